@@ -1,0 +1,55 @@
+"""A PodDisruptionBudget, with the status that its controller wrote."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+from fleet.core.pod import Pod, PodRef
+from fleet.core.selector import Selector
+
+
+class Budget(Struct, frozen=True):
+    namespace: str
+    name: str
+    uid: str
+    selector: Selector | None = None
+    """None matches no pod; one without terms matches every pod of the namespace (policy/v1)."""
+    min_available: int | str | None = None
+    """A number, or a percentage such as "50%" (rounded up)."""
+    max_unavailable: int | str | None = None
+    unhealthy_policy: Literal["IfHealthyBudget", "AlwaysAllow"] = "IfHealthyBudget"
+    generation: int = 1
+    observed_generation: int = 1
+    disruptions_allowed: int = 0
+    current_healthy: int = 0
+    desired_healthy: int = 0
+    expected_pods: int = 0
+    disrupted: frozenset[str] = frozenset()
+    """Names of pods whose eviction was granted and whose deletion the controller has not seen yet."""
+    failure: str = ""
+    """Message of a failed sync (condition DisruptionAllowed, reason SyncFailed); it then allows none."""
+    resource_version: str = ""
+
+    @property
+    def ref(self) -> PodRef:
+        return PodRef(self.namespace, self.name)
+
+    @property
+    def rule(self) -> str:
+        """The budget's own words, such as `minAvailable 1`."""
+        if self.min_available is not None:
+            return f"minAvailable {self.min_available}"
+        return f"maxUnavailable {self.max_unavailable}"
+
+    @property
+    def observed(self) -> bool:
+        return self.observed_generation >= self.generation
+
+    def matches(self, pod: Pod) -> bool:
+        return (
+            self.selector is not None
+            and pod.namespace == self.namespace
+            and self.selector.matches(pod.labels)
+        )

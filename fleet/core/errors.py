@@ -1,0 +1,62 @@
+"""One exception tree. The command line maps it to exit codes in one place (`fleet.cli.main`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class FleetError(Exception):
+    """Something a person must hear about: what happened, and what to do (`hint`). Exit code 1."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(FleetError):
+    """The call or its configuration is wrong; nothing was started. Exit code 2."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """A file with mistakes: all of them at once, each with its place (`file:line: words`)."""
+
+    def __init__(self, problems: Sequence[str], hint: str = "") -> None:
+        super().__init__("\n".join(problems), hint)
+        self.problems = tuple(problems)
+
+
+class HeldError(FleetError):
+    """Nothing is wrong and nothing was started: something must come first. Exit code 3."""
+
+    exit_code = 3
+
+
+class UnreachableError(FleetError):
+    """A cluster or host gave no answer (refused, timed out, name not found, certificate not trusted)."""
+
+
+class AuthenticationError(FleetError):
+    """Credentials were refused (expired token, unknown certificate)."""
+
+
+class ForbiddenError(FleetError):
+    """The API server refused a verb; the hint names the RBAC rule that is missing."""
+
+
+class StoreError(FleetError):
+    """The database refused: locked, full, gone."""
+
+
+class SchemaError(UsageError, StoreError):
+    """The database is of a newer version than this program, or is not one of ours."""
+
+    exit_code = 2
+
+
+class StaleEpochError(StoreError):
+    """A controller that no longer leads tried to write; it must stop at once."""

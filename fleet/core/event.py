@@ -1,0 +1,52 @@
+"""What the engine is told: the state of objects, the reach of clusters, outcomes of its actions.
+
+Of one cluster and kind events come in the order of the API server; between kinds there is no order: a pod may name
+a node that has not been seen yet.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from fleet.core.action import Outcome
+from fleet.core.budget import Budget
+from fleet.core.machine import Machine
+from fleet.core.node import Node
+from fleet.core.pod import Pod
+from fleet.core.workload import Workload
+
+Thing = Node | Pod | Budget | Workload | Machine
+
+
+class Seen(Struct, frozen=True):
+    """The object is there, as it is now. Repeats are harmless."""
+
+    cluster: str
+    thing: Thing
+
+
+class Gone(Struct, frozen=True):
+    """The object was deleted; `thing` is its last known state."""
+
+    cluster: str
+    thing: Thing
+
+
+class Synced(Struct, frozen=True):
+    """Every kind of this cluster has been listed once and is being watched: what is not known is not there.
+
+    Comes again after each `Lost`.
+    """
+
+    cluster: str
+    server_version: str = ""
+
+
+class Lost(Struct, frozen=True):
+    """The cluster does not answer: what is known of it may be old. Nothing new starts there."""
+
+    cluster: str
+    why: str
+
+
+Event = Seen | Gone | Synced | Lost | Outcome

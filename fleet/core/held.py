@@ -1,0 +1,153 @@
+"""A refusal as a value: why something does not happen now. Its words for people are made here, and only here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from msgspec import Struct
+
+
+class Reason(StrEnum):
+    PAUSED = "paused"
+    HALTED = "halted"
+    ABORTED = "aborted"
+    WINDOW = "window"
+    FREEZE = "freeze"
+    CANARY = "canary"
+    UNREACHABLE = "unreachable"
+    NODE_GONE = "node-gone"
+    NODE_REPLACED = "node-replaced"
+    NODE_NOT_READY = "node-not-ready"
+    FOREIGN_CORDON = "foreign-cordon"
+    NO_AGENT = "no-agent"
+    STAGING = "staging"
+    BUDGET = "budget"
+    BUDGET_NEVER = "budget-never"
+    BUDGET_FAILED = "budget-failed"
+    SEVERAL_BUDGETS = "several-budgets"
+    UNMANAGED = "unmanaged"
+    LOCAL_DATA = "local-data"
+    HOST_PATH = "host-path"
+    POOL_LIMIT = "pool-limit"
+    ZONE_LIMIT = "zone-limit"
+    SITE_LIMIT = "site-limit"
+    CLUSTER_LIMIT = "cluster-limit"
+    CAPACITY = "capacity"
+    SKEW = "skew"
+    TERMINATING = "terminating"
+    NOT_VERIFIED = "not-verified"
+    BACKOFF = "backoff"
+    TURN = "turn"
+
+
+class Held(Struct, frozen=True):
+    """`subject` is what stands in the way (a budget, a pod, a zone); `facts` are the numbers and names to say it."""
+
+    reason: Reason
+    subject: str = ""
+    facts: dict[str, str | int] = {}
+
+    @property
+    def words(self) -> str:
+        """One line for a person."""
+        return WORDS[self.reason].format_map(_Facts(self))
+
+    @property
+    def advice(self) -> str:
+        """What to do about it; empty where waiting is all there is to do."""
+        return ADVICE.get(self.reason, "").format_map(_Facts(self))
+
+    @property
+    def lasting(self) -> bool:
+        """It does not pass by itself while the rollout goes on: a person has to act."""
+        return self.reason in LASTING
+
+
+class _Facts(Mapping[str, object]):
+    """The values a template may name; one it lacks shows as `?` rather than failing while a person waits."""
+
+    def __init__(self, held: Held) -> None:
+        self._values: dict[str, object] = {"subject": held.subject, **held.facts}
+
+    def __getitem__(self, key: str) -> object:
+        return self._values.get(key, "?")
+
+    def __iter__(self):  # type: ignore[no-untyped-def]
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
+WORDS: Mapping[Reason, str] = {
+    Reason.PAUSED: "rollout {subject} is paused by {by}",
+    Reason.HALTED: "rollout {subject} is halted: {why}",
+    Reason.ABORTED: "rollout {subject} is aborted by {by}: nothing new starts",
+    Reason.WINDOW: "outside the windows of pool {subject}; the next one that fits opens {opens}",
+    Reason.FREEZE: "freeze {subject} until {until}",
+    Reason.CANARY: "waits for the canaries: {done} of {count} proven",
+    Reason.UNREACHABLE: "cluster {subject} is unreachable: {why}",
+    Reason.NODE_GONE: "node {subject} is gone from its cluster",
+    Reason.NODE_REPLACED: "another machine now stands under the name {subject}",
+    Reason.NODE_NOT_READY: "node {subject} is not Ready",
+    Reason.FOREIGN_CORDON: "cordoned, not by fleet{by}",
+    Reason.NO_AGENT: "no agent has reported from {subject}",
+    Reason.STAGING: "the new image is being written: {percent} %",
+    Reason.BUDGET: "budget {subject} allows {allowed} disruptions now, {need} needed: {rule}, "
+    "{healthy} of {expected} healthy",
+    Reason.BUDGET_NEVER: "budget {subject} allows no disruption: {expected} replicas of {workload}, {rule}",
+    Reason.BUDGET_FAILED: "budget {subject} cannot be computed by its controller: {why}",
+    Reason.SEVERAL_BUDGETS: "pod {subject} is matched by several budgets ({budgets}): "
+    "the Eviction API refuses it",
+    Reason.UNMANAGED: "pod {subject} has no controller: it would be lost",
+    Reason.LOCAL_DATA: "pod {subject} has local data (emptyDir): it would be lost",
+    Reason.HOST_PATH: "pod {subject} uses a hostPath volume of this node",
+    Reason.POOL_LIMIT: "pool {subject} has {out} of {limit} nodes out",
+    Reason.ZONE_LIMIT: "zone {subject} has {out} of {limit} nodes out",
+    Reason.SITE_LIMIT: "site {subject} has {out} of {limit} nodes out",
+    Reason.CLUSTER_LIMIT: "cluster {subject} has {out} of {limit} nodes out",
+    Reason.CAPACITY: "no room for pod {subject} elsewhere: it needs {cpu}m cpu and {memory} memory",
+    Reason.SKEW: "kubelet {kubelet} of the release would be newer than API server {server}",
+    Reason.TERMINATING: "pod {subject} is being deleted{why}",
+    Reason.NOT_VERIFIED: "not proven yet: {why}",
+    Reason.BACKOFF: "{what} failed ({why}); tried again in {seconds} s",
+    Reason.TURN: "its turn has not come: {ahead} nodes are before it",
+}
+
+ADVICE: Mapping[Reason, str] = {
+    Reason.PAUSED: "fleet rollout resume {subject}",
+    Reason.HALTED: "look at the failed nodes, then fleet rollout release NODE and fleet rollout resume {subject}",
+    Reason.UNREACHABLE: "fleet cluster check {subject}",
+    Reason.NODE_REPLACED: "fleet sync, then a new plan",
+    Reason.NODE_NOT_READY: "repair the node, or drain and remove it",
+    Reason.FOREIGN_CORDON: "kubectl uncordon it if nobody works on it",
+    Reason.NO_AGENT: "fleet cluster install, and see that the agent's pod runs there",
+    Reason.BUDGET_NEVER: "scale {workload} up, set maxUnavailable 1 on {subject}, or ask its owners",
+    Reason.BUDGET_FAILED: "mend the selector of {subject}, or what scales its pods",
+    Reason.SEVERAL_BUDGETS: "make one budget of {budgets}",
+    Reason.UNMANAGED: "give it a controller, delete it, or set drain.unmanaged: evict",
+    Reason.LOCAL_DATA: "set drain.local_data: evict if the data may go",
+    Reason.HOST_PATH: "set drain.host_path: evict if it may move",
+    Reason.CAPACITY: "add a node, or lower max_unavailable",
+    Reason.SKEW: "upgrade the control plane first",
+}
+
+LASTING = frozenset(
+    {
+        Reason.HALTED,
+        Reason.NODE_GONE,
+        Reason.NODE_REPLACED,
+        Reason.NODE_NOT_READY,
+        Reason.FOREIGN_CORDON,
+        Reason.NO_AGENT,
+        Reason.BUDGET_NEVER,
+        Reason.BUDGET_FAILED,
+        Reason.SEVERAL_BUDGETS,
+        Reason.UNMANAGED,
+        Reason.LOCAL_DATA,
+        Reason.HOST_PATH,
+        Reason.CAPACITY,
+        Reason.SKEW,
+    }
+)

@@ -1,0 +1,43 @@
+"""The journal's entry and its hash chain. One append-only table: recovery, report and audit read the same rows."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from msgspec import Struct
+
+Form = Literal["command", "decision", "intent", "outcome"]
+"""command: a person's word. decision: the engine's. intent: what will be done now. outcome: what came of it."""
+
+GENESIS = "0" * 64
+"""`prev_hash` of the first entry."""
+
+
+class Record(Struct, frozen=True):
+    """What is to be journaled, before it has a place in the chain."""
+
+    form: Form
+    kind: str
+    """command: start, pause, resume, abort, release. decision: step, halt, finish. intent and outcome: an
+    action's kind."""
+    rollout: str = ""
+    node: str = ""
+    """`cluster/name`, or empty."""
+    detail: dict[str, Any] = {}
+    """JSON values only; no fractions (durations are integers of milliseconds, times are strings)."""
+
+
+class Entry(Struct, frozen=True):
+    """The hash is SHA-256, in hex, over the canonical JSON (RFC 8785) of all other fields."""
+
+    seq: int
+    """1, 2, 3, ... without a gap."""
+    at: datetime
+    actor: str
+    """`fleet@host` for a controller, `user@host` for a person."""
+    epoch: int
+    """Of the lease under which a controller wrote; 0 for a person's command."""
+    record: Record
+    prev_hash: str
+    hash: str

@@ -1,0 +1,61 @@
+"""The machine under a node: what the controller asks of it, and what its agent saw (the Machine CRD)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+from msgspec import Struct
+
+from fleet.core.release import Release
+
+GROUP = "fleet.internal"
+VERSION = "v1"
+
+
+class Ask(StrEnum):
+    """What the controller may ask of a machine."""
+
+    STAGE = "stage"
+    REBOOT = "reboot"
+    ROLLBACK = "rollback"
+
+
+class Request(Struct, frozen=True):
+    """`spec` of a Machine. The token names one intent: an agent never acts twice on the same one."""
+
+    action: Ask
+    token: str
+    release: Release
+
+
+class Work(Struct, frozen=True):
+    """The agent's word about the request of this token, kept across the reboot that it asks for."""
+
+    token: str
+    state: Literal["working", "done", "failed"]
+    message: str = ""
+    percent: int = 0
+
+
+class Machine(Struct, frozen=True):
+    """One per node, under the node's name."""
+
+    name: str
+    uid: str = ""
+    request: Request | None = None
+    work: Work | None = None
+    os: str = ""
+    """The OS family that the agent detected: `simulated`, `rpm-ostree`, ..."""
+    booted: Release | None = None
+    staged: Release | None = None
+    rollback: Release | None = None
+    boot_id: str = ""
+    kernel: str = ""
+    reported: bool = False
+    """An agent has written its status at least once."""
+    resource_version: str = ""
+
+    def answer(self, token: str) -> Work | None:
+        """What the agent says of this token; None while it has said nothing."""
+        return self.work if self.work is not None and self.work.token == token else None

@@ -1,0 +1,79 @@
+"""A plan: an immutable proposal. These structs are the published JSON (`docs/schemas/plan.json`)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from msgspec import Struct
+
+from fleet.core.held import Held
+from fleet.core.policy import Policy
+from fleet.core.release import Release
+
+
+class PlannedStep(Struct, frozen=True):
+    step: str
+    start: float
+    """Seconds from the plan's start, as are all times here."""
+    end: float
+
+
+class PlannedEviction(Struct, frozen=True):
+    pod: str
+    """namespace/name"""
+    at: float
+    ready_at: float | None
+    """When its replacement is Ready; None where none comes."""
+    budgets: tuple[str, ...] = ()
+    """namespace/name"""
+
+
+class PlannedRun(Struct, frozen=True):
+    node: str
+    pool: str
+    release: str
+    start: float
+    end: float
+    steps: tuple[PlannedStep, ...] = ()
+    evictions: tuple[PlannedEviction, ...] = ()
+    cluster: str = ""
+    site: str = ""
+    zone: str = ""
+    uid: str = ""
+    from_version: str = ""
+    canary: bool = False
+
+
+class PlannedHold(Struct, frozen=True):
+    """A node that the plan cannot upgrade until somebody acts."""
+
+    node: str
+    reason: str
+    detail: str
+    """The words for people."""
+    cluster: str = ""
+    advice: str = ""
+    held: Held | None = None
+
+
+class Plan(Struct, frozen=True):
+    plan_id: str
+    target: Release
+    policy: Policy
+    start: datetime
+    makespan_seconds: float
+    lower_bound_seconds: float
+    bound_by: str
+    evictions: int
+    pods: int
+    """Distinct pods that move."""
+    peak_unavailable: int
+    runs: tuple[PlannedRun, ...] = ()
+    held: tuple[PlannedHold, ...] = ()
+    pools: tuple[str, ...] = ()
+    clusters: tuple[str, ...] = ()
+    p95_seconds: float | None = None
+    fingerprint: dict[str, str] = {}
+    """`cluster/node` -> `uid version`: what the plan presumes; `rollout start` refuses where it is no longer so."""
+    times: dict[str, str] = {}
+    """Where the expected durations come from, per step: `default`, or `measured: 31 runs`."""

@@ -1,0 +1,70 @@
+"""A pod, as far as a drain, a budget and a scheduler need to know it."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from msgspec import Struct
+
+from fleet.core.node import Resources, Toleration
+
+PodPhase = Literal["Pending", "Running", "Succeeded", "Failed", "Unknown"]
+
+
+class PodRef(NamedTuple):
+    """A pod's identity in its cluster. Names are reused (StatefulSets), so a uid goes with it where it matters."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+class Owner(Struct, frozen=True):
+    """The controlling owner reference."""
+
+    kind: str
+    name: str
+    uid: str = ""
+
+
+class Pod(Struct, frozen=True):
+    namespace: str
+    name: str
+    uid: str
+    node: str = ""
+    """Name of the node it is bound to; empty while it waits for the scheduler."""
+    labels: dict[str, str] = {}
+    phase: PodPhase = "Running"
+    ready: bool = True
+    deleting: bool = False
+    """It has a deletionTimestamp: an eviction was granted, or somebody deleted it; it is not gone yet."""
+    owner: Owner | None = None
+    mirror: bool = False
+    local_data: bool = False
+    """It has an emptyDir that is not memory: its content is lost with the pod."""
+    host_path: bool = False
+    finalizers: bool = False
+    grace_seconds: int = 30
+    requests: Resources = Resources(pods=1)
+    tolerations: tuple[Toleration, ...] = ()
+    node_selector: dict[str, str] = {}
+    resource_version: str = ""
+
+    @property
+    def ref(self) -> PodRef:
+        return PodRef(self.namespace, self.name)
+
+    @property
+    def daemon(self) -> bool:
+        return self.owner is not None and self.owner.kind == "DaemonSet"
+
+    @property
+    def stays(self) -> bool:
+        """It is not drained: DaemonSet pods come right back, static ones cannot be evicted."""
+        return self.daemon or self.mirror
+
+    @property
+    def finished(self) -> bool:
+        return self.phase in ("Succeeded", "Failed")

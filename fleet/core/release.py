@@ -1,0 +1,27 @@
+"""A release: a version and its immutable payload digest; and the stream that orders releases."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+
+class Release(Struct, frozen=True):
+    version: str
+    digest: str = ""
+    """Such as `sha256:…`. Empty only where a stream does not tell it: then the version alone is proof."""
+    kernel: str = ""
+    """The kernel that this release boots; empty where the stream does not tell it."""
+
+
+class Stream(Struct, frozen=True):
+    """Oldest first."""
+
+    name: str
+    releases: tuple[Release, ...] = ()
+
+    def find(self, version: str) -> Release | None:
+        return next((release for release in self.releases if release.version == version), None)
+
+    @property
+    def newest(self) -> Release | None:
+        return self.releases[-1] if self.releases else None

@@ -1,0 +1,208 @@
+"""A rollout and its runs, as the journal tells them: the state is a fold over records, and nothing else changes it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from fleet.core.action import Action, AnyAction, Result
+from fleet.core.journal import Record
+from fleet.core.node import NodeRef
+from fleet.core.policy import Policy, Pool
+from fleet.core.release import Release
+from fleet.core.steps import ENDED, HAS_SLOT, WAITING, Step, Turn, after
+
+
+class State(StrEnum):
+    RUNNING = "running"
+    PAUSED = "paused"
+    HALTED = "halted"
+    """Too many failures: a person decides."""
+    ABORTED = "aborted"
+    FINISHED = "finished"
+
+
+class Goal(Struct, frozen=True):
+    """One node's part of a rollout."""
+
+    node: NodeRef
+    uid: str
+    pool: str
+    site: str = ""
+    zone: str = ""
+    from_version: str = ""
+    canary: bool = False
+
+
+class Start(Struct, frozen=True):
+    """Detail of the command that starts a rollout. Goals are in the plan's order."""
+
+    plan: str
+    release: Release
+    policy: Policy
+    goals: tuple[Goal, ...]
+
+
+class Run(Struct, frozen=True):
+    """One node's way through a rollout. What is in `slot` counts as out until it ends well or is released."""
+
+    goal: Goal
+    release: Release
+    step: Step = Step.PENDING
+    since: datetime | None = None
+    """Start of the step."""
+    begun: datetime | None = None
+    """When its slot was taken."""
+    slot: bool = False
+    boot_id: str = ""
+    """Before the reboot."""
+    why: str = ""
+    """Why it failed or was cancelled."""
+    attempts: int = 0
+    proof: dict[str, str] = {}
+
+    @property
+    def node(self) -> NodeRef:
+        return self.goal.node
+
+    @property
+    def ended(self) -> bool:
+        return self.step in ENDED
+
+    @property
+    def touched(self) -> bool:
+        return self.slot or self.step in HAS_SLOT
+
+    @property
+    def waiting(self) -> bool:
+        return self.step in WAITING
+
+
+class Rollout:
+    """Mutable only through `apply`, so that what runs and what is replayed from the journal are the same."""
+
+    def __init__(self, ident: str, start: Start, at: datetime, by: str) -> None:
+        self.id = ident
+        self.start = start
+        self.policy = start.policy
+        self.release = start.release
+        self.started_at = at
+        self.by = by
+        self.state = State.RUNNING
+        self.state_at = at
+        self.state_by = by
+        self.why = ""
+        self.ended_at: datetime | None = None
+        self.allowance = 0
+        """Failures that a person has looked at (`resume` after a halt): they no longer count."""
+        self.runs: dict[NodeRef, Run] = {
+            goal.node: Run(goal=goal, release=start.release, since=at) for goal in start.goals
+        }
+        self.intents: dict[str, AnyAction] = {}
+        """Committed and without an outcome yet."""
+        self.counter = 0
+        """Intents so far: makes action ids unique."""
+
+    def pool(self, run: Run) -> Pool:
+        """Raises KeyError for a goal whose pool the rollout's policy lacks: `Start` was made wrongly."""
+        pool = self.policy.pool(run.goal.pool)
+        if pool is None:
+            raise KeyError(run.goal.pool)
+        return pool
+
+    @property
+    def active(self) -> bool:
+        return self.ended_at is None
+
+    @property
+    def failures(self) -> int:
+        """Failed runs that nobody has looked at yet."""
+        return sum(run.step is Step.FAILED for run in self.runs.values()) - self.allowance
+
+    def apply(self, record: Record, at: datetime, actor: str) -> None:
+        """Raises KeyError or ValueError for a record that this program cannot have written."""
+        match record.form:
+            case "command":
+                self._command(record, at, actor)
+            case "decision":
+                self._decision(record, at)
+            case "intent":
+                action = msgspec.convert(record.detail, AnyAction)
+                self.intents[action.id] = action
+                self.counter += 1
+            case "outcome":
+                self.intents.pop(record.detail["id"], None)
+
+    def _command(self, record: Record, at: datetime, actor: str) -> None:
+        match record.kind:
+            case "pause":
+                self._enter(State.PAUSED, at, actor)
+            case "resume":
+                if self.state is State.HALTED:
+                    self.allowance += self.failures
+                self._enter(State.RUNNING, at, actor)
+            case "abort":
+                self._enter(State.ABORTED, at, actor)
+            case "release":
+                node = NodeRef.parse(record.node)
+                self.runs[node] = replace(self.runs[node], slot=False)
+            case other:
+                raise ValueError(f"unknown command {other!r}")
+
+    def _decision(self, record: Record, at: datetime) -> None:
+        match record.kind:
+            case "step":
+                self._step(NodeRef.parse(record.node), record.detail, at)
+            case "halt":
+                self._enter(State.HALTED, at, "fleet", record.detail["why"])
+            case "finish":
+                self.ended_at = at
+                if self.state is not State.ABORTED:
+                    self._enter(State.FINISHED, at, "fleet")
+            case other:
+                raise ValueError(f"unknown decision {other!r}")
+
+    def _enter(self, state: State, at: datetime, by: str, why: str = "") -> None:
+        if self.state is State.ABORTED:
+            return
+        self.state, self.state_at, self.state_by, self.why = state, at, by, why
+
+    def _step(self, node: NodeRef, detail: dict[str, Any], at: datetime) -> None:
+        run = self.runs[node]
+        step = after(run.step, Turn(detail["turn"]))
+        if step != detail["to"]:
+            raise ValueError(f"{node}: from {run.step} by {detail['turn']} comes {step}, not {detail['to']}")
+        self.runs[node] = replace(
+            run,
+            step=step,
+            since=at,
+            begun=at if step is Step.CORDON else run.begun,
+            slot=(run.slot or step in HAS_SLOT) and step is not Step.DONE,
+            boot_id=detail.get("boot_id", run.boot_id),
+            why=detail.get("why", run.why),
+            proof=detail.get("proof", run.proof),
+        )
+
+
+def intent(action: Action) -> Record:
+    """The record that is committed before the action is performed."""
+    return Record(
+        form="intent",
+        kind=action.kind,
+        rollout=action.rollout,
+        node=str(action.node),
+        detail=msgspec.to_builtins(action),
+    )
+
+
+def outcome(action: Action, result: Result, detail: str = "") -> Record:
+    """The record of what came of it. `Result.UNKNOWN` closes the intent too: the engine looks again."""
+    told = {"id": action.id, "result": str(result)} | ({"detail": detail} if detail else {})
+    return Record(
+        form="outcome", kind=action.kind, rollout=action.rollout, node=str(action.node), detail=told
+    )

@@ -1,0 +1,87 @@
+"""What the fleet looks like now. These structs are the published JSON (`docs/schemas/status.json`)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from msgspec import Struct
+
+NodeState = Literal["patched", "outdated", "running", "held", "failed", "drifted", "orphan", "unknown"]
+"""running: a run works on it. held: a rollout wants it and something lasting stands in the way. unknown: its
+cluster is unreachable, or nobody has told its OS. drifted: what it boots is no release of its pool's stream."""
+
+
+class StatusCluster(Struct, frozen=True):
+    name: str
+    sites: tuple[str, ...]
+    reachable: bool
+    last_seen: datetime | None
+    error: str = ""
+    version: str = ""
+    """Of its API server."""
+    nodes: int = 0
+    simulated: bool = False
+
+
+class StatusNode(Struct, frozen=True):
+    cluster: str
+    site: str
+    zone: str
+    pool: str
+    """Empty: no pool of the policy has it."""
+    name: str
+    os: str
+    """The OS image as the kubelet says it."""
+    version: str
+    """Of the booted release; empty where nobody has told."""
+    kernel: str
+    booted: str
+    """Digest."""
+    staged: str
+    """Version of the staged release; empty: none."""
+    target: str
+    """Version that its pool wants; empty: none known."""
+    state: NodeState
+    step: str = ""
+    """Of its run, if it is in a rollout."""
+    rollout: str = ""
+    held: tuple[str, ...] = ()
+    since: datetime | None = None
+    """When it came into `state`, as far as that is known: the booted release, or the step, began then."""
+    ready: bool | None = None
+    schedulable: bool = True
+    last_seen: datetime | None = None
+    kubelet: str = ""
+    pods: int = 0
+
+
+class StatusPool(Struct, frozen=True):
+    """A row of the overview: one pool in one cluster."""
+
+    site: str
+    cluster: str
+    pool: str
+    nodes: int
+    patched: int
+    target: str
+    rollout: str = ""
+    rollout_state: str = ""
+    eta_seconds: int | None = None
+    note: str = ""
+
+
+class Summary(Struct, frozen=True):
+    nodes: int = 0
+    patched: int = 0
+    states: dict[str, int] = {}
+    kernels: dict[str, int] = {}
+    versions: dict[str, int] = {}
+    pools: tuple[StatusPool, ...] = ()
+
+
+class Status(Struct, frozen=True):
+    at: datetime
+    clusters: tuple[StatusCluster, ...]
+    nodes: tuple[StatusNode, ...]
+    summary: Summary

@@ -1,0 +1,71 @@
+"""The steps of a run. What follows what is data: this table, and nothing else, knows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+
+class Step(StrEnum):
+    PENDING = "pending"
+    """Waits for its turn to stage."""
+    STAGE = "stage"
+    """The new image is written while the node works."""
+    STAGED = "staged"
+    """Waits for a slot; the guards say why."""
+    CORDON = "cordon"
+    DRAIN = "drain"
+    REBOOT = "reboot"
+    VERIFY = "verify"
+    UNCORDON = "uncordon"
+    SOAK = "soak"
+    DONE = "done"
+    RETURN = "return"
+    """A run that failed before its reboot gives the node back: it is uncordoned."""
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    """An abort came before the run had touched the node."""
+
+
+class Turn(StrEnum):
+    """How a step ended."""
+
+    BEGIN = "begin"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+NEXT: Mapping[Step, Mapping[Turn, Step]] = {
+    Step.PENDING: {
+        Turn.BEGIN: Step.STAGE,
+        Turn.DONE: Step.DONE,
+        Turn.FAILED: Step.FAILED,
+        Turn.CANCELLED: Step.CANCELLED,
+    },
+    Step.STAGE: {Turn.DONE: Step.STAGED, Turn.FAILED: Step.FAILED, Turn.CANCELLED: Step.CANCELLED},
+    Step.STAGED: {Turn.BEGIN: Step.CORDON, Turn.FAILED: Step.FAILED, Turn.CANCELLED: Step.CANCELLED},
+    Step.CORDON: {Turn.DONE: Step.DRAIN, Turn.FAILED: Step.RETURN},
+    Step.DRAIN: {Turn.DONE: Step.REBOOT, Turn.FAILED: Step.RETURN},
+    Step.REBOOT: {Turn.DONE: Step.VERIFY, Turn.FAILED: Step.FAILED},
+    Step.VERIFY: {Turn.DONE: Step.UNCORDON, Turn.FAILED: Step.FAILED},
+    Step.UNCORDON: {Turn.DONE: Step.SOAK, Turn.FAILED: Step.FAILED},
+    Step.SOAK: {Turn.DONE: Step.DONE, Turn.FAILED: Step.FAILED},
+    Step.RETURN: {Turn.DONE: Step.FAILED, Turn.FAILED: Step.FAILED},
+    Step.DONE: {},
+    Step.FAILED: {},
+    Step.CANCELLED: {},
+}
+
+ENDED = frozenset({Step.DONE, Step.FAILED, Step.CANCELLED})
+HAS_SLOT = frozenset(
+    {Step.CORDON, Step.DRAIN, Step.REBOOT, Step.VERIFY, Step.UNCORDON, Step.SOAK, Step.RETURN}
+)
+"""The node counts as out. A failed run that had a slot keeps it until a person releases it (`Run.slot`)."""
+WAITING = frozenset({Step.PENDING, Step.STAGE, Step.STAGED})
+"""The node has not been touched: it works as before, with or without a written image beside."""
+
+
+def after(step: Step, turn: Turn) -> Step:
+    """Raises KeyError where the table has no such way: a bug in the engine."""
+    return NEXT[step][turn]

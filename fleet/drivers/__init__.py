@@ -1,0 +1,1 @@
+"""What drives the engine live: watches in, actions out."""
