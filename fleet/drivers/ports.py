@@ -1,8 +1,11 @@
-"""What a driver needs of the world. `fleet.kube` and `fleet.sim` each have a cluster of this shape; the same contract tests hold both to it."""
+"""What a driver needs of the world.
+
+`fleet.kube` and `fleet.sim` each have a cluster of this shape; the same contract tests hold both to it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from typing import Protocol
 
@@ -46,8 +49,12 @@ class Cluster(Protocol):
         """Checks what the action presumes, does it, says what came of it. Bounded in time: `Result.UNKNOWN`."""
         ...
 
-    async def lead(self, identity: str, seconds: int) -> Leadership:
-        """Takes or renews the cluster's lease for that long, if it is free, expired or ours already."""
+    async def lead(self, identity: str, seconds: int, abandoned: Callable[[str], bool]) -> Leadership:
+        """Takes or renews the cluster's lease for that long, if it is free, expired or ours already.
+
+        Expired: its renewal has not been seen to change for its duration, by our own clock. `abandoned` tells of a
+        holder's identity whether its process is known to be dead, so that nobody waits for the expiry.
+        """
         ...
 
     async def resign(self, identity: str) -> None:
