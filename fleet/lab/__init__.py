@@ -1,0 +1,7 @@
+"""A real Kubernetes control plane on one machine, for tests and for trying `fleet` on a laptop."""
+
+from fleet.lab.errors import LabError
+from fleet.lab.lab import Lab, LabStatus, ProgramStatus
+from fleet.lab.nodes import NodeCount
+
+__all__ = ["Lab", "LabError", "LabStatus", "NodeCount", "ProgramStatus"]

@@ -1,0 +1,175 @@
+"""Builds the lab's two binaries from the Go sources beside this file, once per version of those sources.
+
+The result lies in a cache outside the checkout, in a folder named by a hash of the sources and of the Go
+toolchain. A folder with that name is complete: it appears by a rename.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from fleet.lab.errors import LabError
+
+Progress = Callable[[str], None]
+
+SOURCES = Path(__file__).parent / "go"
+KUBERNETES_VERSION = "v1.36.3"
+INSTALL_GO = "install Go from https://go.dev/dl/ and put it on PATH, then try again"
+
+_PROGRESS_EVERY = 100
+"""Compiled packages between two lines of progress."""
+
+
+class Binaries(msgspec.Struct, frozen=True):
+    """Where the built programs lie."""
+
+    controlplane: Path
+    kwok: Path
+
+
+class Toolchain(msgspec.Struct, frozen=True):
+    """A Go that can build the sources: the command's path, its version and what it builds for."""
+
+    command: Path
+    version: str
+    platform: str
+
+
+def cache_directory(environ: Mapping[str, str] = os.environ) -> Path:
+    """Where built binaries are kept: `$XDG_CACHE_HOME/fleet/lab`, or `~/.cache/fleet/lab`."""
+    base = environ.get("XDG_CACHE_HOME", "")
+    return (Path(base) if base else Path.home() / ".cache") / "fleet" / "lab"
+
+
+def find_toolchain() -> Toolchain:
+    """The Go toolchain on PATH. Raises LabError when there is none or it is older than the sources need."""
+    found = shutil.which("go")
+    if found is None:
+        raise LabError(
+            "the lab needs Go to build its control plane once, and there is no `go` on PATH", INSTALL_GO
+        )
+    answers = [_go_env(Path(found), module) for module in _modules()]
+    version, system, machine = answers[0]
+    return Toolchain(Path(found), version, f"{system}/{machine}")
+
+
+def version_key(toolchain: Toolchain) -> str:
+    """Names a build: 16 hexadecimal digits over the Go sources, the toolchain and the platform."""
+    digest = hashlib.sha256(f"{toolchain.version} {toolchain.platform} {KUBERNETES_VERSION}".encode())
+    for file in sorted(path for module in _modules() for path in module.iterdir() if path.is_file()):
+        digest.update(f"\0{file.relative_to(SOURCES)}\0".encode())
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def build(progress: Progress, cache: Path | None = None) -> Binaries:
+    """The binaries, built now if this version was not built before (about 6 minutes on two cores).
+
+    `progress` gets a line every few seconds while something is built. Of several processes that build at
+    once one does and the others wait. Raises LabError.
+    """
+    toolchain = find_toolchain()
+    directory = (cache or cache_directory()) / version_key(toolchain)
+    if not directory.is_dir():
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(directory.with_suffix(".lock"), progress):
+            if not directory.is_dir():
+                _build_into(directory, toolchain, progress)
+    return Binaries(controlplane=directory / "controlplane", kwok=directory / "kwok")
+
+
+def _build_into(directory: Path, toolchain: Toolchain, progress: Progress) -> None:
+    with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".building-") as temporary:
+        for module in _modules():
+            _build_module(module, Path(temporary) / "bin" / module.name, toolchain, progress)
+        (Path(temporary) / "bin").rename(directory)
+    progress(f"built the lab's control plane into {directory}")
+
+
+def _build_module(module: Path, target: Path, toolchain: Toolchain, progress: Progress) -> None:
+    major, minor, _ = KUBERNETES_VERSION.removeprefix("v").split(".")
+    version = "k8s.io/component-base/version.git"
+    stamps = {"Version": KUBERNETES_VERSION, "Major": major, "Minor": minor}
+    linker = " ".join(["-s -w", *(f"-X {version}{name}={value}" for name, value in stamps.items())])
+    command = [str(toolchain.command), "build", "-v", "-trimpath", "-buildvcs=false"]
+    command += ["-ldflags", linker, "-o", str(target), "."]
+    progress(f"building {module.name} with {toolchain.version} (once; a few minutes)")
+    with subprocess.Popen(
+        command,
+        cwd=module,
+        env=_go_environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        last = list(_report(process.stderr, module.name, progress))[-15:]
+    if process.returncode != 0:
+        raise LabError(
+            f"building {module.name} failed:\n" + "\n".join(last),
+            "the first build downloads Go modules: check the network (and GOPROXY), then try again",
+        )
+
+
+def _report(lines: Iterator[str] | object, name: str, progress: Progress) -> Iterator[str]:
+    """Passes on what `go build -v` says that is no package name, and counts packages for `progress`."""
+    assert isinstance(lines, Iterator)
+    compiled = downloaded = 0
+    for raw in lines:
+        line = str(raw).rstrip()
+        if line.startswith("go: downloading "):
+            downloaded += 1
+            if downloaded % _PROGRESS_EVERY == 1:
+                progress(f"{name}: downloading modules ({downloaded})")
+        elif " " in line or line.startswith("#"):
+            yield line
+        else:
+            compiled += 1
+            if compiled % _PROGRESS_EVERY == 0:
+                progress(f"{name}: {compiled} packages compiled")
+
+
+def _modules() -> list[Path]:
+    return [SOURCES / "controlplane", SOURCES / "kwok"]
+
+
+def _go_environment() -> dict[str, str]:
+    """A user's go.work or C compiler must not change what is built."""
+    return {**os.environ, "CGO_ENABLED": "0", "GOWORK": "off"}
+
+
+def _go_env(command: Path, module: Path) -> tuple[str, str, str]:
+    answer = subprocess.run(
+        [command, "env", "GOVERSION", "GOOS", "GOARCH"],
+        cwd=module,
+        env=_go_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    words = answer.stdout.split()
+    if answer.returncode != 0 or len(words) != 3:
+        # In a module folder, a go that is too old says so itself and names both versions.
+        raise LabError(f"this Go cannot build the lab: {answer.stderr.strip()}", INSTALL_GO)
+    return words[0], words[1], words[2]
+
+
+@contextmanager
+def _locked(path: Path, progress: Progress) -> Iterator[None]:
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            progress("another process is building the lab's control plane; waiting for it")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,304 @@
+"""The lab's programs: which there are, how each is called, and how one sees that it is ready."""
+
+from __future__ import annotations
+
+import http.client
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import msgspec
+import yaml
+
+from fleet.lab import kubeconfig
+from fleet.lab.api import Api
+from fleet.lab.build import Binaries
+from fleet.lab.certificates import SERVICE_NETWORK, Certificates, KeyPair
+from fleet.lab.errors import LabError
+from fleet.lab.ports import Ports
+from fleet.lab.process import Process, last_lines
+
+ETCD = "etcd"
+API_SERVER = "kube-apiserver"
+CONTROLLER_MANAGER = "kube-controller-manager"
+SCHEDULER = "kube-scheduler"
+KWOK = "kwok"
+
+PROGRAMS = (ETCD, API_SERVER, CONTROLLER_MANAGER, SCHEDULER, KWOK)
+"""In the order in which they start. An API server whose etcd has gone does not end: they stop in reverse."""
+
+NAME = "fleet-lab"
+"""The context, cluster and user in the lab's kubeconfig."""
+
+READY_SECONDS = 120.0
+"""Generous: a busy two-core machine takes ten seconds, and a wait that is too short helps nobody."""
+
+NODE_GRACE_SECONDS = 120
+"""After so long without a renewed lease the controller manager calls a node Unknown. kwok renews four times as often."""
+
+_POLL_SECONDS = 0.05
+_STAGES = Path(__file__).parent / "stages.yaml"
+
+Arguments = Mapping[str, str | int | Path]
+
+
+class Layout(msgspec.Struct, frozen=True):
+    """Everything a program of one lab needs to be called: where its files are and where it listens."""
+
+    directory: Path
+    binaries: Binaries
+    certificates: Certificates
+    ports: Ports
+
+    @property
+    def server(self) -> str:
+        """The API server's address."""
+        return f"https://127.0.0.1:{self.ports.api_server}"
+
+    @property
+    def etcd(self) -> str:
+        """etcd's address for clients."""
+        return f"https://127.0.0.1:{self.ports.etcd}"
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The administrator's kubeconfig."""
+        return self.directory / "kubeconfig"
+
+    def log(self, program: str) -> Path:
+        """A program's log."""
+        return self.directory / "logs" / f"{program}.log"
+
+    def program_kubeconfig(self, program: str) -> Path:
+        """The kubeconfig with which one of the programs calls the API server."""
+        return self.directory / f"{program}.kubeconfig"
+
+
+def write_files(layout: Layout) -> None:
+    """Writes the kubeconfigs and the scheduler's configuration."""
+    certificates = layout.certificates
+    clients: dict[Path, KeyPair] = {
+        layout.kubeconfig: certificates.admin,
+        layout.program_kubeconfig(CONTROLLER_MANAGER): certificates.controller_manager,
+        layout.program_kubeconfig(SCHEDULER): certificates.scheduler,
+        layout.program_kubeconfig(KWOK): certificates.kwok,
+    }
+    for path, client in clients.items():
+        kubeconfig.write(
+            path, name=NAME, server=layout.server, authority=certificates.authority, client=client
+        )
+    layout.log("").parent.mkdir(exist_ok=True)
+    _scheduler_file(layout).write_text(yaml.safe_dump(_scheduler_configuration(layout), sort_keys=False))
+
+
+def start(program: str, layout: Layout, *, tied: bool) -> Process:
+    """Starts one program and returns at once. Raises LabError."""
+    if program == KWOK:
+        command: list[str | Path] = [layout.binaries.kwok]
+    else:
+        command = [layout.binaries.controlplane, program]
+    command += [f"--{name}={value}" for name, value in _ARGUMENTS[program](layout).items()]
+    return Process.start(program, command, layout.log(program), tied=tied)
+
+
+def wait_until_ready(process: Process, layout: Layout) -> None:
+    """Returns when the program does its work. Raises LabError with the end of its log when it does not come to that."""
+    name = process.record.name
+    is_ready = _READY[name]
+    deadline = time.monotonic() + READY_SECONDS
+    while True:
+        process.check()
+        try:
+            if is_ready(layout):
+                return
+        except (OSError, http.client.HTTPException):
+            pass  # nobody listens yet
+        if time.monotonic() > deadline:
+            log = layout.log(name)
+            raise LabError(
+                f"{name} is not ready after {READY_SECONDS:.0f} s:\n{last_lines(log)}", f"its log is {log}"
+            )
+        time.sleep(_POLL_SECONDS)  # noqa: TID251 - between two looks at the condition
+
+
+def _etcd_arguments(layout: Layout) -> Arguments:
+    certificates = layout.certificates
+    peer = f"https://127.0.0.1:{layout.ports.etcd_peer}"
+    return {
+        "name": "lab",
+        "data-dir": layout.directory / "etcd",
+        "listen-client-urls": layout.etcd,
+        "advertise-client-urls": layout.etcd,
+        "listen-peer-urls": peer,
+        "initial-advertise-peer-urls": peer,
+        "initial-cluster": f"lab={peer}",
+        "client-cert-auth": "true",
+        "trusted-ca-file": certificates.etcd_authority,
+        "cert-file": certificates.etcd_server.certificate,
+        "key-file": certificates.etcd_server.key,
+        "peer-client-cert-auth": "true",
+        "peer-trusted-ca-file": certificates.etcd_authority,
+        "peer-cert-file": certificates.etcd_peer.certificate,
+        "peer-key-file": certificates.etcd_peer.key,
+        "unsafe-no-fsync": "true",
+        "quota-backend-bytes": 4 << 30,
+        "log-level": "warn",
+    }
+
+
+def _api_server_arguments(layout: Layout) -> Arguments:
+    certificates = layout.certificates
+    return {
+        "bind-address": "127.0.0.1",
+        "advertise-address": "127.0.0.1",
+        "secure-port": layout.ports.api_server,
+        # The kubernetes Service would get a loopback address, which its validation refuses.
+        "endpoint-reconciler-type": "none",
+        "tls-cert-file": certificates.api_server.certificate,
+        "tls-private-key-file": certificates.api_server.key,
+        "client-ca-file": certificates.authority,
+        "etcd-servers": layout.etcd,
+        "etcd-cafile": certificates.etcd_authority,
+        "etcd-certfile": certificates.etcd_client.certificate,
+        "etcd-keyfile": certificates.etcd_client.key,
+        "authorization-mode": "Node,RBAC",
+        "enable-admission-plugins": "NodeRestriction",
+        "service-account-issuer": "https://kubernetes.default.svc",
+        "service-account-key-file": certificates.service_accounts_public_key,
+        "service-account-signing-key-file": certificates.service_accounts_key,
+        "service-cluster-ip-range": SERVICE_NETWORK,
+        "proxy-client-cert-file": certificates.front_proxy.certificate,
+        "proxy-client-key-file": certificates.front_proxy.key,
+        "requestheader-client-ca-file": certificates.front_proxy_authority,
+        "requestheader-allowed-names": "front-proxy-client",
+        "requestheader-extra-headers-prefix": "X-Remote-Extra-",
+        "requestheader-group-headers": "X-Remote-Group",
+        "requestheader-username-headers": "X-Remote-User",
+        # Without it a stopping server leaves its watches open for a minute.
+        "shutdown-watch-termination-grace-period": "2s",
+        "max-requests-inflight": 800,
+        "max-mutating-requests-inflight": 400,
+        "profiling": "false",
+    }
+
+
+def _controller_manager_arguments(layout: Layout) -> Arguments:
+    certificates = layout.certificates
+    own = layout.program_kubeconfig(CONTROLLER_MANAGER)
+    return {
+        "bind-address": "127.0.0.1",
+        "secure-port": layout.ports.controller_manager,
+        "tls-cert-file": certificates.controller_manager_server.certificate,
+        "tls-private-key-file": certificates.controller_manager_server.key,
+        "kubeconfig": own,
+        "authentication-kubeconfig": own,
+        "authorization-kubeconfig": own,
+        "root-ca-file": certificates.authority,
+        "service-account-private-key-file": certificates.service_accounts_key,
+        "use-service-account-credentials": "true",
+        "leader-elect": "false",
+        "node-monitor-grace-period": f"{NODE_GRACE_SECONDS}s",
+        # The defaults are for a control plane that is shared; 2,500 pods would take minutes.
+        "kube-api-qps": 500,
+        "kube-api-burst": 1000,
+        "concurrent-namespace-syncs": 20,
+        "profiling": "false",
+    }
+
+
+def _scheduler_arguments(layout: Layout) -> Arguments:
+    own = layout.program_kubeconfig(SCHEDULER)
+    return {
+        "config": _scheduler_file(layout),
+        "bind-address": "127.0.0.1",
+        "secure-port": layout.ports.scheduler,
+        "tls-cert-file": layout.certificates.scheduler_server.certificate,
+        "tls-private-key-file": layout.certificates.scheduler_server.key,
+        "authentication-kubeconfig": own,
+        "authorization-kubeconfig": own,
+    }
+
+
+def _scheduler_file(layout: Layout) -> Path:
+    return layout.directory / "scheduler.yaml"
+
+
+def _scheduler_configuration(layout: Layout) -> dict[str, object]:
+    return {
+        "apiVersion": "kubescheduler.config.k8s.io/v1",
+        "kind": "KubeSchedulerConfiguration",
+        "leaderElection": {"leaderElect": False},
+        "clientConnection": {
+            "kubeconfig": str(layout.program_kubeconfig(SCHEDULER)),
+            "qps": 500,
+            "burst": 1000,
+        },
+        # A pod that found no node tries again soon: in a lab nothing else takes the scheduler's time.
+        "podInitialBackoffSeconds": 1,
+        "podMaxBackoffSeconds": 2,
+    }
+
+
+def _kwok_arguments(layout: Layout) -> Arguments:
+    return {
+        "kubeconfig": layout.program_kubeconfig(KWOK),
+        "stages": _STAGES,
+        "node-lease-duration-seconds": NODE_GRACE_SECONDS,
+    }
+
+
+_ARGUMENTS: Mapping[str, Callable[[Layout], Arguments]] = {
+    ETCD: _etcd_arguments,
+    API_SERVER: _api_server_arguments,
+    CONTROLLER_MANAGER: _controller_manager_arguments,
+    SCHEDULER: _scheduler_arguments,
+    KWOK: _kwok_arguments,
+}
+
+
+def _etcd_is_ready(layout: Layout) -> bool:
+    certificates = layout.certificates
+    return (
+        Api(layout.etcd, certificates.etcd_authority, certificates.etcd_client).call("GET", "/health").status
+        == 200
+    )
+
+
+def _api_server_is_ready(layout: Layout) -> bool:
+    return _admin(layout).call("GET", "/readyz").status == 200
+
+
+def _controller_manager_is_ready(layout: Layout) -> bool:
+    """Its controllers work: it answers, and it has made the account without which no pod is admitted."""
+    account = "/api/v1/namespaces/default/serviceaccounts/default"
+    return (
+        _is_healthy(layout, layout.ports.controller_manager)
+        and _admin(layout).call("GET", account).status == 200
+    )
+
+
+def _scheduler_is_ready(layout: Layout) -> bool:
+    return _is_healthy(layout, layout.ports.scheduler)
+
+
+def _kwok_is_ready(layout: Layout) -> bool:
+    """kwok listens nowhere. That it works is seen when the first nodes become Ready (nodes.wait_until_ready)."""
+    return layout.binaries.kwok.exists()
+
+
+def _is_healthy(layout: Layout, port: int) -> bool:
+    api = Api(f"https://127.0.0.1:{port}", layout.certificates.authority, None)
+    return api.call("GET", "/healthz").status == 200
+
+
+def _admin(layout: Layout) -> Api:
+    return Api(layout.server, layout.certificates.authority, layout.certificates.admin)
+
+
+_READY: Mapping[str, Callable[[Layout], bool]] = {
+    ETCD: _etcd_is_ready,
+    API_SERVER: _api_server_is_ready,
+    CONTROLLER_MANAGER: _controller_manager_is_ready,
+    SCHEDULER: _scheduler_is_ready,
+    KWOK: _kwok_is_ready,
+}

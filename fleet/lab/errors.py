@@ -1,0 +1,9 @@
+"""What can go wrong with a lab, in words for a person."""
+
+from __future__ import annotations
+
+from fleet.core.errors import FleetError
+
+
+class LabError(FleetError):
+    """The lab could not be built, started, found or stopped; the message says why, the hint what to do."""

@@ -1,0 +1,302 @@
+"""A real Kubernetes control plane with fake nodes on this machine: start it, add nodes, look at it, stop it."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import random
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from fleet.lab import build, certificates, controlplane, nodes, ports, process, state
+from fleet.lab.api import Api
+from fleet.lab.errors import LabError
+
+Progress = Callable[[str], None]
+
+_START_TRIES = 3
+"""Another program may take a port between the moment it is found free and the moment it is used."""
+
+_OWN = ("etcd", "pki", "logs", "scheduler.yaml", "kubeconfig", "lab.json", "lab.json.new")
+"""What a lab writes into its directory, beside one kubeconfig per program."""
+
+
+class ProgramStatus(msgspec.Struct, frozen=True):
+    """One program of a lab."""
+
+    name: str
+    pid: int
+    alive: bool
+    log: Path
+
+
+class LabStatus(msgspec.Struct, frozen=True):
+    """A lab as it is now. `nodes` is None when its API server does not answer."""
+
+    directory: Path
+    kubeconfig: Path
+    server: str
+    kubernetes: str
+    started_at: datetime
+    programs: tuple[ProgramStatus, ...]
+    nodes: nodes.NodeCount | None
+
+    @property
+    def running(self) -> bool:
+        """Whether every program runs and the API server answers."""
+        names = {program.name for program in self.programs if program.alive}
+        return names == set(controlplane.PROGRAMS) and self.nodes is not None
+
+
+class Lab:
+    """One control plane. Made by `up` or `load`."""
+
+    def __init__(
+        self, directory: Path, known: state.LabState, running: Mapping[str, process.Process] | None = None
+    ) -> None:
+        self._state = known
+        self._layout = controlplane.Layout(directory, known.binaries, known.certificates, known.ports)
+        found = {record.name: process.Process(record) for record in known.processes}
+        self._processes: dict[str, process.Process] = {**found, **(running or {})}
+        self._api = Api(self._layout.server, known.certificates.authority, known.certificates.admin)
+
+    @staticmethod
+    def default_directory(environ: Mapping[str, str] = os.environ) -> Path:
+        """Where `fleet lab up` keeps its lab: `$XDG_STATE_HOME/fleet/lab`, or `~/.local/state/fleet/lab`."""
+        base = environ.get("XDG_STATE_HOME", "")
+        return (Path(base) if base else Path.home() / ".local" / "state") / "fleet" / "lab"
+
+    @staticmethod
+    def up(directory: Path, *, tied: bool, progress: Progress) -> Lab:
+        """Builds what is not built yet, and starts a new, empty control plane in `directory`.
+
+        `tied`: its programs end when this process does; otherwise they go on until `down`. `progress` gets
+        a line for a person now and then. Raises LabError, and then leaves no process behind, only logs.
+        """
+        binaries = build.build(progress)
+        directory = directory.absolute()
+        for attempt in range(1, _START_TRIES + 1):
+            lab = Lab._prepared(directory, binaries, tied=tied)
+            try:
+                lab._start_all(progress)
+            except LabError as error:
+                lab._stop_all()
+                if "address already in use" not in str(error) or attempt == _START_TRIES:
+                    raise
+                progress("a port was taken by someone else meanwhile; once more with others")
+            except BaseException:
+                lab._stop_all()
+                raise
+            else:
+                return lab
+        raise AssertionError("unreachable")
+
+    @staticmethod
+    def load(directory: Path) -> Lab:
+        """The lab that was started in `directory`, by whatever process. Raises LabError when there is none."""
+        directory = directory.absolute()
+        return Lab(directory, state.read(directory))
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The administrator's kubeconfig."""
+        return self._layout.kubeconfig
+
+    @property
+    def server(self) -> str:
+        """The API server's address."""
+        return self._layout.server
+
+    @property
+    def directory(self) -> Path:
+        """Where the lab keeps its files."""
+        return self._layout.directory
+
+    @property
+    def etcd_endpoint(self) -> str:
+        """etcd's address for clients; `certificates.etcd_client` opens it."""
+        return self._layout.etcd
+
+    @property
+    def certificates(self) -> certificates.Certificates:
+        """Every certificate of the lab."""
+        return self._layout.certificates
+
+    def pids(self) -> dict[str, int]:
+        """The process ids of the programs that were started and not stopped, by name."""
+        return {name: started.record.pid for name, started in self._processes.items()}
+
+    def log(self, program: str) -> Path:
+        """A program's log (`etcd`, `kube-apiserver`, `kube-controller-manager`, `kube-scheduler`, `kwok`)."""
+        return self._layout.log(program)
+
+    def add_nodes(
+        self,
+        count: int,
+        *,
+        pools: Mapping[str, int] = nodes.DEFAULT_POOLS,
+        zones: Sequence[str] = nodes.DEFAULT_ZONES,
+        version: str = nodes.DEFAULT_VERSION,
+        kernel: str = nodes.DEFAULT_KERNEL,
+        kubelet: str = build.KUBERNETES_VERSION,
+        wait: bool = True,
+    ) -> tuple[str, ...]:
+        """Adds fake nodes, numbered on from those there are, and returns their names.
+
+        `pools` gives each pool's weight (`{"workers": 4, "storage": 1}`), `zones` are filled in turn. With
+        `wait` it returns when all are Ready. Raises LabError.
+        """
+        first = nodes.next_number(self._api)
+        wanted = nodes.machines(
+            first, count, pools=pools, zones=zones, version=version, kernel=kernel, kubelet=kubelet
+        )
+        nodes.create(self._api, wanted)
+        names = tuple(machine.name for machine in wanted)
+        if wait:
+            nodes.wait_until_ready(self._api, names, self.check)
+        return names
+
+    def check(self) -> None:
+        """Raises LabError with the end of its log when one of the lab's programs has ended by itself."""
+        for started in self._processes.values():
+            started.check()
+
+    def status(self) -> LabStatus:
+        """What runs, and how many nodes there are."""
+        programs = tuple(
+            ProgramStatus(name, started.record.pid, started.is_alive(), started.record.log)
+            for name, started in self._processes.items()
+        )
+        try:
+            counted = nodes.count(self._api)
+        except (OSError, http.client.HTTPException, LabError):
+            counted = None
+        return LabStatus(
+            directory=self.directory,
+            kubeconfig=self.kubeconfig,
+            server=self.server,
+            kubernetes=build.KUBERNETES_VERSION,
+            started_at=self._state.started_at,
+            programs=programs,
+            nodes=counted,
+        )
+
+    def stop_apiserver(self) -> None:
+        """Stops the API server alone; the rest goes on and waits for it."""
+        self._stop(controlplane.API_SERVER)
+
+    def start_apiserver(self) -> None:
+        """Starts the API server again and returns when it is ready. Raises LabError when it runs already."""
+        if controlplane.API_SERVER in self._processes:
+            raise LabError("the lab's API server runs already")
+        controlplane.wait_until_ready(self._start(controlplane.API_SERVER), self._layout)
+
+    def compact_etcd(self) -> int:
+        """Forgets every revision but the newest, and returns that: watches from older ones get 410 Gone.
+
+        The API server serves lists and watches from its own cache while that reaches back far enough; restart
+        it to make clients feel the compaction. Raises LabError.
+        """
+        client = Api(self.etcd_endpoint, self.certificates.etcd_authority, self.certificates.etcd_client)
+        try:
+            answer = client.call("POST", "/v3/kv/range", {"key": "AA==", "count_only": True}).decoded()
+            header = msgspec.convert(answer["header"], dict[str, str])
+            revision = int(header["revision"])
+            compacted = client.call("POST", "/v3/kv/compaction", {"revision": revision, "physical": True})
+        except (OSError, http.client.HTTPException) as error:
+            raise LabError(f"the lab's etcd does not answer: {error}") from error
+        if compacted.status != 200:
+            raise LabError(f"etcd refused to compact: {compacted.body.decode(errors='replace')}")
+        return revision
+
+    def down(self, *, keep_files: bool = False) -> None:
+        """Stops every program and removes what the lab wrote (not the directory itself if it holds other files)."""
+        self._stop_all()
+        if not keep_files:
+            _remove_files(self.directory)
+
+    @staticmethod
+    def _prepared(directory: Path, binaries: build.Binaries, *, tied: bool) -> Lab:
+        """A lab with all its files and no program yet."""
+        _refuse_or_clear(directory)
+        directory.mkdir(parents=True, exist_ok=True)
+        now = datetime.now(UTC)  # noqa: TID251 - the edge: certificates begin now
+        issued = certificates.issue(directory / "pki", now)
+        known = state.LabState(now, tied, binaries, issued, ports.choose(random.SystemRandom()))
+        state.write(directory, known)
+        lab = Lab(directory, known)
+        controlplane.write_files(lab._layout)
+        return lab
+
+    def _start_all(self, progress: Progress) -> None:
+        for name in (controlplane.ETCD, controlplane.API_SERVER):
+            progress(f"starting {name}")
+            controlplane.wait_until_ready(self._start(name), self._layout)
+        rest = [controlplane.CONTROLLER_MANAGER, controlplane.SCHEDULER, controlplane.KWOK]
+        progress(f"starting {', '.join(rest)}")
+        for started in [self._start(name) for name in rest]:
+            controlplane.wait_until_ready(started, self._layout)
+        progress(f"the lab is up: {self.server}")
+
+    def _start(self, name: str) -> process.Process:
+        started = controlplane.start(name, self._layout, tied=self._state.tied)
+        self._processes[name] = started
+        self._remember()
+        return started
+
+    def _stop(self, name: str) -> None:
+        stopped = self._processes.get(name)
+        if stopped is not None:
+            stopped.stop()
+            del self._processes[name]
+            self._remember()
+
+    def _stop_all(self) -> None:
+        """The API server's clients first, together; then it; then etcd."""
+        clients = [
+            name for name in self._processes if name not in (controlplane.API_SERVER, controlplane.ETCD)
+        ]
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(lambda name: self._processes[name].stop(), clients))
+        for name in clients:
+            self._stop(name)
+        self._stop(controlplane.API_SERVER)
+        self._stop(controlplane.ETCD)
+
+    def _remember(self) -> None:
+        records = tuple(started.record for started in self._processes.values())
+        self._state = msgspec.structs.replace(self._state, processes=records)
+        state.write(self.directory, self._state)
+
+
+def _refuse_or_clear(directory: Path) -> None:
+    """Makes room for a lab, but never at the cost of a running one or of someone else's files."""
+    if not directory.exists():
+        return
+    if state.exists(directory):
+        alive = [
+            record.name for record in state.read(directory).processes if process.Process(record).is_alive()
+        ]
+        if alive:
+            raise LabError(
+                f"a lab runs already in {directory} ({', '.join(alive)})",
+                "stop it first with: fleet lab down, or choose another directory",
+            )
+        _remove_files(directory)
+    elif any(directory.iterdir()):
+        raise LabError(f"{directory} is not empty and holds no lab", "choose an empty or a new directory")
+
+
+def _remove_files(directory: Path) -> None:
+    for path in [*(directory / name for name in _OWN), *directory.glob("*.kubeconfig")]:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    if directory.is_dir() and not any(directory.iterdir()):
+        directory.rmdir()
