@@ -1,0 +1,135 @@
+"""A running cluster for tests: the lab's control plane, or the one of a kubeconfig.
+
+FLEET_TEST_KUBECONFIG names a kubeconfig of a cluster that tests may change as they like. KUBECONFIG is used
+too, but only if its current context is one of kind or of a lab: it may well be somebody's production.
+Without either a lab is started, one per process of pytest-xdist, and stopped at the end.
+
+Without Go these tests are skipped, and fail with CI=true.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from fleet.lab import Lab, LabError, build
+from tests.cluster.cleaning import Baseline
+from tests.cluster.rest import Cluster
+
+SAFE_CONTEXTS = ("kind-", "fleet-lab")
+
+
+@dataclass(frozen=True)
+class Bed:
+    """What the tests of one process share. `lab` is None on someone else's cluster."""
+
+    kubeconfig: Path
+    lab: Lab | None
+    baseline: Baseline
+
+
+@dataclass(frozen=True)
+class Built:
+    """Whether the lab's programs are there; `error` says why not."""
+
+    no_go: LabError | None = None
+    error: LabError | None = None
+
+
+_BUILT = pytest.StashKey[Built]()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Builds the lab before the first test, whose time limit would be too short for that."""
+    config = session.config
+    wanted = any(Path(__file__).parent in item.path.parents for item in session.items)
+    if not wanted or config.option.collectonly or external_kubeconfig(os.environ) is not None:
+        return
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    try:
+        build.find_toolchain()
+    except LabError as error:
+        config.stash[_BUILT] = Built(no_go=error)
+        return
+    try:
+        build.build(lambda line: reporter.write_line(f"lab: {line}") if reporter else None)
+    except LabError as error:
+        config.stash[_BUILT] = Built(error=error)
+    else:
+        config.stash[_BUILT] = Built()
+
+
+def external_kubeconfig(environ: os._Environ[str] | dict[str, str]) -> Path | None:
+    """The kubeconfig of a cluster that tests may change, if the environment names one."""
+    if chosen := environ.get("FLEET_TEST_KUBECONFIG"):
+        return Path(chosen)
+    usual = environ.get("KUBECONFIG", "")
+    if not usual or os.pathsep in usual or not Path(usual).is_file():
+        return None
+    context = (yaml.safe_load(Path(usual).read_text()) or {}).get("current-context") or ""
+    return Path(usual) if context.startswith(SAFE_CONTEXTS) else None
+
+
+def require_lab(config: pytest.Config) -> None:
+    """Skips or fails the test when a lab cannot be started here."""
+    built = config.stash.get(_BUILT, Built())
+    if built.error is not None:
+        pytest.fail(f"the lab was not built: {built.error}\n{built.error.hint}")
+    if built.no_go is not None:
+        reason = f"no lab without Go: {built.no_go}; {built.no_go.hint}"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def bed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
+    """The cluster of this process, with whatever tests left in it. Use `kubeconfig` or `lab` instead."""
+    external = external_kubeconfig(os.environ)
+    if external is not None:
+        yield Bed(external, None, Baseline.of(Cluster(external), nodes=False))
+        return
+    require_lab(request.config)
+    lab = Lab.up(tmp_path_factory.mktemp("lab") / "state", tied=True, progress=print)
+    try:
+        yield Bed(lab.kubeconfig, lab, Baseline.of(Cluster(lab.kubeconfig), nodes=True))
+    finally:
+        # The logs of a failed session are worth keeping; pytest clears old ones away.
+        lab.down(keep_files=request.session.testsfailed > 0)
+
+
+@pytest.fixture
+def kubeconfig(bed: Bed) -> Iterator[Path]:
+    """The kubeconfig of a cluster that is clean, and is cleaned again afterwards. In a lab: without nodes."""
+    yield bed.kubeconfig
+    bed.baseline.restore(Cluster(bed.kubeconfig))
+
+
+@pytest.fixture
+def cluster(kubeconfig: Path) -> Cluster:
+    """Plain calls to the clean cluster."""
+    return Cluster(kubeconfig)
+
+
+@pytest.fixture
+def lab(bed: Bed, kubeconfig: Path) -> Lab:
+    """The shared lab, clean, to add fake nodes to; skipped on someone else's cluster. Do not stop its parts."""
+    if bed.lab is None:
+        pytest.skip("needs fake nodes: runs on the lab alone")
+    return bed.lab
+
+
+@pytest.fixture
+def fresh_lab(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Lab]:
+    """A lab of the test's own, to stop and break."""
+    require_lab(request.config)
+    lab = Lab.up(tmp_path / "lab", tied=True, progress=print)
+    try:
+        yield lab
+    finally:
+        lab.down()
