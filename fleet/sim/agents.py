@@ -1,0 +1,173 @@
+"""The agents of all machines: they see a request, work on it once, and tell of it in their Machine."""
+
+from __future__ import annotations
+
+from random import Random
+
+from msgspec.structs import replace
+
+from fleet.core.machine import Ask, Machine, Request, Work
+from fleet.core.node import Node
+from fleet.core.release import Release
+from fleet.sim.behaviour import Behaviour, Length, draw
+from fleet.sim.kubelet import Kubelets
+from fleet.sim.objects import Objects
+from fleet.sim.timeline import Timeline
+
+
+class Agents:
+    def __init__(self, objects: Objects, kubelets: Kubelets, timeline: Timeline, rng: Random) -> None:
+        self.behaviour = Behaviour()
+        self._objects = objects
+        self._kubelets = kubelets
+        self._timeline = timeline
+        self._rng = rng
+
+    def begin(self) -> None:
+        """Takes up what a snapshot shows under way: requests without an answer, or with work half done."""
+        for machine in self._objects.machines.values():
+            request = machine.request
+            if request is None:
+                continue
+            answer = machine.answer(request.token)
+            if answer is None:
+                self.requested(machine.name, request.token)
+            elif answer.state == "working" and request.action is Ask.STAGE:
+                self._stage(machine, request)
+            elif answer.state == "working" and request.action is Ask.REBOOT:
+                self._reboot(machine, request.token)
+
+    def requested(self, name: str, token: str) -> None:
+        """A request was written: its agent sees it a little later."""
+        self._later(self.behaviour.agent, name, "asked", name, token)
+
+    def asked(self, name: str, token: str) -> None:
+        machine = self._objects.machines.get(name)
+        request = machine.request if machine is not None else None
+        if machine is None or request is None or request.token != token or name in self._kubelets.away:
+            return
+        work = machine.work
+        if not machine.reported or (work is not None and (work.token == token or work.state == "working")):
+            return
+        match request.action:
+            case Ask.STAGE:
+                self._tell(machine, Work(token, "working"))
+                self._stage(self._objects.machines[name], request)
+            case Ask.REBOOT if not _same(machine.staged, request.release):
+                self._tell(machine, Work(token, "failed", f"{request.release.version} is not staged"))
+            case Ask.REBOOT:
+                self._tell(machine, Work(token, "working"))
+                self._reboot(machine, token)
+            case Ask.ROLLBACK:
+                self._tell(machine, Work(token, "failed", "rollback is not simulated"))
+
+    def progress(self, name: str, token: str, percent: str) -> None:
+        machine = self._objects.machines.get(name)
+        if machine is not None and (work := machine.answer(token)) is not None and work.state == "working":
+            self._tell(machine, Work(token, "working", percent=int(percent)))
+
+    def staged(self, name: str, token: str, *release: str) -> None:
+        machine = self._objects.machines.get(name)
+        if machine is None:
+            return
+        if self.behaviour.failures.get(name) == "stage-fails":
+            self._tell(machine, Work(token, "failed", "cannot write the image: no space left on device"))
+        else:
+            self._tell(machine, Work(token, "done", percent=100), staged=Release(*release))
+
+    def booted(self, name: str, token: str) -> None:
+        """The machine is up again, and its kubelet tells of the new boot."""
+        node, machine = self._objects.nodes.get(name), self._objects.machines.get(name)
+        if node is None or machine is None or name not in self._kubelets.away:
+            return
+        release = self._boots(machine)
+        ready = self.behaviour.failures.get(name) != "not-ready"
+        boot_id = _uuid(self._rng)
+        self._objects.change_node(
+            node,
+            boot_id=boot_id,
+            os_image=_os_image(node, machine, release),
+            kernel=(release.kernel if release is not None else "") or node.kernel,
+            ready=ready,
+        )
+        if ready:
+            self._kubelets.up(name)
+        self._later(self.behaviour.agent, name, "reported", name, token, boot_id)
+
+    def reported(self, name: str, token: str, boot_id: str) -> None:
+        """The agent runs again after a boot, and tells what it finds and how its request ended."""
+        machine = self._objects.machines.get(name)
+        if machine is None:
+            return
+        release, request = self._boots(machine), machine.request
+        work = Work(token, "done", percent=100)
+        if release != machine.staged:
+            found = release.version if release is not None else "nothing known"
+            work = Work(token, "failed", f"booted {found}, not the staged release")
+        kernel = (release.kernel if release is not None else "") or machine.kernel
+        self._tell(
+            machine,
+            work,
+            booted=release,
+            staged=None,
+            rollback=machine.booted if release == machine.staged else machine.staged,
+            boot_id=boot_id,
+            kernel=kernel,
+        )
+        if request is not None and request.token != token:
+            self.requested(name, request.token)
+
+    def _boots(self, machine: Machine) -> Release | None:
+        if self.behaviour.failures.get(machine.name) == "old-version":
+            return machine.booted
+        return machine.staged
+
+    def _stage(self, machine: Machine, request: Request) -> None:
+        name, release = machine.name, request.release
+        length = draw(self.behaviour.stage, self._rng, name)
+        reports = self.behaviour.stage_reports
+        for number in range(1, reports + 1):
+            share = number / (reports + 1)
+            at = self._objects.now + length * share
+            self._timeline.add(at, "progress", name, request.token, str(int(100 * share)))
+        words = (name, request.token, release.version, release.digest, release.kernel)
+        self._timeline.add(self._objects.now + length, "staged", *words)
+
+    def _reboot(self, machine: Machine, token: str) -> None:
+        name = machine.name
+        if name not in self._objects.nodes:
+            return
+        self._kubelets.down(name)
+        if self.behaviour.failures.get(name) != "never-back":
+            self._later(self.behaviour.reboot, name, "booted", name, token)
+
+    def _tell(self, machine: Machine, work: Work, **fields: object) -> None:
+        self._objects.put_machine(replace(machine, work=work, **fields))
+
+    def _later(self, length: Length, name: str, what: str, *words: str) -> None:
+        delay = draw(length, self._rng, name)
+        self._timeline.add(self._objects.now + delay, what, *words)
+
+
+def _same(found: Release | None, wanted: Release) -> bool:
+    """By digest, and by version where one of the two tells none."""
+    if found is None:
+        return False
+    if found.digest and wanted.digest:
+        return found.digest == wanted.digest
+    return found.version == wanted.version
+
+
+def _uuid(rng: Random) -> str:
+    text = f"{rng.getrandbits(128):032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def _os_image(node: Node, machine: Machine, release: Release | None) -> str:
+    """An OS that names its version keeps its own words."""
+    if release is None:
+        return node.os_image
+    old = machine.booted.version if machine.booted is not None else ""
+    if old and old in node.os_image:
+        return node.os_image.replace(old, release.version)
+    return f"Simulated OS {release.version}"

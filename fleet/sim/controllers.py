@@ -1,0 +1,253 @@
+"""The controllers of workloads: what replaces a pod that goes, and when.
+
+A ReplicaSet (and what is like it) makes a pod the moment another gets its deletionTimestamp; a StatefulSet once
+the old one is gone, under its name; a Job after its backoff; a DaemonSet and a static pod on the same node once
+the old one is gone. A pod without a controller is lost.
+"""
+
+from __future__ import annotations
+
+from random import Random
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from fleet.core.pod import Pod, PodRef
+from fleet.core.workload import Workload
+from fleet.sim.behaviour import Behaviour, draw
+from fleet.sim.objects import Objects, WorkloadKey, controller_of
+from fleet.sim.scheduler import Scheduler
+from fleet.sim.timeline import Timeline
+
+ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
+ORDINAL_LABEL = "statefulset.kubernetes.io/pod-name"
+COUNTED = frozenset({"Job", "StatefulSet", "DaemonSet", "Node"})
+"""Kinds that are not simply kept at a number of pods, each with a way of its own."""
+
+
+class SavedControllers(Struct, frozen=True):
+    templates: list[Pod]
+    implied: list[tuple[str, str, str, int]]
+
+
+class Controllers:
+    def __init__(
+        self,
+        objects: Objects,
+        scheduler: Scheduler,
+        timeline: Timeline,
+        rng: Random,
+        saved: SavedControllers | None = None,
+    ) -> None:
+        self.behaviour = Behaviour()
+        self._objects = objects
+        self._scheduler = scheduler
+        self._timeline = timeline
+        self._rng = rng
+        self._active: dict[WorkloadKey, int] = {}
+        """Pods that count as there: not finished, not being deleted."""
+        self._ready: dict[WorkloadKey, int] = {}
+        self._templates: dict[WorkloadKey, Pod] = {}
+        self._implied: dict[WorkloadKey, int] = {}
+        """Replicas of workloads that the snapshot lacks: those that were there."""
+        self._behind: dict[WorkloadKey, None] = {}
+        self._lost: list[Pod] = []
+        """Pods that are gone and come again under a name or on a node of their own."""
+        self.unready: dict[WorkloadKey, None] = {}
+        """Workloads whose count of ready pods may be old, since somebody last emptied it."""
+        for template in saved.templates if saved else ():
+            key = controller_of(template)
+            assert key is not None
+            self._templates[key] = template
+        for pod in objects.pods.values():
+            self._learn(pod)
+        if saved:
+            self._implied = {WorkloadKey(*each[:3]): each[3] for each in saved.implied}
+        else:
+            self._implied = {k: n for k, n in self._active.items() if k not in objects.workloads}
+        objects.pod_listeners.append(self._pod_changed)
+
+    def save(self) -> SavedControllers:
+        return SavedControllers(
+            list(self._templates.values()), [(*key, count) for key, count in self._implied.items()]
+        )
+
+    def settle(self) -> bool:
+        """Makes and deletes pods until the numbers are right. False: there was nothing to do."""
+        if not (self._behind or self._lost):
+            return False
+        lost, self._lost = self._lost, []
+        for pod in lost:
+            self._make_again(pod)
+        behind, self._behind = self._behind, {}
+        for key in behind:
+            self._keep_number(key)
+        return True
+
+    def scale(self, key: WorkloadKey) -> None:
+        """Its replicas were changed."""
+        if key.kind == "StatefulSet":
+            self._scale_set(key)
+        elif key.kind != "Deployment":
+            self._behind[key] = None
+
+    def start_over(self, key: WorkloadKey) -> None:
+        """A Job's backoff is over."""
+        job = self._objects.workloads.get(key)
+        if job is None or self._active.get(key, 0) < job.replicas:
+            self._make(key, self._fresh_name(key))
+
+    def start_daemons(self, node: str) -> None:
+        """A pod of each DaemonSet, on a node that has come."""
+        for key, template in list(self._templates.items()):
+            if key.kind == "DaemonSet":
+                self._make(key, self._fresh_name(key), node, template)
+
+    def write(self, key: WorkloadKey) -> None:
+        """Brings the workload's count of ready pods up to date, and that of its owner."""
+        workload = self._objects.workloads.get(key)
+        if workload is None:
+            return
+        ready = self._ready.get(key, 0)
+        if workload.ready == ready:
+            return
+        self._objects.put_workload(replace(workload, ready=ready))
+        owner = self._owner(workload)
+        if owner is not None:
+            self._objects.put_workload(replace(owner, ready=max(0, owner.ready + ready - workload.ready)))
+
+    def delete(self, pod: Pod) -> None:
+        """Gives a pod its deletionTimestamp; one that was never bound is gone at once."""
+        if pod.deleting:
+            return
+        if pod.node or pod.finalizers:
+            self._objects.change_pod(pod, deleting=True)
+        else:
+            self._objects.drop_pod(pod)
+
+    def _owner(self, workload: Workload) -> Workload | None:
+        owner = workload.owner
+        if owner is None:
+            return None
+        return self._objects.workloads.get(WorkloadKey(owner.kind, workload.namespace, owner.name))
+
+    def _learn(self, pod: Pod) -> None:
+        key = controller_of(pod)
+        if key is None:
+            return
+        self._active[key] = self._active.get(key, 0) + _active(pod)
+        self._ready[key] = self._ready.get(key, 0) + _ready(pod)
+        if key not in self._templates:
+            self._templates[key] = _template(pod)
+
+    def _pod_changed(self, old: Pod | None, new: Pod | None) -> None:
+        pod = new if new is not None else old
+        assert pod is not None
+        key = controller_of(pod)
+        if new is None and (pod.mirror or key is not None):
+            self._gone(pod, key)
+        if key is None:
+            return
+        before, after = old is not None and _active(old), new is not None and _active(new)
+        if before != after:
+            self._active[key] = self._active.get(key, 0) + after - before
+            if before:
+                self._left(key, pod)
+        was, is_ = old is not None and _ready(old), new is not None and _ready(new)
+        if was != is_:
+            self._ready[key] = self._ready.get(key, 0) + is_ - was
+            self.unready[key] = None
+
+    def _left(self, key: WorkloadKey, pod: Pod) -> None:
+        if key.kind == "Job":
+            if not pod.finished:
+                delay = draw(self.behaviour.job_backoff, self._rng, f"{key.namespace}/{key.name}")
+                self._timeline.add(self._objects.now + delay, "job", *key)
+        elif key.kind not in COUNTED:
+            self._behind[key] = None
+
+    def _gone(self, pod: Pod, key: WorkloadKey | None) -> None:
+        if pod.mirror or (key is not None and key.kind in ("DaemonSet", "StatefulSet")):
+            self._lost.append(pod)
+
+    def _make_again(self, pod: Pod) -> None:
+        key = controller_of(pod)
+        if pod.ref in self._objects.pods:
+            return
+        if pod.mirror:
+            if pod.node in self._objects.nodes:
+                self._create(replace(_template(pod), name=pod.name, node=pod.node))
+        elif key is not None and key.kind == "DaemonSet":
+            if pod.node in self._objects.nodes:
+                self._make(key, self._fresh_name(key), pod.node, pod)
+        elif key is not None and _ordinal(pod.name) < self._replicas(key):
+            self._make(key, pod.name)
+
+    def _replicas(self, key: WorkloadKey) -> int:
+        workload = self._objects.workloads.get(key)
+        if workload is not None:
+            return workload.replicas
+        # A StatefulSet that is not known gets back whatever it loses.
+        return 1 << 30 if key.kind == "StatefulSet" else self._implied.get(key, 0)
+
+    def _keep_number(self, key: WorkloadKey) -> None:
+        missing = self._replicas(key) - self._active.get(key, 0)
+        for _ in range(missing):
+            self._make(key, self._fresh_name(key))
+        if missing < 0:
+            pods = [pod for pod in self._pods(key) if _active(pod)]
+            pods.sort(key=lambda pod: (pod.ready, pod.ref))
+            for pod in pods[:-missing]:
+                self.delete(pod)
+
+    def _scale_set(self, key: WorkloadKey) -> None:
+        wanted = {f"{key.name}-{ordinal}" for ordinal in range(self._replicas(key))}
+        there = {pod.name: pod for pod in self._pods(key)}
+        for name in sorted(wanted - there.keys(), key=_ordinal):
+            self._make(key, name)
+        for name in sorted(there.keys() - wanted, key=_ordinal, reverse=True):
+            self.delete(there[name])
+
+    def _pods(self, key: WorkloadKey) -> list[Pod]:
+        return [pod for pod in self._objects.pods.values() if controller_of(pod) == key]
+
+    def _fresh_name(self, key: WorkloadKey) -> str:
+        while True:
+            name = f"{key.name}-{''.join(self._rng.choices(ALPHABET, k=5))}"
+            if PodRef(key.namespace, name) not in self._objects.pods:
+                return name
+
+    def _make(self, key: WorkloadKey, name: str, node: str = "", template: Pod | None = None) -> None:
+        template = (
+            template or self._templates.get(key) or Pod(key.namespace, name, "", labels={"app": key.name})
+        )
+        labels = template.labels
+        if key.kind == "StatefulSet" and ORDINAL_LABEL in labels:
+            labels = labels | {ORDINAL_LABEL: name}
+        self._create(replace(_template(template), name=name, labels=labels, node=node))
+
+    def _create(self, pod: Pod) -> None:
+        """The scheduler binds it in the same moment, which is told once; else it waits."""
+        pod = replace(pod, uid=f"{self._rng.getrandbits(128):032x}")
+        if not pod.node:
+            pod = replace(pod, node=self._scheduler.choose(pod))
+        self._objects.put_pod(pod)
+        if not pod.node:
+            self._scheduler.wait(pod)
+
+
+def _template(pod: Pod) -> Pod:
+    return replace(pod, name="", uid="", node="", phase="Pending", ready=False, deleting=False)
+
+
+def _active(pod: Pod) -> bool:
+    return not pod.deleting and not pod.finished
+
+
+def _ready(pod: Pod) -> bool:
+    return pod.ready and not pod.deleting
+
+
+def _ordinal(name: str) -> int:
+    tail = name.rpartition("-")[2]
+    return int(tail) if tail.isdigit() else 0

@@ -1,0 +1,177 @@
+"""The disruption controller: counts a budget's pods as they change, and writes its status a little later.
+
+The counts are kept as pods change, so that one change costs one budget's work. Source: kubernetes,
+pkg/controller/disruption/disruption.go.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from msgspec.structs import replace
+
+from fleet.core.budget import Budget
+from fleet.core.pod import Pod, PodRef
+from fleet.sim.objects import Objects, WorkloadKey, controller_of
+
+SCALABLE = frozenset({"ReplicaSet", "Deployment", "StatefulSet", "ReplicationController"})
+SCALELESS = {
+    "DaemonSet": "daemonsets.apps does not implement the scale subresource",
+    "Job": "jobs.batch does not implement the scale subresource",
+    "Node": "nodes does not implement the scale subresource",
+}
+
+
+class Tally:
+    """What a budget's pods are now."""
+
+    __slots__ = ("healthy", "owners", "total")
+
+    def __init__(self) -> None:
+        self.total = 0
+        self.healthy = 0
+        """Ready, and not being deleted."""
+        self.owners: Counter[WorkloadKey] = Counter()
+
+
+class Disruption:
+    def __init__(self, objects: Objects) -> None:
+        self._objects = objects
+        self._tallies: dict[PodRef, Tally] = {}
+        self._covering: dict[PodRef, tuple[PodRef, ...]] = {}
+        self._matches: dict[tuple[str, tuple[tuple[str, str], ...]], tuple[PodRef, ...]] = {}
+        self._of_namespace: dict[str, list[PodRef]] = {}
+        self._of_owner: dict[WorkloadKey, set[PodRef]] = {}
+        self.dirty: dict[PodRef, None] = {}
+        """Budgets whose status may be old, since somebody last emptied it."""
+        for ref in objects.budgets:
+            self._tallies[ref] = Tally()
+            self._of_namespace.setdefault(ref.namespace, []).append(ref)
+        for pod in objects.pods.values():
+            self._count(pod, self._cover(pod), 1)
+        objects.pod_listeners.append(self._pod_changed)
+
+    def covering(self, pod: PodRef) -> tuple[PodRef, ...]:
+        """The budgets that match a pod."""
+        return self._covering.get(pod, ())
+
+    def budget_changed(self, ref: PodRef) -> None:
+        """It was made, changed or deleted: its namespace is counted anew."""
+        namespace = ref.namespace
+        refs = [each for each in self._objects.budgets if each.namespace == namespace]
+        self._of_namespace[namespace] = refs
+        self._matches = {key: found for key, found in self._matches.items() if key[0] != namespace}
+        self._tallies.pop(ref, None)
+        for each in refs:
+            self._tallies[each] = Tally()
+        for pod in self._objects.pods.values():
+            if pod.namespace == namespace:
+                self._count(pod, self._cover(pod), 1)
+        if ref in self._objects.budgets:
+            self.dirty[ref] = None
+
+    def scaled(self, key: WorkloadKey) -> None:
+        """Its budgets expect another number of pods now."""
+        for ref in sorted(self._of_owner.get(key, ())):
+            if ref in self._tallies:
+                self.dirty[ref] = None
+
+    def write(self, ref: PodRef) -> None:
+        """Brings the status of a budget up to date."""
+        budget = self._objects.budgets.get(ref)
+        if budget is None:
+            return
+        tally = self._tallies[ref]
+        expected, desired, failure = self._expect(budget, tally)
+        if failure:
+            new = replace(budget, disruptions_allowed=0, failure=failure)
+        else:
+            allowed = max(0, tally.healthy - desired) if expected > 0 else 0
+            new = replace(
+                budget,
+                observed_generation=budget.generation,
+                disruptions_allowed=allowed,
+                current_healthy=tally.healthy,
+                desired_healthy=desired,
+                expected_pods=expected,
+                disrupted=frozenset(),
+                failure="",
+            )
+        if new != budget:
+            self._objects.put_budget(new)
+
+    def _expect(self, budget: Budget, tally: Tally) -> tuple[int, int, str]:
+        """Expected pods, healthy pods wanted, and why it cannot be told."""
+        least, most = budget.min_available, budget.max_unavailable
+        if isinstance(least, int):
+            return tally.total, least, ""
+        if least is None and most is None:
+            return tally.total, 0, ""
+        expected = 0
+        for key in tally.owners:
+            if key.kind in SCALELESS:
+                return 0, 0, SCALELESS[key.kind]
+            expected += self._scale(key, tally)
+        if least is not None:
+            return expected, share(least, expected), ""
+        assert most is not None
+        return expected, max(0, expected - share(most, expected)), ""
+
+    def _scale(self, key: WorkloadKey, tally: Tally) -> int:
+        """Replicas that are wanted. A workload that is not known has those that are there."""
+        workload = self._objects.workloads.get(key)
+        return tally.owners[key] if workload is None else workload.replicas
+
+    def _cover(self, pod: Pod) -> tuple[PodRef, ...]:
+        key = (pod.namespace, tuple(pod.labels.items()))
+        found = self._matches.get(key)
+        if found is None:
+            budgets = self._objects.budgets
+            refs = self._of_namespace.get(pod.namespace, ())
+            found = self._matches[key] = tuple(ref for ref in refs if budgets[ref].matches(pod))
+        if found:
+            self._covering[pod.ref] = found
+        else:
+            self._covering.pop(pod.ref, None)
+        return found
+
+    def _count(self, pod: Pod, refs: tuple[PodRef, ...], sign: int) -> None:
+        key = controller_of(pod)
+        healthy = _healthy(pod)
+        for ref in refs:
+            tally = self._tallies[ref]
+            tally.total += sign
+            tally.healthy += sign * healthy
+            if key is not None:
+                tally.owners[key] += sign
+                if tally.owners[key] <= 0:
+                    del tally.owners[key]
+                self._of_owner.setdefault(key, set()).add(ref)
+
+    def _pod_changed(self, old: Pod | None, new: Pod | None) -> None:
+        if old is None:
+            assert new is not None
+            refs = self._cover(new)
+            self._count(new, refs, 1)
+        elif new is None:
+            refs = self._covering.pop(old.ref, ())
+            self._count(old, refs, -1)
+        else:
+            change = _healthy(new) - _healthy(old)
+            if not change and new.deleting == old.deleting:
+                return
+            refs = self._covering.get(new.ref, ())
+            for ref in refs:
+                self._tallies[ref].healthy += change
+        self.dirty.update(dict.fromkeys(refs))
+
+
+def share(amount: int | str, total: int) -> int:
+    """Percentages round up, as the controller does for both rules."""
+    if isinstance(amount, int):
+        return amount
+    return -(-int(amount.removesuffix("%")) * total // 100)
+
+
+def _healthy(pod: Pod) -> bool:
+    return pod.ready and not pod.deleting

@@ -1,0 +1,129 @@
+"""The kubelets of all nodes: pods start, stop, stay through a reboot; and what is said of a node not heard of."""
+
+from __future__ import annotations
+
+from random import Random
+
+from fleet.core.node import Node
+from fleet.core.pod import Pod, PodRef
+from fleet.sim.behaviour import Behaviour, draw
+from fleet.sim.controllers import Controllers
+from fleet.sim.objects import Objects
+from fleet.sim.timeline import Timeline
+
+
+class Kubelets:
+    def __init__(self, objects: Objects, controllers: Controllers, timeline: Timeline, rng: Random) -> None:
+        self.behaviour = Behaviour()
+        self._objects = objects
+        self._controllers = controllers
+        self._timeline = timeline
+        self._rng = rng
+        self.away: dict[str, int] = {}
+        """Nodes whose kubelet does not run, and which time it is (numbers grow)."""
+        self.outages = 0
+        objects.pod_listeners.append(self._pod_changed)
+
+    def begin(self) -> None:
+        """Takes up what a snapshot shows under way: pods that start or stop, nodes that are not heard of."""
+        for node in self._objects.nodes.values():
+            if node.ready is None:
+                self._leave(node.name)
+        for pod in self._objects.pods.values():
+            if pod.deleting:
+                self._stop(pod)
+            elif pod.node and pod.phase == "Pending":
+                self._start(pod)
+
+    def down(self, name: str) -> None:
+        """The machine goes down: its pods are not Ready; its node is called Unknown only after a while."""
+        if name in self.away:
+            return
+        self._leave(name)
+        for ref in self._objects.pods_on(name):
+            pod = self._objects.pods[ref]
+            if pod.ready:
+                self._objects.change_pod(pod, ready=False)
+        if self._objects.nodes[name].ready is not None:
+            grace = draw(self.behaviour.monitor_grace, self._rng, name)
+            self._timeline.add(self._objects.now + grace, "unheard", name, str(self.away[name]))
+
+    def up(self, name: str) -> None:
+        """The kubelet runs again: what was to stop is gone, the rest starts again in place."""
+        self.away.pop(name, None)
+        for ref in self._objects.pods_on(name):
+            pod = self._objects.pods[ref]
+            if pod.deleting:
+                self._end(pod)
+            elif not pod.finished and not pod.ready:
+                self._start(pod, again=pod.phase == "Running")
+
+    def unheard(self, name: str, outage: str) -> None:
+        node = self._objects.nodes.get(name)
+        if node is None or self.away.get(name) != int(outage):
+            return
+        self._objects.change_node(node, ready=None)
+        delay = draw(self.behaviour.toleration, self._rng, name)
+        self._timeline.add(self._objects.now + delay, "given-up", name, outage)
+
+    def given_up(self, name: str, outage: str) -> None:
+        """The pods of a node that stays away are deleted; they stay Terminating, since nobody stops them."""
+        if self.away.get(name) != int(outage):
+            return
+        for ref in self._objects.pods_on(name):
+            pod = self._objects.pods[ref]
+            if not pod.stays and not pod.finished:
+                self._controllers.delete(pod)
+
+    def started(self, namespace: str, name: str, uid: str) -> None:
+        pod = self._objects.pods.get(PodRef(namespace, name))
+        if pod is None or pod.uid != uid or pod.deleting or pod.ready or pod.finished:
+            return
+        if self._runs(pod.node):
+            self._objects.change_pod(pod, phase="Running", ready=True)
+
+    def stopped(self, namespace: str, name: str, uid: str) -> None:
+        pod = self._objects.pods.get(PodRef(namespace, name))
+        if pod is not None and pod.uid == uid and (self._runs(pod.node) or not pod.node):
+            self._end(pod)
+
+    def node_gone(self, node: Node) -> None:
+        """Its pods are removed with it."""
+        self.away.pop(node.name, None)
+        for ref in self._objects.pods_on(node.name):
+            self._objects.drop_pod(self._objects.pods[ref])
+
+    def _leave(self, name: str) -> None:
+        self.outages += 1
+        self.away[name] = self.outages
+
+    def _runs(self, node: str) -> bool:
+        return node in self._objects.nodes and node not in self.away
+
+    def _pod_changed(self, old: Pod | None, new: Pod | None) -> None:
+        if new is None:
+            return
+        if new.deleting and (old is None or not old.deleting):
+            self._stop(new)
+        elif new.node and (old is None or not old.node) and not new.finished and not new.deleting:
+            self._start(new)
+
+    def _start(self, pod: Pod, again: bool = False) -> None:
+        length = self.behaviour.pod_restart if again else self.behaviour.pod_start
+        delay = draw(length, self._rng, _called(pod))
+        self._timeline.add(self._objects.now + delay, "started", pod.namespace, pod.name, pod.uid)
+
+    def _stop(self, pod: Pod) -> None:
+        delay = min(float(pod.grace_seconds), draw(self.behaviour.pod_stop, self._rng, _called(pod)))
+        self._timeline.add(self._objects.now + delay, "stopped", pod.namespace, pod.name, pod.uid)
+
+    def _end(self, pod: Pod) -> None:
+        """A pod with finalizers stays, with its containers stopped."""
+        if not pod.finalizers:
+            self._objects.drop_pod(pod)
+        elif pod.ready:
+            self._objects.change_pod(pod, ready=False)
+
+
+def _called(pod: Pod) -> str:
+    return f"{pod.namespace}/{pod.owner.name if pod.owner else pod.name}"

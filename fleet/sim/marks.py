@@ -1,0 +1,50 @@
+"""What fleet's own verbs do to a Node, as one patch each. None: there is nothing to change."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from fleet.core.action import Result
+from fleet.core.node import CORDON_ANNOTATION, PENDING_TAINT, ROLLOUT_ANNOTATION, Node, Taint
+from fleet.sim.refusal import Refusal
+
+
+def mark(node: Node, rollout: str) -> Node | None:
+    if node.pending_taint and node.annotations.get(ROLLOUT_ANNOTATION) == rollout:
+        return None
+    return replace(
+        node,
+        taints=(*_without_pending(node), Taint(PENDING_TAINT, "PreferNoSchedule")),
+        annotations=node.annotations | {ROLLOUT_ANNOTATION: rollout},
+    )
+
+
+def unmark(node: Node, rollout: str) -> Node | None:
+    if node.annotations.get(ROLLOUT_ANNOTATION) != rollout:
+        return None
+    return replace(node, taints=_without_pending(node), annotations=_without(node, ROLLOUT_ANNOTATION))
+
+
+def cordon(node: Node, rollout: str) -> Node | None:
+    """Raises Refusal (STALE) if another has cordoned it."""
+    if node.unschedulable:
+        if node.cordoned_by == rollout:
+            return None
+        raise Refusal(Result.STALE, f"cordoned by {node.cordoned_by or 'somebody else'}")
+    return replace(node, unschedulable=True, annotations=node.annotations | {CORDON_ANNOTATION: rollout})
+
+
+def uncordon(node: Node, rollout: str) -> Node | None:
+    """A cordon that is not the rollout's stays; its pending taint and its annotations go in any case."""
+    new = unmark(node, rollout) or node
+    if new.cordoned_by == rollout:
+        new = replace(new, unschedulable=False, annotations=_without(new, CORDON_ANNOTATION))
+    return None if new is node else new
+
+
+def _without_pending(node: Node) -> tuple[Taint, ...]:
+    return tuple(taint for taint in node.taints if taint.key != PENDING_TAINT)
+
+
+def _without(node: Node, annotation: str) -> dict[str, str]:
+    return {key: value for key, value in node.annotations.items() if key != annotation}

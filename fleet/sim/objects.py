@@ -1,0 +1,163 @@
+"""The objects that a model's API server keeps, and its watch: every change is told, and gets a new version."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+from msgspec.structs import replace
+
+from fleet.core.budget import Budget
+from fleet.core.event import Event, Gone, Seen, Thing
+from fleet.core.machine import Machine
+from fleet.core.node import Node
+from fleet.core.pod import Pod, PodRef
+from fleet.core.workload import Workload
+
+
+class WorkloadKey(NamedTuple):
+    kind: str
+    namespace: str
+    name: str
+
+
+PodListener = Callable[[Pod | None, Pod | None], None]
+"""Of a pod before and after a change; None: it was not there, or is gone."""
+NodeListener = Callable[[Node | None, Node | None], None]
+
+
+def controller_of(pod: Pod) -> WorkloadKey | None:
+    owner = pod.owner
+    return None if owner is None else WorkloadKey(owner.kind, pod.namespace, owner.name)
+
+
+class Objects:
+    """Changes are told to listeners at once, in the order they were added, and to watchers through `told`."""
+
+    def __init__(self, cluster: str) -> None:
+        self.cluster = cluster
+        self.now = 0.0
+        self.revision = 0
+        self.told: deque[tuple[float, Event]] = deque()
+        """Events that no watcher has taken yet."""
+        self.nodes: dict[str, Node] = {}
+        self.pods: dict[PodRef, Pod] = {}
+        self.budgets: dict[PodRef, Budget] = {}
+        self.workloads: dict[WorkloadKey, Workload] = {}
+        self.machines: dict[str, Machine] = {}
+        self._on_node: dict[str, set[PodRef]] = {}
+        self.pod_listeners: list[PodListener] = []
+        self.node_listeners: list[NodeListener] = []
+
+    def load(
+        self,
+        nodes: Iterable[Node],
+        pods: Iterable[Pod],
+        budgets: Iterable[Budget],
+        workloads: Iterable[Workload],
+        machines: Iterable[Machine],
+    ) -> None:
+        """Silently: nobody watches yet."""
+        self.nodes = {node.name: node for node in nodes}
+        self.budgets = {budget.ref: budget for budget in budgets}
+        self.workloads = {WorkloadKey(each.kind, each.namespace, each.name): each for each in workloads}
+        self.machines = {machine.name: machine for machine in machines}
+        for pod in pods:
+            ref = pod.ref
+            self.pods[ref] = pod
+            if pod.node:
+                self._on_node.setdefault(pod.node, set()).add(ref)
+
+    def pods_on(self, node: str) -> list[PodRef]:
+        """In the order of their names, which does not depend on the past."""
+        return sorted(self._on_node.get(node, ()))
+
+    def emit(self, event: Event) -> None:
+        """The one place where watchers are told."""
+        self.told.append((self.now, event))
+
+    def put_pod(self, pod: Pod) -> None:
+        """A new pod."""
+        pod = replace(pod, resource_version=self._version())
+        ref = pod.ref
+        self.pods[ref] = pod
+        if pod.node:
+            self._on_node.setdefault(pod.node, set()).add(ref)
+        self._tell(pod)
+        for listener in self.pod_listeners:
+            listener(None, pod)
+
+    def change_pod(self, old: Pod, **fields: Any) -> Pod:
+        pod = replace(old, resource_version=self._version(), **fields)
+        ref = pod.ref
+        self.pods[ref] = pod
+        if pod.node != old.node:
+            self._on_node.setdefault(pod.node, set()).add(ref)
+        self._tell(pod)
+        for listener in self.pod_listeners:
+            listener(old, pod)
+        return pod
+
+    def drop_pod(self, pod: Pod) -> None:
+        ref = pod.ref
+        del self.pods[ref]
+        if pod.node:
+            self._on_node[pod.node].discard(ref)
+        self._tell_gone(pod)
+        for listener in self.pod_listeners:
+            listener(pod, None)
+
+    def put_node(self, node: Node) -> None:
+        node = replace(node, resource_version=self._version())
+        old = self.nodes.get(node.name)
+        self.nodes[node.name] = node
+        self._tell(node)
+        for listener in self.node_listeners:
+            listener(old, node)
+
+    def change_node(self, old: Node, **fields: Any) -> None:
+        self.put_node(replace(old, **fields))
+
+    def drop_node(self, node: Node) -> None:
+        del self.nodes[node.name]
+        self._tell_gone(node)
+        for listener in self.node_listeners:
+            listener(node, None)
+
+    def put_budget(self, budget: Budget) -> None:
+        budget = replace(budget, resource_version=self._version())
+        self.budgets[budget.ref] = budget
+        self._tell(budget)
+
+    def drop_budget(self, budget: Budget) -> None:
+        del self.budgets[budget.ref]
+        self._tell_gone(budget)
+
+    def put_workload(self, workload: Workload) -> None:
+        workload = replace(workload, resource_version=self._version())
+        self.workloads[WorkloadKey(workload.kind, workload.namespace, workload.name)] = workload
+        self._tell(workload)
+
+    def drop_workload(self, workload: Workload) -> None:
+        del self.workloads[WorkloadKey(workload.kind, workload.namespace, workload.name)]
+        self._tell_gone(workload)
+
+    def put_machine(self, machine: Machine) -> None:
+        machine = replace(machine, resource_version=self._version())
+        self.machines[machine.name] = machine
+        self._tell(machine)
+
+    def drop_machine(self, machine: Machine) -> None:
+        del self.machines[machine.name]
+        self._tell_gone(machine)
+
+    def _version(self) -> str:
+        self.revision += 1
+        return str(self.revision)
+
+    def _tell(self, thing: Thing) -> None:
+        self.emit(Seen(self.cluster, thing))
+
+    def _tell_gone(self, thing: Thing) -> None:
+        self.emit(Gone(self.cluster, thing))

@@ -1,0 +1,99 @@
+"""A model as JSON: all objects, what is going to happen, and what has not been told yet."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from fleet.core.budget import Budget
+from fleet.core.event import Event, Gone, Seen
+from fleet.core.machine import Machine
+from fleet.core.node import Node
+from fleet.core.pod import Pod
+from fleet.core.snapshot import Snapshot
+from fleet.core.workload import Workload
+from fleet.sim.controllers import SavedControllers
+from fleet.sim.timeline import Due
+
+
+class SavedEvent(Struct, frozen=True, omit_defaults=True):
+    """Exactly one of the objects is there."""
+
+    at: float
+    form: Literal["seen", "gone"]
+    node: Node | None = None
+    pod: Pod | None = None
+    budget: Budget | None = None
+    workload: Workload | None = None
+    machine: Machine | None = None
+
+    def event(self, cluster: str) -> Event:
+        thing = self.node or self.pod or self.budget or self.workload or self.machine
+        assert thing is not None
+        return Seen(cluster, thing) if self.form == "seen" else Gone(cluster, thing)
+
+
+class SavedModel(Struct, frozen=True, kw_only=True):
+    cluster: str
+    site: str
+    server_version: str
+    nodes: tuple[Node, ...]
+    pods: tuple[Pod, ...]
+    budgets: tuple[Budget, ...]
+    workloads: tuple[Workload, ...]
+    machines: tuple[Machine, ...]
+    now: float = 0.0
+    revision: int = 0
+    timeline: tuple[Due, ...] = ()
+    made: int = 0
+    told: tuple[SavedEvent, ...] = ()
+    rng: tuple[int, tuple[int, ...], float | None] = (3, (), None)
+    away: dict[str, int] = {}
+    outages: int = 0
+    controllers: SavedControllers | None = None
+
+    @classmethod
+    def of(cls, snapshot: Snapshot) -> SavedModel:
+        """A model that has just begun."""
+        versions = (
+            int(node.resource_version or 0) for node in snapshot.nodes if node.resource_version.isdigit()
+        )
+        return cls(
+            cluster=snapshot.cluster,
+            site=snapshot.site,
+            server_version=snapshot.server_version,
+            nodes=snapshot.nodes,
+            pods=snapshot.pods,
+            budgets=snapshot.budgets,
+            workloads=snapshot.workloads,
+            machines=snapshot.machines,
+            revision=max(versions, default=0),
+        )
+
+
+def saved_event(at: float, event: Event) -> SavedEvent:
+    """Raises TypeError for an event that a model does not make."""
+    if not isinstance(event, Seen | Gone):
+        raise TypeError(f"a model does not make {type(event).__name__}")
+    form: Literal["seen", "gone"] = "seen" if isinstance(event, Seen) else "gone"
+    match event.thing:
+        case Node() as node:
+            return SavedEvent(at, form, node=node)
+        case Pod() as pod:
+            return SavedEvent(at, form, pod=pod)
+        case Budget() as budget:
+            return SavedEvent(at, form, budget=budget)
+        case Workload() as workload:
+            return SavedEvent(at, form, workload=workload)
+        case Machine() as machine:
+            return SavedEvent(at, form, machine=machine)
+
+
+def encode(saved: SavedModel) -> bytes:
+    return msgspec.json.encode(saved, order="deterministic")
+
+
+def decode(data: bytes) -> SavedModel:
+    return msgspec.json.decode(data, type=SavedModel)

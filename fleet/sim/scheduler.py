@@ -1,0 +1,287 @@
+"""Where a pod goes: nodes that suit it, by room; those without a PreferNoSchedule taint first, the emptiest first.
+
+Nodes are kept in a heap per kind of demand (node selector and tolerations), so that placing a pod looks at a few
+nodes, not at all. Room that is taken leaves an entry too low; it is corrected when it is next looked at.
+"""
+
+from __future__ import annotations
+
+from heapq import heapify, heappop, heappush
+from typing import NamedTuple
+
+from fleet.core.node import Node, Resources, Taint, Toleration
+from fleet.core.pod import Pod, PodRef
+from fleet.sim.objects import Objects, WorkloadKey, controller_of
+
+UNSCHEDULABLE = Taint("node.kubernetes.io/unschedulable", "NoSchedule")
+CANDIDATES = 4
+"""Nodes looked at to find one without a pod of the same workload."""
+TRIES = 32
+"""Nodes looked at, emptiest first, before all of them are."""
+
+
+class Demand(NamedTuple):
+    """What pods ask of a node besides room."""
+
+    selector: tuple[tuple[str, str], ...]
+    tolerations: tuple[Toleration, ...]
+
+    @classmethod
+    def of(cls, pod: Pod) -> Demand:
+        return cls(tuple(pod.node_selector.items()), pod.tolerations)
+
+    def tolerates(self, taint: Taint) -> bool:
+        return any(toleration.tolerates(taint) for toleration in self.tolerations)
+
+    def suits(self, node: Node) -> bool:
+        if node.ready is not True or node.deleting:
+            return False
+        if node.unschedulable and not self.tolerates(UNSCHEDULABLE):
+            return False
+        if any(node.labels.get(key) != value for key, value in self.selector):
+            return False
+        return all(taint.effect == "PreferNoSchedule" or self.tolerates(taint) for taint in node.taints)
+
+    def dislikes(self, node: Node) -> int:
+        """How many PreferNoSchedule taints stand against the node."""
+        return sum(taint.effect == "PreferNoSchedule" and not self.tolerates(taint) for taint in node.taints)
+
+
+class Room:
+    """What of a node is taken. A pod counts from its binding until it is gone or has finished."""
+
+    __slots__ = ("cpu", "level", "memory", "pods", "size")
+
+    def __init__(self, size: Resources) -> None:
+        self.size = size
+        self.cpu = self.memory = self.pods = 0
+        self.level = 0.0
+        """The fullest of the three, from 0 to 1."""
+
+    def fits(self, asked: Resources) -> bool:
+        size = self.size
+        return (
+            self.cpu + asked.cpu <= size.cpu
+            and self.memory + asked.memory <= size.memory
+            and self.pods < size.pods
+        )
+
+    def take(self, asked: Resources, sign: int = 1) -> None:
+        self.cpu += sign * asked.cpu
+        self.memory += sign * asked.memory
+        self.pods += sign
+        self.measure()
+
+    def measure(self) -> None:
+        size = self.size
+        self.level = max(
+            self.cpu / (size.cpu or 1), self.memory / (size.memory or 1), self.pods / (size.pods or 1)
+        )
+
+
+class Shelf:
+    """The nodes that suit one demand, and the pods of it that wait for room."""
+
+    def __init__(self, demand: Demand) -> None:
+        self.demand = demand
+        self.listed: dict[str, tuple[int, float]] = {}
+        """The entry that counts for a node: never above its true level."""
+        self.heap: list[tuple[int, float, str]] = []
+        self.full: set[Resources] = set()
+        """Sizes that fit nowhere, until room appears."""
+        self.waiting: dict[Resources, dict[PodRef, int]] = {}
+
+    def list(self, name: str, dislikes: int, level: float) -> None:
+        self.listed[name] = (dislikes, level)
+        heappush(self.heap, (dislikes, level, name))
+        if len(self.heap) > 64 + 4 * len(self.listed):
+            self.heap = [(*entry, name) for name, entry in self.listed.items()]
+            heapify(self.heap)
+
+
+class Scheduler:
+    def __init__(self, objects: Objects) -> None:
+        self._objects = objects
+        self._rooms: dict[str, Room] = {}
+        self._shelves: dict[Demand, Shelf] = {}
+        self._spread: dict[tuple[str, WorkloadKey], int] = {}
+        self._gained: dict[str, None] = {}
+        """Nodes where room appeared, since the last `settle`."""
+        self._arrivals = 0
+        for node in objects.nodes.values():
+            self._rooms[node.name] = Room(node.allocatable)
+        for pod in objects.pods.values():
+            if _occupies(pod):
+                self._take(pod, 1)
+            elif not pod.node and not pod.deleting and not pod.finished:
+                self.wait(pod)
+        self._gained = dict.fromkeys(objects.nodes)
+        objects.pod_listeners.append(self._pod_changed)
+        objects.node_listeners.append(self._node_changed)
+
+    def choose(self, pod: Pod) -> str:
+        """The node that the pod would be bound to now; empty if it fits nowhere."""
+        shelf = self._shelf(pod)
+        asked = pod.requests
+        if asked in shelf.full:
+            return ""
+        chosen = self._best(shelf, asked, controller_of(pod)) or self._any(shelf, asked)
+        if not chosen:
+            shelf.full.add(asked)
+        return chosen
+
+    def wait(self, pod: Pod) -> None:
+        """The pod is bound when room appears."""
+        self._arrivals += 1
+        self._shelf(pod).waiting.setdefault(pod.requests, {})[pod.ref] = self._arrivals
+
+    def settle(self) -> bool:
+        """Binds waiting pods to what room has appeared. False: there was nothing to do."""
+        if not self._gained:
+            return False
+        gained, self._gained = self._gained, {}
+        for shelf in list(self._shelves.values()):
+            if not shelf.waiting:
+                continue
+            here = [self._rooms[name] for name in gained if name in shelf.listed]
+            for asked in sorted(shelf.waiting, key=lambda each: next(iter(shelf.waiting[each].values()))):
+                if any(room.fits(asked) for room in here):
+                    self._bind_waiting(shelf, asked)
+        return True
+
+    def _bind_waiting(self, shelf: Shelf, asked: Resources) -> None:
+        for ref in list(shelf.waiting[asked]):
+            pod = self._objects.pods[ref]
+            node = self.choose(pod)
+            if not node:
+                return
+            self._objects.change_pod(pod, node=node)
+
+    def _best(self, shelf: Shelf, asked: Resources, key: WorkloadKey | None) -> str:
+        """The emptiest that fits, rather one of the first few that has no pod of the same workload."""
+        looked: list[tuple[int, float, str]] = []
+        first = chosen = ""
+        fitting = 0
+        dislikes = 0
+        while shelf.heap and len(looked) < TRIES and fitting < CANDIDATES:
+            entry = heappop(shelf.heap)
+            name = entry[2]
+            if shelf.listed.get(name) != entry[:2] or (looked and looked[-1] == entry):
+                continue
+            room = self._rooms[name]
+            if entry[1] < room.level:
+                shelf.list(name, entry[0], room.level)
+                continue
+            looked.append(entry)
+            if first and entry[0] > dislikes:
+                break
+            if not room.fits(asked):
+                continue
+            fitting += 1
+            if not first:
+                first, dislikes = name, entry[0]
+            if key is None or (name, key) not in self._spread:
+                chosen = name
+                break
+        for entry in looked:
+            heappush(shelf.heap, entry)
+        return chosen or first
+
+    def _any(self, shelf: Shelf, asked: Resources) -> str:
+        found = min(
+            (
+                (entry[0], self._rooms[name].level, name)
+                for name, entry in shelf.listed.items()
+                if self._rooms[name].fits(asked)
+            ),
+            default=None,
+        )
+        return found[2] if found else ""
+
+    def _shelf(self, pod: Pod) -> Shelf:
+        demand = Demand.of(pod)
+        shelf = self._shelves.get(demand)
+        if shelf is None:
+            shelf = self._shelves[demand] = Shelf(demand)
+            for node in self._objects.nodes.values():
+                if demand.suits(node):
+                    shelf.list(node.name, demand.dislikes(node), self._rooms[node.name].level)
+        return shelf
+
+    def _take(self, pod: Pod, sign: int) -> None:
+        room = self._rooms.get(pod.node)
+        if room is not None:
+            room.take(pod.requests, sign)
+        key = controller_of(pod)
+        if key is not None:
+            place = (pod.node, key)
+            count = self._spread.get(place, 0) + sign
+            if count:
+                self._spread[place] = count
+            else:
+                del self._spread[place]
+
+    def _pod_changed(self, old: Pod | None, new: Pod | None) -> None:
+        before, after = old is not None and _occupies(old), new is not None and _occupies(new)
+        if after and not before:
+            assert new is not None
+            self._take(new, 1)
+        elif before and not after:
+            assert old is not None
+            self._take(old, -1)
+            if old.node in self._rooms:
+                self._gain(old.node)
+        if old is not None and not old.node and (new is None or new.node or new.deleting):
+            self._leave(old)
+
+    def _measure(self, node: Node) -> Room:
+        room = self._rooms[node.name] = Room(node.allocatable)
+        for ref in self._objects.pods_on(node.name):
+            pod = self._objects.pods[ref]
+            if _occupies(pod):
+                room.take(pod.requests)
+        return room
+
+    def _leave(self, pod: Pod) -> None:
+        waiting = self._shelf(pod).waiting
+        group = waiting.get(pod.requests, {})
+        group.pop(pod.ref, None)
+        if not group:
+            waiting.pop(pod.requests, None)
+
+    def _gain(self, name: str) -> None:
+        room = self._rooms[name]
+        self._gained[name] = None
+        for shelf in self._shelves.values():
+            entry = shelf.listed.get(name)
+            if entry is None:
+                continue
+            if room.level < entry[1]:
+                shelf.list(name, entry[0], room.level)
+            if shelf.full:
+                shelf.full = {asked for asked in shelf.full if not room.fits(asked)}
+
+    def _node_changed(self, old: Node | None, new: Node | None) -> None:
+        if new is None:
+            assert old is not None
+            del self._rooms[old.name]
+            self._gained.pop(old.name, None)
+            for shelf in self._shelves.values():
+                shelf.listed.pop(old.name, None)
+            return
+        room = self._rooms.get(new.name) or self._measure(new)
+        if room.size != new.allocatable:
+            room.size = new.allocatable
+            room.measure()
+        for shelf in self._shelves.values():
+            if shelf.demand.suits(new):
+                entry = (shelf.demand.dislikes(new), room.level)
+                if shelf.listed.get(new.name) != entry:
+                    shelf.list(new.name, *entry)
+            else:
+                shelf.listed.pop(new.name, None)
+        self._gain(new.name)
+
+
+def _occupies(pod: Pod) -> bool:
+    return bool(pod.node) and not pod.finished

@@ -1,0 +1,156 @@
+"""What others do to a cluster while fleet works: people, other controllers, and chance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec.structs import replace
+
+from fleet.core.budget import Budget
+from fleet.core.machine import Machine
+from fleet.core.node import Node, Taint
+from fleet.core.pod import PodRef
+from fleet.sim.controllers import Controllers
+from fleet.sim.disruption import Disruption
+from fleet.sim.kubelet import Kubelets
+from fleet.sim.objects import Objects, WorkloadKey
+
+
+class Stranger:
+    """Acts at the model's own time (`Model.now`). Raises KeyError for what is not there."""
+
+    def __init__(
+        self,
+        objects: Objects,
+        controllers: Controllers,
+        disruption: Disruption,
+        kubelets: Kubelets,
+        settle: Callable[[], None],
+    ) -> None:
+        self._objects = objects
+        self._controllers = controllers
+        self._disruption = disruption
+        self._kubelets = kubelets
+        self._settle = settle
+
+    def cordon(self, node: str) -> None:
+        self._change_node(node, unschedulable=True)
+
+    def uncordon(self, node: str) -> None:
+        """As `kubectl uncordon`: annotations stay."""
+        self._change_node(node, unschedulable=False)
+
+    def taint(self, node: str, *taints: Taint) -> None:
+        """These are all the taints it has then."""
+        self._change_node(node, taints=taints)
+
+    def annotate(self, node: str, key: str, value: str | None) -> None:
+        """None takes the annotation away."""
+        annotations = {k: v for k, v in self._objects.nodes[node].annotations.items() if k != key}
+        self._change_node(node, annotations=annotations | ({} if value is None else {key: value}))
+
+    def label(self, node: str, key: str, value: str) -> None:
+        self._change_node(node, labels=self._objects.nodes[node].labels | {key: value})
+
+    def node_ready(self, node: str, ready: bool | None) -> None:
+        """The kubelet says so; None: it is not heard of any more, and its pods neither start nor stop."""
+        if ready is None:
+            self._kubelets.down(node)
+        self._change_node(node, ready=ready)
+        if ready:
+            self._kubelets.up(node)
+        self._settle()
+
+    def add_node(self, node: Node, machine: Machine | None = None) -> None:
+        """Also another machine under a name that was there before."""
+        if node.name in self._objects.nodes:
+            self.delete_node(node.name)
+        self._objects.put_node(node)
+        if machine is not None:
+            self._objects.put_machine(machine)
+        self._controllers.start_daemons(node.name)
+        self._settle()
+
+    def delete_node(self, node: str) -> None:
+        """With its Machine; its pods are removed."""
+        found = self._objects.nodes[node]
+        self._objects.drop_node(found)
+        machine = self._objects.machines.get(node)
+        if machine is not None:
+            self._objects.drop_machine(machine)
+        self._kubelets.node_gone(found)
+        self._settle()
+
+    def delete_machine(self, name: str) -> None:
+        self._objects.drop_machine(self._objects.machines[name])
+
+    def put_machine(self, machine: Machine) -> None:
+        self._objects.put_machine(machine)
+
+    def scale(self, kind: str, workload: PodRef, replicas: int) -> None:
+        """Of a Deployment: its ReplicaSets follow."""
+        key = WorkloadKey(kind, *workload)
+        self._objects.put_workload(replace(self._objects.workloads[key], replicas=replicas))
+        for owned in [key, *self._owned_by(key)]:
+            found = self._objects.workloads[owned]
+            if found.replicas != replicas:
+                self._objects.put_workload(replace(found, replicas=replicas))
+            self._controllers.scale(owned)
+            self._disruption.scaled(owned)
+        self._settle()
+
+    def put_budget(self, budget: Budget) -> None:
+        """A new one, or new words of one that is there: its status is behind until its controller has seen it."""
+        old = self._objects.budgets.get(budget.ref)
+        if old is None:
+            fresh = Budget(namespace=budget.namespace, name=budget.name, uid=budget.uid)
+            old = replace(fresh, generation=0, observed_generation=0)
+        self._objects.put_budget(
+            replace(
+                old,
+                selector=budget.selector,
+                min_available=budget.min_available,
+                max_unavailable=budget.max_unavailable,
+                unhealthy_policy=budget.unhealthy_policy,
+                generation=old.generation + 1,
+            )
+        )
+        self._disruption.budget_changed(budget.ref)
+        self._settle()
+
+    def delete_budget(self, budget: PodRef) -> None:
+        self._objects.drop_budget(self._objects.budgets[budget])
+        self._disruption.budget_changed(budget)
+        self._settle()
+
+    def pod_ready(self, pod: PodRef, ready: bool) -> None:
+        """Its readiness probe says so; a Pending pod starts."""
+        found = self._objects.pods[pod]
+        fields: dict[str, Any] = {"ready": ready}
+        if ready:
+            fields["phase"] = "Running"
+        self._objects.change_pod(found, **fields)
+        self._settle()
+
+    def finish_pod(self, pod: PodRef, failed: bool = False) -> None:
+        """Its containers have ended."""
+        found = self._objects.pods[pod]
+        self._objects.change_pod(found, phase="Failed" if failed else "Succeeded", ready=False)
+        self._settle()
+
+    def delete_pod(self, pod: PodRef) -> None:
+        """Without asking any budget."""
+        self._controllers.delete(self._objects.pods[pod])
+        self._settle()
+
+    def _owned_by(self, key: WorkloadKey) -> list[WorkloadKey]:
+        return [
+            other
+            for other, each in self._objects.workloads.items()
+            if each.owner is not None and (each.owner.kind, each.namespace, each.owner.name) == key
+        ]
+
+    def _change_node(self, name: str, **fields: Any) -> None:
+        self._objects.change_node(self._objects.nodes[name], **fields)
+        self._settle()

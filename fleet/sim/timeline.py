@@ -1,0 +1,29 @@
+"""What is going to happen in a model cluster, in order. Its entries are plain words, so that they can be saved."""
+
+from __future__ import annotations
+
+from heapq import heapify, heappop, heappush
+
+Due = tuple[float, int, str, tuple[str, ...]]
+"""When (seconds), a number that keeps entries of one moment in order, what, and its words."""
+
+
+class Timeline:
+    def __init__(self, entries: list[Due] | None = None, made: int = 0) -> None:
+        self.entries = entries or []
+        """A heap."""
+        self.made = made
+        heapify(self.entries)
+
+    def add(self, at: float, what: str, *words: str) -> None:
+        self.made += 1
+        heappush(self.entries, (at, self.made, what, words))
+
+    def next_at(self) -> float | None:
+        return self.entries[0][0] if self.entries else None
+
+    def pop(self, until: float) -> Due | None:
+        """The earliest entry, if it is due by then."""
+        if self.entries and self.entries[0][0] <= until:
+            return heappop(self.entries)
+        return None
