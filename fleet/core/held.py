@@ -20,6 +20,7 @@ class Reason(StrEnum):
     NODE_REPLACED = "node-replaced"
     NODE_NOT_READY = "node-not-ready"
     FOREIGN_CORDON = "foreign-cordon"
+    OTHER_ROLLOUT = "other-rollout"
     NO_AGENT = "no-agent"
     STAGING = "staging"
     BUDGET = "budget"
@@ -92,6 +93,7 @@ WORDS: Mapping[Reason, str] = {
     Reason.NODE_REPLACED: "another machine now stands under the name {subject}",
     Reason.NODE_NOT_READY: "node {subject} is not Ready",
     Reason.FOREIGN_CORDON: "cordoned, not by fleet{by}",
+    Reason.OTHER_ROLLOUT: "rollout {by} holds it: its run there failed and nobody has released it",
     Reason.NO_AGENT: "no agent has reported from {subject}",
     Reason.STAGING: "the new image is being written: {percent} %",
     Reason.BUDGET: "budget {subject} allows {allowed} disruptions now, {need} needed: {rule}, "
@@ -111,7 +113,7 @@ WORDS: Mapping[Reason, str] = {
     Reason.SKEW: "kubelet {kubelet} of the release would be newer than API server {server}",
     Reason.TERMINATING: "pod {subject} is being deleted{why}",
     Reason.NOT_VERIFIED: "not proven yet: {why}",
-    Reason.BACKOFF: "{what} failed ({why}); tried again in {seconds} s",
+    Reason.BACKOFF: "{what} was refused ({why}); it is tried again",
     Reason.TURN: "its turn has not come: {ahead} nodes are before it",
 }
 
@@ -122,6 +124,7 @@ ADVICE: Mapping[Reason, str] = {
     Reason.NODE_REPLACED: "fleet sync, then a new plan",
     Reason.NODE_NOT_READY: "repair the node, or drain and remove it",
     Reason.FOREIGN_CORDON: "kubectl uncordon it if nobody works on it",
+    Reason.OTHER_ROLLOUT: "look at the node, then fleet rollout release {subject}",
     Reason.NO_AGENT: "fleet cluster install, and see that the agent's pod runs there",
     Reason.BUDGET_NEVER: "scale {workload} up, set maxUnavailable 1 on {subject}, or ask its owners",
     Reason.BUDGET_FAILED: "mend the selector of {subject}, or what scales its pods",
@@ -140,6 +143,7 @@ LASTING = frozenset(
         Reason.NODE_REPLACED,
         Reason.NODE_NOT_READY,
         Reason.FOREIGN_CORDON,
+        Reason.OTHER_ROLLOUT,
         Reason.NO_AGENT,
         Reason.BUDGET_NEVER,
         Reason.BUDGET_FAILED,

@@ -97,6 +97,11 @@ class Node(Struct, frozen=True):
         return self.annotations.get(CORDON_ANNOTATION, "")
 
     @property
+    def rollout(self) -> str:
+        """The rollout whose pending taint it carries; empty if none does."""
+        return self.annotations.get(ROLLOUT_ANNOTATION, "")
+
+    @property
     def foreign_cordon(self) -> bool:
         return self.unschedulable and not self.cordoned_by
 

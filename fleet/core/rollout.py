@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -46,6 +47,8 @@ class Start(Struct, frozen=True):
     release: Release
     policy: Policy
     goals: tuple[Goal, ...]
+    expected_seconds: int = 0
+    """How long one run takes at most, as far as can be said (p95): what must fit into a window."""
 
 
 class Run(Struct, frozen=True):
@@ -103,6 +106,12 @@ class Rollout:
         self.runs: dict[NodeRef, Run] = {
             goal.node: Run(goal=goal, release=start.release, since=at) for goal in start.goals
         }
+        self.canaries = tuple(goal.node for goal in start.goals if goal.canary)
+        used = {goal.pool for goal in start.goals}
+        limits = [pool.failure_limit for pool in start.policy.pools if pool.name in used]
+        self.failure_limit = min(limits, default=1)
+        """Of the strictest pool."""
+        self.counts: Counter[Step] = Counter({Step.PENDING: len(self.runs)})
         self.intents: dict[str, AnyAction] = {}
         """Committed and without an outcome yet."""
         self.counter = 0
@@ -122,7 +131,24 @@ class Rollout:
     @property
     def failures(self) -> int:
         """Failed runs that nobody has looked at yet."""
-        return sum(run.step is Step.FAILED for run in self.runs.values()) - self.allowance
+        return self.counts[Step.FAILED] - self.allowance
+
+    @property
+    def remaining(self) -> int:
+        """Runs that have not ended."""
+        return len(self.runs) - sum(self.counts[step] for step in ENDED)
+
+    @property
+    def working(self) -> bool:
+        """A run has begun and has not ended."""
+        return any(self.counts[step] for step in (Step.STAGE, *HAS_SLOT))
+
+    def intend(self, action: AnyAction) -> None:
+        self.intents[action.id] = action
+        self.counter += 1
+
+    def settle(self, action_id: str) -> None:
+        self.intents.pop(action_id, None)
 
     def apply(self, record: Record, at: datetime, actor: str) -> None:
         """Raises KeyError or ValueError for a record that this program cannot have written."""
@@ -132,11 +158,9 @@ class Rollout:
             case "decision":
                 self._decision(record, at)
             case "intent":
-                action = msgspec.convert(record.detail, AnyAction)
-                self.intents[action.id] = action
-                self.counter += 1
+                self.intend(msgspec.convert(record.detail, AnyAction))
             case "outcome":
-                self.intents.pop(record.detail["id"], None)
+                self.settle(record.detail["id"])
 
     def _command(self, record: Record, at: datetime, actor: str) -> None:
         match record.kind:
@@ -158,6 +182,10 @@ class Rollout:
         match record.kind:
             case "step":
                 self._step(NodeRef.parse(record.node), record.detail, at)
+            case "retry":
+                node = NodeRef.parse(record.node)
+                run = self.runs[node]
+                self.runs[node] = replace(run, attempts=run.attempts + 1, since=at)
             case "halt":
                 self._enter(State.HALTED, at, "fleet", record.detail["why"])
             case "finish":
@@ -177,12 +205,14 @@ class Rollout:
         step = after(run.step, Turn(detail["turn"]))
         if step != detail["to"]:
             raise ValueError(f"{node}: from {run.step} by {detail['turn']} comes {step}, not {detail['to']}")
+        self.counts[run.step] -= 1
+        self.counts[step] += 1
         self.runs[node] = replace(
             run,
             step=step,
             since=at,
             begun=at if step is Step.CORDON else run.begun,
-            slot=(run.slot or step in HAS_SLOT) and step is not Step.DONE,
+            slot=step in HAS_SLOT or (run.slot and step is Step.FAILED),
             boot_id=detail.get("boot_id", run.boot_id),
             why=detail.get("why", run.why),
             proof=detail.get("proof", run.proof),

@@ -34,18 +34,19 @@ class Turn(StrEnum):
     DONE = "done"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    BACK = "back"
+    """Somebody else has cordoned the node first: the run waits again, without a slot."""
 
 
 NEXT: Mapping[Step, Mapping[Turn, Step]] = {
     Step.PENDING: {
         Turn.BEGIN: Step.STAGE,
         Turn.DONE: Step.DONE,
-        Turn.FAILED: Step.FAILED,
         Turn.CANCELLED: Step.CANCELLED,
     },
     Step.STAGE: {Turn.DONE: Step.STAGED, Turn.FAILED: Step.FAILED, Turn.CANCELLED: Step.CANCELLED},
-    Step.STAGED: {Turn.BEGIN: Step.CORDON, Turn.FAILED: Step.FAILED, Turn.CANCELLED: Step.CANCELLED},
-    Step.CORDON: {Turn.DONE: Step.DRAIN, Turn.FAILED: Step.RETURN},
+    Step.STAGED: {Turn.BEGIN: Step.CORDON, Turn.DONE: Step.DONE, Turn.CANCELLED: Step.CANCELLED},
+    Step.CORDON: {Turn.DONE: Step.DRAIN, Turn.FAILED: Step.RETURN, Turn.BACK: Step.STAGED},
     Step.DRAIN: {Turn.DONE: Step.REBOOT, Turn.FAILED: Step.RETURN},
     Step.REBOOT: {Turn.DONE: Step.VERIFY, Turn.FAILED: Step.FAILED},
     Step.VERIFY: {Turn.DONE: Step.UNCORDON, Turn.FAILED: Step.FAILED},

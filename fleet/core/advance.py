@@ -1,0 +1,381 @@
+"""One function a step: how a run goes on. Each answers the turn it takes, or None while it waits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from fleet.core.action import Clear, Cordon, Evict, Reboot, Stage, Uncordon, Unmark
+from fleet.core.agenda import Agenda
+from fleet.core.guards import budgets, gates, nodes, pods
+from fleet.core.held import Held, Reason
+from fleet.core.machine import Machine
+from fleet.core.node import Node
+from fleet.core.pod import Pod
+from fleet.core.release import Release
+from fleet.core.rollout import Rollout, Run
+from fleet.core.steps import Step, Turn
+
+SETTLE = timedelta(seconds=2)
+"""A pod bound just before the cordon may be seen after it: watches of different kinds have no common order."""
+LOOK_AGAIN = timedelta(seconds=15)
+"""A drain that waits for something looks again after this, should no event say that it is over."""
+STAGE_ATTEMPTS = 3
+STAGE_BACKOFF = timedelta(seconds=15)
+
+Answer = tuple[Turn, dict[str, Any]] | None
+
+
+def advance(agenda: Agenda, rollout: Rollout, run: Run, now: datetime) -> Answer:
+    """The turn that this run takes now, with what the journal is to say of it."""
+    view = agenda.view(run.node.cluster)
+    if run.ended:
+        tidy(agenda, rollout, run, now)
+        return None
+    if not view.synced:
+        agenda.hold(run.node, Held(Reason.UNREACHABLE, view.name, {"why": view.why_lost}))
+        return None
+    node = view.nodes.get(run.node.name)
+    if node is None or node.uid != run.goal.uid:
+        held = nodes.held(run.node.name, run.goal.uid, node, None, rollout.id)
+        return Turn.CANCELLED if run.waiting else Turn.FAILED, {"why": held.words if held else ""}
+    return STEPS[run.step](agenda, rollout, run, node, now)
+
+
+def pending(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
+    machine = agenda.machine(run.node)
+    if machine is not None and is_release(machine.booted, run.release):
+        return Turn.DONE, {"why": f"{run.release.version} is booted already"}
+    return None
+
+
+def stage(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
+    rule = rollout.pool(run).stage
+    machine = agenda.machine(run.node)
+    if machine is not None and is_release(machine.staged, run.release):
+        return Turn.DONE, {}
+    if expired(agenda, run, rule.timeout_seconds, now):
+        return Turn.FAILED, {"why": f"the image was not written within {rule.timeout_seconds} s"}
+    token = token_of(rollout, run)
+    answer = machine.answer(token) if machine is not None else None
+    if answer is not None and answer.state == "failed":
+        if run.attempts + 1 >= STAGE_ATTEMPTS:
+            return Turn.FAILED, {"why": f"staging failed: {answer.message}"}
+        agenda.retry(rollout, run, answer.message, now)
+        agenda.wake_at(run.node, now + STAGE_BACKOFF)
+        return None
+    if run.attempts and run.since is not None and now < run.since + STAGE_BACKOFF:
+        agenda.wake_at(run.node, run.since + STAGE_BACKOFF)
+        return None
+    if asked(machine, token):
+        agenda.hold(run.node, Held(Reason.STAGING, node.name, {"percent": answer.percent if answer else 0}))
+    elif agenda.may_ask(run.node, "stage", now):
+        ident = agenda.next_id(rollout)
+        agenda.emit(
+            rollout,
+            Stage(
+                id=ident, rollout=rollout.id, node=run.node, uid=node.uid, token=token, release=run.release
+            ),
+        )
+    return None
+
+
+def staged(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
+    """Waits for a slot: `Engine` gives it, and knows what holds it."""
+    machine = agenda.machine(run.node)
+    if machine is not None and is_release(machine.booted, run.release):
+        return Turn.DONE, {"why": f"{run.release.version} was booted meanwhile, not by fleet"}
+    return None
+
+
+def cordon(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
+    if ours(node, rollout):
+        return Turn.DONE, {}
+    if node.foreign_cordon:
+        return Turn.BACK, {}
+    if refusal := agenda.refusal(run.node, "cordon"):
+        return Turn.FAILED, {"why": f"cordon refused: {refusal}"}
+    _ask_cordon(agenda, rollout, run, node, now)
+    return None
+
+
+def drain(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
+    rule = rollout.pool(run).drain
+    view = agenda.view(run.node.cluster)
+    left = view.to_drain(node.name)
+    if left and expired(agenda, run, rule.timeout_seconds, now):
+        names = ", ".join(sorted(str(pod.ref) for pod in left)[:5])
+        return Turn.FAILED, {"why": f"not drained within {rule.timeout_seconds} s: {names}"}
+    if held := gates.paused(rollout):
+        agenda.hold(run.node, held)
+        return None
+    if not ours(node, rollout):
+        _ask_cordon(agenda, rollout, run, node, now)
+        return None
+    waits = [held for pod in left if (held := _evict(agenda, rollout, run, pod, now))]
+    agenda.hold(run.node, *waits)
+    if waits:
+        agenda.wake_at(run.node, now + LOOK_AGAIN)
+    if left or agenda.in_flight((run.node, "cordon", "")):
+        return None
+    return _ready_to_reboot(agenda, run, node, now)
+
+
+def _evict(agenda: Agenda, rollout: Rollout, run: Run, pod: Pod, now: datetime) -> Held | None:
+    """Evicts the pod, or says what it waits for."""
+    view = agenda.view(run.node.cluster)
+    if pod.deleting:
+        why = ", it has finalizers" if pod.finalizers else ""
+        return Held(Reason.TERMINATING, str(pod.ref), {"why": why})
+    if agenda.in_flight((run.node, "evict", pod.uid)):
+        return None
+    matching = view.budgets_of(pod)
+    rule = rollout.pool(run).drain
+    if held := pods.held(pod, matching, rule):
+        return held
+    taking = [budget for budget in matching if budgets.takes(pod, budget)]
+    for budget in taking:
+        if view.allowance(budget) < 1:
+            return budgets.held(budget, 0, 1, view.workload_of(pod))
+    if not agenda.may_ask(run.node, "evict", now, pod.uid):
+        why = agenda.refusal(run.node, "evict", pod.uid) or "refused"
+        return Held(Reason.BACKOFF, str(pod.ref), {"what": f"eviction of {pod.ref}", "why": why})
+    for budget in taking:
+        view.debit(budget, pod)
+    agenda.emit(
+        rollout,
+        Evict(
+            id=agenda.next_id(rollout),
+            rollout=rollout.id,
+            node=run.node,
+            uid=run.goal.uid,
+            pod=pod.ref,
+            pod_uid=pod.uid,
+            grace_seconds=rule.grace_seconds,
+        ),
+    )
+    return None
+
+
+def _ready_to_reboot(agenda: Agenda, run: Run, node: Node, now: datetime) -> Answer:
+    """Drained. Asks once more what a reboot presumes."""
+    if run.since is not None and now < run.since + SETTLE:
+        agenda.wake_at(run.node, run.since + SETTLE)
+        return None
+    machine = agenda.machine(run.node)
+    if machine is None or not is_release(machine.staged, run.release):
+        return Turn.FAILED, {"why": "the staged release is no longer there"}
+    if not node.boot_id:
+        agenda.hold(run.node, Held(Reason.NOT_VERIFIED, node.name, {"why": "the node tells no boot id"}))
+        return None
+    return Turn.DONE, {"boot_id": node.boot_id}
+
+
+def reboot(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
+    if node.boot_id and node.boot_id != run.boot_id:
+        return Turn.DONE, {}
+    rule = rollout.pool(run).reboot
+    machine = agenda.machine(run.node)
+    token = token_of(rollout, run)
+    answer = machine.answer(token) if machine is not None else None
+    if answer is not None and answer.state == "failed":
+        return Turn.FAILED, {"why": f"the machine could not reboot: {answer.message}"}
+    if expired(agenda, run, rule.timeout_seconds, now):
+        return Turn.FAILED, {"why": f"it has not come back within {rule.timeout_seconds} s"}
+    if asked(machine, token):
+        return None
+    if held := gates.paused(rollout):
+        agenda.hold(run.node, held)
+    elif not ours(node, rollout):
+        _ask_cordon(agenda, rollout, run, node, now)
+    elif agenda.may_ask(run.node, "reboot", now):
+        agenda.emit(
+            rollout,
+            Reboot(
+                id=agenda.next_id(rollout),
+                rollout=rollout.id,
+                node=run.node,
+                uid=node.uid,
+                token=token,
+                release=run.release,
+                boot_id=run.boot_id,
+            ),
+        )
+    return None
+
+
+def verify(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
+    machine = agenda.machine(run.node)
+    missing = _not_proven(run, node, machine)
+    if missing is None and machine is not None and machine.booted is not None:
+        return Turn.DONE, {
+            "proof": {
+                "boot_id_before": run.boot_id,
+                "boot_id_after": node.boot_id,
+                "version": machine.booted.version,
+                "digest": machine.booted.digest,
+                "kernel": node.kernel,
+                "ready": "True",
+            }
+        }
+    if _told(machine, node) and machine and machine.booted and not is_release(machine.booted, run.release):
+        why = f"it booted {machine.booted.version} instead of {run.release.version}: rolled back"
+        return Turn.FAILED, {"why": why, "boot_id_after": node.boot_id}
+    timeout = rollout.pool(run).reboot.timeout_seconds
+    if expired(agenda, run, timeout, now):
+        return Turn.FAILED, {"why": f"not proven within {timeout} s: {missing}"}
+    agenda.hold(run.node, Held(Reason.NOT_VERIFIED, node.name, {"why": missing or "no report"}))
+    return None
+
+
+def _told(machine: Machine | None, node: Node) -> bool:
+    """The agent has reported since the node's last boot."""
+    return machine is not None and machine.boot_id == node.boot_id
+
+
+def _not_proven(run: Run, node: Node, machine: Machine | None) -> str | None:
+    if node.ready is not True:
+        return "kubelet not Ready"
+    if machine is None or not _told(machine, node):
+        return "its agent has not reported since the boot"
+    if not is_release(machine.booted, run.release):
+        return "another release is booted"
+    if run.release.kernel and node.kernel != run.release.kernel:
+        return f"kernel {node.kernel} runs, {run.release.kernel} is the release's"
+    return None
+
+
+def uncordon(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
+    if not marked(node, rollout):
+        return Turn.DONE, {}
+    _ask_uncordon(agenda, rollout, run, node, now)
+    return None
+
+
+def soak(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
+    pool = rollout.pool(run)
+    if node.ready is not True:
+        agenda.healthy_since.pop(run.node, None)
+        if expired(agenda, run, pool.soak_seconds + pool.reboot.timeout_seconds, now):
+            return Turn.FAILED, {"why": "it did not stay Ready"}
+        agenda.hold(run.node, Held(Reason.NODE_NOT_READY, node.name))
+        return None
+    since = agenda.healthy_since.setdefault(run.node, now)
+    end = since + timedelta(seconds=pool.soak_seconds)
+    if now >= end:
+        del agenda.healthy_since[run.node]
+        return Turn.DONE, {}
+    agenda.hold(run.node)
+    agenda.wake_at(run.node, end)
+    return None
+
+
+def give_back(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
+    """A failed run has not rebooted the node: it goes back into service."""
+    if not marked(node, rollout):
+        return Turn.DONE, {}
+    _ask_uncordon(agenda, rollout, run, node, now)
+    return None
+
+
+def tidy(agenda: Agenda, rollout: Rollout, run: Run, now: datetime) -> bool:
+    """Takes away what is ours on the node of an ended run; True when nothing is left.
+
+    A failed run that keeps its slot keeps its cordon too, until a person releases it.
+    """
+    view = agenda.view(run.node.cluster)
+    node = view.nodes.get(run.node.name)
+    if node is None or node.uid != run.goal.uid:
+        return view.synced
+    if run.slot and node.cordoned_by == rollout.id:
+        return True
+    if marked(node, rollout):
+        if node.cordoned_by == rollout.id:
+            _ask_uncordon(agenda, rollout, run, node, now)
+        elif agenda.may_ask(run.node, "unmark", now):
+            ident = agenda.next_id(rollout)
+            agenda.emit(rollout, Unmark(id=ident, rollout=rollout.id, node=run.node, uid=node.uid))
+        return False
+    machine = view.machines.get(run.node.name)
+    if run.step is not Step.DONE and machine is not None and _unfinished(machine, rollout):
+        if agenda.may_ask(run.node, "clear", now):
+            ident = agenda.next_id(rollout)
+            agenda.emit(rollout, Clear(id=ident, rollout=rollout.id, node=run.node, uid=node.uid))
+        return False
+    return not any(agenda.in_flight((run.node, kind, "")) for kind in ("mark", "stage", "cordon"))
+
+
+def _unfinished(machine: Machine, rollout: Rollout) -> bool:
+    """A request of this rollout still stands that the machine might act upon."""
+    request = machine.request
+    if request is None or not request.token.startswith(f"{rollout.id}/"):
+        return False
+    answer = machine.answer(request.token)
+    return answer is None or answer.state == "working"
+
+
+def token_of(rollout: Rollout, run: Run) -> str:
+    """Names one intent towards the machine: the same after a restart, another after a retry."""
+    return f"{rollout.id}/{run.node.name}/{run.step}/{run.attempts}"
+
+
+def asked(machine: Machine | None, token: str) -> bool:
+    return machine is not None and machine.request is not None and machine.request.token == token
+
+
+def is_release(found: Release | None, wanted: Release) -> bool:
+    """By digest; by version only where one of the two tells no digest."""
+    if found is None:
+        return False
+    if found.digest and wanted.digest:
+        return found.digest == wanted.digest
+    return found.version == wanted.version
+
+
+def ours(node: Node, rollout: Rollout) -> bool:
+    return node.unschedulable and node.cordoned_by == rollout.id
+
+
+def marked(node: Node, rollout: Rollout) -> bool:
+    """Something of this rollout is on the node."""
+    return node.cordoned_by == rollout.id or node.rollout == rollout.id
+
+
+def expired(agenda: Agenda, run: Run, seconds: int, now: datetime) -> bool:
+    """The step has had its time, not counting when nobody could look. Sets the timer otherwise."""
+    synced = agenda.view(run.node.cluster).synced_at
+    begins = [moment for moment in (run.since, synced) if moment is not None]
+    end = max(begins, default=now) + timedelta(seconds=seconds)
+    if now >= end:
+        return True
+    agenda.wake_at(run.node, end)
+    return False
+
+
+def _ask_cordon(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> None:
+    if agenda.may_ask(run.node, "cordon", now):
+        ident = agenda.next_id(rollout)
+        agenda.emit(rollout, Cordon(id=ident, rollout=rollout.id, node=run.node, uid=node.uid))
+
+
+def _ask_uncordon(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> None:
+    if refusal := agenda.refusal(run.node, "uncordon"):
+        agenda.hold(run.node, Held(Reason.BACKOFF, node.name, {"what": "uncordon", "why": refusal}))
+    if agenda.may_ask(run.node, "uncordon", now):
+        ident = agenda.next_id(rollout)
+        agenda.emit(rollout, Uncordon(id=ident, rollout=rollout.id, node=run.node, uid=node.uid))
+
+
+STEPS: Mapping[Step, Callable[[Agenda, Rollout, Run, Node, datetime], Answer]] = {
+    Step.PENDING: pending,
+    Step.STAGE: stage,
+    Step.STAGED: staged,
+    Step.CORDON: cordon,
+    Step.DRAIN: drain,
+    Step.REBOOT: reboot,
+    Step.VERIFY: verify,
+    Step.UNCORDON: uncordon,
+    Step.SOAK: soak,
+    Step.RETURN: give_back,
+}

@@ -1,0 +1,178 @@
+"""What is on the engine's mind and in no journal: views, timers, what is in flight, what holds whom.
+
+All of it can be rebuilt from the journal and a fresh observation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from heapq import heappop, heappush
+from typing import Any
+
+from fleet.core.action import AnyAction, Evict, Outcome, Result
+from fleet.core.held import Held
+from fleet.core.journal import Record
+from fleet.core.machine import Machine
+from fleet.core.node import Node, NodeRef
+from fleet.core.rollout import Rollout, Run
+from fleet.core.steps import Turn, after
+from fleet.core.view import ClusterView
+
+Matter = tuple[NodeRef, str, str]
+"""What an action is about: the node, the action's kind, the uid of the pod."""
+
+LOOK_AGAIN: Mapping[Result, float] = {
+    Result.DONE: 15.0,
+    Result.REFUSED: 5.0,
+    Result.GONE: 1.0,
+    Result.STALE: 1.0,
+    Result.FAILED: 10.0,
+    Result.UNKNOWN: 5.0,
+}
+"""Seconds after an outcome before the same is asked again, should the cluster still not show it. FAILED doubles, to
+two minutes."""
+
+
+def matter_of(action: AnyAction) -> Matter:
+    return action.node, action.kind, action.pod_uid if isinstance(action, Evict) else ""
+
+
+class Agenda:
+    def __init__(self) -> None:
+        self.views: dict[str, ClusterView] = {}
+        self.log: list[Record | AnyAction] = []
+        """What this decision has come to so far, in order."""
+        self.held: dict[NodeRef, tuple[Held, ...]] = {}
+        self.changed: dict[NodeRef, tuple[Held, ...]] = {}
+        """What has changed in `held` since the last decision."""
+        self.dirty: dict[NodeRef, None] = {}
+        self._timers: list[tuple[datetime, NodeRef]] = []
+        self._armed: set[tuple[datetime, NodeRef]] = set()
+        self._open: dict[Matter, AnyAction] = {}
+        self._again: dict[Matter, datetime] = {}
+        self._refusals: dict[Matter, tuple[int, str]] = {}
+        """How often in a row it failed for good, and the server's words."""
+        self.healthy_since: dict[NodeRef, datetime] = {}
+        """Of nodes in soak: since when they have been seen Ready."""
+
+    def view(self, cluster: str) -> ClusterView:
+        if cluster not in self.views:
+            self.views[cluster] = ClusterView(cluster)
+        return self.views[cluster]
+
+    def node(self, ref: NodeRef) -> Node | None:
+        return self.view(ref.cluster).nodes.get(ref.name)
+
+    def machine(self, ref: NodeRef) -> Machine | None:
+        return self.view(ref.cluster).machines.get(ref.name)
+
+    def touch(self, ref: NodeRef) -> None:
+        self.dirty[ref] = None
+
+    def wake_at(self, ref: NodeRef, when: datetime) -> None:
+        if (when, ref) not in self._armed:
+            self._armed.add((when, ref))
+            heappush(self._timers, (when, ref))
+
+    def due(self, now: datetime) -> None:
+        """Makes dirty whose time has come."""
+        while self._timers and self._timers[0][0] <= now:
+            timer = heappop(self._timers)
+            self._armed.discard(timer)
+            self.touch(timer[1])
+
+    @property
+    def next_wake(self) -> datetime | None:
+        return self._timers[0][0] if self._timers else None
+
+    def hold(self, ref: NodeRef, *held: Held) -> None:
+        """Says what the node waits for; nothing: for nothing that a person should hear of."""
+        if self.held.get(ref, ()) != held:
+            self.changed[ref] = held
+            if held:
+                self.held[ref] = held
+            else:
+                self.held.pop(ref, None)
+
+    def step(self, rollout: Rollout, run: Run, turn: Turn, now: datetime, **detail: Any) -> Run:
+        """Takes the run on; answers it in its new step."""
+        record = Record(
+            form="decision",
+            kind="step",
+            rollout=rollout.id,
+            node=str(run.node),
+            detail={"turn": str(turn), "to": str(after(run.step, turn)), **detail},
+        )
+        self._record(rollout, record, now)
+        self.hold(run.node)
+        return rollout.runs[run.node]
+
+    def retry(self, rollout: Rollout, run: Run, why: str, now: datetime) -> None:
+        record = Record(
+            form="decision", kind="retry", rollout=rollout.id, node=str(run.node), detail={"why": why}
+        )
+        self._record(rollout, record, now)
+
+    def decide(self, rollout: Rollout, kind: str, now: datetime, **detail: Any) -> None:
+        """Of the rollout as a whole: halt, finish."""
+        self._record(rollout, Record(form="decision", kind=kind, rollout=rollout.id, detail=detail), now)
+
+    def _record(self, rollout: Rollout, record: Record, now: datetime) -> None:
+        rollout.apply(record, now, "fleet")
+        self.log.append(record)
+
+    def in_flight(self, matter: Matter) -> bool:
+        return matter in self._open
+
+    def may_ask(self, ref: NodeRef, kind: str, now: datetime, pod_uid: str = "") -> bool:
+        """Neither in flight nor just answered; sets a timer for when it may be asked again."""
+        matter = (ref, kind, pod_uid)
+        if matter in self._open:
+            return False
+        again = self._again.get(matter)
+        if again is not None and now < again:
+            self.wake_at(ref, again)
+            return False
+        return True
+
+    def refusal(self, ref: NodeRef, kind: str, pod_uid: str = "") -> str:
+        """The server's words, if it refused this for good the last time."""
+        return self._refusals.get((ref, kind, pod_uid), (0, ""))[1]
+
+    def emit(self, rollout: Rollout, action: AnyAction) -> None:
+        self._open[matter_of(action)] = action
+        rollout.intend(action)
+        self.log.append(action)
+
+    def next_id(self, rollout: Rollout) -> str:
+        return f"{rollout.id}/{rollout.counter + 1}"
+
+    def settle(self, outcome: Outcome, now: datetime) -> None:
+        """The outcome of an action that is in flight."""
+        action = outcome.action
+        matter = matter_of(action)
+        if self._open.get(matter) is not None and self._open[matter].id == action.id:
+            del self._open[matter]
+        pause = LOOK_AGAIN[outcome.result]
+        if outcome.result is Result.FAILED:
+            times = self._refusals.get(matter, (0, ""))[0] + 1
+            self._refusals[matter] = (times, outcome.detail)
+            pause = min(120.0, pause * 2 ** (times - 1))
+        else:
+            self._refusals.pop(matter, None)
+        if outcome.retry_after is not None:
+            pause = max(outcome.retry_after, 1.0)
+        self._again[matter] = now + timedelta(seconds=pause)
+        if isinstance(action, Evict) and outcome.result is not Result.DONE:
+            self.view(action.node.cluster).undo_debit(action.pod_uid)
+        self.touch(action.node)
+
+    def forget(self, ref: NodeRef, pod_uid: str) -> None:
+        """The pod is gone: nothing about it is of interest any more."""
+        for table in (self._again, self._refusals):
+            table.pop((ref, "evict", pod_uid), None)
+
+    def ask_freely(self, ref: NodeRef, kind: str, pod_uid: str = "") -> None:
+        """What made the last answer has changed: it may be asked at once."""
+        self._again.pop((ref, kind, pod_uid), None)

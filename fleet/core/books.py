@@ -1,0 +1,231 @@
+"""The engine's books: kept up to date by every observation, so that a decision need not look at the whole fleet.
+
+They know the views of the clusters, which node is in which rollout, how many are out in each scope, what budgets are
+claimed for; and when something changes, they say whose waiting that may end (queue), and who has to be looked at
+(agenda).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from fleet.core.action import Evict, Outcome, Result
+from fleet.core.agenda import Agenda
+from fleet.core.budget import Budget
+from fleet.core.claims import BudgetKey, Claims
+from fleet.core.event import Event, Gone, Lost, Seen, Synced, Thing
+from fleet.core.machine import Machine
+from fleet.core.node import Node, NodeRef
+from fleet.core.occupancy import Occupancy, Scope, scopes
+from fleet.core.pod import Pod
+from fleet.core.policy import Amount, site_of
+from fleet.core.queue import Queue
+from fleet.core.rollout import Rollout, Run
+from fleet.core.steps import Step
+
+UNDRAINED = frozenset({Step.PENDING, Step.STAGE, Step.STAGED, Step.CORDON, Step.DRAIN})
+
+
+class Books:
+    def __init__(self, sites: Mapping[str, str]) -> None:
+        self.sites = dict(sites)
+        """Of each cluster."""
+        self.rollouts: dict[str, Rollout] = {}
+        self.agenda = Agenda()
+        self.queue = Queue()
+        self.occupancy = Occupancy()
+        self.claims = Claims()
+        self._of: dict[NodeRef, str] = {}
+        self._order: dict[NodeRef, int] = {}
+
+    def add(self, rollout: Rollout) -> None:
+        """An active rollout takes precedence over an ended one that still has something on the same node."""
+        self.rollouts[rollout.id] = rollout
+        for order, ref in enumerate(rollout.runs):
+            if rollout.active or ref not in self._of:
+                self._of[ref] = rollout.id
+                self._order[ref] = order
+                self.agenda.touch(ref)
+        for view in self.agenda.views.values():
+            for name in view.nodes:
+                self._place(NodeRef(view.name, name))
+            self._count_demand(view.name)
+
+    def rollout_of(self, ref: NodeRef) -> Rollout | None:
+        return self.rollouts.get(self._of.get(ref, ""))
+
+    def run_of(self, ref: NodeRef) -> Run | None:
+        rollout = self.rollout_of(ref)
+        return rollout.runs[ref] if rollout is not None else None
+
+    def order(self, ref: NodeRef) -> int:
+        """Place in the plan."""
+        return self._order[ref]
+
+    def observe(self, event: Event, now: datetime) -> None:
+        match event:
+            case Seen(cluster, thing):
+                self._see(cluster, thing)
+            case Gone(cluster, thing):
+                self._lose(cluster, thing)
+            case Outcome():
+                self._settle(event, now)
+            case Synced(cluster):
+                view = self.agenda.view(cluster)
+                view.why_lost, view.synced_at, view.server_version = "", now, event.server_version
+                self._count_demand(cluster)
+                self._look_at_all(cluster)
+            case Lost(cluster, why):
+                self.agenda.view(cluster).why_lost = why
+                self._look_at_all(cluster)
+
+    def mark_out(self, ref: NodeRef) -> None:
+        """Whether the node is out now: ours, unavailable for other reasons, or not to be seen."""
+        node, run, view = self.agenda.node(ref), self.run_of(ref), self.agenda.view(ref.cluster)
+        out = (run is not None and run.slot) or node is None or not node.available or not view.synced
+        for scope in self.occupancy.mark(ref, out):
+            self.queue.open(("scope", scope))
+
+    def turned(self, run: Run) -> None:
+        """A run of these books has come into another step."""
+        ref = run.node
+        if run.step is Step.CORDON:
+            self.claims.reserve(self.agenda.view(ref.cluster), ref)
+        elif run.step is not Step.DRAIN:
+            for key in self.claims.release_all(ref):
+                self._open_budget(key)
+        if run.ended:
+            self.queue.drop(ref)
+        self.mark_out(ref)
+        self.agenda.touch(ref)
+
+    def free(self, budget: Budget, cluster: str) -> int:
+        """Evictions that the budget grants and nobody has reserved."""
+        left = self.agenda.view(cluster).allowance(budget) - self.claims.reserved((cluster, budget.ref))
+        return max(0, left)
+
+    def _look_at(self, ref: NodeRef) -> None:
+        if ref in self._of:
+            self.agenda.touch(ref)
+            self.queue.open(("node", ref))
+
+    def _look_at_all(self, cluster: str) -> None:
+        for name in self.agenda.view(cluster).nodes:
+            self.mark_out(NodeRef(cluster, name))
+        for ref in self._of:
+            if ref.cluster == cluster:
+                self._look_at(ref)
+
+    def _see(self, cluster: str, thing: Thing) -> None:
+        view = self.agenda.view(cluster)
+        match thing:
+            case Node():
+                ref = NodeRef(cluster, thing.name)
+                before = view.nodes.get(thing.name)
+                view.see(thing)
+                if before is None or before.labels != thing.labels:
+                    self._place(ref)
+                self.mark_out(ref)
+                self._look_at(ref)
+            case Pod():
+                self._see_pod(cluster, thing)
+            case Budget():
+                view.see(thing)
+                self._open_budget((cluster, thing.ref))
+                for ref in self.claims.claimants((cluster, thing.ref)):
+                    self.agenda.touch(ref)
+            case Machine():
+                view.see(thing)
+                self._look_at(NodeRef(cluster, thing.name))
+            case _:
+                view.see(thing)
+
+    def _see_pod(self, cluster: str, pod: Pod) -> None:
+        view = self.agenda.view(cluster)
+        before = view.pods.get(pod.uid)
+        view.see(pod)
+        if not pod.node:
+            return
+        ref = NodeRef(cluster, pod.node)
+        run = self.run_of(ref)
+        if run is None:
+            return
+        if before is None or before.node != pod.node:
+            if run.step in UNDRAINED and view.synced:
+                self.claims.demand(view, pod, 1)
+            if run.step in (Step.CORDON, Step.DRAIN):
+                self.claims.reserve_pod(view, ref, pod)
+        if pod.deleting and (key := self.claims.release(ref, pod.uid)):
+            self._open_budget(key)
+        self._look_at(ref)
+
+    def _lose(self, cluster: str, thing: Thing) -> None:
+        view = self.agenda.view(cluster)
+        match thing:
+            case Pod():
+                self._lose_pod(cluster, view.pods.get(thing.uid, thing))
+            case Node():
+                ref = NodeRef(cluster, thing.name)
+                view.lose(thing)
+                self.occupancy.remove(ref)
+                self._look_at(ref)
+            case Budget():
+                view.lose(thing)
+                self.queue.open(("budget", cluster, thing.ref))
+                for ref in self.claims.claimants((cluster, thing.ref)):
+                    self.agenda.touch(ref)
+            case _:
+                view.lose(thing)
+
+    def _lose_pod(self, cluster: str, pod: Pod) -> None:
+        view = self.agenda.view(cluster)
+        ref = NodeRef(cluster, pod.node)
+        run = self.run_of(ref)
+        if run is not None and run.step in UNDRAINED and view.synced:
+            self.claims.demand(view, pod, -1)
+        view.lose(pod)
+        if key := self.claims.release(ref, pod.uid):
+            self._open_budget(key)
+        self.agenda.forget(ref, pod.uid)
+        self._look_at(ref)
+
+    def _settle(self, outcome: Outcome, now: datetime) -> None:
+        action = outcome.action
+        self.agenda.settle(outcome, now)
+        rollout = self.rollouts.get(action.rollout)
+        if rollout is not None:
+            rollout.settle(action.id)
+        if isinstance(action, Evict) and outcome.result in (Result.DONE, Result.GONE):
+            key = self.claims.release(action.node, action.pod_uid)
+            if key:
+                self._open_budget(key)
+
+    def _open_budget(self, key: BudgetKey) -> None:
+        cluster, ref = key
+        budget = self.agenda.view(cluster).budgets.get(ref)
+        if budget is None or self.free(budget, cluster) > 0:
+            self.queue.open(("budget", *key))
+
+    def _place(self, ref: NodeRef) -> None:
+        """Which limits the node counts for."""
+        node = self.agenda.node(ref)
+        if node is None:
+            return
+        limits: dict[tuple[Scope, Amount], None] = {}
+        for rollout in self.rollouts.values():
+            pool = rollout.policy.pool_of(ref.cluster, node) if rollout.active else None
+            if pool is not None:
+                site = site_of(node, self.sites.get(ref.cluster, ""))
+                own = scopes(ref, pool.name, site, node.zone, pool.limits, rollout.policy.limits)
+                limits.update(dict.fromkeys(own))
+        self.occupancy.place(ref, limits)
+        self.mark_out(ref)
+
+    def _count_demand(self, cluster: str) -> None:
+        view = self.agenda.view(cluster)
+        self.claims.forget_demand(cluster)
+        for pod in view.pods.values():
+            run = self.run_of(NodeRef(cluster, pod.node)) if pod.node else None
+            if run is not None and run.step in UNDRAINED:
+                self.claims.demand(view, pod, 1)

@@ -1,0 +1,77 @@
+"""What budgets are claimed for: by nodes that still wait (demand), and by those between cordon and reboot (reserves)."""
+
+from __future__ import annotations
+
+from fleet.core.guards import budgets
+from fleet.core.node import NodeRef
+from fleet.core.pod import Pod, PodRef
+from fleet.core.view import ClusterView
+
+BudgetKey = tuple[str, PodRef]
+"""Cluster and budget."""
+
+
+class Claims:
+    def __init__(self) -> None:
+        self._demand: dict[BudgetKey, int] = {}
+        self._reserved: dict[NodeRef, dict[str, BudgetKey]] = {}
+        """By node and the pod's uid."""
+        self._claimants: dict[BudgetKey, dict[str, NodeRef]] = {}
+        """By the pod's uid: the reserves again, from the budget's side."""
+
+    def demand(self, view: ClusterView, pod: Pod, change: int) -> None:
+        """A pod has come to a node that still has to be drained (+1), or left it (-1)."""
+        if not pod.stays:
+            for budget in view.budgets_of(pod):
+                key = (view.name, budget.ref)
+                self._demand[key] = max(0, self._demand.get(key, 0) + change)
+
+    def forget_demand(self, cluster: str) -> None:
+        """It is about to be counted anew."""
+        for key in [key for key in self._demand if key[0] == cluster]:
+            del self._demand[key]
+
+    def pressure(self, view: ClusterView, node: str) -> float:
+        """The most work left per unit of allowance among the budgets of the node's pods."""
+        return max(
+            (
+                self._demand.get((view.name, budget.ref), 0) / max(1, budgets.room(budget))
+                for pod in view.to_drain(node)
+                for budget in view.budgets_of(pod)
+            ),
+            default=0.0,
+        )
+
+    def reserve(self, view: ClusterView, ref: NodeRef) -> None:
+        """The node is to be drained: what its pods will take from budgets is no longer for others."""
+        for pod in view.to_drain(ref.name):
+            self.reserve_pod(view, ref, pod)
+
+    def reserve_pod(self, view: ClusterView, ref: NodeRef, pod: Pod) -> None:
+        if pod.stays or pod.deleting:
+            return
+        for budget in view.budgets_of(pod):
+            if budgets.takes(pod, budget):
+                key = (view.name, budget.ref)
+                self._reserved.setdefault(ref, {})[pod.uid] = key
+                self._claimants.setdefault(key, {})[pod.uid] = ref
+
+    def release(self, ref: NodeRef, pod_uid: str) -> BudgetKey | None:
+        """The pod's eviction was granted, or it is gone. Answers the budget that has more room for others now."""
+        key = self._reserved.get(ref, {}).pop(pod_uid, None)
+        if key is not None:
+            self._claimants[key].pop(pod_uid, None)
+        return key
+
+    def release_all(self, ref: NodeRef) -> list[BudgetKey]:
+        keys = list(self._reserved.pop(ref, {}).items())
+        for uid, key in keys:
+            self._claimants[key].pop(uid, None)
+        return [key for _, key in keys]
+
+    def reserved(self, key: BudgetKey) -> int:
+        return len(self._claimants.get(key, ()))
+
+    def claimants(self, key: BudgetKey) -> list[NodeRef]:
+        """Nodes being drained whose pods wait for the budget."""
+        return list(dict.fromkeys(self._claimants.get(key, {}).values()))

@@ -1,0 +1,296 @@
+"""The engine: fed observations and time, it answers with actions, records for the journal, and what holds whom.
+
+It never reads a clock, a socket, a database or a random source. The executor, the planner, the lab and the
+simulation tests drive this same object.
+
+`decide` takes what it decides as begun: a driver commits `Decision.log` to the journal before it performs the
+actions, and throws the engine away where that fails (a new one is rebuilt from the journal and a fresh observation).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+
+from msgspec import Struct
+
+from fleet.core import windows
+from fleet.core.action import AnyAction, Mark
+from fleet.core.advance import advance, marked, tidy
+from fleet.core.books import Books
+from fleet.core.budget import Budget
+from fleet.core.event import Event
+from fleet.core.guards import budgets, gates, nodes, pods
+from fleet.core.held import Held, Reason
+from fleet.core.journal import Record
+from fleet.core.node import NodeRef
+from fleet.core.pod import Pod, PodRef
+from fleet.core.queue import Key
+from fleet.core.rollout import Rollout, Run, State
+from fleet.core.staging import Staging
+from fleet.core.steps import Step, Turn
+from fleet.core.view import ClusterView
+
+Group = tuple[str, str, bool]
+"""Runs that begin or wait together: rollout, pool, canaries or the rest."""
+
+GATE = timedelta(seconds=30)
+"""A window that is open, and too short for a run now, is looked at again after this."""
+
+
+class Decision(Struct, frozen=True):
+    log: tuple[Record | AnyAction, ...] = ()
+    """In order, for the journal: decisions, and the intents of `actions`."""
+    actions: tuple[AnyAction, ...] = ()
+    """To be performed, in any order, once the log is committed."""
+    held: dict[NodeRef, tuple[Held, ...]] = {}
+    """What has changed since the last decision; an empty tuple: nothing holds the node any more."""
+    wake: datetime | None = None
+    """Decide again then, if nothing is observed before."""
+
+
+class Engine:
+    def __init__(self, sites: Mapping[str, str], rollouts: Iterable[Rollout] = ()) -> None:
+        """`sites`: of each cluster."""
+        self._books = Books(sites)
+        self._agenda = self._books.agenda
+        self._queue = self._books.queue
+        self._staging = Staging(self._books)
+        self._untidy: dict[str, dict[NodeRef, None]] = {}
+        """Ended runs on whose nodes something of ours may be left, by rollout."""
+        self._gates: dict[Group, Held | None] = {}
+        self._groups: dict[str, dict[Group, NodeRef]] = {}
+        """Of each rollout: a node that stands for each group."""
+        for rollout in rollouts:
+            self.add(rollout)
+
+    @property
+    def rollouts(self) -> Mapping[str, Rollout]:
+        return self._books.rollouts
+
+    @property
+    def idle(self) -> bool:
+        """Nothing is left to do or to tidy for any rollout."""
+        return not any(rollout.active for rollout in self.rollouts.values()) and not any(
+            self._untidy.values()
+        )
+
+    @property
+    def timed(self) -> bool:
+        """A closed window or a freeze is among what is waited for: time alone will change something."""
+        timed = (Reason.WINDOW, Reason.FREEZE)
+        return any(held is not None and held.reason in timed for held in self._gates.values())
+
+    @property
+    def views(self) -> Mapping[str, ClusterView]:
+        return self._agenda.views
+
+    def pressure(self, ref: NodeRef) -> float:
+        """The most work left per unit of allowance among the budgets of the node's pods."""
+        return self._books.claims.pressure(self._agenda.view(ref.cluster), ref.name)
+
+    def add(self, rollout: Rollout) -> None:
+        """A rollout to work on: new, or rebuilt from the journal.
+
+        Its open intents are of a controller that is no more: what came of them is seen in the clusters, and whatever
+        is missing is asked for again under the same token.
+        """
+        rollout.intents.clear()
+        self._books.add(rollout)
+        self._staging.add(rollout)
+        self._groups[rollout.id] = {_group(rollout, run): run.node for run in rollout.runs.values()}
+        self._untidy[rollout.id] = {run.node: None for run in rollout.runs.values() if run.ended}
+
+    def observe(self, event: Event, now: datetime) -> None:
+        self._books.observe(event, now)
+
+    def command(self, record: Record, at: datetime, actor: str) -> None:
+        """A person's word, as it stands in the journal. Raises KeyError for a rollout that is not known."""
+        rollout = self.rollouts[record.rollout]
+        rollout.apply(record, at, actor)
+        for ref in rollout.runs:
+            self._agenda.touch(ref)
+        if record.kind == "release":
+            ref = NodeRef.parse(record.node)
+            self._untidy[rollout.id][ref] = None
+            self._books.mark_out(ref)
+
+    def decide(self, now: datetime) -> Decision:
+        """What is to be done now."""
+        agenda = self._agenda
+        agenda.log, agenda.changed = [], {}
+        agenda.due(now)
+        self._go_on(now)
+        self._halt(now)
+        self._open_gates(now)
+        self._begin_staging(now)
+        self._begin_slots(now)
+        self._go_on(now)
+        self._end(now)
+        actions = tuple(item for item in agenda.log if not isinstance(item, Record))
+        return Decision(tuple(agenda.log), actions, agenda.changed, self._wake(now))
+
+    def why(self, ref: NodeRef, now: datetime) -> tuple[Held, ...]:
+        """All that stands between the node and its next step, what must come first first."""
+        rollout = self._books.rollout_of(ref)
+        if rollout is None:
+            return ()
+        run = rollout.runs[ref]
+        if not run.waiting:
+            return self._agenda.held.get(ref, ())
+        found: list[Held] = []
+        for _, held in self._hindrances(rollout, run, now):
+            if held not in found:
+                found.append(held)
+        return tuple(found)
+
+    def _go_on(self, now: datetime) -> None:
+        """Takes every run that something has happened to as far as it goes."""
+        while self._agenda.dirty:
+            ref = next(iter(self._agenda.dirty))
+            del self._agenda.dirty[ref]
+            rollout = self._books.rollout_of(ref)
+            if rollout is None:
+                continue
+            run = rollout.runs[ref]
+            self._mark(rollout, run, now)
+            if run.waiting and rollout.state is State.ABORTED:
+                self._turn(rollout, run, Turn.CANCELLED, now, why=f"aborted by {rollout.state_by}")
+            elif answer := advance(self._agenda, rollout, run, now):
+                turn, detail = answer
+                self._turn(rollout, run, turn, now, **detail)
+            elif run.step is Step.PENDING:
+                self._staging.look_again(ref)
+            elif run.step is Step.STAGED and self._queue.where(ref) is None:
+                self._enqueue(run, ("start", rollout.id))
+                self._queue.open(("start", rollout.id))
+
+    def _mark(self, rollout: Rollout, run: Run, now: datetime) -> None:
+        node = self._agenda.node(run.node)
+        if (
+            run.waiting
+            and rollout.state is State.RUNNING
+            and node is not None
+            and node.uid == run.goal.uid
+            and self._agenda.view(run.node.cluster).synced
+            and not marked(node, rollout)
+            and self._agenda.may_ask(run.node, "mark", now)
+        ):
+            ident = self._agenda.next_id(rollout)
+            self._agenda.emit(rollout, Mark(id=ident, rollout=rollout.id, node=run.node, uid=node.uid))
+
+    def _turn(self, rollout: Rollout, run: Run, turn: Turn, now: datetime, **detail: object) -> None:
+        after = self._agenda.step(rollout, run, turn, now, **detail)
+        self._staging.turned(rollout, run, after)
+        self._books.turned(after)
+        if after.ended:
+            self._untidy[rollout.id][run.node] = None
+
+    def _halt(self, now: datetime) -> None:
+        """Too many failures that nobody has looked at: a person decides."""
+        for rollout in self.rollouts.values():
+            if rollout.state is State.RUNNING and rollout.active and (why := gates.failures(rollout)):
+                self._agenda.decide(rollout, "halt", now, why=why)
+
+    def _open_gates(self, now: datetime) -> None:
+        """Whole groups of runs may begin, or may not any more."""
+        for ident, groups in self._groups.items():
+            rollout = self.rollouts[ident]
+            if rollout.active:
+                for group, ref in groups.items():
+                    before = self._gates.get(group)
+                    self._gates[group] = self._gate(rollout, rollout.runs[ref], now)
+                    if before is not None and self._gates[group] is None:
+                        self._queue.open(("gate", *group))
+
+    def _gate(self, rollout: Rollout, run: Run, now: datetime) -> Held | None:
+        needed = timedelta(seconds=rollout.start.expected_seconds)
+        return gates.begin(rollout, run) or windows.held(
+            rollout.pool(run), rollout.policy.freezes, now, needed
+        )
+
+    def _begin_staging(self, now: datetime) -> None:
+        """Images are written ahead of a window, but never before the canaries have proven the release."""
+        while (run := self._staging.next()) is not None:
+            self._turn(self.rollouts[self._staging.rollout(run)], run, Turn.BEGIN, now)
+
+    def _begin_slots(self, now: datetime) -> None:
+        """Gives slots to the runs whose hindrance has changed, best first, until it hinders again."""
+        while (key := self._queue.opened()) is not None:
+            ref = self._queue.pop(key)
+            rollout = self._books.rollout_of(ref) if ref is not None else None
+            if ref is None or rollout is None or rollout.runs[ref].step is not Step.STAGED:
+                continue
+            run = rollout.runs[ref]
+            hindrance = next(self._hindrances(rollout, run, now), None)
+            if hindrance is None:
+                self._turn(rollout, run, Turn.BEGIN, now)
+                continue
+            by, held = hindrance
+            self._agenda.hold(ref, held)
+            self._enqueue(run, by)
+            if by == key:
+                self._queue.close(key)
+
+    def _enqueue(self, run: Run, key: Key) -> None:
+        view = self._agenda.view(run.node.cluster)
+        pressure = self._books.claims.pressure(view, run.node.name)
+        self._queue.put(run.node, key, pressure, self._books.order(run.node))
+
+    def _hindrances(self, rollout: Rollout, run: Run, now: datetime) -> Iterator[tuple[Key, Held]]:
+        """Everything that keeps a run from its slot, cheapest to ask first, each with the key that opens with it."""
+        ref = run.node
+        view = self._agenda.view(ref.cluster)
+        if not view.synced:
+            yield ("node", ref), Held(Reason.UNREACHABLE, view.name, {"why": view.why_lost})
+            return
+        if held := self._gate(rollout, run, now):
+            yield ("gate", *_group(rollout, run)), held
+        node, machine = self._agenda.node(ref), self._agenda.machine(ref)
+        if held := nodes.held(ref.name, run.goal.uid, node, machine, rollout.id):
+            yield ("node", ref), held
+        if full := self._books.occupancy.held(ref):
+            yield ("scope", full[0]), full[1]
+        yield from self._pod_hindrances(rollout, run)
+
+    def _pod_hindrances(self, rollout: Rollout, run: Run) -> Iterator[tuple[Key, Held]]:
+        ref = run.node
+        view = self._agenda.view(ref.cluster)
+        need: dict[PodRef, tuple[Budget, int, Pod]] = {}
+        rule = rollout.pool(run).drain
+        for pod in view.to_drain(ref.name):
+            matching = view.budgets_of(pod)
+            if held := pods.held(pod, matching, rule):
+                yield ("node", ref), held
+            for budget in matching:
+                if budgets.takes(pod, budget):
+                    count = need[budget.ref][1] if budget.ref in need else 0
+                    need[budget.ref] = (budget, count + 1, pod)
+        for budget, count, pod in need.values():
+            free = self._books.free(budget, ref.cluster)
+            if held := budgets.held(budget, free, count, view.workload_of(pod)):
+                yield ("budget", ref.cluster, budget.ref), held
+
+    def _end(self, now: datetime) -> None:
+        """Tidies after ended runs, and finishes rollouts of which nothing is left to do."""
+        for rollout in self.rollouts.values():
+            untidy = self._untidy[rollout.id]
+            for ref in list(untidy):
+                if tidy(self._agenda, rollout, rollout.runs[ref], now):
+                    del untidy[ref]
+            if rollout.active and not rollout.remaining and not untidy and not rollout.intents:
+                self._agenda.decide(rollout, "finish", now)
+
+    def _wake(self, now: datetime) -> datetime | None:
+        wakes = [self._agenda.next_wake] if self._agenda.next_wake is not None else []
+        for (ident, pool, _), held in self._gates.items():
+            if held is not None and held.reason in (Reason.WINDOW, Reason.FREEZE):
+                policy = self.rollouts[ident].policy
+                named = policy.pool(pool)
+                opens = windows.opens(named.windows if named else (), policy.freezes, now)
+                wakes.append(opens if opens is not None and opens > now else now + GATE)
+        return min(wakes, default=None)
+
+
+def _group(rollout: Rollout, run: Run) -> Group:
+    return rollout.id, run.goal.pool, run.goal.canary

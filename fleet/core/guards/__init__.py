@@ -1,0 +1,2 @@
+"""Each guard answers why something may not happen now (`Held`), or None. They are asked again right before each
+irreversible action."""

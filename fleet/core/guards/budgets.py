@@ -1,0 +1,48 @@
+"""Does the budget leave room? Its own status has the last word, as in the Eviction API."""
+
+from __future__ import annotations
+
+from fleet.core.budget import Budget
+from fleet.core.guards.pods import pod_needs_no_leave
+from fleet.core.held import Held, Reason
+from fleet.core.pod import Pod
+
+
+def takes(pod: Pod, budget: Budget) -> bool:
+    """An eviction of this pod uses up one disruption.
+
+    Unready pods go without using one: always under AlwaysAllow, and under IfHealthyBudget while the rest is healthy
+    enough. Where it is not, they need an allowance that the budget does not have.
+    """
+    if pod_needs_no_leave(pod):
+        return False
+    if pod.ready:
+        return True
+    if budget.unhealthy_policy == "AlwaysAllow":
+        return False
+    return not (budget.current_healthy >= budget.desired_healthy > 0)
+
+
+def room(budget: Budget) -> int:
+    """Disruptions that it allows when everything is healthy."""
+    return max(0, budget.expected_pods - budget.desired_healthy)
+
+
+def held(budget: Budget, allowance: int, need: int, workload: str) -> Held | None:
+    """`allowance` is what is left now, `need` the pods that have to go. A node with more pods of one budget than the
+    budget can ever allow at once may begin with what it can: they go one after another."""
+    if budget.failure:
+        return Held(Reason.BUDGET_FAILED, str(budget.ref), {"why": budget.failure})
+    facts: dict[str, str | int] = {
+        "allowed": allowance,
+        "need": need,
+        "rule": budget.rule,
+        "healthy": budget.current_healthy,
+        "expected": budget.expected_pods,
+        "workload": workload,
+    }
+    if budget.observed and room(budget) == 0 and budget.disruptions_allowed == 0:
+        return Held(Reason.BUDGET_NEVER, str(budget.ref), facts)
+    if allowance >= min(need, max(1, room(budget))):
+        return None
+    return Held(Reason.BUDGET, str(budget.ref), facts)

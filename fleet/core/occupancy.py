@@ -1,0 +1,81 @@
+"""How many nodes are out, in each scope that a limit is about: a pool, its part in a zone, a site, a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from fleet.core.held import Held, Reason
+from fleet.core.node import NodeRef
+from fleet.core.policy import Amount, Limits
+
+
+class Scope(NamedTuple):
+    reason: Reason
+    """By which a full one is held."""
+    pool: str
+    """Empty: nodes of all pools."""
+    place: str
+    """The zone (`cluster/zone`), site or cluster; empty: everywhere."""
+
+    @property
+    def subject(self) -> str:
+        return self.place or self.pool or "fleet"
+
+
+class Occupancy:
+    def __init__(self) -> None:
+        self._scopes: dict[NodeRef, tuple[tuple[Scope, Amount], ...]] = {}
+        self._members: dict[Scope, int] = {}
+        self._out: dict[Scope, set[NodeRef]] = {}
+
+    def place(self, ref: NodeRef, limits: Iterable[tuple[Scope, Amount]]) -> None:
+        """Says which limits a node counts for. Call `mark` after it."""
+        self.remove(ref)
+        self._scopes[ref] = tuple(limits)
+        for scope, _ in self._scopes[ref]:
+            self._members[scope] = self._members.get(scope, 0) + 1
+
+    def remove(self, ref: NodeRef) -> None:
+        for scope, _ in self._scopes.pop(ref, ()):
+            self._members[scope] -= 1
+            self._out.get(scope, set()).discard(ref)
+
+    def mark(self, ref: NodeRef, out: bool) -> list[Scope]:
+        """Answers the scopes in which a place has become free."""
+        freed = []
+        for scope, _ in self._scopes.get(ref, ()):
+            members = self._out.setdefault(scope, set())
+            if out:
+                members.add(ref)
+            elif ref in members:
+                members.discard(ref)
+                freed.append(scope)
+        return freed
+
+    def out(self, scope: Scope) -> int:
+        return len(self._out.get(scope, ()))
+
+    def held(self, ref: NodeRef) -> tuple[Scope, Held] | None:
+        """The first limit that leaves no place for this node. One that is out already takes no further place."""
+        for scope, amount in self._scopes.get(ref, ()):
+            out = self._out.get(scope, set())
+            limit = amount.of(self._members[scope])
+            if ref not in out and len(out) >= limit:
+                return scope, Held(scope.reason, scope.subject, {"out": len(out), "limit": limit})
+        return None
+
+
+def scopes(
+    ref: NodeRef, pool: str, site: str, zone: str, own: Limits, fleet: Limits
+) -> Iterable[tuple[Scope, Amount]]:
+    """The limits that a node counts for: those of its pool, and those of the whole fleet. Widest first."""
+    for name, limits in (("", fleet), (pool, own)):
+        for reason, place, amount in (
+            (Reason.POOL_LIMIT, "", limits.max_unavailable),
+            (Reason.SITE_LIMIT, site, limits.per_site),
+            (Reason.CLUSTER_LIMIT, ref.cluster, limits.per_cluster),
+            (Reason.ZONE_LIMIT, f"{ref.cluster}/{zone}", limits.per_zone),
+        ):
+            if amount is not None:
+                yield Scope(reason, name, place), amount

@@ -1,0 +1,81 @@
+"""Who stages next: images are written ahead while nodes work, a limited number of machines of a pool at once."""
+
+from __future__ import annotations
+
+from fleet.core.books import Books
+from fleet.core.guards import gates, nodes
+from fleet.core.held import Held, Reason
+from fleet.core.node import NodeRef
+from fleet.core.rollout import Rollout, Run
+from fleet.core.steps import Step
+
+Group = tuple[str, str, bool]
+"""Rollout, pool, canaries or the rest."""
+
+
+class Staging:
+    def __init__(self, books: Books) -> None:
+        self._books = books
+        self._waiting: dict[Group, list[NodeRef]] = {}
+        """In reverse order: the next one is the last."""
+        self._set_aside: dict[NodeRef, Group] = {}
+        """Cannot stage as things are; looked at again when something happens to the node."""
+        self._busy: dict[tuple[str, str], int] = {}
+        """Machines that write now, by rollout and pool."""
+
+    def add(self, rollout: Rollout) -> None:
+        for run in reversed(rollout.runs.values()):
+            if run.step is Step.PENDING:
+                group = (rollout.id, run.goal.pool, run.goal.canary)
+                self._waiting.setdefault(group, []).append(run.node)
+            elif run.step is Step.STAGE:
+                self._count(rollout, run, 1)
+
+    def turned(self, rollout: Rollout, before: Run, after: Run) -> None:
+        if after.step is Step.STAGE:
+            self._count(rollout, after, 1)
+        elif before.step is Step.STAGE:
+            self._count(rollout, after, -1)
+
+    def look_again(self, ref: NodeRef) -> None:
+        group = self._set_aside.pop(ref, None)
+        if group is not None:
+            self._waiting.setdefault(group, []).append(ref)
+
+    def rollout(self, run: Run) -> str:
+        """The rollout that `next` found the run in."""
+        found = self._books.rollout_of(run.node)
+        if found is None:
+            raise KeyError(run.node)
+        return found.id
+
+    def next(self) -> Run | None:
+        """A run that may begin to stage; None while none may."""
+        for group, waiting in self._waiting.items():
+            rollout = self._books.rollouts[group[0]]
+            while waiting:
+                run = rollout.runs[waiting[-1]]
+                limit = rollout.pool(run).stage.concurrency
+                if self._busy.get(group[:2], 0) >= limit or gates.begin(rollout, run):
+                    break
+                waiting.pop()
+                if run.step is not Step.PENDING:
+                    continue
+                if held := self._held(rollout, run):
+                    self._books.agenda.hold(run.node, held)
+                    self._set_aside[run.node] = group
+                    continue
+                return run
+        return None
+
+    def _held(self, rollout: Rollout, run: Run) -> Held | None:
+        ref = run.node
+        view = self._books.agenda.view(ref.cluster)
+        if not view.synced:
+            return Held(Reason.UNREACHABLE, view.name, {"why": view.why_lost})
+        node, machine = view.nodes.get(ref.name), view.machines.get(ref.name)
+        return nodes.held(ref.name, run.goal.uid, node, machine, rollout.id)
+
+    def _count(self, rollout: Rollout, run: Run, change: int) -> None:
+        key = (rollout.id, run.goal.pool)
+        self._busy[key] = self._busy.get(key, 0) + change

@@ -1,0 +1,162 @@
+"""What the engine knows of one cluster: its objects as last seen, and the indexes that decisions need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from enum import Enum, auto
+
+from fleet.core.budget import Budget
+from fleet.core.event import Thing
+from fleet.core.machine import Machine
+from fleet.core.node import Node
+from fleet.core.pod import Pod, PodRef
+from fleet.core.workload import Workload
+
+
+class Debit(Enum):
+    """An eviction of ours that the budget's status does not show yet."""
+
+    SENT = auto()
+    SEEN = auto()
+    """The pod was seen to go; the budget's next status counts it."""
+
+
+class ClusterView:
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.why_lost = "not listed yet"
+        self.synced_at: datetime | None = None
+        self.server_version = ""
+        self.nodes: dict[str, Node] = {}
+        self.machines: dict[str, Machine] = {}
+        self.workloads: dict[str, Workload] = {}
+        """By uid."""
+        self.budgets: dict[PodRef, Budget] = {}
+        self.pods: dict[str, Pod] = {}
+        """By uid."""
+        self._pods_on: dict[str, dict[str, Pod]] = {}
+        self._by_label: dict[tuple[str, str, str], dict[PodRef, Budget]] = {}
+        """(namespace, key, value) -> budgets whose selector needs that label."""
+        self._by_namespace: dict[str, dict[PodRef, Budget]] = {}
+        """Budgets whose selector needs no certain label."""
+        self._debits: dict[PodRef, dict[str, Debit]] = {}
+        """By budget, then by the pod's uid."""
+        self._debited: dict[str, PodRef] = {}
+        """The pod's uid -> the budget that its eviction takes from."""
+
+    @property
+    def synced(self) -> bool:
+        """Everything has been listed and is watched."""
+        return not self.why_lost
+
+    def pods_on(self, node: str) -> Iterable[Pod]:
+        return self._pods_on.get(node, {}).values()
+
+    def to_drain(self, node: str) -> list[Pod]:
+        """Pods that must go before a reboot: neither bound to the node for good nor finished."""
+        return [pod for pod in self.pods_on(node) if not pod.stays and not pod.finished]
+
+    def budgets_of(self, pod: Pod) -> list[Budget]:
+        """Every budget that matches the pod; the Eviction API takes one at most."""
+        candidates = dict(self._by_namespace.get(pod.namespace, {}))
+        for key, value in pod.labels.items():
+            candidates.update(self._by_label.get((pod.namespace, key, value), {}))
+        return [budget for budget in candidates.values() if budget.matches(pod)]
+
+    def workload_of(self, pod: Pod) -> str:
+        """The workload's name for people: a ReplicaSet's is that of its Deployment."""
+        if pod.owner is None:
+            return str(pod.ref)
+        workload = self.workloads.get(pod.owner.uid)
+        owner = workload.owner if workload is not None and workload.owner is not None else pod.owner
+        return f"{pod.namespace}/{owner.name}"
+
+    def allowance(self, budget: Budget) -> int:
+        """Evictions that the budget grants now, less those of ours that it has not counted yet."""
+        if not budget.observed:
+            return 0
+        return max(0, budget.disruptions_allowed - len(self._debits.get(budget.ref, ())))
+
+    def debit(self, budget: Budget, pod: Pod) -> None:
+        self._debits.setdefault(budget.ref, {})[pod.uid] = Debit.SENT
+        self._debited[pod.uid] = budget.ref
+
+    def undo_debit(self, pod_uid: str) -> None:
+        """The eviction was not granted."""
+        budget = self._debited.pop(pod_uid, None)
+        if budget is not None:
+            self._debits.get(budget, {}).pop(pod_uid, None)
+
+    def see(self, thing: Thing) -> None:
+        match thing:
+            case Pod():
+                self._see_pod(thing)
+            case Node():
+                self.nodes[thing.name] = thing
+            case Budget():
+                self._see_budget(thing)
+            case Machine():
+                self.machines[thing.name] = thing
+            case Workload():
+                self.workloads[thing.uid] = thing
+
+    def lose(self, thing: Thing) -> None:
+        match thing:
+            case Pod():
+                self._lose_pod(thing.uid)
+            case Node():
+                self.nodes.pop(thing.name, None)
+            case Budget():
+                self._drop_budget(thing.ref)
+                self._debits.pop(thing.ref, None)
+            case Machine():
+                self.machines.pop(thing.name, None)
+            case Workload():
+                self.workloads.pop(thing.uid, None)
+
+    def _see_pod(self, pod: Pod) -> None:
+        before = self.pods.get(pod.uid)
+        if before is not None and before.node != pod.node:
+            self._pods_on.get(before.node, {}).pop(pod.uid, None)
+        self.pods[pod.uid] = pod
+        if pod.node:
+            self._pods_on.setdefault(pod.node, {})[pod.uid] = pod
+        if pod.deleting:
+            self._settle(pod.uid)
+
+    def _lose_pod(self, uid: str) -> None:
+        pod = self.pods.pop(uid, None)
+        if pod is not None:
+            self._pods_on.get(pod.node, {}).pop(uid, None)
+        self._settle(uid)
+
+    def _settle(self, uid: str) -> None:
+        budget = self._debited.get(uid)
+        if budget is not None and uid in self._debits.get(budget, {}):
+            self._debits[budget][uid] = Debit.SEEN
+
+    def _see_budget(self, budget: Budget) -> None:
+        self._drop_budget(budget.ref)
+        self.budgets[budget.ref] = budget
+        self._index(budget)[budget.ref] = budget
+        debits = self._debits.get(budget.ref)
+        if debits:
+            counted = [
+                uid
+                for uid, debit in debits.items()
+                if debit is Debit.SEEN or ((pod := self.pods.get(uid)) and pod.name in budget.disrupted)
+            ]
+            for uid in counted:
+                self.undo_debit(uid)
+
+    def _drop_budget(self, ref: PodRef) -> None:
+        budget = self.budgets.pop(ref, None)
+        if budget is not None:
+            self._index(budget).pop(ref, None)
+
+    def _index(self, budget: Budget) -> dict[PodRef, Budget]:
+        if budget.selector is not None and budget.selector.match_labels:
+            key, value = next(iter(budget.selector.match_labels.items()))
+            return self._by_label.setdefault((budget.namespace, key, value), {})
+        return self._by_namespace.setdefault(budget.namespace, {})

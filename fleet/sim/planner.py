@@ -1,0 +1,245 @@
+"""A plan is what the engine would do: the same engine, on a model of the clusters, in virtual time."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from random import Random
+
+from fleet.core.action import AnyAction, Evict
+from fleet.core.advance import is_release
+from fleet.core.bound import bound
+from fleet.core.engine import Decision, Engine
+from fleet.core.event import Lost, Seen, Synced, Thing
+from fleet.core.held import Held
+from fleet.core.node import NodeRef
+from fleet.core.plan import Plan, PlannedHold
+from fleet.core.policy import Policy, site_of
+from fleet.core.release import Release
+from fleet.core.rollout import Goal, Rollout, Start
+from fleet.core.snapshot import Snapshot
+from fleet.core.steps import Step
+from fleet.core.times import Times
+from fleet.sim.behaviour import Behaviour
+from fleet.sim.model import Model
+from fleet.sim.timetable import Timetable
+
+HORIZON = timedelta(days=60)
+"""Planning ends here, whatever still waits."""
+
+
+def make_plan(
+    ident: str,
+    snapshots: Sequence[Snapshot],
+    policy: Policy,
+    pools: Collection[str],
+    release: Release,
+    start: datetime,
+    times: Times,
+    lost: Mapping[str, str] = {},
+) -> Plan:
+    """Plans the upgrade of every node of the pools that does not run the release yet.
+
+    `lost`: clusters that do not answer, and why; their last snapshot may be among `snapshots`. Nodes that cannot go
+    until somebody acts are in `held`. Nothing outside is read or written.
+    """
+    goals = tuple(_goals(snapshots, policy, pools, release))
+    first = _engine(goals, snapshots, lost, policy, release, times, start)
+    lasting = {goal.node: held for goal in goals if (held := _lasting(first, goal.node, start))}
+    chosen = _canaries(goals, lasting, policy, first)
+    goals = tuple(
+        Goal(goal.node, goal.uid, goal.pool, goal.site, goal.zone, goal.from_version, goal.node in chosen)
+        for goal in sorted(goals, key=lambda goal: (-first.pressure(goal.node), goal.node))
+    )
+    engine = _engine(goals, snapshots, lost, policy, release, times, start)
+    table = _play(engine, [each for each in snapshots if each.cluster not in lost], times, start)
+    return _plan(ident, engine, table, snapshots, policy, pools, release, start, times)
+
+
+def _goals(
+    snapshots: Sequence[Snapshot], policy: Policy, pools: Collection[str], release: Release
+) -> Iterator[Goal]:
+    for snapshot in snapshots:
+        machines = {machine.name: machine for machine in snapshot.machines}
+        for node in snapshot.nodes:
+            pool = policy.pool_of(snapshot.cluster, node)
+            machine = machines.get(node.name)
+            booted = machine.booted if machine is not None else None
+            if pool is None or pool.name not in pools or is_release(booted, release):
+                continue
+            site = site_of(node, snapshot.site)
+            ref = NodeRef(snapshot.cluster, node.name)
+            version = booted.version if booted is not None else ""
+            yield Goal(ref, node.uid, pool.name, site, node.zone, version)
+
+
+def _engine(
+    goals: tuple[Goal, ...],
+    snapshots: Sequence[Snapshot],
+    lost: Mapping[str, str],
+    policy: Policy,
+    release: Release,
+    times: Times,
+    start: datetime,
+) -> Engine:
+    engine = Engine({snapshot.cluster: snapshot.site for snapshot in snapshots})
+    for snapshot in snapshots:
+        for thing in things(snapshot):
+            engine.observe(Seen(snapshot.cluster, thing), start)
+        if snapshot.cluster in lost:
+            engine.observe(Lost(snapshot.cluster, lost[snapshot.cluster]), start)
+        else:
+            engine.observe(Synced(snapshot.cluster, snapshot.server_version), start)
+    begin = Start("", release, policy, goals, expected_seconds(policy, goals, times))
+    engine.add(Rollout("plan", begin, start, "planner"))
+    return engine
+
+
+def things(snapshot: Snapshot) -> Iterator[Thing]:
+    """Every object, budgets and workloads before the pods that they are about."""
+    yield from snapshot.workloads
+    yield from snapshot.budgets
+    yield from snapshot.nodes
+    yield from snapshot.machines
+    yield from snapshot.pods
+
+
+def expected_seconds(policy: Policy, goals: Sequence[Goal], times: Times) -> int:
+    """p95 of one run from its cordon on, for windows."""
+    soaks = [pool.soak_seconds for goal in goals if (pool := policy.pool(goal.pool))]
+    return int((times.reboot + times.pod_stop + times.pod_start) * times.p95 + max(soaks, default=0))
+
+
+def _lasting(engine: Engine, ref: NodeRef, now: datetime) -> tuple[Held, ...]:
+    return tuple(held for held in engine.why(ref, now) if held.lasting)
+
+
+def _canaries(
+    goals: Sequence[Goal], lasting: Mapping[NodeRef, tuple[Held, ...]], policy: Policy, engine: Engine
+) -> frozenset[NodeRef]:
+    """Of each pool those that stand in the way of the least, and can go."""
+    chosen: set[NodeRef] = set()
+    for pool in policy.pools:
+        able = [goal.node for goal in goals if goal.pool == pool.name and goal.node not in lasting]
+        able.sort(key=lambda ref: (engine.pressure(ref), ref))
+        chosen.update(able[: pool.canaries])
+    return frozenset(chosen)
+
+
+def _play(engine: Engine, snapshots: Sequence[Snapshot], times: Times, start: datetime) -> Timetable:
+    """Lets the engine work on models of the clusters until nothing moves any more."""
+    behaviour = Behaviour(
+        pod_start=times.pod_start,
+        pod_stop=times.pod_stop,
+        stage=times.stage,
+        reboot=times.reboot,
+        workload=None,
+    )
+    models = {each.cluster: Model.from_snapshot(each, behaviour, Random(0)) for each in snapshots}  # noqa: S311
+    table = Timetable(snapshots)
+    at, end = 0.0, HORIZON.total_seconds()
+    while at <= end:
+        now = start + timedelta(seconds=at)
+        for model in models.values():
+            for moment, event in model.advance(at):
+                table.saw(event, moment)
+                engine.observe(event, now)
+        decision = engine.decide(now)
+        table.decided(decision, at)
+        for action in decision.actions:
+            outcome = models[action.node.cluster].perform(action, at)
+            table.performed(outcome, at, _budgets(engine, action))
+            engine.observe(outcome, now)
+        if engine.idle:
+            break
+        following = _next(engine, models.values(), decision, at, start)
+        if following is None:
+            break
+        at = following
+    return table
+
+
+def _budgets(engine: Engine, action: AnyAction) -> tuple[str, ...]:
+    if not isinstance(action, Evict):
+        return ()
+    view = engine.views[action.node.cluster]
+    pod = view.pods.get(action.pod_uid)
+    return tuple(str(budget.ref) for budget in view.budgets_of(pod)) if pod is not None else ()
+
+
+def _next(
+    engine: Engine, models: Collection[Model], decision: Decision, at: float, start: datetime
+) -> float | None:
+    """The next moment at which anything can change; None where nothing ever will by itself."""
+    moments = [moment for model in models if (moment := model.next_at()) is not None]
+    if decision.actions:
+        moments.append(at)
+    working = any(rollout.working for rollout in engine.rollouts.values())
+    if decision.wake is not None and (working or engine.timed):
+        moments.append((decision.wake - start).total_seconds())
+    return max(at, min(moments)) if moments else None
+
+
+def _plan(
+    ident: str,
+    engine: Engine,
+    table: Timetable,
+    snapshots: Sequence[Snapshot],
+    policy: Policy,
+    pools: Collection[str],
+    release: Release,
+    start: datetime,
+    times: Times,
+) -> Plan:
+    rollout = engine.rollouts["plan"]
+    done = [run for run in rollout.runs.values() if run.step is Step.DONE]
+    runs = sorted((table.run(run) for run in done), key=lambda each: (each.start, each.node))
+    least = bound([run.goal for run in done], engine.views, policy, times, _staged(snapshots, release))
+    makespan = max((run.end for run in runs), default=0.0)
+    return Plan(
+        plan_id=ident,
+        target=release,
+        policy=policy,
+        start=start,
+        makespan_seconds=makespan,
+        lower_bound_seconds=min(least.seconds, makespan),
+        bound_by=least.by,
+        evictions=sum(len(run.evictions) for run in runs),
+        pods=len({eviction.pod for run in runs for eviction in run.evictions}),
+        peak_unavailable=table.peak,
+        runs=tuple(runs),
+        held=tuple(_holds(engine, rollout, start)),
+        pools=tuple(pools),
+        clusters=tuple(dict.fromkeys(run.node.cluster for run in rollout.runs.values())),
+        p95_seconds=makespan * times.p95,
+        fingerprint={
+            str(run.node): f"{run.goal.uid} {run.goal.from_version}" for run in rollout.runs.values()
+        },
+        times=times.origin,
+    )
+
+
+def _staged(snapshots: Sequence[Snapshot], release: Release) -> frozenset[NodeRef]:
+    return frozenset(
+        NodeRef(snapshot.cluster, machine.name)
+        for snapshot in snapshots
+        for machine in snapshot.machines
+        if is_release(machine.staged, release)
+    )
+
+
+def _holds(engine: Engine, rollout: Rollout, start: datetime) -> Iterator[PlannedHold]:
+    for run in rollout.runs.values():
+        if run.step is Step.DONE:
+            continue
+        reasons = engine.why(run.node, start)
+        held = next((each for each in reasons if each.lasting), reasons[0] if reasons else None)
+        yield PlannedHold(
+            node=run.node.name,
+            reason=held.reason if held is not None else str(run.step),
+            detail=run.why
+            or (held.words if held is not None else "it did not end within the plan's horizon"),
+            cluster=run.node.cluster,
+            advice=held.advice if held is not None else "",
+            held=held,
+        )

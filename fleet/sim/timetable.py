@@ -1,0 +1,91 @@
+"""What happened when, while the engine worked on a model: the plan's runs, steps and evictions."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+
+from msgspec.structs import replace
+
+from fleet.core.action import AnyAction, Evict, Outcome, Result
+from fleet.core.engine import Decision
+from fleet.core.event import Event, Gone, Seen
+from fleet.core.journal import Record
+from fleet.core.node import NodeRef
+from fleet.core.plan import PlannedEviction, PlannedRun, PlannedStep
+from fleet.core.pod import Pod
+from fleet.core.rollout import Run
+from fleet.core.snapshot import Snapshot
+from fleet.core.steps import HAS_SLOT, Step
+
+WORKED = HAS_SLOT | {Step.STAGE}
+
+
+class Timetable:
+    def __init__(self, snapshots: Iterable[Snapshot]) -> None:
+        """`snapshots`: what was there at the start."""
+        self.peak = 0
+        """Most nodes with a slot at once."""
+        self._out = 0
+        self._steps: dict[NodeRef, list[PlannedStep]] = {}
+        self._open: dict[NodeRef, tuple[Step, float]] = {}
+        """The step that a node is in, and since when."""
+        self._evictions: dict[NodeRef, list[PlannedEviction]] = {}
+        self._pods = {pod.uid: pod for snapshot in snapshots for pod in snapshot.pods}
+        self._awaited: dict[str, deque[tuple[NodeRef, int]]] = {}
+        """By the owner's uid: evictions whose replacement is not Ready yet."""
+
+    def decided(self, decision: Decision, at: float) -> None:
+        for item in decision.log:
+            if isinstance(item, Record) and item.kind == "step":
+                self._step(NodeRef.parse(item.node), Step(item.detail["to"]), at)
+
+    def performed(self, outcome: Outcome, at: float, budgets: tuple[str, ...] = ()) -> None:
+        action: AnyAction = outcome.action
+        if isinstance(action, Evict) and outcome.result is Result.DONE:
+            planned = self._evictions.setdefault(action.node, [])
+            pod = self._pods.get(action.pod_uid)
+            planned.append(PlannedEviction(str(action.pod), at, None, budgets))
+            if pod is not None and pod.owner is not None:
+                self._awaited.setdefault(pod.owner.uid, deque()).append((action.node, len(planned) - 1))
+
+    def saw(self, event: Event, at: float) -> None:
+        if isinstance(event, Gone) and isinstance(event.thing, Pod):
+            self._pods.pop(event.thing.uid, None)
+        if not isinstance(event, Seen) or not isinstance(event.thing, Pod):
+            return
+        pod, before = event.thing, self._pods.get(event.thing.uid)
+        self._pods[pod.uid] = pod
+        fresh = pod.ready and not pod.deleting and (before is None or not before.ready)
+        awaited = self._awaited.get(pod.owner.uid) if pod.owner is not None and fresh else None
+        if awaited:
+            ref, index = awaited.popleft()
+            self._evictions[ref][index] = replace(self._evictions[ref][index], ready_at=at)
+
+    def run(self, run: Run) -> PlannedRun:
+        steps = tuple(self._steps.get(run.node, ()))
+        goal = run.goal
+        return PlannedRun(
+            node=goal.node.name,
+            pool=goal.pool,
+            release=run.release.version,
+            start=steps[0].start if steps else 0.0,
+            end=steps[-1].end if steps else 0.0,
+            steps=steps,
+            evictions=tuple(self._evictions.get(run.node, ())),
+            cluster=goal.node.cluster,
+            site=goal.site,
+            zone=goal.zone,
+            uid=goal.uid,
+            from_version=goal.from_version,
+            canary=goal.canary,
+        )
+
+    def _step(self, ref: NodeRef, step: Step, at: float) -> None:
+        before, since = self._open.pop(ref, (Step.PENDING, at))
+        if before in WORKED:
+            self._steps.setdefault(ref, []).append(PlannedStep(str(before), since, at))
+        self._open[ref] = (step, at)
+        if (before in HAS_SLOT) != (step in HAS_SLOT):
+            self._out += 1 if step in HAS_SLOT else -1
+            self.peak = max(self.peak, self._out)
