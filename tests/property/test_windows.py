@@ -1,0 +1,124 @@
+"""Windows and freezes against one who walks through time minute by minute and looks at the clock on the wall."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, time, timedelta
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fleet.core import windows
+from fleet.core.policy import Freeze, Pool, Window
+
+MINUTE = timedelta(minutes=1)
+DAY = timedelta(days=1)
+TURNS = (
+    ("Europe/Berlin", datetime(2026, 3, 29, 1, tzinfo=UTC)),
+    ("Europe/Berlin", datetime(2026, 10, 25, 1, tzinfo=UTC)),
+    ("America/New_York", datetime(2026, 3, 8, 7, tzinfo=UTC)),
+    ("Australia/Lord_Howe", datetime(2026, 4, 4, 15, tzinfo=UTC)),
+    ("Pacific/Apia", datetime(2011, 12, 30, 10, tzinfo=UTC)),
+    ("Africa/Casablanca", datetime(2026, 2, 15, 2, tzinfo=UTC)),
+    ("Asia/Kathmandu", datetime(2026, 11, 23, tzinfo=UTC)),
+    ("UTC", datetime(2026, 12, 31, tzinfo=UTC)),
+)
+"""Moments at which clocks are changed (and two at which none is): where arithmetic on times goes wrong."""
+
+clocks = st.builds(time, st.integers(0, 23), st.sampled_from((0, 15, 30, 45, 59)))
+
+
+@st.composite
+def scenes(draw: st.DrawFn) -> tuple[tuple[Window, ...], tuple[Freeze, ...], datetime]:
+    zone, turn = draw(st.sampled_from(TURNS))
+    zones = st.sampled_from((zone, zone, "UTC"))
+    days = st.sets(st.integers(0, 6), min_size=1).map(lambda found: tuple(sorted(found)))
+    weekly = draw(st.lists(st.builds(Window, days=days, start=clocks, end=clocks, zone=zones), max_size=3))
+    begin = turn + draw(st.integers(-2 * 1440, 600)) * MINUTE
+    freezes = []
+    for index in range(draw(st.integers(0, 2))):
+        first = begin + draw(st.integers(-600, 2880)) * MINUTE
+        freezes.append(Freeze(f"f{index}", first, first + draw(st.integers(1, 900)) * MINUTE))
+    return tuple(weekly), tuple(freezes), begin
+
+
+def is_open(weekly: tuple[Window, ...], freezes: tuple[Freeze, ...], moment: datetime) -> bool:
+    if any(freeze.begin <= moment < freeze.until for freeze in freezes):
+        return False
+    return not weekly or any(shows(window, moment.astimezone(ZoneInfo(window.zone))) for window in weekly)
+
+
+def shows(window: Window, wall: datetime) -> bool:
+    clock, today, yesterday = wall.time(), wall.weekday(), (wall.weekday() - 1) % 7
+    if window.start < window.end:
+        return today in window.days and window.start <= clock < window.end
+    late = today in window.days and clock >= window.start
+    return late or (yesterday in window.days and clock < window.end)
+
+
+def minutes(begin: datetime, count: int) -> Iterator[datetime]:
+    return (begin + index * MINUTE for index in range(count))
+
+
+@given(scenes())
+def test_a_span_covers_exactly_the_open_minutes(
+    scene: tuple[tuple[Window, ...], tuple[Freeze, ...], datetime],
+) -> None:
+    weekly, freezes, begin = scene
+    found = windows.open_spans(weekly, freezes, begin, begin + 3 * DAY)
+    covered = {moment for first, last in found for moment in minutes(first, (last - first) // MINUTE)}
+    assert covered == {moment for moment in minutes(begin, 3 * 1440) if is_open(weekly, freezes, moment)}
+    assert all(first < last for first, last in found)
+    assert all(before[1] < after[0] for before, after in pairwise(found))
+
+
+@given(scenes())
+def test_opens_and_closes_are_the_first_minutes_of_their_kind(
+    scene: tuple[tuple[Window, ...], tuple[Freeze, ...], datetime],
+) -> None:
+    weekly, freezes, now = scene
+    opens = windows.opens(weekly, freezes, now)
+    walked = next((moment for moment in minutes(now, 3 * 1440) if is_open(weekly, freezes, moment)), None)
+    assert opens == walked if walked is not None else opens is not None and opens > now
+    closes = windows.closes(weekly, freezes, now)
+    shut = next((moment for moment in minutes(now, 3 * 1440) if not is_open(weekly, freezes, moment)), None)
+    assert closes == shut if shut is not None else closes is None or closes > now
+
+
+@given(scenes(), st.integers(0, 400))
+def test_a_run_that_starts_ends_while_it_is_still_open_unless_no_window_could_hold_it(
+    scene: tuple[tuple[Window, ...], tuple[Freeze, ...], datetime], needed: int
+) -> None:
+    weekly, freezes, now = scene
+    pool = Pool("p", windows=weekly[:1])
+    refused = windows.held(pool, freezes, now, needed * MINUTE)
+    if all(is_open(pool.windows, freezes, moment) for moment in minutes(now, max(1, needed))):
+        assert refused is None
+    elif refused is None:
+        assert is_open(pool.windows, freezes, now)
+        assert pool.windows, "only a freeze is in its way, and it would not end before that"
+        quiet = datetime(2026, 6, 1, tzinfo=UTC)
+        spans = windows.open_spans(pool.windows, (), quiet, quiet + 14 * DAY)
+        assert max(last - first for first, last in spans) < needed * MINUTE + windows.OPENING
+
+
+@given(scenes(), st.integers(0, 400))
+def test_the_next_start_is_a_moment_at_which_it_may_and_none_before_it_is(
+    scene: tuple[tuple[Window, ...], tuple[Freeze, ...], datetime], needed: int
+) -> None:
+    weekly, freezes, now = scene
+    pool = Pool("p", windows=weekly[:1])
+    start = windows.next_start(pool.windows, freezes, now, needed * MINUTE)
+    assert start is not None
+    assert windows.held(pool, freezes, start, needed * MINUTE) is None
+    early = next(
+        (
+            moment
+            for moment in minutes(now, min(1440, (start - now) // MINUTE))
+            if windows.held(pool, freezes, moment, needed * MINUTE) is None
+        ),
+        None,
+    )
+    assert early is None
