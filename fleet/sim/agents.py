@@ -92,6 +92,8 @@ class Agents:
         )
         if ready:
             self._kubelets.up(name)
+        else:
+            self._kubelets.not_ready(name)
         self._later(self.behaviour.agent, name, "reported", name, token, boot_id)
 
     def reported(self, name: str, token: str, boot_id: str) -> None:

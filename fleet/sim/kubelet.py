@@ -58,13 +58,17 @@ class Kubelets:
             elif not pod.finished and not pod.ready:
                 self._start(pod, again=pod.phase == "Running")
 
+    def not_ready(self, name: str) -> None:
+        """The kubelet is heard of, and runs no pods."""
+        self._leave(name)
+        self._tolerate(name)
+
     def unheard(self, name: str, outage: str) -> None:
         node = self._objects.nodes.get(name)
         if node is None or self.away.get(name) != int(outage):
             return
         self._objects.change_node(node, ready=None)
-        delay = draw(self.behaviour.toleration, self._rng, name)
-        self._timeline.add(self._objects.now + delay, "given-up", name, outage)
+        self._tolerate(name)
 
     def given_up(self, name: str, outage: str) -> None:
         """The pods of a node that stays away are deleted; they stay Terminating, since nobody stops them."""
@@ -96,6 +100,10 @@ class Kubelets:
     def _leave(self, name: str) -> None:
         self.outages += 1
         self.away[name] = self.outages
+
+    def _tolerate(self, name: str) -> None:
+        delay = draw(self.behaviour.toleration, self._rng, name)
+        self._timeline.add(self._objects.now + delay, "given-up", name, str(self.away[name]))
 
     def _runs(self, node: str) -> bool:
         return node in self._objects.nodes and node not in self.away
