@@ -85,6 +85,10 @@ class Engine:
     def views(self) -> Mapping[str, ClusterView]:
         return self._agenda.views
 
+    def rollout_of(self, ref: NodeRef) -> Rollout | None:
+        """The rollout that the node is in."""
+        return self._books.rollout_of(ref)
+
     def pressure(self, ref: NodeRef) -> float:
         """The most work left per unit of allowance among the budgets of the node's pods."""
         return self._books.claims.pressure(self._agenda.view(ref.cluster), ref.name)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
+from msgspec import Struct, field
+
+PARTS = ("stage", "reboot", "pod_stop", "pod_start")
 
 
 class Times(Struct, frozen=True):
@@ -18,9 +20,4 @@ class Times(Struct, frozen=True):
     """From being bound to a node until Ready."""
     p95: float = 1.25
     """Factor by which a slow run is longer."""
-    origin: dict[str, str] = {
-        "stage": "default",
-        "reboot": "default",
-        "pod_stop": "default",
-        "pod_start": "default",
-    }
+    origin: dict[str, str] = field(default_factory=lambda: dict.fromkeys(PARTS, "default"))

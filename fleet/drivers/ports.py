@@ -5,14 +5,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from msgspec import Struct
 
 from fleet.core.action import AnyAction, Outcome
-from fleet.core.event import Event
+from fleet.core.event import Event, Thing
+from fleet.core.held import Held
+from fleet.core.journal import Entry, Record
+from fleet.core.snapshot import Snapshot
 
 
 class Clock(Protocol):
@@ -33,6 +36,52 @@ class Leadership(Struct, frozen=True):
     """Identity of who holds it now."""
     epoch: int
     """Grows by one at each change of holder; fences the journal."""
+
+
+class Journal(Protocol):
+    """The one append-only table. Appends are whole or not at all."""
+
+    def append(
+        self, records: Sequence[Record], *, at: datetime, actor: str, epoch: int = 0
+    ) -> Sequence[Entry]:
+        """Raises StaleEpochError where `epoch` (not 0) is not that of the database's lease any more."""
+        ...
+
+    def entries(self, *, rollout: str | None = None, after: int = 0) -> Iterator[Entry]: ...
+
+
+class DatabaseLease(Protocol):
+    """Who controls the fleet of this database."""
+
+    def acquire(
+        self, identity: str, *, at: datetime, seconds: int, abandoned: Callable[[str], bool]
+    ) -> Leadership: ...
+
+    def release(self, identity: str) -> None: ...
+
+
+class HeldBoard(Protocol):
+    """Where other processes read what holds whom."""
+
+    def replace(self, rollout: str, held: Mapping[str, tuple[Held, ...]], *, at: datetime) -> None:
+        """`held`: changes by `cluster/node`; an empty tuple takes the node's reasons away."""
+        ...
+
+
+class Inventory(Protocol):
+    """What is known of the clusters, kept when it changes."""
+
+    def sync(self, snapshot: Snapshot, *, at: datetime, source: str) -> object: ...
+
+    def note(
+        self, cluster: str, seen: Sequence[Thing], gone: Sequence[Thing], *, at: datetime, source: str
+    ) -> object: ...
+
+
+class ClusterBook(Protocol):
+    """When each cluster was seen last, or why it was not."""
+
+    def touch(self, name: str, *, at: datetime, error: str = "", version: str = "") -> None: ...
 
 
 class Cluster(Protocol):

@@ -1,0 +1,202 @@
+"""The executor: watches in, actions out. It decides nothing; the engine does.
+
+One loop owns the engine and the journal. Its inbox takes what clusters tell and what came of actions; each turn of
+the loop journals outcomes, observes, obeys commands, decides, journals the decision, and only then lets actions go.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+
+import msgspec
+
+from fleet.core.action import AnyAction, Outcome, Result
+from fleet.core.engine import Engine
+from fleet.core.errors import FleetError
+from fleet.core.event import Event, Lost, Synced
+from fleet.core.held import Held
+from fleet.core.history import rollouts_of, unfinished
+from fleet.core.journal import Entry, Record
+from fleet.core.node import NodeRef
+from fleet.core.rollout import Rollout, Start, intent, outcome
+from fleet.drivers.leadership import ClusterLease
+from fleet.drivers.ports import Clock, Cluster, HeldBoard, Journal
+
+TICK = 1.0
+"""Seconds between looks at the journal for the commands of other processes."""
+BATCH = 5000
+"""Most events taken in one turn: a large first list must not keep outcomes waiting."""
+
+
+class Executor:
+    def __init__(
+        self,
+        clusters: Mapping[str, Cluster],
+        sites: Mapping[str, str],
+        journal: Journal,
+        board: HeldBoard,
+        clock: Clock,
+        identity: str,
+        epoch: int,
+        abandoned: Callable[[str], bool],
+        watcher: Callable[[str, Event], None],
+    ) -> None:
+        """`watcher` is told every event of every cluster, for the inventory."""
+        self._clusters = dict(clusters)
+        self._journal = journal
+        self._board = board
+        self._clock = clock
+        self._identity = identity
+        self._epoch = epoch
+        self._watcher = watcher
+        self._inbox: deque[Event] = deque()
+        self._news = asyncio.Event()
+        self._leases = {
+            name: ClusterLease(cluster, identity, abandoned) for name, cluster in clusters.items()
+        }
+        self._reach: dict[str, Lost | Synced] = {}
+        """The last word of each cluster on whether it can be seen."""
+        self._performing: set[asyncio.Task[None]] = set()
+        self._seq = 0
+        self._engine = self._rebuild(sites)
+
+    def _rebuild(self, sites: Mapping[str, str]) -> Engine:
+        """From the journal. Intents without an outcome are closed as unknown: the clusters will show."""
+        entries = list(self._journal.entries())
+        self._seq = entries[-1].seq if entries else 0
+        rollouts = [rollout for rollout in rollouts_of(entries).values() if unfinished(rollout)]
+        words = "the controller stopped before it knew"
+        pending = [action for rollout in rollouts for action in rollout.intents.values()]
+        self._append([outcome(action, Result.UNKNOWN, words) for action in pending])
+        return Engine(sites, sorted(rollouts, key=lambda rollout: rollout.active))
+
+    async def run(self, until_idle: bool = False) -> None:
+        """Works until cancelled; with `until_idle` until there is no rollout to work on.
+
+        Raises StaleEpochError when another controller has taken over and StoreError when the journal cannot be
+        written. Nothing has been begun then that is not in the journal.
+        """
+        watches = [asyncio.create_task(self._watch(cluster)) for cluster in self._clusters.values()]
+        keepers = [asyncio.create_task(self._keep(lease)) for lease in self._leases.values()]
+        try:
+            while True:
+                wake = self._turn()
+                if until_idle and self._engine.idle and not self._performing:
+                    return
+                await self._wait(wake)
+                for task in (*watches, *keepers):
+                    if task.done():
+                        task.result()
+        finally:
+            await self._stop([*watches, *keepers])
+
+    async def _wait(self, wake: datetime | None) -> None:
+        """Until something arrives, the engine wants to be woken, or it is time to look for commands."""
+        ways = [asyncio.create_task(self._news.wait())]
+        if wake is not None:
+            seconds = (wake - self._clock.now()).total_seconds()
+            ways.append(asyncio.create_task(self._clock.sleep(max(0.0, seconds))))  # type: ignore[arg-type]
+        try:
+            await asyncio.wait(ways, timeout=TICK, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for way in ways:
+                way.cancel()
+
+    def _turn(self) -> datetime | None:
+        """One turn of the loop; answers when the engine wants the next."""
+        now = self._clock.now()
+        events = self._take()
+        outcomes = [event for event in events if isinstance(event, Outcome)]
+        self._append([outcome(each.action, each.result, each.detail) for each in outcomes])
+        for event in events:
+            self._engine.observe(event, now)
+        for entry in self._news_of_journal():
+            self._obey(entry)
+        decision = self._engine.decide(now)
+        self._append([item if isinstance(item, Record) else intent(item) for item in decision.log])
+        for action in decision.actions:
+            task = asyncio.create_task(self._perform(action))
+            self._performing.add(task)
+            task.add_done_callback(self._performing.discard)
+        self._publish(decision.held, now)
+        return decision.wake
+
+    def _take(self) -> list[Event]:
+        events = [self._inbox.popleft() for _ in range(min(BATCH, len(self._inbox)))]
+        if not self._inbox:
+            self._news.clear()
+        return events
+
+    def _put(self, event: Event) -> None:
+        self._inbox.append(event)
+        self._news.set()
+
+    def _append(self, records: Sequence[Record]) -> None:
+        if records:
+            self._journal.append(records, at=self._clock.now(), actor=self._identity, epoch=self._epoch)
+
+    def _news_of_journal(self) -> list[Entry]:
+        """Commands since the last look."""
+        entries = list(self._journal.entries(after=self._seq))
+        if entries:
+            self._seq = entries[-1].seq
+        return [entry for entry in entries if entry.record.form == "command"]
+
+    def _obey(self, entry: Entry) -> None:
+        record = entry.record
+        if record.kind == "start":
+            start = msgspec.convert(record.detail, Start)
+            self._engine.add(Rollout(record.rollout, start, entry.at, entry.actor))
+        elif record.rollout in self._engine.rollouts:
+            self._engine.command(record, entry.at, entry.actor)
+
+    def _publish(self, held: Mapping[NodeRef, tuple[Held, ...]], now: datetime) -> None:
+        changes: dict[str, dict[str, tuple[Held, ...]]] = {}
+        for ref, reasons in held.items():
+            rollout = self._engine.rollout_of(ref)
+            if rollout is not None:
+                changes.setdefault(rollout.id, {})[str(ref)] = reasons
+        for ident, nodes in changes.items():
+            self._board.replace(ident, nodes, at=now)
+
+    async def _perform(self, action: AnyAction) -> None:
+        lease = self._leases[action.node.cluster]
+        if not lease.valid:
+            self._put(Outcome(action, Result.STALE, f"not sent: {lease.why}"))
+            return
+        self._put(await self._clusters[action.node.cluster].perform(action))
+
+    async def _watch(self, cluster: Cluster) -> None:
+        """What a cluster tells goes to the engine; whether it may be worked on depends on its lease too."""
+        async for event in cluster.events():
+            self._watcher(cluster.name, event)
+            if isinstance(event, Lost | Synced):
+                self._reach[cluster.name] = event
+                self._tell_reach(cluster.name)
+            else:
+                self._put(event)
+
+    async def _keep(self, lease: ClusterLease) -> None:
+        await lease.keep(lambda: self._tell_reach(lease.cluster.name))
+
+    def _tell_reach(self, name: str) -> None:
+        """A cluster is there for the engine while it answers and its lease is ours."""
+        reach = self._reach.get(name)
+        lease = self._leases[name]
+        if reach is not None:
+            self._put(reach if isinstance(reach, Lost) or lease.valid else Lost(name, lease.why))
+
+    async def _stop(self, tasks: Sequence[asyncio.Task[None]]) -> None:
+        """What has been sent is awaited for a moment, so that its outcome is known; then the leases go back."""
+        if self._performing:
+            await asyncio.wait(self._performing, timeout=5)
+        for task in (*tasks, *self._performing):
+            task.cancel()
+        await asyncio.gather(*tasks, *self._performing, return_exceptions=True)
+        for lease in self._leases.values():
+            with suppress(FleetError):
+                await lease.resign()

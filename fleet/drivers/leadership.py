@@ -1,0 +1,77 @@
+"""Holding leases: the database's, and one in each cluster. Without them nothing is done, and what was begun stops."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from fleet.core.errors import FleetError
+from fleet.drivers.ports import Clock, Cluster, DatabaseLease, Leadership
+
+SECONDS = 15
+"""A lease lasts this long; it is renewed three times in that span."""
+
+
+class ClusterLease:
+    """Keeps one cluster's lease while `keep` runs. `valid` is asked right before each action."""
+
+    def __init__(self, cluster: Cluster, identity: str, abandoned: Callable[[str], bool]) -> None:
+        self.cluster = cluster
+        self._identity = identity
+        self._abandoned = abandoned
+        self._until: float | None = None
+        self.why = "its lease has not been asked for yet"
+
+    @property
+    def valid(self) -> bool:
+        """Held, and renewed recently enough: a process that was stopped for a while finds itself without."""
+        return self._until is not None and asyncio.get_running_loop().time() < self._until
+
+    async def renew(self) -> bool:
+        """Tries once; says in `why` who has it otherwise."""
+        asked = asyncio.get_running_loop().time()
+        try:
+            found = await self.cluster.lead(self._identity, SECONDS, self._abandoned)
+        except FleetError as error:
+            self.why = error.message
+            return False
+        if found.held:
+            self._until = asked + SECONDS
+            return True
+        self._until = None
+        self.why = f"led by another controller: {found.holder}"
+        return False
+
+    async def keep(self, changed: Callable[[], None]) -> None:
+        """Renews for ever; tells when `valid` or `why` changes."""
+        told: tuple[bool, str] | None = None
+        while True:
+            await self.renew()
+            if (self.valid, self.why) != told:
+                told = (self.valid, self.why)
+                changed()
+            await asyncio.sleep(SECONDS / 3)
+
+    async def resign(self) -> None:
+        if self._until is not None:
+            self._until = None
+            await self.cluster.resign(self._identity)
+
+
+async def wait_for(
+    lease: DatabaseLease,
+    identity: str,
+    clock: Clock,
+    abandoned: Callable[[str], bool],
+    waits: Callable[[str], None],
+) -> Leadership:
+    """Until this process controls the fleet of the database. `waits` is told of the holder it waits for."""
+    told = ""
+    while True:
+        found = lease.acquire(identity, at=clock.now(), seconds=SECONDS, abandoned=abandoned)
+        if found.held:
+            return found
+        if found.holder != told:
+            told = found.holder
+            waits(told)
+        await asyncio.sleep(1)

@@ -1,0 +1,48 @@
+"""What a controller does at fixed intervals, kept by APScheduler: renew its lease, write the inventory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple
+
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+
+class Duty(NamedTuple):
+    name: str
+    seconds: float
+    do: Callable[[], None]
+
+
+@asynccontextmanager
+async def duties(each: Sequence[Duty]) -> AsyncIterator[asyncio.Future[None]]:
+    """While the context is open every duty is done at its interval, never twice at once.
+
+    Yields a future that fails with the first error of a duty: to be awaited beside the work.
+    """
+    failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    scheduler: Any = AsyncIOScheduler(timezone="UTC")
+
+    def guarded(duty: Duty) -> Callable[[], Any]:
+        async def once() -> None:
+            try:
+                duty.do()
+            except Exception as error:
+                if not failure.done():
+                    failure.set_exception(error)
+
+        return once
+
+    for duty in each:
+        scheduler.add_job(
+            guarded(duty), "interval", seconds=duty.seconds, id=duty.name, coalesce=True, max_instances=1
+        )
+    scheduler.start()
+    try:
+        yield failure
+    finally:
+        scheduler.shutdown(wait=False)
+        if not failure.done():
+            failure.cancel()
