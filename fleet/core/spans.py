@@ -1,0 +1,41 @@
+"""Lengths of time in words: the one place that says `1h 52m`, `3m 12s` and, for ages, `3m` or `2d`."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+MINUTE = 60
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
+
+def words(seconds: float) -> str:
+    """A duration in at most two units: `0s`, `48s`, `3m 12s`, `1h 52m`, `2d 3h`; a smaller unit of 0 is left out.
+
+    Rounded to the nearest of what is shown (so 119.6 s is `2m`, never `1m 60s`); below zero with a leading `-`.
+    """
+    if seconds < 0:
+        told = words(-seconds)
+        return told if told == "0s" else f"-{told}"
+    whole = round(seconds)
+    if whole < HOUR:
+        return _pair(whole, MINUTE, "m", 1, "s")
+    minutes = round(seconds / MINUTE) * MINUTE
+    if minutes < DAY:
+        return _pair(minutes, HOUR, "h", MINUTE, "m")
+    return _pair(round(seconds / HOUR) * HOUR, DAY, "d", HOUR, "h")
+
+
+def _pair(whole: int, large: int, large_name: str, small: int, small_name: str) -> str:
+    count, rest = divmod(whole, large)
+    parts = ([f"{count}{large_name}"] if count else []) + ([f"{rest // small}{small_name}"] if rest else [])
+    return " ".join(parts) or "0s"
+
+
+def age(delta: timedelta) -> str:
+    """How long ago, in one unit, rounded down as ages are: `4s`, `3m`, `5h`, `2d`. A clock ahead of ours: `0s`."""
+    seconds = max(0, int(delta.total_seconds()))
+    for size, name in ((DAY, "d"), (HOUR, "h"), (MINUTE, "m")):
+        if seconds >= size:
+            return f"{seconds // size}{name}"
+    return f"{seconds}s"
