@@ -11,8 +11,7 @@ import hashlib
 import os
 import shutil
 import subprocess
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -51,9 +50,12 @@ def cache_directory(environ: Mapping[str, str] = os.environ) -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "fleet" / "lab"
 
 
-def find_toolchain() -> Toolchain:
-    """The Go toolchain on PATH. Raises LabError when there is none or it is older than the sources need."""
-    found = shutil.which("go")
+def find_toolchain(search_path: str | None = None) -> Toolchain:
+    """The Go toolchain on PATH (or `search_path`).
+
+    Raises LabError when there is none or it is older than the sources need.
+    """
+    found = shutil.which("go", path=search_path)
     if found is None:
         raise LabError(
             "the lab needs Go to build its control plane once, and there is no `go` on PATH", INSTALL_GO
@@ -72,13 +74,13 @@ def version_key(toolchain: Toolchain) -> str:
     return digest.hexdigest()[:16]
 
 
-def build(progress: Progress, cache: Path | None = None) -> Binaries:
+def build(progress: Progress, cache: Path | None = None, search_path: str | None = None) -> Binaries:
     """The binaries, built now if this version was not built before (about 6 minutes on two cores).
 
     `progress` gets a line every few seconds while something is built. Of several processes that build at
     once one does and the others wait. Raises LabError.
     """
-    toolchain = find_toolchain()
+    toolchain = find_toolchain(search_path)
     directory = (cache or cache_directory()) / version_key(toolchain)
     if not directory.is_dir():
         directory.parent.mkdir(parents=True, exist_ok=True)
@@ -89,10 +91,16 @@ def build(progress: Progress, cache: Path | None = None) -> Binaries:
 
 
 def _build_into(directory: Path, toolchain: Toolchain, progress: Progress) -> None:
-    with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".building-") as temporary:
+    """The caller holds this version's lock, so what lies in its temporary folder is of a build that was broken off."""
+    unfinished = directory.with_name(f".building-{directory.name}")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir()
+    try:
         for module in _modules():
-            _build_module(module, Path(temporary) / "bin" / module.name, toolchain, progress)
-        (Path(temporary) / "bin").rename(directory)
+            _build_module(module, unfinished / module.name, toolchain, progress)
+        unfinished.rename(directory)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
     progress(f"built the lab's control plane into {directory}")
 
 
@@ -121,12 +129,11 @@ def _build_module(module: Path, target: Path, toolchain: Toolchain, progress: Pr
         )
 
 
-def _report(lines: Iterator[str] | object, name: str, progress: Progress) -> Iterator[str]:
+def _report(lines: Iterable[str], name: str, progress: Progress) -> Iterator[str]:
     """Passes on what `go build -v` says that is no package name, and counts packages for `progress`."""
-    assert isinstance(lines, Iterator)
     compiled = downloaded = 0
     for raw in lines:
-        line = str(raw).rstrip()
+        line = raw.rstrip()
         if line.startswith("go: downloading "):
             downloaded += 1
             if downloaded % _PROGRESS_EVERY == 1:

@@ -278,6 +278,9 @@ def _refuse_or_clear(directory: Path) -> None:
     """Makes room for a lab, but never at the cost of a running one or of someone else's files."""
     if not directory.exists():
         return
+    foreign = [path.name for path in directory.iterdir() if not _is_own(path)]
+    if foreign:
+        raise LabError(f"{directory} holds other files ({foreign[0]})", "choose an empty or a new directory")
     if state.exists(directory):
         alive = [
             record.name for record in state.read(directory).processes if process.Process(record).is_alive()
@@ -287,16 +290,20 @@ def _refuse_or_clear(directory: Path) -> None:
                 f"a lab runs already in {directory} ({', '.join(alive)})",
                 "stop it first with: fleet lab down, or choose another directory",
             )
-        _remove_files(directory)
-    elif any(directory.iterdir()):
-        raise LabError(f"{directory} is not empty and holds no lab", "choose an empty or a new directory")
+    _remove_files(directory)
 
 
 def _remove_files(directory: Path) -> None:
-    for path in [*(directory / name for name in _OWN), *directory.glob("*.kubeconfig")]:
+    if not directory.is_dir():
+        return
+    for path in [path for path in directory.iterdir() if _is_own(path)]:
         if path.is_dir():
             shutil.rmtree(path)
         else:
-            path.unlink(missing_ok=True)
-    if directory.is_dir() and not any(directory.iterdir()):
+            path.unlink()
+    if not any(directory.iterdir()):
         directory.rmdir()
+
+
+def _is_own(path: Path) -> bool:
+    return path.name in _OWN or path.suffix == ".kubeconfig"

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.cluster.rest import Cluster
+from tests.cluster.scenario import NAMESPACES
 
 SECONDS = 60.0
 
@@ -20,6 +21,7 @@ _NAMESPACED = (
     "/apis/batch/v1/namespaces/{}/jobs",
     "/api/v1/namespaces/{}/pods",
 )
+_NAMESPACES = "/api/v1/namespaces"
 _ADMISSION = "/apis/admissionregistration.k8s.io/v1"
 _CLUSTER_WIDE = (
     # Webhooks and policies first: they could refuse the rest.
@@ -31,7 +33,7 @@ _CLUSTER_WIDE = (
     "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
     "/apis/rbac.authorization.k8s.io/v1/clusterroles",
     "/apis/scheduling.k8s.io/v1/priorityclasses",
-    "/api/v1/namespaces",
+    _NAMESPACES,
 )
 _NODES = "/api/v1/nodes"
 _NODE_LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
@@ -50,11 +52,13 @@ class Baseline:
         return Baseline({path: frozenset(_names(cluster, path)) for path in paths})
 
     def restore(self, cluster: Cluster) -> None:
-        """Removes everything that was not there, and returns when it is gone."""
-        namespaces = set(_names(cluster, "/api/v1/namespaces")) - set(_OURS_TO_KEEP)
+        """Removes everything that was not there, and returns when it is gone.
+
+        The scenario's own namespaces stay, without workloads, budgets and pods.
+        """
+        namespaces = set(_names(cluster, _NAMESPACES)) - set(_OURS_TO_KEEP)
         for namespace in namespaces:
             _empty(cluster, namespace)
-        # A namespace that is deleted with pods in it takes five seconds and more.
         _wait_until_gone(lambda: [pod for name in namespaces for pod in _emptied(cluster, name)])
         for path in self.names:
             for name in self._extra(cluster, path):
@@ -62,7 +66,8 @@ class Baseline:
         _wait_until_gone(lambda: self._left(cluster))
 
     def _extra(self, cluster: Cluster, path: str) -> list[str]:
-        return sorted(set(_names(cluster, path)) - self.names[path])
+        kept = self.names[path] | set(NAMESPACES if path == _NAMESPACES else ())
+        return sorted(set(_names(cluster, path)) - kept)
 
     def _left(self, cluster: Cluster) -> list[str]:
         # kwok may have renewed a lease after its node went; a new node of that name would wait for its end.

@@ -10,7 +10,7 @@ Without Go these tests are skipped, and fail with CI=true.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,7 +64,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         config.stash[_BUILT] = Built()
 
 
-def external_kubeconfig(environ: os._Environ[str] | dict[str, str]) -> Path | None:
+def external_kubeconfig(environ: Mapping[str, str]) -> Path | None:
     """The kubeconfig of a cluster that tests may change, if the environment names one."""
     if chosen := environ.get("FLEET_TEST_KUBECONFIG"):
         return Path(chosen)

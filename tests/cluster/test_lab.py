@@ -237,6 +237,11 @@ def test_api_server_restarts_and_old_watches_are_told_so(fresh_lab: Lab) -> None
     changed = {name for name, pid in fresh_lab.pids().items() if before[name] != pid}
     assert changed == {"kube-apiserver"}
 
+    os.kill(before["kube-scheduler"], signal.SIGKILL)
+    wait(lambda: not fresh_lab.status().running, "the lab sees that a program has ended")
+    with pytest.raises(LabError, match=r"kube-scheduler has ended:\n.*"):
+        fresh_lab.check()
+
     watch = cluster.open(f"/api/v1/nodes?watch=true&resourceVersion={old}")
     assert b'"code":410' in watch.read(4096)
     assert cluster.get("/api/v1/nodes")["items"][0]["metadata"]["labels"]["changed"] == "yes"
