@@ -256,15 +256,18 @@ def uncordon(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: dateti
 def soak(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
     pool = rollout.pool(run)
     if node.ready is not True:
-        agenda.healthy_since.pop(run.node, None)
+        agenda.unready.add(run.node)
         if expired(agenda, run, pool.soak_seconds + pool.reboot.timeout_seconds, now):
             return Turn.FAILED, {"why": "it did not stay Ready"}
         agenda.hold(run.node, Held(Reason.NODE_NOT_READY, node.name))
         return None
-    since = agenda.healthy_since.setdefault(run.node, now)
+    if run.node in agenda.unready:
+        agenda.unready.discard(run.node)
+        agenda.healthy_since[run.node] = now
+    since = agenda.healthy_since.get(run.node, run.since or now)
     end = since + timedelta(seconds=pool.soak_seconds)
     if now >= end:
-        del agenda.healthy_since[run.node]
+        agenda.healthy_since.pop(run.node, None)
         return Turn.DONE, {}
     agenda.hold(run.node)
     agenda.wake_at(run.node, end)

@@ -53,8 +53,10 @@ class Agenda:
         self._again: dict[Matter, datetime] = {}
         self._refusals: dict[Matter, tuple[int, str]] = {}
         """How often in a row it failed for good, and the server's words."""
+        self.unready: set[NodeRef] = set()
+        """Nodes in soak that are not Ready now."""
         self.healthy_since: dict[NodeRef, datetime] = {}
-        """Of nodes in soak: since when they have been seen Ready."""
+        """Of nodes in soak that were not Ready for a while: since when they are again."""
 
     def view(self, cluster: str) -> ClusterView:
         if cluster not in self.views:

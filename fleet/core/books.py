@@ -131,7 +131,10 @@ class Books:
             case Pod():
                 self._see_pod(cluster, thing)
             case Budget():
+                before_it = view.budgets.get(thing.ref)
                 view.see(thing)
+                if before_it is None or before_it.selector != thing.selector:
+                    self.queue.open(("budgets", cluster, thing.namespace))
                 self._open_budget((cluster, thing.ref))
                 for ref in self.claims.claimants((cluster, thing.ref)):
                     self.agenda.touch(ref)
@@ -173,6 +176,7 @@ class Books:
             case Budget():
                 view.lose(thing)
                 self.queue.open(("budget", cluster, thing.ref))
+                self.queue.open(("budgets", cluster, thing.namespace))
                 for ref in self.claims.claimants((cluster, thing.ref)):
                     self.agenda.touch(ref)
             case _:

@@ -265,7 +265,8 @@ class Engine:
         for pod in view.to_drain(ref.name):
             matching = view.budgets_of(pod)
             if held := pods.held(pod, matching, rule):
-                yield ("node", ref), held
+                several = held.reason is Reason.SEVERAL_BUDGETS
+                yield ("budgets", ref.cluster, pod.namespace) if several else ("node", ref), held
             for budget in matching:
                 if budgets.takes(pod, budget):
                     count = need[budget.ref][1] if budget.ref in need else 0

@@ -36,6 +36,10 @@ class Work(Struct, frozen=True):
     state: Literal["working", "done", "failed"]
     message: str = ""
     percent: int = 0
+    boot_id: str = ""
+    """The boot in which the agent took the request up: a reboot is done when the machine's is another."""
+    earlier: tuple[str, ...] = ()
+    """Tokens that were taken up before this one, newest last; not all that ever were, but the last few."""
 
 
 class Machine(Struct, frozen=True):

@@ -1,0 +1,144 @@
+"""The engine at work on a model of clusters, in virtual time, with a journal: what the executor does, without waiting.
+
+The controller can be killed at any moment; a new one starts from the journal and a fresh look, as the real one does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from random import Random
+
+import msgspec
+
+from fleet.core.action import AnyAction, Outcome, Result
+from fleet.core.engine import Engine
+from fleet.core.event import Event, Seen, Synced
+from fleet.core.history import rollouts_of, unfinished
+from fleet.core.journal import Entry, Record
+from fleet.core.node import NodeRef
+from fleet.core.policy import Policy
+from fleet.core.release import Release
+from fleet.core.rollout import Goal, Rollout, Run, Start, intent, outcome
+from fleet.core.snapshot import Snapshot
+from fleet.core.steps import Step
+from fleet.sim.behaviour import Behaviour
+from fleet.sim.model import Model
+from fleet.sim.planner import things
+from tests.builders import NEW, START
+
+
+class Story:
+    def __init__(
+        self,
+        snapshots: Sequence[Snapshot],
+        policy: Policy,
+        behaviour: Behaviour | None = None,
+        seed: int = 0,
+        perform: Callable[[AnyAction, float], Outcome] | None = None,
+    ) -> None:
+        self.policy = policy
+        self.sites = {snapshot.cluster: snapshot.site for snapshot in snapshots}
+        self.models = {
+            each.cluster: Model.from_snapshot(each, behaviour or Behaviour(), Random(seed))
+            for each in snapshots
+        }
+        self.entries: list[Entry] = []
+        self.events: list[tuple[float, Event]] = []
+        self.performed: list[tuple[float, AnyAction, Result]] = []
+        self.at = 0.0
+        self._perform = perform or self.really
+        self.engine = self._controller()
+
+    @property
+    def now(self) -> datetime:
+        return START + timedelta(seconds=self.at)
+
+    @property
+    def rollout(self) -> Rollout:
+        return self.engine.rollouts["r-1"]
+
+    def run_of(self, name: str, cluster: str = "east") -> Run:
+        return self.rollout.runs[NodeRef(cluster, name)]
+
+    def steps(self) -> dict[str, Step]:
+        return {run.node.name: run.step for run in self.rollout.runs.values()}
+
+    def start(self, release: Release = NEW, canaries: Sequence[str] = ()) -> None:
+        goals = []
+        for model in self.models.values():
+            for node in model.snapshot(START).nodes:
+                pool = self.policy.pool_of(model.cluster, node)
+                if pool is not None:
+                    ref = NodeRef(model.cluster, node.name)
+                    goals.append(Goal(ref, node.uid, pool.name, canary=node.name in canaries, zone=node.zone))
+        start = Start("p-1", release, self.policy, tuple(goals))
+        detail = msgspec.to_builtins(start)
+        self.command(Record(form="command", kind="start", rollout="r-1", detail=detail))
+
+    def say(self, kind: str, node: str = "") -> None:
+        """A person's word about the rollout."""
+        self.command(Record(form="command", kind=kind, rollout="r-1", node=node))
+
+    def command(self, record: Record) -> None:
+        self._append([record], "ada@desk")
+        if record.kind == "start":
+            start = msgspec.convert(record.detail, Start)
+            self.engine.add(Rollout(record.rollout, start, self.now, "ada@desk"))
+        else:
+            self.engine.command(record, self.now, "ada@desk")
+
+    def run(self, seconds: float = 86400, until: Callable[[], bool] = lambda: False) -> None:
+        """On, until nothing happens any more, the time is over, or the condition holds."""
+        end = self.at + seconds
+        while not until():
+            following = self.turn()
+            if following is None or following > end:
+                return
+            self.at = following
+
+    def turn(self) -> float | None:
+        """One turn of the executor's loop at this moment; answers when the next is due."""
+        for model in self.models.values():
+            for moment, event in model.advance(self.at):
+                self.events.append((moment, event))
+                self.engine.observe(event, self.now)
+        decision = self.engine.decide(self.now)
+        self._append([item if isinstance(item, Record) else intent(item) for item in decision.log])
+        for action in decision.actions:
+            answer = self._perform(action, self.at)
+            self.performed.append((self.at, action, answer.result))
+            self._append([outcome(action, answer.result, answer.detail)])
+            self.engine.observe(answer, self.now)
+        if self.engine.idle:
+            return None
+        moments = [moment for model in self.models.values() if (moment := model.next_at()) is not None]
+        if decision.actions:
+            moments.append(self.at)
+        if decision.wake is not None:
+            moments.append((decision.wake - START).total_seconds())
+        return max(self.at, min(moments)) if moments else None
+
+    def really(self, action: AnyAction, at: float) -> Outcome:
+        return self.models[action.node.cluster].perform(action, at)
+
+    def kill(self) -> None:
+        """The controller dies and another starts: from the journal and a fresh look."""
+        self.engine = self._controller()
+
+    def _controller(self) -> Engine:
+        rollouts = [each for each in rollouts_of(self.entries).values() if unfinished(each)]
+        pending = [action for rollout in rollouts for action in rollout.intents.values()]
+        self._append([outcome(action, Result.UNKNOWN, "the controller stopped") for action in pending])
+        engine = Engine(self.sites, rollouts)
+        for model in self.models.values():
+            model.advance(self.at)
+            for thing in things(model.snapshot(self.now)):
+                engine.observe(Seen(model.cluster, thing), self.now)
+            engine.observe(Synced(model.cluster, model.server_version), self.now)
+        return engine
+
+    def _append(self, records: Sequence[Record], actor: str = "fleet@test") -> None:
+        for record in records:
+            plain = msgspec.convert(msgspec.to_builtins(record), Record)
+            self.entries.append(Entry(len(self.entries) + 1, self.now, actor, 1, plain, "", ""))
