@@ -1,0 +1,1 @@
+"""Surface: what runs on each node, and works on its own machine alone."""

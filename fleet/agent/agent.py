@@ -1,0 +1,227 @@
+"""An agent: follows its own Machine, does what `duty` says on its operating system, and reports what it sees."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from fleet.agent import duty
+from fleet.agent.duty import Act, Answer
+from fleet.agent.ports import OwnMachine
+from fleet.core.errors import FleetError
+from fleet.core.machine import Ask, Machine, Request, Work
+from fleet.machines.os.family import Family, MachineError, Observation
+
+LOG = logging.getLogger(__name__)
+
+
+class Pace(Struct, frozen=True):
+    """Seconds."""
+
+    progress: float = 2.0
+    """Between two reports of a percentage."""
+    retry: float = 1.0
+    """After the first error; doubled after each further one."""
+    retry_most: float = 60.0
+
+
+class Agent:
+    """Runs until it is cancelled, as it is when its machine goes down."""
+
+    def __init__(self, own: OwnMachine, family: Family, pace: Pace) -> None:
+        self._own = own
+        self._family = family
+        self._pace = pace
+        self._wake = asyncio.Event()
+        self._machine: Machine | None = None
+        self._seen: Observation | None = None
+        self._requests_seen = 0
+        self._act: _Running | None = None
+
+    async def run(self) -> None:
+        """Does not end by itself, whatever the API server or the machine answer: it tries again."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._follow())
+            try:
+                await self._turns()
+            finally:
+                await self._drop()
+
+    def look_again(self) -> None:
+        """The machine may have changed: observe and report."""
+        self._seen = None
+        self._wake.set()
+
+    async def _follow(self) -> None:
+        """Only this agent writes the status, so what a watch can tell it is another request or another object."""
+        async for machine in self._own.watch():
+            known = self._machine
+            if known is None or (machine.uid, machine.request) != (known.uid, known.request):
+                self._machine = machine
+                self._requests_seen += 1
+                self.look_again()
+
+    async def _turns(self) -> None:
+        loop = asyncio.get_running_loop()
+        delay = self._pace.retry
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            try:
+                await self._turn()
+                delay = self._pace.retry
+            except FleetError as error:
+                LOG.warning("again in %.0f s: %s", delay, error)
+                loop.call_later(delay, self._wake.set)
+                delay = min(2 * delay, self._pace.retry_most)
+
+    async def _turn(self) -> None:
+        machine = self._machine
+        if machine is None:
+            return
+        await self._drop_unless(machine.request)
+        if self._seen is None or (self._act is not None and self._act.ended):
+            self._seen = await self._family.observe()
+        work, act = self._next(machine, self._seen)
+        wanted = described(machine, self._seen, work)
+        if wanted == machine and act is None:
+            return
+        requests_seen = self._requests_seen
+        written = await self._own.report(wanted)
+        if written is None:
+            await self._read_again()
+            return
+        self._forget_reported(work)
+        if requests_seen != self._requests_seen:
+            await self._read_again()
+            return
+        self._machine = written
+        if act is not None:
+            self._act = _Running(act, self._family, self._pace.progress, self._wake)
+
+    def _next(self, machine: Machine, seen: Observation) -> tuple[Work | None, Act | None]:
+        """The word to be in the status, and what to do once it is there."""
+        if self._act is not None:
+            return self._act.word(), None
+        match duty.next_duty(machine.request, machine.work, seen):
+            case Answer(work):
+                return work, None
+            case Act(work=work) as act:
+                return work, act
+            case _:
+                return machine.work, None
+
+    async def _read_again(self) -> None:
+        """The newest Machine; a change that comes in meanwhile may be newer than what was read."""
+        while True:
+            requests_seen = self._requests_seen
+            machine = await self._own.read()
+            if requests_seen == self._requests_seen:
+                break
+        self._machine = machine
+        self.look_again()
+
+    def _forget_reported(self, work: Work | None) -> None:
+        if self._act is not None and self._act.ended and work == self._act.word():
+            self._act = None
+
+    async def _drop_unless(self, request: Request | None) -> None:
+        """Ends an act that is not asked for any more, or that broke off and must be decided upon anew."""
+        if self._act is None:
+            return
+        failure = self._act.failure()
+        if failure is not None:
+            self._act = None
+            raise failure
+        asked = "" if request is None else request.token
+        if asked != self._act.token:
+            await self._drop()
+
+    async def _drop(self) -> None:
+        if self._act is not None:
+            await self._act.cancel()
+            self._act = None
+
+
+class _Running:
+    """One act under way, and the agent's word about it."""
+
+    def __init__(self, act: Act, family: Family, progress_seconds: float, wake: asyncio.Event) -> None:
+        self.token = act.work.token
+        self._act = act
+        self._family = family
+        self._progress_seconds = progress_seconds
+        self._wake = wake
+        self._percent = act.work.percent
+        self._word = act.work
+        self._timer: asyncio.TimerHandle | None = None
+        self._task = asyncio.create_task(self._do())
+        self._task.add_done_callback(lambda _: self._wake.set())
+
+    @property
+    def ended(self) -> bool:
+        return self._word.state != "working"
+
+    def word(self) -> Work:
+        return self._word
+
+    def failure(self) -> BaseException | None:
+        """What broke the act off, other than the machine's own no: the API server of a simulated one, or a bug."""
+        return self._task.exception() if self._task.done() and not self._task.cancelled() else None
+
+    async def cancel(self) -> None:
+        """Returns when nothing of it runs any more."""
+        self._stop_timer()
+        self._task.cancel()
+        await asyncio.wait({self._task})
+        failure = self.failure()
+        if failure is not None and not isinstance(failure, FleetError):
+            raise failure
+
+    async def _do(self) -> None:
+        try:
+            if self._act.request.action is Ask.STAGE:
+                await self._family.stage(self._act.request.release, self._progressed)
+                self._word = duty.done(self._act.work)
+            else:
+                # The word stays `working`: it is for the agent of the next boot to say that it is done.
+                if self._act.request.action is Ask.ROLLBACK:
+                    await self._family.roll_back()
+                await self._family.reboot()
+        except MachineError as error:
+            self._word = duty.failed(self._act.work, error.message)
+        finally:
+            self._stop_timer()
+
+    def _progressed(self, percent: int) -> None:
+        self._percent = percent
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self._progress_seconds, self._show_progress)
+
+    def _show_progress(self) -> None:
+        self._timer = None
+        self._word = replace(self._word, percent=self._percent)
+        self._wake.set()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def described(machine: Machine, seen: Observation, work: Work | None) -> Machine:
+    """The Machine with a status of what was seen and this word."""
+    return replace(
+        machine,
+        work=work,
+        os=seen.os,
+        booted=seen.booted,
+        staged=seen.staged,
+        rollback=seen.rollback,
+        boot_id=seen.boot_id,
+        kernel=seen.kernel,
+        reported=True,
+    )

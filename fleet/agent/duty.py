@@ -1,0 +1,103 @@
+"""What an agent must do next, as a pure function of what is asked, what it has answered and what it sees.
+
+A token is acted upon at most once. Before an act, `working` is written under its token, with the boot id of that
+moment. An agent that finds `working` when it starts was interrupted, and asks of the machine how far it came:
+
+- stage: the release is staged already, or staging starts over;
+- reboot and rollback: another boot id means that the machine has rebooted, and the token is done, whatever
+  booted (the controller compares versions). The same boot id means that it has not, and it is asked again: that
+  is still the one reboot of this token, since a reboot ends the boot for which alone it may be asked.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from fleet.core.machine import Ask, Request, Work
+from fleet.core.release import Release
+from fleet.machines.os.family import Observation
+
+TOKENS_KEPT = 16
+
+
+class Answer(Struct, frozen=True):
+    """To be written to the status; there is nothing else to do."""
+
+    work: Work
+
+
+class Act(Struct, frozen=True):
+    """To be done, once `work` is written to the status on top of the very object that this was decided on."""
+
+    request: Request
+    work: Work
+
+
+class Rest(StrEnum):
+    """Why there is nothing to do."""
+
+    UNASKED = "nothing is asked"
+    ANSWERED = "it was answered"
+
+
+Duty = Answer | Act | Rest
+
+
+def next_duty(request: Request | None, work: Work | None, seen: Observation) -> Duty:
+    """`work` is what the status says. Not to be asked while this very process is acting."""
+    if request is None:
+        return Rest.UNASKED
+    if work is None or work.token != request.token:
+        return _taken_up(request, work, seen)
+    if work.state != "working":
+        return Rest.ANSWERED
+    return _gone_on(request, work, seen)
+
+
+def done(work: Work, message: str = "") -> Work:
+    return replace(work, state="done", message=message, percent=100)
+
+
+def failed(work: Work, message: str) -> Work:
+    return replace(work, state="failed", message=message)
+
+
+def same(release: Release | None, wanted: Release) -> bool:
+    """The same payload. A side that tells no digest is compared by its version alone."""
+    if release is None or release.version != wanted.version:
+        return False
+    return not (release.digest and wanted.digest) or release.digest == wanted.digest
+
+
+def _taken_up(request: Request, last: Work | None, seen: Observation) -> Duty:
+    earlier = () if last is None else (*last.earlier, last.token)[-TOKENS_KEPT:]
+    work = Work(request.token, "working", boot_id=seen.boot_id, earlier=earlier)
+    if request.token in earlier:
+        return Answer(failed(work, "this token was taken up before another one; it is not acted upon again"))
+    return _begun(request, work, seen)
+
+
+def _gone_on(request: Request, work: Work, seen: Observation) -> Duty:
+    if request.action is Ask.STAGE:
+        return _begun(request, work, seen)
+    if not work.boot_id:
+        return Answer(failed(work, "interrupted, and the boot in which it began is not known"))
+    if work.boot_id != seen.boot_id:
+        return Answer(done(work, f"booted {seen.booted.version}"))
+    return _begun(request, work, seen)
+
+
+def _begun(request: Request, work: Work, seen: Observation) -> Duty:
+    wanted = request.release
+    match request.action:
+        case Ask.STAGE if same(seen.boots_next(), wanted):
+            return Answer(done(work, "was booted already" if seen.staged is None else ""))
+        case Ask.REBOOT if not same(seen.boots_next(), wanted):
+            return Answer(failed(work, f"{seen.boots_next().version} would boot, not {wanted.version}"))
+        case Ask.ROLLBACK if not (same(seen.rollback, wanted) or same(seen.staged, wanted)):
+            back = "nothing" if seen.rollback is None else seen.rollback.version
+            return Answer(failed(work, f"there is {back} to roll back to, not {wanted.version}"))
+    return Act(request, work)

@@ -1,0 +1,1 @@
+"""Adapter: how a machine's operating system is looked at, upgraded and rebooted."""

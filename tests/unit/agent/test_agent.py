@@ -1,0 +1,328 @@
+"""An agent on a machine and an API server that hold state."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+from msgspec.structs import replace
+
+from fleet.core.machine import Ask, Machine, Work
+from tests.unit.agent.world import NEW, OLD, World, story
+
+
+def answered(token: str, state: str) -> Callable[[Machine], bool]:
+    def told(machine: Machine) -> bool:
+        answer = machine.answer(token)
+        return answer is not None and answer.state == state
+
+    return told
+
+
+async def turns_of_the_loop(steps: int) -> None:
+    for _ in range(steps):
+        await asyncio.sleep(0)
+
+
+def test_an_agent_reports_what_it_sees_without_being_asked() -> None:
+    async def tell(world: World) -> None:
+        world.start()
+        machine = await world.api.until(lambda machine: machine.reported)
+        assert (machine.os, machine.booted, machine.boot_id, machine.kernel) == ("box", OLD, "boot-1", "6.1")
+        assert machine.work is None
+
+    story(tell)
+
+
+def test_a_machine_that_changes_by_itself_is_reported_when_looked_at() -> None:
+    async def tell(world: World) -> None:
+        world.start()
+        await world.api.until(lambda machine: machine.reported)
+        world.box.staged = NEW
+        await world.kill()
+        world.start()
+        await world.api.until(lambda machine: machine.staged == NEW)
+
+    story(tell)
+
+
+def test_stage_and_reboot_end_in_the_release_with_one_reboot() -> None:
+    async def tell(world: World) -> None:
+        world.start()
+        await world.api.ask(Ask.STAGE, "t1")
+        machine = await world.api.until(answered("t1", "done"))
+        assert (machine.booted, machine.staged, machine.boot_id) == (OLD, NEW, "boot-1")
+        await world.api.ask(Ask.REBOOT, "t2")
+        await world.reboot_happens()
+        machine = await world.api.until(answered("t2", "done"))
+        assert (machine.booted, machine.rollback, machine.boot_id) == (NEW, OLD, "boot-2")
+        await world.settled()
+        assert (world.box.stagings, world.box.reboots_asked, world.box.boots) == (1, 1, 2)
+
+    story(tell)
+
+
+def test_working_is_written_before_the_machine_is_touched() -> None:
+    async def tell(world: World) -> None:
+        world.box.stage_goes_on.clear()
+        world.start()
+        await world.api.ask(Ask.STAGE, "t1")
+        await world.box.staging.wait()
+        assert world.api.machine.work is not None
+        assert (world.api.machine.work.state, world.api.machine.work.boot_id) == ("working", "boot-1")
+        await world.api.until(lambda machine: machine.work is not None and machine.work.percent == 40)
+
+    story(tell)
+
+
+def test_an_answered_token_is_never_acted_on_again() -> None:
+    async def tell(world: World) -> None:
+        world.start()
+        await world.api.ask(Ask.STAGE, "t1")
+        await world.api.until(answered("t1", "done"))
+        world.box.staged = None
+        await world.kill()
+        world.start()
+        await world.api.until(lambda machine: machine.staged is None)
+        await world.settled()
+        assert world.box.stagings == 1
+
+    story(tell)
+
+
+def test_a_token_of_the_past_is_refused() -> None:
+    async def tell(world: World) -> None:
+        world.start()
+        await world.api.ask(Ask.STAGE, "t1")
+        await world.api.until(answered("t1", "done"))
+        await world.api.ask(Ask.REBOOT, "t2")
+        await world.reboot_happens()
+        await world.api.until(answered("t2", "done"))
+        await world.api.ask(Ask.STAGE, "t3", OLD)
+        await world.api.until(answered("t3", "done"))
+        await world.api.ask(Ask.REBOOT, "t2", OLD)
+        machine = await world.api.until(answered("t2", "failed"))
+        assert machine.work is not None and "not acted upon again" in machine.work.message
+        await world.settled()
+        assert world.box.boots == 2
+
+    story(tell)
+
+
+def test_a_stage_that_was_killed_starts_over() -> None:
+    async def tell(world: World) -> None:
+        world.box.stage_goes_on.clear()
+        world.start()
+        await world.api.ask(Ask.STAGE, "t1")
+        await world.box.staging.wait()
+        await world.kill()
+        world.box.stage_goes_on.set()
+        world.start()
+        await world.api.until(answered("t1", "done"))
+        assert (world.box.staged, world.box.stagings) == (NEW, 2)
+
+    story(tell)
+
+
+def test_an_agent_that_died_before_its_machine_rebooted_asks_for_the_same_reboot_again() -> None:
+    async def tell(world: World) -> None:
+        world.box.staged = NEW
+        work = Work("t1", "working", boot_id="boot-1")
+        await world.api.put(replace(world.api.machine, work=work))
+        await world.api.ask(Ask.REBOOT, "t1")
+        world.start()
+        await world.reboot_happens()
+        machine = await world.api.until(answered("t1", "done"))
+        assert machine.boot_id == "boot-2"
+        assert world.box.reboots_asked == 1
+
+    story(tell)
+
+
+def test_a_reboot_that_happened_is_done_whoever_asked_for_it() -> None:
+    async def tell(world: World) -> None:
+        world.box.staged = NEW
+        work = Work("t1", "working", boot_id="boot-1")
+        await world.api.put(replace(world.api.machine, work=work))
+        await world.api.ask(Ask.REBOOT, "t1")
+        world.box.boot()
+        world.start()
+        machine = await world.api.until(answered("t1", "done"))
+        assert machine.work is not None and machine.work.message == "booted 2.0"
+        await world.settled()
+        assert (world.box.boots, world.box.reboots_asked) == (2, 0)
+
+    story(tell)
+
+
+def test_a_machine_that_boots_the_old_deployment_says_so() -> None:
+    async def tell(world: World) -> None:
+        world.start()
+        await world.api.ask(Ask.STAGE, "t1")
+        await world.api.until(answered("t1", "done"))
+        await world.api.ask(Ask.REBOOT, "t2")
+        await world.box.rebooting.wait()
+        world.box.staged = None
+        await world.reboot_happens()
+        machine = await world.api.until(answered("t2", "done"))
+        assert machine.work is not None and machine.work.message == "booted 1.0"
+        assert machine.booted == OLD
+
+    story(tell)
+
+
+def test_a_reboot_into_something_else_than_was_asked_is_refused() -> None:
+    async def tell(world: World) -> None:
+        world.start()
+        await world.api.ask(Ask.REBOOT, "t1", NEW)
+        machine = await world.api.until(answered("t1", "failed"))
+        assert machine.work is not None and machine.work.message == "1.0 would boot, not 2.0"
+        assert world.box.reboots_asked == 0
+
+    story(tell)
+
+
+def test_the_text_of_a_failure_is_reported() -> None:
+    async def tell(world: World) -> None:
+        world.box.stage_error = "error: No space left on device"
+        world.start()
+        await world.api.ask(Ask.STAGE, "t1")
+        machine = await world.api.until(answered("t1", "failed"))
+        assert machine.work is not None and machine.work.message == "error: No space left on device"
+        world.box.staged, world.box.reboot_error = NEW, "Call to Reboot failed: operation inhibited"
+        await world.api.ask(Ask.REBOOT, "t2")
+        machine = await world.api.until(answered("t2", "failed"))
+        assert (
+            machine.work is not None and machine.work.message == "Call to Reboot failed: operation inhibited"
+        )
+
+    story(tell)
+
+
+def test_a_request_that_is_taken_back_ends_the_stage() -> None:
+    async def tell(world: World) -> None:
+        world.box.stage_goes_on.clear()
+        world.start()
+        await world.api.ask(Ask.STAGE, "t1")
+        await world.box.staging.wait()
+        await world.api.clear()
+        await world.settled()
+        world.box.stage_goes_on.set()
+        await world.settled()
+        assert world.box.staged is None
+
+    story(tell)
+
+
+def test_another_request_takes_the_place_of_a_stage_under_way() -> None:
+    async def tell(world: World) -> None:
+        world.box.stage_goes_on.clear()
+        world.start()
+        await world.api.ask(Ask.STAGE, "t1")
+        await world.box.staging.wait()
+        await world.api.ask(Ask.STAGE, "t2", replace(NEW, version="3.0"))
+        world.box.stage_goes_on.set()
+        machine = await world.api.until(answered("t2", "done"))
+        assert machine.staged is not None and machine.staged.version == "3.0"
+        assert machine.work is not None and machine.work.earlier == ("t1",)
+
+    story(tell)
+
+
+def test_a_rollback_boots_the_previous_release() -> None:
+    async def tell(world: World) -> None:
+        world.box.booted, world.box.rollback = NEW, OLD
+        world.start()
+        await world.api.ask(Ask.ROLLBACK, "t1", OLD)
+        await world.reboot_happens()
+        machine = await world.api.until(answered("t1", "done"))
+        assert (machine.booted, machine.rollback, world.box.reboots_asked) == (OLD, NEW, 1)
+
+    story(tell)
+
+
+def test_an_api_server_that_goes_away_is_waited_for() -> None:
+    async def tell(world: World) -> None:
+        world.box.stage_goes_on.clear()
+        world.start()
+        await world.api.ask(Ask.STAGE, "t1")
+        await world.box.staging.wait()
+        world.api.cut_off = True
+        world.box.stage_goes_on.set()
+        await world.settled()
+        assert world.api.machine.work is not None and world.api.machine.work.state == "working"
+        world.api.cut_off = False
+        await world.api.until(answered("t1", "done"))
+        assert world.box.stagings == 1
+
+    story(tell)
+
+
+def test_an_answer_that_was_lost_is_not_a_reason_to_act_twice() -> None:
+    async def tell(world: World) -> None:
+        world.start()
+        await world.api.until(lambda machine: machine.reported)
+        world.box.staged = NEW
+        world.api.lose_answers = 1
+        await world.api.ask(Ask.REBOOT, "t1")
+        await world.reboot_happens()
+        await world.api.until(answered("t1", "done"))
+        await world.settled()
+        assert (world.box.boots, world.box.reboots_asked) == (2, 1)
+
+    story(tell)
+
+
+def test_a_conflict_means_to_look_again_before_acting() -> None:
+    """A request that was taken back between the agent's look and its word is not acted upon."""
+
+    async def tell(world: World) -> None:
+        world.start()
+        await world.api.until(lambda machine: machine.reported)
+        world.box.staged = NEW
+        world.api.taken_back_before_write = True
+        await world.api.ask(Ask.REBOOT, "t1")
+        await world.settled()
+        assert world.api.machine.request is None
+        assert world.box.reboots_asked == 0
+
+    story(tell)
+
+
+def test_a_quiet_machine_is_not_written() -> None:
+    async def tell(world: World) -> None:
+        world.start()
+        await world.api.until(lambda machine: machine.reported)
+        writes = len(world.api.written)
+        await world.kill()
+        world.start()
+        await world.settled()
+        assert len(world.api.written) == writes == 1
+
+    story(tell)
+
+
+@pytest.mark.parametrize("steps", range(60))
+def test_killed_at_any_moment_the_machine_still_reboots_once(steps: int) -> None:
+    async def tell(world: World) -> None:
+        world.start()
+        await world.api.ask(Ask.STAGE, "t1")
+        await turns_of_the_loop(steps)
+        await world.kill()
+        world.start()
+        await world.api.until(answered("t1", "done"))
+        await world.api.ask(Ask.REBOOT, "t2")
+        await turns_of_the_loop(steps)
+        await world.kill()
+        world.start()
+        await world.reboot_happens()
+        await turns_of_the_loop(steps)
+        await world.kill()
+        world.start()
+        machine = await world.api.until(answered("t2", "done"))
+        await world.settled()
+        assert (machine.booted, machine.boot_id, world.box.boots) == (NEW, "boot-2", 2)
+        assert not world.box.rebooting.is_set()
+
+    story(tell)
