@@ -112,7 +112,7 @@ class Story:
             self.engine.observe(answer, self.now)
         if self.engine.idle:
             return None
-        moments = [moment for model in self.models.values() if (moment := model.next_at()) is not None]
+        moments = [due for model in self.models.values() if (due := model.next_at()) is not None]
         if decision.actions:
             moments.append(self.at)
         if decision.wake is not None:

@@ -1,0 +1,54 @@
+# make demo: set up, then the whole job on a simulated fleet. make test: set up, then every test this machine can run.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest
+SET_UP := $(VENV)/.set-up
+
+# What needs no control plane, browser or database server of its own runs side by side on two cores.
+QUICK := tests/unit tests/property tests/contract tests/simulation tests/store
+REAL := tests/cluster tests/web
+
+.PHONY: set-up demo test check unit lab soak bench schemas lock clean
+
+set-up: $(SET_UP)
+
+$(SET_UP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "fleet needs Python 3.11 or newer; PYTHON=... make $(MAKECMDGOALS) names another one" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(SET_UP)
+	$(BIN)/fleet demo
+
+test: check-quick
+	$(PYTEST) -n 2 $(QUICK)
+	$(PYTEST) $(REAL)
+
+# The quick half: style, types, rooms, unit tests.
+check: check-quick
+	$(PYTEST) -n 2 -q tests/unit
+
+.PHONY: check-quick
+check-quick: $(SET_UP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/mypy
+
+lab: $(SET_UP)
+	$(BIN)/fleet lab up
+
+schemas: $(SET_UP)
+	$(BIN)/python docs/schemas/generate.py
+
+# The newest versions that pyproject.toml allows, with hashes and without the name of any index.
+lock:
+	uv pip compile --universal --generate-hashes --no-header --no-annotate --no-emit-index-url \
+		--python-version 3.11 --group dev --upgrade pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info
