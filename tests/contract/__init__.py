@@ -1,0 +1,1 @@
+"""What holds the model cluster to the real API server: the same cases run on both."""

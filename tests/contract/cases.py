@@ -1,0 +1,541 @@
+"""How a cluster behaves towards fleet. Each case is a story told to a fresh `World`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from fleet.core.action import (
+    Action,
+    AnyAction,
+    Clear,
+    Cordon,
+    Evict,
+    Mark,
+    Outcome,
+    Reboot,
+    Result,
+    Stage,
+    Uncordon,
+    Unmark,
+)
+from fleet.core.event import Seen, Synced
+from fleet.core.machine import Ask
+from fleet.core.node import NodeRef
+from fleet.core.pod import Pod
+from fleet.core.release import Release
+from fleet.drivers.ports import Cluster
+from tests.contract.sight import Sight
+from tests.contract.world import World
+
+Case = Callable[[World], Awaitable[None]]
+
+ROLLOUT = "r-1"
+OTHER = "r-2"
+RELEASE = Release("2.0", "sha256:02", "6.2.0")
+NOBODY = "00000000-0000-0000-0000-000000000000"
+
+
+class Hand:
+    """fleet's side: performs actions on the nodes that the sight shows."""
+
+    def __init__(self, world: World, sight: Sight) -> None:
+        self._world = world
+        self._sight = sight
+        self._count = 0
+
+    async def __call__(
+        self, kind: type[Action], node: str, *, rollout: str = ROLLOUT, **fields: Any
+    ) -> Outcome:
+        self._count += 1
+        head: dict[str, Any] = {
+            "id": f"{rollout}/{self._count}",
+            "rollout": rollout,
+            "node": NodeRef(self._world.cluster.name, node),
+            "uid": self._sight.nodes[node].uid,
+        }
+        action: AnyAction = kind(**(head | fields))  # type: ignore[assignment]
+        outcome = await self._world.cluster.perform(action)
+        assert outcome.action == action
+        return outcome
+
+    async def evict(self, victim: Pod, **fields: Any) -> Outcome:
+        node = victim.node or next(iter(self._sight.nodes))
+        return await self(Evict, node, **({"pod": victim.ref, "pod_uid": victim.uid} | fields))
+
+
+async def everything_is_seen_before_synced(world: World) -> None:
+    await world.add_nodes(2)
+    await world.add_workload("Deployment", "shop", 2)
+    await world.add_budget("shop", max_unavailable=1)
+    async with Sight(world.cluster) as sight:
+        first = sight.log[: next(i for i, event in enumerate(sight.log) if isinstance(event, Synced))]
+        kinds = {type(event.thing).__name__ for event in first if isinstance(event, Seen)}
+        assert {"Node", "Budget", "Workload", "Machine"} <= kinds
+        assert len(sight.nodes) == 2
+        assert set(sight.machines) == set(sight.nodes)
+        assert all(machine.reported for machine in sight.machines.values())
+        assert all(node.boot_id and node.uid and node.ready for node in sight.nodes.values())
+        await sight.until_ready("shop", 2)
+        kinds_of_workloads = {workload.kind for workload in sight.workloads.values()}
+        assert kinds_of_workloads == {"Deployment", "ReplicaSet"}
+        assert all(pod.owner is not None and pod.owner.kind == "ReplicaSet" for pod in sight.pods_of("shop"))
+        assert all(pod.node in sight.nodes for pod in sight.pods_of("shop"))
+
+
+async def a_granted_eviction_deletes_the_pod_and_another_comes(world: World) -> None:
+    await world.add_nodes(2)
+    await world.add_workload("Deployment", "shop", 3)
+    await world.add_budget("shop", max_unavailable=1)
+    async with Sight(world.cluster) as sight:
+        await sight.until_ready("shop", 3)
+        await sight.until_counted("shop", healthy=3, allowed=1)
+        victim = sight.pods_of("shop")[0]
+        outcome = await Hand(world, sight).evict(victim)
+        assert outcome.result is Result.DONE
+        await sight.until(lambda: sight.pod(victim.name) is None, "the evicted pod is gone")
+        await sight.until_ready("shop", 3)
+        assert victim.uid not in {pod.uid for pod in sight.pods_of("shop")}
+        await sight.until_counted("shop", healthy=3, allowed=1)
+
+
+async def a_replicaset_replaces_a_pod_while_it_is_still_going(world: World) -> None:
+    await world.add_nodes(2)
+    await world.add_workload("Deployment", "shop", 1, gone_after=20.0)
+    async with Sight(world.cluster) as sight:
+        await sight.until_ready("shop", 1)
+        (victim,) = sight.pods_of("shop")
+        assert (await Hand(world, sight).evict(victim)).result is Result.DONE
+        await sight.until(
+            lambda: any(pod.ready and pod.uid != victim.uid for pod in sight.pods_of("shop")),
+            "the replacement is Ready",
+        )
+        going = sight.pod(victim.name)
+        assert going is not None
+        assert going.uid == victim.uid
+        assert going.deleting
+
+
+async def a_statefulset_waits_until_a_pod_is_gone_and_reuses_its_name(world: World) -> None:
+    await world.add_nodes(2)
+    await world.add_workload("StatefulSet", "db", 2)
+    async with Sight(world.cluster) as sight:
+        await sight.until_ready("db", 2)
+        victim = sight.pods_of("db")[0]
+        assert (await Hand(world, sight).evict(victim)).result is Result.DONE
+        await sight.until(
+            lambda: (found := sight.pod(victim.name)) is not None and found.uid != victim.uid,
+            "a pod with the same name and another uid",
+        )
+        uids = [pod.uid for pod in sight.history(victim.name)]
+        assert uids == sorted(uids, key=uids.index), "the two never overlap"
+        await sight.until_ready("db", 2)
+
+
+async def a_namesake_is_not_evicted(world: World) -> None:
+    await world.add_nodes(1)
+    await world.add_workload("StatefulSet", "db", 1)
+    async with Sight(world.cluster) as sight:
+        await sight.until_ready("db", 1)
+        (pod,) = sight.pods_of("db")
+        outcome = await Hand(world, sight).evict(pod, pod_uid=NOBODY)
+        assert outcome.result is Result.GONE
+        again = sight.pod(pod.name)
+        assert again is not None
+        assert not again.deleting
+
+
+async def a_pod_that_is_not_there_is_gone(world: World) -> None:
+    await world.add_nodes(1)
+    await world.add_workload("Deployment", "shop", 1)
+    async with Sight(world.cluster) as sight:
+        await sight.until_ready("shop", 1)
+        (pod,) = sight.pods_of("shop")
+        absent = pod.ref._replace(name="nobody")
+        assert (await Hand(world, sight).evict(pod, pod=absent)).result is Result.GONE
+
+
+async def a_pod_that_is_going_may_be_evicted_again(world: World) -> None:
+    await world.add_nodes(2)
+    await world.add_workload("Deployment", "shop", 2, gone_after=20.0)
+    await world.add_budget("shop", max_unavailable=1)
+    async with Sight(world.cluster) as sight:
+        await sight.until_ready("shop", 2)
+        await sight.until_counted("shop", healthy=2, allowed=1)
+        hand, victim = Hand(world, sight), sight.pods_of("shop")[0]
+        assert (await hand.evict(victim)).result is Result.DONE
+        assert (await hand.evict(victim)).result is Result.DONE
+
+
+async def a_budget_without_allowance_refuses_with_its_name(world: World) -> None:
+    await world.add_nodes(1)
+    await world.add_workload("Deployment", "checkout", 1)
+    await world.add_budget("checkout", min_available=1)
+    async with Sight(world.cluster) as sight:
+        await sight.until_ready("checkout", 1)
+        await sight.until_counted("checkout", healthy=1, allowed=0)
+        (pod,) = sight.pods_of("checkout")
+        outcome = await Hand(world, sight).evict(pod)
+        assert outcome.result is Result.REFUSED
+        assert "disruption budget checkout needs 1 healthy pods and has 1 currently" in outcome.detail
+
+
+async def an_eviction_is_counted_at_once(world: World) -> None:
+    await world.add_nodes(2)
+    await world.add_workload("Deployment", "shop", 3, ready_after=None)
+    await world.add_budget("shop", max_unavailable=1)
+    async with Sight(world.cluster) as sight:
+        await sight.until(lambda: len(sight.pods_of("shop")) == 3, "three pods")
+        for pod in sight.pods_of("shop"):
+            await world.set_ready(pod.name, True)
+        await sight.until_counted("shop", healthy=3, allowed=1)
+        hand, (one, two, _) = Hand(world, sight), sight.pods_of("shop")
+        outcomes = await asyncio.gather(hand.evict(one), hand.evict(two))
+        assert sorted(outcome.result for outcome in outcomes) in (
+            [Result.DONE, Result.REFUSED],
+            [Result.DONE, Result.STALE],  # the two met in the budget's status
+        )
+        left = one if outcomes[0].result is not Result.DONE else two
+        assert (await hand.evict(left)).result is Result.REFUSED
+        await sight.until(
+            lambda: sight.budget("shop").disruptions_allowed == 0, "the budget has nothing left"
+        )
+
+
+async def the_allowance_comes_back_when_the_replacement_is_ready(world: World) -> None:
+    await world.add_nodes(2)
+    await world.add_workload("Deployment", "shop", 2, ready_after=None)
+    await world.add_budget("shop", max_unavailable=1)
+    async with Sight(world.cluster) as sight:
+        await sight.until(lambda: len(sight.pods_of("shop")) == 2, "two pods")
+        for pod in sight.pods_of("shop"):
+            await world.set_ready(pod.name, True)
+        await sight.until_counted("shop", healthy=2, allowed=1)
+        hand, (one, two) = Hand(world, sight), sight.pods_of("shop")
+        assert (await hand.evict(one)).result is Result.DONE
+        known = {one.uid, two.uid}
+        await sight.until(
+            lambda: [pod for pod in sight.pods_of("shop") if pod.uid not in known and pod.node],
+            "a replacement",
+        )
+        await sight.until_counted("shop", healthy=1, allowed=0)
+        assert (await hand.evict(two)).result is Result.REFUSED
+        (fresh,) = [pod for pod in sight.pods_of("shop") if pod.uid not in known]
+        await world.set_ready(fresh.name, True)
+        await sight.until_counted("shop", healthy=2, allowed=1)
+        assert (await hand.evict(two)).result is Result.DONE
+
+
+async def a_pod_of_two_budgets_cannot_be_evicted(world: World) -> None:
+    await world.add_nodes(1)
+    await world.add_workload("Deployment", "cart", 2, labels={"tier": "front"})
+    await world.add_budget("cart", max_unavailable=1)
+    await world.add_budget("front", min_available=1, labels={"tier": "front"})
+    async with Sight(world.cluster) as sight:
+        await sight.until_ready("cart", 2)
+        outcome = await Hand(world, sight).evict(sight.pods_of("cart")[0])
+        assert outcome.result is Result.FAILED
+        assert "more than one PodDisruptionBudget" in outcome.detail
+
+
+async def a_pending_pod_needs_no_leave_of_a_budget(world: World) -> None:
+    await world.add_nodes(1)
+    await world.add_workload("Deployment", "slow", 1, ready_after=None)
+    await world.add_budget("slow", min_available=1)
+    async with Sight(world.cluster) as sight:
+        await sight.until(lambda: [pod for pod in sight.pods_of("slow") if pod.node], "a bound pod")
+        await sight.until_counted("slow", healthy=0, allowed=0)
+        (pod,) = sight.pods_of("slow")
+        assert pod.phase == "Pending"
+        assert (await Hand(world, sight).evict(pod)).result is Result.DONE
+
+
+async def an_unready_pod_is_kept_while_its_budget_is_not_healthy(world: World) -> None:
+    await world.add_nodes(1)
+    await world.add_workload("Deployment", "sick", 2, ready_after=None)
+    await world.add_budget("sick", min_available=2)
+    async with Sight(world.cluster) as sight:
+        sick, _ = await _one_sick_one_well(world, sight, "sick")
+        await sight.until_counted("sick", healthy=1, allowed=0)
+        assert (await Hand(world, sight).evict(sick)).result is Result.REFUSED
+
+
+async def an_unready_pod_goes_while_its_budget_is_healthy(world: World) -> None:
+    await world.add_nodes(1)
+    await world.add_workload("Deployment", "sick", 2, ready_after=None)
+    await world.add_budget("sick", min_available=1)
+    async with Sight(world.cluster) as sight:
+        sick, well = await _one_sick_one_well(world, sight, "sick")
+        await sight.until_counted("sick", healthy=1, allowed=0)
+        hand = Hand(world, sight)
+        assert (await hand.evict(well)).result is Result.REFUSED
+        assert (await hand.evict(sick)).result is Result.DONE
+
+
+async def an_unready_pod_always_goes_where_its_budget_says_so(world: World) -> None:
+    await world.add_nodes(1)
+    await world.add_workload("Deployment", "sick", 2, ready_after=None)
+    await world.add_budget("sick", min_available=2, unhealthy="AlwaysAllow")
+    async with Sight(world.cluster) as sight:
+        sick, well = await _one_sick_one_well(world, sight, "sick")
+        await sight.until_counted("sick", healthy=1, allowed=0)
+        hand = Hand(world, sight)
+        assert (await hand.evict(well)).result is Result.REFUSED
+        assert (await hand.evict(sick)).result is Result.DONE
+
+
+async def a_pod_without_a_controller_does_not_come_back(world: World) -> None:
+    await world.add_nodes(1)
+    await world.add_pod("debug")
+    async with Sight(world.cluster) as sight:
+        await sight.until_ready("debug", 1)
+        (pod,) = sight.pods_of("debug")
+        assert pod.owner is None
+        assert (await Hand(world, sight).evict(pod)).result is Result.DONE
+        await sight.until(lambda: not sight.pods_of("debug"), "the pod is gone")
+
+
+async def a_pod_that_a_stranger_deletes_is_seen_going_and_gone(world: World) -> None:
+    await world.add_nodes(1)
+    await world.add_pod("debug")
+    async with Sight(world.cluster) as sight:
+        await sight.until_ready("debug", 1)
+        await world.delete_pod("debug")
+        await sight.until(lambda: not sight.pods_of("debug"), "the pod is gone")
+
+
+async def a_cordon_is_ours_and_idempotent(world: World) -> None:
+    await world.add_nodes(1)
+    async with Sight(world.cluster) as sight:
+        hand, name = Hand(world, sight), next(iter(sight.nodes))
+        assert (await hand(Cordon, name)).result is Result.DONE
+        await sight.until(lambda: sight.nodes[name].unschedulable, "the cordon")
+        assert sight.nodes[name].cordoned_by == ROLLOUT
+        assert not sight.nodes[name].foreign_cordon
+        assert (await hand(Cordon, name)).result is Result.DONE
+        assert (await hand(Cordon, name, rollout=OTHER)).result is Result.STALE
+        assert (await hand(Uncordon, name)).result is Result.DONE
+        await sight.until(lambda: not sight.nodes[name].unschedulable, "the uncordon")
+        assert sight.nodes[name].cordoned_by == ""
+        assert (await hand(Uncordon, name)).result is Result.DONE
+
+
+async def a_foreign_cordon_is_not_taken_over(world: World) -> None:
+    await world.add_nodes(1)
+    async with Sight(world.cluster) as sight:
+        hand, name = Hand(world, sight), next(iter(sight.nodes))
+        await world.set_cordon(name, True)
+        outcome = await hand(Cordon, name)
+        assert outcome.result is Result.STALE
+        await sight.until(lambda: sight.nodes[name].foreign_cordon, "the foreign cordon")
+
+
+async def a_foreign_cordon_stays_when_ours_is_undone(world: World) -> None:
+    await world.add_nodes(1)
+    async with Sight(world.cluster) as sight:
+        hand, name = Hand(world, sight), next(iter(sight.nodes))
+        assert (await hand(Mark, name)).result is Result.DONE
+        await world.set_cordon(name, True)
+        outcome = await hand(Uncordon, name)
+        assert outcome.result in (Result.DONE, Result.GONE)
+        await sight.until(
+            lambda: sight.nodes[name].foreign_cordon and not sight.nodes[name].pending_taint,
+            "the foreign cordon alone",
+        )
+
+
+async def an_uncordon_takes_everything_of_ours_away_at_once(world: World) -> None:
+    await world.add_nodes(1)
+    async with Sight(world.cluster) as sight:
+        hand, name = Hand(world, sight), next(iter(sight.nodes))
+        before = sight.nodes[name]
+        await hand(Mark, name)
+        await hand(Cordon, name)
+        await sight.until(
+            lambda: sight.nodes[name].cordoned_by and sight.nodes[name].pending_taint, "both marks"
+        )
+        assert (await hand(Uncordon, name)).result is Result.DONE
+        await sight.until(lambda: not sight.nodes[name].unschedulable, "the uncordon")
+        after = sight.nodes[name]
+        assert (after.annotations, after.taints) == (before.annotations, before.taints)
+
+
+async def a_mark_is_idempotent_and_belongs_to_its_rollout(world: World) -> None:
+    await world.add_nodes(1)
+    async with Sight(world.cluster) as sight:
+        hand, name = Hand(world, sight), next(iter(sight.nodes))
+        for _ in range(2):
+            assert (await hand(Mark, name)).result is Result.DONE
+        await sight.until(lambda: sight.nodes[name].pending_taint, "the pending taint")
+        assert sight.nodes[name].rollout == ROLLOUT
+        assert not sight.nodes[name].unschedulable
+        assert (await hand(Unmark, name, rollout=OTHER)).result is Result.DONE
+        assert (await hand(Mark, name)).result is Result.DONE
+        assert sight.nodes[name].rollout == ROLLOUT
+        for _ in range(2):
+            assert (await hand(Unmark, name)).result is Result.DONE
+        await sight.until(lambda: not sight.nodes[name].pending_taint, "no pending taint")
+        assert sight.nodes[name].rollout == ""
+
+
+async def another_machine_under_the_name_is_not_touched(world: World) -> None:
+    await world.add_nodes(1)
+    async with Sight(world.cluster) as sight:
+        hand, name = Hand(world, sight), next(iter(sight.nodes))
+        for kind in (Mark, Cordon, Uncordon, Unmark):
+            assert (await hand(kind, name, uid=NOBODY)).result is Result.GONE
+        fields: dict[str, Any] = {"uid": NOBODY, "token": "r-1/n/stage/0", "release": RELEASE}
+        assert (await hand(Stage, name, **fields)).result is Result.GONE
+        assert (await hand(Reboot, name, **fields, boot_id="b")).result is Result.GONE
+        assert sight.machines[name].request is None
+
+
+async def a_machine_is_asked_once_for_each_token(world: World) -> None:
+    await world.add_nodes(1)
+    async with Sight(world.cluster) as sight:
+        hand, name = Hand(world, sight), next(iter(sight.nodes))
+        token = f"{ROLLOUT}/{name}/stage/0"
+        for _ in range(2):
+            assert (await hand(Stage, name, token=token, release=RELEASE)).result is Result.DONE
+        await sight.until(lambda: sight.machines[name].request is not None, "the request")
+        request = sight.machines[name].request
+        assert request is not None
+        assert (request.action, request.token, request.release) == (Ask.STAGE, token, RELEASE)
+
+
+async def a_reboot_presumes_our_cordon_and_the_boot(world: World) -> None:
+    await world.add_nodes(1)
+    async with Sight(world.cluster) as sight:
+        hand, name = Hand(world, sight), next(iter(sight.nodes))
+        token, boot_id = f"{ROLLOUT}/{name}/reboot/0", sight.nodes[name].boot_id
+        fields: dict[str, Any] = {"token": token, "release": RELEASE, "boot_id": boot_id}
+        assert (await hand(Reboot, name, **fields)).result is Result.STALE
+        await world.set_cordon(name, True)
+        assert (await hand(Reboot, name, **fields)).result is Result.STALE
+        await world.set_cordon(name, False)
+        await hand(Cordon, name)
+        assert (await hand(Reboot, name, **(fields | {"boot_id": "another"}))).result is Result.STALE
+        assert sight.machines[name].request is None
+        for _ in range(2):
+            assert (await hand(Reboot, name, **fields)).result is Result.DONE
+        await sight.until(lambda: sight.machines[name].request is not None, "the request")
+        request = sight.machines[name].request
+        assert request is not None
+        assert request.action is Ask.REBOOT
+
+
+async def a_request_is_cleared_by_its_own_rollout_alone(world: World) -> None:
+    await world.add_nodes(1)
+    async with Sight(world.cluster) as sight:
+        hand, name = Hand(world, sight), next(iter(sight.nodes))
+        await hand(Stage, name, token=f"{ROLLOUT}/{name}/stage/0", release=RELEASE)
+        await sight.until(lambda: sight.machines[name].request is not None, "the request")
+        assert (await hand(Clear, name, rollout=OTHER)).result is Result.DONE
+        assert (await hand(Mark, name)).result is Result.DONE
+        await sight.until(lambda: sight.nodes[name].pending_taint, "a later change")
+        assert sight.machines[name].request is not None
+        for _ in range(2):
+            assert (await hand(Clear, name)).result is Result.DONE
+        await sight.until(lambda: sight.machines[name].request is None, "no request")
+
+
+async def one_controller_leads_until_it_resigns(world: World) -> None:
+    one, two = world.cluster, await world.another()
+    first = await one.lead("fleet@a/1/1", 60, _alive)
+    assert first.held
+    assert first.holder == "fleet@a/1/1"
+    refused = await two.lead("fleet@b/2/2", 60, _alive)
+    assert (refused.held, refused.holder, refused.epoch) == (False, "fleet@a/1/1", first.epoch)
+    assert (await one.lead("fleet@a/1/1", 60, _alive)).epoch == first.epoch
+    await two.resign("fleet@b/2/2")
+    assert not (await two.lead("fleet@b/2/2", 60, _alive)).held
+    await one.resign("fleet@a/1/1")
+    taken = await two.lead("fleet@b/2/2", 60, _alive)
+    assert taken.held
+    assert taken.epoch == first.epoch + 1
+    assert not (await one.lead("fleet@a/1/1", 60, _alive)).held
+
+
+async def a_lease_that_is_not_renewed_expires(world: World) -> None:
+    one, two = world.cluster, await world.another()
+    first = await one.lead("fleet@a/1/1", 2, _alive)
+    assert first.held
+    assert not (await two.lead("fleet@b/2/2", 2, _alive)).held
+    taken = await _lead_at_last(two, "fleet@b/2/2", 2)
+    assert taken == first.epoch + 1
+    assert not (await one.lead("fleet@a/1/1", 60, _alive)).held
+
+
+async def the_lease_of_a_dead_process_is_taken_at_once(world: World) -> None:
+    one, two = world.cluster, await world.another()
+    first = await one.lead("fleet@a/1/1", 3600, _alive)
+    taken = await two.lead("fleet@b/2/2", 3600, lambda holder: holder == "fleet@a/1/1")
+    assert taken.held
+    assert taken.epoch == first.epoch + 1
+
+
+async def _one_sick_one_well(world: World, sight: Sight, app: str) -> tuple[Pod, Pod]:
+    """Both run; the first is not Ready."""
+    await sight.until(
+        lambda: len([pod for pod in sight.pods_of(app) if pod.node]) == 2, f"two bound pods of {app}"
+    )
+    sick, well = sight.pods_of(app)
+    for pod in (sick, well):
+        await world.set_ready(pod.name, True)
+    await world.set_ready(sick.name, False)
+    await sight.until(
+        lambda: (
+            [pod.phase for pod in sight.pods_of(app)] == ["Running", "Running"]
+            and [pod.ready for pod in sight.pods_of(app)] == [False, True]
+        ),
+        f"one unready pod of {app}",
+    )
+    return sick, well
+
+
+async def _lead_at_last(cluster: Cluster, identity: str, seconds: int) -> int:
+    """The epoch with which it holds the lease in the end."""
+    async with asyncio.timeout(30):
+        while True:
+            found = await cluster.lead(identity, seconds, _alive)
+            if found.held:
+                return found.epoch
+            await asyncio.sleep(0.1)
+
+
+def _alive(_: str) -> bool:
+    return False
+
+
+CASES: tuple[Case, ...] = (
+    everything_is_seen_before_synced,
+    a_granted_eviction_deletes_the_pod_and_another_comes,
+    a_replicaset_replaces_a_pod_while_it_is_still_going,
+    a_statefulset_waits_until_a_pod_is_gone_and_reuses_its_name,
+    a_namesake_is_not_evicted,
+    a_pod_that_is_not_there_is_gone,
+    a_pod_that_is_going_may_be_evicted_again,
+    a_budget_without_allowance_refuses_with_its_name,
+    an_eviction_is_counted_at_once,
+    the_allowance_comes_back_when_the_replacement_is_ready,
+    a_pod_of_two_budgets_cannot_be_evicted,
+    a_pending_pod_needs_no_leave_of_a_budget,
+    an_unready_pod_is_kept_while_its_budget_is_not_healthy,
+    an_unready_pod_goes_while_its_budget_is_healthy,
+    an_unready_pod_always_goes_where_its_budget_says_so,
+    a_pod_without_a_controller_does_not_come_back,
+    a_pod_that_a_stranger_deletes_is_seen_going_and_gone,
+    a_cordon_is_ours_and_idempotent,
+    a_foreign_cordon_is_not_taken_over,
+    a_foreign_cordon_stays_when_ours_is_undone,
+    an_uncordon_takes_everything_of_ours_away_at_once,
+    a_mark_is_idempotent_and_belongs_to_its_rollout,
+    another_machine_under_the_name_is_not_touched,
+    a_machine_is_asked_once_for_each_token,
+    a_reboot_presumes_our_cordon_and_the_boot,
+    a_request_is_cleared_by_its_own_rollout_alone,
+    one_controller_leads_until_it_resigns,
+    a_lease_that_is_not_renewed_expires,
+    the_lease_of_a_dead_process_is_taken_at_once,
+)
