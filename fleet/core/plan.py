@@ -7,8 +7,10 @@ from datetime import datetime
 from msgspec import Struct
 
 from fleet.core.held import Held
+from fleet.core.node import NodeRef
 from fleet.core.policy import Policy
 from fleet.core.release import Release
+from fleet.core.rollout import Goal, Start
 
 
 class PlannedStep(Struct, frozen=True):
@@ -54,6 +56,8 @@ class PlannedHold(Struct, frozen=True):
     cluster: str = ""
     advice: str = ""
     held: Held | None = None
+    goal: Goal | None = None
+    """Its part of the rollout: it goes as soon as nothing holds it any more."""
 
 
 class Plan(Struct, frozen=True):
@@ -66,7 +70,7 @@ class Plan(Struct, frozen=True):
     bound_by: str
     evictions: int
     pods: int
-    """Distinct pods that move."""
+    """Pods that must move at least once."""
     peak_unavailable: int
     runs: tuple[PlannedRun, ...] = ()
     held: tuple[PlannedHold, ...] = ()
@@ -75,5 +79,24 @@ class Plan(Struct, frozen=True):
     p95_seconds: float | None = None
     fingerprint: dict[str, str] = {}
     """`cluster/node` -> `uid version`: what the plan presumes; `rollout start` refuses where it is no longer so."""
+    run_seconds: int = 0
+    """How long one run takes at most, as far as can be said: what must fit into a window."""
     times: dict[str, str] = {}
     """Where the expected durations come from, per step: `default`, or `measured: 31 runs`."""
+
+    def begin(self) -> Start:
+        """What a rollout of this plan starts with: its nodes in the plan's order, then those that are held."""
+        planned = tuple(
+            Goal(
+                NodeRef(run.cluster, run.node),
+                run.uid,
+                run.pool,
+                run.site,
+                run.zone,
+                run.from_version,
+                run.canary,
+            )
+            for run in self.runs
+        )
+        held = tuple(hold.goal for hold in self.held if hold.goal is not None)
+        return Start(self.plan_id, self.target, self.policy, planned + held, self.run_seconds)

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import datetime
+from statistics import median
+
 from msgspec import Struct, field
+from msgspec.structs import replace
+
+from fleet.core.journal import Entry
+from fleet.core.steps import Step
 
 PARTS = ("stage", "reboot", "pod_stop", "pod_start")
 
@@ -21,3 +29,32 @@ class Times(Struct, frozen=True):
     p95: float = 1.25
     """Factor by which a slow run is longer."""
     origin: dict[str, str] = field(default_factory=lambda: dict.fromkeys(PARTS, "default"))
+
+
+ENOUGH = 5
+"""Runs that must have ended before their times count for more than the defaults."""
+
+
+def measured(entries: Iterable[Entry]) -> Times:
+    """From the steps of all past runs: the median of staging, and of reboots until they were proven."""
+    begun: dict[tuple[str, str], tuple[Step, datetime]] = {}
+    spans: dict[Step, list[float]] = {}
+    for entry in entries:
+        record = entry.record
+        if record.form != "decision" or record.kind != "step":
+            continue
+        run = (record.rollout, record.node)
+        step, since = begun.get(run, (Step.PENDING, entry.at))
+        after = Step(record.detail["to"])
+        if after is Step.VERIFY:
+            continue
+        if after is not Step.FAILED:
+            spans.setdefault(step, []).append((entry.at - since).total_seconds())
+        begun[run] = (after, entry.at)
+    times = Times()
+    for part, step in (("stage", Step.STAGE), ("reboot", Step.REBOOT)):
+        found = spans.get(step, [])
+        if len(found) >= ENOUGH:
+            origin = times.origin | {part: f"measured: {len(found)} runs"}
+            times = replace(times, **{part: median(found)}, origin=origin)
+    return times

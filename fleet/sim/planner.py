@@ -205,7 +205,7 @@ def _plan(
         lower_bound_seconds=min(least.seconds, makespan),
         bound_by=least.by,
         evictions=sum(len(run.evictions) for run in runs),
-        pods=len({eviction.pod for run in runs for eviction in run.evictions}),
+        pods=_pods(done, snapshots),
         peak_unavailable=table.peak,
         runs=tuple(runs),
         held=tuple(_holds(engine, rollout, start)),
@@ -215,7 +215,18 @@ def _plan(
         fingerprint={
             str(run.node): f"{run.goal.uid} {run.goal.from_version}" for run in rollout.runs.values()
         },
+        run_seconds=rollout.start.expected_seconds,
         times=times.origin,
+    )
+
+
+def _pods(done: Sequence[Run], snapshots: Sequence[Snapshot]) -> int:
+    """Pods that have to move at least once: those on the nodes at the start."""
+    nodes = {run.node for run in done}
+    return sum(
+        NodeRef(snapshot.cluster, pod.node) in nodes and not pod.stays and not pod.finished
+        for snapshot in snapshots
+        for pod in snapshot.pods
     )
 
 
@@ -242,4 +253,5 @@ def _holds(engine: Engine, rollout: Rollout, start: datetime) -> Iterator[Planne
             cluster=run.node.cluster,
             advice=held.advice if held is not None else "",
             held=held,
+            goal=run.goal,
         )
