@@ -76,7 +76,9 @@ def external_kubeconfig(environ: Mapping[str, str]) -> Path | None:
 
 
 def require_lab(config: pytest.Config) -> None:
-    """Skips or fails the test when a lab cannot be started here."""
+    """Skips or fails the test when no lab can be started here, and skips it on someone else's cluster."""
+    if external_kubeconfig(os.environ) is not None:
+        pytest.skip("stops parts of the control plane: runs on the lab alone")
     built = config.stash.get(_BUILT, Built())
     if built.error is not None:
         pytest.fail(f"the lab was not built: {built.error}\n{built.error.hint}")
@@ -125,9 +127,14 @@ def lab(bed: Bed, kubeconfig: Path) -> Lab:
 
 
 @pytest.fixture
-def fresh_lab(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Lab]:
-    """A lab of the test's own, to stop and break."""
+def may_start_labs(request: pytest.FixtureRequest) -> None:
+    """For tests that start labs themselves."""
     require_lab(request.config)
+
+
+@pytest.fixture
+def fresh_lab(may_start_labs: None, tmp_path: Path) -> Iterator[Lab]:
+    """A lab of the test's own, to stop and break."""
     lab = Lab.up(tmp_path / "lab", tied=True, progress=print)
     try:
         yield lab

@@ -247,7 +247,8 @@ def test_api_server_restarts_and_old_watches_are_told_so(fresh_lab: Lab) -> None
     assert cluster.get("/api/v1/nodes")["items"][0]["metadata"]["labels"]["changed"] == "yes"
 
 
-def test_a_tied_lab_ends_with_its_starter_and_can_be_replaced(tmp_path: Path, bed: object) -> None:
+@pytest.mark.usefixtures("may_start_labs")
+def test_a_tied_lab_ends_with_its_starter_and_can_be_replaced(tmp_path: Path) -> None:
     script = (
         "import pathlib, sys, signal; from fleet.lab import Lab\n"
         "lab = Lab.up(pathlib.Path(sys.argv[1]), tied=True, progress=lambda line: None)\n"
