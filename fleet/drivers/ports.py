@@ -9,12 +9,11 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from msgspec import Struct
-
 from fleet.core.action import AnyAction, Outcome
 from fleet.core.event import Event, Thing
 from fleet.core.held import Held
 from fleet.core.journal import Entry, Record
+from fleet.core.leadership import Leadership as Leadership
 from fleet.core.snapshot import Snapshot
 
 
@@ -26,16 +25,6 @@ class Clock(Protocol):
         ...
 
     async def sleep(self, seconds: float) -> None: ...
-
-
-class Leadership(Struct, frozen=True):
-    """What a lease says after an attempt to hold it."""
-
-    held: bool
-    holder: str
-    """Identity of who holds it now."""
-    epoch: int
-    """Grows by one at each change of holder; fences the journal."""
 
 
 class Journal(Protocol):

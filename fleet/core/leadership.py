@@ -1,0 +1,13 @@
+"""What a lease says after an attempt to hold it."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+
+class Leadership(Struct, frozen=True):
+    held: bool
+    holder: str
+    """Identity of who holds it now."""
+    epoch: int
+    """Grows by one at each change of holder; fences the journal."""

@@ -1,0 +1,48 @@
+"""What fleet's controller may do in a cluster, and why: the table that its ClusterRole is made from."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+LEASE_NAMESPACE = "fleet-system"
+LEASE_NAME = "fleet-controller"
+
+READ = ("get", "list", "watch")
+
+
+class Permission(Struct, frozen=True):
+    """One RBAC rule. `resource` may have a subresource: `pods/eviction`."""
+
+    group: str
+    """API group; empty for the core group."""
+    resource: str
+    verbs: tuple[str, ...]
+    why: str
+    namespace: str = ""
+    """The only namespace in which it is needed; empty: everywhere, or the resource has no namespace."""
+
+
+PERMISSIONS: tuple[Permission, ...] = (
+    Permission("", "nodes", (*READ, "patch"), "watch nodes; cordon, uncordon, taint and annotate them"),
+    Permission("", "pods", READ, "know what runs where"),
+    Permission("", "pods/eviction", ("create",), "drain, with the budgets' leave"),
+    Permission("policy", "poddisruptionbudgets", READ, "know what a drain has to wait for"),
+    Permission("apps", "deployments", READ, "name the workload that a budget protects"),
+    Permission("apps", "replicasets", READ, "know when a replacement comes"),
+    Permission("apps", "statefulsets", READ, "know when a replacement comes"),
+    Permission("apps", "daemonsets", READ, "know which pods stay on their node"),
+    Permission("batch", "jobs", READ, "know which pods start over"),
+    Permission(
+        "fleet.internal",
+        "machines",
+        (*READ, "create", "patch"),
+        "ask machines to stage a release and to boot it, and read what their agents saw",
+    ),
+    Permission(
+        "coordination.k8s.io",
+        "leases",
+        ("get", "create", "update"),
+        "be the only controller of the cluster",
+        namespace=LEASE_NAMESPACE,
+    ),
+)
