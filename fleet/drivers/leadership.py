@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import datetime
 
 from fleet.core.errors import FleetError
-from fleet.drivers.ports import Clock, Cluster, DatabaseLease, Leadership
+from fleet.drivers.ports import Cluster, DatabaseLease, Leadership
 
 SECONDS = 15
 """A lease lasts this long; it is renewed three times in that span."""
@@ -61,14 +62,14 @@ class ClusterLease:
 async def wait_for(
     lease: DatabaseLease,
     identity: str,
-    clock: Clock,
+    wall: Callable[[], datetime],
     abandoned: Callable[[str], bool],
     waits: Callable[[str], None],
 ) -> Leadership:
     """Until this process controls the fleet of the database. `waits` is told of the holder it waits for."""
     told = ""
     while True:
-        found = lease.acquire(identity, at=clock.now(), seconds=SECONDS, abandoned=abandoned)
+        found = lease.acquire(identity, at=wall(), seconds=SECONDS, abandoned=abandoned)
         if found.held:
             return found
         if found.holder != told:

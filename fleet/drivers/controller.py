@@ -1,0 +1,148 @@
+"""A controller's life: waits for the lease of its database, works while it holds it, gives everything back.
+
+Where the database refuses (locked, full), the engine is thrown away and rebuilt from the journal a little later;
+where another controller has taken over, this one stops at once and stands by.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from datetime import datetime
+from typing import Protocol
+
+from fleet.core.errors import FleetError, SchemaError, StaleEpochError, StoreError
+from fleet.drivers.executor import Executor
+from fleet.drivers.identity import abandoned, own_identity
+from fleet.drivers.leadership import SECONDS, wait_for
+from fleet.drivers.ports import Clock, Cluster, ClusterBook, DatabaseLease, HeldBoard, Inventory, Journal
+from fleet.drivers.recorder import Recorder
+from fleet.drivers.schedule import Duty, duties
+
+FLUSH = 2.0
+"""Seconds between writes of the inventory."""
+PAUSE = 5.0
+"""Seconds before a new try after the database refused."""
+
+
+class Database(Protocol):
+    """What a controller needs of a store."""
+
+    @property
+    def journal(self) -> Journal: ...
+    @property
+    def lease(self) -> DatabaseLease: ...
+    @property
+    def held(self) -> HeldBoard: ...
+    @property
+    def inventory(self) -> Inventory: ...
+    @property
+    def clusters(self) -> ClusterBook: ...
+
+
+class Changed(Exception):
+    """The clusters of the database are no longer those that this controller started with."""
+
+
+class Controller:
+    def __init__(
+        self,
+        database: Database,
+        connect: Callable[[], Awaitable[Mapping[str, Cluster]]],
+        sites: Callable[[], Mapping[str, str]],
+        clock: Clock,
+        wall: Callable[[], datetime],
+        say: Callable[[str], None],
+    ) -> None:
+        """`connect` opens the clusters of the database, `sites` names them and their sites, without a look at them.
+        `clock` is the fleet's, `wall` the real time, by which leases expire."""
+        self._database = database
+        self._connect = connect
+        self._sites = sites
+        self._clock = clock
+        self._wall = wall
+        self._say = say
+        self._identity = own_identity()
+
+    async def run(self, until_idle: bool = False) -> None:
+        """Until cancelled, or until there is nothing left to do."""
+        while True:
+            try:
+                await self._lead(until_idle)
+                return
+            except Changed:
+                self._say("the clusters have changed: starting anew")
+            except StaleEpochError as error:
+                self._say(f"{error.message}: standing by")
+            except SchemaError:
+                raise
+            except StoreError as error:
+                self._say(f"{error.message}; trying again in {PAUSE:.0f} s")
+                await asyncio.sleep(PAUSE)
+
+    async def _lead(self, until_idle: bool) -> None:
+        lease = self._database.lease
+        found = await wait_for(
+            lease,
+            self._identity,
+            self._wall,
+            abandoned,
+            lambda holder: self._say(f"{holder} is in control: waiting for it to go"),
+        )
+        try:
+            await self._work(found.epoch, until_idle)
+        finally:
+            with suppress(StoreError):
+                lease.release(self._identity)
+
+    async def _work(self, epoch: int, until_idle: bool) -> None:
+        sites = self._sites()
+        clusters = await self._connect()
+        recorder = Recorder(self._database.inventory, self._database.clusters, sites, self._clock)
+        executor = Executor(
+            clusters,
+            sites,
+            self._database.journal,
+            self._database.held,
+            self._clock,
+            self._identity,
+            epoch,
+            abandoned,
+            recorder.watch,
+        )
+        self._say(f"in control of {len(clusters)} clusters (epoch {epoch})")
+
+        def renew() -> None:
+            kept = self._database.lease.acquire(
+                self._identity, at=self._wall(), seconds=SECONDS, abandoned=abandoned
+            )
+            if not kept.held or kept.epoch != epoch:
+                raise StaleEpochError(f"{kept.holder} has taken over")
+            if self._sites() != sites:
+                raise Changed
+
+        try:
+            regular = [Duty("lease", SECONDS / 3, renew), Duty("inventory", FLUSH, recorder.flush)]
+            async with duties(regular) as failure:
+                work = asyncio.create_task(executor.run(until_idle))
+                await _first(work, failure)
+            recorder.flush()
+        finally:
+            for cluster in clusters.values():
+                with suppress(FleetError):
+                    await cluster.close()
+
+
+async def _first(work: asyncio.Task[None], failure: asyncio.Future[None]) -> None:
+    """Until the work ends, or a duty fails: then the work is stopped. Raises what ended it."""
+    try:
+        await asyncio.wait({work, failure}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        if not work.done():
+            work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+    if failure.done() and not failure.cancelled():
+        failure.result()
+    if not work.cancelled():
+        work.result()
