@@ -1,0 +1,115 @@
+"""A journal told by hand: every entry is one that the engine could have written, at times that the test chooses."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from hashlib import sha256
+
+import msgspec
+
+from fleet.core.action import Evict, Result
+from fleet.core.journal import GENESIS, Entry, Form, Record
+from fleet.core.node import NodeRef
+from fleet.core.pod import PodRef
+from fleet.core.policy import Policy
+from fleet.core.rollout import Goal, Rollout, Start, intent, outcome
+from fleet.core.steps import Step, Turn, after
+from tests.builders import NEW, OLD, START, a_policy
+
+CONTROLLER = "fleet@ops-1/4711/88"
+ADA = "ada@desk"
+
+
+def a_goal(name: str, pool: str = "workers", zone: str = "a", canary: bool = False) -> Goal:
+    return Goal(NodeRef("east", name), f"uid-{name}", pool, "fra", zone, OLD.version, canary)
+
+
+class Telling:
+    """Of rollout r-1; `ago` seconds have passed since its start."""
+
+    def __init__(self, *goals: Goal, policy: Policy | None = None, controller: str = CONTROLLER) -> None:
+        self.entries: list[Entry] = []
+        self.ago = 0.0
+        self.controller = controller
+        self.epoch = 1
+        start = Start("p-1", NEW, policy or a_policy(), goals)
+        self.say("start", detail=msgspec.to_builtins(start))
+        self.rollout = Rollout("r-1", start, START, ADA)
+        self._evictions = 0
+
+    def wait(self, seconds: float) -> Telling:
+        self.ago += seconds
+        return self
+
+    def say(
+        self, kind: str, node: str = "", by: str = ADA, detail: dict[str, object] | None = None
+    ) -> Telling:
+        """A person's word."""
+        ref = f"east/{node}" if node else ""
+        return self._add(Record("command", kind, "r-1", ref, detail or {}), by, 0)
+
+    def turn(self, node: str, turn: Turn, **detail: object) -> Telling:
+        """A step of the run ends so."""
+        run = self.rollout.runs[NodeRef("east", node)]
+        told = {"turn": str(turn), "to": str(after(run.step, turn)), **detail}
+        return self.decide("step", node, **told)
+
+    def decide(self, kind: str, node: str = "", **detail: object) -> Telling:
+        return self._engine("decision", kind, node, dict(detail))
+
+    def evict(self, node: str, pod: str, *results: Result, words: str = "") -> Telling:
+        """Asked once for each result, a second apart; the answer comes half a second later."""
+        for result in results:
+            self._evictions += 1
+            action = Evict(
+                id=f"r-1/e{self._evictions}",
+                rollout="r-1",
+                node=NodeRef("east", node),
+                uid=f"uid-{node}",
+                pod=PodRef("web", pod),
+                pod_uid=f"uid-{pod}",
+            )
+            self._add(intent(action), self.controller, self.epoch)
+            self.wait(0.5)
+            self._add(outcome(action, result, words if result is not Result.DONE else ""), self.controller, 1)
+            self.wait(0.5)
+        return self
+
+    def upgrade(self, node: str, stage: float = 60, drain: float = 40, reboot: float = 64) -> Telling:
+        """A whole run that goes well; its soak takes 30 s, its verification 2 s, each cordon 1 s."""
+        self.turn(node, Turn.BEGIN).wait(stage).turn(node, Turn.DONE)
+        self.turn(node, Turn.BEGIN).wait(1).turn(node, Turn.DONE).wait(drain)
+        self.turn(node, Turn.DONE, boot_id=f"boot-{node}").wait(reboot).turn(node, Turn.DONE).wait(2)
+        return self.prove(node).wait(1).turn(node, Turn.DONE).wait(30).turn(node, Turn.DONE)
+
+    def prove(self, node: str) -> Telling:
+        proof = {
+            "boot_id_before": f"boot-{node}",
+            "boot_id_after": f"boot-{node}-2",
+            "version": NEW.version,
+            "digest": NEW.digest,
+            "kernel": NEW.kernel,
+            "ready": "True",
+        }
+        return self.turn(node, Turn.DONE, proof=proof)
+
+    def begin(self, node: str) -> Telling:
+        """Staged in 60 s and cordoned: it has a slot."""
+        return self.turn(node, Turn.BEGIN).wait(60).turn(node, Turn.DONE).turn(node, Turn.BEGIN)
+
+    def step(self, node: str) -> Step:
+        return self.rollout.runs[NodeRef("east", node)].step
+
+    def _engine(self, form: Form, kind: str, node: str, detail: dict[str, object]) -> Telling:
+        ref = f"east/{node}" if node else ""
+        return self._add(Record(form, kind, "r-1", ref, detail), self.controller, self.epoch)
+
+    def _add(self, record: Record, by: str, epoch: int) -> Telling:
+        at = START + timedelta(seconds=self.ago)
+        record = msgspec.json.decode(msgspec.json.encode(record), type=Record)
+        if self.entries:
+            self.rollout.apply(record, at, by)
+        before = self.entries[-1].hash if self.entries else GENESIS
+        told = sha256(f"{before}{len(self.entries)}".encode()).hexdigest()
+        self.entries.append(Entry(len(self.entries) + 1, at, by, epoch, record, before, told))
+        return self

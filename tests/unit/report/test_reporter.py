@@ -1,0 +1,252 @@
+"""What a report says of a rollout, from nothing but its journal."""
+
+from __future__ import annotations
+
+from datetime import time, timedelta
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from fleet.core.action import Result
+from fleet.core.held import Held, Reason
+from fleet.core.journal import Record
+from fleet.core.node import NodeRef
+from fleet.core.plan import Plan, PlannedHold, PlannedRun
+from fleet.core.policy import Window
+from fleet.core.report import Proof, Report, ReportRun, Span, Verdict
+from fleet.core.reporter import make_report, nearest
+from fleet.core.steps import Turn
+from tests.builders import NEW, OLD, START, a_policy, a_pool
+from tests.unit.report.telling import ADA, CONTROLLER, Telling, a_goal
+
+GOOD = Verdict(True, 99)
+
+
+def report_of(telling: Telling, **more: object) -> Report:
+    now = START + timedelta(seconds=telling.ago)
+    return make_report("r-1", telling.entries, now, GOOD, **more)  # type: ignore[arg-type]
+
+
+def run_of(report: Report, node: str) -> ReportRun:
+    return next(run for run in report.runs if run.node == node)
+
+
+def a_plan(*runs: PlannedRun, **changes: object) -> Plan:
+    facts: dict[str, object] = {
+        "makespan_seconds": 200.0,
+        "lower_bound_seconds": 180.0,
+        "bound_by": "pool workers",
+        "evictions": 2,
+        "pods": 2,
+        "peak_unavailable": 1,
+    }
+    made = facts | changes
+    return Plan("p-1", NEW, a_policy(), START - timedelta(hours=1), runs=runs, **made)  # type: ignore[arg-type]
+
+
+def test_a_finished_rollout_says_who_when_what_and_from_what_to_what() -> None:
+    telling = Telling(a_goal("n-1", canary=True)).wait(5).upgrade("n-1").wait(1).decide("finish")
+    report = report_of(telling)
+    assert (report.state, report.by, report.plan, report.started) == ("finished", ADA, "p-1", START)
+    assert report.ended == START + timedelta(seconds=204) and report.seconds == 204
+    assert (report.target, report.from_versions, report.clusters) == (NEW, {OLD.version: 1}, ("east",))
+    run = run_of(report, "n-1")
+    assert (run.from_version, run.from_kernel) == (OLD.version, OLD.kernel)
+    assert (run.to_version, run.to_kernel) == (NEW.version, NEW.kernel)
+    assert (run.ending, run.canary, run.pool, run.site, run.zone) == ("done", True, "workers", "fra", "a")
+
+
+def test_steps_follow_each_other_without_a_gap_and_the_run_takes_from_cordon_to_done() -> None:
+    run = run_of(
+        report_of(Telling(a_goal("n-1")).wait(5).upgrade("n-1", stage=60, drain=40, reboot=64)), "n-1"
+    )
+    assert [(taken.step, taken.seconds) for taken in run.steps] == [
+        ("pending", 5),
+        ("stage", 60),
+        ("staged", 0),
+        ("cordon", 1),
+        ("drain", 40),
+        ("reboot", 64),
+        ("verify", 2),
+        ("uncordon", 1),
+        ("soak", 30),
+    ]
+    assert all(left.end == right.start for left, right in zip(run.steps, run.steps[1:], strict=False))
+    assert (run.begun, run.seconds) == (START + timedelta(seconds=65), 138)
+
+
+def test_every_done_node_has_its_proof() -> None:
+    run = run_of(report_of(Telling(a_goal("n-1")).upgrade("n-1")), "n-1")
+    assert run.proof == Proof("boot-n-1", "boot-n-1-2", NEW.version, NEW.digest, NEW.kernel, "True")
+
+
+def test_a_node_that_ran_the_release_already_is_done_but_not_proven() -> None:
+    telling = (
+        Telling(a_goal("n-1"), a_goal("n-2")).turn("n-1", Turn.DONE, why="booted already").upgrade("n-2")
+    )
+    report = report_of(telling)
+    assert (report.counts.done, report.counts.proven) == (2, 1)
+    assert (run_of(report, "n-1").begun, run_of(report, "n-1").why) == (None, "booted already")
+
+
+def test_a_failed_run_says_why_and_keeps_its_slot_until_a_person_releases_it() -> None:
+    telling = Telling(a_goal("n-1"), a_goal("n-2")).begin("n-1").turn("n-1", Turn.DONE).wait(9)
+    telling.turn("n-1", Turn.DONE, boot_id="boot-n-1").wait(900).turn("n-1", Turn.FAILED, why="not back")
+    telling.decide("halt", why="1 of 1 failed")
+    before = report_of(telling)
+    assert (before.state, before.why, before.counts.failed, before.counts.unreleased) == (
+        "halted",
+        "1 of 1 failed",
+        1,
+        1,
+    )
+    assert (run_of(before, "n-1").why, run_of(before, "n-1").slot) == ("not back", True)
+    assert [halt.why for halt in before.halts] == ["1 of 1 failed"]
+    after = report_of(telling.wait(60).say("release", "n-1", by="bob@desk"))
+    assert after.counts.unreleased == 0
+    assert run_of(after, "n-1").released == START + timedelta(seconds=telling.ago)
+
+
+def test_commands_of_persons_are_told_with_who_and_when() -> None:
+    telling = Telling(a_goal("n-1")).wait(10).say("pause", by="bob@desk").wait(50).say("resume").wait(5)
+    telling.say("abort").turn("n-1", Turn.CANCELLED, why="aborted by ada@desk").decide("finish")
+    report = report_of(telling)
+    told = [(each.kind, each.by, (each.at - START).total_seconds()) for each in report.commands]
+    assert told == [("start", ADA, 0), ("pause", "bob@desk", 10), ("resume", ADA, 60), ("abort", ADA, 65)]
+    assert (report.state, report.counts.cancelled, run_of(report, "n-1").begun) == ("aborted", 1, None)
+    assert report.ended is not None
+
+
+def test_an_eviction_tells_when_it_was_asked_what_came_of_it_and_how_often_it_was_refused() -> None:
+    telling = Telling(a_goal("n-1")).begin("n-1").turn("n-1", Turn.DONE)
+    asked = START + timedelta(seconds=telling.ago)
+    telling.evict("n-1", "db-0", Result.REFUSED, Result.REFUSED, Result.DONE, words="budget web/db")
+    telling.evict("n-1", "api-1", Result.GONE)
+    report = report_of(telling)
+    database, api = run_of(report, "n-1").evictions
+    assert (database.pod, database.asked_at, database.result, database.refusals) == (
+        "web/db-0",
+        asked,
+        "done",
+        2,
+    )
+    assert database.answered_at == asked + timedelta(seconds=2.5)
+    assert database.detail == "budget web/db"
+    assert (api.result, api.refusals) == ("gone", 0)
+    assert (report.counts.evictions, report.counts.refusals) == (1, 2)
+
+
+def test_retries_of_staging_are_told() -> None:
+    telling = Telling(a_goal("n-1")).turn("n-1", Turn.BEGIN).wait(9).decide("retry", "n-1", why="no space")
+    assert [each.why for each in run_of(report_of(telling), "n-1").retries] == ["no space"]
+
+
+def test_the_peak_is_of_slots_and_a_failed_run_counts_until_it_is_released() -> None:
+    telling = Telling(*(a_goal(f"n-{number}") for number in (1, 2, 3)))
+    telling.begin("n-1").turn("n-1", Turn.FAILED, why="cordon refused").turn("n-1", Turn.DONE)
+    assert report_of(telling).peak == 1
+    telling.begin("n-2")
+    peak_at = START + timedelta(seconds=telling.ago)
+    assert (report_of(telling).peak, report_of(telling).peak_at) == (2, peak_at)
+    telling.say("release", "n-1").begin("n-3")
+    assert (report_of(telling).peak, report_of(telling).pools[0].peak) == (2, 2)
+
+
+def test_a_run_that_gave_its_slot_back_has_not_begun() -> None:
+    telling = Telling(a_goal("n-1")).begin("n-1").wait(3).turn("n-1", Turn.BACK)
+    run = run_of(report_of(telling), "n-1")
+    assert (run.begun, run.slot, run.ending, run.step) == (None, False, "waiting", "staged")
+
+
+def test_durations_are_of_steps_that_went_well() -> None:
+    telling = Telling(*(a_goal(f"n-{number}") for number in range(4)))
+    for number, drain in enumerate((10, 20, 30)):
+        telling.upgrade(f"n-{number}", drain=drain)
+    telling.begin("n-3").turn("n-3", Turn.DONE).wait(3600).turn("n-3", Turn.FAILED, why="not drained")
+    told = {each.step: each for each in report_of(telling).durations}
+    drains = told["drain"]
+    assert (drains.count, drains.median_seconds, drains.p95_seconds, drains.max_seconds) == (3, 20, 30, 30)
+    assert told["stage"].count == 4
+    assert (told["run"].count, told["run"].median_seconds) == (3, 118)
+    assert list(told)[-1] == "run"
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=1), st.floats(0.01, 1))
+def test_a_percentile_is_the_least_value_that_so_many_do_not_exceed(
+    values: list[float], share: float
+) -> None:
+    ranked = sorted(values)
+    found = nearest(ranked, share)
+    assert sum(value <= found for value in ranked) >= share * len(ranked) - 1e-9
+    assert sum(value < found for value in ranked) < share * len(ranked)
+
+
+def test_the_plan_is_held_against_what_came_of_it() -> None:
+    planned = PlannedRun("n-1", "workers", NEW.version, 60.0, 200.0, cluster="east")
+    telling = Telling(a_goal("n-1")).upgrade("n-1").wait(2)
+    against = report_of(telling, plan=a_plan(planned)).against
+    assert against is not None
+    assert (against.planned_seconds, against.seconds, against.bound_by) == (200, 198, "pool workers")
+    assert against.eta == START + timedelta(seconds=200)
+    assert (against.planned_evictions, against.evictions, against.planned_peak, against.peak) == (2, 0, 1, 1)
+    run = run_of(report_of(telling, plan=a_plan(planned)), "n-1")
+    assert run.planned == Span(START + timedelta(seconds=60), START + timedelta(seconds=200))
+
+
+def test_a_plan_has_no_actual_end_while_runs_go_on() -> None:
+    against = report_of(Telling(a_goal("n-1")).begin("n-1"), plan=a_plan()).against
+    assert against is not None and against.seconds is None
+
+
+def test_a_held_node_says_what_the_plan_found_until_more_is_known() -> None:
+    telling = Telling(a_goal("n-1"), a_goal("n-2"))
+    hold = PlannedHold("n-1", "unmanaged", "pod ops/debug has no controller", "east", "delete it")
+    report = report_of(telling, plan=a_plan(held=(hold,)))
+    assert [(each.node, each.words) for each in report.held] == [("n-1", "pod ops/debug has no controller")]
+    now = {NodeRef("east", "n-1"): (Held(Reason.FOREIGN_CORDON, "n-1", {"by": " (bob)"}),)}
+    report = report_of(telling, plan=a_plan(held=(hold,)), held=now)
+    assert [(each.node, each.reason) for each in report.held] == [("n-1", "foreign-cordon")]
+    assert run_of(report, "n-1").held == ("cordoned, not by fleet (bob)",)
+    passing = {NodeRef("east", "n-1"): (Held(Reason.POOL_LIMIT, "workers", {"out": 2, "limit": 2}),)}
+    assert report_of(telling, plan=a_plan(held=(hold,)), held=passing).held == ()
+
+
+def test_windows_are_told_where_runs_could_not_always_start() -> None:
+    window = Window((0,), time(8, 0), time(9, 30))
+    telling = Telling(a_goal("n-1"), policy=a_policy(a_pool(windows=(window,)))).wait(3600)
+    pool = report_of(telling).pools[0]
+    assert pool.windows == (Span(START, START + timedelta(minutes=30)),) and not pool.always_open
+    always = report_of(Telling(a_goal("n-1")).wait(3600)).pools[0]
+    assert (always.windows, always.always_open, always.limit) == ((), True, "2")
+
+
+def test_the_journals_span_and_the_verdict_on_it_are_told() -> None:
+    telling = Telling(a_goal("n-1")).upgrade("n-1").decide("finish")
+    other = replace(telling.entries[-1], record=Record("decision", "finish", "r-2"), seq=99)
+    report = make_report("r-1", [other, *telling.entries, other], START, GOOD)
+    first, last = telling.entries[0], telling.entries[-1]
+    assert (report.journal.first_seq, report.journal.first_hash) == (1, first.hash)
+    assert (report.journal.last_seq, report.journal.last_hash) == (last.seq, last.hash)
+    assert (report.journal.entries, report.journal.verdict) == (len(telling.entries), GOOD)
+    assert report.entries == tuple(telling.entries)
+
+
+def test_a_takeover_is_seen_in_who_carried_it_out() -> None:
+    telling = Telling(a_goal("n-1"), a_goal("n-2")).upgrade("n-1").wait(30)
+    telling.controller, telling.epoch = "fleet@ops-2/1/2", 2
+    told = [(each.actor, each.epoch) for each in report_of(telling.upgrade("n-2")).controllers]
+    assert told == [(CONTROLLER, 1), ("fleet@ops-2/1/2", 2)]
+
+
+def test_a_rollout_that_the_journal_does_not_know_is_an_error() -> None:
+    with pytest.raises(LookupError, match="r-2"):
+        make_report("r-2", Telling(a_goal("n-1")).entries, START, GOOD)
+
+
+def test_a_report_survives_its_json() -> None:
+    telling = Telling(a_goal("n-1"), a_goal("n-2")).upgrade("n-1").begin("n-2")
+    report = report_of(telling, plan=a_plan())
+    assert msgspec.json.decode(msgspec.json.encode(report), type=Report) == report
