@@ -6,7 +6,7 @@ model's beginning. It is held to the real server by the tests in tests/contract.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from random import Random
 
@@ -26,7 +26,7 @@ from fleet.core.action import (
     Uncordon,
     Unmark,
 )
-from fleet.core.event import Event
+from fleet.core.event import Event, Thing
 from fleet.core.machine import Ask, Machine, Request
 from fleet.core.node import Node
 from fleet.core.pod import PodRef
@@ -124,6 +124,15 @@ class Model:
         if self._objects.told:
             return self._objects.told[0][0]
         return self._timeline.next_at()
+
+    def things(self) -> Iterator[Thing]:
+        """Every object, what pods refer to before the pods."""
+        objects = self._objects
+        yield from objects.workloads.values()
+        yield from objects.budgets.values()
+        yield from objects.nodes.values()
+        yield from objects.machines.values()
+        yield from objects.pods.values()
 
     def snapshot(self, at: datetime) -> Snapshot:
         objects = self._objects
