@@ -1,0 +1,97 @@
+"""A fake node's machine, as the lab plays it: it comes up after a reboot, and its agent lives and dies with it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import datetime
+
+from fleet.agent.agent import Agent, Pace
+from fleet.agent.ports import OwnMachine
+from fleet.core.errors import FleetError
+from fleet.machines import fakenode
+from fleet.machines.fakenode import DISK, FakeNode
+from fleet.machines.os.simulated import NodeObject, Settings, Simulated
+
+LOG = logging.getLogger(__name__)
+_RETRY_SECONDS = 1.0
+
+
+class Host:
+    """Everything of it that must outlive this process is on the Node object, so it may end at any moment."""
+
+    def __init__(
+        self, own: OwnMachine, node: NodeObject, settings: Settings, pace: Pace, now: Callable[[], datetime]
+    ) -> None:
+        self._own = own
+        self._pace = pace
+        self._machine = Simulated(node, settings, now)
+        self._wake = asyncio.Event()
+        self._newest: FakeNode | None = None
+        self._agent: _Life | None = None
+
+    def seen(self, node: FakeNode) -> None:
+        """Tells it the newest state of its Node."""
+        self._newest = node
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Runs until it is cancelled."""
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                await self._turn_or_try_again()
+        finally:
+            await self._end_agent()
+
+    async def _turn_or_try_again(self) -> None:
+        try:
+            if self._newest is not None:
+                await self._turn(self._newest)
+        except FleetError as error:
+            LOG.warning("simulated machine: %s", error)
+            asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._wake.set)
+
+    async def _turn(self, node: FakeNode) -> None:
+        if node.boot is not None:
+            await self._end_agent()
+            await self._machine.come_up()
+            return
+        if fakenode.mended(node) is not None:
+            await self._machine.mend()
+        if self._agent is not None and self._agent.boot_id != node.status.node_info.boot_id:
+            await self._end_agent()
+        if self._agent is None:
+            self._agent = _Life(node, Agent(self._own, self._machine, self._pace), self._wake)
+        self._agent.node_changed(node)
+
+    async def _end_agent(self) -> None:
+        if self._agent is not None:
+            await self._agent.end()
+            self._agent = None
+
+
+class _Life:
+    """An agent's life, from one boot to the next."""
+
+    def __init__(self, node: FakeNode, agent: Agent, ended: asyncio.Event) -> None:
+        self.boot_id = node.status.node_info.boot_id
+        self._agent = agent
+        self._disk = node.annotations.get(DISK)
+        self._task = asyncio.create_task(agent.run())
+        self._task.add_done_callback(lambda _: ended.set())
+
+    def node_changed(self, node: FakeNode) -> None:
+        """Raises what the agent died of, if it did: a bug."""
+        if self._task.done():
+            self._task.result()
+        disk = node.annotations.get(DISK)
+        if disk != self._disk:
+            self._disk = disk
+            self._agent.look_again()
+
+    async def end(self) -> None:
+        self._task.cancel()
+        await asyncio.wait({self._task})
