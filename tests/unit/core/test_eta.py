@@ -1,0 +1,55 @@
+"""When a rollout will have ended."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from fleet.core.eta import seconds_left
+from fleet.core.node import NodeRef
+from fleet.core.plan import Plan, PlannedRun
+from fleet.core.rollout import Goal, Rollout, Run, Start, State
+from fleet.core.steps import Step
+from tests.builders import NEW, START, a_policy
+
+ENDS = (100.0, 200.0, 300.0, 400.0, 500.0)
+
+
+def a_plan() -> Plan:
+    runs = tuple(PlannedRun(f"n-{index}", "workers", NEW.version, 0, end) for index, end in enumerate(ENDS))
+    return Plan("p-1", NEW, a_policy(), START, 500, 400, "", 0, 0, 1, runs)
+
+
+def a_rollout(*ended: float) -> Rollout:
+    """`ended`: seconds after the start at which runs were done."""
+    goals = tuple(Goal(NodeRef("east", f"n-{index}"), "", "workers") for index in range(len(ENDS)))
+    rollout = Rollout("r-1", Start("p-1", NEW, a_policy(), goals), START, "ada@desk")
+    for goal, seconds in zip(goals, ended, strict=False):
+        rollout.runs[goal.node] = Run(goal, NEW, Step.DONE, at(seconds))
+    return rollout
+
+
+def at(seconds: float) -> datetime:
+    return START + timedelta(seconds=seconds)
+
+
+def test_at_the_start_it_is_the_plans_makespan() -> None:
+    assert seconds_left(a_rollout(), a_plan(), at(0)) == 500
+
+
+def test_on_time_it_shrinks_with_the_clock() -> None:
+    assert seconds_left(a_rollout(100, 200, 300), a_plan(), at(350)) == 150
+
+
+def test_twice_as_slow_it_is_twice_as_long() -> None:
+    assert seconds_left(a_rollout(200, 400, 600), a_plan(), at(600)) == 400
+
+
+def test_a_late_run_never_makes_less_of_what_comes_after_it() -> None:
+    assert seconds_left(a_rollout(100, 200, 300), a_plan(), at(2000)) == 100
+
+
+def test_what_stands_still_has_no_eta() -> None:
+    rollout = a_rollout(100)
+    rollout.state = State.PAUSED
+    assert seconds_left(rollout, a_plan(), at(100)) is None
+    assert seconds_left(a_rollout(*ENDS), a_plan(), at(500)) is None

@@ -1,0 +1,136 @@
+"""What the status says of nodes, pools and clusters."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from fleet.core.held import Held, Reason
+from fleet.core.node import Node, NodeRef
+from fleet.core.overview import Known, Selection, natural, overview, select
+from fleet.core.release import Release
+from fleet.core.rollout import Goal, Rollout, Run, Start
+from fleet.core.status import Status, StatusCluster
+from fleet.core.steps import Step
+from tests.builders import NEW, OLD, START, a_machine, a_node, a_policy
+
+EAST = StatusCluster("east", ("fra",), True, START, nodes=1)
+
+
+def known(node: Node, booted: Release = OLD, cluster: str = "east") -> Known:
+    return Known(cluster, "fra", node.name, node, a_machine(node, booted), since=START, last_seen=START)
+
+
+def a_rollout(*runs: Run, ended: bool = False) -> Rollout:
+    rollout = Rollout(
+        "r-1", Start("p-1", NEW, a_policy(), tuple(run.goal for run in runs)), START, "ada@desk"
+    )
+    rollout.runs = {run.node: run for run in runs}
+    rollout.ended_at = START if ended else None
+    return rollout
+
+
+def a_run(node: Node, step: Step, **facts: object) -> Run:
+    goal = Goal(NodeRef("east", node.name), node.uid, "workers")
+    return Run(goal, NEW, step, START, **facts)  # type: ignore[arg-type]
+
+
+def states(status: Status) -> dict[str, str]:
+    return {node.name: node.state for node in status.nodes}
+
+
+def test_a_node_is_patched_outdated_or_drifted_by_what_its_stream_says() -> None:
+    nodes = [known(a_node("old")), known(a_node("new"), NEW), known(a_node("dev"), Release("dev"))]
+    status = overview(START, [EAST], nodes, a_policy())
+    assert states(status) == {"old": "outdated", "new": "patched", "dev": "drifted"}
+    assert {node.target for node in status.nodes} == {NEW.version}
+
+
+def test_the_same_version_with_another_digest_has_drifted() -> None:
+    forged = Release(NEW.version, "sha256:" + "f" * 64)
+    assert states(overview(START, [EAST], [known(a_node("n"), forged)], a_policy())) == {"n": "drifted"}
+
+
+def test_nodes_of_an_unreachable_cluster_are_unknown_and_not_counted_as_patched() -> None:
+    away = StatusCluster(
+        "east", ("fra",), False, START - timedelta(minutes=14), "connection refused", nodes=1
+    )
+    status = overview(START, [away], [known(a_node("n"), NEW)], a_policy())
+    assert states(status) == {"n": "unknown"}
+    assert (status.summary.patched, status.summary.kernels) == (0, {})
+    assert [(row.cluster, row.nodes, row.note) for row in status.summary.pools] == [
+        ("east", 1, "unreachable")
+    ]
+
+
+def test_a_node_without_an_agent_is_unknown_and_a_machine_without_a_node_an_orphan() -> None:
+    node = a_node("silent")
+    silent = Known("east", "fra", "silent", node, None)
+    lost = Known("east", "fra", "lost", None, a_machine(a_node("lost")))
+    assert states(overview(START, [EAST], [silent, lost], a_policy())) == {
+        "silent": "unknown",
+        "lost": "orphan",
+    }
+
+
+def test_in_a_rollout_a_node_runs_waits_is_held_or_has_failed() -> None:
+    names = ("works", "waits", "held", "failed", "released", "done")
+    nodes = {name: a_node(name) for name in names}
+    rollout = a_rollout(
+        a_run(nodes["works"], Step.DRAIN),
+        a_run(nodes["waits"], Step.STAGED),
+        a_run(nodes["held"], Step.STAGED),
+        a_run(nodes["failed"], Step.FAILED, slot=True, begun=START, why="it booted the old one"),
+        a_run(nodes["released"], Step.FAILED, begun=START),
+        a_run(nodes["done"], Step.DONE),
+    )
+    held = {
+        NodeRef("east", "waits"): (Held(Reason.POOL_LIMIT, "workers", {"out": 2, "limit": 2}),),
+        NodeRef("east", "held"): (
+            Held(Reason.POOL_LIMIT, "workers", {"out": 2, "limit": 2}),
+            Held(Reason.FOREIGN_CORDON, "", {"by": ""}),
+        ),
+    }
+    everything = [known(nodes[name], NEW if name == "done" else OLD) for name in names]
+    status = overview(START, [EAST], everything, a_policy(), [rollout], held, {"r-1": 90})
+    assert states(status) == {
+        "works": "running",
+        "waits": "outdated",
+        "held": "held",
+        "failed": "failed",
+        "released": "outdated",
+        "done": "patched",
+    }
+    why = {node.name: node.held for node in status.nodes}
+    assert why["failed"] == ("it booted the old one",)
+    assert why["held"][0] == "cordoned, not by fleet"
+    (row,) = status.summary.pools
+    assert (row.rollout, row.rollout_state, row.eta_seconds, row.patched) == ("r-1", "running", 90, 1)
+
+
+def test_a_failed_node_stays_failed_after_its_rollout_until_it_is_released() -> None:
+    node = a_node("n")
+    ended = a_rollout(a_run(node, Step.FAILED, slot=True, begun=START), ended=True)
+    released = a_rollout(a_run(node, Step.FAILED, slot=False, begun=START), ended=True)
+    assert states(overview(START, [EAST], [known(node)], a_policy(), [ended])) == {"n": "failed"}
+    assert states(overview(START, [EAST], [known(node)], a_policy(), [released])) == {"n": "outdated"}
+
+
+def test_a_pool_that_only_time_opens_says_when() -> None:
+    node = a_node("n")
+    held = {NodeRef("east", "n"): (Held(Reason.WINDOW, "workers", {"opens": "Sat 01:00 CET"}),)}
+    rollout = a_rollout(a_run(node, Step.STAGED))
+    status = overview(START, [EAST], [known(node)], a_policy(), [rollout], held)
+    assert status.summary.pools[0].note == "window Sat 01:00 CET"
+
+
+def test_a_selection_narrows_nodes_and_counts_them_anew() -> None:
+    west = StatusCluster("west", ("nyc",), True, START, nodes=1)
+    nodes = [known(a_node("a")), known(a_node("b"), NEW), known(a_node("c"), cluster="west")]
+    status = overview(START, [EAST, west], nodes, a_policy())
+    east = select(status, Selection(clusters=("east",), outdated=True))
+    assert states(east) == {"a": "outdated"}
+    assert (east.summary.nodes, [row.cluster for row in east.summary.pools]) == (1, ["east"])
+
+
+def test_names_are_ordered_as_people_count() -> None:
+    assert sorted(["n-10", "n-9", "a"], key=natural) == ["a", "n-9", "n-10"]
