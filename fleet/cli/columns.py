@@ -1,0 +1,47 @@
+"""Aligned text without lines: the same words in a terminal and in a pipe, one row a line."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from rich.text import Text
+
+GAP = 2
+
+Cell = str | Text
+
+
+def columns(head: Sequence[Cell], rows: Sequence[Sequence[Cell]], right: Collection[int] = ()) -> Text:
+    """Columns as wide as their widest cell; `right` are aligned right. Nothing is cut, no line ends in blanks.
+
+    Without a head (`()`) only the rows. The last cell of a row that is shorter than others runs on over the columns
+    that it lacks.
+    """
+    lines = [[_text(cell, "bold") for cell in head]] if head else []
+    lines += [[_text(cell) for cell in row] for row in rows]
+    count = max((len(line) for line in lines), default=0)
+    widths = [
+        max((line[index].cell_len for line in lines if index < len(line) - (len(line) < count)), default=0)
+        for index in range(count)
+    ]
+    return Text("\n").join(_line(line, widths, right) for line in lines)
+
+
+def indented(text: Text, blanks: int) -> Text:
+    """Every line moved to the right."""
+    return Text("\n").join(Text(" " * blanks) + line for line in text.split("\n"))
+
+
+def _text(cell: Cell, style: str = "") -> Text:
+    return cell if isinstance(cell, Text) else Text(cell, style)
+
+
+def _line(cells: Sequence[Text], widths: Sequence[int], right: Collection[int]) -> Text:
+    line = Text()
+    for index, cell in enumerate(cells):
+        fill = " " * (widths[index] - cell.cell_len)
+        whole = len(cells) == len(widths) or index < len(cells) - 1
+        line += Text(fill) + cell if index in right and whole else cell + Text(fill)
+        line += Text(" " * GAP)
+    line.rstrip()
+    return line

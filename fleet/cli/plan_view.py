@@ -1,0 +1,159 @@
+"""A plan in words: what it does, how long it takes, what holds it. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from rich.text import Text
+
+from fleet.cli.columns import Cell, columns
+from fleet.cli.moments import ago, at_offset, clock
+from fleet.core.plan import Plan, PlannedHold, PlannedRun
+from fleet.core.policy import Window
+from fleet.core.spans import words
+
+MOST_HELD = 12
+"""Groups of held nodes that are shown before `--held` is asked for."""
+DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+SOON = 60
+"""A plan whose first run begins within so many seconds begins at once."""
+
+
+def whole(plan: Plan, now: datetime, *, all_held: bool = False) -> Text:
+    """`now` tells how old the plan is."""
+    lines = [Text(title(plan), "bold")]
+    if plan.runs:
+        lines += [_fact("takes", _takes(plan)), _fact("bound", _bound(plan)), _fact("moves", _moves(plan))]
+    if plan.held:
+        nodes = _nodes(len(plan.held))
+        lines.append(_fact("held", f"{nodes}, until somebody acts", "yellow"))
+        lines += _held(plan.held, None if all_held else MOST_HELD)
+    lines.append(_next(plan, now))
+    return Text("\n").join(lines)
+
+
+def title(plan: Plan) -> str:
+    count = len(plan.runs) + len(plan.held)
+    pools = ", ".join(plan.pools) or "no pool"
+    places = ", ".join(plan.clusters[:4]) + (
+        f" and {len(plan.clusters) - 4} more" if len(plan.clusters) > 4 else ""
+    )
+    versions = Counter(run.from_version for run in plan.runs if run.from_version)
+    before = next(iter(versions)) if len(versions) == 1 else f"{len(versions)} versions" if versions else ""
+    change = f"{before} -> {plan.target.version}" if before else f"to {plan.target.version}"
+    where = f" in {places}" if places else ""
+    return f"Plan {plan.plan_id} for {_nodes(count)} of pool{'s' * (len(plan.pools) > 1)} {pools}{where}: {change}"
+
+
+def _nodes(count: int) -> str:
+    return f"{count:,} node{'' if count == 1 else 's'}"
+
+
+def _fact(name: str, text: str, style: str = "") -> Text:
+    return Text("  ") + Text(f"{name:<9} ", "dim") + Text(text, style)
+
+
+def _takes(plan: Plan) -> str:
+    told = words(plan.makespan_seconds)
+    if plan.p95_seconds is not None:
+        told += f" (p95 {words(plan.p95_seconds)})"
+    first = min((step.start for run in plan.runs for step in run.steps if step.step != "stage"), default=0.0)
+    begins = "at the earliest now" if first <= SOON else f"first node goes out in {words(first)}"
+    windows = sorted(
+        {text for pool in plan.policy.pools if pool.name in plan.pools for text in _windows(pool.windows)}
+    )
+    return ", ".join([told, begins, *([f"in window {'; '.join(windows)}"] if windows else [])])
+
+
+def _windows(windows: Sequence[Window]) -> Iterator[str]:
+    for window in windows:
+        yield f"{_days(window.days)} {window.start:%H:%M}-{window.end:%H:%M} {window.zone}"
+
+
+def _days(days: Sequence[int]) -> str:
+    """`Mon-Fri`, `Sat, Sun` are runs of days; one by one where they are apart."""
+    ordered = sorted(set(days))
+    if len(ordered) == len(DAYS):
+        return "daily"
+    if len(ordered) > 1 and ordered[-1] - ordered[0] == len(ordered) - 1:
+        return f"{DAYS[ordered[0]]}-{DAYS[ordered[-1]]}"
+    return ", ".join(DAYS[day] for day in ordered)
+
+
+def _bound(plan: Plan) -> str:
+    by = f"; bound by {plan.bound_by}" if plan.bound_by else ""
+    return f"{words(plan.lower_bound_seconds)}: no order can be faster{by}"
+
+
+def _moves(plan: Plan) -> str:
+    out = f"at most {_nodes(plan.peak_unavailable)} out at once"
+    if not plan.pods:
+        return f"no pods; {out}"
+    return f"{plan.pods:,} pods, {plan.evictions / plan.pods:.2f} times each; {out}"
+
+
+def _held(held: Sequence[PlannedHold], most: int | None) -> Iterator[Text]:
+    """Nodes that are held for the same reason together."""
+    groups: dict[tuple[str, str], list[PlannedHold]] = {}
+    for each in held:
+        groups.setdefault((each.detail, each.advice), []).append(each)
+    shown = list(groups.items())[:most]
+    width = max((len(_names(members)) for _, members in shown), default=0)
+    for (detail, advice), members in shown:
+        yield Text(f"    {_names(members):<{width}}  {detail}")
+        if advice:
+            yield Text(f"    {'':<{width}}  -> {advice}", "dim")
+    left = sum(len(members) for members in groups.values()) - sum(len(members) for _, members in shown)
+    if left:
+        yield Text(f"    and {_nodes(left)} more (--held shows all)", "dim")
+
+
+def _names(members: Sequence[PlannedHold]) -> str:
+    if len(members) <= 2:
+        return ", ".join(each.node for each in members)
+    return f"{members[0].node} and {len(members) - 1} more"
+
+
+def _next(plan: Plan, now: datetime) -> Text:
+    if plan.runs:
+        made = (now - plan.start).total_seconds()
+        old = f" (made {ago(plan.start, now)} ago, {clock(plan.start, now)})" if made > SOON else ""
+        return Text(f"Start it: fleet rollout start {plan.plan_id}{old}")
+    if plan.held:
+        return Text("Nothing can start: every node is held.", "yellow")
+    return Text(f"Nothing to do: every node of the pool runs {plan.target.version}.", "green")
+
+
+def timeline(plan: Plan) -> Text:
+    """A row for each node, in the order in which they go; times are since the start of the plan."""
+    head = ("START", "END", "NODE", "CLUSTER", "ZONE", "STAGE", "DRAIN", "REBOOT", "SOAK", "PODS", "")
+    return columns(head, [_row(run) for run in plan.runs], right=(0, 1, 5, 6, 7, 8, 9))
+
+
+def _row(run: PlannedRun) -> tuple[Cell, ...]:
+    lengths: Counter[str] = Counter()
+    for step in run.steps:
+        lengths[step.step] += step.end - step.start  # type: ignore[assignment]
+    return (
+        *(at_offset(run.start), at_offset(run.end), run.node, run.cluster, run.zone or "-"),
+        *(words(lengths[step]) for step in ("stage", "drain", "reboot", "soak")),
+        str(len(run.evictions)),
+        "canary" if run.canary else "",
+    )
+
+
+def listing(plans: Sequence[Plan], now: datetime) -> Text:
+    if not plans:
+        return Text("No plans yet.\n  -> fleet plan --pool POOL --to VERSION")
+    head = ("PLAN", "POOL", "TO", "NODES", "HELD", "TAKES", "MADE")
+    rows: list[tuple[Cell, ...]] = [
+        (
+            *(plan.plan_id, ", ".join(plan.pools), plan.target.version),
+            *(f"{len(plan.runs):,}", str(len(plan.held)), words(plan.makespan_seconds)),
+            f"{ago(plan.start, now)} ago",
+        )
+        for plan in plans
+    ]
+    return columns(head, rows, right=(3, 4))

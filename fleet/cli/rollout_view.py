@@ -1,0 +1,233 @@
+"""A rollout as it is now: how far, who is in work, what each waits for and for how long. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+
+from msgspec import Struct
+from rich.text import Text
+
+from fleet.cli.columns import Cell, columns
+from fleet.cli.moments import ago, clock
+from fleet.core.chronicle import Chronicle
+from fleet.core.held import Held
+from fleet.core.node import NodeRef
+from fleet.core.overview import lasting_first, natural
+from fleet.core.rollout import Rollout, Run, State
+from fleet.core.spans import age, words
+from fleet.core.steps import HAS_SLOT, Step
+
+BAR = 18
+IN_WORK = 10
+"""Nodes in work that are named before the rest is counted."""
+WAITS = 5
+"""Reasons to wait that are named."""
+
+
+class Scene(Struct, frozen=True):
+    """All that a picture of one rollout needs."""
+
+    chronicle: Chronicle
+    """Of a rollout that has started."""
+    now: datetime
+    held: Mapping[NodeRef, tuple[Held, ...]] = {}
+    held_since: Mapping[NodeRef, datetime] = {}
+    eta: int | None = None
+    pods: Mapping[NodeRef, int] = {}
+    """Pods that the plan wants to move, by node."""
+
+    @property
+    def rollout(self) -> Rollout:
+        assert self.chronicle.rollout is not None
+        return self.chronicle.rollout
+
+
+def picture(scene: Scene, in_work: int = IN_WORK) -> Text:
+    """The whole picture, for a live view and for `rollout status` alike."""
+    rollout = scene.rollout
+    lines = [headline(scene), _counts(scene)]
+    if rollout.state in (State.HALTED, State.PAUSED, State.ABORTED):
+        lines.append(_standing(rollout, scene.now))
+    lines += _working(scene, in_work)
+    lines += _failed(scene)
+    lines += _waiting(scene)
+    lines += _last(scene)
+    return Text("\n").join(lines)
+
+
+def headline(scene: Scene) -> Text:
+    rollout = scene.rollout
+    pools = ", ".join(dict.fromkeys(run.goal.pool for run in rollout.runs.values()))
+    total, ended = len(rollout.runs), len(rollout.runs) - rollout.remaining
+    full = BAR * ended // total if total else BAR
+    line = Text(f"{rollout.id}  {pools} -> {rollout.release.version}", "bold")
+    line += Text("  [", "") + Text("#" * full, "green") + Text("-" * (BAR - full) + "]", "")
+    line += Text(f"  {ended:,}/{total:,}")
+    return line + Text(f"  {_when(scene)}", _state_style(rollout))
+
+
+def _when(scene: Scene) -> str:
+    rollout = scene.rollout
+    if rollout.ended_at is not None:
+        took = words((rollout.ended_at - rollout.started_at).total_seconds())
+        return f"{rollout.state} after {took}"
+    if rollout.state is State.RUNNING:
+        return f"ETA {words(scene.eta)}" if scene.eta is not None else "running"
+    return str(rollout.state)
+
+
+def _state_style(rollout: Rollout) -> str:
+    if rollout.counts[Step.FAILED] or rollout.state is State.HALTED:
+        return "bold red"
+    return "yellow" if rollout.state in (State.PAUSED, State.ABORTED) else "green"
+
+
+def _counts(scene: Scene) -> Text:
+    counts = scene.rollout.counts
+    held = sum(run.waiting and _lasting(scene, run) for run in scene.rollout.runs.values())
+    waiting = counts[Step.PENDING] + counts[Step.STAGED] - held
+    told = [
+        ("wait", waiting, ""),
+        ("stage", counts[Step.STAGE], ""),
+        ("drain", counts[Step.CORDON] + counts[Step.DRAIN], ""),
+        ("reboot", counts[Step.REBOOT], ""),
+        ("verify", counts[Step.VERIFY], ""),
+        ("soak", counts[Step.UNCORDON] + counts[Step.SOAK], ""),
+        ("done", counts[Step.DONE], "green"),
+        ("failed", counts[Step.FAILED] + counts[Step.RETURN], "bold red"),
+        ("held", held, "yellow"),
+    ]
+    if counts[Step.CANCELLED]:
+        told.append(("cancelled", counts[Step.CANCELLED], ""))
+    parts = [Text(f"{name} {count:,}", style if count else "dim") for name, count, style in told]
+    return Text("  ") + Text("  ").join(parts)
+
+
+def _lasting(scene: Scene, run: Run) -> bool:
+    return any(held.lasting for held in scene.held.get(run.node, ()))
+
+
+def _standing(rollout: Rollout, now: datetime) -> Text:
+    """Why it does not go on, and what to do."""
+    by, since = rollout.state_by, clock(rollout.state_at, now)
+    match rollout.state:
+        case State.HALTED:
+            told = f"halted {since}: {rollout.why}"
+            advice = f"look at the failed nodes, then: fleet rollout release NODE; fleet rollout resume {rollout.id}"
+        case State.PAUSED:
+            told, advice = f"paused {since} by {by}", f"fleet rollout resume {rollout.id}"
+        case _:
+            told, advice = f"aborted {since} by {by}: what has begun ends, nothing new starts", ""
+    return Text(f"  {told}", "yellow") + Text(f"\n  -> {advice}" if advice and rollout.active else "")
+
+
+def _working(scene: Scene, most: int) -> Iterator[Text]:
+    """Nodes that are out, those that have been longest in their step first."""
+    runs = [run for run in scene.rollout.runs.values() if run.step in HAS_SLOT]
+    runs.sort(key=lambda run: (run.since or scene.now, natural(run.node.name)))
+    if runs:
+        yield columns((), [_at_work(scene, run) for run in runs[:most]])
+    if len(runs) > most:
+        yield Text(f"  and {len(runs) - most} more in work", "dim")
+
+
+def _at_work(scene: Scene, run: Run) -> tuple[Cell, ...]:
+    taken = age(scene.now - run.since) if run.since is not None else ""
+    told = "; ".join(held.words for held in scene.held.get(run.node, ())[:2])
+    pods = ""
+    if run.step is Step.DRAIN:
+        gone = _granted(scene.chronicle, run.node)
+        planned = scene.pods.get(run.node, 0)
+        pods = f"{gone}/{max(planned, gone)} pods" if planned else f"{gone} pods"
+    return f"  {name(scene.rollout, run.node)}", Text(str(run.step), "cyan"), f"{taken:>3}", pods, told
+
+
+def _granted(chronicle: Chronicle, ref: NodeRef) -> int:
+    return sum(each.result in ("done", "gone") for each in chronicle.evictions.get(ref, {}).values())
+
+
+def _failed(scene: Scene) -> Iterator[Text]:
+    for run in scene.rollout.runs.values():
+        if run.step is Step.FAILED:
+            kept = "" if run.slot else " (released)" if run.begun is not None else ""
+            yield Text(f"  {name(scene.rollout, run.node)}  failed: {run.why}{kept}", "red")
+
+
+def _waiting(scene: Scene) -> Iterator[Text]:
+    """What holds those that wait: the reason that holds most nodes first, one node of each named."""
+    groups: dict[str, list[Run]] = {}
+    for run in scene.rollout.runs.values():
+        reasons = scene.held.get(run.node, ())
+        if run.waiting and reasons:
+            groups.setdefault(lasting_first(reasons)[0].words, []).append(run)
+    ordered = sorted(groups.items(), key=lambda item: -len(item[1]))
+    for told, runs in ordered[:WAITS]:
+        first = name(scene.rollout, runs[0].node)
+        others = f" and {len(runs) - 1} more" if len(runs) > 1 else ""
+        since = min((moment for run in runs if (moment := scene.held_since.get(run.node))), default=None)
+        waited = f" {age(scene.now - since)}" if since is not None else ""
+        yield Text(f"  {first}{others} wait{'' if others else 's'}{waited}: {told}", "yellow")
+    if len(ordered) > WAITS:
+        yield Text(f"  and {len(ordered) - WAITS} other reasons (fleet status --attention)", "dim")
+
+
+def _last(scene: Scene) -> Iterator[Text]:
+    done = [run for run in scene.rollout.runs.values() if run.step is Step.DONE and run.since is not None]
+    if not done:
+        return
+    last = max(done, key=lambda run: (run.since or scene.now, run.node))
+    yield Text(f"  last: {ending(scene.chronicle, last)}", "dim")
+
+
+def ending(chronicle: Chronicle, run: Run) -> str:
+    """`n-0098 done in 3m 12s (drain 48s, reboot 64s, soak 60s), kernel 6.12.9`, or why it failed."""
+    assert chronicle.rollout is not None
+    told = f"{name(chronicle.rollout, run.node)} {run.step}"
+    if run.begun is not None and run.since is not None:
+        told += f" in {words((run.since - run.begun).total_seconds())}"
+        steps = [f"{step} {words(seconds)}" for step, seconds in lasted(chronicle, run.node).items()]
+        told += f" ({', '.join(steps)})" if steps else ""
+    if kernel := run.proof.get("kernel"):
+        told += f", kernel {kernel}"
+    return f"{told}: {run.why}" if run.why else told
+
+
+def lasted(chronicle: Chronicle, ref: NodeRef) -> dict[str, float]:
+    """Seconds of drain, reboot and soak, of those that took any."""
+    lengths: dict[str, float] = {}
+    for taken in chronicle.steps.get(ref, ()):
+        seconds = taken.seconds or 0.0
+        if taken.step in ("drain", "reboot", "soak") and seconds >= 1:
+            lengths[taken.step] = lengths.get(taken.step, 0.0) + seconds
+    return lengths
+
+
+def name(rollout: Rollout, ref: NodeRef) -> str:
+    """Short where the rollout is in one cluster."""
+    clusters = {run.node.cluster for run in rollout.runs.values()}
+    return ref.name if len(clusters) == 1 else str(ref)
+
+
+def listing(rollouts: Sequence[Rollout], now: datetime, eta: Mapping[str, int | None]) -> Text:
+    """Newest first."""
+    if not rollouts:
+        return Text("No rollouts yet.\n  -> fleet plan --pool POOL --to VERSION")
+    head = ("ROLLOUT", "POOL", "TO", "STATE", "DONE", "FAILED", "STARTED", "BY", "ETA")
+    rows: list[tuple[Cell, ...]] = []
+    for rollout in sorted(rollouts, key=lambda each: each.started_at, reverse=True):
+        left = eta.get(rollout.id)
+        pools = ", ".join(dict.fromkeys(run.goal.pool for run in rollout.runs.values()))
+        state = str(rollout.state) if not rollout.active or rollout.state is not State.ABORTED else "aborting"
+        rows.append(
+            (
+                *(rollout.id, pools, rollout.release.version, Text(state, _state_style(rollout))),
+                *(f"{rollout.counts[Step.DONE]:,}/{len(rollout.runs):,}", str(rollout.counts[Step.FAILED])),
+                *(
+                    f"{ago(rollout.started_at, now)} ago",
+                    rollout.by,
+                    words(left) if left is not None else "-",
+                ),
+            )
+        )
+    return columns(head, rows, right=(4, 5))
