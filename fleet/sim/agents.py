@@ -14,6 +14,9 @@ from fleet.sim.kubelet import Kubelets
 from fleet.sim.objects import Objects
 from fleet.sim.timeline import Timeline
 
+TOKENS_KEPT = 16
+"""Tokens that an agent remembers besides the last."""
+
 
 class Agents:
     def __init__(self, objects: Objects, kubelets: Kubelets, timeline: Timeline, rng: Random) -> None:
@@ -46,34 +49,49 @@ class Agents:
         request = machine.request if machine is not None else None
         if machine is None or request is None or request.token != token or name in self._kubelets.away:
             return
-        work = machine.work
-        if not machine.reported or (work is not None and (work.token == token or work.state == "working")):
+        last = machine.work
+        if not machine.reported or (last is not None and (last.token == token or last.state == "working")):
             return
+        earlier = () if last is None else (*last.earlier, last.token)[-TOKENS_KEPT:]
+        work = Work(token, "working", boot_id=machine.boot_id, earlier=earlier)
+        if token in earlier:
+            self._tell(
+                machine, replace(work, state="failed", message="this token was taken up before another one")
+            )
+        else:
+            self._begin(machine, request, work)
+
+    def _begin(self, machine: Machine, request: Request, work: Work) -> None:
+        wanted, next_boot = request.release, machine.staged or machine.booted
         match request.action:
+            case Ask.STAGE if _same(next_boot, wanted):
+                self._tell(machine, replace(work, state="done", percent=100))
             case Ask.STAGE:
-                self._tell(machine, Work(token, "working"))
-                self._stage(self._objects.machines[name], request)
-            case Ask.REBOOT if not _same(machine.staged, request.release):
-                self._tell(machine, Work(token, "failed", f"{request.release.version} is not staged"))
+                self._tell(machine, work)
+                self._stage(machine, request)
+            case Ask.REBOOT if not _same(next_boot, wanted):
+                words = f"{_version(next_boot)} would boot, not {wanted.version}"
+                self._tell(machine, replace(work, state="failed", message=words))
             case Ask.REBOOT:
-                self._tell(machine, Work(token, "working"))
-                self._reboot(machine, token)
+                self._tell(machine, work)
+                self._reboot(machine, request.token)
             case Ask.ROLLBACK:
-                self._tell(machine, Work(token, "failed", "rollback is not simulated"))
+                self._tell(machine, replace(work, state="failed", message="rollback is not simulated"))
 
     def progress(self, name: str, token: str, percent: str) -> None:
         machine = self._objects.machines.get(name)
         if machine is not None and (work := machine.answer(token)) is not None and work.state == "working":
-            self._tell(machine, Work(token, "working", percent=int(percent)))
+            self._tell(machine, replace(work, percent=int(percent)))
 
     def staged(self, name: str, token: str, *release: str) -> None:
         machine = self._objects.machines.get(name)
-        if machine is None:
+        if machine is None or (work := machine.answer(token)) is None:
             return
         if self.behaviour.failures.get(name) == "stage-fails":
-            self._tell(machine, Work(token, "failed", "cannot write the image: no space left on device"))
+            words = "cannot write the image: no space left on device"
+            self._tell(machine, replace(work, state="failed", message=words))
         else:
-            self._tell(machine, Work(token, "done", percent=100), staged=Release(*release))
+            self._tell(machine, replace(work, state="done", percent=100), staged=Release(*release))
 
     def booted(self, name: str, token: str) -> None:
         """The machine is up again, and its kubelet tells of the new boot."""
@@ -101,20 +119,19 @@ class Agents:
         machine = self._objects.machines.get(name)
         if machine is None:
             return
-        release, request = self._boots(machine), machine.request
-        work = Work(token, "done", percent=100)
-        if release != machine.staged:
-            found = release.version if release is not None else "nothing known"
-            work = Work(token, "failed", f"booted {found}, not the staged release")
-        kernel = (release.kernel if release is not None else "") or machine.kernel
+        release, work, request = self._boots(machine), machine.work, machine.request
+        if work is not None and work.token == token:
+            # Done is the reboot. Whether it brought the wanted release is for the controller to see.
+            work = replace(work, state="done", message=f"booted {_version(release)}", percent=100)
+        changed = release != machine.booted
         self._tell(
             machine,
             work,
             booted=release,
             staged=None,
-            rollback=machine.booted if release == machine.staged else machine.staged,
+            rollback=machine.booted if changed else machine.staged or machine.rollback,
             boot_id=boot_id,
-            kernel=kernel,
+            kernel=(release.kernel if release is not None else "") or machine.kernel,
         )
         if request is not None and request.token != token:
             self.requested(name, request.token)
@@ -122,7 +139,7 @@ class Agents:
     def _boots(self, machine: Machine) -> Release | None:
         if self.behaviour.failures.get(machine.name) == "old-version":
             return machine.booted
-        return machine.staged
+        return machine.staged or machine.booted
 
     def _stage(self, machine: Machine, request: Request) -> None:
         name, release = machine.name, request.release
@@ -143,7 +160,7 @@ class Agents:
         if self.behaviour.failures.get(name) != "never-back":
             self._later(self.behaviour.reboot, name, "booted", name, token)
 
-    def _tell(self, machine: Machine, work: Work, **fields: object) -> None:
+    def _tell(self, machine: Machine, work: Work | None, **fields: object) -> None:
         self._objects.put_machine(replace(machine, work=work, **fields))
 
     def _later(self, length: Length, name: str, what: str, *words: str) -> None:
@@ -158,6 +175,10 @@ def _same(found: Release | None, wanted: Release) -> bool:
     if found.digest and wanted.digest:
         return found.digest == wanted.digest
     return found.version == wanted.version
+
+
+def _version(release: Release | None) -> str:
+    return release.version if release is not None else "nothing known"
 
 
 def _uuid(rng: Random) -> str:

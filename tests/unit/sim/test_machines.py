@@ -106,14 +106,39 @@ def test_reboots_that_fail(failure: Failure, ready: bool | None, version: str) -
     assert node.os_image == f"Simulated OS {version}"
 
 
-def test_an_old_version_is_told_as_a_failure() -> None:
+def test_a_boot_of_the_old_version_is_a_reboot_done_that_says_what_booted() -> None:
     hand = Hand(Builder().model(changed(QUICK, failures={"n-1": "old-version"})))
     hand.upgrade("n-1")
     hand.pass_time(50)
 
-    work = hand.machine("n-1").work
+    machine = hand.machine("n-1")
 
-    assert work is not None and (work.state, work.message) == ("failed", "booted 1.0, not the staged release")
+    assert machine.work is not None and (machine.work.state, machine.work.message) == ("done", "booted 1.0")
+    assert (machine.booted, machine.staged, machine.rollback) == (OLD, None, NEW)
+
+
+def test_a_token_from_before_is_not_acted_upon_again() -> None:
+    hand = Hand(Builder().model())
+    hand.upgrade("n-1")
+    hand.pass_time(50)
+    boot = hand.node("n-1").boot_id
+
+    hand.stage("n-1", "r-1/n-1/stage")
+    hand.pass_time(100)
+
+    work = hand.machine("n-1").work
+    assert work is not None and (work.token, work.state) == ("r-1/n-1/stage", "failed")
+    assert hand.node("n-1").boot_id == boot
+
+
+def test_staging_what_would_boot_anyway_is_done_at_once() -> None:
+    hand = Hand(Builder().model())
+    hand.stage("n-1", release=OLD)
+    hand.pass_time(1)
+
+    work = hand.machine("n-1").work
+    assert work is not None and work.state == "done"
+    assert hand.machine("n-1").staged is None
 
 
 def test_an_image_that_cannot_be_written_is_told_and_nothing_is_staged() -> None:
@@ -134,7 +159,7 @@ def test_a_reboot_into_what_is_not_staged_is_answered_with_a_failure() -> None:
     hand.pass_time(2)
 
     work = hand.machine("n-1").work
-    assert work is not None and (work.state, work.message) == ("failed", "2.0 is not staged")
+    assert work is not None and (work.state, work.message) == ("failed", "1.0 would boot, not 2.0")
 
 
 def test_a_reboot_presumes_our_cordon_and_the_boot_that_was_seen() -> None:
