@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from fleet.core.action import Cordon, Result
 from fleet.core.node import PENDING_TAINT, Resources, Taint, Toleration
 from fleet.core.pod import Owner, PodRef
+from fleet.sim.model import Model
 from tests.unit.sim.builder import QUICK, Builder, Hand
 
 
@@ -220,3 +221,15 @@ def test_a_pod_with_finalizers_stays_terminating() -> None:
 
     stuck = hand.pod("shop-rs-0")
     assert stuck is not None and (stuck.deleting, stuck.ready) == (True, False)
+
+
+def test_a_workload_of_no_pods_is_remembered_in_a_saved_model() -> None:
+    hand = Hand(Builder(3).workload("shop", 2, grace_seconds=7).model())
+    hand.model.stranger.scale("Deployment", PodRef("web", "shop"), 0)
+    hand.pass_time(20)
+    again = Hand(Model.load(hand.model.save(), QUICK))
+
+    again.model.stranger.scale("Deployment", PodRef("web", "shop"), 1)
+
+    assert hand.pods("shop") == []
+    assert [(pod.grace_seconds, pod.labels) for pod in again.pods("shop")] == [(7, {"app": "shop"})]
