@@ -16,7 +16,7 @@ from fleet.core.node import NodeRef
 from fleet.core.plan import Plan, PlannedHold
 from fleet.core.policy import Policy, site_of
 from fleet.core.release import Release
-from fleet.core.rollout import Goal, Rollout, Start
+from fleet.core.rollout import Goal, Rollout, Run, Start
 from fleet.core.snapshot import Snapshot
 from fleet.core.steps import Step
 from fleet.core.times import Times
