@@ -7,7 +7,7 @@ from datetime import UTC, datetime, time, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleet.core import windows
@@ -62,6 +62,7 @@ def minutes(begin: datetime, count: int) -> Iterator[datetime]:
     return (begin + index * MINUTE for index in range(count))
 
 
+@settings(deadline=None)
 @given(scenes())
 def test_a_span_covers_exactly_the_open_minutes(
     scene: tuple[tuple[Window, ...], tuple[Freeze, ...], datetime],
@@ -74,6 +75,7 @@ def test_a_span_covers_exactly_the_open_minutes(
     assert all(before[1] < after[0] for before, after in pairwise(found))
 
 
+@settings(deadline=None)
 @given(scenes())
 def test_opens_and_closes_are_the_first_minutes_of_their_kind(
     scene: tuple[tuple[Window, ...], tuple[Freeze, ...], datetime],
@@ -87,6 +89,7 @@ def test_opens_and_closes_are_the_first_minutes_of_their_kind(
     assert closes == shut if shut is not None else closes is None or closes > now
 
 
+@settings(deadline=None)
 @given(scenes(), st.integers(0, 400))
 def test_a_run_that_starts_ends_while_it_is_still_open_unless_no_window_could_hold_it(
     scene: tuple[tuple[Window, ...], tuple[Freeze, ...], datetime], needed: int
@@ -104,6 +107,7 @@ def test_a_run_that_starts_ends_while_it_is_still_open_unless_no_window_could_ho
         assert max(last - first for first, last in spans) < needed * MINUTE + windows.OPENING
 
 
+@settings(deadline=None)
 @given(scenes(), st.integers(0, 400))
 def test_the_next_start_is_a_moment_at_which_it_may_and_none_before_it_is(
     scene: tuple[tuple[Window, ...], tuple[Freeze, ...], datetime], needed: int

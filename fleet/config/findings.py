@@ -1,0 +1,60 @@
+"""What is found wrong, or doubtful, while a file is read: collected, so that all of it is told at once."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+MOST = 100
+"""Problems after which the rest of a file is not looked at: it is not a policy."""
+
+
+class Place(Struct, frozen=True, order=True):
+    file: str
+    line: int
+    """Counted from 1."""
+    path: str = ""
+    """The key, from the top: `pools.workers.limits.per_zone`."""
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.path}" if self.path else f"{self.file}:{self.line}"
+
+
+class Caution(Struct, frozen=True, order=True):
+    """Allowed, but hardly meant."""
+
+    place: Place
+    words: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.words}"
+
+
+class TooMany(Exception):
+    """More problems than a person reads; whoever collects them stops there."""
+
+
+class Findings:
+    def __init__(self) -> None:
+        self._problems: list[tuple[Place, str]] = []
+        self._cautions: list[Caution] = []
+        self.asked: set[str] = set()
+        """The keys that were asked for, given or not: all that a file may hold (`pools[].limits.per_zone`)."""
+
+    def problem(self, place: Place, words: str) -> None:
+        """Raises TooMany where it is one too many."""
+        if len(self._problems) >= MOST:
+            raise TooMany
+        self._problems.append((place, words))
+
+    def caution(self, place: Place, words: str) -> None:
+        if len(self._cautions) < MOST:
+            self._cautions.append(Caution(place, words))
+
+    @property
+    def problems(self) -> list[str]:
+        """By file and line; one that an alias repeats is told once."""
+        return list(dict.fromkeys(f"{place}: {words}" for place, words in sorted(self._problems)))
+
+    @property
+    def cautions(self) -> tuple[Caution, ...]:
+        return tuple(dict.fromkeys(sorted(self._cautions)))

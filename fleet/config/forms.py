@@ -1,0 +1,199 @@
+"""What a value looks like: its words for a person, and how it is read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, time
+from functools import lru_cache
+from typing import Generic, NamedTuple, TypeVar
+from zoneinfo import ZoneInfo, available_timezones
+
+from fleet.core.policy import Amount
+
+T = TypeVar("T")
+
+NAME_WORDS = "a name of letters, digits, '-', '_' and '.'"
+DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
+LONGEST = 30 * 86400
+MOST = 1_000_000
+YEARS = range(1970, 9000)
+DURATION = re.compile(r"(?=\d)(?:(\d{1,7})d)? ?(?:(\d{1,7})h)? ?(?:(\d{1,7})m)? ?(?:(\d{1,7})s)?", re.ASCII)
+CLOCK = re.compile(r"(\d|[01]\d|2[0-3]):([0-5]\d)", re.ASCII)
+MOMENT = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?(?:Z|[+-]\d\d:\d\d)?)?", re.ASCII)
+LABEL = re.compile(
+    r"(?:[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+)
+LABEL_VALUE = re.compile(r"(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
+
+
+class Form(NamedTuple, Generic[T]):
+    words: str
+    """What is expected."""
+    read: Callable[[str], T]
+    """Raises ValueError for anything else."""
+    known: frozenset[str] = frozenset()
+    """Where there are only these: the nearest one is suggested."""
+
+
+def _matching(words: str, pattern: str | re.Pattern[str]) -> Form[str]:
+    compiled = re.compile(pattern)
+
+    def read(text: str) -> str:
+        if not compiled.fullmatch(text):
+            raise ValueError(text)
+        return text
+
+    return Form(words, read)
+
+
+def _text(text: str) -> str:
+    if not text or not text.isprintable():
+        raise ValueError(text)
+    return text
+
+
+TEXT = Form("text", _text)
+NAME = _matching(NAME_WORDS, r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+DIGEST = _matching(
+    "a digest such as sha256: and 64 hexadecimal digits", r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}"
+)
+LABEL_KEY = _matching("a label such as example.com/pool", LABEL)
+LABEL_TEXT = _matching("a label's value (at most 63 letters, digits, '-', '_' and '.')", LABEL_VALUE)
+
+
+def choice(options: Mapping[str, T]) -> Form[T]:
+    """One of a few words."""
+
+    def read(text: str) -> T:
+        if text not in options:
+            raise ValueError(text)
+        return options[text]
+
+    return Form(" or ".join(options), read, frozenset(options))
+
+
+def one_of(names: Iterable[str], words: str) -> Form[str]:
+    known = frozenset(names)
+
+    def read(text: str) -> str:
+        if text not in known:
+            raise ValueError(text)
+        return text
+
+    return Form(words, read, known)
+
+
+def count(least: int) -> Form[int]:
+    def read(text: str) -> int:
+        number = _number(text)
+        if number < least:
+            raise ValueError(text)
+        return number
+
+    return Form(f"a whole number from {least} on", read)
+
+
+def _number(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,7}", text) or int(text) > MOST:
+        raise ValueError(text)
+    return int(text)
+
+
+def _amount(text: str) -> Amount | None:
+    if text == "none":
+        return None
+    percent = text.endswith("%")
+    number = _number(text.removesuffix("%"))
+    if percent and number > 100:
+        raise ValueError(text)
+    return Amount(number, percent)
+
+
+AMOUNT = Form("a number of nodes, a percentage from 0% to 100%, or none", _amount)
+
+
+def seconds(least: int) -> Form[int]:
+    """A duration, as whole seconds."""
+
+    def read(text: str) -> int:
+        found = DURATION.fullmatch(text)
+        if text == "0":
+            total = 0
+        elif found is None or not any(found.groups()) or text.endswith(" "):
+            raise ValueError(text)
+        else:
+            total = sum(
+                int(part or 0) * size for part, size in zip(found.groups(), UNITS.values(), strict=True)
+            )
+        if not least <= total <= LONGEST:
+            raise ValueError(text)
+        return total
+
+    return Form(
+        "a duration such as 90s, 5m or 1h30m" + (", not zero" if least else "") + ", at most 30d", read
+    )
+
+
+def _grace(text: str) -> int | None:
+    return None if text == "pod" else seconds(0).read(text)
+
+
+GRACE = Form("a duration such as 90s or 5m, or pod (each pod's own)", _grace)
+
+
+def _clock(text: str) -> time:
+    found = CLOCK.fullmatch(text)
+    if found is None:
+        raise ValueError(text)
+    return time(int(found[1]), int(found[2]))
+
+
+CLOCK_TIME = Form("a time of day such as 01:00", _clock)
+END_TIME: Form[time | None] = Form(
+    "a time of day such as 05:00, at most 24:00", lambda text: None if text == "24:00" else _clock(text)
+)
+"""None: the end of the day."""
+
+
+def _days(text: str) -> tuple[int, ...]:
+    first, dash, last = text.lower().partition("-")
+    begin = _day(first)
+    length = (_day(last) - begin) % 7 if dash else 0
+    return tuple((begin + index) % 7 for index in range(length + 1))
+
+
+def _day(text: str) -> int:
+    for number, name in enumerate(DAYS):
+        if text in (name, name[:3]):
+            return number
+    raise ValueError(text)
+
+
+WEEKDAYS = Form("a weekday such as sat, or a range such as mon-fri", _days)
+
+
+@lru_cache(maxsize=1)
+def zones() -> frozenset[str]:
+    return frozenset(available_timezones())
+
+
+def zone() -> Form[str]:
+    return one_of(zones(), "a time zone such as Europe/Berlin")
+
+
+def moment(zone_name: str) -> Form[datetime]:
+    """In UTC. One without a distance from UTC is on the clock of the zone, if there is one."""
+
+    def read(text: str) -> datetime:
+        if not MOMENT.fullmatch(text):
+            raise ValueError(text)
+        found = datetime.fromisoformat(text)
+        if found.tzinfo is None and zone_name:
+            found = found.replace(tzinfo=ZoneInfo(zone_name))
+        if found.tzinfo is None or not YEARS.start < found.year < YEARS.stop:
+            raise ValueError(text)
+        return found.astimezone(UTC)
+
+    return Form("a moment such as 2026-12-19T00:00+01:00 (without the +01:00: a zone beside it)", read)

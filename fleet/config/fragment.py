@@ -1,0 +1,209 @@
+"""A YAML document as written: what stands where, before anything is known about its meaning.
+
+Built from the parser's events, so that depth and size are bounded while it is read, each part knows its line, and no
+tag ever makes an object.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+import yaml
+from msgspec import Struct
+
+from fleet.config.findings import Findings, Place
+
+MOST_BYTES = 1 << 20
+MOST_PARTS = 100_000
+"""Scalars, lists and mappings, those that an alias repeats included."""
+DEEPEST = 20
+UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+Kind = Literal["text", "number", "boolean", "nothing"]
+KINDS: dict[str, Kind] = {"int": "number", "float": "number", "bool": "boolean", "null": "nothing"}
+"""By the end of YAML's own tag; all others are text."""
+
+
+class Scalar(Struct, frozen=True):
+    line: int
+    text: str
+    """As written: `01:00` and `1.10` stay what they are."""
+    kind: Kind = "text"
+    """What plain YAML would make of it."""
+
+
+class Items(Struct, frozen=True):
+    line: int
+    items: tuple[Fragment, ...] = ()
+
+
+class Entry(Struct, frozen=True):
+    line: int
+    """Of the key."""
+    value: Fragment
+
+
+class Block(Struct, frozen=True):
+    """A mapping."""
+
+    line: int
+    entries: dict[str, Entry] = {}
+
+
+Fragment = Scalar | Items | Block
+
+
+class Unreadable(Exception):
+    """No document can be made of the text."""
+
+    def __init__(self, line: int, words: str) -> None:
+        super().__init__(words)
+        self.line = line
+        self.words = words
+
+
+def compose(text: str, file: str, findings: Findings) -> Fragment | None:
+    """None where the text is no YAML, too large, too deep or empty; the reason is in `findings` (of an empty one not).
+
+    Duplicate keys are problems, of which the first stays. Raises TooMany.
+    """
+    try:
+        _check(text)
+        return _Composer(text, file, findings).document()
+    except Unreadable as wrong:
+        findings.problem(Place(file, wrong.line), wrong.words)
+    except yaml.MarkedYAMLError as wrong:
+        mark = wrong.problem_mark or wrong.context_mark
+        words = " ".join(part for part in (wrong.context, wrong.problem) if part)
+        findings.problem(Place(file, mark.line + 1 if mark else 1), f"not YAML: {words[:200]}")
+    except yaml.YAMLError as wrong:
+        findings.problem(Place(file, 1), f"not YAML: {ascii(str(wrong))[1:200]}")
+    return None
+
+
+def _check(text: str) -> None:
+    if unprintable := UNPRINTABLE.search(text):
+        line = text.count("\n", 0, unprintable.start()) + 1
+        raise Unreadable(line, f"expected text, found the character {unprintable.group()!a}")
+    if len(text.encode()) > MOST_BYTES:
+        raise Unreadable(1, f"expected at most {MOST_BYTES >> 20} MiB, found more")
+
+
+class _Composer:
+    def __init__(self, text: str, file: str, findings: Findings) -> None:
+        self._loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
+        self._file = file
+        self._findings = findings
+        self._parts = 0
+        self._anchors: dict[str, tuple[Fragment, int]] = {}
+        """Each with its number of parts."""
+
+    def document(self) -> Fragment | None:
+        self._next()
+        if isinstance(self._loader.peek_event(), yaml.StreamEndEvent):
+            return None
+        self._next()
+        fragment = self._fragment("", 0)
+        self._next()
+        after = self._loader.peek_event()
+        if not isinstance(after, yaml.StreamEndEvent):
+            raise Unreadable(_line(after), "expected one document, found another one")
+        return fragment
+
+    def _next(self) -> yaml.Event:
+        event: yaml.Event = self._loader.get_event()
+        return event
+
+    def _fragment(self, path: str, depth: int) -> Fragment:
+        event = self._next()
+        line = _line(event)
+        if depth > DEEPEST:
+            raise Unreadable(line, f"expected at most {DEEPEST} levels, found more")
+        before = self._parts
+        self._count(1, line)
+        fragment: Fragment
+        match event:
+            case yaml.AliasEvent():
+                return self._repeated(event, line)
+            case yaml.ScalarEvent():
+                fragment = self._scalar(event, line, path)
+            case yaml.SequenceStartEvent():
+                self._no_tag(event, line, path)
+                fragment = self._items(line, path, depth)
+            case yaml.MappingStartEvent():
+                self._no_tag(event, line, path)
+                fragment = self._block(line, path, depth)
+            case _:
+                raise Unreadable(line, "not YAML: expected a value")
+        if event.anchor:
+            self._anchors[event.anchor] = (fragment, self._parts - before)
+        return fragment
+
+    def _count(self, parts: int, line: int) -> None:
+        self._parts += parts
+        if self._parts > MOST_PARTS:
+            raise Unreadable(
+                line, f"expected at most {MOST_PARTS} values, found more (aliases are counted in full)"
+            )
+
+    def _repeated(self, event: yaml.AliasEvent, line: int) -> Fragment:
+        # An anchor is known from its end on: nothing can hold itself.
+        if event.anchor not in self._anchors:
+            raise Unreadable(line, f"expected an anchor before its alias, found only *{event.anchor}")
+        fragment, parts = self._anchors[event.anchor]
+        self._count(parts, line)
+        return fragment
+
+    def _scalar(self, event: yaml.ScalarEvent, line: int, path: str) -> Scalar:
+        self._no_tag(event, line, path)
+        tag: str = self._loader.resolve(yaml.ScalarNode, event.value, event.implicit)
+        return Scalar(line, event.value, KINDS.get(tag.rpartition(":")[2], "text"))
+
+    def _no_tag(
+        self, event: yaml.ScalarEvent | yaml.SequenceStartEvent | yaml.MappingStartEvent, line: int, path: str
+    ) -> None:
+        if event.tag not in (None, "!"):
+            self._findings.problem(
+                Place(self._file, line, path),
+                f"expected a plain value, found the tag {ascii(event.tag)[:60]}",
+            )
+
+    def _items(self, line: int, path: str, depth: int) -> Items:
+        found: list[Fragment] = []
+        while not isinstance(self._loader.peek_event(), yaml.SequenceEndEvent):
+            found.append(self._fragment(f"{path}[{len(found)}]", depth + 1))
+        self._next()
+        return Items(line, tuple(found))
+
+    def _block(self, line: int, path: str, depth: int) -> Block:
+        entries: dict[str, Entry] = {}
+        while not isinstance(self._loader.peek_event(), yaml.MappingEndEvent):
+            key = self._fragment(path, depth + 1)
+            name = key.text if isinstance(key, Scalar) else ""
+            here = f"{path}.{shown(name)}" if path else shown(name)
+            value = self._fragment(here, depth + 1)
+            if not isinstance(key, Scalar):
+                self._findings.problem(
+                    Place(self._file, key.line, path), "expected a key, found a list or mapping"
+                )
+            elif name == "<<":
+                words = "expected no merge key (what pools share goes under defaults), found <<"
+                self._findings.problem(Place(self._file, key.line, path), words)
+            elif name in entries:
+                words = f"expected each key once, found it again (first on line {entries[name].line})"
+                self._findings.problem(Place(self._file, key.line, here), words)
+            else:
+                entries[name] = Entry(key.line, value)
+        self._next()
+        return Block(line, entries)
+
+
+def _line(event: yaml.Event) -> int:
+    return event.start_mark.line + 1 if event.start_mark else 1
+
+
+def shown(text: str) -> str:
+    """For a message: one line, printable, no longer than a glance."""
+    plain = repr(text)[1:-1]
+    return plain if len(plain) <= 60 else f"{plain[:57]}..."

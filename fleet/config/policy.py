@@ -1,0 +1,73 @@
+"""The file as a whole: its text in, a policy and cautions out."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+
+from fleet.config.calendar import freezes
+from fleet.config.findings import Caution, Findings, Place, TooMany
+from fleet.config.fragment import Block, compose
+from fleet.config.pool import limits, pools
+from fleet.config.reader import Reader
+from fleet.config.stream import streams, text_of
+from fleet.core.errors import ConfigError, UsageError
+from fleet.core.policy import Limits, Policy
+
+INIT = "fleet init writes a commented one"
+
+
+def load(path: Path) -> tuple[Policy, tuple[Caution, ...]]:
+    """Raises UsageError where there is no such file or it cannot be read, and ConfigError with all its mistakes."""
+    try:
+        text = text_of(path)
+    except FileNotFoundError:
+        raise UsageError(f"{path} does not exist", INIT) from None
+    except OSError as wrong:
+        raise UsageError(f"{path} cannot be read: {wrong.strerror or wrong}") from wrong
+    except ValueError as wrong:
+        raise UsageError(f"{path} cannot be read: it {wrong}", INIT) from wrong
+    return loads(text, str(path))
+
+
+def loads(text: str, name: str = "fleet.yaml") -> tuple[Policy, tuple[Caution, ...]]:
+    """`name` is the file's in messages; feed files are looked for beside it. Raises ConfigError."""
+    findings = Findings()
+    hint = f"mend {name}; docs/policy.md has every key"
+    try:
+        policy = read(text, name, findings)
+    except TooMany:
+        raise ConfigError(
+            [
+                *findings.problems,
+                f"{name}: more than {len(findings.problems)} problems: the rest was not looked at",
+            ],
+            hint,
+        ) from None
+    if findings.problems:
+        raise ConfigError(findings.problems, hint)
+    return policy, findings.cautions
+
+
+def read(text: str, name: str, findings: Findings) -> Policy:
+    """What can be made of the text; worth something only if `findings` has no problems. Raises TooMany."""
+    document = compose(text, name, findings)
+    if not isinstance(document, Block):
+        if document is not None or not findings.problems:
+            findings.problem(Place(name, 1), "expected a mapping with the key pools, found none")
+        return Policy()
+    reader = Reader(document, name, findings)
+    known = streams(reader, Path(name).parent)
+    policy = Policy(
+        pools=pools(reader, known),
+        streams=known,
+        limits=limits(reader.block("limits"), Limits(max_unavailable=None)),
+        freezes=freezes(reader),
+    )
+    reader.close()
+    return policy
+
+
+def default_policy_text() -> str:
+    """What `fleet init` writes: every key with its meaning, in a policy that is valid as it stands."""
+    return files("fleet.config").joinpath("template.yaml").read_text(encoding="utf-8")

@@ -1,0 +1,123 @@
+"""Pools: which nodes, and the rules for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from msgspec.structs import replace
+
+from fleet.config import forms
+from fleet.config.calendar import window
+from fleet.config.reader import Reader
+from fleet.config.selector import hidden, selector
+from fleet.core.policy import DrainRule, Limits, Pool, RebootRule, StageRule
+from fleet.core.release import Stream
+
+HOLD_OR_EVICT: dict[str, Literal["hold", "evict"]] = {"hold": "hold", "evict": "evict"}
+
+
+class Known:
+    """The streams that a pool may name, and their versions."""
+
+    def __init__(self, streams: Sequence[Stream]) -> None:
+        names = [stream.name for stream in streams]
+        self.stream = forms.one_of(names, f"one of the streams ({', '.join(names[:8]) or 'there are none'})")
+        self._versions = {
+            stream.name: forms.one_of(
+                (release.version for release in stream.releases), f"a version of stream {stream.name}"
+            )
+            for stream in streams
+            if stream.releases
+        }
+
+    def version(self, stream: str) -> forms.Form[str]:
+        """Any text where the stream has problems of its own."""
+        return self._versions.get(stream, forms.TEXT)
+
+
+def pools(reader: Reader, streams: Sequence[Stream]) -> tuple[Pool, ...]:
+    """Rules that a pool does not give are those under `defaults`, or else those of `Pool`."""
+    known = Known(streams)
+    base = _rules(reader.block("defaults"), Pool(""), known)
+    parts = reader.blocks("pools", some=True)
+    found = [_pool(part, base, known) for part in parts]
+    names: set[str] = set()
+    for part, pool in zip(parts, found, strict=True):
+        if pool.name and pool.name in names:
+            part.problem("expected each name once, found it again", "name")
+        names.add(pool.name)
+    for earlier, later in hidden(found):
+        line = parts[earlier].place().line
+        words = (
+            f"every node that it selects goes to pool {found[earlier].name} (line {line}), which comes first"
+        )
+        parts[later].caution(words)
+    return tuple(found)
+
+
+def _pool(reader: Reader, base: Pool, known: Known) -> Pool:
+    name = reader.required("name", forms.NAME, "")
+    rules = _rules(reader, base, known)
+    if reader.has("version") and not rules.stream and not reader.has("stream"):
+        reader.problem("expected a stream that has this version, found none", "version")
+    return replace(
+        rules,
+        name=name,
+        selector=selector(reader.block("selector")),
+        clusters=reader.values("clusters", forms.NAME),
+        version=reader.value("version", known.version(rules.stream), ""),
+    )
+
+
+def _rules(reader: Reader, base: Pool, known: Known) -> Pool:
+    """What `defaults` and a pool may both say."""
+    windows = tuple(window(each) for each in reader.blocks("windows"))
+    return replace(
+        base,
+        stream=reader.value("stream", known.stream, base.stream),
+        limits=limits(reader.block("limits"), base.limits),
+        drain=_drain(reader.block("drain"), base.drain),
+        stage=_stage(reader.block("stage"), base.stage),
+        reboot=_reboot(reader.block("reboot"), base.reboot),
+        soak_seconds=reader.value("soak", forms.seconds(0), base.soak_seconds),
+        canaries=reader.value("canaries", forms.count(0), base.canaries),
+        failure_limit=reader.value("failure_limit", forms.count(1), base.failure_limit),
+        windows=windows if reader.has("windows") else base.windows,
+    )
+
+
+def limits(reader: Reader, base: Limits) -> Limits:
+    found = Limits(
+        max_unavailable=reader.value("max_unavailable", forms.AMOUNT, base.max_unavailable),
+        per_zone=reader.value("per_zone", forms.AMOUNT, base.per_zone),
+        per_site=reader.value("per_site", forms.AMOUNT, base.per_site),
+        per_cluster=reader.value("per_cluster", forms.AMOUNT, base.per_cluster),
+    )
+    for key in ("max_unavailable", "per_zone", "per_site", "per_cluster"):
+        amount = getattr(found, key)
+        if reader.has(key) and amount is not None and amount.number == 0:
+            reader.caution(f"{amount} lets no node start", key)
+    return found
+
+
+def _drain(reader: Reader, base: DrainRule) -> DrainRule:
+    choice = forms.choice(HOLD_OR_EVICT)
+    return DrainRule(
+        unmanaged=reader.value("unmanaged", choice, base.unmanaged),
+        local_data=reader.value("local_data", choice, base.local_data),
+        host_path=reader.value("host_path", choice, base.host_path),
+        grace_seconds=reader.value("grace", forms.GRACE, base.grace_seconds),
+        timeout_seconds=reader.value("timeout", forms.seconds(1), base.timeout_seconds),
+    )
+
+
+def _stage(reader: Reader, base: StageRule) -> StageRule:
+    return StageRule(
+        concurrency=reader.value("concurrency", forms.count(1), base.concurrency),
+        timeout_seconds=reader.value("timeout", forms.seconds(1), base.timeout_seconds),
+    )
+
+
+def _reboot(reader: Reader, base: RebootRule) -> RebootRule:
+    return RebootRule(timeout_seconds=reader.value("timeout", forms.seconds(1), base.timeout_seconds))

@@ -1,0 +1,196 @@
+"""Reads one mapping, key by key. What does not fit goes to the findings, and a default takes its place."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TypeVar
+
+from fleet.config.findings import Findings, Place
+from fleet.config.forms import Form
+from fleet.config.fragment import Block, Entry, Fragment, Items, Scalar, shown
+
+T = TypeVar("T")
+
+MOST_SUGGESTED = 1000
+"""Names among which a nearest one is looked for: it takes time."""
+
+
+class Reader:
+    """Ask for every key that there may be, given or not, then `close` the outermost reader: the rest is unknown.
+
+    A key with nothing behind it is as one that is not there, where a list or a mapping may be.
+    """
+
+    def __init__(
+        self, block: Block, file: str, findings: Findings, path: str = "", pattern: str = ""
+    ) -> None:
+        """`path` is for people (`pools.workers.limits`), `pattern` for documents (`pools[].limits`)."""
+        self.file = file
+        self.findings = findings
+        self.path = path
+        self.pattern = pattern
+        self._block = block
+        self._asked: set[str] = set()
+        self._parts: list[Reader] = []
+
+    def has(self, key: str) -> bool:
+        return key in self._block.entries and not _nothing(self._block.entries[key].value)
+
+    def place(self, key: str = "") -> Place:
+        """Of the key, or of the whole if it is not given."""
+        entry = self._block.entries.get(key)
+        return Place(self.file, entry.line if entry else self._block.line, self._path(key))
+
+    def problem(self, words: str, key: str = "") -> None:
+        self.findings.problem(self.place(key), words)
+
+    def caution(self, words: str, key: str = "") -> None:
+        self.findings.caution(self.place(key), words)
+
+    def value(self, key: str, form: Form[T], default: T) -> T:
+        entry = self._take(key)
+        return default if entry is None else self._read(entry.value, self._path(key), form, default)
+
+    def required(self, key: str, form: Form[T], instead: T) -> T:
+        """`instead` is only the type's sake: without the key, there is a problem."""
+        if key not in self._block.entries:
+            self._take(key)
+            self.problem(f"expected the key {key} ({form.words}), found none")
+            return instead
+        return self.value(key, form, instead)
+
+    def values(self, key: str, form: Form[T], some: bool = False) -> tuple[T, ...]:
+        """Of a list, or of one value that stands for a list of one. Empty without the key, unless there must be
+        some."""
+        entry = self._take(key)
+        if entry is None or _empty(entry.value):
+            if some:
+                self.problem(f"expected at least one of {key} ({form.words}), found none", key)
+            return ()
+        parts = entry.value.items if isinstance(entry.value, Items) else (entry.value,)
+        return tuple(self._all(parts, self._path(key), form))
+
+    def pairs(self, key: str, name: Form[str], form: Form[str]) -> dict[str, str]:
+        """Of a mapping whose keys are free."""
+        entry = self._take(key)
+        if entry is None or _nothing(entry.value):
+            return {}
+        if not isinstance(entry.value, Block):
+            self._wrong(entry.value, self._path(key), "a mapping")
+            return {}
+        found: dict[str, str] = {}
+        for label, each in entry.value.entries.items():
+            path = f"{self._path(key)}.{shown(label)}"
+            known = self._read(Scalar(each.line, label), path, name, "")
+            found[known] = self._read(each.value, path, form, "")
+        return found
+
+    def block(self, key: str) -> Reader:
+        """Of a mapping; an empty one without the key."""
+        entry = self._take(key)
+        empty = Block(self._block.line if entry is None else entry.line)
+        value = empty if entry is None or _nothing(entry.value) else entry.value
+        if not isinstance(value, Block):
+            self._wrong(value, self._path(key), "a mapping")
+            value = empty
+        return self._part(value, self._path(key), self._pattern(key))
+
+    def blocks(self, key: str, some: bool = False) -> list[Reader]:
+        """Of a list of mappings. Empty without the key, unless there must be some."""
+        entry = self._take(key)
+        if entry is None or _empty(entry.value):
+            if some:
+                self.problem(f"expected a list of at least one of {key}, found none", key)
+            return []
+        if not isinstance(entry.value, Items):
+            self._wrong(entry.value, self._path(key), "a list")
+            return []
+        found = []
+        for index, item in enumerate(entry.value.items):
+            path = f"{self._path(key)}{_label(item, index)}"
+            if isinstance(item, Block):
+                found.append(self._part(item, path, f"{self._pattern(key)}[]"))
+            else:
+                self._wrong(item, path, "a mapping")
+        return found
+
+    def close(self) -> None:
+        """Says which keys nobody asked for, here and in all parts."""
+        for key in (key for key in self._block.entries if key not in self._asked):
+            self.problem(f"expected a known key, found {shown(key)!r}{_nearest(key, self._asked)}", key)
+        for part in self._parts:
+            part.close()
+
+    def _take(self, key: str) -> Entry | None:
+        self._asked.add(key)
+        self.findings.asked.add(self._pattern(key))
+        return self._block.entries.get(key)
+
+    def _path(self, key: str) -> str:
+        return ".".join(part for part in (self.path, shown(key)) if part)
+
+    def _pattern(self, key: str) -> str:
+        return f"{self.pattern}.{key}" if self.pattern else key
+
+    def _part(self, block: Block, path: str, pattern: str) -> Reader:
+        part = Reader(block, self.file, self.findings, path, pattern)
+        self._parts.append(part)
+        return part
+
+    def _all(self, parts: tuple[Fragment, ...], path: str, form: Form[T]) -> list[T]:
+        found: list[T] = []
+        for part in parts:
+            if isinstance(part, Scalar) and part.kind in ("text", "number"):
+                try:
+                    found.append(form.read(part.text))
+                    continue
+                except ValueError:
+                    pass
+            self._wrong(part, path, form.words, form.known)
+        return found
+
+    def _read(self, fragment: Fragment, path: str, form: Form[T], default: T) -> T:
+        found = self._all((fragment,), path, form)
+        return found[0] if found else default
+
+    def _wrong(self, found: Fragment, path: str, words: str, known: frozenset[str] = frozenset()) -> None:
+        text = found.text if isinstance(found, Scalar) else ""
+        place = Place(self.file, found.line, path)
+        self.findings.problem(place, f"expected {words}, found {_told(found)}{_nearest(text, known)}")
+
+
+def _nothing(fragment: Fragment) -> bool:
+    return isinstance(fragment, Scalar) and fragment.kind == "nothing"
+
+
+def _empty(fragment: Fragment) -> bool:
+    return _nothing(fragment) or (isinstance(fragment, Items) and not fragment.items)
+
+
+def _label(item: Fragment, index: int) -> str:
+    """How a person finds it in the list: by its name, or else by its place."""
+    name = item.entries.get("name") if isinstance(item, Block) else None
+    if name is not None and isinstance(name.value, Scalar) and name.value.text:
+        return f".{shown(name.value.text)}"
+    return f"[{index}]"
+
+
+def _told(fragment: Fragment) -> str:
+    match fragment:
+        case Items():
+            return "a list"
+        case Block():
+            return "a mapping"
+        case Scalar(kind="nothing"):
+            return "nothing"
+        case Scalar(kind="boolean"):
+            return f"the boolean {fragment.text} (text needs quotes)"
+        case Scalar():
+            return f"'{shown(fragment.text)}'"
+
+
+def _nearest(text: str, known: set[str] | frozenset[str]) -> str:
+    if not text or len(known) > MOST_SUGGESTED:
+        return ""
+    nearest = get_close_matches(text[:60], sorted(known), n=1)
+    return f"; the nearest is {nearest[0]}" if nearest else ""

@@ -1,0 +1,79 @@
+"""Which nodes a pool is about, in the spelling of Kubernetes; and which pools never get a node."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Literal
+
+from fleet.config.forms import LABEL_KEY, LABEL_TEXT, choice
+from fleet.config.reader import Reader
+from fleet.core.policy import Pool
+from fleet.core.selector import Requirement, Selector
+
+Operator = Literal["In", "NotIn", "Exists", "DoesNotExist"]
+OPERATORS: dict[str, Operator | None] = {
+    "In": "In",
+    "NotIn": "NotIn",
+    "Exists": "Exists",
+    "DoesNotExist": "DoesNotExist",
+}
+MOST_COMPARED = 300
+"""Pools that are compared with one another."""
+
+
+def selector(reader: Reader) -> Selector:
+    labels = reader.pairs("matchLabels", LABEL_KEY, LABEL_TEXT)
+    return Selector(labels, tuple(_requirement(each) for each in reader.blocks("matchExpressions")))
+
+
+def _requirement(reader: Reader) -> Requirement:
+    key = reader.required("key", LABEL_KEY, "")
+    operator = reader.required("operator", choice(OPERATORS), None)
+    values = reader.values("values", LABEL_TEXT, some=operator in ("In", "NotIn"))
+    if operator in ("Exists", "DoesNotExist") and values:
+        reader.problem(f"expected no values beside {operator}, found {len(values)}", "values")
+    return Requirement(key, operator or "Exists", values)
+
+
+def hidden(pools: Sequence[Pool]) -> list[tuple[int, int]]:
+    """Pairs (earlier, later) of which the later never gets a node: the earlier one surely takes all that it selects.
+
+    Nodes go to the first pool that matches, so a narrow pool before a wide one is as it should be.
+    """
+    compared = list(enumerate(pools))[:MOST_COMPARED]
+    found: dict[int, int] = {}
+    for (earlier, wide), (later, narrow) in combinations(compared, 2):
+        if later not in found and _covers(wide, narrow):
+            found[later] = earlier
+    return [(earlier, later) for later, earlier in found.items()]
+
+
+def _covers(wide: Pool, narrow: Pool) -> bool:
+    """Every node that `narrow` selects is one that `wide` selects."""
+    if wide.clusters and not (narrow.clusters and set(narrow.clusters) <= set(wide.clusters)):
+        return False
+    given = _terms(narrow.selector)
+    return all(any(_implies(known, term) for known in given) for term in _terms(wide.selector))
+
+
+def _terms(of: Selector) -> list[Requirement]:
+    labels = [Requirement(key, "In", (value,)) for key, value in of.match_labels.items()]
+    return [*labels, *of.match_expressions]
+
+
+def _implies(known: Requirement, term: Requirement) -> bool:
+    if known.key != term.key:
+        return False
+    mine, its = set(known.values), set(term.values)
+    match known.operator, term.operator:
+        case ("In", "In"):
+            return mine <= its
+        case ("In", "NotIn"):
+            return not mine & its
+        case ("NotIn", "NotIn"):
+            return mine >= its
+        case ("In" | "Exists", "Exists") | ("DoesNotExist", "DoesNotExist" | "NotIn"):
+            return True
+        case _:
+            return False

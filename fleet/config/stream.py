@@ -1,0 +1,94 @@
+"""Release streams: written in the policy, or in a feed file beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fleet.config import forms
+from fleet.config.fragment import MOST_BYTES, Block, compose, shown
+from fleet.config.reader import Reader
+from fleet.core.release import Release, Stream
+
+Releases = tuple[Release, ...]
+
+
+def text_of(path: Path) -> str:
+    """Of a UTF-8 file. Raises OSError, and ValueError (with its words) for one that cannot be a policy or a feed."""
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist")
+    if not path.is_file():
+        raise ValueError("is not a file")
+    with path.open("rb") as file:
+        content = file.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise ValueError(f"is larger than {MOST_BYTES >> 20} MiB")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as wrong:
+        raise ValueError(f"is not UTF-8 (byte {wrong.start})") from None
+
+
+def streams(reader: Reader, folder: Path) -> tuple[Stream, ...]:
+    """`folder` is what the paths of feed files are relative to."""
+    found: dict[str, Stream] = {}
+    feeds: dict[str, Releases] = {}
+    digests: dict[str, tuple[str, str]] = {}
+    for each in reader.blocks("streams"):
+        name = each.required("name", forms.NAME, "")
+        if name and name in found:
+            each.problem("expected each name once, found it again", "name")
+        stream = Stream(name, _releases_of(each, folder, feeds))
+        for release in stream.releases:
+            if not release.digest:
+                continue
+            digest, other = digests.setdefault(release.version, (release.digest, name))
+            if digest != release.digest:
+                each.problem(
+                    f"expected one digest of {shown(release.version)}, found another one in stream {other}"
+                )
+        found[name] = stream
+    return tuple(found.values())
+
+
+def _releases_of(reader: Reader, folder: Path, feeds: dict[str, Releases]) -> Releases:
+    written = _releases(reader, some=reader.has("releases"))
+    name = reader.value("file", forms.TEXT, "")
+    if not name:
+        if not reader.has("releases") and not reader.has("file"):
+            reader.problem("expected releases or file, found neither")
+        return written
+    if reader.has("releases"):
+        reader.problem("expected either releases or file, found both", "file")
+        return written
+    if name not in feeds:
+        feeds[name] = _feed(reader, folder / name)
+    return feeds[name]
+
+
+def _feed(reader: Reader, path: Path) -> Releases:
+    try:
+        text = text_of(path)
+    except (OSError, ValueError) as wrong:
+        why = "is not there" if isinstance(wrong, FileNotFoundError) else str(wrong)
+        reader.problem(f"expected a feed, found that {shown(str(path))} {why}", "file")
+        return ()
+    document = compose(text, str(path), reader.findings)
+    if not isinstance(document, Block):
+        reader.problem("expected a feed, a mapping with the key releases, found none", "file")
+        return ()
+    feed = Reader(document, str(path), reader.findings, pattern="file")
+    releases = _releases(feed, some=True)
+    feed.close()
+    return releases
+
+
+def _releases(reader: Reader, some: bool) -> Releases:
+    """Oldest first."""
+    found: dict[str, Release] = {}
+    for each in reader.blocks("releases", some):
+        version = each.required("version", forms.TEXT, "")
+        if version and version in found:
+            each.problem("expected each version once, found it again", "version")
+        digest = each.value("digest", forms.DIGEST, "")
+        found[version] = Release(version, digest, each.value("kernel", forms.TEXT, ""))
+    return tuple(found.values())

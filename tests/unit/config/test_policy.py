@@ -1,0 +1,207 @@
+"""A policy as people write it, and what it means."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time
+from pathlib import Path
+
+import pytest
+
+from fleet.config import default_policy_text, load, loads
+from fleet.core.errors import ConfigError, UsageError
+from fleet.core.policy import Amount, DrainRule, Freeze, Limits, Policy, Pool, Window
+from fleet.core.release import Release
+from fleet.core.selector import Requirement, Selector
+
+DIGEST = "sha256:" + "a1" * 32
+
+
+def read(text: str) -> Policy:
+    policy, cautions = loads(text)
+    assert cautions == ()
+    return policy
+
+
+def pool(text: str) -> Pool:
+    lines = "".join(f"    {line}\n" for line in text.splitlines())
+    return read(f"pools:\n  - name: workers\n{lines}").pools[0]
+
+
+def test_a_pool_needs_only_a_name() -> None:
+    assert pool("") == Pool("workers")
+    assert read("pools: [{name: workers}]").limits == Limits(max_unavailable=None)
+
+
+def test_a_selector_is_spelled_as_in_kubernetes() -> None:
+    found = pool("""\
+selector:
+  matchLabels: {example.com/role: db}
+  matchExpressions:
+    - {key: zone, operator: NotIn, values: [a, b]}
+    - {key: gpu, operator: DoesNotExist}
+clusters: [east, west]
+""")
+    assert found.selector == Selector(
+        {"example.com/role": "db"},
+        (Requirement("zone", "NotIn", ("a", "b")), Requirement("gpu", "DoesNotExist")),
+    )
+    assert found.clusters == ("east", "west")
+
+
+def test_limits_are_numbers_percentages_or_none() -> None:
+    found = pool("limits: {max_unavailable: 10%, per_zone: 2, per_site: none, per_cluster: '3'}")
+    assert found.limits == Limits(Amount(10, True), Amount(2), None, Amount(3))
+
+
+def test_rules_are_read_in_their_units() -> None:
+    found = pool("""\
+drain: {unmanaged: evict, local_data: hold, host_path: hold, grace: 30s, timeout: 1h30m}
+stage: {concurrency: 4, timeout: 10m}
+reboot: {timeout: 1h 5m}
+soak: 0
+canaries: 0
+failure_limit: 7
+""")
+    assert found.drain == DrainRule("evict", "hold", "hold", 30, 5400)
+    assert (found.stage.concurrency, found.stage.timeout_seconds) == (4, 600)
+    assert found.reboot.timeout_seconds == 3900
+    assert (found.soak_seconds, found.canaries, found.failure_limit) == (0, 0, 7)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        (
+            '{days: [sat, sun], from: "01:00", to: "05:00", zone: Europe/Berlin}',
+            Window((5, 6), time(1), time(5), "Europe/Berlin"),
+        ),
+        ("{days: mon-fri, from: 22:30, to: 2:00}", Window((0, 1, 2, 3, 4), time(22, 30), time(2))),
+        ("{days: [Fri-Mon, sunday], from: 01:00, to: 24:00}", Window((0, 4, 5, 6), time(1), time())),
+        ("{from: 00:00, to: 24:00}", Window(tuple(range(7)), time(), time())),
+    ],
+)
+def test_a_window_is_weekly(written: str, meant: Window) -> None:
+    assert pool(f"windows: [{written}]").windows == (meant,)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "from: 2026-12-19T00:00+01:00, until: 2027-01-03T23:00Z",
+        "from: 2026-12-19, until: 2027-01-04, zone: Europe/Berlin",
+        "from: 2026-12-19 00:00:00, until: 2027-01-04T00:00, zone: Europe/Berlin",
+    ],
+)
+def test_a_freeze_lasts_from_a_moment_to_a_moment(written: str) -> None:
+    found = read(f"pools: [{{name: w}}]\nfreezes: [{{name: year end, {written}}}]").freezes
+    begin, until = datetime(2026, 12, 18, 23, tzinfo=UTC), datetime(2027, 1, 3, 23, tzinfo=UTC)
+    assert found == (Freeze("year end", begin, until),)
+
+
+def test_pools_take_from_the_defaults_what_they_do_not_say() -> None:
+    found = read("""\
+streams: [{name: stable, releases: [{version: 1.10}]}]
+defaults:
+  stream: stable
+  limits: {max_unavailable: 5, per_zone: 1}
+  drain: {grace: 30s, unmanaged: evict}
+  soak: 5m
+  windows: [{from: 01:00, to: 02:00}]
+pools:
+  - name: control
+    selector: {matchLabels: {role: control}}
+  - name: workers
+    limits: {per_zone: none}
+    drain: {grace: pod}
+    windows: []
+""")
+    control, workers = found.pools
+    assert (control.stream, control.soak_seconds, control.limits.per_zone) == ("stable", 300, Amount(1))
+    assert control.windows == (Window(tuple(range(7)), time(1), time(2)),)
+    assert workers.windows == ()
+    assert workers.limits == Limits(Amount(5), None)
+    assert (workers.drain.grace_seconds, workers.drain.unmanaged) == (None, "evict")
+
+
+def test_versions_are_text_as_written() -> None:
+    found = read(f"""\
+streams:
+  - name: stable
+    releases: [{{version: 1.1}}, {{version: 1.10, digest: "{DIGEST}", kernel: 6.12}}]
+pools:
+  - {{name: workers, stream: stable, version: 1.10}}
+""")
+    assert found.target(found.pools[0]) == Release("1.10", DIGEST, "6.12")
+    assert found.streams[0].find("1.1") == Release("1.1")
+
+
+def test_a_stream_may_be_a_file_beside_the_policy(tmp_path: Path) -> None:
+    (tmp_path / "feeds").mkdir()
+    (tmp_path / "feeds" / "stable.yaml").write_text("releases: [{version: a}, {version: b}]")
+    path = tmp_path / "fleet.yaml"
+    path.write_text("streams: [{name: s, file: feeds/stable.yaml}]\npools: [{name: w, stream: s}]")
+    policy, _ = load(path)
+    assert policy.target(policy.pools[0]) == Release("b")
+
+
+def test_mistakes_in_a_feed_are_told_with_its_own_name_and_those_of_the_policy(tmp_path: Path) -> None:
+    (tmp_path / "feed.yaml").write_text("releases:\n  - version: a\n    digset: x\n")
+    path = tmp_path / "fleet.yaml"
+    path.write_text("streams: [{name: s, file: feed.yaml}]\npools: [{name: w, soak: 5}]")
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    feed, policy = caught.value.problems
+    assert feed.startswith(f"{tmp_path}/feed.yaml:3: releases[0].digset: expected a known key")
+    assert policy.startswith(f"{path}:2: pools.w.soak: expected a duration")
+
+
+def test_an_alias_means_what_its_anchor_does() -> None:
+    found = read("pools:\n  - {name: a, clusters: [x], limits: &l {per_zone: 2}}\n  - {name: b, limits: *l}")
+    assert found.pools[1].limits.per_zone == Amount(2)
+
+
+def test_a_key_with_nothing_behind_it_is_as_one_that_is_not_there() -> None:
+    assert pool("limits:\nwindows:\nclusters:\nselector:\n  matchLabels:\n") == Pool("workers")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("pools: [{name: w, limits: {per_zone: 0}}]", "pools.w.limits.per_zone: 0 lets no node start"),
+        (
+            "pools: [{name: w}]\nlimits: {max_unavailable: 0%}",
+            "limits.max_unavailable: 0% lets no node start",
+        ),
+        (
+            "pools: [{name: a},\n {name: b, selector: {matchLabels: {x: y}}}]",
+            "pools.b: every node that it selects goes to pool a (line 1), which comes first",
+        ),
+    ],
+)
+def test_what_is_hardly_meant_is_a_caution(text: str, words: str) -> None:
+    _, cautions = loads(text)
+    assert [str(caution).split(": ", 1)[1] for caution in cautions] == [words]
+
+
+def test_a_missing_file_says_how_to_get_one(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="does not exist") as caught:
+        load(tmp_path / "fleet.yaml")
+    assert "fleet init" in caught.value.hint
+    assert not isinstance(caught.value, ConfigError)
+
+
+def test_what_is_no_text_file_is_said_so(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is not a file"):
+        load(tmp_path)
+    (tmp_path / "latin").write_bytes(b"name: \xe4")
+    with pytest.raises(UsageError, match="not UTF-8"):
+        load(tmp_path / "latin")
+    (tmp_path / "large").write_bytes(b"#" * ((1 << 20) + 1))
+    with pytest.raises(UsageError, match="larger than 1 MiB"):
+        load(tmp_path / "large")
+
+
+def test_the_template_is_valid_as_it_stands_and_nothing_in_it_is_doubtful() -> None:
+    found = read(default_policy_text())
+    assert [each.name for each in found.pools] == ["control", "storage", "workers"]
+    assert all(found.target(each) for each in found.pools)
