@@ -34,9 +34,6 @@ from fleet.core.view import ClusterView
 Group = tuple[str, str, bool]
 """Runs that begin or wait together: rollout, pool, canaries or the rest."""
 
-GATE = timedelta(seconds=30)
-"""A window that is open, and too short for a run now, is looked at again after this."""
-
 
 class Decision(Struct, frozen=True):
     log: tuple[Record | AnyAction, ...] = ()
@@ -290,10 +287,14 @@ class Engine:
         wakes = [self._agenda.next_wake] if self._agenda.next_wake is not None else []
         for (ident, pool, _), held in self._gates.items():
             if held is not None and held.reason in (Reason.WINDOW, Reason.FREEZE):
-                policy = self.rollouts[ident].policy
-                named = policy.pool(pool)
-                opens = windows.opens(named.windows if named else (), policy.freezes, now)
-                wakes.append(opens if opens is not None and opens > now else now + GATE)
+                rollout = self.rollouts[ident]
+                named = rollout.policy.pool(pool)
+                needed = timedelta(seconds=rollout.start.expected_seconds)
+                opens = windows.next_start(
+                    named.windows if named else (), rollout.policy.freezes, now, needed
+                )
+                if opens is not None:
+                    wakes.append(opens)
         return min(wakes, default=None)
 
 

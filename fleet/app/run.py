@@ -1,0 +1,55 @@
+"""The controller process (`fleet run`)."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from fleet.app.clock import WallClock
+from fleet.app.clusters import connect
+from fleet.app.home import Home
+
+if TYPE_CHECKING:
+    from fleet.drivers.ports import Cluster
+
+
+def run(home: Home, say: Callable[[str], None], until_idle: bool = False) -> None:
+    """Works until SIGTERM or Ctrl-C; with `until_idle` until there is nothing left to do.
+
+    What has been sent when the signal comes is awaited; the leases are given back.
+    """
+    asyncio.run(_run(home, say, until_idle))
+
+
+async def _run(home: Home, say: Callable[[str], None], until_idle: bool) -> None:
+    from fleet.drivers.controller import Controller
+
+    store = home.store
+    wall = WallClock()
+
+    def sites() -> Mapping[str, str]:
+        return {row.name: row.sites[0] if row.sites else "" for row in store.clusters.list()}
+
+    async def open_all() -> Mapping[str, Cluster]:
+        return {row.name: await connect(home, row) for row in store.clusters.list()}
+
+    controller = Controller(store, open_all, sites, home.clock, wall.now, say)
+    work = asyncio.create_task(controller.run(until_idle))
+    stopped = False
+
+    def stop() -> None:
+        nonlocal stopped
+        stopped = True
+        work.cancel()
+
+    loop = asyncio.get_running_loop()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(each, stop)
+    try:
+        await work
+    except asyncio.CancelledError:
+        if not stopped:
+            raise
+        say("stopped; what has begun goes on with the next controller")

@@ -1,0 +1,20 @@
+"""The process that plays the agents of all fake nodes of a lab."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from fleet.lab import Lab
+
+
+@contextmanager
+def agents(lab: Lab) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen([sys.executable, "-m", "fleet.agent.bundle", str(lab.kubeconfig)])
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait(30)

@@ -1,0 +1,73 @@
+"""The command `fleet` as a user runs it: a process, its exit code, what it prints."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+SECONDS = 300
+
+
+class Fleet:
+    """Works on a home of its own."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        home.mkdir(parents=True, exist_ok=True)
+
+    def run(self, *words: str, code: int = 0, seconds: float = SECONDS) -> str:
+        """What it printed on stdout; fails, with what it said, for any other exit code."""
+        done = subprocess.run(
+            [sys.executable, "-m", "fleet.cli", "--home", str(self.home), *words],
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            env=self._environ(),
+            check=False,
+        )
+        assert done.returncode == code, (
+            f"fleet {' '.join(words)}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        return done.stdout if code in (0, 4) else done.stderr
+
+    def json(self, *words: str) -> Any:
+        return json.loads(self.run(*words, "-o", "json"))
+
+    @contextmanager
+    def background(self, *words: str) -> Iterator[subprocess.Popen[bytes]]:
+        """The command as a process, killed at the end if it still runs."""
+        with (self.home / "background.log").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "fleet.cli", "--home", str(self.home), *words],
+                stdout=log,
+                stderr=log,
+                env=self._environ(),
+            )
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.kill()
+            process.wait(30)
+
+    @property
+    def said(self) -> str:
+        """By background processes."""
+        return (self.home / "background.log").read_text(errors="replace")[-4000:]
+
+    def entries(self) -> int:
+        """How far the journal has come; looked at from outside of `fleet`."""
+        with closing(sqlite3.connect(f"file:{self.home / 'fleet.db'}?mode=ro", uri=True)) as database:
+            return int(database.execute("select count(*) from journal").fetchone()[0])
+
+    @staticmethod
+    def _environ() -> dict[str, str]:
+        return {**os.environ, "COLUMNS": "80", "PYTHONUNBUFFERED": "1", "NO_COLOR": "1"}

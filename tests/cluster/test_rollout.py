@@ -1,0 +1,191 @@
+"""The main job, end to end, by the command, on a real API server; watched by an observer that shares no code with it."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fleet.lab import Lab
+from tests.cluster.agents import agents
+from tests.cluster.command import Fleet
+from tests.cluster.observer import NodeLimits, Observer
+from tests.cluster.rest import Cluster, Json
+from tests.cluster.scenario import Scenario, scenario
+
+OLD, NEW = "44.20261015.3.0", "44.20261101.3.0"
+KERNEL = "6.12.9"
+POLICY = f"""\
+streams:
+  - name: stable
+    releases:
+      - {{version: {OLD}, digest: "sha256:{"a" * 64}", kernel: 6.11.4}}
+      - {{version: {NEW}, digest: "sha256:{"b" * 64}", kernel: {KERNEL}}}
+defaults:
+  stream: stable
+  soak: 1s
+  stage: {{concurrency: 20}}
+pools:
+  - name: workers
+    selector: {{matchLabels: {{fleet.internal/pool: workers}}}}
+    limits: {{max_unavailable: 25%, per_zone: 5}}
+  - name: storage
+    selector: {{matchLabels: {{fleet.internal/pool: storage}}}}
+    limits: {{max_unavailable: 2}}
+"""
+LIMITS = NodeLimits(zone=8, pools={"workers": 13, "storage": 3})
+"""As the policy, and one more for the node that a stranger has cordoned in each."""
+
+
+def wait(condition: Callable[[], object], what: Callable[[], str], seconds: float = 300) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not after {seconds:.0f} s: {what()}"
+        time.sleep(0.2)  # noqa: TID251 - between two looks at the condition
+
+
+@contextmanager
+def upgraded_fleet(
+    lab: Lab, home: Path, nodes: int, workloads: int
+) -> Iterator[tuple[Fleet, Cluster, Scenario]]:
+    """A lab with nodes, workloads, agents, and fleet installed; taken away with `fleet cluster uninstall`."""
+    cluster = Cluster(lab.kubeconfig)
+    lab.add_nodes(nodes, pools={"workers": 4, "storage": 1})
+    things = scenario(workloads)
+    things.create(cluster)
+    fleet = Fleet(home)
+    (home / "fleet.yaml").write_text(POLICY)
+    fleet.run("cluster", "add", "east", "--kubeconfig", str(lab.kubeconfig), "--site", "fra")
+    fleet.run("cluster", "install", "east", "--no-agent")
+    with agents(lab):
+        things.wait_ready(cluster)
+        wait(lambda: reported(cluster) == nodes, lambda: f"{reported(cluster)} machines have reported")
+        fleet.run("sync")
+        yield fleet, cluster, things
+    fleet.run("cluster", "uninstall", "east", "--yes")
+
+
+def reported(cluster: Cluster) -> int:
+    machines = cluster.get("/apis/fleet.internal/v1/machines")["items"]
+    return sum("booted" in machine.get("status", {}) for machine in machines)
+
+
+def upgraded(cluster: Cluster, version: str = NEW) -> set[str]:
+    return {
+        node["metadata"]["name"]
+        for node in cluster.get("/api/v1/nodes")["items"]
+        if node["status"]["nodeInfo"]["osImage"].endswith(version)
+    }
+
+
+def marks(node: Json) -> list[str]:
+    """What of fleet's is on the node."""
+    found = [key for key in node["metadata"].get("annotations", {}) if key.startswith("fleet.internal/")]
+    return found + [taint["key"] for taint in node["spec"].get("taints", []) if "fleet" in taint["key"]]
+
+
+def assert_left_clean(cluster: Cluster, foreign: str) -> None:
+    for node in cluster.get("/api/v1/nodes")["items"]:
+        name = node["metadata"]["name"]
+        assert not marks(node), f"{name} still carries {marks(node)}"
+        assert node["spec"].get("unschedulable", False) is (name == foreign), name
+
+
+def free_everything(fleet: Fleet, cluster: Cluster, things: Scenario) -> None:
+    """Takes away the obstacles that hold nodes, as their owners would."""
+    things.free_checkout(cluster)
+    things.drop_second_budget(cluster)
+    things.drop_debug(cluster)
+
+
+def test_the_whole_session_as_a_user_has_it(lab: Lab, tmp_path: Path) -> None:
+    with upgraded_fleet(lab, tmp_path / "home", 20, 16) as (fleet, cluster, things):
+        foreign = "n-0007"
+        cluster.patch(f"/api/v1/nodes/{foreign}", {"spec": {"unschedulable": True}})
+        fleet.run("sync")
+        status = fleet.json("status")
+        assert status["summary"]["nodes"] == 20
+        assert {node["version"] for node in status["nodes"]} == {OLD}
+        before = {
+            node["metadata"]["name"]: node["metadata"]["resourceVersion"]
+            for node in cluster.get("/api/v1/nodes")["items"]
+        }
+        plan = fleet.json("plan", "--pool", "workers", "--pool", "storage", "--to", NEW)
+        after = {
+            node["metadata"]["name"]: node["metadata"]["resourceVersion"]
+            for node in cluster.get("/api/v1/nodes")["items"]
+        }
+        assert before == after, "a plan writes nothing to the cluster"
+        held = {hold["reason"] for hold in plan["held"]}
+        assert held == {"foreign-cordon", "budget-never", "several-budgets", "unmanaged"}
+        assert plan["lower_bound_seconds"] <= plan["makespan_seconds"]
+        with Observer(lab.kubeconfig, LIMITS, foreign_cordons=[foreign]).watching() as observer:
+            fleet.run("rollout", "start", plan["plan_id"])
+            refusal = fleet.run("rollout", "start", plan["plan_id"], code=3)
+            assert "r-1" in refusal
+            held_nodes = {hold["node"] for hold in plan["held"]}
+            wait(
+                lambda: len(upgraded(cluster)) >= 20 - len(held_nodes), lambda: fleet.run("rollout", "status")
+            )
+            words = fleet.run("explain", foreign)
+            assert "cordoned, not by fleet" in words
+            free_everything(fleet, cluster, things)
+            wait(lambda: len(upgraded(cluster)) == 19, lambda: fleet.run("status", "--attention"))
+            fleet.run("rollout", "abort")
+            wait(lambda: not active(fleet), lambda: fleet.run("rollout", "status"))
+        assert observer.violations == []
+        assert max(observer.seen.reboots.values()) == 1
+        assert_left_clean(cluster, foreign)
+        report = fleet.json("report", "r-1")
+        proven = [run for run in report["runs"] if run["step"] == "done"]
+        assert len(proven) == 19
+        for run in proven:
+            assert run["proof"]["version"] == NEW and run["proof"]["kernel"] == KERNEL
+            assert run["proof"]["boot_id_before"] != run["proof"]["boot_id_after"]
+        assert "<!doctype html>" in fleet.run("report", "r-1", "-o", "html").lower()
+        fleet.run("audit", "verify")
+
+
+def active(fleet: Fleet) -> list[Any]:
+    return [rollout for rollout in fleet.json("rollout", "list") if not rollout["ended_at"]]
+
+
+@pytest.mark.timeout(900)
+def test_killed_ten_times_every_node_is_upgraded_proven_and_left_clean(lab: Lab, tmp_path: Path) -> None:
+    with upgraded_fleet(lab, tmp_path / "home", 60, 40) as (fleet, cluster, things):
+        plan = fleet.json("plan", "--pool", "workers", "--pool", "storage", "--to", NEW)
+        moments = random.Random(11)
+        with Observer(lab.kubeconfig, LIMITS).watching() as observer:
+            with fleet.background("rollout", "start", plan["plan_id"], "--foreground") as process:
+                kill_after(fleet, process, moments.randint(5, 150))
+            for kill in range(9):
+                if kill == 4:
+                    free_everything(fleet, cluster, things)
+                with fleet.background("run", "--until-idle") as process:
+                    kill_after(fleet, process, moments.randint(1, 200))
+            with fleet.background("run", "--until-idle") as process:
+                wait(lambda: process.poll() is not None, lambda: fleet.run("rollout", "status") + fleet.said)
+                assert process.returncode == 0, fleet.said
+        assert observer.violations == []
+        assert upgraded(cluster) == {node["node"] for node in plan["runs"]} | {
+            hold["node"] for hold in plan["held"]
+        }
+        assert set(observer.seen.reboots.values()) == {1}
+        assert_left_clean(cluster, "")
+        report = fleet.json("report", "r-1")
+        assert {run["step"] for run in report["runs"]} == {"done"}
+        assert all(run["proof"]["version"] == NEW for run in report["runs"])
+        fleet.run("audit", "verify")
+
+
+def kill_after(fleet: Fleet, process: Any, entries: int) -> None:
+    """SIGKILL once the journal has grown by so many entries; or at once if the work has ended."""
+    begun = fleet.entries()
+    wait(lambda: process.poll() is not None or fleet.entries() >= begun + entries, lambda: fleet.said, 120)
+    process.kill()
+    process.wait(30)
