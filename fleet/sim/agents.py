@@ -101,7 +101,7 @@ class Agents:
         release = self._boots(machine)
         ready = self.behaviour.failures.get(name) != "not-ready"
         boot_id = _uuid(self._rng)
-        self._objects.change_node(
+        self._objects.put_node(
             node,
             boot_id=boot_id,
             os_image=_os_image(node, machine, release),
@@ -161,7 +161,7 @@ class Agents:
             self._later(self.behaviour.reboot, name, "booted", name, token)
 
     def _tell(self, machine: Machine, work: Work | None, **fields: object) -> None:
-        self._objects.put_machine(replace(machine, work=work, **fields))
+        self._objects.put_machine(machine, work=work, **fields)
 
     def _later(self, length: Length, name: str, what: str, *words: str) -> None:
         delay = draw(length, self._rng, name)

@@ -19,7 +19,6 @@ from fleet.sim.objects import Objects, WorkloadKey, controller_of
 from fleet.sim.scheduler import Scheduler
 from fleet.sim.timeline import Timeline
 
-ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 ORDINAL_LABEL = "statefulset.kubernetes.io/pod-name"
 COUNTED = frozenset({"Job", "StatefulSet", "DaemonSet", "Node"})
 """Kinds that are not simply kept at a number of pods, each with a way of its own."""
@@ -50,8 +49,9 @@ class Controllers:
         self._templates: dict[WorkloadKey, Pod] = {}
         self._implied: dict[WorkloadKey, int] = {}
         """Replicas of workloads that the snapshot lacks: those that were there."""
-        self._behind: dict[WorkloadKey, None] = {}
-        self._lost: list[Pod] = []
+        self.behind: dict[WorkloadKey, None] = {}
+        """Workloads whose number of pods is to be looked at, by `settle`."""
+        self.lost: list[Pod] = []
         """Pods that are gone and come again under a name or on a node of their own."""
         self.unready: dict[WorkloadKey, None] = {}
         """Workloads whose count of ready pods may be old, since somebody last emptied it."""
@@ -72,24 +72,21 @@ class Controllers:
             list(self._templates.values()), [(*key, count) for key, count in self._implied.items()]
         )
 
-    def settle(self) -> bool:
-        """Makes and deletes pods until the numbers are right. False: there was nothing to do."""
-        if not (self._behind or self._lost):
-            return False
-        lost, self._lost = self._lost, []
+    def settle(self) -> None:
+        """Makes and deletes pods until the numbers are right."""
+        lost, self.lost = self.lost, []
         for pod in lost:
             self._make_again(pod)
-        behind, self._behind = self._behind, {}
+        behind, self.behind = self.behind, {}
         for key in behind:
             self._keep_number(key)
-        return True
 
     def scale(self, key: WorkloadKey) -> None:
         """Its replicas were changed."""
         if key.kind == "StatefulSet":
             self._scale_set(key)
         elif key.kind != "Deployment":
-            self._behind[key] = None
+            self.behind[key] = None
 
     def start_over(self, key: WorkloadKey) -> None:
         """A Job's backoff is over."""
@@ -111,10 +108,10 @@ class Controllers:
         ready = self._ready.get(key, 0)
         if workload.ready == ready:
             return
-        self._objects.put_workload(replace(workload, ready=ready))
+        self._objects.put_workload(workload, ready=ready)
         owner = self._owner(workload)
         if owner is not None:
-            self._objects.put_workload(replace(owner, ready=max(0, owner.ready + ready - workload.ready)))
+            self._objects.put_workload(owner, ready=max(0, owner.ready + ready - workload.ready))
 
     def delete(self, pod: Pod) -> None:
         """Gives a pod its deletionTimestamp; one that was never bound is gone at once."""
@@ -140,10 +137,9 @@ class Controllers:
         if key not in self._templates:
             self._templates[key] = _template(pod)
 
-    def _pod_changed(self, old: Pod | None, new: Pod | None) -> None:
+    def _pod_changed(self, _: PodRef, key: WorkloadKey | None, old: Pod | None, new: Pod | None) -> None:
         pod = new if new is not None else old
         assert pod is not None
-        key = controller_of(pod)
         if new is None and (pod.mirror or key is not None):
             self._gone(pod, key)
         if key is None:
@@ -164,11 +160,11 @@ class Controllers:
                 delay = draw(self.behaviour.job_backoff, self._rng, f"{key.namespace}/{key.name}")
                 self._timeline.add(self._objects.now + delay, "job", *key)
         elif key.kind not in COUNTED:
-            self._behind[key] = None
+            self.behind[key] = None
 
     def _gone(self, pod: Pod, key: WorkloadKey | None) -> None:
         if pod.mirror or (key is not None and key.kind in ("DaemonSet", "StatefulSet")):
-            self._lost.append(pod)
+            self.lost.append(pod)
 
     def _make_again(self, pod: Pod) -> None:
         key = controller_of(pod)
@@ -213,7 +209,7 @@ class Controllers:
 
     def _fresh_name(self, key: WorkloadKey) -> str:
         while True:
-            name = f"{key.name}-{''.join(self._rng.choices(ALPHABET, k=5))}"
+            name = f"{key.name}-{self._rng.getrandbits(24):06x}"
             if PodRef(key.namespace, name) not in self._objects.pods:
                 return name
 

@@ -40,6 +40,8 @@ class Disruption:
         self._tallies: dict[PodRef, Tally] = {}
         self._covering: dict[PodRef, tuple[PodRef, ...]] = {}
         self._matches: dict[tuple[str, tuple[tuple[str, str], ...]], tuple[PodRef, ...]] = {}
+        self._matched: dict[WorkloadKey, tuple[dict[str, str], tuple[PodRef, ...]]] = {}
+        """The labels of a workload's last pod, and the budgets that match them."""
         self._of_namespace: dict[str, list[PodRef]] = {}
         self._of_owner: dict[WorkloadKey, set[PodRef]] = {}
         self.dirty: dict[PodRef, None] = {}
@@ -47,8 +49,8 @@ class Disruption:
         for ref in objects.budgets:
             self._tallies[ref] = Tally()
             self._of_namespace.setdefault(ref.namespace, []).append(ref)
-        for pod in objects.pods.values():
-            self._count(pod, self._cover(pod), 1)
+        for ref, pod in objects.pods.items():
+            self._begin(ref, pod)
         objects.pod_listeners.append(self._pod_changed)
 
     def covering(self, pod: PodRef) -> tuple[PodRef, ...]:
@@ -61,12 +63,13 @@ class Disruption:
         refs = [each for each in self._objects.budgets if each.namespace == namespace]
         self._of_namespace[namespace] = refs
         self._matches = {key: found for key, found in self._matches.items() if key[0] != namespace}
+        self._matched.clear()
         self._tallies.pop(ref, None)
         for each in refs:
             self._tallies[each] = Tally()
-        for pod in self._objects.pods.values():
+        for pod_ref, pod in self._objects.pods.items():
             if pod.namespace == namespace:
-                self._count(pod, self._cover(pod), 1)
+                self._begin(pod_ref, pod)
         if ref in self._objects.budgets:
             self.dirty[ref] = None
 
@@ -122,21 +125,35 @@ class Disruption:
         workload = self._objects.workloads.get(key)
         return tally.owners[key] if workload is None else workload.replicas
 
-    def _cover(self, pod: Pod) -> tuple[PodRef, ...]:
+    def _begin(self, ref: PodRef, pod: Pod) -> None:
+        key = controller_of(pod)
+        self._count(pod, key, self._cover(ref, key, pod), 1)
+
+    def _cover(self, ref: PodRef, key: WorkloadKey | None, pod: Pod) -> tuple[PodRef, ...]:
+        """Pods of one workload have the same labels object, as they come from one template."""
+        known = self._matched.get(key) if key is not None else None
+        if known is not None and known[0] is pod.labels:
+            found = known[1]
+        else:
+            found = self._match(pod)
+            if key is not None:
+                self._matched[key] = (pod.labels, found)
+        if found:
+            self._covering[ref] = found
+        else:
+            self._covering.pop(ref, None)
+        return found
+
+    def _match(self, pod: Pod) -> tuple[PodRef, ...]:
         key = (pod.namespace, tuple(pod.labels.items()))
         found = self._matches.get(key)
         if found is None:
             budgets = self._objects.budgets
             refs = self._of_namespace.get(pod.namespace, ())
             found = self._matches[key] = tuple(ref for ref in refs if budgets[ref].matches(pod))
-        if found:
-            self._covering[pod.ref] = found
-        else:
-            self._covering.pop(pod.ref, None)
         return found
 
-    def _count(self, pod: Pod, refs: tuple[PodRef, ...], sign: int) -> None:
-        key = controller_of(pod)
+    def _count(self, pod: Pod, key: WorkloadKey | None, refs: tuple[PodRef, ...], sign: int) -> None:
         healthy = _healthy(pod)
         for ref in refs:
             tally = self._tallies[ref]
@@ -148,22 +165,23 @@ class Disruption:
                     del tally.owners[key]
                 self._of_owner.setdefault(key, set()).add(ref)
 
-    def _pod_changed(self, old: Pod | None, new: Pod | None) -> None:
+    def _pod_changed(self, ref: PodRef, key: WorkloadKey | None, old: Pod | None, new: Pod | None) -> None:
         if old is None:
             assert new is not None
-            refs = self._cover(new)
-            self._count(new, refs, 1)
+            refs = self._cover(ref, key, new)
+            self._count(new, key, refs, 1)
         elif new is None:
-            refs = self._covering.pop(old.ref, ())
-            self._count(old, refs, -1)
+            refs = self._covering.pop(ref, ())
+            self._count(old, key, refs, -1)
         else:
             change = _healthy(new) - _healthy(old)
             if not change and new.deleting == old.deleting:
                 return
-            refs = self._covering.get(new.ref, ())
-            for ref in refs:
-                self._tallies[ref].healthy += change
-        self.dirty.update(dict.fromkeys(refs))
+            refs = self._covering.get(ref, ())
+            for each in refs:
+                self._tallies[each].healthy += change
+        for each in refs:
+            self.dirty[each] = None
 
 
 def share(amount: int | str, total: int) -> int:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from msgspec.structs import replace
-
 from fleet.core.action import Evict, Result
 from fleet.core.budget import Budget
 from fleet.core.pod import Pod, PodRef
@@ -50,11 +48,7 @@ def _ask(objects: Objects, ref: PodRef, pod: Pod) -> None:
     if budget.disruptions_allowed <= 0:
         raise Refusal(Result.REFUSED, f"{VIOLATES} {_cause(budget)}")
     objects.put_budget(
-        replace(
-            budget,
-            disruptions_allowed=budget.disruptions_allowed - 1,
-            disrupted=budget.disrupted | {pod.name},
-        )
+        budget, disruptions_allowed=budget.disruptions_allowed - 1, disrupted=budget.disrupted | {pod.name}
     )
 
 

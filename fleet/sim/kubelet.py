@@ -8,7 +8,7 @@ from fleet.core.node import Node
 from fleet.core.pod import Pod, PodRef
 from fleet.sim.behaviour import Behaviour, draw
 from fleet.sim.controllers import Controllers
-from fleet.sim.objects import Objects
+from fleet.sim.objects import Objects, WorkloadKey
 from fleet.sim.timeline import Timeline
 
 
@@ -67,7 +67,7 @@ class Kubelets:
         node = self._objects.nodes.get(name)
         if node is None or self.away.get(name) != int(outage):
             return
-        self._objects.change_node(node, ready=None)
+        self._objects.put_node(node, ready=None)
         self._tolerate(name)
 
     def given_up(self, name: str, outage: str) -> None:
@@ -108,7 +108,7 @@ class Kubelets:
     def _runs(self, node: str) -> bool:
         return node in self._objects.nodes and node not in self.away
 
-    def _pod_changed(self, old: Pod | None, new: Pod | None) -> None:
+    def _pod_changed(self, _: PodRef, key: WorkloadKey | None, old: Pod | None, new: Pod | None) -> None:
         if new is None:
             return
         if new.deleting and (old is None or not old.deleting):

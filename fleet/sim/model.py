@@ -212,9 +212,20 @@ class Model:
         self._objects.now = max(until, self._objects.now)
 
     def _settle(self) -> None:
-        """Controllers and scheduler act until nothing is left; those that lag are put on the timeline."""
-        while self._controllers.settle() or self._scheduler.settle():
-            pass
+        """Controllers and scheduler act until nothing is left to do."""
+        controllers, scheduler = self._controllers, self._scheduler
+        while True:
+            if controllers.behind or controllers.lost:
+                controllers.settle()
+            elif scheduler.gained:
+                scheduler.settle()
+            else:
+                break
+        if self._disruption.dirty or controllers.unready:
+            self._put_off()
+
+    def _put_off(self) -> None:
+        """Status is written a little later than what it is about has changed."""
         now, rng = self._objects.now, self._rng
         if self._disruption.dirty:
             for ref in self._disruption.dirty:
@@ -262,7 +273,6 @@ class Model:
 
     def _evict(self, action: Evict) -> str:
         pod = granted(self._objects, self._disruption, action)
-        pod = self._objects.pods[pod.ref]
         if action.grace_seconds is not None and not pod.deleting:
             pod = replace(pod, grace_seconds=action.grace_seconds)
         self._controllers.delete(pod)
@@ -293,11 +303,11 @@ class Model:
     def _request(self, machine: Machine, request: Request) -> None:
         if machine.request is not None and machine.request.token == request.token:
             return
-        self._objects.put_machine(replace(machine, request=request))
+        self._objects.put_machine(machine, request=request)
         self._agents.requested(machine.name, request.token)
 
     def _clear(self, action: Clear) -> str:
         machine = self._machine(action)
         if machine.request is not None and machine.request.token.startswith(f"{action.rollout}/"):
-            self._objects.put_machine(replace(machine, request=None))
+            self._objects.put_machine(machine, request=None)
         return ""

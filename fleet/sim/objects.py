@@ -22,8 +22,8 @@ class WorkloadKey(NamedTuple):
     name: str
 
 
-PodListener = Callable[[Pod | None, Pod | None], None]
-"""Of a pod before and after a change; None: it was not there, or is gone."""
+PodListener = Callable[[PodRef, WorkloadKey | None, Pod | None, Pod | None], None]
+"""Of a pod's name, its controller, and the pod before and after a change; None: it was not there, or is gone."""
 NodeListener = Callable[[Node | None, Node | None], None]
 
 
@@ -47,6 +47,7 @@ class Objects:
         self.workloads: dict[WorkloadKey, Workload] = {}
         self.machines: dict[str, Machine] = {}
         self._on_node: dict[str, set[PodRef]] = {}
+        self._controllers: dict[PodRef, WorkloadKey | None] = {}
         self.pod_listeners: list[PodListener] = []
         self.node_listeners: list[NodeListener] = []
 
@@ -66,6 +67,7 @@ class Objects:
         for pod in pods:
             ref = pod.ref
             self.pods[ref] = pod
+            self._controllers[ref] = controller_of(pod)
             if pod.node:
                 self._on_node.setdefault(pod.node, set()).add(ref)
 
@@ -80,13 +82,14 @@ class Objects:
     def put_pod(self, pod: Pod) -> None:
         """A new pod."""
         pod = replace(pod, resource_version=self._version())
-        ref = pod.ref
+        ref, key = pod.ref, controller_of(pod)
         self.pods[ref] = pod
+        self._controllers[ref] = key
         if pod.node:
             self._on_node.setdefault(pod.node, set()).add(ref)
         self._tell(pod)
         for listener in self.pod_listeners:
-            listener(None, pod)
+            listener(ref, key, None, pod)
 
     def change_pod(self, old: Pod, **fields: Any) -> Pod:
         pod = replace(old, resource_version=self._version(), **fields)
@@ -95,29 +98,28 @@ class Objects:
         if pod.node != old.node:
             self._on_node.setdefault(pod.node, set()).add(ref)
         self._tell(pod)
+        key = self._controllers[ref]
         for listener in self.pod_listeners:
-            listener(old, pod)
+            listener(ref, key, old, pod)
         return pod
 
     def drop_pod(self, pod: Pod) -> None:
         ref = pod.ref
         del self.pods[ref]
+        key = self._controllers.pop(ref)
         if pod.node:
             self._on_node[pod.node].discard(ref)
         self._tell_gone(pod)
         for listener in self.pod_listeners:
-            listener(pod, None)
+            listener(ref, key, pod, None)
 
-    def put_node(self, node: Node) -> None:
-        node = replace(node, resource_version=self._version())
+    def put_node(self, node: Node, **fields: Any) -> None:
+        node = replace(node, resource_version=self._version(), **fields)
         old = self.nodes.get(node.name)
         self.nodes[node.name] = node
         self._tell(node)
         for listener in self.node_listeners:
             listener(old, node)
-
-    def change_node(self, old: Node, **fields: Any) -> None:
-        self.put_node(replace(old, **fields))
 
     def drop_node(self, node: Node) -> None:
         del self.nodes[node.name]
@@ -125,8 +127,9 @@ class Objects:
         for listener in self.node_listeners:
             listener(node, None)
 
-    def put_budget(self, budget: Budget) -> None:
-        budget = replace(budget, resource_version=self._version())
+    def put_budget(self, budget: Budget, **fields: Any) -> None:
+        """`fields` are those that it has otherwise."""
+        budget = replace(budget, resource_version=self._version(), **fields)
         self.budgets[budget.ref] = budget
         self._tell(budget)
 
@@ -134,8 +137,8 @@ class Objects:
         del self.budgets[budget.ref]
         self._tell_gone(budget)
 
-    def put_workload(self, workload: Workload) -> None:
-        workload = replace(workload, resource_version=self._version())
+    def put_workload(self, workload: Workload, **fields: Any) -> None:
+        workload = replace(workload, resource_version=self._version(), **fields)
         self.workloads[WorkloadKey(workload.kind, workload.namespace, workload.name)] = workload
         self._tell(workload)
 
@@ -143,8 +146,8 @@ class Objects:
         del self.workloads[WorkloadKey(workload.kind, workload.namespace, workload.name)]
         self._tell_gone(workload)
 
-    def put_machine(self, machine: Machine) -> None:
-        machine = replace(machine, resource_version=self._version())
+    def put_machine(self, machine: Machine, **fields: Any) -> None:
+        machine = replace(machine, resource_version=self._version(), **fields)
         self.machines[machine.name] = machine
         self._tell(machine)
 

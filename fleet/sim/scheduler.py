@@ -105,17 +105,19 @@ class Scheduler:
         self._rooms: dict[str, Room] = {}
         self._shelves: dict[Demand, Shelf] = {}
         self._spread: dict[tuple[str, WorkloadKey], int] = {}
-        self._gained: dict[str, None] = {}
-        """Nodes where room appeared, since the last `settle`."""
+        self.gained: dict[str, None] = {}
+        """Nodes where room appeared for pods that wait, until `settle`."""
+        self._queued = 0
         self._arrivals = 0
         for node in objects.nodes.values():
             self._rooms[node.name] = Room(node.allocatable)
         for pod in objects.pods.values():
             if _occupies(pod):
-                self._take(pod, 1)
+                self._take(pod, controller_of(pod), 1)
             elif not pod.node and not pod.deleting and not pod.finished:
                 self.wait(pod)
-        self._gained = dict.fromkeys(objects.nodes)
+        if self._queued:
+            self.gained = dict.fromkeys(objects.nodes)
         objects.pod_listeners.append(self._pod_changed)
         objects.node_listeners.append(self._node_changed)
 
@@ -133,13 +135,12 @@ class Scheduler:
     def wait(self, pod: Pod) -> None:
         """The pod is bound when room appears."""
         self._arrivals += 1
+        self._queued += 1
         self._shelf(pod).waiting.setdefault(pod.requests, {})[pod.ref] = self._arrivals
 
-    def settle(self) -> bool:
-        """Binds waiting pods to what room has appeared. False: there was nothing to do."""
-        if not self._gained:
-            return False
-        gained, self._gained = self._gained, {}
+    def settle(self) -> None:
+        """Binds waiting pods to what room has appeared."""
+        gained, self.gained = self.gained, {}
         for shelf in list(self._shelves.values()):
             if not shelf.waiting:
                 continue
@@ -147,7 +148,6 @@ class Scheduler:
             for asked in sorted(shelf.waiting, key=lambda each: next(iter(shelf.waiting[each].values()))):
                 if any(room.fits(asked) for room in here):
                     self._bind_waiting(shelf, asked)
-        return True
 
     def _bind_waiting(self, shelf: Shelf, asked: Resources) -> None:
         for ref in list(shelf.waiting[asked]):
@@ -208,11 +208,10 @@ class Scheduler:
                     shelf.list(node.name, demand.dislikes(node), self._rooms[node.name].level)
         return shelf
 
-    def _take(self, pod: Pod, sign: int) -> None:
+    def _take(self, pod: Pod, key: WorkloadKey | None, sign: int) -> None:
         room = self._rooms.get(pod.node)
         if room is not None:
             room.take(pod.requests, sign)
-        key = controller_of(pod)
         if key is not None:
             place = (pod.node, key)
             count = self._spread.get(place, 0) + sign
@@ -221,18 +220,18 @@ class Scheduler:
             else:
                 del self._spread[place]
 
-    def _pod_changed(self, old: Pod | None, new: Pod | None) -> None:
+    def _pod_changed(self, ref: PodRef, key: WorkloadKey | None, old: Pod | None, new: Pod | None) -> None:
         before, after = old is not None and _occupies(old), new is not None and _occupies(new)
         if after and not before:
             assert new is not None
-            self._take(new, 1)
+            self._take(new, key, 1)
         elif before and not after:
             assert old is not None
-            self._take(old, -1)
+            self._take(old, key, -1)
             if old.node in self._rooms:
                 self._gain(old.node)
         if old is not None and not old.node and (new is None or new.node or new.deleting):
-            self._leave(old)
+            self._leave(ref, old)
 
     def _measure(self, node: Node) -> Room:
         room = self._rooms[node.name] = Room(node.allocatable)
@@ -242,16 +241,17 @@ class Scheduler:
                 room.take(pod.requests)
         return room
 
-    def _leave(self, pod: Pod) -> None:
+    def _leave(self, ref: PodRef, pod: Pod) -> None:
         waiting = self._shelf(pod).waiting
         group = waiting.get(pod.requests, {})
-        group.pop(pod.ref, None)
+        self._queued -= group.pop(ref, None) is not None
         if not group:
             waiting.pop(pod.requests, None)
 
     def _gain(self, name: str) -> None:
         room = self._rooms[name]
-        self._gained[name] = None
+        if self._queued:
+            self.gained[name] = None
         for shelf in self._shelves.values():
             entry = shelf.listed.get(name)
             if entry is None:
@@ -265,7 +265,7 @@ class Scheduler:
         if new is None:
             assert old is not None
             del self._rooms[old.name]
-            self._gained.pop(old.name, None)
+            self.gained.pop(old.name, None)
             for shelf in self._shelves.values():
                 shelf.listed.pop(old.name, None)
             return

@@ -152,5 +152,5 @@ class Stranger:
         ]
 
     def _change_node(self, name: str, **fields: Any) -> None:
-        self._objects.change_node(self._objects.nodes[name], **fields)
+        self._objects.put_node(self._objects.nodes[name], **fields)
         self._settle()
