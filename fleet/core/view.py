@@ -40,6 +40,10 @@ class ClusterView:
         """(namespace, key, value) -> budgets whose selector needs that label."""
         self._by_namespace: dict[str, dict[PodRef, Budget]] = {}
         """Budgets whose selector needs no certain label."""
+        self._terms: dict[str, int] = {}
+        """By namespace: how often its budgets, or what they select, have changed."""
+        self._matching: dict[str, tuple[int, dict[str, str], tuple[PodRef, ...]]] = {}
+        """By pod: the terms and labels under which it was matched, and the budgets found."""
         self._debits: dict[PodRef, dict[str, Debit]] = {}
         """By budget, then by the pod's uid."""
         self._debited: dict[str, PodRef] = {}
@@ -59,10 +63,17 @@ class ClusterView:
 
     def budgets_of(self, pod: Pod) -> list[Budget]:
         """Every budget that matches the pod; the Eviction API takes one at most."""
+        terms = self._terms.get(pod.namespace, 0)
+        known = self._matching.get(pod.uid)
+        if known is None or known[0] != terms or known[1] != pod.labels:
+            known = self._matching[pod.uid] = (terms, pod.labels, tuple(self._match(pod)))
+        return [self.budgets[ref] for ref in known[2]]
+
+    def _match(self, pod: Pod) -> Iterable[PodRef]:
         candidates = dict(self._by_namespace.get(pod.namespace, {}))
         for key, value in pod.labels.items():
             candidates.update(self._by_label.get((pod.namespace, key, value), {}))
-        return [budget for budget in candidates.values() if budget.matches(pod)]
+        return (ref for ref, budget in candidates.items() if budget.matches(pod))
 
     def workload_of(self, pod: Pod) -> str:
         """The workload's name for people: a ReplicaSet's is that of its Deployment."""
@@ -127,6 +138,7 @@ class ClusterView:
 
     def _lose_pod(self, uid: str) -> None:
         pod = self.pods.pop(uid, None)
+        self._matching.pop(uid, None)
         if pod is not None:
             self._pods_on.get(pod.node, {}).pop(uid, None)
         self._settle(uid)
@@ -137,7 +149,10 @@ class ClusterView:
             self._debits[budget][uid] = Debit.SEEN
 
     def _see_budget(self, budget: Budget) -> None:
-        self._drop_budget(budget.ref)
+        before = self.budgets.get(budget.ref)
+        if before is None or before.selector != budget.selector:
+            self._drop_budget(budget.ref)
+            self._terms[budget.namespace] = self._terms.get(budget.namespace, 0) + 1
         self.budgets[budget.ref] = budget
         self._index(budget)[budget.ref] = budget
         debits = self._debits.get(budget.ref)
@@ -153,6 +168,7 @@ class ClusterView:
     def _drop_budget(self, ref: PodRef) -> None:
         budget = self.budgets.pop(ref, None)
         if budget is not None:
+            self._terms[ref.namespace] = self._terms.get(ref.namespace, 0) + 1
             self._index(budget).pop(ref, None)
 
     def _index(self, budget: Budget) -> dict[PodRef, Budget]:
