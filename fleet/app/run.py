@@ -25,6 +25,7 @@ def run(home: Home, say: Callable[[str], None], until_idle: bool = False) -> Non
 
 async def _run(home: Home, say: Callable[[str], None], until_idle: bool) -> None:
     from fleet.drivers.controller import Controller
+    from fleet.sim.clock import SimulatedClock
 
     store = home.store
     wall = WallClock()
@@ -44,6 +45,8 @@ async def _run(home: Home, say: Callable[[str], None], until_idle: bool) -> None
         stopped = True
         work.cancel()
 
+    if isinstance(home.clock, SimulatedClock):
+        home.clock.run()
     loop = asyncio.get_running_loop()
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, stop)
@@ -53,3 +56,6 @@ async def _run(home: Home, say: Callable[[str], None], until_idle: bool) -> None
         if not stopped:
             raise
         say("stopped; what has begun goes on with the next controller")
+    finally:
+        if isinstance(home.clock, SimulatedClock):
+            home.clock.stop()
