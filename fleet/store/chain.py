@@ -1,0 +1,50 @@
+"""The journal's hash chain: how an entry is hashed, and what is wrong with a chain of them. Pure.
+
+Works on the rows of a database as well as on an exported report: an entry's hash is SHA-256 over the canonical JSON
+(RFC 8785) of the exported entry without its `hash`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+import rfc8785
+
+from fleet.core.journal import GENESIS, Entry
+from fleet.store.tampering import Checkpoint, Finding, broken
+
+
+def canonical(value: Any) -> bytes:
+    """RFC 8785. Raises ValueError for what JSON cannot say exactly (whole numbers from 2**53 on, NaN)."""
+    return rfc8785.dumps(msgspec.to_builtins(value))
+
+
+def hash_of(entry: Entry) -> str:
+    """In hex, of all fields but `hash`."""
+    fields = msgspec.to_builtins(entry)
+    del fields["hash"]
+    return hashlib.sha256(rfc8785.dumps(fields)).hexdigest()
+
+
+def verify(entries: Iterable[Entry], checkpoint: Checkpoint | None = None) -> list[Finding]:
+    """What is wrong, in the order of the entries; empty: nothing is. Entries come in the order of `seq`.
+
+    Without a checkpoint an end that was cut off cannot be seen.
+    """
+    found = list(entries)
+    if sound(found, checkpoint):
+        return []
+    return sorted(broken(found, checkpoint, hash_of), key=lambda finding: finding.seq)
+
+
+def sound(entries: Iterable[Entry], checkpoint: Checkpoint | None = None) -> bool:
+    """Nothing is wrong. Looks at one entry after the other and keeps none."""
+    seq, last = 0, GENESIS
+    for entry in entries:
+        if entry.seq != seq + 1 or entry.prev_hash != last or hash_of(entry) != entry.hash:
+            return False
+        seq, last = entry.seq, entry.hash
+    return checkpoint is None or (checkpoint.seq, checkpoint.count, checkpoint.hash) == (seq, seq, last)

@@ -1,0 +1,173 @@
+"""The journal's table: appended to, read, verified; never changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from fleet.core.errors import StaleEpochError, StoreError
+from fleet.core.journal import GENESIS, Entry, Record
+from fleet.store import chain, lease
+from fleet.store.database import Database, Row, Transaction, in_utc, moment
+from fleet.store.tampering import Checkpoint, Finding
+
+COLUMNS = "seq, at, actor, epoch, form, kind, rollout, node, detail, prev_hash, hash"
+PAGE = 1000
+
+
+class Journal:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def append(self, records: Sequence[Record], *, at: datetime, actor: str, epoch: int = 0) -> list[Entry]:
+        """All of them, in one transaction, or none. On return they are on the disk.
+
+        Raises StaleEpochError where `epoch` is not 0 and the lease is at another one, StoreError as any writer does,
+        ValueError for a detail that JSON cannot say.
+        """
+        if not records:
+            return []
+        at = in_utc(at)
+        with self._database.write(lease.LOCK) as transaction:
+            _fence(transaction, epoch)
+            last = _end(transaction)
+            entries: list[Entry] = []
+            for number, record in enumerate(records, start=1):
+                prev = entries[-1].hash if entries else last.hash
+                entry = Entry(last.seq + number, at, actor, epoch, record, prev, "")
+                entries.append(replace(entry, hash=chain.hash_of(entry)))
+            bound = self._database.bind(at)
+            transaction.many(
+                f"INSERT INTO journal ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+                [_row(entry, bound) for entry in entries],
+            )
+            _checkpoint(transaction, entries[-1], last.count + len(entries))
+        return entries
+
+    def entries(
+        self, *, rollout: str | None = None, node: str | None = None, after: int = 0, limit: int | None = None
+    ) -> Iterator[Entry]:
+        """In the order in which they were written; `node` is `cluster/name`; `after` is a `seq`.
+
+        Read in pages, so entries that are appended meanwhile come as well.
+        """
+        terms = [("rollout = ?", rollout), ("node = ?", node)]
+        asked = [(term, value) for term, value in terms if value is not None]
+        where = " AND ".join(["seq > ?", *(term for term, _ in asked)])
+        sql = f"SELECT {COLUMNS} FROM journal WHERE {where} ORDER BY seq LIMIT ?"  # noqa: S608
+        left = limit
+        while left is None or left > 0:
+            size = PAGE if left is None else min(PAGE, left)
+            with self._database.read() as transaction:
+                rows = transaction.all(sql, [after, *(value for _, value in asked), size])
+            for row in rows:
+                yield _entry(row)
+            if len(rows) < size:
+                return
+            after = rows[-1][0]
+            left = None if left is None else left - len(rows)
+
+    def last(self) -> Entry | None:
+        with self._database.read() as transaction:
+            row = transaction.one(f"SELECT {COLUMNS} FROM journal ORDER BY seq DESC LIMIT 1")  # noqa: S608
+        return None if row is None else _entry(row)
+
+    def count(self) -> int:
+        with self._database.read() as transaction:
+            row = transaction.one("SELECT count(*) FROM journal")
+        return 0 if row is None else int(row[0])
+
+    def checkpoint(self) -> Checkpoint | None:
+        """Where the chain ended when it was last appended to; None before the first entry."""
+        with self._database.read() as transaction:
+            return _stored_checkpoint(transaction)
+
+    def verify(self) -> list[Finding]:
+        """What is wrong with the chain; empty: nothing is. Reads the whole journal, at one moment."""
+        with self._database.read() as transaction:
+            checkpoint = _stored_checkpoint(transaction)
+            if chain.sound(_all(transaction), checkpoint) and (checkpoint or not _exists(transaction)):
+                return []
+            findings = chain.verify(_all(transaction), checkpoint)
+            if checkpoint is None:
+                findings.append(Finding(0, "removed", "the journal's checkpoint is missing"))
+            return findings
+
+
+def _fence(transaction: Transaction, epoch: int) -> None:
+    current = lease.epoch(transaction)
+    if epoch not in (0, current):
+        raise StaleEpochError(
+            f"this controller no longer leads: its epoch is {epoch}, the lease is at {current}",
+            "another controller has taken over; this one stops",
+        )
+
+
+def _end(transaction: Transaction) -> Checkpoint:
+    """Where to go on. After the checkpoint even if rows were cut off there: the gap then stays visible."""
+    stored = _stored_checkpoint(transaction)
+    row = transaction.one("SELECT seq, hash FROM journal ORDER BY seq DESC LIMIT 1")
+    seq, last = (0, GENESIS) if row is None else (int(row[0]), str(row[1]))
+    if stored is None:
+        return Checkpoint(seq, last, seq)
+    return Checkpoint(max(seq, stored.seq), stored.hash, stored.count)
+
+
+def _stored_checkpoint(transaction: Transaction) -> Checkpoint | None:
+    row = transaction.one("SELECT seq, hash, count FROM checkpoint WHERE id = 1")
+    return None if row is None else Checkpoint(*row)
+
+
+def _checkpoint(transaction: Transaction, last: Entry, count: int) -> None:
+    transaction.run(
+        "INSERT INTO checkpoint (id, seq, hash, count) VALUES (1, ?, ?, ?) "
+        "ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, hash = excluded.hash, count = excluded.count",
+        [last.seq, last.hash, count],
+    )
+
+
+def _exists(transaction: Transaction) -> bool:
+    return transaction.one("SELECT 1 FROM journal LIMIT 1") is not None
+
+
+def _all(transaction: Transaction) -> Iterator[Entry]:
+    """As they are found: what somebody made unreadable comes as an entry whose hash is wrong."""
+    after = -(2**63)
+    sql = f"SELECT {COLUMNS} FROM journal WHERE seq > ? ORDER BY seq LIMIT {PAGE}"  # noqa: S608
+    while True:
+        rows = transaction.all(sql, [after])
+        for row in rows:
+            try:
+                yield _entry(row)
+            except StoreError:
+                yield _unreadable(row)
+        if len(rows) < PAGE:
+            return
+        after = rows[-1][0]
+
+
+def _row(entry: Entry, at: Any) -> Row:
+    record = entry.record
+    detail = chain.canonical(record.detail).decode()
+    told = (record.form, record.kind, record.rollout, record.node, detail)
+    return (entry.seq, at, entry.actor, entry.epoch, *told, entry.prev_hash, entry.hash)
+
+
+def _entry(row: Row) -> Entry:
+    seq, at, actor, epoch, form, kind, rollout, node, detail, prev_hash, hashed = row
+    try:
+        record = Record(form, kind, rollout, node, msgspec.json.decode(detail, type=dict[str, Any]))
+        return Entry(seq, moment(at), actor, epoch, record, prev_hash, hashed)
+    except (ValueError, TypeError) as error:
+        raise StoreError(
+            f"entry {seq} of the journal cannot be read: {error}", "fleet audit verify"
+        ) from error
+
+
+def _unreadable(row: Row) -> Entry:
+    record = Record("decision", "unreadable", detail={"row": [str(value) for value in row]})
+    return Entry(row[0], datetime.min.replace(tzinfo=UTC), "", 0, record, str(row[9]), str(row[10]))

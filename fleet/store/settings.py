@@ -1,0 +1,22 @@
+"""Small words that a home remembers, such as what kind of home it is."""
+
+from __future__ import annotations
+
+from fleet.store.database import Database
+
+
+class Settings:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def get(self, key: str) -> str | None:
+        with self._database.read() as transaction:
+            row = transaction.one("SELECT value FROM setting WHERE key = ?", [key])
+        return None if row is None else str(row[0])
+
+    def set(self, key: str, value: str) -> None:
+        with self._database.write("setting") as transaction:
+            transaction.run(
+                "INSERT INTO setting (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+                [key, value],
+            )

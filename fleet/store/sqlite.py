@@ -1,0 +1,152 @@
+"""SQLite: one file in WAL mode, so that readers never wait.
+
+`synchronous=FULL`: in WAL mode NORMAL may lose the last commits when the power fails, and an intent that was
+committed before its effect must be there afterwards. It costs one fsync for each commit.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from threading import RLock
+from typing import Any
+from urllib.parse import quote
+
+from fleet.core.errors import SchemaError, StoreError
+from fleet.store.address import Address, missing
+from fleet.store.database import BUSY_SECONDS, Row, in_utc
+
+
+class SqliteTransaction:
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def all(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
+        return self._connection.execute(sql, values).fetchall()
+
+    def one(self, sql: str, values: Sequence[Any] = ()) -> Row | None:
+        found: Row | None = self._connection.execute(sql, values).fetchone()
+        return found
+
+    def run(self, sql: str, values: Sequence[Any] = ()) -> int:
+        return self._connection.execute(sql, values).rowcount
+
+    def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        self._connection.executemany(sql, rows)
+
+
+class SqliteDatabase:
+    def __init__(self, address: Address, *, create: bool) -> None:
+        """Raises StoreError where there is no such file (`create` False), no such folder, or no right to it."""
+        self.address = address
+        path = address.path
+        if not path.parent.is_dir():
+            raise StoreError(
+                f"no folder {path.parent} for the database {path.name}", "create the folder first"
+            )
+        if not create and not path.exists():
+            raise missing(address)
+        self._lock = RLock()
+        with self._errors():
+            self._connection = connect(address, create=create)
+
+    @contextmanager
+    def read(self) -> Iterator[SqliteTransaction]:
+        with self._transaction("BEGIN") as transaction:
+            yield transaction
+
+    @contextmanager
+    def write(self, lock: str) -> Iterator[SqliteTransaction]:
+        with self._transaction("BEGIN IMMEDIATE") as transaction:
+            yield transaction
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[SqliteTransaction]:
+        with self._lock, self._errors():
+            self._connection.execute(begin)
+            try:
+                yield SqliteTransaction(self._connection)
+                self._connection.execute("COMMIT")
+            finally:
+                # Some errors (a full disk) have rolled back already.
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+
+    def bind(self, at: datetime) -> str:
+        """Text of one length, so that its order is that of time; SQLite's own date functions read it."""
+        return in_utc(at).isoformat(timespec="microseconds")
+
+    def tables(self) -> set[str]:
+        with self.read() as transaction:
+            return {
+                name for (name,) in transaction.all("SELECT name FROM sqlite_master WHERE type = 'table'")
+            }
+
+    def settle(self) -> None:
+        with self._lock, self._errors():
+            self._connection.execute("PRAGMA journal_mode = WAL")
+
+    def close(self) -> None:
+        with self._lock:
+            self._connection.close()
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise refusal(self.address, error) from error
+
+
+def connect(address: Address, *, create: bool) -> sqlite3.Connection:
+    mode = "rwc" if create else "rw"
+    connection = sqlite3.connect(
+        f"file:{quote(str(address.path))}?mode={mode}",
+        uri=True,
+        timeout=BUSY_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA synchronous = FULL")
+    return connection
+
+
+def refusal(address: Address, error: sqlite3.Error) -> StoreError:
+    """Source of the names: sqlite.org/rescode.html. Extended codes begin with the name of their primary one."""
+    name = str(getattr(error, "sqlite_errorname", ""))
+    path = address.path
+    if name.startswith("SQLITE_NOTADB"):
+        return SchemaError(f"{path} is not a database of fleet", "name another file with --database")
+    for code, words, hint in REFUSALS:
+        if name.startswith(code):
+            return StoreError(f"{words}: {path}", hint.format(folder=path.parent))
+    return StoreError(f"the database {path} refused: {error} ({name or type(error).__name__})")
+
+
+REFUSALS = (
+    (
+        ("SQLITE_BUSY", "SQLITE_LOCKED"),
+        f"the database is locked for more than {BUSY_SECONDS} s",
+        "another fleet process (or an sqlite3 shell with an open transaction) is writing; `fuser` names it",
+    ),
+    (
+        ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_FSYNC"),
+        "no room left for the database",
+        "free some space in {folder}; nothing was written, what was committed is safe",
+    ),
+    (
+        ("SQLITE_READONLY", "SQLITE_PERM", "SQLITE_AUTH"),
+        "the database may not be written",
+        "see who owns it, and {folder}",
+    ),
+    (("SQLITE_CANTOPEN",), "the database cannot be opened", "see who owns it, and {folder}"),
+    (
+        ("SQLITE_CORRUPT",),
+        "the database is damaged",
+        "restore it from a backup; `sqlite3 FILE .recover` saves what can be read",
+    ),
+    (("SQLITE_IOERR",), "the disk under the database fails", "see the system's log (dmesg)"),
+)

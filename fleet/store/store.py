@@ -1,0 +1,81 @@
+"""The database of a home, opened: the way to all that is in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+
+from fleet.store.address import Address, missing
+from fleet.store.clusters import Clusters
+from fleet.store.database import Database
+from fleet.store.held import HeldBoard
+from fleet.store.inventory import Inventory
+from fleet.store.journal import Journal
+from fleet.store.lease import Lease
+from fleet.store.plans import Plans
+from fleet.store.schema import NEWEST, version
+from fleet.store.settings import Settings
+from fleet.store.sqlite import SqliteDatabase
+
+
+class Store:
+    """One connection, for one process; threads may share it, and wait for each other."""
+
+    def __init__(self, database: Database) -> None:
+        """Of a database that is at the newest schema."""
+        self._database = database
+        self.journal = Journal(database)
+        self.lease = Lease(database)
+        self.clusters = Clusters(database)
+        self.inventory = Inventory(database)
+        self.plans = Plans(database)
+        self.held = HeldBoard(database)
+        self.settings = Settings(database)
+
+    @classmethod
+    def open(cls, place: str | Path, *, create: bool = True) -> Store:
+        """`place`: the path of an SQLite file, or a URL (`Address.parse`). Brings an older schema to the newest.
+
+        `create`: make the SQLite file, or the tables in an empty PostgreSQL database; the folder, or the database,
+        must be there. Raises SchemaError where it is newer than this program, or not ours; StoreError where it is
+        missing, locked, full or refuses; UsageError for a URL that is none.
+        """
+        address = Address.parse(place)
+        database = _connect(address, create)
+        try:
+            found = version(database)
+            if not found and not create:
+                raise missing(address)
+            if found != NEWEST:
+                from fleet.store.migrate import migrate
+
+                migrate(address)
+            database.settle()
+        except BaseException:
+            database.close()
+            raise
+        return cls(database)
+
+    @property
+    def shown(self) -> str:
+        """Where it is, for messages."""
+        return self._database.address.shown
+
+    def close(self) -> None:
+        self._database.close()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _connect(address: Address, create: bool) -> Database:
+    if address.kind == "sqlite":
+        return SqliteDatabase(address, create=create)
+    from fleet.store.postgres import PostgresDatabase
+
+    return PostgresDatabase(address)
