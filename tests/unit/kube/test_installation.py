@@ -1,0 +1,66 @@
+"""The objects that fleet installs, before any cluster sees them."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+import yaml
+
+from fleet.core.errors import UsageError
+from fleet.core.machine import GROUP, VERSION, Ask, Machine, Work
+from fleet.kube.installation import MANAGED_BY, Manifest, as_yaml, manifests
+from fleet.kube.permissions import LEASE_NAMESPACE, PERMISSIONS
+
+
+def find(kind: str, name: str) -> Manifest:
+    return next(each for each in manifests("agent:1") if (each.kind, each.name) == (kind, name))
+
+
+def test_everything_is_labelled_as_fleets() -> None:
+    for each in manifests("agent:1"):
+        assert each.body["metadata"]["labels"][MANAGED_BY] == "fleet", each
+
+
+def test_the_namespace_comes_before_what_is_in_it() -> None:
+    objects = manifests("agent:1")
+    assert objects[0].kind == "Namespace"
+    assert {each.namespace for each in objects} == {"", objects[0].name}
+
+
+def test_the_controllers_rules_are_the_table_of_permissions() -> None:
+    everywhere = find("ClusterRole", "fleet-controller").body["rules"]
+    in_namespace = find("Role", "fleet-controller").body["rules"]
+    given = {
+        (rule["apiGroups"][0], rule["resources"][0], tuple(rule["verbs"]))
+        for rule in everywhere + in_namespace
+    }
+    assert given == {(each.group, each.resource, each.verbs) for each in PERMISSIONS}
+    assert ["leases"] in [rule["resources"] for rule in in_namespace]
+    assert find("Role", "fleet-controller").namespace == LEASE_NAMESPACE
+
+
+def test_the_image_is_the_agents_and_without_one_there_is_no_daemonset() -> None:
+    agent = find("DaemonSet", "fleet-agent")
+    assert agent.body["spec"]["template"]["spec"]["containers"][0]["image"] == "agent:1"
+    assert "DaemonSet" not in {each.kind for each in manifests(None)}
+    with pytest.raises(UsageError):
+        manifests("")
+
+
+def test_the_yaml_says_the_same_and_has_no_aliases() -> None:
+    text = as_yaml(manifests("agent:1"))
+    assert list(yaml.safe_load_all(text)) == [each.body for each in manifests("agent:1")]
+    assert "*id" not in text
+
+
+def test_the_schema_knows_every_field_of_a_machine() -> None:
+    definition = find("CustomResourceDefinition", f"machines.{GROUP}").body["spec"]
+    version = definition["versions"][0]
+    schema = version["schema"]["openAPIV3Schema"]["properties"]
+    assert version["name"] == VERSION
+    assert schema["spec"]["properties"]["action"]["enum"] == list(Ask)
+    work = {field.encode_name.replace("boot_id", "bootID") for field in msgspec.structs.fields(Work)}
+    assert set(schema["status"]["properties"]["work"]["properties"]) == work
+    not_status = {"name", "uid", "request", "reported", "resource_version"}
+    status = {field.name for field in msgspec.structs.fields(Machine)} - not_status
+    assert set(schema["status"]["properties"]) == {name.replace("boot_id", "bootID") for name in status}
