@@ -1,0 +1,75 @@
+"""What fleet may not do in a cluster, asked of the cluster itself."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+from msgspec.structs import replace
+
+from fleet.core.errors import FleetError
+from fleet.kube.permissions import PERMISSIONS, Permission
+from fleet.kube.refusal import Call
+from fleet.kube.transport import Transport
+from fleet.kube.wire import Wire
+
+GROUP = "authorization.k8s.io"
+AT_ONCE = 16
+
+
+class ReviewStatus(Wire, frozen=True):
+    allowed: bool = False
+
+
+class Review(Wire, frozen=True):
+    status: ReviewStatus = ReviewStatus()
+
+
+async def missing(
+    transport: Transport, permissions: tuple[Permission, ...] = PERMISSIONS
+) -> tuple[Permission, ...]:
+    """The permissions that are not granted, each with the verbs alone that are not. Raises FleetError.
+
+    Every user may ask this of himself (ClusterRole system:basic-user).
+    """
+    slots = asyncio.Semaphore(AT_ONCE)
+
+    async def allowed(permission: Permission, verb: str) -> bool:
+        async with slots:
+            return await _allowed(transport, permission, verb)
+
+    async def refused(permission: Permission) -> Permission:
+        answers = await asyncio.gather(*(allowed(permission, verb) for verb in permission.verbs))
+        verbs = tuple(verb for verb, good in zip(permission.verbs, answers, strict=True) if not good)
+        return replace(permission, verbs=verbs)
+
+    found = await asyncio.gather(*(refused(permission) for permission in permissions))
+    return tuple(each for each in found if each.verbs)
+
+
+async def _allowed(transport: Transport, permission: Permission, verb: str) -> bool:
+    resource, _, subresource = permission.resource.partition("/")
+    asked = {
+        "verb": verb,
+        "group": permission.group,
+        "resource": resource,
+        "subresource": subresource,
+        "namespace": permission.namespace,
+    }
+    body = await transport.call(
+        Call(
+            verb="create",
+            path=f"/apis/{GROUP}/v1/selfsubjectaccessreviews",
+            group=GROUP,
+            resource="selfsubjectaccessreviews",
+            body={
+                "apiVersion": f"{GROUP}/v1",
+                "kind": "SelfSubjectAccessReview",
+                "spec": {"resourceAttributes": asked},
+            },
+        )
+    )
+    try:
+        return msgspec.json.decode(body, type=Review).status.allowed
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise FleetError(f"the access review cannot be read: {error}") from None

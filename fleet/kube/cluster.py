@@ -1,0 +1,76 @@
+"""One real cluster, as a driver and the use cases see it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from datetime import datetime
+
+from fleet.core.action import AnyAction, Outcome
+from fleet.core.event import Event
+from fleet.core.leadership import Leadership
+from fleet.kube import access, snapshot
+from fleet.kube.clock import Clock
+from fleet.kube.credentials import Source
+from fleet.kube.lease import Lease
+from fleet.kube.permissions import Permission
+from fleet.kube.snapshot import Reading
+from fleet.kube.transport import Transport
+from fleet.kube.verbs import Verbs
+from fleet.kube.watching import Watching
+
+
+class Cluster:
+    """Raises nothing but `FleetError`s. Nothing is read or sent before the first call. Close it."""
+
+    def __init__(self, name: str, source: Source, clock: Clock) -> None:
+        self.name = name
+        self.transport = Transport(source, clock)
+        """For what else is to be asked of the API server."""
+        self._clock = clock
+        self._verbs = Verbs(self.transport)
+        self._lease = Lease(self.transport, clock, name)
+        self._watching: list[Watching] = []
+
+    @property
+    def requests(self) -> Counter[tuple[str, str]]:
+        """Requests sent so far, by verb and resource."""
+        return self.transport.requests
+
+    @property
+    def missing(self) -> dict[str, str]:
+        """Kinds (their resource) that cannot be watched, and why, of those that fleet can live without."""
+        return {resource: why for each in self._watching for resource, why in each.missing.items()}
+
+    async def events(self) -> AsyncGenerator[Event, None]:
+        watching = Watching(self.name, self.transport, self._clock)
+        self._watching.append(watching)
+        try:
+            async with aclosing(watching.events()) as events:
+                async for event in events:
+                    yield event
+        finally:
+            self._watching.remove(watching)
+
+    async def perform(self, action: AnyAction) -> Outcome:
+        return await self._verbs.perform(action)
+
+    async def lead(self, identity: str, seconds: int, abandoned: Callable[[str], bool]) -> Leadership:
+        return await self._lease.attempt(identity, seconds, abandoned)
+
+    async def resign(self, identity: str) -> None:
+        await self._lease.resign(identity)
+
+    async def read(self, site: str, at: datetime) -> Reading:
+        """Everything once."""
+        return await snapshot.read(self.transport, self.name, site, at)
+
+    async def forbidden(self) -> tuple[Permission, ...]:
+        """What fleet needs and may not do."""
+        return await access.missing(self.transport)
+
+    async def close(self) -> None:
+        for watching in self._watching:
+            watching.close()
+        await self.transport.close()

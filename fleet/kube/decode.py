@@ -1,0 +1,261 @@
+"""From the API server's objects to core's. Strings that many objects share are kept once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from sys import intern
+from typing import Literal, TypeVar, cast
+
+from fleet.core.budget import Budget
+from fleet.core.machine import Ask, Machine, Request, Work
+from fleet.core.node import Node, Resources, Taint, Toleration
+from fleet.core.pod import Owner, Pod, PodPhase
+from fleet.core.release import Release
+from fleet.core.workload import Workload
+from fleet.kube import wire
+from fleet.kube.quantity import milli, whole
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+
+KEPT_ANNOTATIONS = (
+    "fleet.internal/",
+    "karpenter.sh/",
+    "cluster-autoscaler.kubernetes.io/",
+    "cluster.x-k8s.io/",
+    "machineconfiguration.openshift.io/",
+    "flatcar-linux-update.v1.flatcar-linux.net/",
+    "weave.works/kured",
+)
+"""Of nodes: ours, and those of others who drain, reboot or delete nodes."""
+
+GRACE_SECONDS = 30
+"""The API server's default."""
+
+_READY: dict[str, bool | None] = {"True": True, "False": False}
+_PHASES = ("Pending", "Running", "Succeeded", "Failed")
+_SHARED_LABELS: dict[frozenset[tuple[str, str]], dict[str, str]] = {}
+_SHARED_OWNERS: dict[tuple[str, str], Owner] = {}
+_SHARED_TOLERATIONS: dict[tuple[wire.TolerationWire, ...], tuple[Toleration, ...]] = {}
+_MOST_SHARED = 100_000
+
+
+def node(found: wire.NodeWire) -> Node:
+    meta, info = found.metadata, found.status.node_info
+    ready = _condition(found.status.conditions, "Ready")
+    annotations = meta.annotations or {}
+    return Node(
+        name=intern(meta.name),
+        uid=meta.uid,
+        labels=meta.labels or {},
+        annotations={k: v for k, v in annotations.items() if k.startswith(KEPT_ANNOTATIONS)},
+        taints=tuple(Taint(each.key, each.effect, each.value) for each in found.spec.taints or ()),
+        unschedulable=found.spec.unschedulable,
+        ready=_READY.get(ready.status) if ready is not None else None,
+        boot_id=info.boot_id,
+        machine_id=info.machine_id,
+        os_image=intern(info.os_image),
+        kernel=intern(info.kernel_version),
+        kubelet=intern(info.kubelet_version),
+        allocatable=_resources(found.status.allocatable),
+        resource_version=meta.resource_version,
+        deleting=meta.deletion_timestamp is not None,
+    )
+
+
+def pod(found: wire.PodWire) -> Pod:
+    meta, spec = found.metadata, found.spec
+    ready = _condition(found.status.conditions, "Ready")
+    volumes = spec.volumes or ()
+    grace = meta.deletion_grace_period_seconds
+    if grace is None:
+        grace = spec.termination_grace_period_seconds
+    return Pod(
+        namespace=intern(meta.namespace),
+        name=meta.name,
+        uid=meta.uid,
+        node=intern(spec.node_name),
+        labels=_shared(meta.labels),
+        phase=_phase(found.status.phase),
+        ready=ready is not None and ready.status == "True",
+        deleting=meta.deletion_timestamp is not None,
+        owner=_owner(meta),
+        mirror=meta.annotations is not None and meta.annotations.mirror is not None,
+        local_data=any(each.empty_dir is not None and each.empty_dir.medium != "Memory" for each in volumes),
+        host_path=any(each.host_path is not None for each in volumes),
+        finalizers=bool(meta.finalizers),
+        grace_seconds=GRACE_SECONDS if grace is None else grace,
+        requests=_requests(spec),
+        tolerations=_tolerations(spec.tolerations),
+        node_selector=_shared(spec.node_selector),
+        resource_version=meta.resource_version,
+    )
+
+
+def budget(found: wire.BudgetWire) -> Budget:
+    meta, spec, status = found.metadata, found.spec, found.status
+    allowed = _condition(status.conditions, "DisruptionAllowed")
+    failed = allowed is not None and allowed.reason == "SyncFailed"
+    policy = spec.unhealthy_pod_eviction_policy
+    return Budget(
+        namespace=intern(meta.namespace),
+        name=meta.name,
+        uid=meta.uid,
+        selector=spec.selector,
+        min_available=spec.min_available,
+        max_unavailable=spec.max_unavailable,
+        unhealthy_policy="AlwaysAllow" if policy == "AlwaysAllow" else "IfHealthyBudget",
+        generation=meta.generation,
+        observed_generation=status.observed_generation,
+        disruptions_allowed=status.disruptions_allowed,
+        current_healthy=status.current_healthy,
+        desired_healthy=status.desired_healthy,
+        expected_pods=status.expected_pods,
+        disrupted=frozenset(status.disrupted_pods or ()),
+        failure=(allowed.message or allowed.reason) if failed and allowed is not None else "",
+        resource_version=meta.resource_version,
+    )
+
+
+def workload(found: wire.WorkloadWire, kind: str) -> Workload:
+    meta, spec, status = found.metadata, found.spec, found.status
+    replicas, ready = 1 if spec.replicas is None else spec.replicas, status.ready_replicas
+    if kind == "DaemonSet":
+        replicas, ready = status.desired_number_scheduled, status.number_ready
+    elif kind == "Job":
+        replicas, ready = 1 if spec.parallelism is None else spec.parallelism, status.ready or 0
+    return Workload(
+        kind=kind,
+        namespace=intern(meta.namespace),
+        name=intern(meta.name),
+        uid=meta.uid,
+        replicas=replicas,
+        ready=ready,
+        owner=_owner(meta),
+        min_ready_seconds=spec.min_ready_seconds,
+        resource_version=meta.resource_version,
+    )
+
+
+def machine(found: wire.MachineWire) -> Machine:
+    meta, status = found.metadata, found.status or wire.MachineStatus()
+    return Machine(
+        name=intern(meta.name),
+        uid=meta.uid,
+        request=_request(found.spec),
+        work=_work(status.work),
+        os=intern(status.os),
+        booted=_release(status.booted),
+        staged=_release(status.staged),
+        rollback=_release(status.rollback),
+        boot_id=status.boot_id,
+        kernel=intern(status.kernel),
+        reported=found.status is not None,
+        resource_version=meta.resource_version,
+    )
+
+
+def _phase(phase: str) -> PodPhase:
+    return cast(PodPhase, intern(phase)) if phase in _PHASES else "Unknown"
+
+
+def _condition(conditions: Iterable[wire.Condition] | None, kind: str) -> wire.Condition | None:
+    return next((each for each in conditions or () if each.type == kind), None)
+
+
+def _owner(meta: wire.Meta) -> Owner | None:
+    """The owner that controls the object."""
+    for each in meta.owner_references or ():
+        if each.controller:
+            _bound(_SHARED_OWNERS)
+            return _SHARED_OWNERS.setdefault(
+                (each.uid, each.name), Owner(intern(each.kind), intern(each.name), each.uid)
+            )
+    return None
+
+
+def _shared(labels: dict[str, str] | None) -> dict[str, str]:
+    """One dict for all that say the same. Nobody changes them."""
+    if not labels:
+        return _NONE
+    _bound(_SHARED_LABELS)
+    return _SHARED_LABELS.setdefault(frozenset(labels.items()), labels)
+
+
+_NONE: dict[str, str] = {}
+
+
+def _tolerations(found: tuple[wire.TolerationWire, ...] | None) -> tuple[Toleration, ...]:
+    if not found:
+        return ()
+    known = _SHARED_TOLERATIONS.get(found)
+    if known is None:
+        _bound(_SHARED_TOLERATIONS)
+        known = tuple(Toleration(each.key, each.operator, each.value, each.effect) for each in found)
+        _SHARED_TOLERATIONS[found] = known
+    return known
+
+
+def _bound(shared: dict[_K, _V]) -> None:
+    """Forgetting costs memory, never truth."""
+    if len(shared) >= _MOST_SHARED:
+        shared.clear()
+
+
+def _resources(found: wire.Quantities | None) -> Resources:
+    if not found:
+        return Resources()
+    return Resources(milli(found.get("cpu", 0)), whole(found.get("memory", 0)), whole(found.get("pods", 0)))
+
+
+def _requests(spec: wire.PodSpec) -> Resources:
+    """What the scheduler reserves for the pod. Source: kubernetes, component-helpers/resource/helpers.go."""
+    cpu, memory = _peak(spec)
+    if spec.resources is not None and spec.resources.requests:
+        own = spec.resources.requests
+        cpu = milli(own["cpu"]) if "cpu" in own else cpu
+        memory = whole(own["memory"]) if "memory" in own else memory
+    extra = spec.overhead or {}
+    return Resources(cpu + milli(extra.get("cpu", 0)), memory + whole(extra.get("memory", 0)), pods=1)
+
+
+def _peak(spec: wire.PodSpec) -> tuple[int, int]:
+    """cpu and memory: of all containers together, or of the init container that needs most at its time.
+
+    An init container that restarts always (a sidecar) goes on beside all that come after it.
+    """
+    beside_cpu = beside_memory = peak_cpu = peak_memory = 0
+    for each in spec.init_containers or ():
+        cpu, memory = _asked(each)
+        peak_cpu, peak_memory = max(peak_cpu, beside_cpu + cpu), max(peak_memory, beside_memory + memory)
+        if each.restart_policy == "Always":
+            beside_cpu, beside_memory = beside_cpu + cpu, beside_memory + memory
+    for each in spec.containers or ():
+        cpu, memory = _asked(each)
+        beside_cpu, beside_memory = beside_cpu + cpu, beside_memory + memory
+    return max(peak_cpu, beside_cpu), max(peak_memory, beside_memory)
+
+
+def _asked(container: wire.Container) -> tuple[int, int]:
+    asked = container.resources.requests
+    return (milli(asked.get("cpu", 0)), whole(asked.get("memory", 0))) if asked else (0, 0)
+
+
+def _request(spec: wire.MachineSpec | None) -> Request | None:
+    if spec is None or spec.release is None or spec.action not in {str(ask) for ask in Ask}:
+        return None
+    release = _release(spec.release)
+    return Request(Ask(spec.action), spec.token, release) if release is not None else None
+
+
+def _work(found: wire.WorkWire | None) -> Work | None:
+    if found is None or found.state not in ("working", "done", "failed"):
+        return None
+    state = cast(Literal["working", "done", "failed"], found.state)
+    return Work(found.token, state, found.message, found.percent, found.boot_id, found.earlier or ())
+
+
+def _release(found: wire.ReleaseWire | None) -> Release | None:
+    if found is None or not (found.version or found.digest):
+        return None
+    return Release(intern(found.version), intern(found.digest), intern(found.kernel))

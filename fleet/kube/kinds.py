@@ -1,0 +1,176 @@
+"""The kinds of objects that fleet reads: where they are, and how a list or a watch of them is decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Raw, Struct
+
+from fleet.core.errors import FleetError
+from fleet.core.event import Thing
+from fleet.kube import decode, wire
+from fleet.kube.wire import Listed, ListMeta, Status
+
+Verb = Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR"]
+
+
+class Page(Struct, frozen=True):
+    things: tuple[Thing, ...]
+    version: str
+    """resourceVersion to watch from."""
+    rest: str
+    """Continues the list; empty at its end."""
+
+
+class Change(Struct, frozen=True):
+    """A line of a watch. Of a bookmark and an error `thing` is None."""
+
+    verb: Verb
+    thing: Thing | None
+    version: str
+    """resourceVersion to go on from; empty for an error."""
+    status: Status | None = None
+
+
+class Kind:
+    """One kind of object. `lenient`: an object that cannot be read is left out, since anybody may have written it."""
+
+    def __init__(
+        self,
+        kind: str,
+        group: str,
+        version: str,
+        resource: str,
+        found: type[Any],
+        convert: Callable[[Any], Thing],
+        *,
+        optional: bool = False,
+        lenient: bool = False,
+    ) -> None:
+        self.kind = kind
+        self.group = group
+        self.resource = resource
+        self.path = f"/apis/{group}/{version}/{resource}" if group else f"/api/{version}/{resource}"
+        self.optional = optional
+        """The rest is of use without it."""
+        self._lenient = lenient
+        self._convert = convert
+        listed: Any = Listed
+        self._list: msgspec.json.Decoder[Any] = msgspec.json.Decoder(listed[found])
+        self._one: msgspec.json.Decoder[Any] = msgspec.json.Decoder(found)
+
+    def page(self, body: bytes) -> Page:
+        """Raises FleetError for what is no list of this kind."""
+        try:
+            listed = self._list.decode(body)
+        except msgspec.ValidationError:
+            return self._one_by_one(body)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise FleetError(f"the list of {self.resource} cannot be read: {error}") from None
+        things = tuple(self._convert(each) for each in listed.items or ())
+        return Page(things, listed.metadata.resource_version, listed.metadata.continue_)
+
+    def thing(self, body: bytes | Raw) -> Thing | None:
+        """None for one that is left out. Raises FleetError for what is no object of this kind."""
+        try:
+            thing: Thing = self._convert(self._one.decode(body))
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            if self._lenient:
+                return None
+            raise FleetError(f"{self.kind} {_name_in(body)} cannot be read: {error}") from None
+        return thing
+
+    def change(self, line: bytes) -> Change:
+        """Raises FleetError for what is no line of a watch of this kind."""
+        try:
+            told = _TOLD.decode(line)
+            if told.type == "ERROR":
+                return Change("ERROR", None, "", _STATUS.decode(told.object))
+            version = _VERSIONED.decode(told.object).metadata.resource_version
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise FleetError(f"the watch of {self.resource} cannot be read: {error}") from None
+        match told.type:
+            case "BOOKMARK":
+                return Change("BOOKMARK", None, version)
+            case "ADDED" | "MODIFIED" | "DELETED" as verb:
+                return Change(verb, self.thing(told.object), version)
+        raise FleetError(f"the watch of {self.resource} tells of {told.type!r}")
+
+    def _one_by_one(self, body: bytes) -> Page:
+        """Names the object that cannot be read, or leaves it out."""
+        try:
+            listed = _RAW_LIST.decode(body)
+        except msgspec.DecodeError as error:
+            raise FleetError(f"the list of {self.resource} cannot be read: {error}") from None
+        things = tuple(thing for each in listed.items or () if (thing := self.thing(each)) is not None)
+        return Page(things, listed.metadata.resource_version, listed.metadata.continue_)
+
+
+class _Versioned(Struct, frozen=True):
+    metadata: ListMeta = ListMeta()
+
+
+class _NamedMeta(Struct, frozen=True):
+    name: str = "?"
+    namespace: str = ""
+
+
+class _Named(Struct, frozen=True):
+    kind: str = ""
+    metadata: _NamedMeta = _NamedMeta()
+
+
+_TOLD = msgspec.json.Decoder(wire.Told)
+_STATUS = msgspec.json.Decoder(Status)
+_VERSIONED = msgspec.json.Decoder(_Versioned)
+_RAW_LIST = msgspec.json.Decoder(Listed[Raw])
+_NAMED = msgspec.json.Decoder(_Named)
+
+
+def _name_in(body: bytes | Raw) -> str:
+    try:
+        meta = _NAMED.decode(body).metadata
+    except msgspec.DecodeError:
+        return "?"
+    return f"{meta.namespace}/{meta.name}" if meta.namespace else meta.name
+
+
+def _workload(kind: str, group: str, resource: str, *, optional: bool = False) -> Kind:
+    def convert(found: wire.WorkloadWire) -> Thing:
+        return decode.workload(found, kind)
+
+    return Kind(kind, group, "v1", resource, wire.WorkloadWire, convert, optional=optional)
+
+
+NODES = Kind("Node", "", "v1", "nodes", wire.NodeWire, decode.node)
+PODS = Kind("Pod", "", "v1", "pods", wire.PodWire, decode.pod)
+BUDGETS = Kind("PodDisruptionBudget", "policy", "v1", "poddisruptionbudgets", wire.BudgetWire, decode.budget)
+MACHINES = Kind("Machine", "fleet.internal", "v1", "machines", wire.MachineWire, decode.machine, lenient=True)
+
+KINDS: tuple[Kind, ...] = (
+    NODES,
+    MACHINES,
+    BUDGETS,
+    _workload("Deployment", "apps", "deployments"),
+    _workload("ReplicaSet", "apps", "replicasets"),
+    _workload("StatefulSet", "apps", "statefulsets"),
+    _workload("DaemonSet", "apps", "daemonsets", optional=True),
+    _workload("Job", "batch", "jobs", optional=True),
+    PODS,
+)
+
+
+def things_of(objects: Iterable[Raw]) -> list[Thing]:
+    """Of objects of any kind, each saying which it is; those of other kinds are left out. Raises FleetError."""
+    by_kind = {kind.kind: kind for kind in KINDS}
+    things: list[Thing] = []
+    for each in objects:
+        try:
+            kind = by_kind.get(_NAMED.decode(each).kind)
+        except msgspec.DecodeError as error:
+            raise FleetError(f"an object cannot be read: {error}") from None
+        if kind is not None and (thing := kind.thing(each)) is not None:
+            things.append(thing)
+    return things

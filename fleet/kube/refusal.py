@@ -1,0 +1,121 @@
+"""An API server's refusals, and the network's, as core's errors."""
+
+from __future__ import annotations
+
+import json
+import ssl
+
+import aiohttp
+import msgspec
+from msgspec import Struct
+
+from fleet.core.errors import AuthenticationError, FleetError, ForbiddenError, UnreachableError
+from fleet.kube.wire import Status
+
+_WORDS = 500
+_STATUS = msgspec.json.Decoder(Status)
+
+
+class Call(Struct, frozen=True, kw_only=True):
+    """One request, in RBAC's words: `verb` `resource` of `group`."""
+
+    verb: str
+    """get, list, watch, create, update, patch, delete."""
+    path: str
+    group: str = ""
+    resource: str = ""
+    query: dict[str, str] = {}
+    body: object = None
+    media: str = ""
+    """The body's media type; empty: JSON, and of a patch JSON merge patch."""
+    seconds: float = 30.0
+    """The whole time it may take."""
+
+
+class NotFoundError(FleetError):
+    """404: the object is not there, or the kind of object is not served."""
+
+
+class ConflictError(FleetError):
+    """409: it was changed meanwhile, or it is there already."""
+
+
+class ExpiredError(FleetError):
+    """410: what the list or watch goes on from is forgotten."""
+
+
+class RefusedError(FleetError):
+    """Any other refusal. `status` is the HTTP one."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def status_of(code: int, body: bytes) -> Status:
+    """The server's Status; one with the body's words where it is none (a proxy's page, a 429 of overload)."""
+    try:
+        found = _STATUS.decode(body)
+    except (msgspec.DecodeError, ValueError):
+        found = Status()
+    if found.message:
+        return msgspec.structs.replace(found, code=code, message=found.message[:_WORDS])
+    text = " ".join(body[: 4 * _WORDS].decode(errors="replace").split())
+    return msgspec.structs.replace(found, code=code, message=text[:_WORDS] or f"HTTP {code}")
+
+
+def error_of(host: str, call: Call, code: int, body: bytes) -> FleetError:
+    """The error that an answer other than 2xx means."""
+    status = status_of(code, body)
+    words = status.message
+    match code:
+        case 401:
+            return AuthenticationError(
+                f"{host} does not accept the credentials: {words}",
+                "log in again: the token or certificate of the kubeconfig has expired or is not known there",
+            )
+        case 403:
+            return ForbiddenError(words, missing_rule(call) if " cannot " in words else "")
+        case 404:
+            return NotFoundError(words)
+        case 409:
+            return ConflictError(words)
+        case 410:
+            return ExpiredError(words)
+        case 429 | 502 | 503 | 504:
+            return UnreachableError(f"{host} answers {code}: {words}")
+    return RefusedError(words, code)
+
+
+def missing_rule(call: Call) -> str:
+    return (
+        f"RBAC does not allow it: grant verb {json.dumps(call.verb)} on resource {json.dumps(call.resource)} "
+        f"of apiGroup {json.dumps(call.group)}"
+    )
+
+
+def unreachable(host: str, error: BaseException, seconds: float) -> UnreachableError:
+    """What a failed connection means to a person."""
+    match error:
+        case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientConnectorSSLError() | ssl.SSLError():
+            return UnreachableError(
+                f"the certificate of {host} is not trusted: {_reason(error)}",
+                "check certificate-authority and server in the kubeconfig",
+            )
+        case aiohttp.ClientConnectorDNSError():
+            return UnreachableError(f"the name in {host} is not found", "check server in the kubeconfig")
+        case TimeoutError():
+            return UnreachableError(f"{host} did not answer within {seconds:.0f} s")
+        case aiohttp.ClientConnectorError() if isinstance(error.os_error, ConnectionRefusedError):
+            return UnreachableError(f"{host} refused the connection: nothing listens there")
+        case aiohttp.ServerDisconnectedError() | aiohttp.ClientPayloadError() | ConnectionResetError():
+            return UnreachableError(f"{host} broke the connection off")
+        case OSError() if error.strerror:
+            return UnreachableError(f"{host} cannot be reached: {error.strerror}")
+    return UnreachableError(f"{host} cannot be reached: {type(error).__name__}")
+
+
+def _reason(error: BaseException) -> str:
+    inner = getattr(error, "certificate_error", None) or getattr(error, "os_error", None) or error
+    found = getattr(inner, "verify_message", "") or getattr(inner, "reason", "") or ""
+    return str(found) or type(inner).__name__

@@ -1,0 +1,101 @@
+"""A cluster at one moment: read from its API server, or from a dump that `kubectl get ... -o json` printed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+from msgspec import Raw, Struct
+
+from fleet.core.budget import Budget
+from fleet.core.errors import FleetError, ForbiddenError, UsageError
+from fleet.core.event import Thing
+from fleet.core.machine import Machine
+from fleet.core.node import Node
+from fleet.core.pod import Pod
+from fleet.core.snapshot import Snapshot
+from fleet.core.workload import Workload
+from fleet.kube.kinds import KINDS, Kind, things_of
+from fleet.kube.listing import read as read_list
+from fleet.kube.refusal import NotFoundError
+from fleet.kube.transport import Transport
+from fleet.kube.watching import server_version
+
+VERSION_SECONDS = 10.0
+
+
+class Reading(Struct, frozen=True):
+    snapshot: Snapshot
+    missing: dict[str, str]
+    """Kinds (their resource) that the cluster has not, or does not let us see, and why."""
+
+
+async def read(transport: Transport, cluster: str, site: str, at: datetime) -> Reading:
+    """Everything once, all kinds at a time. Raises FleetError."""
+    version = await server_version(transport, VERSION_SECONDS)
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(_things(transport, kind)) for kind in KINDS]
+    except ExceptionGroup as errors:
+        raise next((each for each in errors.exceptions if isinstance(each, FleetError)), errors) from None
+    found: list[Thing] = []
+    missing: dict[str, str] = {}
+    for kind, task in zip(KINDS, tasks, strict=True):
+        answer = task.result()
+        if isinstance(answer, FleetError):
+            missing[kind.resource] = answer.message
+        else:
+            found += answer
+    return Reading(_snapshot(found, cluster, site, at, version), missing)
+
+
+def of_dump(data: bytes, cluster: str, site: str, at: datetime) -> Snapshot:
+    """Raises UsageError for what is no list of Kubernetes objects."""
+    try:
+        listed = _DUMP.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"not a dump of a cluster: {error}",
+            "make one with: kubectl get nodes,pods,poddisruptionbudgets,... -A -o json",
+        ) from None
+    try:
+        return _snapshot(things_of(listed.items), cluster, site, at, "")
+    except UsageError:
+        raise
+    except FleetError as error:
+        raise UsageError(error.message, error.hint) from None
+
+
+class _Dump(Struct, frozen=True):
+    items: tuple[Raw, ...]
+
+
+_DUMP = msgspec.json.Decoder(_Dump)
+
+
+async def _things(transport: Transport, kind: Kind) -> list[Thing] | FleetError:
+    """What one can live without comes back as the reason."""
+    try:
+        return (await read_list(transport, kind)).things
+    except NotFoundError as error:
+        return error
+    except ForbiddenError as error:
+        if kind.optional:
+            return error
+        raise
+
+
+def _snapshot(things: Sequence[Thing], cluster: str, site: str, at: datetime, version: str) -> Snapshot:
+    return Snapshot(
+        cluster=cluster,
+        site=site,
+        at=at,
+        server_version=version,
+        nodes=tuple(each for each in things if isinstance(each, Node)),
+        pods=tuple(each for each in things if isinstance(each, Pod)),
+        budgets=tuple(each for each in things if isinstance(each, Budget)),
+        workloads=tuple(each for each in things if isinstance(each, Workload)),
+        machines=tuple(each for each in things if isinstance(each, Machine)),
+    )

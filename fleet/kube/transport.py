@@ -1,0 +1,228 @@
+"""Requests to one API server through the official client: raw bodies, bounded in time and size, errors of core."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import urlencode
+
+import aiohttp
+from msgspec import Struct
+from msgspec.structs import replace
+
+from fleet.core.errors import FleetError, UnreachableError
+from fleet.kube import credentials
+from fleet.kube.clock import Clock
+from fleet.kube.credentials import Session, Source
+from fleet.kube.refusal import Call, error_of, status_of, unreachable
+
+BODY_LIMIT = 256 * 2**20
+LINE_LIMIT = 16 * 2**20
+"""etcd keeps no object above 1.5 MiB; some clusters raise that."""
+CONNECT_SECONDS = 10.0
+SILENCE_SECONDS = 90.0
+"""A watch without a word for so long is dead: the server sends a bookmark about every minute."""
+OVERLOADED_TRIES = 4
+OVERLOADED_SECONDS = 10.0
+"""The longest that one Retry-After is waited for."""
+RELOAD_SECONDS = 5.0
+"""Refused credentials are not loaded again more often: a plugin may be slow, or ask somebody."""
+
+_METHODS = {
+    "get": "GET",
+    "list": "GET",
+    "watch": "GET",
+    "create": "POST",
+    "update": "PUT",
+    "patch": "PATCH",
+    "delete": "DELETE",
+}
+_BROKEN = (aiohttp.ClientError, OSError, TimeoutError, asyncio.IncompleteReadError)
+
+
+class Answer(Struct, frozen=True):
+    status: int
+    body: bytes
+    retry_after: float | None = None
+    """Seconds that the server asks to wait."""
+
+    @property
+    def good(self) -> bool:
+        return 200 <= self.status < 300
+
+
+class Transport:
+    """Close it. Credentials are loaded with the first request, and again when they are old or refused."""
+
+    def __init__(self, source: Source, clock: Clock) -> None:
+        self.requests: Counter[tuple[str, str]] = Counter()
+        """Requests sent, by verb and resource."""
+        self._source = source
+        self._clock = clock
+        self._session: Session | None = None
+        self._loaded_at = 0.0
+        self._stale_at: float | None = None
+        self._loading = asyncio.Lock()
+        self._closed = False
+
+    @property
+    def host(self) -> str:
+        """The server's address, once a request was made."""
+        return credentials.shown(self._session.host) if self._session is not None else "the API server"
+
+    async def request(self, call: Call, *, obey_overload: bool = True) -> Answer:
+        """Any answer, whatever its status. Raises UnreachableError where there is none in time.
+
+        Where the server is overloaded (429) its Retry-After is waited for and the request sent again, unless that
+        is not wanted.
+        """
+        try:
+            async with asyncio.timeout(call.seconds):
+                return await self._request(call, OVERLOADED_TRIES if obey_overload else 1)
+        except TimeoutError as error:
+            raise unreachable(self.host, error, call.seconds) from None
+
+    async def call(self, call: Call) -> bytes:
+        """The body of a good answer. Raises the FleetError that any other means."""
+        answer = await self.request(call)
+        if not answer.good:
+            raise error_of(self.host, call, answer.status, answer.body)
+        return answer.body
+
+    @asynccontextmanager
+    async def stream(self, call: Call) -> AsyncIterator[AsyncIterator[bytes]]:
+        """The lines of a watch, once the server has accepted it. Raises as `call` does, also between lines."""
+        limits = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=SILENCE_SECONDS)
+        try:
+            async with asyncio.timeout(call.seconds):
+                response = await self._opened(call, limits)
+        except TimeoutError as error:
+            raise unreachable(self.host, error, call.seconds) from None
+        try:
+            if response.status != 200:
+                body = await self._read(response, call.seconds)
+                raise error_of(self.host, call, response.status, body)
+            yield self._lines(response)
+        finally:
+            response.close()
+
+    async def close(self) -> None:
+        self._closed = True
+        session, self._session = self._session, None
+        if session is not None:
+            await session.rest.close()
+
+    async def _request(self, call: Call, tries: int) -> Answer:
+        limits = aiohttp.ClientTimeout(total=call.seconds, sock_connect=CONNECT_SECONDS)
+        while True:
+            response = await self._opened(call, limits)
+            try:
+                body = await self._read(response, call.seconds)
+            finally:
+                response.release()
+            answer = Answer(response.status, body, _retry_after(response, body))
+            tries -= 1
+            if answer.status != 429 or tries <= 0:
+                return answer
+            wait = 1.0 if answer.retry_after is None else answer.retry_after
+            await self._clock.sleep(min(wait, OVERLOADED_SECONDS))
+
+    async def _opened(self, call: Call, limits: aiohttp.ClientTimeout) -> aiohttp.ClientResponse:
+        """With fresh credentials where the ones at hand are refused, once."""
+        session = await self._fresh(None)
+        response = await self._send(session, call, limits)
+        if response.status == 401:
+            renewed = await self._fresh(session)
+            if renewed.authorization != session.authorization or renewed.rest is not session.rest:
+                response.close()
+                response = await self._send(renewed, call, limits)
+        return response
+
+    async def _send(
+        self, session: Session, call: Call, limits: aiohttp.ClientTimeout
+    ) -> aiohttp.ClientResponse:
+        self.requests[call.verb, call.resource] += 1
+        headers = {"accept": "application/json", "Content-Type": _media(call)}
+        if session.authorization:
+            headers["authorization"] = session.authorization
+        query = f"?{urlencode(call.query)}" if call.query else ""
+        try:
+            answer: Any = await session.rest.request(
+                _METHODS[call.verb],
+                f"{session.host}{call.path}{query}",
+                headers=headers,
+                body=call.body,
+                _request_timeout=limits,
+            )
+        except _BROKEN as error:
+            raise unreachable(self.host, error, call.seconds) from None
+        response: aiohttp.ClientResponse = answer.response
+        return response
+
+    async def _fresh(self, refused: Session | None) -> Session:
+        """Credentials that are neither old nor the refused ones."""
+        async with self._loading:
+            loop = asyncio.get_running_loop()
+            old = self._session
+            due = self._stale_at is not None and loop.time() >= self._stale_at
+            if old is not None and old is not refused and not due:
+                return old
+            if old is not None and loop.time() < self._loaded_at + RELOAD_SECONDS:
+                return old
+            if self._closed:
+                raise UnreachableError("the connection to the cluster is closed")
+            loaded = await credentials.load(self._source, self._clock.now())
+            if old is not None and loaded.identity == old.identity:
+                # Watches that are open go on over the connections they have.
+                await loaded.rest.close()
+                loaded = replace(loaded, rest=old.rest)
+            elif old is not None:
+                await old.rest.close()
+            self._session = loaded
+            self._loaded_at = loop.time()
+            self._stale_at = None if loaded.stale_after is None else loop.time() + loaded.stale_after
+            return loaded
+
+    async def _read(self, response: aiohttp.ClientResponse, seconds: float) -> bytes:
+        parts: list[bytes] = []
+        size = 0
+        try:
+            async for chunk in response.content.iter_any():
+                size += len(chunk)
+                if size > BODY_LIMIT:
+                    raise FleetError(f"{self.host} sent more than {BODY_LIMIT >> 20} MiB in one answer")
+                parts.append(chunk)
+        except _BROKEN as error:
+            raise unreachable(self.host, error, seconds) from None
+        return b"".join(parts)
+
+    async def _lines(self, response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+        rest = b""
+        try:
+            async for chunk in response.content.iter_any():
+                *whole, rest = (rest + chunk).split(b"\n")
+                for line in whole:
+                    if line:
+                        yield line
+                if len(rest) > LINE_LIMIT:
+                    raise FleetError(f"{self.host} sent an object above {LINE_LIMIT >> 20} MiB")
+        except _BROKEN as error:
+            raise unreachable(self.host, error, SILENCE_SECONDS) from None
+
+
+def _media(call: Call) -> str:
+    return call.media or ("application/merge-patch+json" if call.verb == "patch" else "application/json")
+
+
+def _retry_after(response: aiohttp.ClientResponse, body: bytes) -> float | None:
+    """From the header (whole seconds), else from the Status."""
+    header = response.headers.get("Retry-After", "")
+    if header.isdigit():
+        return float(header)
+    if response.status != 429:
+        return None
+    details = status_of(response.status, body).details
+    return float(details.retry_after_seconds) if details and details.retry_after_seconds > 0 else None

@@ -1,0 +1,272 @@
+"""Performs each action: checks what it presumes, sends one request that the server refuses if that is no longer so.
+
+A patch carries the resourceVersion that it was made for. Where somebody was faster, the object is read again and the
+presumption checked anew, a few times.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from fleet.core.action import (
+    Action,
+    AnyAction,
+    Clear,
+    Cordon,
+    Evict,
+    Mark,
+    Outcome,
+    Reboot,
+    Result,
+    Stage,
+    Uncordon,
+    Unmark,
+)
+from fleet.core.errors import AuthenticationError, FleetError, ForbiddenError, UnreachableError
+from fleet.core.machine import GROUP, VERSION, Ask
+from fleet.core.release import Release
+from fleet.kube import marks
+from fleet.kube.kinds import MACHINES, NODES, Kind
+from fleet.kube.marks import Foreign, MarkedNode, Patch
+from fleet.kube.refusal import Call, ConflictError, NotFoundError, error_of, status_of
+from fleet.kube.transport import Answer, Transport
+from fleet.kube.wire import MachineWire
+
+AT_ONCE = 64
+"""Actions in flight."""
+CONFLICTS = 5
+"""So often somebody may be faster before an action is given up as STALE."""
+SECONDS = 30.0
+"""For one action, all its requests together. Webhooks may take long to allow an eviction."""
+
+T = TypeVar("T")
+Answered = tuple[Result, str]
+
+_NODE = msgspec.json.Decoder(MarkedNode)
+_MACHINE = msgspec.json.Decoder(MachineWire)
+
+
+class _Refusal(Exception):
+    """Ends an action with this outcome."""
+
+    def __init__(self, result: Result, words: str) -> None:
+        super().__init__(words)
+        self.result = result
+        self.words = words
+
+
+class Verbs:
+    def __init__(self, transport: Transport, at_once: int = AT_ONCE) -> None:
+        self._transport = transport
+        self._slots = asyncio.Semaphore(at_once)
+        self._verbs: Mapping[type, Callable[[Any], Awaitable[Answered]]] = {
+            Mark: lambda action: self._mark(action, marks.mark),
+            Unmark: lambda action: self._mark(action, marks.unmark),
+            Cordon: lambda action: self._mark(action, marks.cordon),
+            Uncordon: self._uncordon,
+            Stage: self._stage,
+            Reboot: self._reboot,
+            Clear: self._clear,
+        }
+
+    async def perform(self, action: AnyAction) -> Outcome:
+        """Never raises, except when cancelled."""
+        async with self._slots:
+            try:
+                async with asyncio.timeout(SECONDS):
+                    if isinstance(action, Evict):
+                        return await self._evict(action)
+                    result, words = await self._verbs[type(action)](action)
+            except _Refusal as refusal:
+                result, words = refusal.result, refusal.words
+            except TimeoutError:
+                result, words = Result.UNKNOWN, f"no answer within {SECONDS:.0f} s"
+            except NotFoundError as error:
+                result, words = Result.GONE, error.message
+            except ConflictError as error:
+                result, words = Result.STALE, error.message
+            except (UnreachableError, AuthenticationError) as error:
+                result, words = Result.UNKNOWN, error.message
+            except FleetError as error:
+                result, words = Result.FAILED, _with_hint(error)
+            return Outcome(action, result, words)
+
+    async def _mark(
+        self, action: Action, change: Callable[[MarkedNode, str], Patch | Foreign | None]
+    ) -> Answered:
+        for _ in range(CONFLICTS):
+            node = await self._node(action)
+            patch = change(node, action.rollout)
+            if isinstance(patch, Foreign):
+                return Result.STALE, f"cordoned by {patch.by}"
+            if patch is None:
+                return Result.DONE, ""
+            meta = {"uid": node.metadata.uid, "resourceVersion": node.metadata.resource_version}
+            patch["metadata"] |= meta
+            try:
+                await self._transport.call(_call(NODES, "patch", action.node.name, patch))
+            except ConflictError:
+                continue
+            return Result.DONE, ""
+        return _conflicts()
+
+    async def _uncordon(self, action: Uncordon) -> Answered:
+        node = await self._node(action)
+        foreign = node.spec.unschedulable and node.cordoned_by != action.rollout
+        result, words = await self._mark(action, marks.uncordon)
+        return result, "the cordon is not this rollout's: it stays" if foreign and not words else words
+
+    async def _evict(self, action: Evict) -> Outcome:
+        options: dict[str, Any] = {"preconditions": {"uid": action.pod_uid}}
+        if action.grace_seconds is not None:
+            options["gracePeriodSeconds"] = action.grace_seconds
+        pod = action.pod
+        call = Call(
+            verb="create",
+            path=f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}/eviction",
+            resource="pods/eviction",
+            body={
+                "apiVersion": "policy/v1",
+                "kind": "Eviction",
+                "metadata": {"name": pod.name, "namespace": pod.namespace},
+                "deleteOptions": options,
+            },
+            seconds=SECONDS,
+        )
+        answer = await self._transport.request(call, obey_overload=False)
+        if answer.good:
+            return Outcome(action, Result.DONE)
+        return self._not_evicted(action, call, answer)
+
+    def _not_evicted(self, action: Evict, call: Call, answer: Answer) -> Outcome:
+        status = status_of(answer.status, answer.body)
+        words = status.message
+        match answer.status:
+            case 429:
+                causes = status.details.causes if status.details is not None else None
+                words = " ".join([words, *(cause.message for cause in causes or ())])
+                return Outcome(action, Result.REFUSED, words, answer.retry_after)
+            case 409 if "UID in" in words:
+                return Outcome(action, Result.GONE, words)
+            case 500 if "more than one PodDisruptionBudget" in words:
+                return Outcome(action, Result.FAILED, words)
+            case 500:
+                return Outcome(action, Result.UNKNOWN, words)
+        raise error_of(self._transport.host, call, answer.status, answer.body)
+
+    async def _stage(self, action: Stage) -> Answered:
+        await self._node(action)
+        return await self._ask(action, Ask.STAGE, action.token, action.release)
+
+    async def _reboot(self, action: Reboot) -> Answered:
+        node = await self._node(action)
+        machine = await self._machine(action.node.name)
+        if machine is None:
+            return Result.GONE, f"there is no Machine {action.node.name}"
+        if machine.spec is not None and machine.spec.token == action.token:
+            return Result.DONE, ""
+        if not node.spec.unschedulable or node.cordoned_by != action.rollout:
+            return Result.STALE, f"{action.node.name} is not cordoned by {action.rollout}"
+        if node.status.node_info.boot_id != action.boot_id:
+            return Result.STALE, f"{action.node.name} has booted since: {node.status.node_info.boot_id}"
+        return await self._ask(action, Ask.REBOOT, action.token, action.release)
+
+    async def _clear(self, action: Clear) -> Answered:
+        name = action.node.name
+        for _ in range(CONFLICTS):
+            machine = await self._machine(name)
+            if machine is None or machine.spec is None:
+                return Result.DONE, ""
+            if not machine.spec.token.startswith(f"{action.rollout}/"):
+                return Result.DONE, ""
+            try:
+                spec = {"action": None, "token": None, "release": None}
+                await self._patch_machine(name, machine, spec)
+            except ConflictError:
+                continue
+            return Result.DONE, ""
+        return _conflicts()
+
+    async def _ask(self, action: Stage | Reboot, ask: Ask, token: str, release: Release) -> Answered:
+        name = action.node.name
+        for _ in range(CONFLICTS):
+            machine = await self._machine(name)
+            try:
+                if machine is None:
+                    await self._create_machine(action, _request(ask, token, release))
+                elif machine.spec is None or machine.spec.token != token:
+                    await self._patch_machine(name, machine, _request(ask, token, release))
+            except ConflictError:
+                continue
+            return Result.DONE, ""
+        return _conflicts()
+
+    async def _node(self, action: Action) -> MarkedNode:
+        """The Node that is meant; ends the action where another machine stands under its name."""
+        body = await self._transport.call(_call(NODES, "get", action.node.name))
+        node = _decoded(_NODE, body)
+        if node.metadata.uid != action.uid:
+            raise _Refusal(Result.GONE, f"another machine now stands under the name {action.node.name}")
+        return node
+
+    async def _machine(self, name: str) -> MachineWire | None:
+        try:
+            return _decoded(_MACHINE, await self._transport.call(_call(MACHINES, "get", name)))
+        except NotFoundError:
+            return None
+
+    async def _patch_machine(self, name: str, machine: MachineWire, spec: Patch) -> None:
+        meta = {"uid": machine.metadata.uid, "resourceVersion": machine.metadata.resource_version}
+        await self._transport.call(_call(MACHINES, "patch", name, {"metadata": meta, "spec": spec}))
+
+    async def _create_machine(self, action: Stage | Reboot, spec: Patch) -> None:
+        """It goes when its Node goes."""
+        name = action.node.name
+        owner = {"apiVersion": "v1", "kind": "Node", "name": name, "uid": action.uid}
+        body = {
+            "apiVersion": f"{GROUP}/{VERSION}",
+            "kind": "Machine",
+            "metadata": {"name": name, "ownerReferences": [owner]},
+            "spec": {**spec, "release": {k: v for k, v in spec["release"].items() if v is not None}},
+        }
+        try:
+            await self._transport.call(_call(MACHINES, "create", "", body))
+        except NotFoundError:
+            words = "the cluster knows no Machines"
+            raise FleetError(words, f"fleet cluster install {action.node.cluster}") from None
+
+
+def _request(ask: Ask, token: str, release: Release) -> Patch:
+    """`spec` of a Machine, for a merge patch: null takes away what an earlier request said."""
+    told = {
+        "version": release.version,
+        "digest": release.digest or None,
+        "kernel": release.kernel or None,
+    }
+    return {"action": str(ask), "token": token, "release": told}
+
+
+def _call(kind: Kind, verb: str, name: str, body: object = None) -> Call:
+    path = f"{kind.path}/{name}" if name else kind.path
+    return Call(verb=verb, path=path, group=kind.group, resource=kind.resource, body=body, seconds=SECONDS)
+
+
+def _decoded(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
+    try:
+        return decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise FleetError(f"the server's answer cannot be read: {error}") from None
+
+
+def _conflicts() -> Answered:
+    return Result.STALE, f"others changed it {CONFLICTS} times in a row"
+
+
+def _with_hint(error: FleetError) -> str:
+    if isinstance(error, ForbiddenError) and error.hint:
+        return f"{error.message} ({error.hint})"
+    return f"{error.message}; {error.hint}" if error.hint else error.message

@@ -1,0 +1,116 @@
+"""Every kind of one cluster, watched together: what changed, when all is known, and when the cluster is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import AsyncGenerator, Sequence
+
+from fleet.core.errors import FleetError, UnreachableError
+from fleet.core.event import Event, Gone, Lost, Seen, Synced, Thing
+from fleet.kube.clock import Clock
+from fleet.kube.feed import Feed
+from fleet.kube.kinds import KINDS
+from fleet.kube.refusal import Call
+from fleet.kube.transport import Transport
+
+PULSE_SECONDS = 10.0
+"""Between two questions whether the server is still there: a dead network ends no watch."""
+PULSE_ANSWER_SECONDS = 5.0
+PULSES = 2
+"""So many in a row without an answer: the cluster is lost."""
+
+
+class Watching:
+    """For one reader."""
+
+    def __init__(self, cluster: str, transport: Transport, clock: Clock) -> None:
+        self._cluster = cluster
+        self._transport = transport
+        self._clock = clock
+        self._inbox: deque[Event] = deque()
+        self._news = asyncio.Event()
+        self._closed = False
+        self._feeds = [Feed(transport, kind, clock, self._tell, self._reached) for kind in KINDS]
+        self._told: Synced | Lost | None = None
+        """The last word about the reach of the cluster."""
+        self._server_version: str | None = None
+
+    @property
+    def missing(self) -> dict[str, str]:
+        """Kinds (their resource) that the cluster has not, or does not let us see, and why."""
+        return {feed.kind.resource: feed.absent for feed in self._feeds if feed.absent}
+
+    async def events(self) -> AsyncGenerator[Event, None]:
+        tasks = [asyncio.create_task(feed.run()) for feed in self._feeds]
+        tasks.append(asyncio.create_task(self._feel_pulse()))
+        for task in tasks:
+            task.add_done_callback(lambda _: self._news.set())
+        try:
+            while not self._closed:
+                self._news.clear()
+                while self._inbox:
+                    yield self._inbox.popleft()
+                for task in tasks:
+                    if task.done():
+                        task.result()
+                if not self._inbox:
+                    await self._news.wait()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def close(self) -> None:
+        """Ends `events`."""
+        self._closed = True
+        self._news.set()
+
+    def _tell(self, there: Sequence[Thing], gone: Sequence[Thing]) -> None:
+        self._inbox.extend(Gone(self._cluster, thing) for thing in gone)
+        self._inbox.extend(Seen(self._cluster, thing) for thing in there)
+        self._news.set()
+
+    def _reached(self, _: Feed | None = None) -> None:
+        error = next((feed.error for feed in self._feeds if feed.error is not None), None)
+        word: Synced | Lost
+        if error is not None:
+            word = Lost(self._cluster, error.message)
+        elif self._server_version is not None and all(feed.listed for feed in self._feeds):
+            word = Synced(self._cluster, self._server_version)
+        else:
+            return
+        # Servers of one control plane may be of different versions: that is no news while all is well.
+        if word != self._told and not (isinstance(word, Synced) and isinstance(self._told, Synced)):
+            self._told = word
+            self._inbox.append(word)
+            self._news.set()
+
+    async def _feel_pulse(self) -> None:
+        silent = 0
+        while True:
+            try:
+                self._server_version = await server_version(self._transport, PULSE_ANSWER_SECONDS)
+            except UnreachableError as error:
+                silent += 1
+                if silent == PULSES:
+                    for feed in self._feeds:
+                        feed.interrupt(error)
+            except FleetError:
+                # It answers; whether it lets us in is what the feeds find out.
+                self._server_version = self._server_version or ""
+                silent = 0
+            else:
+                silent = 0
+            self._reached()
+            await self._clock.sleep(PULSE_SECONDS)
+
+
+async def server_version(transport: Transport, seconds: float) -> str:
+    """Such as `v1.36.3`. Raises FleetError."""
+    body = await transport.call(Call(verb="get", path="/version", resource="version", seconds=seconds))
+    try:
+        return str(json.loads(body)["gitVersion"])
+    except (ValueError, KeyError, TypeError):
+        raise FleetError("the server tells no version: is it a Kubernetes API server?") from None

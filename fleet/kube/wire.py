@@ -1,0 +1,260 @@
+"""Objects as the API server writes them: only the fields that fleet needs, all of which may be missing.
+
+Lists and maps may be null, since Go writes an empty one so where it is not left out.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Generic, TypeVar
+
+from msgspec import Raw, Struct, field
+
+from fleet.core.selector import Selector
+
+Quantities = dict[str, str | int | float]
+
+
+class Wire(Struct, frozen=True, rename="camel", gc=False):
+    pass
+
+
+class Reference(Wire, frozen=True):
+    kind: str = ""
+    name: str = ""
+    uid: str = ""
+    controller: bool | None = None
+
+
+class Meta(Wire, frozen=True):
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    resource_version: str = ""
+    generation: int = 0
+    deletion_timestamp: str | None = None
+    labels: dict[str, str] | None = None
+    owner_references: tuple[Reference, ...] | None = None
+    finalizers: tuple[str, ...] | None = None
+
+
+class NodeMeta(Meta, frozen=True):
+    annotations: dict[str, str] | None = None
+
+
+class PodAnnotations(Struct, frozen=True, gc=False):
+    mirror: str | None = field(name="kubernetes.io/config.mirror", default=None)
+
+
+class PodMeta(Meta, frozen=True):
+    annotations: PodAnnotations | None = None
+    deletion_grace_period_seconds: int | None = None
+
+
+class Condition(Wire, frozen=True):
+    type: str = ""
+    status: str = ""
+    reason: str = ""
+    message: str = ""
+
+
+class TaintWire(Wire, frozen=True):
+    key: str = ""
+    effect: str = ""
+    value: str = ""
+
+
+class NodeSpec(Wire, frozen=True):
+    unschedulable: bool = False
+    taints: tuple[TaintWire, ...] | None = None
+
+
+class NodeInfo(Wire, frozen=True):
+    boot_id: str = field(name="bootID", default="")
+    machine_id: str = field(name="machineID", default="")
+    os_image: str = ""
+    kernel_version: str = ""
+    kubelet_version: str = ""
+
+
+class NodeStatus(Wire, frozen=True):
+    conditions: tuple[Condition, ...] | None = None
+    node_info: NodeInfo = NodeInfo()
+    allocatable: Quantities | None = None
+
+
+class NodeWire(Wire, frozen=True):
+    metadata: NodeMeta = NodeMeta()
+    spec: NodeSpec = NodeSpec()
+    status: NodeStatus = NodeStatus()
+
+
+class Requirements(Wire, frozen=True):
+    requests: Quantities | None = None
+
+
+class Container(Wire, frozen=True):
+    resources: Requirements = Requirements()
+    restart_policy: str = ""
+
+
+class EmptyDir(Wire, frozen=True):
+    medium: str = ""
+
+
+class Volume(Wire, frozen=True):
+    empty_dir: EmptyDir | None = None
+    host_path: dict[str, Any] | None = None
+
+
+class TolerationWire(Wire, frozen=True):
+    key: str = ""
+    operator: str = "Equal"
+    value: str = ""
+    effect: str = ""
+
+
+class PodSpec(Wire, frozen=True):
+    node_name: str = ""
+    containers: tuple[Container, ...] | None = None
+    init_containers: tuple[Container, ...] | None = None
+    resources: Requirements | None = None
+    """Of the pod as a whole; they count instead of the containers'."""
+    overhead: Quantities | None = None
+    volumes: tuple[Volume, ...] | None = None
+    tolerations: tuple[TolerationWire, ...] | None = None
+    node_selector: dict[str, str] | None = None
+    termination_grace_period_seconds: int | None = None
+
+
+class PodStatus(Wire, frozen=True):
+    phase: str = ""
+    conditions: tuple[Condition, ...] | None = None
+
+
+class PodWire(Wire, frozen=True):
+    metadata: PodMeta = PodMeta()
+    spec: PodSpec = PodSpec()
+    status: PodStatus = PodStatus()
+
+
+class BudgetSpec(Wire, frozen=True):
+    selector: Selector | None = None
+    min_available: int | str | None = None
+    max_unavailable: int | str | None = None
+    unhealthy_pod_eviction_policy: str | None = None
+
+
+class BudgetStatus(Wire, frozen=True):
+    observed_generation: int = 0
+    disruptions_allowed: int = 0
+    current_healthy: int = 0
+    desired_healthy: int = 0
+    expected_pods: int = 0
+    disrupted_pods: dict[str, Any] | None = None
+    conditions: tuple[Condition, ...] | None = None
+
+
+class BudgetWire(Wire, frozen=True):
+    metadata: Meta = Meta()
+    spec: BudgetSpec = BudgetSpec()
+    status: BudgetStatus = BudgetStatus()
+
+
+class WorkloadSpec(Wire, frozen=True):
+    replicas: int | None = None
+    parallelism: int | None = None
+    """Of a Job."""
+    min_ready_seconds: int = 0
+
+
+class WorkloadStatus(Wire, frozen=True):
+    ready_replicas: int = 0
+    number_ready: int = 0
+    """Of a DaemonSet."""
+    desired_number_scheduled: int = 0
+    ready: int | None = None
+    """Of a Job."""
+
+
+class WorkloadWire(Wire, frozen=True):
+    metadata: Meta = Meta()
+    spec: WorkloadSpec = WorkloadSpec()
+    status: WorkloadStatus = WorkloadStatus()
+
+
+class ReleaseWire(Wire, frozen=True):
+    version: str = ""
+    digest: str = ""
+    kernel: str = ""
+
+
+class MachineSpec(Wire, frozen=True):
+    action: str = ""
+    token: str = ""
+    release: ReleaseWire | None = None
+
+
+class WorkWire(Wire, frozen=True):
+    token: str = ""
+    state: str = ""
+    message: str = ""
+    percent: int = 0
+    boot_id: str = field(name="bootID", default="")
+    earlier: tuple[str, ...] | None = None
+
+
+class MachineStatus(Wire, frozen=True):
+    os: str = ""
+    boot_id: str = field(name="bootID", default="")
+    kernel: str = ""
+    booted: ReleaseWire | None = None
+    staged: ReleaseWire | None = None
+    rollback: ReleaseWire | None = None
+    work: WorkWire | None = None
+
+
+class MachineWire(Wire, frozen=True):
+    metadata: Meta = Meta()
+    spec: MachineSpec | None = None
+    status: MachineStatus | None = None
+
+
+class ListMeta(Wire, frozen=True):
+    resource_version: str = ""
+    continue_: str = field(name="continue", default="")
+
+
+W = TypeVar("W")
+
+
+class Listed(Struct, Generic[W], frozen=True):
+    """A list, or a page of one."""
+
+    metadata: ListMeta = ListMeta()
+    items: tuple[W, ...] | None = None
+
+
+class Told(Struct, frozen=True):
+    """A line of a watch."""
+
+    type: str
+    object: Raw
+
+
+class Cause(Wire, frozen=True):
+    reason: str = ""
+    message: str = ""
+
+
+class Details(Wire, frozen=True):
+    retry_after_seconds: int = 0
+    causes: tuple[Cause, ...] | None = None
+
+
+class Status(Wire, frozen=True):
+    """What the API server says of a request that failed."""
+
+    code: int = 0
+    reason: str = ""
+    message: str = ""
+    details: Details | None = None
