@@ -11,7 +11,7 @@ import msgspec
 
 from fleet.core import windows
 from fleet.core.chronicle import Chronicle, StepTaken
-from fleet.core.held import Held
+from fleet.core.held import Held, Reason
 from fleet.core.journal import Entry
 from fleet.core.node import NodeRef
 from fleet.core.plan import Plan
@@ -193,13 +193,14 @@ class _Making:
             )
 
     def _holds(self) -> Iterator[Hold]:
-        """What lasts and is known now; else what the plan found."""
+        """What lasts and is known now, else what the plan found. That the whole rollout is halted is told elsewhere."""
         planned = {NodeRef(hold.cluster, hold.node): hold for hold in (self.plan.held if self.plan else ())}
         for run in self.runs:
             ref = NodeRef(run.cluster, run.node)
             if run.ending not in ("waiting", "cancelled"):
                 continue
-            now = next((held for held in self.held.get(ref, ()) if held.lasting), None)
+            known = [held for held in self.held.get(ref, ()) if held.reason is not Reason.HALTED]
+            now = next((held for held in known if held.lasting), None)
             if now is not None:
                 yield Hold(run.cluster, run.node, str(now.reason), now.words, now.advice)
             elif ref not in self.held and (hold := planned.get(ref)) is not None:

@@ -1,0 +1,1 @@
+"""A report for people: as text for a terminal, as one HTML page for a browser and for paper."""

@@ -1,0 +1,239 @@
+"""The sentences of a report, the same on every surface: what came of it, how long it took, what the proof is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Literal, NamedTuple
+
+from fleet.core.journal import Entry
+from fleet.core.report import Report, ReportRun
+from fleet.core.spans import words
+
+RELEASE = "counts as out until a person has looked at it: fleet rollout release NODE"
+Mood = Literal["good", "open", "bad"]
+"""open: not ended, or ended without everything done."""
+
+SHORT = 12
+"""Characters of a hash or an id that tell it from another."""
+
+
+class Happening(NamedTuple):
+    at: datetime
+    by: str
+    words: str
+
+
+class Case(NamedTuple):
+    word: Literal["failed", "held"]
+    words: str
+    advice: str
+    nodes: tuple[tuple[str, str], ...]
+    """Cluster and name."""
+
+
+def headline(report: Report) -> str:
+    """`All 57 nodes run 44.20261101.3.0`, `55 of 57 nodes run 44.20261101.3.0`."""
+    counts, version = report.counts, report.target.version
+    if counts.done < counts.nodes:
+        return f"{number(counts.done)} of {nodes(counts.nodes)} run {version}"
+    return f"The node runs {version}" if counts.nodes == 1 else f"All {nodes(counts.nodes)} run {version}"
+
+
+def others(report: Report) -> list[str]:
+    """What became of the nodes that are not done: `2 failed`, `1 cancelled`."""
+    counts = report.counts
+    told = (
+        (counts.failed, "failed"),
+        (counts.cancelled, "cancelled"),
+        (counts.running, "at work"),
+        (counts.waiting, "waiting"),
+    )
+    return [f"{number(count)} {word}" for count, word in told if count]
+
+
+def result(report: Report) -> str:
+    """The rollout's state in a few words: `finished`, `finished, 2 failed`, `halted: 2 of 57 failed`."""
+    state = report.state
+    if state == "halted":
+        return f"halted: {report.why}"
+    if state == "aborted" and report.ended is None:
+        return "aborted, what had begun is being finished"
+    failed = report.counts.failed
+    return f"{state}, {number(failed)} failed" if failed and report.ended is not None else state
+
+
+def mood(report: Report) -> Mood:
+    if report.journal.verdict.verified is False or report.state in ("halted", "aborted"):
+        return "bad"
+    done = report.state == "finished" and report.counts.done == report.counts.nodes
+    return "good" if done else "open"
+
+
+def proven(report: Report) -> str:
+    """What the proof says: `each proven by a new boot`, `54 of them proven by a new boot, 1 ran it before`."""
+    counts = report.counts
+    before = counts.done - counts.proven
+    if not counts.proven:
+        return "none proven by this rollout"
+    if before:
+        return f"{number(counts.proven)} proven by a new boot, {number(before)} ran it before"
+    return "each proven by a new boot" if counts.done > 1 else "proven by a new boot"
+
+
+def verdict(report: Report) -> str:
+    """What is known of the journal: `verified, 4,211 entries`."""
+    found = report.journal.verdict
+    if found.verified:
+        return f"verified: {number(found.entries)} entries, the chain is whole"
+    if found.verified is None:
+        return f"not checked{f': {found.why}' if found.why else ' (fleet audit verify)'}"
+    return f"NOT INTACT: {found.why}"
+
+
+def took(report: Report) -> str:
+    """`1h 52m, 4m longer than planned`; `18m so far, planned 1h 48m`."""
+    if report.ended is None:
+        planned = f", planned {words(report.against.planned_seconds)}" if report.against else ""
+        return f"{words(report.seconds)} so far{planned}"
+    against = report.against
+    if against is None or against.seconds is None:
+        return words(report.seconds)
+    return f"{words(report.seconds)}, {difference(against.seconds - against.planned_seconds)}"
+
+
+def difference(seconds: float) -> str:
+    """`4m longer than planned`, `12s sooner than planned`, `as planned`."""
+    told = words(abs(seconds))
+    if told == "0s":
+        return "as planned"
+    return f"{told} {'longer' if seconds > 0 else 'sooner'} than planned"
+
+
+def out_at_once(report: Report) -> str:
+    """`at most 5 nodes out at once (limit 10%)`."""
+    limits = [f"limit {pool.limit}" for pool in report.pools if pool.limit]
+    limit = f" ({limits[0]})" if len(report.pools) == 1 and limits else ""
+    return f"at most {nodes(report.peak)} out at once{limit}"
+
+
+def origin(report: Report) -> str:
+    """The versions that the nodes came from: `44.20261015.3.0 (kernel 6.11.4)`, several with their counts."""
+    kernels = {run.from_version: run.from_kernel for run in report.runs}
+    several = len(report.from_versions) > 1
+    told = []
+    for version, count in report.from_versions.items():
+        kernel = f" (kernel {kernels[version]})" if kernels.get(version) else ""
+        told.append(f"{version or 'unknown'}{kernel}{f' on {number(count)}' if several else ''}")
+    return ", ".join(told)
+
+
+def target(report: Report) -> str:
+    release = report.target
+    return f"{release.version} (kernel {release.kernel})" if release.kernel else release.version
+
+
+def where(report: Report) -> str:
+    """`pool workers in east`."""
+    pools = ", ".join(pool.name for pool in report.pools)
+    return f"pool{'s' if len(report.pools) > 1 else ''} {pools} in {', '.join(report.clusters)}"
+
+
+def cases(report: Report) -> list[Case]:
+    """What a person should look at: nodes that failed, and nodes that are held, together where it is the same."""
+    found: dict[tuple[Literal["failed", "held"], str, str], list[tuple[str, str]]] = {}
+    for run in report.runs:
+        if run.ending == "failed":
+            found.setdefault(("failed", run.why, RELEASE if run.slot else ""), []).append(
+                (run.cluster, run.node)
+            )
+    for hold in report.held:
+        found.setdefault(("held", hold.words, hold.advice), []).append((hold.cluster, hold.node))
+    return [Case(*what, tuple(names)) for what, names in found.items()]
+
+
+def named(run: ReportRun) -> str:
+    return f"{run.cluster}/{run.node}"
+
+
+def happenings(report: Report) -> list[Happening]:
+    """What people said and when the engine stopped for them, in order."""
+    told = [Happening(each.at, each.by, f"{each.kind} {each.node}".rstrip()) for each in report.commands] + [
+        Happening(each.at, "fleet", f"halt: {each.why}") for each in report.halts
+    ]
+    if report.ended is not None:
+        told.append(Happening(report.ended, "fleet", "ended"))
+    return sorted(told, key=lambda each: each.at)
+
+
+def steps(run: ReportRun) -> str:
+    """`stage 58s, drain 48s, reboot 1m 4s`: what took a second or more, waiting aside."""
+    lasted: dict[str, float] = {}
+    for taken in run.steps:
+        if taken.seconds is not None and taken.step not in ("pending", "staged"):
+            lasted[taken.step] = lasted.get(taken.step, 0.0) + taken.seconds
+    return ", ".join(f"{step} {words(seconds)}" for step, seconds in lasted.items() if words(seconds) != "0s")
+
+
+def troubles(run: ReportRun) -> Iterator[str]:
+    """What did not go well without being the reason of its end."""
+    for retry in run.retries:
+        yield f"tried again: {retry.why}"
+    refusals = sum(eviction.refusals for eviction in run.evictions)
+    if refusals:
+        yield f"{counted(refusals, 'eviction')} refused at first"
+
+
+def entry_words(entry: Entry) -> str:
+    """What an entry of the journal says, in one line."""
+    record, detail = entry.record, entry.record.detail
+    match record.form:
+        case "command" if record.kind == "start":
+            release = detail["release"]["version"]
+            return f"plan {detail['plan']}, {release}, {nodes(len(detail['goals']))}"
+        case "decision" if record.kind == "step":
+            why = f": {detail['why']}" if detail.get("why") else ""
+            return f"{detail['turn']} -> {detail['to']}{why}"
+        case "decision":
+            return str(detail.get("why", ""))
+        case "intent":
+            pod = f" {'/'.join(detail['pod'])}" if "pod" in detail else ""
+            return f"{detail['id']}{pod}"
+        case "outcome":
+            more = f": {detail['detail']}" if detail.get("detail") else ""
+            return f"{detail['id']} {detail['result']}{more}"
+    return ""
+
+
+def short(ident: str) -> str:
+    """The start of a hash or an id."""
+    return ident[:SHORT]
+
+
+def number(count: int) -> str:
+    """`4,211`"""
+    return f"{count:,}"
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 pod`, `4,211 pods`"""
+    return f"{number(count)} {noun}{'s' if count != 1 else ''}"
+
+
+def nodes(count: int) -> str:
+    return counted(count, "node")
+
+
+def clock(moment: datetime, report: Report) -> str:
+    """`09:04:17` in UTC; `7 Nov 09:04` where the rollout went over midnight."""
+    utc = moment.astimezone(UTC)
+    last = (report.ended or report.at).astimezone(UTC)
+    if report.started.astimezone(UTC).date() == last.date() == utc.date():
+        return f"{utc:%H:%M:%S}"
+    return f"{utc.day:2} {utc:%b %H:%M}"
+
+
+def day(moment: datetime) -> str:
+    """`Mon 2 Nov 2026, 09:00 UTC`"""
+    utc = moment.astimezone(UTC)
+    return f"{utc:%a} {utc.day} {utc:%b %Y}, {utc:%H:%M} UTC"

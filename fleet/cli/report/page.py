@@ -1,0 +1,137 @@
+"""A report as one HTML page: nothing is fetched, everything is escaped, and it works without scripts."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterator
+from hashlib import sha256
+from importlib.resources import files
+from itertools import islice
+from typing import NamedTuple
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
+
+from fleet.cli.report import answer, timeline
+from fleet.core.journal import Entry
+from fleet.core.report import Report
+from fleet.core.spans import words
+
+ROW = 18
+"""Pixels of a node's row in the timeline."""
+PACKED_ROW = 9
+LONGEST_NAME = 30
+"""Characters of a node's name beside the timeline; the table has it whole."""
+CHUNK = 500
+"""Lines of the journal that a browser lays out at once."""
+LEGEND = {
+    "stage": "write the image",
+    "staged": "staged, waits for a slot",
+    "cordon": "cordon",
+    "drain": "drain",
+    "reboot": "reboot",
+    "verify": "verify",
+    "uncordon": "uncordon",
+    "soak": "soak",
+    "return": "give back",
+    "failed": "failed",
+}
+
+
+class Part(NamedTuple):
+    """Of the bar that shows what became of the nodes."""
+
+    name: str
+    nodes: int
+    left: str
+    width: str
+
+
+def page(report: Report) -> str:
+    """The whole document."""
+    lines = timeline.timeline(report)
+    style = f"{_source('report.css')}\n:root {{ --names: {_names(lines)}ch; --wide: {lines.breadth}px }}\n"
+    script = _source("report.js")
+    policy = f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {_hash(script)}"
+    used = {bar.step for group in lines.groups for track in group.tracks for bar in track.bars}
+    return (
+        _environment()
+        .get_template("report.html")
+        .render(
+            report=report,
+            answer=answer,
+            lines=lines,
+            row=PACKED_ROW if lines.packed else ROW,
+            legend={step: told for step, told in LEGEND.items() if step in used},
+            parts=list(_parts(report)),
+            several=len(report.clusters) > 1,
+            journal=_journal(report),
+            # Our own files, not data: they are put in as they are, and the policy names their hashes.
+            style=Markup(style),  # noqa: S704
+            script=Markup(script),  # noqa: S704
+            policy=policy,
+        )
+    )
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FunctionLoader(_source),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"words": _words, "number": answer.number, "name": answer.named}
+    return environment
+
+
+def _source(name: str) -> str:
+    return (files("fleet.cli.report") / name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
+
+
+def _words(seconds: float | None) -> str:
+    return words(seconds) if seconds is not None else "–"
+
+
+def _names(lines: timeline.Timeline) -> int:
+    """Width of the names beside the timeline, in characters."""
+    names = [len(run.node) + 2 * run.canary for group in lines.groups for run in group.nodes]
+    return min(max(names, default=-2), LONGEST_NAME) + 2
+
+
+def _parts(report: Report) -> Iterator[Part]:
+    counts, left = report.counts, 0.0
+    for name, count in (
+        ("done", counts.done),
+        ("running", counts.running),
+        ("waiting", counts.waiting),
+        ("cancelled", counts.cancelled),
+        ("failed", counts.failed),
+    ):
+        if count:
+            share = count / counts.nodes
+            yield Part(name, count, timeline.percent(left), timeline.percent(share))
+            left += share
+
+
+def _journal(report: Report) -> Iterator[str]:
+    """Its lines, in chunks."""
+    lines = (_line(entry, report) for entry in report.entries)
+    while chunk := list(islice(lines, CHUNK)):
+        yield "\n".join(chunk)
+
+
+def _line(entry: Entry, report: Report) -> str:
+    record = entry.record
+    what = f"{record.form} {record.kind}"
+    told = answer.entry_words(entry)
+    by = entry.actor if record.form == "command" else str(entry.epoch)
+    line = (
+        f"{entry.seq:>7}  {answer.clock(entry.at, report)}  {answer.short(entry.hash)}  {by:<3}  {what:<16}  "
+    )
+    return f"{line}{record.node or '-'}  {told}".rstrip()

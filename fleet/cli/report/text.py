@@ -1,0 +1,151 @@
+"""A report as plain lines: the answer first, then why, then every node with its proof. Made for 80 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from textwrap import wrap
+
+from fleet.cli.report import answer
+from fleet.core.report import Report, ReportRun
+from fleet.core.spans import words
+
+WIDTH = 80
+SHORT_BOOT = 7
+"""Of a boot id: enough to see that it changed; the JSON and the page have it whole."""
+
+
+def text(report: Report) -> str:
+    """Ends with a newline. Only names that are too long by themselves make a line longer than 80."""
+    parts = (
+        _answer(report),
+        _attention(report),
+        _said(report),
+        _measures(report),
+        _nodes(report),
+        _end(report),
+    )
+    return "\n\n".join("\n".join(lines) for part in parts if (lines := list(part))) + "\n"
+
+
+def _answer(report: Report) -> Iterator[str]:
+    others = "".join(f"; {each}" for each in answer.others(report))
+    yield from _wrapped("", f"{answer.headline(report)}, {answer.proven(report)}{others}.", 0)
+    against = report.against
+    facts = [
+        ("rollout", f"{report.rollout}, {answer.result(report)}"),
+        ("started", f"{answer.day(report.started)} by {report.by}"),
+        ("what", f"plan {report.plan}, {answer.where(report)}"),
+        ("from", answer.origin(report)),
+        ("to", answer.target(report)),
+        ("took", f"{answer.took(report)}; {answer.out_at_once(report)}"),
+    ]
+    if against is not None:
+        bound = f"{words(against.bound_seconds)} ({against.bound_by})"
+        facts.append(("planned", f"{words(against.planned_seconds)}; no order could be faster than {bound}"))
+    facts.append(("moved", _moved(report)))
+    facts.append(("journal", answer.verdict(report)))
+    for name, told in facts:
+        yield from _wrapped(f"  {name:<9}", told, 11)
+
+
+def _moved(report: Report) -> str:
+    counts = report.counts
+    refused = f", {answer.counted(counts.refusals, 'eviction')} refused at first" if counts.refusals else ""
+    return f"{answer.counted(counts.evictions, 'pod')}{refused}"
+
+
+def _attention(report: Report) -> Iterator[str]:
+    cases = answer.cases(report)
+    if cases:
+        yield "Needs a look"
+    for case in cases:
+        names = ", ".join(_name(cluster, node, report) for cluster, node in case.nodes)
+        yield from _wrapped("  ", f"{names} {case.word}: {case.words}", 4)
+        if case.advice:
+            yield from _wrapped("    ", case.advice, 4)
+
+
+def _said(report: Report) -> Iterator[str]:
+    yield "Who did what (UTC)"
+    for each in answer.happenings(report):
+        yield from _wrapped(f"  {answer.clock(each.at, report)}  {each.by}  ", each.words, 4)
+
+
+def _measures(report: Report) -> Iterator[str]:
+    rows = [
+        [each.step, words(each.median_seconds), words(each.p95_seconds), words(each.max_seconds)]
+        for each in report.durations
+    ]
+    if rows:
+        yield from _table(["Step", "median", "p95", "longest"], rows, right=(1, 2, 3))
+
+
+def _nodes(report: Report) -> Iterator[str]:
+    rows = [_row(run, report) for run in report.runs]
+    head = ["Node", "began", "took", "pods", "result", "kernel", "boot id"]
+    lines = _table(head, rows, right=(2, 3))
+    yield next(lines)
+    several = len(report.from_versions) > 1
+    for run, line in zip(report.runs, lines, strict=True):
+        yield line
+        if several:
+            yield f"  {run.from_version or 'unknown'} -> {run.to_version}"
+
+
+def _row(run: ReportRun, report: Report) -> list[str]:
+    begun = answer.clock(run.begun, report) if run.begun is not None else "-"
+    took = words(run.seconds) if run.seconds is not None else "-"
+    moved = sum(eviction.result == "done" for eviction in run.evictions)
+    ending = run.step if run.ending in ("running", "waiting") else run.ending
+    canary = "*" if run.canary else ""
+    row = [
+        f"{_name(run.cluster, run.node, report)}{canary}",
+        begun,
+        took,
+        str(moved),
+        ending,
+    ]
+    if run.proof is None:
+        return [*row, "not proven" if run.ending == "failed" else "-", "-"]
+    before, after = (ident[:SHORT_BOOT] for ident in (run.proof.boot_id_before, run.proof.boot_id_after))
+    return [*row, run.proof.kernel, f"{before} -> {after}"]
+
+
+def _end(report: Report) -> Iterator[str]:
+    journal = report.journal
+    if any(run.canary for run in report.runs):
+        yield "* canary"
+    yield (
+        f"Journal: {answer.number(journal.entries)} entries of this rollout, "
+        f"{journal.first_seq} to {journal.last_seq},"
+    )
+    yield f"  from {answer.short(journal.first_hash)} to {answer.short(journal.last_hash)}"
+    for each in report.controllers:
+        yield f"  {answer.number(each.entries)} by {each.actor}, epoch {each.epoch}"
+    yield f"Every step, eviction and entry: fleet report {report.rollout} -o html or -o json"
+
+
+def _name(cluster: str, node: str, report: Report) -> str:
+    return node if len(report.clusters) == 1 else f"{cluster}/{node}"
+
+
+def _wrapped(head: str, told: str, indent: int) -> list[str]:
+    """The words after their head; further lines begin at `indent`. Words that are too long are never broken."""
+    return wrap(
+        told,
+        WIDTH,
+        initial_indent=head,
+        subsequent_indent=" " * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    ) or [head.rstrip()]
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int]) -> Iterator[str]:
+    widths = [max(len(row[index]) for row in (head, *rows)) for index in range(len(head))]
+    for row in (head, *rows):
+        cells = [
+            f"{cell:>{width}}" if index in right else f"{cell:<{width}}"
+            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        yield "  ".join(cells).rstrip()

@@ -1,0 +1,79 @@
+"""The report in a terminal."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from fleet.cli.report.text import text
+from fleet.core.action import Result
+from fleet.core.report import Verdict
+from fleet.core.reporter import make_report
+from fleet.core.steps import Turn
+from tests.builders import START
+from tests.unit.report.scenes import a_scene, later, nightly
+from tests.unit.report.telling import Telling, a_goal
+
+
+def test_the_first_line_is_the_answer() -> None:
+    assert text(a_scene()).startswith("All 24 nodes run 44.20261101.3.0, each proven by a new boot.\n")
+
+
+def test_the_first_line_of_an_imperfect_rollout_says_so() -> None:
+    told = text(a_scene(failures={"n-0009": "old-version"}))
+    assert told.startswith("23 of 24 nodes run 44.20261101.3.0, each proven by a new boot; 1 failed.\n")
+    assert "n-0009 failed: it booted 44.20261015.3.0 instead of 44.20261101.3.0" in told
+    assert "fleet rollout release NODE" in told
+
+
+def test_no_line_is_longer_than_80_columns() -> None:
+    stuck = {"n-0009": "stage-fails", "n-0002": "never-back"}
+    for report in (
+        a_scene(failures=stuck),  # type: ignore[arg-type]
+        a_scene(windows=nightly()),
+        a_scene(nodes=30, stop_after=600),
+    ):
+        long = [line for line in text(report).splitlines() if len(line) > 80]
+        assert not long
+
+
+def test_every_node_has_its_line_with_its_proof() -> None:
+    report = a_scene()
+    lines = text(report).splitlines()
+    for run in report.runs:
+        assert run.proof is not None
+        (line,) = [line for line in lines if line.startswith((f"{run.node} ", f"{run.node}*"))]
+        assert f"{run.proof.boot_id_before[:7]} -> {run.proof.boot_id_after[:7]}" in line
+        assert run.proof.kernel in line
+
+
+def test_what_a_node_came_from_is_told_where_they_differ() -> None:
+    other = replace(a_goal("n-2"), from_version="43.1")
+    report = make_report("r-1", Telling(a_goal("n-1"), other).entries, START, Verdict(True, 1))
+    assert "43.1 -> 44.20261101.3.0" in text(report)
+
+
+def test_a_running_rollout_says_how_long_it_has_been_at_it() -> None:
+    report = a_scene(stop_after=300)
+    assert f"so far, planned {text(report).split('so far, planned ')[1]}" in text(report)
+    assert "r-1, running" in text(report)
+    assert text(later(report, 60)) == text(report), "the age is as of the report, not of its printing"
+
+
+def test_a_journal_that_is_not_whole_is_said_aloud() -> None:
+    entries = Telling(a_goal("n-1")).upgrade("n-1").entries
+    assert "NOT INTACT: entry 7 was changed" in text(
+        make_report("r-1", entries, START, Verdict(False, 9, "entry 7 was changed"))
+    )
+    assert "not checked (fleet audit verify)" in text(make_report("r-1", entries, START, Verdict()))
+
+
+def test_who_paused_it_is_told_with_the_time() -> None:
+    telling = Telling(a_goal("n-1")).wait(75).say("pause", by="bob@desk")
+    told = text(make_report("r-1", telling.entries, START, Verdict()))
+    assert "  09:01:15  bob@desk  pause" in told.splitlines()
+
+
+def test_refused_evictions_are_counted() -> None:
+    telling = Telling(a_goal("n-1")).begin("n-1").turn("n-1", Turn.DONE)
+    telling.evict("n-1", "db-0", Result.REFUSED, Result.DONE, words="no")
+    assert "1 pod, 1 eviction refused at first" in text(make_report("r-1", telling.entries, START, Verdict()))
