@@ -113,7 +113,8 @@ class Engine:
             self._agenda.touch(ref)
         if record.kind == "release":
             ref = NodeRef.parse(record.node)
-            self._untidy[rollout.id][ref] = None
+            if rollout.runs[ref].ended:
+                self._untidy[rollout.id][ref] = None
             self._books.mark_out(ref)
 
     def decide(self, now: datetime) -> Decision:

@@ -173,10 +173,15 @@ class Rollout:
             case "abort":
                 self._enter(State.ABORTED, at, actor)
             case "release":
-                node = NodeRef.parse(record.node)
-                self.runs[node] = replace(self.runs[node], slot=False)
+                self._release(NodeRef.parse(record.node))
             case other:
                 raise ValueError(f"unknown command {other!r}")
+
+    def _release(self, node: NodeRef) -> None:
+        """The word may be about a run that goes on: that one keeps its slot."""
+        run = self.runs[node]
+        if run.step is Step.FAILED:
+            self.runs[node] = replace(run, slot=False)
 
     def _decision(self, record: Record, at: datetime) -> None:
         match record.kind:
@@ -189,14 +194,13 @@ class Rollout:
             case "halt":
                 self._enter(State.HALTED, at, "fleet", record.detail["why"])
             case "finish":
+                self._enter(State.FINISHED, at, "fleet")
                 self.ended_at = at
-                if self.state is not State.ABORTED:
-                    self._enter(State.FINISHED, at, "fleet")
             case other:
                 raise ValueError(f"unknown decision {other!r}")
 
     def _enter(self, state: State, at: datetime, by: str, why: str = "") -> None:
-        if self.state is State.ABORTED:
+        if self.state is State.ABORTED or self.ended_at is not None:
             return
         self.state, self.state_at, self.state_by, self.why = state, at, by, why
 
