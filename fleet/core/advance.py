@@ -55,9 +55,12 @@ def stage(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime)
     machine = agenda.machine(run.node)
     if machine is not None and is_release(machine.staged, run.release):
         return Turn.DONE, {}
-    if expired(agenda, run, rule.timeout_seconds, now):
-        return Turn.FAILED, {"why": f"the image was not written within {rule.timeout_seconds} s"}
     token = token_of(rollout, run)
+    if not asked(machine, token) and (held := gates.paused(rollout)):
+        agenda.hold(run.node, held)
+        return None
+    if expired(agenda, rollout, run, rule.timeout_seconds, now):
+        return Turn.FAILED, {"why": f"the image was not written within {rule.timeout_seconds} s"}
     answer = machine.answer(token) if machine is not None else None
     if answer is not None and answer.state == "failed":
         if run.attempts + 1 >= STAGE_ATTEMPTS:
@@ -94,6 +97,9 @@ def cordon(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime
         return Turn.DONE, {}
     if node.foreign_cordon:
         return Turn.BACK, {}
+    if held := gates.paused(rollout):
+        agenda.hold(run.node, held)
+        return None
     if refusal := agenda.refusal(run.node, "cordon"):
         return Turn.FAILED, {"why": f"cordon refused: {refusal}"}
     _ask_cordon(agenda, rollout, run, node, now)
@@ -103,13 +109,13 @@ def cordon(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime
 def drain(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
     rule = rollout.pool(run).drain
     view = agenda.view(run.node.cluster)
-    left = view.to_drain(node.name)
-    if left and expired(agenda, run, rule.timeout_seconds, now):
-        names = ", ".join(sorted(str(pod.ref) for pod in left)[:5])
-        return Turn.FAILED, {"why": f"not drained within {rule.timeout_seconds} s: {names}"}
     if held := gates.paused(rollout):
         agenda.hold(run.node, held)
         return None
+    left = view.to_drain(node.name)
+    if left and expired(agenda, rollout, run, rule.timeout_seconds, now):
+        names = ", ".join(sorted(str(pod.ref) for pod in left)[:5])
+        return Turn.FAILED, {"why": f"not drained within {rule.timeout_seconds} s: {names}"}
     if not ours(node, rollout):
         _ask_cordon(agenda, rollout, run, node, now)
         return None
@@ -181,13 +187,15 @@ def reboot(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime
     answer = machine.answer(token) if machine is not None else None
     if answer is not None and answer.state == "failed":
         return Turn.FAILED, {"why": f"the machine could not reboot: {answer.message}"}
-    if expired(agenda, run, rule.timeout_seconds, now):
-        return Turn.FAILED, {"why": f"it has not come back within {rule.timeout_seconds} s"}
-    if asked(machine, token):
-        return None
-    if held := gates.paused(rollout):
+    underway = asked(machine, token)
+    if not underway and (held := gates.paused(rollout)):
         agenda.hold(run.node, held)
-    elif not ours(node, rollout):
+        return None
+    if expired(agenda, rollout, run, rule.timeout_seconds, now):
+        return Turn.FAILED, {"why": f"it has not come back within {rule.timeout_seconds} s"}
+    if underway:
+        return None
+    if not ours(node, rollout):
         _ask_cordon(agenda, rollout, run, node, now)
     elif agenda.may_ask(run.node, "reboot", now):
         agenda.emit(
@@ -223,7 +231,7 @@ def verify(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime
         why = f"it booted {machine.booted.version} instead of {run.release.version}: rolled back"
         return Turn.FAILED, {"why": why, "boot_id_after": node.boot_id}
     timeout = rollout.pool(run).reboot.timeout_seconds
-    if expired(agenda, run, timeout, now):
+    if expired(agenda, rollout, run, timeout, now):
         return Turn.FAILED, {"why": f"not proven within {timeout} s: {missing}"}
     agenda.hold(run.node, Held(Reason.NOT_VERIFIED, node.name, {"why": missing or "no report"}))
     return None
@@ -257,7 +265,7 @@ def soak(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) 
     pool = rollout.pool(run)
     if node.ready is not True:
         agenda.unready.add(run.node)
-        if expired(agenda, run, pool.soak_seconds + pool.reboot.timeout_seconds, now):
+        if expired(agenda, rollout, run, pool.soak_seconds + pool.reboot.timeout_seconds, now):
             return Turn.FAILED, {"why": "it did not stay Ready"}
         agenda.hold(run.node, Held(Reason.NODE_NOT_READY, node.name))
         return None
@@ -345,10 +353,11 @@ def marked(node: Node, rollout: Rollout) -> bool:
     return node.cordoned_by == rollout.id or node.rollout == rollout.id
 
 
-def expired(agenda: Agenda, run: Run, seconds: int, now: datetime) -> bool:
-    """The step has had its time, not counting when nobody could look. Sets the timer otherwise."""
+def expired(agenda: Agenda, rollout: Rollout, run: Run, seconds: int, now: datetime) -> bool:
+    """The step has had its time, counted anew after nobody could look or a person had stopped it. Sets the timer
+    otherwise."""
     synced = agenda.view(run.node.cluster).synced_at
-    begins = [moment for moment in (run.since, synced) if moment is not None]
+    begins = [moment for moment in (run.since, synced, rollout.state_at) if moment is not None]
     end = max(begins, default=now) + timedelta(seconds=seconds)
     if now >= end:
         return True

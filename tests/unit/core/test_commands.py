@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from fleet.core.action import AnyAction, Outcome, Result
 from fleet.core.rollout import State
 from fleet.core.steps import Step
 from tests.builders import a_node, a_policy, a_snapshot
@@ -36,3 +39,25 @@ def test_a_word_after_the_end_changes_nothing() -> None:
     for word in ("pause", "resume", "abort"):
         story.say(word)
         assert story.rollout.state is State.FINISHED
+
+
+@pytest.mark.parametrize("kind", ["stage", "cordon", "reboot"])
+def test_a_pause_stops_what_has_not_got_through_and_its_clock(kind: str) -> None:
+    broken = True
+
+    def perform(action: AnyAction, at: float) -> Outcome:
+        if broken and action.kind == kind:
+            return Outcome(action, Result.UNKNOWN, "timed out")
+        return story.really(action, at)
+
+    story = Story([a_snapshot([a_node("n-0")])], a_policy(), perform=perform)
+    story.start()
+    story.run(until=lambda: any(action.kind == kind for _, action, _ in story.performed))
+    story.say("pause")
+    before = len(story.performed)
+    story.run(seconds=7200)
+    assert not any(action.kind == kind for _, action, _ in story.performed[before:])
+    broken = False
+    story.say("resume")
+    story.run()
+    assert story.steps() == {"n-0": Step.DONE}
