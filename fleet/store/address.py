@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Literal
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote
 
 from msgspec import Struct
 
 from fleet.core.errors import StoreError, UsageError
 
 HIDDEN = "***"
+PASSWORD = re.compile(r"(?:://[^:@/?]*:(?=[^?]*@)|[?&]password=)([^?&]*(?=@)|[^&]*)")
+SHORT = 3
+"""A part of a password that is shorter tells nobody anything, and hiding it would spoil the words."""
 
 
 class Address(Struct, frozen=True):
@@ -50,11 +54,12 @@ class Address(Struct, frozen=True):
         return words
 
     def _secrets(self) -> list[str]:
-        parts = urlsplit(self.url)
-        _, _, asked = parts.query.partition("password=")
-        written = [parts.netloc.rpartition("@")[0].partition(":")[2], asked.partition("&")[0]]
-        forms = {form for each in written if each for form in (each, unquote(each), quote(unquote(each)))}
-        return sorted(forms, key=len, reverse=True)
+        """Found without parsing the URL, which may be none. The longest first."""
+        written = PASSWORD.findall(self.url)
+        # One that holds an @ is cut there by libpq, which then takes the rest for the host.
+        parts = [part for each in written for part in each.split("@") if len(part) >= SHORT]
+        forms = {form for each in [*written, *parts] for form in (each, unquote(each), quote(unquote(each)))}
+        return sorted(forms - {""}, key=len, reverse=True)
 
 
 def missing(address: Address) -> StoreError:

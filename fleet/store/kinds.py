@@ -7,12 +7,13 @@ Fields at their default are left out, so that a field that a newer fleet adds is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 import msgspec
-from msgspec.structs import fields
+from msgspec import NODEFAULT
+from msgspec.structs import FieldInfo, fields
 
 from fleet.core.budget import Budget
 from fleet.core.event import Thing
@@ -50,9 +51,9 @@ class Kind(Generic[T]):
         self.runs = tuple(runs)
         self.key_of: Callable[[Thing], Key] = _key_of(self.key)
         self._values = tuple(columns.values())
-        kept = [each.name for each in fields(type_) if each.name not in FORGOTTEN]
-        self.fact_of: Encode = _encoder(type_, [name for name in kept if name not in state])
-        self.state_of: Encode = _encoder(type_, [name for name in kept if name in state])
+        kept = {each.name: _default(each) for each in fields(type_) if each.name not in FORGOTTEN}
+        self.fact_of: Encode = _encoder({name: kept[name] for name in kept if name not in state})
+        self.state_of: Encode = _encoder({name: kept[name] for name in state})
         self._decode = msgspec.json.Decoder(type_).decode
 
     def values_of(self, thing: T) -> tuple[str, ...]:
@@ -72,16 +73,16 @@ def _key_of(names: Key) -> Callable[[Any], Key]:
     return key
 
 
-def _encoder(type_: type[Any], names: Sequence[str]) -> Encode:
+def _encoder(defaults: Mapping[str, Any]) -> Encode:
     """To a JSON object of these fields, without those that are at their default. Equal objects give equal text."""
-    values = attrgetter(*names)
-    defaults = tuple(_default(type_, name) for name in names)
+    values = attrgetter(*defaults)
+    pairs = tuple(defaults.items())
     encode = ENCODER.encode
 
     def encoded(thing: Any) -> str:
         found = {
             name: value
-            for name, value, default in zip(names, values(thing), defaults, strict=True)
+            for (name, default), value in zip(pairs, values(thing), strict=True)
             if value != default
         }
         return encode(found).decode()
@@ -89,13 +90,9 @@ def _encoder(type_: type[Any], names: Sequence[str]) -> Encode:
     return encoded
 
 
-def _default(type_: type[Any], name: str) -> Any:
-    field = next(each for each in fields(type_) if each.name == name)
-    if field.default is not msgspec.NODEFAULT:
-        return field.default
-    if field.default_factory is not msgspec.NODEFAULT:
-        return field.default_factory()
-    return msgspec.NODEFAULT
+def _default(field: FieldInfo) -> Any:
+    """NODEFAULT, which no value equals, for a field that must be given."""
+    return field.default if field.default_factory is NODEFAULT else field.default_factory()
 
 
 def _booted(part: str) -> Callable[[Machine], str]:

@@ -7,20 +7,11 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct
 
+from fleet.core.leadership import Leadership
 from fleet.store.database import Database, Transaction, moment_or_none
 
 LOCK = "journal"
 """Shared with appends to the journal: an epoch does not change while somebody appends under it."""
-
-
-class Leadership(Struct, frozen=True):
-    """What the lease says after an attempt to hold it."""
-
-    held: bool
-    holder: str
-    """Identity of who holds it now."""
-    epoch: int
-    """Grows by one at each change of holder, never shrinks."""
 
 
 class Stored(Struct, frozen=True):

@@ -137,7 +137,7 @@ def refusal(address: Address, error: psycopg.Error) -> StoreError:
 REFUSALS = (
     (
         ("55P03", "40P01"),
-        f"the database is locked for more than {BUSY_SECONDS} s",
+        "the database is locked",
         "another fleet process is writing; pg_stat_activity names it",
     ),
     (("53100",), "no room left for the database", "free some space on the server; nothing was written"),

@@ -38,8 +38,11 @@ class SqliteTransaction:
 
 
 class SqliteDatabase:
-    def __init__(self, address: Address, *, create: bool) -> None:
-        """Raises StoreError where there is no such file (`create` False), no such folder, or no right to it."""
+    def __init__(self, address: Address, *, create: bool, wait: float = BUSY_SECONDS) -> None:
+        """`wait`: seconds for another writer.
+
+        Raises StoreError where there is no such file (`create` False), no such folder, or no right to it.
+        """
         self.address = address
         path = address.path
         if not path.parent.is_dir():
@@ -50,7 +53,7 @@ class SqliteDatabase:
             raise missing(address)
         self._lock = RLock()
         with self._errors():
-            self._connection = connect(address, create=create)
+            self._connection = connect(address, create=create, wait=wait)
 
     @contextmanager
     def read(self) -> Iterator[SqliteTransaction]:
@@ -100,12 +103,12 @@ class SqliteDatabase:
             raise refusal(self.address, error) from error
 
 
-def connect(address: Address, *, create: bool) -> sqlite3.Connection:
+def connect(address: Address, *, create: bool, wait: float = BUSY_SECONDS) -> sqlite3.Connection:
     mode = "rwc" if create else "rw"
     connection = sqlite3.connect(
         f"file:{quote(str(address.path))}?mode={mode}",
         uri=True,
-        timeout=BUSY_SECONDS,
+        timeout=wait,
         isolation_level=None,
         check_same_thread=False,
     )
@@ -129,7 +132,7 @@ def refusal(address: Address, error: sqlite3.Error) -> StoreError:
 REFUSALS = (
     (
         ("SQLITE_BUSY", "SQLITE_LOCKED"),
-        f"the database is locked for more than {BUSY_SECONDS} s",
+        "the database is locked",
         "another fleet process (or an sqlite3 shell with an open transaction) is writing; `fuser` names it",
     ),
     (

@@ -8,6 +8,7 @@ gone. Best effort at the words: that something is wrong is for `fleet.store.chai
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Literal
 
 from msgspec import Struct
@@ -46,8 +47,11 @@ class Piece(Struct, frozen=True):
 
 def broken(entries: Sequence[Entry], checkpoint: Checkpoint | None, hash_of: HashOf) -> Iterator[Finding]:
     """`entries` in the order of `seq`; they are known not to be sound."""
-    pieces = _pieces(entries, checkpoint, hash_of)
-    yield from _strays(entries, pieces)
+    pieces, reached = _pieces(entries, checkpoint, hash_of)
+    for index, entry in enumerate(entries):
+        if index not in reached:
+            yield Finding(entry.seq, "inserted", f"entry {entry.seq} was inserted: nothing follows from it")
+    yield from _out_of_order(entries)
     for number, piece in enumerate(pieces):
         yield from _before(pieces[number - 1] if number else None, piece)
         yield from _changed(piece, hash_of)
@@ -56,8 +60,10 @@ def broken(entries: Sequence[Entry], checkpoint: Checkpoint | None, hash_of: Has
         yield from _end(pieces[-1] if pieces else None, checkpoint)
 
 
-def _pieces(entries: Sequence[Entry], checkpoint: Checkpoint | None, hash_of: HashOf) -> list[Piece]:
-    """First to last."""
+def _pieces(
+    entries: Sequence[Entry], checkpoint: Checkpoint | None, hash_of: HashOf
+) -> tuple[list[Piece], set[int]]:
+    """First to last; and the indexes of all that is in them."""
     by_hash = {entry.hash: index for index, entry in reversed(list(enumerate(entries)))}
     tip = by_hash.get(checkpoint.hash) if checkpoint is not None else None
     if tip is None:
@@ -76,7 +82,7 @@ def _pieces(entries: Sequence[Entry], checkpoint: Checkpoint | None, hash_of: Ha
         pieces.append(Piece(found, _places(found, end, hash_of)))
         whole = found[0].prev_hash == GENESIS
         tip = None if whole else max((each for each in range(min(walk)) if each not in reached), default=None)
-    return pieces[::-1]
+    return pieces[::-1], reached
 
 
 def _deepest(entries: Sequence[Entry], by_hash: Mapping[str, int]) -> int | None:
@@ -105,12 +111,11 @@ def _places(entries: Sequence[Entry], end: int | None, hash_of: HashOf) -> tuple
     return tuple(range(first, first + len(entries)))
 
 
-def _strays(entries: Sequence[Entry], pieces: Sequence[Piece]) -> Iterator[Finding]:
-    """Compared as objects: a copy of an entry under another `seq` is a stray, too."""
-    reached = {id(entry) for piece in pieces for entry in piece.entries}
-    for entry in entries:
-        if id(entry) not in reached:
-            yield Finding(entry.seq, "inserted", f"entry {entry.seq} was inserted: nothing follows from it")
+def _out_of_order(entries: Sequence[Entry]) -> Iterator[Finding]:
+    """Possible in an exported report; a table has its own order."""
+    for before, entry in pairwise(entries):
+        if entry.seq < before.seq:
+            yield Finding(entry.seq, "swapped", f"entry {entry.seq} stands behind entry {before.seq}")
 
 
 def _before(piece: Piece | None, after: Piece) -> Iterator[Finding]:

@@ -1,0 +1,255 @@
+"""What is known of the clusters, and since when; written only when it changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import pytest
+from msgspec.structs import replace
+
+from fleet.core.errors import UsageError
+from fleet.core.event import Lost, Seen, Synced
+from fleet.core.machine import Ask, Request
+from fleet.core.node import SITE_LABEL, Taint
+from fleet.core.snapshot import Snapshot
+from fleet.drivers.recorder import Recorder
+from fleet.store import ClusterRow, Store
+from fleet.store.facts import Changes
+from tests.builders import (
+    NEW,
+    OLD,
+    START,
+    a_budget,
+    a_deployment,
+    a_machine,
+    a_node,
+    a_snapshot,
+)
+from tests.store.raw import rows
+
+NODES = [a_node(f"n-{number}") for number in range(4)]
+SEPTEMBER = START - timedelta(days=62)
+
+
+def a_fleet() -> Snapshot:
+    return a_snapshot(NODES, a_deployment("shop", 6, NODES), [a_budget("shop", 6, 1)])
+
+
+def at(minutes: float) -> datetime:
+    return START + timedelta(minutes=minutes)
+
+
+@pytest.fixture
+def east(store: Store) -> Store:
+    """With one cluster, of which nothing is known yet."""
+    store.clusters.add(ClusterRow(name="east", sites=("fra",), uid="uid-east", server_version="v1.36.3"))
+    return store
+
+
+def test_a_snapshot_comes_back_whole(east: Store) -> None:
+    east.inventory.sync(a_fleet(), at=START, source="sync")
+    east.clusters.touch("east", at=START)
+    assert east.inventory.snapshot("east") == a_fleet()
+
+
+def test_conditions_marks_and_requests_come_back(east: Store) -> None:
+    node = replace(
+        NODES[0],
+        ready=None,
+        unschedulable=True,
+        taints=(Taint("a", "NoSchedule"),),
+        annotations={"x": "y"},
+        deleting=True,
+    )
+    machine = replace(a_machine(node), staged=NEW, request=Request(Ask.STAGE, "t-1", NEW))
+    _, (pod,) = a_deployment("shop", 1, [node])
+    pod = replace(pod, ready=False, phase="Pending", deleting=True, finalizers=True)
+    budget = replace(a_budget("shop", 1, 1), disrupted=frozenset({"b", "a"}), failure="no scale")
+    snapshot = a_snapshot([node], ([], [pod]), [budget], machines=[machine])
+    east.inventory.sync(snapshot, at=START, source="sync")
+    found = east.inventory.snapshot("east", START)
+    assert found == snapshot
+
+
+def test_what_does_not_change_writes_no_row(east: Store, place: str) -> None:
+    assert east.inventory.sync(a_fleet(), at=START, source="sync") == Changes(opened=4 + 4 + 6 + 1 + 2)
+    before = rows(place, "SELECT * FROM node ORDER BY id")
+    heartbeat = [replace(node, resource_version="77") for node in NODES]
+    quiet = replace(a_fleet(), nodes=tuple(heartbeat))
+    assert not east.inventory.sync(quiet, at=at(1), source="sync")
+    assert not east.inventory.note("east", [*heartbeat, *a_fleet().pods], [], at=at(2), source="watch")
+    assert rows(place, "SELECT * FROM node ORDER BY id") == before
+
+
+def test_nothing_is_locked_where_nothing_changes(east: Store, fresh: Callable[[], str], place: str) -> None:
+    """While another process writes, a quiet sync goes on."""
+    east.inventory.sync(a_fleet(), at=START, source="sync")
+    with Store.open(place, create=False) as other, other._database.write("inventory/east"):
+        assert not east.inventory.sync(a_fleet(), at=at(1), source="sync")
+
+
+def test_a_change_of_state_opens_no_interval(east: Store, place: str) -> None:
+    east.inventory.sync(a_fleet(), at=START, source="sync")
+    cordoned = replace(NODES[0], unschedulable=True, ready=False)
+    _, pods = a_deployment("shop", 6, NODES)
+    unready = replace(pods[0], ready=False)
+    changes = east.inventory.note("east", [cordoned, unready], [], at=at(5), source="watch")
+    assert changes == Changes(updated=2)
+    assert east.inventory.nodes()[0].node == cordoned
+    assert unready in east.inventory.snapshot("east").pods
+    assert rows(place, "SELECT count(*) FROM node") == [(4,)]
+
+
+def test_what_ran_on_the_first_of_september(east: Store) -> None:
+    east.inventory.sync(a_fleet(), at=SEPTEMBER, source="sync")
+    upgraded = replace(NODES[0], kernel=NEW.kernel, boot_id="boot-2", os_image=f"Simulated OS {NEW.version}")
+    machine = a_machine(upgraded, NEW)
+    _, pods = a_deployment("shop", 6, NODES)
+    moved = replace(pods[0], name="shop-1-new", uid="pod-new", node="n-1")
+    east.inventory.note("east", [upgraded, machine, moved], [pods[0]], at=START, source="watch")
+
+    now = {row.name: row for row in east.inventory.nodes()}
+    then = {row.name: row for row in east.inventory.nodes(at=SEPTEMBER + timedelta(days=1))}
+    assert now["n-0"].machine == machine
+    assert then["n-0"].machine == a_machine(NODES[0])
+    assert (now["n-0"].pods, then["n-0"].pods) == (1, 2)
+    assert (now["n-0"].since, then["n-0"].since, now["n-1"].since) == (START, SEPTEMBER, SEPTEMBER)
+    assert east.inventory.nodes(at=SEPTEMBER - timedelta(seconds=1)) == []
+    assert east.inventory.nodes(at=START - timedelta(microseconds=1))[0].node == NODES[0]
+    assert east.inventory.nodes(at=START)[0].node == upgraded
+    assert replace(east.inventory.snapshot("east", SEPTEMBER), at=START) == a_fleet()
+
+
+def test_the_history_of_a_node_tells_what_it_ran_and_who_says_so(east: Store) -> None:
+    east.inventory.sync(a_fleet(), at=START, source="sync")
+    relabelled = replace(NODES[0], labels={"pool": "storage"})
+    east.inventory.note("east", [relabelled], [], at=at(1), source="watch")
+    upgraded = replace(relabelled, kernel=NEW.kernel, boot_id="boot-2")
+    east.inventory.note("east", [upgraded], [], at=at(2), source="watch")
+    east.inventory.note("east", [a_machine(upgraded, NEW)], [], at=at(3), source="watch")
+    found = [
+        (each.told_by, each.source, each.begin, each.end, each.kernel, each.boot_id, each.version)
+        for each in east.inventory.history("east", "n-0")
+    ]
+    assert found == [
+        ("agent", "sync", START, at(3), OLD.kernel, "boot-n-0", OLD.version),
+        ("kubelet", "sync", START, at(2), OLD.kernel, "boot-n-0", ""),
+        ("kubelet", "watch", at(2), None, NEW.kernel, "boot-2", ""),
+        ("agent", "watch", at(3), None, NEW.kernel, "boot-2", NEW.version),
+    ]
+
+
+def test_a_node_runs_its_release_since_it_booted_it_whatever_else_changed(east: Store) -> None:
+    east.inventory.sync(a_fleet(), at=START, source="sync")
+    staged = replace(a_machine(NODES[0]), staged=NEW)
+    east.inventory.note("east", [staged], [], at=at(5), source="watch")
+    assert east.inventory.nodes()[0].since == START
+    east.inventory.note("east", [a_machine(NODES[0], NEW)], [], at=at(9), source="watch")
+    east.inventory.note("east", [a_machine(NODES[0])], [], at=at(12), source="watch")
+    assert east.inventory.nodes()[0].since == at(12)
+
+
+def test_without_an_agent_the_kubelet_tells_since_when(east: Store) -> None:
+    east.inventory.sync(a_snapshot(NODES, machines=[]), at=START, source="sync")
+    east.inventory.note("east", [replace(NODES[0], kernel="6.12.9")], [], at=at(5), source="watch")
+    assert [row.since for row in east.inventory.nodes()[:2]] == [at(5), START]
+
+
+def test_what_is_missing_from_a_snapshot_is_gone(east: Store) -> None:
+    east.inventory.sync(a_fleet(), at=START, source="sync")
+    smaller = a_snapshot(NODES[:3])
+    assert east.inventory.sync(smaller, at=at(1), source="sync").closed == 1 + 1 + 6 + 1 + 2
+    assert [row.name for row in east.inventory.nodes()] == ["n-0", "n-1", "n-2"]
+    assert [row.name for row in east.inventory.nodes(at=START)] == ["n-0", "n-1", "n-2", "n-3"]
+
+
+def test_a_machine_without_a_node_is_shown(east: Store) -> None:
+    east.inventory.sync(a_snapshot([], machines=[a_machine(NODES[0])]), at=START, source="sync")
+    (row,) = east.inventory.nodes()
+    assert (row.name, row.node, row.machine) == ("n-0", None, a_machine(NODES[0]))
+
+
+def test_a_name_that_is_used_again_at_once_is_the_new_object(east: Store) -> None:
+    east.inventory.sync(a_fleet(), at=START, source="sync")
+    again = replace(NODES[0], uid="uid-other")
+    east.inventory.note("east", [again], [NODES[0]], at=at(1), source="watch")
+    assert east.inventory.nodes()[0].node == again
+    assert east.inventory.nodes(at=START)[0].node == NODES[0]
+
+
+def test_changes_of_one_moment_leave_no_empty_interval(east: Store, place: str) -> None:
+    east.inventory.note("east", [NODES[0], NODES[1]], [], at=START, source="watch")
+    changed = replace(NODES[0], kernel="6.12.9")
+    east.inventory.note("east", [changed], [NODES[1]], at=START, source="watch")
+    earlier = replace(changed, kernel="6.13.1")
+    east.inventory.note("east", [earlier], [], at=at(-1), source="a clock that was put back")
+    assert [row.node for row in east.inventory.nodes()] == [earlier]
+    assert rows(place, "SELECT count(*) FROM node") == [(1,)]
+
+
+def test_a_node_may_name_its_site(east: Store) -> None:
+    nodes = [NODES[0], replace(NODES[1], labels={SITE_LABEL: "ber"})]
+    east.inventory.sync(a_snapshot(nodes), at=START, source="sync")
+    assert [row.site for row in east.inventory.nodes()] == ["fra", "ber"]
+
+
+def test_clusters_do_not_mix(east: Store) -> None:
+    east.clusters.add(ClusterRow(name="west", sites=("nyc",)))
+    east.inventory.sync(a_fleet(), at=START, source="sync")
+    east.inventory.sync(replace(a_snapshot(NODES[:1]), cluster="west"), at=START, source="sync")
+    east.inventory.sync(replace(a_snapshot(NODES[:1]), cluster="west"), at=at(1), source="sync")
+    assert [(row.cluster, row.site) for row in east.inventory.nodes(cluster="west")] == [("west", "nyc")]
+    assert len(east.inventory.nodes()) == 5
+
+
+def test_an_unknown_cluster_is_refused(store: Store) -> None:
+    with pytest.raises(UsageError, match="no cluster east"):
+        store.inventory.sync(a_fleet(), at=START, source="sync")
+    with pytest.raises(UsageError, match="no cluster east"):
+        store.inventory.note("east", [NODES[0]], [], at=START, source="watch")
+    with pytest.raises(UsageError, match="no cluster east"):
+        store.inventory.snapshot("east")
+
+
+def test_old_history_can_be_dropped_and_the_present_stays(east: Store) -> None:
+    east.inventory.sync(a_fleet(), at=SEPTEMBER, source="sync")
+    east.inventory.note("east", [replace(NODES[0], kernel="6.12.9")], [NODES[1]], at=START, source="watch")
+    assert east.inventory.forget(before=START) == 2
+    assert [row.name for row in east.inventory.nodes()] == ["n-0", "n-1", "n-2", "n-3"]
+    assert [row.name for row in east.inventory.nodes(at=SEPTEMBER) if row.node] == ["n-2", "n-3"]
+
+
+def test_many_objects_at_once(east: Store) -> None:
+    nodes = [a_node(f"n-{number:04}") for number in range(1500)]
+    assert east.inventory.sync(a_snapshot(nodes), at=START, source="sync").opened == 3000
+    upgraded = [replace(node, kernel="6.12.9") for node in nodes]
+    changes = east.inventory.note("east", upgraded, [], at=at(1), source="watch")
+    assert changes == Changes(opened=1500, closed=1500)
+    assert [row.node for row in east.inventory.nodes()] == upgraded
+
+
+def test_the_recorder_of_the_watches_writes_here(east: Store) -> None:
+    class Clock:
+        def __init__(self) -> None:
+            self.time = START
+
+        def now(self) -> datetime:
+            return self.time
+
+        async def sleep(self, seconds: float) -> None:
+            raise AssertionError("nothing waits here")
+
+    clock = Clock()
+    recorder = Recorder(east.inventory, east.clusters, {"east": "fra"}, clock)
+    for node in NODES:
+        recorder.watch("east", Seen("east", node))
+    recorder.watch("east", Synced("east", "v1.37.0"))
+    clock.time = at(1)
+    recorder.watch("east", Seen("east", replace(NODES[0], kernel="6.12.9")))
+    recorder.flush()
+    clock.time = at(2)
+    recorder.watch("east", Lost("east", "connection refused"))
+    assert [row.node.kernel for row in east.inventory.nodes() if row.node] == ["6.12.9"] + ["6.11.4"] * 3
+    row = east.clusters.get("east")
+    assert (row.server_version, row.last_seen, row.last_error) == ("v1.37.0", at(1), "connection refused")

@@ -1,0 +1,203 @@
+"""The journal on real databases: appends, fencing, tampering by SQL, several processes, a process that is killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from fleet.core.errors import StaleEpochError, StoreError
+from fleet.core.journal import GENESIS, Record
+from fleet.store import Store
+from fleet.store.tampering import Finding
+from tests.builders import START
+from tests.store.raw import rows
+
+Tamper = Callable[..., None]
+
+
+def a_record(number: int, rollout: str = "r-1") -> Record:
+    return Record(
+        "decision", "step", rollout, f"east/n-{number}", {"number": number, "words": "é \U0001f600 /"}
+    )
+
+
+def filled(store: Store, count: int = 8) -> None:
+    store.journal.append([a_record(number) for number in range(1, count + 1)], at=START, actor="fleet@a")
+
+
+def told(findings: list[Finding]) -> list[tuple[int, str]]:
+    return [(finding.seq, finding.what) for finding in findings]
+
+
+def never(identity: str) -> bool:
+    return False
+
+
+def test_entries_come_back_as_they_were_appended(store: Store) -> None:
+    written = store.journal.append([a_record(1), a_record(2)], at=START, actor="ann@a")
+    written += store.journal.append([a_record(3)], at=START + timedelta(microseconds=5), actor="bob@b")
+    assert list(store.journal.entries()) == written
+    assert [entry.seq for entry in written] == [1, 2, 3]
+    assert written[0].prev_hash == GENESIS
+    assert [entry.prev_hash for entry in written[1:]] == [entry.hash for entry in written[:2]]
+    assert all(entry.at.utcoffset() == timedelta() for entry in store.journal.entries())
+    assert store.journal.last() == written[-1]
+    assert store.journal.count() == 3
+    assert store.journal.verify() == []
+
+
+def test_an_empty_journal_has_nothing_wrong(store: Store) -> None:
+    assert store.journal.append([], at=START, actor="ann@a") == []
+    assert store.journal.last() is None
+    assert store.journal.checkpoint() is None
+    assert store.journal.verify() == []
+
+
+def test_entries_are_found_by_rollout_node_and_place(store: Store) -> None:
+    records = [a_record(number, f"r-{number % 2}") for number in range(2500)]
+    store.journal.append(records, at=START, actor="fleet@a")
+    entries = store.journal.entries
+    assert [entry.seq for entry in entries()] == list(range(1, 2501))
+    assert sum(1 for _ in entries(rollout="r-1")) == 1250
+    assert [entry.seq for entry in entries(node="east/n-7")] == [8]
+    assert [entry.seq for entry in entries(after=2498)] == [2499, 2500]
+    assert [entry.seq for entry in entries(rollout="r-1", after=10, limit=2)] == [12, 14]
+    assert sum(1 for _ in entries(limit=1500)) == 1500
+    assert list(entries(limit=0)) == []
+
+
+def test_an_append_that_fails_leaves_nothing(store: Store) -> None:
+    filled(store, 2)
+    with pytest.raises(ValueError, match="9007199254740993"):
+        store.journal.append(
+            [a_record(3), Record("decision", "step", detail={"big": 2**53 + 1})], at=START, actor="fleet@a"
+        )
+    assert store.journal.count() == 2
+    assert store.journal.verify() == []
+
+
+def test_a_naive_moment_is_a_mistake(store: Store) -> None:
+    with pytest.raises(ValueError, match="time zone"):
+        store.journal.append([a_record(1)], at=START.replace(tzinfo=None), actor="fleet@a")
+
+
+def test_a_controller_that_no_longer_leads_cannot_append(store: Store) -> None:
+    first = store.lease.acquire("fleet@a/1/1", at=START, seconds=15, abandoned=never)
+    store.journal.append([a_record(1)], at=START, actor="fleet@a", epoch=first.epoch)
+    later = START + timedelta(seconds=16)
+    second = store.lease.acquire("fleet@b/1/1", at=later, seconds=15, abandoned=never)
+    with pytest.raises(StaleEpochError, match="epoch is 1, the lease is at 2"):
+        store.journal.append([a_record(2)], at=later, actor="fleet@a", epoch=first.epoch)
+    store.journal.append([a_record(3)], at=later, actor="fleet@b", epoch=second.epoch)
+    store.journal.append([a_record(4)], at=later, actor="ann@c")
+    assert [entry.epoch for entry in store.journal.entries()] == [1, 2, 0]
+
+
+@pytest.mark.parametrize(
+    ("statements", "expected"),
+    [
+        (["UPDATE journal SET detail = '{\"number\":99}' WHERE seq = 4"], [(4, "changed")]),
+        (["UPDATE journal SET actor = 'eve@x' WHERE seq = 1"], [(1, "changed")]),
+        (["UPDATE journal SET detail = 'not json' WHERE seq = 4"], [(4, "changed")]),
+        ([f"UPDATE journal SET hash = '{'f' * 64}' WHERE seq = 8"], [(8, "changed"), (8, "changed")]),
+        (["DELETE FROM journal WHERE seq BETWEEN 3 AND 4"], [(3, "removed")]),
+        (
+            [
+                "UPDATE journal SET seq = 100 WHERE seq = 3",
+                "UPDATE journal SET seq = 3 WHERE seq = 6",
+                "UPDATE journal SET seq = 6 WHERE seq = 100",
+            ],
+            [(3, "swapped")],
+        ),
+        (
+            [
+                "INSERT INTO journal SELECT 9, at, actor, epoch, form, kind, rollout, node, detail, hash, "
+                f"'{'e' * 64}' FROM journal WHERE seq = 8"
+            ],
+            [(9, "inserted")],
+        ),
+        (["DELETE FROM journal WHERE seq > 6"], [(7, "truncated")]),
+        (["DELETE FROM journal"], [(1, "truncated")]),
+        (["DELETE FROM checkpoint"], [(0, "removed")]),
+        (["UPDATE checkpoint SET count = 7"], [(8, "changed")]),
+    ],
+)
+def test_what_is_done_to_the_table_is_found(
+    store: Store, tamper: Tamper, statements: list[str], expected: list[tuple[int, str]]
+) -> None:
+    filled(store)
+    tamper(*statements)
+    assert told(store.journal.verify()) == expected
+
+
+def test_a_cut_off_end_stays_visible_when_the_journal_goes_on(store: Store, tamper: Tamper) -> None:
+    filled(store)
+    tamper("DELETE FROM journal WHERE seq > 6")
+    assert store.journal.append([a_record(9)], at=START, actor="fleet@a")[0].seq == 9
+    assert told(store.journal.verify()) == [(7, "removed")]
+
+
+def test_an_entry_that_cannot_be_read_says_so(store: Store, tamper: Tamper) -> None:
+    filled(store)
+    tamper("UPDATE journal SET detail = '[]' WHERE seq = 4")
+    with pytest.raises(StoreError, match="entry 4 of the journal cannot be read"):
+        list(store.journal.entries())
+
+
+APPENDING = """
+import sys
+from datetime import UTC, datetime
+from fleet.core.journal import Record
+from fleet.store import Store
+
+place, actor, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
+at = datetime(2026, 11, 2, 9, tzinfo=UTC)
+with Store.open(place, create=False) as store:
+    for number in range(count):
+        store.journal.append([Record("decision", "step", detail={"n": number})] * 2, at=at, actor=actor)
+        print(number, flush=True)
+"""
+
+
+def appending(place: str, actor: str, count: int) -> subprocess.Popen[str]:
+    words = [sys.executable, "-c", APPENDING, place, actor, str(count)]
+    return subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+
+
+def test_two_processes_that_append_at_once_keep_one_chain(place: str) -> None:
+    processes = [appending(place, actor, 100) for actor in ("fleet@a", "fleet@b")]
+    for process in processes:
+        process.communicate(timeout=60)
+        assert process.returncode == 0
+    with Store.open(place, create=False) as store:
+        assert store.journal.count() == 400
+        assert store.journal.verify() == []
+        entries = list(store.journal.entries())
+    assert all(one.actor == two.actor for one, two in zip(entries[::2], entries[1::2], strict=True))
+
+
+def test_a_process_that_is_killed_leaves_a_whole_chain_with_all_that_it_told(place: str) -> None:
+    for attempt in range(1, 4):
+        process = appending(place, "fleet@a", 1_000_000)
+        assert process.stdout is not None
+        told_of = 0
+        for _ in range(20 * attempt):
+            process.stdout.readline()
+            told_of += 1
+        os.kill(process.pid, signal.SIGKILL)
+        told_of += len(process.stdout.readlines())
+        process.stdout.close()
+        process.wait(timeout=60)
+        with Store.open(place, create=False) as store:
+            before = len(rows(place, f"SELECT seq FROM journal WHERE at < '{START:%Y-%m-%d}'"))
+            assert before == 0
+            assert store.journal.verify() == []
+            count = store.journal.count()
+            assert count % 2 == 0
+            assert count >= 2 * told_of

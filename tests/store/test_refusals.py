@@ -1,0 +1,164 @@
+"""What a database refuses comes as one clear message; nothing is half done."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from fleet.core.errors import SchemaError, StoreError, UsageError
+from fleet.core.journal import Record
+from fleet.store import Store
+from fleet.store.address import Address
+from fleet.store.sqlite import SqliteDatabase
+from tests.builders import START
+from tests.store.raw import raw
+
+BIG = Record("decision", "step", detail={"words": "x" * 4000})
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="no folder") as caught:
+        Store.open(tmp_path / "nowhere" / "fleet.db")
+    assert caught.value.hint
+
+
+def test_a_file_that_is_no_database(tmp_path: Path) -> None:
+    path = tmp_path / "fleet.yaml"
+    path.write_text("pools: []\n" * 200)
+    with pytest.raises(SchemaError, match="is not a database of fleet"):
+        Store.open(path)
+
+
+def test_a_folder_where_a_file_should_be(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="cannot be opened"):
+        Store.open(tmp_path)
+
+
+def test_a_url_of_another_kind() -> None:
+    with pytest.raises(UsageError, match="unknown kind of database: mysql://"):
+        Store.open("mysql://root@localhost/fleet")
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("fleet.db", "fleet.db"),
+        ("sqlite:///fleet.db", "fleet.db"),
+        ("sqlite:////var/lib/fleet.db", "/var/lib/fleet.db"),
+    ],
+)
+def test_the_ways_to_name_a_file(text: str, path: str) -> None:
+    assert Address.parse(text) == Address("sqlite", Path(path))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://ann:s3cret%21x@127.0.0.1:1/fleet",
+        "postgres://ann:s3cret%21x@127.0.0.1:1/fleet",
+        "postgresql+psycopg://ann@127.0.0.1:1/fleet?password=s3cret%21x&connect_timeout=2",
+        "postgresql://ann:s3cret%21x@127.0.0.1:port/fleet",
+        "postgresql://ann:s3cret%21x@[127.0.0.1/fleet",
+        "postgresql://ann:s3cret@s3cret@127.0.0.1:1/fleet",
+        "postgresql://ann:s3/cret%21@127.0.0.1:1/fleet",
+    ],
+)
+def test_a_password_is_never_shown(url: str) -> None:
+    with pytest.raises(StoreError) as caught:
+        Store.open(url)
+    told = f"{caught.value.message} {caught.value.hint} {caught.value.__cause__}"
+    assert "s3" not in told
+    assert "cret" not in told
+    assert "ann" in told
+    assert "***" in told
+
+
+def test_a_server_that_does_not_answer() -> None:
+    with pytest.raises(StoreError, match="does not answer") as caught:
+        Store.open("postgresql://ann@127.0.0.1:1/fleet")
+    assert "is the server running" in caught.value.hint
+
+
+def test_a_database_that_the_server_does_not_have(postgres_server: str) -> None:
+    with pytest.raises(StoreError, match="no_such_database") as caught:
+        Store.open(postgres_server.format("no_such_database"))
+    assert caught.value.hint
+
+
+def test_a_connection_that_was_dropped_is_made_anew(postgres_template: object, numbered: object) -> None:
+    assert callable(postgres_template)
+    assert callable(numbered)
+    place = postgres_template(numbered())
+    with Store.open(place) as store:
+        with closing(raw(place)) as other:
+            other.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        with pytest.raises(StoreError):
+            store.journal.count()
+        assert store.journal.count() == 0
+
+
+def test_a_locked_database_says_who_may_have_locked_it(tmp_path: Path) -> None:
+    path = tmp_path / "fleet.db"
+    Store.open(path).close()
+    with (
+        Store(SqliteDatabase(Address.parse(path), create=False, wait=0.1)) as store,
+        closing(raw(str(path))) as somebody,
+    ):
+        somebody.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreError, match="is locked") as caught:
+            store.settings.set("home", "live")
+        assert "another fleet process" in caught.value.hint
+        assert store.settings.get("home") is None
+        somebody.execute("ROLLBACK")
+        store.settings.set("home", "live")
+
+
+@contextmanager
+def small_disk(folder: Path, kilobytes: int) -> Iterator[Path]:
+    """A file system of that size. Skips where none may be mounted."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "fleet-test", str(folder)]
+    done = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_loses_nothing_that_was_committed(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 1500) as folder, Store.open(folder / "fleet.db") as store:
+        ballast = folder / "ballast"
+        ballast.write_bytes(bytes(200_000))
+        written = 0
+        with pytest.raises(StoreError, match="no room left for the database") as caught:
+            while written < 2000:
+                written += len(store.journal.append([BIG] * 4, at=START, actor="fleet@a"))
+        assert "free some space" in caught.value.hint
+        assert store.journal.count() == written > 0
+        assert store.journal.verify() == []
+        ballast.unlink()
+        store.journal.append([BIG], at=START, actor="fleet@a")
+        assert store.journal.count() == written + 1
+        assert store.journal.verify() == []
+
+
+def test_a_disk_that_is_full_from_the_start(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 64) as folder, pytest.raises(StoreError, match="no room left"):
+        Store.open(folder / "fleet.db")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everything")
+def test_a_folder_that_may_not_be_written(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(StoreError, match="cannot be opened"):
+        Store.open(tmp_path / "fleet.db")

@@ -1,0 +1,28 @@
+"""Answering a question must not cost the import of what only migrations, or another database, need."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from fleet.store import ClusterRow, Store
+from tests.builders import START, a_node, a_snapshot
+
+HEAVY = ("sqlmodel", "sqlalchemy", "pydantic", "alembic", "psycopg")
+ASKING = f"""
+import sys
+from fleet.store import Store
+
+with Store.open(sys.argv[1], create=False) as store:
+    print(len(store.inventory.nodes()), [name for name in {HEAVY} if name in sys.modules])
+"""
+
+
+def test_asking_for_the_nodes_imports_neither_orm_nor_migrations(tmp_path: Path) -> None:
+    path = tmp_path / "fleet.db"
+    with Store.open(path) as store:
+        store.clusters.add(ClusterRow(name="east", sites=("fra",)))
+        store.inventory.sync(a_snapshot([a_node("n-1"), a_node("n-2")]), at=START, source="sync")
+    done = subprocess.run([sys.executable, "-c", ASKING, path], capture_output=True, text=True, check=True)
+    assert done.stdout == "2 []\n"
