@@ -63,7 +63,8 @@ class Transport:
         self._source = source
         self._clock = clock
         self._session: Session | None = None
-        self._loaded_at = 0.0
+        self._refused_at = -RELOAD_SECONDS
+        """When refused credentials were last loaded again, in seconds of the event loop's clock."""
         self._stale_at: float | None = None
         self._loading = asyncio.Lock()
         self._closed = False
@@ -170,8 +171,10 @@ class Transport:
             due = self._stale_at is not None and loop.time() >= self._stale_at
             if old is not None and old is not refused and not due:
                 return old
-            if old is not None and loop.time() < self._loaded_at + RELOAD_SECONDS:
-                return old
+            if old is not None and not due:
+                if loop.time() < self._refused_at + RELOAD_SECONDS:
+                    return old
+                self._refused_at = loop.time()
             if self._closed:
                 raise UnreachableError("the connection to the cluster is closed")
             loaded = await credentials.load(self._source, self._clock.now())
@@ -182,7 +185,6 @@ class Transport:
             elif old is not None:
                 await old.rest.close()
             self._session = loaded
-            self._loaded_at = loop.time()
             self._stale_at = None if loaded.stale_after is None else loop.time() + loaded.stale_after
             return loaded
 

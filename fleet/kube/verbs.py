@@ -115,10 +115,17 @@ class Verbs:
         return _conflicts()
 
     async def _uncordon(self, action: Uncordon) -> Answered:
-        node = await self._node(action)
-        foreign = node.spec.unschedulable and node.cordoned_by != action.rollout
-        result, words = await self._mark(action, marks.uncordon)
-        return result, "the cordon is not this rollout's: it stays" if foreign and not words else words
+        foreign = False
+
+        def change(node: MarkedNode, rollout: str) -> Patch | None:
+            nonlocal foreign
+            foreign = node.spec.unschedulable and node.cordoned_by != rollout
+            return marks.uncordon(node, rollout)
+
+        result, words = await self._mark(action, change)
+        if result is Result.DONE and foreign:
+            words = "the cordon is not this rollout's: it stays"
+        return result, words
 
     async def _evict(self, action: Evict) -> Outcome:
         options: dict[str, Any] = {"preconditions": {"uid": action.pod_uid}}

@@ -1,0 +1,326 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fleet.core.budget import Budget
+from fleet.core.errors import FleetError
+from fleet.core.machine import Ask, Machine, Request, Work
+from fleet.core.node import Node, Resources
+from fleet.core.pod import Owner, Pod
+from fleet.core.release import Release
+from fleet.core.selector import Selector
+from fleet.core.workload import Workload
+from fleet.kube.kinds import BUDGETS, KINDS, MACHINES, NODES, PODS, Kind
+
+Json = dict[str, Any]
+GI = 1 << 30
+
+
+def decoded(kind: Kind, body: Json) -> Any:
+    page = kind.page(json.dumps({"metadata": {}, "items": [body]}).encode())
+    (thing,) = page.things
+    return thing
+
+
+def a_pod(spec: Json | None = None, meta: Json | None = None, status: Json | None = None) -> Pod:
+    body = {"metadata": {"name": "p", "namespace": "web"} | (meta or {}), "spec": spec or {}}
+    found = decoded(PODS, body | {"status": status or {}})
+    assert isinstance(found, Pod)
+    return found
+
+
+def test_a_node_says_what_fleet_needs() -> None:
+    found = decoded(
+        NODES,
+        {
+            "metadata": {
+                "name": "n-1",
+                "uid": "u",
+                "resourceVersion": "7",
+                "labels": {"topology.kubernetes.io/zone": "a"},
+                "annotations": {
+                    "fleet.internal/cordoned-by": "r-1",
+                    "karpenter.sh/do-not-disrupt": "true",
+                    "cluster-autoscaler.kubernetes.io/scale-down-disabled": "true",
+                    "volumes.kubernetes.io/controller-managed-attach-detach": "true",
+                },
+            },
+            "spec": {"unschedulable": True, "taints": [{"key": "k", "effect": "NoSchedule"}]},
+            "status": {
+                "conditions": [{"type": "Ready", "status": "True"}],
+                "allocatable": {"cpu": "7900m", "memory": "31Gi", "pods": "110"},
+                "nodeInfo": {
+                    "bootID": "b",
+                    "machineID": "m",
+                    "osImage": "Fedora CoreOS 44",
+                    "kernelVersion": "6.11",
+                    "kubeletVersion": "v1.36.3",
+                },
+            },
+        },
+    )
+    assert isinstance(found, Node)
+    assert (found.boot_id, found.machine_id, found.kernel, found.kubelet) == ("b", "m", "6.11", "v1.36.3")
+    assert found.zone == "a"
+    assert found.cordoned_by == "r-1"
+    assert set(found.annotations) == {
+        "fleet.internal/cordoned-by",
+        "karpenter.sh/do-not-disrupt",
+        "cluster-autoscaler.kubernetes.io/scale-down-disabled",
+    }
+    assert found.allocatable == Resources(7900, 31 * GI, 110)
+    assert found.taints[0].effect == "NoSchedule"
+
+
+@pytest.mark.parametrize(
+    ("conditions", "ready"),
+    [
+        ([{"type": "Ready", "status": "True"}], True),
+        ([{"type": "Ready", "status": "False"}], False),
+        ([{"type": "Ready", "status": "Unknown"}], None),
+        ([{"type": "DiskPressure", "status": "True"}], None),
+        (None, None),
+    ],
+)
+def test_a_node_that_does_not_say_so_is_not_ready(conditions: object, ready: bool | None) -> None:
+    assert decoded(NODES, {"metadata": {"name": "n"}, "status": {"conditions": conditions}}).ready is ready
+
+
+def test_a_pod_of_a_controller() -> None:
+    owners = [
+        {"kind": "Foo", "name": "not-it", "uid": "1"},
+        {"kind": "ReplicaSet", "name": "web-1", "uid": "2", "controller": True},
+    ]
+    found = a_pod(
+        {"nodeName": "n-1", "terminationGracePeriodSeconds": 5, "nodeSelector": {"a": "b"}},
+        {"ownerReferences": owners, "labels": {"app": "web"}, "finalizers": ["x"]},
+        {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]},
+    )
+    assert found.owner == Owner("ReplicaSet", "web-1", "2")
+    assert (found.node, found.phase, found.ready, found.finalizers) == ("n-1", "Running", True, True)
+    assert found.grace_seconds == 5
+    assert not found.deleting
+
+
+def test_a_pod_that_is_being_deleted_has_the_grace_it_was_given() -> None:
+    meta = {"deletionTimestamp": "2026-01-01T00:00:00Z", "deletionGracePeriodSeconds": 0}
+    found = a_pod({"terminationGracePeriodSeconds": 30}, meta)
+    assert found.deleting
+    assert found.grace_seconds == 0
+
+
+def test_a_mirror_pod_stays() -> None:
+    assert a_pod(meta={"annotations": {"kubernetes.io/config.mirror": "x", "other": "y"}}).stays
+    assert not a_pod(meta={"annotations": {"other": "y"}}).stays
+
+
+@pytest.mark.parametrize(
+    ("volume", "local", "host"),
+    [
+        ({"emptyDir": {}}, True, False),
+        ({"emptyDir": {"sizeLimit": "1Gi"}}, True, False),
+        ({"emptyDir": {"medium": "Memory"}}, False, False),
+        ({"hostPath": {"path": "/var/log"}}, False, True),
+        ({"configMap": {"name": "x"}}, False, False),
+    ],
+)
+def test_local_data_and_host_paths(volume: Json, local: bool, host: bool) -> None:
+    found = a_pod({"volumes": [{"name": "v"} | volume]})
+    assert (found.local_data, found.host_path) == (local, host)
+
+
+def container(cpu: str, memory: str, **fields: object) -> Json:
+    return {"resources": {"requests": {"cpu": cpu, "memory": memory}}} | fields
+
+
+def test_a_pod_asks_for_all_its_containers_together() -> None:
+    found = a_pod({"containers": [container("100m", "1Gi"), container("0.4", "1Gi"), {"name": "none"}]})
+    assert found.requests == Resources(500, 2 * GI, 1)
+
+
+def test_an_init_container_may_need_more_than_all_the_rest() -> None:
+    found = a_pod({"containers": [container("1", "1Gi")], "initContainers": [container("100m", "4Gi")]})
+    assert found.requests == Resources(1000, 4 * GI, 1)
+
+
+def test_a_sidecar_counts_beside_what_comes_after_it() -> None:
+    sidecar = container("200m", "1Gi", restartPolicy="Always")
+    found = a_pod({"containers": [container("1", "1Gi")], "initContainers": [sidecar, container("2", "1Gi")]})
+    assert found.requests == Resources(2200, 2 * GI, 1)
+
+
+def test_requests_of_the_pod_as_a_whole_and_overhead() -> None:
+    found = a_pod(
+        {
+            "containers": [container("1", "1Gi")],
+            "resources": {"requests": {"cpu": "3"}},
+            "overhead": {"cpu": "250m", "memory": "1Gi"},
+        }
+    )
+    assert found.requests == Resources(3250, 2 * GI, 1)
+
+
+def test_a_pod_without_anything_is_still_a_pod() -> None:
+    found = a_pod()
+    assert (found.phase, found.ready, found.owner, found.requests) == (
+        "Unknown",
+        False,
+        None,
+        Resources(pods=1),
+    )
+
+
+def test_pods_of_one_workload_share_what_they_have_in_common() -> None:
+    one, two = (a_pod(meta={"name": name, "labels": {"app": "web", "x": "y"}}) for name in "ab")
+    assert one.labels is two.labels
+    assert one.namespace is two.namespace
+
+
+def a_budget(spec: Json, status: Json | None = None) -> Budget:
+    body = {"metadata": {"name": "b", "namespace": "web", "generation": 2}, "spec": spec}
+    found = decoded(BUDGETS, body | {"status": status or {}})
+    assert isinstance(found, Budget)
+    return found
+
+
+def test_a_budget_and_its_status() -> None:
+    found = a_budget(
+        {"minAvailable": "50%", "selector": {"matchLabels": {"a": "b"}}},
+        {
+            "observedGeneration": 1,
+            "disruptionsAllowed": 1,
+            "currentHealthy": 3,
+            "desiredHealthy": 2,
+            "expectedPods": 4,
+            "disruptedPods": {"p-1": "2026-01-01T00:00:00Z"},
+        },
+    )
+    assert found.rule == "minAvailable 50%"
+    assert not found.observed
+    assert found.disrupted == {"p-1"}
+    assert (found.disruptions_allowed, found.current_healthy, found.expected_pods) == (1, 3, 4)
+
+
+def test_no_selector_is_not_an_empty_one() -> None:
+    assert a_budget({}).selector is None
+    assert a_budget({"selector": {}}).selector == Selector()
+
+
+def test_selector_terms() -> None:
+    terms = [{"key": "tier", "operator": "In", "values": ["a", "b"]}, {"key": "x", "operator": "Exists"}]
+    selector = a_budget({"selector": {"matchExpressions": terms}}).selector
+    assert selector is not None
+    assert selector.matches({"tier": "a", "x": ""})
+    assert not selector.matches({"tier": "c", "x": ""})
+
+
+def test_a_budget_that_cannot_be_computed_says_why() -> None:
+    failed = {"type": "DisruptionAllowed", "status": "False", "reason": "SyncFailed", "message": "no scale"}
+    assert a_budget({}, {"conditions": [failed]}).failure == "no scale"
+    failed = {"type": "DisruptionAllowed", "status": "False", "reason": "InsufficientPods", "message": "m"}
+    assert a_budget({}, {"conditions": [failed]}).failure == ""
+
+
+def test_workloads_count_their_pods_each_in_its_way() -> None:
+    kinds = {kind.kind: kind for kind in KINDS}
+    meta = {"metadata": {"name": "w", "namespace": "web"}}
+    found = {
+        "Deployment": decoded(
+            kinds["Deployment"], meta | {"spec": {"replicas": 3}, "status": {"readyReplicas": 2}}
+        ),
+        "StatefulSet": decoded(kinds["StatefulSet"], meta | {"spec": {"minReadySeconds": 10}}),
+        "DaemonSet": decoded(
+            kinds["DaemonSet"], meta | {"status": {"desiredNumberScheduled": 5, "numberReady": 4}}
+        ),
+        "Job": decoded(kinds["Job"], meta | {"spec": {"parallelism": 2}, "status": {"ready": 1}}),
+    }
+    assert {kind: (each.kind, each.replicas, each.ready) for kind, each in found.items()} == {
+        "Deployment": ("Deployment", 3, 2),
+        "StatefulSet": ("StatefulSet", 1, 0),
+        "DaemonSet": ("DaemonSet", 5, 4),
+        "Job": ("Job", 2, 1),
+    }
+    assert isinstance(found["Job"], Workload)
+    assert found["StatefulSet"].min_ready_seconds == 10
+
+
+def test_a_machine_with_a_request_and_an_answer() -> None:
+    found = decoded(
+        MACHINES,
+        {
+            "metadata": {"name": "n-1", "uid": "u"},
+            "spec": {"action": "stage", "token": "t", "release": {"version": "2", "digest": "sha256:2"}},
+            "status": {
+                "os": "simulated",
+                "bootID": "b",
+                "kernel": "6.1",
+                "booted": {"version": "1"},
+                "work": {"token": "t", "state": "working", "percent": 40, "bootID": "b", "earlier": ["s"]},
+            },
+        },
+    )
+    assert found == Machine(
+        "n-1",
+        "u",
+        Request(Ask.STAGE, "t", Release("2", "sha256:2")),
+        Work("t", "working", "", 40, "b", ("s",)),
+        "simulated",
+        Release("1"),
+        boot_id="b",
+        kernel="6.1",
+        reported=True,
+    )
+
+
+@pytest.mark.parametrize("spec", [None, {}, {"action": "explode", "token": "t", "release": {"version": "2"}}])
+def test_a_machine_that_is_asked_nothing_it_could_do(spec: object) -> None:
+    found = decoded(MACHINES, {"metadata": {"name": "n-1"}, "spec": spec})
+    assert found.request is None
+    assert not found.reported
+
+
+def test_a_machine_that_makes_no_sense_is_left_out() -> None:
+    items = [{"metadata": {"name": "n-1"}, "status": 7}, {"metadata": {"name": "n-2"}}]
+    page = MACHINES.page(json.dumps({"metadata": {}, "items": items}).encode())
+    assert [thing.name for thing in page.things] == ["n-2"]
+
+
+def test_a_pod_that_makes_no_sense_is_named() -> None:
+    items = [{"metadata": {"name": "p", "namespace": "web", "labels": 7}}]
+    with pytest.raises(FleetError, match="Pod web/p cannot be read"):
+        PODS.page(json.dumps({"metadata": {}, "items": items}).encode())
+
+
+def test_an_empty_list_may_be_null() -> None:
+    page = NODES.page(b'{"metadata": {"resourceVersion": "3", "continue": "c"}, "items": null}')
+    assert (page.things, page.version, page.rest) == ((), "3", "c")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["metadata", "items", "spec", "status", "name", "type", "object", "containers"]),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=20,
+)
+
+
+@given(JSON)
+def test_nonsense_is_an_error_of_ours_or_nothing(found: object) -> None:
+    body = json.dumps(found).encode()
+    for kind in (NODES, PODS, BUDGETS, MACHINES):
+        for read in (kind.page, kind.change):
+            try:
+                read(body)
+            except FleetError as error:
+                assert error.message

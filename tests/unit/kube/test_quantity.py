@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import pytest
+
+from fleet.kube.quantity import MOST, milli, whole
+
+
+@pytest.mark.parametrize(
+    ("text", "millicores"),
+    [
+        ("100m", 100),
+        ("1", 1000),
+        ("0.5", 500),
+        (".5", 500),
+        ("1.", 1000),
+        ("2e3", 2_000_000),
+        ("2E3", 2_000_000),
+        ("100u", 1),
+        ("1n", 1),
+        ("0", 0),
+        ("1k", 1_000_000),
+    ],
+)
+def test_processor_time_is_in_millicores_rounded_up(text: str, millicores: int) -> None:
+    assert milli(text) == millicores
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("1.5Gi", 3 << 29),
+        ("128Mi", 128 << 20),
+        ("1Ki", 1024),
+        ("1k", 1000),
+        ("1M", 1_000_000),
+        ("1E", 10**18),
+        ("1E2", 100),
+        ("129e6", 129_000_000),
+        ("123456789", 123456789),
+        ("100m", 1),
+        ("-1Ki", -1024),
+    ],
+)
+def test_memory_is_in_bytes_rounded_up(text: str, count: int) -> None:
+    assert whole(text) == count
+
+
+@pytest.mark.parametrize(
+    "text", ["", "x", "1 Gi", "1gi", "Gi", "1e", "--1", "1e999", "0x10", "NaN", "1" * 200]
+)
+def test_what_is_no_quantity_is_nothing(text: str) -> None:
+    assert whole(text) == 0
+
+
+def test_an_absurd_one_is_capped() -> None:
+    assert whole("99999999Ei") == MOST
+    assert whole(110) == 110

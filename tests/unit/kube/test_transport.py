@@ -1,0 +1,371 @@
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import json
+import socket
+import ssl
+import stat
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from fleet.core.errors import AuthenticationError, FleetError, ForbiddenError, UnreachableError, UsageError
+from fleet.kube.cluster import Cluster
+from fleet.kube.credentials import Source
+from fleet.kube.permissions import PERMISSIONS
+from fleet.kube.refusal import Call
+from fleet.kube.snapshot import of_dump
+from tests.kube_fake.server import ApiServer, Fault
+from tests.kube_fake.world import NOW, QuickClock, faked, node, write_kubeconfig
+
+NODES = Call(verb="list", path="/api/v1/nodes", resource="nodes", seconds=5.0)
+TOKEN = "s3cret-t0ken"
+
+
+async def refused(cluster: Cluster, call: Call = NODES) -> FleetError:
+    with pytest.raises(FleetError) as caught:
+        await cluster.transport.call(call)
+    assert TOKEN not in caught.value.message + caught.value.hint
+    return caught.value
+
+
+def run(story: Callable[[], Awaitable[None]]) -> None:
+    async def bounded() -> None:
+        async with asyncio.timeout(30):
+            await story()
+
+    asyncio.run(bounded())
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
+
+
+def test_nothing_listens(tmp_path: Path) -> None:
+    async def story() -> None:
+        path = write_kubeconfig(tmp_path / "kc", f"https://127.0.0.1:{free_port()}", {"token": TOKEN})
+        cluster = Cluster("east", Source(path), QuickClock())
+        error = await refused(cluster)
+        assert isinstance(error, UnreachableError)
+        assert "refused the connection" in error.message
+        await cluster.close()
+
+    run(story)
+
+
+def test_a_name_that_is_not_found(tmp_path: Path) -> None:
+    async def story() -> None:
+        path = write_kubeconfig(tmp_path / "kc", f"https://me:{TOKEN}@nobody.invalid:6443")
+        cluster = Cluster("east", Source(path), QuickClock())
+        error = await refused(cluster)
+        assert isinstance(error, UnreachableError)
+        assert "the name in https://nobody.invalid:6443 is not found" in error.message
+        await cluster.close()
+
+    run(story)
+
+
+def test_a_server_that_does_not_answer_in_time(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with faked(tmp_path) as (server, cluster):
+            server.silent = True
+            slow = Call(verb="list", path="/api/v1/nodes", resource="nodes", seconds=0.2)
+            error = await refused(cluster, slow)
+            assert isinstance(error, UnreachableError)
+            assert "did not answer within" in error.message
+
+    run(story)
+
+
+def test_a_certificate_that_is_not_trusted(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with ApiServer(tls=_self_signed(tmp_path)) as server:
+            cluster = Cluster(
+                "east", Source(write_kubeconfig(tmp_path / "kc", server.url, {"token": TOKEN})), QuickClock()
+            )
+            error = await refused(cluster)
+            assert isinstance(error, UnreachableError)
+            assert "is not trusted: self" in error.message
+            assert not server.asked, "the token was not sent"
+            await cluster.close()
+
+    run(story)
+
+
+def test_a_certificate_of_the_kubeconfigs_authority_is_trusted(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with ApiServer(tls=_self_signed(tmp_path)) as server:
+            path = write_kubeconfig(
+                tmp_path / "kc", server.url, cluster={"certificate-authority": "certificate.pem"}
+            )
+            cluster = Cluster("east", Source(path), QuickClock())
+            assert b"items" in await cluster.transport.call(NODES)
+            await cluster.close()
+
+    run(story)
+
+
+def test_an_authority_that_is_no_certificate_is_a_wrong_configuration(tmp_path: Path) -> None:
+    async def story() -> None:
+        path = write_kubeconfig(
+            tmp_path / "kc", "https://127.0.0.1:1", cluster={"certificate-authority-data": "AAAA"}
+        )
+        cluster = Cluster("east", Source(path), QuickClock())
+        error = await refused(cluster)
+        assert isinstance(error, UsageError)
+        assert str(path) in error.message
+
+    run(story)
+
+
+def test_an_expired_token(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with faked(tmp_path, {"token": TOKEN}) as (server, cluster):
+            server.token = "another"
+            error = await refused(cluster)
+            assert isinstance(error, AuthenticationError)
+            assert "does not accept the credentials" in error.message
+            assert "log in again" in error.hint
+
+    run(story)
+
+
+def test_a_rotated_token_file_is_read_again(tmp_path: Path) -> None:
+    async def story() -> None:
+        file = tmp_path / "token"
+        file.write_text("first")
+        async with faked(tmp_path, {"tokenFile": "token"}) as (server, cluster):
+            server.token = "first"
+            await cluster.transport.call(NODES)
+            file.write_text("second")
+            server.token = "second"
+            await cluster.transport.call(NODES)
+
+    run(story)
+
+
+def test_a_plugin_is_asked_again_when_its_token_is_refused(tmp_path: Path) -> None:
+    async def story() -> None:
+        plugin = _plugin(
+            tmp_path,
+            "import json, pathlib\n"
+            f"count = pathlib.Path({str(tmp_path / 'count')!r})\n"
+            "n = int(count.read_text()) + 1 if count.exists() else 1\n"
+            "count.write_text(str(n))\n"
+            f"soon = {(NOW + timedelta(seconds=1)).isoformat()!r}\n"
+            "print(json.dumps({'apiVersion': 'client.authentication.k8s.io/v1', 'kind': 'ExecCredential',"
+            " 'status': {'token': f't-{n}', 'expirationTimestamp': soon}}))\n",
+        )
+        async with faked(tmp_path, plugin) as (server, cluster):
+            server.token = "t-1"
+            await cluster.transport.call(NODES)
+            server.token = "t-2"
+            await cluster.transport.call(NODES)
+            assert (tmp_path / "count").read_text() == "2"
+            server.token = "none of them"
+            for _ in range(3):
+                await refused(cluster)
+            assert (tmp_path / "count").read_text() == "2", "not again and again"
+
+    run(story)
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("import sys; sys.exit('log in first, not with ' + 'x' * 60)", "log in first, not with …"),
+        ("print('{}')", "missing key"),
+        ("print('no json')", "failed to decode"),
+    ],
+)
+def test_a_plugin_that_fails(tmp_path: Path, source: str, words: str) -> None:
+    async def story() -> None:
+        async with faked(tmp_path, _plugin(tmp_path, source)) as (server, cluster):
+            error = await refused(cluster)
+            assert isinstance(error, AuthenticationError)
+            assert words in error.message
+            assert not server.asked
+
+    run(story)
+
+
+def test_a_plugin_that_is_not_installed(tmp_path: Path) -> None:
+    async def story() -> None:
+        user = {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "no-such-plugin"}}
+        async with faked(tmp_path, user) as (_, cluster):
+            error = await refused(cluster)
+            assert isinstance(error, AuthenticationError)
+            assert "'no-such-plugin' is not on this machine" in error.message
+
+    run(story)
+
+
+def test_a_forbidden_verb_names_the_missing_rule(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with faked(tmp_path) as (server, cluster):
+            server.forbidden.add(("list", "poddisruptionbudgets"))
+            call = Call(
+                verb="list",
+                path="/apis/policy/v1/poddisruptionbudgets",
+                group="policy",
+                resource="poddisruptionbudgets",
+            )
+            error = await refused(cluster, call)
+            assert isinstance(error, ForbiddenError)
+            assert 'grant verb "list" on resource "poddisruptionbudgets" of apiGroup "policy"' in error.hint
+
+    run(story)
+
+
+def test_an_overloaded_server_is_given_the_time_it_asks_for(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with faked(tmp_path) as (server, cluster):
+            clock = cluster._clock
+            assert isinstance(clock, QuickClock)
+            server.faults.append(
+                Fault("GET", "/nodes", 429, "Too many requests", {"Retry-After": "7"}, times=2)
+            )
+            await cluster.transport.call(NODES)
+            assert clock.slept == [7, 7]
+            server.faults.append(Fault("GET", "/nodes", 429, "Too many requests", times=99))
+            error = await refused(cluster)
+            assert isinstance(error, UnreachableError)
+            assert "answers 429: Too many requests" in error.message
+
+    run(story)
+
+
+def test_a_page_of_a_proxy_is_no_traceback(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with faked(tmp_path) as (server, cluster):
+            server.faults.append(Fault("GET", "/nodes", 502, "<html>bad\n gateway</html>" + "x" * 9999))
+            error = await refused(cluster)
+            assert isinstance(error, UnreachableError)
+            assert "<html>bad gateway</html>" in error.message
+            assert len(error.message) < 700
+            server.faults.append(Fault("GET", "/nodes", 200, "<html>welcome</html>"))
+            with pytest.raises(FleetError, match="the list of nodes cannot be read"):
+                await cluster.read("fra", NOW)
+
+    run(story)
+
+
+def test_what_was_asked_is_counted(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with faked(tmp_path) as (_, cluster):
+            for _ in range(3):
+                await cluster.transport.call(NODES)
+            assert cluster.requests == {("list", "nodes"): 3}
+
+    run(story)
+
+
+def test_a_snapshot_is_read_in_pages_and_says_what_is_missing(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with faked(tmp_path) as (server, cluster):
+            for number in range(2500):
+                await server.put("/api/v1/nodes", node(f"n-{number}"))
+            server.served.discard("/apis/fleet.internal/v1/machines")
+            server.forbidden.add(("list", "jobs"))
+            reading = await cluster.read("fra", NOW)
+            assert len({each.name for each in reading.snapshot.nodes}) == 2500
+            assert cluster.requests["list", "nodes"] == 3
+            assert set(reading.missing) == {"machines", "jobs"}
+            assert reading.snapshot.server_version == "v1.36.3"
+            server.forbidden.add(("list", "pods"))
+            with pytest.raises(ForbiddenError):
+                await cluster.read("fra", NOW)
+
+    run(story)
+
+
+def test_a_list_that_is_forgotten_half_way_begins_again(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with faked(tmp_path) as (server, cluster):
+            for number in range(1500):
+                await server.put("/api/v1/nodes", node(f"n-{number}"))
+            gone = {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old"}
+            server.faults.append(Fault("GET", "/nodes", 410, gone))
+            reading = await cluster.read("fra", NOW)
+            assert len(reading.snapshot.nodes) == 1500
+
+    run(story)
+
+
+def test_missing_permissions_are_values(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with faked(tmp_path) as (server, cluster):
+            assert await cluster.forbidden() == ()
+            server.forbidden |= {("patch", "nodes"), ("watch", "machines"), ("create", "machines")}
+            missing = await cluster.forbidden()
+            assert [(each.group, each.resource, each.verbs) for each in missing] == [
+                ("", "nodes", ("patch",)),
+                ("fleet.internal", "machines", ("watch", "create")),
+            ]
+            asked = [body for method, _, body in server.asked if method == "POST" and body]
+            attributes = [each["spec"]["resourceAttributes"] for each in asked]
+            assert any(each["subresource"] == "eviction" for each in attributes)
+            assert len(attributes) == 2 * sum(len(each.verbs) for each in PERMISSIONS)
+
+    run(story)
+
+
+def _plugin(folder: Path, source: str) -> dict[str, object]:
+    script = folder / "plugin"
+    script.write_text(f"#!{sys.executable}\n{source}\n")
+    script.chmod(script.stat().st_mode | stat.S_IXUSR)
+    return {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": str(script)}}
+
+
+def _self_signed(folder: Path) -> ssl.SSLContext:
+    """Writes certificate.pem and key.pem for 127.0.0.1."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "fake")])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(NOW - timedelta(days=3650))
+        .not_valid_after(NOW + timedelta(days=3650))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False
+        )
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "certificate.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    (folder / "key.pem").write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "certificate.pem", folder / "key.pem")
+    return context
+
+
+def test_a_dump_is_a_snapshot() -> None:
+    items = [
+        {"kind": "Node", "metadata": {"name": "n-1"}},
+        {"kind": "Deployment", "metadata": {"name": "d", "namespace": "web"}},
+        {"kind": "ConfigMap", "metadata": {"name": "x"}},
+    ]
+    found = of_dump(json.dumps({"kind": "List", "items": items}).encode(), "east", "fra", NOW)
+    assert [each.name for each in found.nodes] == ["n-1"]
+    assert [each.kind for each in found.workloads] == ["Deployment"]
+    for nonsense in (b"", b"[]", b'{"items": 7}', b'{"items": [{"kind": "Pod", "spec": 7}]}', b"\xff"):
+        with pytest.raises(UsageError):
+            of_dump(nonsense, "east", "fra", NOW)
