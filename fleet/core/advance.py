@@ -34,7 +34,8 @@ def advance(agenda: Agenda, rollout: Rollout, run: Run, now: datetime) -> Answer
         tidy(agenda, rollout, run, now)
         return None
     if not view.synced:
-        agenda.hold(run.node, Held(Reason.UNREACHABLE, view.name, {"why": view.why_lost}))
+        if view.why_lost:
+            agenda.hold(run.node, Held(Reason.UNREACHABLE, view.name, {"why": view.why_lost}))
         return None
     node = view.nodes.get(run.node.name)
     if node is None or node.uid != run.goal.uid:
@@ -296,6 +297,8 @@ def tidy(agenda: Agenda, rollout: Rollout, run: Run, now: datetime) -> bool:
     A failed run that keeps its slot keeps its cordon too, until a person releases it.
     """
     view = agenda.view(run.node.cluster)
+    if run.node not in rollout.acted:
+        return True
     node = view.nodes.get(run.node.name)
     if node is None or node.uid != run.goal.uid:
         return view.synced

@@ -114,6 +114,8 @@ class Rollout:
         self.counts: Counter[Step] = Counter({Step.PENDING: len(self.runs)})
         self.intents: dict[str, AnyAction] = {}
         """Committed and without an outcome yet."""
+        self.acted: set[NodeRef] = set()
+        """Nodes that something was ever meant to be done to: only there may be something of ours."""
         self.counter = 0
         """Intents so far: makes action ids unique."""
 
@@ -145,6 +147,7 @@ class Rollout:
 
     def intend(self, action: AnyAction) -> None:
         self.intents[action.id] = action
+        self.acted.add(action.node)
         self.counter += 1
 
     def settle(self, action_id: str) -> None:

@@ -25,7 +25,8 @@ class Debit(Enum):
 class ClusterView:
     def __init__(self, name: str) -> None:
         self.name = name
-        self.why_lost = "not listed yet"
+        self.why_lost = ""
+        """Why it does not answer; empty: it does, or has not been asked yet."""
         self.synced_at: datetime | None = None
         self.server_version = ""
         self.nodes: dict[str, Node] = {}
@@ -52,7 +53,7 @@ class ClusterView:
     @property
     def synced(self) -> bool:
         """Everything has been listed and is watched."""
-        return not self.why_lost
+        return self.synced_at is not None and not self.why_lost
 
     def pods_on(self, node: str) -> Iterable[Pod]:
         return self._pods_on.get(node, {}).values()

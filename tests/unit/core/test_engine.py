@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from fleet.core.action import Cordon, Evict, Outcome, Reboot, Result
+from fleet.core.event import Lost, Synced
 from fleet.core.held import Reason
 from fleet.core.history import rollouts_of
 from fleet.core.node import NodeRef
@@ -301,8 +302,6 @@ def test_actions_whose_answer_is_lost_are_looked_at_again_and_not_done_twice() -
 
 
 def test_an_unreachable_cluster_starts_nothing_and_goes_on_when_it_is_back() -> None:
-    from fleet.core.event import Lost, Synced
-
     story = small_fleet(count=4)
     story.start()
     story.run(until=lambda: Step.DRAIN in story.steps().values())
@@ -314,3 +313,16 @@ def test_an_unreachable_cluster_starts_nothing_and_goes_on_when_it_is_back() -> 
     story.engine.observe(Synced("east"), story.now)
     story.run()
     assert set(story.steps().values()) == {Step.DONE}
+
+
+def test_an_aborted_rollout_ends_though_a_cluster_that_it_never_touched_is_away() -> None:
+    near = a_snapshot([a_node("n-0"), a_node("n-1")])
+    far = a_snapshot([a_node("f-0")], cluster="far")
+    story = Story([near, far], a_policy())
+    story.engine.observe(Lost("far", "connection refused"), story.now)
+    story.start()
+    story.run(seconds=3600)
+    assert story.steps() == {"n-0": Step.DONE, "n-1": Step.DONE, "f-0": Step.PENDING}
+    story.say("abort")
+    story.run()
+    assert story.rollout.ended_at is not None
