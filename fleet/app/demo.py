@@ -21,7 +21,9 @@ def prepare(folder: Path, speed: float = SPEED) -> Home:
     home = Home(folder.absolute())
     if folder.exists() and any(folder.iterdir()):
         if not home.simulated.is_dir():
-            raise UsageError(f"{folder} is not empty and holds no demo", "fleet demo FOLDER names another one")
+            raise UsageError(
+                f"{folder} is not empty and holds no demo", "fleet demo FOLDER names another one"
+            )
         _take_away(home)
     home.simulated.mkdir(parents=True)
     home.policy_file.write_text(POLICY, encoding="utf-8")
@@ -32,7 +34,7 @@ def prepare(folder: Path, speed: float = SPEED) -> Home:
         create(path, each.snapshot, each.behaviour, SEED + number, BEGAN, each.unreachable)
         store.clusters.add(ClusterRow(name=each.name, sites=(each.site,), kind="simulated"))
         if each.unreachable:
-            store.inventory.sync(each.snapshot, BEGAN, "demo")
+            store.inventory.sync(each.snapshot, at=BEGAN, source="demo")
     return home
 
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from datetime import datetime
 
 from fleet.core.errors import FleetError
-from fleet.drivers.ports import Cluster, DatabaseLease, Leadership
+from fleet.core.leadership import Leadership
+from fleet.drivers.ports import Cluster, DatabaseLease
 
 SECONDS = 15
 """A lease lasts this long; it is renewed three times in that span."""

@@ -13,7 +13,7 @@ from fleet.core.action import AnyAction, Outcome
 from fleet.core.event import Event, Thing
 from fleet.core.held import Held
 from fleet.core.journal import Entry, Record
-from fleet.core.leadership import Leadership as Leadership
+from fleet.core.leadership import Leadership
 from fleet.core.snapshot import Snapshot
 
 
