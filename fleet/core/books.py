@@ -7,7 +7,7 @@ claimed for; and when something changes, they say whose waiting that may end (qu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from fleet.core.action import Evict, Outcome, Result
@@ -19,7 +19,7 @@ from fleet.core.machine import Machine
 from fleet.core.node import Node, NodeRef
 from fleet.core.occupancy import Occupancy, Scope, scopes
 from fleet.core.pod import Pod
-from fleet.core.policy import Amount, site_of
+from fleet.core.policy import Amount, Pool, site_of
 from fleet.core.queue import Queue
 from fleet.core.rollout import Rollout, Run
 from fleet.core.steps import Step
@@ -51,6 +51,9 @@ class Books:
             for name in view.nodes:
                 self._place(NodeRef(view.name, name))
             self._count_demand(view.name)
+        for ref in rollout.runs:
+            if self.agenda.node(ref) is None:
+                self._place(ref)
 
     def rollout_of(self, ref: NodeRef) -> Rollout | None:
         return self.rollouts.get(self._of.get(ref, ""))
@@ -82,10 +85,15 @@ class Books:
 
     def mark_out(self, ref: NodeRef) -> None:
         """Whether the node is out now: ours, unavailable for other reasons, or not to be seen."""
-        node, run, view = self.agenda.node(ref), self.run_of(ref), self.agenda.view(ref.cluster)
-        out = (run is not None and run.slot) or node is None or not node.available or not view.synced
+        node, view = self.agenda.node(ref), self.agenda.view(ref.cluster)
+        out = self._kept(ref) or node is None or not node.available or not view.synced
         for scope in self.occupancy.mark(ref, out):
             self.queue.open(("scope", scope))
+
+    def released(self, ref: NodeRef) -> None:
+        """A person has given the slot of its failed run back."""
+        self._place(ref)
+        self._look_at(ref)
 
     def turned(self, run: Run) -> None:
         """A run of these books has come into another step."""
@@ -97,6 +105,7 @@ class Books:
                 self._open_budget(key)
         if run.ended:
             self.queue.drop(ref)
+            self._place(ref)
         self.mark_out(ref)
         self.agenda.touch(ref)
 
@@ -111,10 +120,13 @@ class Books:
             self.queue.open(("node", ref))
 
     def _look_at_all(self, cluster: str) -> None:
-        for name in self.agenda.view(cluster).nodes:
+        nodes = self.agenda.view(cluster).nodes
+        for name in nodes:
             self.mark_out(NodeRef(cluster, name))
         for ref in self._of:
             if ref.cluster == cluster:
+                if ref.name not in nodes:
+                    self._place(ref)
                 self._look_at(ref)
 
     def _see(self, cluster: str, thing: Thing) -> None:
@@ -171,7 +183,7 @@ class Books:
             case Node():
                 ref = NodeRef(cluster, thing.name)
                 view.lose(thing)
-                self.occupancy.remove(ref)
+                self._place(ref)
                 self._look_at(ref)
             case Budget():
                 view.lose(thing)
@@ -211,20 +223,37 @@ class Books:
         if budget is None or self.free(budget, cluster) > 0:
             self.queue.open(("budget", *key))
 
+    def _kept(self, ref: NodeRef) -> bool:
+        """A run keeps its slot there, be it of a rollout that has ended."""
+        return any(ref in each.runs and each.runs[ref].slot for each in self.rollouts.values())
+
     def _place(self, ref: NodeRef) -> None:
-        """Which limits the node counts for."""
-        node = self.agenda.node(ref)
-        if node is None:
-            return
+        """Which limits the node counts for: those of the pool that it is in, and those of its run's."""
         limits: dict[tuple[Scope, Amount], None] = {}
         for rollout in self.rollouts.values():
-            pool = rollout.policy.pool_of(ref.cluster, node) if rollout.active else None
-            if pool is not None:
-                site = site_of(node, self.sites.get(ref.cluster, ""))
-                own = scopes(ref, pool.name, site, node.zone, pool.limits, rollout.policy.limits)
-                limits.update(dict.fromkeys(own))
-        self.occupancy.place(ref, limits)
+            if rollout.active:
+                for pool, site, zone in self._places(rollout, ref):
+                    own = scopes(ref, pool.name, site, zone, pool.limits, rollout.policy.limits)
+                    limits.update(dict.fromkeys(own))
+        before = self.occupancy.place(ref, limits)
         self.mark_out(ref)
+        for scope in (*before, *(scope for scope, _ in limits)):
+            self.queue.open(("scope", scope))
+
+    def _places(self, rollout: Rollout, ref: NodeRef) -> Iterator[tuple[Pool, str, str]]:
+        """Pools, each with site and zone. A node that cannot be seen is where its goal says, as long as it may be
+        there or its run keeps its slot."""
+        node, run, view = self.agenda.node(ref), rollout.runs.get(ref), self.agenda.view(ref.cluster)
+        site = self.sites.get(ref.cluster, "")
+        if node is not None:
+            now = rollout.policy.pool_of(ref.cluster, node)
+            meant = rollout.pool(run) if run is not None and (run.slot or not run.ended) else None
+            if now is not None:
+                yield now, site_of(node, site), node.zone
+            if meant is not None and meant is not now:
+                yield meant, site_of(node, site), node.zone
+        elif run is not None and (run.slot or not view.synced):
+            yield rollout.pool(run), run.goal.site or site, run.goal.zone
 
     def _count_demand(self, cluster: str) -> None:
         view = self.agenda.view(cluster)

@@ -115,7 +115,7 @@ class Engine:
             ref = NodeRef.parse(record.node)
             if rollout.runs[ref].ended:
                 self._untidy[rollout.id][ref] = None
-            self._books.mark_out(ref)
+            self._books.released(ref)
 
     def decide(self, now: datetime) -> Decision:
         """What is to be done now."""

@@ -29,17 +29,20 @@ class Occupancy:
         self._members: dict[Scope, int] = {}
         self._out: dict[Scope, set[NodeRef]] = {}
 
-    def place(self, ref: NodeRef, limits: Iterable[tuple[Scope, Amount]]) -> None:
-        """Says which limits a node counts for. Call `mark` after it."""
-        self.remove(ref)
+    def place(self, ref: NodeRef, limits: Iterable[tuple[Scope, Amount]]) -> list[Scope]:
+        """Says which limits a node counts for, and answers those that it counted for before. Call `mark` after it."""
+        before = self._remove(ref)
         self._scopes[ref] = tuple(limits)
         for scope, _ in self._scopes[ref]:
             self._members[scope] = self._members.get(scope, 0) + 1
+        return before
 
-    def remove(self, ref: NodeRef) -> None:
-        for scope, _ in self._scopes.pop(ref, ()):
+    def _remove(self, ref: NodeRef) -> list[Scope]:
+        before = [scope for scope, _ in self._scopes.pop(ref, ())]
+        for scope in before:
             self._members[scope] -= 1
             self._out.get(scope, set()).discard(ref)
+        return before
 
     def mark(self, ref: NodeRef, out: bool) -> list[Scope]:
         """Answers the scopes in which a place has become free."""

@@ -1,0 +1,90 @@
+"""What counts as out: also nodes that cannot be seen, are gone, or have left their pool."""
+
+from __future__ import annotations
+
+from fleet.core.engine import Engine
+from fleet.core.event import Lost, Seen, Synced
+from fleet.core.held import Reason
+from fleet.core.history import rollouts_of
+from fleet.core.node import NodeRef
+from fleet.core.policy import Amount, Limits
+from fleet.core.steps import Step
+from fleet.sim.behaviour import Behaviour
+from fleet.sim.planner import things
+from tests.builders import a_node, a_policy, a_pool, a_snapshot
+from tests.story import Story
+
+ONE = a_pool(limits=Limits(max_unavailable=Amount(1)), failure_limit=3)
+
+
+def begun(story: Story) -> str:
+    """The node that is drained first."""
+    story.start()
+    story.run(until=lambda: Step.DRAIN in story.steps().values())
+    return next(name for name, step in story.steps().items() if step is Step.DRAIN)
+
+
+def some(count: int = 3) -> Story:
+    return Story([a_snapshot([a_node(f"n-{index}") for index in range(count)])], a_policy(ONE))
+
+
+def test_a_cluster_that_a_new_controller_has_not_seen_yet_counts_as_out() -> None:
+    east = a_snapshot([a_node("e-0", unschedulable=True)])
+    west = a_snapshot([a_node("w-0")], cluster="west")
+    story = Story([east, west], a_policy(ONE), Behaviour(reboot=800.0))
+    story.start()
+    story.run(until=lambda: story.run_of("w-0", "west").step is Step.REBOOT)
+    story.models["east"].stranger.uncordon("e-0")
+    story.run(until=lambda: story.run_of("e-0").step is Step.STAGED)
+    for lost in (Lost("west", "connection refused"), None):
+        engine = Engine(story.sites, rollouts_of(story.entries).values())
+        for thing in things(story.models["east"].snapshot(story.now)):
+            engine.observe(Seen("east", thing), story.now)
+        engine.observe(Synced("east"), story.now)
+        if lost:
+            engine.observe(lost, story.now)
+        engine.decide(story.now)
+        waiting = NodeRef("east", "e-0")
+        assert engine.rollouts["r-1"].runs[waiting].step is Step.STAGED
+        assert Reason.POOL_LIMIT in [each.reason for each in engine.why(waiting, story.now)]
+
+
+def test_a_node_that_is_deleted_while_it_is_worked_on_keeps_its_place_until_it_is_released() -> None:
+    story = some()
+    name = begun(story)
+    story.models["east"].stranger.delete_node(name)
+    story.run(seconds=3600)
+    assert story.steps().pop(name) is Step.FAILED
+    assert not any(run.touched for run in story.rollout.runs.values() if run.node.name != name)
+    story.say("release", f"east/{name}")
+    story.run()
+    assert {step for node, step in story.steps().items() if node != name} == {Step.DONE}
+
+
+def test_the_place_of_a_node_that_is_deleted_while_it_is_not_ready_is_free() -> None:
+    story = some()
+    story.start()
+    story.models["east"].stranger.node_ready("n-0", None)
+    story.run(seconds=3600)
+    assert not any(run.touched for run in story.rollout.runs.values())
+    story.models["east"].stranger.delete_node("n-0")
+    story.run()
+    assert story.steps() == {"n-0": Step.CANCELLED, "n-1": Step.DONE, "n-2": Step.DONE}
+
+
+def test_a_node_that_leaves_its_pool_is_still_bound_by_the_limits_of_its_run() -> None:
+    story = some()
+    name = begun(story)
+    other = next(each for each in story.steps() if each != name)
+    story.models["east"].stranger.label(other, "pool", "quarantine")
+    story.models["east"].stranger.label(name, "pool", "quarantine")
+    most = 0
+
+    def count() -> bool:
+        nonlocal most
+        most = max(most, sum(not node.available for node in story.models["east"].snapshot(story.now).nodes))
+        return False
+
+    story.run(until=count)
+    assert most == 1
+    assert set(story.steps().values()) == {Step.DONE}
