@@ -1,0 +1,42 @@
+"""`fleet agent`: the agent as a process."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+
+from fleet.agent.runner import run
+from fleet.core.errors import UsageError
+
+NODE = "FLEET_NODE"
+"""Environment: the node whose Machine is the agent's own. The DaemonSet sets it."""
+FAMILY = "FLEET_OS"
+"""Environment: the family of its operating system."""
+
+
+def main(
+    node: str = "",
+    family: str = "",
+    kubeconfig: Path | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> None:
+    """Until SIGTERM or SIGINT. What is not given is taken from the environment.
+
+    Raises UsageError without a node, for an operating system that is not known, or for wrong credentials.
+    """
+    node, family = node or environ.get(NODE, ""), family or environ.get(FAMILY, "")
+    if not node:
+        raise UsageError("an agent must know the node that it works on", f"set {NODE}")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    asyncio.run(_run_until_signalled(node, family, kubeconfig))
+
+
+async def _run_until_signalled(node: str, family: str, kubeconfig: Path | None) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await run(node, family, kubeconfig, stop)

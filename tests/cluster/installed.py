@@ -1,0 +1,40 @@
+"""Fleet, installed in a cluster for as long as a test needs it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from fleet.app.clock import WallClock
+from fleet.kube import install
+from fleet.kube.credentials import Source
+from fleet.kube.installation import manifests
+from fleet.kube.transport import Transport
+
+T = TypeVar("T")
+
+
+def with_transport(kubeconfig: Path, work: Callable[[Transport], Awaitable[T]]) -> T:
+    """What `work` answers, over a connection of its own."""
+
+    async def run() -> T:
+        transport = Transport(Source(kubeconfig), WallClock())
+        try:
+            return await work(transport)
+        finally:
+            await transport.close()
+
+    return asyncio.run(run())
+
+
+@contextmanager
+def installed(kubeconfig: Path) -> Iterator[None]:
+    """Without agents: the nodes are fake."""
+    with_transport(kubeconfig, lambda transport: install.apply(transport, manifests(None)))
+    try:
+        yield
+    finally:
+        with_transport(kubeconfig, install.uninstall)

@@ -1,0 +1,324 @@
+"""Agents of fake nodes on a real API server, in a process that is killed at bad moments."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from fleet.agent.agent import Pace
+from fleet.agent.bundle import ApiNode
+from fleet.agent.runner import run_agent
+from fleet.app.clock import WallClock
+from fleet.kube.credentials import Source
+from fleet.kube.transport import Transport
+from fleet.lab import Lab
+from fleet.machines.os.simulated import Settings, Simulated
+from tests.cluster.conftest import require_lab
+from tests.cluster.installed import installed
+from tests.cluster.rest import Cluster, Json
+from tests.cluster.tokens import agent_pod, kubeconfig_with, token
+from tests.cluster.watching import Watched
+
+NODES = "/api/v1/nodes"
+MACHINES = "/apis/fleet.internal/v1/machines"
+NEW = {"version": "44.20261101.3.0", "digest": "sha256:new", "kernel": "6.12.9"}
+
+
+class Bed:
+    """A lab with fleet installed, and the process of its nodes' agents. Each test has two nodes of its own."""
+
+    def __init__(self, lab: Lab, nodes: Watched, machines: Watched) -> None:
+        self.cluster = Cluster(lab.kubeconfig)
+        self.lab = lab
+        self.nodes = nodes
+        self.machines = machines
+        self.name = ""
+        self.other = ""
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def add_nodes(self) -> None:
+        self.name, self.other = self.lab.add_nodes(2)
+        for name in (self.name, self.other):
+            self.machines.until(name, lambda machine: machine.get("status", {}).get("bootID"))
+
+    def running(self) -> bool:
+        return self._process is not None
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "fleet.agent.bundle", str(self.lab.kubeconfig)]
+        self._process = subprocess.Popen(command, env={**os.environ, "PYTHONUNBUFFERED": "1"})
+
+    def end(self, with_signal: signal.Signals) -> int:
+        """The exit code, negative for a signal."""
+        assert self._process is not None
+        self._process.send_signal(with_signal)
+        process, self._process = self._process, None
+        return process.wait(20)
+
+    def stop(self) -> None:
+        if self._process is not None:
+            assert self.end(signal.SIGTERM) == 0
+
+    def annotate(self, **annotations: str | None) -> None:
+        changes = {f"lab.fleet.internal/{key.replace('_', '-')}": value for key, value in annotations.items()}
+        self.cluster.patch(f"{NODES}/{self.name}", {"metadata": {"annotations": changes}})
+
+    def ask(self, action: str, token: str, release: Json = NEW) -> None:
+        spec = {"action": action, "token": token, "release": release}
+        self.cluster.patch(f"{MACHINES}/{self.name}", {"spec": spec})
+
+    def answer(self, token: str, state: str) -> Json:
+        """The machine, once its agent has said that of this token."""
+        return self.machines.until(
+            self.name, lambda machine: self._word(machine, token).get("state") == state
+        )
+
+    def stage(self, token: str = "t-stage") -> None:
+        self.ask("stage", token)
+        self.answer(token, "done")
+
+    def boot_ids(self) -> list[str]:
+        """Of this node, in their order, without repeats in sequence."""
+        ids: list[str] = []
+        for node in self.nodes.versions(self.name):
+            boot_id = node["status"]["nodeInfo"]["bootID"]
+            if not ids or ids[-1] != boot_id:
+                ids.append(boot_id)
+        return ids
+
+    def until_made_again(self, uid: str) -> None:
+        """A Machine of another uid is there, and its agent has reported."""
+        self.machines.until(
+            self.name,
+            lambda machine: machine["metadata"]["uid"] != uid and machine.get("status", {}).get("bootID"),
+        )
+
+    def until_node(self, ready: str, version: str) -> Json:
+        return self.nodes.until(
+            self.name,
+            lambda node: (
+                readiness(node) == ready
+                and node["status"]["nodeInfo"]["osImage"] == f"Simulated OS {version}"
+            ),
+        )
+
+    @staticmethod
+    def _word(machine: Json, token: str) -> Json:
+        work: Json = machine.get("status", {}).get("work") or {}
+        return work if work.get("token") == token else {}
+
+
+def readiness(node: Json) -> str:
+    conditions = node["status"].get("conditions", [])
+    return next((str(each["status"]) for each in conditions if each["type"] == "Ready"), "")
+
+
+@pytest.fixture(scope="module")
+def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
+    require_lab(request.config)
+    lab = Lab.up(tmp_path_factory.mktemp("lab") / "agents", tied=True, progress=print)
+    cluster = Cluster(lab.kubeconfig)
+    with ExitStack() as stack:
+        stack.callback(lab.down)
+        stack.enter_context(installed(lab.kubeconfig))
+        nodes = stack.enter_context(Watched.of(cluster, NODES))
+        machines = stack.enter_context(Watched.of(cluster, MACHINES))
+        made = Bed(lab, nodes, machines)
+        stack.callback(made.stop)
+        yield made
+
+
+@pytest.fixture
+def bed(shared: Bed) -> Bed:
+    if not shared.running():
+        shared.start()
+    shared.add_nodes()
+    return shared
+
+
+def test_a_node_is_staged_and_rebooted_into_the_release(bed: Bed) -> None:
+    old = bed.nodes.versions(bed.name)[-1]["status"]["nodeInfo"]
+    bed.stage()
+    machine = bed.machines.versions(bed.name)[-1]["status"]
+    assert (machine["staged"], machine["bootID"]) == (NEW, old["bootID"])
+    assert 0 < max(percents(bed)[:-1]) < 100
+    bed.ask("reboot", "t-reboot")
+    bed.nodes.until(bed.name, lambda node: readiness(node) == "Unknown")
+    node = bed.until_node("True", NEW["version"])
+    machine = bed.answer("t-reboot", "done")["status"]
+    assert machine["booted"] == NEW
+    assert machine["rollback"]["version"] == old["osImage"].removeprefix("Simulated OS ")
+    assert machine["bootID"] == node["status"]["nodeInfo"]["bootID"] != old["bootID"]
+    assert node["status"]["nodeInfo"]["kernelVersion"] == machine["kernel"] == NEW["kernel"]
+    assert node["status"]["nodeInfo"]["kubeletVersion"] == old["kubeletVersion"]
+    assert "lab.fleet.internal/rebooting" not in node["metadata"]["annotations"]
+    assert len(bed.boot_ids()) == 2
+    assert len({each["status"]["nodeInfo"]["bootID"] for each in bed.nodes.versions(bed.other)}) == 1
+
+
+def percents(bed: Bed) -> list[int]:
+    works = [each.get("status", {}).get("work") for each in bed.machines.versions(bed.name)]
+    return [work.get("percent", 0) for work in works if work]
+
+
+def test_killed_in_the_middle_of_staging_it_starts_over(bed: Bed) -> None:
+    bed.annotate(stage_ms="4000")
+    bed.ask("stage", "t-stage")
+    bed.machines.until(bed.name, lambda machine: (machine["status"].get("work") or {}).get("percent", 0) > 0)
+    assert bed.end(signal.SIGKILL) == -signal.SIGKILL
+    assert bed.machines.versions(bed.name)[-1]["status"]["work"]["state"] == "working"
+    bed.annotate(stage_ms="100")
+    bed.start()
+    assert bed.answer("t-stage", "done")["status"]["staged"] == NEW
+    assert len(bed.boot_ids()) == 1
+
+
+def test_killed_in_the_middle_of_a_reboot_the_machine_comes_up_once(bed: Bed) -> None:
+    bed.stage()
+    bed.annotate(reboot_ms="1500")
+    bed.ask("reboot", "t-reboot")
+    bed.nodes.until(bed.name, lambda node: readiness(node) == "Unknown")
+    assert bed.end(signal.SIGKILL) == -signal.SIGKILL
+    assert len(bed.boot_ids()) == 1
+    bed.start()
+    assert bed.answer("t-reboot", "done")["status"]["booted"] == NEW
+    bed.until_node("True", NEW["version"])
+    assert len(bed.boot_ids()) == 2
+
+
+def test_killed_between_its_word_and_the_reboot_it_still_reboots_once(bed: Bed) -> None:
+    """What such a kill leaves behind: the word is in the status, with the boot id, and the machine is up."""
+    bed.stage()
+    assert bed.end(signal.SIGKILL) == -signal.SIGKILL
+    work = {"token": "t-reboot", "state": "working", "bootID": bed.boot_ids()[-1]}
+    bed.ask("reboot", "t-reboot")
+    bed.cluster.patch(f"{MACHINES}/{bed.name}/status", {"status": {"work": work}})
+    bed.start()
+    assert bed.answer("t-reboot", "done")["status"]["booted"] == NEW
+    assert len(bed.boot_ids()) == 2
+
+
+def test_a_restart_after_everything_changes_nothing(bed: Bed) -> None:
+    bed.stage()
+    bed.ask("reboot", "t-reboot")
+    bed.answer("t-reboot", "done")
+    bed.until_node("True", NEW["version"])
+    assert bed.end(signal.SIGTERM) == 0
+    before = len(bed.machines.versions(bed.name))
+    # The agents of this node and of another start together; that the other has worked shows that they are up.
+    bed.start()
+    other = {"spec": {"action": "stage", "token": "t-other", "release": NEW}}
+    bed.cluster.patch(f"{MACHINES}/{bed.other}", other)
+    bed.machines.until(
+        bed.other, lambda machine: (machine["status"].get("work") or {}).get("state") == "done"
+    )
+    assert len(bed.machines.versions(bed.name)) == before
+    assert len(bed.boot_ids()) == 2
+
+
+def test_staging_can_fail_once_and_then_succeed_with_another_token(bed: Bed) -> None:
+    bed.annotate(fail="stage-fails:once")
+    bed.ask("stage", "t-1")
+    machine = bed.answer("t-1", "failed")
+    assert "No space left on device" in machine["status"]["work"]["message"]
+    assert "staged" not in machine["status"]
+    bed.stage("t-2")
+    assert len(bed.boot_ids()) == 1
+
+
+def test_a_node_can_boot_the_old_version(bed: Bed) -> None:
+    old = bed.machines.versions(bed.name)[-1]["status"]["booted"]["version"]
+    bed.stage()
+    bed.annotate(fail="old-version")
+    bed.ask("reboot", "t-reboot")
+    machine = bed.answer("t-reboot", "done")["status"]
+    assert machine["booted"]["version"] == old
+    assert machine["work"]["message"] == f"booted {old}"
+    bed.until_node("True", old)
+    assert len(bed.boot_ids()) == 2
+
+
+def test_a_node_can_stay_away_until_its_fault_is_mended(bed: Bed) -> None:
+    bed.stage()
+    bed.annotate(fail="never-back", reboot_ms="100")
+    bed.ask("reboot", "t-reboot")
+    bed.nodes.until(bed.name, lambda node: readiness(node) == "Unknown")
+    # Another node reboots in the meantime, which takes longer than this one's reboot would.
+    bed.cluster.patch(
+        f"{MACHINES}/{bed.other}", {"spec": {"action": "stage", "token": "o-1", "release": NEW}}
+    )
+    bed.machines.until(bed.other, lambda machine: machine["status"].get("staged") == NEW)
+    node = bed.nodes.versions(bed.name)[-1]
+    assert readiness(node) == "Unknown" and len(bed.boot_ids()) == 1
+    bed.annotate(fail=None)
+    bed.answer("t-reboot", "done")
+    bed.until_node("True", NEW["version"])
+    assert len(bed.boot_ids()) == 2
+
+
+def test_a_node_can_boot_the_release_and_not_become_ready(bed: Bed) -> None:
+    bed.stage()
+    bed.annotate(fail="not-ready")
+    bed.ask("reboot", "t-reboot")
+    assert bed.answer("t-reboot", "done")["status"]["booted"] == NEW
+    bed.until_node("False", NEW["version"])
+    bed.annotate(fail=None)
+    bed.until_node("True", NEW["version"])
+    assert len(bed.boot_ids()) == 2
+
+
+def test_nodes_that_are_added_and_removed_are_played_as_they_come(bed: Bed) -> None:
+    bed.cluster.delete(f"{NODES}/{bed.other}")
+    bed.cluster.delete(f"{MACHINES}/{bed.other}")
+    bed.stage()
+    bed.machines.until_gone(bed.other)
+    bed.add_nodes()
+    bed.stage("t-added")
+
+
+def test_an_api_server_that_restarts_is_waited_for(bed: Bed) -> None:
+    bed.lab.stop_apiserver()
+    bed.lab.start_apiserver()
+    bed.stage()
+    bed.ask("reboot", "t-reboot")
+    bed.answer("t-reboot", "done")
+    assert len(bed.boot_ids()) == 2
+
+
+def test_a_machine_that_someone_deleted_is_made_again(bed: Bed) -> None:
+    uid = bed.machines.versions(bed.name)[-1]["metadata"]["uid"]
+    bed.cluster.delete(f"{MACHINES}/{bed.name}")
+    bed.until_made_again(uid)
+
+
+def test_one_agent_works_with_the_token_of_its_own_pod(bed: Bed, tmp_path: Path) -> None:
+    """As in a cluster: what it may do is what its ClusterRole and the admission policy let it do."""
+    bed.stop()
+    uid = bed.machines.versions(bed.name)[-1]["metadata"]["uid"]
+    bearer = token(bed.cluster, agent_pod(bed.cluster, bed.name))
+    identity = Source(kubeconfig_with(bed.lab.kubeconfig, bearer, tmp_path / "agent"))
+    bed.cluster.delete(f"{MACHINES}/{bed.name}")
+
+    async def story() -> None:
+        clock, stop = WallClock(), asyncio.Event()
+        admin = Transport(Source(bed.lab.kubeconfig), clock)
+        machine = Simulated(ApiNode(admin, bed.name), Settings(), clock.now)
+        agent = asyncio.create_task(run_agent(bed.name, machine, identity, Pace(progress=0.2), stop))
+        try:
+            await asyncio.to_thread(bed.until_made_again, uid)
+            await asyncio.to_thread(bed.stage)
+        finally:
+            stop.set()
+            await agent
+            await admin.close()
+
+    asyncio.run(story())
+    assert bed.machines.versions(bed.name)[-1]["status"]["staged"] == NEW

@@ -1,0 +1,27 @@
+"""What `fleet agent` says where it cannot work."""
+
+from __future__ import annotations
+
+import pytest
+
+from fleet.agent.main import FAMILY, NODE, main
+from fleet.core.errors import UsageError
+from fleet.kube.installation import manifests
+
+
+def test_without_a_node_it_says_what_to_set() -> None:
+    with pytest.raises(UsageError) as caught:
+        main(environ={})
+    assert NODE in caught.value.hint
+
+
+def test_an_operating_system_that_is_not_known_is_refused() -> None:
+    with pytest.raises(UsageError, match="'plan9' of node n-1"):
+        main(environ={NODE: "n-1", FAMILY: "plan9"})
+
+
+def test_the_daemonset_tells_the_agent_its_node() -> None:
+    daemonset = next(each for each in manifests("agent:1") if each.kind == "DaemonSet")
+    (container,) = daemonset.body["spec"]["template"]["spec"]["containers"]
+    told = {each["name"]: each["valueFrom"]["fieldRef"]["fieldPath"] for each in container["env"]}
+    assert told == {NODE: "spec.nodeName"}
