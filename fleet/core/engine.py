@@ -144,6 +144,8 @@ class Engine:
         for _, held in self._hindrances(rollout, run, now):
             if held not in found:
                 found.append(held)
+        if run.step is Step.PENDING and not found:
+            found.append(self._staging.turn(rollout, run))
         return tuple(found)
 
     def _go_on(self, now: datetime) -> None:

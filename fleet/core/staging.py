@@ -68,6 +68,16 @@ class Staging:
                 return run
         return None
 
+    def turn(self, rollout: Rollout, run: Run) -> Held:
+        """Nothing else holds the run: others of its pool stage before it."""
+        ahead = 0
+        for other in rollout.runs.values():
+            if other.node == run.node:
+                break
+            same = (other.goal.pool, other.goal.canary) == (run.goal.pool, run.goal.canary)
+            ahead += same and other.step in (Step.PENDING, Step.STAGE)
+        return Held(Reason.TURN, run.node.name, {"ahead": ahead})
+
     def _held(self, rollout: Rollout, run: Run) -> Held | None:
         ref = run.node
         view = self._books.agenda.view(ref.cluster)

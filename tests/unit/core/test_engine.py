@@ -11,7 +11,7 @@ from fleet.core.held import Reason
 from fleet.core.history import rollouts_of
 from fleet.core.node import NodeRef
 from fleet.core.pod import PodRef
-from fleet.core.policy import Amount, DrainRule, Limits
+from fleet.core.policy import Amount, DrainRule, Limits, StageRule
 from fleet.core.rollout import State
 from fleet.core.steps import Step
 from fleet.sim.behaviour import Behaviour
@@ -226,6 +226,16 @@ def test_the_rest_waits_for_the_canary() -> None:
     assert Reason.CANARY in reasons(story, "n-0")
     story.run()
     assert set(story.steps().values()) == {Step.DONE}
+
+
+def test_who_waits_for_its_turn_to_stage_is_told_how_many_are_before_it() -> None:
+    nodes = [a_node(f"n-{index}") for index in range(4)]
+    story = Story([a_snapshot(nodes)], a_policy(a_pool(stage=StageRule(concurrency=2))))
+    story.start()
+    story.run(until=lambda: Step.STAGE in story.steps().values())
+    held = story.engine.why(NodeRef("east", "n-3"), story.now)
+    assert [each.reason for each in held] == [Reason.TURN]
+    assert "3 nodes are before it" in held[0].words
 
 
 def test_a_deleted_node_does_not_stop_the_others() -> None:
