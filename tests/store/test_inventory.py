@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
@@ -82,7 +81,7 @@ def test_what_does_not_change_writes_no_row(east: Store, place: str) -> None:
     assert rows(place, "SELECT * FROM node ORDER BY id") == before
 
 
-def test_nothing_is_locked_where_nothing_changes(east: Store, fresh: Callable[[], str], place: str) -> None:
+def test_nothing_is_locked_where_nothing_changes(east: Store, place: str) -> None:
     """While another process writes, a quiet sync goes on."""
     east.inventory.sync(a_fleet(), at=START, source="sync")
     with Store.open(place, create=False) as other, other._database.write("inventory/east"):

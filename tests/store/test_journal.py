@@ -16,7 +16,6 @@ from fleet.core.journal import GENESIS, Record
 from fleet.store import Store
 from fleet.store.tampering import Finding
 from tests.builders import START
-from tests.store.raw import rows
 
 Tamper = Callable[..., None]
 
@@ -195,8 +194,6 @@ def test_a_process_that_is_killed_leaves_a_whole_chain_with_all_that_it_told(pla
         process.stdout.close()
         process.wait(timeout=60)
         with Store.open(place, create=False) as store:
-            before = len(rows(place, f"SELECT seq FROM journal WHERE at < '{START:%Y-%m-%d}'"))
-            assert before == 0
             assert store.journal.verify() == []
             count = store.journal.count()
             assert count % 2 == 0

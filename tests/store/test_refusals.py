@@ -16,7 +16,7 @@ from fleet.store import Store
 from fleet.store.address import Address
 from fleet.store.sqlite import SqliteDatabase
 from tests.builders import START
-from tests.store.raw import raw
+from tests.store.raw import raw, rows
 
 BIG = Record("decision", "step", detail={"words": "x" * 4000})
 
@@ -153,8 +153,10 @@ def test_a_full_disk_loses_nothing_that_was_committed(tmp_path: Path) -> None:
 
 
 def test_a_disk_that_is_full_from_the_start(tmp_path: Path) -> None:
-    with small_disk(tmp_path / "disk", 64) as folder, pytest.raises(StoreError, match="no room left"):
-        Store.open(folder / "fleet.db")
+    with small_disk(tmp_path / "disk", 64) as folder:
+        with pytest.raises(StoreError, match="no room left"):
+            Store.open(folder / "fleet.db")
+        assert rows(str(folder / "fleet.db"), "SELECT name FROM sqlite_master") == []
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everything")

@@ -50,13 +50,33 @@ def test_nothing_is_made_where_it_is_not_asked_for(empty: str) -> None:
         assert not Path(empty).exists()
 
 
+OPENING = """
+import sys
+import fleet.store.migrate
+from fleet.store import Store
+
+print("ready", flush=True)
+sys.stdin.readline()
+print(Store.open(sys.argv[1]).journal.count(), flush=True)
+"""
+
+
 def test_processes_that_open_a_new_database_at_once_make_it_once(empty: str) -> None:
-    script = "import sys; from fleet.store import Store; print(Store.open(sys.argv[1]).journal.count())"
-    words = [sys.executable, "-c", script, empty]
+    pipe = subprocess.PIPE
     processes = [
-        subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(3)
+        subprocess.Popen(
+            [sys.executable, "-c", OPENING, empty], stdin=pipe, stdout=pipe, stderr=pipe, text=True
+        )
+        for _ in range(4)
     ]
-    assert [process.communicate(timeout=60) for process in processes] == [("0\n", "")] * 3
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    assert [process.communicate(timeout=60) for process in processes] == [("0\n", "")] * 4
 
 
 def test_migrations_make_the_tables_as_they_are_defined(place: str) -> None:
