@@ -18,17 +18,20 @@ from fleet.kube.permissions import Permission
 from fleet.kube.snapshot import Reading
 from fleet.kube.transport import Transport
 from fleet.kube.verbs import Verbs
-from fleet.kube.watching import Watching
+from fleet.kube.watching import Pulse, Watching
+
+PULSE = Pulse()
 
 
 class Cluster:
     """Raises nothing but `FleetError`s. Nothing is read or sent before the first call. Close it."""
 
-    def __init__(self, name: str, source: Source, clock: Clock) -> None:
+    def __init__(self, name: str, source: Source, clock: Clock, pulse: Pulse = PULSE) -> None:
         self.name = name
         self.transport = Transport(source, clock)
         """For what else is to be asked of the API server."""
         self._clock = clock
+        self._pulse = pulse
         self._verbs = Verbs(self.transport)
         self._lease = Lease(self.transport, clock, name)
         self._watching: list[Watching] = []
@@ -44,7 +47,7 @@ class Cluster:
         return {resource: why for each in self._watching for resource, why in each.missing.items()}
 
     async def events(self) -> AsyncGenerator[Event, None]:
-        watching = Watching(self.name, self.transport, self._clock)
+        watching = Watching(self.name, self.transport, self._clock, self._pulse)
         self._watching.append(watching)
         try:
             async with aclosing(watching.events()) as events:

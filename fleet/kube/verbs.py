@@ -60,8 +60,9 @@ class _Refusal(Exception):
 
 
 class Verbs:
-    def __init__(self, transport: Transport, at_once: int = AT_ONCE) -> None:
+    def __init__(self, transport: Transport, at_once: int = AT_ONCE, seconds: float = SECONDS) -> None:
         self._transport = transport
+        self._seconds = seconds
         self._slots = asyncio.Semaphore(at_once)
         self._verbs: Mapping[type, Callable[[Any], Awaitable[Answered]]] = {
             Mark: lambda action: self._mark(action, marks.mark),
@@ -77,14 +78,14 @@ class Verbs:
         """Never raises, except when cancelled."""
         async with self._slots:
             try:
-                async with asyncio.timeout(SECONDS):
+                async with asyncio.timeout(self._seconds):
                     if isinstance(action, Evict):
                         return await self._evict(action)
                     result, words = await self._verbs[type(action)](action)
             except _Refusal as refusal:
                 result, words = refusal.result, refusal.words
             except TimeoutError:
-                result, words = Result.UNKNOWN, f"no answer within {SECONDS:.0f} s"
+                result, words = Result.UNKNOWN, f"no answer within {self._seconds:.0f} s"
             except NotFoundError as error:
                 result, words = Result.GONE, error.message
             except ConflictError as error:

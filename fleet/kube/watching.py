@@ -7,6 +7,8 @@ import json
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 
+from msgspec import Struct
+
 from fleet.core.errors import FleetError, UnreachableError
 from fleet.core.event import Event, Gone, Lost, Seen, Synced, Thing
 from fleet.kube.clock import Clock
@@ -15,20 +17,25 @@ from fleet.kube.kinds import KINDS
 from fleet.kube.refusal import Call
 from fleet.kube.transport import Transport
 
-PULSE_SECONDS = 10.0
-"""Between two questions whether the server is still there: a dead network ends no watch."""
-PULSE_ANSWER_SECONDS = 5.0
-PULSES = 2
-"""So many in a row without an answer: the cluster is lost."""
+
+class Pulse(Struct, frozen=True):
+    """How to find out that a server has gone without a word: a dead network ends no watch. Seconds."""
+
+    every: float = 10.0
+    answer: float = 5.0
+    """How long an answer may take."""
+    misses: int = 2
+    """So many in a row without an answer: the cluster is lost."""
 
 
 class Watching:
     """For one reader."""
 
-    def __init__(self, cluster: str, transport: Transport, clock: Clock) -> None:
+    def __init__(self, cluster: str, transport: Transport, clock: Clock, pulse: Pulse) -> None:
         self._cluster = cluster
         self._transport = transport
         self._clock = clock
+        self._pulse = pulse
         self._inbox: deque[Event] = deque()
         self._news = asyncio.Event()
         self._closed = False
@@ -91,10 +98,10 @@ class Watching:
         silent = 0
         while True:
             try:
-                self._server_version = await server_version(self._transport, PULSE_ANSWER_SECONDS)
+                self._server_version = await server_version(self._transport, self._pulse.answer)
             except UnreachableError as error:
                 silent += 1
-                if silent == PULSES:
+                if silent == self._pulse.misses:
                     for feed in self._feeds:
                         feed.interrupt(error)
             except FleetError:
@@ -104,7 +111,7 @@ class Watching:
             else:
                 silent = 0
             self._reached()
-            await self._clock.sleep(PULSE_SECONDS)
+            await self._clock.sleep(self._pulse.every)
 
 
 async def server_version(transport: Transport, seconds: float) -> str:

@@ -10,7 +10,7 @@ import copy
 import json
 import ssl
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -46,6 +46,8 @@ class Fault:
     times: int = 1
     watch: bool | None = None
     """Only watches, or only what is none."""
+    then: Callable[[], Awaitable[object]] | None = None
+    """Happens before the answer is given."""
 
 
 @dataclass
@@ -70,7 +72,7 @@ class ApiServer:
         self.forbidden: set[tuple[str, str]] = set()
         """Verb and resource."""
         self.faults: list[Fault] = []
-        self.evictions: deque[tuple[int, Json, dict[str, str]]] = deque()
+        self.evictions: deque[tuple[int, Json | str, dict[str, str]]] = deque()
         """Answers to the next evictions; without any they are granted."""
         self.asked: list[tuple[str, str, Any]] = []
         """Requests: method, path with query, body."""
@@ -165,6 +167,8 @@ class ApiServer:
         if self.token is not None and request.headers.get("authorization") != f"Bearer {self.token}":
             return _status(401, "Unauthorized", "Unauthorized")
         if (fault := self._fault(request)) is not None:
+            if fault.then is not None:
+                await fault.then()
             return _response(fault.status, fault.body, fault.headers)
         if path == "/version":
             return web.json_response({"gitVersion": "v1.36.3"})
@@ -234,7 +238,7 @@ class ApiServer:
         if after < self.oldest:
             # As the real server does: the watch begins, and its first event says that it cannot.
             expired = {"type": "ERROR", "object": _failure(410, "Expired", "too old resource version")}
-            return web.json_response(expired)
+            return web.Response(text=json.dumps(expired) + "\n")
         response = web.StreamResponse()
         response.headers["Content-Type"] = "application/json"
         await response.prepare(request)
@@ -336,9 +340,6 @@ def _status(code: int, reason: str, message: str) -> web.Response:
 def _response(status: int, body: Json | str, headers: dict[str, str]) -> web.Response:
     if isinstance(body, str):
         return web.Response(status=status, text=body, headers=headers)
-    return web.json_response(body, status=status, headers=headers)
-
-
-def numbered(count: int) -> Iterator[str]:
-    """Names that sort as they are numbered."""
-    return (f"n-{number:04d}" for number in range(1, count + 1))
+    return web.Response(
+        text=json.dumps(body) + "\n", status=status, headers=headers, content_type="application/json"
+    )

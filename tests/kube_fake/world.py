@@ -13,6 +13,7 @@ import yaml
 
 from fleet.kube.cluster import Cluster
 from fleet.kube.credentials import Source
+from fleet.kube.watching import Pulse
 from tests.kube_fake.server import ApiServer, Json
 
 NOW = datetime(2026, 11, 2, 1, 0, tzinfo=UTC)
@@ -47,7 +48,7 @@ def write_kubeconfig(path: Path, server: str, user: Json | None = None, cluster:
 async def faked(tmp_path: Path, user: Json | None = None) -> AsyncIterator[tuple[ApiServer, Cluster]]:
     async with ApiServer() as server:
         kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", server.url, user)
-        cluster = Cluster("east", Source(kubeconfig), QuickClock())
+        cluster = Cluster("east", Source(kubeconfig), QuickClock(), Pulse(answer=0.3))
         try:
             yield server, cluster
         finally:

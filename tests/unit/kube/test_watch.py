@@ -1,0 +1,318 @@
+"""What a cluster's events tell while its API server lists, forgets, repeats itself, breaks off and goes away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fleet.core.event import Event, Gone, Lost, Seen, Synced
+from fleet.kube.cluster import Cluster
+from tests.kube_fake.server import ApiServer, Fault
+from tests.kube_fake.world import faked, node, pod
+
+NODES = "/api/v1/nodes"
+PODS = "/api/v1/pods"
+MACHINES = "/apis/fleet.internal/v1/machines"
+
+
+class Ear:
+    """Everything the cluster tells."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.log: list[Event] = []
+        self._cluster = cluster
+        self._news = asyncio.Condition()
+
+    async def listen(self) -> None:
+        async for event in self._cluster.events():
+            async with self._news:
+                self.log.append(event)
+                self._news.notify_all()
+
+    async def hears(self, *wanted: str, after: int = 0) -> int:
+        """Waits until each was told after that place in the log; answers the place after the last of them."""
+        places = []
+        async with asyncio.timeout(10), self._news:
+            for each in wanted:
+                while each not in self.words[after:]:
+                    await self._news.wait()
+                places.append(after + self.words[after:].index(each) + 1)
+        return max(places)
+
+    @property
+    def words(self) -> list[str]:
+        return [_words(event) for event in self.log]
+
+
+def _words(event: Event) -> str:
+    match event:
+        case Seen(_, thing):
+            return f"seen {thing.name}"
+        case Gone(_, thing):
+            return f"gone {thing.name}"
+        case Synced():
+            return "synced"
+        case Lost():
+            return "lost"
+    return "?"
+
+
+@asynccontextmanager
+async def watched(tmp_path: Path) -> AsyncIterator[tuple[ApiServer, Cluster, Ear]]:
+    """With nodes n-0001 and n-0002, and one pod."""
+    async with faked(tmp_path) as (server, cluster):
+        for name in ("n-0001", "n-0002"):
+            await server.put(NODES, node(name))
+        await server.put(PODS, pod("p-1"))
+        ear = Ear(cluster)
+        task = asyncio.create_task(ear.listen())
+        try:
+            yield server, cluster, ear
+            assert not task.done(), task
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+def run(story: Callable[[], Awaitable[None]]) -> None:
+    async def bounded() -> None:
+        async with asyncio.timeout(40):
+            await story()
+
+    asyncio.run(bounded())
+
+
+def test_everything_is_told_then_synced_then_changes(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with watched(tmp_path) as (server, _, ear):
+            at = await ear.hears("synced")
+            assert sorted(ear.words[: at - 1]) == ["seen n-0001", "seen n-0002", "seen p-1"]
+            assert ear.log[at - 1] == Synced("east", "v1.36.3")
+            await server.put(NODES, node("n-0002", unschedulable=True))
+            await server.drop(PODS, "p-1", "web")
+            await ear.hears("seen n-0002", "gone p-1", after=at)
+            cordoned = next(event for event in ear.log[at:] if _words(event) == "seen n-0002")
+            assert isinstance(cordoned, Seen)
+            assert cordoned.thing.unschedulable  # type: ignore[union-attr]
+
+    run(story)
+
+
+def test_an_event_that_comes_twice_is_told_once(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with watched(tmp_path) as (server, _, ear):
+            at = await ear.hears("synced")
+            server.repeats = 2
+            await server.put(NODES, node("n-0003"))
+            await server.drop(NODES, "n-0001")
+            await server.put(NODES, node("n-0004"))
+            await ear.hears("seen n-0004", after=at)
+            assert ear.words[at:] == ["seen n-0003", "gone n-0001", "seen n-0004"]
+
+    run(story)
+
+
+def test_a_change_that_fleet_does_not_read_is_not_told(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with watched(tmp_path) as (server, _, ear):
+            at = await ear.hears("synced")
+            heartbeat = node("n-0001")
+            heartbeat["status"]["conditions"][0]["lastHeartbeatTime"] = "2026-11-02T01:00:00Z"
+            await server.put(NODES, heartbeat)
+            await server.put(NODES, node("n-0003"))
+            await ear.hears("seen n-0003", after=at)
+            assert ear.words[at:] == ["seen n-0003"]
+
+    run(story)
+
+
+def test_a_broken_watch_goes_on_where_it_was(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with watched(tmp_path) as (server, _, ear):
+            at = await ear.hears("synced")
+            lists = server.seen[f"GET {NODES}"]
+            await server.bookmark(NODES)
+            await server.break_watches()
+            await server.put(NODES, node("n-0003"))
+            await ear.hears("seen n-0003", after=at)
+            assert ear.words[at:] == ["seen n-0003"]
+            again = [path for _, path, _ in server.asked if path.startswith(NODES) and "watch" not in path]
+            assert len(again) == 1, "not listed again"
+            assert server.seen[f"GET {NODES}"] > lists
+
+    run(story)
+
+
+def test_after_a_bookmark_a_watch_goes_on_from_there(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with watched(tmp_path) as (server, _, ear):
+            at = await ear.hears("synced")
+            await server.put(PODS, pod("p-2"))
+            await ear.hears("seen p-2", after=at)
+            await server.bookmark(NODES)
+            marked = server.revision
+            await server.put(NODES, node("n-0003"))
+            await ear.hears("seen n-0003", after=at)
+            await server.break_watches()
+            await server.put(NODES, node("n-0004"))
+            await ear.hears("seen n-0004", after=at)
+            watches = [path for _, path, _ in server.asked if path.startswith(f"{NODES}?watch")]
+            assert f"resourceVersion={marked + 1}" in watches[-1]
+
+    run(story)
+
+
+def test_what_went_while_nobody_could_look_is_told_as_gone(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with watched(tmp_path) as (server, _, ear):
+            at = await ear.hears("synced")
+            await server.forget()
+            server.objects[NODES].pop(("", "n-0001"))
+            await server.put(NODES, node("n-0003"))
+            await server.forget()
+            await ear.hears("gone n-0001", "seen n-0003", after=at)
+            await server.put(NODES, node("n-0004"))
+            await ear.hears("seen n-0004", after=at)
+            assert sorted(ear.words[at:]) == ["gone n-0001", "seen n-0003", "seen n-0004"]
+            assert "lost" not in ear.words
+
+    run(story)
+
+
+def test_a_namesake_is_another_object(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with watched(tmp_path) as (server, _, ear):
+            at = await ear.hears("synced")
+            server.objects[PODS].pop(("web", "p-1"))
+            await server.put(PODS, pod("p-1"))
+            end = await ear.hears("gone p-1", "seen p-1", after=at)
+            assert ear.words[at:end] == ["gone p-1", "seen p-1"]
+            old, new = ear.log[at], ear.log[at + 1]
+            assert isinstance(old, Gone)
+            assert isinstance(new, Seen)
+            assert old.thing.uid != new.thing.uid
+
+    run(story)
+
+
+def test_a_server_that_goes_away_and_comes_back(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with watched(tmp_path) as (server, _, ear):
+            at = await ear.hears("synced")
+            await server.stop()
+            at = await ear.hears("lost", after=at)
+            lost = ear.log[at - 1]
+            assert isinstance(lost, Lost)
+            assert "refused the connection" in lost.why or "broke the connection off" in lost.why
+            server.objects[NODES].pop(("", "n-0002"))
+            await server.put(NODES, node("n-0003"))
+            await server.start()
+            at = await ear.hears("synced", after=at)
+            told = ear.words[ear.words.index("lost") : at]
+            assert "gone n-0002" in told
+            assert "seen n-0003" in told
+            assert "seen n-0001" not in told, "what has not changed is not told again"
+
+    run(story)
+
+
+def test_a_server_that_falls_silent_is_lost_though_no_connection_breaks(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with watched(tmp_path) as (server, _, ear):
+            at = await ear.hears("synced")
+            server.silent = True
+            at = await ear.hears("lost", after=at)
+            lost = ear.log[at - 1]
+            assert isinstance(lost, Lost)
+            assert "did not answer within" in lost.why
+            server.silent = False
+            await server.put(NODES, node("n-0003"))
+            await ear.hears("seen n-0003", after=at)
+
+    run(story)
+
+
+def test_a_cluster_without_machines_has_none(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with faked(tmp_path) as (server, cluster):
+            server.served.discard(MACHINES)
+            ear = Ear(cluster)
+            task = asyncio.create_task(ear.listen())
+            at = await ear.hears("synced")
+            assert set(cluster.missing) == {"machines"}
+            assert "404" in cluster.missing["machines"]
+            server.served.add(MACHINES)
+            await server.put(MACHINES, {"metadata": {"name": "n-0001"}})
+            await ear.hears("seen n-0001", after=at)
+            assert cluster.missing == {}
+            server.served.discard(MACHINES)
+            await server.break_watches()
+            await ear.hears("gone n-0001", after=at)
+            assert "lost" not in ear.words
+            task.cancel()
+
+    run(story)
+
+
+def test_a_kind_that_may_not_be_read_makes_the_cluster_unusable_unless_it_is_optional(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with faked(tmp_path) as (server, cluster):
+            server.forbidden |= {("list", "jobs"), ("list", "pods")}
+            ear = Ear(cluster)
+            task = asyncio.create_task(ear.listen())
+            at = await ear.hears("lost")
+            lost = ear.log[at - 1]
+            assert isinstance(lost, Lost)
+            assert "pods is forbidden" in lost.why
+            server.forbidden.discard(("list", "pods"))
+            await ear.hears("synced", after=at)
+            assert set(cluster.missing) == {"jobs"}
+            task.cancel()
+
+    run(story)
+
+
+def test_attempts_grow_rarer_in_the_same_way_each_time(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with faked(tmp_path) as (server, cluster):
+            server.faults.append(Fault("GET", "/pods", 500, "no", times=6))
+            ear = Ear(cluster)
+            task = asyncio.create_task(ear.listen())
+            await ear.hears("synced")
+            clock = cluster._clock
+            slept = [each for each in clock.slept if each != 10.0]  # type: ignore[attr-defined]
+            assert slept == [0.5, 1.0, 2.0, 4.0, 8.0, 8.0]
+            task.cancel()
+
+    run(story)
+
+
+def test_a_server_that_ends_every_watch_is_not_asked_in_a_tight_loop(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with faked(tmp_path) as (server, cluster):
+            ended = {"type": "ERROR", "object": {"code": 410, "reason": "Expired", "message": "too old"}}
+            server.faults.append(Fault("GET", "/pods", 200, ended, times=10**6, watch=True))
+            ear = Ear(cluster)
+            task = asyncio.create_task(ear.listen())
+            await ear.hears("synced")
+            await asyncio.sleep(0.3)
+            assert server.seen[f"GET {PODS}"] < 100
+            assert "lost" not in ear.words
+            task.cancel()
+
+    run(story)
+
+
+def test_closing_ends_the_events(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with faked(tmp_path) as (_, cluster):
+            ear = Ear(cluster)
+            task = asyncio.create_task(ear.listen())
+            await ear.hears("synced")
+            await cluster.close()
+            async with asyncio.timeout(5):
+                await task
+
+    run(story)
