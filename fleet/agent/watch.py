@@ -96,7 +96,8 @@ class Watch(Generic[T]):
                         yield each
                 async for change in self._watched():
                     yield change
-            except ExpiredError:
+            except ExpiredError as error:
+                LOG.info("%s are listed again: %s", self._kind.resource, error)
                 self._version = ""
             except FleetError as error:
                 self._failed(error)
