@@ -294,7 +294,8 @@ def give_back(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datet
 def tidy(agenda: Agenda, rollout: Rollout, run: Run, now: datetime) -> bool:
     """Takes away what is ours on the node of an ended run; True when nothing is left.
 
-    A failed run that keeps its slot keeps its cordon too, until a person releases it.
+    A failed run that keeps its slot keeps its cordon too, until a person releases it. What was asked a moment ago may
+    be there and not be seen yet.
     """
     view = agenda.view(run.node.cluster)
     if run.node not in rollout.acted:
@@ -317,7 +318,8 @@ def tidy(agenda: Agenda, rollout: Rollout, run: Run, now: datetime) -> bool:
             ident = agenda.next_id(rollout)
             agenda.emit(rollout, Clear(id=ident, rollout=rollout.id, node=run.node, uid=node.uid))
         return False
-    return not any(agenda.in_flight((run.node, kind, "")) for kind in ("mark", "stage", "cordon"))
+    unsure = [kind for kind in ("mark", "stage", "cordon") if not agenda.may_ask(run.node, kind, now)]
+    return not unsure
 
 
 def _unfinished(machine: Machine, rollout: Rollout) -> bool:

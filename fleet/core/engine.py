@@ -123,11 +123,10 @@ class Engine:
         agenda.log, agenda.changed = [], {}
         agenda.due(now)
         self._go_on(now)
-        self._halt(now)
-        self._open_gates(now)
-        self._begin_staging(now)
-        self._begin_slots(now)
-        self._go_on(now)
+        self._begin(now)
+        while agenda.dirty:
+            self._go_on(now)
+            self._begin(now)
         self._end(now)
         actions = tuple(item for item in agenda.log if not isinstance(item, Record))
         return Decision(tuple(agenda.log), actions, agenda.changed, self._wake(now))
@@ -148,6 +147,13 @@ class Engine:
             found.append(self._staging.turn(rollout, run))
         return tuple(found)
 
+    def _begin(self, now: datetime) -> None:
+        """What may begin now. A run that goes on may let others begin, and the other way round."""
+        self._halt(now)
+        self._open_gates(now)
+        self._begin_staging(now)
+        self._begin_slots(now)
+
     def _go_on(self, now: datetime) -> None:
         """Takes every run that something has happened to as far as it goes."""
         while self._agenda.dirty:
@@ -157,15 +163,23 @@ class Engine:
             if rollout is None:
                 continue
             run = rollout.runs[ref]
-            self._mark(rollout, run, now)
             if run.waiting and rollout.state is State.ABORTED:
                 self._turn(rollout, run, Turn.CANCELLED, now, why=f"aborted by {rollout.state_by}")
             elif answer := advance(self._agenda, rollout, run, now):
                 turn, detail = answer
                 self._turn(rollout, run, turn, now, **detail)
-            elif run.step is Step.PENDING:
-                self._staging.look_again(ref)
-            elif run.step is Step.STAGED and self._queue.where(ref) is None:
+            else:
+                self._mark(rollout, run, now)
+                self._wait(rollout, run, now)
+
+    def _wait(self, rollout: Rollout, run: Run, now: datetime) -> None:
+        """Something has happened to a run that may wait: what held it last need not hold it any more."""
+        if run.step is Step.PENDING:
+            self._staging.look_again(run.node)
+        elif run.step is Step.STAGED:
+            where = self._queue.where(run.node)
+            hindrance = next(self._hindrances(rollout, run, now), None) if where is not None else None
+            if where is None or hindrance is None or hindrance[0] != where:
                 self._enqueue(run, ("start", rollout.id))
                 self._queue.open(("start", rollout.id))
 

@@ -1,0 +1,65 @@
+"""Runs that wait are looked at again when, and only when, what holds them has changed."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from fleet.core.engine import Engine
+from fleet.core.event import Event, Gone, Seen, Synced
+from fleet.core.held import Reason
+from fleet.core.node import NodeRef
+from fleet.core.rollout import Goal, Rollout, Start
+from fleet.core.snapshot import Snapshot
+from fleet.core.steps import Step
+from fleet.sim.planner import things
+from tests.builders import NEW, START, a_budget, a_deployment, a_machine, a_node, a_policy, a_snapshot
+from tests.story import Story
+
+REF = NodeRef("east", "n-0")
+
+
+def an_engine(snapshot: Snapshot) -> Engine:
+    """It knows the cluster, and is to upgrade `n-0`."""
+    engine = Engine({"east": "fra"})
+    events: list[Event] = [Seen("east", thing) for thing in things(snapshot)]
+    for event in (*events, Synced("east")):
+        engine.observe(event, START)
+    goal = Goal(REF, "uid-n-0", "workers")
+    engine.add(Rollout("r-1", Start("p-1", NEW, a_policy(), (goal,)), START, "ada@desk"))
+    return engine
+
+
+def test_a_node_that_needs_less_of_a_budget_than_before_need_not_wait_for_the_budget_to_change() -> None:
+    nodes = [a_node("n-0"), a_node("n-1", pool="none")]
+    workloads, pods = a_deployment("shop", 4, nodes)
+    budget = replace(a_budget("shop", 4, 2), disruptions_allowed=1, current_healthy=3)
+    machines = [replace(a_machine(node), staged=NEW) for node in nodes]
+    engine = an_engine(a_snapshot(nodes, (workloads, pods), [budget], machines=machines))
+    engine.decide(START)
+    engine.decide(START)
+    assert [held.reason for held in engine.why(REF, START)] == [Reason.BUDGET]
+    engine.observe(Gone("east", next(pod for pod in pods if pod.node == "n-0")), START)
+    engine.decide(START)
+    assert engine.rollouts["r-1"].runs[REF].step is Step.CORDON
+
+
+def test_a_node_whose_image_is_there_already_begins_in_the_same_decision() -> None:
+    node = a_node("n-0")
+    engine = an_engine(a_snapshot([node], machines=[replace(a_machine(node), staged=NEW)]))
+    kinds = {action.kind for action in engine.decide(START).actions}
+    assert engine.rollouts["r-1"].runs[REF].step is Step.CORDON
+    assert "cordon" in kinds
+
+
+def test_a_rollout_does_not_end_while_its_marks_may_be_there_and_are_not_seen_yet() -> None:
+    story = Story([a_snapshot([a_node("n-0", unschedulable=True)])], a_policy())
+    story.start()
+    story.turn()
+    assert [action.kind for _, action, _ in story.performed] == ["mark"]
+    story.say("abort")
+    story.engine.decide(story.now)
+    assert story.rollout.ended_at is None
+    story.run()
+    assert story.rollout.ended_at is not None
+    node = story.models["east"].snapshot(story.now).nodes[0]
+    assert not node.annotations and not node.pending_taint
