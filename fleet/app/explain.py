@@ -1,0 +1,180 @@
+"""Why a node waits, what must happen first, what was done to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from difflib import get_close_matches
+
+from msgspec import Struct
+
+from fleet.app.clusters import rows_of
+from fleet.app.home import Home
+from fleet.app.rollouts import Rollouts
+from fleet.app.status import fleet_status
+from fleet.core.chronicle import Chronicle, Eviction, StepTaken
+from fleet.core.errors import UsageError
+from fleet.core.held import Held
+from fleet.core.journal import Entry
+from fleet.core.node import NodeRef
+from fleet.core.overview import Part, lasting_first, parts_of
+from fleet.core.rollout import Run
+from fleet.core.spans import words
+from fleet.core.status import StatusNode
+from fleet.core.steps import Step
+
+Why = Callable[[Home, NodeRef], tuple[Held, ...]]
+"""All that stands between a node and its next step, or its first one in a rollout that would begin now."""
+
+
+class Happening(Struct, frozen=True):
+    at: datetime
+    rollout: str
+    what: str
+    """A step, `evict`, `retry`, a person's command, or how the run ended."""
+    words: str = ""
+
+
+class Explanation(Struct, frozen=True):
+    status: StatusNode
+    now: datetime
+    held: tuple[Held, ...] = ()
+    """What a person must act on first. For a node that no rollout wants: what would hold one now."""
+    held_since: dict[str, datetime] = {}
+    """By reason, where that is known."""
+    since: datetime | None = None
+    """When the step began, or the node came into its state."""
+    slot: bool = False
+    """Its failed run keeps its slot until a person releases it."""
+    unknown: str = ""
+    """Why nothing certain is known of it."""
+    history: tuple[Happening, ...] = ()
+    """Oldest first, over all rollouts."""
+
+
+def explain(home: Home, name: str, why: Why) -> Explanation:
+    """Raises UsageError where no node, or more than one, has that name."""
+    status = find(fleet_status(home).nodes, name)
+    ref = NodeRef(status.cluster, status.name)
+    store = home.store
+    waiting = store.held.of_node(str(ref))
+    board = {each.rollout: each for each in waiting}
+    chronicles = [_chronicle(home, ident) for ident in rollouts_with(store.journal.entries(node=str(ref)))]
+    rollouts = Rollouts.load(store)
+    part = parts_of(rollouts.all, {}).get(ref)
+    now_held = board.get(status.rollout)
+    held = why(home, ref) or (now_held.held if now_held is not None else ())
+    cluster = next(row for row in rows_of(home) if row.name == ref.cluster)
+    return explanation(
+        status,
+        home.now(),
+        part,
+        held if status.state not in ("patched", "orphan", "unknown") else (),
+        {now_held.held[0].reason: now_held.since} if now_held is not None else {},
+        chronicles,
+        f"{cluster.name} is unreachable: {cluster.last_error}" if cluster.last_error else "",
+    )
+
+
+def find(nodes: Sequence[StatusNode], name: str) -> StatusNode:
+    """By NODE where that is unique, or CLUSTER/NODE. Raises UsageError."""
+    found = [node for node in nodes if name in (node.name, f"{node.cluster}/{node.name}")]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        names = ", ".join(f"{node.cluster}/{node.name}" for node in found)
+        raise UsageError(f"{name} is ambiguous: {names}", "name the cluster too: CLUSTER/NODE")
+    near = get_close_matches(name.rpartition("/")[2], {node.name for node in nodes}, 1)
+    raise UsageError(
+        f"the inventory has no node {name}",
+        f"did you mean {near[0]}?" if near else "fleet sync reads the clusters",
+    )
+
+
+def explanation(
+    status: StatusNode,
+    now: datetime,
+    part: Part | None,
+    held: Sequence[Held] = (),
+    held_since: Mapping[str, datetime] | None = None,
+    chronicles: Iterable[Chronicle] = (),
+    unknown: str = "",
+) -> Explanation:
+    """`held`: all that the guards say, or what the controller wrote down; `chronicles`: of the node's rollouts."""
+    ref = NodeRef(status.cluster, status.name)
+    run = part.run if part is not None and status.rollout else None
+    history = [happening for chronicle in chronicles for happening in happenings(chronicle, ref)]
+    return Explanation(
+        status=status,
+        now=now,
+        held=lasting_first(held),
+        held_since=dict(held_since or {}),
+        since=run.since if run is not None else status.since,
+        slot=run is not None and run.step is Step.FAILED and run.slot,
+        unknown=unknown,
+        history=tuple(sorted(history, key=lambda each: each.at)),
+    )
+
+
+def rollouts_with(entries: Iterable[Entry]) -> list[str]:
+    return list(dict.fromkeys(entry.record.rollout for entry in entries))
+
+
+def _chronicle(home: Home, ident: str) -> Chronicle:
+    chronicle = Chronicle(ident)
+    chronicle.tell(home.store.journal.entries(rollout=ident))
+    return chronicle
+
+
+def happenings(chronicle: Chronicle, ref: NodeRef) -> Iterator[Happening]:
+    """What one rollout did to the node."""
+    rollout = chronicle.rollout
+    if rollout is None or ref not in rollout.runs:
+        return
+    start = rollout.start
+    yield Happening(
+        rollout.started_at,
+        rollout.id,
+        "start",
+        f"by {rollout.by}: plan {start.plan} to {start.release.version}",
+    )
+    for step in chronicle.steps.get(ref, ()):
+        if step.step != Step.PENDING:
+            yield Happening(step.start, rollout.id, step.step, _step(step))
+    for eviction in chronicle.evictions.get(ref, {}).values():
+        yield Happening(eviction.asked_at, rollout.id, "evict", _eviction(eviction))
+    for retry in chronicle.retries.get(ref, ()):
+        yield Happening(retry.at, rollout.id, "retry", retry.why)
+    for command in chronicle.commands:
+        if command.node == str(ref):
+            yield Happening(command.at, rollout.id, command.kind, f"by {command.by}")
+    run = rollout.runs[ref]
+    if run.ended and run.since is not None:
+        yield Happening(run.since, rollout.id, str(run.step), _ending(run))
+
+
+def _step(step: StepTaken) -> str:
+    if step.seconds is None:
+        return "now"
+    ended = "" if step.turn in ("done", "begin") else f", {step.turn}"
+    return f"{words(step.seconds)}{ended}"
+
+
+def _eviction(eviction: Eviction) -> str:
+    told = f"{eviction.pod}: {eviction.result or 'no answer yet'}"
+    if (
+        eviction.answered_at is not None
+        and (seconds := (eviction.answered_at - eviction.asked_at).total_seconds()) >= 1
+    ):
+        told += f" after {words(seconds)}"
+    if eviction.refusals:
+        told += f", refused {eviction.refusals} time{'s' if eviction.refusals > 1 else ''}"
+    return f"{told} ({eviction.detail})" if eviction.detail and eviction.result != "done" else told
+
+
+def _ending(run: Run) -> str:
+    if run.step is Step.DONE and run.proof:
+        told = f"proven: {run.proof.get('version', '?')}, kernel {run.proof.get('kernel', '?')}"
+        before, after = (run.proof.get(f"boot_id_{when}", "?")[:13] for when in ("before", "after"))
+        return f"{told}, boot id {before} -> {after}"
+    return run.why

@@ -1,0 +1,123 @@
+"""The folder that a command works on: its policy, its database, its simulated clusters, the controller's log."""
+
+from __future__ import annotations
+
+import getpass
+import socket
+from collections.abc import Mapping
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fleet.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from fleet.config import Caution
+    from fleet.core.policy import Policy
+    from fleet.drivers.ports import Clock
+    from fleet.sim.clock import SimulatedClock
+    from fleet.store import Store
+
+POLICY = "fleet.yaml"
+DATABASE = "fleet.db"
+CLOCK = "clock.json"
+"""Of a simulated home, beside its clusters."""
+BEGIN = "fleet init writes a policy, fleet cluster add NAME adds a cluster; or try fleet demo"
+
+
+class Home:
+    def __init__(self, path: Path, database: str = "") -> None:
+        """`database`: URL of a PostgreSQL, or a path; empty: `fleet.db` in the folder."""
+        self.path = path
+        self.database = database or str(path / DATABASE)
+
+    @classmethod
+    def find(cls, path: Path | None, database: str, environ: Mapping[str, str], here: Path) -> Home:
+        """What the call names; else FLEET_HOME; else `here` if it holds a fleet; else the user's own."""
+        database = database or environ.get("FLEET_DATABASE", "")
+        if path is None and (named := environ.get("FLEET_HOME", "")):
+            path = Path(named)
+        if path is None and any((here / name).exists() for name in (POLICY, DATABASE)):
+            path = here
+        if path is None:
+            data = environ.get("XDG_DATA_HOME", "")
+            path = (Path(data) if data else Path.home() / ".local" / "share") / "fleet"
+        return cls(path.expanduser().absolute(), database)
+
+    @property
+    def policy_file(self) -> Path:
+        return self.path / POLICY
+
+    @property
+    def simulated(self) -> Path:
+        """Where simulated clusters and their clock are kept."""
+        return self.path / "simulated"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "controller.log"
+
+    @property
+    def exists(self) -> bool:
+        """A database is there, or is named by a URL and will say itself."""
+        return "://" in self.database or Path(self.database).exists()
+
+    @cached_property
+    def store(self) -> Store:
+        """Raises UsageError where there is no database yet, StoreError where it refuses."""
+        if not self.exists:
+            raise UsageError(f"there is no fleet in {self.path}", BEGIN)
+        return self._open()
+
+    def make(self) -> Store:
+        """The store, made if it was not there."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        if not self.exists:
+            self.__dict__["store"] = self._open()
+        return self.store
+
+    def _open(self) -> Store:
+        from fleet.store import Store
+
+        return Store.open(self.database)
+
+    def policy(self) -> tuple[Policy, tuple[Caution, ...]]:
+        """Raises UsageError where there is none, ConfigError with all its mistakes."""
+        from fleet.config import load
+
+        return load(self.policy_file)
+
+    def policy_if_any(self) -> Policy:
+        """For those who only look: without a file there are no pools. Raises ConfigError."""
+        from fleet.core.policy import Policy
+
+        return self.policy()[0] if self.policy_file.exists() else Policy()
+
+    @cached_property
+    def clock(self) -> Clock:
+        """The wall's; in a simulated home the simulated one, which stands still until a controller runs it."""
+        from fleet.app.clock import WallClock
+
+        return self._saved_clock() or WallClock()
+
+    def now(self) -> datetime:
+        """Also while another process runs the simulated clock."""
+        return (self._saved_clock() or self.clock).now()
+
+    def _saved_clock(self) -> SimulatedClock | None:
+        saved = self.simulated / CLOCK
+        if not saved.exists():
+            return None
+        from fleet.sim.clock import SimulatedClock
+
+        return SimulatedClock.load(saved)
+
+
+def person() -> str:
+    """`user@host`: who gives a command, for the journal."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = "unknown"
+    return f"{user}@{socket.gethostname()}"

@@ -1,0 +1,44 @@
+"""Plans: made on a fresh look at the clusters, found again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from fleet.app.clusters import look
+from fleet.app.home import Home
+from fleet.app.plan import make
+from fleet.core.errors import HeldError, UsageError
+from fleet.core.plan import Plan
+
+if TYPE_CHECKING:
+    from fleet.store.plans import PlanRow
+
+
+def plan(home: Home, pools: Sequence[str], version: str) -> Plan:
+    """Reads all clusters, plans and keeps the plan. Nothing is written to any cluster.
+
+    Raises UsageError without a cluster, HeldError where none answers.
+    """
+    if not home.store.clusters.list():
+        raise UsageError("there is no cluster yet", "fleet cluster add NAME --kubeconfig FILE --site SITE")
+    home.policy()
+    seen = look(home)
+    if not seen.fresh:
+        name, why = next(iter(seen.lost.items()))
+        raise HeldError(f"no cluster answers: {name}: {why}", f"fleet cluster check {name}")
+    return make(home, pools, version, (*seen.fresh, *seen.old), seen.lost)
+
+
+def stored(home: Home, name: str) -> Plan:
+    """By its id or a prefix; without a name the newest. Raises UsageError where there is none."""
+    if not name:
+        rows = newest_first(home)
+        if not rows:
+            raise UsageError("there is no plan yet", "fleet plan --pool POOL --to VERSION")
+        name = rows[0].plan_id
+    return home.store.plans.get(name)
+
+
+def newest_first(home: Home) -> list[PlanRow]:
+    return home.store.plans.list()

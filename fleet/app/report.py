@@ -1,0 +1,24 @@
+"""The report of a rollout, with the verdict on the journal that it is made of."""
+
+from __future__ import annotations
+
+from fleet.app.home import Home
+from fleet.app.rollouts import Rollouts
+from fleet.core.errors import UsageError
+from fleet.core.node import NodeRef
+from fleet.core.report import Report, Verdict
+from fleet.core.reporter import make_report
+
+
+def report(home: Home, ident: str = "") -> Report:
+    """Of the named rollout; without a name of the active one, else of the newest. Raises UsageError."""
+    store = home.store
+    rollout = Rollouts.load(store).last(ident)
+    findings = store.journal.verify()
+    verdict = Verdict(not findings, store.journal.count(), "; ".join(each.words for each in findings[:3]))
+    try:
+        plan = store.plans.get(rollout.start.plan)
+    except UsageError:
+        plan = None
+    held = {NodeRef.parse(node): waiting.held for node, waiting in store.held.of(rollout.id).items()}
+    return make_report(rollout.id, store.journal.entries(rollout=rollout.id), home.now(), verdict, plan, held)

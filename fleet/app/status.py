@@ -1,0 +1,101 @@
+"""The status of the fleet, from the inventory, the policy and the rollouts. Reads the database only."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from fleet.app.clusters import rows_of
+from fleet.app.home import Home
+from fleet.app.rollouts import Rollouts
+from fleet.core.errors import UsageError
+from fleet.core.eta import seconds_left
+from fleet.core.held import Held
+from fleet.core.node import NodeRef
+from fleet.core.overview import Known, Selection, overview
+from fleet.core.rollout import Rollout
+from fleet.core.status import Status, StatusCluster
+
+if TYPE_CHECKING:
+    from fleet.store import ClusterRow
+
+EVERYTHING = Selection()
+
+
+def fleet_status(home: Home, selection: Selection = EVERYTHING) -> Status:
+    """Of everything, or at least of what is selected. Raises UsageError for a cluster that the fleet has not."""
+    chosen = rows_of(home, selection.clusters)
+    rollouts = Rollouts.load(home.store)
+    known = known_in(home, chosen)
+    return overview(
+        home.now(),
+        clusters_of(chosen, known),
+        known,
+        home.policy_if_any(),
+        rollouts.all,
+        held_by(home, rollouts.active),
+        etas(home, rollouts.active),
+    )
+
+
+def all_clusters(home: Home) -> list[StatusCluster]:
+    rows = rows_of(home)
+    return clusters_of(rows, known_in(home, rows))
+
+
+def known_in(home: Home, rows: Sequence[ClusterRow]) -> list[Known]:
+    """Every node that the inventory has of these clusters, and machines without a node."""
+    seen = {row.name: row.last_seen for row in rows}
+    one = rows[0].name if len(rows) == 1 else None
+    return [
+        Known(
+            each.cluster,
+            each.site,
+            each.name,
+            each.node,
+            each.machine,
+            each.pods,
+            each.since,
+            seen[each.cluster],
+        )
+        for each in home.store.inventory.nodes(cluster=one)
+        if each.cluster in seen
+    ]
+
+
+def clusters_of(rows: Sequence[ClusterRow], known: Iterable[Known]) -> list[StatusCluster]:
+    counts = Counter(each.cluster for each in known if each.node is not None)
+    return [
+        StatusCluster(
+            name=row.name,
+            sites=row.sites,
+            reachable=not row.last_error,
+            last_seen=row.last_seen,
+            error=row.last_error,
+            version=row.server_version,
+            nodes=counts[row.name],
+            simulated=row.kind == "simulated",
+        )
+        for row in rows
+    ]
+
+
+def held_by(home: Home, rollouts: Iterable[Rollout]) -> dict[NodeRef, tuple[Held, ...]]:
+    return {
+        NodeRef.parse(node): waiting.held
+        for rollout in rollouts
+        for node, waiting in home.store.held.of(rollout.id).items()
+    }
+
+
+def etas(home: Home, rollouts: Iterable[Rollout]) -> Mapping[str, int | None]:
+    """Seconds until the end, by rollout; None where nobody can tell."""
+    found: dict[str, int | None] = {}
+    for rollout in rollouts:
+        try:
+            plan = home.store.plans.get(rollout.start.plan)
+        except UsageError:
+            continue
+        found[rollout.id] = seconds_left(rollout, plan, home.now())
+    return found

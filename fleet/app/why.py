@@ -1,0 +1,48 @@
+"""What stands in a node's way, asked of the same guards that decide: the engine, on what the inventory knows."""
+
+from __future__ import annotations
+
+from fleet.app.clusters import rows_of
+from fleet.app.home import Home
+from fleet.app.rollouts import Rollouts
+from fleet.core.engine import Engine
+from fleet.core.event import Lost, Seen, Synced
+from fleet.core.held import Held
+from fleet.core.node import NodeRef
+from fleet.core.policy import site_of
+from fleet.core.rollout import Goal, Rollout, Start
+from fleet.core.snapshot import Snapshot
+from fleet.sim.planner import things
+
+
+def why(home: Home, ref: NodeRef) -> tuple[Held, ...]:
+    """For a node in an active rollout, or in one of its own that would begin now. Nothing is begun or written."""
+    now = home.now()
+    rows = rows_of(home)
+    engine = Engine({row.name: row.sites[0] if row.sites else "" for row in rows})
+    active = Rollouts.load(home.store).active
+    for row in rows:
+        snapshot = home.store.inventory.snapshot(row.name)
+        for thing in things(snapshot):
+            engine.observe(Seen(row.name, thing), now)
+        if row.last_error:
+            engine.observe(Lost(row.name, row.last_error), now)
+        else:
+            engine.observe(Synced(row.name, row.server_version), now)
+        if row.name == ref.cluster and not any(ref in rollout.runs for rollout in active):
+            active += _alone(home, ref, snapshot)
+    for rollout in active:
+        engine.add(rollout)
+    return engine.why(ref, now)
+
+
+def _alone(home: Home, ref: NodeRef, snapshot: Snapshot) -> list[Rollout]:
+    """A rollout of this node alone; none where nobody has said what it should run."""
+    policy = home.policy_if_any()
+    node = next((each for each in snapshot.nodes if each.name == ref.name), None)
+    pool = policy.pool_of(ref.cluster, node) if node is not None else None
+    release = policy.target(pool) if pool is not None else None
+    if node is None or pool is None or release is None:
+        return []
+    goal = Goal(ref, node.uid, pool.name, site_of(node, snapshot.site), node.zone, canary=True)
+    return [Rollout("a rollout", Start("", release, policy, (goal,)), home.now(), "")]
