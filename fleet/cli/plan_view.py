@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 
@@ -13,6 +14,9 @@ from fleet.cli.moments import ago, at_offset, clock
 from fleet.core.plan import Plan, PlannedHold, PlannedRun
 from fleet.core.policy import Window
 from fleet.core.spans import words
+
+if TYPE_CHECKING:
+    from fleet.store.plans import PlanRow
 
 MOST_HELD = 12
 """Groups of held nodes that are shown before `--held` is asked for."""
@@ -144,16 +148,16 @@ def _row(run: PlannedRun) -> tuple[Cell, ...]:
     )
 
 
-def listing(plans: Sequence[Plan], now: datetime) -> Text:
-    if not plans:
+def listing(rows: Sequence[PlanRow], now: datetime) -> Text:
+    if not rows:
         return Text("No plans yet.\n  -> fleet plan --pool POOL --to VERSION")
     head = ("PLAN", "POOL", "TO", "NODES", "HELD", "TAKES", "MADE")
-    rows: list[tuple[Cell, ...]] = [
+    cells: list[tuple[Cell, ...]] = [
         (
-            *(plan.plan_id, ", ".join(plan.pools), plan.target.version),
-            *(f"{len(plan.runs):,}", str(len(plan.held)), words(plan.makespan_seconds)),
-            f"{ago(plan.start, now)} ago",
+            *(row.plan_id, ", ".join(row.pools), row.target),
+            *(f"{row.nodes:,}", str(row.held), words(row.makespan_seconds)),
+            f"{ago(row.start, now)} ago",
         )
-        for plan in plans
+        for row in rows
     ]
-    return columns(head, rows, right=(3, 4))
+    return columns(head, cells, right=(3, 4))

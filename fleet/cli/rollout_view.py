@@ -8,6 +8,7 @@ from datetime import datetime
 from msgspec import Struct
 from rich.text import Text
 
+from fleet.app.rollouts import RolloutSummary
 from fleet.cli.columns import Cell, columns
 from fleet.cli.moments import ago, clock
 from fleet.core.chronicle import Chronicle
@@ -209,25 +210,19 @@ def name(rollout: Rollout, ref: NodeRef) -> str:
     return ref.name if len(clusters) == 1 else str(ref)
 
 
-def listing(rollouts: Sequence[Rollout], now: datetime, eta: Mapping[str, int | None]) -> Text:
-    """Newest first."""
-    if not rollouts:
+def listing(rows: Sequence[RolloutSummary], now: datetime) -> Text:
+    if not rows:
         return Text("No rollouts yet.\n  -> fleet plan --pool POOL --to VERSION")
     head = ("ROLLOUT", "POOL", "TO", "STATE", "DONE", "FAILED", "STARTED", "BY", "ETA")
-    rows: list[tuple[Cell, ...]] = []
-    for rollout in sorted(rollouts, key=lambda each: each.started_at, reverse=True):
-        left = eta.get(rollout.id)
-        pools = ", ".join(dict.fromkeys(run.goal.pool for run in rollout.runs.values()))
-        state = str(rollout.state) if not rollout.active or rollout.state is not State.ABORTED else "aborting"
-        rows.append(
-            (
-                *(rollout.id, pools, rollout.release.version, Text(state, _state_style(rollout))),
-                *(f"{rollout.counts[Step.DONE]:,}/{len(rollout.runs):,}", str(rollout.counts[Step.FAILED])),
-                *(
-                    f"{ago(rollout.started_at, now)} ago",
-                    rollout.by,
-                    words(left) if left is not None else "-",
-                ),
-            )
-        )
-    return columns(head, rows, right=(4, 5))
+    return columns(head, [_row(row, now) for row in rows], right=(4, 5))
+
+
+def _row(row: RolloutSummary, now: datetime) -> tuple[Cell, ...]:
+    ending = row.state == "aborted" and row.ended_at is None
+    bad = row.failed or row.state == "halted"
+    style = "bold red" if bad else "yellow" if row.state in ("paused", "aborted") else "green"
+    eta = words(row.eta_seconds) if row.eta_seconds is not None else "-"
+    return (
+        *(row.rollout, ", ".join(row.pools), row.version, Text("aborting" if ending else row.state, style)),
+        *(f"{row.done:,}/{row.nodes:,}", str(row.failed), f"{ago(row.started_at, now)} ago", row.by, eta),
+    )

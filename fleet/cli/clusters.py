@@ -1,0 +1,134 @@
+"""Clusters: add, list, remove, check, install, uninstall."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fleet.cli.call import Format, home_of
+
+app = typer.Typer(no_args_is_help=True, help="Clusters of the fleet.")
+
+Name = Annotated[str, typer.Argument(help="The cluster's name in the fleet.")]
+
+
+@app.command()
+def add(
+    context: typer.Context,
+    name: Name,
+    kubeconfig: Annotated[Path, typer.Option(help="How to reach it.")],
+    site: Annotated[
+        list[str], typer.Option(help="Where it is; may be given more than once, its nodes' own first.")
+    ],
+    kube_context: Annotated[
+        str, typer.Option("--context", help="Of the kubeconfig; empty: its current one.")
+    ] = "",
+) -> None:
+    """Add a cluster: read it once, say what was found and what fleet may not do there.
+
+    Nothing is written to the cluster, and nothing is added if it does not answer.
+    """
+    from fleet.app.clusters import add as join
+    from fleet.cli.cluster_view import found
+    from fleet.cli.output import show
+
+    show(found(join(home_of(context), name, kubeconfig, kube_context, tuple(site))))
+
+
+@app.command("list")
+def list_(context: typer.Context, output: Format = "text") -> None:
+    """All clusters: where they are, when they were last seen."""
+    from fleet.app.status import all_clusters
+    from fleet.cli.output import show, show_json
+
+    home = home_of(context)
+    clusters = all_clusters(home)
+    if output == "json":
+        show_json(clusters)
+        return
+    from fleet.cli.status_view import cluster_list
+
+    show(cluster_list(clusters, home.now()))
+
+
+@app.command()
+def remove(context: typer.Context, name: Name) -> None:
+    """Take a cluster out of the fleet. Nothing is done to the cluster; its history stays in the journal."""
+    from fleet.app.clusters import remove as leave
+    from fleet.cli.output import note
+
+    leave(home_of(context), name)
+    note(f"Removed {name} from the fleet. What fleet installed there stays until fleet cluster uninstall.")
+
+
+@app.command()
+def check(context: typer.Context, name: Name) -> None:
+    """Reach a cluster, and say what fleet may not do there (exit 4 if a permission is missing)."""
+    from fleet.app.clusters import check as look
+    from fleet.cli.cluster_view import found
+    from fleet.cli.output import show
+
+    result = look(home_of(context), name)
+    show(found(result))
+    if result.missing:
+        raise typer.Exit(4)
+
+
+@app.command()
+def install(
+    context: typer.Context,
+    name: Name,
+    image: Annotated[str, typer.Option(help="The agent's container image.", show_default=False)] = "",
+    no_agent: Annotated[
+        bool, typer.Option("--no-agent", help="Without agents: somebody else runs them.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the YAML on stdout; change nothing.")
+    ] = False,
+) -> None:
+    """Put what fleet needs into a cluster: CRDs, roles, agents (server-side apply; again is harmless)."""
+    from fleet.app.clusters import install as put
+    from fleet.app.clusters import manifests
+
+    if not image and not no_agent:
+        from fleet.core.errors import UsageError
+
+        raise UsageError(
+            "which image do the agents have?", "--image IMAGE, or --no-agent where they run already"
+        )
+    agent = None if no_agent else image
+    if dry_run:
+        typer.echo(manifests(home_of(context), name, agent), nl=False)
+        return
+    from fleet.cli.cluster_view import installed
+    from fleet.cli.output import show
+
+    show(installed(put(home_of(context), name, agent)))
+
+
+@app.command()
+def uninstall(
+    context: typer.Context,
+    name: Name,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Take everything that fleet installed out of a cluster again. Refused while a rollout works there."""
+    from fleet.app.clusters import uninstall as take
+    from fleet.cli.cluster_view import installed
+    from fleet.cli.output import show
+
+    if not yes:
+        _ask(f"Take CRDs, roles and agents of fleet out of {name}, with all Machines?")
+    show(installed(take(home_of(context), name)))
+
+
+def _ask(question: str) -> None:
+    """Raises UsageError where nobody can answer, Abort where the answer is no."""
+    if not sys.stdin.isatty():
+        from fleet.core.errors import UsageError
+
+        raise UsageError(f"{question} Nobody is there to ask", "--yes")
+    typer.confirm(question, abort=True, err=True)

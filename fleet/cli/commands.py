@@ -1,0 +1,67 @@
+"""All commands, as `fleet --help` lists them. Importing this must stay cheap: commands import what they use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fleet.cli import clusters, controllers, inventory, labs, plans, proofs, rollouts
+from fleet.cli.demo import demo
+
+FLEET, ROLLOUTS, CLUSTERS, LAB = "Fleet", "Rollouts", "Clusters", "Try it"
+
+HELP = """Keeps the nodes of a fleet of Kubernetes clusters known, patched and quick to patch."""
+EPILOG = """Begin with [bold]fleet demo[/], or: fleet init; fleet cluster add NAME --kubeconfig FILE --site SITE;
+fleet sync; fleet status; fleet plan --pool POOL --to VERSION; fleet rollout start PLAN --watch
+
+Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 held (nothing started), 4 findings, 130 interrupted.
+"""
+
+app = typer.Typer(
+    name="fleet",
+    help=HELP,
+    epilog=EPILOG,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def root(
+    context: typer.Context,
+    home: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of the fleet: fleet.yaml, fleet.db. Default: $FLEET_HOME, the current folder if it holds "
+            "one, else ~/.local/share/fleet.",
+            show_default=False,
+        ),
+    ] = None,
+    database: Annotated[
+        str,
+        typer.Option(
+            help="PostgreSQL URL or SQLite file. Default: $FLEET_DATABASE, else HOME/fleet.db.",
+            show_default=False,
+        ),
+    ] = "",
+) -> None:
+    context.obj = (home, database)
+
+
+app.command(rich_help_panel=FLEET)(inventory.init)
+app.command(rich_help_panel=FLEET)(inventory.sync)
+app.command(rich_help_panel=FLEET)(inventory.status)
+app.command(rich_help_panel=FLEET)(inventory.explain)
+app.add_typer(plans.app, name="plan", rich_help_panel=ROLLOUTS)
+app.add_typer(rollouts.app, name="rollout", rich_help_panel=ROLLOUTS)
+app.command(rich_help_panel=ROLLOUTS)(proofs.report)
+app.add_typer(proofs.audit, name="audit", rich_help_panel=ROLLOUTS)
+app.command(rich_help_panel=ROLLOUTS)(controllers.run)
+app.add_typer(clusters.app, name="cluster", rich_help_panel=CLUSTERS)
+app.command(rich_help_panel=CLUSTERS)(controllers.agent)
+app.command(rich_help_panel=LAB)(demo)
+app.add_typer(labs.app, name="lab", rich_help_panel=LAB)

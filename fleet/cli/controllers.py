@@ -1,0 +1,33 @@
+"""What runs for long: the controller, the agent of a node."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from fleet.cli.call import home_of
+
+
+def run(
+    context: typer.Context,
+    until_idle: Annotated[
+        bool, typer.Option("--until-idle", help="End when no rollout is left to work on.")
+    ] = False,
+) -> None:
+    """The controller: carries rollouts out and keeps the inventory, until Ctrl-C.
+
+    One leads at a time; a second one waits and takes over when the first is gone. Killed at any moment, it goes on
+    where it was when it is started again.
+    """
+    from fleet.app.run import run as work
+    from fleet.cli.output import note
+
+    work(home_of(context), until_idle=until_idle, say=note)
+
+
+def agent() -> None:
+    """The agent of one node: works on its own Machine alone. Runs in the cluster (fleet cluster install)."""
+    from fleet.agent.main import main
+
+    main()

@@ -1,0 +1,143 @@
+"""What is known of the fleet: init, sync, status, explain."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from fleet.cli.call import Format, home_of, repeat
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from fleet.app.home import Home
+    from fleet.core.overview import Selection
+    from fleet.core.status import Status
+
+Names = list[str] | None
+ClusterOption = Annotated[
+    Names, typer.Option("--cluster", help="Only this cluster; may be given more than once.")
+]
+Table = Literal["table", "wide", "json", "csv"]
+
+
+def init(
+    context: typer.Context,
+    force: Annotated[bool, typer.Option(help="Write over a policy that is there.")] = False,
+) -> None:
+    """Write a commented policy, fleet.yaml, and make the database."""
+    from fleet.app.init import init as begin
+    from fleet.cli.output import note
+
+    home = home_of(context)
+    path = begin(home, force)
+    note(f"Wrote {path}: read it, and name your pools.")
+    note("  -> fleet cluster add NAME --kubeconfig FILE --site SITE")
+
+
+def sync(context: typer.Context, cluster: ClusterOption = None, output: Format = "text") -> None:
+    """Read clusters into the inventory database.
+
+    Exits 1 if a cluster does not answer; what is known of it stays, with its age.
+    """
+    from fleet.app.sync import sync as read
+    from fleet.cli.cluster_view import synced
+    from fleet.cli.output import show, show_json
+
+    results = read(home_of(context), cluster or ())
+    if output == "json":
+        show_json(results)
+    else:
+        show(synced(results))
+    if any(result.error for result in results):
+        raise typer.Exit(1)
+
+
+def status(
+    context: typer.Context,
+    output: Annotated[
+        Table, typer.Option("--output", "-o", help="wide and csv have a row for each node.")
+    ] = "table",
+    cluster: ClusterOption = None,
+    site: Annotated[Names, typer.Option("--site", help="Only this site.")] = None,
+    pool: Annotated[Names, typer.Option("--pool", help="Only this pool.")] = None,
+    outdated: Annotated[
+        bool, typer.Option("--outdated", help="Nodes that do not run what their pool wants.")
+    ] = False,
+    attention: Annotated[bool, typer.Option("--attention", help="What waits for a person, and why.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Exit 4 if anything is outdated or waits for a person.")
+    ] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", "-w", help="Draw it again every 2 s until Ctrl-C.")
+    ] = False,
+) -> None:
+    """The fleet at a glance: what runs where, and what needs a person."""
+    from fleet.core.overview import Selection
+
+    home = home_of(context)
+    chosen = Selection(tuple(cluster or ()), tuple(site or ()), tuple(pool or ()), outdated, attention)
+    if watch and output in ("table", "wide"):
+        repeat(lambda: _table(_status(home, chosen), chosen, output), 2.0)
+        return
+    found = _status(home, chosen)
+    _print_status(found, chosen, output)
+    if check and _findings(found):
+        raise typer.Exit(4)
+
+
+def _status(home: Home, chosen: Selection) -> Status:
+    from fleet.app.status import fleet_status
+    from fleet.core.overview import select
+
+    return select(fleet_status(home, chosen), chosen)
+
+
+def _table(found: Status, chosen: Selection, output: Table) -> Text:
+    from fleet.cli import status_view
+
+    if output == "wide":
+        return status_view.wide(found)
+    if chosen.attention:
+        return status_view.attention(found)
+    return status_view.outdated(found) if chosen.outdated else status_view.glance(found)
+
+
+def _print_status(found: Status, chosen: Selection, output: Table) -> None:
+    from fleet.cli.output import show, show_csv, show_json
+
+    if output == "json":
+        show_json(found)
+    elif output == "csv":
+        from fleet.cli.status_view import cells
+
+        show_csv(*cells(found))
+    else:
+        show(_table(found, chosen, output))
+
+
+def _findings(found: Status) -> bool:
+    fine = ("patched", "running")
+    return any(node.state not in fine for node in found.nodes) or any(
+        not each.reachable for each in found.clusters
+    )
+
+
+def explain(
+    context: typer.Context,
+    node: Annotated[str, typer.Argument(help="NODE, or CLUSTER/NODE where the name is in several clusters.")],
+    output: Format = "text",
+) -> None:
+    """Why a node waits, what must happen first, what was done to it."""
+    from fleet.app.explain import explain as tell
+    from fleet.app.why import why
+    from fleet.cli.output import show, show_json
+
+    told = tell(home_of(context), node, why)
+    if output == "json":
+        show_json(told)
+        return
+    from fleet.cli.explain_view import whole
+
+    show(whole(told))

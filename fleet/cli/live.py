@@ -1,0 +1,163 @@
+"""A rollout while it goes on: drawn again and again on a terminal, a line for each event in a pipe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from threading import Event
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from fleet.app.follow import Follower
+from fleet.cli.moments import stamp
+from fleet.cli.output import console, note, people_watch
+from fleet.cli.rollout_view import Scene, ending, headline, name, picture
+from fleet.core.held import Held, Reason
+from fleet.core.journal import Entry
+from fleet.core.node import NodeRef
+from fleet.core.rollout import State
+from fleet.core.steps import ENDED, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from fleet.core.rollout import Rollout
+
+LOOK_SECONDS = 0.4
+LOOKS = 5
+"""In a row, at which nothing moved, before a view ends."""
+FRAME = 8
+"""Lines of a picture that are not nodes in work."""
+
+
+def watch(follower: Follower, leader: Callable[[], str]) -> int:
+    """Until the rollout ends or waits for people alone. 0: all done. 1: some failed. 3: the rest is held.
+
+    Ctrl-C leaves it running and raises KeyboardInterrupt.
+
+    `leader` names the controller at work, for the moment when there is none.
+    """
+    try:
+        if people_watch():
+            _draw(follower, leader)
+        else:
+            _lines(follower)
+    except KeyboardInterrupt:
+        ident = follower.rollout.id
+        console(stderr=True).print(
+            f"\n{ident} goes on without this view. fleet rollout status {ident} --watch comes back to it; "
+            f"fleet rollout pause {ident} stops it between steps."
+        )
+        raise
+    return _code(follower)
+
+
+def _code(follower: Follower) -> int:
+    rollout = follower.rollout
+    if rollout.active and rollout.state is not State.HALTED:
+        note(
+            f"What is left of {rollout.id} waits for people: fleet status --attention says why. It goes on as soon as "
+            f"nothing holds it; fleet rollout abort {rollout.id} leaves it at that."
+        )
+    if rollout.counts[Step.FAILED]:
+        return 1
+    return 3 if rollout.active else 0
+
+
+class Patience:
+    """Ends a view of a rollout in which nothing will move by itself."""
+
+    def __init__(self, follower: Follower) -> None:
+        self._follower = follower
+        self._looks = 0
+
+    @property
+    def over(self) -> bool:
+        """Ended; or nothing has been at work for some looks, and people hold all that is left."""
+        rollout = self._follower.rollout
+        self._looks = self._looks + 1 if stuck(rollout, self._follower.held) else 0
+        return not rollout.active or self._looks >= LOOKS
+
+
+def stuck(rollout: Rollout, held: Mapping[NodeRef, tuple[Held, ...]]) -> bool:
+    """Nothing is at work, and each node that waits does so for a person, or for a cluster that does not answer."""
+    if rollout.working or rollout.state not in (State.RUNNING, State.HALTED):
+        return False
+    if rollout.state is State.HALTED:
+        return True
+    return all(_in_the_way(held.get(run.node, ())) for run in rollout.runs.values() if not run.ended)
+
+
+def _in_the_way(held: tuple[Held, ...]) -> bool:
+    return any(each.lasting or each.reason is Reason.UNREACHABLE for each in held)
+
+
+def scene_of(follower: Follower) -> Scene:
+    return Scene(
+        chronicle=follower.chronicle,
+        now=follower.now,
+        held=follower.held,
+        held_since=follower.held_since,
+        eta=follower.eta,
+        pods=follower.pods,
+    )
+
+
+def _draw(follower: Follower, leader: Callable[[], str]) -> None:
+    from rich.live import Live
+
+    screen = console()
+    pause = Event()
+    with Live(_picture(follower, leader, screen.height), console=screen, auto_refresh=False) as live:
+        patience = Patience(follower)
+        while not patience.over:
+            pause.wait(LOOK_SECONDS)
+            follower.look()
+            live.update(_picture(follower, leader, screen.height), refresh=True)
+
+
+def _picture(follower: Follower, leader: Callable[[], str], height: int) -> Text:
+    shown = picture(scene_of(follower), in_work=max(3, height - FRAME - len(follower.rollout.counts)))
+    rollout = follower.rollout
+    if not rollout.active:
+        return shown
+    if not leader():
+        shown += Text("\n  no controller is at work: fleet run starts one", "bold yellow")
+    foot = f"\nCtrl-C leaves it running; fleet rollout pause {rollout.id} stops it between steps."
+    return shown + Text(foot, "dim")
+
+
+def _lines(follower: Follower) -> None:
+    screen = console()
+    pause = Event()
+    screen.print(headline(scene_of(follower)))
+    entries = list(follower.chronicle.entries)
+    patience = Patience(follower)
+    while True:
+        for entry in entries:
+            for line in told(follower, entry):
+                screen.print(line)
+        if patience.over:
+            break
+        pause.wait(LOOK_SECONDS)
+        entries = list(follower.look())
+    screen.print(headline(scene_of(follower)))
+
+
+def told(follower: Follower, entry: Entry) -> Iterator[str]:
+    """The line about one entry; none for what nobody follows."""
+    record, rollout = entry.record, follower.rollout
+    at = stamp(entry.at)
+    if record.form == "command":
+        yield f"{at} {record.kind} {record.node or rollout.id} by {entry.actor}"
+    elif record.form == "decision" and record.kind == "step":
+        ref = NodeRef.parse(record.node)
+        step = Step(record.detail["to"])
+        run = rollout.runs[ref]
+        ended = step in ENDED and run.step is step
+        yield f"{at} {ending(follower.chronicle, run) if ended else f'{name(rollout, ref)} {step}'}"
+    elif record.form == "decision":
+        why = record.detail.get("why", "")
+        yield f"{at} {record.kind} {record.node or rollout.id}{f': {why}' if why else ''}"
+    elif record.form == "outcome" and record.kind == "evict" and record.detail["result"] == "failed":
+        yield f"{at} {record.node} eviction failed: {record.detail.get('detail', '')}"

@@ -1,0 +1,51 @@
+"""Where words go: results to stdout, progress and warnings to stderr. JSON and CSV stand alone on stdout."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Without colour in a pipe and under NO_COLOR. Lines are never cut or folded: a terminal folds them itself."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, soft_wrap=True, highlight=False, emoji=False, markup=False)
+
+
+def show(result: RenderableType) -> None:
+    console().print(result)
+
+
+def note(words: str, style: str = "") -> None:
+    """Progress, a warning, what to do next: for people, on stderr."""
+    console(stderr=True).print(words, style=style or None)
+
+
+def warn(words: str) -> None:
+    note(f"warning: {words}", "yellow")
+
+
+def show_json(result: Any) -> None:
+    """One JSON document, indented. `result` is a struct, or what msgspec can encode."""
+    import msgspec
+
+    text = msgspec.json.format(msgspec.json.encode(result), indent=2)
+    sys.stdout.write(text.decode() + "\n")
+
+
+def show_csv(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """RFC 4180, with a header."""
+    writer = csv.writer(sys.stdout)
+    writer.writerow(head)
+    writer.writerows(rows)
+
+
+def people_watch() -> bool:
+    """stdout is a terminal that can be drawn on."""
+    return console().is_terminal and not console().is_dumb_terminal

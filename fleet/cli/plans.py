@@ -1,0 +1,87 @@
+"""Plans: make, show, list. Nothing here writes to a cluster."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fleet.cli.call import Format, home_of
+
+if TYPE_CHECKING:
+    from fleet.app.home import Home
+    from fleet.core.plan import Plan
+
+HELP = """Find the fastest safe order for an upgrade, and say what holds it. Writes nothing to any cluster.
+
+    fleet plan --pool workers --to 44.20261101.3.0
+
+Exits 3 if nodes are outdated and every one of them is held."""
+
+app = typer.Typer(help=HELP, invoke_without_command=True)
+
+Timeline = Annotated[bool, typer.Option("--timeline", help="A row for each node, with times.")]
+AllHeld = Annotated[bool, typer.Option("--held", help="Every held node, not the first few reasons.")]
+
+
+@app.callback()
+def plan(
+    context: typer.Context,
+    pool: Annotated[
+        list[str] | None, typer.Option(help="Pool to upgrade; may be given more than once.")
+    ] = None,
+    to: Annotated[str, typer.Option(help="Version; empty: what the pool's stream wants.")] = "",
+    output: Format = "text",
+    timeline: Timeline = False,
+    held: AllHeld = False,
+) -> None:
+    if context.invoked_subcommand is not None:
+        return
+    if not pool:
+        from fleet.core.errors import UsageError
+
+        raise UsageError("which pool?", "fleet plan --pool POOL --to VERSION")
+    from fleet.app.plans import plan as make
+
+    home = home_of(context)
+    made = make(home, pool, to)
+    _print(home, made, output, timeline, held)
+    if made.held and not made.runs:
+        raise typer.Exit(3)
+
+
+@app.command()
+def show(
+    context: typer.Context,
+    plan: Annotated[str, typer.Argument(help="Id, such as p-9c41; empty: the newest.")] = "",
+    output: Format = "text",
+    timeline: Timeline = False,
+    held: AllHeld = False,
+) -> None:
+    """Show a plan again."""
+    from fleet.app.plans import stored
+
+    home = home_of(context)
+    _print(home, stored(home, plan), output, timeline, held)
+
+
+@app.command("list")
+def list_(context: typer.Context) -> None:
+    """All plans, newest first."""
+    from fleet.app.plans import newest_first
+    from fleet.cli.output import show as display
+    from fleet.cli.plan_view import listing
+
+    home = home_of(context)
+    display(listing(newest_first(home), home.now()))
+
+
+def _print(home: Home, made: Plan, output: str, timeline: bool, held: bool) -> None:
+    from fleet.cli import output as out
+
+    if output == "json":
+        out.show_json(made)
+        return
+    from fleet.cli import plan_view
+
+    out.show(plan_view.timeline(made) if timeline else plan_view.whole(made, home.now(), all_held=held))

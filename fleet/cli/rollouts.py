@@ -1,0 +1,170 @@
+"""Rollouts: start, list, status, pause, resume, abort, release."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fleet.cli.call import Format, home_of
+
+if TYPE_CHECKING:
+    from fleet.app.home import Home
+
+app = typer.Typer(no_args_is_help=True, help="Rollouts: start, watch, pause, resume, abort.")
+
+Rollout = Annotated[str, typer.Argument(help="Such as r-17; may be left out where one rollout is active.")]
+Watch = Annotated[
+    bool, typer.Option("--watch", "-w", help="Follow it until it ends; Ctrl-C leaves it running (exit 130).")
+]
+
+
+@app.command()
+def start(
+    context: typer.Context,
+    plan: Annotated[str, typer.Argument(help="Id of a plan, such as p-9c41.")],
+    watch: Watch = False,
+    foreground: Annotated[
+        bool, typer.Option("--foreground", help="Be the controller, in this process.")
+    ] = False,
+) -> None:
+    """Start a rollout of a plan.
+
+    The command is committed to the journal; the controller (fleet run) carries it out. Where none runs, one is
+    started in the background, and ends when nothing is left to do. Refused (exit 3) where the pool has a rollout
+    already or the clusters are no longer as the plan presumes. With --watch: exit 0 all done, 1 some failed, 3 the
+    rest waits for a person.
+    """
+    from fleet.app.clusters import look
+    from fleet.app.plans import stored
+    from fleet.app.rollouts import start as begin
+    from fleet.cli.output import note, show, warn
+
+    home = home_of(context)
+    started = begin(home, stored(home, plan), lambda clusters: look(home, clusters).fresh)
+    for words in started.notes:
+        warn(words)
+    show(f"Started rollout {started.rollout}.")
+    if foreground:
+        raise typer.Exit(_in_foreground(home, started.rollout))
+    _see_to_it(home)
+    if watch:
+        raise typer.Exit(_watch(home, started.rollout))
+    note(f"  -> fleet rollout status {started.rollout} --watch")
+
+
+@app.command("list")
+def list_(context: typer.Context, output: Format = "text") -> None:
+    """All rollouts, newest first."""
+    from fleet.app.rollouts import Rollouts, summary_of
+    from fleet.app.status import etas
+    from fleet.cli.output import show, show_json
+
+    home = home_of(context)
+    rollouts = Rollouts.load(home.store)
+    left = etas(home, rollouts.active)
+    rows = [summary_of(each, left.get(each.id)) for each in reversed(rollouts.all)]
+    if output == "json":
+        show_json(rows)
+        return
+    from fleet.cli.rollout_view import listing
+
+    show(listing(rows, home.now()))
+
+
+@app.command()
+def status(
+    context: typer.Context, rollout: Rollout = "", watch: Watch = False, output: Format = "text"
+) -> None:
+    """How far a rollout is, who is in work, what each waits for and for how long."""
+    from fleet.app.rollouts import Rollouts
+
+    home = home_of(context)
+    chosen = Rollouts.load(home.store).last(rollout)
+    if output == "json":
+        from fleet.app.report import report
+        from fleet.cli.output import show_json
+
+        show_json(report(home, chosen.id))
+    elif watch:
+        raise typer.Exit(_watch(home, chosen.id))
+    else:
+        from fleet.app.follow import Follower
+        from fleet.cli.live import scene_of
+        from fleet.cli.output import show
+        from fleet.cli.rollout_view import picture
+
+        show(picture(scene_of(Follower(home, chosen.id))))
+
+
+@app.command()
+def pause(context: typer.Context, rollout: Rollout = "") -> None:
+    """Stop between steps: what reboots comes back, nothing else is begun until resume."""
+    _say(context, "pause", rollout, "Paused {}: what reboots comes back, nothing else begins.")
+
+
+@app.command()
+def resume(context: typer.Context, rollout: Rollout = "") -> None:
+    """Go on after a pause, or after a halt whose failures somebody has looked at."""
+    _say(context, "resume", rollout, "Resumed {}.")
+
+
+@app.command()
+def abort(context: typer.Context, rollout: Rollout = "") -> None:
+    """Finish what has begun, start nothing new, take the marks off the rest. Cannot be taken back."""
+    _say(context, "abort", rollout, "Aborted {}: what has begun ends, nothing new starts.")
+
+
+@app.command()
+def release(
+    context: typer.Context,
+    node: Annotated[str, typer.Argument(help="NODE, or CLUSTER/NODE where the name is in several clusters.")],
+) -> None:
+    """Free the slot of a failed run: somebody has looked at the node. Its cordon, if fleet's own, is taken away."""
+    from fleet.app.rollouts import release as let_go
+    from fleet.cli.output import note, show
+
+    home = home_of(context)
+    rollout, ref = let_go(home, node)
+    show(f"Released {ref} from {rollout.id}.")
+    _see_to_it(home)
+    if rollout.active and rollout.state == "halted":
+        note(f"  -> fleet rollout resume {rollout.id} goes on with the others")
+
+
+def _say(context: typer.Context, kind: str, ident: str, words: str) -> None:
+    from fleet.app.rollouts import say
+    from fleet.cli.output import show
+
+    home = home_of(context)
+    rollout = say(home, kind, ident)
+    show(words.format(rollout.id))
+    _see_to_it(home)
+
+
+def _see_to_it(home: Home) -> None:
+    """Somebody has to carry out what was said."""
+    from fleet.app.background import ensure_controller
+    from fleet.cli.output import note
+
+    if words := ensure_controller(home):
+        note(words)
+
+
+def _watch(home: Home, ident: str) -> int:
+    from fleet.app.background import controller_of
+    from fleet.app.follow import Follower
+    from fleet.cli.live import watch
+
+    return watch(Follower(home, ident), lambda: controller_of(home))
+
+
+def _in_foreground(home: Home, ident: str) -> int:
+    """This process is the controller until nothing is left to do."""
+    from fleet.app.rollouts import Rollouts
+    from fleet.app.run import run
+    from fleet.cli.output import note
+    from fleet.core.steps import Step
+
+    run(home, until_idle=True, say=note)
+    return 1 if Rollouts.load(home.store).named(ident).counts[Step.FAILED] else 0
