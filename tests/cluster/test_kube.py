@@ -1,0 +1,187 @@
+"""The adapter on a real API server: what the contract's cases do not ask of a model."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from fleet.core.action import Clear, Cordon, Mark, Reboot, Result, Stage, Uncordon, Unmark
+from fleet.core.errors import AuthenticationError, FleetError, ForbiddenError, UnreachableError
+from fleet.core.event import Gone, Lost, Seen, Synced
+from fleet.kube.permissions import PERMISSIONS
+from fleet.lab import Lab
+from tests.cluster.rest import Cluster, Json
+from tests.cluster.world import RealWorld, WallClock
+from tests.contract.cases import RELEASE, ROLLOUT, Hand
+from tests.contract.sight import Sight
+
+ACCOUNTS = "/api/v1/namespaces/fleet-system/serviceaccounts"
+
+
+def tell(lab: Lab, rest: Cluster, story: Callable[[RealWorld], Awaitable[None]]) -> None:
+    async def run() -> None:
+        async with asyncio.timeout(180), RealWorld(lab, rest) as world:
+            await story(world)
+
+    asyncio.run(run())
+
+
+def kubeconfig_of(lab: Lab, path: Path, user: Json, cluster: Json | None = None) -> Path:
+    """The lab's API server, as somebody else."""
+    content = yaml.safe_load(lab.kubeconfig.read_text())
+    content["clusters"][0]["cluster"] |= cluster or {}
+    content["users"][0]["user"] = user
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def token_of(rest: Cluster, account: str) -> Json:
+    answer = rest.create(f"{ACCOUNTS}/{account}/token", {"spec": {"expirationSeconds": 600}})
+    return {"token": answer["status"]["token"]}
+
+
+async def refusal(world: RealWorld, kubeconfig: Path) -> FleetError:
+    cluster = world.open(kubeconfig)
+    with pytest.raises(FleetError) as caught:
+        await cluster.read("fra", WallClock().now())
+    return caught.value
+
+
+def test_the_controllers_account_may_do_all_that_fleet_does(
+    lab: Lab, cluster: Cluster, tmp_path: Path
+) -> None:
+    async def story(world: RealWorld) -> None:
+        await world.add_nodes(1)
+        await world.add_pod("debug")
+        account = await asyncio.to_thread(token_of, cluster, "fleet-controller")
+        ours = world.open(kubeconfig_of(lab, tmp_path / "kc", account))
+        world.kube = ours
+        assert await ours.forbidden() == ()
+        async with Sight(ours) as sight:
+            assert ours.missing == {}
+            await sight.until_ready("debug", 1)
+            hand, (name,) = Hand(world, sight), sight.nodes
+            assert (await hand(Mark, name)).result is Result.DONE
+            assert (await hand(Cordon, name)).result is Result.DONE
+            token, boot_id = f"{ROLLOUT}/{name}/stage/0", sight.nodes[name].boot_id
+            assert (await hand(Stage, name, token=token, release=RELEASE)).result is Result.DONE
+            rebooting = await hand(Reboot, name, token=f"{token}/1", release=RELEASE, boot_id=boot_id)
+            assert rebooting.result is Result.DONE
+            assert (await hand.evict(sight.pods_of("debug")[0])).result is Result.DONE
+            for kind in (Clear, Uncordon, Unmark):
+                assert (await hand(kind, name)).result is Result.DONE
+        assert (await ours.lead("fleet@a/1/1", 15, lambda _: False)).held
+        await ours.resign("fleet@a/1/1")
+
+    tell(lab, cluster, story)
+
+
+def test_who_may_nothing_is_told_which_rules_are_missing(lab: Lab, cluster: Cluster, tmp_path: Path) -> None:
+    async def story(world: RealWorld) -> None:
+        await asyncio.to_thread(cluster.create, ACCOUNTS, {"metadata": {"name": "nobody"}})
+        token = await asyncio.to_thread(token_of, cluster, "nobody")
+        path = kubeconfig_of(lab, tmp_path / "kc", token)
+        assert await world.open(path).forbidden() == PERMISSIONS
+        error = await refusal(world, path)
+        assert isinstance(error, ForbiddenError)
+        assert "cannot list resource" in error.message
+        assert 'grant verb "list" on resource' in error.hint
+
+    tell(lab, cluster, story)
+
+
+def test_credentials_that_are_not_accepted(lab: Lab, cluster: Cluster, tmp_path: Path) -> None:
+    async def story(world: RealWorld) -> None:
+        path = kubeconfig_of(lab, tmp_path / "kc", {"token": "expired-token"})
+        error = await refusal(world, path)
+        assert isinstance(error, AuthenticationError)
+        assert "log in again" in error.hint
+        assert "expired-token" not in error.message + error.hint
+
+    tell(lab, cluster, story)
+
+
+def test_a_server_with_another_authority_is_not_trusted(lab: Lab, cluster: Cluster, tmp_path: Path) -> None:
+    async def story(world: RealWorld) -> None:
+        # etcd's authority is another one than the API server's.
+        content = yaml.safe_load(lab.kubeconfig.read_text())
+        content["clusters"][0]["cluster"].pop("certificate-authority-data", None)
+        content["clusters"][0]["cluster"]["certificate-authority"] = str(lab.certificates.etcd_authority)
+        path = tmp_path / "kc"
+        path.write_text(yaml.safe_dump(content))
+        error = await refusal(world, path)
+        assert isinstance(error, UnreachableError)
+        assert "is not trusted" in error.message
+
+    tell(lab, cluster, story)
+
+
+def test_a_snapshot_is_what_the_watches_tell(lab: Lab, cluster: Cluster) -> None:
+    async def story(world: RealWorld) -> None:
+        await world.add_nodes(3)
+        await world.add_workload("Deployment", "shop", 4)
+        await world.add_budget("shop", min_available="50%")
+        async with Sight(world.cluster) as sight:
+            await sight.until_ready("shop", 4)
+            await sight.until_counted("shop", healthy=4, allowed=2)
+            reading = await world.kube.read("fra", WallClock().now())
+            assert reading.missing == {}
+            assert {each.uid: each.labels for each in reading.snapshot.nodes} == {
+                each.uid: each.labels for each in sight.nodes.values()
+            }
+            assert {each.uid for each in reading.snapshot.pods} == {each.uid for each in sight.pods.values()}
+            (budget,) = reading.snapshot.budgets
+            assert (budget.rule, budget.disruptions_allowed) == ("minAvailable 50%", 2)
+            assert {machine.name for machine in reading.snapshot.machines} == set(sight.nodes)
+            assert reading.snapshot.server_version.startswith("v1.")
+
+    tell(lab, cluster, story)
+
+
+def test_a_machine_goes_when_its_node_goes(lab: Lab, cluster: Cluster) -> None:
+    async def story(world: RealWorld) -> None:
+        (name,) = await asyncio.to_thread(lab.add_nodes, 1)
+        async with Sight(world.cluster) as sight:
+            hand = Hand(world, sight)
+            token = f"{ROLLOUT}/{name}/stage/0"
+            assert (await hand(Stage, name, token=token, release=RELEASE)).result is Result.DONE
+            await sight.until(lambda: name in sight.machines, "the machine that fleet made")
+            assert not sight.machines[name].reported
+            await asyncio.to_thread(cluster.delete, f"/api/v1/nodes/{name}")
+            await sight.until(lambda: name not in sight.machines, "the machine is collected")
+
+    tell(lab, cluster, story)
+
+
+def test_an_api_server_that_restarts_and_has_forgotten(fresh_lab: Lab) -> None:
+    rest = Cluster(fresh_lab.kubeconfig)
+
+    async def story(world: RealWorld) -> None:
+        await world.add_nodes(2)
+        async with Sight(world.cluster) as sight:
+            first = dict(sight.nodes)
+            await asyncio.to_thread(fresh_lab.stop_apiserver)
+            await sight.until(lambda: not sight.synced, "the loss")
+            lost = next(event for event in reversed(sight.log) if isinstance(event, Lost))
+            assert lost.why
+            outcome = await Hand(world, sight)(Cordon, next(iter(first)))
+            assert outcome.result is Result.UNKNOWN
+            at = len(sight.log)
+            await asyncio.to_thread(fresh_lab.compact_etcd)
+            await asyncio.to_thread(fresh_lab.start_apiserver)
+            await sight.until(lambda: sight.synced, "synced again")
+            told = sight.log[at:]
+            assert not [event for event in told if isinstance(event, Gone)]
+            assert any(isinstance(event, Synced) for event in told)
+            assert set(sight.nodes) == set(first)
+            await asyncio.to_thread(
+                rest.patch, f"/api/v1/nodes/{next(iter(first))}", {"spec": {"unschedulable": True}}
+            )
+            await sight.until(lambda: sight.nodes[next(iter(first))].unschedulable, "a change after that")
+            assert isinstance(sight.log[-1], Seen)
+
+    tell(fresh_lab, rest, story)
