@@ -299,6 +299,8 @@ class Engine:
                     del untidy[ref]
             if rollout.active and not rollout.remaining and not untidy and not rollout.intents:
                 self._agenda.decide(rollout, "finish", now)
+                for group in self._groups[rollout.id]:
+                    self._gates.pop(group, None)
 
     def _wake(self, now: datetime) -> datetime | None:
         wakes = [self._agenda.next_wake] if self._agenda.next_wake is not None else []

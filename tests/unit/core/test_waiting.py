@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import time, timedelta
+
 from msgspec.structs import replace
 
 from fleet.core.engine import Engine
 from fleet.core.event import Event, Gone, Seen, Synced
 from fleet.core.held import Reason
 from fleet.core.node import NodeRef
+from fleet.core.policy import Window
 from fleet.core.rollout import Goal, Rollout, Start
 from fleet.core.snapshot import Snapshot
 from fleet.core.steps import Step
 from fleet.sim.planner import things
-from tests.builders import NEW, START, a_budget, a_deployment, a_machine, a_node, a_policy, a_snapshot
+from tests.builders import NEW, START, a_budget, a_deployment, a_machine, a_node, a_policy, a_pool, a_snapshot
 from tests.story import Story
 
 REF = NodeRef("east", "n-0")
@@ -49,6 +52,19 @@ def test_a_node_whose_image_is_there_already_begins_in_the_same_decision() -> No
     kinds = {action.kind for action in engine.decide(START).actions}
     assert engine.rollouts["r-1"].runs[REF].step is Step.CORDON
     assert "cordon" in kinds
+
+
+def test_a_rollout_that_ended_outside_its_window_wakes_nobody() -> None:
+    shut = Window((0,), time(9, 30), time(9, 50))
+    story = Story([a_snapshot([a_node("n-0")])], a_policy(a_pool(windows=(shut,))))
+    story.start()
+    story.run(seconds=600)
+    assert story.engine.decide(story.now).wake == START + timedelta(minutes=30)
+    story.say("abort")
+    story.run(seconds=600)
+    assert story.rollout.ended_at is not None
+    story.at = 2400.0
+    assert story.engine.decide(story.now).wake is None
 
 
 def test_a_rollout_does_not_end_while_its_marks_may_be_there_and_are_not_seen_yet() -> None:
