@@ -116,6 +116,11 @@ class Agenda:
         )
         self._record(rollout, record, now)
 
+    def tidied(self, rollout: Rollout, ref: NodeRef, now: datetime) -> None:
+        """Nothing of the ended rollout is left on a node that was released."""
+        record = Record(form="decision", kind="tidied", rollout=rollout.id, node=str(ref))
+        self._record(rollout, record, now)
+
     def decide(self, rollout: Rollout, kind: str, now: datetime, **detail: Any) -> None:
         """Of the rollout as a whole: halt, finish."""
         self._record(rollout, Record(form="decision", kind=kind, rollout=rollout.id, detail=detail), now)

@@ -297,6 +297,8 @@ class Engine:
             for ref in list(untidy):
                 if tidy(self._agenda, rollout, rollout.runs[ref], now):
                     del untidy[ref]
+                    if ref in rollout.untidy:
+                        self._agenda.tidied(rollout, ref, now)
             if rollout.active and not rollout.remaining and not untidy and not rollout.intents:
                 self._agenda.decide(rollout, "finish", now)
                 for group in self._groups[rollout.id]:

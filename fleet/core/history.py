@@ -25,4 +25,4 @@ def rollouts_of(entries: Iterable[Entry]) -> dict[str, Rollout]:
 
 def unfinished(rollout: Rollout) -> bool:
     """A controller still has something to do for it, or may have when a person releases a failed run."""
-    return rollout.active or any(run.slot for run in rollout.runs.values())
+    return rollout.active or bool(rollout.untidy) or any(run.slot for run in rollout.runs.values())

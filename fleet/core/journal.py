@@ -19,8 +19,8 @@ class Record(Struct, frozen=True):
 
     form: Form
     kind: str
-    """command: start, pause, resume, abort, release. decision: step, halt, finish. intent and outcome: an
-    action's kind."""
+    """command: start, pause, resume, abort, release. decision: step, retry, halt, finish, tidied.
+    intent and outcome: an action's kind."""
     rollout: str = ""
     node: str = ""
     """`cluster/name`, or empty."""

@@ -118,6 +118,8 @@ class Rollout:
         """Nodes that something was ever meant to be done to: only there may be something of ours."""
         self.counter = 0
         """Intents so far: makes action ids unique."""
+        self.untidy: set[NodeRef] = set()
+        """Released after the rollout's end: what is ours on them has not been taken away yet."""
 
     def pool(self, run: Run) -> Pool:
         """Raises KeyError for a goal whose pool the rollout's policy lacks: `Start` was made wrongly."""
@@ -185,6 +187,8 @@ class Rollout:
         run = self.runs[node]
         if run.step is Step.FAILED:
             self.runs[node] = replace(run, slot=False)
+            if not self.active:
+                self.untidy.add(node)
 
     def _decision(self, record: Record, at: datetime) -> None:
         match record.kind:
@@ -196,6 +200,8 @@ class Rollout:
                 self.runs[node] = replace(run, attempts=run.attempts + 1, since=at)
             case "halt":
                 self._enter(State.HALTED, at, "fleet", record.detail["why"])
+            case "tidied":
+                self.untidy.discard(NodeRef.parse(record.node))
             case "finish":
                 self._enter(State.FINISHED, at, "fleet")
                 self.ended_at = at

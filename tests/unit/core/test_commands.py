@@ -7,7 +7,8 @@ import pytest
 from fleet.core.action import AnyAction, Outcome, Result
 from fleet.core.rollout import State
 from fleet.core.steps import Step
-from tests.builders import a_node, a_policy, a_snapshot
+from fleet.sim.behaviour import Behaviour
+from tests.builders import a_node, a_policy, a_pool, a_snapshot
 from tests.story import Story
 
 
@@ -61,3 +62,20 @@ def test_a_pause_stops_what_has_not_got_through_and_its_clock(kind: str) -> None
     story.say("resume")
     story.run()
     assert story.steps() == {"n-0": Step.DONE}
+
+
+def test_a_node_that_is_released_after_the_end_is_tidied_also_by_the_next_controller() -> None:
+    nodes = [a_node("n-0"), a_node("n-1")]
+    failing = Behaviour(failures={"n-0": "old-version"})
+    story = Story([a_snapshot(nodes)], a_policy(a_pool(failure_limit=2)), failing)
+    story.start()
+    story.run()
+    assert story.rollout.ended_at is not None
+    assert story.models["east"].snapshot(story.now).nodes[0].cordoned_by == "r-1"
+    story.say("release", "east/n-0")
+    story.kill()
+    story.run()
+    node = story.models["east"].snapshot(story.now).nodes[0]
+    assert node.available and not node.annotations
+    story.kill()
+    assert not story.engine.rollouts
