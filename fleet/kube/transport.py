@@ -158,7 +158,7 @@ class Transport:
                 body=call.body,
                 _request_timeout=limits,
             )
-        except _BROKEN as error:
+        except (*_BROKEN, RuntimeError) as error:  # RuntimeError: closed at this moment
             raise unreachable(self.host, error, call.seconds) from None
         response: aiohttp.ClientResponse = answer.response
         return response
