@@ -95,6 +95,11 @@ class Books:
         self._place(ref)
         self._look_at(ref)
 
+    def keeper(self, ref: NodeRef, but: Rollout) -> str:
+        """Another rollout whose failed run keeps its slot on the node; empty: none does."""
+        kept = (each.id for each in self.rollouts.values() if each is not but and _keeps(each, ref))
+        return next(kept, "")
+
     def turned(self, run: Run) -> None:
         """A run of these books has come into another step."""
         ref = run.node
@@ -225,7 +230,7 @@ class Books:
 
     def _kept(self, ref: NodeRef) -> bool:
         """A run keeps its slot there, be it of a rollout that has ended."""
-        return any(ref in each.runs and each.runs[ref].slot for each in self.rollouts.values())
+        return any(_keeps(each, ref) for each in self.rollouts.values())
 
     def _place(self, ref: NodeRef) -> None:
         """Which limits the node counts for: those of the pool that it is in, and those of its run's."""
@@ -262,3 +267,7 @@ class Books:
             run = self.run_of(NodeRef(cluster, pod.node)) if pod.node else None
             if run is not None and run.step in UNDRAINED:
                 self.claims.demand(view, pod, 1)
+
+
+def _keeps(rollout: Rollout, ref: NodeRef) -> bool:
+    return ref in rollout.runs and rollout.runs[ref].slot

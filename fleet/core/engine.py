@@ -267,6 +267,8 @@ class Engine:
         node, machine = self._agenda.node(ref), self._agenda.machine(ref)
         if held := nodes.held(ref.name, run.goal.uid, node, machine, rollout.id):
             yield ("node", ref), held
+        if by := self._books.keeper(ref, rollout):
+            yield ("node", ref), Held(Reason.OTHER_ROLLOUT, ref.name, {"by": by})
         if full := self._books.occupancy.held(ref):
             yield ("scope", full[0]), full[1]
         yield from self._pod_hindrances(rollout, run)

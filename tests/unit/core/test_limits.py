@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from fleet.core.engine import Engine
 from fleet.core.event import Lost, Seen, Synced
 from fleet.core.held import Reason
 from fleet.core.history import rollouts_of
 from fleet.core.node import NodeRef
-from fleet.core.policy import Amount, Limits
+from fleet.core.policy import Amount, DrainRule, Limits
+from fleet.core.rollout import Rollout, Start
 from fleet.core.steps import Step
 from fleet.sim.behaviour import Behaviour
 from fleet.sim.planner import things
-from tests.builders import a_node, a_policy, a_pool, a_snapshot
+from tests.builders import NEW, a_deployment, a_node, a_policy, a_pool, a_snapshot
 from tests.story import Story
 
 ONE = a_pool(limits=Limits(max_unavailable=Amount(1)), failure_limit=3)
@@ -88,3 +91,24 @@ def test_a_node_that_leaves_its_pool_is_still_bound_by_the_limits_of_its_run() -
     story.run(until=count)
     assert most == 1
     assert set(story.steps().values()) == {Step.DONE}
+
+
+def test_a_node_whose_run_failed_in_an_earlier_rollout_waits_for_its_release() -> None:
+    """Also where that run gave the node back."""
+    name = "n-0"
+    pods = a_deployment("shop", 1, [a_node(name)])
+    stuck = (pods[0], [replace(pods[1][0], finalizers=True)])
+    pool = a_pool(drain=DrainRule(timeout_seconds=60))
+    story = Story([a_snapshot([a_node(name)], stuck)], a_policy(pool))
+    story.start()
+    story.run(seconds=600)
+    assert story.steps() == {name: Step.FAILED} and story.rollout.ended_at is not None
+    later = Start("p-2", NEW, story.policy, tuple(run.goal for run in story.rollout.runs.values()))
+    story.engine.add(Rollout("r-2", later, story.now, "ada@desk"))
+    story.run(seconds=600)
+    assert story.engine.rollouts["r-2"].runs[NodeRef("east", name)].step is Step.STAGED
+    held = story.engine.why(NodeRef("east", name), story.now)
+    assert [each.reason for each in held] == [Reason.OTHER_ROLLOUT]
+    story.say("release", f"east/{name}")
+    story.turn()
+    assert story.engine.rollouts["r-2"].runs[NodeRef("east", name)].touched
