@@ -313,7 +313,7 @@ def tidy(agenda: Agenda, rollout: Rollout, run: Run, now: datetime) -> bool:
             agenda.emit(rollout, Unmark(id=ident, rollout=rollout.id, node=run.node, uid=node.uid))
         return False
     machine = view.machines.get(run.node.name)
-    if run.step is not Step.DONE and machine is not None and _unfinished(machine, rollout):
+    if machine is not None and _unfinished(machine, rollout):
         if agenda.may_ask(run.node, "clear", now):
             ident = agenda.next_id(rollout)
             agenda.emit(rollout, Clear(id=ident, rollout=rollout.id, node=run.node, uid=node.uid))

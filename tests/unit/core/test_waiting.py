@@ -19,6 +19,7 @@ from tests.builders import NEW, START, a_budget, a_deployment, a_machine, a_node
 from tests.story import Story
 
 REF = NodeRef("east", "n-0")
+SHUT = (Window((0,), time(9, 30), time(9, 50)),)
 
 
 def an_engine(snapshot: Snapshot) -> Engine:
@@ -55,8 +56,7 @@ def test_a_node_whose_image_is_there_already_begins_in_the_same_decision() -> No
 
 
 def test_a_rollout_that_ended_outside_its_window_wakes_nobody() -> None:
-    shut = Window((0,), time(9, 30), time(9, 50))
-    story = Story([a_snapshot([a_node("n-0")])], a_policy(a_pool(windows=(shut,))))
+    story = Story([a_snapshot([a_node("n-0")])], a_policy(a_pool(windows=SHUT)))
     story.start()
     story.run(seconds=600)
     assert story.engine.decide(story.now).wake == START + timedelta(minutes=30)
@@ -79,3 +79,14 @@ def test_a_rollout_does_not_end_while_its_marks_may_be_there_and_are_not_seen_ye
     assert story.rollout.ended_at is not None
     node = story.models["east"].snapshot(story.now).nodes[0]
     assert not node.annotations and not node.pending_taint
+
+
+def test_a_request_that_nobody_has_answered_is_taken_back_when_another_has_upgraded_the_machine() -> None:
+    story = Story([a_snapshot([a_node("n-0")])], a_policy(a_pool(windows=SHUT)))
+    story.start()
+    story.run(until=lambda: story.steps() == {"n-0": Step.STAGED})
+    machine = story.models["east"].snapshot(story.now).machines[0]
+    story.models["east"].stranger.put_machine(replace(machine, booted=NEW, staged=None, work=None))
+    story.run()
+    assert story.steps() == {"n-0": Step.DONE}
+    assert story.models["east"].snapshot(story.now).machines[0].request is None
