@@ -247,7 +247,7 @@ class Books:
 
     def _places(self, rollout: Rollout, ref: NodeRef) -> Iterator[tuple[Pool, str, str]]:
         """Pools, each with site and zone. A node that cannot be seen is where its goal says, as long as it may be
-        there or its run keeps its slot."""
+        there or a run keeps its slot."""
         node, run, view = self.agenda.node(ref), rollout.runs.get(ref), self.agenda.view(ref.cluster)
         site = self.sites.get(ref.cluster, "")
         if node is not None:
@@ -257,7 +257,7 @@ class Books:
                 yield now, site_of(node, site), node.zone
             if meant is not None and meant is not now:
                 yield meant, site_of(node, site), node.zone
-        elif run is not None and (run.slot or not view.synced):
+        elif run is not None and (self._kept(ref) or not view.synced):
             yield rollout.pool(run), run.goal.site or site, run.goal.zone
 
     def _count_demand(self, cluster: str) -> None:

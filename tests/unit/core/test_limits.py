@@ -112,3 +112,19 @@ def test_a_node_whose_run_failed_in_an_earlier_rollout_waits_for_its_release() -
     story.say("release", f"east/{name}")
     story.turn()
     assert story.engine.rollouts["r-2"].runs[NodeRef("east", name)].touched
+
+
+def test_a_deleted_node_keeps_its_place_in_later_rollouts_too() -> None:
+    story = some()
+    name = begun(story)
+    story.models["east"].stranger.delete_node(name)
+    story.say("abort")
+    story.run()
+    assert story.rollout.ended_at is not None
+    later = Start("p-2", NEW, story.policy, tuple(run.goal for run in story.rollout.runs.values()))
+    story.engine.add(Rollout("r-2", later, story.now, "ada@desk"))
+    story.run(seconds=3600)
+    assert not any(run.touched for run in story.engine.rollouts["r-2"].runs.values())
+    story.say("release", f"east/{name}")
+    story.turn()
+    assert any(run.touched for run in story.engine.rollouts["r-2"].runs.values())
