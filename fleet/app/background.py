@@ -43,13 +43,13 @@ def ensure_controller(home: Home) -> str:
         )
     for _ in range(TRIES):
         if controller_of(home):
-            return f"No controller was at work: one runs in the background now, until all is done ({home.log})."
+            return f"No controller was at work: one runs in the background now, until all is done.\n  -> {home.log}"
         try:
             code = child.wait(TRY_SECONDS)
         except subprocess.TimeoutExpired:
             continue
         if code == 0:
-            return f"A controller has done what was left to do ({home.log})."
+            return f"A controller has done what was left to do.\n  -> {home.log}"
         raise FleetError(
             "\n  ".join(["the controller did not start:", *_end(home, begun)]),
             f"what you said is in the journal: fleet run goes on with it ({home.log})",

@@ -106,10 +106,15 @@ def look(home: Home, names: Sequence[str] = ()) -> Look:
             changes[row.name] = _keep(home, answer)
             fresh.append(answer)
         else:
-            home.store.clusters.touch(row.name, at=home.now(), error=answer.message)
-            lost[row.name] = answer.message
+            lost[row.name] = reason(row.name, answer)
+            home.store.clusters.touch(row.name, at=home.now(), error=lost[row.name])
     old = tuple(home.store.inventory.snapshot(name) for name in lost)
     return Look(tuple(fresh), old, lost, changes)
+
+
+def reason(name: str, error: FleetError) -> str:
+    """Why it does not answer, for places that say themselves which cluster it is and that it does not."""
+    return error.message.removeprefix(f"cluster {name} does not answer: ")
 
 
 def _keep(home: Home, snapshot: Snapshot) -> int:
@@ -171,7 +176,7 @@ def check(home: Home, name: str) -> Found:
     try:
         found, snapshot = _inspect(home, row)
     except FleetError as error:
-        home.store.clusters.touch(name, at=home.now(), error=error.message)
+        home.store.clusters.touch(name, at=home.now(), error=reason(name, error))
         raise
     if row.uid and found.uid and row.uid != found.uid:
         raise FleetError(

@@ -15,7 +15,6 @@ from fleet.app.status import fleet_status
 from fleet.core.chronicle import Chronicle, Eviction, StepTaken
 from fleet.core.errors import UsageError
 from fleet.core.held import Held
-from fleet.core.journal import Entry
 from fleet.core.node import NodeRef
 from fleet.core.overview import Part, lasting_first, parts_of
 from fleet.core.rollout import Run
@@ -59,17 +58,18 @@ def explain(home: Home, name: str, why: Why) -> Explanation:
     store = home.store
     waiting = store.held.of_node(str(ref))
     board = {each.rollout: each for each in waiting}
-    chronicles = [_chronicle(home, ident) for ident in rollouts_with(store.journal.entries(node=str(ref)))]
     rollouts = Rollouts.load(store)
+    chronicles = [_chronicle(home, rollout.id) for rollout in rollouts.all if ref in rollout.runs]
     part = parts_of(rollouts.all, {}).get(ref)
     now_held = board.get(status.rollout)
-    held = why(home, ref) or (now_held.held if now_held is not None else ())
+    wanted = status.state not in ("patched", "orphan", "unknown", "failed")
+    held = (why(home, ref) if wanted else ()) or (now_held.held if now_held is not None else ())
     cluster = next(row for row in rows_of(home) if row.name == ref.cluster)
     return explanation(
         status,
         home.now(),
         part,
-        held if status.state not in ("patched", "orphan", "unknown") else (),
+        held,
         {now_held.held[0].reason: now_held.since} if now_held is not None else {},
         chronicles,
         f"{cluster.name} is unreachable: {cluster.last_error}" if cluster.last_error else "",
@@ -114,10 +114,6 @@ def explanation(
         unknown=unknown,
         history=tuple(sorted(history, key=lambda each: each.at)),
     )
-
-
-def rollouts_with(entries: Iterable[Entry]) -> list[str]:
-    return list(dict.fromkeys(entry.record.rollout for entry in entries))
 
 
 def _chronicle(home: Home, ident: str) -> Chronicle:

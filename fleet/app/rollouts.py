@@ -72,7 +72,12 @@ class Rollouts:
 
     def last(self, ident: str = "") -> Rollout:
         """The named one; without a name the active one, else the newest. For those who only look."""
-        if ident or len(self.active) > 1 or not self.by_id:
+        if not ident and not self.by_id:
+            raise UsageError(
+                "there is no rollout yet",
+                "fleet plan --pool POOL --to VERSION, then fleet rollout start PLAN",
+            )
+        if ident or len(self.active) > 1:
             return self.choose(ident)
         return self.active[0] if self.active else max(self.all, key=lambda each: each.started_at)
 

@@ -7,7 +7,7 @@ from fleet.app.home import Home
 from fleet.app.rollouts import Rollouts
 from fleet.core.engine import Engine
 from fleet.core.event import Lost, Seen, Synced
-from fleet.core.held import Held
+from fleet.core.held import Held, Reason
 from fleet.core.node import NodeRef
 from fleet.core.policy import site_of
 from fleet.core.rollout import Goal, Rollout, Start
@@ -21,6 +21,7 @@ def why(home: Home, ref: NodeRef) -> tuple[Held, ...]:
     rows = rows_of(home)
     engine = Engine({row.name: row.sites[0] if row.sites else "" for row in rows})
     active = Rollouts.load(home.store).active
+    wanted = any(ref in rollout.runs for rollout in active)
     for row in rows:
         snapshot = home.store.inventory.snapshot(row.name)
         for thing in things(snapshot):
@@ -29,11 +30,13 @@ def why(home: Home, ref: NodeRef) -> tuple[Held, ...]:
             engine.observe(Lost(row.name, row.last_error), now)
         else:
             engine.observe(Synced(row.name, row.server_version), now)
-        if row.name == ref.cluster and not any(ref in rollout.runs for rollout in active):
+        if row.name == ref.cluster and not wanted:
             active += _alone(home, ref, snapshot)
     for rollout in active:
         engine.add(rollout)
-    return engine.why(ref, now)
+    found = engine.why(ref, now)
+    # One that is alone has no turn to wait for.
+    return tuple(held for held in found if wanted or held.reason is not Reason.TURN)
 
 
 def _alone(home: Home, ref: NodeRef, snapshot: Snapshot) -> list[Rollout]:

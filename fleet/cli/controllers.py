@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -26,8 +27,16 @@ def run(
     work(home_of(context), until_idle=until_idle, say=note)
 
 
-def agent() -> None:
+def agent(
+    node: Annotated[str, typer.Option(help="Default: $FLEET_NODE.", show_default=False)] = "",
+    family: Annotated[
+        str, typer.Option("--os", help="Family of its OS. Default: $FLEET_OS.", show_default=False)
+    ] = "",
+    kubeconfig: Annotated[
+        Path | None, typer.Option(help="Default: that of the pod it runs in.", show_default=False)
+    ] = None,
+) -> None:
     """The agent of one node: works on its own Machine alone. Runs in the cluster (fleet cluster install)."""
     from fleet.agent.main import main
 
-    main()
+    main(node, family, kubeconfig)

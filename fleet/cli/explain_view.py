@@ -30,8 +30,11 @@ def headline(told: Explanation) -> str:
     since = f" for {ago(told.since, told.now)}" if told.since is not None else ""
     if node.step == "done":
         return f"{place} is done in rollout {node.rollout}{since}: it runs {node.version}"
+    if node.state == "failed":
+        when = f" {ago(told.since, told.now)} ago" if told.since is not None else ""
+        return f"{place} failed in rollout {node.rollout}{when}"
     if node.rollout:
-        verb = {"running": "is at work", "failed": "failed"}.get(node.state, "waits")
+        verb = "is at work" if node.state == "running" else "waits"
         return f"{place} {verb}: step {node.step} in rollout {node.rollout}{since}"
     match node.state:
         case "patched":
@@ -42,8 +45,6 @@ def headline(told: Explanation) -> str:
             return f"{place} has drifted: {node.version} is no release of its stream"
         case "orphan":
             return f"{place} is an orphan: its machine is known, its node is not in the cluster"
-        case "failed":
-            return f"{place} failed{since}"
         case _:
             return f"{place} is unknown: {told.unknown or 'nobody has told its OS'}"
 

@@ -32,6 +32,29 @@ def up(
     lab.add_nodes(nodes)
     note(f"{nodes} nodes are Ready at {lab.server}.")
     note(f"  -> fleet cluster add lab --kubeconfig {lab.kubeconfig} --site here")
+    note("  -> fleet cluster install lab --no-agent; fleet lab agents &")
+
+
+@app.command()
+def agents(directory: Directory = None) -> None:
+    """Play the machines under the fake nodes, and their agents, until Ctrl-C. Needs fleet cluster install before."""
+    import asyncio
+    import signal
+
+    from fleet.agent.bundle import LabSettings, run_lab_agents
+    from fleet.cli.output import note
+    from fleet.lab import Lab
+
+    lab = Lab.load(directory or Lab.default_directory())
+
+    async def play() -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        await run_lab_agents(lab.kubeconfig, settings=LabSettings(), stop=stop)
+
+    note(f"Playing the machines of {lab.server}; Ctrl-C ends it.")
+    asyncio.run(play())
 
 
 @app.command()

@@ -30,21 +30,22 @@ FRAME = 8
 """Lines of a picture that are not nodes in work."""
 
 
-def watch(follower: Follower, leader: Callable[[], str]) -> int:
+def watch(follower: Follower, leader: Callable[[], str], *, past: bool = False) -> int:
     """Until the rollout ends or waits for people alone. 0: all done. 1: some failed. 3: the rest is held.
 
     Ctrl-C leaves it running and raises KeyboardInterrupt.
 
-    `leader` names the controller at work, for the moment when there is none.
+    `leader` names the controller at work, for the moment when there is none. `past`: in a pipe, tell what has happened
+    so far too.
     """
     try:
         if people_watch():
             _draw(follower, leader)
         else:
-            _lines(follower)
+            _lines(follower, past)
     except KeyboardInterrupt:
         ident = follower.rollout.id
-        console(stderr=True).print(
+        note(
             f"\n{ident} goes on without this view. fleet rollout status {ident} --watch comes back to it; "
             f"fleet rollout pause {ident} stops it between steps."
         )
@@ -81,7 +82,7 @@ class Patience:
 
 def stuck(rollout: Rollout, held: Mapping[NodeRef, tuple[Held, ...]]) -> bool:
     """Nothing is at work, and each node that waits does so for a person, or for a cluster that does not answer."""
-    if rollout.working or rollout.state not in (State.RUNNING, State.HALTED):
+    if rollout.working or not rollout.remaining or rollout.state not in (State.RUNNING, State.HALTED):
         return False
     if rollout.state is State.HALTED:
         return True
@@ -127,11 +128,11 @@ def _picture(follower: Follower, leader: Callable[[], str], height: int) -> Text
     return shown + Text(foot, "dim")
 
 
-def _lines(follower: Follower) -> None:
+def _lines(follower: Follower, past: bool) -> None:
     screen = console()
     pause = Event()
     screen.print(headline(scene_of(follower)))
-    entries = list(follower.chronicle.entries)
+    entries = list(follower.chronicle.entries) if past else []
     patience = Patience(follower)
     while True:
         for entry in entries:

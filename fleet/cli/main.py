@@ -33,6 +33,11 @@ def run(args: Sequence[str]) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         return _reader_left()
+    except SystemExit as left:
+        # Typer makes an exit of a broken pipe.
+        if isinstance(left.__context__, BrokenPipeError):
+            return _reader_left()
+        raise
     except Exception as error:
         if os.environ.get("FLEET_DEBUG"):
             raise
@@ -99,6 +104,7 @@ def _say(error: FleetError) -> int:
 def _say_usage(error: Exception) -> int:
     """What Typer found wrong with the line: its words, and where to read on."""
     words = error.format_message() if hasattr(error, "format_message") else str(error)
+    words = words.replace("Value error, ", "")
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "fleet"
     if not words:
@@ -119,7 +125,7 @@ def _say_os(error: OSError) -> int:
 
 def _reader_left() -> int:
     """Whoever read the output has seen enough (`fleet status | head`). Keeps the interpreter's last flush quiet."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     return 0
 
 

@@ -23,8 +23,9 @@ def show(result: RenderableType) -> None:
 
 
 def note(words: str, style: str = "") -> None:
-    """Progress, a warning, what to do next: for people, on stderr."""
-    console(stderr=True).print(words, style=style or None)
+    """Progress, a warning, what to do next: for people, on stderr. Folded between words on a terminal."""
+    screen = console(stderr=True)
+    screen.print(words, style=style or None, soft_wrap=not screen.is_terminal)
 
 
 def warn(words: str) -> None:
@@ -40,8 +41,8 @@ def show_json(result: Any) -> None:
 
 
 def show_csv(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """RFC 4180, with a header."""
-    writer = csv.writer(sys.stdout)
+    """Quoted as in RFC 4180, with a header; lines end as lines do here."""
+    writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(head)
     writer.writerows(rows)
 

@@ -160,7 +160,7 @@ def _waiting(scene: Scene) -> Iterator[Text]:
     groups: dict[str, list[Run]] = {}
     for run in scene.rollout.runs.values():
         reasons = scene.held.get(run.node, ())
-        if run.waiting and reasons:
+        if run.waiting and run.step is not Step.STAGE and reasons:
             groups.setdefault(lasting_first(reasons)[0].words, []).append(run)
     ordered = sorted(groups.items(), key=lambda item: -len(item[1]))
     for told, runs in ordered[:WAITS]:

@@ -49,7 +49,7 @@ def start(
         raise typer.Exit(_in_foreground(home, started.rollout))
     _see_to_it(home)
     if watch:
-        raise typer.Exit(_watch(home, started.rollout))
+        raise typer.Exit(_watch(home, started.rollout, past=True))
     note(f"  -> fleet rollout status {started.rollout} --watch")
 
 
@@ -151,12 +151,12 @@ def _see_to_it(home: Home) -> None:
         note(words)
 
 
-def _watch(home: Home, ident: str) -> int:
+def _watch(home: Home, ident: str, *, past: bool = False) -> int:
     from fleet.app.background import controller_of
     from fleet.app.follow import Follower
     from fleet.cli.live import watch
 
-    return watch(Follower(home, ident), lambda: controller_of(home))
+    return watch(Follower(home, ident), lambda: controller_of(home), past=past)
 
 
 def _in_foreground(home: Home, ident: str) -> int:

@@ -70,11 +70,11 @@ def _pool(row: StatusPool) -> tuple[Cell, ...]:
     )
 
 
-def _away(cluster: StatusCluster, now: datetime) -> Text:
+def _away(cluster: StatusCluster, now: datetime, *, whole: bool = False) -> Text:
     if cluster.last_seen is None:
         return Text(f"unreachable: {cluster.error or 'never seen'}", "red")
-    since = f"unreachable {ago(cluster.last_seen, now)}"
-    return Text(f"{since}: {cluster.error or 'no answer'} (last seen {clock(cluster.last_seen, now)})", "red")
+    told = f"unreachable {ago(cluster.last_seen, now)}: {cluster.error or 'no answer'}"
+    return Text(f"{told} (last seen {clock(cluster.last_seen, now)})" if whole else told, "red")
 
 
 def _below(status: Status) -> Iterator[Text]:
@@ -144,7 +144,7 @@ def attention(status: Status) -> Text:
     lines: list[Text] = []
     away = [cluster for cluster in status.clusters if not cluster.reachable]
     if away:
-        lines.append(columns((), [(cluster.name, _away(cluster, status.at)) for cluster in away]))
+        lines.append(columns((), [(cluster.name, _away(cluster, status.at, whole=True)) for cluster in away]))
         lines.append(Text(f"  -> fleet cluster check {away[0].name}"))
     if status.nodes:
         head = ("NODE", "CLUSTER", "POOL", "STATE", "SINCE", "WHY")

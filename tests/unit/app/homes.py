@@ -1,0 +1,57 @@
+"""A home with one small simulated cluster in it, as a demo would leave it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fleet.app.home import CLOCK, Home
+from fleet.app.plans import plan
+from fleet.app.rollouts import start
+from fleet.core.plan import Plan
+from fleet.core.snapshot import Snapshot
+from fleet.sim.behaviour import Behaviour
+from fleet.sim.clock import SimulatedClock
+from fleet.sim.cluster import create
+from fleet.store import ClusterRow
+from tests.builders import NEW, OLD, START, a_budget, a_deployment, a_node, a_snapshot
+
+POLICY = f"""\
+streams:
+  - name: stable
+    releases:
+      - {{version: {OLD.version}, digest: "{OLD.digest}", kernel: {OLD.kernel}}}
+      - {{version: {NEW.version}, digest: "{NEW.digest}", kernel: {NEW.kernel}}}
+pools:
+  - name: workers
+    selector: {{matchLabels: {{pool: workers}}}}
+    stream: stable
+    limits: {{max_unavailable: 2}}
+    canaries: 0
+"""
+
+
+def small_cluster(cluster: str = "east") -> Snapshot:
+    """Four nodes: n-2 is cordoned by somebody, n-3 has the one pod of web/checkout, whose budget never lets it go."""
+    nodes = [a_node(f"n-{number}", unschedulable=number == 2) for number in range(1, 5)]
+    checkout = a_deployment("checkout", 1, [nodes[2]])
+    return a_snapshot(nodes, checkout, [a_budget("checkout", 1, 0)], cluster=cluster)
+
+
+def a_home(path: Path, *snapshots: Snapshot, unreachable: str = "", policy: str = POLICY) -> Home:
+    home = Home(path)
+    home.simulated.mkdir(parents=True)
+    home.policy_file.write_text(policy)
+    SimulatedClock(START, 60.0, home.simulated / CLOCK).save()
+    store = home.make()
+    for snapshot in snapshots or (small_cluster(),):
+        file = home.simulated / f"{snapshot.cluster}.json"
+        why = "connection refused" if snapshot.cluster == unreachable else ""
+        create(file, snapshot, Behaviour(), 1, START, why)
+        store.clusters.add(ClusterRow(name=snapshot.cluster, sites=(snapshot.site,), kind="simulated"))
+    return home
+
+
+def a_started_rollout(home: Home) -> Plan:
+    made = plan(home, ["workers"], NEW.version)
+    start(home, made, lambda clusters: ())
+    return made

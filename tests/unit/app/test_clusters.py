@@ -1,0 +1,68 @@
+"""Clusters: read into the inventory, found, refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fleet.app.clusters import check, found_in, look, remove, rule
+from fleet.app.status import all_clusters, fleet_status
+from fleet.app.sync import sync
+from fleet.core.errors import HeldError, UnreachableError, UsageError
+from fleet.kube.permissions import Permission
+from tests.builders import a_policy
+from tests.unit.app.homes import a_home, a_started_rollout, small_cluster
+
+
+def test_a_sync_fills_the_inventory_and_a_second_one_brings_no_news(tmp_path: Path) -> None:
+    home = a_home(tmp_path / "home")
+    (first,) = sync(home)
+    assert (first.cluster, first.nodes, first.pods, first.budgets, first.error) == ("east", 4, 1, 1, "")
+    assert first.changes > 0
+    assert sync(home)[0].changes == 0
+
+
+def test_a_cluster_that_does_not_answer_says_why_and_keeps_what_was_known(tmp_path: Path) -> None:
+    home = a_home(tmp_path / "home", small_cluster(), small_cluster("west"), unreachable="west")
+    home.store.inventory.sync(small_cluster("west"), at=home.now(), source="sync")
+    results = {result.cluster: result.error for result in sync(home)}
+    assert results == {"east": "", "west": "connection refused"}
+    seen = look(home, ["west"])
+    assert [(snapshot.cluster, len(snapshot.nodes)) for snapshot in seen.old] == [("west", 4)]
+    status = fleet_status(home)
+    assert {node.state for node in status.nodes if node.cluster == "west"} == {"unknown"}
+    assert [(each.name, each.reachable) for each in all_clusters(home)] == [("east", True), ("west", False)]
+
+
+def test_a_check_of_an_unreachable_cluster_fails_with_its_reason(tmp_path: Path) -> None:
+    home = a_home(tmp_path / "home", unreachable="east")
+    with pytest.raises(UnreachableError, match="connection refused"):
+        check(home, "east")
+    assert home.store.clusters.get("east").last_error == "connection refused"
+
+
+def test_what_is_found_counts_nodes_by_pool_and_those_in_none() -> None:
+    found = found_in("east", ("fra",), small_cluster(), a_policy())
+    assert (found.nodes, found.pools, found.poolless, found.machines) == (4, {"workers": 4}, 0, 4)
+
+
+def test_a_missing_permission_is_named_as_a_rule() -> None:
+    assert rule(Permission("policy", "poddisruptionbudgets", ("list", "watch"), "")) == (
+        "list, watch poddisruptionbudgets.policy"
+    )
+    lease = Permission("coordination.k8s.io", "leases", ("update",), "", "fleet-system")
+    assert rule(lease) == "update leases.coordination.k8s.io in namespace fleet-system"
+
+
+def test_a_cluster_in_a_rollout_is_not_removed(tmp_path: Path) -> None:
+    home = a_home(tmp_path / "home")
+    a_started_rollout(home)
+    with pytest.raises(HeldError, match="r-1 works on east"):
+        remove(home, "east")
+    assert [row.name for row in home.store.clusters.list()] == ["east"]
+
+
+def test_an_unknown_cluster_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no cluster west"):
+        sync(a_home(tmp_path / "home"), ["west"])

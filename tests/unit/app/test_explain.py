@@ -1,0 +1,48 @@
+"""Why a node waits, asked of the guards on what the inventory knows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fleet.app.explain import explain
+from fleet.app.sync import sync
+from fleet.app.why import why
+from fleet.core.errors import UsageError
+from fleet.core.held import Reason
+from tests.unit.app.homes import a_home, a_started_rollout, small_cluster
+
+
+def test_a_node_of_no_rollout_tells_what_would_hold_one(tmp_path: Path) -> None:
+    home = a_home(tmp_path / "home")
+    sync(home)
+    told = explain(home, "n-3", why)
+    assert told.status.state == "outdated"
+    assert [held.reason for held in told.held] == [Reason.BUDGET_NEVER]
+    assert explain(home, "n-1", why).held == ()
+
+
+def test_in_a_rollout_what_a_person_must_do_comes_first(tmp_path: Path) -> None:
+    home = a_home(tmp_path / "home")
+    a_started_rollout(home)
+    told = explain(home, "east/n-2", why)
+    assert told.status.rollout == "r-1"
+    assert told.held[0].reason is Reason.FOREIGN_CORDON
+    assert [(each.what, each.rollout) for each in told.history] == [("start", "r-1")]
+
+
+def test_a_name_in_two_clusters_needs_its_cluster(tmp_path: Path) -> None:
+    home = a_home(tmp_path / "home", small_cluster(), small_cluster("west"))
+    sync(home)
+    with pytest.raises(UsageError, match="n-1 is ambiguous: east/n-1, west/n-1"):
+        explain(home, "n-1", why)
+    assert explain(home, "west/n-1", why).status.cluster == "west"
+
+
+def test_a_misspelt_node_gets_the_nearest_name(tmp_path: Path) -> None:
+    home = a_home(tmp_path / "home")
+    sync(home)
+    with pytest.raises(UsageError) as refused:
+        explain(home, "m-4", why)
+    assert refused.value.hint == "did you mean n-4?"

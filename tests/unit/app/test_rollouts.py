@@ -1,0 +1,142 @@
+"""Rollouts: started once, on clusters that are as planned; told only what makes sense."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from fleet.app.plans import plan, stored
+from fleet.app.rollouts import Rollouts, changes, newcomers, release, say, start, summary_of
+from fleet.core.errors import HeldError, UsageError
+from fleet.core.journal import Record
+from fleet.core.snapshot import Snapshot
+from tests.builders import NEW, a_machine, a_node
+from tests.unit.app.homes import a_home, a_started_rollout, small_cluster
+
+
+def test_a_start_is_one_command_in_the_journal_with_every_node_of_the_plan(tmp_path: Path) -> None:
+    home = a_home(tmp_path / "home")
+    made = plan(home, ["workers"], NEW.version)
+    assert stored(home, "") == made
+    started = start(home, made, lambda clusters: ())
+    (entry,) = home.store.journal.entries()
+    assert (entry.record.form, entry.record.kind, entry.record.rollout) == ("command", "start", "r-1")
+    assert "@" in entry.actor and entry.epoch == 0
+    rollout = Rollouts.load(home.store).choose()
+    assert (rollout.id, len(rollout.runs)) == (started.rollout, 4)
+    told = summary_of(rollout)
+    assert (told.state, told.nodes, told.pools, told.ended_at) == ("running", 4, ("workers",), None)
+
+
+def test_a_second_rollout_of_a_pool_is_refused_and_names_the_first(tmp_path: Path) -> None:
+    home = a_home(tmp_path / "home")
+    made = a_started_rollout(home)
+    with pytest.raises(HeldError, match=r"pool workers is in rollout r-1 \(running\)"):
+        start(home, made, lambda clusters: ())
+    assert home.store.journal.count() == 1
+
+
+def test_a_stale_plan_is_refused_with_what_has_changed(tmp_path: Path) -> None:
+    home = a_home(tmp_path / "home")
+    made = plan(home, ["workers"], NEW.version)
+
+    def upgraded(_: object) -> list[Snapshot]:
+        now = small_cluster()
+        return [replace(now, machines=(a_machine(now.nodes[0], NEW), *now.machines[1:]))]
+
+    with pytest.raises(HeldError) as refused:
+        start(home, made, upgraded)
+    assert f"east/n-1 runs {NEW.version} now" in refused.value.message
+    assert refused.value.hint == f"a new plan: fleet plan --pool workers --to {NEW.version}"
+    assert home.store.journal.count() == 0
+
+
+def test_changes_tell_gone_and_replaced_nodes_and_newcomers_are_only_noted(tmp_path: Path) -> None:
+    home = a_home(tmp_path / "home")
+    made = plan(home, ["workers"], NEW.version)
+    before = small_cluster()
+    other = replace(before.nodes[1], uid="another")
+    fresh = a_node("n-5")
+    now = replace(
+        before,
+        nodes=(other, *before.nodes[2:], fresh),
+        machines=(*before.machines[1:], a_machine(fresh)),
+    )
+    assert changes(made, [now]) == ["east/n-1 is gone", "east/n-2 is another machine under the same name"]
+    assert newcomers(made, [now]) == ["east/n-5"]
+    assert changes(made, [before]) == []
+
+
+def test_commands_that_make_no_sense_are_refused_and_not_journaled(tmp_path: Path) -> None:
+    home = a_home(tmp_path / "home")
+    with pytest.raises(UsageError, match="no rollout is active"):
+        say(home, "pause")
+    a_started_rollout(home)
+    with pytest.raises(UsageError, match="r-1 is running"):
+        say(home, "resume")
+    say(home, "pause")
+    with pytest.raises(UsageError, match="paused already"):
+        say(home, "pause")
+    say(home, "abort", "r-1")
+    with pytest.raises(UsageError, match="was aborted"):
+        say(home, "resume")
+    kinds = [entry.record.kind for entry in home.store.journal.entries()]
+    assert kinds == ["start", "pause", "abort"]
+
+
+def test_an_ended_rollout_takes_no_commands(tmp_path: Path) -> None:
+    home = a_home(tmp_path / "home")
+    a_started_rollout(home)
+    finish = Record(form="decision", kind="finish", rollout="r-1")
+    home.store.journal.append([finish], at=home.now(), actor="fleet@test")
+    with pytest.raises(UsageError, match="r-1 has ended: finished"):
+        say(home, "pause", "r-1")
+    assert Rollouts.load(home.store).last().id == "r-1"
+
+
+def failed_run(*, slot: bool) -> list[Record]:
+    """A run of n-1 as far as a failed verify; or only as a failed stage."""
+    turns = [
+        ("begin", "stage"),
+        ("done", "staged"),
+        ("begin", "cordon"),
+        ("done", "drain"),
+        ("done", "reboot"),
+    ]
+    ways = (
+        [*turns, ("done", "verify"), ("failed", "failed")]
+        if slot
+        else [("begin", "stage"), ("failed", "failed")]
+    )
+    return [
+        Record(form="decision", kind="step", rollout="r-1", node="east/n-1", detail={"turn": turn, "to": to})
+        for turn, to in ways
+    ]
+
+
+def test_a_failed_node_is_released_once_by_its_short_name(tmp_path: Path) -> None:
+    home = a_home(tmp_path / "home")
+    a_started_rollout(home)
+    home.store.journal.append(failed_run(slot=True), at=home.now(), actor="fleet@test")
+    rollout, ref = release(home, "n-1")
+    assert (rollout.id, str(ref)) == ("r-1", "east/n-1")
+    with pytest.raises(UsageError, match="no failed run of n-1 keeps a slot"):
+        release(home, "n-1")
+
+
+def test_what_failed_before_it_had_a_slot_needs_no_release(tmp_path: Path) -> None:
+    home = a_home(tmp_path / "home")
+    a_started_rollout(home)
+    home.store.journal.append(failed_run(slot=False), at=home.now(), actor="fleet@test")
+    with pytest.raises(UsageError, match="no failed run"):
+        release(home, "n-1")
+
+
+def test_a_misspelt_rollout_gets_the_nearest_name(tmp_path: Path) -> None:
+    home = a_home(tmp_path / "home")
+    a_started_rollout(home)
+    with pytest.raises(UsageError) as refused:
+        Rollouts.load(home.store).named("r1")
+    assert refused.value.hint == "r-1 is one"

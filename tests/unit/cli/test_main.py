@@ -1,0 +1,142 @@
+"""Errors to words and exit codes, in one place; what goes to stdout and what to stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from fleet.app.home import Home
+from fleet.cli.main import lifted, run
+from tests.unit.app.homes import a_home, a_started_rollout
+
+
+class Said(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+Fleet = Callable[..., Said]
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Fleet:
+    home = a_home(tmp_path / "home")
+
+    def call(*words: str) -> Said:
+        code = run(["--home", str(home.path), *words])
+        printed = capsys.readouterr()
+        return Said(code, printed.out, printed.err)
+
+    return call
+
+
+def test_global_options_may_stand_anywhere_but_behind_two_dashes() -> None:
+    assert lifted(["status", "--home", "x", "-o", "json"]) == ["--home", "x", "status", "-o", "json"]
+    assert lifted(["a", "--database=y"]) == ["--database=y", "a"]
+    assert lifted(["a", "--", "--home", "x"]) == ["a", "--", "--home", "x"]
+
+
+def test_a_usage_error_names_the_help_and_exits_2(fleet: Fleet) -> None:
+    said = fleet("status", "--nope")
+    assert (said.code, said.out) == (2, "")
+    assert said.err == "error: no such option: --nope\n  -> fleet status --help\n"
+
+
+def test_a_wrong_choice_says_what_there_is(fleet: Fleet) -> None:
+    said = fleet("status", "-o", "yaml")
+    assert said.code == 2
+    assert "'yaml' is not one of 'table', 'wide', 'json', 'csv'" in said.err
+
+
+def test_a_policy_with_mistakes_tells_all_of_them_and_exits_2(fleet: Fleet, tmp_path: Path) -> None:
+    (tmp_path / "home" / "fleet.yaml").write_text("pools:\n  - name: a\n    sook: 1s\n    canaries: -1\n")
+    said = fleet("status")
+    assert said.code == 2
+    assert said.err.startswith("error: ")
+    assert "fleet.yaml:3: " in said.err and "fleet.yaml:4: " in said.err
+
+
+def test_what_is_held_exits_3_with_words_and_advice(fleet: Fleet, tmp_path: Path) -> None:
+    made = a_started_rollout(Home(tmp_path / "home"))
+    said = fleet("rollout", "start", made.plan_id)
+    assert (said.code, said.out) == (3, "")
+    assert said.err.startswith("held: pool workers is in rollout r-1 (running), started by ")
+    assert "  -> wait for it, or: fleet rollout abort r-1" in said.err
+
+
+def test_a_missing_home_exits_2_and_says_how_to_begin(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["--home", str(tmp_path / "none"), "status"]) == 2
+    assert "fleet init" in capsys.readouterr().err
+
+
+def test_json_stands_alone_on_stdout(fleet: Fleet) -> None:
+    assert fleet("sync").code == 0
+    said = fleet("status", "-o", "json")
+    assert json.loads(said.out)["summary"]["nodes"] == 4
+    assert said.err == ""
+
+
+def test_csv_has_a_header_and_a_row_for_each_node(fleet: Fleet) -> None:
+    fleet("sync")
+    lines = fleet("status", "-o", "csv").out.splitlines()
+    assert lines[0].startswith("cluster,site,zone,pool,name,")
+    assert len(lines) == 5
+
+
+def test_findings_exit_4_when_asked_for(fleet: Fleet) -> None:
+    fleet("sync")
+    assert (fleet("status").code, fleet("status", "--check").code) == (0, 4)
+
+
+def test_an_untouched_journal_verifies_and_a_forged_one_exits_4(fleet: Fleet, tmp_path: Path) -> None:
+    a_started_rollout(Home(tmp_path / "home"))
+    assert "The journal is whole: 1 entries" in fleet("audit", "verify").out
+    with sqlite3.connect(tmp_path / "home" / "fleet.db") as database:
+        database.execute("update journal set actor = 'nobody@nowhere'")
+    said = fleet("audit", "verify")
+    assert said.code == 4
+    assert said.out.startswith("entry 1: ")
+
+
+def test_a_reader_that_leaves_early_is_no_error(tmp_path: Path) -> None:
+    home = a_home(tmp_path / "home")
+    environ = {**os.environ, "FLEET_HOME": str(home.path)}
+    command = [sys.executable, "-m", "fleet.cli", "plan", "--pool", "workers", "-o", "json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
+
+
+def test_help_does_not_load_what_only_commands_need() -> None:
+    words = (
+        "import sys, fleet.cli.commands; print([m for m in sys.modules if m in "
+        + repr(
+            [
+                "sqlmodel",
+                "sqlalchemy",
+                "kubernetes",
+                "jinja2",
+                "rich.live",
+                "asyncio",
+                "yaml",
+                "fleet.store",
+                "fleet.kube",
+            ]
+        )
+        + "])"
+    )
+    done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

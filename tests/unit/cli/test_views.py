@@ -1,0 +1,195 @@
+"""What people see, at 80 columns, on a rollout that really was played on a model."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from textwrap import dedent
+
+import msgspec
+from rich.text import Text
+
+from fleet.app.explain import explanation
+from fleet.cli import explain_view, plan_view, rollout_view, status_view
+from fleet.cli.live import stuck
+from fleet.core.chronicle import Chronicle
+from fleet.core.eta import seconds_left
+from fleet.core.held import Held
+from fleet.core.journal import Record
+from fleet.core.node import NodeRef
+from fleet.core.overview import Known, Selection, overview, parts_of, select
+from fleet.core.plan import Plan
+from fleet.core.status import Status, StatusCluster
+from fleet.core.times import Times
+from fleet.sim.planner import make_plan
+from tests.builders import NEW, START, a_policy, a_pool
+from tests.story import Story
+from tests.unit.app.homes import small_cluster
+
+POLICY = a_policy(a_pool())
+
+
+def a_plan() -> Plan:
+    return make_plan("p-9c41", [small_cluster()], POLICY, ["workers"], NEW, START, Times())
+
+
+class Played:
+    """A rollout of that plan, as far as some second."""
+
+    def __init__(self, seconds: float) -> None:
+        self.plan = a_plan()
+        self.story = Story([small_cluster()], POLICY)
+        detail = msgspec.to_builtins(self.plan.begin())
+        self.story.command(Record(form="command", kind="start", rollout="r-1", detail=detail))
+        self.story.run(until=lambda: self.story.at >= seconds)
+        self.chronicle = Chronicle("r-1")
+        self.chronicle.tell(self.story.entries)
+        self.now = self.story.now
+        self.held: dict[NodeRef, tuple[Held, ...]] = {
+            ref: held for ref in self.story.rollout.runs if (held := self.story.engine.why(ref, self.now))
+        }
+        self.eta = seconds_left(self.story.rollout, self.plan, self.now)
+
+    def scene(self) -> rollout_view.Scene:
+        since = dict.fromkeys(self.held, self.now - timedelta(seconds=41))
+        return rollout_view.Scene(self.chronicle, self.now, self.held, since, self.eta)
+
+    def status(self) -> Status:
+        snapshot = self.story.models["east"].snapshot(self.now)
+        machines = {machine.name: machine for machine in snapshot.machines}
+        known = [
+            Known("east", "fra", node.name, node, machines[node.name], 3, START, self.now)
+            for node in snapshot.nodes
+        ]
+        away = self.now - timedelta(minutes=14)
+        clusters = [
+            StatusCluster("east", ("fra",), True, self.now, nodes=4),
+            StatusCluster("edge-3", ("sin",), False, away, "connection refused", nodes=9),
+        ]
+        rollouts = [self.story.rollout]
+        return overview(self.now, clusters, known, POLICY, rollouts, self.held, {"r-1": self.eta})
+
+
+def shown(view: Text) -> str:
+    text = view.plain
+    assert all(line == line.rstrip() for line in text.splitlines())
+    return text
+
+
+def expected(text: str) -> str:
+    return dedent(text).strip("\n")
+
+
+def test_a_plan_says_how_long_what_bounds_it_and_what_is_held() -> None:
+    plan = a_plan()
+    lines = shown(plan_view.whole(plan, START)).splitlines()
+    assert lines[0] == "Plan p-9c41 for 4 nodes of pool workers in east: 44.20261015.3.0 -> 44.20261101.3.0"
+    assert [line.split()[0] for line in lines[1:5]] == ["takes", "bound", "moves", "held"]
+    assert "    n-2  cordoned, not by fleet" in lines
+    assert "         -> kubectl uncordon it if nobody works on it" in lines
+    assert any(line.startswith("    n-3  budget web/checkout allows no disruption") for line in lines)
+    assert lines[-1] == "Start it: fleet rollout start p-9c41"
+
+
+def test_a_plan_that_is_old_says_so_and_one_without_runs_says_why() -> None:
+    plan = a_plan()
+    later = shown(plan_view.whole(plan, START + timedelta(hours=5)))
+    assert later.endswith("Start it: fleet rollout start p-9c41 (made 5h ago, 09:00 UTC)")
+    nothing = msgspec.structs.replace(plan, runs=(), held=())
+    assert shown(plan_view.whole(nothing, START)).endswith(f"every node of the pool runs {NEW.version}.")
+    held = msgspec.structs.replace(plan, runs=())
+    assert shown(plan_view.whole(held, START)).endswith("Nothing can start: every node is held.")
+
+
+def test_nodes_held_for_the_same_reason_are_told_together() -> None:
+    plan = a_plan()
+    (first, *_) = plan.held
+    many = tuple(msgspec.structs.replace(first, node=f"n-{number}") for number in range(40))
+    text = shown(plan_view.whole(msgspec.structs.replace(plan, held=many), START))
+    assert "n-0 and 39 more  " in text
+    assert "n-17" not in text
+
+
+def test_a_timeline_has_a_row_for_each_node_in_the_order_they_go() -> None:
+    lines = shown(plan_view.timeline(a_plan())).splitlines()
+    assert lines[0].split() == [
+        "START",
+        "END",
+        "NODE",
+        "CLUSTER",
+        "ZONE",
+        "STAGE",
+        "DRAIN",
+        "REBOOT",
+        "SOAK",
+        "PODS",
+    ]
+    assert [line.split()[2] for line in lines[1:]] == ["n-1", "n-4"]
+
+
+def test_the_fleet_at_a_glance() -> None:
+    played = Played(100)
+    played.eta = 200
+    assert shown(status_view.glance(played.status())) == expected("""
+        SITE  CLUSTER  POOL     NODES  PATCHED  TARGET           ROLLOUT      ETA
+        fra   east     workers      4   0   0%  44.20261101.3.0  r-1 running  3m 20s
+        sin   edge-3   -            9        ?  unreachable 14m: connection refused
+        Kernel: 4 on 6.11.4
+        Attention: 2 nodes held, 1 cluster unreachable (fleet status --attention)
+    """)
+
+
+def test_attention_says_why_and_what_to_do() -> None:
+    status = select(Played(100).status(), Selection(attention=True))
+    lines = shown(status_view.attention(status)).splitlines()
+    assert lines[0] == "edge-3  unreachable 14m: connection refused (last seen 08:47 UTC)"
+    assert [line.split()[0] for line in lines[3:5]] == ["n-2", "n-3"]
+    assert lines[-1] == "  -> fleet explain n-2 says what to do"
+
+
+def test_a_fleet_without_clusters_says_how_to_begin() -> None:
+    text = shown(status_view.glance(overview(START, [], [], POLICY)))
+    assert text.splitlines()[1] == "  -> fleet cluster add NAME --kubeconfig FILE --site SITE"
+
+
+def test_a_rollout_shows_its_counts_its_work_and_what_waits() -> None:
+    lines = shown(rollout_view.picture(Played(100).scene())).splitlines()
+    assert lines[0].startswith("r-1  workers -> 44.20261101.3.0  [------------------]  0/4  ETA ")
+    assert lines[1].startswith(
+        "  wait 1  stage 0  drain 0  reboot 1  verify 0  soak 0  done 0  failed 0  held 2"
+    )
+    assert lines[2].startswith("  n-1  reboot  ")
+    assert any(line.startswith("  n-2 waits 41s: cordoned, not by fleet") for line in lines)
+
+
+def test_at_its_end_it_says_how_the_last_node_went_and_who_is_left() -> None:
+    played = Played(3600)
+    lines = shown(rollout_view.picture(played.scene())).splitlines()
+    assert "[#########---------]  2/4" in lines[0]
+    assert lines[-1].startswith("  last: n-4 done in ") and lines[-1].endswith("kernel 6.12.9")
+    assert stuck(played.story.rollout, played.held)
+    assert not stuck(Played(100).story.rollout, Played(100).held)
+
+
+def test_an_explanation_numbers_its_reasons_and_says_what_to_do_about_each() -> None:
+    played = Played(100)
+    node = next(node for node in played.status().nodes if node.name == "n-3")
+    ref = NodeRef("east", "n-3")
+    part = parts_of([played.story.rollout], played.held)[ref]
+    told = explanation(node, played.now, part, played.held[ref], {}, [played.chronicle])
+    lines = shown(explain_view.whole(told)).splitlines()
+    assert lines[0].startswith("n-3 (east, zone a, pool workers) waits: step ")
+    assert lines[1].startswith("  1. budget web/checkout allows no disruption")
+    assert lines[2].startswith("     -> scale web/checkout up")
+    assert "History (UTC):" in lines
+
+
+def test_the_history_of_a_done_node_ends_with_its_proof() -> None:
+    played = Played(3600)
+    node = next(node for node in played.status().nodes if node.name == "n-1")
+    told = explanation(node, played.now, None, (), {}, [played.chronicle])
+    what = [each.what for each in told.history]
+    assert what[0] == "start" and what[-1] == "done"
+    assert [step for step in what if step in ("cordon", "drain", "reboot", "verify", "uncordon", "soak")] == [
+        *("cordon", "drain", "reboot", "verify", "uncordon", "soak")
+    ]
+    assert "boot id boot-n-1 -> " in told.history[-1].words
