@@ -206,8 +206,12 @@ class Books:
         if run is not None and run.step in UNDRAINED and view.synced:
             self.claims.demand(view, pod, -1)
         view.lose(pod)
+        # The budget's status has counted its eviction by now, and may have been told before this.
+        debited = view.undo_debit(pod.uid)
         if key := self.claims.release(ref, pod.uid):
             self._open_budget(key)
+        if debited is not None:
+            self._open_budget((cluster, debited))
         self.agenda.forget(ref, pod.uid)
         self._look_at(ref)
 

@@ -94,11 +94,12 @@ class ClusterView:
         self._debits.setdefault(budget.ref, {})[pod.uid] = Debit.SENT
         self._debited[pod.uid] = budget.ref
 
-    def undo_debit(self, pod_uid: str) -> None:
-        """The eviction was not granted."""
+    def undo_debit(self, pod_uid: str) -> PodRef | None:
+        """The eviction was not granted, or its pod is gone. Answers the budget that it has been counted against."""
         budget = self._debited.pop(pod_uid, None)
         if budget is not None:
             self._debits.get(budget, {}).pop(pod_uid, None)
+        return budget
 
     def see(self, thing: Thing) -> None:
         match thing:

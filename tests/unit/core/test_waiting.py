@@ -6,10 +6,11 @@ from datetime import time, timedelta
 
 from msgspec.structs import replace
 
+from fleet.core.action import Outcome, Result
 from fleet.core.engine import Engine
 from fleet.core.event import Event, Gone, Seen, Synced
 from fleet.core.held import Reason
-from fleet.core.node import NodeRef
+from fleet.core.node import CORDON_ANNOTATION, NodeRef
 from fleet.core.policy import Window
 from fleet.core.rollout import Goal, Rollout, Start
 from fleet.core.snapshot import Snapshot
@@ -90,3 +91,22 @@ def test_a_request_that_nobody_has_answered_is_taken_back_when_another_has_upgra
     story.run()
     assert story.steps() == {"n-0": Step.DONE}
     assert story.models["east"].snapshot(story.now).machines[0].request is None
+
+
+def test_an_eviction_that_the_budget_told_of_before_the_pod_did_is_not_counted_for_ever() -> None:
+    nodes = [a_node("n-0"), a_node("n-1", pool="none")]
+    workloads, pods = a_deployment("shop", 2, nodes)
+    budget = a_budget("shop", 2, 1)
+    machines = [replace(a_machine(node), staged=NEW) for node in nodes]
+    engine = an_engine(a_snapshot(nodes, (workloads, pods), [budget], machines=machines))
+    cordon = next(each for each in engine.decide(START).actions if each.kind == "cordon")
+    engine.observe(Outcome(cordon, Result.DONE), START)
+    ours = replace(nodes[0], unschedulable=True, annotations={CORDON_ANNOTATION: "r-1"})
+    engine.observe(Seen("east", ours), START)
+    evict = next(each for each in engine.decide(START).actions if each.kind == "evict")
+    engine.observe(Outcome(evict, Result.DONE), START)
+    view = engine.views["east"]
+    assert view.allowance(budget) == 0
+    engine.observe(Seen("east", budget), START)
+    engine.observe(Gone("east", next(pod for pod in pods if pod.node == "n-0")), START)
+    assert view.allowance(budget) == 1
