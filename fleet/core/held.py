@@ -98,7 +98,7 @@ WORDS: Mapping[Reason, str] = {
     Reason.STAGING: "the new image is being written: {percent} %",
     Reason.BUDGET: "budget {subject} allows {allowed} disruptions now, {need} needed: {rule}, "
     "{healthy} of {expected} healthy",
-    Reason.BUDGET_NEVER: "budget {subject} allows no disruption: {expected} replicas of {workload}, {rule}",
+    Reason.BUDGET_NEVER: "budget {subject} allows no disruption: {replicas} of {workload}, {rule}",
     Reason.BUDGET_FAILED: "budget {subject} cannot be computed by its controller: {why}",
     Reason.SEVERAL_BUDGETS: "pod {subject} is matched by several budgets ({budgets}): "
     "the Eviction API refuses it",

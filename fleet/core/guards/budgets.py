@@ -39,6 +39,7 @@ def held(budget: Budget, allowance: int, need: int, workload: str) -> Held | Non
         "rule": budget.rule,
         "healthy": budget.current_healthy,
         "expected": budget.expected_pods,
+        "replicas": "1 replica" if budget.expected_pods == 1 else f"{budget.expected_pods} replicas",
         "workload": workload,
     }
     if budget.observed and room(budget) == 0 and budget.disruptions_allowed == 0:
