@@ -7,7 +7,7 @@ claimed for; and when something changes, they say whose waiting that may end (qu
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
 from fleet.core.action import Evict, Outcome, Result
@@ -106,8 +106,7 @@ class Books:
         if run.step is Step.CORDON:
             self.claims.reserve(self.agenda.view(ref.cluster), ref)
         elif run.step is not Step.DRAIN:
-            for key in self.claims.release_all(ref):
-                self._open_budget(key)
+            self._open_budgets(self.claims.release_all(ref))
         if run.ended:
             self.queue.drop(ref)
             self._place(ref)
@@ -176,8 +175,8 @@ class Books:
                 self.claims.demand(view, pod, 1)
             if run.step in (Step.CORDON, Step.DRAIN):
                 self.claims.reserve_pod(view, ref, pod)
-        if pod.deleting and (key := self.claims.release(ref, pod.uid)):
-            self._open_budget(key)
+        if pod.deleting:
+            self._open_budgets(self.claims.release(ref, pod.uid))
         self._look_at(ref)
 
     def _lose(self, cluster: str, thing: Thing) -> None:
@@ -208,8 +207,7 @@ class Books:
         view.lose(pod)
         # The budget's status has counted its eviction by now, and may have been told before this.
         debited = view.undo_debit(pod.uid)
-        if key := self.claims.release(ref, pod.uid):
-            self._open_budget(key)
+        self._open_budgets(self.claims.release(ref, pod.uid))
         if debited is not None:
             self._open_budget((cluster, debited))
         self.agenda.forget(ref, pod.uid)
@@ -222,9 +220,11 @@ class Books:
         if rollout is not None:
             rollout.settle(action.id)
         if isinstance(action, Evict) and outcome.result in (Result.DONE, Result.GONE):
-            key = self.claims.release(action.node, action.pod_uid)
-            if key:
-                self._open_budget(key)
+            self._open_budgets(self.claims.release(action.node, action.pod_uid))
+
+    def _open_budgets(self, keys: Iterable[BudgetKey]) -> None:
+        for key in keys:
+            self._open_budget(key)
 
     def _open_budget(self, key: BudgetKey) -> None:
         cluster, ref = key

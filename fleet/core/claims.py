@@ -14,8 +14,8 @@ BudgetKey = tuple[str, PodRef]
 class Claims:
     def __init__(self) -> None:
         self._demand: dict[BudgetKey, int] = {}
-        self._reserved: dict[NodeRef, dict[str, BudgetKey]] = {}
-        """By node and the pod's uid."""
+        self._reserved: dict[NodeRef, dict[str, tuple[BudgetKey, ...]]] = {}
+        """By node and the pod's uid: the budgets that its eviction takes from."""
         self._claimants: dict[BudgetKey, dict[str, NodeRef]] = {}
         """By the pod's uid: the reserves again, from the budget's side."""
 
@@ -50,24 +50,23 @@ class Claims:
     def reserve_pod(self, view: ClusterView, ref: NodeRef, pod: Pod) -> None:
         if pod.stays or pod.deleting:
             return
-        for budget in view.budgets_of(pod):
-            if budgets.takes(pod, budget):
-                key = (view.name, budget.ref)
-                self._reserved.setdefault(ref, {})[pod.uid] = key
-                self._claimants.setdefault(key, {})[pod.uid] = ref
+        self.release(ref, pod.uid)
+        keys = tuple((view.name, each.ref) for each in view.budgets_of(pod) if budgets.takes(pod, each))
+        if keys:
+            self._reserved.setdefault(ref, {})[pod.uid] = keys
+        for key in keys:
+            self._claimants.setdefault(key, {})[pod.uid] = ref
 
-    def release(self, ref: NodeRef, pod_uid: str) -> BudgetKey | None:
-        """The pod's eviction was granted, or it is gone. Answers the budget that has more room for others now."""
-        key = self._reserved.get(ref, {}).pop(pod_uid, None)
-        if key is not None:
+    def release(self, ref: NodeRef, pod_uid: str) -> tuple[BudgetKey, ...]:
+        """The pod's eviction was granted, or it is gone. Answers the budgets that have more room for others now."""
+        keys = self._reserved.get(ref, {}).pop(pod_uid, ())
+        for key in keys:
             self._claimants[key].pop(pod_uid, None)
-        return key
+        return keys
 
     def release_all(self, ref: NodeRef) -> list[BudgetKey]:
-        keys = list(self._reserved.pop(ref, {}).items())
-        for uid, key in keys:
-            self._claimants[key].pop(uid, None)
-        return [key for _, key in keys]
+        uids = list(self._reserved.get(ref, ()))
+        return [key for uid in uids for key in self.release(ref, uid)]
 
     def reserved(self, key: BudgetKey) -> int:
         return len(self._claimants.get(key, ()))

@@ -7,14 +7,16 @@ from datetime import time, timedelta
 from msgspec.structs import replace
 
 from fleet.core.action import Outcome, Result
+from fleet.core.claims import Claims
 from fleet.core.engine import Engine
 from fleet.core.event import Event, Gone, Seen, Synced
 from fleet.core.held import Reason
 from fleet.core.node import CORDON_ANNOTATION, NodeRef
 from fleet.core.policy import Window
-from fleet.core.rollout import Goal, Rollout, Start
+from fleet.core.rollout import Goal, Rollout, Start, State
 from fleet.core.snapshot import Snapshot
 from fleet.core.steps import Step
+from fleet.core.view import ClusterView
 from fleet.sim.planner import things
 from tests.builders import NEW, START, a_budget, a_deployment, a_machine, a_node, a_policy, a_pool, a_snapshot
 from tests.story import Story
@@ -75,9 +77,9 @@ def test_a_rollout_does_not_end_while_its_marks_may_be_there_and_are_not_seen_ye
     assert [action.kind for _, action, _ in story.performed] == ["mark"]
     story.say("abort")
     story.engine.decide(story.now)
-    assert story.rollout.ended_at is None
+    assert story.rollout.active
     story.run()
-    assert story.rollout.ended_at is not None
+    assert not story.rollout.remaining and story.rollout.state is State.ABORTED
     node = story.models["east"].snapshot(story.now).nodes[0]
     assert not node.annotations and not node.pending_taint
 
@@ -110,3 +112,15 @@ def test_an_eviction_that_the_budget_told_of_before_the_pod_did_is_not_counted_f
     engine.observe(Seen("east", budget), START)
     engine.observe(Gone("east", next(pod for pod in pods if pod.node == "n-0")), START)
     assert view.allowance(budget) == 1
+
+
+def test_what_was_reserved_in_two_budgets_of_one_pod_is_given_back_to_both() -> None:
+    view, claims = ClusterView("east"), Claims()
+    _, pods = a_deployment("shop", 1, [a_node("n-0")])
+    both = [a_budget("one", 1, 1, app="shop"), a_budget("two", 1, 1, app="shop")]
+    for thing in (*both, *pods):
+        view.see(thing)
+    claims.reserve(view, REF)
+    assert [claims.reserved(("east", each.ref)) for each in both] == [1, 1]
+    claims.release_all(REF)
+    assert [claims.reserved(("east", each.ref)) for each in both] == [0, 0]
