@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from fleet.app.clock import WallClock
 from fleet.app.clusters import connect
 from fleet.app.home import Home
+from fleet.sim.clock import SAVE_SECONDS, SimulatedClock
 
 if TYPE_CHECKING:
     from fleet.drivers.ports import Cluster
@@ -25,7 +26,6 @@ def run(home: Home, say: Callable[[str], None], until_idle: bool = False) -> Non
 
 async def _run(home: Home, say: Callable[[str], None], until_idle: bool) -> None:
     from fleet.drivers.controller import Controller
-    from fleet.sim.clock import SimulatedClock
 
     store = home.store
     wall = WallClock()
@@ -45,8 +45,8 @@ async def _run(home: Home, say: Callable[[str], None], until_idle: bool) -> None
         stopped = True
         work.cancel()
 
-    if isinstance(home.clock, SimulatedClock):
-        home.clock.run()
+    clock = home.clock if isinstance(home.clock, SimulatedClock) else None
+    time = asyncio.create_task(_let_pass(clock)) if clock is not None else None
     loop = asyncio.get_running_loop()
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, stop)
@@ -57,5 +57,14 @@ async def _run(home: Home, say: Callable[[str], None], until_idle: bool) -> None
             raise
         say("stopped; what has begun goes on with the next controller")
     finally:
-        if isinstance(home.clock, SimulatedClock):
-            home.clock.stop()
+        if clock is not None and time is not None:
+            time.cancel()
+            clock.stop()
+
+
+async def _let_pass(clock: SimulatedClock) -> None:
+    """Simulated time runs, and other processes see it."""
+    clock.run()
+    while True:
+        clock.save()
+        await asyncio.sleep(SAVE_SECONDS)

@@ -21,9 +21,12 @@ Format = Annotated[
 ]
 
 
-def home_of(context: typer.Context) -> Home:
-    """The home that the global options, the environment or the current folder name."""
+def home_of(context: typer.Context, otherwise: Path | None = None) -> Home:
+    """The home that the global options, the environment or the current folder name; else `otherwise`, else the
+    user's own."""
     path, database = context.obj or (None, "")
+    if path is None and not os.environ.get("FLEET_HOME"):
+        path = otherwise
     return Home.find(path, database, os.environ, Path.cwd())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -26,11 +27,11 @@ def init(
     context: typer.Context,
     force: Annotated[bool, typer.Option(help="Write over a policy that is there.")] = False,
 ) -> None:
-    """Write a commented policy, fleet.yaml, and make the database."""
+    """Write a commented policy, fleet.yaml, and make the database: here, unless --home names another folder."""
     from fleet.app.init import init as begin
     from fleet.cli.output import note
 
-    home = home_of(context)
+    home = home_of(context, otherwise=Path.cwd())
     path = begin(home, force)
     note(f"Wrote {path}: read it, and name your pools.")
     note("  -> fleet cluster add NAME --kubeconfig FILE --site SITE")
