@@ -194,11 +194,11 @@ def reboot(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime
         return None
     if expired(agenda, rollout, run, rule.timeout_seconds, now):
         return Turn.FAILED, {"why": f"it has not come back within {rule.timeout_seconds} s"}
-    if underway:
+    if underway or agenda.in_flight((run.node, "reboot", "")):
         return None
-    if not ours(node, rollout):
-        _ask_cordon(agenda, rollout, run, node, now)
-    elif agenda.may_ask(run.node, "reboot", now):
+    if not ours(node, rollout) or agenda.view(run.node.cluster).to_drain(node.name):
+        return Turn.BACK, {}
+    if agenda.may_ask(run.node, "reboot", now):
         agenda.emit(
             rollout,
             Reboot(

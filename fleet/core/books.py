@@ -103,9 +103,9 @@ class Books:
     def turned(self, run: Run) -> None:
         """A run of these books has come into another step."""
         ref = run.node
-        if run.step is Step.CORDON:
+        if run.step in (Step.CORDON, Step.DRAIN):
             self.claims.reserve(self.agenda.view(ref.cluster), ref)
-        elif run.step is not Step.DRAIN:
+        else:
             self._open_budgets(self.claims.release_all(ref))
         if run.ended:
             self.queue.drop(ref)

@@ -35,7 +35,8 @@ class Turn(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
     BACK = "back"
-    """Somebody else has cordoned the node first: the run waits again, without a slot."""
+    """Somebody else has cordoned the node first: the run waits again, without a slot. Or somebody has uncordoned it
+    before its reboot: it is drained again."""
 
 
 NEXT: Mapping[Step, Mapping[Turn, Step]] = {
@@ -48,7 +49,7 @@ NEXT: Mapping[Step, Mapping[Turn, Step]] = {
     Step.STAGED: {Turn.BEGIN: Step.CORDON, Turn.DONE: Step.DONE, Turn.CANCELLED: Step.CANCELLED},
     Step.CORDON: {Turn.DONE: Step.DRAIN, Turn.FAILED: Step.RETURN, Turn.BACK: Step.STAGED},
     Step.DRAIN: {Turn.DONE: Step.REBOOT, Turn.FAILED: Step.RETURN},
-    Step.REBOOT: {Turn.DONE: Step.VERIFY, Turn.FAILED: Step.FAILED},
+    Step.REBOOT: {Turn.DONE: Step.VERIFY, Turn.FAILED: Step.FAILED, Turn.BACK: Step.DRAIN},
     Step.VERIFY: {Turn.DONE: Step.UNCORDON, Turn.FAILED: Step.FAILED},
     Step.UNCORDON: {Turn.DONE: Step.SOAK, Turn.FAILED: Step.FAILED},
     Step.SOAK: {Turn.DONE: Step.DONE, Turn.FAILED: Step.FAILED},

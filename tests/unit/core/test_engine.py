@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from fleet.core.action import Cordon, Evict, Outcome, Reboot, Result
+from fleet.core.action import AnyAction, Cordon, Evict, Outcome, Reboot, Result
 from fleet.core.event import Lost, Synced
 from fleet.core.held import Reason
 from fleet.core.history import rollouts_of
@@ -216,6 +216,41 @@ def test_a_person_who_uncordons_a_node_in_work_does_not_make_it_reboot_under_its
     ]
     assert len(cordons) == 2
     assert set(story.steps().values()) == {Step.DONE}
+
+
+def test_a_person_who_uncordons_a_drained_node_before_its_reboot_has_it_drained_again() -> None:
+    held_back = True
+
+    def perform(action: AnyAction, at: float) -> Outcome:
+        if held_back and isinstance(action, Reboot):
+            return Outcome(action, Result.STALE, "409")
+        return story.really(action, at)
+
+    nodes = [a_node(f"n-{index}") for index in range(2)]
+    snapshot = a_snapshot(nodes, a_deployment("shop", 2, nodes))
+    story = Story([snapshot], a_policy(a_pool(limits=Limits(Amount(1)))), perform=perform)
+    story.start()
+    story.run(until=lambda: any(isinstance(action, Reboot) for _, action, _ in story.performed))
+    name = next(name for name, step in story.steps().items() if step is Step.REBOOT)
+    story.models["east"].stranger.uncordon(name)
+    story.models["east"].stranger.cordon(next(each for each in story.steps() if each != name))
+    story.models["east"].stranger.delete_pod(story.models["east"].snapshot(story.now).pods[0].ref)
+    story.run(seconds=0.5)
+    assert any(pod.node == name for pod in story.models["east"].snapshot(story.now).pods)
+    held_back = False
+    under: list[str] = []
+
+    def look() -> bool:
+        last = [action for _, action, result in story.performed if result is Result.DONE][-1]
+        if isinstance(last, Reboot) and not under:
+            under.extend(
+                pod.name for pod in story.models["east"].snapshot(story.now).pods if pod.node == name
+            )
+        return story.run_of(name).step is Step.VERIFY
+
+    story.models["east"].stranger.uncordon(next(each for each in story.steps() if each != name))
+    story.run(until=look)
+    assert story.run_of(name).step is Step.VERIFY and not under
 
 
 def test_the_rest_waits_for_the_canary() -> None:
