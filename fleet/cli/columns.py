@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from rich.text import Text
 
@@ -30,6 +30,30 @@ def columns(head: Sequence[Cell], rows: Sequence[Sequence[Cell]], right: Collect
 def indented(text: Text, blanks: int) -> Text:
     """Every line moved to the right."""
     return Text("\n").join(Text(" " * blanks) + line for line in text.split("\n"))
+
+
+def folded(text: Text, width: int) -> Text:
+    """Lines that are wider are folded between words; what follows stands below the last column, or a bit to the right.
+
+    A word that is wider than what is left stays whole.
+    """
+    return Text("\n").join(part for line in text.split("\n") for part in _fold(line, width))
+
+
+def _fold(line: Text, width: int) -> Iterator[Text]:
+    plain = line.plain
+    lead = len(plain) - len(plain.lstrip())
+    gap = plain.rfind("  ", lead, width)
+    hang = gap + GAP if lead < gap <= width // 2 else lead + 4
+    blanks = lead
+    while line.cell_len > width:
+        cut = line.plain.rfind(" ", blanks + 1, width + 1)
+        if cut < 0:
+            break
+        first, rest = line.divide([cut])
+        yield first
+        line, blanks = Text(" " * hang) + rest[1:], hang
+    yield line
 
 
 def _text(cell: Cell, style: str = "") -> Text:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from fleet.app.follow import Follower
+from fleet.cli.columns import folded
 from fleet.cli.moments import stamp
 from fleet.cli.output import console, note, people_watch
-from fleet.cli.rollout_view import Scene, ending, headline, name, picture
+from fleet.cli.rollout_view import WAITS, Scene, ending, headline, name, picture
 from fleet.core.held import Held, Reason
 from fleet.core.journal import Entry
 from fleet.core.node import NodeRef
@@ -21,11 +22,19 @@ from fleet.core.steps import ENDED, Step
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from rich.console import Console
+
     from fleet.core.rollout import Rollout
 
 LOOK_SECONDS = 0.4
-LOOKS = 5
+LOOKS = 8
 """In a row, at which nothing moved, before a view ends."""
+STANDING = frozenset(
+    {
+        *(Reason.UNREACHABLE, Reason.POOL_LIMIT, Reason.ZONE_LIMIT),
+        *(Reason.SITE_LIMIT, Reason.CLUSTER_LIMIT),
+    }
+)
 FRAME = 8
 """Lines of a picture that are not nodes in work."""
 
@@ -81,7 +90,8 @@ class Patience:
 
 
 def stuck(rollout: Rollout, held: Mapping[NodeRef, tuple[Held, ...]]) -> bool:
-    """Nothing is at work, and each node that waits does so for a person, or for a cluster that does not answer."""
+    """Nothing is at work, and each node that waits does so for a person, for a cluster that does not answer, or for
+    a limit that is used up by nodes on which nobody works."""
     if rollout.working or not rollout.remaining or rollout.state not in (State.RUNNING, State.HALTED):
         return False
     if rollout.state is State.HALTED:
@@ -90,7 +100,7 @@ def stuck(rollout: Rollout, held: Mapping[NodeRef, tuple[Held, ...]]) -> bool:
 
 
 def _in_the_way(held: tuple[Held, ...]) -> bool:
-    return any(each.lasting or each.reason is Reason.UNREACHABLE for each in held)
+    return any(each.lasting or each.reason in STANDING for each in held)
 
 
 def scene_of(follower: Follower) -> Scene:
@@ -109,23 +119,23 @@ def _draw(follower: Follower, leader: Callable[[], str]) -> None:
 
     screen = console()
     pause = Event()
-    with Live(_picture(follower, leader, screen.height), console=screen, auto_refresh=False) as live:
+    with Live(_picture(follower, leader, screen), console=screen, auto_refresh=False) as live:
         patience = Patience(follower)
         while not patience.over:
             pause.wait(LOOK_SECONDS)
             follower.look()
-            live.update(_picture(follower, leader, screen.height), refresh=True)
+            live.update(_picture(follower, leader, screen), refresh=True)
 
 
-def _picture(follower: Follower, leader: Callable[[], str], height: int) -> Text:
-    shown = picture(scene_of(follower), in_work=max(3, height - FRAME - len(follower.rollout.counts)))
+def _picture(follower: Follower, leader: Callable[[], str], screen: Console) -> Text:
+    shown = picture(scene_of(follower), in_work=max(3, screen.height - FRAME - WAITS * 2))
     rollout = follower.rollout
     if not rollout.active:
-        return shown
+        return folded(shown, screen.width)
     if not leader():
         shown += Text("\n  no controller is at work: fleet run starts one", "bold yellow")
     foot = f"\nCtrl-C leaves it running; fleet rollout pause {rollout.id} stops it between steps."
-    return shown + Text(foot, "dim")
+    return folded(shown + Text(foot, "dim"), screen.width)
 
 
 def _lines(follower: Follower, past: bool) -> None:

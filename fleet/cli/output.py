@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import Console
+    from rich.text import Text
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -18,8 +19,15 @@ def console(*, stderr: bool = False) -> Console:
     return Console(stderr=stderr, soft_wrap=True, highlight=False, emoji=False, markup=False)
 
 
-def show(result: RenderableType) -> None:
-    console().print(result)
+def show(result: Text | str) -> None:
+    """On a terminal folded between words; in a pipe line by line as it is."""
+    from rich.text import Text
+
+    from fleet.cli.columns import folded
+
+    screen = console()
+    text = result if isinstance(result, Text) else Text(result)
+    screen.print(folded(text, screen.width) if screen.is_terminal else text)
 
 
 def note(words: str, style: str = "") -> None:

@@ -19,7 +19,7 @@ from fleet.core.rollout import Rollout, Run, State
 from fleet.core.spans import age, words
 from fleet.core.steps import HAS_SLOT, Step
 
-BAR = 18
+BAR = 16
 IN_WORK = 10
 """Nodes in work that are named before the rest is counted."""
 WAITS = 5
@@ -101,8 +101,13 @@ def _counts(scene: Scene) -> Text:
     ]
     if counts[Step.CANCELLED]:
         told.append(("cancelled", counts[Step.CANCELLED], ""))
-    parts = [Text(f"{name} {count:,}", style if count else "dim") for name, count, style in told]
-    return Text("  ") + Text("  ").join(parts)
+    always = ("done", "failed", "held")
+    parts = [
+        Text(f"{name} {count:,}", style if count else "dim")
+        for name, count, style in told
+        if count or name in always
+    ]
+    return Text("  ") + Text("   ").join(parts)
 
 
 def _lasting(scene: Scene, run: Run) -> bool:
@@ -170,7 +175,7 @@ def _waiting(scene: Scene) -> Iterator[Text]:
         waited = f" {age(scene.now - since)}" if since is not None else ""
         yield Text(f"  {first}{others} wait{'' if others else 's'}{waited}: {told}", "yellow")
     if len(ordered) > WAITS:
-        yield Text(f"  and {len(ordered) - WAITS} other reasons (fleet status --attention)", "dim")
+        yield Text(f"  other reasons: {len(ordered) - WAITS} (fleet status --attention)", "dim")
 
 
 def _last(scene: Scene) -> Iterator[Text]:

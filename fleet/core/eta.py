@@ -13,7 +13,7 @@ PACE_RANGE = (0.5, 3.0)
 
 
 def seconds_left(rollout: Rollout, plan: Plan, now: datetime) -> int | None:
-    """Seconds until the last run of the plan ends; None while the rollout stands still or the plan says no more.
+    """Seconds until the last run of the plan ends; None while nothing is at work or the plan says no more.
 
     The plan tells how long what is left takes after as many runs as have ended; the pace is how much longer those
     took than planned.
@@ -23,7 +23,7 @@ def seconds_left(rollout: Rollout, plan: Plan, now: datetime) -> int | None:
     planned = sorted(run.end for run in plan.runs)
     ended = sorted(run.since for run in rollout.runs.values() if run.ended and run.since is not None)
     done = len(ended)
-    if done >= len(planned):
+    if done >= len(planned) or (done and not rollout.working):
         return None
     last = ended[-1] if ended else rollout.started_at
     before = planned[done - 1] if done else 0.0

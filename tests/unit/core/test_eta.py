@@ -25,6 +25,7 @@ def a_rollout(*ended: float) -> Rollout:
     rollout = Rollout("r-1", Start("p-1", NEW, a_policy(), goals), START, "ada@desk")
     for goal, seconds in zip(goals, ended, strict=False):
         rollout.runs[goal.node] = Run(goal, NEW, Step.DONE, at(seconds))
+    rollout.counts[Step.DRAIN] = 1
     return rollout
 
 
@@ -53,3 +54,9 @@ def test_what_stands_still_has_no_eta() -> None:
     rollout.state = State.PAUSED
     assert seconds_left(rollout, a_plan(), at(100)) is None
     assert seconds_left(a_rollout(*ENDS), a_plan(), at(500)) is None
+
+
+def test_while_nothing_is_at_work_nobody_can_tell() -> None:
+    rollout = a_rollout(100)
+    rollout.counts[Step.DRAIN] = 0
+    assert seconds_left(rollout, a_plan(), at(150)) is None
