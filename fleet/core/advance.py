@@ -300,9 +300,11 @@ def tidy(agenda: Agenda, rollout: Rollout, run: Run, now: datetime) -> bool:
     view = agenda.view(run.node.cluster)
     if run.node not in rollout.acted:
         return True
+    if not view.synced:
+        return False
     node = view.nodes.get(run.node.name)
     if node is None or node.uid != run.goal.uid:
-        return view.synced
+        return True
     if run.slot and node.cordoned_by == rollout.id:
         return True
     if marked(node, rollout):

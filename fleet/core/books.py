@@ -256,7 +256,7 @@ class Books:
         site = self.sites.get(ref.cluster, "")
         if node is not None:
             now = rollout.policy.pool_of(ref.cluster, node)
-            meant = rollout.pool(run) if run is not None and (run.slot or not run.ended) else None
+            meant = rollout.pool(run) if run is not None and (self._kept(ref) or not run.ended) else None
             if now is not None:
                 yield now, site_of(node, site), node.zone
             if meant is not None and meant is not now:

@@ -11,7 +11,9 @@ from fleet.core.claims import Claims
 from fleet.core.engine import Engine
 from fleet.core.event import Event, Gone, Seen, Synced
 from fleet.core.held import Reason
-from fleet.core.node import CORDON_ANNOTATION, NodeRef
+from fleet.core.history import rollouts_of
+from fleet.core.machine import Machine
+from fleet.core.node import CORDON_ANNOTATION, Node, NodeRef
 from fleet.core.policy import Window
 from fleet.core.rollout import Goal, Rollout, Start, State
 from fleet.core.snapshot import Snapshot
@@ -124,3 +126,19 @@ def test_what_was_reserved_in_two_budgets_of_one_pod_is_given_back_to_both() -> 
     assert [claims.reserved(("east", each.ref)) for each in both] == [1, 1]
     claims.release_all(REF)
     assert [claims.reserved(("east", each.ref)) for each in both] == [0, 0]
+
+
+def test_a_new_controller_ends_no_rollout_before_it_has_seen_all_of_a_cluster() -> None:
+    story = Story([a_snapshot([a_node("n-0")])], a_policy())
+    story.start()
+    story.run(until=lambda: story.steps() == {"n-0": Step.STAGE})
+    story.say("abort")
+    engine = Engine(story.sites, rollouts_of(story.entries).values())
+    for thing in things(story.models["east"].snapshot(story.now)):
+        if not isinstance(thing, Machine):
+            engine.observe(
+                Seen("east", replace(thing, annotations={}) if isinstance(thing, Node) else thing), START
+            )
+    engine.decide(story.now)
+    engine.decide(story.now)
+    assert engine.rollouts["r-1"].active
