@@ -158,4 +158,4 @@ def _hold(pod: Pod, times: Times) -> float:
     """A ReplicaSet replaces a pod at once; a StatefulSet waits until the old one is gone."""
     in_place = pod.owner is not None and pod.owner.kind == "StatefulSet"
     stop = min(times.pod_stop, pod.grace_seconds) if in_place else 0.0
-    return stop + times.pod_start
+    return stop + times.start_of(pod)

@@ -10,6 +10,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from fleet.core.journal import Entry
+from fleet.core.pod import Pod
 from fleet.core.steps import Step
 
 PARTS = ("stage", "reboot", "pod_stop", "pod_start")
@@ -26,9 +27,17 @@ class Times(Struct, frozen=True):
     """From an eviction until the pod is gone; never more than its grace period."""
     pod_start: float = 10.0
     """From being bound to a node until Ready."""
+    apps: dict[str, float] = {}
+    """`pod_start` of the pods of one controller (`namespace/name`), where it is known to be another."""
     p95: float = 1.25
     """Factor by which a slow run is longer."""
     origin: dict[str, str] = field(default_factory=lambda: dict.fromkeys(PARTS, "default"))
+
+    def start_of(self, pod: Pod) -> float:
+        """From being bound until Ready."""
+        if pod.owner is None or not self.apps:
+            return self.pod_start
+        return self.apps.get(f"{pod.namespace}/{pod.owner.name}", self.pod_start)
 
 
 ENOUGH = 5

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from random import Random
 
-from fleet.core.action import AnyAction, Evict
 from fleet.core.advance import is_release
 from fleet.core.bound import bound
-from fleet.core.engine import Decision, Engine
+from fleet.core.engine import Engine
 from fleet.core.event import Lost, Seen, Synced, Thing
 from fleet.core.held import Held
 from fleet.core.node import NodeRef
@@ -20,12 +19,10 @@ from fleet.core.rollout import Goal, Rollout, Run, Start
 from fleet.core.snapshot import Snapshot
 from fleet.core.steps import Step
 from fleet.core.times import Times
-from fleet.sim.behaviour import Behaviour
+from fleet.sim.behaviour import Behaviour, Spread
 from fleet.sim.model import Model
+from fleet.sim.play import play
 from fleet.sim.timetable import Timetable
-
-HORIZON = timedelta(days=60)
-"""Planning ends here, whatever still waits."""
 
 
 def make_plan(
@@ -52,7 +49,11 @@ def make_plan(
         for goal in sorted(goals, key=lambda goal: (-first.pressure(goal.node), goal.node))
     )
     engine = _engine(goals, snapshots, lost, policy, release, times, start)
-    table = _play(engine, [each for each in snapshots if each.cluster not in lost], times, start)
+    seen = [each for each in snapshots if each.cluster not in lost]
+    table = Timetable(seen)
+    behaviour = expected(times)
+    models = {each.cluster: Model.from_snapshot(each, behaviour, Random(0)) for each in seen}  # noqa: S311
+    play(engine, models, table, start)
     return _plan(ident, engine, table, snapshots, policy, pools, release, start, times)
 
 
@@ -104,6 +105,17 @@ def things(snapshot: Snapshot) -> Iterator[Thing]:
     yield from snapshot.pods
 
 
+def expected(times: Times) -> Behaviour:
+    """A cluster in which everything takes as long as expected."""
+    return Behaviour(
+        pod_start=Spread(times.pod_start, times.pod_start, times.apps),
+        pod_stop=times.pod_stop,
+        stage=times.stage,
+        reboot=times.reboot,
+        workload=None,
+    )
+
+
 def expected_seconds(policy: Policy, goals: Sequence[Goal], times: Times) -> int:
     """p95 of one run from its cordon on, for windows."""
     soaks = [pool.soak_seconds for goal in goals if (pool := policy.pool(goal.pool))]
@@ -124,60 +136,6 @@ def _canaries(
         able.sort(key=lambda ref: (engine.pressure(ref), ref))
         chosen.update(able[: pool.canaries])
     return frozenset(chosen)
-
-
-def _play(engine: Engine, snapshots: Sequence[Snapshot], times: Times, start: datetime) -> Timetable:
-    """Lets the engine work on models of the clusters until nothing moves any more."""
-    behaviour = Behaviour(
-        pod_start=times.pod_start,
-        pod_stop=times.pod_stop,
-        stage=times.stage,
-        reboot=times.reboot,
-        workload=None,
-    )
-    models = {each.cluster: Model.from_snapshot(each, behaviour, Random(0)) for each in snapshots}  # noqa: S311
-    table = Timetable(snapshots)
-    at, end = 0.0, HORIZON.total_seconds()
-    while at <= end:
-        now = start + timedelta(seconds=at)
-        for model in models.values():
-            for moment, event in model.advance(at):
-                table.saw(event, moment)
-                engine.observe(event, now)
-        decision = engine.decide(now)
-        table.decided(decision, at)
-        for action in decision.actions:
-            outcome = models[action.node.cluster].perform(action, at)
-            table.performed(outcome, at, _budgets(engine, action))
-            engine.observe(outcome, now)
-        if engine.idle:
-            break
-        following = _next(engine, models.values(), decision, at, start)
-        if following is None:
-            break
-        at = following
-    return table
-
-
-def _budgets(engine: Engine, action: AnyAction) -> tuple[str, ...]:
-    if not isinstance(action, Evict):
-        return ()
-    view = engine.views[action.node.cluster]
-    pod = view.pods.get(action.pod_uid)
-    return tuple(str(budget.ref) for budget in view.budgets_of(pod)) if pod is not None else ()
-
-
-def _next(
-    engine: Engine, models: Collection[Model], decision: Decision, at: float, start: datetime
-) -> float | None:
-    """The next moment at which anything can change; None where nothing ever will by itself."""
-    moments = [moment for model in models if (moment := model.next_at()) is not None]
-    if decision.actions:
-        moments.append(at)
-    working = any(rollout.working for rollout in engine.rollouts.values())
-    if decision.wake is not None and (working or engine.timed):
-        moments.append((decision.wake - start).total_seconds())
-    return max(at, min(moments)) if moments else None
 
 
 def _plan(

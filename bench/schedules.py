@@ -1,0 +1,215 @@
+"""Schedules: fleet's plan against what people use now and against the lower bound, and what becomes of the plan when
+nothing takes as long as expected.
+
+    python -m bench.schedules [--large] [--nodes N ...] [--shapes NAME ...] [--json FILE]
+
+Every case runs in a process of its own, so that its memory is its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from random import Random
+from time import perf_counter
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from bench.fleets import NEW, SHAPES, START, make, policy
+from bench.rivals import Player, Rival, rivals, with_images
+from bench.spreads import spread, usual_start
+from fleet.core.engine import Engine
+from fleet.core.event import Seen, Synced
+from fleet.core.plan import Plan
+from fleet.core.rollout import Rollout
+from fleet.core.snapshot import Snapshot
+from fleet.core.times import Times
+from fleet.sim.model import Model
+from fleet.sim.planner import expected, make_plan, things
+from fleet.sim.play import play
+from fleet.sim.timetable import Timetable
+
+SIZES = (300, 1000, 3000)
+LARGE = (10000, 30000)
+LIMITS = (50, 100, 500, None)
+COMPARED = 100
+"""The limit at which others are compared."""
+HEAD = (
+    *("NODES", "SHAPE", "POLICY", "TAKES", "RATIO", "SPREAD", "RATIO", "/PLAN"),
+    *("EVICTIONS", "PEAK", "SECONDS", "MEMORY"),
+)
+"""TAKES: hours, everything as long as expected. RATIO: to the lower bound of that fleet and limit. SPREAD: hours with
+spread times, and its ratios to the lower bound at their medians and to what the plan said. EVICTIONS: a pod.
+SECONDS: of planning. MEMORY: MB at most, the fleet itself included."""
+
+
+class Row(Struct, frozen=True):
+    nodes: int
+    shape: str
+    policy: str
+    limit: int | None
+    makespan: float
+    """Seconds."""
+    bound: float
+    """0: none was computed."""
+    bound_by: str
+    spread: float
+    """Makespan, in seconds, where times are spread."""
+    predicted: float
+    """What the plan said of it, knowing the median start of every app; 0: there was no plan."""
+    spread_bound: float
+    """The lower bound at these medians."""
+    evictions: float
+    """A pod that had to move."""
+    peak: int
+    seconds: float
+    """To make the plan; of others, to play them."""
+    memory: float
+    """MB, the most of the process."""
+
+
+def fleet_case(shape: str, count: int, limit: int | None) -> Row:
+    snapshot = make(shape, count)
+    began = perf_counter()
+    plan = make_plan("bench", [snapshot], policy(limit), ["workers"], NEW, START, Times())
+    seconds = perf_counter() - began
+    if plan.held:
+        raise RuntimeError(f"held: {plan.held[0]}")
+    memory = _memory()
+    known = replace(Times(), apps={name: usual_start(name) for name in _apps(snapshot)})
+    informed = make_plan("bench", [snapshot], policy(limit), ["workers"], NEW, START, known)
+    return Row(
+        nodes=count,
+        shape=shape,
+        policy=f"fleet, {'limit ' + str(limit) if limit else 'no limit'}",
+        limit=limit,
+        makespan=plan.makespan_seconds,
+        bound=plan.lower_bound_seconds,
+        bound_by=plan.bound_by,
+        spread=_executed(informed, snapshot),
+        predicted=informed.makespan_seconds,
+        spread_bound=informed.lower_bound_seconds,
+        evictions=plan.evictions / plan.pods,
+        peak=plan.peak_unavailable,
+        seconds=seconds,
+        memory=memory,
+    )
+
+
+def _executed(plan: Plan, snapshot: Snapshot) -> float:
+    """The same engine on a cluster whose times are spread; seconds until the last run has ended."""
+    engine = Engine({snapshot.cluster: snapshot.site})
+    for thing in things(snapshot):
+        engine.observe(Seen(snapshot.cluster, thing), START)
+    engine.observe(Synced(snapshot.cluster, snapshot.server_version), START)
+    rollout = Rollout("bench", plan.begin(), START, "bench")
+    engine.add(rollout)
+    play(
+        engine,
+        {snapshot.cluster: Model.from_snapshot(snapshot, spread(), Random(1))},
+        Timetable([snapshot]),
+        START,
+    )
+    if rollout.remaining or rollout.ended_at is None:
+        raise RuntimeError(f"{rollout.remaining} runs have not ended: {rollout.why}")
+    return (rollout.ended_at - START).total_seconds()
+
+
+def _apps(snapshot: Snapshot) -> set[str]:
+    return {f"{pod.namespace}/{pod.owner.name}" for pod in snapshot.pods if pod.owner}
+
+
+def rival_case(shape: str, count: int, rival: Rival, bound: float, spread_bound: float) -> Row:
+    snapshot = make(shape, count)
+    began = perf_counter()
+    behaviours = (expected(Times()), spread())
+    given = with_images(snapshot) if rival.staged else snapshot
+    even, uneven = (
+        Player(rival, given, Model.from_snapshot(given, behaviour, Random(1))).play()
+        for behaviour in behaviours
+    )
+    return Row(
+        nodes=count,
+        shape=shape,
+        policy=rival.name,
+        limit=rival.limit(count),
+        makespan=even.makespan,
+        bound=bound if rival.limit(count) == COMPARED else 0.0,
+        bound_by="",
+        spread=uneven.makespan,
+        predicted=0.0,
+        spread_bound=spread_bound if rival.limit(count) == COMPARED else 0.0,
+        evictions=even.evictions / len(snapshot.pods),
+        peak=even.peak,
+        seconds=(perf_counter() - began) / 2,
+        memory=_memory(),
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.schedules", description=__doc__.splitlines()[0])
+    parser.add_argument("--large", action="store_true", help="10,000 and 30,000 nodes too, fleet alone")
+    parser.add_argument("--nodes", type=int, nargs="+", default=list(SIZES))
+    parser.add_argument("--shapes", nargs="+", choices=list(SHAPES), default=list(SHAPES))
+    parser.add_argument("--json", type=Path, help="write the rows there too")
+    chosen = parser.parse_args(arguments)
+    sizes = [*chosen.nodes, *(LARGE if chosen.large else ())]
+    rows: list[Row] = []
+    print(_line(HEAD))
+    with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as pool:
+        for count in sizes:
+            for shape in chosen.shapes:
+                bounds = 0.0, 0.0
+                for limit in LIMITS:
+                    rows.append(pool.submit(fleet_case, shape, count, limit).result())
+                    if limit == COMPARED:
+                        bounds = rows[-1].bound, rows[-1].spread_bound
+                    _tell(rows[-1])
+                for rival in rivals(COMPARED) if count < LARGE[0] else ():
+                    rows.append(pool.submit(rival_case, shape, count, rival, *bounds).result())
+                    _tell(rows[-1])
+    if chosen.json:
+        chosen.json.write_bytes(msgspec.json.format(msgspec.json.encode(rows), indent=1))
+
+
+def _tell(row: Row) -> None:
+    cells = (
+        f"{row.nodes:,}",
+        row.shape,
+        row.policy,
+        f"{row.makespan / 3600:.2f} h",
+        f"{row.makespan / row.bound:.2f}" if row.bound else "-",
+        f"{row.spread / 3600:.2f} h",
+        f"{row.spread / row.spread_bound:.2f}" if row.spread_bound else "-",
+        f"{row.spread / row.predicted:.2f}" if row.predicted else "-",
+        f"{row.evictions:.2f}",
+        str(row.peak),
+        f"{row.seconds:.1f}",
+        f"{row.memory:.0f}",
+    )
+    print(_line(cells), row.bound_by, flush=True)
+
+
+def _line(cells: Sequence[str]) -> str:
+    widths = (6, 6, 30, 9, 5, 9, 5, 5, 9, 5, 7, 6)
+    return "  ".join(
+        cell.ljust(width) if index in (1, 2) else cell.rjust(width)
+        for index, (cell, width) in enumerate(zip(cells, widths, strict=True))
+    )
+
+
+def _memory() -> float:
+    """ru_maxrss is in kilobytes on Linux, in bytes on macOS."""
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most / (1024 * 1024 if sys.platform == "darwin" else 1024)
+
+
+if __name__ == "__main__":
+    main()
