@@ -11,12 +11,12 @@ import msgspec
 from msgspec import Struct
 
 from fleet.app.home import Home, person
-from fleet.core.errors import HeldError, UsageError
+from fleet.core.errors import HeldError, JournalMovedError, UsageError
 from fleet.core.history import rollouts_of
 from fleet.core.journal import Record
 from fleet.core.node import NodeRef
 from fleet.core.plan import Plan
-from fleet.core.rollout import Rollout, Run, State
+from fleet.core.rollout import Rollout, Run, Start, State
 from fleet.core.snapshot import Snapshot
 from fleet.core.steps import Step
 
@@ -162,12 +162,27 @@ def start(home: Home, plan: Plan, fresh: Callable[[Sequence[str]], Sequence[Snap
         raise HeldError(
             "\n  ".join([f"plan {plan.plan_id} is stale:", *changed[:SHOWN], *more]), f"a new plan: {again}"
         )
-    ident = Rollouts.load(store).next_id
-    record = Record(form="command", kind="start", rollout=ident, detail=msgspec.to_builtins(begin))
-    store.journal.append([record], at=home.now(), actor=person())
+    ident = _commit(home, plan, begin)
     new = newcomers(plan, snapshots)
     notes = [f"{len(new)} nodes have joined the pool since the plan: {', '.join(new[:SHOWN])}"] if new else []
     return Started(ident, tuple(notes))
+
+
+def _commit(home: Home, plan: Plan, begin: Start) -> str:
+    """Writes the start under the next free id. Of two starts at the same moment one sees the other's."""
+    journal = home.store.journal
+    while True:
+        newest = journal.last()
+        rollouts = Rollouts.load(home.store)
+        refuse_second(rollouts.active, plan)
+        ident = rollouts.next_id
+        record = Record(form="command", kind="start", rollout=ident, detail=msgspec.to_builtins(begin))
+        seen = newest.seq if newest is not None else 0
+        try:
+            journal.append([record], at=home.now(), actor=person(), last=seen)
+        except JournalMovedError:
+            continue
+        return ident
 
 
 def refuse_second(active: Iterable[Rollout], plan: Plan) -> None:

@@ -60,3 +60,7 @@ class SchemaError(UsageError, StoreError):
 
 class StaleEpochError(StoreError):
     """A controller that no longer leads tried to write; it must stop at once."""
+
+
+class JournalMovedError(StoreError):
+    """Somebody has written since the writer looked: look again, and decide anew."""

@@ -69,8 +69,10 @@ class Controller:
         """Until cancelled, or until there is nothing left to do."""
         while True:
             try:
-                await self._lead(until_idle)
-                return
+                executor = await self._lead(until_idle)
+                # A command that came while the lease was being given back has found a controller at work.
+                if executor.heard_all:
+                    return
             except Changed:
                 self._say("the clusters have changed: starting anew")
             except StaleEpochError as error:
@@ -81,7 +83,8 @@ class Controller:
                 self._say(f"{error.message}; trying again in {PAUSE:.0f} s")
                 await asyncio.sleep(PAUSE)
 
-    async def _lead(self, until_idle: bool) -> None:
+    async def _lead(self, until_idle: bool) -> Executor:
+        """Answers the executor that has ended, with the lease given back."""
         lease = self._database.lease
         found = await wait_for(
             lease,
@@ -91,12 +94,12 @@ class Controller:
             lambda holder: self._say(f"{holder} is in control: waiting for it to go"),
         )
         try:
-            await self._work(found.epoch, until_idle)
+            return await self._work(found.epoch, until_idle)
         finally:
             with suppress(StoreError):
                 lease.release(self._identity)
 
-    async def _work(self, epoch: int, until_idle: bool) -> None:
+    async def _work(self, epoch: int, until_idle: bool) -> Executor:
         sites = self._sites()
         clusters = await self._connect()
         recorder = Recorder(self._database.inventory, self._database.clusters, sites, self._clock)
@@ -128,6 +131,7 @@ class Controller:
                 work = asyncio.create_task(executor.run(until_idle))
                 await _first(work, failure)
             recorder.flush()
+            return executor
         finally:
             for cluster in clusters.values():
                 with suppress(FleetError):

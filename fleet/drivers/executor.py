@@ -61,6 +61,7 @@ class Executor:
         self._reach: dict[str, Lost | Synced] = {}
         """The last word of each cluster on whether it can be seen."""
         self._performing: set[asyncio.Task[None]] = set()
+        self._broken: BaseException | None = None
         self._seq = 0
         self._engine = self._rebuild(sites)
 
@@ -73,6 +74,11 @@ class Executor:
         pending = [action for rollout in rollouts for action in rollout.intents.values()]
         self._append([outcome(action, Result.UNKNOWN, words) for action in pending])
         return Engine(sites, sorted(rollouts, key=lambda rollout: rollout.active))
+
+    @property
+    def heard_all(self) -> bool:
+        """No command has come into the journal since the last look at it."""
+        return not any(entry.record.form == "command" for entry in self._journal.entries(after=self._seq))
 
     async def run(self, until_idle: bool = False) -> None:
         """Works until cancelled; with `until_idle` until there is no rollout to work on.
@@ -88,6 +94,8 @@ class Executor:
                 if until_idle and self._engine.idle and not self._performing:
                     return
                 await self._wait(wake)
+                if self._broken is not None:
+                    raise self._broken
                 for task in (*watches, *keepers):
                     if task.done():
                         task.result()
@@ -121,7 +129,7 @@ class Executor:
         for action in decision.actions:
             task = asyncio.create_task(self._perform(action))
             self._performing.add(task)
-            task.add_done_callback(self._performing.discard)
+            task.add_done_callback(self._performed)
         self._publish(decision.held, now)
         return decision.wake
 
@@ -170,6 +178,13 @@ class Executor:
             return
         self._put(await self._clusters[action.node.cluster].perform(action))
 
+    def _performed(self, task: asyncio.Task[None]) -> None:
+        """Outcomes come through the inbox. An error that no adapter mapped is a bug, and ends the loop."""
+        self._performing.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._broken = error
+            self._news.set()
+
     async def _watch(self, cluster: Cluster) -> None:
         """What a cluster tells goes to the engine; whether it may be worked on depends on its lease too."""
         async for event in cluster.events():
@@ -187,8 +202,10 @@ class Executor:
         """A cluster is there for the engine while it answers and its lease is ours."""
         reach = self._reach.get(name)
         lease = self._leases[name]
-        if reach is not None:
-            self._put(reach if isinstance(reach, Lost) or lease.valid else Lost(name, lease.why))
+        if reach is not None and (lease.valid or isinstance(reach, Lost)):
+            self._put(reach)
+        elif reach is not None and lease.why:
+            self._put(Lost(name, lease.why))
 
     async def _stop(self, tasks: Sequence[asyncio.Task[None]]) -> None:
         """What has been sent is awaited for a moment, so that its outcome is known; then the leases go back."""

@@ -22,7 +22,8 @@ class ClusterLease:
         self._identity = identity
         self._abandoned = abandoned
         self._until: float | None = None
-        self.why = "its lease has not been asked for yet"
+        self.why = ""
+        """Why it is not ours; empty: it has not been asked for yet, or it is."""
 
     @property
     def valid(self) -> bool:
@@ -39,6 +40,7 @@ class ClusterLease:
             return False
         if found.held:
             self._until = asked + SECONDS
+            self.why = ""
             return True
         self._until = None
         self.why = f"led by another controller: {found.holder}"

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from fleet.core.errors import StaleEpochError, StoreError
+from fleet.core.errors import JournalMovedError, StaleEpochError, StoreError
 from fleet.core.journal import GENESIS, Entry, Record
 from fleet.store import chain, lease
 from fleet.store.database import Database, Row, Transaction, in_utc, moment
@@ -23,10 +23,19 @@ class Journal:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def append(self, records: Sequence[Record], *, at: datetime, actor: str, epoch: int = 0) -> list[Entry]:
+    def append(
+        self,
+        records: Sequence[Record],
+        *,
+        at: datetime,
+        actor: str,
+        epoch: int = 0,
+        last: int | None = None,
+    ) -> list[Entry]:
         """All of them, in one transaction, or none. On return they are on the disk.
 
-        Raises StaleEpochError where `epoch` is not 0 and the lease is at another one, StoreError as any writer does,
+        `last`: the seq of the newest entry that the writer has seen. Raises JournalMovedError where there is a newer
+        one, StaleEpochError where `epoch` is not 0 and the lease is at another one, StoreError as any writer does,
         ValueError for a detail that JSON cannot say.
         """
         if not records:
@@ -34,18 +43,20 @@ class Journal:
         at = in_utc(at)
         with self._database.write(lease.LOCK) as transaction:
             _fence(transaction, epoch)
-            last = _end(transaction)
+            end = _end(transaction)
+            if last is not None and end.seq != last:
+                raise JournalMovedError(f"the journal is at entry {end.seq}, not at {last}")
             entries: list[Entry] = []
             for number, record in enumerate(records, start=1):
-                prev = entries[-1].hash if entries else last.hash
-                entry = Entry(last.seq + number, at, actor, epoch, record, prev, "")
+                prev = entries[-1].hash if entries else end.hash
+                entry = Entry(end.seq + number, at, actor, epoch, record, prev, "")
                 entries.append(replace(entry, hash=chain.hash_of(entry)))
             bound = self._database.bind(at)
             transaction.many(
                 f"INSERT INTO journal ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
                 [_row(entry, bound) for entry in entries],
             )
-            _checkpoint(transaction, entries[-1], last.count + len(entries))
+            _checkpoint(transaction, entries[-1], end.count + len(entries))
         return entries
 
     def entries(

@@ -1,0 +1,23 @@
+"""Who decides on what the journal says can write only if it still says so."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from fleet.core.errors import JournalMovedError
+from fleet.core.journal import Record
+from fleet.store import Store
+
+NOW = datetime(2026, 11, 2, tzinfo=UTC)
+START = Record(form="command", kind="start", rollout="r-1", detail={})
+
+
+def test_of_two_writers_that_saw_the_same_journal_one_is_refused(store: Store) -> None:
+    store.journal.append([START], at=NOW, actor="ada@desk", last=0)
+    with pytest.raises(JournalMovedError):
+        store.journal.append([START], at=NOW, actor="bob@desk", last=0)
+    assert [entry.actor for entry in store.journal.entries()] == ["ada@desk"]
+    store.journal.append([START], at=NOW, actor="bob@desk", last=1)
+    assert store.journal.count() == 2

@@ -1,0 +1,150 @@
+"""The controller at work on simulated clusters, with a real database, on a clock that runs fast."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from fleet.core.action import AnyAction, Outcome
+from fleet.core.errors import StaleEpochError
+from fleet.core.history import rollouts_of
+from fleet.core.journal import Record
+from fleet.core.node import NodeRef
+from fleet.core.rollout import Goal, Rollout, Start
+from fleet.core.steps import Step
+from fleet.drivers.controller import Controller
+from fleet.drivers.ports import Cluster
+from fleet.sim.behaviour import Behaviour
+from fleet.sim.clock import SimulatedClock
+from fleet.sim.cluster import SimulatedCluster, create, snapshot_of
+from fleet.store import ClusterRow, Store
+from tests.builders import NEW, START, a_budget, a_deployment, a_node, a_policy, a_snapshot
+
+SPEED = 300.0
+SECONDS = 60.0
+"""Of the wall: longer than any of these rollouts should take on a slow machine."""
+
+
+class Home:
+    """A database and one simulated cluster of four nodes in a folder; controllers come and go."""
+
+    def __init__(self, folder: Path) -> None:
+        nodes = [a_node(f"n-{index}", zone="abc"[index % 3]) for index in range(4)]
+        snapshot = a_snapshot(nodes, a_deployment("shop", 6, nodes), [a_budget("shop", 6, 1)])
+        self.path = folder / "east.json"
+        create(self.path, snapshot, Behaviour(stage=20, reboot=30), 1, START)
+        self.store = Store.open(folder / "fleet.db")
+        self.store.clusters.add(ClusterRow(name="east", sites=("fra",), kind="simulated"))
+        self.clock = SimulatedClock(START, SPEED)
+        self.clock.run()
+        self.said: list[str] = []
+        self.snapshot = snapshot
+
+    def controller(self) -> Controller:
+        async def connect() -> Mapping[str, Cluster]:
+            return {"east": self.cluster()}
+
+        wall = datetime.now(UTC)  # noqa: TID251 - leases are of the wall's time
+
+        return Controller(
+            self.store, connect, lambda: {"east": "fra"}, self.clock, lambda: wall, self.said.append
+        )
+
+    def cluster(self) -> SimulatedCluster:
+        return SimulatedCluster(self.path, self.clock)
+
+    def start(self) -> None:
+        policy = a_policy()
+        goals = tuple(Goal(NodeRef("east", node.name), node.uid, "workers") for node in self.snapshot.nodes)
+        detail = msgspec.to_builtins(Start("p-1", NEW, policy, goals))
+        record = Record(form="command", kind="start", rollout="r-1", detail=detail)
+        self.store.journal.append([record], at=self.clock.now(), actor="ada@desk")
+
+    @property
+    def rollout(self) -> Rollout:
+        return rollouts_of(self.store.journal.entries())["r-1"]
+
+
+def run(home: Home, seconds: float = SECONDS) -> None:
+    asyncio.run(asyncio.wait_for(home.controller().run(until_idle=True), seconds))
+
+
+def test_a_rollout_is_carried_out_and_the_inventory_knows_it(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.start()
+    run(home)
+    assert {run.step for run in home.rollout.runs.values()} == {Step.DONE}
+    assert not home.rollout.active and not home.rollout.intents
+    rows = home.store.inventory.nodes()
+    assert {row.machine.booted.version for row in rows if row.machine and row.machine.booted} == {NEW.version}
+    assert home.store.journal.verify() == []
+    assert home.store.lease.current(home.clock.now() + timedelta(days=1)) is None
+
+
+def test_a_controller_that_is_stopped_again_and_again_gets_there_all_the_same(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.start()
+
+    async def a_little() -> None:
+        work = asyncio.create_task(home.controller().run(until_idle=True))
+        seen = home.store.journal.count()
+        while home.store.journal.count() < seen + 7 and not work.done():  # noqa: ASYNC110 - it is no event
+            await asyncio.sleep(0)
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+
+    for _ in range(200):
+        if not home.rollout.active:
+            break
+        asyncio.run(asyncio.wait_for(a_little(), SECONDS))
+    assert {run.step for run in home.rollout.runs.values()} == {Step.DONE}
+    boots = {node.boot_id for node in snapshot_of(home.path).nodes}
+    assert not boots & {node.boot_id for node in home.snapshot.nodes}
+    assert home.store.journal.verify() == []
+
+
+def test_a_command_that_comes_while_the_lease_is_given_back_is_not_lost(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    release = home.store.lease.release
+
+    def start_just_before(identity: str) -> None:
+        if home.store.journal.count() == 0:
+            home.start()
+        release(identity)
+
+    home.store.lease.release = start_just_before  # type: ignore[method-assign]
+    run(home)
+    assert {run.step for run in home.rollout.runs.values()} == {Step.DONE}
+
+
+def test_an_error_that_nobody_expected_ends_the_controller_and_is_not_swallowed(tmp_path: Path) -> None:
+    class Broken(SimulatedCluster):
+        async def perform(self, action: AnyAction) -> Outcome:
+            raise RuntimeError("a bug")
+
+    class BrokenHome(Home):
+        def cluster(self) -> SimulatedCluster:
+            return Broken(self.path, self.clock)
+
+    home = BrokenHome(tmp_path)
+    home.start()
+    with pytest.raises(RuntimeError, match="a bug"):
+        run(home)
+
+
+def test_a_controller_whose_lease_was_taken_writes_nothing_more(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.start()
+    at = home.clock.now()
+    mine = home.store.lease.acquire("one", at=at, seconds=15, abandoned=lambda _: False)
+    theirs = home.store.lease.acquire("two", at=at, seconds=15, abandoned=lambda holder: holder == "one")
+    assert theirs.held and theirs.epoch == mine.epoch + 1
+    record = Record(form="decision", kind="finish", rollout="r-1")
+    with pytest.raises(StaleEpochError):
+        home.store.journal.append([record], at=at, actor="one", epoch=mine.epoch)
+    assert home.rollout.active
