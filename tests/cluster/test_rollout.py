@@ -125,7 +125,7 @@ def test_the_whole_session_as_a_user_has_it(lab: Lab, tmp_path: Path) -> None:
         held = {hold["reason"] for hold in plan["held"]}
         assert held == {"foreign-cordon", "budget-never", "several-budgets", "unmanaged"}
         assert plan["lower_bound_seconds"] <= plan["makespan_seconds"]
-        with Observer(lab.kubeconfig, LIMITS, foreign_cordons=[foreign]).watching() as observer:
+        with Observer(lab.kubeconfig, LIMITS, foreign_cordons=(foreign,)).watching() as observer:
             fleet.run("rollout", "start", plan["plan_id"])
             refusal = fleet.run("rollout", "start", plan["plan_id"], code=3)
             assert "r-1" in refusal

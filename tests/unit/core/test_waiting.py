@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from fleet.core.action import Outcome, Result
 from fleet.core.claims import Claims
 from fleet.core.engine import Engine
-from fleet.core.event import Event, Gone, Seen, Synced
+from fleet.core.event import Event, Gone, Seen, Synced, Thing
 from fleet.core.held import Reason
 from fleet.core.history import rollouts_of
 from fleet.core.machine import Machine
@@ -120,7 +120,8 @@ def test_what_was_reserved_in_two_budgets_of_one_pod_is_given_back_to_both() -> 
     view, claims = ClusterView("east"), Claims()
     _, pods = a_deployment("shop", 1, [a_node("n-0")])
     both = [a_budget("one", 1, 1, app="shop"), a_budget("two", 1, 1, app="shop")]
-    for thing in (*both, *pods):
+    things: list[Thing] = [*both, *pods]
+    for thing in things:
         view.see(thing)
     claims.reserve(view, REF)
     assert [claims.reserved(("east", each.ref)) for each in both] == [1, 1]
