@@ -81,7 +81,10 @@ def check(context: typer.Context, name: Name) -> None:
 def install(
     context: typer.Context,
     name: Name,
-    image: Annotated[str, typer.Option(help="The agent's container image.", show_default=False)] = "",
+    image: Annotated[
+        str,
+        typer.Option(help="The agent's container image. Default: fleet:VERSION, made by deploy/Dockerfile."),
+    ] = "",
     no_agent: Annotated[
         bool, typer.Option("--no-agent", help="Without agents: somebody else runs them.")
     ] = False,
@@ -90,23 +93,21 @@ def install(
     ] = False,
 ) -> None:
     """Put what fleet needs into a cluster: CRDs, roles, agents (server-side apply; again is harmless)."""
+    from importlib.metadata import version
+
     from fleet.app.clusters import install as put
     from fleet.app.clusters import manifests
 
-    if not image and not no_agent:
-        from fleet.core.errors import UsageError
-
-        raise UsageError(
-            "which image do the agents have?", "--image IMAGE, or --no-agent where they run already"
-        )
-    agent = None if no_agent else image
+    agent = None if no_agent else image or f"fleet:{version('fleet')}"
     if dry_run:
         typer.echo(manifests(home_of(context), name, agent), nl=False)
         return
     from fleet.cli.cluster_view import installed
-    from fleet.cli.output import show
+    from fleet.cli.output import note, show
 
     show(installed(put(home_of(context), name, agent)))
+    if agent is not None:
+        note(f"  -> the agents' pods need the image {agent} on their nodes (deploy/Dockerfile makes it)")
 
 
 @app.command()

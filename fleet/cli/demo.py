@@ -37,9 +37,24 @@ def demo(
     _do(folder, "rollout", "abort", fine=(0, 2))
     _do(folder, "rollout", "status", "--watch", fine=(0, 1))
     _do(folder, "status")
+    show(f"\n{_against_plan(folder)}")
     _do(folder, "report", "-o", "html", "--file", str(folder / REPORT))
     show(f"\nGo on and ask it: cd {folder}, then fleet status, fleet report, fleet audit verify ...")
     show(f"The report, with its timeline, is for your browser: {folder / REPORT}")
+
+
+def _against_plan(folder: Path) -> str:
+    """The plan against what happened."""
+    from fleet.app.home import Home
+    from fleet.app.report import report
+    from fleet.cli.report.answer import took
+    from fleet.core.spans import words
+
+    found = report(Home(folder.absolute()))
+    if found.against is None:
+        return f"It took {took(found)}."
+    planned, bound = words(found.against.planned_seconds), words(found.against.bound_seconds)
+    return f"Planned: {planned}. It took: {took(found)}. No order could have been faster than {bound}."
 
 
 def _do(folder: Path, *words: str, fine: tuple[int, ...] = (0,)) -> None:

@@ -61,7 +61,7 @@ def upgraded_fleet(
     fleet = Fleet(home)
     (home / "fleet.yaml").write_text(POLICY)
     fleet.run("cluster", "add", "east", "--kubeconfig", str(lab.kubeconfig), "--site", "fra")
-    fleet.run("cluster", "install", "east", "--no-agent")
+    fleet.run("cluster", "install", "east")
     with agents(lab):
         things.wait_ready(cluster)
         wait(lambda: reported(cluster) == nodes, lambda: f"{reported(cluster)} machines have reported")
