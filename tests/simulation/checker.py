@@ -1,122 +1,256 @@
-"""Judges a history by what truly is in the model and what was asked of it. Shares no code with the engine: its idea of
-readiness, budgets, limits and ownership is its own."""
+"""Judges a history by what truly is in the clusters, what reached them, and the journal. Shares no code with the
+engine: its idea of readiness, budgets, limits, order and ownership is its own."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import ceil
 
-from fleet.core.action import AnyAction, Cordon, Evict, Reboot, Result, Uncordon
+from fleet.core.action import AnyAction, Evict, Reboot, Result
 from fleet.core.budget import Budget
+from fleet.core.event import Event
 from fleet.core.journal import Entry
+from fleet.core.node import CORDON_ANNOTATION, ZONE_LABEL
+from fleet.core.pod import Pod
+from fleet.core.policy import Limits
 from fleet.core.snapshot import Snapshot
+from tests.simulation.invariant import Broken, Invariant
+from tests.simulation.tale import BEGUN, ENDED, Told, ToldRun
+from tests.simulation.truth import Name, Truth
 
-
-LAG = 60.0
-"""Seconds until pods that a stranger has disturbed are counted by every budget, at most."""
+WHEN = {
+    "mark": ("pending", "stage", "staged"),
+    "stage": ("stage",),
+    "cordon": ("cordon", "drain", "reboot"),
+    "evict": ("drain",),
+    "reboot": ("reboot",),
+    "uncordon": ("uncordon", "return", *ENDED),
+    "unmark": ENDED,
+    "clear": ENDED,
+}
+"""The steps of a run in which an action may be intended."""
+STARTS = ("stage", "cordon", "evict", "reboot")
+"""What a pause forbids."""
 
 
 class Checker:
-    """`broken` lists in words what must never happen."""
+    def __init__(self, sites: dict[str, str]) -> None:
+        self.broken: list[Broken] = []
+        self.rollouts: dict[str, Told] = {}
+        self.truth = Truth()
+        self._sites = sites
+        self._intended: set[str] = set()
+        self._foreign: set[Name] = set()
+        self._at = 0.0
 
-    def __init__(self, limit: int, per_zone: int) -> None:
-        self.limit = limit
-        self.per_zone = per_zone
-        self.broken: list[str] = []
-        self.asleep = ""
-        """Why nothing may begin: paused, or aborted."""
-        self._cordoned: set[str] = set()
-        self._booted_from: set[tuple[str, str]] = set()
-        self._foreign: set[str] = set()
-        self._settled = 0.0
+    def journaled(self, at: float, entry: Entry) -> None:
+        """A new entry; the moment is the true one, `entry.at` what the controller's clock showed."""
+        self._at = at
+        record = entry.record
+        if record.form == "command" and record.kind == "start":
+            self.rollouts[record.rollout] = Told(entry)
+            return
+        told = self.rollouts[record.rollout]
+        if record.form == "intent":
+            self._intend(told, entry)
+        elif record.form == "decision" and record.kind == "step":
+            self._before_step(told, entry)
+        told.hear(entry)
 
-    def strange(self, at: float, snapshot: Snapshot) -> None:
-        """A stranger has acted: what is cordoned without our mark now is theirs, and for a moment the budgets' status
-        is behind the truth, for the API server too."""
-        self._settled = at + LAG
-        self._foreign = {
-            node.name for node in snapshot.nodes if node.unschedulable and node.name not in self._cordoned
-        }
+    def saw(self, at: float, event: Event) -> None:
+        self.truth.saw(at, event)
 
-    def before(self, at: float, action: AnyAction, snapshot: Snapshot, journal: list[Entry]) -> None:
-        """Right before an action reaches the cluster; `snapshot` is the truth."""
+    def cordoned_by_a_person(self, cluster: str, node: str) -> None:
+        """Over our own cordon, or where our annotation has stayed, nobody could tell it from ours."""
+        found = self.truth.nodes.get((cluster, node))
+        if found is not None and CORDON_ANNOTATION not in found.annotations and not found.unschedulable:
+            self._foreign.add((cluster, node))
+
+    def uncordoned_by_a_person(self, cluster: str, node: str) -> None:
+        self._foreign.discard((cluster, node))
+
+    def before(self, at: float, action: AnyAction, led: bool, was: Snapshot) -> None:
+        """Right before an action reaches its cluster. `led`: its controller led when it sent it."""
+        self._at = at
         name = action.node.name
-        if not any(
-            entry.record.form == "intent" and entry.record.detail["id"] == action.id for entry in journal
-        ):
-            self._break(at, f"{action.kind} of {name} without an intent in the journal")
-        if self.asleep and isinstance(action, Cordon | Evict | Reboot) and not self._goes_on(action):
-            self._break(at, f"{action.kind} of {name} while {self.asleep}")
-        if isinstance(action, Reboot):
-            self._before_reboot(at, action, snapshot)
+        if not led:
+            self._break(Invariant.EPOCH, f"{action.kind} of {name}")
+        if action.id not in self._intended:
+            self._break(Invariant.INTENT, f"{action.kind} of {name}")
 
     def after(self, at: float, action: AnyAction, result: Result, was: Snapshot, now: Snapshot) -> None:
-        """What an action that reached the cluster has done there."""
-        name = action.node.name
-        if isinstance(action, Cordon) and result is Result.DONE:
-            self._cordoned.add(name)
-            self._count(at, now)
-        if isinstance(action, Uncordon):
-            self._cordoned.discard(name)
-        if isinstance(action, Evict) and result is Result.DONE:
-            self._after_evict(at, action, was)
+        """What an action has done to the cluster."""
+        self._at = at
+        if isinstance(action, Reboot) and result is Result.DONE:
+            self._after_reboot(action, was)
+        if isinstance(action, Evict):
+            self._after_evict(action, was, now)
         for node in now.nodes:
-            if node.name in self._foreign and not node.unschedulable:
-                self._break(at, f"{node.name} was uncordoned, its cordon was a stranger's")
+            name = (now.cluster, node.name)
+            if name in self._foreign and not node.unschedulable:
+                self._foreign.discard(name)
+                self._break(Invariant.FOREIGN, f"{action.kind} of {node.name}")
 
-    def _goes_on(self, action: AnyAction) -> bool:
-        """An abort lets begun runs end; a pause does not even let them be drained."""
-        return self.asleep == "aborted" and action.node.name in self._cordoned
+    def at_rest(self, at: float, snapshots: list[Snapshot]) -> None:
+        """Nothing is left to do for any rollout."""
+        self._at = at
+        for snapshot in snapshots:
+            for node in snapshot.nodes:
+                kept = any(
+                    run.keeps
+                    for told in self.rollouts.values()
+                    for run in told.runs.values()
+                    if (run.cluster, run.name) == (snapshot.cluster, node.name)
+                )
+                if not kept and (node.annotations or node.taints or _ours_unfinished(snapshot, node.name)):
+                    marks = [*node.annotations, *(taint.key for taint in node.taints)]
+                    self._break(Invariant.LEFT, f"on {node.name}: {', '.join(marks) or 'a request'}")
 
-    def _before_reboot(self, at: float, action: Reboot, snapshot: Snapshot) -> None:
-        name = action.node.name
-        node = next((each for each in snapshot.nodes if each.name == name), None)
-        if node is None or node.boot_id != action.boot_id:
+    def silent(self, at: float, words: str) -> None:
+        self._at = at
+        self._break(Invariant.SILENT, words)
+
+    def differs(self, at: float, words: str) -> None:
+        self._at = at
+        self._break(Invariant.REPLAY, words)
+
+    def stuck(self, at: float, words: str) -> None:
+        self._at = at
+        self._break(Invariant.LIVENESS, words)
+
+    def _intend(self, told: Told, entry: Entry) -> None:
+        record = entry.record
+        self._intended.add(record.detail["id"])
+        run = told.runs[record.node]
+        if run.step not in WHEN[record.kind]:
+            self._break(Invariant.ORDER, f"{record.kind} of {run.name} in step {run.step}")
+        if record.kind in STARTS and told.state == "paused":
+            self._break(Invariant.ASLEEP, f"{record.kind} of {run.name} while paused")
+        if record.kind == "stage" and told.state == "aborted":
+            self._break(Invariant.ASLEEP, f"stage of {run.name} after the abort")
+
+    def _before_step(self, told: Told, entry: Entry) -> None:
+        record = entry.record
+        run, step = told.runs[record.node], record.detail["to"]
+        first = step == "cordon" and run.step not in BEGUN
+        if first or (step == "stage" and run.step == "pending"):
+            if told.state != "running":
+                self._break(Invariant.ASLEEP, f"{step} of {run.name} while {told.state}")
+            if not run.canary and not told.canaries_proven:
+                self._break(Invariant.CANARY, f"{step} of {run.name}")
+        if first:
+            if not told.open(run.pool, entry.at):
+                self._break(Invariant.WINDOW, f"{run.name} at {entry.at:%H:%M:%S}")
+            if told.frozen(entry.at):
+                self._break(Invariant.FREEZE, f"{run.name} at {entry.at:%H:%M:%S}")
+            self._count(told, run)
+
+    def _count(self, told: Told, run: ToldRun) -> None:
+        """Whether one more may go out in each of its scopes."""
+        name = (run.cluster, run.name)
+        if self.truth.unsettled(self._at) or self.truth.known_out(self._at, name):
             return
-        if not node.unschedulable or name not in self._cordoned:
-            self._break(at, f"reboot of {name}, which is not cordoned by us")
-        owners = ("DaemonSet", "Node")
-        for pod in snapshot.pods:
-            stays = pod.mirror or (pod.owner is not None and pod.owner.kind in owners)
-            if pod.node == name and not stays and pod.phase not in ("Succeeded", "Failed"):
-                self._break(at, f"reboot of {name} under pod {pod.namespace}/{pod.name}")
+        pool = next(each for each in told.policy.pools if each.name == run.pool)
+        for limits, owner in ((told.policy.limits, ""), (pool.limits, pool.name)):
+            names = {owner} if owner else {each.name for each in told.policy.pools}
+            out = {each for each in self._out() if names & self._pools(each)}
+            for words, limit, here in self._scopes(limits, name, out):
+                if limit is not None and len(here | {name}) > limit:
+                    there = ", ".join(sorted(each[1] for each in here))
+                    self._break(
+                        Invariant.LIMIT, f"{run.name} begins, out are {there}; {limit} of {owner} {words}"
+                    )
 
-    def _after_evict(self, at: float, action: Evict, was: Snapshot) -> None:
-        """`was`: the truth right before the eviction was granted."""
+    def _scopes(
+        self, limits: Limits, name: Name, out: set[Name]
+    ) -> Iterator[tuple[str, int | None, set[Name]]]:
+        site, zone = self._sites[name[0]], self._zone(name)
+        for words, amount, here in (
+            ("in all", limits.max_unavailable, out),
+            (
+                f"in zone {zone}",
+                limits.per_zone,
+                {n for n in out if (n[0], self._zone(n)) == (name[0], zone)},
+            ),
+            (f"in site {site}", limits.per_site, {each for each in out if self._sites[each[0]] == site}),
+            (f"in cluster {name[0]}", limits.per_cluster, {each for each in out if each[0] == name[0]}),
+        ):
+            yield words, amount.number if amount is not None else None, here
+
+    def _out(self) -> set[Name]:
+        """Nodes of pools that hold a place by the journal, or are known to be out of service."""
+        runs = [run for told in self.rollouts.values() for run in told.runs.values()]
+        kept = {(run.cluster, run.name) for run in runs if run.keeps}
+        named = {(run.cluster, run.name) for run in runs} | set(self.truth.nodes)
+        return kept | {name for name in named if self.truth.known_out(self._at, name)}
+
+    def _runs(self, name: Name) -> list[ToldRun]:
+        key = f"{name[0]}/{name[1]}"
+        return [told.runs[key] for told in self.rollouts.values() if key in told.runs]
+
+    def _pools(self, name: Name) -> set[str]:
+        node = self.truth.nodes.get(name)
+        now = {node.labels.get("pool", "")} if node is not None else set()
+        return now | {run.pool for run in self._runs(name) if run.keeps or node is None}
+
+    def _zone(self, name: Name) -> str:
+        node = self.truth.nodes.get(name)
+        if node is not None:
+            return node.labels.get(ZONE_LABEL, "")
+        return next((run.zone for run in self._runs(name)), "")
+
+    def _after_reboot(self, action: Reboot, was: Snapshot) -> None:
+        name = action.node.name
+        node = next(each for each in was.nodes if each.name == name)
+        run = self.rollouts[action.rollout].runs[str(action.node)]
+        if not node.unschedulable or node.annotations.get(CORDON_ANNOTATION) != action.rollout:
+            self._break(Invariant.DRAIN, f"{name} is not cordoned by us")
+        for pod in was.pods:
+            if pod.node == name and not _stays(pod) and pod.phase not in ("Succeeded", "Failed"):
+                self._break(Invariant.DRAIN, f"{name} under pod {pod.namespace}/{pod.name}")
+        run.reboots.add(action.token)
+        if len(run.reboots) > 1:
+            self._break(Invariant.TWICE, f"{name} by {', '.join(sorted(run.reboots))}")
+
+    def _after_evict(self, action: Evict, was: Snapshot, now: Snapshot) -> None:
+        """`was`: the truth right before. What the budget's own status does not know yet is not held against us."""
         pod = next((each for each in was.pods if each.uid == action.pod_uid), None)
-        if pod is None or pod.phase == "Pending" or not pod.ready:
+        there = {each.uid: each for each in now.pods}
+        if pod is None or pod.deleting or pod.phase == "Pending" or not pod.ready:
+            return
+        if pod.uid in there and not there[pod.uid].deleting:
             return
         for budget in was.budgets:
-            terms = budget.selector.match_labels if budget.selector else None
-            if terms is None or budget.namespace != pod.namespace:
+            covered = [each for each in was.pods if _covers(budget, each)]
+            if not _covers(budget, pod):
                 continue
-            if not all(pod.labels.get(key) == value for key, value in terms.items()):
-                continue
-            covered = [
-                each
-                for each in was.pods
-                if each.namespace == budget.namespace and terms.items() <= each.labels.items()
-            ]
             healthy = sum(each.ready and not each.deleting for each in covered)
-            if at >= self._settled and budget.observed and healthy - 1 < _needed(budget):
-                self._break(at, f"evicting {pod.name} leaves {healthy - 1} ready under {budget.name}")
+            informed = budget.observed_generation >= budget.generation and (
+                budget.current_healthy - len(budget.disrupted) <= healthy
+            )
+            if informed and healthy - 1 < _needed(budget):
+                self._break(Invariant.BUDGET, f"{pod.name} goes, {healthy - 1} are Ready under {budget.name}")
 
-    def _count(self, at: float, now: Snapshot) -> None:
-        out = [node for node in now.nodes if node.unschedulable or node.ready is not True]
-        if len(out) > self.limit and any(node.name in self._cordoned for node in out):
-            self._break(at, f"{len(out)} nodes are out, {self.limit} may be")
-        for zone in {node.zone for node in out}:
-            here = sum(node.zone == zone for node in out)
-            if here > self.per_zone:
-                self._break(at, f"{here} nodes are out in zone {zone}, {self.per_zone} may be")
+    def _break(self, invariant: Invariant, words: str) -> None:
+        self.broken.append(Broken(self._at, invariant, words))
 
-    def booted(self, at: float, name: str, boot_id: str) -> None:
-        """A node has come up under this boot id by our request."""
-        if (name, boot_id) in self._booted_from:
-            self._break(at, f"{name} was rebooted twice from boot {boot_id}")
-        self._booted_from.add((name, boot_id))
 
-    def _break(self, at: float, words: str) -> None:
-        self.broken.append(f"{at:.1f} s: {words}")
+def _stays(pod: Pod) -> bool:
+    return pod.mirror or (pod.owner is not None and pod.owner.kind in ("DaemonSet", "Node"))
+
+
+def _ours_unfinished(snapshot: Snapshot, name: str) -> bool:
+    """A request of ours that a machine might still act upon."""
+    machine = next((each for each in snapshot.machines if each.name == name), None)
+    if machine is None or machine.request is None:
+        return False
+    work = machine.work
+    return work is None or work.token != machine.request.token or work.state == "working"
+
+
+def _covers(budget: Budget, pod: Pod) -> bool:
+    terms = budget.selector.match_labels if budget.selector is not None else None
+    return terms is not None and budget.namespace == pod.namespace and terms.items() <= pod.labels.items()
 
 
 def _needed(budget: Budget) -> int:

@@ -1,0 +1,213 @@
+"""Engines, controllers and drivers that break one rule each: the checker must catch every one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from msgspec.structs import replace
+
+from fleet.core.action import AnyAction, Evict, Outcome, Reboot, Result, Uncordon, Unmark
+from fleet.core.agenda import Agenda
+from fleet.core.budget import Budget
+from fleet.core.engine import Decision, Engine
+from fleet.core.errors import StaleEpochError
+from fleet.core.guards import gates
+from fleet.core.held import Held, Reason
+from fleet.core.journal import Record
+from fleet.core.node import PENDING_TAINT, NodeRef, Taint
+from fleet.core.occupancy import Occupancy, Scope
+from fleet.core.pod import Pod
+from fleet.core.rollout import Rollout, Run
+from fleet.core.view import ClusterView
+from fleet.sim.model import Model
+from tests.builders import START
+from tests.simulation.controller import Controller
+from tests.simulation.invariant import Invariant
+from tests.simulation.world import Parts
+
+
+class Endless(Occupancy):
+    def held(self, ref: NodeRef) -> tuple[Scope, Held] | None:
+        return None
+
+
+class WithoutLimits(Engine):
+    def __init__(self, sites: Mapping[str, str], rollouts: Iterable[Rollout] = ()) -> None:
+        super().__init__(sites)
+        self._books.occupancy = Endless()
+        for rollout in rollouts:
+            self.add(rollout)
+
+
+class Generous(ClusterView):
+    def allowance(self, budget: Budget) -> int:
+        return 100
+
+
+class Blind(ClusterView):
+    def to_drain(self, node: str) -> list[Pod]:
+        return []
+
+
+class Deceived(Agenda):
+    """What it is told of clusters is not so."""
+
+    def __init__(self, kind: type[ClusterView]) -> None:
+        super().__init__()
+        self._kind = kind
+
+    def view(self, cluster: str) -> ClusterView:
+        return self.views.setdefault(cluster, self._kind(cluster))
+
+
+class WithoutBudgets(Engine):
+    views_are: type[ClusterView] = Generous
+
+    def __init__(self, sites: Mapping[str, str], rollouts: Iterable[Rollout] = ()) -> None:
+        super().__init__(sites)
+        self._books.agenda = self._agenda = Deceived(self.views_are)
+        for rollout in rollouts:
+            self.add(rollout)
+
+
+class WithoutDrain(WithoutBudgets):
+    views_are = Blind
+
+
+class WithoutWindows(Engine):
+    def _gate(self, rollout: Rollout, run: Run, now: datetime) -> Held | None:
+        return gates.begin(rollout, run)
+
+
+class Deaf(Engine):
+    def command(self, record: Record, at: datetime, actor: str) -> None:
+        if record.kind not in ("pause", "abort"):
+            super().command(record, at, actor)
+
+
+class Reckless(Engine):
+    def add(self, rollout: Rollout) -> None:
+        rollout.canaries = ()
+        super().add(rollout)
+
+
+class Mute(Engine):
+    def why(self, ref: NodeRef, now: datetime) -> tuple[Held, ...]:
+        return ()
+
+
+class Idler(Engine):
+    """Begins nothing, and has an excuse."""
+
+    def _begin_slots(self, now: datetime) -> None:
+        while (key := self._queue.opened()) is not None:
+            self._queue.close(key)
+
+    def why(self, ref: NodeRef, now: datetime) -> tuple[Held, ...]:
+        return (Held(Reason.TURN, ref.name, {"ahead": 1}),)
+
+
+class Twice(Engine):
+    """Asks each machine for two reboots."""
+
+    def decide(self, now: datetime) -> Decision:
+        decision = super().decide(now)
+        reboots = [action for action in decision.actions if isinstance(action, Reboot)]
+        more = tuple(replace(each, id=f"{each.id}+", token=f"{each.token}+") for each in reboots)
+        return replace(decision, log=decision.log + more, actions=decision.actions + more)
+
+
+class Usurper(Controller):
+    """Does not care that it does not lead any more."""
+
+    def leads(self) -> bool:
+        return True
+
+    def _append(self, records: Sequence[Record]) -> None:
+        try:
+            super()._append(records)
+        except StaleEpochError:
+            self.world.log(f"{self.name} goes on all the same")
+
+
+class Hasty(Controller):
+    """Keeps its intents for itself."""
+
+    def _append(self, records: Sequence[Record]) -> None:
+        super()._append([record for record in records if record.form not in ("intent", "outcome")])
+
+
+class Forgetful(Controller):
+    """Keeps the proofs for itself."""
+
+    def _append(self, records: Sequence[Record]) -> None:
+        super()._append([replace(each, detail=_without_proof(each.detail)) for each in records])
+
+
+def _without_proof(detail: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in detail.items() if key != "proof"}
+
+
+class Disorderly(Controller):
+    """Commits an uncordon for each cordon, at once."""
+
+    def _append(self, records: Sequence[Record]) -> None:
+        more = [
+            replace(
+                each,
+                kind="uncordon",
+                detail=each.detail | {"kind": "uncordon", "id": each.detail["id"] + "+"},
+            )
+            for each in records
+            if each.form == "intent" and each.kind == "cordon"
+        ]
+        super()._append([*records, *more])
+
+
+def deletes(model: Model, action: AnyAction, at: float) -> Outcome:
+    """Deletes pods instead of evicting them."""
+    if not isinstance(action, Evict):
+        return model.perform(action, at)
+    if not any(pod.uid == action.pod_uid for pod in model.snapshot(START).pods):
+        return Outcome(action, Result.GONE)
+    model.stranger.delete_pod(action.pod)
+    return Outcome(action, Result.DONE)
+
+
+def uncordons_all(model: Model, action: AnyAction, at: float) -> Outcome:
+    """Takes any cordon for ours."""
+    answer = model.perform(action, at)
+    if isinstance(action, Unmark | Uncordon) and answer.result is Result.DONE:
+        model.stranger.uncordon(action.node.name)
+    return answer
+
+
+def leaves_taints(model: Model, action: AnyAction, at: float) -> Outcome:
+    """Takes the annotations away, and forgets the taint."""
+    answer = model.perform(action, at)
+    if isinstance(action, Unmark | Uncordon) and answer.result is Result.DONE:
+        model.stranger.taint(action.node.name, Taint(PENDING_TAINT, "PreferNoSchedule"))
+    return answer
+
+
+BROKEN: Sequence[tuple[Invariant, Parts]] = (
+    (Invariant.BUDGET, Parts(engine=WithoutBudgets, driver=deletes)),
+    (Invariant.LIMIT, Parts(engine=WithoutLimits)),
+    (Invariant.DRAIN, Parts(engine=WithoutDrain)),
+    (Invariant.TWICE, Parts(engine=Twice)),
+    (Invariant.FOREIGN, Parts(driver=uncordons_all)),
+    (Invariant.WINDOW, Parts(engine=WithoutWindows)),
+    (Invariant.FREEZE, Parts(engine=WithoutWindows)),
+    (Invariant.ASLEEP, Parts(engine=Deaf)),
+    (Invariant.CANARY, Parts(engine=Reckless)),
+    (Invariant.EPOCH, Parts(controller=Usurper)),
+    (Invariant.INTENT, Parts(controller=Hasty)),
+    (Invariant.ORDER, Parts(controller=Disorderly)),
+    (Invariant.SILENT, Parts(engine=Mute)),
+    (Invariant.LEFT, Parts(driver=leaves_taints)),
+    (Invariant.REPLAY, Parts(controller=Forgetful)),
+    (Invariant.LIVENESS, Parts(engine=Idler)),
+)
+"""One at least for each invariant."""

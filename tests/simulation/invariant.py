@@ -1,0 +1,35 @@
+"""What must never happen, and what must happen in the end."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+
+class Invariant(StrEnum):
+    BUDGET = "no budget is broken by us"
+    LIMIT = "no limit of pool, zone, site, cluster or fleet is passed by us"
+    DRAIN = "no reboot without a cordon and a drain of that run"
+    TWICE = "no run reboots its machine twice"
+    FOREIGN = "nothing is uncordoned that we did not cordon"
+    WINDOW = "nothing begins outside the windows"
+    FREEZE = "nothing begins in a freeze"
+    ASLEEP = "nothing begins while paused, halted or aborted"
+    CANARY = "nothing else begins before the canaries are proven"
+    EPOCH = "no action of a controller that does not lead"
+    INTENT = "every effect has an intent before it"
+    ORDER = "an action belongs to the step its run is in"
+    SILENT = "what has not ended well says why"
+    LEFT = "nothing of ours is left behind"
+    REPLAY = "the journal replays to the very state"
+    LIVENESS = "when the faults end and nothing stands in the way, the rollout ends"
+
+
+class Broken(Struct, frozen=True):
+    at: float
+    invariant: Invariant
+    words: str
+
+    def __str__(self) -> str:
+        return f"{self.at:.2f} s: {self.invariant}: {self.words}"

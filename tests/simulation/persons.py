@@ -1,0 +1,85 @@
+"""What persons do when the faults have ended: they mend the clusters, look at failed runs, and let rollouts go on."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from fleet.core.budget import Budget
+from fleet.core.node import Node
+from fleet.core.pod import PodRef
+from fleet.sim.behaviour import Spread
+from fleet.sim.model import Model
+from tests.builders import START
+from tests.simulation.tale import ENDED, Told
+from tests.simulation.troubles import runs
+from tests.simulation.world import World
+
+
+def mend(world: World) -> None:
+    """Nothing stands in the way of any rollout any more."""
+    for model in world.models.values():
+        world.behave(model, pod_start=Spread(2, 30), stage=Spread(10, 90), failures={})
+        busy = {run.node.name for run in runs(world) if run.touched and not run.ended}
+        now = model.snapshot(START)
+        for node in now.nodes:
+            if node.name not in busy:
+                _mend_node(world, model, node)
+        for machine in now.machines:
+            if not machine.reported:
+                model.stranger.put_machine(replace(machine, reported=True))
+        for budget in now.budgets:
+            _mend_budget(model, budget)
+        for pod in now.pods:
+            if pod.owner is None:
+                model.stranger.delete_pod(pod.ref)
+            elif pod.local_data or pod.host_path:
+                workload = PodRef(pod.namespace, pod.owner.name.removesuffix("-1"))
+                model.stranger.scale("Deployment", workload, 0)
+        up = {node.name for node in model.snapshot(START).nodes if node.ready is True}
+        for pod in model.snapshot(START).pods:
+            if pod.node in up and not pod.ready and not pod.deleting and not pod.finished:
+                model.stranger.pod_ready(pod.ref, True)
+
+
+def _mend_node(world: World, model: Model, node: Node) -> None:
+    if node.labels.get("pool") == "quarantine":
+        model.stranger.label(node.name, "pool", "workers")
+    if node.ready is not True:
+        model.stranger.node_ready(node.name, True)
+    if node.unschedulable and not node.cordoned_by:
+        world.checker.uncordoned_by_a_person(model.cluster, node.name)
+        model.stranger.uncordon(node.name)
+
+
+def _mend_budget(model: Model, budget: Budget) -> None:
+    if budget.name.endswith("-twice") or budget.failure:
+        model.stranger.delete_budget(budget.ref)
+    elif budget.max_unavailable not in (1, 2):
+        model.stranger.put_budget(replace(budget, max_unavailable=1, min_available=None))
+
+
+def look(world: World) -> bool:
+    """At what waits for a person's word. True: something was said."""
+    said = False
+    for told in world.checker.rollouts.values():
+        for name, run in told.runs.items():
+            if run.step == "failed" and run.keeps:
+                world.say(told.id, "release", name)
+                said = True
+        if not told.ended and told.state in ("paused", "halted"):
+            world.say(told.id, "resume")
+            said = True
+        if not told.ended and told.state == "running" and _stuck_behind_canaries(told):
+            world.say(told.id, "abort")
+            said = True
+    return said
+
+
+def _stuck_behind_canaries(told: Told) -> bool:
+    """No canary has been proven, and none will be: the release must not reach the rest."""
+    canaries = [run for run in told.runs.values() if run.canary]
+    return (
+        all(run.step in ENDED for run in canaries)
+        and not any(run.step == "done" for run in canaries)
+        and bool(canaries)
+    )

@@ -1,0 +1,178 @@
+"""A made-up fleet and its rollout, drawn from a seed: small, with a bit of everything that stands in a rollout's way."""
+
+from __future__ import annotations
+
+from datetime import time, timedelta
+from random import Random
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from fleet.core.budget import Budget
+from fleet.core.machine import Machine
+from fleet.core.node import Node, NodeRef
+from fleet.core.pod import Owner, Pod
+from fleet.core.policy import Amount, DrainRule, Freeze, Limits, Policy, Pool, RebootRule, StageRule, Window
+from fleet.core.rollout import Goal
+from fleet.core.selector import Selector
+from fleet.core.snapshot import Snapshot
+from fleet.core.workload import Workload
+from fleet.sim.behaviour import Behaviour, Spread
+from tests.builders import START, a_budget, a_deployment, a_machine, a_node, a_policy, a_pool, a_snapshot
+
+EXPECTED_SECONDS = 240
+"""How long one run is said to take."""
+
+
+class Scene(Struct, frozen=True):
+    snapshots: tuple[Snapshot, ...]
+    policy: Policy
+    behaviour: Behaviour
+    goals: tuple[Goal, ...]
+    again: bool
+    """A second rollout of the same nodes follows the first."""
+
+
+def draw_scene(seed: int) -> Scene:
+    rng = Random(f"scene {seed}")
+    names = ["east", "west"][: rng.choice([1, 1, 2])]
+    pools = ["workers", "edge"][: rng.choice([1, 1, 2])]
+    snapshots = tuple(_cluster(rng, name, pools) for name in names)
+    canaries = rng.choice([0, 0, 1, 2])
+    policy = replace(
+        a_policy(*(_pool(rng, name) for name in pools)),
+        limits=_fleet_limits(rng),
+        freezes=_freezes(rng),
+    )
+    goals = _goals(snapshots, policy, canaries)
+    return Scene(snapshots, policy, _behaviour(rng), goals, rng.random() < 0.3)
+
+
+def _goals(snapshots: tuple[Snapshot, ...], policy: Policy, canaries: int) -> tuple[Goal, ...]:
+    found: list[Goal] = []
+    for snapshot in snapshots:
+        for node in snapshot.nodes:
+            pool = policy.pool_of(snapshot.cluster, node)
+            if pool is not None:
+                ref = NodeRef(snapshot.cluster, node.name)
+                canary = len(found) < canaries
+                found.append(Goal(ref, node.uid, pool.name, snapshot.site, node.zone, canary=canary))
+    return tuple(found)
+
+
+def _pool(rng: Random, name: str) -> Pool:
+    def perhaps(low: int, high: int) -> Amount | None:
+        return Amount(rng.randint(low, high)) if rng.random() < 0.4 else None
+
+    return a_pool(
+        name,
+        limits=Limits(Amount(rng.randint(1, 4)), perhaps(1, 2), perhaps(1, 3), perhaps(1, 3)),
+        drain=DrainRule(
+            unmanaged=rng.choice(["hold", "hold", "evict"]),
+            local_data=rng.choice(["hold", "evict", "evict"]),
+            host_path=rng.choice(["hold", "evict", "evict"]),
+            timeout_seconds=rng.choice([300, 900]),
+        ),
+        stage=StageRule(concurrency=rng.randint(1, 4), timeout_seconds=400),
+        reboot=RebootRule(timeout_seconds=400),
+        soak_seconds=rng.choice([0, 30, 120]),
+        failure_limit=rng.randint(1, 3),
+        windows=_windows(rng),
+    )
+
+
+def _windows(rng: Random) -> tuple[Window, ...]:
+    """The story begins on a Monday at 09:00 UTC."""
+    if rng.random() < 0.75:
+        return ()
+    minutes = rng.choice([10, 20, 60])
+    begins = [time(9, rng.randint(0, 20)), time(rng.randint(10, 20), 0)]
+    return tuple(Window(tuple(range(7)), each, _later(each, minutes)) for each in begins)
+
+
+def _later(begin: time, minutes: int) -> time:
+    total = begin.hour * 60 + begin.minute + minutes
+    return time(total // 60, total % 60)
+
+
+def _freezes(rng: Random) -> tuple[Freeze, ...]:
+    if rng.random() < 0.85:
+        return ()
+    begin = START + timedelta(seconds=rng.uniform(-600, 900))
+    return (Freeze("stocktaking", begin, begin + timedelta(hours=rng.randint(1, 6))),)
+
+
+def _fleet_limits(rng: Random) -> Limits:
+    return Limits(max_unavailable=Amount(rng.randint(1, 4)) if rng.random() < 0.3 else None)
+
+
+def _behaviour(rng: Random) -> Behaviour:
+    return Behaviour(
+        pod_start=Spread(2, 30),
+        pod_stop=Spread(1, 20),
+        stage=Spread(10, 90),
+        stage_reports=rng.choice([0, 0, 3]),
+        reboot=Spread(20, 200),
+        budget=Spread(0.05, rng.choice([0.3, 2.0])),
+    )
+
+
+def _cluster(rng: Random, cluster: str, pools: list[str]) -> Snapshot:
+    count = rng.randint(2, 7)
+    prefix = cluster[0]
+    nodes = [
+        a_node(f"{prefix}-{index}", zone=rng.choice("abc"), pool=rng.choice(pools)) for index in range(count)
+    ]
+    machines = [_machine(rng, node) for node in nodes]
+    workloads: list[Workload] = []
+    pods: list[Pod] = []
+    budgets: list[Budget] = []
+    for index in range(rng.randint(0, 5)):
+        name, replicas = f"app-{index}", rng.randint(1, 2 * count)
+        made = a_deployment(name, replicas, rng.sample(nodes, count))
+        oddity = _oddity(rng)
+        workloads += made[0]
+        pods += [replace(pod, uid=f"{cluster}-{pod.uid}", **oddity) for pod in made[1]]
+        if rng.random() < 0.8:
+            allowed = rng.randint(1, 2)
+            budgets.append(a_budget(name, replicas, min(allowed, replicas)))
+    pods += _lonely(rng, cluster, nodes)
+    if rng.random() < 0.08:
+        job, pod, budget = _job(cluster, rng.choice(nodes))
+        workloads.append(job)
+        pods.append(pod)
+        budgets.append(budget)
+    site = {"east": "fra", "west": "ams"}[cluster]
+    made_up = a_snapshot(nodes, (workloads, pods), budgets, cluster=cluster, machines=machines)
+    return replace(made_up, site=site)
+
+
+def _machine(rng: Random, node: Node) -> Machine:
+    machine = a_machine(node)
+    return replace(machine, reported=False) if rng.random() < 0.03 else machine
+
+
+def _oddity(rng: Random) -> dict[str, bool]:
+    drawn = rng.random()
+    if drawn < 0.04:
+        return {"finalizers": True}
+    if drawn < 0.10:
+        return {"local_data": True}
+    return {"host_path": True} if drawn < 0.16 else {}
+
+
+def _lonely(rng: Random, cluster: str, nodes: list[Node]) -> list[Pod]:
+    """A pod that nobody would make anew."""
+    if rng.random() < 0.9:
+        return []
+    return [Pod("ops", "debug", f"{cluster}-debug", node=rng.choice(nodes).name, labels={"app": "debug"})]
+
+
+def _job(cluster: str, node: Node) -> tuple[Workload, Pod, Budget]:
+    """Its budget cannot be computed: Jobs have no scale."""
+    job = Workload("Job", "batch", "crunch", f"{cluster}-crunch", 1, 1)
+    owner = Owner("Job", "crunch", job.uid)
+    labels = {"app": "crunch"}
+    pod = Pod("batch", "crunch-1", f"{cluster}-crunch-1", node=node.name, labels=labels, owner=owner)
+    budget = Budget("batch", "crunch", "pdb-crunch", selector=Selector(labels), max_unavailable=1)
+    return job, pod, budget

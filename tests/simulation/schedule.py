@@ -1,0 +1,76 @@
+"""Which faults come when: drawn once from the seed, so that a history can be told again with some of them left out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from random import Random
+from typing import NamedTuple
+
+MOST: Mapping[str, int] = {
+    "kill": 4,
+    "kill between actions": 4,
+    "kill before the journal": 2,
+    "second leader": 2,
+    "stopped leader": 2,
+    "away": 2,
+    "timeouts": 2,
+    "errors": 2,
+    "conflicts": 2,
+    "busy": 2,
+    "slow": 2,
+    "late events": 3,
+    "doubled events": 2,
+    "pause": 2,
+    "resume": 2,
+    "abort": 1,
+    "release": 3,
+    "clock forward": 2,
+    "clock back": 2,
+    "cordon": 3,
+    "uncordon": 3,
+    "delete node": 1,
+    "replace node": 1,
+    "unready": 2,
+    "unheard": 1,
+    "flap": 1,
+    "leave pool": 1,
+    "move zone": 1,
+    "budget tighter": 2,
+    "budget none": 1,
+    "budget deleted": 1,
+    "budget doubled": 1,
+    "scale down": 2,
+    "pod deleted": 4,
+    "pods crash": 1,
+    "booted by another": 1,
+    "unstaged": 1,
+    "agent dies": 2,
+    "node failure": 2,
+    "ambush": 3,
+}
+"""How often each kind of fault comes into one history at most."""
+
+
+class Fault(NamedTuple):
+    at: float
+    """Seconds from the history's beginning."""
+    kind: str
+    seed: int
+    """Of what the fault itself draws: which node, how long."""
+
+    @property
+    def rng(self) -> Random:
+        return Random(self.seed)
+
+
+def schedule(seed: int) -> tuple[Fault, ...]:
+    """A history knows only some kinds of faults, so that they do not hide each other."""
+    rng = Random(f"schedule {seed}")
+    often = rng.choice([0.1, 0.25, 0.5])
+    span = rng.choice([400.0, 1200.0, 3000.0])
+    found = []
+    for kind, most in MOST.items():
+        if rng.random() < often:
+            times = [round(rng.uniform(0, span), 3) for _ in range(rng.randint(1, most))]
+            found += [Fault(at, kind, rng.getrandbits(32)) for at in times]
+    return tuple(sorted(found))

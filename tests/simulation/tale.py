@@ -1,0 +1,79 @@
+"""The rollouts as a reader of the journal understands them who has never seen the engine."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from fleet.core.journal import Entry
+from fleet.core.policy import Policy
+
+BEGUN = ("cordon", "drain", "reboot", "verify", "uncordon", "soak", "return")
+WELL = ("done",)
+ENDED = ("done", "failed", "cancelled")
+
+
+class ToldRun:
+    def __init__(self, goal: dict[str, Any]) -> None:
+        self.cluster, self.name = goal["node"][0], goal["node"][1]
+        self.uid: str = goal["uid"]
+        self.pool: str = goal["pool"]
+        self.zone: str = goal.get("zone", "")
+        self.canary: bool = goal.get("canary", False)
+        self.step = "pending"
+        self.keeps = False
+        """It holds a place: begun and not ended well, and not released by a person."""
+        self.reboots: set[str] = set()
+        """Tokens under which its machine took a reboot."""
+
+    def go(self, step: str) -> None:
+        if step in BEGUN:
+            self.keeps = True
+        elif step != "failed":
+            self.keeps = False
+        self.step = step
+
+
+class Told:
+    """One rollout."""
+
+    def __init__(self, entry: Entry) -> None:
+        detail = entry.record.detail
+        self.id = entry.record.rollout
+        self.policy = msgspec.convert(detail["policy"], Policy)
+        self.runs = {f"{goal['node'][0]}/{goal['node'][1]}": ToldRun(goal) for goal in detail["goals"]}
+        self.state = "running"
+        self.ended = False
+
+    def hear(self, entry: Entry) -> None:
+        record = entry.record
+        if record.form == "command":
+            self._obey(record.kind, record.node)
+        elif record.form == "decision" and record.kind == "step":
+            self.runs[record.node].go(record.detail["to"])
+        elif record.form == "decision" and record.kind == "halt":
+            self.state = "halted"
+        elif record.form == "decision" and record.kind == "finish":
+            self.ended = True
+
+    def _obey(self, word: str, node: str) -> None:
+        if word == "release" and self.runs[node].step == "failed":
+            self.runs[node].keeps = False
+        elif word != "release" and self.state != "aborted" and not self.ended:
+            self.state = {"pause": "paused", "resume": "running", "abort": "aborted"}[word]
+
+    @property
+    def canaries_proven(self) -> bool:
+        canaries = [run for run in self.runs.values() if run.canary]
+        over = all(run.step in ENDED and not run.keeps for run in canaries)
+        return over and (not canaries or any(run.step in WELL for run in canaries))
+
+    def frozen(self, at: datetime) -> bool:
+        return any(freeze.begin <= at < freeze.until for freeze in self.policy.freezes)
+
+    def open(self, pool: str, at: datetime) -> bool:
+        """The simulation's windows are daily ones in UTC, within one day."""
+        windows = next(each.windows for each in self.policy.pools if each.name == pool)
+        return not windows or any(each.start <= at.time() < each.end for each in windows)

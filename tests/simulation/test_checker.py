@@ -1,0 +1,23 @@
+"""The checker itself is tested by breaking one rule at a time."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.simulation.broken import BROKEN
+from tests.simulation.history import History
+from tests.simulation.invariant import Invariant
+from tests.simulation.world import Parts
+
+SEEDS = 120
+"""Within so many histories each broken part is caught."""
+
+
+def test_every_invariant_has_a_part_that_breaks_it() -> None:
+    assert {invariant for invariant, _ in BROKEN} == set(Invariant)
+
+
+@pytest.mark.parametrize(("invariant", "parts"), BROKEN, ids=[invariant.name for invariant, _ in BROKEN])
+def test_a_broken_part_is_caught(invariant: Invariant, parts: Parts) -> None:
+    caught = (each.invariant for seed in range(SEEDS) for each in History(seed, parts=parts).run())
+    assert invariant in caught
