@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 import rfc8785
 
-from fleet.core.journal import GENESIS, Entry
-from fleet.store.tampering import Checkpoint, Finding, broken
+from fleet.core.journal import Entry
+from fleet.store.tampering import BEGINNING, Checkpoint, Finding, Origin, broken
 
 
 def canonical(value: Any) -> bytes:
@@ -29,22 +29,24 @@ def hash_of(entry: Entry) -> str:
     return hashlib.sha256(rfc8785.dumps(fields)).hexdigest()
 
 
-def verify(entries: Iterable[Entry], checkpoint: Checkpoint | None = None) -> list[Finding]:
+def verify(
+    entries: Iterable[Entry], checkpoint: Checkpoint | None = None, origin: Origin = BEGINNING
+) -> list[Finding]:
     """What is wrong, in the order of the entries; empty: nothing is. Entries come in the order of `seq`.
 
     Without a checkpoint an end that was cut off cannot be seen.
     """
     found = list(entries)
-    if sound(found, checkpoint):
+    if sound(found, checkpoint, origin):
         return []
-    findings = sorted(broken(found, checkpoint, hash_of), key=lambda finding: finding.seq)
+    findings = sorted(broken(found, checkpoint, hash_of, origin), key=lambda finding: finding.seq)
     # It is not sound: never answer that nothing is wrong, even where nobody can say what.
     return findings or [Finding(found[-1].seq if found else 0, "changed", "the chain does not hold")]
 
 
-def sound(entries: Iterable[Entry], checkpoint: Checkpoint | None = None) -> bool:
+def sound(entries: Iterable[Entry], checkpoint: Checkpoint | None = None, origin: Origin = BEGINNING) -> bool:
     """Nothing is wrong. Looks at one entry after the other and keeps none."""
-    seq, last = 0, GENESIS
+    seq, last = origin.seq, origin.hash
     for entry in entries:
         if entry.seq != seq + 1 or entry.prev_hash != last or hash_of(entry) != entry.hash:
             return False

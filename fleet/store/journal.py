@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
+from fleet.core.audit import SignedCheckpoint
 from fleet.core.errors import JournalMovedError, StaleEpochError, StoreError
 from fleet.core.journal import GENESIS, Entry, Record
 from fleet.store import chain, lease
 from fleet.store.database import Database, Row, Transaction, in_utc, moment
+from fleet.store.proof import Marks, broken
 from fleet.store.tampering import Checkpoint, Finding
 
 COLUMNS = "seq, at, actor, epoch, form, kind, rollout, node, detail, prev_hash, hash"
@@ -95,18 +97,25 @@ class Journal:
     def checkpoint(self) -> Checkpoint | None:
         """Where the chain ended when it was last appended to; None before the first entry."""
         with self._database.read() as transaction:
-            return _stored_checkpoint(transaction)
+            return stored_checkpoint(transaction)
 
-    def verify(self) -> list[Finding]:
-        """What is wrong with the chain; empty: nothing is. Reads the whole journal, at one moment."""
+    def verify(self, signed: Collection[SignedCheckpoint] = ()) -> list[Finding]:
+        """What is wrong with the chain; empty: nothing is. Reads the whole journal, at one moment.
+
+        `signed`: genuine checkpoints, that it must still agree with.
+        """
+        marks = Marks(signed)
         with self._database.read() as transaction:
-            checkpoint = _stored_checkpoint(transaction)
-            if chain.sound(_all(transaction), checkpoint) and (checkpoint or not _exists(transaction)):
-                return []
-            findings = chain.verify(_all(transaction), checkpoint)
+            checkpoint = stored_checkpoint(transaction)
+            whole = chain.sound(marks.follow(as_found(transaction)), checkpoint)
+            if whole and (checkpoint or not marks.last):
+                return broken(signed, marks)
+            marks = Marks(signed)
+            findings = chain.verify(marks.follow(as_found(transaction)), checkpoint)
             if checkpoint is None:
                 findings.append(Finding(0, "removed", "the journal's checkpoint is missing"))
-            return findings
+            told = {(each.seq, each.what) for each in findings}
+            return findings + [each for each in broken(signed, marks) if (each.seq, each.what) not in told]
 
 
 def _fence(transaction: Transaction, epoch: int) -> None:
@@ -120,7 +129,7 @@ def _fence(transaction: Transaction, epoch: int) -> None:
 
 def _end(transaction: Transaction) -> Checkpoint:
     """Where to go on. After the checkpoint even if rows were cut off there: the gap then stays visible."""
-    stored = _stored_checkpoint(transaction)
+    stored = stored_checkpoint(transaction)
     row = transaction.one("SELECT seq, hash FROM journal ORDER BY seq DESC LIMIT 1")
     seq, last = (0, GENESIS) if row is None else (int(row[0]), str(row[1]))
     if stored is None:
@@ -128,7 +137,7 @@ def _end(transaction: Transaction) -> Checkpoint:
     return Checkpoint(max(seq, stored.seq), stored.hash, stored.count)
 
 
-def _stored_checkpoint(transaction: Transaction) -> Checkpoint | None:
+def stored_checkpoint(transaction: Transaction) -> Checkpoint | None:
     row = transaction.one("SELECT seq, hash, count FROM checkpoint WHERE id = 1")
     return None if row is None else Checkpoint(*row)
 
@@ -141,13 +150,8 @@ def _checkpoint(transaction: Transaction, last: Entry, count: int) -> None:
     )
 
 
-def _exists(transaction: Transaction) -> bool:
-    return transaction.one("SELECT 1 FROM journal LIMIT 1") is not None
-
-
-def _all(transaction: Transaction) -> Iterator[Entry]:
-    """As they are found: what somebody made unreadable comes as an entry whose hash is wrong."""
-    after = -(2**63)
+def as_found(transaction: Transaction, after: int = -(2**63)) -> Iterator[Entry]:
+    """Entries behind that `seq`; what somebody made unreadable comes as an entry whose hash is wrong."""
     sql = f"SELECT {COLUMNS} FROM journal WHERE seq > ? ORDER BY seq LIMIT {PAGE}"  # noqa: S608
     while True:
         rows = transaction.all(sql, [after])

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import TracebackType
 
 from fleet.store.address import Address, missing
+from fleet.store.checkpoints import Checkpoints
 from fleet.store.clusters import Clusters
 from fleet.store.database import Database
 from fleet.store.held import HeldBoard
@@ -25,6 +26,7 @@ class Store:
         """Of a database that is at the newest schema."""
         self._database = database
         self.journal = Journal(database)
+        self.checkpoints = Checkpoints(database)
         self.lease = Lease(database)
         self.clusters = Clusters(database)
         self.inventory = Inventory(database)

@@ -173,6 +173,19 @@ class Checkpoint(Table, table=True):
     count: int = Field(sa_type=BigInteger)
 
 
+class SignedCheckpoint(Table, table=True):
+    """Where the chain once ended, signed (`fleet.core.audit.SignedCheckpoint`). Append-only."""
+
+    __tablename__ = "signed_checkpoint"
+
+    seq: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
+    key: str = Field(primary_key=True)
+    hash: str
+    count: int = Field(sa_type=BigInteger)
+    at: datetime = Field(sa_type=MOMENT)
+    signature: str
+
+
 class Lease(Table, table=True):
     """One row: who controls the fleet of this database."""
 

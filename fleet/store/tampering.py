@@ -16,7 +16,19 @@ from msgspec.structs import replace
 
 from fleet.core.journal import GENESIS, Entry
 
-What = Literal["changed", "removed", "inserted", "swapped", "truncated"]
+What = Literal[
+    "changed",
+    "removed",
+    "inserted",
+    "swapped",
+    "truncated",
+    "rewritten",
+    "forged",
+    "unsigned",
+    "unlike",
+]
+"""rewritten: other than when it was signed. forged: a checkpoint that the key has not signed. unsigned: nothing vouches
+for it. unlike: a report says something else than its entries."""
 HashOf = Callable[[Entry], str]
 
 
@@ -37,6 +49,16 @@ class Finding(Struct, frozen=True):
     words: str
 
 
+class Origin(Struct, frozen=True):
+    """What is before the first entry. A part of a journal begins behind an entry that it does not have."""
+
+    seq: int = 0
+    hash: str = GENESIS
+
+
+BEGINNING = Origin()
+
+
 class Piece(Struct, frozen=True):
     """Entries each of which names the one before it; in the order in which they were written."""
 
@@ -45,15 +67,17 @@ class Piece(Struct, frozen=True):
     """The `seq` with which each was written, which need not be the one that it has now."""
 
 
-def broken(entries: Sequence[Entry], checkpoint: Checkpoint | None, hash_of: HashOf) -> Iterator[Finding]:
+def broken(
+    entries: Sequence[Entry], checkpoint: Checkpoint | None, hash_of: HashOf, origin: Origin
+) -> Iterator[Finding]:
     """`entries` in the order of `seq`; they are known not to be sound."""
-    pieces, reached = _pieces(entries, checkpoint, hash_of)
+    pieces, reached = _pieces(entries, checkpoint, hash_of, origin)
     for index, entry in enumerate(entries):
         if index not in reached:
             yield Finding(entry.seq, "inserted", f"entry {entry.seq} was inserted: nothing follows from it")
     yield from _out_of_order(entries)
     for number, piece in enumerate(pieces):
-        yield from _before(pieces[number - 1] if number else None, piece)
+        yield from _before(pieces[number - 1] if number else None, piece, origin)
         yield from _changed(piece, hash_of)
         yield from _swapped(piece)
     if checkpoint is not None:
@@ -61,7 +85,7 @@ def broken(entries: Sequence[Entry], checkpoint: Checkpoint | None, hash_of: Has
 
 
 def _pieces(
-    entries: Sequence[Entry], checkpoint: Checkpoint | None, hash_of: HashOf
+    entries: Sequence[Entry], checkpoint: Checkpoint | None, hash_of: HashOf, origin: Origin
 ) -> tuple[list[Piece], set[int]]:
     """First to last; and the indexes of all that is in them."""
     by_hash = {entry.hash: index for index, entry in reversed(list(enumerate(entries)))}
@@ -79,8 +103,8 @@ def _pieces(
             index = by_hash.get(entries[index].prev_hash)
         found = tuple(entries[each] for each in reversed(walk))
         end = checkpoint.seq if checkpoint is not None and found[-1].hash == checkpoint.hash else None
-        pieces.append(Piece(found, _places(found, end, hash_of)))
-        whole = found[0].prev_hash == GENESIS
+        pieces.append(Piece(found, _places(found, end, hash_of, origin)))
+        whole = found[0].prev_hash == origin.hash
         tip = None if whole else max((each for each in range(min(walk)) if each not in reached), default=None)
     return pieces[::-1], reached
 
@@ -101,13 +125,13 @@ def _deepest(entries: Sequence[Entry], by_hash: Mapping[str, int]) -> int | None
     return max(depth, key=lambda each: (depth[each], each), default=None)
 
 
-def _places(entries: Sequence[Entry], end: int | None, hash_of: HashOf) -> tuple[int, ...]:
+def _places(entries: Sequence[Entry], end: int | None, hash_of: HashOf, origin: Origin) -> tuple[int, ...]:
     """Counted from an entry whose hash proves its `seq`; without one from an end that is known."""
     first = next((entry.seq - at for at, entry in enumerate(entries) if hash_of(entry) == entry.hash), None)
     if first is None and end is not None:
         first = end - len(entries) + 1
     if first is None:
-        first = 1 if entries[0].prev_hash == GENESIS else entries[0].seq
+        first = origin.seq + 1 if entries[0].prev_hash == origin.hash else entries[0].seq
     return tuple(range(first, first + len(entries)))
 
 
@@ -118,18 +142,18 @@ def _out_of_order(entries: Sequence[Entry]) -> Iterator[Finding]:
             yield Finding(entry.seq, "swapped", f"entry {entry.seq} stands behind entry {before.seq}")
 
 
-def _before(piece: Piece | None, after: Piece) -> Iterator[Finding]:
+def _before(piece: Piece | None, after: Piece, origin: Origin) -> Iterator[Finding]:
     """What is wrong between two pieces, or before the first one."""
-    last = piece.places[-1] if piece is not None else 0
+    last = piece.places[-1] if piece is not None else origin.seq
     first = after.places[0]
     if first > last + 1:
-        yield _missing("removed", last + 1, first - 1)
+        yield missing("removed", last + 1, first - 1)
     elif piece is not None:
         seq = piece.entries[-1].seq
         yield Finding(
             seq, "changed", f"entry {seq} was changed and hashed anew: entry {first} names another hash"
         )
-    elif after.entries[0].prev_hash != GENESIS:
+    elif after.entries[0].prev_hash != origin.hash:
         seq = after.entries[0].seq
         yield Finding(seq, "changed", f"entry {seq} was changed: it is the first, and names one before it")
 
@@ -162,7 +186,7 @@ def _end(piece: Piece | None, checkpoint: Checkpoint) -> Iterator[Finding]:
                 last, "changed", f"the checkpoint was changed: it counts {checkpoint.count} entries of {last}"
             )
     elif last < checkpoint.seq:
-        yield _missing("truncated", last + 1, checkpoint.seq)
+        yield missing("truncated", last + 1, checkpoint.seq)
     elif last == checkpoint.seq:
         yield Finding(
             last, "changed", f"entry {last} was changed and hashed anew: the checkpoint has another hash"
@@ -173,7 +197,8 @@ def _end(piece: Piece | None, checkpoint: Checkpoint) -> Iterator[Finding]:
         )
 
 
-def _missing(what: What, first: int, last: int) -> Finding:
+def missing(what: What, first: int, last: int) -> Finding:
+    """The words for entries that are not there."""
     names = f"entry {first} is" if first == last else f"entries {first} to {last} are"
     end = ": the end of the journal was cut off" if what == "truncated" else ""
     return Finding(first, what, f"{names} missing{end}")

@@ -9,17 +9,21 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from fleet.core.errors import SchemaError, StoreError
-from fleet.store import Store
+from fleet.store import Store, chain
 from fleet.store.address import Address
 from fleet.store.migrate import config, engine_of
 from fleet.store.schema import NEWEST, VERSION_TABLE
+from fleet.store.signing import PrivateKey
 from fleet.store.tables import Table
+from tests.builders import START
 from tests.store.raw import raw, rows
+from tests.store.test_chain import a_chain
 
 Tamper = Callable[..., None]
 
@@ -53,7 +57,7 @@ def test_nothing_is_made_where_it_is_not_asked_for(empty: str) -> None:
 OPENING = """
 import sys
 import fleet.store.migrate
-from fleet.store import Store
+from fleet.store import Store, chain
 
 print("ready", flush=True)
 sys.stdin.readline()
@@ -115,3 +119,50 @@ def test_another_programs_database_is_refused_and_stays_as_it_is(empty: str) -> 
     if not empty.startswith("postgresql"):
         assert rows(empty, "SELECT name FROM sqlite_master") == [("invoices",)]
         assert rows(empty, "PRAGMA journal_mode") == [("delete",)]
+
+
+def test_a_database_of_the_first_release_keeps_its_data(empty: str) -> None:
+    """Written by the statements of that time, not by today's program."""
+    at_version(empty, "0001")
+    entries = a_chain(3)
+    at = START.isoformat(timespec="microseconds")
+    with closing(raw(empty)) as connection:
+        cursor = connection.cursor()
+        for word in ("site", "setting"):
+            values = "'fra'" if word == "site" else "'word', 'kept'"
+            cursor.execute(f"INSERT INTO {word} VALUES ({values})")
+        cursor.execute(
+            "INSERT INTO cluster VALUES ('east', 'kubeconfig', '/k', '', 'uid-east', 'v1.36.3', NULL, '', NULL, NULL)"
+        )
+        cursor.execute("INSERT INTO cluster_site VALUES ('east', 'fra', 0)")
+        cursor.execute(f"INSERT INTO lease VALUES (1, 'fleet@a/1/2', 7, '{at}')")
+        for entry in entries:
+            written = entry.at.isoformat(timespec="microseconds")
+            cursor.execute(
+                "INSERT INTO journal (seq, at, actor, epoch, form, kind, rollout, node, detail, prev_hash, hash) "
+                f"VALUES ({entry.seq}, '{written}', '{entry.actor}', {entry.epoch}, '{entry.record.form}', "
+                f"'{entry.record.kind}', '{entry.record.rollout}', '{entry.record.node}', "
+                f"'{chain.canonical(entry.record.detail).decode()}', '{entry.prev_hash}', '{entry.hash}')"
+            )
+        cursor.execute(f"INSERT INTO checkpoint VALUES (1, 3, '{entries[-1].hash}', 3)")
+        connection.commit()
+    with Store.open(empty) as store:
+        assert rows(empty, f"SELECT version_num FROM {VERSION_TABLE}") == [(NEWEST,)]
+        assert list(store.journal.entries()) == entries
+        assert store.journal.verify() == []
+        assert [(row.name, row.sites, row.uid) for row in store.clusters.list()] == [
+            ("east", ("fra",), "uid-east")
+        ]
+        assert rows(empty, "SELECT key, value FROM setting") == [("word", "kept")]
+        assert rows(empty, "SELECT holder, epoch FROM lease") == [("fleet@a/1/2", 7)]
+        assert store.checkpoints.all() == []
+        signed = store.checkpoints.sign(PrivateKey.new(), START)
+        assert signed is not None and signed.seq == 3
+
+
+def at_version(place: str, version: str) -> None:
+    engine = engine_of(Address.parse(place))
+    with engine.connect() as connection:
+        command.upgrade(config(connection), version)
+        connection.commit()
+    engine.dispose()

@@ -1,0 +1,98 @@
+"""Signed checkpoints of the journal: made, and kept for ever."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from fleet.core.audit import SignedCheckpoint
+from fleet.core.errors import StoreError
+from fleet.store import chain
+from fleet.store.database import Database, Row, Transaction, in_utc, moment
+from fleet.store.journal import as_found, stored_checkpoint
+from fleet.store.tampering import BEGINNING, Checkpoint, Origin
+
+if TYPE_CHECKING:
+    from fleet.store.signing import PrivateKey
+
+COLUMNS = "seq, key, hash, count, at, signature"
+
+
+class Checkpoints:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def all(self) -> list[SignedCheckpoint]:
+        """In the order of the entries that they are at."""
+        with self._database.read() as transaction:
+            rows = transaction.all(f"SELECT {COLUMNS} FROM signed_checkpoint ORDER BY seq, key")  # noqa: S608
+        return [_checkpoint(row) for row in rows]
+
+    def newest(self) -> SignedCheckpoint | None:
+        with self._database.read() as transaction:
+            return _newest(transaction)
+
+    def ended_since(self, seq: int) -> bool:
+        """A rollout has ended behind that entry."""
+        with self._database.read() as transaction:
+            row = transaction.one(
+                "SELECT 1 FROM journal WHERE seq > ? AND form = 'decision' AND kind = 'finish' LIMIT 1", [seq]
+            )
+        return row is not None
+
+    def sign(self, key: PrivateKey, at: datetime) -> SignedCheckpoint | None:
+        """Signs where the chain ends now; answers what is there already where nothing is new, None for an empty journal.
+
+        What has been written since this key's last checkpoint is checked first, the whole journal for its first one.
+        Raises StoreError where that does not hold: nobody signs a journal that was tampered with.
+        """
+        with self._database.read() as transaction:
+            end = stored_checkpoint(transaction)
+            last = _newest(transaction, key.public.id)
+            if end is None and last is None:
+                return None
+            whole = _follows(transaction, last, end)
+        if not whole or end is None:
+            raise StoreError(
+                "the journal was tampered with: it is not signed", "fleet audit verify says where"
+            )
+        if last is not None and last.seq == end.seq:
+            return last
+        signed = key.sign(end.seq, end.hash, end.count, in_utc(at))
+        with self._database.write("checkpoint") as transaction:
+            transaction.run(
+                f"INSERT INTO signed_checkpoint ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",  # noqa: S608
+                [
+                    signed.seq,
+                    signed.key,
+                    signed.hash,
+                    signed.count,
+                    self._database.bind(signed.at),
+                    signed.signature,
+                ],
+            )
+        return signed
+
+
+def _follows(transaction: Transaction, last: SignedCheckpoint | None, end: Checkpoint | None) -> bool:
+    """From the last checkpoint the chain goes on, unbroken, to its end."""
+    origin = Origin(last.seq, last.hash) if last is not None else BEGINNING
+    if last is not None:
+        row = transaction.one("SELECT hash FROM journal WHERE seq = ?", [last.seq])
+        if row is None or row[0] != last.hash:
+            return False
+    return chain.sound(as_found(transaction, origin.seq), end, origin)
+
+
+def _newest(transaction: Transaction, key: str = "") -> SignedCheckpoint | None:
+    where = "WHERE key = ? " if key else ""
+    row = transaction.one(
+        f"SELECT {COLUMNS} FROM signed_checkpoint {where}ORDER BY seq DESC LIMIT 1",  # noqa: S608
+        [key] if key else [],
+    )
+    return None if row is None else _checkpoint(row)
+
+
+def _checkpoint(row: Row) -> SignedCheckpoint:
+    seq, key, hashed, count, at, signature = row
+    return SignedCheckpoint(seq, hashed, count, moment(at), key, signature)
