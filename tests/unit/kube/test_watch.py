@@ -206,7 +206,7 @@ def test_a_server_that_goes_away_and_comes_back(tmp_path: Path) -> None:
             lost = ear.log[at - 1]
             assert isinstance(lost, Lost)
             assert "refused the connection" in lost.why or "broke the connection off" in lost.why
-            server.objects[NODES].pop(("", "n-0002"))
+            await server.drop(NODES, "n-0002")
             await server.put(NODES, node("n-0003"))
             await server.start()
             at = await ear.hears("synced", after=at)
