@@ -29,7 +29,7 @@ class Result(StrEnum):
     """No answer: it may or may not have happened. Look again before doing anything."""
 
 
-class Action(Struct, frozen=True, kw_only=True, tag_field="kind"):
+class Action(Struct, frozen=True, gc=False, kw_only=True, tag_field="kind"):
     id: str
     """Unique in the journal, and deterministic: rollout, node, attempt, kind and a counter."""
     rollout: str
@@ -42,26 +42,26 @@ class Action(Struct, frozen=True, kw_only=True, tag_field="kind"):
         return str(self.__struct_config__.tag)
 
 
-class Mark(Action, frozen=True, kw_only=True, tag="mark"):
+class Mark(Action, frozen=True, gc=False, kw_only=True, tag="mark"):
     """Put the pending taint (PreferNoSchedule) and the rollout annotation on the node."""
 
 
-class Unmark(Action, frozen=True, kw_only=True, tag="unmark"):
+class Unmark(Action, frozen=True, gc=False, kw_only=True, tag="unmark"):
     """Take away the pending taint and the rollout annotation, if they are of this rollout."""
 
 
-class Stage(Action, frozen=True, kw_only=True, tag="stage"):
+class Stage(Action, frozen=True, gc=False, kw_only=True, tag="stage"):
     """Ask the machine to write the release beside the booted one (`spec.action: stage`)."""
 
     token: str
     release: Release
 
 
-class Cordon(Action, frozen=True, kw_only=True, tag="cordon"):
+class Cordon(Action, frozen=True, gc=False, kw_only=True, tag="cordon"):
     """Set `unschedulable` and the cordon annotation, in one patch; STALE if another has cordoned it first."""
 
 
-class Evict(Action, frozen=True, kw_only=True, tag="evict"):
+class Evict(Action, frozen=True, gc=False, kw_only=True, tag="evict"):
     """Eviction API, with a uid precondition."""
 
     pod: PodRef
@@ -70,7 +70,7 @@ class Evict(Action, frozen=True, kw_only=True, tag="evict"):
     """None: the pod's own."""
 
 
-class Reboot(Action, frozen=True, kw_only=True, tag="reboot"):
+class Reboot(Action, frozen=True, gc=False, kw_only=True, tag="reboot"):
     """Ask the machine to boot the staged release. STALE unless the node is cordoned by this rollout and its boot
     id is still `boot_id`."""
 
@@ -79,19 +79,19 @@ class Reboot(Action, frozen=True, kw_only=True, tag="reboot"):
     boot_id: str
 
 
-class Uncordon(Action, frozen=True, kw_only=True, tag="uncordon"):
+class Uncordon(Action, frozen=True, gc=False, kw_only=True, tag="uncordon"):
     """Undo our own cordon, and take the pending taint and our annotations away in the same patch. GONE or DONE if
     the cordon is not ours (it stays)."""
 
 
-class Clear(Action, frozen=True, kw_only=True, tag="clear"):
+class Clear(Action, frozen=True, gc=False, kw_only=True, tag="clear"):
     """Take our request off the machine (`spec` empty), if its token is one of this rollout."""
 
 
 AnyAction = Mark | Unmark | Stage | Cordon | Evict | Reboot | Uncordon | Clear
 
 
-class Outcome(Struct, frozen=True):
+class Outcome(Struct, frozen=True, gc=False):
     """What a driver reports of one action. The words of `detail` are the server's, without secrets."""
 
     action: AnyAction

@@ -23,16 +23,18 @@ from fleet.core.policy import Amount, Pool, site_of
 from fleet.core.queue import Queue
 from fleet.core.rollout import Rollout, Run
 from fleet.core.steps import Step
+from fleet.core.view import ClusterView
 
 UNDRAINED = frozenset({Step.PENDING, Step.STAGE, Step.STAGED, Step.CORDON, Step.DRAIN})
 
 
 class Books:
-    def __init__(self, sites: Mapping[str, str]) -> None:
+    def __init__(self, sites: Mapping[str, str], views: Mapping[str, ClusterView] | None = None) -> None:
         self.sites = dict(sites)
         """Of each cluster."""
         self.rollouts: dict[str, Rollout] = {}
         self.agenda = Agenda()
+        self.agenda.views.update(views or {})
         self.queue = Queue()
         self.occupancy = Occupancy()
         self.claims = Claims()

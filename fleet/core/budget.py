@@ -10,7 +10,7 @@ from fleet.core.pod import Pod, PodRef
 from fleet.core.selector import Selector
 
 
-class Budget(Struct, frozen=True):
+class Budget(Struct, frozen=True, gc=False):
     namespace: str
     name: str
     uid: str

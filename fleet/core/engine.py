@@ -47,9 +47,14 @@ class Decision(Struct, frozen=True):
 
 
 class Engine:
-    def __init__(self, sites: Mapping[str, str], rollouts: Iterable[Rollout] = ()) -> None:
-        """`sites`: of each cluster."""
-        self._books = Books(sites)
+    def __init__(
+        self,
+        sites: Mapping[str, str],
+        rollouts: Iterable[Rollout] = (),
+        views: Mapping[str, ClusterView] | None = None,
+    ) -> None:
+        """`sites`: of each cluster. `views`: what another engine has been told already; it is to be thrown away."""
+        self._books = Books(sites, views)
         self._agenda = self._books.agenda
         self._queue = self._books.queue
         self._staging = Staging(self._books)
@@ -146,6 +151,14 @@ class Engine:
         if run.step is Step.PENDING and not found:
             found.append(self._staging.turn(rollout, run))
         return tuple(found)
+
+    def lasting(self, ref: NodeRef, now: datetime) -> tuple[Held, ...]:
+        """Of a node that waits: what does not pass by itself."""
+        rollout = self._books.rollout_of(ref)
+        if rollout is None or not rollout.runs[ref].waiting:
+            return ()
+        found = self._hindrances(rollout, rollout.runs[ref], now)
+        return tuple(held for _, held in found if held.lasting)
 
     def _begin(self, now: datetime) -> None:
         """What may begin now. A run that goes on may let others begin, and the other way round."""

@@ -18,14 +18,14 @@ from fleet.core.workload import Workload
 Thing = Node | Pod | Budget | Workload | Machine
 
 
-class Seen(Struct, frozen=True):
+class Seen(Struct, frozen=True, gc=False):
     """The object is there, as it is now. Repeats are harmless."""
 
     cluster: str
     thing: Thing
 
 
-class Gone(Struct, frozen=True):
+class Gone(Struct, frozen=True, gc=False):
     """The object was deleted; `thing` is its last known state."""
 
     cluster: str

@@ -42,7 +42,7 @@ class Reason(StrEnum):
     TURN = "turn"
 
 
-class Held(Struct, frozen=True):
+class Held(Struct, frozen=True, gc=False):
     """`subject` is what stands in the way (a budget, a pod, a zone); `facts` are the numbers and names to say it."""
 
     reason: Reason

@@ -14,7 +14,7 @@ GENESIS = "0" * 64
 """`prev_hash` of the first entry."""
 
 
-class Record(Struct, frozen=True):
+class Record(Struct, frozen=True, gc=False):
     """What is to be journaled, before it has a place in the chain."""
 
     form: Form

@@ -21,7 +21,7 @@ class Ask(StrEnum):
     ROLLBACK = "rollback"
 
 
-class Request(Struct, frozen=True):
+class Request(Struct, frozen=True, gc=False):
     """`spec` of a Machine. The token names one intent: an agent never acts twice on the same one."""
 
     action: Ask
@@ -29,7 +29,7 @@ class Request(Struct, frozen=True):
     release: Release
 
 
-class Work(Struct, frozen=True):
+class Work(Struct, frozen=True, gc=False):
     """The agent's word about the request of this token, kept across the reboot that it asks for."""
 
     token: str
@@ -42,7 +42,7 @@ class Work(Struct, frozen=True):
     """Tokens that were taken up before this one, newest last; not all that ever were, but the last few."""
 
 
-class Machine(Struct, frozen=True):
+class Machine(Struct, frozen=True, gc=False):
     """One per node, under the node's name."""
 
     name: str

@@ -35,13 +35,13 @@ class NodeRef(NamedTuple):
         return cls(cluster, name)
 
 
-class Taint(Struct, frozen=True):
+class Taint(Struct, frozen=True, gc=False):
     key: str
     effect: str
     value: str = ""
 
 
-class Toleration(Struct, frozen=True):
+class Toleration(Struct, frozen=True, gc=False):
     key: str = ""
     operator: str = "Equal"
     value: str = ""
@@ -55,7 +55,7 @@ class Toleration(Struct, frozen=True):
         return self.key == taint.key and (self.operator == "Exists" or self.value == taint.value)
 
 
-class Resources(Struct, frozen=True):
+class Resources(Struct, frozen=True, gc=False):
     cpu: int = 0
     """millicores"""
     memory: int = 0
@@ -63,7 +63,7 @@ class Resources(Struct, frozen=True):
     pods: int = 0
 
 
-class Node(Struct, frozen=True):
+class Node(Struct, frozen=True, gc=False):
     name: str
     uid: str
     labels: dict[str, str] = {}

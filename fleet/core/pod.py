@@ -21,7 +21,7 @@ class PodRef(NamedTuple):
         return f"{self.namespace}/{self.name}"
 
 
-class Owner(Struct, frozen=True):
+class Owner(Struct, frozen=True, gc=False):
     """The controlling owner reference."""
 
     kind: str
@@ -29,7 +29,7 @@ class Owner(Struct, frozen=True):
     uid: str = ""
 
 
-class Pod(Struct, frozen=True):
+class Pod(Struct, frozen=True, gc=False):
     namespace: str
     name: str
     uid: str

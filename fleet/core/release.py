@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 
-class Release(Struct, frozen=True):
+class Release(Struct, frozen=True, gc=False):
     version: str
     digest: str = ""
     """Such as `sha256:…`. Empty only where a stream does not tell it: then the version alone is proof."""

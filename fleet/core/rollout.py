@@ -28,7 +28,7 @@ class State(StrEnum):
     FINISHED = "finished"
 
 
-class Goal(Struct, frozen=True):
+class Goal(Struct, frozen=True, gc=False):
     """One node's part of a rollout."""
 
     node: NodeRef
@@ -51,7 +51,7 @@ class Start(Struct, frozen=True):
     """How long one run takes at most, as far as can be said (p95): what must fit into a window."""
 
 
-class Run(Struct, frozen=True):
+class Run(Struct, frozen=True, gc=False):
     """One node's way through a rollout. What is in `slot` counts as out until it ends well or is released."""
 
     goal: Goal

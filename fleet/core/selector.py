@@ -8,7 +8,7 @@ from typing import Literal
 from msgspec import Struct
 
 
-class Requirement(Struct, frozen=True):
+class Requirement(Struct, frozen=True, gc=False):
     key: str
     operator: Literal["In", "NotIn", "Exists", "DoesNotExist"]
     values: tuple[str, ...] = ()
@@ -25,7 +25,7 @@ class Requirement(Struct, frozen=True):
                 return self.key not in labels
 
 
-class Selector(Struct, frozen=True, rename="camel"):
+class Selector(Struct, frozen=True, gc=False, rename="camel"):
     """All terms must hold. Without terms it matches everything; the absence of a selector is `None`, not this."""
 
     match_labels: dict[str, str] = {}

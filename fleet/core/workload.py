@@ -7,7 +7,7 @@ from msgspec import Struct
 from fleet.core.pod import Owner, PodRef
 
 
-class Workload(Struct, frozen=True):
+class Workload(Struct, frozen=True, gc=False):
     kind: str
     namespace: str
     name: str

@@ -10,7 +10,6 @@ from fleet.core.advance import is_release
 from fleet.core.bound import bound
 from fleet.core.engine import Engine
 from fleet.core.event import Lost, Seen, Synced, Thing
-from fleet.core.held import Held
 from fleet.core.node import NodeRef
 from fleet.core.plan import Plan, PlannedHold
 from fleet.core.policy import Policy, site_of
@@ -41,14 +40,17 @@ def make_plan(
     until somebody acts are in `held`. Nothing outside is read or written.
     """
     goals = tuple(_goals(snapshots, policy, pools, release))
-    first = _engine(goals, snapshots, lost, policy, release, times, start)
-    lasting = {goal.node: held for goal in goals if (held := _lasting(first, goal.node, start))}
+    sites = {snapshot.cluster: snapshot.site for snapshot in snapshots}
+    first = Engine(sites)
+    _look(first, snapshots, lost, start)
+    first.add(_rollout(goals, policy, release, times, start))
+    lasting = {goal.node for goal in goals if first.lasting(goal.node, start)}
     chosen = _canaries(goals, lasting, policy, first)
     goals = tuple(
         Goal(goal.node, goal.uid, goal.pool, goal.site, goal.zone, goal.from_version, goal.node in chosen)
         for goal in sorted(goals, key=lambda goal: (-first.pressure(goal.node), goal.node))
     )
-    engine = _engine(goals, snapshots, lost, policy, release, times, start)
+    engine = Engine(sites, [_rollout(goals, policy, release, times, start)], first.views)
     seen = [each for each in snapshots if each.cluster not in lost]
     table = Timetable(seen)
     behaviour = expected(times)
@@ -74,16 +76,7 @@ def _goals(
             yield Goal(ref, node.uid, pool.name, site, node.zone, version)
 
 
-def _engine(
-    goals: tuple[Goal, ...],
-    snapshots: Sequence[Snapshot],
-    lost: Mapping[str, str],
-    policy: Policy,
-    release: Release,
-    times: Times,
-    start: datetime,
-) -> Engine:
-    engine = Engine({snapshot.cluster: snapshot.site for snapshot in snapshots})
+def _look(engine: Engine, snapshots: Sequence[Snapshot], lost: Mapping[str, str], start: datetime) -> None:
     for snapshot in snapshots:
         for thing in things(snapshot):
             engine.observe(Seen(snapshot.cluster, thing), start)
@@ -91,9 +84,13 @@ def _engine(
             engine.observe(Lost(snapshot.cluster, lost[snapshot.cluster]), start)
         else:
             engine.observe(Synced(snapshot.cluster, snapshot.server_version), start)
+
+
+def _rollout(
+    goals: tuple[Goal, ...], policy: Policy, release: Release, times: Times, start: datetime
+) -> Rollout:
     begin = Start("", release, policy, goals, expected_seconds(policy, goals, times))
-    engine.add(Rollout("plan", begin, start, "planner"))
-    return engine
+    return Rollout("plan", begin, start, "planner")
 
 
 def things(snapshot: Snapshot) -> Iterator[Thing]:
@@ -122,12 +119,8 @@ def expected_seconds(policy: Policy, goals: Sequence[Goal], times: Times) -> int
     return int((times.reboot + times.pod_stop + times.pod_start) * times.p95 + max(soaks, default=0))
 
 
-def _lasting(engine: Engine, ref: NodeRef, now: datetime) -> tuple[Held, ...]:
-    return tuple(held for held in engine.why(ref, now) if held.lasting)
-
-
 def _canaries(
-    goals: Sequence[Goal], lasting: Mapping[NodeRef, tuple[Held, ...]], policy: Policy, engine: Engine
+    goals: Sequence[Goal], lasting: Collection[NodeRef], policy: Policy, engine: Engine
 ) -> frozenset[NodeRef]:
     """Of each pool those that stand in the way of the least, and can go."""
     chosen: set[NodeRef] = set()
