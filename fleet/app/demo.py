@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from fleet.app.audit import COPIES, FOLDER
 from fleet.app.home import CLOCK, DATABASE, Home
 from fleet.core.errors import UsageError
 from fleet.sim.clock import SimulatedClock
@@ -43,3 +44,5 @@ def _take_away(home: Home) -> None:
     shutil.rmtree(home.simulated)
     for name in OURS:
         (home.path / name).unlink(missing_ok=True)
+    # Of the journal that goes; the key stays.
+    (home.path / FOLDER / COPIES).unlink(missing_ok=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from fleet.app.home import Home
 from fleet.app.rollouts import Rollouts
 from fleet.core.errors import UsageError
@@ -22,3 +24,17 @@ def report(home: Home, ident: str = "") -> Report:
         plan = None
     held = {NodeRef.parse(node): waiting.held for node, waiting in store.held.of(rollout.id).items()}
     return make_report(rollout.id, store.journal.entries(rollout=rollout.id), home.now(), verdict, plan, held)
+
+
+def with_evidence(home: Home, made: Report) -> Report:
+    """With all that it takes to verify the report elsewhere (`fleet audit verify --file`): the checkpoints that are at
+    its entries or behind them, and the other entries up to the first one that vouches for all of it."""
+    signed = home.store.checkpoints.all()
+    first, last = made.journal.first_seq, made.journal.last_seq
+    cover = next((each.seq for each in signed if each.seq >= last), last)
+    between = home.store.journal.entries(after=first, limit=cover - first)
+    return replace(
+        made,
+        others=tuple(entry for entry in between if entry.record.rollout != made.rollout),
+        checkpoints=tuple(each for each in signed if first <= each.seq <= cover),
+    )

@@ -7,6 +7,7 @@ import signal
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from fleet.app.audit import notary_of
 from fleet.app.clock import WallClock
 from fleet.app.clusters import connect
 from fleet.app.home import Home
@@ -29,6 +30,7 @@ async def _run(home: Home, say: Callable[[str], None], until_idle: bool) -> None
 
     store = home.store
     wall = WallClock()
+    notary = notary_of(home, say)
 
     def sites() -> Mapping[str, str]:
         return {row.name: row.sites[0] if row.sites else "" for row in store.clusters.list()}
@@ -36,7 +38,7 @@ async def _run(home: Home, say: Callable[[str], None], until_idle: bool) -> None
     async def open_all() -> Mapping[str, Cluster]:
         return {row.name: await connect(home, row) for row in store.clusters.list()}
 
-    controller = Controller(store, open_all, sites, home.clock, wall.now, say)
+    controller = Controller(store, open_all, sites, home.clock, wall.now, say, notary)
     work = asyncio.create_task(controller.run(until_idle))
     stopped = False
 

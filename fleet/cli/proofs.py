@@ -10,9 +10,12 @@ import typer
 from fleet.cli.call import home_of
 
 if TYPE_CHECKING:
-    from fleet.core.report import Report
+    from collections.abc import Iterable
 
-audit = typer.Typer(no_args_is_help=True, help="The journal's hash chain.")
+    from fleet.core.report import Report
+    from fleet.store.tampering import Finding
+
+audit = typer.Typer(no_args_is_help=True, help="The journal's hash chain, and what proves it to others.")
 
 
 def report(
@@ -27,10 +30,16 @@ def report(
         Path | None, typer.Option("--file", "-f", help="Write there instead of to stdout.")
     ] = None,
 ) -> None:
-    """Who, when, what, from what to what, with the proof of each node."""
-    from fleet.app.report import report as make
+    """Who, when, what, from what to what, with the proof of each node.
 
-    words = _rendered(make(home_of(context), rollout), output)
+    As json it can be verified elsewhere: fleet audit verify --file REPORT --key PUBLIC-KEY
+    """
+    from fleet.app.report import report as make
+    from fleet.app.report import with_evidence
+
+    home = home_of(context)
+    made = make(home, rollout)
+    words = _rendered(with_evidence(home, made) if output == "json" else made, output)
     if file is None:
         typer.echo(words, nl=not words.endswith("\n"))
         return
@@ -55,18 +64,134 @@ def _rendered(made: Report, output: str) -> str:
 
 
 @audit.command()
-def verify(context: typer.Context) -> None:
-    """Check every entry of the journal against its hash and the one before. Exits 4 with what is wrong."""
+def verify(
+    context: typer.Context,
+    key: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Public key of the checkpoints; default: the home's own. May be given more than once."
+        ),
+    ] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option("--file", "-f", help="An export or a report (json) instead of the home's own journal."),
+    ] = None,
+    checkpoints: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Checkpoints that were kept elsewhere (one a line, as fleet audit checkpoint prints)."
+        ),
+    ] = None,
+) -> None:
+    """Check every entry against its hash and the one before, and against the signed checkpoints.
+
+    With --file and --key on any machine: no home and no database is needed. Exits 4 with what is wrong.
+    """
+    if file is not None:
+        _verify_file(file, key or [], checkpoints or [])
+        return
+    from fleet.app.audit import verify as check
+    from fleet.cli.output import note, show
+
+    found = check(home_of(context), key or [], checkpoints or [])
+    _tell(found.findings)
+    end = f", the last is {found.last[:16]}" if found.last else ""
+    show(f"The journal is whole: {found.entries:,} entries, every hash follows from the one before{end}.")
+    if not found.signatures:
+        note("No signature was checked: there is no public key (--key; fleet audit keygen makes a pair).")
+        return
+    show(
+        f"{found.checkpoints:,} signed checkpoints hold; the last one that vouches is at entry {found.proven:,}."
+    )
+    if found.proven < found.entries:
+        note(
+            f"Not signed yet: {found.entries - found.proven:,} entries behind it (fleet audit checkpoint signs them)."
+        )
+
+
+def _verify_file(file: Path, keys: list[Path], checkpoints: list[Path]) -> None:
+    from fleet.app.evidence import verify_file
+    from fleet.cli.output import show
+    from fleet.core.errors import UsageError
+
+    if not keys:
+        raise UsageError(
+            "a file proves nothing without the public key", "--key PUBLIC-KEY, from somebody you trust"
+        )
+    if checkpoints:
+        raise UsageError("--checkpoints are for a home's journal; a file carries its own")
+    found = verify_file(file, keys)
+    _tell(found.findings)
+    show(f"The {found.what} is whole and signed: entries {found.first:,} to {found.last:,}.")
+    show(f"{found.checkpoints:,} signed checkpoints hold.")
+
+
+def _tell(findings: Iterable[Finding]) -> None:
+    """Exits 4 if there are any."""
     from fleet.cli.output import show
 
-    store = home_of(context).store
-    findings = store.journal.verify()
-    last = store.journal.last()
-    count = last.seq if last is not None else 0
-    if not findings:
-        end = f", the last is {last.hash[:16]}" if last is not None else ""
-        show(f"The journal is whole: {count:,} entries, every hash follows from the one before{end}.")
+    told = [f"entry {each.seq}: {each.words}" if each.seq else each.words for each in findings]
+    for words in told:
+        show(words)
+    if told:
+        raise typer.Exit(4)
+
+
+@audit.command()
+def keygen(context: typer.Context) -> None:
+    """Make the Ed25519 key pair that signs checkpoints, and sign what is in the journal.
+
+    The private key stays in the home (mode 0600) and is never overwritten; give the public one to whoever verifies.
+    """
+    from fleet.app.audit import keygen as make
+    from fleet.cli.output import note, show
+
+    keys, public, signed = make(home_of(context))
+    show(f"Private key: {keys.private}")
+    show(f"Public key:  {keys.public} ({public.id})")
+    typer.echo(public.pem, nl=False)
+    if signed is not None:
+        note(f"Signed the journal up to entry {signed.seq:,}.")
+    note(
+        "  -> keep a copy of the public key elsewhere: whoever may write here could put another one in its place"
+    )
+
+
+@audit.command()
+def checkpoint(context: typer.Context) -> None:
+    """Sign where the journal ends now. Prints the checkpoint as one line, to be kept elsewhere.
+
+    The controller does the same every ten minutes in which something was written, and when a rollout ends.
+    """
+    import msgspec
+
+    from fleet.app.audit import checkpoint as sign
+
+    typer.echo(msgspec.json.encode(sign(home_of(context))))
+
+
+@audit.command()
+def export(
+    context: typer.Context,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write there instead of to stdout.")
+    ] = None,
+) -> None:
+    """The whole journal with its checkpoints, as JSON. Signs its end first where the home has a key.
+
+    Verified on any machine with: fleet audit verify --file FILE --key PUBLIC-KEY
+    """
+    import msgspec
+
+    from fleet.app.audit import export as make
+    from fleet.cli.output import note, warn
+
+    made = make(home_of(context))
+    if not made.checkpoints:
+        warn("nothing in it is signed: fleet audit keygen makes a key")
+    words = msgspec.json.encode(made)
+    if output is None:
+        typer.echo(words)
         return
-    for finding in findings:
-        show(f"entry {finding.seq}: {finding.words}")
-    raise typer.Exit(4)
+    output.write_bytes(words + b"\n")
+    note(f"Wrote {output}: {len(made.entries):,} entries, {len(made.checkpoints):,} checkpoints")

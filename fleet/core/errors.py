@@ -58,6 +58,10 @@ class SchemaError(UsageError, StoreError):
     exit_code = 2
 
 
+class TamperedError(StoreError):
+    """The journal is not as it was written, or as it was signed."""
+
+
 class StaleEpochError(StoreError):
     """A controller that no longer leads tried to write; it must stop at once."""
 

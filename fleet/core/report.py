@@ -10,6 +10,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from fleet.core.audit import SignedCheckpoint
 from fleet.core.chronicle import Command, Controller, Eviction, Halt, Retry, StepTaken
 from fleet.core.journal import Entry
 from fleet.core.release import Release
@@ -198,3 +199,7 @@ class Report(Struct, frozen=True):
     held: tuple[Hold, ...]
     journal: JournalSpan
     entries: tuple[Entry, ...] = ()
+    others: tuple[Entry, ...] = ()
+    """Of other rollouts, between the first of `entries` and the last of `checkpoints`: the chain goes through them."""
+    checkpoints: tuple[SignedCheckpoint, ...] = ()
+    """What vouches for the entries (`fleet audit verify --file`)."""

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.inspect import DateTimeType, StructType, Type, UnionType, type_info
 
+from fleet.core.audit import JournalExport
 from fleet.core.journal import Entry
 from fleet.core.plan import Plan
 from fleet.core.report import Report
@@ -24,6 +25,7 @@ PUBLISHED: Mapping[str, tuple[type[Struct], str]] = {
     "plan": (Plan, "fleet plan -o json"),
     "status": (Status, "fleet status -o json"),
     "journal-entry": (Entry, "An entry of the journal"),
+    "journal": (JournalExport, "fleet audit export"),
     "report": (Report, "fleet report -o json"),
 }
 """By the name of the file: the struct, and what prints it. Keys are added, never renamed or dropped."""

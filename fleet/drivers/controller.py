@@ -16,7 +16,16 @@ from fleet.core.errors import FleetError, SchemaError, StaleEpochError, StoreErr
 from fleet.drivers.executor import Executor
 from fleet.drivers.identity import abandoned, own_identity
 from fleet.drivers.leadership import SECONDS, wait_for
-from fleet.drivers.ports import Clock, Cluster, ClusterBook, DatabaseLease, HeldBoard, Inventory, Journal
+from fleet.drivers.ports import (
+    Clock,
+    Cluster,
+    ClusterBook,
+    DatabaseLease,
+    HeldBoard,
+    Inventory,
+    Journal,
+    Notary,
+)
 from fleet.drivers.recorder import Recorder
 from fleet.drivers.schedule import Duty, duties
 
@@ -54,6 +63,7 @@ class Controller:
         clock: Clock,
         wall: Callable[[], datetime],
         say: Callable[[str], None],
+        notary: Notary | None = None,
     ) -> None:
         """`connect` opens the clusters of the database, `sites` names them and their sites, without a look at them.
         `clock` is the fleet's, `wall` the real time, by which leases expire."""
@@ -63,6 +73,7 @@ class Controller:
         self._clock = clock
         self._wall = wall
         self._say = say
+        self._notary = notary
         self._identity = own_identity()
 
     async def run(self, until_idle: bool = False) -> None:
@@ -127,10 +138,14 @@ class Controller:
 
         try:
             regular = [Duty("lease", SECONDS / 3, renew), Duty("inventory", FLUSH, recorder.flush)]
+            if self._notary is not None:
+                regular.append(Duty("notary", FLUSH, self._notary.look))
             async with duties(regular) as failure:
                 work = asyncio.create_task(executor.run(until_idle))
                 await _first(work, failure)
             recorder.flush()
+            if self._notary is not None:
+                self._notary.sign()
             return executor
         finally:
             for cluster in clusters.values():

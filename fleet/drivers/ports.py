@@ -39,6 +39,18 @@ class Journal(Protocol):
     def entries(self, *, rollout: str | None = None, after: int = 0) -> Iterator[Entry]: ...
 
 
+class Notary(Protocol):
+    """Signs the journal, so that it can be proved to others."""
+
+    def look(self) -> None:
+        """Called every few seconds; signs where it is time."""
+        ...
+
+    def sign(self) -> None:
+        """Where the journal ends now."""
+        ...
+
+
 class DatabaseLease(Protocol):
     """Who controls the fleet of this database."""
 

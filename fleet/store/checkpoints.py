@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from fleet.core.audit import SignedCheckpoint
-from fleet.core.errors import StoreError
+from fleet.core.errors import TamperedError
 from fleet.store import chain
 from fleet.store.database import Database, Row, Transaction, in_utc, moment
 from fleet.store.journal import as_found, stored_checkpoint
@@ -28,9 +28,10 @@ class Checkpoints:
             rows = transaction.all(f"SELECT {COLUMNS} FROM signed_checkpoint ORDER BY seq, key")  # noqa: S608
         return [_checkpoint(row) for row in rows]
 
-    def newest(self) -> SignedCheckpoint | None:
+    def newest(self, key: str = "") -> SignedCheckpoint | None:
+        """Of that key; of any where none is named."""
         with self._database.read() as transaction:
-            return _newest(transaction)
+            return _newest(transaction, key)
 
     def ended_since(self, seq: int) -> bool:
         """A rollout has ended behind that entry."""
@@ -44,7 +45,7 @@ class Checkpoints:
         """Signs where the chain ends now; answers what is there already where nothing is new, None for an empty journal.
 
         What has been written since this key's last checkpoint is checked first, the whole journal for its first one.
-        Raises StoreError where that does not hold: nobody signs a journal that was tampered with.
+        Raises TamperedError where that does not hold: nobody signs a journal that was tampered with.
         """
         with self._database.read() as transaction:
             end = stored_checkpoint(transaction)
@@ -53,7 +54,7 @@ class Checkpoints:
                 return None
             whole = _follows(transaction, last, end)
         if not whole or end is None:
-            raise StoreError(
+            raise TamperedError(
                 "the journal was tampered with: it is not signed", "fleet audit verify says where"
             )
         if last is not None and last.seq == end.seq:

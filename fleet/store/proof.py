@@ -93,3 +93,10 @@ def lost(kept: Sequence[SignedCheckpoint], stored: Collection[SignedCheckpoint])
             yield Finding(
                 each.seq, "removed", f"the checkpoint at entry {each.seq} is no longer in the database"
             )
+
+
+def unsigned(first: int, last: int) -> Finding:
+    names = f"entry {first}: no signed checkpoint vouches for it"
+    if first != last:
+        names = f"entries {first} to {last}: no signed checkpoint vouches for them"
+    return Finding(first, "unsigned", names)

@@ -12,7 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 from fleet.core.audit import SignedCheckpoint
-from fleet.core.errors import StoreError, UsageError
+from fleet.core.errors import TamperedError, UsageError
 from fleet.core.journal import GENESIS, Entry, Record
 from fleet.store import Store, chain, proof
 from fleet.store.signing import PrivateKey, PublicKey
@@ -157,9 +157,9 @@ def test_nobody_signs_what_was_tampered_with(
     signed(store, key)
     appended(store, 5, 8)
     written_anew(place, 2, actor="nobody@b")
-    with pytest.raises(StoreError, match="was tampered with: it is not signed"):
+    with pytest.raises(TamperedError, match="was tampered with: it is not signed"):
         store.checkpoints.sign(key, START)
-    with pytest.raises(StoreError, match="was tampered with"):
+    with pytest.raises(TamperedError, match="was tampered with"):
         tamper("UPDATE journal SET actor = 'x' WHERE seq = 2")
         store.checkpoints.sign(PrivateKey.new(), START)
     assert [each.seq for each in store.checkpoints.all()] == [4]

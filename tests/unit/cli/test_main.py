@@ -14,6 +14,7 @@ from typing import NamedTuple
 import pytest
 
 from fleet.app.home import Home
+from fleet.app.rollouts import say
 from fleet.cli.main import lifted, run
 from tests.unit.app.homes import a_home, a_started_rollout
 
@@ -107,6 +108,29 @@ def test_an_untouched_journal_verifies_and_a_forged_one_exits_4(fleet: Fleet, tm
     said = fleet("audit", "verify")
     assert said.code == 4
     assert said.out.startswith("entry 1: ")
+
+
+def test_a_signed_journal_is_exported_and_verified_and_a_cut_one_exits_4(
+    fleet: Fleet, tmp_path: Path
+) -> None:
+    a_started_rollout(Home(tmp_path / "home"))
+    made = fleet("audit", "keygen")
+    assert made.code == 0 and "BEGIN PUBLIC KEY" in made.out and "PRIVATE KEY" not in made.out + made.err
+    assert fleet("audit", "keygen").code == 2
+    say(Home(tmp_path / "home"), "pause")
+    kept = json.loads(fleet("audit", "checkpoint").out)
+    assert kept["seq"] == 2
+    said = fleet("audit", "verify")
+    assert said.code == 0 and "signed checkpoints hold" in said.out
+    file, key = str(tmp_path / "export.json"), str(tmp_path / "home" / "audit" / "public-key.pem")
+    assert fleet("audit", "export", "--output", file).code == 0
+    assert fleet("audit", "verify", "--file", file, "--key", key).code == 0
+    assert fleet("audit", "verify", "--file", file).code == 2
+    told = json.loads(Path(file).read_text())
+    told["entries"].pop()
+    Path(file).write_text(json.dumps(told))
+    said = fleet("audit", "verify", "--file", file, "--key", key)
+    assert said.code == 4 and "missing: the end of the journal was cut off" in said.out
 
 
 def test_a_reader_that_leaves_early_is_no_error(tmp_path: Path) -> None:

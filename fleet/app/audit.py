@@ -1,0 +1,231 @@
+"""The audit of a home: its signing key, checkpoints that are signed with it, what they prove, and the export."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import Struct
+
+from fleet.app.home import DATABASE, Home
+from fleet.core.audit import JournalExport, SignedCheckpoint
+from fleet.core.errors import TamperedError, UsageError
+
+if TYPE_CHECKING:
+    from fleet.store.signing import PrivateKey, PublicKey
+    from fleet.store.tampering import Finding
+
+FOLDER = "audit"
+PRIVATE = "signing-key.pem"
+PUBLIC = "public-key.pem"
+COPIES = "checkpoints.jsonl"
+EVERY = timedelta(minutes=10)
+"""A controller signs what is new at least so often."""
+MISSING = "fleet audit keygen makes a key"
+
+
+class Keys(Struct, frozen=True):
+    """Where a home keeps them."""
+
+    private: Path
+    public: Path
+    copies: Path
+    """Every checkpoint that was signed here, one a line: outside the database, which somebody else may write to."""
+
+
+def keys_of(home: Home) -> Keys:
+    folder = home.path / FOLDER
+    own = home.database == str(home.path / DATABASE)
+    place = "" if own else f"{sha256(home.store.shown.encode()).hexdigest()[:8]}."
+    return Keys(folder / PRIVATE, folder / PUBLIC, folder / f"{place}{COPIES}")
+
+
+def keygen(home: Home) -> tuple[Keys, PublicKey, SignedCheckpoint | None]:
+    """A new key pair; what is in the journal already is signed with it at once.
+
+    Raises UsageError where there is a key already: it is never overwritten.
+    """
+    from fleet.store.signing import PrivateKey
+
+    keys = keys_of(home)
+    taken = next((path for path in (keys.private, keys.public) if path.exists()), None)
+    if taken is not None:
+        raise UsageError(
+            f"there is a key already: {taken}",
+            "to begin with another one, move both files away; keep the public one, it proves the older checkpoints",
+        )
+    keys.private.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    key = PrivateKey.new()
+    key.write(keys.private)
+    keys.public.write_text(key.public.pem, encoding="ascii")
+    return keys, key.public, _signed(home, key, home.now())
+
+
+def checkpoint(home: Home) -> SignedCheckpoint:
+    """Signs where the journal ends now. Raises UsageError without a key or an entry, TamperedError."""
+    from fleet.store.signing import PrivateKey
+
+    keys = keys_of(home)
+    if not keys.private.exists():
+        raise UsageError("this home has no signing key", MISSING)
+    found = _signed(home, PrivateKey.read(keys.private), home.now())
+    if found is None:
+        raise UsageError("the journal is empty: there is nothing to sign")
+    return found
+
+
+def _signed(home: Home, key: PrivateKey, at: datetime) -> SignedCheckpoint | None:
+    board = home.store.checkpoints
+    before = board.newest(key.public.id)
+    found = board.sign(key, at)
+    if found is not None and found != before:
+        _copy(keys_of(home).copies, found)
+    return found
+
+
+def _copy(path: Path, signed: SignedCheckpoint) -> None:
+    """One line more, on the disk."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    with os.fdopen(descriptor, "ab") as file:
+        file.write(msgspec.json.encode(signed) + b"\n")
+        file.flush()
+        os.fsync(descriptor)
+
+
+class Notary:
+    """Signs for a controller: every ten minutes in which something was written, and soon after a rollout's end."""
+
+    def __init__(
+        self, home: Home, key: PrivateKey, now: Callable[[], datetime], say: Callable[[str], None]
+    ) -> None:
+        self._home = home
+        self._key = key
+        self._now = now
+        self._say = say
+        self._seq = 0
+        """Of the last checkpoint."""
+        self._at: datetime | None = None
+        """When this controller signed last."""
+        self._told = False
+
+    def look(self) -> None:
+        at = self._now()
+        if self._at is None or at - self._at >= EVERY or self._home.store.checkpoints.ended_since(self._seq):
+            self.sign()
+
+    def sign(self) -> None:
+        """A journal that was tampered with is not signed, which is said once; the work goes on."""
+        self._at = self._now()
+        try:
+            found = _signed(self._home, self._key, self._at)
+        except TamperedError as error:
+            if not self._told:
+                self._say(f"warning: {error.message}; {error.hint}")
+            self._told = True
+            return
+        except OSError as error:
+            if not self._told:
+                self._say(f"warning: no copy of the checkpoint beside its key: {error}")
+            self._told = True
+            return
+        self._seq = found.seq if found is not None else 0
+
+
+def notary_of(home: Home, say: Callable[[str], None]) -> Notary | None:
+    """None in a home without a signing key. Raises UsageError for one that cannot be read."""
+    keys = keys_of(home)
+    if not keys.private.exists():
+        return None
+    from fleet.store.signing import PrivateKey
+
+    return Notary(home, PrivateKey.read(keys.private), home.clock.now, say)
+
+
+class Audit(Struct, frozen=True):
+    """What became of a check."""
+
+    findings: tuple[Finding, ...]
+    entries: int
+    last: str
+    """Hash of the last entry; empty: there is none."""
+    checkpoints: int
+    """That hold."""
+    proven: int
+    """The last entry that one of them vouches for; 0: none."""
+    signatures: bool
+    """They were checked: a public key was at hand."""
+
+
+def verify(home: Home, keys: Sequence[Path] = (), kept: Sequence[Path] = ()) -> Audit:
+    """The journal of the database against its chain, and against all checkpoints that can be found: in the database,
+    beside the key, and in the files `kept`.
+
+    `keys`: files of public keys; none: the home's own, if there is one. Raises UsageError for a file that is not there.
+    """
+    from fleet.store import proof
+    from fleet.store.signing import PublicKey
+
+    own = keys_of(home)
+    paths = list(keys) or ([own.public] if own.public.exists() else [])
+    public = [PublicKey.read(path) for path in paths]
+    store = home.store
+    stored = store.checkpoints.all()
+    copies, findings = _copies([*([own.copies] if own.copies.exists() else []), *kept])
+    signed = list(dict.fromkeys([*stored, *copies]))
+    if public:
+        findings += proof.forged(signed, public)
+        signed = [each for each in signed if proof.genuine(each, public)]
+    findings += proof.lost([each for each in copies if each in signed], stored)
+    findings += store.journal.verify(signed)
+    last = store.journal.last()
+    marks = proof.Marks(signed)
+    for _ in marks.follow(store.journal.entries()):
+        pass
+    proven = proof.reach(signed, marks) if public else 0
+    if keys and last is not None and not signed:
+        findings.append(proof.unsigned(1, last.seq))
+    return Audit(
+        tuple(sorted(findings, key=lambda each: each.seq)),
+        store.journal.count(),
+        last.hash if last is not None else "",
+        len(signed),
+        proven,
+        bool(public),
+    )
+
+
+def _copies(paths: Sequence[Path]) -> tuple[list[SignedCheckpoint], list[Finding]]:
+    """Checkpoints from files with one a line; and lines that are none."""
+    from fleet.store.tampering import Finding
+
+    found: list[SignedCheckpoint] = []
+    findings: list[Finding] = []
+    for path in paths:
+        for number, line in _lines(path):
+            try:
+                found.append(msgspec.json.decode(line, type=SignedCheckpoint))
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                findings.append(Finding(0, "changed", f"{path}:{number}: this is no checkpoint"))
+    return found, findings
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+    return ((number, line) for number, line in enumerate(content.splitlines(), start=1) if line.strip())
+
+
+def export(home: Home) -> JournalExport:
+    """The whole journal with its checkpoints. Where the home has a key, its end is signed first."""
+    keys, store = keys_of(home), home.store
+    if keys.private.exists() and store.journal.last() is not None:
+        checkpoint(home)
+    signed = store.checkpoints.all()
+    return JournalExport("fleet journal", home.now(), tuple(store.journal.entries()), tuple(signed))

@@ -1,0 +1,349 @@
+"""Keys, checkpoints, and files that prove themselves: whatever is done to them is found, and named."""
+
+from __future__ import annotations
+
+import copy
+import json
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from fleet.app import audit
+from fleet.app.evidence import verify_file
+from fleet.app.home import Home
+from fleet.app.report import report, with_evidence
+from fleet.core.errors import UsageError
+from fleet.core.journal import GENESIS, Entry, Record
+from fleet.store import chain
+from fleet.store.signing import PrivateKey
+from tests.builders import NEW, OLD
+from tests.store.raw import raw
+from tests.unit.app.finished import a_fast_home, carried_out
+from tests.unit.app.homes import a_home, a_started_rollout
+
+Told = dict[str, Any]
+Tampering = Callable[[Told], None]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """Its key was made before the rollout; the controller has signed."""
+    found = a_fast_home(tmp_path_factory.mktemp("audit") / "home")
+    audit.keygen(found)
+    carried_out(found)
+    return found
+
+
+@pytest.fixture(scope="module")
+def exported(home: Home) -> bytes:
+    return msgspec.json.encode(audit.export(home))
+
+
+@pytest.fixture(scope="module")
+def reported(home: Home) -> bytes:
+    return msgspec.json.encode(with_evidence(home, report(home, "r-1")))
+
+
+def found(path: Path, home: Home, content: bytes | Told) -> list[tuple[int, str]]:
+    file = path / "file.json"
+    file.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
+    return [(each.seq, each.what) for each in verify_file(file, [audit.keys_of(home).public]).findings]
+
+
+def test_keys_are_made_once_and_only_the_owner_reads_the_private_one(tmp_path: Path) -> None:
+    home = a_home(tmp_path / "home")
+    a_started_rollout(home)
+    keys, public, signed = audit.keygen(home)
+    assert stat.S_IMODE(keys.private.stat().st_mode) == 0o600
+    assert keys.public.read_text() == public.pem
+    assert signed is not None and signed.seq == 1
+    before = keys.private.read_bytes()
+    with pytest.raises(UsageError, match="there is a key already"):
+        audit.keygen(home)
+    keys.private.unlink()
+    with pytest.raises(UsageError, match="there is a key already"):
+        audit.keygen(home)
+    assert b"PRIVATE" in before and not keys.private.exists()
+
+
+def test_without_a_key_nothing_is_signed_and_the_words_say_how(tmp_path: Path) -> None:
+    home = a_home(tmp_path / "home")
+    with pytest.raises(UsageError) as refused:
+        audit.checkpoint(home)
+    assert refused.value.hint == "fleet audit keygen makes a key"
+    audit.keygen(home)
+    with pytest.raises(UsageError, match="nothing to sign"):
+        audit.checkpoint(home)
+
+
+def test_a_controller_signs_when_a_rollout_has_ended(home: Home) -> None:
+    (finish,) = [entry for entry in home.store.journal.entries() if entry.record.kind == "finish"]
+    newest = home.store.checkpoints.newest()
+    assert newest is not None and newest.seq >= finish.seq
+    checked = audit.verify(home)
+    assert (checked.findings, checked.signatures) == ((), True)
+    assert checked.proven == home.store.journal.count()
+    lines = audit.keys_of(home).copies.read_bytes().splitlines()
+    assert [msgspec.json.decode(line, type=type(newest)) for line in lines] == home.store.checkpoints.all()
+
+
+def test_a_controller_warns_once_of_a_journal_that_was_tampered_with_and_goes_on(tmp_path: Path) -> None:
+    home = a_fast_home(tmp_path / "home")
+    a_started_rollout(home)
+    audit.keygen(home)
+    with raw(home.database) as database:
+        database.execute("UPDATE journal SET actor = 'nobody@nowhere'")
+        database.execute("UPDATE journal SET hash = 'f' || substr(hash, 2)")
+    said: list[str] = []
+    from fleet.app.run import run
+
+    run(home, said.append, until_idle=True)
+    assert len([words for words in said if "tampered with: it is not signed" in words]) == 1
+    assert "finish" in [entry.record.kind for entry in home.store.journal.entries()]
+
+
+def test_a_database_whose_end_and_checkpoints_were_cut_off_is_found_by_the_copy_beside_the_key(
+    tmp_path: Path,
+) -> None:
+    home = a_home(tmp_path / "home")
+    a_started_rollout(home)
+    audit.keygen(home)
+    home.store.journal.append([Record("command", "pause", "r-1")], at=home.now(), actor="ada@desk")
+    kept = tmp_path / "kept.jsonl"
+    kept.write_bytes(msgspec.json.encode(audit.checkpoint(home)) + b"\n")
+    with raw(home.database) as database:
+        database.execute("DELETE FROM journal WHERE seq = 2")
+        database.execute("DELETE FROM signed_checkpoint WHERE seq = 2")
+        database.execute("UPDATE checkpoint SET seq = 1, count = 1, hash = (SELECT hash FROM journal)")
+    expected = [(2, "removed"), (2, "truncated")]
+    assert [(each.seq, each.what) for each in audit.verify(home).findings] == expected
+    audit.keys_of(home).copies.unlink()
+    assert audit.verify(home).findings == (), "nobody has kept anything"
+    assert [(each.seq, each.what) for each in audit.verify(home, kept=[kept]).findings] == expected
+
+
+def test_a_journal_that_nobody_has_signed_is_no_proof_for_a_key(tmp_path: Path) -> None:
+    home = a_home(tmp_path / "home")
+    a_started_rollout(home)
+    key = tmp_path / "key"
+    key.write_text(PrivateKey.new().public.pem)
+    assert audit.verify(home).findings == ()
+    assert [(each.seq, each.what) for each in audit.verify(home, [key]).findings] == [(1, "unsigned")]
+
+
+def test_an_export_is_verified_with_nothing_but_itself_and_the_public_key(
+    tmp_path: Path, home: Home, exported: bytes
+) -> None:
+    """Another process, an empty home, no database: as on another machine."""
+    (tmp_path / "export.json").write_bytes(exported)
+    (tmp_path / "key.pub").write_text(audit.keys_of(home).public.read_text())
+    words = ["audit", "verify", "--file", "export.json", "--key", "key.pub", "--home", str(tmp_path / "none")]
+    done = subprocess.run(
+        [sys.executable, "-m", "fleet.cli", *words], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"The journal is whole and signed: entries 1 to {home.store.journal.count()}." in done.stdout
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["export.json", "key.pub"]
+
+
+def test_an_exported_journal_and_a_report_hold(
+    tmp_path: Path, home: Home, exported: bytes, reported: bytes
+) -> None:
+    assert found(tmp_path, home, exported) == []
+    assert found(tmp_path, home, reported) == []
+
+
+def test_a_file_whose_numbers_are_written_otherwise_is_the_same_file(
+    tmp_path: Path, home: Home, reported: bytes
+) -> None:
+    assert found(tmp_path, home, json.loads(reported)) == []
+
+
+def test_another_key_proves_nothing(tmp_path: Path, exported: bytes, reported: bytes) -> None:
+    stranger = tmp_path / "key"
+    stranger.write_text(PrivateKey.new().public.pem)
+    for content in (exported, reported):
+        (tmp_path / "file").write_bytes(content)
+        kinds = {each.what for each in verify_file(tmp_path / "file", [stranger]).findings}
+        assert kinds == {"forged", "unsigned"}
+
+
+def an_entry(told: Told, kind: str) -> Told:
+    return next(each for each in told["entries"] if each["record"]["kind"] == kind)
+
+
+def forged_on(told: Told) -> None:
+    """One entry more, chained as fleet does it."""
+    last = msgspec.convert(told["entries"][-1], Entry)
+    more = Entry(
+        last.seq + 1, last.at, last.actor, last.epoch, Record("command", "abort", "r-1"), last.hash, ""
+    )
+    told["entries"].append(msgspec.to_builtins(msgspec.structs.replace(more, hash=chain.hash_of(more))))
+
+
+def written_anew(told: Told) -> None:
+    """The whole chain, by somebody else's name."""
+    prev = told["entries"][0]["prev_hash"]
+    for each in told["entries"]:
+        each["actor"], each["prev_hash"] = "nobody@nowhere", prev
+        prev = each["hash"] = chain.hash_of(msgspec.convert(each, Entry))
+
+
+def signed_by_a_stranger(told: Told) -> None:
+    written_anew(told)
+    last = told["entries"][-1]
+    key = PrivateKey.new()
+    signed = key.sign(last["seq"], last["hash"], last["seq"], msgspec.convert(last, Entry).at)
+    told["checkpoints"] = [msgspec.to_builtins(signed)]
+
+
+def swap(told: Told) -> None:
+    entries = told["entries"]
+    entries[1]["seq"], entries[2]["seq"] = entries[2]["seq"], entries[1]["seq"]
+    entries[1], entries[2] = entries[2], entries[1]
+
+
+def renumbered(told: Told) -> None:
+    del told["entries"][1]
+    for seq, each in enumerate(told["entries"], start=1):
+        each["seq"] = seq
+
+
+ON_THE_EXPORT: dict[str, tuple[Tampering, set[str]]] = {
+    "an actor": (lambda told: told["entries"][1].update(actor="nobody@nowhere"), {"changed"}),
+    "a time": (lambda told: told["entries"][1].update(at="2020-01-01T00:00:00Z"), {"changed"}),
+    "a time written otherwise": (
+        lambda told: told["entries"][1].update(at=told["entries"][1]["at"].replace("Z", "+00:00")),
+        {"changed"},
+    ),
+    "a detail": (lambda told: an_entry(told, "start")["record"]["detail"].update(plan="p-0"), {"changed"}),
+    "a key more in an entry": (lambda told: told["entries"][1].update(approved="yes"), {"changed"}),
+    "a key more in a record": (lambda told: told["entries"][1]["record"].update(approved="yes"), {"changed"}),
+    "a key more": (lambda told: told.update(approved_by="somebody"), {"unlike"}),
+    "an entry that is none": (lambda told: told["entries"].__setitem__(1, "x"), {"changed", "removed"}),
+    "a hash": (lambda told: told["entries"][1].update(hash="f" * 64), {"changed"}),
+    "an entry gone": (lambda told: told["entries"].pop(1), {"removed"}),
+    "an entry gone and counted anew": (renumbered, {"removed"}),
+    "the first gone": (lambda told: told["entries"].pop(0), {"removed"}),
+    "the end gone": (lambda told: told["entries"].pop(), {"truncated"}),
+    "all gone": (lambda told: told["entries"].clear(), {"removed", "truncated"}),
+    "two swapped": (swap, {"swapped"}),
+    "one twice": (lambda told: told["entries"].insert(1, told["entries"][1]), {"inserted"}),
+    "one more": (forged_on, {"unsigned"}),
+    "all written anew": (written_anew, {"rewritten", "unsigned"}),
+    "all written anew and signed": (signed_by_a_stranger, {"forged", "unsigned"}),
+    "a signature": (lambda told: told["checkpoints"][-1].update(signature="AAAA"), {"forged", "unsigned"}),
+    "a checkpoint's entry": (lambda told: told["checkpoints"][-1].update(seq=1), {"forged", "unsigned"}),
+    "the checkpoints gone": (lambda told: told["checkpoints"].clear(), {"unsigned"}),
+    "the checkpoints none": (lambda told: told.update(checkpoints=7), {"changed", "unsigned"}),
+}
+
+
+@pytest.mark.parametrize("name", ON_THE_EXPORT)
+def test_whatever_is_done_to_an_export_is_found(
+    tmp_path: Path, home: Home, exported: bytes, name: str
+) -> None:
+    tampering, kinds = ON_THE_EXPORT[name]
+    told = json.loads(exported)
+    tampering(told)
+    assert {what for _, what in found(tmp_path, home, told)} >= kinds
+
+
+def test_a_changed_entry_of_an_export_is_named(tmp_path: Path, home: Home, exported: bytes) -> None:
+    told = json.loads(exported)
+    told["entries"][4]["actor"] = "nobody@nowhere"
+    assert found(tmp_path, home, told) == [(5, "changed")]
+
+
+ON_THE_REPORT: dict[str, tuple[Tampering, set[str]]] = {
+    "who": (lambda told: told.update(by="nobody@nowhere"), {"unlike"}),
+    "the state": (lambda told: told.update(state="aborted"), {"unlike"}),
+    "the target": (lambda told: told["target"].update(version=OLD.version), {"unlike"}),
+    "a count": (lambda told: told["counts"].update(failed=1), {"unlike"}),
+    "a node's ending": (lambda told: told["runs"][0].update(ending="failed"), {"unlike"}),
+    "a node's proof": (lambda told: told["runs"][0]["proof"].update(kernel="9.9.9"), {"unlike"}),
+    "a node's name": (lambda told: told["runs"][0].update(node="n-9"), {"unlike"}),
+    "a node gone": (lambda told: told["runs"].pop(), {"unlike"}),
+    "a node more": (lambda told: told["runs"].append(copy.deepcopy(told["runs"][0])), {"unlike"}),
+    "a command gone": (lambda told: told["commands"].clear(), {"unlike"}),
+    "a controller": (lambda told: told["controllers"][0].update(epoch=99), {"unlike"}),
+    "a word more": (lambda told: told["runs"][0].update(approved="yes"), {"unlike"}),
+    "no number where one was": (lambda told: told.update(peak="many"), {"unlike"}),
+    "an entry": (lambda told: told["entries"][3].update(actor="nobody@nowhere"), {"changed"}),
+    "an entry gone": (lambda told: told["entries"].pop(3), {"removed"}),
+    "the start gone": (lambda told: told["entries"].pop(0), {"unlike"}),
+    "the end gone": (lambda told: told["entries"].pop(), {"truncated", "unlike"}),
+    "one more": (forged_on, {"unsigned"}),
+    "the checkpoints gone": (lambda told: told["checkpoints"].clear(), {"unsigned"}),
+    "another rollout's name": (lambda told: told.update(rollout="r-2"), {"unlike"}),
+}
+
+
+@pytest.mark.parametrize("name", ON_THE_REPORT)
+def test_whatever_is_done_to_a_report_is_found(
+    tmp_path: Path, home: Home, reported: bytes, name: str
+) -> None:
+    tampering, kinds = ON_THE_REPORT[name]
+    told = json.loads(reported)
+    tampering(told)
+    assert {what for _, what in found(tmp_path, home, told)} >= kinds
+
+
+def test_a_report_among_other_rollouts_carries_the_entries_between(tmp_path: Path) -> None:
+    home = a_fast_home(tmp_path / "home")
+    audit.keygen(home)
+    home.store.journal.append([Record("decision", "note", "r-0")], at=home.now(), actor="ada@desk")
+    carried_out(home)
+    home.store.journal.append([Record("decision", "note", "r-9")], at=home.now(), actor="ada@desk")
+    audit.checkpoint(home)
+    made = with_evidence(home, report(home, "r-1"))
+    assert made.journal.first_seq == 2 and made.checkpoints
+    assert found(tmp_path, home, msgspec.json.encode(made)) == []
+    # Without the controller's checkpoint the next one vouches, behind an entry of another rollout.
+    with raw(home.database) as database:
+        database.execute("DELETE FROM signed_checkpoint WHERE seq < (SELECT max(seq) FROM journal)")
+    again = with_evidence(home, report(home, "r-1"))
+    assert [entry.record.rollout for entry in again.others] == ["r-9"]
+    assert found(tmp_path, home, msgspec.json.encode(again)) == []
+    told = json.loads(msgspec.json.encode(again))
+    told["others"][0]["actor"] = "nobody@nowhere"
+    assert "changed" in {what for _, what in found(tmp_path, home, told)}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b"null",
+        b"\xff",
+        b'{"kind": "x"}',
+        b'{"kind": "fleet journal", "kind": "fleet journal"}',
+        b"[" * 100_000,
+    ],
+)
+def test_what_is_no_evidence_is_refused_in_words(tmp_path: Path, home: Home, content: bytes) -> None:
+    with pytest.raises(UsageError):
+        found(tmp_path, home, content)
+
+
+def test_an_empty_export_has_nothing_to_prove(tmp_path: Path, home: Home) -> None:
+    assert found(tmp_path, home, {"kind": "fleet journal", "entries": [], "checkpoints": []}) == [
+        (0, "removed")
+    ]
+
+
+def test_from_and_to_are_those_of_the_rollout(home: Home) -> None:
+    """Guards the fixture: the reports that the tests above change are of nodes that were upgraded and proven."""
+    made = report(home, "r-1")
+    assert {(run.from_version, run.to_version, run.ending) for run in made.runs} == {
+        (OLD.version, NEW.version, "done")
+    }
+    assert made.entries[0].prev_hash == GENESIS
