@@ -27,6 +27,9 @@ from fleet.core.view import ClusterView
 
 UNDRAINED = frozenset({Step.PENDING, Step.STAGE, Step.STAGED, Step.CORDON, Step.DRAIN})
 
+MINDS_PODS = frozenset({Step.STAGED, Step.CORDON, Step.DRAIN, Step.REBOOT})
+"""Steps in which a run may go on, or be held, because of a pod on its node."""
+
 
 class Books:
     def __init__(self, sites: Mapping[str, str], views: Mapping[str, ClusterView] | None = None) -> None:
@@ -115,10 +118,9 @@ class Books:
         self.mark_out(ref)
         self.agenda.touch(ref)
 
-    def free(self, budget: Budget, cluster: str) -> int:
+    def free(self, budget: Budget, view: ClusterView) -> int:
         """Evictions that the budget grants and nobody has reserved."""
-        left = self.agenda.view(cluster).allowance(budget) - self.claims.reserved((cluster, budget.ref))
-        return max(0, left)
+        return max(0, view.allowance(budget) - self.claims.reserved((view.name, budget.ref)))
 
     def _look_at(self, ref: NodeRef) -> None:
         if ref in self._of:
@@ -179,7 +181,8 @@ class Books:
                 self.claims.reserve_pod(view, ref, pod)
         if pod.deleting:
             self._open_budgets(self.claims.release(ref, pod.uid))
-        self._look_at(ref)
+        if run.step in MINDS_PODS:
+            self._look_at(ref)
 
     def _lose(self, cluster: str, thing: Thing) -> None:
         view = self.agenda.view(cluster)
@@ -213,7 +216,8 @@ class Books:
         if debited is not None:
             self._open_budget((cluster, debited))
         self.agenda.forget(ref, pod.uid)
-        self._look_at(ref)
+        if run is not None and run.step in MINDS_PODS:
+            self._look_at(ref)
 
     def _settle(self, outcome: Outcome, now: datetime) -> None:
         action = outcome.action
@@ -230,8 +234,9 @@ class Books:
 
     def _open_budget(self, key: BudgetKey) -> None:
         cluster, ref = key
-        budget = self.agenda.view(cluster).budgets.get(ref)
-        if budget is None or self.free(budget, cluster) > 0:
+        view = self.agenda.view(cluster)
+        budget = view.budgets.get(ref)
+        if budget is None or self.free(budget, view) > 0:
             self.queue.open(("budget", *key))
 
     def _kept(self, ref: NodeRef) -> bool:

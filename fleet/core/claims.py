@@ -33,14 +33,12 @@ class Claims:
 
     def pressure(self, view: ClusterView, node: str) -> float:
         """The most work left per unit of allowance among the budgets of the node's pods."""
-        return max(
-            (
-                self._demand.get((view.name, budget.ref), 0) / max(1, budgets.room(budget))
-                for pod in view.to_drain(node)
-                for budget in view.budgets_of(pod)
-            ),
-            default=0.0,
-        )
+        most = 0.0
+        for ref in view.load(node).budgets:
+            work = self._demand.get((view.name, ref), 0)
+            if work > most:
+                most = max(most, work / max(1, budgets.room(view.budgets[ref])))
+        return most
 
     def reserve(self, view: ClusterView, ref: NodeRef) -> None:
         """The node is to be drained: what its pods will take from budgets is no longer for others."""

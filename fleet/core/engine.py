@@ -18,13 +18,11 @@ from fleet.core import windows
 from fleet.core.action import AnyAction, Mark
 from fleet.core.advance import advance, marked, tidy
 from fleet.core.books import Books
-from fleet.core.budget import Budget
 from fleet.core.event import Event
-from fleet.core.guards import budgets, gates, nodes, pods
+from fleet.core.guards import budgets, gates, nodes
 from fleet.core.held import Held, Reason
 from fleet.core.journal import Record
 from fleet.core.node import NodeRef
-from fleet.core.pod import Pod, PodRef
 from fleet.core.queue import Key
 from fleet.core.rollout import Rollout, Run, State
 from fleet.core.staging import Staging
@@ -145,7 +143,7 @@ class Engine:
         if not run.waiting:
             return self._agenda.held.get(ref, ())
         found: list[Held] = []
-        for _, held in self._hindrances(rollout, run, now):
+        for _, held in self._hindrances(rollout, run, self._gate(rollout, run, now)):
             if held not in found:
                 found.append(held)
         if run.step is Step.PENDING and not found:
@@ -157,7 +155,8 @@ class Engine:
         rollout = self._books.rollout_of(ref)
         if rollout is None or not rollout.runs[ref].waiting:
             return ()
-        found = self._hindrances(rollout, rollout.runs[ref], now)
+        run = rollout.runs[ref]
+        found = self._hindrances(rollout, run, self._gate(rollout, run, now))
         return tuple(held for _, held in found if held.lasting)
 
     def _begin(self, now: datetime) -> None:
@@ -191,7 +190,7 @@ class Engine:
             self._staging.look_again(run.node)
         elif run.step is Step.STAGED:
             where = self._queue.where(run.node)
-            hindrance = next(self._hindrances(rollout, run, now), None) if where is not None else None
+            hindrance = self._hindrance(rollout, run, now) if where is not None else None
             if where is None or hindrance is None or hindrance[0] != where:
                 self._enqueue(run, ("start", rollout.id))
                 self._queue.open(("start", rollout.id))
@@ -253,7 +252,7 @@ class Engine:
             if ref is None or rollout is None or rollout.runs[ref].step is not Step.STAGED:
                 continue
             run = rollout.runs[ref]
-            hindrance = next(self._hindrances(rollout, run, now), None)
+            hindrance = self._hindrance(rollout, run, now)
             if hindrance is None:
                 self._turn(rollout, run, Turn.BEGIN, now)
                 continue
@@ -268,16 +267,23 @@ class Engine:
         pressure = self._books.claims.pressure(view, run.node.name)
         self._queue.put(run.node, key, pressure, self._books.order(run.node))
 
-    def _hindrances(self, rollout: Rollout, run: Run, now: datetime) -> Iterator[tuple[Key, Held]]:
+    def _hindrance(self, rollout: Rollout, run: Run, now: datetime) -> tuple[Key, Held] | None:
+        """The first one, by the gates as this decision has found them."""
+        group = _group(rollout, run)
+        if group not in self._gates:
+            self._gates[group] = self._gate(rollout, run, now)
+        return next(self._hindrances(rollout, run, self._gates[group]), None)
+
+    def _hindrances(self, rollout: Rollout, run: Run, gate: Held | None) -> Iterator[tuple[Key, Held]]:
         """Everything that keeps a run from its slot, cheapest to ask first, each with the key that opens with it."""
         ref = run.node
         view = self._agenda.view(ref.cluster)
         if not view.synced:
             yield ("node", ref), Held(Reason.UNREACHABLE, view.name, {"why": view.why_lost})
             return
-        if held := self._gate(rollout, run, now):
-            yield ("gate", *_group(rollout, run)), held
-        node, machine = self._agenda.node(ref), self._agenda.machine(ref)
+        if gate:
+            yield ("gate", *_group(rollout, run)), gate
+        node, machine = view.nodes.get(ref.name), view.machines.get(ref.name)
         if held := nodes.held(ref.name, run.goal.uid, node, machine, rollout.id):
             yield ("node", ref), held
         if by := self._books.keeper(ref, rollout):
@@ -289,21 +295,17 @@ class Engine:
     def _pod_hindrances(self, rollout: Rollout, run: Run) -> Iterator[tuple[Key, Held]]:
         ref = run.node
         view = self._agenda.view(ref.cluster)
-        need: dict[PodRef, tuple[Budget, int, Pod]] = {}
-        rule = rollout.pool(run).drain
-        for pod in view.to_drain(ref.name):
-            matching = view.budgets_of(pod)
-            if held := pods.held(pod, matching, rule):
-                several = held.reason is Reason.SEVERAL_BUDGETS
-                yield ("budgets", ref.cluster, pod.namespace) if several else ("node", ref), held
-            for budget in matching:
-                if budgets.takes(pod, budget):
-                    count = need[budget.ref][1] if budget.ref in need else 0
-                    need[budget.ref] = (budget, count + 1, pod)
-        for budget, count, pod in need.values():
-            free = self._books.free(budget, ref.cluster)
-            if held := budgets.held(budget, free, count, view.workload_of(pod)):
-                yield ("budget", ref.cluster, budget.ref), held
+        load = view.load(ref.name)
+        for pod, held in load.held(rollout.pool(run).drain, view.budgets):
+            several = held.reason is Reason.SEVERAL_BUDGETS
+            yield ("budgets", ref.cluster, pod.namespace) if several else ("node", ref), held
+        for budget_ref, (count, pod) in load.needs(view.budgets).items():
+            budget = view.budgets[budget_ref]
+            free = self._books.free(budget, view)
+            if free >= count and not budget.failure:
+                continue
+            if found := budgets.held(budget, free, count, view.workload_of(pod)):
+                yield ("budget", ref.cluster, budget_ref), found
 
     def _end(self, now: datetime) -> None:
         """Tidies after ended runs, and finishes rollouts of which nothing is left to do."""

@@ -8,6 +8,7 @@ from enum import Enum, auto
 
 from fleet.core.budget import Budget
 from fleet.core.event import Thing
+from fleet.core.load import Load
 from fleet.core.machine import Machine
 from fleet.core.node import Node
 from fleet.core.pod import Pod, PodRef
@@ -45,6 +46,10 @@ class ClusterView:
         """By namespace: how often its budgets, or what they select, have changed."""
         self._matching: dict[str, tuple[int, dict[str, str], tuple[PodRef, ...]]] = {}
         """By pod: the terms and labels under which it was matched, and the budgets found."""
+        self._loads: dict[str, Load] = {}
+        """By node."""
+        self._selectors = 0
+        """How often a budget has come, gone or changed its selector."""
         self._debits: dict[PodRef, dict[str, Debit]] = {}
         """By budget, then by the pod's uid."""
         self._debited: dict[str, PodRef] = {}
@@ -61,6 +66,14 @@ class ClusterView:
     def to_drain(self, node: str) -> list[Pod]:
         """Pods that must go before a reboot: neither bound to the node for good nor finished."""
         return [pod for pod in self.pods_on(node) if not pod.stays and not pod.finished]
+
+    def load(self, node: str) -> Load:
+        """What the node's drain asks of budgets."""
+        known = self._loads.get(node)
+        if known is None or known.terms != self._selectors:
+            matched = [(pod, self.budgets_of(pod)) for pod in self.to_drain(node)]
+            known = self._loads[node] = Load(matched, self._selectors)
+        return known
 
     def budgets_of(self, pod: Pod) -> list[Budget]:
         """Every budget that matches the pod; the Eviction API takes one at most."""
@@ -88,7 +101,8 @@ class ClusterView:
         """Evictions that the budget grants now, less those of ours that it has not counted yet."""
         if not budget.observed:
             return 0
-        return max(0, budget.disruptions_allowed - len(self._debits.get(budget.ref, ())))
+        debits = self._debits.get(budget.ref)
+        return max(0, budget.disruptions_allowed - len(debits)) if debits else budget.disruptions_allowed
 
     def debit(self, budget: Budget, pod: Pod) -> None:
         self._debits.setdefault(budget.ref, {})[pod.uid] = Debit.SENT
@@ -132,9 +146,11 @@ class ClusterView:
         before = self.pods.get(pod.uid)
         if before is not None and before.node != pod.node:
             self._pods_on.get(before.node, {}).pop(pod.uid, None)
+            self._loads.pop(before.node, None)
         self.pods[pod.uid] = pod
         if pod.node:
             self._pods_on.setdefault(pod.node, {})[pod.uid] = pod
+            self._loads.pop(pod.node, None)
         if pod.deleting:
             self._settle(pod.uid)
 
@@ -143,6 +159,7 @@ class ClusterView:
         self._matching.pop(uid, None)
         if pod is not None:
             self._pods_on.get(pod.node, {}).pop(uid, None)
+            self._loads.pop(pod.node, None)
         self._settle(uid)
 
     def _settle(self, uid: str) -> None:
@@ -155,6 +172,7 @@ class ClusterView:
         if before is None or before.selector != budget.selector:
             self._drop_budget(budget.ref)
             self._terms[budget.namespace] = self._terms.get(budget.namespace, 0) + 1
+            self._selectors += 1
         self.budgets[budget.ref] = budget
         self._index(budget)[budget.ref] = budget
         debits = self._debits.get(budget.ref)
@@ -171,6 +189,7 @@ class ClusterView:
         budget = self.budgets.pop(ref, None)
         if budget is not None:
             self._terms[ref.namespace] = self._terms.get(ref.namespace, 0) + 1
+            self._selectors += 1
             self._index(budget).pop(ref, None)
 
     def _index(self, budget: Budget) -> dict[PodRef, Budget]:

@@ -42,13 +42,14 @@ class Disruption:
         self._matches: dict[tuple[str, tuple[tuple[str, str], ...]], tuple[PodRef, ...]] = {}
         self._matched: dict[WorkloadKey, tuple[dict[str, str], tuple[PodRef, ...]]] = {}
         """The labels of a workload's last pod, and the budgets that match them."""
-        self._of_namespace: dict[str, list[PodRef]] = {}
+        self._by_label: dict[tuple[str, str, str], dict[PodRef, None]] = {}
+        """By namespace and a label that the selector needs; without both where it needs none."""
         self._of_owner: dict[WorkloadKey, set[PodRef]] = {}
         self.dirty: dict[PodRef, None] = {}
         """Budgets whose status may be old, since somebody last emptied it."""
-        for ref in objects.budgets:
+        for ref, budget in objects.budgets.items():
             self._tallies[ref] = Tally()
-            self._of_namespace.setdefault(ref.namespace, []).append(ref)
+            self._list(ref, budget)
         for ref, pod in objects.pods.items():
             self._begin(ref, pod)
         objects.pod_listeners.append(self._pod_changed)
@@ -61,7 +62,10 @@ class Disruption:
         """It was made, changed or deleted: its namespace is counted anew."""
         namespace = ref.namespace
         refs = [each for each in self._objects.budgets if each.namespace == namespace]
-        self._of_namespace[namespace] = refs
+        for shelf in [shelf for shelf in self._by_label if shelf[0] == namespace]:
+            del self._by_label[shelf]
+        for each in refs:
+            self._list(each, self._objects.budgets[each])
         self._matches = {key: found for key, found in self._matches.items() if key[0] != namespace}
         self._matched.clear()
         self._tallies.pop(ref, None)
@@ -125,6 +129,12 @@ class Disruption:
         workload = self._objects.workloads.get(key)
         return tally.owners[key] if workload is None else workload.replicas
 
+    def _list(self, ref: PodRef, budget: Budget) -> None:
+        if budget.selector is None:
+            return
+        label = next(iter(budget.selector.match_labels.items()), ("", ""))
+        self._by_label.setdefault((ref.namespace, *label), {})[ref] = None
+
     def _begin(self, ref: PodRef, pod: Pod) -> None:
         key = controller_of(pod)
         self._count(pod, key, self._cover(ref, key, pod), 1)
@@ -149,7 +159,8 @@ class Disruption:
         found = self._matches.get(key)
         if found is None:
             budgets = self._objects.budgets
-            refs = self._of_namespace.get(pod.namespace, ())
+            shelves = [(pod.namespace, "", ""), *((pod.namespace, *label) for label in pod.labels.items())]
+            refs = {ref: None for shelf in shelves for ref in self._by_label.get(shelf, ())}
             found = self._matches[key] = tuple(ref for ref in refs if budgets[ref].matches(pod))
         return found
 

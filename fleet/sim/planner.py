@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from random import Random
 
@@ -39,6 +41,32 @@ def make_plan(
     `lost`: clusters that do not answer, and why; their last snapshot may be among `snapshots`. Nodes that cannot go
     until somebody acts are in `held`. Nothing outside is read or written.
     """
+    with _uncollected():
+        return _make(ident, snapshots, policy, pools, release, start, times, lost)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Millions of small objects without a cycle are made: a collector that looks at all of them finds nothing."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
+
+
+def _make(
+    ident: str,
+    snapshots: Sequence[Snapshot],
+    policy: Policy,
+    pools: Collection[str],
+    release: Release,
+    start: datetime,
+    times: Times,
+    lost: Mapping[str, str],
+) -> Plan:
     goals = tuple(_goals(snapshots, policy, pools, release))
     sites = {snapshot.cluster: snapshot.site for snapshot in snapshots}
     first = Engine(sites)

@@ -28,6 +28,11 @@ def room(budget: Budget) -> int:
     return max(0, budget.expected_pods - budget.desired_healthy)
 
 
+def scarcity(budget: Budget) -> float:
+    """Pods for each disruption that it allows at once."""
+    return budget.expected_pods / max(1, room(budget))
+
+
 def held(budget: Budget, allowance: int, need: int, workload: str) -> Held | None:
     """`allowance` is what is left now, `need` the pods that have to go. A node with more pods of one budget than the
     budget can ever allow at once may begin with what it can: they go one after another."""

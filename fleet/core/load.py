@@ -1,0 +1,63 @@
+"""What the drain of one node asks of budgets: found once, valid until its pods or the set of budgets change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from fleet.core.budget import Budget
+from fleet.core.guards import budgets, pods
+from fleet.core.held import Held
+from fleet.core.pod import Pod, PodRef
+from fleet.core.policy import DrainRule
+
+Matched = tuple[Pod, Sequence[Budget]]
+"""A pod to drain, with every budget that matches it."""
+
+
+class Load:
+    __slots__ = ("_free_of", "_needs", "budgets", "pods", "terms")
+
+    def __init__(self, matched: Sequence[Matched], terms: int) -> None:
+        self.terms = terms
+        """The state of the cluster's selectors under which it was found."""
+        self.pods: tuple[tuple[Pod, tuple[PodRef, ...]], ...] = tuple(
+            (pod, tuple(budget.ref for budget in matching)) for pod, matching in matched
+        )
+        scarce = {
+            budget.ref: (-budgets.scarcity(budget), budget.ref) for _, found in matched for budget in found
+        }
+        self.budgets: tuple[PodRef, ...] = tuple(sorted(scarce, key=scarce.__getitem__))
+        """Scarcest first, by what they said when this was found."""
+        self._needs: Mapping[PodRef, tuple[int, Pod]] | None = None
+        self._free_of: DrainRule | None = None
+        """The rule that was found not to hold any of these pods."""
+
+    def held(self, rule: DrainRule, known: Mapping[PodRef, Budget]) -> list[tuple[Pod, Held]]:
+        """Pods that may not be evicted whatever budgets allow."""
+        if self._free_of is rule:
+            return []
+        found = [
+            (pod, held)
+            for pod, refs in self.pods
+            if (held := pods.held(pod, [known[ref] for ref in refs], rule))
+        ]
+        if not found:
+            self._free_of = rule
+        return found
+
+    def needs(self, known: Mapping[PodRef, Budget]) -> Mapping[PodRef, tuple[int, Pod]]:
+        """How many disruptions the pods take from which budget, and one of the pods; the scarcest budget first."""
+        if self._needs is not None:
+            return self._needs
+        found: dict[PodRef, tuple[int, Pod]] = {}
+        settled = True
+        for pod, refs in self.pods:
+            # What an unready pod takes depends on the budget's status of the moment.
+            settled = settled and pod.ready
+            for ref in refs:
+                if budgets.takes(pod, known[ref]):
+                    found[ref] = (found[ref][0] + 1 if ref in found else 1, pod)
+        needs = {ref: found[ref] for ref in self.budgets if ref in found}
+        if settled:
+            self._needs = needs
+        return needs
