@@ -71,8 +71,8 @@ class Evict(Action, frozen=True, gc=False, kw_only=True, tag="evict"):
 
 
 class Reboot(Action, frozen=True, gc=False, kw_only=True, tag="reboot"):
-    """Ask the machine to boot the staged release. STALE unless the node is cordoned by this rollout and its boot
-    id is still `boot_id`."""
+    """Ask the machine to boot the staged release. STALE unless the node is cordoned by this rollout, its boot id is
+    still `boot_id`, and no pod is on it that a drain takes away: the driver looks, since a watch may be late."""
 
     token: str
     release: Release

@@ -22,6 +22,8 @@ SETTLE = timedelta(seconds=2)
 LOOK_AGAIN = timedelta(seconds=15)
 """A drain that waits for something looks again after this, should no event say that it is over."""
 STAGE_ATTEMPTS = 3
+CORDON_ATTEMPTS = 4
+"""A server's error may pass; a right that is missing does not."""
 STAGE_BACKOFF = timedelta(seconds=15)
 
 Answer = tuple[Turn, dict[str, Any]] | None
@@ -101,8 +103,8 @@ def cordon(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime
     if held := gates.paused(rollout):
         agenda.hold(run.node, held)
         return None
-    if refusal := agenda.refusal(run.node, "cordon"):
-        return Turn.FAILED, {"why": f"cordon refused: {refusal}"}
+    if agenda.refusals(run.node, "cordon") >= CORDON_ATTEMPTS:
+        return Turn.FAILED, {"why": f"cordon refused: {agenda.refusal(run.node, 'cordon')}"}
     _ask_cordon(agenda, rollout, run, node, now)
     return None
 
@@ -230,7 +232,8 @@ def verify(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime
         }
     if _told(machine, node) and machine and machine.booted and not is_release(machine.booted, run.release):
         why = f"it booted {machine.booted.version} instead of {run.release.version}: rolled back"
-        return Turn.FAILED, {"why": why, "boot_id_after": node.boot_id}
+        told = {"boot_id_after": node.boot_id, "rolled_back": machine.booted.version}
+        return Turn.FAILED, {"why": why, **told}
     timeout = rollout.pool(run).reboot.timeout_seconds
     if expired(agenda, rollout, run, timeout, now):
         return Turn.FAILED, {"why": f"not proven within {timeout} s: {missing}"}

@@ -143,6 +143,10 @@ class Agenda:
             return False
         return True
 
+    def refusals(self, ref: NodeRef, kind: str) -> int:
+        """How often in a row the server refused this for good."""
+        return self._refusals.get((ref, kind, ""), (0, ""))[0]
+
     def refusal(self, ref: NodeRef, kind: str, pod_uid: str = "") -> str:
         """The server's words, if it refused this for good the last time."""
         return self._refusals.get((ref, kind, pod_uid), (0, ""))[1]

@@ -28,9 +28,10 @@ from fleet.core.action import (
 )
 from fleet.core.errors import AuthenticationError, FleetError, ForbiddenError, UnreachableError
 from fleet.core.machine import GROUP, VERSION, Ask
+from fleet.core.pod import Pod
 from fleet.core.release import Release
-from fleet.kube import marks
-from fleet.kube.kinds import MACHINES, NODES, Kind
+from fleet.kube import listing, marks
+from fleet.kube.kinds import MACHINES, NODES, PODS, Kind
 from fleet.kube.marks import Foreign, MarkedNode, Patch
 from fleet.kube.refusal import Call, ConflictError, NotFoundError, error_of, status_of
 from fleet.kube.transport import Answer, Transport
@@ -181,6 +182,8 @@ class Verbs:
             return Result.STALE, f"{action.node.name} is not cordoned by {action.rollout}"
         if node.status.node_info.boot_id != action.boot_id:
             return Result.STALE, f"{action.node.name} has booted since: {node.status.node_info.boot_id}"
+        if left := await self._undrained(action.node.name):
+            return Result.STALE, f"{action.node.name} is not drained: {left} came late"
         return await self._ask(action, Ask.REBOOT, action.token, action.release)
 
     async def _clear(self, action: Clear) -> Answered:
@@ -220,6 +223,12 @@ class Verbs:
         if node.metadata.uid != action.uid:
             raise _Refusal(Result.GONE, f"another machine now stands under the name {action.node.name}")
         return node
+
+    async def _undrained(self, node: str) -> str:
+        """A pod that would go down with the node; empty: there is none. What the watch of pods tells may be late."""
+        found = await listing.read(self._transport, PODS, f"spec.nodeName={node}")
+        pods = [thing for thing in found.things if isinstance(thing, Pod) and thing.node == node]
+        return next((str(pod.ref) for pod in pods if not pod.stays and not pod.finished), "")
 
     async def _machine(self, name: str) -> MachineWire | None:
         try:

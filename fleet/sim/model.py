@@ -50,6 +50,8 @@ class Model:
     """Made by `from_snapshot` or `load`. `stranger` does what others do to the cluster."""
 
     def __init__(self, saved: SavedModel, behaviour: Behaviour, rng: Random) -> None:
+        self.looks = True
+        """What performs the actions looks at the node's pods right before a reboot, as the real driver does."""
         self.cluster = saved.cluster
         self.site = saved.site
         self.server_version = saved.server_version
@@ -297,8 +299,14 @@ class Model:
             raise Refusal(Result.STALE, f"{node.name} is not cordoned by {action.rollout}")
         if node.boot_id != action.boot_id:
             raise Refusal(Result.STALE, f"{node.name} has booted since: {node.boot_id}")
+        if self.looks and (left := self._undrained(node.name)):
+            raise Refusal(Result.STALE, f"{node.name} is not drained: {left} came late")
         self._request(machine, Request(Ask.REBOOT, action.token, action.release))
         return ""
+
+    def _undrained(self, node: str) -> str:
+        pods = (self._objects.pods[ref] for ref in self._objects.pods_on(node))
+        return next((str(pod.ref) for pod in pods if not pod.stays and not pod.finished), "")
 
     def _request(self, machine: Machine, request: Request) -> None:
         if machine.request is not None and machine.request.token == request.token:

@@ -425,6 +425,26 @@ async def a_reboot_presumes_our_cordon_and_the_boot(world: World) -> None:
         assert request.action is Ask.REBOOT
 
 
+async def a_reboot_presumes_that_the_node_is_drained(world: World) -> None:
+    await world.add_nodes(1)
+    await world.add_workload("Deployment", "shop", 1)
+    async with Sight(world.cluster) as sight:
+        await sight.until_ready("shop", 1)
+        hand, name = Hand(world, sight), next(iter(sight.nodes))
+        fields: dict[str, Any] = {
+            "token": f"{ROLLOUT}/{name}/reboot/0",
+            "release": RELEASE,
+            "boot_id": sight.nodes[name].boot_id,
+        }
+        await hand(Cordon, name)
+        refused = await hand(Reboot, name, **fields)
+        assert refused.result is Result.STALE
+        assert "shop" in refused.detail
+        assert (await hand.evict(sight.pods_of("shop")[0])).result is Result.DONE
+        await sight.until(lambda: not [pod for pod in sight.pods_of("shop") if pod.node], "the node is empty")
+        assert (await hand(Reboot, name, **fields)).result is Result.DONE
+
+
 async def a_request_is_cleared_by_its_own_rollout_alone(world: World) -> None:
     await world.add_nodes(1)
     async with Sight(world.cluster) as sight:
@@ -534,6 +554,7 @@ CASES: tuple[Case, ...] = (
     another_machine_under_the_name_is_not_touched,
     a_machine_is_asked_once_for_each_token,
     a_reboot_presumes_our_cordon_and_the_boot,
+    a_reboot_presumes_that_the_node_is_drained,
     a_request_is_cleared_by_its_own_rollout_alone,
     one_controller_leads_until_it_resigns,
     a_lease_that_is_not_renewed_expires,

@@ -176,6 +176,12 @@ def deletes(model: Model, action: AnyAction, at: float) -> Outcome:
     return Outcome(action, Result.DONE)
 
 
+def does_not_look(model: Model, action: AnyAction, at: float) -> Outcome:
+    """Believes that the engine has drained the node."""
+    model.looks = False
+    return model.perform(action, at)
+
+
 def uncordons_all(model: Model, action: AnyAction, at: float) -> Outcome:
     """Takes any cordon for ours."""
     answer = model.perform(action, at)
@@ -195,7 +201,7 @@ def leaves_taints(model: Model, action: AnyAction, at: float) -> Outcome:
 BROKEN: Sequence[tuple[Invariant, Parts]] = (
     (Invariant.BUDGET, Parts(engine=WithoutBudgets, driver=deletes)),
     (Invariant.LIMIT, Parts(engine=WithoutLimits)),
-    (Invariant.DRAIN, Parts(engine=WithoutDrain)),
+    (Invariant.DRAIN, Parts(engine=WithoutDrain, driver=does_not_look)),
     (Invariant.TWICE, Parts(engine=Twice)),
     (Invariant.FOREIGN, Parts(driver=uncordons_all)),
     (Invariant.WINDOW, Parts(engine=WithoutWindows)),

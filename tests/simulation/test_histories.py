@@ -11,7 +11,7 @@ import pytest
 
 from fleet.core.held import Reason
 from fleet.core.steps import NEXT, Step, Turn
-from tests.simulation.broken import WithoutDrain
+from tests.simulation.broken import WithoutDrain, does_not_look
 from tests.simulation.coverage import Coverage
 from tests.simulation.history import History
 from tests.simulation.invariant import Invariant
@@ -83,7 +83,7 @@ def test_the_same_seed_is_the_same_history_in_another_process() -> None:
 
 
 def test_a_broken_history_is_shrunk_to_the_faults_that_it_takes() -> None:
-    parts = Parts(engine=WithoutDrain)
+    parts = Parts(engine=WithoutDrain, driver=does_not_look)
     seed = next(seed for seed in range(20) if len(schedule(seed)) > 10 and History(seed, parts=parts).run())
     assert shrink(seed, Invariant.DRAIN, parts) == ()
     words = tell(seed, parts)

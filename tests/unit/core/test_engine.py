@@ -371,3 +371,25 @@ def test_an_aborted_rollout_ends_though_a_cluster_that_it_never_touched_is_away(
     story.say("abort")
     story.run()
     assert story.rollout.ended_at is not None
+
+
+def test_an_error_of_the_server_is_not_the_end_of_a_cordon_but_a_refusal_that_stays_is() -> None:
+    def tried(errors: int) -> Story:
+        left = errors
+
+        def refuse(action: AnyAction, at: float) -> Outcome:
+            nonlocal left
+            if isinstance(action, Cordon) and left:
+                left -= 1
+                return Outcome(action, Result.FAILED, "503 service unavailable")
+            return story.really(action, at)
+
+        story = Story([a_snapshot([a_node("n-0")])], a_policy(), perform=refuse)
+        story.start()
+        story.run(seconds=3600)
+        return story
+
+    assert tried(2).steps() == {"n-0": Step.DONE}
+    refused = tried(99)
+    assert refused.steps() == {"n-0": Step.FAILED}
+    assert "503" in refused.run_of("n-0").why
