@@ -6,7 +6,7 @@ waited. The greatest of them is shown beside the plan.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import ceil
 from typing import NamedTuple
 
@@ -15,10 +15,24 @@ from fleet.core.guards import budgets
 from fleet.core.node import NodeRef
 from fleet.core.occupancy import Scope, scopes
 from fleet.core.pod import Pod, PodRef
-from fleet.core.policy import Amount, Policy
+from fleet.core.policy import Amount, Policy, site_of
 from fleet.core.rollout import Goal
 from fleet.core.times import Times
 from fleet.core.view import ClusterView
+
+
+class Work(NamedTuple):
+    """One node's run, at its shortest."""
+
+    goal: Goal
+    stage: float
+    """Seconds to write its image; 0: that is done."""
+    out: float
+    """Seconds that it has a slot."""
+
+    @property
+    def whole(self) -> float:
+        return self.stage + self.out
 
 
 class Bound(NamedTuple):
@@ -34,128 +48,114 @@ def bound(
     times: Times,
     staged: frozenset[NodeRef],
 ) -> Bound:
-    """`goals`: the nodes that are upgraded. `staged`: those whose image is written already."""
-    if not goals:
-        return Bound(0.0, "nothing to do")
-    found = [
-        _longest_run(goals, policy, times, staged),
-        *_staging(goals, policy, times, staged),
-        *_limits(goals, views, policy, times, staged),
-        *_budgets(goals, views, policy, times, staged),
-    ]
-    canaries = [goal for goal in goals if goal.canary]
-    rest = [goal for goal in goals if not goal.canary]
+    """`goals`: the nodes that are upgraded. `views`: as they were at the start. `staged`: the nodes whose image is
+    written already."""
+    works = [_work(goal, views[goal.node.cluster], policy, times, goal.node in staged) for goal in goals]
+    canaries = [work for work in works if work.goal.canary]
+    rest = [work for work in works if not work.goal.canary]
+    least = _bound(works, views, policy, times)
     if canaries and rest:
-        head = max(_run(goal, policy, times, staged) for goal in canaries)
-        tail = bound(rest, views, policy, times, staged)
-        found.append(Bound(head + tail.seconds, f"the canaries, then {tail.by}"))
-    return max(found, key=lambda each: each.seconds)
+        head = max(work.whole for work in canaries)
+        tail = _bound(rest, views, policy, times)
+        least = max(least, Bound(head + tail.seconds, f"the canaries, then {tail.by}"))
+    return least
 
 
-def _out(goal: Goal, policy: Policy, times: Times) -> float:
-    """Seconds that a node is out at least: settle, reboot, soak. Its drain may take no time at all."""
+def _bound(works: Sequence[Work], views: Mapping[str, ClusterView], policy: Policy, times: Times) -> Bound:
+    if not works:
+        return Bound(0.0, "nothing to do")
+    longest = max(works, key=lambda work: work.whole)
+    return max(
+        Bound(longest.whole, f"one run of {longest.goal.node.name}"),
+        *_staging(works, policy),
+        *_limits(works, views, policy),
+        *_budgets(works, views, times),
+        key=lambda each: each.seconds,
+    )
+
+
+def _work(goal: Goal, view: ClusterView, policy: Policy, times: Times, staged: bool) -> Work:
     pool = policy.pool(goal.pool)
+    grace = pool.drain.grace_seconds if pool is not None else None
+    stops = [
+        min(times.pod_stop, pod.grace_seconds if grace is None else grace)
+        for pod in view.to_drain(goal.node.name)
+    ]
+    drain = max(SETTLE.total_seconds(), *stops) if stops else SETTLE.total_seconds()
     soak = pool.soak_seconds if pool is not None else 0
-    return SETTLE.total_seconds() + times.reboot + soak
+    out = drain + times.agent + times.reboot + times.agent + soak
+    return Work(goal, 0.0 if staged else times.agent + times.stage, out)
 
 
-def _run(goal: Goal, policy: Policy, times: Times, staged: frozenset[NodeRef]) -> float:
-    return _stage(goal, times, staged) + _out(goal, policy, times)
-
-
-def _stage(goal: Goal, times: Times, staged: frozenset[NodeRef]) -> float:
-    return 0.0 if goal.node in staged else times.stage
-
-
-def _longest_run(goals: Sequence[Goal], policy: Policy, times: Times, staged: frozenset[NodeRef]) -> Bound:
-    longest = max(goals, key=lambda goal: _run(goal, policy, times, staged))
-    return Bound(_run(longest, policy, times, staged), f"one run of {longest.node.name}")
-
-
-def _by_pool(goals: Iterable[Goal]) -> Mapping[str, list[Goal]]:
-    pools: dict[str, list[Goal]] = {}
-    for goal in goals:
-        pools.setdefault(goal.pool, []).append(goal)
-    return pools
-
-
-def _staging(
-    goals: Sequence[Goal], policy: Policy, times: Times, staged: frozenset[NodeRef]
-) -> Iterator[Bound]:
+def _staging(works: Sequence[Work], policy: Policy) -> Iterator[Bound]:
     """A pool's machines write so many images at once; the last one written still has to run."""
-    for name, members in _by_pool(goals).items():
+    pools: dict[str, list[Work]] = {}
+    for work in works:
+        pools.setdefault(work.goal.pool, []).append(work)
+    for name, members in pools.items():
         pool = policy.pool(name)
-        waves = ceil(
-            sum(goal.node not in staged for goal in members) / max(1, pool.stage.concurrency if pool else 1)
-        )
-        tail = min(_out(goal, policy, times) for goal in members)
-        yield Bound(waves * times.stage + tail, f"stage.concurrency of pool {name}")
+        open_ = [work for work in members if work.stage]
+        if open_:
+            waves = ceil(len(open_) / max(1, pool.stage.concurrency if pool else 1))
+            seconds = waves * open_[0].stage + min(work.out for work in open_)
+            yield Bound(seconds, f"stage.concurrency of pool {name}")
 
 
-def _limits(
-    goals: Sequence[Goal],
-    views: Mapping[str, ClusterView],
-    policy: Policy,
-    times: Times,
-    staged: frozenset[NodeRef],
-) -> Iterator[Bound]:
+def _limits(works: Sequence[Work], views: Mapping[str, ClusterView], policy: Policy) -> Iterator[Bound]:
     """So many nodes of a scope may be out at once, each for so long."""
     totals: dict[Scope, int] = {}
     amounts: dict[Scope, Amount] = {}
-    work: dict[Scope, list[Goal]] = {}
-    wanted = {goal.node: goal for goal in goals}
+    members: dict[Scope, list[Work]] = {}
+    wanted = {work.goal.node: work for work in works}
+    sites = {work.goal.node.cluster: work.goal.site for work in works}
     for view in views.values():
         for node in view.nodes.values():
             pool = policy.pool_of(view.name, node)
             if pool is None:
                 continue
             ref = NodeRef(view.name, node.name)
-            goal = wanted.get(ref)
-            site = goal.site if goal is not None else ""
+            site = site_of(node, sites.get(view.name, ""))
             for scope, amount in scopes(ref, pool.name, site, node.zone, pool.limits, policy.limits):
                 totals[scope] = totals.get(scope, 0) + 1
                 amounts[scope] = amount
-                if goal is not None:
-                    work.setdefault(scope, []).append(goal)
-    for scope, members in work.items():
+                if ref in wanted:
+                    members.setdefault(scope, []).append(wanted[ref])
+    for scope, inside in members.items():
         limit = amounts[scope].of(totals[scope])
         if limit > 0:
-            seconds = sum(_out(goal, policy, times) for goal in members) / limit
-            head = min(_stage(goal, times, staged) for goal in members)
-            words = f"limit of {limit} for {scope.reason.split('-')[0]} {scope.subject}"
-            yield Bound(head + seconds, words)
+            # Places are whole: one of them has to take this many, one after another.
+            turns = ceil(len(inside) / limit) * min(work.out for work in inside)
+            seconds = max(sum(work.out for work in inside) / limit, turns)
+            least = min(work.stage for work in inside)
+            yield Bound(least + seconds, f"limit of {limit} for {scope.reason.split('-')[0]} {scope.subject}")
 
 
-def _budgets(
-    goals: Sequence[Goal],
-    views: Mapping[str, ClusterView],
-    policy: Policy,
-    times: Times,
-    staged: frozenset[NodeRef],
-) -> Iterator[Bound]:
+def _budgets(works: Sequence[Work], views: Mapping[str, ClusterView], times: Times) -> Iterator[Bound]:
     """Every pod of a budget on these nodes must move once, and each move holds the budget until the pod that takes
     its place is Ready. The last move need not be awaited, its node's reboot must."""
-    moves: dict[tuple[str, PodRef], list[tuple[Pod, Goal]]] = {}
-    for goal in goals:
-        view = views[goal.node.cluster]
-        for pod in view.to_drain(goal.node.name):
+    moves: dict[tuple[str, PodRef], list[tuple[Pod, Work]]] = {}
+    for work in works:
+        view = views[work.goal.node.cluster]
+        for pod in view.to_drain(work.goal.node.name):
             for budget in view.budgets_of(pod):
                 if budgets.takes(pod, budget):
-                    moves.setdefault((view.name, budget.ref), []).append((pod, goal))
+                    moves.setdefault((view.name, budget.ref), []).append((pod, work))
     for (cluster, ref), pods in moves.items():
-        budget = views[cluster].budgets[ref]
-        room = budgets.room(budget)
+        room = budgets.room(views[cluster].budgets[ref])
         if room == 0:
             continue
-        hold = min(_hold(pod, times) for pod, _ in pods)
+        hold = min(_hold(pod, times, room) for pod, _ in pods)
         rounds = ceil(len(pods) / room) - 1
-        head = min(_stage(goal, times, staged) for _, goal in pods)
-        tail = min(_out(goal, policy, times) for _, goal in pods)
+        head = min(work.stage for _, work in pods)
+        tail = min(work.out for _, work in pods)
         yield Bound(head + rounds * hold + tail, f"budget {ref}")
 
 
-def _hold(pod: Pod, times: Times) -> float:
-    """A ReplicaSet replaces a pod at once; a StatefulSet waits until the old one is gone."""
+def _hold(pod: Pod, times: Times, room: int) -> float:
+    """A ReplicaSet replaces a pod at once; a StatefulSet waits until the old one is gone. Only where one pod is away at
+    a time is the count of its being Ready sure not to come with that of another's change."""
+    stop = min(times.pod_stop, pod.grace_seconds)
+    start = times.start_of(pod)
     in_place = pod.owner is not None and pod.owner.kind == "StatefulSet"
-    stop = min(times.pod_stop, pod.grace_seconds) if in_place else 0.0
-    return stop + times.start_of(pod)
+    alone = room == 1 and (in_place or abs(start - stop) > times.status)
+    return (stop if in_place else 0.0) + start + (times.status if alone else 0.0)

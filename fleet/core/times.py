@@ -29,6 +29,10 @@ class Times(Struct, frozen=True):
     """From being bound to a node until Ready."""
     apps: dict[str, float] = {}
     """`pod_start` of the pods of one controller (`namespace/name`), where it is known to be another."""
+    agent: float = 1.0
+    """From a request until the machine's agent takes it up, and from its boot until it reports."""
+    status: float = 0.2
+    """From a change of pods until the status of their budget counts it."""
     p95: float = 1.25
     """Factor by which a slow run is longer."""
     origin: dict[str, str] = field(default_factory=lambda: dict.fromkeys(PARTS, "default"))

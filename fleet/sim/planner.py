@@ -20,6 +20,7 @@ from fleet.core.rollout import Goal, Rollout, Run, Start
 from fleet.core.snapshot import Snapshot
 from fleet.core.steps import Step
 from fleet.core.times import Times
+from fleet.core.view import ClusterView
 from fleet.sim.behaviour import Behaviour, Spread
 from fleet.sim.model import Model
 from fleet.sim.play import play
@@ -35,14 +36,20 @@ def make_plan(
     start: datetime,
     times: Times,
     lost: Mapping[str, str] = {},
+    kept: Sequence[Rollout] = (),
+    only: Collection[NodeRef] | None = None,
 ) -> Plan:
-    """Plans the upgrade of every node of the pools that does not run the release yet.
+    """Plans the upgrade of every node of the pools that does not run the release yet, or of those in `only`.
 
+    `kept`: ended rollouts with failed runs that nobody has released; they become the planner's, which may change them.
     `lost`: clusters that do not answer, and why; their last snapshot may be among `snapshots`. Nodes that cannot go
     until somebody acts are in `held`. Nothing outside is read or written.
     """
     with _uncollected():
-        return _make(ident, snapshots, policy, pools, release, start, times, lost)
+        goals = tuple(
+            goal for goal in _goals(snapshots, policy, pools, release) if only is None or goal.node in only
+        )
+        return _make(ident, goals, snapshots, policy, pools, release, start, times, lost, kept)
 
 
 @contextmanager
@@ -59,6 +66,7 @@ def _uncollected() -> Iterator[None]:
 
 def _make(
     ident: str,
+    goals: tuple[Goal, ...],
     snapshots: Sequence[Snapshot],
     policy: Policy,
     pools: Collection[str],
@@ -66,10 +74,10 @@ def _make(
     start: datetime,
     times: Times,
     lost: Mapping[str, str],
+    kept: Sequence[Rollout],
 ) -> Plan:
-    goals = tuple(_goals(snapshots, policy, pools, release))
     sites = {snapshot.cluster: snapshot.site for snapshot in snapshots}
-    first = Engine(sites)
+    first = Engine(sites, kept)
     _look(first, snapshots, lost, start)
     first.add(_rollout(goals, policy, release, times, start))
     lasting = {goal.node for goal in goals if first.lasting(goal.node, start)}
@@ -78,7 +86,7 @@ def _make(
         Goal(goal.node, goal.uid, goal.pool, goal.site, goal.zone, goal.from_version, goal.node in chosen)
         for goal in sorted(goals, key=lambda goal: (-first.pressure(goal.node), goal.node))
     )
-    engine = Engine(sites, [_rollout(goals, policy, release, times, start)], first.views)
+    engine = Engine(sites, [*kept, _rollout(goals, policy, release, times, start)], first.views)
     seen = [each for each in snapshots if each.cluster not in lost]
     table = Timetable(seen)
     behaviour = expected(times)
@@ -137,6 +145,8 @@ def expected(times: Times) -> Behaviour:
         pod_stop=times.pod_stop,
         stage=times.stage,
         reboot=times.reboot,
+        agent=times.agent,
+        budget=times.status,
         workload=None,
     )
 
@@ -173,7 +183,8 @@ def _plan(
     rollout = engine.rollouts["plan"]
     done = [run for run in rollout.runs.values() if run.step is Step.DONE]
     runs = sorted((table.run(run) for run in done), key=lambda each: (each.start, each.node))
-    least = bound([run.goal for run in done], engine.views, policy, times, _staged(snapshots, release))
+    staged = _staged(snapshots, release)
+    least = bound([run.goal for run in done], _views(snapshots), policy, times, staged)
     makespan = max((run.end for run in runs), default=0.0)
     return Plan(
         plan_id=ident,
@@ -197,6 +208,16 @@ def _plan(
         run_seconds=rollout.start.expected_seconds,
         times=times.origin,
     )
+
+
+def _views(snapshots: Sequence[Snapshot]) -> Mapping[str, ClusterView]:
+    """As it was at the start: the engine's have gone on."""
+    views = {}
+    for snapshot in snapshots:
+        view = views[snapshot.cluster] = ClusterView(snapshot.cluster)
+        for thing in things(snapshot):
+            view.see(thing)
+    return views
 
 
 def _pods(done: Sequence[Run], snapshots: Sequence[Snapshot]) -> int:

@@ -1,0 +1,117 @@
+"""Plans of random fleets: never faster than the lower bound, never over a limit, every pod's budget kept."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fleet.core.bound import bound
+from fleet.core.node import NodeRef, Resources
+from fleet.core.plan import Plan
+from fleet.core.policy import Amount, Limits, Policy, Pool, StageRule
+from fleet.core.release import Release, Stream
+from fleet.core.rollout import Goal
+from fleet.core.snapshot import Snapshot
+from fleet.core.steps import HAS_SLOT
+from fleet.core.times import Times
+from fleet.core.view import ClusterView
+from fleet.sim.fleets import PoolShape, Shape, make_cluster
+from fleet.sim.planner import make_plan, things
+
+START = datetime(2026, 11, 1, tzinfo=UTC)
+OLD, NEW = Release("1.0", "sha256:1", "6.1"), Release("2.0", "sha256:2", "6.2")
+
+limits = st.builds(
+    Limits,
+    st.none() | st.builds(Amount, st.integers(1, 6)),
+    per_zone=st.none() | st.builds(Amount, st.integers(1, 4)),
+)
+pools = st.builds(
+    Pool,
+    st.just("workers"),
+    stream=st.just("stable"),
+    limits=limits,
+    stage=st.builds(StageRule, st.integers(1, 10)),
+    soak_seconds=st.integers(0, 90),
+    canaries=st.integers(0, 2),
+)
+fleets = st.builds(
+    lambda nodes, zones, apps, sets, seed: make_cluster(
+        "east",
+        "fra",
+        Shape(
+            (PoolShape("workers", nodes, Resources(16000, 128 << 30, 110)),),
+            zones,
+            deployments=apps,
+            sets=sets,
+            jobs=1,
+        ),
+        [OLD],
+        seed,
+        START,
+    ),
+    st.integers(3, 20),
+    st.sampled_from((("a",), ("a", "b", "c"))),
+    st.integers(0, 12),
+    st.integers(0, 3),
+    st.integers(0, 1 << 16),
+)
+times = st.builds(
+    Times,
+    stage=st.floats(1, 200),
+    reboot=st.floats(5, 300),
+    pod_stop=st.floats(0, 60),
+    pod_start=st.floats(0.5, 120),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(fleets, pools, times)
+def test_no_plan_is_faster_than_its_bound(fleet: Snapshot, pool: Pool, lengths: Times) -> None:
+    policy = Policy(pools=(pool,), streams=(Stream("stable", (OLD, NEW)),))
+    plan = make_plan("p", [fleet], policy, ["workers"], NEW, START, lengths)
+    least = bound(_goals(plan), {"east": _view(fleet)}, policy, lengths, frozenset())
+    # Moments are whole microseconds.
+    assert plan.makespan_seconds >= least.seconds - 1e-3, (least, plan.makespan_seconds)
+
+
+@settings(max_examples=30, deadline=None)
+@given(fleets, pools)
+def test_no_plan_takes_more_places_than_a_limit_has(fleet: Snapshot, pool: Pool) -> None:
+    policy = Policy(pools=(pool,), streams=(Stream("stable", (OLD, NEW)),))
+    plan = make_plan("p", [fleet], policy, ["workers"], NEW, START, Times())
+    zones = {node.name: node.zone for node in fleet.nodes}
+    if pool.limits.max_unavailable is not None:
+        assert _most_out(plan, set(zones)) <= pool.limits.max_unavailable.number
+    if pool.limits.per_zone is not None:
+        for zone in set(zones.values()):
+            here = {name for name in zones if zones[name] == zone}
+            assert _most_out(plan, here) <= pool.limits.per_zone.number
+
+
+def _most_out(plan: Plan, names: set[str]) -> int:
+    """Ends come before beginnings of the same moment."""
+    changes = []
+    for run in plan.runs:
+        slots = [step for step in run.steps if step.step in {str(each) for each in HAS_SLOT}]
+        if run.node in names and slots:
+            changes += [(slots[0].start, 1), (slots[-1].end, -1)]
+    out = most = 0
+    for _, change in sorted(changes):
+        out += change
+        most = max(most, out)
+    return most
+
+
+def _goals(plan: Plan) -> list[Goal]:
+    done = {NodeRef(run.cluster, run.node) for run in plan.runs}
+    return [goal for goal in plan.begin().goals if goal.node in done]
+
+
+def _view(fleet: Snapshot) -> ClusterView:
+    view = ClusterView(fleet.cluster)
+    for thing in things(fleet):
+        view.see(thing)
+    return view
