@@ -53,22 +53,30 @@ def bound(
     works = [_work(goal, views[goal.node.cluster], policy, times, goal.node in staged) for goal in goals]
     canaries = [work for work in works if work.goal.canary]
     rest = [work for work in works if not work.goal.canary]
-    least = _bound(works, views, policy, times)
+    going = frozenset(goal.node for goal in goals)
+    least = _bound(works, views, policy, times, going)
     if canaries and rest:
         head = max(work.whole for work in canaries)
-        tail = _bound(rest, views, policy, times)
+        tail = _bound(rest, views, policy, times, going)
         least = max(least, Bound(head + tail.seconds, f"the canaries, then {tail.by}"))
     return least
 
 
-def _bound(works: Sequence[Work], views: Mapping[str, ClusterView], policy: Policy, times: Times) -> Bound:
+def _bound(
+    works: Sequence[Work],
+    views: Mapping[str, ClusterView],
+    policy: Policy,
+    times: Times,
+    going: frozenset[NodeRef],
+) -> Bound:
+    """`going`: all nodes that are upgraded, those of `works` among them."""
     if not works:
         return Bound(0.0, "nothing to do")
     longest = max(works, key=lambda work: work.whole)
     return max(
         Bound(longest.whole, f"one run of {longest.goal.node.name}"),
         *_staging(works, policy),
-        *_limits(works, views, policy),
+        *_limits(works, views, policy, going),
         *_budgets(works, views, times),
         key=lambda each: each.seconds,
     )
@@ -101,9 +109,12 @@ def _staging(works: Sequence[Work], policy: Policy) -> Iterator[Bound]:
             yield Bound(seconds, f"stage.concurrency of pool {name}")
 
 
-def _limits(works: Sequence[Work], views: Mapping[str, ClusterView], policy: Policy) -> Iterator[Bound]:
-    """So many nodes of a scope may be out at once, each for so long."""
+def _limits(
+    works: Sequence[Work], views: Mapping[str, ClusterView], policy: Policy, going: frozenset[NodeRef]
+) -> Iterator[Bound]:
+    """So many nodes of a scope may be out at once, each for so long. Those that are out all the time take places."""
     totals: dict[Scope, int] = {}
+    taken: dict[Scope, int] = {}
     amounts: dict[Scope, Amount] = {}
     members: dict[Scope, list[Work]] = {}
     wanted = {work.goal.node: work for work in works}
@@ -114,20 +125,26 @@ def _limits(works: Sequence[Work], views: Mapping[str, ClusterView], policy: Pol
             if pool is None:
                 continue
             ref = NodeRef(view.name, node.name)
+            lasting = bool(view.why_lost) or (not node.available and ref not in going)
             site = site_of(node, sites.get(view.name, ""))
             for scope, amount in scopes(ref, pool.name, site, node.zone, pool.limits, policy.limits):
                 totals[scope] = totals.get(scope, 0) + 1
+                taken[scope] = taken.get(scope, 0) + lasting
                 amounts[scope] = amount
                 if ref in wanted:
                     members.setdefault(scope, []).append(wanted[ref])
     for scope, inside in members.items():
         limit = amounts[scope].of(totals[scope])
-        if limit > 0:
+        places = limit - taken[scope]
+        if places > 0:
             # Places are whole: one of them has to take this many, one after another.
-            turns = ceil(len(inside) / limit) * min(work.out for work in inside)
-            seconds = max(sum(work.out for work in inside) / limit, turns)
+            turns = ceil(len(inside) / places) * min(work.out for work in inside)
+            seconds = max(sum(work.out for work in inside) / places, turns)
             least = min(work.stage for work in inside)
-            yield Bound(least + seconds, f"limit of {limit} for {scope.reason.split('-')[0]} {scope.subject}")
+            words = f"limit of {limit} for {scope.reason.split('-')[0]} {scope.subject}"
+            if taken[scope]:
+                words += f" ({taken[scope]} out already)"
+            yield Bound(least + seconds, words)
 
 
 def _budgets(works: Sequence[Work], views: Mapping[str, ClusterView], times: Times) -> Iterator[Bound]:

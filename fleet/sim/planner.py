@@ -92,7 +92,7 @@ def _make(
     behaviour = expected(times)
     models = {each.cluster: Model.from_snapshot(each, behaviour, Random(0)) for each in seen}  # noqa: S311
     play(engine, models, table, start)
-    return _plan(ident, engine, table, snapshots, policy, pools, release, start, times)
+    return _plan(ident, engine, table, snapshots, policy, pools, release, start, times, lost)
 
 
 def _goals(
@@ -179,12 +179,13 @@ def _plan(
     release: Release,
     start: datetime,
     times: Times,
+    lost: Mapping[str, str],
 ) -> Plan:
     rollout = engine.rollouts["plan"]
     done = [run for run in rollout.runs.values() if run.step is Step.DONE]
     runs = sorted((table.run(run) for run in done), key=lambda each: (each.start, each.node))
     staged = _staged(snapshots, release)
-    least = bound([run.goal for run in done], _views(snapshots), policy, times, staged)
+    least = bound([run.goal for run in done], _views(snapshots, lost), policy, times, staged)
     makespan = max((run.end for run in runs), default=0.0)
     return Plan(
         plan_id=ident,
@@ -210,11 +211,12 @@ def _plan(
     )
 
 
-def _views(snapshots: Sequence[Snapshot]) -> Mapping[str, ClusterView]:
+def _views(snapshots: Sequence[Snapshot], lost: Mapping[str, str]) -> Mapping[str, ClusterView]:
     """As it was at the start: the engine's have gone on."""
     views = {}
     for snapshot in snapshots:
         view = views[snapshot.cluster] = ClusterView(snapshot.cluster)
+        view.why_lost = lost.get(snapshot.cluster, "")
         for thing in things(snapshot):
             view.see(thing)
     return views
