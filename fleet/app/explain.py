@@ -12,7 +12,7 @@ from fleet.app.clusters import rows_of
 from fleet.app.home import Home
 from fleet.app.rollouts import Rollouts
 from fleet.app.status import fleet_status
-from fleet.core.chronicle import Chronicle, Eviction, StepTaken
+from fleet.core.chronicle import Chronicle, Command, Eviction, StepTaken
 from fleet.core.errors import UsageError
 from fleet.core.held import Held
 from fleet.core.node import NodeRef
@@ -143,10 +143,14 @@ def happenings(chronicle: Chronicle, ref: NodeRef) -> Iterator[Happening]:
         yield Happening(retry.at, rollout.id, "retry", retry.why)
     for command in chronicle.commands:
         if command.node == str(ref):
-            yield Happening(command.at, rollout.id, command.kind, f"by {command.by}")
+            yield Happening(command.at, rollout.id, command.kind, _command(command))
     run = rollout.runs[ref]
     if run.ended and run.since is not None:
         yield Happening(run.since, rollout.id, str(run.step), _ending(run))
+
+
+def _command(command: Command) -> str:
+    return f"by {command.by}" + (f": {command.reason}" if command.reason else "")
 
 
 def _step(step: StepTaken) -> str:

@@ -8,10 +8,13 @@ from difflib import get_close_matches
 from hashlib import sha256
 
 import msgspec
+from msgspec import Struct
 from msgspec.structs import replace
 
 from fleet.app.home import Home
 from fleet.core.errors import UsageError
+from fleet.core.history import rollouts_of, unfinished
+from fleet.core.node import NodeRef
 from fleet.core.plan import Plan
 from fleet.core.policy import Policy
 from fleet.core.release import Release
@@ -19,10 +22,22 @@ from fleet.core.snapshot import Snapshot
 from fleet.core.times import measured
 
 
+class Undoing(Struct, frozen=True):
+    """What a rollback is about."""
+
+    rollout: str
+    nodes: frozenset[NodeRef]
+
+
 def make(
-    home: Home, pools: Sequence[str], version: str, snapshots: Sequence[Snapshot], lost: Mapping[str, str]
+    home: Home,
+    pools: Sequence[str],
+    version: str,
+    snapshots: Sequence[Snapshot],
+    lost: Mapping[str, str],
+    undoing: Undoing | None = None,
 ) -> Plan:
-    """Plans and keeps the plan; nothing is written to any cluster.
+    """Plans and keeps the plan; nothing is written to any cluster. `undoing`: only those nodes.
 
     `snapshots` are fresh, or the last known of clusters that do not answer, which `lost` names with the reason.
     Without `version` each plan goes to what the pools' stream has as its newest. Raises UsageError for names that
@@ -34,7 +49,11 @@ def make(
     release = find_release(policy, pools, version)
     now = home.now()
     times = measured(home.store.journal.entries())
-    plan = make_plan("", snapshots, policy, pools, release, now, times, lost)
+    rollouts = rollouts_of(home.store.journal.entries()).values()
+    kept = [each for each in rollouts if not each.active and unfinished(each)]
+    only = undoing.nodes if undoing is not None else None
+    plan = make_plan("", snapshots, policy, pools, release, now, times, lost, kept, only)
+    plan = replace(plan, rolls_back=undoing.rollout if undoing is not None else "")
     plan = replace(plan, plan_id=_name(plan, now))
     home.store.plans.save(plan)
     return plan

@@ -158,7 +158,9 @@ def start(home: Home, plan: Plan, fresh: Callable[[Sequence[str]], Sequence[Snap
     changed = changes(plan, snapshots)
     if changed:
         more = [f"and {len(changed) - SHOWN} more"] if len(changed) > SHOWN else []
-        again = f"fleet plan --pool {' --pool '.join(plan.pools)} --to {plan.target.version}"
+        again = f"fleet rollout rollback {plan.rolls_back} --to {plan.target.version}"
+        if not plan.rolls_back:
+            again = f"fleet plan --pool {' --pool '.join(plan.pools)} --to {plan.target.version}"
         raise HeldError(
             "\n  ".join([f"plan {plan.plan_id} is stale:", *changed[:SHOWN], *more]), f"a new plan: {again}"
         )
@@ -220,8 +222,10 @@ def changes(plan: Plan, snapshots: Iterable[Snapshot]) -> list[str]:
 
 
 def newcomers(plan: Plan, snapshots: Iterable[Snapshot]) -> list[str]:
-    """Nodes of the plan's pools that it does not know and that do not run its release."""
+    """Nodes of the plan's pools that it does not know and that do not run its release. A rollback is about some only."""
     found: list[str] = []
+    if plan.rolls_back:
+        return found
     for snapshot in snapshots:
         machines = {machine.name: machine for machine in snapshot.machines}
         for node in snapshot.nodes:
@@ -263,9 +267,11 @@ def refuse_senseless(rollout: Rollout, kind: str) -> None:
         )
 
 
-def release(home: Home, name: str) -> tuple[Rollout, NodeRef]:
-    """A person has looked at the failed node: its slot becomes free, and what is ours on it is taken away."""
+def release(home: Home, name: str, reason: str = "") -> tuple[Rollout, NodeRef]:
+    """A person has looked at the failed node: its slot becomes free, what is ours on it is taken away, and a release
+    that it rolled back from may be tried there again."""
     rollout, run = Rollouts.load(home.store).failed_run(name)
-    record = Record(form="command", kind="release", rollout=rollout.id, node=str(run.node))
+    detail = {"reason": reason} if reason else {}
+    record = Record(form="command", kind="release", rollout=rollout.id, node=str(run.node), detail=detail)
     home.store.journal.append([record], at=home.now(), actor=person())
     return rollout, run.node

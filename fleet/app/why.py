@@ -8,6 +8,7 @@ from fleet.app.rollouts import Rollouts
 from fleet.core.engine import Engine
 from fleet.core.event import Lost, Seen, Synced
 from fleet.core.held import Held, Reason
+from fleet.core.history import unfinished
 from fleet.core.node import NodeRef
 from fleet.core.policy import site_of
 from fleet.core.rollout import Goal, Rollout, Start
@@ -20,7 +21,9 @@ def why(home: Home, ref: NodeRef) -> tuple[Held, ...]:
     now = home.now()
     rows = rows_of(home)
     engine = Engine({row.name: row.sites[0] if row.sites else "" for row in rows})
-    active = Rollouts.load(home.store).active
+    rollouts = Rollouts.load(home.store).all
+    active = [each for each in rollouts if each.active]
+    kept = [each for each in rollouts if not each.active and unfinished(each)]
     wanted = any(ref in rollout.runs for rollout in active)
     for row in rows:
         snapshot = home.store.inventory.snapshot(row.name)
@@ -32,7 +35,7 @@ def why(home: Home, ref: NodeRef) -> tuple[Held, ...]:
             engine.observe(Synced(row.name, row.server_version), now)
         if row.name == ref.cluster and not wanted:
             active += _alone(home, ref, snapshot)
-    for rollout in active:
+    for rollout in (*kept, *active):
         engine.add(rollout)
     found = engine.why(ref, now)
     # One that is alone has no turn to wait for.

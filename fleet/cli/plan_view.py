@@ -48,6 +48,7 @@ def title(plan: Plan) -> str:
     before = next(iter(versions)) if len(versions) == 1 else f"{len(versions)} versions" if versions else ""
     change = f"{before} -> {plan.target.version}" if before else f"to {plan.target.version}"
     where = f" in {places}" if places else ""
+    change += f" (rolls back {plan.rolls_back})" if plan.rolls_back else ""
     return f"Plan {plan.plan_id} for {_nodes(count)} of pool{'s' * (len(plan.pools) > 1)} {pools}{where}: {change}"
 
 

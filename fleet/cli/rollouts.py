@@ -119,17 +119,61 @@ def abort(context: typer.Context, rollout: Rollout = "") -> None:
 def release(
     context: typer.Context,
     node: Annotated[str, typer.Argument(help="NODE, or CLUSTER/NODE where the name is in several clusters.")],
+    reason: Annotated[str, typer.Option(help="What you found and did; kept in the journal.")] = "",
 ) -> None:
-    """Free the slot of a failed run: somebody has looked at the node. Its cordon, if fleet's own, is taken away."""
+    """Free the slot of a failed run: somebody has looked at the node. Its cordon, if fleet's own, is taken away.
+
+    A release that the node rolled back from may be tried there again from then on.
+    """
     from fleet.app.rollouts import release as let_go
     from fleet.cli.output import note, show
 
     home = home_of(context)
-    rollout, ref = let_go(home, node)
+    rollout, ref = let_go(home, node, reason)
     show(f"Released {ref} from {rollout.id}.")
     _see_to_it(home)
     if rollout.active and rollout.state == "halted":
         note(f"  -> fleet rollout resume {rollout.id} goes on with the others")
+
+
+@app.command()
+def rollback(
+    context: typer.Context,
+    rollout: Annotated[str, typer.Argument(help="Such as r-17; it must have ended.")],
+    to: Annotated[str, typer.Option(help="Only the nodes that came from this version.")] = "",
+    start: Annotated[bool, typer.Option("--start", help="Start it at once.")] = False,
+    output: Format = "text",
+) -> None:
+    """Plan the way back: the nodes that a rollout has upgraded, to what they ran before, through the same guards.
+
+    A downgrade is a plan to an older release, which a stream of the policy must have. Nodes that came from several
+    versions go back in one rollout for each: --to names it. A rollout that still goes on is aborted first.
+    """
+    from fleet.app.rollback import forward_again
+    from fleet.app.rollback import rollback as undo
+    from fleet.cli.output import note, show, show_json
+    from fleet.cli.plan_view import whole
+
+    home = home_of(context)
+    made = undo(home, rollout, to)
+    if output == "json":
+        show_json(made)
+    else:
+        show(whole(made, home.now()))
+    for pool in forward_again(made):
+        note(
+            f"The policy wants pool {pool} on another release: its next plan upgrades these nodes again.\n"
+            f"  -> version: {made.target.version} under pool {pool} in fleet.yaml pins it"
+        )
+    if made.held and not made.runs:
+        raise typer.Exit(3)
+    if start:
+        from fleet.app.clusters import look
+        from fleet.app.rollouts import start as begin
+
+        begun = begin(home, made, lambda clusters: look(home, clusters).fresh)
+        note(f"Started rollout {begun.rollout}.")
+        _see_to_it(home)
 
 
 def _say(context: typer.Context, kind: str, ident: str, words: str) -> None:

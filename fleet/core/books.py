@@ -11,10 +11,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
 from fleet.core.action import Evict, Outcome, Result
+from fleet.core.advance import is_release
 from fleet.core.agenda import Agenda
 from fleet.core.budget import Budget
 from fleet.core.claims import BudgetKey, Claims
 from fleet.core.event import Event, Gone, Lost, Seen, Synced, Thing
+from fleet.core.held import Held, Reason
 from fleet.core.machine import Machine
 from fleet.core.node import Node, NodeRef
 from fleet.core.occupancy import Occupancy, Scope, scopes
@@ -100,10 +102,18 @@ class Books:
         self._place(ref)
         self._look_at(ref)
 
-    def keeper(self, ref: NodeRef, but: Rollout) -> str:
-        """Another rollout whose failed run keeps its slot on the node; empty: none does."""
-        kept = (each.id for each in self.rollouts.values() if each is not but and _keeps(each, ref))
-        return next(kept, "")
+    def kept(self, ref: NodeRef, rollout: Rollout) -> Held | None:
+        """The failed run of another rollout keeps its slot on the node: until a person has released it, nothing is
+        done there, and what the node rolled back from is not tried on it again."""
+        others = (each for each in self.rollouts.values() if each is not rollout and _keeps(each, ref))
+        by = next(others, None)
+        if by is None:
+            return None
+        run = by.runs[ref]
+        if run.rolled_back and is_release(run.release, rollout.release):
+            told = (("by", by.id), ("booted", run.rolled_back), ("release", run.release.version))
+            return Held(Reason.ROLLED_BACK, ref.name, dict(told))
+        return Held(Reason.OTHER_ROLLOUT, ref.name, {"by": by.id})
 
     def turned(self, run: Run) -> None:
         """A run of these books has come into another step."""

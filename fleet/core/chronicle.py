@@ -65,6 +65,8 @@ class Command(Struct, frozen=True):
     """start, pause, resume, abort, release"""
     node: str = ""
     """`cluster/name`, of a release."""
+    reason: str = ""
+    """As they told it."""
 
 
 class Halt(Struct, frozen=True):
@@ -152,7 +154,9 @@ class Chronicle:
     def _credit(self, entry: Entry) -> None:
         if entry.record.form == "command":
             record = entry.record
-            self.commands.append(Command(entry.at, entry.seq, entry.actor, record.kind, record.node))
+            reason = record.detail.get("reason", "")
+            told = Command(entry.at, entry.seq, entry.actor, record.kind, record.node, reason)
+            self.commands.append(told)
             return
         key = (entry.actor, entry.epoch)
         known = self.controllers.get(key) or Controller(entry.actor, entry.epoch, entry.at, entry.at, 0)

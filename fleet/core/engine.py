@@ -284,10 +284,12 @@ class Engine:
         if gate:
             yield ("gate", *_group(rollout, run)), gate
         node, machine = view.nodes.get(ref.name), view.machines.get(ref.name)
-        if held := nodes.held(ref.name, run.goal.uid, node, machine, rollout.id):
+        if kept := self._books.kept(ref, rollout):
+            yield ("node", ref), kept
+        held = nodes.held(ref.name, run.goal.uid, node, machine, rollout.id)
+        # The cordon of a run that keeps its slot says no more than that.
+        if held and not (kept and held.reason is Reason.OTHER_ROLLOUT):
             yield ("node", ref), held
-        if by := self._books.keeper(ref, rollout):
-            yield ("node", ref), Held(Reason.OTHER_ROLLOUT, ref.name, {"by": by})
         if full := self._books.occupancy.held(ref):
             yield ("scope", full[0]), full[1]
         yield from self._pod_hindrances(rollout, run)

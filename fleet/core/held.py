@@ -21,6 +21,7 @@ class Reason(StrEnum):
     NODE_NOT_READY = "node-not-ready"
     FOREIGN_CORDON = "foreign-cordon"
     OTHER_ROLLOUT = "other-rollout"
+    ROLLED_BACK = "rolled-back"
     NO_AGENT = "no-agent"
     STAGING = "staging"
     BUDGET = "budget"
@@ -94,6 +95,8 @@ WORDS: Mapping[Reason, str] = {
     Reason.NODE_NOT_READY: "node {subject} is not Ready",
     Reason.FOREIGN_CORDON: "cordoned, not by fleet{by}",
     Reason.OTHER_ROLLOUT: "rollout {by} holds it: its run there failed and nobody has released it",
+    Reason.ROLLED_BACK: "it booted {booted} instead of {release} in rollout {by}: rolled back, "
+    "and nobody has released it",
     Reason.NO_AGENT: "no agent has reported from {subject}",
     Reason.STAGING: "the new image is being written: {percent} %",
     Reason.BUDGET: "budget {subject} allows {allowed} disruptions now, {need} needed: {rule}, "
@@ -125,6 +128,7 @@ ADVICE: Mapping[Reason, str] = {
     Reason.NODE_NOT_READY: "repair the node, or drain and remove it",
     Reason.FOREIGN_CORDON: "kubectl uncordon it if nobody works on it",
     Reason.OTHER_ROLLOUT: "look at the node, then fleet rollout release {subject}",
+    Reason.ROLLED_BACK: "find out why; fleet rollout release {subject} lets it be tried there again",
     Reason.NO_AGENT: "fleet cluster install, and see that the agent's pod runs there",
     Reason.BUDGET_NEVER: "scale {workload} up, set maxUnavailable 1 on {subject}, or ask its owners",
     Reason.BUDGET_FAILED: "mend the selector of {subject}, or what scales its pods",
@@ -144,6 +148,7 @@ LASTING = frozenset(
         Reason.NODE_NOT_READY,
         Reason.FOREIGN_CORDON,
         Reason.OTHER_ROLLOUT,
+        Reason.ROLLED_BACK,
         Reason.NO_AGENT,
         Reason.BUDGET_NEVER,
         Reason.BUDGET_FAILED,

@@ -81,6 +81,8 @@ class Plan(Struct, frozen=True):
     """`cluster/node` -> `uid version`: what the plan presumes; `rollout start` refuses where it is no longer so."""
     run_seconds: int = 0
     """How long one run takes at most, as far as can be said: what must fit into a window."""
+    rolls_back: str = ""
+    """The rollout whose nodes this plan brings back to what they ran before it; empty: it does not."""
     times: dict[str, str] = {}
     """Where the expected durations come from, per step: `default`, or `measured: 31 runs`."""
 

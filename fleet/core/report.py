@@ -73,6 +73,8 @@ class ReportRun(Struct, frozen=True):
     slot: bool
     """It still counts as out: at work, or failed and not released by a person."""
     released: datetime | None = None
+    rolled_back: str = ""
+    """The version that it booted instead of the wanted one."""
     planned: Span | None = None
     """As planned, counted from the start of this rollout."""
     steps: tuple[StepTaken, ...] = ()

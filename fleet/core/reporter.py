@@ -141,6 +141,7 @@ class _Making:
             proof=proof,
             slot=run.slot,
             released=told.released.get(run.node),
+            rolled_back=run.rolled_back,
             planned=self._planned(run.node),
             steps=steps,
             evictions=tuple(told.evictions.get(run.node, {}).values()),

@@ -68,6 +68,8 @@ class Run(Struct, frozen=True, gc=False):
     """Why it failed or was cancelled."""
     attempts: int = 0
     proof: dict[str, str] = {}
+    rolled_back: str = ""
+    """The version that it booted instead of the wanted one."""
 
     @property
     def node(self) -> NodeRef:
@@ -229,6 +231,7 @@ class Rollout:
             boot_id=detail.get("boot_id", run.boot_id),
             why=detail.get("why", run.why),
             proof=detail.get("proof", run.proof),
+            rolled_back=detail.get("rolled_back", run.rolled_back),
         )
 
 

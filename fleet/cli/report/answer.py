@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
+from fleet.core.chronicle import Command
 from fleet.core.journal import Entry
 from fleet.core.report import Report, ReportRun
 from fleet.core.spans import words
@@ -158,12 +159,17 @@ def named(run: ReportRun) -> str:
 
 def happenings(report: Report) -> list[Happening]:
     """What people said and when the engine stopped for them, in order."""
-    told = [Happening(each.at, each.by, f"{each.kind} {each.node}".rstrip()) for each in report.commands] + [
+    told = [Happening(each.at, each.by, _command(each)) for each in report.commands] + [
         Happening(each.at, "fleet", f"halt: {each.why}") for each in report.halts
     ]
     if report.ended is not None:
         told.append(Happening(report.ended, "fleet", "ended"))
     return sorted(told, key=lambda each: each.at)
+
+
+def _command(command: Command) -> str:
+    told = f"{command.kind} {command.node}".rstrip()
+    return f"{told}: {command.reason}" if command.reason else told
 
 
 def steps(run: ReportRun) -> str:
