@@ -49,7 +49,8 @@ def title(plan: Plan) -> str:
     change = f"{before} -> {plan.target.version}" if before else f"to {plan.target.version}"
     where = f" in {places}" if places else ""
     change += f" (rolls back {plan.rolls_back})" if plan.rolls_back else ""
-    return f"Plan {plan.plan_id} for {_nodes(count)} of pool{'s' * (len(plan.pools) > 1)} {pools}{where}: {change}"
+    name = plan.plan_id or "of a dump"
+    return f"Plan {name} for {_nodes(count)} of pool{'s' * (len(plan.pools) > 1)} {pools}{where}: {change}"
 
 
 def _nodes(count: int) -> str:
@@ -122,6 +123,8 @@ def _names(members: Sequence[PlannedHold]) -> str:
 
 
 def _next(plan: Plan, now: datetime) -> Text:
+    if plan.runs and not plan.plan_id:
+        return Text("Made from a dump: it is not kept, and cannot be started.")
     if plan.runs:
         made = (now - plan.start).total_seconds()
         old = f" (made {ago(plan.start, now)} ago, {clock(plan.start, now)})" if made > SOON else ""

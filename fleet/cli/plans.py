@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -31,6 +32,12 @@ def plan(
         list[str] | None, typer.Option(help="Pool to upgrade; may be given more than once.")
     ] = None,
     to: Annotated[str, typer.Option(help="Version; empty: what the pool's stream wants.")] = "",
+    from_dump: Annotated[
+        Path | None,
+        typer.Option(
+            help="Plan for what kubectl get nodes,pods,... -A -o json printed; no cluster is asked."
+        ),
+    ] = None,
     output: Format = "text",
     timeline: Timeline = False,
     held: AllHeld = False,
@@ -41,10 +48,15 @@ def plan(
         from fleet.core.errors import UsageError
 
         raise UsageError("which pool?", "fleet plan --pool POOL --to VERSION")
-    from fleet.app.plans import plan as make
-
     home = home_of(context)
-    made = make(home, pool, to)
+    if from_dump is not None:
+        from fleet.app.dumps import plan_of_dump
+
+        made = plan_of_dump(home, pool, to, from_dump)
+    else:
+        from fleet.app.plans import plan as make
+
+        made = make(home, pool, to)
     _print(home, made, output, timeline, held)
     if made.held and not made.runs:
         raise typer.Exit(3)

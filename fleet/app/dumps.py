@@ -1,0 +1,58 @@
+"""A plan from a dump of a cluster, with no cluster in reach."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from fleet.app.home import Home
+from fleet.app.plan import find_release
+from fleet.core.errors import UsageError
+from fleet.core.machine import Machine
+from fleet.core.node import Node
+from fleet.core.plan import Plan
+from fleet.core.policy import Policy
+from fleet.core.release import Release
+from fleet.core.snapshot import Snapshot
+from fleet.core.times import measured
+
+HOW = "kubectl get nodes,pods,poddisruptionbudgets,deployments,replicasets,statefulsets -A -o json > FILE"
+
+
+def plan_of_dump(home: Home, pools: Sequence[str], version: str, path: Path) -> Plan:
+    """By the home's policy; its cluster is named as the file. The plan is not kept: it cannot be started.
+
+    A node of which the dump has no Machine is taken to run what its osImage names, and to have an agent. Raises
+    UsageError for what is no dump, and for names that the policy does not know.
+    """
+    from fleet.kube.snapshot import of_dump
+    from fleet.sim.planner import make_plan
+
+    policy, _ = home.policy()
+    release = find_release(policy, pools, version)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}", f"make one with: {HOW}") from None
+    snapshot = of_dump(data, path.stem, "", home.now())
+    if not snapshot.nodes:
+        raise UsageError(f"{path} has no nodes in it", f"make one with: {HOW}")
+    times = measured(home.store.journal.entries())
+    return make_plan("", [with_machines(snapshot, policy)], policy, pools, release, home.now(), times)
+
+
+def with_machines(snapshot: Snapshot, policy: Policy) -> Snapshot:
+    """Every node with a Machine that has reported."""
+    known = {machine.name: machine for machine in snapshot.machines}
+    made = (known.get(node.name) or _machine(node, policy) for node in snapshot.nodes)
+    return replace(snapshot, machines=tuple(replace(machine, reported=True) for machine in made))
+
+
+def _machine(node: Node, policy: Policy) -> Machine:
+    releases = (release for stream in policy.streams for release in stream.releases)
+    named = (release for release in releases if release.version in node.os_image)
+    # Of two versions that are both in the name, one contains the other: the longer one is meant.
+    booted = max(named, key=lambda release: len(release.version), default=Release(node.os_image or "unknown"))
+    return Machine(node.name, booted=booted, boot_id=node.boot_id, kernel=node.kernel)

@@ -1,0 +1,89 @@
+"""Plans from what `kubectl get ... -o json` prints."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fleet.app.dumps import plan_of_dump
+from fleet.core.errors import UsageError
+from tests.builders import NEW, OLD
+from tests.unit.app.homes import a_home
+
+
+def a_node(number: int, version: str = OLD.version) -> dict[str, Any]:
+    return {
+        "kind": "Node",
+        "metadata": {"name": f"n-{number}", "uid": f"u-{number}", "labels": {"pool": "workers"}},
+        "status": {
+            "conditions": [{"type": "Ready", "status": "True"}],
+            "allocatable": {"cpu": "4", "memory": "8Gi", "pods": "110"},
+            "nodeInfo": {
+                "osImage": f"Some OS {version}",
+                "bootID": f"b-{number}",
+                "kernelVersion": OLD.kernel,
+            },
+        },
+    }
+
+
+def a_pod(number: int, node: int) -> dict[str, Any]:
+    owner = {"kind": "ReplicaSet", "name": "api-1", "uid": "rs", "controller": True}
+    return {
+        "kind": "Pod",
+        "metadata": {
+            "name": f"api-{number}",
+            "namespace": "web",
+            "uid": f"p-{number}",
+            "labels": {"app": "api"},
+            "ownerReferences": [owner],
+        },
+        "spec": {
+            "nodeName": f"n-{node}",
+            "containers": [{"name": "a", "resources": {"requests": {"cpu": "100m"}}}],
+        },
+        "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]},
+    }
+
+
+def a_dump(path: Path, *items: dict[str, Any]) -> Path:
+    path.write_text(json.dumps({"kind": "List", "apiVersion": "v1", "items": list(items)}))
+    return path
+
+
+def test_nodes_and_pods_are_enough(tmp_path: Path) -> None:
+    home = a_home(tmp_path / "home")
+    dump = a_dump(tmp_path / "shop.json", *(a_node(n) for n in range(3)), a_pod(1, 0), a_pod(2, 1))
+    plan = plan_of_dump(home, ["workers"], NEW.version, dump)
+    assert sorted(run.node for run in plan.runs) == ["n-0", "n-1", "n-2"]
+    assert {run.from_version for run in plan.runs} == {OLD.version}
+    assert (plan.clusters, plan.pods, plan.held) == (("shop",), 2, ())
+    assert not home.store.plans.list()
+
+
+def test_a_node_that_names_the_release_is_done(tmp_path: Path) -> None:
+    dump = a_dump(tmp_path / "d.json", a_node(0), a_node(1, NEW.version))
+    plan = plan_of_dump(a_home(tmp_path / "home"), ["workers"], NEW.version, dump)
+    assert [run.node for run in plan.runs] == ["n-0"]
+
+
+def test_what_is_no_dump_gets_one_clear_error(tmp_path: Path) -> None:
+    home = a_home(tmp_path / "home")
+    whole = a_dump(tmp_path / "whole.json", a_node(0)).read_text()
+    for text, words in (
+        (whole[:-20], "not a dump"),
+        (json.dumps(a_node(0)), "not a dump"),
+        (
+            json.dumps({"kind": "List", "items": [{"kind": "ConfigMap", "metadata": {"name": "x"}}]}),
+            "no nodes",
+        ),
+    ):
+        file = tmp_path / "d.json"
+        file.write_text(text)
+        with pytest.raises(UsageError, match=words):
+            plan_of_dump(home, ["workers"], NEW.version, file)
+    with pytest.raises(UsageError, match="cannot read"):
+        plan_of_dump(home, ["workers"], NEW.version, tmp_path / "nowhere.json")
