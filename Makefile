@@ -46,6 +46,11 @@ lab: $(SET_UP)
 soak: $(SET_UP)
 	$(BIN)/python -m tests.simulation --soak 10000
 
+# Some twenty minutes; BENCH=--large adds 10,000 and 30,000 nodes. docs/performance.md tells what the columns are.
+bench: $(SET_UP)
+	@mkdir -p build
+	$(BIN)/python -m bench.schedules --json build/schedules.json $(BENCH)
+
 schemas: $(SET_UP)
 	$(BIN)/python docs/schemas/generate.py
 
