@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ from msgspec import Struct
 from fleet.core.errors import UsageError
 
 _DATA = (("certificate-authority", "cluster"), ("client-certificate", "user"), ("client-key", "user"))
+
+
+_QUOTED = re.compile(r"'.*'", re.DOTALL)
 
 
 class Kubeconfig(Struct, frozen=True):
@@ -80,12 +84,23 @@ def read(path: Path, context: str = "") -> Kubeconfig:
             f"{path}: context {name!r} names cluster {chosen.get('cluster')!r}, which is not there",
             f"clusters there: {', '.join(sorted(clusters)) or 'none'}",
         )
-    server = urlsplit(str(cluster.get("server") or ""))
-    if server.scheme not in ("http", "https") or not server.hostname:
+    if not _usable(cluster.get("server")):
         raise UsageError(
             f"{path}: the cluster of context {name!r} has no usable server", "expected https://HOST:PORT"
         )
+    if cluster.get("proxy-url") and not _usable(cluster["proxy-url"]):
+        raise UsageError(
+            f"{path}: the cluster of context {name!r} has no usable proxy-url", "expected http://HOST:PORT"
+        )
     return Kubeconfig(path, name, cluster, _user(path, content, name, chosen))
+
+
+def _usable(address: object) -> bool:
+    try:
+        parts = urlsplit(str(address or ""))
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _user(path: Path, content: Mapping[str, Any], name: str, chosen: Mapping[str, Any]) -> dict[str, Any]:
@@ -115,9 +130,10 @@ def _parsed(path: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(text)
     except yaml.MarkedYAMLError as error:
-        # The error's own words quote the file, which may hold secrets.
+        # The error's own words quote the file, which may hold secrets: a token may look like an alias or a tag.
         line = error.problem_mark.line + 1 if error.problem_mark is not None else 0
-        raise UsageError(f"{path}:{line}: not YAML: {error.problem}") from None
+        problem = _QUOTED.sub("…", error.problem or "")
+        raise UsageError(f"{path}:{line}: not YAML: {problem}") from None
     except yaml.YAMLError:
         raise UsageError(f"{path} is not YAML") from None
     if not isinstance(content, dict):

@@ -31,6 +31,9 @@ OVERLOADED_SECONDS = 10.0
 RELOAD_SECONDS = 5.0
 """Refused credentials are not loaded again more often: a plugin may be slow, or ask somebody."""
 
+SHORT_TOKEN = 4
+"""Masking what is shorter would spoil the words, and protects nothing."""
+
 _METHODS = {
     "get": "GET",
     "list": "GET",
@@ -75,7 +78,8 @@ class Transport:
         return credentials.shown(self._session.host) if self._session is not None else "the API server"
 
     async def request(self, call: Call, *, obey_overload: bool = True) -> Answer:
-        """Any answer, whatever its status. Raises UnreachableError where there is none in time.
+        """Any answer, whatever its status; in a bad one our token is masked. Raises UnreachableError where there is none
+        in time.
 
         Where the server is overloaded (429) its Retry-After is waited for and the request sent again, unless that
         is not wanted.
@@ -104,7 +108,7 @@ class Transport:
             raise unreachable(self.host, error, call.seconds) from None
         try:
             if response.status != 200:
-                body = await self._read(response, call.seconds)
+                body = self._masked(await self._read(response, call.seconds))
                 raise error_of(self.host, call, response.status, body)
             yield self._lines(response)
         finally:
@@ -124,6 +128,7 @@ class Transport:
                 body = await self._read(response, call.seconds)
             finally:
                 response.release()
+            body = body if response.status < 300 else self._masked(body)
             answer = Answer(response.status, body, _retry_after(response, body))
             tries -= 1
             if answer.status != 429 or tries <= 0:
@@ -187,6 +192,11 @@ class Transport:
             self._session = loaded
             self._stale_at = None if loaded.stale_after is None else loop.time() + loaded.stale_after
             return loaded
+
+    def _masked(self, words: bytes) -> bytes:
+        """Without our token, which a server or a proxy may say back in its refusal."""
+        token = self._session.authorization.rpartition(" ")[2].encode() if self._session is not None else b""
+        return words.replace(token, b"***") if len(token) >= SHORT_TOKEN else words
 
     async def _read(self, response: aiohttp.ClientResponse, seconds: float) -> bytes:
         parts: list[bytes] = []

@@ -37,8 +37,10 @@ def small_cluster(cluster: str = "east") -> Snapshot:
     return a_snapshot(nodes, checkout, [a_budget("checkout", 1, 0)], cluster=cluster)
 
 
-def a_home(path: Path, *snapshots: Snapshot, unreachable: str = "", policy: str = POLICY) -> Home:
-    home = Home(path)
+def a_home(
+    path: Path, *snapshots: Snapshot, unreachable: str = "", policy: str = POLICY, database: str = ""
+) -> Home:
+    home = Home(path, database)
     home.simulated.mkdir(parents=True)
     home.policy_file.write_text(policy)
     SimulatedClock(START, 60.0, home.simulated / CLOCK).save()
