@@ -69,9 +69,10 @@ def test_the_controllers_account_may_do_all_that_fleet_does(
             assert (await hand(Cordon, name)).result is Result.DONE
             token, boot_id = f"{ROLLOUT}/{name}/stage/0", sight.nodes[name].boot_id
             assert (await hand(Stage, name, token=token, release=RELEASE)).result is Result.DONE
+            assert (await hand.evict(sight.pods_of("debug")[0])).result is Result.DONE
+            await sight.until(lambda: not sight.pods_of("debug"), "the node is drained")
             rebooting = await hand(Reboot, name, token=f"{token}/1", release=RELEASE, boot_id=boot_id)
             assert rebooting.result is Result.DONE
-            assert (await hand.evict(sight.pods_of("debug")[0])).result is Result.DONE
             for kind in (Clear, Uncordon, Unmark):
                 assert (await hand(kind, name)).result is Result.DONE
         assert (await ours.lead("fleet@a/1/1", 15, lambda _: False)).held
