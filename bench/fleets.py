@@ -132,7 +132,12 @@ def _node(index: int) -> tuple[Node, Machine]:
 
 def _app(name: str, app: App) -> tuple[list[Workload], list[Pod]]:
     if not app.quorum:
-        return deployment("apps", name, app.replicas, PLAIN)
+        made, pods = deployment("apps", name, app.replicas, PLAIN)
+        # Names made by chance would come twice among the many pods of a giant.
+        return made, [
+            replace(pod, name=f"{pod.name}-{number}", uid=f"{pod.uid}-{number}")
+            for number, pod in enumerate(pods)
+        ]
     owner = Owner("StatefulSet", name, f"sts-{name}")
     made = [Workload("StatefulSet", "apps", name, owner.uid, app.replicas, app.replicas)]
     return made, [
