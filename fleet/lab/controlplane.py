@@ -33,7 +33,7 @@ NAME = "fleet-lab"
 READY_SECONDS = 120.0
 """Generous: a busy two-core machine takes ten seconds, and a wait that is too short helps nobody."""
 
-NODE_GRACE_SECONDS = 120
+NODE_GRACE_SECONDS = 600
 """After so long without a renewed lease the controller manager calls a node Unknown. kwok renews four times as often."""
 
 _POLL_SECONDS = 0.05

@@ -258,7 +258,8 @@ async def an_unready_pod_is_kept_while_its_budget_is_not_healthy(world: World) -
     async with Sight(world.cluster) as sight:
         sick, _ = await _one_sick_one_well(world, sight, "sick")
         await sight.until_counted("sick", healthy=1, allowed=0)
-        assert (await Hand(world, sight).evict(sick)).result is Result.REFUSED
+        refused = await Hand(world, sight).evict(sick)
+        assert refused.result is Result.REFUSED, refused
 
 
 async def an_unready_pod_goes_while_its_budget_is_healthy(world: World) -> None:
