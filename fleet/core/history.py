@@ -6,21 +6,36 @@ from collections.abc import Iterable
 
 import msgspec
 
+from fleet.core.errors import TamperedError
 from fleet.core.journal import Entry
 from fleet.core.rollout import Rollout, Start
 
+WORDS = 300
+"""Letters of an error's words that are shown."""
+
 
 def rollouts_of(entries: Iterable[Entry]) -> dict[str, Rollout]:
-    """Every rollout in the entries, by id, oldest first. The entries are in the journal's order."""
+    """Every rollout in the entries, by id, oldest first. The entries are in the journal's order.
+
+    Raises TamperedError for an entry that no fleet can have written there.
+    """
     rollouts: dict[str, Rollout] = {}
     for entry in entries:
-        record = entry.record
-        if record.form == "command" and record.kind == "start":
-            start = msgspec.convert(record.detail, Start)
-            rollouts[record.rollout] = Rollout(record.rollout, start, entry.at, entry.actor)
-        elif record.rollout in rollouts:
-            rollouts[record.rollout].apply(record, entry.at, entry.actor)
+        try:
+            _apply(rollouts, entry)
+        except (LookupError, ValueError, TypeError, AttributeError, msgspec.ValidationError) as error:
+            words = f"entry {entry.seq} of the journal makes no sense: {str(error)[:WORDS]}"
+            raise TamperedError(words, "fleet audit verify") from error
     return rollouts
+
+
+def _apply(rollouts: dict[str, Rollout], entry: Entry) -> None:
+    record = entry.record
+    if record.form == "command" and record.kind == "start":
+        start = msgspec.convert(record.detail, Start)
+        rollouts[record.rollout] = Rollout(record.rollout, start, entry.at, entry.actor)
+    elif record.rollout in rollouts:
+        rollouts[record.rollout].apply(record, entry.at, entry.actor)
 
 
 def unfinished(rollout: Rollout) -> bool:

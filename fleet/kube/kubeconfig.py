@@ -18,6 +18,8 @@ from fleet.core.errors import UsageError
 _DATA = (("certificate-authority", "cluster"), ("client-certificate", "user"), ("client-key", "user"))
 
 
+LARGEST = 4 * 2**20
+"""Bytes of a kubeconfig."""
 _QUOTED = re.compile(r"'.*'", re.DOTALL)
 
 
@@ -118,6 +120,8 @@ def _user(path: Path, content: Mapping[str, Any], name: str, chosen: Mapping[str
 
 def _parsed(path: Path) -> dict[str, Any]:
     try:
+        if path.stat().st_size > LARGEST:
+            raise UsageError(f"{path} has more than {LARGEST >> 20} MiB, so it is no kubeconfig")
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise UsageError(f"no kubeconfig at {path}", _beside(path)) from None
@@ -134,8 +138,9 @@ def _parsed(path: Path) -> dict[str, Any]:
         line = error.problem_mark.line + 1 if error.problem_mark is not None else 0
         problem = _QUOTED.sub("…", error.problem or "")
         raise UsageError(f"{path}:{line}: not YAML: {problem}") from None
-    except yaml.YAMLError:
-        raise UsageError(f"{path} is not YAML") from None
+    except (yaml.YAMLError, ValueError, RecursionError):
+        # ValueError: what looks like a date and is none, or a number of thousands of digits.
+        raise UsageError(f"{path} is not YAML, or none that a kubeconfig can be") from None
     if not isinstance(content, dict):
         raise UsageError(f"{path} is no kubeconfig", "expected a mapping with clusters, users and contexts")
     return content

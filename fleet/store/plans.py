@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -11,8 +12,13 @@ from fleet.core.errors import StoreError, UsageError
 from fleet.core.plan import Plan
 from fleet.store.database import Database
 
+WORDS = 300
+"""Letters of a library's words that are shown."""
 SHOWN = 5
 """So many plans are named where a prefix fits several."""
+
+
+Kind = TypeVar("Kind")
 
 
 class PlanRow(Struct, frozen=True):
@@ -64,13 +70,22 @@ class Plans:
                 "SELECT body FROM plan WHERE id = ?", [name if name in found else found[0]]
             )
         assert body is not None
-        return msgspec.json.decode(body[0], type=Plan)
+        return _read(body[0], Plan)
 
     def list(self) -> list[PlanRow]:
         """The one that starts last comes first."""
         with self._database.read() as transaction:
             rows = transaction.all("SELECT summary FROM plan ORDER BY start DESC, id")
-        return [msgspec.json.decode(row[0], type=PlanRow) for row in rows]
+        return [_read(row[0], PlanRow) for row in rows]
+
+
+def _read(text: str, kind: type[Kind]) -> Kind:
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise StoreError(
+            f"a plan in the database cannot be read: {str(error)[:WORDS]}", "make a new plan"
+        ) from error
 
 
 def _summary(plan: Plan) -> PlanRow:

@@ -133,6 +133,14 @@ def test_several_things_are_all_named() -> None:
     assert told(chain.verify(entries, END)) == [(1, "changed"), (4, "removed"), (9, "truncated")]
 
 
+@pytest.mark.parametrize("odd", [2**60, float("nan"), "\ud800"])
+def test_an_entry_that_canonical_json_cannot_say_was_changed(odd: object) -> None:
+    entries = [*ENTRIES[:4], with_detail(ENTRIES[4], odd=odd), *ENTRIES[5:]]
+    assert told(chain.verify(entries, END)) == [(5, "changed")]
+    forged = replace(entries[4], hash="")
+    assert told(chain.verify([*ENTRIES[:4], forged, *ENTRIES[5:]], END)) != []
+
+
 def changes(entries: list[Entry], draw: st.DataObject) -> list[Entry]:
     """One random thing done to a chain."""
     at = draw.draw(st.integers(0, len(entries) - 1))

@@ -1,0 +1,108 @@
+"""No kubeconfig, however odd, does anything but load or say what is wrong; nothing of its secrets is said."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fleet.core.errors import FleetError, UsageError
+from fleet.kube import credentials, kubeconfig
+from fleet.kube.credentials import Source
+from tests.builders import START
+from tests.property.absurd import anything, bent
+
+SECRET = "MARKED-s3cret-t0ken"
+GOOD: dict[str, Any] = {
+    "apiVersion": "v1",
+    "kind": "Config",
+    "current-context": "one",
+    "contexts": [{"name": "one", "context": {"cluster": "c", "user": "u", "namespace": "x"}}],
+    "clusters": [
+        {
+            "name": "c",
+            "cluster": {
+                "server": "https://127.0.0.1:6443",
+                "insecure-skip-tls-verify": True,
+                "tls-server-name": "east",
+                "proxy-url": "http://127.0.0.1:3128",
+            },
+        }
+    ],
+    "users": [{"name": "u", "user": {"token": SECRET, "username": "ada", "password": SECRET}}],
+}
+
+
+def answers(content: bytes) -> bool:
+    """Whether it could be loaded. Never runs a plugin: no input here names a command."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "kubeconfig"
+        path.write_bytes(content)
+        try:
+            found = kubeconfig.read(path)
+            assert found.server
+            asyncio.run(loaded(path))
+        except FleetError as refused:
+            assert isinstance(refused, UsageError)
+            assert str(path) in refused.message
+            assert SECRET not in refused.message + refused.hint
+            return False
+    return True
+
+
+async def loaded(path: Path) -> None:
+    session = await credentials.load(Source(path), START)
+    await session.rest.close()
+
+
+def test_the_good_one_loads() -> None:
+    assert answers(yaml.safe_dump(GOOD).encode())
+
+
+@settings(deadline=timedelta(seconds=5))
+@given(
+    st.one_of(
+        st.binary(max_size=300),
+        st.text(alphabet="ab:-[]{}&*!|>'\"#%@`,? \n\t0.~<=", max_size=200).map(str.encode),
+    )
+)
+def test_any_content_is_answered(content: bytes) -> None:
+    answers(content)
+
+
+@settings(deadline=timedelta(seconds=5), max_examples=300)
+@given(bent(GOOD))
+def test_a_kubeconfig_that_is_odd_somewhere_is_answered(told: Any) -> None:
+    answers(yaml.safe_dump(told).encode())
+
+
+@settings(deadline=timedelta(seconds=5))
+@given(anything)
+def test_any_document_is_answered(told: Any) -> None:
+    answers(yaml.safe_dump(told).encode())
+
+
+def test_what_yaml_itself_stumbles_over_is_answered() -> None:
+    for content in (
+        "[" * 5000,
+        "a: 2026-99-99",
+        "a: 0x",
+        "a: " + "9" * 5000,
+        "? {a: b}\n: c",
+        "a: !!python/object:os.system x",
+    ):
+        assert not answers(content.encode())
+
+
+@settings(deadline=timedelta(seconds=5))
+@given(st.text(alphabet="htps:/@[]0123456789.%ab?#", max_size=40), st.sampled_from(("server", "proxy-url")))
+def test_any_address_is_answered(address: str, key: str) -> None:
+    told = yaml.safe_load(yaml.safe_dump(GOOD))
+    told["clusters"][0]["cluster"][key] = f"https://{address}" if len(address) % 2 else address
+    answers(yaml.safe_dump(told).encode())

@@ -1,0 +1,154 @@
+"""Plans and journals from a database that somebody has written into: refused in words, and never half understood."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fleet.app.evidence import verify_file
+from fleet.core.audit import JournalExport
+from fleet.core.errors import FleetError, StoreError, TamperedError, UsageError
+from fleet.core.history import rollouts_of
+from fleet.core.journal import GENESIS, Entry
+from fleet.core.plan import Plan
+from fleet.core.times import Times
+from fleet.sim.planner import make_plan
+from fleet.store import Store, chain
+from fleet.store.signing import PrivateKey
+from tests.builders import NEW, START, a_budget, a_deployment, a_node, a_policy, a_snapshot
+from tests.property.absurd import anything, bent
+from tests.story import Story
+
+
+def a_plan() -> Plan:
+    nodes = [a_node(f"n-{number}") for number in range(3)]
+    snapshot = a_snapshot(nodes, a_deployment("shop", 3, nodes), [a_budget("shop", 3, 1)])
+    return make_plan("p-1", [snapshot], a_policy(), ["workers"], NEW, START, Times())
+
+
+def entries() -> list[Entry]:
+    """Of a whole rollout, chained."""
+    nodes = [a_node("n-0"), a_node("n-1", unschedulable=True)]
+    story = Story([a_snapshot(nodes, a_deployment("shop", 2, nodes))], a_policy())
+    story.start()
+    story.run(seconds=600)
+    found: list[Entry] = []
+    for entry in story.entries:
+        told = msgspec.structs.replace(entry, prev_hash=found[-1].hash if found else GENESIS)
+        found.append(msgspec.structs.replace(told, hash=chain.hash_of(told)))
+    return found
+
+
+def plain(told: object) -> Any:
+    """As a reader of the JSON has it."""
+    return json.loads(msgspec.json.encode(told))
+
+
+PLAN = plain(a_plan())
+ENTRIES = entries()
+KEY = PrivateKey.new()
+EXPORT = JournalExport(
+    "fleet journal",
+    START,
+    tuple(ENTRIES),
+    tuple(
+        KEY.sign(entry.seq, entry.hash, entry.seq, entry.at)
+        for entry in (ENTRIES[len(ENTRIES) // 2], ENTRIES[-1])
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    found = Store.open(tmp_path_factory.mktemp("store") / "fleet.db")
+    found.plans.save(a_plan())
+    return found
+
+
+@settings(deadline=timedelta(seconds=5), max_examples=150)
+@given(told=st.one_of(bent(PLAN), anything))
+def test_a_plan_that_was_changed_in_the_database_is_read_or_refused(store: Store, told: Any) -> None:
+    with store._database.write("plan") as transaction:
+        transaction.run("UPDATE plan SET body = ?, summary = ?", [json.dumps(told), json.dumps(told)])
+    for ask in (lambda: store.plans.get("p-1").begin(), lambda: store.plans.list()):
+        try:
+            ask()
+        except StoreError as refused:
+            assert "plan" in refused.message and len(refused.message) < 1000
+
+
+def test_a_journal_is_read() -> None:
+    assert not rollouts_of(ENTRIES)["r-1"].runs.keys() ^ rollouts_of(ENTRIES[:1])["r-1"].runs.keys()
+    assert len(ENTRIES) > 20
+
+
+@settings(deadline=timedelta(seconds=5), max_examples=300)
+@given(st.data())
+def test_a_journal_with_an_odd_record_is_folded_or_refused(data: st.DataObject) -> None:
+    at = data.draw(st.integers(0, len(ENTRIES) - 1))
+    told = data.draw(bent(plain(ENTRIES[at].record)))
+    try:
+        record = msgspec.convert(told, type(ENTRIES[at].record))
+    except msgspec.ValidationError:
+        return
+    odd = [*ENTRIES[:at], msgspec.structs.replace(ENTRIES[at], record=record), *ENTRIES[at + 1 :]]
+    try:
+        rollouts_of(odd)
+    except TamperedError as refused:
+        assert f"entry {at + 1}" in refused.message or "entry" in refused.message
+        assert len(refused.message) < 1000
+
+
+def checked(told: Any) -> list[str]:
+    """What is found in a file with that in it; a refusal of the whole file is a finding too."""
+    with TemporaryDirectory() as folder:
+        file, key = Path(folder) / "export.json", Path(folder) / "key"
+        file.write_bytes(told if isinstance(told, bytes) else json.dumps(told).encode())
+        key.write_text(KEY.public.pem)
+        try:
+            return [finding.words for finding in verify_file(file, [key]).findings]
+        except UsageError as refused:
+            return [refused.message]
+
+
+def test_the_good_export_holds() -> None:
+    assert checked(plain(EXPORT)) == []
+
+
+@settings(deadline=timedelta(seconds=5), max_examples=300)
+@given(st.data())
+def test_no_change_of_an_export_goes_unseen(data: st.DataObject) -> None:
+    """All of it but the moment of the export, and that a checkpoint before the last is there, is under the signature."""
+    good = plain(EXPORT)
+    part = data.draw(st.sampled_from(("entries", "checkpoints")))
+    told = data.draw(bent(good[part]))
+    if part == "checkpoints":
+        said = [each for each in told if each in good[part]]
+        if said == told and good[part][-1] in told:
+            return
+    elif told == good[part]:
+        return
+    assert checked({**good, part: told})
+
+
+@settings(deadline=timedelta(seconds=5))
+@given(st.one_of(st.binary(max_size=200), anything.map(lambda told: json.dumps(told).encode())))
+def test_any_file_is_answered(content: bytes) -> None:
+    assert checked(content)
+
+
+@settings(deadline=timedelta(seconds=5))
+@given(bent(plain(EXPORT)))
+def test_any_bent_export_is_answered(told: Any) -> None:
+    try:
+        checked(told)
+    except FleetError as refused:
+        raise AssertionError("only refusals of the file itself") from refused
