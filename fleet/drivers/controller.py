@@ -12,7 +12,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Protocol
 
-from fleet.core.errors import FleetError, SchemaError, StaleEpochError, StoreError
+from fleet.core.errors import FleetError, SchemaError, StaleEpochError, StoreError, TamperedError
 from fleet.drivers.executor import Executor
 from fleet.drivers.identity import abandoned, own_identity
 from fleet.drivers.leadership import SECONDS, wait_for
@@ -88,7 +88,7 @@ class Controller:
                 self._say("the clusters have changed: starting anew")
             except StaleEpochError as error:
                 self._say(f"{error.message}: standing by")
-            except SchemaError:
+            except (SchemaError, TamperedError):
                 raise
             except StoreError as error:
                 self._say(f"{error.message}; trying again in {PAUSE:.0f} s")
