@@ -54,10 +54,11 @@ def bound(
     canaries = [work for work in works if work.goal.canary]
     rest = [work for work in works if not work.goal.canary]
     going = frozenset(goal.node for goal in goals)
-    least = _bound(works, views, policy, times, going)
+    least = max([_bound(works, views, policy, going), *_budgets(works, views, times)])
     if canaries and rest:
         head = max(work.whole for work in canaries)
-        tail = _bound(rest, views, policy, times, going)
+        # Without budgets: the canaries' drains have changed where the pods are by then.
+        tail = _bound(rest, views, policy, going)
         least = max(least, Bound(head + tail.seconds, f"the canaries, then {tail.by}"))
     return least
 
@@ -66,7 +67,6 @@ def _bound(
     works: Sequence[Work],
     views: Mapping[str, ClusterView],
     policy: Policy,
-    times: Times,
     going: frozenset[NodeRef],
 ) -> Bound:
     """`going`: all nodes that are upgraded, those of `works` among them."""
@@ -77,7 +77,6 @@ def _bound(
         Bound(longest.whole, f"one run of {longest.goal.node.name}"),
         *_staging(works, policy),
         *_limits(works, views, policy, going),
-        *_budgets(works, views, times),
         key=lambda each: each.seconds,
     )
 
