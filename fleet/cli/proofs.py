@@ -100,9 +100,7 @@ def verify(
     if not found.signatures:
         note("No signature was checked: there is no public key (--key; fleet audit keygen makes a pair).")
         return
-    show(
-        f"{found.checkpoints:,} signed checkpoints hold; the last one that vouches is at entry {found.proven:,}."
-    )
+    show(f"{_held(found.checkpoints)}; the last one that vouches is at entry {found.proven:,}.")
     if found.proven < found.entries:
         note(
             f"Not signed yet: {found.entries - found.proven:,} entries behind it (fleet audit checkpoint signs them)."
@@ -123,7 +121,11 @@ def _verify_file(file: Path, keys: list[Path], checkpoints: list[Path]) -> None:
     found = verify_file(file, keys)
     _tell(found.findings)
     show(f"The {found.what} is whole and signed: entries {found.first:,} to {found.last:,}.")
-    show(f"{found.checkpoints:,} signed checkpoints hold.")
+    show(f"{_held(found.checkpoints)}.")
+
+
+def _held(checkpoints: int) -> str:
+    return "1 signed checkpoint holds" if checkpoints == 1 else f"{checkpoints:,} signed checkpoints hold"
 
 
 def _tell(findings: Iterable[Finding]) -> None:
