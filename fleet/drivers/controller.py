@@ -95,7 +95,7 @@ class Controller:
                 await asyncio.sleep(PAUSE)
 
     async def _lead(self, until_idle: bool) -> Executor:
-        """Answers the executor that has ended, with the lease given back."""
+        """Answers the executor that has ended, with the lease given back. It is kept where the database refuses."""
         lease = self._database.lease
         found = await wait_for(
             lease,
@@ -104,11 +104,17 @@ class Controller:
             abandoned,
             lambda holder: self._say(f"{holder} is in control: waiting for it to go"),
         )
+        refused = False
         try:
             return await self._work(found.epoch, until_idle)
+        except StoreError:
+            # A locked database would be waited for once more; and this one goes on as soon as it can.
+            refused = True
+            raise
         finally:
-            with suppress(StoreError):
-                lease.release(self._identity)
+            if not refused:
+                with suppress(StoreError):
+                    lease.release(self._identity)
 
     async def _work(self, epoch: int, until_idle: bool) -> Executor:
         sites = self._sites()

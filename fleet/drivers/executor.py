@@ -208,11 +208,15 @@ class Executor:
             self._put(Lost(name, lease.why))
 
     async def _stop(self, tasks: Sequence[asyncio.Task[None]]) -> None:
-        """What has been sent is awaited for a moment, so that its outcome is known; then the leases go back."""
-        if self._performing:
-            await asyncio.wait(self._performing, timeout=5)
-        for task in (*tasks, *self._performing):
+        """What has been sent gets a moment to be answered; then the leases go back. May be cut short."""
+        for task in tasks:
             task.cancel()
+        try:
+            if self._performing:
+                await asyncio.wait(self._performing, timeout=5)
+        finally:
+            for task in self._performing:
+                task.cancel()
         await asyncio.gather(*tasks, *self._performing, return_exceptions=True)
         for lease in self._leases.values():
             with suppress(FleetError):

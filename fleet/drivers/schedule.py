@@ -18,26 +18,34 @@ class Duty(NamedTuple):
 
 @asynccontextmanager
 async def duties(each: Sequence[Duty]) -> AsyncIterator[asyncio.Future[None]]:
-    """While the context is open every duty is done at its interval, never twice at once.
+    """While the context is open every duty is done at its interval, never twice at once; late rather than not at all.
 
-    Yields a future that fails with the first error of a duty: to be awaited beside the work.
+    Yields a future that fails with the first error of a duty: to be awaited beside the work. From then on nothing is
+    done any more: a duty that waits for a locked database again and again would keep the work from ending.
     """
     failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     scheduler: Any = AsyncIOScheduler(timezone="UTC")
 
     def guarded(duty: Duty) -> Callable[[], Any]:
         async def once() -> None:
+            if failure.done():
+                return
             try:
                 duty.do()
             except Exception as error:
-                if not failure.done():
-                    failure.set_exception(error)
+                failure.set_exception(error)
 
         return once
 
     for duty in each:
         scheduler.add_job(
-            guarded(duty), "interval", seconds=duty.seconds, id=duty.name, coalesce=True, max_instances=1
+            guarded(duty),
+            "interval",
+            seconds=duty.seconds,
+            id=duty.name,
+            coalesce=True,
+            max_instances=1,
+            misfire_grace_time=None,
         )
     scheduler.start()
     try:

@@ -6,14 +6,15 @@ import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from fleet.core.action import AnyAction, Outcome
-from fleet.core.errors import StaleEpochError
+from fleet.core.errors import StaleEpochError, StoreError
 from fleet.core.history import rollouts_of
-from fleet.core.journal import Record
+from fleet.core.journal import Entry, Record
 from fleet.core.node import NodeRef
 from fleet.core.rollout import Goal, Rollout, Start
 from fleet.core.steps import Step
@@ -148,3 +149,28 @@ def test_a_controller_whose_lease_was_taken_writes_nothing_more(tmp_path: Path) 
     with pytest.raises(StaleEpochError):
         home.store.journal.append([record], at=at, actor="one", epoch=mine.epoch)
     assert home.rollout.active
+
+
+def test_a_database_that_refuses_is_said_at_once_and_the_work_goes_on_after(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.start()
+    epochs: list[int] = []
+    append = home.store.journal.append
+
+    def refuse_once(*args: Any, **how: Any) -> list[Entry]:
+        epochs.append(how["epoch"])
+        if len(epochs) == 5:
+            raise StoreError("the database is locked")
+        return append(*args, **how)
+
+    def release(identity: str) -> None:
+        assert home.rollout.ended_at, "a database that refuses is not asked for more"
+
+    home.store.journal.append = refuse_once  # type: ignore[method-assign]
+    home.store.lease.release = release  # type: ignore[method-assign]
+    run(home)
+    assert [words for words in home.said if "locked" in words] == [
+        "the database is locked; trying again in 5 s"
+    ]
+    assert {run.step for run in home.rollout.runs.values()} == {Step.DONE}
+    assert set(epochs) == {1}
