@@ -96,7 +96,7 @@ class Kind:
                 return Change("BOOKMARK", None, version)
             case "ADDED" | "MODIFIED" | "DELETED" as verb:
                 return Change(verb, self.thing(told.object), version)
-        raise FleetError(f"the watch of {self.resource} tells of {told.type!r}")
+        raise FleetError(f"the watch of {self.resource} tells of {told.type[:40]!r}")
 
     def _one_by_one(self, body: bytes) -> Page:
         """Names the object that cannot be read, or leaves it out."""
