@@ -68,7 +68,7 @@ class Kind:
         except msgspec.ValidationError:
             return self._one_by_one(body)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise FleetError(f"the list of {self.resource} cannot be read: {error}") from None
+            raise FleetError(f"the list of {self.resource} cannot be read: {_brief(error)}") from None
         things = tuple(self._convert(each) for each in listed.items or ())
         return Page(things, listed.metadata.resource_version, listed.metadata.continue_)
 
@@ -79,7 +79,7 @@ class Kind:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             if self._lenient:
                 return None
-            raise FleetError(f"{self.kind} {_name_in(body)} cannot be read: {error}") from None
+            raise FleetError(f"{self.kind} {_name_in(body)} cannot be read: {_brief(error)}") from None
         return thing
 
     def change(self, line: bytes) -> Change:
@@ -90,7 +90,7 @@ class Kind:
                 return Change("ERROR", None, "", _STATUS.decode(told.object))
             version = _VERSIONED.decode(told.object).metadata.resource_version
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise FleetError(f"the watch of {self.resource} cannot be read: {error}") from None
+            raise FleetError(f"the watch of {self.resource} cannot be read: {_brief(error)}") from None
         match told.type:
             case "BOOKMARK":
                 return Change("BOOKMARK", None, version)
@@ -102,8 +102,8 @@ class Kind:
         """Names the object that cannot be read, or leaves it out."""
         try:
             listed = _RAW_LIST.decode(body)
-        except msgspec.DecodeError as error:
-            raise FleetError(f"the list of {self.resource} cannot be read: {error}") from None
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise FleetError(f"the list of {self.resource} cannot be read: {_brief(error)}") from None
         things = tuple(thing for each in listed.items or () if (thing := self.thing(each)) is not None)
         return Page(things, listed.metadata.resource_version, listed.metadata.continue_)
 
@@ -132,9 +132,15 @@ _NAMED = msgspec.json.Decoder(_Named)
 def _name_in(body: bytes | Raw) -> str:
     try:
         meta = _NAMED.decode(body).metadata
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return "?"
-    return f"{meta.namespace}/{meta.name}" if meta.namespace else meta.name
+    return _brief(f"{meta.namespace}/{meta.name}" if meta.namespace else meta.name)
+
+
+def _brief(words: object) -> str:
+    """Both ends of what may quote anything: an error's place is at its end, and a name has 253 letters at most."""
+    text = str(words)
+    return text if len(text) <= 400 else f"{text[:200]}…{text[-200:]}"
 
 
 def _workload(kind: str, group: str, resource: str, *, optional: bool = False) -> Kind:
@@ -169,8 +175,8 @@ def things_of(objects: Iterable[Raw]) -> list[Thing]:
     for each in objects:
         try:
             kind = by_kind.get(_NAMED.decode(each).kind)
-        except msgspec.DecodeError as error:
-            raise FleetError(f"an object cannot be read: {error}") from None
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise FleetError(f"an object cannot be read: {_brief(error)}") from None
         if kind is not None and (thing := kind.thing(each)) is not None:
             things.append(thing)
     return things

@@ -1,0 +1,119 @@
+"""Whatever an API server, a dump or an agent sends: it is read, left out, or refused in words; never anything else."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fleet.core.errors import FleetError, UsageError
+from fleet.core.plan import Plan
+from fleet.core.snapshot import Snapshot
+from fleet.core.times import Times
+from fleet.kube.kinds import KINDS, MACHINES, NODES
+from fleet.kube.snapshot import of_dump
+from fleet.sim.planner import make_plan
+from tests.builders import NEW, START, a_policy
+from tests.property import objects
+from tests.property.absurd import anything, bent
+
+SOON = timedelta(seconds=5)
+"""No one document takes longer, on a slow machine too."""
+
+
+def written(value: Any) -> bytes:
+    return json.dumps(value).encode()
+
+
+def read(data: bytes) -> Snapshot | None:
+    """None where it was refused as refusals are."""
+    try:
+        return of_dump(data, "east", "fra", START)
+    except UsageError as refused:
+        assert refused.message and len(refused.message) < 1000
+        return None
+
+
+def test_the_good_objects_are_good() -> None:
+    """Otherwise the tests below would bend what is broken already."""
+    found = read(written({"items": list(objects.ALL)}))
+    assert found is not None
+    assert [len(each) for each in (found.nodes, found.pods, found.budgets, found.workloads, found.machines)] == [
+        1, 2, 1, 4, 1
+    ]  # fmt: skip
+    (machine,) = found.machines
+    assert machine.booted and machine.staged and machine.rollback and machine.request and machine.work
+    assert found.pods[0].mirror and found.pods[0].finalizers and found.pods[0].owner
+
+
+@settings(deadline=SOON)
+@given(
+    st.one_of(
+        st.binary(max_size=200),
+        anything.map(written),
+        st.lists(anything).map(lambda x: written({"items": x})),
+    )
+)
+def test_any_dump_is_answered(data: bytes) -> None:
+    read(data)
+
+
+@settings(deadline=SOON, max_examples=300)
+@given(bent({"kind": "List", "items": list(objects.ALL)}))
+def test_a_dump_that_is_odd_somewhere_is_answered(told: Any) -> None:
+    read(written(told))
+
+
+@settings(deadline=SOON)
+@given(st.binary(max_size=60), st.integers(0, 4000), st.integers(0, 4000))
+def test_a_dump_that_was_cut_or_overwritten_is_answered(noise: bytes, at: int, end: int) -> None:
+    good = written({"items": list(objects.ALL)})
+    read(good[:at] + noise + good[end:])
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind)
+@settings(deadline=SOON, max_examples=60)
+@given(data=st.data())
+def test_every_answer_of_a_list_and_every_line_of_a_watch_is_answered(kind: Any, data: st.DataObject) -> None:
+    good = next((each for each in objects.ALL if each["kind"] == kind.kind), objects.REPLICA_SET)
+    one = data.draw(bent(good))
+    lists = data.draw(bent({"metadata": {"resourceVersion": "9", "continue": ""}, "items": [good, one]}))
+    lines = data.draw(bent({"type": "MODIFIED", "object": one}))
+    for call, value in ((kind.thing, one), (kind.page, lists), (kind.change, lines)):
+        try:
+            call(written(value))
+        except FleetError as refused:
+            assert len(refused.message) < 1000
+
+
+@settings(deadline=SOON, max_examples=300)
+@given(bent(objects.MACHINE, most=6))
+def test_what_an_agent_says_is_read_or_left_out_and_stops_nobody(told: Any) -> None:
+    """One broken agent must not make a whole cluster unreadable."""
+    page = MACHINES.page(written({"items": [told, objects.MACHINE]}))
+    assert page.things
+
+
+@settings(deadline=SOON)
+@given(bent(objects.NODE))
+def test_an_odd_node_is_named_in_its_refusal(told: Any) -> None:
+    try:
+        NODES.page(written({"items": [told]}))
+    except FleetError as refused:
+        assert "nodes" in refused.message or "Node" in refused.message
+
+
+@settings(deadline=timedelta(seconds=20), max_examples=80)
+@given(bent({"items": list(objects.ALL)}, most=6))
+def test_what_could_be_read_can_be_planned_with(told: Any) -> None:
+    found = read(written(told))
+    if found is None:
+        return
+    plan = make_plan("p-1", [found], a_policy(), ["workers"], NEW, START, Times())
+    again = msgspec.json.decode(msgspec.json.encode(plan), type=Plan)
+    assert len(again.runs) + len(again.held) <= len(found.nodes)
