@@ -57,7 +57,10 @@ class ApiNode:
 
     async def read(self) -> FakeNode:
         call = Call(verb="get", path=self._path, resource="nodes")
-        return _NODE.decode(await self._transport.call(call))
+        try:
+            return _NODE.decode(await self._transport.call(call))
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise FleetError(f"the Node cannot be read: {error}") from None
 
     async def patch(self, patch: Patch) -> bool:
         media = "application/strategic-merge-patch+json"

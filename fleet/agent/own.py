@@ -26,7 +26,11 @@ _WIRE = msgspec.json.Decoder(MachineWire)
 
 
 def decoded(body: bytes | msgspec.Raw) -> Machine:
-    return decode.machine(_WIRE.decode(body))
+    """Raises FleetError for what is no Machine."""
+    try:
+        return decode.machine(_WIRE.decode(body))
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise FleetError(f"the Machine cannot be read: {error}") from None
 
 
 class Machines:

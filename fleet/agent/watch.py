@@ -101,6 +101,8 @@ class Watch(Generic[T]):
                 self._version = ""
             except FleetError as error:
                 self._failed(error)
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                self._failed(FleetError(f"what the server says cannot be read: {error}"))
             if self._heard:
                 delay = _RETRY_SECONDS
             # Of thousands of agents that lost one API server not all come back in the same moment.

@@ -1,0 +1,50 @@
+"""An agent's own Machine, read from an API server that at times says what nobody can read."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from fleet.agent.own import PATH, Machines
+from fleet.core.errors import FleetError
+from fleet.kube.credentials import Source
+from fleet.kube.transport import Transport
+from tests.kube_fake.server import ApiServer
+from tests.kube_fake.world import QuickClock, write_kubeconfig
+
+
+class TellingClock(QuickClock):
+    """Tells when it has been slept on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.used = asyncio.Event()
+
+    async def sleep(self, seconds: float) -> None:
+        self.used.set()
+        await super().sleep(seconds)
+
+
+def test_a_machine_that_cannot_be_read_is_waited_for(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with asyncio.timeout(20), ApiServer() as server:
+            clock = TellingClock()
+            transport = Transport(Source(write_kubeconfig(tmp_path / "kubeconfig", server.url)), clock)
+            machines = Machines(transport, clock, "n-1")
+            await server.put(PATH, {"metadata": {"name": "n-1"}, "status": {"bootID": ["?"]}})
+            watching = asyncio.create_task(machines.run())
+            with pytest.raises(FleetError, match="cannot be read"):
+                await machines.own("n-1").read()
+            await clock.used.wait()
+            assert not watching.done()
+            await server.put(PATH, {"metadata": {"name": "n-1"}, "status": {"bootID": "b-1"}})
+            async for machine in machines.own("n-1").watch():
+                assert machine.boot_id == "b-1"
+                break
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+            await transport.close()
+
+    asyncio.run(story())
