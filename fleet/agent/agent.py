@@ -184,7 +184,7 @@ class _Running:
     async def _do(self) -> None:
         try:
             if self._act.request.action is Ask.STAGE:
-                await self._family.stage(self._act.request.release, self._progressed)
+                await self._family.stage(self._act.request.release, self._progressed, self.token)
                 self._word = duty.done(self._act.work)
             else:
                 # The word stays `working`: it is for the agent of the next boot to say that it is done.

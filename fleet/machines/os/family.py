@@ -31,6 +31,10 @@ class Observation(Struct, frozen=True):
     """Is written and boots next."""
     rollback: Release | None = None
     """Can be booted back."""
+    kernel_arguments: str = ""
+    """As the booted kernel was started, in one line; empty where the family does not tell."""
+    layered: tuple[str, ...] = ()
+    """Packages that somebody put on top of the booted release."""
 
     def boots_next(self) -> Release:
         """What a reboot would boot."""
@@ -48,8 +52,11 @@ class Family(Protocol):
         """Looks at the machine; changes nothing."""
         ...
 
-    async def stage(self, release: Release, progress: Progress) -> None:
-        """Writes the release beside the booted deployment, so that it boots next. The machine works meanwhile."""
+    async def stage(self, release: Release, progress: Progress, token: str = "") -> None:
+        """Writes the release beside the booted deployment, so that it boots next. The machine works meanwhile.
+
+        `token` names this intent: a staging that goes on by itself is found again under it.
+        """
         ...
 
     async def reboot(self) -> None:
@@ -58,4 +65,8 @@ class Family(Protocol):
 
     async def roll_back(self) -> None:
         """Makes the rollback deployment the one that boots next. Does not reboot."""
+        ...
+
+    async def mark_good(self) -> None:
+        """Tells the boot loader that the booted deployment works, where it would fall back without that word."""
         ...

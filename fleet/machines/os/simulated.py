@@ -53,7 +53,7 @@ class Simulated:
         disk, info = node.disk, node.status.node_info
         return Observation(OS, disk.booted, info.boot_id, info.kernel, disk.staged, disk.rollback)
 
-    async def stage(self, release: Release, progress: Progress) -> None:
+    async def stage(self, release: Release, progress: Progress, token: str = "") -> None:
         node = await self._node.read()
         seconds = node.seconds(STAGE_MS, self._settings.stage)
         for step in range(_PROGRESS_STEPS):
@@ -67,6 +67,9 @@ class Simulated:
 
     async def roll_back(self) -> None:
         await self._change(_with_rollback_staged)
+
+    async def mark_good(self) -> None:
+        """A simulated machine has no boot loader that counts."""
 
     async def reboot(self) -> None:
         await self._change(self._switched_off)

@@ -106,11 +106,14 @@ class Box:
             self.booted, self.rollback, self.staged = self.staged, self.booted, None
         self.rebooting.clear()
 
+    async def mark_good(self) -> None:
+        pass
+
     async def observe(self) -> Observation:
         boot_id = f"boot-{self.boots}"
         return Observation("box", self.booted, boot_id, self.booted.kernel, self.staged, self.rollback)
 
-    async def stage(self, release: Release, progress: Progress) -> None:
+    async def stage(self, release: Release, progress: Progress, token: str = "") -> None:
         self.stagings += 1
         self.staging.set()
         progress(40)

@@ -1,0 +1,81 @@
+"""A way to run commands on a machine: from a pod on it, over ssh, or right here. Families know only this."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+from fleet.core.errors import UnreachableError
+from fleet.machines.os.family import MachineError
+
+SHOWN = 600
+"""Most characters of a command's output that an error shows: the last ones, where programs say what was wrong."""
+ABSENT = 127
+"""Exit code of a shell that knows no such command."""
+
+
+class LostError(UnreachableError):
+    """The way to the machine broke while a command ran: it may have been done or not."""
+
+
+class Ran(Struct, frozen=True):
+    """What came of a command."""
+
+    argv: tuple[str, ...]
+    code: int
+    """Negative: killed by that signal."""
+    stdout: str = ""
+    stderr: str = ""
+
+    @property
+    def good(self) -> bool:
+        return self.code == 0
+
+    @property
+    def words(self) -> str:
+        """The command and what it printed, for an error."""
+        printed = shown(self.stderr.strip() or self.stdout.strip()) or "it printed nothing"
+        return f"{' '.join(self.argv)[:200]}: exit {self.code}: {printed}"
+
+
+class Host(Protocol):
+    async def run(self, argv: Sequence[str], seconds: float = 60.0) -> Ran:
+        """Runs it with the rights of root and waits for its end; whatever its exit code, it is answered.
+
+        Raises UnreachableError where the machine cannot be reached, LostError where it was lost meanwhile, and
+        MachineError where the command has not ended after `seconds`.
+        """
+        ...
+
+
+def shown(text: str) -> str:
+    """The last part of a text that may be long."""
+    return text if len(text) <= SHOWN else f"... {text[-SHOWN:]}"
+
+
+async def checked(host: Host, argv: Sequence[str], seconds: float = 60.0) -> str:
+    """Its standard output. Raises MachineError with its own words where it fails."""
+    ran = await host.run(argv, seconds)
+    if not ran.good:
+        raise MachineError(ran.words)
+    return ran.stdout
+
+
+async def read(host: Host, path: str) -> str | None:
+    """The text of a file; None where there is none."""
+    ran = await host.run(("sh", "-c", 'test -e "$1" || exit 44; exec cat -- "$1"', "sh", path))
+    if ran.code == 44:
+        return None
+    if not ran.good:
+        raise MachineError(ran.words)
+    return ran.stdout
+
+
+async def read_line(host: Host, path: str) -> str:
+    """The one line of a file that must be there. Raises MachineError where it is not."""
+    text = await read(host, path)
+    if text is None or not text.strip():
+        raise MachineError(f"{path} is {'not there' if text is None else 'empty'}")
+    return text.strip()

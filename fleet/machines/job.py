@@ -1,0 +1,96 @@
+"""A long command on a machine. It runs under the machine's systemd, in a unit named by a token.
+
+So it outlives whoever started it (an agent that restarts, a connection that breaks), and is found again by its name.
+Its state and output are in /run, like the unit itself, and go with the boot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+
+from fleet.machines.host import Host, Ran, checked, read
+from fleet.machines.os.family import MachineError, Progress
+
+FOLDER = "/run/fleet"
+LOOK = 1.0
+"""Seconds between two looks at a job."""
+Percent = Callable[[str], int | None]
+"""How far a job is, 0 to 100, by what it has printed so far; None where that does not tell."""
+
+_PROPERTIES = ("LoadState", "ActiveState", "SubState", "Result", "ExecMainCode", "ExecMainStatus")
+
+
+def unit_of(token: str) -> str:
+    """The unit's name: tokens have characters that unit names cannot have."""
+    return f"fleet-{hashlib.sha256(token.encode()).hexdigest()[:20]}.service"
+
+
+async def finish(
+    host: Host,
+    token: str,
+    argv: Sequence[str],
+    progress: Progress | None = None,
+    percent: Percent = lambda _: None,
+    look: float = LOOK,
+) -> Ran:
+    """Begins the job of this token, or finds it again, and waits for its end. Then nothing is left of it.
+
+    The caller sets the time limit, by cancelling; the job goes on then. Raises as `Host.run`.
+    """
+    unit = unit_of(token)
+    state = await _state(host, unit)
+    if state["LoadState"] == "not-found" or state["ActiveState"] == "inactive":
+        await _begin(host, unit, token, argv)
+        state = await _state(host, unit)
+    while _runs(state):
+        if progress is not None:
+            known = percent(await read(host, f"{FOLDER}/{unit}.out") or "")
+            if known is not None:
+                progress(max(0, min(100, known)))
+        await asyncio.sleep(look)
+        state = await _state(host, unit)
+    return await _ended(host, unit, argv, state)
+
+
+def _runs(state: Mapping[str, str]) -> bool:
+    return state["ActiveState"] in ("activating", "deactivating", "reloading") or (
+        state["ActiveState"] == "active" and state["SubState"] != "exited"
+    )
+
+
+async def _begin(host: Host, unit: str, token: str, argv: Sequence[str]) -> None:
+    await checked(host, ("mkdir", "-p", "-m", "0700", FOLDER))
+    output = (
+        f"--property=StandardOutput=file:{FOLDER}/{unit}.out",
+        f"--property=StandardError=file:{FOLDER}/{unit}.err",
+    )
+    start = ("systemd-run", "--quiet", f"--unit={unit}", f"--description=fleet {token}")
+    await checked(host, (*start, "--property=RemainAfterExit=yes", *output, "--", *argv))
+
+
+async def _state(host: Host, unit: str) -> dict[str, str]:
+    shows = [f"--property={name}" for name in _PROPERTIES]
+    return parse_state(await checked(host, ("systemctl", "show", unit, *shows)))
+
+
+def parse_state(text: str) -> dict[str, str]:
+    """Of `systemctl show`. Raises MachineError where a property is missing."""
+    found = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+    missing = [name for name in _PROPERTIES if name not in found and not name.startswith("ExecMain")]
+    if missing:
+        raise MachineError(f"systemctl show told no {', '.join(missing)}: {text!r}")
+    return found
+
+
+async def _ended(host: Host, unit: str, argv: Sequence[str], state: Mapping[str, str]) -> Ran:
+    out = await read(host, f"{FOLDER}/{unit}.out") or ""
+    err = await read(host, f"{FOLDER}/{unit}.err") or ""
+    good = state["ActiveState"] == "active"
+    code = 0 if good else int(state.get("ExecMainStatus", "") or 1) or 1
+    if state.get("ExecMainCode") not in ("1", None) and not good:
+        code, err = -code, f"{err.rstrip()}\nended by systemd: {state['Result']}".lstrip()
+    forget = f'systemctl stop "$1"; systemctl reset-failed "$1"; rm -f "{FOLDER}/$1.out" "{FOLDER}/$1.err"'
+    await host.run(("sh", "-c", forget, "sh", unit))
+    return Ran(tuple(argv), code, out, err)

@@ -1,0 +1,109 @@
+"""A machine under systemd: files, units and programs that hold state. A reboot takes /run and the units away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from fleet.machines.host import ABSENT, LostError, Ran
+
+Program = Callable[[tuple[str, ...]], "tuple[int, str, str]"]
+"""Exit code, standard output, standard error of these arguments (without the program's name)."""
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - what it waits for is no event, but state of a fake
+            await asyncio.sleep(0.001)
+
+
+class FakeHost:
+    def __init__(self) -> None:
+        self.files = {
+            "/proc/sys/kernel/random/boot_id": "boot-1\n",
+            "/proc/sys/kernel/osrelease": "6.1.0\n",
+            "/proc/cmdline": "root=/dev/sda1 quiet\n",
+        }
+        self.programs: dict[str, Program] = {}
+        self.active: set[str] = set()
+        """Units at work that are not jobs."""
+        self.jobs: dict[str, tuple[str, ...]] = {}
+        """Commands of the jobs that run; `end_jobs` lets them end."""
+        self.hold_jobs = False
+        self.ended: dict[str, int] = {}
+        self.started: list[tuple[str, ...]] = []
+        self.ran: list[tuple[str, ...]] = []
+        self.boots = 1
+        self.lose_once = False
+
+    async def run(self, argv: Sequence[str], seconds: float = 60.0) -> Ran:
+        words = tuple(argv)
+        self.ran.append(words)
+        if self.lose_once:
+            self.lose_once = False
+            raise LostError("the connection was reset")
+        code, out, err = self._run(words)
+        if words == ("systemctl", "reboot"):
+            raise LostError("Connection reset by peer")
+        return Ran(words, code, out, err)
+
+    def boot(self) -> None:
+        self.boots += 1
+        self.files["/proc/sys/kernel/random/boot_id"] = f"boot-{self.boots}\n"
+        self.files = {path: text for path, text in self.files.items() if not path.startswith("/run/")}
+        self.jobs.clear()
+        self.ended.clear()
+
+    def end_jobs(self) -> None:
+        for unit, argv in list(self.jobs.items()):
+            code, out, err = self._run(argv)
+            self.files[f"/run/fleet/{unit}.out"] = out
+            self.files[f"/run/fleet/{unit}.err"] = err
+            self.ended[unit] = code
+            del self.jobs[unit]
+
+    def _run(self, argv: tuple[str, ...]) -> tuple[int, str, str]:
+        match argv:
+            case ("sh", "-c", script, "sh", path) if "exit 44" in script:
+                return (0, self.files[path], "") if path in self.files else (44, "", "")
+            case ("cat", path):
+                return 0, self.files[path], ""
+            case ("sh", "-c", script, "sh", unit) if "reset-failed" in script:
+                self.ended.pop(unit, None)
+                return 0, "", ""
+            case ("mkdir", *_):
+                return 0, "", ""
+            case ("systemctl", "reboot"):
+                self.boot()
+                return 0, "", ""
+            case ("systemctl", "is-active", *units):
+                return 3, "\n".join("active" if unit in self.active else "inactive" for unit in units), ""
+            case ("systemctl", "show", unit, *_):
+                return 0, self._shown(unit), ""
+            case ("systemd-run", *rest):
+                return self._begin(rest)
+        program = self.programs.get(argv[0])
+        return program(argv[1:]) if program else (ABSENT, "", f"{argv[0]}: not found")
+
+    def _begin(self, rest: Sequence[str]) -> tuple[int, str, str]:
+        unit = next(word.partition("=")[2] for word in rest if word.startswith("--unit="))
+        argv = tuple(rest[list(rest).index("--") + 1 :])
+        if unit in self.jobs or unit in self.ended:
+            return 1, "", f"Failed to start transient service unit: Unit {unit} already exists."
+        self.jobs[unit] = argv
+        self.started.append(argv)
+        if not self.hold_jobs:
+            self.end_jobs()
+        return 0, "", ""
+
+    def _shown(self, unit: str) -> str:
+        if unit in self.jobs:
+            state: tuple[str, ...] = ("loaded", "active", "running", "success", "0", "0")
+        elif unit in self.ended:
+            good = self.ended[unit] == 0
+            state = ("loaded", "active" if good else "failed", "exited" if good else "failed")
+            state = (*state, "success" if good else "exit-code", "1", str(self.ended[unit]))
+        else:
+            state = ("not-found", "inactive", "dead", "success", "0", "0")
+        names = ("LoadState", "ActiveState", "SubState", "Result", "ExecMainCode", "ExecMainStatus")
+        return "".join(f"{name}={value}\n" for name, value in zip(names, state, strict=True))

@@ -1,0 +1,139 @@
+"""What real programs printed, with the origin of each. Shortened where lines of no interest are left out.
+
+Larger recordings are read from `../shared/data` beside the project, where that is there.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).parents[3] / ".." / "shared" / "data"
+
+
+def shared(path: str) -> str:
+    """A recording that is not a part of the project; skips where it is missing."""
+    file = SHARED / path
+    if not file.is_file():
+        pytest.skip(f"{path} of the shared recordings is not on this machine")
+    return file.read_text()
+
+
+RPM_OSTREE_IMAGE = """
+{"deployments": [{
+  "unlocked": "none", "pinned": false, "osname": "fedora-coreos", "serial": 0, "timestamp": 1762837557,
+  "checksum": "36ff46d732a070a1bf10f7157f764e316f99a836dcdbf56702798e5042411fe9",
+  "container-image-reference-digest":
+    "sha256:ca99893c80a7b84dd84d4143bd27538207c2f38ab6647a58d9c8caa251f9a087",
+  "container-image-reference": "ostree-image-signed:docker://quay.io/fedora/fedora-coreos:stable",
+  "version": "43.20251024.3.0", "staged": false, "booted": true,
+  "requested-packages": [], "requested-local-packages": [], "packages": []}],
+ "transaction": null, "cached-update": null,
+ "update-driver": {"driver-name": "Zincati", "driver-sd-unit": "zincati.service"}}
+"""
+"""github.com/coreos/zincati (Apache-2.0), tests/fixtures/rpm-ostree-status.json at be76c4a, shortened."""
+
+OSTREE_BOOTED_ROLLBACK = """\
+* lmp 435b6162c6240ac995421d0417ebfa79cf0f6081d34f9d995a2431a695ded52b.15
+    origin refspec: 435b6162c6240ac995421d0417ebfa79cf0f6081d34f9d995a2431a695ded52b
+  lmp f315bbe0cde9125f91ca3faee238df121fbb0ad20499b11148402ee7f0fb1859.0 (rollback)
+    origin refspec: f315bbe0cde9125f91ca3faee238df121fbb0ad20499b11148402ee7f0fb1859
+"""
+"""A test of a client for Linux microPlatform devices, found in the public index of sources."""
+
+OSTREE_PENDING = """\
+  torizon 0cbeafe2973079d5edb4457839054af3c1bb8ea09678c92bcf022eea2ca92e60.0 (pending)
+    origin refspec: toradex-nightly:torizon-core-docker
+* torizon 4fc80f14d5ee2160004e3252080226f8f1d6f6ad4d8d7024b4198584c23afaa6.0
+    origin refspec: 4fc80f14d5ee2160004e3252080226f8f1d6f6ad4d8d7024b4198584c23afaa6
+"""
+"""Notes on Torizon on an Apalis iMX6, found in the public index of sources."""
+
+OSTREE_VERSIONS = """\
+* torizon c36fa238d81cbed536ee206c58978d421093ec866dee3b4e78678f6a2d83cff5.1
+    Version: 7.7.0-devel-20260821082328+build.0
+    origin refspec: c36fa238d81cbed536ee206c58978d421093ec866dee3b4e78678f6a2d83cff5
+  torizon 2e53aba101b012d63a7d90c955891e2269a51e2f92ac75362652a40320e5c467.2 (rollback)
+    Version: 7.7.0-devel-20260820145747+build.0
+    origin refspec: 2e53aba101b012d63a7d90c955891e2269a51e2f92ac75362652a40320e5c467
+"""
+"""Notes on TorizonCore 7.7, found in the public index of sources."""
+
+OSTREE_UNLOCKED = """\
+* centos-atomic-host 675583e7db81b59a08e0bbfb3735bddde9d768f9f4500b845799c7e97ab71091.1
+    Version: 2016.0.169
+    Unlocked: development
+    origin refspec: centos-atomic-continuous:centos-atomic-host/7/x86_64/devel/continuous
+"""
+"""A blog post of Project Atomic on `ostree admin unlock`."""
+
+RAUC_113 = (
+    '{"compatible":"steamos-amd64","variant":"","booted":"/dev/sda1","boot_primary":"rootfs.0","slots":['
+    '{"rootfs.1":{"class":"rootfs","device":"/dev/loop0","type":"ext4","bootname":"B","state":"inactive",'
+    '"parent":null,"mountpoint":null,"boot_status":"good"}},{"rootfs.0":{"class":"rootfs","device":"/dev/sda1",'
+    '"type":"ext4","bootname":"A","state":"booted","parent":null,"mountpoint":"/","boot_status":"good"}}],'
+    '"artifact-repositories":[]}'
+)
+"""rauc 1.13, as a test of a SteamOS tool in the public index of sources has it."""
+
+UPDATE_ENGINE = """\
+[1202/123859:INFO:update_engine_client.cc(243)] Initiating update check and install.
+[1202/123859:INFO:update_engine_client.cc(248)] Waiting for update to complete.
+LAST_CHECKED_TIME=1480682339
+PROGRESS=0.000000
+CURRENT_OP=UPDATE_STATUS_UPDATE_AVAILABLE
+NEW_VERSION=0.0.0.0
+NEW_SIZE=213129575
+
+Broadcast message from locksmithd at 2016-12-02 12:40:34.136894924 +0000 UTC:
+System reboot in 5 minutes!
+
+LAST_CHECKED_TIME=1480682339
+PROGRESS=0.000000
+CURRENT_OP=UPDATE_STATUS_UPDATED_NEED_REBOOT
+NEW_VERSION=0.0.0.0
+NEW_SIZE=213129575
+[1202/124034:INFO:update_engine_client.cc(193)] Update succeeded -- reboot needed.
+"""
+"""Container Linux updated from CoreRoller, 2016: notes in the public index of sources. Flatcar kept the client."""
+
+UPDATE_ENGINE_IDLE = """\
+LAST_CHECKED_TIME=1700000000
+PROGRESS=0.000000
+CURRENT_OP=UPDATE_STATUS_IDLE
+NEW_VERSION=0.0.0
+NEW_SIZE=0
+"""
+"""flatcar/update_engine, src/update_engine/update_engine_client.cc: what it prints of a machine at rest."""
+
+BOTTLEROCKET_READY = """\
+21:12:06 [INFO] Refreshing updates...
+{
+  "active_partition": {
+    "image": {"arch": "x86_64", "variant": "aws-k8s-1.27", "version": "1.14.0"},
+    "next_to_boot": false
+  },
+  "available_updates": ["1.15.0", "1.14.3", "1.14.2", "1.14.1", "1.14.0"],
+  "chosen_update": {"arch": "x86_64", "variant": "aws-k8s-1.27", "version": "1.15.0"},
+  "most_recent_command": {
+    "cmd_status": "Success", "cmd_type": "refresh", "exit_status": 0, "stderr": "",
+    "timestamp": "2023-10-13T21:12:06.374961452Z"
+  },
+  "staging_partition": {
+    "image": {"arch": "x86_64", "variant": "aws-k8s-1.27", "version": "1.15.0"},
+    "next_to_boot": true
+  },
+  "update_state": "Ready"
+}
+"""
+"""`apiclient update check` in a workshop on EKS (Bottlerocket 1.14), in the public index of sources."""
+
+SNAPPER = """\
+number,default,active
+0,no,no
+1,no,no
+2,no,yes
+3,yes,no
+"""
+"""The shape of `snapper --csvout list --columns`, of the snapper.io post on machine-readable output."""

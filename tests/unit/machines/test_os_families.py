@@ -1,0 +1,220 @@
+"""A family runs the right commands in the right order, on machines that hold state."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from fleet.core.release import Release
+from fleet.machines.os.bottlerocket import Bottlerocket
+from fleet.machines.os.detect import Signs, family, family_of, parse_signs
+from fleet.machines.os.family import MachineError
+from fleet.machines.os.flatcar import Flatcar
+from fleet.machines.os.ostree import Ostree
+from fleet.machines.os.rauc import Rauc
+from fleet.machines.os.rpm_ostree import RpmOstree
+from tests.unit.machines import recorded
+from tests.unit.machines.fakehost import FakeHost
+
+OLD = Release("1.0", f"sha256:{'a' * 64}")
+NEW = Release("2.0", f"sha256:{'b' * 64}")
+
+
+class RpmOstreeBox(FakeHost):
+    """A Fedora CoreOS whose deployments are commits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.deployments = [self._entry(OLD, booted=True)]
+        self.programs["rpm-ostree"] = self._rpm_ostree
+
+    @staticmethod
+    def _entry(release: Release, **more: bool) -> dict[str, object]:
+        return {"checksum": release.digest[7:], "version": release.version, **more}
+
+    def _rpm_ostree(self, argv: tuple[str, ...]) -> tuple[int, str, str]:
+        if argv[0] == "status":
+            return 0, json.dumps({"deployments": self.deployments}), ""
+        if argv[0] == "deploy":
+            locked = {"staged": True, "finalization-locked": True}
+            self.deployments.insert(0, self._entry(NEW, **locked))
+            return 0, "Writing objects: 80%\n", ""
+        if argv[0] == "finalize-deployment":
+            for each in self.deployments:
+                each["booted"] = False
+            self.deployments[0] = self._entry(NEW, booted=True)
+            self.boot()
+            return 0, "", ""
+        if argv[0] == "rollback":
+            self.deployments.insert(0, self.deployments.pop(1))
+            return 0, "", ""
+        raise AssertionError(argv)
+
+
+def test_rpm_ostree_stages_locked_finalizes_and_rolls_back() -> None:
+    async def story() -> None:
+        box = RpmOstreeBox()
+        machine = RpmOstree(box)
+        percents: list[int] = []
+        await machine.stage(NEW, percents.append, "r-1/n/stage/0")
+        seen = await machine.observe()
+        assert (seen.booted, seen.staged, seen.boot_id) == (OLD, NEW, "boot-1")
+        assert percents[-1] == 100
+        await machine.reboot()
+        seen = await machine.observe()
+        assert (seen.booted, seen.rollback, seen.boot_id) == (NEW, OLD, "boot-2")
+        await machine.roll_back()
+        await machine.roll_back()
+        assert (await machine.observe()).staged == OLD
+
+    asyncio.run(story())
+
+
+def test_an_updater_of_the_distribution_is_named_and_nothing_is_begun() -> None:
+    box = RpmOstreeBox()
+    box.active.add("zincati.service")
+    with pytest.raises(MachineError, match=r"Zincati.*systemctl disable --now zincati\.service"):
+        asyncio.run(RpmOstree(box).stage(NEW, lambda _: None))
+    assert not box.started
+
+
+def test_ostree_keeps_the_origin_when_it_stages_and_when_it_rolls_back() -> None:
+    async def story() -> None:
+        box = FakeHost()
+        calls: list[tuple[str, ...]] = []
+
+        def program(argv: tuple[str, ...]) -> tuple[int, str, str]:
+            calls.append(argv)
+            return 0, recorded.OSTREE_VERSIONS if argv[1] == "status" else "", ""
+
+        box.programs["ostree"] = program
+        await Ostree(box).stage(NEW, lambda _: None)
+        await Ostree(box).roll_back()
+        assert calls[0] == ("admin", "upgrade", f"--override-commit={'b' * 64}", "--allow-downgrade")
+        assert any(word.startswith("--origin-file=/sysroot") for word in calls[-1])
+        with pytest.raises(MachineError, match="commit"):
+            await Ostree(box).stage(Release("2.0"), lambda _: None)
+
+    asyncio.run(story())
+
+
+def test_flatcar_tells_what_it_staged_itself_where_update_engine_does_not() -> None:
+    async def story() -> None:
+        box = FakeHost()
+        box.files["/etc/os-release"] = "ID=flatcar\nVERSION_ID=4081.2.0\n"
+        state = {"text": recorded.UPDATE_ENGINE_IDLE}
+        box.programs["update_engine_client"] = lambda argv: (0, state["text"], "")
+
+        def script(argv: tuple[str, ...]) -> tuple[int, str, str]:
+            state["text"] = recorded.UPDATE_ENGINE
+            box.files["/run/fleet-staged-version"] = argv[-1]
+            return 0, "", ""
+
+        box.programs["sh"] = script
+        machine = Flatcar(box)
+        assert (await machine.observe()).staged is None
+        await machine.stage(Release("4152.1.0"), lambda _: None)
+        seen = await machine.observe()
+        assert (seen.booted, seen.staged) == (Release("4081.2.0"), Release("4152.1.0"))
+        box.boot()
+        assert (await machine.observe()).staged == Release("unknown: not staged by fleet")
+
+    asyncio.run(story())
+
+
+def test_rauc_undoes_a_bundle_that_wrote_another_version() -> None:
+    async def story() -> None:
+        box = FakeHost()
+        status = json.loads(recorded.RAUC_113)
+
+        def program(argv: tuple[str, ...]) -> tuple[int, str, str]:
+            if argv[0] == "install":
+                status["boot_primary"] = "rootfs.1"
+                status["slots"][0]["rootfs.1"]["slot_status"] = {"bundle": {"version": "9.9"}}
+            elif argv[1] == "mark-active":
+                status["boot_primary"] = "rootfs.0"
+            return 0, json.dumps(status), ""
+
+        box.programs["rauc"] = program
+        with pytest.raises(MachineError, match=r"wrote 9\.9, not 2\.0"):
+            await Rauc(box, "https://updates.example/{version}.raucb").stage(NEW, lambda _: None)
+        assert status["boot_primary"] == "rootfs.0"
+        with pytest.raises(MachineError, match=r"\{version\}"):
+            await Rauc(box).stage(NEW, lambda _: None)
+
+    asyncio.run(story())
+
+
+def test_bottlerocket_locks_the_version_and_goes_through_its_states() -> None:
+    async def story() -> None:
+        box = FakeHost()
+        status = json.loads(recorded.BOTTLEROCKET_READY.partition("\n")[2])
+        status["staging_partition"] = None
+        status["update_state"] = "Idle"
+        asked: list[str] = []
+
+        def program(argv: tuple[str, ...]) -> tuple[int, str, str]:
+            if argv[0] == "set":
+                asked.append(argv[1])
+            elif argv[2] != "/updates/status":
+                action = argv[2].removeprefix("/actions/")
+                asked.append(action)
+                kind = action.partition("-")[0]
+                status["most_recent_command"] = {
+                    "cmd_type": kind,
+                    "cmd_status": "Success",
+                    "timestamp": str(len(asked)),
+                }
+                if kind == "activate":
+                    image = status["chosen_update"]
+                    status["staging_partition"] = {"image": image, "next_to_boot": True}
+                    status["update_state"] = "Ready"
+            return 0, json.dumps(status), ""
+
+        box.programs["apiclient"] = program
+        machine = Bottlerocket(box)
+        await machine.stage(Release("1.15.0"), lambda _: None)
+        assert asked == [
+            "updates.version-lock=v1.15.0",
+            "refresh-updates",
+            "prepare-update",
+            "activate-update",
+        ]
+        assert (await machine.observe()).staged == Release("1.15.0")
+
+    asyncio.run(story())
+
+
+COREOS = {"ID": "fedora", "VARIANT_ID": "coreos"}
+
+
+@pytest.mark.parametrize(
+    ("os_release", "commands", "facts", "name"),
+    [
+        (COREOS, {"rpm-ostree", "bootc", "ostree"}, {"ostree-booted", "bootc-booted"}, "rpm-ostree"),
+        ({"ID": "fedora"}, {"rpm-ostree", "bootc", "ostree"}, {"ostree-booted", "bootc-booted"}, "bootc"),
+        ({"ID": "debian"}, {"ostree"}, {"ostree-booted"}, "ostree"),
+        ({"ID": "flatcar"}, {"update_engine_client"}, set[str](), "flatcar"),
+        ({"ID": "amzn"}, {"apiclient"}, set[str](), "bottlerocket"),
+        ({"ID": "opensuse-microos"}, {"transactional-update", "snapper"}, set[str](), "transactional-update"),
+        ({"ID": "poky"}, {"rauc"}, {"rauc-configured"}, "rauc"),
+        ({"ID": "talos"}, set[str](), set[str](), "talos"),
+    ],
+)
+def test_a_family_is_told_by_what_is_booted(
+    os_release: dict[str, str], commands: set[str], facts: set[str], name: str
+) -> None:
+    assert family_of(Signs(os_release, frozenset(commands), frozenset(facts))) == name
+    assert family(name, FakeHost())
+
+
+def test_having_the_program_is_not_having_booted_it() -> None:
+    with pytest.raises(MachineError, match=r"ID=debian.*ostree"):
+        family_of(Signs({"ID": "debian", "VERSION_ID": "12"}, frozenset({"ostree", "bootc"})))
+
+
+def test_a_look_that_broke_off_is_not_taken_for_an_answer() -> None:
+    with pytest.raises(MachineError, match="broke off"):
+        parse_signs("ID=debian\n", "has ostree\n")

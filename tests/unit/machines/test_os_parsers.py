@@ -1,0 +1,213 @@
+"""Status outputs of real programs are read rightly, and what is not understood is refused with its text."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import yaml
+
+from fleet.core.release import Release
+from fleet.machines.os import (
+    bootc,
+    bottlerocket,
+    flatcar,
+    osrelease,
+    ostree,
+    rauc,
+    rpm_ostree,
+    talos,
+    transactional,
+)
+from fleet.machines.os.family import MachineError
+from tests.unit.machines import recorded
+
+
+def test_rpm_ostree_takes_the_image_digest() -> None:
+    status = rpm_ostree.parse(recorded.RPM_OSTREE_IMAGE)
+    digest = "sha256:ca99893c80a7b84dd84d4143bd27538207c2f38ab6647a58d9c8caa251f9a087"
+    assert status.booted.release == Release("43.20251024.3.0", digest)
+    assert status.staged is None
+    assert status.rollback is None
+
+
+@pytest.mark.parametrize("name", ["rpm-ostree-status.json", "rpm-ostree-status-annotation.json"])
+def test_rpm_ostree_reads_what_zincati_has_recorded(name: str) -> None:
+    assert rpm_ostree.parse(recorded.shared(f"rpm-ostree/{name}")).booted.booted
+
+
+def test_rpm_ostree_tells_a_staged_and_locked_commit() -> None:
+    status = rpm_ostree.parse(recorded.shared("rpm-ostree/rpm-ostree-staged.json"))
+    commit = "967b7b8d624e6d10ff51c2e81ef198fae966c567ac2e9b479771c693d0987949"
+    assert status.staged is not None
+    assert status.staged.finalization_locked
+    assert status.staged.release == Release("31.20200517.3.0", f"sha256:{commit}")
+    assert status.booted.release.version == "31.20200505.3.0"
+
+
+def test_rpm_ostree_stages_an_image_by_digest_and_a_commit_by_revision() -> None:
+    image = rpm_ostree.parse(recorded.RPM_OSTREE_IMAGE).booted
+    wanted = Release("44", f"sha256:{'0' * 64}")
+    assert rpm_ostree.stage_command(image, wanted)[-1] == (
+        f"ostree-image-signed:docker://quay.io/fedora/fedora-coreos@sha256:{'0' * 64}"
+    )
+    commit = rpm_ostree.Deployment("aa")
+    assert rpm_ostree.stage_command(commit, wanted)[-1] == f"revision={'0' * 64}"
+    with pytest.raises(MachineError, match="no digest"):
+        rpm_ostree.stage_command(image, Release("44"))
+
+
+@pytest.mark.parametrize(
+    ("reference", "name"),
+    [
+        ("ostree-image-signed:docker://quay.io/a/b:stable", "ostree-image-signed:docker://quay.io/a/b"),
+        ("ostree-unverified-registry:localhost:5000/a", "ostree-unverified-registry:localhost:5000/a"),
+        ("ostree-image-signed:docker://quay.io/a@sha256:00", "ostree-image-signed:docker://quay.io/a"),
+    ],
+)
+def test_a_repository_is_a_reference_without_tag_and_digest(reference: str, name: str) -> None:
+    assert rpm_ostree.repository(reference) == name
+
+
+BOOTC = [
+    ("spec-staged-booted.yaml", "sha256:736b", "sha256:16dc", ""),
+    ("spec-only-booted.yaml", "sha256:47e5", "", ""),
+    ("spec-ostree-to-bootc.yaml", "sha256:f9fa", "sha256:47e5", ""),
+    ("spec-rfe-ostree-deployment.yaml", "sha256:f9fa", "sha256:1c24", ""),
+]
+
+
+@pytest.mark.parametrize(("name", "booted", "staged", "rollback"), BOOTC)
+def test_bootc_reads_the_statuses_of_its_own_tests(
+    name: str, booted: str, staged: str, rollback: str
+) -> None:
+    document = yaml.safe_load(recorded.shared(f"bootc/{name}"))
+    status = bootc.parse(json.dumps(document, default=str))
+    slots = status.status
+    assert bootc.booted(status).release.digest.startswith(booted)
+    assert (slots.staged.release.digest if slots.staged else "").startswith(staged)
+    assert (slots.staged is None) == (staged == "")
+    assert (slots.rollback.release.digest if slots.rollback else "") == rollback
+
+
+def test_bootc_says_when_it_has_not_booted_the_machine() -> None:
+    status = bootc.parse(
+        '{"apiVersion":"org.containers.bootc/v1","kind":"BootcHost","metadata":{"name":"host"},'
+        '"spec":{"image":null,"bootOrder":"default"},"status":{"staged":null,"booted":null,"rollback":null,'
+        '"rollbackQueued":false,"type":null}}'
+    )
+    with pytest.raises(MachineError, match="not booted by bootc"):
+        bootc.booted(status)
+
+
+def test_bootc_switches_within_the_repository_that_is_booted() -> None:
+    image = bootc.Image(bootc.Reference("localhost:5000/os:latest"), "sha256:aa")
+    argv = bootc.image_of(bootc.Entry(image), Release("2", f"sha256:{'0' * 64}"))
+    assert argv == (f"localhost:5000/os@sha256:{'0' * 64}",)
+
+
+def test_ostree_tells_booted_and_rollback() -> None:
+    status = ostree.parse(recorded.OSTREE_BOOTED_ROLLBACK)
+    assert status.booted.checksum.startswith("435b6162")
+    assert status.booted.serial == 15
+    assert status.staged is None
+    assert status.rollback is not None
+    assert status.rollback.checksum.startswith("f315bbe0")
+
+
+def test_ostree_tells_what_is_pending() -> None:
+    status = ostree.parse(recorded.OSTREE_PENDING)
+    assert status.staged is not None
+    assert status.staged.refspec == "toradex-nightly:torizon-core-docker"
+    assert status.rollback is None
+
+
+def test_ostree_tells_versions_and_passes_over_unlocked() -> None:
+    assert (
+        ostree.parse(recorded.OSTREE_VERSIONS).booted.release.version == "7.7.0-devel-20260821082328+build.0"
+    )
+    assert ostree.parse(recorded.OSTREE_UNLOCKED).booted.release.version == "2016.0.169"
+
+
+def test_ostree_finds_its_origin_file() -> None:
+    back = ostree.parse(recorded.OSTREE_VERSIONS).rollback
+    assert back is not None
+    assert back.origin_file.startswith("/sysroot/ostree/deploy/torizon/deploy/2e53")
+    assert back.origin_file.endswith(".2.origin")
+
+
+def test_rauc_goes_by_the_state_of_slots_not_by_the_word_booted() -> None:
+    status = rauc.parse(recorded.RAUC_113)
+    assert status.booted.name == "rootfs.0"
+    assert status.next is status.booted
+    assert status.booted.release is None
+
+
+def test_rauc_tells_what_a_bundle_wrote() -> None:
+    detailed = json.loads(recorded.RAUC_113)
+    detailed["boot_primary"] = "rootfs.1"
+    detailed["slots"][0]["rootfs.1"]["slot_status"] = {
+        "bundle": {"compatible": "steamos-amd64", "version": "2.0"},
+        "checksum": {"sha256": "ab" * 32},
+        "status": "ok",
+    }
+    status = rauc.parse(json.dumps(detailed))
+    assert status.next.release == Release("2.0", f"sha256:{'ab' * 32}")
+
+
+def test_update_engine_does_not_tell_the_version_that_waits() -> None:
+    status = flatcar.parse(recorded.UPDATE_ENGINE)
+    assert status.operation is flatcar.Operation.NEED_REBOOT
+    assert status.new_version == ""
+    assert flatcar.parse(recorded.UPDATE_ENGINE_IDLE).operation is flatcar.Operation.IDLE
+
+
+def test_bottlerocket_tells_active_and_staging() -> None:
+    status = bottlerocket.parse(recorded.BOTTLEROCKET_READY)
+    assert status.booted == Release("1.14.0")
+    assert status.staged == Release("1.15.0")
+
+
+def test_snapper_tells_active_and_default() -> None:
+    snapshots = transactional.parse(recorded.SNAPPER)
+    assert (snapshots.active, snapshots.default) == (2, 3)
+    assert transactional.last_working('LAST_WORKING_SNAPSHOTS="1 2"\n', snapshots) == 1
+    assert transactional.last_working("", snapshots) is None
+
+
+def test_talos_is_told_by_its_image() -> None:
+    assert talos.release_of("factory.talos.dev/installer/3765:v1.8.0") == Release("v1.8.0")
+    with pytest.raises(MachineError, match="no tag"):
+        talos.release_of("localhost:5000/installer")
+    assert talos.parse_os_release('NAME="Talos"\nID=talos\nVERSION_ID=v1.8.0\n') == Release("v1.8.0")
+
+
+@pytest.mark.parametrize(
+    "parse",
+    [
+        rpm_ostree.parse,
+        bootc.parse,
+        ostree.parse,
+        rauc.parse,
+        flatcar.parse,
+        bottlerocket.parse,
+        transactional.parse,
+        talos.parse_meta,
+        osrelease.parse,
+    ],
+)
+@pytest.mark.parametrize("text", ["error: Connection refused", '{"deployments": 7, "slots": {}}', "x=y z"])
+def test_what_is_not_understood_is_refused_with_its_text(parse: object, text: str) -> None:
+    assert callable(parse)
+    with pytest.raises(MachineError) as refused:
+        parse(text)
+    assert text[:12] in refused.value.message.replace('\\"', '"')
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "  a 12.0\n", "* a " + "0" * 64 + ".0\n* a " + "1" * 64 + ".0\n", "* a " + "0" * 64 + ".0 (odd)\n"],
+)
+def test_ostree_refuses_a_list_that_is_not_of_one_booted_deployment(text: str) -> None:
+    with pytest.raises(MachineError):
+        ostree.parse(text)
