@@ -89,6 +89,8 @@ class Agent:
         wanted = described(machine, self._seen, work)
         if wanted == machine and act is None:
             return
+        if duty.proves_boot(machine.request, machine.work, work, self._seen):
+            await self._family.mark_good()
         requests_seen = self._requests_seen
         written = await self._own.report(wanted)
         if written is None:

@@ -65,6 +65,13 @@ def failed(work: Work, message: str) -> Work:
     return replace(work, state="failed", message=message)
 
 
+def proves_boot(request: Request | None, before: Work | None, after: Work | None, seen: Observation) -> bool:
+    """This very answer says that the release that was asked for has booted: the boot loader may be told."""
+    if request is None or after is None or after == before or request.action is Ask.STAGE:
+        return False
+    return after.state == "done" and same(seen.booted, request.release)
+
+
 def same(release: Release | None, wanted: Release) -> bool:
     """The same payload. A side that tells no digest is compared by its version alone."""
     if release is None or release.version != wanted.version:

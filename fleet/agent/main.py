@@ -15,7 +15,11 @@ from fleet.core.errors import UsageError
 NODE = "FLEET_NODE"
 """Environment: the node whose Machine is the agent's own. The DaemonSet sets it."""
 FAMILY = "FLEET_OS"
-"""Environment: the family of its operating system."""
+"""Environment: the family of its operating system; empty: it is told by looking."""
+WAY = "FLEET_HOST"
+"""Environment: how the host's commands are run: `namespaces` (the default), `chroot:/FOLDER` or `here`."""
+SOURCE = "FLEET_SOURCE"
+"""Environment: where releases are, for families that need it: an address with `{version}`, or a repository."""
 
 
 def main(
@@ -32,11 +36,14 @@ def main(
     if not node:
         raise UsageError("an agent must know the node that it works on", f"set {NODE}")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    asyncio.run(_run_until_signalled(node, family, kubeconfig))
+    way, source = environ.get(WAY, ""), environ.get(SOURCE, "")
+    asyncio.run(_run_until_signalled(node, family, kubeconfig, way, source))
 
 
-async def _run_until_signalled(node: str, family: str, kubeconfig: Path | None) -> None:
+async def _run_until_signalled(
+    node: str, family: str, kubeconfig: Path | None, way: str, source: str
+) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await run(node, family, kubeconfig, stop)
+    await run(node, family, kubeconfig, stop, way, source)

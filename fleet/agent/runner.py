@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from pathlib import Path
 
 from fleet.agent.agent import Agent, Pace
@@ -12,8 +13,12 @@ from fleet.app.clock import WallClock
 from fleet.core.errors import UsageError
 from fleet.kube.credentials import Source
 from fleet.kube.transport import Transport
-from fleet.machines.os import simulated
+from fleet.machines import updaters
+from fleet.machines.local import Local, prefix_of
+from fleet.machines.os import detect, simulated
 from fleet.machines.os.family import Family
+
+LOG = logging.getLogger(__name__)
 
 
 async def run_agent(node: str, family: Family, source: Source, pace: Pace, stop: asyncio.Event) -> None:
@@ -37,16 +42,30 @@ async def run_agent(node: str, family: Family, source: Source, pace: Pace, stop:
         await transport.close()
 
 
-async def run(node: str, family: str, kubeconfig: Path | None, stop: asyncio.Event) -> None:
-    """What `fleet agent` does: the agent of this node, on the operating system of this family.
+async def run(
+    node: str, family: str, kubeconfig: Path | None, stop: asyncio.Event, way: str = "", source: str = ""
+) -> None:
+    """What `fleet agent` does: the agent of this node, on the operating system of this family; empty: which it is.
 
-    Raises UsageError for a family that this version has not.
+    `way` is how the host's commands are run (`machines.local.prefix_of`), `source` where its releases are.
+    Raises UsageError for what this version has not, MachineError where the family cannot be told.
     """
-    if family != simulated.OS:
+    if family == simulated.OS:
+        if kubeconfig is None:
+            raise UsageError("a simulated machine needs a kubeconfig", "name one with --kubeconfig")
+        await run_lab_agents(kubeconfig, settings=LabSettings(nodes=frozenset({node})), stop=stop)
+        return
+    if family and family not in detect.FAMILIES:
         raise UsageError(
             f"this version of fleet cannot work on the operating system {family!r} of node {node}",
-            f"it knows {simulated.OS!r} alone, the one of the lab's fake nodes",
+            f"it knows {', '.join((*detect.FAMILIES, simulated.OS))}; leave it out, and it is told by looking",
         )
-    if kubeconfig is None:
-        raise UsageError("a simulated machine needs a kubeconfig", "name one with --kubeconfig")
-    await run_lab_agents(kubeconfig, settings=LabSettings(nodes=frozenset({node})), stop=stop)
+    host = Local(prefix_of(way or "namespaces"))
+    name = family or await detect.detect(host)
+    LOG.info("node %s: %s", node, name)
+    others = await updaters.active(host)
+    if others:
+        LOG.warning(
+            "at work on this machine besides fleet: %s", ", ".join(updaters.UNITS[each] for each in others)
+        )
+    await run_agent(node, detect.family(name, host, source, node), Source(kubeconfig), Pace(), stop)

@@ -30,7 +30,12 @@ def run(
 def agent(
     node: Annotated[str, typer.Option(help="Default: $FLEET_NODE.", show_default=False)] = "",
     family: Annotated[
-        str, typer.Option("--os", help="Family of its OS. Default: $FLEET_OS.", show_default=False)
+        str,
+        typer.Option(
+            "--os",
+            help="Family of its OS. Default: $FLEET_OS, else it is told by looking.",
+            show_default=False,
+        ),
     ] = "",
     kubeconfig: Annotated[
         Path | None, typer.Option(help="Default: that of the pod it runs in.", show_default=False)

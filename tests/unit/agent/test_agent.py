@@ -57,6 +57,7 @@ def test_stage_and_reboot_end_in_the_release_with_one_reboot() -> None:
         await world.reboot_happens()
         machine = await world.api.until(answered("t2", "done"))
         assert (machine.booted, machine.rollback, machine.boot_id) == (NEW, OLD, "boot-2")
+        assert world.box.good == [NEW.version]
         await world.settled()
         assert (world.box.stagings, world.box.reboots_asked, world.box.boots) == (1, 1, 2)
 

@@ -91,6 +91,7 @@ class Box:
         self.rollback: Release | None = None
         self.boots = 1
         self.stagings = 0
+        self.good: list[str] = []
         self.reboots_asked = 0
         self.stage_goes_on = asyncio.Event()
         self.stage_goes_on.set()
@@ -107,7 +108,7 @@ class Box:
         self.rebooting.clear()
 
     async def mark_good(self) -> None:
-        pass
+        self.good.append(self.booted.version)
 
     async def observe(self) -> Observation:
         boot_id = f"boot-{self.boots}"

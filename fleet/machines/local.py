@@ -1,0 +1,63 @@
+"""Commands on this very machine: from a pod through the namespaces of its host, through a chroot, or directly."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+
+from fleet.core.errors import UsageError
+from fleet.machines.host import Ran
+from fleet.machines.os.family import MachineError
+
+NAMESPACES = ("nsenter", "--target", "1", "--mount", "--uts", "--ipc", "--net", "--pid", "--")
+"""Of process 1: the host's, in a pod with hostPID. Needs the rights of root."""
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+MOST = 16 * 1024 * 1024
+"""Most bytes of a command's output."""
+
+
+def prefix_of(way: str) -> tuple[str, ...]:
+    """`namespaces`, `here`, or `chroot:/host`: what stands before each command. Raises UsageError for another one."""
+    if way == "namespaces":
+        return NAMESPACES
+    if way == "here":
+        return ()
+    kind, _, folder = way.partition(":")
+    if kind == "chroot" and folder.startswith("/"):
+        return ("chroot", folder)
+    raise UsageError(f"a host is not reached by {way!r}", "namespaces, here, or chroot:/FOLDER")
+
+
+class Local:
+    def __init__(self, prefix: Sequence[str] = ()) -> None:
+        self._prefix = tuple(prefix)
+
+    async def run(self, argv: Sequence[str], seconds: float = 60.0) -> Ran:
+        """As Host. A command that is given up on is killed."""
+        words = (*self._prefix, *argv)
+        environment = {"PATH": PATH, "LC_ALL": "C.UTF-8", "HOME": "/root"}
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *words,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                env={**os.environ, **environment},
+            )
+        except OSError as error:
+            raise MachineError(f"{words[0]} cannot be run: {error.strerror or error}") from None
+        try:
+            async with asyncio.timeout(seconds):
+                out, err = await process.communicate()
+        except TimeoutError:
+            raise MachineError(f"{' '.join(argv)[:200]}: has not ended after {seconds:.0f} s") from None
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        return Ran(tuple(argv), process.returncode or 0, _text(out), _text(err))
+
+
+def _text(data: bytes) -> str:
+    return data[-MOST:].decode("utf-8", "replace")

@@ -1,0 +1,55 @@
+"""Commands on this machine: their exit codes and words, and what is given up on is killed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from fleet.core.errors import UsageError
+from fleet.machines.host import checked, read, read_line
+from fleet.machines.local import NAMESPACES, Local, prefix_of
+from fleet.machines.os.family import MachineError
+
+
+def test_exit_code_and_both_outputs_are_answered() -> None:
+    ran = asyncio.run(Local().run(("sh", "-c", "echo out; echo err >&2; exit 7")))
+    assert (ran.code, ran.stdout, ran.stderr) == (7, "out\n", "err\n")
+    assert "exit 7: err" in ran.words
+
+
+def test_arguments_are_not_read_by_a_shell() -> None:
+    assert asyncio.run(checked(Local(), ("printf", "%s", "$(id); 'a' b"))) == "$(id); 'a' b"
+
+
+def test_a_command_that_does_not_end_is_killed(tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    with pytest.raises(MachineError, match="has not ended after 0 s"):
+        asyncio.run(Local().run(("sh", "-c", f"echo $$ >{pid}; exec sleep 300"), seconds=0.3))
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid.read_text()), 0)
+
+
+def test_a_program_that_is_not_there_is_told() -> None:
+    with pytest.raises(MachineError, match="no-such-program cannot be run"):
+        asyncio.run(Local().run(("no-such-program",)))
+
+
+def test_a_file_that_is_not_there_is_none_and_a_folder_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "a b").write_text("text\n")
+    assert asyncio.run(read(Local(), str(tmp_path / "a b"))) == "text\n"
+    assert asyncio.run(read(Local(), str(tmp_path / "none"))) is None
+    with pytest.raises(MachineError, match="directory"):
+        asyncio.run(read(Local(), str(tmp_path)))
+    with pytest.raises(MachineError, match="is not there"):
+        asyncio.run(read_line(Local(), str(tmp_path / "none")))
+
+
+def test_ways_to_a_host_have_names() -> None:
+    assert prefix_of("namespaces") == NAMESPACES
+    assert prefix_of("chroot:/host") == ("chroot", "/host")
+    assert prefix_of("here") == ()
+    with pytest.raises(UsageError, match="carrier pigeon"):
+        prefix_of("carrier pigeon")
