@@ -44,7 +44,7 @@ lab: $(SET_UP)
 
 # Ten thousand seeded histories; about a quarter of an hour on one core.
 soak: $(SET_UP)
-	$(BIN)/python -m tests.simulation --soak 10000
+	$(BIN)/fleet lab simulate --histories 10000
 
 # Some twenty minutes; BENCH=--large adds 10,000 and 30,000 nodes. docs/performance.md tells what the columns are.
 bench: $(SET_UP)

@@ -22,10 +22,10 @@ from fleet.core.release import Release
 from fleet.core.rollout import Goal, Rollout, Run, Start, intent, outcome
 from fleet.core.snapshot import Snapshot
 from fleet.core.steps import Step
+from fleet.histories.builders import NEW, START
 from fleet.sim.behaviour import Behaviour
 from fleet.sim.model import Model
 from fleet.sim.planner import things
-from tests.builders import NEW, START
 
 
 class Story:

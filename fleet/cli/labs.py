@@ -1,4 +1,4 @@
-"""A real control plane with fake nodes on this machine, to try fleet on."""
+"""Places to try fleet in: a real control plane with fake nodes on this machine, and simulated histories of faults."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from typing import Annotated
 
 import typer
 
+from fleet.core.errors import UsageError
+
 app = typer.Typer(
-    no_args_is_help=True, help="A real Kubernetes control plane with fake nodes on this machine."
+    no_args_is_help=True,
+    help="A real Kubernetes control plane with fake nodes on this machine; simulated faults.",
 )
 
 Directory = Annotated[
@@ -79,3 +82,44 @@ def status(directory: Directory = None) -> None:
     show(lab(found))
     if not found.running:
         raise typer.Exit(1)
+
+
+@app.command()
+def simulate(
+    seed: Annotated[int, typer.Option(min=0, help="Draws the fleet, the policy and the faults.")] = 0,
+    histories: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="So many seeds, from this one on; prints a summary."),
+    ] = None,
+    only: Annotated[
+        str, typer.Option(metavar="NUMBERS", help="Of the seed's faults these alone: 1,4 or none.")
+    ] = "",
+) -> None:
+    """Run the engine through a made-up history of faults, and tell what happened when.
+
+    The same seed is the same history, on every machine. A checker judges it.
+
+    One that breaks an invariant is shrunk to the faults that it takes; exit code 1.
+    """
+    from fleet.cli.output import note
+    from fleet.histories.shrink import tell, tell_only
+    from fleet.histories.soak import soak
+
+    if histories is not None and only:
+        raise UsageError("--only is of one seed's faults: leave --histories out")
+    if histories is not None:
+        words, whole = soak(seed, histories, note)
+    elif only:
+        words, whole = tell_only(seed, _numbers(only))
+    else:
+        words, whole = tell(seed)
+    typer.echo(words)
+    if not whole:
+        raise typer.Exit(1)
+
+
+def _numbers(only: str) -> list[int]:
+    try:
+        return [] if only == "none" else [int(each) for each in only.split(",")]
+    except ValueError:
+        raise UsageError(f"--only: expected numbers such as 1,4 or none, found {only!r}") from None

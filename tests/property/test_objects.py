@@ -15,10 +15,10 @@ from fleet.core.errors import FleetError, UsageError
 from fleet.core.plan import Plan
 from fleet.core.snapshot import Snapshot
 from fleet.core.times import Times
+from fleet.histories.builders import NEW, START, a_policy
 from fleet.kube.kinds import KINDS, MACHINES, NODES
 from fleet.kube.snapshot import of_dump
 from fleet.sim.planner import make_plan
-from tests.builders import NEW, START, a_policy
 from tests.property import objects
 from tests.property.absurd import anything, bent
 

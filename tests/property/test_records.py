@@ -20,10 +20,10 @@ from fleet.core.history import rollouts_of
 from fleet.core.journal import GENESIS, Entry
 from fleet.core.plan import Plan
 from fleet.core.times import Times
+from fleet.histories.builders import NEW, START, a_budget, a_deployment, a_node, a_policy, a_snapshot
 from fleet.sim.planner import make_plan
 from fleet.store import Store, chain
 from fleet.store.signing import PrivateKey
-from tests.builders import NEW, START, a_budget, a_deployment, a_node, a_policy, a_snapshot
 from tests.property.absurd import anything, bent
 from tests.story import Story
 

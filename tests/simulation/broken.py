@@ -21,11 +21,11 @@ from fleet.core.occupancy import Occupancy, Scope
 from fleet.core.pod import Pod
 from fleet.core.rollout import Rollout, Run
 from fleet.core.view import ClusterView
+from fleet.histories.builders import START
+from fleet.histories.controller import Controller
+from fleet.histories.invariant import Invariant
+from fleet.histories.world import Parts
 from fleet.sim.model import Model
-from tests.builders import START
-from tests.simulation.controller import Controller
-from tests.simulation.invariant import Invariant
-from tests.simulation.world import Parts
 
 
 class Endless(Occupancy):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from fleet.histories.history import History
+from fleet.histories.invariant import Invariant
+from fleet.histories.world import Parts
 from tests.simulation.broken import BROKEN
-from tests.simulation.history import History
-from tests.simulation.invariant import Invariant
-from tests.simulation.world import Parts
 
 SEEDS = 120
 """Within so many histories each broken part is caught."""

@@ -11,13 +11,13 @@ import pytest
 
 from fleet.core.held import Reason
 from fleet.core.steps import NEXT, Step, Turn
+from fleet.histories.coverage import Coverage
+from fleet.histories.history import History
+from fleet.histories.invariant import Invariant
+from fleet.histories.schedule import MOST, schedule
+from fleet.histories.shrink import shrink, tell
+from fleet.histories.world import Parts
 from tests.simulation.broken import WithoutDrain, does_not_look
-from tests.simulation.coverage import Coverage
-from tests.simulation.history import History
-from tests.simulation.invariant import Invariant
-from tests.simulation.schedule import MOST, schedule
-from tests.simulation.shrink import shrink, tell
-from tests.simulation.world import Parts
 
 BLOCKS, BLOCK = 8, 75
 
@@ -46,7 +46,7 @@ def test_no_history_breaks_an_invariant(block: int, covered: dict[int, Coverage]
     for seed in range(block * BLOCK, (block + 1) * BLOCK):
         history = History(seed)
         if history.run():
-            pytest.fail(tell(seed), pytrace=False)
+            pytest.fail(tell(seed)[0], pytrace=False)
         covered[seed] = history.world.coverage
 
 
@@ -72,7 +72,7 @@ def _missing(found: Coverage) -> tuple[set[str], set[tuple[Step, Turn]], set[Rea
 
 def test_the_same_seed_is_the_same_history_in_another_process() -> None:
     def told(hash_seed: str) -> str:
-        words = "from tests.simulation.history import History\n"
+        words = "from fleet.histories.history import History\n"
         words += "for seed in (3, 7, 11):\n    history = History(seed)\n    history.run()\n"
         words += "    print('\\n'.join(history.world.lines))\n"
         environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
@@ -86,5 +86,6 @@ def test_a_broken_history_is_shrunk_to_the_faults_that_it_takes() -> None:
     parts = Parts(engine=WithoutDrain, driver=does_not_look)
     seed = next(seed for seed in range(20) if len(schedule(seed)) > 10 and History(seed, parts=parts).run())
     assert shrink(seed, Invariant.DRAIN, parts) == ()
-    words = tell(seed, parts)
-    assert f"python -m tests.simulation {seed} --only none" in words and "cordon" in words
+    words, whole = tell(seed, parts)
+    assert not whole
+    assert f"fleet lab simulate --seed {seed} --only none" in words and "cordon" in words

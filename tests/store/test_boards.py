@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from fleet.core.errors import StoreError, UsageError
 from fleet.core.held import Held, Reason
 from fleet.core.plan import Plan, PlannedRun, PlannedStep
+from fleet.histories.builders import NEW, START, a_policy
 from fleet.store import Store
-from tests.builders import NEW, START, a_policy
 
 BUDGET = Held(Reason.BUDGET, "web/checkout", {"allowed": 0, "need": 1})
 LATER = START + timedelta(minutes=3)

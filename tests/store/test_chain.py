@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from fleet.core.journal import GENESIS, Entry, Record
+from fleet.histories.builders import START
 from fleet.store import chain
 from fleet.store.tampering import Checkpoint, Finding
-from tests.builders import START
 
 
 def a_chain(length: int) -> list[Entry]:

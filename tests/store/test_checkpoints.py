@@ -14,10 +14,10 @@ from msgspec.structs import replace
 from fleet.core.audit import SignedCheckpoint
 from fleet.core.errors import TamperedError, UsageError
 from fleet.core.journal import GENESIS, Entry, Record
+from fleet.histories.builders import START
 from fleet.store import Store, chain, proof
 from fleet.store.signing import PrivateKey, PublicKey
 from fleet.store.tampering import Finding
-from tests.builders import START
 from tests.store.raw import raw, rows
 
 Tamper = Callable[..., None]

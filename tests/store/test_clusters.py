@@ -8,8 +8,8 @@ import pytest
 from msgspec.structs import replace
 
 from fleet.core.errors import UsageError
+from fleet.histories.builders import START, a_node, a_snapshot
 from fleet.store import ClusterRow, Store
-from tests.builders import START, a_node, a_snapshot
 
 EAST = ClusterRow(name="east", sites=("fra", "ber"), kubeconfig="kc", context="admin", uid="uid-east")
 LATER = START + timedelta(minutes=14)

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from fleet.core.node import Node
 from fleet.core.pod import Pod
 from fleet.core.snapshot import Snapshot
+from fleet.histories.builders import START, a_node, a_snapshot
 from fleet.store import ClusterRow, Store
-from tests.builders import START, a_node, a_snapshot
 
 NAMES = st.sampled_from(["a", "b", "c"])
 NODES = st.builds(

@@ -13,9 +13,7 @@ from fleet.core.machine import Ask, Request
 from fleet.core.node import SITE_LABEL, Taint
 from fleet.core.snapshot import Snapshot
 from fleet.drivers.recorder import Recorder
-from fleet.store import ClusterRow, Store
-from fleet.store.facts import Changes
-from tests.builders import (
+from fleet.histories.builders import (
     NEW,
     OLD,
     START,
@@ -25,6 +23,8 @@ from tests.builders import (
     a_node,
     a_snapshot,
 )
+from fleet.store import ClusterRow, Store
+from fleet.store.facts import Changes
 from tests.store.raw import rows
 
 NODES = [a_node(f"n-{number}") for number in range(4)]

@@ -13,9 +13,9 @@ import pytest
 
 from fleet.core.errors import StaleEpochError, StoreError
 from fleet.core.journal import GENESIS, Record
+from fleet.histories.builders import START
 from fleet.store import Store
 from fleet.store.tampering import Finding
-from tests.builders import START
 
 Tamper = Callable[..., None]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from fleet.core.leadership import Leadership
+from fleet.histories.builders import START
 from fleet.store import Store
-from tests.builders import START
 
 ANN, BOB = "fleet@a/10/1", "fleet@b/20/2"
 

@@ -12,10 +12,10 @@ import pytest
 
 from fleet.core.errors import SchemaError, StoreError, UsageError
 from fleet.core.journal import Record
+from fleet.histories.builders import START
 from fleet.store import Store
 from fleet.store.address import Address
 from fleet.store.sqlite import SqliteDatabase
-from tests.builders import START
 from tests.store.raw import raw, rows
 
 BIG = Record("decision", "step", detail={"words": "x" * 4000})

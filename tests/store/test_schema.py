@@ -15,13 +15,13 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from fleet.core.errors import SchemaError, StoreError
+from fleet.histories.builders import START
 from fleet.store import Store, chain
 from fleet.store.address import Address
 from fleet.store.migrate import config, engine_of
 from fleet.store.schema import NEWEST, VERSION_TABLE
 from fleet.store.signing import PrivateKey
 from fleet.store.tables import Table
-from tests.builders import START
 from tests.store.raw import raw, rows
 from tests.store.test_chain import a_chain
 

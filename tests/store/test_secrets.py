@@ -17,8 +17,8 @@ import pytest
 
 from fleet.app import audit
 from fleet.app.home import CLOCK, Home
+from fleet.histories.builders import NEW, START
 from fleet.sim.clock import SimulatedClock
-from tests.builders import NEW, START
 from tests.kube_fake.server import ApiServer, Fault
 from tests.kube_fake.world import node, pod, write_kubeconfig
 from tests.store.raw import raw

@@ -6,8 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from fleet.histories.builders import START, a_node, a_snapshot
 from fleet.store import ClusterRow, Store
-from tests.builders import START, a_node, a_snapshot
 
 HEAVY = ("sqlmodel", "sqlalchemy", "pydantic", "alembic", "psycopg")
 ASKING = f"""

@@ -17,8 +17,8 @@ from fleet.core.report import Report, Verdict
 from fleet.core.reporter import make_report
 from fleet.core.status import Status, StatusCluster, StatusNode, StatusPool, Summary
 from fleet.core.times import Times
+from fleet.histories.builders import NEW, OLD, START, a_budget, a_deployment, a_node, a_policy, a_snapshot
 from fleet.sim.planner import make_plan
-from tests.builders import NEW, OLD, START, a_budget, a_deployment, a_node, a_policy, a_snapshot
 from tests.story import Story
 
 FOLDER = Path(__file__).parents[2] / "docs" / "schemas"

@@ -10,8 +10,8 @@ from fleet.app.plans import plan
 from fleet.app.rollouts import start
 from fleet.app.run import run
 from fleet.core.snapshot import Snapshot
+from fleet.histories.builders import NEW, START, a_deployment, a_node, a_snapshot
 from fleet.sim.clock import SimulatedClock
-from tests.builders import NEW, START, a_deployment, a_node, a_snapshot
 from tests.unit.app.homes import a_home
 
 SPEED = 600.0

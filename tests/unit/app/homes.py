@@ -9,11 +9,11 @@ from fleet.app.plans import plan
 from fleet.app.rollouts import start
 from fleet.core.plan import Plan
 from fleet.core.snapshot import Snapshot
+from fleet.histories.builders import NEW, OLD, START, a_budget, a_deployment, a_node, a_snapshot
 from fleet.sim.behaviour import Behaviour
 from fleet.sim.clock import SimulatedClock
 from fleet.sim.cluster import create
 from fleet.store import ClusterRow
-from tests.builders import NEW, OLD, START, a_budget, a_deployment, a_node, a_snapshot
 
 POLICY = f"""\
 streams:

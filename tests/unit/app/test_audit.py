@@ -20,9 +20,9 @@ from fleet.app.home import Home
 from fleet.app.report import report, with_evidence
 from fleet.core.errors import UsageError
 from fleet.core.journal import GENESIS, Entry, Record
+from fleet.histories.builders import NEW, OLD
 from fleet.store import chain
 from fleet.store.signing import PrivateKey
-from tests.builders import NEW, OLD
 from tests.store.raw import raw
 from tests.unit.app.finished import a_fast_home, carried_out
 from tests.unit.app.homes import a_home, a_started_rollout

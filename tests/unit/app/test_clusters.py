@@ -10,8 +10,8 @@ from fleet.app.clusters import check, found_in, look, remove, rule
 from fleet.app.status import all_clusters, fleet_status
 from fleet.app.sync import sync
 from fleet.core.errors import HeldError, UnreachableError, UsageError
+from fleet.histories.builders import a_policy
 from fleet.kube.permissions import Permission
-from tests.builders import a_policy
 from tests.unit.app.homes import a_home, a_started_rollout, small_cluster
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from fleet.app.dumps import plan_of_dump
 from fleet.core.errors import UsageError
-from tests.builders import NEW, OLD
+from fleet.histories.builders import NEW, OLD
 from tests.unit.app.homes import a_home
 
 

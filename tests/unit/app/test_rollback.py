@@ -19,9 +19,9 @@ from fleet.core.journal import Record
 from fleet.core.node import NodeRef
 from fleet.core.release import Release
 from fleet.core.steps import Step
+from fleet.histories.builders import NEW, OLD, START, a_machine, a_node, a_snapshot
 from fleet.sim.behaviour import Behaviour, Failure
 from fleet.sim.cluster import create, snapshot_of
-from tests.builders import NEW, OLD, START, a_machine, a_node, a_snapshot
 from tests.unit.app.finished import a_fast_home, carried_out, workers
 from tests.unit.app.homes import POLICY
 

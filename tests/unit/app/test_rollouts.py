@@ -12,7 +12,7 @@ from fleet.app.rollouts import Rollouts, changes, newcomers, release, say, start
 from fleet.core.errors import HeldError, UsageError
 from fleet.core.journal import Record
 from fleet.core.snapshot import Snapshot
-from tests.builders import NEW, a_machine, a_node
+from fleet.histories.builders import NEW, a_machine, a_node
 from tests.unit.app.homes import a_home, a_started_rollout, small_cluster
 
 

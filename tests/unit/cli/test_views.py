@@ -20,8 +20,8 @@ from fleet.core.overview import Known, Selection, overview, parts_of, select
 from fleet.core.plan import Plan
 from fleet.core.status import Status, StatusCluster
 from fleet.core.times import Times
+from fleet.histories.builders import NEW, START, a_policy, a_pool
 from fleet.sim.planner import make_plan
-from tests.builders import NEW, START, a_policy, a_pool
 from tests.story import Story
 from tests.unit.app.homes import small_cluster
 

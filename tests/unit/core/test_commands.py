@@ -7,8 +7,8 @@ import pytest
 from fleet.core.action import AnyAction, Outcome, Result
 from fleet.core.rollout import State
 from fleet.core.steps import Step
+from fleet.histories.builders import a_node, a_policy, a_pool, a_snapshot
 from fleet.sim.behaviour import Behaviour
-from tests.builders import a_node, a_policy, a_pool, a_snapshot
 from tests.story import Story
 
 

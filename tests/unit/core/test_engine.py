@@ -14,8 +14,17 @@ from fleet.core.pod import PodRef
 from fleet.core.policy import Amount, DrainRule, Limits, StageRule
 from fleet.core.rollout import State
 from fleet.core.steps import Step
+from fleet.histories.builders import (
+    NEW,
+    a_budget,
+    a_deployment,
+    a_machine,
+    a_node,
+    a_policy,
+    a_pool,
+    a_snapshot,
+)
 from fleet.sim.behaviour import Behaviour
-from tests.builders import NEW, a_budget, a_deployment, a_machine, a_node, a_policy, a_pool, a_snapshot
 from tests.story import Story
 
 

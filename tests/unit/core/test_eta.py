@@ -9,7 +9,7 @@ from fleet.core.node import NodeRef
 from fleet.core.plan import Plan, PlannedRun
 from fleet.core.rollout import Goal, Rollout, Run, Start, State
 from fleet.core.steps import Step
-from tests.builders import NEW, START, a_policy
+from fleet.histories.builders import NEW, START, a_policy
 
 ENDS = (100.0, 200.0, 300.0, 400.0, 500.0)
 

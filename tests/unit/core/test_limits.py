@@ -12,9 +12,9 @@ from fleet.core.node import NodeRef
 from fleet.core.policy import Amount, DrainRule, Limits
 from fleet.core.rollout import Rollout, Start
 from fleet.core.steps import Step
+from fleet.histories.builders import NEW, a_deployment, a_node, a_policy, a_pool, a_snapshot
 from fleet.sim.behaviour import Behaviour
 from fleet.sim.planner import things
-from tests.builders import NEW, a_deployment, a_node, a_policy, a_pool, a_snapshot
 from tests.story import Story
 
 ONE = a_pool(limits=Limits(max_unavailable=Amount(1)), failure_limit=3)

@@ -11,7 +11,7 @@ from fleet.core.pod import Pod, PodRef
 from fleet.core.policy import DrainRule
 from fleet.core.selector import Selector
 from fleet.core.view import ClusterView
-from tests.builders import a_budget, a_deployment, a_node
+from fleet.histories.builders import a_budget, a_deployment, a_node
 
 API, ALL = PodRef("web", "api"), PodRef("web", "all")
 

@@ -11,7 +11,7 @@ from fleet.core.release import Release
 from fleet.core.rollout import Goal, Rollout, Run, Start
 from fleet.core.status import Status, StatusCluster
 from fleet.core.steps import Step
-from tests.builders import NEW, OLD, START, a_machine, a_node, a_policy
+from fleet.histories.builders import NEW, OLD, START, a_machine, a_node, a_policy
 
 EAST = StatusCluster("east", ("fra",), True, START, nodes=1)
 

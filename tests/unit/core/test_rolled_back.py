@@ -15,9 +15,9 @@ from fleet.core.release import Release
 from fleet.core.rollout import Rollout
 from fleet.core.steps import Step
 from fleet.core.times import Times
+from fleet.histories.builders import NEW, OLD, START, a_machine, a_node, a_policy, a_pool, a_snapshot
 from fleet.sim.behaviour import Behaviour, Failure
 from fleet.sim.planner import make_plan
-from tests.builders import NEW, OLD, START, a_machine, a_node, a_policy, a_pool, a_snapshot
 from tests.story import Story
 
 NEWER = Release("44.20261201.3.0", "sha256:" + "c" * 64, "6.13.1")

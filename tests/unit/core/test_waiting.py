@@ -19,8 +19,18 @@ from fleet.core.rollout import Goal, Rollout, Start, State
 from fleet.core.snapshot import Snapshot
 from fleet.core.steps import Step
 from fleet.core.view import ClusterView
+from fleet.histories.builders import (
+    NEW,
+    START,
+    a_budget,
+    a_deployment,
+    a_machine,
+    a_node,
+    a_policy,
+    a_pool,
+    a_snapshot,
+)
 from fleet.sim.planner import things
-from tests.builders import NEW, START, a_budget, a_deployment, a_machine, a_node, a_policy, a_pool, a_snapshot
 from tests.story import Story
 
 REF = NodeRef("east", "n-0")

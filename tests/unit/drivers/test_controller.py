@@ -20,11 +20,11 @@ from fleet.core.rollout import Goal, Rollout, Start
 from fleet.core.steps import Step
 from fleet.drivers.controller import Controller
 from fleet.drivers.ports import Cluster
+from fleet.histories.builders import NEW, START, a_budget, a_deployment, a_node, a_policy, a_snapshot
 from fleet.sim.behaviour import Behaviour
 from fleet.sim.clock import SimulatedClock
 from fleet.sim.cluster import SimulatedCluster, create, snapshot_of
 from fleet.store import ClusterRow, Store
-from tests.builders import NEW, START, a_budget, a_deployment, a_node, a_policy, a_snapshot
 
 SPEED = 300.0
 SECONDS = 60.0

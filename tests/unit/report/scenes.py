@@ -16,10 +16,10 @@ from fleet.core.report import Report, Verdict
 from fleet.core.reporter import make_report
 from fleet.core.selector import Selector
 from fleet.core.times import Times
+from fleet.histories.builders import NEW, OLD, START
 from fleet.sim.behaviour import Behaviour, Failure, Spread
 from fleet.sim.fleets import POOL_LABEL, PoolShape, Shape, make_cluster
 from fleet.sim.planner import make_plan
-from tests.builders import NEW, OLD, START
 from tests.story import Story
 
 LIMIT = Amount(20, percent=True)

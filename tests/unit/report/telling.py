@@ -14,7 +14,7 @@ from fleet.core.pod import PodRef
 from fleet.core.policy import Policy
 from fleet.core.rollout import Goal, Rollout, Start, intent, outcome
 from fleet.core.steps import Step, Turn, after
-from tests.builders import NEW, OLD, START, a_policy
+from fleet.histories.builders import NEW, OLD, START, a_policy
 
 CONTROLLER = "fleet@ops-1/4711/88"
 ADA = "ada@desk"

@@ -19,7 +19,7 @@ from fleet.core.policy import Window
 from fleet.core.report import Proof, Report, ReportRun, Span, Verdict
 from fleet.core.reporter import make_report, nearest
 from fleet.core.steps import Turn
-from tests.builders import NEW, OLD, START, a_policy, a_pool
+from fleet.histories.builders import NEW, OLD, START, a_policy, a_pool
 from tests.unit.report.telling import ADA, CONTROLLER, Telling, a_goal
 
 GOOD = Verdict(True, 99)

@@ -9,7 +9,7 @@ from fleet.core.action import Result
 from fleet.core.report import Verdict
 from fleet.core.reporter import make_report
 from fleet.core.steps import Turn
-from tests.builders import START
+from fleet.histories.builders import START
 from tests.unit.report.scenes import a_scene, later, nightly
 from tests.unit.report.telling import Telling, a_goal
 

@@ -7,12 +7,12 @@ from msgspec.structs import replace
 from fleet.core.budget import Budget
 from fleet.core.node import Node
 from fleet.core.pod import PodRef
+from fleet.histories.builders import START
+from fleet.histories.tale import ENDED, Told
+from fleet.histories.troubles import runs
+from fleet.histories.world import World
 from fleet.sim.behaviour import Spread
 from fleet.sim.model import Model
-from tests.builders import START
-from tests.simulation.tale import ENDED, Told
-from tests.simulation.troubles import runs
-from tests.simulation.world import World
 
 
 def mend(world: World) -> None:

@@ -14,10 +14,10 @@ from fleet.core.errors import StaleEpochError
 from fleet.core.history import rollouts_of, unfinished
 from fleet.core.journal import Entry, Record
 from fleet.core.rollout import Rollout, Start, intent, outcome
-from tests.simulation.wire import Wire
+from fleet.histories.wire import Wire
 
 if TYPE_CHECKING:
-    from tests.simulation.world import World
+    from fleet.histories.world import World
 
 
 class Controller:

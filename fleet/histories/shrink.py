@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tests.simulation.history import History
-from tests.simulation.invariant import Invariant
-from tests.simulation.schedule import Fault, schedule
-from tests.simulation.world import WHOLE, Parts
+from fleet.core.errors import UsageError
+from fleet.histories.history import History
+from fleet.histories.invariant import Invariant
+from fleet.histories.schedule import Fault, schedule
+from fleet.histories.world import WHOLE, Parts
 
 TRIES = 150
 
@@ -33,25 +34,34 @@ def _breaks(seed: int, faults: Sequence[Fault], invariant: Invariant, parts: Par
     return any(each.invariant is invariant for each in History(seed, faults, parts).run())
 
 
-def tell(seed: int, parts: Parts = WHOLE) -> str:
-    """The seed's history as a list of what happened when; a broken one shrunk first."""
+def tell(seed: int, parts: Parts = WHOLE) -> tuple[str, bool]:
+    """The seed's history as a list of what happened when, a broken one shrunk first; and whether it is whole."""
     history = History(seed, parts=parts)
     broken = history.run()
     if not broken:
-        return "\n".join([*history.world.lines, f"seed {seed}: no invariant was broken"])
+        return "\n".join([*history.world.lines, f"seed {seed}: no invariant was broken"]), True
     kept = shrink(seed, broken[0].invariant, parts)
     short = History(seed, kept, parts)
     short.run()
     names = ",".join(str(schedule(seed).index(fault)) for fault in kept)
-    return "\n".join(
-        [
-            *_readable(short.world.lines),
-            *map(str, short.broken),
-            f"seed {seed}: {len(kept)} of its {len(history.faults)} faults are enough",
-            f"replay: python -m tests.simulation {seed}",
-            f"with these faults only: python -m tests.simulation {seed} --only {names or 'none'}",
-        ]
-    )
+    lines = [
+        *_readable(short.world.lines),
+        *map(str, short.broken),
+        f"seed {seed}: {len(kept)} of its {len(history.faults)} faults are enough",
+        f"replay: fleet lab simulate --seed {seed}",
+        f"with these faults only: fleet lab simulate --seed {seed} --only {names or 'none'}",
+    ]
+    return "\n".join(lines), False
+
+
+def tell_only(seed: int, numbers: Sequence[int]) -> tuple[str, bool]:
+    """The same with these of the seed's faults alone, counted from 0. Raises UsageError for a number it has not."""
+    faults = schedule(seed)
+    if strange := [number for number in numbers if not 0 <= number < len(faults)]:
+        raise UsageError(f"seed {seed} has faults 0 to {len(faults) - 1}, not {', '.join(map(str, strange))}")
+    history = History(seed, [faults[number] for number in numbers])
+    broken = history.run()
+    return "\n".join([*history.world.lines, *map(str, broken)]), not broken
 
 
 def _readable(lines: Sequence[str]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fleet.core.event import Event, Gone, Seen
 from fleet.core.node import Node
-from tests.simulation.weather import LATEST
+from fleet.histories.weather import LATEST
 
 LAG = LATEST + 4.0
 """Seconds after which a controller that hears of a cluster knows what has changed there."""

@@ -17,8 +17,17 @@ from fleet.core.rollout import Goal
 from fleet.core.selector import Selector
 from fleet.core.snapshot import Snapshot
 from fleet.core.workload import Workload
+from fleet.histories.builders import (
+    START,
+    a_budget,
+    a_deployment,
+    a_machine,
+    a_node,
+    a_policy,
+    a_pool,
+    a_snapshot,
+)
 from fleet.sim.behaviour import Behaviour, Spread
-from tests.builders import START, a_budget, a_deployment, a_machine, a_node, a_policy, a_pool, a_snapshot
 
 EXPECTED_SECONDS = 240
 """How long one run is said to take."""

@@ -12,11 +12,11 @@ from fleet.core.node import ZONE_LABEL, Node
 from fleet.core.pod import Pod
 from fleet.core.rollout import Run
 from fleet.core.steps import Step
+from fleet.histories.builders import NEW, START, a_machine
+from fleet.histories.weather import LATEST
+from fleet.histories.world import World
 from fleet.sim.behaviour import Failure, Spread
 from fleet.sim.model import Model
-from tests.builders import NEW, START, a_machine
-from tests.simulation.weather import LATEST
-from tests.simulation.world import World
 
 NEVER = 1e8
 """Seconds."""

@@ -7,8 +7,8 @@ from random import Random
 
 from fleet.core.event import Event, Gone, Lost, Seen, Synced, Thing
 from fleet.core.snapshot import Snapshot
+from fleet.histories.weather import Weather
 from fleet.sim.planner import things
-from tests.simulation.weather import Weather
 
 Key = tuple[str, str, str]
 

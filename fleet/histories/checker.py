@@ -14,9 +14,9 @@ from fleet.core.node import CORDON_ANNOTATION, ZONE_LABEL
 from fleet.core.pod import Pod
 from fleet.core.policy import Limits
 from fleet.core.snapshot import Snapshot
-from tests.simulation.invariant import Broken, Invariant
-from tests.simulation.tale import BEGUN, ENDED, Told, ToldRun
-from tests.simulation.truth import Name, Truth
+from fleet.histories.invariant import Broken, Invariant
+from fleet.histories.tale import BEGUN, ENDED, Told, ToldRun
+from fleet.histories.truth import Name, Truth
 
 WHEN = {
     "mark": ("pending", "stage", "staged"),

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from fleet.core.history import rollouts_of
 from fleet.core.node import NodeRef
 from fleet.core.rollout import Rollout
-from tests.builders import START
-from tests.simulation.invariant import Broken
-from tests.simulation.persons import look, mend
-from tests.simulation.scene import draw_scene
-from tests.simulation.schedule import Fault, schedule
-from tests.simulation.troubles import TROUBLES
-from tests.simulation.world import WHOLE, Parts, World
+from fleet.histories.builders import START
+from fleet.histories.invariant import Broken
+from fleet.histories.persons import look, mend
+from fleet.histories.scene import draw_scene
+from fleet.histories.schedule import Fault, schedule
+from fleet.histories.troubles import TROUBLES
+from fleet.histories.world import WHOLE, Parts, World
 
 CALM = 3600.0
 """Seconds; all faults have ended by then."""

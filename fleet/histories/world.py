@@ -15,14 +15,14 @@ from fleet.core.engine import Engine
 from fleet.core.event import Event, Seen
 from fleet.core.journal import Entry, Record
 from fleet.core.rollout import Start
+from fleet.histories.builders import NEW, START
+from fleet.histories.checker import Checker
+from fleet.histories.controller import Controller
+from fleet.histories.coverage import Coverage
+from fleet.histories.journal import Journal
+from fleet.histories.scene import EXPECTED_SECONDS, Scene
+from fleet.histories.weather import TIMEOUT, Weather
 from fleet.sim.model import Model
-from tests.builders import NEW, START
-from tests.simulation.checker import Checker
-from tests.simulation.controller import Controller
-from tests.simulation.coverage import Coverage
-from tests.simulation.journal import Journal
-from tests.simulation.scene import EXPECTED_SECONDS, Scene
-from tests.simulation.weather import TIMEOUT, Weather
 
 Driver = Callable[[Model, AnyAction, float], Outcome]
 PERSON = "ada@desk"

@@ -1,22 +1,22 @@
-"""Many seeds, with progress on stderr and a summary on stdout."""
+"""Many seeds, one after another, and what all of them came by."""
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
+from collections.abc import Callable
 from time import monotonic
 
-from tests.simulation.coverage import Coverage
-from tests.simulation.history import History
-from tests.simulation.invariant import Invariant
-from tests.simulation.schedule import MOST
+from fleet.histories.coverage import Coverage
+from fleet.histories.history import History
+from fleet.histories.invariant import Invariant
+from fleet.histories.schedule import MOST
 
 SHOWN = 20
 """Seeds that are named of those that broke the same invariant."""
 
 
-def soak(first: int, count: int) -> int:
-    """0: no invariant was broken."""
+def soak(first: int, count: int, progress: Callable[[str], None]) -> tuple[str, bool]:
+    """A summary, and whether every invariant was kept. `progress` is told every hundred seeds."""
     began = monotonic()
     coverage = Coverage()
     broken: dict[Invariant, list[int]] = {}
@@ -29,12 +29,9 @@ def soak(first: int, count: int) -> int:
         moments += history.moments
         done = seed - first + 1
         if done % 100 == 0 or done == count:
-            seconds = monotonic() - began
-            failed = sum(map(len, broken.values()))
-            print(f"\r{done} of {count} seeds, {failed} broken, {seconds:.0f} s", end="", file=sys.stderr)
-    print(file=sys.stderr)
-    print(summary(coverage, broken, count, moments, monotonic() - began))
-    return 1 if broken else 0
+            failed = len(set().union(*broken.values()))
+            progress(f"{done} of {count} histories, {failed} broken, {monotonic() - began:.0f} s")
+    return summary(coverage, broken, count, moments, monotonic() - began), not broken
 
 
 def summary(

@@ -1,0 +1,40 @@
+"""`fleet lab simulate`: a seed's history told, a part of it, many of them."""
+
+from __future__ import annotations
+
+import pytest
+from typer.testing import CliRunner
+
+from fleet.cli.commands import app
+from fleet.core.errors import UsageError
+
+
+def said(*words: str) -> str:
+    result = CliRunner().invoke(app, ["lab", "simulate", *words], catch_exceptions=False)
+    assert result.exit_code == 0
+    return result.stdout
+
+
+def test_a_seed_is_told_the_same_twice_and_judged() -> None:
+    told = said("--seed", "5")
+    assert told == said("--seed", "5")
+    assert "* " in told and told.endswith("seed 5: no invariant was broken\n")
+
+
+def test_without_its_faults_none_strikes() -> None:
+    assert "* " not in said("--seed", "5", "--only", "none")
+
+
+def test_many_are_summed_up() -> None:
+    told = said("--seed", "5", "--histories", "3")
+    assert told.startswith("3 histories, ") and "faults that struck" in told
+
+
+@pytest.mark.parametrize("only", ["99", "x", "-1"])
+def test_faults_that_a_seed_has_not_are_refused(only: str) -> None:
+    with pytest.raises(UsageError):
+        CliRunner().invoke(app, ["lab", "simulate", "--only", only], catch_exceptions=False)
+    with pytest.raises(UsageError):
+        CliRunner().invoke(
+            app, ["lab", "simulate", "--only", "1", "--histories", "2"], catch_exceptions=False
+        )
