@@ -21,6 +21,7 @@ class Fleet:
     def __init__(self, home: Path) -> None:
         self.home = home
         home.mkdir(parents=True, exist_ok=True)
+        (home / "background.log").touch()
 
     def run(self, *words: str, code: int = 0, seconds: float = SECONDS) -> str:
         """What it printed on stdout; fails, with what it said, for any other exit code."""

@@ -3,98 +3,20 @@
 from __future__ import annotations
 
 import random
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fleet.lab import Lab
-from tests.cluster.agents import agents
 from tests.cluster.command import Fleet
 from tests.cluster.observer import NodeLimits, Observer
-from tests.cluster.rest import Cluster, Json
+from tests.cluster.rest import Cluster
+from tests.cluster.rolling import KERNEL, NEW, OLD, active, assert_left_clean, begun_fleet, upgraded, wait
 from tests.cluster.scenario import Scenario, scenario
 
-OLD, NEW = "44.20261015.3.0", "44.20261101.3.0"
-KERNEL = "6.12.9"
-POLICY = f"""\
-streams:
-  - name: stable
-    releases:
-      - {{version: {OLD}, digest: "sha256:{"a" * 64}", kernel: 6.11.4}}
-      - {{version: {NEW}, digest: "sha256:{"b" * 64}", kernel: {KERNEL}}}
-defaults:
-  stream: stable
-  soak: 1s
-  stage: {{concurrency: 20}}
-pools:
-  - name: workers
-    selector: {{matchLabels: {{fleet.internal/pool: workers}}}}
-    limits: {{max_unavailable: 25%, per_zone: 5}}
-  - name: storage
-    selector: {{matchLabels: {{fleet.internal/pool: storage}}}}
-    limits: {{max_unavailable: 2}}
-"""
 LIMITS = NodeLimits(zone=8, pools={"workers": 13, "storage": 3})
 """As the policy, and one more for the node that a stranger has cordoned in each."""
-
-
-def wait(condition: Callable[[], object], what: Callable[[], str], seconds: float = 300) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not after {seconds:.0f} s: {what()}"
-        time.sleep(0.2)  # noqa: TID251 - between two looks at the condition
-
-
-@contextmanager
-def upgraded_fleet(
-    lab: Lab, home: Path, nodes: int, workloads: int
-) -> Iterator[tuple[Fleet, Cluster, Scenario]]:
-    """A lab with nodes, workloads, agents, and fleet installed; taken away with `fleet cluster uninstall`."""
-    cluster = Cluster(lab.kubeconfig)
-    lab.add_nodes(nodes, pools={"workers": 4, "storage": 1})
-    things = scenario(workloads)
-    things.create(cluster)
-    fleet = Fleet(home)
-    (home / "fleet.yaml").write_text(POLICY)
-    fleet.run("cluster", "add", "east", "--kubeconfig", str(lab.kubeconfig), "--site", "fra")
-    fleet.run("cluster", "install", "east")
-    with agents(lab):
-        things.wait_ready(cluster)
-        wait(lambda: reported(cluster) == nodes, lambda: f"{reported(cluster)} machines have reported")
-        fleet.run("sync")
-        yield fleet, cluster, things
-    fleet.run("cluster", "uninstall", "east", "--yes")
-
-
-def reported(cluster: Cluster) -> int:
-    """Machines whose agent has spoken; none while the API server still makes room for the new kind (429)."""
-    status, answer = cluster.call("GET", "/apis/fleet.internal/v1/machines", None)
-    return sum("booted" in machine.get("status", {}) for machine in answer["items"]) if status == 200 else 0
-
-
-def upgraded(cluster: Cluster, version: str = NEW) -> set[str]:
-    return {
-        node["metadata"]["name"]
-        for node in cluster.get("/api/v1/nodes")["items"]
-        if node["status"]["nodeInfo"]["osImage"].endswith(version)
-    }
-
-
-def marks(node: Json) -> list[str]:
-    """What of fleet's is on the node."""
-    found = [key for key in node["metadata"].get("annotations", {}) if key.startswith("fleet.internal/")]
-    return found + [taint["key"] for taint in node["spec"].get("taints", []) if "fleet" in taint["key"]]
-
-
-def assert_left_clean(cluster: Cluster, foreign: str) -> None:
-    for node in cluster.get("/api/v1/nodes")["items"]:
-        name = node["metadata"]["name"]
-        assert not marks(node), f"{name} still carries {marks(node)}"
-        assert node["spec"].get("unschedulable", False) is (name == foreign), name
 
 
 def free_everything(fleet: Fleet, cluster: Cluster, things: Scenario) -> None:
@@ -105,7 +27,7 @@ def free_everything(fleet: Fleet, cluster: Cluster, things: Scenario) -> None:
 
 
 def test_the_whole_session_as_a_user_has_it(lab: Lab, tmp_path: Path) -> None:
-    with upgraded_fleet(lab, tmp_path / "home", 20, 16) as (fleet, cluster, things):
+    with begun_fleet(lab, tmp_path / "home", 20, scenario(16)) as (fleet, cluster, things):
         foreign = "n-0007"
         cluster.patch(f"/api/v1/nodes/{foreign}", {"spec": {"unschedulable": True}})
         fleet.run("sync")
@@ -152,13 +74,9 @@ def test_the_whole_session_as_a_user_has_it(lab: Lab, tmp_path: Path) -> None:
         fleet.run("audit", "verify")
 
 
-def active(fleet: Fleet) -> list[Any]:
-    return [rollout for rollout in fleet.json("rollout", "list") if not rollout["ended_at"]]
-
-
 @pytest.mark.timeout(900)
 def test_killed_ten_times_every_node_is_upgraded_proven_and_left_clean(lab: Lab, tmp_path: Path) -> None:
-    with upgraded_fleet(lab, tmp_path / "home", 60, 40) as (fleet, cluster, things):
+    with begun_fleet(lab, tmp_path / "home", 60, scenario(40)) as (fleet, cluster, things):
         plan = fleet.json("plan", "--pool", "workers", "--pool", "storage", "--to", NEW)
         moments = random.Random(11)
         with Observer(lab.kubeconfig, LIMITS).watching() as observer:

@@ -1,4 +1,4 @@
-"""Tokens of fleet's agents, as a kubelet gets them for the pod of an agent."""
+"""Tokens of fleet's accounts: those of agents as a kubelet gets them for the pod of an agent."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def agent_pod(cluster: Cluster, node: str) -> Json:
     return cluster.create(path, {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
 
 
-def token(cluster: Cluster, pod: Json | None) -> str:
-    """A token of the agents' account, bound to the pod; to none if that is None."""
+def token(cluster: Cluster, pod: Json | None, account: str = ACCOUNT) -> str:
+    """A token of the account, bound to the pod; to none if that is None."""
     spec: Json = {"expirationSeconds": 3600}
     if pod is not None:
         meta = pod["metadata"]
@@ -36,7 +36,7 @@ def token(cluster: Cluster, pod: Json | None) -> str:
             "name": meta["name"],
             "uid": meta["uid"],
         }
-    path = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/{ACCOUNT}/token"
+    path = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/{account}/token"
     body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
     return str(cluster.create(path, body)["status"]["token"])
 
