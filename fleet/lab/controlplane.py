@@ -162,6 +162,8 @@ def _api_server_arguments(layout: Layout) -> Arguments:
         "etcd-certfile": certificates.etcd_client.certificate,
         "etcd-keyfile": certificates.etcd_client.key,
         "authorization-mode": "Node,RBAC",
+        # As kubeadm has it: agents on real hosts are privileged.
+        "allow-privileged": "true",
         "enable-admission-plugins": "NodeRestriction",
         "service-account-issuer": "https://kubernetes.default.svc",
         "service-account-key-file": certificates.service_accounts_public_key,
