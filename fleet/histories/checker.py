@@ -3,8 +3,8 @@ engine: its idea of readiness, budgets, limits, order and ownership is its own."
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from math import ceil
+from collections.abc import Callable, Iterator
+from math import ceil, floor
 
 from fleet.core.action import AnyAction, Evict, Reboot, Result
 from fleet.core.budget import Budget
@@ -12,7 +12,7 @@ from fleet.core.event import Event
 from fleet.core.journal import Entry
 from fleet.core.node import CORDON_ANNOTATION, ZONE_LABEL
 from fleet.core.pod import Pod
-from fleet.core.policy import Limits
+from fleet.core.policy import Amount, Limits
 from fleet.core.snapshot import Snapshot
 from fleet.histories.invariant import Broken, Invariant
 from fleet.histories.tale import BEGUN, ENDED, Told, ToldRun
@@ -154,28 +154,27 @@ class Checker:
         for limits, owner in ((told.policy.limits, ""), (pool.limits, pool.name)):
             names = {owner} if owner else {each.name for each in told.policy.pools}
             out = {each for each in self._out() if names & self._pools(each)}
-            for words, limit, here in self._scopes(limits, name, out):
-                if limit is not None and len(here | {name}) > limit:
+            members = {each for each in self.truth.nodes if names & self._pools(each)} | {name}
+            for words, amount, place in self._scopes(limits, name):
+                here = {each for each in out if place(each)}
+                limit = _most(amount, sum(map(place, members)))
+                if len(here | {name}) > limit:
                     there = ", ".join(sorted(each[1] for each in here))
                     self._break(
                         Invariant.LIMIT, f"{run.name} begins, out are {there}; {limit} of {owner} {words}"
                     )
 
-    def _scopes(
-        self, limits: Limits, name: Name, out: set[Name]
-    ) -> Iterator[tuple[str, int | None, set[Name]]]:
-        site, zone = self._sites[name[0]], self._zone(name)
-        for words, amount, here in (
-            ("in all", limits.max_unavailable, out),
-            (
-                f"in zone {zone}",
-                limits.per_zone,
-                {n for n in out if (n[0], self._zone(n)) == (name[0], zone)},
-            ),
-            (f"in site {site}", limits.per_site, {each for each in out if self._sites[each[0]] == site}),
-            (f"in cluster {name[0]}", limits.per_cluster, {each for each in out if each[0] == name[0]}),
+    def _scopes(self, limits: Limits, name: Name) -> Iterator[tuple[str, Amount, Callable[[Name], bool]]]:
+        """Each limit that there is, and who belongs to the place that it is about."""
+        site, zone = self._sites[name[0]], (name[0], self._zone(name))
+        for words, amount, place in (
+            ("in all", limits.max_unavailable, lambda each: True),
+            (f"in zone {zone[1]}", limits.per_zone, lambda each: (each[0], self._zone(each)) == zone),
+            (f"in site {site}", limits.per_site, lambda each: self._sites[each[0]] == site),
+            (f"in cluster {name[0]}", limits.per_cluster, lambda each: each[0] == name[0]),
         ):
-            yield words, amount.number if amount is not None else None, here
+            if amount is not None:
+                yield words, amount, place
 
     def _out(self) -> set[Name]:
         """Nodes of pools that hold a place by the journal, or are known to be out of service."""
@@ -263,3 +262,10 @@ def _needed(budget: Budget) -> int:
 
 def _share(amount: int | str, total: int) -> int:
     return ceil(total * int(amount.rstrip("%")) / 100) if isinstance(amount, str) else amount
+
+
+def _most(amount: Amount, members: int) -> int:
+    """Nodes that may be out at once. Part of a node is none, but a share that is not nothing lets one go."""
+    if not amount.percent:
+        return amount.number
+    return max(floor(members * amount.number / 100), 1 if amount.number else 0)

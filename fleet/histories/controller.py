@@ -10,7 +10,7 @@ import msgspec
 
 from fleet.core.action import AnyAction, Outcome, Result
 from fleet.core.engine import Engine
-from fleet.core.errors import StaleEpochError
+from fleet.core.errors import StaleEpochError, StoreError
 from fleet.core.history import rollouts_of, unfinished
 from fleet.core.journal import Entry, Record
 from fleet.core.rollout import Rollout, Start, intent, outcome
@@ -73,6 +73,8 @@ class Controller:
         except StaleEpochError:
             self.alive = False
             world.log(f"{self.name} stops: it does not lead any more")
+        except StoreError as error:
+            world.refused(self, str(error))
 
     def _hear(self) -> None:
         now = self.world.now
@@ -84,12 +86,14 @@ class Controller:
         for each in outcomes:
             self.engine.observe(each, now)
         commands = self._commands()
-        self._seq = len(self.world.journal.entries)
+        self._seq = len(self.world.journal.entries) if not self.world.journal.closed else self._seq
         for entry in commands:
             self._obey(entry)
 
     def _commands(self) -> list[Entry]:
         entries = self.world.journal.entries
+        if self.world.journal.closed:
+            return []
         return [entries[at] for at in range(self._seq, len(entries)) if entries[at].record.form == "command"]
 
     def _obey(self, entry: Entry) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import time, timedelta
 from random import Random
 
@@ -10,7 +11,7 @@ from msgspec.structs import replace
 
 from fleet.core.budget import Budget
 from fleet.core.machine import Machine
-from fleet.core.node import Node, NodeRef
+from fleet.core.node import Node, NodeRef, Resources
 from fleet.core.pod import Owner, Pod
 from fleet.core.policy import Amount, DrainRule, Freeze, Limits, Policy, Pool, RebootRule, StageRule, Window
 from fleet.core.rollout import Goal
@@ -28,6 +29,7 @@ from fleet.histories.builders import (
     a_snapshot,
 )
 from fleet.sim.behaviour import Behaviour, Spread
+from fleet.sim.controllers import ORDINAL_LABEL
 
 EXPECTED_SECONDS = 240
 """How long one run is said to take."""
@@ -48,13 +50,15 @@ def draw_scene(seed: int) -> Scene:
     pools = ["workers", "edge"][: rng.choice([1, 1, 2])]
     snapshots = tuple(_cluster(rng, name, pools) for name in names)
     canaries = rng.choice([0, 0, 1, 2])
-    policy = replace(
-        a_policy(*(_pool(rng, name) for name in pools)),
-        limits=_fleet_limits(rng),
-        freezes=_freezes(rng),
-    )
+    policy = draw_policy(rng, pools)
     goals = _goals(snapshots, policy, canaries)
     return Scene(snapshots, policy, _behaviour(rng), goals, rng.random() < 0.3)
+
+
+def draw_policy(rng: Random, pools: Sequence[str]) -> Policy:
+    return replace(
+        a_policy(*(_pool(rng, name) for name in pools)), limits=_fleet_limits(rng), freezes=_freezes(rng)
+    )
 
 
 def _goals(snapshots: tuple[Snapshot, ...], policy: Policy, canaries: int) -> tuple[Goal, ...]:
@@ -70,12 +74,17 @@ def _goals(snapshots: tuple[Snapshot, ...], policy: Policy, canaries: int) -> tu
 
 
 def _pool(rng: Random, name: str) -> Pool:
+    def some(low: int, high: int) -> Amount:
+        return (
+            Amount(rng.choice([10, 25, 40]), True) if rng.random() < 0.2 else Amount(rng.randint(low, high))
+        )
+
     def perhaps(low: int, high: int) -> Amount | None:
-        return Amount(rng.randint(low, high)) if rng.random() < 0.4 else None
+        return some(low, high) if rng.random() < 0.4 else None
 
     return a_pool(
         name,
-        limits=Limits(Amount(rng.randint(1, 4)), perhaps(1, 2), perhaps(1, 3), perhaps(1, 3)),
+        limits=Limits(some(1, 4), perhaps(1, 2), perhaps(1, 3), perhaps(1, 3)),
         drain=DrainRule(
             unmanaged=rng.choice(["hold", "hold", "evict"]),
             local_data=rng.choice(["hold", "evict", "evict"]),
@@ -145,6 +154,11 @@ def _cluster(rng: Random, cluster: str, pools: list[str]) -> Snapshot:
         if rng.random() < 0.8:
             allowed = rng.randint(1, 2)
             budgets.append(a_budget(name, replicas, min(allowed, replicas)))
+    if rng.random() < 0.3:
+        made = _stateful(cluster, rng.sample(nodes, count))
+        workloads += made[0]
+        pods += made[1]
+        budgets.append(a_budget("db", len(made[1]), 1))
     pods += _lonely(rng, cluster, nodes)
     if rng.random() < 0.08:
         job, pod, budget = _job(cluster, rng.choice(nodes))
@@ -154,6 +168,24 @@ def _cluster(rng: Random, cluster: str, pools: list[str]) -> Snapshot:
     site = {"east": "fra", "west": "ams"}[cluster]
     made_up = a_snapshot(nodes, (workloads, pods), budgets, cluster=cluster, machines=machines)
     return replace(made_up, site=site)
+
+
+def _stateful(cluster: str, nodes: list[Node]) -> tuple[list[Workload], list[Pod]]:
+    """Three pods with names of their own, each of which comes back only once the one before it has gone."""
+    owner = Owner("StatefulSet", "db", "sts-db")
+    pods = [
+        Pod(
+            "web",
+            f"db-{ordinal}",
+            f"{cluster}-db-{ordinal}",
+            node=nodes[ordinal % len(nodes)].name,
+            labels={"app": "db", ORDINAL_LABEL: f"db-{ordinal}"},
+            owner=owner,
+            requests=Resources(100, 128 << 20, 1),
+        )
+        for ordinal in range(3)
+    ]
+    return [Workload("StatefulSet", "web", "db", owner.uid, 3, 3)], pods
 
 
 def _machine(rng: Random, node: Node) -> Machine:

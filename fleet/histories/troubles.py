@@ -13,6 +13,7 @@ from fleet.core.pod import Pod
 from fleet.core.rollout import Run
 from fleet.core.steps import Step
 from fleet.histories.builders import NEW, START, a_machine
+from fleet.histories.scene import draw_policy
 from fleet.histories.weather import LATEST
 from fleet.histories.world import World
 from fleet.sim.behaviour import Failure, Spread
@@ -70,16 +71,32 @@ def _stop(world: World, rng: Random) -> str:
 
 
 def _second(world: World, rng: Random) -> str:
-    if world.leader is None:
+    if world.leader is None or world.journal.closed:
         return ""
     world.take_over()
     return "and the first goes on"
 
 
+def _close(world: World, rng: Random) -> str:
+    length = rng.uniform(1, 200)
+    world.journal.closed = rng.choice(["the database is locked", "the disk is full", "the database is gone"])
+
+    def reopen() -> None:
+        world.journal.closed = ""
+
+    world.later(world.at + length, reopen)
+    return f"{world.journal.closed}, for {length:.0f} s"
+
+
+def _hush(world: World, rng: Random) -> str:
+    world.journal.hushed = True
+    return "at its next append"
+
+
 def _say(word: str) -> Callable[[World, Random], str]:
     def say(world: World, rng: Random) -> str:
         active = [each.id for each in world.checker.rollouts.values() if not each.ended]
-        if not active:
+        if not active or world.journal.closed:
             return ""
         world.say(active[-1], word)
         return active[-1]
@@ -87,10 +104,16 @@ def _say(word: str) -> Callable[[World, Random], str]:
     return say
 
 
+def _policy(world: World, rng: Random) -> str:
+    """Somebody edits the file: it counts from the next rollout on."""
+    world.policy = draw_policy(rng, [pool.name for pool in world.policy.pools])
+    return ", ".join(f"{pool.name}: {pool.limits.max_unavailable}" for pool in world.policy.pools)
+
+
 def _release(world: World, rng: Random) -> str:
     """Of any run: a person may be mistaken."""
     told = [each for each in world.checker.rollouts.values() if not each.ended]
-    if not told:
+    if not told or world.journal.closed:
         return ""
     node = rng.choice(list(told[-1].runs))
     world.say(told[-1].id, "release", node)
@@ -332,6 +355,8 @@ TROUBLES: Mapping[str, Callable[[World, Random], str]] = {
     "kill before the journal": _doom_before,
     "second leader": _second,
     "stopped leader": _stop,
+    "database refuses": _close,
+    "commit unheard": _hush,
     "away": _away,
     "timeouts": _weather("timeouts", 10, 300),
     "errors": _weather("errors", 10, 300),
@@ -344,6 +369,7 @@ TROUBLES: Mapping[str, Callable[[World, Random], str]] = {
     "resume": _say("resume"),
     "abort": _say("abort"),
     "release": _release,
+    "policy changed": _policy,
     "clock forward": _clock(1),
     "clock back": _clock(-1),
     "cordon": _on_node(_cordon),

@@ -12,6 +12,7 @@ import msgspec
 
 from fleet.core.action import AnyAction, Evict, Outcome, Result
 from fleet.core.engine import Engine
+from fleet.core.errors import StoreError
 from fleet.core.event import Event, Seen
 from fleet.core.journal import Entry, Record
 from fleet.core.rollout import Start
@@ -26,6 +27,8 @@ from fleet.sim.model import Model
 
 Driver = Callable[[Model, AnyAction, float], Outcome]
 PERSON = "ada@desk"
+PAUSE = 5.0
+"""Seconds before a controller looks again whether its database answers."""
 
 
 def really(model: Model, action: AnyAction, at: float) -> Outcome:
@@ -48,6 +51,8 @@ class World:
     def __init__(self, seed: int, scene: Scene, parts: Parts) -> None:
         self.seed = seed
         self.scene = scene
+        self.policy = scene.policy
+        """What the file says now. A rollout goes by what it said at its start."""
         self.at = 0.0
         self.skew = 0.0
         """Seconds by which the controllers' clock is ahead of the true time."""
@@ -129,7 +134,7 @@ class World:
         return True
 
     def start(self, ident: str) -> None:
-        start = Start("p-1", NEW, self.scene.policy, self.scene.goals, EXPECTED_SECONDS)
+        start = Start("p-1", NEW, self.policy, self.scene.goals, EXPECTED_SECONDS)
         record = Record(form="command", kind="start", rollout=ident, detail=msgspec.to_builtins(start))
         self.journal.append([record], self.now, PERSON)
 
@@ -168,6 +173,12 @@ class World:
         self.doom = None
         self.later(self.at + Random(f"{self.seed} {self._numbers}").choice([0.5, 5.0, 60.0]), self._replace)
 
+    def refused(self, controller: Controller, why: str) -> None:
+        """By its database. What it has decided is thrown away with its engine; it tries again a little later."""
+        self.log(f"{controller.name} begins anew: {why}")
+        controller.alive = False
+        self.later(self.at + PAUSE, self._replace)
+
     def cut(self, controller: Controller, rest: list[AnyAction]) -> None:
         """Between two actions of a decision."""
         if not self.doomed_to_stop:
@@ -185,9 +196,14 @@ class World:
         self.later(self.at + 40.0, resume)
 
     def take_over(self) -> None:
-        """A controller starts and leads from now on, whoever else thinks so of itself."""
+        """A controller starts and leads from now on, whoever else thinks so of itself; later if it cannot yet."""
         self._numbers += 1
-        controller = self._parts.controller(self, self._numbers, self._parts.engine)
+        try:
+            controller = self._parts.controller(self, self._numbers, self._parts.engine)
+        except StoreError as error:
+            self.log(f"no controller starts: {error}")
+            self.later(self.at + PAUSE, self._replace)
+            return
         self.log(f"{controller.name} leads")
         self.controllers.append(controller)
         rng = Random(f"{self.seed} lists {self._numbers}")

@@ -94,6 +94,7 @@ def test_a_locked_database_stops_the_work_and_only_for_as_long_as_it_is_locked(
         only.until_it_leads(times=2)
         until_it_has_written(home, 1)
         assert "missed" not in only.said, "a late duty is done late"
+        wait(lambda: not active(fleet), lambda: only.said)
 
 
 @contextmanager

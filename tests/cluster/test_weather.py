@@ -13,7 +13,7 @@ from tests.cluster.controllers import controller
 from tests.cluster.journal import entries
 from tests.cluster.planned import planned, until_it_has_written
 from tests.cluster.rest import Cluster
-from tests.cluster.rolling import wait
+from tests.cluster.rolling import active, wait
 from tests.cluster.throttle import Throttle
 from tests.cluster.tokens import kubeconfig_with, token
 
@@ -39,7 +39,7 @@ def test_a_rollout_through_an_absence_a_compaction_and_an_overload(fresh_lab: La
         only.wake()
         until_it_has_written(home, 3)
         overload(throttle)
-        until_it_has_written(home, 3)
+        wait(lambda: not active(fleet), lambda: only.said)
         shutil.copy(fresh_lab.kubeconfig, kubeconfig)
 
 
