@@ -154,7 +154,8 @@ class Checker:
         for limits, owner in ((told.policy.limits, ""), (pool.limits, pool.name)):
             names = {owner} if owner else {each.name for each in told.policy.pools}
             out = {each for each in self._out() if names & self._pools(each)}
-            members = {each for each in self.truth.nodes if names & self._pools(each)} | {name}
+            # A node that is gone and still has its place is one of those that a share is of.
+            members = {each for each in self.truth.nodes if names & self._pools(each)} | out | {name}
             for words, amount, place in self._scopes(limits, name):
                 here = {each for each in out if place(each)}
                 limit = _most(amount, sum(map(place, members)))

@@ -25,21 +25,22 @@ POLITE = 5.0
 def test_a_rollout_through_an_absence_a_compaction_and_an_overload(fresh_lab: Lab, tmp_path: Path) -> None:
     home, kubeconfig = tmp_path / "home", tmp_path / "kubeconfig"
     shutil.copy(fresh_lab.kubeconfig, kubeconfig)
-    with planned(fresh_lab, home, kubeconfig) as (fleet, cluster, plan), controller(home, "only") as only:
+    with planned(fresh_lab, home, kubeconfig) as (fleet, cluster, plan):
         throttle = Throttle(cluster)
         # The administrator is never refused: from here on fleet has its own account.
         kubeconfig_with(fresh_lab.kubeconfig, token(cluster, None, "fleet-controller"), kubeconfig)
-        only.until_it_leads()
-        fleet.run("rollout", "start", plan)
-        wait(lambda: any(entry.kind == "evict" for entry in entries(home, "r-1")), lambda: only.said)
-        go_away_and_come_back(fresh_lab, fleet)
-        until_it_has_written(home, 3)
-        only.stop()
-        forget(fresh_lab, cluster)
-        only.wake()
-        until_it_has_written(home, 3)
-        overload(throttle)
-        wait(lambda: not active(fleet), lambda: only.said)
+        with controller(home, "only") as only:
+            only.until_it_leads()
+            fleet.run("rollout", "start", plan)
+            wait(lambda: any(entry.kind == "evict" for entry in entries(home, "r-1")), lambda: only.said)
+            go_away_and_come_back(fresh_lab, fleet)
+            until_it_has_written(home, 3)
+            only.stop()
+            forget(fresh_lab, cluster)
+            only.wake()
+            until_it_has_written(home, 3)
+            overload(throttle)
+            wait(lambda: not active(fleet), lambda: only.said)
         shutil.copy(fresh_lab.kubeconfig, kubeconfig)
 
 

@@ -1,0 +1,113 @@
+"""Two controllers as processes on one database: one works, the other stands by and takes over."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from fleet.app.home import Home
+from fleet.core.errors import StoreError
+from fleet.core.history import rollouts_of
+from fleet.core.journal import Record
+from fleet.core.rollout import Rollout
+from fleet.core.steps import Step
+from fleet.histories.builders import START, a_budget, a_deployment, a_node, a_snapshot
+from fleet.store import Store
+from fleet.store.address import Address
+from fleet.store.postgres import PostgresDatabase
+from tests.cluster.journal import label
+from tests.cluster.struck import StruckJournal
+from tests.store.raw import raw
+from tests.unit.app.homes import a_home, a_started_rollout
+
+
+def wait(condition: Callable[[], object], said: Callable[[], str], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, said()
+        time.sleep(0.05)  # noqa: TID251 - between two looks at the condition
+
+
+@contextmanager
+def controller(home: Home, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    words = ["-m", "fleet.cli", "--home", str(home.path), "--database", home.database, "run"]
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, *words], stdout=file, stderr=file, env={**os.environ, "NO_COLOR": "1"}
+        )
+    try:
+        yield process
+        assert "Traceback" not in log.read_text()
+    finally:
+        process.kill()
+        process.wait(30)
+
+
+def rollout_of(home: Home) -> Rollout:
+    return rollouts_of(home.store.journal.entries())["r-1"]
+
+
+def test_the_second_stands_by_and_ends_what_the_first_began(place: str, tmp_path: Path) -> None:
+    nodes = [a_node(f"n-{number}") for number in range(4)]
+    snapshot = a_snapshot(nodes, a_deployment("shop", 6, nodes), [a_budget("shop", 6, 1)])
+    home = a_home(tmp_path / "home", snapshot, database=place)
+    first_log, second_log = tmp_path / "first.log", tmp_path / "second.log"
+    with controller(home, first_log) as first:
+        wait(lambda: "in control of" in first_log.read_text(), first_log.read_text)
+        with controller(home, second_log):
+            wait(lambda: "waiting for it to go" in second_log.read_text(), second_log.read_text)
+            a_started_rollout(home)
+            wait(
+                lambda: any(run.step is Step.REBOOT for run in rollout_of(home).runs.values()),
+                first_log.read_text,
+            )
+            assert "in control of" not in second_log.read_text()
+            first.kill()
+            wait(lambda: rollout_of(home).ended_at is not None, second_log.read_text, 120)
+    rollout = rollout_of(home)
+    assert {run.step for run in rollout.runs.values()} == {Step.DONE}
+    entries = list(home.store.journal.entries(rollout="r-1"))
+    epochs = [entry.epoch for entry in entries if entry.epoch]
+    assert set(epochs) == {1, 2} and epochs == sorted(epochs)
+    asked = [label(e.record.form, e.record.kind, e.record.node, e.record.detail) for e in entries]
+    assert sum(each.startswith("intent reboot") for each in asked) == len(nodes), (
+        "each machine was asked once"
+    )
+    home.store.close()
+
+
+def test_a_connection_that_is_cut_before_the_commit_leaves_nothing(
+    postgres_template: Callable[[str], str], numbered: Callable[[], str]
+) -> None:
+    place = postgres_template(numbered())
+    with Store.open(place) as store:
+        journal = StruckJournal(PostgresDatabase(Address.parse(place)))
+        cut = [True]
+
+        def strike(side: str, labels: object) -> None:
+            if side == "before" and cut:
+                cut.pop()
+                _cut_all_others(place)
+
+        journal.strike = strike
+        record = Record(form="decision", kind="halt", rollout="r-1")
+        with pytest.raises(StoreError):
+            journal.append([record, record], at=START, actor="fleet@1")
+        assert store.journal.count() == 0
+        journal.append([record], at=START, actor="fleet@1")
+        assert store.journal.count() == 1
+
+
+def _cut_all_others(place: str) -> None:
+    with closing(raw(place)) as other:
+        other.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
