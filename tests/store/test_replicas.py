@@ -19,7 +19,6 @@ from fleet.core.journal import Record
 from fleet.core.rollout import Rollout
 from fleet.core.steps import Step
 from fleet.histories.builders import START, a_budget, a_deployment, a_node, a_snapshot
-from fleet.store import Store
 from fleet.store.address import Address
 from fleet.store.postgres import PostgresDatabase
 from tests.cluster.journal import label
@@ -87,22 +86,23 @@ def test_a_connection_that_is_cut_before_the_commit_leaves_nothing(
     postgres_template: Callable[[str], str], numbered: Callable[[], str]
 ) -> None:
     place = postgres_template(numbered())
-    with Store.open(place) as store:
-        journal = StruckJournal(PostgresDatabase(Address.parse(place)))
-        cut = [True]
+    database = PostgresDatabase(Address.parse(place))
+    journal = StruckJournal(database)
+    cut = [True]
 
-        def strike(side: str, labels: object) -> None:
-            if side == "before" and cut:
-                cut.pop()
-                _cut_all_others(place)
+    def strike(side: str, labels: object) -> None:
+        if side == "before" and cut:
+            cut.pop()
+            _cut_all_others(place)
 
-        journal.strike = strike
-        record = Record(form="decision", kind="halt", rollout="r-1")
-        with pytest.raises(StoreError):
-            journal.append([record, record], at=START, actor="fleet@1")
-        assert store.journal.count() == 0
-        journal.append([record], at=START, actor="fleet@1")
-        assert store.journal.count() == 1
+    journal.strike = strike
+    record = Record(form="decision", kind="halt", rollout="r-1")
+    with pytest.raises(StoreError):
+        journal.append([record, record], at=START, actor="fleet@1")
+    assert journal.count() == 0
+    journal.append([record], at=START, actor="fleet@1")
+    assert journal.count() == 1 and not cut
+    database.close()
 
 
 def _cut_all_others(place: str) -> None:
