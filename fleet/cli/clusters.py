@@ -126,6 +126,26 @@ def uninstall(
     show(installed(take(home_of(context), name)))
 
 
+@app.command()
+def accept(
+    context: typer.Context,
+    name: Name,
+    reason: Annotated[str, typer.Option(help="Why the database is an older one; kept in the journal.")] = "",
+) -> None:
+    """Let fleet go on in a cluster that has seen a later journal than this database has.
+
+    So it is after a restore from a backup. What was done since the copy is not in the journal; nodes that were in work
+    then are looked at and taken on from where they are. Your word is journaled.
+    """
+    from fleet.app.accept import accept as go_on
+    from fleet.cli.output import note
+
+    place = go_on(home_of(context), name, reason)
+    note(
+        f"{name} goes on from here: entry {place.partition(':')[0]}, which it has seen, is not in this journal."
+    )
+
+
 def _ask(question: str) -> None:
     """Raises UsageError where nobody can answer, Abort where the answer is no."""
     if not sys.stdin.isatty():

@@ -56,7 +56,10 @@ def pending(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetim
 def stage(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
     rule = rollout.pool(run).stage
     machine = agenda.machine(run.node)
-    if machine is not None and is_release(machine.staged, run.release):
+    # Booted already: by somebody else, or in a time that an older copy of the journal does not know.
+    if machine is not None and any(
+        is_release(each, run.release) for each in (machine.staged, machine.booted)
+    ):
         return Turn.DONE, {}
     token = token_of(rollout, run)
     if not asked(machine, token) and (held := gates.paused(rollout)):
@@ -173,6 +176,8 @@ def _ready_to_reboot(agenda: Agenda, run: Run, node: Node, now: datetime) -> Ans
         agenda.wake_at(run.node, run.since + SETTLE)
         return None
     machine = agenda.machine(run.node)
+    if machine is not None and is_release(machine.booted, run.release):
+        return Turn.FAILED, {"why": f"{run.release.version} is booted already, and not by this run"}
     if machine is None or not is_release(machine.staged, run.release):
         return Turn.FAILED, {"why": "the staged release is no longer there"}
     if not node.boot_id:

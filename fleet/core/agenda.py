@@ -39,7 +39,10 @@ def matter_of(action: AnyAction) -> Matter:
 
 
 class Agenda:
-    def __init__(self) -> None:
+    def __init__(self, salt: str = "") -> None:
+        """`salt` ends the ids of actions, so that no two controllers give the same one, also where the journal of the
+        first was lost."""
+        self._salt = salt
         self.views: dict[str, ClusterView] = {}
         self.log: list[Record | AnyAction] = []
         """What this decision has come to so far, in order."""
@@ -157,7 +160,7 @@ class Agenda:
         self.log.append(action)
 
     def next_id(self, rollout: Rollout) -> str:
-        return f"{rollout.id}/{rollout.counter + 1}"
+        return f"{rollout.id}/{rollout.counter + 1}{self._salt}"
 
     def settle(self, outcome: Outcome, now: datetime) -> None:
         """The outcome of an action that is in flight."""

@@ -34,11 +34,13 @@ MINDS_PODS = frozenset({Step.STAGED, Step.CORDON, Step.DRAIN, Step.REBOOT})
 
 
 class Books:
-    def __init__(self, sites: Mapping[str, str], views: Mapping[str, ClusterView] | None = None) -> None:
+    def __init__(
+        self, sites: Mapping[str, str], views: Mapping[str, ClusterView] | None = None, salt: str = ""
+    ) -> None:
         self.sites = dict(sites)
         """Of each cluster."""
         self.rollouts: dict[str, Rollout] = {}
-        self.agenda = Agenda()
+        self.agenda = Agenda(salt)
         self.agenda.views.update(views or {})
         self.queue = Queue()
         self.occupancy = Occupancy()

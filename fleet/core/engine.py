@@ -50,9 +50,11 @@ class Engine:
         sites: Mapping[str, str],
         rollouts: Iterable[Rollout] = (),
         views: Mapping[str, ClusterView] | None = None,
+        salt: str = "",
     ) -> None:
-        """`sites`: of each cluster. `views`: what another engine has been told already; it is to be thrown away."""
-        self._books = Books(sites, views)
+        """`sites`: of each cluster. `views`: what another engine has been told already; it is to be thrown away.
+        `salt`: ends the ids of its actions, and of no other controller's."""
+        self._books = Books(sites, views, salt)
         self._agenda = self._books.agenda
         self._queue = self._books.queue
         self._staging = Staging(self._books)

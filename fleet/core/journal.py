@@ -19,8 +19,8 @@ class Record(Struct, frozen=True, gc=False):
 
     form: Form
     kind: str
-    """command: start, pause, resume, abort, release. decision: step, retry, halt, finish, tidied.
-    intent and outcome: an action's kind."""
+    """command: start, pause, resume, abort, release; accept (a cluster has seen a later journal).
+    decision: step, retry, halt, finish, tidied. intent and outcome: an action's kind."""
     rollout: str = ""
     node: str = ""
     """`cluster/name`, or empty."""
@@ -41,3 +41,8 @@ class Entry(Struct, frozen=True):
     record: Record
     prev_hash: str
     hash: str
+
+    @property
+    def place(self) -> str:
+        """Names this entry of this journal, and no entry of another: its number and the beginning of its hash."""
+        return f"{self.seq}:{self.hash[:16]}"

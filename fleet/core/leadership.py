@@ -11,3 +11,5 @@ class Leadership(Struct, frozen=True):
     """Identity of who holds it now."""
     epoch: int
     """Grows by one at each change of holder; fences the journal."""
+    place: str = ""
+    """Of a cluster's lease: how far its last holder's journal had come when it was renewed (`Entry.place`)."""

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
+from hashlib import sha256
 
 import msgspec
 
@@ -56,7 +57,7 @@ class Executor:
         self._inbox: deque[Event] = deque()
         self._news = asyncio.Event()
         self._leases = {
-            name: ClusterLease(cluster, identity, abandoned) for name, cluster in clusters.items()
+            name: ClusterLease(cluster, identity, abandoned, journal) for name, cluster in clusters.items()
         }
         self._reach: dict[str, Lost | Synced] = {}
         """The last word of each cluster on whether it can be seen."""
@@ -73,7 +74,8 @@ class Executor:
         words = "the controller stopped before it knew"
         pending = [action for rollout in rollouts for action in rollout.intents.values()]
         self._append([outcome(action, Result.UNKNOWN, words) for action in pending])
-        return Engine(sites, sorted(rollouts, key=lambda rollout: rollout.active))
+        salt = sha256(f"{self._identity} {self._epoch}".encode()).hexdigest()[:6]
+        return Engine(sites, sorted(rollouts, key=lambda rollout: rollout.active), salt=f"-{salt}")
 
     @property
     def heard_all(self) -> bool:

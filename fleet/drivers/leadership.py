@@ -8,17 +8,26 @@ from datetime import datetime
 
 from fleet.core.errors import FleetError
 from fleet.core.leadership import Leadership
-from fleet.drivers.ports import Cluster, DatabaseLease
+from fleet.drivers.ports import Cluster, DatabaseLease, Journal
 
 SECONDS = 15
 """A lease lasts this long; it is renewed three times in that span."""
 
 
 class ClusterLease:
-    """Keeps one cluster's lease while `keep` runs. `valid` is asked right before each action."""
+    """Keeps one cluster's lease while `keep` runs. `valid` is asked right before each action.
 
-    def __init__(self, cluster: Cluster, identity: str, abandoned: Callable[[str], bool]) -> None:
+    The lease tells how far the journal had come. A journal that has not come so far is an older copy, or another one:
+    what was begun since is not in it, so nothing is done in that cluster before a person has said that it may.
+    """
+
+    def __init__(
+        self, cluster: Cluster, identity: str, abandoned: Callable[[str], bool], journal: Journal
+    ) -> None:
         self.cluster = cluster
+        self._journal = journal
+        self._known = False
+        """The journal has come at least as far as the lease knows."""
         self._identity = identity
         self._abandoned = abandoned
         self._until: float | None = None
@@ -34,7 +43,14 @@ class ClusterLease:
         """Tries once; says in `why` who has it otherwise."""
         asked = asyncio.get_running_loop().time()
         try:
-            found = await self.cluster.lead(self._identity, SECONDS, self._abandoned)
+            place = self._journal.place() if self._known else ""
+            found = await self.cluster.lead(self._identity, SECONDS, self._abandoned, place)
+            self._known = found.held and (
+                self._known or not found.place or self._journal.knows(found.place, self.cluster.name)
+            )
+            if found.held and not self._known:
+                await self._leave(found.place)
+                return False
         except FleetError as error:
             self.why = error.message
             return False
@@ -45,6 +61,15 @@ class ClusterLease:
         self._until = None
         self.why = f"led by another controller: {found.holder}"
         return False
+
+    async def _leave(self, place: str) -> None:
+        await self.cluster.resign(self._identity)
+        self._until = None
+        entry, name = place.partition(":")[0], self.cluster.name
+        self.why = (
+            f"{name} has seen entry {entry} of a journal, which is not in this database: it is an older copy, or "
+            f"another fleet's; if it is to go on from here: fleet cluster accept {name}"
+        )
 
     async def keep(self, changed: Callable[[], None]) -> None:
         """Renews for ever; tells when `valid` or `why` changes."""

@@ -38,6 +38,14 @@ class Journal(Protocol):
 
     def entries(self, *, rollout: str | None = None, after: int = 0) -> Iterator[Entry]: ...
 
+    def place(self) -> str:
+        """Of the newest entry (`Entry.place`); empty before the first."""
+        ...
+
+    def knows(self, place: str, cluster: str) -> bool:
+        """It has that entry, or a person has accepted for that cluster that it has not."""
+        ...
+
 
 class Notary(Protocol):
     """Signs the journal, so that it can be proved to others."""
@@ -99,12 +107,20 @@ class Cluster(Protocol):
         """Checks what the action presumes, does it, says what came of it. Bounded in time: `Result.UNKNOWN`."""
         ...
 
-    async def lead(self, identity: str, seconds: int, abandoned: Callable[[str], bool]) -> Leadership:
+    async def lead(
+        self, identity: str, seconds: int, abandoned: Callable[[str], bool], place: str = ""
+    ) -> Leadership:
         """Takes or renews the cluster's lease for that long, if it is free, expired or ours already.
+
+        `place` is noted in it, for whoever comes later; empty: what was noted stays. Answers what was noted before.
 
         Expired: its renewal has not been seen to change for its duration, by our own clock. `abandoned` tells of a
         holder's identity whether its process is known to be dead, so that nobody waits for the expiry.
         """
+        ...
+
+    async def place(self) -> str:
+        """What was noted in the lease last; empty: nothing was."""
         ...
 
     async def resign(self, identity: str) -> None:

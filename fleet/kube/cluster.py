@@ -59,8 +59,14 @@ class Cluster:
     async def perform(self, action: AnyAction) -> Outcome:
         return await self._verbs.perform(action)
 
-    async def lead(self, identity: str, seconds: int, abandoned: Callable[[str], bool]) -> Leadership:
-        return await self._lease.attempt(identity, seconds, abandoned)
+    async def lead(
+        self, identity: str, seconds: int, abandoned: Callable[[str], bool], place: str = ""
+    ) -> Leadership:
+        return await self._lease.attempt(identity, seconds, abandoned, place)
+
+    async def place(self) -> str:
+        """How far the journal of its last controller had come; empty: nobody has noted it."""
+        return await self._lease.place()
 
     async def resign(self, identity: str) -> None:
         await self._lease.resign(identity)

@@ -25,6 +25,8 @@ GROUP = "coordination.k8s.io"
 SECONDS = 10.0
 """For one request."""
 TRIES = 5
+PLACE = "fleet.internal/journal"
+"""The annotation that tells how far the holder's journal had come."""
 
 _FOLDER = f"/apis/{GROUP}/v1/namespaces/{LEASE_NAMESPACE}/leases"
 
@@ -40,6 +42,7 @@ class LeaseSpec(Wire, frozen=True):
 class LeaseMeta(Wire, frozen=True):
     resource_version: str = ""
     uid: str = ""
+    annotations: dict[str, str] | None = None
 
 
 class LeaseWire(Wire, frozen=True):
@@ -53,6 +56,10 @@ class LeaseWire(Wire, frozen=True):
     @property
     def epoch(self) -> int:
         return self.spec.lease_transitions or 0
+
+    @property
+    def place(self) -> str:
+        return (self.metadata.annotations or {}).get(PLACE, "")
 
 
 _LEASE = msgspec.json.Decoder(LeaseWire)
@@ -68,14 +75,16 @@ class Lease:
         self._seen_at = 0.0
         """When it was new, in seconds of the event loop's clock."""
 
-    async def attempt(self, identity: str, seconds: int, abandoned: Callable[[str], bool]) -> Leadership:
-        """Takes or renews it for so long, if it may. Raises FleetError."""
+    async def attempt(
+        self, identity: str, seconds: int, abandoned: Callable[[str], bool], place: str = ""
+    ) -> Leadership:
+        """Takes or renews it for so long, if it may, and notes the place in it. Raises FleetError."""
         for _ in range(TRIES):
             found = await self._read()
             if found is not None and not self._may_take(found, identity, abandoned):
-                return Leadership(False, found.holder, found.epoch)
+                return Leadership(False, found.holder, found.epoch, found.place)
             try:
-                return await self._write(found, identity, seconds)
+                return await self._write(found, identity, seconds, place)
             except ConflictError:
                 continue  # somebody else was faster: perhaps with the lease
         raise ConflictError(f"the lease of cluster {self._cluster} is fought over")
@@ -87,10 +96,15 @@ class Lease:
             return
         spec = msgspec.to_builtins(found.spec) | {"holderIdentity": "", "leaseDurationSeconds": 1}
         try:
-            await self._send("update", found, spec)
+            await self._send("update", found, spec, found.place)
         except ConflictError:
             # Only another holder writes it: so it is not ours any more.
             return
+
+    async def place(self) -> str:
+        """What was noted last. Raises FleetError."""
+        found = await self._read()
+        return "" if found is None else found.place
 
     def _may_take(self, found: LeaseWire, identity: str, abandoned: Callable[[str], bool]) -> bool:
         now = asyncio.get_running_loop().time()
@@ -107,7 +121,7 @@ class Lease:
             return None
         return _decoded(body)
 
-    async def _write(self, found: LeaseWire | None, identity: str, seconds: int) -> Leadership:
+    async def _write(self, found: LeaseWire | None, identity: str, seconds: int, place: str) -> Leadership:
         now = _micro_time(self._clock.now())
         ours = found is not None and found.holder == identity
         before = found.epoch if found is not None else 0
@@ -118,11 +132,14 @@ class Lease:
             "renewTime": now,
             "leaseTransitions": before if ours else before + 1,
         }
-        written = await self._send("create" if found is None else "update", found, spec)
-        return Leadership(True, identity, written.epoch)
+        noted = "" if found is None else found.place
+        written = await self._send("create" if found is None else "update", found, spec, place or noted)
+        return Leadership(True, identity, written.epoch, noted)
 
-    async def _send(self, verb: str, found: LeaseWire | None, spec: dict[str, Any]) -> LeaseWire:
-        meta: dict[str, str] = {"name": LEASE_NAME, "namespace": LEASE_NAMESPACE}
+    async def _send(self, verb: str, found: LeaseWire | None, spec: dict[str, Any], place: str) -> LeaseWire:
+        meta: dict[str, Any] = {"name": LEASE_NAME, "namespace": LEASE_NAMESPACE}
+        if place:
+            meta["annotations"] = {PLACE: place}
         if found is not None:
             meta |= {"resourceVersion": found.metadata.resource_version, "uid": found.metadata.uid}
         body = {"apiVersion": f"{GROUP}/v1", "kind": "Lease", "metadata": meta, "spec": spec}

@@ -118,14 +118,21 @@ class SimulatedCluster:
         self.touch()
         return outcome
 
-    async def lead(self, identity: str, seconds: int, abandoned: Callable[[str], bool]) -> Leadership:
+    async def lead(
+        self, identity: str, seconds: int, abandoned: Callable[[str], bool], place: str = ""
+    ) -> Leadership:
         """`seconds` are the wall's, as leases guard against processes, which live in its time."""
         self._must_answer()
-        found = self._lease.attempt(identity, seconds, abandoned)
+        found = self._lease.attempt(identity, seconds, abandoned, place)
         if found.held and not self._leads:
             self._take_over()
         self._leads = found.held
         return found
+
+    async def place(self) -> str:
+        """How far the journal of its last controller had come; empty: nobody has noted it."""
+        self._must_answer()
+        return self._lease.place()
 
     async def resign(self, identity: str) -> None:
         if self._leads:

@@ -21,6 +21,8 @@ class Lease(Struct, frozen=True):
     seconds: int = 0
     renewals: int = 0
     """Changes at each renewal; who waits for the expiry watches it, by a clock of its own."""
+    place: str = ""
+    """How far the holder's journal had come."""
 
 
 class FileLease:
@@ -29,16 +31,23 @@ class FileLease:
         self._seen: tuple[Lease, float] | None = None
         """The last renewal that was seen, and when (seconds of the wall's clock)."""
 
-    def attempt(self, identity: str, seconds: int, abandoned: Callable[[str], bool]) -> Leadership:
-        """Takes or renews it for that long, in seconds of the wall."""
+    def attempt(
+        self, identity: str, seconds: int, abandoned: Callable[[str], bool], place: str = ""
+    ) -> Leadership:
+        """Takes or renews it for that long, in seconds of the wall, and notes the place in it."""
         with self._locked() as file:
             lease = _read(file)
             mine = lease.holder == identity
             if not mine and lease.holder and not self._expired(lease) and not abandoned(lease.holder):
-                return Leadership(False, lease.holder, lease.epoch)
+                return Leadership(False, lease.holder, lease.epoch, lease.place)
             epoch = lease.epoch if mine else lease.epoch + 1
-            _write(file, Lease(identity, epoch, seconds, lease.renewals + 1))
-            return Leadership(True, identity, epoch)
+            _write(file, Lease(identity, epoch, seconds, lease.renewals + 1, place or lease.place))
+            return Leadership(True, identity, epoch, lease.place)
+
+    def place(self) -> str:
+        """What was noted last."""
+        with self._locked() as file:
+            return _read(file).place
 
     def resign(self, identity: str) -> None:
         with self._locked() as file:

@@ -89,6 +89,26 @@ class Journal:
             row = transaction.one(f"SELECT {COLUMNS} FROM journal ORDER BY seq DESC LIMIT 1")  # noqa: S608
         return None if row is None else _entry(row)
 
+    def place(self) -> str:
+        """Of the newest entry (`Entry.place`); empty before the first."""
+        last = self.last()
+        return "" if last is None else last.place
+
+    def knows(self, place: str, cluster: str) -> bool:
+        """It has that entry, or a person has accepted for that cluster that it has not (command `accept`)."""
+        seq, _, begun = place.partition(":")
+        with self._database.read() as transaction:
+            row = transaction.one(
+                "SELECT hash FROM journal WHERE seq = ?", [int(seq) if seq.isdigit() else 0]
+            )
+            if row is not None and begun and str(row[0]).startswith(begun):
+                return True
+            accepted = transaction.all(
+                "SELECT detail FROM journal WHERE form = 'command' AND kind = 'accept'"
+            )
+        words = [msgspec.json.decode(detail) for (detail,) in accepted]
+        return (cluster, place) in [(each.get("cluster"), each.get("place")) for each in words]
+
     def count(self) -> int:
         with self._database.read() as transaction:
             row = transaction.one("SELECT count(*) FROM journal")

@@ -461,6 +461,18 @@ async def a_request_is_cleared_by_its_own_rollout_alone(world: World) -> None:
         await sight.until(lambda: sight.machines[name].request is None, "no request")
 
 
+async def the_lease_keeps_the_place_of_its_holders_journal(world: World) -> None:
+    one, two = world.cluster, await world.another()
+    assert await one.place() == ""
+    assert (await one.lead("fleet@a/1/1", 60, _alive)).place == ""
+    assert (await one.lead("fleet@a/1/1", 60, _alive, "7:beef")).place == ""
+    assert (await one.lead("fleet@a/1/1", 60, _alive)).place == "7:beef", "what was noted stays"
+    assert (await two.lead("fleet@b/2/2", 60, _alive, "9:dead")).place == "7:beef"
+    await one.resign("fleet@a/1/1")
+    assert await two.place() == "7:beef", "only a holder notes"
+    assert (await two.lead("fleet@b/2/2", 60, _alive)).place == "7:beef"
+
+
 async def one_controller_leads_until_it_resigns(world: World) -> None:
     one, two = world.cluster, await world.another()
     first = await one.lead("fleet@a/1/1", 60, _alive)
@@ -558,6 +570,7 @@ CASES: tuple[Case, ...] = (
     a_reboot_presumes_that_the_node_is_drained,
     a_request_is_cleared_by_its_own_rollout_alone,
     one_controller_leads_until_it_resigns,
+    the_lease_keeps_the_place_of_its_holders_journal,
     a_lease_that_is_not_renewed_expires,
     the_lease_of_a_dead_process_is_taken_at_once,
 )

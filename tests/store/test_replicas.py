@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -23,30 +19,9 @@ from fleet.store.address import Address
 from fleet.store.postgres import PostgresDatabase
 from tests.cluster.journal import label
 from tests.cluster.struck import StruckJournal
+from tests.store.processes import controller, wait
 from tests.store.raw import raw
 from tests.unit.app.homes import a_home, a_started_rollout
-
-
-def wait(condition: Callable[[], object], said: Callable[[], str], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, said()
-        time.sleep(0.05)  # noqa: TID251 - between two looks at the condition
-
-
-@contextmanager
-def controller(home: Home, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    words = ["-m", "fleet.cli", "--home", str(home.path), "--database", home.database, "run"]
-    with log.open("wb") as file:
-        process = subprocess.Popen(
-            [sys.executable, *words], stdout=file, stderr=file, env={**os.environ, "NO_COLOR": "1"}
-        )
-    try:
-        yield process
-        assert "Traceback" not in log.read_text()
-    finally:
-        process.kill()
-        process.wait(30)
 
 
 def rollout_of(home: Home) -> Rollout:
