@@ -1,0 +1,1 @@
+"""Machines as they are: a real ssh server, real programs."""
