@@ -17,7 +17,8 @@ NODE = "FLEET_NODE"
 FAMILY = "FLEET_OS"
 """Environment: the family of its operating system; empty: it is told by looking."""
 WAY = "FLEET_HOST"
-"""Environment: how the host's commands are run: `namespaces` (the default), `chroot:/FOLDER` or `here`."""
+"""Environment: how the host's commands are run: `namespaces` (the default), `chroot:/FOLDER`, `here`, or
+`ssh:USER@NAME:PORT`."""
 SOURCE = "FLEET_SOURCE"
 """Environment: where releases are, for families that need it: an address with `{version}`, or a repository."""
 
@@ -27,6 +28,8 @@ def main(
     family: str = "",
     kubeconfig: Path | None = None,
     environ: Mapping[str, str] = os.environ,
+    way: str = "",
+    source: str = "",
 ) -> None:
     """Until SIGTERM or SIGINT. What is not given is taken from the environment.
 
@@ -36,7 +39,7 @@ def main(
     if not node:
         raise UsageError("an agent must know the node that it works on", f"set {NODE}")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    way, source = environ.get(WAY, ""), environ.get(SOURCE, "")
+    way, source = way or environ.get(WAY, ""), source or environ.get(SOURCE, "")
     asyncio.run(_run_until_signalled(node, family, kubeconfig, way, source))
 
 

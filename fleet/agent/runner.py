@@ -9,11 +9,13 @@ from pathlib import Path
 from fleet.agent.agent import Agent, Pace
 from fleet.agent.bundle import LabSettings, run_lab_agents
 from fleet.agent.own import Machines
+from fleet.agent.remote import RemoteAgent
 from fleet.app.clock import WallClock
 from fleet.core.errors import UsageError
 from fleet.kube.credentials import Source
 from fleet.kube.transport import Transport
 from fleet.machines import updaters
+from fleet.machines.host import Host
 from fleet.machines.local import Local, prefix_of
 from fleet.machines.os import detect, simulated
 from fleet.machines.os.family import Family
@@ -21,8 +23,10 @@ from fleet.machines.os.family import Family
 LOG = logging.getLogger(__name__)
 
 
-async def run_agent(node: str, family: Family, source: Source, pace: Pace, stop: asyncio.Event) -> None:
-    """Until `stop` is set. An API server that is away is waited for.
+async def run_agent(
+    node: str, family: Family, source: Source, pace: Pace, stop: asyncio.Event, remote: bool = False
+) -> None:
+    """Until `stop` is set. An API server that is away is waited for. `remote`: it does not run on its machine.
 
     Raises UsageError or AuthenticationError where the credentials cannot be used.
     """
@@ -31,10 +35,8 @@ async def run_agent(node: str, family: Family, source: Source, pace: Pace, stop:
     try:
         async with asyncio.TaskGroup() as group:
             machines = Machines(transport, clock, node)
-            tasks = [
-                group.create_task(machines.run()),
-                group.create_task(Agent(machines.own(node), family, pace).run()),
-            ]
+            agent = (RemoteAgent if remote else Agent)(machines.own(node), family, pace)
+            tasks = [group.create_task(machines.run()), group.create_task(agent.run())]
             await stop.wait()
             for task in tasks:
                 task.cancel()
@@ -47,7 +49,8 @@ async def run(
 ) -> None:
     """What `fleet agent` does: the agent of this node, on the operating system of this family; empty: which it is.
 
-    `way` is how the host's commands are run (`machines.local.prefix_of`), `source` where its releases are.
+    `way` is how the host's commands are run: as `machines.local.prefix_of` has it, or `ssh:ADDRESS`.
+    `source`: where its releases are.
     Raises UsageError for what this version has not, MachineError where the family cannot be told.
     """
     if family == simulated.OS:
@@ -60,7 +63,8 @@ async def run(
             f"this version of fleet cannot work on the operating system {family!r} of node {node}",
             f"it knows {', '.join((*detect.FAMILIES, simulated.OS))}; leave it out, and it is told by looking",
         )
-    host = Local(prefix_of(way or "namespaces"))
+    over_ssh = way.startswith("ssh:")
+    host: Host = _over_ssh(way) if over_ssh else Local(prefix_of(way or "namespaces"))
     name = family or await detect.detect(host)
     LOG.info("node %s: %s", node, name)
     others = await updaters.active(host)
@@ -68,4 +72,12 @@ async def run(
         LOG.warning(
             "at work on this machine besides fleet: %s", ", ".join(updaters.UNITS[each] for each in others)
         )
-    await run_agent(node, detect.family(name, host, source, node), Source(kubeconfig), Pace(), stop)
+    system = detect.family(name, host, source, node)
+    await run_agent(node, system, Source(kubeconfig), Pace(), stop, remote=over_ssh)
+
+
+def _over_ssh(way: str) -> Host:
+    """Of `ssh:USER@NAME:PORT`; user and port may be left to the ssh configuration."""
+    from fleet.machines.ssh import Access, Limit, Ssh, address_of
+
+    return Ssh(address_of(way.removeprefix("ssh:")), Access(), Limit())

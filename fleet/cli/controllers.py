@@ -40,8 +40,23 @@ def agent(
     kubeconfig: Annotated[
         Path | None, typer.Option(help="Default: that of the pod it runs in.", show_default=False)
     ] = None,
+    host: Annotated[
+        str,
+        typer.Option(
+            help="How its commands are run: namespaces (of the host, from a pod), here, chroot:/FOLDER, or from "
+            "elsewhere over ssh:USER@NAME:PORT. Default: $FLEET_HOST, else namespaces.",
+            show_default=False,
+        ),
+    ] = "",
+    source: Annotated[
+        str,
+        typer.Option(
+            help="Where releases are, for OS families that need it (docs/os-support.md). Default: $FLEET_SOURCE.",
+            show_default=False,
+        ),
+    ] = "",
 ) -> None:
     """The agent of one node: works on its own Machine alone. Runs in the cluster (fleet cluster install)."""
     from fleet.agent.main import main
 
-    main(node, family, kubeconfig)
+    main(node, family, kubeconfig, way=host, source=source)

@@ -20,7 +20,7 @@ import paramiko
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fleet.core.errors import AuthenticationError, UnreachableError
+from fleet.core.errors import AuthenticationError, UnreachableError, UsageError
 from fleet.machines.host import LostError, Ran
 from fleet.machines.hostkeys import KnownHosts, UnknownKeyError
 from fleet.machines.os.family import MachineError
@@ -156,7 +156,7 @@ class Ssh:
             return paramiko.ProxyCommand(settings.command)
         if not settings.jumps:
             return None
-        via = self._connect(_address(settings.jumps[-1]), depth + 1, settings.jumps[:-1] or None)
+        via = self._connect(address_of(settings.jumps[-1]), depth + 1, settings.jumps[:-1] or None)
         transport = via.get_transport()
         if transport is None:
             raise UnreachableError(f"{settings.jumps[-1]}: its connection broke")
@@ -205,11 +205,13 @@ class _TooLong(Exception):
     """A command has not ended in its time."""
 
 
-def _address(text: str) -> Address:
-    """Of `user@host:port`, as ProxyJump has it."""
+def address_of(text: str) -> Address:
+    """Of `user@host:port`, as ProxyJump has it. Raises UsageError for what is no address."""
     user, _, place = text.strip().rpartition("@")
-    host, colon, port = place.rpartition(":")
-    return Address(host if colon else place, user, int(port) if colon else 0)
+    host, colon, port = place.rpartition(":") if place.count(":") == 1 else (place, "", "")
+    if not host or (colon and not port.isdigit()):
+        raise UsageError(f"{text!r} is no ssh address", "such as core@n-1.example:22")
+    return Address(host, user, int(port) if colon else 0)
 
 
 def line(argv: Sequence[str], as_root: bool) -> str:

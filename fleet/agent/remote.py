@@ -1,0 +1,57 @@
+"""An agent that does not run on its machine but reaches it: it sees the machine go down and come back."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from fleet.agent.agent import Agent, Pace
+from fleet.agent.ports import OwnMachine
+from fleet.core.errors import FleetError
+from fleet.machines.os.family import Family
+
+LOG = logging.getLogger(__name__)
+
+
+class RemoteAgent:
+    """An agent on the machine ends with each boot, and the next boot's says what became of the reboot. So here too:
+    one Agent a boot."""
+
+    def __init__(self, own: OwnMachine, family: Family, pace: Pace, look: float = 5.0) -> None:
+        """`look`: seconds between two looks at the machine, whether it has booted since."""
+        self._own = own
+        self._family = family
+        self._pace = pace
+        self._look = look
+
+    async def run(self) -> None:
+        """Runs until it is cancelled. A machine that cannot be reached is waited for."""
+        while True:
+            boot = await self._booted(after="")
+            agent = asyncio.create_task(Agent(self._own, self._family, self._pace).run())
+            next_boot = asyncio.create_task(self._booted(after=boot))
+            try:
+                await asyncio.wait({agent, next_boot}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in (agent, next_boot):
+                    task.cancel()
+                await asyncio.wait({agent, next_boot})
+            if not agent.cancelled():
+                agent.result()
+            if not next_boot.cancelled():
+                next_boot.result()
+
+    async def _booted(self, after: str) -> str:
+        """Waits until the machine is reached in another boot than this one: its boot id."""
+        said = ""
+        while True:
+            try:
+                boot = (await self._family.observe()).boot_id
+                if boot != after:
+                    return boot
+                said = ""
+            except FleetError as error:
+                if error.message != said:
+                    LOG.warning("the machine is not reached: %s", error)
+                said = error.message
+            await asyncio.sleep(self._look)
