@@ -84,6 +84,14 @@ class Process:
                 return
         raise LabError(f"{self.record.name} (process {self.record.pid}) does not end, not even by SIGKILL")
 
+    def kill(self) -> None:
+        """Ends the program by SIGKILL, with no warning. Raises LabError if it survives that."""
+        if self._signal(signal.SIGKILL) and not self._ends_within(KILL_SECONDS):
+            raise LabError(
+                f"{self.record.name} (process {self.record.pid}) does not end, not even by SIGKILL"
+            )
+        self._close()
+
     def _signal(self, number: signal.Signals) -> bool:
         """False when there is nothing left to signal."""
         if not self.is_alive():

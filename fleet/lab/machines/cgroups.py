@@ -1,0 +1,77 @@
+"""A machine's own part of every cgroup hierarchy, so that the systemd and the kubelet inside have theirs to divide."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+_MOUNTED = Path("/sys/fs/cgroup")
+_ROOM = "fleet-lab"
+
+
+def enter(machine: str, pid: int) -> None:
+    """Puts the process into the machine's own groups, emptied of what its last boot left. Raises OSError."""
+    for hierarchy in _hierarchies():
+        room = hierarchy / _ROOM
+        own = room / machine
+        _remove_below(own)
+        own.mkdir(parents=True, exist_ok=True)
+        if (hierarchy / "cpuset.cpus").exists():
+            for group in (room, own):
+                for name in ("cpuset.cpus", "cpuset.mems"):
+                    (group / name).write_text((group.parent / name).read_text())
+        (own / "cgroup.procs").write_text(str(pid))
+
+
+def remove(machine: str) -> None:
+    """Removes the machine's groups, which must have no process any more. Raises OSError."""
+    for own in of(machine):
+        _remove_below(own)
+        own.rmdir()
+
+
+def of(machine: str) -> tuple[Path, ...]:
+    """The machine's groups that there are."""
+    groups = [hierarchy / _ROOM / machine for hierarchy in _hierarchies()]
+    return tuple(group for group in groups if group.is_dir())
+
+
+def processes(machine: str) -> frozenset[int]:
+    """The process ids of all that runs on the machine, and of its power supply."""
+    files = [file for group in of(machine) for file in group.rglob("cgroup.procs")]
+    return frozenset(int(pid) for file in files for pid in file.read_text().split())
+
+
+def kill(machine: str) -> None:
+    """Sends SIGKILL to all of these but the calling process."""
+    for pid in processes(machine) - {os.getpid()}:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _hierarchies() -> list[Path]:
+    """The one of version 2, or each of version 1; what is a link names another one a second time."""
+    if (_MOUNTED / "cgroup.controllers").exists():
+        return [_MOUNTED]
+    return [
+        path
+        for path in sorted(_MOUNTED.iterdir())
+        if not path.is_symlink() and (path / "cgroup.procs").exists()
+    ]
+
+
+def _remove_below(group: Path) -> None:
+    for below in _deepest_first(group):
+        below.rmdir()
+
+
+def _deepest_first(group: Path) -> Iterator[Path]:
+    if not group.is_dir():
+        return
+    for path in sorted(group.iterdir()):
+        if path.is_dir():
+            yield from _deepest_first(path)
+            yield path

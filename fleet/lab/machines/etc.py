@@ -1,0 +1,56 @@
+"""What is a machine's own in /etc: written once into its first deployment, carried on by OSTree's merge. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from fleet.lab.machines.keys import Key
+from fleet.lab.machines.machine import Machine
+
+
+class File(msgspec.Struct, frozen=True):
+    """A file's text and permissions."""
+
+    text: str
+    mode: int = 0o644
+
+
+def host(machine: Machine, all_machines: Sequence[Machine], key: Key, login: Key) -> Mapping[str, File]:
+    """Path below /etc to file: the name, the network, who may log in."""
+    return {
+        "hostname": File(f"{machine.name}\n"),
+        "hosts": File("".join(_hosts(machine, all_machines))),
+        "systemd/network/05-host0.network": File(_network(machine, all_machines)),
+        "ssh/ssh_host_ed25519_key": File(key.private, 0o600),
+        "ssh/ssh_host_ed25519_key.pub": File(f"{key.public}\n"),
+        "ssh/authorized_keys.root": File(f"{login.public}\n", 0o600),
+    }
+
+
+def write(folder: Path, files: Mapping[str, File]) -> None:
+    """Writes them below `folder`."""
+    for name, file in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        path.touch(mode=file.mode)
+        path.write_text(file.text)
+
+
+def _hosts(machine: Machine, all_machines: Sequence[Machine]) -> list[str]:
+    own = ["127.0.0.1 localhost\n", "::1 localhost\n"]
+    return own + [f"{each.address} {each.name}\n" for each in all_machines]
+
+
+def _network(machine: Machine, all_machines: Sequence[Machine]) -> str:
+    """systemd-networkd's: the address, and a route to the pods of each other machine."""
+    lines = ["[Match]", "Name=host0", "", "[Network]", f"Address={machine.address}/24"]
+    lines += [f"Gateway={machine.network.gateway}", "LinkLocalAddressing=no", "IPv6AcceptRA=no"]
+    for other in all_machines:
+        if other != machine:
+            destination = machine.network.pods(other.index)
+            lines += ["", "[Route]", f"Destination={destination}", f"Gateway={other.address}"]
+    return "\n".join(lines) + "\n"

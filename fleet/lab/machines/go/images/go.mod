@@ -1,0 +1,3 @@
+module fleet.internal/lab/images
+
+go 1.26.0

@@ -1,0 +1,54 @@
+"""The ssh keys of the lab's machines and of the person who logs in to them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+from fleet.lab.machines.machine import Machine
+
+
+class Key(msgspec.Struct, frozen=True):
+    """An ed25519 key as OpenSSH writes it."""
+
+    private: str
+    public: str
+
+
+def make() -> Key:
+    """A new key."""
+    key = Ed25519PrivateKey.generate()
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+    public = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
+    return Key(private.decode(), public.decode())
+
+
+def write(folder: Path, login: Key, machines: Sequence[Machine], hosts: Mapping[str, Key]) -> Path:
+    """Writes what `ssh -F` needs to reach every machine by its name, and returns that file.
+
+    `hosts` has each machine's own key: who answers is verified, and nobody is asked.
+    """
+    folder.mkdir(mode=0o700)
+    private, known, config = folder / "id_ed25519", folder / "known_hosts", folder / "config"
+    private.touch(mode=0o600)
+    private.write_text(login.private)
+    (folder / "id_ed25519.pub").write_text(f"{login.public}\n")
+    known.write_text("".join(f"{each.address} {hosts[each.name].public}\n" for each in machines))
+    common = [
+        "User root",
+        f"IdentityFile {private}",
+        "IdentitiesOnly yes",
+        f"UserKnownHostsFile {known}",
+        "StrictHostKeyChecking yes",
+        "BatchMode yes",
+        "ConnectTimeout 5",
+        "ServerAliveInterval 5",
+        "ServerAliveCountMax 3",
+    ]
+    blocks = [[f"Host {each.name}", f"HostName {each.address}", *common] for each in machines]
+    config.write_text("\n".join("\n    ".join(block) + "\n" for block in blocks))
+    return config

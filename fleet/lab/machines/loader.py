@@ -1,0 +1,40 @@
+"""What a boot loader does with boot counting: which of a machine's deployments boots next. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+import msgspec
+
+TRIES = 2
+"""How often a deployment that was never found good is booted, before the next one has its turn."""
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One entry of the Boot Loader Specification, as OSTree writes it."""
+
+    version: int
+    """The higher one boots first."""
+    ostree: str
+    """The path of its `ostree=` kernel argument: a link to the deployment, from the root of the disk."""
+
+
+def parse(text: str) -> Entry:
+    """Of one file of `loader/entries`. Raises ValueError when it is none of OSTree's."""
+    fields = dict(line.split(None, 1) for line in text.splitlines() if len(line.split(None, 1)) == 2)
+    paths = [word[7:] for word in fields.get("options", "").split() if word.startswith("ostree=")]
+    if len(paths) != 1 or not fields.get("version", "").strip().isdigit():
+        raise ValueError(f"no boot entry of OSTree: {text[:200]!r}")
+    return Entry(int(fields["version"]), paths[0])
+
+
+def choose(deployments: Sequence[str], good: Collection[str], tries: Mapping[str, int]) -> str:
+    """Which boots, of deployments in the order of their entries.
+
+    `good` are those that once said of themselves that they work, `tries` counts the boots of each. When none is
+    left, the last one boots: it is the oldest.
+    """
+    for deployment in deployments:
+        if deployment in good or tries.get(deployment, 0) < TRIES:
+            return deployment
+    return deployments[-1]

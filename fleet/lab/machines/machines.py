@@ -1,0 +1,225 @@
+"""A set of real hosts on this computer: start it, reach its machines, cut their power, stop it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import msgspec
+
+from fleet.lab.build import Progress
+from fleet.lab.errors import LabError
+from fleet.lab.machines import cgroups, etc, keys, machine, network, releases, requirements
+from fleet.lab.machines.disk import Disk
+from fleet.lab.process import Process, ProcessRecord, last_lines
+
+REACHABLE_SECONDS = 120.0
+"""Generous: a machine is there after some three seconds, on a busy computer after thirty."""
+
+DEAD_SECONDS = 30.0
+
+_FILE = "machines.json"
+_SERVER = "releases"
+_PORT = 8080
+_POLL_SECONDS = 0.1
+
+
+class _State(msgspec.Struct, frozen=True):
+    tied: bool
+    network: network.Network
+    names: tuple[str, ...]
+    processes: tuple[ProcessRecord, ...] = ()
+
+
+class Machines:
+    """Machines in one folder. Made by `up` or `load`."""
+
+    def __init__(self, directory: Path, state: _State) -> None:
+        self.directory = directory
+        self._state = state
+        self._processes = {record.name: Process(record) for record in state.processes}
+
+    @staticmethod
+    def up(directory: Path, names: Sequence[str], *, tied: bool, progress: Progress) -> Machines:
+        """Builds what is not built yet, and boots new machines of release 1.0 in `directory`, which must be new.
+
+        `tied`: they end when this process does; otherwise they go on until `down`. Raises LabError, and then
+        leaves nothing behind.
+        """
+        requirements.require()
+        repository = releases.build(progress)
+        directory = directory.absolute()
+        if directory.exists():
+            raise LabError(f"{directory} exists already", "stop what is there with: fleet lab down")
+        directory.mkdir(parents=True)
+        machines = Machines(directory, _State(tied, network.create(), tuple(names)))
+        try:
+            machines._prepare(repository, progress)
+            progress(f"booting {', '.join(names)}")
+            for name in names:
+                machines.power_on(name)
+            for name in names:
+                machines.wait_until_reachable(name)
+        except BaseException:
+            machines.down()
+            raise
+        return machines
+
+    @staticmethod
+    def load(directory: Path) -> Machines:
+        """The machines that were started in `directory`, by whatever process. Raises LabError when there are none."""
+        directory = directory.absolute()
+        try:
+            state = msgspec.json.decode((directory / _FILE).read_bytes(), type=_State, dec_hook=_decoded)
+        except (OSError, msgspec.MsgspecError) as error:
+            raise LabError(f"there are no machines in {directory}: {error}") from error
+        return Machines(directory, state)
+
+    @staticmethod
+    def exist(directory: Path) -> bool:
+        """Whether there are machines in `directory`, running or not."""
+        return (directory / _FILE).exists()
+
+    @property
+    def all(self) -> tuple[machine.Machine, ...]:
+        """Every machine, running or not."""
+        return tuple(
+            machine.Machine(name, index, self._state.network, str(self.directory / name))
+            for index, name in enumerate(self._state.names)
+        )
+
+    @property
+    def ssh_config(self) -> Path:
+        """For `ssh -F`, with which each machine is reached by its name."""
+        return self.directory / "ssh" / "config"
+
+    @property
+    def repository(self) -> Path:
+        """The OSTree repository that the machines upgrade from; it is theirs alone."""
+        return self.directory / "repo"
+
+    def commits(self) -> Mapping[str, str]:
+        """Version to commit checksum of every release."""
+        return releases.commits(self.repository)
+
+    def publish(self, version: str) -> None:
+        """Makes a release the newest on the branch that the machines follow."""
+        releases.publish(self.repository, version)
+
+    def log(self, name: str) -> Path:
+        """The console of a machine, and what its boot loader chose."""
+        return self.directory / f"{name}.log"
+
+    def is_on(self, name: str) -> bool:
+        """Whether the machine has power."""
+        return name in self._processes and self._processes[name].is_alive()
+
+    def power_on(self, name: str) -> None:
+        """Boots a machine that is off. Raises LabError when it is on."""
+        if self.is_on(name):
+            raise LabError(f"{name} is on already")
+        self._start(name, [sys.executable, "-m", "fleet.lab.machines.power", self.directory / name])
+
+    def power_off(self, name: str) -> None:
+        """Shuts it down in good order; where that takes more than ten seconds the power is cut."""
+        self._processes[name].stop()
+        self._end_all(name)
+        self._forget(name)
+
+    def cut_power(self, name: str) -> None:
+        """Ends it between two instructions, as if the plug were pulled."""
+        self._processes[name].kill()
+        self._end_all(name)
+        self._forget(name)
+
+    def run(self, name: str, *words: str, seconds: float = 60.0) -> subprocess.CompletedProcess[str]:
+        """Runs a command line on a machine, by ssh, as root. Raises subprocess.TimeoutExpired."""
+        argv = ["ssh", "-F", str(self.ssh_config), name, *words]
+        return subprocess.run(
+            argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=seconds
+        )
+
+    def wait_until_reachable(self, name: str, seconds: float = REACHABLE_SECONDS) -> None:
+        """Returns when ssh answers. Raises LabError with the end of its console when it does not come to that."""
+        deadline = time.monotonic() + seconds
+        while (answer := self.run(name, "true")).returncode != 0:
+            if not self.is_on(name) or time.monotonic() > deadline:
+                state = "cannot be reached" if self.is_on(name) else "is off"
+                raise LabError(f"{name} {state}: {answer.stderr.strip()}\n{last_lines(self.log(name))}")
+            time.sleep(_POLL_SECONDS)  # noqa: TID251 - between two looks at the condition
+
+    def down(self) -> None:
+        """Powers every machine off and removes all that they were."""
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(lambda process: process.stop(), self._processes.values()))
+        self._processes.clear()
+        for each in self.all:
+            self._end_all(each.name)
+            cgroups.remove(each.container)
+            if each.folder.exists():
+                Disk(each.folder / "disk").remove()
+        network.remove(self._state.network)
+        shutil.rmtree(self.directory)
+
+    def _prepare(self, repository: Path, progress: Progress) -> None:
+        """Writes every disk and starts the server of releases."""
+        self._remember()
+        releases.copy(repository, self.repository)
+        newest = self.commits()[releases.EDITIONS[0].version]
+        gateway = self._state.network.gateway
+        server = [sys.executable, "-m", "fleet.lab.machines.server", gateway, str(_PORT)]
+        self._start(_SERVER, [*server, self.repository])
+        login, hosts = keys.make(), {name: keys.make() for name in self._state.names}
+        keys.write(self.directory / "ssh", login, self.all, hosts)
+        for each in self.all:
+            progress(f"writing the disk of {each.name}")
+            each.folder.mkdir()
+            machine.save(each)
+            disk = Disk(each.folder / "disk")
+            deployment = disk.install(repository, newest, f"http://{gateway}:{_PORT}/")
+            etc.write(disk.deployment(deployment) / "etc", etc.host(each, self.all, hosts[each.name], login))
+
+    def _start(self, name: str, command: Sequence[str | Path]) -> None:
+        self._processes[name] = Process.start(name, command, self.log(name), tied=self._state.tied)
+        self._remember()
+
+    def _end_all(self, name: str) -> None:
+        """systemd-nspawn that is killed leaves its container running; and the kernel takes time to end one."""
+        container = next(each.container for each in self.all if each.name == name)
+        deadline = time.monotonic() + DEAD_SECONDS
+        while cgroups.processes(container):
+            cgroups.kill(container)
+            if time.monotonic() > deadline:
+                raise LabError(
+                    f"processes of {name} do not end, {DEAD_SECONDS:.0f} s after its power was cut"
+                )
+            time.sleep(_POLL_SECONDS)  # noqa: TID251 - between two looks at the condition
+
+    def _forget(self, name: str) -> None:
+        del self._processes[name]
+        self._remember()
+
+    def _remember(self) -> None:
+        records = tuple(process.record for process in self._processes.values())
+        self._state = msgspec.structs.replace(self._state, processes=records)
+        temporary = self.directory / f"{_FILE}.new"
+        temporary.write_bytes(msgspec.json.encode(self._state, enc_hook=str))
+        temporary.replace(self.directory / _FILE)
+
+
+def default_directory(environ: Mapping[str, str] = os.environ) -> Path:
+    """Where `fleet lab up --machines` keeps them: beside the lab, in `$XDG_STATE_HOME/fleet/machines`."""
+    base = environ.get("XDG_STATE_HOME", "")
+    return (Path(base) if base else Path.home() / ".local" / "state") / "fleet" / "machines"
+
+
+def _decoded(kind: type, value: object) -> object:
+    if kind is Path:
+        return Path(str(value))
+    raise NotImplementedError(kind)

@@ -1,0 +1,67 @@
+"""The network between the machines and this computer: one bridge for each set of machines, with a subnet of its own."""
+
+from __future__ import annotations
+
+import msgspec
+
+from fleet.lab.errors import LabError
+from fleet.lab.machines.command import run
+
+_NUMBERS = range(1, 200)
+_FIRST_HOST = 11
+
+
+class Network(msgspec.Struct, frozen=True):
+    """10.88.NUMBER.0/24 on the bridge `fleet-labNUMBER`; pods of the machine K have 10.89.K.0/24 among themselves."""
+
+    number: int
+
+    @property
+    def bridge(self) -> str:
+        return f"fleet-lab{self.number}"
+
+    @property
+    def gateway(self) -> str:
+        """This computer's own address on the bridge."""
+        return f"10.88.{self.number}.1"
+
+    def address(self, index: int) -> str:
+        """Of the machine with this index, from 0."""
+        return f"10.88.{self.number}.{_FIRST_HOST + index}"
+
+    def pods(self, index: int) -> str:
+        """The subnet of the pods of the machine with this index."""
+        return f"10.89.{_FIRST_HOST + index}.0/24"
+
+
+def create() -> Network:
+    """A new bridge with the first number that nobody uses. Raises LabError when the kernel makes none."""
+    refusal: LabError | None = None
+    for number in _NUMBERS:
+        network = Network(number)
+        try:
+            run("ip", "link", "add", network.bridge, "type", "bridge")
+        except LabError as error:
+            refusal = error
+            if "File exists" in str(error):
+                continue
+            break
+        try:
+            run("ip", "address", "add", f"{network.gateway}/24", "dev", network.bridge)
+            run("ip", "link", "set", network.bridge, "up")
+        except LabError:
+            remove(network)
+            raise
+        return network
+    raise LabError(
+        f"no bridge for the machines: {refusal}", "the rights of root and a Linux with bridges are needed"
+    )
+
+
+def remove(network: Network) -> None:
+    """Takes the bridge away. Raises LabError when it is there and stays."""
+    try:
+        run("ip", "link", "delete", network.bridge)
+    except LabError as error:
+        if "Cannot find device" not in str(error):
+            raise
