@@ -67,7 +67,9 @@ async def _begin(host: Host, unit: str, token: str, argv: Sequence[str]) -> None
         f"--property=StandardError=file:{FOLDER}/{unit}.err",
     )
     start = ("systemd-run", "--quiet", f"--unit={unit}", f"--description=fleet {token}")
-    await checked(host, (*start, "--property=RemainAfterExit=yes", *output, "--", *argv))
+    # systemd puts variables into a unit's command itself; a doubled dollar is one.
+    words = [word.replace("$", "$$") for word in argv]
+    await checked(host, (*start, "--property=RemainAfterExit=yes", *output, "--", *words))
 
 
 async def _state(host: Host, unit: str) -> dict[str, str]:

@@ -50,6 +50,7 @@ class Access(Struct, frozen=True):
 
     config: str = "~/.ssh/config"
     known_hosts: tuple[str, ...] = ("~/.ssh/known_hosts", "/etc/ssh/ssh_known_hosts")
+    """Where the configuration names no UserKnownHostsFile for a host."""
     identity: str = ""
     """A private key besides those of the configuration and the agent."""
     sudo: bool = True
@@ -127,7 +128,7 @@ class Ssh:
             raise UnreachableError(f"{address}: more than {_JUMPS} jump hosts, one behind the other")
         client = paramiko.SSHClient()
         sock = self._through(settings, depth)
-        known = KnownHosts(tuple(Path(each).expanduser() for each in self._access.known_hosts))
+        known = KnownHosts(tuple(Path(each).expanduser() for each in settings.known_hosts))
         client.set_missing_host_key_policy(known)
         with _told(address, settings):
             client.connect(
@@ -177,6 +178,7 @@ class Ssh:
             user=address.user or found.get("user", "") or _own_name(),
             keys=tuple(str(path) for each in keys if (path := Path(each).expanduser()).is_file()),
             jumps=() if jumps == "none" else tuple(jumps.split(",")),
+            known_hosts=tuple(shlex.split(found.get("userknownhostsfile", ""))) or self._access.known_hosts,
             command="" if command == "none" or jumps != "none" else command,
         )
 
@@ -199,6 +201,7 @@ class _Settings(Struct, frozen=True):
     keys: tuple[str, ...] = ()
     jumps: tuple[str, ...] = ()
     command: str = ""
+    known_hosts: tuple[str, ...] = ()
 
 
 class _TooLong(Exception):

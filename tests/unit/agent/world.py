@@ -41,8 +41,8 @@ class ApiServer:
             self.machine = replace(machine, resource_version=version)
             self._changed.notify_all()
 
-    async def until(self, condition: Callable[[Machine], bool]) -> Machine:
-        async with asyncio.timeout(5), self._changed:
+    async def until(self, condition: Callable[[Machine], bool], seconds: float = 5) -> Machine:
+        async with asyncio.timeout(seconds), self._changed:
             await self._changed.wait_for(lambda: condition(self.machine))
             return self.machine
 

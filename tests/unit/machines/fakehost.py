@@ -87,7 +87,7 @@ class FakeHost:
 
     def _begin(self, rest: Sequence[str]) -> tuple[int, str, str]:
         unit = next(word.partition("=")[2] for word in rest if word.startswith("--unit="))
-        argv = tuple(rest[list(rest).index("--") + 1 :])
+        argv = tuple(word.replace("$$", "$") for word in rest[list(rest).index("--") + 1 :])
         if unit in self.jobs or unit in self.ended:
             return 1, "", f"Failed to start transient service unit: Unit {unit} already exists."
         self.jobs[unit] = argv

@@ -1,0 +1,124 @@
+"""A real host with an OSTree root is upgraded and rolled back over ssh: its own systemd, its own reboots."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from fleet.agent.agent import Pace
+from fleet.agent.remote import RemoteAgent
+from fleet.core.machine import Ask, Machine
+from fleet.core.release import Release
+from fleet.lab.machines import Machines
+from fleet.machines import updaters
+from fleet.machines.job import finish, unit_of
+from fleet.machines.os.detect import detect
+from fleet.machines.os.ostree import Ostree
+from fleet.machines.ssh import Access, Address, Limit, Ssh
+from tests.machines.host import Host
+from tests.unit.agent.world import ApiServer
+
+
+@pytest.fixture(scope="module")
+def host(machines: Machines) -> Host:
+    found = Host(machines, "w1")
+    found.wait_until_good()
+    return found
+
+
+def release(host: Host, version: str) -> Release:
+    return Release(version, f"sha256:{host.machines.commits()[version]}")
+
+
+def over_ssh(host: Host, tell: Callable[[Ssh], Awaitable[None]]) -> None:
+    async def run() -> None:
+        ssh = Ssh(Address(host.name), Access(config=str(host.machines.ssh_config), agent=False), Limit())
+        try:
+            await tell(ssh)
+        finally:
+            await ssh.close()
+
+    asyncio.run(run())
+
+
+def test_it_is_told_to_be_plain_ostree_and_nobody_else_upgrades_it(host: Host) -> None:
+    async def tell(ssh: Ssh) -> None:
+        assert await detect(ssh) == "ostree"
+        assert await updaters.active(ssh) == ()
+        seen = await Ostree(ssh).observe()
+        assert seen.booted.digest == release(host, "1.0").digest
+        assert seen.boot_id == host.boot_id()
+
+    over_ssh(host, tell)
+
+
+def test_a_job_ends_with_its_exit_code_and_leaves_nothing(host: Host) -> None:
+    async def tell(ssh: Ssh) -> None:
+        good = await finish(ssh, "job/1", ("sh", "-c", "echo out; echo err >&2"))
+        assert (good.code, good.stdout, good.stderr) == (0, "out\n", "err\n")
+        bad = await finish(ssh, "job/2", ("sh", "-c", "echo no space >&2; exit 7"))
+        assert (bad.code, bad.stderr) == (7, "no space\n")
+        killed = await finish(ssh, "job/3", ("sh", "-c", "kill -9 $$"))
+        assert killed.code == -9
+
+    over_ssh(host, tell)
+    units = " ".join(unit_of(f"job/{number}") for number in (1, 2, 3))
+    assert host.run(f"ls /run/fleet; systemctl list-units --all --no-legend {units}") == ""
+
+
+def test_a_job_goes_on_without_the_connection_and_is_found_again(host: Host) -> None:
+    argv = ("sh", "-c", "echo begun >>/run/begun; while ! test -e /run/go; do sleep 0.1; done; echo ended")
+
+    async def begin(ssh: Ssh) -> None:
+        work = asyncio.create_task(finish(ssh, "job/long", argv))
+        async with asyncio.timeout(30):
+            while not (await ssh.run(("test", "-e", "/run/begun"))).good:  # noqa: ASYNC110 - a file of the host
+                await asyncio.sleep(0.1)
+        work.cancel()
+        await asyncio.wait({work})
+
+    async def end(ssh: Ssh) -> None:
+        assert (await ssh.run(("systemctl", "is-active", unit_of("job/long")))).stdout == "active\n"
+        work = asyncio.create_task(finish(ssh, "job/long", argv))
+        await ssh.run(("touch", "/run/go"))
+        assert (await work).stdout == "ended\n"
+
+    over_ssh(host, begin)
+    over_ssh(host, end)
+    assert host.run("cat /run/begun") == "begun"
+
+
+def test_an_agent_from_afar_stages_reboots_and_goes_back(host: Host) -> None:
+    old, new = release(host, "1.0"), release(host, "1.1")
+    seconds = 300
+
+    async def tell(ssh: Ssh) -> None:
+        api = ApiServer(Machine(host.name))
+        agent = asyncio.create_task(RemoteAgent(api, Ostree(ssh), Pace(), look=0.5).run())
+        try:
+            for number, wanted in enumerate((new, old)):
+                before = (await api.until(lambda machine: machine.reported, seconds)).boot_id
+                for action in (Ask.STAGE, Ask.REBOOT):
+                    token = f"r-{number}/{host.name}/{action}/0"
+                    await api.ask(action, token, wanted)
+                    machine = await api.until(lambda machine, token=token: _ended(machine, token), seconds)  # type: ignore[misc]
+                    answer = machine.answer(token)
+                    assert answer is not None
+                    assert answer.state == "done", answer.message
+                assert machine.boot_id != before
+                assert machine.booted is not None
+                assert machine.booted.digest == wanted.digest
+        finally:
+            agent.cancel()
+            await asyncio.wait({agent})
+
+    over_ssh(host, tell)
+    host.wait_until_good()
+    assert host.version() == "1.0"
+
+
+def _ended(machine: Machine, token: str) -> bool:
+    answer = machine.answer(token)
+    return answer is not None and answer.state != "working"
