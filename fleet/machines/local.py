@@ -10,11 +10,18 @@ from fleet.core.errors import UsageError
 from fleet.machines.host import Ran
 from fleet.machines.os.family import MachineError
 
-NAMESPACES = ("nsenter", "--target", "1", "--mount", "--uts", "--ipc", "--net", "--pid", "--")
-"""Of process 1: the host's, in a pod with hostPID. Needs the rights of root."""
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 MOST = 16 * 1024 * 1024
 """Most bytes of a command's output."""
+
+
+def namespaces(pid: int) -> tuple[str, ...]:
+    """What runs a command in the namespaces of this process. Needs the rights of root."""
+    return ("nsenter", "--target", str(pid), "--mount", "--uts", "--ipc", "--net", "--pid", "--")
+
+
+NAMESPACES = namespaces(1)
+"""The host's, in a pod with hostPID."""
 
 
 def prefix_of(way: str) -> tuple[str, ...]:
