@@ -9,7 +9,7 @@ SET_UP := $(VENV)/.set-up
 QUICK := tests/unit tests/property tests/contract tests/simulation tests/store
 REAL := tests/machines tests/cluster tests/web
 
-.PHONY: set-up demo test check unit lab soak bench schemas lock clean
+.PHONY: set-up demo test check unit lab machines soak bench schemas lock clean
 
 set-up: $(SET_UP)
 
@@ -41,6 +41,10 @@ check-quick: $(SET_UP)
 
 lab: $(SET_UP)
 	$(BIN)/fleet lab up
+
+# The same with three real hosts instead of fake nodes; needs root and what docs/machines.md names.
+machines: $(SET_UP)
+	$(BIN)/fleet lab up --machines 3
 
 # Ten thousand seeded histories; about a quarter of an hour on one core.
 soak: $(SET_UP)

@@ -25,17 +25,41 @@ Directory = Annotated[
 @app.command()
 def up(
     nodes: Annotated[int, typer.Option(min=1, max=5000, help="Fake nodes.")] = 60,
+    machines: Annotated[
+        int,
+        typer.Option(min=0, max=9, help="Real hosts with real kubelets instead of fake nodes (needs root)."),
+    ] = 0,
     directory: Directory = None,
 ) -> None:
     """Start it: seconds once built, minutes the first time (needs Go)."""
     from fleet.cli.output import note
     from fleet.lab import Lab
 
-    lab = Lab.up(directory or Lab.default_directory(), tied=False, progress=note)
+    where = directory or Lab.default_directory()
+    if machines:
+        _up_with_machines(where, machines)
+        return
+    lab = Lab.up(where, tied=False, progress=note)
     lab.add_nodes(nodes)
     note(f"{nodes} nodes are Ready at {lab.server}.")
     note(f"  -> fleet cluster add lab --kubeconfig {lab.kubeconfig} --site here")
     note("  -> fleet cluster install lab --no-agent; fleet lab agents &")
+
+
+def _up_with_machines(where: Path, count: int) -> None:
+    from fleet.cli.output import note
+    from fleet.lab.machines import Machines, beside, cluster
+
+    names = [f"w{number}" for number in range(1, count + 1)]
+    hosts = Machines.up(beside(where), names, tied=False, progress=note)
+    try:
+        lab = cluster.up(where, hosts, tied=False, progress=note)
+    except BaseException:
+        hosts.down()
+        raise
+    note(f"{', '.join(names)} join {lab.server} and are Ready in a moment.")
+    note(f"  -> kubectl --kubeconfig {lab.kubeconfig} get nodes -o wide")
+    note(f"  -> ssh -F {hosts.ssh_config} w1 ostree admin status")
 
 
 @app.command()
@@ -65,8 +89,11 @@ def down(directory: Directory = None) -> None:
     """Stop it and remove its files."""
     from fleet.cli.output import note
     from fleet.lab import Lab
+    from fleet.lab.machines import Machines, beside
 
     where = directory or Lab.default_directory()
+    if Machines.exist(beside(where)):
+        Machines.load(beside(where)).down()
     Lab.load(where).down()
     note(f"Stopped the lab in {where}; nothing of it is left.")
 

@@ -6,6 +6,7 @@ Every connection between the lab's programs, and from a user to them, is TLS tha
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -40,6 +41,13 @@ class KeyPair(msgspec.Struct, frozen=True):
     key: Path
 
 
+class Kubelet(msgspec.Struct, frozen=True):
+    """What a real host needs to be a node: who it is for the API server, and who it is for those that call it."""
+
+    client: KeyPair
+    server: KeyPair
+
+
 class Certificates(msgspec.Struct, frozen=True):
     """Every certificate of a lab. The authorities' own keys are not kept on disk."""
 
@@ -59,6 +67,9 @@ class Certificates(msgspec.Struct, frozen=True):
     kwok: KeyPair
     service_accounts_key: Path
     service_accounts_public_key: Path
+    kubelet_client: KeyPair
+    """With which the API server calls kubelets."""
+    kubelets: dict[str, Kubelet] = {}
 
 
 class _Authority:
@@ -136,8 +147,13 @@ class _Authority:
         )
 
 
-def issue(directory: Path, now: datetime) -> Certificates:
-    """Writes a fresh set of certificates, valid for a year from `now`, into `directory` (created, private)."""
+def issue(
+    directory: Path, now: datetime, address: str = "127.0.0.1", hosts: Mapping[str, str] | None = None
+) -> Certificates:
+    """Writes a fresh set of certificates, valid for a year from `now`, into `directory` (created, private).
+
+    `address` is the API server's; `hosts` has the address of each real host that will be a node, by its name.
+    """
     directory.mkdir(mode=0o700, parents=True)
     cluster = _Authority(directory, "kubernetes-ca", now)
     etcd = _Authority(directory, "etcd-ca", now)
@@ -149,7 +165,10 @@ def issue(directory: Path, now: datetime) -> Certificates:
         etcd_authority=etcd.certificate,
         front_proxy_authority=front.certificate,
         api_server=cluster.server(
-            "kube-apiserver", API_SERVER_NAMES, API_SERVER_ADDRESSES, also_client=False
+            "kube-apiserver",
+            API_SERVER_NAMES,
+            tuple(dict.fromkeys((*API_SERVER_ADDRESSES, address))),
+            also_client=False,
         ),
         controller_manager_server=cluster.server("kube-controller-manager", *here, also_client=False),
         scheduler_server=cluster.server("kube-scheduler", *here, also_client=False),
@@ -163,6 +182,15 @@ def issue(directory: Path, now: datetime) -> Certificates:
         kwok=cluster.client("kwok-client", "system:kwok", "system:masters"),
         service_accounts_key=private,
         service_accounts_public_key=public,
+        kubelet_client=cluster.client("kubelet-client", "kube-apiserver-kubelet-client", "system:masters"),
+        kubelets={name: _kubelet(cluster, name, where) for name, where in (hosts or {}).items()},
+    )
+
+
+def _kubelet(cluster: _Authority, name: str, address: str) -> Kubelet:
+    return Kubelet(
+        client=cluster.client(f"node-{name}", f"system:node:{name}", "system:nodes"),
+        server=cluster.server(f"kubelet-{name}", (name,), (address,), also_client=False),
     )
 
 

@@ -49,11 +49,13 @@ class Layout(msgspec.Struct, frozen=True):
     binaries: Binaries
     certificates: Certificates
     ports: Ports
+    address: str = "127.0.0.1"
+    """Where the API server listens; everything else of the control plane is on the loopback address."""
 
     @property
     def server(self) -> str:
         """The API server's address."""
-        return f"https://127.0.0.1:{self.ports.api_server}"
+        return f"https://{self.address}:{self.ports.api_server}"
 
     @property
     def etcd(self) -> str:
@@ -149,14 +151,18 @@ def _etcd_arguments(layout: Layout) -> Arguments:
 def _api_server_arguments(layout: Layout) -> Arguments:
     certificates = layout.certificates
     return {
-        "bind-address": "127.0.0.1",
-        "advertise-address": "127.0.0.1",
+        "bind-address": layout.address,
+        "advertise-address": layout.address,
         "secure-port": layout.ports.api_server,
         # The kubernetes Service would get a loopback address, which its validation refuses.
         "endpoint-reconciler-type": "none",
         "tls-cert-file": certificates.api_server.certificate,
         "tls-private-key-file": certificates.api_server.key,
         "client-ca-file": certificates.authority,
+        "kubelet-certificate-authority": certificates.authority,
+        "kubelet-client-certificate": certificates.kubelet_client.certificate,
+        "kubelet-client-key": certificates.kubelet_client.key,
+        "kubelet-preferred-address-types": "InternalIP",
         "etcd-servers": layout.etcd,
         "etcd-cafile": certificates.etcd_authority,
         "etcd-certfile": certificates.etcd_client.certificate,

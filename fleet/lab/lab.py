@@ -60,7 +60,9 @@ class Lab:
         self, directory: Path, known: state.LabState, running: Mapping[str, process.Process] | None = None
     ) -> None:
         self._state = known
-        self._layout = controlplane.Layout(directory, known.binaries, known.certificates, known.ports)
+        self._layout = controlplane.Layout(
+            directory, known.binaries, known.certificates, known.ports, known.address
+        )
         found = {record.name: process.Process(record) for record in known.processes}
         self._processes: dict[str, process.Process] = {**found, **(running or {})}
         self._api = Api(self._layout.server, known.certificates.authority, known.certificates.admin)
@@ -72,8 +74,18 @@ class Lab:
         return (Path(base) if base else Path.home() / ".local" / "state") / "fleet" / "lab"
 
     @staticmethod
-    def up(directory: Path, *, tied: bool, progress: Progress) -> Lab:
+    def up(
+        directory: Path,
+        *,
+        tied: bool,
+        progress: Progress,
+        address: str = "127.0.0.1",
+        hosts: Mapping[str, str] | None = None,
+    ) -> Lab:
         """Builds what is not built yet, and starts a new, empty control plane in `directory`.
+
+        `address` is where its API server listens, one of this computer's own; `hosts` are real hosts that will
+        join, name to address: they get certificates.
 
         `tied`: its programs end when this process does; otherwise they go on until `down`. `progress` gets
         a line for a person now and then. Raises LabError, and then leaves no process behind, only logs.
@@ -81,7 +93,7 @@ class Lab:
         binaries = build.build(progress)
         directory = directory.absolute()
         for attempt in range(1, _START_TRIES + 1):
-            lab = Lab._prepared(directory, binaries, tied=tied)
+            lab = Lab._prepared(directory, binaries, tied, address, hosts or {})
             try:
                 lab._start_all(progress)
             except LabError as error:
@@ -221,13 +233,16 @@ class Lab:
             _remove_files(self.directory)
 
     @staticmethod
-    def _prepared(directory: Path, binaries: build.Binaries, *, tied: bool) -> Lab:
+    def _prepared(
+        directory: Path, binaries: build.Binaries, tied: bool, address: str, hosts: Mapping[str, str]
+    ) -> Lab:
         """A lab with all its files and no program yet."""
         _refuse_or_clear(directory)
         directory.mkdir(parents=True, exist_ok=True)
         now = datetime.now(UTC)  # noqa: TID251 - the edge: certificates begin now
-        issued = certificates.issue(directory / "pki", now)
-        known = state.LabState(now, tied, binaries, issued, ports.choose(random.SystemRandom()))
+        issued = certificates.issue(directory / "pki", now, address, hosts)
+        chosen = ports.choose(random.SystemRandom())
+        known = state.LabState(now, tied, binaries, issued, chosen, address=address)
         state.write(directory, known)
         lab = Lab(directory, known)
         controlplane.write_files(lab._layout)

@@ -26,6 +26,7 @@ class LabState(msgspec.Struct, frozen=True):
     certificates: Certificates
     ports: Ports
     processes: tuple[ProcessRecord, ...] = ()
+    address: str = "127.0.0.1"
 
 
 def read(directory: Path) -> LabState:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -23,10 +24,37 @@ def host(machine: Machine, all_machines: Sequence[Machine], key: Key, login: Key
     return {
         "hostname": File(f"{machine.name}\n"),
         "hosts": File("".join(_hosts(machine, all_machines))),
+        # The container runtime wants the file; there is no name server.
+        "resolv.conf": File("search lab.fleet.internal\n"),
         "systemd/network/05-host0.network": File(_network(machine, all_machines)),
         "ssh/ssh_host_ed25519_key": File(key.private, 0o600),
         "ssh/ssh_host_ed25519_key.pub": File(f"{key.public}\n"),
         "ssh/authorized_keys.root": File(f"{login.public}\n", 0o600),
+    }
+
+
+def node(machine: Machine, kubeconfig: str, authority: str, certificate: str, key: str) -> Mapping[str, File]:
+    """What makes it a node: whom its kubelet calls and as whom, its serving certificate, its pods' network."""
+    bridge = {
+        "type": "bridge",
+        "bridge": "cni0",
+        "isGateway": True,
+        "ipMasq": False,
+        "ipam": {
+            "type": "host-local",
+            "ranges": [[{"subnet": machine.network.pods(machine.index)}]],
+            "routes": [{"dst": "0.0.0.0/0"}],
+            # A reboot frees the addresses.
+            "dataDir": "/run/cni-ipam",
+        },
+    }
+    network = {"cniVersion": "0.4.0", "name": "fleet-lab", "plugins": [bridge]}
+    return {
+        "kubernetes/kubeconfig": File(kubeconfig, 0o600),
+        "kubernetes/pki/ca.crt": File(authority),
+        "kubernetes/pki/kubelet.crt": File(certificate),
+        "kubernetes/pki/kubelet.key": File(key, 0o600),
+        "cni/net.d/10-fleet-lab.conflist": File(json.dumps(network, indent=2)),
     }
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
+import io
 import shutil
 import subprocess
 import sys
+import tarfile
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -95,6 +96,11 @@ class Machines:
         )
 
     @property
+    def gateway(self) -> str:
+        """This computer's own address, as the machines see it."""
+        return self._state.network.gateway
+
+    @property
     def ssh_config(self) -> Path:
         """For `ssh -F`, with which each machine is reached by its name."""
         return self.directory / "ssh" / "config"
@@ -131,6 +137,24 @@ class Machines:
         self._processes[name].stop()
         self._end_all(name)
         self._forget(name)
+
+    def join(self, name: str, files: Mapping[str, etc.File]) -> None:
+        """Writes these files below the machine's /etc, by the machine itself, and starts its kubelet.
+
+        Raises LabError.
+        """
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w") as out:
+            for path, file in files.items():
+                member = tarfile.TarInfo(path)
+                content = file.text.encode()
+                member.size, member.mode = len(content), file.mode
+                out.addfile(member, io.BytesIO(content))
+        command = "tar -C /etc -x && systemctl start --no-block containerd kubelet"
+        argv = ["ssh", "-F", str(self.ssh_config), name, command]
+        done = subprocess.run(argv, input=packed.getvalue(), capture_output=True, check=False)
+        if done.returncode != 0:
+            raise LabError(f"{name} does not join: {done.stderr.decode(errors='replace').strip()}")
 
     def cut_power(self, name: str) -> None:
         """Ends it between two instructions, as if the plug were pulled."""
@@ -213,10 +237,9 @@ class Machines:
         temporary.replace(self.directory / _FILE)
 
 
-def default_directory(environ: Mapping[str, str] = os.environ) -> Path:
-    """Where `fleet lab up --machines` keeps them: beside the lab, in `$XDG_STATE_HOME/fleet/machines`."""
-    base = environ.get("XDG_STATE_HOME", "")
-    return (Path(base) if base else Path.home() / ".local" / "state") / "fleet" / "machines"
+def beside(lab: Path) -> Path:
+    """Where the machines of the lab in this folder are kept."""
+    return lab.with_name(f"{lab.name}-machines")
 
 
 def _decoded(kind: type, value: object) -> object:

@@ -1,0 +1,36 @@
+"""Makes the lab's machines nodes of a control plane that runs beside them on this computer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fleet.lab import Lab, kubeconfig
+from fleet.lab.build import Progress
+from fleet.lab.machines import etc
+from fleet.lab.machines.machines import Machines
+
+
+def up(directory: Path, machines: Machines, *, tied: bool, progress: Progress) -> Lab:
+    """A new control plane that the machines reach, in `directory`, and every machine on its way to be a node of it.
+
+    Raises LabError, and then leaves no control plane behind.
+    """
+    hosts = {each.name: each.address for each in machines.all}
+    lab = Lab.up(directory, tied=tied, progress=progress, address=machines.gateway, hosts=hosts)
+    try:
+        for each in machines.all:
+            progress(f"{each.name} joins {lab.server}")
+            machines.join(each.name, _files(lab, machines, each.name))
+    except BaseException:
+        lab.down()
+        raise
+    return lab
+
+
+def _files(lab: Lab, machines: Machines, name: str) -> dict[str, etc.File]:
+    authority, own = lab.certificates.authority, lab.certificates.kubelets[name]
+    written = machines.directory / name / "kubeconfig"
+    kubeconfig.write(written, name="kubelet", server=lab.server, authority=authority, client=own.client)
+    machine = next(each for each in machines.all if each.name == name)
+    texts = [path.read_text() for path in (written, authority, own.server.certificate, own.server.key)]
+    return dict(etc.node(machine, *texts))
