@@ -107,6 +107,7 @@ def _drain(reader: Reader, base: DrainRule) -> DrainRule:
         unmanaged=reader.value("unmanaged", choice, base.unmanaged),
         local_data=reader.value("local_data", choice, base.local_data),
         host_path=reader.value("host_path", choice, base.host_path),
+        no_room=reader.value("no_room", choice, base.no_room),
         grace_seconds=reader.value("grace", forms.GRACE, base.grace_seconds),
         timeout_seconds=reader.value("timeout", forms.seconds(1), base.timeout_seconds),
     )

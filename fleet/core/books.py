@@ -22,12 +22,14 @@ from fleet.core.node import Node, NodeRef
 from fleet.core.occupancy import Occupancy, Scope, scopes
 from fleet.core.pod import Pod
 from fleet.core.policy import Amount, Pool, site_of
-from fleet.core.queue import Queue
+from fleet.core.queue import Key, Queue
 from fleet.core.rollout import Rollout, Run
 from fleet.core.steps import Step
 from fleet.core.view import ClusterView
 
 UNDRAINED = frozenset({Step.PENDING, Step.STAGE, Step.STAGED, Step.CORDON, Step.DRAIN})
+
+DRAINED = (Step.CORDON, Step.DRAIN)
 
 MINDS_PODS = frozenset({Step.STAGED, Step.CORDON, Step.DRAIN, Step.REBOOT})
 """Steps in which a run may go on, or be held, because of a pod on its node."""
@@ -47,6 +49,8 @@ class Books:
         self.claims = Claims()
         self._of: dict[NodeRef, str] = {}
         self._order: dict[NodeRef, int] = {}
+        self._short: dict[str, dict[Key, None]] = {}
+        """By cluster: what waits for room there."""
 
     def add(self, rollout: Rollout) -> None:
         """An active rollout takes precedence over an ended one that still has something on the same node."""
@@ -60,6 +64,9 @@ class Books:
             for name in view.nodes:
                 self._place(NodeRef(view.name, name))
             self._count_demand(view.name)
+        for ref, run in rollout.runs.items():
+            if run.step in DRAINED and self.rollout_of(ref) is rollout:
+                self._leave(ref)
         for ref in rollout.runs:
             if self.agenda.node(ref) is None:
                 self._place(ref)
@@ -120,10 +127,13 @@ class Books:
     def turned(self, run: Run) -> None:
         """A run of these books has come into another step."""
         ref = run.node
-        if run.step in (Step.CORDON, Step.DRAIN):
+        if run.step in DRAINED:
             self.claims.reserve(self.agenda.view(ref.cluster), ref)
+            self._leave(ref)
         else:
             self._open_budgets(self.claims.release_all(ref))
+            if self.agenda.view(ref.cluster).room.stay(ref.name):
+                self._open_room(ref.cluster)
         if run.ended:
             self.queue.drop(ref)
             self._place(ref)
@@ -133,6 +143,20 @@ class Books:
     def free(self, budget: Budget, view: ClusterView) -> int:
         """Evictions that the budget grants and nobody has reserved."""
         return max(0, view.allowance(budget) - self.claims.reserved((view.name, budget.ref)))
+
+    def room_key(self, cluster: str, pod: str) -> Key:
+        """Opens when there may be more room for the pod."""
+        key = ("room", cluster, pod)
+        self._short.setdefault(cluster, {})[key] = None
+        return key
+
+    def _open_room(self, cluster: str) -> None:
+        for key in self._short.pop(cluster, ()):
+            self.queue.open(key)
+
+    def _leave(self, ref: NodeRef) -> None:
+        view = self.agenda.view(ref.cluster)
+        view.room.leave(ref.name, view.to_drain(ref.name))
 
     def _look_at(self, ref: NodeRef) -> None:
         if ref in self._of:
@@ -160,6 +184,7 @@ class Books:
                     self._place(ref)
                 self.mark_out(ref)
                 self._look_at(ref)
+                self._open_room(cluster)
             case Pod():
                 self._see_pod(cluster, thing)
             case Budget():
@@ -182,6 +207,8 @@ class Books:
         view.see(pod)
         if not pod.node:
             return
+        if before is None or before.node != pod.node or before.finished != pod.finished:
+            self._open_room(cluster)
         ref = NodeRef(cluster, pod.node)
         run = self.run_of(ref)
         if run is None:
@@ -228,6 +255,7 @@ class Books:
         if debited is not None:
             self._open_budget((cluster, debited))
         self.agenda.forget(ref, pod.uid)
+        self._open_room(cluster)
         if run is not None and run.step in MINDS_PODS:
             self._look_at(ref)
 

@@ -19,7 +19,7 @@ from fleet.core.action import AnyAction, Mark
 from fleet.core.advance import advance, marked, tidy
 from fleet.core.books import Books
 from fleet.core.event import Event
-from fleet.core.guards import budgets, gates, nodes
+from fleet.core.guards import budgets, capacity, gates, nodes
 from fleet.core.held import Held, Reason
 from fleet.core.journal import Record
 from fleet.core.node import NodeRef
@@ -310,6 +310,10 @@ class Engine:
                 continue
             if found := budgets.held(budget, free, count, view.workload_of(pod)):
                 yield ("budget", ref.cluster, budget_ref), found
+        if rollout.pool(run).drain.no_room == "evict":
+            return
+        if lacking := capacity.held(ref.name, [pod for pod, _ in load.pods], view.room):
+            yield self._books.room_key(ref.cluster, lacking.subject), lacking
 
     def _end(self, now: datetime) -> None:
         """Tidies after ended runs, and finishes rollouts of which nothing is left to do."""

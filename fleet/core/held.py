@@ -112,7 +112,7 @@ WORDS: Mapping[Reason, str] = {
     Reason.ZONE_LIMIT: "zone {subject} has {out} of {limit} nodes out",
     Reason.SITE_LIMIT: "site {subject} has {out} of {limit} nodes out",
     Reason.CLUSTER_LIMIT: "cluster {subject} has {out} of {limit} nodes out",
-    Reason.CAPACITY: "no room for pod {subject} elsewhere: it needs {cpu}m cpu and {memory} memory",
+    Reason.CAPACITY: "no room for pod {subject} elsewhere: it needs {cpu}m cpu and {memory} memory; {lacks}",
     Reason.SKEW: "kubelet {kubelet} of the release would be newer than API server {server}",
     Reason.TERMINATING: "pod {subject} is being deleted{why}",
     Reason.NOT_VERIFIED: "not proven yet: {why}",
@@ -136,7 +136,7 @@ ADVICE: Mapping[Reason, str] = {
     Reason.UNMANAGED: "give it a controller, delete it, or set drain.unmanaged: evict",
     Reason.LOCAL_DATA: "set drain.local_data: evict if the data may go",
     Reason.HOST_PATH: "set drain.host_path: evict if it may move",
-    Reason.CAPACITY: "add a node, or lower max_unavailable",
+    Reason.CAPACITY: "add a node, lower what the pod requests, or set drain.no_room: evict if it may wait",
     Reason.SKEW: "upgrade the control plane first",
 }
 

@@ -12,6 +12,7 @@ from fleet.core.load import Load
 from fleet.core.machine import Machine
 from fleet.core.node import Node
 from fleet.core.pod import Pod, PodRef
+from fleet.core.room import Room
 from fleet.core.workload import Workload
 
 
@@ -26,6 +27,7 @@ class Debit(Enum):
 class ClusterView:
     def __init__(self, name: str) -> None:
         self.name = name
+        self.room = Room()
         self.why_lost = ""
         """Why it does not answer; empty: it does, or has not been asked yet."""
         self.synced_at: datetime | None = None
@@ -121,6 +123,7 @@ class ClusterView:
                 self._see_pod(thing)
             case Node():
                 self.nodes[thing.name] = thing
+                self.room.see_node(thing)
             case Budget():
                 self._see_budget(thing)
             case Machine():
@@ -134,6 +137,7 @@ class ClusterView:
                 self._lose_pod(thing.uid)
             case Node():
                 self.nodes.pop(thing.name, None)
+                self.room.lose_node(thing.name)
             case Budget():
                 self._drop_budget(thing.ref)
                 self._debits.pop(thing.ref, None)
@@ -147,6 +151,7 @@ class ClusterView:
         if before is not None and before.node != pod.node:
             self._pods_on.get(before.node, {}).pop(pod.uid, None)
             self._loads.pop(before.node, None)
+        self.room.see_pod(before, pod)
         self.pods[pod.uid] = pod
         if pod.node:
             self._pods_on.setdefault(pod.node, {})[pod.uid] = pod
@@ -158,6 +163,7 @@ class ClusterView:
         pod = self.pods.pop(uid, None)
         self._matching.pop(uid, None)
         if pod is not None:
+            self.room.lose_pod(pod)
             self._pods_on.get(pod.node, {}).pop(uid, None)
             self._loads.pop(pod.node, None)
         self._settle(uid)

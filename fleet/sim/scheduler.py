@@ -7,44 +7,16 @@ nodes, not at all. Room that is taken leaves an entry too low; it is corrected w
 from __future__ import annotations
 
 from heapq import heapify, heappop, heappush
-from typing import NamedTuple
 
-from fleet.core.node import Node, Resources, Taint, Toleration
+from fleet.core.demand import Demand
+from fleet.core.node import Node, Resources
 from fleet.core.pod import Pod, PodRef
 from fleet.sim.objects import Objects, WorkloadKey, controller_of
 
-UNSCHEDULABLE = Taint("node.kubernetes.io/unschedulable", "NoSchedule")
 CANDIDATES = 4
 """Nodes looked at to find one without a pod of the same workload."""
 TRIES = 32
 """Nodes looked at, emptiest first, before all of them are."""
-
-
-class Demand(NamedTuple):
-    """What pods ask of a node besides room."""
-
-    selector: tuple[tuple[str, str], ...]
-    tolerations: tuple[Toleration, ...]
-
-    @classmethod
-    def of(cls, pod: Pod) -> Demand:
-        return cls(tuple(pod.node_selector.items()), pod.tolerations)
-
-    def tolerates(self, taint: Taint) -> bool:
-        return any(toleration.tolerates(taint) for toleration in self.tolerations)
-
-    def suits(self, node: Node) -> bool:
-        if node.ready is not True or node.deleting:
-            return False
-        if node.unschedulable and not self.tolerates(UNSCHEDULABLE):
-            return False
-        if any(node.labels.get(key) != value for key, value in self.selector):
-            return False
-        return all(taint.effect == "PreferNoSchedule" or self.tolerates(taint) for taint in node.taints)
-
-    def dislikes(self, node: Node) -> int:
-        """How many PreferNoSchedule taints stand against the node."""
-        return sum(taint.effect == "PreferNoSchedule" and not self.tolerates(taint) for taint in node.taints)
 
 
 class Room:

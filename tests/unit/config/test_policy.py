@@ -62,7 +62,7 @@ soak: 0
 canaries: 0
 failure_limit: 7
 """)
-    assert found.drain == DrainRule("evict", "hold", "hold", 30, 5400)
+    assert found.drain == DrainRule("evict", "hold", "hold", grace_seconds=30, timeout_seconds=5400)
     assert (found.stage.concurrency, found.stage.timeout_seconds) == (4, 600)
     assert found.reboot.timeout_seconds == 3900
     assert (found.soak_seconds, found.canaries, found.failure_limit) == (0, 0, 7)

@@ -1,0 +1,138 @@
+"""A drain is not begun where its pods could not land."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from fleet.core.held import Reason
+from fleet.core.node import NodeRef, Resources, Taint
+from fleet.core.pod import Owner, Pod
+from fleet.core.policy import Amount, DrainRule, Limits
+from fleet.core.room import Room
+from fleet.core.steps import Step
+from fleet.histories.builders import a_deployment, a_node, a_policy, a_pool, a_snapshot
+from tests.story import Story
+
+SIZE = Resources(1000, 1 << 30, 10)
+FREE = a_pool(limits=Limits(max_unavailable=Amount(9)))
+
+
+def a_story(nodes: int, replicas: int, cpu: int, rule: DrainRule | None = None, **changes: object) -> Story:
+    made = [a_node(f"n-{index}", allocatable=SIZE) for index in range(nodes)]
+    workloads, pods = a_deployment("api", replicas, made)
+    asked = Resources(cpu, 64 << 20, 1)
+    pods = [replace(pod, requests=asked, **changes) for pod in pods]
+    pool = replace(FREE, drain=rule) if rule else FREE
+    return Story([a_snapshot(made, (workloads, pods))], a_policy(pool))
+
+
+def most_out(story: Story) -> int:
+    most = 0
+
+    def count() -> bool:
+        nonlocal most
+        nodes = story.models["east"].snapshot(story.now).nodes
+        most = max(most, sum(not node.available for node in nodes))
+        return False
+
+    story.start()
+    story.run(until=count)
+    return most
+
+
+def test_as_many_drain_at_once_as_the_others_have_room_for() -> None:
+    # Six pods of half a node each on four nodes of two places: the rest has two places to spare.
+    story = a_story(nodes=4, replicas=6, cpu=500)
+    assert most_out(story) == 1
+    assert set(story.steps().values()) == {Step.DONE}
+
+
+def test_where_there_is_plenty_all_go() -> None:
+    story = a_story(nodes=4, replicas=4, cpu=10)
+    assert most_out(story) == 3
+    assert set(story.steps().values()) == {Step.DONE}
+
+
+def test_a_full_cluster_is_not_begun_and_says_which_pod_and_what_lacks() -> None:
+    story = a_story(nodes=2, replicas=2, cpu=600)
+    story.start()
+    story.run(seconds=3600)
+    assert set(story.steps().values()) == {Step.STAGED}
+    [held] = story.engine.why(NodeRef("east", "n-0"), story.now)
+    assert held.reason is Reason.CAPACITY and held.lasting
+    assert held.words == (
+        "no room for pod web/api-1-0 elsewhere: it needs 600m cpu and 64 MiB memory; "
+        "1 other open nodes suit it, with at most 400m cpu free beside pods on their way"
+    )
+    assert "drain.no_room: evict" in held.advice
+
+
+def test_a_pod_that_no_other_node_suits_holds_its_node_unless_the_policy_lets_it_wait() -> None:
+    story = a_story(nodes=2, replicas=1, cpu=10, node_selector={"disk": "here"})
+    story.models["east"].stranger.label("n-0", "disk", "here")
+    story.start()
+    story.run(seconds=3600)
+    assert story.steps() == {"n-0": Step.STAGED, "n-1": Step.DONE}
+    assert "suits its node selector" in story.engine.why(NodeRef("east", "n-0"), story.now)[0].words
+    lenient = a_story(2, 1, 10, DrainRule(no_room="evict"), node_selector={"disk": "here"})
+    lenient.models["east"].stranger.label("n-0", "disk", "here")
+    lenient.start()
+    lenient.run(seconds=3600)
+    assert set(lenient.steps().values()) == {Step.DONE}
+
+
+def test_room_that_appears_lets_the_next_begin() -> None:
+    story = a_story(nodes=2, replicas=2, cpu=600)
+    story.start()
+    story.run(seconds=3600)
+    assert set(story.steps().values()) == {Step.STAGED}
+    spare = a_node("spare", pool="others", allocatable=SIZE)
+    story.models["east"].stranger.add_node(spare)
+    story.run()
+    assert set(story.steps().values()) == {Step.DONE}
+
+
+def a_room(*pods: Pod, nodes: int = 2, taints: tuple[Taint, ...] = ()) -> Room:
+    room = Room()
+    for index in range(nodes):
+        room.see_node(a_node(f"n-{index}", allocatable=SIZE, taints=taints if index else ()))
+    for pod in pods:
+        room.see_pod(None, pod)
+    return room
+
+
+def a_pod(name: str, node: str, cpu: int) -> Pod:
+    return Pod("web", name, name, node, owner=Owner("ReplicaSet", "a"), requests=Resources(cpu, 0, 1))
+
+
+def test_a_taint_that_the_pod_does_not_tolerate_is_no_room() -> None:
+    mine = a_pod("a", "n-0", 100)
+    assert a_room(mine).lack("n-0", [mine]) is None
+    assert a_room(mine, taints=(Taint("gpu", "PreferNoSchedule"),)).lack("n-0", [mine]) is None
+    lack = a_room(mine, taints=(Taint("gpu", "NoSchedule"),)).lack("n-0", [mine])
+    assert lack is not None and lack.suitable == 0
+
+
+def test_pods_on_their_way_take_room_and_one_that_fits_nowhere_takes_none() -> None:
+    mine = a_pod("a", "n-0", 600)
+    assert a_room(mine, a_pod("waits", "", 300)).lack("n-0", [mine]) is None
+    assert a_room(mine, a_pod("waits", "", 500)).lack("n-0", [mine]) is not None
+    assert a_room(mine, a_pod("huge", "", 5000)).lack("n-0", [mine]) is None
+
+
+def test_a_node_that_is_left_gives_its_room_back_when_its_drain_is_over() -> None:
+    mine, other = a_pod("a", "n-0", 600), a_pod("b", "n-1", 100)
+    room = a_room(mine, other)
+    room.leave("n-1", [other])
+    assert room.lack("n-0", [mine]) is not None
+    room.lose_pod(other)
+    assert room.stay("n-1")
+    assert room.lack("n-0", [mine]) is None
+
+
+def test_what_is_finished_takes_no_room() -> None:
+    mine, job = a_pod("a", "n-0", 600), a_pod("job", "n-1", 900)
+    room = a_room(mine, job)
+    assert room.lack("n-0", [mine]) is not None
+    room.see_pod(job, replace(job, phase="Succeeded"))
+    assert room.lack("n-0", [mine]) is None
