@@ -14,7 +14,7 @@ from fleet.histories.builders import a_deployment, a_node, a_policy, a_pool, a_s
 from tests.story import Story
 
 SIZE = Resources(1000, 1 << 30, 10)
-FREE = a_pool(limits=Limits(max_unavailable=Amount(9)))
+FREE = a_pool(limits=Limits(max_unavailable=Amount(9)), drain=DrainRule(no_room="hold"))
 
 
 def a_story(nodes: int, replicas: int, cpu: int, rule: DrainRule | None = None, **changes: object) -> Story:
