@@ -95,6 +95,13 @@ def count(least: int) -> Form[int]:
     return Form(f"a whole number from {least} on", read)
 
 
+def _failures(text: str) -> int | Amount:
+    number = _number(text.removesuffix("%"))
+    if number < 1 or (text.endswith("%") and number > 100):
+        raise ValueError(text)
+    return Amount(number, True) if text.endswith("%") else number
+
+
 def _number(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,7}", text) or int(text) > MOST:
         raise ValueError(text)
@@ -111,6 +118,7 @@ def _amount(text: str) -> Amount | None:
     return Amount(number, percent)
 
 
+FAILURES: Form[int | Amount] = Form("a whole number from 1 on, or a percentage", _failures)
 AMOUNT = Form("a number of nodes, a percentage from 0% to 100%, or none", _amount)
 
 

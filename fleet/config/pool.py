@@ -82,7 +82,7 @@ def _rules(reader: Reader, base: Pool, known: Known) -> Pool:
         reboot=_reboot(reader.block("reboot"), base.reboot),
         soak_seconds=reader.value("soak", forms.seconds(0), base.soak_seconds),
         canaries=reader.value("canaries", forms.count(0), base.canaries),
-        failure_limit=reader.value("failure_limit", forms.count(1), base.failure_limit),
+        failure_limit=reader.value("failure_limit", forms.FAILURES, base.failure_limit),
         windows=windows if reader.has("windows") else base.windows,
     )
 

@@ -101,8 +101,8 @@ class Pool(Struct, frozen=True):
     soak_seconds: int = 60
     canaries: int = 1
     """Nodes that are proven before the rest begins."""
-    failure_limit: int = 1
-    """Failed runs that halt the rollout."""
+    failure_limit: int | Amount = 1
+    """Failed runs that halt the rollout; a percentage is of the rollout's nodes in this pool."""
     windows: tuple[Window, ...] = ()
     """None: always open."""
 

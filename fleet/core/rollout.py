@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from fleet.core.action import Action, AnyAction, Result
 from fleet.core.journal import Record
 from fleet.core.node import NodeRef
-from fleet.core.policy import Policy, Pool
+from fleet.core.policy import Amount, Policy, Pool
 from fleet.core.release import Release
 from fleet.core.steps import ENDED, HAS_SLOT, WAITING, Step, Turn, after
 
@@ -109,9 +109,9 @@ class Rollout:
             goal.node: Run(goal=goal, release=start.release, since=at) for goal in start.goals
         }
         self.canaries = tuple(goal.node for goal in start.goals if goal.canary)
-        used = {goal.pool for goal in start.goals}
-        limits = [pool.failure_limit for pool in start.policy.pools if pool.name in used]
-        self.failure_limit = min(limits, default=1)
+        used = Counter(goal.pool for goal in start.goals)
+        pools = [pool for pool in start.policy.pools if pool.name in used]
+        self.failure_limit = min((_failures(pool, used[pool.name]) for pool in pools), default=1)
         """Of the strictest pool."""
         self.counts: Counter[Step] = Counter({Step.PENDING: len(self.runs)})
         self.intents: dict[str, AnyAction] = {}
@@ -252,3 +252,9 @@ def outcome(action: Action, result: Result, detail: str = "") -> Record:
     return Record(
         form="outcome", kind=action.kind, rollout=action.rollout, node=str(action.node), detail=told
     )
+
+
+def _failures(pool: Pool, nodes: int) -> int:
+    """So many of the pool's nodes may fail, and the next one halts the rollout with them."""
+    limit = pool.failure_limit
+    return limit.of(nodes) if isinstance(limit, Amount) else limit

@@ -94,7 +94,7 @@ def _pool(rng: Random, name: str) -> Pool:
         stage=StageRule(concurrency=rng.randint(1, 4), timeout_seconds=400),
         reboot=RebootRule(timeout_seconds=400),
         soak_seconds=rng.choice([0, 30, 120]),
-        failure_limit=rng.randint(1, 3),
+        failure_limit=rng.choice([1, 2, 3, Amount(30, True)]),
         windows=_windows(rng),
     )
 

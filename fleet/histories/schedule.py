@@ -15,6 +15,7 @@ MOST: Mapping[str, int] = {
     "database refuses": 2,
     "commit unheard": 3,
     "away": 2,
+    "watches forgotten": 3,
     "timeouts": 2,
     "errors": 2,
     "conflicts": 2,

@@ -41,6 +41,14 @@ def _late(world: World, rng: Random) -> str:
     return f"{cluster}: {', '.join(kinds)} by up to {delay:.0f} s, for {length:.0f} s"
 
 
+def _forget(world: World, rng: Random) -> str:
+    cluster = rng.choice(list(world.weather))
+    wires = [each.wires[cluster] for each in world.controllers if each.wires[cluster].heard]
+    for wire in wires:
+        wire.forget(world.models[cluster].snapshot(START), world.at)
+    return cluster if wires else ""
+
+
 def _away(world: World, rng: Random) -> str:
     cluster, length = rng.choice(list(world.weather)), rng.uniform(5, 400)
     world.lose(cluster, world.at + length)
@@ -358,6 +366,7 @@ TROUBLES: Mapping[str, Callable[[World, Random], str]] = {
     "database refuses": _close,
     "commit unheard": _hush,
     "away": _away,
+    "watches forgotten": _forget,
     "timeouts": _weather("timeouts", 10, 300),
     "errors": _weather("errors", 10, 300),
     "conflicts": _weather("conflicts", 10, 300),

@@ -46,6 +46,12 @@ class Wire:
             self._put(Seen(self.cluster, thing), at)
         self._push(max(self._latest.values(), default=at), Synced(self.cluster, snapshot.server_version))
 
+    def forget(self, snapshot: Snapshot, at: float) -> None:
+        """The server knows no more where the watches were (410 Gone): what was on its way is in the new list."""
+        self._queue.clear()
+        self._latest.clear()
+        self.relist(snapshot, at)
+
     def lose(self, why: str, at: float) -> None:
         """The connections break: what was on its way never arrives."""
         self.heard = False

@@ -59,8 +59,14 @@ polls: []
         ("soak: ~", "w.soak: expected a duration such as 90s, 5m or 1h30m, at most 30d, found nothing"),
         ("soak: [1s]", "at most 30d, found a list"),
         ("reboot: {timeout: 0s}", "w.reboot.timeout: expected a duration such as 90s, 5m or 1h30m, not zero"),
-        ("failure_limit: 0", "w.failure_limit: expected a whole number from 1 on, found '0'"),
-        ("failure_limit: 1.5", "w.failure_limit: expected a whole number from 1 on, found '1.5'"),
+        (
+            "failure_limit: 0",
+            "w.failure_limit: expected a whole number from 1 on, or a percentage, found '0'",
+        ),
+        (
+            "failure_limit: 1.5",
+            "w.failure_limit: expected a whole number from 1 on, or a percentage, found '1.5'",
+        ),
         ("stage: {concurrency: 0}", "w.stage.concurrency: expected a whole number from 1 on"),
         ("canaries: 99999999999999999999", "w.canaries: expected a whole number"),
         ("drain: hold", "w.drain: expected a mapping, found 'hold'"),

@@ -1,0 +1,23 @@
+"""How many failures a rollout takes before it halts: a number, or a share of its nodes."""
+
+from __future__ import annotations
+
+import pytest
+
+from fleet.core.policy import Amount
+from fleet.core.rollout import State
+from fleet.histories.builders import a_node, a_policy, a_pool, a_snapshot
+from fleet.sim.behaviour import Behaviour
+from tests.story import Story
+
+
+@pytest.mark.parametrize(("limit", "failed"), [(2, 2), (Amount(20, True), 2), (Amount(1, True), 1)])
+def test_it_halts_at_the_limit(limit: int | Amount, failed: int) -> None:
+    nodes = [a_node(f"n-{number:02}") for number in range(10)]
+    failures = Behaviour(failures={node.name: "never-back" for node in nodes})
+    pool = a_pool(limits=a_pool().limits, failure_limit=limit)
+    story = Story([a_snapshot(nodes)], a_policy(pool), failures)
+    story.start()
+    story.run(seconds=7200)
+    assert story.rollout.state is State.HALTED
+    assert f"{story.rollout.failures} failed, the limit is {failed}" in story.rollout.why
