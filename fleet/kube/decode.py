@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from sys import intern
 from typing import Literal, TypeVar, cast
 
@@ -205,7 +205,15 @@ def _bound(shared: dict[_K, _V]) -> None:
 def _resources(found: wire.Quantities | None) -> Resources:
     if not found:
         return Resources()
-    return Resources(milli(found.get("cpu", 0)), whole(found.get("memory", 0)), whole(found.get("pods", 0)))
+    return Resources(_read(milli, found, "cpu"), _read(whole, found, "memory"), _read(whole, found, "pods"))
+
+
+def _read(scale: Callable[[str | int | float], int], found: wire.Quantities, key: str) -> int:
+    """0 where it is not named. Raises ValueError with the key."""
+    try:
+        return scale(found.get(key, 0))
+    except ValueError as error:
+        raise ValueError(f"{key}: {error}") from None
 
 
 def _requests(spec: wire.PodSpec) -> Resources:
@@ -213,10 +221,10 @@ def _requests(spec: wire.PodSpec) -> Resources:
     cpu, memory = _peak(spec)
     if spec.resources is not None and spec.resources.requests:
         own = spec.resources.requests
-        cpu = milli(own["cpu"]) if "cpu" in own else cpu
-        memory = whole(own["memory"]) if "memory" in own else memory
+        cpu = _read(milli, own, "cpu") if "cpu" in own else cpu
+        memory = _read(whole, own, "memory") if "memory" in own else memory
     extra = spec.overhead or {}
-    return Resources(cpu + milli(extra.get("cpu", 0)), memory + whole(extra.get("memory", 0)), pods=1)
+    return Resources(cpu + _read(milli, extra, "cpu"), memory + _read(whole, extra, "memory"), pods=1)
 
 
 def _peak(spec: wire.PodSpec) -> tuple[int, int]:
@@ -238,7 +246,7 @@ def _peak(spec: wire.PodSpec) -> tuple[int, int]:
 
 def _asked(container: wire.Container) -> tuple[int, int]:
     asked = container.resources.requests
-    return (milli(asked.get("cpu", 0)), whole(asked.get("memory", 0))) if asked else (0, 0)
+    return (_read(milli, asked, "cpu"), _read(whole, asked, "memory")) if asked else (0, 0)
 
 
 def _request(spec: wire.MachineSpec | None) -> Request | None:

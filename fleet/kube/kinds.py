@@ -65,18 +65,20 @@ class Kind:
         """Raises FleetError for what is no list of this kind."""
         try:
             listed = self._list.decode(body)
+            things = tuple(self._convert(each) for each in listed.items or ())
         except msgspec.ValidationError:
             return self._one_by_one(body)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise FleetError(f"the list of {self.resource} cannot be read: {_brief(error)}") from None
-        things = tuple(self._convert(each) for each in listed.items or ())
+        except ValueError:
+            return self._one_by_one(body)
         return Page(things, listed.metadata.resource_version, listed.metadata.continue_)
 
     def thing(self, body: bytes | Raw) -> Thing | None:
         """None for one that is left out. Raises FleetError for what is no object of this kind."""
         try:
             thing: Thing = self._convert(self._one.decode(body))
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, ValueError) as error:
             if self._lenient:
                 return None
             raise FleetError(f"{self.kind} {_name_in(body)} cannot be read: {_brief(error)}") from None

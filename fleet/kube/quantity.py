@@ -32,12 +32,12 @@ _SUFFIXES = {
 
 
 def whole(quantity: str | int | float) -> int:
-    """In whole units (bytes, pods), rounded up as the API server does; 0 for what is no quantity."""
+    """In whole units (bytes, pods), rounded up as the API server does. Raises ValueError for what is no quantity."""
     return _scaled(str(quantity), 1)
 
 
 def milli(quantity: str | int | float) -> int:
-    """In thousandths (millicores), rounded up; 0 for what is no quantity."""
+    """In thousandths (millicores), rounded up. Raises ValueError for what is no quantity."""
     return _scaled(str(quantity), 1000)
 
 
@@ -45,7 +45,7 @@ def milli(quantity: str | int | float) -> int:
 def _scaled(text: str, scale: int) -> int:
     found = _QUANTITY.fullmatch(text.strip())
     if found is None:
-        return 0
+        raise ValueError(f"expected a quantity such as 500m or 1.5Gi, found {text[:40]!r}")
     number, suffix = found.groups()
     factor = Decimal(1)
     if suffix:

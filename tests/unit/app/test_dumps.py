@@ -87,3 +87,13 @@ def test_what_is_no_dump_gets_one_clear_error(tmp_path: Path) -> None:
             plan_of_dump(home, ["workers"], NEW.version, file)
     with pytest.raises(UsageError, match="cannot read"):
         plan_of_dump(home, ["workers"], NEW.version, tmp_path / "nowhere.json")
+
+
+def test_an_odd_quantity_is_named_with_its_object_and_its_key(tmp_path: Path) -> None:
+    odd = a_pod(1, 1)
+    odd["spec"]["containers"][0]["resources"]["requests"]["memory"] = "lots"
+    file = tmp_path / "dump.json"
+    file.write_text(json.dumps({"items": [a_node(1), odd]}))
+    words = "Pod web/api-1 cannot be read: memory: expected a quantity such as 500m or 1.5Gi, found 'lots'"
+    with pytest.raises(UsageError, match=words):
+        plan_of_dump(a_home(tmp_path / "home"), ["workers"], NEW.version, file)

@@ -48,8 +48,9 @@ def test_memory_is_in_bytes_rounded_up(text: str, count: int) -> None:
 @pytest.mark.parametrize(
     "text", ["", "x", "1 Gi", "1gi", "Gi", "1e", "--1", "1e999", "0x10", "NaN", "1" * 200]
 )
-def test_what_is_no_quantity_is_nothing(text: str) -> None:
-    assert whole(text) == 0
+def test_what_is_no_quantity_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"expected a quantity such as 500m or 1\.5Gi, found"):
+        whole(text)
 
 
 def test_an_absurd_one_is_capped() -> None:
