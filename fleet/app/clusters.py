@@ -314,6 +314,20 @@ def install(home: Home, name: str, image: str | None) -> list[str]:
     return _run(work())
 
 
+def dumped(row: ClusterRow) -> bytes:
+    """The live cluster as a dump. Raises UsageError for a simulated one, FleetError where it does not answer."""
+    from fleet.kube.dump import dump
+
+    if row.kind == "simulated":
+        raise UsageError(f"{row.name} is simulated: there is no API server to dump", "--cluster NAME")
+
+    async def work() -> bytes:
+        async with _opened(row) as cluster:
+            return await dump(cluster.transport)
+
+    return _run(work())
+
+
 def uninstall(home: Home, name: str) -> list[str]:
     """What was taken away. Raises HeldError while a rollout works there."""
     from fleet.kube.install import uninstall as take_away

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from fleet.app.clusters import dumped, rows_of
 from fleet.app.home import Home
 from fleet.app.plan import find_release
 from fleet.core.errors import UsageError
@@ -41,6 +42,24 @@ def plan_of_dump(home: Home, pools: Sequence[str], version: str, path: Path) -> 
         raise UsageError(f"{path} has no nodes in it", f"make one with: {HOW}")
     times = measured(home.store.journal.entries())
     return make_plan("", [with_machines(snapshot, policy)], policy, pools, release, home.now(), times)
+
+
+def save_dump(home: Home, name: str, path: Path) -> int:
+    """Writes what a plan needs of a live cluster, with no secrets in it; answers how many bytes.
+
+    `name` may be empty where there is one cluster alone. Raises UsageError, and FleetError where it does not answer.
+    """
+    rows = rows_of(home, [name] if name else [])
+    if len(rows) != 1:
+        raise UsageError(
+            f"which cluster? {', '.join(row.name for row in rows) or 'there is none'}", "--cluster NAME"
+        )
+    data = dumped(rows[0])
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}") from None
+    return len(data)
 
 
 def with_machines(snapshot: Snapshot, policy: Policy) -> Snapshot:

@@ -38,11 +38,19 @@ def plan(
             help="Plan for what kubectl get nodes,pods,... -A -o json printed; no cluster is asked."
         ),
     ] = None,
+    save_dump: Annotated[
+        Path | None,
+        typer.Option(help="Write what a plan needs of a live cluster for --from-dump elsewhere; no secrets."),
+    ] = None,
+    cluster: Annotated[str, typer.Option(help="Of --save-dump, where there are several.")] = "",
     output: Format = "text",
     timeline: Timeline = False,
     held: AllHeld = False,
 ) -> None:
     if context.invoked_subcommand is not None:
+        return
+    if save_dump is not None:
+        _save(home_of(context), cluster, save_dump)
         return
     if not pool:
         from fleet.core.errors import UsageError
@@ -60,6 +68,14 @@ def plan(
     _print(home, made, output, timeline, held)
     if made.held and not made.runs:
         raise typer.Exit(3)
+
+
+def _save(home: Home, cluster: str, path: Path) -> None:
+    from fleet.app.dumps import save_dump
+    from fleet.cli.output import note
+
+    size = save_dump(home, cluster, path)
+    note(f"{path}: {size} bytes.\n  -> fleet plan --pool POOL --to VERSION --from-dump {path}")
 
 
 @app.command()

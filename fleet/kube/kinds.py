@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from copy import copy
 from typing import Any, Literal
 
 import msgspec
@@ -60,6 +61,12 @@ class Kind:
         listed: Any = Listed
         self._list: msgspec.json.Decoder[Any] = msgspec.json.Decoder(listed[found])
         self._one: msgspec.json.Decoder[Any] = msgspec.json.Decoder(found)
+
+    def as_written(self) -> Kind:
+        """The same kind, whose objects stay as the server writes them, with the fields that fleet reads."""
+        other = copy(self)
+        other._convert = lambda found: found
+        return other
 
     def page(self, body: bytes) -> Page:
         """Raises FleetError for what is no list of this kind."""

@@ -1,0 +1,50 @@
+"""A cluster in a file, as `kubectl get nodes,pods,... -A -o json` prints it, with what fleet reads and nothing else: no
+environment, no commands, no annotations of others, so no secrets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from fleet.core.errors import ForbiddenError
+from fleet.kube.decode import KEPT_ANNOTATIONS
+from fleet.kube.kinds import KINDS, Kind
+from fleet.kube.listing import read
+from fleet.kube.refusal import NotFoundError
+from fleet.kube.transport import Transport
+
+MIRROR = "kubernetes.io/config.mirror"
+"""The annotation of static pods."""
+
+
+async def dump(transport: Transport) -> bytes:
+    """JSON that `snapshot.of_dump` reads. Kinds that one can live without may be missing in it. Raises FleetError."""
+    items: list[Any] = []
+    for kind in KINDS:
+        try:
+            found = (await read(transport, kind.as_written())).things
+        except NotFoundError:
+            continue
+        except ForbiddenError:
+            if not kind.optional:
+                raise
+            continue
+        items += [_item(kind, each) for each in found]
+    return msgspec.json.encode({"apiVersion": "v1", "kind": "List", "items": items})
+
+
+def _item(kind: Kind, found: object) -> Any:
+    item = _bare(msgspec.to_builtins(found))
+    annotations = item["metadata"].get("annotations", {})
+    kept = {key: value for key, value in annotations.items() if key.startswith((*KEPT_ANNOTATIONS, MIRROR))}
+    return {"kind": kind.kind, **item, "metadata": {**item["metadata"], "annotations": kept}}
+
+
+def _bare(value: Any) -> Any:
+    """Without what was not there. An empty map may say much: `emptyDir: {}`, a selector of everything."""
+    if isinstance(value, dict):
+        return {key: _bare(each) for key, each in value.items() if each is not None}
+    if isinstance(value, list | tuple):
+        return [_bare(each) for each in value]
+    return value

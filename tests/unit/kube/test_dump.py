@@ -1,0 +1,43 @@
+"""A live cluster saved to a file: the file says the same of it, and no secrets."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from pathlib import Path
+
+from fleet.kube.dump import dump
+from fleet.kube.kinds import KINDS
+from fleet.kube.snapshot import of_dump
+from tests.kube_fake.world import NOW, faked
+from tests.property import objects
+
+SECRET = "hunter2"
+
+
+def test_what_is_read_of_the_file_is_what_is_read_of_the_cluster(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with asyncio.timeout(20), faked(tmp_path) as (server, cluster):
+            paths = {kind.kind: kind.path for kind in KINDS}
+            for each in objects.ALL:
+                if each["kind"] in paths:
+                    await server.put(paths[each["kind"]], secretive(each))
+            live = (await cluster.read("fra", NOW)).snapshot
+            data = await dump(cluster.transport)
+            assert SECRET.encode() not in data
+            found = of_dump(data, "east", "fra", NOW)
+            assert found.nodes and found.pods and found.budgets and found.workloads and found.machines
+            for kind in ("nodes", "pods", "budgets", "workloads", "machines"):
+                assert sorted(getattr(found, kind), key=repr) == sorted(getattr(live, kind), key=repr), kind
+
+    asyncio.run(story())
+
+
+def secretive(found: objects.Json) -> objects.Json:
+    """With what people leave lying in objects."""
+    made = copy.deepcopy(found)
+    made["metadata"].setdefault("annotations", {})["kubectl.kubernetes.io/last-applied"] = SECRET
+    for container in made.get("spec", {}).get("containers", []):
+        container["env"] = [{"name": "PASSWORD", "value": SECRET}]
+        container["args"] = [f"--password={SECRET}"]
+    return made
