@@ -154,8 +154,7 @@ class Checker:
         for limits, owner in ((told.policy.limits, ""), (pool.limits, pool.name)):
             names = {owner} if owner else {each.name for each in told.policy.pools}
             out = {each for each in self._out() if names & self._pools(each)}
-            # A node that is gone and still has its place is one of those that a share is of.
-            members = {each for each in self.truth.nodes if names & self._pools(each)} | out | {name}
+            members = {each for each in self.truth.nodes if names & self._shares(each)} | out | {name}
             for words, amount, place in self._scopes(limits, name):
                 here = {each for each in out if place(each)}
                 limit = _most(amount, sum(map(place, members)))
@@ -192,6 +191,10 @@ class Checker:
         node = self.truth.nodes.get(name)
         now = {node.labels.get("pool", "")} if node is not None else set()
         return now | {run.pool for run in self._runs(name) if run.keeps or node is None}
+
+    def _shares(self, name: Name) -> set[str]:
+        """Pools of which it is one of the nodes that a percentage is of: also that which its open run is meant for."""
+        return self._pools(name) | {run.pool for run in self._runs(name) if run.step not in ENDED}
 
     def _zone(self, name: Name) -> str:
         node = self.truth.nodes.get(name)
