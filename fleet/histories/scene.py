@@ -52,7 +52,7 @@ def draw_scene(seed: int) -> Scene:
     canaries = rng.choice([0, 0, 1, 2])
     policy = draw_policy(rng, pools)
     goals = _goals(snapshots, policy, canaries)
-    return Scene(snapshots, policy, _behaviour(rng), goals, rng.random() < 0.3)
+    return Scene(snapshots, policy, _behaviour(rng), goals, rng.random() < 0.5)
 
 
 def draw_policy(rng: Random, pools: Sequence[str]) -> Policy:
