@@ -22,7 +22,7 @@ from tests.simulation.broken import WithoutDrain, does_not_look
 BLOCKS, BLOCK = 8, 75
 
 NOT_HERE = {
-    # No run of the model's images is too new for its API server, and nothing asks for room elsewhere yet.
+    # No run of the model's images is too new for its API server, and no policy of a history holds for room elsewhere.
     Reason.CAPACITY,
     Reason.SKEW,
     # These end a waiting run in the same decision: their words are why it was cancelled.
