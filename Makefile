@@ -7,9 +7,9 @@ SET_UP := $(VENV)/.set-up
 
 # What needs no control plane, browser or database server of its own runs side by side on two cores.
 QUICK := tests/unit tests/property tests/contract tests/simulation tests/store
-REAL := tests/machines tests/cluster tests/web
+REAL := tests/machines/test_ssh.py tests/machines/test_ostree_program.py tests/cluster tests/web
 
-.PHONY: set-up demo test check unit lab machines soak bench schemas lock clean
+.PHONY: set-up demo test check unit lab machines machines-test soak bench schemas lock clean
 
 set-up: $(SET_UP)
 
@@ -45,6 +45,10 @@ lab: $(SET_UP)
 # The same with three real hosts instead of fake nodes; needs root and what docs/machines.md names.
 machines: $(SET_UP)
 	$(BIN)/fleet lab up --machines 3
+
+# Hosts that really reboot, built from Debian's packages and Go modules: some minutes the first time, then two. Needs root.
+machines-test: $(SET_UP)
+	$(PYTEST) tests/machines
 
 # Ten thousand seeded histories; about a quarter of an hour on one core.
 soak: $(SET_UP)

@@ -18,7 +18,7 @@ from fleet.kube.transport import Transport
 
 FIELD_MANAGER = "fleet"
 ESTABLISHED_SECONDS = 30.0
-GONE_SECONDS = 120.0
+GONE_SECONDS = 300.0
 """A namespace goes when every kind of object in it was looked through; some clusters have hundreds."""
 
 _OUR_ANNOTATIONS = "fleet.internal/"

@@ -47,7 +47,12 @@ class Workload:
         return f"/apis/apps/v1/namespaces/{self.namespace}/{self.kind.lower()}s/{self.name}"
 
 
-CHECKOUT = Workload("Deployment", "web", "checkout", 1, (Budget("checkout", min_available=1),))
+OBSTACLE = {"obstacle": "yes"}
+"""Pods with this label have each a node of their own, so that each is what holds a node."""
+
+CHECKOUT = Workload(
+    "Deployment", "web", "checkout", 1, (Budget("checkout", min_available=1),), labels=OBSTACLE
+)
 """Allows no disruption: one replica, of which one must stay. Free it with `Scenario.free_checkout`."""
 
 CART = Workload(
@@ -59,7 +64,7 @@ CART = Workload(
         Budget("cart", max_unavailable=1, selector={"app": "cart"}),
         Budget("whole-shop-front", min_available=1, selector={"tier": "front"}),
     ),
-    labels={"tier": "front"},
+    labels={"tier": "front", **OBSTACLE},
 )
 """Matched by two budgets, so that the Eviction API refuses with 500 to evict its pods."""
 
@@ -108,8 +113,8 @@ class Scenario:
                 path = f"/apis/policy/v1/namespaces/{workload.namespace}/poddisruptionbudgets"
                 cluster.create(path, _budget_manifest(workload, budget))
         if self.obstacles:
-            spec = {"terminationGracePeriodSeconds": 1, "containers": [_CONTAINER]}
-            body = {"metadata": {"name": DEBUG_POD, "labels": {"app": DEBUG_POD}}, "spec": spec}
+            spec = {"terminationGracePeriodSeconds": 1, "containers": [_CONTAINER], "affinity": _APART}
+            body = {"metadata": {"name": DEBUG_POD, "labels": {"app": DEBUG_POD, **OBSTACLE}}, "spec": spec}
             cluster.create(f"/api/v1/namespaces/{DEBUG_NAMESPACE}/pods", body)
 
     def wait_ready(self, cluster: Cluster, seconds: float = READY_SECONDS) -> None:
@@ -119,6 +124,13 @@ class Scenario:
             "the scenario",
             seconds,
         )
+
+    def free_nodes(self, cluster: Cluster) -> list[str]:
+        """Those on which no obstacle stands."""
+        pods = cluster.get("/api/v1/pods?labelSelector=obstacle%3Dyes")["items"]
+        taken = {pod["spec"].get("nodeName") for pod in pods}
+        names = [node["metadata"]["name"] for node in cluster.get("/api/v1/nodes")["items"]]
+        return sorted(name for name in names if name not in taken)
 
     def free_checkout(self, cluster: Cluster) -> None:
         """Gives `web/checkout` a second replica, so that its budget allows one disruption."""
@@ -211,9 +223,24 @@ _CONTAINER: Json = {
 }
 
 
+_APART: Json = {
+    "podAntiAffinity": {
+        "requiredDuringSchedulingIgnoredDuringExecution": [
+            {
+                "labelSelector": {"matchLabels": OBSTACLE},
+                "namespaces": list(NAMESPACES),
+                "topologyKey": "kubernetes.io/hostname",
+            }
+        ]
+    }
+}
+
+
 def _manifest(workload: Workload) -> Json:
     labels = {"app": workload.name, **workload.labels}
     pod: Json = {"terminationGracePeriodSeconds": 5, "containers": [_CONTAINER]}
+    if "obstacle" in workload.labels:
+        pod["affinity"] = _APART
     if workload.pool is not None:
         pod["nodeSelector"] = {POOL_LABEL: workload.pool}
     spec: Json = {

@@ -28,7 +28,7 @@ def free_everything(fleet: Fleet, cluster: Cluster, things: Scenario) -> None:
 
 def test_the_whole_session_as_a_user_has_it(lab: Lab, tmp_path: Path) -> None:
     with begun_fleet(lab, tmp_path / "home", 20, scenario(16)) as (fleet, cluster, things):
-        foreign = "n-0007"
+        foreign = things.free_nodes(cluster)[0]
         cluster.patch(f"/api/v1/nodes/{foreign}", {"spec": {"unschedulable": True}})
         fleet.run("sync")
         status = fleet.json("status")
