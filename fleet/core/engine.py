@@ -150,6 +150,9 @@ class Engine:
                 found.append(held)
         if run.step is Step.PENDING and not found:
             found.append(self._staging.turn(rollout, run))
+        if run.step is Step.STAGED and not found:
+            # What it needs is there, and a better one that needs more of the same waits before it.
+            found.append(Held(Reason.TURN, ref.name, {"ahead": self._queue.ahead(ref)}))
         return tuple(found)
 
     def lasting(self, ref: NodeRef, now: datetime) -> tuple[Held, ...]:

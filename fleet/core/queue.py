@@ -31,6 +31,14 @@ class Queue:
     def where(self, ref: NodeRef) -> Key | None:
         return self._where.get(ref)
 
+    def ahead(self, ref: NodeRef) -> int:
+        """How many wait under the same key and are better; 0 for one that does not wait."""
+        key = self._where.get(ref)
+        if key is None:
+            return 0
+        waiting = sorted(each for each in self._heaps.get(key, []) if self._where.get(each[2]) == key)
+        return next((place for place, each in enumerate(waiting) if each[2] == ref), 0)
+
     def open(self, key: Key) -> None:
         """What this key stands for has changed: its waiters are to be looked at."""
         if key in self._heaps:

@@ -48,7 +48,7 @@ def write_kubeconfig(path: Path, server: str, user: Json | None = None, cluster:
 async def faked(tmp_path: Path, user: Json | None = None) -> AsyncIterator[tuple[ApiServer, Cluster]]:
     async with ApiServer() as server:
         kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", server.url, user)
-        cluster = Cluster("east", Source(kubeconfig), QuickClock(), Pulse(answer=0.3))
+        cluster = Cluster("east", Source(kubeconfig), QuickClock(), Pulse(answer=1.0))
         try:
             yield server, cluster
         finally:

@@ -50,6 +50,11 @@ def test_no_history_breaks_an_invariant(block: int, covered: dict[int, Coverage]
         covered[seed] = history.world.coverage
 
 
+def test_who_waits_behind_one_that_needs_more_of_a_budget_is_told_so() -> None:
+    """Found by a soak: nothing held it, and nothing was said."""
+    assert not History(5708).run()
+
+
 def test_every_fault_every_transition_and_every_reason_comes_by(covered: dict[int, Coverage]) -> None:
     """Over all blocks. Those that ran in another process are made up for."""
     total = Coverage()
