@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from fleet.core.node import NodeRef
 from fleet.core.pod import PodRef
+from fleet.core.quorum import QuorumRule, SnapshotRule
 from fleet.core.release import Release
 
 
@@ -77,6 +78,9 @@ class Reboot(Action, frozen=True, gc=False, kw_only=True, tag="reboot"):
     token: str
     release: Release
     boot_id: str
+    quorums: dict[str, QuorumRule] = {}
+    """The groups with members on the node, and what people allow of each: they are read once more, and STALE is
+    answered where one could not do without the node."""
 
 
 class Uncordon(Action, frozen=True, gc=False, kw_only=True, tag="uncordon"):
@@ -88,7 +92,44 @@ class Clear(Action, frozen=True, gc=False, kw_only=True, tag="clear"):
     """Take our request off the machine (`spec` empty), if its token is one of this rollout."""
 
 
-AnyAction = Mark | Unmark | Stage | Cordon | Evict | Reboot | Uncordon | Clear
+class MoveLeader(Action, frozen=True, gc=False, kw_only=True, tag="move-leader"):
+    """The group's leader, which is on the node, hands over to another member."""
+
+    group: str
+    to: str
+    """The member's name."""
+
+
+class SaveSnapshot(Action, frozen=True, gc=False, kw_only=True, tag="snapshot"):
+    """A snapshot of the group's data is written and checked; DONE tells where, its size and hash."""
+
+    group: str
+    rule: SnapshotRule
+
+
+class Defragment(Action, frozen=True, gc=False, kw_only=True, tag="defragment"):
+    """The database of one member is written anew without its holes. STALE where it leads by now."""
+
+    group: str
+    member: str
+
+
+AnyAction = (
+    Mark
+    | Unmark
+    | Stage
+    | Cordon
+    | Evict
+    | Reboot
+    | Uncordon
+    | Clear
+    | MoveLeader
+    | SaveSnapshot
+    | Defragment
+)
+
+OfGroup = MoveLeader | SaveSnapshot | Defragment
+"""Done to a quorum group and not to the cluster."""
 
 
 class Outcome(Struct, frozen=True, gc=False):

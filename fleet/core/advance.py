@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from fleet.core import voting
 from fleet.core.action import Clear, Cordon, Evict, Reboot, Stage, Uncordon, Unmark
 from fleet.core.agenda import Agenda
 from fleet.core.guards import budgets, gates, nodes, pods
@@ -106,6 +107,12 @@ def cordon(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime
     if held := gates.paused(rollout):
         agenda.hold(run.node, held)
         return None
+    waits = voting.save(agenda, rollout, run, node, now)
+    if isinstance(waits, str):
+        return Turn.FAILED, {"why": waits}
+    if waits is not None:
+        agenda.hold(run.node, waits)
+        return None
     if agenda.refusals(run.node, "cordon") >= CORDON_ATTEMPTS:
         return Turn.FAILED, {"why": f"cordon refused: {agenda.refusal(run.node, 'cordon')}"}
     _ask_cordon(agenda, rollout, run, node, now)
@@ -131,7 +138,7 @@ def drain(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime)
         agenda.wake_at(run.node, now + LOOK_AGAIN)
     if left or agenda.in_flight((run.node, "cordon", "")):
         return None
-    return _ready_to_reboot(agenda, run, node, now)
+    return _ready_to_reboot(agenda, rollout, run, node, now)
 
 
 def _evict(agenda: Agenda, rollout: Rollout, run: Run, pod: Pod, now: datetime) -> Held | None:
@@ -170,7 +177,7 @@ def _evict(agenda: Agenda, rollout: Rollout, run: Run, pod: Pod, now: datetime) 
     return None
 
 
-def _ready_to_reboot(agenda: Agenda, run: Run, node: Node, now: datetime) -> Answer:
+def _ready_to_reboot(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
     """Drained. Asks once more what a reboot presumes."""
     if run.since is not None and now < run.since + SETTLE:
         agenda.wake_at(run.node, run.since + SETTLE)
@@ -182,6 +189,16 @@ def _ready_to_reboot(agenda: Agenda, run: Run, node: Node, now: datetime) -> Ans
         return Turn.FAILED, {"why": "the staged release is no longer there"}
     if not node.boot_id:
         agenda.hold(run.node, Held(Reason.NOT_VERIFIED, node.name, {"why": "the node tells no boot id"}))
+        return None
+    waits = voting.spare(agenda, rollout, run) or voting.hand_over(agenda, rollout, run, node, now)
+    if isinstance(waits, str):
+        return Turn.FAILED, {"why": waits}
+    if waits is not None:
+        timeout = rollout.pool(run).drain.timeout_seconds
+        if expired(agenda, rollout, run, timeout, now):
+            return Turn.FAILED, {"why": f"could not go within {timeout} s: {waits.words}"}
+        agenda.hold(run.node, waits)
+        agenda.wake_at(run.node, now + LOOK_AGAIN)
         return None
     return Turn.DONE, {"boot_id": node.boot_id}
 
@@ -205,6 +222,8 @@ def reboot(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime
         return None
     if not ours(node, rollout) or agenda.view(run.node.cluster).to_drain(node.name):
         return Turn.BACK, {}
+    if voting.spare(agenda, rollout, run) or voting.leads(agenda, rollout, run):
+        return Turn.BACK, {}
     if agenda.may_ask(run.node, "reboot", now):
         agenda.emit(
             rollout,
@@ -216,6 +235,7 @@ def reboot(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime
                 token=token,
                 release=run.release,
                 boot_id=run.boot_id,
+                quorums=voting.rules(agenda, rollout, run),
             ),
         )
     return None
@@ -271,18 +291,22 @@ def uncordon(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: dateti
 
 
 def soak(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
-    pool = rollout.pool(run)
-    if node.ready is not True:
+    seconds = voting.soak_seconds(agenda, rollout, run)
+    why = voting.not_back(agenda, rollout, run)
+    if node.ready is not True or why:
         agenda.unready.add(run.node)
-        if expired(agenda, rollout, run, pool.soak_seconds + pool.reboot.timeout_seconds, now):
-            return Turn.FAILED, {"why": "it did not stay Ready"}
-        agenda.hold(run.node, Held(Reason.NODE_NOT_READY, node.name))
+        if expired(agenda, rollout, run, seconds + rollout.pool(run).reboot.timeout_seconds, now):
+            return Turn.FAILED, {"why": why or "it did not stay Ready"}
+        not_yet = Held(Reason.NOT_VERIFIED, node.name, {"why": why})
+        agenda.hold(run.node, Held(Reason.NODE_NOT_READY, node.name) if node.ready is not True else not_yet)
         return None
     if run.node in agenda.unready:
         agenda.unready.discard(run.node)
         agenda.healthy_since[run.node] = now
     since = agenda.healthy_since.get(run.node, run.since or now)
-    end = since + timedelta(seconds=pool.soak_seconds)
+    end = since + timedelta(seconds=seconds)
+    if voting.defragment(agenda, rollout, run, node, now):
+        return None
     if now >= end:
         agenda.healthy_since.pop(run.node, None)
         return Turn.DONE, {}

@@ -10,17 +10,18 @@ from datetime import datetime, timedelta
 from heapq import heappop, heappush
 from typing import Any
 
-from fleet.core.action import AnyAction, Evict, Outcome, Result
+from fleet.core.action import AnyAction, Defragment, Evict, MoveLeader, Outcome, Result, SaveSnapshot
 from fleet.core.held import Held
 from fleet.core.journal import Record
 from fleet.core.machine import Machine
 from fleet.core.node import Node, NodeRef
+from fleet.core.quorums import Quorums
 from fleet.core.rollout import Rollout, Run
 from fleet.core.steps import Turn, after
 from fleet.core.view import ClusterView
 
 Matter = tuple[NodeRef, str, str]
-"""What an action is about: the node, the action's kind, the uid of the pod."""
+"""What an action is about: the node, the action's kind, the uid of the pod or the name of the group."""
 
 LOOK_AGAIN: Mapping[Result, float] = {
     Result.DONE: 15.0,
@@ -35,7 +36,14 @@ two minutes."""
 
 
 def matter_of(action: AnyAction) -> Matter:
-    return action.node, action.kind, action.pod_uid if isinstance(action, Evict) else ""
+    match action:
+        case Evict():
+            about = action.pod_uid
+        case MoveLeader() | SaveSnapshot() | Defragment():
+            about = action.group
+        case _:
+            about = ""
+    return action.node, action.kind, about
 
 
 class Agenda:
@@ -44,6 +52,7 @@ class Agenda:
         first was lost."""
         self._salt = salt
         self.views: dict[str, ClusterView] = {}
+        self.quorums = Quorums()
         self.log: list[Record | AnyAction] = []
         """What this decision has come to so far, in order."""
         self.held: dict[NodeRef, tuple[Held, ...]] = {}
@@ -56,6 +65,8 @@ class Agenda:
         self._again: dict[Matter, datetime] = {}
         self._refusals: dict[Matter, tuple[int, str]] = {}
         """How often in a row it failed for good, and the server's words."""
+        self.served: set[Matter] = set()
+        """What has been done for quorum groups on nodes of runs that go on: snapshots, defragmentations."""
         self.unready: set[NodeRef] = set()
         """Nodes in soak that are not Ready now."""
         self.healthy_since: dict[NodeRef, datetime] = {}
@@ -135,9 +146,9 @@ class Agenda:
     def in_flight(self, matter: Matter) -> bool:
         return matter in self._open
 
-    def may_ask(self, ref: NodeRef, kind: str, now: datetime, pod_uid: str = "") -> bool:
-        """Neither in flight nor just answered; sets a timer for when it may be asked again."""
-        matter = (ref, kind, pod_uid)
+    def may_ask(self, ref: NodeRef, kind: str, now: datetime, about: str = "") -> bool:
+        """Neither in flight nor just answered; sets a timer for when it may be asked again. `about`: of the matter."""
+        matter = (ref, kind, about)
         if matter in self._open:
             return False
         again = self._again.get(matter)
@@ -146,13 +157,13 @@ class Agenda:
             return False
         return True
 
-    def refusals(self, ref: NodeRef, kind: str) -> int:
+    def refusals(self, ref: NodeRef, kind: str, about: str = "") -> int:
         """How often in a row the server refused this for good."""
-        return self._refusals.get((ref, kind, ""), (0, ""))[0]
+        return self._refusals.get((ref, kind, about), (0, ""))[0]
 
-    def refusal(self, ref: NodeRef, kind: str, pod_uid: str = "") -> str:
+    def refusal(self, ref: NodeRef, kind: str, about: str = "") -> str:
         """The server's words, if it refused this for good the last time."""
-        return self._refusals.get((ref, kind, pod_uid), (0, ""))[1]
+        return self._refusals.get((ref, kind, about), (0, ""))[1]
 
     def emit(self, rollout: Rollout, action: AnyAction) -> None:
         self._open[matter_of(action)] = action
@@ -178,9 +189,16 @@ class Agenda:
         if outcome.retry_after is not None:
             pause = max(outcome.retry_after, 1.0)
         self._again[matter] = now + timedelta(seconds=pause)
+        if isinstance(action, SaveSnapshot | Defragment) and outcome.result is Result.DONE:
+            self.served.add(matter)
         if isinstance(action, Evict) and outcome.result is not Result.DONE:
             self.view(action.node.cluster).undo_debit(action.pod_uid)
         self.touch(action.node)
+
+    def unserve(self, ref: NodeRef) -> None:
+        """What was done for the groups of a node counts for one way of its run through the steps."""
+        for matter in [matter for matter in self.served if matter[0] == ref]:
+            self.served.discard(matter)
 
     def forget(self, ref: NodeRef, pod_uid: str) -> None:
         """The pod is gone: nothing about it is of interest any more."""

@@ -23,6 +23,7 @@ from fleet.core.occupancy import Occupancy, Scope, scopes
 from fleet.core.pod import Pod
 from fleet.core.policy import Amount, Pool, site_of
 from fleet.core.queue import Key, Queue
+from fleet.core.quorum import Quorum
 from fleet.core.rollout import Rollout, Run
 from fleet.core.steps import Step
 from fleet.core.view import ClusterView
@@ -102,7 +103,9 @@ class Books:
     def mark_out(self, ref: NodeRef) -> None:
         """Whether the node is out now: ours, unavailable for other reasons, or not to be seen."""
         node, view = self.agenda.node(ref), self.agenda.view(ref.cluster)
-        out = self._kept(ref) or node is None or not node.available or not view.synced
+        kept = self._kept(ref)
+        self.agenda.quorums.mark(ref, kept)
+        out = kept or node is None or not node.available or not view.synced
         for scope in self.occupancy.mark(ref, out):
             self.queue.open(("scope", scope))
 
@@ -110,6 +113,7 @@ class Books:
         """A person has given the slot of its failed run back."""
         self._place(ref)
         self._look_at(ref)
+        self.open_quorums(ref)
 
     def kept(self, ref: NodeRef, rollout: Rollout) -> Held | None:
         """The failed run of another rollout keeps its slot on the node: until a person has released it, nothing is
@@ -137,8 +141,16 @@ class Books:
         if run.ended:
             self.queue.drop(ref)
             self._place(ref)
+        if run.ended or run.waiting:
+            self.agenda.unserve(ref)
         self.mark_out(ref)
         self.agenda.touch(ref)
+        self.open_quorums(ref)
+
+    def open_quorums(self, ref: NodeRef) -> None:
+        """Something has changed for the nodes that share a quorum group with this one."""
+        for group in self.agenda.quorums.of(ref):
+            self.queue.open(("quorum", group.name))
 
     def free(self, budget: Budget, view: ClusterView) -> int:
         """Evictions that the budget grants and nobody has reserved."""
@@ -198,8 +210,17 @@ class Books:
             case Machine():
                 view.see(thing)
                 self._look_at(NodeRef(cluster, thing.name))
+            case Quorum():
+                self._look_at_group(thing.name)
+                self.agenda.quorums.see(thing)
+                self._look_at_group(thing.name)
             case _:
                 view.see(thing)
+
+    def _look_at_group(self, name: str) -> None:
+        self.queue.open(("quorum", name))
+        for ref in self.agenda.quorums.nodes(name):
+            self._look_at(ref)
 
     def _see_pod(self, cluster: str, pod: Pod) -> None:
         view = self.agenda.view(cluster)
@@ -239,6 +260,9 @@ class Books:
                 self.queue.open(("budgets", cluster, thing.namespace))
                 for ref in self.claims.claimants((cluster, thing.ref)):
                     self.agenda.touch(ref)
+            case Quorum():
+                self._look_at_group(thing.name)
+                self.agenda.quorums.lose(thing.name)
             case _:
                 view.lose(thing)
 

@@ -19,11 +19,12 @@ from fleet.core.action import AnyAction, Mark
 from fleet.core.advance import advance, marked, tidy
 from fleet.core.books import Books
 from fleet.core.event import Event
-from fleet.core.guards import budgets, capacity, gates, nodes
+from fleet.core.guards import budgets, capacity, gates, nodes, quorum
 from fleet.core.held import Held, Reason
 from fleet.core.journal import Record
 from fleet.core.node import NodeRef
 from fleet.core.queue import Key
+from fleet.core.quorum import Quorum, QuorumRule
 from fleet.core.rollout import Rollout, Run, State
 from fleet.core.staging import Staging
 from fleet.core.steps import Step, Turn
@@ -94,6 +95,10 @@ class Engine:
     def pressure(self, ref: NodeRef) -> float:
         """The most work left per unit of allowance among the budgets of the node's pods."""
         return self._books.claims.pressure(self._agenda.view(ref.cluster), ref.name)
+
+    def leads(self, ref: NodeRef) -> bool:
+        """The leader of a quorum group is on the node."""
+        return any(group.leader in group.on(ref) for group in self._agenda.quorums.of(ref))
 
     def add(self, rollout: Rollout) -> None:
         """A rollout to work on: new, or rebuilt from the journal.
@@ -263,6 +268,8 @@ class Engine:
                 continue
             by, held = hindrance
             self._agenda.hold(ref, held)
+            if held.lasting and ref in self._agenda.changed:
+                self._books.open_quorums(ref)
             self._enqueue(run, by)
             if by == key:
                 self._queue.close(key)
@@ -297,7 +304,31 @@ class Engine:
             yield ("node", ref), held
         if full := self._books.occupancy.held(ref):
             yield ("scope", full[0]), full[1]
+        yield from self._quorum_hindrances(rollout, run)
         yield from self._pod_hindrances(rollout, run)
+
+    def _quorum_hindrances(self, rollout: Rollout, run: Run) -> Iterator[tuple[Key, Held]]:
+        quorums = self._agenda.quorums
+        for group in quorums.of(run.node):
+            rule = rollout.policy.quorum_rule(group.name)
+            found = quorum.held(group, rule, run.node, quorums.away)
+            if found is None:
+                peers = [ref for ref in quorums.nodes(group.name) if self._may_precede(ref, run, group, rule)]
+                found = quorum.order(group, rule, run.node, peers)
+            if found is not None:
+                yield ("quorum", group.name), found
+
+    def _may_precede(self, ref: NodeRef, run: Run, group: Quorum, rule: QuorumRule) -> bool:
+        """The other node waits as well, and nothing but its turn keeps it: for any other it would be waited in vain."""
+        rollout = self._books.rollout_of(ref)
+        other = rollout.runs[ref] if rollout is not None else None
+        if rollout is None or other is None or ref == run.node or not other.waiting:
+            return False
+        if _group(rollout, other) != _group(rollout, run) or rollout is not self._books.rollout_of(run.node):
+            return False
+        if any(held.lasting for held in self._agenda.held.get(ref, ())):
+            return False
+        return quorum.held(group, rule, ref, self._agenda.quorums.away) is None
 
     def _pod_hindrances(self, rollout: Rollout, run: Run) -> Iterator[tuple[Key, Held]]:
         ref = run.node

@@ -13,9 +13,12 @@ from fleet.core.budget import Budget
 from fleet.core.machine import Machine
 from fleet.core.node import Node
 from fleet.core.pod import Pod
+from fleet.core.quorum import Quorum
 from fleet.core.workload import Workload
 
-Thing = Node | Pod | Budget | Workload | Machine
+Object = Node | Pod | Budget | Workload | Machine
+"""What an API server keeps."""
+Thing = Object | Quorum
 
 
 class Seen(Struct, frozen=True, gc=False):

@@ -36,6 +36,16 @@ class Reason(StrEnum):
     SITE_LIMIT = "site-limit"
     CLUSTER_LIMIT = "cluster-limit"
     CAPACITY = "capacity"
+    QUORUM = "quorum"
+    QUORUM_NEVER = "quorum-never"
+    QUORUM_UNREAD = "quorum-unread"
+    QUORUM_AWAY = "quorum-away"
+    QUORUM_ILL = "quorum-ill"
+    QUORUM_DOWNTIME = "quorum-downtime"
+    QUORUM_STRETCH = "quorum-stretch"
+    QUORUM_ORDER = "quorum-order"
+    LEADER = "leader"
+    SNAPSHOT = "snapshot"
     SKEW = "skew"
     TERMINATING = "terminating"
     NOT_VERIFIED = "not-verified"
@@ -113,6 +123,19 @@ WORDS: Mapping[Reason, str] = {
     Reason.SITE_LIMIT: "site {subject} has {out} of {limit} nodes out",
     Reason.CLUSTER_LIMIT: "cluster {subject} has {out} of {limit} nodes out",
     Reason.CAPACITY: "no room for pod {subject} elsewhere: it needs {cpu}m cpu and {memory} memory; {lacks}",
+    Reason.QUORUM: "without {member} {remaining} of {voters} voters of {subject} would be healthy, "
+    "{needed} are needed{ill}",
+    Reason.QUORUM_NEVER: "{needed} voters of {subject} must stay healthy and it has {voters}: "
+    "{member} can never go",
+    Reason.QUORUM_UNREAD: "quorum group {subject} cannot be read: {why}",
+    Reason.QUORUM_AWAY: "{member} of {subject} is away or not yet itself again ({node}): one at a time",
+    Reason.QUORUM_ILL: "{subject} stands still without {member}, and not all others are well: {ill}",
+    Reason.QUORUM_DOWNTIME: "{subject} has {voters} and can spare {spare}: it stands still while {member} reboots",
+    Reason.QUORUM_STRETCH: "rebooting {member} now would leave {sites} as the only majority of {subject}, "
+    "which the loss of {breaking} breaks; waiting for {other} {better}",
+    Reason.QUORUM_ORDER: "{first} of {subject} goes before {member}: {why}",
+    Reason.LEADER: "{member} leads {subject}: leadership moves to {to} first{why}",
+    Reason.SNAPSHOT: "a snapshot of {subject} is taken first{why}",
     Reason.SKEW: "kubelet {kubelet} of the release would be newer than API server {server}",
     Reason.TERMINATING: "pod {subject} is being deleted{why}",
     Reason.NOT_VERIFIED: "not proven yet: {why}",
@@ -137,6 +160,12 @@ ADVICE: Mapping[Reason, str] = {
     Reason.LOCAL_DATA: "set drain.local_data: evict if the data may go",
     Reason.HOST_PATH: "set drain.host_path: evict if it may move",
     Reason.CAPACITY: "add a node, lower what the pod requests, or set drain.no_room: evict if it may wait",
+    Reason.QUORUM: "bring the ailing members back first",
+    Reason.QUORUM_NEVER: "lower the margin of quorum group {subject}, or add voters",
+    Reason.QUORUM_UNREAD: "see that its endpoints and certificates in the policy are right, and that it answers",
+    Reason.QUORUM_ILL: "bring the ailing members back first",
+    Reason.QUORUM_DOWNTIME: "set downtime: allow for {subject} if its users can bear it, or add voters",
+    Reason.QUORUM_STRETCH: "bring {other} back, or set stretch: allow for {subject}",
     Reason.SKEW: "upgrade the control plane first",
 }
 
@@ -157,6 +186,12 @@ LASTING = frozenset(
         Reason.LOCAL_DATA,
         Reason.HOST_PATH,
         Reason.CAPACITY,
+        Reason.QUORUM,
+        Reason.QUORUM_NEVER,
+        Reason.QUORUM_UNREAD,
+        Reason.QUORUM_ILL,
+        Reason.QUORUM_DOWNTIME,
+        Reason.QUORUM_STRETCH,
         Reason.SKEW,
     }
 )

@@ -7,7 +7,9 @@ from typing import Literal
 
 from msgspec import Struct
 
+from fleet.core.groups import Group
 from fleet.core.node import SITE_LABEL, Node
+from fleet.core.quorum import QuorumRule
 from fleet.core.release import Release, Stream
 from fleet.core.selector import Selector
 
@@ -115,6 +117,11 @@ class Policy(Struct, frozen=True):
     streams: tuple[Stream, ...] = ()
     limits: Limits = Limits(max_unavailable=None)
     freezes: tuple[Freeze, ...] = ()
+    quorums: tuple[Group, ...] = ()
+
+    def quorum_rule(self, name: str) -> QuorumRule:
+        """Of a group; one that the policy does not name goes by the defaults."""
+        return next((group.rule for group in self.quorums if group.name == name), QuorumRule())
 
     def pool(self, name: str) -> Pool | None:
         return next((pool for pool in self.pools if pool.name == name), None)

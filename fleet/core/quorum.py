@@ -15,6 +15,9 @@ from msgspec import Struct
 
 from fleet.core.node import NodeRef
 
+MOVES_LEADER = frozenset({"etcd"})
+"""Kinds whose leader can be told to hand over. The others elect one when it goes."""
+
 
 class Member(Struct, frozen=True, gc=False):
     name: str
@@ -58,6 +61,8 @@ class Quorum(Struct, frozen=True):
     name: str
     """Unique in the fleet."""
     kind: str = "etcd"
+    uid: str = ""
+    """The id that it gave itself; another group under the same name has another one."""
     members: tuple[Member, ...] = ()
     links: tuple[Link, ...] = ()
     """Between its sites. Empty: not measured."""
@@ -124,14 +129,19 @@ def fresh(group: Quorum, rule: QuorumRule, now: datetime) -> bool:
     return group.read_at is not None and now - group.read_at <= timedelta(seconds=rule.stale_seconds)
 
 
+def foremost(group: Quorum) -> int:
+    """The highest entry that any member is known to have applied."""
+    return max((member.index or 0 for member in group.members if member.reachable), default=0)
+
+
 def healthy(group: Quorum, rule: QuorumRule) -> tuple[Member, ...]:
     """Voters that are known to vote: they answer, are in step, and have no alarm."""
-    foremost = max((member.index or 0 for member in group.members if member.reachable), default=0)
-    return tuple(member for member in group.voters if not ailment(member, group, rule, foremost))
+    highest = foremost(group)
+    return tuple(member for member in group.voters if not ailment(member, group, rule, highest))
 
 
-def ailment(member: Member, group: Quorum, rule: QuorumRule, foremost: int) -> str:
-    """Why the member does not count as healthy; empty: it does. `foremost`: the highest index among them all."""
+def ailment(member: Member, group: Quorum, rule: QuorumRule, highest: int) -> str:
+    """Why the member does not count as healthy; empty: it does. `highest`: the foremost index among them all."""
     if not member.started:
         return "has not joined yet"
     if not member.reachable:
@@ -140,14 +150,14 @@ def ailment(member: Member, group: Quorum, rule: QuorumRule, foremost: int) -> s
         return f"has alarm {', '.join(member.alarms)}"
     if member.index is None:
         return "" if group.declared else "tells no index"
-    behind = foremost - member.index
+    behind = highest - member.index
     return f"is {behind} entries behind" if behind > rule.lag_entries else ""
 
 
 def ailing(group: Quorum, rule: QuorumRule) -> tuple[tuple[Member, str], ...]:
     """Members, learners too, that are not healthy, each with why."""
-    foremost = max((member.index or 0 for member in group.members if member.reachable), default=0)
-    found = ((member, ailment(member, group, rule, foremost)) for member in group.members)
+    highest = foremost(group)
+    found = ((member, ailment(member, group, rule, highest)) for member in group.members)
     return tuple((member, why) for member, why in found if why)
 
 

@@ -10,6 +10,7 @@ from fleet.core.budget import Budget
 from fleet.core.machine import Machine
 from fleet.core.node import Node
 from fleet.core.pod import Pod
+from fleet.core.quorum import Quorum
 from fleet.core.workload import Workload
 
 
@@ -23,3 +24,4 @@ class Snapshot(Struct, frozen=True):
     budgets: tuple[Budget, ...] = ()
     workloads: tuple[Workload, ...] = ()
     machines: tuple[Machine, ...] = ()
+    quorums: tuple[Quorum, ...] = ()

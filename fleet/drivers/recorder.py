@@ -15,6 +15,7 @@ from fleet.core.event import Event, Gone, Lost, Seen, Synced, Thing
 from fleet.core.machine import Machine
 from fleet.core.node import Node
 from fleet.core.pod import Pod
+from fleet.core.quorum import Quorum
 from fleet.core.snapshot import Snapshot
 from fleet.core.workload import Workload
 from fleet.drivers.ports import Clock, ClusterBook, Inventory
@@ -99,4 +100,5 @@ def snapshot_of(cluster: str, site: str, at: datetime, version: str, things: lis
         budgets=tuple(thing for thing in things if isinstance(thing, Budget)),
         workloads=tuple(thing for thing in things if isinstance(thing, Workload)),
         machines=tuple(thing for thing in things if isinstance(thing, Machine)),
+        quorums=tuple(thing for thing in things if isinstance(thing, Quorum)),
     )

@@ -14,7 +14,7 @@ from contextlib import suppress
 from msgspec.structs import replace
 
 from fleet.core.errors import FleetError, ForbiddenError, UnreachableError
-from fleet.core.event import Thing
+from fleet.core.event import Object
 from fleet.kube.clock import Clock
 from fleet.kube.kinds import Change, Kind
 from fleet.kube.listing import read
@@ -42,7 +42,7 @@ class Feed:
         transport: Transport,
         kind: Kind,
         clock: Clock,
-        tell: Callable[[Sequence[Thing], Sequence[Thing]], None],
+        tell: Callable[[Sequence[Object], Sequence[Object]], None],
         reached: Callable[[Feed], None],
     ) -> None:
         self.kind = kind
@@ -56,7 +56,7 @@ class Feed:
         self._clock = clock
         self._tell = tell
         self._reached = reached
-        self._known: dict[Key, Thing] = {}
+        self._known: dict[Key, Object] = {}
         self._version = ""
         """resourceVersion to watch from; empty: list first."""
         self._failures = 0
@@ -136,7 +136,7 @@ class Feed:
         if change.version:
             self._version = change.version
 
-    def _note(self, thing: Thing, deleted: bool) -> None:
+    def _note(self, thing: Object, deleted: bool) -> None:
         key = _key(thing)
         old = self._known.get(key)
         if deleted:
@@ -184,20 +184,20 @@ class Feed:
         return Call(verb=verb, path=kind.path, group=kind.group, resource=kind.resource, query=query)
 
 
-def _key(thing: Thing) -> Key:
+def _key(thing: Object) -> Key:
     return getattr(thing, "namespace", ""), thing.name
 
 
-def _reborn(old: Thing, new: Thing) -> bool:
+def _reborn(old: Object, new: Object) -> bool:
     """Another object under the same name."""
     return old.uid != new.uid
 
 
-def _same(old: Thing | None, new: Thing) -> bool:
+def _same(old: Object | None, new: Object) -> bool:
     """Nothing that fleet reads has changed."""
     if old is None or old.uid != new.uid:
         return False
     if old.resource_version == new.resource_version:
         return True
-    aged: Thing = replace(old, resource_version=new.resource_version)
+    aged: Object = replace(old, resource_version=new.resource_version)
     return aged == new

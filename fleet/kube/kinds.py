@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from fleet.core.errors import FleetError
-from fleet.core.event import Thing
+from fleet.core.event import Object
 from fleet.kube import decode, wire
 from fleet.kube.wire import Listed, ListMeta, Status
 
@@ -18,7 +18,7 @@ Verb = Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR"]
 
 
 class Page(Struct, frozen=True):
-    things: tuple[Thing, ...]
+    things: tuple[Object, ...]
     version: str
     """resourceVersion to watch from."""
     rest: str
@@ -29,7 +29,7 @@ class Change(Struct, frozen=True):
     """A line of a watch. Of a bookmark and an error `thing` is None."""
 
     verb: Verb
-    thing: Thing | None
+    thing: Object | None
     version: str
     """resourceVersion to go on from; empty for an error."""
     status: Status | None = None
@@ -45,7 +45,7 @@ class Kind:
         version: str,
         resource: str,
         found: type[Any],
-        convert: Callable[[Any], Thing],
+        convert: Callable[[Any], Object],
         *,
         optional: bool = False,
         lenient: bool = False,
@@ -81,10 +81,10 @@ class Kind:
             return self._one_by_one(body)
         return Page(things, listed.metadata.resource_version, listed.metadata.continue_)
 
-    def thing(self, body: bytes | Raw) -> Thing | None:
+    def thing(self, body: bytes | Raw) -> Object | None:
         """None for one that is left out. Raises FleetError for what is no object of this kind."""
         try:
-            thing: Thing = self._convert(self._one.decode(body))
+            thing: Object = self._convert(self._one.decode(body))
         except (msgspec.DecodeError, ValueError) as error:
             if self._lenient:
                 return None
@@ -153,7 +153,7 @@ def _brief(words: object) -> str:
 
 
 def _workload(kind: str, group: str, resource: str, *, optional: bool = False) -> Kind:
-    def convert(found: wire.WorkloadWire) -> Thing:
+    def convert(found: wire.WorkloadWire) -> Object:
         return decode.workload(found, kind)
 
     return Kind(kind, group, "v1", resource, wire.WorkloadWire, convert, optional=optional)
@@ -177,10 +177,10 @@ KINDS: tuple[Kind, ...] = (
 )
 
 
-def things_of(objects: Iterable[Raw]) -> list[Thing]:
+def things_of(objects: Iterable[Raw]) -> list[Object]:
     """Of objects of any kind, each saying which it is; those of other kinds are left out. Raises FleetError."""
     by_kind = {kind.kind: kind for kind in KINDS}
-    things: list[Thing] = []
+    things: list[Object] = []
     for each in objects:
         try:
             kind = by_kind.get(_NAMED.decode(each).kind)

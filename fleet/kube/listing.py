@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import NamedTuple
 
-from fleet.core.event import Thing
+from fleet.core.event import Object
 from fleet.kube.kinds import Kind
 from fleet.kube.refusal import Call, ExpiredError
 from fleet.kube.transport import Transport
@@ -16,7 +16,7 @@ TRIES = 3
 
 
 class Listing(NamedTuple):
-    things: list[Thing]
+    things: list[Object]
     version: str
     """resourceVersion to watch from."""
 
@@ -33,7 +33,7 @@ async def read(transport: Transport, kind: Kind, fields: str = "") -> Listing:
 
 
 async def _read(transport: Transport, kind: Kind, fields: str) -> Listing:
-    things: list[Thing] = []
+    things: list[Object] = []
     rest = ""
     while True:
         query = {"limit": str(PAGE)} | ({"continue": rest} if rest else {})

@@ -11,7 +11,7 @@ from msgspec import Raw, Struct
 
 from fleet.core.budget import Budget
 from fleet.core.errors import FleetError, ForbiddenError, UsageError
-from fleet.core.event import Thing
+from fleet.core.event import Object
 from fleet.core.machine import Machine
 from fleet.core.node import Node
 from fleet.core.pod import Pod
@@ -40,7 +40,7 @@ async def read(transport: Transport, cluster: str, site: str, at: datetime) -> R
             tasks = [group.create_task(_things(transport, kind)) for kind in KINDS]
     except ExceptionGroup as errors:
         raise next((each for each in errors.exceptions if isinstance(each, FleetError)), errors) from None
-    found: list[Thing] = []
+    found: list[Object] = []
     missing: dict[str, str] = {}
     for kind, task in zip(KINDS, tasks, strict=True):
         answer = task.result()
@@ -75,7 +75,7 @@ class _Dump(Struct, frozen=True):
 _DUMP = msgspec.json.Decoder(_Dump)
 
 
-async def _things(transport: Transport, kind: Kind) -> list[Thing] | FleetError:
+async def _things(transport: Transport, kind: Kind) -> list[Object] | FleetError:
     """What one can live without comes back as the reason."""
     try:
         return (await read_list(transport, kind)).things
@@ -87,7 +87,7 @@ async def _things(transport: Transport, kind: Kind) -> list[Thing] | FleetError:
         raise
 
 
-def _snapshot(things: Sequence[Thing], cluster: str, site: str, at: datetime, version: str) -> Snapshot:
+def _snapshot(things: Sequence[Object], cluster: str, site: str, at: datetime, version: str) -> Snapshot:
     return Snapshot(
         cluster=cluster,
         site=site,

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Sequence
 from msgspec import Struct
 
 from fleet.core.errors import FleetError, UnreachableError
-from fleet.core.event import Event, Gone, Lost, Seen, Synced, Thing
+from fleet.core.event import Event, Gone, Lost, Object, Seen, Synced
 from fleet.kube.clock import Clock
 from fleet.kube.feed import Feed
 from fleet.kube.kinds import KINDS
@@ -74,7 +74,7 @@ class Watching:
         self._closed = True
         self._news.set()
 
-    def _tell(self, there: Sequence[Thing], gone: Sequence[Thing]) -> None:
+    def _tell(self, there: Sequence[Object], gone: Sequence[Object]) -> None:
         self._inbox.extend(Gone(self._cluster, thing) for thing in gone)
         self._inbox.extend(Seen(self._cluster, thing) for thing in there)
         self._news.set()

@@ -55,6 +55,12 @@ class Behaviour:
     """Until the disruption controller has written a budget's status, after pods or the budget changed."""
     workload: Length | None = 1.0
     """Until a workload's count of ready pods is written. None: it never is (a planner does not read it)."""
+    election: Length = 1.0
+    """Until the voters of a quorum group that has lost its leader have another one."""
+    rejoin: Length = 2.0
+    """From a node's boot until its members of quorum groups answer."""
+    catch_up: Length = 3.0
+    """Until such a member has what was written meanwhile."""
     job_backoff: Length = 10.0
     """Until a Job starts a pod over."""
     monitor_grace: Length = 45.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
 
 from fleet.core.node import Node
@@ -22,6 +23,8 @@ class Kubelets:
         self.away: dict[str, int] = {}
         """Nodes whose kubelet does not run, and which time it is (numbers grow)."""
         self.outages = 0
+        self.listeners: list[Callable[[str, bool], None]] = []
+        """Told of each node whose machine goes down, or is up again."""
         objects.pod_listeners.append(self._pod_changed)
 
     def begin(self) -> None:
@@ -40,6 +43,7 @@ class Kubelets:
         if name in self.away:
             return
         self._leave(name)
+        self._tell(name, False)
         for ref in self._objects.pods_on(name):
             pod = self._objects.pods[ref]
             if pod.ready:
@@ -51,6 +55,7 @@ class Kubelets:
     def up(self, name: str) -> None:
         """The kubelet runs again: what was to stop is gone, the rest starts again in place."""
         self.away.pop(name, None)
+        self._tell(name, True)
         for ref in self._objects.pods_on(name):
             pod = self._objects.pods[ref]
             if pod.deleting:
@@ -94,8 +99,13 @@ class Kubelets:
     def node_gone(self, node: Node) -> None:
         """Its pods are removed with it."""
         self.away.pop(node.name, None)
+        self._tell(node.name, False)
         for ref in self._objects.pods_on(node.name):
             self._objects.drop_pod(self._objects.pods[ref])
+
+    def _tell(self, name: str, up: bool) -> None:
+        for listener in self.listeners:
+            listener(name, up)
 
     def _leave(self, name: str) -> None:
         self.outages += 1

@@ -17,11 +17,14 @@ from fleet.core.action import (
     AnyAction,
     Clear,
     Cordon,
+    Defragment,
     Evict,
     Mark,
+    MoveLeader,
     Outcome,
     Reboot,
     Result,
+    SaveSnapshot,
     Stage,
     Uncordon,
     Unmark,
@@ -39,6 +42,7 @@ from fleet.sim.disruption import Disruption
 from fleet.sim.eviction import granted
 from fleet.sim.kubelet import Kubelets
 from fleet.sim.objects import Objects, WorkloadKey
+from fleet.sim.quorums import Quorums
 from fleet.sim.refusal import Refusal
 from fleet.sim.saved import SavedModel, decode, encode, saved_event
 from fleet.sim.scheduler import Scheduler
@@ -66,6 +70,9 @@ class Model:
         self._controllers = Controllers(objects, self._scheduler, timeline, rng, saved.controllers)
         self._kubelets = Kubelets(objects, self._controllers, timeline, rng)
         self._kubelets.away, self._kubelets.outages = dict(saved.away), saved.outages
+        self.quorums = Quorums(objects, self._kubelets, timeline, rng)
+        self.quorums.groups = {group.name: group for group in saved.quorums}
+        self.quorums.unread, self.quorums.full = dict(saved.unread), saved.full
         self._agents = Agents(objects, self._kubelets, timeline, rng)
         self.stranger = Stranger(objects, self._controllers, self._disruption, self._kubelets, self._settle)
         self._late_budgets = {PodRef(*due[3]) for due in timeline.entries if due[2] == "budget"}
@@ -103,6 +110,7 @@ class Model:
         self._controllers.behaviour = behaviour
         self._kubelets.behaviour = behaviour
         self._agents.behaviour = behaviour
+        self.quorums.behaviour = behaviour
 
     def perform(self, action: AnyAction, now: float) -> Outcome:
         """What the API server would answer. The events that it causes are told by the next `advance`."""
@@ -135,6 +143,7 @@ class Model:
         yield from objects.nodes.values()
         yield from objects.machines.values()
         yield from objects.pods.values()
+        yield from (self.quorums.told(name) for name in self.quorums.groups)
 
     def snapshot(self, at: datetime) -> Snapshot:
         objects = self._objects
@@ -148,6 +157,7 @@ class Model:
             budgets=tuple(objects.budgets.values()),
             workloads=tuple(objects.workloads.values()),
             machines=tuple(objects.machines.values()),
+            quorums=tuple(self.quorums.told(name) for name in self.quorums.groups),
         )
 
     def save(self) -> bytes:
@@ -164,6 +174,9 @@ class Model:
                 budgets=tuple(objects.budgets.values()),
                 workloads=tuple(objects.workloads.values()),
                 machines=tuple(objects.machines.values()),
+                quorums=tuple(self.quorums.groups.values()),
+                unread=self.quorums.unread,
+                full=self.quorums.full,
                 now=objects.now,
                 revision=objects.revision,
                 timeline=tuple(timeline.entries),
@@ -186,6 +199,9 @@ class Model:
             Stage: self._stage,
             Reboot: self._reboot,
             Clear: self._clear,
+            MoveLeader: self.quorums.move_leader,
+            SaveSnapshot: self.quorums.save_snapshot,
+            Defragment: self.quorums.defragment,
         }
 
     def _make_happenings(self) -> Mapping[str, Callable[..., None]]:
@@ -200,6 +216,9 @@ class Model:
             "staged": self._agents.staged,
             "booted": self._agents.booted,
             "reported": self._agents.reported,
+            "elected": self.quorums.elected,
+            "rejoined": self.quorums.rejoined,
+            "caught-up": self.quorums.caught_up,
             "job": lambda *key: self._controllers.start_over(WorkloadKey(*key)),
             "budget": self._write_budget,
             "workload": self._write_workload,
@@ -301,6 +320,8 @@ class Model:
             raise Refusal(Result.STALE, f"{node.name} has booted since: {node.boot_id}")
         if self.looks and (left := self._undrained(node.name)):
             raise Refusal(Result.STALE, f"{node.name} is not drained: {left} came late")
+        if self.looks:
+            self.quorums.may_reboot(action)
         self._request(machine, Request(Ask.REBOOT, action.token, action.release))
         return ""
 

@@ -136,6 +136,7 @@ def things(snapshot: Snapshot) -> Iterator[Thing]:
     yield from snapshot.nodes
     yield from snapshot.machines
     yield from snapshot.pods
+    yield from snapshot.quorums
 
 
 def expected(times: Times) -> Behaviour:
@@ -164,7 +165,7 @@ def _canaries(
     chosen: set[NodeRef] = set()
     for pool in policy.pools:
         able = [goal.node for goal in goals if goal.pool == pool.name and goal.node not in lasting]
-        able.sort(key=lambda ref: (engine.pressure(ref), ref))
+        able.sort(key=lambda ref: (engine.leads(ref), engine.pressure(ref), ref))
         chosen.update(able[: pool.canaries])
     return frozenset(chosen)
 

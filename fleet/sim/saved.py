@@ -12,6 +12,7 @@ from fleet.core.event import Event, Gone, Seen
 from fleet.core.machine import Machine
 from fleet.core.node import Node
 from fleet.core.pod import Pod
+from fleet.core.quorum import Quorum
 from fleet.core.snapshot import Snapshot
 from fleet.core.workload import Workload
 from fleet.sim.controllers import SavedControllers
@@ -28,9 +29,10 @@ class SavedEvent(Struct, frozen=True, omit_defaults=True):
     budget: Budget | None = None
     workload: Workload | None = None
     machine: Machine | None = None
+    quorum: Quorum | None = None
 
     def event(self, cluster: str) -> Event:
-        thing = self.node or self.pod or self.budget or self.workload or self.machine
+        thing = self.node or self.pod or self.budget or self.workload or self.machine or self.quorum
         assert thing is not None
         return Seen(cluster, thing) if self.form == "seen" else Gone(cluster, thing)
 
@@ -44,6 +46,7 @@ class SavedModel(Struct, frozen=True, kw_only=True):
     budgets: tuple[Budget, ...]
     workloads: tuple[Workload, ...]
     machines: tuple[Machine, ...]
+    quorums: tuple[Quorum, ...] = ()
     now: float = 0.0
     revision: int = 0
     timeline: tuple[Due, ...] = ()
@@ -53,6 +56,8 @@ class SavedModel(Struct, frozen=True, kw_only=True):
     away: dict[str, int] = {}
     outages: int = 0
     controllers: SavedControllers | None = None
+    unread: dict[str, str] = {}
+    full: str = ""
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> SavedModel:
@@ -69,6 +74,7 @@ class SavedModel(Struct, frozen=True, kw_only=True):
             budgets=snapshot.budgets,
             workloads=snapshot.workloads,
             machines=snapshot.machines,
+            quorums=snapshot.quorums,
             revision=max(versions, default=0),
         )
 
@@ -89,6 +95,8 @@ def saved_event(at: float, event: Event) -> SavedEvent:
             return SavedEvent(at, form, workload=workload)
         case Machine() as machine:
             return SavedEvent(at, form, machine=machine)
+        case Quorum() as quorum:
+            return SavedEvent(at, form, quorum=quorum)
 
 
 def encode(saved: SavedModel) -> bytes:

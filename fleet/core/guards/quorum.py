@@ -1,0 +1,195 @@
+"""May a node with members of a quorum group go, and is it the one that should go next?"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+from fleet.core.held import Held, Reason
+from fleet.core.node import NodeRef
+from fleet.core.quorum import (
+    Member,
+    Quorum,
+    QuorumRule,
+    ailing,
+    ailment,
+    best_leader,
+    breaking_sites,
+    commit_seconds,
+    foremost,
+    healthy,
+    majority_sites,
+    tolerates,
+)
+
+
+class Rank(NamedTuple):
+    """Lower goes first."""
+
+    leads: bool
+    breaking: int
+    """Sites whose loss would break what remains."""
+    commit: float
+    """Seconds that a commit takes while the member is away; infinite where nothing was measured."""
+    name: str
+
+
+def held(group: Quorum, rule: QuorumRule, node: NodeRef, away: Collection[NodeRef]) -> Held | None:
+    """`away`: nodes that rollouts have taken out of service and not given back; `node` may be among them.
+
+    Learners do not vote: a node that carries nothing else is not held.
+    """
+    going = tuple(member for member in group.on(node) if member.voter)
+    if not going:
+        return None
+    if group.unread and not group.declared:
+        return Held(Reason.QUORUM_UNREAD, group.name, {"why": group.unread})
+    gone = next((each for each in group.voters if each.node in away and each.node != node), None)
+    if gone is not None:
+        return Held(Reason.QUORUM_AWAY, group.name, {"member": gone.name, "node": _named(gone)})
+    if tolerates(len(group.voters)) < len(going):
+        return _downtime(group, rule, going)
+    return _majority(group, rule, going) or _stretch(group, rule, going)
+
+
+def _downtime(group: Quorum, rule: QuorumRule, going: Sequence[Member]) -> Held | None:
+    """The group stands still while they are away: only with a person's word, and with all others at work."""
+    if rule.downtime == "hold":
+        facts: dict[str, str | int] = {
+            "voters": _voters(len(group.voters)),
+            "spare": tolerates(len(group.voters)),
+            "member": _names(going),
+        }
+        return Held(Reason.QUORUM_DOWNTIME, group.name, facts)
+    ill = [(member, why) for member, why in ailing(group, rule) if member.voter and member not in going]
+    if not ill:
+        return None
+    words = "; ".join(f"{member.name} {why}" for member, why in ill)
+    return Held(Reason.QUORUM_ILL, group.name, {"member": _names(going), "ill": words})
+
+
+def _majority(group: Quorum, rule: QuorumRule, going: Sequence[Member]) -> Held | None:
+    remaining = [member for member in healthy(group, rule) if member not in going]
+    needed = group.majority + rule.margin
+    if len(remaining) >= needed:
+        return None
+    ill = "; ".join(f"{member.name} {why}" for member, why in ailing(group, rule) if member.voter)
+    facts: dict[str, str | int] = {
+        "member": _names(going),
+        "remaining": len(remaining),
+        "voters": len(group.voters),
+        "needed": needed,
+        "ill": f": {ill}" if ill else "",
+    }
+    never = needed > len(group.voters) - len(going)
+    return Held(Reason.QUORUM_NEVER if never else Reason.QUORUM, group.name, facts)
+
+
+def _stretch(group: Quorum, rule: QuorumRule, going: Sequence[Member]) -> Held | None:
+    """What would remain now breaks with one site that it would survive if those that are ill were back."""
+    if rule.stretch == "allow":
+        return None
+    remaining = [member for member in healthy(group, rule) if member not in going]
+    whole = [member for member in group.voters if member not in going]
+    worse = set(breaking_sites(remaining, group.majority)) - set(breaking_sites(whole, group.majority))
+    if not worse:
+        return None
+    others = [member for member in whole if member not in remaining]
+    now, then = majority_sites(group, remaining), majority_sites(group, whole)
+    better = (
+        f"keeps it inside {'+'.join(then)}" if then != now else "lets the group survive the loss of a site"
+    )
+    facts: dict[str, str | int] = {
+        "member": _names(going),
+        "sites": "+".join(now),
+        "breaking": ", ".join(sorted(worse)),
+        "other": _names(others),
+        "better": better,
+    }
+    return Held(Reason.QUORUM_STRETCH, group.name, facts)
+
+
+def order(group: Quorum, rule: QuorumRule, node: NodeRef, peers: Collection[NodeRef]) -> Held | None:
+    """Another waiting node of the group should go before this one. `peers`: those that may go now as well."""
+    mine = rank(group, rule, node)
+    ranks = [(found, peer) for peer in peers if peer != node and (found := rank(group, rule, peer))]
+    if mine is None or not ranks:
+        return None
+    best, first = min(ranks)
+    # A name alone is no reason to wait.
+    if best[:3] >= mine[:3]:
+        return None
+    facts: dict[str, str | int] = {
+        "member": _names(group.on(node)),
+        "first": _names(group.on(first)),
+        "why": _why(group, rule, node, first, mine, best),
+    }
+    return Held(Reason.QUORUM_ORDER, group.name, facts)
+
+
+def _why(group: Quorum, rule: QuorumRule, node: NodeRef, first: NodeRef, mine: Rank, best: Rank) -> str:
+    if mine.leads:
+        return "it leads, and the leader goes last"
+    if mine.breaking > best.breaking:
+        sites = "+".join(majority_sites(group, _without(group, rule, node)))
+        kept = "+".join(majority_sites(group, _without(group, rule, first)))
+        other = _names(group.on(first))
+        return f"rebooting it now would leave {sites} as the only majority, with {other} first it is {kept}"
+    return (
+        f"a commit takes {_milliseconds(mine.commit)} without it, and {_milliseconds(best.commit)} "
+        f"without {_names(group.on(first))}"
+    )
+
+
+def rank(group: Quorum, rule: QuorumRule, node: NodeRef) -> Rank | None:
+    """None: no voter is on the node."""
+    going = [member for member in group.on(node) if member.voter]
+    if not going:
+        return None
+    remaining = _without(group, rule, node)
+    leads = any(member.leader for member in going)
+    leader = next((each for each in remaining if each.leader), None) or best_leader(
+        group, remaining, frozenset()
+    )
+    commit = commit_seconds(group, leader, remaining) if leader is not None else None
+    breaking = len(breaking_sites(remaining, group.majority))
+    return Rank(leads, breaking, commit if commit is not None else float("inf"), going[0].name)
+
+
+def back(group: Quorum, rule: QuorumRule, node: NodeRef) -> str:
+    """Why the group is not itself again after the node's reboot; empty: its members there are in step, and the rest
+    could do without them."""
+    if group.unread and not group.declared:
+        return f"group {group.name} cannot be read: {group.unread}"
+    highest = foremost(group)
+    for member in group.on(node):
+        if why := ailment(member, group, rule, highest):
+            return f"member {member.name} of {group.name} {why}"
+    found = len(healthy(group, rule))
+    if any(member.voter for member in group.on(node)) and found < group.majority:
+        return f"{found} of {len(group.voters)} voters of {group.name} are healthy"
+    if not group.declared and group.leader is None:
+        return f"group {group.name} has no leader"
+    return ""
+
+
+def _without(group: Quorum, rule: QuorumRule, node: NodeRef) -> list[Member]:
+    return [member for member in healthy(group, rule) if member.node != node]
+
+
+def _names(members: Sequence[Member]) -> str:
+    return ", ".join(member.name for member in members)
+
+
+def _named(member: Member) -> str:
+    return member.node.name if member.node is not None else "?"
+
+
+def _voters(count: int) -> str:
+    return "1 voter" if count == 1 else f"{count} voters"
+
+
+def _milliseconds(seconds: float) -> str:
+    if seconds == float("inf"):
+        return "an unknown time"
+    return f"{seconds * 1000:.1f} ms"

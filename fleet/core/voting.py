@@ -1,0 +1,150 @@
+"""What a run does for the quorum groups whose members its node carries: a snapshot before the cordon, the guard and the
+leader before the reboot, and after it the wait until the members are in step again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from fleet.core.action import Defragment, MoveLeader, SaveSnapshot
+from fleet.core.agenda import Agenda
+from fleet.core.guards import quorum
+from fleet.core.held import Held, Reason
+from fleet.core.node import Node, NodeRef
+from fleet.core.quorum import MOVES_LEADER, Quorum, QuorumRule, best_leader, healthy
+from fleet.core.rollout import Rollout, Run
+from fleet.core.steps import Step
+
+ATTEMPTS = 3
+"""Of a snapshot, or of handing over: then the run fails, and gives its node back."""
+
+Waits = Held | str | None
+"""What is waited for; a text: why the run fails; None: it may go on."""
+
+
+def groups(agenda: Agenda, rollout: Rollout, run: Run) -> Iterator[tuple[Quorum, QuorumRule]]:
+    """Those with a voter on the run's node."""
+    for group in agenda.quorums.of(run.node):
+        if any(member.voter for member in group.on(run.node)):
+            yield group, rollout.policy.quorum_rule(group.name)
+
+
+def rules(agenda: Agenda, rollout: Rollout, run: Run) -> dict[str, QuorumRule]:
+    return {group.name: rule for group, rule in groups(agenda, rollout, run)}
+
+
+def save(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> Waits:
+    """A snapshot of each group whose rule asks for one, before the node is touched."""
+    for group, rule in groups(agenda, rollout, run):
+        if rule.snapshot is None or (run.node, "snapshot", group.name) in agenda.served:
+            continue
+        why = agenda.refusal(run.node, "snapshot", group.name)
+        if agenda.refusals(run.node, "snapshot", group.name) >= ATTEMPTS:
+            return f"no snapshot of {group.name}: {why}"
+        if agenda.may_ask(run.node, "snapshot", now, group.name):
+            agenda.emit(
+                rollout,
+                SaveSnapshot(
+                    id=agenda.next_id(rollout),
+                    rollout=rollout.id,
+                    node=run.node,
+                    uid=node.uid,
+                    group=group.name,
+                    rule=rule.snapshot,
+                ),
+            )
+        return Held(Reason.SNAPSHOT, group.name, {"why": f" ({why})" if why else ""})
+    return None
+
+
+def spare(agenda: Agenda, rollout: Rollout, run: Run) -> Held | None:
+    """The first group that cannot do without the node now."""
+    away = agenda.quorums.away
+    found = (quorum.held(group, rule, run.node, away) for group, rule in groups(agenda, rollout, run))
+    return next((held for held in found if held is not None), None)
+
+
+def leads(agenda: Agenda, rollout: Rollout, run: Run) -> bool:
+    """A leader that could hand over is on the node, and another could lead."""
+    return any(
+        group.kind in MOVES_LEADER
+        and group.leader in group.on(run.node)
+        and any(member.node != run.node for member in healthy(group, rule))
+        for group, rule in groups(agenda, rollout, run)
+    )
+
+
+def hand_over(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> Waits:
+    """Leadership goes to the member that should lead without this node. Done is it when the group is seen so."""
+    for group, rule in groups(agenda, rollout, run):
+        leader = group.leader
+        if group.kind not in MOVES_LEADER or leader is None or leader not in group.on(run.node):
+            continue
+        others = [member for member in healthy(group, rule) if member.node != run.node]
+        to = best_leader(group, others, _upgraded(rollout))
+        if to is None:
+            continue
+        why = agenda.refusal(run.node, "move-leader", group.name)
+        if agenda.refusals(run.node, "move-leader", group.name) >= ATTEMPTS:
+            return f"leadership of {group.name} could not be moved to {to.name}: {why}"
+        if agenda.may_ask(run.node, "move-leader", now, group.name):
+            agenda.emit(
+                rollout,
+                MoveLeader(
+                    id=agenda.next_id(rollout),
+                    rollout=rollout.id,
+                    node=run.node,
+                    uid=node.uid,
+                    group=group.name,
+                    to=to.name,
+                ),
+            )
+        facts: dict[str, str | int] = {
+            "member": leader.name,
+            "to": to.name,
+            "why": f" ({why})" if why else "",
+        }
+        return Held(Reason.LEADER, group.name, facts)
+    return None
+
+
+def not_back(agenda: Agenda, rollout: Rollout, run: Run) -> str:
+    """Why the node's members, or what they belong to, are not well yet; empty: they are."""
+    found = (quorum.back(group, rule, run.node) for group, rule in groups(agenda, rollout, run))
+    return next((why for why in found if why), "")
+
+
+def soak_seconds(agenda: Agenda, rollout: Rollout, run: Run) -> int:
+    """The longest that its pool or one of its groups asks for."""
+    own = [rule.soak_seconds for _, rule in groups(agenda, rollout, run)]
+    return max(rollout.pool(run).soak_seconds, *own, 0)
+
+
+def defragment(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> bool:
+    """Asks for it where the rule wants it, never of a leader; False: nothing is to be waited for. That it was refused
+    is in the journal, and no reason to stop."""
+    for group, rule in groups(agenda, rollout, run):
+        matter = (run.node, "defragment", group.name)
+        member = next((each for each in group.on(run.node) if each.voter and not each.leader), None)
+        if not rule.defragment or member is None or matter in agenda.served:
+            continue
+        if agenda.refusals(run.node, "defragment", group.name):
+            continue
+        if agenda.may_ask(run.node, "defragment", now, group.name):
+            agenda.emit(
+                rollout,
+                Defragment(
+                    id=agenda.next_id(rollout),
+                    rollout=rollout.id,
+                    node=run.node,
+                    uid=node.uid,
+                    group=group.name,
+                    member=member.name,
+                ),
+            )
+        return True
+    return False
+
+
+def _upgraded(rollout: Rollout) -> frozenset[NodeRef]:
+    return frozenset(ref for ref, run in rollout.runs.items() if run.step is Step.DONE)
