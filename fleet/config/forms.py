@@ -10,6 +10,7 @@ from typing import Generic, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo, available_timezones
 
 from fleet.core.policy import Amount
+from fleet.core.probe import Term
 
 T = TypeVar("T")
 
@@ -59,6 +60,11 @@ NAME = _matching(NAME_WORDS, r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 DIGEST = _matching(
     "a digest such as sha256: and 64 hexadecimal digits", r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}"
 )
+ENDPOINT = _matching(
+    "a URL such as https://10.0.0.1:2379", r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?/?"
+)
+HTTP_PATH = _matching("a path such as /health?ready=1", r"/[!-~]{0,999}")
+PATH = _matching("keys with dots between, such as servers.0.lag", r"[^.\s=]+(?:\.[^.\s=]+)*")
 LABEL_KEY = _matching("a label such as example.com/pool", LABEL)
 LABEL_TEXT = _matching("a label's value (at most 63 letters, digits, '-', '_' and '.')", LABEL_VALUE)
 
@@ -118,6 +124,32 @@ def _amount(text: str) -> Amount | None:
     return Amount(number, percent)
 
 
+def _voters(text: str) -> int | None:
+    return count(1).read(text)
+
+
+def _port(text: str) -> int:
+    number = _number(text)
+    if not 0 < number < 65536:
+        raise ValueError(text)
+    return number
+
+
+def _term(text: str) -> Term | None:
+    path, is_given, values = text.partition("=")
+    found = PATH.read(path)
+    if not is_given:
+        return Term(found)
+    if not all(values.split("|")) or not values.isprintable():
+        raise ValueError(text)
+    return Term(found, tuple(values.split("|")))
+
+
+VOTERS = Form(count(1).words, _voters)
+PORT = Form("a port, 1 to 65535", _port)
+TERM: Form[Term | None] = Form(
+    "keys with dots between and what to find there, such as role=leader|primary (alone: true)", _term
+)
 FAILURES: Form[int | Amount] = Form("a whole number from 1 on, or a percentage", _failures)
 AMOUNT = Form("a number of nodes, a percentage from 0% to 100%, or none", _amount)
 

@@ -9,6 +9,7 @@ from fleet.config.calendar import freezes
 from fleet.config.findings import Caution, Findings, Place, TooMany
 from fleet.config.fragment import Block, compose
 from fleet.config.pool import limits, pools
+from fleet.config.quorum import quorums
 from fleet.config.reader import Reader
 from fleet.config.stream import streams, text_of
 from fleet.core.errors import ConfigError, UsageError
@@ -63,6 +64,7 @@ def read(text: str, name: str, findings: Findings) -> Policy:
         streams=known,
         limits=limits(reader.block("limits"), Limits(max_unavailable=None)),
         freezes=freezes(reader),
+        quorums=quorums(reader, Path(name).parent),
     )
     reader.close()
     return policy

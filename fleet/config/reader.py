@@ -51,6 +51,15 @@ class Reader:
         entry = self._take(key)
         return default if entry is None else self._read(entry.value, self._path(key), form, default)
 
+    def flag(self, key: str, default: bool) -> bool:
+        entry = self._take(key)
+        if entry is None or _nothing(entry.value):
+            return default
+        if isinstance(entry.value, Scalar) and entry.value.text in ("true", "false"):
+            return entry.value.text == "true"
+        self._wrong(entry.value, self._path(key), "true or false", frozenset(("true", "false")))
+        return default
+
     def required(self, key: str, form: Form[T], instead: T) -> T:
         """`instead` is only the type's sake: without the key, there is a problem."""
         if key not in self._block.entries:

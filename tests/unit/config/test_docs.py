@@ -15,6 +15,7 @@ DOCS = Path(__file__).parents[3] / "docs" / "policy.md"
 EVERYTHING = """
 streams: [{name: s, releases: [{}]}]
 freezes: [{}]
+quorums: [{selector: {matchExpressions: [{}]}}]
 defaults: {windows: [{}]}
 pools: [{windows: [{}], selector: {matchExpressions: [{}]}}]
 """

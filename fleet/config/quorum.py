@@ -1,0 +1,171 @@
+"""Quorum groups: where their members are asked, and what is allowed of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from msgspec.structs import replace
+
+from fleet.config import forms
+from fleet.config.reader import Reader
+from fleet.config.selector import selector
+from fleet.core.groups import Access, Group, Kind, Members
+from fleet.core.presets import PRESETS, default_rule
+from fleet.core.probe import Exec, Http, Probe
+from fleet.core.quorum import QuorumRule, SnapshotRule
+
+KINDS: dict[str, Kind] = {
+    "etcd": "etcd",
+    "zookeeper": "zookeeper",
+    "consul": "consul",
+    "cockroachdb": "cockroachdb",
+    "kafka": "kafka",
+    "patroni": "patroni",
+    "pods": "pods",
+}
+HOLD_OR_ALLOW: dict[str, Literal["hold", "allow"]] = {"hold": "hold", "allow": "allow"}
+SCHEMES: dict[str, Literal["http", "https"]] = {"http": "http", "https": "https"}
+Answer = Literal["json", "lines", "table", "metrics"]
+ANSWERS: dict[str, Answer] = {"json": "json", "lines": "lines", "table": "table", "metrics": "metrics"}
+OF_ETCD = ("endpoints", "ca", "cert", "key", "snapshot", "defragment")
+OF_PODS = ("namespace", "selector", "voters", "probe")
+
+
+def quorums(reader: Reader, folder: Path) -> tuple[Group, ...]:
+    """`folder` is what the paths of files are relative to."""
+    found: dict[str, Group] = {}
+    for each in reader.blocks("quorums"):
+        group = _group(each, folder)
+        if group.name and group.name in found:
+            each.problem("expected each name once, found it again", "name")
+        found[group.name] = group
+    return tuple(found.values())
+
+
+def _group(reader: Reader, folder: Path) -> Group:
+    kind: Kind = reader.value("kind", forms.choice(KINDS), KINDS["etcd"])
+    access, members = _access(reader, folder), _members(reader, kind)
+    rule = _rule(reader, kind, folder)
+    _fitting(reader, kind)
+    return Group(
+        name=reader.required("name", forms.NAME, ""),
+        cluster=reader.required("cluster", forms.NAME, ""),
+        kind=kind,
+        rule=rule,
+        access=access,
+        members=None if kind == "etcd" else members,
+    )
+
+
+def _fitting(reader: Reader, kind: Kind) -> None:
+    for key in OF_PODS if kind == "etcd" else OF_ETCD:
+        if reader.has(key):
+            reader.problem(f"expected no {key} of a group of kind {kind}, found one", key)
+    if kind != "etcd":
+        for key in ("namespace", "selector"):
+            if not reader.has(key):
+                reader.problem(f"expected the key {key} (which pods are the members), found none")
+
+
+def _rule(reader: Reader, kind: Kind, folder: Path) -> QuorumRule:
+    base, choice = default_rule(kind), forms.choice(HOLD_OR_ALLOW)
+    return QuorumRule(
+        margin=reader.value("margin", forms.count(0), base.margin),
+        lag_entries=reader.value("lag_entries", forms.count(0), base.lag_entries),
+        stale_seconds=reader.value("stale", forms.seconds(1), base.stale_seconds),
+        downtime=reader.value("downtime", choice, base.downtime),
+        stretch=reader.value("stretch", choice, base.stretch),
+        soak_seconds=reader.value("soak", forms.seconds(0), base.soak_seconds),
+        snapshot=_snapshot(reader, folder),
+        defragment=reader.flag("defragment", base.defragment),
+    )
+
+
+def _snapshot(reader: Reader, folder: Path) -> SnapshotRule | None:
+    part = reader.block("snapshot")
+    keep = part.value("keep", forms.count(1), SnapshotRule("").keep)
+    directory = part.value("directory", forms.TEXT, "")
+    if not reader.has("snapshot"):
+        return None
+    if not directory:
+        part.problem("expected the key directory (where snapshots are kept), found none")
+    return SnapshotRule(str((folder / directory).absolute()), keep)
+
+
+def _access(reader: Reader, folder: Path) -> Access:
+    endpoints = reader.values("endpoints", forms.ENDPOINT)
+    paths = {key: reader.value(key, forms.TEXT, "") for key in ("ca", "cert", "key")}
+    if bool(paths["cert"]) != bool(paths["key"]):
+        reader.problem("expected both cert and key, found one", "cert" if paths["cert"] else "key")
+    files = {key: str((folder / path).absolute()) if path else "" for key, path in paths.items()}
+    return Access(endpoints, files["ca"], files["cert"], files["key"])
+
+
+def _members(reader: Reader, kind: Kind) -> Members:
+    return Members(
+        namespace=reader.value("namespace", forms.NAME, ""),
+        selector=selector(reader.block("selector")),
+        voters=reader.value("voters", forms.VOTERS, None),
+        probe=_probe(reader.block("probe"), PRESETS.get(kind), reader.has("probe")),
+    )
+
+
+def _probe(reader: Reader, base: Probe | None, given: bool) -> Probe | None:
+    """Of its kind, key by key as the policy has it otherwise. None: nobody is asked."""
+    ask = _ask(reader, base.ask if base is not None else None, given)
+    asked = given or base is not None
+    base = base if base is not None else Probe(Http(0, "/"))
+    found = replace(
+        base,
+        ask=ask if ask is not None else base.ask,
+        answer=reader.value("answer", forms.choice(ANSWERS), base.answer),
+        members=reader.value("members", forms.PATH, base.members),
+        name=reader.value("name", forms.PATH, base.name),
+        leader=reader.value("leader", forms.TERM, base.leader),
+        voter=reader.value("voter", forms.TERM, base.voter),
+        healthy=reader.value("healthy", forms.TERM, base.healthy),
+        settled=reader.values("settled", forms.TERM) or base.settled,
+        index=reader.value("index", forms.PATH, base.index),
+        lag=reader.value("lag", forms.PATH, base.lag),
+        version=reader.value("version", forms.PATH, base.version),
+    )
+    if found.members and not found.name:
+        reader.problem("expected name (what a member is called in that list), found none", "members")
+    if found.index and found.lag:
+        reader.problem("expected either index or lag, found both", "lag")
+    return found if asked else None
+
+
+def _ask(reader: Reader, base: Http | Exec | None, given: bool) -> Http | Exec | None:
+    """The one that is given, or else the preset's. A problem where a probe asks nothing, or in both ways."""
+    http, command = (
+        _http(reader.block("http"), base),
+        reader.values("exec", forms.TEXT, some=reader.has("exec")),
+    )
+    container = reader.value("container", forms.NAME, base.container if isinstance(base, Exec) else "")
+    if reader.has("http") and reader.has("exec"):
+        reader.problem("expected either http or exec, found both", "exec")
+    if command:
+        return Exec(command, container)
+    if reader.has("http"):
+        if not http.port:
+            reader.problem("expected the key port, found none", "http")
+        return http
+    if isinstance(base, Exec):
+        return replace(base, container=container)
+    if base is None and reader.has("leader") | reader.has("healthy") | reader.has("lag") | reader.has(
+        "index"
+    ):
+        reader.problem("expected http or exec (how a member is asked), found neither")
+    return base
+
+
+def _http(reader: Reader, base: Http | Exec | None) -> Http:
+    known = base if isinstance(base, Http) else Http(0, "/")
+    return replace(
+        known,
+        port=reader.value("port", forms.PORT, known.port),
+        path=reader.value("path", forms.HTTP_PATH, known.path),
+        scheme=reader.value("scheme", forms.choice(SCHEMES), known.scheme),
+    )

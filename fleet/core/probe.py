@@ -1,0 +1,58 @@
+"""How a member of a quorum group is asked, and where in its answer is what matters."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+
+class Http(Struct, frozen=True, tag="http"):
+    """A GET of the member's pod."""
+
+    port: int
+    path: str
+    scheme: Literal["http", "https"] = "http"
+    also: tuple[int, ...] = ()
+    """Statuses beside 2xx with which an answer counts too."""
+
+
+class Exec(Struct, frozen=True, tag="exec"):
+    """A command in the member's pod; its output is the answer."""
+
+    command: tuple[str, ...]
+    container: str = ""
+    """Empty: the pod's first one."""
+
+
+class Term(Struct, frozen=True):
+    path: str
+    """Keys from the top of the answer with dots between; a number is a place in a list."""
+    values: tuple[str, ...] = ("true",)
+    """It holds where one of these is found there."""
+
+    def __str__(self) -> str:
+        return f"{self.path}={'|'.join(self.values)}"
+
+
+class Probe(Struct, frozen=True):
+    ask: Http | Exec
+    answer: Literal["json", "lines", "table", "metrics"] = "json"
+    """lines: a key and its value each (ZooKeeper's `mntr`). table: a line with the names of the columns, and rows.
+    metrics: the text format of Prometheus; what one metric says of several stores is summed up."""
+    members: str = ""
+    """Path of the list of all members, of a table `rows`. Empty: an answer is about the member that gave it."""
+    name: str = ""
+    """In that list: what a member is called; the name of its pod, a host name that begins with it, or its ordinal."""
+    leader: Term | None = None
+    voter: Term | None = None
+    """None: all vote."""
+    healthy: Term | None = None
+    """None: whoever answers."""
+    settled: tuple[Term, ...] = ()
+    """Of the group as a whole, as every answer must confirm; where one does not, nobody counts as healthy."""
+    index: str = ""
+    """Path of the last entry that the member has applied."""
+    lag: str = ""
+    """Instead of `index`: path of how far it is behind the leader, which itself need not say."""
+    version: str = ""
