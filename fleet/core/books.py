@@ -150,7 +150,12 @@ class Books:
     def open_quorums(self, ref: NodeRef) -> None:
         """Something has changed for the nodes that share a quorum group with this one."""
         for group in self.agenda.quorums.of(ref):
-            self.queue.open(("quorum", group.name))
+            self._open_quorum(group.name)
+
+    def _open_quorum(self, name: str) -> None:
+        """Each node waits for reasons of its own: one that may not go yet keeps no other from it."""
+        for ref in self.agenda.quorums.nodes(name):
+            self.queue.open(("quorum", name, ref))
 
     def free(self, budget: Budget, view: ClusterView) -> int:
         """Evictions that the budget grants and nobody has reserved."""
@@ -218,7 +223,7 @@ class Books:
                 view.see(thing)
 
     def _look_at_group(self, name: str) -> None:
-        self.queue.open(("quorum", name))
+        self._open_quorum(name)
         for ref in self.agenda.quorums.nodes(name):
             self._look_at(ref)
 

@@ -267,8 +267,9 @@ class Engine:
                 self._turn(rollout, run, Turn.BEGIN, now)
                 continue
             by, held = hindrance
+            before = self._agenda.held.get(ref)
             self._agenda.hold(ref, held)
-            if held.lasting and ref in self._agenda.changed:
+            if held.lasting and before != (held,):
                 self._books.open_quorums(ref)
             self._enqueue(run, by)
             if by == key:
@@ -316,7 +317,7 @@ class Engine:
                 peers = [ref for ref in quorums.nodes(group.name) if self._may_precede(ref, run, group, rule)]
                 found = quorum.order(group, rule, run.node, peers)
             if found is not None:
-                yield ("quorum", group.name), found
+                yield ("quorum", group.name, run.node), found
 
     def _may_precede(self, ref: NodeRef, run: Run, group: Quorum, rule: QuorumRule) -> bool:
         """The other node waits as well, and nothing but its turn keeps it: for any other it would be waited in vain."""

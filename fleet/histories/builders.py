@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 
 from fleet.core.budget import Budget
 from fleet.core.machine import Machine
-from fleet.core.node import ZONE_LABEL, Node, Resources
+from fleet.core.node import ZONE_LABEL, Node, NodeRef, Resources
 from fleet.core.pod import Owner, Pod
 from fleet.core.policy import Amount, Limits, Policy, Pool
+from fleet.core.quorum import Member, Quorum
 from fleet.core.release import Release, Stream
 from fleet.core.selector import Selector
 from fleet.core.snapshot import Snapshot
@@ -88,6 +89,7 @@ def a_snapshot(
     *,
     cluster: str = "east",
     machines: list[Machine] | None = None,
+    quorums: tuple[Quorum, ...] = (),
 ) -> Snapshot:
     return Snapshot(
         cluster=cluster,
@@ -99,6 +101,7 @@ def a_snapshot(
         budgets=tuple(budgets or ()),
         workloads=tuple(workloads[0]),
         machines=tuple(machines if machines is not None else [a_machine(node) for node in nodes]),
+        quorums=quorums,
     )
 
 
@@ -115,3 +118,22 @@ def a_pool(name: str = "workers", **changes: object) -> Pool:
 
 def a_policy(*pools: Pool) -> Policy:
     return Policy(pools=pools or (a_pool(),), streams=(Stream("stable", (OLD, NEW)),))
+
+
+def a_group(
+    nodes: list[Node], *, name: str = "etcd", cluster: str = "east", sites: str = "", leader: int = 0
+) -> Quorum:
+    """A voter on each node, in step, `m0` on the first. `sites`: a letter each; empty: all in one."""
+    members = tuple(
+        Member(
+            f"m{index}",
+            NodeRef(cluster, node.name),
+            sites[index] if sites else "fra",
+            reachable=True,
+            leader=index == leader,
+            index=100_000,
+            version="3.6.8",
+        )
+        for index, node in enumerate(nodes)
+    )
+    return Quorum(name, members=members)

@@ -131,10 +131,11 @@ def _why(group: Quorum, rule: QuorumRule, node: NodeRef, first: NodeRef, mine: R
     if mine.leads:
         return "it leads, and the leader goes last"
     if mine.breaking > best.breaking:
-        sites = "+".join(majority_sites(group, _without(group, rule, node)))
-        kept = "+".join(majority_sites(group, _without(group, rule, first)))
-        other = _names(group.on(first))
-        return f"rebooting it now would leave {sites} as the only majority, with {other} first it is {kept}"
+        here, there = _without(group, rule, node), _without(group, rule, first)
+        return (
+            f"without it {_majority_words(group, here)}, "
+            f"without {_names(group.on(first))} {_majority_words(group, there)}"
+        )
     return (
         f"a commit takes {_milliseconds(mine.commit)} without it, and {_milliseconds(best.commit)} "
         f"without {_names(group.on(first))}"
@@ -187,6 +188,17 @@ def _named(member: Member) -> str:
 
 def _voters(count: int) -> str:
     return "1 voter" if count == 1 else f"{count} voters"
+
+
+def _majority_words(group: Quorum, remaining: Sequence[Member]) -> str:
+    """Where the nearest majority of these lies, and what breaks it."""
+    if len({member.site for member in remaining}) == 1:
+        return f"all are in {remaining[0].site}"
+    breaking = breaking_sites(remaining, group.majority)
+    sites = "+".join(majority_sites(group, remaining))
+    if not breaking:
+        return f"the majority is {sites}, and survives the loss of any site"
+    return f"the majority is {sites}, which the loss of {' or '.join(breaking)} breaks"
 
 
 def _milliseconds(seconds: float) -> str:
