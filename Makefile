@@ -9,7 +9,7 @@ SET_UP := $(VENV)/.set-up
 QUICK := tests/unit tests/property tests/contract tests/simulation tests/store
 REAL := tests/machines/test_ssh.py tests/machines/test_ostree_program.py tests/cluster tests/web
 
-.PHONY: set-up demo test check unit lab machines machines-test soak bench schemas lock clean
+.PHONY: set-up demo test check unit lab machines machines-test soak bench live schemas lock clean
 
 set-up: $(SET_UP)
 
@@ -58,6 +58,12 @@ soak: $(SET_UP)
 bench: $(SET_UP)
 	@mkdir -p build
 	$(BIN)/python -m bench.schedules --json build/schedules.json $(BENCH)
+	$(BIN)/python -m bench.live --json build/live.json
+
+# The second half of it alone: 500 nodes on the lab's real API server; some ten minutes. Needs Go, as the lab does.
+live: $(SET_UP)
+	@mkdir -p build
+	$(BIN)/python -m bench.live --json build/live.json
 
 schemas: $(SET_UP)
 	$(BIN)/python docs/schemas/generate.py

@@ -13,6 +13,7 @@ from fleet.core.held import Held
 from fleet.core.journal import Entry
 from fleet.core.node import NodeRef
 from fleet.core.plan import Plan
+from fleet.core.requests import Requests, requests_of
 from fleet.core.rollout import Rollout
 
 
@@ -58,6 +59,12 @@ class Follower:
         board = self._store.held.of(self.chronicle.id)
         self.held = {NodeRef.parse(node): row.held for node, row in board.items()}
         self.held_since = {NodeRef.parse(node): row.since for node, row in board.items()}
+
+    @property
+    def requests(self) -> tuple[Requests, ...]:
+        """Sent to API servers for the rollout so far."""
+        ident = self.rollout.id
+        return requests_of(ident, self._store.requests.of(ident), len(self.rollout.acted))
 
     @property
     def now(self) -> datetime:

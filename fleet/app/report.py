@@ -10,6 +10,7 @@ from fleet.core.errors import UsageError
 from fleet.core.node import NodeRef
 from fleet.core.report import Report, Verdict
 from fleet.core.reporter import make_report
+from fleet.core.requests import requests_of
 
 
 def report(home: Home, ident: str = "") -> Report:
@@ -23,7 +24,10 @@ def report(home: Home, ident: str = "") -> Report:
     except UsageError:
         plan = None
     held = {NodeRef.parse(node): waiting.held for node, waiting in store.held.of(rollout.id).items()}
-    return make_report(rollout.id, store.journal.entries(rollout=rollout.id), home.now(), verdict, plan, held)
+    entries = store.journal.entries(rollout=rollout.id)
+    made = make_report(rollout.id, entries, home.now(), verdict, plan, held)
+    sent = requests_of(rollout.id, store.requests.of(rollout.id), len(rollout.acted))
+    return replace(made, requests=sent)
 
 
 def with_evidence(home: Home, made: Report) -> Report:

@@ -111,6 +111,7 @@ def scene_of(follower: Follower) -> Scene:
         held_since=follower.held_since,
         eta=follower.eta,
         pods=follower.pods,
+        requests=follower.requests,
     )
 
 

@@ -11,10 +11,12 @@ from rich.text import Text
 from fleet.app.rollouts import RolloutSummary
 from fleet.cli.columns import Cell, columns
 from fleet.cli.moments import ago, clock
+from fleet.core import requests
 from fleet.core.chronicle import Chronicle
 from fleet.core.held import Held
 from fleet.core.node import NodeRef
 from fleet.core.overview import lasting_first, natural
+from fleet.core.requests import Requests
 from fleet.core.rollout import Rollout, Run, State
 from fleet.core.spans import age, words
 from fleet.core.steps import HAS_SLOT, Step
@@ -37,6 +39,8 @@ class Scene(Struct, frozen=True):
     eta: int | None = None
     pods: Mapping[NodeRef, int] = {}
     """Pods that the plan wants to move, by node."""
+    requests: tuple[Requests, ...] = ()
+    """Sent to API servers for it so far."""
 
     @property
     def rollout(self) -> Rollout:
@@ -54,6 +58,8 @@ def picture(scene: Scene, in_work: int = IN_WORK) -> Text:
     lines += _failed(scene)
     lines += _waiting(scene)
     lines += _last(scene)
+    if sent := requests.words(scene.requests):
+        lines.append(Text(f"  {sent}", "dim"))
     return Text("\n").join(lines)
 
 

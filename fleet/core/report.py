@@ -14,6 +14,7 @@ from fleet.core.audit import SignedCheckpoint
 from fleet.core.chronicle import Command, Controller, Eviction, Halt, Retry, StepTaken
 from fleet.core.journal import Entry
 from fleet.core.release import Release
+from fleet.core.requests import Requests
 
 Ending = Literal["done", "failed", "cancelled", "running", "waiting"]
 """running: a run works on the node. waiting: its run has not begun, or has only written the image."""
@@ -200,6 +201,8 @@ class Report(Struct, frozen=True):
     """In the order in which they began; those that have not begun last."""
     held: tuple[Hold, ...]
     journal: JournalSpan
+    requests: tuple[Requests, ...] = ()
+    """Sent to API servers for this rollout, most first; not in the journal: counted by the controllers."""
     entries: tuple[Entry, ...] = ()
     others: tuple[Entry, ...] = ()
     """Of other rollouts, between the first of `entries` and the last of `checkpoints`: the chain goes through them."""

@@ -25,9 +25,11 @@ from fleet.drivers.ports import (
     Inventory,
     Journal,
     Notary,
+    RequestBook,
 )
 from fleet.drivers.recorder import Recorder
 from fleet.drivers.schedule import Duty, duties
+from fleet.drivers.tally import Tally
 
 FLUSH = 2.0
 """Seconds between writes of the inventory."""
@@ -48,6 +50,8 @@ class Database(Protocol):
     def inventory(self) -> Inventory: ...
     @property
     def clusters(self) -> ClusterBook: ...
+    @property
+    def requests(self) -> RequestBook: ...
 
 
 class Changed(Exception):
@@ -120,6 +124,7 @@ class Controller:
         sites = self._sites()
         clusters = await self._connect()
         recorder = Recorder(self._database.inventory, self._database.clusters, sites, self._clock)
+        tally = Tally(clusters.values(), self._database.requests)
         executor = Executor(
             clusters,
             sites,
@@ -143,13 +148,18 @@ class Controller:
                 raise Changed
 
         try:
-            regular = [Duty("lease", SECONDS / 3, renew), Duty("inventory", FLUSH, recorder.flush)]
+            regular = [
+                Duty("lease", SECONDS / 3, renew),
+                Duty("inventory", FLUSH, recorder.flush),
+                Duty("requests", FLUSH, tally.flush),
+            ]
             if self._notary is not None:
                 regular.append(Duty("notary", FLUSH, self._notary.look))
             async with duties(regular) as failure:
                 work = asyncio.create_task(executor.run(until_idle))
                 await _first(work, failure)
             recorder.flush()
+            tally.flush()
             if self._notary is not None:
                 self._notary.sign()
             return executor

@@ -14,6 +14,7 @@ from fleet.core.event import Event, Thing
 from fleet.core.held import Held
 from fleet.core.journal import Entry, Record
 from fleet.core.leadership import Leadership
+from fleet.core.requests import Sort
 from fleet.core.snapshot import Snapshot
 
 
@@ -87,6 +88,14 @@ class Inventory(Protocol):
     ) -> object: ...
 
 
+class RequestBook(Protocol):
+    """How many requests were sent, for everybody to read."""
+
+    def add(self, cluster: str, counts: Mapping[Sort, int]) -> None:
+        """`counts`: since the last time."""
+        ...
+
+
 class ClusterBook(Protocol):
     """When each cluster was seen last, or why it was not."""
 
@@ -97,6 +106,11 @@ class Cluster(Protocol):
     """One cluster as a driver sees it. Nothing of the library behind it is raised: only `FleetError`s."""
 
     name: str
+
+    @property
+    def requests(self) -> Mapping[Sort, int]:
+        """Sent so far, by this process."""
+        ...
 
     def events(self) -> AsyncIterator[Event]:
         """Lists and watches every kind: `Seen` for all there is, `Synced`, then changes as they come; `Lost` while the

@@ -10,6 +10,7 @@ from datetime import datetime
 from fleet.core.action import AnyAction, Outcome
 from fleet.core.event import Event
 from fleet.core.leadership import Leadership
+from fleet.core.requests import Sort
 from fleet.kube import access, snapshot
 from fleet.kube.clock import Clock
 from fleet.kube.credentials import Source
@@ -37,8 +38,8 @@ class Cluster:
         self._watching: list[Watching] = []
 
     @property
-    def requests(self) -> Counter[tuple[str, str]]:
-        """Requests sent so far, by verb and resource."""
+    def requests(self) -> Counter[Sort]:
+        """Requests sent so far."""
         return self.transport.requests
 
     @property

@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,6 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from fleet.core.errors import FleetError, UnreachableError
+from fleet.core.requests import Sort
 from fleet.kube import credentials
 from fleet.kube.clock import Clock
 from fleet.kube.credentials import Session, Source
@@ -30,6 +32,9 @@ OVERLOADED_SECONDS = 10.0
 """The longest that one Retry-After is waited for."""
 RELOAD_SECONDS = 5.0
 """Refused credentials are not loaded again more often: a plugin may be slow, or ask somebody."""
+
+WORKS_FOR: ContextVar[str] = ContextVar("WORKS_FOR", default="")
+"""The rollout that requests of this task are sent for; empty: for none (lists, watches, leases)."""
 
 SHORT_TOKEN = 4
 """Masking what is shorter would spoil the words, and protects nothing."""
@@ -61,8 +66,8 @@ class Transport:
     """Close it. Credentials are loaded with the first request, and again when they are old or refused."""
 
     def __init__(self, source: Source, clock: Clock) -> None:
-        self.requests: Counter[tuple[str, str]] = Counter()
-        """Requests sent, by verb and resource."""
+        self.requests: Counter[Sort] = Counter()
+        """Requests sent, tries again among them."""
         self._source = source
         self._clock = clock
         self._session: Session | None = None
@@ -150,7 +155,7 @@ class Transport:
     async def _send(
         self, session: Session, call: Call, limits: aiohttp.ClientTimeout
     ) -> aiohttp.ClientResponse:
-        self.requests[call.verb, call.resource] += 1
+        self.requests[Sort(WORKS_FOR.get(), call.verb, call.resource)] += 1
         headers = {"accept": "application/json", "Content-Type": _media(call)}
         if session.authorization:
             headers["authorization"] = session.authorization

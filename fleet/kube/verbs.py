@@ -34,7 +34,7 @@ from fleet.kube import listing, marks
 from fleet.kube.kinds import MACHINES, NODES, PODS, Kind
 from fleet.kube.marks import Foreign, MarkedNode, Patch
 from fleet.kube.refusal import Call, ConflictError, NotFoundError, error_of, status_of
-from fleet.kube.transport import Answer, Transport
+from fleet.kube.transport import WORKS_FOR, Answer, Transport
 from fleet.kube.wire import MachineWire
 
 AT_ONCE = 64
@@ -78,6 +78,7 @@ class Verbs:
     async def perform(self, action: AnyAction) -> Outcome:
         """Never raises, except when cancelled."""
         async with self._slots:
+            WORKS_FOR.set(action.rollout)
             try:
                 async with asyncio.timeout(self._seconds):
                     if isinstance(action, Evict):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -18,6 +18,7 @@ from fleet.core.action import AnyAction, Outcome, Result
 from fleet.core.errors import UnreachableError
 from fleet.core.event import Event, Gone, Lost, Seen, Synced, Thing
 from fleet.core.leadership import Leadership
+from fleet.core.requests import Sort
 from fleet.core.snapshot import Snapshot
 from fleet.sim.behaviour import Behaviour, SavedBehaviour
 from fleet.sim.clock import SAVE_SECONDS, SimulatedClock
@@ -75,6 +76,11 @@ class SimulatedCluster:
         self._closed = False
         self._saved_at = 0.0
         self._saving: asyncio.TimerHandle | None = None
+
+    @property
+    def requests(self) -> Mapping[Sort, int]:
+        """None: there is no API server."""
+        return {}
 
     @property
     def unreachable(self) -> str:

@@ -14,6 +14,7 @@ from fleet.store.inventory import Inventory
 from fleet.store.journal import Journal
 from fleet.store.lease import Lease
 from fleet.store.plans import Plans
+from fleet.store.requests import RequestBook
 from fleet.store.schema import NEWEST, version
 from fleet.store.settings import Settings
 from fleet.store.sqlite import SqliteDatabase
@@ -32,6 +33,7 @@ class Store:
         self.inventory = Inventory(database)
         self.plans = Plans(database)
         self.held = HeldBoard(database)
+        self.requests = RequestBook(database)
         self.settings = Settings(database)
 
     @classmethod

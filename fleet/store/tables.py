@@ -216,3 +216,16 @@ class Held(Table, table=True):
     since: datetime = Field(sa_type=MOMENT)
     reasons: str = Field(sa_type=Text)
     """JSON."""
+
+
+class ApiRequest(Table, table=True):
+    """Requests that controllers have sent, counted."""
+
+    __tablename__ = "api_request"
+
+    rollout: str = Field(primary_key=True)
+    """Empty: for none in particular (lists, watches, leases)."""
+    cluster: str = Field(primary_key=True)
+    verb: str = Field(primary_key=True)
+    resource: str = Field(primary_key=True)
+    count: int = Field(sa_type=BigInteger)

@@ -156,6 +156,7 @@ def test_a_database_of_the_first_release_keeps_its_data(empty: str) -> None:
         assert rows(empty, "SELECT key, value FROM setting") == [("word", "kept")]
         assert rows(empty, "SELECT holder, epoch FROM lease") == [("fleet@a/1/2", 7)]
         assert store.checkpoints.all() == []
+        assert not store.requests.of("")
         signed = store.checkpoints.sign(PrivateKey.new(), START)
         assert signed is not None and signed.seq == 3
 

@@ -21,6 +21,7 @@ def text(report: Report) -> str:
         _attention(report),
         _said(report),
         _measures(report),
+        _requests(report),
         _nodes(report),
         _end(report),
     )
@@ -78,6 +79,15 @@ def _measures(report: Report) -> Iterator[str]:
     ]
     if rows:
         yield from _table(["Step", "median", "p95", "longest"], rows, right=(1, 2, 3))
+
+
+def _requests(report: Report) -> Iterator[str]:
+    rows = [
+        [f"{each.verb} {each.resource}", f"{each.count:,}", f"{each.per_node:.1f}"]
+        for each in report.requests
+    ]
+    if rows:
+        yield from _table(["API requests", "sent", "a node"], rows, right=(1, 2))
 
 
 def _nodes(report: Report) -> Iterator[str]:

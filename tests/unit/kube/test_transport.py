@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from fleet.core.errors import AuthenticationError, FleetError, ForbiddenError, UnreachableError, UsageError
+from fleet.core.requests import Sort
 from fleet.kube.cluster import Cluster
 from fleet.kube.credentials import Source
 from fleet.kube.permissions import PERMISSIONS
@@ -266,7 +267,7 @@ def test_what_was_asked_is_counted(tmp_path: Path) -> None:
         async with faked(tmp_path) as (_, cluster):
             for _ in range(3):
                 await cluster.transport.call(NODES)
-            assert cluster.requests == {("list", "nodes"): 3}
+            assert cluster.requests == {Sort("", "list", "nodes"): 3}
 
     run(story)
 
@@ -280,7 +281,7 @@ def test_a_snapshot_is_read_in_pages_and_says_what_is_missing(tmp_path: Path) ->
             server.forbidden.add(("list", "jobs"))
             reading = await cluster.read("fra", NOW)
             assert len({each.name for each in reading.snapshot.nodes}) == 2500
-            assert cluster.requests["list", "nodes"] == 3
+            assert cluster.requests[Sort("", "list", "nodes")] == 3
             assert set(reading.missing) == {"machines", "jobs"}
             assert reading.snapshot.server_version == "v1.36.3"
             server.forbidden.add(("list", "pods"))

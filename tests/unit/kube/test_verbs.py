@@ -131,6 +131,26 @@ def test_what_is_so_already_is_not_written_again(tmp_path: Path) -> None:
     tell(tmp_path, story)
 
 
+def test_requests_are_counted_for_the_rollout_that_they_are_sent_for(tmp_path: Path) -> None:
+    async def requests() -> None:
+        async with faked(tmp_path) as (server, cluster):
+            await server.put(NODES, node(NAME))
+            hand = Hand(server, cluster)
+            server.faults.append(Fault("PATCH", NAME, 409, CONFLICT, times=1))
+            await asyncio.gather(hand(Cordon), hand(Mark, rollout="r-2"))
+            await cluster.forbidden()
+            sent = cluster.requests
+            of_first, of_second = (
+                {(sort.verb, sort.resource): count for sort, count in sent.items() if sort.rollout == name}
+                for name in ("r-1", "r-2")
+            )
+            assert of_first.keys() == of_second.keys() == {("get", "nodes"), ("patch", "nodes")}
+            assert of_first["patch", "nodes"] + of_second["patch", "nodes"] >= 3
+            assert any(not sort.rollout for sort in sent)
+
+    asyncio.run(asyncio.wait_for(requests(), 30))
+
+
 def test_who_is_overtaken_reads_again(tmp_path: Path) -> None:
     async def story(server: ApiServer, hand: Hand) -> None:
         server.faults.append(Fault("PATCH", NAME, 409, CONFLICT, times=2))

@@ -1,0 +1,290 @@
+"""A live rollout at scale: the lab's real API server, scheduler and fake nodes, the real controller, and how near the
+plan came.
+
+    python -m bench.live [--nodes N] [--pods N] [--limit N] [--json FILE]
+
+A pilot pool of twenty nodes goes first, as a user's would: what the journal has measured there is what the planner
+expects of the rest.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from math import exp
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from fleet.lab import Lab
+from fleet.machines.fakenode import REBOOT_MS, STAGE_MS
+from tests.cluster.agents import agents
+from tests.cluster.command import Fleet
+from tests.cluster.rest import Cluster, Json
+from tests.cluster.rolling import NEW, STREAM, reported, wait
+from tests.cluster.scenario import is_ready
+
+PILOTS = 20
+REPLICAS = 10
+NAMESPACES = tuple(f"team-{number}" for number in range(5))
+STAGE, REBOOT = 4.0, 20.0
+"""Seconds, at the median; each node has its own, log-normal."""
+SPREAD = 0.15
+READY, SLOW_READY, GONE = 3.0, 8.0, 1.0
+"""Seconds of a pod; every tenth app is slow to be Ready."""
+PATIENCE = 1800.0
+
+
+class Row(Struct, frozen=True):
+    nodes: int
+    pods: int
+    budgets: int
+    limit: int
+    planned: float
+    """Makespan in seconds, as are all times here."""
+    bound: float
+    actual: float
+    """From the command that starts the rollout to the end of its last run."""
+    ratio: float
+    peak: int
+    """Nodes out at once at most, as planned."""
+    evictions: float
+    """A pod of those that had to move."""
+    memory: float
+    """MB, the most that the controller had."""
+    cpu: float
+    """Seconds, of the controller."""
+    journal: int
+    """Entries."""
+    requests: float
+    """API requests a node."""
+    sorts: dict[str, int]
+    """API requests by verb and resource."""
+    times: dict[str, str]
+    """What the plan says of where its times come from."""
+
+
+def measure(nodes: int, pods: int, limit: int, say: Callable[[str], None]) -> Row:
+    with TemporaryDirectory(prefix="fleet-live-") as folder, _lab(Path(folder) / "lab", say) as lab:
+        fleet = Fleet(Path(folder) / "home")
+        _install(lab, fleet, limit)
+        with agents(lab):
+            return _measured(lab, fleet, nodes, pods, limit, say)
+
+
+def _measured(lab: Lab, fleet: Fleet, nodes: int, pods: int, limit: int, say: Callable[[str], None]) -> Row:
+    budgets = _begin(lab, nodes, pods, say)
+    _roll(fleet, _planned(fleet, "pilot"), say)
+    plan = _planned(fleet, "workers")
+    say(f"planned: {plan['makespan_seconds']:.0f} s; bound by {plan['bound_by']}; times {plan['times']}")
+    before = fleet.entries()
+    memory, cpu = _roll(fleet, plan, say)
+    report = fleet.json("report", "r-2")
+    assert {run["step"] for run in report["runs"]} == {"done"}, report["runs"]
+    actual = _seconds(report)
+    return Row(
+        nodes=nodes,
+        pods=pods,
+        budgets=budgets,
+        limit=limit,
+        planned=plan["makespan_seconds"],
+        bound=plan["lower_bound_seconds"],
+        actual=actual,
+        ratio=actual / plan["makespan_seconds"],
+        peak=plan["peak_unavailable"],
+        evictions=_evictions(report) / plan["pods"],
+        memory=memory,
+        cpu=cpu,
+        journal=fleet.entries() - before,
+        requests=sum(each["per_node"] for each in report["requests"]),
+        sorts={f"{each['verb']} {each['resource']}": each["count"] for each in report["requests"]},
+        times=plan["times"],
+    )
+
+
+@contextmanager
+def _lab(folder: Path, say: Callable[[str], None]) -> Iterator[Lab]:
+    lab = Lab.up(folder, tied=True, progress=say)
+    try:
+        yield lab
+    finally:
+        lab.down()
+
+
+def _install(lab: Lab, fleet: Fleet, limit: int) -> None:
+    (fleet.home / "fleet.yaml").write_text(_policy(limit))
+    fleet.run("cluster", "add", "lab", "--kubeconfig", str(lab.kubeconfig), "--site", "lab")
+    fleet.run("cluster", "install", "lab")
+
+
+def _begin(lab: Lab, nodes: int, pods: int, say: Callable[[str], None]) -> int:
+    """Nodes, and apps with a budget each; answers how many budgets."""
+    cluster = Cluster(lab.kubeconfig)
+    names = lab.add_nodes(nodes + PILOTS, pools={"workers": nodes, "pilot": PILOTS})
+    rng = Random(1)
+    for name in names:
+        lengths = {
+            key: str(round(1000 * usual * exp(rng.gauss(0.0, SPREAD))))
+            for key, usual in ((STAGE_MS, STAGE), (REBOOT_MS, REBOOT))
+        }
+        cluster.patch(f"/api/v1/nodes/{name}", {"metadata": {"annotations": lengths}})
+    for namespace in NAMESPACES:
+        cluster.create("/api/v1/namespaces", {"metadata": {"name": namespace}})
+    wait(lambda: _accounts(cluster) == len(NAMESPACES), lambda: "a namespace has no account")
+    apps = pods // REPLICAS
+    for number in range(apps):
+        _create_app(cluster, number)
+    total = apps * REPLICAS
+    wait(lambda: _ready(cluster) == total, lambda: f"{_ready(cluster)} of {total} pods are Ready", 600)
+    wait(lambda: _counted(cluster) == apps, lambda: f"{_counted(cluster)} of {apps} budgets are counted", 120)
+    machines = nodes + PILOTS
+    wait(lambda: reported(cluster) == machines, lambda: f"{reported(cluster)} machines have reported", 300)
+    say(f"{machines} nodes, {total} pods, {apps} budgets")
+    return apps
+
+
+def _policy(limit: int) -> str:
+    return f"""{STREAM}\
+pools:
+  - name: workers
+    selector: {{matchLabels: {{fleet.internal/pool: workers}}}}
+    limits: {{max_unavailable: {limit}}}
+    stage: {{concurrency: {limit}}}
+  - name: pilot
+    selector: {{matchLabels: {{fleet.internal/pool: pilot}}}}
+    limits: {{max_unavailable: 5}}
+"""
+
+
+def _create_app(cluster: Cluster, number: int) -> None:
+    """A Deployment of which one or two pods may be away."""
+    name, namespace = f"app-{number:03d}", NAMESPACES[number % len(NAMESPACES)]
+    ready = SLOW_READY if number % 10 == 0 else READY
+    template = {
+        "metadata": {
+            "labels": {"app": name},
+            "annotations": {
+                "lab.fleet.internal/ready-after-ms": str(round(1000 * ready)),
+                "lab.fleet.internal/delete-after-ms": str(round(1000 * GONE)),
+            },
+        },
+        "spec": {
+            "terminationGracePeriodSeconds": 5,
+            "automountServiceAccountToken": False,
+            "containers": [{"name": "main", "image": "registry.invalid/main:1"}],
+        },
+    }
+    selector = {"matchLabels": {"app": name}}
+    deployment = {"replicas": REPLICAS, "selector": selector, "template": template}
+    budget = {"selector": selector, "maxUnavailable": 1 + number % 2}
+    for path, spec in (
+        (f"/apis/policy/v1/namespaces/{namespace}/poddisruptionbudgets", budget),
+        (f"/apis/apps/v1/namespaces/{namespace}/deployments", deployment),
+    ):
+        cluster.create(path, {"metadata": {"name": name}, "spec": spec})
+
+
+def _accounts(cluster: Cluster) -> int:
+    items = cluster.get("/api/v1/serviceaccounts")["items"]
+    return sum(item["metadata"]["namespace"] in NAMESPACES for item in items)
+
+
+def _ready(cluster: Cluster) -> int:
+    """Of the apps; fleet's own agents are pods too."""
+    pods = cluster.get("/api/v1/pods")["items"]
+    return sum(is_ready(pod) and pod["metadata"]["namespace"] in NAMESPACES for pod in pods)
+
+
+def _counted(cluster: Cluster) -> int:
+    """Budgets whose status tells of all their pods."""
+    items = cluster.get("/apis/policy/v1/poddisruptionbudgets")["items"]
+    return sum(item.get("status", {}).get("currentHealthy") == REPLICAS for item in items)
+
+
+def _planned(fleet: Fleet, pool: str) -> Json:
+    plan: Json = fleet.json("plan", "--pool", pool, "--to", NEW)
+    assert not plan["held"], plan["held"][:3]
+    return plan
+
+
+def _roll(fleet: Fleet, plan: Json, say: Callable[[str], None]) -> tuple[float, float]:
+    """Runs the rollout with its controller in one process; answers that one's peak memory (MB) and CPU seconds."""
+    began = time.monotonic()
+    deadline = began + PATIENCE
+    memory, cpu = 0.0, 0.0
+    with fleet.background("rollout", "start", plan["plan_id"], "--foreground") as process:
+        proc = Path("/proc") / str(process.pid)
+        while process.poll() is None:
+            assert time.monotonic() < deadline, fleet.said + fleet.run("rollout", "status")
+            memory, cpu = _usage(proc, memory, cpu)
+            time.sleep(0.5)  # noqa: TID251 - between two looks at the process
+        assert process.returncode == 0, fleet.said
+    say(
+        f"{len(plan['runs'])} nodes in {time.monotonic() - began:.0f} s, the controller's start and end included"
+    )
+    return memory, cpu
+
+
+def _usage(proc: Path, memory: float, cpu: float) -> tuple[float, float]:
+    """As far as the process is still there to be looked at."""
+    try:
+        status = (proc / "status").read_text().splitlines()
+        stat = (proc / "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return memory, cpu
+    peak = next((line for line in status if line.startswith("VmHWM")), "")
+    memory = int(peak.split()[1]) / 1024 if peak else memory
+    return memory, (int(stat[11]) + int(stat[12])) / 100
+
+
+def _seconds(report: Json) -> float:
+    ends = [datetime.fromisoformat(run["ended"]) for run in report["runs"]]
+    return (max(ends) - datetime.fromisoformat(report["started"])).total_seconds()
+
+
+def _evictions(report: Json) -> int:
+    return sum(len(run["evictions"]) for run in report["runs"])
+
+
+def _tell(row: Row) -> None:
+    cells: dict[str, Any] = {
+        "NODES": f"{row.nodes:,}",
+        "PODS": f"{row.pods:,}",
+        "LIMIT": row.limit,
+        "BOUND": f"{row.bound:.0f} s",
+        "PLANNED": f"{row.planned:.0f} s",
+        "ACTUAL": f"{row.actual:.0f} s",
+        "RATIO": f"{row.ratio:.2f}",
+        "EVICTIONS": f"{row.evictions:.2f}",
+        "REQUESTS": f"{row.requests:.1f}",
+        "JOURNAL": f"{row.journal:,}",
+        "CPU": f"{row.cpu:.0f} s",
+        "MEMORY": f"{row.memory:.0f} MB",
+    }
+    widths = {name: max(len(name), len(str(cell))) for name, cell in cells.items()}
+    print("  ".join(name.rjust(width) for name, width in widths.items()))
+    print("  ".join(str(cell).rjust(widths[name]) for name, cell in cells.items()), flush=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.live", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--nodes", type=int, default=500)
+    parser.add_argument("--pods", type=int, default=2500)
+    parser.add_argument("--limit", type=int, default=50, help="nodes out at once")
+    parser.add_argument("--json", type=Path, help="write the row there too")
+    chosen = parser.parse_args(arguments)
+    row = measure(chosen.nodes, chosen.pods, chosen.limit, lambda words: print(words, flush=True))
+    _tell(row)
+    if chosen.json:
+        chosen.json.write_bytes(msgspec.json.format(msgspec.json.encode([row]), indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+"""How many requests controllers have sent to each cluster, and for which rollout; counted on over restarts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from fleet.core.requests import Sort
+from fleet.store.database import Database
+
+
+class RequestBook:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, cluster: str, counts: Mapping[Sort, int]) -> None:
+        """`counts`: of requests sent since the last time. Nothing is written where there are none."""
+        if not counts:
+            return
+        with self._database.write("api_request") as transaction:
+            for sort, count in counts.items():
+                transaction.run(
+                    "INSERT INTO api_request (rollout, cluster, verb, resource, count) VALUES (?, ?, ?, ?, ?) "
+                    "ON CONFLICT (rollout, cluster, verb, resource) "
+                    "DO UPDATE SET count = api_request.count + excluded.count",
+                    [sort.rollout, cluster, sort.verb, sort.resource, count],
+                )
+
+    def of(self, rollout: str) -> Counter[Sort]:
+        """To all clusters together; of "" those that were for no rollout in particular."""
+        query = "SELECT verb, resource, SUM(count) FROM api_request WHERE rollout = ? GROUP BY verb, resource"
+        with self._database.read() as transaction:
+            rows = transaction.all(query, [rollout])
+        return Counter({Sort(rollout, verb, resource): int(count) for verb, resource, count in rows})

@@ -1,0 +1,34 @@
+"""How many requests were sent: counted on over restarts, added up over clusters, apart by rollout."""
+
+from __future__ import annotations
+
+from fleet.core.requests import Sort, requests_of, words
+from fleet.store import Store
+
+PATCH, EVICT, LIST = (
+    Sort("r-1", "patch", "nodes"),
+    Sort("r-1", "create", "pods/eviction"),
+    Sort("", "list", "pods"),
+)
+
+
+def test_counts_are_added_over_restarts_and_clusters(place: str) -> None:
+    with Store.open(place) as store:
+        store.requests.add("east", {PATCH: 3, EVICT: 1, LIST: 2})
+        store.requests.add("west", {PATCH: 4})
+        store.requests.add("west", {})
+    with Store.open(place) as store:
+        store.requests.add("east", {PATCH: 1})
+        assert store.requests.of("r-1") == {PATCH: 8, EVICT: 1}
+        assert store.requests.of("") == {LIST: 2}
+        assert not store.requests.of("r-2")
+
+
+def test_what_is_shown_is_per_node_and_most_first() -> None:
+    shown = requests_of("r-1", {EVICT: 1, PATCH: 8, LIST: 2}, 4)
+    assert [(each.verb, each.resource, each.count, each.per_node) for each in shown] == [
+        ("patch", "nodes", 8, 2.0),
+        ("create", "pods/eviction", 1, 0.25),
+    ]
+    assert words(shown) == "9 API requests, 2.2 a node"
+    assert words(requests_of("r-1", {}, 0)) == ""
