@@ -12,7 +12,7 @@ from fleet.app.home import Home
 from fleet.app.plan import find_release
 from fleet.core.errors import UsageError
 from fleet.core.machine import Machine
-from fleet.core.node import Node
+from fleet.core.node import Node, NodeRef
 from fleet.core.plan import Plan
 from fleet.core.policy import Policy
 from fleet.core.release import Release
@@ -40,7 +40,9 @@ def plan_of_dump(home: Home, pools: Sequence[str], version: str, path: Path) -> 
     snapshot = of_dump(data, path.stem, "", home.now())
     if not snapshot.nodes:
         raise UsageError(f"{path} has no nodes in it", f"make one with: {HOW}")
-    times = measured(home.store.journal.entries())
+    known = home.store.inventory.nodes()
+    systems = {NodeRef(each.cluster, each.name): each.machine.os for each in known if each.machine}
+    times = measured(home.store.journal.entries(), systems)
     return make_plan("", [with_machines(snapshot, policy)], policy, pools, release, home.now(), times)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from difflib import get_close_matches
 from hashlib import sha256
@@ -48,7 +48,7 @@ def make(
     policy, _ = home.policy()
     release = find_release(policy, pools, version)
     now = home.now()
-    times = measured(home.store.journal.entries())
+    times = measured(home.store.journal.entries(), systems_of(snapshots))
     rollouts = rollouts_of(home.store.journal.entries()).values()
     kept = [each for each in rollouts if not each.active and unfinished(each)]
     only = undoing.nodes if undoing is not None else None
@@ -57,6 +57,15 @@ def make(
     plan = replace(plan, plan_id=_name(plan, now))
     home.store.plans.save(plan)
     return plan
+
+
+def systems_of(snapshots: Iterable[Snapshot]) -> dict[NodeRef, str]:
+    """The operating system of every node whose machine tells it."""
+    return {
+        NodeRef(snapshot.cluster, machine.name): machine.os
+        for snapshot in snapshots
+        for machine in snapshot.machines
+    }
 
 
 def find_release(policy: Policy, pools: Sequence[str], version: str) -> Release:

@@ -14,6 +14,7 @@ from fleet.cli.moments import ago, at_offset, clock
 from fleet.core.plan import Plan, PlannedHold, PlannedRun
 from fleet.core.policy import Window
 from fleet.core.spans import words
+from fleet.core.times import POD_PARTS, Known
 
 if TYPE_CHECKING:
     from fleet.store.plans import PlanRow
@@ -30,6 +31,7 @@ def whole(plan: Plan, now: datetime, *, all_held: bool = False) -> Text:
     lines = [Text(title(plan), "bold")]
     if plan.runs:
         lines += [_fact("takes", _takes(plan)), _fact("bound", _bound(plan)), _fact("moves", _moves(plan))]
+        lines += [_fact("times", told) for told in _times(plan.durations)]
     if plan.held:
         nodes = _nodes(len(plan.held))
         lines.append(_fact("held", f"{nodes}, until somebody acts", "yellow"))
@@ -71,6 +73,28 @@ def _takes(plan: Plan) -> str:
         {text for pool in plan.policy.pools if pool.name in plan.pools for text in _windows(pool.windows)}
     )
     return ", ".join([told, begins, *([f"in window {'; '.join(windows)}"] if windows else [])])
+
+
+def _times(known: Sequence[Known]) -> Iterator[str]:
+    """What was measured, and what is only assumed; the median of each part."""
+    several = len({(each.pool, each.os) for each in known if each.pool}) > 1
+    shown = [each for each in known if each.part != "verify"]
+    for word, found in (
+        ("measured", [each for each in shown if each.samples]),
+        ("assumed", [each for each in shown if not each.samples]),
+    ):
+        if found:
+            yield f"{word}: {', '.join(_time(each, several) for each in found)}"
+
+
+def _time(known: Known, several: bool) -> str:
+    told = f"{known.part.replace('_', ' ')} {words(known.p50)}"
+    if several and known.pool:
+        told += f" of {known.pool}{f' ({known.os})' if known.os else ''}"
+    if known.samples:
+        what = "pods" if known.part in POD_PARTS else "runs"
+        told += f" (p95 {words(known.p95)}, {known.samples:,} {what})"
+    return told
 
 
 def _windows(windows: Sequence[Window]) -> Iterator[str]:

@@ -90,8 +90,10 @@ def _work(goal: Goal, view: ClusterView, policy: Policy, times: Times, staged: b
     ]
     drain = max(SETTLE.total_seconds(), *stops) if stops else SETTLE.total_seconds()
     soak = pool.soak_seconds if pool is not None else 0
-    out = drain + times.agent + times.reboot + times.agent + soak
-    return Work(goal, 0.0 if staged else times.agent + times.stage, out)
+    machine = view.machines.get(goal.node.name)
+    os = machine.os if machine is not None else ""
+    out = drain + times.agent + times.reboot_of(goal.pool, os) + times.agent + soak
+    return Work(goal, 0.0 if staged else times.agent + times.stage_of(goal.pool, os), out)
 
 
 def _staging(works: Sequence[Work], policy: Policy) -> Iterator[Bound]:
@@ -104,7 +106,7 @@ def _staging(works: Sequence[Work], policy: Policy) -> Iterator[Bound]:
         open_ = [work for work in members if work.stage]
         if open_:
             waves = ceil(len(open_) / max(1, pool.stage.concurrency if pool else 1))
-            seconds = waves * open_[0].stage + min(work.out for work in open_)
+            seconds = waves * min(work.stage for work in open_) + min(work.out for work in open_)
             yield Bound(seconds, f"stage.concurrency of pool {name}")
 
 

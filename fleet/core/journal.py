@@ -20,7 +20,7 @@ class Record(Struct, frozen=True, gc=False):
     form: Form
     kind: str
     """command: start, pause, resume, abort, release; accept (a cluster has seen a later journal).
-    decision: step, retry, halt, finish, tidied. intent and outcome: an action's kind."""
+    decision: step, retry, halt, finish, tidied, timed. intent and outcome: an action's kind."""
     rollout: str = ""
     node: str = ""
     """`cluster/name`, or empty."""

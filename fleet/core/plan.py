@@ -11,6 +11,7 @@ from fleet.core.node import NodeRef
 from fleet.core.policy import Policy
 from fleet.core.release import Release
 from fleet.core.rollout import Goal, Start
+from fleet.core.times import Known
 
 
 class PlannedStep(Struct, frozen=True):
@@ -85,6 +86,8 @@ class Plan(Struct, frozen=True):
     """The rollout whose nodes this plan brings back to what they ran before it; empty: it does not."""
     times: dict[str, str] = {}
     """Where the expected durations come from, per step: `default`, or `measured: 31 runs`."""
+    durations: tuple[Known, ...] = ()
+    """What the plan expects of each step, of each pool and operating system, and from how many samples."""
 
     def begin(self) -> Start:
         """What a rollout of this plan starts with: its nodes in the plan's order, then those that are held."""

@@ -204,6 +204,8 @@ class Rollout:
                 self._enter(State.HALTED, at, "fleet", record.detail["why"])
             case "tidied":
                 self.untidy.discard(NodeRef.parse(record.node))
+            case "timed":
+                pass  # for the plans to come (`core/times.py`)
             case "finish":
                 self._enter(State.FINISHED, at, "fleet")
                 self.ended_at = at

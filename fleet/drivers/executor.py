@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from hashlib import sha256
 
 import msgspec
 
-from fleet.core.action import AnyAction, Outcome, Result
+from fleet.core.action import AnyAction, Evict, Outcome, Result
 from fleet.core.engine import Engine
 from fleet.core.errors import FleetError
 from fleet.core.event import Event, Lost, Synced
@@ -24,6 +24,7 @@ from fleet.core.history import rollouts_of, unfinished
 from fleet.core.journal import Entry, Record
 from fleet.core.node import NodeRef
 from fleet.core.rollout import Rollout, Start, intent, outcome
+from fleet.core.stopwatch import Stopwatch
 from fleet.drivers.leadership import ClusterLease
 from fleet.drivers.ports import Clock, Cluster, HeldBoard, Journal
 
@@ -64,6 +65,7 @@ class Executor:
         self._performing: set[asyncio.Task[None]] = set()
         self._broken: BaseException | None = None
         self._seq = 0
+        self._stopwatch = Stopwatch()
         self._engine = self._rebuild(sites)
 
     def _rebuild(self, sites: Mapping[str, str]) -> Engine:
@@ -123,17 +125,28 @@ class Executor:
         outcomes = [event for event in events if isinstance(event, Outcome)]
         self._append([outcome(each.action, each.result, each.detail) for each in outcomes])
         for event in events:
+            self._stopwatch.observe(event, now)
             self._engine.observe(event, now)
         for entry in self._news_of_journal():
             self._obey(entry)
         decision = self._engine.decide(now)
-        self._append([item if isinstance(item, Record) else intent(item) for item in decision.log])
+        log = [item if isinstance(item, Record) else intent(item) for item in decision.log]
+        self._append([*log, *self._measured(decision.actions, now)])
         for action in decision.actions:
             task = asyncio.create_task(self._perform(action))
             self._performing.add(task)
             task.add_done_callback(self._performed)
         self._publish(decision.held, now)
         return decision.wake
+
+    def _measured(self, actions: Sequence[AnyAction], now: datetime) -> Iterator[Record]:
+        """How long pods took: those that are evicted now are measured from now on."""
+        for action in actions:
+            if isinstance(action, Evict):
+                pod = self._engine.views[action.node.cluster].pods.get(action.pod_uid)
+                if pod is not None:
+                    self._stopwatch.sent(action, pod, now)
+        yield from self._stopwatch.take(now)
 
     def _take(self) -> list[Event]:
         events = [self._inbox.popleft() for _ in range(min(BATCH, len(self._inbox)))]

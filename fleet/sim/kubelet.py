@@ -7,6 +7,7 @@ from random import Random
 
 from fleet.core.node import Node
 from fleet.core.pod import Pod, PodRef
+from fleet.core.times import app_of
 from fleet.sim.behaviour import Behaviour, draw
 from fleet.sim.controllers import Controllers
 from fleet.sim.objects import Objects, WorkloadKey
@@ -144,4 +145,4 @@ class Kubelets:
 
 
 def _called(pod: Pod) -> str:
-    return f"{pod.namespace}/{pod.owner.name if pod.owner else pod.name}"
+    return app_of(pod)

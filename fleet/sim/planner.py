@@ -19,7 +19,7 @@ from fleet.core.release import Release
 from fleet.core.rollout import Goal, Rollout, Run, Start
 from fleet.core.snapshot import Snapshot
 from fleet.core.steps import Step
-from fleet.core.times import Times
+from fleet.core.times import Group, Known, Times, origin
 from fleet.core.view import ClusterView
 from fleet.sim.behaviour import Behaviour, Spread
 from fleet.sim.model import Model
@@ -77,22 +77,27 @@ def _make(
     kept: Sequence[Rollout],
 ) -> Plan:
     sites = {snapshot.cluster: snapshot.site for snapshot in snapshots}
+    groups = {each.cluster: groups_of(each, policy) for each in snapshots}
+    longest = expected_seconds(policy, goals, times, groups)
     first = Engine(sites, kept)
     _look(first, snapshots, lost, start)
-    first.add(_rollout(goals, policy, release, times, start))
+    first.add(_rollout(goals, policy, release, longest, start))
     lasting = {goal.node for goal in goals if first.lasting(goal.node, start)}
     chosen = _canaries(goals, lasting, policy, first)
     goals = tuple(
         Goal(goal.node, goal.uid, goal.pool, goal.site, goal.zone, goal.from_version, goal.node in chosen)
         for goal in sorted(goals, key=lambda goal: (-first.pressure(goal.node), goal.node))
     )
-    engine = Engine(sites, [*kept, _rollout(goals, policy, release, times, start)], first.views)
+    engine = Engine(sites, [*kept, _rollout(goals, policy, release, longest, start)], first.views)
     seen = [each for each in snapshots if each.cluster not in lost]
     table = Timetable(seen)
-    behaviour = expected(times)
-    models = {each.cluster: Model.from_snapshot(each, behaviour, Random(0)) for each in seen}  # noqa: S311
+    models = {
+        each.cluster: Model.from_snapshot(each, expected(times, groups[each.cluster]), Random(0))  # noqa: S311
+        for each in seen
+    }
     play(engine, models, table, start)
-    return _plan(ident, engine, table, snapshots, policy, pools, release, start, times, lost)
+    known = tuple(times.told(groups[goal.node.cluster][goal.node.name] for goal in goals))
+    return _plan(ident, engine, table, snapshots, policy, pools, release, start, times, lost, known)
 
 
 def _goals(
@@ -123,9 +128,9 @@ def _look(engine: Engine, snapshots: Sequence[Snapshot], lost: Mapping[str, str]
 
 
 def _rollout(
-    goals: tuple[Goal, ...], policy: Policy, release: Release, times: Times, start: datetime
+    goals: tuple[Goal, ...], policy: Policy, release: Release, longest: int, start: datetime
 ) -> Rollout:
-    begin = Start("", release, policy, goals, expected_seconds(policy, goals, times))
+    begin = Start("", release, policy, goals, longest)
     return Rollout("plan", begin, start, "planner")
 
 
@@ -139,23 +144,40 @@ def things(snapshot: Snapshot) -> Iterator[Thing]:
     yield from snapshot.quorums
 
 
-def expected(times: Times) -> Behaviour:
-    """A cluster in which everything takes as long as expected."""
+def groups_of(snapshot: Snapshot, policy: Policy) -> dict[str, Group]:
+    """The pool and the operating system of every node that is in a pool, by name."""
+    systems = {machine.name: machine.os for machine in snapshot.machines}
+    pools = ((node, policy.pool_of(snapshot.cluster, node)) for node in snapshot.nodes)
+    return {node.name: (pool.name, systems.get(node.name, "")) for node, pool in pools if pool is not None}
+
+
+def expected(times: Times, groups: Mapping[str, Group] = {}) -> Behaviour:
+    """A cluster in which everything takes as long as expected. `groups`: of its nodes, by name."""
+    if times.measured:
+        stages = {name: times.stage_of(*group) for name, group in groups.items()}
+        reboots = {name: times.reboot_of(*group) for name, group in groups.items()}
+    else:
+        stages, reboots = {}, {}
     return Behaviour(
         pod_start=Spread(times.pod_start, times.pod_start, times.apps),
         pod_stop=times.pod_stop,
-        stage=times.stage,
-        reboot=times.reboot,
+        stage=Spread(times.stage, times.stage, stages) if stages else times.stage,
+        reboot=Spread(times.reboot, times.reboot, reboots) if reboots else times.reboot,
         agent=times.agent,
         budget=times.status,
         workload=None,
     )
 
 
-def expected_seconds(policy: Policy, goals: Sequence[Goal], times: Times) -> int:
-    """p95 of one run from its cordon on, for windows."""
+def expected_seconds(
+    policy: Policy, goals: Sequence[Goal], times: Times, groups: Mapping[str, Mapping[str, Group]]
+) -> int:
+    """p95 of one run from its cordon on, for windows. `groups`: of nodes, by cluster and name."""
     soaks = [pool.soak_seconds for goal in goals if (pool := policy.pool(goal.pool))]
-    return int((times.reboot + times.pod_stop + times.pod_start) * times.p95 + max(soaks, default=0))
+    chosen = {groups[goal.node.cluster][goal.node.name] for goal in goals}
+    reboot = max((times.known("reboot", *group).p95 for group in chosen), default=0.0)
+    pods = times.known("pod_stop").p95 + times.known("pod_start").p95
+    return int(reboot + pods + max(soaks, default=0))
 
 
 def _canaries(
@@ -181,6 +203,7 @@ def _plan(
     start: datetime,
     times: Times,
     lost: Mapping[str, str],
+    known: tuple[Known, ...],
 ) -> Plan:
     rollout = engine.rollouts["plan"]
     done = [run for run in rollout.runs.values() if run.step is Step.DONE]
@@ -208,7 +231,8 @@ def _plan(
             str(run.node): f"{run.goal.uid} {run.goal.from_version}" for run in rollout.runs.values()
         },
         run_seconds=rollout.start.expected_seconds,
-        times=times.origin,
+        times=origin(known),
+        durations=known,
     )
 
 
