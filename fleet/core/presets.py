@@ -16,6 +16,7 @@ PRESETS: Mapping[Kind, Probe] = {
         voter=Term("server_stats.server_state", ("leader", "follower", "standalone")),
         healthy=Term("server_stats.server_state", ("leader", "follower", "observer", "standalone")),
         index="server_stats.last_processed_zxid",
+        epoch_bits=32,
         version="version",
     ),
     # Any server answers with what the leader knows; 429 says that not all are healthy. Needs operator:read.

@@ -53,6 +53,9 @@ class Probe(Struct, frozen=True):
     """Of the group as a whole, as every answer must confirm; where one does not, nobody counts as healthy."""
     index: str = ""
     """Path of the last entry that the member has applied."""
+    epoch_bits: int = 0
+    """So many of the index's lower bits count within an epoch. Where the leader's are all zero, nothing was written in
+    its epoch yet, and a member that serves under it is in step whatever epoch it names."""
     lag: str = ""
     """Instead of `index`: path of how far it is behind the leader, which itself need not say."""
     version: str = ""

@@ -1,0 +1,6 @@
+"""Quorum groups other than etcd: their members' answers read into `fleet.core.quorum.Quorum`."""
+
+from fleet.quorums.group import pods_of, quorum_of
+from fleet.quorums.reading import Asks, read
+
+__all__ = ["Asks", "pods_of", "quorum_of", "read"]

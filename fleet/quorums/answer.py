@@ -1,0 +1,93 @@
+"""What a member answered, and where in it something is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from fleet.core.probe import Probe, Term
+
+MOST_BYTES = 4 << 20
+
+
+class Unreadable(ValueError):
+    """An answer that is not what the probe expects; its words say why."""
+
+
+def parse(body: bytes, probe: Probe) -> Any:
+    """Of `json` whatever it is; of `lines` and `metrics` a mapping; of `table` a mapping with `rows`. Raises Unreadable."""
+    if len(body) > MOST_BYTES:
+        raise Unreadable(f"the answer is larger than {MOST_BYTES >> 20} MiB")
+    try:
+        if probe.answer == "json":
+            return msgspec.json.decode(body)
+        text = body.decode()
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Unreadable(f"the answer is no {probe.answer}: {error}") from None
+    match probe.answer:
+        case "lines":
+            return dict(line.split(None, 1) for line in text.splitlines() if len(line.split(None, 1)) == 2)
+        case "table":
+            return _table(text)
+        case _:
+            return _metrics(text)
+
+
+def found(answer: Any, path: str) -> Any:
+    """None where there is nothing at that path. A key that is the whole path is it, dots or not."""
+    if isinstance(answer, dict) and path in answer:
+        return answer[path]
+    for key in path.split("."):
+        if isinstance(answer, dict):
+            answer = answer.get(key)
+        elif isinstance(answer, list) and key.isdigit() and int(key) < len(answer):
+            answer = answer[int(key)]
+        else:
+            return None
+    return answer
+
+
+def holds(answer: Any, term: Term) -> bool:
+    return shown(found(answer, term.path)) in term.values
+
+
+def number(answer: Any, path: str) -> int | None:
+    """None where there is no whole number; one in a text counts."""
+    value = found(answer, path)
+    if isinstance(value, bool):
+        return None
+    try:
+        return int(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def shown(value: Any) -> str:
+    """As a term of a policy spells it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return "" if value is None else str(value)
+
+
+def _table(text: str) -> dict[str, list[dict[str, str]]]:
+    """Columns are parted by tabs or spaces; no value has a space in it."""
+    head, *rest = [line.split() for line in text.splitlines() if line.strip()] or [[]]
+    return {"rows": [dict(zip(head, row, strict=True)) for row in rest if len(row) == len(head)]}
+
+
+def _metrics(text: str) -> dict[str, float]:
+    """Samples of one name are summed up. Raises Unreadable."""
+    sums: dict[str, float] = {}
+    for line in text.splitlines():
+        if not line.strip() or line.startswith("#"):
+            continue
+        name = line.partition("{")[0] if "{" in line else line.split(None, 1)[0]
+        rest = line.rpartition("}")[2] if "{" in line else line[len(name) :]
+        try:
+            sums[name.strip()] = sums.get(name.strip(), 0.0) + float(rest.split()[0])
+        except (IndexError, ValueError):
+            raise Unreadable(f"the answer is no metrics: {line[:80]!r}") from None
+    return sums

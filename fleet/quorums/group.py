@@ -1,0 +1,224 @@
+"""A group from its pods and what they answered. What is not known counts as unavailable, and as a voter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from msgspec.structs import replace
+
+from fleet.core.groups import Group, Members
+from fleet.core.node import Node, NodeRef
+from fleet.core.pod import Pod
+from fleet.core.policy import site_of
+from fleet.core.probe import Probe
+from fleet.core.quorum import Member, Quorum
+from fleet.quorums.answer import Unreadable, found, holds, number, parse, shown
+
+
+class Place(NamedTuple):
+    """Where the pods run."""
+
+    nodes: Mapping[str, Node]
+    site: str
+    """Of the cluster; a node's own label beats it."""
+
+
+def pods_of(members: Members, pods: Iterable[Pod]) -> tuple[Pod, ...]:
+    """That carry the group, by name."""
+    chosen = (
+        pod
+        for pod in pods
+        if pod.namespace == members.namespace and members.selector.matches(pod.labels) and not pod.finished
+    )
+    return tuple(sorted(chosen, key=lambda pod: pod.name))
+
+
+def quorum_of(
+    group: Group, place: Place, pods: Sequence[Pod], answers: Mapping[str, bytes | str], at: datetime
+) -> Quorum:
+    """`pods` are the group's own; `answers` by pod: its answer, or why there is none. Raises ValueError for an etcd."""
+    if group.members is None:
+        raise ValueError(f"{group.name} is an etcd")
+    probe = group.members.probe
+    members = [_member(group.cluster, place, pod) for pod in pods]
+    unread = "" if pods else f"no pod of namespace {group.members.namespace} is one of its members"
+    if probe is not None and pods:
+        parsed, why = _parsed(probe, pods, answers)
+        members = [_told(member, why) for member in members]
+        if not parsed:
+            unread = f"no member answers: {next(iter(why.values()), 'nobody was asked')}"
+            members = [replace(member, reachable=False) for member in members]
+        elif probe.members:
+            members, unread = _listed(probe, members, list(parsed.values()))
+        else:
+            members = [_own(probe, member, parsed.get(member.name)) for member in members]
+        members = _settled(probe, _in_epoch(probe, members), parsed.values())
+    return Quorum(
+        name=group.name,
+        kind=group.kind,
+        members=tuple(_counted(group, members)),
+        declared=probe is None,
+        unread=unread,
+        read_at=at,
+    )
+
+
+def _member(cluster: str, place: Place, pod: Pod) -> Member:
+    node = place.nodes.get(pod.node)
+    ready = pod.ready and not pod.deleting and pod.phase == "Running"
+    return Member(
+        name=pod.name,
+        node=NodeRef(cluster, pod.node) if pod.node else None,
+        site=site_of(node, place.site) if node is not None else place.site,
+        reachable=ready,
+        errors=() if ready else ("its pod is not Ready",),
+    )
+
+
+def _parsed(
+    probe: Probe, pods: Sequence[Pod], answers: Mapping[str, bytes | str]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """By pod: its answer, or else why there is none that can be read."""
+    parsed: dict[str, Any] = {}
+    why: dict[str, str] = {}
+    for pod in pods:
+        answer = answers.get(pod.name)
+        if not isinstance(answer, bytes):
+            why[pod.name] = answer or "was not asked"
+            continue
+        try:
+            parsed[pod.name] = parse(answer, probe)
+        except Unreadable as error:
+            why[pod.name] = str(error)
+    return parsed, why
+
+
+def _told(member: Member, why: Mapping[str, str]) -> Member:
+    words = why.get(member.name)
+    return replace(member, errors=(*member.errors, words)) if words else member
+
+
+def _own(probe: Probe, member: Member, answer: Any) -> Member:
+    """By what it says of itself."""
+    if answer is None:
+        return replace(member, reachable=False)
+    return _as(probe, member, answer)
+
+
+def _as(probe: Probe, member: Member, entry: Any) -> Member:
+    well = member.reachable and (probe.healthy is None or holds(entry, probe.healthy))
+    leads = well and probe.leader is not None and holds(entry, probe.leader)
+    words = shown(found(entry, probe.healthy.path)) if probe.healthy is not None else ""
+    return replace(
+        member,
+        reachable=well,
+        errors=member.errors
+        if well or not member.reachable
+        else (*member.errors, f"says {words or 'nothing of its health'}"),
+        leader=leads,
+        # One that does not say what it is may have forgotten it.
+        voter=probe.voter is None or holds(entry, probe.voter) or found(entry, probe.voter.path) is None,
+        index=_index(probe, entry, leads),
+        version=shown(found(entry, probe.version)) if probe.version else "",
+    )
+
+
+def _index(probe: Probe, entry: Any, leads: bool) -> int | None:
+    """A group that is asked for neither index nor lag is in step where it is healthy."""
+    if probe.index:
+        return number(entry, probe.index)
+    if not probe.lag:
+        return 0
+    lag = number(entry, probe.lag)
+    if lag is None:
+        return 0 if leads else None
+    return -lag
+
+
+def _listed(probe: Probe, members: Sequence[Member], answers: Sequence[Any]) -> tuple[list[Member], str]:
+    """By what the answers say of all; where they differ, the worse of it. And why that cannot be used."""
+    entries: dict[str, list[Any]] = {}
+    for answer in answers:
+        rows = found(answer, probe.members)
+        for row in rows if isinstance(rows, list) else ():
+            entries.setdefault(shown(found(row, probe.name)), []).append(row)
+    if not entries:
+        return [replace(each, reachable=False) for each in members], f"the answer has no {probe.members}"
+    named = {name: _named(name, members) for name in entries}
+    listed = {each.name: name for name, each in named.items() if each is not None}
+    strangers = [name for name, each in named.items() if each is None]
+    if strangers and len(listed) < len(members):
+        # Another name for one of the pods, or somebody else: to guess could be to count a voter twice.
+        whole = [replace(each, reachable=False) for each in members]
+        return (
+            whole,
+            f"member {strangers[0]!r} is none of the pods {', '.join(each.name for each in members)}",
+        )
+    mine = [
+        _worst([_as(probe, each, row) for row in entries[listed[each.name]]])
+        if each.name in listed
+        else replace(each, voter=False, started=False)
+        for each in members
+    ]
+    gone = (Member(name, errors=("it has no pod",)) for name in strangers)
+    others = [_worst([_as(probe, each, row) for row in entries[each.name]]) for each in gone]
+    return [*mine, *others], ""
+
+
+def _named(name: str, members: Sequence[Member]) -> Member | None:
+    """The pod of that name, of a host name that begins with it, or with that ordinal if there is one alone."""
+    first = name.partition(".")[0]
+    same = [each for each in members if each.name == first]
+    if not same and name.isdigit():
+        same = [each for each in members if each.name.rpartition("-")[2] == name]
+    return same[0] if len(same) == 1 else None
+
+
+def _worst(views: Sequence[Member]) -> Member:
+    indexes = [view.index for view in views]
+    return replace(
+        views[0],
+        reachable=all(view.reachable for view in views),
+        voter=any(view.voter for view in views),
+        leader=all(view.leader for view in views),
+        index=min((each for each in indexes if each is not None), default=None)
+        if None not in indexes
+        else None,
+        errors=tuple(dict.fromkeys(error for view in views for error in view.errors)),
+    )
+
+
+def _in_epoch(probe: Probe, members: list[Member]) -> list[Member]:
+    leader = next((each for each in members if each.leader), None)
+    top = leader.index if leader is not None else None
+    if not probe.epoch_bits or not top or top % (1 << probe.epoch_bits):
+        return members
+    return [
+        replace(each, index=top) if each.reachable and each.index is not None and each.index < top else each
+        for each in members
+    ]
+
+
+def _settled(probe: Probe, members: list[Member], answers: Iterable[Any]) -> list[Member]:
+    wrong = dict.fromkeys(
+        f"{term.path} is {shown(found(answer, term.path)) or 'not told'}"
+        for answer in answers
+        for term in probe.settled
+        if not holds(answer, term)
+    )
+    return [replace(each, alarms=tuple(wrong)) for each in members] if wrong else members
+
+
+def _counted(group: Group, members: list[Member]) -> list[Member]:
+    """With the voters that were declared: those that are missing count, and beyond them nobody who cannot say that it
+    votes."""
+    declared = group.members.voters if group.members is not None else None
+    if declared is None:
+        return members
+    sure = sum(each.voter and each.reachable for each in members)
+    if sure >= declared:
+        members = [each if each.reachable else replace(each, voter=False) for each in members]
+    missing = declared - sum(each.voter for each in members)
+    return [*members, *(Member(f"missing-{number}", started=False) for number in range(1, missing + 1))]

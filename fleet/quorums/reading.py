@@ -1,0 +1,53 @@
+"""Asks the members of a group, each in its pod."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from fleet.core.errors import FleetError
+from fleet.core.groups import Group
+from fleet.core.pod import Pod, PodRef
+from fleet.core.probe import Exec, Http, Probe
+from fleet.core.quorum import Quorum
+from fleet.quorums.group import Place, pods_of, quorum_of
+
+
+class Asks(Protocol):
+    async def ask(self, pod: PodRef, how: Http | Exec) -> bytes:
+        """The body of a good answer, or the output of a command that ended well. Raises FleetError, also where there is
+        none in time."""
+        ...
+
+
+async def read(group: Group, place: Place, pods: Sequence[Pod], asks: Asks, now: datetime) -> Quorum:
+    """`pods`: all of the cluster, or at least the group's own. Raises ValueError for an etcd."""
+    if group.members is None:
+        raise ValueError(f"{group.name} is an etcd")
+    own, probe = pods_of(group.members, pods), group.members.probe
+    answers: dict[str, bytes | str] = {}
+    if probe is not None:
+        answers = await _answers(probe, [pod for pod in own if pod.node and not pod.deleting], asks)
+    return quorum_of(group, place, own, answers, now)
+
+
+async def _answers(probe: Probe, pods: Sequence[Pod], asks: Asks) -> dict[str, bytes | str]:
+    """A command that tells of all members is heavy: the first answer is enough."""
+    if probe.members and isinstance(probe.ask, Exec):
+        answers: dict[str, bytes | str] = {}
+        for pod in pods:
+            answers[pod.name] = await _answer(probe, pod, asks)
+            if isinstance(answers[pod.name], bytes):
+                break
+        return answers
+    found = await asyncio.gather(*(_answer(probe, pod, asks) for pod in pods))
+    return {pod.name: answer for pod, answer in zip(pods, found, strict=True)}
+
+
+async def _answer(probe: Probe, pod: Pod, asks: Asks) -> bytes | str:
+    try:
+        return await asks.ask(pod.ref, probe.ask)
+    except FleetError as error:
+        return error.message

@@ -1,0 +1,133 @@
+"""The preset for ZooKeeper against a real one: three servers, and one of them rebooted."""
+
+from __future__ import annotations
+
+import asyncio
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from fleet.core.errors import UnreachableError
+from fleet.core.groups import Group, Members
+from fleet.core.guards import quorum as guard
+from fleet.core.held import Reason
+from fleet.core.node import Node, NodeRef
+from fleet.core.pod import Pod, PodRef
+from fleet.core.presets import PRESETS
+from fleet.core.probe import Exec, Http
+from fleet.core.quorum import Quorum, ailing, healthy
+from fleet.core.selector import Selector
+from fleet.quorums import read
+from fleet.quorums.group import Place
+from tests.quorums.zookeeper import Ensemble, missing
+
+pytestmark = pytest.mark.skipif(bool(missing()), reason=f"real ZooKeeper: {missing()}")
+
+GROUP = Group("zk", "east", "zookeeper", members=Members("data", Selector(), 3, PRESETS["zookeeper"]))
+PODS = [Pod("data", f"zk-{number}", str(number), node=f"n{number}") for number in (1, 2, 3)]
+NODES = {each.node: Node(each.node, each.node) for each in PODS}
+SECONDS = 60.0
+
+
+class Loopback:
+    """Asks the admin server of a pod's ordinal."""
+
+    def __init__(self, ensemble: Ensemble) -> None:
+        self._ensemble = ensemble
+
+    async def ask(self, pod: PodRef, how: Http | Exec) -> bytes:
+        assert isinstance(how, Http)
+        port = self._ensemble.admin[int(pod.name.removeprefix("zk-"))]
+        return await asyncio.to_thread(get, f"http://127.0.0.1:{port}{how.path}")
+
+
+def get(url: str) -> bytes:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            found: bytes = answer.read()
+            return found
+    except (urllib.error.URLError, OSError) as error:
+        raise UnreachableError(f"{url}: {error}") from None
+
+
+@pytest.fixture
+def ensemble(tmp_path: Path) -> Iterator[Ensemble]:
+    made = Ensemble(tmp_path, 3)
+    try:
+        for number in (1, 2, 3):
+            made.start(number)
+        yield made
+    finally:
+        made.stop()
+
+
+async def until(ensemble: Ensemble, holds: Callable[[Quorum], bool]) -> Quorum:
+    found = None
+    try:
+        async with asyncio.timeout(SECONDS):
+            while True:
+                found = await read(GROUP, Place(NODES, "fra"), PODS, Loopback(ensemble), datetime.now(UTC))  # noqa: TID251 - of a real server
+                if holds(found):
+                    return found
+                await asyncio.sleep(0.2)
+    except TimeoutError:
+        raise AssertionError(f"after {SECONDS:.0f} s: {found}") from None
+
+
+def whole(group: Quorum) -> bool:
+    return group.leader is not None and len(healthy(group, GROUP.rule)) == 3
+
+
+def test_members_are_known_through_the_reboot_of_one(ensemble: Ensemble) -> None:
+    async def story() -> None:
+        fresh = await until(ensemble, whole)
+        # Nothing was written in this epoch: the followers still say 0.
+        assert fresh.leader is not None
+        assert (fresh.leader.index or 0) % (1 << 32) == 0
+        assert fresh.leader.version.startswith("3.")
+
+        await asyncio.to_thread(ensemble.write, 1, "/one")
+        written = await until(ensemble, whole)
+        assert len({member.index for member in written.members}) == 1
+        assert written.leader is not None
+
+        follower = next(member for member in written.members if not member.leader)
+        other = next(member for member in written.members if member not in (follower, written.leader))
+        assert follower.node is not None
+        assert other.node is not None
+        assert guard.held(written, GROUP.rule, follower.node, ()) is None
+
+        ensemble.kill(int(follower.name.removeprefix("zk-")))
+        without = await until(ensemble, lambda group: len(healthy(group, GROUP.rule)) == 2)
+        assert [(member.name, why) for member, why in ailing(without, GROUP.rule)] == [
+            (follower.name, "does not answer")
+        ]
+        held = guard.held(without, GROUP.rule, other.node, ())
+        assert held is not None
+        assert held.reason is Reason.QUORUM
+        assert (
+            guard.back(without, GROUP.rule, follower.node) == f"member {follower.name} of zk does not answer"
+        )
+
+        ensemble.start(int(follower.name.removeprefix("zk-")))
+        again = await until(ensemble, whole)
+        assert guard.back(again, GROUP.rule, follower.node) == ""
+        assert guard.held(again, GROUP.rule, NodeRef("east", other.node.name), ()) is None
+
+    asyncio.run(story())
+
+
+def test_a_server_without_a_majority_does_not_count(ensemble: Ensemble) -> None:
+    async def story() -> None:
+        await until(ensemble, whole)
+        ensemble.kill(1)
+        ensemble.kill(2)
+        alone = await until(ensemble, lambda group: not healthy(group, GROUP.rule))
+        assert alone.leader is None
+        assert len(alone.voters) == 3
+
+    asyncio.run(story())

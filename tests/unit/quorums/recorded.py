@@ -1,0 +1,94 @@
+"""What real members answer, shortened to what matters, and where it is from."""
+
+from __future__ import annotations
+
+import json
+
+
+def zookeeper(state: str, zxid: int) -> bytes:
+    """GET /commands/server_stats of a ZooKeeper 3.8.0 (Debian's package), three servers, read on 23 November 2026."""
+    stats = {
+        "packets_sent": 3,
+        "provider_null": False,
+        "server_state": state,
+        "outstanding_requests": 0,
+        "last_processed_zxid": zxid,
+        "uptime": 8737,
+    }
+    return json.dumps(
+        {
+            "version": "3.8.0-${mvngit.commit.id}, built on 2024-12-29 17:54 UTC",
+            "read_only": False,
+            "server_stats": stats,
+            "node_count": 7,
+            "command": "server_stats",
+            "error": None,
+        }
+    ).encode()
+
+
+ZOOKEEPER_WITHOUT_LEADER = json.dumps(
+    {"command": "server_stats", "error": "This ZooKeeper instance is not currently serving requests"}
+).encode()
+"""The same server, status 200, while it looks for a leader."""
+
+
+def consul(*servers: tuple[str, bool, bool, int, bool]) -> bytes:
+    """GET /v1/operator/autopilot/health, in the shape that Consul's API documentation shows. Of each server: its name,
+    whether it leads, is healthy, its last index, and whether it votes."""
+    return json.dumps(
+        {
+            "Healthy": all(healthy for _, _, healthy, _, _ in servers),
+            "FailureTolerance": 1,
+            "Servers": [
+                {
+                    "ID": f"e349749b-3303-3ddf-959c-b5885a0e1f6{number}",
+                    "Name": name,
+                    "Address": f"10.0.0.{number}:8300",
+                    "SerfStatus": "alive" if healthy else "failed",
+                    "Version": "1.17.0",
+                    "Leader": leads,
+                    "LastContact": "0s" if leads else "27.291304ms",
+                    "LastTerm": 2,
+                    "LastIndex": index,
+                    "Healthy": healthy,
+                    "Voter": votes,
+                    "StableSince": "2017-03-06T22:07:51Z",
+                }
+                for number, (name, leads, healthy, index, votes) in enumerate(servers, 1)
+            ],
+        }
+    ).encode()
+
+
+def cockroachdb(underreplicated: int, second_store: int = 0) -> bytes:
+    """GET /_status/vars: two of the metrics, as a node with two stores gives them."""
+    return f"""\
+# HELP ranges_underreplicated Number of ranges with fewer live replicas than the replication target
+# TYPE ranges_underreplicated gauge
+ranges_underreplicated{{store="1",node_id="1"}} {underreplicated}
+ranges_underreplicated{{store="2",node_id="1"}} {second_store}
+# HELP ranges_unavailable Number of ranges with fewer live replicas than needed for quorum
+# TYPE ranges_unavailable gauge
+ranges_unavailable{{store="1",node_id="1"}} 0
+ranges_unavailable{{store="2",node_id="1"}} 0
+""".encode()
+
+
+KAFKA = b"""\
+NodeId\tDirectoryId           \tLogEndOffset\tLag\tLastFetchTimestamp\tLastCaughtUpTimestamp\tStatus  \t
+0     \twdTE4cTfQ4Gg6Kh5BmUB0A\t10216       \t0  \t1657692217214     \t1657692217214        \tLeader  \t
+1     \tAAAAAAAAAAAAAAAAAAAAAA\t10215       \t1  \t1657692217001     \t1657692216998        \tFollower\t
+2     \tAAAAAAAAAAAAAAAAAAAAAA\t4012        \t6204\t1657692117001    \t1657692116998        \tFollower\t
+7     \tAAAAAAAAAAAAAAAAAAAAAA\t10215       \t1  \t1657692217001     \t1657692216998        \tObserver\t
+"""
+"""kafka-metadata-quorum.sh describe --replication, in the columns of Kafka 3.9."""
+
+PATRONI = b"""\
+{"members": [{"name": "acid-test-cluster-0", "role": "leader", "state": "running",
+"api_url": "http://192.168.100.1:8008/patroni", "host": "192.168.100.1", "port": 5432, "timeline": 1},
+{"name": "acid-test-cluster-1", "role": "sync_standby", "state": "streaming",
+"api_url": "http://192.168.100.2:8008/patroni", "host": "192.168.100.2", "port": 5432, "timeline": 1, "lag": 0},
+{"name": "acid-test-cluster-2", "role": "replica", "state": "stopped", "host": "192.168.100.3", "port": 5432,
+"lag": "unknown"}], "scope": "acid-test-cluster"}"""
+"""GET /cluster, in the shape that the tests of Zalando's operator for PostgreSQL have, with a stopped replica."""

@@ -1,0 +1,280 @@
+"""Groups of each known kind, as their members' answers tell of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from fleet.core.errors import UnreachableError
+from fleet.core.groups import Group, Kind, Members
+from fleet.core.node import SITE_LABEL, Node, NodeRef
+from fleet.core.pod import Pod, PodRef
+from fleet.core.presets import PRESETS, default_rule
+from fleet.core.probe import Exec, Http, Probe, Term
+from fleet.core.quorum import Member, Quorum, ailing, healthy
+from fleet.core.selector import Selector
+from fleet.quorums import read
+from fleet.quorums.group import Place
+from tests.unit.quorums import recorded
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+EPOCH = 3 << 32
+
+
+class Pods:
+    """Answers for pods, and remembers who was asked."""
+
+    def __init__(self, answers: Mapping[str, bytes]) -> None:
+        self._answers = answers
+        self.asked: list[str] = []
+
+    async def ask(self, pod: PodRef, how: Http | Exec) -> bytes:
+        self.asked.append(pod.name)
+        if pod.name not in self._answers:
+            raise UnreachableError(f"{pod} does not answer")
+        return self._answers[pod.name]
+
+
+def pod(name: str, *, ready: bool = True) -> Pod:
+    return Pod("data", name, f"uid-{name}", node=f"node-{name}", labels={"app": "db"}, ready=ready)
+
+
+def group(kind: Kind, voters: int | None = None, probe: Probe | None = None) -> Group:
+    members = Members("data", Selector({"app": "db"}), voters, probe or PRESETS.get(kind))
+    return Group("g", "east", kind, default_rule(kind), members=members)
+
+
+def reading(of: Group, pods: list[Pod], answers: Mapping[str, bytes]) -> tuple[Quorum, list[str]]:
+    nodes = {each.node: Node(each.node, f"uid-{each.node}") for each in pods}
+    asks = Pods(answers)
+    return asyncio.run(read(of, Place(nodes, "fra"), pods, asks, NOW)), asks.asked
+
+
+def names(members: tuple[Member, ...]) -> list[str]:
+    return [member.name for member in members]
+
+
+def ill(of: Group, quorum: Quorum) -> dict[str, str]:
+    return {member.name: why for member, why in ailing(quorum, of.rule)}
+
+
+def zookeepers(count: int = 3) -> list[Pod]:
+    return [pod(f"zk-{number}") for number in range(count)]
+
+
+def test_zookeeper_tells_who_leads_and_how_far_each_is() -> None:
+    of = group("zookeeper")
+    answers = {
+        "zk-0": recorded.zookeeper("follower", EPOCH + 3),
+        "zk-1": recorded.zookeeper("leader", EPOCH + 5000),
+        "zk-2": recorded.zookeeper("follower", EPOCH + 4990),
+    }
+    quorum, _ = reading(of, zookeepers(), answers)
+    assert quorum.leader is not None
+    assert (quorum.leader.name, quorum.leader.node) == ("zk-1", NodeRef("east", "node-zk-1"))
+    assert names(healthy(quorum, of.rule)) == ["zk-1", "zk-2"]
+    assert ill(of, quorum) == {"zk-0": "is 4997 entries behind"}
+    assert (quorum.read_at, quorum.unread, quorum.kind) == (NOW, "", "zookeeper")
+
+
+def test_nobody_is_behind_a_leader_that_has_written_nothing_in_its_epoch() -> None:
+    """A follower goes on naming the last zxid of the epoch before, or 0."""
+    of = group("zookeeper")
+    answers = {
+        "zk-0": recorded.zookeeper("follower", 0),
+        "zk-1": recorded.zookeeper("leader", EPOCH),
+        "zk-2": recorded.zookeeper("follower", 0),
+    }
+    assert ill(of, reading(of, zookeepers(), answers)[0]) == {}
+
+
+def test_a_zookeeper_that_looks_for_a_leader_does_not_count() -> None:
+    of = group("zookeeper")
+    answers = {f"zk-{number}": recorded.ZOOKEEPER_WITHOUT_LEADER for number in range(3)}
+    quorum, _ = reading(of, zookeepers(), answers)
+    assert healthy(quorum, of.rule) == ()
+    assert quorum.leader is None
+    assert len(quorum.voters) == 3
+
+
+def test_an_observer_does_not_vote_and_one_that_is_silent_is_taken_for_a_voter() -> None:
+    answers = {
+        "zk-0": recorded.zookeeper("leader", EPOCH + 1),
+        "zk-1": recorded.zookeeper("follower", EPOCH + 1),
+        "zk-2": recorded.zookeeper("follower", EPOCH + 1),
+        "zk-3": recorded.zookeeper("observer", EPOCH + 1),
+    }
+    assert names(reading(group("zookeeper"), zookeepers(5), answers)[0].voters) == [
+        "zk-0",
+        "zk-1",
+        "zk-2",
+        "zk-4",
+    ]
+    # All three voters are known: the silent one can only be an observer.
+    declared, _ = reading(group("zookeeper", voters=3), zookeepers(5), answers)
+    assert names(declared.voters) == ["zk-0", "zk-1", "zk-2"]
+
+
+def test_voters_that_are_declared_and_not_there_count_in_the_size() -> None:
+    of = group("zookeeper", voters=5)
+    answers = {f"zk-{number}": recorded.zookeeper("follower", EPOCH + 1) for number in range(3)}
+    quorum, _ = reading(of, zookeepers(), answers)
+    assert (len(quorum.voters), quorum.majority, len(healthy(quorum, of.rule))) == (5, 3, 3)
+
+
+def test_a_pod_that_is_not_ready_counts_as_away_whatever_it_answers() -> None:
+    of = group("zookeeper")
+    pods = [pod("zk-0", ready=False), pod("zk-1"), pod("zk-2")]
+    answers = {each.name: recorded.zookeeper("follower", EPOCH + 1) for each in pods}
+    quorum, _ = reading(of, pods, answers)
+    assert ill(of, quorum) == {"zk-0": "does not answer"}
+
+
+def test_where_no_member_answers_the_group_is_unread() -> None:
+    quorum, _ = reading(group("zookeeper"), zookeepers(), {})
+    assert quorum.unread == "no member answers: data/zk-0 does not answer"
+    assert not any(member.reachable for member in quorum.members)
+
+
+def test_without_pods_the_group_is_unread() -> None:
+    quorum, _ = reading(group("zookeeper", voters=3), [], {})
+    assert "no pod of namespace data" in quorum.unread
+    assert len(quorum.voters) == 3
+
+
+CONSULS = [pod(f"consul-server-{number}") for number in range(3)]
+
+
+def test_consul_tells_of_all_servers_at_once() -> None:
+    of = group("consul")
+    answer = recorded.consul(
+        ("consul-server-0", True, True, 9046, True),
+        ("consul-server-1", False, True, 9040, True),
+        ("consul-server-2", False, False, 12, True),
+    )
+    quorum, _ = reading(of, CONSULS, {each.name: answer for each in CONSULS})
+    assert quorum.leader is not None
+    assert quorum.leader.name == "consul-server-0"
+    assert names(healthy(quorum, of.rule)) == ["consul-server-0", "consul-server-1"]
+    assert ill(of, quorum) == {"consul-server-2": "does not answer"}
+    assert quorum.members[0].version == "1.17.0"
+
+
+def test_where_answers_differ_the_worse_one_counts() -> None:
+    of = group("consul")
+    well = recorded.consul(*((each.name, each is CONSULS[0], True, 46, True) for each in CONSULS))
+    other = recorded.consul(
+        *((each.name, each is CONSULS[1], each is not CONSULS[2], 46, True) for each in CONSULS)
+    )
+    answers = {CONSULS[0].name: well, CONSULS[1].name: other, CONSULS[2].name: well}
+    quorum, _ = reading(of, CONSULS, answers)
+    assert quorum.leader is None
+    assert ill(of, quorum) == {"consul-server-2": "does not answer"}
+
+
+def test_a_server_that_is_gone_for_good_still_counts_in_the_size() -> None:
+    of = group("consul")
+    servers = [(each.name, each is CONSULS[0], True, 46, True) for each in CONSULS]
+    answer = recorded.consul(*servers, ("consul-server-3", False, False, 40, True))
+    quorum, _ = reading(of, CONSULS, {each.name: answer for each in CONSULS})
+    assert (len(quorum.voters), quorum.majority, len(healthy(quorum, of.rule))) == (4, 3, 3)
+
+
+def test_a_member_that_could_be_one_of_the_pods_under_another_name_is_not_guessed() -> None:
+    servers = [("node-a", True, True, 46, True), ("consul-server-1", False, True, 46, True)]
+    quorum, _ = reading(group("consul"), CONSULS, {each.name: recorded.consul(*servers) for each in CONSULS})
+    assert quorum.unread.startswith("member 'node-a' is none of the pods consul-server-0, ")
+    assert not any(member.reachable for member in quorum.members)
+    assert [member.node for member in quorum.voters] == [NodeRef("east", each.node) for each in CONSULS]
+
+
+def test_no_cockroach_counts_while_a_range_lacks_a_replica() -> None:
+    of = group("cockroachdb")
+    pods = [pod(f"cockroachdb-{number}") for number in range(5)]
+    answers = {each.name: recorded.cockroachdb(0) for each in pods}
+    assert len(healthy(reading(of, pods, answers)[0], of.rule)) == 5
+    answers["cockroachdb-3"] = recorded.cockroachdb(0, second_store=2)
+    quorum, _ = reading(of, pods, answers)
+    assert healthy(quorum, of.rule) == ()
+    assert ill(of, quorum)["cockroachdb-0"] == "has alarm ranges_underreplicated is 2"
+
+
+def test_an_answer_without_the_metric_settles_nothing() -> None:
+    of = group("cockroachdb")
+    pods = [pod(f"cockroachdb-{number}") for number in range(3)]
+    quorum, _ = reading(of, pods, {each.name: b"up 1\n" for each in pods})
+    assert ill(of, quorum)["cockroachdb-0"].startswith("has alarm ranges_underreplicated is not told")
+
+
+def test_of_kafka_one_controller_is_asked_and_brokers_do_not_vote() -> None:
+    of = group("kafka")
+    pods = [pod(f"kafka-{number}") for number in (0, 1, 2, 7)]
+    quorum, asked = reading(of, pods, {"kafka-1": recorded.KAFKA})
+    assert asked == ["kafka-0", "kafka-1"]
+    assert names(quorum.voters) == ["kafka-0", "kafka-1", "kafka-2"]
+    assert quorum.leader is not None
+    assert quorum.leader.name == "kafka-0"
+    assert ill(of, quorum) == {"kafka-2": "is 6204 entries behind"}
+
+
+def test_patroni_tells_lag_in_bytes_and_a_stopped_replica_does_not_count() -> None:
+    of = group("patroni")
+    pods = [pod(f"acid-test-cluster-{number}") for number in range(3)]
+    quorum, _ = reading(of, pods, {each.name: recorded.PATRONI for each in pods})
+    assert quorum.leader is not None
+    assert quorum.leader.name == "acid-test-cluster-0"
+    assert ill(of, quorum) == {"acid-test-cluster-2": "does not answer"}
+    assert names(healthy(quorum, of.rule)) == ["acid-test-cluster-0", "acid-test-cluster-1"]
+
+
+def test_a_replica_too_far_behind_is_not_in_step() -> None:
+    of = group("patroni")
+    pods = [pod(f"acid-test-cluster-{number}") for number in range(3)]
+    answer = recorded.PATRONI.replace(b'"lag": 0', b'"lag": 33554432')
+    quorum, _ = reading(of, pods, {each.name: answer for each in pods})
+    assert ill(of, quorum)["acid-test-cluster-1"] == "is 33554432 entries behind"
+
+
+def test_a_declared_group_is_as_ready_as_its_pods() -> None:
+    of = group("pods")
+    quorum, asked = reading(of, [pod("a"), pod("b", ready=False), pod("c")], {})
+    assert asked == []
+    assert (quorum.declared, quorum.unread) == (True, "")
+    assert names(healthy(quorum, of.rule)) == ["a", "c"]
+
+
+def test_a_probe_of_lines_and_terms() -> None:
+    probe = Probe(
+        Exec(("own", "state")),
+        "lines",
+        leader=Term("role", ("primary",)),
+        healthy=Term("state.ready", ("true",)),
+        lag="behind",
+    )
+    of = group("pods", probe=probe)
+    answers = {
+        "a": b"role primary\nstate.ready true\n",
+        "b": b"role other\nstate.ready true\nbehind 5\n",
+        "c": b"role other\nstate.ready false\nbehind 0\n",
+    }
+    quorum, _ = reading(of, [pod("a"), pod("b"), pod("c")], answers)
+    assert names(healthy(quorum, of.rule)) == ["a", "b"]
+    assert quorum.members[1].index == -5
+    assert quorum.members[2].errors == ("says false",)
+
+
+def test_an_answer_that_cannot_be_read_is_none() -> None:
+    of = group("zookeeper")
+    answers = {"zk-0": b"<html>", "zk-1": b"[1, 2", "zk-2": recorded.zookeeper("leader", 5)}
+    quorum, _ = reading(of, zookeepers(), answers)
+    assert ill(of, quorum) == {"zk-0": "does not answer", "zk-1": "does not answer"}
+    assert "the answer is no json" in quorum.members[0].errors[0]
+
+
+def test_a_members_site_is_its_nodes_own_or_that_of_the_cluster() -> None:
+    of = group("pods")
+    pods = [pod("a"), pod("b")]
+    nodes = {"node-a": Node("node-a", "1", labels={SITE_LABEL: "nyc"}), "node-b": Node("node-b", "2")}
+    quorum = asyncio.run(read(of, Place(nodes, "fra"), pods, Pods({}), NOW))
+    assert [member.site for member in quorum.members] == ["nyc", "fra"]
