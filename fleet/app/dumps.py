@@ -28,11 +28,21 @@ def plan_of_dump(home: Home, pools: Sequence[str], version: str, path: Path) -> 
     A node of which the dump has no Machine is taken to run what its osImage names, and to have an agent. Raises
     UsageError for what is no dump, and for names that the policy does not know.
     """
-    from fleet.kube.snapshot import of_dump
     from fleet.sim.planner import make_plan
 
     policy, _ = home.policy()
     release = find_release(policy, pools, version)
+    snapshot = dump_of(home, path)
+    known = home.store.inventory.nodes()
+    systems = {NodeRef(each.cluster, each.name): each.machine.os for each in known if each.machine}
+    times = measured(home.store.journal.entries(), systems)
+    return make_plan("", [with_machines(snapshot, policy)], policy, pools, release, home.now(), times)
+
+
+def dump_of(home: Home, path: Path) -> Snapshot:
+    """Of a cluster that is named as the file. Raises UsageError for what is no dump, or has no nodes."""
+    from fleet.kube.snapshot import of_dump
+
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -40,10 +50,7 @@ def plan_of_dump(home: Home, pools: Sequence[str], version: str, path: Path) -> 
     snapshot = of_dump(data, path.stem, "", home.now())
     if not snapshot.nodes:
         raise UsageError(f"{path} has no nodes in it", f"make one with: {HOW}")
-    known = home.store.inventory.nodes()
-    systems = {NodeRef(each.cluster, each.name): each.machine.os for each in known if each.machine}
-    times = measured(home.store.journal.entries(), systems)
-    return make_plan("", [with_machines(snapshot, policy)], policy, pools, release, home.now(), times)
+    return snapshot
 
 
 def save_dump(home: Home, name: str, path: Path) -> int:

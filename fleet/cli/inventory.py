@@ -55,6 +55,39 @@ def sync(context: typer.Context, cluster: ClusterOption = None, output: Format =
         raise typer.Exit(1)
 
 
+def lint(
+    context: typer.Context,
+    cluster: ClusterOption = None,
+    from_dump: Annotated[
+        Path | None,
+        typer.Option(
+            help="Look at what kubectl get nodes,pods,... -A -o json printed, as the cluster that --cluster names."
+        ),
+    ] = None,
+    output: Format = "text",
+    as_json: Annotated[bool, typer.Option("--json", help="As -o json.")] = False,
+) -> None:
+    """What the policy, budgets and quorum groups say that contradicts itself, or can never be.
+
+    As of the last sync. Exits 4 with findings.
+    """
+    from fleet.app.lint import lint_dump, lint_fleet
+    from fleet.cli.lint_view import findings
+    from fleet.cli.output import show, show_json
+    from fleet.core.errors import UsageError
+
+    home, names = home_of(context), cluster or []
+    if from_dump is not None and len(names) > 1:
+        raise UsageError("a dump is of one cluster", "--cluster NAME once")
+    found = lint_fleet(home, names) if from_dump is None else lint_dump(home, "".join(names), from_dump)
+    if as_json or output == "json":
+        show_json(found)
+    else:
+        show(findings(found))
+    if found.findings:
+        raise typer.Exit(4)
+
+
 def status(
     context: typer.Context,
     output: Annotated[

@@ -15,6 +15,7 @@ from msgspec.inspect import DateTimeType, StructType, Type, UnionType, type_info
 
 from fleet.core.audit import JournalExport
 from fleet.core.journal import Entry
+from fleet.core.lint import Lint
 from fleet.core.plan import Plan
 from fleet.core.report import Report
 from fleet.core.status import Status
@@ -27,6 +28,7 @@ PUBLISHED: Mapping[str, tuple[type[Struct], str]] = {
     "journal-entry": (Entry, "An entry of the journal"),
     "journal": (JournalExport, "fleet audit export"),
     "report": (Report, "fleet report -o json"),
+    "lint": (Lint, "fleet lint -o json"),
 }
 """By the name of the file: the struct, and what prints it. Keys are added, never renamed or dropped."""
 

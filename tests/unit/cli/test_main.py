@@ -164,3 +164,25 @@ def test_help_does_not_load_what_only_commands_need() -> None:
     )
     done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_lint_tells_each_finding_with_what_to_do_and_exits_4(tmp_path: Path, fleet: Fleet) -> None:
+    assert fleet("lint").code == 2
+    assert fleet("sync").code == 0
+    said = fleet("lint")
+    assert said.code == 4
+    assert "  web/checkout: maxUnavailable 0 over 1 pod never allows an eviction (budget-never)\n" in said.out
+    assert said.out.endswith("1 finding in east.\n")
+    told = json.loads(fleet("lint", "--json").out)
+    assert [(each["check"], each["subject"]) for each in told["findings"]] == [
+        ("budget-never", "web/checkout")
+    ]
+
+
+def test_lint_of_a_dump_needs_no_cluster(tmp_path: Path, fleet: Fleet) -> None:
+    dump = tmp_path / "shop.json"
+    node = {"kind": "Node", "metadata": {"name": "n", "uid": "u"}}
+    dump.write_text(json.dumps({"items": [node]}))
+    said = fleet("lint", "--from-dump", str(dump))
+    assert (said.code, said.out) == (0, "Nothing contradicts itself in shop.\n")
+    assert fleet("lint", "--from-dump", str(tmp_path / "none")).code == 2

@@ -1,0 +1,35 @@
+"""Contradictions between the policy, budgets and quorum groups, in the inventory or in a dump."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from fleet.app.clusters import rows_of
+from fleet.app.dumps import dump_of
+from fleet.app.home import Home
+from fleet.core.errors import UsageError
+from fleet.core.lint import Lint, lint
+
+
+def lint_fleet(home: Home, clusters: Sequence[str] = ()) -> Lint:
+    """As of the last sync. Raises ConfigError for a policy with mistakes, and UsageError where no cluster is known."""
+    policy, _ = home.policy()
+    rows = rows_of(home, clusters)
+    if not rows:
+        raise UsageError("no cluster is known yet", "fleet cluster add NAME --kubeconfig FILE --site SITE")
+    unseen = [row.name for row in rows if row.last_seen is None]
+    if unseen:
+        raise UsageError(f"{', '.join(unseen)} was never read", "fleet sync")
+    return lint(policy, [home.store.inventory.snapshot(row.name) for row in rows])
+
+
+def lint_dump(home: Home, cluster: str, path: Path) -> Lint:
+    """`cluster`: what the policy calls it; empty: as the file. Groups of other clusters are left out."""
+    policy, _ = home.policy()
+    name = cluster or path.stem
+    snapshot = replace(dump_of(home, path), cluster=name)
+    own = tuple(group for group in policy.quorums if group.cluster == name)
+    return lint(replace(policy, quorums=own), [snapshot])

@@ -1,0 +1,258 @@
+"""What a policy, budgets and quorum groups say that contradicts itself, or that can never be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from fleet.core.budget import Budget
+from fleet.core.groups import Group
+from fleet.core.node import Node
+from fleet.core.pod import Pod
+from fleet.core.policy import Policy, Pool
+from fleet.core.quorum import Quorum, QuorumRule, majority, tolerates
+from fleet.core.snapshot import Snapshot
+
+ETCD_LABELS = {"component": "etcd"}
+"""Of the static pods of kubeadm and alike."""
+
+
+class Finding(Struct, frozen=True, order=True):
+    cluster: str
+    """Empty: of no cluster of the fleet."""
+    check: str
+    """`voters-even`, `budget-quorum`, ...: docs/quorum.md names them all."""
+    subject: str
+    """A group, a budget (namespace/name) or a pool."""
+    words: str
+    advice: str
+
+
+class Lint(Struct, frozen=True):
+    findings: tuple[Finding, ...] = ()
+    checked: tuple[str, ...] = ()
+    """Clusters."""
+
+
+class Carried(NamedTuple):
+    """A group as it is in its cluster."""
+
+    name: str
+    rule: QuorumRule
+    voters: int
+    pods: tuple[Pod, ...]
+    """Of its voters, as far as they are known as pods."""
+    nodes: tuple[str, ...]
+    """One for each voter that runs somewhere; a node may be there twice."""
+
+
+def lint(policy: Policy, snapshots: Sequence[Snapshot]) -> Lint:
+    found = list(_strangers(policy, snapshots))
+    for snapshot in snapshots:
+        nodes = {node.name: node for node in snapshot.nodes}
+        groups = _groups(policy, snapshot)
+        for group in groups:
+            found += _sizes(snapshot.cluster, group)
+            found += _spread(snapshot.cluster, group, nodes)
+            found += _limits(snapshot.cluster, group, policy, nodes)
+        found += _budgets(snapshot, groups)
+    return Lint(tuple(sorted(set(found))), tuple(snapshot.cluster for snapshot in snapshots))
+
+
+def _strangers(policy: Policy, snapshots: Sequence[Snapshot]) -> Iterator[Finding]:
+    known = {snapshot.cluster for snapshot in snapshots}
+    for group in policy.quorums:
+        if group.cluster not in known:
+            words = (
+                f"cluster {group.cluster} is none of those that were looked at: {', '.join(sorted(known))}"
+            )
+            yield Finding("", "group-cluster", group.name, words, "mend cluster, or add it and sync")
+
+
+def _groups(policy: Policy, snapshot: Snapshot) -> list[Carried]:
+    """Those that the policy names, and others that were read."""
+    read = {quorum.name: quorum for quorum in snapshot.quorums}
+    mine = [group for group in policy.quorums if group.cluster == snapshot.cluster]
+    named = {group.name for group in mine}
+    found = [_carried(group, read.get(group.name), snapshot.pods) for group in mine]
+    return found + [_as_read(quorum, QuorumRule()) for name, quorum in read.items() if name not in named]
+
+
+def _carried(group: Group, read: Quorum | None, pods: Iterable[Pod]) -> Carried:
+    if group.members is None:
+        own = [pod for pod in pods if pod.mirror and ETCD_LABELS.items() <= pod.labels.items()]
+        if read is not None:
+            return _as_read(read, group.rule)._replace(pods=tuple(own))
+        # An etcd whose members are no pods of the cluster is not known from here.
+        own = [] if group.access.endpoints else own
+        declared = 0
+    else:
+        members = group.members
+        own = [
+            pod
+            for pod in pods
+            if pod.namespace == members.namespace
+            and members.selector.matches(pod.labels)
+            and not pod.finished
+        ]
+        declared = members.voters or 0
+    # Of more pods than voters some do not vote, and which is not known from here.
+    voters = declared or len(own)
+    nodes = tuple(pod.node for pod in own if pod.node)
+    return Carried(group.name, group.rule, voters, tuple(own), nodes)
+
+
+def _as_read(read: Quorum, rule: QuorumRule) -> Carried:
+    nodes = tuple(member.node.name for member in read.voters if member.node is not None)
+    return Carried(read.name, rule, len(read.voters), (), nodes)
+
+
+def _spare(group: Carried) -> int:
+    """Voters that may be away at once, by arithmetic and margin."""
+    return max(0, tolerates(group.voters) - group.rule.margin)
+
+
+def _sizes(cluster: str, group: Carried) -> Iterator[Finding]:
+    count, name = group.voters, group.name
+    if group.pods and len(group.pods) < count:
+        words = f"{count} voters are declared and {_pods(len(group.pods))} there"
+        yield Finding(
+            cluster, "voters-missing", name, words, "mend voters, or the selector, or bring them up"
+        )
+    if not count:
+        if group.nodes or group.pods:
+            return
+        words = "no member of it is known in this cluster"
+        yield Finding(
+            cluster, "group-empty", name, words, "mend namespace and selector; fleet sync reads anew"
+        )
+    elif count <= 2:
+        if group.rule.downtime == "hold":
+            words = f"{_voters(count)}: it stands still while one reboots, so its nodes never go"
+            yield Finding(cluster, "voters-few", name, words, "use 3 voters, or set downtime: allow")
+    elif count % 2 == 0:
+        words = (
+            f"{count} voters can spare {tolerates(count)}, as {count - 1} can, and need one more to decide"
+        )
+        yield Finding(cluster, "voters-even", name, words, f"use {count - 1} or {count + 1} voters")
+    if count > 2 and majority(count) + group.rule.margin > count - 1:
+        needed = majority(count) + group.rule.margin
+        words = f"margin {group.rule.margin} wants {needed} of {count} healthy without the one that goes"
+        advice = f"set margin: {tolerates(count) - 1}" if tolerates(count) else "set margin: 0"
+        yield Finding(cluster, "margin-never", name, words + ": no member can ever go", advice)
+
+
+def _spread(cluster: str, group: Carried, nodes: Mapping[str, Node]) -> Iterator[Finding]:
+    together = sorted({node for node in group.nodes if group.nodes.count(node) > 1})
+    for node in together:
+        words = f"{group.nodes.count(node)} of {group.voters} members are on node {node}, and go together"
+        yield Finding(
+            cluster, "members-node", group.name, words, "spread them: a podAntiAffinity by hostname"
+        )
+    zones = [nodes[node].zone for node in group.nodes if node in nodes and nodes[node].zone]
+    there = {node.zone for node in nodes.values() if node.zone}
+    for zone in sorted(set(zones)):
+        if len(there) > 1 and group.voters > 2 and zones.count(zone) > tolerates(group.voters):
+            words = (
+                f"{zones.count(zone)} of {group.voters} members are in zone {zone}: its loss stops the group"
+            )
+            few = " (two zones cannot do it: a third is needed)" if len(there) == 2 else ""
+            advice = f"spread them: topologySpreadConstraints by zone{few}"
+            yield Finding(cluster, "members-zone", group.name, words, advice)
+
+
+def _limits(cluster: str, group: Carried, policy: Policy, nodes: Mapping[str, Node]) -> Iterator[Finding]:
+    """A limit of nodes at once that the group never lets a pool reach."""
+    carriers = set(group.nodes)
+    by_pool: dict[str, list[str]] = {}
+    pools: dict[str, Pool] = {}
+    for node in nodes.values():
+        pool = policy.pool_of(cluster, node)
+        if pool is not None:
+            pools[pool.name] = pool
+            by_pool.setdefault(pool.name, []).append(node.name)
+    for name, own in by_pool.items():
+        limit, inside = pools[name].limits.max_unavailable, carriers & set(own)
+        most = len(own) - len(inside) + 1
+        if limit is None or len(inside) < 2 or limit.of(len(own)) <= most:
+            continue
+        words = (
+            f"lets {limit} of its {len(own)} nodes go at once; {len(inside)} carry {group.name}, whose members "
+            f"go one at a time: never more than {most}"
+        )
+        yield Finding(cluster, "limit-quorum", f"pool {name}", words, f"set limits.max_unavailable: {most}")
+
+
+def _budgets(snapshot: Snapshot, groups: Sequence[Carried]) -> Iterator[Finding]:
+    drained = [pod for pod in snapshot.pods if not pod.stays and not pod.finished]
+    by_namespace: dict[str, list[Pod]] = {}
+    for pod in drained:
+        by_namespace.setdefault(pod.namespace, []).append(pod)
+    several: dict[tuple[str, ...], list[Pod]] = {}
+    matched: dict[str, list[str]] = {}
+    for budget in snapshot.budgets:
+        own = [pod for pod in by_namespace.get(budget.namespace, ()) if budget.matches(pod)]
+        yield from _never(snapshot.cluster, budget, len(own))
+        for group in groups:
+            yield from _against(snapshot.cluster, budget, group, own)
+        for pod in own:
+            matched.setdefault(pod.uid, []).append(str(budget.ref))
+    for pod in drained:
+        if len(matched.get(pod.uid, ())) > 1:
+            several.setdefault(tuple(matched[pod.uid]), []).append(pod)
+    for names, pods in several.items():
+        words = f"{_pods(len(pods))} also under {', '.join(names[1:])}: the API server evicts none of them"
+        yield Finding(snapshot.cluster, "budgets-several", names[0], words, "keep one budget for each pod")
+
+
+def _never(cluster: str, budget: Budget, pods: int) -> Iterator[Finding]:
+    if not pods or _allowed(budget, pods) > 0:
+        return
+    words = f"{budget.rule} over {'1 pod' if pods == 1 else f'{pods} pods'} never allows an eviction"
+    more = (
+        "set maxUnavailable: 1" if pods > 1 else "set maxUnavailable: 1 (the pod goes), or run a second one"
+    )
+    yield Finding(cluster, "budget-never", str(budget.ref), words, more)
+
+
+def _against(cluster: str, budget: Budget, group: Carried, own: Sequence[Pod]) -> Iterator[Finding]:
+    mine = {pod.uid for pod in group.pods}
+    shared = [pod for pod in own if pod.uid in mine]
+    if not shared or not group.voters:
+        return
+    allowed, spare = _allowed(budget, len(own)), _spare(group)
+    if allowed > spare:
+        stays = f", margin {group.rule.margin}" if group.rule.margin else ""
+        words = (
+            f"{budget.rule} lets {min(allowed, len(own))} of {len(own)} pods go at once; {group.name} can spare "
+            f"{spare} of {_voters(group.voters)}{stays}. fleet goes by the group, which is stricter; others who "
+            "evict go by the budget"
+        )
+        advice = f"set maxUnavailable: {spare}" if spare else "use 3 voters; no budget can help fewer"
+        yield Finding(cluster, "budget-quorum", str(budget.ref), words, advice)
+
+
+def _allowed(budget: Budget, pods: int) -> int:
+    """Of so many that are all healthy; percentages as the budget's controller rounds them (up)."""
+    if budget.max_unavailable is not None:
+        return min(pods, _count(budget.max_unavailable, pods))
+    if budget.min_available is not None:
+        return max(0, pods - _count(budget.min_available, pods))
+    return 0
+
+
+def _count(value: int | str, pods: int) -> int:
+    if isinstance(value, int):
+        return value
+    percent = value.removesuffix("%")
+    return -(-pods * int(percent) // 100) if percent.isdigit() else 0
+
+
+def _voters(count: int) -> str:
+    return "1 voter" if count == 1 else f"{count} voters"
+
+
+def _pods(count: int) -> str:
+    return "1 pod is" if count == 1 else f"{count} pods are"

@@ -1,0 +1,191 @@
+"""Contradictions, each alone, and a fleet without any."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from msgspec.structs import replace
+
+from fleet.core.budget import Budget
+from fleet.core.groups import Access, Group, Members
+from fleet.core.lint import Finding, lint
+from fleet.core.node import NodeRef
+from fleet.core.pod import Owner, Pod
+from fleet.core.policy import Amount, Limits, Policy, Pool
+from fleet.core.quorum import Member, Quorum, QuorumRule
+from fleet.core.selector import Selector
+from fleet.histories.builders import a_budget, a_node, a_snapshot
+
+APP = Selector({"app": "zk"})
+NODES = [a_node(f"n-{number}", zone) for number, zone in enumerate("abcabc")]
+
+
+def pods(count: int, nodes: Sequence[int] = range(6), app: str = "zk") -> list[Pod]:
+    owner = Owner("StatefulSet", app, f"set-{app}")
+    return [
+        Pod("web", f"{app}-{index}", f"{app}-{index}", NODES[nodes[index]].name, {"app": app}, owner=owner)
+        for index in range(count)
+    ]
+
+
+def a_group(voters: int | None = None, rule: QuorumRule | None = None, cluster: str = "east") -> Group:
+    return Group("zk", cluster, "pods", rule or QuorumRule(), members=Members("web", APP, voters))
+
+
+def findings(
+    own: list[Pod],
+    *budgets: Budget,
+    group: Group | None = None,
+    pool: Pool | None = None,
+    read: Quorum | None = None,
+) -> tuple[Finding, ...]:
+    policy = Policy(
+        pools=(pool or Pool("workers", limits=Limits(Amount(1))),),
+        quorums=(group,) if group is not None else (),
+    )
+    snapshot = a_snapshot(NODES, ([], own), list(budgets), quorums=(read,) if read is not None else ())
+    return lint(policy, [snapshot]).findings
+
+
+def checks(found: tuple[Finding, ...]) -> list[str]:
+    return [finding.check for finding in found]
+
+
+@pytest.mark.parametrize("count", [3, 5])
+def test_a_group_as_it_should_be_has_no_finding(count: int) -> None:
+    assert findings(pods(count), a_budget("zk", count, 1), group=a_group(count)) == ()
+
+
+def test_a_budget_that_lets_more_go_than_the_group_can_spare() -> None:
+    (found,) = findings(pods(3), a_budget("zk", 3, 2), group=a_group(3))
+    assert (found.cluster, found.check, found.subject) == ("east", "budget-quorum", "web/zk")
+    assert found.words == (
+        "maxUnavailable 2 lets 2 of 3 pods go at once; zk can spare 1 of 3 voters. fleet goes by the group, which "
+        "is stricter; others who evict go by the budget"
+    )
+    assert found.advice == "set maxUnavailable: 1"
+
+
+def test_a_margin_makes_the_group_stricter_than_its_budget() -> None:
+    (found,) = findings(pods(5), a_budget("zk", 5, 2), group=a_group(5, QuorumRule(margin=1)))
+    assert "zk can spare 1 of 5 voters, margin 1" in found.words
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        ({"max_unavailable": "50%"}, ["budget-quorum"]),  # of 3, rounded up: 2
+        ({"max_unavailable": "34%"}, ["budget-quorum"]),
+        ({"max_unavailable": "33%"}, []),
+        ({"min_available": 1}, ["budget-quorum"]),
+        ({"min_available": "51%"}, []),  # 2 of 3 stay
+        ({"min_available": 3}, ["budget-never"]),
+        ({"min_available": "100%"}, ["budget-never"]),
+        ({"max_unavailable": 0}, ["budget-never"]),
+        ({"max_unavailable": "0%"}, ["budget-never"]),
+    ],
+)
+def test_rules_are_counted_as_the_budgets_controller_counts_them(
+    rule: dict[str, int | str], expected: list[str]
+) -> None:
+    budget = replace(a_budget("zk", 3, 1), max_unavailable=None)
+    assert checks(findings(pods(3), replace(budget, **rule), group=a_group(3))) == expected
+
+
+def test_a_budget_over_other_pods_does_not_contradict_the_group() -> None:
+    own = pods(3) + pods(5, app="api")
+    budgets = (a_budget("api", 5, 4), a_budget("zk", 3, 1))
+    assert findings(own, *budgets, group=a_group(3)) == ()
+
+
+@pytest.mark.parametrize(
+    ("voters", "rule", "check", "advice"),
+    [
+        (1, QuorumRule(), "voters-few", "use 3 voters, or set downtime: allow"),
+        (2, QuorumRule(), "voters-few", "use 3 voters, or set downtime: allow"),
+        (4, QuorumRule(), "voters-even", "use 3 or 5 voters"),
+        (6, QuorumRule(), "voters-even", "use 5 or 7 voters"),
+        (3, QuorumRule(margin=1), "margin-never", "set margin: 0"),
+        (5, QuorumRule(margin=2), "margin-never", "set margin: 1"),
+    ],
+)
+def test_sizes_and_margins(voters: int, rule: QuorumRule, check: str, advice: str) -> None:
+    found = [
+        each for each in findings(pods(voters), group=a_group(voters, rule)) if each.check != "members-zone"
+    ]
+    assert [(each.check, each.advice) for each in found] == [(check, advice)]
+
+
+def test_who_has_allowed_downtime_is_not_told_again() -> None:
+    assert findings(pods(1), group=a_group(1, QuorumRule(downtime="allow"))) == ()
+
+
+def test_fewer_pods_than_voters() -> None:
+    (found,) = findings(pods(2), group=a_group(3))
+    assert (found.check, found.words) == ("voters-missing", "3 voters are declared and 2 pods are there")
+
+
+def test_a_selector_that_finds_nobody() -> None:
+    assert checks(findings([], group=a_group())) == ["group-empty"]
+
+
+def test_a_cluster_that_there_is_not() -> None:
+    (found,) = findings([], group=a_group(3, cluster="est"))
+    assert (found.cluster, found.check) == ("", "group-cluster")
+    assert found.words == "cluster est is none of those that were looked at: east"
+
+
+def test_members_on_one_node() -> None:
+    (found,) = findings(pods(3, (0, 0, 1)), group=a_group(3))[:1]
+    assert (found.check, found.words) == (
+        "members-node",
+        "2 of 3 members are on node n-0, and go together",
+    )
+
+
+def test_members_in_one_zone() -> None:
+    (found,) = findings(pods(3, (0, 3, 1)), group=a_group(3))
+    assert (found.check, found.words) == (
+        "members-zone",
+        "2 of 3 members are in zone a: its loss stops the group",
+    )
+
+
+def test_an_etcd_is_known_by_its_static_pods_or_as_it_was_read() -> None:
+    own = [
+        Pod("kube-system", f"etcd-n-{number}", str(number), f"n-{number}", {"component": "etcd"}, mirror=True)
+        for number in range(4)
+    ]
+    assert checks(findings(own, group=Group("zk", "east"))) == ["members-zone", "voters-even"]
+    outside = Group("zk", "east", access=Access(("https://10.0.0.1:2379",)))
+    assert checks(findings(own, group=outside)) == ["group-empty"]
+    members = tuple(Member(f"m-{number}", NodeRef("east", f"n-{number}")) for number in range(3))
+    learner = Member("m-3", NodeRef("east", "n-3"), voter=False)
+    assert findings(own, group=outside, read=Quorum("zk", members=(*members, learner))) == ()
+    # Also one that no policy names.
+    assert checks(findings([], read=Quorum("other", members=members[:2]))) == ["voters-few"]
+
+
+def test_two_budgets_on_one_pod() -> None:
+    other = a_budget("zk-too", 3, 1, app="zk")
+    (found,) = findings(pods(3), a_budget("zk", 3, 1), other)
+    assert (found.check, found.subject) == ("budgets-several", "web/zk")
+    assert found.words == "3 pods are also under web/zk-too: the API server evicts none of them"
+
+
+def test_pods_that_are_not_drained_need_no_budget_that_lets_them_go() -> None:
+    daemon = [replace(pod, owner=Owner("DaemonSet", "zk", "d")) for pod in pods(3)]
+    assert findings(daemon, a_budget("zk", 3, 0)) == ()
+
+
+def test_a_limit_that_a_group_never_lets_a_pool_reach() -> None:
+    whole = Pool("control", limits=Limits(Amount(50, True)))
+    (found,) = findings(pods(5), group=a_group(5), pool=whole)
+    assert (found.check, found.subject, found.advice) == (
+        "limit-quorum",
+        "pool control",
+        "set limits.max_unavailable: 2",
+    )
+    assert findings(pods(5), group=a_group(5), pool=Pool("control", limits=Limits(Amount(2)))) == ()
+    assert findings(pods(3), group=a_group(3), pool=Pool("control", limits=Limits(Amount(4)))) == ()
