@@ -22,13 +22,14 @@ from fleet.core.times import measured
 HOW = "kubectl get nodes,pods,poddisruptionbudgets,deployments,replicasets,statefulsets -A -o json > FILE"
 
 
-def plan_of_dump(home: Home, pools: Sequence[str], version: str, path: Path) -> Plan:
+def plan_of_dump(home: Home, pools: Sequence[str], version: str, path: Path, loosen: bool = False) -> Plan:
     """By the home's policy; its cluster is named as the file. The plan is not kept: it cannot be started.
 
     A node of which the dump has no Machine is taken to run what its osImage names, and to have an agent. Raises
     UsageError for what is no dump, and for names that the policy does not know.
     """
     from fleet.sim.planner import make_plan
+    from fleet.sim.whatif import what_if
 
     policy, _ = home.policy()
     release = find_release(policy, pools, version)
@@ -36,7 +37,13 @@ def plan_of_dump(home: Home, pools: Sequence[str], version: str, path: Path) -> 
     known = home.store.inventory.nodes()
     systems = {NodeRef(each.cluster, each.name): each.machine.os for each in known if each.machine}
     times = measured(home.store.journal.entries(), systems)
-    return make_plan("", [with_machines(snapshot, policy)], policy, pools, release, home.now(), times)
+    now, whole = home.now(), [with_machines(snapshot, policy)]
+
+    def again(snapshots: Sequence[Snapshot], policy: Policy) -> Plan:
+        return make_plan("", snapshots, policy, pools, release, now, times)
+
+    plan = again(whole, policy)
+    return replace(plan, what_if=what_if(plan, whole, {}, times, again)) if loosen else plan
 
 
 def dump_of(home: Home, path: Path) -> Snapshot:

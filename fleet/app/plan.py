@@ -36,23 +36,32 @@ def make(
     snapshots: Sequence[Snapshot],
     lost: Mapping[str, str],
     undoing: Undoing | None = None,
+    loosen: bool = False,
 ) -> Plan:
-    """Plans and keeps the plan; nothing is written to any cluster. `undoing`: only those nodes.
+    """Plans and keeps the plan; nothing is written to any cluster. `undoing`: only those nodes. `loosen`: plans again with
+    what binds loosened (`Plan.what_if`).
 
     `snapshots` are fresh, or the last known of clusters that do not answer, which `lost` names with the reason.
     Without `version` each plan goes to what the pools' stream has as its newest. Raises UsageError for names that
     the policy does not know.
     """
     from fleet.sim.planner import make_plan
+    from fleet.sim.whatif import what_if
 
     policy, _ = home.policy()
     release = find_release(policy, pools, version)
     now = home.now()
     times = measured(home.store.journal.entries(), systems_of(snapshots))
-    rollouts = rollouts_of(home.store.journal.entries()).values()
-    kept = [each for each in rollouts if not each.active and unfinished(each)]
     only = undoing.nodes if undoing is not None else None
-    plan = make_plan("", snapshots, policy, pools, release, now, times, lost, kept, only)
+
+    def again(snapshots: Sequence[Snapshot], policy: Policy) -> Plan:
+        rollouts = rollouts_of(home.store.journal.entries()).values()
+        kept = [each for each in rollouts if not each.active and unfinished(each)]
+        return make_plan("", snapshots, policy, pools, release, now, times, lost, kept, only)
+
+    plan = again(snapshots, policy)
+    if loosen:
+        plan = replace(plan, what_if=what_if(plan, snapshots, lost, times, again))
     plan = replace(plan, rolls_back=undoing.rollout if undoing is not None else "")
     plan = replace(plan, plan_id=_name(plan, now))
     home.store.plans.save(plan)

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from fleet.store.plans import PlanRow
 
 
-def plan(home: Home, pools: Sequence[str], version: str) -> Plan:
-    """Reads all clusters, plans and keeps the plan. Nothing is written to any cluster.
+def plan(home: Home, pools: Sequence[str], version: str, loosen: bool = False) -> Plan:
+    """Reads all clusters, plans and keeps the plan. Nothing is written to any cluster. `loosen`: plans again with what
+    binds loosened.
 
     Raises UsageError without a cluster, HeldError where none answers.
     """
@@ -27,7 +28,7 @@ def plan(home: Home, pools: Sequence[str], version: str) -> Plan:
     if not seen.fresh:
         name, why = next(iter(seen.lost.items()))
         raise HeldError(f"no cluster answers: {name}: {why}", f"fleet cluster check {name}")
-    return make(home, pools, version, (*seen.fresh, *seen.old), seen.lost)
+    return make(home, pools, version, (*seen.fresh, *seen.old), seen.lost, loosen=loosen)
 
 
 def stored(home: Home, name: str) -> Plan:

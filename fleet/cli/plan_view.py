@@ -15,6 +15,7 @@ from fleet.core.plan import Plan, PlannedHold, PlannedRun
 from fleet.core.policy import Window
 from fleet.core.spans import words
 from fleet.core.times import POD_PARTS, Known
+from fleet.core.whatif import Change, WhatIf
 
 if TYPE_CHECKING:
     from fleet.store.plans import PlanRow
@@ -32,6 +33,8 @@ def whole(plan: Plan, now: datetime, *, all_held: bool = False) -> Text:
     if plan.runs:
         lines += [_fact("takes", _takes(plan)), _fact("bound", _bound(plan)), _fact("moves", _moves(plan))]
         lines += [_fact("times", told) for told in _times(plan.durations)]
+    if plan.what_if is not None:
+        lines += _what_if(plan, plan.what_if)
     if plan.held:
         nodes = _nodes(len(plan.held))
         lines.append(_fact("held", f"{nodes}, until somebody acts", "yellow"))
@@ -73,6 +76,39 @@ def _takes(plan: Plan) -> str:
         {text for pool in plan.policy.pools if pool.name in plan.pools for text in _windows(pool.windows)}
     )
     return ", ".join([told, begins, *([f"in window {'; '.join(windows)}"] if windows else [])])
+
+
+def _what_if(plan: Plan, found: WhatIf) -> Iterator[Text]:
+    """What each change would bring, best first."""
+    if not found.changes:
+        yield _fact("what if", "nothing that can be loosened binds it")
+        return
+    best = max((each for each in found.changes if each.binds), key=lambda each: each.saved_seconds)
+    if best.saved_seconds >= 1:
+        saved = words(best.saved_seconds)
+        told = f"bound by {best.binds}: {best.change} and the plan takes {saved} less"
+        yield _fact("what if", told, "bold")
+    else:
+        yield _fact("what if", "no one of these changes makes it shorter")
+    rows = [
+        (
+            f"    {each.binds}: {each.change}" if each.binds else f"    {each.change}",
+            words(each.makespan_seconds),
+            Text(gain, "green") if (gain := _gain(plan, each)) else Text("nothing", "dim"),
+        )
+        for each in found.changes
+    ]
+    yield columns(("    CHANGE", "TAKES", "GAIN"), rows, right=(1,))
+
+
+def _gain(plan: Plan, change: Change) -> str:
+    """In words; empty: there is none."""
+    parts = []
+    if (more := change.nodes - len(plan.runs)) > 0:
+        parts.append(f"{more:,} more node{'s' * (more != 1)}")
+    if change.saved_seconds >= 1:
+        parts.append(f"{words(change.saved_seconds)} less")
+    return ", ".join(parts)
 
 
 def _times(known: Sequence[Known]) -> Iterator[str]:

@@ -42,6 +42,13 @@ def plan(
         Path | None,
         typer.Option(help="Write what a plan needs of a live cluster for --from-dump elsewhere; no secrets."),
     ] = None,
+    what_if: Annotated[
+        bool,
+        typer.Option(
+            "--what-if",
+            help="Plan again, up to seven times, with what binds loosened: what each change would save.",
+        ),
+    ] = False,
     cluster: Annotated[str, typer.Option(help="Of --save-dump, where there are several.")] = "",
     output: Format = "text",
     timeline: Timeline = False,
@@ -60,11 +67,11 @@ def plan(
     if from_dump is not None:
         from fleet.app.dumps import plan_of_dump
 
-        made = plan_of_dump(home, pool, to, from_dump)
+        made = plan_of_dump(home, pool, to, from_dump, what_if)
     else:
         from fleet.app.plans import plan as make
 
-        made = make(home, pool, to)
+        made = make(home, pool, to, what_if)
     _print(home, made, output, timeline, held)
     if made.held and not made.runs:
         raise typer.Exit(3)

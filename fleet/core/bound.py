@@ -19,6 +19,7 @@ from fleet.core.policy import Amount, Policy, site_of
 from fleet.core.rollout import Goal
 from fleet.core.times import Times
 from fleet.core.view import ClusterView
+from fleet.core.whatif import Bind
 
 
 class Work(NamedTuple):
@@ -39,6 +40,8 @@ class Bound(NamedTuple):
     seconds: float
     by: str
     """What binds, in words."""
+    bind: Bind = ()
+    """The same for `core/whatif.py`; empty: nobody can loosen it."""
 
 
 def bound(
@@ -48,37 +51,46 @@ def bound(
     times: Times,
     staged: frozenset[NodeRef],
 ) -> Bound:
+    """The greatest of `bounds`."""
+    return max(bounds(goals, views, policy, times, staged))
+
+
+def bounds(
+    goals: Sequence[Goal],
+    views: Mapping[str, ClusterView],
+    policy: Policy,
+    times: Times,
+    staged: frozenset[NodeRef],
+) -> Iterator[Bound]:
     """`goals`: the nodes that are upgraded. `views`: as they were at the start. `staged`: the nodes whose image is
     written already."""
     works = [_work(goal, views[goal.node.cluster], policy, times, goal.node in staged) for goal in goals]
     canaries = [work for work in works if work.goal.canary]
     rest = [work for work in works if not work.goal.canary]
     going = frozenset(goal.node for goal in goals)
-    least = max([_bound(works, views, policy, going), *_budgets(works, views, times)])
+    yield from _bounds(works, views, policy, going)
+    yield from _budgets(works, views, times)
     if canaries and rest:
         head = max(work.whole for work in canaries)
         # Without budgets: the canaries' drains have changed where the pods are by then.
-        tail = _bound(rest, views, policy, going)
-        least = max(least, Bound(head + tail.seconds, f"the canaries, then {tail.by}"))
-    return least
+        for tail in _bounds(rest, views, policy, going):
+            yield Bound(head + tail.seconds, f"the canaries, then {tail.by}", tail.bind)
 
 
-def _bound(
+def _bounds(
     works: Sequence[Work],
     views: Mapping[str, ClusterView],
     policy: Policy,
     going: frozenset[NodeRef],
-) -> Bound:
+) -> Iterator[Bound]:
     """`going`: all nodes that are upgraded, those of `works` among them."""
     if not works:
-        return Bound(0.0, "nothing to do")
+        yield Bound(0.0, "nothing to do")
+        return
     longest = max(works, key=lambda work: work.whole)
-    return max(
-        Bound(longest.whole, f"one run of {longest.goal.node.name}"),
-        *_staging(works, policy),
-        *_limits(works, views, policy, going),
-        key=lambda each: each.seconds,
-    )
+    yield Bound(longest.whole, f"one run of {longest.goal.node.name}")
+    yield from _staging(works, policy)
+    yield from _limits(works, views, policy, going)
 
 
 def _work(goal: Goal, view: ClusterView, policy: Policy, times: Times, staged: bool) -> Work:
@@ -107,7 +119,7 @@ def _staging(works: Sequence[Work], policy: Policy) -> Iterator[Bound]:
         if open_:
             waves = ceil(len(open_) / max(1, pool.stage.concurrency if pool else 1))
             seconds = waves * min(work.stage for work in open_) + min(work.out for work in open_)
-            yield Bound(seconds, f"stage.concurrency of pool {name}")
+            yield Bound(seconds, f"stage.concurrency of pool {name}", ("stage", name))
 
 
 def _limits(
@@ -145,7 +157,7 @@ def _limits(
             words = f"limit of {limit} for {scope.reason.split('-')[0]} {scope.subject}"
             if taken[scope]:
                 words += f" ({taken[scope]} out already)"
-            yield Bound(least + seconds, words)
+            yield Bound(least + seconds, words, ("limit", str(scope.reason), scope.pool))
 
 
 def _budgets(works: Sequence[Work], views: Mapping[str, ClusterView], times: Times) -> Iterator[Bound]:
@@ -166,7 +178,7 @@ def _budgets(works: Sequence[Work], views: Mapping[str, ClusterView], times: Tim
         rounds = ceil(len(pods) / room) - 1
         head = min(work.stage for _, work in pods)
         tail = min(work.out for _, work in pods)
-        yield Bound(head + rounds * hold + tail, f"budget {ref}")
+        yield Bound(head + rounds * hold + tail, f"budget {ref}", ("budget", cluster, str(ref)))
 
 
 def _hold(pod: Pod, times: Times, room: int) -> float:

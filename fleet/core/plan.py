@@ -12,6 +12,7 @@ from fleet.core.policy import Policy
 from fleet.core.release import Release
 from fleet.core.rollout import Goal, Start
 from fleet.core.times import Known
+from fleet.core.whatif import WhatIf
 
 
 class PlannedStep(Struct, frozen=True):
@@ -88,6 +89,8 @@ class Plan(Struct, frozen=True):
     """Where the expected durations come from, per step: `default`, or `measured: 31 runs`."""
     durations: tuple[Known, ...] = ()
     """What the plan expects of each step, of each pool and operating system, and from how many samples."""
+    what_if: WhatIf | None = None
+    """What would come of it if what binds were loosened; None: nobody has asked."""
 
     def begin(self) -> Start:
         """What a rollout of this plan starts with: its nodes in the plan's order, then those that are held."""

@@ -208,8 +208,8 @@ def _plan(
     rollout = engine.rollouts["plan"]
     done = [run for run in rollout.runs.values() if run.step is Step.DONE]
     runs = sorted((table.run(run) for run in done), key=lambda each: (each.start, each.node))
-    staged = _staged(snapshots, release)
-    least = bound([run.goal for run in done], _views(snapshots, lost), policy, times, staged)
+    staged = staged_of(snapshots, release)
+    least = bound([run.goal for run in done], views_of(snapshots, lost), policy, times, staged)
     makespan = max((run.end for run in runs), default=0.0)
     return Plan(
         plan_id=ident,
@@ -236,7 +236,7 @@ def _plan(
     )
 
 
-def _views(snapshots: Sequence[Snapshot], lost: Mapping[str, str]) -> Mapping[str, ClusterView]:
+def views_of(snapshots: Sequence[Snapshot], lost: Mapping[str, str]) -> Mapping[str, ClusterView]:
     """As it was at the start: the engine's have gone on."""
     views = {}
     for snapshot in snapshots:
@@ -257,7 +257,7 @@ def _pods(done: Sequence[Run], snapshots: Sequence[Snapshot]) -> int:
     )
 
 
-def _staged(snapshots: Sequence[Snapshot], release: Release) -> frozenset[NodeRef]:
+def staged_of(snapshots: Sequence[Snapshot], release: Release) -> frozenset[NodeRef]:
     return frozenset(
         NodeRef(snapshot.cluster, machine.name)
         for snapshot in snapshots

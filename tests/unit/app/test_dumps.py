@@ -64,6 +64,15 @@ def test_nodes_and_pods_are_enough(tmp_path: Path) -> None:
     assert not home.store.plans.list()
 
 
+def test_a_dump_too_tells_what_would_help(tmp_path: Path) -> None:
+    home = a_home(tmp_path / "home")
+    dump = a_dump(tmp_path / "shop.json", *(a_node(n) for n in range(9)), a_pod(1, 0), a_pod(2, 1))
+    plan = plan_of_dump(home, ["workers"], NEW.version, dump, loosen=True)
+    assert plan.what_if is not None and 0 < plan.what_if.plans <= 7
+    assert plan.what_if.changes[0].saved_seconds > 0
+    assert plan_of_dump(home, ["workers"], NEW.version, dump).what_if is None
+
+
 def test_a_node_that_names_the_release_is_done(tmp_path: Path) -> None:
     dump = a_dump(tmp_path / "d.json", a_node(0), a_node(1, NEW.version))
     plan = plan_of_dump(a_home(tmp_path / "home"), ["workers"], NEW.version, dump)

@@ -20,6 +20,7 @@ from fleet.core.overview import Known, Selection, overview, parts_of, select
 from fleet.core.plan import Plan
 from fleet.core.status import Status, StatusCluster
 from fleet.core.times import Times
+from fleet.core.whatif import Change, WhatIf
 from fleet.histories.builders import NEW, START, a_policy, a_pool
 from fleet.sim.planner import make_plan
 from tests.story import Story
@@ -89,6 +90,28 @@ def test_a_plan_says_how_long_what_bounds_it_and_what_is_held() -> None:
     assert "         -> kubectl uncordon it if nobody works on it" in lines
     assert any(line.startswith("    n-3  budget web/checkout allows no disruption") for line in lines)
     assert lines[-1] == "Start it: fleet rollout start p-9c41"
+
+
+def test_what_would_help_is_told_best_first() -> None:
+    plan = a_plan()
+    changes = (
+        Change("budget db/postgres", "raise maxUnavailable to 2", 60, plan.makespan_seconds - 60, 4, "x"),
+        Change("max_unavailable 2 of pool workers", "raise max_unavailable to 4", 9000, -10, 2, "x"),
+    )
+    lines = shown(
+        plan_view.whole(msgspec.structs.replace(plan, what_if=WhatIf(2, changes)), START)
+    ).splitlines()
+    told = next(line for line in lines if line.startswith("  what if"))
+    assert "bound by budget db/postgres: raise maxUnavailable to 2 and the plan takes " in told
+    assert told.endswith("less")
+    assert lines.index(told) + 2 == next(
+        index
+        for index, line in enumerate(lines)
+        if line.startswith("    budget db/postgres: raise maxUnavailable to 2")
+    )
+    assert lines[lines.index(told) + 3].endswith("nothing")
+    none = shown(plan_view.whole(msgspec.structs.replace(plan, what_if=WhatIf(0)), START))
+    assert "nothing that can be loosened binds it" in none
 
 
 def test_a_plan_that_is_old_says_so_and_one_without_runs_says_why() -> None:

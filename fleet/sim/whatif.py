@@ -1,0 +1,80 @@
+"""Plans again with what binds loosened: the same planner, on changed snapshots and policies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from fleet.core.bound import bounds
+from fleet.core.held import Reason
+from fleet.core.node import NodeRef
+from fleet.core.plan import Plan
+from fleet.core.policy import Policy
+from fleet.core.snapshot import Snapshot
+from fleet.core.times import Times
+from fleet.core.whatif import Bind, Change, Loosened, WhatIf, best_first, candidates, loosened
+from fleet.sim.planner import staged_of, views_of
+
+Again = Callable[[Sequence[Snapshot], Policy], Plan]
+"""Plans the same upgrade from other snapshots, by another policy."""
+GAIN = 1.0
+"""Seconds that a change must save to be worth a word."""
+
+
+def what_if(
+    plan: Plan, snapshots: Sequence[Snapshot], lost: Mapping[str, str], times: Times, again: Again
+) -> WhatIf:
+    """`snapshots`, `lost`, `times`: what the plan was made from. At most `MOST` + 1 plans are made."""
+    found = candidates(_binds(plan, snapshots, lost, times), _never(plan), _windows(plan))
+    loose = [(bind, loosened(bind, snapshots, plan.policy)) for bind in found]
+    made = [(bind, _change(plan, each, again)) for bind, each in loose if each is not None]
+    useful = [bind for bind, change in made if _helps(plan, change)]
+    changes = [change for _, change in made]
+    if len(useful) > 1:
+        changes.append(_change(plan, _together(useful, snapshots, plan.policy), again))
+    return WhatIf(len(changes), tuple(best_first(changes)))
+
+
+def _binds(
+    plan: Plan, snapshots: Sequence[Snapshot], lost: Mapping[str, str], times: Times
+) -> Iterator[tuple[float, Bind]]:
+    going = {NodeRef(run.cluster, run.node) for run in plan.runs}
+    goals = [goal for goal in plan.begin().goals if goal.node in going]
+    staged = staged_of(snapshots, plan.target)
+    for each in bounds(goals, views_of(snapshots, lost), plan.policy, times, staged):
+        yield each.seconds, each.bind
+
+
+def _never(plan: Plan) -> Iterator[Bind]:
+    for hold in plan.held:
+        if hold.held is not None and hold.held.reason is Reason.BUDGET_NEVER:
+            yield "budget", hold.cluster, hold.held.subject
+
+
+def _windows(plan: Plan) -> bool:
+    pools = (plan.policy.pool(name) for name in plan.pools)
+    closed = any(pool.windows for pool in pools if pool is not None)
+    return closed or any(freeze.until > plan.start for freeze in plan.policy.freezes)
+
+
+def _change(plan: Plan, loose: Loosened, again: Again) -> Change:
+    other = again(loose.snapshots, loose.policy)
+    return Change(
+        binds=loose.binds,
+        change=loose.change,
+        makespan_seconds=other.makespan_seconds,
+        saved_seconds=plan.makespan_seconds - other.makespan_seconds,
+        nodes=len(other.runs),
+        bound_by=other.bound_by,
+    )
+
+
+def _helps(plan: Plan, change: Change) -> bool:
+    return change.nodes > len(plan.runs) or change.saved_seconds >= GAIN
+
+
+def _together(binds: Sequence[Bind], snapshots: Sequence[Snapshot], policy: Policy) -> Loosened:
+    all_of_them = Loosened("", "all that helps, together", snapshots, policy)
+    for bind in binds:
+        if (loose := loosened(bind, all_of_them.snapshots, all_of_them.policy)) is not None:
+            all_of_them = all_of_them._replace(snapshots=loose.snapshots, policy=loose.policy)
+    return all_of_them
