@@ -10,6 +10,7 @@ expects of the rest.
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from datetime import datetime
 from math import exp
 from pathlib import Path
 from random import Random
+from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -69,6 +71,12 @@ class Row(Struct, frozen=True):
     """API requests by verb and resource."""
     times: dict[str, str]
     """What the plan says of where its times come from."""
+    steps: dict[str, tuple[float, float]]
+    """Medians, planned and actual; `run` is from cordon to done."""
+    use: tuple[float, float]
+    """Share of the places in the limit that were taken, from the first cordon to the last end; planned and actual."""
+    load: float
+    """Processes that wanted a core, of the last five minutes: the lab's own, and those of others."""
 
 
 def measure(nodes: int, pods: int, limit: int, say: Callable[[str], None]) -> Row:
@@ -106,6 +114,9 @@ def _measured(lab: Lab, fleet: Fleet, nodes: int, pods: int, limit: int, say: Ca
         requests=sum(each["per_node"] for each in report["requests"]),
         sorts={f"{each['verb']} {each['resource']}": each["count"] for each in report["requests"]},
         times=plan["times"],
+        steps=_steps(plan, report),
+        use=(_use(plan["runs"], limit), _use(report["runs"], limit)),
+        load=os.getloadavg()[1],
     )
 
 
@@ -249,6 +260,35 @@ def _seconds(report: Json) -> float:
     return (max(ends) - datetime.fromisoformat(report["started"])).total_seconds()
 
 
+def _moment(told: float | str) -> float:
+    """A plan tells seconds from its start, a report moments."""
+    return told if isinstance(told, float | int) else datetime.fromisoformat(told).timestamp()
+
+
+def _out(run: Json) -> tuple[float, float]:
+    """From cordon to done."""
+    steps = [step for step in run["steps"] if step["step"] not in ("pending", "stage", "staged")]
+    return min(_moment(step["start"]) for step in steps), max(_moment(step["end"]) for step in steps)
+
+
+def _use(runs: Sequence[Json], limit: int) -> float:
+    spans = [_out(run) for run in runs]
+    whole = max(end for _, end in spans) - min(start for start, _ in spans)
+    return sum(end - start for start, end in spans) / (limit * whole)
+
+
+def _steps(plan: Json, report: Json) -> dict[str, tuple[float, float]]:
+    found: dict[str, tuple[list[float], list[float]]] = {}
+    for which, runs in enumerate((plan["runs"], report["runs"])):
+        for run in runs:
+            start, end = _out(run)
+            found.setdefault("run", ([], []))[which].append(end - start)
+            for step in run["steps"]:
+                lengths = found.setdefault(step["step"], ([], []))[which]
+                lengths.append(_moment(step["end"]) - _moment(step["start"]))
+    return {step: (median(one), median(other)) for step, (one, other) in found.items() if one and other}
+
+
 def _evictions(report: Json) -> int:
     return sum(len(run["evictions"]) for run in report["runs"])
 
@@ -270,7 +310,13 @@ def _tell(row: Row) -> None:
     }
     widths = {name: max(len(name), len(str(cell))) for name, cell in cells.items()}
     print("  ".join(name.rjust(width) for name, width in widths.items()))
-    print("  ".join(str(cell).rjust(widths[name]) for name, cell in cells.items()), flush=True)
+    print("  ".join(str(cell).rjust(widths[name]) for name, cell in cells.items()))
+    medians = ", ".join(f"{step} {one:.1f}/{other:.1f}" for step, (one, other) in row.steps.items())
+    print(f"medians, planned/actual seconds: {medians}")
+    print(
+        f"places taken, planned/actual: {row.use[0]:.0%}/{row.use[1]:.0%}; load average {row.load:.1f}",
+        flush=True,
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
