@@ -11,7 +11,7 @@ from fleet.core.agenda import Agenda
 from fleet.core.guards import quorum
 from fleet.core.held import Held, Reason
 from fleet.core.node import Node, NodeRef
-from fleet.core.quorum import MOVES_LEADER, Quorum, QuorumRule, best_leader, healthy
+from fleet.core.quorum import Quorum, QuorumRule, best_leader, healthy
 from fleet.core.rollout import Rollout, Run
 from fleet.core.steps import Step
 
@@ -65,24 +65,18 @@ def spare(agenda: Agenda, rollout: Rollout, run: Run) -> Held | None:
 
 
 def leads(agenda: Agenda, rollout: Rollout, run: Run) -> bool:
-    """A leader that could hand over is on the node, and another could lead."""
-    return any(
-        group.kind in MOVES_LEADER
-        and group.leader in group.on(run.node)
-        and any(member.node != run.node for member in healthy(group, rule))
-        for group, rule in groups(agenda, rollout, run)
-    )
+    """The leader of a group is on the node, and another could lead."""
+    return any(quorum.leads(group, rule, run.node) for group, rule in groups(agenda, rollout, run))
 
 
 def hand_over(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> Waits:
     """Leadership goes to the member that should lead without this node. Done is it when the group is seen so."""
     for group, rule in groups(agenda, rollout, run):
-        leader = group.leader
-        if group.kind not in MOVES_LEADER or leader is None or leader not in group.on(run.node):
+        if not quorum.leads(group, rule, run.node):
             continue
         others = [member for member in healthy(group, rule) if member.node != run.node]
-        to = best_leader(group, others, _upgraded(rollout))
-        if to is None:
+        leader, to = group.leader, best_leader(group, others, _upgraded(rollout))
+        if leader is None or to is None:
             continue
         why = agenda.refusal(run.node, "move-leader", group.name)
         if agenda.refusals(run.node, "move-leader", group.name) >= ATTEMPTS:

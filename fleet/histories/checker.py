@@ -17,6 +17,7 @@ from fleet.core.snapshot import Snapshot
 from fleet.histories.invariant import Broken, Invariant
 from fleet.histories.tale import BEGUN, ENDED, Told, ToldRun
 from fleet.histories.truth import Name, Truth
+from fleet.histories.voting import lost, unsaved
 
 WHEN = {
     "mark": ("pending", "stage", "staged"),
@@ -24,12 +25,15 @@ WHEN = {
     "cordon": ("cordon", "drain", "reboot"),
     "evict": ("drain",),
     "reboot": ("reboot",),
+    "snapshot": ("cordon",),
+    "move-leader": ("drain",),
+    "defragment": ("soak",),
     "uncordon": ("uncordon", "return", *ENDED),
     "unmark": ENDED,
     "clear": ENDED,
 }
 """The steps of a run in which an action may be intended."""
-STARTS = ("stage", "cordon", "evict", "reboot")
+STARTS = ("stage", "cordon", "evict", "reboot", "snapshot", "move-leader")
 """What a pause forbids."""
 
 
@@ -41,6 +45,8 @@ class Checker:
         self._sites = sites
         self._intended: set[str] = set()
         self._foreign: set[Name] = set()
+        self._saved: set[tuple[str, str]] = set()
+        """Rollout and node: a snapshot was taken before the node's reboot."""
         self._at = 0.0
 
     def journaled(self, at: float, entry: Entry) -> None:
@@ -53,6 +59,8 @@ class Checker:
         told = self.rollouts[record.rollout]
         if record.form == "intent":
             self._intend(told, entry)
+        elif record.form == "outcome" and record.kind == "snapshot" and record.detail["result"] == "done":
+            self._saved.add((record.rollout, record.node))
         elif record.form == "decision" and record.kind == "step":
             self._before_step(told, entry)
         told.hear(entry)
@@ -211,6 +219,11 @@ class Checker:
         for pod in was.pods:
             if pod.node == name and not _stays(pod) and pod.phase not in ("Succeeded", "Failed"):
                 self._break(Invariant.DRAIN, f"{name} under pod {pod.namespace}/{pod.name}")
+        policy = self.rollouts[action.rollout].policy
+        if why := lost(action.node, was, policy):
+            self._break(Invariant.QUORUM, f"{name}: {why}")
+        if unsaved(action.node, was, policy) and (action.rollout, str(action.node)) not in self._saved:
+            self._break(Invariant.SAVED, name)
         run.reboots.add(action.token)
         if len(run.reboots) > 1:
             self._break(Invariant.TWICE, f"{name} by {', '.join(sorted(run.reboots))}")

@@ -11,6 +11,8 @@ class Invariant(StrEnum):
     BUDGET = "no budget is broken by us"
     LIMIT = "no limit of pool, zone, site, cluster or fleet is passed by us"
     DRAIN = "no reboot without a cordon and a drain of that run"
+    QUORUM = "no quorum group loses its majority or its leader by us"
+    SAVED = "no member goes without the snapshot that is asked for"
     TWICE = "no run reboots its machine twice"
     FOREIGN = "nothing is uncordoned that we did not cordon"
     WINDOW = "nothing begins outside the windows"

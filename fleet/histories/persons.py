@@ -9,7 +9,7 @@ from fleet.core.node import Node
 from fleet.core.pod import PodRef
 from fleet.histories.builders import START
 from fleet.histories.tale import ENDED, Told
-from fleet.histories.troubles import runs
+from fleet.histories.troubles import member_up, runs
 from fleet.histories.world import World
 from fleet.sim.behaviour import Spread
 from fleet.sim.model import Model
@@ -35,6 +35,7 @@ def mend(world: World) -> None:
             elif pod.local_data or pod.host_path:
                 workload = PodRef(pod.namespace, pod.owner.name.removesuffix("-1"))
                 model.stranger.scale("Deployment", workload, 0)
+        _mend_groups(model, busy)
         up = {node.name for node in model.snapshot(START).nodes if node.ready is True}
         for pod in model.snapshot(START).pods:
             if pod.node in up and not pod.ready and not pod.deleting and not pod.finished:
@@ -49,6 +50,22 @@ def _mend_node(world: World, model: Model, node: Node) -> None:
     if node.unschedulable and not node.cordoned_by:
         world.checker.uncordoned_by_a_person(model.cluster, node.name)
         model.stranger.uncordon(node.name)
+
+
+def _mend_groups(model: Model, busy: set[str]) -> None:
+    """Members come back; one whose node is gone for good comes back elsewhere, on no node of the fleet."""
+    model.quorums.full = ""
+    nodes = {node.name for node in model.snapshot(START).nodes}
+    for name, group in model.quorums.groups.items():
+        model.quorums.hide(name, "")
+        for member in group.members:
+            if member.node is not None and member.node.name not in nodes:
+                model.quorums.change(name, member.name, node=None)
+            if member.node is None or member.node.name not in busy:
+                model.quorums.change(name, member.name, alarms=())
+                if not member.reachable:
+                    member_up(model, name, member.name)
+                model.quorums.caught_up(name, member.name)
 
 
 def _mend_budget(model: Model, budget: Budget) -> None:

@@ -10,10 +10,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from fleet.core.budget import Budget
+from fleet.core.groups import Group
 from fleet.core.machine import Machine
 from fleet.core.node import Node, NodeRef, Resources
 from fleet.core.pod import Owner, Pod
 from fleet.core.policy import Amount, DrainRule, Freeze, Limits, Policy, Pool, RebootRule, StageRule, Window
+from fleet.core.quorum import Link, QuorumRule, SnapshotRule
 from fleet.core.rollout import Goal
 from fleet.core.selector import Selector
 from fleet.core.snapshot import Snapshot
@@ -22,6 +24,7 @@ from fleet.histories.builders import (
     START,
     a_budget,
     a_deployment,
+    a_group,
     a_machine,
     a_node,
     a_policy,
@@ -52,12 +55,51 @@ def draw_scene(seed: int) -> Scene:
     canaries = rng.choice([0, 0, 1, 2])
     policy = draw_policy(rng, pools)
     goals = _goals(snapshots, policy, canaries)
+    snapshots = tuple(_with_group(seed, snapshot) for snapshot in snapshots)
+    policy = replace(policy, quorums=draw_groups(seed, snapshots))
     return Scene(snapshots, policy, _behaviour(rng), goals, rng.random() < 0.5)
 
 
 def draw_policy(rng: Random, pools: Sequence[str]) -> Policy:
     return replace(
         a_policy(*(_pool(rng, name) for name in pools)), limits=_fleet_limits(rng), freezes=_freezes(rng)
+    )
+
+
+def _with_group(seed: int, snapshot: Snapshot) -> Snapshot:
+    """A quorum group on some of the nodes of some clusters."""
+    rng = Random(f"group {seed} {snapshot.cluster}")
+    if rng.random() < 0.6:
+        return snapshot
+    count = min(rng.choice([1, 2, 3, 3, 3, 4, 5, 5]), len(snapshot.nodes))
+    nodes = rng.sample(snapshot.nodes, count)
+    sites = "".join(rng.choice("fns") for _ in nodes) if rng.random() < 0.4 else ""
+    leader = rng.randrange(count)
+    name = f"etcd-{snapshot.cluster}"
+    group = a_group(nodes, name=name, cluster=snapshot.cluster, sites=sites, leader=leader)
+    links = (Link("f", "n", 0.01), Link("f", "s", 0.16), Link("n", "s", 0.15)) if sites else ()
+    kind = "etcd" if rng.random() < 0.8 else "zookeeper"
+    return replace(snapshot, quorums=(replace(group, links=links, kind=kind),))
+
+
+def draw_groups(seed: int, snapshots: Sequence[Snapshot]) -> tuple[Group, ...]:
+    """Every group of one or two voters may stand still: otherwise nobody could ever end the rollout."""
+    rng = Random(f"group rules {seed}")
+    return tuple(
+        Group(
+            group.name,
+            snapshot.cluster,
+            rule=QuorumRule(
+                margin=rng.choice([0, 0, 1]) if len(group.members) >= 5 else 0,
+                downtime="allow",
+                stretch=rng.choice(["hold", "allow"]),
+                soak_seconds=rng.choice([0, 30]),
+                snapshot=SnapshotRule("/backup") if rng.random() < 0.5 else None,
+                defragment=rng.random() < 0.3,
+            ),
+        )
+        for snapshot in snapshots
+        for group in snapshot.quorums
     )
 
 

@@ -50,6 +50,12 @@ MOST: Mapping[str, int] = {
     "unstaged": 1,
     "agent dies": 2,
     "node failure": 2,
+    "member down": 2,
+    "member lags": 1,
+    "alarm": 1,
+    "leader moves": 2,
+    "group unread": 2,
+    "backup full": 1,
     "ambush": 3,
 }
 """How often each kind of fault comes into one history at most."""

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from fleet.core.budget import Budget
 from fleet.core.node import ZONE_LABEL, Node
 from fleet.core.pod import Pod
+from fleet.core.quorum import Member
 from fleet.core.rollout import Run
 from fleet.core.steps import Step
 from fleet.histories.builders import NEW, START, a_machine
@@ -21,6 +22,8 @@ from fleet.sim.model import Model
 
 NEVER = 1e8
 """Seconds."""
+LASTING = 5000.0
+"""Seconds: until somebody mends it."""
 
 
 def _weather(kind: str, low: float, high: float) -> Callable[[World, Random], str]:
@@ -114,7 +117,8 @@ def _say(word: str) -> Callable[[World, Random], str]:
 
 def _policy(world: World, rng: Random) -> str:
     """Somebody edits the file: it counts from the next rollout on."""
-    world.policy = draw_policy(rng, [pool.name for pool in world.policy.pools])
+    groups = world.policy.quorums
+    world.policy = replace(draw_policy(rng, [pool.name for pool in world.policy.pools]), quorums=groups)
     return ", ".join(f"{pool.name}: {pool.limits.max_unavailable}" for pool in world.policy.pools)
 
 
@@ -343,6 +347,73 @@ def _fail(world: World, model: Model, node: Node, rng: Random) -> str:
     return f"{node.name}: {way}"
 
 
+def _on_group(act: Callable[[World, Model, str, Member, Random], str]) -> Callable[[World, Random], str]:
+    def choose(world: World, rng: Random) -> str:
+        found = [(model, name) for model in world.models.values() for name in model.quorums.groups]
+        if not found:
+            return ""
+        model, name = rng.choice(found)
+        member = rng.choice(model.quorums.groups[name].members)
+        return act(world, model, name, member, rng)
+
+    return choose
+
+
+def _member_down(world: World, model: Model, name: str, member: Member, rng: Random) -> str:
+    """Its process alone: the node stays."""
+    length = rng.choice([rng.uniform(5, 600), LASTING])
+    model.quorums.change(name, member.name, reachable=False, leader=False)
+    world.later(world.at + length, lambda: member_up(model, name, member.name))
+    return f"{name} {member.name} for {length:.0f} s"
+
+
+def member_up(model: Model, name: str, member: str) -> None:
+    """If its node is."""
+    found = next(each for each in model.quorums.groups[name].members if each.name == member)
+    up = {node.name for node in model.snapshot(START).nodes if node.ready is True}
+    if found.node is None or found.node.name in up:
+        model.quorums.rejoined(name, member)
+
+
+def _member_lags(world: World, model: Model, name: str, member: Member, rng: Random) -> str:
+    length = rng.uniform(5, 400)
+    model.quorums.change(name, member.name, index=1)
+    world.later(world.at + length, lambda: model.quorums.caught_up(name, member.name))
+    return f"{name} {member.name} for {length:.0f} s"
+
+
+def _alarm(world: World, model: Model, name: str, member: Member, rng: Random) -> str:
+    length = rng.uniform(5, 600)
+    model.quorums.change(name, member.name, alarms=("NOSPACE",))
+    world.later(world.at + length, lambda: model.quorums.change(name, member.name, alarms=()))
+    return f"{name} {member.name} for {length:.0f} s"
+
+
+def _leader_moves(world: World, model: Model, name: str, member: Member, rng: Random) -> str:
+    if not member.reachable or not member.voter:
+        return ""
+    model.quorums.lead(name, member.name)
+    return f"{name} to {member.name}"
+
+
+def _group_unread(world: World, model: Model, name: str, member: Member, rng: Random) -> str:
+    length = rng.choice([rng.uniform(5, 600), LASTING])
+    model.quorums.hide(name, "connection refused")
+    world.later(world.at + length, lambda: model.quorums.hide(name, ""))
+    return f"{name} for {length:.0f} s"
+
+
+def _backup_full(world: World, model: Model, name: str, member: Member, rng: Random) -> str:
+    length = rng.uniform(5, 100)
+    model.quorums.full = "no space left on device"
+
+    def empty() -> None:
+        model.quorums.full = ""
+
+    world.later(world.at + length, empty)
+    return f"{model.cluster} for {length:.0f} s"
+
+
 def _ambush(world: World, rng: Random) -> str:
     """Somebody or something comes between a run's step and what it does in it."""
     step = rng.choice(["cordon", "drain", "reboot", "verify", "uncordon", "soak", "return"])
@@ -401,5 +472,11 @@ TROUBLES: Mapping[str, Callable[[World, Random], str]] = {
     "unstaged": _on_node(_unstage),
     "agent dies": _on_node(_agent_dies),
     "node failure": _on_node(_fail),
+    "member down": _on_group(_member_down),
+    "member lags": _on_group(_member_lags),
+    "alarm": _on_group(_alarm),
+    "leader moves": _on_group(_leader_moves),
+    "group unread": _on_group(_group_unread),
+    "backup full": _on_group(_backup_full),
     "ambush": _ambush,
 }

@@ -187,6 +187,14 @@ def issue(
     )
 
 
+def issue_etcd(directory: Path, now: datetime, addresses: tuple[str, ...]) -> tuple[Path, KeyPair, KeyPair]:
+    """Of an etcd by itself: its authority, one pair for all its members, and one for a client."""
+    directory.mkdir(mode=0o700, parents=True)
+    authority = _Authority(directory, "etcd-ca", now)
+    members = authority.server("member", ("localhost",), addresses, also_client=True)
+    return authority.certificate, members, authority.client("client", "fleet")
+
+
 def _kubelet(cluster: _Authority, name: str, address: str) -> Kubelet:
     return Kubelet(
         client=cluster.client(f"node-{name}", f"system:node:{name}", "system:nodes"),

@@ -85,8 +85,8 @@ class Quorums:
     def may_reboot(self, action: Reboot) -> None:
         """As the driver does: reads the groups once more. Raises Refusal."""
         for name, rule in action.quorums.items():
-            if name in self.groups and (held := quorum.held(self.told(name), rule, action.node, ())):
-                raise Refusal(Result.STALE, held.words)
+            if name in self.groups and (why := quorum.forbidden(self.told(name), rule, action.node)):
+                raise Refusal(Result.STALE, why)
 
     def rejoined(self, name: str, member: str) -> None:
         """The member answers again, and lacks what was written meanwhile."""

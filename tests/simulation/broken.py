@@ -19,6 +19,8 @@ from fleet.core.journal import Record
 from fleet.core.node import PENDING_TAINT, NodeRef, Taint
 from fleet.core.occupancy import Occupancy, Scope
 from fleet.core.pod import Pod
+from fleet.core.quorum import Quorum
+from fleet.core.quorums import Quorums
 from fleet.core.rollout import Rollout, Run
 from fleet.core.view import ClusterView
 from fleet.histories.builders import START
@@ -107,6 +109,21 @@ class Idler(Engine):
 
     def why(self, ref: NodeRef, now: datetime) -> tuple[Held, ...]:
         return (Held(Reason.TURN, ref.name, {"ahead": 1}),)
+
+
+class Unknowing(Quorums):
+    """Has never heard of any group."""
+
+    def of(self, ref: NodeRef) -> Iterable[Quorum]:
+        return ()
+
+
+class WithoutQuorums(Engine):
+    def __init__(self, sites: Mapping[str, str], rollouts: Iterable[Rollout] = ()) -> None:
+        super().__init__(sites)
+        self._agenda.quorums = Unknowing()
+        for rollout in rollouts:
+            self.add(rollout)
 
 
 class Twice(Engine):
@@ -202,6 +219,8 @@ BROKEN: Sequence[tuple[Invariant, Parts]] = (
     (Invariant.BUDGET, Parts(engine=WithoutBudgets, driver=deletes)),
     (Invariant.LIMIT, Parts(engine=WithoutLimits)),
     (Invariant.DRAIN, Parts(engine=WithoutDrain, driver=does_not_look)),
+    (Invariant.QUORUM, Parts(engine=WithoutQuorums)),
+    (Invariant.SAVED, Parts(engine=WithoutQuorums)),
     (Invariant.TWICE, Parts(engine=Twice)),
     (Invariant.FOREIGN, Parts(driver=uncordons_all)),
     (Invariant.WINDOW, Parts(engine=WithoutWindows)),

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from fleet.core.held import Held, Reason
 from fleet.core.node import NodeRef
 from fleet.core.quorum import (
+    MOVES_LEADER,
     Member,
     Quorum,
     QuorumRule,
@@ -107,6 +108,22 @@ def _stretch(group: Quorum, rule: QuorumRule, going: Sequence[Member]) -> Held |
         "better": better,
     }
     return Held(Reason.QUORUM_STRETCH, group.name, facts)
+
+
+def leads(group: Quorum, rule: QuorumRule, node: NodeRef) -> bool:
+    """Its leader is on the node, could hand over, and another could lead."""
+    leader = group.leader
+    if group.kind not in MOVES_LEADER or leader is None or leader.node != node:
+        return False
+    return any(member.node != node for member in healthy(group, rule))
+
+
+def forbidden(group: Quorum, rule: QuorumRule, node: NodeRef) -> str:
+    """Why the node must not reboot in this very moment, by a reading of now; empty: it may. For whoever performs it."""
+    found = held(group, rule, node, ())
+    if found is not None:
+        return found.words
+    return f"a member on {node.name} leads {group.name}" if leads(group, rule, node) else ""
 
 
 def order(group: Quorum, rule: QuorumRule, node: NodeRef, peers: Collection[NodeRef]) -> Held | None:

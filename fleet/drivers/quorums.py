@@ -1,0 +1,160 @@
+"""A cluster together with its quorum groups: their readings come among its events, and what concerns them is done to
+them. Right before a reboot each group of the node is read once more."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import datetime
+from typing import Protocol
+
+from fleet.core.action import AnyAction, Defragment, MoveLeader, Outcome, Reboot, Result, SaveSnapshot
+from fleet.core.errors import FleetError
+from fleet.core.event import Event, Gone, Seen, Synced
+from fleet.core.guards import quorum
+from fleet.core.leadership import Leadership
+from fleet.core.quorum import Quorum, SnapshotRule, fresh
+from fleet.drivers.ports import Clock, Cluster
+
+READ_SECONDS = 5.0
+"""Between two readings of a group."""
+
+
+class Group(Protocol):
+    """One quorum group as a driver asks it. Everything is bounded in time; raises FleetError."""
+
+    name: str
+
+    def see(self, event: Event) -> None:
+        """What its cluster tells, in order."""
+        ...
+
+    async def read(self, now: datetime) -> Quorum | None:
+        """Does not raise where the group does not answer: that is a reading too. None: there is no such group."""
+        ...
+
+    async def move_leader(self, to: str) -> str: ...
+
+    async def snapshot(self, rule: SnapshotRule, now: datetime) -> str: ...
+
+    async def defragment(self, member: str) -> str: ...
+
+
+class ClusterWithQuorums:
+    """Of the shape of `Cluster`. `wrapped` and its groups are this object's alone from now on."""
+
+    def __init__(self, wrapped: Cluster, groups: Mapping[str, Group], clock: Clock) -> None:
+        self.name = wrapped.name
+        self._wrapped = wrapped
+        self._groups = dict(groups)
+        self._clock = clock
+        self._last: dict[str, Quorum] = {}
+        self._inbox: asyncio.Queue[Event | None] | None = None
+
+    async def events(self) -> AsyncIterator[Event]:
+        """Every group has been read before the cluster counts as synced: nothing begins without knowing them."""
+        inbox = self._inbox = asyncio.Queue()
+        listener = asyncio.create_task(self._listen(inbox))
+        reader: asyncio.Task[None] | None = None
+        try:
+            while (event := await inbox.get()) is not None:
+                if isinstance(event, Synced):
+                    for told in await self._read_all():
+                        yield told
+                    reader = reader or asyncio.create_task(self._read_on(inbox))
+                yield event
+            await listener
+        finally:
+            for task in (listener, reader):
+                if task is not None:
+                    task.cancel()
+            await asyncio.gather(listener, *([reader] if reader else []), return_exceptions=True)
+
+    async def perform(self, action: AnyAction) -> Outcome:
+        match action:
+            case MoveLeader() | SaveSnapshot() | Defragment():
+                return await self._serve(action)
+            case Reboot() if why := await self._forbidden(action):
+                return Outcome(action, Result.STALE, why)
+            case _:
+                return await self._wrapped.perform(action)
+
+    async def lead(
+        self, identity: str, seconds: int, abandoned: Callable[[str], bool], place: str = ""
+    ) -> Leadership:
+        return await self._wrapped.lead(identity, seconds, abandoned, place)
+
+    async def place(self) -> str:
+        return await self._wrapped.place()
+
+    async def resign(self, identity: str) -> None:
+        await self._wrapped.resign(identity)
+
+    async def close(self) -> None:
+        await self._wrapped.close()
+
+    async def _listen(self, inbox: asyncio.Queue[Event | None]) -> None:
+        try:
+            async for event in self._wrapped.events():
+                for group in self._groups.values():
+                    group.see(event)
+                inbox.put_nowait(event)
+        finally:
+            inbox.put_nowait(None)
+
+    async def _read_on(self, inbox: asyncio.Queue[Event | None]) -> None:
+        while True:
+            await self._clock.sleep(READ_SECONDS)
+            for event in await self._read_all():
+                inbox.put_nowait(event)
+
+    async def _read_all(self) -> list[Event]:
+        """Side by side: one that does not answer keeps no other."""
+        found = await asyncio.gather(*(self._read(group) for group in self._groups.values()))
+        return [event for event in found if event is not None]
+
+    async def _read(self, group: Group) -> Event | None:
+        told = await group.read(self._clock.now())
+        before = self._last.get(group.name)
+        if told is not None:
+            self._last[group.name] = told
+            return Seen(self.name, told)
+        if before is None:
+            return None
+        del self._last[group.name]
+        return Gone(self.name, before)
+
+    async def _forbidden(self, action: Reboot) -> str:
+        """Why the node must not go in this very moment; empty: it may."""
+        for name, rule in action.quorums.items():
+            group = self._groups.get(name)
+            if group is None:
+                return f"quorum group {name} is not known to this controller"
+            begun = self._clock.now()
+            told = await group.read(begun)
+            if told is None or not fresh(told, rule, self._clock.now()):
+                return f"quorum group {name} could not be read in time"
+            if why := quorum.forbidden(told, rule, action.node):
+                return why
+        return ""
+
+    async def _serve(self, action: MoveLeader | SaveSnapshot | Defragment) -> Outcome:
+        group = self._groups.get(action.group)
+        if group is None:
+            return Outcome(
+                action, Result.FAILED, f"quorum group {action.group} is not known to this controller"
+            )
+        try:
+            match action:
+                case MoveLeader():
+                    words = await group.move_leader(action.to)
+                case SaveSnapshot():
+                    words = await group.snapshot(action.rule, self._clock.now())
+                case Defragment():
+                    words = await group.defragment(action.member)
+        except FleetError as error:
+            return Outcome(action, Result.FAILED, error.message)
+        # The engine goes by what is seen: at once, and not only with the next reading.
+        if self._inbox is not None and (told := await self._read(group)) is not None:
+            self._inbox.put_nowait(told)
+        return Outcome(action, Result.DONE, words)

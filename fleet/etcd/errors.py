@@ -1,0 +1,7 @@
+from __future__ import annotations
+
+from fleet.core.errors import FleetError
+
+
+class EtcdError(FleetError):
+    """An etcd refused, or gave no answer; the message has its words."""

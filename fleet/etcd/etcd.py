@@ -1,0 +1,177 @@
+"""One etcd cluster: read whole, its leader moved, a snapshot taken, a member defragmented. Calls block; use threads."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import TypeVar
+
+from msgspec.structs import replace
+
+from fleet.core.groups import Group
+from fleet.core.quorum import Link, Member, Quorum, SnapshotRule
+from fleet.etcd.backup import Saved, save
+from fleet.etcd.errors import EtcdError
+from fleet.etcd.gateway import LONG_SECONDS, Gateway, trust
+from fleet.etcd.reading import Answer, Place, leader_of, links_of, reading, trips
+
+STATUS = "/v3/maintenance/status"
+MEMBERS = "/v3/cluster/member/list"
+MOVED_SECONDS = 10.0
+"""How long a new leader may take to be seen."""
+MEASURE_EVERY = 60
+"""Readings between two looks at the round-trip times, which members tell only among all their metrics."""
+
+T = TypeVar("T")
+
+
+class Etcd:
+    def __init__(self, group: Group, places: Mapping[str, Place], endpoints: Sequence[str] = ()) -> None:
+        """`places`: by the name of the member. `endpoints`: where the group names none."""
+        self.name = group.name
+        self._access = group.access
+        self.places = dict(places)
+        self._endpoints = tuple(group.access.endpoints or endpoints)
+        self._known: Quorum | None = None
+        self._links: tuple[Link, ...] = ()
+        self._readings = 0
+
+    def read(self, now: datetime) -> Quorum:
+        """Never raises for an etcd that does not answer: that is a reading too."""
+        try:
+            answers = self._answers()
+            if not answers:
+                raise EtcdError("none of its members answers")
+            self._measure(answers)
+        except EtcdError as error:
+            return self._unread(error.message, now)
+        self._known = reading(self.name, list(answers.values()), self.places, self._links, now)
+        return self._known
+
+    def move_leader(self, to: str) -> str:
+        """Until the members name the new one. Raises EtcdError."""
+        answers = self._answers()
+        target = self._ident(answers, to)
+        leader = leader_of(list(answers.values())) if answers else ""
+        asked = next((gateway for gateway, each in answers.items() if each.ident == leader), None)
+        if asked is None:
+            raise EtcdError(f"{self.name} has no leader that answers")
+        if leader != target:
+            asked.call("/v3/maintenance/transfer-leadership", {"targetID": target}, LONG_SECONDS)
+        deadline = time.monotonic() + MOVED_SECONDS
+        while time.monotonic() < deadline:
+            now = self._answers()
+            if now and leader_of(list(now.values())) == target:
+                return f"{to} leads {self.name}"
+        raise EtcdError(f"{to} does not lead {self.name} {MOVED_SECONDS:.0f} s after it was told to")
+
+    def snapshot(self, rule: SnapshotRule, now: datetime) -> Saved:
+        """Of the leader's data, which no other member's is ahead of. Raises EtcdError."""
+        answers = self._answers()
+        leader = leader_of(list(answers.values())) if answers else ""
+        asked = next((gateway for gateway, each in answers.items() if each.ident == leader), None)
+        if asked is None:
+            raise EtcdError(f"{self.name} has no leader that answers: no snapshot")
+        return save(asked.stream("/v3/maintenance/snapshot"), self.name, rule, now)
+
+    def defragment(self, member: str) -> str:
+        """Never of the leader. Raises EtcdError."""
+        answers = self._answers()
+        ident = self._ident(answers, member)
+        if ident == leader_of(list(answers.values())):
+            raise EtcdError(f"{member} leads {self.name}: it is not defragmented")
+        asked = next(gateway for gateway, each in answers.items() if each.ident == ident)
+        asked.call("/v3/maintenance/defragment", {}, LONG_SECONDS)
+        size = int(asked.call(STATUS).get("dbSize", 0))
+        return f"{member} of {self.name}: {answers[asked].status.get('dbSize', 0)} bytes before, {size} after"
+
+    def _answers(self) -> dict[Gateway, Answer]:
+        """Of every member that can be reached; those that the configuration does not name are learned from the rest."""
+        context = trust(self._access)
+        found = self._ask([Gateway(endpoint, context) for endpoint in self._endpoints])
+        if not found and self._endpoints:
+            return {}
+        known = {answer.ident for answer in found.values()}
+        more = {
+            url
+            for answer in found.values()
+            for member in answer.members
+            if str(member["ID"]) not in known
+            for url in member.get("clientURLs", ())[:1]
+        }
+        asked = {gateway.endpoint for gateway in found} | set(self._endpoints)
+        found |= self._ask([Gateway(url, context) for url in sorted(more - asked)])
+        unique: dict[str, Gateway] = {}
+        for gateway, answer in found.items():
+            unique.setdefault(answer.ident, gateway)
+        return {gateway: found[gateway] for gateway in unique.values()}
+
+    def _ask(self, gateways: Sequence[Gateway]) -> dict[Gateway, Answer]:
+        def one(gateway: Gateway) -> Answer:
+            status, seconds = gateway.timed(STATUS)
+            # Not linearizable: a member without a quorum tells what it knows.
+            members = gateway.call(MEMBERS, {"linearizable": False}).get("members", ())
+            return Answer(status, tuple(members), seconds)
+
+        found, self._last_words = _each(gateways, one)
+        return found
+
+    def _measure(self, answers: Mapping[Gateway, Answer]) -> None:
+        """Round trips between the members, where they are in several sites."""
+        due = self._readings % MEASURE_EVERY == 0 or (not self._links and self._readings < 5)
+        self._readings += 1
+        if not due or len({place.site for place in self.places.values()}) < 2:
+            return
+        told, _ = _each(list(answers), lambda gateway: trips(gateway.metrics()))
+        measured = {answers[gateway].ident: found for gateway, found in told.items()}
+        members = max(answers.values(), key=lambda answer: answer.applied).members
+        self._links = links_of(members, measured, self.places) or self._links
+
+    def _ident(self, answers: Mapping[Gateway, Answer], name: str) -> str:
+        """Of a member that answers."""
+        for answer in answers.values():
+            for member in answer.members:
+                if member.get("name") == name and any(
+                    each.ident == str(member["ID"]) for each in answers.values()
+                ):
+                    return str(member["ID"])
+        raise EtcdError(f"{name} of {self.name} does not answer")
+
+    def _unread(self, why: str, now: datetime) -> Quorum:
+        """The members as last known: none of them counts for anything."""
+        words = "; ".join(dict.fromkeys([why, *self._last_words]))
+        if self._known is not None:
+            members = tuple(
+                replace(each, reachable=False, leader=False, index=None) for each in self._known.members
+            )
+            return replace(self._known, members=members, unread=words, read_at=now)
+        members = tuple(Member(name, place.node, place.site) for name, place in self.places.items())
+        return Quorum(self.name, "etcd", members=members, unread=words, read_at=now)
+
+    _last_words: tuple[str, ...] = ()
+
+
+def _each(
+    gateways: Sequence[Gateway], ask: Callable[[Gateway], T]
+) -> tuple[dict[Gateway, T], tuple[str, ...]]:
+    """Side by side: one that is dead keeps the others no longer than its own time. Also the words of those that failed."""
+
+    def one(gateway: Gateway) -> T | EtcdError:
+        try:
+            return ask(gateway)
+        except EtcdError as error:
+            return error
+
+    if not gateways:
+        return {}, ()
+    with ThreadPoolExecutor(len(gateways)) as pool:
+        answers = list(pool.map(one, gateways))
+    found = {
+        gateway: answer
+        for gateway, answer in zip(gateways, answers, strict=True)
+        if not isinstance(answer, EtcdError)
+    }
+    words = tuple(answer.message for answer in answers if isinstance(answer, EtcdError))
+    return found, words

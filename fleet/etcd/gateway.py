@@ -1,0 +1,129 @@
+"""One member of an etcd, over the JSON gateway of its client port (`/v3/...`, gRPC-gateway: 64-bit numbers are texts)."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import ssl
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+from fleet.core.groups import Access
+from fleet.etcd.errors import EtcdError
+
+SECONDS = 5.0
+"""How long a member may take to answer what it knows by itself."""
+LONG_SECONDS = 120.0
+"""And for what reads or writes its whole database."""
+MOST_BYTES = 4 << 20
+"""Of an answer that is not a snapshot; the metrics of a large member take half a megabyte."""
+LINE_BYTES = 1 << 20
+"""Of one piece of a snapshot; etcd sends 32 KiB, which base64 makes longer."""
+
+
+def trust(access: Access) -> ssl.SSLContext:
+    """Raises EtcdError for files that are not there or hold no certificate."""
+    try:
+        context = ssl.create_default_context(cafile=access.ca or None)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if access.cert:
+            context.load_cert_chain(access.cert, access.key or None)
+    except (OSError, ssl.SSLError) as error:
+        named = ", ".join(name for name in (access.ca, access.cert, access.key) if name)
+        raise EtcdError(f"the certificates cannot be read ({named}): {error}") from error
+    return context
+
+
+class Gateway:
+    """`endpoint`: its client URL. Each call is a connection of its own."""
+
+    def __init__(self, endpoint: str, context: ssl.SSLContext) -> None:
+        self.endpoint = endpoint
+        self._context = context
+
+    def call(
+        self, path: str, body: Mapping[str, Any] | None = None, seconds: float = SECONDS
+    ) -> dict[str, Any]:
+        """Raises EtcdError."""
+        with self._connection(seconds) as connection:
+            return self._ask(connection, path, body or {})
+
+    def timed(self, path: str) -> tuple[dict[str, Any], float]:
+        """The answer, and the round trip in seconds on a connection that is open already."""
+        with self._connection(SECONDS) as connection:
+            self._ask(connection, path, {})
+            begun = time.monotonic()
+            answer = self._ask(connection, path, {})
+            return answer, time.monotonic() - begun
+
+    def metrics(self) -> str:
+        with self._connection(SECONDS) as connection:
+            connection.request("GET", "/metrics")
+            return _body(connection.getresponse()).decode(errors="replace")
+
+    def stream(self, path: str) -> Iterator[dict[str, Any]]:
+        """The pieces of an answer that comes in many."""
+        with self._connection(LONG_SECONDS) as connection:
+            connection.request("POST", path, "{}", {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            if response.status != 200:
+                raise EtcdError(f"{self.endpoint}: {_words(_body(response))}")
+            while line := response.readline(LINE_BYTES):
+                piece = json.loads(line)
+                if "error" in piece:
+                    raise EtcdError(f"{self.endpoint}: {piece['error'].get('message', piece['error'])}")
+                yield piece["result"]
+
+    def _ask(
+        self, connection: http.client.HTTPConnection, path: str, body: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        found = _body(response)
+        if response.status != 200:
+            raise EtcdError(f"{self.endpoint}: {_words(found)}")
+        answer = json.loads(found)
+        if not isinstance(answer, dict):
+            raise EtcdError(f"{self.endpoint}: expected an object, found {found[:80]!r}")
+        return answer
+
+    @contextmanager
+    def _connection(self, seconds: float) -> Iterator[http.client.HTTPConnection]:
+        parts = urlsplit(self.endpoint)
+        host, port = parts.hostname or "", parts.port or 2379
+        connection: http.client.HTTPConnection
+        if parts.scheme == "https":
+            connection = http.client.HTTPSConnection(host, port, timeout=seconds, context=self._context)
+        else:
+            connection = http.client.HTTPConnection(host, port, timeout=seconds)
+        try:
+            yield connection
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise EtcdError(f"{self.endpoint}: {_why(error)}") from error
+        finally:
+            connection.close()
+
+
+def _body(response: http.client.HTTPResponse) -> bytes:
+    found = response.read(MOST_BYTES + 1)
+    if len(found) > MOST_BYTES:
+        raise ValueError(f"an answer of more than {MOST_BYTES} bytes")
+    return found
+
+
+def _words(body: bytes) -> str:
+    """etcd's own, where there are any."""
+    try:
+        answer = json.loads(body)
+        return str(answer.get("message") or answer.get("error") or answer)
+    except (ValueError, AttributeError):
+        return body[:200].decode(errors="replace") or "no words"
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    return str(error) or type(error).__name__

@@ -1,0 +1,67 @@
+"""The etcd of one cluster as a driver asks it: read for real, or by its static pods where it cannot be asked."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+
+from fleet.core.event import Event, Gone, Seen
+from fleet.core.groups import Group
+from fleet.core.node import Node
+from fleet.core.pod import Pod
+from fleet.core.quorum import Quorum, SnapshotRule
+from fleet.etcd.errors import EtcdError
+from fleet.etcd.etcd import Etcd
+from fleet.etcd.reading import Place
+from fleet.etcd.static import declared, place_of, pods_of
+
+
+class EtcdGroup:
+    """`site` is the cluster's. A member is on the node of its name, as kubeadm has it."""
+
+    def __init__(self, group: Group, site: str) -> None:
+        self.name = group.name
+        self._cluster = group.cluster
+        self._site = site
+        self._nodes: dict[str, Node] = {}
+        self._pods: dict[str, Pod] = {}
+        self._etcd = Etcd(group, {})
+        self._asked = bool(group.access.endpoints)
+
+    def see(self, event: Event) -> None:
+        """What its cluster tells: nodes, and the static pods that carry the members."""
+        match event:
+            case Seen(_, Node() as node):
+                self._nodes[node.name] = node
+            case Gone(_, Node() as node):
+                self._nodes.pop(node.name, None)
+            case Seen(_, Pod() as pod) if pods_of([pod]):
+                self._pods[pod.uid] = pod
+            case Gone(_, Pod() as pod):
+                self._pods.pop(pod.uid, None)
+
+    async def read(self, now: datetime) -> Quorum | None:
+        """None: there is no such group, as far as anybody can see."""
+        self._etcd.places = self._places()
+        pods = pods_of(self._pods.values())
+        why = "no endpoints in the policy"
+        if self._asked:
+            found = await asyncio.to_thread(self._etcd.read, now)
+            if not found.unread or not pods:
+                return found
+            why = found.unread
+        return declared(self.name, pods, self._etcd.places, why, now) if pods else None
+
+    async def move_leader(self, to: str) -> str:
+        return await asyncio.to_thread(self._etcd.move_leader, to)
+
+    async def snapshot(self, rule: SnapshotRule, now: datetime) -> str:
+        if not self._asked:
+            raise EtcdError(f"no snapshot of {self.name}: the policy names no endpoints of it")
+        return str(await asyncio.to_thread(self._etcd.snapshot, rule, now))
+
+    async def defragment(self, member: str) -> str:
+        return await asyncio.to_thread(self._etcd.defragment, member)
+
+    def _places(self) -> dict[str, Place]:
+        return {name: place_of(self._cluster, self._site, node) for name, node in self._nodes.items()}

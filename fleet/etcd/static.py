@@ -1,0 +1,38 @@
+"""Members as the cluster itself shows them: the static pods of kubeadm and alike, `etcd-NODE` in `kube-system`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+from fleet.core.node import SITE_LABEL, Node, NodeRef
+from fleet.core.pod import Pod
+from fleet.core.quorum import Member, Quorum
+from fleet.etcd.reading import Place
+
+NAMESPACE = "kube-system"
+LABEL = ("component", "etcd")
+PORT = 2379
+
+
+def pods_of(pods: Iterable[Pod]) -> tuple[Pod, ...]:
+    """Those that carry a member of the cluster's own etcd."""
+    key, value = LABEL
+    found = (pod for pod in pods if pod.namespace == NAMESPACE and pod.labels.get(key) == value and pod.node)
+    return tuple(sorted(found, key=lambda pod: pod.node))
+
+
+def place_of(cluster: str, site: str, node: Node) -> Place:
+    """`site` is the cluster's; the node's own label beats it."""
+    return Place(NodeRef(cluster, node.name), node.labels.get(SITE_LABEL, site))
+
+
+def declared(name: str, pods: Sequence[Pod], where: Mapping[str, Place], why: str, now: datetime) -> Quorum:
+    """The group by the readiness of its pods: who leads and who is behind is not known. `why` etcd itself cannot be
+    asked."""
+    members = []
+    for pod in pods:
+        place = where.get(pod.node, Place())
+        ready = pod.ready and not pod.deleting
+        members.append(Member(pod.node, place.node, place.site, reachable=ready))
+    return Quorum(name, "etcd", members=tuple(members), declared=True, unread=why, read_at=now)

@@ -1,0 +1,1 @@
+"""Clusters of real etcd members on this machine, in sites with a delay between them."""

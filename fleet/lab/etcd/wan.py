@@ -1,0 +1,153 @@
+"""A wide-area network between etcd members, in user space and without privileges.
+
+Each member's peers reach it through a relay, which knows by the source address who calls, and delivers every piece of
+a connection, both ways, half a round trip later. What is cut is delivered never: connections stall as they do when a
+link goes, and new ones get no answer. Order within a connection is kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine, Mapping
+from contextlib import suppress
+from typing import Any
+
+from msgspec import Struct
+
+CHUNK = 1 << 16
+
+
+class Relay(Struct, frozen=True):
+    """Where a member's peers call it, and where it listens."""
+
+    name: str
+    address: str
+    port: int
+    listens: int
+
+
+class Wan:
+    """Runs in a thread of its own from `start` to `stop`."""
+
+    def __init__(
+        self, relays: Mapping[str, Relay], sites: Mapping[str, str], seconds: Mapping[frozenset[str], float]
+    ) -> None:
+        """`sites`: of each member. `seconds`: round trips, by the two sites; within one and where none is told: none."""
+        self._relays = dict(relays)
+        self._names = {relay.address: name for name, relay in relays.items()}
+        self._sites = dict(sites)
+        self._seconds = dict(seconds)
+        self._cut: set[frozenset[str]] = set()
+        self._healed = asyncio.Event()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="wan", daemon=True)
+        self._servers: list[asyncio.Server] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self) -> None:
+        self._thread.start()
+        for relay in self._relays.values():
+            self._servers.append(self._run(self._listen(relay)))
+
+    def stop(self) -> None:
+        for server in self._servers:
+            self._loop.call_soon_threadsafe(server.close)
+        self._run(self._end())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def cut(self, one: str, other: str) -> None:
+        """Between two members or two sites."""
+
+        def cut() -> None:
+            self._cut.add(frozenset((one, other)))
+            self._healed.clear()
+
+        self._loop.call_soon_threadsafe(cut)
+
+    def heal(self) -> None:
+        """All that was cut."""
+
+        def heal() -> None:
+            self._cut.clear()
+            self._healed.set()
+
+        self._loop.call_soon_threadsafe(heal)
+
+    def round_trip(self, one: str, other: str) -> float:
+        """Seconds between two members."""
+        return self._seconds.get(frozenset((self._sites[one], self._sites[other])), 0.0)
+
+    def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    async def _end(self) -> None:
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _listen(self, relay: Relay) -> asyncio.Server:
+        async def called(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = asyncio.current_task()
+            assert task is not None
+            self._tasks.add(task)
+            try:
+                # The end of the relay is not an error of the connections that it ends.
+                with suppress(asyncio.CancelledError):
+                    await self._relay(relay, reader, writer)
+            finally:
+                self._tasks.discard(task)
+                writer.close()
+
+        return await asyncio.start_server(called, relay.address, relay.port)
+
+    async def _relay(self, relay: Relay, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        caller = self._names.get(writer.get_extra_info("peername")[0], relay.name)
+        try:
+            there = await asyncio.open_connection(relay.address, relay.listens)
+        except OSError:
+            return
+        try:
+            await asyncio.gather(
+                self._pass(caller, relay.name, reader, there[1]),
+                self._pass(relay.name, caller, there[0], writer),
+            )
+        except (OSError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            there[1].close()
+
+    async def _pass(
+        self, one: str, other: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        """Reads on while pieces are on their way: a long link carries many at once."""
+        wire: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(1024)
+        delivery = asyncio.create_task(self._deliver(one, other, wire, writer))
+        try:
+            while chunk := await reader.read(CHUNK):
+                await wire.put((self._loop.time() + self.round_trip(one, other) / 2, chunk))
+            await wire.put((self._loop.time() + self.round_trip(one, other) / 2, b""))
+            await delivery
+        finally:
+            delivery.cancel()
+
+    async def _deliver(
+        self, one: str, other: str, wire: asyncio.Queue[tuple[float, bytes]], writer: asyncio.StreamWriter
+    ) -> None:
+        while True:
+            due, chunk = await wire.get()
+            await asyncio.sleep(max(0.0, due - self._loop.time()))
+            while self._is_cut(one, other):
+                await self._healed.wait()
+            if not chunk:
+                with suppress(OSError):
+                    writer.write_eof() if writer.can_write_eof() else writer.close()
+                return
+            writer.write(chunk)
+            await writer.drain()
+
+    def _is_cut(self, one: str, other: str) -> bool:
+        pairs = {frozenset((one, other)), frozenset((self._sites[one], self._sites[other]))}
+        return bool(pairs & self._cut)
