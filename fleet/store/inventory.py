@@ -16,7 +16,7 @@ from fleet.core.snapshot import Snapshot
 from fleet.store import clusters, facts
 from fleet.store.database import Database, Row, Transaction, in_utc, moment, moment_or_none
 from fleet.store.facts import Changes, Writing
-from fleet.store.kinds import BUDGET, KINDS, MACHINE, NODE, POD, WORKLOAD, Kind, T
+from fleet.store.kinds import BUDGET, KINDS, MACHINE, NODE, POD, QUORUM, WORKLOAD, Kind, T
 
 
 class NodeRow(Struct, frozen=True):
@@ -67,6 +67,7 @@ class Inventory:
             (POD, snapshot.pods),
             (BUDGET, snapshot.budgets),
             (WORKLOAD, snapshot.workloads),
+            (QUORUM, snapshot.quorums),
         )
         with self._database.read() as transaction:
             _known(transaction, snapshot.cluster)
@@ -146,6 +147,7 @@ class Inventory:
                 budgets=_things(transaction, BUDGET, cluster, then),
                 workloads=_things(transaction, WORKLOAD, cluster, then),
                 machines=_things(transaction, MACHINE, cluster, then),
+                quorums=_things(transaction, QUORUM, cluster, then),
             )
 
     def history(self, cluster: str, node: str) -> list[Change]:

@@ -20,6 +20,7 @@ from fleet.core.event import Thing
 from fleet.core.machine import Machine
 from fleet.core.node import Node
 from fleet.core.pod import Pod
+from fleet.core.quorum import Quorum
 from fleet.core.workload import Workload
 
 T = TypeVar("T", bound=Thing)
@@ -150,4 +151,11 @@ WORKLOAD = Kind(
     state=("replicas", "ready"),
     columns={"uid": attrgetter("uid")},
 )
-KINDS: tuple[Kind[Any], ...] = (NODE, MACHINE, POD, BUDGET, WORKLOAD)
+QUORUM = Kind(
+    Quorum,
+    "quorum",
+    key=("name",),
+    state=("members", "links", "declared", "unread", "read_at"),
+    columns={"uid": attrgetter("uid")},
+)
+KINDS: tuple[Kind[Any], ...] = (NODE, MACHINE, POD, BUDGET, WORKLOAD, QUORUM)

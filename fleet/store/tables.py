@@ -145,6 +145,12 @@ class Workload(Fact, table=True):
     namespace: str
 
 
+class Quorum(Fact, table=True):
+    """A quorum group: its members as they were read last."""
+
+    __table_args__ = _indexes("quorum", "name")
+
+
 class Journal(Table, table=True):
     """Append-only, hash-chained (`fleet.core.journal.Entry`)."""
 
