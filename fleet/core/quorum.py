@@ -148,8 +148,6 @@ def ailment(member: Member, group: Quorum, rule: QuorumRule, highest: int) -> st
         return "does not answer"
     if member.alarms:
         return f"has alarm {', '.join(member.alarms)}"
-    if member.errors:
-        return f"says: {member.errors[0]}"
     if member.index is None:
         return "" if group.declared else "tells no index"
     behind = highest - member.index

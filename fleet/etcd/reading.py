@@ -91,17 +91,20 @@ def _member(
     ident, name = str(found["ID"]), str(found.get("name", ""))
     status = answer.status if answer is not None else {}
     place = places.get(name, Place())
+    errors = tuple(words for words in status.get("errors", ()) if not ALARM.search(words))
+    # One that answers and sees no leader is cut off from the others: it votes with nobody.
+    there = answer is not None and str(status.get("leader", "0")) != "0"
     return Member(
         name=name or f"(not started: {', '.join(found.get('peerURLs', ()))})",
         node=place.node,
         site=place.site,
         voter=not found.get("isLearner", False),
         started=bool(name),
-        reachable=answer is not None,
-        leader=ident == leader and answer is not None,
+        reachable=there,
+        leader=ident == leader and there,
         index=answer.applied if answer is not None else None,
         alarms=alarms.get(ident, ()),
-        errors=tuple(words for words in status.get("errors", ()) if not ALARM.search(words)),
+        errors=errors,
         version=str(status.get("version", "")),
         size=int(status.get("dbSize", 0)),
         in_use=int(status.get("dbSizeInUse", 0)),
