@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from fleet.app.clock import WallClock
 from fleet.app.home import Home
+from fleet.app.quorums import guarded, with_quorums
 from fleet.core.errors import FleetError, ForbiddenError, HeldError, UsageError
 from fleet.core.policy import Policy
 from fleet.core.snapshot import Snapshot
@@ -75,7 +76,7 @@ async def connect(home: Home, row: ClusterRow) -> Cluster:
                 f"{home.simulated} holds no clock for cluster {row.name}", "fleet demo makes a new one"
             )
         return SimulatedCluster(_file(home, row), home.clock)
-    return _real(row)
+    return guarded(_real(row), _site(row.sites), home.policy_if_any())
 
 
 def _file(home: Home, row: ClusterRow) -> Path:
@@ -135,7 +136,8 @@ async def _read(home: Home, row: ClusterRow) -> Snapshot | FleetError:
 
             return snapshot_of(_file(home, row))
         async with _opened(row) as cluster:
-            return (await cluster.read(_site(row.sites), home.now())).snapshot
+            snapshot = (await cluster.read(_site(row.sites), home.now())).snapshot
+            return await with_quorums(snapshot, cluster, home.policy_if_any())
     except FleetError as error:
         return error
 
@@ -207,17 +209,18 @@ async def _inspect_real(home: Home, row: ClusterRow, policy: Policy) -> tuple[Fo
                 "; ".join(rule(each) for each in unreadable),
             )
         reading = await cluster.read(_site(row.sites), home.now())
+        snapshot = await with_quorums(reading.snapshot, cluster, policy)
         return (
             found_in(
                 row.name,
                 row.sites,
-                reading.snapshot,
+                snapshot,
                 policy,
                 missing=tuple(f"{rule(each)}: {each.why}" for each in missing),
                 unread=reading.missing,
                 uid=await _uid(cluster),
             ),
-            reading.snapshot,
+            snapshot,
         )
 
 

@@ -48,6 +48,7 @@ def plan_of_dump(home: Home, pools: Sequence[str], version: str, path: Path, loo
 
 def dump_of(home: Home, path: Path) -> Snapshot:
     """Of a cluster that is named as the file. Raises UsageError for what is no dump, or has no nodes."""
+    from fleet.etcd.static import group_in
     from fleet.kube.snapshot import of_dump
 
     try:
@@ -57,7 +58,8 @@ def dump_of(home: Home, path: Path) -> Snapshot:
     snapshot = of_dump(data, path.stem, "", home.now())
     if not snapshot.nodes:
         raise UsageError(f"{path} has no nodes in it", f"make one with: {HOW}")
-    return snapshot
+    own = group_in(snapshot)
+    return replace(snapshot, quorums=(own,)) if own is not None else snapshot
 
 
 def save_dump(home: Home, name: str, path: Path) -> int:

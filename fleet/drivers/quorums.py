@@ -4,7 +4,7 @@ them. Right before a reboot each group of the node is read once more."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from datetime import datetime
 from typing import Protocol
 
@@ -14,6 +14,7 @@ from fleet.core.event import Event, Gone, Seen, Synced
 from fleet.core.guards import quorum
 from fleet.core.leadership import Leadership
 from fleet.core.quorum import Quorum, SnapshotRule, fresh
+from fleet.core.requests import Sort
 from fleet.drivers.ports import Clock, Cluster
 
 READ_SECONDS = 5.0
@@ -51,7 +52,11 @@ class ClusterWithQuorums:
         self._last: dict[str, Quorum] = {}
         self._inbox: asyncio.Queue[Event | None] | None = None
 
-    async def events(self) -> AsyncIterator[Event]:
+    @property
+    def requests(self) -> Mapping[Sort, int]:
+        return self._wrapped.requests
+
+    async def events(self) -> AsyncGenerator[Event, None]:
         """Every group has been read before the cluster counts as synced: nothing begins without knowing them."""
         inbox = self._inbox = asyncio.Queue()
         listener = asyncio.create_task(self._listen(inbox))

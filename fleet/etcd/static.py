@@ -8,6 +8,7 @@ from datetime import datetime
 from fleet.core.node import SITE_LABEL, Node, NodeRef
 from fleet.core.pod import Pod
 from fleet.core.quorum import Member, Quorum
+from fleet.core.snapshot import Snapshot
 from fleet.etcd.reading import Place
 
 NAMESPACE = "kube-system"
@@ -36,3 +37,16 @@ def declared(name: str, pods: Sequence[Pod], where: Mapping[str, Place], why: st
         ready = pod.ready and not pod.deleting
         members.append(Member(pod.node, place.node, place.site, reachable=ready))
     return Quorum(name, "etcd", members=tuple(members), declared=True, unread=why, read_at=now)
+
+
+def group_in(snapshot: Snapshot) -> Quorum | None:
+    """The cluster's own etcd, of which nothing but its pods is known; None: it has none that can be seen."""
+    pods = pods_of(snapshot.pods)
+    where = {node.name: place_of(snapshot.cluster, snapshot.site, node) for node in snapshot.nodes}
+    why = "only its pods were read"
+    return declared(own_name(snapshot.cluster), pods, where, why, snapshot.at) if pods else None
+
+
+def own_name(cluster: str) -> str:
+    """Of the group that no policy names."""
+    return f"{cluster}/etcd"

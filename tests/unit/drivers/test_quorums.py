@@ -1,0 +1,201 @@
+"""A cluster's groups come among its events, before it counts as synced; and are read again right before a reboot."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import datetime, timedelta
+
+from msgspec.structs import replace
+
+from fleet.core.action import AnyAction, MoveLeader, Outcome, Reboot, Result, SaveSnapshot
+from fleet.core.errors import FleetError
+from fleet.core.event import Event, Gone, Seen, Synced
+from fleet.core.leadership import Leadership
+from fleet.core.node import NodeRef
+from fleet.core.quorum import Quorum, QuorumRule, SnapshotRule
+from fleet.core.requests import Sort
+from fleet.drivers.quorums import ClusterWithQuorums
+from fleet.histories.builders import NEW, START, a_group, a_node
+
+NODES = [a_node(f"m-{index}") for index in range(3)]
+RULE = QuorumRule()
+
+
+class Clock:
+    """Stands still; whoever sleeps on it is woken by `tick`."""
+
+    def __init__(self) -> None:
+        self.at = START
+        self._ticks = asyncio.Event()
+
+    def now(self) -> datetime:
+        return self.at
+
+    async def sleep(self, seconds: float) -> None:
+        self._ticks.clear()
+        await self._ticks.wait()
+
+    def tick(self) -> None:
+        self._ticks.set()
+
+
+class Plain:
+    """A cluster without groups."""
+
+    name = "east"
+
+    def __init__(self) -> None:
+        self.inbox: asyncio.Queue[Event | None] = asyncio.Queue()
+        self.done: list[AnyAction] = []
+
+    @property
+    def requests(self) -> Mapping[Sort, int]:
+        return {}
+
+    async def events(self) -> AsyncIterator[Event]:
+        while (event := await self.inbox.get()) is not None:
+            yield event
+
+    async def perform(self, action: AnyAction) -> Outcome:
+        self.done.append(action)
+        return Outcome(action, Result.DONE)
+
+    async def lead(
+        self, identity: str, seconds: int, abandoned: Callable[[str], bool], place: str = ""
+    ) -> Leadership:
+        return Leadership(True, identity, 1)
+
+    async def place(self) -> str:
+        return ""
+
+    async def resign(self, identity: str) -> None:
+        pass
+
+    async def close(self) -> None:
+        self.inbox.put_nowait(None)
+
+
+class Etcd:
+    """A group that does what it is told."""
+
+    name = "etcd"
+
+    def __init__(self) -> None:
+        self.state: Quorum | None = replace(a_group(NODES), read_at=START)
+        self.heard: list[Event] = []
+        self.full = False
+
+    def see(self, event: Event) -> None:
+        self.heard.append(event)
+
+    async def read(self, now: datetime) -> Quorum | None:
+        return self.state
+
+    async def move_leader(self, to: str) -> str:
+        assert self.state is not None
+        members = tuple(replace(each, leader=each.name == to) for each in self.state.members)
+        self.state = replace(self.state, members=members)
+        return f"{to} leads"
+
+    async def snapshot(self, rule: SnapshotRule, now: datetime) -> str:
+        if self.full:
+            raise FleetError("no space left on device")
+        return f"{rule.directory}/x.db"
+
+    async def defragment(self, member: str) -> str:
+        return ""
+
+
+def reboot(index: int) -> Reboot:
+    ref = NodeRef("east", f"m-{index}")
+    return Reboot(
+        id="r/1",
+        rollout="r",
+        node=ref,
+        uid="u",
+        token="t",
+        release=NEW,
+        boot_id="b",
+        quorums={"etcd": RULE},
+    )
+
+
+def a_bed() -> tuple[Plain, Etcd, Clock, ClusterWithQuorums]:
+    plain, etcd, clock = Plain(), Etcd(), Clock()
+    return plain, etcd, clock, ClusterWithQuorums(plain, {"etcd": etcd}, clock)
+
+
+def test_groups_are_told_before_the_cluster_is_synced_and_again_as_time_passes() -> None:
+    async def story() -> None:
+        plain, etcd, clock, cluster = a_bed()
+        plain.inbox.put_nowait(Seen("east", NODES[0]))
+        plain.inbox.put_nowait(Synced("east"))
+        events = cluster.events()
+        assert await anext(events) == Seen("east", NODES[0])
+        assert await anext(events) == Seen("east", etcd.state)  # type: ignore[arg-type]
+        assert await anext(events) == Synced("east")
+        assert etcd.heard == [Seen("east", NODES[0]), Synced("east")]
+        before, etcd.state = etcd.state, None
+        waiting = asyncio.create_task(anext(events))
+        while not waiting.done():
+            clock.tick()
+            await asyncio.sleep(0)
+        assert before is not None and waiting.result() == Gone("east", before)
+        await cluster.close()
+        await events.aclose()
+
+    asyncio.run(story())
+
+
+def test_a_reboot_is_sent_only_if_the_group_can_spare_the_node_in_that_moment() -> None:
+    async def story() -> None:
+        plain, etcd, _, cluster = a_bed()
+        assert (await cluster.perform(reboot(1))).result is Result.DONE
+        leads = await cluster.perform(reboot(0))
+        assert (leads.result, leads.detail) == (Result.STALE, "a member on m-0 leads etcd")
+        assert etcd.state is not None
+        down = replace(etcd.state.members[2], reachable=False)
+        etcd.state = replace(etcd.state, members=(*etcd.state.members[:2], down))
+        refused = await cluster.perform(reboot(1))
+        assert refused.result is Result.STALE and "m2 does not answer" in refused.detail
+        etcd.state = replace(a_group(NODES), read_at=START - timedelta(seconds=31))
+        assert "could not be read in time" in (await cluster.perform(reboot(1))).detail
+        etcd.state = None
+        assert "could not be read in time" in (await cluster.perform(reboot(1))).detail
+        assert len(plain.done) == 1
+
+    asyncio.run(story())
+
+
+def test_a_group_that_this_controller_does_not_know_lets_nothing_go() -> None:
+    plain = Plain()
+    cluster = ClusterWithQuorums(plain, {}, Clock())
+    answer = asyncio.run(cluster.perform(reboot(1)))
+    assert answer.result is Result.STALE and "etcd is not known" in answer.detail
+    assert plain.done == []
+
+
+def test_what_is_done_to_a_group_is_seen_at_once_and_its_refusal_is_an_outcome() -> None:
+    async def story() -> None:
+        plain, etcd, _, cluster = a_bed()
+        events = cluster.events()
+        plain.inbox.put_nowait(Synced("east"))
+        assert isinstance(await anext(events), Seen) and await anext(events) == Synced("east")
+        ref = NodeRef("east", "m-0")
+        move = MoveLeader(id="r/1", rollout="r", node=ref, uid="u", group="etcd", to="m2")
+        assert await cluster.perform(move) == Outcome(move, Result.DONE, "m2 leads")
+        told = await anext(events)
+        assert isinstance(told, Seen) and isinstance(told.thing, Quorum)
+        assert told.thing.leader is not None and told.thing.leader.name == "m2"
+        save = SaveSnapshot(
+            id="r/2", rollout="r", node=ref, uid="u", group="etcd", rule=SnapshotRule("/backup")
+        )
+        assert (await cluster.perform(save)).detail == "/backup/x.db"
+        etcd.full = True
+        assert await cluster.perform(save) == Outcome(save, Result.FAILED, "no space left on device")
+        assert plain.done == []
+        await cluster.close()
+        await events.aclose()
+
+    asyncio.run(story())
