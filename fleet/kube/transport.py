@@ -119,6 +119,35 @@ class Transport:
         finally:
             response.close()
 
+    async def frames(self, call: Call, protocol: str) -> AsyncIterator[bytes]:
+        """What a WebSocket says until the server closes it. Raises as `call` does, also in between."""
+        try:
+            async with asyncio.timeout(call.seconds):
+                session = await self._fresh(None)
+                async with self._socket(session, call, protocol) as socket:
+                    async for message in socket:
+                        yield message.data if isinstance(message.data, bytes) else str(message.data).encode()
+        except aiohttp.WSServerHandshakeError as error:
+            raise error_of(self.host, call, error.status, self._masked(error.message.encode())) from None
+        except (*_BROKEN, RuntimeError) as error:
+            raise unreachable(self.host, error, call.seconds) from None
+
+    def _socket(self, session: Session, call: Call, protocol: str) -> Any:
+        """Over the official client's own connections, as it opens one itself."""
+        self.requests[Sort(WORKS_FOR.get(), call.verb, call.resource)] += 1
+        rest = session.rest
+        if rest.pool_manager is None:
+            rest.pool_manager = rest._create_pool_manager()
+        return rest.pool_manager.ws_connect(
+            f"{session.host}{call.path}".replace("http", "ws", 1),
+            headers={"authorization": session.authorization} if session.authorization else {},
+            protocols=(protocol,),
+            max_msg_size=LINE_LIMIT,
+            proxy=rest.proxy or None,
+            proxy_headers=rest.proxy_headers or None,
+            server_hostname=rest.configuration.tls_server_name or None,
+        )
+
     async def close(self) -> None:
         self._closed = True
         session, self._session = self._session, None

@@ -1,0 +1,94 @@
+"""Asks what runs in a pod, through the API server: no network path to the pod is needed.
+
+Both ways need rights that fleet's ClusterRole leaves out, for they reach far: `get pods/proxy`, and `get` and `create`
+`pods/exec`. A Role in the pods' namespace gives them (docs/quorum.md).
+"""
+
+from __future__ import annotations
+
+from urllib.parse import quote, urlencode
+
+import msgspec
+from msgspec import Struct
+
+from fleet.core.errors import FleetError
+from fleet.core.pod import PodRef
+from fleet.core.probe import Exec, Http
+from fleet.kube.refusal import Call, error_of
+from fleet.kube.transport import Transport
+
+SECONDS = 5.0
+MOST_BYTES = 4 << 20
+PROTOCOL = "v4.channel.k8s.io"
+STDOUT, STDERR, OUTCOME = 1, 2, 3
+
+
+class Ended(Struct, frozen=True):
+    """How a command did (a Status on the channel of its own)."""
+
+    status: str = ""
+    message: str = ""
+
+
+_ENDED = msgspec.json.Decoder(Ended)
+
+
+class Asking:
+    def __init__(self, transport: Transport, seconds: float = SECONDS) -> None:
+        self._transport = transport
+        self._seconds = seconds
+
+    async def ask(self, pod: PodRef, how: Http | Exec) -> bytes:
+        """The body of a good answer, or the output of a command that ended well. Raises FleetError."""
+        match how:
+            case Http():
+                return await self._get(pod, how)
+            case Exec():
+                return await self._run(pod, how)
+
+    async def _get(self, pod: PodRef, how: Http) -> bytes:
+        name = f"{pod.name}:{how.port}" if how.scheme == "http" else f"https:{pod.name}:{how.port}"
+        call = Call(
+            verb="get",
+            path=f"{_path(pod, name)}/proxy{how.path}",
+            resource="pods/proxy",
+            seconds=self._seconds,
+        )
+        answer = await self._transport.request(call, obey_overload=False)
+        if not answer.good and answer.status not in how.also:
+            raise error_of(self._transport.host, call, answer.status, answer.body)
+        return answer.body
+
+    async def _run(self, pod: PodRef, how: Exec) -> bytes:
+        asked = [("command", word) for word in how.command]
+        asked += [("container", how.container)] if how.container else []
+        query = urlencode([*asked, ("stdout", "true"), ("stderr", "true")])
+        call = Call(
+            verb="get",
+            path=f"{_path(pod, pod.name)}/exec?{query}",
+            resource="pods/exec",
+            seconds=self._seconds,
+        )
+        said: dict[int, bytes] = {}
+        async for frame in self._transport.frames(call, PROTOCOL):
+            if frame:
+                said[frame[0]] = said.get(frame[0], b"") + frame[1:]
+            if sum(map(len, said.values())) > MOST_BYTES:
+                raise FleetError(f"{how.command[0]} in {pod} says more than {MOST_BYTES >> 20} MiB")
+        _well(pod, how, said)
+        return said.get(STDOUT, b"")
+
+
+def _well(pod: PodRef, how: Exec, said: dict[int, bytes]) -> None:
+    """Raises FleetError unless the command is known to have ended well."""
+    try:
+        ended = _ENDED.decode(said.get(OUTCOME, b""))
+    except msgspec.DecodeError:
+        raise FleetError(f"{how.command[0]} in {pod} was broken off") from None
+    if ended.status != "Success":
+        words = " ".join(said.get(STDERR, b"").decode(errors="replace").split())[:200]
+        raise FleetError(f"{how.command[0]} in {pod}: {ended.message}{f': {words}' if words else ''}")
+
+
+def _path(pod: PodRef, name: str) -> str:
+    return f"/api/v1/namespaces/{quote(pod.namespace, safe='')}/pods/{quote(name, safe=':')}"

@@ -1,0 +1,57 @@
+"""A group that runs in pods, as a driver asks it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from fleet.core.errors import FleetError
+from fleet.core.event import Event, Gone, Seen
+from fleet.core.groups import Group
+from fleet.core.node import Node
+from fleet.core.pod import Pod
+from fleet.core.quorum import Quorum, SnapshotRule
+from fleet.quorums.group import Place
+from fleet.quorums.reading import Asks, read
+
+
+class PodGroup:
+    """`site` is the cluster's. Its leader cannot be told to hand over, and nothing can be saved of it: such a group
+    does so by itself, when a member is stopped."""
+
+    def __init__(self, group: Group, site: str, asks: Asks) -> None:
+        if group.members is None:
+            raise ValueError(f"{group.name} is an etcd")
+        self.name = group.name
+        self._group = group
+        self._namespace = group.members.namespace
+        self._site = site
+        self._asks = asks
+        self._nodes: dict[str, Node] = {}
+        self._pods: dict[str, Pod] = {}
+
+    def see(self, event: Event) -> None:
+        """What its cluster tells: nodes, and the pods of its namespace."""
+        match event:
+            case Seen(_, Node() as node):
+                self._nodes[node.name] = node
+            case Gone(_, Node() as node):
+                self._nodes.pop(node.name, None)
+            case Seen(_, Pod() as pod) if pod.namespace == self._namespace:
+                self._pods[pod.uid] = pod
+            case Gone(_, Pod() as pod):
+                self._pods.pop(pod.uid, None)
+
+    async def read(self, now: datetime) -> Quorum:
+        """Never raises: a group that does not answer is a reading too."""
+        return await read(
+            self._group, Place(self._nodes, self._site), list(self._pods.values()), self._asks, now
+        )
+
+    async def move_leader(self, to: str) -> str:
+        raise FleetError(f"the leader of {self.name} ({self._group.kind}) cannot be moved to {to}")
+
+    async def snapshot(self, rule: SnapshotRule, now: datetime) -> str:
+        raise FleetError(f"fleet takes no snapshot of {self.name} ({self._group.kind})")
+
+    async def defragment(self, member: str) -> str:
+        raise FleetError(f"fleet does not defragment {member} of {self.name} ({self._group.kind})")

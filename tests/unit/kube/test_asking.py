@@ -1,0 +1,148 @@
+"""What runs in a pod is asked through the API server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from fleet.core.errors import FleetError, ForbiddenError
+from fleet.core.event import Gone, Seen
+from fleet.core.groups import Group, Members
+from fleet.core.node import Node, NodeRef
+from fleet.core.pod import Pod, PodRef
+from fleet.core.presets import PRESETS
+from fleet.core.probe import Exec, Http
+from fleet.core.quorum import healthy
+from fleet.core.selector import Selector
+from fleet.kube.asking import Asking
+from fleet.kube.cluster import Cluster
+from fleet.kube.credentials import Source
+from fleet.quorums import PodGroup
+from tests.kube_fake.pods import PodServer
+from tests.kube_fake.world import NOW, QuickClock, write_kubeconfig
+from tests.unit.quorums.recorded import KAFKA, zookeeper
+
+ZK = PodRef("data", "zk-0")
+STATS = "/commands/server_stats"
+
+
+@asynccontextmanager
+async def asking(tmp_path: Path, server: PodServer, seconds: float = 5.0) -> AsyncIterator[Asking]:
+    cluster = Cluster("east", Source(write_kubeconfig(tmp_path / "kc", server.url)), QuickClock())
+    try:
+        yield Asking(cluster.transport, seconds)
+    finally:
+        await cluster.close()
+
+
+def run(story: Callable[[], Awaitable[None]]) -> None:
+    async def bounded() -> None:
+        async with asyncio.timeout(30):
+            await story()
+
+    asyncio.run(bounded())
+
+
+def test_a_page_of_a_pod(tmp_path: Path) -> None:
+    async def story() -> None:
+        pages = {"/health?ready=1": (200, "well"), "/v1": (429, "not all are"), "/no": (503, "not leading")}
+        async with PodServer(pages, {}) as server, asking(tmp_path, server) as asks:
+            assert await asks.ask(ZK, Http(8080, "/health?ready=1")) == b"well"
+            assert await asks.ask(ZK, Http(8443, "/v1", "https", also=(429,))) == b"not all are"
+            for path in ("/v1", "/no", "/nothing"):
+                with pytest.raises(FleetError):
+                    await asks.ask(ZK, Http(8080, path))
+            assert server.asked[:2] == [
+                "/api/v1/namespaces/data/pods/zk-0:8080/proxy/health?ready=1",
+                "/api/v1/namespaces/data/pods/https:zk-0:8443/proxy/v1",
+            ]
+
+    run(story)
+
+
+def test_a_command_in_a_pod(tmp_path: Path) -> None:
+    async def story() -> None:
+        commands = {"own state": (0, "role leader"), "own fail": (3, "half"), "own die": (-1, "half")}
+        async with PodServer({}, commands) as server, asking(tmp_path, server) as asks:
+            assert await asks.ask(ZK, Exec(("own", "state"), "main")) == b"role leader"
+            assert "container=main" in server.asked[0]
+            with pytest.raises(
+                FleetError, match="own in data/zk-0: command terminated with exit code 3: a warning"
+            ):
+                await asks.ask(ZK, Exec(("own", "fail")))
+            with pytest.raises(FleetError, match="own in data/zk-0 was broken off"):
+                await asks.ask(ZK, Exec(("own", "die")))
+            with pytest.raises(ForbiddenError):
+                await asks.ask(ZK, Exec(("rm",)))
+
+    run(story)
+
+
+def a_pod(name: str, node: str) -> Pod:
+    return Pod("data", name, f"uid-{name}", node, {"app": "db"})
+
+
+def test_a_group_is_read_as_its_cluster_and_its_pods_tell(tmp_path: Path) -> None:
+    async def story() -> None:
+        of = Group(
+            "zk",
+            "east",
+            "zookeeper",
+            members=Members("data", Selector({"app": "db"}), 3, PRESETS["zookeeper"]),
+        )
+        pages = {STATS: (200, zookeeper("follower", 5).decode())}
+        async with PodServer(pages, {}) as server, asking(tmp_path, server) as asks:
+            group = PodGroup(of, "fra", asks)
+            for number in range(3):
+                group.see(Seen("east", Node(f"n-{number}", f"u-{number}")))
+                group.see(Seen("east", a_pod(f"zk-{number}", f"n-{number}")))
+            group.see(Seen("east", Pod("other", "zk-9", "9", "n-1", {"app": "db"})))
+            found = await group.read(NOW)
+            assert [member.node for member in healthy(found, of.rule)] == [
+                NodeRef("east", f"n-{number}") for number in range(3)
+            ]
+            group.see(Gone("east", a_pod("zk-2", "n-2")))
+            found = await group.read(NOW)
+            assert (len(found.voters), len(healthy(found, of.rule))) == (3, 2)
+            with pytest.raises(FleetError, match="cannot be moved"):
+                await group.move_leader("zk-1")
+
+    run(story)
+
+
+def test_kafka_is_asked_by_command(tmp_path: Path) -> None:
+    async def story() -> None:
+        of = Group("k", "east", "kafka", members=Members("data", Selector(), None, PRESETS["kafka"]))
+        probe = PRESETS["kafka"].ask
+        assert isinstance(probe, Exec)
+        commands = {" ".join(probe.command): (0, KAFKA.decode())}
+        async with PodServer({}, commands) as server, asking(tmp_path, server) as asks:
+            group = PodGroup(of, "fra", asks)
+            for number in (0, 1, 2, 7):
+                group.see(Seen("east", a_pod(f"kafka-{number}", f"n-{number}")))
+            found = await group.read(NOW)
+            assert found.leader is not None
+            assert found.leader.name == "kafka-0"
+            assert len(server.asked) == 1
+
+    run(story)
+
+
+def test_a_silent_pod_is_given_up_in_time(tmp_path: Path) -> None:
+    async def story() -> None:
+        quiet = await asyncio.start_server(lambda reader, writer: asyncio.sleep(60), "127.0.0.1", 0)
+        port = quiet.sockets[0].getsockname()[1]
+        path = write_kubeconfig(tmp_path / "kc", f"http://127.0.0.1:{port}")
+        cluster = Cluster("east", Source(path), QuickClock())
+        asks = Asking(cluster.transport, 0.3)
+        for how in (Http(1, "/"), Exec(("x",))):
+            with pytest.raises(FleetError, match="did not answer within"):
+                await asks.ask(ZK, how)
+        await cluster.close()
+        quiet.close()
+
+    run(story)
