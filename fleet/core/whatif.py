@@ -18,6 +18,8 @@ from fleet.core.snapshot import Snapshot
 
 MOST = 6
 """Changes that are planned with, one plan each; all useful ones together take one more."""
+BUDGETS = 3
+"""Of these at most so many are budgets that bind: where many bind alike, there is room for limits and staging."""
 NEAR = 0.25
 """What binds less than this share of what binds most is not worth a plan."""
 LIMITS = {
@@ -71,8 +73,10 @@ def candidates(binds: Iterable[tuple[float, Bind]], never: Iterable[Bind], windo
         ((seconds, bind) for seconds, bind in binds if bind), key=lambda each: (-each[0], each[1])
     )
     worth = [bind for seconds, bind in ordered if seconds >= NEAR * ordered[0][0]]
-    found = [("windows",)] if windows else []
-    return list(dict.fromkeys([*found, *list(dict.fromkeys(never))[:2], *worth]))[:MOST]
+    budgets = list(dict.fromkeys(bind for bind in worth if bind[0] == "budget"))[:BUDGETS]
+    others = (bind for bind in worth if bind[0] != "budget" or bind in budgets)
+    found: list[Bind] = [("windows",)] if windows else []
+    return list(dict.fromkeys([*found, *list(dict.fromkeys(never))[:2], *others]))[:MOST]
 
 
 def loosened(bind: Bind, snapshots: Sequence[Snapshot], policy: Policy) -> Loosened | None:

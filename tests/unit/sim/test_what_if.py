@@ -12,7 +12,7 @@ from fleet.core.plan import Plan
 from fleet.core.policy import Amount, Limits, Policy, StageRule, Window
 from fleet.core.snapshot import Snapshot
 from fleet.core.times import Times
-from fleet.core.whatif import MOST, WhatIf
+from fleet.core.whatif import BUDGETS, MOST, WhatIf
 from fleet.histories.builders import (
     NEW,
     START,
@@ -116,7 +116,8 @@ def test_what_helps_together_is_one_more_plan_and_plans_are_few() -> None:
     budgets = [a_budget(f"app-{number}", 12, 1) for number in range(10)]
     everything = ([one for app, _ in apps for one in app], [one for _, pods in apps for one in pods])
     plan, found = asked(a_snapshot(nodes, everything, budgets), policy(), Times(pod_start=60))
-    assert MOST - 1 <= found.plans <= MOST + 1
+    assert BUDGETS < found.plans <= MOST + 1
+    assert sum(each.binds.startswith("budget") for each in found.changes) == BUDGETS
     together = [each for each in found.changes if not each.binds]
     assert all(each.makespan_seconds <= plan.makespan_seconds for each in together)
 
