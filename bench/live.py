@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,7 +26,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from fleet.lab import Lab
+from fleet.lab import Lab, LabError
 from fleet.machines.fakenode import REBOOT_MS, STAGE_MS
 from tests.cluster.agents import agents
 from tests.cluster.command import Fleet
@@ -326,7 +327,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--limit", type=int, default=50, help="nodes out at once")
     parser.add_argument("--json", type=Path, help="write the row there too")
     chosen = parser.parse_args(arguments)
-    row = measure(chosen.nodes, chosen.pods, chosen.limit, lambda words: print(words, flush=True))
+    try:
+        row = measure(chosen.nodes, chosen.pods, chosen.limit, lambda words: print(words, flush=True))
+    except LabError as error:
+        sys.exit(f"error: {error}\n  -> {error.hint}")
     _tell(row)
     if chosen.json:
         chosen.json.write_bytes(msgspec.json.format(msgspec.json.encode([row]), indent=1))
