@@ -21,12 +21,16 @@ def groups_of(cluster: RealCluster, site: str, policy: Policy) -> dict[str, Grou
     """By name. An etcd that no policy names goes by its static pods: one member at a time, each Ready again."""
     from fleet.etcd.group import EtcdGroup
     from fleet.etcd.static import own_name
+    from fleet.kube.asking import Asking
+    from fleet.quorums.pods import PodGroup
 
     found: dict[str, Group] = {}
-    for group in policy.quorums:
-        if group.cluster == cluster.name and group.kind == "etcd":
-            found[group.name] = EtcdGroup(group, site)
-    if not any(group.kind == "etcd" for group in policy.quorums if group.cluster == cluster.name):
+    named = [group for group in policy.quorums if group.cluster == cluster.name]
+    for group in named:
+        etcd = group.kind == "etcd"
+        asking = Asking(cluster.transport)
+        found[group.name] = EtcdGroup(group, site) if etcd else PodGroup(group, site, asking)
+    if not any(group.kind == "etcd" for group in named):
         own = own_name(cluster.name)
         found[own] = EtcdGroup(Declared(own, cluster.name), site)
     return found
