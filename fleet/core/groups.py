@@ -18,7 +18,7 @@ class Access(Struct, frozen=True):
     """To an etcd. Paths are absolute."""
 
     endpoints: tuple[str, ...] = ()
-    """URLs for clients. Empty: found from the static pods of the cluster."""
+    """URLs for clients. Empty: it is not asked, and its static pods are all that is known."""
     ca: str = ""
     cert: str = ""
     key: str = ""

@@ -1,0 +1,30 @@
+"""A cluster's quorum groups are those of the policy, each as its kind is asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fleet.app.clock import WallClock
+from fleet.app.quorums import groups_of
+from fleet.core.groups import Group, Members
+from fleet.core.policy import Policy
+from fleet.core.presets import PRESETS
+from fleet.core.selector import Selector
+from fleet.etcd.group import EtcdGroup
+from fleet.kube.cluster import Cluster
+from fleet.kube.credentials import Source
+from fleet.quorums import PodGroup
+
+
+def test_each_group_is_asked_as_its_kind_is(tmp_path: Path) -> None:
+    members = Members("data", Selector({"app": "zk"}), 3, PRESETS["zookeeper"])
+    policy = Policy(
+        quorums=(
+            Group("main", "east"),
+            Group("zk", "east", "zookeeper", members=members),
+            Group("other", "west", "zookeeper", members=members),
+        )
+    )
+    cluster = Cluster("east", Source(tmp_path / "none"), WallClock())
+    found = groups_of(cluster, "fra", policy)
+    assert {name: type(group) for name, group in found.items()} == {"main": EtcdGroup, "zk": PodGroup}
