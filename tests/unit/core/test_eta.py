@@ -60,3 +60,10 @@ def test_while_nothing_is_at_work_nobody_can_tell() -> None:
     rollout = a_rollout(100)
     rollout.counts[Step.DRAIN] = 0
     assert seconds_left(rollout, a_plan(), at(150)) is None
+
+
+def test_every_run_that_ends_corrects_it() -> None:
+    """Runs that were planned 100 s apart end 50 s apart; each time it is asked right then."""
+    ends = (100.0, 150.0, 200.0, 250.0)
+    told = [seconds_left(a_rollout(*ends[:count]), a_plan(), at(ends[count - 1])) for count in (1, 2, 3, 4)]
+    assert told == [400, 300, 133, 62], "by the plan alone, then by the pace of three runs and more"
