@@ -11,7 +11,7 @@ from rich.text import Text
 
 from fleet.cli.columns import Cell, columns
 from fleet.cli.moments import ago, at_offset, clock
-from fleet.core.plan import Plan, PlannedHold, PlannedRun
+from fleet.core.plan import Plan, PlannedHold, PlannedRun, PlannedVote
 from fleet.core.policy import Window
 from fleet.core.spans import words
 from fleet.core.times import POD_PARTS, Known
@@ -32,6 +32,7 @@ def whole(plan: Plan, now: datetime, *, all_held: bool = False) -> Text:
     lines = [Text(title(plan), "bold")]
     if plan.runs:
         lines += [_fact("takes", _takes(plan)), _fact("bound", _bound(plan)), _fact("moves", _moves(plan))]
+        lines += _votes(plan)
         lines += [_fact("times", told) for told in _times(plan.durations)]
     if plan.what_if is not None:
         lines += _what_if(plan, plan.what_if)
@@ -109,6 +110,35 @@ def _gain(plan: Plan, change: Change) -> str:
     if change.saved_seconds >= 1:
         parts.append(f"{words(change.saved_seconds)} less")
     return ", ".join(parts)
+
+
+def _votes(plan: Plan) -> Iterator[Text]:
+    """Which members of quorum groups go when, and what is left of their group then."""
+    found = sorted(((vote, run) for run in plan.runs for vote in run.votes), key=lambda each: each[0].at)
+    if not found:
+        return
+    groups = dict.fromkeys(vote.group for vote, _ in found)
+    yield _fact("quorum", f"{', '.join(groups)}: one voter at a time")
+    rows = [
+        (
+            f"    {at_offset(vote.at)}",
+            run.node,
+            vote.member,
+            f"{vote.commit_seconds * 1000:.1f} ms" if vote.commit_seconds is not None else "?",
+            "; ".join(_with_vote(vote)),
+        )
+        for vote, run in found
+    ]
+    yield columns(("    AT", "NODE", "VOTER", "COMMIT", ""), rows, right=(0, 3))
+
+
+def _with_vote(vote: PlannedVote) -> Iterator[str]:
+    if vote.snapshot_at is not None:
+        yield "snapshot first"
+    if vote.leader_to:
+        yield f"{vote.leader_to} leads from then on"
+    if vote.breaking:
+        yield f"meanwhile the loss of {' or '.join(vote.breaking)} would stop it"
 
 
 def _times(known: Sequence[Known]) -> Iterator[str]:

@@ -45,6 +45,9 @@ class Books:
         self.rollouts: dict[str, Rollout] = {}
         self.agenda = Agenda(salt)
         self.agenda.views.update(views or {})
+        for view in self.agenda.views.values():
+            for group in view.quorums.values():
+                self.agenda.quorums.see(group)
         self.queue = Queue()
         self.occupancy = Occupancy()
         self.claims = Claims()
@@ -217,6 +220,7 @@ class Books:
                 self._look_at(NodeRef(cluster, thing.name))
             case Quorum():
                 self._look_at_group(thing.name)
+                view.see(thing)
                 self.agenda.quorums.see(thing)
                 self._look_at_group(thing.name)
             case _:
@@ -267,6 +271,7 @@ class Books:
                     self.agenda.touch(ref)
             case Quorum():
                 self._look_at_group(thing.name)
+                view.lose(thing)
                 self.agenda.quorums.lose(thing.name)
             case _:
                 view.lose(thing)

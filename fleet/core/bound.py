@@ -70,6 +70,7 @@ def bounds(
     going = frozenset(goal.node for goal in goals)
     yield from _bounds(works, views, policy, going)
     yield from _budgets(works, views, times)
+    yield from _quorums(works, views, policy)
     if canaries and rest:
         head = max(work.whole for work in canaries)
         # Without budgets: the canaries' drains have changed where the pods are by then.
@@ -158,6 +159,23 @@ def _limits(
             if taken[scope]:
                 words += f" ({taken[scope]} out already)"
             yield Bound(least + seconds, words, ("limit", str(scope.reason), scope.pool))
+
+
+def _quorums(works: Sequence[Work], views: Mapping[str, ClusterView], policy: Policy) -> Iterator[Bound]:
+    """Nodes with voters of one group go one after another, and each counts as away until it has soaked."""
+    by_node = {work.goal.node: work for work in works}
+    for group in (group for view in views.values() for group in view.quorums.values()):
+        nodes = {member.node for member in group.voters if member.node is not None}
+        inside = [by_node[ref] for ref in sorted(nodes) if ref in by_node]
+        if inside:
+            soak = policy.quorum_rule(group.name).soak_seconds
+            seconds = sum(work.out + max(0, soak - _soak(work, policy)) for work in inside)
+            yield Bound(min(work.stage for work in inside) + seconds, f"quorum group {group.name}")
+
+
+def _soak(work: Work, policy: Policy) -> int:
+    pool = policy.pool(work.goal.pool)
+    return pool.soak_seconds if pool is not None else 0
 
 
 def _budgets(works: Sequence[Work], views: Mapping[str, ClusterView], times: Times) -> Iterator[Bound]:

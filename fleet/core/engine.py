@@ -23,6 +23,7 @@ from fleet.core.guards import budgets, capacity, gates, nodes, quorum
 from fleet.core.held import Held, Reason
 from fleet.core.journal import Record
 from fleet.core.node import NodeRef
+from fleet.core.policy import Policy
 from fleet.core.queue import Key
 from fleet.core.quorum import Quorum, QuorumRule
 from fleet.core.rollout import Rollout, Run, State
@@ -99,6 +100,13 @@ class Engine:
     def leads(self, ref: NodeRef) -> bool:
         """The leader of a quorum group is on the node."""
         return any(group.leader in group.on(ref) for group in self._agenda.quorums.of(ref))
+
+    def absences(self, ref: NodeRef) -> tuple[quorum.Absence, ...]:
+        """What its quorum groups are without the node, as they are now."""
+        groups = self._agenda.quorums.of(ref)
+        policy = rollout.policy if (rollout := self.rollout_of(ref)) is not None else Policy()
+        found = (quorum.absence(group, policy.quorum_rule(group.name), ref) for group in groups)
+        return tuple(each for each in found if each is not None)
 
     def add(self, rollout: Rollout) -> None:
         """A rollout to work on: new, or rebuilt from the journal.

@@ -32,6 +32,22 @@ class PlannedEviction(Struct, frozen=True):
     """namespace/name"""
 
 
+class PlannedVote(Struct, frozen=True):
+    """A voter of a quorum group goes with the node, and comes back with it."""
+
+    group: str
+    member: str
+    at: float
+    """When it goes."""
+    snapshot_at: float | None = None
+    leader_to: str = ""
+    """Who leads from just before then, where it led."""
+    commit_seconds: float | None = None
+    """What a commit takes while it is away. None: nothing was measured."""
+    breaking: tuple[str, ...] = ()
+    """Sites whose loss would break what remains."""
+
+
 class PlannedRun(Struct, frozen=True):
     node: str
     pool: str
@@ -46,6 +62,7 @@ class PlannedRun(Struct, frozen=True):
     uid: str = ""
     from_version: str = ""
     canary: bool = False
+    votes: tuple[PlannedVote, ...] = ()
 
 
 class PlannedHold(Struct, frozen=True):

@@ -12,6 +12,7 @@ from fleet.core.load import Load
 from fleet.core.machine import Machine
 from fleet.core.node import Node
 from fleet.core.pod import Pod, PodRef
+from fleet.core.quorum import Quorum
 from fleet.core.room import Room
 from fleet.core.workload import Workload
 
@@ -36,6 +37,8 @@ class ClusterView:
         self.machines: dict[str, Machine] = {}
         self.workloads: dict[str, Workload] = {}
         """By uid."""
+        self.quorums: dict[str, Quorum] = {}
+        """Those that the cluster's driver tells of; their members may be on nodes of others."""
         self.budgets: dict[PodRef, Budget] = {}
         self.pods: dict[str, Pod] = {}
         """By uid."""
@@ -130,6 +133,8 @@ class ClusterView:
                 self.machines[thing.name] = thing
             case Workload():
                 self.workloads[thing.uid] = thing
+            case Quorum():
+                self.quorums[thing.name] = thing
 
     def lose(self, thing: Thing) -> None:
         match thing:
@@ -145,6 +150,8 @@ class ClusterView:
                 self.machines.pop(thing.name, None)
             case Workload():
                 self.workloads.pop(thing.uid, None)
+            case Quorum():
+                self.quorums.pop(thing.name, None)
 
     def _see_pod(self, pod: Pod) -> None:
         before = self.pods.get(pod.uid)

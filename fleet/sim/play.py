@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 
-from fleet.core.action import AnyAction, Evict
+from fleet.core.action import AnyAction, Evict, Reboot, Result
 from fleet.core.engine import Decision, Engine
 from fleet.sim.model import Model
 from fleet.sim.timetable import Timetable
@@ -28,6 +28,8 @@ def play(engine: Engine, models: Mapping[str, Model], table: Timetable, start: d
         for action in decision.actions:
             outcome = models[action.node.cluster].perform(action, at)
             table.performed(outcome, at, _budgets(engine, action))
+            if isinstance(action, Reboot) and action.quorums and outcome.result is Result.DONE:
+                table.goes(action.node, engine.absences(action.node), at)
             engine.observe(outcome, now)
         if engine.idle:
             break

@@ -7,12 +7,13 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from fleet.core.action import AnyAction, Evict, Outcome, Result
+from fleet.core.action import AnyAction, Evict, MoveLeader, Outcome, Result, SaveSnapshot
 from fleet.core.engine import Decision
 from fleet.core.event import Event, Gone, Seen
+from fleet.core.guards.quorum import Absence
 from fleet.core.journal import Record
 from fleet.core.node import NodeRef
-from fleet.core.plan import PlannedEviction, PlannedRun, PlannedStep
+from fleet.core.plan import PlannedEviction, PlannedRun, PlannedStep, PlannedVote
 from fleet.core.pod import Pod
 from fleet.core.rollout import Run
 from fleet.core.snapshot import Snapshot
@@ -31,6 +32,11 @@ class Timetable:
         self._open: dict[NodeRef, tuple[Step, float]] = {}
         """The step that a node is in, and since when."""
         self._evictions: dict[NodeRef, list[PlannedEviction]] = {}
+        self._votes: dict[NodeRef, tuple[PlannedVote, ...]] = {}
+        self._saved: dict[tuple[NodeRef, str], float] = {}
+        """By node and group: when a snapshot was taken."""
+        self._led: dict[tuple[NodeRef, str], str] = {}
+        """By node and group: to whom leadership was handed over."""
         self._pods = {pod.uid: pod for snapshot in snapshots for pod in snapshot.pods}
         self._awaited: dict[str, deque[tuple[NodeRef, int]]] = {}
         """By the owner's uid: evictions whose replacement is not Ready yet."""
@@ -48,6 +54,26 @@ class Timetable:
             planned.append(PlannedEviction(str(action.pod), at, None, budgets))
             if pod is not None and pod.owner is not None:
                 self._awaited.setdefault(pod.owner.uid, deque()).append((action.node, len(planned) - 1))
+
+        elif isinstance(action, SaveSnapshot) and outcome.result is Result.DONE:
+            self._saved[action.node, action.group] = at
+        elif isinstance(action, MoveLeader) and outcome.result is Result.DONE:
+            self._led[action.node, action.group] = action.to
+
+    def goes(self, ref: NodeRef, absences: Iterable[Absence], at: float) -> None:
+        """The node reboots, with voters of these groups."""
+        self._votes[ref] = tuple(
+            PlannedVote(
+                each.group,
+                each.member,
+                at,
+                self._saved.get((ref, each.group)),
+                self._led.get((ref, each.group), ""),
+                each.commit_seconds,
+                each.breaking,
+            )
+            for each in absences
+        )
 
     def saw(self, event: Event, at: float) -> None:
         if isinstance(event, Gone) and isinstance(event.thing, Pod):
@@ -79,6 +105,7 @@ class Timetable:
             uid=goal.uid,
             from_version=goal.from_version,
             canary=goal.canary,
+            votes=self._votes.get(run.node, ()),
         )
 
     def _step(self, ref: NodeRef, step: Step, at: float) -> None:

@@ -35,6 +35,26 @@ class Rank(NamedTuple):
     name: str
 
 
+class Absence(NamedTuple):
+    """A group without a voter."""
+
+    group: str
+    member: str
+    commit_seconds: float | None
+    breaking: tuple[str, ...]
+
+
+def absence(group: Quorum, rule: QuorumRule, node: NodeRef) -> Absence | None:
+    """None: no voter is on the node."""
+    found = rank(group, rule, node)
+    if found is None:
+        return None
+    remaining = _without(group, rule, node)
+    commit = found.commit if found.commit != float("inf") else None
+    names = _names([member for member in group.on(node) if member.voter])
+    return Absence(group.name, names, commit, breaking_sites(remaining, group.majority))
+
+
 def held(group: Quorum, rule: QuorumRule, node: NodeRef, away: Collection[NodeRef]) -> Held | None:
     """`away`: nodes that rollouts have taken out of service and not given back; `node` may be among them.
 
