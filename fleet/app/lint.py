@@ -15,15 +15,16 @@ from fleet.core.lint import Lint, lint
 
 
 def lint_fleet(home: Home, clusters: Sequence[str] = ()) -> Lint:
-    """As of the last sync. Raises ConfigError for a policy with mistakes, and UsageError where no cluster is known."""
+    """As of the last sync. Raises ConfigError for a policy with mistakes, and UsageError where no cluster was read."""
     policy, _ = home.policy()
     rows = rows_of(home, clusters)
     if not rows:
         raise UsageError("no cluster is known yet", "fleet cluster add NAME --kubeconfig FILE --site SITE")
-    unseen = [row.name for row in rows if row.last_seen is None]
-    if unseen:
-        raise UsageError(f"{', '.join(unseen)} was never read", "fleet sync")
-    return lint(policy, [home.store.inventory.snapshot(row.name) for row in rows])
+    unread = [row.name for row in rows if row.last_seen is None]
+    if len(unread) == len(rows):
+        raise UsageError(f"{', '.join(unread)}: never read", "fleet sync")
+    known = [home.store.inventory.snapshot(row.name) for row in rows if row.last_seen is not None]
+    return lint(policy, known, unread)
 
 
 def lint_dump(home: Home, cluster: str, path: Path) -> Lint:

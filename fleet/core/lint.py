@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -34,6 +34,8 @@ class Lint(Struct, frozen=True):
     findings: tuple[Finding, ...] = ()
     checked: tuple[str, ...] = ()
     """Clusters."""
+    unread: tuple[str, ...] = ()
+    """Clusters that were never read, so that nothing can be said of them."""
 
 
 class Carried(NamedTuple):
@@ -48,8 +50,8 @@ class Carried(NamedTuple):
     """One for each voter that runs somewhere; a node may be there twice."""
 
 
-def lint(policy: Policy, snapshots: Sequence[Snapshot]) -> Lint:
-    found = list(_strangers(policy, snapshots))
+def lint(policy: Policy, snapshots: Sequence[Snapshot], unread: Sequence[str] = ()) -> Lint:
+    found = list(_strangers(policy, {*unread, *(snapshot.cluster for snapshot in snapshots)}))
     for snapshot in snapshots:
         nodes = {node.name: node for node in snapshot.nodes}
         groups = _groups(policy, snapshot)
@@ -58,11 +60,10 @@ def lint(policy: Policy, snapshots: Sequence[Snapshot]) -> Lint:
             found += _spread(snapshot.cluster, group, nodes)
             found += _limits(snapshot.cluster, group, policy, nodes)
         found += _budgets(snapshot, groups)
-    return Lint(tuple(sorted(set(found))), tuple(snapshot.cluster for snapshot in snapshots))
+    return Lint(tuple(sorted(set(found))), tuple(snapshot.cluster for snapshot in snapshots), tuple(unread))
 
 
-def _strangers(policy: Policy, snapshots: Sequence[Snapshot]) -> Iterator[Finding]:
-    known = {snapshot.cluster for snapshot in snapshots}
+def _strangers(policy: Policy, known: Set[str]) -> Iterator[Finding]:
     for group in policy.quorums:
         if group.cluster not in known:
             words = (
@@ -187,13 +188,11 @@ def _limits(cluster: str, group: Carried, policy: Policy, nodes: Mapping[str, No
 
 def _budgets(snapshot: Snapshot, groups: Sequence[Carried]) -> Iterator[Finding]:
     drained = [pod for pod in snapshot.pods if not pod.stays and not pod.finished]
-    by_namespace: dict[str, list[Pod]] = {}
-    for pod in drained:
-        by_namespace.setdefault(pod.namespace, []).append(pod)
+    index = _Index(drained)
     several: dict[tuple[str, ...], list[Pod]] = {}
     matched: dict[str, list[str]] = {}
     for budget in snapshot.budgets:
-        own = [pod for pod in by_namespace.get(budget.namespace, ()) if budget.matches(pod)]
+        own = index.under(budget)
         yield from _never(snapshot.cluster, budget, len(own))
         for group in groups:
             yield from _against(snapshot.cluster, budget, group, own)
@@ -205,6 +204,24 @@ def _budgets(snapshot: Snapshot, groups: Sequence[Carried]) -> Iterator[Finding]
     for names, pods in several.items():
         words = f"{_pods(len(pods))} also under {', '.join(names[1:])}: the API server evicts none of them"
         yield Finding(snapshot.cluster, "budgets-several", names[0], words, "keep one budget for each pod")
+
+
+class _Index:
+    """Pods by namespace and by each of their labels: thousands of budgets may be in one namespace."""
+
+    def __init__(self, pods: Iterable[Pod]) -> None:
+        self._by: dict[tuple[str, ...], list[Pod]] = {}
+        for pod in pods:
+            self._by.setdefault((pod.namespace,), []).append(pod)
+            for key, value in pod.labels.items():
+                self._by.setdefault((pod.namespace, key, value), []).append(pod)
+
+    def under(self, budget: Budget) -> list[Pod]:
+        labels = budget.selector.match_labels if budget.selector is not None else {}
+        places: list[tuple[str, ...]] = [(budget.namespace, key, value) for key, value in labels.items()]
+        places = places or [(budget.namespace,)]
+        few = min((self._by.get(place, []) for place in places), key=len)
+        return [pod for pod in few if budget.matches(pod)]
 
 
 def _never(cluster: str, budget: Budget, pods: int) -> Iterator[Finding]:
@@ -219,8 +236,7 @@ def _never(cluster: str, budget: Budget, pods: int) -> Iterator[Finding]:
 
 def _against(cluster: str, budget: Budget, group: Carried, own: Sequence[Pod]) -> Iterator[Finding]:
     mine = {pod.uid for pod in group.pods}
-    shared = [pod for pod in own if pod.uid in mine]
-    if not shared or not group.voters:
+    if not group.voters or not any(pod.uid in mine for pod in own):
         return
     allowed, spare = _allowed(budget, len(own)), _spare(group)
     if allowed > spare:

@@ -189,3 +189,9 @@ def test_a_limit_that_a_group_never_lets_a_pool_reach() -> None:
     )
     assert findings(pods(5), group=a_group(5), pool=Pool("control", limits=Limits(Amount(2)))) == ()
     assert findings(pods(3), group=a_group(3), pool=Pool("control", limits=Limits(Amount(4)))) == ()
+
+
+def test_a_cluster_that_was_never_read_is_one_of_the_fleet_all_the_same() -> None:
+    policy = Policy(quorums=(a_group(3, cluster="west"),))
+    found = lint(policy, [a_snapshot(NODES)], ["west"])
+    assert (found.findings, found.checked, found.unread) == ((), ("east",), ("west",))
