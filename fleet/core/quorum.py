@@ -68,6 +68,8 @@ class Quorum(Struct, frozen=True):
     """Between its sites. Empty: not measured."""
     declared: bool = False
     """Known by the readiness of its pods alone: nobody tells leader and indexes."""
+    led: bool = True
+    """It has one leader, and tells which. CockroachDB has one for each range."""
     unread: str = ""
     """Why the group itself could not be asked."""
     read_at: datetime | None = None

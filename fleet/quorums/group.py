@@ -60,6 +60,7 @@ def quorum_of(
         kind=group.kind,
         members=tuple(_counted(group, members)),
         declared=probe is None,
+        led=probe is not None and probe.leader is not None,
         unread=unread,
         read_at=at,
     )

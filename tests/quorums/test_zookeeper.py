@@ -23,9 +23,7 @@ from fleet.core.quorum import Quorum, ailing, healthy
 from fleet.core.selector import Selector
 from fleet.quorums import read
 from fleet.quorums.group import Place
-from tests.quorums.zookeeper import Ensemble, missing
-
-pytestmark = pytest.mark.skipif(bool(missing()), reason=f"real ZooKeeper: {missing()}")
+from tests.quorums.zookeeper import Ensemble, need
 
 GROUP = Group("zk", "east", "zookeeper", members=Members("data", Selector(), 3, PRESETS["zookeeper"]))
 PODS = [Pod("data", f"zk-{number}", str(number), node=f"n{number}") for number in (1, 2, 3)]
@@ -56,6 +54,7 @@ def get(url: str) -> bytes:
 
 @pytest.fixture
 def ensemble(tmp_path: Path) -> Iterator[Ensemble]:
+    need()
     made = Ensemble(tmp_path, 3)
     try:
         for number in (1, 2, 3):

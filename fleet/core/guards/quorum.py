@@ -206,7 +206,7 @@ def back(group: Quorum, rule: QuorumRule, node: NodeRef) -> str:
     found = len(healthy(group, rule))
     if any(member.voter for member in group.on(node)) and found < group.majority:
         return f"{found} of {len(group.voters)} voters of {group.name} are healthy"
-    if not group.declared and group.leader is None:
+    if group.led and not group.declared and group.leader is None:
         return f"group {group.name} has no leader"
     return ""
 
