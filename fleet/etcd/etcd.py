@@ -28,15 +28,17 @@ T = TypeVar("T")
 
 
 class Etcd:
-    def __init__(self, group: Group, places: Mapping[str, Place], endpoints: Sequence[str] = ()) -> None:
-        """`places`: by the name of the member. `endpoints`: where the group names none."""
+    def __init__(self, group: Group, places: Mapping[str, Place], links: Sequence[Link] = ()) -> None:
+        """`places`: by the name of the member. `links`: until they have been measured."""
         self.name = group.name
         self._access = group.access
         self.places = dict(places)
-        self._endpoints = tuple(group.access.endpoints or endpoints)
+        self._endpoints = tuple(group.access.endpoints)
         self._known: Quorum | None = None
-        self._links: tuple[Link, ...] = ()
+        self._links = tuple(links)
         self._readings = 0
+        self.term = 0
+        """Of raft, as of the last reading: each election has a new one."""
 
     def read(self, now: datetime) -> Quorum:
         """Never raises for an etcd that does not answer: that is a reading too."""
@@ -45,6 +47,7 @@ class Etcd:
             if not answers:
                 raise EtcdError("none of its members answers")
             self._measure(answers)
+            self.term = max(answer.term for answer in answers.values())
         except EtcdError as error:
             return self._unread(error.message, now)
         self._known = reading(self.name, list(answers.values()), self.places, self._links, now)

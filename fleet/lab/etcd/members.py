@@ -46,8 +46,8 @@ class Members:
         self._relays = _relays(list(sites), random.Random(str(directory)))  # noqa: S311 - ports, no secrets
         addresses = tuple(relay.address for relay in self._relays.values())
         self._authority, self._server, self._client = issue_etcd(directory / "pki", now, addresses)
-        self.wan = Wan(self._relays, sites, seconds or {})
         self._processes: dict[str, Process] = {}
+        self.wan = Wan(self._relays, sites, seconds or {}, self._pids)
 
     def __enter__(self) -> Members:
         self.wan.start()
@@ -114,6 +114,9 @@ class Members:
                 raise LabError(f"{name} does not listen:\n{last_lines(self._log(name))}")
             time.sleep(_POLL_SECONDS)  # noqa: TID251 - between two looks at the condition
 
+    def _pids(self) -> dict[str, int]:
+        return {name: process.record.pid for name, process in self._processes.items()}
+
     def _log(self, name: str) -> Path:
         return self._directory / f"{name}.log"
 
@@ -130,8 +133,6 @@ class Members:
             "initial-advertise-peer-urls": self.peer_url(name),
             "initial-cluster": cluster,
             "initial-cluster-state": state,
-            # The relay tells members apart by the address they call from.
-            "feature-gates": "SetMemberLocalAddr=true",
             "client-cert-auth": "true",
             "trusted-ca-file": self._authority,
             "cert-file": self._server.certificate,

@@ -1,6 +1,7 @@
 """A wide-area network between etcd members, in user space and without privileges.
 
-Each member's peers reach it through a relay, which knows by the source address who calls, and delivers every piece of
+Each member's peers reach it through a relay, which knows by the process at the other end who calls (an etcd has no
+say in the address that its streams call from), and delivers every piece of
 a connection, both ways, half a round trip later. What is cut is delivered never: connections stall as they do when a
 link goes, and new ones get no answer. Order within a connection is kept.
 """
@@ -8,9 +9,11 @@ link goes, and new ones get no answer. Order within a connection is kept.
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
@@ -31,11 +34,16 @@ class Wan:
     """Runs in a thread of its own from `start` to `stop`."""
 
     def __init__(
-        self, relays: Mapping[str, Relay], sites: Mapping[str, str], seconds: Mapping[frozenset[str], float]
+        self,
+        relays: Mapping[str, Relay],
+        sites: Mapping[str, str],
+        seconds: Mapping[frozenset[str], float],
+        pids: Callable[[], Mapping[str, int]],
     ) -> None:
-        """`sites`: of each member. `seconds`: round trips, by the two sites; within one and where none is told: none."""
+        """`sites`: of each member. `seconds`: round trips, by the two sites; within one and where none is told: none.
+        `pids`: the members' processes of this moment."""
         self._relays = dict(relays)
-        self._names = {relay.address: name for name, relay in relays.items()}
+        self._pids = pids
         self._sites = dict(sites)
         self._seconds = dict(seconds)
         self._cut: set[frozenset[str]] = set()
@@ -104,7 +112,9 @@ class Wan:
         return await asyncio.start_server(called, relay.address, relay.port)
 
     async def _relay(self, relay: Relay, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        caller = self._names.get(writer.get_extra_info("peername")[0], relay.name)
+        caller = self._caller(*writer.get_extra_info("peername")[:2])
+        if caller is None:
+            return
         try:
             there = await asyncio.open_connection(relay.address, relay.listens)
         except OSError:
@@ -118,6 +128,11 @@ class Wan:
             pass
         finally:
             there[1].close()
+
+    def _caller(self, address: str, port: int) -> str | None:
+        """The member whose process has that end of a connection; None: it is gone already."""
+        inode = _inode(address, port)
+        return next((name for name, pid in self._pids().items() if inode in _sockets(pid)), None)
 
     async def _pass(
         self, one: str, other: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -151,3 +166,25 @@ class Wan:
     def _is_cut(self, one: str, other: str) -> bool:
         pairs = {frozenset((one, other)), frozenset((self._sites[one], self._sites[other]))}
         return bool(pairs & self._cut)
+
+
+def _inode(address: str, port: int) -> str:
+    """Of the socket with that local end, by /proc/net/tcp (addresses in hexadecimal, in the machine's byte order)."""
+    number = int.from_bytes(socket.inet_aton(address), "little")
+    local = f"{number:08X}:{port:04X}"
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        if fields[1] == local:
+            return fields[9]
+    return ""
+
+
+def _sockets(pid: int) -> set[str]:
+    found = set()
+    with suppress(OSError):
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(OSError):
+                target = str(descriptor.readlink())
+                if target.startswith("socket:["):
+                    found.add(target[8:-1])
+    return found

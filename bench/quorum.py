@@ -1,0 +1,239 @@
+"""Five etcd members in three sites, each rebooted once: fleet's order against naive ones, with a client that writes all
+the time.
+
+    python -m bench.quorum [--json FILE]
+
+A reboot is a SIGKILL and a start a moment later. fleet's order is that of its guard (`fleet.core.guards.quorum`), with
+the leader moved before it goes; the others kill whoever is next, as a reboot daemon does. Everybody waits until the
+member is back and in step.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+from statistics import median
+from tempfile import TemporaryDirectory
+
+import msgspec
+from msgspec import Struct
+
+from fleet.core.groups import Access, Group
+from fleet.core.guards import quorum
+from fleet.core.node import NodeRef
+from fleet.core.quorum import Link, Quorum, QuorumRule, best_leader, healthy
+from fleet.etcd.errors import EtcdError
+from fleet.etcd.etcd import Etcd
+from fleet.etcd.gateway import Gateway, trust
+from fleet.etcd.reading import Place
+from fleet.lab import build
+from fleet.lab.etcd.members import Members
+
+SITES = {"m0": "fra", "m1": "fra", "m2": "nyc", "m3": "nyc", "m4": "sgp"}
+TRIPS = {("fra", "nyc"): 0.04, ("fra", "sgp"): 0.08, ("nyc", "sgp"): 0.10}
+DOWN_SECONDS = 2.0
+ELECTION_MS = 2000
+RULE = QuorumRule()
+PAUSE = 0.05
+"""Between two writes."""
+
+Choose = Callable[[Quorum, Sequence[str]], str]
+"""Who goes next, of those that have not gone."""
+
+
+class Result(Struct, frozen=True):
+    policy: str
+    order: tuple[str, ...]
+    elections: int
+    """Changes of term that nobody asked for."""
+    moved: int
+    gap_seconds: float
+    """The longest time between two writes that were read again."""
+    write_ms: float
+    """The median."""
+    commit_ms: tuple[float | None, ...]
+    """While each was away, by the members that were left. None: they had no majority in step at that moment."""
+
+
+class Writer:
+    """A linearizable put and get, again and again, by whichever member answers; knows its longest gap."""
+
+    def __init__(self, access: Access) -> None:
+        context = trust(access)
+        self._gateways = [Gateway(endpoint, context) for endpoint in access.endpoints]
+        self._over = threading.Event()
+        self.times: list[float] = []
+        self.seconds: list[float] = []
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        thread = threading.Thread(target=self._run)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._over.set()
+            thread.join()
+
+    @property
+    def gap(self) -> float:
+        return max(after - before for before, after in zip(self.times, self.times[1:], strict=False))
+
+    def _run(self) -> None:
+        count, chosen = 0, 0
+        while not self._over.wait(PAUSE):
+            count += 1
+            begun = time.monotonic()
+            try:
+                self._write(self._gateways[chosen], str(count))
+            except EtcdError:
+                chosen = (chosen + 1) % len(self._gateways)
+                continue
+            self.times.append(time.monotonic())
+            self.seconds.append(self.times[-1] - begun)
+
+    def _write(self, gateway: Gateway, text: str) -> None:
+        key, value = (base64.b64encode(each.encode()).decode() for each in ("writer", text))
+        gateway.call("/v3/kv/put", {"key": key, "value": value}, 1.0)
+        found = gateway.call("/v3/kv/range", {"key": key}, 1.0)["kvs"][0]["value"]
+        assert found == value, f"wrote {value} and read {found}"
+
+
+def now() -> datetime:
+    return datetime.now(UTC)  # noqa: TID251 - of a real etcd
+
+
+def adapter(members: Members, links: Mapping[tuple[str, str], float] = TRIPS) -> Etcd:
+    places = {name: Place(NodeRef("lab", name), site) for name, site in members.sites.items()}
+    told = [Link(one, other, seconds) for (one, other), seconds in links.items()]
+    return Etcd(Group("etcd", "lab", access=members.access), places, told)
+
+
+def wait(etcd: Etcd, condition: Callable[[Quorum], object], seconds: float = 120.0) -> Quorum:
+    """The first reading of which it holds. Raises TimeoutError."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = etcd.read(now())
+        if condition(found):
+            return found
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not within {seconds:.0f} s: {found}")
+        time.sleep(0.1)  # noqa: TID251 - between two looks at the condition
+
+
+def whole(group: Quorum) -> bool:
+    return group.leader is not None and len(healthy(group, RULE)) == len(group.voters)
+
+
+def fleets(group: Quorum, left: Sequence[str]) -> str:
+    """Of those that the guard lets go, the one that it ranks first."""
+    ranks = [(quorum.rank(group, RULE, NodeRef("lab", name)), name) for name in left]
+    may = [
+        (rank, name)
+        for rank, name in ranks
+        if rank is not None and quorum.held(group, RULE, NodeRef("lab", name), ()) is None
+    ]
+    return min(may)[1]
+
+
+def roll(members: Members, etcd: Etcd, policy: str, choose: Choose, hand_over: bool) -> Result:
+    """Reboots every member once."""
+    wait(etcd, whole)
+    etcd.move_leader(next(iter(members.sites)))
+    group = wait(etcd, whole)
+    first, moved = etcd.term, 0
+    writer = Writer(members.access)
+    order: list[str] = []
+    commits: list[float | None] = []
+    with writer.at_work():
+        while left := [name for name in members.sites if name not in order]:
+            name = choose(group, left)
+            node = NodeRef("lab", name)
+            if hand_over and quorum.leads(group, RULE, node):
+                others = [each for each in healthy(group, RULE) if each.node != node]
+                to = best_leader(group, others, frozenset(NodeRef("lab", each) for each in order))
+                assert to is not None
+                etcd.move_leader(to.name)
+                group = wait(etcd, whole)
+                moved += 1
+            members.kill(name)
+            time.sleep(DOWN_SECONDS)  # noqa: TID251 - the machine is away for so long
+            away = wait(etcd, lambda group: group.leader is not None)
+            absence = quorum.absence(away, RULE, node)
+            seconds = absence.commit_seconds if absence is not None else None
+            commits.append(seconds * 1000 if seconds is not None else None)
+            members.start(name)
+            order.append(name)
+            group = wait(etcd, whole)
+    elections = etcd.term - first - moved
+    write = median(writer.seconds) * 1000
+    return Result(policy, tuple(order), elections, moved, writer.gap, write, tuple(commits))
+
+
+def in_turn(names: Sequence[str]) -> Choose:
+    return lambda group, left: next(name for name in names if name in left)
+
+
+def results(binary: Path, directory: Path, say: Callable[[str], None]) -> list[Result]:
+    names = list(SITES)
+    shuffled = Random(7).sample(names, len(names))
+    policies: tuple[tuple[str, Choose, bool], ...] = (
+        ("fleet", fleets, True),
+        ("by name", in_turn(names), False),
+        (
+            "zone by zone",
+            in_turn(sorted(names, key=lambda name: (SITES[name] != "nyc", SITES[name], name))),
+            False,
+        ),
+        ("random", in_turn(shuffled), False),
+    )
+    seconds = {frozenset(sites): trip for sites, trip in TRIPS.items()}
+    found = []
+    for policy, choose, hand_over in policies:
+        say(f"{policy} ...")
+        where = directory / policy.replace(" ", "-")
+        with Members(
+            binary, where, now(), SITES, seconds, heartbeat_ms=200, election_ms=ELECTION_MS
+        ) as members:
+            found.append(roll(members, adapter(members), policy, choose, hand_over))
+    return found
+
+
+def table(found: Sequence[Result]) -> str:
+    lines = [
+        f"{'policy':<14} {'order':<16} {'elections':>9} {'moves':>6} {'longest gap':>12} {'median write':>13}"
+        f"  commit while one is away"
+    ]
+    for each in found:
+        commits = " ".join("?" if value is None else f"{value:.0f}" for value in each.commit_ms)
+        order = " ".join(each.order)
+        lines.append(
+            f"{each.policy:<14} {order:<16} {each.elections:>9} {each.moved:>6} {each.gap_seconds:>10.2f} s "
+            f"{each.write_ms:>10.0f} ms  {commits} ms"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--json", type=Path, help="write the figures there too")
+    options = parser.parse_args()
+    binary = build.build(print).controlplane
+    with TemporaryDirectory() as directory:
+        found = results(binary, Path(directory), print)
+    print(f"\nfive members in three sites, election timeout {ELECTION_MS / 1000:.0f} s\n\n{table(found)}")
+    if options.json is not None:
+        options.json.write_bytes(msgspec.json.format(msgspec.json.encode(found)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,195 @@
+"""What real members tell of themselves and of each other, and what is done to them."""
+
+from __future__ import annotations
+
+import base64
+import resource
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from bench.quorum import RULE, adapter, now, wait, whole
+from fleet.core.groups import Access, Group
+from fleet.core.guards import quorum
+from fleet.core.node import NodeRef
+from fleet.core.quorum import Member, Quorum, SnapshotRule, foremost, healthy
+from fleet.etcd.backup import check
+from fleet.etcd.errors import EtcdError
+from fleet.etcd.etcd import Etcd
+from fleet.etcd.gateway import Gateway, trust
+from fleet.lab.etcd.members import Members
+
+pytestmark = pytest.mark.timeout(300)
+
+
+def names(count: int) -> dict[str, str]:
+    return {f"m{index}": "fra" for index in range(count)}
+
+
+def named(group: Quorum, name: str) -> Member:
+    return next(each for each in group.members if each.name == name)
+
+
+def put(access: Access, member: int, count: int, size: int = 10) -> None:
+    gateway = Gateway(access.endpoints[member], trust(access))
+    value = base64.b64encode(b"x" * size).decode()
+    for number in range(count):
+        key = base64.b64encode(f"key-{number}".encode()).decode()
+        gateway.call("/v3/kv/put", {"key": key, "value": value})
+
+
+def test_an_etcd_that_is_well_and_its_snapshot(binary: Path, tmp_path: Path) -> None:
+    with Members(binary, tmp_path / "etcd", now(), names(3)) as members:
+        etcd = adapter(members)
+        group = wait(etcd, whole)
+        assert sorted(each.name for each in group.members) == ["m0", "m1", "m2"]
+        assert group.uid and not group.unread and not group.declared
+        for each in group.members:
+            assert each.node == NodeRef("lab", each.name) and each.voter and each.started
+            assert each.version.startswith("3.") and 0 < each.in_use <= each.size
+            assert each.seconds is not None and each.seconds > 0
+        before = foremost(group)
+        put(members.access, 0, 30)
+        wait(etcd, lambda now: foremost(now) >= before + 30)
+        rule = SnapshotRule(str(tmp_path / "backup"), keep=2)
+        saved = [etcd.snapshot(rule, now().replace(microsecond=0, second=second)) for second in range(4)]
+        kept = sorted(Path(rule.directory).iterdir())
+        assert len(kept) == 2 and kept[-1] == saved[-1].path
+        assert stat.S_IMODE(kept[0].stat().st_mode) == 0o600
+        assert check(kept[-1]).sha256 == saved[-1].sha256
+        spoilt = bytearray(kept[-1].read_bytes())
+        spoilt[1000] ^= 1
+        kept[-1].write_bytes(spoilt)
+        with pytest.raises(EtcdError, match="its hash is"):
+            check(kept[-1])
+        with _small_files(), pytest.raises(EtcdError, match="cannot be written"):
+            etcd.snapshot(SnapshotRule(str(tmp_path / "full")), now())
+        assert list((tmp_path / "full").iterdir()) == []
+
+
+@contextmanager
+def _small_files() -> Iterator[None]:
+    """The system refuses to write more than this into a file, as it does on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_the_leader_moves_where_it_is_told_to_and_is_never_defragmented(binary: Path, tmp_path: Path) -> None:
+    with Members(binary, tmp_path / "etcd", now(), names(3)) as members:
+        etcd = adapter(members)
+        wait(etcd, whole)
+        for name in ("m2", "m0", "m0"):
+            assert etcd.move_leader(name) == f"{name} leads etcd"
+            leader = wait(etcd, whole).leader
+            assert leader is not None and leader.name == name
+        with pytest.raises(EtcdError, match="m0 leads etcd"):
+            etcd.defragment("m0")
+        assert "bytes before" in etcd.defragment("m1")
+        with pytest.raises(EtcdError, match="m9 of etcd does not answer"):
+            etcd.move_leader("m9")
+
+
+def test_one_that_is_down_and_a_majority_that_is(binary: Path, tmp_path: Path) -> None:
+    with Members(binary, tmp_path / "etcd", now(), names(3)) as members:
+        etcd = adapter(members)
+        wait(etcd, whole)
+        etcd.move_leader("m0")
+        members.kill("m2")
+        group = wait(etcd, lambda group: group.leader is not None and not named(group, "m2").reachable)
+        assert [each.name for each in healthy(group, RULE)] == ["m0", "m1"]
+        held = quorum.held(group, RULE, NodeRef("lab", "m1"), ())
+        assert held is not None and "m2 does not answer" in held.words
+        assert quorum.held(group, RULE, NodeRef("lab", "m2"), ()) is None
+        members.kill("m1")
+        alone = wait(etcd, lambda group: not healthy(group, RULE))
+        assert not named(alone, "m0").reachable, "it answers, and sees no leader"
+        members.kill("m0")
+        dead = etcd.read(now())
+        assert "none of its members answers" in dead.unread and len(dead.members) == 3
+        for name in members.sites:
+            members.start(name)
+        wait(etcd, whole)
+
+
+def test_a_learner_and_one_that_never_started(binary: Path, tmp_path: Path) -> None:
+    with Members(binary, tmp_path / "etcd", now(), names(3)) as members:
+        etcd = adapter(members)
+        wait(etcd, whole)
+        gateway = Gateway(members.access.endpoints[0], trust(members.access))
+        _add(etcd, gateway, "https://127.0.0.1:1", learner=True)
+        learner = wait(etcd, lambda group: len(group.members) == 4)
+        assert len(learner.voters) == 3 and learner.majority == 2
+        assert quorum.held(learner, RULE, NodeRef("lab", "m1"), ()) is None
+        ident = next(
+            each for each in gateway.call("/v3/cluster/member/list")["members"] if not each.get("name")
+        )
+        gateway.call("/v3/cluster/member/remove", {"ID": ident["ID"]})
+        _add(etcd, gateway, "https://127.0.0.1:2", learner=False)
+        added = wait(etcd, lambda group: len(group.voters) == 4)
+        assert added.majority == 3 and not next(each for each in added.members if not each.started).reachable
+        # Three of four are healthy: none of them can go.
+        held = quorum.held(added, RULE, NodeRef("lab", "m1"), ())
+        assert held is not None and "has not joined yet" in held.words
+
+
+def _add(etcd: Etcd, gateway: Gateway, url: str, *, learner: bool) -> None:
+    """etcd takes nobody in before all its members have been connected for five seconds."""
+
+    def taken(_: Quorum) -> bool:
+        try:
+            gateway.call("/v3/cluster/member/add", {"peerURLs": [url], "isLearner": learner})
+        except EtcdError as error:
+            assert "unhealthy cluster" in error.message
+            return False
+        return True
+
+    wait(etcd, taken)
+
+
+def test_a_full_database_is_an_alarm(binary: Path, tmp_path: Path) -> None:
+    with Members(binary, tmp_path / "etcd", now(), names(3), quota_bytes=16 << 20) as members:
+        etcd = adapter(members)
+        wait(etcd, whole)
+        with pytest.raises(EtcdError, match="space exceeded"):
+            put(members.access, 0, 400, size=256 << 10)
+        group = wait(etcd, lambda group: any(each.alarms for each in group.members))
+        ill = [each for each in group.members if each.alarms]
+        assert {alarm for each in ill for alarm in each.alarms} == {"NOSPACE"}
+        assert all(each not in healthy(group, RULE) for each in ill)
+
+
+def test_a_strange_certificate_is_not_let_in_and_the_reading_says_why(binary: Path, tmp_path: Path) -> None:
+    with Members(binary, tmp_path / "etcd", now(), names(1)) as members:
+        strange = members.strange
+        access = replace(members.access, cert=str(strange.certificate), key=str(strange.key))
+        group = Etcd(Group("etcd", "lab", access=access), {}).read(now())
+        assert "none of its members answers" in group.unread and group.members == ()
+        missing = Etcd(Group("etcd", "lab", access=replace(access, ca="/nowhere.crt")), {}).read(now())
+        assert "/nowhere.crt" in missing.unread
+        alone = wait(adapter(members), whole)
+        held = quorum.held(alone, RULE, NodeRef("lab", "m0"), ())
+        assert held is not None and "stands still" in held.words
+
+
+def test_one_that_is_cut_off_is_not_believed(binary: Path, tmp_path: Path) -> None:
+    """It still takes itself for the leader, for a while; the others have another by then."""
+    sites = {"m0": "fra", "m1": "nyc", "m2": "nyc"}
+    with Members(binary, tmp_path / "etcd", now(), sites) as members:
+        etcd = adapter(members)
+        wait(etcd, whole)
+        etcd.move_leader("m0")
+        wait(etcd, whole)
+        members.wan.cut("fra", "nyc")
+        group = wait(etcd, lambda group: group.leader is not None and group.leader.name != "m0")
+        group = wait(etcd, lambda group: not named(group, "m0").reachable)
+        assert {each.name for each in healthy(group, RULE)} == {"m1", "m2"}
+        members.wan.heal()
+        wait(etcd, whole)

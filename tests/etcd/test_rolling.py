@@ -1,0 +1,47 @@
+"""Every member of a real etcd is rebooted once while a client writes: its leader moves when it is told to, and no election
+is needed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench.quorum import ELECTION_MS, SITES, TRIPS, Result, adapter, fleets, in_turn, now, roll
+from fleet.lab.etcd.members import Members
+
+pytestmark = pytest.mark.timeout(600)
+
+
+def rolled(binary: Path, directory: Path, sites: dict[str, str]) -> Result:
+    seconds = {frozenset(pair): trip for pair, trip in TRIPS.items()}
+    with Members(
+        binary, directory, now(), sites, seconds, heartbeat_ms=200, election_ms=ELECTION_MS
+    ) as members:
+        return roll(members, adapter(members), "fleet", fleets, hand_over=True)
+
+
+@pytest.mark.parametrize("count", [3, 7, 9])
+def test_in_one_site(binary: Path, tmp_path: Path, count: int) -> None:
+    found = rolled(binary, tmp_path / "etcd", {f"m{index}": "fra" for index in range(count)})
+    assert found.order[-1] == "m0" and len(found.order) == count
+    assert (found.moved, found.elections) == (1, 0)
+    assert found.gap_seconds < 2 * ELECTION_MS / 1000
+
+
+def test_in_three_sites(binary: Path, tmp_path: Path) -> None:
+    found = rolled(binary, tmp_path / "etcd", SITES)
+    assert found.order[-1] == "m0"
+    assert (found.moved, found.elections) == (1, 0)
+    assert found.gap_seconds < 2 * ELECTION_MS / 1000
+
+
+def test_by_name_costs_elections(binary: Path, tmp_path: Path) -> None:
+    """The same bed shows what fleet's order saves: otherwise it could not fail."""
+    sites = {f"m{index}": "fra" for index in range(3)}
+    with Members(
+        binary, tmp_path / "etcd", now(), sites, heartbeat_ms=200, election_ms=ELECTION_MS
+    ) as members:
+        found = roll(members, adapter(members), "by name", in_turn(list(sites)), hand_over=False)
+    assert found.elections >= 1
+    assert found.gap_seconds > ELECTION_MS / 2000
