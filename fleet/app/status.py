@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from fleet.app.clusters import rows_of
 from fleet.app.home import Home
 from fleet.app.rollouts import Rollouts
@@ -14,8 +16,10 @@ from fleet.core.eta import seconds_left
 from fleet.core.held import Held
 from fleet.core.node import NodeRef
 from fleet.core.overview import Known, Selection, overview
+from fleet.core.policy import Policy
 from fleet.core.rollout import Rollout
-from fleet.core.status import Status, StatusCluster
+from fleet.core.status import Status, StatusCluster, StatusQuorum
+from fleet.core.voters import status_of
 
 if TYPE_CHECKING:
     from fleet.store import ClusterRow
@@ -28,14 +32,25 @@ def fleet_status(home: Home, selection: Selection = EVERYTHING) -> Status:
     chosen = rows_of(home, selection.clusters)
     rollouts = Rollouts.load(home.store)
     known = known_in(home, chosen)
-    return overview(
+    policy = home.policy_if_any()
+    found = overview(
         home.now(),
         clusters_of(chosen, known),
         known,
-        home.policy_if_any(),
+        policy,
         rollouts.all,
         held_by(home, rollouts.active),
         etas(home, rollouts.active),
+    )
+    return replace(found, quorums=quorums_of(home, chosen, policy))
+
+
+def quorums_of(home: Home, rows: Sequence[ClusterRow], policy: Policy) -> tuple[StatusQuorum, ...]:
+    names = {row.name for row in rows}
+    return tuple(
+        status_of(group, cluster, policy.quorum_rule(group.name))
+        for cluster, group in home.store.inventory.quorums()
+        if cluster in names
     )
 
 

@@ -12,7 +12,7 @@ from fleet.cli.columns import Cell, columns
 from fleet.cli.moments import ago, clock
 from fleet.core.overview import ATTENTION
 from fleet.core.spans import words
-from fleet.core.status import Status, StatusCluster, StatusNode, StatusPool
+from fleet.core.status import Status, StatusCluster, StatusNode, StatusPool, StatusQuorum
 
 STYLES: Mapping[str, str] = {
     "patched": "green",
@@ -86,9 +86,27 @@ def _below(status: Status) -> Iterator[Text]:
     seen = [each.last_seen for each in status.clusters if each.reachable and each.last_seen is not None]
     if seen and status.at - min(seen) > OLD:
         yield Text(f"Seen:   {ago(min(seen), status.at)} ago (fleet sync)", "yellow")
+    for group in status.quorums:
+        yield _quorum(group)
     attention = needs(status)
     if attention:
         yield Text(f"Attention: {', '.join(attention)} (fleet status --attention)", "yellow")
+
+
+def _quorum(group: StatusQuorum) -> Text:
+    """Its voters, and who ails; known only by its pods, it does not tell who leads."""
+    told = f"Quorum: {group.name}, {group.healthy} of {group.voters} voters well, {group.needed} needed"
+    if group.leader:
+        on = f" ({group.leader_node})" if group.leader_node not in ("", group.leader) else ""
+        told += f", {group.leader}{on} leads"
+    if group.declared:
+        told += ", by its pods alone"
+    elif group.unread:
+        told += f"; not read: {group.unread}"
+    if group.ailing and not group.unread:
+        told += f"; {'; '.join(group.ailing)}"
+    lost = group.healthy < group.needed
+    return Text(told, "bold red" if lost else "yellow" if group.healthy < group.voters else "")
 
 
 def needs(status: Status) -> list[str]:

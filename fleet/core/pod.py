@@ -42,6 +42,8 @@ class Pod(Struct, frozen=True, gc=False):
     """It has a deletionTimestamp: an eviction was granted, or somebody deleted it; it is not gone yet."""
     owner: Owner | None = None
     mirror: bool = False
+    etcd: str = ""
+    """Where the member of an etcd in it serves clients, as kubeadm notes on its static pod."""
     local_data: bool = False
     """It has an emptyDir that is not memory: its content is lost with the pod."""
     host_path: bool = False

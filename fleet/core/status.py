@@ -71,6 +71,29 @@ class StatusPool(Struct, frozen=True):
     note: str = ""
 
 
+class StatusQuorum(Struct, frozen=True):
+    """A quorum group as it was read last."""
+
+    name: str
+    cluster: str
+    kind: str
+    voters: int
+    healthy: int
+    """Voters that answer, are in step and have no alarm."""
+    needed: int
+    """Of them, so that the group decides, with the policy's margin."""
+    leader: str = ""
+    """Empty: none, or nobody tells."""
+    leader_node: str = ""
+    ailing: tuple[str, ...] = ()
+    """Members and why, in words."""
+    declared: bool = False
+    """Known by the readiness of its pods alone."""
+    unread: str = ""
+    """Why it could not be asked."""
+    read_at: datetime | None = None
+
+
 class Summary(Struct, frozen=True):
     nodes: int = 0
     patched: int = 0
@@ -85,3 +108,4 @@ class Status(Struct, frozen=True):
     clusters: tuple[StatusCluster, ...]
     nodes: tuple[StatusNode, ...]
     summary: Summary
+    quorums: tuple[StatusQuorum, ...] = ()

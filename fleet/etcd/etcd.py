@@ -33,7 +33,7 @@ class Etcd:
         self.name = group.name
         self._access = group.access
         self.places = dict(places)
-        self._endpoints = tuple(group.access.endpoints)
+        self.endpoints = tuple(group.access.endpoints)
         self._known: Quorum | None = None
         self._links = tuple(links)
         self._readings = 0
@@ -93,8 +93,8 @@ class Etcd:
     def _answers(self) -> dict[Gateway, Answer]:
         """Of every member that can be reached; those that the configuration does not name are learned from the rest."""
         context = trust(self._access)
-        found = self._ask([Gateway(endpoint, context) for endpoint in self._endpoints])
-        if not found and self._endpoints:
+        found = self._ask([Gateway(endpoint, context) for endpoint in self.endpoints])
+        if not found and self.endpoints:
             return {}
         known = {answer.ident for answer in found.values()}
         more = {
@@ -104,7 +104,7 @@ class Etcd:
             if str(member["ID"]) not in known
             for url in member.get("clientURLs", ())[:1]
         }
-        asked = {gateway.endpoint for gateway in found} | set(self._endpoints)
+        asked = {gateway.endpoint for gateway in found} | set(self.endpoints)
         found |= self._ask([Gateway(url, context) for url in sorted(more - asked)])
         unique: dict[str, Gateway] = {}
         for gateway, answer in found.items():

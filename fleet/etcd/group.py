@@ -13,7 +13,7 @@ from fleet.core.quorum import Quorum, SnapshotRule
 from fleet.etcd.errors import EtcdError
 from fleet.etcd.etcd import Etcd
 from fleet.etcd.reading import Place
-from fleet.etcd.static import declared, place_of, pods_of
+from fleet.etcd.static import declared, endpoints_of, place_of, pods_of
 
 
 class EtcdGroup:
@@ -26,7 +26,7 @@ class EtcdGroup:
         self._nodes: dict[str, Node] = {}
         self._pods: dict[str, Pod] = {}
         self._etcd = Etcd(group, {})
-        self._asked = bool(group.access.endpoints)
+        self._access = group.access
 
     def see(self, event: Event) -> None:
         """What its cluster tells: nodes, and the static pods that carry the members."""
@@ -44,8 +44,10 @@ class EtcdGroup:
         """None: there is no such group, as far as anybody can see."""
         self._etcd.places = self._places()
         pods = pods_of(self._pods.values())
-        why = "no endpoints in the policy"
-        if self._asked:
+        if not self._access.endpoints and self._access.cert:
+            self._etcd.endpoints = endpoints_of(pods)
+        why = "the policy has neither endpoints nor a certificate for it"
+        if self._etcd.endpoints:
             found = await asyncio.to_thread(self._etcd.read, now)
             if not found.unread or not pods:
                 return found
@@ -56,8 +58,8 @@ class EtcdGroup:
         return await asyncio.to_thread(self._etcd.move_leader, to)
 
     async def snapshot(self, rule: SnapshotRule, now: datetime) -> str:
-        if not self._asked:
-            raise EtcdError(f"no snapshot of {self.name}: the policy names no endpoints of it")
+        if not self._etcd.endpoints:
+            raise EtcdError(f"no snapshot of {self.name}: the policy has no way to ask it")
         return str(await asyncio.to_thread(self._etcd.snapshot, rule, now))
 
     async def defragment(self, member: str) -> str:

@@ -67,7 +67,8 @@ def reading(
     leader = leader_of(answers)
     alarms = _alarms(answers)
     members = tuple(
-        _member(found, by_id.get(str(found["ID"])), leader, alarms, places) for found in foremost.members
+        _member(found, by_id.get(str(found["ID"])), leader, alarms, places)
+        for found in sorted(foremost.members, key=lambda each: (each.get("name", ""), str(each["ID"])))
     )
     uid = str(foremost.status["header"].get("cluster_id", ""))
     return Quorum(name, "etcd", uid, members=members, links=tuple(links), read_at=now)

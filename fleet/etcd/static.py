@@ -23,6 +23,11 @@ def pods_of(pods: Iterable[Pod]) -> tuple[Pod, ...]:
     return tuple(sorted(found, key=lambda pod: pod.node))
 
 
+def endpoints_of(pods: Sequence[Pod]) -> tuple[str, ...]:
+    """Client URLs, as kubeadm notes them on its static pods."""
+    return tuple(pod.etcd.split(",")[0] for pod in pods if pod.etcd)
+
+
 def place_of(cluster: str, site: str, node: Node) -> Place:
     """`site` is the cluster's; the node's own label beats it."""
     return Place(NodeRef(cluster, node.name), node.labels.get(SITE_LABEL, site))

@@ -81,6 +81,7 @@ def pod(found: wire.PodWire) -> Pod:
         deleting=meta.deletion_timestamp is not None,
         owner=_owner(meta),
         mirror=meta.annotations is not None and meta.annotations.mirror is not None,
+        etcd=meta.annotations.etcd if meta.annotations is not None else "",
         local_data=any(each.empty_dir is not None and each.empty_dir.medium != "Memory" for each in volumes),
         host_path=any(each.host_path is not None for each in volumes),
         finalizers=bool(meta.finalizers),

@@ -43,6 +43,7 @@ class NodeMeta(Meta, frozen=True):
 
 class PodAnnotations(Struct, frozen=True, gc=False):
     mirror: str | None = field(name="kubernetes.io/config.mirror", default=None)
+    etcd: str = field(name="kubeadm.kubernetes.io/etcd.advertise-client-urls", default="")
 
 
 class PodMeta(Meta, frozen=True):

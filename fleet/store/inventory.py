@@ -12,6 +12,7 @@ from fleet.core.errors import UsageError
 from fleet.core.event import Thing
 from fleet.core.machine import Machine
 from fleet.core.node import SITE_LABEL, Node
+from fleet.core.quorum import Quorum
 from fleet.core.snapshot import Snapshot
 from fleet.store import clusters, facts
 from fleet.store.database import Database, Row, Transaction, in_utc, moment, moment_or_none
@@ -149,6 +150,12 @@ class Inventory:
                 machines=_things(transaction, MACHINE, cluster, then),
                 quorums=_things(transaction, QUORUM, cluster, then),
             )
+
+    def quorums(self) -> list[tuple[str, Quorum]]:
+        """The groups of all clusters as they were read last, each with its cluster, by name."""
+        with self._database.read() as transaction:
+            rows = facts.as_of(transaction, QUORUM, None, None, "cluster", "name", "fact", "state")
+        return [(row[0], QUORUM.thing(row[2], row[3])) for row in sorted(rows, key=lambda row: row[:2])]
 
     def history(self, cluster: str, node: str) -> list[Change]:
         """What it ran and when, oldest first; a change of what is not shown (labels, say) makes no new interval."""

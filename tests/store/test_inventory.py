@@ -19,6 +19,7 @@ from fleet.histories.builders import (
     START,
     a_budget,
     a_deployment,
+    a_group,
     a_machine,
     a_node,
     a_snapshot,
@@ -50,6 +51,18 @@ def test_a_snapshot_comes_back_whole(east: Store) -> None:
     east.inventory.sync(a_fleet(), at=START, source="sync")
     east.clusters.touch("east", at=START)
     assert east.inventory.snapshot("east") == a_fleet()
+
+
+def test_quorum_groups_come_back_as_they_were_read_last(east: Store) -> None:
+    group = replace(a_group(NODES[:3]), read_at=START)
+    east.inventory.sync(replace(a_fleet(), quorums=(group,)), at=START, source="sync")
+    assert east.inventory.quorums() == [("east", group)]
+    later = replace(group, members=group.members[:2], read_at=at(1))
+    east.inventory.note("east", [later], [], at=at(1), source="watch")
+    assert east.inventory.quorums() == [("east", later)]
+    assert east.inventory.snapshot("east").quorums == (later,)
+    east.inventory.note("east", [], [later], at=at(2), source="watch")
+    assert east.inventory.quorums() == []
 
 
 def test_conditions_marks_and_requests_come_back(east: Store) -> None:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from textwrap import dedent
 
 import msgspec
+from msgspec.structs import replace
 from rich.text import Text
 
 from fleet.app.explain import explanation
@@ -18,10 +19,12 @@ from fleet.core.journal import Record
 from fleet.core.node import NodeRef
 from fleet.core.overview import Known, Selection, overview, parts_of, select
 from fleet.core.plan import Plan
+from fleet.core.quorum import QuorumRule
 from fleet.core.status import Status, StatusCluster
 from fleet.core.times import Times
+from fleet.core.voters import status_of
 from fleet.core.whatif import Change, WhatIf
-from fleet.histories.builders import NEW, START, a_policy, a_pool
+from fleet.histories.builders import NEW, START, a_group, a_node, a_policy, a_pool
 from fleet.sim.planner import make_plan
 from tests.story import Story
 from tests.unit.app.homes import small_cluster
@@ -160,6 +163,29 @@ def test_the_fleet_at_a_glance() -> None:
         Kernel: 4 on 6.11.4
         Attention: 2 nodes held, 1 cluster unreachable (fleet status --attention)
     """)
+
+
+def test_quorum_groups_are_told_below_the_fleet() -> None:
+    nodes = [a_node(f"cp-{number}") for number in range(3)]
+    group = a_group(nodes)
+    ill = replace(group, members=(*group.members[:2], replace(group.members[2], alarms=("NOSPACE",))))
+    unread = replace(
+        group,
+        unread="connection refused",
+        members=tuple(replace(each, reachable=False) for each in group.members),
+    )
+    quiet = replace(
+        group, declared=True, members=tuple(replace(each, index=None, leader=False) for each in group.members)
+    )
+    told = [status_of(each, "east", QuorumRule()) for each in (group, ill, unread, quiet)]
+    status = replace(Played(100).status(), quorums=tuple(told))
+    lines = [line for line in shown(status_view.glance(status)).splitlines() if line.startswith("Quorum")]
+    assert lines == [
+        "Quorum: etcd, 3 of 3 voters well, 2 needed, m0 (cp-0) leads",
+        "Quorum: etcd, 2 of 3 voters well, 2 needed, m0 (cp-0) leads; m2 has alarm NOSPACE",
+        "Quorum: etcd, 0 of 3 voters well, 2 needed; not read: connection refused",
+        "Quorum: etcd, 3 of 3 voters well, 2 needed, by its pods alone",
+    ]
 
 
 def test_attention_says_why_and_what_to_do() -> None:
