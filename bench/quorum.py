@@ -69,18 +69,32 @@ class Writer:
         context = trust(access)
         self._gateways = [Gateway(endpoint, context) for endpoint in access.endpoints]
         self._over = threading.Event()
+        self._broken: Exception | None = None
         self.times: list[float] = []
         self.seconds: list[float] = []
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
+        """From a write that succeeds to one that does: a gap at the end is one too."""
         thread = threading.Thread(target=self._run)
         thread.start()
         try:
+            self._await(0)
             yield
+            self._await(len(self.times))
         finally:
             self._over.set()
             thread.join()
+            if self._broken is not None:
+                raise self._broken
+
+    def _await(self, count: int) -> None:
+        """More writes than these have succeeded. Raises TimeoutError."""
+        deadline = time.monotonic() + 60
+        while len(self.times) <= count and self._broken is None:
+            if time.monotonic() > deadline:
+                raise TimeoutError("no write succeeds")
+            time.sleep(PAUSE)  # noqa: TID251 - between two looks at the condition
 
     @property
     def gap(self) -> float:
@@ -96,14 +110,19 @@ class Writer:
             except EtcdError:
                 chosen = (chosen + 1) % len(self._gateways)
                 continue
+            except Exception as error:
+                self._broken = error
+                return
             self.times.append(time.monotonic())
             self.seconds.append(self.times[-1] - begun)
 
     def _write(self, gateway: Gateway, text: str) -> None:
-        key, value = (base64.b64encode(each.encode()).decode() for each in ("writer", text))
-        gateway.call("/v3/kv/put", {"key": key, "value": value}, 1.0)
-        found = gateway.call("/v3/kv/range", {"key": key}, 1.0)["kvs"][0]["value"]
-        assert found == value, f"wrote {value} and read {found}"
+        """A key for each: what was not answered in time may still be written, later."""
+        key = base64.b64encode(text.encode()).decode()
+        gateway.call("/v3/kv/put", {"key": key, "value": key}, 1.0)
+        found = gateway.call("/v3/kv/range", {"key": key}, 1.0).get("kvs", [])
+        if [each["value"] for each in found] != [key]:
+            raise AssertionError(f"{text} was written, and {found} read")
 
 
 def now() -> datetime:
