@@ -68,6 +68,10 @@ class ClusterWithQuorums:
                         yield told
                     reader = reader or asyncio.create_task(self._read_on(inbox))
                 yield event
+            # Whatever ended the one or the other is not to be lost.
+            for task in (reader, listener):
+                if task is not None and task.done():
+                    task.result()
             await listener
         finally:
             for task in (listener, reader):
@@ -108,10 +112,13 @@ class ClusterWithQuorums:
             inbox.put_nowait(None)
 
     async def _read_on(self, inbox: asyncio.Queue[Event | None]) -> None:
-        while True:
-            await self._clock.sleep(READ_SECONDS)
-            for event in await self._read_all():
-                inbox.put_nowait(event)
+        try:
+            while True:
+                await self._clock.sleep(READ_SECONDS)
+                for event in await self._read_all():
+                    inbox.put_nowait(event)
+        finally:
+            inbox.put_nowait(None)
 
     async def _read_all(self) -> list[Event]:
         """Side by side: one that does not answer keeps no other."""

@@ -36,6 +36,8 @@ class Etcd:
         self.endpoints = tuple(group.access.endpoints)
         self._known: Quorum | None = None
         self._links = tuple(links)
+        self._last_words: tuple[str, ...] = ()
+        """Of members that did not answer the last time."""
         self._readings = 0
         self.term = 0
         """Of raft, as of the last reading: each election has a new one."""
@@ -116,7 +118,12 @@ class Etcd:
             status, seconds = gateway.timed(STATUS)
             # Not linearizable: a member without a quorum tells what it knows.
             members = gateway.call(MEMBERS, {"linearizable": False}).get("members", ())
-            return Answer(status, tuple(members), seconds)
+            answer = Answer(status, tuple(members), seconds)
+            try:
+                answer.check()
+            except (KeyError, TypeError, ValueError) as error:
+                raise EtcdError(f"{gateway.endpoint}: this is no answer of an etcd: {error!r}") from error
+            return answer
 
         found, self._last_words = _each(gateways, one)
         return found
@@ -152,8 +159,6 @@ class Etcd:
             return replace(self._known, members=members, unread=words, read_at=now)
         members = tuple(Member(name, place.node, place.site) for name, place in self.places.items())
         return Quorum(self.name, "etcd", members=members, unread=words, read_at=now)
-
-    _last_words: tuple[str, ...] = ()
 
 
 def _each(

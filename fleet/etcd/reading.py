@@ -38,6 +38,12 @@ class Answer(Struct, frozen=True):
     members: tuple[dict[str, Any], ...]
     seconds: float
 
+    def check(self) -> None:
+        """Raises KeyError, TypeError or ValueError for what no etcd answers."""
+        int(self.ident), self.applied, self.term
+        for member in self.members:
+            int(member["ID"])
+
     @property
     def ident(self) -> str:
         return str(self.status["header"]["member_id"])

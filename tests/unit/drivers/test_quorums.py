@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime, timedelta
 
+import pytest
 from msgspec.structs import replace
 
 from fleet.core.action import AnyAction, MoveLeader, Outcome, Reboot, Result, SaveSnapshot
@@ -144,6 +145,32 @@ def test_groups_are_told_before_the_cluster_is_synced_and_again_as_time_passes()
         assert before is not None and waiting.result() == Gone("east", before)
         await cluster.close()
         await events.aclose()
+
+    asyncio.run(story())
+
+
+def test_a_reader_that_breaks_ends_the_events_with_its_error() -> None:
+    class Bug(Etcd):
+        reads = 0
+
+        async def read(self, now: datetime) -> Quorum | None:
+            self.reads += 1
+            if self.reads > 1:
+                raise KeyError("a bug")
+            return self.state
+
+    async def story() -> None:
+        plain, clock = Plain(), Clock()
+        events = ClusterWithQuorums(plain, {"etcd": Bug()}, clock).events()
+        plain.inbox.put_nowait(Synced("east"))
+        await anext(events)
+        await anext(events)
+        waiting = asyncio.create_task(anext(events))
+        while not waiting.done():
+            clock.tick()
+            await asyncio.sleep(0)
+        with pytest.raises(KeyError, match="a bug"):
+            waiting.result()
 
     asyncio.run(story())
 

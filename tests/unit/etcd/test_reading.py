@@ -1,0 +1,120 @@
+"""From answers to a group: who is believed, what is left out, and what is no answer at all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fleet.core.node import NodeRef
+from fleet.etcd.reading import Answer, Place, leader_of, links_of, reading, trips
+from fleet.histories.builders import START
+
+MEMBERS: tuple[dict[str, Any], ...] = (
+    {
+        "ID": "1",
+        "name": "cp-0",
+        "peerURLs": ["https://10.0.0.1:2380"],
+        "clientURLs": ["https://10.0.0.1:2379"],
+    },
+    {
+        "ID": "2",
+        "name": "cp-1",
+        "peerURLs": ["https://10.0.0.2:2380"],
+        "clientURLs": ["https://10.0.0.2:2379"],
+    },
+    {
+        "ID": "3",
+        "name": "cp-2",
+        "peerURLs": ["https://10.0.0.3:2380"],
+        "clientURLs": ["https://10.0.0.3:2379"],
+    },
+)
+PLACES = {"cp-0": Place(NodeRef("east", "cp-0"), "fra"), "cp-1": Place(NodeRef("east", "cp-1"), "nyc")}
+
+
+def answer(
+    ident: int,
+    *,
+    leader: int = 1,
+    term: int = 5,
+    applied: int = 100,
+    members: tuple[dict[str, Any], ...] = MEMBERS,
+    **more: Any,
+) -> Answer:
+    """In the shape of etcd 3.6; zero is left out, as its gateway does."""
+    status = {
+        "header": {"cluster_id": "9", "member_id": str(ident), "revision": "40", "raft_term": str(term)},
+        "version": "3.6.8",
+        "dbSize": "4096",
+        "dbSizeInUse": "2048",
+        "raftIndex": str(applied),
+        "raftTerm": str(term),
+        "raftAppliedIndex": str(applied),
+        **({"leader": str(leader)} if leader else {}),
+        **more,
+    }
+    return Answer(status, members, 0.002)
+
+
+def test_a_member_that_did_not_answer_is_in_the_group_and_away() -> None:
+    group = reading("etcd", [answer(1), answer(2, applied=90)], PLACES, (), START)
+    assert [(each.name, each.reachable, each.leader, each.index) for each in group.members] == [
+        ("cp-0", True, True, 100),
+        ("cp-1", True, False, 90),
+        ("cp-2", False, False, None),
+    ]
+    assert (group.uid, group.read_at) == ("9", START)
+    assert [(each.node, each.site) for each in group.members] == [
+        (NodeRef("east", "cp-0"), "fra"),
+        (NodeRef("east", "cp-1"), "nyc"),
+        (None, ""),
+    ]
+
+
+def test_a_leader_of_an_older_term_is_not_believed() -> None:
+    cut_off, new, follower = answer(1, term=5), answer(2, leader=2, term=6), answer(3, leader=2, term=6)
+    assert leader_of([cut_off, new, follower]) == "2"
+    assert leader_of([answer(1, leader=0)]) == ""
+
+
+def test_the_members_are_those_of_whom_has_applied_the_most() -> None:
+    behind = answer(3, applied=10, members=MEMBERS[:2])
+    assert len(reading("etcd", [behind, answer(1)], PLACES, (), START).members) == 3
+
+
+def test_one_that_sees_no_leader_votes_with_nobody() -> None:
+    lonely = answer(3, leader=0, errors=["etcdserver: no leader"])
+    group = reading("etcd", [answer(1), answer(2), lonely], PLACES, (), START)
+    assert not group.members[2].reachable
+    assert group.members[2].errors == ("etcdserver: no leader",)
+
+
+def test_alarms_stand_in_every_members_status() -> None:
+    told = answer(1, errors=["memberID:2 alarm:NOSPACE ", "memberID:3 alarm:CORRUPT "])
+    group = reading("etcd", [told, answer(2)], PLACES, (), START)
+    assert [each.alarms for each in group.members] == [(), ("NOSPACE",), ("CORRUPT",)]
+    assert group.members[0].errors == ()
+
+
+def test_round_trips_come_from_the_members_own_metrics() -> None:
+    metrics = (
+        'etcd_network_peer_round_trip_time_seconds_bucket{To="2",le="0.1"} 3\n'
+        'etcd_network_peer_round_trip_time_seconds_sum{To="2"} 0.12\n'
+        'etcd_network_peer_round_trip_time_seconds_count{To="2"} 3\n'
+        'etcd_network_peer_round_trip_time_seconds_sum{To="3"} 0\n'
+        'etcd_network_peer_round_trip_time_seconds_count{To="3"} 0\n'
+    )
+    assert trips(metrics) == {"2": pytest.approx(0.04)}
+    [link] = links_of(MEMBERS, {"1": {"2": 0.04}, "2": {"1": 0.06}}, PLACES)
+    assert (link.one, link.other) == ("fra", "nyc")
+    assert link.seconds == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize(
+    "status",
+    [{}, {"header": {}}, {"header": {"member_id": "x"}}, {"header": {"member_id": "1"}, "raftTerm": "soon"}],
+)
+def test_what_no_etcd_answers_is_refused(status: dict[str, Any]) -> None:
+    with pytest.raises((KeyError, TypeError, ValueError)):
+        Answer(status, (), 0.0).check()
