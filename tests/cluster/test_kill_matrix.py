@@ -99,9 +99,10 @@ def killed_everywhere(fleet: Fleet, plan: str, side: Side, file: Path) -> set[st
 
 
 def kinds(labels: Iterable[str]) -> set[str]:
-    """Of the controller's entries, without the node. A refusal, or a look that comes late, is a matter of moments."""
+    """Of the controller's entries, without the node. A refusal, or a look that comes late, is a matter of moments; and
+    what a controller measures (timed) is forgotten by one that is killed while it measures."""
     told = [label for label in labels if not label.startswith("command")]
-    certain = [label for label in told if not label.endswith((" refused", " stale", " gone"))]
+    certain = [label for label in told if not label.endswith((" refused", " stale", " gone", " timed"))]
     return {" ".join(word for word in label.split() if not word.startswith("east/")) for label in certain}
 
 
