@@ -207,11 +207,12 @@ class Engine:
         if run.step is Step.PENDING:
             self._staging.look_again(run.node)
         elif run.step is Step.STAGED:
-            where = self._queue.where(run.node)
-            hindrance = self._hindrance(rollout, run, now) if where is not None else None
-            if where is None or hindrance is None or hindrance[0] != where:
-                self._enqueue(run, ("start", rollout.id))
-                self._queue.open(("start", rollout.id))
+            hindrance = self._hindrance(rollout, run, now)
+            place = self._books.occupancy.place_of(run.node)
+            if hindrance is None or not self._queue.waits(run.node, hindrance[0], place):
+                start = ("start", rollout.id)
+                self._queue.put(run.node, start, place, *self._urgency(run))
+                self._queue.open(start)
 
     def _mark(self, rollout: Rollout, run: Run, now: datetime) -> None:
         node = self._agenda.node(run.node)
@@ -264,14 +265,20 @@ class Engine:
 
     def _begin_slots(self, now: datetime) -> None:
         """Gives slots to the runs whose hindrance has changed, best first, until it hinders again."""
-        while (key := self._queue.opened()) is not None:
-            ref = self._queue.pop(key)
-            rollout = self._books.rollout_of(ref) if ref is not None else None
-            if ref is None or rollout is None or rollout.runs[ref].step is not Step.STAGED:
+        queue, occupancy = self._queue, self._books.occupancy
+        while (key := queue.opened()) is not None:
+            taken = queue.pop(key)
+            if taken is None:
+                continue
+            ref = taken.ref
+            rollout = self._books.rollout_of(ref)
+            if rollout is None or rollout.runs[ref].step is not Step.STAGED:
+                queue.gone(taken)
                 continue
             run = rollout.runs[ref]
             hindrance = self._hindrance(rollout, run, now)
             if hindrance is None:
+                queue.gone(taken)
                 self._turn(rollout, run, Turn.BEGIN, now)
                 continue
             by, held = hindrance
@@ -279,14 +286,14 @@ class Engine:
             self._agenda.hold(ref, held)
             if held.lasting and before != (held,):
                 self._books.open_quorums(ref)
-            self._enqueue(run, by)
+            queue.put_back(taken, by, occupancy.place_of(ref), *self._urgency(run))
             if by == key:
-                self._queue.close(key)
+                queue.close(key)
 
-    def _enqueue(self, run: Run, key: Key) -> None:
+    def _urgency(self, run: Run) -> tuple[float, int]:
+        """Who is asked first: by the most work left per unit of allowance, then by the plan's order."""
         view = self._agenda.view(run.node.cluster)
-        pressure = self._books.claims.pressure(view, run.node.name)
-        self._queue.put(run.node, key, pressure, self._books.order(run.node))
+        return self._books.claims.pressure(view, run.node.name), self._books.order(run.node)
 
     def _hindrance(self, rollout: Rollout, run: Run, now: datetime) -> tuple[Key, Held] | None:
         """The first one, by the gates as this decision has found them."""

@@ -28,11 +28,14 @@ class Occupancy:
         self._scopes: dict[NodeRef, tuple[tuple[Scope, Amount], ...]] = {}
         self._members: dict[Scope, int] = {}
         self._out: dict[Scope, set[NodeRef]] = {}
+        self._places: dict[tuple[tuple[Scope, Amount], ...], int] = {}
+        self._place_of: dict[NodeRef, int] = {}
 
     def place(self, ref: NodeRef, limits: Iterable[tuple[Scope, Amount]]) -> list[Scope]:
         """Says which limits a node counts for, and answers those that it counted for before. Call `mark` after it."""
         before = self._remove(ref)
         self._scopes[ref] = tuple(limits)
+        self._place_of[ref] = self._places.setdefault(self._scopes[ref], 2 * len(self._places))
         for scope, _ in self._scopes[ref]:
             self._members[scope] = self._members.get(scope, 0) + 1
         return before
@@ -58,6 +61,11 @@ class Occupancy:
 
     def out(self, scope: Scope) -> int:
         return len(self._out.get(scope, ()))
+
+    def place_of(self, ref: NodeRef) -> int:
+        """Nodes with the same number count for the same limits, and none of them or each of them is out already."""
+        out = any(ref in self._out.get(scope, ()) for scope, _ in self._scopes.get(ref, ()))
+        return self._place_of.get(ref, -2) + out
 
     def held(self, ref: NodeRef) -> tuple[Scope, Held] | None:
         """The first limit that leaves no place for this node. One that is out already takes no further place."""
