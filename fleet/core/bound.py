@@ -30,6 +30,10 @@ class Work(NamedTuple):
     """Seconds to write its image; 0: that is done."""
     out: float
     """Seconds that it has a slot."""
+    drained: float
+    """Of these, the seconds from its last pod's end on."""
+    grace: int | None
+    """The pool's own grace period."""
 
     @property
     def whole(self) -> float:
@@ -73,8 +77,8 @@ def bounds(
     yield from _quorums(works, views, policy)
     if canaries and rest:
         head = max(work.whole for work in canaries)
-        # Without budgets: the canaries' drains have changed where the pods are by then.
-        for tail in _bounds(rest, views, policy, going):
+        # The canaries' drains bring pods to the others, and take none from them.
+        for tail in (*_bounds(rest, views, policy, going), *_budgets(rest, views, times)):
             yield Bound(head + tail.seconds, f"the canaries, then {tail.by}", tail.bind)
 
 
@@ -97,16 +101,18 @@ def _bounds(
 def _work(goal: Goal, view: ClusterView, policy: Policy, times: Times, staged: bool) -> Work:
     pool = policy.pool(goal.pool)
     grace = pool.drain.grace_seconds if pool is not None else None
-    stops = [
-        min(times.pod_stop, pod.grace_seconds if grace is None else grace)
-        for pod in view.to_drain(goal.node.name)
-    ]
+    stops = [_stop(pod, grace, times) for pod in view.to_drain(goal.node.name)]
     drain = max(SETTLE.total_seconds(), *stops) if stops else SETTLE.total_seconds()
     soak = pool.soak_seconds if pool is not None else 0
     machine = view.machines.get(goal.node.name)
     os = machine.os if machine is not None else ""
-    out = drain + times.agent + times.reboot_of(goal.pool, os) + times.agent + soak
-    return Work(goal, 0.0 if staged else times.agent + times.stage_of(goal.pool, os), out)
+    drained = times.agent + times.reboot_of(goal.pool, os) + times.agent + soak
+    stage = 0.0 if staged else times.agent + times.stage_of(goal.pool, os)
+    return Work(goal, stage, drain + drained, drained, grace)
+
+
+def _stop(pod: Pod, grace: int | None, times: Times) -> float:
+    return min(times.pod_stop, pod.grace_seconds if grace is None else grace)
 
 
 def _staging(works: Sequence[Work], policy: Policy) -> Iterator[Bound]:
@@ -180,7 +186,7 @@ def _soak(work: Work, policy: Policy) -> int:
 
 def _budgets(works: Sequence[Work], views: Mapping[str, ClusterView], times: Times) -> Iterator[Bound]:
     """Every pod of a budget on these nodes must move once, and each move holds the budget until the pod that takes
-    its place is Ready. The last move need not be awaited, its node's reboot must."""
+    its place is Ready. The last move need not be awaited, its pod's end and its node's reboot must."""
     moves: dict[tuple[str, PodRef], list[tuple[Pod, Work]]] = {}
     for work in works:
         view = views[work.goal.node.cluster]
@@ -192,17 +198,17 @@ def _budgets(works: Sequence[Work], views: Mapping[str, ClusterView], times: Tim
         room = budgets.room(views[cluster].budgets[ref])
         if room == 0:
             continue
-        hold = min(_hold(pod, times, room) for pod, _ in pods)
+        hold = min(_hold(pod, work.grace, times, room) for pod, work in pods)
         rounds = ceil(len(pods) / room) - 1
         head = min(work.stage for _, work in pods)
-        tail = min(work.out for _, work in pods)
+        tail = min(_stop(pod, work.grace, times) + work.drained for pod, work in pods)
         yield Bound(head + rounds * hold + tail, f"budget {ref}", ("budget", cluster, str(ref)))
 
 
-def _hold(pod: Pod, times: Times, room: int) -> float:
+def _hold(pod: Pod, grace: int | None, times: Times, room: int) -> float:
     """A ReplicaSet replaces a pod at once; a StatefulSet waits until the old one is gone. Only where one pod is away at
     a time is the count of its being Ready sure not to come with that of another's change."""
-    stop = min(times.pod_stop, pod.grace_seconds)
+    stop = _stop(pod, grace, times)
     start = times.start_of(pod)
     in_place = pod.owner is not None and pod.owner.kind == "StatefulSet"
     alone = room == 1 and (in_place or abs(start - stop) > times.status)
