@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from fleet.app.clusters import dumped, rows_of
 from fleet.app.home import Home
-from fleet.app.plan import find_release
+from fleet.app.plan import GREEDY, Beyond, Tell, Urgency, find_release, planned
 from fleet.core.errors import UsageError
 from fleet.core.machine import Machine
 from fleet.core.node import Node, NodeRef
@@ -22,14 +22,13 @@ from fleet.core.times import measured
 HOW = "kubectl get nodes,pods,poddisruptionbudgets,deployments,replicasets,statefulsets -A -o json > FILE"
 
 
-def plan_of_dump(home: Home, pools: Sequence[str], version: str, path: Path, loosen: bool = False) -> Plan:
+def plan_of_dump(home: Home, pools: Sequence[str], version: str, path: Path, beyond: Beyond = GREEDY) -> Plan:
     """By the home's policy; its cluster is named as the file. The plan is not kept: it cannot be started.
 
     A node of which the dump has no Machine is taken to run what its osImage names, and to have an agent. Raises
     UsageError for what is no dump, and for names that the policy does not know.
     """
     from fleet.sim.planner import make_plan
-    from fleet.sim.whatif import what_if
 
     policy, _ = home.policy()
     release = find_release(policy, pools, version)
@@ -39,11 +38,10 @@ def plan_of_dump(home: Home, pools: Sequence[str], version: str, path: Path, loo
     times = measured(home.store.journal.entries(), systems)
     now, whole = home.now(), [with_machines(snapshot, policy)]
 
-    def again(snapshots: Sequence[Snapshot], policy: Policy) -> Plan:
-        return make_plan("", snapshots, policy, pools, release, now, times)
+    def again(snapshots: Sequence[Snapshot], policy: Policy, urgency: Urgency, tell: Tell) -> Plan:
+        return make_plan("", snapshots, policy, pools, release, now, times, urgency=urgency, tell=tell)
 
-    plan = again(whole, policy)
-    return replace(plan, what_if=what_if(plan, whole, {}, times, again)) if loosen else plan
+    return planned(whole, policy, {}, times, again, beyond)
 
 
 def dump_of(home: Home, path: Path) -> Snapshot:

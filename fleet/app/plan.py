@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from difflib import get_close_matches
 from hashlib import sha256
+from time import monotonic
 
 import msgspec
 from msgspec import Struct
@@ -19,7 +20,11 @@ from fleet.core.plan import Plan
 from fleet.core.policy import Policy
 from fleet.core.release import Release
 from fleet.core.snapshot import Snapshot
-from fleet.core.times import measured
+from fleet.core.times import Times, measured
+
+Tell = Callable[[int, int], None]
+"""Hears how many runs of a plan have ended, of how many."""
+Urgency = Mapping[NodeRef, float]
 
 
 class Undoing(Struct, frozen=True):
@@ -29,6 +34,20 @@ class Undoing(Struct, frozen=True):
     nodes: frozenset[NodeRef]
 
 
+class Beyond(Struct, frozen=True):
+    """What is wanted beyond one plan."""
+
+    loosen: bool = False
+    """Plans again with what binds loosened (`Plan.what_if`)."""
+    effort: float = 0.0
+    """Seconds to search for a better order; a plan that would not be done within them is not begun."""
+    progress: Callable[[str], None] = lambda words: None
+    """Hears what is being done, a few words at a time."""
+
+
+GREEDY = Beyond()
+
+
 def make(
     home: Home,
     pools: Sequence[str],
@@ -36,17 +55,15 @@ def make(
     snapshots: Sequence[Snapshot],
     lost: Mapping[str, str],
     undoing: Undoing | None = None,
-    loosen: bool = False,
+    beyond: Beyond = GREEDY,
 ) -> Plan:
-    """Plans and keeps the plan; nothing is written to any cluster. `undoing`: only those nodes. `loosen`: plans again with
-    what binds loosened (`Plan.what_if`).
+    """Plans and keeps the plan; nothing is written to any cluster. `undoing`: only those nodes.
 
     `snapshots` are fresh, or the last known of clusters that do not answer, which `lost` names with the reason.
     Without `version` each plan goes to what the pools' stream has as its newest. Raises UsageError for names that
     the policy does not know.
     """
     from fleet.sim.planner import make_plan
-    from fleet.sim.whatif import what_if
 
     policy, _ = home.policy()
     release = find_release(policy, pools, version)
@@ -54,17 +71,47 @@ def make(
     times = measured(home.store.journal.entries(), systems_of(snapshots))
     only = undoing.nodes if undoing is not None else None
 
-    def again(snapshots: Sequence[Snapshot], policy: Policy) -> Plan:
+    def again(snapshots: Sequence[Snapshot], policy: Policy, urgency: Urgency, tell: Tell) -> Plan:
         rollouts = rollouts_of(home.store.journal.entries()).values()
         kept = [each for each in rollouts if not each.active and unfinished(each)]
-        return make_plan("", snapshots, policy, pools, release, now, times, lost, kept, only)
+        return make_plan("", snapshots, policy, pools, release, now, times, lost, kept, only, urgency, tell)
 
-    plan = again(snapshots, policy)
-    if loosen:
-        plan = replace(plan, what_if=what_if(plan, snapshots, lost, times, again))
+    plan = planned(snapshots, policy, lost, times, again, beyond)
     plan = replace(plan, rolls_back=undoing.rollout if undoing is not None else "")
     plan = replace(plan, plan_id=_name(plan, now))
     home.store.plans.save(plan)
+    return plan
+
+
+def planned(
+    snapshots: Sequence[Snapshot],
+    policy: Policy,
+    lost: Mapping[str, str],
+    times: Times,
+    make: Callable[[Sequence[Snapshot], Policy, Urgency, Tell], Plan],
+    beyond: Beyond,
+) -> Plan:
+    """The plan that `make` makes, and what is wanted beyond it. What-if compares first orders with first orders."""
+    from fleet.sim.effort import improve
+    from fleet.sim.whatif import what_if
+
+    def telling(what: str) -> Tell:
+        return lambda ended, runs: beyond.progress(f"{what}: {ended:,} of {runs:,} nodes")
+
+    def other(snapshots: Sequence[Snapshot], policy: Policy) -> Plan:
+        return make(snapshots, policy, {}, telling("planning again with what binds loosened"))
+
+    def ordered(urgency: Urgency) -> Plan:
+        return make(snapshots, policy, urgency, telling("searching for a better order"))
+
+    began = monotonic()
+    first = plan = make(snapshots, policy, {}, telling("planning"))
+    took = monotonic() - began
+    if beyond.effort:
+        until = monotonic() + beyond.effort
+        plan = improve(first, ordered, lambda best: monotonic() + took < until)
+    if beyond.loosen:
+        plan = replace(plan, what_if=what_if(first, snapshots, lost, times, other))
     return plan
 
 

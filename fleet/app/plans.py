@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from fleet.app.clusters import look
 from fleet.app.home import Home
-from fleet.app.plan import make
+from fleet.app.plan import GREEDY, Beyond, make
 from fleet.core.errors import HeldError, UsageError
 from fleet.core.plan import Plan
 
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
     from fleet.store.plans import PlanRow
 
 
-def plan(home: Home, pools: Sequence[str], version: str, loosen: bool = False) -> Plan:
-    """Reads all clusters, plans and keeps the plan. Nothing is written to any cluster. `loosen`: plans again with what
-    binds loosened.
+def plan(home: Home, pools: Sequence[str], version: str, beyond: Beyond = GREEDY) -> Plan:
+    """Reads all clusters, plans and keeps the plan. Nothing is written to any cluster.
 
     Raises UsageError without a cluster, HeldError where none answers.
     """
     if not home.store.clusters.list():
         raise UsageError("there is no cluster yet", "fleet cluster add NAME --kubeconfig FILE --site SITE")
     home.policy()
+    beyond.progress("reading the clusters")
     seen = look(home)
     if not seen.fresh:
         name, why = next(iter(seen.lost.items()))
         raise HeldError(f"no cluster answers: {name}: {why}", f"fleet cluster check {name}")
-    return make(home, pools, version, (*seen.fresh, *seen.old), seen.lost, loosen=loosen)
+    return make(home, pools, version, (*seen.fresh, *seen.old), seen.lost, beyond=beyond)
 
 
 def stored(home: Home, name: str) -> Plan:

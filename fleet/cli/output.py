@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
+
+
+SELDOM = 10.0
+"""Seconds between two lines of progress in a pipe."""
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -38,6 +44,28 @@ def note(words: str, style: str = "") -> None:
 
 def warn(words: str) -> None:
     note(f"warning: {words}", "yellow")
+
+
+@contextmanager
+def waiting() -> Iterator[Callable[[str], None]]:
+    """Answers what tells people, on stderr, how far something is that takes a while: on a terminal in one line that goes
+    away at the end, in a pipe a line now and then."""
+    screen = console(stderr=True)
+    if screen.is_terminal and not screen.is_dumb_terminal:
+        from rich.text import Text
+
+        with screen.status("") as status:
+            yield lambda words: status.update(Text(words))
+        return
+    told = monotonic()
+
+    def tell(words: str) -> None:
+        nonlocal told
+        if monotonic() - told >= SELDOM:
+            note(f"{words} ...")
+            told = monotonic()
+
+    yield tell
 
 
 def show_json(result: Any) -> None:

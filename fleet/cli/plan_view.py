@@ -11,7 +11,7 @@ from rich.text import Text
 
 from fleet.cli.columns import Cell, columns
 from fleet.cli.moments import ago, at_offset, clock
-from fleet.core.plan import Plan, PlannedHold, PlannedRun, PlannedVote
+from fleet.core.plan import Effort, Plan, PlannedHold, PlannedRun, PlannedVote
 from fleet.core.policy import Window
 from fleet.core.spans import words
 from fleet.core.times import POD_PARTS, Known
@@ -32,6 +32,7 @@ def whole(plan: Plan, now: datetime, *, all_held: bool = False) -> Text:
     lines = [Text(title(plan), "bold")]
     if plan.runs:
         lines += [_fact("takes", _takes(plan)), _fact("bound", _bound(plan)), _fact("moves", _moves(plan))]
+        lines += [_fact("effort", _effort(plan.effort))] if plan.effort is not None else []
         lines += _votes(plan)
         lines += [_fact("times", told) for told in _times(plan.durations)]
     if plan.what_if is not None:
@@ -65,6 +66,17 @@ def _nodes(count: int) -> str:
 
 def _fact(name: str, text: str, style: str = "") -> Text:
     return Text("  ") + Text(f"{name:<9} ", "dim") + Text(text, style)
+
+
+def _effort(effort: Effort) -> str:
+    if not effort.orders:
+        return "none: this order is at its bound, or another would have taken longer to plan"
+    tried = f"{effort.orders} more order{'s' * (effort.orders > 1)} tried"
+    return (
+        f"{tried}, the best takes {words(effort.saved_seconds)} less than the first"
+        if (effort.saved_seconds >= 1)
+        else f"{tried}, none takes less than the first"
+    )
 
 
 def _takes(plan: Plan) -> str:

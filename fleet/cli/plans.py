@@ -49,6 +49,14 @@ def plan(
             help="Plan again, up to seven times, with what binds loosened: what each change would save.",
         ),
     ] = False,
+    effort: Annotated[
+        float,
+        typer.Option(
+            help="Seconds to search for an order that takes less; no guard is loosened.",
+            min=0,
+            metavar="SECONDS",
+        ),
+    ] = 0.0,
     cluster: Annotated[str, typer.Option(help="Of --save-dump, where there are several.")] = "",
     output: Format = "text",
     timeline: Timeline = False,
@@ -64,14 +72,19 @@ def plan(
 
         raise UsageError("which pool?", "fleet plan --pool POOL --to VERSION")
     home = home_of(context)
-    if from_dump is not None:
-        from fleet.app.dumps import plan_of_dump
+    from fleet.app.plan import Beyond
+    from fleet.cli.output import waiting
 
-        made = plan_of_dump(home, pool, to, from_dump, what_if)
-    else:
-        from fleet.app.plans import plan as make
+    with waiting() as progress:
+        beyond = Beyond(what_if, effort, progress)
+        if from_dump is not None:
+            from fleet.app.dumps import plan_of_dump
 
-        made = make(home, pool, to, what_if)
+            made = plan_of_dump(home, pool, to, from_dump, beyond)
+        else:
+            from fleet.app.plans import plan as make
+
+            made = make(home, pool, to, beyond)
     _print(home, made, output, timeline, held)
     if made.held and not made.runs:
         raise typer.Exit(3)

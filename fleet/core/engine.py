@@ -293,7 +293,8 @@ class Engine:
     def _urgency(self, run: Run) -> tuple[float, int]:
         """Who is asked first: by the most work left per unit of allowance, then by the plan's order."""
         view = self._agenda.view(run.node.cluster)
-        return self._books.claims.pressure(view, run.node.name), self._books.order(run.node)
+        pressure = self._books.claims.pressure(view, run.node.name)
+        return pressure + run.goal.urgency, self._books.order(run.node)
 
     def _hindrance(self, rollout: Rollout, run: Run, now: datetime) -> tuple[Key, Held] | None:
         """The first one, by the gates as this decision has found them."""

@@ -63,6 +63,8 @@ class PlannedRun(Struct, frozen=True):
     from_version: str = ""
     canary: bool = False
     votes: tuple[PlannedVote, ...] = ()
+    urgency: float = 0.0
+    """As of its goal: what a search (`--effort`) added to the pressure of its budgets."""
 
 
 class PlannedHold(Struct, frozen=True):
@@ -77,6 +79,15 @@ class PlannedHold(Struct, frozen=True):
     held: Held | None = None
     goal: Goal | None = None
     """Its part of the rollout: it goes as soon as nothing holds it any more."""
+
+
+class Effort(Struct, frozen=True):
+    """What a search for a better order has come to."""
+
+    orders: int
+    """Tried, beside the first."""
+    saved_seconds: float
+    """Against the first order, which takes at each moment what has the most work left per unit of allowance."""
 
 
 class Plan(Struct, frozen=True):
@@ -108,6 +119,8 @@ class Plan(Struct, frozen=True):
     """What the plan expects of each step, of each pool and operating system, and from how many samples."""
     what_if: WhatIf | None = None
     """What would come of it if what binds were loosened; None: nobody has asked."""
+    effort: Effort | None = None
+    """None: nobody has asked for a search."""
 
     def begin(self) -> Start:
         """What a rollout of this plan starts with: its nodes in the plan's order, then those that are held."""
@@ -120,6 +133,7 @@ class Plan(Struct, frozen=True):
                 run.zone,
                 run.from_version,
                 run.canary,
+                run.urgency,
             )
             for run in self.runs
         )

@@ -38,6 +38,8 @@ class Goal(Struct, frozen=True, gc=False):
     zone: str = ""
     from_version: str = ""
     canary: bool = False
+    urgency: float = 0.0
+    """Added to the pressure of its budgets where several wait for the same: what a search for a better order found."""
 
 
 class Start(Struct, frozen=True):

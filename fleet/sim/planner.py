@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from datetime import datetime
 from random import Random
 
+from msgspec.structs import replace
+
 from fleet.core.advance import is_release
 from fleet.core.bound import bound
 from fleet.core.engine import Engine
@@ -23,7 +25,7 @@ from fleet.core.times import Group, Known, Times, origin
 from fleet.core.view import ClusterView
 from fleet.sim.behaviour import Behaviour, Spread
 from fleet.sim.model import Model
-from fleet.sim.play import play
+from fleet.sim.play import Tell, play, silent
 from fleet.sim.timetable import Timetable
 
 
@@ -38,18 +40,23 @@ def make_plan(
     lost: Mapping[str, str] = {},
     kept: Sequence[Rollout] = (),
     only: Collection[NodeRef] | None = None,
+    urgency: Mapping[NodeRef, float] = {},
+    tell: Tell = silent,
 ) -> Plan:
     """Plans the upgrade of every node of the pools that does not run the release yet, or of those in `only`.
 
     `kept`: ended rollouts with failed runs that nobody has released; they become the planner's, which may change them.
     `lost`: clusters that do not answer, and why; their last snapshot may be among `snapshots`. Nodes that cannot go
-    until somebody acts are in `held`. Nothing outside is read or written.
+    until somebody acts are in `held`. `urgency`: of nodes, for their goals. `tell` hears of the runs that have ended.
+    Nothing outside is read or written.
     """
     with _uncollected():
         goals = tuple(
-            goal for goal in _goals(snapshots, policy, pools, release) if only is None or goal.node in only
+            replace(goal, urgency=urgency.get(goal.node, 0.0))
+            for goal in _goals(snapshots, policy, pools, release)
+            if only is None or goal.node in only
         )
-        return _make(ident, goals, snapshots, policy, pools, release, start, times, lost, kept)
+        return _make(ident, goals, snapshots, policy, pools, release, start, times, lost, kept, tell)
 
 
 @contextmanager
@@ -75,6 +82,7 @@ def _make(
     times: Times,
     lost: Mapping[str, str],
     kept: Sequence[Rollout],
+    tell: Tell,
 ) -> Plan:
     sites = {snapshot.cluster: snapshot.site for snapshot in snapshots}
     groups = {each.cluster: groups_of(each, policy) for each in snapshots}
@@ -85,7 +93,7 @@ def _make(
     lasting = {goal.node for goal in goals if first.lasting(goal.node, start)}
     chosen = _canaries(goals, lasting, policy, first)
     goals = tuple(
-        Goal(goal.node, goal.uid, goal.pool, goal.site, goal.zone, goal.from_version, goal.node in chosen)
+        replace(goal, canary=goal.node in chosen)
         for goal in sorted(goals, key=lambda goal: (-first.pressure(goal.node), goal.node))
     )
     engine = Engine(sites, [*kept, _rollout(goals, policy, release, longest, start)], first.views)
@@ -95,7 +103,7 @@ def _make(
         each.cluster: Model.from_snapshot(each, expected(times, groups[each.cluster]), Random(0))  # noqa: S311
         for each in seen
     }
-    play(engine, models, table, start)
+    play(engine, models, table, start, tell)
     known = tuple(times.told(groups[goal.node.cluster][goal.node.name] for goal in goals))
     return _plan(ident, engine, table, snapshots, policy, pools, release, start, times, lost, known)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 
 from fleet.core.action import AnyAction, Evict, Reboot, Result
@@ -14,9 +14,25 @@ HORIZON = timedelta(days=60)
 """Playing ends here, whatever still waits."""
 
 
-def play(engine: Engine, models: Mapping[str, Model], table: Timetable, start: datetime) -> None:
+Tell = Callable[[int, int], None]
+"""Hears how many runs have ended, of how many."""
+
+
+def silent(ended: int, all_of_them: int) -> None:
+    """For whom nobody waits."""
+
+
+def play(
+    engine: Engine,
+    models: Mapping[str, Model],
+    table: Timetable,
+    start: datetime,
+    tell: Tell = silent,
+) -> None:
     """Until nothing moves any more. `table` is told what happened when."""
     at, end = 0.0, HORIZON.total_seconds()
+    working = [rollout for rollout in engine.rollouts.values() if rollout.active]
+    runs = sum(len(rollout.runs) for rollout in working)
     while at <= end:
         now = start + timedelta(seconds=at)
         for model in models.values():
@@ -25,6 +41,7 @@ def play(engine: Engine, models: Mapping[str, Model], table: Timetable, start: d
                 engine.observe(event, now)
         decision = engine.decide(now)
         table.decided(decision, at)
+        tell(runs - sum(rollout.remaining for rollout in working), runs)
         for action in decision.actions:
             outcome = models[action.node.cluster].perform(action, at)
             table.performed(outcome, at, _budgets(engine, action))

@@ -106,6 +106,7 @@ class Timetable:
             from_version=goal.from_version,
             canary=goal.canary,
             votes=self._votes.get(run.node, ()),
+            urgency=goal.urgency,
         )
 
     def _step(self, ref: NodeRef, step: Step, at: float) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from fleet.app.dumps import plan_of_dump
+from fleet.app.plan import Beyond
 from fleet.core.errors import UsageError
 from fleet.histories.builders import NEW, OLD
 from tests.unit.app.homes import a_home
@@ -67,10 +68,20 @@ def test_nodes_and_pods_are_enough(tmp_path: Path) -> None:
 def test_a_dump_too_tells_what_would_help(tmp_path: Path) -> None:
     home = a_home(tmp_path / "home")
     dump = a_dump(tmp_path / "shop.json", *(a_node(n) for n in range(9)), a_pod(1, 0), a_pod(2, 1))
-    plan = plan_of_dump(home, ["workers"], NEW.version, dump, loosen=True)
+    plan = plan_of_dump(home, ["workers"], NEW.version, dump, Beyond(loosen=True))
     assert plan.what_if is not None and 0 < plan.what_if.plans <= 7
     assert plan.what_if.changes[0].saved_seconds > 0
     assert plan_of_dump(home, ["workers"], NEW.version, dump).what_if is None
+
+
+def test_a_search_tells_what_it_came_to_and_how_far_it_is(tmp_path: Path) -> None:
+    home = a_home(tmp_path / "home")
+    dump = a_dump(tmp_path / "shop.json", *(a_node(n) for n in range(9)), a_pod(1, 0), a_pod(2, 1))
+    told: list[str] = []
+    plan = plan_of_dump(home, ["workers"], NEW.version, dump, Beyond(effort=0.5, progress=told.append))
+    assert plan.effort is not None
+    assert told[0] == "planning: 0 of 9 nodes" and "planning: 9 of 9 nodes" in told
+    assert plan_of_dump(home, ["workers"], NEW.version, dump).effort is None
 
 
 def test_a_node_that_names_the_release_is_done(tmp_path: Path) -> None:
