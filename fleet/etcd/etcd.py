@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from itertools import combinations
 from typing import TypeVar
 
 from msgspec.structs import replace
@@ -23,6 +24,8 @@ MOVED_SECONDS = 10.0
 """How long a new leader may take to be seen."""
 MEASURE_EVERY = 60
 """Readings between two looks at the round-trip times, which members tell only among all their metrics."""
+MEASURE_SOON = 3
+"""While round trips between some of the sites are not known yet: a member that starts has none for five seconds."""
 
 T = TypeVar("T")
 
@@ -130,11 +133,17 @@ class Etcd:
 
     def _measure(self, answers: Mapping[Gateway, Answer]) -> None:
         """Round trips between the members, where they are in several sites."""
-        due = self._readings % MEASURE_EVERY == 0 or (not self._links and self._readings < 5)
+        sites = {place.site for place in self.places.values()}
+        known = {frozenset((link.one, link.other)) for link in self._links}
+        whole = all(frozenset(pair) in known for pair in combinations(sorted(sites), 2))
+        due = self._readings % (MEASURE_EVERY if whole else MEASURE_SOON) == 0
         self._readings += 1
-        if not due or len({place.site for place in self.places.values()}) < 2:
+        if not due or len(sites) < 2:
             return
-        told, _ = _each(list(answers), lambda gateway: trips(gateway.metrics()))
+        told, _ = _each(
+            list(answers),
+            lambda gateway: trips(gateway.metrics(), str(answers[gateway].status.get("version", ""))),
+        )
         measured = {answers[gateway].ident: found for gateway, found in told.items()}
         members = max(answers.values(), key=lambda answer: answer.applied).members
         self._links = links_of(members, measured, self.places) or self._links

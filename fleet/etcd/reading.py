@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from itertools import combinations
+from itertools import permutations
 from typing import Any
 
 from msgspec import Struct
@@ -20,8 +20,17 @@ from fleet.core.quorum import Link, Member, Quorum
 ALARM = re.compile(r"memberID:(\d+)\s+alarm:(\w+)")
 """As `AlarmMember.String()` prints it among the errors of a status."""
 TRIPS = re.compile(
-    r'^etcd_network_peer_round_trip_time_seconds_(sum|count)\{To="([0-9a-f]+)"\} (\S+)$', re.MULTILINE
+    r'^etcd_network_peer_round_trip_time_seconds_(sum|count|bucket)\{To="([0-9a-f]+)"(?:,le="([^"]+)")?\} (\S+)$',
+    re.MULTILINE,
 )
+SMOOTHED_FROM_FIRST = (3, 6)
+"""Since this etcd the first round trip counts whole. Before, the smoothed one began at zero (`xiang90/probing`)."""
+SMOOTHING = 0.125
+"""Of a new round trip, in the smoothed one."""
+PROBES_BETWEEN = 7.5
+"""A peer is probed every 4 s, and the smoothed round trip noted every 30 s (etcd, `rafthttp/probing_status.go`)."""
+PROBERS = 2
+"""Each notes its own, under the same name."""
 
 
 class Place(Struct, frozen=True):
@@ -129,31 +138,72 @@ def _alarms(answers: Sequence[Answer]) -> dict[str, tuple[str, ...]]:
     return {ident: tuple(sorted(alarms)) for ident, alarms in found.items()}
 
 
-def trips(metrics: str) -> dict[str, float]:
-    """Mean round-trip times in seconds, by the id of the peer, as the member has measured them since its start."""
-    sums: dict[str, dict[str, float]] = {}
-    for what, peer, value in TRIPS.findall(metrics):
-        sums.setdefault(str(int(peer, 16)), {})[what] = float(value)
-    return {
-        peer: found["sum"] / found["count"]
-        for peer, found in sums.items()
-        if found.get("count") and "sum" in found
+class Trips(Struct, frozen=True):
+    """Round trips from one member to another, as it has noted them since its start."""
+
+    seconds: float
+    """All together."""
+    count: float
+    """Of them, each weighed by how far etcd's smoothing had come."""
+
+
+def trips(metrics: str, version: str) -> dict[str, Trips]:
+    """By the id of the peer; without those that have not been measured yet. `version`: of the member's etcd.
+
+    etcd notes a peer that it has not reached yet with a round trip of zero: those are left out. The lowest bucket
+    (0.1 ms) holds them, and nothing else where peers are on different machines.
+    """
+    found: dict[str, dict[str, float]] = {}
+    buckets: dict[str, dict[float, float]] = {}
+    for what, peer, bound, value in TRIPS.findall(metrics):
+        name = str(int(peer, 16))
+        if what == "bucket":
+            buckets.setdefault(name, {})[float(bound)] = float(value)
+        else:
+            found.setdefault(name, {})[what] = float(value)
+    noted = {
+        peer: _noted(each["sum"], each["count"], buckets.get(peer, {}), version)
+        for peer, each in found.items()
+        if "sum" in each and "count" in each
     }
+    return {peer: each for peer, each in noted.items() if each is not None}
+
+
+def _noted(total: float, count: float, buckets: Mapping[float, float], version: str) -> Trips | None:
+    lowest = min(buckets.items(), default=(0.0, 0.0))[1]
+    if total <= 0:
+        return None
+    # All within a tenth of a millisecond: they were measured, and as short as that.
+    measured = count - lowest or count
+    weight = measured if _version(version) >= SMOOTHED_FROM_FIRST else _smoothed(int(measured))
+    longest = min((bound for bound, below in buckets.items() if below >= count), default=float("inf"))
+    return Trips(min(total, weight * longest), weight)
+
+
+def _smoothed(count: int) -> float:
+    """The sum of so many values that approach one from zero as etcd's smoothed round trip does."""
+    probes = [1 + int(PROBES_BETWEEN * (index // PROBERS)) for index in range(count)]
+    return sum(1 - (1 - SMOOTHING) ** each for each in probes)
+
+
+def _version(text: str) -> tuple[int, ...]:
+    """Raises nothing: what is no version is an old one."""
+    return tuple(int(part) for part in text.split(".")[:2] if part.isdigit())
 
 
 def links_of(
     members: Sequence[Mapping[str, Any]],
-    measured: Mapping[str, Mapping[str, float]],
+    measured: Mapping[str, Mapping[str, Trips]],
     places: Mapping[str, Place],
 ) -> tuple[Link, ...]:
-    """Between sites, and within one, the mean over pairs of members. `measured`: by member id, then by peer id."""
+    """Between sites, and within one. `measured`: by member id, then by peer id. Who has measured longer counts more."""
     sites = {str(each["ID"]): places.get(str(each.get("name", "")), Place()).site for each in members}
-    found: dict[tuple[str, str], list[float]] = {}
-    for one, other in combinations(sorted(sites), 2):
-        seen = [
-            trip for a, b in ((one, other), (other, one)) if (trip := measured.get(a, {}).get(b)) is not None
-        ]
-        if seen:
+    found: dict[tuple[str, str], list[Trips]] = {}
+    for one, other in permutations(sorted(sites), 2):
+        if (seen := measured.get(one, {}).get(other)) is not None:
             low, high = sorted((sites[one], sites[other]))
-            found.setdefault((low, high), []).append(sum(seen) / len(seen))
-    return tuple(Link(one, other, sum(all_) / len(all_)) for (one, other), all_ in sorted(found.items()))
+            found.setdefault((low, high), []).append(seen)
+    return tuple(
+        Link(one, other, sum(each.seconds for each in seen) / sum(each.count for each in seen))
+        for (one, other), seen in sorted(found.items())
+    )

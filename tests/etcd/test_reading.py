@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from bench.quorum import RULE, adapter, now, wait, whole
+from bench.quorum import ELECTION_MS, RULE, TRIPS, adapter, now, wait, whole
 from fleet.core.groups import Access, Group
 from fleet.core.guards import quorum
 from fleet.core.node import NodeRef
-from fleet.core.quorum import Member, Quorum, SnapshotRule, foremost, healthy
+from fleet.core.quorum import Member, Quorum, SnapshotRule, foremost, healthy, round_trip
 from fleet.etcd.backup import check
 from fleet.etcd.errors import EtcdError
 from fleet.etcd.etcd import Etcd
@@ -193,3 +193,19 @@ def test_one_that_is_cut_off_is_not_believed(binary: Path, tmp_path: Path) -> No
         assert {each.name for each in healthy(group, RULE)} == {"m1", "m2"}
         members.wan.heal()
         wait(etcd, whole)
+
+
+def test_round_trips_of_young_members_are_not_too_short(binary: Path, tmp_path: Path) -> None:
+    """etcd opens a connection for a probe where it has none, so what it tells may be up to three of them."""
+    sites = {"m0": "fra", "m1": "nyc", "m2": "sgp"}
+    seconds = {frozenset(pair): trip for pair, trip in TRIPS.items()}
+    with Members(
+        binary, tmp_path / "etcd", now(), sites, seconds, heartbeat_ms=200, election_ms=ELECTION_MS
+    ) as members:
+        etcd = adapter(members, {})
+        group = wait(etcd, lambda group: len(group.links) == 3, 60)
+    for (one, other), trip in TRIPS.items():
+        told = round_trip(group, one, other)
+        assert told is not None and told >= trip, (one, other, told)
+    near, far = round_trip(group, "fra", "nyc"), round_trip(group, "nyc", "sgp")
+    assert near is not None and far is not None and near < far

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fleet.core.node import NodeRef
-from fleet.etcd.reading import Answer, Place, leader_of, links_of, reading, trips
+from fleet.etcd.reading import Answer, Place, Trips, leader_of, links_of, reading, trips
 from fleet.histories.builders import START
 
 MEMBERS: tuple[dict[str, Any], ...] = (
@@ -97,18 +97,53 @@ def test_alarms_stand_in_every_members_status() -> None:
     assert group.members[0].errors == ()
 
 
-def test_round_trips_come_from_the_members_own_metrics() -> None:
-    metrics = (
-        'etcd_network_peer_round_trip_time_seconds_bucket{To="2",le="0.1"} 3\n'
-        'etcd_network_peer_round_trip_time_seconds_sum{To="2"} 0.12\n'
-        'etcd_network_peer_round_trip_time_seconds_count{To="2"} 3\n'
-        'etcd_network_peer_round_trip_time_seconds_sum{To="3"} 0\n'
-        'etcd_network_peer_round_trip_time_seconds_count{To="3"} 0\n'
+def metrics(peer: str, total: float, count: int, zeros: int = 0, longest: float = 0.1024) -> str:
+    name = "etcd_network_peer_round_trip_time_seconds"
+    return (
+        f'{name}_bucket{{To="{peer}",le="0.0001"}} {zeros}\n'
+        f'{name}_bucket{{To="{peer}",le="{longest}"}} {count}\n'
+        f'{name}_bucket{{To="{peer}",le="+Inf"}} {count}\n'
+        f'{name}_sum{{To="{peer}"}} {total}\n'
+        f'{name}_count{{To="{peer}"}} {count}\n'
     )
-    assert trips(metrics) == {"2": pytest.approx(0.04)}
-    [link] = links_of(MEMBERS, {"1": {"2": 0.04}, "2": {"1": 0.06}}, PLACES)
+
+
+def seconds(text: str, version: str = "3.6.8") -> dict[str, float]:
+    return {peer: each.seconds / each.count for peer, each in trips(text, version).items()}
+
+
+def test_round_trips_come_from_the_members_own_metrics() -> None:
+    assert seconds(metrics("a", 0.12, 3) + metrics("3", 0, 0)) == {"10": pytest.approx(0.04)}
+
+
+def test_a_peer_that_had_not_been_reached_yet_has_no_round_trip_of_zero() -> None:
+    assert seconds(metrics("2", 0.08, 6, zeros=4)) == {"2": pytest.approx(0.04)}
+    assert seconds(metrics("2", 0, 4, zeros=4)) == {}
+
+
+def test_round_trips_that_are_too_short_to_be_told_from_zero_are_not_stretched() -> None:
+    assert seconds(metrics("2", 0.0009, 10, zeros=10)) == {"2": pytest.approx(0.00009)}
+    assert seconds(metrics("2", 0.09, 1000, zeros=999, longest=0.0002)) == {"2": pytest.approx(0.0002)}
+
+
+@pytest.mark.parametrize("rounds", [1, 2, 5, 100])
+def test_an_etcd_that_smooths_from_zero_is_not_believed_to_be_near_while_it_is_young(rounds: int) -> None:
+    """What etcd 3.5 notes of a peer that is 40 ms away: two probers, a probe every 4 s, a look at 5 s and then every
+    30 s."""
+    noted, smoothed, probed = [], 0.0, 0
+    for each in range(rounds):
+        while 4 * (probed + 1) <= 5 + 30 * each:
+            probed, smoothed = probed + 1, 0.875 * smoothed + 0.125 * 0.04
+        noted += [smoothed, smoothed]
+    told = metrics("2", sum(noted), len(noted))
+    assert seconds(told, "3.5.21") == {"2": pytest.approx(0.04)}
+    assert (sum(noted) / len(noted) < 0.02) is (rounds <= 2), "the plain mean is too short"
+
+
+def test_who_has_measured_for_long_counts_more_than_who_has_just_begun() -> None:
+    [link] = links_of(MEMBERS, {"1": {"2": Trips(0.05, 1)}, "2": {"1": Trips(3.6, 99)}}, PLACES)
     assert (link.one, link.other) == ("fra", "nyc")
-    assert link.seconds == pytest.approx(0.05)
+    assert link.seconds == pytest.approx(0.0365)
 
 
 @pytest.mark.parametrize(
