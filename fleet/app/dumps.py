@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from fleet.app.clusters import dumped, rows_of
 from fleet.app.home import Home
 from fleet.app.plan import GREEDY, Beyond, Tell, Urgency, find_release, planned
+from fleet.app.quorums import by_pods
 from fleet.core.errors import UsageError
 from fleet.core.machine import Machine
 from fleet.core.node import Node, NodeRef
@@ -19,7 +20,7 @@ from fleet.core.release import Release
 from fleet.core.snapshot import Snapshot
 from fleet.core.times import measured
 
-HOW = "kubectl get nodes,pods,poddisruptionbudgets,deployments,replicasets,statefulsets -A -o json > FILE"
+HOW = "kubectl get nodes,pods,poddisruptionbudgets,deployments,replicasets,statefulsets,daemonsets -A -o json > FILE"
 
 
 def plan_of_dump(home: Home, pools: Sequence[str], version: str, path: Path, beyond: Beyond = GREEDY) -> Plan:
@@ -32,7 +33,7 @@ def plan_of_dump(home: Home, pools: Sequence[str], version: str, path: Path, bey
 
     policy, _ = home.policy()
     release = find_release(policy, pools, version)
-    snapshot = dump_of(home, path)
+    snapshot = dump_of(home, path, policy)
     known = home.store.inventory.nodes()
     systems = {NodeRef(each.cluster, each.name): each.machine.os for each in known if each.machine}
     times = measured(home.store.journal.entries(), systems)
@@ -44,20 +45,19 @@ def plan_of_dump(home: Home, pools: Sequence[str], version: str, path: Path, bey
     return planned(whole, policy, {}, times, again, beyond)
 
 
-def dump_of(home: Home, path: Path) -> Snapshot:
-    """Of a cluster that is named as the file. Raises UsageError for what is no dump, or has no nodes."""
-    from fleet.etcd.static import group_in
+def dump_of(home: Home, path: Path, policy: Policy, cluster: str = "") -> Snapshot:
+    """With its quorum groups as its pods show them. `cluster`: its name; empty: as the file. Raises UsageError for what is
+    no dump, or has no nodes."""
     from fleet.kube.snapshot import of_dump
 
     try:
         data = path.read_bytes()
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}", f"make one with: {HOW}") from None
-    snapshot = of_dump(data, path.stem, "", home.now())
+    snapshot = of_dump(data, cluster or path.stem, "", home.now())
     if not snapshot.nodes:
         raise UsageError(f"{path} has no nodes in it", f"make one with: {HOW}")
-    own = group_in(snapshot)
-    return replace(snapshot, quorums=(own,)) if own is not None else snapshot
+    return by_pods(snapshot, policy)
 
 
 def save_dump(home: Home, name: str, path: Path) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -10,8 +10,11 @@ from msgspec.structs import replace
 from fleet.app.clusters import rows_of
 from fleet.app.dumps import dump_of
 from fleet.app.home import Home
+from fleet.app.quorums import annotated
 from fleet.core.errors import UsageError
+from fleet.core.groups import Group
 from fleet.core.lint import Lint, lint
+from fleet.core.snapshot import Snapshot
 
 
 def lint_fleet(home: Home, clusters: Sequence[str] = ()) -> Lint:
@@ -24,13 +27,17 @@ def lint_fleet(home: Home, clusters: Sequence[str] = ()) -> Lint:
     if len(unread) == len(rows):
         raise UsageError(f"{', '.join(unread)}: never read", "fleet sync")
     known = [home.store.inventory.snapshot(row.name) for row in rows if row.last_seen is not None]
-    return lint(policy, known, unread)
+    return lint(policy, known, unread, _annotated(known))
 
 
 def lint_dump(home: Home, cluster: str, path: Path) -> Lint:
     """`cluster`: what the policy calls it; empty: as the file. Groups of other clusters are left out."""
     policy, _ = home.policy()
-    name = cluster or path.stem
-    snapshot = replace(dump_of(home, path), cluster=name)
-    own = tuple(group for group in policy.quorums if group.cluster == name)
-    return lint(replace(policy, quorums=own), [snapshot])
+    snapshot = dump_of(home, path, policy, cluster)
+    own = tuple(group for group in policy.quorums if group.cluster == snapshot.cluster)
+    return lint(replace(policy, quorums=own), [snapshot], annotated=_annotated([snapshot]))
+
+
+def _annotated(snapshots: Iterable[Snapshot]) -> dict[str, tuple[Group, ...]]:
+    """What the workloads of each cluster declare, by its name."""
+    return {each.cluster: annotated(each.workloads, each.cluster) for each in snapshots}

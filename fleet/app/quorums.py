@@ -1,39 +1,58 @@
-"""The quorum groups of a cluster: those that the policy declares, and its own etcd where it can be seen."""
+"""The quorum groups of a cluster: those that the policy declares, those that its workloads do by annotation, and its own
+etcd where it can be seen."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from fleet.core.event import Seen
+from fleet.config import declared_by
+from fleet.core.event import Seen, Thing
 from fleet.core.groups import Group as Declared
+from fleet.core.groups import settled
 from fleet.core.policy import Policy
+from fleet.core.quorum import Quorum
 from fleet.core.snapshot import Snapshot
+from fleet.core.workload import Workload
 
 if TYPE_CHECKING:
+    from fleet.drivers.groups import Group, Groups
     from fleet.drivers.ports import Cluster
-    from fleet.drivers.quorums import Group
     from fleet.kube.cluster import Cluster as RealCluster
 
+OF_DUMP = "only its pods were read"
 
-def groups_of(cluster: RealCluster, site: str, policy: Policy) -> dict[str, Group]:
-    """By name. An etcd that no policy names goes by its static pods: one member at a time, each Ready again."""
+
+def annotated(workloads: Iterable[Workload], cluster: str) -> tuple[Declared, ...]:
+    """What the workloads of a cluster declare, each for itself."""
+    return tuple(declared_by(each, cluster) for each in workloads if each.quorum is not None)
+
+
+def groups_of(cluster: RealCluster, site: str, policy: Policy) -> Groups:
+    """An etcd that no policy names goes by its static pods: one member at a time, each Ready again."""
+    from fleet.drivers.groups import Groups
     from fleet.etcd.group import EtcdGroup
     from fleet.etcd.static import own_name
     from fleet.kube.asking import Asking
     from fleet.quorums.pods import PodGroup
 
-    found: dict[str, Group] = {}
     named = [group for group in policy.quorums if group.cluster == cluster.name]
-    for group in named:
-        etcd = group.kind == "etcd"
-        asking = Asking(cluster.transport)
-        found[group.name] = EtcdGroup(group, site) if etcd else PodGroup(group, site, asking)
+
+    def declares(workloads: Iterable[Workload]) -> tuple[Declared, ...]:
+        return settled(annotated(workloads, cluster.name), named)
+
+    def opened(group: Declared) -> Group:
+        if group.kind == "etcd":
+            return EtcdGroup(group, site)
+        return PodGroup(group, site, Asking(cluster.transport))
+
+    standing = {group.name: opened(group) for group in named}
     if not any(group.kind == "etcd" for group in named):
         own = own_name(cluster.name)
-        found[own] = EtcdGroup(Declared(own, cluster.name), site)
-    return found
+        standing[own] = opened(Declared(own, cluster.name))
+    return Groups(standing, declares, opened)
 
 
 def guarded(cluster: RealCluster, site: str, policy: Policy) -> Cluster:
@@ -46,12 +65,28 @@ def guarded(cluster: RealCluster, site: str, policy: Policy) -> Cluster:
 
 async def with_quorums(snapshot: Snapshot, cluster: RealCluster, policy: Policy) -> Snapshot:
     """The same with its groups read now."""
-    found = []
-    for group in groups_of(cluster, snapshot.site, policy).values():
-        for node in snapshot.nodes:
-            group.see(Seen(snapshot.cluster, node))
-        for pod in snapshot.pods:
-            group.see(Seen(snapshot.cluster, pod))
-        if (told := await group.read(snapshot.at)) is not None:
-            found.append(told)
+    groups = groups_of(cluster, snapshot.site, policy)
+    things: tuple[Thing, ...] = (*snapshot.nodes, *snapshot.pods, *snapshot.workloads)
+    for thing in things:
+        groups.see(Seen(snapshot.cluster, thing))
+    found = [told for group in groups if (told := await group.read(snapshot.at)) is not None]
+    return replace(snapshot, quorums=tuple(found))
+
+
+def by_pods(snapshot: Snapshot, policy: Policy) -> Snapshot:
+    """The same with its groups as its pods show them, of a cluster that cannot be asked."""
+    from fleet.etcd.static import group_in
+    from fleet.quorums import Place, pods_of, quorum_of
+
+    named = [group for group in policy.quorums if group.cluster == snapshot.cluster]
+    place = Place({node.name: node for node in snapshot.nodes}, snapshot.site)
+    own = group_in(snapshot)
+    etcds = [group.name for group in named if group.kind == "etcd" and not group.access.endpoints]
+    found: list[Quorum] = [replace(own, name=etcds[0] if etcds else own.name)] if own is not None else []
+    for group in (*named, *settled(annotated(snapshot.workloads, snapshot.cluster), named)):
+        if group.members is None:
+            continue
+        silent = replace(group, members=replace(group.members, probe=None))
+        told = quorum_of(silent, place, pods_of(group.members, snapshot.pods), {}, snapshot.at)
+        found.append(told if told.unread else replace(told, unread=OF_DUMP))
     return replace(snapshot, quorums=tuple(found))

@@ -48,7 +48,7 @@ def fleet_status(home: Home, selection: Selection = EVERYTHING) -> Status:
 def quorums_of(home: Home, rows: Sequence[ClusterRow], policy: Policy) -> tuple[StatusQuorum, ...]:
     names = {row.name for row in rows}
     return tuple(
-        status_of(group, cluster, policy.quorum_rule(group.name))
+        status_of(group, cluster, policy.quorum_rule(group))
         for cluster, group in home.store.inventory.quorums()
         if cluster in names
     )

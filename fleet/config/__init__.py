@@ -4,7 +4,8 @@ In three stages: fragments as written, each with its line (`fragment`); values c
 (`forms` says what each looks like); the policy as used (`pool`, `calendar`, `stream`, put together in `policy`).
 """
 
+from fleet.config.annotation import declared_by
 from fleet.config.findings import Caution
 from fleet.config.policy import default_policy_text, load, loads
 
-__all__ = ["Caution", "default_policy_text", "load", "loads"]
+__all__ = ["Caution", "declared_by", "default_policy_text", "load", "loads"]

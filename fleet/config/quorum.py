@@ -45,14 +45,24 @@ def quorums(reader: Reader, folder: Path) -> tuple[Group, ...]:
 
 def _group(reader: Reader, folder: Path) -> Group:
     kind: Kind = reader.value("kind", forms.choice(KINDS), KINDS["etcd"])
-    access, members = _access(reader, folder), _members(reader, kind)
-    rule = _rule(reader, kind, folder)
+    access = _access(reader, folder)
+    members = Members(
+        namespace=reader.value("namespace", forms.NAME, ""),
+        selector=selector(reader.block("selector")),
+        voters=voters(reader),
+        probe=probe(reader, kind),
+    )
+    base = rule(reader, kind)
     _fitting(reader, kind)
     return Group(
         name=reader.required("name", forms.NAME, ""),
         cluster=reader.required("cluster", forms.NAME, ""),
         kind=kind,
-        rule=rule,
+        rule=replace(
+            base,
+            snapshot=_snapshot(reader, folder),
+            defragment=reader.flag("defragment", base.defragment),
+        ),
         access=access,
         members=None if kind == "etcd" else members,
     )
@@ -68,17 +78,17 @@ def _fitting(reader: Reader, kind: Kind) -> None:
                 reader.problem(f"expected the key {key} (which pods are the members), found none")
 
 
-def _rule(reader: Reader, kind: Kind, folder: Path) -> QuorumRule:
+def rule(reader: Reader, kind: Kind) -> QuorumRule:
+    """What may be allowed of a group of any kind."""
     base, choice = default_rule(kind), forms.choice(HOLD_OR_ALLOW)
-    return QuorumRule(
+    return replace(
+        base,
         margin=reader.value("margin", forms.count(0), base.margin),
         lag_entries=reader.value("lag_entries", forms.count(0), base.lag_entries),
         stale_seconds=reader.value("stale", forms.seconds(1), base.stale_seconds),
         downtime=reader.value("downtime", choice, base.downtime),
         stretch=reader.value("stretch", choice, base.stretch),
         soak_seconds=reader.value("soak", forms.seconds(0), base.soak_seconds),
-        snapshot=_snapshot(reader, folder),
-        defragment=reader.flag("defragment", base.defragment),
     )
 
 
@@ -102,13 +112,12 @@ def _access(reader: Reader, folder: Path) -> Access:
     return Access(endpoints, files["ca"], files["cert"], files["key"])
 
 
-def _members(reader: Reader, kind: Kind) -> Members:
-    return Members(
-        namespace=reader.value("namespace", forms.NAME, ""),
-        selector=selector(reader.block("selector")),
-        voters=reader.value("voters", forms.VOTERS, None),
-        probe=_probe(reader.block("probe"), PRESETS.get(kind), reader.has("probe")),
-    )
+def voters(reader: Reader) -> int | None:
+    return reader.value("voters", forms.VOTERS, None)
+
+
+def probe(reader: Reader, kind: Kind) -> Probe | None:
+    return _probe(reader.block("probe"), PRESETS.get(kind), reader.has("probe"))
 
 
 def _probe(reader: Reader, base: Probe | None, given: bool) -> Probe | None:

@@ -174,7 +174,7 @@ def _quorums(works: Sequence[Work], views: Mapping[str, ClusterView], policy: Po
         nodes = {member.node for member in group.voters if member.node is not None}
         inside = [by_node[ref] for ref in sorted(nodes) if ref in by_node]
         if inside:
-            soak = policy.quorum_rule(group.name).soak_seconds
+            soak = policy.quorum_rule(group).soak_seconds
             seconds = sum(work.out + max(0, soak - _soak(work, policy)) for work in inside)
             yield Bound(min(work.stage for work in inside) + seconds, f"quorum group {group.name}")
 

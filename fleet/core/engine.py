@@ -105,7 +105,7 @@ class Engine:
         """What its quorum groups are without the node, as they are now."""
         groups = self._agenda.quorums.of(ref)
         policy = rollout.policy if (rollout := self.rollout_of(ref)) is not None else Policy()
-        found = (quorum.absence(group, policy.quorum_rule(group.name), ref) for group in groups)
+        found = (quorum.absence(group, policy.quorum_rule(group), ref) for group in groups)
         return tuple(each for each in found if each is not None)
 
     def add(self, rollout: Rollout) -> None:
@@ -327,7 +327,7 @@ class Engine:
     def _quorum_hindrances(self, rollout: Rollout, run: Run) -> Iterator[tuple[Key, Held]]:
         quorums = self._agenda.quorums
         for group in quorums.of(run.node):
-            rule = rollout.policy.quorum_rule(group.name)
+            rule = rollout.policy.quorum_rule(group)
             found = quorum.held(group, rule, run.node, quorums.away)
             if found is None:
                 peers = [ref for ref in quorums.nodes(group.name) if self._may_precede(ref, run, group, rule)]

@@ -1,10 +1,14 @@
-"""The quorum groups that a policy declares: which they are, where they are asked, and what is allowed of them."""
+"""Quorum groups as they are declared, by the policy or by annotations: which they are, where they are asked, and what is
+allowed of them."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from fleet.core.probe import Probe
 from fleet.core.quorum import QuorumRule
@@ -33,6 +37,8 @@ class Members(Struct, frozen=True):
     """As declared. None: as many as there are pods, or as the members tell."""
     probe: Probe | None = None
     """None: the readiness of the pods is all that is known."""
+    owner: str = ""
+    """uid of the workload whose annotation says so: commands are run in its own pods only. Empty: in all."""
 
 
 class Group(Struct, frozen=True):
@@ -46,3 +52,35 @@ class Group(Struct, frozen=True):
     """Of an etcd."""
     members: Members | None = None
     """Of all others."""
+    source: str = ""
+    """The workload whose annotation declares it, such as `StatefulSet data/zk`; empty: the policy does."""
+    wrong: str = ""
+    """Why its declaration cannot be followed: its members are known, and nobody is asked."""
+
+    @property
+    def full_name(self) -> str:
+        """By which an annotation of the same name in the same namespace would be known."""
+        place = f"{self.members.namespace}/" if self.members is not None else ""
+        return self.name if self.source else f"{self.cluster}/{place}{self.name}"
+
+
+def settled(annotated: Iterable[Group], policy: Iterable[Group]) -> tuple[Group, ...]:
+    """Those that hold: the policy's of the same name wins, and of two annotations neither can be followed.
+
+    `policy`: its groups of the same cluster."""
+    own = tuple(annotated)
+    taken = {group.full_name for group in policy}
+    counts = Counter(group.name for group in own)
+    return tuple(
+        group if counts[group.name] == 1 else _disputed(group, own)
+        for group in own
+        if group.name not in taken
+    )
+
+
+def _disputed(group: Group, annotated: Iterable[Group]) -> Group:
+    others = sorted(
+        each.source for each in annotated if each.name == group.name and each.source != group.source
+    )
+    wrong = f"{group.source} and {', '.join(others)} both declare {group.name}: give one of them another name"
+    return replace(group, name=f"{group.name} ({group.source})", wrong=wrong)

@@ -39,6 +39,7 @@ class Reason(StrEnum):
     QUORUM = "quorum"
     QUORUM_NEVER = "quorum-never"
     QUORUM_UNREAD = "quorum-unread"
+    QUORUM_WRONG = "quorum-wrong"
     QUORUM_AWAY = "quorum-away"
     QUORUM_ILL = "quorum-ill"
     QUORUM_DOWNTIME = "quorum-downtime"
@@ -128,6 +129,7 @@ WORDS: Mapping[Reason, str] = {
     Reason.QUORUM_NEVER: "{needed} voters of {subject} must stay healthy and it has {voters}: "
     "{member} can never go",
     Reason.QUORUM_UNREAD: "quorum group {subject} cannot be read: {why}",
+    Reason.QUORUM_WRONG: "quorum group {subject} is declared wrongly: {why}",
     Reason.QUORUM_AWAY: "{member} of {subject} is away or not yet itself again ({node}): one at a time",
     Reason.QUORUM_ILL: "{subject} stands still without {member}, and not all others are well: {ill}",
     Reason.QUORUM_DOWNTIME: "{subject} has {voters} and can spare {spare}: it stands still while {member} reboots",
@@ -163,6 +165,7 @@ ADVICE: Mapping[Reason, str] = {
     Reason.QUORUM: "bring the ailing members back first",
     Reason.QUORUM_NEVER: "lower the margin of quorum group {subject}, or add voters",
     Reason.QUORUM_UNREAD: "see that its endpoints and certificates in the policy are right, and that it answers",
+    Reason.QUORUM_WRONG: "mend the annotation, or take it away; docs/quorum.md has its keys",
     Reason.QUORUM_ILL: "bring the ailing members back first",
     Reason.QUORUM_DOWNTIME: "set downtime: allow for {subject} if its users can bear it, or add voters",
     Reason.QUORUM_STRETCH: "bring {other} back, or set stretch: allow for {subject}",
@@ -189,6 +192,7 @@ LASTING = frozenset(
         Reason.QUORUM,
         Reason.QUORUM_NEVER,
         Reason.QUORUM_UNREAD,
+        Reason.QUORUM_WRONG,
         Reason.QUORUM_ILL,
         Reason.QUORUM_DOWNTIME,
         Reason.QUORUM_STRETCH,

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from fleet.core.budget import Budget
-from fleet.core.groups import Group
+from fleet.core.groups import Group, settled
 from fleet.core.node import Node
 from fleet.core.pod import Pod
 from fleet.core.policy import Policy, Pool
@@ -50,11 +50,19 @@ class Carried(NamedTuple):
     """One for each voter that runs somewhere; a node may be there twice."""
 
 
-def lint(policy: Policy, snapshots: Sequence[Snapshot], unread: Sequence[str] = ()) -> Lint:
+def lint(
+    policy: Policy,
+    snapshots: Sequence[Snapshot],
+    unread: Sequence[str] = (),
+    annotated: Mapping[str, Sequence[Group]] = {},
+) -> Lint:
+    """`annotated`: what workloads declare, each for itself, by cluster."""
     found = list(_strangers(policy, {*unread, *(snapshot.cluster for snapshot in snapshots)}))
     for snapshot in snapshots:
         nodes = {node.name: node for node in snapshot.nodes}
-        groups = _groups(policy, snapshot)
+        declared = annotated.get(snapshot.cluster, ())
+        found += _annotations(policy, snapshot.cluster, declared)
+        groups = _groups(policy, snapshot, declared)
         for group in groups:
             found += _sizes(snapshot.cluster, group)
             found += _spread(snapshot.cluster, group, nodes)
@@ -72,13 +80,31 @@ def _strangers(policy: Policy, known: Set[str]) -> Iterator[Finding]:
             yield Finding("", "group-cluster", group.name, words, "mend cluster, or add it and sync")
 
 
-def _groups(policy: Policy, snapshot: Snapshot) -> list[Carried]:
-    """Those that the policy names, and others that were read."""
+def _annotations(policy: Policy, cluster: str, annotated: Sequence[Group]) -> Iterator[Finding]:
+    mine = [group for group in policy.quorums if group.cluster == cluster]
+    holding = settled(annotated, mine)
+    for group in holding:
+        if group.wrong:
+            advice = "mend the annotation, or take it away; until then its nodes are held"
+            yield Finding(cluster, "annotation-wrong", group.name, group.wrong, advice)
+    names = {group.full_name: group.name for group in mine}
+    for group in annotated:
+        if group.name in names:
+            words = (
+                f"{group.source} declares it, and so does the policy ({names[group.name]}): the policy holds"
+            )
+            yield Finding(cluster, "annotation-policy", group.name, words, "keep one of the two")
+
+
+def _groups(policy: Policy, snapshot: Snapshot, annotated: Sequence[Group]) -> list[Carried]:
+    """Those that are declared, and others that were read."""
     read = {quorum.name: quorum for quorum in snapshot.quorums}
     mine = [group for group in policy.quorums if group.cluster == snapshot.cluster]
-    named = {group.name for group in mine}
-    found = [_carried(group, read.get(group.name), snapshot.pods) for group in mine]
-    return found + [_as_read(quorum, QuorumRule()) for name, quorum in read.items() if name not in named]
+    declared = [*mine, *settled(annotated, mine)]
+    named = {group.name for group in declared}
+    found = [_carried(group, read.get(group.name), snapshot.pods) for group in declared if not group.wrong]
+    others = [quorum for name, quorum in read.items() if name not in named]
+    return found + [_as_read(quorum, policy.quorum_rule(quorum)) for quorum in others]
 
 
 def _carried(group: Group, read: Quorum | None, pods: Iterable[Pod]) -> Carried:

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from fleet.core.groups import Group
 from fleet.core.node import SITE_LABEL, Node
-from fleet.core.quorum import QuorumRule
+from fleet.core.quorum import Quorum, QuorumRule
 from fleet.core.release import Release, Stream
 from fleet.core.selector import Selector
 
@@ -119,9 +119,10 @@ class Policy(Struct, frozen=True):
     freezes: tuple[Freeze, ...] = ()
     quorums: tuple[Group, ...] = ()
 
-    def quorum_rule(self, name: str) -> QuorumRule:
-        """Of a group; one that the policy does not name goes by the defaults."""
-        return next((group.rule for group in self.quorums if group.name == name), QuorumRule())
+    def quorum_rule(self, group: Quorum) -> QuorumRule:
+        """One that the policy does not name goes by its own annotation, or else by the defaults."""
+        named = next((each.rule for each in self.quorums if each.name == group.name), None)
+        return named or group.rule or QuorumRule()
 
     def pool(self, name: str) -> Pool | None:
         return next((pool for pool in self.pools if pool.name == name), None)

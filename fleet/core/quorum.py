@@ -55,41 +55,6 @@ class Link(Struct, frozen=True, gc=False):
     """Round-trip time."""
 
 
-class Quorum(Struct, frozen=True):
-    """One group, as read at a time. A group that could not be read has members that are not reachable, and `unread`."""
-
-    name: str
-    """Unique in the fleet."""
-    kind: str = "etcd"
-    uid: str = ""
-    """The id that it gave itself; another group under the same name has another one."""
-    members: tuple[Member, ...] = ()
-    links: tuple[Link, ...] = ()
-    """Between its sites. Empty: not measured."""
-    declared: bool = False
-    """Known by the readiness of its pods alone: nobody tells leader and indexes."""
-    led: bool = True
-    """It has one leader, and tells which. CockroachDB has one for each range."""
-    unread: str = ""
-    """Why the group itself could not be asked."""
-    read_at: datetime | None = None
-
-    @property
-    def voters(self) -> tuple[Member, ...]:
-        return tuple(member for member in self.members if member.voter)
-
-    @property
-    def majority(self) -> int:
-        return majority(len(self.voters))
-
-    @property
-    def leader(self) -> Member | None:
-        return next((member for member in self.members if member.leader and member.reachable), None)
-
-    def on(self, node: NodeRef) -> tuple[Member, ...]:
-        return tuple(member for member in self.members if member.node == node)
-
-
 class SnapshotRule(Struct, frozen=True):
     """Before a member's node goes: a snapshot, checked."""
 
@@ -116,6 +81,45 @@ class QuorumRule(Struct, frozen=True):
     snapshot: SnapshotRule | None = None
     defragment: bool = False
     """A member after its reboot, while another leads."""
+
+
+class Quorum(Struct, frozen=True):
+    """One group, as read at a time. A group that could not be read has members that are not reachable, and `unread`."""
+
+    name: str
+    """Unique in the fleet."""
+    kind: str = "etcd"
+    uid: str = ""
+    """The id that it gave itself; another group under the same name has another one."""
+    members: tuple[Member, ...] = ()
+    links: tuple[Link, ...] = ()
+    """Between its sites. Empty: not measured."""
+    declared: bool = False
+    """Known by the readiness of its pods alone: nobody tells leader and indexes."""
+    led: bool = True
+    """It has one leader, and tells which. CockroachDB has one for each range."""
+    unread: str = ""
+    """Why the group itself could not be asked."""
+    wrong: bool = False
+    """It was not asked because its declaration cannot be followed, as `unread` says: a person has to mend it."""
+    rule: QuorumRule | None = None
+    """What the annotation that declares it allows. None: the policy declares it, or nobody."""
+    read_at: datetime | None = None
+
+    @property
+    def voters(self) -> tuple[Member, ...]:
+        return tuple(member for member in self.members if member.voter)
+
+    @property
+    def majority(self) -> int:
+        return majority(len(self.voters))
+
+    @property
+    def leader(self) -> Member | None:
+        return next((member for member in self.members if member.leader and member.reachable), None)
+
+    def on(self, node: NodeRef) -> tuple[Member, ...]:
+        return tuple(member for member in self.members if member.node == node)
 
 
 def majority(voters: int) -> int:

@@ -26,7 +26,7 @@ def groups(agenda: Agenda, rollout: Rollout, run: Run) -> Iterator[tuple[Quorum,
     """Those with a voter on the run's node."""
     for group in agenda.quorums.of(run.node):
         if any(member.voter for member in group.on(run.node)):
-            yield group, rollout.policy.quorum_rule(group.name)
+            yield group, rollout.policy.quorum_rule(group)
 
 
 def rules(agenda: Agenda, rollout: Rollout, run: Run) -> dict[str, QuorumRule]:

@@ -5,6 +5,11 @@ from __future__ import annotations
 from msgspec import Struct
 
 from fleet.core.pod import Owner, PodRef
+from fleet.core.selector import Selector
+
+QUORUM_ANNOTATION = "fleet.internal/quorum"
+"""On a StatefulSet, Deployment or DaemonSet: its pods are members of a quorum group. Its value is the group's kind, or a
+mapping as the policy has one."""
 
 
 class Workload(Struct, frozen=True, gc=False):
@@ -17,6 +22,10 @@ class Workload(Struct, frozen=True, gc=False):
     owner: Owner | None = None
     """A ReplicaSet's Deployment."""
     min_ready_seconds: int = 0
+    quorum: str | None = None
+    """What its annotation says of the quorum group that its pods are; None: it has none."""
+    selector: Selector | None = None
+    """Of its pods. Kept only where they are a quorum group."""
     resource_version: str = ""
 
     @property

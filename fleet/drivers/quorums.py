@@ -5,52 +5,33 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
-from datetime import datetime
-from typing import Protocol
 
 from fleet.core.action import AnyAction, Defragment, MoveLeader, Outcome, Reboot, Result, SaveSnapshot
 from fleet.core.errors import FleetError
 from fleet.core.event import Event, Gone, Seen, Synced
 from fleet.core.guards import quorum
 from fleet.core.leadership import Leadership
-from fleet.core.quorum import Quorum, SnapshotRule, fresh
+from fleet.core.quorum import Quorum, fresh
 from fleet.core.requests import Sort
+from fleet.drivers.groups import Group, Groups
 from fleet.drivers.ports import Clock, Cluster
 
 READ_SECONDS = 5.0
 """Between two readings of a group."""
 
 
-class Group(Protocol):
-    """One quorum group as a driver asks it. Everything is bounded in time; raises FleetError."""
-
-    name: str
-
-    def see(self, event: Event) -> None:
-        """What its cluster tells, in order."""
-        ...
-
-    async def read(self, now: datetime) -> Quorum | None:
-        """Does not raise where the group does not answer: that is a reading too. None: there is no such group."""
-        ...
-
-    async def move_leader(self, to: str) -> str: ...
-
-    async def snapshot(self, rule: SnapshotRule, now: datetime) -> str: ...
-
-    async def defragment(self, member: str) -> str: ...
-
-
 class ClusterWithQuorums:
     """Of the shape of `Cluster`. `wrapped` and its groups are this object's alone from now on."""
 
-    def __init__(self, wrapped: Cluster, groups: Mapping[str, Group], clock: Clock) -> None:
+    def __init__(self, wrapped: Cluster, groups: Groups, clock: Clock) -> None:
         self.name = wrapped.name
         self._wrapped = wrapped
-        self._groups = dict(groups)
+        self._groups = groups
         self._clock = clock
         self._last: dict[str, Quorum] = {}
         self._inbox: asyncio.Queue[Event | None] | None = None
+        self._changed = asyncio.Event()
+        """There are other groups than at the last reading."""
 
     @property
     def requests(self) -> Mapping[Sort, int]:
@@ -105,8 +86,8 @@ class ClusterWithQuorums:
     async def _listen(self, inbox: asyncio.Queue[Event | None]) -> None:
         try:
             async for event in self._wrapped.events():
-                for group in self._groups.values():
-                    group.see(event)
+                if self._groups.see(event):
+                    self._changed.set()
                 inbox.put_nowait(event)
         finally:
             inbox.put_nowait(None)
@@ -114,19 +95,36 @@ class ClusterWithQuorums:
     async def _read_on(self, inbox: asyncio.Queue[Event | None]) -> None:
         try:
             while True:
-                await self._clock.sleep(READ_SECONDS)
+                await self._due()
                 for event in await self._read_all():
                     inbox.put_nowait(event)
         finally:
             inbox.put_nowait(None)
 
+    async def _due(self) -> None:
+        """Until it is time, or there are other groups."""
+        ways = [
+            asyncio.ensure_future(self._clock.sleep(READ_SECONDS)),
+            asyncio.ensure_future(self._changed.wait()),
+        ]
+        try:
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for way in ways:
+                way.cancel()
+
     async def _read_all(self) -> list[Event]:
         """Side by side: one that does not answer keeps no other."""
-        found = await asyncio.gather(*(self._read(group) for group in self._groups.values()))
-        return [event for event in found if event is not None]
+        self._changed.clear()
+        found = await asyncio.gather(*(self._read(group) for group in self._groups))
+        gone = [name for name in self._last if self._groups.get(name) is None]
+        lost: list[Event] = [Gone(self.name, self._last.pop(name)) for name in gone]
+        return [*lost, *(event for event in found if event is not None)]
 
     async def _read(self, group: Group) -> Event | None:
         told = await group.read(self._clock.now())
+        if self._groups.get(group.name) is not group:
+            return None
         before = self._last.get(group.name)
         if told is not None:
             self._last[group.name] = told
@@ -148,6 +146,16 @@ class ClusterWithQuorums:
                 return f"quorum group {name} could not be read in time"
             if why := quorum.forbidden(told, rule, action.node):
                 return why
+        return await self._unthought(action)
+
+    async def _unthought(self, action: Reboot) -> str:
+        """A group with a voter there that was not known when the reboot was decided."""
+        for group in self._groups:
+            if group.name in action.quorums:
+                continue
+            told = self._last.get(group.name) or await group.read(self._clock.now())
+            if told is not None and any(member.voter for member in told.on(action.node)):
+                return f"quorum group {group.name} has a member there, which was not known before"
         return ""
 
     async def _serve(self, action: MoveLeader | SaveSnapshot | Defragment) -> Outcome:

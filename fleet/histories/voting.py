@@ -10,7 +10,7 @@ from fleet.core.snapshot import Snapshot
 def lost(node: tuple[str, str], was: Snapshot, policy: Policy) -> str:
     """Why the machine must not have gone, by what was true right before; empty: it might."""
     for group in was.quorums:
-        rule = next((each.rule for each in policy.quorums if each.name == group.name), None)
+        rule = next((each.rule for each in policy.quorums if each.name == group.name), group.rule)
         lag, margin = (rule.lag_entries, rule.margin) if rule is not None else (1000, 0)
         may_stand = rule is not None and rule.downtime == "allow"
         voters = [each for each in group.members if each.voter]

@@ -29,6 +29,9 @@ KEPT_ANNOTATIONS = (
 )
 """Of nodes: ours, and those of others who drain, reboot or delete nodes."""
 
+CARRIERS = ("StatefulSet", "Deployment", "DaemonSet")
+"""Workloads that may declare a quorum group. Deployments hand their annotations down to their ReplicaSets."""
+
 GRACE_SECONDS = 30
 """The API server's default."""
 
@@ -125,6 +128,7 @@ def workload(found: wire.WorkloadWire, kind: str) -> Workload:
         replicas, ready = status.desired_number_scheduled, status.number_ready
     elif kind == "Job":
         replicas, ready = 1 if spec.parallelism is None else spec.parallelism, status.ready or 0
+    annotation = meta.annotations.quorum if meta.annotations is not None and kind in CARRIERS else None
     return Workload(
         kind=kind,
         namespace=intern(meta.namespace),
@@ -134,6 +138,8 @@ def workload(found: wire.WorkloadWire, kind: str) -> Workload:
         ready=ready,
         owner=_owner(meta),
         min_ready_seconds=spec.min_ready_seconds,
+        quorum=annotation,
+        selector=spec.selector if annotation is not None else None,
         resource_version=meta.resource_version,
     )
 

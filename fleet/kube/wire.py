@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 from msgspec import Raw, Struct, field
 
 from fleet.core.selector import Selector
+from fleet.core.workload import QUORUM_ANNOTATION
 
 Quantities = dict[str, str | int | float]
 
@@ -161,7 +162,16 @@ class BudgetWire(Wire, frozen=True):
     status: BudgetStatus = BudgetStatus()
 
 
+class WorkloadAnnotations(Struct, frozen=True, gc=False):
+    quorum: str | None = field(name=QUORUM_ANNOTATION, default=None)
+
+
+class WorkloadMeta(Meta, frozen=True):
+    annotations: WorkloadAnnotations | None = None
+
+
 class WorkloadSpec(Wire, frozen=True):
+    selector: Selector | None = None
     replicas: int | None = None
     parallelism: int | None = None
     """Of a Job."""
@@ -178,7 +188,7 @@ class WorkloadStatus(Wire, frozen=True):
 
 
 class WorkloadWire(Wire, frozen=True):
-    metadata: Meta = Meta()
+    metadata: WorkloadMeta = WorkloadMeta()
     spec: WorkloadSpec = WorkloadSpec()
     status: WorkloadStatus = WorkloadStatus()
 

@@ -41,7 +41,7 @@ def quorum_of(
     """`pods` are the group's own; `answers` by pod: its answer, or why there is none. Raises ValueError for an etcd."""
     if group.members is None:
         raise ValueError(f"{group.name} is an etcd")
-    probe = group.members.probe
+    probe = group.members.probe if not group.wrong else None
     members = [_member(group.cluster, place, pod) for pod in pods]
     unread = "" if pods else f"no pod of namespace {group.members.namespace} is one of its members"
     if probe is not None and pods:
@@ -59,9 +59,11 @@ def quorum_of(
         name=group.name,
         kind=group.kind,
         members=tuple(_counted(group, members)),
-        declared=probe is None,
+        declared=probe is None and not group.wrong,
         led=probe is not None and probe.leader is not None,
-        unread=unread,
+        unread=group.wrong or unread,
+        wrong=bool(group.wrong),
+        rule=group.rule if group.source else None,
         read_at=at,
     )
 

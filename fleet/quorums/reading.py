@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from fleet.core.errors import FleetError
-from fleet.core.groups import Group
+from fleet.core.groups import Group, Members
 from fleet.core.pod import Pod, PodRef
 from fleet.core.probe import Exec, Http, Probe
 from fleet.core.quorum import Quorum
@@ -28,9 +28,17 @@ async def read(group: Group, place: Place, pods: Sequence[Pod], asks: Asks, now:
         raise ValueError(f"{group.name} is an etcd")
     own, probe = pods_of(group.members, pods), group.members.probe
     answers: dict[str, bytes | str] = {}
-    if probe is not None:
-        answers = await _answers(probe, [pod for pod in own if pod.node and not pod.deleting], asks)
+    if probe is not None and not group.wrong:
+        asked = [pod for pod in own if pod.node and not pod.deleting and _may_ask(group.members, probe, pod)]
+        answers = await _answers(probe, asked, asks)
     return quorum_of(group, place, own, answers, now)
+
+
+def _may_ask(members: Members, probe: Probe, pod: Pod) -> bool:
+    """Whoever may annotate a workload may run commands in its pods; not in others that its selector happens to match."""
+    if not isinstance(probe.ask, Exec) or not members.owner:
+        return True
+    return pod.owner is not None and pod.owner.uid == members.owner
 
 
 async def _answers(probe: Probe, pods: Sequence[Pod], asks: Asks) -> dict[str, bytes | str]:

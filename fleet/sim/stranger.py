@@ -11,6 +11,7 @@ from fleet.core.budget import Budget
 from fleet.core.machine import Machine
 from fleet.core.node import Node, Taint
 from fleet.core.pod import PodRef
+from fleet.core.selector import Selector
 from fleet.sim.controllers import Controllers
 from fleet.sim.disruption import Disruption
 from fleet.sim.kubelet import Kubelets
@@ -98,6 +99,13 @@ class Stranger:
                 self._objects.put_workload(replace(found, replicas=replicas))
             self._controllers.scale(owned)
             self._disruption.scaled(owned)
+        self._settle()
+
+    def declare(self, kind: str, workload: PodRef, quorum: str | None, selector: Selector) -> None:
+        """Annotates it as a quorum group, or takes the annotation away."""
+        found = self._objects.workloads[WorkloadKey(kind, *workload)]
+        told = None if quorum is None else selector
+        self._objects.put_workload(replace(found, quorum=quorum, selector=told))
         self._settle()
 
     def put_budget(self, budget: Budget) -> None:

@@ -93,6 +93,10 @@ class RealWorld:
         path = f"/apis/apps/v1/namespaces/{NAMESPACE}/{kind.lower()}s"
         await self._create(path, {"kind": kind, "apiVersion": "apps/v1"} | _named(name) | {"spec": spec})
 
+    async def declare(self, kind: Kind, name: str, quorum: str | None) -> None:
+        path = f"/apis/apps/v1/namespaces/{NAMESPACE}/{kind.lower()}s/{name}"
+        await self.patch(path, {"metadata": {"annotations": {"fleet.internal/quorum": quorum}}})
+
     async def add_pod(
         self, name: str, *, labels: Mapping[str, str] | None = None, ready_after: float | None = 0.2
     ) -> None:

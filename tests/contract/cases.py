@@ -25,9 +25,10 @@ from fleet.core.machine import Ask
 from fleet.core.node import NodeRef
 from fleet.core.pod import Pod
 from fleet.core.release import Release
+from fleet.core.selector import Selector
 from fleet.drivers.ports import Cluster
 from tests.contract.sight import Sight
-from tests.contract.world import World
+from tests.contract.world import Kind, World
 
 Case = Callable[[World], Awaitable[None]]
 
@@ -82,6 +83,29 @@ async def everything_is_seen_before_synced(world: World) -> None:
         assert kinds_of_workloads == {"Deployment", "ReplicaSet"}
         assert all(pod.owner is not None and pod.owner.kind == "ReplicaSet" for pod in sight.pods_of("shop"))
         assert all(pod.node in sight.nodes for pod in sight.pods_of("shop"))
+
+
+async def what_a_workload_declares_of_its_pods_is_seen_to_come_change_and_go(world: World) -> None:
+    await world.add_nodes(1)
+    await world.add_workload("StatefulSet", "zk", 1)
+    await world.add_workload("Deployment", "shop", 1)
+    async with Sight(world.cluster) as sight:
+        declaring: tuple[tuple[Kind, str], ...] = (("StatefulSet", "zk"), ("Deployment", "shop"))
+        for kind, name in declaring:
+            await _declare(world, sight, kind, name, None)
+            for written in ("zookeeper", '{"margin": 1}', "", None):
+                await _declare(world, sight, kind, name, written)
+        sets = [each for each in sight.workloads.values() if each.kind == "ReplicaSet"]
+        assert sets and all(each.quorum is None for each in sets)
+
+
+async def _declare(world: World, sight: Sight, kind: Kind, name: str, quorum: str | None) -> None:
+    await world.declare(kind, name, quorum)
+    await sight.until(
+        lambda: sight.workloads[kind, "web", name].quorum == quorum, f"{name} declares {quorum!r}"
+    )
+    selector = Selector({"app": name}) if quorum is not None else None
+    assert sight.workloads[kind, "web", name].selector == selector
 
 
 async def a_granted_eviction_deletes_the_pod_and_another_comes(world: World) -> None:
@@ -544,6 +568,7 @@ def _alive(_: str) -> bool:
 CASES: tuple[Case, ...] = (
     everything_is_seen_before_synced,
     a_granted_eviction_deletes_the_pod_and_another_comes,
+    what_a_workload_declares_of_its_pods_is_seen_to_come_change_and_go,
     a_replicaset_replaces_a_pod_while_it_is_still_going,
     a_statefulset_waits_until_a_pod_is_gone_and_reuses_its_name,
     a_namesake_is_not_evicted,

@@ -97,6 +97,10 @@ class ModelWorld:
             self._add(f"{set_name}-{number}", name, labels, Owner(set_kind, set_name, uid))
         self._takes(set_name, ready_after, gone_after)
 
+    async def declare(self, kind: Kind, name: str, quorum: str | None) -> None:
+        self._own.stranger.declare(kind, PodRef(NAMESPACE, name), quorum, Selector({"app": name}))
+        self._own.touch()
+
     async def add_pod(
         self, name: str, *, labels: Mapping[str, str] | None = None, ready_after: float | None = 0.2
     ) -> None:

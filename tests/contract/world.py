@@ -47,6 +47,10 @@ class World(Protocol):
         """
         ...
 
+    async def declare(self, kind: Kind, name: str, quorum: str | None) -> None:
+        """Annotates a workload as a quorum group, or takes the annotation away."""
+        ...
+
     async def add_pod(
         self, name: str, *, labels: Mapping[str, str] | None = None, ready_after: float | None = 0.2
     ) -> None:

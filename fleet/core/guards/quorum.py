@@ -64,7 +64,8 @@ def held(group: Quorum, rule: QuorumRule, node: NodeRef, away: Collection[NodeRe
     if not going:
         return None
     if group.unread and not group.declared:
-        return Held(Reason.QUORUM_UNREAD, group.name, {"why": group.unread})
+        reason = Reason.QUORUM_WRONG if group.wrong else Reason.QUORUM_UNREAD
+        return Held(reason, group.name, {"why": group.unread})
     gone = next((each for each in group.voters if each.node in away and each.node != node), None)
     if gone is not None:
         return Held(Reason.QUORUM_AWAY, group.name, {"member": gone.name, "node": _named(gone)})

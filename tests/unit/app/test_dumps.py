@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from fleet.app.dumps import plan_of_dump
+from fleet.app.lint import lint_dump
 from fleet.app.plan import Beyond
 from fleet.core.errors import UsageError
 from fleet.histories.builders import NEW, OLD
-from tests.unit.app.homes import a_home
+from tests.unit.app.homes import POLICY, a_home
 
 
 def a_node(number: int, version: str = OLD.version) -> dict[str, Any]:
@@ -117,3 +118,60 @@ def test_an_odd_quantity_is_named_with_its_object_and_its_key(tmp_path: Path) ->
     words = "Pod web/api-1 cannot be read: memory: expected a quantity such as 500m or 1.5Gi, found 'lots'"
     with pytest.raises(UsageError, match=words):
         plan_of_dump(a_home(tmp_path / "home"), ["workers"], NEW.version, file)
+
+
+def a_set(quorum: str, replicas: int = 3) -> dict[str, Any]:
+    return {
+        "kind": "StatefulSet",
+        "metadata": {
+            "name": "zk",
+            "namespace": "web",
+            "uid": "set",
+            "annotations": {"fleet.internal/quorum": quorum},
+        },
+        "spec": {"replicas": replicas, "selector": {"matchLabels": {"app": "api"}}},
+    }
+
+
+def test_a_group_that_a_workload_declares_is_planned_and_checked(tmp_path: Path) -> None:
+    home = a_home(tmp_path / "home")
+    pods = [a_pod(n, n) for n in range(3)]
+    dump = a_dump(
+        tmp_path / "shop.json", *(a_node(n) for n in range(4)), *pods, a_set("{kind: pods, margin: 1}")
+    )
+    plan = plan_of_dump(home, ["workers"], NEW.version, dump)
+    assert [run.node for run in plan.runs] == ["n-3"]
+    assert {hold.reason for hold in plan.held} == {"quorum-never"}
+    assert "margin-never" in [finding.check for finding in lint_dump(home, "", dump).findings]
+    dump = a_dump(tmp_path / "shop.json", *(a_node(n) for n in range(4)), *pods, a_set("zookeeper"))
+    plan = plan_of_dump(home, ["workers"], NEW.version, dump)
+    assert plan.held == () and plan.bound_by == "quorum group shop/web/zk"
+    assert lint_dump(home, "", dump).findings == ()
+
+
+def test_a_wrong_annotation_holds_its_nodes_and_says_where_it_is(tmp_path: Path) -> None:
+    home = a_home(tmp_path / "home")
+    pods = [a_pod(n, n) for n in range(3)]
+    dump = a_dump(tmp_path / "shop.json", *(a_node(n) for n in range(4)), *pods, a_set("{margin: much}"))
+    plan = plan_of_dump(home, ["workers"], NEW.version, dump)
+    assert [run.node for run in plan.runs] == ["n-3"]
+    words = "StatefulSet web/zk, annotation fleet.internal/quorum: margin: expected a whole number from 0 on, found 'much'"
+    assert {hold.detail for hold in plan.held} == {f"quorum group shop/web/zk is declared wrongly: {words}"}
+    assert all(hold.advice.startswith("mend the annotation") for hold in plan.held)
+    (finding,) = lint_dump(home, "", dump).findings
+    assert (finding.check, finding.subject, finding.words) == ("annotation-wrong", "shop/web/zk", words)
+
+
+def test_a_group_of_the_policy_is_planned_from_a_dump_too_and_beats_an_annotation(tmp_path: Path) -> None:
+    policy = f"""{POLICY}\
+quorums:
+  - {{name: zk, cluster: shop, kind: pods, namespace: web, selector: {{matchLabels: {{app: api}}}}}}
+"""
+    home = a_home(tmp_path / "home", policy=policy)
+    pods = [a_pod(n, n) for n in range(3)]
+    dump = a_dump(tmp_path / "shop.json", *(a_node(n) for n in range(4)), *pods, a_set("{margin: 1}"))
+    plan = plan_of_dump(home, ["workers"], NEW.version, dump)
+    assert plan.held == () and plan.bound_by == "quorum group zk"
+    (finding,) = lint_dump(home, "", dump).findings
+    assert finding.check == "annotation-policy"
+    assert finding.words == "StatefulSet web/zk declares it, and so does the policy (zk): the policy holds"

@@ -27,4 +27,4 @@ def test_each_group_is_asked_as_its_kind_is(tmp_path: Path) -> None:
     )
     cluster = Cluster("east", Source(tmp_path / "none"), WallClock())
     found = groups_of(cluster, "fra", policy)
-    assert {name: type(group) for name, group in found.items()} == {"main": EtcdGroup, "zk": PodGroup}
+    assert {group.name: type(group) for group in found} == {"main": EtcdGroup, "zk": PodGroup}

@@ -11,7 +11,7 @@ from fleet.core.errors import ConfigError
 from fleet.core.groups import Access, Group
 from fleet.core.presets import PRESETS
 from fleet.core.probe import Exec, Http, Probe, Term
-from fleet.core.quorum import QuorumRule, SnapshotRule
+from fleet.core.quorum import Quorum, QuorumRule, SnapshotRule
 from fleet.core.selector import Selector
 
 PODS = "namespace: data, selector: {matchLabels: {app: own}}"
@@ -41,8 +41,8 @@ def test_a_group_needs_only_a_name_and_a_cluster() -> None:
 
 def test_a_group_that_the_policy_does_not_name_goes_by_the_defaults() -> None:
     policy, _ = loads("pools: [{name: w}]\nquorums: [{name: g, cluster: east, margin: 1}]")
-    assert policy.quorum_rule("g") == QuorumRule(margin=1)
-    assert policy.quorum_rule("other") == QuorumRule()
+    assert policy.quorum_rule(Quorum("g")) == QuorumRule(margin=1)
+    assert policy.quorum_rule(Quorum("other")) == QuorumRule()
 
 
 def test_a_rule_is_read_in_its_units() -> None:

@@ -158,6 +158,9 @@ def test_a_group_that_cannot_be_read_lets_nobody_go() -> None:
     found = replace(group(3), unread="certificate signed by unknown authority")
     held = quorum.held(found, RULE, node(0), ())
     assert held is not None and held.reason is Reason.QUORUM_UNREAD
+    wrong = quorum.held(replace(found, unread="no kind x", wrong=True), RULE, node(0), ())
+    assert wrong is not None and wrong.reason is Reason.QUORUM_WRONG and "no kind x" in wrong.words
+    assert wrong.lasting and "annotation" in wrong.advice
     # A declared one goes by the readiness of its pods.
     quiet = replace(group(3, m0={"index": None}, m1={"index": None}, m2={"index": None}), declared=True)
     assert quorum.held(replace(quiet, unread="no certificate"), RULE, node(0), ()) is None

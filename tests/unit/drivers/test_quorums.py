@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from datetime import datetime, timedelta
 
 import pytest
@@ -12,10 +12,13 @@ from msgspec.structs import replace
 from fleet.core.action import AnyAction, MoveLeader, Outcome, Reboot, Result, SaveSnapshot
 from fleet.core.errors import FleetError
 from fleet.core.event import Event, Gone, Seen, Synced
+from fleet.core.groups import Group
 from fleet.core.leadership import Leadership
 from fleet.core.node import NodeRef
 from fleet.core.quorum import Quorum, QuorumRule, SnapshotRule
 from fleet.core.requests import Sort
+from fleet.core.workload import Workload
+from fleet.drivers.groups import Groups
 from fleet.drivers.quorums import ClusterWithQuorums
 from fleet.histories.builders import NEW, START, a_group, a_node
 
@@ -124,7 +127,7 @@ def reboot(index: int) -> Reboot:
 
 def a_bed() -> tuple[Plain, Etcd, Clock, ClusterWithQuorums]:
     plain, etcd, clock = Plain(), Etcd(), Clock()
-    return plain, etcd, clock, ClusterWithQuorums(plain, {"etcd": etcd}, clock)
+    return plain, etcd, clock, ClusterWithQuorums(plain, Groups({"etcd": etcd}), clock)
 
 
 def test_groups_are_told_before_the_cluster_is_synced_and_again_as_time_passes() -> None:
@@ -161,7 +164,7 @@ def test_a_reader_that_breaks_ends_the_events_with_its_error() -> None:
 
     async def story() -> None:
         plain, clock = Plain(), Clock()
-        events = ClusterWithQuorums(plain, {"etcd": Bug()}, clock).events()
+        events = ClusterWithQuorums(plain, Groups({"etcd": Bug()}), clock).events()
         plain.inbox.put_nowait(Synced("east"))
         await anext(events)
         await anext(events)
@@ -197,7 +200,7 @@ def test_a_reboot_is_sent_only_if_the_group_can_spare_the_node_in_that_moment() 
 
 def test_a_group_that_this_controller_does_not_know_lets_nothing_go() -> None:
     plain = Plain()
-    cluster = ClusterWithQuorums(plain, {}, Clock())
+    cluster = ClusterWithQuorums(plain, Groups({}), Clock())
     answer = asyncio.run(cluster.perform(reboot(1)))
     assert answer.result is Result.STALE and "etcd is not known" in answer.detail
     assert plain.done == []
@@ -224,5 +227,80 @@ def test_what_is_done_to_a_group_is_seen_at_once_and_its_refusal_is_an_outcome()
         assert plain.done == []
         await cluster.close()
         await events.aclose()
+
+    asyncio.run(story())
+
+
+def a_workload(name: str, quorum: str | None) -> Workload:
+    return Workload("StatefulSet", "data", name, f"u-{name}", quorum=quorum)
+
+
+class Told(Etcd):
+    """A group of one workload; its readings show what declares it."""
+
+    def __init__(self, declared: Group) -> None:
+        super().__init__()
+        self.name = declared.name
+        self.state = replace(a_group(NODES, name=declared.name), read_at=START, unread=declared.wrong)
+
+
+def some_groups() -> Groups:
+    def declares(workloads: Collection[Workload]) -> list[Group]:
+        return [Group(each.name, "east", wrong=each.quorum or "") for each in workloads]
+
+    return Groups({}, declares, Told)
+
+
+def test_groups_come_change_and_go_with_their_workloads() -> None:
+    groups = some_groups()
+    assert not groups.see(Seen("east", NODES[0]))
+    assert not groups.see(Seen("east", a_workload("other", None)))
+    assert groups.see(Seen("east", a_workload("zk", "first")))
+    first = groups.get("zk")
+    assert isinstance(first, Told) and first.heard == [
+        Seen("east", NODES[0]),
+        Seen("east", a_workload("zk", "first")),
+    ]
+    assert not groups.see(Seen("east", replace(a_workload("zk", "first"), replicas=5)))
+    assert groups.get("zk") is first, "what it knows is kept while its declaration stays"
+    assert groups.see(Seen("east", a_workload("zk", "second")))
+    assert groups.get("zk") is not first and len(list(groups)) == 1
+    assert groups.see(Seen("east", a_workload("zk", None))) and not list(groups)
+    assert groups.see(Seen("east", a_workload("zk", "third")))
+    assert groups.see(Gone("east", a_workload("zk", "third"))) and not list(groups)
+
+
+def test_a_group_that_is_declared_while_the_controller_runs_is_told_at_once_and_when_it_goes() -> None:
+    async def story() -> None:
+        plain, groups = Plain(), some_groups()
+        cluster = ClusterWithQuorums(plain, groups, Clock())
+        plain.inbox.put_nowait(Synced("east"))
+        events = cluster.events()
+        assert await anext(events) == Synced("east")
+        written, gone = a_workload("zk", "a"), a_workload("zk", None)
+        plain.inbox.put_nowait(Seen("east", written))
+        assert await anext(events) == Seen("east", written)
+        told = await anext(events)
+        assert isinstance(told, Seen) and isinstance(told.thing, Quorum) and told.thing.name == "zk"
+        plain.inbox.put_nowait(Seen("east", gone))
+        assert await anext(events) == Seen("east", gone)
+        assert await anext(events) == Gone("east", told.thing)
+        await cluster.close()
+        await events.aclose()
+
+    asyncio.run(story())
+
+
+def test_a_node_does_not_reboot_for_a_group_that_nobody_knew_when_it_was_decided() -> None:
+    async def story() -> None:
+        plain, groups = Plain(), some_groups()
+        cluster = ClusterWithQuorums(plain, groups, Clock())
+        decided = replace(reboot(1), quorums={})
+        assert (await cluster.perform(decided)).result is Result.DONE
+        groups.see(Seen("east", a_workload("zk", "a")))
+        outcome = await cluster.perform(decided)
+        assert outcome.result is Result.STALE
+        assert outcome.detail == "quorum group zk has a member there, which was not known before"
+        assert plain.done == [decided]
 
     asyncio.run(story())

@@ -249,6 +249,21 @@ def test_workloads_count_their_pods_each_in_its_way() -> None:
     assert found["StatefulSet"].min_ready_seconds == 10
 
 
+def test_a_workload_may_declare_a_quorum_group_and_what_it_makes_does_not() -> None:
+    meta = {"name": "w", "namespace": "web", "annotations": {"fleet.internal/quorum": "consul", "a": "b"}}
+    spec = {"selector": {"matchLabels": {"app": "w"}}}
+    bare = {"metadata": {**meta, "annotations": None}, "spec": spec}
+    for kind in KINDS:
+        if kind.kind not in ("Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job"):
+            continue
+        found = decoded(kind, {"metadata": meta, "spec": spec})
+        declares = kind.kind in ("Deployment", "StatefulSet", "DaemonSet")
+        expected = ("consul", Selector({"app": "w"})) if declares else (None, None)
+        assert isinstance(found, Workload) and (found.quorum, found.selector) == expected, kind.kind
+        plain = decoded(kind, bare)
+        assert isinstance(plain, Workload) and (plain.quorum, plain.selector) == (None, None)
+
+
 def test_a_machine_with_a_request_and_an_answer() -> None:
     found = decoded(
         MACHINES,

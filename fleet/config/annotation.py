@@ -1,0 +1,78 @@
+"""A quorum group that a workload declares by an annotation: a kind, or a mapping with the keys that the policy has."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+
+from msgspec.structs import replace
+
+from fleet.config import forms
+from fleet.config.findings import Findings, TooMany
+from fleet.config.fragment import Block, Entry, Scalar, compose
+from fleet.config.quorum import KINDS, probe, rule, voters
+from fleet.config.reader import Reader
+from fleet.core.groups import Group, Kind, Members
+from fleet.core.probe import Exec
+from fleet.core.selector import Selector
+from fleet.core.workload import QUORUM_ANNOTATION, Workload
+
+KIND: forms.Form[Kind] = forms.choice({name: kind for name, kind in KINDS.items() if kind != "etcd"})
+"""An etcd needs files of the machine that asks it: that is for the policy to say."""
+LINE = re.compile(r"^1: ")
+MOST_TOLD = 3
+"""Mistakes: it is one line for a person."""
+
+
+def declared_by(workload: Workload, cluster: str) -> Group:
+    """`wrong` where the annotation cannot be followed, with what is wrong with it; its pods are its members even
+    so. It is called CLUSTER/NAMESPACE/NAME."""
+    source = f"{workload.kind} {workload.ref}"
+    place, findings = f"{source}, annotation {QUORUM_ANNOTATION}", Findings()
+    pods = Group(
+        f"{cluster}/{workload.ref}",
+        cluster,
+        "pods",
+        members=Members(workload.namespace, workload.selector or Selector()),
+        source=source,
+    )
+    group = pods
+    with suppress(TooMany):
+        group = _read(pods, workload, place, findings)
+    if workload.selector is None:
+        return replace(pods, wrong=f"{place}: {workload.kind} has no selector, so its pods are not known")
+    if not findings.problems:
+        return group
+    words = [LINE.sub("", problem.removeprefix(f"{place}:")).strip() for problem in findings.problems]
+    more = [f"and {len(words) - MOST_TOLD} more"] if len(words) > MOST_TOLD else []
+    return replace(pods, wrong=f"{place}: {'; '.join(words[:MOST_TOLD] + more)}")
+
+
+def _read(pods: Group, workload: Workload, place: str, findings: Findings) -> Group:
+    document = compose(workload.quorum or "", place, findings)
+    if isinstance(document, Scalar):
+        document = Block(document.line, {"kind": Entry(document.line, document)})
+    reader = Reader(document if isinstance(document, Block) else Block(1), place, findings)
+    if not isinstance(document, Block) and not findings.problems:
+        reader.problem(f"expected {KIND.words}, or a mapping with the key kind, found neither")
+    return _written(pods, workload, reader)
+
+
+def _written(pods: Group, workload: Workload, reader: Reader) -> Group:
+    kind: Kind = reader.value("kind", KIND, "pods")
+    name = reader.value("name", forms.NAME, workload.name)
+    assert pods.members is not None
+    members = replace(pods.members, voters=voters(reader), probe=probe(reader, kind), owner=workload.uid)
+    found = replace(
+        pods,
+        name=f"{pods.cluster}/{workload.namespace}/{name}",
+        kind=kind,
+        rule=rule(reader, kind),
+        members=members,
+    )
+    if members.probe is not None and isinstance(members.probe.ask, Exec) and workload.kind == "Deployment":
+        reader.problem(
+            "expected http of a Deployment (its pods are not its own, but a ReplicaSet's), found exec"
+        )
+    reader.close()
+    return found

@@ -1,0 +1,139 @@
+"""What an annotation on a workload means, and what is said of one that means nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from fleet.config import declared_by, loads
+from fleet.core.groups import Group, settled
+from fleet.core.presets import PRESETS, default_rule
+from fleet.core.probe import Http, Probe, Term
+from fleet.core.quorum import QuorumRule
+from fleet.core.selector import Selector
+from fleet.core.workload import Workload
+
+APP = Selector({"app": "zk"})
+PLACE = "StatefulSet data/zk, annotation fleet.internal/quorum"
+WRITTEN = (
+    "kind: pods, voters: 3, margin: 1, stretch: allow, soak: 2m, downtime: allow, stale: 1m, lag_entries: 5, "
+    "probe: {http: {port: 80, path: /state}, leader: role=leader, lag: lag}"
+)
+JSON = (
+    '{"kind": "pods", "voters": 3, "margin": 1, "stretch": "allow", "soak": "2m", "downtime": "allow", '
+    '"stale": "1m", "lag_entries": 5, '
+    '"probe": {"http": {"port": 80, "path": "/state"}, "leader": "role=leader", "lag": "lag"}}'
+)
+
+
+def declared(
+    written: str | None, kind: str = "StatefulSet", name: str = "zk", selector: Selector | None = APP
+) -> Group:
+    return declared_by(Workload(kind, "data", name, f"u-{name}", quorum=written, selector=selector), "east")
+
+
+@pytest.mark.parametrize("kind", [kind for kind in PRESETS if kind != "kafka"])
+@pytest.mark.parametrize("workload", ["StatefulSet", "Deployment", "DaemonSet"])
+def test_a_kind_alone_is_enough(kind: str, workload: str) -> None:
+    found = declared(kind, workload)
+    assert (found.name, found.cluster, found.kind, found.wrong) == ("east/data/zk", "east", kind, "")
+    assert found.members is not None
+    assert (found.members.namespace, found.members.selector) == ("data", APP)
+    assert found.members.probe == PRESETS[found.kind] and found.rule == default_rule(found.kind)
+    assert found.source == f"{workload} data/zk"
+
+
+@pytest.mark.parametrize("written", [f"{{{WRITTEN}}}", JSON])
+def test_a_mapping_means_what_it_means_in_the_policy(written: str) -> None:
+    found = declared(written)
+    policy, _ = loads(
+        f"pools: [{{name: w}}]\nquorums: [{{name: zk, cluster: east, namespace: data, "
+        f"selector: {{matchLabels: {{app: zk}}}}, {WRITTEN}}}]"
+    )
+    meant = policy.quorums[0]
+    assert meant.members is not None and found.members is not None
+    assert found.wrong == "" and found.rule == meant.rule == QuorumRule(1, 5, 60, "allow", "allow", 120)
+    assert found.members.voters == meant.members.voters == 3
+    assert found.members.probe == meant.members.probe
+    assert found.members.probe == Probe(
+        Http(80, "/state"), leader=Term("role", ("leader",)), lag="lag", name=""
+    )
+    assert found.name == meant.full_name
+
+
+def test_a_command_is_run_in_the_pods_of_the_workload_alone() -> None:
+    found = declared("kafka").members
+    assert found is not None and found.owner == "u-zk"
+    wrong = declared("kafka", "Deployment").wrong
+    assert wrong == (
+        "Deployment data/zk, annotation fleet.internal/quorum: expected http of a Deployment (its pods are not its "
+        "own, but a ReplicaSet's), found exec"
+    )
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ("", "expected zookeeper or consul or cockroachdb or kafka or patroni or pods, or a mapping with the key "
+         "kind, found neither"),
+        ("zokeeper", "kind: expected zookeeper or consul or cockroachdb or kafka or patroni or pods, found "
+         "'zokeeper'; the nearest is zookeeper"),
+        ("etcd", "kind: expected zookeeper or consul or cockroachdb or kafka or patroni or pods, found 'etcd'"),
+        ("true", "kind: expected zookeeper or consul or cockroachdb or kafka or patroni or pods, found the boolean "
+         "true (text needs quotes)"),
+        ("[zookeeper]", "expected zookeeper or consul or cockroachdb or kafka or patroni or pods, or a mapping with "
+         "the key kind, found neither"),
+        ("{kind: pods, margin: -1}", "margin: expected a whole number from 0 on, found '-1'"),
+        ("{kind: pods, votes: 3}", "votes: expected a known key, found 'votes'; the nearest is voters"),
+        ("{kind: pods, namespace: other}", "namespace: expected a known key, found 'namespace'; the nearest is name"),
+        ("{kind: pods, snapshot: {directory: /etc}}", "snapshot: expected a known key, found 'snapshot'"),
+        ("{kind: pods, margin: x, soak: y}", "margin: expected a whole number from 0 on, found 'x'; soak: expected a "
+         "duration such as 90s, 5m or 1h30m, at most 30d, found 'y'"),
+        ("{kind: pods", "2: not YAML: while parsing a flow mapping did not find expected ',' or '}'"),
+        ("kind: pods\nmargin: x", "2: margin: expected a whole number from 0 on, found 'x'"),
+        ("\x07", "expected text, found the character '\\x07'"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_said_with_the_object_and_the_key_and_its_pods_are_members(
+    written: str, words: str
+) -> None:
+    found = declared(written)
+    assert found.wrong == f"{PLACE}: {words}"
+    assert (found.name, found.kind, found.rule) == ("east/data/zk", "pods", QuorumRule())
+    assert found.members is not None and found.members.selector == APP and found.members.probe is None
+
+
+def test_hostile_ones_end_soon() -> None:
+    deep = declared("[" * 100_000)
+    many = declared("{" + ", ".join(f"k{number}: 1" for number in range(5000)) + "}")
+    assert "expected at most 20 levels" in deep.wrong
+    assert many.wrong.count("expected a known key") == 3 and many.wrong.endswith(" more")
+
+
+def test_a_workload_without_a_selector_may_have_any_pod_of_its_namespace() -> None:
+    found = declared("zookeeper", selector=None)
+    assert "has no selector" in found.wrong and found.members is not None
+    assert found.members.selector == Selector()
+
+
+def test_the_policy_wins_over_an_annotation_of_the_same_name_in_the_same_namespace() -> None:
+    policy, _ = loads("""\
+pools: [{name: w}]
+quorums:
+  - {name: zk, cluster: east, namespace: data, kind: pods, selector: {matchLabels: {app: zk}}}
+  - {name: other, cluster: east, namespace: elsewhere, kind: pods, selector: {matchLabels: {app: zk}}}
+""")
+    one, other = declared("zookeeper"), declared("{kind: pods, name: other}")
+    assert settled([one, other], policy.quorums) == (other,)
+    assert other.name == "east/data/other"
+
+
+def test_of_two_annotations_of_one_name_neither_can_be_followed_and_both_hold_their_pods() -> None:
+    one, other = declared("zookeeper"), declared("zookeeper", "Deployment")
+    alone = declared("zookeeper", name="b")
+    first, second, third = settled([one, other, alone], ())
+    assert third == alone
+    assert first.wrong == (
+        "StatefulSet data/zk and Deployment data/zk both declare east/data/zk: give one of them another name"
+    )
+    assert second.wrong and first.name != second.name
+    assert first.members == one.members
