@@ -28,6 +28,8 @@ NOT_HERE = {
     # A group that could never go would never let its rollout end; and no group of a history is declared so.
     Reason.QUORUM_DOWNTIME,
     Reason.QUORUM_NEVER,
+    # The model's groups are not declared by its workloads: that is for who reads a real cluster.
+    Reason.QUORUM_WRONG,
     # These end a waiting run in the same decision: their words are why it was cancelled.
     Reason.ABORTED,
     Reason.NODE_GONE,
