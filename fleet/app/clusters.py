@@ -225,10 +225,10 @@ async def _inspect_real(home: Home, row: ClusterRow, policy: Policy) -> tuple[Fo
 
 
 def rule(permission: Any) -> str:
-    """An RBAC rule by name: `list, watch pods.policy in fleet-system`."""
+    """An RBAC rule by name: `list, watch pods.policy in fleet-system`, `get /readyz/etcd`."""
     group = f".{permission.group}" if permission.group else ""
     place = f" in namespace {permission.namespace}" if permission.namespace else ""
-    return f"{', '.join(permission.verbs)} {permission.resource}{group}{place}"
+    return f"{', '.join(permission.verbs)} {permission.url or permission.resource}{group}{place}"
 
 
 async def _uid(cluster: RealCluster) -> str:

@@ -36,6 +36,7 @@ def groups_of(cluster: RealCluster, site: str, policy: Policy) -> Groups:
     from fleet.etcd.group import EtcdGroup
     from fleet.etcd.static import own_name
     from fleet.kube.asking import Asking
+    from fleet.kube.readiness import Readiness
     from fleet.quorums.pods import PodGroup
 
     named = [group for group in policy.quorums if group.cluster == cluster.name]
@@ -45,7 +46,7 @@ def groups_of(cluster: RealCluster, site: str, policy: Policy) -> Groups:
 
     def opened(group: Declared) -> Group:
         if group.kind == "etcd":
-            return EtcdGroup(group, site)
+            return EtcdGroup(group, site, Readiness(cluster.transport))
         return PodGroup(group, site, Asking(cluster.transport))
 
     standing = {group.name: opened(group) for group in named}

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Protocol
+
+from msgspec.structs import replace
 
 from fleet.core.event import Event, Gone, Seen
 from fleet.core.groups import Group
@@ -16,13 +20,22 @@ from fleet.etcd.reading import Place
 from fleet.etcd.static import declared, endpoints_of, place_of, pods_of
 
 
+class Servers(Protocol):
+    """The API servers that keep their objects in it."""
+
+    async def etcd(self) -> str:
+        """Why they cannot count on it, or that nobody knows; empty: they can."""
+        ...
+
+
 class EtcdGroup:
     """`site` is the cluster's. A member is on the node of its name, as kubeadm has it."""
 
-    def __init__(self, group: Group, site: str) -> None:
+    def __init__(self, group: Group, site: str, servers: Servers) -> None:
         self.name = group.name
         self._cluster = group.cluster
         self._site = site
+        self._servers = servers
         self._nodes: dict[str, Node] = {}
         self._pods: dict[str, Pod] = {}
         self._etcd = Etcd(group, {})
@@ -52,7 +65,13 @@ class EtcdGroup:
             if not found.unread or not pods:
                 return found
             why = found.unread
-        return declared(self.name, pods, self._etcd.places, why, now) if pods else None
+        return await self._by_pods(pods, why, now) if pods else None
+
+    async def _by_pods(self, pods: Sequence[Pod], why: str, now: datetime) -> Quorum:
+        """As far as the API servers can count on it: what its pods say is of no use else."""
+        found = declared(self.name, pods, self._etcd.places, why, now)
+        refused = await self._servers.etcd()
+        return replace(found, declared=False, unread=f"{why}; {refused}") if refused else found
 
     async def move_leader(self, to: str) -> str:
         return await asyncio.to_thread(self._etcd.move_leader, to)

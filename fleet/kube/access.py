@@ -48,14 +48,6 @@ async def missing(
 
 
 async def _allowed(transport: Transport, permission: Permission, verb: str) -> bool:
-    resource, _, subresource = permission.resource.partition("/")
-    asked = {
-        "verb": verb,
-        "group": permission.group,
-        "resource": resource,
-        "subresource": subresource,
-        "namespace": permission.namespace,
-    }
     body = await transport.call(
         Call(
             verb="create",
@@ -65,7 +57,7 @@ async def _allowed(transport: Transport, permission: Permission, verb: str) -> b
             body={
                 "apiVersion": f"{GROUP}/v1",
                 "kind": "SelfSubjectAccessReview",
-                "spec": {"resourceAttributes": asked},
+                "spec": _asked(permission, verb),
             },
         )
     )
@@ -73,3 +65,17 @@ async def _allowed(transport: Transport, permission: Permission, verb: str) -> b
         return msgspec.json.decode(body, type=Review).status.allowed
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise FleetError(f"the access review cannot be read: {error}") from None
+
+
+def _asked(permission: Permission, verb: str) -> dict[str, dict[str, str]]:
+    if permission.url:
+        return {"nonResourceAttributes": {"verb": verb, "path": permission.url}}
+    resource, _, subresource = permission.resource.partition("/")
+    asked = {
+        "verb": verb,
+        "group": permission.group,
+        "resource": resource,
+        "subresource": subresource,
+        "namespace": permission.namespace,
+    }
+    return {"resourceAttributes": asked}

@@ -72,11 +72,14 @@ def as_yaml(objects: Sequence[Manifest]) -> str:
 
 def rules(permissions: Sequence[Permission], namespace: str) -> list[dict[str, Any]]:
     """RBAC rules, one a permission, of those that are needed in this namespace only; if it is empty, everywhere."""
-    return [
-        {"apiGroups": [each.group], "resources": [each.resource], "verbs": list(each.verbs)}
-        for each in permissions
-        if each.namespace == namespace
-    ]
+    return [_rule(each) for each in permissions if each.namespace == namespace]
+
+
+def _rule(permission: Permission) -> dict[str, Any]:
+    verbs = list(permission.verbs)
+    if permission.url:
+        return {"nonResourceURLs": [permission.url], "verbs": verbs}
+    return {"apiGroups": [permission.group], "resources": [permission.resource], "verbs": verbs}
 
 
 def _files() -> list[dict[str, Any]]:

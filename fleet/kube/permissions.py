@@ -20,12 +20,17 @@ class Permission(Struct, frozen=True):
     why: str
     namespace: str = ""
     """The only namespace in which it is needed; empty: everywhere, or the resource has no namespace."""
+    url: str = ""
+    """Instead of a resource: a path of the API server itself."""
 
 
 PERMISSIONS: tuple[Permission, ...] = (
     Permission("", "nodes", (*READ, "patch"), "watch nodes; cordon, uncordon, taint and annotate them"),
     Permission("", "pods", READ, "know what runs where"),
     Permission("", "pods/eviction", ("create",), "drain, with the budgets' leave"),
+    Permission(
+        "", "", ("get",), "ask the API server about an etcd that cannot be asked itself", url="/readyz/etcd"
+    ),
     Permission("policy", "poddisruptionbudgets", READ, "know what a drain has to wait for"),
     Permission("apps", "deployments", READ, "name the workload that a budget protects"),
     Permission("apps", "replicasets", READ, "know when a replacement comes"),

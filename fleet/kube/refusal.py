@@ -88,6 +88,8 @@ def error_of(host: str, call: Call, code: int, body: bytes) -> FleetError:
 
 
 def missing_rule(call: Call) -> str:
+    if not call.path.startswith(("/api/", "/apis/")):
+        return f"RBAC does not allow it: grant verb {json.dumps(call.verb)} on nonResourceURL {json.dumps(call.path)}"
     return (
         f"RBAC does not allow it: grant verb {json.dumps(call.verb)} on resource {json.dumps(call.resource)} "
         f"of apiGroup {json.dumps(call.group)}"

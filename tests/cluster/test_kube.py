@@ -13,6 +13,7 @@ from fleet.core.action import Clear, Cordon, Mark, Reboot, Result, Stage, Uncord
 from fleet.core.errors import AuthenticationError, FleetError, ForbiddenError, UnreachableError
 from fleet.core.event import Gone, Lost, Seen, Synced
 from fleet.kube.permissions import PERMISSIONS
+from fleet.kube.readiness import Readiness
 from fleet.lab import Lab
 from tests.cluster.rest import Cluster, Json
 from tests.cluster.world import RealWorld, WallClock
@@ -61,6 +62,7 @@ def test_the_controllers_account_may_do_all_that_fleet_does(
         ours = world.open(kubeconfig_of(lab, tmp_path / "kc", account))
         world.kube = ours
         assert await ours.forbidden() == ()
+        assert await Readiness(ours.transport).etcd() == ""
         async with Sight(ours) as sight:
             assert ours.missing == {}
             await sight.until_ready("debug", 1)
@@ -87,6 +89,8 @@ def test_who_may_nothing_is_told_which_rules_are_missing(lab: Lab, cluster: Clus
         token = await asyncio.to_thread(token_of, cluster, "nobody")
         path = kubeconfig_of(lab, tmp_path / "kc", token)
         assert await world.open(path).forbidden() == PERMISSIONS
+        words = await Readiness(world.open(path).transport).etcd()
+        assert 'cannot get path "/readyz/etcd"' in words and "on nonResourceURL" in words
         error = await refusal(world, path)
         assert isinstance(error, ForbiddenError)
         assert "cannot list resource" in error.message

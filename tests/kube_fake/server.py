@@ -70,7 +70,7 @@ class ApiServer:
         self.token: str | None = None
         """The only one that is let in; None: everybody is."""
         self.forbidden: set[tuple[str, str]] = set()
-        """Verb and resource."""
+        """Verb and resource, or path where it is none."""
         self.faults: list[Fault] = []
         self.evictions: deque[tuple[int, Json | str, dict[str, str]]] = deque()
         """Answers to the next evictions; without any they are granted."""
@@ -173,8 +173,9 @@ class ApiServer:
         if path == "/version":
             return web.json_response({"gitVersion": "v1.36.3"})
         if path.endswith("/selfsubjectaccessreviews"):
-            asked = body["spec"]["resourceAttributes"]
-            allowed = (asked["verb"], asked["resource"]) not in self.forbidden
+            asked = next(iter(body["spec"].values()))
+            what = asked["resource"] if "resource" in asked else asked["path"]
+            allowed = (asked["verb"], what) not in self.forbidden
             return web.json_response({"status": {"allowed": allowed}}, status=201)
         if path.endswith("/eviction"):
             return await self._evict(path)

@@ -31,11 +31,13 @@ def test_the_controllers_rules_are_the_table_of_permissions() -> None:
     everywhere = find("ClusterRole", "fleet-controller").body["rules"]
     in_namespace = find("Role", "fleet-controller").body["rules"]
     given = {
-        (rule["apiGroups"][0], rule["resources"][0], tuple(rule["verbs"]))
+        (*rule.get("apiGroups", [""]), *rule.get("resources", [""]), *rule.get("nonResourceURLs", [""]),
+         tuple(rule["verbs"]))
         for rule in everywhere + in_namespace
-    }
-    assert given == {(each.group, each.resource, each.verbs) for each in PERMISSIONS}
+    }  # fmt: skip
+    assert given == {(each.group, each.resource, each.url, each.verbs) for each in PERMISSIONS}
     assert ["leases"] in [rule["resources"] for rule in in_namespace]
+    assert {"nonResourceURLs": ["/readyz/etcd"], "verbs": ["get"]} in everywhere
     assert find("Role", "fleet-controller").namespace == LEASE_NAMESPACE
 
 

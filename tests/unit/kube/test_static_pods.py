@@ -11,7 +11,9 @@ from msgspec.structs import replace
 from fleet.core.event import Seen
 from fleet.core.groups import Access, Group
 from fleet.core.guards import quorum
-from fleet.core.node import NodeRef
+from fleet.core.held import Reason
+from fleet.core.node import Node, NodeRef
+from fleet.core.pod import Pod
 from fleet.core.quorum import QuorumRule
 from fleet.etcd.group import EtcdGroup
 from fleet.etcd.static import endpoints_of, group_in, pods_of
@@ -71,21 +73,50 @@ def test_their_endpoints_are_those_that_kubeadm_notes() -> None:
     assert endpoints_of(pods_of(snapshot.pods)) == ("https://10.0.0.0:2379", "https://10.0.0.1:2379")
 
 
+class Servers:
+    """API servers that say one thing."""
+
+    def __init__(self, words: str = "") -> None:
+        self.words = words
+        self.asked = 0
+
+    async def etcd(self) -> str:
+        self.asked += 1
+        return self.words
+
+
+def a_group(servers: Servers, access: Access, *ready: bool) -> EtcdGroup:
+    """Told of the nodes and pods of its cluster."""
+    snapshot = of_dump(dump(*ready), "east", "fra", START)
+    group = EtcdGroup(Group("etcd", "east", access=access), "fra", servers)
+    things: list[Node | Pod] = [*snapshot.nodes, *snapshot.pods]
+    for thing in things:
+        group.see(Seen("east", thing))
+    return group
+
+
 def test_an_etcd_that_cannot_be_asked_goes_by_its_pods_and_says_why() -> None:
-    snapshot = of_dump(dump(True, True, True), "east", "fra", START)
     gone = Access(("https://127.0.0.1:1",))
     for access, why in ((Access(), "neither endpoints nor a certificate"), (gone, "refused")):
-        group = EtcdGroup(Group("etcd", "east", access=access), "fra")
-        for node in snapshot.nodes:
-            group.see(Seen("east", node))
-        for pod in snapshot.pods:
-            group.see(Seen("east", pod))
-        found = asyncio.run(group.read(START))
+        servers = Servers()
+        found = asyncio.run(a_group(servers, access, True, True, True).read(START))
         assert found is not None and found.declared and why in found.unread
         assert len(found.members) == 3 and all(each.reachable for each in found.members)
+        assert servers.asked == 1
 
 
-def test_a_cluster_without_such_pods_has_no_group() -> None:
+def test_pods_alone_are_not_believed_where_the_api_server_cannot_count_on_its_etcd() -> None:
+    words = "/readyz/etcd of the API server: internal server error: etcd failed"
+    found = asyncio.run(a_group(Servers(words), Access(), True, True, True).read(START))
+    assert found is not None and not found.declared
+    held = quorum.held(found, QuorumRule(), NodeRef("east", "cp-0"), ())
+    assert held is not None and held.reason is Reason.QUORUM_UNREAD and words in held.words
+    assert words in quorum.back(found, QuorumRule(), NodeRef("east", "cp-0"))
+
+
+def test_a_cluster_without_such_pods_has_no_group_and_nobody_is_asked() -> None:
     snapshot = of_dump(dump(True), "east", "fra", START)
+    servers = Servers()
     assert group_in(replace(snapshot, pods=())) is None
-    assert asyncio.run(EtcdGroup(Group("etcd", "east"), "fra").read(START)) is None
+    assert asyncio.run(a_group(servers, Access()).read(START)) is None
+    assert servers.asked == 0

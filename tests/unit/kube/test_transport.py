@@ -22,6 +22,7 @@ from fleet.core.requests import Sort
 from fleet.kube.cluster import Cluster
 from fleet.kube.credentials import Source
 from fleet.kube.permissions import PERMISSIONS
+from fleet.kube.readiness import Readiness
 from fleet.kube.refusal import Call
 from fleet.kube.snapshot import of_dump
 from tests.kube_fake.server import ApiServer, Fault
@@ -309,15 +310,43 @@ def test_missing_permissions_are_values(tmp_path: Path) -> None:
         async with faked(tmp_path) as (server, cluster):
             assert await cluster.forbidden() == ()
             server.forbidden |= {("patch", "nodes"), ("watch", "machines"), ("create", "machines")}
+            server.forbidden.add(("get", "/readyz/etcd"))
             missing = await cluster.forbidden()
-            assert [(each.group, each.resource, each.verbs) for each in missing] == [
+            assert [(each.group, each.resource or each.url, each.verbs) for each in missing] == [
                 ("", "nodes", ("patch",)),
+                ("", "/readyz/etcd", ("get",)),
                 ("fleet.internal", "machines", ("watch", "create")),
             ]
             asked = [body for method, _, body in server.asked if method == "POST" and body]
-            attributes = [each["spec"]["resourceAttributes"] for each in asked]
-            assert any(each["subresource"] == "eviction" for each in attributes)
+            attributes = [value for each in asked for value in each["spec"].values()]
+            assert any(each.get("subresource") == "eviction" for each in attributes)
             assert len(attributes) == 2 * sum(len(each.verbs) for each in PERMISSIONS)
+
+    run(story)
+
+
+def test_whether_the_api_server_can_count_on_its_etcd(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with faked(tmp_path) as (server, cluster):
+            readiness = Readiness(cluster.transport)
+
+            def answers(status: int, body: str | dict[str, object]) -> None:
+                server.faults[:] = [Fault("GET", "/readyz/etcd", status, body)]
+
+            answers(200, "ok")
+            assert await readiness.etcd() == ""
+            answers(500, "internal server error: etcd failed: reason withheld")
+            assert await readiness.etcd() == (
+                "/readyz/etcd of the API server: internal server error: etcd failed: reason withheld"
+            )
+            words = 'forbidden: User "x" cannot get path "/readyz/etcd"'
+            answers(403, {"kind": "Status", "message": words})
+            assert await readiness.etcd() == (
+                f'/readyz/etcd of the API server: {words} (RBAC does not allow it: grant verb "get" on '
+                'nonResourceURL "/readyz/etcd")'
+            )
+        words = await readiness.etcd()
+        assert words.startswith("/readyz/etcd of the API server: "), "a server that is gone is not ready"
 
     run(story)
 
