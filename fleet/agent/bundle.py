@@ -19,7 +19,6 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from fleet.agent.agent import Pace
 from fleet.agent.host import Host
 from fleet.agent.own import Machines
 from fleet.agent.watch import Found, Kind, Lost, Watch
@@ -29,6 +28,7 @@ from fleet.kube.clock import Clock
 from fleet.kube.credentials import Source
 from fleet.kube.refusal import Call, ConflictError
 from fleet.kube.transport import Transport
+from fleet.machines.agent import Pace
 from fleet.machines.fakenode import FakeNode, Patch
 from fleet.machines.os.simulated import Settings
 

@@ -7,12 +7,12 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 
-from fleet.agent.agent import Agent, Pace
-from fleet.agent.ports import OwnMachine
 from fleet.core.errors import FleetError
 from fleet.machines import fakenode
+from fleet.machines.agent import Agent, Pace
 from fleet.machines.fakenode import DISK, FakeNode
 from fleet.machines.os.simulated import NodeObject, Settings, Simulated
+from fleet.machines.own import OwnMachine
 
 LOG = logging.getLogger(__name__)
 _RETRY_SECONDS = 1.0

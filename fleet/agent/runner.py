@@ -6,19 +6,19 @@ import asyncio
 import logging
 from pathlib import Path
 
-from fleet.agent.agent import Agent, Pace
 from fleet.agent.bundle import LabSettings, run_lab_agents
 from fleet.agent.own import Machines
-from fleet.agent.remote import RemoteAgent
 from fleet.app.clock import WallClock
 from fleet.core.errors import UsageError
 from fleet.kube.credentials import Source
 from fleet.kube.transport import Transport
 from fleet.machines import updaters
+from fleet.machines.agent import Agent, Pace
 from fleet.machines.host import Host
 from fleet.machines.local import Local, prefix_of
 from fleet.machines.os import detect, simulated
 from fleet.machines.os.family import Family
+from fleet.machines.remote import RemoteAgent
 
 LOG = logging.getLogger(__name__)
 

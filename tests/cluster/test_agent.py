@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from fleet.agent.agent import Pace
 from fleet.agent.bundle import ApiNode
 from fleet.agent.runner import run_agent
 from fleet.app.clock import WallClock
 from fleet.kube.credentials import Source
 from fleet.kube.transport import Transport
 from fleet.lab import Lab
+from fleet.machines.agent import Pace
 from fleet.machines.os.simulated import Settings, Simulated
 from tests.cluster.conftest import require_lab
 from tests.cluster.installed import installed

@@ -7,15 +7,15 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from fleet.agent.agent import Pace
-from fleet.agent.remote import RemoteAgent
 from fleet.core.machine import Ask, Machine
 from fleet.core.release import Release
 from fleet.lab.machines import Machines
 from fleet.machines import updaters
+from fleet.machines.agent import Pace
 from fleet.machines.job import finish, unit_of
 from fleet.machines.os.detect import detect
 from fleet.machines.os.ostree import Ostree
+from fleet.machines.remote import RemoteAgent
 from fleet.machines.ssh import Access, Address, Limit, Ssh
 from tests.machines.host import Host
 from tests.unit.agent.world import ApiServer

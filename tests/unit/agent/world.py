@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from msgspec.structs import replace
 
-from fleet.agent.agent import Agent, Pace
 from fleet.core.errors import UnreachableError
 from fleet.core.machine import Ask, Machine, Request
 from fleet.core.release import Release
+from fleet.machines.agent import Agent, Pace
 from fleet.machines.os.family import MachineError, Observation, Progress
 
 OLD = Release("1.0", "sha256:01", "6.1")

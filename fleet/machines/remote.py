@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from fleet.agent.agent import Agent, Pace
-from fleet.agent.ports import OwnMachine
 from fleet.core.errors import FleetError
+from fleet.machines.agent import Agent, Pace
 from fleet.machines.os.family import Family
+from fleet.machines.own import OwnMachine
 
 LOG = logging.getLogger(__name__)
 

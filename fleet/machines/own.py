@@ -1,4 +1,4 @@
-"""What an agent needs of an API server: its own Machine, nothing else."""
+"""What an agent needs of whoever keeps its own Machine; nothing else."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class OwnMachine(Protocol):
         ...
 
     async def read(self) -> Machine:
-        """As it is in the API server now. Makes it first, if there is none."""
+        """As it is kept now. Makes it first, if there is none."""
         ...
 
     async def report(self, machine: Machine) -> Machine | None:

@@ -8,12 +8,12 @@ import logging
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fleet.agent import duty
-from fleet.agent.duty import Act, Answer
-from fleet.agent.ports import OwnMachine
 from fleet.core.errors import FleetError
 from fleet.core.machine import Ask, Machine, Request, Work
+from fleet.machines import duty
+from fleet.machines.duty import Act, Answer
 from fleet.machines.os.family import Family, MachineError, Observation
+from fleet.machines.own import OwnMachine
 
 LOG = logging.getLogger(__name__)
 
