@@ -17,6 +17,7 @@ from fleet.core.node import Node, NodeRef
 from fleet.core.plan import Plan
 from fleet.core.policy import Policy
 from fleet.core.release import Release
+from fleet.core.skew import minor_of
 from fleet.core.snapshot import Snapshot
 from fleet.core.times import measured
 
@@ -57,7 +58,16 @@ def dump_of(home: Home, path: Path, policy: Policy, cluster: str = "") -> Snapsh
     snapshot = of_dump(data, cluster or path.stem, "", home.now())
     if not snapshot.nodes:
         raise UsageError(f"{path} has no nodes in it", f"make one with: {HOW}")
-    return by_pods(snapshot, policy)
+    return by_pods(replace(snapshot, server_version=_least_version(snapshot)), policy)
+
+
+def _least_version(snapshot: Snapshot) -> str:
+    """A dump does not tell the version of its API server, but for those that are pods: no other is older than the newest
+    of its kubelets may be."""
+    if any(pod.api_server for pod in snapshot.pods):
+        return ""
+    known = {minor: node.kubelet for node in snapshot.nodes if (minor := minor_of(node.kubelet)) is not None}
+    return known[max(known)] if known else ""
 
 
 def save_dump(home: Home, name: str, path: Path) -> int:

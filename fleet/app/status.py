@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,9 @@ from fleet.core.held import Held
 from fleet.core.node import NodeRef
 from fleet.core.overview import Known, Selection, overview
 from fleet.core.policy import Policy
+from fleet.core.quorum import Quorum
 from fleet.core.rollout import Rollout
+from fleet.core.skew import skews
 from fleet.core.status import Status, StatusCluster, StatusQuorum
 from fleet.core.voters import status_of
 
@@ -35,7 +36,7 @@ def fleet_status(home: Home, selection: Selection = EVERYTHING) -> Status:
     policy = home.policy_if_any()
     found = overview(
         home.now(),
-        clusters_of(chosen, known),
+        clusters_of(chosen, known, groups_in(home)),
         known,
         policy,
         rollouts.all,
@@ -56,7 +57,15 @@ def quorums_of(home: Home, rows: Sequence[ClusterRow], policy: Policy) -> tuple[
 
 def all_clusters(home: Home) -> list[StatusCluster]:
     rows = rows_of(home)
-    return clusters_of(rows, known_in(home, rows))
+    return clusters_of(rows, known_in(home, rows), groups_in(home))
+
+
+def groups_in(home: Home) -> dict[str, list[Quorum]]:
+    """The quorum groups that the inventory has, by cluster."""
+    found: dict[str, list[Quorum]] = {}
+    for cluster, group in home.store.inventory.quorums():
+        found.setdefault(cluster, []).append(group)
+    return found
 
 
 def known_in(home: Home, rows: Sequence[ClusterRow]) -> list[Known]:
@@ -79,8 +88,13 @@ def known_in(home: Home, rows: Sequence[ClusterRow]) -> list[Known]:
     ]
 
 
-def clusters_of(rows: Sequence[ClusterRow], known: Iterable[Known]) -> list[StatusCluster]:
-    counts = Counter(each.cluster for each in known if each.node is not None)
+def clusters_of(
+    rows: Sequence[ClusterRow], known: Iterable[Known], groups: Mapping[str, Iterable[Quorum]]
+) -> list[StatusCluster]:
+    kubelets: dict[str, dict[str, list[str]]] = {}
+    for each in known:
+        if each.node is not None:
+            kubelets.setdefault(each.cluster, {}).setdefault(each.node.kubelet, []).append(each.name)
     return [
         StatusCluster(
             name=row.name,
@@ -89,8 +103,12 @@ def clusters_of(rows: Sequence[ClusterRow], known: Iterable[Known]) -> list[Stat
             last_seen=row.last_seen,
             error=row.last_error,
             version=row.server_version,
-            nodes=counts[row.name],
+            nodes=sum(map(len, kubelets.get(row.name, {}).values())),
             simulated=row.kind == "simulated",
+            skew=tuple(
+                each.words
+                for each in skews([row.server_version], kubelets.get(row.name, {}), groups.get(row.name, ()))
+            ),
         )
         for row in rows
     ]

@@ -88,6 +88,9 @@ def _below(status: Status) -> Iterator[Text]:
         yield Text(f"Seen:   {ago(min(seen), status.at)} ago (fleet sync)", "yellow")
     for group in status.quorums:
         yield _quorum(group)
+    for cluster in status.clusters:
+        for apart in cluster.skew:
+            yield Text(f"Skew:   {cluster.name}: {apart} (fleet lint)", "yellow")
     attention = needs(status)
     if attention:
         yield Text(f"Attention: {', '.join(attention)} (fleet status --attention)", "yellow")

@@ -60,6 +60,7 @@ NAME = _matching(NAME_WORDS, r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 DIGEST = _matching(
     "a digest such as sha256: and 64 hexadecimal digits", r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}"
 )
+KUBELET = _matching("a version such as v1.36.3 or 1.36", r"v?\d{1,4}\.\d{1,4}(?:[.+-][!-~]{1,60})?")
 ENDPOINT = _matching(
     "a URL such as https://10.0.0.1:2379", r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?/?"
 )

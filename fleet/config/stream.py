@@ -90,5 +90,6 @@ def _releases(reader: Reader, some: bool) -> Releases:
         if version and version in found:
             each.problem("expected each version once, found it again", "version")
         digest = each.value("digest", forms.DIGEST, "")
-        found[version] = Release(version, digest, each.value("kernel", forms.TEXT, ""))
+        kernel = each.value("kernel", forms.TEXT, "")
+        found[version] = Release(version, digest, kernel, each.value("kubelet", forms.KUBELET, ""))
     return tuple(found.values())

@@ -9,7 +9,7 @@ from typing import Any
 from fleet.core import voting
 from fleet.core.action import Clear, Cordon, Evict, Reboot, Stage, Uncordon, Unmark
 from fleet.core.agenda import Agenda
-from fleet.core.guards import budgets, gates, nodes, pods
+from fleet.core.guards import budgets, gates, nodes, pods, skew
 from fleet.core.held import Held, Reason
 from fleet.core.machine import Machine
 from fleet.core.node import Node
@@ -190,7 +190,12 @@ def _ready_to_reboot(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now
     if not node.boot_id:
         agenda.hold(run.node, Held(Reason.NOT_VERIFIED, node.name, {"why": "the node tells no boot id"}))
         return None
-    waits = voting.spare(agenda, rollout, run) or voting.hand_over(agenda, rollout, run, node, now)
+    view = agenda.view(run.node.cluster)
+    waits = (
+        skew.held(view.name, run.release, view.servers)
+        or voting.spare(agenda, rollout, run)
+        or voting.hand_over(agenda, rollout, run, node, now)
+    )
     if isinstance(waits, str):
         return Turn.FAILED, {"why": waits}
     if waits is not None:
@@ -220,7 +225,10 @@ def reboot(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime
         return Turn.FAILED, {"why": f"it has not come back within {rule.timeout_seconds} s"}
     if underway or agenda.in_flight((run.node, "reboot", "")):
         return None
-    if not ours(node, rollout) or agenda.view(run.node.cluster).to_drain(node.name):
+    view = agenda.view(run.node.cluster)
+    if not ours(node, rollout) or view.to_drain(node.name):
+        return Turn.BACK, {}
+    if skew.held(view.name, run.release, view.servers):
         return Turn.BACK, {}
     if voting.spare(agenda, rollout, run) or voting.leads(agenda, rollout, run):
         return Turn.BACK, {}

@@ -233,8 +233,10 @@ class Books:
 
     def _see_pod(self, cluster: str, pod: Pod) -> None:
         view = self.agenda.view(cluster)
-        before = view.pods.get(pod.uid)
+        before, servers = view.pods.get(pod.uid), view.servers if pod.api_server else None
         view.see(pod)
+        if servers is not None and servers != view.servers:
+            self._look_at_all(cluster)
         if not pod.node:
             return
         if before is None or before.node != pod.node or before.finished != pod.finished:
@@ -283,6 +285,8 @@ class Books:
         if run is not None and run.step in UNDRAINED and view.synced:
             self.claims.demand(view, pod, -1)
         view.lose(pod)
+        if pod.api_server:
+            self._look_at_all(cluster)
         # The budget's status has counted its eviction by now, and may have been told before this.
         debited = view.undo_debit(pod.uid)
         self._open_budgets(self.claims.release(ref, pod.uid))

@@ -19,7 +19,7 @@ from fleet.core.action import AnyAction, Mark
 from fleet.core.advance import advance, marked, tidy
 from fleet.core.books import Books
 from fleet.core.event import Event
-from fleet.core.guards import budgets, capacity, gates, nodes, quorum
+from fleet.core.guards import budgets, capacity, gates, nodes, quorum, skew
 from fleet.core.held import Held, Reason
 from fleet.core.journal import Record
 from fleet.core.node import NodeRef
@@ -319,6 +319,8 @@ class Engine:
         # The cordon of a run that keeps its slot says no more than that.
         if held and not (kept and held.reason is Reason.OTHER_ROLLOUT):
             yield ("node", ref), held
+        if wrong := skew.held(view.name, run.release, view.servers):
+            yield ("node", ref), wrong
         if full := self._books.occupancy.held(ref):
             yield ("scope", full[0]), full[1]
         yield from self._quorum_hindrances(rollout, run)

@@ -38,11 +38,12 @@ class Gone(Struct, frozen=True, gc=False):
 class Synced(Struct, frozen=True):
     """Every kind of this cluster has been listed once and is being watched: what is not known is not there.
 
-    Comes again after each `Lost`.
+    Comes again after each `Lost`, and where the version is another one.
     """
 
     cluster: str
     server_version: str = ""
+    """The oldest of its API servers', as far as they have answered."""
 
 
 class Lost(Struct, frozen=True):

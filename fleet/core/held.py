@@ -48,6 +48,8 @@ class Reason(StrEnum):
     LEADER = "leader"
     SNAPSHOT = "snapshot"
     SKEW = "skew"
+    SKEW_OLD = "skew-old"
+    SKEW_UNKNOWN = "skew-unknown"
     TERMINATING = "terminating"
     NOT_VERIFIED = "not-verified"
     BACKOFF = "backoff"
@@ -138,7 +140,11 @@ WORDS: Mapping[Reason, str] = {
     Reason.QUORUM_ORDER: "{first} of {subject} goes before {member}: {why}",
     Reason.LEADER: "{member} leads {subject}: leadership moves to {to} first{why}",
     Reason.SNAPSHOT: "a snapshot of {subject} is taken first{why}",
-    Reason.SKEW: "kubelet {kubelet} of the release would be newer than API server {server}",
+    Reason.SKEW: "{release} brings kubelet {kubelet}, newer than API server {server} of {subject}",
+    Reason.SKEW_OLD: "{release} brings kubelet {kubelet}, {count} minor versions older than API server {server} of "
+    "{subject}; {most} are supported",
+    Reason.SKEW_UNKNOWN: "{release} brings kubelet {kubelet}, and the version of the API server of {subject} is not "
+    "known",
     Reason.TERMINATING: "pod {subject} is being deleted{why}",
     Reason.NOT_VERIFIED: "not proven yet: {why}",
     Reason.BACKOFF: "{what} was refused ({why}); it is tried again",
@@ -169,7 +175,9 @@ ADVICE: Mapping[Reason, str] = {
     Reason.QUORUM_ILL: "bring the ailing members back first",
     Reason.QUORUM_DOWNTIME: "set downtime: allow for {subject} if its users can bear it, or add voters",
     Reason.QUORUM_STRETCH: "bring {other} back, or set stretch: allow for {subject}",
-    Reason.SKEW: "upgrade the control plane first",
+    Reason.SKEW: "upgrade the API servers of {subject} to {needed} first",
+    Reason.SKEW_OLD: "take a release whose kubelet is {needed} or newer",
+    Reason.SKEW_UNKNOWN: "fleet cluster check {subject}: fleet must be able to read /version there",
 }
 
 LASTING = frozenset(
@@ -197,5 +205,7 @@ LASTING = frozenset(
         Reason.QUORUM_DOWNTIME,
         Reason.QUORUM_STRETCH,
         Reason.SKEW,
+        Reason.SKEW_OLD,
+        Reason.SKEW_UNKNOWN,
     }
 )

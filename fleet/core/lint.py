@@ -13,6 +13,7 @@ from fleet.core.node import Node
 from fleet.core.pod import Pod
 from fleet.core.policy import Policy, Pool
 from fleet.core.quorum import Quorum, QuorumRule, majority, tolerates
+from fleet.core.skew import skews
 from fleet.core.snapshot import Snapshot
 
 ETCD_LABELS = {"component": "etcd"}
@@ -68,6 +69,7 @@ def lint(
             found += _spread(snapshot.cluster, group, nodes)
             found += _limits(snapshot.cluster, group, policy, nodes)
         found += _budgets(snapshot, groups)
+        found += _skews(snapshot)
     return Lint(tuple(sorted(set(found))), tuple(snapshot.cluster for snapshot in snapshots), tuple(unread))
 
 
@@ -230,6 +232,15 @@ def _budgets(snapshot: Snapshot, groups: Sequence[Carried]) -> Iterator[Finding]
     for names, pods in several.items():
         words = f"{_pods(len(pods))} also under {', '.join(names[1:])}: the API server evicts none of them"
         yield Finding(snapshot.cluster, "budgets-several", names[0], words, "keep one budget for each pod")
+
+
+def _skews(snapshot: Snapshot) -> Iterator[Finding]:
+    servers = {snapshot.server_version, *(pod.api_server for pod in snapshot.pods)}
+    kubelets: dict[str, list[str]] = {}
+    for node in snapshot.nodes:
+        kubelets.setdefault(node.kubelet, []).append(node.name)
+    for each in skews(servers, kubelets, snapshot.quorums):
+        yield Finding(snapshot.cluster, each.check, each.subject, each.words, each.advice)
 
 
 class _Index:

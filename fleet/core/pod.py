@@ -44,6 +44,8 @@ class Pod(Struct, frozen=True, gc=False):
     mirror: bool = False
     etcd: str = ""
     """Where the member of an etcd in it serves clients, as kubeadm notes on its static pod."""
+    api_server: str = ""
+    """Version of the API server in it, as the tag of its image says; of static pods of kubeadm and alike."""
     local_data: bool = False
     """It has an emptyDir that is not memory: its content is lost with the pod."""
     host_path: bool = False

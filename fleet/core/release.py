@@ -11,6 +11,8 @@ class Release(Struct, frozen=True, gc=False):
     """Such as `sha256:…`. Empty only where a stream does not tell it: then the version alone is proof."""
     kernel: str = ""
     """The kernel that this release boots; empty where the stream does not tell it."""
+    kubelet: str = ""
+    """Version of the kubelet that it brings, such as `v1.36.3`; empty: it brings none, or the stream does not tell."""
 
 
 class Stream(Struct, frozen=True):

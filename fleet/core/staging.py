@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fleet.core.books import Books
-from fleet.core.guards import gates, nodes
+from fleet.core.guards import gates, nodes, skew
 from fleet.core.held import Held, Reason
 from fleet.core.node import NodeRef
 from fleet.core.rollout import Rollout, Run
@@ -84,7 +84,8 @@ class Staging:
         if not view.synced:
             return Held(Reason.UNREACHABLE, view.name, {"why": view.why_lost})
         node, machine = view.nodes.get(ref.name), view.machines.get(ref.name)
-        return nodes.held(ref.name, run.goal.uid, node, machine, rollout.id)
+        found = nodes.held(ref.name, run.goal.uid, node, machine, rollout.id)
+        return found or skew.held(view.name, run.release, view.servers)
 
     def _count(self, rollout: Rollout, run: Run, change: int) -> None:
         key = (rollout.id, run.goal.pool)

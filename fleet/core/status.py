@@ -22,6 +22,8 @@ class StatusCluster(Struct, frozen=True):
     """Of its API server."""
     nodes: int = 0
     simulated: bool = False
+    skew: tuple[str, ...] = ()
+    """Versions that are further apart than they may be, in words."""
 
 
 class StatusNode(Struct, frozen=True):

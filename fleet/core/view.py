@@ -33,6 +33,8 @@ class ClusterView:
         """Why it does not answer; empty: it does, or has not been asked yet."""
         self.synced_at: datetime | None = None
         self.server_version = ""
+        self.api_servers: dict[str, str] = {}
+        """Their versions, as far as they are pods of the cluster, by uid of the pod."""
         self.nodes: dict[str, Node] = {}
         self.machines: dict[str, Machine] = {}
         self.workloads: dict[str, Workload] = {}
@@ -64,6 +66,11 @@ class ClusterView:
     def synced(self) -> bool:
         """Everything has been listed and is watched."""
         return self.synced_at is not None and not self.why_lost
+
+    @property
+    def servers(self) -> set[str]:
+        """Versions of the API servers."""
+        return {version for version in (self.server_version, *self.api_servers.values()) if version}
 
     def pods_on(self, node: str) -> Iterable[Pod]:
         return self._pods_on.get(node, {}).values()
@@ -159,6 +166,8 @@ class ClusterView:
             self._pods_on.get(before.node, {}).pop(pod.uid, None)
             self._loads.pop(before.node, None)
         self.room.see_pod(before, pod)
+        if pod.api_server:
+            self.api_servers[pod.uid] = pod.api_server
         self.pods[pod.uid] = pod
         if pod.node:
             self._pods_on.setdefault(pod.node, {})[pod.uid] = pod
@@ -168,6 +177,7 @@ class ClusterView:
 
     def _lose_pod(self, uid: str) -> None:
         pod = self.pods.pop(uid, None)
+        self.api_servers.pop(uid, None)
         self._matching.pop(uid, None)
         if pod is not None:
             self.room.lose_pod(pod)

@@ -32,6 +32,9 @@ KEPT_ANNOTATIONS = (
 CARRIERS = ("StatefulSet", "Deployment", "DaemonSet")
 """Workloads that may declare a quorum group. Deployments hand their annotations down to their ReplicaSets."""
 
+API_SERVER = ("component", "kube-apiserver")
+"""Label of the static pods of kubeadm and alike."""
+
 GRACE_SECONDS = 30
 """The API server's default."""
 
@@ -85,6 +88,7 @@ def pod(found: wire.PodWire) -> Pod:
         owner=_owner(meta),
         mirror=meta.annotations is not None and meta.annotations.mirror is not None,
         etcd=meta.annotations.etcd if meta.annotations is not None else "",
+        api_server=api_server(meta, spec),
         local_data=any(each.empty_dir is not None and each.empty_dir.medium != "Memory" for each in volumes),
         host_path=any(each.host_path is not None for each in volumes),
         finalizers=bool(meta.finalizers),
@@ -249,6 +253,15 @@ def _peak(spec: wire.PodSpec) -> tuple[int, int]:
         cpu, memory = _asked(each)
         beside_cpu, beside_memory = beside_cpu + cpu, beside_memory + memory
     return max(peak_cpu, beside_cpu), max(peak_memory, beside_memory)
+
+
+def api_server(meta: wire.PodMeta, spec: wire.PodSpec) -> str:
+    """Version of the API server in the pod, as the tag of its image says; empty: it is none."""
+    key, value = API_SERVER
+    if meta.namespace != "kube-system" or not spec.containers or (meta.labels or _NONE).get(key) != value:
+        return ""
+    _, colon, tag = spec.containers[0].image.partition("@")[0].rpartition(":")
+    return intern(tag) if colon and "/" not in tag else ""
 
 
 def _asked(container: wire.Container) -> tuple[int, int]:

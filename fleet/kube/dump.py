@@ -1,5 +1,5 @@
 """A cluster in a file, as `kubectl get nodes,pods,... -A -o json` prints it, with what fleet reads and nothing else: no
-environment, no commands, no annotations of others, so no secrets."""
+environment, no commands, no images but of API servers, no annotations of others, so no secrets."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any
 import msgspec
 
 from fleet.core.errors import ForbiddenError
-from fleet.kube.decode import KEPT_ANNOTATIONS
+from fleet.kube.decode import KEPT_ANNOTATIONS, api_server
 from fleet.kube.kinds import KINDS, Kind
 from fleet.kube.listing import read
 from fleet.kube.refusal import NotFoundError
 from fleet.kube.transport import Transport
+from fleet.kube.wire import PodWire
 
 MIRROR = "kubernetes.io/config.mirror"
 """The annotation of static pods."""
@@ -36,6 +37,9 @@ async def dump(transport: Transport) -> bytes:
 
 def _item(kind: Kind, found: object) -> Any:
     item = _bare(msgspec.to_builtins(found))
+    if isinstance(found, PodWire) and not api_server(found.metadata, found.spec):
+        for container in (*item["spec"].get("containers", ()), *item["spec"].get("initContainers", ())):
+            container.pop("image", None)
     annotations = item["metadata"].get("annotations", {})
     kept = {key: value for key, value in annotations.items() if key.startswith((*KEPT_ANNOTATIONS, MIRROR))}
     return {"kind": kind.kind, **item, "metadata": {**item["metadata"], "annotations": kept}}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 
@@ -16,6 +17,9 @@ from fleet.kube.feed import Feed
 from fleet.kube.kinds import KINDS
 from fleet.kube.refusal import Call
 from fleet.kube.transport import Transport
+
+HEARD = 6
+"""Answers among which the oldest version counts."""
 
 
 class Pulse(Struct, frozen=True):
@@ -42,7 +46,8 @@ class Watching:
         self._feeds = [Feed(transport, kind, clock, self._tell, self._reached) for kind in KINDS]
         self._told: Synced | Lost | None = None
         """The last word about the reach of the cluster."""
-        self._server_version: str | None = None
+        self._heard: deque[str] = deque(maxlen=HEARD)
+        """The versions that the last answers told; of several API servers each may have given one."""
 
     @property
     def missing(self) -> dict[str, str]:
@@ -84,12 +89,12 @@ class Watching:
         word: Synced | Lost
         if error is not None:
             word = Lost(self._cluster, error.message)
-        elif self._server_version is not None and all(feed.listed for feed in self._feeds):
-            word = Synced(self._cluster, self._server_version)
+        elif self._heard and all(feed.listed for feed in self._feeds):
+            word = Synced(self._cluster, min(filter(None, self._heard), key=by_age, default=""))
         else:
             return
-        # Servers of one control plane may be of different versions: that is no news while all is well.
-        if word != self._told and not (isinstance(word, Synced) and isinstance(self._told, Synced)):
+        # Servers of one control plane may be of different versions: the oldest counts, until it is heard of no more.
+        if word != self._told:
             self._told = word
             self._inbox.append(word)
             self._news.set()
@@ -98,7 +103,7 @@ class Watching:
         silent = 0
         while True:
             try:
-                self._server_version = await server_version(self._transport, self._pulse.answer)
+                self._heard.append(await server_version(self._transport, self._pulse.answer))
             except UnreachableError as error:
                 silent += 1
                 if silent == self._pulse.misses:
@@ -106,12 +111,17 @@ class Watching:
                         feed.interrupt(error)
             except FleetError:
                 # It answers; whether it lets us in is what the feeds find out.
-                self._server_version = self._server_version or ""
+                self._heard = self._heard or deque([""], maxlen=HEARD)
                 silent = 0
             else:
                 silent = 0
             self._reached()
             await self._clock.sleep(self._pulse.every)
+
+
+def by_age(version: str) -> tuple[int, ...]:
+    """Of `v1.36.3`: a key by which older ones come first."""
+    return tuple(int(part) for part in re.findall(r"\d+", version))
 
 
 async def server_version(transport: Transport, seconds: float) -> str:

@@ -95,6 +95,7 @@ class Requirements(Wire, frozen=True):
 
 
 class Container(Wire, frozen=True):
+    image: str = ""
     resources: Requirements = Requirements()
     restart_policy: str = ""
 

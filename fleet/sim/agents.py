@@ -106,6 +106,7 @@ class Agents:
             boot_id=boot_id,
             os_image=_os_image(node, machine, release),
             kernel=(release.kernel if release is not None else "") or node.kernel,
+            kubelet=(release.kubelet if release is not None else "") or node.kubelet,
             ready=ready,
         )
         if ready:
@@ -149,7 +150,7 @@ class Agents:
             share = number / (reports + 1)
             at = self._objects.now + length * share
             self._timeline.add(at, "progress", name, request.token, str(int(100 * share)))
-        words = (name, request.token, release.version, release.digest, release.kernel)
+        words = (name, request.token, release.version, release.digest, release.kernel, release.kubelet)
         self._timeline.add(self._objects.now + length, "staged", *words)
 
     def _reboot(self, machine: Machine, token: str) -> None:

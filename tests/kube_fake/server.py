@@ -71,6 +71,8 @@ class ApiServer:
         """The only one that is let in; None: everybody is."""
         self.forbidden: set[tuple[str, str]] = set()
         """Verb and resource, or path where it is none."""
+        self.versions = deque(["v1.36.3"])
+        """Of the servers behind one address, which answer in turn."""
         self.faults: list[Fault] = []
         self.evictions: deque[tuple[int, Json | str, dict[str, str]]] = deque()
         """Answers to the next evictions; without any they are granted."""
@@ -171,7 +173,8 @@ class ApiServer:
                 await fault.then()
             return _response(fault.status, fault.body, fault.headers)
         if path == "/version":
-            return web.json_response({"gitVersion": "v1.36.3"})
+            self.versions.rotate(-1)
+            return web.json_response({"gitVersion": self.versions[-1]})
         if path.endswith("/selfsubjectaccessreviews"):
             asked = next(iter(body["spec"].values()))
             what = asked["resource"] if "resource" in asked else asked["path"]

@@ -25,6 +25,8 @@ NOT_HERE = {
     # No run of the model's images is too new for its API server, and no policy of a history holds for room elsewhere.
     Reason.CAPACITY,
     Reason.SKEW,
+    Reason.SKEW_OLD,
+    Reason.SKEW_UNKNOWN,
     # A group that could never go would never let its rollout end; and no group of a history is declared so.
     Reason.QUORUM_DOWNTIME,
     Reason.QUORUM_NEVER,

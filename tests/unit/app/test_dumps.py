@@ -175,3 +175,15 @@ quorums:
     (finding,) = lint_dump(home, "", dump).findings
     assert finding.check == "annotation-policy"
     assert finding.words == "StatefulSet web/zk declares it, and so does the policy (zk): the policy holds"
+
+
+def test_a_dump_is_judged_by_its_newest_kubelet_where_it_does_not_tell_its_api_server(tmp_path: Path) -> None:
+    for kubelet, reasons in (("v1.36.0", set()), ("v1.37.0", {"skew"}), ("v1.32.0", {"skew-old"})):
+        policy = POLICY.replace(f"kernel: {NEW.kernel}", f"kernel: {NEW.kernel}, kubelet: {kubelet}")
+        home = a_home(tmp_path / kubelet, policy=policy)
+        nodes = [a_node(n) for n in range(2)]
+        for node, version in zip(nodes, ("v1.35.1", "v1.36.3"), strict=True):
+            node["status"]["nodeInfo"]["kubeletVersion"] = version
+        dump = a_dump(tmp_path / "shop.json", *nodes)
+        plan = plan_of_dump(home, ["workers"], NEW.version, dump)
+        assert {hold.reason for hold in plan.held} == reasons, kubelet

@@ -165,6 +165,14 @@ def test_the_fleet_at_a_glance() -> None:
     """)
 
 
+def test_versions_that_are_too_far_apart_are_told_below_the_fleet() -> None:
+    words = "n-1 runs kubelet v1.37.0, which is newer than API server v1.36.3"
+    cluster = StatusCluster("east", ("fra",), True, START, skew=(words,))
+    status = overview(START, [cluster], [], POLICY)
+    text = " ".join(shown(status_view.glance(status)).split())
+    assert f"Skew: east: {words} (fleet lint)" in text
+
+
 def test_quorum_groups_are_told_below_the_fleet() -> None:
     nodes = [a_node(f"cp-{number}") for number in range(3)]
     group = a_group(nodes)

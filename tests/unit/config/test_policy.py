@@ -127,11 +127,11 @@ def test_versions_are_text_as_written() -> None:
     found = read(f"""\
 streams:
   - name: stable
-    releases: [{{version: 1.1}}, {{version: 1.10, digest: "{DIGEST}", kernel: 6.12}}]
+    releases: [{{version: 1.1}}, {{version: 1.10, digest: "{DIGEST}", kernel: 6.12, kubelet: 1.36}}]
 pools:
   - {{name: workers, stream: stable, version: 1.10}}
 """)
-    assert found.target(found.pools[0]) == Release("1.10", DIGEST, "6.12")
+    assert found.target(found.pools[0]) == Release("1.10", DIGEST, "6.12", "1.36")
     assert found.streams[0].find("1.1") == Release("1.1")
 
 

@@ -78,6 +78,24 @@ def test_a_node_says_what_fleet_needs() -> None:
 
 
 @pytest.mark.parametrize(
+    ("image", "version"),
+    [
+        ("registry.k8s.io/kube-apiserver:v1.36.3", "v1.36.3"),
+        ("registry:5000/kube-apiserver:v1.36.3@sha256:" + "a" * 64, "v1.36.3"),
+        ("kube-apiserver@sha256:" + "a" * 64, ""),
+        ("registry:5000/kube-apiserver", ""),
+    ],
+)
+def test_a_pod_of_an_api_server_tells_its_version(image: str, version: str) -> None:
+    def found(namespace: str, component: str) -> str:
+        meta = {"name": "a", "namespace": namespace, "labels": {"component": component}}
+        return a_pod({"containers": [{"image": image}]}, meta).api_server
+
+    assert found("kube-system", "kube-apiserver") == version
+    assert found("web", "kube-apiserver") == found("kube-system", "etcd") == ""
+
+
+@pytest.mark.parametrize(
     ("conditions", "ready"),
     [
         ([{"type": "Ready", "status": "True"}], True),

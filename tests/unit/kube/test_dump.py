@@ -22,15 +22,23 @@ def test_what_is_read_of_the_file_is_what_is_read_of_the_cluster(tmp_path: Path)
             for each in objects.ALL:
                 if each["kind"] in paths:
                     await server.put(paths[each["kind"]], secretive(each))
+            await server.put("/api/v1/pods", an_api_server())
             live = (await cluster.read("fra", NOW)).snapshot
             data = await dump(cluster.transport)
             assert SECRET.encode() not in data
             found = of_dump(data, "east", "fra", NOW)
+            assert [pod.api_server for pod in found.pods if pod.api_server] == ["v1.36.3"]
             assert found.nodes and found.pods and found.budgets and found.workloads and found.machines
             for kind in ("nodes", "pods", "budgets", "workloads", "machines"):
                 assert sorted(getattr(found, kind), key=repr) == sorted(getattr(live, kind), key=repr), kind
 
     asyncio.run(story())
+
+
+def an_api_server() -> objects.Json:
+    meta = {"name": "api-1", "namespace": "kube-system", "labels": {"component": "kube-apiserver"}}
+    image = "registry.k8s.io/kube-apiserver:v1.36.3"
+    return {"metadata": meta, "spec": {"containers": [{"name": "a", "image": image}]}}
 
 
 def secretive(found: objects.Json) -> objects.Json:
@@ -40,4 +48,5 @@ def secretive(found: objects.Json) -> objects.Json:
     for container in made.get("spec", {}).get("containers", []):
         container["env"] = [{"name": "PASSWORD", "value": SECRET}]
         container["args"] = [f"--password={SECRET}"]
+        container["image"] = f"registry.invalid/{SECRET}:1"
     return made

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from fleet.core.event import Event, Gone, Lost, Seen, Synced
 from fleet.kube.cluster import Cluster
+from fleet.kube.watching import HEARD
 from tests.kube_fake.server import ApiServer, Fault
 from tests.kube_fake.world import faked, node, pod
 
@@ -96,6 +98,23 @@ def test_everything_is_told_then_synced_then_changes(tmp_path: Path) -> None:
             cordoned = next(event for event in ear.log[at:] if _words(event) == "seen n-0002")
             assert isinstance(cordoned, Seen)
             assert cordoned.thing.unschedulable  # type: ignore[union-attr]
+
+    run(story)
+
+
+def test_the_oldest_of_several_api_servers_counts_until_it_is_heard_of_no_more(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with watched(tmp_path) as (server, _, ear):
+            at = await ear.hears("synced")
+            asked = server.seen["GET /version"]
+            server.versions = deque(["v1.37.0", "v1.36.3"])
+            async with asyncio.timeout(10):
+                while server.seen["GET /version"] < asked + 2 * HEARD:  # noqa: ASYNC110 - nobody tells
+                    await asyncio.sleep(0.01)
+            assert "synced" not in ear.words[at:], "an upgrade has begun: nothing may rely on it yet"
+            server.versions = deque(["v1.37.0"])
+            at = await ear.hears("synced", after=at)
+            assert ear.log[at - 1] == Synced("east", "v1.37.0") and "lost" not in ear.words
 
     run(story)
 

@@ -1,0 +1,27 @@
+"""May a node of this cluster run the kubelet that a release brings?"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from fleet.core.held import Held, Reason
+from fleet.core.release import Release
+from fleet.core.skew import OLDER, allowed, apart, minor_of, too_new, too_old
+
+
+def held(cluster: str, release: Release, servers: Collection[str]) -> Held | None:
+    """`servers`: versions of the cluster's API servers. A release that does not tell its kubelet is not judged."""
+    if not release.kubelet:
+        return None
+    kubelet = minor_of(release.kubelet)
+    known = {found: version for version in servers if (found := minor_of(version)) is not None}
+    told: dict[str, str | int] = {"kubelet": release.kubelet, "release": release.version}
+    if kubelet is None or not known:
+        return Held(Reason.SKEW_UNKNOWN, cluster, told)
+    if server := too_new(kubelet, known):
+        return Held(Reason.SKEW, cluster, {**told, "server": known[server], "needed": str(kubelet)})
+    if server := too_old(kubelet, known):
+        count, most = apart(kubelet, server), allowed(kubelet)
+        told |= {"server": known[server], "needed": str(server.before(OLDER)), "count": count, "most": most}
+        return Held(Reason.SKEW_OLD, cluster, told)
+    return None

@@ -1,0 +1,204 @@
+"""How far versions may be apart: tables, and rollouts whose release brings a kubelet."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import pytest
+from msgspec.structs import replace
+
+from fleet.core.action import Reboot, Stage
+from fleet.core.event import Gone, Seen, Synced
+from fleet.core.guards import skew as guard
+from fleet.core.held import Reason
+from fleet.core.lint import lint
+from fleet.core.node import NodeRef
+from fleet.core.pod import Pod
+from fleet.core.policy import Amount, Limits, Policy
+from fleet.core.quorum import Member, Quorum
+from fleet.core.skew import Minor, minor_of, skews
+from fleet.core.snapshot import Snapshot
+from fleet.core.steps import Step
+from fleet.core.times import Times
+from fleet.histories.builders import NEW, START, a_node, a_policy, a_pool, a_snapshot
+from fleet.sim.planner import make_plan
+from tests.story import Story
+
+
+@pytest.mark.parametrize(
+    ("version", "minor"),
+    [
+        ("v1.36.3", Minor(1, 36)),
+        ("1.36", Minor(1, 36)),
+        ("v1.30.1-rke2r1-build20240515", Minor(1, 30)),
+        ("v1.31.4+k3s1", Minor(1, 31)),
+        ("3.5.17", Minor(3, 5)),
+        ("", None),
+        ("latest", None),
+        ("v1", None),
+        ("v1.x.3", None),
+    ],
+)
+def test_the_minor_version(version: str, minor: Minor | None) -> None:
+    assert minor_of(version) == minor
+
+
+@pytest.mark.parametrize(
+    ("kubelet", "servers", "reason"),
+    [
+        ("", ["v1.30.0"], None),
+        ("v1.36.9", ["v1.36.3"], None),
+        ("v1.33.0", ["v1.36.3"], None),
+        ("v1.32.9", ["v1.36.3"], Reason.SKEW_OLD),
+        ("v1.37.0", ["v1.36.3"], Reason.SKEW),
+        ("v1.36.0", ["v1.36.3", "v1.35.1"], Reason.SKEW),
+        ("v1.35.0", ["v1.36.3", "v1.35.1"], None),
+        ("v1.32.0", ["v1.36.3", "v1.35.1"], Reason.SKEW_OLD),
+        ("v1.24.0", ["v1.26.3"], None),
+        ("v1.24.0", ["v1.27.3"], Reason.SKEW_OLD),
+        ("v1.25.0", ["v1.28.3"], None),
+        ("v2.0.0", ["v1.36.3"], Reason.SKEW),
+        ("v1.36.0", ["v2.0.0"], Reason.SKEW_OLD),
+        ("v1.36.0", [], Reason.SKEW_UNKNOWN),
+        ("v1.36.0", ["", "latest"], Reason.SKEW_UNKNOWN),
+        ("v1.36.0", ["", "v1.36.0"], None),
+    ],
+)
+def test_a_kubelet_beside_its_api_servers(
+    kubelet: str, servers: Collection[str], reason: Reason | None
+) -> None:
+    held = guard.held("east", replace(NEW, kubelet=kubelet), servers)
+    assert (held.reason if held is not None else None) == reason
+    if held is not None:
+        assert held.lasting and "?" not in held.words + held.advice, (held.words, held.advice)
+
+
+def test_the_words_say_what_to_upgrade_first() -> None:
+    new = guard.held("east", replace(NEW, kubelet="v1.37.0"), ["v1.36.3"])
+    assert new is not None
+    assert new.words == f"{NEW.version} brings kubelet v1.37.0, newer than API server v1.36.3 of east"
+    assert new.advice == "upgrade the API servers of east to 1.37 first"
+    old = guard.held("east", replace(NEW, kubelet="v1.31.2"), ["v1.36.3", "v1.35.1"])
+    assert old is not None
+    assert old.words == (
+        f"{NEW.version} brings kubelet v1.31.2, 5 minor versions older than API server v1.36.3 of east; 3 are supported"
+    )
+    assert old.advice == "take a release whose kubelet is 1.33 or newer"
+
+
+def an_etcd(*versions: str) -> Quorum:
+    return Quorum(
+        "main", members=tuple(Member(f"m{number}", version=each) for number, each in enumerate(versions))
+    )
+
+
+@pytest.mark.parametrize(
+    ("servers", "kubelets", "groups", "words"),
+    [
+        (["v1.36.3"], {"v1.36.3": ["a"], "v1.33.0": ["b"]}, [], []),
+        (["v1.36.3"], {"v1.32.1": ["b", "a"]}, [],
+         ["2 nodes run kubelet v1.32.1, 4 minor versions older than API server v1.36.3; 3 are supported"]),
+        (["v1.36.3"], {"v1.37.0": ["a"]}, [], ["a runs kubelet v1.37.0, which is newer than API server v1.36.3"]),
+        (["", "v1.36.3", "v1.35.1"], {"v1.35.0": ["a"], "": ["b"]}, [], []),
+        (["v1.36.3", "v1.34.1"], {"v1.34.0": ["a"]}, [],
+         ["API servers run v1.34.1 and v1.36.3: they must be within one minor version"]),
+        ([], {"v1.30.0": ["a"]}, [], []),
+        ([], {}, [an_etcd("3.5.17", "3.6.1", "3.6.1")], []),
+        ([], {}, [an_etcd("3.4.20", "3.6.1", "")],
+         ["members are more than one minor version apart: m0 3.4.20, m1 3.6.1"]),
+        ([], {}, [replace(an_etcd("3.4.20", "3.6.1"), kind="zookeeper")], []),
+    ],
+)  # fmt: skip
+def test_what_is_too_far_apart_already(
+    servers: list[str], kubelets: dict[str, list[str]], groups: list[Quorum], words: list[str]
+) -> None:
+    assert [each.words for each in skews(servers, kubelets, groups)] == words
+
+
+def a_server(number: int, version: str) -> Pod:
+    return Pod("kube-system", f"api-{number}", f"api-{number}", mirror=True, api_server=version)
+
+
+def test_lint_tells_of_it_with_what_to_do() -> None:
+    snapshot = a_snapshot(
+        [a_node("n-1", kubelet="v1.31.0"), a_node("n-2")],
+        ([], [a_server(1, "v1.34.1")]),
+        quorums=(an_etcd("3.4.20", "3.6.1", "3.6.1"),),
+    )
+    found = lint(Policy(), [snapshot]).findings
+    assert [(each.check, each.advice) for each in found if each.check.startswith("skew")] == [
+        ("skew-etcd", "upgrade the older members, one minor version at a time"),
+        ("skew-kubelet", "upgrade the kubelet there to 1.33 or newer"),
+        ("skew-kubelet", "upgrade the API servers to 1.36 first"),
+        ("skew-server", "bring the older ones to 1.35 first"),
+    ]
+
+
+NEWER = replace(NEW, kubelet="v1.37.1")
+ALL = a_policy(a_pool(limits=Limits(max_unavailable=Amount(9))))
+
+
+def a_cluster(*servers: Pod) -> Snapshot:
+    return a_snapshot([a_node(f"n-{number}") for number in range(3)], ([], list(servers)))
+
+
+def done(story: Story) -> bool:
+    return set(story.steps().values()) == {Step.DONE}
+
+
+def acted(story: Story) -> list[type]:
+    return [type(action) for _, action, _ in story.performed if isinstance(action, Stage | Reboot)]
+
+
+def upgrade(story: Story, version: str) -> None:
+    """The API server that answers is of that version from now on."""
+    story.models["east"].server_version = version
+    story.engine.observe(Synced("east", version), story.now)
+
+
+def test_nothing_is_staged_before_the_api_server_is_new_enough() -> None:
+    story = Story([a_cluster()], ALL)
+    story.start(NEWER)
+    story.run(600)
+    assert set(story.steps().values()) == {Step.PENDING} and not acted(story)
+    held = story.engine.why(NodeRef("east", "n-0"), story.now)
+    assert [each.reason for each in held] == [Reason.SKEW]
+    upgrade(story, "v1.37.0")
+    story.run(until=lambda: done(story))
+    nodes = story.models["east"].snapshot(story.now).nodes
+    assert {node.kubelet for node in nodes} == {"v1.37.1"}
+
+
+def test_the_last_of_several_api_servers_is_waited_for() -> None:
+    story = Story([a_cluster(a_server(1, "v1.37.0"), a_server(2, "v1.36.3"))], ALL)
+    upgrade(story, "v1.37.0")
+    story.start(NEWER)
+    story.run(600)
+    assert set(story.steps().values()) == {Step.PENDING} and not acted(story)
+    story.engine.observe(Gone("east", a_server(2, "v1.36.3")), story.now)
+    story.engine.observe(Seen("east", replace(a_server(2, "v1.37.0"), uid="api-2-new")), story.now)
+    story.run(until=lambda: done(story))
+
+
+def test_an_api_server_that_goes_back_lets_no_more_nodes_reboot() -> None:
+    story = Story([replace(a_cluster(), server_version="v1.37.0")], ALL)
+    story.start(NEWER)
+    story.run(until=lambda: Step.DRAIN in story.steps().values())
+    upgrade(story, "v1.36.3")
+    rebooted = acted(story).count(Reboot)
+    story.run(60)
+    assert acted(story).count(Reboot) == rebooted == 0
+    (held,) = story.engine.why(NodeRef("east", "n-0"), story.now)
+    assert held.reason is Reason.SKEW
+    upgrade(story, "v1.37.0")
+    story.run(until=lambda: done(story))
+    assert acted(story).count(Reboot) == 3
+
+
+@pytest.mark.parametrize(
+    ("kubelet", "reason"), [("v1.37.1", "skew"), ("v1.32.0", "skew-old"), ("v1.36.3", None), ("", None)]
+)
+def test_a_plan_says_it_before_anything_is_started(kubelet: str, reason: str | None) -> None:
+    plan = make_plan("p-1", [a_cluster()], ALL, ["workers"], replace(NEW, kubelet=kubelet), START, Times())
+    assert [hold.reason for hold in plan.held] == ([reason] * 3 if reason else [])
+    assert len(plan.runs) == (0 if reason else 3)
