@@ -5,18 +5,22 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from fleet.core.node import Node, Taint, Toleration
+from fleet.core.placement import NodeTerm
 from fleet.core.pod import Pod
 
 UNSCHEDULABLE = Taint("node.kubernetes.io/unschedulable", "NoSchedule")
+STATE = "node.kubernetes.io/"
+"""Begins the keys of taints that tell a node's state of the moment."""
 
 
 class Demand(NamedTuple):
     selector: tuple[tuple[str, str], ...]
     tolerations: tuple[Toleration, ...]
+    affinity: tuple[NodeTerm, ...] = ()
 
     @classmethod
     def of(cls, pod: Pod) -> Demand:
-        return cls(tuple(pod.node_selector.items()), pod.tolerations)
+        return cls(tuple(pod.node_selector.items()), pod.tolerations, pod.affinity)
 
     def tolerates(self, taint: Taint) -> bool:
         return any(toleration.tolerates(taint) for toleration in self.tolerations)
@@ -26,9 +30,21 @@ class Demand(NamedTuple):
             return False
         if node.unschedulable and not self.tolerates(UNSCHEDULABLE):
             return False
+        return self.selects(node) and all(self._bears(taint) for taint in node.taints)
+
+    def selects(self, node: Node) -> bool:
+        """By node selector and affinity alone."""
         if any(node.labels.get(key) != value for key, value in self.selector):
             return False
-        return all(taint.effect == "PreferNoSchedule" or self.tolerates(taint) for taint in node.taints)
+        return not self.affinity or any(term.matches(node) for term in self.affinity)
+
+    def admits(self, node: Node) -> bool:
+        """Whatever its state: once it is Ready and open, it suits."""
+        lasting = (taint for taint in node.taints if not taint.key.startswith(STATE))
+        return self.selects(node) and all(self._bears(taint) for taint in lasting)
+
+    def _bears(self, taint: Taint) -> bool:
+        return taint.effect == "PreferNoSchedule" or self.tolerates(taint)
 
     def dislikes(self, node: Node) -> int:
         """How many PreferNoSchedule taints stand against the node."""

@@ -365,7 +365,7 @@ class Engine:
                 yield ("budget", ref.cluster, budget_ref), found
         if rollout.pool(run).drain.no_room == "evict":
             return
-        if lacking := capacity.held(ref.name, [pod for pod, _ in load.pods], view.room):
+        if lacking := capacity.held(ref.name, load.pods, view.room):
             yield self._books.room_key(ref.cluster, lacking.subject), lacking
 
     def _end(self, now: datetime) -> None:

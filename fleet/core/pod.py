@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 from msgspec import Struct
 
 from fleet.core.node import Resources, Toleration
+from fleet.core.placement import Apart, NodeTerm
 
 PodPhase = Literal["Pending", "Running", "Succeeded", "Failed", "Unknown"]
 
@@ -54,6 +55,9 @@ class Pod(Struct, frozen=True, gc=False):
     requests: Resources = Resources(pods=1)
     tolerations: tuple[Toleration, ...] = ()
     node_selector: dict[str, str] = {}
+    affinity: tuple[NodeTerm, ...] = ()
+    """Required node affinity: one of them must match the node. Empty: any node will do."""
+    apart: tuple[Apart, ...] = ()
     resource_version: str = ""
 
     @property

@@ -46,7 +46,7 @@ class DrainRule(Struct, frozen=True):
     local_data: Literal["hold", "evict"] = "evict"
     """Pods with an emptyDir that is not memory."""
     host_path: Literal["hold", "evict"] = "evict"
-    no_room: Literal["hold", "evict"] = "evict"
+    no_room: Literal["hold", "evict"] = "hold"
     """Pods that would find no place on another node."""
     grace_seconds: int | None = None
     """None: each pod's own."""

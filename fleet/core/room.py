@@ -8,12 +8,14 @@ order they come. Where the counts do not say so, the pods are laid out on the no
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from msgspec import Struct
 
 from fleet.core.demand import Demand
+from fleet.core.neighbours import Neighbours
 from fleet.core.node import Node, Resources
+from fleet.core.placement import domain_of
 from fleet.core.pod import Pod
 
 Size = tuple[int, int]
@@ -32,6 +34,8 @@ class Lack(Struct, frozen=True):
     """bytes"""
     places: int = 0
     """Pods."""
+    apart: bool = False
+    """There is room; the distance that it has to keep from other pods leaves it no node."""
 
 
 class Places:
@@ -60,13 +64,16 @@ class Room:
         """Pods on their way, by size: those that leave, and those without a node."""
         self._suits: dict[Demand, dict[str, bool]] = {}
         self._places: dict[tuple[Demand, Size], Places] = {}
+        self._neighbours = Neighbours()
 
     def see_node(self, node: Node) -> None:
         self._nodes[node.name] = node
+        self._neighbours.see_node(node)
         self._node_changed(node.name)
 
     def lose_node(self, name: str) -> None:
         self._nodes.pop(name, None)
+        self._neighbours.lose_node(name)
         self._node_changed(name)
 
     def see_pod(self, before: Pod | None, pod: Pod) -> None:
@@ -114,12 +121,38 @@ class Room:
         self._changed(name)
         return True
 
-    def lack(self, name: str, pods: Sequence[Pod]) -> Lack | None:
-        """Which of these pods, all of the node, finds no place elsewhere if it is drained now."""
+    def lack(self, name: str, pods: Sequence[Pod], patient: Collection[str] = ()) -> Lack | None:
+        """Which of these pods, all of the node, finds no place elsewhere if it is drained now.
+
+        `patient`: by uid, pods that may wait for this node where no other could ever take them for the distance that
+        they have to keep. Where one could once it is back in service, that is waited for.
+        """
         going = [pod for pod in pods if moves(pod)]
-        if not going or self._plenty(name, going):
+        if not going:
             return None
-        return self._lay_out(name, going)
+        if not self._plenty(name, going) and (lack := self._lay_out(name, going)):
+            return lack
+        return next(
+            (Lack(pod, 0, apart=True) for pod in going if pod.apart and self._alone(name, pod, patient)), None
+        )
+
+    def _alone(self, leaver: str, pod: Pod, patient: Collection[str]) -> bool:
+        """It has to wait: the nodes that are left to it are fewer than the pods like it that are on their way."""
+        away = (leaver, *self._leaving)
+        demand = Demand.of(pod)
+        wanted = 1 + max(self._neighbours.on(rule, self._leaving) for rule in pod.apart)
+        found: set[str] = set()
+        later = False
+        for name, node in self._nodes.items():
+            if name == leaver or not demand.admits(node) or not self._neighbours.allow(pod, node, away):
+                continue
+            if self._open_for(name, demand) and _fits(self._free(name), pod.requests):
+                found.add("/".join(domain_of(node, rule.topology) or name for rule in pod.apart))
+                if len(found) >= wanted or any(rule.skew for rule in pod.apart):
+                    return False
+            elif name in self._leaving or node.cordoned_by:
+                later = True
+        return later or pod.uid not in patient
 
     def _plenty(self, name: str, going: Sequence[Pod]) -> bool:
         sizes = [*self._way, *{size_of(pod.requests) for pod in going}]
@@ -190,8 +223,9 @@ class Room:
                     left[0], left[1], left[2] = left[0] - asked.cpu, left[1] - asked.memory, left[2] - 1
                 elif ours:
                     rest = [free[name] for name in suitable]
-                    most = (max((each[index] for each in rest), default=0) for index in range(3))
-                    return Lack(pod, len(suitable), *(max(0, each) for each in most))
+                    most = [max((each[index] for each in rest), default=0) for index in range(3)]
+                    cpu, memory, places = (max(0, each) for each in most)
+                    return Lack(pod, len(suitable), cpu, memory, places)
         return None
 
     def _take(self, pod: Pod, sign: int) -> None:
@@ -202,6 +236,7 @@ class Room:
         used[0] += sign * asked.cpu
         used[1] += sign * asked.memory
         used[2] += sign
+        self._neighbours.take(pod, sign)
         for places in self._places.values():
             places.dirty.add(pod.node)
 

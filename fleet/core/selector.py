@@ -10,7 +10,8 @@ from msgspec import Struct
 
 class Requirement(Struct, frozen=True, gc=False):
     key: str
-    operator: Literal["In", "NotIn", "Exists", "DoesNotExist"]
+    operator: Literal["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"]
+    """Gt and Lt, of whole numbers, are for node affinity alone."""
     values: tuple[str, ...] = ()
 
     def matches(self, labels: Mapping[str, str]) -> bool:
@@ -23,6 +24,15 @@ class Requirement(Struct, frozen=True, gc=False):
                 return self.key in labels
             case "DoesNotExist":
                 return self.key not in labels
+            case "Gt" | "Lt":
+                return self._compares(labels.get(self.key, ""))
+
+    def _compares(self, found: str) -> bool:
+        try:
+            number, limit = int(found), int(self.values[0])
+        except (ValueError, IndexError):
+            return False
+        return number > limit if self.operator == "Gt" else number < limit
 
 
 class Selector(Struct, frozen=True, gc=False, rename="camel"):

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from fleet.core.budget import Budget
 from fleet.core.node import Node
 from fleet.core.pod import PodRef
-from fleet.histories.builders import START
+from fleet.histories.builders import START, a_node
 from fleet.histories.tale import ENDED, Told
 from fleet.histories.troubles import member_up, runs
 from fleet.histories.world import World
@@ -32,14 +32,22 @@ def mend(world: World) -> None:
         for pod in now.pods:
             if pod.owner is None:
                 model.stranger.delete_pod(pod.ref)
-            elif pod.local_data or pod.host_path:
+            elif pod.local_data or pod.host_path or pod.apart:
                 workload = PodRef(pod.namespace, pod.owner.name.removesuffix("-1"))
-                model.stranger.scale("Deployment", workload, 0)
+                model.stranger.scale("Deployment", workload, int(not pod.local_data and not pod.host_path))
+        _make_room(model)
         _mend_groups(model, busy)
         up = {node.name for node in model.snapshot(START).nodes if node.ready is True}
         for pod in model.snapshot(START).pods:
             if pod.node in up and not pod.ready and not pod.deleting and not pod.finished:
                 model.stranger.pod_ready(pod.ref, True)
+
+
+def _make_room(model: Model) -> None:
+    """A node in each zone that no rollout is about: pods may go there."""
+    for zone in "abc":
+        if not any(node.name == f"spare-{zone}" for node in model.snapshot(START).nodes):
+            model.stranger.add_node(a_node(f"spare-{zone}", zone, "others"))
 
 
 def _mend_node(world: World, model: Model, node: Node) -> None:

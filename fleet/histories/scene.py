@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import time, timedelta
 from random import Random
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -12,12 +13,13 @@ from msgspec.structs import replace
 from fleet.core.budget import Budget
 from fleet.core.groups import Group
 from fleet.core.machine import Machine
-from fleet.core.node import Node, NodeRef, Resources
+from fleet.core.node import ZONE_LABEL, Node, NodeRef, Resources
+from fleet.core.placement import HOSTNAME_LABEL, Apart
 from fleet.core.pod import Owner, Pod
 from fleet.core.policy import Amount, DrainRule, Freeze, Limits, Policy, Pool, RebootRule, StageRule, Window
 from fleet.core.quorum import Link, QuorumRule, SnapshotRule
 from fleet.core.rollout import Goal
-from fleet.core.selector import Selector
+from fleet.core.selector import Requirement, Selector
 from fleet.core.snapshot import Snapshot
 from fleet.core.workload import Workload
 from fleet.histories.builders import (
@@ -131,6 +133,7 @@ def _pool(rng: Random, name: str) -> Pool:
             unmanaged=rng.choice(["hold", "hold", "evict"]),
             local_data=rng.choice(["hold", "evict", "evict"]),
             host_path=rng.choice(["hold", "evict", "evict"]),
+            no_room=rng.choice(["hold", "hold", "evict"]),
             timeout_seconds=rng.choice([300, 900]),
         ),
         stage=StageRule(concurrency=rng.randint(1, 4), timeout_seconds=400),
@@ -190,7 +193,7 @@ def _cluster(rng: Random, cluster: str, pools: list[str]) -> Snapshot:
     for index in range(rng.randint(0, 5)):
         name, replicas = f"app-{index}", rng.randint(1, 2 * count)
         made = a_deployment(name, replicas, rng.sample(nodes, count))
-        oddity = _oddity(rng)
+        oddity = {**_oddity(rng), **_distance(rng, name)}
         workloads += made[0]
         pods += [replace(pod, uid=f"{cluster}-{pod.uid}", **oddity) for pod in made[1]]
         if rng.random() < 0.8:
@@ -210,6 +213,15 @@ def _cluster(rng: Random, cluster: str, pools: list[str]) -> Snapshot:
     site = {"east": "fra", "west": "ams"}[cluster]
     made_up = a_snapshot(nodes, (workloads, pods), budgets, cluster=cluster, machines=machines)
     return replace(made_up, site=site)
+
+
+def _distance(rng: Random, app: str) -> dict[str, Any]:
+    """Pods may keep apart, more of them than there are nodes or zones for."""
+    if rng.random() >= 0.3:
+        return {}
+    others = (Requirement("app", "In", (app,)),)
+    topology = rng.choice([HOSTNAME_LABEL, ZONE_LABEL])
+    return {"apart": (Apart(topology, others, ("web",), rng.choice([0, 0, 1])),)}
 
 
 def _stateful(cluster: str, nodes: list[Node]) -> tuple[list[Workload], list[Pod]]:

@@ -13,6 +13,7 @@ from fleet.core.pod import Owner, Pod, PodPhase
 from fleet.core.release import Release
 from fleet.core.workload import Workload
 from fleet.kube import wire
+from fleet.kube.affinity import apart, node_terms
 from fleet.kube.quantity import milli, whole
 
 _K = TypeVar("_K")
@@ -96,6 +97,8 @@ def pod(found: wire.PodWire) -> Pod:
         requests=_requests(spec),
         tolerations=_tolerations(spec.tolerations),
         node_selector=_shared(spec.node_selector),
+        affinity=node_terms(spec.affinity),
+        apart=apart(spec.affinity, spec.topology_spread_constraints, meta.namespace, meta.labels or {}),
         resource_version=meta.resource_version,
     )
 

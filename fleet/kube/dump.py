@@ -36,7 +36,7 @@ async def dump(transport: Transport) -> bytes:
 
 
 def _item(kind: Kind, found: object) -> Any:
-    item = _bare(msgspec.to_builtins(found))
+    item = _bare(msgspec.json.decode(msgspec.json.encode(found)))
     if isinstance(found, PodWire) and not api_server(found.metadata, found.spec):
         for container in (*item["spec"].get("containers", ()), *item["spec"].get("initContainers", ())):
             container.pop("image", None)

@@ -15,6 +15,9 @@ from fleet.core.workload import QUORUM_ANNOTATION
 Quantities = dict[str, str | int | float]
 
 
+NULL = Raw(b"null")
+
+
 class Wire(Struct, frozen=True, rename="camel", gc=False):
     pass
 
@@ -126,6 +129,8 @@ class PodSpec(Wire, frozen=True):
     volumes: tuple[Volume, ...] | None = None
     tolerations: tuple[TolerationWire, ...] | None = None
     node_selector: dict[str, str] | None = None
+    affinity: Raw = NULL
+    topology_spread_constraints: Raw = NULL
     termination_grace_period_seconds: int | None = None
 
 

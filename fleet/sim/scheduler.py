@@ -9,6 +9,7 @@ from __future__ import annotations
 from heapq import heapify, heappop, heappush
 
 from fleet.core.demand import Demand
+from fleet.core.neighbours import Neighbours
 from fleet.core.node import Node, Resources
 from fleet.core.pod import Pod, PodRef
 from fleet.sim.objects import Objects, WorkloadKey, controller_of
@@ -62,6 +63,8 @@ class Shelf:
         self.full: set[Resources] = set()
         """Sizes that fit nowhere, until room appears."""
         self.waiting: dict[Resources, dict[PodRef, int]] = {}
+        self.apart = False
+        """One that has waited keeps its distance from others: a node without new room may suit it now."""
 
     def list(self, name: str, dislikes: int, level: float) -> None:
         self.listed[name] = (dislikes, level)
@@ -77,12 +80,14 @@ class Scheduler:
         self._rooms: dict[str, Room] = {}
         self._shelves: dict[Demand, Shelf] = {}
         self._spread: dict[tuple[str, WorkloadKey], int] = {}
+        self._neighbours = Neighbours()
         self.gained: dict[str, None] = {}
         """Nodes where room appeared for pods that wait, until `settle`."""
         self._queued = 0
         self._arrivals = 0
         for node in objects.nodes.values():
             self._rooms[node.name] = Room(node.allocatable)
+            self._neighbours.see_node(node)
         for pod in objects.pods.values():
             if _occupies(pod):
                 self._take(pod, controller_of(pod), 1)
@@ -96,19 +101,20 @@ class Scheduler:
     def choose(self, pod: Pod) -> str:
         """The node that the pod would be bound to now; empty if it fits nowhere."""
         shelf = self._shelf(pod)
-        asked = pod.requests
-        if asked in shelf.full:
+        if pod.requests in shelf.full:
             return ""
-        chosen = self._best(shelf, asked, controller_of(pod)) or self._any(shelf, asked)
-        if not chosen:
-            shelf.full.add(asked)
+        chosen = self._best(shelf, pod) or self._any(shelf, pod)
+        if not chosen and not pod.apart:
+            shelf.full.add(pod.requests)
         return chosen
 
     def wait(self, pod: Pod) -> None:
         """The pod is bound when room appears."""
         self._arrivals += 1
         self._queued += 1
-        self._shelf(pod).waiting.setdefault(pod.requests, {})[pod.ref] = self._arrivals
+        shelf = self._shelf(pod)
+        shelf.waiting.setdefault(pod.requests, {})[pod.ref] = self._arrivals
+        shelf.apart = shelf.apart or bool(pod.apart)
 
     def settle(self) -> None:
         """Binds waiting pods to what room has appeared."""
@@ -118,19 +124,21 @@ class Scheduler:
                 continue
             here = [self._rooms[name] for name in gained if name in shelf.listed]
             for asked in sorted(shelf.waiting, key=lambda each: next(iter(shelf.waiting[each].values()))):
-                if any(room.fits(asked) for room in here):
+                if shelf.apart or any(room.fits(asked) for room in here):
                     self._bind_waiting(shelf, asked)
 
     def _bind_waiting(self, shelf: Shelf, asked: Resources) -> None:
         for ref in list(shelf.waiting[asked]):
             pod = self._objects.pods[ref]
             node = self.choose(pod)
-            if not node:
+            if node:
+                self._objects.change_pod(pod, node=node)
+            elif not pod.apart:
                 return
-            self._objects.change_pod(pod, node=node)
 
-    def _best(self, shelf: Shelf, asked: Resources, key: WorkloadKey | None) -> str:
+    def _best(self, shelf: Shelf, pod: Pod) -> str:
         """The emptiest that fits, rather one of the first few that has no pod of the same workload."""
+        key = controller_of(pod)
         looked: list[tuple[int, float, str]] = []
         first = chosen = ""
         fitting = 0
@@ -147,7 +155,7 @@ class Scheduler:
             looked.append(entry)
             if first and entry[0] > dislikes:
                 break
-            if not room.fits(asked):
+            if not self._fits(pod, name):
                 continue
             fitting += 1
             if not first:
@@ -159,16 +167,22 @@ class Scheduler:
             heappush(shelf.heap, entry)
         return chosen or first
 
-    def _any(self, shelf: Shelf, asked: Resources) -> str:
+    def _any(self, shelf: Shelf, pod: Pod) -> str:
+        """The best of all nodes."""
         found = min(
             (
                 (entry[0], self._rooms[name].level, name)
                 for name, entry in shelf.listed.items()
-                if self._rooms[name].fits(asked)
+                if self._fits(pod, name)
             ),
             default=None,
         )
         return found[2] if found else ""
+
+    def _fits(self, pod: Pod, name: str) -> bool:
+        if not self._rooms[name].fits(pod.requests):
+            return False
+        return not pod.apart or self._neighbours.allow(pod, self._objects.nodes[name])
 
     def _shelf(self, pod: Pod) -> Shelf:
         demand = Demand.of(pod)
@@ -184,6 +198,7 @@ class Scheduler:
         room = self._rooms.get(pod.node)
         if room is not None:
             room.take(pod.requests, sign)
+        self._neighbours.take(pod, sign)
         if key is not None:
             place = (pod.node, key)
             count = self._spread.get(place, 0) + sign
@@ -237,10 +252,12 @@ class Scheduler:
         if new is None:
             assert old is not None
             del self._rooms[old.name]
+            self._neighbours.lose_node(old.name)
             self.gained.pop(old.name, None)
             for shelf in self._shelves.values():
                 shelf.listed.pop(old.name, None)
             return
+        self._neighbours.see_node(new)
         room = self._rooms.get(new.name) or self._measure(new)
         if room.size != new.allocatable:
             room.size = new.allocatable

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fleet.core.held import Held, Reason
-from fleet.core.pod import Pod
+from fleet.core.pod import Pod, PodRef
 from fleet.core.room import Lack, Room
 
 
-def held(node: str, pods: Sequence[Pod], room: Room) -> Held | None:
-    lack = room.lack(node, pods)
+def held(node: str, pods: Sequence[tuple[Pod, Sequence[PodRef]]], room: Room) -> Held | None:
+    """`pods`: to drain, each with its budgets. A pod with a budget may wait for the node itself to come back, where the
+    distance that it keeps from its like leaves it no other: its owner has said how many may be away, and until it is
+    Ready again the budget lets no other go."""
+    patient = {pod.uid for pod, budgets in pods if budgets}
+    lack = room.lack(node, [pod for pod, _ in pods], patient)
     if lack is None:
         return None
     asked = lack.pod.requests
@@ -23,8 +27,10 @@ def held(node: str, pods: Sequence[Pod], room: Room) -> Held | None:
 
 
 def _lacks(lack: Lack) -> str:
+    if lack.apart:
+        return "its anti-affinity or topology spread leaves it no other node"
     if not lack.suitable:
-        return "no other open node suits its node selector and tolerations"
+        return "no other open node suits its node selector, affinity and tolerations"
     asked = lack.pod.requests
     short = []
     if lack.cpu < asked.cpu:

@@ -117,7 +117,7 @@ def test_a_rollout_that_goes_on_is_aborted_first(tmp_path: Path) -> None:
 
 def failed(path: Path, failure: Failure) -> Home:
     """r-1 has failed on n-1 and is done on n-2; the trouble is over by now."""
-    home = a_fast_home(path, policy=POLICY + "    failure_limit: 9\n")
+    home = a_fast_home(path, policy=POLICY + "    failure_limit: 9\n    drain: {no_room: evict}\n")
     file = home.simulated / "east.json"
     create(file, workers(), Behaviour(failures={"n-1": failure}), 1, START)
     carried_out(home)

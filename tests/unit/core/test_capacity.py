@@ -6,11 +6,13 @@ from msgspec.structs import replace
 
 from fleet.core.held import Reason
 from fleet.core.node import NodeRef, Resources, Taint
+from fleet.core.placement import HOSTNAME_LABEL, Apart, NodeTerm
 from fleet.core.pod import Owner, Pod
 from fleet.core.policy import Amount, DrainRule, Limits
 from fleet.core.room import Room
+from fleet.core.selector import Requirement
 from fleet.core.steps import Step
-from fleet.histories.builders import a_deployment, a_node, a_policy, a_pool, a_snapshot
+from fleet.histories.builders import a_budget, a_deployment, a_node, a_policy, a_pool, a_snapshot
 from tests.story import Story
 
 SIZE = Resources(1000, 1 << 30, 10)
@@ -136,3 +138,41 @@ def test_what_is_finished_takes_no_room() -> None:
     assert room.lack("n-0", [mine]) is not None
     room.see_pod(job, replace(job, phase="Succeeded"))
     assert room.lack("n-0", [mine]) is None
+
+
+HOSTS = Apart(HOSTNAME_LABEL, (Requirement("app", "In", ("api",)),), ("web",))
+
+
+def test_pods_that_keep_apart_hold_a_node_until_one_of_the_others_is_back() -> None:
+    # Three of them on four nodes: one node is free for them at a time.
+    story = a_story(nodes=4, replicas=3, cpu=10, apart=(HOSTS,))
+    assert most_out(story) < 3
+    assert set(story.steps().values()) == {Step.DONE}
+    assert len({pod.node for pod in story.models["east"].snapshot(story.now).pods}) == 3
+
+
+def test_where_no_other_node_is_left_the_budget_says_whether_one_may_be_away() -> None:
+    story = a_story(nodes=3, replicas=3, cpu=10, apart=(HOSTS,))
+    story.start()
+    story.run(seconds=3600)
+    assert set(story.steps().values()) == {Step.STAGED}
+    [held] = story.engine.why(NodeRef("east", "n-0"), story.now)
+    assert held.reason is Reason.CAPACITY
+    assert "its anti-affinity or topology spread leaves it no other node" in held.words
+
+    made = [a_node(f"n-{index}", allocatable=SIZE) for index in range(3)]
+    workloads, pods = a_deployment("api", 3, made)
+    pods = [replace(pod, requests=Resources(10, 0, 1), apart=(HOSTS,)) for pod in pods]
+    guarded = Story(
+        [a_snapshot(made, (workloads, pods), [a_budget("api", 3, max_unavailable=1)])], a_policy(FREE)
+    )
+    assert most_out(guarded) == 1
+    assert set(guarded.steps().values()) == {Step.DONE}
+    assert all(pod.ready for pod in guarded.models["east"].snapshot(guarded.now).pods)
+
+
+def test_required_node_affinity_is_asked_as_a_selector_is() -> None:
+    only_here = NodeTerm(fields=(Requirement("metadata.name", "In", ("n-0",)),))
+    mine = replace(a_pod("a", "n-0", 100), affinity=(only_here,))
+    lack = a_room(mine).lack("n-0", [mine])
+    assert lack is not None and lack.suitable == 0

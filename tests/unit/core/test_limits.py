@@ -98,7 +98,7 @@ def test_a_node_whose_run_failed_in_an_earlier_rollout_waits_for_its_release() -
     name = "n-0"
     pods = a_deployment("shop", 1, [a_node(name)])
     stuck = (pods[0], [replace(pods[1][0], finalizers=True)])
-    pool = a_pool(drain=DrainRule(timeout_seconds=60))
+    pool = a_pool(drain=DrainRule(timeout_seconds=60, no_room="evict"))
     story = Story([a_snapshot([a_node(name)], stuck)], a_policy(pool))
     story.start()
     story.run(seconds=600)

@@ -1,0 +1,112 @@
+"""Pods that keep their distance: from others of their kind on a host, in a zone, or by a spread that must hold."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from msgspec.structs import replace
+
+from fleet.core.neighbours import Neighbours
+from fleet.core.node import Node
+from fleet.core.placement import HOSTNAME_LABEL, Apart, NodeTerm
+from fleet.core.pod import Pod
+from fleet.core.selector import Requirement
+from fleet.histories.builders import a_node
+
+ZONE = "topology.kubernetes.io/zone"
+WEB = (Requirement("app", "In", ("web",)),)
+HOST_APART = Apart(HOSTNAME_LABEL, WEB, ("shop",))
+ZONE_APART = Apart(ZONE, WEB, ("shop",))
+SPREAD = Apart(ZONE, WEB, ("shop",), 1)
+
+
+def a_pod(name: str, node: str, rule: Apart | None = None, app: str = "web", namespace: str = "shop") -> Pod:
+    return Pod(namespace, name, name, node, {"app": app}, apart=(rule,) if rule else ())
+
+
+def neighbours(zones: str, *pods: Pod) -> tuple[Neighbours, list[Node]]:
+    """`zones`: of nodes n-0, n-1 and so on, a letter each."""
+    found = Neighbours()
+    nodes = [a_node(f"n-{index}", zone) for index, zone in enumerate(zones)]
+    for node in nodes:
+        found.see_node(node)
+    for pod in pods:
+        found.take(pod, 1)
+    return found, nodes
+
+
+def allowed(found: Neighbours, nodes: list[Node], rule: Apart, *away: str) -> str:
+    """A letter for each node: whether one more pod of the kind may come."""
+    return "".join("yn"[not found.allow(a_pod("new", "", rule), node, away)] for node in nodes)
+
+
+def test_on_another_host() -> None:
+    found, nodes = neighbours("aab", a_pod("w-0", "n-0"), a_pod("other", "n-1", app="db"))
+    assert allowed(found, nodes, HOST_APART) == "nyy"
+    assert allowed(found, nodes, HOST_APART, "n-0") == "yyy"
+
+
+def test_in_another_zone_and_the_place_of_one_that_goes() -> None:
+    found, nodes = neighbours("aabb", a_pod("w-0", "n-0"), a_pod("elsewhere", "n-2", namespace="else"))
+    assert allowed(found, nodes, ZONE_APART) == "nnyy"
+    assert allowed(found, nodes, ZONE_APART, "n-0") == "yyyy"
+    found.take(a_pod("w-0", "n-0"), -1)
+    assert allowed(found, nodes, ZONE_APART) == "yyyy"
+
+
+def test_a_spread_lets_no_zone_have_more_than_its_skew_above_the_emptiest() -> None:
+    found, nodes = neighbours("aabbc", a_pod("w-0", "n-0"), a_pod("w-1", "n-2"))
+    assert allowed(found, nodes, SPREAD) == "nnnny"
+    found.take(a_pod("w-2", "n-4"), 1)
+    assert allowed(found, nodes, SPREAD) == "yyyyy"
+    assert allowed(found, nodes, SPREAD, "n-2") == "nnyyn"
+    wide = replace(SPREAD, skew=2)
+    assert allowed(found, nodes, wide, "n-2") == "yyyyy"
+
+
+def test_a_spread_is_over_the_zones_that_the_pod_can_be_in() -> None:
+    found, nodes = neighbours("aab", a_pod("w-0", "n-0"))
+    only_a = NodeTerm((Requirement(ZONE, "In", ("a",)),))
+    pod = a_pod("new", "", SPREAD)
+    assert not found.allow(pod, nodes[1])
+    assert found.allow(replace(pod, affinity=(only_a,)), nodes[1])
+
+
+def test_a_node_without_the_label_is_in_no_domain() -> None:
+    found, nodes = neighbours("a", a_pod("w-0", "n-0"))
+    bare = replace(nodes[0], name="bare", labels={})
+    found.see_node(bare)
+    found.take(a_pod("w-1", "bare"), 1)
+    assert allowed(found, [bare], ZONE_APART) == "y"
+    assert allowed(found, [bare], SPREAD) == "n"
+    assert allowed(found, [bare], HOST_APART) == "n"
+
+
+@pytest.mark.parametrize("rule", [HOST_APART, ZONE_APART, SPREAD])
+def test_however_it_came_to_be_the_counts_are_the_same(rule: Apart) -> None:
+    """Nodes that come, go, and change their zone; rules that are first asked for early or late."""
+    early, _ = neighbours("aabb")
+    allowed(early, [], rule)
+    nodes = [a_node(f"n-{index}", zone) for index, zone in enumerate("abab")]
+    assert early.allow(a_pod("x", "", rule), nodes[0])
+    pods = [a_pod("w-0", "n-0"), a_pod("w-1", "n-3"), a_pod("w-2", "n-1")]
+    early.take(pods[0], 1)
+    early.lose_node("n-0")
+    for node, pod in zip(nodes[1:3], pods[1:], strict=True):
+        early.take(pod, 1)
+        early.see_node(node)
+    early.see_node(nodes[3])
+    early.see_node(nodes[0])
+    early.take(pods[2], -1)
+    late, _ = neighbours("abab", pods[0], pods[1])
+    for away in [(), ("n-0",), ("n-3",), ("n-0", "n-3")]:
+        assert allowed(early, nodes, rule, *away) == allowed(late, nodes, rule, *away)
+
+
+def test_greater_and_less() -> None:
+    more, less = Requirement("cores", "Gt", ("8",)), Requirement("cores", "Lt", ("8",))
+    for number, next_one in pairwise(["7", "8", "9"]):
+        assert more.matches({"cores": next_one}) == (next_one == "9")
+        assert less.matches({"cores": number}) == (number == "7")
+    assert not more.matches({"cores": "many"}) and not less.matches({})

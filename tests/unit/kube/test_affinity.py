@@ -1,0 +1,109 @@
+"""Required affinity and spread, as `kubectl get pods -o json` prints them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from fleet.core.placement import Apart, NodeTerm
+from fleet.core.selector import Requirement
+from fleet.kube import decode, wire
+from fleet.kube.affinity import apart, node_terms
+
+REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+NOTHING = msgspec.Raw(b"null")
+WEB = {"matchLabels": {"app": "web"}}
+IS_WEB = (Requirement("app", "In", ("web",)),)
+
+
+def raw(found: Any) -> msgspec.Raw:
+    return msgspec.Raw(msgspec.json.encode(found))
+
+
+def anti(**term: Any) -> dict[str, Any]:
+    whole = {"topologyKey": "kubernetes.io/hostname", "labelSelector": WEB, **term}
+    return {"podAntiAffinity": {REQUIRED: [whole]}}
+
+
+def test_node_affinity_terms_with_all_operators() -> None:
+    terms = [
+        {"matchExpressions": [{"key": "disk", "operator": "In", "values": ["ssd"]}]},
+        {
+            "matchExpressions": [{"key": "cores", "operator": "Gt", "values": ["8"]}],
+            "matchFields": [{"key": "metadata.name", "operator": "In", "values": ["n-1"]}],
+        },
+    ]
+    found = node_terms(raw({"nodeAffinity": {REQUIRED: {"nodeSelectorTerms": terms}}}))
+    assert found == (
+        NodeTerm((Requirement("disk", "In", ("ssd",)),)),
+        NodeTerm(
+            (Requirement("cores", "Gt", ("8",)),),
+            (Requirement("metadata.name", "In", ("n-1",)),),
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        None,
+        {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 1}]}},
+        {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 1}]}},
+        {"podAffinity": {REQUIRED: [{"topologyKey": "zone"}]}},
+        {"nodeAffinity": {REQUIRED: {"nodeSelectorTerms": None}}},
+    ],
+)
+def test_what_is_preferred_or_empty_asks_nothing(found: Any) -> None:
+    assert node_terms(raw(found)) == ()
+    assert apart(raw(found), NOTHING, "shop", {}) == ()
+
+
+def test_anti_affinity_is_about_the_pods_own_namespace_unless_it_names_others() -> None:
+    host = "kubernetes.io/hostname"
+    assert apart(raw(anti()), NOTHING, "shop", {}) == (Apart(host, IS_WEB, ("shop",)),)
+    assert apart(raw(anti(namespaces=["a", "b"])), NOTHING, "shop", {}) == (Apart(host, IS_WEB, ("a", "b")),)
+    assert apart(raw(anti(namespaceSelector={})), NOTHING, "shop", {}) == (Apart(host, IS_WEB, ("*",)),)
+
+
+def test_a_spread_counts_where_it_must_hold() -> None:
+    zone = "topology.kubernetes.io/zone"
+    must = {
+        "maxSkew": 2,
+        "topologyKey": zone,
+        "whenUnsatisfiable": "DoNotSchedule",
+        "labelSelector": WEB,
+        "matchLabelKeys": ["pod-template-hash"],
+    }
+    may = {**must, "whenUnsatisfiable": "ScheduleAnyway"}
+    labels = {"app": "web", "pod-template-hash": "5d8"}
+    [rule] = apart(NOTHING, raw([must, may]), "shop", labels)
+    assert rule == Apart(zone, (*IS_WEB, Requirement("pod-template-hash", "In", ("5d8",))), ("shop",), 2)
+    [other] = apart(NOTHING, raw([must]), "shop", {"app": "web", "pod-template-hash": "9f1"})
+    assert other != rule
+
+
+def test_it_is_in_the_pod() -> None:
+    found = {
+        "metadata": {"name": "web-1", "namespace": "shop", "labels": {"app": "web"}},
+        "spec": {"affinity": anti(), "topologySpreadConstraints": []},
+    }
+    pod = decode.pod(msgspec.json.decode(msgspec.json.encode(found), type=wire.PodWire))
+    assert [rule.counts("shop", pod.labels) for rule in pod.apart] == [True]
+    assert pod.affinity == ()
+
+
+def test_what_is_no_affinity_is_an_error() -> None:
+    with pytest.raises(msgspec.ValidationError, match="Invalid enum value 'Near'"):
+        node_terms(
+            raw(
+                {
+                    "nodeAffinity": {
+                        REQUIRED: {
+                            "nodeSelectorTerms": [{"matchExpressions": [{"key": "a", "operator": "Near"}]}]
+                        }
+                    }
+                }
+            )
+        )
