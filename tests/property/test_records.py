@@ -36,7 +36,7 @@ def a_plan() -> Plan:
 
 def entries() -> list[Entry]:
     """Of a whole rollout, chained."""
-    nodes = [a_node("n-0"), a_node("n-1", unschedulable=True)]
+    nodes = [a_node("n-0"), a_node("n-1", unschedulable=True), a_node("n-2", pool="others")]
     story = Story([a_snapshot(nodes, a_deployment("shop", 2, nodes))], a_policy())
     story.start()
     story.run(seconds=600)
