@@ -64,7 +64,6 @@ KUBELET = _matching("a version such as v1.36.3 or 1.36", r"v?\d{1,4}\.\d{1,4}(?:
 ENDPOINT = _matching(
     "a URL such as https://10.0.0.1:2379", r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?/?"
 )
-HTTP_PATH = _matching("a path such as /health?ready=1", r"/[!-~]{0,999}")
 PATH = _matching("keys with dots between, such as servers.0.lag", r"[^.\s=]+(?:\.[^.\s=]+)*")
 LABEL_KEY = _matching("a label such as example.com/pool", LABEL)
 LABEL_TEXT = _matching("a label's value (at most 63 letters, digits, '-', '_' and '.')", LABEL_VALUE)
@@ -146,6 +145,22 @@ def _term(text: str) -> Term | None:
     return Term(found, tuple(values.split("|")))
 
 
+def _http_path(text: str) -> str:
+    """Below the member's own root: what leads out of it (`..`, however it is written) would be another path of the API
+    server, which passes it on."""
+    path = text.partition("?")[0]
+    if (
+        not re.fullmatch(r"/[!-~]{0,999}", text)
+        or "#" in text
+        or re.search(r"%(?:2[ef]|5c|25)|\\", path, re.IGNORECASE)
+    ):
+        raise ValueError(text)
+    if {".", ".."} & set(path.split("/")):
+        raise ValueError(text)
+    return text
+
+
+HTTP_PATH = Form("a path such as /health?ready=1, without . or .. in it", _http_path)
 VOTERS = Form(count(1).words, _voters)
 PORT = Form("a port, 1 to 65535", _port)
 TERM: Form[Term | None] = Form(

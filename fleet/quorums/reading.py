@@ -14,6 +14,11 @@ from fleet.core.probe import Exec, Http, Probe
 from fleet.core.quorum import Quorum
 from fleet.quorums.group import Place, pods_of, quorum_of
 
+MOST_ASKED = 100
+"""Members of a group."""
+MOST_SECONDS = 20.0
+"""For all of its answers together."""
+
 
 class Asks(Protocol):
     async def ask(self, pod: PodRef, how: Http | Exec) -> bytes:
@@ -22,15 +27,25 @@ class Asks(Protocol):
         ...
 
 
-async def read(group: Group, place: Place, pods: Sequence[Pod], asks: Asks, now: datetime) -> Quorum:
-    """`pods`: all of the cluster, or at least the group's own. Raises ValueError for an etcd."""
+async def read(
+    group: Group,
+    place: Place,
+    pods: Sequence[Pod],
+    asks: Asks,
+    now: datetime,
+    seconds: float = MOST_SECONDS,
+) -> Quorum:
+    """`pods`: all of the cluster, or at least the group's own. `seconds`: for all answers together.
+
+    Raises ValueError for an etcd.
+    """
     if group.members is None:
         raise ValueError(f"{group.name} is an etcd")
     own, probe = pods_of(group.members, pods), group.members.probe
     answers: dict[str, bytes | str] = {}
     if probe is not None and not group.wrong:
         asked = [pod for pod in own if pod.node and not pod.deleting and _may_ask(group.members, probe, pod)]
-        answers = await _answers(probe, asked, asks)
+        answers = await _in_time(probe, asked, asks, seconds)
     return quorum_of(group, place, own, answers, now)
 
 
@@ -39,6 +54,19 @@ def _may_ask(members: Members, probe: Probe, pod: Pod) -> bool:
     if not isinstance(probe.ask, Exec) or not members.owner:
         return True
     return pod.owner is not None and pod.owner.uid == members.owner
+
+
+async def _in_time(probe: Probe, pods: Sequence[Pod], asks: Asks, seconds: float) -> dict[str, bytes | str]:
+    """Anybody may declare a group by annotation: it is not to keep those of others waiting."""
+    if len(pods) > MOST_ASKED:
+        why = f"it has {len(pods)} pods, and no more than {MOST_ASKED} are asked"
+        return dict.fromkeys((pod.name for pod in pods), why)
+    try:
+        async with asyncio.timeout(seconds):
+            return await _answers(probe, pods, asks)
+    except TimeoutError:
+        why = f"its members have not all answered within {seconds:.0f} s"
+        return dict.fromkeys((pod.name for pod in pods), why)
 
 
 async def _answers(probe: Probe, pods: Sequence[Pod], asks: Asks) -> dict[str, bytes | str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from fleet.config import declared_by, loads
@@ -137,3 +139,19 @@ def test_of_two_annotations_of_one_name_neither_can_be_followed_and_both_hold_th
     )
     assert second.wrong and first.name != second.name
     assert first.members == one.members
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/../../../../secrets", "/a/../b", "/a/..", "/./a", "/a/%2e%2e/b", "/%2E%2E/", "/a%2f..%2fb", "/a\\..\\b",
+     "/%252e%252e/", "/a#b", "a"],
+)  # fmt: skip
+def test_no_path_leads_out_of_the_pod(path: str) -> None:
+    written = json.dumps({"kind": "pods", "probe": {"http": {"port": 80, "path": path}, "healthy": "ok"}})
+    assert "probe.http.path: expected a path such as" in declared(written).wrong
+
+
+@pytest.mark.parametrize("path", ["/", "/v1/x?at=../y&z=%2F", "/a..b/...", "/.well-known/x"])
+def test_other_paths_are_as_written(path: str) -> None:
+    found = declared(json.dumps({"kind": "pods", "probe": {"http": {"port": 80, "path": path}}})).members
+    assert found is not None and found.probe is not None and found.probe.ask == Http(80, path)

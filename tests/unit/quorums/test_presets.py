@@ -6,11 +6,13 @@ import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from msgspec.structs import replace
+
 from fleet.core.errors import UnreachableError
 from fleet.core.groups import Group, Kind, Members
 from fleet.core.guards import quorum as guard
 from fleet.core.node import SITE_LABEL, Node, NodeRef
-from fleet.core.pod import Pod, PodRef
+from fleet.core.pod import Owner, Pod, PodRef
 from fleet.core.presets import PRESETS, default_rule
 from fleet.core.probe import Exec, Http, Probe, Term
 from fleet.core.quorum import Member, Quorum, ailing, healthy
@@ -220,6 +222,41 @@ def test_of_kafka_one_controller_is_asked_and_brokers_do_not_vote() -> None:
     assert quorum.leader is not None
     assert quorum.leader.name == "kafka-0"
     assert ill(of, quorum) == {"kafka-2": "is 6204 entries behind"}
+
+
+def test_a_command_of_an_annotation_is_run_in_the_workloads_own_pods_alone() -> None:
+    of = group("kafka")
+    assert of.members is not None
+    of = replace(of, source="StatefulSet data/kafka", members=replace(of.members, owner="u-kafka"))
+    own = replace(pod("kafka-1"), owner=Owner("StatefulSet", "kafka", "u-kafka"))
+    other = replace(pod("kafka-0"), owner=Owner("StatefulSet", "vault", "u-vault"))
+    _, asked = reading(of, [pod("kafka-2"), other, own], {"kafka-1": recorded.KAFKA})
+    assert asked == ["kafka-1"]
+    _, asked = reading(of, [pod("kafka-2"), other], {"kafka-0": recorded.KAFKA})
+    assert asked == []
+
+
+def test_a_group_of_too_many_pods_is_not_asked_and_one_that_is_slow_keeps_nobody_waiting() -> None:
+    of = group("zookeeper")
+    quorum, asked = reading(of, [pod(f"zk-{number}") for number in range(101)], {})
+    assert asked == [] and "it has 101 pods, and no more than 100 are asked" in quorum.unread
+
+    class Slow:
+        async def ask(self, pod: PodRef, how: Http | Exec) -> bytes:
+            await asyncio.Event().wait()
+            return b""
+
+    pods = zookeepers()
+    quorum = asyncio.run(read(of, Place({}, "fra"), pods, Slow(), NOW, seconds=0.01))
+    assert "have not all answered" in quorum.unread and not healthy(quorum, of.rule)
+
+
+def test_a_wrong_declaration_is_not_asked_and_its_pods_are_its_members() -> None:
+    of = replace(group("zookeeper"), source="StatefulSet data/zk", wrong="no kind x")
+    pods = zookeepers()
+    quorum, asked = reading(of, pods, {each.name: b"{}" for each in pods})
+    assert asked == [] and quorum.wrong and quorum.unread == "no kind x" and not quorum.declared
+    assert [each.node for each in quorum.voters] == [NodeRef("east", f"node-zk-{n}") for n in range(3)]
 
 
 def test_patroni_tells_lag_in_bytes_and_a_stopped_replica_does_not_count() -> None:
