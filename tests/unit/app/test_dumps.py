@@ -187,3 +187,16 @@ def test_a_dump_is_judged_by_its_newest_kubelet_where_it_does_not_tell_its_api_s
         dump = a_dump(tmp_path / "shop.json", *nodes)
         plan = plan_of_dump(home, ["workers"], NEW.version, dump)
         assert {hold.reason for hold in plan.held} == reasons, kubelet
+
+
+def test_a_budget_is_compared_with_a_group_that_a_workload_declares(tmp_path: Path) -> None:
+    budget = {
+        "kind": "PodDisruptionBudget",
+        "metadata": {"name": "api", "namespace": "web", "uid": "b"},
+        "spec": {"maxUnavailable": 2, "selector": {"matchLabels": {"app": "api"}}},
+    }
+    pods = [a_pod(n, n) for n in range(3)]
+    dump = a_dump(tmp_path / "shop.json", *(a_node(n) for n in range(4)), *pods, budget, a_set("zookeeper"))
+    (finding,) = lint_dump(a_home(tmp_path / "home"), "", dump).findings
+    assert (finding.check, finding.advice) == ("budget-quorum", "set maxUnavailable: 1")
+    assert "shop/web/zk can spare 1 of 3 voters" in finding.words
