@@ -20,12 +20,12 @@ from fleet.core.advance import advance, marked, tidy
 from fleet.core.books import Books
 from fleet.core.event import Event
 from fleet.core.guards import budgets, capacity, gates, nodes, quorum, skew
-from fleet.core.held import Held, Reason
+from fleet.core.held import OF_QUORUMS, Held, Reason
 from fleet.core.journal import Record
 from fleet.core.node import NodeRef
 from fleet.core.policy import Policy
 from fleet.core.queue import Key
-from fleet.core.quorum import Quorum, QuorumRule
+from fleet.core.quorum import Quorum
 from fleet.core.rollout import Rollout, Run, State
 from fleet.core.staging import Staging
 from fleet.core.steps import Step, Turn
@@ -332,12 +332,12 @@ class Engine:
             rule = rollout.policy.quorum_rule(group)
             found = quorum.held(group, rule, run.node, quorums.away)
             if found is None:
-                peers = [ref for ref in quorums.nodes(group.name) if self._may_precede(ref, run, group, rule)]
+                peers = [ref for ref in quorums.nodes(group.name) if self._may_precede(ref, run, group)]
                 found = quorum.order(group, rule, run.node, peers)
             if found is not None:
                 yield ("quorum", group.name, run.node), found
 
-    def _may_precede(self, ref: NodeRef, run: Run, group: Quorum, rule: QuorumRule) -> bool:
+    def _may_precede(self, ref: NodeRef, run: Run, group: Quorum) -> bool:
         """The other node waits as well, and nothing but its turn keeps it: for any other it would be waited in vain."""
         rollout = self._books.rollout_of(ref)
         other = rollout.runs[ref] if rollout is not None else None
@@ -345,9 +345,16 @@ class Engine:
             return False
         if _group(rollout, other) != _group(rollout, run) or rollout is not self._books.rollout_of(run.node):
             return False
-        if any(held.lasting for held in self._agenda.held.get(ref, ())):
+        # What quorum groups have said of it may be over: they are asked anew.
+        told = self._agenda.held.get(ref, ())
+        if any(held.lasting and held.reason not in OF_QUORUMS for held in told):
             return False
-        return quorum.held(group, rule, ref, self._agenda.quorums.away) is None
+        quorums = self._agenda.quorums
+        for each in quorums.of(ref):
+            found = quorum.held(each, rollout.policy.quorum_rule(each), ref, quorums.away)
+            if found is not None and (each.name == group.name or found.lasting):
+                return False
+        return True
 
     def _pod_hindrances(self, rollout: Rollout, run: Run) -> Iterator[tuple[Key, Held]]:
         ref = run.node

@@ -180,6 +180,21 @@ ADVICE: Mapping[Reason, str] = {
     Reason.SKEW_UNKNOWN: "fleet cluster check {subject}: fleet must be able to read /version there",
 }
 
+OF_QUORUMS = frozenset(
+    {
+        Reason.QUORUM,
+        Reason.QUORUM_NEVER,
+        Reason.QUORUM_UNREAD,
+        Reason.QUORUM_WRONG,
+        Reason.QUORUM_AWAY,
+        Reason.QUORUM_ILL,
+        Reason.QUORUM_DOWNTIME,
+        Reason.QUORUM_STRETCH,
+        Reason.QUORUM_ORDER,
+    }
+)
+"""What the guard of quorum groups says."""
+
 LASTING = frozenset(
     {
         Reason.HALTED,

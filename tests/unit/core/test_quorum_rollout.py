@@ -255,3 +255,18 @@ def test_a_killed_controller_goes_on_where_it_was() -> None:
     story.run(until=look)
     assert set(story.steps().values()) == {Step.DONE}
     assert sorted(rebooted(story)) == [f"m-{index}" for index in range(5)]
+
+
+def test_the_leader_stays_last_when_all_were_held_and_may_go_again_at_once() -> None:
+    """As after the mending of a link that had cut off two of five."""
+    story = a_story(5, sites="aabbc", leader=0)
+    for name in ("m2", "m3"):
+        story.models["east"].quorums.change("etcd", name, reachable=False)
+    story.start()
+    story.run(seconds=600)
+    assert rebooted(story) == []
+    assert all(story.engine.why(NodeRef("east", f"m-{index}"), story.now)[0].lasting for index in range(5))
+    for name in ("m2", "m3"):
+        story.models["east"].quorums.change("etcd", name, reachable=True)
+    story.run(until=watched(story))
+    assert len(rebooted(story)) == 5 and rebooted(story)[-1] == "m-0"
