@@ -29,14 +29,14 @@ class Member(Struct, frozen=True, gc=False):
     started: bool = True
     """False: added to the group, and has never joined it."""
     reachable: bool = False
-    """It answered when the group was read."""
+    """It answered when the group was read, and not as one that is cut off from the others."""
     leader: bool = False
     index: int | None = None
     """The last entry that it has applied. None: not told; only a declared group gets by without."""
     alarms: tuple[str, ...] = ()
     """NOSPACE, CORRUPT."""
     errors: tuple[str, ...] = ()
-    """What the member itself complains of."""
+    """What the member itself complains of, or why it could not be asked."""
     version: str = ""
     size: int = 0
     """Of its database, in bytes."""
@@ -151,7 +151,7 @@ def ailment(member: Member, group: Quorum, rule: QuorumRule, highest: int) -> st
     if not member.started:
         return "has not joined yet"
     if not member.reachable:
-        return "does not answer"
+        return f"does not vote: {'; '.join(member.errors)}" if member.errors else "does not answer"
     if member.alarms:
         return f"has alarm {', '.join(member.alarms)}"
     if member.index is None:

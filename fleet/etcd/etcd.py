@@ -39,8 +39,8 @@ class Etcd:
         self.endpoints = tuple(group.access.endpoints)
         self._known: Quorum | None = None
         self._links = tuple(links)
-        self._last_words: tuple[str, ...] = ()
-        """Of members that did not answer the last time."""
+        self._silent: dict[str, str] = {}
+        """Endpoints that did not answer the last time, and why."""
         self._readings = 0
         self.term = 0
         """Of raft, as of the last reading: each election has a new one."""
@@ -55,7 +55,8 @@ class Etcd:
             self.term = max(answer.term for answer in answers.values())
         except EtcdError as error:
             return self._unread(error.message, now)
-        self._known = reading(self.name, list(answers.values()), self.places, self._links, now)
+        answered = list(answers.values())
+        self._known = reading(self.name, answered, self.places, self._links, now, self._silent)
         return self._known
 
     def move_leader(self, to: str) -> str:
@@ -98,6 +99,7 @@ class Etcd:
     def _answers(self) -> dict[Gateway, Answer]:
         """Of every member that can be reached; those that the configuration does not name are learned from the rest."""
         context = trust(self._access)
+        self._silent = {}
         found = self._ask([Gateway(endpoint, context) for endpoint in self.endpoints])
         if not found and self.endpoints:
             return {}
@@ -128,7 +130,8 @@ class Etcd:
                 raise EtcdError(f"{gateway.endpoint}: this is no answer of an etcd: {error!r}") from error
             return answer
 
-        found, self._last_words = _each(gateways, one)
+        found, silent = _each(gateways, one)
+        self._silent |= silent
         return found
 
     def _measure(self, answers: Mapping[Gateway, Answer]) -> None:
@@ -160,10 +163,11 @@ class Etcd:
 
     def _unread(self, why: str, now: datetime) -> Quorum:
         """The members as last known: none of them counts for anything."""
-        words = "; ".join(dict.fromkeys([why, *self._last_words]))
+        words = "; ".join(dict.fromkeys([why, *self._silent.values()]))
         if self._known is not None:
             members = tuple(
-                replace(each, reachable=False, leader=False, index=None) for each in self._known.members
+                replace(each, reachable=False, leader=False, index=None, errors=())
+                for each in self._known.members
             )
             return replace(self._known, members=members, unread=words, read_at=now)
         members = tuple(Member(name, place.node, place.site) for name, place in self.places.items())
@@ -172,8 +176,9 @@ class Etcd:
 
 def _each(
     gateways: Sequence[Gateway], ask: Callable[[Gateway], T]
-) -> tuple[dict[Gateway, T], tuple[str, ...]]:
-    """Side by side: one that is dead keeps the others no longer than its own time. Also the words of those that failed."""
+) -> tuple[dict[Gateway, T], dict[str, str]]:
+    """Side by side: one that is dead keeps the others no longer than its own time. Also why the others failed, by
+    endpoint."""
 
     def one(gateway: Gateway) -> T | EtcdError:
         try:
@@ -182,7 +187,7 @@ def _each(
             return error
 
     if not gateways:
-        return {}, ()
+        return {}, {}
     with ThreadPoolExecutor(len(gateways)) as pool:
         answers = list(pool.map(one, gateways))
     found = {
@@ -190,5 +195,9 @@ def _each(
         for gateway, answer in zip(gateways, answers, strict=True)
         if not isinstance(answer, EtcdError)
     }
-    words = tuple(answer.message for answer in answers if isinstance(answer, EtcdError))
-    return found, words
+    silent = {
+        gateway.endpoint: answer.message
+        for gateway, answer in zip(gateways, answers, strict=True)
+        if isinstance(answer, EtcdError)
+    }
+    return found, silent

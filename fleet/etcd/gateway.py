@@ -20,6 +20,8 @@ LONG_SECONDS = 120.0
 """And for what reads or writes its whole database."""
 MOST_BYTES = 4 << 20
 """Of an answer that is not a snapshot; the metrics of a large member take half a megabyte."""
+_OUT_OF_TIME = (9, 10)
+"""OpenSSL's X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED."""
 LINE_BYTES = 1 << 20
 """Of one piece of a snapshot; etcd sends 32 KiB, which base64 makes longer."""
 
@@ -102,7 +104,7 @@ class Gateway:
         try:
             yield connection
         except (OSError, http.client.HTTPException, ValueError) as error:
-            raise EtcdError(f"{self.endpoint}: {_why(error)}") from error
+            raise EtcdError(f"{self.endpoint}: {_why(_refusal(connection) or error)}") from error
         finally:
             connection.close()
 
@@ -123,7 +125,32 @@ def _words(body: bytes) -> str:
         return body[:200].decode(errors="replace") or "no words"
 
 
+def _refusal(connection: http.client.HTTPConnection) -> ssl.SSLError | None:
+    """What a server has said that hung up while we were still talking: in TLS 1.3 a client is done with the handshake
+    before the server has looked at its certificate (RFC 8446, section 4.4)."""
+    if connection.sock is None:
+        return None
+    try:
+        connection.sock.settimeout(0)
+        connection.sock.recv(1)
+    except ssl.SSLError as error:
+        return error if "_ALERT_" in (error.reason or "") else None
+    except OSError:
+        pass
+    return None
+
+
 def _why(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        clock = " by the clock here" if error.verify_code in _OUT_OF_TIME else ""
+        return f"its certificate is refused: {error.verify_message}{clock}"
+    if isinstance(error, ssl.SSLError) and "_ALERT_" in (error.reason or ""):
+        alert = error.reason.partition("_ALERT_")[2]
+        if alert == "CERTIFICATE_EXPIRED":
+            return "it refuses the client certificate as expired or not yet valid: is that so, or is its clock wrong?"
+        return f"it refuses the connection ({alert.lower().replace('_', ' ')})"
+    if isinstance(error, ssl.SSLEOFError | ConnectionResetError | BrokenPipeError):
+        return f"it hung up ({error}): does it take the client certificate, and is its clock right?"
     return str(error) or type(error).__name__

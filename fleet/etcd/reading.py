@@ -72,8 +72,9 @@ def reading(
     places: Mapping[str, Place],
     links: Sequence[Link],
     now: datetime,
+    silent: Mapping[str, str] | None = None,
 ) -> Quorum:
-    """`answers`: at least one. `places`: by the name of the member.
+    """`answers`: at least one. `places`: by the name of the member. `silent`: why a client URL did not answer.
 
     The member list is that of the member which has applied the most: one that was cut off may know an older one.
     """
@@ -82,7 +83,7 @@ def reading(
     leader = leader_of(answers)
     alarms = _alarms(answers)
     members = tuple(
-        _member(found, by_id.get(str(found["ID"])), leader, alarms, places)
+        _member(found, by_id.get(str(found["ID"])), leader, alarms, places, silent or {})
         for found in sorted(foremost.members, key=lambda each: (each.get("name", ""), str(each["ID"])))
     )
     uid = str(foremost.status["header"].get("cluster_id", ""))
@@ -103,11 +104,14 @@ def _member(
     leader: str,
     alarms: Mapping[str, tuple[str, ...]],
     places: Mapping[str, Place],
+    silent: Mapping[str, str],
 ) -> Member:
     ident, name = str(found["ID"]), str(found.get("name", ""))
     status = answer.status if answer is not None else {}
     place = places.get(name, Place())
     errors = tuple(words for words in status.get("errors", ()) if not ALARM.search(words))
+    if answer is None:
+        errors = tuple(silent[url] for url in found.get("clientURLs", ()) if url in silent)
     # One that answers and sees no leader is cut off from the others: it votes with nobody.
     there = answer is not None and str(status.get("leader", "0")) != "0"
     return Member(
