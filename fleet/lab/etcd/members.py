@@ -35,13 +35,16 @@ class Members:
         election_ms: int = 1000,
         quota_bytes: int = 1 << 30,
         snapshot_count: int = 10_000,
+        before: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
+        """`before`: words in front of a member's command, by name."""
         self._binary = binary
         self._directory = directory
         self.sites = dict(sites)
         self.heartbeat_ms, self.election_ms = heartbeat_ms, election_ms
         self._quota = quota_bytes
         self._count = snapshot_count
+        self._before = dict(before or {})
         directory.mkdir(parents=True)
         self._relays = _relays(list(sites), random.Random(str(directory)))  # noqa: S311 - ports, no secrets
         addresses = tuple(relay.address for relay in self._relays.values())
@@ -148,7 +151,8 @@ class Members:
             "unsafe-no-fsync": "true",
             "log-level": "warn",
         }
-        return [str(self._binary), "etcd", *(f"--{flag}={value}" for flag, value in flags.items())]
+        before = self._before.get(name, ())
+        return [*before, str(self._binary), "etcd", *(f"--{flag}={value}" for flag, value in flags.items())]
 
 
 def _relays(names: Sequence[str], source: random.Random) -> dict[str, Relay]:
