@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import msgspec
 import yaml
 
-from fleet.lab import kubeconfig
+from fleet.lab import kubeconfig, nodes
 from fleet.lab.api import Api
 from fleet.lab.build import Binaries
 from fleet.lab.certificates import SERVICE_NETWORK, Certificates, KeyPair
@@ -23,9 +24,8 @@ API_SERVER = "kube-apiserver"
 CONTROLLER_MANAGER = "kube-controller-manager"
 SCHEDULER = "kube-scheduler"
 KWOK = "kwok"
-
-PROGRAMS = (ETCD, API_SERVER, CONTROLLER_MANAGER, SCHEDULER, KWOK)
-"""In the order in which they start. An API server whose etcd has gone does not end: they stop in reverse."""
+BALANCER = "balancer"
+"""In front of several API servers."""
 
 NAME = "fleet-lab"
 """The context, cluster and user in the lab's kubeconfig."""
@@ -51,16 +51,49 @@ class Layout(msgspec.Struct, frozen=True):
     ports: Ports
     address: str = "127.0.0.1"
     """Where the API server listens; everything else of the control plane is on the loopback address."""
+    host: int | None = None
+    """As one host of the control plane sees it: the API server and the etcd are its own. None: as users do."""
 
     @property
     def server(self) -> str:
-        """The API server's address."""
-        return f"https://{self.address}:{self.ports.api_server}"
+        """The API server's address, or that of the balancer before several."""
+        balanced = self.host is None and self.balanced
+        port = self.ports.balancer if balanced else self.ports.hosts[self.host or 0].api_server
+        return f"https://{self.address}:{port}"
 
     @property
     def etcd(self) -> str:
-        """etcd's address for clients."""
-        return f"https://127.0.0.1:{self.ports.etcd}"
+        """etcd's address for clients; of several, the first."""
+        return f"https://127.0.0.1:{self.ports.hosts[self.host or 0].etcd}"
+
+    @property
+    def balanced(self) -> bool:
+        """It has several hosts."""
+        return len(self.ports.hosts) > 1
+
+    @property
+    def etcds(self) -> tuple[str, ...]:
+        """Programs, one on each host."""
+        return tuple(on_host(ETCD, index) for index in range(len(self.ports.hosts)))
+
+    @property
+    def api_servers(self) -> tuple[str, ...]:
+        """Programs, one on each host."""
+        return tuple(on_host(API_SERVER, index) for index in range(len(self.ports.hosts)))
+
+    @property
+    def rest(self) -> tuple[str, ...]:
+        """Programs that there is one of, on no host that reboots."""
+        return (CONTROLLER_MANAGER, SCHEDULER, KWOK)
+
+    @property
+    def programs(self) -> tuple[str, ...]:
+        """In the order in which they start. An API server whose etcd has gone does not end: they stop in reverse."""
+        return (*self.etcds, *self.api_servers, *([BALANCER] if self.balanced else []), *self.rest)
+
+    def member(self, host: int) -> str:
+        """The name of the etcd member there: several are named as nodes of the control plane would be."""
+        return nodes.name(host + 1) if self.balanced else "lab"
 
     @property
     def kubeconfig(self) -> Path:
@@ -74,6 +107,20 @@ class Layout(msgspec.Struct, frozen=True):
     def program_kubeconfig(self, program: str) -> Path:
         """The kubeconfig with which one of the programs calls the API server."""
         return self.directory / f"{program}.kubeconfig"
+
+
+def on_host(program: str, host: int) -> str:
+    """What the program of that kind is called there."""
+    return f"{program}-{host + 1}" if host else program
+
+
+def _placed(program: str, layout: Layout) -> tuple[str, Layout]:
+    """What kind of program it is, and the layout as it sees it."""
+    for kind in (ETCD, API_SERVER):
+        for host in range(len(layout.ports.hosts)):
+            if program == on_host(kind, host):
+                return kind, msgspec.structs.replace(layout, host=host)
+    return program, layout
 
 
 def write_files(layout: Layout) -> None:
@@ -95,23 +142,26 @@ def write_files(layout: Layout) -> None:
 
 def start(program: str, layout: Layout, *, tied: bool) -> Process:
     """Starts one program and returns at once. Raises LabError."""
-    if program == KWOK:
-        command: list[str | Path] = [layout.binaries.kwok]
-    else:
-        command = [layout.binaries.controlplane, program]
-    command += [f"--{name}={value}" for name, value in _ARGUMENTS[program](layout).items()]
+    kind, seen = _placed(program, layout)
+    commands: Mapping[str, list[str | Path]] = {
+        KWOK: [layout.binaries.kwok],
+        BALANCER: [sys.executable, "-m", "fleet.lab.balancer"],
+    }
+    command = commands.get(kind) or [layout.binaries.controlplane, kind]
+    command += [f"--{name}={value}" for name, value in _ARGUMENTS[kind](seen).items()]
     return Process.start(program, command, layout.log(program), tied=tied)
 
 
 def wait_until_ready(process: Process, layout: Layout) -> None:
     """Returns when the program does its work. Raises LabError with the end of its log when it does not come to that."""
     name = process.record.name
-    is_ready = _READY[name]
+    kind, seen = _placed(name, layout)
+    is_ready = _READY[kind]
     deadline = time.monotonic() + READY_SECONDS
     while True:
         process.check()
         try:
-            if is_ready(layout):
+            if is_ready(seen):
                 return
         except (OSError, http.client.HTTPException):
             pass  # nobody listens yet
@@ -125,15 +175,18 @@ def wait_until_ready(process: Process, layout: Layout) -> None:
 
 def _etcd_arguments(layout: Layout) -> Arguments:
     certificates = layout.certificates
-    peer = f"https://127.0.0.1:{layout.ports.etcd_peer}"
+    host = layout.host or 0
+    peers = [f"https://127.0.0.1:{each.etcd_peer}" for each in layout.ports.hosts]
+    peer = peers[host]
+    cluster = ",".join(f"{layout.member(index)}={url}" for index, url in enumerate(peers))
     return {
-        "name": "lab",
-        "data-dir": layout.directory / "etcd",
+        "name": layout.member(host),
+        "data-dir": layout.directory / "etcd" / layout.member(host),
         "listen-client-urls": layout.etcd,
         "advertise-client-urls": layout.etcd,
         "listen-peer-urls": peer,
         "initial-advertise-peer-urls": peer,
-        "initial-cluster": f"lab={peer}",
+        "initial-cluster": cluster,
         "client-cert-auth": "true",
         "trusted-ca-file": certificates.etcd_authority,
         "cert-file": certificates.etcd_server.certificate,
@@ -153,7 +206,7 @@ def _api_server_arguments(layout: Layout) -> Arguments:
     return {
         "bind-address": layout.address,
         "advertise-address": layout.address,
-        "secure-port": layout.ports.api_server,
+        "secure-port": layout.ports.hosts[layout.host or 0].api_server,
         # The kubernetes Service would get a loopback address, which its validation refuses.
         "endpoint-reconciler-type": "none",
         "tls-cert-file": certificates.api_server.certificate,
@@ -255,12 +308,21 @@ def _kwok_arguments(layout: Layout) -> Arguments:
     }
 
 
+def _balancer_arguments(layout: Layout) -> Arguments:
+    return {
+        "listen": f"{layout.address}:{layout.ports.balancer}",
+        "authority": layout.certificates.authority,
+        "servers": ",".join(f"{layout.address}:{each.api_server}" for each in layout.ports.hosts),
+    }
+
+
 _ARGUMENTS: Mapping[str, Callable[[Layout], Arguments]] = {
     ETCD: _etcd_arguments,
     API_SERVER: _api_server_arguments,
     CONTROLLER_MANAGER: _controller_manager_arguments,
     SCHEDULER: _scheduler_arguments,
     KWOK: _kwok_arguments,
+    BALANCER: _balancer_arguments,
 }
 
 
@@ -309,4 +371,5 @@ _READY: Mapping[str, Callable[[Layout], bool]] = {
     CONTROLLER_MANAGER: _controller_manager_is_ready,
     SCHEDULER: _scheduler_is_ready,
     KWOK: _kwok_is_ready,
+    BALANCER: _api_server_is_ready,
 }

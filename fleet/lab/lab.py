@@ -6,6 +6,7 @@ import http.client
 import os
 import random
 import shutil
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -44,13 +45,15 @@ class LabStatus(msgspec.Struct, frozen=True):
     kubernetes: str
     started_at: datetime
     programs: tuple[ProgramStatus, ...]
+    wanted: tuple[str, ...]
+    """The names of all programs that it should have."""
     nodes: nodes.NodeCount | None
 
     @property
     def running(self) -> bool:
         """Whether every program runs and the API server answers."""
         names = {program.name for program in self.programs if program.alive}
-        return names == set(controlplane.PROGRAMS) and self.nodes is not None
+        return names == set(self.wanted) and self.nodes is not None
 
 
 class Lab:
@@ -65,6 +68,7 @@ class Lab:
         )
         found = {record.name: process.Process(record) for record in known.processes}
         self._processes: dict[str, process.Process] = {**found, **(running or {})}
+        self._writing = threading.Lock()
         self._api = Api(self._layout.server, known.certificates.authority, known.certificates.admin)
 
     @staticmethod
@@ -81,11 +85,13 @@ class Lab:
         progress: Progress,
         address: str = "127.0.0.1",
         hosts: Mapping[str, str] | None = None,
+        control_planes: int = 1,
     ) -> Lab:
         """Builds what is not built yet, and starts a new, empty control plane in `directory`.
 
         `address` is where its API server listens, one of this computer's own; `hosts` are real hosts that will
-        join, name to address: they get certificates.
+        join, name to address: they get certificates. With several `control_planes` each has an etcd member, which is
+        named as the node of its number, and an API server that uses it; a balancer is before them.
 
         `tied`: its programs end when this process does; otherwise they go on until `down`. `progress` gets
         a line for a person now and then. Raises LabError, and then leaves no process behind, only logs.
@@ -93,7 +99,7 @@ class Lab:
         binaries = build.build(progress)
         directory = directory.absolute()
         for attempt in range(1, _START_TRIES + 1):
-            lab = Lab._prepared(directory, binaries, tied, address, hosts or {})
+            lab = Lab._prepared(directory, binaries, tied, address, hosts or {}, control_planes)
             try:
                 lab._start_all(progress)
             except LabError as error:
@@ -195,6 +201,7 @@ class Lab:
             kubernetes=build.KUBERNETES_VERSION,
             started_at=self._state.started_at,
             programs=programs,
+            wanted=self._layout.programs,
             nodes=counted,
         )
 
@@ -207,6 +214,28 @@ class Lab:
         if controlplane.API_SERVER in self._processes:
             raise LabError("the lab's API server runs already")
         controlplane.wait_until_ready(self._start(controlplane.API_SERVER), self._layout)
+
+    def member(self, host: int) -> str:
+        """The name of the etcd member on that host of the control plane."""
+        return self._layout.member(host)
+
+    def etcd_endpoint_of(self, host: int) -> str:
+        """Of the member on that host, for clients."""
+        return msgspec.structs.replace(self._layout, host=host).etcd
+
+    def power_off(self, host: int) -> None:
+        """A host of the control plane goes, with no warning: its API server and its etcd."""
+        for name in (self._layout.api_servers[host], self._layout.etcds[host]):
+            if name in self._processes:
+                self._processes.pop(name).kill()
+        self._remember()
+
+    def power_on(self, host: int, ready: Progress = lambda program: None) -> None:
+        """It is back, and its programs start. Returns when they are ready; `ready` is told of each. Raises LabError."""
+        names = (self._layout.etcds[host], self._layout.api_servers[host])
+        for started in [self._start(name) for name in names]:
+            controlplane.wait_until_ready(started, self._layout)
+            ready(started.record.name)
 
     def compact_etcd(self) -> int:
         """Forgets every revision but the newest, and returns that: watches from older ones get 410 Gone.
@@ -234,14 +263,19 @@ class Lab:
 
     @staticmethod
     def _prepared(
-        directory: Path, binaries: build.Binaries, tied: bool, address: str, hosts: Mapping[str, str]
+        directory: Path,
+        binaries: build.Binaries,
+        tied: bool,
+        address: str,
+        hosts: Mapping[str, str],
+        control_planes: int,
     ) -> Lab:
         """A lab with all its files and no program yet."""
         _refuse_or_clear(directory)
         directory.mkdir(parents=True, exist_ok=True)
         now = datetime.now(UTC)  # noqa: TID251 - the edge: certificates begin now
         issued = certificates.issue(directory / "pki", now, address, hosts)
-        chosen = ports.choose(random.SystemRandom())
+        chosen = ports.choose(random.SystemRandom(), control_planes)
         known = state.LabState(now, tied, binaries, issued, chosen, address=address)
         state.write(directory, known)
         lab = Lab(directory, known)
@@ -249,13 +283,15 @@ class Lab:
         return lab
 
     def _start_all(self, progress: Progress) -> None:
-        for name in (controlplane.ETCD, controlplane.API_SERVER):
-            progress(f"starting {name}")
-            controlplane.wait_until_ready(self._start(name), self._layout)
-        rest = [controlplane.CONTROLLER_MANAGER, controlplane.SCHEDULER, controlplane.KWOK]
-        progress(f"starting {', '.join(rest)}")
-        for started in [self._start(name) for name in rest]:
-            controlplane.wait_until_ready(started, self._layout)
+        layout = self._layout
+        # The first API server by itself: it fills the empty etcd.
+        first, *others = layout.api_servers
+        door = [controlplane.BALANCER] if layout.balanced else []
+        for names in (layout.etcds, [first], others, door, layout.rest):
+            if names:
+                progress(f"starting {', '.join(names)}")
+            for started in [self._start(name) for name in names]:
+                controlplane.wait_until_ready(started, layout)
         progress(f"the lab is up: {self.server}")
 
     def _start(self, name: str) -> process.Process:
@@ -272,21 +308,20 @@ class Lab:
             self._remember()
 
     def _stop_all(self) -> None:
-        """The API server's clients first, together; then it; then etcd."""
-        clients = [
-            name for name in self._processes if name not in (controlplane.API_SERVER, controlplane.ETCD)
-        ]
-        with ThreadPoolExecutor() as pool:
-            list(pool.map(lambda name: self._processes[name].stop(), clients))
-        for name in clients:
-            self._stop(name)
-        self._stop(controlplane.API_SERVER)
-        self._stop(controlplane.ETCD)
+        """The API servers' clients first, together; then they; then their etcds."""
+        layout = self._layout
+        for names in (layout.rest, [controlplane.BALANCER], layout.api_servers, layout.etcds):
+            there = [name for name in names if name in self._processes]
+            with ThreadPoolExecutor() as pool:
+                list(pool.map(lambda name: self._processes[name].stop(), there))
+            for name in there:
+                self._stop(name)
 
     def _remember(self) -> None:
-        records = tuple(started.record for started in self._processes.values())
-        self._state = msgspec.structs.replace(self._state, processes=records)
-        state.write(self.directory, self._state)
+        with self._writing:
+            records = tuple(started.record for started in tuple(self._processes.values()))
+            self._state = msgspec.structs.replace(self._state, processes=records)
+            state.write(self.directory, self._state)
 
 
 def _refuse_or_clear(directory: Path) -> None:

@@ -29,6 +29,11 @@ _POLL_SECONDS = 0.2
 _WORKERS = 8
 
 
+def name(number: int) -> str:
+    """Of the node with that number; they begin at 1."""
+    return f"n-{number:04d}"
+
+
 class Machine(msgspec.Struct, frozen=True):
     """One fake node to be: `number` makes its name (n-0001) and its addresses."""
 
@@ -41,7 +46,7 @@ class Machine(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        return f"n-{self.number:04d}"
+        return name(self.number)
 
 
 class NodeCount(msgspec.Struct, frozen=True):

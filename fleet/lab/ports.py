@@ -14,26 +14,36 @@ _FIRST, _LAST = 20000, 32000
 _TRIES = 200
 
 
-class Ports(msgspec.Struct, frozen=True):
-    """Where the lab's programs listen on 127.0.0.1."""
+class HostPorts(msgspec.Struct, frozen=True):
+    """Of what runs on every host of the control plane."""
 
     etcd: int
     etcd_peer: int
     api_server: int
+
+
+class Ports(msgspec.Struct, frozen=True):
+    """Where the lab's programs listen on 127.0.0.1."""
+
+    hosts: tuple[HostPorts, ...]
     controller_manager: int
     scheduler: int
+    balancer: int
 
 
-def choose(source: random.Random) -> Ports:
-    """Five ports that nobody listens on at this moment. Raises LabError when there are none."""
-    found: set[int] = set()
+def choose(source: random.Random, hosts: int = 1) -> Ports:
+    """Ports that nobody listens on at this moment. Raises LabError when there are none."""
+    wanted = 3 * hosts + 3
+    found: list[int] = []
     for _ in range(_TRIES):
         port = source.randrange(_FIRST, _LAST)
         if port not in found and _is_free(port):
-            found.add(port)
-        if len(found) == 5:
-            return Ports(*found)
-    raise LabError(f"found no five free ports between {_FIRST} and {_LAST} on 127.0.0.1")
+            found.append(port)
+        if len(found) == wanted:
+            *each, manager, scheduler, balancer = found
+            of_hosts = tuple(HostPorts(*each[index : index + 3]) for index in range(0, len(each), 3))
+            return Ports(of_hosts, manager, scheduler, balancer)
+    raise LabError(f"found no {wanted} free ports between {_FIRST} and {_LAST} on 127.0.0.1")
 
 
 def _is_free(port: int) -> bool:

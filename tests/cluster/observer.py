@@ -71,9 +71,11 @@ class Observer:
         foreign_cordons: tuple[str, ...] = (),
         reboots_per_node: int = 1,
         drained_before_reboot: bool = True,
+        patience: float = 0.0,
     ) -> None:
-        """`foreign_cordons` must stay unschedulable all the time; those nodes count in no limit."""
-        self._cluster = Cluster(kubeconfig)
+        """`foreign_cordons` must stay unschedulable all the time; those nodes count in no limit. `patience`: as of
+        `Cluster`."""
+        self._cluster = Cluster(kubeconfig, patience)
         self._limits = limits or NodeLimits()
         self._foreign = frozenset(foreign_cordons)
         self._reboots_per_node = reboots_per_node

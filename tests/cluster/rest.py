@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,9 @@ class Refused(AssertionError):
 class Cluster:
     """One API server, as the user of a kubeconfig."""
 
-    def __init__(self, kubeconfig: Path) -> None:
+    def __init__(self, kubeconfig: Path, patience: float = 0.0) -> None:
+        """`patience`: seconds for which a GET is sent again over a connection that breaks."""
+        self._patience = patience
         client = config.new_client_from_config(str(kubeconfig), persist_config=False)
         self._pool: urllib3.PoolManager = client.rest_client.pool_manager
         self._pool.connection_pool_kw["maxsize"] = 16
@@ -43,6 +46,16 @@ class Cluster:
         self, method: str, path: str, body: Json | None = None, patch: str = "merge"
     ) -> tuple[int, Json]:
         """One request; the status and the decoded body, whatever they are."""
+        deadline = time.monotonic() + (self._patience if method == "GET" else 0.0)
+        while True:
+            try:
+                return self._send(method, path, body, patch)
+            except urllib3.exceptions.HTTPError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(_RETRY_SECONDS)  # noqa: TID251 - between two looks at the condition
+
+    def _send(self, method: str, path: str, body: Json | None, patch: str) -> tuple[int, Json]:
         kind = f"application/{patch}-patch+json" if method == "PATCH" else "application/json"
         response = self._pool.request(
             method,
