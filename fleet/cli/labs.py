@@ -29,17 +29,28 @@ def up(
         int,
         typer.Option(min=0, max=9, help="Real hosts with real kubelets instead of fake nodes (needs root)."),
     ] = 0,
+    control_planes: Annotated[
+        int,
+        typer.Option(
+            min=1, max=5, help="Hosts of the control plane: each has an etcd member and an API server."
+        ),
+    ] = 1,
     directory: Directory = None,
 ) -> None:
     """Start it: seconds once built, minutes the first time (needs Go)."""
     from fleet.cli.output import note
     from fleet.lab import Lab
+    from fleet.lab.nodes import CONTROL_POOL
 
     where = directory or Lab.default_directory()
+    if machines and control_planes > 1:
+        raise UsageError("--machines has one host for its control plane", "leave --control-planes out")
     if machines:
         _up_with_machines(where, machines)
         return
-    lab = Lab.up(where, tied=False, progress=note)
+    lab = Lab.up(where, tied=False, progress=note, control_planes=control_planes)
+    if control_planes > 1:
+        lab.add_nodes(control_planes, pools={CONTROL_POOL: 1})
     lab.add_nodes(nodes)
     note(f"{nodes} nodes are Ready at {lab.server}.")
     note(f"  -> fleet cluster add lab --kubeconfig {lab.kubeconfig} --site here")
