@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from random import Random
 from typing import NamedTuple
@@ -81,12 +81,17 @@ SHAPES: Mapping[str, Shape] = {"small": small, "tight": tight, "skewed": skewed}
 def make(shape: str, count: int, seed: int = 1) -> Snapshot:
     """One cluster; every pod is Ready, every budget counted."""
     rng = Random(f"{shape} {count} {seed}")
+    return fleet_of(SHAPES[shape](count, rng), count, rng)
+
+
+def fleet_of(apps: Iterable[App], count: int, rng: Random) -> Snapshot:
+    """Of so many nodes, over which the pods are spread by chance."""
     pairs = [_node(index) for index in range(count)]
     names = [node.name for node, _ in pairs]
     pods: list[Pod] = []
     budgets: list[Budget] = []
     workloads: list[Workload] = []
-    for index, app in enumerate(SHAPES[shape](count, rng)):
+    for index, app in enumerate(apps):
         made, fresh = _app(f"{'set' if app.quorum else 'app'}-{index}", app)
         workloads += made
         places = rng.sample(names, len(fresh)) if len(fresh) <= count else rng.choices(names, k=len(fresh))

@@ -9,9 +9,7 @@ Every case runs in a process of its own, so that its memory is its own.
 from __future__ import annotations
 
 import argparse
-import resource
-import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -23,14 +21,17 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from bench.fleets import NEW, SHAPES, START, make, policy
+from bench.memory import most_resident
 from bench.rivals import Player, Rival, rivals, with_images
 from bench.spreads import spread, usual_start
 from fleet.core.engine import Engine
 from fleet.core.event import Seen, Synced
+from fleet.core.node import NodeRef
 from fleet.core.plan import Plan
 from fleet.core.rollout import Rollout
 from fleet.core.snapshot import Snapshot
 from fleet.core.times import Times
+from fleet.sim.effort import improve
 from fleet.sim.model import Model
 from fleet.sim.planner import expected, make_plan, things
 from fleet.sim.play import play
@@ -39,6 +40,9 @@ from fleet.sim.timetable import Timetable
 SIZES = (300, 1000, 3000)
 LARGE = (10000, 30000)
 LIMITS = (50, 100, 500, None)
+ORDERS = 12
+SEARCHED = 1000
+"""The most nodes for which a search is shown."""
 COMPARED = 100
 """The limit at which others are compared."""
 HEAD = (
@@ -75,20 +79,23 @@ class Row(Struct, frozen=True):
     """MB, the most of the process."""
 
 
-def fleet_case(shape: str, count: int, limit: int | None) -> Row:
+def fleet_case(shape: str, count: int, limit: int | None, orders: int = 0) -> Row:
+    """`orders`: so many more are tried by the search for a better one. A number, not seconds: the result is the same on
+    every machine."""
     snapshot = make(shape, count)
     began = process_time()
-    plan = make_plan("bench", [snapshot], policy(limit), ["workers"], NEW, START, Times())
+    plan = _planned(snapshot, limit, Times(), orders)
     seconds = process_time() - began
     if plan.held:
         raise RuntimeError(f"held: {plan.held[0]}")
-    memory = _memory()
+    memory = most_resident()
     known = replace(Times(), apps={name: usual_start(name) for name in _apps(snapshot)})
-    informed = make_plan("bench", [snapshot], policy(limit), ["workers"], NEW, START, known)
+    informed = _planned(snapshot, limit, known, orders)
+    named = f"fleet, {'limit ' + str(limit) if limit else 'no limit'}"
     return Row(
         nodes=count,
         shape=shape,
-        policy=f"fleet, {'limit ' + str(limit) if limit else 'no limit'}",
+        policy=f"{named}, {orders} orders more" if orders else named,
         limit=limit,
         makespan=plan.makespan_seconds,
         bound=plan.lower_bound_seconds,
@@ -101,6 +108,16 @@ def fleet_case(shape: str, count: int, limit: int | None) -> Row:
         seconds=seconds,
         memory=memory,
     )
+
+
+def _planned(snapshot: Snapshot, limit: int | None, times: Times, orders: int) -> Plan:
+    def again(urgency: Mapping[NodeRef, float]) -> Plan:
+        chosen = policy(limit)
+        return make_plan("bench", [snapshot], chosen, ["workers"], NEW, START, times, urgency=urgency)
+
+    left = iter(range(orders))
+    first = again({})
+    return improve(first, again, lambda best: next(left, None) is not None) if orders else first
 
 
 def _executed(plan: Plan, snapshot: Snapshot) -> float:
@@ -149,13 +166,13 @@ def rival_case(shape: str, count: int, rival: Rival, bound: float, spread_bound:
         evictions=even.evictions / len(snapshot.pods),
         peak=even.peak,
         seconds=(process_time() - began) / 2,
-        memory=_memory(),
+        memory=most_resident(),
     )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.schedules", description=__doc__.splitlines()[0])
-    parser.add_argument("--large", action="store_true", help="10,000 and 30,000 nodes too, fleet alone")
+    parser.add_argument("--large", action="store_true", help="10,000 and 30,000 nodes too; these fleet alone")
     parser.add_argument("--nodes", type=int, nargs="+", default=list(SIZES))
     parser.add_argument("--shapes", nargs="+", choices=list(SHAPES), default=list(SHAPES))
     parser.add_argument("--json", type=Path, help="write the rows there too")
@@ -172,7 +189,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
                     if limit == COMPARED:
                         bounds = rows[-1].bound, rows[-1].spread_bound
                     _tell(rows[-1])
-                for rival in rivals(COMPARED) if count < LARGE[0] else ():
+                if count <= SEARCHED:
+                    rows.append(pool.submit(fleet_case, shape, count, COMPARED, ORDERS).result())
+                    _tell(rows[-1])
+                for rival in rivals(COMPARED) if count < LARGE[1] else ():
                     rows.append(pool.submit(rival_case, shape, count, rival, *bounds).result())
                     _tell(rows[-1])
     if chosen.json:
@@ -198,17 +218,11 @@ def _tell(row: Row) -> None:
 
 
 def _line(cells: Sequence[str]) -> str:
-    widths = (6, 6, 30, 9, 5, 9, 5, 5, 9, 5, 7, 6)
+    widths = (6, 6, 31, 9, 5, 9, 5, 5, 9, 5, 7, 6)
     return "  ".join(
         cell.ljust(width) if index in (1, 2) else cell.rjust(width)
         for index, (cell, width) in enumerate(zip(cells, widths, strict=True))
     )
-
-
-def _memory() -> float:
-    """ru_maxrss is in kilobytes on Linux, in bytes on macOS."""
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most / (1024 * 1024 if sys.platform == "darwin" else 1024)
 
 
 if __name__ == "__main__":

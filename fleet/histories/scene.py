@@ -193,7 +193,7 @@ def _cluster(rng: Random, cluster: str, pools: list[str]) -> Snapshot:
     for index in range(rng.randint(0, 5)):
         name, replicas = f"app-{index}", rng.randint(1, 2 * count)
         made = a_deployment(name, replicas, rng.sample(nodes, count))
-        oddity = {**_oddity(rng), **_distance(rng, name)}
+        oddity = {**_distance(rng, name), **_oddity(rng)}
         workloads += made[0]
         pods += [replace(pod, uid=f"{cluster}-{pod.uid}", **oddity) for pod in made[1]]
         if rng.random() < 0.8:
@@ -247,10 +247,11 @@ def _machine(rng: Random, node: Node) -> Machine:
     return replace(machine, reported=False) if rng.random() < 0.03 else machine
 
 
-def _oddity(rng: Random) -> dict[str, bool]:
+def _oddity(rng: Random) -> dict[str, Any]:
     drawn = rng.random()
     if drawn < 0.04:
-        return {"finalizers": True}
+        # It stays where it is: nobody may have to keep apart from it.
+        return {"finalizers": True, "apart": ()}
     if drawn < 0.10:
         return {"local_data": True}
     return {"host_path": True} if drawn < 0.16 else {}
