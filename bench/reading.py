@@ -1,0 +1,286 @@
+"""Reading: what it costs to read a large cluster, by fleet, by kubectl, and by the official client's typed lists.
+
+    python -m bench.reading [--nodes N] [--pods N] [--json FILE]
+
+The lab's real API server serves the objects. One node and one pod are made as a user would, run by the scheduler and
+kwok until they are Ready, and read back; the others are copies of these with names of their own, written into etcd as
+the API server stores them (as JSON, which it reads as it reads its protobuf). Nothing else runs while they are read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from base64 import b64encode
+from collections.abc import Iterator, Sequence
+from copy import deepcopy
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+from msgspec import Struct
+
+from fleet.app.clock import WallClock
+from fleet.core.engine import Engine
+from fleet.core.event import Synced
+from fleet.core.groups import Access
+from fleet.etcd.gateway import Gateway, trust
+from fleet.kube.cluster import Cluster as Watched
+from fleet.kube.credentials import Source
+from fleet.lab import Lab
+from tests.cluster.rest import Cluster, Json
+from tests.cluster.rolling import wait
+from tests.cluster.scenario import is_ready
+
+REPLICAS = 32
+OPERATIONS = 64
+"""In one transaction of etcd's, which may be 1.5 MB long."""
+PAGE = 500
+SAMPLED = 0.05
+"""Seconds between two looks at how much memory a process has taken."""
+IDLE = ("kwok", "kube-scheduler", "kube-controller-manager")
+"""Programs of the lab that nobody needs once the templates are there."""
+HEAD = ("WHAT", "OBJECTS", "CPU", "WALL", "MEMORY")
+"""CPU: seconds of the process, user and system. WALL: seconds. MEMORY: MB resident at most."""
+DEPLOYMENT: Json = {
+    "apiVersion": "apps/v1",
+    "kind": "Deployment",
+    "metadata": {"name": "web", "namespace": "shop"},
+    "spec": {
+        "replicas": 1,
+        "selector": {"matchLabels": {"app": "web"}},
+        "template": {
+            "metadata": {"labels": {"app": "web", "team": "shop", "tier": "front"}},
+            "spec": {
+                "tolerations": [{"key": "kwok.x-k8s.io/node", "operator": "Exists"}],
+                "containers": [
+                    {
+                        "name": name,
+                        "image": f"registry.example/shop/{name}:1.27.3",
+                        "env": [{"name": f"SETTING_{number}", "value": "some value"} for number in range(8)],
+                        "resources": {
+                            "requests": {"cpu": "50m", "memory": "64Mi"},
+                            "limits": {"memory": "256Mi"},
+                        },
+                        "ports": [{"name": "http", "containerPort": 8080}],
+                        "readinessProbe": {"httpGet": {"path": "/ready", "port": "http"}},
+                        "volumeMounts": [{"name": "scratch", "mountPath": "/scratch"}],
+                    }
+                    for name in ("web", "proxy")
+                ],
+                "volumes": [{"name": "scratch", "emptyDir": {}}],
+            },
+        },
+    },
+}
+
+
+class Row(Struct, frozen=True):
+    what: str
+    objects: int
+    """That it was asked for."""
+    cpu: float
+    wall: float
+    memory: float
+
+
+def filled(lab: Lab, nodes: int, pods: int) -> None:
+    """Makes the templates and their copies. Fails where the API server does not serve them all."""
+    cluster = Cluster(lab.kubeconfig)
+    [name] = lab.add_nodes(1, pools={"workers": 1})
+    cluster.create("/api/v1/namespaces", {"metadata": {"name": "shop"}})
+    account = "/api/v1/namespaces/shop/serviceaccounts/default"
+    wait(lambda: cluster.find(account) is not None, lambda: "the namespace has no account")
+    cluster.create("/apis/apps/v1/namespaces/shop/deployments", DEPLOYMENT)
+    where = "/api/v1/namespaces/shop/pods"
+    wait(lambda: any(is_ready(pod) for pod in cluster.get(where)["items"]), lambda: "the pod is not Ready")
+    node, [pod] = cluster.get(f"/api/v1/nodes/{name}"), cluster.get(where)["items"]
+    for program in IDLE:
+        os.kill(lab.pids()[program], signal.SIGTERM)
+    wait(lambda: not _alive(lab), lambda: f"{_alive(lab)} go on")
+    names = [name, *(f"m-{number:05}" for number in range(1, nodes))]
+    certificates = lab.certificates
+    access = Access(
+        (lab.etcd_endpoint,),
+        str(certificates.etcd_authority),
+        str(certificates.etcd_client.certificate),
+        str(certificates.etcd_client.key),
+    )
+    gateway = Gateway(lab.etcd_endpoint, trust(access))
+    things = iter((*_nodes(node, names[1:]), *_pods(pod, names, pods - 1)))
+    while some := list(islice(things, OPERATIONS)):
+        gateway.call("/v3/kv/txn", {"success": [{"request_put": each} for each in some]}, 60)
+    wanted = [nodes, pods]
+    wait(lambda: _served(cluster) == wanted, lambda: f"{_served(cluster)} are served instead of {wanted}")
+
+
+def _alive(lab: Lab) -> list[str]:
+    return [each.name for each in lab.status().programs if each.alive and each.name in IDLE]
+
+
+def _served(cluster: Cluster) -> list[int]:
+    return [_count(cluster, path) for path in ("/api/v1/nodes", "/api/v1/pods")]
+
+
+def _count(cluster: Cluster, path: str) -> int:
+    answer = cluster.get(f"{path}?limit=1")
+    return len(answer["items"]) + int(answer["metadata"].get("remainingItemCount", 0))
+
+
+def _nodes(template: Json, names: Sequence[str]) -> Iterator[Json]:
+    for name in names:
+        node = _copy(template, "v1", "Node", name)
+        node["metadata"]["labels"]["kubernetes.io/hostname"] = name
+        node["status"]["nodeInfo"]["bootID"] = str(uuid4())
+        yield _put(f"/registry/minions/{name}", node)
+
+
+def _pods(template: Json, nodes: Sequence[str], count: int) -> Iterator[Json]:
+    for number in range(count):
+        app, node = f"app-{number // REPLICAS}", nodes[number % len(nodes)]
+        pod = _copy(template, "v1", "Pod", f"{app}-5d8c7f9b6-{number:05x}")
+        pod["metadata"]["labels"]["app"] = app
+        pod["metadata"]["ownerReferences"][0] |= {"name": f"{app}-5d8c7f9b6", "uid": f"rs-{app}"}
+        pod["spec"]["nodeName"] = node
+        yield _put(f"/registry/pods/shop/{pod['metadata']['name']}", pod)
+
+
+def _copy(template: Json, version: str, kind: str, name: str) -> Json:
+    made = deepcopy(template) | {"apiVersion": version, "kind": kind}
+    made["metadata"] |= {"name": name, "uid": str(uuid4())}
+    for key in ("resourceVersion", "generateName", "selfLink"):
+        made["metadata"].pop(key, None)
+    return made
+
+
+def _put(key: str, thing: Json) -> Json:
+    return {"key": b64encode(key.encode()).decode(), "value": b64encode(msgspec.json.encode(thing)).decode()}
+
+
+def measured(what: str, objects: int, words: Sequence[str]) -> Row:
+    """Runs a command to its end. Raises RuntimeError with its words where it fails."""
+    began = time.monotonic()
+    with TemporaryDirectory() as folder:
+        errors = Path(folder) / "errors"
+        with errors.open("wb") as log:
+            process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=log)
+            memory = 0.0
+            while not (ended := os.wait4(process.pid, os.WNOHANG))[0]:
+                memory = max(memory, _resident(process.pid))
+                time.sleep(SAMPLED)  # noqa: TID251 - between two looks
+            _, status, used = ended
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            raise RuntimeError(f"{' '.join(words)}: {process.returncode}\n{errors.read_text()[-2000:]}")
+    wall = time.monotonic() - began
+    return Row(what, objects, used.ru_utime + used.ru_stime, wall, memory)
+
+
+def _resident(pid: int) -> float:
+    """MB at most so far. The kernel's own figure at the end would be the parent's, where that is the larger one."""
+    try:
+        told = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0.0
+    most = next((line for line in told.splitlines() if line.startswith("VmHWM:")), "VmHWM: 0 kB")
+    return int(most.split()[1]) / 1024
+
+
+def rows(lab: Lab, home: Path, nodes: int, pods: int) -> Iterator[Row]:
+    fleet = [sys.executable, "-m", "fleet.cli", "--home", str(home)]
+    self = [sys.executable, "-m", "bench.reading", "--kubeconfig", str(lab.kubeconfig)]
+    subprocess.run(
+        [*fleet, "cluster", "add", "lab", "--kubeconfig", str(lab.kubeconfig), "--site", "here"],
+        check=True,
+        capture_output=True,
+    )
+    yield measured("fleet sync, into an empty database", nodes + pods, [*fleet, "sync"])
+    yield measured("fleet sync, again", nodes + pods, [*fleet, "sync"])
+    yield measured("a controller's views, listed and watched", nodes + pods, [*self, "--view"])
+    if kubectl := shutil.which("kubectl"):
+        command = [kubectl, "--kubeconfig", str(lab.kubeconfig), "get", "nodes", "-o", "json"]
+        yield measured("kubectl get nodes -o json", nodes, command)
+    else:
+        print("no kubectl on this machine: its row is left out", file=sys.stderr)
+    for kind, count in (("nodes", nodes), ("pods", pods)):
+        yield measured(f"typed client, list of {kind}", count, [*self, "--typed", kind])
+
+
+def view(kubeconfig: Path) -> None:
+    """As a controller does: lists, watches, and keeps what an engine needs."""
+    engine = Engine({"lab": "here"})
+
+    async def until_synced() -> None:
+        clock = WallClock()
+        cluster = Watched("lab", Source(kubeconfig), clock)
+        try:
+            async for event in cluster.events():
+                engine.observe(event, clock.now())
+                if isinstance(event, Synced):
+                    return
+        finally:
+            await cluster.close()
+
+    asyncio.run(until_synced())
+
+
+def typed(kubeconfig: Path, kind: str) -> None:
+    """With the official client, in pages, of which one is kept at a time: all of them would not fit into most machines."""
+    from kubernetes import client, config
+
+    api = client.CoreV1Api(config.new_client_from_config(str(kubeconfig), persist_config=False))
+    ask = api.list_node if kind == "nodes" else api.list_pod_for_all_namespaces
+    found: Any = ask(limit=PAGE)
+    while following := found.metadata._continue:
+        found = ask(limit=PAGE, _continue=following)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.reading", description=__doc__.splitlines()[0])
+    parser.add_argument("--nodes", type=int, default=10_000)
+    parser.add_argument("--pods", type=int, default=100_000)
+    parser.add_argument("--json", type=Path, help="write the rows there too")
+    for hidden in ("--kubeconfig", "--typed"):
+        parser.add_argument(hidden, help=argparse.SUPPRESS)
+    parser.add_argument("--view", action="store_true", help=argparse.SUPPRESS)
+    chosen = parser.parse_args(arguments)
+    if chosen.typed:
+        typed(Path(chosen.kubeconfig), chosen.typed)
+        return
+    if chosen.view:
+        view(Path(chosen.kubeconfig))
+        return
+    found: list[Row] = []
+    with TemporaryDirectory() as folder:
+        lab = Lab.up(Path(folder) / "lab", tied=True, progress=lambda words: print(words, file=sys.stderr))
+        try:
+            filled(lab, chosen.nodes, chosen.pods)
+            print(_line(HEAD))
+            for row in rows(lab, Path(folder) / "home", chosen.nodes, chosen.pods):
+                found.append(row)
+                print(_line(_cells(row)), flush=True)
+        finally:
+            lab.down()
+    if chosen.json:
+        chosen.json.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1))
+
+
+def _cells(row: Row) -> Sequence[str]:
+    return (row.what, f"{row.objects:,}", f"{row.cpu:.1f}", f"{row.wall:.1f}", f"{row.memory:.0f}")
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "  ".join((cells[0].ljust(42), *(cell.rjust(8) for cell in cells[1:])))
+
+
+if __name__ == "__main__":
+    main()
