@@ -90,14 +90,9 @@ def _real(row: ClusterRow) -> RealCluster:
     return Cluster(row.name, Source(Path(row.kubeconfig), row.context), WallClock())
 
 
-def rows_of(home: Home, names: Sequence[str] = ()) -> list[ClusterRow]:
-    """The named clusters, or all. Raises UsageError for a name that the fleet has not."""
-    return [home.store.clusters.get(name) for name in names] if names else home.store.clusters.list()
-
-
 def look(home: Home, names: Sequence[str] = ()) -> Look:
     """Reads clusters afresh, all at a time, and writes what was found to the inventory."""
-    rows = rows_of(home, names)
+    rows = home.clusters(names)
     answers = asyncio.run(_read_all(home, rows))
     fresh: list[Snapshot] = []
     lost: dict[str, str] = {}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from fleet.app.clusters import dumped, rows_of
+from fleet.app.clusters import dumped
 from fleet.app.home import Home
 from fleet.app.plan import GREEDY, Beyond, Tell, Urgency, find_release, planned
 from fleet.app.quorums import by_pods
@@ -75,7 +75,7 @@ def save_dump(home: Home, name: str, path: Path) -> int:
 
     `name` may be empty where there is one cluster alone. Raises UsageError, and FleetError where it does not answer.
     """
-    rows = rows_of(home, [name] if name else [])
+    rows = home.clusters([name] if name else [])
     if len(rows) != 1:
         raise UsageError(
             f"which cluster? {', '.join(row.name for row in rows) or 'there is none'}", "--cluster NAME"

@@ -8,7 +8,6 @@ from difflib import get_close_matches
 
 from msgspec import Struct
 
-from fleet.app.clusters import rows_of
 from fleet.app.home import Home
 from fleet.app.rollouts import Rollouts
 from fleet.app.status import fleet_status
@@ -64,7 +63,7 @@ def explain(home: Home, name: str, why: Why) -> Explanation:
     now_held = board.get(status.rollout)
     wanted = status.state not in ("patched", "orphan", "unknown", "failed")
     held = (why(home, ref) if wanted else ()) or (now_held.held if now_held is not None else ())
-    cluster = next(row for row in rows_of(home) if row.name == ref.cluster)
+    cluster = next(row for row in home.clusters() if row.name == ref.cluster)
     return explanation(
         status,
         home.now(),

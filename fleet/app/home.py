@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from fleet.core.policy import Policy
     from fleet.drivers.ports import Clock
     from fleet.sim.clock import SimulatedClock
-    from fleet.store import Store
+    from fleet.store import ClusterRow, Store
 
 POLICY = "fleet.yaml"
 DATABASE = "fleet.db"
@@ -81,6 +81,10 @@ class Home:
         from fleet.store import Store
 
         return Store.open(self.database)
+
+    def clusters(self, names: Sequence[str] = ()) -> list[ClusterRow]:
+        """The named clusters, or all. Raises UsageError for a name that the fleet has not."""
+        return [self.store.clusters.get(name) for name in names] if names else self.store.clusters.list()
 
     def policy(self) -> tuple[Policy, tuple[Caution, ...]]:
         """Raises UsageError where there is none, ConfigError with all its mistakes."""

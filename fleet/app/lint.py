@@ -7,7 +7,6 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from fleet.app.clusters import rows_of
 from fleet.app.dumps import dump_of
 from fleet.app.home import Home
 from fleet.app.quorums import annotated
@@ -20,7 +19,7 @@ from fleet.core.snapshot import Snapshot
 def lint_fleet(home: Home, clusters: Sequence[str] = ()) -> Lint:
     """As of the last sync. Raises ConfigError for a policy with mistakes, and UsageError where no cluster was read."""
     policy, _ = home.policy()
-    rows = rows_of(home, clusters)
+    rows = home.clusters(clusters)
     if not rows:
         raise UsageError("no cluster is known yet", "fleet cluster add NAME --kubeconfig FILE --site SITE")
     unread = [row.name for row in rows if row.last_seen is None]

@@ -12,11 +12,11 @@ from fleet.app.clusters import look
 from fleet.app.home import Home
 from fleet.app.plan import Undoing, make
 from fleet.app.rollouts import Rollouts
-from fleet.core.advance import is_release
 from fleet.core.errors import HeldError, UsageError
 from fleet.core.node import NodeRef
 from fleet.core.plan import Plan
 from fleet.core.policy import Policy
+from fleet.core.release import is_release
 from fleet.core.rollout import Rollout, State
 from fleet.core.snapshot import Snapshot
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from fleet.app.clusters import rows_of
 from fleet.app.home import Home
 from fleet.app.rollouts import Rollouts
 from fleet.core.errors import UsageError
@@ -30,7 +29,7 @@ EVERYTHING = Selection()
 
 def fleet_status(home: Home, selection: Selection = EVERYTHING) -> Status:
     """Of everything, or at least of what is selected. Raises UsageError for a cluster that the fleet has not."""
-    chosen = rows_of(home, selection.clusters)
+    chosen = home.clusters(selection.clusters)
     rollouts = Rollouts.load(home.store)
     known = known_in(home, chosen)
     policy = home.policy_if_any()
@@ -56,7 +55,7 @@ def quorums_of(home: Home, rows: Sequence[ClusterRow], policy: Policy) -> tuple[
 
 
 def all_clusters(home: Home) -> list[StatusCluster]:
-    rows = rows_of(home)
+    rows = home.clusters()
     return clusters_of(rows, known_in(home, rows), groups_in(home))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from fleet.app.clusters import look, rows_of
+from fleet.app.clusters import look
 from fleet.app.home import Home
 from fleet.core.snapshot import Snapshot
 
@@ -30,7 +30,7 @@ def sync(home: Home, names: Sequence[str] = ()) -> list[Synced]:
         Synced(row.name, error=seen.lost[row.name])
         if row.name in seen.lost
         else _synced(fresh[row.name], seen.changes[row.name])
-        for row in rows_of(home, names)
+        for row in home.clusters(names)
     ]
 
 

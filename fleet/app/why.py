@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fleet.app.clusters import rows_of
 from fleet.app.home import Home
 from fleet.app.rollouts import Rollouts
 from fleet.core.engine import Engine
@@ -19,7 +18,7 @@ from fleet.sim.planner import things
 def why(home: Home, ref: NodeRef) -> tuple[Held, ...]:
     """For a node in an active rollout, or in one of its own that would begin now. Nothing is begun or written."""
     now = home.now()
-    rows = rows_of(home)
+    rows = home.clusters()
     engine = Engine({row.name: row.sites[0] if row.sites else "" for row in rows})
     rollouts = Rollouts.load(home.store).all
     active = [each for each in rollouts if each.active]

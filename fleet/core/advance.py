@@ -14,7 +14,7 @@ from fleet.core.held import Held, Reason
 from fleet.core.machine import Machine
 from fleet.core.node import Node
 from fleet.core.pod import Pod
-from fleet.core.release import Release
+from fleet.core.release import is_release
 from fleet.core.rollout import Rollout, Run
 from fleet.core.steps import Step, Turn
 
@@ -380,15 +380,6 @@ def token_of(rollout: Rollout, run: Run) -> str:
 
 def asked(machine: Machine | None, token: str) -> bool:
     return machine is not None and machine.request is not None and machine.request.token == token
-
-
-def is_release(found: Release | None, wanted: Release) -> bool:
-    """By digest; by version only where one of the two tells no digest."""
-    if found is None:
-        return False
-    if found.digest and wanted.digest:
-        return found.digest == wanted.digest
-    return found.version == wanted.version
 
 
 def ours(node: Node, rollout: Rollout) -> bool:

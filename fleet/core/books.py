@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
 from fleet.core.action import Evict, Outcome, Result
-from fleet.core.advance import is_release
 from fleet.core.agenda import Agenda
 from fleet.core.budget import Budget
 from fleet.core.claims import BudgetKey, Claims
@@ -24,6 +23,7 @@ from fleet.core.pod import Pod
 from fleet.core.policy import Amount, Pool, site_of
 from fleet.core.queue import Key, Queue
 from fleet.core.quorum import Quorum
+from fleet.core.release import is_release
 from fleet.core.rollout import Rollout, Run
 from fleet.core.steps import Step
 from fleet.core.view import ClusterView

@@ -10,12 +10,11 @@ from datetime import datetime
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fleet.core.advance import is_release
 from fleet.core.held import Held, Reason
 from fleet.core.machine import Machine
 from fleet.core.node import Node, NodeRef
 from fleet.core.policy import Policy, Pool
-from fleet.core.release import Release
+from fleet.core.release import Release, is_release
 from fleet.core.rollout import Rollout, Run
 from fleet.core.status import NodeState, Status, StatusCluster, StatusNode, StatusPool, Summary
 from fleet.core.steps import HAS_SLOT, Step

@@ -10,14 +10,13 @@ from random import Random
 
 from msgspec.structs import replace
 
-from fleet.core.advance import is_release
 from fleet.core.bound import bound
 from fleet.core.engine import Engine
 from fleet.core.event import Lost, Seen, Synced, Thing
 from fleet.core.node import NodeRef
 from fleet.core.plan import Plan, PlannedHold
 from fleet.core.policy import Policy, site_of
-from fleet.core.release import Release
+from fleet.core.release import Release, is_release
 from fleet.core.rollout import Goal, Rollout, Run, Start
 from fleet.core.snapshot import Snapshot
 from fleet.core.steps import Step
