@@ -31,18 +31,25 @@ def home_of(context: typer.Context, otherwise: Path | None = None) -> Home:
 
 
 def repeat(draw: Callable[[], Text], seconds: float) -> None:
-    """Draws again and again on a terminal until Ctrl-C; in a pipe once."""
+    """Draws again and again until Ctrl-C: on a terminal what has changed, in a pipe the lines that are new."""
     from threading import Event
 
+    from fleet.cli.canvas import Canvas
+    from fleet.cli.columns import folded
     from fleet.cli.output import console, people_watch
 
-    screen = console()
-    if not people_watch():
-        screen.print(draw())
-        return
-    from rich.live import Live
-
-    never = Event()
-    with Live(draw(), console=screen, auto_refresh=False, screen=True) as live:
-        while not never.wait(seconds):
-            live.update(draw(), refresh=True)
+    screen, never = console(), Event()
+    if people_watch():
+        with Canvas(screen) as canvas:
+            while True:
+                canvas.draw(folded(draw(), screen.width))
+                never.wait(seconds)
+    told: set[str] = set()
+    while True:
+        lines = draw().plain.splitlines()
+        for line in lines:
+            if line not in told:
+                screen.print(line)
+        screen.file.flush()
+        told = set(lines)
+        never.wait(seconds)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from fleet.app.follow import Follower
+from fleet.cli.canvas import Canvas
 from fleet.cli.columns import folded
 from fleet.cli.moments import stamp
 from fleet.cli.output import console, note, people_watch
@@ -116,16 +117,15 @@ def scene_of(follower: Follower) -> Scene:
 
 
 def _draw(follower: Follower, leader: Callable[[], str]) -> None:
-    from rich.live import Live
-
     screen = console()
     pause = Event()
-    with Live(_picture(follower, leader, screen), console=screen, auto_refresh=False) as live:
+    with Canvas(screen) as canvas:
+        canvas.draw(_picture(follower, leader, screen))
         patience = Patience(follower)
         while not patience.over:
             pause.wait(LOOK_SECONDS)
             follower.look()
-            live.update(_picture(follower, leader, screen), refresh=True)
+            canvas.draw(_picture(follower, leader, screen))
 
 
 def _picture(follower: Follower, leader: Callable[[], str], screen: Console) -> Text:
