@@ -10,7 +10,7 @@ import msgspec
 
 from fleet.agent.watch import Complete, Found, Kind, Watch
 from fleet.core.errors import FleetError
-from fleet.core.machine import GROUP, VERSION, Machine, Work
+from fleet.core.machine import GROUP, VERSION, Machine, Units, Work
 from fleet.core.release import Release
 from fleet.kube import decode
 from fleet.kube.clock import Clock
@@ -134,6 +134,9 @@ def status(machine: Machine) -> dict[str, object]:
         "os": machine.os,
         "bootID": machine.boot_id,
         "kernel": machine.kernel,
+        "kernelArguments": machine.kernel_arguments or None,
+        "layered": list(machine.layered) or None,
+        "units": _units(machine.units),
         "booted": _release(machine.booted),
         "staged": _release(machine.staged),
         "rollback": _release(machine.rollback),
@@ -161,4 +164,9 @@ def _work(work: Work | None) -> dict[str, object] | None:
         "percent": work.percent,
         "bootID": work.boot_id or None,
         "earlier": list(work.earlier) or None,
+        "units": _units(work.units),
     }
+
+
+def _units(units: Units | None) -> dict[str, object] | None:
+    return None if units is None else {"state": units.state, "failed": list(units.failed) or None}

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from fleet.core import voting
+from fleet.core import proof, voting
 from fleet.core.action import Clear, Cordon, Evict, Reboot, Stage, Uncordon, Unmark
 from fleet.core.agenda import Agenda
 from fleet.core.guards import budgets, gates, nodes, pods, skew
@@ -205,7 +205,12 @@ def _ready_to_reboot(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now
         agenda.hold(run.node, waits)
         agenda.wake_at(run.node, now + LOOK_AGAIN)
         return None
-    return Turn.DONE, {"boot_id": node.boot_id}
+    return Turn.DONE, {"boot_id": node.boot_id, **_daemons(agenda, run)}
+
+
+def _daemons(agenda: Agenda, run: Run) -> dict[str, Any]:
+    found = proof.daemons(run.node.name, agenda.view(run.node.cluster))
+    return {"daemons": list(found)} if found else {}
 
 
 def reboot(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
@@ -251,44 +256,36 @@ def reboot(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime
 
 def verify(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
     machine = agenda.machine(run.node)
-    missing = _not_proven(run, node, machine)
-    if missing is None and machine is not None and machine.booted is not None:
-        return Turn.DONE, {
-            "proof": {
-                "boot_id_before": run.boot_id,
-                "boot_id_after": node.boot_id,
-                "version": machine.booted.version,
-                "digest": machine.booted.digest,
-                "kernel": node.kernel,
-                "ready": "True",
-            }
-        }
-    if _told(machine, node) and machine and machine.booted and not is_release(machine.booted, run.release):
+    missing = proof.missing(run, node, machine, agenda.view(run.node.cluster))
+    if (
+        proof.told(machine, node)
+        and machine
+        and machine.booted
+        and not is_release(machine.booted, run.release)
+    ):
         why = f"it booted {machine.booted.version} instead of {run.release.version}: rolled back"
         told = {"boot_id_after": node.boot_id, "rolled_back": machine.booted.version}
         return Turn.FAILED, {"why": why, **told}
+    if failed := _newly_failed(rollout, run, node, machine):
+        return Turn.FAILED, {"why": failed}
+    if missing is None and machine is not None:
+        return Turn.DONE, {"proof": proof.proof(run, node, machine)}
     timeout = rollout.pool(run).reboot.timeout_seconds
     if expired(agenda, rollout, run, timeout, now):
         return Turn.FAILED, {"why": f"not proven within {timeout} s: {missing}"}
+    if proof.told(machine, node):
+        agenda.wake_at(run.node, now + LOOK_AGAIN)
     agenda.hold(run.node, Held(Reason.NOT_VERIFIED, node.name, {"why": missing or "no report"}))
     return None
 
 
-def _told(machine: Machine | None, node: Node) -> bool:
-    """The agent has reported since the node's last boot."""
-    return machine is not None and machine.boot_id == node.boot_id
-
-
-def _not_proven(run: Run, node: Node, machine: Machine | None) -> str | None:
-    if node.ready is not True:
-        return "kubelet not Ready"
-    if machine is None or not _told(machine, node):
-        return "its agent has not reported since the boot"
-    if not is_release(machine.booted, run.release):
-        return "another release is booted"
-    if run.release.kernel and node.kernel != run.release.kernel:
-        return f"kernel {node.kernel} runs, {run.release.kernel} is the release's"
-    return None
+def _newly_failed(rollout: Rollout, run: Run, node: Node, machine: Machine | None) -> str:
+    """Empty: nothing that was fine before the reboot has failed in this boot."""
+    if machine is None or not proof.told(machine, node):
+        return ""
+    work = machine.answer(token_of(rollout, run, Step.REBOOT))
+    failed = proof.newly_failed(work, machine)
+    return proof.words(failed, work, node.name) if failed else ""
 
 
 def uncordon(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
@@ -299,6 +296,8 @@ def uncordon(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: dateti
 
 
 def soak(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
+    if failed := _newly_failed(rollout, run, node, agenda.machine(run.node)):
+        return Turn.FAILED, {"why": failed}
     seconds = voting.soak_seconds(agenda, rollout, run)
     why = voting.not_back(agenda, rollout, run)
     if node.ready is not True or why:
@@ -373,9 +372,10 @@ def _unfinished(machine: Machine, rollout: Rollout) -> bool:
     return answer is None or answer.state == "working"
 
 
-def token_of(rollout: Rollout, run: Run) -> str:
-    """Names one intent towards the machine: the same after a restart, another after a retry."""
-    return f"{rollout.id}/{run.node.name}/{run.step}/{run.attempts}"
+def token_of(rollout: Rollout, run: Run, step: Step | None = None) -> str:
+    """Names one intent towards the machine: the same after a restart, another after a retry. `step`: other than its
+    present one."""
+    return f"{rollout.id}/{run.node.name}/{step or run.step}/{run.attempts}"
 
 
 def asked(machine: Machine | None, token: str) -> bool:

@@ -32,7 +32,7 @@ UNDRAINED = frozenset({Step.PENDING, Step.STAGE, Step.STAGED, Step.CORDON, Step.
 
 DRAINED = (Step.CORDON, Step.DRAIN)
 
-MINDS_PODS = frozenset({Step.STAGED, Step.CORDON, Step.DRAIN, Step.REBOOT})
+MINDS_PODS = frozenset({Step.STAGED, Step.CORDON, Step.DRAIN, Step.REBOOT, Step.VERIFY})
 """Steps in which a run may go on, or be held, because of a pod on its node."""
 
 

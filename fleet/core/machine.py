@@ -12,6 +12,14 @@ from fleet.core.release import Release
 GROUP = "fleet.internal"
 VERSION = "v1"
 
+# The most that the CRD takes (`kube/manifests/20-machines.yaml`): an agent cuts off what is beyond.
+ARGUMENTS_MOST = 4096
+"""Characters of a kernel's command line: what Linux itself takes at most."""
+LAYERED_MOST = 256
+UNITS_MOST = 64
+NAME_MOST = 256
+"""Characters of a package's or a unit's name."""
+
 
 class Ask(StrEnum):
     """What the controller may ask of a machine."""
@@ -29,6 +37,20 @@ class Request(Struct, frozen=True, gc=False):
     release: Release
 
 
+class Units(Struct, frozen=True, gc=False):
+    """What systemd says of a machine's units."""
+
+    state: str
+    """As `systemctl is-system-running` has it: running, degraded, starting, maintenance, ..."""
+    failed: tuple[str, ...] = ()
+    """Their names, in order; at most UNITS_MOST."""
+
+    @property
+    def starting(self) -> bool:
+        """Not all that the boot asks for has been tried: what fails may be yet to come."""
+        return self.state in ("initializing", "starting")
+
+
 class Work(Struct, frozen=True, gc=False):
     """The agent's word about the request of this token, kept across the reboot that it asks for."""
 
@@ -40,6 +62,8 @@ class Work(Struct, frozen=True, gc=False):
     """The boot in which the agent took the request up: a reboot is done when the machine's is another."""
     earlier: tuple[str, ...] = ()
     """Tokens that were taken up before this one, newest last; not all that ever were, but the last few."""
+    units: Units | None = None
+    """As they were when a reboot was taken up: what had failed then is not held against the boot that follows."""
 
 
 class Machine(Struct, frozen=True, gc=False):
@@ -56,6 +80,12 @@ class Machine(Struct, frozen=True, gc=False):
     rollback: Release | None = None
     boot_id: str = ""
     kernel: str = ""
+    kernel_arguments: str = ""
+    """As the booted kernel was started, in one line, without secrets."""
+    layered: tuple[str, ...] = ()
+    """Packages that somebody put on top of the booted release."""
+    units: Units | None = None
+    """None: the machine has no systemd, or nobody has told."""
     reported: bool = False
     """An agent has written its status at least once."""
     resource_version: str = ""

@@ -15,6 +15,15 @@ class Release(Struct, frozen=True, gc=False):
     """Version of the kubelet that it brings, such as `v1.36.3`; empty: it brings none, or the stream does not tell."""
 
 
+def is_release(found: Release | None, wanted: Release) -> bool:
+    """By digest; by version only where one of the two tells no digest."""
+    if found is None:
+        return False
+    if found.digest and wanted.digest:
+        return found.digest == wanted.digest
+    return found.version == wanted.version
+
+
 class Stream(Struct, frozen=True):
     """Oldest first."""
 

@@ -45,6 +45,10 @@ class Proof(Struct, frozen=True):
     digest: str = ""
     kernel: str = ""
     ready: str = ""
+    units: str = ""
+    """systemd's state, with the units that had failed before already; empty where the machine has none."""
+    daemons: str = ""
+    """How many DaemonSets had a Ready pod there before, and have one again."""
 
 
 class ReportRun(Struct, frozen=True):

@@ -69,6 +69,8 @@ class Run(Struct, frozen=True, gc=False):
     why: str = ""
     """Why it failed or was cancelled."""
     attempts: int = 0
+    daemons: tuple[str, ...] = ()
+    """DaemonSets whose pods were Ready on the node before the reboot."""
     proof: dict[str, str] = {}
     rolled_back: str = ""
     """The version that it booted instead of the wanted one."""
@@ -234,6 +236,7 @@ class Rollout:
             slot=step in HAS_SLOT or (run.slot and step is Step.FAILED),
             boot_id=detail.get("boot_id", run.boot_id),
             why=detail.get("why", run.why),
+            daemons=tuple(detail.get("daemons", run.daemons)),
             proof=detail.get("proof", run.proof),
             rolled_back=detail.get("rolled_back", run.rolled_back),
         )

@@ -10,12 +10,13 @@ from fleet.core.action import AnyAction, Evict, Reboot, Result
 from fleet.core.budget import Budget
 from fleet.core.event import Event
 from fleet.core.journal import Entry
+from fleet.core.machine import Machine
 from fleet.core.node import CORDON_ANNOTATION, ZONE_LABEL
 from fleet.core.pod import Pod
 from fleet.core.policy import Amount, Limits
 from fleet.core.snapshot import Snapshot
 from fleet.histories.invariant import Broken, Invariant
-from fleet.histories.tale import BEGUN, ENDED, Told, ToldRun
+from fleet.histories.tale import BEGUN, ENDED, WELL, Told, ToldRun
 from fleet.histories.truth import Name, Truth
 from fleet.histories.voting import lost, unsaved
 
@@ -140,6 +141,10 @@ class Checker:
     def _before_step(self, told: Told, entry: Entry) -> None:
         record = entry.record
         run, step = told.runs[record.node], record.detail["to"]
+        if step in WELL and run.reboots:
+            failed = failed_units(self.truth.machines.get((run.cluster, run.name))) - run.failed_before
+            if failed:
+                self._break(Invariant.SOUND, f"{run.name}: {', '.join(sorted(failed))}")
         first = step == "cordon" and run.step not in BEGUN
         if first or (step == "stage" and run.step == "pending"):
             if told.state != "running":
@@ -224,6 +229,8 @@ class Checker:
             self._break(Invariant.QUORUM, f"{name}: {why}")
         if unsaved(action.node, was, policy) and (action.rollout, str(action.node)) not in self._saved:
             self._break(Invariant.SAVED, name)
+        if not run.reboots:
+            run.failed_before = failed_units(machine_of(was, name))
         run.reboots.add(action.token)
         if len(run.reboots) > 1:
             self._break(Invariant.TWICE, f"{name} by {', '.join(sorted(run.reboots))}")
@@ -251,13 +258,21 @@ class Checker:
         self.broken.append(Broken(self._at, invariant, words))
 
 
+def machine_of(snapshot: Snapshot, name: str) -> Machine | None:
+    return next((each for each in snapshot.machines if each.name == name), None)
+
+
+def failed_units(machine: Machine | None) -> frozenset[str]:
+    return frozenset(machine.units.failed if machine is not None and machine.units is not None else ())
+
+
 def _stays(pod: Pod) -> bool:
     return pod.mirror or (pod.owner is not None and pod.owner.kind in ("DaemonSet", "Node"))
 
 
 def _ours_unfinished(snapshot: Snapshot, name: str) -> bool:
     """A request of ours that a machine might still act upon."""
-    machine = next((each for each in snapshot.machines if each.name == name), None)
+    machine = machine_of(snapshot, name)
     if machine is None or machine.request is None:
         return False
     work = machine.work

@@ -13,6 +13,7 @@ class Invariant(StrEnum):
     DRAIN = "no reboot without a cordon and a drain of that run"
     QUORUM = "no quorum group loses its majority or its leader by us"
     SAVED = "no member goes without the snapshot that is asked for"
+    SOUND = "done only if no unit has failed that had not before the reboot"
     TWICE = "no run reboots its machine twice"
     FOREIGN = "nothing is uncordoned that we did not cordon"
     WINDOW = "nothing begins outside the windows"

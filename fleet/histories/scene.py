@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from fleet.core.budget import Budget
 from fleet.core.groups import Group
-from fleet.core.machine import Machine
+from fleet.core.machine import Machine, Units
 from fleet.core.node import ZONE_LABEL, Node, NodeRef, Resources
 from fleet.core.placement import HOSTNAME_LABEL, Apart
 from fleet.core.pod import Owner, Pod
@@ -244,6 +244,9 @@ def _stateful(cluster: str, nodes: list[Node]) -> tuple[list[Workload], list[Pod
 
 def _machine(rng: Random, node: Node) -> Machine:
     machine = a_machine(node)
+    # Drawn by its name, so that older seeds still tell the same histories otherwise.
+    if Random(f"units {node.name} {node.labels}").random() < 0.2:
+        machine = replace(machine, units=Units("degraded", ("smartd.service",)))
     return replace(machine, reported=False) if rng.random() < 0.03 else machine
 
 

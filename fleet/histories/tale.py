@@ -27,6 +27,8 @@ class ToldRun:
         """It holds a place: begun and not ended well, and not released by a person."""
         self.reboots: set[str] = set()
         """Tokens under which its machine took a reboot."""
+        self.failed_before: frozenset[str] = frozenset()
+        """Units of its machine when the first of them reached it."""
 
     def go(self, step: str) -> None:
         if step in BEGUN:

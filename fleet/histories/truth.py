@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fleet.core.event import Event, Gone, Seen
+from fleet.core.machine import Machine
 from fleet.core.node import Node
 from fleet.histories.weather import LATEST
 
@@ -16,6 +17,7 @@ Name = tuple[str, str]
 class Truth:
     def __init__(self) -> None:
         self.nodes: dict[Name, Node] = {}
+        self.machines: dict[Name, Machine] = {}
         self._out_since: dict[Name, float] = {}
         self._lost_since: dict[str, float] = {}
         self._moved = -LAG
@@ -24,6 +26,8 @@ class Truth:
     def saw(self, at: float, event: Event) -> None:
         if isinstance(event, Seen) and isinstance(event.thing, Node):
             self._see(at, (event.cluster, event.thing.name), event.thing)
+        elif isinstance(event, Seen) and isinstance(event.thing, Machine):
+            self.machines[event.cluster, event.thing.name] = event.thing
         elif isinstance(event, Gone) and isinstance(event.thing, Node):
             name = (event.cluster, event.thing.name)
             self.nodes.pop(name, None)

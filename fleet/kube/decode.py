@@ -7,7 +7,7 @@ from sys import intern
 from typing import Literal, TypeVar, cast
 
 from fleet.core.budget import Budget
-from fleet.core.machine import Ask, Machine, Request, Work
+from fleet.core.machine import Ask, Machine, Request, Units, Work
 from fleet.core.node import Node, Resources, Taint, Toleration
 from fleet.core.pod import Owner, Pod, PodPhase
 from fleet.core.release import Release
@@ -164,6 +164,9 @@ def machine(found: wire.MachineWire) -> Machine:
         rollback=_release(status.rollback),
         boot_id=status.boot_id,
         kernel=intern(status.kernel),
+        kernel_arguments=intern(status.kernel_arguments),
+        layered=tuple(intern(name) for name in status.layered or ()),
+        units=_units(status.units),
         reported=found.status is not None,
         resource_version=meta.resource_version,
     )
@@ -283,7 +286,21 @@ def _work(found: wire.WorkWire | None) -> Work | None:
     if found is None or found.state not in ("working", "done", "failed"):
         return None
     state = cast(Literal["working", "done", "failed"], found.state)
-    return Work(found.token, state, found.message, found.percent, found.boot_id, found.earlier or ())
+    return Work(
+        found.token,
+        state,
+        found.message,
+        found.percent,
+        found.boot_id,
+        found.earlier or (),
+        _units(found.units),
+    )
+
+
+def _units(found: wire.UnitsWire | None) -> Units | None:
+    if found is None or not found.state:
+        return None
+    return Units(intern(found.state), tuple(intern(name) for name in found.failed or ()))
 
 
 def _release(found: wire.ReleaseWire | None) -> Release | None:

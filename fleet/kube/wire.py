@@ -211,6 +211,11 @@ class MachineSpec(Wire, frozen=True):
     release: ReleaseWire | None = None
 
 
+class UnitsWire(Wire, frozen=True):
+    state: str = ""
+    failed: tuple[str, ...] | None = None
+
+
 class WorkWire(Wire, frozen=True):
     token: str = ""
     state: str = ""
@@ -218,12 +223,16 @@ class WorkWire(Wire, frozen=True):
     percent: int = 0
     boot_id: str = field(name="bootID", default="")
     earlier: tuple[str, ...] | None = None
+    units: UnitsWire | None = None
 
 
 class MachineStatus(Wire, frozen=True):
     os: str = ""
     boot_id: str = field(name="bootID", default="")
     kernel: str = ""
+    kernel_arguments: str = ""
+    layered: tuple[str, ...] | None = None
+    units: UnitsWire | None = None
     booted: ReleaseWire | None = None
     staged: ReleaseWire | None = None
     rollback: ReleaseWire | None = None

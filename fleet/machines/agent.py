@@ -9,8 +9,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from fleet.core.errors import FleetError
-from fleet.core.machine import Ask, Machine, Request, Work
-from fleet.machines import duty
+from fleet.core.machine import ARGUMENTS_MOST, LAYERED_MOST, NAME_MOST, Ask, Machine, Request, Work
+from fleet.machines import duty, secrets
 from fleet.machines.duty import Act, Answer
 from fleet.machines.os.family import Family, MachineError, Observation
 from fleet.machines.own import OwnMachine
@@ -26,6 +26,9 @@ class Pace(Struct, frozen=True):
     retry: float = 1.0
     """After the first error; doubled after each further one."""
     retry_most: float = 60.0
+    looks: tuple[float, ...] = (2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 60.0, 120.0)
+    """Between the looks at the units of a machine that has booted: a service may fail late. Then there are no more,
+    but every so often (the last of these) while systemd is still starting."""
 
 
 class Agent:
@@ -40,6 +43,8 @@ class Agent:
         self._seen: Observation | None = None
         self._requests_seen = 0
         self._act: _Running | None = None
+        self._looks = 0
+        self._look: asyncio.TimerHandle | None = None
 
     async def run(self) -> None:
         """Does not end by itself, whatever the API server or the machine answer: it tries again."""
@@ -48,6 +53,8 @@ class Agent:
             try:
                 await self._turns()
             finally:
+                if self._look is not None:
+                    self._look.cancel()
                 await self._drop()
 
     def look_again(self) -> None:
@@ -85,6 +92,7 @@ class Agent:
         await self._drop_unless(machine.request)
         if self._seen is None or (self._act is not None and self._act.ended):
             self._seen = await self._family.observe()
+            self._look_later(self._seen)
         work, act = self._next(machine, self._seen)
         wanted = described(machine, self._seen, work)
         if wanted == machine and act is None:
@@ -103,6 +111,19 @@ class Agent:
         self._machine = written
         if act is not None:
             self._act = _Running(act, self._family, self._pace.progress, self._wake)
+
+    def _look_later(self, seen: Observation) -> None:
+        looks = self._pace.looks
+        if self._look is not None or seen.units is None:
+            return
+        if self._looks < len(looks) or seen.units.starting:
+            delay = looks[min(self._looks, len(looks) - 1)]
+            self._looks += 1
+            self._look = asyncio.get_running_loop().call_later(delay, self._look_now)
+
+    def _look_now(self) -> None:
+        self._look = None
+        self.look_again()
 
     def _next(self, machine: Machine, seen: Observation) -> tuple[Work | None, Act | None]:
         """The word to be in the status, and what to do once it is there."""
@@ -225,5 +246,8 @@ def described(machine: Machine, seen: Observation, work: Work | None) -> Machine
         rollback=seen.rollback,
         boot_id=seen.boot_id,
         kernel=seen.kernel,
+        kernel_arguments=secrets.hidden(seen.kernel_arguments)[:ARGUMENTS_MOST],
+        layered=tuple(name[:NAME_MOST] for name in seen.layered[:LAYERED_MOST]),
+        units=duty.bounded(seen.units),
         reported=True,
     )

@@ -16,7 +16,7 @@ from enum import StrEnum
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fleet.core.machine import Ask, Request, Work
+from fleet.core.machine import NAME_MOST, UNITS_MOST, Ask, Request, Units, Work
 from fleet.core.release import Release
 from fleet.machines.os.family import Observation
 
@@ -72,6 +72,13 @@ def proves_boot(request: Request | None, before: Work | None, after: Work | None
     return after.state == "done" and same(seen.booted, request.release)
 
 
+def bounded(units: Units | None) -> Units | None:
+    """As much of it as the API server takes."""
+    if units is None:
+        return None
+    return replace(units, failed=tuple(name[:NAME_MOST] for name in units.failed[:UNITS_MOST]))
+
+
 def same(release: Release | None, wanted: Release) -> bool:
     """The same payload. A side that tells no digest is compared by its version alone."""
     if release is None or release.version != wanted.version:
@@ -81,7 +88,8 @@ def same(release: Release | None, wanted: Release) -> bool:
 
 def _taken_up(request: Request, last: Work | None, seen: Observation) -> Duty:
     earlier = () if last is None else (*last.earlier, last.token)[-TOKENS_KEPT:]
-    work = Work(request.token, "working", boot_id=seen.boot_id, earlier=earlier)
+    units = seen.units if request.action is not Ask.STAGE else None
+    work = Work(request.token, "working", boot_id=seen.boot_id, earlier=earlier, units=bounded(units))
     if request.token in earlier:
         return Answer(failed(work, "this token was taken up before another one; it is not acted upon again"))
     return _begun(request, work, seen)

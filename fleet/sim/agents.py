@@ -6,7 +6,7 @@ from random import Random
 
 from msgspec.structs import replace
 
-from fleet.core.machine import Ask, Machine, Request, Work
+from fleet.core.machine import Ask, Machine, Request, Units, Work
 from fleet.core.node import Node
 from fleet.core.release import Release
 from fleet.sim.behaviour import Behaviour, Length, draw
@@ -14,6 +14,8 @@ from fleet.sim.kubelet import Kubelets
 from fleet.sim.objects import Objects
 from fleet.sim.timeline import Timeline
 
+UNIT = "app-gateway.service"
+"""Fails where a machine is to boot with a unit that fails."""
 TOKENS_KEPT = 16
 """Tokens that an agent remembers besides the last."""
 
@@ -53,7 +55,8 @@ class Agents:
         if not machine.reported or (last is not None and (last.token == token or last.state == "working")):
             return
         earlier = () if last is None else (*last.earlier, last.token)[-TOKENS_KEPT:]
-        work = Work(token, "working", boot_id=machine.boot_id, earlier=earlier)
+        units = machine.units if request.action is not Ask.STAGE else None
+        work = Work(token, "working", boot_id=machine.boot_id, earlier=earlier, units=units)
         if token in earlier:
             self._tell(
                 machine, replace(work, state="failed", message="this token was taken up before another one")
@@ -133,6 +136,7 @@ class Agents:
             rollback=machine.booted if changed else machine.staged or machine.rollback,
             boot_id=boot_id,
             kernel=(release.kernel if release is not None else "") or machine.kernel,
+            units=self._units(machine),
         )
         if request is not None and request.token != token:
             self.requested(name, request.token)
@@ -141,6 +145,17 @@ class Agents:
         if self.behaviour.failures.get(machine.name) == "old-version":
             return machine.booted
         return machine.staged or machine.booted
+
+    def _units(self, machine: Machine) -> Units:
+        """What had failed before the boot fails again."""
+        failed = machine.units.failed if machine.units is not None else ()
+        match self.behaviour.failures.get(machine.name):
+            case "stays-starting":
+                return Units("starting", failed)
+            case "unit-fails":
+                return Units("degraded", tuple(sorted({*failed, UNIT})))
+            case _:
+                return Units("degraded" if failed else "running", failed)
 
     def _stage(self, machine: Machine, request: Request) -> None:
         name, release = machine.name, request.release

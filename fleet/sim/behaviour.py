@@ -12,9 +12,10 @@ from msgspec import Struct
 Length = float | Callable[[Random, str], float]
 """Seconds: always the same, or drawn for a name (a node's, or `namespace/workload`)."""
 
-Failure = Literal["never-back", "old-version", "stage-fails", "not-ready"]
+Failure = Literal["never-back", "old-version", "stage-fails", "not-ready", "unit-fails", "stays-starting"]
 """never-back: the machine does not come up again. old-version: it boots what it booted before. stage-fails: the
-new image cannot be written. not-ready: it boots, and its kubelet does not become Ready."""
+new image cannot be written. not-ready: it boots, and its kubelet does not become Ready. unit-fails: it boots, and a
+unit of systemd fails that had not before. stays-starting: it boots, and systemd never ends its start."""
 
 
 class Spread(Struct, frozen=True):

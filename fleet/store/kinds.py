@@ -113,7 +113,7 @@ MACHINE = Kind(
     Machine,
     "machine",
     key=("name",),
-    state=("request", "work"),
+    state=("request", "work", "units"),
     columns={
         **{name: attrgetter(name) for name in ("uid", "boot_id", "os", "kernel")},
         "version": _booted("version"),

@@ -107,6 +107,7 @@ class Bootc:
             next_one.release if next_one else None,
             slots.rollback.release if slots.rollback else None,
             await shell.kernel_arguments(self._host),
+            units=await shell.units(self._host),
         )
 
     async def stage(self, release: Release, progress: Progress, token: str = "") -> None:

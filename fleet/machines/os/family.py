@@ -8,6 +8,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from fleet.core.errors import FleetError
+from fleet.core.machine import Units
 from fleet.core.release import Release
 
 Progress = Callable[[int], None]
@@ -35,6 +36,8 @@ class Observation(Struct, frozen=True):
     """As the booted kernel was started, in one line; empty where the family does not tell."""
     layered: tuple[str, ...] = ()
     """Packages that somebody put on top of the booted release."""
+    units: Units | None = None
+    """None where there is no systemd to be asked."""
 
     def boots_next(self) -> Release:
         """What a reboot would boot."""

@@ -70,6 +70,7 @@ class Flatcar:
             await shell.kernel(self._host),
             await self._staged(),
             kernel_arguments=await shell.kernel_arguments(self._host),
+            units=await shell.units(self._host),
         )
 
     async def stage(self, release: Release, progress: Progress, token: str = "") -> None:

@@ -121,6 +121,7 @@ class Ostree:
             staged.release if staged else None,
             rollback.release if rollback else None,
             await shell.kernel_arguments(self._host),
+            units=await shell.units(self._host),
         )
 
     async def stage(self, release: Release, progress: Progress, token: str = "") -> None:

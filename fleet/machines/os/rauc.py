@@ -123,6 +123,7 @@ class Rauc:
             (waiting.release or Release(f"slot {waiting.name}")) if waiting else None,
             back.release if back else None,
             await shell.kernel_arguments(self._host),
+            units=await shell.units(self._host),
         )
 
     async def stage(self, release: Release, progress: Progress, token: str = "") -> None:

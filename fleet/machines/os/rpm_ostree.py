@@ -129,6 +129,7 @@ class RpmOstree:
             rollback.release if rollback else None,
             await shell.kernel_arguments(self._host),
             (*status.booted.requested_packages, *status.booted.requested_local_packages),
+            await shell.units(self._host),
         )
 
     async def stage(self, release: Release, progress: Progress, token: str = "") -> None:

@@ -73,6 +73,7 @@ class TransactionalUpdate:
             await self._release(snapshots.default) if waits else None,
             await self._release(back) if back is not None else None,
             await shell.kernel_arguments(self._host),
+            units=await shell.units(self._host),
         )
 
     async def stage(self, release: Release, progress: Progress, token: str = "") -> None:

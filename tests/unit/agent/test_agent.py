@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from msgspec.structs import replace
 
-from fleet.core.machine import Ask, Machine, Work
+from fleet.core.machine import Ask, Machine, Units, Work
 from tests.unit.agent.world import NEW, OLD, World, story
 
 
@@ -325,5 +325,50 @@ def test_killed_at_any_moment_the_machine_still_reboots_once(steps: int) -> None
         await world.settled()
         assert (machine.booted, machine.boot_id, world.box.boots) == (NEW, "boot-2", 2)
         assert not world.box.rebooting.is_set()
+
+    story(tell)
+
+
+def test_what_had_failed_when_the_reboot_was_taken_up_is_kept_across_it() -> None:
+    async def tell(world: World) -> None:
+        world.box.units = Units("degraded", ("smartd.service",))
+        world.start()
+        await world.api.ask(Ask.STAGE, "t1")
+        machine = await world.api.until(answered("t1", "done"))
+        assert machine.units == world.box.units
+        assert machine.work is not None and machine.work.units is None
+        await world.api.ask(Ask.REBOOT, "t2")
+        world.box.units_after_boot = Units("degraded", ("gateway.service", "smartd.service"))
+        await world.reboot_happens()
+        machine = await world.api.until(answered("t2", "done"))
+        assert machine.work is not None and machine.work.units == Units("degraded", ("smartd.service",))
+        assert machine.units == world.box.units_after_boot
+
+    story(tell)
+
+
+def test_a_unit_that_fails_late_is_seen_without_being_asked() -> None:
+    async def tell(world: World) -> None:
+        world.box.units = Units("starting")
+        world.start()
+        await world.api.until(lambda machine: machine.units == Units("starting"))
+        world.box.units = Units("running")
+        await world.api.until(lambda machine: machine.units == Units("running"))
+        await world.settled()
+        assert len(world.api.written) == 2
+
+    story(tell)
+
+
+def test_it_writes_no_more_than_the_api_server_takes_and_no_secrets() -> None:
+    async def tell(world: World) -> None:
+        world.box.units = Units("degraded", tuple(f"{number:03d}.service" for number in range(200)))
+        world.box.layered = tuple(f"package-{number}" for number in range(1000))
+        world.box.kernel_arguments = "password=geheim " + "quiet " * 2000
+        world.start()
+        machine = await world.api.until(lambda machine: machine.reported)
+        assert machine.units is not None and len(machine.units.failed) == 64
+        assert (len(machine.layered), len(machine.kernel_arguments)) == (256, 4096)
+        assert machine.kernel_arguments.startswith("password=[hidden] quiet")
 
     story(tell)

@@ -8,14 +8,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from msgspec.structs import replace
 
 from fleet.core.errors import UnreachableError
-from fleet.core.machine import Ask, Machine, Request
+from fleet.core.machine import Ask, Machine, Request, Units
 from fleet.core.release import Release
 from fleet.machines.agent import Agent, Pace
 from fleet.machines.os.family import MachineError, Observation, Progress
 
 OLD = Release("1.0", "sha256:01", "6.1")
 NEW = Release("2.0", "sha256:02", "6.2")
-QUICK = Pace(progress=0.0, retry=0.001, retry_most=0.01)
+QUICK = Pace(progress=0.0, retry=0.001, retry_most=0.01, looks=(0.001, 0.002))
 
 
 class ApiServer:
@@ -92,6 +92,10 @@ class Box:
         self.boots = 1
         self.stagings = 0
         self.good: list[str] = []
+        self.kernel_arguments = ""
+        self.layered: tuple[str, ...] = ()
+        self.units: Units | None = None
+        self.units_after_boot: Units | None = None
         self.reboots_asked = 0
         self.stage_goes_on = asyncio.Event()
         self.stage_goes_on.set()
@@ -103,6 +107,7 @@ class Box:
     def boot(self) -> None:
         """What happens when the machine is reset, by whomever."""
         self.boots += 1
+        self.units = self.units_after_boot or self.units
         if self.staged is not None:
             self.booted, self.rollback, self.staged = self.staged, self.booted, None
         self.rebooting.clear()
@@ -112,7 +117,17 @@ class Box:
 
     async def observe(self) -> Observation:
         boot_id = f"boot-{self.boots}"
-        return Observation("box", self.booted, boot_id, self.booted.kernel, self.staged, self.rollback)
+        return Observation(
+            "box",
+            self.booted,
+            boot_id,
+            self.booted.kernel,
+            self.staged,
+            self.rollback,
+            self.kernel_arguments,
+            self.layered,
+            self.units,
+        )
 
     async def stage(self, release: Release, progress: Progress, token: str = "") -> None:
         self.stagings += 1

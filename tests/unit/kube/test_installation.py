@@ -6,6 +6,7 @@ import msgspec
 import pytest
 import yaml
 
+from fleet.core import machine
 from fleet.core.errors import UsageError
 from fleet.core.machine import GROUP, VERSION, Ask, Machine, Work
 from fleet.kube.installation import MANAGED_BY, Manifest, as_yaml, manifests
@@ -61,8 +62,25 @@ def test_the_schema_knows_every_field_of_a_machine() -> None:
     schema = version["schema"]["openAPIV3Schema"]["properties"]
     assert version["name"] == VERSION
     assert schema["spec"]["properties"]["action"]["enum"] == list(Ask)
-    work = {field.encode_name.replace("boot_id", "bootID") for field in msgspec.structs.fields(Work)}
+    work = {_camel(field.name) for field in msgspec.structs.fields(Work)}
     assert set(schema["status"]["properties"]["work"]["properties"]) == work
     not_status = {"name", "uid", "request", "reported", "resource_version"}
     status = {field.name for field in msgspec.structs.fields(Machine)} - not_status
-    assert set(schema["status"]["properties"]) == {name.replace("boot_id", "bootID") for name in status}
+    assert set(schema["status"]["properties"]) == {_camel(name) for name in status}
+
+
+def test_an_agent_writes_no_more_than_the_schema_takes() -> None:
+    """What the API server refused, the agent would try to write forever."""
+    schema = find("CustomResourceDefinition", f"machines.{GROUP}").body["spec"]["versions"][0]["schema"]
+    status = schema["openAPIV3Schema"]["properties"]["status"]["properties"]
+    assert status["kernelArguments"]["maxLength"] == machine.ARGUMENTS_MOST
+    assert status["layered"]["maxItems"] == machine.LAYERED_MOST
+    assert status["layered"]["items"]["maxLength"] == machine.NAME_MOST
+    for units in (status["units"]["properties"], status["work"]["properties"]["units"]["properties"]):
+        assert units["failed"]["maxItems"] == machine.UNITS_MOST
+        assert units["failed"]["items"]["maxLength"] == machine.NAME_MOST
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return "".join([first, *(word.capitalize() for word in rest)]).replace("Id", "ID")

@@ -25,6 +25,9 @@ class FakeHost:
             "/proc/cmdline": "root=/dev/sda1 quiet\n",
         }
         self.programs: dict[str, Program] = {}
+        self.state = ""
+        """systemd's word; empty: what the failed units make of it."""
+        self.failed: list[str] = []
         self.active: set[str] = set()
         """Units at work that are not jobs."""
         self.jobs: dict[str, tuple[str, ...]] = {}
@@ -78,6 +81,11 @@ class FakeHost:
                 return 0, "", ""
             case ("systemctl", "is-active", *units):
                 return 3, "\n".join("active" if unit in self.active else "inactive" for unit in units), ""
+            case ("systemctl", "is-system-running"):
+                state = self.state or ("degraded" if self.failed else "running")
+                return int(state != "running"), f"{state}\n", ""
+            case ("systemctl", "list-units", "--state=failed", *_):
+                return 0, "".join(f"{unit} loaded failed failed A service\n" for unit in self.failed), ""
             case ("systemctl", "show", unit, *_):
                 return 0, self._shown(unit), ""
             case ("systemd-run", *rest):

@@ -1,0 +1,107 @@
+"""Whether a node has come back with its release, and as sound as it went: a run is done by this and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from fleet.core.machine import Machine, Work
+from fleet.core.node import Node
+from fleet.core.release import is_release
+from fleet.core.rollout import Run
+from fleet.core.view import ClusterView
+
+SHOWN = 5
+"""Names in a sentence."""
+
+
+def told(machine: Machine | None, node: Node) -> bool:
+    """The agent has reported since the node's last boot."""
+    return machine is not None and machine.boot_id == node.boot_id
+
+
+def missing(run: Run, node: Node, machine: Machine | None, view: ClusterView) -> str | None:
+    """What is yet to come, or to be told; None: nothing."""
+    if node.ready is not True:
+        return "kubelet not Ready"
+    if machine is None or not told(machine, node):
+        return "its agent has not reported since the boot"
+    if not is_release(machine.booted, run.release):
+        return "another release is booted"
+    if run.release.kernel and node.kernel != run.release.kernel:
+        return f"kernel {node.kernel} runs, {run.release.kernel} is the release's"
+    if machine.units is not None and machine.units.starting:
+        return "systemd is still starting (systemctl list-jobs on the machine tells what it waits for)"
+    if machine.units is not None and machine.units.state == "maintenance":
+        return "systemd is in maintenance: the machine came up in rescue or emergency mode"
+    away = daemons_away(run, view)
+    return f"DaemonSet pods are not back: {listed(away)}" if away else None
+
+
+def newly_failed(work: Work | None, machine: Machine) -> tuple[str, ...]:
+    """Units that have failed since the reboot that this word is about, and had not before it."""
+    if machine.units is None:
+        return ()
+    before = work.units.failed if work is not None and work.units is not None else ()
+    return tuple(name for name in machine.units.failed if name not in before)
+
+
+def words(units: tuple[str, ...], work: Work | None, node: str) -> str:
+    """Of `newly_failed`, with what to do."""
+    compared = (
+        "that had not before the reboot"
+        if work is not None and work.units is not None
+        else ("and what had failed before the reboot was not told")
+    )
+    verb = "has failed" if len(units) == 1 else "have failed"
+    return (
+        f"{listed(units)} {verb} {compared}: systemctl status {units[0]} on {node} tells why; "
+        "mend it or the release, or go back with fleet rollout rollback"
+    )
+
+
+def daemons(node: str, view: ClusterView) -> tuple[str, ...]:
+    """The DaemonSets, as `namespace/name`, whose pods are Ready on this node."""
+    return tuple(sorted(_ready_daemons(node, view)))
+
+
+def daemons_away(run: Run, view: ClusterView) -> tuple[str, ...]:
+    """Those that were Ready on the node before its reboot and are not, of those that are still there."""
+    lost = set(run.daemons) - _ready_daemons(run.node.name, view)
+    if not lost:
+        return ()
+    there = {f"{each.namespace}/{each.name}" for each in view.workloads.values() if each.kind == "DaemonSet"}
+    return tuple(sorted(lost & there))
+
+
+def proof(run: Run, node: Node, machine: Machine) -> dict[str, str]:
+    """For the journal, once nothing is missing."""
+    booted, units = machine.booted, machine.units
+    shown = {
+        "boot_id_before": run.boot_id,
+        "boot_id_after": node.boot_id,
+        "version": booted.version if booted is not None else "",
+        "digest": booted.digest if booted is not None else "",
+        "kernel": node.kernel,
+        "ready": "True",
+    }
+    if units is not None:
+        shown["units"] = units.state
+        if units.failed:
+            shown["units"] += f", as before: {listed(units.failed)}"
+    if run.daemons:
+        shown["daemons"] = str(len(run.daemons))
+    return shown
+
+
+def listed(names: Iterable[str]) -> str:
+    found = list(names)
+    more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+    return f"{', '.join(found[:SHOWN])}{more}"
+
+
+def _ready_daemons(node: str, view: ClusterView) -> set[str]:
+    return {
+        f"{pod.namespace}/{pod.owner.name}"
+        for pod in view.pods_on(node)
+        if pod.daemon and pod.owner is not None and pod.ready and not pod.deleting
+    }

@@ -1,0 +1,161 @@
+"""A run is done when its node has come back with the release and as sound as it went; each part of that is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+from msgspec.structs import replace
+
+from fleet.core import proof
+from fleet.core.machine import Units, Work
+from fleet.core.node import NodeRef
+from fleet.core.pod import Owner, Pod
+from fleet.core.release import Release
+from fleet.core.rollout import Goal, Run
+from fleet.core.steps import Step
+from fleet.core.view import ClusterView
+from fleet.core.workload import Workload
+from fleet.histories.builders import NEW, OLD, a_machine, a_node, a_policy, a_pool, a_snapshot
+from fleet.sim.agents import UNIT
+from fleet.sim.behaviour import Behaviour, Failure
+from tests.story import Story
+
+DAEMON = Workload("DaemonSet", "kube-system", "cni", "ds-cni", 1, 1)
+POD = Pod(
+    "kube-system",
+    "cni-1",
+    "pod-cni-1",
+    node="n-0",
+    ready=True,
+    phase="Running",
+    owner=Owner("DaemonSet", "cni", DAEMON.uid),
+)
+BACK = a_node("n-0", boot_id="boot-2", kernel=NEW.kernel)
+MACHINE = replace(a_machine(BACK, NEW), units=Units("running"))
+RUN = Run(
+    Goal(NodeRef("east", "n-0"), "uid-n-0", "workers"), NEW, boot_id="boot-1", daemons=("kube-system/cni",)
+)
+
+
+def view(*things: Workload | Pod) -> ClusterView:
+    found = ClusterView("east")
+    for each in things or (DAEMON, POD):
+        found.see(each)
+    return found
+
+
+def test_nothing_is_missing_of_a_node_that_is_back() -> None:
+    assert proof.missing(RUN, BACK, MACHINE, view()) is None
+    assert proof.proof(RUN, BACK, MACHINE) == {
+        "boot_id_before": "boot-1",
+        "boot_id_after": "boot-2",
+        "version": NEW.version,
+        "digest": NEW.digest,
+        "kernel": NEW.kernel,
+        "ready": "True",
+        "units": "running",
+        "daemons": "1",
+    }
+
+
+def test_its_kubelet_must_be_ready() -> None:
+    for ready in (False, None):
+        assert proof.missing(RUN, replace(BACK, ready=ready), MACHINE, view()) == "kubelet not Ready"
+
+
+def test_its_agent_must_have_told_of_this_very_boot() -> None:
+    for machine in (None, replace(MACHINE, boot_id="boot-1")):
+        assert proof.missing(RUN, BACK, machine, view()) == "its agent has not reported since the boot"
+
+
+def test_the_digest_counts_and_not_the_version() -> None:
+    other = replace(MACHINE, booted=Release(NEW.version, "sha256:" + "e" * 64, NEW.kernel))
+    assert proof.missing(RUN, BACK, other, view()) == "another release is booted"
+
+
+def test_the_kernel_must_be_the_releases() -> None:
+    words = f"kernel {OLD.kernel} runs, {NEW.kernel} is the release's"
+    assert proof.missing(RUN, replace(BACK, kernel=OLD.kernel), MACHINE, view()) == words
+
+
+def test_systemd_must_have_ended_its_start() -> None:
+    starting = replace(MACHINE, units=Units("starting"))
+    assert "still starting" in (proof.missing(RUN, BACK, starting, view()) or "")
+    rescue = replace(MACHINE, units=Units("maintenance"))
+    assert "rescue or emergency" in (proof.missing(RUN, BACK, rescue, view()) or "")
+
+
+def test_the_daemonset_pods_that_were_ready_must_be_so_again() -> None:
+    words = "DaemonSet pods are not back: kube-system/cni"
+    assert proof.missing(RUN, BACK, MACHINE, view(DAEMON, replace(POD, ready=False))) == words
+    assert proof.missing(RUN, BACK, MACHINE, view(DAEMON)) == words
+
+
+def test_a_daemonset_that_is_deleted_meanwhile_is_not_waited_for() -> None:
+    assert proof.missing(RUN, BACK, MACHINE, view(replace(POD, uid="x", node="n-1"))) is None
+
+
+def test_a_daemonset_whose_pod_was_not_ready_before_is_none_that_must_be_back() -> None:
+    assert proof.daemons("n-0", view(DAEMON, replace(POD, ready=False))) == ()
+    assert proof.daemons("n-0", view()) == ("kube-system/cni",)
+
+
+def test_only_what_was_fine_before_the_reboot_counts_as_failed() -> None:
+    work = Work("t", "done", units=Units("degraded", ("a.service", "b.service")))
+    after = replace(MACHINE, units=Units("degraded", ("b.service", "c.service")))
+    assert proof.newly_failed(work, after) == ("c.service",)
+    assert proof.newly_failed(work, replace(MACHINE, units=None)) == ()
+    assert "that had not before the reboot" in proof.words(("c.service",), work, "n-0")
+    assert "was not told" in proof.words(("c.service",), None, "n-0")
+
+
+def told(failures: Mapping[str, Failure], before: Units | None = None) -> Story:
+    nodes = [a_node("n-0"), a_node("n-1"), a_node("n-2")]
+    machines = [replace(a_machine(node), units=before) for node in nodes]
+    snapshot = a_snapshot(nodes, machines=machines)
+    story = Story([snapshot], a_policy(a_pool(failure_limit=1)), Behaviour(failures=failures), seed=1)
+    story.start()
+    story.run()
+    return story
+
+
+def test_a_unit_that_fails_in_the_new_release_fails_the_node_and_halts_the_rollout() -> None:
+    story = told({"n-0": "unit-fails"})
+    run = story.run_of("n-0")
+    assert run.step is Step.FAILED and run.slot and run.rolled_back == ""
+    assert UNIT in run.why and "systemctl status" in run.why and "fleet rollout rollback" in run.why
+    assert story.rollout.state == "halted"
+    assert story.steps()["n-2"] is Step.STAGED
+
+
+def test_a_unit_that_had_failed_before_does_not_stand_in_the_way() -> None:
+    story = told({}, Units("degraded", ("smartd.service",)))
+    assert set(story.steps().values()) == {Step.DONE}
+    assert story.run_of("n-0").proof["units"] == "degraded, as before: smartd.service"
+
+
+def test_of_two_that_have_failed_the_new_one_is_named() -> None:
+    why = told({"n-0": "unit-fails"}, Units("degraded", ("smartd.service",))).run_of("n-0").why
+    assert UNIT in why and "smartd" not in why
+
+
+def test_a_start_that_never_ends_is_waited_for_with_a_limit() -> None:
+    run = told({"n-0": "stays-starting"}).run_of("n-0")
+    assert run.step is Step.FAILED
+    assert run.why.startswith("not proven within ") and "systemd is still starting" in run.why
+
+
+@pytest.mark.parametrize("late", [True, False])
+def test_a_unit_that_fails_while_the_node_soaks_fails_it_too(late: bool) -> None:
+    node = a_node("n-0")
+    machine = replace(a_machine(node), units=Units("running"))
+    pool = a_pool(soak_seconds=120)
+    story = Story([a_snapshot([node], machines=[machine])], a_policy(pool), seed=1)
+    story.start()
+    story.run(until=lambda: story.run_of("n-0").step is Step.SOAK)
+    if late:
+        (now,) = story.models["east"].snapshot(story.now).machines
+        story.models["east"].stranger.put_machine(replace(now, units=Units("degraded", (UNIT,))))
+    story.run()
+    assert story.run_of("n-0").step is (Step.FAILED if late else Step.DONE)
