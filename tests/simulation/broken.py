@@ -13,9 +13,11 @@ from fleet.core.agenda import Agenda
 from fleet.core.budget import Budget
 from fleet.core.engine import Decision, Engine
 from fleet.core.errors import StaleEpochError
+from fleet.core.event import Thing
 from fleet.core.guards import gates
 from fleet.core.held import Held, Reason
 from fleet.core.journal import Record
+from fleet.core.machine import Machine
 from fleet.core.node import PENDING_TAINT, NodeRef, Taint
 from fleet.core.occupancy import Occupancy, Scope
 from fleet.core.pod import Pod
@@ -72,6 +74,15 @@ class WithoutBudgets(Engine):
         self._books.agenda = self._agenda = Deceived(self.views_are)
         for rollout in rollouts:
             self.add(rollout)
+
+
+class Trusting(ClusterView):
+    def see(self, thing: Thing) -> None:
+        super().see(replace(thing, units=None) if isinstance(thing, Machine) else thing)
+
+
+class WithoutUnits(WithoutBudgets):
+    views_are = Trusting
 
 
 class WithoutDrain(WithoutBudgets):
@@ -221,6 +232,7 @@ BROKEN: Sequence[tuple[Invariant, Parts]] = (
     (Invariant.DRAIN, Parts(engine=WithoutDrain, driver=does_not_look)),
     (Invariant.QUORUM, Parts(engine=WithoutQuorums)),
     (Invariant.SAVED, Parts(engine=WithoutQuorums)),
+    (Invariant.SOUND, Parts(engine=WithoutUnits)),
     (Invariant.TWICE, Parts(engine=Twice)),
     (Invariant.FOREIGN, Parts(driver=uncordons_all)),
     (Invariant.WINDOW, Parts(engine=WithoutWindows)),
