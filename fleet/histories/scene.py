@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from datetime import time, timedelta
 from random import Random
@@ -33,7 +34,7 @@ from fleet.histories.builders import (
     a_pool,
     a_snapshot,
 )
-from fleet.sim.behaviour import Behaviour, Spread
+from fleet.sim.behaviour import Behaviour, Failure, Spread
 from fleet.sim.controllers import ORDINAL_LABEL
 
 EXPECTED_SECONDS = 240
@@ -59,7 +60,8 @@ def draw_scene(seed: int) -> Scene:
     goals = _goals(snapshots, policy, canaries)
     snapshots = tuple(_with_group(seed, snapshot) for snapshot in snapshots)
     policy = replace(policy, quorums=draw_groups(seed, snapshots))
-    return Scene(snapshots, policy, _behaviour(rng), goals, rng.random() < 0.5)
+    behaviour = dataclasses.replace(_behaviour(rng), failures=_failures(seed, snapshots))
+    return Scene(snapshots, policy, behaviour, goals, rng.random() < 0.5)
 
 
 def draw_policy(rng: Random, pools: Sequence[str]) -> Policy:
@@ -103,6 +105,15 @@ def draw_groups(seed: int, snapshots: Sequence[Snapshot]) -> tuple[Group, ...]:
         for snapshot in snapshots
         for group in snapshot.quorums
     )
+
+
+def _failures(seed: int, snapshots: Sequence[Snapshot]) -> dict[str, Failure]:
+    """A node of some scenes whose units do not come up as they were."""
+    rng = Random(f"units {seed}")
+    if rng.random() >= 0.2:
+        return {}
+    node = rng.choice([node for snapshot in snapshots for node in snapshot.nodes])
+    return {node.name: "stays-starting" if rng.random() < 0.2 else "unit-fails"}
 
 
 def _goals(snapshots: tuple[Snapshot, ...], policy: Policy, canaries: int) -> tuple[Goal, ...]:

@@ -341,10 +341,7 @@ def _agent_dies(world: World, model: Model, node: Node, rng: Random) -> str:
 
 
 def _fail(world: World, model: Model, node: Node, rng: Random) -> str:
-    ways: list[Failure] = [
-        *("old-version", "old-version", "old-version", "old-version", "unit-fails", "unit-fails"),
-        *("never-back", "stage-fails", "not-ready", "stays-starting"),
-    ]
+    ways: list[Failure] = ["never-back", "old-version", "old-version", "stage-fails", "not-ready"]
     way = rng.choice(ways)
     world.behave(model, failures={**world.behaviours[model.cluster].failures, node.name: way})
     return f"{node.name}: {way}"
