@@ -36,12 +36,3 @@ class Stream(Struct, frozen=True):
     @property
     def newest(self) -> Release | None:
         return self.releases[-1] if self.releases else None
-
-
-def is_release(found: Release | None, wanted: Release) -> bool:
-    """By digest; by version only where one of the two tells no digest."""
-    if found is None:
-        return False
-    if found.digest and wanted.digest:
-        return found.digest == wanted.digest
-    return found.version == wanted.version
