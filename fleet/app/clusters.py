@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from fleet.app.clock import WallClock
 from fleet.app.home import Home
-from fleet.app.quorums import guarded, with_quorums
+from fleet.app.quorums import groups_of_hosts, guarded, guarded_hosts, read_into, with_quorums
 from fleet.core.errors import FleetError, ForbiddenError, HeldError, UsageError
 from fleet.core.policy import Policy
 from fleet.core.snapshot import Snapshot
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from fleet.drivers.ports import Cluster
+    from fleet.hosts.cluster import HostsCluster
     from fleet.kube.cluster import Cluster as RealCluster
     from fleet.store import ClusterRow
 
@@ -51,6 +52,10 @@ class Found(Struct, frozen=True):
     uid: str = ""
     policy: bool = True
     """There is a policy, so that nodes can be in pools."""
+    hosts: bool = False
+    """Hosts without a cluster."""
+    unreached: dict[str, str] = {}
+    """Of these: those that were not reached, and why."""
 
 
 class Look(Struct, frozen=True):
@@ -76,11 +81,19 @@ async def connect(home: Home, row: ClusterRow) -> Cluster:
                 f"{home.simulated} holds no clock for cluster {row.name}", "fleet demo makes a new one"
             )
         return SimulatedCluster(_file(home, row), home.clock)
+    if row.kind == "hosts":
+        return guarded_hosts(_hosts(home, row), _site(row.sites), home.policy_if_any())
     return guarded(_real(row), _site(row.sites), home.policy_if_any())
 
 
 def _file(home: Home, row: ClusterRow) -> Path:
     return home.simulated / f"{row.name}.json"
+
+
+def _hosts(home: Home, row: ClusterRow) -> HostsCluster:
+    from fleet.hosts.cluster import HostsCluster
+
+    return HostsCluster(row.name, Path(row.kubeconfig), home.hosts / row.name)
 
 
 def _real(row: ClusterRow) -> RealCluster:
@@ -130,11 +143,20 @@ async def _read(home: Home, row: ClusterRow) -> Snapshot | FleetError:
             from fleet.sim.cluster import snapshot_of
 
             return snapshot_of(_file(home, row))
+        if row.kind == "hosts":
+            return (await _read_hosts(home, row))[0]
         async with _opened(row) as cluster:
             snapshot = (await cluster.read(_site(row.sites), home.now())).snapshot
             return await with_quorums(snapshot, cluster, home.policy_if_any())
     except FleetError as error:
         return error
+
+
+async def _read_hosts(home: Home, row: ClusterRow) -> tuple[Snapshot, dict[str, str]]:
+    """Hosts without a cluster, and which of them were not reached and why."""
+    groups = groups_of_hosts(row.name, _site(row.sites), home.policy_if_any())
+    reading = await _hosts(home, row).read(_site(row.sites), home.now())
+    return await read_into(reading.snapshot, groups), reading.unreached
 
 
 def _site(sites: Sequence[str]) -> str:
@@ -154,13 +176,30 @@ def add(home: Home, name: str, kubeconfig: Path, context: str, sites: Sequence[s
     """Reads the cluster once and keeps it. Raises FleetError, and keeps nothing, where it does not answer."""
     from fleet.store import ClusterRow
 
-    if not name or "/" in name:
-        raise UsageError(f"a cluster cannot be called {name!r}", "choose a name without a slash")
-    if home.exists and any(row.name == name for row in home.store.clusters.list()):
-        raise UsageError(f"cluster {name} is in the fleet already", "fleet cluster check looks at it again")
+    _addable(home, name)
     row = ClusterRow(
         name=name, sites=tuple(sites), kubeconfig=str(kubeconfig.expanduser().absolute()), context=context
     )
+    return _add(home, row)
+
+
+def add_hosts(home: Home, name: str, inventory: Path, sites: Sequence[str]) -> Found:
+    """Hosts without a cluster, as `add`. Raises FleetError, and keeps nothing, where none of them is reached."""
+    from fleet.store import ClusterRow
+
+    _addable(home, name)
+    path = str(inventory.expanduser().absolute())
+    return _add(home, ClusterRow(name=name, sites=tuple(sites), kind="hosts", kubeconfig=path))
+
+
+def _addable(home: Home, name: str) -> None:
+    if name in ("", ".", "..") or "/" in name:
+        raise UsageError(f"a cluster cannot be called {name!r}", "choose a name without a slash")
+    if home.exists and any(row.name == name for row in home.store.clusters.list()):
+        raise UsageError(f"cluster {name} is in the fleet already", "fleet cluster check looks at it again")
+
+
+def _add(home: Home, row: ClusterRow) -> Found:
     found, snapshot = _inspect(home, row)
     home.make().clusters.add(replace(row, uid=found.uid))
     _keep(home, snapshot)
@@ -191,6 +230,10 @@ def _inspect(home: Home, row: ClusterRow) -> tuple[Found, Snapshot]:
         if isinstance(snapshot, FleetError):
             raise snapshot
         return found_in(row.name, row.sites, snapshot, policy, simulated=True), snapshot
+    if row.kind == "hosts":
+        snapshot, unreached = _run(_read_hosts(home, row))
+        found = found_in(row.name, row.sites, snapshot, policy)
+        return replace(found, hosts=True, unreached=unreached), snapshot
     return _run(_inspect_real(home, row, policy))
 
 
@@ -316,8 +359,9 @@ def dumped(row: ClusterRow) -> bytes:
     """The live cluster as a dump. Raises UsageError for a simulated one, FleetError where it does not answer."""
     from fleet.kube.dump import dump
 
-    if row.kind == "simulated":
-        raise UsageError(f"{row.name} is simulated: there is no API server to dump", "--cluster NAME")
+    if row.kind != "kubeconfig":
+        why = "is simulated" if row.kind == "simulated" else "has hosts alone"
+        raise UsageError(f"{row.name} {why}: there is no API server to dump", "--cluster NAME")
 
     async def work() -> bytes:
         async with _opened(row) as cluster:
@@ -347,6 +391,10 @@ def _installable(home: Home, name: str) -> ClusterRow:
     if row.kind == "simulated":
         raise UsageError(
             f"{name} is simulated: there is nothing to install into", "fleet lab up makes a real one"
+        )
+    if row.kind == "hosts":
+        raise UsageError(
+            f"{name} has hosts alone: nothing has to be installed there", f"fleet cluster check {name}"
         )
     return row
 

@@ -55,6 +55,11 @@ class Home:
         return self.path / "simulated"
 
     @property
+    def hosts(self) -> Path:
+        """Where records of hosts without a cluster are kept, a folder a cluster of them."""
+        return self.path / "hosts"
+
+    @property
     def log(self) -> Path:
         return self.path / "controller.log"
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from fleet.config import declared_by
+from fleet.core.errors import UsageError
 from fleet.core.event import Seen, Thing
 from fleet.core.groups import Group as Declared
 from fleet.core.groups import settled
@@ -20,6 +21,7 @@ from fleet.core.workload import Workload
 if TYPE_CHECKING:
     from fleet.drivers.groups import Group, Groups
     from fleet.drivers.ports import Cluster
+    from fleet.hosts.cluster import HostsCluster
     from fleet.kube.cluster import Cluster as RealCluster
 
 OF_DUMP = "only its pods were read"
@@ -64,9 +66,46 @@ def guarded(cluster: RealCluster, site: str, policy: Policy) -> Cluster:
     return ClusterWithQuorums(cluster, groups_of(cluster, site, policy), WallClock())
 
 
+class NoServers:
+    """There is no API server that keeps its objects in the etcd of hosts without a cluster."""
+
+    async def etcd(self) -> str:
+        return "and no API server counts on it"
+
+
+def groups_of_hosts(name: str, site: str, policy: Policy) -> Groups:
+    """Those that the policy names, each read at its endpoints; a member is on the host of its name.
+
+    Raises UsageError for one that would be asked in pods: not to know it would be to forget it.
+    """
+    from fleet.drivers.groups import Groups
+    from fleet.etcd.group import EtcdGroup
+
+    named = [group for group in policy.quorums if group.cluster == name]
+    for group in named:
+        if group.kind != "etcd" or not group.access.endpoints:
+            raise UsageError(
+                f"quorum group {group.name} cannot be read: {name} has no pods, only hosts",
+                "of hosts without a cluster only etcd with its endpoints can be a group",
+            )
+    return Groups({group.name: EtcdGroup(group, site, NoServers()) for group in named})
+
+
+def guarded_hosts(hosts: HostsCluster, site: str, policy: Policy) -> Cluster:
+    """The hosts with their groups, as a driver sees them. Raises UsageError."""
+    from fleet.app.clock import WallClock
+    from fleet.drivers.quorums import ClusterWithQuorums
+
+    return ClusterWithQuorums(hosts, groups_of_hosts(hosts.name, site, policy), WallClock())
+
+
 async def with_quorums(snapshot: Snapshot, cluster: RealCluster, policy: Policy) -> Snapshot:
     """The same with its groups read now."""
-    groups = groups_of(cluster, snapshot.site, policy)
+    return await read_into(snapshot, groups_of(cluster, snapshot.site, policy))
+
+
+async def read_into(snapshot: Snapshot, groups: Groups) -> Snapshot:
+    """The same with these groups read now."""
     things: tuple[Thing, ...] = (*snapshot.nodes, *snapshot.pods, *snapshot.workloads)
     for thing in things:
         groups.see(Seen(snapshot.cluster, thing))

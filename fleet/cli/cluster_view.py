@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 
 def found(result: Found) -> Text:
+    if result.hosts:
+        return _hosts(result)
     lines = [
         Text(f"{result.name} ({', '.join(result.sites)}): Kubernetes {result.version}", "bold"),
         Text(
@@ -23,17 +25,37 @@ def found(result: Found) -> Text:
             f"{result.machines:,} with an agent"
         ),
     ]
-    if result.pools:
-        pools = ", ".join(f"{name} {count:,}" for name, count in result.pools.items())
-        lines.append(Text(f"  pools: {pools}"))
-    if result.poolless:
-        lines.append(Text(f"  {result.poolless:,} nodes are in no pool of the policy", "yellow"))
+    lines += _pools(result)
     if result.missing:
         lines.append(Text(f"  missing {len(result.missing)} RBAC rules:", "yellow"))
         lines += [Text(f"    {rule}", "yellow") for rule in result.missing]
         lines.append(Text(f"  -> fleet cluster install {result.name} makes a role that has them"))
     elif result.machines < result.nodes:
         lines.append(Text(f"  -> fleet cluster install {result.name} puts an agent on each node"))
+    else:
+        lines.append(Text("  fleet may do there all that it needs.", "green"))
+    return Text("\n").join(lines)
+
+
+def _pools(result: Found) -> list[Text]:
+    lines = []
+    if result.pools:
+        pools = ", ".join(f"{name} {count:,}" for name, count in result.pools.items())
+        lines.append(Text(f"  pools: {pools}"))
+    if result.poolless:
+        lines.append(Text(f"  {result.poolless:,} nodes are in no pool of the policy", "yellow"))
+    return lines
+
+
+def _hosts(result: Found) -> Text:
+    lines = [
+        Text(f"{result.name} ({', '.join(result.sites)}): hosts without a cluster", "bold"),
+        Text(f"  {result.nodes:,} hosts, {result.nodes - len(result.unreached):,} reached over ssh"),
+        *_pools(result),
+    ]
+    lines += [Text(f"  {name}: {why}", "yellow") for name, why in result.unreached.items()]
+    if result.unreached:
+        lines.append(Text(f"  -> mend that, then: fleet cluster check {result.name}"))
     else:
         lines.append(Text("  fleet may do there all that it needs.", "green"))
     return Text("\n").join(lines)

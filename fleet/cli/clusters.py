@@ -19,23 +19,38 @@ Name = Annotated[str, typer.Argument(help="The cluster's name in the fleet.")]
 def add(
     context: typer.Context,
     name: Name,
-    kubeconfig: Annotated[Path, typer.Option(help="How to reach it.")],
     site: Annotated[
         list[str], typer.Option(help="Where it is; may be given more than once, its nodes' own first.")
     ],
+    kubeconfig: Annotated[Path | None, typer.Option(help="How to reach it.")] = None,
+    hosts: Annotated[
+        Path | None,
+        typer.Option(help="Instead: an inventory of hosts that are in no cluster (docs/hosts.md)."),
+    ] = None,
     kube_context: Annotated[
         str, typer.Option("--context", help="Of the kubeconfig; empty: its current one.")
     ] = "",
 ) -> None:
     """Add a cluster: read it once, say what was found and what fleet may not do there.
 
-    Nothing is written to the cluster, and nothing is added if it does not answer.
+    Nothing is written to the cluster, and nothing is added if it does not answer. Hosts without a cluster are added as
+    one, and driven over ssh.
     """
     from fleet.app.clusters import add as join
+    from fleet.app.clusters import add_hosts
     from fleet.cli.cluster_view import found
     from fleet.cli.output import show
+    from fleet.core.errors import UsageError
 
-    show(found(join(home_of(context), name, kubeconfig, kube_context, tuple(site))))
+    home = home_of(context)
+    if hosts is not None and kubeconfig is None and not kube_context:
+        show(found(add_hosts(home, name, hosts, tuple(site))))
+    elif kubeconfig is not None and hosts is None:
+        show(found(join(home, name, kubeconfig, kube_context, tuple(site))))
+    else:
+        raise UsageError(
+            f"how is {name} reached?", "either --kubeconfig FILE (and --context), or --hosts FILE"
+        )
 
 
 @app.command("list")
@@ -66,14 +81,14 @@ def remove(context: typer.Context, name: Name) -> None:
 
 @app.command()
 def check(context: typer.Context, name: Name) -> None:
-    """Reach a cluster, and say what fleet may not do there (exit 4 if a permission is missing)."""
+    """Reach a cluster, and say what fleet may not do there (exit 4 if a permission is missing, or a host not reached)."""
     from fleet.app.clusters import check as look
     from fleet.cli.cluster_view import found
     from fleet.cli.output import show
 
     result = look(home_of(context), name)
     show(found(result))
-    if result.missing:
+    if result.missing or result.unreached:
         raise typer.Exit(4)
 
 

@@ -38,7 +38,7 @@ class Form(NamedTuple, Generic[T]):
     """Where there are only these: the nearest one is suggested."""
 
 
-def _matching(words: str, pattern: str | re.Pattern[str]) -> Form[str]:
+def matching(words: str, pattern: str | re.Pattern[str]) -> Form[str]:
     compiled = re.compile(pattern)
 
     def read(text: str) -> str:
@@ -56,17 +56,17 @@ def _text(text: str) -> str:
 
 
 TEXT = Form("text", _text)
-NAME = _matching(NAME_WORDS, r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-DIGEST = _matching(
+NAME = matching(NAME_WORDS, r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+DIGEST = matching(
     "a digest such as sha256: and 64 hexadecimal digits", r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}"
 )
-KUBELET = _matching("a version such as v1.36.3 or 1.36", r"v?\d{1,4}\.\d{1,4}(?:[.+-][!-~]{1,60})?")
-ENDPOINT = _matching(
+KUBELET = matching("a version such as v1.36.3 or 1.36", r"v?\d{1,4}\.\d{1,4}(?:[.+-][!-~]{1,60})?")
+ENDPOINT = matching(
     "a URL such as https://10.0.0.1:2379", r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?/?"
 )
-PATH = _matching("keys with dots between, such as servers.0.lag", r"[^.\s=]+(?:\.[^.\s=]+)*")
-LABEL_KEY = _matching("a label such as example.com/pool", LABEL)
-LABEL_TEXT = _matching("a label's value (at most 63 letters, digits, '-', '_' and '.')", LABEL_VALUE)
+PATH = matching("keys with dots between, such as servers.0.lag", r"[^.\s=]+(?:\.[^.\s=]+)*")
+LABEL_KEY = matching("a label such as example.com/pool", LABEL)
+LABEL_TEXT = matching("a label's value (at most 63 letters, digits, '-', '_' and '.')", LABEL_VALUE)
 
 
 def choice(options: Mapping[str, T]) -> Form[T]:

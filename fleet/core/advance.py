@@ -113,6 +113,8 @@ def cordon(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime
     if waits is not None:
         agenda.hold(run.node, waits)
         return None
+    if refusal := agenda.refusal(run.node, "cordon"):
+        agenda.hold(run.node, Held(Reason.BACKOFF, node.name, {"what": "cordon", "why": refusal}))
     if agenda.refusals(run.node, "cordon") >= CORDON_ATTEMPTS:
         return Turn.FAILED, {"why": f"cordon refused: {agenda.refusal(run.node, 'cordon')}"}
     _ask_cordon(agenda, rollout, run, node, now)
@@ -303,9 +305,9 @@ def soak(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) 
     if node.ready is not True or why:
         agenda.unready.add(run.node)
         if expired(agenda, rollout, run, seconds + rollout.pool(run).reboot.timeout_seconds, now):
-            return Turn.FAILED, {"why": why or "it did not stay Ready"}
+            return Turn.FAILED, {"why": why or node.why_unready or "it did not stay Ready"}
         not_yet = Held(Reason.NOT_VERIFIED, node.name, {"why": why})
-        agenda.hold(run.node, Held(Reason.NODE_NOT_READY, node.name) if node.ready is not True else not_yet)
+        agenda.hold(run.node, nodes.not_ready(node) if node.ready is not True else not_yet)
         return None
     if run.node in agenda.unready:
         agenda.unready.discard(run.node)

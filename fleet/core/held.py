@@ -105,7 +105,7 @@ WORDS: Mapping[Reason, str] = {
     Reason.UNREACHABLE: "cluster {subject} is unreachable: {why}",
     Reason.NODE_GONE: "node {subject} is gone from its cluster",
     Reason.NODE_REPLACED: "another machine now stands under the name {subject}",
-    Reason.NODE_NOT_READY: "node {subject} is not Ready",
+    Reason.NODE_NOT_READY: "node {subject} is not Ready{why}",
     Reason.FOREIGN_CORDON: "cordoned, not by fleet{by}",
     Reason.OTHER_ROLLOUT: "rollout {by} holds it: its run there failed and nobody has released it",
     Reason.ROLLED_BACK: "it booted {booted} instead of {release} in rollout {by}: rolled back, "
@@ -157,10 +157,11 @@ ADVICE: Mapping[Reason, str] = {
     Reason.UNREACHABLE: "fleet cluster check {subject}",
     Reason.NODE_REPLACED: "fleet sync, then a new plan",
     Reason.NODE_NOT_READY: "repair the node, or drain and remove it",
-    Reason.FOREIGN_CORDON: "kubectl uncordon it if nobody works on it",
+    Reason.FOREIGN_CORDON: "kubectl uncordon it if nobody works on it (a host without a cluster: its key cordoned)",
     Reason.OTHER_ROLLOUT: "look at the node, then fleet rollout release {subject}",
     Reason.ROLLED_BACK: "find out why; fleet rollout release {subject} lets it be tried there again",
-    Reason.NO_AGENT: "fleet cluster install, and see that the agent's pod runs there",
+    Reason.NO_AGENT: "fleet cluster install, and see that the agent's pod runs there; a host without a cluster: "
+    "fleet cluster check says why it is not reached",
     Reason.BUDGET_NEVER: "scale {workload} up, set maxUnavailable 1 on {subject}, or ask its owners",
     Reason.BUDGET_FAILED: "mend the selector of {subject}, or what scales its pods",
     Reason.SEVERAL_BUDGETS: "make one budget of {budgets}",

@@ -16,6 +16,9 @@ ROLLOUT_ANNOTATION = "fleet.internal/rollout"
 CORDON_ANNOTATION = "fleet.internal/cordoned-by"
 """The rollout that cordoned the node. A cordon without it is somebody else's and stays."""
 
+NOT_READY_ANNOTATION = "fleet.internal/not-ready"
+"""Why a host that has no kubelet to say so is not Ready."""
+
 
 class NodeRef(NamedTuple):
     """A node's identity in the whole fleet."""
@@ -90,6 +93,11 @@ class Node(Struct, frozen=True, gc=False):
     def available(self) -> bool:
         """In service: Ready and open for pods."""
         return self.ready is True and not self.unschedulable and not self.deleting
+
+    @property
+    def why_unready(self) -> str:
+        """Where that is known; empty otherwise."""
+        return self.annotations.get(NOT_READY_ANNOTATION, "")
 
     @property
     def cordoned_by(self) -> str:

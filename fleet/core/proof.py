@@ -22,7 +22,7 @@ def told(machine: Machine | None, node: Node) -> bool:
 def missing(run: Run, node: Node, machine: Machine | None, view: ClusterView) -> str | None:
     """What is yet to come, or to be told; None: nothing."""
     if node.ready is not True:
-        return "kubelet not Ready"
+        return node.why_unready or "kubelet not Ready"
     if machine is None or not told(machine, node):
         return "its agent has not reported since the boot"
     if not is_release(machine.booted, run.release):

@@ -19,9 +19,9 @@ class ClusterRow(Struct, frozen=True, kw_only=True):
     name: str
     sites: tuple[str, ...] = ()
     """The first is the site of nodes that do not name theirs."""
-    kind: Literal["kubeconfig", "simulated"] = "kubeconfig"
+    kind: Literal["kubeconfig", "simulated", "hosts"] = "kubeconfig"
     kubeconfig: str = ""
-    """Path."""
+    """Path; of hosts without a cluster that of their inventory."""
     context: str = ""
     """Of the kubeconfig; empty: its current one."""
     uid: str = ""

@@ -28,5 +28,11 @@ def held(name: str, uid: str, node: Node | None, machine: Machine | None, rollou
     if machine is None or not machine.reported:
         return Held(Reason.NO_AGENT, name)
     if node.ready is not True:
-        return Held(Reason.NODE_NOT_READY, name)
+        return not_ready(node)
     return None
+
+
+def not_ready(node: Node) -> Held:
+    return Held(
+        Reason.NODE_NOT_READY, node.name, {"why": f": {node.why_unready}" if node.why_unready else ""}
+    )

@@ -1,0 +1,270 @@
+"""Hosts without a cluster, as a driver sees a cluster."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from fleet.core.action import AnyAction, Outcome
+from fleet.core.errors import FleetError, UnreachableError
+from fleet.core.event import Event, Gone, Lost, Seen, Synced
+from fleet.core.leadership import Leadership
+from fleet.core.machine import Machine
+from fleet.core.node import Node
+from fleet.core.requests import Sort
+from fleet.core.snapshot import Snapshot
+from fleet.hosts import seen
+from fleet.hosts.inventory import Entry, Inventory
+from fleet.hosts.record import Records
+from fleet.hosts.source import Source
+from fleet.hosts.steward import Steward
+from fleet.hosts.survey import survey
+from fleet.hosts.verbs import Verbs, told_of
+from fleet.hosts.ways import Reach, Way, Ways, over_ssh
+from fleet.machines.agent import Pace
+from fleet.sim.lease import FileLease
+
+FILE_LOOK = 2.0
+"""Seconds between two looks at the inventory file."""
+PACE = Pace()
+
+
+class Reading(Struct, frozen=True):
+    snapshot: Snapshot
+    unreached: dict[str, str]
+    """Hosts that were not reached, and why."""
+
+
+class HostsCluster:
+    """`path`: the inventory file. `folder`: where the records and the lease are kept. Nothing is connected before the
+    first call."""
+
+    def __init__(self, name: str, path: Path, folder: Path, ways: Ways = over_ssh, pace: Pace = PACE) -> None:
+        self.name = name
+        self._source = Source(path)
+        self._ways = ways
+        self._pace = pace
+        self._records = Records(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        self._lease = FileLease(folder / "lease")
+        self._verbs = Verbs(self._records, self._known)
+        self._stewards: dict[str, Steward] = {}
+        self._watches: list[_Watch] = []
+
+    @property
+    def requests(self) -> Mapping[Sort, int]:
+        """None: there is no API server."""
+        return {}
+
+    async def events(self) -> AsyncGenerator[Event, None]:
+        """One reader at a time: it is for as long as somebody reads that the hosts are looked after."""
+        watch = _Watch(self.name, self._source, self._records, self._stewards, self._ways, self._pace)
+        self._watches.append(watch)
+        keeper = asyncio.create_task(watch.run())
+        try:
+            while (event := await watch.inbox.get()) is not None:
+                yield event
+            await keeper
+        finally:
+            keeper.cancel()
+            await asyncio.gather(keeper, return_exceptions=True)
+            self._watches.remove(watch)
+
+    async def perform(self, action: AnyAction) -> Outcome:
+        return await self._verbs.perform(action)
+
+    async def lead(
+        self, identity: str, seconds: int, abandoned: Callable[[str], bool], place: str = ""
+    ) -> Leadership:
+        return self._lease.attempt(identity, seconds, abandoned, place)
+
+    async def place(self) -> str:
+        return self._lease.place()
+
+    async def resign(self, identity: str) -> None:
+        self._lease.resign(identity)
+
+    async def read(self, site: str, at: datetime) -> Reading:
+        """Every host once, side by side. Raises UnreachableError where none is reached, ConfigError."""
+        inventory = self._source.now()
+        reach = self._ways(inventory)
+
+        async def one(host: Entry) -> tuple[Node, Machine, str]:
+            record = self._records.read(host.name)
+            way = reach(host)
+            try:
+                found, why = await survey(record, host, way, told_of(self.name, host.name)), ""
+            except FleetError as error:
+                found, why = seen.away(record, error.message), error.message
+            finally:
+                await way.close()
+            return seen.node_of(found, host), found.machine, why
+
+        answers = await asyncio.gather(*(one(host) for host in inventory.hosts))
+        unreached = {node.name: why for node, _, why in answers if why}
+        if len(unreached) == len(answers):
+            raise UnreachableError(_none(unreached))
+        nodes, machines = tuple(each[0] for each in answers), tuple(each[1] for each in answers)
+        return Reading(Snapshot(self.name, site, at, nodes=nodes, machines=machines), unreached)
+
+    async def close(self) -> None:
+        for watch in self._watches:
+            watch.close()
+
+    def _known(self, name: str) -> tuple[Entry, Way] | None:
+        """By the file as it is now: what a person has just written there counts."""
+        host = next((each for each in self._source.now().hosts if each.name == name), None)
+        steward = self._stewards.get(name)
+        if host is None or steward is None:
+            return None
+        return host, steward.way
+
+
+class _Watch:
+    """The stewards of all hosts, as long as somebody reads the events."""
+
+    def __init__(
+        self,
+        name: str,
+        source: Source,
+        records: Records,
+        stewards: dict[str, Steward],
+        ways: Ways,
+        pace: Pace,
+    ) -> None:
+        self.inbox: asyncio.Queue[Event | None] = asyncio.Queue()
+        self._name = name
+        self._records = records
+        self._stewards = stewards
+        self._source = source
+        self._ways = ways
+        self._pace = pace
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._inventory = Inventory()
+        self._reach: Reach | None = None
+        self._told: dict[str, tuple[Node, Machine]] = {}
+        self._dirty: set[str] = set()
+        self._news = asyncio.Event()
+        self._said: Lost | Synced | None = None
+        records.changed = self._changed
+
+    async def run(self) -> None:
+        try:
+            while True:
+                why = await self._follow()
+                self._tell()
+                self._say(why or self._cut_off())
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(FILE_LOOK):
+                        await self._news.wait()
+                self._news.clear()
+                for task in self._tasks.values():
+                    if task.done():
+                        task.result()
+        finally:
+            self._records.changed = lambda _: None
+            tasks = list(self._tasks.values())
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            self._stewards.clear()
+            self.close()
+
+    def close(self) -> None:
+        self.inbox.put_nowait(None)
+
+    def _changed(self, name: str) -> None:
+        self._dirty.add(name)
+        self._news.set()
+
+    async def _follow(self) -> str:
+        """Looks after the hosts that the file names now; why it cannot be read, empty where it can."""
+        try:
+            inventory = self._source.now()
+        except FleetError as error:
+            return error.message
+        if inventory == self._inventory:
+            return ""
+        if self._reach is None or replace(inventory, hosts=()) != replace(self._inventory, hosts=()):
+            self._reach = self._ways(inventory)
+        before = {host.name: host for host in self._inventory.hosts}
+        now = {host.name: host for host in inventory.hosts}
+        self._inventory = inventory
+        for name in [name for name, host in before.items() if not _same_way(host, now.get(name))]:
+            await self._leave(name, gone=name not in now)
+        for name, host in now.items():
+            if name in self._stewards:
+                self._stewards[name].host = host
+            else:
+                steward = Steward(
+                    host, self._reach(host), self._records, told_of(self._name, name), self._pace
+                )
+                self._stewards[name] = steward
+                self._tasks[name] = asyncio.create_task(steward.run())
+            self._dirty.add(name)
+        for name in now:
+            await self._first_look(name)
+        return ""
+
+    async def _first_look(self, name: str) -> None:
+        looked = asyncio.create_task(self._stewards[name].looked.wait())
+        try:
+            await asyncio.wait({looked, self._tasks[name]}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            looked.cancel()
+
+    async def _leave(self, name: str, gone: bool) -> None:
+        task = self._tasks.pop(name)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        del self._stewards[name]
+        if gone and (told := self._told.pop(name, None)) is not None:
+            for thing in told:
+                self.inbox.put_nowait(Gone(self._name, thing))
+
+    def _tell(self) -> None:
+        hosts = {host.name: host for host in self._inventory.hosts}
+        for name in [name for name in self._dirty if name in hosts]:
+            record = self._records.read(name)
+            now = (seen.node_of(record, hosts[name]), record.machine)
+            before = self._told.get(name)
+            self._told[name] = now
+            if before is None or before[0] != now[0]:
+                self.inbox.put_nowait(Seen(self._name, now[0]))
+            if before is None or before[1] != now[1]:
+                self.inbox.put_nowait(Seen(self._name, now[1]))
+        self._dirty.clear()
+
+    def _cut_off(self) -> str:
+        """None of several hosts is reached that should be there: it is this end that is cut off."""
+        there = {
+            name: each.why
+            for name, each in self._stewards.items()
+            if not seen.busy(self._records.read(name)) or not each.why
+        }
+        return _none(there) if len(there) > 1 and all(there.values()) else ""
+
+    def _say(self, why: str) -> None:
+        said: Lost | Synced = Lost(self._name, why) if why else Synced(self._name)
+        if said != self._said:
+            self._said = said
+            self.inbox.put_nowait(said)
+
+
+def _same_way(before: Entry, now: Entry | None) -> bool:
+    """It is reached and observed as before."""
+    if now is None:
+        return False
+    ways = ("address", "user", "port", "source")
+    return all(getattr(before, each) == getattr(now, each) for each in ways)
+
+
+def _none(unreached: Mapping[str, str]) -> str:
+    name, why = next(iter(unreached.items()), ("", "the inventory is empty"))
+    return f"none of {len(unreached)} hosts is reached; {name}: {why}"

@@ -1,0 +1,78 @@
+"""The user's own commands around a reboot, in place of a drain.
+
+On the host they run as a job of its systemd, so that a controller that was killed finds them again; beside the
+controller they begin anew. Either way a hook may run more than once for one reboot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from fleet.core.errors import FleetError
+from fleet.hosts.inventory import Hook
+from fleet.machines.host import Host, Ran, shown
+from fleet.machines.job import finish, unit_of
+from fleet.machines.local import Local
+
+TOO_LONG = 124
+"""Exit code of timeout(1)."""
+
+
+class HookError(FleetError):
+    """A hook has not ended well; the message has what it printed."""
+
+
+async def run(name: str, hook: Hook, host: Host, token: str, told: Mapping[str, str]) -> None:
+    """`name`: `before` or `after`. `token` names this one intent, `told` are variables of its environment.
+
+    Raises HookError, and UnreachableError where the host is lost meanwhile.
+    """
+    argv = ("env", *(f"{key}={value}" for key, value in told.items()), "sh", "-c", hook.run)
+    if hook.on == "controller":
+        ran = await _here(hook, argv)
+    else:
+        try:
+            async with asyncio.timeout(hook.timeout_seconds):
+                ran = await finish(host, token, argv)
+        except TimeoutError:
+            unit = unit_of(token)
+            await host.run(("sh", "-c", 'systemctl stop "$1"; systemctl reset-failed "$1"; true', "sh", unit))
+            raise HookError(_too_long(name, hook)) from None
+    _check(name, hook, ran)
+
+
+async def ready(hook: Hook, host: Host, told: Mapping[str, str]) -> str:
+    """Why the service of the host does not work; empty: it does. Raises UnreachableError."""
+    argv = ("env", *(f"{key}={value}" for key, value in told.items()), "sh", "-c", hook.run)
+    limited = ("timeout", str(hook.timeout_seconds), *argv)
+    try:
+        ran = await (
+            _here(hook, argv) if hook.on == "controller" else host.run(limited, hook.timeout_seconds + 10.0)
+        )
+        _check("ready", hook, ran)
+    except HookError as error:
+        return error.message
+    return ""
+
+
+async def _here(hook: Hook, argv: tuple[str, ...]) -> Ran:
+    """With the controller's own environment; what it has started ends with it when its time is over."""
+    own = (f"HOME={Path.home()}", f"PATH={os.environ.get('PATH', os.defpath)}")
+    seconds = hook.timeout_seconds
+    words = ("timeout", "-k", "5", str(seconds), "env", *own, *argv)
+    return await Local().run(words, seconds + 10.0)
+
+
+def _check(name: str, hook: Hook, ran: Ran) -> None:
+    if ran.code == TOO_LONG:
+        raise HookError(_too_long(name, hook))
+    if not ran.good:
+        printed = shown(ran.stderr.strip() or ran.stdout.strip()) or "it printed nothing"
+        raise HookError(f"the hook {name} ended with {ran.code}: {printed}")
+
+
+def _too_long(name: str, hook: Hook) -> str:
+    return f"the hook {name} has not ended after {hook.timeout_seconds} s"

@@ -1,0 +1,140 @@
+"""What is kept of each host: its node with fleet's marks, and its machine. A file a host, replaced whole.
+
+It is what an API server would keep. If it is lost nothing is done twice: the engine asks for its marks anew, and the
+host itself knows what it has booted, what is staged, and which job runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from fleet.core.errors import FleetError
+from fleet.core.machine import Machine
+from fleet.core.node import Node
+
+
+class Record(Struct, frozen=True):
+    node: Node
+    """As it was last seen, with fleet's own marks."""
+    machine: Machine
+    hooked: str = ""
+    """The rollout whose hook `before` has begun, and whose hook `after` has not ended well yet."""
+    failed: tuple[str, ...] = ()
+    """Units that had failed already when the host was cordoned."""
+
+    @classmethod
+    def empty(cls, name: str, uid: str = "") -> Record:
+        return cls(Node(name, uid, ready=None), Machine(name, uid))
+
+
+class Records:
+    """Of one cluster of hosts. `changed` is told the name of each host whose record is another now."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._waiting: dict[str, set[asyncio.Event]] = {}
+        self.changed: Callable[[str], None] = lambda _: None
+
+    def read(self, name: str) -> Record:
+        """An empty one where nothing is known. Raises FleetError for a file that is not ours."""
+        path = self._path(name)
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=Record)
+        except FileNotFoundError:
+            return Record.empty(name)
+        except (OSError, msgspec.MsgspecError) as error:
+            raise FleetError(
+                f"{path} cannot be read: {error}", "take it away: what it says is found out anew"
+            ) from None
+
+    def change(self, name: str, how: Callable[[Record], Record]) -> Record:
+        """What `how` makes of the record, written before this returns. Raises what `how` raises."""
+        with self._locked():
+            before = self.read(name)
+            after = how(before)
+            if after == before:
+                return before
+            if after.machine != before.machine:
+                version = int(before.machine.resource_version or 0) + 1
+                after = replace(after, machine=replace(after.machine, resource_version=str(version)))
+            self._write(name, after)
+        for event in self._waiting.get(name, ()):
+            event.set()
+        self.changed(name)
+        return after
+
+    def own(self, name: str) -> OwnRecord:
+        return OwnRecord(self, name)
+
+    @contextmanager
+    def waiting(self, name: str) -> Iterator[asyncio.Event]:
+        """An event that is set at each change of the record."""
+        event = asyncio.Event()
+        self._waiting.setdefault(name, set()).add(event)
+        try:
+            yield event
+        finally:
+            self._waiting[name].discard(event)
+
+    def _path(self, name: str) -> Path:
+        return self._folder / f"{name}.json"
+
+    def _write(self, name: str, record: Record) -> None:
+        path = self._path(name)
+        fresh = path.with_suffix(".new")
+        with fresh.open("wb") as file:
+            file.write(msgspec.json.encode(record))
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        file = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(file)
+
+
+class OwnRecord:
+    """The machine of one host, for its agent (`machines.own.OwnMachine`)."""
+
+    def __init__(self, records: Records, name: str) -> None:
+        self._records = records
+        self._name = name
+
+    async def watch(self) -> AsyncIterator[Machine]:
+        with self._records.waiting(self._name) as changed:
+            while True:
+                changed.clear()
+                yield self._records.read(self._name).machine
+                await changed.wait()
+
+    async def read(self) -> Machine:
+        return self._records.read(self._name).machine
+
+    async def report(self, machine: Machine) -> Machine | None:
+        class Other(Exception):
+            """The machine has another version by now."""
+
+        def told(record: Record) -> Record:
+            if record.machine.resource_version != machine.resource_version:
+                raise Other
+            return replace(record, machine=machine)
+
+        try:
+            return self._records.change(self._name, told).machine
+        except Other:
+            return None

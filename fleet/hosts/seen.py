@@ -1,0 +1,59 @@
+"""What a look at a host makes of its record, and what a driver sees of the record. Pure."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from fleet.core.node import NOT_READY_ANNOTATION, SITE_LABEL, ZONE_LABEL, Node
+from fleet.hosts.facts import Facts
+from fleet.hosts.inventory import Entry
+from fleet.hosts.record import Record
+
+
+def reached(record: Record, facts: Facts, unready: str) -> Record:
+    """`unready`: why it does not work; empty: it does. Another machine under the name begins anew."""
+    if record.node.uid and record.node.uid != facts.machine_id:
+        record = Record.empty(record.node.name)
+    node = replace(
+        record.node,
+        uid=facts.machine_id,
+        ready=not unready,
+        annotations=_told(record.node, unready),
+        boot_id=facts.boot_id,
+        machine_id=facts.machine_id,
+        os_image=facts.os_image,
+        kernel=facts.kernel,
+    )
+    machine = record.machine
+    if machine.uid != facts.machine_id:
+        machine = replace(machine, uid=facts.machine_id)
+    return replace(record, node=node, machine=machine)
+
+
+def away(record: Record, why: str) -> Record:
+    """It was not reached: what is known of it is old."""
+    return replace(record, node=replace(record.node, ready=None, annotations=_told(record.node, why)))
+
+
+def node_of(record: Record, host: Entry) -> Node:
+    """With what the inventory says of it."""
+    labels = dict(host.labels)
+    if host.zone:
+        labels[ZONE_LABEL] = host.zone
+    if host.site:
+        labels[SITE_LABEL] = host.site
+    cordoned = record.node.unschedulable or host.cordoned
+    return replace(record.node, labels=labels, unschedulable=cordoned)
+
+
+def busy(record: Record) -> bool:
+    """Something is under way there: it is worth a closer look."""
+    request = record.machine.request
+    answer = record.machine.answer(request.token) if request is not None else None
+    asked = request is not None and (answer is None or answer.state == "working")
+    return asked or bool(record.node.cordoned_by) or bool(record.hooked)
+
+
+def _told(node: Node, why: str) -> dict[str, str]:
+    rest = {key: value for key, value in node.annotations.items() if key != NOT_READY_ANNOTATION}
+    return rest | ({NOT_READY_ANNOTATION: why} if why else {})
