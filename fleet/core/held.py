@@ -157,7 +157,7 @@ ADVICE: Mapping[Reason, str] = {
     Reason.UNREACHABLE: "fleet cluster check {subject}",
     Reason.NODE_REPLACED: "fleet sync, then a new plan",
     Reason.NODE_NOT_READY: "repair the node, or drain and remove it",
-    Reason.FOREIGN_CORDON: "kubectl uncordon it if nobody works on it (a host without a cluster: its key cordoned)",
+    Reason.FOREIGN_CORDON: "kubectl uncordon it if nobody works on it",
     Reason.OTHER_ROLLOUT: "look at the node, then fleet rollout release {subject}",
     Reason.ROLLED_BACK: "find out why; fleet rollout release {subject} lets it be tried there again",
     Reason.NO_AGENT: "fleet cluster install, and see that the agent's pod runs there; a host without a cluster: "

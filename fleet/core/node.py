@@ -16,6 +16,8 @@ ROLLOUT_ANNOTATION = "fleet.internal/rollout"
 CORDON_ANNOTATION = "fleet.internal/cordoned-by"
 """The rollout that cordoned the node. A cordon without it is somebody else's and stays."""
 
+INVENTORY_TAINT = "fleet.internal/inventory"
+"""A person has cordoned a host without a cluster in its inventory."""
 NOT_READY_ANNOTATION = "fleet.internal/not-ready"
 """Why a host that has no kubelet to say so is not Ready."""
 

@@ -23,7 +23,7 @@ from fleet.hosts import seen
 from fleet.hosts.inventory import Entry, Inventory
 from fleet.hosts.record import Records
 from fleet.hosts.source import Source
-from fleet.hosts.steward import Steward
+from fleet.hosts.steward import Looks, Steward
 from fleet.hosts.survey import survey
 from fleet.hosts.verbs import Verbs, told_of
 from fleet.hosts.ways import Reach, Way, Ways, over_ssh
@@ -32,7 +32,14 @@ from fleet.sim.lease import FileLease
 
 FILE_LOOK = 2.0
 """Seconds between two looks at the inventory file."""
-PACE = Pace()
+
+
+class Rhythm(Struct, frozen=True):
+    agents: Pace = Pace()
+    looks: Looks = Looks()
+
+
+RHYTHM = Rhythm()
 
 
 class Reading(Struct, frozen=True):
@@ -45,11 +52,13 @@ class HostsCluster:
     """`path`: the inventory file. `folder`: where the records and the lease are kept. Nothing is connected before the
     first call."""
 
-    def __init__(self, name: str, path: Path, folder: Path, ways: Ways = over_ssh, pace: Pace = PACE) -> None:
+    def __init__(
+        self, name: str, path: Path, folder: Path, ways: Ways = over_ssh, rhythm: Rhythm = RHYTHM
+    ) -> None:
         self.name = name
         self._source = Source(path)
         self._ways = ways
-        self._pace = pace
+        self._rhythm = rhythm
         self._records = Records(folder)
         folder.mkdir(parents=True, exist_ok=True)
         self._lease = FileLease(folder / "lease")
@@ -64,7 +73,7 @@ class HostsCluster:
 
     async def events(self) -> AsyncGenerator[Event, None]:
         """One reader at a time: it is for as long as somebody reads that the hosts are looked after."""
-        watch = _Watch(self.name, self._source, self._records, self._stewards, self._ways, self._pace)
+        watch = _Watch(self.name, self._source, self._records, self._stewards, self._ways, self._rhythm)
         self._watches.append(watch)
         keeper = asyncio.create_task(watch.run())
         try:
@@ -120,9 +129,11 @@ class HostsCluster:
     def _known(self, name: str) -> tuple[Entry, Way] | None:
         """By the file as it is now: what a person has just written there counts."""
         host = next((each for each in self._source.now().hosts if each.name == name), None)
-        steward = self._stewards.get(name)
-        if host is None or steward is None:
+        if host is None:
             return None
+        steward = self._stewards.get(name)
+        if steward is None:
+            raise UnreachableError(f"{name} has not been looked at yet")
         return host, steward.way
 
 
@@ -136,7 +147,7 @@ class _Watch:
         records: Records,
         stewards: dict[str, Steward],
         ways: Ways,
-        pace: Pace,
+        rhythm: Rhythm,
     ) -> None:
         self.inbox: asyncio.Queue[Event | None] = asyncio.Queue()
         self._name = name
@@ -144,7 +155,7 @@ class _Watch:
         self._stewards = stewards
         self._source = source
         self._ways = ways
-        self._pace = pace
+        self._rhythm = rhythm
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._inventory = Inventory()
         self._reach: Reach | None = None
@@ -203,7 +214,12 @@ class _Watch:
                 self._stewards[name].host = host
             else:
                 steward = Steward(
-                    host, self._reach(host), self._records, told_of(self._name, name), self._pace
+                    host,
+                    self._reach(host),
+                    self._records,
+                    told_of(self._name, name),
+                    self._rhythm.agents,
+                    self._rhythm.looks,
                 )
                 self._stewards[name] = steward
                 self._tasks[name] = asyncio.create_task(steward.run())
@@ -266,5 +282,4 @@ def _same_way(before: Entry, now: Entry | None) -> bool:
 
 
 def _none(unreached: Mapping[str, str]) -> str:
-    name, why = next(iter(unreached.items()), ("", "the inventory is empty"))
-    return f"none of {len(unreached)} hosts is reached; {name}: {why}"
+    return f"none of {len(unreached)} hosts is reached: {next(iter(unreached.values()))}"

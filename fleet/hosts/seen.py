@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from fleet.core.node import NOT_READY_ANNOTATION, SITE_LABEL, ZONE_LABEL, Node
+from fleet.core.node import INVENTORY_TAINT, NOT_READY_ANNOTATION, SITE_LABEL, ZONE_LABEL, Node, Taint
 from fleet.hosts.facts import Facts
 from fleet.hosts.inventory import Entry
 from fleet.hosts.record import Record
@@ -42,8 +42,10 @@ def node_of(record: Record, host: Entry) -> Node:
         labels[ZONE_LABEL] = host.zone
     if host.site:
         labels[SITE_LABEL] = host.site
-    cordoned = record.node.unschedulable or host.cordoned
-    return replace(record.node, labels=labels, unschedulable=cordoned)
+    if not host.cordoned:
+        return replace(record.node, labels=labels)
+    taints = (*record.node.taints, Taint(INVENTORY_TAINT, "NoSchedule"))
+    return replace(record.node, labels=labels, taints=taints, unschedulable=True)
 
 
 def busy(record: Record) -> bool:

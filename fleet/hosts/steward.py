@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from msgspec import Struct
+
 from fleet.core.errors import FleetError
 from fleet.hosts import facts, hooks, seen
 from fleet.hosts.facts import Facts
@@ -16,15 +18,22 @@ from fleet.machines.os.detect import detect, family
 from fleet.machines.os.family import Family
 
 LOG = logging.getLogger(__name__)
-LOOK = 15.0
-"""Seconds between two looks at a host on which nothing is under way."""
-LOOK_BUSY = 2.0
-OBSERVE = 40
-"""Looks after which its operating system is observed again: somebody may have staged a release by hand."""
+
+
+class Looks(Struct, frozen=True):
+    """Seconds between two looks at a host."""
+
+    idle: float = 15.0
+    """Nothing is under way there."""
+    busy: float = 2.0
+    observed: int = 40
+    """Looks after which its operating system is observed again: somebody may have staged a release by hand."""
 
 
 class Steward:
-    def __init__(self, host: Entry, way: Way, records: Records, told: dict[str, str], pace: Pace) -> None:
+    def __init__(
+        self, host: Entry, way: Way, records: Records, told: dict[str, str], pace: Pace, looks: Looks
+    ) -> None:
         """`told`: what its hooks are told. `way` is this object's alone from now on."""
         self.host = host
         self.way = way
@@ -39,7 +48,8 @@ class Steward:
         self._family: Family | None = None
         self._agent: Agent | None = None
         self._task: asyncio.Task[None] | None = None
-        self._looks = 0
+        self._looks = looks
+        self._count = 0
 
     async def run(self) -> None:
         """Until it is cancelled. A host that is not reached is waited for. Raises what an agent died of: a bug."""
@@ -74,8 +84,8 @@ class Steward:
                 LOG.warning("%s: %s", name, why)
             self.why = why
             self._records.change(name, lambda record: seen.away(record, why))
-        self._looks += 1
-        if self._agent is not None and self._looks % OBSERVE == 0:
+        self._count += 1
+        if self._agent is not None and self._count % self._looks.observed == 0:
             self._agent.look_again()
 
     async def _begin(self, boot: str) -> None:
@@ -99,7 +109,7 @@ class Steward:
         """Until the next look, or until more is known of the agent's end."""
         changed.clear()
         busy = seen.busy(self._records.read(self.host.name))
-        end = asyncio.get_running_loop().time() + (LOOK_BUSY if busy else LOOK)
+        end = asyncio.get_running_loop().time() + (self._looks.busy if busy else self._looks.idle)
         while (left := end - asyncio.get_running_loop().time()) > 0:
             ways: list[asyncio.Task[object]] = [asyncio.create_task(changed.wait())]
             watched = [*ways, *([self._task] if self._task is not None else [])]

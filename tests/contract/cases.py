@@ -599,3 +599,20 @@ CASES: tuple[Case, ...] = (
     a_lease_that_is_not_renewed_expires,
     the_lease_of_a_dead_process_is_taken_at_once,
 )
+
+NODE_CASES: tuple[Case, ...] = (
+    a_cordon_is_ours_and_idempotent,
+    a_foreign_cordon_is_not_taken_over,
+    a_foreign_cordon_stays_when_ours_is_undone,
+    an_uncordon_takes_everything_of_ours_away_at_once,
+    a_mark_is_idempotent_and_belongs_to_its_rollout,
+    another_machine_under_the_name_is_not_touched,
+    a_machine_is_asked_once_for_each_token,
+    a_reboot_presumes_our_cordon_and_the_boot,
+    a_request_is_cleared_by_its_own_rollout_alone,
+    the_lease_keeps_the_place_of_its_holders_journal,
+    one_controller_leads_until_it_resigns,
+    a_lease_that_is_not_renewed_expires,
+    the_lease_of_a_dead_process_is_taken_at_once,
+)
+"""Those of CASES that need no pods."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from fleet.core.held import Held, Reason
 from fleet.core.machine import Machine
-from fleet.core.node import Node
+from fleet.core.node import INVENTORY_TAINT, Node
 
 OTHERS = {
     "ToBeDeletedByClusterAutoscaler": "the cluster autoscaler deletes it",
     "DeletionCandidateOfClusterAutoscaler": "the cluster autoscaler may delete it",
     "karpenter.sh/disrupted": "Karpenter disrupts it",
+    INVENTORY_TAINT: "its inventory says so",
 }
 """Taints by which other parties say that they work on a node."""
 

@@ -1,0 +1,119 @@
+"""Hosts with an OSTree root that hold state, and an inventory that names them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from fleet.core.errors import UnreachableError
+from fleet.core.release import Release
+from fleet.hosts.cluster import HostsCluster, Rhythm
+from fleet.hosts.inventory import Entry, Inventory
+from fleet.hosts.steward import Looks
+from fleet.hosts.ways import Reach, Way
+from fleet.machines.agent import Pace
+from fleet.machines.host import Ran
+from tests.unit.machines.fakehost import FakeHost
+
+OLD = Release("1.0", f"sha256:{'a' * 64}")
+NEW = Release("1.1", f"sha256:{'b' * 64}")
+VERSIONS = {each.digest[7:]: each.version for each in (OLD, NEW)}
+QUICK = Rhythm(Pace(progress=0.0, retry=0.01, retry_most=0.05), Looks(idle=0.05, busy=0.02))
+OS_RELEASE = 'ID=box\nPRETTY_NAME="Box OS"\n'
+
+
+class Box(FakeHost):
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+        self.down = False
+        self.deployments = [OLD.digest[7:]]
+        self.booted = 0
+        self.machine_id = f"id-{name}"
+        self.state = "running"
+        self.failed: list[str] = []
+        self.hooks: list[str] = []
+        """Scripts that ran, with the node that they were told."""
+        self.hook_fails: dict[str, str] = {}
+        """Words with which a script fails."""
+        self.boots_new = True
+        """False: the new deployment does not come up, and the boot loader goes back."""
+        self.files["/etc/os-release"] = OS_RELEASE
+        self.programs |= {"ostree": self._ostree, "env": self._env}
+
+    async def run(self, argv: object, seconds: float = 60.0) -> Ran:
+        if self.down:
+            raise UnreachableError(f"{self.name}: connection refused")
+        return await super().run(argv, seconds)  # type: ignore[arg-type]
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+    def boot(self) -> None:
+        super().boot()
+        self.files["/proc/sys/kernel/random/boot_id"] = f"{self.name}-boot-{self.boots}\n"
+        if self.boots_new and self.booted:
+            self.booted = 0
+
+    def _run(self, argv: tuple[str, ...]) -> tuple[int, str, str]:
+        match argv:
+            case ("sh", "-c", script, *_) if "is-system-running" in script:
+                failed = "".join(f"failed={unit}\n" for unit in self.failed)
+                boot_id = self.files["/proc/sys/kernel/random/boot_id"]
+                told = f"boot_id={boot_id}machine_id={self.machine_id}\nkernel=6.1.0\nstate={self.state}\n"
+                return 0, f"{told}{failed}os-release\n{OS_RELEASE}", ""
+            case ("sh", "-c", script, *_) if "ostree-booted" in script:
+                return 0, "has ostree\nostree-booted\nend\n", ""
+            case ("timeout", _, *rest):
+                return self._run(tuple(rest))
+        return super()._run(argv)
+
+    def _ostree(self, argv: tuple[str, ...]) -> tuple[int, str, str]:
+        if argv == ("admin", "status"):
+            lines = []
+            for index, commit in enumerate(self.deployments):
+                mark = "*" if index == self.booted else " "
+                note = " (pending)" if index < self.booted else ""
+                lines.append(f"{mark} box {commit}.0{note}\n    Version: {VERSIONS[commit]}\n")
+            return 0, "".join(lines), ""
+        wanted = next(word.partition("=")[2] for word in argv if word.startswith("--override-commit="))
+        self.deployments = [wanted, self.deployments[self.booted]]
+        self.booted = 1
+        return 0, "", ""
+
+    def _env(self, argv: tuple[str, ...]) -> tuple[int, str, str]:
+        told = dict(word.split("=", 1) for word in argv if word.startswith("FLEET_"))
+        self.hooks.append(f"{argv[-1]} {told['FLEET_NODE']}")
+        words = self.hook_fails.get(argv[-1], "")
+        return (1, "", f"{words}\n") if words else (0, "", "")
+
+
+class Site:
+    """Boxes, their inventory, and as many clusters as processes look at them."""
+
+    def __init__(self, folder: Path, count: int, **keys: object) -> None:
+        """`keys`: of `defaults` in the inventory."""
+        self.boxes = {f"n-{number}": Box(f"n-{number}") for number in range(count)}
+        self.path = folder / "hosts.yaml"
+        self.folder = folder / "hosts" / "shop"
+        self.cordoned: set[str] = set()
+        self._keys = keys
+        self.write()
+
+    def write(self) -> None:
+        hosts = [
+            {"name": name, "zone": "a"} | ({"cordoned": True} if name in self.cordoned else {})
+            for name in self.boxes
+        ]
+        defaults = {"labels": {"pool": "shop"}} | self._keys
+        self.path.write_text(yaml.safe_dump({"defaults": defaults, "hosts": hosts}))
+
+    def cluster(self) -> HostsCluster:
+        return HostsCluster("shop", self.path, self.folder, self.ways, QUICK)
+
+    def ways(self, inventory: Inventory) -> Reach:
+        def reach(host: Entry) -> Way:
+            return self.boxes[host.name]
+
+        return reach

@@ -1,0 +1,253 @@
+"""Hosts without a cluster as a driver sees and drives them: hooks, marks, what is seen of hosts that come and go."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fleet.core.action import Action, AnyAction, Cordon, Outcome, Reboot, Result, Stage, Uncordon, Unmark
+from fleet.core.errors import UnreachableError
+from fleet.core.event import Lost, Seen, Synced
+from fleet.core.machine import Machine
+from fleet.core.node import Node, NodeRef
+from fleet.hosts.cluster import HostsCluster
+from tests.contract.sight import Sight
+from tests.unit.hosts.boxes import NEW, OLD, Site
+from tests.unit.machines.fakehost import until
+
+HOOKS = {"before": {"run": "out"}, "after": {"run": "in"}}
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+
+class Hand:
+    """fleet's side: performs actions on the hosts that the sight shows."""
+
+    def __init__(self, site: Site, cluster: HostsCluster, sight: Sight) -> None:
+        self.site = site
+        self.cluster = cluster
+        self.sight = sight
+
+    async def __call__(self, kind: type[Action], node: str = "n-0", **fields: Any) -> Outcome:
+        uid = self.sight.nodes[node].uid
+        head: dict[str, Any] = {"id": "r-1/1", "rollout": "r-1", "node": NodeRef("shop", node), "uid": uid}
+        action: AnyAction = kind(**(head | fields))  # type: ignore[assignment]
+        return await self.cluster.perform(action)
+
+
+@asynccontextmanager
+async def on_stage(site: Site) -> AsyncIterator[Hand]:
+    cluster = site.cluster()
+    async with Sight(cluster) as sight:
+        await sight.until(
+            lambda: all(each.reported for each in sight.machines.values()), "the agents' first reports"
+        )
+        yield Hand(site, cluster, sight)
+
+
+def story(site: Site, tell: Callable[[Hand], Awaitable[None]]) -> None:
+    async def run() -> None:
+        async with on_stage(site) as stage:
+            await tell(stage)
+
+    asyncio.run(run())
+
+
+def test_hosts_are_nodes_with_zones_and_machines_with_releases(tmp_path: Path) -> None:
+    async def tell(stage: Hand) -> None:
+        first = stage.sight.log[
+            : next(i for i, each in enumerate(stage.sight.log) if isinstance(each, Synced))
+        ]
+        assert {
+            each.thing.name for each in first if isinstance(each, Seen) and isinstance(each.thing, Node)
+        } == {
+            "n-0",
+            "n-1",
+        }
+        node, machine = stage.sight.nodes["n-0"], stage.sight.machines["n-0"]
+        assert (node.uid, node.zone, node.labels["pool"], node.ready) == ("id-n-0", "a", "shop", True)
+        assert (machine.os, machine.booted, machine.boot_id) == ("ostree", OLD, node.boot_id)
+
+    story(Site(tmp_path, 2), tell)
+
+
+def test_the_hooks_frame_a_cordon_and_a_reboot_is_proven_by_the_next_boot(tmp_path: Path) -> None:
+    site = Site(tmp_path, 1, **HOOKS)
+    box = site.boxes["n-0"]
+
+    async def tell(stage: Hand) -> None:
+        sight = stage.sight
+        assert (await stage(Stage, token="r-1/n-0/stage/0", release=NEW)).result is Result.DONE
+        await sight.until(lambda: sight.machines["n-0"].staged == NEW, "the release is staged")
+        boot = sight.nodes["n-0"].boot_id
+        assert (await stage(Cordon)).result is Result.DONE
+        assert box.hooks == ["out n-0"]
+        token = "r-1/n-0/reboot/0"
+        assert (await stage(Reboot, token=token, release=NEW, boot_id=boot)).result is Result.DONE
+        await sight.until(lambda: _said(sight.machines["n-0"], token) == "done", "it has rebooted")
+        await sight.until(
+            lambda: sight.nodes["n-0"].boot_id == sight.machines["n-0"].boot_id != boot, "a new boot"
+        )
+        assert sight.machines["n-0"].booted == NEW
+        assert sight.nodes["n-0"].cordoned_by == "r-1"
+        assert (await stage(Uncordon)).result is Result.DONE
+        assert box.hooks == ["out n-0", "in n-0"]
+        await sight.until(lambda: not sight.nodes["n-0"].unschedulable, "it is back in service")
+        assert (await stage(Uncordon)).result is Result.DONE
+        assert len(box.hooks) == 2, "what is back in service is not put there again"
+
+    story(site, tell)
+
+
+def test_a_hook_that_fails_keeps_the_host_as_it_is_and_says_why(tmp_path: Path) -> None:
+    site = Site(tmp_path, 1, **HOOKS)
+    box = site.boxes["n-0"]
+
+    async def tell(stage: Hand) -> None:
+        box.hook_fails["out"] = "the load balancer says no"
+        refused = await stage(Cordon)
+        assert refused.result is Result.FAILED
+        assert refused.detail == "the hook before ended with 1: the load balancer says no"
+        await stage.sight.until(lambda: stage.sight.nodes["n-0"].rollout == "r-1", "the mark of its rollout")
+        assert not stage.sight.nodes["n-0"].unschedulable
+        assert (await stage(Unmark)).result is Result.DONE
+        assert box.hooks == ["out n-0", "in n-0"], "what the hook before has begun is undone"
+        box.hook_fails = {"in": "no answer"}
+        box.hooks.clear()
+        assert (await stage(Cordon)).result is Result.DONE
+        kept = await stage(Uncordon)
+        assert (kept.result, kept.detail) == (Result.FAILED, "the hook after ended with 1: no answer")
+        await stage.sight.until(lambda: stage.sight.nodes["n-0"].cordoned_by == "r-1", "it stays out")
+
+    story(site, tell)
+
+
+def test_a_hook_has_its_time_and_its_job_is_stopped_after_it(tmp_path: Path) -> None:
+    site = Site(tmp_path, 1, before={"run": "out", "timeout": "1s"})
+    site.boxes["n-0"].hold_jobs = True
+
+    async def tell(stage: Hand) -> None:
+        refused = await stage(Cordon)
+        assert (refused.result, refused.detail) == (
+            Result.FAILED,
+            "the hook before has not ended after 1 s",
+        )
+        stops = [argv for argv in site.boxes["n-0"].ran if "systemctl stop" in " ".join(argv)]
+        assert len(stops) == 1
+
+    story(site, tell)
+
+
+def test_a_hook_and_a_staging_are_found_again_by_the_next_controller(tmp_path: Path) -> None:
+    site = Site(tmp_path, 2, **HOOKS)
+    one, two = site.boxes.values()
+    one.hold_jobs = two.hold_jobs = True
+
+    async def first(stage: Hand) -> None:
+        cordon = asyncio.create_task(stage(Cordon))
+        await stage(Stage, "n-1", token="r-1/n-1/stage/0", release=NEW)
+        await until(lambda: bool(one.started) and bool(two.started))
+        cordon.cancel()
+        await asyncio.wait({cordon})
+
+    async def second(stage: Hand) -> None:
+        cordon = asyncio.create_task(stage(Cordon))
+        one.end_jobs()
+        two.end_jobs()
+        assert (await cordon).result is Result.DONE
+        await stage.sight.until(
+            lambda: _said(stage.sight.machines["n-1"], "r-1/n-1/stage/0") == "done", "the staging has ended"
+        )
+        assert [len(box.started) for box in (one, two)] == [1, 1]
+
+    story(site, first)
+    story(site, second)
+
+
+def test_a_unit_that_fails_after_the_cordon_makes_the_host_unready(tmp_path: Path) -> None:
+    site = Site(tmp_path, 1)
+    box = site.boxes["n-0"]
+    box.failed = ["old.service"]
+    box.state = "degraded"
+
+    async def tell(stage: Hand) -> None:
+        assert stage.sight.nodes["n-0"].ready is True
+        await stage(Cordon)
+        box.failed = ["old.service", "shop.service"]
+        await stage.sight.until(lambda: stage.sight.nodes["n-0"].ready is False, "it is not Ready")
+        assert stage.sight.nodes["n-0"].why_unready == "failed since: shop.service"
+
+    story(site, tell)
+
+
+def test_one_host_that_is_lost_is_unknown_and_all_of_them_are_a_cluster_that_is_lost(tmp_path: Path) -> None:
+    site = Site(tmp_path, 3)
+
+    async def tell(stage: Hand) -> None:
+        sight = stage.sight
+        site.boxes["n-0"].down = True
+        await sight.until(lambda: sight.nodes["n-0"].ready is None, "n-0 is not known")
+        assert sight.nodes["n-0"].why_unready == "n-0: connection refused"
+        assert sight.synced
+        for box in site.boxes.values():
+            box.down = True
+        await sight.until(lambda: not sight.synced, "the cluster is lost")
+        lost = next(each for each in sight.log if isinstance(each, Lost))
+        assert lost.why == "none of 3 hosts is reached: n-0: connection refused"
+        for box in site.boxes.values():
+            box.down = False
+        await sight.until(lambda: sight.synced and all(n.ready for n in sight.nodes.values()), "all are back")
+
+    story(site, tell)
+
+
+def test_another_machine_under_the_name_has_no_marks(tmp_path: Path) -> None:
+    site = Site(tmp_path, 1)
+
+    async def tell(stage: Hand) -> None:
+        await stage(Cordon)
+        site.boxes["n-0"].machine_id = "id-new"
+        await stage.sight.until(lambda: stage.sight.nodes["n-0"].uid == "id-new", "the new machine")
+        assert not stage.sight.nodes["n-0"].unschedulable
+
+    story(site, tell)
+
+
+def test_a_mistake_in_the_inventory_holds_everything_until_it_is_mended(tmp_path: Path) -> None:
+    site = Site(tmp_path, 2)
+
+    async def tell(stage: Hand) -> None:
+        site.path.write_text("hosts: none\n")
+        await stage.sight.until(lambda: not stage.sight.synced, "the cluster is lost")
+        assert "hosts.yaml:1: hosts: expected a list" in stage.sight.log[-1].why  # type: ignore[union-attr]
+        del site.boxes["n-1"]
+        site.write()
+        await stage.sight.until(lambda: stage.sight.synced and set(stage.sight.nodes) == {"n-0"}, "one host")
+
+    story(site, tell)
+
+
+def test_a_look_without_a_controller_keeps_nothing_and_names_who_was_not_reached(tmp_path: Path) -> None:
+    site = Site(tmp_path, 2)
+    site.boxes["n-1"].down = True
+    reading = asyncio.run(site.cluster().read("fra", NOW))
+    assert reading.unreached == {"n-1": "n-1: connection refused"}
+    assert [(each.name, each.reported) for each in reading.snapshot.machines] == [
+        ("n-0", True),
+        ("n-1", False),
+    ]
+    assert [each.ready for each in reading.snapshot.nodes] == [True, None]
+    assert not list(site.folder.glob("*.json"))
+    site.boxes["n-0"].down = True
+    with pytest.raises(UnreachableError, match="none of 2 hosts is reached"):
+        asyncio.run(site.cluster().read("fra", NOW))
+
+
+def _said(machine: Machine, token: str) -> str:
+    answer = machine.answer(token)
+    return answer.state if answer is not None else ""

@@ -1,0 +1,98 @@
+"""The inventory file: what it may say, and what is said of mistakes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fleet.core.errors import ConfigError, UsageError
+from fleet.hosts.inventory import Entry, Hook, load, loads
+
+WHOLE = """\
+ssh: {config: ssh/config, identity: key, parallel: 4}
+defaults:
+  user: core
+  labels: {pool: shop}
+  before: {run: drain-me, timeout: 2m}
+hosts:
+  - name: till-1
+    address: 10.0.0.5
+    port: 2222
+    zone: a
+    site: fra
+    labels: {role: till}
+    after:
+      on: controller
+      run: |
+        ./lb add "$FLEET_NODE"
+        ./notify
+    ready: {run: curl -f http://localhost/}
+  - name: till-2
+    cordoned: true
+"""
+
+
+def test_a_host_has_its_own_keys_and_those_of_the_defaults(tmp_path: Path) -> None:
+    found = loads(WHOLE, tmp_path / "hosts.yaml")
+    before = Hook("drain-me", timeout_seconds=120)
+    assert found.hosts == (
+        Entry(
+            "till-1",
+            "10.0.0.5",
+            "core",
+            2222,
+            "a",
+            "fra",
+            {"pool": "shop", "role": "till"},
+            before=before,
+            after=Hook('./lb add "$FLEET_NODE"\n./notify\n', "controller"),
+            ready=Hook("curl -f http://localhost/", timeout_seconds=30),
+        ),
+        Entry("till-2", user="core", labels={"pool": "shop"}, cordoned=True, before=before),
+    )
+    assert (found.config, found.identity, found.parallel) == (
+        str(tmp_path / "ssh/config"),
+        str(tmp_path / "key"),
+        4,
+    )
+
+
+def test_every_mistake_is_told_with_its_line_and_key(tmp_path: Path) -> None:
+    text = """\
+hosts:
+  - name: a
+    port: 70000
+    befor: {run: x}
+  - name: a
+    address: b
+  - name: b
+    after: {on: moon}
+  - zone: z
+"""
+    with pytest.raises(ConfigError) as wrong:
+        loads(text, tmp_path / "hosts.yaml")
+    told = [problem.removeprefix(f"{tmp_path}/") for problem in wrong.value.problems]
+    assert told == [
+        "hosts.yaml:3: hosts.a.port: expected a port, 1 to 65535, found '70000'",
+        "hosts.yaml:4: hosts.a.befor: expected a known key, found 'befor'; the nearest is before",
+        "hosts.yaml:5: hosts.a.name: expected each name once, found it again",
+        "hosts.yaml:7: hosts.b.address: expected an address of its own, found that of a",
+        "hosts.yaml:8: hosts.b.after: expected the key run (a command line or a script for sh), found none",
+        "hosts.yaml:8: hosts.b.after.on: expected host or controller, found 'moon'",
+        "hosts.yaml:9: hosts[3]: expected the key name (a name of letters, digits, '-', '_' and '.'), found none",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("", "expected a mapping"), ("hosts: []", "at least one of hosts"), ("hosts: [a", "not YAML")],
+)
+def test_a_file_without_hosts_is_refused(text: str, words: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=words):
+        loads(text, tmp_path / "hosts.yaml")
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"hosts\.yaml does not exist"):
+        load(tmp_path / "hosts.yaml")
