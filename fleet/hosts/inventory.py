@@ -27,6 +27,8 @@ class Hook(Struct, frozen=True):
     on: Where = "host"
     """Where it runs: on the host, with the rights of root, or beside the controller."""
     timeout_seconds: int = 300
+    folder: str = ""
+    """Of the inventory: where it runs beside the controller."""
 
 
 class Entry(Struct, frozen=True):
@@ -104,9 +106,9 @@ def _read(text: str, path: Path, findings: Findings) -> Inventory:
         return Inventory()
     reader = Reader(document, str(path), findings)
     ssh = reader.block("ssh")
-    base = _host(reader.block("defaults"), Entry(""))
+    base = _host(reader.block("defaults"), Entry(""), str(path.absolute().parent))
     found = Inventory(
-        hosts=_hosts(reader.blocks("hosts", some=True), base),
+        hosts=_hosts(reader.blocks("hosts", some=True), base, str(path.absolute().parent)),
         config=_beside(path, ssh.value("config", forms.TEXT, Inventory().config)),
         identity=_beside(path, ssh.value("identity", forms.TEXT, "")),
         parallel=ssh.value("parallel", forms.count(1), Inventory().parallel),
@@ -115,14 +117,14 @@ def _read(text: str, path: Path, findings: Findings) -> Inventory:
     return found
 
 
-def _hosts(parts: list[Reader], base: Entry) -> tuple[Entry, ...]:
+def _hosts(parts: list[Reader], base: Entry, folder: str) -> tuple[Entry, ...]:
     found: dict[str, Entry] = {}
     ways: dict[tuple[str, int], str] = {}
     for part in parts:
         name = part.required("name", forms.NAME, "")
         if name and name in found:
             part.problem("expected each name once, found it again", "name")
-        host = _host(part, base)
+        host = _host(part, base, folder)
         host = replace(
             host,
             name=name,
@@ -137,8 +139,8 @@ def _hosts(parts: list[Reader], base: Entry) -> tuple[Entry, ...]:
     return tuple(found.values())
 
 
-def _host(reader: Reader, base: Entry) -> Entry:
-    """What `defaults` and a host may both say."""
+def _host(reader: Reader, base: Entry, folder: str) -> Entry:
+    """What `defaults` and a host may both say. `folder`: the inventory's."""
     return replace(
         base,
         user=reader.value("user", USER, base.user),
@@ -147,13 +149,13 @@ def _host(reader: Reader, base: Entry) -> Entry:
         site=reader.value("site", forms.LABEL_TEXT, base.site),
         labels=base.labels | reader.pairs("labels", forms.LABEL_KEY, forms.LABEL_TEXT),
         source=reader.value("source", forms.TEXT, base.source),
-        before=_hook(reader, "before", base.before),
-        after=_hook(reader, "after", base.after),
-        ready=_hook(reader, "ready", base.ready),
+        before=_hook(reader, "before", base.before, folder),
+        after=_hook(reader, "after", base.after, folder),
+        ready=_hook(reader, "ready", base.ready, folder),
     )
 
 
-def _hook(reader: Reader, key: str, base: Hook | None) -> Hook | None:
+def _hook(reader: Reader, key: str, base: Hook | None, folder: str) -> Hook | None:
     part = reader.block(key)
     run = part.value("run", SCRIPT, "")
     on: Where = part.value("on", forms.choice(WHERE), WHERE["host"])
@@ -162,7 +164,7 @@ def _hook(reader: Reader, key: str, base: Hook | None) -> Hook | None:
         return base
     if not part.has("run"):
         part.problem("expected the key run (a command line or a script for sh), found none")
-    return Hook(run, on, timeout)
+    return Hook(run, on, timeout, folder if on == "controller" else "")
 
 
 def _beside(path: Path, name: str) -> str:

@@ -149,10 +149,14 @@ def test_a_release_that_does_not_boot_is_rolled_back_and_halts_the_rollout(
 ) -> None:
     _commit_broken(machines, tmp_path)
     fleet.offer(machines, "1.0", "1.1", "1.2", BROKEN)
-    (fleet.folder / "hosts.yaml").write_text(BLOCKS[0])
+    before_hook, after_hook = "touch /run/out-of-service", "rm -f /run/out-of-service"
+    inventory = (
+        BLOCKS[0].replace(before_hook, "echo out >/var/service").replace(after_hook, "echo in >/var/service")
+    )
+    (fleet.folder / "hosts.yaml").write_text(inventory)
     fleet.json("sync")
     before = fleet.boots()
-    fleet.run("rollout", "start", fleet.plan(), "--watch", code=3)
+    fleet.run("rollout", "start", fleet.plan(), "--watch", code=1)
     status = fleet.json("rollout", "status", "r-3")
     assert status["state"] == "halted"
     assert f"booted 1.2 instead of {BROKEN}: rolled back" in json.dumps(status)
@@ -161,9 +165,10 @@ def test_a_release_that_does_not_boot_is_rolled_back_and_halts_the_rollout(
     assert touched == ["till-1"], "the rest is as it was"
     assert [host.version() for host in fleet.hosts] == ["1.2"] * 3
     assert "rolled back" in fleet.run("report", "r-3")
+    assert fleet.hosts[0].run("cat /var/service") == "out", "it stays out until a person has looked"
     fleet.run("rollout", "abort", "r-3")
     fleet.run("rollout", "release", "till-1")
-    _until(lambda: "r-3" not in fleet.hosts[0].run("ls /run/out-of-service 2>/dev/null; true"), "released")
+    _until(lambda: fleet.hosts[0].run("cat /var/service") == "in", "it is back in service")
 
 
 def _commit_broken(machines: Machines, folder: Path) -> None:

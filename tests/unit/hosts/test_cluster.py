@@ -14,6 +14,7 @@ import pytest
 from fleet.core.action import Action, AnyAction, Cordon, Outcome, Reboot, Result, Stage, Uncordon, Unmark
 from fleet.core.errors import UnreachableError
 from fleet.core.event import Lost, Seen, Synced
+from fleet.core.guards import nodes
 from fleet.core.machine import Machine
 from fleet.core.node import Node, NodeRef
 from fleet.hosts.cluster import HostsCluster
@@ -123,6 +124,33 @@ def test_a_hook_that_fails_keeps_the_host_as_it_is_and_says_why(tmp_path: Path) 
         kept = await stage(Uncordon)
         assert (kept.result, kept.detail) == (Result.FAILED, "the hook after ended with 1: no answer")
         await stage.sight.until(lambda: stage.sight.nodes["n-0"].cordoned_by == "r-1", "it stays out")
+
+    story(site, tell)
+
+
+def test_a_hook_beside_the_controller_runs_in_the_folder_of_the_inventory(tmp_path: Path) -> None:
+    script = 'pwd >ran; echo "$FLEET_CLUSTER $FLEET_NODE $FLEET_ROLLOUT" >>ran; sleep 30'
+    site = Site(tmp_path, 1, before={"run": script, "on": "controller", "timeout": "1s"})
+
+    async def tell(stage: Hand) -> None:
+        refused = await stage(Cordon)
+        assert refused.detail == "the hook before has not ended after 1 s"
+
+    story(site, tell)
+    assert (tmp_path / "ran").read_text() == f"{tmp_path}\nshop n-0 r-1\n"
+    assert not site.boxes["n-0"].hooks
+
+
+def test_a_host_that_its_inventory_has_cordoned_says_so(tmp_path: Path) -> None:
+    site = Site(tmp_path, 1)
+    site.cordoned.add("n-0")
+    site.write()
+
+    async def tell(stage: Hand) -> None:
+        node = stage.sight.nodes["n-0"]
+        held = nodes.held("n-0", node.uid, node, stage.sight.machines["n-0"], "r-1")
+        assert held is not None
+        assert held.words == "cordoned, not by fleet (its inventory says so)"
 
     story(site, tell)
 

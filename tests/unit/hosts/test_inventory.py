@@ -46,7 +46,7 @@ def test_a_host_has_its_own_keys_and_those_of_the_defaults(tmp_path: Path) -> No
             "fra",
             {"pool": "shop", "role": "till"},
             before=before,
-            after=Hook('./lb add "$FLEET_NODE"\n./notify\n', "controller"),
+            after=Hook('./lb add "$FLEET_NODE"\n./notify\n', "controller", folder=str(tmp_path)),
             ready=Hook("curl -f http://localhost/", timeout_seconds=30),
         ),
         Entry("till-2", user="core", labels={"pool": "shop"}, cordoned=True, before=before),
