@@ -59,7 +59,7 @@ async def ready(hook: Hook, host: Host, told: Mapping[str, str]) -> str:
 
 
 async def _here(hook: Hook, argv: tuple[str, ...]) -> Ran:
-    """In the inventory's folder, with the controller's own environment; what it has started ends with it when its time is over."""
+    """In the inventory's folder, with the controller's environment; what it has started ends with it at its timeout."""
     own = (f"HOME={Path.home()}", f"PATH={os.environ.get('PATH', os.defpath)}")
     seconds = hook.timeout_seconds
     words = ("timeout", "-k", "5", str(seconds), "env", "-C", hook.folder or ".", *own, *argv)
