@@ -28,8 +28,6 @@ class Record(Struct, frozen=True):
     machine: Machine
     hooked: str = ""
     """The rollout whose hook `before` has begun, and whose hook `after` has not ended well yet."""
-    failed: tuple[str, ...] = ()
-    """Units that had failed already when the host was cordoned."""
 
     @classmethod
     def empty(cls, name: str, uid: str = "") -> Record:

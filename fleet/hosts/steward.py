@@ -11,7 +11,7 @@ from fleet.core.errors import FleetError
 from fleet.hosts import facts, hooks, seen
 from fleet.hosts.facts import Facts
 from fleet.hosts.inventory import Entry
-from fleet.hosts.record import Record, Records
+from fleet.hosts.record import Records
 from fleet.hosts.ways import Way
 from fleet.machines.agent import Agent, Pace
 from fleet.machines.os.detect import detect, family
@@ -67,7 +67,7 @@ class Steward:
         """Now, and into the record. Raises FleetError where it is not reached."""
         name = self.host.name
         found = await facts.look(self.way)
-        unready = await self._unready(found, self._records.read(name))
+        unready = await self._unready(found)
         self._records.change(name, lambda record: seen.reached(record, found, unready))
         return found
 
@@ -98,12 +98,10 @@ class Steward:
         self._task = asyncio.create_task(self._agent.run())
         self._boot = boot
 
-    async def _unready(self, found: Facts, record: Record) -> str:
-        known = record.failed if record.node.cordoned_by else None
-        why = found.unready(known)
-        if not why and self.host.ready is not None:
-            why = await hooks.ready(self.host.ready, self.way, self._told)
-        return why
+    async def _unready(self, found: Facts) -> str:
+        if found.unready or self.host.ready is None:
+            return found.unready
+        return await hooks.ready(self.host.ready, self.way, self._told)
 
     async def _rest(self, changed: asyncio.Event) -> None:
         """Until the next look, or until more is known of the agent's end."""

@@ -17,7 +17,7 @@ from fleet.machines.os.detect import detect, family
 async def survey(record: Record, host: Entry, way: Host, told: Mapping[str, str]) -> Record:
     """What the record would be now. Raises FleetError where the host is not reached or its system is not known."""
     found = await facts.look(way)
-    unready = found.unready(record.failed if record.node.cordoned_by else None)
+    unready = found.unready
     if not unready and host.ready is not None:
         unready = await hooks.ready(host.ready, way, told)
     now = seen.reached(record, found, unready)

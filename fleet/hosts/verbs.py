@@ -123,17 +123,13 @@ class Verbs:
                 ),
             )
             await self._hook("before", host.before, action, way)
-        async with asyncio.timeout(SECONDS):
-            found = await facts.look(way)
-        found_now = self._known(action.node.name)
-        host = found_now[0] if found_now is not None else host
+        now = self._known(action.node.name)
+        host = now[0] if now is not None else host
 
         def cordon(record: Record) -> Record:
             if _cordoned(record, host, action.rollout) is None:
                 return record
-            return replace(
-                _with(record, marks.cordon(record.node, action.rollout)), failed=tuple(found.failed)
-            )
+            return _with(record, marks.cordon(record.node, action.rollout))
 
         self._change(action, cordon)
         return Result.DONE, ""

@@ -32,13 +32,14 @@ class Box(FakeHost):
         self.booted = 0
         self.machine_id = f"id-{name}"
         self.state = "running"
-        self.failed: list[str] = []
         self.hooks: list[str] = []
         """Scripts that ran, with the node that they were told."""
         self.hook_fails: dict[str, str] = {}
         """Words with which a script fails."""
         self.boots_new = True
         """False: the new deployment does not come up, and the boot loader goes back."""
+        self.fails_after_boot = ""
+        """A unit."""
         self.files["/etc/os-release"] = OS_RELEASE
         self.programs |= {"ostree": self._ostree, "env": self._env}
 
@@ -55,14 +56,15 @@ class Box(FakeHost):
         self.files["/proc/sys/kernel/random/boot_id"] = f"{self.name}-boot-{self.boots}\n"
         if self.boots_new and self.booted:
             self.booted = 0
+        if self.fails_after_boot:
+            self.failed.append(self.fails_after_boot)
 
     def _run(self, argv: tuple[str, ...]) -> tuple[int, str, str]:
         match argv:
             case ("sh", "-c", script, *_) if "is-system-running" in script:
-                failed = "".join(f"failed={unit}\n" for unit in self.failed)
                 boot_id = self.files["/proc/sys/kernel/random/boot_id"]
                 told = f"boot_id={boot_id}machine_id={self.machine_id}\nkernel=6.1.0\nstate={self.state}\n"
-                return 0, f"{told}{failed}os-release\n{OS_RELEASE}", ""
+                return 0, f"{told}os-release\n{OS_RELEASE}", ""
             case ("sh", "-c", script, *_) if "ostree-booted" in script:
                 return 0, "has ostree\nostree-booted\nend\n", ""
             case ("timeout", _, *rest):

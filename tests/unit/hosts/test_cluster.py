@@ -197,18 +197,20 @@ def test_a_hook_and_a_staging_are_found_again_by_the_next_controller(tmp_path: P
     story(site, second)
 
 
-def test_a_unit_that_fails_after_the_cordon_makes_the_host_unready(tmp_path: Path) -> None:
-    site = Site(tmp_path, 1)
+def test_a_host_whose_service_does_not_work_is_not_ready_and_says_why(tmp_path: Path) -> None:
+    site = Site(tmp_path, 1, ready={"run": "probe"})
     box = site.boxes["n-0"]
-    box.failed = ["old.service"]
-    box.state = "degraded"
 
     async def tell(stage: Hand) -> None:
         assert stage.sight.nodes["n-0"].ready is True
-        await stage(Cordon)
-        box.failed = ["old.service", "shop.service"]
+        box.hook_fails["probe"] = "no tills"
         await stage.sight.until(lambda: stage.sight.nodes["n-0"].ready is False, "it is not Ready")
-        assert stage.sight.nodes["n-0"].why_unready == "failed since: shop.service"
+        assert stage.sight.nodes["n-0"].why_unready == "the hook ready ended with 1: no tills"
+        box.hook_fails.clear()
+        box.state = "starting"
+        await stage.sight.until(
+            lambda: stage.sight.nodes["n-0"].why_unready == "systemd is starting", "another reason"
+        )
 
     story(site, tell)
 

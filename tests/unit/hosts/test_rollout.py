@@ -99,6 +99,15 @@ def test_a_host_that_came_back_with_the_old_deployment_halts_the_rollout(tmp_pat
     assert home.site.boxes["n-0"].hooks == ["out n-0"], "it stays out of service until a person looks"
 
 
+def test_a_unit_that_fails_in_the_new_release_halts_the_rollout(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.site.boxes["n-0"].failed.append("old.service")
+    home.site.boxes["n-0"].fails_after_boot = "shop.service"
+    home.run()
+    assert home.rollout.state is State.HALTED
+    assert "shop.service has failed that had not before the reboot" in home.rollout.why
+
+
 def test_a_hook_that_goes_on_failing_fails_the_run_with_its_words_and_gives_the_host_back(
     tmp_path: Path,
 ) -> None:
