@@ -1,0 +1,75 @@
+"""Hosts without a cluster in a home: added, refused, their quorum groups."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fleet.app.clusters import add_hosts, dumped, install
+from fleet.app.home import Home
+from fleet.app.quorums import groups_of_hosts
+from fleet.cli.main import run
+from fleet.config import loads
+from fleet.core.errors import ConfigError, UnreachableError, UsageError
+from fleet.store import ClusterRow
+
+POLICY = """\
+streams: [{name: stable, releases: [{version: "1.0"}]}]
+pools: [{name: tills, stream: stable}]
+quorums:
+"""
+ETCD = "  - {name: books, cluster: tills, kind: etcd, endpoints: [https://10.0.0.1:2379]}\n"
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A port on which nobody listens while the test runs."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
+
+
+def test_hosts_of_which_none_is_reached_are_not_added(tmp_path: Path, closed_port: int) -> None:
+    inventory = tmp_path / "hosts.yaml"
+    inventory.write_text(f"hosts: [{{name: till-1, address: 127.0.0.1, user: root, port: {closed_port}}}]\n")
+    home = Home(tmp_path)
+    with pytest.raises(UnreachableError, match=r"none of 1 hosts is reached: root@127\.0\.0\.1"):
+        add_hosts(home, "tills", inventory, ["fra"])
+    inventory.write_text("hosts: [{name: till-1, prot: 22}]\n")
+    with pytest.raises(ConfigError, match=r"hosts\.yaml:1: hosts\.till-1\.prot: expected a known key"):
+        add_hosts(home, "tills", inventory, ["fra"])
+    assert not home.exists
+
+
+def test_nothing_is_installed_on_hosts_and_there_is_nothing_to_dump(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    row = ClusterRow(name="tills", sites=("fra",), kind="hosts", kubeconfig=str(tmp_path / "hosts.yaml"))
+    home.make().clusters.add(row)
+    with pytest.raises(UsageError, match="nothing has to be installed"):
+        install(home, "tills", None)
+    with pytest.raises(UsageError, match="hosts alone"):
+        dumped(row)
+
+
+def test_a_cluster_is_reached_in_one_way(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["cluster", "add", "tills", "--site", "fra", "--home", str(tmp_path)]
+    both = ["--hosts", str(tmp_path / "h"), "--kubeconfig", str(tmp_path / "k")]
+    for more in ([], both):
+        assert run([*words, *more]) == 2
+        assert "either --kubeconfig FILE (and --context), or --hosts FILE" in capsys.readouterr().err
+
+
+def test_of_hosts_only_an_etcd_with_endpoints_can_be_a_group() -> None:
+    policy, _ = loads(POLICY + ETCD)
+    assert [group.name for group in groups_of_hosts("tills", "fra", policy)] == ["books"]
+    assert list(groups_of_hosts("others", "fra", policy)) == []
+    for wrong in (
+        "  - {name: zk, cluster: tills, kind: zookeeper, namespace: x, selector: {matchLabels: {a: b}}}\n",
+        "  - {name: books, cluster: tills, kind: etcd}\n",
+    ):
+        policy, _ = loads(POLICY + wrong)
+        with pytest.raises(UsageError, match="cannot be read: tills has no pods"):
+            groups_of_hosts("tills", "fra", policy)
