@@ -8,7 +8,8 @@ import msgspec
 from msgspec import Struct
 
 from fleet.core.release import Release
-from fleet.machines.host import Host, checked, read
+from fleet.machines.host import Host, checked, read, shown
+from fleet.machines.job import finish
 from fleet.machines.os import osrelease, shell
 from fleet.machines.os.family import MachineError, Observation, Progress
 
@@ -103,6 +104,12 @@ def percent(text: str) -> int | None:
     return int(found[-1]) if found and found[-1].isdigit() else None
 
 
+def last_error(text: str) -> str:
+    """Why `rauc install` failed: it prints that among its progress, and to stderr no more than that it did."""
+    found = [line for line in text.splitlines() if line.startswith("LastError: ")]
+    return f"{found[-1].removeprefix('LastError: ')}; " if found else ""
+
+
 class Rauc:
     def __init__(self, host: Host, source: str = "") -> None:
         """`source`: where bundles are, such as `https://updates.example/{version}.raucb`."""
@@ -129,7 +136,11 @@ class Rauc:
     async def stage(self, release: Release, progress: Progress, token: str = "") -> None:
         """`install` writes the other slot and makes it the next to boot."""
         argv = ("rauc", "install", bundle_of(self._source, release))
-        await shell.long(self._host, token or f"stage/{release.version}", argv, progress, percent)
+        ran = await finish(self._host, token or f"stage/{release.version}", argv, progress, percent)
+        if not ran.good:
+            raise MachineError(
+                f"{' '.join(argv)}: exit {ran.code}: {last_error(ran.stdout)}{shown(ran.stderr)}"
+            )
         written = (await self._status()).next.release
         if written is None or written.version != release.version:
             await checked(self._host, ("rauc", "status", "mark-active", "booted"))

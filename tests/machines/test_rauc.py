@@ -1,0 +1,230 @@
+"""The real RAUC (Debian's package) on two slots that are files, its service on a bus of its own.
+
+What boots is played: a boot loader of files, and the service is told which slot has booted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fleet.core.release import Release
+from fleet.machines.os.family import MachineError
+from fleet.machines.os.rauc import Rauc
+from tests.unit.machines.fakehost import FakeHost
+
+PROGRAMS = ("rauc", "mksquashfs", "openssl", "dbus-daemon")
+BACKEND = """\
+#!/bin/sh
+set -e
+cd {folder}/boot
+case "$1" in
+get-primary) cat primary ;;
+set-primary) echo "$2" >primary; echo good >"state.$2" ;;
+get-state) cat "state.$2" ;;
+set-state) echo "$3" >"state.$2" ;;
+*) exit 1 ;;
+esac
+"""
+SYSTEM = """\
+[system]
+compatible=fleet-test
+bootloader=custom
+statusfile={folder}/status
+mountprefix={folder}/mount
+[handlers]
+bootloader-custom-backend={folder}/backend
+[keyring]
+path={folder}/cert.pem
+[slot.rootfs.0]
+device={folder}/slot-a
+type=raw
+bootname=A
+[slot.rootfs.1]
+device={folder}/slot-b
+type=raw
+bootname=B
+"""
+MANIFEST = """\
+[update]
+compatible=fleet-test
+version={version}
+[image.rootfs]
+filename=rootfs.img
+"""
+
+
+class RaucHost(FakeHost):
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+        self.files["/etc/os-release"] = "ID=test\nVERSION_ID=1.0\n"
+        self.programs["rauc"] = self._rauc
+        self._processes: list[subprocess.Popen[str]] = []
+        for name in ("boot", "mount"):
+            (folder / name).mkdir()
+        for name, text in (("primary", "A"), ("state.A", "good"), ("state.B", "bad")):
+            (folder / "boot" / name).write_text(f"{text}\n")
+        for name in ("slot-a", "slot-b"):
+            with (folder / name).open("wb") as slot:
+                slot.truncate(1 << 20)
+        (folder / "backend").write_text(BACKEND.format(folder=folder))
+        (folder / "backend").chmod(0o755)
+        (folder / "system.conf").write_text(SYSTEM.format(folder=folder))
+        self._certify("")
+        self._certify("stranger-")
+        self._bus = self._begin_bus()
+        self._serve()
+
+    def bundle(self, version: str, says: str = "", signer: str = "") -> bytes:
+        """Writes it where `source` says; answers its image. `says`: the version in it, if it lies."""
+        content = self.folder / f"content-{version}"
+        content.mkdir()
+        image = os.urandom(200_000)
+        (content / "rootfs.img").write_bytes(image)
+        (content / "manifest.raucm").write_text(MANIFEST.format(version=says or version))
+        keys = (f"--cert={self.folder}/{signer}cert.pem", f"--key={self.folder}/{signer}key.pem")
+        _must("rauc", "bundle", *keys, str(content), str(self.folder / f"{version}.raucb"))
+        return image
+
+    @property
+    def source(self) -> str:
+        return f"{self.folder}/{{version}}.raucb"
+
+    def boot(self) -> None:
+        """What the boot loader would boot."""
+        super().boot()
+        self._serve()
+
+    def marked(self, slot: str) -> str:
+        return (self.folder / f"boot/state.{slot}").read_text().strip()
+
+    def close(self) -> None:
+        for process in reversed(self._processes):
+            process.terminate()
+            process.wait(10)
+
+    def _certify(self, name: str) -> None:
+        files = ("-keyout", str(self.folder / f"{name}key.pem"), "-out", str(self.folder / f"{name}cert.pem"))
+        subject = ("-nodes", "-days", "2", "-subj", f"/CN={name}test")
+        _must("openssl", "req", "-x509", "-newkey", "rsa:2048", *subject, *files)
+
+    def _begin_bus(self) -> str:
+        argv = (
+            "dbus-daemon",
+            "--session",
+            "--nofork",
+            "--print-address",
+            f"--address=unix:dir={self.folder}",
+        )
+        bus = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self._processes.append(bus)
+        assert bus.stdout is not None
+        return bus.stdout.readline().strip()
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        bus = {"DBUS_SESSION_BUS_ADDRESS": self._bus, "DBUS_STARTER_BUS_TYPE": "session"}
+        return {**os.environ, **bus, "LC_ALL": "C.UTF-8"}
+
+    def _serve(self) -> None:
+        """RAUC's service, told which slot has booted; the one before ends."""
+        if len(self._processes) > 1:
+            old = self._processes.pop()
+            old.terminate()
+            old.wait(10)
+        booted = (self.folder / "boot/primary").read_text().strip()
+        argv = ("rauc", f"--conf={self.folder}/system.conf", "service", f"--override-boot-slot={booted}")
+        with (self.folder / "service.log").open("a") as log:
+            process = subprocess.Popen(argv, env=self._environment, stdout=log, stderr=log, text=True)
+        self._processes.append(process)
+        deadline = time.monotonic() + 20
+        while self._rauc(("status",))[0] != 0:
+            assert time.monotonic() < deadline, (self.folder / "service.log").read_text()
+            time.sleep(0.05)  # noqa: TID251 - between two looks at the condition
+
+    def _rauc(self, argv: tuple[str, ...]) -> tuple[int, str, str]:
+        ran = subprocess.run(
+            ("rauc", *argv), capture_output=True, text=True, env=self._environment, timeout=60
+        )
+        return ran.returncode, ran.stdout, ran.stderr
+
+
+def _must(*argv: str) -> None:
+    ran = subprocess.run(argv, capture_output=True, text=True)
+    assert ran.returncode == 0, f"{' '.join(argv)}: {ran.stderr}"
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[RaucHost]:
+    lacking = [program for program in PROGRAMS if shutil.which(program) is None]
+    if os.getuid() != 0 or not Path("/dev/loop-control").exists():
+        lacking.append("root with loop devices")
+    if lacking:
+        assert not os.environ.get("CI"), f"lacks {', '.join(lacking)}"
+        pytest.skip(f"needs {', '.join(lacking)}")
+    found = RaucHost(tmp_path)
+    try:
+        yield found
+    finally:
+        found.close()
+
+
+def test_a_bundle_is_written_booted_marked_good_and_rolled_back(host: RaucHost) -> None:
+    async def story() -> None:
+        machine = Rauc(host, host.source)
+        image = host.bundle("2.0")
+        seen = await machine.observe()
+        assert (seen.booted, seen.staged, seen.rollback) == (Release("1.0"), None, None)
+        percents: list[int] = []
+        await machine.stage(Release("2.0"), percents.append, "r-1/n-1/stage/0")
+        assert percents[-1] == 100
+        seen = await machine.observe()
+        assert seen.staged is not None and seen.staged.version == "2.0"
+        assert seen.booted == Release("1.0")
+        assert (host.folder / "slot-b").read_bytes()[: len(image)] == image
+        before = seen.boot_id
+        await machine.reboot()
+        seen = await machine.observe()
+        assert (seen.booted.version, seen.staged) == ("2.0", None)
+        assert seen.booted.digest.startswith("sha256:") and seen.boot_id != before
+        (host.folder / "boot/state.B").write_text("bad\n")
+        await machine.mark_good()
+        assert host.marked("B") == "good"
+        await machine.roll_back()
+        assert (await machine.observe()).staged is not None
+        await machine.reboot()
+        assert (await machine.observe()).staged is None
+        assert (await machine.observe()).rollback is not None
+
+    asyncio.run(story())
+
+
+def test_a_bundle_of_another_signer_is_refused_in_its_words(host: RaucHost) -> None:
+    async def story() -> None:
+        host.bundle("2.0", signer="stranger-")
+        machine = Rauc(host, host.source)
+        with pytest.raises(MachineError, match="signature"):
+            await machine.stage(Release("2.0"), lambda _: None, "r-1/n-1/stage/0")
+        seen = await machine.observe()
+        assert (seen.booted, seen.staged) == (Release("1.0"), None)
+
+    asyncio.run(story())
+
+
+def test_a_bundle_that_brings_another_version_is_not_booted(host: RaucHost) -> None:
+    async def story() -> None:
+        host.bundle("2.0", says="1.9")
+        machine = Rauc(host, host.source)
+        with pytest.raises(MachineError, match=r"wrote 1\.9, not 2\.0"):
+            await machine.stage(Release("2.0"), lambda _: None, "r-1/n-1/stage/0")
+        assert (await machine.observe()).staged is None
+
+    asyncio.run(story())
