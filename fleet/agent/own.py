@@ -165,6 +165,7 @@ def _work(work: Work | None) -> dict[str, object] | None:
         "bootID": work.boot_id or None,
         "earlier": list(work.earlier) or None,
         "units": _units(work.units),
+        "log": work.log or None,
     }
 
 

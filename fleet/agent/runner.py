@@ -14,6 +14,7 @@ from fleet.kube.credentials import Source
 from fleet.kube.transport import Transport
 from fleet.machines import updaters
 from fleet.machines.agent import Agent, Pace
+from fleet.machines.bootlog import BootLog, Log
 from fleet.machines.host import Host
 from fleet.machines.local import Local, prefix_of
 from fleet.machines.os import detect, simulated
@@ -24,7 +25,13 @@ LOG = logging.getLogger(__name__)
 
 
 async def run_agent(
-    node: str, family: Family, source: Source, pace: Pace, stop: asyncio.Event, remote: bool = False
+    node: str,
+    family: Family,
+    source: Source,
+    pace: Pace,
+    stop: asyncio.Event,
+    remote: bool = False,
+    log: Log | None = None,
 ) -> None:
     """Until `stop` is set. An API server that is away is waited for. `remote`: it does not run on its machine.
 
@@ -35,7 +42,8 @@ async def run_agent(
     try:
         async with asyncio.TaskGroup() as group:
             machines = Machines(transport, clock, node)
-            agent = (RemoteAgent if remote else Agent)(machines.own(node), family, pace)
+            own = machines.own(node)
+            agent = RemoteAgent(own, family, pace, log=log) if remote else Agent(own, family, pace, log)
             tasks = [group.create_task(machines.run()), group.create_task(agent.run())]
             await stop.wait()
             for task in tasks:
@@ -73,7 +81,7 @@ async def run(
             "at work on this machine besides fleet: %s", ", ".join(updaters.UNITS[each] for each in others)
         )
     system = detect.family(name, host, source, node)
-    await run_agent(node, system, Source(kubeconfig), Pace(), stop, remote=over_ssh)
+    await run_agent(node, system, Source(kubeconfig), Pace(), stop, remote=over_ssh, log=BootLog(host))
 
 
 def _over_ssh(way: str) -> Host:

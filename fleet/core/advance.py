@@ -267,6 +267,9 @@ def verify(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime
     ):
         why = f"it booted {machine.booted.version} instead of {run.release.version}: rolled back"
         told = {"boot_id_after": node.boot_id, "rolled_back": machine.booted.version}
+        answer = machine.answer(token_of(rollout, run, Step.REBOOT))
+        if answer is not None and answer.log:
+            told["log"] = answer.log
         return Turn.FAILED, {"why": why, **told}
     if failed := _newly_failed(rollout, run, node, machine):
         return Turn.FAILED, {"why": failed}

@@ -19,6 +19,8 @@ LAYERED_MOST = 256
 UNITS_MOST = 64
 NAME_MOST = 256
 """Characters of a package's or a unit's name."""
+LOG_MOST = 8192
+"""Characters of a log."""
 
 
 class Ask(StrEnum):
@@ -64,6 +66,8 @@ class Work(Struct, frozen=True, gc=False):
     """Tokens that were taken up before this one, newest last; not all that ever were, but the last few."""
     units: Units | None = None
     """As they were when a reboot was taken up: what had failed then is not held against the boot that follows."""
+    log: str = ""
+    """The end of the log of the boot that failed, where a reboot has ended in another release than the wanted one."""
 
 
 class Machine(Struct, frozen=True, gc=False):

@@ -80,6 +80,8 @@ class ReportRun(Struct, frozen=True):
     released: datetime | None = None
     rolled_back: str = ""
     """The version that it booted instead of the wanted one."""
+    log: str = ""
+    """The end of the log of the boot that failed, where it has rolled back and the machine has kept one."""
     planned: Span | None = None
     """As planned, counted from the start of this rollout."""
     steps: tuple[StepTaken, ...] = ()

@@ -142,6 +142,7 @@ class _Making:
             slot=run.slot,
             released=told.released.get(run.node),
             rolled_back=run.rolled_back,
+            log=run.log,
             planned=self._planned(run.node),
             steps=steps,
             evictions=tuple(told.evictions.get(run.node, {}).values()),

@@ -74,6 +74,8 @@ class Run(Struct, frozen=True, gc=False):
     proof: dict[str, str] = {}
     rolled_back: str = ""
     """The version that it booted instead of the wanted one."""
+    log: str = ""
+    """The end of the log of the boot that failed, where it has rolled back."""
 
     @property
     def node(self) -> NodeRef:
@@ -239,6 +241,7 @@ class Rollout:
             daemons=tuple(detail.get("daemons", run.daemons)),
             proof=detail.get("proof", run.proof),
             rolled_back=detail.get("rolled_back", run.rolled_back),
+            log=detail.get("log", run.log),
         )
 
 

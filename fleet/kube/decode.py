@@ -294,6 +294,7 @@ def _work(found: wire.WorkWire | None) -> Work | None:
         found.boot_id,
         found.earlier or (),
         _units(found.units),
+        found.log,
     )
 
 

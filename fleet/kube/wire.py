@@ -224,6 +224,7 @@ class WorkWire(Wire, frozen=True):
     boot_id: str = field(name="bootID", default="")
     earlier: tuple[str, ...] | None = None
     units: UnitsWire | None = None
+    log: str = ""
 
 
 class MachineStatus(Wire, frozen=True):

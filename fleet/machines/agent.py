@@ -9,8 +9,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from fleet.core.errors import FleetError
-from fleet.core.machine import ARGUMENTS_MOST, LAYERED_MOST, NAME_MOST, Ask, Machine, Request, Work
+from fleet.core.machine import ARGUMENTS_MOST, LAYERED_MOST, LOG_MOST, NAME_MOST, Ask, Machine, Request, Work
 from fleet.machines import duty, secrets
+from fleet.machines.bootlog import Log
 from fleet.machines.duty import Act, Answer
 from fleet.machines.os.family import Family, MachineError, Observation
 from fleet.machines.own import OwnMachine
@@ -34,8 +35,10 @@ class Pace(Struct, frozen=True):
 class Agent:
     """Runs until it is cancelled, as it is when its machine goes down."""
 
-    def __init__(self, own: OwnMachine, family: Family, pace: Pace) -> None:
+    def __init__(self, own: OwnMachine, family: Family, pace: Pace, log: Log | None = None) -> None:
+        """`log`: None where the machine keeps none."""
         self._own = own
+        self._log = log
         self._family = family
         self._pace = pace
         self._wake = asyncio.Event()
@@ -94,6 +97,8 @@ class Agent:
             self._seen = await self._family.observe()
             self._look_later(self._seen)
         work, act = self._next(machine, self._seen)
+        if work is not None and duty.rolled_back(machine.request, machine.work, work, self._seen):
+            work = replace(work, log=await self._last_log(work))
         wanted = described(machine, self._seen, work)
         if wanted == machine and act is None:
             return
@@ -111,6 +116,15 @@ class Agent:
         self._machine = written
         if act is not None:
             self._act = _Running(act, self._family, self._pace.progress, self._wake)
+
+    async def _last_log(self, work: Work) -> str:
+        """What the failed boot has left; that there is none must not keep the rollback from being told."""
+        if self._log is None:
+            return ""
+        try:
+            return await self._log.last_boot(known=work.boot_id)
+        except FleetError as error:
+            return f"(the log of the boot that failed could not be read: {error.message})"[:LOG_MOST]
 
     def _look_later(self, seen: Observation) -> None:
         looks = self._pace.looks

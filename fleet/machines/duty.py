@@ -72,6 +72,13 @@ def proves_boot(request: Request | None, before: Work | None, after: Work | None
     return after.state == "done" and same(seen.booted, request.release)
 
 
+def rolled_back(request: Request | None, before: Work | None, after: Work | None, seen: Observation) -> bool:
+    """This very answer says that the machine came back from its reboot with another release than was asked for."""
+    if request is None or after is None or after == before or request.action is Ask.STAGE:
+        return False
+    return after.state == "done" and not same(seen.booted, request.release)
+
+
 def bounded(units: Units | None) -> Units | None:
     """As much of it as the API server takes."""
     if units is None:

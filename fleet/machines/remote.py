@@ -7,6 +7,7 @@ import logging
 
 from fleet.core.errors import FleetError
 from fleet.machines.agent import Agent, Pace
+from fleet.machines.bootlog import Log
 from fleet.machines.os.family import Family
 from fleet.machines.own import OwnMachine
 
@@ -17,9 +18,12 @@ class RemoteAgent:
     """An agent on the machine ends with each boot, and the next boot's says what became of the reboot. So here too:
     one Agent a boot."""
 
-    def __init__(self, own: OwnMachine, family: Family, pace: Pace, look: float = 5.0) -> None:
+    def __init__(
+        self, own: OwnMachine, family: Family, pace: Pace, look: float = 5.0, log: Log | None = None
+    ) -> None:
         """`look`: seconds between two looks at the machine, whether it has booted since."""
         self._own = own
+        self._log = log
         self._family = family
         self._pace = pace
         self._look = look
@@ -28,7 +32,7 @@ class RemoteAgent:
         """Runs until it is cancelled. A machine that cannot be reached is waited for."""
         while True:
             boot = await self._booted(after="")
-            agent = asyncio.create_task(Agent(self._own, self._family, self._pace).run())
+            agent = asyncio.create_task(Agent(self._own, self._family, self._pace, self._log).run())
             next_boot = asyncio.create_task(self._booted(after=boot))
             try:
                 await asyncio.wait({agent, next_boot}, return_when=asyncio.FIRST_COMPLETED)

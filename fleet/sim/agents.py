@@ -16,6 +16,8 @@ from fleet.sim.timeline import Timeline
 
 UNIT = "app-gateway.service"
 """Fails where a machine is to boot with a unit that fails."""
+LOG = "(simulated) systemd[1]: Failed to start app-gateway.service\n"
+"""Of the boot that failed, where a machine boots its old release again."""
 TOKENS_KEPT = 16
 """Tokens that an agent remembers besides the last."""
 
@@ -127,6 +129,8 @@ class Agents:
         if work is not None and work.token == token:
             # Done is the reboot. Whether it brought the wanted release is for the controller to see.
             work = replace(work, state="done", message=f"booted {_version(release)}", percent=100)
+            if request is not None and request.token == token and not _same(release, request.release):
+                work = replace(work, log=LOG)
         changed = release != machine.booted
         self._tell(
             machine,

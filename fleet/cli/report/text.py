@@ -12,6 +12,8 @@ from fleet.core.spans import words
 WIDTH = 80
 SHORT_BOOT = 7
 """Of a boot id: enough to see that it changed; the JSON and the page have it whole."""
+LOG_LINES = 10
+"""Of a failed boot's log; the JSON and the page have all of it that was kept."""
 
 
 def text(report: Report) -> str:
@@ -98,6 +100,9 @@ def _nodes(report: Report) -> Iterator[str]:
     several = len(report.from_versions) > 1
     for run, line in zip(report.runs, lines, strict=True):
         yield line
+        if run.log:
+            yield "  end of the log of the boot that failed:"
+            yield from (f"    {each}" for each in run.log.splitlines()[-LOG_LINES:])
         if several:
             yield f"  {run.from_version or 'unknown'} -> {run.to_version}"
 

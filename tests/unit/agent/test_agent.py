@@ -372,3 +372,37 @@ def test_it_writes_no_more_than_the_api_server_takes_and_no_secrets() -> None:
         assert machine.kernel_arguments.startswith("password=[hidden] quiet")
 
     story(tell)
+
+
+def test_a_machine_that_came_back_with_the_old_release_tells_the_log_of_the_boot_that_failed() -> None:
+    async def tell(world: World) -> None:
+        world.start()
+        await world.api.ask(Ask.STAGE, "t1")
+        await world.api.until(answered("t1", "done"))
+        await world.api.ask(Ask.REBOOT, "t2")
+        async with asyncio.timeout(5):
+            await world.box.rebooting.wait()
+        world.box.staged = None
+        await world.reboot_happens()
+        machine = await world.api.until(answered("t2", "done"))
+        assert machine.work is not None and machine.booted == OLD
+        assert machine.work.log == "the boot after boot-1 failed\n"
+
+    story(tell)
+
+
+def test_a_log_that_cannot_be_read_does_not_keep_the_rollback_from_being_told() -> None:
+    async def tell(world: World) -> None:
+        world.box.log_error = "the journal is not kept"
+        world.start()
+        await world.api.ask(Ask.STAGE, "t1")
+        await world.api.until(answered("t1", "done"))
+        await world.api.ask(Ask.REBOOT, "t2")
+        async with asyncio.timeout(5):
+            await world.box.rebooting.wait()
+        world.box.staged = None
+        await world.reboot_happens()
+        machine = await world.api.until(answered("t2", "done"))
+        assert machine.work is not None and "the journal is not kept" in machine.work.log
+
+    story(tell)

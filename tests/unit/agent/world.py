@@ -92,6 +92,7 @@ class Box:
         self.boots = 1
         self.stagings = 0
         self.good: list[str] = []
+        self.log_error = ""
         self.kernel_arguments = ""
         self.layered: tuple[str, ...] = ()
         self.units: Units | None = None
@@ -111,6 +112,11 @@ class Box:
         if self.staged is not None:
             self.booted, self.rollback, self.staged = self.staged, self.booted, None
         self.rebooting.clear()
+
+    async def last_boot(self, unit: str = "", lines: int = 100, known: str = "") -> str:
+        if self.log_error:
+            raise MachineError(self.log_error)
+        return f"the boot after {known} failed\n"
 
     async def mark_good(self) -> None:
         self.good.append(self.booted.version)
@@ -155,7 +161,7 @@ class World:
         self.agent: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        self.agent = asyncio.create_task(Agent(self.api, self.box, QUICK).run())
+        self.agent = asyncio.create_task(Agent(self.api, self.box, QUICK, self.box).run())
 
     async def kill(self) -> None:
         assert self.agent is not None

@@ -46,7 +46,8 @@ def planned(story: Story, release: Release, kept: Sequence[Rollout] | None = Non
 def test_the_journal_records_what_it_booted_instead() -> None:
     story = after_a_failure()
     assert story.run_of("n-0").rolled_back == OLD.version
-    assert story.run_of("n-1").rolled_back == ""
+    assert story.run_of("n-1").rolled_back == story.run_of("n-1").log == ""
+    assert "Failed to start" in story.run_of("n-0").log
     (record,) = [entry.record for entry in story.entries if "rolled_back" in entry.record.detail]
     assert (record.node, record.detail["rolled_back"]) == ("east/n-0", OLD.version)
     again = rollouts_of(story.entries)["r-1"]

@@ -76,6 +76,7 @@ def test_an_agent_writes_no_more_than_the_schema_takes() -> None:
     assert status["kernelArguments"]["maxLength"] == machine.ARGUMENTS_MOST
     assert status["layered"]["maxItems"] == machine.LAYERED_MOST
     assert status["layered"]["items"]["maxLength"] == machine.NAME_MOST
+    assert status["work"]["properties"]["log"]["maxLength"] == machine.LOG_MOST
     for units in (status["units"]["properties"], status["work"]["properties"]["units"]["properties"]):
         assert units["failed"]["maxItems"] == machine.UNITS_MOST
         assert units["failed"]["items"]["maxLength"] == machine.NAME_MOST
