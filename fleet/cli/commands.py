@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from fleet.cli import clusters, controllers, inventory, labs, plans, proofs, rollouts
+from fleet.cli import clusters, controllers, inventory, labs, nodes, plans, proofs, rollouts
 from fleet.cli.demo import demo
 
 FLEET, ROLLOUTS, CLUSTERS, LAB = "Fleet", "Rollouts", "Clusters", "Try it"
@@ -64,5 +64,6 @@ app.add_typer(proofs.audit, name="audit", rich_help_panel=ROLLOUTS)
 app.command(rich_help_panel=ROLLOUTS)(controllers.run)
 app.add_typer(clusters.app, name="cluster", rich_help_panel=CLUSTERS)
 app.command(rich_help_panel=CLUSTERS)(controllers.agent)
+app.add_typer(nodes.app, name="node", rich_help_panel=CLUSTERS)
 app.command(rich_help_panel=LAB)(demo)
 app.add_typer(labs.app, name="lab", rich_help_panel=LAB)

@@ -14,6 +14,7 @@ from fleet.hosts.inventory import Entry
 from fleet.hosts.record import Records
 from fleet.hosts.ways import Way
 from fleet.machines.agent import Agent, Pace
+from fleet.machines.bootlog import BootLog
 from fleet.machines.os.detect import detect, family
 from fleet.machines.os.family import Family
 
@@ -94,7 +95,7 @@ class Steward:
         if self._family is None:
             kind = await detect(self.way)
             self._family = family(kind, self.way, self.host.source, self.host.name)
-        self._agent = Agent(self._records.own(self.host.name), self._family, self._pace)
+        self._agent = Agent(self._records.own(self.host.name), self._family, self._pace, BootLog(self.way))
         self._task = asyncio.create_task(self._agent.run())
         self._boot = boot
 

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from fleet.cli.main import run
 from fleet.core.machine import LOG_MOST
 from fleet.machines.bootlog import BootLog, parse_boots
 from fleet.machines.os.family import MachineError
@@ -57,3 +58,12 @@ def test_what_is_not_understood_is_refused() -> None:
         parse_boots("no such thing")
     with pytest.raises(MachineError, match="no unit's name"):
         Logged(OLD).last("--file=/etc/shadow")
+
+
+def test_the_command_says_what_to_do_where_it_is_asked_for_what_it_cannot(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["node", "logs", "n-1"]) == 2
+    assert "fleet node logs n-1 --last-boot" in capsys.readouterr().err
+    assert run(["node", "logs", "n-1", "--last-boot", "--host", "telepathy"]) == 2
+    assert "telepathy" in capsys.readouterr().err
