@@ -164,7 +164,10 @@ def test_a_release_that_does_not_boot_is_rolled_back_and_halts_the_rollout(
     touched = [name for name, old, new in zip(NAMES, before, after, strict=True) if old != new]
     assert touched == ["till-1"], "the rest is as it was"
     assert [host.version() for host in fleet.hosts] == ["1.2"] * 3
-    assert "rolled back" in fleet.run("report", "r-3")
+    report = fleet.run("report", "r-3")
+    assert "rolled back" in report and "fleet-lab-boot-check" in report, (
+        "with the log of the boot that failed"
+    )
     assert fleet.hosts[0].run("cat /var/service") == "out", "it stays out until a person has looked"
     fleet.run("rollout", "abort", "r-3")
     fleet.run("rollout", "release", "till-1")
