@@ -165,7 +165,7 @@ def test_a_release_that_does_not_boot_is_rolled_back_and_halts_the_rollout(
     assert touched == ["till-1"], "the rest is as it was"
     assert [host.version() for host in fleet.hosts] == ["1.2"] * 3
     report = fleet.run("report", "r-3")
-    assert "rolled back" in report and "fleet-lab-boot-check" in report, (
+    assert "rolled back" in report and "till-1 systemd-journald" in report, (
         "with the log of the boot that failed"
     )
     assert fleet.hosts[0].run("cat /var/service") == "out", "it stays out until a person has looked"
