@@ -7,11 +7,12 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from fleet.core.machine import Ask, Machine
+from fleet.core.machine import Ask, Machine, Units
 from fleet.core.release import Release
 from fleet.lab.machines import Machines
 from fleet.machines import updaters
 from fleet.machines.agent import Pace
+from fleet.machines.bootlog import BootLog
 from fleet.machines.job import finish, unit_of
 from fleet.machines.os.detect import detect
 from fleet.machines.os.ostree import Ostree
@@ -122,3 +123,14 @@ def test_an_agent_from_afar_stages_reboots_and_goes_back(host: Host) -> None:
 def _ended(machine: Machine, token: str) -> bool:
     answer = machine.answer(token)
     return answer is not None and answer.state != "working"
+
+
+def test_a_failed_unit_and_the_log_of_the_boot_before_are_told(host: Host) -> None:
+    async def tell(ssh: Ssh) -> None:
+        assert (await Ostree(ssh).observe()).units == Units("running")
+        await ssh.run(("systemd-run", "--unit=app-gateway", "--service-type=oneshot", "false"))
+        assert (await Ostree(ssh).observe()).units == Units("degraded", ("app-gateway.service",))
+        await ssh.run(("systemctl", "reset-failed", "app-gateway.service"))
+        assert "systemd" in await BootLog(ssh).last_boot(lines=50)
+
+    over_ssh(host, tell)
