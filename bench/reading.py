@@ -14,9 +14,7 @@ import asyncio
 import os
 import shutil
 import signal
-import subprocess
 import sys
-import time
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
@@ -29,6 +27,7 @@ from uuid import uuid4
 import msgspec
 from msgspec import Struct
 
+from bench.memory import used_by
 from fleet.app.clock import WallClock
 from fleet.core.engine import Engine
 from fleet.core.event import Synced
@@ -45,8 +44,6 @@ REPLICAS = 32
 OPERATIONS = 64
 """In one transaction of etcd's, which may be 1.5 MB long."""
 PAGE = 500
-SAMPLED = 0.05
-"""Seconds between two looks at how much memory a process has taken."""
 IDLE = ("kwok", "kube-scheduler", "kube-controller-manager")
 """Programs of the lab that nobody needs once the templates are there."""
 HEAD = ("WHAT", "OBJECTS", "CPU", "WALL", "MEMORY")
@@ -167,42 +164,13 @@ def _put(key: str, thing: Json) -> Json:
 
 
 def measured(what: str, objects: int, words: Sequence[str]) -> Row:
-    """Runs a command to its end. Raises RuntimeError with its words where it fails."""
-    began = time.monotonic()
-    with TemporaryDirectory() as folder:
-        errors = Path(folder) / "errors"
-        with errors.open("wb") as log:
-            process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=log)
-            memory = 0.0
-            while not (ended := os.wait4(process.pid, os.WNOHANG))[0]:
-                memory = max(memory, _resident(process.pid))
-                time.sleep(SAMPLED)  # noqa: TID251 - between two looks
-            _, status, used = ended
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            raise RuntimeError(f"{' '.join(words)}: {process.returncode}\n{errors.read_text()[-2000:]}")
-    wall = time.monotonic() - began
-    return Row(what, objects, used.ru_utime + used.ru_stime, wall, memory)
-
-
-def _resident(pid: int) -> float:
-    """MB at most so far. The kernel's own figure at the end would be the parent's, where that is the larger one."""
-    try:
-        told = Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return 0.0
-    most = next((line for line in told.splitlines() if line.startswith("VmHWM:")), "VmHWM: 0 kB")
-    return int(most.split()[1]) / 1024
+    return Row(what, objects, *used_by(words))
 
 
 def rows(lab: Lab, home: Path, nodes: int, pods: int) -> Iterator[Row]:
     fleet = [sys.executable, "-m", "fleet.cli", "--home", str(home)]
     self = [sys.executable, "-m", "bench.reading", "--kubeconfig", str(lab.kubeconfig)]
-    subprocess.run(
-        [*fleet, "cluster", "add", "lab", "--kubeconfig", str(lab.kubeconfig), "--site", "here"],
-        check=True,
-        capture_output=True,
-    )
+    used_by([*fleet, "cluster", "add", "lab", "--kubeconfig", str(lab.kubeconfig), "--site", "here"])
     yield measured("fleet sync, into an empty database", nodes + pods, [*fleet, "sync"])
     yield measured("fleet sync, again", nodes + pods, [*fleet, "sync"])
     yield measured("a controller's views, listed and watched", nodes + pods, [*self, "--view"])

@@ -1,0 +1,104 @@
+"""`fleet status` of a large fleet, cold process included: beside what Python itself takes to start, and beside the bare
+rows out of the same database.
+
+    python -m bench.status [--clusters N] [--nodes N] [--runs N] [--json FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from bench.fleets import NEW, OLD, START, make
+from bench.memory import Used, used_by
+from fleet.app.home import DATABASE, Home
+from fleet.store import ClusterRow
+
+SITES = 7
+POLICY = f"""\
+streams:
+  - name: stable
+    releases:
+      - {{version: {OLD.version}, digest: "sha256:{"1" * 64}"}}
+      - {{version: {NEW.version}, digest: "sha256:{"2" * 64}"}}
+pools:
+  - {{name: workers, selector: {{}}, stream: stable}}
+"""
+ROWS = "import sqlite3; list(sqlite3.connect({!r}).execute('SELECT * FROM node'))"
+HEAD = ("WHAT", "CPU", "WALL", "LEAST", "MEMORY")
+"""CPU and WALL: seconds, at the median of the runs. LEAST: of WALL. MEMORY: MB at most."""
+
+
+class Row(Struct, frozen=True):
+    what: str
+    cpu: float
+    wall: float
+    least: float
+    memory: float
+
+
+def a_home(path: Path, clusters: int, nodes: int) -> Home:
+    """So many clusters with so many nodes each, all read once."""
+    home = Home(path)
+    path.mkdir()
+    home.policy_file.write_text(POLICY)
+    store = home.make()
+    snapshot = make("small", nodes)
+    for number in range(clusters):
+        name, site = f"c-{number:02}", f"site-{number % SITES}"
+        store.clusters.add(ClusterRow(name=name, sites=(site,), kind="kubeconfig", kubeconfig="/none"))
+        store.inventory.sync(replace(snapshot, cluster=name, site=site), at=START, source="bench")
+        store.clusters.touch(name, at=START, version=snapshot.server_version)
+    return home
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.status", description=__doc__.splitlines()[0])
+    parser.add_argument("--clusters", type=int, default=20)
+    parser.add_argument("--nodes", type=int, default=500, help="of each cluster")
+    parser.add_argument("--runs", type=int, default=9)
+    parser.add_argument("--json", type=Path, help="write the rows there too")
+    chosen = parser.parse_args(arguments)
+    found: list[Row] = []
+    print(_line(HEAD))
+    with TemporaryDirectory() as folder:
+        home = a_home(Path(folder) / "home", chosen.clusters, chosen.nodes)
+        fleet = [sys.executable, "-m", "fleet.cli", "--home", str(home.path)]
+        for what, words in (
+            ("fleet status", [*fleet, "status"]),
+            ("fleet status --output json", [*fleet, "status", "--output", "json"]),
+            ("fleet --help", [*fleet, "--help"]),
+            ("python, and its rows alone", [sys.executable, "-c", ROWS.format(str(home.path / DATABASE))]),
+            ("python, nothing", [sys.executable, "-c", "pass"]),
+        ):
+            found.append(_row(what, [used_by(words) for _ in range(chosen.runs)]))
+            print(_line(_cells(found[-1])), flush=True)
+    if chosen.json:
+        chosen.json.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1))
+
+
+def _row(what: str, runs: Sequence[Used]) -> Row:
+    walls = [run.wall for run in runs]
+    return Row(
+        what, median(run.cpu for run in runs), median(walls), min(walls), max(run.memory for run in runs)
+    )
+
+
+def _cells(row: Row) -> Sequence[str]:
+    return (row.what, f"{row.cpu:.2f}", f"{row.wall:.2f}", f"{row.least:.2f}", f"{row.memory:.0f}")
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "  ".join((cells[0].ljust(28), *(cell.rjust(7) for cell in cells[1:])))
+
+
+if __name__ == "__main__":
+    main()
