@@ -54,11 +54,14 @@ machines-test: $(SET_UP)
 soak: $(SET_UP)
 	$(BIN)/fleet lab simulate --histories 10000
 
-# Some thirty minutes; BENCH=--large adds 10,000 and 30,000 nodes. docs/performance.md tells what the columns are.
+# Some fifty minutes; BENCH=--large adds 10,000 and 30,000 nodes. docs/performance.md tells what the columns are.
 bench: $(SET_UP)
 	@mkdir -p build
 	$(BIN)/python -m bench.schedules --json build/schedules.json $(BENCH)
+	$(BIN)/python -m bench.growth --json build/growth.json
+	$(BIN)/python -m bench.status --json build/status.json
 	$(BIN)/python -m bench.quorum --json build/quorum.json
+	$(BIN)/python -m bench.reading --json build/reading.json
 	$(MAKE) live
 
 # The second half of it alone: 500 nodes on the lab's real API server; some nine minutes. Needs Go, as the lab does.

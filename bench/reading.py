@@ -118,10 +118,17 @@ def filled(lab: Lab, nodes: int, pods: int) -> None:
         gateway.call("/v3/kv/txn", {"success": [{"request_put": each} for each in some]}, 60)
     wanted = [nodes, pods]
     wait(lambda: _served(cluster) == wanted, lambda: f"{_served(cluster)} are served instead of {wanted}")
+    wait(lambda: _caught_up(cluster), lambda: "the API server's watch cache has not caught up", 600)
 
 
 def _alive(lab: Lab) -> list[str]:
     return [each.name for each in lab.status().programs if each.alive and each.name in IDLE]
+
+
+def _caught_up(cluster: Cluster) -> bool:
+    """Lists that are not in pages come out of the cache; it refuses while it is behind."""
+    some = "?labelSelector=app%3Dapp-0"
+    return all(cluster.call("GET", f"/api/v1/{kind}{some}")[0] == 200 for kind in ("nodes", "pods"))
 
 
 def _served(cluster: Cluster) -> list[int]:

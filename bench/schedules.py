@@ -175,6 +175,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--large", action="store_true", help="10,000 and 30,000 nodes too; these fleet alone")
     parser.add_argument("--nodes", type=int, nargs="+", default=list(SIZES))
     parser.add_argument("--shapes", nargs="+", choices=list(SHAPES), default=list(SHAPES))
+    parser.add_argument(
+        "--limits", type=int, nargs="+", default=[each or 0 for each in LIMITS], help="0: none"
+    )
     parser.add_argument("--json", type=Path, help="write the rows there too")
     chosen = parser.parse_args(arguments)
     sizes = [*chosen.nodes, *(LARGE if chosen.large else ())]
@@ -184,7 +187,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for count in sizes:
             for shape in chosen.shapes:
                 bounds = 0.0, 0.0
-                for limit in LIMITS:
+                for limit in (each or None for each in chosen.limits):
                     rows.append(pool.submit(fleet_case, shape, count, limit).result())
                     if limit == COMPARED:
                         bounds = rows[-1].bound, rows[-1].spread_bound
