@@ -26,6 +26,7 @@ from uuid import uuid4
 
 import msgspec
 from msgspec import Struct
+from urllib3.exceptions import ReadTimeoutError
 
 from bench.memory import used_by
 from fleet.app.clock import WallClock
@@ -128,7 +129,10 @@ def _alive(lab: Lab) -> list[str]:
 def _caught_up(cluster: Cluster) -> bool:
     """Lists that are not in pages come out of the cache; it refuses while it is behind."""
     some = "?labelSelector=app%3Dapp-0"
-    return all(cluster.call("GET", f"/api/v1/{kind}{some}")[0] == 200 for kind in ("nodes", "pods"))
+    try:
+        return all(cluster.call("GET", f"/api/v1/{kind}{some}")[0] == 200 for kind in ("nodes", "pods"))
+    except ReadTimeoutError:
+        return False
 
 
 def _served(cluster: Cluster) -> list[int]:

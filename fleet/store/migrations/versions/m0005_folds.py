@@ -1,0 +1,23 @@
+"""Rollouts as they stood at one place of the journal, so that nobody has to read all of it to know them."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0005"
+down_revision = "0004"
+
+
+def upgrade() -> None:
+    op.create_table(
+        "fold",
+        sa.Column("rollout", sa.String, primary_key=True),
+        sa.Column("number", sa.BigInteger, nullable=False),
+        sa.Column("body", sa.Text, nullable=False),
+    )
+    op.create_table(
+        "fold_place",
+        sa.Column("seq", sa.BigInteger, primary_key=True),
+        sa.Column("hash", sa.String, nullable=False),
+    )
