@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from fleet.app.home import Home
 from fleet.core.errors import UsageError
-from fleet.core.history import rollouts_of, unfinished
+from fleet.core.history import unfinished
 from fleet.core.node import NodeRef
 from fleet.core.plan import Plan
 from fleet.core.policy import Policy
@@ -63,6 +63,7 @@ def make(
     Without `version` each plan goes to what the pools' stream has as its newest. Raises UsageError for names that
     the policy does not know.
     """
+    from fleet.drivers.folding import standing
     from fleet.sim.planner import make_plan
 
     policy, _ = home.policy()
@@ -72,7 +73,7 @@ def make(
     only = undoing.nodes if undoing is not None else None
 
     def again(snapshots: Sequence[Snapshot], policy: Policy, urgency: Urgency, tell: Tell) -> Plan:
-        rollouts = rollouts_of(home.store.journal.entries()).values()
+        rollouts = standing(home.store.journal, home.store.folds).rollouts.values()
         kept = [each for each in rollouts if not each.active and unfinished(each)]
         return make_plan("", snapshots, policy, pools, release, now, times, lost, kept, only, urgency, tell)
 

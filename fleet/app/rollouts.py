@@ -12,7 +12,6 @@ from msgspec import Struct
 
 from fleet.app.home import Home, person
 from fleet.core.errors import HeldError, JournalMovedError, UsageError
-from fleet.core.history import rollouts_of
 from fleet.core.journal import Record
 from fleet.core.node import NodeRef
 from fleet.core.plan import Plan
@@ -35,7 +34,9 @@ class Rollouts:
 
     @classmethod
     def load(cls, store: Store) -> Rollouts:
-        return cls(rollouts_of(store.journal.entries()))
+        from fleet.drivers.folding import standing
+
+        return cls(standing(store.journal, store.folds).rollouts)
 
     @property
     def all(self) -> list[Rollout]:

@@ -23,6 +23,7 @@ class FoldedRun(Struct, frozen=True, gc=False, array_like=True, omit_defaults=Tr
     boot_id: str = ""
     why: str = ""
     attempts: int = 0
+    daemons: tuple[str, ...] = ()
     proof: dict[str, str] = {}
     rolled_back: str = ""
 
@@ -82,29 +83,8 @@ def unfold(folded: Folded) -> Rollout:
 
 
 def _fold(run: Run) -> FoldedRun:
-    return FoldedRun(
-        run.step,
-        run.since,
-        run.begun,
-        run.slot,
-        run.boot_id,
-        run.why,
-        run.attempts,
-        run.proof,
-        run.rolled_back,
-    )
+    return FoldedRun(*(getattr(run, name) for name in FoldedRun.__struct_fields__))
 
 
 def _unfold(run: Run, told: FoldedRun) -> Run:
-    return replace(
-        run,
-        step=told.step,
-        since=told.since,
-        begun=told.begun,
-        slot=told.slot,
-        boot_id=told.boot_id,
-        why=told.why,
-        attempts=told.attempts,
-        proof=told.proof,
-        rolled_back=told.rolled_back,
-    )
+    return replace(run, **{name: getattr(told, name) for name in FoldedRun.__struct_fields__})

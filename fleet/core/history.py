@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -14,12 +14,13 @@ WORDS = 300
 """Letters of an error's words that are shown."""
 
 
-def rollouts_of(entries: Iterable[Entry]) -> dict[str, Rollout]:
-    """Every rollout in the entries, by id, oldest first. The entries are in the journal's order.
+def rollouts_of(entries: Iterable[Entry], begun: Mapping[str, Rollout] = {}) -> dict[str, Rollout]:
+    """Every rollout in the entries, by id, oldest first. The entries are in the journal's order. `begun`: as rollouts
+    stood before the first of them; they go on.
 
     Raises TamperedError for an entry that no fleet can have written there.
     """
-    rollouts: dict[str, Rollout] = {}
+    rollouts = dict(begun)
     for entry in entries:
         try:
             _apply(rollouts, entry)

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from fleet.core.errors import FleetError, SchemaError, StaleEpochError, StoreError, TamperedError
 from fleet.drivers.executor import Executor
+from fleet.drivers.folding import keep
 from fleet.drivers.identity import abandoned, own_identity
 from fleet.drivers.leadership import SECONDS, wait_for
 from fleet.drivers.ports import (
@@ -21,6 +22,7 @@ from fleet.drivers.ports import (
     Cluster,
     ClusterBook,
     DatabaseLease,
+    Folds,
     HeldBoard,
     Inventory,
     Journal,
@@ -33,6 +35,8 @@ from fleet.drivers.tally import Tally
 
 FLUSH = 2.0
 """Seconds between writes of the inventory."""
+FOLD = 60.0
+"""Seconds between two looks whether rollouts are to be kept anew."""
 PAUSE = 5.0
 """Seconds before a new try after the database refused."""
 
@@ -52,6 +56,8 @@ class Database(Protocol):
     def clusters(self) -> ClusterBook: ...
     @property
     def requests(self) -> RequestBook: ...
+    @property
+    def folds(self) -> Folds: ...
 
 
 class Changed(Exception):
@@ -129,6 +135,7 @@ class Controller:
             clusters,
             sites,
             self._database.journal,
+            self._database.folds,
             self._database.held,
             self._clock,
             self._identity,
@@ -147,11 +154,15 @@ class Controller:
             if self._sites() != sites:
                 raise Changed
 
+        def fold() -> None:
+            keep(self._database.journal, self._database.folds)
+
         try:
             regular = [
                 Duty("lease", SECONDS / 3, renew),
                 Duty("inventory", FLUSH, recorder.flush),
                 Duty("requests", FLUSH, tally.flush),
+                Duty("folds", FOLD, fold),
             ]
             if self._notary is not None:
                 regular.append(Duty("notary", FLUSH, self._notary.look))
@@ -160,6 +171,7 @@ class Controller:
                 await _first(work, failure)
             recorder.flush()
             tally.flush()
+            fold()
             if self._notary is not None:
                 self._notary.sign()
             return executor

@@ -20,13 +20,14 @@ from fleet.core.engine import Engine
 from fleet.core.errors import FleetError
 from fleet.core.event import Event, Lost, Synced
 from fleet.core.held import Held
-from fleet.core.history import rollouts_of, unfinished
+from fleet.core.history import unfinished
 from fleet.core.journal import Entry, Record
 from fleet.core.node import NodeRef
 from fleet.core.rollout import Rollout, Start, intent, outcome
 from fleet.core.stopwatch import Stopwatch
+from fleet.drivers.folding import standing
 from fleet.drivers.leadership import ClusterLease
-from fleet.drivers.ports import Clock, Cluster, HeldBoard, Journal
+from fleet.drivers.ports import Clock, Cluster, Folds, HeldBoard, Journal
 
 TICK = 1.0
 """Seconds between looks at the journal for the commands of other processes."""
@@ -40,6 +41,7 @@ class Executor:
         clusters: Mapping[str, Cluster],
         sites: Mapping[str, str],
         journal: Journal,
+        folds: Folds,
         board: HeldBoard,
         clock: Clock,
         identity: str,
@@ -50,6 +52,7 @@ class Executor:
         """`watcher` is told every event of every cluster, for the inventory."""
         self._clusters = dict(clusters)
         self._journal = journal
+        self._folds = folds
         self._board = board
         self._clock = clock
         self._identity = identity
@@ -70,9 +73,9 @@ class Executor:
 
     def _rebuild(self, sites: Mapping[str, str]) -> Engine:
         """From the journal. Intents without an outcome are closed as unknown: the clusters will show."""
-        entries = list(self._journal.entries())
-        self._seq = entries[-1].seq if entries else 0
-        rollouts = [rollout for rollout in rollouts_of(entries).values() if unfinished(rollout)]
+        now = standing(self._journal, self._folds)
+        self._seq = now.seq
+        rollouts = [rollout for rollout in now.rollouts.values() if unfinished(rollout)]
         words = "the controller stopped before it knew"
         pending = [action for rollout in rollouts for action in rollout.intents.values()]
         self._append([outcome(action, Result.UNKNOWN, words) for action in pending])

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from fleet.core.action import AnyAction, Outcome
 from fleet.core.event import Event, Thing
+from fleet.core.folded import Folded
 from fleet.core.held import Held
 from fleet.core.journal import Entry, Record
 from fleet.core.leadership import Leadership
@@ -45,6 +46,18 @@ class Journal(Protocol):
 
     def knows(self, place: str, cluster: str) -> bool:
         """It has that entry, or a person has accepted for that cluster that it has not."""
+        ...
+
+
+class Folds(Protocol):
+    """Rollouts as they stood at one place of the journal."""
+
+    def load(self) -> tuple[int, Sequence[Folded]]:
+        """The entry up to which they are told (0: none), and they, oldest first."""
+        ...
+
+    def keep(self, before: int, seq: int, digest: str, folded: Mapping[str, tuple[int, Folded]]) -> bool:
+        """False, and nothing is written, where they are not at `before` any more."""
         ...
 
 

@@ -9,6 +9,7 @@ from fleet.store.address import Address, missing
 from fleet.store.checkpoints import Checkpoints
 from fleet.store.clusters import Clusters
 from fleet.store.database import Database
+from fleet.store.folds import Folds
 from fleet.store.held import HeldBoard
 from fleet.store.inventory import Inventory
 from fleet.store.journal import Journal
@@ -34,6 +35,7 @@ class Store:
         self.plans = Plans(database)
         self.held = HeldBoard(database)
         self.requests = RequestBook(database)
+        self.folds = Folds(database)
         self.settings = Settings(database)
 
     @classmethod

@@ -224,6 +224,27 @@ class Held(Table, table=True):
     """JSON."""
 
 
+class Fold(Table, table=True):
+    """A rollout as it stood at the entry that `fold_place` names."""
+
+    __tablename__ = "fold"
+
+    rollout: str = Field(primary_key=True)
+    number: int = Field(sa_type=BigInteger)
+    """In the order of starts."""
+    body: str = Field(sa_type=Text)
+    """JSON."""
+
+
+class FoldPlace(Table, table=True):
+    """One row, or none."""
+
+    __tablename__ = "fold_place"
+
+    seq: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
+    hash: str
+
+
 class ApiRequest(Table, table=True):
     """Requests that controllers have sent, counted."""
 

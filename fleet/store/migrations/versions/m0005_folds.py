@@ -18,6 +18,6 @@ def upgrade() -> None:
     )
     op.create_table(
         "fold_place",
-        sa.Column("seq", sa.BigInteger, primary_key=True),
+        sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
         sa.Column("hash", sa.String, nullable=False),
     )
