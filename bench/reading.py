@@ -215,12 +215,20 @@ def view(kubeconfig: Path) -> None:
 def typed(kubeconfig: Path, kind: str) -> None:
     """With the official client, in pages, of which one is kept at a time: all of them would not fit into most machines."""
     from kubernetes import client, config
+    from kubernetes.client.exceptions import ApiException
 
     api = client.CoreV1Api(config.new_client_from_config(str(kubeconfig), persist_config=False))
     ask = api.list_node if kind == "nodes" else api.list_pod_for_all_namespaces
-    found: Any = ask(limit=PAGE)
-    while following := found.metadata._continue:
-        found = ask(limit=PAGE, _continue=following)
+    following: str | None = ""
+    while following is not None:
+        try:
+            found: Any = ask(limit=PAGE, **({"_continue": following} if following else {}))
+            following = found.metadata._continue or None
+        except ApiException as error:
+            # It is slower than the five minutes after which the API server forgets the past.
+            if error.status != 410:
+                raise
+            following = msgspec.json.decode(error.body)["metadata"]["continue"]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -17,9 +18,14 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from bench.fleets import NEW, OLD, START, make
+from bench.fleets import NEW, OLD, START, make, policy
 from bench.memory import Used, used_by
 from fleet.app.home import DATABASE, Home
+from fleet.core.journal import Record
+from fleet.core.node import NodeRef
+from fleet.core.rollout import Goal, Start
+from fleet.core.steps import Step, Turn
+from fleet.drivers.folding import keep
 from fleet.store import ClusterRow
 
 SITES = 7
@@ -45,8 +51,15 @@ class Row(Struct, frozen=True):
     memory: float
 
 
+WAY = (
+    *((Turn.BEGIN, Step.STAGE), (Turn.DONE, Step.STAGED), (Turn.BEGIN, Step.CORDON), (Turn.DONE, Step.DRAIN)),
+    *((Turn.DONE, Step.REBOOT), (Turn.DONE, Step.VERIFY), (Turn.DONE, Step.UNCORDON), (Turn.DONE, Step.SOAK)),
+    (Turn.DONE, Step.DONE),
+)
+
+
 def a_home(path: Path, clusters: int, nodes: int) -> Home:
-    """So many clusters with so many nodes each, all read once."""
+    """So many clusters with so many nodes each, all read once, and a rollout over them in the journal."""
     home = Home(path)
     path.mkdir()
     home.policy_file.write_text(POLICY)
@@ -57,6 +70,24 @@ def a_home(path: Path, clusters: int, nodes: int) -> Home:
         store.clusters.add(ClusterRow(name=name, sites=(site,), kind="kubeconfig", kubeconfig="/none"))
         store.inventory.sync(replace(snapshot, cluster=name, site=site), at=START, source="bench")
         store.clusters.touch(name, at=START, version=snapshot.server_version)
+    goals = tuple(
+        Goal(NodeRef(row.name, node.name), node.uid, "workers", row.sites[0])
+        for row in store.clusters.list()
+        for node in snapshot.nodes
+    )
+    append = partial(store.journal.append, at=START, actor="bench")
+    begin = msgspec.to_builtins(Start("p-1", NEW, policy(100), goals))
+    append([Record(form="command", kind="start", rollout="r-1", detail=begin)])
+    for turn, to in WAY:
+        detail = {"turn": str(turn), "to": str(to)}
+        append(
+            [
+                Record(form="decision", kind="step", rollout="r-1", node=str(goal.node), detail=detail)
+                for goal in goals
+            ]
+        )
+    append([Record(form="decision", kind="finish", rollout="r-1")])
+    keep(store.journal, store.folds)
     return home
 
 
