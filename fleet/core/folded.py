@@ -26,6 +26,7 @@ class FoldedRun(Struct, frozen=True, gc=False, array_like=True, omit_defaults=Tr
     daemons: tuple[str, ...] = ()
     proof: dict[str, str] = {}
     rolled_back: str = ""
+    log: str = ""
 
 
 class Folded(Struct, frozen=True, omit_defaults=True):
