@@ -92,3 +92,94 @@ PATRONI = b"""\
 {"name": "acid-test-cluster-2", "role": "replica", "state": "stopped", "host": "192.168.100.3", "port": 5432,
 "lag": "unknown"}], "scope": "acid-test-cluster"}"""
 """GET /cluster, in the shape that the tests of Zalando's operator for PostgreSQL have, with a stopped replica."""
+
+
+PATRONI_HEALTHY = json.dumps(
+    {
+        "members": [
+            {"name": "pg-1", "role": "leader", "state": "running", "timeline": 1},
+            {
+                "name": "pg-2",
+                "role": "replica",
+                "state": "streaming",
+                "timeline": 1,
+                "receive_lag": 0,
+                "receive_lsn": "0/4000060",
+                "replay_lag": 0,
+                "replay_lsn": "0/4000060",
+                "lag": 0,
+                "lsn": "0/4000060",
+            },
+            {
+                "name": "pg-3",
+                "role": "replica",
+                "state": "streaming",
+                "timeline": 1,
+                "receive_lag": 0,
+                "receive_lsn": "0/4000060",
+                "replay_lag": 0,
+                "replay_lsn": "0/4000060",
+                "lag": 0,
+                "lsn": "0/4000060",
+            },
+        ],
+        "scope": "demo",
+    }
+).encode()
+"""Three members, pg-1 leads. GET /cluster of a Patroni 4.1.5 with its own raft, on PostgreSQL 15, read on 23 November
+2026; addresses are left out."""
+PATRONI_SWITCHED = json.dumps(
+    {
+        "members": [
+            {
+                "name": "pg-1",
+                "role": "replica",
+                "state": "streaming",
+                "timeline": 2,
+                "receive_lag": 0,
+                "receive_lsn": "0/64D2F98",
+                "replay_lag": 0,
+                "replay_lsn": "0/64D2F98",
+                "lag": 0,
+                "lsn": "0/64D2F98",
+            },
+            {
+                "name": "pg-2",
+                "role": "replica",
+                "state": "streaming",
+                "timeline": 1,
+                "receive_lag": 1624,
+                "receive_lsn": "0/64D2940",
+                "replay_lag": 1624,
+                "replay_lsn": "0/64D2940",
+                "lag": 1624,
+                "lsn": "0/64D2940",
+            },
+            {"name": "pg-3", "role": "leader", "state": "running", "timeline": 2},
+        ],
+        "scope": "demo",
+    }
+).encode()
+"""The same eight seconds after pg-2 was killed, and two after leadership was handed to pg-3: the dead member is told as
+before, on the old timeline."""
+PATRONI_WITHOUT_ONE = json.dumps(
+    {
+        "members": [
+            {
+                "name": "pg-1",
+                "role": "replica",
+                "state": "streaming",
+                "timeline": 2,
+                "receive_lag": 0,
+                "receive_lsn": "0/64D2FD0",
+                "replay_lag": 0,
+                "replay_lsn": "0/64D2FD0",
+                "lag": 0,
+                "lsn": "0/64D2FD0",
+            },
+            {"name": "pg-3", "role": "leader", "state": "running", "timeline": 2},
+        ],
+        "scope": "demo",
+    }
+).encode()
+"""Half a minute after that, once the time to live has passed: the dead member is told no more."""

@@ -277,6 +277,37 @@ def test_a_replica_too_far_behind_is_not_in_step() -> None:
     assert ill(of, quorum)["acid-test-cluster-1"] == "is 33554432 entries behind"
 
 
+def patronis(*unready: str) -> list[Pod]:
+    return [pod(name, ready=name not in unready) for name in ("pg-1", "pg-2", "pg-3")]
+
+
+def test_a_real_patroni_all_of_whose_members_stream() -> None:
+    of = group("patroni", 3)
+    quorum, _ = reading(of, patronis(), dict.fromkeys(("pg-1", "pg-2", "pg-3"), recorded.PATRONI_HEALTHY))
+    assert quorum.leader is not None and quorum.leader.name == "pg-1"
+    assert names(healthy(quorum, of.rule)) == ["pg-1", "pg-2", "pg-3"]
+    assert ill(of, quorum) == {}
+
+
+def test_a_real_patroni_tells_a_dead_member_as_streaming_until_its_time_is_up() -> None:
+    """So whether the member's pod is Ready counts as well."""
+    of = group("patroni", 3)
+    answers = dict.fromkeys(("pg-1", "pg-3"), recorded.PATRONI_SWITCHED)
+    quorum, _ = reading(of, patronis("pg-2"), answers)
+    assert quorum.leader is not None and quorum.leader.name == "pg-3"
+    assert names(healthy(quorum, of.rule)) == ["pg-1", "pg-3"]
+    assert list(ill(of, quorum)) == ["pg-2"]
+
+
+def test_a_member_that_a_real_patroni_tells_no_more_is_away() -> None:
+    of = group("patroni", 3)
+    answers = dict.fromkeys(("pg-1", "pg-3"), recorded.PATRONI_WITHOUT_ONE)
+    quorum, _ = reading(of, patronis("pg-2"), answers)
+    assert names(healthy(quorum, of.rule)) == ["pg-1", "pg-3"]
+    held = guard.held(quorum, of.rule, NodeRef("east", "node-pg-1"), {})
+    assert held is not None and "1 of 3 voters" in held.words
+
+
 def test_a_declared_group_is_as_ready_as_its_pods() -> None:
     of = group("pods")
     quorum, asked = reading(of, [pod("a"), pod("b", ready=False), pod("c")], {})
