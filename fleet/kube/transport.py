@@ -104,17 +104,16 @@ class Transport:
 
     @asynccontextmanager
     async def stream(self, call: Call) -> AsyncIterator[AsyncIterator[bytes]]:
-        """The lines of a watch, once the server has accepted it. Raises as `call` does, also between lines."""
-        limits = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=SILENCE_SECONDS)
+        """The lines of a watch, once the server has accepted it; an overloaded one is given its time, as `request` does.
+
+        Raises as `call` does, also between lines.
+        """
         try:
             async with asyncio.timeout(call.seconds):
-                response = await self._opened(call, limits)
+                response = await self._accepted(call)
         except TimeoutError as error:
             raise unreachable(self.host, error, call.seconds) from None
         try:
-            if response.status != 200:
-                body = self._masked(await self._read(response, call.seconds))
-                raise error_of(self.host, call, response.status, body)
             yield self._lines(response)
         finally:
             response.close()
@@ -167,8 +166,27 @@ class Transport:
             tries -= 1
             if answer.status != 429 or tries <= 0:
                 return answer
-            wait = 1.0 if answer.retry_after is None else answer.retry_after
-            await self._clock.sleep(min(wait, OVERLOADED_SECONDS))
+            await self._give_time(answer.retry_after)
+
+    async def _accepted(self, call: Call) -> aiohttp.ClientResponse:
+        """The answer to a watch, its lines not read yet."""
+        limits = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=SILENCE_SECONDS)
+        tries = OVERLOADED_TRIES
+        while True:
+            response = await self._opened(call, limits)
+            if response.status == 200:
+                return response
+            try:
+                body = self._masked(await self._read(response, call.seconds))
+            finally:
+                response.close()
+            tries -= 1
+            if response.status != 429 or tries <= 0:
+                raise error_of(self.host, call, response.status, body)
+            await self._give_time(_retry_after(response, body))
+
+    async def _give_time(self, retry_after: float | None) -> None:
+        await self._clock.sleep(min(1.0 if retry_after is None else retry_after, OVERLOADED_SECONDS))
 
     async def _opened(self, call: Call, limits: aiohttp.ClientTimeout) -> aiohttp.ClientResponse:
         """With fresh credentials where the ones at hand are refused, once."""

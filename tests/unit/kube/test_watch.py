@@ -7,9 +7,11 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import parse_qs
 
 from fleet.core.event import Event, Gone, Lost, Seen, Synced
 from fleet.kube.cluster import Cluster
+from fleet.kube.kinds import KINDS
 from fleet.kube.watching import HEARD
 from tests.kube_fake.server import ApiServer, Fault
 from tests.kube_fake.world import faked, node, pod
@@ -198,6 +200,64 @@ def test_what_went_while_nobody_could_look_is_told_as_gone(tmp_path: Path) -> No
             assert "lost" not in ear.words
 
     run(story)
+
+
+def test_each_kind_is_listed_once_and_watched_from_there(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with watched(tmp_path) as (server, _, ear):
+            await ear.hears("synced")
+            before = server.revision
+            async with asyncio.timeout(10):
+                while any(len(_asked(server, kind.path)) < 2 for kind in KINDS):  # noqa: ASYNC110 - nobody tells
+                    await asyncio.sleep(0.01)
+            await server.put(NODES, node("n-0003"))
+            await ear.hears("seen n-0003")
+            for kind in KINDS:
+                asked = [parse_qs(path.partition("?")[2]) for path in _asked(server, kind.path)]
+                assert ["watch" in query for query in asked] == [False, True], kind.resource
+                assert asked[1]["resourceVersion"] == [str(before)]
+                assert asked[1]["allowWatchBookmarks"] == ["true"]
+
+    run(story)
+
+
+def test_a_watch_that_an_overloaded_server_refuses_waits_as_long_as_it_is_told_and_lists_nothing(
+    tmp_path: Path,
+) -> None:
+    async def story() -> None:
+        async with watched(tmp_path) as (server, cluster, ear):
+            at = await ear.hears("synced")
+            server.faults.append(
+                Fault("GET", "/nodes", 429, "Too many requests", {"Retry-After": "7"}, times=2, watch=True)
+            )
+            await server.break_watches()
+            await server.put(NODES, node("n-0003"))
+            await ear.hears("seen n-0003", after=at)
+            assert ear.words[at:] == ["seen n-0003"], "an overload is no absence"
+            lists = [path for path in _asked(server, NODES) if "watch" not in path]
+            assert len(lists) == 1, "not listed again"
+            assert cluster._clock.slept.count(7.0) == 2  # type: ignore[attr-defined]
+
+    run(story)
+
+
+def test_a_watch_that_is_refused_for_good_makes_the_cluster_lost_until_it_is_let_in(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with watched(tmp_path) as (server, _, ear):
+            at = await ear.hears("synced")
+            server.faults.append(Fault("GET", "/nodes", 429, "Too many requests", times=6, watch=True))
+            await server.break_watches()
+            at = await ear.hears("lost", after=at)
+            lost = ear.log[at - 1]
+            assert isinstance(lost, Lost)
+            assert "answers 429: Too many requests" in lost.why
+            await ear.hears("synced", after=at)
+
+    run(story)
+
+
+def _asked(server: ApiServer, kind: str) -> list[str]:
+    return [path for _, path, _ in server.asked if path.partition("?")[0] == kind]
 
 
 def test_a_namesake_is_another_object(tmp_path: Path) -> None:
