@@ -119,6 +119,26 @@ def test_a_budget_that_allows_nothing_holds_its_node_until_it_is_changed() -> No
     assert story.steps()["n-0"] is Step.DONE
 
 
+def test_an_eviction_that_is_refused_is_sent_again_when_the_server_said_and_no_sooner() -> None:
+    asked: dict[str, list[float]] = {}
+
+    def overloaded(action: AnyAction, at: float) -> Outcome:
+        if not isinstance(action, Evict):
+            return story.really(action, at)
+        times = asked.setdefault(action.pod_uid, [])
+        times.append(at)
+        if len(times) == 1:
+            return Outcome(action, Result.REFUSED, "Too many requests", retry_after=40.0)
+        return story.really(action, at)
+
+    nodes = [a_node("n-0"), a_node("n-1")]
+    story = Story([a_snapshot(nodes, a_deployment("shop", 2, nodes))], a_policy(), perform=overloaded)
+    story.start()
+    story.run()
+    assert set(story.steps().values()) == {Step.DONE}
+    assert asked and {times[1] - times[0] for times in asked.values()} == {40.0}
+
+
 def test_pods_that_nobody_would_make_anew_hold_their_node_unless_the_policy_lets_them_go() -> None:
     nodes = [a_node("n-0")]
     workloads, pods = a_deployment("debug", 1, nodes, "ops")
