@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime
 
 
@@ -12,4 +11,6 @@ class WallClock:
         return datetime.now(UTC)  # noqa: TID251 - the edge where time comes in
 
     async def sleep(self, seconds: float) -> None:
+        import asyncio  # not for those who only look at the clock, as fleet status does
+
         await asyncio.sleep(max(0.0, seconds))
