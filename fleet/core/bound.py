@@ -7,9 +7,11 @@ waited. The greatest of them is shown beside the plan.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from math import ceil
 from typing import NamedTuple
 
+from fleet.core import windows
 from fleet.core.advance import SETTLE
 from fleet.core.guards import budgets
 from fleet.core.node import NodeRef
@@ -20,6 +22,9 @@ from fleet.core.rollout import Goal
 from fleet.core.times import Times
 from fleet.core.view import ClusterView
 from fleet.core.whatif import Bind
+
+HORIZON = timedelta(weeks=9)
+"""Windows are looked at so far ahead."""
 
 
 class Work(NamedTuple):
@@ -48,15 +53,23 @@ class Bound(NamedTuple):
     """The same for `core/whatif.py`; empty: nobody can loosen it."""
 
 
+def lengths(
+    goals: Sequence[Goal], views: Mapping[str, ClusterView], policy: Policy, times: Times
+) -> Mapping[NodeRef, float]:
+    """How long each node has a slot at least, in seconds: its pods' grace and the reboot are in it."""
+    return {goal.node: _work(goal, views[goal.node.cluster], policy, times, True).out for goal in goals}
+
+
 def bound(
     goals: Sequence[Goal],
     views: Mapping[str, ClusterView],
     policy: Policy,
     times: Times,
     staged: frozenset[NodeRef],
+    start: datetime,
 ) -> Bound:
     """The greatest of `bounds`."""
-    return max(bounds(goals, views, policy, times, staged))
+    return max(bounds(goals, views, policy, times, staged, start))
 
 
 def bounds(
@@ -65,14 +78,16 @@ def bounds(
     policy: Policy,
     times: Times,
     staged: frozenset[NodeRef],
+    start: datetime,
 ) -> Iterator[Bound]:
-    """`goals`: the nodes that are upgraded. `views`: as they were at the start. `staged`: the nodes whose image is
-    written already."""
+    """`goals`: the nodes that are upgraded. `views`: as they were at the `start`, from which seconds are counted.
+    `staged`: the nodes whose image is written already."""
     works = [_work(goal, views[goal.node.cluster], policy, times, goal.node in staged) for goal in goals]
     canaries = [work for work in works if work.goal.canary]
     rest = [work for work in works if not work.goal.canary]
     going = frozenset(goal.node for goal in goals)
     yield from _bounds(works, views, policy, going)
+    yield from _windows(works, views, policy, going, start)
     yield from _budgets(works, views, times)
     yield from _quorums(works, views, policy)
     if canaries and rest:
@@ -132,7 +147,59 @@ def _staging(works: Sequence[Work], policy: Policy) -> Iterator[Bound]:
 def _limits(
     works: Sequence[Work], views: Mapping[str, ClusterView], policy: Policy, going: frozenset[NodeRef]
 ) -> Iterator[Bound]:
-    """So many nodes of a scope may be out at once, each for so long. Those that are out all the time take places."""
+    """So many nodes of a scope may be out at once, each for so long."""
+    for scope, limit, places, taken, inside in _scopes(works, views, policy, going):
+        # Places are whole: one of them has to take this many, one after another.
+        turns = ceil(len(inside) / places) * min(work.out for work in inside)
+        seconds = max(sum(work.out for work in inside) / places, turns)
+        least = min(work.stage for work in inside)
+        words = f"limit of {limit} for {scope.reason.split('-')[0]} {scope.subject}"
+        if taken:
+            words += f" ({taken} out already)"
+        yield Bound(least + seconds, words, ("limit", str(scope.reason), scope.pool))
+
+
+def _windows(
+    works: Sequence[Work],
+    views: Mapping[str, ClusterView],
+    policy: Policy,
+    going: frozenset[NodeRef],
+    start: datetime,
+) -> Iterator[Bound]:
+    """A run begins while a window is open and no freeze is in force, and may end after it."""
+    spans: dict[str, Sequence[windows.Span]] = {}
+    for pool in policy.pools:
+        own = [work for work in works if work.goal.pool == pool.name]
+        if own and (pool.windows or policy.freezes):
+            until = max([start, *(freeze.until for freeze in policy.freezes)]) + HORIZON
+            found = spans[pool.name] = windows.open_spans(pool.windows, policy.freezes, start, until)
+            if found:
+                opens = (found[0][0] - start).total_seconds()
+                longest = max(work.out for work in own)
+                yield Bound(opens + longest, f"the windows of pool {pool.name}", ("windows",))
+    for scope, _, places, _, inside in _scopes(works, views, policy, going):
+        if spans.get(scope.pool):
+            overrun = max(work.out for work in inside)
+            each = sum(work.out for work in inside) / places
+            seconds = _through(spans[scope.pool], start, each, overrun)
+            words = f"the windows of pool {scope.pool} and the limit for {scope.reason.split('-')[0]} {scope.subject}"
+            yield Bound(seconds, words, ("windows",))
+
+
+def _through(spans: Sequence[windows.Span], start: datetime, work: float, overrun: float) -> float:
+    """When one place has done so many seconds of work, if it begins none outside the spans."""
+    for begin, end in spans:
+        room = (end - begin).total_seconds() + overrun
+        if room >= work:
+            return (begin - start).total_seconds() + work
+        work -= room
+    return (spans[-1][1] - start).total_seconds()
+
+
+def _scopes(
+    works: Sequence[Work], views: Mapping[str, ClusterView], policy: Policy, going: frozenset[NodeRef]
+) -> Iterator[tuple[Scope, int, int, int, Sequence[Work]]]:
+    """Each with its limit, the places that are left, those that nodes take which are out all the time, and the work."""
     totals: dict[Scope, int] = {}
     taken: dict[Scope, int] = {}
     amounts: dict[Scope, Amount] = {}
@@ -155,16 +222,8 @@ def _limits(
                     members.setdefault(scope, []).append(wanted[ref])
     for scope, inside in members.items():
         limit = amounts[scope].of(totals[scope])
-        places = limit - taken[scope]
-        if places > 0:
-            # Places are whole: one of them has to take this many, one after another.
-            turns = ceil(len(inside) / places) * min(work.out for work in inside)
-            seconds = max(sum(work.out for work in inside) / places, turns)
-            least = min(work.stage for work in inside)
-            words = f"limit of {limit} for {scope.reason.split('-')[0]} {scope.subject}"
-            if taken[scope]:
-                words += f" ({taken[scope]} out already)"
-            yield Bound(least + seconds, words, ("limit", str(scope.reason), scope.pool))
+        if limit > taken[scope]:
+            yield scope, limit, limit - taken[scope], taken[scope], inside
 
 
 def _quorums(works: Sequence[Work], views: Mapping[str, ClusterView], policy: Policy) -> Iterator[Bound]:

@@ -10,7 +10,7 @@ from random import Random
 
 from msgspec.structs import replace
 
-from fleet.core.bound import bound
+from fleet.core.bound import bound, lengths
 from fleet.core.engine import Engine
 from fleet.core.event import Lost, Seen, Synced, Thing
 from fleet.core.node import NodeRef
@@ -91,9 +91,10 @@ def _make(
     first.add(_rollout(goals, policy, release, longest, start))
     lasting = {goal.node for goal in goals if first.lasting(goal.node, start)}
     chosen = _canaries(goals, lasting, policy, first)
+    slots = lengths(goals, first.views, policy, times)
     goals = tuple(
         replace(goal, canary=goal.node in chosen)
-        for goal in sorted(goals, key=lambda goal: (-first.pressure(goal.node), goal.node))
+        for goal in sorted(goals, key=lambda goal: (-first.pressure(goal.node), -slots[goal.node], goal.node))
     )
     engine = Engine(sites, [*kept, _rollout(goals, policy, release, longest, start)], first.views)
     seen = [each for each in snapshots if each.cluster not in lost]
@@ -216,7 +217,7 @@ def _plan(
     done = [run for run in rollout.runs.values() if run.step is Step.DONE]
     runs = sorted((table.run(run) for run in done), key=lambda each: (each.start, each.node))
     staged = staged_of(snapshots, release)
-    least = bound([run.goal for run in done], views_of(snapshots, lost), policy, times, staged)
+    least = bound([run.goal for run in done], views_of(snapshots, lost), policy, times, staged, start)
     makespan = max((run.end for run in runs), default=0.0)
     return Plan(
         plan_id=ident,

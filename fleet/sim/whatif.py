@@ -40,7 +40,7 @@ def _binds(
     going = {NodeRef(run.cluster, run.node) for run in plan.runs}
     goals = [goal for goal in plan.begin().goals if goal.node in going]
     staged = staged_of(snapshots, plan.target)
-    for each in bounds(goals, views_of(snapshots, lost), plan.policy, times, staged):
+    for each in bounds(goals, views_of(snapshots, lost), plan.policy, times, staged, plan.start):
         yield each.seconds, each.bind
 
 

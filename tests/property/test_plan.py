@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time, timedelta
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from fleet.core.bound import bound
 from fleet.core.node import NodeRef, Resources
 from fleet.core.plan import Plan
-from fleet.core.policy import Amount, Limits, Policy, Pool, StageRule
+from fleet.core.policy import Amount, Freeze, Limits, Policy, Pool, StageRule, Window
 from fleet.core.release import Release, Stream
 from fleet.core.rollout import Goal
 from fleet.core.snapshot import Snapshot
@@ -28,6 +28,22 @@ limits = st.builds(
     st.none() | st.builds(Amount, st.integers(1, 6)),
     per_zone=st.none() | st.builds(Amount, st.integers(1, 4)),
 )
+windows = st.builds(
+    Window,
+    st.just(tuple(range(7))),
+    st.builds(time, st.integers(0, 23), st.sampled_from((0, 20, 40))),
+    st.builds(time, st.integers(0, 23), st.sampled_from((10, 30))),
+)
+freezes = st.lists(
+    st.builds(
+        lambda begin, hours: Freeze(
+            "stocktaking", START + timedelta(hours=begin), START + timedelta(hours=begin + hours)
+        ),
+        st.integers(-3, 8),
+        st.integers(1, 30),
+    ),
+    max_size=2,
+)
 pools = st.builds(
     Pool,
     st.just("workers"),
@@ -36,6 +52,7 @@ pools = st.builds(
     stage=st.builds(StageRule, st.integers(1, 10)),
     soak_seconds=st.integers(0, 90),
     canaries=st.integers(0, 2),
+    windows=st.just(()) | st.tuples(windows) | st.tuples(windows, windows),
 )
 fleets = st.builds(
     lambda nodes, zones, apps, sets, seed: make_cluster(
@@ -68,11 +85,13 @@ times = st.builds(
 
 
 @settings(max_examples=60, deadline=None)
-@given(fleets, pools, times)
-def test_no_plan_is_faster_than_its_bound(fleet: Snapshot, pool: Pool, lengths: Times) -> None:
-    policy = Policy(pools=(pool,), streams=(Stream("stable", (OLD, NEW)),))
+@given(fleets, pools, times, freezes)
+def test_no_plan_is_faster_than_its_bound(
+    fleet: Snapshot, pool: Pool, lengths: Times, freezes: list[Freeze]
+) -> None:
+    policy = Policy(pools=(pool,), streams=(Stream("stable", (OLD, NEW)),), freezes=tuple(freezes))
     plan = make_plan("p", [fleet], policy, ["workers"], NEW, START, lengths)
-    least = bound(_goals(plan), {"east": _view(fleet)}, policy, lengths, frozenset())
+    least = bound(_goals(plan), {"east": _view(fleet)}, policy, lengths, frozenset(), START)
     # Moments are whole microseconds.
     assert plan.makespan_seconds >= least.seconds - 1e-3, (least, plan.makespan_seconds)
 
