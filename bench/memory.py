@@ -34,7 +34,9 @@ def used_by(words: Sequence[str]) -> Used:
     """Runs a command to its end. Raises RuntimeError with its words where it fails."""
     memory, began = 0.0, time.monotonic()
     with TemporaryFile() as errors:
-        process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=errors)
+        # As users have it: with the bytecode that an earlier start has left.
+        environ = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+        process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=errors, env=environ)
         while not (ended := os.wait4(process.pid, os.WNOHANG))[0]:
             memory = max(memory, _resident(process.pid))
             time.sleep(SAMPLED)  # noqa: TID251 - between two looks
