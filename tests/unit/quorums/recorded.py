@@ -183,3 +183,197 @@ PATRONI_WITHOUT_ONE = json.dumps(
     }
 ).encode()
 """Half a minute after that, once the time to live has passed: the dead member is told no more."""
+
+CONSUL_HEALTHY = json.dumps(
+    {
+        "Healthy": True,
+        "FailureTolerance": 1,
+        "Servers": [
+            {
+                "Name": "c-1",
+                "SerfStatus": "alive",
+                "Version": "1.22.0",
+                "Leader": True,
+                "LastContact": "0s",
+                "LastTerm": 2,
+                "LastIndex": 25,
+                "Healthy": True,
+                "Voter": True,
+            },
+            {
+                "Name": "c-2",
+                "SerfStatus": "alive",
+                "Version": "1.22.0",
+                "Leader": False,
+                "LastContact": "30.59219ms",
+                "LastTerm": 2,
+                "LastIndex": 25,
+                "Healthy": True,
+                "Voter": True,
+            },
+            {
+                "Name": "c-3",
+                "SerfStatus": "alive",
+                "Version": "1.22.0",
+                "Leader": False,
+                "LastContact": "80.50353ms",
+                "LastTerm": 2,
+                "LastIndex": 25,
+                "Healthy": True,
+                "Voter": True,
+            },
+        ],
+    }
+).encode()
+"""Status 200. GET /v1/operator/autopilot/health of a Consul 1.22.0, three servers, read on 23 November 2026; ids and
+addresses are left out. Two seconds after c-3 was killed it still said the same."""
+
+CONSUL_CLEANED = json.dumps(
+    {
+        "Healthy": True,
+        "FailureTolerance": 0,
+        "Servers": [
+            {
+                "Name": "c-2",
+                "SerfStatus": "alive",
+                "Version": "1.22.0",
+                "Leader": False,
+                "LastContact": "25.080027ms",
+                "LastTerm": 2,
+                "LastIndex": 32,
+                "Healthy": True,
+                "Voter": True,
+            },
+            {
+                "Name": "c-1",
+                "SerfStatus": "alive",
+                "Version": "1.22.0",
+                "Leader": True,
+                "LastContact": "0s",
+                "LastTerm": 2,
+                "LastIndex": 32,
+                "Healthy": True,
+                "Voter": True,
+            },
+        ],
+    }
+).encode()
+"""Status 200. Some fifteen seconds after c-3 was killed: autopilot has taken it out: a group of two now."""
+
+CONSUL_BACK = json.dumps(
+    {
+        "Healthy": True,
+        "FailureTolerance": 0,
+        "Servers": [
+            {
+                "Name": "c-1",
+                "SerfStatus": "alive",
+                "Version": "1.22.0",
+                "Leader": True,
+                "LastContact": "0s",
+                "LastTerm": 2,
+                "LastIndex": 37,
+                "Healthy": True,
+                "Voter": True,
+            },
+            {
+                "Name": "c-2",
+                "SerfStatus": "alive",
+                "Version": "1.22.0",
+                "Leader": False,
+                "LastContact": "5.545581ms",
+                "LastTerm": 2,
+                "LastIndex": 37,
+                "Healthy": True,
+                "Voter": True,
+            },
+            {
+                "Name": "c-3",
+                "SerfStatus": "alive",
+                "Version": "1.22.0",
+                "Leader": False,
+                "LastContact": "27.819716ms",
+                "LastTerm": 2,
+                "LastIndex": 37,
+                "Healthy": True,
+                "Voter": False,
+            },
+        ],
+    }
+).encode()
+"""Status 200. c-3 is back for some seconds, and has no vote until it has been stable for ten."""
+
+CONSUL_LEADER_DEAD = json.dumps(
+    {
+        "Healthy": False,
+        "FailureTolerance": 0,
+        "Servers": [
+            {
+                "Name": "c-1",
+                "SerfStatus": "failed",
+                "Version": "1.22.0",
+                "Leader": True,
+                "LastContact": "0s",
+                "LastTerm": 2,
+                "LastIndex": 41,
+                "Healthy": False,
+                "Voter": True,
+            },
+            {
+                "Name": "c-2",
+                "SerfStatus": "alive",
+                "Version": "1.22.0",
+                "Leader": False,
+                "LastContact": "11.978945503s",
+                "LastTerm": 2,
+                "LastIndex": 41,
+                "Healthy": False,
+                "Voter": True,
+            },
+            {
+                "Name": "c-3",
+                "SerfStatus": "alive",
+                "Version": "1.22.0",
+                "Leader": False,
+                "LastContact": "12.021468468s",
+                "LastTerm": 2,
+                "LastIndex": 41,
+                "Healthy": False,
+                "Voter": True,
+            },
+        ],
+    }
+).encode()
+"""Status 429. Twelve seconds after the leader, c-1, was killed."""
+
+CONSUL_LED_ANEW = json.dumps(
+    {
+        "Healthy": True,
+        "FailureTolerance": 0,
+        "Servers": [
+            {
+                "Name": "c-2",
+                "SerfStatus": "alive",
+                "Version": "1.22.0",
+                "Leader": False,
+                "LastContact": "16.364573ms",
+                "LastTerm": 3,
+                "LastIndex": 48,
+                "Healthy": True,
+                "Voter": True,
+            },
+            {
+                "Name": "c-3",
+                "SerfStatus": "alive",
+                "Version": "1.22.0",
+                "Leader": True,
+                "LastContact": "0s",
+                "LastTerm": 3,
+                "LastIndex": 48,
+                "Healthy": True,
+                "Voter": True,
+            },
+        ],
+    }
+).encode()
+"""Status 200. Some twenty seconds after that."""

@@ -259,6 +259,51 @@ def test_a_wrong_declaration_is_not_asked_and_its_pods_are_its_members() -> None
     assert [each.node for each in quorum.voters] == [NodeRef("east", f"node-zk-{n}") for n in range(3)]
 
 
+def real_consul(answer: bytes, *unready: str) -> Quorum:
+    pods = [pod(name, ready=name not in unready) for name in ("c-1", "c-2", "c-3")]
+    quorum, _ = reading(group("consul", 3), pods, {each.name: answer for each in pods if each.ready})
+    return quorum
+
+
+def held_by(quorum: Quorum) -> dict[str, str]:
+    """Of the nodes of all three: the reason that each is held for."""
+    rule = group("consul").rule
+    found = {
+        name: guard.held(quorum, rule, NodeRef("east", f"node-{name}"), {}) for name in ("c-1", "c-2", "c-3")
+    }
+    return {name: str(held.reason) for name, held in found.items() if held is not None}
+
+
+def test_a_real_consul_of_three_may_lose_one() -> None:
+    quorum = real_consul(recorded.CONSUL_HEALTHY)
+    assert quorum.leader is not None and quorum.leader.name == "c-1"
+    assert held_by(quorum) == {}
+
+
+def test_a_real_consul_tells_a_dead_server_as_healthy_at_first() -> None:
+    """So whether its pod is Ready counts as well."""
+    quorum = real_consul(recorded.CONSUL_HEALTHY, "c-3")
+    assert held_by(quorum) == {"c-1": "quorum", "c-2": "quorum"}
+
+
+def test_a_server_that_a_real_consul_has_taken_out_is_away() -> None:
+    quorum = real_consul(recorded.CONSUL_CLEANED, "c-3")
+    assert {"c-1", "c-2"} <= held_by(quorum).keys()
+
+
+def test_a_server_that_is_back_without_a_vote_yet_is_waited_for() -> None:
+    quorum = real_consul(recorded.CONSUL_BACK)
+    assert {"c-1", "c-2"} <= held_by(quorum).keys()
+
+
+def test_a_real_consul_whose_leader_has_died_lets_nobody_go() -> None:
+    quorum = real_consul(recorded.CONSUL_LEADER_DEAD, "c-1")
+    assert held_by(quorum).keys() == {"c-1", "c-2", "c-3"}
+    again = real_consul(recorded.CONSUL_LED_ANEW, "c-1")
+    assert again.leader is not None and again.leader.name == "c-3"
+    assert {"c-2", "c-3"} <= held_by(again).keys()
+
+
 def test_patroni_tells_lag_in_bytes_and_a_stopped_replica_does_not_count() -> None:
     of = group("patroni")
     pods = [pod(f"acid-test-cluster-{number}") for number in range(3)]
