@@ -7,7 +7,7 @@ SET_UP := $(VENV)/.set-up
 
 # What needs no control plane, browser or database server of its own runs side by side on two cores.
 QUICK := tests/unit tests/property tests/contract tests/simulation tests/store
-REAL := tests/quorums tests/machines/test_ssh.py tests/machines/test_ostree_program.py tests/machines/test_rauc.py tests/etcd tests/cluster tests/web
+REAL := tests/quorums tests/machines/test_ssh.py tests/machines/test_ostree_program.py tests/playbooks tests/machines/test_rauc.py tests/etcd tests/cluster tests/web
 
 .PHONY: set-up demo test check unit lab machines machines-test soak bench live schemas lock clean
 
@@ -38,6 +38,7 @@ check-quick: $(SET_UP)
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/mypy
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/ansible-lint --offline playbooks
 
 lab: $(SET_UP)
 	$(BIN)/fleet lab up
@@ -75,7 +76,7 @@ schemas: $(SET_UP)
 # The newest versions that pyproject.toml allows, with hashes and without the name of any index.
 lock:
 	uv pip compile --universal --generate-hashes --no-header --no-annotate --no-emit-index-url \
-		--python-version 3.11 --group dev --upgrade pyproject.toml -o requirements.lock
+		--python-version 3.11 --group dev --extra playbooks --upgrade pyproject.toml -o requirements.lock
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info

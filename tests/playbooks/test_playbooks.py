@@ -1,0 +1,162 @@
+"""Each playbook as a person runs it: what it changes, that a second run changes nothing, and what it refuses."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from fleet.core.release import Release
+from fleet.machines.job import unit_of
+from fleet.machines.os.detect import family
+from fleet.machines.os.family import Family
+from tests.playbooks.box import Box, lacking, release
+
+FAMILIES = ("ostree", "rpm-ostree", "bootc")
+STAGED = {
+    "ostree": ["ostree", "admin", "upgrade", "--override-commit={sum}", "--allow-downgrade"],
+    "rpm-ostree": [
+        *("rpm-ostree", "deploy", "--bypass-driver", "--lock-finalization", "--skip-branch-check"),
+        "revision={sum}",
+    ],
+    "bootc": ["bootc", "switch", "quay.example:5000/os@sha256:{sum}"],
+}
+
+
+@contextmanager
+def made(folder: Path, name: str) -> Iterator[Box]:
+    missing = lacking()
+    if missing:
+        assert not os.environ.get("CI"), missing
+        pytest.skip(missing)
+    box = Box(folder, name)
+    try:
+        yield box
+    finally:
+        box.close()
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_staged_rebooted_verified_and_rolled_back_each_once(tmp_path: Path, name: str) -> None:
+    with made(tmp_path, name) as box:
+        first_boot = box.boot_id()
+        assert box.play("preflight").code == 0
+
+        tried = box.play("stage", "2.0", "--check", "--diff")
+        assert (tried.code, tried.changed, box.next(), box.state()["ran"]) == (0, 1, "1.0", []), tried.text
+        assert f"-1.0 {release('1.0')['digest']}" in tried.text
+        assert f"+2.0 {release('2.0')['digest']}" in tried.text
+
+        staged = box.play("stage", "2.0")
+        assert (staged.code, box.next(), box.booted()) == (0, "2.0", "1.0"), staged.text
+        checksum = release("2.0")["digest"].removeprefix("sha256:")
+        assert box.ran() == [[word.replace("{sum}", checksum) for word in STAGED[name]]]
+        again = box.play("stage", "2.0")
+        assert (again.code, again.changed, len(box.ran())) == (0, 0, 1), again.text
+
+        tried = box.play("reboot", "2.0", "--check")
+        assert (tried.code, tried.changed, box.boot_id()) == (0, 1, first_boot), tried.text
+        rebooted = box.play("reboot", "2.0")
+        assert (rebooted.code, box.booted()) == (0, "2.0"), rebooted.text
+        second_boot = box.boot_id()
+        assert second_boot != first_boot
+        again = box.play("reboot", "2.0")
+        assert (again.code, again.changed, box.boot_id()) == (0, 0, second_boot), again.text
+        verified = box.play("verify", "2.0", fleet_boot_id=first_boot)
+        assert (verified.code, verified.changed) == (0, 0), verified.text
+
+        tried = box.play("rollback", "1.0", "--check", "--diff")
+        assert (tried.code, tried.changed, box.next(), box.boot_id()) == (0, 1, "2.0", second_boot), (
+            tried.text
+        )
+        back = box.play("rollback", "1.0")
+        assert (back.code, box.booted()) == (0, "1.0"), back.text
+        third_boot = box.boot_id()
+        again = box.play("rollback", "1.0")
+        assert (again.code, again.changed, box.boot_id()) == (0, 0, third_boot), again.text
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_facts_are_what_was_booted(tmp_path: Path, name: str) -> None:
+    with made(tmp_path, name) as box:
+        shown = box.play("facts", fleet_hosts="box")
+        assert (shown.code, shown.changed) == (0, 0), shown.text
+        for part in (f'"os": "{name}"', f'"boot_id": "{box.boot_id()}"', '"version": "1.0"'):
+            assert part in shown.text
+
+
+def test_a_run_that_broke_off_finds_its_staging_again(tmp_path: Path) -> None:
+    with made(tmp_path, "ostree") as box:
+        box.save(looks=8)
+        token = "r-1/n-1/stage/0"
+        broken = box.play("stage", "2.0", fleet_token=token, fleet_stage_seconds=0.4)
+        assert broken.code != 0, broken.text
+        assert f"goes on in {unit_of(token)}: run this again, it is found there" in broken.said, broken.text
+        assert (list(box.state()["units"]), box.next()) == ([unit_of(token)], "1.0")
+        done = box.play("stage", "2.0", fleet_token=token)
+        assert (done.code, box.next()) == (0, "2.0"), done.text
+        assert len(box.ran()) == 1
+        assert box.state()["units"] == {}
+        assert list((box.folder / "run/fleet").iterdir()) == []
+
+
+def test_a_staging_that_fails_says_so_in_the_program_s_words(tmp_path: Path) -> None:
+    with made(tmp_path, "ostree") as box:
+        failed = box.play("stage", "9.9")
+        assert failed.code != 0
+        assert f"error: No such object {release('9.9')['digest']}" in failed.said
+        assert box.state()["units"] == {}
+
+
+def test_a_host_that_came_back_with_the_old_release_was_rolled_back(tmp_path: Path) -> None:
+    with made(tmp_path, "ostree") as box:
+        assert box.play("stage", "2.0").code == 0
+        box.save(falls_back=True)
+        failed = box.play("reboot", "2.0")
+        assert failed.code != 0
+        assert "It came back with 1.0, not 2.0" in failed.said, failed.text
+        assert box.play("verify", "2.0").code != 0
+        logs = tmp_path / "logs"
+        assert box.play("collect-logs", fleet_log_folder=str(logs)).code == 0
+        assert (logs / "box/boot-1.log").read_text().strip() == "journal of --boot=-1"
+        assert (logs / "box/boot0.log").stat().st_mode & 0o777 == 0o600
+
+
+def test_refusals_say_what_to_do(tmp_path: Path) -> None:
+    with made(tmp_path, "rpm-ostree") as box:
+        assert "Which release? Add -e fleet_version=" in box.play("stage").said
+        assert "run playbooks/stage.yaml first" in box.play("reboot", "2.0").said
+        assert "There is nothing to roll back to, not 2.0" in box.play("rollback", "2.0").said
+        box.save(active=["zincati.service"])
+        refused = box.play("stage", "2.0")
+        assert "systemctl disable --now zincati.service" in refused.said, refused.text
+        box.save(active=[], failed=["sshd.service"])
+        assert "Failed: sshd.service" in box.play("preflight").said
+        assert "fleet_free_mib wants" in box.play("preflight", fleet_free_mib=10**9).said
+        (box.folder / "run/ostree-booted").unlink()
+        assert "These playbooks know bootc, ostree, rpm-ostree; this host is box" in box.play("facts").said
+        assert box.state()["ran"] == []
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_the_commands_are_those_of_the_family(tmp_path: Path, name: str) -> None:
+    """fleet's own Family, on a host with the same answers, gives the same commands: over the agent, ssh or a playbook."""
+    with made(tmp_path, name) as box:
+        for step in ("stage", "reboot"):
+            assert box.play(step, "2.0").code == 0
+        assert box.play("rollback", "1.0").code == 0
+        by_playbook = box.ran()
+    with made(tmp_path / "own", name) as box:
+        asyncio.run(to_and_fro(family(name, box.sshd.host())))
+        assert by_playbook == box.ran()
+
+
+async def to_and_fro(machine: Family) -> None:
+    await machine.stage(Release(**release("2.0")), lambda _: None, "t")
+    await machine.reboot()
+    await machine.roll_back()
+    await machine.reboot()
