@@ -44,7 +44,8 @@ class LabSettings(Struct, frozen=True):
     """`nodes` limits it to nodes of these names; empty means all fake ones."""
 
     machines: Settings = Settings()
-    pace: Pace = Pace(progress=0.5, retry=0.2, retry_most=5.0)
+    # No looks after a boot: a fake machine's units are on its Node, which is watched.
+    pace: Pace = Pace(progress=0.5, retry=0.2, retry_most=5.0, looks=())
     nodes: frozenset[str] = frozenset()
 
 

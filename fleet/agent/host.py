@@ -10,7 +10,7 @@ from datetime import datetime
 from fleet.core.errors import FleetError
 from fleet.machines import fakenode
 from fleet.machines.agent import Agent, Pace
-from fleet.machines.fakenode import DISK, FakeNode
+from fleet.machines.fakenode import DISK, FAILED_UNITS, FakeNode
 from fleet.machines.os.simulated import NodeObject, Settings, Simulated
 from fleet.machines.own import OwnMachine
 
@@ -64,7 +64,7 @@ class Host:
         if self._agent is not None and self._agent.boot_id != node.status.node_info.boot_id:
             await self._end_agent()
         if self._agent is None:
-            self._agent = _Life(node, Agent(self._own, self._machine, self._pace), self._wake)
+            self._agent = _Life(node, Agent(self._own, self._machine, self._pace, self._machine), self._wake)
         self._agent.node_changed(node)
 
     async def _end_agent(self) -> None:
@@ -79,7 +79,7 @@ class _Life:
     def __init__(self, node: FakeNode, agent: Agent, ended: asyncio.Event) -> None:
         self.boot_id = node.status.node_info.boot_id
         self._agent = agent
-        self._disk = node.annotations.get(DISK)
+        self._seen = _own_part(node)
         self._task = asyncio.create_task(agent.run())
         self._task.add_done_callback(lambda _: ended.set())
 
@@ -87,11 +87,16 @@ class _Life:
         """Raises what the agent died of, if it did: a bug."""
         if self._task.done():
             self._task.result()
-        disk = node.annotations.get(DISK)
-        if disk != self._disk:
-            self._disk = disk
+        seen = _own_part(node)
+        if seen != self._seen:
+            self._seen = seen
             self._agent.look_again()
 
     async def end(self) -> None:
         self._task.cancel()
         await asyncio.wait({self._task})
+
+
+def _own_part(node: FakeNode) -> tuple[str | None, ...]:
+    """What an agent sees of its machine, boots aside."""
+    return node.annotations.get(DISK), node.annotations.get(FAILED_UNITS)

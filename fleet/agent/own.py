@@ -7,10 +7,11 @@ import logging
 from collections.abc import AsyncIterator
 
 import msgspec
+from msgspec.structs import replace
 
 from fleet.agent.watch import Complete, Found, Kind, Watch
 from fleet.core.errors import FleetError
-from fleet.core.machine import GROUP, VERSION, Machine, Units, Work
+from fleet.core.machine import GROUP, VERSION, LogTold, Machine, Units, Work
 from fleet.core.release import Release
 from fleet.kube import decode
 from fleet.kube.clock import Clock
@@ -26,9 +27,11 @@ _WIRE = msgspec.json.Decoder(MachineWire)
 
 
 def decoded(body: bytes | msgspec.Raw) -> Machine:
-    """Raises FleetError for what is no Machine."""
+    """With what persons ask of its agent. Raises FleetError for what is no Machine."""
     try:
-        return decode.machine(_WIRE.decode(body))
+        found = _WIRE.decode(body)
+        log_ask, log_told = decode.log_ask(found), decode.log_told(found)
+        return replace(decode.machine(found), log_ask=log_ask, log_told=log_told)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise FleetError(f"the Machine cannot be read: {error}") from None
 
@@ -141,6 +144,7 @@ def status(machine: Machine) -> dict[str, object]:
         "staged": _release(machine.staged),
         "rollback": _release(machine.rollback),
         "work": _work(machine.work),
+        "log": _log(machine.log_told),
     }
 
 
@@ -167,6 +171,14 @@ def _work(work: Work | None) -> dict[str, object] | None:
         "units": _units(work.units),
         "log": work.log or None,
     }
+
+
+def _log(told: LogTold | None) -> dict[str, object] | None:
+    return (
+        None
+        if told is None
+        else {"token": told.token, "text": told.text or None, "error": told.error or None}
+    )
 
 
 def _units(units: Units | None) -> dict[str, object] | None:

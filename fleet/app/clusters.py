@@ -22,6 +22,7 @@ from fleet.core.snapshot import Snapshot
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from fleet.core.machine import LogAsk
     from fleet.drivers.ports import Cluster
     from fleet.hosts.cluster import HostsCluster
     from fleet.kube.cluster import Cluster as RealCluster
@@ -368,6 +369,27 @@ def dumped(row: ClusterRow) -> bytes:
             return await dump(cluster.transport)
 
     return _run(work())
+
+
+def last_log(home: Home, row: ClusterRow, node: str, ask: LogAsk, seconds: float) -> str:
+    """Of the boot before this one, by the node's agent, over ssh or from the model. `seconds`: for the agent.
+
+    Raises UnreachableError where there is no answer, FleetError where the machine has no such log.
+    """
+
+    async def of_agent() -> str:
+        async with _opened(row) as cluster:
+            return await cluster.log(node, ask, seconds)
+
+    match row.kind:
+        case "simulated":
+            from fleet.sim.cluster import log_of
+
+            return log_of(_file(home, row), node)
+        case "hosts":
+            return _run(_hosts(home, row).log(node, ask))
+        case _:
+            return _run(of_agent())
 
 
 def uninstall(home: Home, name: str) -> list[str]:

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from fleet.cli.call import home_of
+
 app = typer.Typer(no_args_is_help=True, help="One machine: its logs.")
 
 
@@ -16,7 +18,8 @@ def node() -> None:
 
 @app.command()
 def logs(
-    node: Annotated[str, typer.Argument(help="NODE, as ssh finds it.")],
+    context: typer.Context,
+    node: Annotated[str, typer.Argument(help="NODE, or CLUSTER/NODE where the name is in several clusters.")],
     last_boot: Annotated[
         bool,
         typer.Option("--last-boot", help="The boot before this one: the one that failed, after a rollback."),
@@ -26,19 +29,20 @@ def logs(
     host: Annotated[
         str,
         typer.Option(
-            help="How it is reached, such as ssh:core@NAME; else by NODE in the user's ssh configuration."
+            help="Past the cluster and its agent, such as ssh:core@NAME; the node need not be of the fleet."
         ),
     ] = "",
 ) -> None:
-    """The end of a machine's log, over ssh and without the secrets that fleet recognizes.
+    """The end of a machine's log, without the secrets that fleet recognizes: told by its agent, or over ssh.
 
-    What a machine that rolled back told of itself is in fleet report, and needs no ssh.
+    What a machine that rolled back told of itself is in fleet report.
     """
-    from fleet.app.nodelogs import last_boot as read
+    from fleet.app.nodelogs import of_node, over
     from fleet.core.errors import UsageError
 
     if not last_boot:
         raise UsageError(
             "only the log of the boot before this one is read", f"fleet node logs {node} --last-boot"
         )
-    typer.echo(read(host or f"ssh:{node}", unit, lines), nl=False)
+    told = over(host, unit, lines) if host else of_node(home_of(context), node, unit, lines)
+    typer.echo(told, nl=not told.endswith("\n"))

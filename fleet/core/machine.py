@@ -70,6 +70,23 @@ class Work(Struct, frozen=True, gc=False):
     """The end of the log of the boot that failed, where a reboot has ended in another release than the wanted one."""
 
 
+class LogAsk(Struct, frozen=True, gc=False):
+    """A person's wish for the end of the log of the boot before this one; beside the controller's request."""
+
+    token: str
+    unit: str = ""
+    """Of systemd; empty: of all."""
+    lines: int = 100
+
+
+class LogTold(Struct, frozen=True, gc=False):
+    """What the agent says to the wish of this token: the text, at most LOG_MOST characters, or why there is none."""
+
+    token: str
+    text: str = ""
+    error: str = ""
+
+
 class Machine(Struct, frozen=True, gc=False):
     """One per node, under the node's name."""
 
@@ -92,6 +109,9 @@ class Machine(Struct, frozen=True, gc=False):
     """None: the machine has no systemd, or nobody has told."""
     reported: bool = False
     """An agent has written its status at least once."""
+    log_ask: LogAsk | None = None
+    """This and the next: known to the machine's agent and to whoever asks, not to controllers and the inventory."""
+    log_told: LogTold | None = None
     resource_version: str = ""
 
     def answer(self, token: str) -> Work | None:

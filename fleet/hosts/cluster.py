@@ -12,10 +12,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from fleet.core.action import AnyAction, Outcome
-from fleet.core.errors import FleetError, UnreachableError
+from fleet.core.errors import FleetError, UnreachableError, UsageError
 from fleet.core.event import Event, Gone, Lost, Seen, Synced
 from fleet.core.leadership import Leadership
-from fleet.core.machine import Machine
+from fleet.core.machine import LogAsk, Machine
 from fleet.core.node import Node
 from fleet.core.requests import Sort
 from fleet.core.snapshot import Snapshot
@@ -28,6 +28,7 @@ from fleet.hosts.survey import survey
 from fleet.hosts.verbs import Verbs, told_of
 from fleet.hosts.ways import Reach, Way, Ways, over_ssh
 from fleet.machines.agent import Pace
+from fleet.machines.bootlog import BootLog
 from fleet.sim.lease import FileLease
 
 FILE_LOOK = 2.0
@@ -121,6 +122,18 @@ class HostsCluster:
             raise UnreachableError(_none(unreached))
         nodes, machines = tuple(each[0] for each in answers), tuple(each[1] for each in answers)
         return Reading(Snapshot(self.name, site, at, nodes=nodes, machines=machines), unreached)
+
+    async def log(self, name: str, ask: LogAsk) -> str:
+        """As BootLog has it. Raises UnreachableError, MachineError, and UsageError for a host that the file has not."""
+        inventory = self._source.now()
+        host = next((each for each in inventory.hosts if each.name == name), None)
+        if host is None:
+            raise UsageError(f"{name} is not in the inventory any more")
+        way = self._ways(inventory)(host)
+        try:
+            return await BootLog(way).last_boot(ask.unit, ask.lines)
+        finally:
+            await way.close()
 
     async def close(self) -> None:
         for watch in self._watches:

@@ -10,11 +10,13 @@ from datetime import datetime
 from fleet.core.action import AnyAction, Outcome
 from fleet.core.event import Event
 from fleet.core.leadership import Leadership
+from fleet.core.machine import LogAsk
 from fleet.core.requests import Sort
 from fleet.kube import access, snapshot
 from fleet.kube.clock import Clock
 from fleet.kube.credentials import Source
 from fleet.kube.lease import Lease
+from fleet.kube.machinelog import machine_log
 from fleet.kube.permissions import Permission
 from fleet.kube.snapshot import Reading
 from fleet.kube.transport import Transport
@@ -75,6 +77,10 @@ class Cluster:
     async def read(self, site: str, at: datetime) -> Reading:
         """Everything once."""
         return await snapshot.read(self.transport, self.name, site, at)
+
+    async def log(self, machine: str, ask: LogAsk, seconds: float) -> str:
+        """As `machinelog.machine_log`."""
+        return await machine_log(self.transport, self._clock, machine, ask, seconds)
 
     async def forbidden(self) -> tuple[Permission, ...]:
         """What fleet needs and may not do."""

@@ -7,7 +7,7 @@ from sys import intern
 from typing import Literal, TypeVar, cast
 
 from fleet.core.budget import Budget
-from fleet.core.machine import Ask, Machine, Request, Units, Work
+from fleet.core.machine import Ask, LogAsk, LogTold, Machine, Request, Units, Work
 from fleet.core.node import Node, Resources, Taint, Toleration
 from fleet.core.pod import Owner, Pod, PodPhase
 from fleet.core.release import Release
@@ -170,6 +170,16 @@ def machine(found: wire.MachineWire) -> Machine:
         reported=found.status is not None,
         resource_version=meta.resource_version,
     )
+
+
+def log_ask(found: wire.MachineWire) -> LogAsk | None:
+    asked = None if found.spec is None else found.spec.log
+    return LogAsk(asked.token, asked.unit, asked.lines) if asked is not None and asked.token else None
+
+
+def log_told(found: wire.MachineWire) -> LogTold | None:
+    told = None if found.status is None else found.status.log
+    return LogTold(told.token, told.text, told.error) if told is not None else None
 
 
 def _phase(phase: str) -> PodPhase:

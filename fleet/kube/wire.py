@@ -205,10 +205,23 @@ class ReleaseWire(Wire, frozen=True):
     kernel: str = ""
 
 
+class LogAskWire(Wire, frozen=True):
+    token: str = ""
+    unit: str = ""
+    lines: int = 0
+
+
+class LogToldWire(Wire, frozen=True):
+    token: str = ""
+    text: str = ""
+    error: str = ""
+
+
 class MachineSpec(Wire, frozen=True):
     action: str = ""
     token: str = ""
     release: ReleaseWire | None = None
+    log: LogAskWire | None = None
 
 
 class UnitsWire(Wire, frozen=True):
@@ -238,6 +251,7 @@ class MachineStatus(Wire, frozen=True):
     staged: ReleaseWire | None = None
     rollback: ReleaseWire | None = None
     work: WorkWire | None = None
+    log: LogToldWire | None = None
 
 
 class MachineWire(Wire, frozen=True):

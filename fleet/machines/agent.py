@@ -9,7 +9,17 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from fleet.core.errors import FleetError
-from fleet.core.machine import ARGUMENTS_MOST, LAYERED_MOST, LOG_MOST, NAME_MOST, Ask, Machine, Request, Work
+from fleet.core.machine import (
+    ARGUMENTS_MOST,
+    LAYERED_MOST,
+    LOG_MOST,
+    NAME_MOST,
+    Ask,
+    LogTold,
+    Machine,
+    Request,
+    Work,
+)
 from fleet.machines import duty, secrets
 from fleet.machines.bootlog import Log
 from fleet.machines.duty import Act, Answer
@@ -69,7 +79,7 @@ class Agent:
         """Only this agent writes the status, so what a watch can tell it is another request or another object."""
         async for machine in self._own.watch():
             known = self._machine
-            if known is None or (machine.uid, machine.request) != (known.uid, known.request):
+            if known is None or _asked(machine) != _asked(known):
                 self._machine = machine
                 self._requests_seen += 1
                 self.look_again()
@@ -93,6 +103,12 @@ class Agent:
         if machine is None:
             return
         await self._drop_unless(machine.request)
+        if machine.reported:
+            # Before the look, which may be what fails on a machine whose log is asked for.
+            told = replace(machine, log_told=await self._log_told(machine))
+            if told != machine and not await self._write(told):
+                return
+            machine = self._machine or machine
         if self._seen is None or (self._act is not None and self._act.ended):
             self._seen = await self._family.observe()
             self._look_later(self._seen)
@@ -104,18 +120,20 @@ class Agent:
             return
         if duty.proves_boot(machine.request, machine.work, work, self._seen):
             await self._family.mark_good()
+        if await self._write(wanted) and act is not None:
+            self._act = _Running(act, self._family, self._pace.progress, self._wake)
+
+    async def _write(self, wanted: Machine) -> bool:
+        """False where the Machine has changed meanwhile: it was read again, and all is to be decided anew."""
         requests_seen = self._requests_seen
         written = await self._own.report(wanted)
-        if written is None:
+        if written is not None:
+            self._forget_reported(wanted.work)
+        if written is None or requests_seen != self._requests_seen:
             await self._read_again()
-            return
-        self._forget_reported(work)
-        if requests_seen != self._requests_seen:
-            await self._read_again()
-            return
+            return False
         self._machine = written
-        if act is not None:
-            self._act = _Running(act, self._family, self._pace.progress, self._wake)
+        return True
 
     async def _last_log(self, work: Work) -> str:
         """What the failed boot has left; that there is none must not keep the rollback from being told."""
@@ -126,9 +144,21 @@ class Agent:
         except FleetError as error:
             return f"(the log of the boot that failed could not be read: {error.message})"[:LOG_MOST]
 
+    async def _log_told(self, machine: Machine) -> LogTold | None:
+        """The answer to the person who asks for a log, if one does; it is forgotten when nobody does any more."""
+        asked = machine.log_ask
+        if asked is None or (machine.log_told is not None and machine.log_told.token == asked.token):
+            return machine.log_told if asked is not None else None
+        if self._log is None:
+            return LogTold(asked.token, error="this machine keeps no log that its agent can read")
+        try:
+            return LogTold(asked.token, await self._log.last_boot(asked.unit, asked.lines))
+        except MachineError as error:
+            return LogTold(asked.token, error=error.message[:LOG_MOST])
+
     def _look_later(self, seen: Observation) -> None:
         looks = self._pace.looks
-        if self._look is not None or seen.units is None:
+        if not looks or self._look is not None or seen.units is None:
             return
         if self._looks < len(looks) or seen.units.starting:
             delay = looks[min(self._looks, len(looks) - 1)]
@@ -247,6 +277,10 @@ class _Running:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def _asked(machine: Machine) -> tuple[object, ...]:
+    return machine.uid, machine.request, machine.log_ask
 
 
 def described(machine: Machine, seen: Observation, work: Work | None) -> Machine:

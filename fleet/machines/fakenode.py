@@ -15,6 +15,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import Struct
 
+from fleet.core.machine import Units
 from fleet.core.release import Release
 from fleet.machines.os.family import MachineError
 
@@ -32,6 +33,10 @@ REBOOTING = PREFIX + "rebooting"
 """While present, the lab's heartbeats leave the Ready condition alone."""
 FAIL = PREFIX + "fail"
 """How the machine fails: a Fault, each time, or once with `:once` (not for those that last)."""
+FAILED_UNITS = PREFIX + "failed-units"
+"""Names of the units of systemd that have failed, with commas between; there to be changed by anybody."""
+LOG = PREFIX + "log"
+"""Of the boot before this one."""
 STAGE_MS = PREFIX + "stage-ms"
 REBOOT_MS = PREFIX + "reboot-ms"
 
@@ -44,6 +49,11 @@ class Fault(StrEnum):
     """Lasts until the annotation is taken away; then the machine boots."""
     NOT_READY = "not-ready"
     """It boots the new one, but its kubelet is not Ready; lasts until the annotation is taken away."""
+    UNIT_FAILS = "unit-fails"
+    """It boots the new one, and UNIT does not come up."""
+
+
+UNIT = "app-gateway.service"
 
 
 class Disk(Struct, frozen=True, omit_defaults=True):
@@ -115,6 +125,12 @@ class FakeNode(Struct, frozen=True):
         return Disk(Release(info.os_image.removeprefix(OS_IMAGE), kernel=info.kernel))
 
     @property
+    def units(self) -> Units:
+        names = self.annotations.get(FAILED_UNITS, "").split(",")
+        failed = tuple(sorted(name.strip() for name in names if name.strip()))
+        return Units("degraded" if failed else "running", failed)
+
+    @property
     def fault(self) -> Fault | None:
         """Raises MachineError for a word that is none of Fault."""
         word = self.annotations.get(FAIL, "").partition(":")[0]
@@ -155,12 +171,15 @@ def booted(node: FakeNode, boot: Boot, at: datetime) -> Patch:
     """The machine is up again, with what its disk and its fault make of it."""
     old_version = node.fault is Fault.OLD_VERSION
     disk = node.disk.after_boot(old_version=old_version)
-    not_ready = node.fault is Fault.NOT_READY
+    not_ready, unit_fails = node.fault is Fault.NOT_READY, node.fault is Fault.UNIT_FAILS
+    failed = sorted({*node.units.failed, UNIT}) if unit_fails else node.units.failed
     annotations = {
         DISK: _encoded(disk),
         BOOT: None,
+        LOG: _log(node, old_version=old_version),
+        FAILED_UNITS: ",".join(failed) or None,
         REBOOTING: str(Fault.NOT_READY) if not_ready else None,
-        **(node.fault_spent() if old_version else {}),
+        **(node.fault_spent() if old_version or unit_fails else {}),
     }
     ready = {
         "type": "Ready",
@@ -176,6 +195,16 @@ def booted(node: FakeNode, boot: Boot, at: datetime) -> Patch:
         "kernelVersion": disk.booted.kernel or node.status.node_info.kernel,
     }
     return _patch(node, annotations, {"conditions": [ready], "nodeInfo": info})
+
+
+def _log(node: FakeNode, *, old_version: bool) -> str:
+    """Of the boot that has ended: the one that failed, where the old deployment boots again."""
+    if old_version and node.disk.staged is not None:
+        return (
+            f"(simulated) systemd[1]: {node.disk.staged.version} boots\n"
+            f"(simulated) systemd[1]: Failed to start {UNIT}\n"
+        )
+    return f"(simulated) systemd[1]: {node.disk.booted.version} shuts down\n"
 
 
 def mended(node: FakeNode) -> Patch | None:

@@ -22,6 +22,13 @@ TOKENS_KEPT = 16
 """Tokens that an agent remembers besides the last."""
 
 
+def last_boot(machine: Machine) -> str:
+    """The log of the boot before this one, as far as a model has one; empty: it has not rebooted yet."""
+    if machine.work is not None and machine.work.log:
+        return machine.work.log
+    return f"(simulated) systemd[1]: {machine.rollback.version} shuts down\n" if machine.rollback else ""
+
+
 class Agents:
     def __init__(self, objects: Objects, kubelets: Kubelets, timeline: Timeline, rng: Random) -> None:
         self.behaviour = Behaviour()

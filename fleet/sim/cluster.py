@@ -15,11 +15,12 @@ from msgspec import Raw
 from msgspec.structs import replace
 
 from fleet.core.action import AnyAction, Outcome, Result
-from fleet.core.errors import UnreachableError
+from fleet.core.errors import FleetError, UnreachableError
 from fleet.core.event import Event, Gone, Lost, Seen, Synced, Thing
 from fleet.core.leadership import Leadership
 from fleet.core.requests import Sort
 from fleet.core.snapshot import Snapshot
+from fleet.sim.agents import last_boot
 from fleet.sim.behaviour import Behaviour, SavedBehaviour
 from fleet.sim.clock import SAVE_SECONDS, SimulatedClock
 from fleet.sim.lease import FileLease
@@ -45,6 +46,15 @@ def snapshot_of(path: Path) -> Snapshot:
     if state.unreachable:
         raise UnreachableError(f"cluster {model.cluster} does not answer: {state.unreachable}")
     return model.snapshot(state.began + timedelta(seconds=model.now))
+
+
+def log_of(path: Path, machine: str) -> str:
+    """Of the boot before this one. Raises UnreachableError, and FleetError where the machine has not rebooted yet."""
+    found = {each.name: each for each in snapshot_of(path).machines}.get(machine)
+    text = last_boot(found) if found is not None else ""
+    if not text:
+        raise FleetError(f"{machine}: the machine's journal has no earlier boot")
+    return text
 
 
 class Inbox:

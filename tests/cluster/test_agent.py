@@ -16,6 +16,7 @@ import pytest
 from fleet.agent.bundle import ApiNode
 from fleet.agent.runner import run_agent
 from fleet.app.clock import WallClock
+from fleet.cli.main import run
 from fleet.kube.credentials import Source
 from fleet.kube.transport import Transport
 from fleet.lab import Lab
@@ -273,6 +274,36 @@ def test_a_node_can_boot_the_release_and_not_become_ready(bed: Bed) -> None:
     bed.annotate(fail=None)
     bed.until_node("True", NEW["version"])
     assert len(bed.boot_ids()) == 2
+
+
+def test_a_person_asks_for_the_log_of_the_last_boot(
+    bed: Bed, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = ["--home", str(tmp_path)]
+    add = ["cluster", "add", "lab", "--kubeconfig", str(bed.lab.kubeconfig), "--site", "s"]
+    assert run([*home, *add]) == 0
+    assert run([*home, "node", "logs", bed.name, "--last-boot"]) == 1
+    assert "no earlier boot" in capsys.readouterr().err
+    bed.stage()
+    bed.annotate(fail="old-version")
+    bed.ask("reboot", "t-reboot")
+    bed.answer("t-reboot", "done")
+    assert run([*home, "node", "logs", bed.name, "--last-boot"]) == 0
+    assert "Failed to start app-gateway.service" in capsys.readouterr().out
+    left = bed.machines.until(bed.name, lambda machine: "log" not in machine["status"])
+    assert "log" not in left["spec"] and left["spec"]["token"] == "t-reboot"
+
+
+def test_units_that_fail_are_told_by_a_fake_node_too(bed: Bed) -> None:
+    bed.annotate(failed_units="a.service,b.service")
+    bed.machines.until(
+        bed.name,
+        lambda machine: (
+            machine["status"].get("units") == {"state": "degraded", "failed": ["a.service", "b.service"]}
+        ),
+    )
+    bed.annotate(failed_units=None)
+    bed.machines.until(bed.name, lambda machine: machine["status"].get("units") == {"state": "running"})
 
 
 def test_nodes_that_are_added_and_removed_are_played_as_they_come(bed: Bed) -> None:

@@ -166,8 +166,10 @@ def test_an_agent_may_write_its_own_machine_and_no_other(
         assert agent.call("PATCH", f"{MACHINES}/{own}", {"spec": ASKED})[0] == 403
         assert agent.call("DELETE", f"{MACHINES}/{own}")[0] == 403
         cluster.delete(f"{MACHINES}/{own}")
-        status, body = agent.call("POST", MACHINES, {**machine(own), "spec": ASKED})
-        assert status == 403 and "an agent may not ask anything of a machine" in body["message"]
+        assert agent.call("PATCH", f"{MACHINES}/{other}", {"spec": {"log": LOG}})[0] == 403
+        for spec in (ASKED, {"log": LOG}):
+            status, body = agent.call("POST", MACHINES, {**machine(own), "spec": spec})
+            assert status == 403 and "an agent may not ask anything of a machine" in body["message"]
         assert "status" not in cluster.get(f"{MACHINES}/{other}")
     finally:
         for name in names:
@@ -180,7 +182,10 @@ def test_a_request_must_be_whole(kubeconfig: Path, cluster: Cluster, removed: No
     for spec in ({"action": "reboot"}, {**ASKED, "action": "explode"}, {**ASKED, "release": {}}):
         status, body = cluster.call("POST", MACHINES, {**machine("n-1"), "spec": spec})
         assert status == 422, body
-    assert cluster.call("POST", MACHINES, {**machine("n-1"), "spec": ASKED})[0] == 201
+    for log in ({"lines": 100}, {**LOG, "lines": 0}, {**LOG, "lines": 10**6}, {**LOG, "unit": "x" * 300}):
+        status, body = cluster.call("POST", MACHINES, {**machine("n-1"), "spec": {"log": log}})
+        assert status == 422, body
+    assert cluster.call("POST", MACHINES, {**machine("n-1"), "spec": {**ASKED, "log": LOG}})[0] == 201
 
 
 def test_a_token_that_is_not_accepted_writes_nothing(
@@ -192,6 +197,7 @@ def test_a_token_that_is_not_accepted_writes_nothing(
 
 
 REPORT: Json = {"status": {"os": "simulated", "bootID": "b1"}}
+LOG: Json = {"token": "t", "lines": 100}
 ASKED: Json = {"action": "reboot", "token": "t", "release": {"version": "1"}}
 
 

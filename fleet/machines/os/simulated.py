@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from fleet.core.release import Release
 from fleet.machines import fakenode
+from fleet.machines.bootlog import LINES
 from fleet.machines.fakenode import REBOOT_MS, STAGE_MS, Boot, Disk, FakeNode, Fault, Patch
 from fleet.machines.os.family import MachineError, Observation, Progress
 
@@ -51,7 +52,16 @@ class Simulated:
     async def observe(self) -> Observation:
         node = await self._node.read()
         disk, info = node.disk, node.status.node_info
-        return Observation(OS, disk.booted, info.boot_id, info.kernel, disk.staged, disk.rollback)
+        return Observation(
+            OS, disk.booted, info.boot_id, info.kernel, disk.staged, disk.rollback, units=node.units
+        )
+
+    async def last_boot(self, unit: str = "", lines: int = LINES, known: str = "") -> str:
+        """As bootlog.Log: a simulated machine is its own."""
+        text = (await self._node.read()).annotations.get(fakenode.LOG)
+        if text is None:
+            raise MachineError("the machine's journal has no earlier boot (simulated)")
+        return "".join([line for line in text.splitlines(keepends=True) if unit in line][-lines:])
 
     async def stage(self, release: Release, progress: Progress, token: str = "") -> None:
         node = await self._node.read()

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from msgspec.structs import replace
 
-from fleet.core.machine import Ask, Machine, Units, Work
+from fleet.core.machine import Ask, LogAsk, LogTold, Machine, Units, Work
 from tests.unit.agent.world import NEW, OLD, World, story
 
 
@@ -404,5 +404,62 @@ def test_a_log_that_cannot_be_read_does_not_keep_the_rollback_from_being_told() 
         await world.reboot_happens()
         machine = await world.api.until(answered("t2", "done"))
         assert machine.work is not None and "the journal is not kept" in machine.work.log
+
+    story(tell)
+
+
+async def ask_log(world: World, ask: LogAsk | None) -> None:
+    await world.api.put(replace(world.api.machine, log_ask=ask))
+
+
+def test_a_log_that_a_person_asks_for_is_told_and_forgotten_when_it_was_taken() -> None:
+    async def tell(world: World) -> None:
+        world.start()
+        await world.api.until(lambda machine: machine.reported)
+        await ask_log(world, LogAsk("log/1", "kubelet.service", 7))
+        machine = await world.api.until(lambda machine: machine.log_told is not None)
+        assert machine.log_told == LogTold("log/1", "7 lines of kubelet.service\n")
+        world.box.log_error = "the journal has no earlier boot"
+        await ask_log(world, LogAsk("log/2"))
+        machine = await world.api.until(
+            lambda machine: machine.log_told is not None and bool(machine.log_told.error)
+        )
+        assert machine.log_told == LogTold("log/2", error="the journal has no earlier boot")
+        await ask_log(world, None)
+        await world.api.until(lambda machine: machine.log_told is None)
+        written = len(world.api.written)
+        await world.settled()
+        assert (len(world.api.written), world.api.machine.work) == (written, None)
+
+    story(tell)
+
+
+def test_a_log_is_told_while_a_release_is_staged_and_disturbs_nothing() -> None:
+    async def tell(world: World) -> None:
+        world.box.stage_goes_on.clear()
+        world.start()
+        await world.api.ask(Ask.STAGE, "t1")
+        await world.box.staging.wait()
+        await ask_log(world, LogAsk("log/1"))
+        machine = await world.api.until(lambda machine: machine.log_told is not None)
+        assert machine.work is not None and machine.work.state == "working"
+        world.box.stage_goes_on.set()
+        machine = await world.api.until(answered("t1", "done"))
+        assert (world.box.stagings, machine.staged, machine.log_told) == (
+            1,
+            NEW,
+            LogTold("log/1", "100 lines of all\n"),
+        )
+
+    story(tell)
+
+
+def test_a_machine_whose_system_cannot_be_observed_any_more_tells_its_log() -> None:
+    async def tell(world: World) -> None:
+        world.start()
+        await world.api.until(lambda machine: machine.reported)
+        world.box.look_error = "no /boot/loader directory"
+        await ask_log(world, LogAsk("log/1"))
+        await world.api.until(lambda machine: machine.log_told is not None)
 
     story(tell)

@@ -93,6 +93,7 @@ class Box:
         self.stagings = 0
         self.good: list[str] = []
         self.log_error = ""
+        self.look_error = ""
         self.kernel_arguments = ""
         self.layered: tuple[str, ...] = ()
         self.units: Units | None = None
@@ -116,12 +117,14 @@ class Box:
     async def last_boot(self, unit: str = "", lines: int = 100, known: str = "") -> str:
         if self.log_error:
             raise MachineError(self.log_error)
-        return f"the boot after {known} failed\n"
+        return f"the boot after {known} failed\n" if known else f"{lines} lines of {unit or 'all'}\n"
 
     async def mark_good(self) -> None:
         self.good.append(self.booted.version)
 
     async def observe(self) -> Observation:
+        if self.look_error:
+            raise MachineError(self.look_error)
         boot_id = f"boot-{self.boots}"
         return Observation(
             "box",

@@ -8,7 +8,7 @@ import yaml
 
 from fleet.core import machine
 from fleet.core.errors import UsageError
-from fleet.core.machine import GROUP, VERSION, Ask, Machine, Work
+from fleet.core.machine import GROUP, VERSION, Ask, LogAsk, LogTold, Machine, Work
 from fleet.kube.installation import MANAGED_BY, Manifest, as_yaml, manifests
 from fleet.kube.permissions import LEASE_NAMESPACE, PERMISSIONS
 
@@ -64,9 +64,12 @@ def test_the_schema_knows_every_field_of_a_machine() -> None:
     assert schema["spec"]["properties"]["action"]["enum"] == list(Ask)
     work = {_camel(field.name) for field in msgspec.structs.fields(Work)}
     assert set(schema["status"]["properties"]["work"]["properties"]) == work
-    not_status = {"name", "uid", "request", "reported", "resource_version"}
+    not_status = {"name", "uid", "request", "reported", "resource_version", "log_ask", "log_told"}
     status = {field.name for field in msgspec.structs.fields(Machine)} - not_status
-    assert set(schema["status"]["properties"]) == {_camel(name) for name in status}
+    assert set(schema["status"]["properties"]) == {_camel(name) for name in status} | {"log"}
+    for part, kind in (("spec", LogAsk), ("status", LogTold)):
+        log = {_camel(field.name) for field in msgspec.structs.fields(kind)}
+        assert set(schema[part]["properties"]["log"]["properties"]) == log
 
 
 def test_an_agent_writes_no_more_than_the_schema_takes() -> None:
@@ -77,6 +80,8 @@ def test_an_agent_writes_no_more_than_the_schema_takes() -> None:
     assert status["layered"]["maxItems"] == machine.LAYERED_MOST
     assert status["layered"]["items"]["maxLength"] == machine.NAME_MOST
     assert status["work"]["properties"]["log"]["maxLength"] == machine.LOG_MOST
+    for part in ("text", "error"):
+        assert status["log"]["properties"][part]["maxLength"] == machine.LOG_MOST
     for units in (status["units"]["properties"], status["work"]["properties"]["units"]["properties"]):
         assert units["failed"]["maxItems"] == machine.UNITS_MOST
         assert units["failed"]["items"]["maxLength"] == machine.NAME_MOST

@@ -1,0 +1,45 @@
+"""`fleet node logs` of a node of the fleet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from fleet.cli.main import run
+from fleet.core.machine import Work
+from tests.unit.app.homes import a_home, small_cluster
+
+
+def test_the_log_of_a_machine_of_the_fleet_is_told_and_that_it_was_asked_for_is_journaled(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    snapshot = small_cluster()
+    rolled_back = Work("t", "done", log="kubelet: out of memory\n")
+    machines = [replace(each, work=rolled_back) if each.name == "n-1" else each for each in snapshot.machines]
+    home = a_home(tmp_path / "home", replace(snapshot, machines=tuple(machines)))
+    words = ["--home", str(home.path)]
+    assert run([*words, "sync"]) == 0
+    capsys.readouterr()
+    assert run([*words, "node", "logs", "n-1", "--last-boot", "--unit", "kubelet.service"]) == 0
+    assert capsys.readouterr().out == "kubelet: out of memory\n"
+    assert run([*words, "node", "logs", "n-2", "--last-boot"]) == 1
+    assert "no earlier boot" in capsys.readouterr().err
+    told = [entry.record for entry in home.store.journal.entries() if entry.record.kind == "log"]
+    assert [(each.form, each.node, each.detail) for each in told] == [
+        ("command", "east/n-1", {"lines": 100, "unit": "kubelet.service"}),
+        ("command", "east/n-2", {"lines": 100}),
+    ]
+
+
+def test_who_has_no_fleet_or_names_no_node_of_it_is_told_what_to_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["--home", str(tmp_path / "none"), "node", "logs", "n-1", "--last-boot"]) == 2
+    assert "--host ssh:n-1" in capsys.readouterr().err
+    home = a_home(tmp_path / "home")
+    assert run(["--home", str(home.path), "sync"]) == 0
+    capsys.readouterr()
+    assert run(["--home", str(home.path), "node", "logs", "n-77", "--last-boot"]) == 2
+    assert "no node n-77" in capsys.readouterr().err
