@@ -12,11 +12,15 @@ from fleet.lab.etcd.members import Members
 
 pytestmark = pytest.mark.timeout(600)
 
+PATIENT_MS = 5000
+"""Nine members on a busy computer miss heartbeats for longer than bench.quorum's election timeout; an election that a
+reboot costs comes at any."""
+
 
 def rolled(binary: Path, directory: Path, sites: dict[str, str]) -> Result:
     seconds = {frozenset(pair): trip for pair, trip in TRIPS.items()}
     with Members(
-        binary, directory, now(), sites, seconds, heartbeat_ms=200, election_ms=ELECTION_MS
+        binary, directory, now(), sites, seconds, heartbeat_ms=500, election_ms=PATIENT_MS
     ) as members:
         return roll(members, adapter(members), "fleet", fleets, hand_over=True)
 
@@ -26,14 +30,14 @@ def test_in_one_site(binary: Path, tmp_path: Path, count: int) -> None:
     found = rolled(binary, tmp_path / "etcd", {f"m{index}": "fra" for index in range(count)})
     assert found.order[-1] == "m0" and len(found.order) == count
     assert (found.moved, found.elections) == (1, 0)
-    assert found.gap_seconds < 2 * ELECTION_MS / 1000
+    assert found.gap_seconds < 2 * PATIENT_MS / 1000
 
 
 def test_in_three_sites(binary: Path, tmp_path: Path) -> None:
     found = rolled(binary, tmp_path / "etcd", SITES)
     assert found.order[-1] == "m0"
     assert (found.moved, found.elections) == (1, 0)
-    assert found.gap_seconds < 2 * ELECTION_MS / 1000
+    assert found.gap_seconds < 2 * PATIENT_MS / 1000
 
 
 def test_by_name_costs_elections(binary: Path, tmp_path: Path) -> None:

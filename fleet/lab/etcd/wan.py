@@ -20,6 +20,11 @@ from msgspec import Struct
 
 CHUNK = 1 << 16
 
+Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+"""What is read here goes out there."""
+Wire = asyncio.Queue[tuple[float, bytes]]
+"""What is on its way, and when it arrives. The last piece is empty."""
+
 
 class Relay(Struct, frozen=True):
     """Where a member's peers call it, and where it listens."""
@@ -112,20 +117,14 @@ class Wan:
         return await asyncio.start_server(called, relay.address, relay.port)
 
     async def _relay(self, relay: Relay, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        caller = self._caller(*writer.get_extra_info("peername")[:2])
-        if caller is None:
-            return
+        # First whether anybody is there: peers of a dead member call all the time, and who calls is dear to find out.
         try:
             there = await asyncio.open_connection(relay.address, relay.listens)
         except OSError:
             return
         try:
-            await asyncio.gather(
-                self._pass(caller, relay.name, reader, there[1]),
-                self._pass(relay.name, caller, there[0], writer),
-            )
-        except (OSError, asyncio.IncompleteReadError):
-            pass
+            if caller := self._caller(*writer.get_extra_info("peername")[:2]):
+                await self._pass(caller, relay.name, (reader, there[1]), (there[0], writer))
         finally:
             there[1].close()
 
@@ -134,23 +133,25 @@ class Wan:
         inode = _inode(address, port)
         return next((name for name, pid in self._pids().items() if inode in _sockets(pid)), None)
 
-    async def _pass(
-        self, one: str, other: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        """Reads on while pieces are on their way: a long link carries many at once."""
-        wire: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(1024)
-        delivery = asyncio.create_task(self._deliver(one, other, wire, writer))
+    async def _pass(self, caller: str, called: str, out: Ends, back: Ends) -> None:
+        """Both ways, until both have ended or one is broken."""
         try:
-            while chunk := await reader.read(CHUNK):
-                await wire.put((self._loop.time() + self.round_trip(one, other) / 2, chunk))
-            await wire.put((self._loop.time() + self.round_trip(one, other) / 2, b""))
-            await delivery
-        finally:
-            delivery.cancel()
+            async with asyncio.TaskGroup() as ways:
+                for one, other, (reader, writer) in ((caller, called, out), (called, caller, back)):
+                    wire = Wire(1024)
+                    ways.create_task(self._read(one, other, reader, wire))
+                    ways.create_task(self._deliver(one, other, wire, writer))
+        except* OSError:
+            pass
 
-    async def _deliver(
-        self, one: str, other: str, wire: asyncio.Queue[tuple[float, bytes]], writer: asyncio.StreamWriter
-    ) -> None:
+    async def _read(self, one: str, other: str, reader: asyncio.StreamReader, wire: Wire) -> None:
+        """Reads on while pieces are on their way: a long link carries many at once."""
+        chunk = b"the first"
+        while chunk:
+            chunk = await reader.read(CHUNK)
+            await wire.put((self._loop.time() + self.round_trip(one, other) / 2, chunk))
+
+    async def _deliver(self, one: str, other: str, wire: Wire, writer: asyncio.StreamWriter) -> None:
         while True:
             due, chunk = await wire.get()
             await asyncio.sleep(max(0.0, due - self._loop.time()))
