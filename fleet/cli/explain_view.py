@@ -86,6 +86,13 @@ def _facts(told: Explanation) -> Iterator[str]:
     if node.kubelet:
         flags.append(f"kubelet {node.kubelet}")
     yield ", ".join(flags)
+    if node.systemd:
+        failed = f"; failed: {', '.join(node.failed_units)}" if node.failed_units else ""
+        yield f"systemd {node.systemd}{failed}"
+    if node.layered:
+        yield f"layered on the release: {', '.join(node.layered)}"
+    if node.kernel_arguments:
+        yield f"kernel arguments: {node.kernel_arguments}"
 
 
 def _history(told: Explanation, most: int) -> Iterator[Text]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
@@ -26,6 +27,7 @@ STYLES: Mapping[str, str] = {
 OLD = timedelta(minutes=15)
 """What was seen before this is said to be old."""
 KERNELS = 4
+UNITS = 3
 
 NO_CLUSTERS = "No clusters yet.\n  -> fleet cluster add NAME --kubeconfig FILE --site SITE"
 
@@ -83,6 +85,13 @@ def _below(status: Status) -> Iterator[Text]:
         told = [f"{count:,} on {kernel}" for kernel, count in kernels[:KERNELS]]
         others = sum(count for _, count in kernels[KERNELS:])
         yield Text("Kernel: " + ", ".join(told) + (f", {others:,} on others" if others else ""))
+    ill = [node.failed_units for node in status.nodes if node.failed_units]
+    if ill:
+        units = Counter(unit for failed in ill for unit in failed).most_common()
+        told = [f"{unit} on {count:,}" for unit, count in units[:UNITS]]
+        others = f", {len(units) - UNITS} others" if len(units) > UNITS else ""
+        nodes = f"{len(ill):,} node{'s' if len(ill) > 1 else ''}"
+        yield Text(f"Units:  failed on {nodes}: {', '.join(told)}{others} (fleet status -o json)", "yellow")
     seen = [each.last_seen for each in status.clusters if each.reachable and each.last_seen is not None]
     if seen and status.at - min(seen) > OLD:
         yield Text(f"Seen:   {ago(min(seen), status.at)} ago (fleet sync)", "yellow")

@@ -123,6 +123,10 @@ def describe(known: Known, policy: Policy, part: Part | None, reachable: bool) -
         last_seen=known.last_seen,
         kubelet=node.kubelet if node is not None else "",
         pods=known.pods,
+        kernel_arguments=machine.kernel_arguments if machine is not None else "",
+        layered=machine.layered if machine is not None else (),
+        systemd=machine.units.state if machine is not None and machine.units is not None else "",
+        failed_units=machine.units.failed if machine is not None and machine.units is not None else (),
     )
 
 

@@ -56,6 +56,13 @@ class StatusNode(Struct, frozen=True):
     last_seen: datetime | None = None
     kubelet: str = ""
     pods: int = 0
+    kernel_arguments: str = ""
+    """As the machine's agent tells them, without secrets; empty where none has told."""
+    layered: tuple[str, ...] = ()
+    """Packages that somebody put on top of the booted release."""
+    systemd: str = ""
+    """State of the machine's systemd: running, degraded, starting, ...; empty: it has none, or nobody has told."""
+    failed_units: tuple[str, ...] = ()
 
 
 class StatusPool(Struct, frozen=True):

@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from fleet.core.budget import Budget
-from fleet.core.machine import Machine
+from fleet.core.machine import Machine, Units
 from fleet.core.node import ZONE_LABEL, Node, Resources, Taint, Toleration
 from fleet.core.pod import Owner, Pod
 from fleet.core.release import Release
@@ -35,6 +35,8 @@ RULES: tuple[dict[str, int | str], ...] = (
 """What budgets of made-up workloads say; an empty one: no budget."""
 NAMES = ("api", "auth", "cart", "feed", "geo", "mail", "media", "pay", "queue", "search", "stock", "users")
 SETS = ("postgres", "redis", "kafka", "minio", "elastic", "etcd")
+ODD = 29
+"""One of so many nodes has a unit that failed before any rollout; another one a package on top of its release."""
 SPACES = ("web", "shop", "core", "data", "ops", "batch")
 
 
@@ -172,7 +174,17 @@ def _nodes(
                 kubelet="v1.36.3",
                 allocatable=pool.size,
             )
-            machine = Machine(name, f"m-{cluster}-{name}", os="simulated", boot_id=boot_id, reported=True)
+            failed = ("smartd.service",) if number % ODD == 0 else ()
+            machine = Machine(
+                name,
+                f"m-{cluster}-{name}",
+                os="simulated",
+                boot_id=boot_id,
+                kernel_arguments="quiet console=ttyS0",
+                layered=("strace",) if number % ODD == 1 else (),
+                units=Units("degraded" if failed else "running", failed),
+                reported=True,
+            )
             # Most run the newest of them: an older one is what an interrupted upgrade has left.
             release = releases[-1] if rng.random() < 0.8 else rng.choice(releases)
             node, machine = booted(node, machine, release)

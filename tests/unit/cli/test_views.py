@@ -173,6 +173,29 @@ def test_versions_that_are_too_far_apart_are_told_below_the_fleet() -> None:
     assert f"Skew: east: {words} (fleet lint)" in text
 
 
+def test_units_that_have_failed_are_told_below_the_fleet_and_of_their_node() -> None:
+    played = Played(3600)
+    status = played.status()
+    ill = {"n-1": ("smartd.service",), "n-2": ("a.service", "smartd.service")}
+    nodes = tuple(
+        replace(node, systemd="degraded", failed_units=ill[node.name]) if node.name in ill else node
+        for node in status.nodes
+    )
+    text = shown(status_view.glance(replace(status, nodes=nodes)))
+    assert (
+        "Units:  failed on 2 nodes: smartd.service on 2, a.service on 1 (fleet status -o json)"
+        in text.splitlines()
+    )
+    node = next(node for node in nodes if node.name == "n-2")
+    told = explanation(replace(node, layered=("strace",), kernel_arguments="quiet ro"), played.now, None)
+    lines = shown(explain_view.whole(told)).splitlines()
+    assert lines[-3:] == [
+        "  systemd degraded; failed: a.service, smartd.service",
+        "  layered on the release: strace",
+        "  kernel arguments: quiet ro",
+    ]
+
+
 def test_quorum_groups_are_told_below_the_fleet() -> None:
     nodes = [a_node(f"cp-{number}") for number in range(3)]
     group = a_group(nodes)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from msgspec.structs import replace
+
 from fleet.core.held import Held, Reason
+from fleet.core.machine import Units
 from fleet.core.node import Node, NodeRef
 from fleet.core.overview import Known, Selection, natural, overview, select
 from fleet.core.release import Release
@@ -134,3 +137,19 @@ def test_a_selection_narrows_nodes_and_counts_them_anew() -> None:
 
 def test_names_are_ordered_as_people_count() -> None:
     assert sorted(["n-10", "n-9", "a"], key=natural) == ["a", "n-9", "n-10"]
+
+
+def test_what_its_agent_tells_of_a_machine_is_in_the_status_of_its_node() -> None:
+    one = known(a_node("n"))
+    assert one.machine is not None
+    machine = replace(
+        one.machine,
+        kernel_arguments="quiet ro",
+        layered=("strace",),
+        units=Units("degraded", ("smartd.service",)),
+    )
+    (node,) = overview(START, [EAST], [replace(one, machine=machine)], a_policy()).nodes
+    assert (node.kernel_arguments, node.layered) == ("quiet ro", ("strace",))
+    assert (node.systemd, node.failed_units) == ("degraded", ("smartd.service",))
+    (silent,) = overview(START, [EAST], [replace(one, machine=None)], a_policy()).nodes
+    assert (silent.kernel_arguments, silent.layered, silent.systemd, silent.failed_units) == ("", (), "", ())
