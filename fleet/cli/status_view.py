@@ -89,9 +89,9 @@ def _below(status: Status) -> Iterator[Text]:
     if ill:
         units = Counter(unit for failed in ill for unit in failed).most_common()
         told = [f"{unit} on {count:,}" for unit, count in units[:UNITS]]
-        others = f", {len(units) - UNITS} others" if len(units) > UNITS else ""
+        more = f", {len(units) - UNITS} others" if len(units) > UNITS else ""
         nodes = f"{len(ill):,} node{'s' if len(ill) > 1 else ''}"
-        yield Text(f"Units:  failed on {nodes}: {', '.join(told)}{others} (fleet status -o json)", "yellow")
+        yield Text(f"Units:  failed on {nodes}: {', '.join(told)}{more} (fleet status -o json)", "yellow")
     seen = [each.last_seen for each in status.clusters if each.reachable and each.last_seen is not None]
     if seen and status.at - min(seen) > OLD:
         yield Text(f"Seen:   {ago(min(seen), status.at)} ago (fleet sync)", "yellow")
