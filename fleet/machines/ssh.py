@@ -26,6 +26,7 @@ from fleet.machines.hostkeys import KnownHosts, UnknownKeyError
 from fleet.machines.os.family import MachineError
 
 CONNECT_SECONDS = 20.0
+ANSWER_SECONDS = 5.0
 KEEPALIVE_SECONDS = 15
 MOST = 16 * 1024 * 1024
 """Most bytes of a command's output."""
@@ -92,6 +93,9 @@ class Ssh:
             try:
                 code, out, err = _exec(client, command, seconds)
             except _TooLong:
+                if not _answers(client):
+                    self._close()
+                    raise LostError(f"{self._address} does not answer on its connection any more") from None
                 raise MachineError(f"{command[:200]}: has not ended after {seconds:.0f} s") from None
             except (paramiko.SSHException, OSError, EOFError) as error:
                 self._close()
@@ -263,6 +267,20 @@ def _exec(client: paramiko.SSHClient, command: str, seconds: float) -> tuple[int
         return code, _text(out), _text(err)
     finally:
         channel.close()
+
+
+def _answers(client: paramiko.SSHClient) -> bool:
+    """The machine is there. A network that is cut ends no connection: only that nothing comes back any more tells."""
+    transport = client.get_transport()
+    if transport is None:
+        return False
+    try:
+        transport.open_session(timeout=ANSWER_SECONDS).close()
+    except paramiko.ChannelException:
+        return True
+    except (paramiko.SSHException, OSError, EOFError):
+        return False
+    return True
 
 
 def _text(data: bytearray) -> str:

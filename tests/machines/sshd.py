@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from getpass import getuser
 from pathlib import Path
 
@@ -33,6 +34,7 @@ class Sshd:
         (folder / "authorized").write_text(self.user_key.with_suffix(".pub").read_text())
         self.know(self.host_key)
         self._process: subprocess.Popen[bytes] | None = None
+        self._silent: tuple[int, ...] = ()
 
     def know(self, key: Path) -> None:
         self.known_hosts.write_text(f"[127.0.0.1]:{self.port} {key.with_suffix('.pub').read_text()}")
@@ -58,6 +60,19 @@ class Sshd:
             self._process.terminate()
             self._process.wait(10)
             self._process = None
+
+    def fall_silent(self) -> None:
+        """Connections stay, and nobody answers on them."""
+        assert self._process is not None
+        self._silent = tuple(_family(self._process.pid))
+        for pid in self._silent:
+            os.kill(pid, signal.SIGSTOP)
+
+    def wake(self) -> None:
+        for pid in self._silent:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+        self._silent = ()
 
     def access(self, **changes: object) -> Access:
         options: dict[str, object] = {
@@ -93,6 +108,12 @@ def sshd(folder: Path, more: str = "") -> Iterator[Sshd]:
         yield server
     finally:
         server.stop()
+
+
+def _family(pid: int) -> Iterator[int]:
+    yield pid
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        yield from _family(int(child))
 
 
 def _free_port() -> int:

@@ -179,6 +179,27 @@ def test_a_command_that_does_not_end_is_given_up(server: Sshd) -> None:
     on(server.host(), tell)
 
 
+def test_a_machine_that_falls_silent_under_a_command_is_lost_and_not_slow(
+    server: Sshd, tmp_path: Path
+) -> None:
+    """A network that is cut tells nobody: whether the command was done is not known."""
+
+    async def tell(host: Ssh) -> None:
+        work = asyncio.create_task(host.run(("sh", "-c", f"touch {tmp_path}/begun; sleep 1"), seconds=2))
+        async with asyncio.timeout(30):
+            while not (tmp_path / "begun").exists():  # noqa: ASYNC110 - a file of the command
+                await asyncio.sleep(0.01)
+        server.fall_silent()
+        try:
+            with pytest.raises(LostError, match="does not answer"):
+                await work
+        finally:
+            server.wake()
+        assert (await host.run(("true",))).good
+
+    on(server.host(), tell)
+
+
 def test_name_port_user_and_key_come_from_the_configuration(server: Sshd, tmp_path: Path) -> None:
     (tmp_path / "config").write_text(
         f"Host n-1\n  HostName 127.0.0.1\n  Port {server.port}\n  User {getuser()}\n"

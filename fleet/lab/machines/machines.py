@@ -162,6 +162,21 @@ class Machines:
         self._end_all(name)
         self._forget(name)
 
+    def cut_network(self, name: str) -> None:
+        """Nothing reaches the machine from here any more, and nobody is told so: its packets are lost. Raises LabError."""
+        network.cut(self._state.network, self._address(name))
+
+    def mend_network(self, name: str) -> None:
+        """Raises LabError where it was not cut."""
+        network.mend(self._state.network, self._address(name))
+
+    def hold_releases(self) -> None:
+        """Machines that fetch a release learn what is in it, and wait for its files."""
+        self._held.touch()
+
+    def let_releases_go(self) -> None:
+        self._held.unlink()
+
     def run(self, name: str, *words: str, seconds: float = 60.0) -> subprocess.CompletedProcess[str]:
         """Runs a command line on a machine, by ssh, as root. Raises subprocess.TimeoutExpired."""
         argv = ["ssh", "-F", str(self.ssh_config), name, *words]
@@ -198,7 +213,7 @@ class Machines:
         newest = self.commits()[releases.EDITIONS[0].version]
         gateway = self._state.network.gateway
         server = [sys.executable, "-m", "fleet.lab.machines.server", gateway, str(_PORT)]
-        self._start(_SERVER, [*server, self.repository])
+        self._start(_SERVER, [*server, self.repository, self._held])
         login, hosts = keys.make(), {name: keys.make() for name in self._state.names}
         keys.write(self.directory / "ssh", login, self.all, hosts)
         for each in self.all:
@@ -208,6 +223,13 @@ class Machines:
             disk = Disk(each.folder / "disk")
             deployment = disk.install(repository, newest, f"http://{gateway}:{_PORT}/")
             etc.write(disk.deployment(deployment) / "etc", etc.host(each, self.all, hosts[each.name], login))
+
+    @property
+    def _held(self) -> Path:
+        return self.directory / "hold"
+
+    def _address(self, name: str) -> str:
+        return next(each.address for each in self.all if each.name == name)
 
     def _start(self, name: str, command: Sequence[str | Path]) -> None:
         self._processes[name] = Process.start(name, command, self.log(name), tied=self._state.tied)

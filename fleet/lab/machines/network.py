@@ -9,6 +9,7 @@ from fleet.lab.machines.command import run
 
 _NUMBERS = range(1, 200)
 _FIRST_HOST = 11
+_NOBODY = "02:00:00:00:00:00"
 
 
 class Network(msgspec.Struct, frozen=True):
@@ -56,6 +57,19 @@ def create() -> Network:
     raise LabError(
         f"no bridge for the machines: {refusal}", "the rights of root and a Linux with bridges are needed"
     )
+
+
+def cut(network: Network, address: str) -> None:
+    """What this computer sends to that address goes to a card that does not exist. Raises LabError."""
+    run(
+        *("ip", "neighbour", "replace", address, "lladdr", _NOBODY),
+        *("dev", network.bridge, "nud", "permanent"),
+    )
+
+
+def mend(network: Network, address: str) -> None:
+    """Raises LabError where it was not cut."""
+    run("ip", "neighbour", "delete", address, "dev", network.bridge)
 
 
 def remove(network: Network) -> None:

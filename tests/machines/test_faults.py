@@ -1,0 +1,166 @@
+"""What goes wrong around a host at the worst moments, and what becomes of its upgrade: judged by the journal and the host.
+
+Three real OSTree hosts in no cluster, driven over ssh. Each fault strikes in the middle of what it disturbs: the server of
+releases stands still between what a release is made of and its files, or the machine is between two boots.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from fleet.core.machine import Work
+from fleet.hosts.record import Records
+from fleet.lab.machines import Machines
+from fleet.lab.machines.disk import Disk
+from fleet.machines.job import unit_of
+from tests.machines.host import Host
+from tests.machines.test_hosts import BLOCKS, NAMES, Fleet
+
+VICTIM = NAMES[0]
+"""The canary: while it is at work nobody else is."""
+
+
+class Scene:
+    """A rollout over three hosts, by a controller that runs as long as the scene."""
+
+    def __init__(self, machines: Machines, folder: Any) -> None:
+        self.machines = machines
+        self.fleet = Fleet(machines, folder)
+        self.hosts = self.fleet.hosts
+        self.victim = Host(machines, VICTIM)
+        self.rollout = ""
+        self._records = Records(folder / "hosts" / "tills")
+
+    def wait(self, condition: Callable[[], object], what: str, seconds: float = 150) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, f"{what}: not after {seconds:.0f} s\n{self.told()}"
+            time.sleep(0.1)  # noqa: TID251 - between two looks at the condition
+
+    def told(self) -> str:
+        return self.fleet.run("explain", VICTIM)
+
+    @contextmanager
+    def rolling(self, *versions: str) -> Iterator[subprocess.Popen[bytes]]:
+        """From the first of these releases to the last one."""
+        self.fleet.offer(self.machines, *versions)
+        self.fleet.json("sync")
+        ident = self.fleet.plan()
+        controller = self.fleet.popen("rollout", "start", ident, "--foreground")
+        try:
+            yield controller
+        finally:
+            controller.kill()
+            controller.communicate()
+
+    def work(self, action: str) -> Work | None:
+        """The word of the victim's agent about this action; None while it has said none."""
+        work = self._records.read(VICTIM).machine.work
+        return work if work is not None and f"/{action}/" in work.token else None
+
+    def reached(self) -> bool:
+        return self._records.read(VICTIM).node.ready is not None
+
+    def booted_by_the_loader(self) -> int:
+        """How often the victim's boot loader has booted it, reached or not."""
+        return self.machines.log(VICTIM).read_text(errors="replace").count("booting ")
+
+    def finished(self, controller: subprocess.Popen[bytes], version: str) -> None:
+        """The rollout ended well, and every host runs that release."""
+        out, err = controller.communicate(timeout=240)
+        assert controller.returncode == 0, f"{out.decode()}\n{err.decode()}\n{self.told()}"
+        commit = self.machines.commits()[version]
+        assert [host.booted() for host in self.hosts] == [commit] * 3
+
+
+def boots(host: Host) -> int:
+    return len(host.run("journalctl --list-boots --quiet").splitlines())
+
+
+def started(host: Host, token: str) -> int:
+    """How often the job of this token was started, over all boots."""
+    lines = host.run(f"journalctl --quiet -o cat --unit={unit_of(token)} | grep -c ^Started || true")
+    return int(lines)
+
+
+@pytest.fixture(scope="module")
+def machines(may_run_machines: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
+    up = Machines.up(tmp_path_factory.mktemp("machines") / "m", NAMES, tied=True, progress=print)
+    try:
+        yield up
+    finally:
+        up.down()
+
+
+@pytest.fixture(scope="module")
+def scene(machines: Machines, tmp_path_factory: pytest.TempPathFactory) -> Scene:
+    found = Scene(machines, tmp_path_factory.mktemp("fleet"))
+    for host in found.hosts:
+        host.wait_until_good()
+    found.fleet.policy.write_text(BLOCKS[1].replace("soak: 10s", "soak: 1s"))
+    (found.fleet.folder / "hosts.yaml").write_text(BLOCKS[0])
+    found.fleet.offer(machines, "1.0")
+    found.fleet.run("cluster", "add", "tills", "--hosts", "hosts.yaml", "--site", "fra")
+    return found
+
+
+def test_a_network_that_is_cut_in_the_middle_of_a_stage_delays_it(scene: Scene, machines: Machines) -> None:
+    before = boots(scene.victim)
+    machines.hold_releases()
+    with scene.rolling("1.0", "1.1") as controller:
+        scene.wait(lambda: scene.work("stage"), "nothing is staged")
+        machines.cut_network(VICTIM)
+        scene.wait(lambda: not scene.reached(), "that it is not reached is not noticed")
+        word = scene.work("stage")
+        assert word is not None and word.state == "working", word
+        machines.mend_network(VICTIM)
+        scene.wait(scene.reached, "it is not reached again")
+        machines.let_releases_go()
+        scene.finished(controller, "1.1")
+    assert started(scene.victim, word.token) == 1, "the job is found again"
+    assert boots(scene.victim) == before + 1
+
+
+def test_a_network_that_is_cut_in_the_middle_of_a_reboot_changes_nothing_of_its_proof(
+    scene: Scene, machines: Machines
+) -> None:
+    before, disk = boots(scene.victim), Disk(machines.directory / VICTIM / "disk")
+    with scene.rolling("1.0", "1.1", "1.2") as controller:
+        asked = scene.booted_by_the_loader()
+        scene.wait(lambda: scene.booted_by_the_loader() > asked, "it does not go down")
+        machines.cut_network(VICTIM)
+        scene.wait(lambda: disk.entries()[0] in disk.good(), "it does not boot")
+        scene.wait(lambda: not scene.reached(), "that it is not reached is not noticed")
+        word = scene.work("reboot")
+        assert word is not None and word.state == "working", word
+        machines.mend_network(VICTIM)
+        scene.finished(controller, "1.2")
+    assert boots(scene.victim) == before + 1
+
+
+def test_a_host_whose_power_is_cut_while_it_writes_a_release_boots_the_old_one_and_starts_over(
+    scene: Scene, machines: Machines
+) -> None:
+    before, old = boots(scene.victim), scene.victim.boot_id()
+    machines.hold_releases()
+    with scene.rolling("1.2", "1.1") as controller:
+        scene.wait(lambda: scene.work("stage"), "nothing is staged")
+        word = scene.work("stage")
+        assert word is not None
+        scene.wait(lambda: started(scene.victim, word.token) == 1, "the job does not begin")
+        machines.cut_power(VICTIM)
+        machines.power_on(VICTIM)
+        machines.wait_until_reachable(VICTIM)
+        scene.victim.wait_until_good()
+        assert scene.victim.boot_id() != old
+        assert scene.victim.booted() == machines.commits()["1.2"], "the old tree, whole"
+        scene.wait(lambda: started(scene.victim, word.token) == 2, "staging does not start over")
+        machines.let_releases_go()
+        scene.finished(controller, "1.1")
+    assert boots(scene.victim) == before + 2, "after the power cut, and one by fleet"
