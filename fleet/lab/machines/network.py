@@ -22,6 +22,12 @@ class Network(msgspec.Struct, frozen=True):
         return f"fleet-lab{self.number}"
 
     @property
+    def card(self) -> str:
+        """The bridge's hardware address. Without one of its own it takes a machine's, another one whenever machines
+        come and go, and those that remain call the old one."""
+        return f"02:88:00:00:{self.number:02x}:01"
+
+    @property
     def gateway(self) -> str:
         """This computer's own address on the bridge."""
         return f"10.88.{self.number}.1"
@@ -41,7 +47,7 @@ def create() -> Network:
     for number in _NUMBERS:
         network = Network(number)
         try:
-            run("ip", "link", "add", network.bridge, "type", "bridge")
+            run("ip", "link", "add", network.bridge, "address", network.card, "type", "bridge")
         except LabError as error:
             refusal = error
             if "File exists" in str(error):
