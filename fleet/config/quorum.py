@@ -137,6 +137,7 @@ def _probe(reader: Reader, base: Probe | None, given: bool) -> Probe | None:
         settled=reader.values("settled", forms.TERM) or base.settled,
         index=reader.value("index", forms.PATH, base.index),
         lag=reader.value("lag", forms.PATH, base.lag),
+        heard=reader.value("heard", forms.PATH, base.heard),
         version=reader.value("version", forms.PATH, base.version),
     )
     if found.members and not found.name:

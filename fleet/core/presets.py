@@ -52,6 +52,7 @@ PRESETS: Mapping[Kind, Probe] = {
         leader=Term("Status", ("Leader",)),
         voter=Term("Status", ("Leader", "Follower")),
         index="LogEndOffset",
+        heard="LastFetchTimestamp",
     ),
     # PostgreSQL itself does not vote, but a member that lags cannot take over. Its lag is in bytes.
     "patroni": Probe(

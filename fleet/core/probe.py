@@ -58,4 +58,12 @@ class Probe(Struct, frozen=True):
     its epoch yet, and a member that serves under it is in step whatever epoch it names."""
     lag: str = ""
     """Instead of `index`: path of how far it is behind the leader, which itself need not say."""
+    heard: str = ""
+    """In that list: path of when the leader last heard of the member, in milliseconds by the leader's own clock. Of one
+    that died the index stays where it was, and a quiet group is soon not far from it."""
     version: str = ""
+
+    @property
+    def heavy(self) -> bool:
+        """A command that tells of all members: it starts a program, and one answer is enough."""
+        return bool(self.members) and isinstance(self.ask, Exec)

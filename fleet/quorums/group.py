@@ -16,6 +16,9 @@ from fleet.core.probe import Probe
 from fleet.core.quorum import Member, Quorum
 from fleet.quorums.answer import Unreadable, found, holds, number, parse, shown
 
+SILENT_SECONDS = 5.0
+"""Kafka's controllers fetch twice a second, and call an election after two seconds without an answer."""
+
 
 class Place(NamedTuple):
     """Where the pods run."""
@@ -89,7 +92,8 @@ def _parsed(
     for pod in pods:
         answer = answers.get(pod.name)
         if not isinstance(answer, bytes):
-            why[pod.name] = answer or "was not asked"
+            if answer or not probe.heavy:
+                why[pod.name] = answer or "was not asked"
             continue
         try:
             parsed[pod.name] = parse(answer, probe)
@@ -143,10 +147,13 @@ def _index(probe: Probe, entry: Any, leads: bool) -> int | None:
 def _listed(probe: Probe, members: Sequence[Member], answers: Sequence[Any]) -> tuple[list[Member], str]:
     """By what the answers say of all; where they differ, the worse of it. And why that cannot be used."""
     entries: dict[str, list[Any]] = {}
+    unheard: dict[str, str] = {}
     for answer in answers:
         rows = found(answer, probe.members)
-        for row in rows if isinstance(rows, list) else ():
+        rows = rows if isinstance(rows, list) else []
+        for row in rows:
             entries.setdefault(shown(found(row, probe.name)), []).append(row)
+        unheard |= _unheard(probe, rows)
     if not entries:
         return [replace(each, reachable=False) for each in members], f"the answer has no {probe.members}"
     named = {name: _named(name, members) for name in entries}
@@ -160,14 +167,33 @@ def _listed(probe: Probe, members: Sequence[Member], answers: Sequence[Any]) -> 
             f"member {strangers[0]!r} is none of the pods {', '.join(each.name for each in members)}",
         )
     mine = [
-        _worst([_as(probe, each, row) for row in entries[listed[each.name]]])
-        if each.name in listed
+        _away(_worst([_as(probe, each, row) for row in entries[name]]), unheard.get(name))
+        if (name := listed.get(each.name)) is not None
         else replace(each, voter=False, started=False)
         for each in members
     ]
     gone = (Member(name, errors=("it has no pod",)) for name in strangers)
     others = [_worst([_as(probe, each, row) for row in entries[each.name]]) for each in gone]
     return [*mine, *others], ""
+
+
+def _unheard(probe: Probe, rows: Sequence[Any]) -> dict[str, str]:
+    """Why members do not count, by what they are called: the leader has not heard of them, though of itself just now."""
+    if not probe.heard:
+        return {}
+    times = {shown(found(row, probe.name)): number(row, probe.heard) for row in rows}
+    last = max((time for time in times.values() if time is not None), default=-1)
+    return {
+        name: "the leader has never heard of it"
+        if time is None or time < 0
+        else f"the leader has not heard of it for {(last - time) / 1000:.0f} s"
+        for name, time in times.items()
+        if time is None or time < 0 or last - time > SILENT_SECONDS * 1000
+    }
+
+
+def _away(member: Member, why: str | None) -> Member:
+    return replace(member, reachable=False, errors=(*member.errors, why)) if why else member
 
 
 def _named(name: str, members: Sequence[Member]) -> Member | None:

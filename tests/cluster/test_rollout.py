@@ -26,6 +26,24 @@ def free_everything(fleet: Fleet, cluster: Cluster, things: Scenario) -> None:
     things.drop_debug(cluster)
 
 
+def assert_held_by_skew(fleet: Fleet, cluster: Cluster) -> None:
+    """Of kubelets that are too new for the API server none goes; one that is as new goes on."""
+    policy = fleet.home / "fleet.yaml"
+    before = policy.read_text()
+    server = cluster.get("/version")["gitVersion"]
+
+    def planned(kubelet: str) -> Any:
+        policy.write_text(before.replace(f"kernel: {KERNEL}}}", f"kernel: {KERNEL}, kubelet: {kubelet}}}"))
+        return fleet.json("plan", "--pool", "workers", "--to", NEW)
+
+    ahead, level = planned("v1.99.0"), planned(server)
+    assert ahead["runs"] == [] and {hold["reason"] for hold in ahead["held"]} >= {"skew"}
+    told = next(hold for hold in ahead["held"] if hold["reason"] == "skew")
+    assert told["told"]["server"] == server and told["told"]["needed"] == "1.99"
+    assert level["runs"] and "skew" not in {hold["reason"] for hold in level["held"]}
+    policy.write_text(before)
+
+
 def test_the_whole_session_as_a_user_has_it(lab: Lab, tmp_path: Path) -> None:
     with begun_fleet(lab, tmp_path / "home", 20, scenario(16)) as (fleet, cluster, things):
         foreign = things.free_nodes(cluster)[0]
@@ -38,6 +56,7 @@ def test_the_whole_session_as_a_user_has_it(lab: Lab, tmp_path: Path) -> None:
             node["metadata"]["name"]: node["metadata"]["resourceVersion"]
             for node in cluster.get("/api/v1/nodes")["items"]
         }
+        assert_held_by_skew(fleet, cluster)
         plan = fleet.json("plan", "--pool", "workers", "--pool", "storage", "--to", NEW)
         after = {
             node["metadata"]["name"]: node["metadata"]["resourceVersion"]

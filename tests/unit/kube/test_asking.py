@@ -24,7 +24,7 @@ from fleet.kube.credentials import Source
 from fleet.quorums import PodGroup
 from tests.kube_fake.pods import PodServer
 from tests.kube_fake.world import NOW, QuickClock, write_kubeconfig
-from tests.unit.quorums.recorded import KAFKA, zookeeper
+from tests.unit.quorums.recorded import KAFKA_HEALTHY, zookeeper
 
 ZK = PodRef("data", "zk-0")
 STATS = "/commands/server_stats"
@@ -119,7 +119,7 @@ def test_kafka_is_asked_by_command(tmp_path: Path) -> None:
         of = Group("k", "east", "kafka", members=Members("data", Selector(), None, PRESETS["kafka"]))
         probe = PRESETS["kafka"].ask
         assert isinstance(probe, Exec)
-        commands = {" ".join(probe.command): (0, KAFKA.decode())}
+        commands = {" ".join(probe.command): (0, KAFKA_HEALTHY.decode())}
         async with PodServer({}, commands) as server, asking(tmp_path, server) as asks:
             group = PodGroup(of, "fra", asks)
             for number in (0, 1, 2, 7):

@@ -75,14 +75,52 @@ ranges_unavailable{{store="2",node_id="1"}} 0
 """.encode()
 
 
-KAFKA = b"""\
+KAFKA_HEALTHY = b"""\
 NodeId\tDirectoryId           \tLogEndOffset\tLag\tLastFetchTimestamp\tLastCaughtUpTimestamp\tStatus  \t
-0     \twdTE4cTfQ4Gg6Kh5BmUB0A\t10216       \t0  \t1657692217214     \t1657692217214        \tLeader  \t
-1     \tAAAAAAAAAAAAAAAAAAAAAA\t10215       \t1  \t1657692217001     \t1657692216998        \tFollower\t
-2     \tAAAAAAAAAAAAAAAAAAAAAA\t4012        \t6204\t1657692117001    \t1657692116998        \tFollower\t
-7     \tAAAAAAAAAAAAAAAAAAAAAA\t10215       \t1  \t1657692217001     \t1657692216998        \tObserver\t
+0     \tAAAAAAAAAAAAAAAAAAAAAA\t179         \t0  \t1795458718938     \t1795458718938        \tLeader  \t
+1     \tAAAAAAAAAAAAAAAAAAAAAA\t179         \t0  \t1795458718637     \t1795458718637        \tFollower\t
+2     \tAAAAAAAAAAAAAAAAAAAAAA\t179         \t0  \t1795458718641     \t1795458718641        \tFollower\t
 """
-"""kafka-metadata-quorum.sh describe --replication, in the columns of Kafka 3.9."""
+"""kafka-metadata-quorum.sh describe --replication of a real Kafka 4.1.0 with three controllers, and those that follow."""
+
+KAFKA_KILLED = b"""\
+NodeId\tDirectoryId           \tLogEndOffset\tLag\tLastFetchTimestamp\tLastCaughtUpTimestamp\tStatus  \t
+0     \tAAAAAAAAAAAAAAAAAAAAAA\t202         \t0  \t1795458730391     \t1795458730391        \tLeader  \t
+1     \tAAAAAAAAAAAAAAAAAAAAAA\t202         \t0  \t1795458730163     \t1795458730163        \tFollower\t
+2     \tAAAAAAAAAAAAAAAAAAAAAA\t183         \t19 \t1795458721124     \t1795458720725        \tFollower\t
+"""
+"""Controller 2 was killed nine seconds before: so few entries are written that it is hardly behind."""
+
+KAFKA_BACK = b"""\
+NodeId\tDirectoryId           \tLogEndOffset\tLag\tLastFetchTimestamp\tLastCaughtUpTimestamp\tStatus  \t
+0     \tAAAAAAAAAAAAAAAAAAAAAA\t340         \t0  \t1795458799139     \t1795458799139        \tLeader  \t
+1     \tAAAAAAAAAAAAAAAAAAAAAA\t340         \t0  \t1795458798707     \t1795458798707        \tFollower\t
+2     \tAAAAAAAAAAAAAAAAAAAAAA\t340         \t0  \t1795458798716     \t1795458798716        \tFollower\t
+"""
+
+KAFKA_STOPPED = b"""\
+NodeId\tDirectoryId           \tLogEndOffset\tLag\tLastFetchTimestamp\tLastCaughtUpTimestamp\tStatus  \t
+0     \tAAAAAAAAAAAAAAAAAAAAAA\t355         \t0  \t1795458806483     \t1795458806483        \tLeader  \t
+1     \tAAAAAAAAAAAAAAAAAAAAAA\t340         \t15 \t1795458798707     \t1795458798707        \tFollower\t
+2     \tAAAAAAAAAAAAAAAAAAAAAA\t355         \t0  \t1795458806233     \t1795458806233        \tFollower\t
+"""
+"""Controller 1 was stopped, not killed."""
+
+KAFKA_LEADER_KILLED = b"""\
+NodeId\tDirectoryId           \tLogEndOffset\tLag\tLastFetchTimestamp\tLastCaughtUpTimestamp\tStatus  \t
+1     \tAAAAAAAAAAAAAAAAAAAAAA\t373         \t0  \t1795458816959     \t1795458816959        \tLeader  \t
+0     \tAAAAAAAAAAAAAAAAAAAAAA\t-1          \t374\t-1                \t-1                   \tFollower\t
+2     \tAAAAAAAAAAAAAAAAAAAAAA\t373         \t0  \t1795458816943     \t1795458816943        \tFollower\t
+"""
+"""The leader was killed: another was elected, which has never heard of it."""
+
+KAFKA_OBSERVED = (
+    KAFKA_HEALTHY
+    + b"""\
+7     \tAAAAAAAAAAAAAAAAAAAAAA\t178         \t1  \t1795458718637     \t1795458718637        \tObserver\t
+"""
+)
+"""With a broker, in the shape that Kafka documents; the others are recorded."""
 
 PATRONI = b"""\
 {"members": [{"name": "acid-test-cluster-0", "role": "leader", "state": "running",

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+import pytest
 from msgspec.structs import replace
 
 from fleet.core.errors import UnreachableError
@@ -216,12 +217,38 @@ def test_an_answer_without_the_metric_settles_nothing() -> None:
 def test_of_kafka_one_controller_is_asked_and_brokers_do_not_vote() -> None:
     of = group("kafka")
     pods = [pod(f"kafka-{number}") for number in (0, 1, 2, 7)]
-    quorum, asked = reading(of, pods, {"kafka-1": recorded.KAFKA})
+    quorum, asked = reading(of, pods, {"kafka-1": recorded.KAFKA_OBSERVED})
     assert asked == ["kafka-0", "kafka-1"]
     assert names(quorum.voters) == ["kafka-0", "kafka-1", "kafka-2"]
     assert quorum.leader is not None
     assert quorum.leader.name == "kafka-0"
-    assert ill(of, quorum) == {"kafka-2": "is 6204 entries behind"}
+    assert ill(of, quorum) == {}
+
+
+@pytest.mark.parametrize(
+    ("answer", "leader", "away"),
+    [
+        (recorded.KAFKA_HEALTHY, "kafka-0", {}),
+        (recorded.KAFKA_KILLED, "kafka-0", {"kafka-2": "the leader has not heard of it for 9 s"}),
+        (recorded.KAFKA_BACK, "kafka-0", {}),
+        (recorded.KAFKA_STOPPED, "kafka-0", {"kafka-1": "the leader has not heard of it for 8 s"}),
+        (recorded.KAFKA_LEADER_KILLED, "kafka-1", {"kafka-0": "the leader has never heard of it"}),
+    ],
+)
+def test_a_controller_that_kafkas_leader_does_not_hear_of_is_away(
+    answer: bytes, leader: str, away: dict[str, str]
+) -> None:
+    """Its pod may be Ready, and it is a few entries behind at most: nothing is written there but a beat."""
+    of = group("kafka")
+    quorum, _ = reading(of, [pod(f"kafka-{number}") for number in range(3)], {"kafka-0": answer})
+    assert quorum.leader is not None
+    assert quorum.leader.name == leader
+    assert ill(of, quorum) == {name: f"does not vote: {why}" for name, why in away.items()}
+    others = [each for each in range(3) if f"kafka-{each}" not in away]
+    may_go = [
+        guard.held(quorum, of.rule, NodeRef("east", f"node-kafka-{each}"), ()) is None for each in others
+    ]
+    assert any(may_go) == (not away)
 
 
 def test_a_command_of_an_annotation_is_run_in_the_workloads_own_pods_alone() -> None:
@@ -230,9 +257,9 @@ def test_a_command_of_an_annotation_is_run_in_the_workloads_own_pods_alone() -> 
     of = replace(of, source="StatefulSet data/kafka", members=replace(of.members, owner="u-kafka"))
     own = replace(pod("kafka-1"), owner=Owner("StatefulSet", "kafka", "u-kafka"))
     other = replace(pod("kafka-0"), owner=Owner("StatefulSet", "vault", "u-vault"))
-    _, asked = reading(of, [pod("kafka-2"), other, own], {"kafka-1": recorded.KAFKA})
+    _, asked = reading(of, [pod("kafka-2"), other, own], {"kafka-1": recorded.KAFKA_HEALTHY})
     assert asked == ["kafka-1"]
-    _, asked = reading(of, [pod("kafka-2"), other], {"kafka-0": recorded.KAFKA})
+    _, asked = reading(of, [pod("kafka-2"), other], {"kafka-0": recorded.KAFKA_HEALTHY})
     assert asked == []
 
 
