@@ -24,7 +24,7 @@ class Fleet:
         (home / "background.log").touch()
 
     def run(self, *words: str, code: int = 0, seconds: float = SECONDS) -> str:
-        """What it printed on stdout; fails, with what it said, for any other exit code."""
+        """What it printed on stdout, or why it refused; fails, with what it said, for any other exit code."""
         done = subprocess.run(
             [sys.executable, "-m", "fleet.cli", "--home", str(self.home), *words],
             capture_output=True,
@@ -37,7 +37,7 @@ class Fleet:
             f"fleet {' '.join(words)}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         )
         assert "Traceback" not in done.stderr, done.stderr
-        return done.stdout if code in (0, 4) else done.stderr
+        return done.stdout if code in (0, 4) else done.stderr or done.stdout
 
     def json(self, *words: str) -> Any:
         return json.loads(self.run(*words, "-o", "json"))
