@@ -45,8 +45,8 @@ class Kind:
             "PATH": f"{self.folder}:/usr/bin:/bin",
             "KIND_EXPERIMENTAL_PROVIDER": "docker",
         }
-        command = [self.program, "create", "cluster", "--name", "fleet", "--config", file]
-        command += ["--kubeconfig", self.folder / "kubeconfig"]
+        command = [str(self.program), "create", "cluster", "--name", "fleet", "--config", str(file)]
+        command += ["--kubeconfig", str(self.folder / "kubeconfig")]
         done = subprocess.run(
             command, env=environment, capture_output=True, text=True, check=False, timeout=300
         )
