@@ -1,7 +1,8 @@
 """What goes wrong around a host at the worst moments, and what becomes of its upgrade: judged by the journal and the host.
 
-Real OSTree hosts in no cluster, driven over ssh. Each fault strikes in the middle of what it disturbs: the server of
-releases stands still between what a release is made of and its files, or the machine is between two boots.
+Real OSTree hosts, driven over ssh: in no cluster first, then as nodes of one, by an agent each. Each fault strikes in the
+middle of what it disturbs: the server of releases stands still between what a release is made of and its files, the
+machine is between two boots, or a pod takes its time to end.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
 
 import pytest
 
@@ -20,16 +21,19 @@ from fleet.lab.machines import Machines
 from fleet.lab.machines.disk import Disk
 from fleet.machines.job import unit_of
 from tests.machines.host import Host
+from tests.machines.joined import joined, slow_to_stop
 from tests.machines.test_hosts import BLOCKS, Fleet
 
 VICTIM, OTHER = NAMES = ("till-1", "till-2")
 """The first is the canary: while it is at work nobody else is."""
+ENDS = 5
+"""Seconds that a pod takes to end."""
 
 
 class Scene:
     """A rollout over three hosts, by a controller that runs as long as the scene."""
 
-    def __init__(self, machines: Machines, folder: Any) -> None:
+    def __init__(self, machines: Machines, folder: Path) -> None:
         self.machines = machines
         self.fleet = Fleet(machines, folder)
         self.hosts = [Host(machines, name) for name in NAMES]
@@ -170,3 +174,44 @@ def test_a_host_whose_power_is_cut_while_it_writes_a_release_boots_the_old_one_a
         machines.let_releases_go()
         scene.finished(controller, "1.2")
     assert boots(scene.victim) == before + 2, "after the power cut, and one by fleet"
+
+
+def test_an_agent_that_is_killed_and_a_network_that_is_cut_in_the_middle_of_a_drain(
+    scene: Scene, machines: Machines, tmp_path: Path
+) -> None:
+    with joined(machines, tmp_path, scene.wait) as cluster:
+        fleet, before = cluster.fleet, boots(scene.victim)
+        cluster.api.create("/apis/apps/v1/namespaces/default/deployments", slow_to_stop(VICTIM, ENDS))
+        fleet.offer(machines, "1.2", "1.1")
+        scene.wait(lambda: VICTIM in cluster.running(), "the pod does not run")
+        fleet.json("sync")
+        machines.hold_releases()
+        controller = fleet.popen("rollout", "start", fleet.plan(), "--foreground")
+        try:
+            scene.wait(lambda: cluster.work(VICTIM, "stage"), "nothing is staged")
+            staging = cluster.work(VICTIM, "stage")["token"]
+            scene.wait(lambda: started(scene.victim, staging) == 1, "the job does not begin")
+            cluster.kill_agent(VICTIM)
+            machines.let_releases_go()
+            cluster.start_agent(VICTIM)
+
+            scene.wait(lambda: cluster.leaving(VICTIM), "nothing is evicted")
+            machines.cut_network(VICTIM)
+            scene.wait(lambda: cluster.silent_seconds(VICTIM) > 3 * ENDS, "its kubelet is heard of")
+            assert cluster.leaving(VICTIM), "nobody has told that the pod is gone"
+            assert not cluster.work(VICTIM, "reboot")
+            machines.mend_network(VICTIM)
+
+            scene.wait(lambda: cluster.work(VICTIM, "reboot"), "it is not rebooted")
+            cluster.kill_agent(VICTIM)
+            cluster.start_agent(VICTIM)
+            out, err = controller.communicate(timeout=240)
+            assert controller.returncode == 0, (
+                f"{out.decode()}\n{err.decode()}\n{fleet.run('explain', VICTIM)}"
+            )
+        finally:
+            controller.kill()
+            controller.communicate()
+        assert [host.booted() for host in scene.hosts] == [machines.commits()["1.1"]] * len(NAMES)
+        assert started(scene.victim, staging) == 1, "the job is found again"
+        assert boots(scene.victim) == before + 1

@@ -163,12 +163,14 @@ class Machines:
         self._forget(name)
 
     def cut_network(self, name: str) -> None:
-        """Nothing reaches the machine from here any more, and nobody is told so: its packets are lost. Raises LabError."""
-        network.cut(self._state.network, self._address(name))
+        """Its packets and those to it are lost, and nobody is told so. Raises LabError."""
+        cut = self._machine(name)
+        network.cut(cut.network, cut.address, cut.container)
 
     def mend_network(self, name: str) -> None:
         """Raises LabError where it was not cut."""
-        network.mend(self._state.network, self._address(name))
+        cut = self._machine(name)
+        network.mend(cut.network, cut.address, cut.container)
 
     def hold_releases(self) -> None:
         """Machines that fetch a release learn what is in it, and wait for its files."""
@@ -200,6 +202,7 @@ class Machines:
         self._processes.clear()
         for each in self.all:
             self._end_all(each.name)
+            network.unplug(each.container)
             cgroups.remove(each.container)
             if each.folder.exists():
                 Disk(each.folder / "disk").remove()
@@ -228,8 +231,8 @@ class Machines:
     def _held(self) -> Path:
         return self.directory / "hold"
 
-    def _address(self, name: str) -> str:
-        return next(each.address for each in self.all if each.name == name)
+    def _machine(self, name: str) -> machine.Machine:
+        return next(each for each in self.all if each.name == name)
 
     def _start(self, name: str, command: Sequence[str | Path]) -> None:
         self._processes[name] = Process.start(name, command, self.log(name), tied=self._state.tied)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 
 from fleet.lab.errors import LabError
@@ -10,6 +12,9 @@ from fleet.lab.machines.command import run
 _NUMBERS = range(1, 200)
 _FIRST_HOST = 11
 _NOBODY = "02:00:00:00:00:00"
+_NAME_MOST = 15
+_DISABLED, _FORWARDING = 0, 3
+"""States of a bridge's port. Source: ip-link(8)."""
 
 
 class Network(msgspec.Struct, frozen=True):
@@ -65,17 +70,46 @@ def create() -> Network:
     )
 
 
-def cut(network: Network, address: str) -> None:
-    """What this computer sends to that address goes to a card that does not exist. Raises LabError."""
+def cut(network: Network, address: str, container: str) -> None:
+    """Nothing goes to the machine any more, nor comes from it, and neither side is told. A machine that boots meanwhile
+    is heard of, and not answered. Raises LabError."""
     run(
         *("ip", "neighbour", "replace", address, "lladdr", _NOBODY),
         *("dev", network.bridge, "nud", "permanent"),
     )
+    _port(container, _DISABLED)
 
 
-def mend(network: Network, address: str) -> None:
+def mend(network: Network, address: str, container: str) -> None:
     """Raises LabError where it was not cut."""
     run("ip", "neighbour", "delete", address, "dev", network.bridge)
+    _port(container, _FORWARDING)
+
+
+def unplug(container: str) -> None:
+    """Takes away the card that a machine has left. It stays for minutes where connections have not heard of its end, and
+    no other can be put in its place. Raises LabError."""
+    name = _card(container)
+    if Path("/sys/class/net", name).exists():
+        try:
+            run("ip", "link", "delete", name)
+        except LabError as error:
+            if "Cannot find device" not in str(error):
+                raise
+
+
+def _port(container: str, state: int) -> None:
+    """There is none while the machine is off."""
+    name = _card(container)
+    if len(name) > _NAME_MOST:
+        raise LabError(f"the network of {container} cannot be cut: its name is too long")
+    if Path("/sys/class/net", name).exists():
+        run("ip", "link", "set", "dev", name, "type", "bridge_slave", "state", str(state))
+
+
+def _card(container: str) -> str:
+    """This computer's end of the machine's cable, as systemd-nspawn names it."""
+    return f"vb-{container}"
 
 
 def remove(network: Network) -> None:

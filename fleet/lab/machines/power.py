@@ -14,7 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from fleet.lab.machines import cgroups, loader, tied
+from fleet.lab.machines import cgroups, loader, network, tied
 from fleet.lab.machines.disk import Disk
 from fleet.lab.machines.machine import Machine, load
 
@@ -35,6 +35,7 @@ class Power:
         """Returns when the machine is off: 0, or systemd-nspawn's exit code when it failed."""
         while not self._off:
             deployment = self._next_deployment()
+            network.unplug(self._machine.container)
             cgroups.enter(self._machine.container, os.getpid())
             self._running = subprocess.Popen(
                 _command(self._machine, self._disk, deployment), stdin=subprocess.DEVNULL
