@@ -13,9 +13,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from fleet.app.clock import WallClock
-from fleet.app.home import Home
+from fleet.app.home import Home, person
 from fleet.app.quorums import groups_of_hosts, guarded, guarded_hosts, read_into, with_quorums
 from fleet.core.errors import FleetError, ForbiddenError, HeldError, UsageError
+from fleet.core.journal import Record
 from fleet.core.policy import Policy
 from fleet.core.snapshot import Snapshot
 
@@ -94,7 +95,8 @@ def _file(home: Home, row: ClusterRow) -> Path:
 def _hosts(home: Home, row: ClusterRow) -> HostsCluster:
     from fleet.hosts.cluster import HostsCluster
 
-    return HostsCluster(row.name, Path(row.kubeconfig), home.hosts / row.name)
+    own = home.claim() if home.exists else None
+    return HostsCluster(row.name, Path(row.kubeconfig), home.hosts / row.name, own=own)
 
 
 def _real(row: ClusterRow) -> RealCluster:
@@ -390,6 +392,16 @@ def last_log(home: Home, row: ClusterRow, node: str, ask: LogAsk, seconds: float
             return _run(_hosts(home, row).log(node, ask))
         case _:
             return _run(of_agent())
+
+
+def claim(home: Home, name: str, reason: str) -> dict[str, str]:
+    """Makes all hosts of a cluster of hosts this fleet's: what was done or why not, by host. Journaled first."""
+    row = home.store.clusters.get(name)
+    if row.kind != "hosts":
+        raise UsageError(f"{name} is a cluster: its Lease says whose it is", "fleet cluster check " + name)
+    detail = {"cluster": name} | ({"reason": reason} if reason else {})
+    home.store.journal.append([Record("command", "claim", detail=detail)], at=home.now(), actor=person())
+    return _run(_hosts(home, row).claim())
 
 
 def uninstall(home: Home, name: str) -> list[str]:

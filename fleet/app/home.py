@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from fleet.config import Caution
     from fleet.core.policy import Policy
     from fleet.drivers.ports import Clock
+    from fleet.hosts.claims import Claim
     from fleet.sim.clock import SimulatedClock
     from fleet.store import ClusterRow, Store
 
@@ -74,6 +75,15 @@ class Home:
         if not self.exists:
             raise UsageError(f"there is no fleet in {self.path}", BEGIN)
         return self._open()
+
+    def claim(self) -> Claim:
+        """By which a host without a cluster is of this fleet: of all homes that share its database."""
+        from uuid import uuid4
+
+        from fleet.hosts.claims import Claim
+
+        self.store.settings.keep("fleet", str(uuid4()))
+        return Claim(self.store.settings.get("fleet") or "", f"{person()} (home {self.path})")
 
     def make(self) -> Store:
         """The store, made if it was not there."""

@@ -93,6 +93,22 @@ def check(context: typer.Context, name: Name) -> None:
 
 
 @app.command()
+def claim(
+    context: typer.Context,
+    name: Name,
+    reason: Annotated[str, typer.Option(help="Kept in the journal.")] = "",
+) -> None:
+    """Make hosts without a cluster this fleet's that another one has claimed. Stop that one's controller first."""
+    from fleet.app.clusters import claim as take
+
+    said = take(home_of(context), name, reason)
+    for host, words in said.items():
+        typer.echo(f"{host}: {words}")
+    if any(words.startswith("not claimed") for words in said.values()):
+        raise typer.Exit(1)
+
+
+@app.command()
 def install(
     context: typer.Context,
     name: Name,

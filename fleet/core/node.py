@@ -18,6 +18,8 @@ CORDON_ANNOTATION = "fleet.internal/cordoned-by"
 
 INVENTORY_TAINT = "fleet.internal/inventory"
 """A person has cordoned a host without a cluster in its inventory."""
+CLAIMED_TAINT = "fleet.internal/claimed"
+"""Another fleet has claimed a host without a cluster; the value says whose."""
 NOT_READY_ANNOTATION = "fleet.internal/not-ready"
 """Why a host that has no kubelet to say so is not Ready."""
 

@@ -19,7 +19,8 @@ from fleet.core.machine import LogAsk, Machine
 from fleet.core.node import Node
 from fleet.core.requests import Sort
 from fleet.core.snapshot import Snapshot
-from fleet.hosts import seen
+from fleet.hosts import claims, facts, seen
+from fleet.hosts.claims import Claim
 from fleet.hosts.inventory import Entry, Inventory
 from fleet.hosts.record import Records
 from fleet.hosts.source import Source
@@ -54,7 +55,13 @@ class HostsCluster:
     first call."""
 
     def __init__(
-        self, name: str, path: Path, folder: Path, ways: Ways = over_ssh, rhythm: Rhythm = RHYTHM
+        self,
+        name: str,
+        path: Path,
+        folder: Path,
+        ways: Ways = over_ssh,
+        rhythm: Rhythm = RHYTHM,
+        own: Claim | None = None,
     ) -> None:
         self.name = name
         self._source = Source(path)
@@ -63,7 +70,8 @@ class HostsCluster:
         self._records = Records(folder)
         folder.mkdir(parents=True, exist_ok=True)
         self._lease = FileLease(folder / "lease")
-        self._verbs = Verbs(self._records, self._known)
+        self._own = own
+        self._verbs = Verbs(self._records, self._known, own)
         self._stewards: dict[str, Steward] = {}
         self._watches: list[_Watch] = []
 
@@ -74,7 +82,9 @@ class HostsCluster:
 
     async def events(self) -> AsyncGenerator[Event, None]:
         """One reader at a time: it is for as long as somebody reads that the hosts are looked after."""
-        watch = _Watch(self.name, self._source, self._records, self._stewards, self._ways, self._rhythm)
+        watch = _Watch(
+            self.name, self._source, self._records, self._stewards, self._ways, self._rhythm, self._own
+        )
         self._watches.append(watch)
         keeper = asyncio.create_task(watch.run())
         try:
@@ -114,7 +124,7 @@ class HostsCluster:
                 found, why = seen.away(record, error.message), error.message
             finally:
                 await way.close()
-            return seen.node_of(found, host), found.machine, why
+            return seen.node_of(found, host, self._own), found.machine, why
 
         answers = await asyncio.gather(*(one(host) for host in inventory.hosts))
         unreached = {node.name: why for node, _, why in answers if why}
@@ -122,6 +132,27 @@ class HostsCluster:
             raise UnreachableError(_none(unreached))
         nodes, machines = tuple(each[0] for each in answers), tuple(each[1] for each in answers)
         return Reading(Snapshot(self.name, site, at, nodes=nodes, machines=machines), unreached)
+
+    async def claim(self) -> dict[str, str]:
+        """Makes every host this fleet's, whoever has it: what was done, or why not, by host. Raises ConfigError."""
+        inventory = self._source.now()
+        reach = self._ways(inventory)
+
+        async def one(host: Entry) -> str:
+            way = reach(host)
+            try:
+                before = (await facts.look(way)).claim
+                if self._own is None or (before is not None and before.fleet == self._own.fleet):
+                    return "was claimed already"
+                await claims.take(way, self._own, over=True)
+                return "claimed" if before is None else f"taken over: {before.words}"
+            except FleetError as error:
+                return f"not claimed: {error.message}"
+            finally:
+                await way.close()
+
+        said = await asyncio.gather(*(one(host) for host in inventory.hosts))
+        return {host.name: each for host, each in zip(inventory.hosts, said, strict=True)}
 
     async def log(self, name: str, ask: LogAsk) -> str:
         """As BootLog has it. Raises UnreachableError, MachineError, and UsageError for a host that the file has not."""
@@ -161,7 +192,9 @@ class _Watch:
         stewards: dict[str, Steward],
         ways: Ways,
         rhythm: Rhythm,
+        own: Claim | None,
     ) -> None:
+        self._own = own
         self.inbox: asyncio.Queue[Event | None] = asyncio.Queue()
         self._name = name
         self._records = records
@@ -261,7 +294,7 @@ class _Watch:
         hosts = {host.name: host for host in self._inventory.hosts}
         for name in [name for name in self._dirty if name in hosts]:
             record = self._records.read(name)
-            now = (seen.node_of(record, hosts[name]), record.machine)
+            now = (seen.node_of(record, hosts[name], self._own), record.machine)
             before = self._told.get(name)
             self._told[name] = now
             if before is None or before[0] != now[0]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from fleet.hosts import claims
+from fleet.hosts.claims import Claim
 from fleet.machines.host import Host, checked
 from fleet.machines.os import osrelease
 from fleet.machines.os.family import MachineError
@@ -13,6 +15,7 @@ echo "boot_id=$(cat /proc/sys/kernel/random/boot_id)"
 echo "machine_id=$(cat /etc/machine-id)"
 echo "kernel=$(cat /proc/sys/kernel/osrelease)"
 echo "state=$(systemctl is-system-running)"
+echo "claim=$(cat /var/lib/fleet/claim 2>/dev/null)"
 echo "os-release"
 cat /etc/os-release
 """
@@ -27,6 +30,7 @@ class Facts(Struct, frozen=True):
     state: str
     """As `systemctl is-system-running` says it."""
     os_image: str = ""
+    claim: Claim | None = None
 
     @property
     def unready(self) -> str:
@@ -47,6 +51,7 @@ def parse(text: str) -> Facts:
         found.get("kernel", ""),
         found.get("state", ""),
         osrelease.parse(release).get("PRETTY_NAME", ""),
+        claims.parse(found.get("claim", "")),
     )
 
 

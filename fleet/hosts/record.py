@@ -20,6 +20,7 @@ from msgspec.structs import replace
 from fleet.core.errors import FleetError
 from fleet.core.machine import Machine
 from fleet.core.node import Node
+from fleet.hosts.claims import Claim
 
 
 class Record(Struct, frozen=True):
@@ -28,6 +29,8 @@ class Record(Struct, frozen=True):
     machine: Machine
     hooked: str = ""
     """The rollout whose hook `before` has begun, and whose hook `after` has not ended well yet."""
+    claim: Claim | None = None
+    """Whose the host was at the last look; None: nobody's."""
 
     @classmethod
     def empty(cls, name: str, uid: str = "") -> Record:

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from fleet.core.node import INVENTORY_TAINT, NOT_READY_ANNOTATION, SITE_LABEL, ZONE_LABEL, Node, Taint
+from fleet.core.node import (
+    CLAIMED_TAINT,
+    INVENTORY_TAINT,
+    NOT_READY_ANNOTATION,
+    SITE_LABEL,
+    ZONE_LABEL,
+    Node,
+    Taint,
+)
+from fleet.hosts.claims import Claim
 from fleet.hosts.facts import Facts
 from fleet.hosts.inventory import Entry
 from fleet.hosts.record import Record
@@ -27,7 +36,7 @@ def reached(record: Record, facts: Facts, unready: str) -> Record:
     machine = record.machine
     if machine.uid != facts.machine_id:
         machine = replace(machine, uid=facts.machine_id)
-    return replace(record, node=node, machine=machine)
+    return replace(record, node=node, machine=machine, claim=facts.claim)
 
 
 def away(record: Record, why: str) -> Record:
@@ -35,16 +44,20 @@ def away(record: Record, why: str) -> Record:
     return replace(record, node=replace(record.node, ready=None, annotations=_told(record.node, why)))
 
 
-def node_of(record: Record, host: Entry) -> Node:
-    """With what the inventory says of it."""
+def node_of(record: Record, host: Entry, own: Claim | None) -> Node:
+    """With what the inventory says of it. `own`: the claim by which it would be this fleet's; another's is a cordon."""
     labels = dict(host.labels)
     if host.zone:
         labels[ZONE_LABEL] = host.zone
     if host.site:
         labels[SITE_LABEL] = host.site
-    if not host.cordoned:
+    taints = record.node.taints
+    if own is not None and record.claim is not None and record.claim.fleet != own.fleet:
+        taints = (*taints, Taint(CLAIMED_TAINT, "NoSchedule", record.claim.words))
+    if host.cordoned:
+        taints = (*taints, Taint(INVENTORY_TAINT, "NoSchedule"))
+    if taints == record.node.taints:
         return replace(record.node, labels=labels)
-    taints = (*record.node.taints, Taint(INVENTORY_TAINT, "NoSchedule"))
     return replace(record.node, labels=labels, taints=taints, unschedulable=True)
 
 

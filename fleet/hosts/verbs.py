@@ -26,7 +26,8 @@ from fleet.core.errors import FleetError, UnreachableError
 from fleet.core.machine import Ask, Request
 from fleet.core.node import Node
 from fleet.core.release import Release
-from fleet.hosts import facts, hooks, seen
+from fleet.hosts import claims, facts, hooks, seen
+from fleet.hosts.claims import Claim
 from fleet.hosts.hooks import HookError
 from fleet.hosts.inventory import Entry, Hook
 from fleet.hosts.record import Record, Records
@@ -47,7 +48,9 @@ class Known(Protocol):
 
 
 class Verbs:
-    def __init__(self, records: Records, known: Known) -> None:
+    def __init__(self, records: Records, known: Known, own: Claim | None = None) -> None:
+        """`own`: the claim to be on a host before anything is done to it; None: it is not asked."""
+        self._own = own
         self._records = records
         self._known = known
         self._verbs: Mapping[type, Callable[[Any, Entry, Host], Awaitable[Answered]]] = {
@@ -110,8 +113,20 @@ class Verbs:
         self._change(action, lambda record: _with(record, marks.unmark(record.node, action.rollout)))
         return Result.DONE, ""
 
+    async def _claimed(self, action: Action, way: Host) -> None:
+        """Raises Refusal where another fleet has the host."""
+        if self._own is None:
+            return
+        found = await claims.take(way, self._own)
+        if found.fleet != self._own.fleet:
+            raise Refusal(
+                Result.FAILED,
+                f"{found.words}: stop the other one first, then fleet cluster claim {action.node.cluster}",
+            )
+
     async def _cordon(self, action: Cordon, host: Entry, way: Host) -> Answered:
         """The hook `before` comes first: the host is out of service once the cordon is there."""
+        await self._claimed(action, way)
         if _cordoned(self._mine(action), host, action.rollout) is None:
             return Result.DONE, ""
         if host.before is not None:
@@ -141,6 +156,7 @@ class Verbs:
         return Result.DONE, ""
 
     async def _stage(self, action: Stage, host: Entry, way: Host) -> Answered:
+        await self._claimed(action, way)
         return self._ask(action, Ask.STAGE, action.token, action.release)
 
     async def _reboot(self, action: Reboot, host: Entry, way: Host) -> Answered:
@@ -156,6 +172,7 @@ class Verbs:
             return Result.GONE, f"another machine now stands under the name {name}"
         if found.boot_id != action.boot_id:
             return Result.STALE, f"{name} has booted since: {found.boot_id}"
+        await self._claimed(action, way)
         return self._ask(action, Ask.REBOOT, action.token, action.release)
 
     async def _clear(self, action: Clear, host: Entry, way: Host) -> Answered:
@@ -182,6 +199,7 @@ class Verbs:
         """Where the hook `before` has begun for this rollout."""
         if self._mine(action).hooked != action.rollout:
             return
+        await self._claimed(action, way)
         if host.after is not None:
             await self._hook("after", host.after, action, way)
         self._change(action, lambda record: replace(record, hooked=""))
@@ -201,7 +219,7 @@ def told_of(cluster: str, node: str) -> dict[str, str]:
 
 def _cordoned(record: Record, host: Entry, rollout: str) -> Node | None:
     """Raises Refusal where somebody else has cordoned it."""
-    return marks.cordon(seen.node_of(record, host), rollout)
+    return marks.cordon(seen.node_of(record, host, None), rollout)
 
 
 def _with(record: Record, node: Node | None) -> Record:

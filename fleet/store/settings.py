@@ -20,3 +20,12 @@ class Settings:
                 "INSERT INTO setting (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
                 [key, value],
             )
+
+    def keep(self, key: str, value: str) -> None:
+        """Where it has none yet."""
+        if self.get(key) is not None:
+            return
+        with self._database.write("setting") as transaction:
+            transaction.run(
+                "INSERT INTO setting (key, value) VALUES (?, ?) ON CONFLICT (key) DO NOTHING", [key, value]
+            )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from fleet.core.held import Held, Reason
 from fleet.core.machine import Machine
-from fleet.core.node import INVENTORY_TAINT, Node
+from fleet.core.node import CLAIMED_TAINT, INVENTORY_TAINT, Node
 
 OTHERS = {
     "ToBeDeletedByClusterAutoscaler": "the cluster autoscaler deletes it",
     "DeletionCandidateOfClusterAutoscaler": "the cluster autoscaler may delete it",
     "karpenter.sh/disrupted": "Karpenter disrupts it",
+    CLAIMED_TAINT: "{value}; stop it there, then: fleet cluster claim",
     INVENTORY_TAINT: "its inventory says so",
 }
 """Taints by which other parties say that they work on a node."""
@@ -24,7 +25,14 @@ def held(name: str, uid: str, node: Node | None, machine: Machine | None, rollou
     if node.unschedulable and node.cordoned_by not in ("", rollout):
         return Held(Reason.OTHER_ROLLOUT, name, {"by": node.cordoned_by})
     if node.foreign_cordon:
-        by = next((f" ({OTHERS[taint.key]})" for taint in node.taints if taint.key in OTHERS), "")
+        by = next(
+            (
+                f" ({OTHERS[taint.key].format(value=taint.value)})"
+                for taint in node.taints
+                if taint.key in OTHERS
+            ),
+            "",
+        )
         return Held(Reason.FOREIGN_CORDON, name, {"by": by})
     if machine is None or not machine.reported:
         return Held(Reason.NO_AGENT, name)

@@ -8,6 +8,8 @@ import yaml
 
 from fleet.core.errors import UnreachableError
 from fleet.core.release import Release
+from fleet.hosts import claims
+from fleet.hosts.claims import Claim
 from fleet.hosts.cluster import HostsCluster, Rhythm
 from fleet.hosts.inventory import Entry, Inventory
 from fleet.hosts.steward import Looks
@@ -64,9 +66,14 @@ class Box(FakeHost):
             case ("sh", "-c", script, *_) if "is-system-running" in script:
                 boot_id = self.files["/proc/sys/kernel/random/boot_id"]
                 told = f"boot_id={boot_id}machine_id={self.machine_id}\nkernel=6.1.0\nstate={self.state}\n"
+                told += f"claim={self.files.get(claims.PATH, '')}\n"
                 return 0, f"{told}os-release\n{OS_RELEASE}", ""
             case ("sh", "-c", script, *_) if "ostree-booted" in script:
                 return 0, "has ostree\nostree-booted\nend\n", ""
+            case ("sh", "-c", script, "sh", new, how) if claims.PATH in script:
+                if how or claims.PATH not in self.files:
+                    self.files[claims.PATH] = new
+                return 0, f"{self.files[claims.PATH]}\n", ""
             case ("timeout", _, *rest):
                 return self._run(tuple(rest))
         return super()._run(argv)
@@ -100,6 +107,8 @@ class Site:
         self.path = folder / "hosts.yaml"
         self.folder = folder / "hosts" / "shop"
         self.cordoned: set[str] = set()
+        self.own: Claim | None = None
+        """By which the hosts are this fleet's."""
         self._keys = keys
         self.write()
 
@@ -112,7 +121,7 @@ class Site:
         self.path.write_text(yaml.safe_dump({"defaults": defaults, "hosts": hosts}))
 
     def cluster(self) -> HostsCluster:
-        return HostsCluster("shop", self.path, self.folder, self.ways, QUICK)
+        return HostsCluster("shop", self.path, self.folder, self.ways, QUICK, self.own)
 
     def ways(self, inventory: Inventory) -> Reach:
         def reach(host: Entry) -> Way:

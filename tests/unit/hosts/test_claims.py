@@ -1,0 +1,106 @@
+"""Two fleets whose inventories name the same host: the first that acts has it, until a person gives it to the other."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from fleet.app.clusters import claim
+from fleet.app.home import Home
+from fleet.cli.main import run
+from fleet.core.action import Cordon, Result, Stage
+from fleet.core.errors import UsageError
+from fleet.core.guards import nodes
+from fleet.hosts import claims
+from fleet.hosts.claims import Claim
+from fleet.machines.local import Local
+from fleet.store import ClusterRow
+from tests.unit.app.homes import a_home
+from tests.unit.hosts.boxes import NEW, Site
+from tests.unit.hosts.test_cluster import Hand, on_stage
+
+ADA, BOB = Claim("f-1", "ada@desk (home /a)"), Claim("f-2", "bob@desk (home /b)")
+
+
+def two_sites(folder: Path) -> tuple[Site, Site]:
+    for name in ("a", "b"):
+        (folder / name).mkdir()
+    ada, bob = Site(folder / "a", 1), Site(folder / "b", 1)
+    bob.boxes = ada.boxes
+    ada.own, bob.own = ADA, BOB
+    return ada, bob
+
+
+async def staged(hand: Hand, token: str) -> tuple[Result, str]:
+    outcome = await hand(Stage, token=token, release=NEW)
+    return outcome.result, outcome.detail
+
+
+def test_the_first_that_acts_has_the_host_and_the_other_is_told(tmp_path: Path) -> None:
+    ada, bob = two_sites(tmp_path)
+
+    async def tell() -> None:
+        async with on_stage(ada) as first, on_stage(bob) as second:
+            assert claims.PATH not in ada.boxes["n-0"].files, "who only looks claims nothing"
+            assert (await staged(first, "r-1/n-0/stage/0"))[0] is Result.DONE
+            result, words = await staged(second, "r-1/n-0/stage/1")
+            assert result is Result.FAILED
+            assert words == f"{ADA.words}: stop the other one first, then fleet cluster claim shop"
+            assert (await second(Cordon)).result is Result.FAILED
+            await second.sight.until(lambda: second.sight.nodes["n-0"].foreign_cordon, "it is seen")
+            node, machine = second.sight.nodes["n-0"], second.sight.machines["n-0"]
+            held = nodes.held("n-0", node.uid, node, machine, "r-1")
+            assert held is not None and ADA.words in held.words and "fleet cluster claim" in held.words
+            assert not first.sight.nodes["n-0"].foreign_cordon
+
+            assert await second.cluster.claim() == {"n-0": f"taken over: {ADA.words}"}
+            assert await second.cluster.claim() == {"n-0": "was claimed already"}
+            await second.sight.until(lambda: not second.sight.nodes["n-0"].foreign_cordon, "it is ours")
+            assert (await staged(second, "r-1/n-0/stage/2"))[0] is Result.DONE
+            assert (await staged(first, "r-1/n-0/stage/3"))[0] is Result.FAILED
+
+    asyncio.run(asyncio.wait_for(tell(), 60))
+
+
+def test_of_two_that_come_at_once_one_gets_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The very script, by a real shell."""
+    script = claims.TAKE.replace("/var/lib/fleet", str(tmp_path / "fleet"))
+
+    async def one(own: str) -> str:
+        ran = await Local().run(("sh", "-c", script, "sh", own, ""))
+        assert ran.good, ran.words
+        return ran.stdout.strip()
+
+    async def tell() -> None:
+        told = await asyncio.gather(*(one(f"fleet-{number}") for number in range(12)))
+        assert len(set(told)) == 1
+        over = await Local().run(("sh", "-c", script, "sh", "another", "over"))
+        assert over.stdout == "another\n"
+        assert [each.name for each in (tmp_path / "fleet").iterdir()] == ["claim"]
+
+    asyncio.run(tell())
+
+
+def test_what_fleet_did_not_write_is_somebody_s_too() -> None:
+    assert claims.parse("") is None
+    found = claims.parse("hands off\n")
+    assert found is not None and found.fleet == "" and claims.PATH in found.words
+
+
+def test_a_fleet_is_its_database_and_a_cluster_is_not_claimed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = a_home(tmp_path / "home")
+    assert home.claim() == Home(home.path).claim()
+    assert home.claim().fleet != a_home(tmp_path / "other").claim().fleet
+    with pytest.raises(UsageError, match="its Lease says"):
+        claim(home, "east", "")
+    hosts = tmp_path / "hosts.yaml"
+    hosts.write_text("hosts: [{name: till-1, address: 127.0.0.1, user: root, port: 1}]\n")
+    home.store.clusters.add(ClusterRow(name="tills", sites=("fra",), kind="hosts", kubeconfig=str(hosts)))
+    assert run(["--home", str(home.path), "cluster", "claim", "tills", "--reason", "moved"]) == 1
+    assert "till-1: not claimed: " in capsys.readouterr().out
+    record = list(home.store.journal.entries())[-1].record
+    assert (record.kind, record.detail) == ("claim", {"cluster": "tills", "reason": "moved"})
