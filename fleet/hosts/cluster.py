@@ -145,7 +145,7 @@ class HostsCluster:
                 if self._own is None or (before is not None and before.fleet == self._own.fleet):
                     return "was claimed already"
                 await claims.take(way, self._own, over=True)
-                return "claimed" if before is None else f"taken over: {before.words}"
+                return "claimed" if before is None else f"taken over from {before.by or 'another fleet'}"
             except FleetError as error:
                 return f"not claimed: {error.message}"
             finally:

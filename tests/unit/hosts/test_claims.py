@@ -55,7 +55,7 @@ def test_the_first_that_acts_has_the_host_and_the_other_is_told(tmp_path: Path) 
             assert held is not None and ADA.words in held.words and "fleet cluster claim" in held.words
             assert not first.sight.nodes["n-0"].foreign_cordon
 
-            assert await second.cluster.claim() == {"n-0": f"taken over: {ADA.words}"}
+            assert await second.cluster.claim() == {"n-0": f"taken over from {ADA.by}"}
             assert await second.cluster.claim() == {"n-0": "was claimed already"}
             await second.sight.until(lambda: not second.sight.nodes["n-0"].foreign_cordon, "it is ours")
             assert (await staged(second, "r-1/n-0/stage/2"))[0] is Result.DONE
