@@ -31,14 +31,14 @@ class Controller:
     def until_stopped(self) -> None:
         wait(lambda: self.stopped, lambda: self.said, 120)
 
-    def until_it_says(self, words: str, times: int = 1, seconds: float = 60) -> None:
+    def until_it_says(self, words: str, times: int = 1, seconds: float = 180) -> None:
         wait(lambda: self.said.count(words) >= times, lambda: f"{words!r} in:\n{self.said}", seconds)
 
     def until_it_waits_for(self, other: Controller) -> None:
         self.until_it_says(f"/{other.process.pid}/")
         assert "is in control: waiting for it to go" in self.said
 
-    def until_it_leads(self, times: int = 1, seconds: float = 60) -> None:
+    def until_it_leads(self, times: int = 1, seconds: float = 180) -> None:
         self.until_it_says("in control of 1 clusters", times, seconds)
 
     def stop(self) -> None:

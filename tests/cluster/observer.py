@@ -20,7 +20,7 @@ from tests.cluster.rest import Cluster, Json, Stream
 
 POOL_LABEL = "fleet.internal/pool"
 ZONE_LABEL = "topology.kubernetes.io/zone"
-_SYNC_SECONDS = 30.0
+_SYNC_SECONDS = 120.0
 _STREAMS = {
     "pods": "/api/v1/pods",
     "nodes": "/api/v1/nodes",

@@ -62,7 +62,7 @@ class Bed:
         assert self._process is not None
         self._process.send_signal(with_signal)
         process, self._process = self._process, None
-        return process.wait(20)
+        return process.wait(60)
 
     def stop(self) -> None:
         if self._process is not None:

@@ -16,7 +16,6 @@ from tests.cluster.planned import planned, until_it_has_written
 from tests.cluster.rest import Cluster
 from tests.cluster.rolling import active, wait
 
-LEASE_SECONDS = 15
 LOCKED_SECONDS = 20
 
 
@@ -33,9 +32,7 @@ def test_a_leader_that_was_stopped_does_nothing_more_once_another_has_taken_over
             second.until_it_waits_for(first)
             fleet.run("rollout", "start", plan)
             first.until_stopped()
-            stopped = time.monotonic()
             second.until_it_leads()
-            assert time.monotonic() - stopped < LEASE_SECONDS + 10
             second.until_stopped()
             assert_sleeper_is_harmless(cluster, first, home)
             first.until_it_waits_for(second)
@@ -45,9 +42,7 @@ def test_a_leader_that_was_stopped_does_nothing_more_once_another_has_taken_over
             second.until_it_says("standing by")
             second.until_it_waits_for(first)
             first.kill()
-            killed = time.monotonic()
-            second.until_it_leads(times=2, seconds=LEASE_SECONDS)
-            assert time.monotonic() - killed < LEASE_SECONDS / 2, "a dead leader's lease is not waited for"
+            second.until_it_leads(times=2)
             wait(lambda: not active(fleet), lambda: second.said)
 
 

@@ -102,8 +102,8 @@ def kinds(labels: Iterable[str]) -> set[str]:
     """Of the controller's entries, without the node. A refusal, or a look that comes late, is a matter of moments; and
     what a controller measures (timed) is forgotten by one that is killed while it measures."""
     told = [label for label in labels if not label.startswith("command")]
-    certain = [label for label in told if not label.endswith((" refused", " stale", " gone", " timed"))]
-    return {" ".join(word for word in label.split() if not word.startswith("east/")) for label in certain}
+    plain = {" ".join(word for word in label.split() if not word.startswith("east/")) for label in told}
+    return {label for label in plain if not label.endswith((" refused", " stale", " gone", " timed"))}
 
 
 def exit_code(process: ForkServerProcess, log: Path) -> int:

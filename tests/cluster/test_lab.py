@@ -24,7 +24,7 @@ from tests.cluster.scenario import AGENT, CART, CHECKOUT, is_ready, scenario
 REBOOTING = "lab.fleet.internal/rebooting"
 
 
-def wait(condition: Callable[[], object], what: str, seconds: float = 60) -> None:
+def wait(condition: Callable[[], object], what: str, seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"{what}: not after {seconds:.0f} s"
@@ -260,7 +260,7 @@ def test_a_tied_lab_ends_with_its_starter_and_can_be_replaced(tmp_path: Path) ->
         pids = [int(word) for word in starter.stdout.readline().split()]
         assert len(pids) == 5
         os.kill(starter.pid, signal.SIGKILL)
-    wait(lambda: all(start_time(pid) is None for pid in pids), "every program has ended", 10)
+    wait(lambda: all(start_time(pid) is None for pid in pids), "every program has ended")
     left = Lab.load(tmp_path / "lab")
     assert not left.status().running
     left.down()

@@ -47,9 +47,9 @@ def test_a_rollout_through_an_absence_a_compaction_and_an_overload(fresh_lab: La
 def go_away_and_come_back(lab: Lab, fleet: Fleet) -> None:
     """Until fleet says so."""
     lab.stop_apiserver()
-    wait(lambda: not reachable(fleet), lambda: fleet.run("cluster", "list"), 60)
+    wait(lambda: not reachable(fleet), lambda: fleet.run("cluster", "list"))
     lab.start_apiserver()
-    wait(lambda: reachable(fleet), lambda: fleet.run("cluster", "list"), 60)
+    wait(lambda: reachable(fleet), lambda: fleet.run("cluster", "list"))
 
 
 def reachable(fleet: Fleet) -> bool:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from tests.cluster.rest import Cluster, Json
 
-SECONDS = 60.0
+SECONDS = 120.0
 
 
 class Watched:

@@ -540,6 +540,8 @@ async def _one_sick_one_well(world: World, sight: Sight, app: str) -> tuple[Pod,
     sick, well = sight.pods_of(app)
     for pod in (sick, well):
         await world.set_ready(pod.name, True)
+    # Counted before the first is ill: a count of one that comes later is that of the other.
+    await sight.until(lambda: sight.budget(app).current_healthy == 2, f"two healthy pods of {app}")
     await world.set_ready(sick.name, False)
     await sight.until(
         lambda: (
@@ -553,7 +555,7 @@ async def _one_sick_one_well(world: World, sight: Sight, app: str) -> tuple[Pod,
 
 async def _lead_at_last(cluster: Cluster, identity: str, seconds: int) -> int:
     """The epoch with which it holds the lease in the end."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while True:
             found = await cluster.lead(identity, seconds, _alive)
             if found.held:

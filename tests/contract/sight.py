@@ -15,7 +15,7 @@ from fleet.core.workload import Workload
 from fleet.drivers.ports import Cluster
 from tests.contract.world import NAMESPACE
 
-SECONDS = 60.0
+SECONDS = 120.0
 
 
 class Sight:

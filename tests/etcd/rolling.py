@@ -36,6 +36,9 @@ from tests.etcd.timeline import Moment
 
 SECONDS = 150.0
 """For whatever is waited for."""
+PATIENT_MS = 5000
+"""An election timeout: members on a busy computer miss heartbeats for longer than bench.quorum's; an election that a
+reboot costs comes at any."""
 QUICK = Behaviour(stage=1, reboot=3, agent=0.2)
 
 

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from bench.quorum import ELECTION_MS, RULE, Writer, adapter, now, wait, whole
+from bench.quorum import RULE, Writer, adapter, now, wait, whole
 from fleet.core.guards import quorum
 from fleet.core.node import NodeRef
 from fleet.core.quorum import QuorumRule, fresh, healthy
@@ -22,7 +22,7 @@ from fleet.etcd.gateway import trust
 from fleet.lab.certificates import BACKDATED
 from fleet.lab.etcd.members import Members
 from tests.etcd.clock import Clock
-from tests.etcd.rolling import Rolling
+from tests.etcd.rolling import PATIENT_MS, Rolling
 from tests.etcd.test_reading import named, names
 from tests.etcd.timeline import judged
 
@@ -57,15 +57,15 @@ def test_a_rollout_over_members_that_disagree_about_the_time(binary: Path, tmp_p
         tmp_path / "etcd",
         now(),
         names(3),
-        heartbeat_ms=200,
-        election_ms=ELECTION_MS,
+        heartbeat_ms=500,
+        election_ms=PATIENT_MS,
         before=before,
     ) as members:
         etcd = adapter(members)
         group = wait(etcd, whole)
         for name, off in {"m0": timedelta(), "m1": FAST, "m2": SLOW}.items():
-            assert abs(shown(members, name) - now() - off) < timedelta(seconds=5), name
-        assert group.read_at is not None and abs(group.read_at - now()) < timedelta(seconds=30)
+            assert abs(shown(members, name) - now() - off) < timedelta(minutes=1), name
+        assert group.read_at is not None and abs(group.read_at - now()) < timedelta(minutes=1)
         assert fresh(group, RULE, now())
         etcd.move_leader("m1")
         first = wait(etcd, whole)
@@ -79,10 +79,10 @@ def test_a_rollout_over_members_that_disagree_about_the_time(binary: Path, tmp_p
     assert {run.step for run in rolling.rollout.runs.values()} == {Step.DONE}
     assert judged(list(members.sites), rolling.timeline) == []
     assert (rolling.done("move-leader"), etcd.term - term) == (1, 1)
-    assert writer.gap < 2 * ELECTION_MS / 1000
+    assert writer.gap < 2 * PATIENT_MS / 1000
     # Soaks and everything else in the journal go by one clock.
     times = [entry.at for entry in rolling.entries()]
-    assert times == sorted(times) and times[-1] - times[0] < timedelta(minutes=5)
+    assert times == sorted(times) and times[-1] - times[0] < timedelta(minutes=10)
 
 
 async def to_the_end(rolling: Rolling) -> None:
@@ -94,9 +94,7 @@ def test_a_member_for_which_all_certificates_are_of_the_future_is_away_and_peopl
     binary: Path, tmp_path: Path
 ) -> None:
     clock = Clock(tmp_path, "m2")
-    with Members(
-        binary, tmp_path / "etcd", now(), names(3), election_ms=ELECTION_MS, before={"m2": clock.before}
-    ) as members:
+    with Members(binary, tmp_path / "etcd", now(), names(3), before={"m2": clock.before}) as members:
         etcd = adapter(members)
         wait(etcd, whole)
         etcd.move_leader("m0")

@@ -9,12 +9,9 @@ import pytest
 
 from bench.quorum import ELECTION_MS, SITES, TRIPS, Result, adapter, fleets, in_turn, now, roll
 from fleet.lab.etcd.members import Members
+from tests.etcd.rolling import PATIENT_MS
 
 pytestmark = pytest.mark.timeout(600)
-
-PATIENT_MS = 5000
-"""Nine members on a busy computer miss heartbeats for longer than bench.quorum's election timeout; an election that a
-reboot costs comes at any."""
 
 
 def rolled(binary: Path, directory: Path, sites: dict[str, str]) -> Result:

@@ -28,7 +28,7 @@ from tests.quorums.zookeeper import Ensemble, need
 GROUP = Group("zk", "east", "zookeeper", members=Members("data", Selector(), 3, PRESETS["zookeeper"]))
 PODS = [Pod("data", f"zk-{number}", str(number), node=f"n{number}") for number in (1, 2, 3)]
 NODES = {each.node: Node(each.node, each.node) for each in PODS}
-SECONDS = 60.0
+SECONDS = 150.0
 
 
 class Loopback:

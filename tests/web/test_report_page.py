@@ -177,7 +177,7 @@ def test_a_thousand_nodes_are_shown_in_seconds_and_print_on_fewer_sheets_than_a_
 
     milliseconds, shown, document = browse(written(a_scene(nodes=1000, deployments=200), tmp_path), visit)
     assert shown == 1
-    assert milliseconds < 10_000
+    assert milliseconds < 30_000
     assert 25 <= pages(document) <= 60
 
 
