@@ -59,7 +59,7 @@ def up(
 
 def _up_with_machines(where: Path, count: int) -> None:
     from fleet.cli.output import note
-    from fleet.lab.machines import Machines, beside, cluster
+    from fleet.lab.machines import Machines, agent, beside, cluster
 
     names = [f"w{number}" for number in range(1, count + 1)]
     hosts = Machines.up(beside(where), names, tied=False, progress=note)
@@ -70,6 +70,8 @@ def _up_with_machines(where: Path, count: int) -> None:
         raise
     note(f"{', '.join(names)} join {lab.server} and are Ready in a moment.")
     note(f"  -> kubectl --kubeconfig {lab.kubeconfig} get nodes -o wide")
+    note(f"  -> fleet cluster add lab --kubeconfig {lab.kubeconfig} --site here")
+    note(f"  -> fleet cluster install lab --image {agent.IMAGE}")
     note(f"  -> ssh -F {hosts.ssh_config} w1 ostree admin status")
 
 

@@ -36,6 +36,9 @@ READY_SECONDS = 120.0
 NODE_GRACE_SECONDS = 600
 """After so long without a renewed lease the controller manager calls a node Unknown. kwok renews four times as often."""
 
+HOST_GRACE_SECONDS = 50
+"""The same where real hosts join: Kubernetes' default."""
+
 _POLL_SECONDS = 0.05
 _STAGES = Path(__file__).parent / "stages.yaml"
 
@@ -258,7 +261,7 @@ def _controller_manager_arguments(layout: Layout) -> Arguments:
         "service-account-private-key-file": certificates.service_accounts_key,
         "use-service-account-credentials": "true",
         "leader-elect": "false",
-        "node-monitor-grace-period": f"{NODE_GRACE_SECONDS}s",
+        "node-monitor-grace-period": f"{HOST_GRACE_SECONDS if certificates.kubelets else NODE_GRACE_SECONDS}s",
         # The defaults are for a control plane that is shared; 2,500 pods would take minutes.
         "kube-api-qps": 500,
         "kube-api-burst": 1000,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from fleet.lab import Lab, kubeconfig
 from fleet.lab.build import Progress
-from fleet.lab.machines import etc
+from fleet.lab.machines import agent, etc
 from fleet.lab.machines.machines import Machines
 
 
@@ -21,6 +22,10 @@ def up(directory: Path, machines: Machines, *, tied: bool, progress: Progress) -
         for each in machines.all:
             progress(f"{each.name} joins {lab.server}")
             machines.join(each.name, _files(lab, machines, each.name))
+        progress(f"giving every machine the image {agent.IMAGE}")
+        archive = agent.archive()
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(lambda each: machines.import_image(each.name, archive), machines.all))
     except BaseException:
         lab.down()
         raise
@@ -33,4 +38,4 @@ def _files(lab: Lab, machines: Machines, name: str) -> dict[str, etc.File]:
     kubeconfig.write(written, name="kubelet", server=lab.server, authority=authority, client=own.client)
     machine = next(each for each in machines.all if each.name == name)
     texts = [path.read_text() for path in (written, authority, own.server.certificate, own.server.key)]
-    return dict(etc.node(machine, *texts))
+    return dict(etc.node(machine, lab.server, *texts))

@@ -8,8 +8,12 @@ from pathlib import Path
 
 import msgspec
 
+from fleet.lab.certificates import API_SERVER_ADDRESSES
 from fleet.lab.machines.keys import Key
 from fleet.lab.machines.machine import Machine
+
+SERVICE = API_SERVER_ADDRESSES[-1]
+"""The address of the Service `kubernetes`, by which pods call the API server."""
 
 
 class File(msgspec.Struct, frozen=True):
@@ -33,7 +37,9 @@ def host(machine: Machine, all_machines: Sequence[Machine], key: Key, login: Key
     }
 
 
-def node(machine: Machine, kubeconfig: str, authority: str, certificate: str, key: str) -> Mapping[str, File]:
+def node(
+    machine: Machine, server: str, kubeconfig: str, authority: str, certificate: str, key: str
+) -> Mapping[str, File]:
     """What makes it a node: whom its kubelet calls and as whom, its serving certificate, its pods' network."""
     bridge = {
         "type": "bridge",
@@ -50,6 +56,8 @@ def node(machine: Machine, kubeconfig: str, authority: str, certificate: str, ke
     }
     network = {"cniVersion": "0.4.0", "name": "fleet-lab", "plugins": [bridge]}
     return {
+        # There is no kube-proxy: what stands behind the Service `kubernetes` is told to a unit.
+        "fleet-lab/service": File(f"SERVER={server.removeprefix('https://')}\nSERVICE={SERVICE}\n"),
         "kubernetes/kubeconfig": File(kubeconfig, 0o600),
         "kubernetes/pki/ca.crt": File(authority),
         "kubernetes/pki/kubelet.crt": File(certificate),

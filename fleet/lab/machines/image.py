@@ -7,7 +7,10 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+
+_LARGE = 16 << 20
+"""Bytes of a layer that is compressed quickly rather than well."""
 
 
 def archive(name: str, program: str, content: bytes) -> bytes:
@@ -15,23 +18,32 @@ def archive(name: str, program: str, content: bytes) -> bytes:
 
     The same arguments give the same bytes. Source: the OCI image specification, image layout and manifest.
     """
-    layer = _tar({program: content}, mode=0o755)
+    return packed(name, _tar({program: content}, mode=0o755), entrypoint=(f"/{program}",))
+
+
+def packed(
+    name: str, layer: bytes, *, entrypoint: Sequence[str], environment: Mapping[str, str] | None = None
+) -> bytes:
+    """The archive of the image `name` with one layer, a tar."""
+    settings: dict[str, object] = {"Entrypoint": list(entrypoint)}
+    if environment:
+        settings["Env"] = [f"{key}={value}" for key, value in environment.items()]
     config = _json(
         {
             "architecture": "amd64",
             "os": "linux",
-            "config": {"Entrypoint": [f"/{program}"]},
+            "config": settings,
             "rootfs": {"type": "layers", "diff_ids": [_digest(layer)]},
         }
     )
-    packed = gzip.compress(layer, 6, mtime=0)
+    compressed = gzip.compress(layer, 6 if len(layer) < _LARGE else 1, mtime=0)
     media = "application/vnd.oci.image"
     manifest = _json(
         {
             "schemaVersion": 2,
             "mediaType": f"{media}.manifest.v1+json",
             "config": _described(f"{media}.config.v1+json", config),
-            "layers": [_described(f"{media}.layer.v1.tar+gzip", packed)],
+            "layers": [_described(f"{media}.layer.v1.tar+gzip", compressed)],
         }
     )
     entry = {
@@ -43,7 +55,7 @@ def archive(name: str, program: str, content: bytes) -> bytes:
         },
     }
     index = _json({"schemaVersion": 2, "mediaType": f"{media}.index.v1+json", "manifests": [entry]})
-    blobs = {f"blobs/sha256/{_digest(blob).split(':')[1]}": blob for blob in (config, packed, manifest)}
+    blobs = {f"blobs/sha256/{_digest(blob).split(':')[1]}": blob for blob in (config, compressed, manifest)}
     return _tar({**blobs, "oci-layout": b'{"imageLayoutVersion":"1.0.0"}', "index.json": index}, mode=0o644)
 
 

@@ -150,11 +150,19 @@ class Machines:
                 content = file.text.encode()
                 member.size, member.mode = len(content), file.mode
                 out.addfile(member, io.BytesIO(content))
-        command = "tar -C /etc -x && systemctl start --no-block containerd kubelet"
+        command = "tar -C /etc -x && systemctl start --no-block fleet-lab-service containerd kubelet"
         argv = ["ssh", "-F", str(self.ssh_config), name, command]
         done = subprocess.run(argv, input=packed.getvalue(), capture_output=True, check=False)
         if done.returncode != 0:
             raise LabError(f"{name} does not join: {done.stderr.decode(errors='replace').strip()}")
+
+    def import_image(self, name: str, archive: bytes) -> None:
+        """Gives the container runtime of a machine that has joined an image, an OCI archive. Raises LabError."""
+        command = "systemctl start containerd && ctr --namespace k8s.io images import --local -"
+        argv = ["ssh", "-F", str(self.ssh_config), name, command]
+        done = subprocess.run(argv, input=archive, capture_output=True, check=False)
+        if done.returncode != 0:
+            raise LabError(f"{name} takes no image: {done.stderr.decode(errors='replace').strip()}")
 
     def cut_power(self, name: str) -> None:
         """Ends it between two instructions, as if the plug were pulled."""
@@ -212,6 +220,7 @@ class Machines:
     def _prepare(self, repository: Path, progress: Progress) -> None:
         """Writes every disk and starts the server of releases."""
         self._remember()
+        network.route(self._state.network, len(self._state.names))
         releases.copy(repository, self.repository)
         newest = self.commits()[releases.EDITIONS[0].version]
         gateway = self._state.network.gateway

@@ -15,10 +15,11 @@ _NOBODY = "02:00:00:00:00:00"
 _NAME_MOST = 15
 _DISABLED, _FORWARDING = 0, 3
 """States of a bridge's port. Source: ip-link(8)."""
+_FIRST_PODS = 120
 
 
 class Network(msgspec.Struct, frozen=True):
-    """10.88.NUMBER.0/24 on the bridge `fleet-labNUMBER`; pods of the machine K have 10.89.K.0/24 among themselves."""
+    """10.88.NUMBER.0/24 on the bridge `fleet-labNUMBER`; pods of its machine K have 10.(120+K).NUMBER.0/24."""
 
     number: int
 
@@ -43,7 +44,7 @@ class Network(msgspec.Struct, frozen=True):
 
     def pods(self, index: int) -> str:
         """The subnet of the pods of the machine with this index."""
-        return f"10.89.{_FIRST_HOST + index}.0/24"
+        return f"10.{_FIRST_PODS + index}.{self.number}.0/24"
 
 
 def create() -> Network:
@@ -110,6 +111,12 @@ def _port(container: str, state: int) -> None:
 def _card(container: str) -> str:
     """This computer's end of the machine's cable, as systemd-nspawn names it."""
     return f"vb-{container}"
+
+
+def route(network: Network, count: int) -> None:
+    """From this computer to the pods of so many machines; gone with the bridge. Raises LabError."""
+    for index in range(count):
+        run("ip", "route", "add", network.pods(index), "via", network.address(index), "dev", network.bridge)
 
 
 def remove(network: Network) -> None:

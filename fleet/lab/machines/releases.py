@@ -37,6 +37,7 @@ _ENABLED = {
     "sysinit.target": ("fleet-lab-prepare.service",),
     "multi-user.target": (
         *("fleet-lab-boot-check.service", "containerd.service", "kubelet.service"),
+        "fleet-lab-service.service",
         *("ssh.service", "systemd-networkd.service"),
     ),
 }
