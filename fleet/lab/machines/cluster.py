@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fleet.lab import Lab, kubeconfig
 from fleet.lab.build import Progress
+from fleet.lab.certificates import Certificates
 from fleet.lab.machines import agent, etc
 from fleet.lab.machines.machines import Machines
 
@@ -21,21 +22,27 @@ def up(directory: Path, machines: Machines, *, tied: bool, progress: Progress) -
     try:
         for each in machines.all:
             progress(f"{each.name} joins {lab.server}")
-            machines.join(each.name, _files(lab, machines, each.name))
-        progress(f"giving every machine the image {agent.IMAGE}")
-        archive = agent.archive()
-        with ThreadPoolExecutor(2) as pool:
-            list(pool.map(lambda each: machines.import_image(each.name, archive), machines.all))
+            machines.join(each.name, files(machines, each.name, lab.server, lab.certificates))
+        import_agent(machines, progress)
     except BaseException:
         lab.down()
         raise
     return lab
 
 
-def _files(lab: Lab, machines: Machines, name: str) -> dict[str, etc.File]:
-    authority, own = lab.certificates.authority, lab.certificates.kubelets[name]
+def import_agent(machines: Machines, progress: Progress) -> None:
+    """Gives every machine the image of fleet's agent. Raises LabError."""
+    progress(f"giving every machine the image {agent.IMAGE}")
+    archive = agent.archive()
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda each: machines.import_image(each.name, archive), machines.all))
+
+
+def files(machines: Machines, name: str, server: str, issued: Certificates) -> dict[str, etc.File]:
+    """What makes a machine a node of the cluster at `server`."""
+    authority, own = issued.authority, issued.kubelets[name]
     written = machines.directory / name / "kubeconfig"
-    kubeconfig.write(written, name="kubelet", server=lab.server, authority=authority, client=own.client)
+    kubeconfig.write(written, name="kubelet", server=server, authority=authority, client=own.client)
     machine = next(each for each in machines.all if each.name == name)
     texts = [path.read_text() for path in (written, authority, own.server.certificate, own.server.key)]
-    return dict(etc.node(machine, lab.server, *texts))
+    return dict(etc.node(machine, server, *texts))

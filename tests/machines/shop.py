@@ -1,0 +1,184 @@
+"""A cluster of real hosts with a workload under a budget, and the command `fleet` that looks after it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from fleet.lab.machines import Machines, agent
+from tests.cluster.command import Fleet
+from tests.cluster.rest import Cluster, Json
+from tests.cluster.rolling import marks, reported
+from tests.machines.client import Client, ready
+from tests.machines.host import Host
+
+LABELS = {"app": "shop"}
+PODS = "/api/v1/namespaces/default/pods?labelSelector=app%3Dshop"
+AGENTS = "/api/v1/namespaces/fleet-system/pods"
+REPLICAS = 3
+POLICY = """\
+streams:
+  - name: stable
+    releases:
+{releases}
+defaults: {{stream: stable, soak: 1s}}
+pools:
+  - name: workers
+    limits: {{max_unavailable: 1}}
+"""
+
+
+@dataclass(frozen=True)
+class Bed:
+    machines: Machines
+    fleet: Fleet
+    kubeconfig: Path
+    api: Cluster
+    hosts: tuple[Host, ...]
+    more: str = ""
+    """Of the policy."""
+
+    @property
+    def names(self) -> list[str]:
+        return [host.name for host in self.hosts]
+
+    def write(self, *versions: str) -> None:
+        """The policy with these releases."""
+        found = self.machines.commits()
+        lines = [f'      - {{version: "{each}", digest: "sha256:{found[each]}"}}' for each in versions]
+        (self.fleet.home / "fleet.yaml").write_text(POLICY.format(releases="\n".join(lines)) + self.more)
+
+    def offer(self, *versions: str) -> None:
+        self.write(*versions)
+        self.fleet.run("sync")
+
+    def roll(self, version: str, code: int = 0) -> None:
+        """To its end, whatever that is."""
+        plan = self.fleet.json("plan", "--pool", "workers", "--to", version)["plan_id"]
+        self.fleet.run("rollout", "start", plan, "--watch", code=code, seconds=600)
+
+    def nodes(self) -> dict[str, Json]:
+        found = self.api.get("/api/v1/nodes")["items"]
+        return {node["metadata"]["name"]: node["status"] for node in found}
+
+    def seen(self) -> dict[str, tuple[str, str]]:
+        """Boot id and operating system, as each Node tells."""
+        told = {name: status["nodeInfo"] for name, status in self.nodes().items()}
+        return {name: (info["bootID"], info["osImage"]) for name, info in told.items()}
+
+    def ready_nodes(self) -> list[str]:
+        return [
+            name
+            for name, status in self.nodes().items()
+            for each in status.get("conditions", [])
+            if each["type"] == "Ready" and each["status"] == "True"
+        ]
+
+    def ready_pods(self, path: str = PODS) -> dict[str, Json]:
+        """By name."""
+        return {pod["metadata"]["name"]: pod for pod in self.api.get(path)["items"] if ready(pod)}
+
+    def marked(self) -> dict[str, list[str]]:
+        """What of fleet's is on nodes."""
+        found = self.api.get("/api/v1/nodes")["items"]
+        return {node["metadata"]["name"]: marks(node) for node in found if marks(node)}
+
+    def boots(self) -> dict[str, str]:
+        return {host.name: host.boot_id() for host in self.hosts}
+
+    def started(self, unit: str) -> dict[str, str]:
+        """When it was started, on each host; with the boot, since that is the clock it is told by."""
+        words = (
+            f"systemctl show -p ActiveEnterTimestamp -p MainPID {unit}; cat /proc/sys/kernel/random/boot_id"
+        )
+        return {host.name: host.run(words) for host in self.hosts}
+
+
+def wait(condition: Callable[[], object], what: Callable[[], object], seconds: float = 240) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not after {seconds:.0f} s: {what()}"
+        time.sleep(0.3)  # noqa: TID251 - between two looks at the condition
+
+
+def workload() -> Json:
+    probe = {"httpGet": {"port": 8080, "path": "/"}, "periodSeconds": 1}
+    container = {"name": "web", "image": "lab.fleet.internal/web:1", "readinessProbe": probe}
+    spread = {
+        "maxSkew": 1,
+        "topologyKey": "kubernetes.io/hostname",
+        "whenUnsatisfiable": "ScheduleAnyway",
+        "labelSelector": {"matchLabels": LABELS},
+    }
+    template = {
+        "metadata": {"labels": LABELS},
+        "spec": {"containers": [container], "topologySpreadConstraints": [spread]},
+    }
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "shop"},
+        "spec": {"replicas": REPLICAS, "selector": {"matchLabels": LABELS}, "template": template},
+    }
+
+
+def budget() -> Json:
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": {"name": "shop"},
+        "spec": {"minAvailable": REPLICAS - 1, "selector": {"matchLabels": LABELS}},
+    }
+
+
+def begin(machines: Machines, kubeconfig: Path, home: Path, policy: str = "") -> Bed:
+    """Installs fleet and the workload, and returns when every agent has spoken. `policy`: what is added to it."""
+    fleet, api = Fleet(home), Cluster(kubeconfig, patience=60)
+    hosts = tuple(Host(machines, each.name) for each in machines.all)
+    found = Bed(machines, fleet, kubeconfig, api, hosts, policy)
+    wait(lambda: len(found.ready_nodes()) == len(hosts), found.nodes)
+    api.create("/apis/apps/v1/namespaces/default/deployments", workload())
+    api.create("/apis/policy/v1/namespaces/default/poddisruptionbudgets", budget())
+    found.write("1.0")
+    fleet.run("cluster", "add", "shop", "--kubeconfig", str(kubeconfig), "--site", "fra")
+    fleet.run("cluster", "install", "shop", "--image", agent.IMAGE)
+    wait(lambda: reported(api) == len(hosts), lambda: json.dumps(api.get(AGENTS))[-6000:])
+    wait(lambda: len(found.ready_pods()) == REPLICAS, lambda: api.get(PODS))
+    for host in hosts:
+        host.wait_until_good()
+    return found
+
+
+def upgrade(bed: Bed, version: str, rollout: str) -> Client:
+    """Rolls every node to this release, and judges by the hosts, by the cluster, by the client and by the report."""
+    boots, agents = bed.boots(), bed.ready_pods(AGENTS)
+    kubelets, runtimes = bed.started("kubelet"), bed.started("containerd")
+    with Client(bed.kubeconfig, PODS).calling() as client:
+        bed.roll(version)
+        wait(lambda: len(bed.ready_pods()) == REPLICAS, lambda: bed.api.get(PODS))
+    assert not client.errors
+    assert client.answers > 50
+    assert client.fewest >= REPLICAS - 1
+    assert [host.version() for host in bed.hosts] == [version] * len(bed.names)
+    assert [host.booted() for host in bed.hosts] == [bed.machines.commits()[version]] * len(bed.names)
+    after = bed.boots()
+    assert all(after[name] != boots[name] for name in bed.names)
+    wait(
+        lambda: bed.seen() == {name: (after[name], f"Fleet Lab OS {version}") for name in bed.names}, bed.seen
+    )
+    assert all(bed.started("kubelet")[name] != kubelets[name] for name in bed.names)
+    assert all(bed.started("containerd")[name] != runtimes[name] for name in bed.names)
+    wait(lambda: len(bed.ready_pods(AGENTS)) == len(bed.names), lambda: bed.api.get(AGENTS))
+    for name, pod in bed.ready_pods(AGENTS).items():
+        (before,), (now,) = (each["status"]["containerStatuses"] for each in (agents[name], pod))
+        assert now["containerID"] != before["containerID"], "the agent went down with its host"
+    runs = bed.fleet.json("report", rollout)["runs"]
+    assert {run["node"]: (run["step"], run["proof"]["boot_id_after"]) for run in runs} == {
+        name: ("done", after[name]) for name in bed.names
+    }
+    assert not bed.marked()
+    bed.fleet.run("audit", "verify")
+    return client
