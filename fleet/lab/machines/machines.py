@@ -16,7 +16,7 @@ import msgspec
 
 from fleet.lab.build import Progress
 from fleet.lab.errors import LabError
-from fleet.lab.machines import cgroups, etc, keys, machine, network, releases, requirements
+from fleet.lab.machines import cgroups, etc, keys, limits, machine, network, releases, requirements
 from fleet.lab.machines.disk import Disk
 from fleet.lab.process import Process, ProcessRecord, last_lines
 
@@ -54,6 +54,7 @@ class Machines:
         leaves nothing behind.
         """
         requirements.require()
+        limits.raise_limits(progress)
         repository = releases.build(progress)
         directory = directory.absolute()
         if directory.exists():

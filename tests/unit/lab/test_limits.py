@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from fleet.lab.machines.limits import INSTANCES, raise_limits
+
+
+def test_too_few_instances_become_enough_and_that_is_said(tmp_path: Path) -> None:
+    file, said = tmp_path / "instances", list[str]()
+    file.write_text("128\n")
+    raise_limits(said.append, file)
+    assert int(file.read_text()) == INSTANCES
+    assert said == [f"fs.inotify.max_user_instances is {INSTANCES} from now on"]
+
+
+def test_more_than_enough_stays(tmp_path: Path) -> None:
+    file, said = tmp_path / "instances", list[str]()
+    file.write_text("100000\n")
+    raise_limits(said.append, file)
+    assert (file.read_text(), said) == ("100000\n", [])
+
