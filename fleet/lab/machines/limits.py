@@ -13,7 +13,8 @@ _FILE = Path("/proc/sys/fs/inotify/max_user_instances")
 
 
 def raise_limits(progress: Progress, file: Path = _FILE) -> None:
-    """Gives root more inotify instances where there are too few: without one a kubelet ends as it starts.
+    """Gives root more inotify instances where there are too few: without one a kubelet ends as it
+    starts, and containerd stays without its part for Kubernetes.
 
     It is never lowered again, since others may count on it by then. Where it cannot be written that is told, and
     some machines run all the same.
@@ -23,6 +24,8 @@ def raise_limits(progress: Progress, file: Path = _FILE) -> None:
     try:
         file.write_text(f"{INSTANCES}\n")
     except OSError as error:
-        progress(f"{file} stays at {file.read_text().strip()} ({error.strerror}): enough for some eight nodes")
+        progress(
+            f"{file} stays at {file.read_text().strip()} ({error.strerror}): enough for some eight nodes"
+        )
     else:
         progress(f"fs.inotify.max_user_instances is {INSTANCES} from now on")

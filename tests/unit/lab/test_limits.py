@@ -18,4 +18,3 @@ def test_more_than_enough_stays(tmp_path: Path) -> None:
     file.write_text("100000\n")
     raise_limits(said.append, file)
     assert (file.read_text(), said) == ("100000\n", [])
-
