@@ -113,8 +113,9 @@ class Box:
         values: dict[str, object] = {"fleet_look_seconds": 0.2, "fleet_boot_seconds": 20, "fleet_disk": "/"}
         if wanted:
             values |= {f"fleet_{key}": value for key, value in release(wanted).items()}
+        # No shared connection: its socket would be in the home, whose path is too long for one beside pytest-xdist.
         ssh = (
-            f"-o UserKnownHostsFile={self.sshd.known_hosts} -o StrictHostKeyChecking=yes -o ControlMaster=no"
+            f"-o UserKnownHostsFile={self.sshd.known_hosts} -o StrictHostKeyChecking=yes -o ControlPath=none"
         )
         host = {
             "ansible_host": "127.0.0.1",
