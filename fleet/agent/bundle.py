@@ -20,12 +20,12 @@ import msgspec
 from msgspec import Struct
 
 from fleet.agent.host import Host
-from fleet.agent.own import Machines
-from fleet.agent.watch import Found, Kind, Lost, Watch
 from fleet.app.clock import WallClock
 from fleet.core.errors import FleetError
+from fleet.kube.changes import Found, Kind, Lost, Watch
 from fleet.kube.clock import Clock
 from fleet.kube.credentials import Source
+from fleet.kube.own import Machines
 from fleet.kube.refusal import Call, ConflictError
 from fleet.kube.transport import Transport
 from fleet.machines.agent import Pace

@@ -7,10 +7,10 @@ import logging
 from pathlib import Path
 
 from fleet.agent.bundle import LabSettings, run_lab_agents
-from fleet.agent.own import Machines
 from fleet.app.clock import WallClock
 from fleet.core.errors import UsageError
 from fleet.kube.credentials import Source
+from fleet.kube.own import Machines
 from fleet.kube.transport import Transport
 from fleet.machines import updaters
 from fleet.machines.agent import Agent, Pace

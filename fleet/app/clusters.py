@@ -242,7 +242,7 @@ def _inspect(home: Home, row: ClusterRow) -> tuple[Found, Snapshot]:
 
 async def _inspect_real(home: Home, row: ClusterRow, policy: Policy) -> tuple[Found, Snapshot]:
     async with _opened(row) as cluster:
-        missing = await cluster.forbidden()
+        missing = await cluster.forbidden(policy.over_ssh)
         unreadable = [each for each in missing if each.resource in ("nodes", "pods") and "list" in each.verbs]
         if unreadable:
             raise ForbiddenError(
@@ -341,7 +341,7 @@ def manifests(home: Home, name: str, image: str | None) -> str:
     from fleet.kube.installation import manifests as objects
 
     _installable(home, name)
-    return as_yaml(objects(image))
+    return as_yaml(objects(image, home.policy_if_any().over_ssh))
 
 
 def install(home: Home, name: str, image: str | None) -> list[str]:
@@ -349,11 +349,11 @@ def install(home: Home, name: str, image: str | None) -> list[str]:
     from fleet.kube.install import apply
     from fleet.kube.installation import manifests as objects
 
+    wanted = objects(image, home.policy_if_any().over_ssh)
+
     async def work() -> list[str]:
         async with _opened(_installable(home, name)) as cluster:
-            return [
-                f"{each.result} {each.manifest}" for each in await apply(cluster.transport, objects(image))
-            ]
+            return [f"{each.result} {each.manifest}" for each in await apply(cluster.transport, wanted)]
 
     return _run(work())
 

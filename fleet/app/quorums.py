@@ -59,11 +59,13 @@ def groups_of(cluster: RealCluster, site: str, policy: Policy) -> Groups:
 
 
 def guarded(cluster: RealCluster, site: str, policy: Policy) -> Cluster:
-    """The cluster with its groups, as a driver sees it."""
+    """The cluster with its groups and the agents that run here, as a driver sees it."""
     from fleet.app.clock import WallClock
+    from fleet.app.reach import with_agents
     from fleet.drivers.quorums import ClusterWithQuorums
 
-    return ClusterWithQuorums(cluster, groups_of(cluster, site, policy), WallClock())
+    served = with_agents(cluster, policy) if policy.over_ssh else cluster
+    return ClusterWithQuorums(served, groups_of(cluster, site, policy), WallClock())
 
 
 class NoServers:

@@ -14,6 +14,7 @@ from fleet.config.selector import hidden, selector
 from fleet.core.policy import DrainRule, Limits, Pool, RebootRule, StageRule
 from fleet.core.release import Stream
 
+WAYS: dict[str, Literal["agent", "ssh"]] = {"agent": "agent", "ssh": "ssh"}
 HOLD_OR_EVICT: dict[str, Literal["hold", "evict"]] = {"hold": "hold", "evict": "evict"}
 
 
@@ -84,6 +85,8 @@ def _rules(reader: Reader, base: Pool, known: Known) -> Pool:
         canaries=reader.value("canaries", forms.count(0), base.canaries),
         failure_limit=reader.value("failure_limit", forms.FAILURES, base.failure_limit),
         windows=windows if reader.has("windows") else base.windows,
+        reach=reader.value("reach", forms.choice(WAYS), base.reach),
+        source=reader.value("source", forms.TEXT, base.source),
     )
 
 

@@ -107,6 +107,10 @@ class Pool(Struct, frozen=True):
     """Failed runs that halt the rollout; a percentage is of the rollout's nodes in this pool."""
     windows: tuple[Window, ...] = ()
     """None: always open."""
+    reach: Literal["agent", "ssh"] = "agent"
+    """How its machines are reached: by an agent that runs on each, or from where fleet's controller runs."""
+    source: str = ""
+    """With ssh, of operating systems that need it: where releases are. An agent is told so itself."""
 
     def holds(self, cluster: str, node: Node) -> bool:
         return (not self.clusters or cluster in self.clusters) and self.selector.matches(node.labels)
@@ -139,6 +143,11 @@ class Policy(Struct, frozen=True):
         if stream is None:
             return None
         return stream.find(pool.version) if pool.version else stream.newest
+
+    @property
+    def over_ssh(self) -> bool:
+        """Some pool is."""
+        return any(pool.reach == "ssh" for pool in self.pools)
 
     def find_release(self, version: str) -> Release | None:
         return next((found for stream in self.streams if (found := stream.find(version))), None)

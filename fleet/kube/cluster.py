@@ -17,7 +17,7 @@ from fleet.kube.clock import Clock
 from fleet.kube.credentials import Source
 from fleet.kube.lease import Lease
 from fleet.kube.machinelog import machine_log
-from fleet.kube.permissions import Permission
+from fleet.kube.permissions import Permission, needed
 from fleet.kube.snapshot import Reading
 from fleet.kube.transport import Transport
 from fleet.kube.verbs import Verbs
@@ -82,9 +82,9 @@ class Cluster:
         """As `machinelog.machine_log`."""
         return await machine_log(self.transport, self._clock, machine, ask, seconds)
 
-    async def forbidden(self) -> tuple[Permission, ...]:
-        """What fleet needs and may not do."""
-        return await access.missing(self.transport)
+    async def forbidden(self, over_ssh: bool = False) -> tuple[Permission, ...]:
+        """What fleet needs and may not do. `over_ssh`: it reaches machines itself."""
+        return await access.missing(self.transport, needed(over_ssh))
 
     async def close(self) -> None:
         for watching in self._watching:

@@ -11,13 +11,15 @@ import yaml
 from msgspec import Struct
 
 from fleet.core.errors import UsageError
-from fleet.kube.permissions import PERMISSIONS, Permission
+from fleet.kube.permissions import Permission, needed
 
 NAMESPACE = "fleet-system"
 CONTROLLER = "fleet-controller"
 """Its service account, and its roles."""
 MANAGED_BY = "app.kubernetes.io/managed-by"
 OWNER = "fleet"
+AGENT_LABELS = {"app.kubernetes.io/name": "fleet-agent"}
+"""Of the pods of its DaemonSet."""
 
 _PLURALS = {
     "ClusterRole": "clusterroles",
@@ -54,14 +56,15 @@ class Manifest(Struct, frozen=True):
         return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
 
 
-def manifests(image: str | None) -> tuple[Manifest, ...]:
-    """Everything, in order. `image` is that of the agent; None leaves its DaemonSet out.
+def manifests(image: str | None, over_ssh: bool = False) -> tuple[Manifest, ...]:
+    """Everything, in order. `image` is that of the agent; None leaves its DaemonSet out. `over_ssh`: the controller
+    works on machines itself.
 
     Raises UsageError for an empty image.
     """
     if image == "":
         raise UsageError("the agent's image is empty", "name one, or install without agents")
-    bodies = [_completed(body, image) for body in _files()]
+    bodies = [_completed(body, image, over_ssh) for body in _files()]
     return tuple(_manifest(body) for body in bodies if image is not None or body["kind"] != "DaemonSet")
 
 
@@ -89,10 +92,10 @@ def _files() -> list[dict[str, Any]]:
     return [json.loads(json.dumps(body)) for file in files for body in yaml.safe_load_all(file.read_text())]
 
 
-def _completed(body: dict[str, Any], image: str | None) -> dict[str, Any]:
+def _completed(body: dict[str, Any], image: str | None, over_ssh: bool) -> dict[str, Any]:
     body["metadata"].setdefault("labels", {})[MANAGED_BY] = OWNER
     if body["kind"] in ("ClusterRole", "Role") and body["metadata"]["name"] == CONTROLLER:
-        body["rules"] = rules(PERMISSIONS, body["metadata"].get("namespace", ""))
+        body["rules"] = rules(needed(over_ssh), body["metadata"].get("namespace", ""))
     if body["kind"] == "DaemonSet":
         body["spec"]["template"]["spec"]["containers"][0]["image"] = image
     return body

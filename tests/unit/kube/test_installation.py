@@ -90,3 +90,23 @@ def test_an_agent_writes_no_more_than_the_schema_takes() -> None:
 def _camel(name: str) -> str:
     first, *rest = name.split("_")
     return "".join([first, *(word.capitalize() for word in rest)]).replace("Id", "ID")
+
+
+def test_the_controller_may_answer_for_machines_only_where_it_reaches_them_itself() -> None:
+    def resources(over_ssh: bool) -> set[str]:
+        roles = [each.body for each in manifests(None, over_ssh) if each.kind == "ClusterRole"]
+        (role,) = [body for body in roles if body["metadata"]["name"] == "fleet-controller"]
+        return {resource for rule in role["rules"] for resource in rule.get("resources", ())}
+
+    assert resources(True) - resources(False) == {"machines/status"}
+    assert resources(False) < resources(True)
+
+
+def test_no_agent_runs_on_nodes_that_are_reached_over_ssh() -> None:
+    spec = find("DaemonSet", "fleet-agent").body["spec"]["template"]["spec"]
+    (term,) = spec["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"][
+        "nodeSelectorTerms"
+    ]
+    assert term["matchExpressions"] == [
+        {"key": "fleet.internal/reach", "operator": "NotIn", "values": ["ssh"]}
+    ]

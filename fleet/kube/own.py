@@ -9,11 +9,11 @@ from collections.abc import AsyncIterator
 import msgspec
 from msgspec.structs import replace
 
-from fleet.agent.watch import Complete, Found, Kind, Watch
 from fleet.core.errors import FleetError
 from fleet.core.machine import GROUP, VERSION, LogTold, Machine, Units, Work
 from fleet.core.release import Release
 from fleet.kube import decode
+from fleet.kube.changes import Complete, Found, Kind, Watch
 from fleet.kube.clock import Clock
 from fleet.kube.refusal import Call, ConflictError, NotFoundError
 from fleet.kube.transport import Transport

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from fleet.agent.own import PATH, Machines
 from fleet.core.errors import FleetError
 from fleet.kube.credentials import Source
+from fleet.kube.own import PATH, Machines
 from fleet.kube.transport import Transport
 from tests.kube_fake.server import ApiServer
 from tests.kube_fake.world import QuickClock, write_kubeconfig

@@ -1,0 +1,178 @@
+"""Agents of nodes that are reached over ssh, on hosts that hold state and the Machines of an API server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from msgspec.structs import replace
+
+from fleet.app.clock import WallClock
+from fleet.app.reach import RemoteAgents
+from fleet.core.event import Event, Gone, Seen
+from fleet.core.node import Node
+from fleet.core.pod import Pod
+from fleet.core.policy import Policy, Pool
+from fleet.core.selector import Selector
+from fleet.drivers.agents import ClusterWithAgents
+from fleet.kube.cluster import Cluster
+from fleet.kube.credentials import Source
+from fleet.kube.own import PATH
+from fleet.kube.transport import Transport
+from tests.kube_fake.server import ApiServer
+from tests.kube_fake.world import write_kubeconfig
+from tests.unit.hosts.boxes import NEW, QUICK, Box
+
+POLICY = Policy(pools=(Pool("bare", Selector({"pool": "bare"}), reach="ssh"), Pool("rest")))
+BARE = Node("n-0", "u-0", labels={"pool": "bare"})
+REST = Node("n-1", "u-1")
+POD = Pod(
+    "fleet-system", "fleet-agent-x", "p-0", node="n-0", labels={"app.kubernetes.io/name": "fleet-agent"}
+)
+
+
+class Boxes:
+    """Connections to hosts, counted."""
+
+    def __init__(self) -> None:
+        self.hosts = {name: Box(name) for name in ("n-0", "n-1")}
+        self.open: list[str] = []
+        self.most = 0
+
+    def reach(self, node: str) -> Box:
+        connections = self
+        host = self.hosts[node]
+        self.open.append(node)
+        self.most = max(self.most, self.open.count(node))
+
+        class Connection(Box):
+            def __init__(self) -> None:
+                self.__dict__ = host.__dict__
+
+            async def close(self) -> None:
+                connections.open.remove(node)
+
+        return Connection()
+
+
+class Bed:
+    def __init__(self, server: ApiServer, kubeconfig: Path) -> None:
+        self.server = server
+        self.boxes = Boxes()
+        self.transport = Transport(Source(kubeconfig), WallClock())
+        self.agents = RemoteAgents(
+            "east", POLICY, self.transport, self.boxes.reach, QUICK.agents, look=0.02, retry=0.02
+        )
+
+    def tell(self, *events: Event) -> None:
+        for event in events:
+            self.agents.see(event)
+
+    def status(self, node: str = "n-0") -> dict[str, Any]:
+        return dict(self.server.objects[PATH].get(("", node), {}).get("status", {}))
+
+    async def ask(self, action: str, token: str) -> None:
+        release = {"version": NEW.version, "digest": NEW.digest}
+        body = self.server.objects[PATH]["", "n-0"]
+        await self.server.put(PATH, {**body, "spec": {"action": action, "token": token, "release": release}})
+        await until(lambda: self.status().get("work", {}).get("token") == token)
+        await until(lambda: self.status()["work"]["state"] == "done")
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(30):
+        while not condition():  # noqa: ASYNC110 - between two looks at the condition
+            await asyncio.sleep(0.01)
+
+
+def story(tmp_path: Path, tell: Callable[[Bed], Any]) -> None:
+    async def run() -> None:
+        async with ApiServer() as server:
+            bed = Bed(server, write_kubeconfig(tmp_path / "kubeconfig", server.url))
+            try:
+                await tell(bed)
+            finally:
+                await bed.transport.close()
+
+    asyncio.run(run())
+
+
+def test_a_machine_is_staged_and_rebooted_from_here_and_others_are_left_alone(tmp_path: Path) -> None:
+    async def tell(bed: Bed) -> None:
+        bed.tell(Seen("east", BARE), Seen("east", REST))
+        work = asyncio.create_task(bed.agents.run())
+        await until(lambda: bed.status().get("bootID"))
+        before, boots = bed.status()["bootID"], bed.boxes.hosts["n-0"].boots
+        await bed.ask("stage", "t-1")
+        assert bed.status()["staged"]["version"] == NEW.version
+        await bed.ask("reboot", "t-2")
+        assert bed.status()["booted"]["version"] == NEW.version and bed.status()["bootID"] != before
+        assert bed.boxes.hosts["n-0"].boots == boots + 1
+        assert bed.boxes.open == ["n-0"] and not bed.status("n-1")
+        work.cancel()
+        await asyncio.wait({work})
+        assert bed.boxes.open == []
+
+    story(tmp_path, tell)
+
+
+def test_where_an_agents_pod_runs_this_one_stands_back_and_comes_back_when_it_has_gone(
+    tmp_path: Path,
+) -> None:
+    async def tell(bed: Bed) -> None:
+        bed.tell(Seen("east", POD), Seen("east", BARE))
+        work = asyncio.create_task(bed.agents.run())
+        assert not bed.agents.wanted
+        bed.tell(Seen("east", replace(POD, phase="Failed")))
+        await until(lambda: bed.status().get("bootID"))
+        bed.tell(Seen("east", POD))
+        await until(lambda: not bed.boxes.open)
+        bed.tell(Gone("east", POD))
+        await until(lambda: bed.boxes.open)
+        bed.tell(Seen("east", replace(BARE, labels={})))
+        await until(lambda: not bed.boxes.open)
+        bed.tell(Seen("east", BARE))
+        await until(lambda: bed.boxes.open)
+        bed.tell(Gone("east", BARE))
+        await until(lambda: not bed.boxes.open)
+        assert bed.boxes.most == 1
+        work.cancel()
+        await asyncio.wait({work})
+
+    story(tmp_path, tell)
+
+
+def test_a_machine_that_is_not_reached_or_is_none_fleet_knows_is_waited_for(tmp_path: Path) -> None:
+    async def tell(bed: Bed) -> None:
+        bed.boxes.hosts["n-0"].down = True
+        bed.tell(Seen("east", BARE))
+        work = asyncio.create_task(bed.agents.run())
+        await until(lambda: bed.boxes.open)
+        bed.boxes.hosts["n-0"].down = False
+        await until(lambda: bed.status().get("bootID"))
+        work.cancel()
+        await asyncio.wait({work})
+
+    story(tmp_path, tell)
+
+
+def test_agents_work_while_their_controller_leads_and_no_longer(tmp_path: Path) -> None:
+    async def tell(bed: Bed) -> None:
+        bed.tell(Seen("east", BARE))
+        kubeconfig = Source(tmp_path / "kubeconfig")
+        mine = ClusterWithAgents(Cluster("east", kubeconfig, WallClock()), bed.agents)
+        other = Cluster("east", kubeconfig, WallClock())
+        assert (await other.lead("other", 30, lambda holder: False)).held
+        assert not (await mine.lead("me", 30, lambda holder: False)).held
+        assert bed.boxes.open == []
+        await other.resign("other")
+        assert (await mine.lead("me", 30, lambda holder: False)).held
+        await until(lambda: bed.status().get("bootID"))
+        await mine.resign("me")
+        assert bed.boxes.open == []
+        await mine.close()
+        await other.close()
+
+    story(tmp_path, tell)
