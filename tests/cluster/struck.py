@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
@@ -96,6 +97,18 @@ class Strikes:
         lines = self._file.read_text().splitlines() if self._file.exists() else []
         return [json.loads(line) for line in lines]
 
+    def allow(self) -> None:
+        """Not before is anybody struck."""
+        self._allowed.touch()
+
+    def await_allowed(self) -> None:
+        while not self._allowed.exists():
+            time.sleep(0.02)  # noqa: TID251 - between two looks at the condition
+
+    @property
+    def _allowed(self) -> Path:
+        return self._file.with_suffix(".allowed")
+
     def add(self, labels: Sequence[str]) -> None:
         with self._file.open("a") as file:
             file.write(json.dumps(list(labels)) + "\n")
@@ -107,6 +120,7 @@ def everywhere(wanted: Side, strikes: Strikes) -> Strike:
 
     def strike(side: Side, labels: Sequence[str]) -> None:
         if side == wanted and not done.issuperset(labels):
+            strikes.await_allowed()
             strikes.add(labels)
             os.kill(os.getpid(), signal.SIGKILL)
 
