@@ -7,7 +7,7 @@ SET_UP := $(VENV)/.set-up
 
 # What needs no control plane, browser or database server of its own runs side by side on two cores.
 QUICK := tests/unit tests/property tests/contract tests/simulation tests/store
-REAL := tests/quorums tests/machines/test_ssh.py tests/machines/test_ostree_program.py tests/playbooks tests/machines/test_rauc.py tests/machines/test_faults.py tests/machines/test_three_ways.py tests/etcd tests/cluster tests/web tests/kind
+REAL := tests/quorums tests/machines/test_ssh.py tests/machines/test_ostree_program.py tests/playbooks tests/machines/test_rauc.py tests/machines/test_faults.py tests/machines/test_three_ways.py tests/etcd tests/cluster tests/web tests/kind tests/vagrant
 
 .PHONY: set-up demo test check unit lab machines machines-test soak bench live schemas lock clean
 

@@ -1,0 +1,1 @@
+"""vagrant/, as far as it can be judged without starting a machine."""
