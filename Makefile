@@ -9,7 +9,7 @@ SET_UP := $(VENV)/.set-up
 QUICK := tests/unit tests/property tests/contract tests/simulation tests/store
 REAL := tests/quorums tests/machines/test_ssh.py tests/machines/test_ostree_program.py tests/playbooks tests/machines/test_rauc.py tests/machines/test_faults.py tests/machines/test_three_ways.py tests/etcd tests/cluster tests/web tests/kind tests/vagrant
 
-.PHONY: set-up demo test check unit lab machines machines-test soak bench live schemas lock clean
+.PHONY: set-up demo test check unit lab machines machines-test qemu soak bench live schemas lock clean
 
 set-up: $(SET_UP)
 
@@ -50,6 +50,10 @@ machines: $(SET_UP)
 # Hosts that really reboot, built from Debian's packages and Go modules: some minutes the first time, then two. Needs root.
 machines-test: $(SET_UP)
 	$(PYTEST) tests/machines
+
+# A virtual machine upgraded from one kernel to another, in software: ten minutes and more. Needs root.
+qemu: $(SET_UP)
+	$(PYTEST) -s tests/qemu
 
 # Ten thousand seeded histories; about a quarter of an hour on one core.
 soak: $(SET_UP)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from fleet.lab.machines import loader
@@ -42,23 +43,35 @@ class Disk:
         file = self.boot / _GOOD
         return frozenset(file.read_text().split()) if file.exists() else frozenset()
 
-    def install(self, repository: Path, commit: str, remote: str) -> str:
+    def install(
+        self,
+        repository: Path,
+        commit: str,
+        remote: str,
+        *,
+        syslinux: bool = False,
+        arguments: Sequence[str] = ("rw",),
+    ) -> str:
         """Writes the first deployment onto an empty disk and returns its name. `remote` is where upgrades come from.
 
-        Raises LabError.
+        `syslinux`: OSTree writes that boot loader's menu too; `arguments` are the kernel's. Raises LabError.
         """
         own = f"--repo={self.root / 'ostree' / 'repo'}"
-        self.root.mkdir(parents=True)
+        self.root.mkdir(parents=True, exist_ok=True)
         run("ostree", "admin", "init-fs", self.root)
         run("ostree", "admin", "os-init", OS, f"--sysroot={self.root}")
-        for name, value in (("core.fsync", "false"), ("sysroot.bootloader", "none")):
+        settings = {"core.fsync": "false", "sysroot.bootloader": "none"}
+        if syslinux:
+            self._begin_menu()
+            # /boot is a folder of the one file system.
+            settings |= {"sysroot.bootloader": "syslinux", "sysroot.bootprefix": "true"}
+        for name, value in settings.items():
             run("ostree", own, "config", "set", name, value)
         run("ostree", own, "remote", "add", "--no-gpg-verify", OS, remote)
         run("ostree", own, "pull-local", f"--remote={OS}", repository, commit)
         run("ostree", own, "refs", f"--create={OS}:{BRANCH}", commit)
-        run(
-            "ostree", "admin", "deploy", f"--sysroot={self.root}", f"--os={OS}", "--karg=rw", f"{OS}:{BRANCH}"
-        )
+        kernel = [f"--karg={argument}" for argument in arguments]
+        run("ostree", "admin", "deploy", f"--sysroot={self.root}", f"--os={OS}", *kernel, f"{OS}:{BRANCH}")
         return self.entries()[0]
 
     def remove(self) -> None:
@@ -68,3 +81,11 @@ class Disk:
             if path.is_dir():
                 run("chattr", "-i", path)
         shutil.rmtree(self.root, ignore_errors=False)
+
+    def _begin_menu(self) -> None:
+        """What OSTree knows syslinux by: an empty menu, reached by a link."""
+        (self.boot / "loader.0").mkdir()
+        (self.boot / "loader").symlink_to("loader.0")
+        (self.boot / "loader" / "syslinux.cfg").write_text("PROMPT 0\nTIMEOUT 1\n")
+        (self.boot / "syslinux").mkdir()
+        (self.boot / "syslinux" / "syslinux.cfg").symlink_to("../loader/syslinux.cfg")

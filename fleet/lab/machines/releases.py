@@ -25,7 +25,7 @@ PACKAGES = (
 )
 TREE = Path(__file__).parent / "tree"
 
-_FOUNDED = "2026-11-01T00:00:00Z"
+FOUNDED = "2026-11-01T00:00:00Z"
 """The time in every commit: the same sources give the same commits."""
 
 _MASKED = (
@@ -132,30 +132,31 @@ def _compose(tree: Path, base: Path, built: Path) -> None:
         packed = image.archive(f"lab.fleet.internal/{program.name}:1", program.name, program.read_bytes())
         (images / f"{program.name}.tar").write_bytes(packed)
     _units(tree)
-    _layout(tree)
+    layout(tree)
 
 
 def _units(tree: Path) -> None:
     system = tree / "etc/systemd/system"
     for unit in _MASKED:
-        _link(system / unit, "/dev/null")
+        link(system / unit, "/dev/null")
     for target, units in _ENABLED.items():
         for unit in units:
-            _link(system / f"{target}.wants" / unit, f"/lib/systemd/system/{unit}")
-    _link(system / "default.target", "/lib/systemd/system/multi-user.target")
+            link(system / f"{target}.wants" / unit, f"/lib/systemd/system/{unit}")
+    link(system / "default.target", "/lib/systemd/system/multi-user.target")
 
 
-def _layout(tree: Path) -> None:
+def layout(tree: Path) -> None:
+    """Turns a Debian root into what OSTree wants: /etc in /usr, what changes in /var, /boot empty."""
     for name in ("boot", "home", "opt", "srv", "mnt", "root", "media", "tmp", "var", "dev", "run"):
         shutil.rmtree(tree / name)
     for name in ("boot", "sysroot", "var", "tmp", "dev", "run"):
         (tree / name).mkdir()
     (tree / "tmp").chmod(0o1777)
     for name, target in {"home": "var/home", "opt": "var/opt", "srv": "var/srv", "mnt": "var/mnt"}.items():
-        _link(tree / name, target)
-    _link(tree / "root", "var/roothome")
-    _link(tree / "media", "run/media")
-    _link(tree / "ostree", "sysroot/ostree")
+        link(tree / name, target)
+    link(tree / "root", "var/roothome")
+    link(tree / "media", "run/media")
+    link(tree / "ostree", "sysroot/ostree")
     for name in ("hostname", "resolv.conf"):
         (tree / "etc" / name).unlink(missing_ok=True)
     for private in (tree / "etc/ssh").glob("ssh_host_*"):
@@ -164,7 +165,8 @@ def _layout(tree: Path) -> None:
     (tree / "etc").rename(tree / "usr/etc")
 
 
-def _link(path: Path, target: str) -> None:
+def link(path: Path, target: str) -> None:
+    """Makes a symbolic link, in place of what is there."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     path.symlink_to(target)
@@ -175,7 +177,7 @@ def _commit_all(repository: Path, tree: Path, delta: Path) -> None:
     run("ostree", f"--repo={repository}", "init", "--mode=archive")
     run(*ostree, "config", "set", "core.fsync", "false")
     run(*ostree, "config", "set", "archive.zlib-level", "1")
-    common = ["--no-xattrs", "--no-bindings", f"--timestamp={_FOUNDED}"]
+    common = ["--no-xattrs", "--no-bindings", f"--timestamp={FOUNDED}"]
     run(*ostree, "commit", *common, f"--branch={OS}/base", f"--tree=dir={tree}")
     for edition in EDITIONS:
         _write_delta(delta, edition)

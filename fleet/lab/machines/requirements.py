@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from fleet.lab.build import INSTALL_GO
@@ -20,6 +21,15 @@ PACKAGES = {
 }
 """Command: Debian's package that has it."""
 
+PACKAGES_FOR_VM = {
+    "qemu-system-x86_64": "qemu-system-x86",
+    "extlinux": "extlinux",
+    "mmdebstrap": "mmdebstrap",
+    "ostree": "ostree",
+    "mkfs.ext4": "e2fsprogs",
+    "ssh": "openssh-client",
+}
+
 
 def lacking() -> tuple[str, ...]:
     """What this computer lacks, in words; empty when it can run machines."""
@@ -30,8 +40,7 @@ def lacking() -> tuple[str, ...]:
         words.append(
             "the rights of root: hosts with a systemd of their own, and a bridge for them, need them"
         )
-    if missing := sorted(package for command, package in PACKAGES.items() if shutil.which(command) is None):
-        words.append(f"apt-get install {' '.join(missing)}")
+    words += _packages(PACKAGES)
     if shutil.which("go") is None:
         words.append(INSTALL_GO)
     if not Path("/sys/fs/cgroup").is_dir():
@@ -43,3 +52,16 @@ def require() -> None:
     """Raises LabError with all that is lacking."""
     if words := lacking():
         raise LabError("this computer cannot run the lab's machines", f"it lacks {'; '.join(words)}")
+
+
+def lacking_for_vm() -> tuple[str, ...]:
+    """The same for a virtual machine."""
+    if sys.platform != "linux":
+        return ("Linux: the disk of a virtual machine is written with its tools",)
+    rights = () if os.geteuid() == 0 else ("the rights of root: its disk is mounted while it is written",)
+    return (*rights, *_packages(PACKAGES_FOR_VM))
+
+
+def _packages(packages: Mapping[str, str]) -> tuple[str, ...]:
+    missing = sorted(package for command, package in packages.items() if shutil.which(command) is None)
+    return (f"apt-get install {' '.join(missing)}",) if missing else ()

@@ -1,0 +1,1 @@
+"""A kernel that changes for real, under QEMU. Slow: make qemu."""
