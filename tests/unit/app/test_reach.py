@@ -7,9 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from msgspec.structs import replace
 
 from fleet.app.clock import WallClock
+from fleet.app.clusters import connect
+from fleet.app.home import Home
 from fleet.app.reach import RemoteAgents
 from fleet.core.event import Event, Gone, Seen
 from fleet.core.node import Node
@@ -21,10 +24,12 @@ from fleet.kube.cluster import Cluster
 from fleet.kube.credentials import Source
 from fleet.kube.own import PATH
 from fleet.kube.transport import Transport
+from fleet.store.clusters import ClusterRow
 from tests.kube_fake.server import ApiServer
 from tests.kube_fake.world import write_kubeconfig
 from tests.unit.hosts.boxes import NEW, QUICK, Box
 
+NODES = "/api/v1/nodes"
 POLICY = Policy(pools=(Pool("bare", Selector({"pool": "bare"}), reach="ssh"), Pool("rest")))
 BARE = Node("n-0", "u-0", labels={"pool": "bare"})
 REST = Node("n-1", "u-1")
@@ -176,3 +181,36 @@ def test_agents_work_while_their_controller_leads_and_no_longer(tmp_path: Path) 
         await other.close()
 
     story(tmp_path, tell)
+
+
+def test_the_policy_of_a_home_says_whom_its_controller_reaches(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By name, as ssh would; and a name that nobody knows is told."""
+
+    async def run() -> None:
+        async with ApiServer() as server:
+            row = ClusterRow(
+                name="east", kubeconfig=str(write_kubeconfig(tmp_path / "kubeconfig", server.url))
+            )
+            for name, pool in (("n-0.invalid", "bare"), ("n-1.invalid", "rest")):
+                await server.put(NODES, {"metadata": {"name": name, "uid": name, "labels": {"pool": pool}}})
+            (tmp_path / "fleet.yaml").write_text(
+                "pools:\n- {name: bare, reach: ssh, selector: {matchLabels: {pool: bare}}}\n- {name: rest}\n"
+            )
+            cluster = await connect(Home(tmp_path), row)
+
+            async def listen() -> None:
+                async for _ in cluster.events():
+                    pass
+
+            listening = asyncio.create_task(listen())
+            assert (await cluster.lead("me", 30, lambda holder: False)).held
+            await until(lambda: "node n-0.invalid: " in caplog.text)
+            assert "n-1.invalid" not in caplog.text
+            await cluster.resign("me")
+            await cluster.close()
+            listening.cancel()
+            await asyncio.wait({listening})
+
+    asyncio.run(run())
