@@ -51,7 +51,7 @@ machines: $(SET_UP)
 machines-test: $(SET_UP)
 	$(PYTEST) tests/machines
 
-# A virtual machine upgraded from one kernel to another, in software: ten minutes and more. Needs root.
+# A virtual machine upgraded from one kernel to another, in software: five minutes, or twenty on a busy computer. Needs root.
 qemu: $(SET_UP)
 	$(PYTEST) -s tests/qemu
 
