@@ -7,7 +7,7 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,10 @@ SECONDS = 300
 class Fleet:
     """Works on a home of its own."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, environ: Mapping[str, str] | None = None) -> None:
+        """`environ`: what is other than here."""
         self.home = home
+        self._more = dict(environ or {})
         home.mkdir(parents=True, exist_ok=True)
         (home / "background.log").touch()
 
@@ -69,6 +71,5 @@ class Fleet:
         with closing(sqlite3.connect(f"file:{self.home / 'fleet.db'}?mode=ro", uri=True)) as database:
             return int(database.execute("select count(*) from journal").fetchone()[0])
 
-    @staticmethod
-    def _environ() -> dict[str, str]:
-        return {**os.environ, "COLUMNS": "80", "PYTHONUNBUFFERED": "1", "NO_COLOR": "1"}
+    def _environ(self) -> dict[str, str]:
+        return {**os.environ, "COLUMNS": "80", "PYTHONUNBUFFERED": "1", "NO_COLOR": "1", **self._more}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fleet.lab.machines import Machines, agent
@@ -152,9 +152,19 @@ def begin(machines: Machines, kubeconfig: Path, home: Path, policy: str = "") ->
     return found
 
 
-def upgrade(bed: Bed, version: str, rollout: str) -> Client:
+def upgrade_by_agents(bed: Bed, version: str) -> None:
+    """As `upgrade`, and each agent went down with its host."""
+    agents = bed.ready_pods(AGENTS)
+    upgrade(bed, version)
+    wait(lambda: len(bed.ready_pods(AGENTS)) == len(bed.names), lambda: bed.api.get(AGENTS))
+    for name, pod in bed.ready_pods(AGENTS).items():
+        (before,), (now,) = (each["status"]["containerStatuses"] for each in (agents[name], pod))
+        assert now["containerID"] != before["containerID"], "the agent went down with its host"
+
+
+def upgrade(bed: Bed, version: str) -> None:
     """Rolls every node to this release, and judges by the hosts, by the cluster, by the client and by the report."""
-    boots, agents = bed.boots(), bed.ready_pods(AGENTS)
+    boots = bed.boots()
     kubelets, runtimes = bed.started("kubelet"), bed.started("containerd")
     with Client(bed.kubeconfig, PODS).calling() as client:
         bed.roll(version)
@@ -171,14 +181,20 @@ def upgrade(bed: Bed, version: str, rollout: str) -> Client:
     )
     assert all(bed.started("kubelet")[name] != kubelets[name] for name in bed.names)
     assert all(bed.started("containerd")[name] != runtimes[name] for name in bed.names)
-    wait(lambda: len(bed.ready_pods(AGENTS)) == len(bed.names), lambda: bed.api.get(AGENTS))
-    for name, pod in bed.ready_pods(AGENTS).items():
-        (before,), (now,) = (each["status"]["containerStatuses"] for each in (agents[name], pod))
-        assert now["containerID"] != before["containerID"], "the agent went down with its host"
-    runs = bed.fleet.json("report", rollout)["runs"]
+    runs = bed.fleet.json("report")["runs"]
     assert {run["node"]: (run["step"], run["proof"]["boot_id_after"]) for run in runs} == {
         name: ("done", after[name]) for name in bed.names
     }
     assert not bed.marked()
     bed.fleet.run("audit", "verify")
-    return client
+
+
+def over_ssh(bed: Bed, home: Path) -> Bed:
+    """The same without agents: the controller of this home reaches the nodes as ssh would."""
+    config = home / ".ssh" / "config"
+    config.parent.mkdir(parents=True)
+    config.write_text(bed.machines.ssh_config.read_text())
+    for name in bed.names:
+        bed.api.patch(f"/api/v1/nodes/{name}", {"metadata": {"labels": {"fleet.internal/reach": "ssh"}}})
+    wait(lambda: not bed.api.get(AGENTS)["items"], lambda: bed.api.get(AGENTS))
+    return replace(bed, fleet=Fleet(bed.fleet.home, {"HOME": str(home)}), more=f"{bed.more}    reach: ssh\n")

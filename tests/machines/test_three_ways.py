@@ -1,16 +1,17 @@
-"""A cluster of real hosts is upgraded by its agents, under a budget, with a client that never sees an error; and a
-release whose kubelet does not start is rolled back and halts the rollout."""
+"""A cluster of real hosts is upgraded by its agents, then over ssh, under a budget, with a client that never sees an
+error; and a release whose kubelet does not start is rolled back and halts the rollout."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from fleet.lab.machines import Machines, cluster
 from tests.machines.client import Client
-from tests.machines.shop import PODS, REPLICAS, Bed, begin, upgrade, wait
+from tests.machines.shop import AGENTS, PODS, REPLICAS, Bed, begin, over_ssh, upgrade, upgrade_by_agents, wait
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -39,7 +40,7 @@ def bed(machines: Machines, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 def test_the_agents_upgrade_their_hosts_and_the_client_sees_no_error(bed: Bed) -> None:
     bed.offer("1.0", "1.1")
-    upgrade(bed, "1.1", "r-1")
+    upgrade_by_agents(bed, "1.1")
 
 
 def test_a_release_whose_kubelet_does_not_start_is_rolled_back_and_halts_the_rollout(bed: Bed) -> None:
@@ -63,3 +64,10 @@ def test_a_release_whose_kubelet_does_not_start_is_rolled_back_and_halts_the_rol
     wait(lambda: not bed.marked(), bed.marked)
     wait(lambda: len(bed.ready_nodes()) == len(NAMES), bed.nodes)
     wait(lambda: len(bed.ready_pods()) == REPLICAS, lambda: bed.api.get(PODS))
+
+
+def test_the_controller_upgrades_them_over_ssh_and_no_agent_runs_there(bed: Bed, tmp_path: Path) -> None:
+    reached = over_ssh(bed, tmp_path / "home")
+    reached.offer("1.0", "1.1", "1.2")
+    upgrade(reached, "1.2")
+    assert not bed.api.get(AGENTS)["items"]
