@@ -70,7 +70,9 @@ class Held(Struct, frozen=True, gc=False):
 
     @property
     def advice(self) -> str:
-        """What to do about it; empty where waiting is all there is to do."""
+        """What to do about it; empty where waiting is all there is to do. A fact of that name beats the usual one."""
+        if own := self.facts.get("advice"):
+            return str(own)
         return ADVICE.get(self.reason, "").format_map(_Facts(self))
 
     @property

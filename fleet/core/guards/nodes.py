@@ -10,10 +10,15 @@ OTHERS = {
     "ToBeDeletedByClusterAutoscaler": "the cluster autoscaler deletes it",
     "DeletionCandidateOfClusterAutoscaler": "the cluster autoscaler may delete it",
     "karpenter.sh/disrupted": "Karpenter disrupts it",
-    CLAIMED_TAINT: "{value}; stop it there, then: fleet cluster claim",
+    CLAIMED_TAINT: "{value}",
     INVENTORY_TAINT: "its inventory says so",
 }
 """Taints by which other parties say that they work on a node."""
+INSTEAD = {
+    CLAIMED_TAINT: "stop it there, then: fleet cluster claim",
+    INVENTORY_TAINT: "take `cordoned: true` out of the inventory when it may take part",
+}
+"""What to do where no kubectl helps."""
 
 
 def held(name: str, uid: str, node: Node | None, machine: Machine | None, rollout: str) -> Held | None:
@@ -25,20 +30,21 @@ def held(name: str, uid: str, node: Node | None, machine: Machine | None, rollou
     if node.unschedulable and node.cordoned_by not in ("", rollout):
         return Held(Reason.OTHER_ROLLOUT, name, {"by": node.cordoned_by})
     if node.foreign_cordon:
-        by = next(
-            (
-                f" ({OTHERS[taint.key].format(value=taint.value)})"
-                for taint in node.taints
-                if taint.key in OTHERS
-            ),
-            "",
-        )
-        return Held(Reason.FOREIGN_CORDON, name, {"by": by})
+        return _foreign(node)
     if machine is None or not machine.reported:
         return Held(Reason.NO_AGENT, name)
     if node.ready is not True:
         return not_ready(node)
     return None
+
+
+def _foreign(node: Node) -> Held:
+    taint = next((each for each in node.taints if each.key in OTHERS), None)
+    by = f" ({OTHERS[taint.key].format(value=taint.value)})" if taint is not None else ""
+    facts: dict[str, str | int] = {"by": by}
+    if taint is not None and taint.key in INSTEAD:
+        facts["advice"] = INSTEAD[taint.key]
+    return Held(Reason.FOREIGN_CORDON, node.name, facts)
 
 
 def not_ready(node: Node) -> Held:

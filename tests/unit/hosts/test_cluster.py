@@ -151,6 +151,7 @@ def test_a_host_that_its_inventory_has_cordoned_says_so(tmp_path: Path) -> None:
         held = nodes.held("n-0", node.uid, node, stage.sight.machines["n-0"], "r-1")
         assert held is not None
         assert held.words == "cordoned, not by fleet (its inventory says so)"
+        assert held.advice == "take `cordoned: true` out of the inventory when it may take part"
 
     story(site, tell)
 
