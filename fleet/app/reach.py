@@ -10,7 +10,7 @@ from typing import Protocol
 
 from fleet.app.clock import WallClock
 from fleet.core.errors import FleetError
-from fleet.core.event import Event, Gone, Seen
+from fleet.core.event import Event, Gone, Seen, Synced
 from fleet.core.node import Node
 from fleet.core.pod import Pod
 from fleet.core.policy import Policy, Pool
@@ -71,11 +71,15 @@ class RemoteAgents:
         self._nodes: dict[str, Pool] = {}
         self._pods: dict[str, str] = {}
         """Nodes of agents' pods, by the pods' uid."""
+        self._complete = False
+        """All pods are known: before, there could be agents' among them."""
         self._changed = asyncio.Event()
 
     @property
     def wanted(self) -> dict[str, Pool]:
         """The nodes that are served from here, with their pools."""
+        if not self._complete:
+            return {}
         own = set(self._pods.values())
         return {name: pool for name, pool in self._nodes.items() if name not in own}
 
@@ -83,19 +87,27 @@ class RemoteAgents:
         match event:
             case Seen(_, Node() as node):
                 pool = self._policy.pool_of(self._cluster, node)
-                if pool is not None and pool.reach == "ssh":
-                    self._nodes[node.name] = pool
-                else:
-                    self._nodes.pop(node.name, None)
+                changed = self._note(node.name, pool if pool is not None and pool.reach == "ssh" else None)
             case Gone(_, Node() as node):
-                self._nodes.pop(node.name, None)
+                changed = self._note(node.name, None)
             case Seen(_, Pod() as pod) if pod.node and not pod.finished and _is_agents(pod):
+                changed = pod.uid not in self._pods
                 self._pods[pod.uid] = pod.node
             case Seen(_, Pod() as pod) | Gone(_, Pod() as pod):
-                self._pods.pop(pod.uid, None)
+                changed = self._pods.pop(pod.uid, None) is not None
+            case Synced():
+                changed = self._complete = True
             case _:
                 return
-        self._changed.set()
+        if changed:
+            self._changed.set()
+
+    def _note(self, node: str, pool: Pool | None) -> bool:
+        """True: it is served otherwise than before."""
+        before = self._nodes.pop(node, None)
+        if pool is not None:
+            self._nodes[node] = pool
+        return before != pool
 
     async def run(self) -> None:
         served: dict[str, tuple[Pool, asyncio.Task[None]]] = {}

@@ -14,7 +14,7 @@ from fleet.app.clock import WallClock
 from fleet.app.clusters import connect
 from fleet.app.home import Home
 from fleet.app.reach import RemoteAgents
-from fleet.core.event import Event, Gone, Seen
+from fleet.core.event import Event, Gone, Seen, Synced
 from fleet.core.node import Node
 from fleet.core.pod import Pod
 from fleet.core.policy import Policy, Pool
@@ -106,7 +106,7 @@ def story(tmp_path: Path, tell: Callable[[Bed], Any]) -> None:
 
 def test_a_machine_is_staged_and_rebooted_from_here_and_others_are_left_alone(tmp_path: Path) -> None:
     async def tell(bed: Bed) -> None:
-        bed.tell(Seen("east", BARE), Seen("east", REST))
+        bed.tell(Seen("east", BARE), Seen("east", REST), Synced("east"))
         work = asyncio.create_task(bed.agents.run())
         await until(lambda: bed.status().get("bootID"))
         before, boots = bed.status()["bootID"], bed.boxes.hosts["n-0"].boots
@@ -127,7 +127,9 @@ def test_where_an_agents_pod_runs_this_one_stands_back_and_comes_back_when_it_ha
     tmp_path: Path,
 ) -> None:
     async def tell(bed: Bed) -> None:
-        bed.tell(Seen("east", POD), Seen("east", BARE))
+        bed.tell(Seen("east", BARE))
+        assert not bed.agents.wanted, "not before all pods are known"
+        bed.tell(Seen("east", POD), Synced("east"))
         work = asyncio.create_task(bed.agents.run())
         assert not bed.agents.wanted
         bed.tell(Seen("east", replace(POD, phase="Failed")))
@@ -152,7 +154,7 @@ def test_where_an_agents_pod_runs_this_one_stands_back_and_comes_back_when_it_ha
 def test_a_machine_that_is_not_reached_or_is_none_fleet_knows_is_waited_for(tmp_path: Path) -> None:
     async def tell(bed: Bed) -> None:
         bed.boxes.hosts["n-0"].down = True
-        bed.tell(Seen("east", BARE))
+        bed.tell(Seen("east", BARE), Synced("east"))
         work = asyncio.create_task(bed.agents.run())
         await until(lambda: bed.boxes.open)
         bed.boxes.hosts["n-0"].down = False
@@ -165,7 +167,7 @@ def test_a_machine_that_is_not_reached_or_is_none_fleet_knows_is_waited_for(tmp_
 
 def test_agents_work_while_their_controller_leads_and_no_longer(tmp_path: Path) -> None:
     async def tell(bed: Bed) -> None:
-        bed.tell(Seen("east", BARE))
+        bed.tell(Seen("east", BARE), Synced("east"))
         kubeconfig = Source(tmp_path / "kubeconfig")
         mine = ClusterWithAgents(Cluster("east", kubeconfig, WallClock()), bed.agents)
         other = Cluster("east", kubeconfig, WallClock())
