@@ -135,7 +135,9 @@ def test_three_members_one_after_another_the_leader_last(lab: Lab, tmp_path: Pat
         told = [entry["record"] for entry in json.loads(fleet.run("audit", "export"))["entries"]]
         done = [each["kind"] for each in told if each["detail"].get("result") == "done"]
         words = [each for each in told if each["kind"] == "defragment"]
-        assert (done.count("move-leader"), done.count("snapshot"), done.count("defragment")) == (1, 3, 3), words
+        assert (done.count("move-leader"), done.count("snapshot"), done.count("defragment")) == (1, 3, 3), (
+            words
+        )
         saved = [
             each["detail"]["detail"]
             for each in told
