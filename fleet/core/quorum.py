@@ -105,6 +105,7 @@ class Quorum(Struct, frozen=True):
     rule: QuorumRule | None = None
     """What the annotation that declares it allows. None: the policy declares it, or nobody."""
     read_at: datetime | None = None
+    """When its members were begun to be asked. None: it is told as it changes, as a model cluster does."""
 
     @property
     def voters(self) -> tuple[Member, ...]:

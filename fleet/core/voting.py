@@ -103,9 +103,14 @@ def hand_over(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datet
 
 
 def not_back(agenda: Agenda, rollout: Rollout, run: Run) -> str:
-    """Why the node's members, or what they belong to, are not well yet; empty: they are."""
-    found = (quorum.back(group, rule, run.node) for group, rule in groups(agenda, rollout, run))
-    return next((why for why in found if why), "")
+    """Why the node's members, or what they belong to, are not well yet; empty: they are. A reading from before the node
+    was given back shows its members as they were before they went."""
+    for group, rule in groups(agenda, rollout, run):
+        if run.since and group.read_at and group.read_at < run.since:
+            return f"group {group.name} has not been read since the node came back"
+        if why := quorum.back(group, rule, run.node):
+            return why
+    return ""
 
 
 def soak_seconds(agenda: Agenda, rollout: Rollout, run: Run) -> int:

@@ -18,6 +18,8 @@ class Group(Protocol):
     """One quorum group as a driver asks it. Everything is bounded in time; raises FleetError."""
 
     name: str
+    rest: float
+    """Seconds between two readings."""
 
     def see(self, event: Event) -> None:
         """What its cluster tells, in order."""

@@ -4,7 +4,8 @@ them. Right before a reboot each group of the node is read once more."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from datetime import datetime
 
 from fleet.core.action import AnyAction, Defragment, MoveLeader, Outcome, Reboot, Result, SaveSnapshot
 from fleet.core.errors import FleetError
@@ -16,8 +17,8 @@ from fleet.core.requests import Sort
 from fleet.drivers.groups import Group, Groups
 from fleet.drivers.ports import Clock, Cluster
 
-READ_SECONDS = 5.0
-"""Between two readings of a group."""
+LOOK_SECONDS = 5.0
+"""Between two looks which groups are to be read again."""
 
 
 class ClusterWithQuorums:
@@ -45,7 +46,7 @@ class ClusterWithQuorums:
         try:
             while (event := await inbox.get()) is not None:
                 if isinstance(event, Synced):
-                    for told in await self._read_all():
+                    for told in await self._read_some(list(self._groups)):
                         yield told
                     reader = reader or asyncio.create_task(self._read_on(inbox))
                 yield event
@@ -95,16 +96,16 @@ class ClusterWithQuorums:
     async def _read_on(self, inbox: asyncio.Queue[Event | None]) -> None:
         try:
             while True:
-                await self._due()
-                for event in await self._read_all():
+                await self._some_due()
+                for event in await self._read_some(self._due_now()):
                     inbox.put_nowait(event)
         finally:
             inbox.put_nowait(None)
 
-    async def _due(self) -> None:
+    async def _some_due(self) -> None:
         """Until it is time, or there are other groups."""
         ways = [
-            asyncio.ensure_future(self._clock.sleep(READ_SECONDS)),
+            asyncio.ensure_future(self._clock.sleep(LOOK_SECONDS)),
             asyncio.ensure_future(self._changed.wait()),
         ]
         try:
@@ -113,13 +114,22 @@ class ClusterWithQuorums:
             for way in ways:
                 way.cancel()
 
-    async def _read_all(self) -> list[Event]:
+    def _due_now(self) -> list[Group]:
+        """All, where some are others than before."""
+        now = self._clock.now()
+        return [group for group in self._groups if self._changed.is_set() or self._rested(group, now)]
+
+    async def _read_some(self, groups: Sequence[Group]) -> list[Event]:
         """Side by side: one that does not answer keeps no other."""
         self._changed.clear()
-        found = await asyncio.gather(*(self._read(group) for group in self._groups))
+        found = await asyncio.gather(*(self._read(group) for group in groups))
         gone = [name for name in self._last if self._groups.get(name) is None]
         lost: list[Event] = [Gone(self.name, self._last.pop(name)) for name in gone]
         return [*lost, *(event for event in found if event is not None)]
+
+    def _rested(self, group: Group, now: datetime) -> bool:
+        last = self._last.get(group.name)
+        return last is None or last.read_at is None or (now - last.read_at).total_seconds() >= group.rest
 
     async def _read(self, group: Group) -> Event | None:
         told = await group.read(self._clock.now())

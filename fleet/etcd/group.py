@@ -28,11 +28,16 @@ class Servers(Protocol):
         ...
 
 
+REST = 5.0
+"""Seconds between two readings."""
+
+
 class EtcdGroup:
     """`site` is the cluster's. A member is on the node of its name, as kubeadm has it."""
 
     def __init__(self, group: Group, site: str, servers: Servers) -> None:
         self.name = group.name
+        self.rest = REST
         self._cluster = group.cluster
         self._site = site
         self._servers = servers

@@ -13,6 +13,11 @@ from fleet.core.quorum import Quorum, SnapshotRule
 from fleet.quorums.group import Place
 from fleet.quorums.reading import Asks, read
 
+REST = 5.0
+"""Seconds between two readings."""
+HEAVY_REST = 15.0
+"""A JVM that starts takes a second of CPU. A reading counts for thirty."""
+
 
 class PodGroup:
     """`site` is the cluster's. Its leader cannot be told to hand over, and nothing can be saved of it: such a group
@@ -22,6 +27,8 @@ class PodGroup:
         if group.members is None:
             raise ValueError(f"{group.name} is an etcd")
         self.name = group.name
+        probe = group.members.probe
+        self.rest = HEAVY_REST if probe is not None and probe.heavy else REST
         self._group = group
         self._namespace = group.members.namespace
         self._site = site

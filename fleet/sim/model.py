@@ -71,7 +71,7 @@ class Model:
         self._kubelets = Kubelets(objects, self._controllers, timeline, rng)
         self._kubelets.away, self._kubelets.outages = dict(saved.away), saved.outages
         self.quorums = Quorums(objects, self._kubelets, timeline, rng)
-        self.quorums.groups = {group.name: group for group in saved.quorums}
+        self.quorums.groups = {group.name: replace(group, read_at=None) for group in saved.quorums}
         self.quorums.unread, self.quorums.full = dict(saved.unread), saved.full
         self._agents = Agents(objects, self._kubelets, timeline, rng)
         self.stranger = Stranger(objects, self._controllers, self._disruption, self._kubelets, self._settle)

@@ -79,6 +79,8 @@ class Quorums:
         member = next((each for each in group.members if each.name == action.member), None)
         if member is None or member.leader:
             raise Refusal(Result.STALE, f"{action.member} leads {group.name} or is not in it")
+        if not member.reachable:
+            raise Refusal(Result.FAILED, f"{member.name} does not answer")
         self.change(group.name, member.name, size=member.in_use)
         return ""
 

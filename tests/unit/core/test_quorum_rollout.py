@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from fleet.core.action import Defragment, MoveLeader, Reboot, Result, SaveSnapshot
+from fleet.core.event import Seen
 from fleet.core.groups import Group
 from fleet.core.held import Reason
 from fleet.core.node import NodeRef
@@ -108,6 +109,36 @@ def test_the_next_waits_until_the_last_is_in_step_and_soaked() -> None:
     story.run(until=lambda: len(rebooted(story)) == 2)
     # Its reboot, two seconds until the member answers, three until it has caught up; then the soak.
     assert story.at - since > 60 + 2 + 3 + 100
+
+
+def test_a_reading_from_before_the_reboot_ends_no_soak_and_asks_for_nothing() -> None:
+    """Found on real servers: a member that was still away passed, and was to be defragmented, by how it had been."""
+    nodes = [a_node(f"m-{index}") for index in range(3)]
+    story = Story([a_snapshot(nodes)], with_rule(QuorumRule(soak_seconds=100, defragment=True)))
+
+    def read() -> None:
+        """The model knows of no group, so that nothing is told of it but this."""
+        group = replace(a_group(nodes), read_at=story.now)
+        story.engine.observe(Seen("east", group), story.now)
+
+    read()
+    story.start()
+    story.run(until=lambda: story.steps()["m-1"] is Step.SOAK)
+    story.run(seconds=300)
+    assert story.steps() == {"m-0": Step.STAGED, "m-1": Step.SOAK, "m-2": Step.STAGED}
+    assert not asked(story, Defragment)
+    [held] = story.engine.why(NodeRef("east", "m-1"), story.now)
+    assert "etcd has not been read since the node came back" in held.words
+    since = story.at
+    read()
+    story.run(until=lambda: bool(asked(story, Defragment)))
+    read()
+    story.run(until=lambda: story.steps()["m-1"] is Step.DONE)
+    assert story.at - since >= 100 and asked(story, Defragment) == ["m-1"]
+
+
+def asked(story: Story, kind: type) -> list[str]:
+    return [action.node.name for _, action, _ in story.performed if isinstance(action, kind)]
 
 
 def test_a_member_that_is_down_holds_the_others_with_what_to_do() -> None:

@@ -27,20 +27,24 @@ RULE = QuorumRule()
 
 
 class Clock:
-    """Stands still; whoever sleeps on it is woken by `tick`."""
+    """Stands still; whoever sleeps on it is woken by `tick`, when his time has passed."""
 
     def __init__(self) -> None:
         self.at = START
         self._ticks = asyncio.Event()
+        self._asleep = 0.0
 
     def now(self) -> datetime:
         return self.at
 
     async def sleep(self, seconds: float) -> None:
         self._ticks.clear()
+        self._asleep = seconds
         await self._ticks.wait()
 
     def tick(self) -> None:
+        self.at += timedelta(seconds=self._asleep)
+        self._asleep = 0.0
         self._ticks.set()
 
 
@@ -84,6 +88,7 @@ class Etcd:
     """A group that does what it is told."""
 
     name = "etcd"
+    rest = 5.0
 
     def __init__(self) -> None:
         self.state: Quorum | None = replace(a_group(NODES), read_at=START)
