@@ -15,7 +15,7 @@ from fleet.core.held import Held
 from fleet.core.node import NodeRef
 from fleet.core.overview import Known, Selection, overview
 from fleet.core.policy import Policy
-from fleet.core.quorum import Quorum
+from fleet.core.quorum import Quorum, unknown
 from fleet.core.rollout import Rollout
 from fleet.core.skew import skews
 from fleet.core.status import Status, StatusCluster, StatusQuorum
@@ -46,11 +46,16 @@ def fleet_status(home: Home, selection: Selection = EVERYTHING) -> Status:
 
 
 def quorums_of(home: Home, rows: Sequence[ClusterRow], policy: Policy) -> tuple[StatusQuorum, ...]:
-    names = {row.name for row in rows}
+    """Of a cluster that is not reached nobody knows how they are now."""
+    errors = {row.name: row.last_error for row in rows}
     return tuple(
-        status_of(group, cluster, policy.quorum_rule(group))
+        status_of(
+            unknown(group, f"cluster {cluster} is unreachable") if errors[cluster] else group,
+            cluster,
+            policy.quorum_rule(group),
+        )
         for cluster, group in home.store.inventory.quorums()
-        if cluster in names
+        if cluster in errors
     )
 
 

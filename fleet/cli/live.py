@@ -15,7 +15,7 @@ from fleet.cli.moments import stamp
 from fleet.cli.output import console, note, people_watch
 from fleet.cli.rollout_view import WAITS, Scene, ending, headline, name, picture
 from fleet.core.held import Held, Reason
-from fleet.core.journal import Entry
+from fleet.core.journal import Entry, Record
 from fleet.core.node import NodeRef
 from fleet.core.rollout import State
 from fleet.core.steps import ENDED, Step
@@ -27,6 +27,12 @@ if TYPE_CHECKING:
 
     from fleet.core.rollout import Rollout
 
+FOLLOWED = {
+    "evict": "eviction",
+    "move-leader": "handing over leadership",
+    "snapshot": "snapshot",
+    "defragment": "defragmentation",
+}
 LOOK_SECONDS = 0.4
 LOOKS = 8
 """In a row, at which nothing moved, before a view ends."""
@@ -171,5 +177,15 @@ def told(follower: Follower, entry: Entry) -> Iterator[str]:
     elif record.form == "decision":
         why = record.detail.get("why", "")
         yield f"{at} {record.kind} {record.node or rollout.id}{f': {why}' if why else ''}"
-    elif record.form == "outcome" and record.kind == "evict" and record.detail["result"] == "failed":
-        yield f"{at} {record.node} eviction failed: {record.detail.get('detail', '')}"
+    elif record.form == "outcome":
+        yield from _outcome(record, at)
+
+
+def _outcome(record: Record, at: str) -> Iterator[str]:
+    """What was done for a quorum group, and what could not be done."""
+    what, result = FOLLOWED.get(record.kind), record.detail["result"]
+    if what is not None and result == "failed":
+        yield f"{at} {record.node} {what} failed: {record.detail.get('detail', '')}"
+    elif what is not None and result == "done" and record.kind != "evict":
+        detail = record.detail.get("detail", "")
+        yield f"{at} {record.node} {what}{f': {detail}' if detail else ''}"

@@ -141,7 +141,12 @@ def _votes(plan: Plan) -> Iterator[Text]:
         )
         for vote, run in found
     ]
-    yield columns(("    AT", "NODE", "VOTER", "COMMIT", ""), rows, right=(0, 3))
+    head = ("    AT", "NODE", "VOTER", "COMMIT", "")
+    if any(vote.commit_seconds != 0 for vote, _ in found):
+        yield columns(head, rows, right=(0, 3))
+    else:
+        # Within one site no distances are measured.
+        yield columns((*head[:3], ""), [(*row[:3], row[4]) for row in rows], right=(0,))
 
 
 def _with_vote(vote: PlannedVote) -> Iterator[str]:

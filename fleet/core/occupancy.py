@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from fleet.core.held import Held, Reason
 from fleet.core.node import NodeRef
 from fleet.core.policy import Amount, Limits
+
+NAMED = 3
+"""So many nodes that are out are named."""
 
 
 class Scope(NamedTuple):
@@ -73,8 +76,15 @@ class Occupancy:
             out = self._out.get(scope, set())
             limit = amount.of(self._members[scope])
             if ref not in out and len(out) >= limit:
-                return scope, Held(scope.reason, scope.subject, {"out": len(out), "limit": limit})
+                return scope, Held(
+                    scope.reason, scope.subject, {"out": len(out), "limit": limit, "which": _which(out)}
+                )
         return None
+
+
+def _which(out: Collection[NodeRef]) -> str:
+    """Named where they are few enough to be looked at."""
+    return f": {', '.join(sorted(map(str, out)))}" if 0 < len(out) <= NAMED else ""
 
 
 def scopes(

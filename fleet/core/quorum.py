@@ -12,6 +12,7 @@ from itertools import combinations
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from fleet.core.node import NodeRef
 
@@ -130,6 +131,14 @@ def majority(voters: int) -> int:
 def tolerates(voters: int) -> int:
     """So many may be away, and the group still decides: 3 and 4 voters one, 1 and 2 none."""
     return max(0, voters - majority(voters))
+
+
+def unknown(group: Quorum, why: str) -> Quorum:
+    """The same, where it cannot be asked now: none of its members counts for anything."""
+    members = tuple(
+        replace(each, reachable=False, leader=False, index=None, errors=()) for each in group.members
+    )
+    return replace(group, members=members, unread=why)
 
 
 def fresh(group: Quorum, rule: QuorumRule, now: datetime) -> bool:

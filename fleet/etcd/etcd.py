@@ -12,7 +12,7 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from fleet.core.groups import Group
-from fleet.core.quorum import Link, Member, Quorum, SnapshotRule
+from fleet.core.quorum import Link, Member, Quorum, SnapshotRule, unknown
 from fleet.etcd.backup import Saved, save
 from fleet.etcd.errors import EtcdError
 from fleet.etcd.gateway import LONG_SECONDS, Gateway, trust
@@ -165,11 +165,7 @@ class Etcd:
         """The members as last known: none of them counts for anything."""
         words = "; ".join(dict.fromkeys([why, *self._silent.values()]))
         if self._known is not None:
-            members = tuple(
-                replace(each, reachable=False, leader=False, index=None, errors=())
-                for each in self._known.members
-            )
-            return replace(self._known, members=members, unread=words, read_at=now)
+            return replace(unknown(self._known, words), read_at=now)
         members = tuple(Member(name, place.node, place.site) for name, place in self.places.items())
         return Quorum(self.name, "etcd", members=members, unread=words, read_at=now)
 

@@ -9,8 +9,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from fleet.core.machine import Machine
-from fleet.core.node import Node, Resources
+from fleet.core.node import Node, NodeRef, Resources
 from fleet.core.pod import Pod
+from fleet.core.quorum import Member, Quorum
 from fleet.core.release import Release
 from fleet.core.snapshot import Snapshot
 from fleet.sim.behaviour import Behaviour, Failure, Spread
@@ -68,7 +69,8 @@ pools:
       matchLabels:
         {POOL_LABEL}: control
     limits:
-      max_unavailable: 1
+      max_unavailable: 3
+      per_cluster: 1
     soak: 2m
 
   - name: storage
@@ -108,6 +110,9 @@ CHECKOUT = "n-0011"
 DEBUG = "n-0019"
 """In east, with ops/debug, a pod that nobody would make anew."""
 
+ENTRIES = 1_250_000
+"""That an etcd has applied."""
+
 WORKER = Resources(8000, 32 << 30, 110)
 LARGE = Resources(16000, 64 << 30, 110)
 SMALL = Resources(4000, 8 << 30, 60)
@@ -133,6 +138,7 @@ def demo_fleet(at: datetime = BEGAN, seed: int = SEED) -> tuple[DemoCluster, ...
         make_cluster(f"edge-{number}", "sin", _edge(100 * number + 101), [OLD], seed, at)
         for number in (1, 2, 3)
     ]
+    east, west, edges = _etcd(east), _etcd(west), [_etcd(edge) for edge in edges]
     return (
         DemoCluster("east", "fra", _debug(_checkout(east)), _behaviour({})),
         DemoCluster("west", "nyc", west, _behaviour({FAILING: "old-version"})),
@@ -189,6 +195,28 @@ def _change(
     ]
     nodes, machines = zip(*pairs, strict=True)
     return replace(snapshot, nodes=nodes, machines=machines)
+
+
+def _etcd(snapshot: Snapshot) -> Snapshot:
+    """Stacked: a member on each control-plane node, the first leads."""
+    nodes = [node for node in snapshot.nodes if node.labels[POOL_LABEL] == "control"]
+    members = tuple(
+        Member(
+            node.name,
+            NodeRef(snapshot.cluster, node.name),
+            snapshot.site,
+            reachable=True,
+            leader=node is nodes[0],
+            index=ENTRIES,
+            version="3.6.5",
+            size=96 << 20,
+            in_use=71 << 20,
+            seconds=0.002,
+        )
+        for node in nodes
+    )
+    group = Quorum(f"{snapshot.cluster}/etcd", members=members)
+    return replace(snapshot, quorums=(*snapshot.quorums, group))
 
 
 def _checkout(snapshot: Snapshot) -> Snapshot:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from fleet.core.action import Defragment, MoveLeader, Reboot, Result, SaveSnapshot
 from fleet.core.event import Seen
 from fleet.core.guards import quorum
-from fleet.core.quorum import Member, Quorum, foremost
+from fleet.core.quorum import Member, Quorum, foremost, unknown
 from fleet.sim.behaviour import Behaviour, Length, draw
 from fleet.sim.kubelet import Kubelets
 from fleet.sim.objects import Objects
@@ -37,10 +37,7 @@ class Quorums:
     def told(self, name: str) -> Quorum:
         """What a reader would see of it."""
         group, why = self.groups[name], self.unread.get(name, "")
-        if not why:
-            return group
-        members = tuple(replace(each, reachable=False, leader=False, index=None) for each in group.members)
-        return replace(group, members=members, unread=why)
+        return unknown(group, why) if why else group
 
     def change(self, name: str, member: str, **fields: object) -> None:
         """Of one member; the group is told anew, and elects where it has to."""

@@ -1,0 +1,47 @@
+"""The demo's control planes, as one would try them: a plan with its voters, a rollout that is watched, what is left."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from fleet.app.demo import prepare
+from fleet.cli.main import run
+
+SPEED = 1000.0
+
+
+def test_control_planes_go_voter_by_voter_the_leader_last(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = prepare(tmp_path / "demo", SPEED)
+
+    def fleet(*words: str, code: int = 0) -> str:
+        assert run(["--home", str(home.path), *words]) == code
+        return capsys.readouterr().out
+
+    fleet("sync", code=1)
+    planned = fleet("plan", "--pool", "control")
+    assert re.search(r"AT  NODE    VOTER\n", planned), "distances within a site were not measured"
+    voters = re.findall(r"^ +\d:\d\d:\d\d  (n-\d+)  \1(  .*)?$", planned, re.MULTILINE)
+    leaders = {"n-0039": "  n-0040 leads from then on", "n-0135": "  n-0136 leads from then on"}
+    assert {node: words for node, words in voters if words} == leaders
+    assert "edge-1/etcd has 1 voter and can spare 0: it stands still while n-0209 reboots" in planned
+
+    plan = json.loads(fleet("plan", "show", "-o", "json"))["plan_id"]
+    watched = fleet("rollout", "start", plan, "--watch", code=3)
+    for node, other in (("east/n-0039", "n-0040"), ("west/n-0135", "n-0136")):
+        moved = watched.index(f"{node} handing over leadership: {other} leads")
+        assert moved < watched.index(f"{node} reboot")
+    assert watched.count("done in") == 6
+
+    status = fleet("status")
+    assert "Quorum: east/etcd, 3 of 3 voters well, 2 needed, n-0040 leads" in status
+    gone = "Quorum: edge-3/etcd, 0 of 1 voters well, 1 needed; not read: cluster edge-3 is unreachable"
+    assert gone in status
+    assert "cluster edge-3 is unreachable" in fleet("explain", "n-0409")
+    fleet("rollout", "abort")
+    assert "aborted" in fleet("rollout", "status", "--watch")
