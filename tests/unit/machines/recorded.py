@@ -132,8 +132,17 @@ BOTTLEROCKET_READY = """\
 SNAPPER = """\
 number,default,active
 0,no,no
-1,no,no
-2,no,yes
-3,yes,no
+1,no,yes
+2,yes,no
+3,no,no
 """
-"""The shape of `snapper --csvout list --columns`, of the snapper.io post on machine-readable output."""
+"""`snapper --no-dbus --root MOUNT --csvout list --columns number,default,active` of snapper 0.10.4 (Debian 12), on a btrfs
+that is laid out as MicroOS': snapshot 1 is mounted, 2 was written and made the default subvolume, 3 came after it."""
+
+SNAPPER_BOOTED = """\
+number,default,active
+0,no,no
+2,yes,yes
+3,no,no
+"""
+"""The same after the default was mounted, and `snapper delete 1`."""

@@ -170,9 +170,13 @@ def test_bottlerocket_tells_active_and_staging() -> None:
 
 def test_snapper_tells_active_and_default() -> None:
     snapshots = transactional.parse(recorded.SNAPPER)
-    assert (snapshots.active, snapshots.default) == (2, 3)
-    assert transactional.last_working('LAST_WORKING_SNAPSHOTS="1 2"\n', snapshots) == 1
+    assert (snapshots.active, snapshots.default) == (1, 2)
+    assert transactional.last_working('LAST_WORKING_SNAPSHOTS="1 2"\n', snapshots) == 2
     assert transactional.last_working("", snapshots) is None
+    booted = transactional.parse(recorded.SNAPPER_BOOTED)
+    assert (booted.active, booted.default) == (2, 2)
+    assert transactional.last_working('LAST_WORKING_SNAPSHOTS="1 2"\n', booted) is None
+    assert transactional.last_working('LAST_WORKING_SNAPSHOTS="1 3"\n', booted) == 3
 
 
 def test_talos_is_told_by_its_image() -> None:
