@@ -7,7 +7,11 @@ SET_UP := $(VENV)/.set-up
 
 # What needs no control plane, browser or database server of its own runs side by side on two cores.
 QUICK := tests/unit tests/property tests/contract tests/simulation tests/store
-REAL := tests/quorums tests/machines/test_ssh.py tests/machines/test_ostree_program.py tests/playbooks tests/machines/test_rauc.py tests/machines/test_faults.py tests/machines/test_three_ways.py tests/etcd tests/cluster tests/web tests/kind tests/vagrant
+# Real servers that bear each other's company, file by file.
+REAL := tests/cluster tests/playbooks tests/quorums tests/web tests/kind tests/vagrant \
+	tests/machines/test_ssh.py tests/machines/test_ostree_program.py tests/machines/test_rauc.py
+# What fills both cores by itself, or tells one election from two.
+ALONE := tests/etcd tests/machines/test_faults.py tests/machines/test_three_ways.py
 
 .PHONY: set-up demo test check unit lab machines machines-test qemu soak bench live schemas lock clean
 
@@ -26,7 +30,8 @@ demo: $(SET_UP)
 
 test: check-quick
 	$(PYTEST) -n 2 $(QUICK)
-	$(PYTEST) $(REAL)
+	$(PYTEST) -n 2 --dist loadfile $(REAL)
+	$(PYTEST) $(ALONE)
 
 # The quick half: style, types, rooms, unit tests.
 check: check-quick
