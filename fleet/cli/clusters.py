@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 
 from fleet.cli.call import Format, home_of
+from fleet.cli.menu import Menu
 
-app = typer.Typer(no_args_is_help=True, help="Clusters of the fleet.")
+app = typer.Typer(cls=Menu, no_args_is_help=True, help="Clusters of the fleet.")
 
 Name = Annotated[str, typer.Argument(help="The cluster's name in the fleet.")]
 

@@ -9,22 +9,24 @@ import typer
 
 from fleet.cli import clusters, controllers, inventory, labs, nodes, plans, proofs, rollouts
 from fleet.cli.demo import demo
+from fleet.cli.menu import Menu
 
 FLEET, ROLLOUTS, CLUSTERS, LAB = "Fleet", "Rollouts", "Clusters", "Try it"
 
 HELP = """Keeps the nodes of a fleet of Kubernetes clusters known, patched and quick to patch."""
-EPILOG = """Begin with [bold]fleet demo[/], or: fleet init; fleet cluster add NAME --kubeconfig FILE --site SITE;
+EPILOG = """Begin with fleet demo, or: fleet init; fleet cluster add NAME --kubeconfig FILE --site SITE;
 fleet sync; fleet status; fleet plan --pool POOL --to VERSION; fleet rollout start PLAN --watch
 
 Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 held (nothing started), 4 findings, 130 interrupted.
 """
 
 app = typer.Typer(
+    cls=Menu,
     name="fleet",
     help=HELP,
     epilog=EPILOG,
     no_args_is_help=True,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -7,9 +7,11 @@ from typing import Annotated
 
 import typer
 
+from fleet.cli.menu import Menu
 from fleet.core.errors import UsageError
 
 app = typer.Typer(
+    cls=Menu,
     no_args_is_help=True,
     help="A real Kubernetes control plane with fake nodes on this machine; simulated faults.",
 )

@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 
 from fleet.cli.call import home_of
+from fleet.cli.menu import Menu
 
-app = typer.Typer(no_args_is_help=True, help="One machine: its logs.")
+app = typer.Typer(cls=Menu, no_args_is_help=True, help="One machine: its logs.")
 
 
 @app.callback()

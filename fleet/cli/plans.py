@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fleet.cli.call import Format, home_of
+from fleet.cli.menu import Menu
 
 if TYPE_CHECKING:
     from fleet.app.home import Home
@@ -19,7 +20,7 @@ HELP = """Find the fastest safe order for an upgrade, and say what holds it. Wri
 
 Exits 3 if nodes are outdated and every one of them is held."""
 
-app = typer.Typer(help=HELP, invoke_without_command=True)
+app = typer.Typer(cls=Menu, help=HELP, invoke_without_command=True)
 
 Timeline = Annotated[bool, typer.Option("--timeline", help="A row for each node, with times.")]
 AllHeld = Annotated[bool, typer.Option("--held", help="Every held node, not the first few reasons.")]

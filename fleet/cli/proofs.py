@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from fleet.cli.call import home_of
+from fleet.cli.menu import Menu
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
     from fleet.core.report import Report
     from fleet.store.tampering import Finding
 
-audit = typer.Typer(no_args_is_help=True, help="The journal's hash chain, and what proves it to others.")
+audit = typer.Typer(
+    cls=Menu, no_args_is_help=True, help="The journal's hash chain, and what proves it to others."
+)
 
 
 def report(

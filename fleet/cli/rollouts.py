@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fleet.cli.call import Format, home_of
+from fleet.cli.menu import Menu
 
 if TYPE_CHECKING:
     from fleet.app.home import Home
 
-app = typer.Typer(no_args_is_help=True, help="Rollouts: start, watch, pause, resume, abort.")
+app = typer.Typer(cls=Menu, no_args_is_help=True, help="Rollouts: start, watch, pause, resume, abort.")
 
 Rollout = Annotated[str, typer.Argument(help="Such as r-17; may be left out where one rollout is active.")]
 Watch = Annotated[

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from msgspec import Struct
-from msgspec.structs import replace
+from msgspec.structs import astuple
 
 from fleet.core.action import AnyAction
 from fleet.core.node import NodeRef
@@ -14,7 +14,7 @@ from fleet.core.steps import Step
 
 
 class FoldedRun(Struct, frozen=True, gc=False, array_like=True, omit_defaults=True):
-    """What a run has beside its goal and release, which are the rollout's."""
+    """What a run has beside its goal and release, which are the rollout's: the other fields of `Run`, in its order."""
 
     step: Step = Step.PENDING
     since: datetime | None = None
@@ -84,8 +84,8 @@ def unfold(folded: Folded) -> Rollout:
 
 
 def _fold(run: Run) -> FoldedRun:
-    return FoldedRun(*(getattr(run, name) for name in FoldedRun.__struct_fields__))
+    return FoldedRun(*astuple(run)[2:])
 
 
 def _unfold(run: Run, told: FoldedRun) -> Run:
-    return replace(run, **{name: getattr(told, name) for name in FoldedRun.__struct_fields__})
+    return Run(run.goal, run.release, *astuple(told))

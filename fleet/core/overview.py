@@ -21,6 +21,7 @@ from fleet.core.steps import HAS_SLOT, Step
 
 ATTENTION: tuple[NodeState, ...] = ("failed", "held", "drifted", "orphan")
 """States in which a node waits for a person."""
+DIGITS = re.compile(r"(\d+)")
 
 
 class Known(Struct, frozen=True):
@@ -294,8 +295,8 @@ def _asked(names: Sequence[str], name: str) -> bool:
     return not names or name in names
 
 
-def natural(name: str) -> tuple[tuple[int, str], ...]:
+def natural(name: str) -> list[str | int]:
     """A key by which n-9 comes before n-10."""
-    return tuple(
-        (int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", name) if part
-    )
+    parts: list[str | int] = list(DIGITS.split(name))
+    parts[1::2] = map(int, parts[1::2])
+    return parts

@@ -129,13 +129,22 @@ class Policy(Struct, frozen=True):
         return named or group.rule or QuorumRule()
 
     def pool(self, name: str) -> Pool | None:
-        return next((pool for pool in self.pools if pool.name == name), None)
+        for pool in self.pools:
+            if pool.name == name:
+                return pool
+        return None
 
     def pool_of(self, cluster: str, node: Node) -> Pool | None:
-        return next((pool for pool in self.pools if pool.holds(cluster, node)), None)
+        for pool in self.pools:
+            if pool.holds(cluster, node):
+                return pool
+        return None
 
     def stream(self, name: str) -> Stream | None:
-        return next((stream for stream in self.streams if stream.name == name), None)
+        for stream in self.streams:
+            if stream.name == name:
+                return stream
+        return None
 
     def target(self, pool: Pool) -> Release | None:
         """The release that the pool's nodes should run; None where its stream has none or not that version."""

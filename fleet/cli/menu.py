@@ -1,0 +1,21 @@
+"""How the help of a command with commands lists these. Plain text: what draws boxes costs more to import than to answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from typer.core import TyperGroup
+
+
+class Menu(TyperGroup):
+    """Under their headings, in their order, each with the first paragraph of its help."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        headings: dict[str, list[tuple[str, str]]] = {}
+        for name, command in self.commands.items():
+            heading = getattr(command, "rich_help_panel", None) or "Commands"
+            words = (command.help or "").partition("\n\n")[0]
+            headings.setdefault(str(heading), []).append((name, words.replace("\n", " ")))
+        for heading, rows in headings.items():
+            with formatter.section(heading):
+                formatter.write_dl(rows)
