@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fleet.cli.menu import Menu
 from fleet.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from fleet.lab.machines import Machines
 
 app = typer.Typer(
     cls=Menu,
@@ -34,7 +37,10 @@ def up(
     control_planes: Annotated[
         int,
         typer.Option(
-            min=1, max=5, help="Hosts of the control plane: each has an etcd member and an API server."
+            min=1,
+            max=5,
+            help="Hosts of the control plane: each has an etcd member and an API server; "
+            "with --machines they are real hosts too.",
         ),
     ] = 1,
     directory: Directory = None,
@@ -46,7 +52,8 @@ def up(
 
     where = directory or Lab.default_directory()
     if machines and control_planes > 1:
-        raise UsageError("--machines has one host for its control plane", "leave --control-planes out")
+        _up_on_machines(where, machines, control_planes)
+        return
     if machines:
         _up_with_machines(where, machines)
         return
@@ -61,7 +68,7 @@ def up(
 
 def _up_with_machines(where: Path, count: int) -> None:
     from fleet.cli.output import note
-    from fleet.lab.machines import Machines, agent, beside, cluster
+    from fleet.lab.machines import Machines, beside, cluster
 
     names = [f"w{number}" for number in range(1, count + 1)]
     hosts = Machines.up(beside(where), names, tied=False, progress=note)
@@ -71,8 +78,32 @@ def _up_with_machines(where: Path, count: int) -> None:
         hosts.down()
         raise
     note(f"{', '.join(names)} join {lab.server} and are Ready in a moment.")
-    note(f"  -> kubectl --kubeconfig {lab.kubeconfig} get nodes -o wide")
-    note(f"  -> fleet cluster add lab --kubeconfig {lab.kubeconfig} --site here")
+    _tell(lab.kubeconfig, hosts)
+
+
+def _up_on_machines(where: Path, workers: int, control_planes: int) -> None:
+    from fleet.cli.output import note
+    from fleet.lab.machines import Machines, beside
+    from fleet.lab.machines.stacked import Stacked
+
+    members = [f"cp{number}" for number in range(1, control_planes + 1)]
+    names = [*members, *(f"w{number}" for number in range(1, workers + 1))]
+    hosts = Machines.up(beside(where), names, tied=False, progress=note)
+    try:
+        found = Stacked.up(where, hosts, members, tied=False, progress=note)
+    except BaseException:
+        hosts.down()
+        raise
+    note(f"{', '.join(names)} are nodes at {found.server}; etcd and API servers are on {', '.join(members)}.")
+    _tell(found.kubeconfig, hosts)
+
+
+def _tell(kubeconfig: Path, hosts: Machines) -> None:
+    from fleet.cli.output import note
+    from fleet.lab.machines import agent
+
+    note(f"  -> kubectl --kubeconfig {kubeconfig} get nodes -o wide")
+    note(f"  -> fleet cluster add lab --kubeconfig {kubeconfig} --site here")
     note(f"  -> fleet cluster install lab --image {agent.IMAGE}")
     note(f"  -> ssh -F {hosts.ssh_config} w1 ostree admin status")
 
@@ -105,11 +136,12 @@ def down(directory: Directory = None) -> None:
     from fleet.cli.output import note
     from fleet.lab import Lab
     from fleet.lab.machines import Machines, beside
+    from fleet.lab.machines.stacked import Stacked
 
     where = directory or Lab.default_directory()
     if Machines.exist(beside(where)):
         Machines.load(beside(where)).down()
-    Lab.load(where).down()
+    (Stacked if Stacked.exists(where) else Lab).load(where).down()
     note(f"Stopped the lab in {where}; nothing of it is left.")
 
 
@@ -119,8 +151,10 @@ def status(directory: Directory = None) -> None:
     from fleet.cli.cluster_view import lab
     from fleet.cli.output import show
     from fleet.lab import Lab
+    from fleet.lab.machines.stacked import Stacked
 
-    found = Lab.load(directory or Lab.default_directory()).status()
+    where = directory or Lab.default_directory()
+    found = (Stacked if Stacked.exists(where) else Lab).load(where).status()
     show(lab(found))
     if not found.running:
         raise typer.Exit(1)

@@ -35,8 +35,12 @@ class Answer(msgspec.Struct, frozen=True):
 class Api:
     """Calls to one server. Usable from several threads, each with a connection of its own."""
 
-    def __init__(self, url: str, authority: Path, client: KeyPair | None) -> None:
+    def __init__(
+        self, url: str, authority: Path, client: KeyPair | None, seconds: float = _TIMEOUT_SECONDS
+    ) -> None:
+        """`seconds`: how long the server may take."""
         self._address = urlsplit(url).netloc
+        self._seconds = seconds
         self._context = ssl.create_default_context(cafile=str(authority))
         if client is not None:
             self._context.load_cert_chain(client.certificate, client.key)
@@ -80,6 +84,6 @@ class Api:
     def _connection(self) -> http.client.HTTPSConnection:
         held: http.client.HTTPSConnection | None = getattr(self._local, "connection", None)
         if held is None:
-            held = http.client.HTTPSConnection(self._address, context=self._context, timeout=_TIMEOUT_SECONDS)
+            held = http.client.HTTPSConnection(self._address, context=self._context, timeout=self._seconds)
             self._local.connection = held
         return held

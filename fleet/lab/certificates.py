@@ -71,6 +71,11 @@ class Certificates(msgspec.Struct, frozen=True):
     """With which the API server calls kubelets."""
     kubelets: dict[str, Kubelet] = {}
 
+    def moved(self, directory: Path) -> Certificates:
+        """The same files as they are called in another folder."""
+        named = msgspec.to_builtins(self, enc_hook=str)
+        return msgspec.convert(named, Certificates, dec_hook=lambda _, path: directory / Path(path).name)
+
 
 class _Authority:
     """Signs certificates; its key lives as long as this object."""
@@ -148,17 +153,23 @@ class _Authority:
 
 
 def issue(
-    directory: Path, now: datetime, address: str = "127.0.0.1", hosts: Mapping[str, str] | None = None
+    directory: Path,
+    now: datetime,
+    address: str = "127.0.0.1",
+    hosts: Mapping[str, str] | None = None,
+    control_planes: tuple[str, ...] = (),
 ) -> Certificates:
     """Writes a fresh set of certificates, valid for a year from `now`, into `directory` (created, private).
 
-    `address` is the API server's; `hosts` has the address of each real host that will be a node, by its name.
+    `address` is the API server's; `hosts` has the address of each real host that will be a node, by its name;
+    `control_planes` the addresses of hosts that have an etcd member and an API server each.
     """
     directory.mkdir(mode=0o700, parents=True)
     cluster = _Authority(directory, "kubernetes-ca", now)
     etcd = _Authority(directory, "etcd-ca", now)
     front = _Authority(directory, "front-proxy-ca", now)
     here = (("localhost",), ("127.0.0.1",))
+    members = (("localhost",), ("127.0.0.1", *control_planes))
     private, public = _service_account_keys(directory)
     return Certificates(
         authority=cluster.certificate,
@@ -167,13 +178,13 @@ def issue(
         api_server=cluster.server(
             "kube-apiserver",
             API_SERVER_NAMES,
-            tuple(dict.fromkeys((*API_SERVER_ADDRESSES, address))),
+            tuple(dict.fromkeys((*API_SERVER_ADDRESSES, address, *control_planes))),
             also_client=False,
         ),
         controller_manager_server=cluster.server("kube-controller-manager", *here, also_client=False),
         scheduler_server=cluster.server("kube-scheduler", *here, also_client=False),
-        etcd_server=etcd.server("etcd-server", *here, also_client=True),
-        etcd_peer=etcd.server("etcd-peer", *here, also_client=True),
+        etcd_server=etcd.server("etcd-server", *members, also_client=True),
+        etcd_peer=etcd.server("etcd-peer", *members, also_client=True),
         etcd_client=etcd.client("etcd-client", "kube-apiserver-etcd-client"),
         front_proxy=front.client("front-proxy-client", "front-proxy-client"),
         admin=cluster.client("admin", "lab-admin", "system:masters"),

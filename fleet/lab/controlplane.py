@@ -155,6 +155,11 @@ def start(program: str, layout: Layout, *, tied: bool) -> Process:
     return Process.start(program, command, layout.log(program), tied=tied)
 
 
+def arguments(kind: str, layout: Layout) -> dict[str, str | int | Path]:
+    """What a program of this kind is called with, by the names of its flags."""
+    return dict(_ARGUMENTS[kind](layout))
+
+
 def wait_until_ready(process: Process, layout: Layout) -> None:
     """Returns when the program does its work. Raises LabError with the end of its log when it does not come to that."""
     name = process.record.name

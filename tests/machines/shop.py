@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fleet.lab.machines import Machines, agent
+from fleet.lab.machines.releases import EDITIONS
 from tests.cluster.command import Fleet
 from tests.cluster.rest import Cluster, Json
 from tests.cluster.rolling import marks, reported
@@ -19,6 +20,7 @@ LABELS = {"app": "shop"}
 PODS = "/api/v1/namespaces/default/pods?labelSelector=app%3Dshop"
 AGENTS = "/api/v1/namespaces/fleet-system/pods"
 REPLICAS = 3
+KERNELS = {each.version: each.kernel for each in EDITIONS}
 POLICY = """\
 streams:
   - name: stable
@@ -26,7 +28,7 @@ streams:
 {releases}
 defaults: {{stream: stable, soak: 1s}}
 pools:
-  - name: workers
+{control}  - name: workers
     limits: {{max_unavailable: 1}}
 """
 
@@ -39,7 +41,9 @@ class Bed:
     api: Cluster
     hosts: tuple[Host, ...]
     more: str = ""
-    """Of the policy."""
+    """Of the policy, after the pool of the workers."""
+    control: str = ""
+    """Of the policy: the pool of the control plane, where there is one."""
 
     @property
     def names(self) -> list[str]:
@@ -49,7 +53,8 @@ class Bed:
         """The policy with these releases."""
         found = self.machines.commits()
         lines = [f'      - {{version: "{each}", digest: "sha256:{found[each]}"}}' for each in versions]
-        (self.fleet.home / "fleet.yaml").write_text(POLICY.format(releases="\n".join(lines)) + self.more)
+        policy = POLICY.format(releases="\n".join(lines), control=self.control)
+        (self.fleet.home / "fleet.yaml").write_text(policy + self.more)
 
     def offer(self, *versions: str) -> None:
         self.write(*versions)
@@ -57,7 +62,8 @@ class Bed:
 
     def roll(self, version: str, code: int = 0) -> None:
         """To its end, whatever that is."""
-        plan = self.fleet.json("plan", "--pool", "workers", "--to", version)["plan_id"]
+        pools = ["--pool", "control"] if self.control else []
+        plan = self.fleet.json("plan", *pools, "--pool", "workers", "--to", version)["plan_id"]
         self.fleet.run("rollout", "start", plan, "--watch", code=code, seconds=600)
 
     def nodes(self) -> dict[str, Json]:
@@ -134,11 +140,11 @@ def budget() -> Json:
     }
 
 
-def begin(machines: Machines, kubeconfig: Path, home: Path, policy: str = "") -> Bed:
-    """Installs fleet and the workload, and returns when every agent has spoken. `policy`: what is added to it."""
+def begin(machines: Machines, kubeconfig: Path, home: Path, more: str = "", control: str = "") -> Bed:
+    """Installs fleet and the workload, and returns when every agent has spoken. `more`, `control`: of the policy."""
     fleet, api = Fleet(home), Cluster(kubeconfig, patience=60)
     hosts = tuple(Host(machines, each.name) for each in machines.all)
-    found = Bed(machines, fleet, kubeconfig, api, hosts, policy)
+    found = Bed(machines, fleet, kubeconfig, api, hosts, more, control)
     wait(lambda: len(found.ready_nodes()) == len(hosts), found.nodes)
     api.create("/apis/apps/v1/namespaces/default/deployments", workload())
     api.create("/apis/policy/v1/namespaces/default/poddisruptionbudgets", budget())
@@ -174,6 +180,7 @@ def upgrade(bed: Bed, version: str) -> None:
     assert client.fewest >= REPLICAS - 1
     assert [host.version() for host in bed.hosts] == [version] * len(bed.names)
     assert [host.booted() for host in bed.hosts] == [bed.machines.commits()[version]] * len(bed.names)
+    assert [host.kernel() for host in bed.hosts] == [KERNELS[version]] * len(bed.names)
     after = bed.boots()
     assert all(after[name] != boots[name] for name in bed.names)
     wait(

@@ -1,0 +1,196 @@
+"""A control plane on the lab's machines themselves: each of several has an etcd member and an API server."""
+
+from __future__ import annotations
+
+import http.client
+import shutil
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from fleet.lab import certificates, kubeconfig, nodes
+from fleet.lab.api import Api
+from fleet.lab.build import KUBERNETES_VERSION, Progress
+from fleet.lab.certificates import Certificates
+from fleet.lab.controlplane import BALANCER, NAME
+from fleet.lab.errors import LabError
+from fleet.lab.lab import LabStatus, ProgramStatus
+from fleet.lab.machines import cluster, manifests
+from fleet.lab.machines.machine import Machine
+from fleet.lab.machines.machines import Machines
+from fleet.lab.process import Process, ProcessRecord
+
+UP_SECONDS = 420.0
+"""Generous: a minute and a half on two cores that have nothing else to do."""
+
+ROLE = "node-role.kubernetes.io/control-plane"
+_FILE = "stacked.json"
+_POLL_SECONDS = 0.5
+
+
+class _State(msgspec.Struct, frozen=True):
+    started_at: datetime
+    server: str
+    certificates: Certificates
+    balancer: ProcessRecord
+
+
+class Stacked:
+    """What is known of it on this computer. Made by `up` or `load`."""
+
+    def __init__(self, directory: Path, state: _State, balancer: Process) -> None:
+        self.directory = directory
+        self._state = state
+        self._balancer = balancer
+
+    @staticmethod
+    def up(
+        directory: Path, machines: Machines, members: Sequence[str], *, tied: bool, progress: Progress
+    ) -> Stacked:
+        """A control plane on the machines of these names, and all machines as its nodes, in `directory`, a new one.
+
+        In front of its API servers stands a balancer on this computer. `tied`: it ends when this process does;
+        otherwise it goes on until `down`. Returns when every machine is a node. Raises LabError, and then leaves
+        nothing on this computer; the machines are no longer new.
+        """
+        directory = directory.absolute()
+        if directory.exists():
+            raise LabError(f"{directory} exists already", "stop what is there with: fleet lab down")
+        directory.mkdir(mode=0o700, parents=True)
+        try:
+            chosen = [each for each in machines.all if each.name in members]
+            found = Stacked._prepared(directory, machines, chosen, tied)
+        except BaseException:
+            shutil.rmtree(directory)
+            raise
+        try:
+            for each in machines.all:
+                progress(f"{each.name} joins {found.server}")
+                own = manifests.files(each, chosen, found.certificates, found.server)
+                more = own if each in chosen else {}
+                joined = cluster.files(machines, each.name, found.server, found.certificates)
+                machines.join(each.name, {**joined, **more})
+            cluster.import_agent(machines, progress)
+            progress(f"waiting for the API servers of {', '.join(members)}, and for the nodes")
+            for each in machines.all:
+                found._await_node(each, each in chosen)
+                progress(f"{each.name} is a node")
+        except BaseException:
+            found.down()
+            raise
+        return found
+
+    @staticmethod
+    def load(directory: Path) -> Stacked:
+        """The one that was started in `directory`, by whatever process. Raises LabError when there is none."""
+        directory = directory.absolute()
+        try:
+            state = msgspec.json.decode((directory / _FILE).read_bytes(), type=_State, dec_hook=_decoded)
+        except (OSError, msgspec.MsgspecError) as error:
+            raise LabError(f"there is no control plane of machines in {directory}: {error}") from error
+        return Stacked(directory, state, Process(state.balancer))
+
+    @staticmethod
+    def exists(directory: Path) -> bool:
+        """Whether there is one in `directory`, running or not."""
+        return (directory / _FILE).exists()
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The administrator's kubeconfig."""
+        return self.directory / "kubeconfig"
+
+    @property
+    def server(self) -> str:
+        """The balancer's address."""
+        return self._state.server
+
+    @property
+    def certificates(self) -> Certificates:
+        """Every certificate of it."""
+        return self._state.certificates
+
+    def status(self) -> LabStatus:
+        """What runs on this computer, and how many nodes there are."""
+        record = self._balancer.record
+        try:
+            counted = nodes.count(self._api())
+        except (OSError, http.client.HTTPException, LabError):
+            counted = None
+        return LabStatus(
+            directory=self.directory,
+            kubeconfig=self.kubeconfig,
+            server=self.server,
+            kubernetes=KUBERNETES_VERSION,
+            started_at=self._state.started_at,
+            programs=(ProgramStatus(record.name, record.pid, self._balancer.is_alive(), record.log),),
+            wanted=(BALANCER,),
+            nodes=counted,
+        )
+
+    def down(self) -> None:
+        """Stops the balancer and removes the files. The rest of it ends with the machines."""
+        self._balancer.stop()
+        shutil.rmtree(self.directory)
+
+    @staticmethod
+    def _prepared(directory: Path, machines: Machines, chosen: Sequence[Machine], tied: bool) -> Stacked:
+        """With its certificates and its balancer, which has nobody behind it yet."""
+        now = datetime.now(UTC)  # noqa: TID251 - the edge: certificates begin now
+        hosts = {each.name: each.address for each in machines.all}
+        addresses = tuple(each.address for each in chosen)
+        issued = certificates.issue(directory / "pki", now, machines.gateway, hosts, addresses)
+        port = _free_port(machines.gateway)
+        command: list[str | Path] = [sys.executable, "-m", "fleet.lab.balancer"]
+        command += [f"--listen={machines.gateway}:{port}", f"--authority={issued.authority}"]
+        command += [f"--servers={','.join(f'{address}:{manifests.API_PORT}' for address in addresses)}"]
+        balancer = Process.start(BALANCER, command, directory / "balancer.log", tied=tied)
+        state = _State(now, f"https://{machines.gateway}:{port}", issued, balancer.record)
+        (directory / _FILE).write_bytes(msgspec.json.encode(state, enc_hook=str))
+        found = Stacked(directory, state, balancer)
+        kubeconfig.write(
+            found.kubeconfig, name=NAME, server=state.server, authority=issued.authority, client=issued.admin
+        )
+        return found
+
+    def _await_node(self, machine: Machine, control: bool) -> None:
+        """Until it has registered, and is marked as kubeadm marks nodes. Raises LabError."""
+        api, path, last = self._api(), f"/api/v1/nodes/{machine.name}", "no answer"
+        mark: dict[str, object] = {}
+        if control:
+            taint = {"key": ROLE, "effect": "NoSchedule"}
+            mark = {"metadata": {"labels": {ROLE: ""}}, "spec": {"taints": [taint]}}
+        deadline = time.monotonic() + UP_SECONDS
+        while True:
+            self._balancer.check()
+            try:
+                answer = api.call("PATCH", path, mark, "application/strategic-merge-patch+json")
+                if answer.status == 200:
+                    return
+                last = answer.body.decode(errors="replace")[:300]
+            except (OSError, http.client.HTTPException) as error:
+                last = str(error)
+            if time.monotonic() > deadline:
+                raise LabError(f"{machine.name} is no node after {UP_SECONDS:.0f} s: {last}")
+            time.sleep(_POLL_SECONDS)  # noqa: TID251 - between two looks at the condition
+
+    def _api(self) -> Api:
+        return Api(self.server, self.certificates.authority, self.certificates.admin)
+
+
+def _free_port(address: str) -> int:
+    with socket.socket() as listening:
+        listening.bind((address, 0))
+        port: int = listening.getsockname()[1]
+        return port
+
+
+def _decoded(kind: type, value: object) -> object:
+    if kind is Path:
+        return Path(str(value))
+    raise NotImplementedError(kind)
