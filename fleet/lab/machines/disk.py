@@ -28,6 +28,11 @@ class Disk:
     def var(self) -> Path:
         return self.root / "ostree" / "deploy" / OS / "var"
 
+    @property
+    def repository(self) -> Path:
+        """Its own OSTree repository."""
+        return self.root / "ostree" / "repo"
+
     def deployment(self, name: str) -> Path:
         """The root folder of a deployment; its name is the commit and a serial number, as in `ostree admin status`."""
         return self.root / "ostree" / "deploy" / OS / "deploy" / name
@@ -56,7 +61,7 @@ class Disk:
 
         `syslinux`: OSTree writes that boot loader's menu too; `arguments` are the kernel's. Raises LabError.
         """
-        own = f"--repo={self.root / 'ostree' / 'repo'}"
+        own = f"--repo={self.repository}"
         self.root.mkdir(parents=True, exist_ok=True)
         run("ostree", "admin", "init-fs", self.root)
         run("ostree", "admin", "os-init", OS, f"--sysroot={self.root}")

@@ -205,9 +205,9 @@ class Machines:
             time.sleep(_POLL_SECONDS)  # noqa: TID251 - between two looks at the condition
 
     def down(self) -> None:
-        """Powers every machine off and removes all that they were."""
+        """Cuts the power of every machine and removes all that they were."""
         with ThreadPoolExecutor() as pool:
-            list(pool.map(lambda process: process.stop(), self._processes.values()))
+            list(pool.map(lambda process: process.kill(), self._processes.values()))
         self._processes.clear()
         for each in self.all:
             self._end_all(each.name)
@@ -229,12 +229,15 @@ class Machines:
         self._start(_SERVER, [*server, self.repository, self._held])
         login, hosts = keys.make(), {name: keys.make() for name in self._state.names}
         keys.write(self.directory / "ssh", login, self.all, hosts)
+        source = repository
         for each in self.all:
             progress(f"writing the disk of {each.name}")
             each.folder.mkdir()
             machine.save(each)
             disk = Disk(each.folder / "disk")
-            deployment = disk.install(repository, newest, f"http://{gateway}:{_PORT}/")
+            deployment = disk.install(source, newest, f"http://{gateway}:{_PORT}/")
+            # The next one links what the first has unpacked: OSTree never writes into a file that it has.
+            source = disk.repository
             etc.write(disk.deployment(deployment) / "etc", etc.host(each, self.all, hosts[each.name], login))
 
     @property
