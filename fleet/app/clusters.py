@@ -85,7 +85,7 @@ async def connect(home: Home, row: ClusterRow) -> Cluster:
         return SimulatedCluster(_file(home, row), home.clock)
     if row.kind == "hosts":
         return guarded_hosts(_hosts(home, row), _site(row.sites), home.policy_if_any())
-    return guarded(_real(row), _site(row.sites), home.policy_if_any())
+    return guarded(_real(row), _site(row.sites), home.policy_if_any(), home.played)
 
 
 def _file(home: Home, row: ClusterRow) -> Path:
@@ -242,7 +242,7 @@ def _inspect(home: Home, row: ClusterRow) -> tuple[Found, Snapshot]:
 
 async def _inspect_real(home: Home, row: ClusterRow, policy: Policy) -> tuple[Found, Snapshot]:
     async with _opened(row) as cluster:
-        missing = await cluster.forbidden(policy.over_ssh)
+        missing = await cluster.forbidden(policy.remote)
         unreadable = [each for each in missing if each.resource in ("nodes", "pods") and "list" in each.verbs]
         if unreadable:
             raise ForbiddenError(
@@ -341,7 +341,7 @@ def manifests(home: Home, name: str, image: str | None) -> str:
     from fleet.kube.installation import manifests as objects
 
     _installable(home, name)
-    return as_yaml(objects(image, home.policy_if_any().over_ssh))
+    return as_yaml(objects(image, home.policy_if_any().remote))
 
 
 def install(home: Home, name: str, image: str | None) -> list[str]:
@@ -349,7 +349,7 @@ def install(home: Home, name: str, image: str | None) -> list[str]:
     from fleet.kube.install import apply
     from fleet.kube.installation import manifests as objects
 
-    wanted = objects(image, home.policy_if_any().over_ssh)
+    wanted = objects(image, home.policy_if_any().remote)
 
     async def work() -> list[str]:
         async with _opened(_installable(home, name)) as cluster:

@@ -61,6 +61,11 @@ class Home:
         return self.path / "hosts"
 
     @property
+    def played(self) -> Path:
+        """What runs of playbooks leave, a folder a cluster and node."""
+        return self.path / "played"
+
+    @property
     def log(self) -> Path:
         return self.path / "controller.log"
 

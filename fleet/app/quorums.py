@@ -4,6 +4,7 @@ etcd where it can be seen."""
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -58,13 +59,13 @@ def groups_of(cluster: RealCluster, site: str, policy: Policy) -> Groups:
     return Groups(standing, declares, opened)
 
 
-def guarded(cluster: RealCluster, site: str, policy: Policy) -> Cluster:
-    """The cluster with its groups and the agents that run here, as a driver sees it."""
+def guarded(cluster: RealCluster, site: str, policy: Policy, played: Path) -> Cluster:
+    """The cluster with its groups and the agents that run here, as a driver sees it. `played`: as `with_agents`."""
     from fleet.app.clock import WallClock
     from fleet.app.reach import with_agents
     from fleet.drivers.quorums import ClusterWithQuorums
 
-    served = with_agents(cluster, policy) if policy.over_ssh else cluster
+    served = with_agents(cluster, policy, played) if policy.remote else cluster
     return ClusterWithQuorums(served, groups_of(cluster, site, policy), WallClock())
 
 

@@ -1,19 +1,22 @@
-"""Nodes of a cluster that are reached over ssh: their agents run here, each on the Machine that an agent's pod would
-work on."""
+"""Nodes of a cluster that are worked on from here, over ssh or by playbooks: their agents run here, each on the Machine
+that an agent's pod would work on."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Protocol
 
 from fleet.app.clock import WallClock
 from fleet.core.errors import FleetError
-from fleet.core.event import Event, Gone, Seen, Synced
-from fleet.core.node import Node
+from fleet.core.event import Event, Gone, Noted, Seen, Synced
+from fleet.core.journal import Record
+from fleet.core.machine import Machine
+from fleet.core.node import Node, NodeRef
 from fleet.core.pod import Pod
-from fleet.core.policy import Policy, Pool
+from fleet.core.policy import Policy, Pool, Reach
 from fleet.drivers.agents import ClusterWithAgents
 from fleet.drivers.ports import Cluster
 from fleet.kube.cluster import Cluster as RealCluster
@@ -21,56 +24,131 @@ from fleet.kube.installation import AGENT_LABELS, NAMESPACE
 from fleet.kube.own import Machines
 from fleet.kube.transport import Transport
 from fleet.machines.agent import Pace
-from fleet.machines.bootlog import BootLog
+from fleet.machines.bootlog import BootLog, Log
 from fleet.machines.host import Host
 from fleet.machines.os.detect import detect, family
 from fleet.machines.os.family import Family
+from fleet.machines.play import Happened, refuse_without
 from fleet.machines.remote import RemoteAgent
 
 LOG = logging.getLogger(__name__)
 PARALLEL = 32
-"""Connections that are made, and commands that run, at once in one cluster."""
+"""Connections that are made, commands that run, and playbooks, at once in one cluster."""
 RETRY_SECONDS = 15.0
+PLAYED = Pace(looks=(5.0, 30.0, 120.0))
+"""A look by playbook takes seconds of a processor."""
+PLAYED_LOOK = 300.0
+
+Say = Callable[[str, str, Happened], None]
+"""Is told the node, the step and the task."""
+
+
+class Remote(Protocol):
+    """A machine that is worked on from here. Nothing is connected before it is asked for."""
+
+    pace: Pace
+    look: float
+    """Seconds between two looks whether it has booted."""
+    news: asyncio.Event
+    """It is worth a look before that."""
+
+    @property
+    def log(self) -> Log: ...
+
+    async def system(self) -> Family:
+        """Raises FleetError where it is not reached, or is none fleet knows."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+Open = Callable[[str, Pool, Say], Remote]
+"""To a node by its name, which the user's own ssh configuration may explain."""
 
 
 class Way(Host, Protocol):
     async def close(self) -> None: ...
 
 
-def over_ssh() -> Callable[[str], Way]:
-    """To a node by its name, which the user's own ssh configuration may explain. Nothing is connected before the first
-    command."""
+class ByCommands:
+    def __init__(self, node: str, source: str, way: Way, pace: Pace | None = None, look: float = 5.0) -> None:
+        self.log = BootLog(way)
+        self.pace = pace or Pace()
+        self.look = look
+        self.news = asyncio.Event()
+        self._node, self._source, self._way = node, source, way
+
+    async def system(self) -> Family:
+        return family(await detect(self._way), self._way, self._source, self._node)
+
+    async def close(self) -> None:
+        await self._way.close()
+
+
+def over_ssh() -> Open:
     from fleet.machines.ssh import Access, Address, Limit, Ssh
 
     access, limit = Access(), Limit(PARALLEL)
-    return lambda node: Ssh(Address(node), access, limit)
+    return lambda node, pool, say: ByCommands(node, pool.source, Ssh(Address(node), access, limit))
+
+
+def by_playbooks(folder: Path) -> Open:
+    """`folder`: where runs are kept, a folder a node. Raises UsageError where what runs them is not installed."""
+    refuse_without()
+    from fleet.machines.playbook import Playbooks, Rules
+    from fleet.machines.ssh import Access, Address, Limit
+    from fleet.machines.sshconfig import Login
+
+    access, limit = Access(), Limit(PARALLEL)
+
+    class ByPlaybooks(Playbooks):
+        pace, look = PLAYED, PLAYED_LOOK
+
+        @property
+        def log(self) -> Log:
+            return self
+
+        async def system(self) -> Family:
+            return self
+
+    def opened(node: str, pool: Pool, say: Say) -> Remote:
+        rules = Rules(
+            {step: Path(path) for step, path in pool.playbooks.items()},
+            pool.stage.timeout_seconds,
+            pool.reboot.timeout_seconds,
+        )
+        login = Login(Address(node), access, limit)
+        return ByPlaybooks(node, login, folder / node, rules, lambda step, task: say(node, step, task))
+
+    return opened
 
 
 class RemoteAgents:
-    """Of the nodes whose pool says `reach: ssh`, but for those on which an agent's pod runs: two would both act."""
+    """Of the nodes whose pool is not reached by agents on them, but for those on which one's pod runs all the same: two
+    would both act."""
 
     def __init__(
         self,
         cluster: str,
         policy: Policy,
         transport: Transport,
-        reach: Callable[[str], Way],
-        pace: Pace | None = None,
-        look: float = 5.0,
+        ways: Mapping[Reach, Open],
         retry: float = RETRY_SECONDS,
     ) -> None:
-        """`look`: seconds between two looks at a machine, whether it has booted since; `retry`: at one that is not
-        reached, or that is none fleet knows."""
+        """`retry`: seconds between two looks at a machine that is not reached, or that is none fleet knows."""
+        self.tell: Callable[[Event], None] = lambda _: None
         self._cluster = cluster
         self._policy = policy
         self._machines = Machines(transport, WallClock())
-        self._reach = reach
-        self._pace = pace or Pace()
-        self._look = look
+        self._ways = ways
         self._retry = retry
         self._nodes: dict[str, Pool] = {}
         self._pods: dict[str, str] = {}
         """Nodes of agents' pods, by the pods' uid."""
+        self._tokens: dict[str, str] = {}
+        """What is asked of machines now."""
+        self._boots: dict[str, str] = {}
+        self._served: dict[str, Remote] = {}
         self._complete = False
         """All pods are known: before, there could be agents' among them."""
         self._changed = asyncio.Event()
@@ -84,10 +162,14 @@ class RemoteAgents:
         return {name: pool for name, pool in self._nodes.items() if name not in own}
 
     def see(self, event: Event) -> None:
+        changed = False
         match event:
             case Seen(_, Node() as node):
                 pool = self._policy.pool_of(self._cluster, node)
-                changed = self._note(node.name, pool if pool is not None and pool.reach == "ssh" else None)
+                changed = self._note(
+                    node.name, pool if pool is not None and pool.reach in self._ways else None
+                )
+                self._booted(node)
             case Gone(_, Node() as node):
                 changed = self._note(node.name, None)
             case Seen(_, Pod() as pod) if pod.node and not pod.finished and _is_agents(pod):
@@ -95,10 +177,10 @@ class RemoteAgents:
                 self._pods[pod.uid] = pod.node
             case Seen(_, Pod() as pod) | Gone(_, Pod() as pod):
                 changed = self._pods.pop(pod.uid, None) is not None
+            case Seen(_, Machine() as machine) if machine.name in self._nodes:
+                self._tokens[machine.name] = machine.request.token if machine.request is not None else ""
             case Synced():
                 changed = self._complete = True
-            case _:
-                return
         if changed:
             self._changed.set()
 
@@ -108,6 +190,20 @@ class RemoteAgents:
         if pool is not None:
             self._nodes[node] = pool
         return before != pool
+
+    def _booted(self, node: Node) -> None:
+        """Its kubelet is sooner to say that it has booted than the next look."""
+        before, self._boots[node.name] = self._boots.get(node.name), node.boot_id
+        remote = self._served.get(node.name)
+        if remote is not None and before != node.boot_id:
+            remote.news.set()
+
+    def _say(self, node: str, step: str, task: Happened) -> None:
+        """Into the journal of the rollout that asks for it."""
+        rollout = self._tokens.get(node, "").partition("/")[0]
+        ref = str(NodeRef(self._cluster, node))
+        words = {"why": f"{step}: {task}", "playbook": step, "task": task.task, "result": task.result}
+        self.tell(Noted(self._cluster, Record("decision", "played", rollout, ref, words)))
 
     async def run(self) -> None:
         served: dict[str, tuple[Pool, asyncio.Task[None]]] = {}
@@ -124,23 +220,25 @@ class RemoteAgents:
                     # Its connection is closed before another is made.
                     await asyncio.wait({task})
                 for name in wanted.keys() - served.keys():
-                    served[name] = wanted[name], tasks.create_task(self._serve(name, wanted[name].source))
+                    served[name] = wanted[name], tasks.create_task(self._serve(name, wanted[name]))
 
-    async def _serve(self, node: str, source: str) -> None:
-        way = self._reach(node)
+    async def _serve(self, node: str, pool: Pool) -> None:
+        remote = self._served[node] = self._ways[pool.reach](node, pool, self._say)
         try:
-            system = await self._family(node, way, source)
+            system = await self._system(node, remote)
             own = self._machines.own(node)
-            await RemoteAgent(own, system, self._pace, self._look, BootLog(way)).run()
+            agent = RemoteAgent(own, system, remote.pace, remote.look, remote.log, remote.news)
+            await agent.run()
         finally:
-            await way.close()
+            del self._served[node]
+            await remote.close()
 
-    async def _family(self, node: str, way: Way, source: str) -> Family:
+    async def _system(self, node: str, remote: Remote) -> Family:
         """Waits for a machine that is not reached, and for one that somebody has to mend."""
         said = ""
         while True:
             try:
-                return family(await detect(way), way, source, node)
+                return await remote.system()
             except FleetError as error:
                 if error.message != said:
                     LOG.warning("node %s: %s", node, error)
@@ -148,9 +246,15 @@ class RemoteAgents:
             await asyncio.sleep(self._retry)
 
 
-def with_agents(cluster: RealCluster, policy: Policy) -> Cluster:
-    """With the agents of its pools that are reached over ssh."""
-    agents = RemoteAgents(cluster.name, policy, cluster.transport, over_ssh())
+def with_agents(cluster: RealCluster, policy: Policy, folder: Path) -> Cluster:
+    """With the agents of its pools that are not reached by agents on their nodes. `folder`: what playbooks leave.
+
+    Raises UsageError where a pool wants playbooks, and what runs them is not installed.
+    """
+    ways: dict[Reach, Open] = {"ssh": over_ssh()}
+    if "playbook" in policy.ways:
+        ways["playbook"] = by_playbooks(folder / cluster.name)
+    agents = RemoteAgents(cluster.name, policy, cluster.transport, ways)
     return ClusterWithAgents(cluster, agents)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal
 
 from msgspec.structs import replace
@@ -11,10 +12,10 @@ from fleet.config import forms
 from fleet.config.calendar import window
 from fleet.config.reader import Reader
 from fleet.config.selector import hidden, selector
-from fleet.core.policy import DrainRule, Limits, Pool, RebootRule, StageRule
+from fleet.core.policy import PLAYBOOKS, DrainRule, Limits, Pool, Reach, RebootRule, StageRule
 from fleet.core.release import Stream
 
-WAYS: dict[str, Literal["agent", "ssh"]] = {"agent": "agent", "ssh": "ssh"}
+WAYS: dict[str, Reach] = {"agent": "agent", "ssh": "ssh", "playbook": "playbook"}
 HOLD_OR_EVICT: dict[str, Literal["hold", "evict"]] = {"hold": "hold", "evict": "evict"}
 
 
@@ -87,7 +88,22 @@ def _rules(reader: Reader, base: Pool, known: Known) -> Pool:
         windows=windows if reader.has("windows") else base.windows,
         reach=reader.value("reach", forms.choice(WAYS), base.reach),
         source=reader.value("source", forms.TEXT, base.source),
+        playbooks=playbooks(reader, base.playbooks),
     )
+
+
+def playbooks(reader: Reader, base: dict[str, str]) -> dict[str, str]:
+    """By step, each an absolute path; in the file they are relative to its folder."""
+    part = reader.block("playbooks")
+    found = dict(base)
+    for step in PLAYBOOKS:
+        text = part.value(step, forms.TEXT, "")
+        path = Path(reader.file).absolute().parent / Path(text).expanduser()
+        if text and not path.is_file():
+            part.problem(f"expected a playbook, found no file {path}", step)
+        elif text:
+            found[step] = str(path)
+    return found
 
 
 def limits(reader: Reader, base: Limits) -> Limits:

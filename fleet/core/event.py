@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from fleet.core.action import Outcome
 from fleet.core.budget import Budget
+from fleet.core.journal import Record
 from fleet.core.machine import Machine
 from fleet.core.node import Node
 from fleet.core.pod import Pod
@@ -53,4 +54,11 @@ class Lost(Struct, frozen=True):
     why: str
 
 
-Event = Seen | Gone | Synced | Lost | Outcome
+class Noted(Struct, frozen=True):
+    """Something for the journal alone: nobody decides by it."""
+
+    cluster: str
+    record: Record
+
+
+Event = Seen | Gone | Synced | Lost | Outcome | Noted

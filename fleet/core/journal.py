@@ -21,7 +21,8 @@ class Record(Struct, frozen=True, gc=False):
     kind: str
     """command: start, pause, resume, abort, release; accept (a cluster has seen a later journal); log (a person asks
     for a machine's); claim (hosts are this fleet's from now on, whoever had them).
-    decision: step, retry, halt, finish, tidied, timed. intent and outcome: an action's kind."""
+    decision: step, retry, halt, finish, tidied, timed, played (a task of a playbook changed a
+    machine, or failed). intent and outcome: an action's kind."""
     rollout: str = ""
     node: str = ""
     """`cluster/name`, or empty."""

@@ -86,6 +86,13 @@ class Freeze(Struct, frozen=True):
     until: datetime
 
 
+Reach = Literal["agent", "ssh", "playbook"]
+"""How machines are reached: by an agent that runs on each; or, over ssh or by playbooks, from where fleet's controller
+runs."""
+PLAYBOOKS = ("facts", "preflight", "stage", "reboot", "verify", "rollback", "collect-logs")
+"""The steps that are playbooks."""
+
+
 class Pool(Struct, frozen=True):
     """Nodes that share a policy and a stream. Every node is in exactly one: the first whose terms it meets."""
 
@@ -107,10 +114,11 @@ class Pool(Struct, frozen=True):
     """Failed runs that halt the rollout; a percentage is of the rollout's nodes in this pool."""
     windows: tuple[Window, ...] = ()
     """None: always open."""
-    reach: Literal["agent", "ssh"] = "agent"
-    """How its machines are reached: by an agent that runs on each, or from where fleet's controller runs."""
+    reach: Reach = "agent"
     source: str = ""
     """With ssh, of operating systems that need it: where releases are. An agent is told so itself."""
+    playbooks: dict[str, str] = {}
+    """With playbook, by step: files that stand in the place of fleet's own. Absolute paths."""
 
     def holds(self, cluster: str, node: Node) -> bool:
         return (not self.clusters or cluster in self.clusters) and self.selector.matches(node.labels)
@@ -154,9 +162,14 @@ class Policy(Struct, frozen=True):
         return stream.find(pool.version) if pool.version else stream.newest
 
     @property
-    def over_ssh(self) -> bool:
-        """Some pool is."""
-        return any(pool.reach == "ssh" for pool in self.pools)
+    def ways(self) -> frozenset[Reach]:
+        """In which some pool's machines are reached."""
+        return frozenset(pool.reach for pool in self.pools)
+
+    @property
+    def remote(self) -> bool:
+        """The controller works on machines of some pool itself."""
+        return bool(self.ways - {"agent"})
 
     def find_release(self, version: str) -> Release | None:
         return next((found for stream in self.streams if (found := stream.find(version))), None)

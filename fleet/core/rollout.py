@@ -212,6 +212,8 @@ class Rollout:
                 self.untidy.discard(NodeRef.parse(record.node))
             case "timed":
                 pass  # for the plans to come (`core/times.py`)
+            case "played":
+                pass  # for people
             case "finish":
                 self._enter(State.FINISHED, at, "fleet")
                 self.ended_at = at

@@ -14,6 +14,9 @@ from fleet.drivers.ports import Cluster
 
 
 class Agents(Protocol):
+    tell: Callable[[Event], None]
+    """Where they say what they do; set by whoever listens."""
+
     def see(self, event: Event) -> None:
         """What the cluster tells, in order."""
         ...
@@ -37,9 +40,25 @@ class ClusterWithAgents:
         return self._wrapped.requests
 
     async def events(self) -> AsyncGenerator[Event, None]:
-        async for event in self._wrapped.events():
-            self._agents.see(event)
-            yield event
+        """The cluster's, and what the agents say."""
+        inbox: asyncio.Queue[Event | None] = asyncio.Queue()
+        self._agents.tell = inbox.put_nowait
+        listening = asyncio.create_task(self._listen(inbox))
+        try:
+            while (event := await inbox.get()) is not None:
+                yield event
+            await listening
+        finally:
+            listening.cancel()
+            await asyncio.wait({listening})
+
+    async def _listen(self, inbox: asyncio.Queue[Event | None]) -> None:
+        try:
+            async for event in self._wrapped.events():
+                self._agents.see(event)
+                inbox.put_nowait(event)
+        finally:
+            inbox.put_nowait(None)
 
     async def perform(self, action: AnyAction) -> Outcome:
         return await self._wrapped.perform(action)

@@ -18,7 +18,7 @@ import msgspec
 from fleet.core.action import AnyAction, Evict, Outcome, Result
 from fleet.core.engine import Engine
 from fleet.core.errors import FleetError
-from fleet.core.event import Event, Lost, Synced
+from fleet.core.event import Event, Lost, Noted, Synced
 from fleet.core.held import Held
 from fleet.core.history import unfinished
 from fleet.core.journal import Entry, Record
@@ -126,7 +126,12 @@ class Executor:
         now = self._clock.now()
         events = self._take()
         outcomes = [event for event in events if isinstance(event, Outcome)]
-        self._append([outcome(each.action, each.result, each.detail) for each in outcomes])
+        noted = [
+            event.record
+            for event in events
+            if isinstance(event, Noted) and event.record.rollout in self._engine.rollouts
+        ]
+        self._append([*(outcome(each.action, each.result, each.detail) for each in outcomes), *noted])
         for event in events:
             self._stopwatch.observe(event, now)
             self._engine.observe(event, now)

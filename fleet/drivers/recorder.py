@@ -11,7 +11,7 @@ from datetime import datetime
 
 from fleet.core.action import Outcome
 from fleet.core.budget import Budget
-from fleet.core.event import Event, Gone, Lost, Seen, Synced, Thing
+from fleet.core.event import Event, Gone, Lost, Noted, Seen, Synced, Thing
 from fleet.core.machine import Machine
 from fleet.core.node import Node
 from fleet.core.pod import Pod
@@ -48,7 +48,7 @@ class Recorder:
                 self._clusters.touch(cluster, at=self._clock.now(), error=event.why)
             case Seen() | Gone():
                 self._note(cluster, event)
-            case Outcome():
+            case Outcome() | Noted():
                 pass
 
     def flush(self) -> None:

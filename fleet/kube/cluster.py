@@ -82,9 +82,9 @@ class Cluster:
         """As `machinelog.machine_log`."""
         return await machine_log(self.transport, self._clock, machine, ask, seconds)
 
-    async def forbidden(self, over_ssh: bool = False) -> tuple[Permission, ...]:
-        """What fleet needs and may not do. `over_ssh`: it reaches machines itself."""
-        return await access.missing(self.transport, needed(over_ssh))
+    async def forbidden(self, remote: bool = False) -> tuple[Permission, ...]:
+        """What fleet needs and may not do. `remote`: it reaches machines itself."""
+        return await access.missing(self.transport, needed(remote))
 
     async def close(self) -> None:
         for watching in self._watching:

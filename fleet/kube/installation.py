@@ -56,15 +56,15 @@ class Manifest(Struct, frozen=True):
         return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
 
 
-def manifests(image: str | None, over_ssh: bool = False) -> tuple[Manifest, ...]:
-    """Everything, in order. `image` is that of the agent; None leaves its DaemonSet out. `over_ssh`: the controller
+def manifests(image: str | None, remote: bool = False) -> tuple[Manifest, ...]:
+    """Everything, in order. `image` is that of the agent; None leaves its DaemonSet out. `remote`: the controller
     works on machines itself.
 
     Raises UsageError for an empty image.
     """
     if image == "":
         raise UsageError("the agent's image is empty", "name one, or install without agents")
-    bodies = [_completed(body, image, over_ssh) for body in _files()]
+    bodies = [_completed(body, image, remote) for body in _files()]
     return tuple(_manifest(body) for body in bodies if image is not None or body["kind"] != "DaemonSet")
 
 
@@ -92,10 +92,10 @@ def _files() -> list[dict[str, Any]]:
     return [json.loads(json.dumps(body)) for file in files for body in yaml.safe_load_all(file.read_text())]
 
 
-def _completed(body: dict[str, Any], image: str | None, over_ssh: bool) -> dict[str, Any]:
+def _completed(body: dict[str, Any], image: str | None, remote: bool) -> dict[str, Any]:
     body["metadata"].setdefault("labels", {})[MANAGED_BY] = OWNER
     if body["kind"] in ("ClusterRole", "Role") and body["metadata"]["name"] == CONTROLLER:
-        body["rules"] = rules(needed(over_ssh), body["metadata"].get("namespace", ""))
+        body["rules"] = rules(needed(remote), body["metadata"].get("namespace", ""))
     if body["kind"] == "DaemonSet":
         body["spec"]["template"]["spec"]["containers"][0]["image"] = image
     return body

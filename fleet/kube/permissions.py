@@ -51,11 +51,14 @@ PERMISSIONS: tuple[Permission, ...] = (
         namespace=LEASE_NAMESPACE,
     ),
 )
-OVER_SSH = Permission(
-    "fleet.internal", "machines/status", ("patch",), "say what it saw on machines that it reaches over ssh"
+REMOTE = Permission(
+    "fleet.internal",
+    "machines/status",
+    ("patch",),
+    "say what it saw on machines that it works on itself (reach: ssh, playbook)",
 )
 """Where no pool is, the controller cannot answer in an agent's place."""
 
 
-def needed(over_ssh: bool) -> tuple[Permission, ...]:
-    return (*PERMISSIONS, OVER_SSH) if over_ssh else PERMISSIONS
+def needed(remote: bool) -> tuple[Permission, ...]:
+    return (*PERMISSIONS, REMOTE) if remote else PERMISSIONS

@@ -38,8 +38,7 @@ class BootLog:
 
     async def last_boot(self, unit: str = "", lines: int = LINES, known: str = "") -> str:
         """As Log."""
-        if unit and (not _UNIT.match(unit) or unit.startswith("-")):
-            raise MachineError(f"{unit!r} is no unit's name")
+        checked_unit(unit)
         boots = parse_boots(
             await checked(self._host, ("journalctl", "--list-boots", "--no-pager", "--quiet"))
         )
@@ -64,6 +63,13 @@ class BootLog:
             else ""
         )
         return bounded(head, secrets.hidden(text))
+
+
+def checked_unit(unit: str) -> str:
+    """Raises MachineError for what is no unit's name; empty is all of them."""
+    if unit and (not _UNIT.match(unit) or unit.startswith("-")):
+        raise MachineError(f"{unit!r} is no unit's name")
+    return unit
 
 
 def parse_boots(text: str) -> Sequence[str]:

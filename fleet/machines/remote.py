@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 
 from fleet.core.errors import FleetError
@@ -12,6 +13,8 @@ from fleet.machines.os.family import Family
 from fleet.machines.own import OwnMachine
 
 LOG = logging.getLogger(__name__)
+RETRY_SECONDS = 30.0
+"""Most between two looks at a machine that is not reached."""
 
 
 class RemoteAgent:
@@ -19,10 +22,17 @@ class RemoteAgent:
     one Agent a boot."""
 
     def __init__(
-        self, own: OwnMachine, family: Family, pace: Pace, look: float = 5.0, log: Log | None = None
+        self,
+        own: OwnMachine,
+        family: Family,
+        pace: Pace,
+        look: float = 5.0,
+        log: Log | None = None,
+        news: asyncio.Event | None = None,
     ) -> None:
-        """`look`: seconds between two looks at the machine, whether it has booted since."""
+        """`look`: seconds between two looks at the machine, whether it has booted since; `news`: it is worth one now."""
         self._own = own
+        self._news = news or asyncio.Event()
         self._log = log
         self._family = family
         self._pace = pace
@@ -49,6 +59,7 @@ class RemoteAgent:
         """Waits until the machine is reached in another boot than this one: its boot id."""
         said = ""
         while True:
+            rest = self._look
             try:
                 boot = (await self._family.observe()).boot_id
                 if boot != after:
@@ -57,5 +68,8 @@ class RemoteAgent:
             except FleetError as error:
                 if error.message != said:
                     LOG.warning("the machine is not reached: %s", error)
-                said = error.message
-            await asyncio.sleep(self._look)
+                said, rest = error.message, min(rest, RETRY_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(rest):
+                    await self._news.wait()
+            self._news.clear()

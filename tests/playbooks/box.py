@@ -75,6 +75,8 @@ class Box:
             active=[],
             failed=[],
             looks=0,
+            logged="",
+            printed="",
             falls_back=False,
             ran=[],
         )

@@ -183,6 +183,8 @@ def systemctl(state: State, words: list[str]) -> str:
             return ""
         case ["is-active", *units]:
             return "".join(f"{'active' if unit in state['active'] else 'inactive'}\n" for unit in units)
+        case ["is-system-running"]:
+            return "degraded\n" if state["failed"] else "running\n"
         case ["list-units", "--state=failed", *_]:
             return "".join(f"{unit} loaded failed failed A unit\n" for unit in state["failed"])
         case ["show", unit, *_]:
@@ -224,11 +226,15 @@ def systemd_run(state: State, words: list[str]) -> str:
         raise Refused(f"Failed to start transient service unit: Unit {unit} already exists.")
     argv = [word.replace("$$", "$") for word in words[words.index("--") + 1 :]]
     state["units"][unit] = {"argv": argv, "looks": state["looks"]}
+    Path(f"/run/fleet/{unit}.out").write_text(state["printed"])
     return ""
 
 
 def journalctl(state: State, words: list[str]) -> str:
-    return f"journal of {words[0]}\n"
+    if words[0] == "--list-boots":
+        boots = (f"{place} {place % 16:x}{'0' * 31} Mon 2026-11-23\n" for place in range(-1, 1))
+        return "".join(boots)
+    return f"journal of {words[0]}{state['logged']}\n"
 
 
 PROGRAMS = {
@@ -239,7 +245,10 @@ PROGRAMS = {
     "systemd-run": systemd_run,
     "journalctl": journalctl,
 }
-LOOKS = ("status", "show", "is-active", "list-units", "--boot=-1", "--boot=0")
+LOOKS = (
+    *("status", "show", "is-active", "is-system-running", "list-units"),
+    *("--boot=-1", "--boot=0", "--list-boots"),
+)
 
 
 def load() -> State:

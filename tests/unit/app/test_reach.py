@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from fleet.app.clock import WallClock
 from fleet.app.clusters import connect
 from fleet.app.home import Home
-from fleet.app.reach import RemoteAgents
+from fleet.app.reach import ByCommands, Remote, RemoteAgents, Say
 from fleet.core.event import Event, Gone, Seen, Synced
 from fleet.core.node import Node
 from fleet.core.pod import Pod
@@ -67,9 +67,10 @@ class Bed:
         self.server = server
         self.boxes = Boxes()
         self.transport = Transport(Source(kubeconfig), WallClock())
-        self.agents = RemoteAgents(
-            "east", POLICY, self.transport, self.boxes.reach, QUICK.agents, look=0.02, retry=0.02
-        )
+        self.agents = RemoteAgents("east", POLICY, self.transport, {"ssh": self.open}, retry=0.02)
+
+    def open(self, node: str, pool: Pool, say: Say) -> Remote:
+        return ByCommands(node, pool.source, self.boxes.reach(node), QUICK.agents, look=0.02)
 
     def tell(self, *events: Event) -> None:
         for event in events:

@@ -205,3 +205,35 @@ def test_the_template_is_valid_as_it_stands_and_nothing_in_it_is_doubtful() -> N
     found = read(default_policy_text())
     assert [each.name for each in found.pools] == ["control", "storage", "workers"]
     assert all(found.target(each) for each in found.pools)
+
+
+def test_a_pool_may_put_playbooks_of_its_own_in_the_place_of_some(tmp_path: Path) -> None:
+    file = tmp_path / "fleet.yaml"
+    (tmp_path / "mine.yml").write_text("[]")
+    (tmp_path / "other.yml").write_text("[]")
+    file.write_text(
+        "defaults: {reach: playbook, playbooks: {reboot: mine.yml, stage: mine.yml}}\n"
+        "pools: [{name: a, playbooks: {stage: other.yml}}, {name: b, reach: agent}]\n"
+    )
+    policy, _ = load(file)
+    a, b = policy.pools
+    assert a.playbooks == {"reboot": str(tmp_path / "mine.yml"), "stage": str(tmp_path / "other.yml")}
+    assert (a.reach, b.reach, policy.ways, policy.remote) == (
+        "playbook",
+        "agent",
+        {"playbook", "agent"},
+        True,
+    )
+
+
+def test_a_playbook_that_does_not_exist_and_a_step_that_is_none_are_told_with_file_and_key(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "fleet.yaml"
+    file.write_text("pools:\n- name: w\n  reach: playbook\n  playbooks: {rebot: a.yml, stage: none.yml}\n")
+    with pytest.raises(ConfigError) as caught:
+        load(file)
+    assert caught.value.problems == (
+        f"{file}:4: pools.w.playbooks.rebot: expected a known key, found 'rebot'; the nearest is reboot",
+        f"{file}:4: pools.w.playbooks.stage: expected a playbook, found no file {tmp_path / 'none.yml'}",
+    )

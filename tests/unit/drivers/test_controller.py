@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,14 @@ import pytest
 
 from fleet.core.action import AnyAction, Outcome
 from fleet.core.errors import StaleEpochError, StoreError
+from fleet.core.event import Event, Noted, Seen
 from fleet.core.history import rollouts_of
 from fleet.core.journal import Entry, Record
+from fleet.core.machine import Machine
 from fleet.core.node import NodeRef
 from fleet.core.rollout import Goal, Rollout, Start
 from fleet.core.steps import Step
+from fleet.drivers.agents import ClusterWithAgents
 from fleet.drivers.controller import Controller
 from fleet.drivers.ports import Cluster
 from fleet.histories.builders import NEW, START, a_budget, a_deployment, a_node, a_policy, a_snapshot
@@ -174,3 +177,37 @@ def test_a_database_that_refuses_is_said_at_once_and_the_work_goes_on_after(tmp_
     ]
     assert {run.step for run in home.rollout.runs.values()} == {Step.DONE}
     assert set(epochs) == {1}
+
+
+class Tellers:
+    """Agents that say a word when a machine is asked for something."""
+
+    def __init__(self) -> None:
+        self.tell: Callable[[Event], None] = lambda _: None
+
+    def see(self, event: Event) -> None:
+        if isinstance(event, Seen) and isinstance(event.thing, Machine) and event.thing.request is not None:
+            ref = f"east/{event.thing.name}"
+            for rollout in (event.thing.request.token.partition("/")[0], "r-9"):
+                self.tell(Noted("east", Record("decision", "played", rollout, ref, {"why": "stage: done"})))
+
+    async def run(self) -> None:
+        await asyncio.Event().wait()
+
+
+def test_what_agents_say_is_journaled_with_the_rollout_that_asks_and_no_other(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.start()
+
+    async def connect() -> Mapping[str, Cluster]:
+        return {"east": ClusterWithAgents(home.cluster(), Tellers())}
+
+    wall = datetime.now(UTC)  # noqa: TID251 - leases are of the wall's time
+    controller = Controller(
+        home.store, connect, lambda: {"east": "fra"}, home.clock, lambda: wall, home.said.append
+    )
+    asyncio.run(asyncio.wait_for(controller.run(until_idle=True), SECONDS))
+    assert all(run.step is Step.DONE for run in home.rollout.runs.values())
+    said = [entry.record for entry in home.store.journal.entries() if entry.record.kind == "played"]
+    assert {each.node for each in said} == {f"east/n-{index}" for index in range(4)}
+    assert {(each.rollout, each.detail["why"]) for each in said} == {("r-1", "stage: done")}

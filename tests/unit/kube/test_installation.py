@@ -93,8 +93,8 @@ def _camel(name: str) -> str:
 
 
 def test_the_controller_may_answer_for_machines_only_where_it_reaches_them_itself() -> None:
-    def resources(over_ssh: bool) -> set[str]:
-        roles = [each.body for each in manifests(None, over_ssh) if each.kind == "ClusterRole"]
+    def resources(remote: bool) -> set[str]:
+        roles = [each.body for each in manifests(None, remote) if each.kind == "ClusterRole"]
         (role,) = [body for body in roles if body["metadata"]["name"] == "fleet-controller"]
         return {resource for rule in role["rules"] for resource in rule.get("resources", ())}
 
@@ -102,11 +102,11 @@ def test_the_controller_may_answer_for_machines_only_where_it_reaches_them_itsel
     assert resources(False) < resources(True)
 
 
-def test_no_agent_runs_on_nodes_that_are_reached_over_ssh() -> None:
+def test_no_agent_runs_on_nodes_that_the_controller_works_on_itself() -> None:
     spec = find("DaemonSet", "fleet-agent").body["spec"]["template"]["spec"]
     (term,) = spec["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"][
         "nodeSelectorTerms"
     ]
     assert term["matchExpressions"] == [
-        {"key": "fleet.internal/reach", "operator": "NotIn", "values": ["ssh"]}
+        {"key": "fleet.internal/reach", "operator": "NotIn", "values": ["ssh", "playbook"]}
     ]

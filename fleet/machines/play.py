@@ -1,0 +1,281 @@
+"""One playbook on one machine, by ansible-runner in a process of its own, and what came of it by its events.
+
+Nothing of ansible is imported here: its own command is run, which a signal ends with all that it has begun, and whose
+events come as JSON, one a line. Source: ansible-runner 2.4, `ansible-runner run --json`, display_callback/awx_display.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from fleet.core.errors import UsageError
+from fleet.machines import secrets
+from fleet.machines.host import shown
+from fleet.machines.os.family import MachineError
+
+KEPT = 3
+"""Runs of one playbook on one machine whose artifacts stay."""
+GRACE = 10.0
+"""Seconds that a run has to end after it was told to."""
+LINE_MOST = 8 * 1024 * 1024
+RESULT_MOST = 200_000
+"""Characters of a task's result beyond which ansible leaves it out of the event."""
+_PERCENT = re.compile(r"^fleet_percent=(\d{1,3})\s*$", re.MULTILINE)
+_MARK = "AWX_ISOLATED_DATA_DIR"
+"""Each process of a run has it in its environment, with the folder of the run."""
+_QUIET = 20
+"""Lines that are no events, of which the last so many are kept."""
+
+
+class Happened(Struct, frozen=True):
+    """A task that changed something, or failed: what a person would be told."""
+
+    task: str
+    result: str
+    """changed, failed, unreachable."""
+    words: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.task}: {self.result}{f': {self.words}' if self.words else ''}"
+
+
+class Played(Struct, frozen=True):
+    """What came of a playbook."""
+
+    code: int
+    told: dict[str, Any] = {}
+    """By its `set_stats`."""
+    answered: bool = False
+    """The machine ran at least one command."""
+    unreached: bool = False
+    """Its end was that the machine could not be reached."""
+    words: str = ""
+    """The task that ended it and what it said; empty where all went well."""
+
+    @property
+    def good(self) -> bool:
+        return self.code == 0
+
+
+class Data(Struct):
+    task: str = ""
+    res: dict[str, Any] = {}
+    ignore_errors: bool | None = False
+    dark: dict[str, int] = {}
+    artifact_data: dict[str, Any] = {}
+
+
+class Event(Struct):
+    """What is needed of one."""
+
+    event: str
+    event_data: Data = msgspec.field(default_factory=Data)
+    stdout: str = ""
+
+
+class Account:
+    """Folds the events of one run."""
+
+    def __init__(self, tell: Callable[[Happened], None], percent: Callable[[int], None]) -> None:
+        self._tell = tell
+        self._percent = percent
+        self._told: dict[str, Any] = {}
+        self._answered = self._unreached = False
+        self._failed: Happened | None = None
+        self._item = ""
+        self._printed: list[str] = []
+
+    def see(self, line: bytes) -> None:
+        try:
+            event = msgspec.json.decode(line, type=Event)
+        except msgspec.MsgspecError:
+            self._print(line.decode("utf-8", "replace"))
+            return
+        data = event.event_data
+        self._answered = self._answered or ("rc" in data.res and "unreachable" not in data.res)
+        match event.event:
+            case "runner_retry" | "runner_on_ok":
+                self._progress(data)
+                if event.event == "runner_on_ok" and data.res.get("changed"):
+                    self._tell(Happened(data.task, "changed"))
+            case "runner_item_on_failed":
+                self._item = words_of(data.res)
+            case "runner_on_failed" if not data.ignore_errors:
+                self._fail(Happened(data.task, "failed", self._item or words_of(data.res)))
+            case "runner_on_unreachable":
+                self._failed = Happened(data.task, "unreachable", words_of(data.res))
+            case "playbook_on_stats":
+                self._told, self._unreached = data.artifact_data, bool(data.dark)
+            case "verbose" | "error" | "playbook_on_no_hosts_matched":
+                self._print(event.stdout)
+
+    def end(self, code: int) -> Played:
+        words = ""
+        if code != 0:
+            said = "\n".join(self._printed).strip()
+            words = str(self._failed) if self._failed else shown(secrets.hidden(said)) or f"exit {code}"
+            if self._failed is not None and self._unreached:
+                self._tell(self._failed)
+        return Played(code, self._told, self._answered, self._unreached, words)
+
+    def _fail(self, happened: Happened) -> None:
+        self._failed, self._item = happened, ""
+        self._tell(happened)
+
+    def _progress(self, data: Data) -> None:
+        found = _PERCENT.search(str(data.res.get("stdout", "")))
+        if found is not None:
+            self._percent(min(100, int(found[1])))
+
+    def _print(self, text: str) -> None:
+        self._printed = [*self._printed, *(each for each in text.splitlines() if each.strip())][-_QUIET:]
+
+
+def words_of(result: Mapping[str, Any]) -> str:
+    """What a failed task said, in one line, without secrets; nothing of a task with `no_log`."""
+    if "censored" in result:
+        return "it says nothing (no_log)"
+    message = str(result.get("msg", "")).strip()
+    printed = str(result.get("stderr") or result.get("stdout") or "").strip() if "rc" in result else ""
+    if printed:
+        message = f"exit {result['rc']}: {printed}"
+    return shown(secrets.hidden(" ".join(message.split()))) or "it said nothing"
+
+
+def refuse_without() -> None:
+    """Raises UsageError where what runs playbooks is not installed. Imports nothing of it."""
+    if find_spec("ansible_runner") is None or find_spec("ansible") is None:
+        raise UsageError(
+            "a pool says reach: playbook, and ansible-runner is not installed",
+            "pip install 'fleet[playbooks]'",
+        )
+    if shutil.which("ssh") is None:
+        raise UsageError(
+            "a pool says reach: playbook, and there is no ssh", "install the package openssh-client"
+        )
+
+
+async def play(
+    folder: Path,
+    playbook: Path,
+    host: Mapping[str, Any],
+    variables: Mapping[str, Any],
+    seconds: float,
+    account: Account,
+    kept: int = KEPT,
+) -> Played:
+    """`folder`: ansible-runner's private_data_dir, of this machine and playbook alone; one run at a time there. `host`:
+    an inventory of this one host, by its name.
+
+    Raises MachineError where it has not ended after `seconds`. Cancelled or too late, nothing of it is left running.
+    """
+    await asyncio.to_thread(reap, folder)
+    _prepare(folder, host, variables)
+    argv = ("-m", "ansible_runner", "run", str(folder), "-p", str(playbook), "--json")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *argv,
+        *("--rotate-artifacts", str(kept)),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        limit=LINE_MOST,
+        env=_environment(folder),
+        start_new_session=True,
+    )
+    try:
+        async with asyncio.timeout(seconds):
+            await _listen(process, account)
+            code = await process.wait()
+    except TimeoutError:
+        raise MachineError(f"{playbook.name} has not ended after {seconds:.0f} s") from None
+    finally:
+        if process.returncode is None:
+            await _end(process)
+        await asyncio.to_thread(reap, folder)
+    return account.end(code)
+
+
+def _prepare(folder: Path, host: Mapping[str, Any], variables: Mapping[str, Any]) -> None:
+    settings = {"pexpect_timeout": 1, "fact_cache_type": "memory"}
+    files = {
+        "inventory/hosts.json": {"all": {"hosts": dict(host)}},
+        "env/extravars": dict(variables),
+        "env/settings": settings,
+    }
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for name, content in files.items():
+        file = folder / name
+        file.parent.mkdir(mode=0o700, exist_ok=True)
+        file.touch(0o600)
+        file.write_bytes(msgspec.json.encode(content))
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """The controller's own without what is fleet's, where passwords may be; and host keys are checked: ansible-runner
+    turns that off unless it is said."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("FLEET_")}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{own.get('PATH', os.defpath)}"
+    fixed = {
+        "PATH": path,
+        "LC_ALL": "C.UTF-8",
+        "ANSIBLE_HOST_KEY_CHECKING": "True",
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_LOCAL_TEMP": str(folder / "tmp"),
+        "MAX_EVENT_RES": str(RESULT_MOST),
+    }
+    return own | fixed
+
+
+async def _listen(process: asyncio.subprocess.Process, account: Account) -> None:
+    assert process.stdout is not None
+    while True:
+        try:
+            line = await process.stdout.readuntil(b"\n")
+        except asyncio.IncompleteReadError as last:
+            if last.partial:
+                account.see(last.partial)
+            return
+        except asyncio.LimitOverrunError as error:
+            await process.stdout.readexactly(error.consumed)
+            continue
+        account.see(line)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """ansible-runner kills what it has begun when it is told to end."""
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+        try:
+            async with asyncio.timeout(GRACE):
+                await process.wait()
+        except TimeoutError:
+            process.kill()
+    await process.wait()
+
+
+def reap(folder: Path) -> None:
+    """Ends what a run in this folder has left: ansible's workers and their ssh are in sessions of their own, and a
+    controller that was killed has ended none of it. Takes away what it kept of the environment."""
+    mark = f"{_MARK}={folder}/".encode()
+    for each in Path("/proc").iterdir():
+        if not each.name.isdigit():
+            continue
+        with contextlib.suppress(OSError):
+            if any(word.startswith(mark) for word in (each / "environ").read_bytes().split(b"\0")):
+                os.kill(int(each.name), signal.SIGKILL)
+    for each in folder.glob("artifacts/*/command"):
+        each.unlink(missing_ok=True)

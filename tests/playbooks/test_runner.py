@@ -1,0 +1,228 @@
+"""The controller's way by playbooks: real ansible-runner over a real ssh server, on a host that holds state."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fleet.core.errors import UnreachableError
+from fleet.core.machine import Units
+from fleet.core.release import Release
+from fleet.machines import play
+from fleet.machines.job import unit_of
+from fleet.machines.os.family import MachineError
+from fleet.machines.play import Happened
+from fleet.machines.playbook import Playbooks, Rules
+from fleet.machines.ssh import Access, Address, Limit
+from fleet.machines.sshconfig import Login
+from tests.playbooks.box import Box, lacking, release
+
+NEW = Release(**release("2.0"))
+SECRET = "hunter2"
+
+
+class Bed:
+    """A host, and the playbooks that work on it."""
+
+    def __init__(self, folder: Path, box: Box, **rules: Any) -> None:
+        self.box = box
+        self.notes: list[tuple[str, Happened]] = []
+        self.percents: list[int] = []
+        config = folder / "config"
+        config.write_text(
+            f"Host box\n  HostName 127.0.0.1\n  Port {box.sshd.port}\n  User root\n"
+            f"  IdentityFile {box.sshd.user_key}\n  UserKnownHostsFile {box.sshd.known_hosts}\n"
+        )
+        self.folder = folder / "played"
+        login = Login(Address("box"), Access(config=str(config)), Limit())
+        rules = {"look_seconds": 0.3, "boot_seconds": 60} | rules
+        self.machine = Playbooks(
+            "box", login, self.folder, Rules(**rules), lambda step, what: self.notes.append((step, what))
+        )
+
+    async def stage(self, token: str = "r-1/box/stage/0") -> None:
+        await self.machine.stage(NEW, self.percents.append, token)
+
+    def said(self) -> list[str]:
+        return [f"{step}: {what.task}: {what.result}" for step, what in self.notes]
+
+    def running(self) -> list[str]:
+        """Processes of its runs."""
+        mark = f"AWX_ISOLATED_DATA_DIR={self.folder}/"
+        found = []
+        for each in Path("/proc").glob("[0-9]*/environ"):
+            try:
+                if mark in each.read_bytes().decode("utf-8", "replace"):
+                    found.append((each.parent / "cmdline").read_text().replace("\0", " "))
+            except OSError:
+                continue
+        return found
+
+
+@contextmanager
+def made(folder: Path, **rules: Any) -> Iterator[Bed]:
+    missing = lacking()
+    if missing:
+        assert not os.environ.get("CI"), missing
+        pytest.skip(missing)
+    play.refuse_without()
+    box = Box(folder, "ostree")
+    bed = Bed(folder, box, **rules)
+    try:
+        yield bed
+    finally:
+        asyncio.run(bed.machine.close())
+        box.close()
+
+
+def written(folder: Path, name: str, tasks: str) -> Path:
+    path = folder / f"{name}.yml"
+    path.write_text(f"- name: Mine\n  hosts: all\n  gather_facts: false\n  tasks:\n{tasks}")
+    return path
+
+
+def raises(kind: type[Exception], work: Callable[[], Awaitable[object]]) -> str:
+    async def run() -> None:
+        await work()
+
+    with pytest.raises(kind) as caught:
+        asyncio.run(run())
+    return str(caught.value)
+
+
+def test_staged_rebooted_rolled_back_and_what_happened_is_told(tmp_path: Path) -> None:
+    async def tell(bed: Bed) -> None:
+        box, machine = bed.box, bed.machine
+        seen = await machine.observe()
+        assert (seen.os, seen.booted, seen.boot_id) == ("ostree", Release(**release("1.0")), box.boot_id())
+        assert seen.units == Units("running") and seen.kernel and seen.kernel_arguments
+        box.save(looks=3, printed="Receiving objects; 45% (1/2)\r")
+        await bed.stage()
+        assert box.next() == "2.0" and bed.percents[0] == 45 and bed.percents[-1] == 100
+        seen = await machine.observe()
+        assert seen.staged == NEW
+        await machine.reboot()
+        assert machine.news.is_set()
+        assert box.booted() == "2.0"
+        assert "journal of --boot=-1" in await machine.last_boot()
+        before = box.boot_id()
+        await machine.observe()
+        await machine.roll_back()
+        assert (box.next(), box.boot_id()) == ("1.0", before), "the reboot is another's"
+        assert [each for each in bed.said() if each.startswith("stage")] == [
+            "stage: Show what changes: changed",
+            "stage: Begin the job, where it does not run yet: changed",
+        ]
+
+    with made(tmp_path) as bed:
+        asyncio.run(tell(bed))
+        assert not bed.running()
+        assert len(list((bed.folder / "facts/artifacts").iterdir())) == 1, "rotated"
+        assert not list(bed.folder.rglob("command")), "the environment is in it"
+        assert bed.folder.joinpath("facts").stat().st_mode & 0o777 == 0o700
+        assert not list(bed.folder.rglob("boot-1.log")), "what a machine logs stays there"
+
+
+def test_a_host_that_came_back_with_the_old_release_has_rebooted_and_who_asked_compares(
+    tmp_path: Path,
+) -> None:
+    async def tell(bed: Bed) -> None:
+        await bed.stage()
+        await bed.machine.observe()
+        bed.box.save(falls_back=True)
+        before = bed.box.boot_id()
+        await bed.machine.reboot()
+        seen = await bed.machine.observe()
+        assert seen.boot_id != before and seen.booted.version == "1.0"
+
+    with made(tmp_path) as bed:
+        asyncio.run(tell(bed))
+        assert "reboot: Refuse another release than the wanted one: failed" in bed.said()
+
+
+def test_a_stage_that_is_cancelled_leaves_nothing_here_and_its_job_there(tmp_path: Path) -> None:
+    async def tell(bed: Bed) -> None:
+        bed.box.save(looks=10**6)
+        staging = asyncio.create_task(bed.stage())
+        async with asyncio.timeout(120):
+            while not bed.box.state()["units"]:  # noqa: ASYNC110 - between two looks at the condition
+                await asyncio.sleep(0.1)
+        assert bed.running()
+        staging.cancel()
+        await asyncio.wait({staging})
+        assert not bed.running()
+        unit = unit_of("r-1/box/stage/0")
+        assert list(bed.box.state()["units"]) == [unit]
+        bed.box.save(looks=0, units={unit: bed.box.state()["units"][unit] | {"looks": 0}})
+        await bed.stage()
+        assert (bed.box.next(), len(bed.box.ran())) == ("2.0", 1)
+
+    with made(tmp_path) as bed:
+        asyncio.run(tell(bed))
+
+
+def test_failures_name_the_task_and_say_what_it_said(tmp_path: Path) -> None:
+    with made(tmp_path) as bed:
+        bed.box.sshd.know(bed.box.sshd.user_key)
+        assert "Host key verification failed" in raises(UnreachableError, bed.machine.observe)
+        bed.box.sshd.know(bed.box.sshd.host_key)
+        gone = Release("9.9", release("9.9")["digest"])
+        said = raises(MachineError, lambda: bed.machine.stage(gone, lambda _: None))
+        assert said.startswith("Refuse a job that failed, with its own words: failed: ostree admin upgrade")
+        assert "No such object" in said
+        (bed.box.folder / "run/ostree-booted").unlink()
+        assert "this host is box" in raises(MachineError, bed.machine.observe)
+        bed.box.sshd.stop()
+        fresh = Bed(tmp_path, bed.box).machine
+        said = raises(UnreachableError, fresh.reboot)
+        assert "Look at what the host has booted: unreachable" in said
+        asyncio.run(fresh.close())
+
+
+def test_steps_of_a_user_stand_in_the_place_of_fleets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that only asks for the reboot: the connection that it cuts is no error, and the boot is waited for."""
+    monkeypatch.setenv("FLEET_DATABASE", f"postgresql://fleet:{SECRET}@db/fleet")
+    reboot = written(
+        tmp_path, "reboot", "    - name: Go\n      ansible.builtin.raw: cat /dev/null && systemctl reboot\n"
+    )
+    verify = written(
+        tmp_path,
+        "verify",
+        f"    - name: Log in\n      ansible.builtin.raw: echo {SECRET}; exit 3\n      no_log: true\n"
+        "      ignore_errors: true\n"
+        f"    - name: Ask\n      ansible.builtin.raw: echo token={SECRET} >&2; exit 4\n",
+    )
+
+    async def tell(bed: Bed) -> None:
+        await bed.stage()
+        await bed.machine.observe()
+        before = bed.box.boot_id()
+        await bed.machine.reboot()
+        assert bed.box.boot_id() != before and bed.box.booted() == "2.0"
+
+    with made(tmp_path, own={"reboot": reboot, "verify": verify}) as bed:
+        asyncio.run(tell(bed))
+        said = raises(MachineError, bed.machine.mark_good)
+        assert said == "Ask: failed: exit 4: token=[hidden]"
+        events = "".join(
+            each.read_text() for each in bed.folder.rglob("verify/artifacts/*/job_events/*.json")
+        )
+        assert "censored" in events
+        assert "postgresql" not in "".join(
+            each.read_text(errors="replace") for each in bed.folder.rglob("*") if each.is_file()
+        )
+
+
+def test_a_reboot_that_does_not_reboot_is_an_error(tmp_path: Path) -> None:
+    idle = written(tmp_path, "reboot", "    - name: Rest\n      ansible.builtin.raw: echo resting\n")
+    with made(tmp_path, own={"reboot": idle}, boot_seconds=1) as bed:
+        said = raises(MachineError, bed.machine.reboot)
+        assert "it has not booted again within 1 s" in said

@@ -1,0 +1,159 @@
+"""What came of a playbook, by ansible-runner's events; and what `facts` tells."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from fleet.core.machine import Units
+from fleet.core.release import Release
+from fleet.machines.os.family import MachineError
+from fleet.machines.play import Account, Happened, Played
+from fleet.machines.playbook import observation, shipped
+
+NOW = {
+    "os": "ostree",
+    "boot_id": "b-1",
+    "kernel": "6.1.0",
+    "booted": {"version": "1.0", "digest": "sha256:aa"},
+    "staged": {},
+    "rollback": {"version": "0.9", "digest": "sha256:bb"},
+    "next": {"version": "1.0", "digest": "sha256:aa"},
+    "kernel_arguments": "quiet",
+    "state": "degraded",
+    "failed": ["b.service", "a.service"],
+}
+
+
+class Told:
+    def __init__(self) -> None:
+        self.happened: list[str] = []
+        self.percents: list[int] = []
+
+    def of(self, code: int, *events: dict[str, Any] | str) -> Played:
+        account = Account(lambda each: self.happened.append(str(each)), self.percents.append)
+        for event in events:
+            account.see(event.encode() if isinstance(event, str) else json.dumps(event).encode())
+        return account.end(code)
+
+
+def event(name: str, task: str = "", res: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+    data = {"task": task or None, "res": res, **more}
+    return {
+        "event": name,
+        "uuid": "u",
+        "stdout": "",
+        "event_data": {key: value for key, value in data.items() if value is not None},
+    }
+
+
+def stats(**more: Any) -> dict[str, Any]:
+    return event("playbook_on_stats", ok={"n-1": 1}, artifact_data={}, **({"dark": {}} | more))
+
+
+def test_a_good_run_tells_what_changed_how_far_it_is_and_what_the_playbook_tells() -> None:
+    told = Told()
+    busy = {"rc": 0, "stdout": "ActiveState=active\nfleet_percent=45\n", "changed": False}
+    played = told.of(
+        0,
+        event("runner_retry", "Wait", busy),
+        event("runner_on_ok", "Wait", busy | {"stdout": "100% is another's, fleet_percent=7"}),
+        event("runner_on_ok", "Write", {"rc": 0, "changed": True}),
+        stats() | {"event_data": {"dark": {}, "artifact_data": {"fleet_now": NOW}}},
+    )
+    assert (played.good, played.answered, played.words) == (True, True, "")
+    assert played.told["fleet_now"]["boot_id"] == "b-1"
+    assert (told.percents, told.happened) == ([45], ["Write: changed"])
+
+
+@pytest.mark.parametrize(
+    ("result", "words"),
+    [
+        ({"msg": "No room.\n Make some"}, "No room. Make some"),
+        (
+            {"msg": "non-zero return code", "rc": 3, "stderr": "password=abc", "stdout": "x"},
+            "exit 3: password=[hidden]",
+        ),
+        ({"censored": "the output has been hidden"}, "it says nothing (no_log)"),
+        ({}, "it said nothing"),
+    ],
+)
+def test_a_failed_task_is_named_with_its_words_and_without_secrets(
+    result: dict[str, Any], words: str
+) -> None:
+    told = Told()
+    played = told.of(
+        2,
+        event("runner_on_failed", "Try", {"msg": "never mind"}, ignore_errors=True),
+        event("runner_on_failed", "Look", result),
+        stats(),
+    )
+    assert played.words == f"Look: failed: {words}"
+    assert told.happened == [f"Look: failed: {words}"]
+
+
+def test_of_a_loop_it_is_the_items_words() -> None:
+    played = Told().of(
+        2,
+        event("runner_item_on_failed", "Each", {"msg": "the second one"}),
+        event("runner_on_failed", "Each", {"msg": "One or more items failed"}),
+        stats(),
+    )
+    assert played.words == "Each: failed: the second one"
+
+
+def test_a_machine_that_was_never_reached_and_one_that_was_lost_are_told_apart() -> None:
+    gone = event("runner_on_unreachable", "Go", {"unreachable": True, "msg": "no route"})
+    never = Told().of(4, gone, stats(dark={"n-1": 1}))
+    lost = Told().of(4, event("runner_on_ok", "Look", {"rc": 0}), gone, stats(dark={"n-1": 1}))
+    waited = Told().of(0, event("runner_on_ok", "Look", {"rc": 0}), gone, stats())
+    assert [(each.unreached, each.answered) for each in (never, lost, waited)] == [
+        (True, False),
+        (True, True),
+        (False, True),
+    ]
+    assert never.words == "Go: unreachable: no route" and waited.good
+
+
+def test_what_is_no_event_is_what_it_said_where_it_did_not_begin() -> None:
+    played = Told().of(1, "ERROR! the playbook is no YAML", {"event": "verbose", "stdout": "line 3"})
+    assert played.words == "ERROR! the playbook is no YAML\nline 3"
+
+
+def test_facts_are_an_observation() -> None:
+    seen = observation({"fleet_now": NOW})
+    assert (seen.booted, seen.staged, seen.rollback) == (
+        Release("1.0", "sha256:aa"),
+        None,
+        Release("0.9", "sha256:bb"),
+    )
+    assert seen.units == Units("degraded", ("a.service", "b.service"))
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ({}, "has told no fleet_now by set_stats"),
+        (
+            {"fleet_now": NOW | {"boot_id": 3}},
+            "is not understood: Expected `str`, got `int` - at `$.boot_id`",
+        ),
+        (
+            {"fleet_now": NOW | {"state": "Failed to connect to bus"}},
+            "systemd's state 'Failed to connect to bus'",
+        ),
+    ],
+)
+def test_facts_that_are_not_understood_are_refused(told: dict[str, Any], words: str) -> None:
+    with pytest.raises(MachineError) as caught:
+        observation(told)
+    assert words in caught.value.message
+
+
+def test_every_step_is_shipped() -> None:
+    from fleet.core.policy import PLAYBOOKS
+
+    assert all(shipped(step).is_file() for step in PLAYBOOKS)
+    assert str(Happened("Write", "changed")) == "Write: changed"
