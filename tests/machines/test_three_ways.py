@@ -11,12 +11,15 @@ import pytest
 
 from fleet.lab.machines import Machines, cluster
 from tests.machines.client import Client
+from tests.machines.idle import asked_in, resident
 from tests.machines.shop import AGENTS, PODS, REPLICAS, Bed, begin, over_ssh, upgrade, upgrade_by_agents, wait
 
 pytestmark = pytest.mark.timeout(900)
 
 NAMES = ("w1", "w2", "w3")
 BROKEN = "1.3"
+MEGABYTES = 60
+A_MINUTE = 5
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +44,12 @@ def bed(machines: Machines, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 def test_the_agents_upgrade_their_hosts_and_the_client_sees_no_error(bed: Bed) -> None:
     bed.offer("1.0", "1.1")
     upgrade_by_agents(bed, "1.1")
+
+
+def test_an_agent_is_small_and_hardly_heard_when_it_has_nothing_to_do(bed: Bed) -> None:
+    assert all(resident(host) < MEGABYTES for host in bed.hosts), [resident(host) for host in bed.hosts]
+    more = asked_in(bed.api, 60)
+    assert sum(more.values()) <= A_MINUTE * len(NAMES), more
 
 
 def test_a_release_whose_kubelet_does_not_start_is_rolled_back_and_halts_the_rollout(bed: Bed) -> None:
