@@ -2,7 +2,8 @@
 
     python -m fleet.lab.balancer --listen=ADDRESS:PORT --authority=FILE --servers=ADDRESS:PORT,...
 
-It looks at `/readyz` of each, as health checks of load balancers do, and passes TLS through unopened. With
+It looks at `/readyz` of each, as health checks of load balancers do, and passes TLS through unopened. Connections to one
+that says nothing any more, since its host has lost power, are closed: their clients would wait for minutes. With
 FLEET_LAB_TIED it ends with its standard input, as the lab's other programs do.
 """
 
@@ -20,6 +21,8 @@ from pathlib import Path
 LOOK_SECONDS = 0.25
 """Between two looks at one server."""
 ANSWER_SECONDS = 2.0
+GONE_SECONDS = 8.0
+"""Without a word, be it a refusal."""
 CHUNK = 1 << 16
 
 Server = tuple[str, int]
@@ -31,6 +34,8 @@ class Balancer:
         self._servers = servers
         self._trust = ssl.create_default_context(cafile=str(authority))
         self._ready: set[Server] = set()
+        self._open: dict[Server, set[asyncio.StreamWriter]] = {server: set() for server in servers}
+        """Connections to each."""
         self._turn = count()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -42,12 +47,21 @@ class Balancer:
             await front.serve_forever()
 
     async def _look(self, server: Server) -> None:
+        clock = asyncio.get_running_loop().time
+        heard = clock()
         while True:
+            ready = False
             try:
                 ready = await asyncio.wait_for(self._is_ready(server), ANSWER_SECONDS)
-            except (OSError, TimeoutError, asyncio.IncompleteReadError):
-                ready = False
+                heard = clock()
+            except (ConnectionError, ssl.SSLError, asyncio.IncompleteReadError):
+                heard = clock()
+            except (OSError, TimeoutError):
+                pass
             (self._ready.add if ready else self._ready.discard)(server)
+            if clock() - heard > GONE_SECONDS:
+                for writer in self._open[server]:
+                    writer.transport.abort()
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _is_ready(self, server: Server) -> bool:
@@ -60,21 +74,25 @@ class Balancer:
 
     async def _called(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            there = await self._open()
-            if there is not None:
-                await _both((reader, writer), there)
+            if (found := await self._next()) is not None:
+                server, there = found
+                self._open[server].add(there[1])
+                try:
+                    await _both((reader, writer), there)
+                finally:
+                    self._open[server].discard(there[1])
         finally:
             writer.close()
 
-    async def _open(self) -> Streams | None:
-        """To the next one that is ready; None: none is."""
+    async def _next(self) -> tuple[Server, Streams] | None:
+        """A connection to the next one that is ready; None: none is."""
         start = next(self._turn)
         for offset in range(len(self._servers)):
             server = self._servers[(start + offset) % len(self._servers)]
             if server in self._ready:
                 try:
-                    return await asyncio.open_connection(*server)
-                except OSError:
+                    return server, await asyncio.wait_for(asyncio.open_connection(*server), ANSWER_SECONDS)
+                except (OSError, TimeoutError):
                     self._ready.discard(server)
         return None
 

@@ -12,12 +12,13 @@ import pytest
 
 from bench.quorum import Writer
 from fleet.core.groups import Access
+from fleet.lab.balancer import GONE_SECONDS
 from fleet.lab.machines import Machines
 from fleet.lab.machines.manifests import ETCD_PORT
 from fleet.lab.machines.stacked import ROLE, Stacked
 from tests.cluster.rest import Json
 from tests.etcd.timeline import judged
-from tests.machines.shop import Bed, begin, upgrade_by_agents
+from tests.machines.shop import Bed, begin, upgrade_by_agents, wait
 from tests.machines.voters import Reader, Voters
 
 pytestmark = pytest.mark.timeout(1200)
@@ -48,6 +49,13 @@ quorums:
     key: {issued.etcd_client.key}
     soak: 1s
     snapshot: {{directory: snapshots}}
+  - name: api
+    cluster: shop
+    kind: pods
+    namespace: kube-system
+    selector: {{matchLabels: {{component: kube-apiserver}}}}
+    voters: 3
+    soak: 1s
 """
 
 
@@ -111,9 +119,48 @@ def test_a_control_plane_and_its_workers_are_upgraded_one_voter_at_a_time_and_th
     assert all(is_whole(path) for path in snapshots)
 
 
+def test_the_leaders_host_loses_power_and_the_others_go_on(
+    bed: Bed, stacked: Stacked, machines: Machines
+) -> None:
+    bed.fleet.run("sync")
+    victim = group(bed)["leader"]
+    writer, reader = a_writer(stacked, machines), Reader(stacked.kubeconfig)
+    with writer.at_work(), reader.reading():
+        # With the network first: a host without power tells nobody that its connections have ended.
+        machines.cut_network(victim)
+        machines.cut_power(victim)
+        wait(lambda: healthy(bed) == 2, lambda: group(bed))
+        assert group(bed)["leader"] != victim
+        machines.power_on(victim)
+        machines.mend_network(victim)
+        wait(lambda: healthy(bed) == 3, lambda: group(bed))
+    print(f"power cut: etcd {writer.gap:.2f} s, API {reader.gap:.2f} s; errors {reader.errors}")
+    assert writer.gap < GAP
+    assert reader.gap < GAP + GONE_SECONDS, reader.errors
+    wait(lambda: len(bed.ready_nodes()) == len(bed.names), bed.nodes)
+
+
+def endpoints(machines: Machines) -> dict[str, str]:
+    """Of each member, by its name."""
+    return {each.name: f"https://{each.address}:{ETCD_PORT}" for each in machines.all if each.name in MEMBERS}
+
+
+def a_writer(stacked: Stacked, machines: Machines) -> Writer:
+    issued = stacked.certificates
+    pair = issued.etcd_client
+    where = tuple(endpoints(machines).values())
+    return Writer(Access(where, str(issued.etcd_authority), str(pair.certificate), str(pair.key)))
+
+
+def healthy(bed: Bed) -> int:
+    """Voters, as fleet reads them now."""
+    bed.fleet.run("sync")
+    return int(group(bed)["healthy"])
+
+
 def group(bed: Bed) -> Json:
-    """The one that fleet knows of."""
-    (found,) = bed.fleet.json("status")["quorums"]
+    """The etcd, as fleet knows it."""
+    (found,) = [each for each in bed.fleet.json("status")["quorums"] if each["kind"] == "etcd"]
     return dict(found)
 
 
