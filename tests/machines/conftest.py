@@ -9,6 +9,7 @@ import pytest
 
 from fleet.lab import LabError
 from fleet.lab.machines import Machines, releases, requirements
+from tests.machines.stack import Stack, stack_in
 
 _FAILED = pytest.StashKey[LabError]()
 
@@ -46,3 +47,10 @@ def machines(may_run_machines: None, tmp_path_factory: pytest.TempPathFactory) -
         yield up
     finally:
         up.down()
+
+
+@pytest.fixture(scope="package")
+def stack(may_run_machines: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A control plane of three hosts and three workers, on release 1.0 until a test has changed that."""
+    with stack_in(tmp_path_factory.mktemp("stack")) as up:
+        yield up

@@ -1,68 +1,127 @@
-"""Real hosts with real kubelets: an agent that is killed in the middle of a stage and of a reboot, a network that is cut in
-the middle of a drain."""
+"""A real node whose agent, a pod, is killed in the middle of a stage and of a reboot, and whose network is cut in the
+middle of a drain."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
-from fleet.lab.machines import Machines
-from tests.machines.joined import joined, slow_to_stop
-from tests.machines.scene import NAMES, VICTIM, Scene, added, boots, started, two_machines
+from tests.cluster.rest import Json
+from tests.machines.scene import boots, started
+from tests.machines.shop import AGENTS, Bed, wait
+from tests.machines.stack import Stack
 
-ENDS = 5
+pytestmark = pytest.mark.timeout(900)
+
+VICTIM = "w1"
+MACHINE = f"/apis/fleet.internal/v1/machines/{VICTIM}"
+LEASE = f"/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/{VICTIM}"
+SLOW = "/api/v1/namespaces/default/pods?labelSelector=app%3Dslow"
+ENDS = 10
 """Seconds that a pod takes to end."""
+RENEWED = 10
+"""Seconds between two words of a kubelet."""
+
+POOL = f"""\
+  - name: unlucky
+    selector: {{matchLabels: {{kubernetes.io/hostname: {VICTIM}}}}}
+"""
 
 
-@pytest.fixture(scope="module")
-def machines(may_run_machines: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
-    with two_machines(tmp_path_factory.mktemp("machines") / "m") as up:
-        yield up
+class Victim:
+    """As the cluster tells of it."""
+
+    def __init__(self, bed: Bed) -> None:
+        self._bed = bed
+
+    def work(self, action: str) -> Json:
+        """The word of its agent about this action; empty while it has said none."""
+        work: Json = self._bed.api.get(MACHINE).get("status", {}).get("work") or {}
+        return work if f"/{action}/" in work.get("token", "") else {}
+
+    def agent(self) -> Json:
+        """The state of its container: an id, and how often it was started anew."""
+        pods = self._bed.api.get(AGENTS)["items"]
+        (own,) = [pod for pod in pods if pod["spec"].get("nodeName") == VICTIM]
+        (state,) = own["status"]["containerStatuses"]
+        return dict(state)
+
+    def kill_agent(self) -> None:
+        """Whether that comes in time is to be seen by who calls: a host that goes down kills it, too."""
+        ident = self.agent()["containerID"].removeprefix("containerd://")
+        self._bed.machines.run(VICTIM, f"ctr --namespace k8s.io task kill --signal SIGKILL {ident}")
+
+    def slow_pods(self) -> list[Json]:
+        return [pod for pod in self._bed.api.get(SLOW)["items"] if pod["spec"].get("nodeName") == VICTIM]
+
+    def runs_slow(self) -> bool:
+        return any(pod["status"].get("phase") == "Running" for pod in self.slow_pods())
+
+    def leaving(self) -> bool:
+        """A pod of it was evicted and is not gone."""
+        return any("deletionTimestamp" in pod["metadata"] for pod in self.slow_pods())
+
+    def silent_seconds(self) -> float:
+        """Since its kubelet was heard of."""
+        heard = datetime.fromisoformat(self._bed.api.get(LEASE)["spec"]["renewTime"])
+        return (datetime.now(UTC) - heard).total_seconds()  # noqa: TID251 - the kubelet's clock is this one
 
 
-@pytest.fixture(scope="module")
-def scene(machines: Machines, tmp_path_factory: pytest.TempPathFactory) -> Scene:
-    return added(machines, tmp_path_factory.mktemp("fleet"))
+def slow_to_stop() -> Json:
+    """A pod of a ReplicaSet that likes the victim, and takes its time to end."""
+    labels = {"app": "slow"}
+    container = {
+        "name": "slow",
+        "image": "lab.fleet.internal/pause:1",
+        "imagePullPolicy": "Never",
+        "lifecycle": {"preStop": {"sleep": {"seconds": ENDS}}},
+    }
+    term = {"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": [VICTIM]}]}
+    likes = {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 100, "preference": term}]}
+    spec = {"containers": [container], "affinity": {"nodeAffinity": likes}}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "slow"},
+        "spec": {
+            "replicas": 1,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": spec},
+        },
+    }
 
 
-def test_an_agent_that_is_killed_and_a_network_that_is_cut_in_the_middle_of_a_drain(
-    scene: Scene, machines: Machines, tmp_path: Path
-) -> None:
-    with joined(machines, tmp_path, scene.wait) as cluster:
-        fleet, before = cluster.fleet, boots(scene.victim)
-        cluster.api.create("/apis/apps/v1/namespaces/default/deployments", slow_to_stop(VICTIM, ENDS))
-        fleet.offer(machines, "1.0", "1.1")
-        scene.wait(lambda: VICTIM in cluster.running(), "the pod does not run")
-        fleet.json("sync")
-        machines.hold_releases()
-        controller = fleet.popen("rollout", "start", fleet.plan(), "--foreground")
-        try:
-            scene.wait(lambda: cluster.work(VICTIM, "stage"), "nothing is staged")
-            staging = cluster.work(VICTIM, "stage")["token"]
-            scene.wait(lambda: started(scene.victim, staging) == 1, "the job does not begin")
-            cluster.kill_agent(VICTIM)
-            machines.let_releases_go()
-            cluster.start_agent(VICTIM)
+def test_an_agent_that_is_killed_and_a_network_that_is_cut_only_delay_a_node(stack: Stack) -> None:
+    machines, bed = stack.machines, replace(stack.bed, control=stack.bed.control + POOL)
+    host = next(each for each in bed.hosts if each.name == VICTIM)
+    victim, before = Victim(bed), boots(host)
+    bed.offer("1.0", "1.1", "1.2")
+    bed.api.create("/apis/apps/v1/namespaces/default/deployments", slow_to_stop())
+    wait(victim.runs_slow, lambda: bed.api.get(SLOW))
+    plan = bed.fleet.json("plan", "--pool", "unlucky", "--to", "1.2")["plan_id"]
+    machines.hold_releases()
+    with bed.fleet.background("rollout", "start", plan, "--foreground") as controller:
+        wait(lambda: victim.work("stage"), lambda: bed.fleet.said)
+        staging = victim.work("stage")["token"]
+        wait(lambda: started(host, staging) == 1, lambda: "the job does not begin")
+        restarts = victim.agent()["restartCount"]
+        victim.kill_agent()
+        wait(lambda: victim.agent()["restartCount"] == restarts + 1, victim.agent)
+        machines.let_releases_go()
 
-            scene.wait(lambda: cluster.leaving(VICTIM), "nothing is evicted")
-            machines.cut_network(VICTIM)
-            scene.wait(lambda: cluster.silent_seconds(VICTIM) > 3 * ENDS, "its kubelet is heard of")
-            assert cluster.leaving(VICTIM), "nobody has told that the pod is gone"
-            assert not cluster.work(VICTIM, "reboot")
-            machines.mend_network(VICTIM)
+        wait(victim.leaving, lambda: bed.fleet.run("explain", VICTIM))
+        machines.cut_network(VICTIM)
+        wait(lambda: victim.silent_seconds() > RENEWED + ENDS + 3, victim.silent_seconds)
+        assert victim.leaving(), "nobody has told that the pod is gone"
+        assert not victim.work("reboot")
+        machines.mend_network(VICTIM)
 
-            scene.wait(lambda: cluster.work(VICTIM, "reboot"), "it is not rebooted")
-            cluster.kill_agent(VICTIM)
-            cluster.start_agent(VICTIM)
-            out, err = controller.communicate(timeout=240)
-            assert controller.returncode == 0, (
-                f"{out.decode()}\n{err.decode()}\n{fleet.run('explain', VICTIM)}"
-            )
-        finally:
-            controller.kill()
-            controller.communicate()
-        assert [host.booted() for host in scene.hosts] == [machines.commits()["1.1"]] * len(NAMES)
-        assert started(scene.victim, staging) == 1, "the job is found again"
-        assert boots(scene.victim) == before + 1
+        wait(lambda: victim.work("reboot"), lambda: bed.fleet.run("explain", VICTIM))
+        victim.kill_agent()
+        wait(lambda: controller.poll() is not None, lambda: bed.fleet.run("explain", VICTIM))
+        assert controller.returncode == 0, bed.fleet.said
+    assert host.booted() == machines.commits()["1.2"]
+    assert started(host, staging) == 1, "the job is found again"
+    assert boots(host) == before + 1

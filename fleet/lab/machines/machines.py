@@ -208,15 +208,18 @@ class Machines:
         """Cuts the power of every machine and removes all that they were."""
         with ThreadPoolExecutor() as pool:
             list(pool.map(lambda process: process.kill(), self._processes.values()))
-        self._processes.clear()
-        for each in self.all:
-            self._end_all(each.name)
-            network.unplug(each.container)
-            cgroups.remove(each.container)
-            if each.folder.exists():
-                Disk(each.folder / "disk").remove()
+            self._processes.clear()
+            list(pool.map(self._remove, self.all))
         network.remove(self._state.network)
         shutil.rmtree(self.directory)
+
+    def _remove(self, each: machine.Machine) -> None:
+        """What is left of a machine without power."""
+        self._end_all(each.name)
+        network.unplug(each.container)
+        cgroups.remove(each.container)
+        if each.folder.exists():
+            Disk(each.folder / "disk").remove()
 
     def _prepare(self, repository: Path, progress: Progress) -> None:
         """Writes every disk and starts the server of releases."""
