@@ -30,8 +30,9 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Balancer:
-    def __init__(self, servers: list[Server], authority: Path) -> None:
+    def __init__(self, servers: list[Server], authority: Path, gone: float = GONE_SECONDS) -> None:
         self._servers = servers
+        self._gone = gone
         self._trust = ssl.create_default_context(cafile=str(authority))
         self._ready: set[Server] = set()
         self._open: dict[Server, set[asyncio.StreamWriter]] = {server: set() for server in servers}
@@ -59,7 +60,7 @@ class Balancer:
             except (OSError, TimeoutError):
                 pass
             (self._ready.add if ready else self._ready.discard)(server)
-            if clock() - heard > GONE_SECONDS:
+            if clock() - heard > self._gone:
                 for writer in self._open[server]:
                     writer.transport.abort()
             await asyncio.sleep(LOOK_SECONDS)

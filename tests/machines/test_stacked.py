@@ -67,14 +67,15 @@ def test_the_leaders_host_loses_power_and_the_others_go_on(stack: Stack) -> None
         machines.mend_network(victim)
         wait(lambda: healthy(bed) == 3, lambda: etcd(bed))
     print(f"power cut: etcd {writer.gap:.2f} s, API {reader.gap:.2f} s; {reader.errors}")
-    assert writer.gap < GAP
-    assert reader.gap < GAP + GONE_SECONDS, reader.errors
+    assert writer.gap < 2 * GAP, "votes may be split once"
+    assert reader.gap < 2 * GAP + GONE_SECONDS, reader.errors
     wait(lambda: len(bed.ready_nodes()) == len(bed.names), bed.nodes)
 
 
 def healthy(bed: Bed) -> int:
-    """Voters, as fleet reads them now."""
-    bed.fleet.run("sync")
+    """Voters, as fleet reads them now. It cannot while etcd elects: then no API server says that it is ready."""
+    with bed.fleet.background("sync") as sync:
+        sync.wait(120)
     return int(etcd(bed)["healthy"])
 
 
