@@ -172,7 +172,7 @@ def rival_case(shape: str, count: int, rival: Rival, bound: float, spread_bound:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.schedules", description=__doc__.splitlines()[0])
-    parser.add_argument("--large", action="store_true", help="10,000 and 30,000 nodes too; these fleet alone")
+    parser.add_argument("--large", action="store_true", help="10,000 nodes too, and 30,000 with fleet alone")
     parser.add_argument("--nodes", type=int, nargs="+", default=list(SIZES))
     parser.add_argument("--shapes", nargs="+", choices=list(SHAPES), default=list(SHAPES))
     parser.add_argument(
