@@ -35,9 +35,10 @@ LOG = logging.getLogger(__name__)
 PARALLEL = 32
 """Connections that are made, commands that run, and playbooks, at once in one cluster."""
 RETRY_SECONDS = 15.0
-PLAYED = Pace(looks=(5.0, 30.0, 120.0))
+PLAYED = Pace(looks=(10.0, 60.0))
 """A look by playbook takes seconds of a processor."""
-PLAYED_LOOK = 300.0
+PLAYED_LOOK = 3600.0
+"""The node's kubelet tells of a boot."""
 
 Say = Callable[[str, str, Happened], None]
 """Is told the node, the step and the task."""

@@ -113,8 +113,11 @@ class Account:
                     self._tell(Happened(data.task, "changed"))
             case "runner_item_on_failed":
                 self._item = words_of(data.res)
-            case "runner_on_failed" if not data.ignore_errors:
-                self._fail(Happened(data.task, "failed", self._item or words_of(data.res)))
+            case "runner_on_failed":
+                words, self._item = self._item or words_of(data.res), ""
+                if not data.ignore_errors:
+                    self._failed = Happened(data.task, "failed", words)
+                    self._tell(self._failed)
             case "runner_on_unreachable":
                 self._failed = Happened(data.task, "unreachable", words_of(data.res))
             case "playbook_on_stats":
@@ -130,10 +133,6 @@ class Account:
             if self._failed is not None and self._unreached:
                 self._tell(self._failed)
         return Played(code, self._told, self._answered, self._unreached, words)
-
-    def _fail(self, happened: Happened) -> None:
-        self._failed, self._item = happened, ""
-        self._tell(happened)
 
     def _progress(self, data: Data) -> None:
         found = _PERCENT.search(str(data.res.get("stdout", "")))
@@ -182,7 +181,10 @@ async def play(
 
     Raises MachineError where it has not ended after `seconds`. Cancelled or too late, nothing of it is left running.
     """
-    await asyncio.to_thread(reap, folder)
+    try:
+        await reap(folder)
+    except TimeoutError:
+        raise MachineError(f"an earlier run in {folder} does not end, not even killed") from None
     _prepare(folder, host, variables)
     argv = ("-m", "ansible_runner", "run", str(folder), "-p", str(playbook), "--json")
     process = await asyncio.create_subprocess_exec(
@@ -205,7 +207,9 @@ async def play(
     finally:
         if process.returncode is None:
             await _end(process)
-        await asyncio.to_thread(reap, folder)
+        with contextlib.suppress(TimeoutError):
+            await reap(folder)
+        _forget_environment(folder)
     return account.end(code)
 
 
@@ -267,15 +271,28 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     await process.wait()
 
 
-def reap(folder: Path) -> None:
-    """Ends what a run in this folder has left: ansible's workers and their ssh are in sessions of their own, and a
-    controller that was killed has ended none of it. Takes away what it kept of the environment."""
-    mark = f"{_MARK}={folder}/".encode()
+async def reap(folder: Path) -> None:
+    """Ends what a run in this folder has left, and returns when it is gone: ansible's workers and their ssh are in
+    sessions of their own, and a controller that was killed has ended none of it. Raises TimeoutError."""
+    async with asyncio.timeout(GRACE):
+        # Between two looks.
+        while await asyncio.to_thread(_kill, f"{_MARK}={folder}/".encode()):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+
+def _kill(mark: bytes) -> int:
+    """How many there were that have this in their environment."""
+    found = 0
     for each in Path("/proc").iterdir():
         if not each.name.isdigit():
             continue
         with contextlib.suppress(OSError):
             if any(word.startswith(mark) for word in (each / "environ").read_bytes().split(b"\0")):
+                found += 1
                 os.kill(int(each.name), signal.SIGKILL)
+    return found
+
+
+def _forget_environment(folder: Path) -> None:
     for each in folder.glob("artifacts/*/command"):
         each.unlink(missing_ok=True)

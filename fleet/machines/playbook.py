@@ -32,6 +32,8 @@ LOOK_SECONDS = 5.0
 """Between two looks at a machine that reboots; the playbooks have the same."""
 GOING_DOWN_LOOKS = 6
 """So often a machine may be seen in its old boot after the connection was cut, before that counts as another's fault."""
+FRESH_SECONDS = 2.0
+"""So long a look at a machine is as good as another one."""
 SHORT_SECONDS = 300.0
 """For a playbook that only looks."""
 SPARE_SECONDS = 120.0
@@ -112,16 +114,26 @@ class Playbooks:
         self._way = Way(login, self._folder, self._sockets)
         self._slots = login.limit.slots
         self._turns: dict[str, asyncio.Lock] = {}
+        self._look = asyncio.Lock()
         self._seen: Observation | None = None
+        self._seen_at = 0.0
+        self._fresh = False
+        """No other playbook has worked on it since that look was begun."""
 
     async def close(self) -> None:
         await self._way.close()
         await asyncio.to_thread(shutil.rmtree, self._sockets, ignore_errors=True)
 
     async def observe(self) -> Observation:
-        played = await self._play("facts", SHORT_SECONDS, kept=1)
-        self._seen = observation(checked(self._name, played).told)
-        return self._seen
+        """What somebody else has just been told is told again: a look takes seconds of a processor."""
+        now = asyncio.get_running_loop().time
+        async with self._look:
+            if self._seen is None or not self._fresh or now() - self._seen_at > FRESH_SECONDS:
+                self._fresh = True
+                played = await self._play("facts", SHORT_SECONDS, kept=1)
+                self._seen = observation(checked(self._name, played).told)
+                self._seen_at = now()
+            return self._seen
 
     async def stage(self, release: Release, progress: Progress, token: str = "") -> None:
         """Its job on the machine goes on where this is broken off, and is found again by its token."""
@@ -229,9 +241,12 @@ class Playbooks:
             host = {self._name: await self._way.host()}
             playbook = self._rules.own.get(step) or shipped(step)
             account = Account(tell, progress)
-            return await play(
-                self._folder / step, playbook, host, variables or {}, seconds, account, kept=kept
-            )
+            try:
+                return await play(
+                    self._folder / step, playbook, host, variables or {}, seconds, account, kept=kept
+                )
+            finally:
+                self._fresh = self._fresh and step == "facts"
 
 
 def checked(name: str, played: Played) -> Played:

@@ -196,12 +196,14 @@ def upgrade(bed: Bed, version: str) -> None:
     bed.fleet.run("audit", "verify")
 
 
-def over_ssh(bed: Bed, home: Path) -> Bed:
-    """The same without agents: the controller of this home reaches the nodes as ssh would."""
+def from_afar(bed: Bed, home: Path, way: str) -> Bed:
+    """The same without agents: the controller of this home reaches the nodes as ssh would. `way`: ssh or playbook."""
     config = home / ".ssh" / "config"
     config.parent.mkdir(parents=True)
     config.write_text(bed.machines.ssh_config.read_text())
     for name in bed.names:
-        bed.api.patch(f"/api/v1/nodes/{name}", {"metadata": {"labels": {"fleet.internal/reach": "ssh"}}})
+        bed.api.patch(f"/api/v1/nodes/{name}", {"metadata": {"labels": {"fleet.internal/reach": way}}})
     wait(lambda: not bed.api.get(AGENTS)["items"], lambda: bed.api.get(AGENTS))
-    return replace(bed, fleet=Fleet(bed.fleet.home, {"HOME": str(home)}), more=f"{bed.more}    reach: ssh\n")
+    return replace(
+        bed, fleet=Fleet(bed.fleet.home, {"HOME": str(home)}), more=f"{bed.more}    reach: {way}\n"
+    )
