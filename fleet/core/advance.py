@@ -151,19 +151,19 @@ def _evict(agenda: Agenda, rollout: Rollout, run: Run, pod: Pod, now: datetime) 
         return Held(Reason.TERMINATING, str(pod.ref), {"why": why})
     if agenda.in_flight((run.node, "evict", pod.uid)):
         return None
-    matching = view.budgets_of(pod)
+    refs = view.refs_of(pod)
     rule = rollout.pool(run).drain
-    if held := pods.held(pod, matching, rule):
+    if held := pods.held(pod, refs, rule):
         return held
-    taking = [budget for budget in matching if budgets.takes(pod, budget)]
-    for budget in taking:
-        if view.allowance(budget) < 1:
-            return budgets.held(budget, 0, 1, view.workload_of(pod))
+    taking = [ref for ref in refs if budgets.takes(pod, view.budgets[ref])]
+    for ref in taking:
+        if view.allowance(ref) < 1:
+            return budgets.held(view.budgets[ref], 0, 1, view.workload_of(pod))
     if not agenda.may_ask(run.node, "evict", now, pod.uid):
         why = agenda.refusal(run.node, "evict", pod.uid) or "refused"
         return Held(Reason.BACKOFF, str(pod.ref), {"what": f"eviction of {pod.ref}", "why": why})
-    for budget in taking:
-        view.debit(budget, pod)
+    for ref in taking:
+        view.debit(ref, pod)
     agenda.emit(
         rollout,
         Evict(

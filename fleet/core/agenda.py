@@ -73,9 +73,10 @@ class Agenda:
         """Of nodes in soak that were not Ready for a while: since when they are again."""
 
     def view(self, cluster: str) -> ClusterView:
-        if cluster not in self.views:
-            self.views[cluster] = ClusterView(cluster)
-        return self.views[cluster]
+        try:
+            return self.views[cluster]
+        except KeyError:
+            return self.views.setdefault(cluster, ClusterView(cluster))
 
     def node(self, ref: NodeRef) -> Node | None:
         return self.view(ref.cluster).nodes.get(ref.name)
@@ -189,7 +190,7 @@ class Agenda:
         if outcome.retry_after is not None:
             pause = max(outcome.retry_after, 1.0)
         self._again[matter] = now + timedelta(seconds=pause)
-        if isinstance(action, SaveSnapshot | Defragment) and outcome.result is Result.DONE:
+        if isinstance(action, (SaveSnapshot, Defragment)) and outcome.result is Result.DONE:
             self.served.add(matter)
         if isinstance(action, Evict) and outcome.result is not Result.DONE:
             self.view(action.node.cluster).undo_debit(action.pod_uid)

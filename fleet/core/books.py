@@ -19,7 +19,7 @@ from fleet.core.held import Held, Reason
 from fleet.core.machine import Machine
 from fleet.core.node import Node, NodeRef
 from fleet.core.occupancy import Occupancy, Scope, scopes
-from fleet.core.pod import Pod
+from fleet.core.pod import Pod, PodRef
 from fleet.core.policy import Amount, Pool, site_of
 from fleet.core.queue import Key, Queue
 from fleet.core.quorum import Quorum
@@ -51,7 +51,7 @@ class Books:
         self.queue = Queue()
         self.occupancy = Occupancy()
         self.claims = Claims()
-        self._of: dict[NodeRef, str] = {}
+        self._of: dict[NodeRef, Rollout] = {}
         self._order: dict[NodeRef, int] = {}
         self._short: dict[str, dict[Key, None]] = {}
         """By cluster: what waits for room there."""
@@ -61,7 +61,7 @@ class Books:
         self.rollouts[rollout.id] = rollout
         for order, ref in enumerate(rollout.runs):
             if rollout.active or ref not in self._of:
-                self._of[ref] = rollout.id
+                self._of[ref] = rollout
                 self._order[ref] = order
                 self.agenda.touch(ref)
         for view in self.agenda.views.values():
@@ -76,10 +76,10 @@ class Books:
                 self._place(ref)
 
     def rollout_of(self, ref: NodeRef) -> Rollout | None:
-        return self.rollouts.get(self._of.get(ref, ""))
+        return self._of.get(ref)
 
     def run_of(self, ref: NodeRef) -> Run | None:
-        rollout = self.rollout_of(ref)
+        rollout = self._of.get(ref)
         return rollout.runs[ref] if rollout is not None else None
 
     def order(self, ref: NodeRef) -> int:
@@ -160,9 +160,9 @@ class Books:
         for ref in self.agenda.quorums.nodes(name):
             self.queue.open(("quorum", name, ref))
 
-    def free(self, budget: Budget, view: ClusterView) -> int:
+    def free(self, ref: PodRef, view: ClusterView) -> int:
         """Evictions that the budget grants and nobody has reserved."""
-        return max(0, view.allowance(budget) - self.claims.reserved((view.name, budget.ref)))
+        return max(0, view.allowance(ref) - self.claims.reserved((view.name, ref)))
 
     def room_key(self, cluster: str, pod: str) -> Key:
         """Opens when there may be more room for the pod."""
@@ -208,12 +208,13 @@ class Books:
             case Pod():
                 self._see_pod(cluster, thing)
             case Budget():
-                before_it = view.budgets.get(thing.ref)
+                key = (cluster, thing.ref)
+                before_it = view.budgets.get(key[1])
                 view.see(thing)
                 if before_it is None or before_it.selector != thing.selector:
                     self.queue.open(("budgets", cluster, thing.namespace))
-                self._open_budget((cluster, thing.ref))
-                for ref in self.claims.claimants((cluster, thing.ref)):
+                self._open_budget(key)
+                for ref in self.claims.claimants(key):
                     self.agenda.touch(ref)
             case Machine():
                 view.see(thing)
@@ -313,8 +314,7 @@ class Books:
     def _open_budget(self, key: BudgetKey) -> None:
         cluster, ref = key
         view = self.agenda.view(cluster)
-        budget = view.budgets.get(ref)
-        if budget is None or self.free(budget, view) > 0:
+        if ref not in view.budgets or self.free(ref, view) > 0:
             self.queue.open(("budget", *key))
 
     def _kept(self, ref: NodeRef) -> bool:

@@ -250,9 +250,9 @@ def _budgets(works: Sequence[Work], views: Mapping[str, ClusterView], times: Tim
     for work in works:
         view = views[work.goal.node.cluster]
         for pod in view.to_drain(work.goal.node.name):
-            for budget in view.budgets_of(pod):
-                if budgets.takes(pod, budget):
-                    moves.setdefault((view.name, budget.ref), []).append((pod, work))
+            for ref in view.refs_of(pod):
+                if budgets.takes(pod, view.budgets[ref]):
+                    moves.setdefault((view.name, ref), []).append((pod, work))
     for (cluster, ref), pods in moves.items():
         room = budgets.room(views[cluster].budgets[ref])
         if room == 0:

@@ -22,8 +22,8 @@ class Claims:
     def demand(self, view: ClusterView, pod: Pod, change: int) -> None:
         """A pod has come to a node that still has to be drained (+1), or left it (-1)."""
         if not pod.stays:
-            for budget in view.budgets_of(pod):
-                key = (view.name, budget.ref)
+            for ref in view.refs_of(pod):
+                key = (view.name, ref)
                 self._demand[key] = max(0, self._demand.get(key, 0) + change)
 
     def forget_demand(self, cluster: str) -> None:
@@ -49,7 +49,8 @@ class Claims:
         if pod.stays or pod.deleting:
             return
         self.release(ref, pod.uid)
-        keys = tuple((view.name, each.ref) for each in view.budgets_of(pod) if budgets.takes(pod, each))
+        refs = view.refs_of(pod)
+        keys = tuple((view.name, each) for each in refs if budgets.takes(pod, view.budgets[each]))
         if keys:
             self._reserved.setdefault(ref, {})[pod.uid] = keys
         for key in keys:
@@ -57,7 +58,8 @@ class Claims:
 
     def release(self, ref: NodeRef, pod_uid: str) -> tuple[BudgetKey, ...]:
         """The pod's eviction was granted, or it is gone. Answers the budgets that have more room for others now."""
-        keys = self._reserved.get(ref, {}).pop(pod_uid, ())
+        reserved = self._reserved.get(ref)
+        keys = reserved.pop(pod_uid, ()) if reserved else ()
         for key in keys:
             self._claimants[key].pop(pod_uid, None)
         return keys

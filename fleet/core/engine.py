@@ -360,12 +360,12 @@ class Engine:
         ref = run.node
         view = self._agenda.view(ref.cluster)
         load = view.load(ref.name)
-        for pod, held in load.held(rollout.pool(run).drain, view.budgets):
+        for pod, held in load.held(rollout.pool(run).drain):
             several = held.reason is Reason.SEVERAL_BUDGETS
             yield ("budgets", ref.cluster, pod.namespace) if several else ("node", ref), held
         for budget_ref, (count, pod) in load.needs(view.budgets).items():
             budget = view.budgets[budget_ref]
-            free = self._books.free(budget, view)
+            free = self._books.free(budget_ref, view)
             if free >= count and not budget.failure:
                 continue
             if found := budgets.held(budget, free, count, view.workload_of(pod)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from fleet.core.budget import Budget
 from fleet.core.guards import budgets, pods
@@ -10,37 +10,29 @@ from fleet.core.held import Held
 from fleet.core.pod import Pod, PodRef
 from fleet.core.policy import DrainRule
 
-Matched = tuple[Pod, Sequence[Budget]]
+Matched = tuple[Pod, tuple[PodRef, ...]]
 """A pod to drain, with every budget that matches it."""
 
 
 class Load:
     __slots__ = ("_free_of", "_needs", "budgets", "pods", "terms")
 
-    def __init__(self, matched: Sequence[Matched], terms: int) -> None:
+    def __init__(self, matched: tuple[Matched, ...], known: Mapping[PodRef, Budget], terms: int) -> None:
         self.terms = terms
         """The state of the cluster's selectors under which it was found."""
-        self.pods: tuple[tuple[Pod, tuple[PodRef, ...]], ...] = tuple(
-            (pod, tuple(budget.ref for budget in matching)) for pod, matching in matched
-        )
-        scarce = {
-            budget.ref: (-budgets.scarcity(budget), budget.ref) for _, found in matched for budget in found
-        }
+        self.pods = matched
+        scarce = {ref: (-budgets.scarcity(known[ref]), ref) for _, found in matched for ref in found}
         self.budgets: tuple[PodRef, ...] = tuple(sorted(scarce, key=scarce.__getitem__))
         """Scarcest first, by what they said when this was found."""
         self._needs: Mapping[PodRef, tuple[int, Pod]] | None = None
         self._free_of: DrainRule | None = None
         """The rule that was found not to hold any of these pods."""
 
-    def held(self, rule: DrainRule, known: Mapping[PodRef, Budget]) -> list[tuple[Pod, Held]]:
+    def held(self, rule: DrainRule) -> list[tuple[Pod, Held]]:
         """Pods that may not be evicted whatever budgets allow."""
         if self._free_of is rule:
             return []
-        found = [
-            (pod, held)
-            for pod, refs in self.pods
-            if (held := pods.held(pod, [known[ref] for ref in refs], rule))
-        ]
+        found = [(pod, held) for pod, refs in self.pods if (held := pods.held(pod, refs, rule))]
         if not found:
             self._free_of = rule
         return found

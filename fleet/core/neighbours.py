@@ -15,8 +15,8 @@ from fleet.core.node import Node
 from fleet.core.placement import EVERYWHERE, Apart, domain_of
 from fleet.core.pod import Pod
 
-Kind = tuple[str, frozenset[tuple[str, str]]]
-"""Namespace and labels."""
+Kind = tuple[str, tuple[tuple[str, str], ...]]
+"""Namespace and labels, as one pod has them: those of another order are another kind, counted apart."""
 
 
 class Tally:
@@ -36,7 +36,7 @@ class Crowd:
     __slots__ = ("by_node", "tallies")
 
     def __init__(self, tallies: Iterable[Tally]) -> None:
-        self.by_node: Counter[str] = Counter()
+        self.by_node: dict[str, int] = {}
         self.tallies = list(tallies)
         """Of the rules that are about them."""
 
@@ -67,8 +67,10 @@ class Neighbours:
     def take(self, pod: Pod, sign: int) -> None:
         """A pod has come to its node (+1), or is gone from it (-1)."""
         crowd = self._crowd(pod)
-        crowd.by_node[pod.node] += sign
-        if not crowd.by_node[pod.node]:
+        number = crowd.by_node.get(pod.node, 0) + sign
+        if number:
+            crowd.by_node[pod.node] = number
+        else:
             del crowd.by_node[pod.node]
         for tally in crowd.tallies:
             self._add(tally, pod.node, sign)
@@ -114,7 +116,7 @@ class Neighbours:
         return domain_of(node, topology) if node is not None else None
 
     def _crowd(self, pod: Pod) -> Crowd:
-        kind = (pod.namespace, frozenset(pod.labels.items()))
+        kind = (pod.namespace, tuple(pod.labels.items()))
         crowd = self._crowds.get(kind)
         if crowd is None:
             near = (*self._about.get(pod.namespace, ()), *self._about.get(EVERYWHERE, ()))

@@ -71,7 +71,7 @@ class Pod(Struct, frozen=True, gc=False):
     @property
     def stays(self) -> bool:
         """It is not drained: DaemonSet pods come right back, static ones cannot be evicted."""
-        return self.daemon or self.mirror
+        return self.mirror or (self.owner is not None and self.owner.kind == "DaemonSet")
 
     @property
     def finished(self) -> bool:

@@ -45,9 +45,12 @@ class ClusterView:
         self.pods: dict[str, Pod] = {}
         """By uid."""
         self._pods_on: dict[str, dict[str, Pod]] = {}
-        self._by_label: dict[tuple[str, str, str], dict[PodRef, Budget]] = {}
+        """By node and uid."""
+        self._to_drain: dict[str, dict[str, Pod]] = {}
+        """Of these, those that must go before a reboot."""
+        self._by_label: dict[tuple[str, str, str], dict[PodRef, None]] = {}
         """(namespace, key, value) -> budgets whose selector needs that label."""
-        self._by_namespace: dict[str, dict[PodRef, Budget]] = {}
+        self._by_namespace: dict[str, dict[PodRef, None]] = {}
         """Budgets whose selector needs no certain label."""
         self._terms: dict[str, int] = {}
         """By namespace: how often its budgets, or what they select, have changed."""
@@ -77,29 +80,33 @@ class ClusterView:
 
     def to_drain(self, node: str) -> list[Pod]:
         """Pods that must go before a reboot: neither bound to the node for good nor finished."""
-        return [pod for pod in self.pods_on(node) if not pod.stays and not pod.finished]
+        return list(self._to_drain.get(node, {}).values())
 
     def load(self, node: str) -> Load:
         """What the node's drain asks of budgets."""
         known = self._loads.get(node)
         if known is None or known.terms != self._selectors:
-            matched = [(pod, self.budgets_of(pod)) for pod in self.to_drain(node)]
-            known = self._loads[node] = Load(matched, self._selectors)
+            matched = tuple((pod, self.refs_of(pod)) for pod in self.to_drain(node))
+            known = self._loads[node] = Load(matched, self.budgets, self._selectors)
         return known
 
     def budgets_of(self, pod: Pod) -> list[Budget]:
         """Every budget that matches the pod; the Eviction API takes one at most."""
+        return [self.budgets[ref] for ref in self.refs_of(pod)]
+
+    def refs_of(self, pod: Pod) -> tuple[PodRef, ...]:
+        """The names of `budgets_of`."""
         terms = self._terms.get(pod.namespace, 0)
         known = self._matching.get(pod.uid)
-        if known is None or known[0] != terms or known[1] != pod.labels:
+        if known is None or known[0] != terms or (known[1] is not pod.labels and known[1] != pod.labels):
             known = self._matching[pod.uid] = (terms, pod.labels, tuple(self._match(pod)))
-        return [self.budgets[ref] for ref in known[2]]
+        return known[2]
 
     def _match(self, pod: Pod) -> Iterable[PodRef]:
         candidates = dict(self._by_namespace.get(pod.namespace, {}))
         for key, value in pod.labels.items():
             candidates.update(self._by_label.get((pod.namespace, key, value), {}))
-        return (ref for ref, budget in candidates.items() if budget.matches(pod))
+        return (ref for ref in candidates if self.budgets[ref].matches(pod))
 
     def workload_of(self, pod: Pod) -> str:
         """The workload's name for people: a ReplicaSet's is that of its Deployment."""
@@ -109,16 +116,18 @@ class ClusterView:
         owner = workload.owner if workload is not None and workload.owner is not None else pod.owner
         return f"{pod.namespace}/{owner.name}"
 
-    def allowance(self, budget: Budget) -> int:
+    def allowance(self, ref: PodRef) -> int:
         """Evictions that the budget grants now, less those of ours that it has not counted yet."""
+        budget = self.budgets[ref]
         if not budget.observed:
             return 0
-        debits = self._debits.get(budget.ref)
+        debits = self._debits.get(ref)
         return max(0, budget.disruptions_allowed - len(debits)) if debits else budget.disruptions_allowed
 
-    def debit(self, budget: Budget, pod: Pod) -> None:
-        self._debits.setdefault(budget.ref, {})[pod.uid] = Debit.SENT
-        self._debited[pod.uid] = budget.ref
+    def debit(self, ref: PodRef, pod: Pod) -> None:
+        """An eviction of the pod is asked for, which takes from that budget."""
+        self._debits.setdefault(ref, {})[pod.uid] = Debit.SENT
+        self._debited[pod.uid] = ref
 
     def undo_debit(self, pod_uid: str) -> PodRef | None:
         """The eviction was not granted, or its pod is gone. Answers the budget that it has been counted against."""
@@ -163,14 +172,17 @@ class ClusterView:
     def _see_pod(self, pod: Pod) -> None:
         before = self.pods.get(pod.uid)
         if before is not None and before.node != pod.node:
-            self._pods_on.get(before.node, {}).pop(pod.uid, None)
-            self._loads.pop(before.node, None)
+            self._leave(before)
         self.room.see_pod(before, pod)
         if pod.api_server:
             self.api_servers[pod.uid] = pod.api_server
         self.pods[pod.uid] = pod
         if pod.node:
             self._pods_on.setdefault(pod.node, {})[pod.uid] = pod
+            if not pod.stays and not pod.finished:
+                self._to_drain.setdefault(pod.node, {})[pod.uid] = pod
+            elif before is not None:
+                self._to_drain.get(pod.node, {}).pop(pod.uid, None)
             self._loads.pop(pod.node, None)
         if pod.deleting:
             self._settle(pod.uid)
@@ -181,9 +193,15 @@ class ClusterView:
         self._matching.pop(uid, None)
         if pod is not None:
             self.room.lose_pod(pod)
-            self._pods_on.get(pod.node, {}).pop(uid, None)
-            self._loads.pop(pod.node, None)
+            self._leave(pod)
         self._settle(uid)
+
+    def _leave(self, pod: Pod) -> None:
+        """It is no longer on its node."""
+        if pod.node:
+            self._pods_on[pod.node].pop(pod.uid, None)
+            self._to_drain.get(pod.node, {}).pop(pod.uid, None)
+            self._loads.pop(pod.node, None)
 
     def _settle(self, uid: str) -> None:
         budget = self._debited.get(uid)
@@ -191,14 +209,15 @@ class ClusterView:
             self._debits[budget][uid] = Debit.SEEN
 
     def _see_budget(self, budget: Budget) -> None:
-        before = self.budgets.get(budget.ref)
+        ref = budget.ref
+        before = self.budgets.get(ref)
         if before is None or before.selector != budget.selector:
-            self._drop_budget(budget.ref)
+            self._drop_budget(ref)
             self._terms[budget.namespace] = self._terms.get(budget.namespace, 0) + 1
             self._selectors += 1
-        self.budgets[budget.ref] = budget
-        self._index(budget)[budget.ref] = budget
-        debits = self._debits.get(budget.ref)
+            self._index(budget)[ref] = None
+        self.budgets[ref] = budget
+        debits = self._debits.get(ref)
         if debits:
             counted = [
                 uid
@@ -215,8 +234,8 @@ class ClusterView:
             self._selectors += 1
             self._index(budget).pop(ref, None)
 
-    def _index(self, budget: Budget) -> dict[PodRef, Budget]:
+    def _index(self, budget: Budget) -> dict[PodRef, None]:
         if budget.selector is not None and budget.selector.match_labels:
-            key, value = next(iter(budget.selector.match_labels.items()))
+            key, value = min(budget.selector.match_labels.items())
             return self._by_label.setdefault((budget.namespace, key, value), {})
         return self._by_namespace.setdefault(budget.namespace, {})

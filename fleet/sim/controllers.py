@@ -7,7 +7,9 @@ the old one is gone. A pod without a controller is lost.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from random import Random
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -20,6 +22,8 @@ from fleet.sim.scheduler import Scheduler
 from fleet.sim.timeline import Timeline
 
 ORDINAL_LABEL = "statefulset.kubernetes.io/pod-name"
+FRESH: Mapping[str, Any] = {"phase": "Pending", "ready": False, "deleting": False}
+"""Of a pod that has just been made."""
 COUNTED = frozenset({"Job", "StatefulSet", "DaemonSet", "Node"})
 """Kinds that are not simply kept at a number of pods, each with a way of its own."""
 
@@ -172,7 +176,7 @@ class Controllers:
             return
         if pod.mirror:
             if pod.node in self._objects.nodes:
-                self._create(replace(_template(pod), name=pod.name, node=pod.node))
+                self._create(pod, pod.name, pod.labels, pod.node)
         elif key is not None and key.kind == "DaemonSet":
             if pod.node in self._objects.nodes:
                 self._make(key, self._fresh_name(key), pod.node, pod)
@@ -220,20 +224,21 @@ class Controllers:
         labels = template.labels
         if key.kind == "StatefulSet" and ORDINAL_LABEL in labels:
             labels = labels | {ORDINAL_LABEL: name}
-        self._create(replace(_template(template), name=name, labels=labels, node=node))
+        self._create(template, name, labels, node)
 
-    def _create(self, pod: Pod) -> None:
+    def _create(self, template: Pod, name: str, labels: dict[str, str], node: str) -> None:
         """The scheduler binds it in the same moment, which is told once; else it waits."""
-        pod = replace(pod, uid=f"{self._rng.getrandbits(128):032x}")
-        if not pod.node:
-            pod = replace(pod, node=self._scheduler.choose(pod))
-        self._objects.put_pod(pod)
-        if not pod.node:
+        uid = f"{self._rng.getrandbits(128):032x}"
+        pod = replace(template, name=name, uid=uid, labels=labels, node=node, **FRESH)
+        if not node:
+            node = self._scheduler.choose(pod)
+        pod = self._objects.put_pod(pod, node=node)
+        if not node:
             self._scheduler.wait(pod)
 
 
 def _template(pod: Pod) -> Pod:
-    return replace(pod, name="", uid="", node="", phase="Pending", ready=False, deleting=False)
+    return replace(pod, name="", uid="", node="", **FRESH)
 
 
 def _active(pod: Pod) -> bool:

@@ -227,10 +227,12 @@ class Model:
     def _run(self, until: float) -> None:
         while due := self._timeline.pop(until):
             at, _, what, words = due
-            self._objects.now = max(at, self._objects.now)
+            if at > self._objects.now:
+                self._objects.now = at
             self._happenings[what](*words)
             self._settle()
-        self._objects.now = max(until, self._objects.now)
+        if until > self._objects.now:
+            self._objects.now = until
 
     def _settle(self) -> None:
         """Controllers and scheduler act until nothing is left to do."""

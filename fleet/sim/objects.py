@@ -79,9 +79,9 @@ class Objects:
         """The one place where watchers are told."""
         self.told.append((self.now, event))
 
-    def put_pod(self, pod: Pod) -> None:
-        """A new pod."""
-        pod = replace(pod, resource_version=self._version())
+    def put_pod(self, pod: Pod, **fields: Any) -> Pod:
+        """A new pod. `fields` are those that it has otherwise."""
+        pod = replace(pod, resource_version=self._version(), **fields)
         ref, key = pod.ref, controller_of(pod)
         self.pods[ref] = pod
         self._controllers[ref] = key
@@ -90,6 +90,7 @@ class Objects:
         self._tell(pod)
         for listener in self.pod_listeners:
             listener(ref, key, None, pod)
+        return pod
 
     def change_pod(self, old: Pod, **fields: Any) -> Pod:
         pod = replace(old, resource_version=self._version(), **fields)

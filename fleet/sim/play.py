@@ -61,7 +61,7 @@ def _budgets(engine: Engine, action: AnyAction) -> tuple[str, ...]:
         return ()
     view = engine.views[action.node.cluster]
     pod = view.pods.get(action.pod_uid)
-    return tuple(str(budget.ref) for budget in view.budgets_of(pod)) if pod is not None else ()
+    return tuple(map(str, view.refs_of(pod))) if pod is not None else ()
 
 
 def _next(

@@ -76,11 +76,13 @@ class Timetable:
         )
 
     def saw(self, event: Event, at: float) -> None:
-        if isinstance(event, Gone) and isinstance(event.thing, Pod):
-            self._pods.pop(event.thing.uid, None)
-        if not isinstance(event, Seen) or not isinstance(event.thing, Pod):
+        if not isinstance(event, (Seen, Gone)) or not isinstance(event.thing, Pod):
             return
-        pod, before = event.thing, self._pods.get(event.thing.uid)
+        pod = event.thing
+        if isinstance(event, Gone):
+            self._pods.pop(pod.uid, None)
+            return
+        before = self._pods.get(pod.uid)
         self._pods[pod.uid] = pod
         fresh = pod.ready and not pod.deleting and (before is None or not before.ready)
         awaited = self._awaited.get(pod.owner.uid) if pod.owner is not None and fresh else None

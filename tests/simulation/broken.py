@@ -10,7 +10,6 @@ from msgspec.structs import replace
 
 from fleet.core.action import AnyAction, Evict, Outcome, Reboot, Result, Uncordon, Unmark
 from fleet.core.agenda import Agenda
-from fleet.core.budget import Budget
 from fleet.core.engine import Decision, Engine
 from fleet.core.errors import StaleEpochError
 from fleet.core.event import Thing
@@ -20,7 +19,7 @@ from fleet.core.journal import Record
 from fleet.core.machine import Machine
 from fleet.core.node import PENDING_TAINT, NodeRef, Taint
 from fleet.core.occupancy import Occupancy, Scope
-from fleet.core.pod import Pod
+from fleet.core.pod import Pod, PodRef
 from fleet.core.quorum import Quorum
 from fleet.core.quorums import Quorums
 from fleet.core.rollout import Rollout, Run
@@ -46,7 +45,7 @@ class WithoutLimits(Engine):
 
 
 class Generous(ClusterView):
-    def allowance(self, budget: Budget) -> int:
+    def allowance(self, ref: PodRef) -> int:
         return 100
 
 

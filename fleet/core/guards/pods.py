@@ -4,24 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fleet.core.budget import Budget
 from fleet.core.held import Held, Reason
-from fleet.core.pod import Pod
+from fleet.core.pod import Pod, PodRef
 from fleet.core.policy import DrainRule
 
 
-def held(pod: Pod, budgets: Sequence[Budget], rule: DrainRule) -> Held | None:
+def held(pod: Pod, budgets: Sequence[PodRef], rule: DrainRule) -> Held | None:
     """`budgets` are all that match the pod."""
-    subject = str(pod.ref)
     if len(budgets) > 1 and not pod_needs_no_leave(pod):
-        names = ", ".join(sorted(str(budget.ref) for budget in budgets))
-        return Held(Reason.SEVERAL_BUDGETS, subject, {"budgets": names})
+        names = ", ".join(sorted(map(str, budgets)))
+        return Held(Reason.SEVERAL_BUDGETS, str(pod.ref), {"budgets": names})
     if pod.owner is None and rule.unmanaged == "hold":
-        return Held(Reason.UNMANAGED, subject)
+        return Held(Reason.UNMANAGED, str(pod.ref))
     if pod.local_data and rule.local_data == "hold":
-        return Held(Reason.LOCAL_DATA, subject)
+        return Held(Reason.LOCAL_DATA, str(pod.ref))
     if pod.host_path and rule.host_path == "hold":
-        return Held(Reason.HOST_PATH, subject)
+        return Held(Reason.HOST_PATH, str(pod.ref))
     return None
 
 

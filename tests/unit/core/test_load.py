@@ -55,11 +55,11 @@ def test_budgets_that_come_or_go_are_seen() -> None:
     every = Budget("web", "all", "b-all", Selector(), max_unavailable=1)
     view.see(every)
     assert set(counts(view)) == {API, ALL}
-    held = view.load("n-1").held(DrainRule(), view.budgets)
+    held = view.load("n-1").held(DrainRule())
     assert {each.reason for _, each in held} == {Reason.SEVERAL_BUDGETS}
     view.lose(every)
     assert set(counts(view)) == {API}
-    assert view.load("n-1").held(DrainRule(), view.budgets) == []
+    assert view.load("n-1").held(DrainRule()) == []
 
 
 def test_what_an_unready_pod_takes_goes_by_the_budget_of_the_moment() -> None:
@@ -80,6 +80,6 @@ def test_the_scarcest_budget_comes_first() -> None:
 def test_another_drain_rule_is_asked_anew() -> None:
     view, pods = a_view()
     view.see(replace(pods[0], local_data=True))
-    assert view.load("n-1").held(DrainRule(), view.budgets) == []
-    held = view.load("n-1").held(DrainRule(local_data="hold"), view.budgets)
+    assert view.load("n-1").held(DrainRule()) == []
+    held = view.load("n-1").held(DrainRule(local_data="hold"))
     assert [each.reason for _, each in held] == [Reason.LOCAL_DATA]
