@@ -19,7 +19,7 @@ from fleet.core.policy import Policy
 from fleet.core.release import Release
 from fleet.core.skew import minor_of
 from fleet.core.snapshot import Snapshot
-from fleet.core.times import measured
+from fleet.core.times import TELL, measured
 
 HOW = "kubectl get nodes,pods,poddisruptionbudgets,deployments,replicasets,statefulsets,daemonsets -A -o json > FILE"
 
@@ -37,7 +37,7 @@ def plan_of_dump(home: Home, pools: Sequence[str], version: str, path: Path, bey
     snapshot = dump_of(home, path, policy)
     known = home.store.inventory.nodes()
     systems = {NodeRef(each.cluster, each.name): each.machine.os for each in known if each.machine}
-    times = measured(home.store.journal.entries(), systems)
+    times = measured(home.store.journal.entries(kinds=TELL), systems)
     now, whole = home.now(), [with_machines(snapshot, policy)]
 
     def again(snapshots: Sequence[Snapshot], policy: Policy, urgency: Urgency, tell: Tell) -> Plan:

@@ -20,7 +20,7 @@ from fleet.core.plan import Plan
 from fleet.core.policy import Policy
 from fleet.core.release import Release
 from fleet.core.snapshot import Snapshot
-from fleet.core.times import Times, measured
+from fleet.core.times import TELL, Times, measured
 
 Tell = Callable[[int, int], None]
 """Hears how many runs of a plan have ended, of how many."""
@@ -69,7 +69,7 @@ def make(
     policy, _ = home.policy()
     release = find_release(policy, pools, version)
     now = home.now()
-    times = measured(home.store.journal.entries(), systems_of(snapshots))
+    times = measured(home.store.journal.entries(kinds=TELL), systems_of(snapshots))
     only = undoing.nodes if undoing is not None else None
 
     def again(snapshots: Sequence[Snapshot], policy: Policy, urgency: Urgency, tell: Tell) -> Plan:

@@ -196,6 +196,8 @@ class Books:
     def _see(self, cluster: str, thing: Thing) -> None:
         view = self.agenda.view(cluster)
         match thing:
+            case Pod():
+                self._see_pod(cluster, thing)
             case Node():
                 ref = NodeRef(cluster, thing.name)
                 before = view.nodes.get(thing.name)
@@ -205,8 +207,6 @@ class Books:
                 self.mark_out(ref)
                 self._look_at(ref)
                 self._open_room(cluster)
-            case Pod():
-                self._see_pod(cluster, thing)
             case Budget():
                 key = (cluster, thing.ref)
                 before_it = view.budgets.get(key[1])
@@ -352,7 +352,7 @@ class Books:
     def _count_demand(self, cluster: str) -> None:
         view = self.agenda.view(cluster)
         self.claims.forget_demand(cluster)
-        for pod in view.pods.values():
+        for pod in view.pods.values() if self.rollouts else ():
             run = self.run_of(NodeRef(cluster, pod.node)) if pod.node else None
             if run is not None and run.step in UNDRAINED:
                 self.claims.demand(view, pod, 1)

@@ -21,6 +21,8 @@ PARTS = ("stage", "reboot", "pod_stop", "pod_start")
 ENOUGH = 5
 """Runs, or pods, that must have been seen before their times count for more than the defaults."""
 ENOUGH_OF_APP = 3
+TELL = ("start", "step", "timed")
+"""Kinds of the journal's records that tell of times: most tell of none."""
 LEAST = 0.1
 """Seconds: what is measured to take less is as quick as anything can be."""
 
@@ -132,7 +134,8 @@ def origin(known: Iterable[Known]) -> dict[str, str]:
 
 
 def measured(entries: Iterable[Entry], systems: Mapping[NodeRef, str] = {}) -> Times:
-    """From all past runs, in the journal's order. `systems`: the operating system of each node, where it is known."""
+    """From all past runs, in the journal's order; those of the kinds `TELL` are enough. `systems`: the
+    operating system of each node, where it is known."""
     samples = _Samples(systems)
     for entry in entries:
         samples.tell(entry.record, entry.at)

@@ -7,13 +7,13 @@ pkg/controller/disruption/disruption.go.
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+
+from msgspec.structs import replace
 
 from fleet.core.budget import Budget
 from fleet.core.pod import Pod, PodRef
 from fleet.sim.objects import Objects, WorkloadKey, controller_of
 
-NOBODY: frozenset[str] = frozenset()
 SCALABLE = frozenset({"ReplicaSet", "Deployment", "StatefulSet", "ReplicationController"})
 SCALELESS = {
     "DaemonSet": "daemonsets.apps does not implement the scale subresource",
@@ -90,21 +90,22 @@ class Disruption:
             return
         tally = self._tallies[ref]
         expected, desired, failure = self._expect(budget, tally)
-        new: dict[str, Any]
         if failure:
-            new = {"disruptions_allowed": 0, "failure": failure}
+            new = replace(budget, disruptions_allowed=0, failure=failure)
         else:
-            new = {
-                "observed_generation": budget.generation,
-                "disruptions_allowed": max(0, tally.healthy - desired) if expected > 0 else 0,
-                "current_healthy": tally.healthy,
-                "desired_healthy": desired,
-                "expected_pods": expected,
-                "disrupted": NOBODY,
-                "failure": "",
-            }
-        if any(getattr(budget, name) != value for name, value in new.items()):
-            self._objects.put_budget(budget, **new)
+            allowed = max(0, tally.healthy - desired) if expected > 0 else 0
+            new = replace(
+                budget,
+                observed_generation=budget.generation,
+                disruptions_allowed=allowed,
+                current_healthy=tally.healthy,
+                desired_healthy=desired,
+                expected_pods=expected,
+                disrupted=frozenset(),
+                failure="",
+            )
+        if new != budget:
+            self._objects.put_budget(new)
 
     def _expect(self, budget: Budget, tally: Tally) -> tuple[int, int, str]:
         """Expected pods, healthy pods wanted, and why it cannot be told."""

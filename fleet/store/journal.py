@@ -62,21 +62,28 @@ class Journal:
         return entries
 
     def entries(
-        self, *, rollout: str | None = None, node: str | None = None, after: int = 0, limit: int | None = None
+        self,
+        *,
+        rollout: str | None = None,
+        node: str | None = None,
+        kinds: Collection[str] = (),
+        after: int = 0,
+        limit: int | None = None,
     ) -> Iterator[Entry]:
-        """In the order in which they were written; `node` is `cluster/name`; `after` is a `seq`.
+        """In the order in which they were written; `node` is `cluster/name`; `after` is a `seq`; no `kinds`: of all.
 
         Read in pages, so entries that are appended meanwhile come as well.
         """
         terms = [("rollout = ?", rollout), ("node = ?", node)]
         asked = [(term, value) for term, value in terms if value is not None]
-        where = " AND ".join(["seq > ?", *(term for term, _ in asked)])
+        chosen = [f"kind IN ({', '.join('?' * len(kinds))})"] if kinds else []
+        where = " AND ".join(["seq > ?", *(term for term, _ in asked), *chosen])
         sql = f"SELECT {COLUMNS} FROM journal WHERE {where} ORDER BY seq LIMIT ?"  # noqa: S608
         left = limit
         while left is None or left > 0:
             size = PAGE if left is None else min(PAGE, left)
             with self._database.read() as transaction:
-                rows = transaction.all(sql, [after, *(value for _, value in asked), size])
+                rows = transaction.all(sql, [after, *(value for _, value in asked), *kinds, size])
             for row in rows:
                 yield _entry(row)
             if len(rows) < size:

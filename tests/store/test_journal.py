@@ -69,6 +69,11 @@ def test_entries_are_found_by_rollout_node_and_place(store: Store) -> None:
     assert [entry.seq for entry in entries(rollout="r-1", after=10, limit=2)] == [12, 14]
     assert sum(1 for _ in entries(limit=1500)) == 1500
     assert list(entries(limit=0)) == []
+    (command,) = store.journal.append(
+        [Record(form="command", kind="pause", rollout="r-1")], at=START, actor="ann@a"
+    )
+    assert list(entries(kinds=("pause", "abort"))) == [command]
+    assert [entry.seq for entry in entries(kinds=(records[0].kind,), after=2498)] == [2499, 2500]
 
 
 def test_an_append_that_fails_leaves_nothing(store: Store) -> None:
