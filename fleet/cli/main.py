@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -20,7 +21,10 @@ GLOBAL = ("--home", "--database")
 
 
 def main() -> None:
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    # The process ends: nothing of it is looked through for garbage once more.
+    gc.freeze()
+    sys.exit(code)
 
 
 def run(args: Sequence[str]) -> int:
