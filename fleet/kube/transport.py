@@ -1,4 +1,4 @@
-"""Requests to one API server through the official client: raw bodies, bounded in time and size, errors of core."""
+"""Requests to one API server: raw bodies, bounded in time and size, errors of core."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from fleet.core.errors import FleetError, UnreachableError
 from fleet.core.requests import Sort
 from fleet.kube import credentials
 from fleet.kube.clock import Clock
-from fleet.kube.credentials import Session, Source
+from fleet.kube.credentials import Source
 from fleet.kube.refusal import Call, error_of, status_of, unreachable
+from fleet.kube.session import Session, shown
 
 BODY_LIMIT = 256 * 2**20
 LINE_LIMIT = 16 * 2**20
@@ -80,7 +81,7 @@ class Transport:
     @property
     def host(self) -> str:
         """The server's address, once a request was made."""
-        return credentials.shown(self._session.host) if self._session is not None else "the API server"
+        return shown(self._session.host) if self._session is not None else "the API server"
 
     async def request(self, call: Call, *, obey_overload: bool = True) -> Answer:
         """Any answer, whatever its status; in a bad one our token is masked. Raises UnreachableError where there is none
@@ -132,26 +133,16 @@ class Transport:
             raise unreachable(self.host, error, call.seconds) from None
 
     def _socket(self, session: Session, call: Call, protocol: str) -> Any:
-        """Over the official client's own connections, as it opens one itself."""
         self.requests[Sort(WORKS_FOR.get(), call.verb, call.resource)] += 1
-        rest = session.rest
-        if rest.pool_manager is None:
-            rest.pool_manager = rest._create_pool_manager()
-        return rest.pool_manager.ws_connect(
-            f"{session.host}{call.path}".replace("http", "ws", 1),
-            headers={"authorization": session.authorization} if session.authorization else {},
-            protocols=(protocol,),
-            max_msg_size=LINE_LIMIT,
-            proxy=rest.proxy or None,
-            proxy_headers=rest.proxy_headers or None,
-            server_hostname=rest.configuration.tls_server_name or None,
-        )
+        headers = {"authorization": session.authorization} if session.authorization else {}
+        url = f"{session.host}{call.path}".replace("http", "ws", 1)
+        return session.connections.socket(url, headers, protocol, LINE_LIMIT)
 
     async def close(self) -> None:
         self._closed = True
         session, self._session = self._session, None
         if session is not None:
-            await session.rest.close()
+            await session.connections.close()
 
     async def _request(self, call: Call, tries: int) -> Answer:
         limits = aiohttp.ClientTimeout(total=call.seconds, sock_connect=CONNECT_SECONDS)
@@ -194,7 +185,10 @@ class Transport:
         response = await self._send(session, call, limits)
         if response.status == 401:
             renewed = await self._fresh(session)
-            if renewed.authorization != session.authorization or renewed.rest is not session.rest:
+            if (
+                renewed.authorization != session.authorization
+                or renewed.connections is not session.connections
+            ):
                 response.close()
                 response = await self._send(renewed, call, limits)
         return response
@@ -208,17 +202,10 @@ class Transport:
             headers["authorization"] = session.authorization
         query = f"?{urlencode(call.query)}" if call.query else ""
         try:
-            answer: Any = await session.rest.request(
-                _METHODS[call.verb],
-                f"{session.host}{call.path}{query}",
-                headers=headers,
-                body=call.body,
-                _request_timeout=limits,
-            )
+            url = f"{session.host}{call.path}{query}"
+            return await session.connections.request(_METHODS[call.verb], url, headers, call.body, limits)
         except (*_BROKEN, RuntimeError) as error:  # RuntimeError: closed at this moment
             raise unreachable(self.host, error, call.seconds) from None
-        response: aiohttp.ClientResponse = answer.response
-        return response
 
     async def _fresh(self, refused: Session | None) -> Session:
         """Credentials that are neither old nor the refused ones."""
@@ -237,10 +224,10 @@ class Transport:
             loaded = await credentials.load(self._source, self._clock.now())
             if old is not None and loaded.identity == old.identity:
                 # Watches that are open go on over the connections they have.
-                await loaded.rest.close()
-                loaded = replace(loaded, rest=old.rest)
+                await loaded.connections.close()
+                loaded = replace(loaded, connections=old.connections)
             elif old is not None:
-                await old.rest.close()
+                await old.connections.close()
             self._session = loaded
             self._stale_at = None if loaded.stale_after is None else loop.time() + loaded.stale_after
             return loaded

@@ -58,7 +58,7 @@ def answers(content: bytes) -> bool:
 
 async def loaded(path: Path) -> None:
     session = await credentials.load(Source(path), START)
-    await session.rest.close()
+    await session.connections.close()
 
 
 def test_the_good_one_loads() -> None:

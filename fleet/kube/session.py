@@ -1,0 +1,37 @@
+"""Loaded credentials, and the connections they are used over."""
+
+from __future__ import annotations
+
+import hashlib
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from fleet.kube.connections import Connections
+
+TOKEN_FILE_SECONDS = 60.0
+"""How old a token from a file may be: kubelets rotate them long before they expire."""
+
+
+class Session(Struct, frozen=True):
+    """`identity` is the same where the same connections can be used with another token."""
+
+    connections: Connections
+    host: str
+    authorization: str
+    """Empty: the certificate says who we are."""
+    stale_after: float | None
+    """Seconds from when it was loaded; None: until the server refuses it."""
+    identity: str
+
+
+def identity(*told: object) -> str:
+    """A digest of all that a connection depends on."""
+    return hashlib.sha256(repr(told).encode()).hexdigest()
+
+
+def shown(host: str) -> str:
+    """A server's address as it may be told to people: without a password that somebody wrote into it."""
+    parts = urlsplit(host)
+    name = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    return f"{parts.scheme}://{name}{f':{parts.port}' if parts.port else ''}{parts.path}"
