@@ -11,6 +11,7 @@ from fleet.app.audit import notary_of
 from fleet.app.clock import WallClock
 from fleet.app.clusters import connect
 from fleet.app.home import Home
+from fleet.machines.play import refuse_without
 from fleet.sim.clock import SAVE_SECONDS, SimulatedClock
 
 if TYPE_CHECKING:
@@ -20,8 +21,13 @@ if TYPE_CHECKING:
 def run(home: Home, say: Callable[[str], None], until_idle: bool = False) -> None:
     """Works until SIGTERM or Ctrl-C; with `until_idle` until there is nothing left to do.
 
-    What has been sent when the signal comes is awaited; the leases are given back.
+    What has been sent when the signal comes is awaited; the leases are given back. Raises UsageError, and leads
+    nothing, where the policy is wrong or wants what is not on this machine.
     """
+    if "playbook" in home.policy_if_any().ways and any(
+        row.kind == "kubeconfig" for row in home.store.clusters.list()
+    ):
+        refuse_without()
     asyncio.run(_run(home, say, until_idle))
 
 

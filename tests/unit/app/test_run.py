@@ -1,0 +1,30 @@
+"""A controller that cannot do what the policy wants does not begin to lead."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fleet.app.run import run
+from fleet.core.errors import UsageError
+from fleet.store import ClusterRow
+from tests.unit.app.homes import POLICY, a_home
+
+
+def test_what_playbooks_need_is_asked_for_before_it_leads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = a_home(tmp_path / "home", policy=POLICY + "    reach: playbook\n")
+    home.store.clusters.add(ClusterRow(name="real", kind="kubeconfig", kubeconfig="/nonexistent"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UsageError, match="reach: playbook, and "):
+        run(home, print, until_idle=True)
+    first = home.store.lease.acquire("somebody", at=home.now(), seconds=1, abandoned=lambda _: False)
+    assert first.epoch == 1
+
+
+def test_simulated_clusters_need_no_playbooks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = a_home(tmp_path / "home", policy=POLICY + "    reach: playbook\n")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    run(home, print, until_idle=True)
