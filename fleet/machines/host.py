@@ -14,6 +14,7 @@ SHOWN = 600
 """Most characters of a command's output that an error shows: the last ones, where programs say what was wrong."""
 ABSENT = 127
 """Exit code of a shell that knows no such command."""
+BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 
 class LostError(UnreachableError):

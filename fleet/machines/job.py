@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 
-from fleet.machines.host import Host, Ran, checked, read
+from fleet.machines.host import BOOT_ID, Host, LostError, Ran, checked, read, read_line
 from fleet.machines.os.family import MachineError, Progress
 
 FOLDER = "/run/fleet"
@@ -37,11 +37,13 @@ async def finish(
 ) -> Ran:
     """Begins the job of this token, or finds it again, and waits for its end. Then nothing is left of it.
 
-    The caller sets the time limit, by cancelling; the job goes on then. Raises as `Host.run`.
+    The caller sets the time limit, by cancelling; the job goes on then. Raises as `Host.run`, and LostError also where
+    the job went with its boot: a connection that is made anew meanwhile tells nothing of that.
     """
     unit = unit_of(token)
+    boot = await read_line(host, BOOT_ID)
     state = await _state(host, unit)
-    if state["LoadState"] == "not-found" or state["ActiveState"] == "inactive":
+    if _is_gone(state):
         await _begin(host, unit, token, argv)
         state = await _state(host, unit)
     while _runs(state):
@@ -51,7 +53,16 @@ async def finish(
                 progress(max(0, min(100, known)))
         await asyncio.sleep(look)
         state = await _state(host, unit)
+    if _is_gone(state):
+        if await read_line(host, BOOT_ID) != boot:
+            raise LostError(f"the machine has rebooted while {argv[0]} ran")
+        return Ran(tuple(argv), 1, stderr=f"{unit} was stopped before it had ended")
     return await _ended(host, unit, argv, state)
+
+
+def _is_gone(state: Mapping[str, str]) -> bool:
+    """systemd knows no such unit, or not any more."""
+    return state["LoadState"] == "not-found" or state["ActiveState"] == "inactive"
 
 
 def _runs(state: Mapping[str, str]) -> bool:
@@ -89,9 +100,11 @@ def parse_state(text: str) -> dict[str, str]:
 async def _ended(host: Host, unit: str, argv: Sequence[str], state: Mapping[str, str]) -> Ran:
     out = await read(host, f"{FOLDER}/{unit}.out") or ""
     err = await read(host, f"{FOLDER}/{unit}.err") or ""
-    good = state["ActiveState"] == "active"
+    # A command that was killed by SIGTERM is a success to systemd, not to us.
+    killed = state.get("ExecMainCode") not in ("1", None)
+    good = state["ActiveState"] == "active" and not killed
     code = 0 if good else int(state.get("ExecMainStatus", "") or 1) or 1
-    if state.get("ExecMainCode") not in ("1", None) and not good:
+    if killed:
         code, err = -code, f"{err.rstrip()}\nended by systemd: {state['Result']}".lstrip()
     forget = f'systemctl stop "$1"; systemctl reset-failed "$1"; rm -f "{FOLDER}/$1.out" "{FOLDER}/$1.err"'
     await host.run(("sh", "-c", forget, "sh", unit))

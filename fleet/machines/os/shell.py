@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fleet.core.machine import Units
-from fleet.machines.host import Host, LostError, Ran, checked, read_line
+from fleet.machines.host import BOOT_ID, Host, LostError, Ran, checked, read_line
 from fleet.machines.job import Percent, finish
 from fleet.machines.os.family import MachineError, Progress
 from fleet.machines.updaters import refuse_others
@@ -16,7 +16,7 @@ SYSTEM_STATES = frozenset(
 
 
 async def boot_id(host: Host) -> str:
-    return await read_line(host, "/proc/sys/kernel/random/boot_id")
+    return await read_line(host, BOOT_ID)
 
 
 async def kernel(host: Host) -> str:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Callable, Sequence
 
 from fleet.machines.host import ABSENT, LostError, Ran
 
 Program = Callable[[tuple[str, ...]], "tuple[int, str, str]"]
 """Exit code, standard output, standard error of these arguments (without the program's name)."""
+
+
+_CLEAN = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGPIPE)
+"""A service that one of these has killed has ended well, systemd.service(5) says."""
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -34,6 +39,7 @@ class FakeHost:
         """Commands of the jobs that run; `end_jobs` lets them end."""
         self.hold_jobs = False
         self.ended: dict[str, int] = {}
+        """Their exit codes. Negative: killed by that signal."""
         self.started: list[tuple[str, ...]] = []
         self.ran: list[tuple[str, ...]] = []
         self.boots = 1
@@ -56,6 +62,10 @@ class FakeHost:
         self.files = {path: text for path, text in self.files.items() if not path.startswith("/run/")}
         self.jobs.clear()
         self.ended.clear()
+
+    def stop_jobs(self) -> None:
+        """By hand: systemd forgets a transient unit that is stopped."""
+        self.jobs.clear()
 
     def end_jobs(self) -> None:
         for unit, argv in list(self.jobs.items()):
@@ -108,9 +118,11 @@ class FakeHost:
         if unit in self.jobs:
             state: tuple[str, ...] = ("loaded", "active", "running", "success", "0", "0")
         elif unit in self.ended:
-            good = self.ended[unit] == 0
+            code = self.ended[unit]
+            good = code in (0, *(-clean for clean in _CLEAN))
             state = ("loaded", "active" if good else "failed", "exited" if good else "failed")
-            state = (*state, "success" if good else "exit-code", "1", str(self.ended[unit]))
+            result = "success" if good else "exit-code" if code > 0 else "signal"
+            state = (*state, result, "1" if code >= 0 else "2", str(abs(code)))
         else:
             state = ("not-found", "inactive", "dead", "success", "0", "0")
         names = ("LoadState", "ActiveState", "SubState", "Result", "ExecMainCode", "ExecMainStatus")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 
 import pytest
 
@@ -64,6 +65,49 @@ def test_a_lost_connection_is_for_the_caller_to_try_again() -> None:
         asyncio.run(finish(found, TOKEN, PULL))
     assert asyncio.run(finish(found, TOKEN, PULL)).good
     assert found.started == [PULL]
+
+
+def test_one_that_went_with_its_boot_has_not_failed_but_is_begun_again_by_the_caller() -> None:
+    """Its connection may be made anew between two looks: then nobody is told that the machine was away."""
+
+    async def story() -> None:
+        found = host()
+        found.hold_jobs = True
+        work = asyncio.create_task(finish(found, TOKEN, PULL, look=0.001))
+        await until(lambda: bool(found.jobs))
+        found.boot()
+        with pytest.raises(LostError, match="rebooted while pull ran"):
+            await work
+        found.hold_jobs = False
+        assert (await finish(found, TOKEN, PULL)).good
+        assert found.started == [PULL, PULL]
+
+    asyncio.run(story())
+
+
+def test_one_that_somebody_stops_has_failed_and_says_so() -> None:
+    async def story() -> None:
+        found = host()
+        found.hold_jobs = True
+        work = asyncio.create_task(finish(found, TOKEN, PULL, look=0.001))
+        await until(lambda: bool(found.jobs))
+        found.stop_jobs()
+        ran = await work
+        assert ran.code == 1
+        assert "was stopped before it had ended" in ran.words
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_one_that_is_killed_has_failed_also_where_systemd_takes_the_signal_for_a_good_end(
+    number: int,
+) -> None:
+    found = host()
+    found.programs["pull"] = lambda argv: (-number, "", "")
+    ran = asyncio.run(finish(found, TOKEN, PULL))
+    assert ran.code == -number
+    assert "ended by systemd" in ran.words
 
 
 def test_progress_is_what_the_output_tells_so_far() -> None:
