@@ -93,14 +93,14 @@ def verdict(report: Report) -> str:
 
 
 def took(report: Report) -> str:
-    """`1h 52m, 4m longer than planned`; `18m so far, planned 1h 48m`."""
+    """`1h 52m, 4m longer than planned`; `18m so far, planned 1h 48m`. A reader who subtracts finds what is said."""
     if report.ended is None:
         planned = f", planned {words(report.against.planned_seconds)}" if report.against else ""
         return f"{words(report.seconds)} so far{planned}"
     against = report.against
     if against is None or against.seconds is None:
         return words(report.seconds)
-    return f"{words(report.seconds)}, {difference(against.seconds - against.planned_seconds)}"
+    return f"{words(report.seconds)}, {difference(report.seconds - against.planned_seconds)}"
 
 
 def difference(seconds: float) -> str:

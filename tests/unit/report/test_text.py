@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from fleet.cli.report.answer import took
 from fleet.cli.report.text import text
 from fleet.core.action import Result
 from fleet.core.report import Verdict
@@ -57,6 +58,15 @@ def test_a_running_rollout_says_how_long_it_has_been_at_it() -> None:
     assert f"so far, planned {text(report).split('so far, planned ')[1]}" in text(report)
     assert "r-1, running" in text(report)
     assert text(later(report, 60)) == text(report), "the age is as of the report, not of its printing"
+
+
+def test_what_is_said_of_the_plan_is_the_difference_of_what_is_shown() -> None:
+    report = a_scene()
+    assert report.against is not None
+    told = took(replace(report, seconds=report.against.planned_seconds + 303.0))
+    assert told.endswith(", 5m 3s longer than planned"), (
+        "tidying after the last run is in both figures, or in none"
+    )
 
 
 def test_a_journal_that_is_not_whole_is_said_aloud() -> None:
