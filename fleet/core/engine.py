@@ -9,30 +9,26 @@ actions, and throws the engine away where that fails (a new one is rebuilt from 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 
 from msgspec import Struct
 
-from fleet.core import windows
 from fleet.core.action import AnyAction, Mark
 from fleet.core.advance import advance, marked, tidy
 from fleet.core.books import Books
 from fleet.core.event import Event
-from fleet.core.guards import budgets, capacity, gates, nodes, quorum, skew
-from fleet.core.held import OF_QUORUMS, Held, Reason
+from fleet.core.gates import Gates
+from fleet.core.guards import gates, quorum
+from fleet.core.held import Held, Reason
+from fleet.core.hindrances import Hindrances
 from fleet.core.journal import Record
 from fleet.core.node import NodeRef
 from fleet.core.policy import Policy
-from fleet.core.queue import Key
-from fleet.core.quorum import Quorum
 from fleet.core.rollout import Rollout, Run, State
 from fleet.core.staging import Staging
 from fleet.core.steps import Step, Turn
 from fleet.core.view import ClusterView
-
-Group = tuple[str, str, bool]
-"""Runs that begin or wait together: rollout, pool, canaries or the rest."""
 
 
 class Decision(Struct, frozen=True):
@@ -62,9 +58,8 @@ class Engine:
         self._staging = Staging(self._books)
         self._untidy: dict[str, dict[NodeRef, None]] = {}
         """Ended runs on whose nodes something of ours may be left, by rollout."""
-        self._gates: dict[Group, Held | None] = {}
-        self._groups: dict[str, dict[Group, NodeRef]] = {}
-        """Of each rollout: a node that stands for each group."""
+        self._gates = Gates(self._books.rollouts)
+        self._hindrances = Hindrances(self._books, self._gates)
         for rollout in rollouts:
             self.add(rollout)
 
@@ -82,8 +77,7 @@ class Engine:
     @property
     def timed(self) -> bool:
         """A closed window or a freeze is among what is waited for: time alone will change something."""
-        timed = (Reason.WINDOW, Reason.FREEZE)
-        return any(held is not None and held.reason in timed for held in self._gates.values())
+        return self._gates.timed
 
     @property
     def views(self) -> Mapping[str, ClusterView]:
@@ -117,7 +111,7 @@ class Engine:
         rollout.intents.clear()
         self._books.add(rollout)
         self._staging.add(rollout)
-        self._groups[rollout.id] = {_group(rollout, run): run.node for run in rollout.runs.values()}
+        self._gates.add(rollout)
         self._untidy[rollout.id] = {run.node: None for run in rollout.runs.values() if run.ended}
 
     def observe(self, event: Event, now: datetime) -> None:
@@ -158,7 +152,7 @@ class Engine:
         if not run.waiting:
             return self._agenda.held.get(ref, ())
         found: list[Held] = []
-        for _, held in self._hindrances(rollout, run, self._gate(rollout, run, now)):
+        for _, held in self._hindrances.all(rollout, run, now):
             if held not in found:
                 found.append(held)
         if run.step is Step.PENDING and not found:
@@ -174,13 +168,14 @@ class Engine:
         if rollout is None or not rollout.runs[ref].waiting:
             return ()
         run = rollout.runs[ref]
-        found = self._hindrances(rollout, run, self._gate(rollout, run, now))
+        found = self._hindrances.all(rollout, run, now)
         return tuple(held for _, held in found if held.lasting)
 
     def _begin(self, now: datetime) -> None:
         """What may begin now. A run that goes on may let others begin, and the other way round."""
         self._halt(now)
-        self._open_gates(now)
+        for key in self._gates.look(now):
+            self._queue.open(key)
         self._begin_staging(now)
         self._begin_slots(now)
 
@@ -207,7 +202,7 @@ class Engine:
         if run.step is Step.PENDING:
             self._staging.look_again(run.node)
         elif run.step is Step.STAGED:
-            hindrance = self._hindrance(rollout, run, now)
+            hindrance = self._hindrances.first(rollout, run, now)
             place = self._books.occupancy.place_of(run.node)
             if hindrance is None or not self._queue.waits(run.node, hindrance[0], place):
                 start = ("start", rollout.id)
@@ -241,23 +236,6 @@ class Engine:
             if rollout.state is State.RUNNING and rollout.active and (why := gates.failures(rollout)):
                 self._agenda.decide(rollout, "halt", now, why=why)
 
-    def _open_gates(self, now: datetime) -> None:
-        """Whole groups of runs may begin, or may not any more."""
-        for ident, groups in self._groups.items():
-            rollout = self.rollouts[ident]
-            if rollout.active:
-                for group, ref in groups.items():
-                    before = self._gates.get(group)
-                    self._gates[group] = self._gate(rollout, rollout.runs[ref], now)
-                    if before is not None and self._gates[group] is None:
-                        self._queue.open(("gate", *group))
-
-    def _gate(self, rollout: Rollout, run: Run, now: datetime) -> Held | None:
-        needed = timedelta(seconds=rollout.start.expected_seconds)
-        return gates.begin(rollout, run) or windows.held(
-            rollout.pool(run), rollout.policy.freezes, now, needed
-        )
-
     def _begin_staging(self, now: datetime) -> None:
         """Images are written ahead of a window, but never before the canaries have proven the release."""
         while (run := self._staging.next()) is not None:
@@ -276,7 +254,7 @@ class Engine:
                 queue.gone(taken)
                 continue
             run = rollout.runs[ref]
-            hindrance = self._hindrance(rollout, run, now)
+            hindrance = self._hindrances.first(rollout, run, now)
             if hindrance is None:
                 queue.gone(taken)
                 self._turn(rollout, run, Turn.BEGIN, now)
@@ -296,85 +274,6 @@ class Engine:
         pressure = self._books.claims.pressure(view, run.node.name)
         return pressure + run.goal.urgency, self._books.order(run.node)
 
-    def _hindrance(self, rollout: Rollout, run: Run, now: datetime) -> tuple[Key, Held] | None:
-        """The first one, by the gates as this decision has found them."""
-        group = _group(rollout, run)
-        if group not in self._gates:
-            self._gates[group] = self._gate(rollout, run, now)
-        return next(self._hindrances(rollout, run, self._gates[group]), None)
-
-    def _hindrances(self, rollout: Rollout, run: Run, gate: Held | None) -> Iterator[tuple[Key, Held]]:
-        """Everything that keeps a run from its slot, cheapest to ask first, each with the key that opens with it."""
-        ref = run.node
-        view = self._agenda.view(ref.cluster)
-        if not view.synced:
-            yield ("node", ref), Held(Reason.UNREACHABLE, view.name, {"why": view.why_lost})
-            return
-        if gate:
-            yield ("gate", *_group(rollout, run)), gate
-        node, machine = view.nodes.get(ref.name), view.machines.get(ref.name)
-        if kept := self._books.kept(ref, rollout):
-            yield ("node", ref), kept
-        held = nodes.held(ref.name, run.goal.uid, node, machine, rollout.id)
-        # The cordon of a run that keeps its slot says no more than that.
-        if held and not (kept and held.reason is Reason.OTHER_ROLLOUT):
-            yield ("node", ref), held
-        if wrong := skew.held(view.name, run.release, view.servers):
-            yield ("node", ref), wrong
-        if full := self._books.occupancy.held(ref):
-            yield ("scope", full[0]), full[1]
-        yield from self._quorum_hindrances(rollout, run)
-        yield from self._pod_hindrances(rollout, run)
-
-    def _quorum_hindrances(self, rollout: Rollout, run: Run) -> Iterator[tuple[Key, Held]]:
-        quorums = self._agenda.quorums
-        for group in quorums.of(run.node):
-            rule = rollout.policy.quorum_rule(group)
-            found = quorum.held(group, rule, run.node, quorums.away)
-            if found is None:
-                peers = [ref for ref in quorums.nodes(group.name) if self._may_precede(ref, run, group)]
-                found = quorum.order(group, rule, run.node, peers)
-            if found is not None:
-                yield ("quorum", group.name, run.node), found
-
-    def _may_precede(self, ref: NodeRef, run: Run, group: Quorum) -> bool:
-        """The other node waits as well, and nothing but its turn keeps it: for any other it would be waited in vain."""
-        rollout = self._books.rollout_of(ref)
-        other = rollout.runs[ref] if rollout is not None else None
-        if rollout is None or other is None or ref == run.node or not other.waiting:
-            return False
-        if _group(rollout, other) != _group(rollout, run) or rollout is not self._books.rollout_of(run.node):
-            return False
-        # What quorum groups have said of it may be over: they are asked anew.
-        told = self._agenda.held.get(ref, ())
-        if any(held.lasting and held.reason not in OF_QUORUMS for held in told):
-            return False
-        quorums = self._agenda.quorums
-        for each in quorums.of(ref):
-            found = quorum.held(each, rollout.policy.quorum_rule(each), ref, quorums.away)
-            if found is not None and (each.name == group.name or found.lasting):
-                return False
-        return True
-
-    def _pod_hindrances(self, rollout: Rollout, run: Run) -> Iterator[tuple[Key, Held]]:
-        ref = run.node
-        view = self._agenda.view(ref.cluster)
-        load = view.load(ref.name)
-        for pod, held in load.held(rollout.pool(run).drain):
-            several = held.reason is Reason.SEVERAL_BUDGETS
-            yield ("budgets", ref.cluster, pod.namespace) if several else ("node", ref), held
-        for budget_ref, (count, pod) in load.needs(view.budgets).items():
-            budget = view.budgets[budget_ref]
-            free = self._books.free(budget_ref, view)
-            if free >= count and not budget.failure:
-                continue
-            if found := budgets.held(budget, free, count, view.workload_of(pod)):
-                yield ("budget", ref.cluster, budget_ref), found
-        if rollout.pool(run).drain.no_room == "evict":
-            return
-        if lacking := capacity.held(ref.name, load.pods, view.room):
-            yield self._books.room_key(ref.cluster, lacking.subject), lacking
-
     def _end(self, now: datetime) -> None:
         """Tidies after ended runs, and finishes rollouts of which nothing is left to do."""
         for rollout in self.rollouts.values():
@@ -386,23 +285,8 @@ class Engine:
                         self._agenda.tidied(rollout, ref, now)
             if rollout.active and not rollout.remaining and not untidy and not rollout.intents:
                 self._agenda.decide(rollout, "finish", now)
-                for group in self._groups[rollout.id]:
-                    self._gates.pop(group, None)
+                self._gates.end(rollout)
 
     def _wake(self, now: datetime) -> datetime | None:
-        wakes = [self._agenda.next_wake] if self._agenda.next_wake is not None else []
-        for (ident, pool, _), held in self._gates.items():
-            if held is not None and held.reason in (Reason.WINDOW, Reason.FREEZE):
-                rollout = self.rollouts[ident]
-                named = rollout.policy.pool(pool)
-                needed = timedelta(seconds=rollout.start.expected_seconds)
-                opens = windows.next_start(
-                    named.windows if named else (), rollout.policy.freezes, now, needed
-                )
-                if opens is not None:
-                    wakes.append(opens)
-        return min(wakes, default=None)
-
-
-def _group(rollout: Rollout, run: Run) -> Group:
-    return rollout.id, run.goal.pool, run.goal.canary
+        moments = (self._agenda.next_wake, self._gates.opens(now))
+        return min((moment for moment in moments if moment is not None), default=None)

@@ -13,8 +13,10 @@ from fleet.core.agenda import Agenda
 from fleet.core.engine import Decision, Engine
 from fleet.core.errors import StaleEpochError
 from fleet.core.event import Thing
+from fleet.core.gates import Gates
 from fleet.core.guards import gates
 from fleet.core.held import Held, Reason
+from fleet.core.hindrances import Hindrances
 from fleet.core.journal import Record
 from fleet.core.machine import Machine
 from fleet.core.node import PENDING_TAINT, NodeRef, Taint
@@ -88,9 +90,18 @@ class WithoutDrain(WithoutBudgets):
     views_are = Blind
 
 
-class WithoutWindows(Engine):
-    def _gate(self, rollout: Rollout, run: Run, now: datetime) -> Held | None:
+class Timeless(Gates):
+    def ask(self, rollout: Rollout, run: Run, now: datetime) -> Held | None:
         return gates.begin(rollout, run)
+
+
+class WithoutWindows(Engine):
+    def __init__(self, sites: Mapping[str, str], rollouts: Iterable[Rollout] = ()) -> None:
+        super().__init__(sites)
+        self._gates = Timeless(self.rollouts)
+        self._hindrances = Hindrances(self._books, self._gates)
+        for rollout in rollouts:
+            self.add(rollout)
 
 
 class Deaf(Engine):

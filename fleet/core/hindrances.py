@@ -1,0 +1,104 @@
+"""What keeps a waiting run from its slot: every guard, cheapest to ask first, each with the key that opens with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from fleet.core.books import Books
+from fleet.core.gates import Gates, gate_key, group_of
+from fleet.core.guards import budgets, capacity, nodes, quorum, skew
+from fleet.core.held import OF_QUORUMS, Held, Reason
+from fleet.core.node import NodeRef
+from fleet.core.queue import Key
+from fleet.core.quorum import Quorum
+from fleet.core.rollout import Rollout, Run
+
+Hindrance = tuple[Key, Held]
+
+
+class Hindrances:
+    def __init__(self, books: Books, gates: Gates) -> None:
+        self._books = books
+        self._gates = gates
+
+    def first(self, rollout: Rollout, run: Run, now: datetime) -> Hindrance | None:
+        """By the gates as this decision has found them."""
+        return next(self._all(rollout, run, self._gates.of(rollout, run, now)), None)
+
+    def all(self, rollout: Rollout, run: Run, now: datetime) -> Iterator[Hindrance]:
+        return self._all(rollout, run, self._gates.ask(rollout, run, now))
+
+    def _all(self, rollout: Rollout, run: Run, gate: Held | None) -> Iterator[Hindrance]:
+        ref = run.node
+        view = self._books.agenda.view(ref.cluster)
+        if not view.synced:
+            yield ("node", ref), Held(Reason.UNREACHABLE, view.name, {"why": view.why_lost})
+            return
+        if gate:
+            yield gate_key(rollout, run), gate
+        node, machine = view.nodes.get(ref.name), view.machines.get(ref.name)
+        if kept := self._books.kept(ref, rollout):
+            yield ("node", ref), kept
+        held = nodes.held(ref.name, run.goal.uid, node, machine, rollout.id)
+        # The cordon of a run that keeps its slot says no more than that.
+        if held and not (kept and held.reason is Reason.OTHER_ROLLOUT):
+            yield ("node", ref), held
+        if wrong := skew.held(view.name, run.release, view.servers):
+            yield ("node", ref), wrong
+        if full := self._books.occupancy.held(ref):
+            yield ("scope", full[0]), full[1]
+        yield from self._of_quorums(rollout, run)
+        yield from self._of_pods(rollout, run)
+
+    def _of_quorums(self, rollout: Rollout, run: Run) -> Iterator[Hindrance]:
+        quorums = self._books.agenda.quorums
+        for group in quorums.of(run.node):
+            rule = rollout.policy.quorum_rule(group)
+            found = quorum.held(group, rule, run.node, quorums.away)
+            if found is None:
+                peers = [ref for ref in quorums.nodes(group.name) if self._may_precede(ref, run, group)]
+                found = quorum.order(group, rule, run.node, peers)
+            if found is not None:
+                yield ("quorum", group.name, run.node), found
+
+    def _may_precede(self, ref: NodeRef, run: Run, group: Quorum) -> bool:
+        """The other node waits as well, and nothing but its turn keeps it: for any other it would be waited in vain."""
+        rollout = self._books.rollout_of(ref)
+        other = rollout.runs[ref] if rollout is not None else None
+        if rollout is None or other is None or ref == run.node or not other.waiting:
+            return False
+        if rollout is not self._books.rollout_of(run.node) or group_of(rollout, other) != group_of(
+            rollout, run
+        ):
+            return False
+        # What quorum groups have said of it may be over: they are asked anew.
+        told = self._books.agenda.held.get(ref, ())
+        if any(held.lasting and held.reason not in OF_QUORUMS for held in told):
+            return False
+        quorums = self._books.agenda.quorums
+        for each in quorums.of(ref):
+            found = quorum.held(each, rollout.policy.quorum_rule(each), ref, quorums.away)
+            if found is not None and (each.name == group.name or found.lasting):
+                return False
+        return True
+
+    def _of_pods(self, rollout: Rollout, run: Run) -> Iterator[Hindrance]:
+        ref = run.node
+        view = self._books.agenda.view(ref.cluster)
+        load = view.load(ref.name)
+        rule = rollout.pool(run).drain
+        for pod, held in load.held(rule):
+            several = held.reason is Reason.SEVERAL_BUDGETS
+            yield ("budgets", ref.cluster, pod.namespace) if several else ("node", ref), held
+        for budget_ref, (count, pod) in load.needs(view.budgets).items():
+            budget = view.budgets[budget_ref]
+            free = self._books.free(budget_ref, view)
+            if free >= count and not budget.failure:
+                continue
+            if found := budgets.held(budget, free, count, view.workload_of(pod)):
+                yield ("budget", ref.cluster, budget_ref), found
+        if rule.no_room == "evict":
+            return
+        if lacking := capacity.held(ref.name, load.pods, view.room):
+            yield self._books.room_key(ref.cluster, lacking.subject), lacking
