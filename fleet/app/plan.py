@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import deepcopy
 from datetime import datetime
 from difflib import get_close_matches
 from hashlib import sha256
@@ -21,6 +22,7 @@ from fleet.core.policy import Policy
 from fleet.core.release import Release
 from fleet.core.snapshot import Snapshot
 from fleet.core.times import TELL, Times, measured
+from fleet.core.whatif import Change
 
 Tell = Callable[[int, int], None]
 """Hears how many runs of a plan have ended, of how many."""
@@ -70,12 +72,13 @@ def make(
     release = find_release(policy, pools, version)
     now = home.now()
     times = measured(home.store.journal.entries(kinds=TELL), systems_of(snapshots))
+    rollouts = standing(home.store.journal, home.store.folds).rollouts.values()
+    kept = [each for each in rollouts if not each.active and unfinished(each)]
     only = undoing.nodes if undoing is not None else None
 
     def again(snapshots: Sequence[Snapshot], policy: Policy, urgency: Urgency, tell: Tell) -> Plan:
-        rollouts = standing(home.store.journal, home.store.folds).rollouts.values()
-        kept = [each for each in rollouts if not each.active and unfinished(each)]
-        return make_plan("", snapshots, policy, pools, release, now, times, lost, kept, only, urgency, tell)
+        mine = deepcopy(kept)
+        return make_plan("", snapshots, policy, pools, release, now, times, lost, mine, only, urgency, tell)
 
     plan = planned(snapshots, policy, lost, times, again, beyond)
     plan = replace(plan, rolls_back=undoing.rollout if undoing is not None else "")
@@ -94,13 +97,22 @@ def planned(
 ) -> Plan:
     """The plan that `make` makes, and what is wanted beyond it. What-if compares first orders with first orders."""
     from fleet.sim.effort import improve
-    from fleet.sim.whatif import what_if
+    from fleet.sim.forks import at_once, side_by_side
+    from fleet.sim.play import silent
+    from fleet.sim.whatif import Piece, what_if
 
     def telling(what: str) -> Tell:
         return lambda ended, runs: beyond.progress(f"{what}: {ended:,} of {runs:,} nodes")
 
     def other(snapshots: Sequence[Snapshot], policy: Policy) -> Plan:
-        return make(snapshots, policy, {}, telling("planning again with what binds loosened"))
+        return make(snapshots, policy, {}, silent)
+
+    def others(pieces: Sequence[Piece]) -> Sequence[Change]:
+        def tell(count: int) -> None:
+            beyond.progress(f"planning again with what binds loosened: {count} of {len(pieces)} plans")
+
+        tell(0)
+        return side_by_side(pieces, at_once(), tell)
 
     def ordered(urgency: Urgency) -> Plan:
         return make(snapshots, policy, urgency, telling("searching for a better order"))
@@ -112,7 +124,7 @@ def planned(
         until = monotonic() + beyond.effort
         plan = improve(first, ordered, lambda best: monotonic() + took < until)
     if beyond.loosen:
-        plan = replace(plan, what_if=what_if(first, snapshots, lost, times, other))
+        plan = replace(plan, what_if=what_if(first, snapshots, lost, times, other, others))
     return plan
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 from fleet.core.bound import bounds
 from fleet.core.held import Reason
@@ -16,21 +17,29 @@ from fleet.sim.planner import staged_of, views_of
 
 Again = Callable[[Sequence[Snapshot], Policy], Plan]
 """Plans the same upgrade from other snapshots, by another policy."""
+Piece = Callable[[], Change]
+SideBySide = Callable[[Sequence[Piece]], Sequence[Change]]
+"""What the pieces answer, in their order."""
 GAIN = 1.0
 """Seconds that a change must save to be worth a word."""
 
 
 def what_if(
-    plan: Plan, snapshots: Sequence[Snapshot], lost: Mapping[str, str], times: Times, again: Again
+    plan: Plan,
+    snapshots: Sequence[Snapshot],
+    lost: Mapping[str, str],
+    times: Times,
+    again: Again,
+    side_by_side: SideBySide,
 ) -> WhatIf:
     """`snapshots`, `lost`, `times`: what the plan was made from. At most `MOST` + 1 plans are made."""
     found = candidates(_binds(plan, snapshots, lost, times), _never(plan), _windows(plan))
-    loose = [(bind, loosened(bind, snapshots, plan.policy)) for bind in found]
-    made = [(bind, _change(plan, each, again)) for bind, each in loose if each is not None]
-    useful = [bind for bind, change in made if _helps(plan, change)]
-    changes = [change for _, change in made]
+    loose = [(bind, each) for bind in found if (each := loosened(bind, snapshots, plan.policy)) is not None]
+    changes = [*side_by_side([partial(_change, plan, each, again) for _, each in loose])]
+    useful = [bind for (bind, _), change in zip(loose, changes, strict=True) if _helps(plan, change)]
     if len(useful) > 1:
-        changes.append(_change(plan, _together(useful, snapshots, plan.policy), again))
+        together = _together(useful, snapshots, plan.policy)
+        changes += side_by_side([partial(_change, plan, together, again)])
     return WhatIf(len(changes), tuple(best_first(changes)))
 
 

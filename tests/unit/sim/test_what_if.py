@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import time
+from functools import partial
 from typing import Any
 
 from msgspec.structs import replace
@@ -23,6 +24,7 @@ from fleet.histories.builders import (
     a_pool,
     a_snapshot,
 )
+from fleet.sim.forks import side_by_side
 from fleet.sim.planner import make_plan
 from fleet.sim.whatif import what_if
 
@@ -38,7 +40,7 @@ def asked(snapshot: Snapshot, policy: Policy, times: Times = SLOW) -> tuple[Plan
         return make_plan("", snapshots, policy, ["workers"], NEW, START, times)
 
     plan = again([snapshot], policy)
-    return plan, what_if(plan, [snapshot], {}, times, again)
+    return plan, what_if(plan, [snapshot], {}, times, again, partial(side_by_side, most=2))
 
 
 def budgeted(count: int, allowed: int) -> Snapshot:
