@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from fleet.app.clusters import connect
+from fleet.app.connection import connect
 from fleet.app.home import Home, person
 from fleet.core.errors import HeldError
 from fleet.core.journal import Record

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from fleet.app.clusters import dumped
+from fleet.app.connection import opened
 from fleet.app.home import Home
 from fleet.app.plan import GREEDY, Beyond, Tell, Urgency, find_release, planned
 from fleet.app.quorums import by_pods
@@ -20,6 +22,9 @@ from fleet.core.release import Release
 from fleet.core.skew import minor_of
 from fleet.core.snapshot import Snapshot
 from fleet.core.times import TELL, measured
+
+if TYPE_CHECKING:
+    from fleet.store import ClusterRow
 
 HOW = "kubectl get nodes,pods,poddisruptionbudgets,deployments,replicasets,statefulsets,daemonsets -A -o json > FILE"
 
@@ -80,12 +85,27 @@ def save_dump(home: Home, name: str, path: Path) -> int:
         raise UsageError(
             f"which cluster? {', '.join(row.name for row in rows) or 'there is none'}", "--cluster NAME"
         )
-    data = dumped(rows[0])
+    data = _dumped(rows[0])
     try:
         path.write_bytes(data)
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}") from None
     return len(data)
+
+
+def _dumped(row: ClusterRow) -> bytes:
+    """The live cluster as a dump. Raises UsageError for a simulated one, FleetError where it does not answer."""
+    from fleet.kube.dump import dump
+
+    if row.kind != "kubeconfig":
+        why = "is simulated" if row.kind == "simulated" else "has hosts alone"
+        raise UsageError(f"{row.name} {why}: there is no API server to dump", "--cluster NAME")
+
+    async def work() -> bytes:
+        async with opened(row) as cluster:
+            return await dump(cluster.transport)
+
+    return asyncio.run(work())
 
 
 def with_machines(snapshot: Snapshot, policy: Policy) -> Snapshot:

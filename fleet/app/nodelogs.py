@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
-from fleet.app.clusters import last_log
+from fleet.app.connection import file_of, hosts_of, opened
 from fleet.app.explain import find
 from fleet.app.home import Home, person
 from fleet.app.status import fleet_status
@@ -14,6 +15,9 @@ from fleet.core.machine import LogAsk
 from fleet.machines.bootlog import BootLog
 from fleet.machines.local import Local, prefix_of
 
+if TYPE_CHECKING:
+    from fleet.store import ClusterRow
+
 SECONDS = 90.0
 """For an agent's answer: `journalctl` alone has a minute."""
 
@@ -21,7 +25,8 @@ SECONDS = 90.0
 def of_node(home: Home, name: str, unit: str = "", lines: int = 100, seconds: float = SECONDS) -> str:
     """Of a node of the fleet, in the way in which fleet reaches it. That it was asked for is journaled.
 
-    Raises UsageError for a node that the fleet has not, else as `last_log`.
+    Raises UsageError for a node that the fleet has not, UnreachableError where there is no answer,
+    FleetError where the machine has no such log.
     """
     if not home.exists:
         raise UsageError(
@@ -33,7 +38,28 @@ def of_node(home: Home, name: str, unit: str = "", lines: int = 100, seconds: fl
     record = Record("command", "log", node=f"{node.cluster}/{node.name}", detail=asked)
     (entry,) = home.store.journal.append([record], at=home.now(), actor=person())
     row = home.store.clusters.get(node.cluster)
-    return last_log(home, row, node.name, LogAsk(f"log/{entry.place}", unit, lines), seconds)
+    return _last_log(home, row, node.name, LogAsk(f"log/{entry.place}", unit, lines), seconds)
+
+
+def _last_log(home: Home, row: ClusterRow, node: str, ask: LogAsk, seconds: float) -> str:
+    """Of the boot before this one, by the node's agent, over ssh or from the model. `seconds`: for the agent.
+
+    Raises UnreachableError where there is no answer, FleetError where the machine has no such log.
+    """
+
+    async def of_agent() -> str:
+        async with opened(row) as cluster:
+            return await cluster.log(node, ask, seconds)
+
+    match row.kind:
+        case "simulated":
+            from fleet.sim.cluster import log_of
+
+            return log_of(file_of(home, row), node)
+        case "hosts":
+            return asyncio.run(hosts_of(home, row).log(node, ask))
+        case _:
+            return asyncio.run(of_agent())
 
 
 def over(way: str, unit: str = "", lines: int = 100) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from fleet.app.clusters import look
 from fleet.app.home import Home
+from fleet.app.look import look
 from fleet.app.plan import GREEDY, Beyond, make
 from fleet.core.errors import HeldError, UsageError
 from fleet.core.plan import Plan

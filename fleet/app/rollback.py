@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from fleet.app.clusters import look
 from fleet.app.home import Home
+from fleet.app.look import look
 from fleet.app.plan import Undoing, make
 from fleet.app.rollouts import Rollouts
 from fleet.core.errors import HeldError, UsageError

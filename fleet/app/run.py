@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from fleet.app.audit import notary_of
 from fleet.app.clock import WallClock
-from fleet.app.clusters import connect
+from fleet.app.connection import connect
 from fleet.app.home import Home
 from fleet.machines.play import refuse_without
 from fleet.sim.clock import SAVE_SECONDS, SimulatedClock

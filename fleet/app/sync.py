@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from fleet.app.clusters import look
 from fleet.app.home import Home
+from fleet.app.look import look
 from fleet.core.snapshot import Snapshot
 
 

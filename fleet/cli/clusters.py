@@ -127,8 +127,8 @@ def install(
     """Put what fleet needs into a cluster: CRDs, roles, agents (server-side apply; again is harmless)."""
     from importlib.metadata import version
 
-    from fleet.app.clusters import install as put
-    from fleet.app.clusters import manifests
+    from fleet.app.installation import install as put
+    from fleet.app.installation import manifests
 
     agent = None if no_agent else image or f"fleet:{version('fleet')}"
     if dry_run:
@@ -149,7 +149,7 @@ def uninstall(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Take everything that fleet installed out of a cluster again. Refused while a rollout works there."""
-    from fleet.app.clusters import uninstall as take
+    from fleet.app.installation import uninstall as take
     from fleet.cli.cluster_view import installed
     from fleet.cli.output import show
 

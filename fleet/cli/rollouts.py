@@ -36,7 +36,7 @@ def start(
     already or the clusters are no longer as the plan presumes. With --watch: exit 0 all done, 1 some failed, 3 the
     rest waits for a person.
     """
-    from fleet.app.clusters import look
+    from fleet.app.look import look
     from fleet.app.plans import stored
     from fleet.app.rollouts import start as begin
     from fleet.cli.output import note, show, warn
@@ -169,7 +169,7 @@ def rollback(
     if made.held and not made.runs:
         raise typer.Exit(3)
     if start:
-        from fleet.app.clusters import look
+        from fleet.app.look import look
         from fleet.app.rollouts import start as begin
 
         begun = begin(home, made, lambda clusters: look(home, clusters).fresh)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from fleet.app.clusters import check, found_in, look, remove, rule
+from fleet.app.clusters import check, found_in, remove, rule
+from fleet.app.look import look
 from fleet.app.status import all_clusters, fleet_status
 from fleet.app.sync import sync
 from fleet.core.errors import HeldError, UnreachableError, UsageError

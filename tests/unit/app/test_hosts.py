@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from fleet.app.clusters import add_hosts, dumped, install
+from fleet.app.clusters import add_hosts
+from fleet.app.dumps import save_dump
 from fleet.app.home import Home
+from fleet.app.installation import install
 from fleet.app.quorums import groups_of_hosts
 from fleet.cli.main import run
 from fleet.config import loads
@@ -51,7 +53,8 @@ def test_nothing_is_installed_on_hosts_and_there_is_nothing_to_dump(tmp_path: Pa
     with pytest.raises(UsageError, match="nothing has to be installed"):
         install(home, "tills", None)
     with pytest.raises(UsageError, match="hosts alone"):
-        dumped(row)
+        save_dump(home, row.name, tmp_path / "dump.json")
+    assert not (tmp_path / "dump.json").exists()
 
 
 def test_a_cluster_is_reached_in_one_way(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from fleet.app.clock import WallClock
-from fleet.app.clusters import connect
+from fleet.app.connection import connect
 from fleet.app.home import Home
 from fleet.app.reach import ByCommands, Remote, RemoteAgents, Say
 from fleet.core.event import Event, Gone, Seen, Synced

@@ -1,0 +1,68 @@
+"""How a cluster of the fleet is connected to. Wires the real adapter, the simulated one, or that of hosts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fleet.app.clock import WallClock
+from fleet.app.home import Home
+from fleet.app.quorums import guarded, guarded_hosts
+from fleet.core.errors import FleetError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from fleet.drivers.ports import Cluster
+    from fleet.hosts.cluster import HostsCluster
+    from fleet.kube.cluster import Cluster as RealCluster
+    from fleet.store import ClusterRow
+
+
+async def connect(home: Home, row: ClusterRow) -> Cluster:
+    """The cluster as a driver sees it. Close it. Raises FleetError where a simulated one's file is wrong."""
+    if row.kind == "simulated":
+        from fleet.sim.clock import SimulatedClock
+        from fleet.sim.cluster import SimulatedCluster
+
+        if not isinstance(home.clock, SimulatedClock):
+            raise FleetError(
+                f"{home.simulated} holds no clock for cluster {row.name}", "fleet demo makes a new one"
+            )
+        return SimulatedCluster(file_of(home, row), home.clock)
+    if row.kind == "hosts":
+        return guarded_hosts(hosts_of(home, row), site_of(row.sites), home.policy_if_any())
+    return guarded(real(row), site_of(row.sites), home.policy_if_any(), home.played)
+
+
+def file_of(home: Home, row: ClusterRow) -> Path:
+    return home.simulated / f"{row.name}.json"
+
+
+def hosts_of(home: Home, row: ClusterRow) -> HostsCluster:
+    from fleet.hosts.cluster import HostsCluster
+
+    own = home.claim() if home.exists else None
+    return HostsCluster(row.name, Path(row.kubeconfig), home.hosts / row.name, own=own)
+
+
+def real(row: ClusterRow) -> RealCluster:
+    from fleet.kube.cluster import Cluster
+    from fleet.kube.credentials import Source
+
+    return Cluster(row.name, Source(Path(row.kubeconfig), row.context), WallClock())
+
+
+@asynccontextmanager
+async def opened(row: ClusterRow) -> AsyncIterator[RealCluster]:
+    cluster = real(row)
+    try:
+        yield cluster
+    finally:
+        await cluster.close()
+
+
+def site_of(sites: Sequence[str]) -> str:
+    return sites[0] if sites else ""

@@ -1,0 +1,86 @@
+"""A fresh look at clusters: all at a time, as far as they answer; what was seen goes into the inventory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from fleet.app.connection import file_of, hosts_of, opened, site_of
+from fleet.app.home import Home
+from fleet.app.quorums import groups_of_hosts, read_into, with_quorums
+from fleet.core.errors import FleetError
+from fleet.core.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from fleet.store import ClusterRow
+
+
+class Look(Struct, frozen=True):
+    """Several clusters at one moment, as far as they answer."""
+
+    fresh: tuple[Snapshot, ...]
+    old: tuple[Snapshot, ...]
+    """What was last known of those that do not answer."""
+    lost: dict[str, str]
+    """Why those do not answer."""
+    changes: dict[str, int]
+    """Facts that were news to the inventory, by cluster."""
+
+
+def look(home: Home, names: Sequence[str] = ()) -> Look:
+    """Reads clusters afresh, all at a time, and writes what was found to the inventory."""
+    rows = home.clusters(names)
+    answers = asyncio.run(_read_all(home, rows))
+    fresh: list[Snapshot] = []
+    lost: dict[str, str] = {}
+    changes: dict[str, int] = {}
+    for row, answer in zip(rows, answers, strict=True):
+        if isinstance(answer, Snapshot):
+            changes[row.name] = keep(home, answer)
+            fresh.append(answer)
+        else:
+            lost[row.name] = reason(row.name, answer)
+            home.store.clusters.touch(row.name, at=home.now(), error=lost[row.name])
+    old = tuple(home.store.inventory.snapshot(name) for name in lost)
+    return Look(tuple(fresh), old, lost, changes)
+
+
+def reason(name: str, error: FleetError) -> str:
+    """Why it does not answer, for places that say themselves which cluster it is and that it does not."""
+    return error.message.removeprefix(f"cluster {name} does not answer: ")
+
+
+def keep(home: Home, snapshot: Snapshot) -> int:
+    """Writes down what was seen; answers how many facts were news."""
+    news = home.store.inventory.sync(snapshot, at=snapshot.at, source="sync")
+    home.store.clusters.touch(snapshot.cluster, at=snapshot.at, version=snapshot.server_version)
+    return news.opened + news.closed + news.updated
+
+
+async def _read_all(home: Home, rows: Sequence[ClusterRow]) -> list[Snapshot | FleetError]:
+    return await asyncio.gather(*(read(home, row) for row in rows))
+
+
+async def read(home: Home, row: ClusterRow) -> Snapshot | FleetError:
+    try:
+        if row.kind == "simulated":
+            from fleet.sim.cluster import snapshot_of
+
+            return snapshot_of(file_of(home, row))
+        if row.kind == "hosts":
+            return (await read_hosts(home, row))[0]
+        async with opened(row) as cluster:
+            snapshot = (await cluster.read(site_of(row.sites), home.now())).snapshot
+            return await with_quorums(snapshot, cluster, home.policy_if_any())
+    except FleetError as error:
+        return error
+
+
+async def read_hosts(home: Home, row: ClusterRow) -> tuple[Snapshot, dict[str, str]]:
+    """Hosts without a cluster, and which of them were not reached and why."""
+    groups = groups_of_hosts(row.name, site_of(row.sites), home.policy_if_any())
+    reading = await hosts_of(home, row).read(site_of(row.sites), home.now())
+    return await read_into(reading.snapshot, groups), reading.unreached
