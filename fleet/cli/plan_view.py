@@ -155,7 +155,8 @@ def _with_vote(vote: PlannedVote) -> Iterator[str]:
     if vote.leader_to:
         yield f"{vote.leader_to} leads from then on"
     if vote.breaking:
-        yield f"meanwhile the loss of {' or '.join(vote.breaking)} would stop it"
+        losses = (*vote.breaking, *(f"the link {link}" for link in vote.breaking_links))
+        yield f"meanwhile the loss of {' or '.join(losses)} would stop it"
 
 
 def _times(known: Sequence[Known]) -> Iterator[str]:

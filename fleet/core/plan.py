@@ -46,6 +46,8 @@ class PlannedVote(Struct, frozen=True):
     """What a commit takes while it is away. None: nothing was measured."""
     breaking: tuple[str, ...] = ()
     """Sites whose loss would break what remains."""
+    breaking_links: tuple[str, ...] = ()
+    """Between two of them, the same: `fra-nyc`."""
 
 
 class PlannedRun(Struct, frozen=True):

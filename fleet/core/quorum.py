@@ -187,6 +187,18 @@ def breaking_sites(remaining: Iterable[Member], needed: int) -> tuple[str, ...]:
     return tuple(site for site in sites if sum(member.site != site for member in members) < needed)
 
 
+def breaking_links(remaining: Iterable[Member], needed: int) -> tuple[tuple[str, str], ...]:
+    """Pairs of sites: where these two cannot talk to each other, nobody reaches `needed` of the voters. Whoever leads
+    hands nothing on for others, so a third site counts only if its own members reach so many."""
+    members = tuple(remaining)
+    sites = sorted({member.site for member in members})
+
+    def reach(site: str, cut: tuple[str, str]) -> int:
+        return sum(site not in cut or member.site == site or member.site not in cut for member in members)
+
+    return tuple(cut for cut in combinations(sites, 2) if all(reach(site, cut) < needed for site in sites))
+
+
 def round_trip(group: Quorum, one: str, other: str) -> float | None:
     """Seconds; within a site 0 where nothing was measured. None: not known."""
     for link in group.links:

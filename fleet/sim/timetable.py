@@ -71,6 +71,7 @@ class Timetable:
                 self._led.get((ref, each.group), ""),
                 each.commit_seconds,
                 each.breaking,
+                each.links,
             )
             for each in absences
         )

@@ -15,6 +15,7 @@ from fleet.core.quorum import (
     ailing,
     ailment,
     best_leader,
+    breaking_links,
     breaking_sites,
     commit_seconds,
     foremost,
@@ -30,6 +31,8 @@ class Rank(NamedTuple):
     leads: bool
     breaking: int
     """Sites whose loss would break what remains."""
+    links: int
+    """Between two of them, the same."""
     commit: float
     """Seconds that a commit takes while the member is away; infinite where nothing was measured."""
     name: str
@@ -42,6 +45,9 @@ class Absence(NamedTuple):
     member: str
     commit_seconds: float | None
     breaking: tuple[str, ...]
+    """Sites that may not be lost meanwhile."""
+    links: tuple[str, ...]
+    """Between two of them, the same: `fra-nyc`."""
 
 
 def absence(group: Quorum, rule: QuorumRule, node: NodeRef) -> Absence | None:
@@ -52,7 +58,8 @@ def absence(group: Quorum, rule: QuorumRule, node: NodeRef) -> Absence | None:
     remaining = _without(group, rule, node)
     commit = found.commit if found.commit != float("inf") else None
     names = _names([member for member in group.on(node) if member.voter])
-    return Absence(group.name, names, commit, breaking_sites(remaining, group.majority))
+    sites = breaking_sites(remaining, group.majority)
+    return Absence(group.name, names, commit, sites, _links(remaining, group.majority))
 
 
 def held(group: Quorum, rule: QuorumRule, node: NodeRef, away: Collection[NodeRef]) -> Held | None:
@@ -113,18 +120,17 @@ def _stretch(group: Quorum, rule: QuorumRule, going: Sequence[Member]) -> Held |
         return None
     remaining = [member for member in healthy(group, rule) if member not in going]
     whole = [member for member in group.voters if member not in going]
-    worse = set(breaking_sites(remaining, group.majority)) - set(breaking_sites(whole, group.majority))
+    borne = set(_losses(whole, group.majority))
+    worse = [loss for loss in _losses(remaining, group.majority) if loss not in borne]
     if not worse:
         return None
     others = [member for member in whole if member not in remaining]
     now, then = majority_sites(group, remaining), majority_sites(group, whole)
-    better = (
-        f"keeps it inside {'+'.join(then)}" if then != now else "lets the group survive the loss of a site"
-    )
+    better = f"keeps it inside {'+'.join(then)}" if then != now else "lets the group survive that"
     facts: dict[str, str | int] = {
         "member": _names(going),
         "sites": "+".join(now),
-        "breaking": ", ".join(sorted(worse)),
+        "breaking": " or ".join(worse),
         "other": _names(others),
         "better": better,
     }
@@ -155,7 +161,7 @@ def order(group: Quorum, rule: QuorumRule, node: NodeRef, peers: Collection[Node
         return None
     best, first = min(ranks)
     # A name alone is no reason to wait.
-    if best[:3] >= mine[:3]:
+    if best[:-1] >= mine[:-1]:
         return None
     facts: dict[str, str | int] = {
         "member": _names(group.on(node)),
@@ -168,7 +174,7 @@ def order(group: Quorum, rule: QuorumRule, node: NodeRef, peers: Collection[Node
 def _why(group: Quorum, rule: QuorumRule, node: NodeRef, first: NodeRef, mine: Rank, best: Rank) -> str:
     if mine.leads:
         return "it leads, and the leader goes last"
-    if mine.breaking > best.breaking:
+    if (mine.breaking, mine.links) > (best.breaking, best.links):
         here, there = _without(group, rule, node), _without(group, rule, first)
         return (
             f"without it {_majority_words(group, here)}, "
@@ -192,7 +198,8 @@ def rank(group: Quorum, rule: QuorumRule, node: NodeRef) -> Rank | None:
     )
     commit = commit_seconds(group, leader, remaining) if leader is not None else None
     breaking = len(breaking_sites(remaining, group.majority))
-    return Rank(leads, breaking, commit if commit is not None else float("inf"), going[0].name)
+    links = len(breaking_links(remaining, group.majority))
+    return Rank(leads, breaking, links, commit if commit is not None else float("inf"), going[0].name)
 
 
 def back(group: Quorum, rule: QuorumRule, node: NodeRef) -> str:
@@ -210,6 +217,16 @@ def back(group: Quorum, rule: QuorumRule, node: NodeRef) -> str:
     if group.led and not group.declared and group.leader is None:
         return f"group {group.name} has no leader"
     return ""
+
+
+def _losses(remaining: Sequence[Member], needed: int) -> tuple[str, ...]:
+    """In words."""
+    links = (f"the link {link}" for link in _links(remaining, needed))
+    return (*breaking_sites(remaining, needed), *links)
+
+
+def _links(remaining: Sequence[Member], needed: int) -> tuple[str, ...]:
+    return tuple(f"{one}-{other}" for one, other in breaking_links(remaining, needed))
 
 
 def _without(group: Quorum, rule: QuorumRule, node: NodeRef) -> list[Member]:
@@ -232,7 +249,7 @@ def _majority_words(group: Quorum, remaining: Sequence[Member]) -> str:
     """Where the nearest majority of these lies, and what breaks it."""
     if len({member.site for member in remaining}) == 1:
         return f"all are in {remaining[0].site}"
-    breaking = breaking_sites(remaining, group.majority)
+    breaking = _losses(remaining, group.majority)
     sites = "+".join(majority_sites(group, remaining))
     if not breaking:
         return f"the majority is {sites}, and survives the loss of any site"

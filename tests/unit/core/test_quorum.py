@@ -16,6 +16,7 @@ from fleet.core.quorum import (
     QuorumRule,
     ailing,
     best_leader,
+    breaking_links,
     breaking_sites,
     commit_seconds,
     healthy,
@@ -198,13 +199,35 @@ def test_sites_whose_loss_breaks_what_remains() -> None:
     assert majority_sites(found, found.voters[:2]) == ()
 
 
+def test_links_whose_loss_leaves_nobody_with_a_majority() -> None:
+    found = group(5, "ffnns")
+    # sgp reaches both.
+    assert breaking_links(found.voters, 3) == breaking_links(found.members[1:], 3) == ()
+    assert breaking_links(found.members[:4], 3) == (("f", "n"),)
+    # fra is a majority by itself, whoever else can be reached.
+    assert breaking_links(group(5, "fffnn").voters, 3) == ()
+    assert breaking_links(group(3).voters, 2) == ()
+
+
+def test_a_link_that_nobody_else_bridges_is_a_reason_to_wait() -> None:
+    """Six voters need four: the loss of either large site breaks them in any case, that of the link between these only
+    while sgp's voter is ill."""
+    whole = group(6, "fffnns")
+    assert quorum.held(whole, RULE, node(1), ()) is None
+    held = quorum.held(replace(group(6, "fffnns", m5=DOWN), links=()), RULE, node(1), ())
+    assert held is not None and held.words == (
+        "rebooting m1 now would leave f+n as the only majority of etcd, which the loss of the link f-n breaks; "
+        "waiting for m5 lets the group survive that"
+    )
+
+
 def test_no_majority_is_stretched_that_waiting_keeps_near() -> None:
     # m4 is down: without m3 the majority is fra and nyc, with m4 back it stays inside fra.
     found = group(5, "fffnf", m4=DOWN)
     held = quorum.held(found, RULE, node(0), ())
     assert held is not None and held.reason is Reason.QUORUM_STRETCH
     assert held.words == (
-        "rebooting m0 now would leave f+n as the only majority of etcd, which the loss of n breaks; "
+        "rebooting m0 now would leave f+n as the only majority of etcd, which the loss of n or the link f-n breaks; "
         "waiting for m4 keeps it inside f"
     )
     assert quorum.held(found, replace(RULE, stretch="allow"), node(0), ()) is None
@@ -222,7 +245,7 @@ def test_the_leader_goes_last_and_the_far_ones_first() -> None:
     # Without sgp the loss of either of the others breaks the majority.
     far = quorum.order(found, RULE, node(4), everyone)
     assert far is not None and far.words == (
-        "m1 of etcd goes before m4: without it the majority is f+n, which the loss of f or n breaks, "
+        "m1 of etcd goes before m4: without it the majority is f+n, which the loss of f or n or the link f-n breaks, "
         "without m1 the majority is f+n, which the loss of n breaks"
     )
     near = quorum.order(group(5, "ffffs"), RULE, node(1), [node(1), node(4)])

@@ -14,6 +14,7 @@ from fleet.core.quorum import (
     Quorum,
     QuorumRule,
     best_leader,
+    breaking_links,
     breaking_sites,
     commit_seconds,
     majority,
@@ -58,7 +59,8 @@ def test_the_table_of_the_stretch_cluster(going: str) -> None:
     seconds = commit_seconds(whole, leader, rest)
     assert seconds is not None
     names, sites = ", ".join(member.name for member in rest), ", ".join(breaking_sites(rest, 3))
-    row = f"| {going} | {names} | {sites} (2 elsewhere) | {seconds * 1000:.1f} ms |"
+    links = "".join(f", {one}-{other}" for one, other in breaking_links(rest, 3))
+    row = f"| {going} | {names} | {sites} (2 elsewhere){links} | {seconds * 1000:.1f} ms |"
     assert row in DOCS
     assert leader.name == ("m2" if going == "m1" else "m1")
 

@@ -36,7 +36,8 @@ def test_every_voter_is_in_the_plan_with_what_is_done_for_it() -> None:
     by_member = {vote.member: vote for vote in votes}
     # fra leads: with both of its voters one of nyc makes the majority.
     assert by_member["m4"].commit_seconds == pytest.approx(0.008)
-    assert by_member["m4"].breaking == ("f", "n")
+    assert (by_member["m4"].breaking, by_member["m4"].breaking_links) == (("f", "n"), ("f-n",))
+    assert (by_member["m1"].breaking, by_member["m1"].breaking_links) == (("n",), ())
     assert by_member["m1"].commit_seconds == pytest.approx(0.008)
 
 
@@ -54,7 +55,7 @@ def test_the_plan_says_it_in_words() -> None:
     words = whole(a_plan(5, "ffnns", QuorumRule(snapshot=SnapshotRule("/backup"))), START).plain
     assert "etcd: one voter at a time" in words
     assert "snapshot first; m1 leads from then on" in words
-    assert "meanwhile the loss of f or n would stop it" in words
+    assert "meanwhile the loss of f or n or the link f-n would stop it" in words
     assert all(len(line) <= 110 for line in words.splitlines())
 
 
