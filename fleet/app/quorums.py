@@ -34,7 +34,7 @@ def annotated(workloads: Iterable[Workload], cluster: str) -> tuple[Declared, ..
 
 
 def groups_of(cluster: RealCluster, site: str, policy: Policy) -> Groups:
-    """An etcd that no policy names goes by its static pods: one member at a time, each Ready again."""
+    """An etcd in static pods that no policy names goes by these: one member at a time, each Ready again."""
     from fleet.drivers.groups import Groups
     from fleet.etcd.group import EtcdGroup
     from fleet.etcd.static import own_name
@@ -48,14 +48,15 @@ def groups_of(cluster: RealCluster, site: str, policy: Policy) -> Groups:
         return settled(annotated(workloads, cluster.name), named)
 
     def opened(group: Declared) -> Group:
-        if group.kind == "etcd":
-            return EtcdGroup(group, site, Readiness(cluster.transport))
         return PodGroup(group, site, Asking(cluster.transport))
 
-    standing = {group.name: opened(group) for group in named}
-    if not any(group.kind == "etcd" for group in named):
-        own = own_name(cluster.name)
-        standing[own] = opened(Declared(own, cluster.name))
+    servers = Readiness(cluster.transport)
+    etcds = [EtcdGroup(group, site, servers) for group in named if group.kind == "etcd"]
+    standing: dict[str, Group] = {group.name: opened(group) for group in named if group.kind != "etcd"}
+    standing |= {group.name: group for group in etcds}
+    if all(group.access.endpoints for group in named if group.kind == "etcd"):
+        own = Declared(own_name(cluster.name), cluster.name)
+        standing[own.name] = EtcdGroup(own, site, servers, beside=etcds)
     return Groups(standing, declares, opened)
 
 
@@ -118,13 +119,20 @@ async def read_into(snapshot: Snapshot, groups: Groups) -> Snapshot:
 
 def by_pods(snapshot: Snapshot, policy: Policy) -> Snapshot:
     """The same with its groups as its pods show them, of a cluster that cannot be asked."""
-    from fleet.etcd.static import group_in
+    from fleet.etcd.static import are_at, group_in
+    from fleet.etcd.static import pods_of as static_pods
     from fleet.quorums import Place, pods_of, quorum_of
 
     named = [group for group in policy.quorums if group.cluster == snapshot.cluster]
     place = Place({node.name: node for node in snapshot.nodes}, snapshot.site)
     own = group_in(snapshot)
-    etcds = [group.name for group in named if group.kind == "etcd" and not group.access.endpoints]
+    static = static_pods(snapshot.pods)
+    etcds = [
+        group.name
+        for group in named
+        if group.kind == "etcd"
+        and (not group.access.endpoints or are_at(group.access.endpoints, static, place.nodes))
+    ]
     found: list[Quorum] = [replace(own, name=etcds[0] if etcds else own.name)] if own is not None else []
     for group in (*named, *settled(annotated(snapshot.workloads, snapshot.cluster), named)):
         if group.members is None:

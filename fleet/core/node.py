@@ -88,6 +88,8 @@ class Node(Struct, frozen=True, gc=False):
     allocatable: Resources = Resources()
     resource_version: str = ""
     deleting: bool = False
+    addresses: tuple[str, ...] = ()
+    """Its own: IP addresses, and host names that are not `name`."""
 
     @property
     def zone(self) -> str:

@@ -32,12 +32,13 @@ T = TypeVar("T")
 
 class Etcd:
     def __init__(self, group: Group, places: Mapping[str, Place], links: Sequence[Link] = ()) -> None:
-        """`places`: by the name of the member. `links`: until they have been measured."""
+        """`places`: by the names of nodes and their addresses. `links`: until they have been measured."""
         self.name = group.name
         self._access = group.access
         self.places = dict(places)
         self.endpoints = tuple(group.access.endpoints)
-        self._known: Quorum | None = None
+        self.known: Quorum | None = None
+        """As it was read last, if it ever was."""
         self._links = tuple(links)
         self._silent: dict[str, str] = {}
         """Endpoints that did not answer the last time, and why."""
@@ -56,8 +57,8 @@ class Etcd:
         except EtcdError as error:
             return self._unread(error.message, now)
         answered = list(answers.values())
-        self._known = reading(self.name, answered, self.places, self._links, now, self._silent)
-        return self._known
+        self.known = reading(self.name, answered, self.places, self._links, now, self._silent)
+        return self.known
 
     def move_leader(self, to: str) -> str:
         """Until the members name the new one. Raises EtcdError."""
@@ -162,11 +163,12 @@ class Etcd:
         raise EtcdError(f"{name} of {self.name} does not answer")
 
     def _unread(self, why: str, now: datetime) -> Quorum:
-        """The members as last known: none of them counts for anything."""
+        """The members as last known: none of them counts for anything. Never read, any node may carry one."""
         words = "; ".join(dict.fromkeys([why, *self._silent.values()]))
-        if self._known is not None:
-            return replace(unknown(self._known, words), read_at=now)
-        members = tuple(Member(name, place.node, place.site) for name, place in self.places.items())
+        if self.known is not None:
+            return replace(unknown(self.known, words), read_at=now)
+        places = {place.node: place for place in self.places.values() if place.node is not None}
+        members = tuple(Member(node.name, node, place.site) for node, place in places.items())
         return Quorum(self.name, "etcd", members=members, unread=words, read_at=now)
 
 

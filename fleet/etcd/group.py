@@ -11,13 +11,13 @@ from msgspec.structs import replace
 
 from fleet.core.event import Event, Gone, Seen
 from fleet.core.groups import Group
-from fleet.core.node import Node
+from fleet.core.node import Node, NodeRef
 from fleet.core.pod import Pod
 from fleet.core.quorum import Quorum, SnapshotRule
 from fleet.etcd.errors import EtcdError
 from fleet.etcd.etcd import Etcd
 from fleet.etcd.reading import Place
-from fleet.etcd.static import declared, endpoints_of, place_of, pods_of
+from fleet.etcd.static import are_at, declared, endpoints_of, place_of, pods_of
 
 
 class Servers(Protocol):
@@ -33,9 +33,12 @@ REST = 5.0
 
 
 class EtcdGroup:
-    """`site` is the cluster's. A member is on the node of its name, as kubeadm has it."""
+    """`site` is the cluster's. `beside`: other etcds of the cluster; where none of them is the one in its static pods,
+    this one is."""
 
-    def __init__(self, group: Group, site: str, servers: Servers) -> None:
+    def __init__(
+        self, group: Group, site: str, servers: Servers, beside: Sequence[EtcdGroup] | None = None
+    ) -> None:
         self.name = group.name
         self.rest = REST
         self._cluster = group.cluster
@@ -45,6 +48,7 @@ class EtcdGroup:
         self._pods: dict[str, Pod] = {}
         self._etcd = Etcd(group, {})
         self._access = group.access
+        self._beside = beside
 
     def see(self, event: Event) -> None:
         """What its cluster tells: nodes, and the static pods that carry the members."""
@@ -62,8 +66,10 @@ class EtcdGroup:
         """None: there is no such group, as far as anybody can see."""
         self._etcd.places = self._places()
         pods = pods_of(self._pods.values())
+        if not self.runs_in(pods):
+            pods = ()
         if not self._access.endpoints and self._access.cert:
-            self._etcd.endpoints = endpoints_of(pods)
+            self._etcd.endpoints = endpoints_of(pods, self._nodes)
         why = "the policy has neither endpoints nor a certificate for it"
         if self._etcd.endpoints:
             found = await asyncio.to_thread(self._etcd.read, now)
@@ -71,6 +77,17 @@ class EtcdGroup:
                 return found
             why = found.unread
         return await self._by_pods(pods, why, now) if pods else None
+
+    def runs_in(self, pods: Sequence[Pod]) -> bool:
+        """It is the etcd in the cluster's static pods, as far as can be told: one with endpoints of its own may be any."""
+        if self._beside is not None:
+            return not any(each.runs_in(pods) for each in self._beside)
+        if not self._access.endpoints:
+            return True
+        if self._etcd.known is None:
+            return are_at(self._access.endpoints, pods, self._nodes)
+        nodes = {NodeRef(self._cluster, pod.node) for pod in pods}
+        return any(member.node in nodes for member in self._etcd.known.members)
 
     async def _by_pods(self, pods: Sequence[Pod], why: str, now: datetime) -> Quorum:
         """As far as the API servers can count on it: what its pods say is of no use else."""
@@ -90,4 +107,9 @@ class EtcdGroup:
         return await asyncio.to_thread(self._etcd.defragment, member)
 
     def _places(self) -> dict[str, Place]:
-        return {name: place_of(self._cluster, self._site, node) for name, node in self._nodes.items()}
+        """By the names of nodes, and by their addresses."""
+        places = {name: place_of(self._cluster, self._site, node) for name, node in self._nodes.items()}
+        addresses = {
+            address: places[node.name] for node in self._nodes.values() for address in node.addresses
+        }
+        return addresses | places

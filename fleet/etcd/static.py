@@ -9,7 +9,7 @@ from fleet.core.node import SITE_LABEL, Node, NodeRef
 from fleet.core.pod import Pod
 from fleet.core.quorum import Member, Quorum
 from fleet.core.snapshot import Snapshot
-from fleet.etcd.reading import Place
+from fleet.etcd.reading import Place, host_of
 
 NAMESPACE = "kube-system"
 LABEL = ("component", "etcd")
@@ -23,9 +23,24 @@ def pods_of(pods: Iterable[Pod]) -> tuple[Pod, ...]:
     return tuple(sorted(found, key=lambda pod: pod.node))
 
 
-def endpoints_of(pods: Sequence[Pod]) -> tuple[str, ...]:
-    """Client URLs, as kubeadm notes them on its static pods."""
-    return tuple(pod.etcd.split(",")[0] for pod in pods if pod.etcd)
+def endpoints_of(pods: Sequence[Pod], nodes: Mapping[str, Node]) -> tuple[str, ...]:
+    """Client URLs, as kubeadm notes them on its static pods; of others the node's first address, with etcd's port."""
+    told = (pod.etcd.split(",")[0] or _url(nodes.get(pod.node)) for pod in pods)
+    return tuple(url for url in told if url)
+
+
+def _url(node: Node | None) -> str:
+    first = next(iter(node.addresses), "") if node is not None else ""
+    return f"https://{f'[{first}]' if ':' in first else first}:{PORT}" if first else ""
+
+
+def are_at(endpoints: Iterable[str], pods: Sequence[Pod], nodes: Mapping[str, Node]) -> bool:
+    """One of these client URLs is that of one of the pods, or of its node."""
+    asked = {host_of(url) for url in endpoints}
+    own = {host_of(url) for url in endpoints_of(pods, nodes)}
+    for pod in pods:
+        own |= {pod.node, *(nodes[pod.node].addresses if pod.node in nodes else ())}
+    return not asked.isdisjoint(own)
 
 
 def place_of(cluster: str, site: str, node: Node) -> Place:

@@ -51,14 +51,15 @@ def node_of(record: Record, host: Entry, own: Claim | None) -> Node:
         labels[ZONE_LABEL] = host.zone
     if host.site:
         labels[SITE_LABEL] = host.site
+    addresses = (host.address,) if host.address else ()
     taints = record.node.taints
     if own is not None and record.claim is not None and record.claim.fleet != own.fleet:
         taints = (*taints, Taint(CLAIMED_TAINT, "NoSchedule", record.claim.words))
     if host.cordoned:
         taints = (*taints, Taint(INVENTORY_TAINT, "NoSchedule"))
     if taints == record.node.taints:
-        return replace(record.node, labels=labels)
-    return replace(record.node, labels=labels, taints=taints, unschedulable=True)
+        return replace(record.node, labels=labels, addresses=addresses)
+    return replace(record.node, labels=labels, addresses=addresses, taints=taints, unschedulable=True)
 
 
 def busy(record: Record) -> bool:

@@ -67,6 +67,9 @@ def node(found: wire.NodeWire) -> Node:
         allocatable=_resources(found.status.allocatable),
         resource_version=meta.resource_version,
         deleting=meta.deletion_timestamp is not None,
+        addresses=tuple(
+            each.address for each in found.status.addresses or () if each.address not in ("", meta.name)
+        ),
     )
 
 

@@ -81,7 +81,12 @@ class NodeInfo(Wire, frozen=True):
     kubelet_version: str = ""
 
 
+class Address(Wire, frozen=True):
+    address: str = ""
+
+
 class NodeStatus(Wire, frozen=True):
+    addresses: tuple[Address, ...] | None = None
     conditions: tuple[Condition, ...] | None = None
     node_info: NodeInfo = NodeInfo()
     allocatable: Quantities | None = None

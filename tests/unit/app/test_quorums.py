@@ -6,7 +6,7 @@ from pathlib import Path
 
 from fleet.app.clock import WallClock
 from fleet.app.quorums import groups_of
-from fleet.core.groups import Group, Members
+from fleet.core.groups import Access, Group, Members
 from fleet.core.policy import Policy
 from fleet.core.presets import PRESETS
 from fleet.core.selector import Selector
@@ -28,3 +28,11 @@ def test_each_group_is_asked_as_its_kind_is(tmp_path: Path) -> None:
     cluster = Cluster("east", Source(tmp_path / "none"), WallClock())
     found = groups_of(cluster, "fra", policy)
     assert {group.name: type(group) for group in found} == {"main": EtcdGroup, "zk": PodGroup}
+
+
+def test_an_etcd_with_endpoints_of_its_own_may_be_another_than_that_of_the_static_pods(
+    tmp_path: Path,
+) -> None:
+    policy = Policy(quorums=(Group("broker", "east", access=Access(("https://192.0.2.1:2379",))),))
+    cluster = Cluster("east", Source(tmp_path / "none"), WallClock())
+    assert [group.name for group in groups_of(cluster, "fra", policy)] == ["broker", "east/etcd"]

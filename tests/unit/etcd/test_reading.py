@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fleet.core.node import NodeRef
-from fleet.etcd.reading import Answer, Place, Trips, leader_of, links_of, reading, trips
+from fleet.etcd.reading import Answer, Place, Trips, leader_of, links_of, place_of, reading, trips
 from fleet.histories.builders import START
 
 MEMBERS: tuple[dict[str, Any], ...] = (
@@ -70,6 +70,32 @@ def test_a_member_that_did_not_answer_is_in_the_group_and_away() -> None:
         (NodeRef("east", "cp-1"), "nyc"),
         (None, ""),
     ]
+
+
+def test_members_of_other_names_are_on_the_nodes_that_have_their_addresses() -> None:
+    nodes = {
+        "infra-1": Place(NodeRef("east", "infra-1"), "fra"),
+        "infra-2": Place(NodeRef("east", "infra-2"), "nyc"),
+    }
+    places = nodes | {"10.0.0.1": nodes["infra-1"], "10.0.0.9": nodes["infra-2"]}
+    # As k3s names them; peers find the second one at an address of its own, and the third by the name of its host.
+    second = MEMBERS[1] | {"name": "infra-2-1a2b3c4d", "peerURLs": ["https://10.0.0.9:2380"]}
+    third = MEMBERS[2] | {"peerURLs": ["https://infra-1:2380"], "clientURLs": []}
+    members = (
+        MEMBERS[0] | {"name": "infra-1-5e6f7a8b"},
+        second,
+        third,
+        {"ID": "4", "peerURLs": ["https://["]},
+    )
+    group = reading("etcd", [answer(1, members=members)], places, (), START)
+    assert {each.name: each.node for each in group.members} == {
+        "(not started: https://[)": None,
+        "infra-1-5e6f7a8b": NodeRef("east", "infra-1"),
+        "infra-2-1a2b3c4d": NodeRef("east", "infra-2"),
+        "cp-2": NodeRef("east", "infra-1"),
+    }
+    # Its own name comes first.
+    assert place_of(MEMBERS[0] | {"name": "infra-2"}, places) == nodes["infra-2"]
 
 
 def test_a_leader_of_an_older_term_is_not_believed() -> None:

@@ -17,7 +17,7 @@ from fleet.core.pod import Pod
 from fleet.core.quorum import QuorumRule
 from fleet.etcd.group import EtcdGroup
 from fleet.etcd.static import endpoints_of, group_in, pods_of
-from fleet.histories.builders import START
+from fleet.histories.builders import START, a_node
 from fleet.kube.snapshot import of_dump
 
 
@@ -41,9 +41,21 @@ def static_pod(node: str, ready: bool) -> dict[str, Any]:
     }
 
 
+def node(name: str, *addresses: str) -> dict[str, Any]:
+    told = [{"type": "Hostname", "address": name}]
+    told += [{"type": "InternalIP", "address": address} for address in addresses]
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": name, "uid": f"u-{name}"},
+        "status": {"addresses": told},
+    }
+
+
 def dump(*ready: bool) -> bytes:
+    """Its first node has the loopback's address besides."""
     nodes = [
-        {"apiVersion": "v1", "kind": "Node", "metadata": {"name": f"cp-{index}", "uid": f"u-{index}"}}
+        node(f"cp-{index}", f"10.0.0.{index}", *(["127.0.0.1"] if index == 0 else []))
         for index in range(len(ready))
     ]
     pods = [static_pod(f"cp-{index}", each) for index, each in enumerate(ready)]
@@ -70,7 +82,17 @@ def test_the_group_is_known_by_its_pods_and_goes_by_their_readiness() -> None:
 
 def test_their_endpoints_are_those_that_kubeadm_notes() -> None:
     snapshot = of_dump(dump(True, True), "east", "fra", START)
-    assert endpoints_of(pods_of(snapshot.pods)) == ("https://10.0.0.0:2379", "https://10.0.0.1:2379")
+    assert endpoints_of(pods_of(snapshot.pods), {}) == ("https://10.0.0.0:2379", "https://10.0.0.1:2379")
+
+
+def test_where_nobody_notes_them_they_are_the_nodes_addresses() -> None:
+    nodes = {
+        "cp-0": replace(a_node("cp-0"), addresses=("fd00::7",)),
+        "cp-1": replace(a_node("cp-1"), addresses=("10.0.0.8", "192.0.2.8")),
+    }
+    pods = [replace(pod, etcd="") for pod in pods_of(of_dump(dump(True, True), "east", "fra", START).pods)]
+    assert endpoints_of(pods, nodes) == ("https://[fd00::7]:2379", "https://10.0.0.8:2379")
+    assert endpoints_of(pods, {}) == ()
 
 
 class Servers:
@@ -87,8 +109,11 @@ class Servers:
 
 def a_group(servers: Servers, access: Access, *ready: bool) -> EtcdGroup:
     """Told of the nodes and pods of its cluster."""
+    return told(EtcdGroup(Group("etcd", "east", access=access), "fra", servers), *ready)
+
+
+def told(group: EtcdGroup, *ready: bool) -> EtcdGroup:
     snapshot = of_dump(dump(*ready), "east", "fra", START)
-    group = EtcdGroup(Group("etcd", "east", access=access), "fra", servers)
     things: list[Node | Pod] = [*snapshot.nodes, *snapshot.pods]
     for thing in things:
         group.see(Seen("east", thing))
@@ -103,6 +128,35 @@ def test_an_etcd_that_cannot_be_asked_goes_by_its_pods_and_says_why() -> None:
         assert found is not None and found.declared and why in found.unread
         assert len(found.members) == 3 and all(each.reachable for each in found.members)
         assert servers.asked == 1
+
+
+NOWHERE = Access(("http://192.0.2.1:1", "http://never.invalid:1"))
+"""Of no node of the cluster."""
+
+
+def test_an_etcd_elsewhere_does_not_go_by_the_static_pods_of_another() -> None:
+    servers = Servers()
+    elsewhere = Group("broker", "east", access=replace(NOWHERE, endpoints=NOWHERE.endpoints[1:]))
+    group = told(EtcdGroup(elsewhere, "fra", servers), True, True, True)
+    found = asyncio.run(group.read(START))
+    assert found is not None and not found.declared and servers.asked == 0
+    # Which nodes carry it nobody knows: none of them goes.
+    for name in ("cp-0", "cp-2"):
+        held = quorum.held(found, QuorumRule(), NodeRef("east", name), ())
+        assert held is not None and held.reason is Reason.QUORUM_UNREAD
+
+
+def test_the_etcd_in_the_static_pods_is_there_beside_one_that_is_elsewhere() -> None:
+    servers = Servers()
+    elsewhere = EtcdGroup(Group("broker", "east", access=NOWHERE), "fra", servers)
+    named = EtcdGroup(Group("main", "east", access=Access(("https://10.0.0.1:2379",))), "fra", servers)
+    for beside, there in (([elsewhere], True), ([elsewhere, named], False)):
+        own = EtcdGroup(Group("east/etcd", "east"), "fra", servers, beside=beside)
+        for group in (*beside, own):
+            told(group, True, True, True)
+        found = asyncio.run(own.read(START))
+        assert (found is not None) is there
+        assert found is None or (found.declared and len(found.members) == 3)
 
 
 def test_pods_alone_are_not_believed_where_the_api_server_cannot_count_on_its_etcd() -> None:
