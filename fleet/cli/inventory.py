@@ -101,6 +101,9 @@ def status(
         bool, typer.Option("--outdated", help="Nodes that do not run what their pool wants.")
     ] = False,
     attention: Annotated[bool, typer.Option("--attention", help="What waits for a person, and why.")] = False,
+    quorums: Annotated[
+        bool, typer.Option("--quorums", help="The members of quorum groups, as last read.")
+    ] = False,
     check: Annotated[
         bool, typer.Option("--check", help="Exit 4 if anything is outdated or waits for a person.")
     ] = False,
@@ -114,13 +117,13 @@ def status(
     home = home_of(context)
     chosen = Selection(tuple(cluster or ()), tuple(site or ()), tuple(pool or ()), outdated, attention)
     if watch and output in ("table", "wide"):
-        repeat(lambda: _table(_status(home, chosen), chosen, output), 2.0)
+        repeat(lambda: _table(_status(home, chosen), chosen, output, quorums), 2.0)
         return
     # All that is read lives until the end: to look through it for garbage again and again takes a tenth of the time.
     gc.disable()
     try:
         found = _status(home, chosen)
-        _print_status(found, chosen, output)
+        _print_status(found, chosen, output, quorums)
     finally:
         gc.enable()
     if check and _findings(found):
@@ -134,9 +137,11 @@ def _status(home: Home, chosen: Selection) -> Status:
     return select(fleet_status(home, chosen), chosen)
 
 
-def _table(found: Status, chosen: Selection, output: Table) -> Text:
-    from fleet.cli import status_view
+def _table(found: Status, chosen: Selection, output: Table, quorums: bool) -> Text:
+    from fleet.cli import quorum_view, status_view
 
+    if quorums:
+        return quorum_view.members(found)
     if output == "wide":
         return status_view.wide(found)
     if chosen.attention:
@@ -144,7 +149,7 @@ def _table(found: Status, chosen: Selection, output: Table) -> Text:
     return status_view.outdated(found) if chosen.outdated else status_view.glance(found)
 
 
-def _print_status(found: Status, chosen: Selection, output: Table) -> None:
+def _print_status(found: Status, chosen: Selection, output: Table, quorums: bool) -> None:
     from fleet.cli.output import show, show_csv, show_json
 
     if output == "json":
@@ -154,7 +159,7 @@ def _print_status(found: Status, chosen: Selection, output: Table) -> None:
 
         show_csv(*cells(found))
     else:
-        show(_table(found, chosen, output))
+        show(_table(found, chosen, output, quorums))
 
 
 def _findings(found: Status) -> bool:

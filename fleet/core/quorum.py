@@ -136,7 +136,8 @@ def tolerates(voters: int) -> int:
 def unknown(group: Quorum, why: str) -> Quorum:
     """The same, where it cannot be asked now: none of its members counts for anything."""
     members = tuple(
-        replace(each, reachable=False, leader=False, index=None, errors=()) for each in group.members
+        replace(each, reachable=False, leader=False, index=None, errors=(), seconds=None)
+        for each in group.members
     )
     return replace(group, members=members, unread=why)
 

@@ -7,6 +7,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+from fleet.core.quorum import Link
+
 NodeState = Literal["patched", "outdated", "running", "held", "failed", "drifted", "orphan", "unknown"]
 """running: a run works on it. held: a rollout wants it and something lasting stands in the way. unknown: its
 cluster is unreachable, or nobody has told its OS. drifted: what it boots is no release of its pool's stream."""
@@ -80,6 +82,32 @@ class StatusPool(Struct, frozen=True):
     note: str = ""
 
 
+class StatusMember(Struct, frozen=True):
+    """Of a quorum group; what is not told is None or empty."""
+
+    name: str
+    node: str
+    site: str
+    voter: bool
+    """False: a learner or an observer."""
+    started: bool
+    leader: bool
+    index: int | None
+    """The last entry that it has applied."""
+    behind: int | None
+    """Entries, of the foremost member's."""
+    alarms: tuple[str, ...]
+    version: str
+    size: int
+    """Of its database, in bytes."""
+    in_use: int
+    """Of `size`, what is not free for reuse."""
+    seconds: float | None
+    """The round trip from where it was asked."""
+    ails: str
+    """Why it does not count as healthy, in words; empty: it does."""
+
+
 class StatusQuorum(Struct, frozen=True):
     """A quorum group as it was read last."""
 
@@ -101,6 +129,11 @@ class StatusQuorum(Struct, frozen=True):
     unread: str = ""
     """Why it could not be asked."""
     read_at: datetime | None = None
+    members: tuple[StatusMember, ...] = ()
+    links: tuple[Link, ...] = ()
+    """Round trips between its sites, where they are measured."""
+    commit_seconds: float | None = None
+    """What a commit takes now."""
 
 
 class Summary(Struct, frozen=True):

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from rich.text import Text
 
 from fleet.app.explain import explanation
-from fleet.cli import explain_view, plan_view, rollout_view, status_view
+from fleet.cli import explain_view, plan_view, quorum_view, rollout_view, status_view
 from fleet.cli.live import stuck
 from fleet.core.chronicle import Chronicle
 from fleet.core.eta import seconds_left
@@ -19,7 +19,7 @@ from fleet.core.journal import Record
 from fleet.core.node import NodeRef
 from fleet.core.overview import Known, Selection, overview, parts_of, select
 from fleet.core.plan import Plan
-from fleet.core.quorum import QuorumRule
+from fleet.core.quorum import Link, Member, QuorumRule
 from fleet.core.status import Status, StatusCluster
 from fleet.core.times import Times
 from fleet.core.voters import status_of
@@ -217,6 +217,30 @@ def test_quorum_groups_are_told_below_the_fleet() -> None:
         "Quorum: etcd, 0 of 3 voters well, 2 needed; not read: connection refused",
         "Quorum: etcd, 3 of 3 voters well, 2 needed, by its pods alone",
     ]
+
+
+def test_each_member_of_a_quorum_group_has_a_row() -> None:
+    group = a_group([a_node(f"cp-{number}") for number in range(3)], sites="ffn")
+    asked = {"seconds": 0.0012, "size": 3 << 20, "version": "3.6.8"}
+    new = Member("m2", group.members[2].node, "n", voter=False, started=False)
+    members = (
+        replace(group.members[0], **asked),
+        replace(group.members[1], **asked | {"index": 98_000}),
+        new,
+    )
+    links = (Link("f", "n", 0.04), Link("f", "f", 0.0005))
+    told = status_of(replace(group, members=members, links=links), "east", QuorumRule())
+    lines = shown(quorum_view.members(replace(Played(100).status(), quorums=(told,)))).splitlines()
+    # One of the two voters that there are is not in step: nothing is told of commits.
+    assert [" ".join(line.split()) for line in lines] == [
+        "GROUP MEMBER NODE SITE ROLE INDEX BEHIND SIZE VERSION ANSWERS",
+        "etcd m0 cp-0 f leader 100,000 0 3.0 MiB 3.6.8 1.2 ms",
+        "m1 cp-1 f voter 98,000 2,000 3.0 MiB 3.6.8 1.2 ms is 2000 entries behind",
+        "m2 cp-2 n learner - - - - - has not joined yet",
+    ]
+    well = status_of(replace(group, links=links), "east", QuorumRule())
+    lines = shown(quorum_view.members(replace(Played(100).status(), quorums=(well,)))).splitlines()
+    assert lines[-1] == "etcd: a commit takes 0.5 ms; f-n 40.0 ms"
 
 
 def test_attention_says_why_and_what_to_do() -> None:
