@@ -203,7 +203,9 @@ def _limits(cluster: str, group: Carried, policy: Policy, nodes: Mapping[str, No
             pools[pool.name] = pool
             by_pool.setdefault(pool.name, []).append(node.name)
     for name, own in by_pool.items():
-        limit, inside = pools[name].limits.max_unavailable, carriers & set(own)
+        limits, inside = pools[name].limits, carriers & set(own)
+        told = [each for each in (limits.max_unavailable, limits.per_cluster) if each is not None]
+        limit = min(told, key=lambda each: each.of(len(own)), default=None)
         most = len(own) - len(inside) + 1
         if limit is None or len(inside) < 2 or limit.of(len(own)) <= most:
             continue
@@ -211,7 +213,7 @@ def _limits(cluster: str, group: Carried, policy: Policy, nodes: Mapping[str, No
             f"lets {limit} of its {len(own)} nodes go at once; {len(inside)} carry {group.name}, whose members "
             f"go one at a time: never more than {most}"
         )
-        yield Finding(cluster, "limit-quorum", f"pool {name}", words, f"set limits.max_unavailable: {most}")
+        yield Finding(cluster, "limit-quorum", f"pool {name}", words, f"set limits.per_cluster: {most}")
 
 
 def _budgets(snapshot: Snapshot, groups: Sequence[Carried]) -> Iterator[Finding]:

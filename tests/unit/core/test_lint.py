@@ -185,8 +185,14 @@ def test_a_limit_that_a_group_never_lets_a_pool_reach() -> None:
     assert (found.check, found.subject, found.advice) == (
         "limit-quorum",
         "pool control",
-        "set limits.max_unavailable: 2",
+        "set limits.per_cluster: 2",
     )
+    # The pool may be in several clusters: what counts is how many may go in this one.
+    each = Limits(Amount(50, True), per_cluster=Amount(1))
+    assert findings(pods(5), group=a_group(5), pool=Pool("control", limits=each)) == ()
+    loose = Limits(Amount(6), per_cluster=Amount(4))
+    (found,) = findings(pods(5), group=a_group(5), pool=Pool("control", limits=loose))
+    assert "lets 4 of its" in found.words
     assert findings(pods(5), group=a_group(5), pool=Pool("control", limits=Limits(Amount(2)))) == ()
     assert findings(pods(3), group=a_group(3), pool=Pool("control", limits=Limits(Amount(4)))) == ()
 
