@@ -125,15 +125,15 @@ def by_pods(snapshot: Snapshot, policy: Policy) -> Snapshot:
 
     named = [group for group in policy.quorums if group.cluster == snapshot.cluster]
     place = Place({node.name: node for node in snapshot.nodes}, snapshot.site)
-    own = group_in(snapshot)
     static = static_pods(snapshot.pods)
     etcds = [
-        group.name
+        group
         for group in named
         if group.kind == "etcd"
         and (not group.access.endpoints or are_at(group.access.endpoints, static, place.nodes))
     ]
-    found: list[Quorum] = [replace(own, name=etcds[0] if etcds else own.name)] if own is not None else []
+    own = group_in(snapshot, etcds[0].spread if etcds else "site")
+    found: list[Quorum] = [replace(own, name=etcds[0].name if etcds else own.name)] if own is not None else []
     for group in (*named, *settled(annotated(snapshot.workloads, snapshot.cluster), named)):
         if group.members is None:
             continue

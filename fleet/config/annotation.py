@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from fleet.config import forms
 from fleet.config.findings import Findings, TooMany
 from fleet.config.fragment import Block, Entry, Scalar, compose
-from fleet.config.quorum import KINDS, probe, rule, voters
+from fleet.config.quorum import KINDS, probe, rule, spread, voters
 from fleet.config.reader import Reader
 from fleet.core.groups import Group, Kind, Members
 from fleet.core.probe import Exec
@@ -68,6 +68,7 @@ def _written(pods: Group, workload: Workload, reader: Reader) -> Group:
         name=f"{pods.cluster}/{workload.namespace}/{name}",
         kind=kind,
         rule=rule(reader, kind),
+        spread=spread(reader),
         members=members,
     )
     if members.probe is not None and isinstance(members.probe.ask, Exec) and workload.kind == "Deployment":

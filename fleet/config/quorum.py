@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from fleet.config import forms
 from fleet.config.reader import Reader
 from fleet.config.selector import selector
-from fleet.core.groups import Access, Group, Kind, Members
+from fleet.core.groups import Access, Group, Kind, Members, Spread
 from fleet.core.presets import PRESETS, default_rule
 from fleet.core.probe import Exec, Http, Probe
 from fleet.core.quorum import QuorumRule, SnapshotRule
@@ -24,6 +24,7 @@ KINDS: dict[str, Kind] = {
     "patroni": "patroni",
     "pods": "pods",
 }
+SPREADS: dict[str, Spread] = {"site": "site", "zone": "zone"}
 HOLD_OR_ALLOW: dict[str, Literal["hold", "allow"]] = {"hold": "hold", "allow": "allow"}
 SCHEMES: dict[str, Literal["http", "https"]] = {"http": "http", "https": "https"}
 Answer = Literal["json", "lines", "table", "metrics"]
@@ -63,6 +64,7 @@ def _group(reader: Reader, folder: Path) -> Group:
             snapshot=_snapshot(reader, folder),
             defragment=reader.flag("defragment", base.defragment),
         ),
+        spread=spread(reader),
         access=access,
         members=None if kind == "etcd" else members,
     )
@@ -110,6 +112,10 @@ def _access(reader: Reader, folder: Path) -> Access:
         reader.problem("expected both cert and key, found one", "cert" if paths["cert"] else "key")
     files = {key: str((folder / path).absolute()) if path else "" for key, path in paths.items()}
     return Access(endpoints, files["ca"], files["cert"], files["key"])
+
+
+def spread(reader: Reader) -> Spread:
+    return reader.value("spread", forms.choice(SPREADS), SPREADS["site"])
 
 
 def voters(reader: Reader) -> int | None:

@@ -10,12 +10,17 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from fleet.core.node import SITE_LABEL, Node
 from fleet.core.probe import Probe
 from fleet.core.quorum import QuorumRule
 from fleet.core.selector import Selector
 
 Kind = Literal["etcd", "zookeeper", "consul", "cockroachdb", "kafka", "patroni", "pods"]
 """pods: whatever else votes; known by the readiness of its pods, or by a probe of its own."""
+
+
+Spread = Literal["site", "zone"]
+"""What a group's members are spread over, and may lose together."""
 
 
 class Access(Struct, frozen=True):
@@ -48,6 +53,7 @@ class Group(Struct, frozen=True):
     """Whose nodes carry its members."""
     kind: Kind = "etcd"
     rule: QuorumRule = QuorumRule()
+    spread: Spread = "site"
     access: Access = Access()
     """Of an etcd."""
     members: Members | None = None
@@ -62,6 +68,11 @@ class Group(Struct, frozen=True):
         """By which an annotation of the same name in the same namespace would be known."""
         place = f"{self.members.namespace}/" if self.members is not None else ""
         return self.name if self.source else f"{self.cluster}/{place}{self.name}"
+
+
+def place_name(node: Node, cluster_site: str, spread: Spread) -> str:
+    """The site, or the zone, of a member on that node. A node without a zone is in its site."""
+    return (node.zone if spread == "zone" else "") or node.labels.get(SITE_LABEL, cluster_site)
 
 
 def settled(annotated: Iterable[Group], policy: Iterable[Group]) -> tuple[Group, ...]:

@@ -43,6 +43,7 @@ class EtcdGroup:
         self.rest = REST
         self._cluster = group.cluster
         self._site = site
+        self._spread = group.spread
         self._servers = servers
         self._nodes: dict[str, Node] = {}
         self._pods: dict[str, Pod] = {}
@@ -108,7 +109,10 @@ class EtcdGroup:
 
     def _places(self) -> dict[str, Place]:
         """By the names of nodes, and by their addresses."""
-        places = {name: place_of(self._cluster, self._site, node) for name, node in self._nodes.items()}
+        places = {
+            name: place_of(self._cluster, self._site, node, self._spread)
+            for name, node in self._nodes.items()
+        }
         addresses = {
             address: places[node.name] for node in self._nodes.values() for address in node.addresses
         }

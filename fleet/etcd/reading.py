@@ -75,7 +75,7 @@ def reading(
     now: datetime,
     silent: Mapping[str, str] | None = None,
 ) -> Quorum:
-    """`answers`: at least one. `places`: as `place_of`. `silent`: why a client URL did not answer.
+    """`answers`: at least one. `places`: as `placed`. `silent`: why a client URL did not answer.
 
     The member list is that of the member which has applied the most: one that was cut off may know an older one.
     """
@@ -109,7 +109,7 @@ def _member(
 ) -> Member:
     ident, name = str(found["ID"]), str(found.get("name", ""))
     status = answer.status if answer is not None else {}
-    place = place_of(found, places)
+    place = placed(found, places)
     errors = tuple(words for words in status.get("errors", ()) if not ALARM.search(words))
     if answer is None:
         errors = tuple(silent[url] for url in found.get("clientURLs", ()) if url in silent)
@@ -133,7 +133,7 @@ def _member(
     )
 
 
-def place_of(member: Mapping[str, Any], places: Mapping[str, Place]) -> Place:
+def placed(member: Mapping[str, Any], places: Mapping[str, Place]) -> Place:
     """`places`: by the names of nodes, and by their addresses. A member is on the node of its name, as kubeadm has it,
     or else on that which has the address where its peers or its clients find it."""
     urls = (url for key in ("peerURLs", "clientURLs") for url in member.get(key) or ())
@@ -218,7 +218,7 @@ def links_of(
     places: Mapping[str, Place],
 ) -> tuple[Link, ...]:
     """Between sites, and within one. `measured`: by member id, then by peer id. Who has measured longer counts more."""
-    sites = {str(each["ID"]): place_of(each, places).site for each in members}
+    sites = {str(each["ID"]): placed(each, places).site for each in members}
     found: dict[tuple[str, str], list[Trips]] = {}
     for one, other in permutations(sorted(sites), 2):
         if (seen := measured.get(one, {}).get(other)) is not None:

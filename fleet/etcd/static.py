@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from fleet.core.node import SITE_LABEL, Node, NodeRef
+from fleet.core.groups import Spread, place_name
+from fleet.core.node import Node, NodeRef
 from fleet.core.pod import Pod
 from fleet.core.quorum import Member, Quorum
 from fleet.core.snapshot import Snapshot
@@ -43,9 +44,9 @@ def are_at(endpoints: Iterable[str], pods: Sequence[Pod], nodes: Mapping[str, No
     return not asked.isdisjoint(own)
 
 
-def place_of(cluster: str, site: str, node: Node) -> Place:
+def place_of(cluster: str, site: str, node: Node, spread: Spread = "site") -> Place:
     """`site` is the cluster's; the node's own label beats it."""
-    return Place(NodeRef(cluster, node.name), node.labels.get(SITE_LABEL, site))
+    return Place(NodeRef(cluster, node.name), place_name(node, site, spread))
 
 
 def declared(name: str, pods: Sequence[Pod], where: Mapping[str, Place], why: str, now: datetime) -> Quorum:
@@ -59,10 +60,10 @@ def declared(name: str, pods: Sequence[Pod], where: Mapping[str, Place], why: st
     return Quorum(name, "etcd", members=tuple(members), declared=True, unread=why, read_at=now)
 
 
-def group_in(snapshot: Snapshot) -> Quorum | None:
+def group_in(snapshot: Snapshot, spread: Spread = "site") -> Quorum | None:
     """The cluster's own etcd, of which nothing but its pods is known; None: it has none that can be seen."""
     pods = pods_of(snapshot.pods)
-    where = {node.name: place_of(snapshot.cluster, snapshot.site, node) for node in snapshot.nodes}
+    where = {node.name: place_of(snapshot.cluster, snapshot.site, node, spread) for node in snapshot.nodes}
     why = "only its pods were read"
     return declared(own_name(snapshot.cluster), pods, where, why, snapshot.at) if pods else None
 

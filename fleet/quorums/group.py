@@ -8,10 +8,9 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from fleet.core.groups import Group, Members
+from fleet.core.groups import Group, Members, place_name
 from fleet.core.node import Node, NodeRef
 from fleet.core.pod import Pod
-from fleet.core.policy import site_of
 from fleet.core.probe import Probe
 from fleet.core.quorum import Member, Quorum
 from fleet.quorums.answer import Unreadable, found, holds, number, parse, shown
@@ -45,7 +44,7 @@ def quorum_of(
     if group.members is None:
         raise ValueError(f"{group.name} is an etcd")
     probe = group.members.probe if not group.wrong else None
-    members = [_member(group.cluster, place, pod) for pod in pods]
+    members = [_member(group, place, pod) for pod in pods]
     unread = "" if pods else f"no pod of namespace {group.members.namespace} is one of its members"
     if probe is not None and pods:
         parsed, why = _parsed(probe, pods, answers)
@@ -71,13 +70,13 @@ def quorum_of(
     )
 
 
-def _member(cluster: str, place: Place, pod: Pod) -> Member:
+def _member(group: Group, place: Place, pod: Pod) -> Member:
     node = place.nodes.get(pod.node)
     ready = pod.ready and not pod.deleting and pod.phase == "Running"
     return Member(
         name=pod.name,
-        node=NodeRef(cluster, pod.node) if pod.node else None,
-        site=site_of(node, place.site) if node is not None else place.site,
+        node=NodeRef(group.cluster, pod.node) if pod.node else None,
+        site=place_name(node, place.site, group.spread) if node is not None else place.site,
         reachable=ready,
         errors=() if ready else ("its pod is not Ready",),
     )

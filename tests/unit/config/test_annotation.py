@@ -18,11 +18,12 @@ APP = Selector({"app": "zk"})
 PLACE = "StatefulSet data/zk, annotation fleet.internal/quorum"
 WRITTEN = (
     "kind: pods, voters: 3, margin: 1, stretch: allow, soak: 2m, downtime: allow, stale: 1m, lag_entries: 5, "
+    "spread: zone, "
     "probe: {http: {port: 80, path: /state}, leader: role=leader, lag: lag}"
 )
 JSON = (
     '{"kind": "pods", "voters": 3, "margin": 1, "stretch": "allow", "soak": "2m", "downtime": "allow", '
-    '"stale": "1m", "lag_entries": 5, '
+    '"stale": "1m", "lag_entries": 5, "spread": "zone", '
     '"probe": {"http": {"port": 80, "path": "/state"}, "leader": "role=leader", "lag": "lag"}}'
 )
 
@@ -54,6 +55,7 @@ def test_a_mapping_means_what_it_means_in_the_policy(written: str) -> None:
     meant = policy.quorums[0]
     assert meant.members is not None and found.members is not None
     assert found.wrong == "" and found.rule == meant.rule == QuorumRule(1, 5, 60, "allow", "allow", 120)
+    assert found.spread == meant.spread == "zone" and declared("pods").spread == "site"
     assert found.members.voters == meant.members.voters == 3
     assert found.members.probe == meant.members.probe
     assert found.members.probe == Probe(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fleet.core.node import NodeRef
-from fleet.etcd.reading import Answer, Place, Trips, leader_of, links_of, place_of, reading, trips
+from fleet.etcd.reading import Answer, Place, Trips, leader_of, links_of, placed, reading, trips
 from fleet.histories.builders import START
 
 MEMBERS: tuple[dict[str, Any], ...] = (
@@ -95,7 +95,7 @@ def test_members_of_other_names_are_on_the_nodes_that_have_their_addresses() -> 
         "cp-2": NodeRef("east", "infra-1"),
     }
     # Its own name comes first.
-    assert place_of(MEMBERS[0] | {"name": "infra-2"}, places) == nodes["infra-2"]
+    assert placed(MEMBERS[0] | {"name": "infra-2"}, places) == nodes["infra-2"]
 
 
 def test_a_leader_of_an_older_term_is_not_believed() -> None:

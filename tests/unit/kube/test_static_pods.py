@@ -12,7 +12,7 @@ from fleet.core.event import Seen
 from fleet.core.groups import Access, Group
 from fleet.core.guards import quorum
 from fleet.core.held import Reason
-from fleet.core.node import Node, NodeRef
+from fleet.core.node import ZONE_LABEL, Node, NodeRef
 from fleet.core.pod import Pod
 from fleet.core.quorum import QuorumRule
 from fleet.etcd.group import EtcdGroup
@@ -83,6 +83,13 @@ def test_the_group_is_known_by_its_pods_and_goes_by_their_readiness() -> None:
 def test_their_endpoints_are_those_that_kubeadm_notes() -> None:
     snapshot = of_dump(dump(True, True), "east", "fra", START)
     assert endpoints_of(pods_of(snapshot.pods), {}) == ("https://10.0.0.0:2379", "https://10.0.0.1:2379")
+
+
+def test_members_of_an_etcd_that_is_spread_over_zones_are_in_their_nodes_zones() -> None:
+    snapshot = of_dump(dump(True, True), "east", "fra", START)
+    first = replace(snapshot.nodes[0], labels={ZONE_LABEL: "fra-1"})
+    group = group_in(replace(snapshot, nodes=(first, *snapshot.nodes[1:])), "zone")
+    assert group is not None and [each.site for each in group.members] == ["fra-1", "fra"]
 
 
 def test_where_nobody_notes_them_they_are_the_nodes_addresses() -> None:

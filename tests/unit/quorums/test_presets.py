@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from fleet.core.errors import UnreachableError
 from fleet.core.groups import Group, Kind, Members
 from fleet.core.guards import quorum as guard
-from fleet.core.node import SITE_LABEL, Node, NodeRef
+from fleet.core.node import SITE_LABEL, ZONE_LABEL, Node, NodeRef
 from fleet.core.pod import Owner, Pod, PodRef
 from fleet.core.presets import PRESETS, default_rule
 from fleet.core.probe import Exec, Http, Probe, Term
@@ -423,3 +423,15 @@ def test_a_members_site_is_its_nodes_own_or_that_of_the_cluster() -> None:
     nodes = {"node-a": Node("node-a", "1", labels={SITE_LABEL: "nyc"}), "node-b": Node("node-b", "2")}
     quorum = asyncio.run(read(of, Place(nodes, "fra"), pods, Pods({}), NOW))
     assert [member.site for member in quorum.members] == ["nyc", "fra"]
+
+
+def test_where_zones_are_what_may_be_lost_a_members_place_is_its_nodes_zone() -> None:
+    of = replace(group("pods"), spread="zone")
+    nodes = {
+        "node-a": Node("node-a", "1", labels={SITE_LABEL: "nyc", ZONE_LABEL: "nyc-1"}),
+        "node-b": Node("node-b", "2", labels={ZONE_LABEL: "fra-1"}),
+        "node-c": Node("node-c", "3"),
+    }
+    pods = [pod("a"), pod("b"), pod("c")]
+    quorum = asyncio.run(read(of, Place(nodes, "fra"), pods, Pods({}), NOW))
+    assert [member.site for member in quorum.members] == ["nyc-1", "fra-1", "fra"]
