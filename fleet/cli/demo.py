@@ -17,7 +17,7 @@ def demo(
     ] = Path("demo-fleet"),
     speed: Annotated[float, typer.Option(min=1, max=1000, help="Simulated seconds in one of yours.")] = 60.0,
 ) -> None:
-    """The whole job on a simulated fleet: three sites, five clusters, a rollout, its report. Under a minute.
+    """The whole job on a simulated fleet: five sites, five clusters, a rollout, its report. Under a minute.
 
     It has what real fleets have: a cluster that does not answer, a node that fails, a budget that holds, a cordon of
     somebody else's.

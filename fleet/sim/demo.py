@@ -1,4 +1,4 @@
-"""The demo's fleet: three sites, five clusters, and one of each thing that a real fleet has to show."""
+"""The demo's fleet: five sites, five clusters, and one of each thing that a real fleet has to show."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from fleet.core.machine import Machine
-from fleet.core.node import Node, NodeRef, Resources
+from fleet.core.node import SITE_LABEL, ZONE_LABEL, Node, NodeRef, Resources
 from fleet.core.pod import Pod
-from fleet.core.quorum import Member, Quorum
+from fleet.core.policy import site_of
+from fleet.core.quorum import Link, Member, Quorum
 from fleet.core.release import Release
 from fleet.core.snapshot import Snapshot
 from fleet.sim.behaviour import Behaviour, Failure, Spread
@@ -97,6 +98,12 @@ pools:
       concurrency: 30
     canaries: 2
     failure_limit: 3
+
+quorums:
+  - name: west-etcd
+    cluster: west
+    kind: etcd
+    snapshot: {{directory: snapshots}}
 """
 
 FAILING = "n-0124"
@@ -109,6 +116,10 @@ CHECKOUT = "n-0011"
 """In east, with the one pod of web/checkout, whose budget wants one."""
 DEBUG = "n-0019"
 """In east, with ops/debug, a pod that nobody would make anew."""
+
+STRETCHED = ("nyc", "bos", "iad")
+"""Where the members of west's etcd are."""
+LINKS = (Link("nyc", "bos", 0.006), Link("nyc", "iad", 0.007), Link("bos", "iad", 0.012))
 
 ENTRIES = 1_250_000
 """That an etcd has applied."""
@@ -138,7 +149,8 @@ def demo_fleet(at: datetime = BEGAN, seed: int = SEED) -> tuple[DemoCluster, ...
         make_cluster(f"edge-{number}", "sin", _edge(100 * number + 101), [OLD], seed, at)
         for number in (1, 2, 3)
     ]
-    east, west, edges = _etcd(east), _etcd(west), [_etcd(edge) for edge in edges]
+    west = _etcd(_stretched(west), "west-etcd", LINKS)
+    east, edges = _etcd(east), [_etcd(edge) for edge in edges]
     return (
         DemoCluster("east", "fra", _debug(_checkout(east)), _behaviour({})),
         DemoCluster("west", "nyc", west, _behaviour({FAILING: "old-version"})),
@@ -197,14 +209,29 @@ def _change(
     return replace(snapshot, nodes=nodes, machines=machines)
 
 
-def _etcd(snapshot: Snapshot) -> Snapshot:
+def _stretched(snapshot: Snapshot) -> Snapshot:
+    """Its control plane is in three sites."""
+    control = (node.name for node in snapshot.nodes if node.labels[POOL_LABEL] == "control")
+    sites = dict(zip(control, STRETCHED, strict=True))
+    nodes = (
+        replace(
+            node, labels=node.labels | {SITE_LABEL: sites[node.name], ZONE_LABEL: f"{sites[node.name]}-a"}
+        )
+        if node.name in sites
+        else node
+        for node in snapshot.nodes
+    )
+    return replace(snapshot, nodes=tuple(nodes))
+
+
+def _etcd(snapshot: Snapshot, name: str = "", links: tuple[Link, ...] = ()) -> Snapshot:
     """Stacked: a member on each control-plane node, the first leads."""
     nodes = [node for node in snapshot.nodes if node.labels[POOL_LABEL] == "control"]
     members = tuple(
         Member(
             node.name,
             NodeRef(snapshot.cluster, node.name),
-            snapshot.site,
+            site_of(node, snapshot.site),
             reachable=True,
             leader=node is nodes[0],
             index=ENTRIES,
@@ -215,7 +242,7 @@ def _etcd(snapshot: Snapshot) -> Snapshot:
         )
         for node in nodes
     )
-    group = Quorum(f"{snapshot.cluster}/etcd", members=members)
+    group = Quorum(name or f"{snapshot.cluster}/etcd", members=members, links=links)
     return replace(snapshot, quorums=(*snapshot.quorums, group))
 
 
