@@ -21,6 +21,7 @@ from pathlib import Path
 from random import Random
 from statistics import median
 from tempfile import TemporaryDirectory
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
@@ -46,6 +47,8 @@ PAUSE = 0.05
 
 Choose = Callable[[Quorum, Sequence[str]], str]
 """Who goes next, of those that have not gone."""
+Tell = Callable[[Literal["down", "back"], str], None]
+"""What befalls a member; it is back when it votes and is in step."""
 
 
 class Result(Struct, frozen=True):
@@ -162,10 +165,18 @@ def fleets(group: Quorum, left: Sequence[str]) -> str:
     return min(may)[1]
 
 
-def roll(members: Members, etcd: Etcd, policy: str, choose: Choose, hand_over: bool) -> Result:
-    """Reboots every member once."""
+def roll(
+    members: Members,
+    etcd: Etcd,
+    policy: str,
+    choose: Choose,
+    hand_over: bool,
+    leader: str = "",
+    tell: Tell = lambda what, member: None,
+) -> Result:
+    """Reboots every member once. `leader`: of the beginning; not given, the first one."""
     wait(etcd, whole)
-    etcd.move_leader(next(iter(members.sites)))
+    etcd.move_leader(leader or next(iter(members.sites)))
     group = wait(etcd, whole)
     first, moved = etcd.term, 0
     writer = Writer(members.access)
@@ -182,6 +193,7 @@ def roll(members: Members, etcd: Etcd, policy: str, choose: Choose, hand_over: b
                 etcd.move_leader(to.name)
                 group = wait(etcd, whole)
                 moved += 1
+            tell("down", name)
             members.kill(name)
             time.sleep(DOWN_SECONDS)  # noqa: TID251 - the machine is away for so long
             away = wait(etcd, lambda group: group.leader is not None)
@@ -191,6 +203,7 @@ def roll(members: Members, etcd: Etcd, policy: str, choose: Choose, hand_over: b
             members.start(name)
             order.append(name)
             group = wait(etcd, whole)
+            tell("back", name)
     elections = etcd.term - first - moved
     write = median(writer.seconds) * 1000
     return Result(policy, tuple(order), elections, moved, writer.gap, write, tuple(commits))

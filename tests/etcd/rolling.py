@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -50,6 +51,7 @@ class Rolling:
         self.timeline: list[Moment] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._group = Group("etcd", "east", rule=rule, access=members.access)
+        folder.mkdir(exist_ok=True)
         self._store = Store.open(folder / "fleet.db")
         self._store.clusters.add(ClusterRow(name="east", sites=("fra",), kind="simulated"))
         self._path = folder / "east.json"
@@ -133,8 +135,13 @@ class Rolling:
 
     def _start(self) -> None:
         goals = tuple(Goal(NodeRef("east", node.name), node.uid, "workers") for node in self._nodes)
-        detail = msgspec.to_builtins(Start("p-1", NEW, self._policy, goals))
-        record = Record(form="command", kind="start", rollout="r-1", detail=detail)
+        self._command("start", msgspec.to_builtins(Start("p-1", NEW, self._policy, goals)))
+
+    def abort(self) -> None:
+        self._command("abort", {})
+
+    def _command(self, kind: str, detail: dict[str, Any]) -> None:
+        record = Record(form="command", kind=kind, rollout="r-1", detail=detail)
         self._store.journal.append([record], at=self._clock.now(), actor="ada@desk")
 
     async def _connect(self) -> Mapping[str, Cluster]:

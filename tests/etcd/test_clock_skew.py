@@ -21,6 +21,7 @@ from fleet.core.steps import Step
 from fleet.etcd.gateway import trust
 from fleet.lab.certificates import BACKDATED
 from fleet.lab.etcd.members import Members
+from tests.etcd.bed import bed
 from tests.etcd.clock import Clock
 from tests.etcd.rolling import PATIENT_MS, Rolling
 from tests.etcd.test_reading import named, names
@@ -52,7 +53,7 @@ def test_a_rollout_over_members_that_disagree_about_the_time(binary: Path, tmp_p
     clocks["m1"].set(FAST)
     clocks["m2"].set(SLOW)
     before = {name: clock.before for name, clock in clocks.items()}
-    with Members(
+    with bed(
         binary,
         tmp_path / "etcd",
         now(),
@@ -94,7 +95,7 @@ def test_a_member_for_which_all_certificates_are_of_the_future_is_away_and_peopl
     binary: Path, tmp_path: Path
 ) -> None:
     clock = Clock(tmp_path, "m2")
-    with Members(binary, tmp_path / "etcd", now(), names(3), before={"m2": clock.before}) as members:
+    with bed(binary, tmp_path / "etcd", now(), names(3), before={"m2": clock.before}) as members:
         etcd = adapter(members)
         wait(etcd, whole)
         etcd.move_leader("m0")
@@ -111,7 +112,7 @@ def test_a_member_for_which_all_certificates_are_of_the_future_is_away_and_peopl
 
 
 def test_certificates_that_are_not_valid_yet_by_fleets_own_clock(binary: Path, tmp_path: Path) -> None:
-    with Members(binary, tmp_path / "etcd", now() + timedelta(hours=1), names(1)) as members:
+    with bed(binary, tmp_path / "etcd", now() + timedelta(hours=1), names(1)) as members:
         found = adapter(members).read(now())
         assert "its certificate is refused: certificate is not yet valid by the clock here" in found.unread
         held = quorum.held(found, RULE, NodeRef("lab", "m0"), ())

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from bench.quorum import SITES, TRIPS, Writer, adapter, now, wait, whole
 from fleet.core.quorum import QuorumRule
 from fleet.core.steps import Step
-from fleet.lab.etcd.members import Members
+from tests.etcd.bed import bed
 from tests.etcd.rolling import Rolling
 from tests.etcd.timeline import Moment, judged
 
@@ -26,7 +26,7 @@ READINGS = 2
 @pytest.mark.timeout(600)
 def test_fleet_waits_while_sites_cannot_talk_and_goes_on_when_they_can(binary: Path, tmp_path: Path) -> None:
     seconds = {frozenset(pair): trip for pair, trip in TRIPS.items()}
-    with Members(
+    with bed(
         binary, tmp_path / "etcd", now(), SITES, seconds, heartbeat_ms=400, election_ms=ELECTION_MS
     ) as members:
         etcd = adapter(members)

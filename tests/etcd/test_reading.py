@@ -22,8 +22,12 @@ from fleet.etcd.errors import EtcdError
 from fleet.etcd.etcd import Etcd
 from fleet.etcd.gateway import Gateway, trust
 from fleet.lab.etcd.members import Members
+from tests.etcd.bed import bed
 
 pytestmark = pytest.mark.timeout(300)
+
+LONG_ELECTION_MS = 20_000
+"""So long a member believes in a leader that it does not hear."""
 
 
 def names(count: int) -> dict[str, str]:
@@ -43,7 +47,7 @@ def put(access: Access, member: int, count: int, size: int = 10) -> None:
 
 
 def test_an_etcd_that_is_well_and_its_snapshot(binary: Path, tmp_path: Path) -> None:
-    with Members(binary, tmp_path / "etcd", now(), names(3)) as members:
+    with bed(binary, tmp_path / "etcd", now(), names(3)) as members:
         etcd = adapter(members)
         group = wait(etcd, whole)
         assert sorted(each.name for each in group.members) == ["m0", "m1", "m2"]
@@ -83,7 +87,7 @@ def _small_files() -> Iterator[None]:
 
 
 def test_the_leader_moves_where_it_is_told_to_and_is_never_defragmented(binary: Path, tmp_path: Path) -> None:
-    with Members(binary, tmp_path / "etcd", now(), names(3)) as members:
+    with bed(binary, tmp_path / "etcd", now(), names(3)) as members:
         etcd = adapter(members)
         wait(etcd, whole)
         for name in ("m2", "m0", "m0"):
@@ -98,7 +102,7 @@ def test_the_leader_moves_where_it_is_told_to_and_is_never_defragmented(binary: 
 
 
 def test_one_that_is_down_and_a_majority_that_is(binary: Path, tmp_path: Path) -> None:
-    with Members(binary, tmp_path / "etcd", now(), names(3)) as members:
+    with bed(binary, tmp_path / "etcd", now(), names(3)) as members:
         etcd = adapter(members)
         wait(etcd, whole)
         etcd.move_leader("m0")
@@ -120,7 +124,7 @@ def test_one_that_is_down_and_a_majority_that_is(binary: Path, tmp_path: Path) -
 
 
 def test_a_learner_and_one_that_never_started(binary: Path, tmp_path: Path) -> None:
-    with Members(binary, tmp_path / "etcd", now(), names(3)) as members:
+    with bed(binary, tmp_path / "etcd", now(), names(3)) as members:
         etcd = adapter(members)
         wait(etcd, whole)
         gateway = Gateway(members.access.endpoints[0], trust(members.access))
@@ -154,8 +158,54 @@ def _add(etcd: Etcd, gateway: Gateway, url: str, *, learner: bool) -> None:
     wait(etcd, taken)
 
 
+def test_one_that_lags_is_not_in_step_until_it_has_caught_up(binary: Path, tmp_path: Path) -> None:
+    """It answers, and still believes in its leader: nothing but its index tells that it is behind."""
+    sites = {"m0": "fra", "m1": "fra", "m2": "nyc"}
+    rule = replace(RULE, lag_entries=50)
+    with bed(
+        binary, tmp_path / "etcd", now(), sites, heartbeat_ms=500, election_ms=LONG_ELECTION_MS
+    ) as members:
+        etcd = adapter(members)
+        wait(etcd, whole)
+        etcd.move_leader("m0")
+        wait(etcd, whole)
+        members.wan.cut("fra", "nyc")
+        put(members.access, 0, 60)
+        group = etcd.read(now())
+        assert named(group, "m2").reachable and group.leader is not None and group.leader.name == "m0"
+        assert {each.name for each in healthy(group, rule)} == {"m0", "m1"}
+        held = quorum.held(group, rule, NodeRef("lab", "m1"), ())
+        assert held is not None and "m2 is 6" in held.words and "entries behind" in held.words
+        assert "entries behind" in quorum.back(group, rule, NodeRef("lab", "m2"))
+        members.wan.heal()
+        group = wait(etcd, lambda group: len(healthy(group, rule)) == 3)
+        assert quorum.held(group, rule, NodeRef("lab", "m1"), ()) is None
+
+
+@pytest.mark.parametrize("alarm", ["NOSPACE", "CORRUPT"])
+def test_an_alarm_holds_the_others_until_it_is_gone(binary: Path, tmp_path: Path, alarm: str) -> None:
+    with bed(binary, tmp_path / "etcd", now(), names(3)) as members:
+        etcd = adapter(members)
+        wait(etcd, whole)
+        arm(members, "m1", alarm)
+        group = wait(etcd, lambda group: named(group, "m1").alarms)
+        assert {each.name: each.alarms for each in group.members} == {"m0": (), "m1": (alarm,), "m2": ()}
+        held = quorum.held(group, RULE, NodeRef("lab", "m2"), ())
+        assert held is not None and f"m1 has alarm {alarm}" in held.words
+        assert quorum.held(group, RULE, NodeRef("lab", "m1"), ()) is None
+        arm(members, "m1", alarm, action="DEACTIVATE")
+        group = wait(etcd, lambda group: not named(group, "m1").alarms)
+        assert quorum.held(group, RULE, NodeRef("lab", "m2"), ()) is None
+
+
+def arm(members: Members, name: str, alarm: str, action: str = "ACTIVATE") -> None:
+    gateway = Gateway(members.client_url(name), trust(members.access))
+    ident = gateway.call("/v3/maintenance/status")["header"]["member_id"]
+    gateway.call("/v3/maintenance/alarm", {"action": action, "memberID": ident, "alarm": alarm})
+
+
 def test_a_full_database_is_an_alarm(binary: Path, tmp_path: Path) -> None:
-    with Members(binary, tmp_path / "etcd", now(), names(3), quota_bytes=16 << 20) as members:
+    with bed(binary, tmp_path / "etcd", now(), names(3), quota_bytes=16 << 20) as members:
         etcd = adapter(members)
         wait(etcd, whole)
         with pytest.raises(EtcdError, match="space exceeded"):
@@ -167,7 +217,7 @@ def test_a_full_database_is_an_alarm(binary: Path, tmp_path: Path) -> None:
 
 
 def test_a_strange_certificate_is_not_let_in_and_the_reading_says_why(binary: Path, tmp_path: Path) -> None:
-    with Members(binary, tmp_path / "etcd", now(), names(1)) as members:
+    with bed(binary, tmp_path / "etcd", now(), names(1)) as members:
         strange = members.strange
         access = replace(members.access, cert=str(strange.certificate), key=str(strange.key))
         group = Etcd(Group("etcd", "lab", access=access), {}).read(now())
@@ -182,7 +232,7 @@ def test_a_strange_certificate_is_not_let_in_and_the_reading_says_why(binary: Pa
 def test_one_that_is_cut_off_is_not_believed(binary: Path, tmp_path: Path) -> None:
     """It still takes itself for the leader, for a while; the others have another by then."""
     sites = {"m0": "fra", "m1": "nyc", "m2": "nyc"}
-    with Members(binary, tmp_path / "etcd", now(), sites) as members:
+    with bed(binary, tmp_path / "etcd", now(), sites) as members:
         etcd = adapter(members)
         wait(etcd, whole)
         etcd.move_leader("m0")
@@ -199,7 +249,7 @@ def test_round_trips_of_young_members_are_not_too_short(binary: Path, tmp_path: 
     """etcd opens a connection for a probe where it has none, so what it tells may be up to three of them."""
     sites = {"m0": "fra", "m1": "nyc", "m2": "sgp"}
     seconds = {frozenset(pair): trip for pair, trip in TRIPS.items()}
-    with Members(
+    with bed(
         binary, tmp_path / "etcd", now(), sites, seconds, heartbeat_ms=200, election_ms=ELECTION_MS
     ) as members:
         etcd = adapter(members, {})

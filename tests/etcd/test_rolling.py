@@ -8,18 +8,30 @@ from pathlib import Path
 import pytest
 
 from bench.quorum import ELECTION_MS, SITES, TRIPS, Result, adapter, fleets, in_turn, now, roll
-from fleet.lab.etcd.members import Members
+from tests.etcd.bed import bed
 from tests.etcd.rolling import PATIENT_MS
+from tests.etcd.timeline import Moment, judged
 
 pytestmark = pytest.mark.timeout(600)
 
 
-def rolled(binary: Path, directory: Path, sites: dict[str, str]) -> Result:
+def rolled(binary: Path, directory: Path, sites: dict[str, str], leader: str = "m0") -> Result:
+    """Judged by raft's arithmetic."""
     seconds = {frozenset(pair): trip for pair, trip in TRIPS.items()}
-    with Members(
-        binary, directory, now(), sites, seconds, heartbeat_ms=500, election_ms=PATIENT_MS
-    ) as members:
-        return roll(members, adapter(members), "fleet", fleets, hand_over=True)
+    timeline: list[Moment] = []
+    with bed(binary, directory, now(), sites, seconds, heartbeat_ms=500, election_ms=PATIENT_MS) as members:
+        found = roll(
+            members,
+            adapter(members),
+            "fleet",
+            fleets,
+            hand_over=True,
+            leader=leader,
+            tell=lambda what, member: timeline.append(Moment(what, member)),
+        )
+    assert judged(list(sites), timeline) == []
+    assert [each.member for each in timeline if each.what == "down"] == list(found.order)
+    return found
 
 
 @pytest.mark.parametrize("count", [3, 7, 9])
@@ -37,12 +49,23 @@ def test_in_three_sites(binary: Path, tmp_path: Path) -> None:
     assert found.gap_seconds < 2 * PATIENT_MS / 1000
 
 
+def test_a_leader_in_the_far_site_hands_over_to_a_near_one_and_goes_last(
+    binary: Path, tmp_path: Path
+) -> None:
+    found = rolled(binary, tmp_path / "etcd", SITES, leader="m4")
+    assert found.order[-1] == "m4"
+    assert (found.moved, found.elections) == (1, 0)
+    assert found.gap_seconds < 2 * PATIENT_MS / 1000
+    # While it leads every commit takes a trip to a near site; without it, one between these.
+    trips = {pair: trip * 1000 for pair, trip in TRIPS.items()}
+    assert found.commit_ms[0] == pytest.approx(trips["fra", "sgp"])
+    assert found.commit_ms[-1] == pytest.approx(trips["fra", "nyc"])
+
+
 def test_by_name_costs_elections(binary: Path, tmp_path: Path) -> None:
     """The same bed shows what fleet's order saves: otherwise it could not fail."""
     sites = {f"m{index}": "fra" for index in range(3)}
-    with Members(
-        binary, tmp_path / "etcd", now(), sites, heartbeat_ms=200, election_ms=ELECTION_MS
-    ) as members:
+    with bed(binary, tmp_path / "etcd", now(), sites, heartbeat_ms=200, election_ms=ELECTION_MS) as members:
         found = roll(members, adapter(members), "by name", in_turn(list(sites)), hand_over=False)
     assert found.elections >= 1
     assert found.gap_seconds > ELECTION_MS / 2000

@@ -1,4 +1,5 @@
-"""Real etcd members, each with an address of its own on the loopback network: started, killed, started again."""
+"""Real etcd members, each with an address of its own, on the loopback network or in a network namespace: started, killed,
+started again."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from pathlib import Path
 from fleet.core.groups import Access
 from fleet.lab.certificates import KeyPair, issue_etcd
 from fleet.lab.errors import LabError
+from fleet.lab.etcd.namespaces import Namespaces, places
 from fleet.lab.etcd.wan import Relay, Wan
 from fleet.lab.process import Process, last_lines
 
@@ -36,6 +38,7 @@ class Members:
         quota_bytes: int = 1 << 30,
         snapshot_count: int = 10_000,
         before: Mapping[str, Sequence[str]] | None = None,
+        namespaces: bool = False,
     ) -> None:
         """`before`: words in front of a member's command, by name."""
         self._binary = binary
@@ -46,11 +49,18 @@ class Members:
         self._count = snapshot_count
         self._before = dict(before or {})
         directory.mkdir(parents=True)
-        self._relays = _relays(list(sites), random.Random(str(directory)))  # noqa: S311 - ports, no secrets
+        source = random.Random(str(directory))  # noqa: S311 - ports, no secrets
+        self._relays = (
+            places(list(sites), source.randrange(256)) if namespaces else _relays(list(sites), source)
+        )
         addresses = tuple(relay.address for relay in self._relays.values())
         self._authority, self._server, self._client = issue_etcd(directory / "pki", now, addresses)
         self._processes: dict[str, Process] = {}
-        self.wan = Wan(self._relays, sites, seconds or {}, self._pids)
+        self.wan: Wan | Namespaces = (
+            Namespaces(self._relays, sites, seconds or {})
+            if namespaces
+            else Wan(self._relays, sites, seconds or {}, self._pids)
+        )
 
     def __enter__(self) -> Members:
         self.wan.start()
@@ -151,8 +161,14 @@ class Members:
             "unsafe-no-fsync": "true",
             "log-level": "warn",
         }
-        before = self._before.get(name, ())
-        return [*before, str(self._binary), "etcd", *(f"--{flag}={value}" for flag, value in flags.items())]
+        inside = self.wan.before(name) if isinstance(self.wan, Namespaces) else ()
+        return [
+            *inside,
+            *self._before.get(name, ()),
+            str(self._binary),
+            "etcd",
+            *(f"--{flag}={value}" for flag, value in flags.items()),
+        ]
 
 
 def _relays(names: Sequence[str], source: random.Random) -> dict[str, Relay]:

@@ -1,0 +1,175 @@
+"""A wide-area network between etcd members that live in network namespaces of their own. Needs root and /dev/net/tun.
+
+Each namespace, and the one that this process is in, has a TUN device; what is sent there comes here, packet by packet,
+and goes on half a round trip later. What is cut is lost, as on a link that is gone: TCP sends again, and gives up. The
+namespaces have no names, and go with their processes.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import heapq
+import os
+import select
+import struct
+import subprocess
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from fleet.lab.errors import LabError
+from fleet.lab.etcd.wan import Relay
+
+TUN = Path("/dev/net/tun")
+PORT = 2380
+"""Of peers, in every namespace."""
+_TUNSETIFF, _IFF_TUN, _IFF_NO_PI = 0x400454CA, 1, 0x1000
+_CLONE_NEWNET = 0x40000000
+_PACKET_BYTES = 65536
+_LOOK_SECONDS = 0.2
+"""At the latest the thread looks whether it is to end."""
+
+
+def possible() -> bool:
+    return os.geteuid() == 0 and TUN.exists()
+
+
+def places(names: Sequence[str], net: int) -> dict[str, Relay]:
+    """Where each member is found, in 10.99.`net`.0/24: nothing stands before it."""
+    return {name: Relay(name, f"10.99.{net}.{index + 1}", PORT, PORT) for index, name in enumerate(names)}
+
+
+class Namespaces:
+    """Of the shape of `Wan`. The last address of the net is this process's own; it is near to all of them."""
+
+    def __init__(
+        self, places: Mapping[str, Relay], sites: Mapping[str, str], seconds: Mapping[frozenset[str], float]
+    ) -> None:
+        """`sites`: of each member. `seconds`: round trips, by the two sites; within one and where none is told: none."""
+        self._places = dict(places)
+        self._sites = dict(sites)
+        self._seconds = dict(seconds)
+        self._cut: frozenset[frozenset[str]] = frozenset()
+        self._namespaces: dict[str, int] = {}
+        self._devices: dict[int, str] = {}
+        """By descriptor: whose; empty: this process's."""
+        self._ends: dict[bytes, tuple[int, str]] = {}
+        """By address: the descriptor, and whose it is."""
+        self._ready = threading.Event()
+        self._over = threading.Event()
+        self._broken: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="wan", daemon=True)
+
+    def start(self) -> None:
+        """Raises LabError where the system does not let us."""
+        self._thread.start()
+        self._ready.wait()
+        if self._broken is not None:
+            raise LabError(f"no network namespaces: {self._broken}") from self._broken
+
+    def stop(self) -> None:
+        self._over.set()
+        self._thread.join()
+        for descriptor in (*self._devices, *self._namespaces.values()):
+            os.close(descriptor)
+
+    def cut(self, one: str, other: str) -> None:
+        """Between two members or two sites."""
+        self._cut |= {frozenset((one, other))}
+
+    def heal(self) -> None:
+        """All that was cut."""
+        self._cut = frozenset()
+
+    def before(self, name: str) -> Sequence[str]:
+        """What stands in front of the command of a program that is to run in the member's namespace."""
+        return "nsenter", f"--net=/proc/{os.getpid()}/fd/{self._namespaces[name]}"
+
+    def _run(self) -> None:
+        """In a thread of its own, since a thread is what is in a namespace."""
+        try:
+            self._make()
+        except (OSError, subprocess.CalledProcessError) as error:
+            self._broken = error
+            return
+        finally:
+            self._ready.set()
+        self._deliver()
+
+    def _make(self) -> None:
+        home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+        try:
+            first = next(iter(self._places.values())).address
+            self._add("", f"{first.rpartition('.')[0]}.254")
+            for name, place in self._places.items():
+                _call("unshare", _CLONE_NEWNET)
+                self._namespaces[name] = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+                self._add(name, place.address)
+                _call("setns", home, _CLONE_NEWNET)
+        finally:
+            os.close(home)
+
+    def _add(self, name: str, address: str) -> None:
+        """A device in the namespace that this thread is in."""
+        descriptor = os.open(TUN, os.O_RDWR | os.O_NONBLOCK)
+        self._devices[descriptor] = name
+        asked = struct.pack("16sH22x", b"fleet%d" if not name else b"wan0", _IFF_TUN | _IFF_NO_PI)
+        given = fcntl.ioctl(descriptor, _TUNSETIFF, asked)
+        device = given[:16].rstrip(b"\0").decode()
+        for words in (
+            ("link", "set", "lo", "up"),
+            ("address", "add", f"{address}/24", "dev", device),
+            ("link", "set", device, "mtu", "9000", "txqueuelen", "10000", "up"),
+        ):
+            subprocess.run(["ip", *words], check=True, capture_output=True)
+        self._ends[bytes(map(int, address.split(".")))] = (descriptor, name)
+
+    def _deliver(self) -> None:
+        """Packets in the order of their arrival, which is that of their sending on each way."""
+        way: list[tuple[float, int, int, bytes]] = []
+        count = 0
+        while not self._over.is_set():
+            wait = _LOOK_SECONDS
+            if way:
+                wait = min(wait, max(0.0, way[0][0] - time.monotonic()))
+            readable, _, _ = select.select(list(self._devices), [], [], wait)
+            for descriptor in readable:
+                for packet in _packets(descriptor):
+                    if (found := self._way(self._devices[descriptor], packet)) is not None:
+                        seconds, to = found
+                        count += 1
+                        heapq.heappush(way, (time.monotonic() + seconds, count, to, packet))
+            while way and way[0][0] <= time.monotonic():
+                _, _, to, packet = heapq.heappop(way)
+                # A full device loses packets, as a full router does.
+                with suppress(OSError):
+                    os.write(to, packet)
+
+    def _way(self, sender: str, packet: bytes) -> tuple[float, int] | None:
+        """How long the packet takes, and where to. None: nowhere."""
+        end = self._ends.get(packet[16:20]) if packet[0] >> 4 == 4 else None
+        if end is None:
+            return None
+        descriptor, name = end
+        sites = frozenset((self._sites.get(sender, ""), self._sites.get(name, "")))
+        if {frozenset((sender, name)), sites} & self._cut:
+            return None
+        return self._seconds.get(sites, 0.0) / 2, descriptor
+
+
+def _packets(descriptor: int) -> list[bytes]:
+    """All that wait, but not for ever."""
+    found: list[bytes] = []
+    with suppress(BlockingIOError):
+        while len(found) < 64:
+            found.append(os.read(descriptor, _PACKET_BYTES))
+    return found
+
+
+def _call(name: str, *numbers: int) -> None:
+    """Of the C library, on this thread: `os.setns` is there from Python 3.12 on. Raises OSError."""
+    if getattr(ctypes.CDLL(None, use_errno=True), name)(*numbers):
+        raise OSError(ctypes.get_errno(), f"{name}: {os.strerror(ctypes.get_errno())}")
