@@ -117,6 +117,7 @@ def by_playbooks(folder: Path) -> Open:
             {step: Path(path) for step, path in pool.playbooks.items()},
             pool.stage.timeout_seconds,
             pool.reboot.timeout_seconds,
+            source=pool.source,
         )
         login = Login(Address(node), access, limit)
         return ByPlaybooks(node, login, folder / node, rules, lambda step, task: say(node, step, task))

@@ -51,6 +51,8 @@ class Rules(Struct, frozen=True):
     stage_seconds: int = 1800
     boot_seconds: int = 900
     look_seconds: float = LOOK_SECONDS
+    source: str = ""
+    """Where releases are, for operating systems that need it."""
 
 
 class _Release(Struct, frozen=True):
@@ -219,6 +221,7 @@ class Playbooks:
             "fleet_stage_seconds": self._rules.stage_seconds,
             "fleet_boot_seconds": self._rules.boot_seconds,
             "fleet_look_seconds": self._rules.look_seconds,
+            "fleet_source": self._rules.source,
         }
 
     async def _play(

@@ -112,6 +112,17 @@ def rpm_ostree(state: State, words: list[str]) -> str:
         case ["deploy", "--bypass-driver", "--lock-finalization", "--skip-branch-check", revision]:
             stage(state, {**known(state, f"sha256:{revision.partition('=')[2]}"), "locked": True})
             return ""
+        case ["rebase", "--bypass-driver", "--lock-finalization", image] if "@" in image:
+            name, _, digest = image.partition("@")
+            if name != f"ostree-unverified-registry:{REPOSITORY}":
+                raise Refused(f"error: {name}: not found")
+            stage(state, {**known(state, digest), "locked": True, "image": f"{name}:stable"})
+            return ""
+        case ["rebase", "--bypass-driver", "--lock-finalization", branch, commit]:
+            if branch == booted(state).get("origin"):
+                raise Refused(f"error: Old and new refs are equal: {branch}")
+            stage(state, {**known(state, f"sha256:{commit}"), "locked": True, "origin": branch})
+            return ""
         case ["finalize-deployment", checksum]:
             first = state["deployments"][0]
             if not first.get("locked") or first["digest"] != f"sha256:{checksum}":
@@ -131,7 +142,15 @@ def rpm_ostree(state: State, words: list[str]) -> str:
 
 
 def _rpm_ostree_entry(each: dict[str, Any]) -> dict[str, Any]:
-    return {
+    more: dict[str, Any] = {}
+    if "image" in each:
+        more = {
+            "container-image-reference": each["image"],
+            "container-image-reference-digest": each["digest"],
+        }
+    elif "origin" in each:
+        more = {"origin": each["origin"]}
+    return more | {
         "checksum": each["digest"].removeprefix("sha256:"),
         "version": each["version"],
         "booted": bool(each.get("booted")),

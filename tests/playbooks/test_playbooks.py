@@ -160,3 +160,29 @@ async def to_and_fro(machine: Family) -> None:
     await machine.reboot()
     await machine.roll_back()
     await machine.reboot()
+def test_rpm_ostree_rebases_to_an_image_and_to_a_commit_of_a_branch(tmp_path: Path) -> None:
+    """By playbook and by fleet's own Family the same command: to an image, to a branch, within that branch."""
+    image, branch = "ostree-unverified-registry:quay.example:5000/os", "box:next"
+    commit = release("2.0")["digest"].removeprefix("sha256:")
+    locked = ["--bypass-driver", "--lock-finalization"]
+    cases: list[tuple[dict[str, str], str, list[str]]] = [
+        ({"origin": "box:stable"}, image, ["rebase", *locked, f"{image}@sha256:{commit}"]),
+        ({"image": f"{image}:stable"}, branch, ["rebase", *locked, branch, commit]),
+        ({"origin": branch}, branch, ["deploy", *locked, "--skip-branch-check", f"revision={commit}"]),
+    ]
+    with made(tmp_path, "rpm-ostree") as box:
+        machine = box.sshd.host()
+        for booted, source, words in cases:
+            now = [{**release("1.0"), "serial": 0, "booted": True, **booted}]
+            box.save(deployments=now, ran=[])
+            done = box.play("stage", "2.0", fleet_source=source)
+            assert (done.code, box.next(), box.ran()) == (0, "2.0", [["rpm-ostree", *words]]), done.text
+            box.save(deployments=now, ran=[])
+            asyncio.run(family("rpm-ostree", machine, source).stage(Release(**release("2.0")), print, "t"))
+            assert (box.next(), box.ran()) == ("2.0", [["rpm-ostree", *words]])
+        box.save(deployments=now, ran=[])
+        refused = box.play("stage", "2.0", fleet_source="quay.io/x/y")
+        assert "neither an image nor a branch: quay.io/x/y" in refused.said, refused.text
+        assert box.ran() == []
+
+

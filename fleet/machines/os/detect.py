@@ -104,7 +104,7 @@ def family(name: str, host: Host, source: str = "", node: str = "") -> Family:
     """Its Family on that host. Raises MachineError for a name that is none of FAMILIES."""
     match name:
         case rpm_ostree.OS:
-            return rpm_ostree.RpmOstree(host)
+            return rpm_ostree.RpmOstree(host, source)
         case bootc.OS:
             return bootc.Bootc(host)
         case ostree.OS:

@@ -1,7 +1,8 @@
 """rpm-ostree: Fedora CoreOS, IoT, Silverblue. A deployment is an ostree commit or a container image.
 
 Staged with its finalization locked, so that no other reboot boots it (Zincati's way): `finalize-deployment` unlocks
-it and reboots. Sources: `rpm-ostree(1)`; github.com/coreos/zincati, src/rpm_ostree.
+it and reboots. Sources: `rpm-ostree(1)`; github.com/coreos/zincati, src/rpm_ostree; of image references
+coreos.github.io/rpm-ostree/container.
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ from fleet.machines.os.family import MachineError, Observation, Progress
 
 OS = "rpm-ostree"
 UPDATERS = ("zincati.service", "rpm-ostreed-automatic.timer")
+LOCKED = ("--bypass-driver", "--lock-finalization")
 _PERCENT = re.compile(r"(\d{1,3})%")
+_IMAGE = re.compile(r"ostree-(image-signed|unverified-(image|registry)|remote-(image|registry)):\S+")
+_REFSPEC = re.compile(r"\w[\w.-]*:\w[\w./+-]*", re.ASCII)
 
 
 class Deployment(Struct, frozen=True, rename="kebab"):
@@ -32,6 +36,8 @@ class Deployment(Struct, frozen=True, rename="kebab"):
     staged: bool = False
     pinned: bool = False
     finalization_locked: bool = False
+    origin: str | None = None
+    """The branch that a commit came from, `REMOTE:BRANCH`."""
     container_image_reference: str | None = None
     container_image_reference_digest: str | None = None
     requested_packages: tuple[str, ...] = ()
@@ -80,24 +86,27 @@ def parse(text: str) -> Status:
     return status
 
 
-def stage_command(booted: Deployment, release: Release) -> Sequence[str]:
-    """What stages the release. Raises MachineError where an image is wanted whose digest is not known."""
-    reference = booted.container_image_reference
-    if reference is None:
+def stage_command(booted: Deployment, release: Release, source: str = "") -> Sequence[str]:
+    """What stages the release. `source`: the image's repository or the branch that it is of; empty: the booted one's.
+
+    Raises MachineError where a digest is needed that is not known, and for a source that is neither.
+    """
+    if source and not _IMAGE.fullmatch(source) and not _REFSPEC.fullmatch(source):
+        raise MachineError(
+            f"the source {source!r} is neither an image, such as ostree-image-signed:docker://quay.io/x/y, "
+            "nor a branch, such as fedora:fedora/x86_64/coreos/stable"
+        )
+    place = source or booted.container_image_reference or ""
+    # A rebase to the branch that is booted already is refused: "Old and new refs are equal".
+    if not place or (source and source == booted.origin and booted.container_image_reference is None):
         revision = release.digest.removeprefix("sha256:")
         wanted = f"revision={revision}" if revision else f"version={release.version}"
-        return (
-            "rpm-ostree",
-            "deploy",
-            "--bypass-driver",
-            "--lock-finalization",
-            "--skip-branch-check",
-            wanted,
-        )
+        return ("rpm-ostree", "deploy", *LOCKED, "--skip-branch-check", wanted)
     if not release.digest:
-        raise MachineError(f"{release.version} has no digest in its stream, and {reference} needs one")
-    image = f"{repository(reference)}@{release.digest}"
-    return ("rpm-ostree", "rebase", "--bypass-driver", "--lock-finalization", image)
+        raise MachineError(f"{release.version} has no digest in its stream, and {place} needs one")
+    if not _IMAGE.fullmatch(place):
+        return ("rpm-ostree", "rebase", *LOCKED, place, release.digest.removeprefix("sha256:"))
+    return ("rpm-ostree", "rebase", *LOCKED, f"{repository(place)}@{release.digest}")
 
 
 def repository(reference: str) -> str:
@@ -114,8 +123,10 @@ def percent(text: str) -> int | None:
 
 
 class RpmOstree:
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, source: str = "") -> None:
+        """`source`: an image's repository or a branch to rebase to; empty: releases are of what is booted."""
         self._host = host
+        self._source = source
 
     async def observe(self) -> Observation:
         status = await self._status()
@@ -133,7 +144,7 @@ class RpmOstree:
         )
 
     async def stage(self, release: Release, progress: Progress, token: str = "") -> None:
-        argv = stage_command((await self._status()).booted, release)
+        argv = stage_command((await self._status()).booted, release, self._source)
         await shell.long(self._host, token or f"stage/{release.version}", argv, progress, percent, UPDATERS)
         progress(100)
 

@@ -57,6 +57,41 @@ def test_rpm_ostree_stages_an_image_by_digest_and_a_commit_by_revision() -> None
         rpm_ostree.stage_command(image, Release("44"))
 
 
+BRANCH = "fedora:fedora/x86_64/coreos/stable"
+IMAGE = "ostree-unverified-registry:quay.example:5000/os"
+
+
+@pytest.mark.parametrize(
+    ("booted", "source", "words"),
+    [
+        (rpm_ostree.Deployment("aa", origin=BRANCH), IMAGE, ["rebase", f"{IMAGE}@sha256:{'0' * 64}"]),
+        (rpm_ostree.Deployment("aa", origin="fedora:other"), BRANCH, ["rebase", BRANCH, "0" * 64]),
+        # "Old and new refs are equal" is what a rebase to the booted branch is answered.
+        (rpm_ostree.Deployment("aa", origin=BRANCH), BRANCH, ["deploy", f"revision={'0' * 64}"]),
+        (
+            rpm_ostree.Deployment("aa", origin=BRANCH, container_image_reference=f"{IMAGE}:stable"),
+            BRANCH,
+            ["rebase", BRANCH, "0" * 64],
+        ),
+    ],
+)
+def test_rpm_ostree_rebases_to_another_image_or_to_a_commit_of_another_branch(
+    booted: rpm_ostree.Deployment, source: str, words: list[str]
+) -> None:
+    argv = rpm_ostree.stage_command(booted, Release("44", f"sha256:{'0' * 64}"), source)
+    assert [word for word in argv[1:] if not word.startswith("--")] == words
+    assert "--lock-finalization" in argv
+
+
+def test_rpm_ostree_refuses_a_source_that_is_neither_an_image_nor_a_branch() -> None:
+    wanted = Release("44", f"sha256:{'0' * 64}")
+    for source in ("quay.io/x/y", "https://updates.example/os", "--reboot"):
+        with pytest.raises(MachineError, match=f"{source}.*neither an image"):
+            rpm_ostree.stage_command(rpm_ostree.Deployment("aa"), wanted, source)
+    with pytest.raises(MachineError, match="no digest"):
+        rpm_ostree.stage_command(rpm_ostree.Deployment("aa"), Release("44"), BRANCH)
+
+
 @pytest.mark.parametrize(
     ("reference", "name"),
     [
