@@ -75,11 +75,10 @@ async def run(
     host: Host = _over_ssh(way) if over_ssh else Local(prefix_of(way or "namespaces"))
     name = family or await detect.detect(host)
     LOG.info("node %s: %s", node, name)
-    others = await updaters.active(host)
+    others = [updaters.UNITS[each] for each in await updaters.active(host)]
+    others += [updaters.PODS[each] for each in await updaters.pods(host)]
     if others:
-        LOG.warning(
-            "at work on this machine besides fleet: %s", ", ".join(updaters.UNITS[each] for each in others)
-        )
+        LOG.warning("at work on this machine besides fleet: %s", ", ".join(others))
     system = detect.family(name, host, source, node)
     await run_agent(node, system, Source(kubeconfig), Pace(), stop, remote=over_ssh, log=BootLog(host))
 

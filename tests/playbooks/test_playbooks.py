@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,6 +40,19 @@ def made(folder: Path, name: str) -> Iterator[Box]:
         yield box
     finally:
         box.close()
+
+
+@contextmanager
+def process(folder: Path, name: str) -> Iterator[str]:
+    """One of this name, on the machine that plays the box."""
+    program = folder / name
+    shutil.copy(str(shutil.which("sleep")), program)
+    running = subprocess.Popen((str(program), "600"))
+    try:
+        yield name
+    finally:
+        running.kill()
+        running.wait()
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -134,7 +149,11 @@ def test_refusals_say_what_to_do(tmp_path: Path) -> None:
         box.save(active=["zincati.service"])
         refused = box.play("stage", "2.0")
         assert "systemctl disable --now zincati.service" in refused.said, refused.text
-        box.save(active=[], failed=["sshd.service"])
+        box.save(active=[])
+        with process(tmp_path, "fleet-kured") as name:
+            refused = box.play("stage", "2.0", fleet_rebooters=[name])
+            assert "fleet-kured reboots this host by itself" in refused.said, refused.text
+        box.save(failed=["sshd.service"])
         assert "Failed: sshd.service" in box.play("preflight").said
         assert "fleet_free_mib wants" in box.play("preflight", fleet_free_mib=10**9).said
         (box.folder / "run/ostree-booted").unlink()
@@ -155,11 +174,6 @@ def test_the_commands_are_those_of_the_family(tmp_path: Path, name: str) -> None
         assert by_playbook == box.ran()
 
 
-async def to_and_fro(machine: Family) -> None:
-    await machine.stage(Release(**release("2.0")), lambda _: None, "t")
-    await machine.reboot()
-    await machine.roll_back()
-    await machine.reboot()
 def test_rpm_ostree_rebases_to_an_image_and_to_a_commit_of_a_branch(tmp_path: Path) -> None:
     """By playbook and by fleet's own Family the same command: to an image, to a branch, within that branch."""
     image, branch = "ostree-unverified-registry:quay.example:5000/os", "box:next"
@@ -186,3 +200,8 @@ def test_rpm_ostree_rebases_to_an_image_and_to_a_commit_of_a_branch(tmp_path: Pa
         assert box.ran() == []
 
 
+async def to_and_fro(machine: Family) -> None:
+    await machine.stage(Release(**release("2.0")), lambda _: None, "t")
+    await machine.reboot()
+    await machine.roll_back()
+    await machine.reboot()

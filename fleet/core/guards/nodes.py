@@ -14,6 +14,11 @@ OTHERS = {
     INVENTORY_TAINT: "its inventory says so",
 }
 """Taints by which other parties say that they work on a node."""
+ANNOUNCED = {
+    "weave.works/kured-reboot-in-progress": "kured reboots it",
+    "flatcar-linux-update.v1.flatcar-linux.net/agent-made-unschedulable": "Flatcar's update operator reboots it",
+}
+"""Annotations by which others say that a cordon is theirs; their value is `false` when it is not any more."""
 INSTEAD = {
     CLAIMED_TAINT: "stop it there, then: fleet cluster claim",
     INVENTORY_TAINT: "take `cordoned: true` out of the inventory when it may take part",
@@ -41,6 +46,9 @@ def held(name: str, uid: str, node: Node | None, machine: Machine | None, rollou
 def _foreign(node: Node) -> Held:
     taint = next((each for each in node.taints if each.key in OTHERS), None)
     by = f" ({OTHERS[taint.key].format(value=taint.value)})" if taint is not None else ""
+    said = [words for key, words in ANNOUNCED.items() if node.annotations.get(key, "false") != "false"]
+    if taint is None and said:
+        by = f" ({said[0]})"
     facts: dict[str, str | int] = {"by": by}
     if taint is not None and taint.key in INSTEAD:
         facts["advice"] = INSTEAD[taint.key]

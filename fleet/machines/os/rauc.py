@@ -12,6 +12,7 @@ from fleet.machines.host import Host, checked, read, shown
 from fleet.machines.job import finish
 from fleet.machines.os import osrelease, shell
 from fleet.machines.os.family import MachineError, Observation, Progress
+from fleet.machines.updaters import refuse_others
 
 OS = "rauc"
 STATUS = ("rauc", "status", "--detailed", "--output-format=json")
@@ -136,6 +137,7 @@ class Rauc:
     async def stage(self, release: Release, progress: Progress, token: str = "") -> None:
         """`install` writes the other slot and makes it the next to boot."""
         argv = ("rauc", "install", bundle_of(self._source, release))
+        await refuse_others(self._host, ())
         ran = await finish(self._host, token or f"stage/{release.version}", argv, progress, percent)
         if not ran.good:
             raise MachineError(

@@ -104,6 +104,27 @@ def test_a_foreign_cordon_holds_its_node_and_stays() -> None:
     assert story.steps()["n-1"] is Step.DONE
 
 
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ({"weave.works/kured-reboot-in-progress": "2026-11-23T12:00:00Z"}, "kured reboots it"),
+        (
+            {"flatcar-linux-update.v1.flatcar-linux.net/agent-made-unschedulable": "true"},
+            "Flatcar's update operator reboots it",
+        ),
+        ({"flatcar-linux-update.v1.flatcar-linux.net/agent-made-unschedulable": "false"}, ""),
+    ],
+)
+def test_a_cordon_of_another_that_reboots_nodes_is_said_to_be_its(said: dict[str, str], words: str) -> None:
+    nodes = [a_node("n-0"), a_node("n-1", unschedulable=True, annotations=said)]
+    story = Story([a_snapshot(nodes)], a_policy())
+    story.start()
+    story.run(seconds=3600)
+    held = story.engine.why(NodeRef("east", "n-1"), story.now)
+    assert [each.words for each in held] == [f"cordoned, not by fleet{f' ({words})' if words else ''}"]
+    assert story.steps()["n-1"] is Step.PENDING
+
+
 def test_a_budget_that_allows_nothing_holds_its_node_until_it_is_changed() -> None:
     nodes = [a_node("n-0"), a_node("n-1")]
     budget = replace(a_budget("checkout", 1, 0), max_unavailable=None, min_available=1, desired_healthy=1)

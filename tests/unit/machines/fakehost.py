@@ -35,6 +35,7 @@ class FakeHost:
         self.failed: list[str] = []
         self.active: set[str] = set()
         """Units at work that are not jobs."""
+        self.processes = ["systemd", "kubelet"]
         self.jobs: dict[str, tuple[str, ...]] = {}
         """Commands of the jobs that run; `end_jobs` lets them end."""
         self.hold_jobs = False
@@ -79,6 +80,8 @@ class FakeHost:
         match argv:
             case ("sh", "-c", script, "sh", path) if "exit 44" in script:
                 return (0, self.files[path], "") if path in self.files else (44, "", "")
+            case ("sh", "-c", "cat /proc/[0-9]*/comm 2>/dev/null"):
+                return 1, "".join(f"{name}\n" for name in self.processes), ""
             case ("cat", path):
                 return 0, self.files[path], ""
             case ("sh", "-c", script, "sh", unit) if "reset-failed" in script:

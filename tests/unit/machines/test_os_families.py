@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 
 import pytest
 
 from fleet.core.release import Release
 from fleet.machines.os.bottlerocket import Bottlerocket
 from fleet.machines.os.detect import Signs, family, family_of, parse_signs
-from fleet.machines.os.family import MachineError
+from fleet.machines.os.family import Family, MachineError
 from fleet.machines.os.flatcar import Flatcar
 from fleet.machines.os.ostree import Ostree
 from fleet.machines.os.rauc import Rauc
@@ -78,6 +79,24 @@ def test_an_updater_of_the_distribution_is_named_and_nothing_is_begun() -> None:
     with pytest.raises(MachineError, match=r"Zincati.*systemctl disable --now zincati\.service"):
         asyncio.run(RpmOstree(box).stage(NEW, lambda _: None))
     assert not box.started
+
+
+@pytest.mark.parametrize(
+    ("process", "words"),
+    [("kured", "kured"), ("update-agent", r"Flatcar's update operator \(update-agent\)")],
+)
+@pytest.mark.parametrize("machine", [RpmOstree, Ostree, lambda box: Rauc(box, "/x/{version}.raucb")])
+def test_a_pod_that_reboots_nodes_is_named_and_nothing_is_begun(
+    machine: Callable[[FakeHost], Family], process: str, words: str
+) -> None:
+    box = RpmOstreeBox()
+    box.processes.append(process)
+    with pytest.raises(MachineError, match=f"{words} reboots this machine by itself.*DaemonSet"):
+        asyncio.run(machine(box).stage(NEW, lambda _: None))
+    assert not box.started
+    box.processes = []
+    with pytest.raises(MachineError, match=r"/proc.*exit 1: it printed nothing"):
+        asyncio.run(machine(box).stage(NEW, lambda _: None))
 
 
 def test_ostree_keeps_the_origin_when_it_stages_and_when_it_rolls_back() -> None:
