@@ -1,0 +1,68 @@
+"""The Deployment of deploy/controller.yaml fits the image, the manifests that fleet installs, and its own documentation."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from fleet.kube.installation import AGENT_LABELS, NAMESPACE
+
+ROOT = Path(__file__).parents[2]
+IMAGE = (ROOT / "deploy/Dockerfile").read_text()
+DOCS = (ROOT / "docs/controller.md").read_text()
+
+
+def deployment() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((ROOT / "deploy/controller.yaml").read_text())
+    return found
+
+
+def pod() -> dict[str, Any]:
+    found: dict[str, Any] = deployment()["spec"]["template"]["spec"]
+    return found
+
+
+def test_the_pod_runs_as_the_user_that_the_image_has_with_a_name_and_a_home() -> None:
+    named = re.search(r"useradd --uid (\d+) --gid (\d+) --create-home --home-dir (\S+) fleet", IMAGE)
+    assert named is not None, "ssh does not work for a user without a name"
+    uid, gid, home = named.groups()
+    assert f"USER {uid}:{gid}" in IMAGE and f"HOME={home}" in IMAGE
+    security = pod()["securityContext"]
+    assert (security["runAsUser"], security["runAsGroup"], security["fsGroup"]) == (
+        int(uid),
+        int(gid),
+        int(gid),
+    )
+    settings = {each["name"]: each["value"] for each in pod()["containers"][0]["env"]}
+    assert settings["HOME"] == home
+    assert f"FLEET_HOME={settings['FLEET_HOME']}" in IMAGE
+
+
+def test_everything_that_is_mounted_is_there_and_documented() -> None:
+    volumes = {each["name"]: each for each in pod()["volumes"]}
+    mounts = pod()["containers"][0]["volumeMounts"]
+    assert {each["name"] for each in mounts} == set(volumes)
+    for each in mounts:
+        assert each["name"] == "temporary" or each["mountPath"] in DOCS
+    for each in volumes.values():
+        for kind, key in (
+            ("secret", "secretName"),
+            ("configMap", "name"),
+            ("persistentVolumeClaim", "claimName"),
+        ):
+            assert kind not in each or each[kind][key] in DOCS
+    # ssh takes a key of root's that the group may read, and writes nothing there.
+    assert volumes["ssh"]["secret"]["defaultMode"] == 0o440
+    assert all(each.get("readOnly") for each in mounts if each["name"] in ("ssh", "kubeconfigs", "policy"))
+
+
+def test_its_account_is_the_one_that_fleet_installs_and_it_is_no_agent() -> None:
+    accounts = list(yaml.safe_load_all((ROOT / "fleet/kube/manifests/30-accounts.yaml").read_text()))
+    assert pod()["serviceAccountName"] in {each["metadata"]["name"] for each in accounts}
+    assert deployment()["metadata"]["namespace"] == NAMESPACE
+    labels = deployment()["spec"]["template"]["metadata"]["labels"]
+    assert labels == deployment()["spec"]["selector"]["matchLabels"]
+    assert not AGENT_LABELS.items() <= labels.items()
