@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from fleet.core.history import rollouts_of
 from fleet.core.journal import Record
 from fleet.core.node import NodeRef
-from fleet.core.policy import Amount, Limits, Policy, Pool
+from fleet.core.policy import Amount, Limits, Policy, Pool, Window
 from fleet.core.release import Stream
 from fleet.core.rollout import Goal, Rollout, Start, State
 from fleet.core.selector import Selector
@@ -37,7 +38,7 @@ HOOKS = {"before": {"run": "out"}, "after": {"run": "in"}}
 
 
 class Home:
-    def __init__(self, folder: Path, count: int = 3) -> None:
+    def __init__(self, folder: Path, count: int = 3, pool: Pool = POOL) -> None:
         self.site = Site(folder, count, **HOOKS)
         self.store = Store.open(folder / "fleet.db")
         self.store.clusters.add(ClusterRow(name="shop", sites=("fra",), kind="hosts"))
@@ -47,7 +48,7 @@ class Home:
             Goal(NodeRef("shop", name), f"id-{name}", "shop", canary=not index)
             for index, name in enumerate(self.site.boxes)
         )
-        policy = Policy((POOL,), (Stream("stable", (OLD, NEW)),))
+        policy = Policy((pool,), (Stream("stable", (OLD, NEW)),))
         detail = msgspec.to_builtins(Start("p-1", NEW, policy, goals))
         record = Record(form="command", kind="start", rollout="r-1", detail=detail)
         self.store.journal.append([record], at=self.clock.now(), actor="ada@desk")
@@ -86,6 +87,18 @@ def test_every_host_goes_out_by_its_hooks_reboots_once_and_comes_back(tmp_path: 
     assert [box.hooks for box in boxes] == [[f"out {box.name}", f"in {box.name}"] for box in boxes]
     rows = home.store.inventory.nodes()
     assert {row.machine.booted for row in rows if row.machine} == {NEW}
+
+
+def test_hosts_go_out_only_in_the_windows_of_their_pool(tmp_path: Path) -> None:
+    opens = BEGAN + timedelta(minutes=5)
+    window = Window(days=(opens.weekday(),), start=opens.time(), end=time(13))
+    home = Home(tmp_path, count=1, pool=replace(POOL, windows=(window,)))
+    home.run()
+    entries = home.store.journal.entries()
+    went = [each.at for each in entries if (each.record.form, each.record.kind) == ("intent", "cordon")]
+    assert [at >= opens for at in went] == [True]
+    box = home.site.boxes["n-0"]
+    assert (box.boots, box.hooks) == (2, ["out n-0", "in n-0"])
 
 
 def test_a_host_that_came_back_with_the_old_deployment_halts_the_rollout(tmp_path: Path) -> None:
