@@ -74,6 +74,7 @@ class _Now(Struct, frozen=True):
     staged: _Release = _Release()
     rollback: _Release = _Release()
     kernel_arguments: str = ""
+    layered: tuple[str, ...] = ()
     state: str = ""
     """As `systemctl is-system-running` has it; empty: it was not asked."""
     failed: tuple[str, ...] = ()
@@ -97,7 +98,15 @@ def observation(told: Mapping[str, Any]) -> Observation:
     units = Units(now.state, tuple(sorted(set(now.failed)))) if now.state else None
     staged, rollback = now.staged.known, now.rollback.known
     return Observation(
-        now.os, now.booted, now.boot_id, now.kernel, staged, rollback, now.kernel_arguments, units=units
+        now.os,
+        now.booted,
+        now.boot_id,
+        now.kernel,
+        staged,
+        rollback,
+        now.kernel_arguments,
+        now.layered,
+        units,
     )
 
 

@@ -142,14 +142,14 @@ def rpm_ostree(state: State, words: list[str]) -> str:
 
 
 def _rpm_ostree_entry(each: dict[str, Any]) -> dict[str, Any]:
-    more: dict[str, Any] = {}
+    more: dict[str, Any] = {"requested-packages": ["htop"]} if each.get("booted") else {}
     if "image" in each:
-        more = {
+        more |= {
             "container-image-reference": each["image"],
             "container-image-reference-digest": each["digest"],
         }
     elif "origin" in each:
-        more = {"origin": each["origin"]}
+        more |= {"origin": each["origin"]}
     return more | {
         "checksum": each["digest"].removeprefix("sha256:"),
         "version": each["version"],

@@ -102,6 +102,7 @@ def test_facts_are_what_was_booted(tmp_path: Path, name: str) -> None:
         assert (shown.code, shown.changed) == (0, 0), shown.text
         for part in (f'"os": "{name}"', f'"boot_id": "{box.boot_id()}"', '"version": "1.0"'):
             assert part in shown.text
+        assert ('"htop"' in shown.text) is (name == "rpm-ostree")
 
 
 def test_a_run_that_broke_off_finds_its_staging_again(tmp_path: Path) -> None:

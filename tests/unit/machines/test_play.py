@@ -22,6 +22,7 @@ NOW = {
     "rollback": {"version": "0.9", "digest": "sha256:bb"},
     "next": {"version": "1.0", "digest": "sha256:aa"},
     "kernel_arguments": "quiet",
+    "layered": ["htop"],
     "state": "degraded",
     "failed": ["b.service", "a.service"],
 }
@@ -130,6 +131,7 @@ def test_facts_are_an_observation() -> None:
         Release("0.9", "sha256:bb"),
     )
     assert seen.units == Units("degraded", ("a.service", "b.service"))
+    assert seen.layered == ("htop",)
 
 
 @pytest.mark.parametrize(
