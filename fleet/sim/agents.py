@@ -39,7 +39,8 @@ class Agents:
 
     def begin(self) -> None:
         """Takes up what a snapshot shows under way: requests without an answer, or with work half done."""
-        for machine in self._objects.machines.values():
+        for machine in list(self._objects.machines.values()):
+            machine = self._concluded(machine)
             request = machine.request
             if request is None:
                 continue
@@ -50,6 +51,21 @@ class Agents:
                 self._stage(machine, request)
             elif answer.state == "working" and request.action is Ask.REBOOT:
                 self._reboot(machine, request.token)
+
+    def _concluded(self, machine: Machine) -> Machine:
+        """Half-done work that is over all the same: it has booted since, or nobody asks for it any more. Its agent would
+        find that out before it does anything else."""
+        work, request = machine.work, machine.request
+        if work is None or work.state != "working":
+            return machine
+        rebooted = bool(work.boot_id and machine.boot_id and work.boot_id != machine.boot_id)
+        asked = request is not None and request.token == work.token
+        if asked and not (rebooted and request is not None and request.action is Ask.REBOOT):
+            return machine
+        self._tell(
+            machine, replace(work, state="done" if rebooted else "failed", percent=100 if rebooted else 0)
+        )
+        return self._objects.machines[machine.name]
 
     def requested(self, name: str, token: str) -> None:
         """A request was written: its agent sees it a little later."""
