@@ -33,7 +33,7 @@ async def connect(home: Home, row: ClusterRow) -> Cluster:
             )
         return SimulatedCluster(file_of(home, row), home.clock)
     if row.kind == "hosts":
-        return guarded_hosts(hosts_of(home, row), site_of(row.sites), home.policy_if_any())
+        return guarded_hosts(hosts_of(home, row), site_of(row.sites), home.policy_if_any(), WallClock())
     return guarded(real(row), site_of(row.sites), home.policy_if_any(), home.played)
 
 

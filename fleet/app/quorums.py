@@ -21,7 +21,7 @@ from fleet.core.workload import Workload
 
 if TYPE_CHECKING:
     from fleet.drivers.groups import Group, Groups
-    from fleet.drivers.ports import Cluster
+    from fleet.drivers.ports import Clock, Cluster
     from fleet.hosts.cluster import HostsCluster
     from fleet.kube.cluster import Cluster as RealCluster
 
@@ -95,12 +95,11 @@ def groups_of_hosts(name: str, site: str, policy: Policy) -> Groups:
     return Groups({group.name: EtcdGroup(group, site, NoServers()) for group in named})
 
 
-def guarded_hosts(hosts: HostsCluster, site: str, policy: Policy) -> Cluster:
-    """The hosts with their groups, as a driver sees them. Raises UsageError."""
-    from fleet.app.clock import WallClock
+def guarded_hosts(hosts: HostsCluster, site: str, policy: Policy, clock: Clock) -> Cluster:
+    """The hosts with their groups, as a driver sees them. `clock`: the controller's. Raises UsageError."""
     from fleet.drivers.quorums import ClusterWithQuorums
 
-    return ClusterWithQuorums(hosts, groups_of_hosts(hosts.name, site, policy), WallClock())
+    return ClusterWithQuorums(hosts, groups_of_hosts(hosts.name, site, policy), clock)
 
 
 async def with_quorums(snapshot: Snapshot, cluster: RealCluster, policy: Policy) -> Snapshot:

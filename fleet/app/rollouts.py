@@ -215,6 +215,8 @@ def changes(plan: Plan, snapshots: Iterable[Snapshot]) -> list[str]:
             booted = machine.booted.version if machine is not None and machine.booted is not None else ""
             if node is None:
                 found.append(f"{key} is gone")
+            elif not node.uid:
+                found.append(f"{key} is not reached: {node.why_unready or 'nobody has seen it yet'}")
             elif node.uid != uid:
                 found.append(f"{key} is another machine under the same name")
             elif booted != version:

@@ -73,6 +73,7 @@ class Resources(Struct, frozen=True, gc=False):
 class Node(Struct, frozen=True, gc=False):
     name: str
     uid: str
+    """Empty: nobody has seen it yet, a host that is down when its controller looks for the first time."""
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
     """Those of fleet, and those that say who else works on the node; not all of them."""

@@ -30,6 +30,8 @@ def held(name: str, uid: str, node: Node | None, machine: Machine | None, rollou
     """`uid` is that of the node which the plan meant; `rollout` the one that asks."""
     if node is None or node.deleting:
         return Held(Reason.NODE_GONE, name)
+    if not node.uid:
+        return not_ready(node)
     if node.uid != uid:
         return Held(Reason.NODE_REPLACED, name)
     if node.unschedulable and node.cordoned_by not in ("", rollout):

@@ -58,13 +58,18 @@ def test_changes_tell_gone_and_replaced_nodes_and_newcomers_are_only_noted(tmp_p
     made = plan(home, ["workers"], NEW.version)
     before = small_cluster()
     other = replace(before.nodes[1], uid="another")
+    unseen = replace(before.nodes[2], uid="", ready=None)
     fresh = a_node("n-5")
     now = replace(
         before,
-        nodes=(other, *before.nodes[2:], fresh),
+        nodes=(other, unseen, *before.nodes[3:], fresh),
         machines=(*before.machines[1:], a_machine(fresh)),
     )
-    assert changes(made, [now]) == ["east/n-1 is gone", "east/n-2 is another machine under the same name"]
+    assert changes(made, [now]) == [
+        "east/n-1 is gone",
+        "east/n-2 is another machine under the same name",
+        "east/n-3 is not reached: nobody has seen it yet",
+    ]
     assert newcomers(made, [now]) == ["east/n-5"]
     assert changes(made, [before]) == []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import yaml
@@ -42,6 +43,8 @@ class Box(FakeHost):
         """False: the new deployment does not come up, and the boot loader goes back."""
         self.fails_after_boot = ""
         """A unit."""
+        self.goes: Callable[[], None] = lambda: None
+        """Hears of each reboot, before it."""
         self.files["/etc/os-release"] = OS_RELEASE
         self.programs |= {"ostree": self._ostree, "env": self._env}
 
@@ -54,6 +57,7 @@ class Box(FakeHost):
         """Nothing is open."""
 
     def boot(self) -> None:
+        self.goes()
         super().boot()
         self.files["/proc/sys/kernel/random/boot_id"] = f"{self.name}-boot-{self.boots}\n"
         if self.boots_new and self.booted:
