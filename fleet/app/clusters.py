@@ -18,6 +18,7 @@ from fleet.app.quorums import with_quorums
 from fleet.core.errors import FleetError, ForbiddenError, HeldError, UsageError
 from fleet.core.journal import Record
 from fleet.core.policy import Policy
+from fleet.core.rebooters import Rebooter, rebooters
 from fleet.core.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ class Found(Struct, frozen=True):
     """Hosts without a cluster."""
     unreached: dict[str, str] = {}
     """Of these: those that were not reached, and why."""
+    rebooters: tuple[Rebooter, ...] = ()
+    """Others that run there and reboot nodes."""
 
 
 def add(home: Home, name: str, kubeconfig: Path, context: str, sites: Sequence[str]) -> Found:
@@ -193,6 +196,7 @@ def found_in(
         simulated=simulated,
         uid=uid,
         policy=bool(policy.pools),
+        rebooters=rebooters(snapshot),
     )
 
 

@@ -13,6 +13,7 @@ from fleet.core.node import Node
 from fleet.core.pod import Pod
 from fleet.core.policy import Policy, Pool
 from fleet.core.quorum import Quorum, QuorumRule, majority, tolerates
+from fleet.core.rebooters import rebooters
 from fleet.core.skew import skews
 from fleet.core.snapshot import Snapshot
 
@@ -26,7 +27,7 @@ class Finding(Struct, frozen=True, order=True):
     check: str
     """`voters-even`, `budget-quorum`, ...: docs/quorum.md names them all."""
     subject: str
-    """A group, a budget (namespace/name) or a pool."""
+    """A group, a budget (namespace/name), a pool, or another that reboots nodes."""
     words: str
     advice: str
 
@@ -70,6 +71,7 @@ def lint(
             found += _limits(snapshot.cluster, group, policy, nodes)
         found += _budgets(snapshot, groups)
         found += _skews(snapshot)
+        found += _rebooters(snapshot)
     return Lint(tuple(sorted(set(found))), tuple(snapshot.cluster for snapshot in snapshots), tuple(unread))
 
 
@@ -243,6 +245,13 @@ def _skews(snapshot: Snapshot) -> Iterator[Finding]:
         kubelets.setdefault(node.kubelet, []).append(node.name)
     for each in skews(servers, kubelets, snapshot.quorums):
         yield Finding(snapshot.cluster, each.check, each.subject, each.words, each.advice)
+
+
+def _rebooters(snapshot: Snapshot) -> Iterator[Finding]:
+    """Of others those that are at work on nodes; that one could be is no contradiction."""
+    for each in rebooters(snapshot):
+        if each.nodes:
+            yield Finding(snapshot.cluster, "others-reboot", each.name, each.words, each.advice)
 
 
 class _Index:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from fleet.app.clusters import check, found_in, remove, rule
 from fleet.app.look import look
 from fleet.app.status import all_clusters, fleet_status
 from fleet.app.sync import sync
+from fleet.cli.cluster_view import found
 from fleet.core.errors import HeldError, UnreachableError, UsageError
+from fleet.core.pod import Owner, Pod
 from fleet.histories.builders import a_policy
 from fleet.kube.permissions import Permission
 from tests.unit.app.homes import a_home, a_started_rollout, small_cluster
@@ -44,8 +47,18 @@ def test_a_check_of_an_unreachable_cluster_fails_with_its_reason(tmp_path: Path)
 
 
 def test_what_is_found_counts_nodes_by_pool_and_those_in_none() -> None:
-    found = found_in("east", ("fra",), small_cluster(), a_policy())
-    assert (found.nodes, found.pools, found.poolless, found.machines) == (4, {"workers": 4}, 0, 4)
+    seen = found_in("east", ("fra",), small_cluster(), a_policy())
+    assert (seen.nodes, seen.pools, seen.poolless, seen.machines) == (4, {"workers": 4}, 0, 4)
+
+
+def test_others_that_reboot_nodes_are_named_with_what_to_do() -> None:
+    small = small_cluster()
+    owner = Owner("DaemonSet", "kured", "u-kured")
+    kured = Pod("kube-system", "kured-x", "u-x", node=small.nodes[0].name, owner=owner)
+    before = found(found_in("east", ("fra",), small, a_policy())).plain
+    told = found(found_in("east", ("fra",), replace(small, pods=(*small.pods, kured)), a_policy())).plain
+    assert "kured" not in before
+    assert "  kured reboots nodes by itself: DaemonSet kube-system/kured, on 1 node\n  -> keep it off" in told
 
 
 def test_a_missing_permission_is_named_as_a_rule() -> None:

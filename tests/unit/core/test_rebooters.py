@@ -1,0 +1,120 @@
+"""Others that reboot nodes are recognized by their pods, and nobody else is taken for one of them."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from fleet.core.lint import Finding, lint
+from fleet.core.pod import Owner, Pod
+from fleet.core.policy import Policy
+from fleet.core.rebooters import Rebooter, rebooters
+from fleet.core.snapshot import Snapshot
+from fleet.core.workload import Workload
+from fleet.histories.builders import a_node, a_snapshot
+
+NODES = [a_node(f"n-{index}") for index in range(3)]
+CONTROLLER = {"upgrade.cattle.io/controller": "system-upgrade-controller"}
+
+
+def pods(
+    kind: str, owner: str, labels: dict[str, str], count: int = 3, namespace: str = "kube-system"
+) -> list[Pod]:
+    return [
+        Pod(
+            namespace,
+            f"{owner}-{index}",
+            f"{owner}-{index}",
+            node=NODES[index].name,
+            labels=labels,
+            owner=Owner(kind, owner, f"u-{owner}"),
+        )
+        for index in range(count)
+    ]
+
+
+def seen(*own: Pod, workloads: tuple[Workload, ...] = ()) -> Snapshot:
+    return a_snapshot(NODES, (list(workloads), list(own)))
+
+
+@pytest.mark.parametrize(
+    ("owner", "labels"),
+    [
+        ("kured", {"name": "kured"}),
+        ("kured", {}),
+        ("kubereboot-kured", {"app.kubernetes.io/name": "kured", "app.kubernetes.io/instance": "kubereboot"}),
+        ("reboots", {"app": "kured"}),
+    ],
+)
+def test_kured_is_told_by_the_name_of_its_daemon_set_or_its_labels(
+    owner: str, labels: dict[str, str]
+) -> None:
+    found = rebooters(seen(*pods("DaemonSet", owner, labels)))
+    assert found == (Rebooter("kured", (f"DaemonSet kube-system/{owner}",), 3),)
+    assert found[0].words == f"reboots nodes by itself: DaemonSet kube-system/{owner}, on 3 nodes"
+    assert "nodeSelector" in found[0].advice
+
+
+def test_flatcars_agent_is_told_and_counted_where_it_runs() -> None:
+    agent = "flatcar-linux-update-agent"
+    operator = pods(
+        "ReplicaSet", "flatcar-linux-update-operator-5d9c", {"app": "flatcar-linux-update-operator"}, 1
+    )
+    found = rebooters(seen(*pods("DaemonSet", agent, {"app": agent}, 1, "reboot-coordinator"), *operator))
+    assert found == (Rebooter("Flatcar's update operator", (f"DaemonSet reboot-coordinator/{agent}",), 1),)
+    assert found[0].words.endswith("on 1 node")
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        pods("DaemonSet", "kured-exporter", {"name": "kured-exporter"}),
+        pods("ReplicaSet", "kured", {"app": "kured"}),
+        pods("DaemonSet", "update-agent", {"app": "update-agent"}),
+        pods("StatefulSet", "system-upgrade-controller", CONTROLLER),
+        [replace(pod, owner=None) for pod in pods("DaemonSet", "kured", {"name": "kured"})],
+        [replace(pod, phase="Failed") for pod in pods("DaemonSet", "kured", {"name": "kured"})],
+    ],
+    ids=["another daemon", "a deployment", "any agent", "another kind", "a bare pod", "ended"],
+)
+def test_what_only_looks_like_one_is_none(own: list[Pod]) -> None:
+    assert rebooters(seen(*own)) == ()
+
+
+def a_controller() -> tuple[list[Pod], tuple[Workload, ...]]:
+    name = "system-upgrade-controller"
+    owner = Owner("Deployment", name, "u-d")
+    replica_set = Workload("ReplicaSet", "system-upgrade", f"{name}-7c9", "u-rs", owner=owner)
+    return pods("ReplicaSet", replica_set.name, CONTROLLER, 1, "system-upgrade"), (replica_set,)
+
+
+def test_the_system_upgrade_controller_is_named_and_no_finding_while_it_does_nothing() -> None:
+    own, workloads = a_controller()
+    snapshot = seen(*own, workloads=workloads)
+    (found,) = rebooters(snapshot)
+    assert (found.workloads, found.nodes) == (("Deployment system-upgrade/system-upgrade-controller",), 0)
+    assert found.words.startswith("may drain and reboot the nodes that its Plans select")
+    assert "plans.upgrade.cattle.io" in found.advice
+    assert lint(Policy(), [snapshot]).findings == ()
+
+
+def test_jobs_of_its_plans_that_run_are_a_finding() -> None:
+    own, workloads = a_controller()
+    jobs = pods("Job", "apply-agents", CONTROLLER | {"upgrade.cattle.io/plan": "agents"}, 3, "system-upgrade")
+    ended = replace(jobs[2], phase="Succeeded")
+    plan = Owner("Plan", "agents", "u-plan")
+    job = Workload("Job", "system-upgrade", "apply-agents", "u-job", owner=plan)
+    (finding,) = lint(Policy(), [seen(*own, *jobs[:2], ended, workloads=(*workloads, job))]).findings
+    assert (finding.check, finding.subject) == ("others-reboot", "system-upgrade-controller")
+    assert finding.words == (
+        "is at work on 2 nodes by its Plans: "
+        "Deployment system-upgrade/system-upgrade-controller, Plan system-upgrade/agents"
+    )
+
+
+def test_a_daemon_that_reboots_nodes_is_a_finding_with_what_to_do() -> None:
+    snapshot = seen(*pods("DaemonSet", "kured", {"name": "kured"}))
+    (kured,) = rebooters(snapshot)
+    assert lint(Policy(), [snapshot]).findings == (
+        Finding("east", "others-reboot", "kured", kured.words, kured.advice),
+    )
