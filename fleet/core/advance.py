@@ -41,7 +41,7 @@ def advance(agenda: Agenda, rollout: Rollout, run: Run, now: datetime) -> Answer
             agenda.hold(run.node, Held(Reason.UNREACHABLE, view.name, {"why": view.why_lost}))
         return None
     node = view.nodes.get(run.node.name)
-    if node is not None and not node.uid:
+    if node is not None and run.goal.uid and not node.uid:
         # Whether it is the machine that is meant shows when it is seen: nothing is done to it, nor judged, before.
         agenda.hold(run.node, nodes.not_ready(node))
         return None

@@ -30,7 +30,7 @@ def held(name: str, uid: str, node: Node | None, machine: Machine | None, rollou
     """`uid` is that of the node which the plan meant; `rollout` the one that asks."""
     if node is None or node.deleting:
         return Held(Reason.NODE_GONE, name)
-    if not node.uid:
+    if uid and not node.uid:
         return not_ready(node)
     if node.uid != uid:
         return Held(Reason.NODE_REPLACED, name)
