@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 from collections.abc import Iterator
@@ -41,8 +42,19 @@ def of(machine: str) -> tuple[Path, ...]:
 
 def processes(machine: str) -> frozenset[int]:
     """The process ids of all that runs on the machine, and of its power supply."""
-    files = [file for group in of(machine) for file in group.rglob("cgroup.procs")]
-    return frozenset(int(pid) for file in files for pid in file.read_text().split())
+    return frozenset(pid for group in of(machine) for pid in processes_in(group))
+
+
+def processes_in(group: Path) -> Iterator[int]:
+    """Of the group and those below. They come and go: one that has gone while it was looked at had no process left."""
+    for folder, _, _ in os.walk(group):
+        try:
+            told = (Path(folder) / "cgroup.procs").read_text()
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENODEV):
+                raise
+            continue
+        yield from map(int, told.split())
 
 
 def kill(machine: str) -> None:
