@@ -11,8 +11,8 @@ QUICK := tests/unit tests/property tests/contract tests/simulation tests/store
 REAL := tests/cluster tests/playbooks tests/quorums tests/web tests/kind tests/vagrant \
 	tests/machines/test_ssh.py tests/machines/test_ostree_program.py tests/machines/test_rauc.py
 # What fills both cores by itself, or tells one election from two.
-ALONE := tests/etcd tests/machines/test_faults.py tests/machines/test_three_ways.py \
-	tests/machines/test_stacked.py tests/machines/test_agent_faults.py \
+ALONE := tests/etcd tests/machines/test_faults.py tests/machines/test_agents.py \
+	tests/machines/test_stacked.py tests/machines/test_agent_faults.py tests/machines/test_without_agents.py \
 	tests/machines/test_hosts.py::test_the_five_commands_of_the_readme_upgrade_them
 
 .PHONY: set-up demo test check unit lab machines machines-test qemu soak bench live schemas lock clean

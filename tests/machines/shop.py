@@ -30,7 +30,7 @@ defaults: {{stream: stable, soak: 1s}}
 pools:
 {control}  - name: workers
     limits: {{max_unavailable: 1}}
-"""
+{reach}"""
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,11 @@ class Bed:
     api: Cluster
     hosts: tuple[Host, ...]
     more: str = ""
-    """Of the policy, after the pool of the workers."""
+    """Of the policy, after its pools."""
     control: str = ""
     """Of the policy: the pool of the control plane, where there is one."""
+    reach: str = ""
+    """How both pools are reached; empty: by agents."""
 
     @property
     def names(self) -> list[str]:
@@ -53,7 +55,9 @@ class Bed:
         """The policy with these releases."""
         found = self.machines.commits()
         lines = [f'      - {{version: "{each}", digest: "sha256:{found[each]}"}}' for each in versions]
-        policy = POLICY.format(releases="\n".join(lines), control=self.control)
+        reach = f"    reach: {self.reach}\n" if self.reach else ""
+        control = self.control and self.control + reach
+        policy = POLICY.format(releases="\n".join(lines), control=control, reach=reach)
         (self.fleet.home / "fleet.yaml").write_text(policy + self.more)
 
     def offer(self, *versions: str) -> None:
@@ -64,7 +68,7 @@ class Bed:
         """To its end, whatever that is."""
         pools = ["--pool", "control"] if self.control else []
         plan = self.fleet.json("plan", *pools, "--pool", "workers", "--to", version)["plan_id"]
-        self.fleet.run("rollout", "start", plan, "--watch", code=code, seconds=600)
+        self.fleet.run("rollout", "start", plan, "--watch", code=code, seconds=1200)
 
     def nodes(self) -> dict[str, Json]:
         found = self.api.get("/api/v1/nodes")["items"]
@@ -169,7 +173,10 @@ def upgrade_by_agents(bed: Bed, version: str) -> None:
 
 
 def upgrade(bed: Bed, version: str) -> None:
-    """Rolls every node to this release, and judges by the hosts, by the cluster, by the client and by the report."""
+    """Rolls every node that does not run it to this release, and judges by the hosts, by the cluster, by the client and by
+    the report."""
+    going = {host.name for host in bed.hosts if host.version() != version}
+    assert going
     boots = bed.boots()
     kubelets, runtimes = bed.started("kubelet"), bed.started("containerd")
     with Client(bed.kubeconfig, PODS).calling() as client:
@@ -182,15 +189,16 @@ def upgrade(bed: Bed, version: str) -> None:
     assert [host.booted() for host in bed.hosts] == [bed.machines.commits()[version]] * len(bed.names)
     assert [host.kernel() for host in bed.hosts] == [KERNELS[version]] * len(bed.names)
     after = bed.boots()
-    assert all(after[name] != boots[name] for name in bed.names)
+    assert {name for name in bed.names if after[name] != boots[name]} == going
     wait(
         lambda: bed.seen() == {name: (after[name], f"Fleet Lab OS {version}") for name in bed.names}, bed.seen
     )
-    assert all(bed.started("kubelet")[name] != kubelets[name] for name in bed.names)
-    assert all(bed.started("containerd")[name] != runtimes[name] for name in bed.names)
+    for unit, before in (("kubelet", kubelets), ("containerd", runtimes)):
+        now = bed.started(unit)
+        assert {name for name in bed.names if now[name] != before[name]} == going, unit
     runs = bed.fleet.json("report")["runs"]
     assert {run["node"]: (run["step"], run["proof"]["boot_id_after"]) for run in runs} == {
-        name: ("done", after[name]) for name in bed.names
+        name: ("done", after[name]) for name in going
     }
     assert not bed.marked()
     bed.fleet.run("audit", "verify")
@@ -204,6 +212,4 @@ def from_afar(bed: Bed, home: Path, way: str) -> Bed:
     for name in bed.names:
         bed.api.patch(f"/api/v1/nodes/{name}", {"metadata": {"labels": {"fleet.internal/reach": way}}})
     wait(lambda: not bed.api.get(AGENTS)["items"], lambda: bed.api.get(AGENTS))
-    return replace(
-        bed, fleet=Fleet(bed.fleet.home, {"HOME": str(home)}), more=f"{bed.more}    reach: {way}\n"
-    )
+    return replace(bed, fleet=Fleet(bed.fleet.home, {"HOME": str(home)}), reach=way)

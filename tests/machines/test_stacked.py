@@ -10,15 +10,11 @@ from pathlib import Path
 import pytest
 
 from fleet.lab.balancer import GONE_SECONDS
-from tests.cluster.rest import Json
-from tests.etcd.timeline import judged
 from tests.machines.shop import Bed, upgrade_by_agents, wait
 from tests.machines.stack import MEMBERS, Stack
+from tests.machines.voting import GAP, etcd, one_voter_at_a_time
 
 pytestmark = pytest.mark.timeout(1200)
-
-GAP = 10.0
-"""Seconds. An election takes between two and four, and this computer has other things to do."""
 
 
 def test_a_control_plane_and_its_workers_are_upgraded_one_voter_at_a_time_and_the_leader_last(
@@ -28,21 +24,8 @@ def test_a_control_plane_and_its_workers_are_upgraded_one_voter_at_a_time_and_th
     bed.offer("1.0", "1.1")
     before = etcd(bed)
     assert (before["voters"], before["healthy"], before["unread"], before["declared"]) == (3, 3, "", False)
-    voters, writer, reader = stack.voters(), stack.writer(), stack.reader()
-    with voters.watched(), writer.at_work(), reader.reading():
+    with one_voter_at_a_time(stack, bed):
         upgrade_by_agents(bed, "1.1")
-    print(f"etcd: {len(writer.times)} writes, longest gap {writer.gap:.2f} s; {voters.timeline}")
-    print(f"API: {reader.answers} answers, longest gap {reader.gap:.2f} s; {reader.errors}")
-
-    assert judged(MEMBERS, voters.timeline) == [], voters.timeline
-    assert sorted(voters.order) == sorted(MEMBERS), "each went once"
-    assert voters.order[-1] == before["leader"], "the leader went last"
-    assert writer.gap < GAP
-    assert reader.gap < GAP, reader.errors
-    bed.fleet.run("sync")
-    after = etcd(bed)
-    assert (after["voters"], after["healthy"]) == (3, 3)
-    assert after["leader"] != before["leader"], "it was moved before its host went"
 
     told = [each["record"] for each in json.loads(bed.fleet.run("audit", "export"))["entries"]]
     done = [each["kind"] for each in told if each["detail"].get("result") == "done"]
@@ -77,12 +60,6 @@ def healthy(bed: Bed) -> int:
     with bed.fleet.background("sync") as sync:
         sync.wait(120)
     return int(etcd(bed)["healthy"])
-
-
-def etcd(bed: Bed) -> Json:
-    """As fleet knows it."""
-    (found,) = [each for each in bed.fleet.json("status")["quorums"] if each["kind"] == "etcd"]
-    return dict(found)
 
 
 def is_whole(snapshot: Path) -> bool:
