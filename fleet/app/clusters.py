@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fleet.app.connection import hosts_of, opened, site_of
+from fleet.app.connection import hosts_of, opened
 from fleet.app.home import Home, person
 from fleet.app.look import keep, read, read_hosts, reason
 from fleet.app.quorums import with_quorums
@@ -130,7 +130,7 @@ async def _inspect_real(home: Home, row: ClusterRow, policy: Policy) -> tuple[Fo
                 f"{row.name} does not let fleet list {' and '.join(each.resource for each in unreadable)}",
                 "; ".join(rule(each) for each in unreadable),
             )
-        reading = await cluster.read(site_of(row.sites), home.now())
+        reading = await cluster.read(row.site, home.now())
         snapshot = await with_quorums(reading.snapshot, cluster, policy)
         return (
             found_in(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,8 +32,8 @@ async def connect(home: Home, row: ClusterRow) -> Cluster:
             )
         return SimulatedCluster(file_of(home, row), home.clock)
     if row.kind == "hosts":
-        return guarded_hosts(hosts_of(home, row), site_of(row.sites), home.policy_if_any(), WallClock())
-    return guarded(real(row), site_of(row.sites), home.policy_if_any(), home.played)
+        return guarded_hosts(hosts_of(home, row), row.site, home.policy_if_any(), WallClock())
+    return guarded(real(row), row.site, home.policy_if_any(), home.played)
 
 
 def file_of(home: Home, row: ClusterRow) -> Path:
@@ -62,7 +61,3 @@ async def opened(row: ClusterRow) -> AsyncIterator[RealCluster]:
         yield cluster
     finally:
         await cluster.close()
-
-
-def site_of(sites: Sequence[str]) -> str:
-    return sites[0] if sites else ""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from fleet.app.connection import file_of, hosts_of, opened, site_of
+from fleet.app.connection import file_of, hosts_of, opened
 from fleet.app.home import Home
 from fleet.app.quorums import groups_of_hosts, read_into, with_quorums
 from fleet.core.errors import FleetError
@@ -73,7 +73,7 @@ async def read(home: Home, row: ClusterRow) -> Snapshot | FleetError:
         if row.kind == "hosts":
             return (await read_hosts(home, row))[0]
         async with opened(row) as cluster:
-            snapshot = (await cluster.read(site_of(row.sites), home.now())).snapshot
+            snapshot = (await cluster.read(row.site, home.now())).snapshot
             return await with_quorums(snapshot, cluster, home.policy_if_any())
     except FleetError as error:
         return error
@@ -81,6 +81,6 @@ async def read(home: Home, row: ClusterRow) -> Snapshot | FleetError:
 
 async def read_hosts(home: Home, row: ClusterRow) -> tuple[Snapshot, dict[str, str]]:
     """Hosts without a cluster, and which of them were not reached and why."""
-    groups = groups_of_hosts(row.name, site_of(row.sites), home.policy_if_any())
-    reading = await hosts_of(home, row).read(site_of(row.sites), home.now())
+    groups = groups_of_hosts(row.name, row.site, home.policy_if_any())
+    reading = await hosts_of(home, row).read(row.site, home.now())
     return await read_into(reading.snapshot, groups), reading.unreached

@@ -39,7 +39,7 @@ async def _run(home: Home, say: Callable[[str], None], until_idle: bool) -> None
     notary = notary_of(home, say)
 
     def sites() -> Mapping[str, str]:
-        return {row.name: row.sites[0] if row.sites else "" for row in store.clusters.list()}
+        return {row.name: row.site for row in store.clusters.list()}
 
     async def open_all() -> Mapping[str, Cluster]:
         return {row.name: await connect(home, row) for row in store.clusters.list()}

@@ -19,7 +19,7 @@ def why(home: Home, ref: NodeRef) -> tuple[Held, ...]:
     """For a node in an active rollout, or in one of its own that would begin now. Nothing is begun or written."""
     now = home.now()
     rows = home.clusters()
-    engine = Engine({row.name: row.sites[0] if row.sites else "" for row in rows})
+    engine = Engine({row.name: row.site for row in rows})
     rollouts = Rollouts.load(home.store).all
     active = [each for each in rollouts if each.active]
     kept = [each for each in rollouts if not each.active and unfinished(each)]

@@ -41,8 +41,8 @@ def advance(agenda: Agenda, rollout: Rollout, run: Run, now: datetime) -> Answer
             agenda.hold(run.node, Held(Reason.UNREACHABLE, view.name, {"why": view.why_lost}))
         return None
     node = view.nodes.get(run.node.name)
-    if node is not None and run.goal.uid and not node.uid:
-        # Whether it is the machine that is meant shows when it is seen: nothing is done to it, nor judged, before.
+    if node is not None and nodes.unseen(node, run.goal.uid):
+        # Nothing is done to it, nor judged.
         agenda.hold(run.node, nodes.not_ready(node))
         return None
     if node is None or node.uid != run.goal.uid:

@@ -59,12 +59,11 @@ class Agents:
         if work is None or work.state != "working":
             return machine
         rebooted = bool(work.boot_id and machine.boot_id and work.boot_id != machine.boot_id)
-        asked = request is not None and request.token == work.token
-        if asked and not (rebooted and request is not None and request.action is Ask.REBOOT):
+        asked = request.action if request is not None and request.token == work.token else None
+        if asked is not None and not (rebooted and asked is Ask.REBOOT):
             return machine
-        self._tell(
-            machine, replace(work, state="done" if rebooted else "failed", percent=100 if rebooted else 0)
-        )
+        over = replace(work, state="done", percent=100) if rebooted else replace(work, state="failed")
+        self._tell(machine, over)
         return self._objects.machines[machine.name]
 
     def requested(self, name: str, token: str) -> None:

@@ -32,6 +32,11 @@ class ClusterRow(Struct, frozen=True, kw_only=True):
     """Why it does not answer; empty while it does."""
     error_since: datetime | None = None
 
+    @property
+    def site(self) -> str:
+        """Of nodes that do not name theirs; empty: none is known."""
+        return self.sites[0] if self.sites else ""
+
 
 class Clusters:
     def __init__(self, database: Database) -> None:

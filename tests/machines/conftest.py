@@ -9,6 +9,7 @@ import pytest
 
 from fleet.lab import LabError
 from fleet.lab.machines import Machines, releases, requirements
+from tests.machines.host import powered
 from tests.machines.stack import Stack, stack_in
 
 _FAILED = pytest.StashKey[LabError]()
@@ -42,11 +43,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 @pytest.fixture(scope="module")
 def machines(may_run_machines: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
     """One machine, w1, on release 1.0, in no cluster."""
-    up = Machines.up(tmp_path_factory.mktemp("machines") / "m", ["w1"], tied=True, progress=print)
-    try:
+    with powered(tmp_path_factory.mktemp("machines") / "m", ["w1"]) as up:
         yield up
-    finally:
-        up.down()
 
 
 @pytest.fixture(scope="package")

@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from fleet.lab.machines import Machines
+
+
+@contextmanager
+def powered(folder: Path, names: Sequence[str]) -> Iterator[Machines]:
+    """Machines of these names, on release 1.0, until it is left."""
+    up = Machines.up(folder, names, tied=True, progress=print)
+    try:
+        yield up
+    finally:
+        up.down()
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from fleet.core.groups import Access
 from fleet.lab.machines import Machines
 from fleet.lab.machines.manifests import ETCD_PORT
 from fleet.lab.machines.stacked import ROLE, Stacked
+from tests.machines.host import powered
 from tests.machines.shop import Bed, begin
 from tests.machines.voters import Reader, Voters
 
@@ -76,8 +77,7 @@ def access(control: Stacked, endpoints: tuple[str, ...] = ()) -> Access:
 
 @contextmanager
 def stack_in(folder: Path) -> Iterator[Stack]:
-    machines = Machines.up(folder / "m", (*MEMBERS, *WORKERS), tied=True, progress=print)
-    try:
+    with powered(folder / "m", (*MEMBERS, *WORKERS)) as machines:
         control = Stacked.up(folder / "lab", machines, MEMBERS, tied=True, progress=print)
         try:
             files = access(control)
@@ -86,5 +86,3 @@ def stack_in(folder: Path) -> Iterator[Stack]:
             yield Stack(machines, control, bed)
         finally:
             control.down()
-    finally:
-        machines.down()

@@ -10,6 +10,7 @@ import pytest
 
 from fleet.lab.machines import Machines, cluster
 from tests.machines.client import Client
+from tests.machines.host import powered
 from tests.machines.idle import asked_in, resident
 from tests.machines.shop import PODS, REPLICAS, Bed, begin, upgrade_by_agents, wait
 
@@ -25,11 +26,8 @@ A_MINUTE = 5
 
 @pytest.fixture(scope="module")
 def machines(may_run_machines: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
-    up = Machines.up(tmp_path_factory.mktemp("machines") / "m", NAMES, tied=True, progress=print)
-    try:
+    with powered(tmp_path_factory.mktemp("machines") / "m", NAMES) as up:
         yield up
-    finally:
-        up.down()
 
 
 @pytest.fixture(scope="module")

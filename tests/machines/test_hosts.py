@@ -19,7 +19,7 @@ import pytest
 
 from fleet.lab.machines import Machines
 from fleet.lab.machines.command import run
-from tests.machines.host import Host
+from tests.machines.host import Host, powered
 
 NAMES = ("till-1", "till-2", "till-3")
 README = Path(__file__).parents[2] / "README.md"
@@ -80,11 +80,8 @@ def _more(machines: Machines) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def machines(may_run_machines: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
-    up = Machines.up(tmp_path_factory.mktemp("machines") / "m", NAMES, tied=True, progress=print)
-    try:
+    with powered(tmp_path_factory.mktemp("machines") / "m", NAMES) as up:
         yield up
-    finally:
-        up.down()
 
 
 @pytest.fixture(scope="module")

@@ -8,27 +8,29 @@ from pathlib import Path
 
 import pytest
 
-from tests.machines.shop import AGENTS, from_afar, upgrade
+from tests.machines.shop import AGENTS, Bed, from_afar, upgrade
 from tests.machines.stack import Stack
 from tests.machines.voting import one_voter_at_a_time
 
 pytestmark = pytest.mark.timeout(1800)
 
 
-def test_over_ssh_and_no_agent_runs_there(stack: Stack, tmp_path: Path) -> None:
-    bed = from_afar(stack.bed, tmp_path / "home", "ssh")
+def taken_to(version: str, stack: Stack, home: Path, way: str) -> Bed:
+    """All hosts, by the controller itself; no agent runs meanwhile."""
+    bed = from_afar(stack.bed, home, way)
     bed.offer("1.0", "1.1", "1.2")
     with one_voter_at_a_time(stack, bed):
-        upgrade(bed, "1.2")
+        upgrade(bed, version)
     assert not bed.api.get(AGENTS)["items"]
+    return bed
+
+
+def test_over_ssh_and_no_agent_runs_there(stack: Stack, tmp_path: Path) -> None:
+    taken_to("1.2", stack, tmp_path / "home", "ssh")
 
 
 def test_back_by_playbooks(stack: Stack, tmp_path: Path) -> None:
-    bed = from_afar(stack.bed, tmp_path / "home", "playbook")
-    bed.offer("1.0", "1.1", "1.2")
-    with one_voter_at_a_time(stack, bed):
-        upgrade(bed, "1.1")
-    assert not bed.api.get(AGENTS)["items"]
+    bed = taken_to("1.1", stack, tmp_path / "home", "playbook")
     entries = json.loads(bed.fleet.run("audit", "export"))["entries"]
     told = [each["record"] for each in entries if each["record"]["kind"] == "played"]
     assert {(each["node"], each["detail"]["task"]) for each in told} >= {

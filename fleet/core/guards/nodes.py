@@ -30,7 +30,7 @@ def held(name: str, uid: str, node: Node | None, machine: Machine | None, rollou
     """`uid` is that of the node which the plan meant; `rollout` the one that asks."""
     if node is None or node.deleting:
         return Held(Reason.NODE_GONE, name)
-    if uid and not node.uid:
+    if unseen(node, uid):
         return not_ready(node)
     if node.uid != uid:
         return Held(Reason.NODE_REPLACED, name)
@@ -43,6 +43,11 @@ def held(name: str, uid: str, node: Node | None, machine: Machine | None, rollou
     if node.ready is not True:
         return not_ready(node)
     return None
+
+
+def unseen(node: Node, uid: str) -> bool:
+    """Nobody has seen it yet: whether it is the machine that is meant shows then."""
+    return bool(uid) and not node.uid
 
 
 def _foreign(node: Node) -> Held:

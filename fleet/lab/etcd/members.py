@@ -161,9 +161,8 @@ class Members:
             "unsafe-no-fsync": "true",
             "log-level": "warn",
         }
-        inside = self.wan.before(name) if isinstance(self.wan, Namespaces) else ()
         return [
-            *inside,
+            *self.wan.before(name),
             *self._before.get(name, ()),
             str(self._binary),
             "etcd",

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,10 @@ class Wan:
         self._thread.start()
         for relay in self._relays.values():
             self._servers.append(self._run(self._listen(relay)))
+
+    def before(self, name: str) -> Sequence[str]:
+        """What stands in front of a member's command: nothing, it runs as any program does."""
+        return ()
 
     def stop(self) -> None:
         for server in self._servers:
