@@ -7,6 +7,7 @@ committed before its effect must be there afterwards. It costs one fsync for eac
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -17,6 +18,9 @@ from urllib.parse import quote
 from fleet.core.errors import SchemaError, StoreError
 from fleet.store.address import Address, missing
 from fleet.store.database import BUSY_SECONDS, Row, in_utc
+
+_BUSY_LOOK = 0.02
+"""Seconds between two looks at whether another still writes."""
 
 
 class SqliteTransaction:
@@ -52,6 +56,7 @@ class SqliteDatabase:
         if not create and not path.exists():
             raise missing(address)
         self._lock = RLock()
+        self._wait = wait
         with self._errors():
             self._connection = connect(address, create=create, wait=wait)
 
@@ -88,8 +93,18 @@ class SqliteDatabase:
             }
 
     def settle(self) -> None:
+        """SQLite waits for another writer, but not where this changes the mode: it is asked again."""
+        deadline = time.monotonic() + self._wait
         with self._lock, self._errors():
-            self._connection.execute("PRAGMA journal_mode = WAL")
+            while True:
+                try:
+                    self._connection.execute("PRAGMA journal_mode = WAL")
+                except sqlite3.OperationalError as error:
+                    if not error.sqlite_errorname.startswith("SQLITE_BUSY") or time.monotonic() > deadline:
+                        raise
+                    time.sleep(_BUSY_LOOK)  # noqa: TID251 - between two looks at the condition
+                else:
+                    return
 
     def close(self) -> None:
         with self._lock:

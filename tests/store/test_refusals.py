@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -133,6 +134,39 @@ def small_disk(folder: Path, kilobytes: int) -> Iterator[Path]:
         yield folder
     finally:
         subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_new_database_gets_its_mode_though_another_writes_in_that_moment(tmp_path: Path) -> None:
+    """Of several that open one at once. SQLite waits for a writer, but not where it would change the mode."""
+    address = Address("sqlite", tmp_path / "fleet.db")
+    database, tried = SqliteDatabase(address, create=True), 0
+    with writing(address.path) as writer, closing(database):
+
+        def at(statement: str) -> None:
+            nonlocal tried
+            tried += 1
+            if tried == 3:
+                writer.rollback()
+
+        database._connection.set_trace_callback(at)
+        database.settle()
+        assert tried == 3
+    with closing(raw(str(address.path))) as other:
+        assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_one_that_goes_on_writing_is_waited_for_as_long_as_ever(tmp_path: Path) -> None:
+    address = Address("sqlite", tmp_path / "fleet.db")
+    database = SqliteDatabase(address, create=True, wait=0.1)
+    with writing(address.path), closing(database), pytest.raises(StoreError, match="is locked"):
+        database.settle()
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(path, isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        yield writer
 
 
 def test_a_full_disk_loses_nothing_that_was_committed(tmp_path: Path) -> None:
