@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from sys import intern
 from typing import Literal, TypeVar, cast
@@ -39,6 +40,7 @@ API_SERVER = ("component", "kube-apiserver")
 GRACE_SECONDS = 30
 """The API server's default."""
 
+_PERCENT = re.compile(r"[0-9]{1,9}%")
 _READY: dict[str, bool | None] = {"True": True, "False": False}
 _PHASES = ("Pending", "Running", "Succeeded", "Failed")
 _SHARED_LABELS: dict[frozenset[tuple[str, str]], dict[str, str]] = {}
@@ -116,8 +118,8 @@ def budget(found: wire.BudgetWire) -> Budget:
         name=meta.name,
         uid=meta.uid,
         selector=spec.selector,
-        min_available=spec.min_available,
-        max_unavailable=spec.max_unavailable,
+        min_available=_share(spec.min_available, "minAvailable"),
+        max_unavailable=_share(spec.max_unavailable, "maxUnavailable"),
         unhealthy_policy="AlwaysAllow" if policy == "AlwaysAllow" else "IfHealthyBudget",
         generation=meta.generation,
         observed_generation=status.observed_generation,
@@ -244,6 +246,13 @@ def _read(scale: Callable[[str | int | float], int], found: wire.Quantities, key
         return scale(found.get(key, 0))
     except ValueError as error:
         raise ValueError(f"{key}: {error}") from None
+
+
+def _share(found: int | str | None, key: str) -> int | str | None:
+    """As the API server takes it. Raises ValueError with the key. Source: kubernetes, apis/policy/validation."""
+    if found is None or (_PERCENT.fullmatch(found) if isinstance(found, str) else found >= 0):
+        return found
+    raise ValueError(f"{key}: expected a number or a percentage such as 50%, found {str(found)[:40]!r}")
 
 
 def _requests(spec: wire.PodSpec) -> Resources:

@@ -120,6 +120,19 @@ def test_an_odd_quantity_is_named_with_its_object_and_its_key(tmp_path: Path) ->
         plan_of_dump(a_home(tmp_path / "home"), ["workers"], NEW.version, file)
 
 
+@pytest.mark.parametrize(
+    ("key", "odd"), [("minAvailable", ""), ("maxUnavailable", "half"), ("maxUnavailable", -1)]
+)
+def test_an_odd_share_of_a_budget_is_named_too(tmp_path: Path, key: str, odd: str | int) -> None:
+    body = {"selector": {"matchLabels": {"app": "api"}}, key: odd}
+    budget = {"kind": "PodDisruptionBudget", "metadata": {"name": "api", "namespace": "web"}, "spec": body}
+    file = tmp_path / "dump.json"
+    file.write_text(json.dumps({"items": [a_node(1), budget]}))
+    words = f"web/api cannot be read: {key}: expected a number or a percentage such as 50%, found '{odd}'"
+    with pytest.raises(UsageError, match=words):
+        plan_of_dump(a_home(tmp_path / "home"), ["workers"], NEW.version, file)
+
+
 def a_set(quorum: str, replicas: int = 3) -> dict[str, Any]:
     return {
         "kind": "StatefulSet",
