@@ -12,7 +12,7 @@ from math import ceil
 from typing import NamedTuple
 
 from fleet.core import windows
-from fleet.core.advance import SETTLE
+from fleet.core.advance.drain import SETTLE
 from fleet.core.guards import budgets
 from fleet.core.node import NodeRef
 from fleet.core.occupancy import Scope, scopes

@@ -15,7 +15,9 @@ from datetime import datetime
 from msgspec import Struct
 
 from fleet.core.action import AnyAction, Mark
-from fleet.core.advance import advance, marked, tidy
+from fleet.core.advance.asking import marked
+from fleet.core.advance.back import tidy
+from fleet.core.advance.run import advance
 from fleet.core.books import Books
 from fleet.core.event import Event
 from fleet.core.gates import Gates

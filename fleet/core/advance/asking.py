@@ -1,0 +1,65 @@
+"""What every step asks: is it ours, has it had its time, was the machine asked already."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from fleet.core.action import Cordon, Uncordon
+from fleet.core.agenda import Agenda
+from fleet.core.held import Held, Reason
+from fleet.core.machine import Machine
+from fleet.core.node import Node
+from fleet.core.rollout import Rollout, Run
+from fleet.core.steps import Step, Turn
+
+LOOK_AGAIN = timedelta(seconds=15)
+"""A step that waits for something looks again after this, should no event say that it is over."""
+
+Answer = tuple[Turn, dict[str, Any]] | None
+"""The turn that a run takes, with what the journal is to say of it; None: it waits."""
+
+
+def token_of(rollout: Rollout, run: Run, step: Step | None = None) -> str:
+    """Names one intent towards the machine: the same after a restart, another after a retry. `step`: other than its
+    present one."""
+    return f"{rollout.id}/{run.node.name}/{step or run.step}/{run.attempts}"
+
+
+def asked(machine: Machine | None, token: str) -> bool:
+    return machine is not None and machine.request is not None and machine.request.token == token
+
+
+def ours(node: Node, rollout: Rollout) -> bool:
+    return node.unschedulable and node.cordoned_by == rollout.id
+
+
+def marked(node: Node, rollout: Rollout) -> bool:
+    """Something of this rollout is on the node."""
+    return node.cordoned_by == rollout.id or node.rollout == rollout.id
+
+
+def expired(agenda: Agenda, rollout: Rollout, run: Run, seconds: int, now: datetime) -> bool:
+    """The step has had its time, counted anew after nobody could look or a person had stopped it. Sets the timer
+    otherwise."""
+    synced = agenda.view(run.node.cluster).synced_at
+    begins = [moment for moment in (run.since, synced, rollout.state_at) if moment is not None]
+    end = max(begins, default=now) + timedelta(seconds=seconds)
+    if now >= end:
+        return True
+    agenda.wake_at(run.node, end)
+    return False
+
+
+def ask_cordon(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> None:
+    if agenda.may_ask(run.node, "cordon", now):
+        ident = agenda.next_id(rollout)
+        agenda.emit(rollout, Cordon(id=ident, rollout=rollout.id, node=run.node, uid=node.uid))
+
+
+def ask_uncordon(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> None:
+    if refusal := agenda.refusal(run.node, "uncordon"):
+        agenda.hold(run.node, Held(Reason.BACKOFF, node.name, {"what": "uncordon", "why": refusal}))
+    if agenda.may_ask(run.node, "uncordon", now):
+        ident = agenda.next_id(rollout)
+        agenda.emit(rollout, Uncordon(id=ident, rollout=rollout.id, node=run.node, uid=node.uid))

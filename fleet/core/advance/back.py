@@ -1,0 +1,101 @@
+"""Back into service: uncordoned, proven for its soak; and what is ours on nodes of ended runs is taken away."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from fleet.core import voting
+from fleet.core.action import Clear, Unmark
+from fleet.core.advance.asking import Answer, ask_uncordon, expired, marked
+from fleet.core.advance.reboot import newly_failed
+from fleet.core.agenda import Agenda
+from fleet.core.guards import nodes
+from fleet.core.held import Held, Reason
+from fleet.core.machine import Machine
+from fleet.core.node import Node
+from fleet.core.rollout import Rollout, Run
+from fleet.core.steps import Turn
+
+
+def uncordon(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
+    if not marked(node, rollout):
+        return Turn.DONE, {}
+    ask_uncordon(agenda, rollout, run, node, now)
+    return None
+
+
+def soak(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
+    if failed := newly_failed(rollout, run, node, agenda.machine(run.node)):
+        return Turn.FAILED, {"why": failed}
+    seconds = voting.soak_seconds(agenda, rollout, run)
+    why = voting.not_back(agenda, rollout, run)
+    if node.ready is not True or why:
+        agenda.unready.add(run.node)
+        if expired(agenda, rollout, run, seconds + rollout.pool(run).reboot.timeout_seconds, now):
+            return Turn.FAILED, {"why": why or node.why_unready or "it did not stay Ready"}
+        not_yet = Held(Reason.NOT_VERIFIED, node.name, {"why": why})
+        agenda.hold(run.node, nodes.not_ready(node) if node.ready is not True else not_yet)
+        return None
+    if run.node in agenda.unready:
+        agenda.unready.discard(run.node)
+        agenda.healthy_since[run.node] = now
+    since = agenda.healthy_since.get(run.node, run.since or now)
+    end = since + timedelta(seconds=seconds)
+    if voting.defragment(agenda, rollout, run, node, now):
+        return None
+    if now >= end:
+        agenda.healthy_since.pop(run.node, None)
+        return Turn.DONE, {}
+    agenda.hold(run.node)
+    agenda.wake_at(run.node, end)
+    return None
+
+
+def give_back(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
+    """A failed run has not rebooted the node: it goes back into service."""
+    if not marked(node, rollout):
+        return Turn.DONE, {}
+    ask_uncordon(agenda, rollout, run, node, now)
+    return None
+
+
+def tidy(agenda: Agenda, rollout: Rollout, run: Run, now: datetime) -> bool:
+    """Takes away what is ours on the node of an ended run; True when nothing is left.
+
+    A failed run that keeps its slot keeps its cordon too, until a person releases it. What was asked a moment ago may
+    be there and not be seen yet.
+    """
+    view = agenda.view(run.node.cluster)
+    if run.node not in rollout.acted:
+        return True
+    if not view.synced:
+        return False
+    node = view.nodes.get(run.node.name)
+    if node is None or node.uid != run.goal.uid:
+        return True
+    if run.slot and node.cordoned_by == rollout.id:
+        return True
+    if marked(node, rollout):
+        if node.cordoned_by == rollout.id:
+            ask_uncordon(agenda, rollout, run, node, now)
+        elif agenda.may_ask(run.node, "unmark", now):
+            ident = agenda.next_id(rollout)
+            agenda.emit(rollout, Unmark(id=ident, rollout=rollout.id, node=run.node, uid=node.uid))
+        return False
+    machine = view.machines.get(run.node.name)
+    if machine is not None and _unfinished(machine, rollout):
+        if agenda.may_ask(run.node, "clear", now):
+            ident = agenda.next_id(rollout)
+            agenda.emit(rollout, Clear(id=ident, rollout=rollout.id, node=run.node, uid=node.uid))
+        return False
+    unsure = [kind for kind in ("mark", "stage", "cordon") if not agenda.may_ask(run.node, kind, now)]
+    return not unsure
+
+
+def _unfinished(machine: Machine, rollout: Rollout) -> bool:
+    """A request of this rollout still stands that the machine might act upon."""
+    request = machine.request
+    if request is None or not request.token.startswith(f"{rollout.id}/"):
+        return False
+    answer = machine.answer(request.token)
+    return answer is None or answer.state == "working"

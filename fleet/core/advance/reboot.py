@@ -1,0 +1,95 @@
+"""The reboot, and the proof that it brought the release."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from fleet.core import proof, voting
+from fleet.core.action import Reboot
+from fleet.core.advance.asking import LOOK_AGAIN, Answer, asked, expired, ours, token_of
+from fleet.core.agenda import Agenda
+from fleet.core.guards import gates, skew
+from fleet.core.held import Held, Reason
+from fleet.core.machine import Machine
+from fleet.core.node import Node
+from fleet.core.release import is_release
+from fleet.core.rollout import Rollout, Run
+from fleet.core.steps import Step, Turn
+
+
+def reboot(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
+    if node.boot_id and node.boot_id != run.boot_id:
+        return Turn.DONE, {}
+    rule = rollout.pool(run).reboot
+    machine = agenda.machine(run.node)
+    token = token_of(rollout, run)
+    answer = machine.answer(token) if machine is not None else None
+    if answer is not None and answer.state == "failed":
+        return Turn.FAILED, {"why": f"the machine could not reboot: {answer.message}"}
+    underway = asked(machine, token)
+    if not underway and (held := gates.paused(rollout)):
+        agenda.hold(run.node, held)
+        return None
+    if expired(agenda, rollout, run, rule.timeout_seconds, now):
+        return Turn.FAILED, {"why": f"it has not come back within {rule.timeout_seconds} s"}
+    if underway or agenda.in_flight((run.node, "reboot", "")):
+        return None
+    view = agenda.view(run.node.cluster)
+    if not ours(node, rollout) or view.to_drain(node.name):
+        return Turn.BACK, {}
+    if skew.held(view.name, run.release, view.servers):
+        return Turn.BACK, {}
+    if voting.spare(agenda, rollout, run) or voting.leads(agenda, rollout, run):
+        return Turn.BACK, {}
+    if agenda.may_ask(run.node, "reboot", now):
+        agenda.emit(
+            rollout,
+            Reboot(
+                id=agenda.next_id(rollout),
+                rollout=rollout.id,
+                node=run.node,
+                uid=node.uid,
+                token=token,
+                release=run.release,
+                boot_id=run.boot_id,
+                quorums=voting.rules(agenda, rollout, run),
+            ),
+        )
+    return None
+
+
+def verify(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
+    machine = agenda.machine(run.node)
+    missing = proof.missing(run, node, machine, agenda.view(run.node.cluster))
+    if (
+        proof.told(machine, node)
+        and machine
+        and machine.booted
+        and not is_release(machine.booted, run.release)
+    ):
+        why = f"it booted {machine.booted.version} instead of {run.release.version}: rolled back"
+        told = {"boot_id_after": node.boot_id, "rolled_back": machine.booted.version}
+        answer = machine.answer(token_of(rollout, run, Step.REBOOT))
+        if answer is not None and answer.log:
+            told["log"] = answer.log
+        return Turn.FAILED, {"why": why, **told}
+    if failed := newly_failed(rollout, run, node, machine):
+        return Turn.FAILED, {"why": failed}
+    if missing is None and machine is not None:
+        return Turn.DONE, {"proof": proof.proof(run, node, machine)}
+    timeout = rollout.pool(run).reboot.timeout_seconds
+    if expired(agenda, rollout, run, timeout, now):
+        return Turn.FAILED, {"why": f"not proven within {timeout} s: {missing}"}
+    if proof.told(machine, node):
+        agenda.wake_at(run.node, now + LOOK_AGAIN)
+    agenda.hold(run.node, Held(Reason.NOT_VERIFIED, node.name, {"why": missing or "no report"}))
+    return None
+
+
+def newly_failed(rollout: Rollout, run: Run, node: Node, machine: Machine | None) -> str:
+    """Empty: nothing that was fine before the reboot has failed in this boot."""
+    if machine is None or not proof.told(machine, node):
+        return ""
+    work = machine.answer(token_of(rollout, run, Step.REBOOT))
+    failed = proof.newly_failed(work, machine)
+    return proof.words(failed, work, node.name) if failed else ""

@@ -1,0 +1,53 @@
+"""A run's next turn: its cluster is seen, its node is the one that was meant, and its step goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from fleet.core.advance.asking import Answer
+from fleet.core.advance.back import give_back, soak, tidy, uncordon
+from fleet.core.advance.drain import cordon, drain
+from fleet.core.advance.reboot import reboot, verify
+from fleet.core.advance.stage import pending, stage, staged
+from fleet.core.agenda import Agenda
+from fleet.core.guards import nodes
+from fleet.core.held import Held, Reason
+from fleet.core.node import Node
+from fleet.core.rollout import Rollout, Run
+from fleet.core.steps import Step, Turn
+
+
+def advance(agenda: Agenda, rollout: Rollout, run: Run, now: datetime) -> Answer:
+    """The turn that this run takes now, with what the journal is to say of it."""
+    view = agenda.view(run.node.cluster)
+    if run.ended:
+        tidy(agenda, rollout, run, now)
+        return None
+    if not view.synced:
+        if view.why_lost:
+            agenda.hold(run.node, Held(Reason.UNREACHABLE, view.name, {"why": view.why_lost}))
+        return None
+    node = view.nodes.get(run.node.name)
+    if node is not None and nodes.unseen(node, run.goal.uid):
+        # Nothing is done to it, nor judged.
+        agenda.hold(run.node, nodes.not_ready(node))
+        return None
+    if node is None or node.uid != run.goal.uid:
+        held = nodes.held(run.node.name, run.goal.uid, node, None, rollout.id)
+        return Turn.CANCELLED if run.waiting else Turn.FAILED, {"why": held.words if held else ""}
+    return STEPS[run.step](agenda, rollout, run, node, now)
+
+
+STEPS: Mapping[Step, Callable[[Agenda, Rollout, Run, Node, datetime], Answer]] = {
+    Step.PENDING: pending,
+    Step.STAGE: stage,
+    Step.STAGED: staged,
+    Step.CORDON: cordon,
+    Step.DRAIN: drain,
+    Step.REBOOT: reboot,
+    Step.VERIFY: verify,
+    Step.UNCORDON: uncordon,
+    Step.SOAK: soak,
+    Step.RETURN: give_back,
+}

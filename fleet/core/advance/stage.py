@@ -1,0 +1,70 @@
+"""While the node works: its image is written, then it waits for a slot."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from fleet.core.action import Stage
+from fleet.core.advance.asking import Answer, asked, expired, token_of
+from fleet.core.agenda import Agenda
+from fleet.core.guards import gates
+from fleet.core.held import Held, Reason
+from fleet.core.node import Node
+from fleet.core.release import is_release
+from fleet.core.rollout import Rollout, Run
+from fleet.core.steps import Turn
+
+STAGE_ATTEMPTS = 3
+STAGE_BACKOFF = timedelta(seconds=15)
+
+
+def pending(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
+    machine = agenda.machine(run.node)
+    if machine is not None and is_release(machine.booted, run.release):
+        return Turn.DONE, {"why": f"{run.release.version} is booted already"}
+    return None
+
+
+def stage(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
+    rule = rollout.pool(run).stage
+    machine = agenda.machine(run.node)
+    # Booted already: by somebody else, or in a time that an older copy of the journal does not know.
+    if machine is not None and any(
+        is_release(each, run.release) for each in (machine.staged, machine.booted)
+    ):
+        return Turn.DONE, {}
+    token = token_of(rollout, run)
+    if not asked(machine, token) and (held := gates.paused(rollout)):
+        agenda.hold(run.node, held)
+        return None
+    if expired(agenda, rollout, run, rule.timeout_seconds, now):
+        return Turn.FAILED, {"why": f"the image was not written within {rule.timeout_seconds} s"}
+    answer = machine.answer(token) if machine is not None else None
+    if answer is not None and answer.state == "failed":
+        if run.attempts + 1 >= STAGE_ATTEMPTS:
+            return Turn.FAILED, {"why": f"staging failed: {answer.message}"}
+        agenda.retry(rollout, run, answer.message, now)
+        agenda.wake_at(run.node, now + STAGE_BACKOFF)
+        return None
+    if run.attempts and run.since is not None and now < run.since + STAGE_BACKOFF:
+        agenda.wake_at(run.node, run.since + STAGE_BACKOFF)
+        return None
+    if asked(machine, token):
+        agenda.hold(run.node, Held(Reason.STAGING, node.name, {"percent": answer.percent if answer else 0}))
+    elif agenda.may_ask(run.node, "stage", now):
+        ident = agenda.next_id(rollout)
+        agenda.emit(
+            rollout,
+            Stage(
+                id=ident, rollout=rollout.id, node=run.node, uid=node.uid, token=token, release=run.release
+            ),
+        )
+    return None
+
+
+def staged(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
+    """Waits for a slot: `Engine` gives it, and knows what holds it."""
+    machine = agenda.machine(run.node)
+    if machine is not None and is_release(machine.booted, run.release):
+        return Turn.DONE, {"why": f"{run.release.version} was booted meanwhile, not by fleet"}
+    return None
