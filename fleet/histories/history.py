@@ -12,7 +12,7 @@ from fleet.histories.invariant import Broken
 from fleet.histories.persons import look, mend
 from fleet.histories.scene import draw_scene
 from fleet.histories.schedule import Fault, schedule
-from fleet.histories.troubles import TROUBLES
+from fleet.histories.troubles.table import TROUBLES
 from fleet.histories.world import WHOLE, Parts, World
 
 CALM = 3600.0

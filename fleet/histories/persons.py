@@ -9,7 +9,8 @@ from fleet.core.node import Node
 from fleet.core.pod import PodRef
 from fleet.histories.builders import START, a_node
 from fleet.histories.tale import ENDED, Told
-from fleet.histories.troubles import member_up, runs
+from fleet.histories.troubles.groups import member_up
+from fleet.histories.troubles.nodes import runs
 from fleet.histories.world import World
 from fleet.sim.behaviour import Spread
 from fleet.sim.model import Model

@@ -1,0 +1,54 @@
+"""The machines under the nodes, and their agents."""
+
+from __future__ import annotations
+
+from random import Random
+
+from msgspec.structs import replace
+
+from fleet.core.node import Node
+from fleet.core.steps import Step
+from fleet.histories.builders import NEW, START
+from fleet.histories.troubles.nodes import runs
+from fleet.histories.world import World
+from fleet.sim.behaviour import Failure, Spread
+from fleet.sim.model import Model
+
+NEVER = 1e8
+"""Seconds."""
+
+
+def boot(world: World, model: Model, node: Node, rng: Random) -> str:
+    """Somebody has upgraded the machine by hand."""
+    waiting = {run.node.name for run in runs(world) if run.waiting and run.node.cluster == model.cluster}
+    machines = [each for each in model.snapshot(START).machines if each.name in waiting]
+    if not machines:
+        return ""
+    machine = rng.choice(machines)
+    model.stranger.put_machine(replace(machine, booted=NEW, staged=None))
+    return machine.name
+
+
+def unstage(world: World, model: Model, node: Node, rng: Random) -> str:
+    """Somebody has thrown the written image away."""
+    drained = {run.node.name for run in runs(world) if run.step in (Step.STAGED, Step.DRAIN, Step.CORDON)}
+    machines = [each for each in model.snapshot(START).machines if each.name in drained]
+    if not machines:
+        return ""
+    machine = rng.choice(machines)
+    model.stranger.put_machine(replace(machine, staged=None))
+    return machine.name
+
+
+def agent_dies(world: World, model: Model, node: Node, rng: Random) -> str:
+    """Whoever stages on that node next never ends, or takes very long."""
+    length = rng.choice([NEVER, 350.0])
+    world.behave(model, stage=Spread(10, 90, {node.name: length}))
+    return f"{node.name}: staging takes {length:.0f} s"
+
+
+def fail(world: World, model: Model, node: Node, rng: Random) -> str:
+    ways: list[Failure] = ["never-back", "old-version", "old-version", "stage-fails", "not-ready"]
+    way = rng.choice(ways)
+    world.behave(model, failures={**world.behaviours[model.cluster].failures, node.name: way})
+    return f"{node.name}: {way}"

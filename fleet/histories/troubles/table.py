@@ -1,0 +1,79 @@
+"""What each kind of fault does to a world. Each answers in words what it did; empty: there was nothing to act on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from random import Random
+
+from fleet.histories.builders import START
+from fleet.histories.troubles import control, groups, machines, nodes, workloads
+from fleet.histories.world import World
+from fleet.sim.model import Model
+
+
+def _ambush(world: World, rng: Random) -> str:
+    """Somebody or something comes between a run's step and what it does in it."""
+    step = rng.choice(["cordon", "drain", "reboot", "verify", "uncordon", "soak", "return"])
+    act = rng.choice([nodes.cordon, nodes.uncordon, nodes.delete_node, nodes.replace_node, nodes.unready])
+
+    def befall(model: Model, name: str) -> None:
+        node = next((each for each in model.snapshot(START).nodes if each.name == name), None)
+        if node is not None:
+            world.log(f"* ambush: {act.__name__.replace('_', ' ')} {act(world, model, node, rng)}")
+
+    world.ambush = step, befall
+    return f"for the next one that comes to {step}"
+
+
+TROUBLES: Mapping[str, Callable[[World, Random], str]] = {
+    "kill": control.kill,
+    "kill between actions": control.doom,
+    "kill before the journal": control.doom_before,
+    "second leader": control.second,
+    "stopped leader": control.stop,
+    "database refuses": control.close,
+    "commit unheard": control.hush,
+    "away": control.away,
+    "watches forgotten": control.forget,
+    "timeouts": control.weather("timeouts", 10, 300),
+    "errors": control.weather("errors", 10, 300),
+    "conflicts": control.weather("conflicts", 10, 300),
+    "busy": control.weather("busy", 10, 300),
+    "slow": control.weather("slow", 10, 300),
+    "late events": control.late,
+    "doubled events": control.weather("doubled events", 10, 600),
+    "pause": control.say("pause"),
+    "resume": control.say("resume"),
+    "abort": control.say("abort"),
+    "release": control.release,
+    "policy changed": control.policy,
+    "clock forward": control.clock(1),
+    "clock back": control.clock(-1),
+    "cordon": nodes.on_node(nodes.cordon),
+    "uncordon": nodes.on_node(nodes.uncordon),
+    "delete node": nodes.on_node(nodes.delete_node),
+    "replace node": nodes.on_node(nodes.replace_node),
+    "unready": nodes.on_node(nodes.unready),
+    "unheard": nodes.on_node(nodes.unheard),
+    "flap": nodes.on_node(nodes.flap),
+    "leave pool": nodes.on_node(nodes.leave_pool),
+    "move zone": nodes.on_node(nodes.move_zone),
+    "budget tighter": workloads.on_budget(workloads.tighter),
+    "budget none": workloads.on_budget(workloads.none),
+    "budget deleted": workloads.on_budget(workloads.delete_budget),
+    "budget doubled": workloads.on_budget(workloads.double),
+    "scale down": workloads.scale,
+    "pod deleted": workloads.delete_pod,
+    "pods crash": workloads.crash,
+    "booted by another": nodes.on_node(machines.boot),
+    "unstaged": nodes.on_node(machines.unstage),
+    "agent dies": nodes.on_node(machines.agent_dies),
+    "node failure": nodes.on_node(machines.fail),
+    "member down": groups.on_group(groups.member_down),
+    "member lags": groups.on_group(groups.member_lags),
+    "alarm": groups.on_group(groups.alarm),
+    "leader moves": groups.on_group(groups.leader_moves),
+    "group unread": groups.on_group(groups.group_unread),
+    "backup full": groups.on_group(groups.backup_full),
+    "ambush": _ambush,
+}
