@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from fleet.lab import Lab
+from tests.beside import repeated
 from tests.cluster.rest import Cluster
 from tests.cluster.rolling import (
     NEW,
@@ -47,25 +45,13 @@ class Voters:
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
-        self._over = threading.Event()
         self.fewest = LEDGER.replicas
         self.looks = 0
 
-    @contextmanager
-    def on(self) -> Iterator[None]:
-        thread = threading.Thread(target=self._run)
-        thread.start()
-        try:
-            yield
-        finally:
-            self._over.set()
-            thread.join()
-
-    def _run(self) -> None:
-        while not self._over.wait(0.05):
-            pods = self._cluster.get("/api/v1/namespaces/db/pods?labelSelector=app%3Dledger")["items"]
-            self.fewest = min(self.fewest, sum(map(is_ready, pods)))
-            self.looks += 1
+    def look(self) -> None:
+        pods = self._cluster.get("/api/v1/namespaces/db/pods?labelSelector=app%3Dledger")["items"]
+        self.fewest = min(self.fewest, sum(map(is_ready, pods)))
+        self.looks += 1
 
 
 @pytest.mark.timeout(600)
@@ -88,7 +74,7 @@ def test_its_word_is_heard_while_the_rollout_runs_and_a_wrong_one_holds(lab: Lab
         assert [hold["reason"] for hold in plan["held"]] == ["quorum-wrong"] * 3
         carriers = sorted(hold["node"] for hold in plan["held"])
         voters = Voters(cluster)
-        with voters.on(), fleet.background("run"):
+        with repeated(voters.look, 0.05), fleet.background("run"):
             fleet.run("rollout", "start", plan["plan_id"])
             wait(lambda: len(upgraded(cluster)) == 3, lambda: fleet.run("rollout", "status") + fleet.said)
             assert not upgraded(cluster) & set(carriers)

@@ -4,7 +4,6 @@ fleet itself works through the API servers that it takes away, by way of a load 
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from fleet.core.groups import Access, Group
 from fleet.core.quorum import Quorum, QuorumRule, healthy
 from fleet.etcd.etcd import Etcd
 from fleet.lab import Lab
+from tests.beside import repeated
 from tests.cluster.journal import assert_told_once, entries
 from tests.cluster.observer import NodeLimits, Observer
 from tests.cluster.planned import POLICY, THINGS
@@ -36,7 +36,6 @@ class Power:
         self._lab = lab
         self._cluster = Cluster(lab.kubeconfig, PATIENCE)
         self._hosts = {lab.member(host): host for host in range(HOSTS)}
-        self._over = threading.Event()
         self._starts: dict[str, Future[None]] = {}
         self._down: set[str] = set()
         self.timeline: list[Moment] = []
@@ -48,29 +47,22 @@ class Power:
     @contextmanager
     def on(self) -> Iterator[None]:
         """Raises what went wrong with it at the end."""
-        with ThreadPoolExecutor(HOSTS + 1) as pool:
-            work = pool.submit(self._run, pool)
-            try:
+        with ThreadPoolExecutor(HOSTS) as pool:
+            with repeated(lambda: self._look(pool), 0.05):
                 yield
-            finally:
-                self._over.set()
-            work.result()
             for start in self._starts.values():
                 start.result()
 
-    def _run(self, pool: ThreadPoolExecutor) -> None:
-        while not self._over.wait(0.05):
-            for node in self._cluster.get("/api/v1/nodes?labelSelector=fleet.internal/pool%3Dcontrol")[
-                "items"
-            ]:
-                name = node["metadata"]["name"]
-                if is_up(node) and name in self._down:
-                    self._down.discard(name)
-                    self._starts[name] = pool.submit(self._start, name)
-                elif not is_up(node) and name not in self._down:
-                    self._lab.power_off(self._hosts[name])
-                    self._down.add(name)
-                    self.timeline.append(Moment("down", name))
+    def _look(self, pool: ThreadPoolExecutor) -> None:
+        for node in self._cluster.get("/api/v1/nodes?labelSelector=fleet.internal/pool%3Dcontrol")["items"]:
+            name = node["metadata"]["name"]
+            if is_up(node) and name in self._down:
+                self._down.discard(name)
+                self._starts[name] = pool.submit(self._start, name)
+            elif not is_up(node) and name not in self._down:
+                self._lab.power_off(self._hosts[name])
+                self._down.add(name)
+                self.timeline.append(Moment("down", name))
 
     def _start(self, name: str) -> None:
         def ready(program: str) -> None:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +13,7 @@ from fleet.core.quorum import Quorum, QuorumRule, healthy
 from fleet.etcd.etcd import Etcd
 from fleet.lab import Lab, build
 from fleet.lab.etcd.members import Members
+from tests.beside import repeated
 from tests.cluster.rest import Cluster
 from tests.cluster.rolling import (
     NEW,
@@ -43,26 +41,14 @@ class Power:
     def __init__(self, members: Members, cluster: Cluster) -> None:
         self._members, self._cluster = members, cluster
         self._down: set[str] = set()
-        self._over = threading.Event()
         self.order: list[str] = []
         self.most_down = 0
 
-    @contextmanager
-    def on(self) -> Iterator[None]:
-        thread = threading.Thread(target=self._run)
-        thread.start()
-        try:
-            yield
-        finally:
-            self._over.set()
-            thread.join()
-
-    def _run(self) -> None:
-        while not self._over.wait(0.05):
-            for node in self._cluster.get("/api/v1/nodes")["items"]:
-                name = node["metadata"]["name"]
-                if name in self._members.sites:
-                    self._follow(name, _is_up(node))
+    def look(self) -> None:
+        for node in self._cluster.get("/api/v1/nodes")["items"]:
+            name = node["metadata"]["name"]
+            if name in self._members.sites:
+                self._follow(name, _is_up(node))
 
     def _follow(self, name: str, up: bool) -> None:
         if up and name in self._down:
@@ -121,7 +107,7 @@ def test_three_members_one_after_another_the_leader_last(lab: Lab, tmp_path: Pat
             plan = fleet.json("plan", "--pool", "workers", "--pool", "storage", "--to", NEW)
             assert plan["held"] == []
             power = Power(members, cluster)
-            with power.on():
+            with repeated(power.look, 0.05):
                 fleet.run("rollout", "start", plan["plan_id"])
                 wait(lambda: len(upgraded(cluster)) == 6, lambda: fleet.run("rollout", "status"))
                 wait(lambda: not active(fleet), lambda: fleet.run("rollout", "status"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import urllib3
 
+from tests.beside import repeated
 from tests.cluster.rest import Cluster, Json
 
 _PATIENCE = 60.0
@@ -36,33 +36,26 @@ class Client:
     errors: list[str] = field(default_factory=list)
     fewest: int = 1000
     """Ready pods."""
-    _over: threading.Event = field(default_factory=threading.Event)
+    _turn: int = 0
 
     @contextmanager
     def calling(self) -> Iterator[Client]:
-        thread = threading.Thread(target=self._run, daemon=True)
-        thread.start()
-        try:
-            yield self
-        finally:
-            self._over.set()
-            thread.join(120)
-
-    def _run(self) -> None:
         api, pool = Cluster(self.kubeconfig, patience=_PATIENCE), urllib3.PoolManager()
-        turn = 0
-        while not self._over.wait(_PAUSE):
-            status, found = api.call("GET", self.pods)
-            if status != 200:
-                continue
-            there = [pod for pod in found["items"] if ready(pod)]
-            self.fewest = min(self.fewest, len(there))
-            if not there:
-                self.errors.append("no pod is ready")
-                continue
-            pod = there[turn % len(there)]
-            turn += 1
-            self._call(pool, pod["status"]["podIP"], pod["metadata"]["name"])
+        with repeated(lambda: self._next(api, pool), _PAUSE):
+            yield self
+
+    def _next(self, api: Cluster, pool: urllib3.PoolManager) -> None:
+        status, found = api.call("GET", self.pods)
+        if status != 200:
+            return
+        there = [pod for pod in found["items"] if ready(pod)]
+        self.fewest = min(self.fewest, len(there))
+        if not there:
+            self.errors.append("no pod is ready")
+            return
+        pod = there[self._turn % len(there)]
+        self._turn += 1
+        self._call(pool, pod["status"]["podIP"], pod["metadata"]["name"])
 
     def _call(self, pool: urllib3.PoolManager, address: str, name: str) -> None:
         at = time.strftime("%H:%M:%S")

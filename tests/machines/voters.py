@@ -4,16 +4,17 @@ address."""
 from __future__ import annotations
 
 import http.client
-import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import urllib3
 
 from fleet.lab.api import Api
 from fleet.lab.certificates import Certificates
+from tests.beside import repeated
 from tests.cluster.rest import Cluster
 from tests.etcd.timeline import Moment
 
@@ -30,7 +31,7 @@ class Voters:
     def __init__(self, endpoints: Mapping[str, str], issued: Certificates) -> None:
         self._endpoints = endpoints
         self._issued = issued
-        self._over = threading.Event()
+        self._up = dict.fromkeys(endpoints, True)
         self.timeline: list[Moment] = []
 
     @property
@@ -40,23 +41,16 @@ class Voters:
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        threads = [threading.Thread(target=self._watch, args=each) for each in self._endpoints.items()]
-        for thread in threads:
-            thread.start()
-        try:
+        with ExitStack() as watched:
+            for each in self._endpoints.items():
+                watched.enter_context(repeated(partial(self._look, *each), PAUSE))
             yield
-        finally:
-            self._over.set()
-            for thread in threads:
-                thread.join()
 
-    def _watch(self, name: str, endpoint: str) -> None:
-        up = True
-        while not self._over.wait(PAUSE):
-            answers = self._answers(endpoint)
-            if answers is not None and answers != up:
-                up = answers
-                self.timeline.append(Moment("back" if up else "down", name))
+    def _look(self, name: str, endpoint: str) -> None:
+        answers = self._answers(endpoint)
+        if answers is not None and answers != self._up[name]:
+            self._up[name] = answers
+            self.timeline.append(Moment("back" if answers else "down", name))
 
     def _answers(self, endpoint: str) -> bool | None:
         """None: nobody can tell."""
@@ -76,22 +70,16 @@ class Reader:
 
     def __init__(self, kubeconfig: Path) -> None:
         self._api = Cluster(kubeconfig)
-        self._over = threading.Event()
         self._times: list[float] = []
         self.errors: list[str] = []
 
     @contextmanager
     def reading(self) -> Iterator[None]:
         """The ends count as well: from its beginning to its end."""
-        thread = threading.Thread(target=self._run)
         self._times.append(time.monotonic())
-        thread.start()
-        try:
+        with repeated(self._read, PAUSE):
             yield
-        finally:
-            self._over.set()
-            thread.join()
-            self._times.append(time.monotonic())
+        self._times.append(time.monotonic())
 
     @property
     def answers(self) -> int:
@@ -101,14 +89,13 @@ class Reader:
     def gap(self) -> float:
         return max(after - before for before, after in zip(self._times, self._times[1:], strict=False))
 
-    def _run(self) -> None:
-        while not self._over.wait(PAUSE):
-            try:
-                status, answer = self._api.call("GET", "/api/v1/namespaces/default")
-            except urllib3.exceptions.HTTPError as error:
-                self.errors.append(str(error))
-                continue
-            if status == 200:
-                self._times.append(time.monotonic())
-            else:
-                self.errors.append(f"{status} {answer.get('message')}")
+    def _read(self) -> None:
+        try:
+            status, answer = self._api.call("GET", "/api/v1/namespaces/default")
+        except urllib3.exceptions.HTTPError as error:
+            self.errors.append(str(error))
+            return
+        if status == 200:
+            self._times.append(time.monotonic())
+        else:
+            self.errors.append(f"{status} {answer.get('message')}")
