@@ -18,6 +18,7 @@ from fleet.core.steps import Turn
 
 
 def uncordon(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
+    """The node goes back into service: upgraded and proven, or never rebooted by a run that failed before."""
     if not marked(node, rollout):
         return Turn.DONE, {}
     ask_uncordon(agenda, rollout, run, node, now)
@@ -48,14 +49,6 @@ def soak(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) 
         return Turn.DONE, {}
     agenda.hold(run.node)
     agenda.wake_at(run.node, end)
-    return None
-
-
-def give_back(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
-    """A failed run has not rebooted the node: it goes back into service."""
-    if not marked(node, rollout):
-        return Turn.DONE, {}
-    ask_uncordon(agenda, rollout, run, node, now)
     return None
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from fleet.core.advance.asking import Answer
-from fleet.core.advance.back import give_back, soak, tidy, uncordon
+from fleet.core.advance.back import soak, tidy, uncordon
 from fleet.core.advance.drain import cordon, drain
 from fleet.core.advance.reboot import reboot, verify
 from fleet.core.advance.stage import pending, stage, staged
@@ -49,5 +49,5 @@ STEPS: Mapping[Step, Callable[[Agenda, Rollout, Run, Node, datetime], Answer]] =
     Step.VERIFY: verify,
     Step.UNCORDON: uncordon,
     Step.SOAK: soak,
-    Step.RETURN: give_back,
+    Step.RETURN: uncordon,
 }
