@@ -53,3 +53,10 @@ class Budget(Struct, frozen=True, gc=False):
             and pod.namespace == self.namespace
             and self.selector.matches(pod.labels)
         )
+
+
+def share(amount: int | str, total: int) -> int:
+    """Pods that a budget's rule means. Percentages round up, as its controller does for both rules."""
+    if isinstance(amount, int):
+        return amount
+    return -(-int(amount.removesuffix("%")) * total // 100)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from fleet.core.budget import Budget
+from fleet.core.budget import Budget, share
 from fleet.core.groups import Group, settled
 from fleet.core.node import Node
 from fleet.core.pod import Pod
@@ -301,17 +301,10 @@ def _against(cluster: str, budget: Budget, group: Carried, own: Sequence[Pod]) -
 def _allowed(budget: Budget, pods: int) -> int:
     """Of so many that are all healthy; percentages as the budget's controller rounds them (up)."""
     if budget.max_unavailable is not None:
-        return min(pods, _count(budget.max_unavailable, pods))
+        return min(pods, share(budget.max_unavailable, pods))
     if budget.min_available is not None:
-        return max(0, pods - _count(budget.min_available, pods))
+        return max(0, pods - share(budget.min_available, pods))
     return 0
-
-
-def _count(value: int | str, pods: int) -> int:
-    if isinstance(value, int):
-        return value
-    percent = value.removesuffix("%")
-    return -(-pods * int(percent) // 100) if percent.isdigit() else 0
 
 
 def _voters(count: int) -> str:

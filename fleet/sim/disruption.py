@@ -10,7 +10,7 @@ from collections import Counter
 
 from msgspec.structs import replace
 
-from fleet.core.budget import Budget
+from fleet.core.budget import Budget, share
 from fleet.core.pod import Pod, PodRef
 from fleet.sim.objects import Objects, WorkloadKey, controller_of
 
@@ -193,13 +193,6 @@ class Disruption:
                 self._tallies[each].healthy += change
         for each in refs:
             self.dirty[each] = None
-
-
-def share(amount: int | str, total: int) -> int:
-    """Percentages round up, as the controller does for both rules."""
-    if isinstance(amount, int):
-        return amount
-    return -(-int(amount.removesuffix("%")) * total // 100)
 
 
 def _healthy(pod: Pod) -> bool:

@@ -9,7 +9,7 @@ from random import Random
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fleet.core.budget import Budget
+from fleet.core.budget import Budget, share
 from fleet.core.machine import Machine, Units
 from fleet.core.node import ZONE_LABEL, Node, Resources, Taint, Toleration
 from fleet.core.pod import Owner, Pod
@@ -17,7 +17,6 @@ from fleet.core.release import Release
 from fleet.core.selector import Selector
 from fleet.core.snapshot import Snapshot
 from fleet.core.workload import Workload
-from fleet.sim.disruption import share
 from fleet.sim.objects import Objects
 from fleet.sim.scheduler import Scheduler
 

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from fleet.core.action import Clear, Cordon, Mark, Result, Uncordon, Unmark
+from fleet.core.budget import share
 from fleet.core.event import Event, Gone, Seen
 from fleet.core.node import PENDING_TAINT, Taint
 from fleet.core.pod import PodRef
 from fleet.sim.behaviour import Behaviour, Spread
-from fleet.sim.disruption import share
 from fleet.sim.model import Model
 from tests.unit.sim.builder import QUICK, START, Builder, Hand
 

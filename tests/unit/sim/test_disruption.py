@@ -2,10 +2,9 @@
 
 import pytest
 
-from fleet.core.budget import Budget
+from fleet.core.budget import Budget, share
 from fleet.core.pod import PodRef
 from fleet.core.selector import Selector
-from fleet.sim.disruption import share
 from tests.unit.sim.builder import Builder, Hand
 
 
