@@ -33,7 +33,7 @@ from fleet.core.snapshot import Snapshot
 from fleet.core.times import Times
 from fleet.sim.effort import improve
 from fleet.sim.model import Model
-from fleet.sim.planner import expected, make_plan, things
+from fleet.sim.planner import expected, make_plan
 from fleet.sim.play import play
 from fleet.sim.timetable import Timetable
 
@@ -123,7 +123,7 @@ def _planned(snapshot: Snapshot, limit: int | None, times: Times, orders: int) -
 def _executed(plan: Plan, snapshot: Snapshot) -> float:
     """The same engine on a cluster whose times are spread; seconds until the last run has ended."""
     engine = Engine({snapshot.cluster: snapshot.site})
-    for thing in things(snapshot):
+    for thing in snapshot.things():
         engine.observe(Seen(snapshot.cluster, thing), START)
     engine.observe(Synced(snapshot.cluster, snapshot.server_version), START)
     rollout = Rollout("bench", plan.begin(), START, "bench")

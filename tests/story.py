@@ -25,7 +25,6 @@ from fleet.core.steps import Step
 from fleet.histories.builders import NEW, START
 from fleet.sim.behaviour import Behaviour
 from fleet.sim.model import Model
-from fleet.sim.planner import things
 
 
 class Story:
@@ -133,7 +132,7 @@ class Story:
         engine = Engine(self.sites, rollouts)
         for model in self.models.values():
             model.advance(self.at)
-            for thing in things(model.snapshot(self.now)):
+            for thing in model.snapshot(self.now).things():
                 engine.observe(Seen(model.cluster, thing), self.now)
             engine.observe(Synced(model.cluster, model.server_version), self.now)
         return engine

@@ -12,7 +12,6 @@ from fleet.core.node import NodeRef
 from fleet.core.policy import site_of
 from fleet.core.rollout import Goal, Rollout, Start
 from fleet.core.snapshot import Snapshot
-from fleet.sim.planner import things
 
 
 def why(home: Home, ref: NodeRef) -> tuple[Held, ...]:
@@ -26,7 +25,7 @@ def why(home: Home, ref: NodeRef) -> tuple[Held, ...]:
     wanted = any(ref in rollout.runs for rollout in active)
     for row in rows:
         snapshot = home.store.inventory.snapshot(row.name)
-        for thing in things(snapshot):
+        for thing in snapshot.things():
             engine.observe(Seen(row.name, thing), now)
         if row.last_error:
             engine.observe(Lost(row.name, row.last_error), now)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 
 from msgspec import Struct
 
 from fleet.core.budget import Budget
+from fleet.core.event import Thing
 from fleet.core.machine import Machine
 from fleet.core.node import Node
 from fleet.core.pod import Pod
@@ -25,3 +27,12 @@ class Snapshot(Struct, frozen=True):
     workloads: tuple[Workload, ...] = ()
     machines: tuple[Machine, ...] = ()
     quorums: tuple[Quorum, ...] = ()
+
+    def things(self) -> Iterator[Thing]:
+        """Yields every object, budgets and workloads before the pods that they are about."""
+        yield from self.workloads
+        yield from self.budgets
+        yield from self.nodes
+        yield from self.machines
+        yield from self.pods
+        yield from self.quorums

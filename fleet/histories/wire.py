@@ -8,7 +8,6 @@ from random import Random
 from fleet.core.event import Event, Gone, Lost, Seen, Synced, Thing
 from fleet.core.snapshot import Snapshot
 from fleet.histories.weather import Weather
-from fleet.sim.planner import things
 
 Key = tuple[str, str, str]
 
@@ -38,7 +37,7 @@ class Wire:
     def relist(self, snapshot: Snapshot, at: float) -> None:
         """All there is, what is gone since, and that this is all."""
         self.heard = True
-        there = {_key(thing): thing for thing in things(snapshot)}
+        there = {_key(thing): thing for thing in snapshot.things()}
         for key, thing in self._known.items():
             if key not in there or there[key].uid != thing.uid:
                 self._put(Gone(self.cluster, thing), at)

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from fleet.core.bound import bound, lengths
 from fleet.core.engine import Engine
-from fleet.core.event import Lost, Seen, Synced, Thing
+from fleet.core.event import Lost, Seen, Synced
 from fleet.core.node import NodeRef
 from fleet.core.plan import Plan, PlannedHold
 from fleet.core.policy import Policy, site_of
@@ -127,7 +127,7 @@ def _goals(
 
 def _look(engine: Engine, snapshots: Sequence[Snapshot], lost: Mapping[str, str], start: datetime) -> None:
     for snapshot in snapshots:
-        for thing in things(snapshot):
+        for thing in snapshot.things():
             engine.observe(Seen(snapshot.cluster, thing), start)
         if snapshot.cluster in lost:
             engine.observe(Lost(snapshot.cluster, lost[snapshot.cluster]), start)
@@ -140,16 +140,6 @@ def _rollout(
 ) -> Rollout:
     begin = Start("", release, policy, goals, longest)
     return Rollout("plan", begin, start, "planner")
-
-
-def things(snapshot: Snapshot) -> Iterator[Thing]:
-    """Every object, budgets and workloads before the pods that they are about."""
-    yield from snapshot.workloads
-    yield from snapshot.budgets
-    yield from snapshot.nodes
-    yield from snapshot.machines
-    yield from snapshot.pods
-    yield from snapshot.quorums
 
 
 def groups_of(snapshot: Snapshot, policy: Policy) -> dict[str, Group]:
@@ -250,7 +240,7 @@ def views_of(snapshots: Sequence[Snapshot], lost: Mapping[str, str]) -> Mapping[
     for snapshot in snapshots:
         view = views[snapshot.cluster] = ClusterView(snapshot.cluster)
         view.why_lost = lost.get(snapshot.cluster, "")
-        for thing in things(snapshot):
+        for thing in snapshot.things():
             view.see(thing)
     return views
 

@@ -18,7 +18,7 @@ from fleet.core.steps import HAS_SLOT
 from fleet.core.times import Times
 from fleet.core.view import ClusterView
 from fleet.sim.fleets import PoolShape, Shape, make_cluster
-from fleet.sim.planner import make_plan, things
+from fleet.sim.planner import make_plan
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 OLD, NEW = Release("1.0", "sha256:1", "6.1"), Release("2.0", "sha256:2", "6.2")
@@ -131,6 +131,6 @@ def _goals(plan: Plan) -> list[Goal]:
 
 def _view(fleet: Snapshot) -> ClusterView:
     view = ClusterView(fleet.cluster)
-    for thing in things(fleet):
+    for thing in fleet.things():
         view.see(thing)
     return view

@@ -14,7 +14,6 @@ from fleet.core.rollout import Rollout, Start
 from fleet.core.steps import Step
 from fleet.histories.builders import NEW, a_deployment, a_node, a_policy, a_pool, a_snapshot
 from fleet.sim.behaviour import Behaviour
-from fleet.sim.planner import things
 from tests.story import Story
 
 ONE = a_pool(limits=Limits(max_unavailable=Amount(1)), failure_limit=3)
@@ -41,7 +40,7 @@ def test_a_cluster_that_a_new_controller_has_not_seen_yet_counts_as_out() -> Non
     story.run(until=lambda: story.run_of("e-0").step is Step.STAGED)
     for lost in (Lost("west", "connection refused"), None):
         engine = Engine(story.sites, rollouts_of(story.entries).values())
-        for thing in things(story.models["east"].snapshot(story.now)):
+        for thing in story.models["east"].snapshot(story.now).things():
             engine.observe(Seen("east", thing), story.now)
         engine.observe(Synced("east"), story.now)
         if lost:

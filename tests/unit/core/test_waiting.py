@@ -30,7 +30,6 @@ from fleet.histories.builders import (
     a_pool,
     a_snapshot,
 )
-from fleet.sim.planner import things
 from tests.story import Story
 
 REF = NodeRef("east", "n-0")
@@ -40,7 +39,7 @@ SHUT = (Window((0,), time(9, 30), time(9, 50)),)
 def an_engine(snapshot: Snapshot) -> Engine:
     """It knows the cluster, and is to upgrade `n-0`."""
     engine = Engine({"east": "fra"})
-    events: list[Event] = [Seen("east", thing) for thing in things(snapshot)]
+    events: list[Event] = [Seen("east", thing) for thing in snapshot.things()]
     for event in (*events, Synced("east")):
         engine.observe(event, START)
     goal = Goal(REF, "uid-n-0", "workers")
@@ -145,7 +144,7 @@ def test_a_new_controller_ends_no_rollout_before_it_has_seen_all_of_a_cluster() 
     story.run(until=lambda: story.steps() == {"n-0": Step.STAGE})
     story.say("abort")
     engine = Engine(story.sites, rollouts_of(story.entries).values())
-    for thing in things(story.models["east"].snapshot(story.now)):
+    for thing in story.models["east"].snapshot(story.now).things():
         if not isinstance(thing, Machine):
             engine.observe(
                 Seen("east", replace(thing, annotations={}) if isinstance(thing, Node) else thing), START
