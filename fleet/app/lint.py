@@ -13,7 +13,11 @@ from fleet.app.quorums import annotated
 from fleet.core.errors import UsageError
 from fleet.core.groups import Group
 from fleet.core.lint import Lint, lint
+from fleet.core.policy import Policy, Pool
 from fleet.core.snapshot import Snapshot
+
+EVERY_NODE = Policy(pools=(Pool("nodes"),))
+"""Stands in for a policy file that is not there: all nodes, under the rules that a pool has by default."""
 
 
 def lint_fleet(home: Home, clusters: Sequence[str] = ()) -> Lint:
@@ -30,8 +34,12 @@ def lint_fleet(home: Home, clusters: Sequence[str] = ()) -> Lint:
 
 
 def lint_dump(home: Home, cluster: str, path: Path) -> Lint:
-    """`cluster`: what the policy calls it; empty: as the file. Groups of other clusters are left out."""
-    policy, _ = home.policy()
+    """Judges a dump by the home's policy, or by `EVERY_NODE` where it has none. No database is needed.
+
+    `cluster`: what the policy calls it; empty: as the file. Groups of other clusters are left out. Raises ConfigError
+    for a policy with mistakes, and UsageError for what is no dump.
+    """
+    policy = home.policy()[0] if home.policy_file.exists() else EVERY_NODE
     snapshot = dump_of(home, path, policy, cluster)
     own = tuple(group for group in policy.quorums if group.cluster == snapshot.cluster)
     return lint(replace(policy, quorums=own), [snapshot], annotated=_annotated([snapshot]))

@@ -68,18 +68,21 @@ def lint(
     output: Format = "text",
     as_json: Annotated[bool, typer.Option("--json", help="As -o json.")] = False,
 ) -> None:
-    """What the policy, budgets and quorum groups say that contradicts itself, or can never be.
+    """Finds what contradicts itself, can never be, or would hold a node until an operator acts.
 
-    As of the last sync. Exits 4 with findings.
+    Looks at the policy, budgets, pods, nodes and quorum groups as of the last sync. With --from-dump neither a database
+    nor a cluster is needed. Exits 4 with findings.
     """
     from fleet.app.lint import lint_dump, lint_fleet
     from fleet.cli.lint_view import findings
-    from fleet.cli.output import show, show_json
+    from fleet.cli.output import note, show, show_json
     from fleet.core.errors import UsageError
 
     home, names = home_of(context), cluster or []
     if from_dump is not None and len(names) > 1:
         raise UsageError("a dump is of one cluster", "--cluster NAME once")
+    if from_dump is not None and not home.policy_file.exists():
+        note(f"There is no {home.policy_file}: all nodes are judged by the default rules.")
     found = lint_fleet(home, names) if from_dump is None else lint_dump(home, "".join(names), from_dump)
     if as_json or output == "json":
         show_json(found)

@@ -9,7 +9,9 @@ from msgspec import Struct
 
 from fleet.core.budget import Budget, share
 from fleet.core.groups import Group, settled
+from fleet.core.held import OF_QUORUMS, Reason
 from fleet.core.node import Node
+from fleet.core.obstacles import obstacles
 from fleet.core.pod import Pod
 from fleet.core.policy import Policy, Pool
 from fleet.core.quorum import Quorum, QuorumRule, majority, tolerates
@@ -19,6 +21,29 @@ from fleet.core.snapshot import Snapshot
 
 ETCD_LABELS = {"component": "etcd"}
 """Of the static pods of kubeadm and alike."""
+
+SAID_OTHERWISE = OF_QUORUMS | {
+    Reason.BUDGET_NEVER,
+    Reason.SEVERAL_BUDGETS,
+    Reason.SKEW,
+    Reason.SKEW_OLD,
+    Reason.SKEW_UNKNOWN,
+}
+"""Reasons about which a check of its own says more, or that are about one release."""
+OF_THE_MOMENT = frozenset(
+    {
+        Reason.HALTED,
+        Reason.NODE_GONE,
+        Reason.NODE_REPLACED,
+        Reason.NODE_NOT_READY,
+        Reason.NO_AGENT,
+        Reason.OTHER_ROLLOUT,
+        Reason.ROLLED_BACK,
+    }
+)
+"""Reasons about the state of a node or of a rollout, which `fleet status` shows."""
+NAMED = 3
+"""Nodes that a finding names before it counts the rest."""
 
 
 class Finding(Struct, frozen=True, order=True):
@@ -72,6 +97,7 @@ def lint(
         found += _budgets(snapshot, groups)
         found += _skews(snapshot)
         found += _rebooters(snapshot)
+        found += _obstacles(policy, snapshot)
     return Lint(tuple(sorted(set(found))), tuple(snapshot.cluster for snapshot in snapshots), tuple(unread))
 
 
@@ -254,6 +280,15 @@ def _rebooters(snapshot: Snapshot) -> Iterator[Finding]:
             yield Finding(snapshot.cluster, "others-reboot", each.name, each.words, each.advice)
 
 
+def _obstacles(policy: Policy, snapshot: Snapshot) -> Iterator[Finding]:
+    """Yields what would hold nodes until an operator acts, as the guards of a rollout say it."""
+    for each in obstacles(policy, snapshot):
+        reason = each.held.reason
+        if reason not in SAID_OTHERWISE and reason not in OF_THE_MOMENT:
+            words = f"{each.held.words}; holds {_listed(each.nodes)}"
+            yield Finding(snapshot.cluster, str(reason), each.held.subject, words, each.held.advice)
+
+
 class _Index:
     """Pods by namespace and by each of their labels: thousands of budgets may be in one namespace."""
 
@@ -305,6 +340,11 @@ def _allowed(budget: Budget, pods: int) -> int:
     if budget.min_available is not None:
         return max(0, pods - share(budget.min_available, pods))
     return 0
+
+
+def _listed(nodes: Sequence[str]) -> str:
+    more = f" and {len(nodes) - NAMED:,} more" if len(nodes) > NAMED else ""
+    return f"{', '.join(nodes[:NAMED])}{more}"
 
 
 def _voters(count: int) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from fleet.app.dumps import plan_of_dump
+from fleet.app.home import Home
 from fleet.app.lint import lint_dump
 from fleet.app.plan import Beyond
 from fleet.core.errors import UsageError
@@ -213,3 +214,12 @@ def test_a_budget_is_compared_with_a_group_that_a_workload_declares(tmp_path: Pa
     (finding,) = lint_dump(a_home(tmp_path / "home"), "", dump).findings
     assert (finding.check, finding.advice) == ("budget-quorum", "set maxUnavailable: 1")
     assert "shop/web/zk can spare 1 of 3 voters" in finding.words
+
+
+def test_lint_of_a_dump_needs_neither_a_database_nor_a_policy(tmp_path: Path) -> None:
+    bare = a_pod(1, 0) | {"metadata": {"name": "debug", "namespace": "ops", "uid": "p"}}
+    found = lint_dump(Home(tmp_path), "", a_dump(tmp_path / "east.json", a_node(0), a_node(1), bare))
+    assert [(each.cluster, each.check, each.subject) for each in found.findings] == [
+        ("east", "unmanaged", "ops/debug")
+    ]
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["east.json"]

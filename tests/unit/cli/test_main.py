@@ -172,10 +172,11 @@ def test_lint_tells_each_finding_with_what_to_do_and_exits_4(tmp_path: Path, fle
     said = fleet("lint")
     assert said.code == 4
     assert "  web/checkout: maxUnavailable 0 over 1 pod never allows an eviction (budget-never)\n" in said.out
-    assert said.out.endswith("1 finding in east.\n")
+    assert said.out.endswith("2 findings in east.\n")
     told = json.loads(fleet("lint", "--json").out)
     assert [(each["check"], each["subject"]) for each in told["findings"]] == [
-        ("budget-never", "web/checkout")
+        ("budget-never", "web/checkout"),
+        ("foreign-cordon", "n-2"),
     ]
 
 

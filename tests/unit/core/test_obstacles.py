@@ -1,0 +1,81 @@
+"""What would hold a node until an operator acts, asked of a snapshot, and as findings of lint."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from fleet.core.held import Reason
+from fleet.core.lint import lint
+from fleet.core.obstacles import obstacles
+from fleet.core.pod import Owner, Pod
+from fleet.core.policy import DrainRule, Policy
+from fleet.core.snapshot import Snapshot
+from fleet.histories.builders import a_budget, a_deployment, a_node, a_policy, a_pool, a_snapshot
+
+NODES = [a_node(f"n-{number}", zone) for number, zone in enumerate("abc")]
+
+
+def reasons(snapshot: Snapshot, policy: Policy | None = None) -> list[tuple[Reason, str, tuple[str, ...]]]:
+    found = obstacles(policy or a_policy(), snapshot)
+    return [(each.held.reason, each.held.subject, each.nodes) for each in found]
+
+
+def test_a_fleet_in_order_has_none() -> None:
+    assert reasons(a_snapshot(NODES, a_deployment("api", 6, NODES), [a_budget("api", 6, 1)])) == []
+
+
+def test_a_pod_without_a_controller_holds_its_node_unless_the_pool_lets_it_go() -> None:
+    bare = Pod("ops", "debug", "p-debug", "n-1")
+    snapshot = a_snapshot(NODES, ([], [bare]))
+    assert reasons(snapshot) == [(Reason.UNMANAGED, "ops/debug", ("n-1",))]
+    assert reasons(snapshot, a_policy(a_pool(drain=DrainRule(unmanaged="evict")))) == []
+
+
+def test_one_reason_names_every_node_that_it_holds() -> None:
+    workloads, pods = a_deployment("db", 3, NODES)
+    never = replace(a_budget("db", 3, 0), desired_healthy=3, disruptions_allowed=0)
+    assert reasons(a_snapshot(NODES, (workloads, pods), [never])) == [
+        (Reason.BUDGET_NEVER, "web/db", ("n-0", "n-1", "n-2"))
+    ]
+
+
+def test_what_passes_by_itself_is_none() -> None:
+    workloads, pods = a_deployment("db", 3, NODES)
+    busy = replace(a_budget("db", 3, 1), disruptions_allowed=0, current_healthy=2)
+    assert reasons(a_snapshot(NODES, (workloads, pods), [busy])) == []
+
+
+def test_nodes_of_no_pool_are_left_out() -> None:
+    elsewhere = [*NODES, a_node("gpu-0", pool="gpu")]
+    bare = Pod("ops", "debug", "p-debug", "gpu-0")
+    assert reasons(a_snapshot(elsewhere, ([], [bare]))) == []
+
+
+def test_each_pool_goes_by_its_own_drain_rules() -> None:
+    nodes = [a_node("w-0"), a_node("d-0", pool="data"), a_node("d-1", pool="data")]
+    local = Pod("db", "cache-0", "p-0", "d-0", owner=Owner("StatefulSet", "cache", "s"), local_data=True)
+    there = replace(local, name="cache-1", uid="p-1", node="w-0")
+    policy = a_policy(a_pool(), a_pool("data", drain=DrainRule(local_data="hold")))
+    assert reasons(a_snapshot(nodes, ([], [local, there])), policy) == [
+        (Reason.LOCAL_DATA, "db/cache-0", ("d-0",))
+    ]
+
+
+def test_lint_tells_what_holds_and_whom() -> None:
+    bare = Pod("ops", "debug", "p-debug", "n-1")
+    (found,) = lint(a_policy(), [a_snapshot(NODES, ([], [bare]))]).findings
+    assert (found.check, found.subject) == ("unmanaged", "ops/debug")
+    assert "holds n-1" in found.words and found.advice
+
+
+@pytest.mark.parametrize("changes", [{"ready": False}, {"ready": None}, {"uid": ""}])
+def test_lint_leaves_the_state_of_the_moment_to_status(changes: dict[str, object]) -> None:
+    assert lint(a_policy(), [a_snapshot([*NODES, a_node("n-9", **changes)])]).findings == ()
+
+
+def test_lint_says_once_what_a_check_of_its_own_says() -> None:
+    workloads, pods = a_deployment("db", 3, NODES)
+    never = replace(a_budget("db", 3, 0), desired_healthy=3, disruptions_allowed=0)
+    found = lint(a_policy(), [a_snapshot(NODES, (workloads, pods), [never])]).findings
+    assert [each.check for each in found] == ["budget-never"]
