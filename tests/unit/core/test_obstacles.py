@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from msgspec.structs import replace
 
@@ -70,7 +72,7 @@ def test_lint_tells_what_holds_and_whom() -> None:
 
 
 @pytest.mark.parametrize("changes", [{"ready": False}, {"ready": None}, {"uid": ""}])
-def test_lint_leaves_the_state_of_the_moment_to_status(changes: dict[str, object]) -> None:
+def test_lint_leaves_the_state_of_the_moment_to_status(changes: dict[str, Any]) -> None:
     assert lint(a_policy(), [a_snapshot([*NODES, a_node("n-9", **changes)])]).findings == ()
 
 
