@@ -136,9 +136,13 @@ class Agenda:
         record = Record(form="decision", kind="tidied", rollout=rollout.id, node=str(ref))
         self._record(rollout, record, now)
 
-    def decide(self, rollout: Rollout, kind: str, now: datetime, **detail: Any) -> None:
-        """Of the rollout as a whole: halt, finish."""
-        self._record(rollout, Record(form="decision", kind=kind, rollout=rollout.id, detail=detail), now)
+    def decide(
+        self, rollout: Rollout, kind: str, now: datetime, *, node: NodeRef | None = None, **detail: Any
+    ) -> None:
+        """A decision that takes no run to another step: about the rollout as a whole, or about one node."""
+        about = str(node) if node is not None else ""
+        record = Record(form="decision", kind=kind, rollout=rollout.id, node=about, detail=detail)
+        self._record(rollout, record, now)
 
     def _record(self, rollout: Rollout, record: Record, now: datetime) -> None:
         rollout.apply(record, now, "fleet")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
+from fleet.core.guards.pods import stuck
 from fleet.core.node import Node
 from fleet.core.pod import Pod, PodRef
 from fleet.core.times import app_of
@@ -35,7 +36,9 @@ class Kubelets:
                 self._leave(node.name)
         for pod in self._objects.pods.values():
             if pod.deleting:
-                self._stop(pod)
+                # One that should have been gone long ago does not go by itself.
+                if (now := self._objects.clock()) is None or stuck(pod, now) is None:
+                    self._stop(pod)
             elif pod.node and pod.phase == "Pending":
                 self._start(pod)
 

@@ -62,7 +62,7 @@ class Model:
         self._rng = rng
         self._objects = objects = Objects(saved.cluster)
         objects.load(saved.nodes, saved.pods, saved.budgets, saved.workloads, saved.machines)
-        objects.now, objects.revision = saved.now, saved.revision
+        objects.now, objects.revision, objects.epoch = saved.now, saved.revision, saved.epoch
         objects.told.extend((each.at, each.event(saved.cluster)) for each in saved.told)
         self._timeline = timeline = Timeline(list(saved.timeline), saved.made)
         self._disruption = Disruption(objects)
@@ -83,7 +83,7 @@ class Model:
 
     @classmethod
     def from_snapshot(cls, snapshot: Snapshot, behaviour: Behaviour, rng: Random) -> Model:
-        """Begins at time 0. What the snapshot shows under way (starting pods, requests) goes on."""
+        """Begins at time 0, the moment of the snapshot. What it shows under way (starting pods, requests) goes on."""
         model = cls(SavedModel.of(snapshot), behaviour, rng)
         model._disruption.dirty = dict.fromkeys(model._objects.budgets)
         model._kubelets.begin()
@@ -186,6 +186,7 @@ class Model:
                 away=dict(self._kubelets.away),
                 outages=self._kubelets.outages,
                 controllers=self._controllers.save(),
+                epoch=objects.epoch,
             )
         )
 

@@ -28,6 +28,10 @@ from fleet.sim.play import Tell, play, silent
 from fleet.sim.timetable import Timetable
 
 
+PLANNED = "plan"
+"""Id of the rollout that is played; no person can name it."""
+
+
 def make_plan(
     ident: str,
     snapshots: Sequence[Snapshot],
@@ -89,8 +93,9 @@ def _make(
     first = Engine(sites, kept)
     _look(first, snapshots, lost, start)
     first.add(_rollout(goals, policy, release, longest, start))
-    lasting = {goal.node for goal in goals if first.lasting(goal.node, start)}
-    chosen = _canaries(goals, lasting, policy, first)
+    chosen = frozenset(
+        ref for pool in policy.pools for ref in first.canaries(PLANNED, pool.name, pool.canaries, start)
+    )
     slots = lengths(goals, first.views, policy, times)
     goals = tuple(
         replace(goal, canary=goal.node in chosen)
@@ -100,7 +105,7 @@ def _make(
     seen = [each for each in snapshots if each.cluster not in lost]
     table = Timetable(seen)
     models = {
-        each.cluster: Model.from_snapshot(each, expected(times, groups[each.cluster]), Random(0))  # noqa: S311
+        each.cluster: Model.from_snapshot(replace(each, at=start), expected(times, groups[each.cluster]), Random(0))  # noqa: S311
         for each in seen
     }
     play(engine, models, table, start, tell)
@@ -139,7 +144,7 @@ def _rollout(
     goals: tuple[Goal, ...], policy: Policy, release: Release, longest: int, start: datetime
 ) -> Rollout:
     begin = Start("", release, policy, goals, longest)
-    return Rollout("plan", begin, start, "planner")
+    return Rollout(PLANNED, begin, start, "planner")
 
 
 def things(snapshot: Snapshot) -> Iterator[Thing]:
@@ -188,18 +193,6 @@ def expected_seconds(
     return int(reboot + pods + max(soaks, default=0))
 
 
-def _canaries(
-    goals: Sequence[Goal], lasting: Collection[NodeRef], policy: Policy, engine: Engine
-) -> frozenset[NodeRef]:
-    """Of each pool those that stand in the way of the least, and can go."""
-    chosen: set[NodeRef] = set()
-    for pool in policy.pools:
-        able = [goal.node for goal in goals if goal.pool == pool.name and goal.node not in lasting]
-        able.sort(key=lambda ref: (engine.leads(ref), engine.pressure(ref), ref))
-        chosen.update(able[: pool.canaries])
-    return frozenset(chosen)
-
-
 def _plan(
     ident: str,
     engine: Engine,
@@ -213,7 +206,7 @@ def _plan(
     lost: Mapping[str, str],
     known: tuple[Known, ...],
 ) -> Plan:
-    rollout = engine.rollouts["plan"]
+    rollout = engine.rollouts[PLANNED]
     done = [run for run in rollout.runs.values() if run.step is Step.DONE]
     runs = sorted((table.run(run) for run in done), key=lambda each: (each.start, each.node))
     staged = staged_of(snapshots, release)

@@ -71,7 +71,8 @@ def _evict(agenda: Agenda, rollout: Rollout, run: Run, pod: Pod, now: datetime) 
     """Evicts the pod, or says what it waits for."""
     view = agenda.view(run.node.cluster)
     if pod.deleting:
-        why = ", it has finalizers" if pod.finalizers else ""
+        names = pods.finalizers(pod)
+        why = f", finalizer {names}" if names else ""
         return Held(Reason.TERMINATING, str(pod.ref), {"why": why})
     if agenda.in_flight((run.node, "evict", pod.uid)):
         return None
