@@ -44,11 +44,14 @@ class Gates:
 
     def add(self, rollout: Rollout) -> None:
         """Also a rollout that is known and has other canaries now."""
-        self.end(rollout)
-        self._groups[rollout.id] = {group_of(rollout, run): run.node for run in rollout.runs.values()}
+        before = self._groups.get(rollout.id, {})
+        now = {group_of(rollout, run): run.node for run in rollout.runs.values()}
+        self._groups[rollout.id] = now
+        for group in before.keys() - now.keys():
+            self._found.pop(group, None)
 
     def end(self, rollout: Rollout) -> None:
-        for group in self._groups.get(rollout.id, ()):
+        for group in self._groups[rollout.id]:
             self._found.pop(group, None)
 
     @property

@@ -152,6 +152,13 @@ class Stranger:
         self._controllers.delete(self._objects.pods[pod])
         self._settle()
 
+    def take_finalizers(self, pod: PodRef) -> None:
+        """What its owner, or a person in its place, does: one that is being deleted goes once its containers are gone."""
+        found = self._objects.change_pod(self._objects.pods[pod], finalizers=False, finalizer_names=())
+        if found.deleting and not found.ready:
+            self._objects.drop_pod(found)
+        self._settle()
+
     def _owned_by(self, key: WorkloadKey) -> list[WorkloadKey]:
         return [
             other
