@@ -137,9 +137,7 @@ class Canaries:
             return False
         return True
 
-    def _candidates(
-        self, rollout: Rollout, pool: str, instead_of: Collection[NodeRef]
-    ) -> Iterator[NodeRef]:
+    def _candidates(self, rollout: Rollout, pool: str, instead_of: Collection[NodeRef]) -> Iterator[NodeRef]:
         for run in rollout.runs.values():
             open_one = run.step in (Step.PENDING, Step.STAGED) and not run.goal.canary
             if open_one and run.goal.pool == pool and run.node not in instead_of:

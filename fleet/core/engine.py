@@ -19,8 +19,8 @@ from fleet.core.advance.asking import marked
 from fleet.core.advance.back import tidy
 from fleet.core.advance.run import advance
 from fleet.core.books import Books
-from fleet.core.event import Event
 from fleet.core.canaries import Canaries, Pool
+from fleet.core.event import Event
 from fleet.core.gates import Facts, Gates
 from fleet.core.guards import gates, quorum
 from fleet.core.held import Held, Reason

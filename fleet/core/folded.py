@@ -69,9 +69,7 @@ def fold(rollout: Rollout) -> Folded:
         acted=tuple(sorted(rollout.acted)),
         counter=rollout.counter,
         untidy=tuple(sorted(rollout.untidy)),
-        goals=tuple(
-            now for goal in rollout.start.goals if (now := rollout.runs[goal.node].goal) != goal
-        ),
+        goals=tuple(now for goal in rollout.start.goals if (now := rollout.runs[goal.node].goal) != goal),
     )
 
 

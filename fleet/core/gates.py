@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from fleet.core import windows
 from fleet.core.guards import gates
@@ -34,7 +35,7 @@ def gate_key(rollout: Rollout, run: Run) -> Key:
 
 
 class Gates:
-    def __init__(self, rollouts: Mapping[str, Rollout], vacancies: Vacancies = {}) -> None:
+    def __init__(self, rollouts: Mapping[str, Rollout], vacancies: Vacancies = MappingProxyType({})) -> None:
         self._rollouts = rollouts
         self._vacancies = vacancies
         self._groups: dict[str, dict[Group, NodeRef]] = {}

@@ -16,7 +16,6 @@ from fleet.histories.world import World
 from fleet.sim.behaviour import Spread
 from fleet.sim.model import Model
 
-
 STUCK = timedelta(minutes=15)
 """A pod that is still there so long after its grace period is looked at."""
 
@@ -36,7 +35,12 @@ def mend(world: World) -> None:
         for budget in now.budgets:
             _mend_budget(model, budget)
         for pod in now.pods:
-            if pod.deleting and pod.finalizers and pod.gone_by is not None and world.now > pod.gone_by + STUCK:
+            if (
+                pod.deleting
+                and pod.finalizers
+                and pod.gone_by is not None
+                and world.now > pod.gone_by + STUCK
+            ):
                 model.stranger.take_finalizers(pod.ref)
                 continue
             if pod.owner is None:

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from fleet.core.bound import bound, lengths
 from fleet.core.engine import Engine
 from fleet.core.event import Lost, Seen, Synced, Thing
+from fleet.core.held import Reason
 from fleet.core.node import NodeRef
 from fleet.core.plan import Plan, PlannedHold
 from fleet.core.policy import Policy, site_of
@@ -26,7 +27,6 @@ from fleet.sim.behaviour import Behaviour, Spread
 from fleet.sim.model import Model
 from fleet.sim.play import Tell, play, silent
 from fleet.sim.timetable import Timetable
-
 
 PLANNED = "plan"
 """Id of the rollout that is played; no person can name it."""
@@ -50,7 +50,7 @@ def make_plan(
 
     `kept`: ended rollouts with failed runs that nobody has released; they become the planner's, which may change them.
     `lost`: clusters that do not answer, and why; their last snapshot may be among `snapshots`. Nodes that cannot go
-    until somebody acts are in `held`. `urgency`: of nodes, for their goals. `tell` hears of the runs that have ended.
+    as long as nobody acts are in `held`. `urgency`: of nodes, for their goals. `tell` hears of the runs that have ended.
     Nothing outside is read or written.
     """
     with _uncollected():
@@ -105,7 +105,9 @@ def _make(
     seen = [each for each in snapshots if each.cluster not in lost]
     table = Timetable(seen)
     models = {
-        each.cluster: Model.from_snapshot(replace(each, at=start), expected(times, groups[each.cluster]), Random(0))  # noqa: S311
+        each.cluster: Model.from_snapshot(
+            replace(each, at=start), expected(times, groups[each.cluster]), Random(0)
+        )  # noqa: S311
         for each in seen
     }
     play(engine, models, table, start, tell)
@@ -273,11 +275,15 @@ def _holds(engine: Engine, rollout: Rollout, start: datetime) -> Iterator[Planne
             continue
         reasons = engine.why(run.node, start)
         held = next((each for each in reasons if each.lasting), reasons[0] if reasons else None)
+        told = held.words if held is not None else "it did not end within the plan's horizon"
+        if held is not None and held.reason is Reason.HALTED:
+            # There is no rollout yet that could be resumed.
+            told = f"the rollout would halt before it: {rollout.why}"
+            held = replace(held, facts={**held.facts, "advice": "mend that first, then plan again"})
         yield PlannedHold(
             node=run.node.name,
             reason=held.reason if held is not None else str(run.step),
-            detail=run.why
-            or (held.words if held is not None else "it did not end within the plan's horizon"),
+            detail=run.why or told,
             cluster=run.node.cluster,
             advice=held.advice if held is not None else "",
             held=held,

@@ -37,7 +37,9 @@ def stuck(pod: Pod, now: datetime) -> Held | None:
         return None
     names = finalizers(pod)
     if names:
-        remedy = f"see that what owns {names} does its work and takes it away from the pod's metadata.finalizers"
+        remedy = (
+            f"see that what owns {names} does its work and takes it away from the pod's metadata.finalizers"
+        )
     else:
         remedy = (
             "see in the kubelet's log why it cannot end it; only if its containers are gone: "

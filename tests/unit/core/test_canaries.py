@@ -22,7 +22,9 @@ from tests.story import Story
 
 
 def a_fleet(*nodes: Node, behaviour: Behaviour | None = None) -> Story:
-    pools = [a_pool(name, limits=Limits(Amount(9))) for name in dict.fromkeys(n.labels["pool"] for n in nodes)]
+    pools = [
+        a_pool(name, limits=Limits(Amount(9))) for name in dict.fromkeys(n.labels["pool"] for n in nodes)
+    ]
     return Story([a_snapshot(list(nodes))], a_policy(*pools), behaviour)
 
 
@@ -75,7 +77,7 @@ def test_a_failed_canary_that_was_released_is_followed_by_the_next_best_once_the
 
 def test_every_canary_that_fails_halts_the_rollout_again() -> None:
     failures = {f"n-{index}": "old-version" for index in range(2)}
-    story = a_fleet(*nodes(3), behaviour=Behaviour(failures=failures))  
+    story = a_fleet(*nodes(3), behaviour=Behaviour(failures=failures))
     story.start(canaries=["n-0"])
     for name in ("n-0", "n-1"):
         story.run()
@@ -198,7 +200,9 @@ def test_the_next_best_is_the_one_whose_budgets_have_the_least_work_left() -> No
 
 
 @pytest.mark.parametrize("seconds", [1, 60, 310, 400])
-def test_the_journal_and_a_fold_of_it_give_the_same_canaries_and_a_new_controller_goes_on(seconds: int) -> None:
+def test_the_journal_and_a_fold_of_it_give_the_same_canaries_and_a_new_controller_goes_on(
+    seconds: int,
+) -> None:
     story = a_fleet(*nodes(3))
     story.start(canaries=["n-2"])
     story.models["east"].stranger.cordon("n-2")
