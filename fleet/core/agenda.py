@@ -67,6 +67,8 @@ class Agenda:
         """How often in a row it failed for good, and the server's words."""
         self.served: set[Matter] = set()
         """What has been done for quorum groups on nodes of runs that go on: snapshots, defragmentations."""
+        self.absent: dict[NodeRef, datetime] = {}
+        """Nodes with a run whose Node object is gone: since when that is known."""
         self.unready: set[NodeRef] = set()
         """Nodes in soak that are not Ready now."""
         self.healthy_since: dict[NodeRef, datetime] = {}

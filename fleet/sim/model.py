@@ -70,6 +70,7 @@ class Model:
         self._controllers = Controllers(objects, self._scheduler, timeline, rng, saved.controllers)
         self._kubelets = Kubelets(objects, self._controllers, timeline, rng)
         self._kubelets.away, self._kubelets.outages = dict(saved.away), saved.outages
+        self._kubelets.unregistered = dict(saved.unregistered)
         self.quorums = Quorums(objects, self._kubelets, timeline, rng)
         self.quorums.groups = {group.name: replace(group, read_at=None) for group in saved.quorums}
         self.quorums.unread, self.quorums.full = dict(saved.unread), saved.full
@@ -186,6 +187,7 @@ class Model:
                 away=dict(self._kubelets.away),
                 outages=self._kubelets.outages,
                 controllers=self._controllers.save(),
+                unregistered=dict(self._kubelets.unregistered),
                 epoch=objects.epoch,
             )
         )

@@ -106,8 +106,10 @@ def _make(
     table = Timetable(seen)
     models = {
         each.cluster: Model.from_snapshot(
-            replace(each, at=start), expected(times, groups[each.cluster]), Random(0)
-        )  # noqa: S311
+            replace(each, at=start),
+            expected(times, groups[each.cluster]),
+            Random(0),  # noqa: S311
+        )
         for each in seen
     }
     play(engine, models, table, start, tell)

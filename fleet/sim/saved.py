@@ -59,6 +59,7 @@ class SavedModel(Struct, frozen=True, kw_only=True):
     controllers: SavedControllers | None = None
     unread: dict[str, str] = {}
     full: str = ""
+    unregistered: dict[str, tuple[Node, Machine]] = {}
     epoch: datetime | None = None
     """What the clock shows at time 0."""
 
