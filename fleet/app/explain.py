@@ -140,6 +140,8 @@ def happenings(chronicle: Chronicle, ref: NodeRef) -> Iterator[Happening]:
         yield Happening(eviction.asked_at, rollout.id, "evict", _eviction(eviction))
     for retry in chronicle.retries.get(ref, ()):
         yield Happening(retry.at, rollout.id, "retry", retry.why)
+    for change in chronicle.changes.get(ref, ()):
+        yield Happening(change.at, rollout.id, change.kind, change.why)
     for command in chronicle.commands:
         if command.node == str(ref):
             yield Happening(command.at, rollout.id, command.kind, _command(command))

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from fleet.app.home import Home, person
 from fleet.core.errors import HeldError, JournalMovedError, UsageError
+from fleet.core.guards import gates
 from fleet.core.journal import Record
 from fleet.core.node import NodeRef
 from fleet.core.plan import Plan
@@ -268,6 +269,27 @@ def refuse_senseless(rollout: Rollout, kind: str) -> None:
         raise UsageError(
             f"rollout {rollout.id} is halted: {rollout.why}", f"fleet rollout resume {rollout.id}"
         )
+
+
+def what_follows(rollout: Rollout) -> tuple[str, ...]:
+    """What a rollout does after a person's `resume` or `release`, or the word that it still needs, with the command.
+
+    Empty where it simply goes on.
+    """
+    if not rollout.active or rollout.state is State.ABORTED:
+        return ()
+    kept = [
+        ref for ref in rollout.canaries if rollout.runs[ref].step is Step.FAILED and rollout.runs[ref].slot
+    ]
+    notes = [
+        f"The rest waits: canary {ref} failed and nobody has released it.\n  -> fleet rollout release {ref}"
+        for ref in kept
+    ]
+    if rollout.state in (State.HALTED, State.PAUSED):
+        notes.append(f"  -> fleet rollout resume {rollout.id} goes on with the others")
+    if not kept and any(gates.lack(rollout, pool) and rollout.open_in[pool] for pool in rollout.required):
+        notes.insert(0, "The next best node that is able to go becomes the canary.")
+    return tuple(notes)
 
 
 def release(home: Home, name: str, reason: str = "") -> tuple[Rollout, NodeRef]:

@@ -38,8 +38,7 @@ def whole(plan: Plan, now: datetime, *, all_held: bool = False) -> Text:
     if plan.what_if is not None:
         lines += _what_if(plan, plan.what_if)
     if plan.held:
-        nodes = _nodes(len(plan.held))
-        lines.append(_fact("held", f"{nodes}, until somebody acts", "yellow"))
+        lines.append(_fact("held", _who_acts(plan.held), "yellow"))
         lines += _held(plan.held, None if all_held else MOST_HELD)
     lines.append(_next(plan, now))
     return Text("\n").join(lines)
@@ -206,6 +205,16 @@ def _moves(plan: Plan) -> str:
     if not plan.pods:
         return f"no pods; {out}"
     return f"{plan.pods:,} pods, {plan.evictions / plan.pods:.2f} times each; {out}"
+
+
+def _who_acts(held: Sequence[PlannedHold]) -> str:
+    """How many nodes need a person, and how many wait for what passes by itself."""
+    need = sum(each.held is None or each.held.lasting or bool(each.advice) for each in held)
+    told = [f"{_nodes(need)} need{'s' * (need == 1)} an operator"] if need else []
+    if need < len(held):
+        waits = len(held) - need
+        told.append(f"{_nodes(waits)} wait{'s' * (waits == 1)} for what passes by itself")
+    return ", ".join(told)
 
 
 def _held(held: Sequence[PlannedHold], most: int | None) -> Iterator[Text]:

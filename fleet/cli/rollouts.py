@@ -106,7 +106,10 @@ def pause(context: typer.Context, rollout: Rollout = "") -> None:
 
 @app.command()
 def resume(context: typer.Context, rollout: Rollout = "") -> None:
-    """Go on after a pause, or after a halt whose failures somebody has looked at."""
+    """Go on after a pause, or after a halt whose failures somebody has looked at.
+
+    A canary that failed is followed by the next best node once it is released: until then the rest waits.
+    """
     _say(context, "resume", rollout, "Resumed {}.")
 
 
@@ -127,14 +130,13 @@ def release(
     A release that the node rolled back from may be tried there again from then on.
     """
     from fleet.app.rollouts import release as let_go
-    from fleet.cli.output import note, show
+    from fleet.cli.output import show
 
     home = home_of(context)
     rollout, ref = let_go(home, node, reason)
     show(f"Released {ref} from {rollout.id}.")
     _see_to_it(home)
-    if rollout.active and rollout.state == "halted":
-        note(f"  -> fleet rollout resume {rollout.id} goes on with the others")
+    _tell_what_follows(home, rollout.id)
 
 
 @app.command()
@@ -185,6 +187,16 @@ def _say(context: typer.Context, kind: str, ident: str, words: str) -> None:
     rollout = say(home, kind, ident)
     show(words.format(rollout.id))
     _see_to_it(home)
+    if kind == "resume":
+        _tell_what_follows(home, rollout.id)
+
+
+def _tell_what_follows(home: Home, ident: str) -> None:
+    from fleet.app.rollouts import Rollouts, what_follows
+    from fleet.cli.output import note
+
+    for words in what_follows(Rollouts.load(home.store).named(ident)):
+        note(words)
 
 
 def _see_to_it(home: Home) -> None:

@@ -67,6 +67,8 @@ class Agenda:
         """How often in a row it failed for good, and the server's words."""
         self.served: set[Matter] = set()
         """What has been done for quorum groups on nodes of runs that go on: snapshots, defragmentations."""
+        self.absent: dict[NodeRef, datetime] = {}
+        """Nodes with a run whose Node object is gone: since when that is known."""
         self.unready: set[NodeRef] = set()
         """Nodes in soak that are not Ready now."""
         self.healthy_since: dict[NodeRef, datetime] = {}
@@ -136,9 +138,13 @@ class Agenda:
         record = Record(form="decision", kind="tidied", rollout=rollout.id, node=str(ref))
         self._record(rollout, record, now)
 
-    def decide(self, rollout: Rollout, kind: str, now: datetime, **detail: Any) -> None:
-        """Of the rollout as a whole: halt, finish."""
-        self._record(rollout, Record(form="decision", kind=kind, rollout=rollout.id, detail=detail), now)
+    def decide(
+        self, rollout: Rollout, kind: str, now: datetime, *, node: NodeRef | None = None, **detail: Any
+    ) -> None:
+        """A decision that takes no run to another step: about the rollout as a whole, or about one node."""
+        about = str(node) if node is not None else ""
+        record = Record(form="decision", kind=kind, rollout=rollout.id, node=about, detail=detail)
+        self._record(rollout, record, now)
 
     def _record(self, rollout: Rollout, record: Record, now: datetime) -> None:
         rollout.apply(record, now, "fleet")

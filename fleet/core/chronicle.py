@@ -77,6 +77,15 @@ class Halt(Struct, frozen=True):
     why: str
 
 
+class Change(Struct, frozen=True):
+    """A node's part in the rollout has changed, and not its step."""
+
+    at: datetime
+    kind: str
+    """canary, no-canary, re-registered"""
+    why: str
+
+
 class Controller(Struct, frozen=True):
     """A process that carried the rollout out, under one lease."""
 
@@ -99,6 +108,7 @@ class Chronicle:
         self.evictions: dict[NodeRef, dict[str, Eviction]] = {}
         """By the pod's uid."""
         self.retries: dict[NodeRef, list[Retry]] = {}
+        self.changes: dict[NodeRef, list[Change]] = {}
         self.commands: list[Command] = []
         self.halts: list[Halt] = []
         self.controllers: dict[tuple[str, int], Controller] = {}
@@ -144,6 +154,9 @@ class Chronicle:
                 self._step(ref, record, entry.at)
             case "decision", "retry" if ref is not None:
                 self.retries.setdefault(ref, []).append(Retry(entry.at, record.detail["why"]))
+            case "decision", ("canary" | "no-canary" | "re-registered") if ref is not None:
+                why = record.detail.get("why", "")
+                self.changes.setdefault(ref, []).append(Change(entry.at, record.kind, why))
             case "decision", "halt":
                 self.halts.append(Halt(entry.at, entry.seq, record.detail["why"]))
             case "intent", "evict" if ref is not None:

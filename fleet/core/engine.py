@@ -19,8 +19,9 @@ from fleet.core.advance.asking import marked
 from fleet.core.advance.back import tidy
 from fleet.core.advance.run import advance
 from fleet.core.books import Books
+from fleet.core.canaries import Canaries, Pool
 from fleet.core.event import Event
-from fleet.core.gates import Gates
+from fleet.core.gates import Facts, Gates
 from fleet.core.guards import gates, quorum
 from fleet.core.held import Held, Reason
 from fleet.core.hindrances import Hindrances
@@ -60,8 +61,10 @@ class Engine:
         self._staging = Staging(self._books)
         self._untidy: dict[str, dict[NodeRef, None]] = {}
         """Ended runs on whose nodes something of ours may be left, by rollout."""
-        self._gates = Gates(self._books.rollouts)
+        vacancies: dict[Pool, Facts] = {}
+        self._gates = Gates(self._books.rollouts, vacancies)
         self._hindrances = Hindrances(self._books, self._gates)
+        self._canaries = Canaries(self._books, self._hindrances, vacancies)
         for rollout in rollouts:
             self.add(rollout)
 
@@ -78,8 +81,8 @@ class Engine:
 
     @property
     def timed(self) -> bool:
-        """A closed window or a freeze is among what is waited for: time alone will change something."""
-        return self._gates.timed
+        """A closed window, a freeze, or a canary's time to be able to go: time alone will change something."""
+        return self._gates.timed or self._canaries.waits
 
     @property
     def views(self) -> Mapping[str, ClusterView]:
@@ -92,10 +95,6 @@ class Engine:
     def pressure(self, ref: NodeRef) -> float:
         """The most work left per unit of allowance among the budgets of the node's pods."""
         return self._books.claims.pressure(self._agenda.view(ref.cluster), ref.name)
-
-    def leads(self, ref: NodeRef) -> bool:
-        """The leader of a quorum group is on the node."""
-        return any(group.leader in group.on(ref) for group in self._agenda.quorums.of(ref))
 
     def absences(self, ref: NodeRef) -> tuple[quorum.Absence, ...]:
         """What its quorum groups are without the node, as they are now."""
@@ -117,12 +116,14 @@ class Engine:
         self._untidy[rollout.id] = {run.node: None for run in rollout.runs.values() if run.ended}
 
     def observe(self, event: Event, now: datetime) -> None:
+        self._canaries.hear()
         self._books.observe(event, now)
 
     def command(self, record: Record, at: datetime, actor: str) -> None:
         """A person's word, as it stands in the journal. Raises KeyError for a rollout that is not known."""
         rollout = self.rollouts[record.rollout]
         rollout.apply(record, at, actor)
+        self._canaries.hear()
         for ref in rollout.runs:
             self._agenda.touch(ref)
         if record.kind == "release":
@@ -165,17 +166,21 @@ class Engine:
         return tuple(found)
 
     def lasting(self, ref: NodeRef, now: datetime) -> tuple[Held, ...]:
-        """Of a node that waits: what does not pass by itself."""
+        """Returns what keeps a waiting node itself from going until an operator acts, whatever its gate says."""
         rollout = self._books.rollout_of(ref)
         if rollout is None or not rollout.runs[ref].waiting:
             return ()
-        run = rollout.runs[ref]
-        found = self._hindrances.all(rollout, run, now)
-        return tuple(held for _, held in found if held.lasting)
+        found = self._hindrances.own(rollout, rollout.runs[ref], now)
+        return tuple(held for held in found if held.lasting)
+
+    def canaries(self, ident: str, pool: str, count: int, now: datetime) -> list[NodeRef]:
+        """The nodes of a pool that go first; fewer than `count` where no more are able to."""
+        return self._canaries.choose(self.rollouts[ident], pool, count, now)
 
     def _begin(self, now: datetime) -> None:
         """What may begin now. A run that goes on may let others begin, and the other way round."""
         self._halt(now)
+        self._appoint(now)
         for key in self._gates.look(now):
             self._queue.open(key)
         self._begin_staging(now)
@@ -237,6 +242,15 @@ class Engine:
         for rollout in self.rollouts.values():
             if rollout.state is State.RUNNING and rollout.active and (why := gates.failures(rollout)):
                 self._agenda.decide(rollout, "halt", now, why=why)
+
+    def _appoint(self, now: datetime) -> None:
+        """Another node takes the place of a canary that did not get there, or cannot go."""
+        for rollout, ref, canary, why in self._canaries.due(now):
+            kind = "canary" if canary else "no-canary"
+            self._agenda.decide(rollout, kind, now, node=ref, why=why)
+            self._staging.regrouped(rollout, rollout.runs[ref])
+            self._gates.add(rollout)
+            self._agenda.touch(ref)
 
     def _begin_staging(self, now: datetime) -> None:
         """Images are written ahead of a window, but never before the canaries have proven the release."""

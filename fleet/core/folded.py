@@ -9,8 +9,8 @@ from msgspec.structs import astuple
 
 from fleet.core.action import AnyAction
 from fleet.core.node import NodeRef
-from fleet.core.rollout import Rollout, Run, Start, State
-from fleet.core.steps import Step
+from fleet.core.rollout import Goal, Rollout, Run, Start, State
+from fleet.core.steps import ENDED, Step
 
 
 class FoldedRun(Struct, frozen=True, gc=False, array_like=True, omit_defaults=True):
@@ -27,6 +27,8 @@ class FoldedRun(Struct, frozen=True, gc=False, array_like=True, omit_defaults=Tr
     proof: dict[str, str] = {}
     rolled_back: str = ""
     log: str = ""
+    identity: tuple[str, ...] = ()
+    failed_units: tuple[str, ...] = ()
 
 
 class Folded(Struct, frozen=True, omit_defaults=True):
@@ -46,6 +48,8 @@ class Folded(Struct, frozen=True, omit_defaults=True):
     acted: tuple[NodeRef, ...] = ()
     counter: int = 0
     untidy: tuple[NodeRef, ...] = ()
+    goals: tuple[Goal, ...] = ()
+    """Those that are no longer as at the start: another node is the canary, or the node has another uid."""
 
 
 def fold(rollout: Rollout) -> Folded:
@@ -65,6 +69,7 @@ def fold(rollout: Rollout) -> Folded:
         acted=tuple(sorted(rollout.acted)),
         counter=rollout.counter,
         untidy=tuple(sorted(rollout.untidy)),
+        goals=tuple(now for goal in rollout.start.goals if (now := rollout.runs[goal.node].goal) != goal),
     )
 
 
@@ -77,6 +82,9 @@ def unfold(folded: Folded) -> Rollout:
     for (ref, run), told in zip(rollout.runs.items(), folded.runs, strict=True):
         rollout.runs[ref] = _unfold(run, told)
         rollout.counts[told.step] += 1
+        rollout.open_in[run.goal.pool] -= told.step in ENDED
+    for goal in folded.goals:
+        rollout.change_goal(goal)
     rollout.intents = {action.id: action for action in folded.intents}
     rollout.acted, rollout.untidy = set(folded.acted), set(folded.untidy)
     rollout.counter = folded.counter

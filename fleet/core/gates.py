@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from fleet.core import windows
 from fleet.core.guards import gates
@@ -15,6 +16,9 @@ from fleet.core.node import NodeRef
 from fleet.core.queue import Key
 from fleet.core.rollout import Rollout, Run
 
+Facts = Mapping[str, str | int]
+Vacancies = Mapping[tuple[str, str], Facts]
+"""By rollout and pool: no node can be its next canary."""
 Group = tuple[str, str, bool]
 """Runs that begin or wait together: rollout, pool, canaries or the rest."""
 
@@ -31,15 +35,21 @@ def gate_key(rollout: Rollout, run: Run) -> Key:
 
 
 class Gates:
-    def __init__(self, rollouts: Mapping[str, Rollout]) -> None:
+    def __init__(self, rollouts: Mapping[str, Rollout], vacancies: Vacancies = MappingProxyType({})) -> None:
         self._rollouts = rollouts
+        self._vacancies = vacancies
         self._groups: dict[str, dict[Group, NodeRef]] = {}
         """Of each rollout: a node that stands for each group."""
         self._found: dict[Group, Held | None] = {}
         """As this decision, or the last one, has found them."""
 
     def add(self, rollout: Rollout) -> None:
-        self._groups[rollout.id] = {group_of(rollout, run): run.node for run in rollout.runs.values()}
+        """Also a rollout that is known and has other canaries now."""
+        before = self._groups.get(rollout.id, {})
+        now = {group_of(rollout, run): run.node for run in rollout.runs.values()}
+        self._groups[rollout.id] = now
+        for group in before.keys() - now.keys():
+            self._found.pop(group, None)
 
     def end(self, rollout: Rollout) -> None:
         for group in self._groups[rollout.id]:
@@ -54,7 +64,21 @@ class Gates:
         """What closes the run's gate at this moment."""
         needed = timedelta(seconds=rollout.start.expected_seconds)
         pool, freezes = rollout.pool(run), rollout.policy.freezes
-        return gates.begin(rollout, run) or windows.held(pool, freezes, now, needed)
+        held = gates.begin(rollout, run)
+        if held is not None and held.reason is Reason.CANARY:
+            return self._vacant(rollout, run.goal.pool, held) or held
+        return held or windows.held(pool, freezes, now, needed)
+
+    def _vacant(self, rollout: Rollout, pool: str, held: Held) -> Held | None:
+        """Nothing opens this gate before a person has mended a node that could be the canary."""
+        if held.facts["open"]:
+            return None
+        # A pool that needs no canary of its own waits for those of all others.
+        pools = [pool] if rollout.required[pool] else list(rollout.required)
+        found = [self._vacancies.get((rollout.id, each)) for each in pools]
+        if first := next((each for each in found if each is not None), None):
+            return Held(Reason.NO_CANARY, rollout.id, {**held.facts, **first})
+        return None
 
     def of(self, rollout: Rollout, run: Run, now: datetime) -> Held | None:
         """As this decision has found it."""

@@ -15,8 +15,11 @@ class Reason(StrEnum):
     WINDOW = "window"
     FREEZE = "freeze"
     CANARY = "canary"
+    CANARY_FAILED = "canary-failed"
+    NO_CANARY = "no-canary"
     UNREACHABLE = "unreachable"
     NODE_GONE = "node-gone"
+    NODE_ABSENT = "node-absent"
     NODE_REPLACED = "node-replaced"
     NODE_NOT_READY = "node-not-ready"
     FOREIGN_CORDON = "foreign-cordon"
@@ -51,6 +54,7 @@ class Reason(StrEnum):
     SKEW_OLD = "skew-old"
     SKEW_UNKNOWN = "skew-unknown"
     TERMINATING = "terminating"
+    STUCK_TERMINATING = "stuck-terminating"
     NOT_VERIFIED = "not-verified"
     BACKOFF = "backoff"
     TURN = "turn"
@@ -103,9 +107,14 @@ WORDS: Mapping[Reason, str] = {
     Reason.ABORTED: "rollout {subject} is aborted by {by}: nothing new starts",
     Reason.WINDOW: "outside the windows of pool {subject}; the next one that fits opens {opens}",
     Reason.FREEZE: "freeze {subject} until {until}",
-    Reason.CANARY: "waits for the canaries: {done} of {count} proven",
+    Reason.CANARY: "waits for the canaries: {done} of {count} proven{open}",
+    Reason.CANARY_FAILED: "waits for the canaries: {done} of {count} proven; canary {node} failed in rollout {subject} "
+    "and nobody has released it",
+    Reason.NO_CANARY: "waits for the canaries: {done} of {count} proven, and no node of pool {pool} can be the next one",
     Reason.UNREACHABLE: "cluster {subject} is unreachable: {why}",
     Reason.NODE_GONE: "node {subject} is gone from its cluster",
+    Reason.NODE_ABSENT: "the Node object of {subject} is gone since {since}; fleet waits until {until} for the machine "
+    "to register again",
     Reason.NODE_REPLACED: "another machine now stands under the name {subject}",
     Reason.NODE_NOT_READY: "node {subject} is not Ready{why}",
     Reason.FOREIGN_CORDON: "cordoned, not by fleet{by}",
@@ -148,15 +157,21 @@ WORDS: Mapping[Reason, str] = {
     Reason.SKEW_UNKNOWN: "{release} brings kubelet {kubelet}, and the version of the API server of {subject} is not "
     "known",
     Reason.TERMINATING: "pod {subject} is being deleted{why}",
+    Reason.STUCK_TERMINATING: "pod {subject} should have been gone since {since} and is still terminating{why}",
     Reason.NOT_VERIFIED: "not proven yet: {why}",
     Reason.BACKOFF: "{what} was refused ({why}); it is tried again",
     Reason.TURN: "its turn has not come: {ahead} nodes are before it",
 }
 
+OUT = "fleet's own come back by themselves; repair the others, uncordon them, or fleet rollout release a failed one"
+
 ADVICE: Mapping[Reason, str] = {
     Reason.PAUSED: "fleet rollout resume {subject}",
     Reason.HALTED: "look at the failed nodes, then fleet rollout release NODE and fleet rollout resume {subject}",
+    Reason.CANARY_FAILED: "look at the node, then fleet rollout release {node}; the next best node becomes the canary",
+    Reason.NO_CANARY: "mend what holds one of its nodes (fleet explain NODE says what): {nodes}",
     Reason.UNREACHABLE: "fleet cluster check {subject}",
+    Reason.NODE_GONE: "nothing is left to do here; if it comes back: fleet sync, then a new plan",
     Reason.NODE_REPLACED: "fleet sync, then a new plan",
     Reason.NODE_NOT_READY: "repair the node, or drain and remove it",
     Reason.FOREIGN_CORDON: "kubectl uncordon it if nobody works on it",
@@ -170,6 +185,10 @@ ADVICE: Mapping[Reason, str] = {
     Reason.UNMANAGED: "give it a controller, delete it, or set drain.unmanaged: evict",
     Reason.LOCAL_DATA: "set drain.local_data: evict if the data may go",
     Reason.HOST_PATH: "set drain.host_path: evict if it may move",
+    Reason.POOL_LIMIT: OUT,
+    Reason.ZONE_LIMIT: OUT,
+    Reason.SITE_LIMIT: OUT,
+    Reason.CLUSTER_LIMIT: OUT,
     Reason.CAPACITY: "add a node, lower what the pod requests, or set drain.no_room: evict if it may wait",
     Reason.QUORUM: "bring the ailing members back first",
     Reason.QUORUM_NEVER: "lower the margin of quorum group {subject}, or add voters",
@@ -181,7 +200,27 @@ ADVICE: Mapping[Reason, str] = {
     Reason.SKEW: "upgrade the API servers of {subject} to {needed} first",
     Reason.SKEW_OLD: "take a release whose kubelet is {needed} or newer",
     Reason.SKEW_UNKNOWN: "fleet cluster check {subject}: fleet must be able to read /version there",
+    Reason.STUCK_TERMINATING: "{remedy}",
 }
+
+WITHOUT_ADVICE: Mapping[Reason, str] = {
+    Reason.ABORTED: "what has begun ends by itself, and an aborted rollout cannot go on",
+    Reason.WINDOW: "the window opens by itself",
+    Reason.FREEZE: "the freeze ends by itself",
+    Reason.CANARY: "the canaries go on by themselves, or are held by a reason of their own that has advice",
+    Reason.NODE_ABSENT: "the wait ends by itself, at the time that is named",
+    Reason.STAGING: "the image is written by itself, within stage.timeout",
+    Reason.BUDGET: "the budget opens by itself once enough of its pods are Ready",
+    Reason.QUORUM_AWAY: "the other member comes back, or its run fails after a bounded wait",
+    Reason.QUORUM_ORDER: "the other member goes first, or is held by a reason of its own that has advice",
+    Reason.LEADER: "fleet moves the leadership, or the run fails after a bounded wait",
+    Reason.SNAPSHOT: "fleet takes the snapshot, or the run fails after a bounded wait",
+    Reason.TERMINATING: "the pod goes within its grace period, or the drain ends after drain.timeout",
+    Reason.NOT_VERIFIED: "the proof comes by itself, or the run fails after reboot.timeout",
+    Reason.BACKOFF: "fleet asks again; the server's words name what it wants",
+    Reason.TURN: "the nodes before it go first, or are held by reasons of their own that have advice",
+}
+"""Why nobody has to act."""
 
 OF_QUORUMS = frozenset(
     {
@@ -201,6 +240,8 @@ OF_QUORUMS = frozenset(
 LASTING = frozenset(
     {
         Reason.HALTED,
+        Reason.CANARY_FAILED,
+        Reason.NO_CANARY,
         Reason.NODE_GONE,
         Reason.NODE_REPLACED,
         Reason.NODE_NOT_READY,
@@ -225,5 +266,6 @@ LASTING = frozenset(
         Reason.SKEW,
         Reason.SKEW_OLD,
         Reason.SKEW_UNKNOWN,
+        Reason.STUCK_TERMINATING,
     }
 )

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from fleet.core.books import Books
 from fleet.core.gates import Gates, gate_key, group_of
-from fleet.core.guards import budgets, capacity, nodes, quorum, skew
+from fleet.core.guards import budgets, capacity, nodes, pods, quorum, skew
 from fleet.core.held import OF_QUORUMS, Held, Reason
 from fleet.core.node import NodeRef
 from fleet.core.queue import Key
@@ -24,18 +24,24 @@ class Hindrances:
 
     def first(self, rollout: Rollout, run: Run, now: datetime) -> Hindrance | None:
         """By the gates as this decision has found them."""
-        return next(self._all(rollout, run, self._gates.of(rollout, run, now)), None)
+        return next(self._all(rollout, run, self._gates.of(rollout, run, now), now), None)
 
     def all(self, rollout: Rollout, run: Run, now: datetime) -> Iterator[Hindrance]:
-        return self._all(rollout, run, self._gates.ask(rollout, run, now))
+        return self._all(rollout, run, self._gates.ask(rollout, run, now), now)
 
-    def _all(self, rollout: Rollout, run: Run, gate: Held | None) -> Iterator[Hindrance]:
+    def own(self, rollout: Rollout, run: Run, now: datetime) -> Iterator[Held]:
+        """What holds this run itself, whatever the gate of its group says."""
+        return (held for _, held in self._all(rollout, run, None, now))
+
+    def _all(self, rollout: Rollout, run: Run, gate: Held | None, now: datetime) -> Iterator[Hindrance]:
         ref = run.node
         view = self._books.agenda.view(ref.cluster)
         if not view.synced:
             yield ("node", ref), Held(Reason.UNREACHABLE, view.name, {"why": view.why_lost})
             return
-        if gate:
+        # Where no node can be the next canary, what holds this one comes first: mended, it may be.
+        vacant = gate is not None and gate.reason is Reason.NO_CANARY
+        if gate and not vacant:
             yield gate_key(rollout, run), gate
         node, machine = view.nodes.get(ref.name), view.machines.get(ref.name)
         if kept := self._books.kept(ref, rollout):
@@ -49,7 +55,9 @@ class Hindrances:
         if full := self._books.occupancy.held(ref):
             yield ("scope", full[0]), full[1]
         yield from self._of_quorums(rollout, run)
-        yield from self._of_pods(rollout, run)
+        yield from self._of_pods(rollout, run, now)
+        if gate and vacant:
+            yield gate_key(rollout, run), gate
 
     def _of_quorums(self, rollout: Rollout, run: Run) -> Iterator[Hindrance]:
         quorums = self._books.agenda.quorums
@@ -83,11 +91,14 @@ class Hindrances:
                 return False
         return True
 
-    def _of_pods(self, rollout: Rollout, run: Run) -> Iterator[Hindrance]:
+    def _of_pods(self, rollout: Rollout, run: Run, now: datetime) -> Iterator[Hindrance]:
         ref = run.node
         view = self._books.agenda.view(ref.cluster)
         load = view.load(ref.name)
         rule = rollout.pool(run).drain
+        for pod in load.deleting:
+            if stuck := pods.stuck(pod, now):
+                yield ("node", ref), stuck
         for pod, held in load.held(rule):
             several = held.reason is Reason.SEVERAL_BUDGETS
             yield ("budgets", ref.cluster, pod.namespace) if several else ("node", ref), held

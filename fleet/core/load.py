@@ -15,12 +15,13 @@ Matched = tuple[Pod, tuple[PodRef, ...]]
 
 
 class Load:
-    __slots__ = ("_free_of", "_needs", "budgets", "pods", "terms")
+    __slots__ = ("_free_of", "_needs", "budgets", "deleting", "pods", "terms")
 
     def __init__(self, matched: tuple[Matched, ...], known: Mapping[PodRef, Budget], terms: int) -> None:
         self.terms = terms
         """The state of the cluster's selectors under which it was found."""
         self.pods = matched
+        self.deleting = tuple(pod for pod, _ in matched if pod.deleting)
         scarce = {ref: (-budgets.scarcity(known[ref]), ref) for _, found in matched for ref in found}
         self.budgets: tuple[PodRef, ...] = tuple(sorted(scarce, key=scarce.__getitem__))
         """Scarcest first, by what they said when this was found."""

@@ -91,6 +91,10 @@ class Node(Struct, frozen=True, gc=False):
     deleting: bool = False
     addresses: tuple[str, ...] = ()
     """Its own: IP addresses, and host names that are not `name`."""
+    system_uuid: str = ""
+    """Of the hardware or the virtual machine, as its firmware tells."""
+    provider_id: str = ""
+    """Of the machine at its cloud; set by the cloud's controller, perhaps after the node has registered."""
 
     @property
     def zone(self) -> str:

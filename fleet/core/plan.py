@@ -70,7 +70,7 @@ class PlannedRun(Struct, frozen=True):
 
 
 class PlannedHold(Struct, frozen=True):
-    """A node that the plan cannot upgrade until somebody acts."""
+    """A node that the plan cannot upgrade as things are: it needs a person, or more time than the plan covers."""
 
     node: str
     reason: str

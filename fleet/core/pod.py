@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal, NamedTuple
 
 from msgspec import Struct
@@ -59,6 +60,10 @@ class Pod(Struct, frozen=True, gc=False):
     """Required node affinity: one of them must match the node. Empty: any node will do."""
     apart: tuple[Apart, ...] = ()
     resource_version: str = ""
+    gone_by: datetime | None = None
+    """Its deletionTimestamp: its grace period is over then. None: it is not being deleted, or nobody knows since when."""
+    finalizer_names: tuple[str, ...] = ()
+    """Those of `finalizers`, where they are known."""
 
     @property
     def ref(self) -> PodRef:

@@ -92,7 +92,7 @@ class ReportRun(Struct, frozen=True):
 
 
 class Hold(Struct, frozen=True):
-    """A node whose run has not begun, or was cancelled, because something stands in the way until somebody acts."""
+    """A node whose run has not begun, or was cancelled, because of something that needs a person."""
 
     cluster: str
     node: str
@@ -111,7 +111,7 @@ class Counts(Struct, frozen=True):
     running: int
     waiting: int
     held: int
-    """Of those waiting or cancelled: something stands in the way until somebody acts."""
+    """Of those waiting or cancelled: what stands in the way needs a person."""
     unreleased: int
     """Failed runs that keep their slot."""
     evictions: int

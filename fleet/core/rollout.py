@@ -76,6 +76,10 @@ class Run(Struct, frozen=True, gc=False):
     """The version that it booted instead of the wanted one."""
     log: str = ""
     """The end of the log of the boot that failed, where it has rolled back."""
+    identity: tuple[str, ...] = ()
+    """What told the machine from others before its reboot (`core/identity.py`); empty until then."""
+    failed_units: tuple[str, ...] = ()
+    """Units of systemd that had failed before the reboot. Read only where the Machine object that kept them is lost."""
 
     @property
     def node(self) -> NodeRef:
@@ -115,7 +119,12 @@ class Rollout:
             goal.node: Run(goal=goal, release=start.release, since=at) for goal in start.goals
         }
         self.canaries = tuple(goal.node for goal in start.goals if goal.canary)
+        """Present and past ones: a node that has stepped down before it began is none."""
+        self.required = Counter(goal.pool for goal in start.goals if goal.canary)
+        """How many nodes of each pool must be proven before the rest of it begins."""
         used = Counter(goal.pool for goal in start.goals)
+        self.open_in = Counter(used)
+        """Runs of each pool that have not ended."""
         pools = [pool for pool in start.policy.pools if pool.name in used]
         self.failure_limit = min((_failures(pool, used[pool.name]) for pool in pools), default=1)
         """Of the strictest pool."""
@@ -208,6 +217,12 @@ class Rollout:
                 self.runs[node] = replace(run, attempts=run.attempts + 1, since=at)
             case "halt":
                 self._enter(State.HALTED, at, "fleet", record.detail["why"])
+            case "canary":
+                self.change_goal(self._goal(record, canary=True))
+            case "no-canary":
+                self.change_goal(self._goal(record, canary=False))
+            case "re-registered":
+                self.change_goal(self._goal(record, uid=record.detail["uid"]))
             case "tidied":
                 self.untidy.discard(NodeRef.parse(record.node))
             case "timed":
@@ -225,6 +240,15 @@ class Rollout:
             return
         self.state, self.state_at, self.state_by, self.why = state, at, by, why
 
+    def _goal(self, record: Record, **changes: Any) -> Goal:
+        return replace(self.runs[NodeRef.parse(record.node)].goal, **changes)
+
+    def change_goal(self, goal: Goal) -> None:
+        """Another node is the canary, or the node has another uid. For `apply`, and for who unfolds a rollout."""
+        self.runs[goal.node] = replace(self.runs[goal.node], goal=goal)
+        if goal.canary != (goal.node in self.canaries):
+            self.canaries = tuple(run.node for run in self.runs.values() if run.goal.canary)
+
     def _step(self, node: NodeRef, detail: dict[str, Any], at: datetime) -> None:
         run = self.runs[node]
         step = after(run.step, Turn(detail["turn"]))
@@ -232,6 +256,7 @@ class Rollout:
             raise ValueError(f"{node}: from {run.step} by {detail['turn']} comes {step}, not {detail['to']}")
         self.counts[run.step] -= 1
         self.counts[step] += 1
+        self.open_in[run.goal.pool] -= step in ENDED
         self.runs[node] = replace(
             run,
             step=step,
@@ -244,6 +269,8 @@ class Rollout:
             proof=detail.get("proof", run.proof),
             rolled_back=detail.get("rolled_back", run.rolled_back),
             log=detail.get("log", run.log),
+            identity=tuple(detail.get("identity", run.identity)),
+            failed_units=tuple(detail.get("failed_units", run.failed_units)),
         )
 
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from fleet.core.books import Books
+from fleet.core.gates import Group, group_of
 from fleet.core.guards import gates, nodes, skew
 from fleet.core.held import Held, Reason
 from fleet.core.node import NodeRef
 from fleet.core.rollout import Rollout, Run
 from fleet.core.steps import Step
-
-Group = tuple[str, str, bool]
-"""Rollout, pool, canaries or the rest."""
 
 
 class Staging:
@@ -26,8 +24,7 @@ class Staging:
     def add(self, rollout: Rollout) -> None:
         for run in reversed(rollout.runs.values()):
             if run.step is Step.PENDING:
-                group = (rollout.id, run.goal.pool, run.goal.canary)
-                self._waiting.setdefault(group, []).append(run.node)
+                self._waiting.setdefault(group_of(rollout, run), []).append(run.node)
             elif run.step is Step.STAGE:
                 self._count(rollout, run, 1)
 
@@ -36,6 +33,12 @@ class Staging:
             self._count(rollout, after, 1)
         elif before.step is Step.STAGE:
             self._count(rollout, after, -1)
+
+    def regrouped(self, rollout: Rollout, run: Run) -> None:
+        """The run is a canary now, or has stepped down. Where it waited before, it is passed over."""
+        if run.step is Step.PENDING:
+            self._set_aside.pop(run.node, None)
+            self._waiting.setdefault(group_of(rollout, run), []).append(run.node)
 
     def look_again(self, ref: NodeRef) -> None:
         group = self._set_aside.pop(ref, None)
@@ -55,6 +58,9 @@ class Staging:
             rollout = self._books.rollouts[group[0]]
             while waiting:
                 run = rollout.runs[waiting[-1]]
+                if group_of(rollout, run) != group:
+                    waiting.pop()
+                    continue
                 limit = rollout.pool(run).stage.concurrency
                 if self._busy.get(group[:2], 0) >= limit or gates.begin(rollout, run):
                     break

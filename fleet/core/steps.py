@@ -24,7 +24,7 @@ class Step(StrEnum):
     """A run that failed before its reboot gives the node back: it is uncordoned."""
     FAILED = "failed"
     CANCELLED = "cancelled"
-    """An abort came before the run had touched the node."""
+    """An abort came before the run had touched the node, or the node was removed by its owner, also in mid-run."""
 
 
 class Turn(StrEnum):
@@ -47,12 +47,23 @@ NEXT: Mapping[Step, Mapping[Turn, Step]] = {
     },
     Step.STAGE: {Turn.DONE: Step.STAGED, Turn.FAILED: Step.FAILED, Turn.CANCELLED: Step.CANCELLED},
     Step.STAGED: {Turn.BEGIN: Step.CORDON, Turn.DONE: Step.DONE, Turn.CANCELLED: Step.CANCELLED},
-    Step.CORDON: {Turn.DONE: Step.DRAIN, Turn.FAILED: Step.RETURN, Turn.BACK: Step.STAGED},
-    Step.DRAIN: {Turn.DONE: Step.REBOOT, Turn.FAILED: Step.RETURN},
-    Step.REBOOT: {Turn.DONE: Step.VERIFY, Turn.FAILED: Step.FAILED, Turn.BACK: Step.DRAIN},
-    Step.VERIFY: {Turn.DONE: Step.UNCORDON, Turn.FAILED: Step.FAILED},
-    Step.UNCORDON: {Turn.DONE: Step.SOAK, Turn.FAILED: Step.FAILED},
-    Step.SOAK: {Turn.DONE: Step.DONE, Turn.FAILED: Step.FAILED},
+    Step.CORDON: {
+        Turn.DONE: Step.DRAIN,
+        Turn.FAILED: Step.RETURN,
+        Turn.BACK: Step.STAGED,
+        Turn.CANCELLED: Step.CANCELLED,
+    },
+    Step.DRAIN: {Turn.DONE: Step.REBOOT, Turn.FAILED: Step.RETURN, Turn.CANCELLED: Step.CANCELLED},
+    Step.REBOOT: {
+        Turn.DONE: Step.VERIFY,
+        Turn.FAILED: Step.FAILED,
+        Turn.BACK: Step.DRAIN,
+        Turn.CANCELLED: Step.CANCELLED,
+    },
+    Step.VERIFY: {Turn.DONE: Step.UNCORDON, Turn.FAILED: Step.FAILED, Turn.CANCELLED: Step.CANCELLED},
+    # Failed there: journals of older versions, to which a node that was gone had failed.
+    Step.UNCORDON: {Turn.DONE: Step.SOAK, Turn.FAILED: Step.FAILED, Turn.CANCELLED: Step.CANCELLED},
+    Step.SOAK: {Turn.DONE: Step.DONE, Turn.FAILED: Step.FAILED, Turn.CANCELLED: Step.CANCELLED},
     Step.RETURN: {Turn.DONE: Step.FAILED, Turn.FAILED: Step.FAILED},
     Step.DONE: {},
     Step.FAILED: {},

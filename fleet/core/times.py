@@ -165,7 +165,7 @@ class _Samples:
     def _step(self, record: Record, at: datetime) -> None:
         run, to = (record.rollout, record.node), Step(record.detail["to"])
         step, since, before = self._begun.get(run, (Step.PENDING, at, at))
-        if to is not Step.FAILED and step is Step.STAGE:
+        if to is Step.STAGED and step is Step.STAGE:
             self._note("stage", run, (at - since).total_seconds())
         elif to is Step.UNCORDON and step is Step.VERIFY:
             self._note("verify", run, (at - since).total_seconds())

@@ -25,6 +25,7 @@ def a_node(name: str, zone: str = "a", pool: str = "workers", **changes: object)
         "uid": f"uid-{name}",
         "labels": {ZONE_LABEL: zone, "pool": pool},
         "boot_id": f"boot-{name}",
+        "machine_id": f"machine-{name}",
         "os_image": f"Simulated OS {OLD.version}",
         "kernel": OLD.kernel,
         "kubelet": "v1.36.3",

@@ -34,6 +34,13 @@ WHEN = {
     "clear": ENDED,
 }
 """The steps of a run in which an action may be intended."""
+FOR_OTHERS = ("canary", "turn", "quorum-order")
+"""Reasons that point to other nodes, which must have a way on of their own."""
+BY_ITSELF = (
+    *("window", "freeze", "budget", "staging", "backoff", "quorum-away", "leader", "snapshot"),
+    *("terminating", "not-verified", "node-absent"),
+)
+"""What passes without anybody's doing."""
 STARTS = ("stage", "cordon", "evict", "reboot", "snapshot", "move-leader")
 """What a pause forbids."""
 
@@ -64,6 +71,8 @@ class Checker:
             self._saved.add((record.rollout, record.node))
         elif record.form == "decision" and record.kind == "step":
             self._before_step(told, entry)
+        elif record.form == "decision" and record.kind in ("canary", "no-canary"):
+            self._before_change(told, entry)
         told.hear(entry)
 
     def saw(self, at: float, event: Event) -> None:
@@ -115,6 +124,17 @@ class Checker:
                     marks = [*node.annotations, *(taint.key for taint in node.taints)]
                     self._break(Invariant.LEFT, f"on {node.name}: {', '.join(marks) or 'a request'}")
 
+    def waits(self, at: float, rollout: str, said: dict[str, list[tuple[str, str]]]) -> None:
+        """`said`: of each node that has not ended, the reasons that hold it, each with the advice that is given."""
+        self._at = at
+        told = self.rollouts[rollout]
+        if told.state != "running" or told.ended or told.in_work or not said:
+            return
+        reasons = {each for found in said.values() for each in found if each[0] not in FOR_OTHERS}
+        if not any(advice or reason in BY_ITSELF for reason, advice in reasons):
+            words = ", ".join(f"{name} {found}" for name, found in said.items())
+            self._break(Invariant.NO_WAY_ON, f"{rollout} waits for nothing that can come: {words}")
+
     def silent(self, at: float, words: str) -> None:
         self._at = at
         self._break(Invariant.SILENT, words)
@@ -138,6 +158,12 @@ class Checker:
         if record.kind == "stage" and told.state == "aborted":
             self._break(Invariant.ASLEEP, f"stage of {run.name} after the abort")
 
+    def _before_change(self, told: Told, entry: Entry) -> None:
+        run = told.runs[entry.record.node]
+        becomes = entry.record.kind == "canary"
+        if run.step not in ("pending", "staged") or (becomes and not told.may_appoint(run)):
+            self._break(Invariant.CANARY, f"{entry.record.kind} {run.name} in {run.step}")
+
     def _before_step(self, told: Told, entry: Entry) -> None:
         record = entry.record
         run, step = told.runs[record.node], record.detail["to"]
@@ -149,7 +175,7 @@ class Checker:
         if first or (step == "stage" and run.step == "pending"):
             if told.state != "running":
                 self._break(Invariant.ASLEEP, f"{step} of {run.name} while {told.state}")
-            if not run.canary and not told.canaries_proven:
+            if not run.canary and not told.canaries_proven(run.pool):
                 self._break(Invariant.CANARY, f"{step} of {run.name}")
         if first:
             if not told.open(run.pool, entry.at):

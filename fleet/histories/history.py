@@ -99,14 +99,19 @@ class History:
         if leader is None or leader.stopped or leader.next_at() == world.at:
             return
         for rollout in leader.engine.rollouts.values():
+            said: dict[str, list[tuple[str, str]]] = {}
             for run in rollout.runs.values():
                 held = leader.engine.why(run.node, world.now)
                 world.coverage.held([held])
                 mine = leader.engine.rollout_of(run.node) is rollout
+                if mine and not run.ended:
+                    said[str(run.node)] = [(each.reason.value, each.advice) for each in held]
                 if mine and run.step in ("pending", "staged") and rollout.active and not held:
                     world.checker.silent(world.at, f"{run.node} waits in {run.step}")
                 if run.ended and run.step != "done" and not run.why:
                     world.checker.silent(world.at, f"{run.node} {run.step}")
+            if rollout.id in world.checker.rollouts:
+                world.checker.waits(world.at, rollout.id, said)
 
     def _replay(self) -> None:
         leader = self.world.leader

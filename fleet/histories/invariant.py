@@ -26,6 +26,7 @@ class Invariant(StrEnum):
     SILENT = "what has not ended well says why"
     LEFT = "nothing of ours is left behind"
     REPLAY = "the journal replays to the very state"
+    NO_WAY_ON = "a running rollout has work, what opens by itself, or a reason for a person with what to do"
     LIVENESS = "when the faults end and nothing stands in the way, the rollout ends"
 
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from msgspec.structs import replace
 
 from fleet.core.budget import Budget
 from fleet.core.node import Node
-from fleet.core.pod import PodRef
+from fleet.core.pod import Pod, PodRef
 from fleet.histories.builders import START, a_node
-from fleet.histories.tale import ENDED, Told
 from fleet.histories.troubles.groups import member_up
 from fleet.histories.troubles.nodes import runs
 from fleet.histories.world import World
 from fleet.sim.behaviour import Spread
 from fleet.sim.model import Model
+
+STUCK = timedelta(minutes=15)
+"""A pod that is still there so long after its grace period is looked at."""
 
 
 def mend(world: World) -> None:
@@ -31,11 +35,7 @@ def mend(world: World) -> None:
         for budget in now.budgets:
             _mend_budget(model, budget)
         for pod in now.pods:
-            if pod.owner is None:
-                model.stranger.delete_pod(pod.ref)
-            elif pod.local_data or pod.host_path or pod.apart:
-                workload = PodRef(pod.namespace, pod.owner.name.removesuffix("-1"))
-                model.stranger.scale("Deployment", workload, int(not pod.local_data and not pod.host_path))
+            _mend_pod(world, model, pod)
         _make_room(model)
         _mend_groups(model, busy)
         up = {node.name for node in model.snapshot(START).nodes if node.ready is True}
@@ -59,6 +59,16 @@ def _mend_node(world: World, model: Model, node: Node) -> None:
     if node.unschedulable and not node.cordoned_by:
         world.checker.uncordoned_by_a_person(model.cluster, node.name)
         model.stranger.uncordon(node.name)
+
+
+def _mend_pod(world: World, model: Model, pod: Pod) -> None:
+    if pod.deleting and pod.finalizers and pod.gone_by is not None and world.now > pod.gone_by + STUCK:
+        model.stranger.take_finalizers(pod.ref)
+    elif pod.owner is None:
+        model.stranger.delete_pod(pod.ref)
+    elif pod.local_data or pod.host_path or pod.apart:
+        workload = PodRef(pod.namespace, pod.owner.name.removesuffix("-1"))
+        model.stranger.scale("Deployment", workload, int(not pod.local_data and not pod.host_path))
 
 
 def _mend_groups(model: Model, busy: set[str]) -> None:
@@ -95,17 +105,4 @@ def look(world: World) -> bool:
         if not told.ended and told.state in ("paused", "halted"):
             world.say(told.id, "resume")
             said = True
-        if not told.ended and told.state == "running" and _stuck_behind_canaries(told):
-            world.say(told.id, "abort")
-            said = True
     return said
-
-
-def _stuck_behind_canaries(told: Told) -> bool:
-    """No canary has been proven, and none will be: the release must not reach the rest."""
-    canaries = [run for run in told.runs.values() if run.canary]
-    return (
-        all(run.step in ENDED for run in canaries)
-        and not any(run.step == "done" for run in canaries)
-        and bool(canaries)
-    )

@@ -46,6 +46,10 @@ class Told:
         self.id = entry.record.rollout
         self.policy = msgspec.convert(detail["policy"], Policy)
         self.runs = {f"{goal['node'][0]}/{goal['node'][1]}": ToldRun(goal) for goal in detail["goals"]}
+        self.asked: dict[str, int] = {}
+        """How many canaries each pool was started with."""
+        for run in self.runs.values():
+            self.asked[run.pool] = self.asked.get(run.pool, 0) + run.canary
         self.state = "running"
         self.ended = False
 
@@ -55,6 +59,10 @@ class Told:
             self._obey(record.kind, record.node)
         elif record.form == "decision" and record.kind == "step":
             self.runs[record.node].go(record.detail["to"])
+        elif record.form == "decision" and record.kind in ("canary", "no-canary"):
+            self.runs[record.node].canary = record.kind == "canary"
+        elif record.form == "decision" and record.kind == "re-registered":
+            self.runs[record.node].uid = record.detail["uid"]
         elif record.form == "decision" and record.kind == "halt":
             self.state = "halted"
         elif record.form == "decision" and record.kind == "finish":
@@ -66,11 +74,28 @@ class Told:
         elif word != "release" and self.state != "aborted" and not self.ended:
             self.state = {"pause": "paused", "resume": "running", "abort": "aborted"}[word]
 
-    @property
-    def canaries_proven(self) -> bool:
+    def canaries_proven(self, pool: str) -> bool:
+        """The rest of that pool may begin."""
         canaries = [run for run in self.runs.values() if run.canary]
-        over = all(run.step in ENDED and not run.keeps for run in canaries)
-        return over and (not canaries or any(run.step in WELL for run in canaries))
+        if not all(run.step in ENDED and not run.keeps for run in canaries):
+            return False
+        if self.proven(pool) < self.asked[pool]:
+            return False
+        hoped = any(run.step not in ENDED for run in self.runs.values() if self.asked[run.pool])
+        return not hoped or any(self.proven(each) for each in self.asked)
+
+    def proven(self, pool: str) -> int:
+        return sum(run.pool == pool and run.canary and run.step in WELL for run in self.runs.values())
+
+    def may_appoint(self, run: ToldRun) -> bool:
+        """One more canary of its pool is not more than were asked for."""
+        same = [each for each in self.runs.values() if each.canary and each.pool == run.pool]
+        others = sum(each.step in WELL or each.step not in ENDED for each in same)
+        return run.step in ("pending", "staged") and others < self.asked[run.pool]
+
+    @property
+    def in_work(self) -> bool:
+        return any(run.step == "stage" or run.step in BEGUN for run in self.runs.values())
 
     def frozen(self, at: datetime) -> bool:
         return any(freeze.begin <= at < freeze.until for freeze in self.policy.freezes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from sys import intern
 from typing import Literal, TypeVar, cast
 
@@ -63,6 +64,8 @@ def node(found: wire.NodeWire) -> Node:
         ready=_READY.get(ready.status) if ready is not None else None,
         boot_id=info.boot_id,
         machine_id=info.machine_id,
+        system_uuid=info.system_uuid,
+        provider_id=found.spec.provider_id,
         os_image=intern(info.os_image),
         kernel=intern(info.kernel_version),
         kubelet=intern(info.kubelet_version),
@@ -73,6 +76,15 @@ def node(found: wire.NodeWire) -> Node:
             each.address for each in found.status.addresses or () if each.address not in ("", meta.name)
         ),
     )
+
+
+def _moment(text: str | None) -> datetime | None:
+    """Returns the moment that an API server wrote; None for what is no such moment."""
+    try:
+        found = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else None
 
 
 def pod(found: wire.PodWire) -> Pod:
@@ -98,6 +110,8 @@ def pod(found: wire.PodWire) -> Pod:
         local_data=any(each.empty_dir is not None and each.empty_dir.medium != "Memory" for each in volumes),
         host_path=any(each.host_path is not None for each in volumes),
         finalizers=bool(meta.finalizers),
+        gone_by=_moment(meta.deletion_timestamp),
+        finalizer_names=meta.finalizers or (),
         grace_seconds=GRACE_SECONDS if grace is None else grace,
         requests=_requests(spec),
         tolerations=_tolerations(spec.tolerations),

@@ -69,6 +69,7 @@ class TaintWire(Wire, frozen=True):
 
 
 class NodeSpec(Wire, frozen=True):
+    provider_id: str = field(name="providerID", default="")
     unschedulable: bool = False
     taints: tuple[TaintWire, ...] | None = None
 
@@ -76,6 +77,7 @@ class NodeSpec(Wire, frozen=True):
 class NodeInfo(Wire, frozen=True):
     boot_id: str = field(name="bootID", default="")
     machine_id: str = field(name="machineID", default="")
+    system_uuid: str = field(name="systemUUID", default="")
     os_image: str = ""
     kernel_version: str = ""
     kubelet_version: str = ""

@@ -122,6 +122,8 @@ class Agents:
 
     def booted(self, name: str, token: str) -> None:
         """The machine is up again, and its kubelet tells of the new boot."""
+        if name in self._kubelets.away:
+            self._kubelets.register(name, _uuid(self._rng))
         node, machine = self._objects.nodes.get(name), self._objects.machines.get(name)
         if node is None or machine is None or name not in self._kubelets.away:
             return
@@ -163,6 +165,7 @@ class Agents:
             boot_id=boot_id,
             kernel=(release.kernel if release is not None else "") or machine.kernel,
             units=self._units(machine),
+            reported=True,
         )
         if request is not None and request.token != token:
             self.requested(name, request.token)

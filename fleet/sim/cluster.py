@@ -33,7 +33,7 @@ def create(
     path: Path, snapshot: Snapshot, behaviour: Behaviour, seed: int, began: datetime, unreachable: str = ""
 ) -> None:
     """Writes a new simulated cluster, over one that was there. `began`: aware UTC."""
-    model = Model.from_snapshot(snapshot, behaviour, Random(seed))  # noqa: S311
+    model = Model.from_snapshot(replace(snapshot, at=began), behaviour, Random(seed))  # noqa: S311
     state = State(
         began=began, unreachable=unreachable, behaviour=SavedBehaviour.of(behaviour), model=Raw(b"null")
     )

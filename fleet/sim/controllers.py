@@ -22,7 +22,7 @@ from fleet.sim.scheduler import Scheduler
 from fleet.sim.timeline import Timeline
 
 ORDINAL_LABEL = "statefulset.kubernetes.io/pod-name"
-FRESH: Mapping[str, Any] = {"phase": "Pending", "ready": False, "deleting": False}
+FRESH: Mapping[str, Any] = {"phase": "Pending", "ready": False, "deleting": False, "gone_by": None}
 """Of a pod that has just been made."""
 COUNTED = frozenset({"Job", "StatefulSet", "DaemonSet", "Node"})
 """Kinds that are not simply kept at a number of pods, each with a way of its own."""
@@ -122,7 +122,8 @@ class Controllers:
         if pod.deleting:
             return
         if pod.node or pod.finalizers:
-            self._objects.change_pod(pod, deleting=True)
+            gone_by = self._objects.clock(pod.grace_seconds)
+            self._objects.change_pod(pod, deleting=True, gone_by=gone_by)
         else:
             self._objects.drop_pod(pod)
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
+from msgspec.structs import replace
+
+from fleet.core.guards.pods import stuck
+from fleet.core.machine import Machine
 from fleet.core.node import Node
 from fleet.core.pod import Pod, PodRef
 from fleet.core.times import app_of
@@ -24,6 +28,8 @@ class Kubelets:
         self.away: dict[str, int] = {}
         """Nodes whose kubelet does not run, and which time it is (numbers grow)."""
         self.outages = 0
+        self.unregistered: dict[str, tuple[Node, Machine]] = {}
+        """Machines that live on while their Node object is gone, and how it was; they register when their kubelet starts."""
         self.listeners: list[Callable[[str, bool], None]] = []
         """Told of each node whose machine goes down, or is up again."""
         objects.pod_listeners.append(self._pod_changed)
@@ -35,7 +41,9 @@ class Kubelets:
                 self._leave(node.name)
         for pod in self._objects.pods.values():
             if pod.deleting:
-                self._stop(pod)
+                # One that should have been gone long ago does not go by itself.
+                if (now := self._objects.clock()) is None or stuck(pod, now) is None:
+                    self._stop(pod)
             elif pod.node and pod.phase == "Pending":
                 self._start(pod)
 
@@ -103,6 +111,25 @@ class Kubelets:
         self._tell(node.name, False)
         for ref in self._objects.pods_on(node.name):
             self._objects.drop_pod(self._objects.pods[ref])
+
+    def forgotten(self, node: Node, machine: Machine) -> None:
+        """The Node object is gone, and its pods with it; the machine is not."""
+        self.unregistered[node.name] = (node, machine)
+        for ref in self._objects.pods_on(node.name):
+            self._objects.drop_pod(self._objects.pods[ref])
+
+    def register(self, name: str, uid: str) -> bool:
+        """The kubelet of a machine without a Node object starts: a new one, without anybody's marks, and a Machine in which
+        nobody has asked for anything. False: there is no such machine."""
+        known = self.unregistered.pop(name, None)
+        if known is None:
+            return False
+        node, machine = known
+        fresh = replace(node, uid=uid, annotations={}, taints=(), unschedulable=False)
+        self._objects.put_node(fresh)
+        self._objects.put_machine(machine, uid=f"machine-{uid}", request=None, work=None, reported=False)
+        self._controllers.start_daemons(name)
+        return True
 
     def _tell(self, name: str, up: bool) -> None:
         for listener in self.listeners:

@@ -62,7 +62,7 @@ class Model:
         self._rng = rng
         self._objects = objects = Objects(saved.cluster)
         objects.load(saved.nodes, saved.pods, saved.budgets, saved.workloads, saved.machines)
-        objects.now, objects.revision = saved.now, saved.revision
+        objects.now, objects.revision, objects.epoch = saved.now, saved.revision, saved.epoch
         objects.told.extend((each.at, each.event(saved.cluster)) for each in saved.told)
         self._timeline = timeline = Timeline(list(saved.timeline), saved.made)
         self._disruption = Disruption(objects)
@@ -70,6 +70,7 @@ class Model:
         self._controllers = Controllers(objects, self._scheduler, timeline, rng, saved.controllers)
         self._kubelets = Kubelets(objects, self._controllers, timeline, rng)
         self._kubelets.away, self._kubelets.outages = dict(saved.away), saved.outages
+        self._kubelets.unregistered = dict(saved.unregistered)
         self.quorums = Quorums(objects, self._kubelets, timeline, rng)
         self.quorums.groups = {group.name: replace(group, read_at=None) for group in saved.quorums}
         self.quorums.unread, self.quorums.full = dict(saved.unread), saved.full
@@ -83,7 +84,7 @@ class Model:
 
     @classmethod
     def from_snapshot(cls, snapshot: Snapshot, behaviour: Behaviour, rng: Random) -> Model:
-        """Begins at time 0. What the snapshot shows under way (starting pods, requests) goes on."""
+        """Begins at time 0, the moment of the snapshot. What it shows under way (starting pods, requests) goes on."""
         model = cls(SavedModel.of(snapshot), behaviour, rng)
         model._disruption.dirty = dict.fromkeys(model._objects.budgets)
         model._kubelets.begin()
@@ -186,6 +187,8 @@ class Model:
                 away=dict(self._kubelets.away),
                 outages=self._kubelets.outages,
                 controllers=self._controllers.save(),
+                unregistered=dict(self._kubelets.unregistered),
+                epoch=objects.epoch,
             )
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
@@ -38,6 +39,8 @@ class Objects:
     def __init__(self, cluster: str) -> None:
         self.cluster = cluster
         self.now = 0.0
+        self.epoch: datetime | None = None
+        """What the clock shows at time 0; None where nobody has said."""
         self.revision = 0
         self.told: deque[tuple[float, Event]] = deque()
         """Events that no watcher has taken yet."""
@@ -70,6 +73,10 @@ class Objects:
             self._controllers[ref] = controller_of(pod)
             if pod.node:
                 self._on_node.setdefault(pod.node, set()).add(ref)
+
+    def clock(self, seconds: float = 0.0) -> datetime | None:
+        """What the clock shows so many seconds from now."""
+        return self.epoch + timedelta(seconds=self.now + seconds) if self.epoch is not None else None
 
     def pods_on(self, node: str) -> list[PodRef]:
         """In the order of their names, which does not depend on the past."""

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from fleet.core.bound import bound, lengths
 from fleet.core.engine import Engine
 from fleet.core.event import Lost, Seen, Synced
+from fleet.core.held import Reason
 from fleet.core.node import NodeRef
 from fleet.core.plan import Plan, PlannedHold
 from fleet.core.policy import Policy, site_of
@@ -26,6 +27,9 @@ from fleet.sim.behaviour import Behaviour, Spread
 from fleet.sim.model import Model
 from fleet.sim.play import Tell, play, silent
 from fleet.sim.timetable import Timetable
+
+PLANNED = "plan"
+"""Id of the rollout that is played; no person can name it."""
 
 
 def make_plan(
@@ -46,7 +50,7 @@ def make_plan(
 
     `kept`: ended rollouts with failed runs that nobody has released; they become the planner's, which may change them.
     `lost`: clusters that do not answer, and why; their last snapshot may be among `snapshots`. Nodes that cannot go
-    until somebody acts are in `held`. `urgency`: of nodes, for their goals. `tell` hears of the runs that have ended.
+    as long as nobody acts are in `held`. `urgency`: of nodes, for their goals. `tell` hears of the runs that have ended.
     Nothing outside is read or written.
     """
     with _uncollected():
@@ -89,8 +93,9 @@ def _make(
     first = Engine(sites, kept)
     _look(first, snapshots, lost, start)
     first.add(_rollout(goals, policy, release, longest, start))
-    lasting = {goal.node for goal in goals if first.lasting(goal.node, start)}
-    chosen = _canaries(goals, lasting, policy, first)
+    chosen = frozenset(
+        ref for pool in policy.pools for ref in first.canaries(PLANNED, pool.name, pool.canaries, start)
+    )
     slots = lengths(goals, first.views, policy, times)
     goals = tuple(
         replace(goal, canary=goal.node in chosen)
@@ -100,7 +105,11 @@ def _make(
     seen = [each for each in snapshots if each.cluster not in lost]
     table = Timetable(seen)
     models = {
-        each.cluster: Model.from_snapshot(each, expected(times, groups[each.cluster]), Random(0))  # noqa: S311
+        each.cluster: Model.from_snapshot(
+            replace(each, at=start),
+            expected(times, groups[each.cluster]),
+            Random(0),  # noqa: S311
+        )
         for each in seen
     }
     play(engine, models, table, start, tell)
@@ -139,7 +148,7 @@ def _rollout(
     goals: tuple[Goal, ...], policy: Policy, release: Release, longest: int, start: datetime
 ) -> Rollout:
     begin = Start("", release, policy, goals, longest)
-    return Rollout("plan", begin, start, "planner")
+    return Rollout(PLANNED, begin, start, "planner")
 
 
 def groups_of(snapshot: Snapshot, policy: Policy) -> dict[str, Group]:
@@ -178,18 +187,6 @@ def expected_seconds(
     return int(reboot + pods + max(soaks, default=0))
 
 
-def _canaries(
-    goals: Sequence[Goal], lasting: Collection[NodeRef], policy: Policy, engine: Engine
-) -> frozenset[NodeRef]:
-    """Of each pool those that stand in the way of the least, and can go."""
-    chosen: set[NodeRef] = set()
-    for pool in policy.pools:
-        able = [goal.node for goal in goals if goal.pool == pool.name and goal.node not in lasting]
-        able.sort(key=lambda ref: (engine.leads(ref), engine.pressure(ref), ref))
-        chosen.update(able[: pool.canaries])
-    return frozenset(chosen)
-
-
 def _plan(
     ident: str,
     engine: Engine,
@@ -203,7 +200,7 @@ def _plan(
     lost: Mapping[str, str],
     known: tuple[Known, ...],
 ) -> Plan:
-    rollout = engine.rollouts["plan"]
+    rollout = engine.rollouts[PLANNED]
     done = [run for run in rollout.runs.values() if run.step is Step.DONE]
     runs = sorted((table.run(run) for run in done), key=lambda each: (each.start, each.node))
     staged = staged_of(snapshots, release)
@@ -270,11 +267,15 @@ def _holds(engine: Engine, rollout: Rollout, start: datetime) -> Iterator[Planne
             continue
         reasons = engine.why(run.node, start)
         held = next((each for each in reasons if each.lasting), reasons[0] if reasons else None)
+        told = held.words if held is not None else "it did not end within the plan's horizon"
+        if held is not None and held.reason is Reason.HALTED:
+            # There is no rollout yet that could be resumed.
+            told = f"the rollout would halt before it: {rollout.why}"
+            held = replace(held, facts={**held.facts, "advice": "mend that first, then plan again"})
         yield PlannedHold(
             node=run.node.name,
             reason=held.reason if held is not None else str(run.step),
-            detail=run.why
-            or (held.words if held is not None else "it did not end within the plan's horizon"),
+            detail=run.why or told,
             cluster=run.node.cluster,
             advice=held.advice if held is not None else "",
             held=held,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal
 
 import msgspec
@@ -58,6 +59,9 @@ class SavedModel(Struct, frozen=True, kw_only=True):
     controllers: SavedControllers | None = None
     unread: dict[str, str] = {}
     full: str = ""
+    unregistered: dict[str, tuple[Node, Machine]] = {}
+    epoch: datetime | None = None
+    """What the clock shows at time 0."""
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> SavedModel:
@@ -76,6 +80,7 @@ class SavedModel(Struct, frozen=True, kw_only=True):
             machines=snapshot.machines,
             quorums=snapshot.quorums,
             revision=max(versions, default=0),
+            epoch=snapshot.at,
         )
 
 

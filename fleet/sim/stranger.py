@@ -83,6 +83,22 @@ class Stranger:
         self._kubelets.node_gone(found)
         self._settle()
 
+    def forget_node(self, node: str) -> None:
+        """Deletes the Node object of a machine that lives on, as a cloud's controller does; its Machine object goes too.
+        The machine registers again when its kubelet starts: at its next boot, or by `register`."""
+        found, machine = self._objects.nodes[node], self._objects.machines[node]
+        self._objects.drop_node(found)
+        self._objects.drop_machine(machine)
+        self._kubelets.forgotten(found, machine)
+        self._settle()
+
+    def register(self, node: str, uid: str) -> None:
+        """The kubelet of a machine without a Node object is restarted."""
+        if self._kubelets.register(node, uid):
+            machine = self._objects.machines[node]
+            self._objects.put_machine(machine, reported=True)
+        self._settle()
+
     def delete_machine(self, name: str) -> None:
         self._objects.drop_machine(self._objects.machines[name])
 
@@ -150,6 +166,13 @@ class Stranger:
     def delete_pod(self, pod: PodRef) -> None:
         """Without asking any budget."""
         self._controllers.delete(self._objects.pods[pod])
+        self._settle()
+
+    def take_finalizers(self, pod: PodRef) -> None:
+        """What its owner, or a person in its place, does: one that is being deleted goes once its containers are gone."""
+        found = self._objects.change_pod(self._objects.pods[pod], finalizers=False, finalizer_names=())
+        if found.deleting and not found.ready:
+            self._objects.drop_pod(found)
         self._settle()
 
     def _owned_by(self, key: WorkloadKey) -> list[WorkloadKey]:

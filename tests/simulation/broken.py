@@ -113,7 +113,15 @@ class Deaf(Engine):
 class Reckless(Engine):
     def add(self, rollout: Rollout) -> None:
         rollout.canaries = ()
+        rollout.required.clear()
         super().add(rollout)
+
+
+class Hopeless(Engine):
+    """Waits for its first canaries, whatever became of them."""
+
+    def _appoint(self, now: datetime) -> None:
+        pass
 
 
 class Mute(Engine):
@@ -129,7 +137,7 @@ class Idler(Engine):
             self._queue.close(key)
 
     def why(self, ref: NodeRef, now: datetime) -> tuple[Held, ...]:
-        return (Held(Reason.TURN, ref.name, {"ahead": 1}),)
+        return (Held(Reason.WINDOW, "workers", {"opens": "soon"}),)
 
 
 class Unknowing(Quorums):
@@ -255,6 +263,7 @@ BROKEN: Sequence[tuple[Invariant, Parts]] = (
     (Invariant.SILENT, Parts(engine=Mute)),
     (Invariant.LEFT, Parts(driver=leaves_taints)),
     (Invariant.REPLAY, Parts(controller=Forgetful)),
+    (Invariant.NO_WAY_ON, Parts(engine=Hopeless)),
     (Invariant.LIVENESS, Parts(engine=Idler)),
 )
 """One at least for each invariant."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from fleet.core import proof, voting
+from fleet.core import identity, proof, voting
 from fleet.core.action import Evict
 from fleet.core.advance.asking import LOOK_AGAIN, Answer, ask_cordon, expired, ours
 from fleet.core.agenda import Agenda
@@ -71,7 +71,8 @@ def _evict(agenda: Agenda, rollout: Rollout, run: Run, pod: Pod, now: datetime) 
     """Evicts the pod, or says what it waits for."""
     view = agenda.view(run.node.cluster)
     if pod.deleting:
-        why = ", it has finalizers" if pod.finalizers else ""
+        names = pods.finalizers(pod)
+        why = f", finalizer {names}" if names else ""
         return Held(Reason.TERMINATING, str(pod.ref), {"why": why})
     if agenda.in_flight((run.node, "evict", pod.uid)):
         return None
@@ -131,7 +132,8 @@ def _ready_to_reboot(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now
         agenda.hold(run.node, waits)
         agenda.wake_at(run.node, now + LOOK_AGAIN)
         return None
-    return Turn.DONE, {"boot_id": node.boot_id, **_daemons(agenda, run)}
+    known = identity.remembered(node, machine)
+    return Turn.DONE, {"boot_id": node.boot_id, **_daemons(agenda, run), **known}
 
 
 def _daemons(agenda: Agenda, run: Run) -> dict[str, Any]:

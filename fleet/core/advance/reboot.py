@@ -10,7 +10,7 @@ from fleet.core.advance.asking import LOOK_AGAIN, Answer, asked, expired, ours, 
 from fleet.core.agenda import Agenda
 from fleet.core.guards import gates, skew
 from fleet.core.held import Held, Reason
-from fleet.core.machine import Machine
+from fleet.core.machine import Machine, Units, Work
 from fleet.core.node import Node
 from fleet.core.release import is_release
 from fleet.core.rollout import Rollout, Run
@@ -90,6 +90,9 @@ def newly_failed(rollout: Rollout, run: Run, node: Node, machine: Machine | None
     """Empty: nothing that was fine before the reboot has failed in this boot."""
     if machine is None or not proof.told(machine, node):
         return ""
-    work = machine.answer(token_of(rollout, run, Step.REBOOT))
+    work = machine.answer(token := token_of(rollout, run, Step.REBOOT))
+    if work is None and run.failed_units:
+        # The Machine object was made anew with its Node, and has forgotten what had failed before the reboot.
+        work = Work(token, "done", units=Units("degraded", run.failed_units))
     failed = proof.newly_failed(work, machine)
     return proof.words(failed, work, node.name) if failed else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
+from fleet.core.advance.absence import absent, back, renewed
 from fleet.core.advance.asking import Answer
 from fleet.core.advance.back import soak, tidy, uncordon
 from fleet.core.advance.drain import cordon, drain
@@ -15,7 +16,7 @@ from fleet.core.guards import nodes
 from fleet.core.held import Held, Reason
 from fleet.core.node import Node
 from fleet.core.rollout import Rollout, Run
-from fleet.core.steps import Step, Turn
+from fleet.core.steps import Step
 
 
 def advance(agenda: Agenda, rollout: Rollout, run: Run, now: datetime) -> Answer:
@@ -33,9 +34,11 @@ def advance(agenda: Agenda, rollout: Rollout, run: Run, now: datetime) -> Answer
         # Nothing is done to it, nor judged.
         agenda.hold(run.node, nodes.not_ready(node))
         return None
-    if node is None or node.uid != run.goal.uid:
-        held = nodes.held(run.node.name, run.goal.uid, node, None, rollout.id)
-        return Turn.CANCELLED if run.waiting else Turn.FAILED, {"why": held.words if held else ""}
+    if node is None:
+        return absent(agenda, rollout, run, now)
+    back(agenda, run)
+    if node.uid != run.goal.uid:
+        return renewed(agenda, rollout, run, node, now)
     return STEPS[run.step](agenda, rollout, run, node, now)
 
 

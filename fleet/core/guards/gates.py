@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
+
 from fleet.core.held import Held, Reason
 from fleet.core.rollout import Rollout, Run, State
 from fleet.core.steps import Step
+
+NAMED = 3
+"""So many open canaries are named."""
 
 
 def held(rollout: Rollout) -> Held | None:
@@ -25,19 +31,58 @@ def paused(rollout: Rollout) -> Held | None:
     return held(rollout) if rollout.state is State.PAUSED else None
 
 
-def canary(rollout: Rollout) -> Held | None:
-    """For the runs behind the canaries: one at least is proven, and none is open or failed unseen."""
-    canaries = [rollout.runs[ref] for ref in rollout.canaries]
-    proven = sum(run.step is Step.DONE for run in canaries)
-    settled = all(run.ended and not run.slot for run in canaries)
-    if settled and (proven or not canaries):
+def canary(rollout: Rollout, pool: str) -> Held | None:
+    """For the runs of a pool that are no canaries.
+
+    No canary of any pool is open, or has failed and nobody has released it; of their own pool so many are proven as
+    its plan asked for. A pool that asked for none waits until any node is proven, as long as one can be.
+    """
+    if not rollout.required:
         return None
-    return Held(Reason.CANARY, rollout.id, {"done": proven, "count": len(canaries)})
+    canaries = [rollout.runs[ref] for ref in rollout.canaries]
+    done = Counter(run.goal.pool for run in canaries if run.step is Step.DONE)
+    open_ones = [run.node.name for run in canaries if not run.ended]
+    facts: dict[str, str | int] = {
+        "done": done.total(),
+        "count": rollout.required.total(),
+        "open": f"; next: {', '.join(open_ones[:NAMED])}" if open_ones else "",
+    }
+    for run in canaries:
+        if run.ended and run.slot:
+            return Held(Reason.CANARY_FAILED, rollout.id, {**facts, "node": str(run.node)})
+    if open_ones:
+        return Held(Reason.CANARY, rollout.id, facts)
+    lacks = done[pool] < rollout.required[pool]
+    unproven = not done and any(rollout.open_in[each] for each in rollout.required)
+    if lacks or unproven:
+        return Held(Reason.CANARY, rollout.id, facts)
+    return None
+
+
+def lacking(rollout: Rollout) -> Iterator[str]:
+    """Pools of which another node has to become a canary: what was asked for is neither proven nor under way.
+
+    None while a canary that has failed waits for a person's release.
+    """
+    if not rollout.required or rollout.state is not State.RUNNING:
+        return
+    if any(run.step is Step.FAILED and run.slot for run in map(rollout.runs.__getitem__, rollout.canaries)):
+        return
+    for pool in rollout.required:
+        if rollout.open_in[pool] and lack(rollout, pool):
+            yield pool
+
+
+def lack(rollout: Rollout, pool: str) -> int:
+    """How many more canaries the pool needs than are proven or open."""
+    canaries = [rollout.runs[ref] for ref in rollout.canaries]
+    have = sum(run.goal.pool == pool and (run.step is Step.DONE or not run.ended) for run in canaries)
+    return max(0, rollout.required[pool] - have)
 
 
 def begin(rollout: Rollout, run: Run) -> Held | None:
     """For a run that has not begun."""
-    return held(rollout) or (None if run.goal.canary else canary(rollout))
+    return held(rollout) or (None if run.goal.canary else canary(rollout, run.goal.pool))
 
 
 def failures(rollout: Rollout) -> str:

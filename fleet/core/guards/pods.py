@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from fleet.core.held import Held, Reason
 from fleet.core.pod import Pod, PodRef
@@ -21,6 +22,43 @@ def held(pod: Pod, budgets: Sequence[PodRef], rule: DrainRule) -> Held | None:
     if pod.host_path and rule.host_path == "hold":
         return Held(Reason.HOST_PATH, str(pod.ref))
     return None
+
+
+STUCK_AFTER = timedelta(minutes=10)
+"""A pod that is still there so long after its grace period does not go by itself: the kubelet kills it when the grace
+is over, and volumes take minutes at most."""
+NAMED = 3
+"""So many finalizers are named."""
+
+
+def stuck(pod: Pod, now: datetime) -> Held | None:
+    """A pod that has been Terminating far beyond its grace period. No drain of its node would ever end."""
+    if pod.gone_by is None or now < pod.gone_by + STUCK_AFTER:
+        return None
+    names = finalizers(pod)
+    if names:
+        remedy = (
+            f"see that what owns {names} does its work and takes it away from the pod's metadata.finalizers"
+        )
+    else:
+        remedy = (
+            "see in the kubelet's log why it cannot end it; only if its containers are gone: "
+            f"kubectl delete pod {pod.name} -n {pod.namespace} --force"
+        )
+    facts: dict[str, str | int] = {
+        "since": f"{pod.gone_by:%Y-%m-%d %H:%M} UTC",
+        "why": f": finalizer {names}" if names else "",
+        "remedy": remedy,
+    }
+    return Held(Reason.STUCK_TERMINATING, str(pod.ref), facts)
+
+
+def finalizers(pod: Pod) -> str:
+    """In words; empty where it has none."""
+    if not pod.finalizers:
+        return ""
+    more = f" and {len(pod.finalizer_names) - NAMED} more" if len(pod.finalizer_names) > NAMED else ""
+    return (", ".join(pod.finalizer_names[:NAMED]) or "(not named)") + more
 
 
 def pod_needs_no_leave(pod: Pod) -> bool:

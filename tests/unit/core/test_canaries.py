@@ -1,0 +1,266 @@
+"""A canary that never gets there is replaced; nothing waits for what can never come."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from msgspec.structs import replace
+
+from fleet.core.action import Cordon
+from fleet.core.folded import fold, unfold
+from fleet.core.held import Reason
+from fleet.core.history import rollouts_of
+from fleet.core.node import Node, NodeRef, Resources
+from fleet.core.pod import PodRef
+from fleet.core.policy import Amount, Limits
+from fleet.core.rollout import State
+from fleet.core.steps import Step
+from fleet.histories.builders import START, a_budget, a_deployment, a_node, a_policy, a_pool, a_snapshot
+from fleet.sim.behaviour import Behaviour
+from tests.story import Story
+
+
+def a_fleet(*nodes: Node, behaviour: Behaviour | None = None) -> Story:
+    pools = [
+        a_pool(name, limits=Limits(Amount(9))) for name in dict.fromkeys(n.labels["pool"] for n in nodes)
+    ]
+    return Story([a_snapshot(list(nodes))], a_policy(*pools), behaviour)
+
+
+def nodes(count: int, pool: str = "workers", prefix: str = "n") -> list[Node]:
+    return [a_node(f"{prefix}-{index}", pool=pool) for index in range(count)]
+
+
+def begun(story: Story) -> list[str]:
+    """In the order of their first cordon."""
+    return list(dict.fromkeys(each.node.name for _, each, _ in story.performed if isinstance(each, Cordon)))
+
+
+def canaries(story: Story) -> set[str]:
+    return {ref.name for ref in story.rollout.canaries}
+
+
+def reasons(story: Story, name: str) -> list[Reason]:
+    return [held.reason for held in story.engine.why(NodeRef("east", name), story.now)]
+
+
+def test_a_canary_whose_node_is_deleted_before_it_began_is_followed_by_the_next_best() -> None:
+    story = a_fleet(*nodes(4))
+    story.start(canaries=["n-1"])
+    story.turn()
+    story.models["east"].stranger.delete_node("n-1")
+    story.run()
+    assert story.rollout.state is State.FINISHED
+    assert story.steps() == {"n-0": Step.DONE, "n-1": Step.CANCELLED, "n-2": Step.DONE, "n-3": Step.DONE}
+    first = story.run_of("n-0")
+    assert first.goal.canary and begun(story)[0] == "n-0"
+    assert all(story.run_of(name).begun > first.since for name in ("n-2", "n-3"))  # type: ignore[operator]
+
+
+def test_a_failed_canary_that_was_released_is_followed_by_the_next_best_once_the_rollout_goes_on() -> None:
+    story = a_fleet(*nodes(3), behaviour=Behaviour(failures={"n-0": "old-version"}))
+    story.start(canaries=["n-0"])
+    story.run()
+    assert story.rollout.state is State.HALTED
+    story.say("resume")
+    story.run(seconds=3600)
+    # Nobody has looked at the node yet: the reason says so, and what to do.
+    assert story.steps()["n-1"] is Step.PENDING
+    (held,) = story.engine.why(NodeRef("east", "n-1"), story.now)
+    assert held.reason is Reason.CANARY_FAILED and "fleet rollout release east/n-0" in held.advice
+    story.say("release", "east/n-0")
+    story.run()
+    assert story.steps() == {"n-0": Step.FAILED, "n-1": Step.DONE, "n-2": Step.DONE}
+    assert begun(story) == ["n-0", "n-1", "n-2"] and canaries(story) == {"n-0", "n-1"}
+
+
+def test_every_canary_that_fails_halts_the_rollout_again() -> None:
+    behaviour = Behaviour(failures={"n-0": "old-version", "n-1": "old-version"})
+    story = a_fleet(*nodes(3), behaviour=behaviour)
+    story.start(canaries=["n-0"])
+    for name in ("n-0", "n-1"):
+        story.run()
+        assert story.rollout.state is State.HALTED and "a canary failed" in story.rollout.why
+        assert story.steps()["n-2"] is Step.PENDING
+        story.say("release", f"east/{name}")
+        story.say("resume")
+    story.run()
+    assert story.steps()["n-2"] is Step.DONE
+
+
+def test_a_canary_that_cannot_go_steps_down_after_five_minutes_and_is_one_of_the_rest() -> None:
+    story = a_fleet(*nodes(3))
+    story.start(canaries=["n-2"])
+    story.models["east"].stranger.cordon("n-2")
+    story.run(seconds=290)
+    assert begun(story) == [] and canaries(story) == {"n-2"}
+    story.run(seconds=3600)
+    assert canaries(story) == {"n-0"} and begun(story) == ["n-0", "n-1"]
+    assert reasons(story, "n-2") == [Reason.FOREIGN_CORDON]
+    story.models["east"].stranger.uncordon("n-2")
+    story.run()
+    assert story.rollout.state is State.FINISHED and story.steps()["n-2"] is Step.DONE
+
+
+def test_a_canary_that_is_not_ready_for_a_while_stays_the_canary() -> None:
+    story = a_fleet(*nodes(3))
+    story.start(canaries=["n-2"])
+    for _ in range(20):
+        story.models["east"].stranger.node_ready("n-2", False)
+        story.run(seconds=60)
+        story.models["east"].stranger.node_ready("n-2", True)
+        story.turn()
+        if story.steps()["n-2"] is not Step.PENDING:
+            break
+    story.run()
+    assert canaries(story) == {"n-2"} and begun(story)[0] == "n-2"
+
+
+def test_what_passes_by_itself_replaces_no_canary() -> None:
+    some = nodes(3)
+    pool = a_pool(limits=Limits(Amount(1)))
+    story = Story([a_snapshot([*some, a_node("n-9")])], a_policy(pool))
+    story.models["east"].stranger.node_ready("n-9", False)
+    story.start(canaries=["n-0"])
+    story.run(seconds=7200)
+    # The pool's only place is taken by a node that is not Ready.
+    assert canaries(story) == {"n-0"} and begun(story) == []
+    (held,) = story.engine.why(NodeRef("east", "n-0"), story.now)
+    assert held.reason is Reason.POOL_LIMIT and held.advice
+
+
+def test_where_no_node_can_be_the_next_canary_each_says_what_holds_it_and_one_that_is_mended_goes() -> None:
+    story = a_fleet(*nodes(3))
+    story.start(canaries=["n-0"])
+    story.turn()
+    model = story.models["east"]
+    for name in ("n-1", "n-2"):
+        model.stranger.cordon(name)
+    model.stranger.delete_node("n-0")
+    story.run(seconds=3600)
+    found = story.engine.why(NodeRef("east", "n-1"), story.now)
+    assert [held.reason for held in found] == [Reason.FOREIGN_CORDON, Reason.NO_CANARY]
+    assert all(held.lasting and held.advice for held in found)
+    assert "n-2: cordoned" in found[1].advice
+    model.stranger.uncordon("n-2")
+    story.run(seconds=3600)
+    assert story.steps()["n-2"] is Step.DONE and canaries(story) == {"n-0", "n-2"}
+    model.stranger.uncordon("n-1")
+    story.run()
+    assert story.rollout.state is State.FINISHED
+
+
+def test_a_pool_in_which_no_node_can_go_does_not_keep_the_others() -> None:
+    story = a_fleet(*nodes(2), *nodes(2, "edge", "e"))
+    story.start(canaries=["n-0", "e-0"])
+    for name in ("e-0", "e-1"):
+        story.models["east"].stranger.cordon(name)
+    story.run(seconds=7200)
+    assert {name for name, step in story.steps().items() if step is Step.DONE} == {"n-0", "n-1"}
+    story.models["east"].stranger.uncordon("e-1")
+    story.run(seconds=7200)
+    assert story.run_of("e-1").goal.canary and story.steps()["e-1"] is Step.DONE
+    story.models["east"].stranger.uncordon("e-0")
+    story.run()
+    assert story.rollout.state is State.FINISHED
+
+
+def test_canaries_of_every_pool_are_proven_before_the_rest_of_any_pool_begins() -> None:
+    story = a_fleet(*nodes(2), *nodes(2, "edge", "e"), behaviour=Behaviour(failures={"e-0": "stage-fails"}))
+    story.start(canaries=["n-0", "e-0"])
+    story.run()
+    assert story.rollout.state is State.HALTED and story.steps()["n-1"] is Step.PENDING
+    story.say("resume")
+    story.run()
+    assert story.steps() == {"n-0": Step.DONE, "n-1": Step.DONE, "e-0": Step.FAILED, "e-1": Step.DONE}
+    assert begun(story)[:2] == ["n-0", "e-1"]
+
+
+def test_two_canaries_are_two_also_when_one_is_replaced() -> None:
+    story = a_fleet(*nodes(4))
+    story.start(canaries=["n-0", "n-1"])
+    story.turn()
+    story.models["east"].stranger.delete_node("n-0")
+    story.run()
+    assert begun(story)[:2] == ["n-1", "n-2"] and canaries(story) == {"n-0", "n-1", "n-2"}
+    assert story.run_of("n-3").begun >= story.run_of("n-2").since  # type: ignore[operator]
+
+
+def test_the_next_best_is_the_one_whose_budgets_have_the_least_work_left() -> None:
+    some = nodes(3)
+    workloads, pods = a_deployment("shop", 4, some[1:2])
+    snapshot = a_snapshot(some, (workloads, pods), [a_budget("shop", 4, 1)])
+    story = Story([snapshot], a_policy(a_pool(limits=Limits(Amount(9)))))
+    story.start(canaries=["n-0"])
+    story.turn()
+    story.models["east"].stranger.delete_node("n-0")
+    story.run()
+    assert begun(story) == ["n-2", "n-1"]
+
+
+@pytest.mark.parametrize("seconds", [1, 60, 310, 400])
+def test_the_journal_and_a_fold_of_it_give_the_same_canaries_and_a_new_controller_goes_on(
+    seconds: int,
+) -> None:
+    story = a_fleet(*nodes(3))
+    story.start(canaries=["n-2"])
+    story.models["east"].stranger.cordon("n-2")
+    story.run(seconds=seconds)
+    replayed = rollouts_of(story.entries)["r-1"]
+    for other in (replayed, unfold(fold(replayed))):
+        assert other.canaries == story.rollout.canaries and other.runs == story.rollout.runs
+        assert (other.required, other.open_in) == (story.rollout.required, story.rollout.open_in)
+    story.kill()
+    story.run(seconds=7200)
+    assert canaries(story) == {"n-0"} and begun(story) == ["n-0", "n-1"]
+
+
+def stuck_pod(minutes: int, name: str = "n-0", **changes: object) -> Story:
+    """One pod on the node was to be gone so many minutes ago."""
+    some = nodes(3)
+    workloads, pods = a_deployment("backup", 1, [a_node(name)])
+    gone_by = START - timedelta(minutes=minutes)
+    facts = {"finalizers": True, "finalizer_names": ("volumes.example/guard",), **changes}
+    pods = [replace(each, deleting=True, gone_by=gone_by, ready=False, **facts) for each in pods]
+    return Story([a_snapshot(some, (workloads, pods))], a_policy(a_pool(limits=Limits(Amount(9)))))
+
+
+def test_a_pod_that_is_terminating_for_days_holds_its_node_before_anything_is_cordoned() -> None:
+    story = stuck_pod(9 * 24 * 60)
+    story.start(canaries=["n-0"])
+    story.run(seconds=7200)
+    assert begun(story) == ["n-1", "n-2"]
+    (held,) = story.engine.why(NodeRef("east", "n-0"), story.now)
+    assert held.reason is Reason.STUCK_TERMINATING and held.lasting
+    assert "volumes.example/guard" in held.words and "2026-10-24" in held.words
+    assert "volumes.example/guard" in held.advice
+    story.models["east"].stranger.take_finalizers(PodRef("web", held.subject.partition("/")[2]))
+    story.run()
+    assert story.rollout.state is State.FINISHED
+
+
+def test_a_pod_that_just_terminates_holds_nobody() -> None:
+    story = stuck_pod(0, finalizers=False, finalizer_names=())
+    story.start(canaries=["n-0"])
+    story.run()
+    assert begun(story)[0] == "n-0" and story.rollout.state is State.FINISHED
+
+
+def test_a_pod_without_finalizers_that_its_kubelet_cannot_end_has_another_remedy() -> None:
+    story = stuck_pod(60, finalizers=False, finalizer_names=())
+    story.start()
+    story.run(seconds=3600)
+    (held,) = story.engine.why(NodeRef("east", "n-0"), story.now)
+    assert held.reason is Reason.STUCK_TERMINATING and "kubectl delete pod" in held.advice
+
+
+def test_a_canary_for_whose_pods_there_is_no_room_is_replaced_by_one_that_has_it() -> None:
+    """Room that is lacking does not come by itself."""
+    some = [a_node("n-0", allocatable=Resources(4000, 8 << 30, 110)), *nodes(3)[1:]]
+    workloads, pods = a_deployment("big", 1, some[:1])
+    pods = [replace(each, node_selector={"disk": "fast"}) for each in pods]
+    story = Story([a_snapshot(some, (workloads, pods))], a_policy(a_pool(limits=Limits(Amount(9)))))
+    story.start(canaries=["n-0"])
+    story.run(seconds=7200)
+    assert begun(story) == ["n-1", "n-2"] and reasons(story, "n-0") == [Reason.CAPACITY]
