@@ -53,6 +53,12 @@ class Reason(StrEnum):
     TERMINATING = "terminating"
     NOT_VERIFIED = "not-verified"
     BACKOFF = "backoff"
+    COMES_BACK = "comes-back"
+    POD_HELD = "pod-held"
+    POD_WAITS = "pod-waits"
+    ASKED = "asked"
+    ASK_TURN = "ask-turn"
+    LENGTH_UNKNOWN = "length-unknown"
     TURN = "turn"
 
 
@@ -150,6 +156,12 @@ WORDS: Mapping[Reason, str] = {
     Reason.TERMINATING: "pod {subject} is being deleted{why}",
     Reason.NOT_VERIFIED: "not proven yet: {why}",
     Reason.BACKOFF: "{what} was refused ({why}); it is tried again",
+    Reason.COMES_BACK: "{subject} has come back to {node} {times} after its eviction: {why}; {then}",
+    Reason.POD_HELD: "pod {subject} is not to be evicted: {by}",
+    Reason.POD_WAITS: "pod {subject} is left to end by itself: {by}",
+    Reason.ASKED: "eviction of {subject} is asked for although no budget allows it ({by}); last answer: {why}",
+    Reason.ASK_TURN: "{node} is in work: {subject} loses one node at a time",
+    Reason.LENGTH_UNKNOWN: "how long its drain takes cannot be planned: {what}",
     Reason.TURN: "its turn has not come: {ahead} nodes are before it",
 }
 
@@ -170,6 +182,10 @@ ADVICE: Mapping[Reason, str] = {
     Reason.UNMANAGED: "give it a controller, delete it, or set drain.unmanaged: evict",
     Reason.LOCAL_DATA: "set drain.local_data: evict if the data may go",
     Reason.HOST_PATH: "set drain.host_path: evict if it may move",
+    Reason.COMES_BACK: "take that toleration or node name away from {subject}, or leave its pods there with a drain rule "
+    "(do: skip)",
+    Reason.POD_HELD: "let it end or move it, or say otherwise with a drain rule of the policy (docs/policy.md)",
+    Reason.LENGTH_UNKNOWN: "nothing: fleet tries it in the rollout, {limit} at most, and gives the node back otherwise",
     Reason.CAPACITY: "add a node, lower what the pod requests, or set drain.no_room: evict if it may wait",
     Reason.QUORUM: "bring the ailing members back first",
     Reason.QUORUM_NEVER: "lower the margin of quorum group {subject}, or add voters",
@@ -215,6 +231,8 @@ LASTING = frozenset(
         Reason.LOCAL_DATA,
         Reason.HOST_PATH,
         Reason.CAPACITY,
+        Reason.POD_HELD,
+        Reason.LENGTH_UNKNOWN,
         Reason.QUORUM,
         Reason.QUORUM_NEVER,
         Reason.QUORUM_UNREAD,

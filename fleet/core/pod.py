@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal, NamedTuple
 
 from msgspec import Struct
@@ -9,6 +10,7 @@ from msgspec import Struct
 from fleet.core.node import Resources, Toleration
 from fleet.core.placement import Apart, NodeTerm
 
+_WORD = re.compile(r"[A-Za-z][-A-Za-z]{0,19}")
 PodPhase = Literal["Pending", "Running", "Succeeded", "Failed", "Unknown"]
 
 
@@ -20,6 +22,12 @@ class PodRef(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}"
+
+
+def is_word(value: str) -> bool:
+    """An annotation's value that switches something: `true`, `skip`, `wait-completed`. No other annotations of pods are
+    kept, since they are many, long, and none of fleet's business."""
+    return _WORD.fullmatch(value) is not None
 
 
 class Owner(Struct, frozen=True, gc=False):
@@ -59,6 +67,8 @@ class Pod(Struct, frozen=True, gc=False):
     """Required node affinity: one of them must match the node. Empty: any node will do."""
     apart: tuple[Apart, ...] = ()
     resource_version: str = ""
+    annotations: dict[str, str] = {}
+    """Those whose value `is_word`: what a drain rule may ask for."""
 
     @property
     def ref(self) -> PodRef:

@@ -21,10 +21,10 @@ class Step(StrEnum):
     SOAK = "soak"
     DONE = "done"
     RETURN = "return"
-    """A run that failed before its reboot gives the node back: it is uncordoned."""
+    """A run that failed or was aborted before its reboot gives the node back: it is uncordoned."""
     FAILED = "failed"
     CANCELLED = "cancelled"
-    """An abort came before the run had touched the node."""
+    """An abort came before the run had rebooted the node: nothing was done to it, or it was given back."""
 
 
 class Turn(StrEnum):
@@ -47,13 +47,18 @@ NEXT: Mapping[Step, Mapping[Turn, Step]] = {
     },
     Step.STAGE: {Turn.DONE: Step.STAGED, Turn.FAILED: Step.FAILED, Turn.CANCELLED: Step.CANCELLED},
     Step.STAGED: {Turn.BEGIN: Step.CORDON, Turn.DONE: Step.DONE, Turn.CANCELLED: Step.CANCELLED},
-    Step.CORDON: {Turn.DONE: Step.DRAIN, Turn.FAILED: Step.RETURN, Turn.BACK: Step.STAGED},
-    Step.DRAIN: {Turn.DONE: Step.REBOOT, Turn.FAILED: Step.RETURN},
+    Step.CORDON: {
+        Turn.DONE: Step.DRAIN,
+        Turn.FAILED: Step.RETURN,
+        Turn.CANCELLED: Step.RETURN,
+        Turn.BACK: Step.STAGED,
+    },
+    Step.DRAIN: {Turn.DONE: Step.REBOOT, Turn.FAILED: Step.RETURN, Turn.CANCELLED: Step.RETURN},
     Step.REBOOT: {Turn.DONE: Step.VERIFY, Turn.FAILED: Step.FAILED, Turn.BACK: Step.DRAIN},
     Step.VERIFY: {Turn.DONE: Step.UNCORDON, Turn.FAILED: Step.FAILED},
     Step.UNCORDON: {Turn.DONE: Step.SOAK, Turn.FAILED: Step.FAILED},
     Step.SOAK: {Turn.DONE: Step.DONE, Turn.FAILED: Step.FAILED},
-    Step.RETURN: {Turn.DONE: Step.FAILED, Turn.FAILED: Step.FAILED},
+    Step.RETURN: {Turn.DONE: Step.FAILED, Turn.FAILED: Step.FAILED, Turn.CANCELLED: Step.CANCELLED},
     Step.DONE: {},
     Step.FAILED: {},
     Step.CANCELLED: {},
@@ -64,6 +69,8 @@ HAS_SLOT = frozenset(
     {Step.CORDON, Step.DRAIN, Step.REBOOT, Step.VERIFY, Step.UNCORDON, Step.SOAK, Step.RETURN}
 )
 """The node counts as out. A failed run that had a slot keeps it until a person releases it (`Run.slot`)."""
+DRAINED = frozenset({Step.CORDON, Step.DRAIN})
+"""The node is being taken out of service, and no reboot has been asked for yet."""
 WAITING = frozenset({Step.PENDING, Step.STAGE, Step.STAGED})
 """The node has not been touched: it works as before, with or without a written image beside."""
 

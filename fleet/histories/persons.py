@@ -20,6 +20,7 @@ def mend(world: World) -> None:
     """Nothing stands in the way of any rollout any more."""
     for model in world.models.values():
         world.behave(model, pod_start=Spread(2, 30), stage=Spread(10, 90), failures={})
+        held = _held_apps(world)
         busy = {run.node.name for run in runs(world) if run.touched and not run.ended}
         now = model.snapshot(START)
         for node in now.nodes:
@@ -33,6 +34,8 @@ def mend(world: World) -> None:
         for pod in now.pods:
             if pod.owner is None:
                 model.stranger.delete_pod(pod.ref)
+            elif pod.labels.get("app", "") in held:
+                model.stranger.scale("Deployment", PodRef(pod.namespace, pod.labels["app"]), 0)
             elif pod.local_data or pod.host_path or pod.apart:
                 workload = PodRef(pod.namespace, pod.owner.name.removesuffix("-1"))
                 model.stranger.scale("Deployment", workload, int(not pod.local_data and not pod.host_path))
@@ -42,6 +45,14 @@ def mend(world: World) -> None:
         for pod in model.snapshot(START).pods:
             if pod.node in up and not pod.ready and not pod.deleting and not pod.finished:
                 model.stranger.pod_ready(pod.ref, True)
+
+
+def _held_apps(world: World) -> set[str]:
+    """Workloads whose pods a drain rule holds: nobody drains their nodes while they run there."""
+    policies = [told.policy for told in world.checker.rollouts.values()]
+    rules = [rule for policy in policies for pool in policy.pools for rule in pool.drain.rules]
+    terms = [term for rule in rules if rule.do == "hold" for term in rule.pods]
+    return {term.selector.match_labels.get("app", "") for term in terms} - {""}
 
 
 def _make_room(model: Model) -> None:

@@ -86,7 +86,7 @@ def _make(
     sites = {snapshot.cluster: snapshot.site for snapshot in snapshots}
     groups = {each.cluster: groups_of(each, policy) for each in snapshots}
     longest = expected_seconds(policy, goals, times, groups)
-    first = Engine(sites, kept)
+    first = Engine(sites, kept, foretells=True)
     _look(first, snapshots, lost, start)
     first.add(_rollout(goals, policy, release, longest, start))
     lasting = {goal.node for goal in goals if first.lasting(goal.node, start)}
@@ -96,7 +96,9 @@ def _make(
         replace(goal, canary=goal.node in chosen)
         for goal in sorted(goals, key=lambda goal: (-first.pressure(goal.node), -slots[goal.node], goal.node))
     )
-    engine = Engine(sites, [*kept, _rollout(goals, policy, release, longest, start)], first.views)
+    engine = Engine(
+        sites, [*kept, _rollout(goals, policy, release, longest, start)], first.views, foretells=True
+    )
     seen = [each for each in snapshots if each.cluster not in lost]
     table = Timetable(seen)
     models = {
