@@ -41,7 +41,9 @@ def _rule(reader: Reader) -> PodRule:
     do: Behaviour = reader.required("do", forms.choice(BEHAVIOURS), "evict")
     pods = tuple(_term(part) for part in reader.blocks("pods"))
     if not pods and do != "evict":
-        reader.problem(f"expected pods (which ones to {do}), found none", "pods" if reader.has("pods") else "")
+        reader.problem(
+            f"expected pods (which ones to {do}), found none", "pods" if reader.has("pods") else ""
+        )
     timeout = reader.value("timeout", forms.seconds(1), 0) or None
     if timeout is not None and do not in TIMED:
         reader.problem(f"expected no timeout beside {do}, found one (the drain's own counts)", "timeout")
@@ -57,7 +59,9 @@ def _term(reader: Reader) -> PodTerm:
         if kind in STAYING:
             reader.caution(f"pods of a {kind} always stay on their node", "owners")
     if NO_OWNER in owners and len(owners) > 1:
-        reader.caution(f"{NO_OWNER} means pods without a controller, beside {len(owners) - 1} kinds", "owners")
+        reader.caution(
+            f"{NO_OWNER} means pods without a controller, beside {len(owners) - 1} kinds", "owners"
+        )
     return PodTerm(
         namespaces=reader.values("namespaces", forms.NAME),
         selector=selector(reader.block("selector")),

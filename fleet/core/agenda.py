@@ -201,7 +201,9 @@ class Agenda:
         if isinstance(action, Evict):
             pause = self._heard(outcome, matter, pause)
         if outcome.retry_after is not None:
-            pause = max(outcome.retry_after, 1.0, pause if isinstance(action, Evict) and action.asked else 0.0)
+            pause = max(
+                outcome.retry_after, 1.0, pause if isinstance(action, Evict) and action.asked else 0.0
+            )
         self._again[matter] = now + timedelta(seconds=pause)
         if isinstance(action, (SaveSnapshot, Defragment)) and outcome.result is Result.DONE:
             self.served.add(matter)
@@ -219,7 +221,7 @@ class Agenda:
         if not isinstance(outcome.action, Evict) or not outcome.action.asked:
             return pause
         times = self._asked[matter] = self._asked.get(matter, 0) + 1
-        return min(POLITE, LOOK_AGAIN[Result.REFUSED] * 2 ** min(times - 1, 8))
+        return min(POLITE, LOOK_AGAIN[Result.REFUSED] * 2.0 ** min(times - 1, 8))
 
     def answer(self, ref: NodeRef, kind: str, about: str = "") -> str:
         """Returns the server's words where the last such action was not granted; empty: it was, or has no answer."""

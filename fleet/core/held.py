@@ -185,7 +185,10 @@ ADVICE: Mapping[Reason, str] = {
     Reason.COMES_BACK: "take that toleration or node name away from {subject}, or leave its pods there with a drain rule "
     "(do: skip)",
     Reason.POD_HELD: "let it end or move it, or say otherwise with a drain rule of the policy (docs/policy.md)",
-    Reason.LENGTH_UNKNOWN: "nothing: fleet tries it in the rollout, {limit} at most, and gives the node back otherwise",
+    Reason.POD_WAITS: "nothing: the wait is bounded, and then the node is given back; a drain rule may say otherwise",
+    Reason.ASKED: "see that its operator works; the wait is bounded, and then the node is given back",
+    Reason.ASK_TURN: "nothing: {node} goes first; fleet explain {node} says where it stands",
+    Reason.LENGTH_UNKNOWN: "nothing: the rollout tries it for {limit} at most, and gives the node back otherwise",
     Reason.CAPACITY: "add a node, lower what the pod requests, or set drain.no_room: evict if it may wait",
     Reason.QUORUM: "bring the ailing members back first",
     Reason.QUORUM_NEVER: "lower the margin of quorum group {subject}, or add voters",

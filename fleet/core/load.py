@@ -56,9 +56,7 @@ class Load:
         """Pods that are evicted and need a place elsewhere; the others end, or are moved by their operator."""
         if not self.treated:
             return self.pods
-        return tuple(
-            each for each in self.pods if self.treated.get(each[0].uid, EVICTED).do not in OWN_TIME
-        )
+        return tuple(each for each in self.pods if self.treated.get(each[0].uid, EVICTED).do not in OWN_TIME)
 
     def waits(self) -> list[tuple[Pod, Treatment]]:
         """Pods that are left to end by themselves."""

@@ -26,9 +26,7 @@ class Operator(NamedTuple):
     def owns(self, pod: Pod) -> bool:
         if self.owner and (pod.owner is None or pod.owner.kind != self.owner):
             return False
-        return all(
-            key in pod.labels and value in ("", pod.labels[key]) for key, value in self.labels.items()
-        )
+        return all(key in pod.labels and value in ("", pod.labels[key]) for key, value in self.labels.items())
 
     def group_of(self, pod: Pod) -> str:
         """Returns the name of what must not lose two nodes at once."""

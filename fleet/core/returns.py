@@ -64,7 +64,9 @@ def held(pod: Pod, workload: str, node: str, times: int) -> Held:
         "node": node,
         "times": "once" if times == 1 else f"{times} times",
         "why": _why(pod),
-        "then": f"fleet evicts it again after {PAUSES[times - 1]:.0f} s" if times <= len(PAUSES) else "it stays",
+        "then": f"fleet evicts it again after {PAUSES[times - 1]:.0f} s"
+        if times <= len(PAUSES)
+        else "it stays",
     }
     return Held(Reason.COMES_BACK, workload, facts)
 

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from fleet.core.budget import Budget
 from fleet.core.node import Node
 from fleet.core.pod import PodRef
+from fleet.core.snapshot import Snapshot
 from fleet.histories.builders import START, a_node
 from fleet.histories.tale import ENDED, Told
 from fleet.histories.troubles.groups import member_up
@@ -18,9 +19,9 @@ from fleet.sim.model import Model
 
 def mend(world: World) -> None:
     """Nothing stands in the way of any rollout any more."""
+    held = _held_apps(world)
     for model in world.models.values():
         world.behave(model, pod_start=Spread(2, 30), stage=Spread(10, 90), failures={})
-        held = _held_apps(world)
         busy = {run.node.name for run in runs(world) if run.touched and not run.ended}
         now = model.snapshot(START)
         for node in now.nodes:
@@ -31,20 +32,25 @@ def mend(world: World) -> None:
                 model.stranger.put_machine(replace(machine, reported=True))
         for budget in now.budgets:
             _mend_budget(model, budget)
-        for pod in now.pods:
-            if pod.owner is None:
-                model.stranger.delete_pod(pod.ref)
-            elif pod.labels.get("app", "") in held:
-                model.stranger.scale("Deployment", PodRef(pod.namespace, pod.labels["app"]), 0)
-            elif pod.local_data or pod.host_path or pod.apart:
-                workload = PodRef(pod.namespace, pod.owner.name.removesuffix("-1"))
-                model.stranger.scale("Deployment", workload, int(not pod.local_data and not pod.host_path))
+        _mend_pods(model, now, held)
         _make_room(model)
         _mend_groups(model, busy)
         up = {node.name for node in model.snapshot(START).nodes if node.ready is True}
         for pod in model.snapshot(START).pods:
             if pod.node in up and not pod.ready and not pod.deleting and not pod.finished:
                 model.stranger.pod_ready(pod.ref, True)
+
+
+def _mend_pods(model: Model, now: Snapshot, held: set[str]) -> None:
+    """`held`: workloads whose nodes nobody drains while they run there."""
+    for pod in now.pods:
+        if pod.owner is None:
+            model.stranger.delete_pod(pod.ref)
+        elif pod.labels.get("app", "") in held:
+            model.stranger.scale("Deployment", PodRef(pod.namespace, pod.labels["app"]), 0)
+        elif pod.local_data or pod.host_path or pod.apart:
+            workload = PodRef(pod.namespace, pod.owner.name.removesuffix("-1"))
+            model.stranger.scale("Deployment", workload, int(not pod.local_data and not pod.host_path))
 
 
 def _held_apps(world: World) -> set[str]:

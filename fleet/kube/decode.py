@@ -173,7 +173,9 @@ def _fails_by_eviction(spec: wire.WorkloadSpec) -> bool:
     retries = spec.backoff_limit_per_index if spec.backoff_limit_per_index is not None else spec.backoff_limit
     policy = spec.pod_failure_policy
     for rule in (policy.rules if policy is not None else None) or ():
-        if any(each.type == DISRUPTED and each.status in (None, "True") for each in rule.on_pod_conditions or ()):
+        if any(
+            each.type == DISRUPTED and each.status in (None, "True") for each in rule.on_pod_conditions or ()
+        ):
             return rule.action in ("FailJob", "FailIndex") or (rule.action == "Count" and retries == 0)
     return retries == 0
 

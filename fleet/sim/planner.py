@@ -13,9 +13,10 @@ from msgspec.structs import replace
 from fleet.core.bound import bound, lengths
 from fleet.core.engine import Engine
 from fleet.core.event import Lost, Seen, Synced
+from fleet.core.losses import notes
 from fleet.core.node import NodeRef
-from fleet.core.plan import Plan, PlannedHold
-from fleet.core.policy import Policy, site_of
+from fleet.core.plan import Plan, PlannedHold, PlanWarning
+from fleet.core.policy import DrainRule, Policy, site_of
 from fleet.core.release import Release, is_release
 from fleet.core.rollout import Goal, Rollout, Run, Start
 from fleet.core.snapshot import Snapshot
@@ -209,7 +210,9 @@ def _plan(
     done = [run for run in rollout.runs.values() if run.step is Step.DONE]
     runs = sorted((table.run(run) for run in done), key=lambda each: (each.start, each.node))
     staged = staged_of(snapshots, release)
-    least = bound([run.goal for run in done], views_of(snapshots, lost), policy, times, staged, start)
+    views = views_of(snapshots, lost)
+    drained = _drained(rollout, views)
+    least = bound([run.goal for run in done], views, policy, times, staged, start)
     makespan = max((run.end for run in runs), default=0.0)
     return Plan(
         plan_id=ident,
@@ -233,7 +236,22 @@ def _plan(
         run_seconds=rollout.start.expected_seconds,
         times=origin(known),
         durations=known,
+        warnings=tuple(
+            PlanWarning(note.check, name, note.subject, note.words, note.remedy)
+            for name, view in views.items()
+            for note in notes(view, drained.get(name, {}))
+        ),
     )
+
+
+def _drained(rollout: Rollout, views: Mapping[str, ClusterView]) -> dict[str, dict[str, DrainRule]]:
+    """The nodes that are to be drained, by cluster, each with its pool's rule, which its view learns too."""
+    found: dict[str, dict[str, DrainRule]] = {}
+    for run in rollout.runs.values():
+        rule = rollout.pool(run).drain
+        views[run.node.cluster].govern(run.node.name, rule.rules)
+        found.setdefault(run.node.cluster, {})[run.node.name] = rule
+    return found
 
 
 def views_of(snapshots: Sequence[Snapshot], lost: Mapping[str, str]) -> Mapping[str, ClusterView]:

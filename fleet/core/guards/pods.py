@@ -10,13 +10,11 @@ from fleet.core.policy import DrainRule
 from fleet.core.treatment import EVICTED, Treatment
 
 
-def held(
-    pod: Pod, budgets: Sequence[PodRef], rule: DrainRule, treated: Treatment = EVICTED
-) -> Held | None:
+def held(pod: Pod, budgets: Sequence[PodRef], rule: DrainRule, treated: Treatment = EVICTED) -> Held | None:
     """`budgets` are all that match the pod; `treated` is what the drain does with it."""
     if treated.do == "wait":
         return None
-    if treated.do == "hold":
+    if treated.do == "hold" and not pod.deleting:
         return Held(Reason.POD_HELD, str(pod.ref), {"by": treated.by})
     if len(budgets) > 1 and not pod_needs_no_leave(pod):
         names = ", ".join(sorted(map(str, budgets)))

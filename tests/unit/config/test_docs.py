@@ -17,7 +17,10 @@ streams: [{name: s, releases: [{}]}]
 freezes: [{}]
 quorums: [{selector: {matchExpressions: [{}]}}]
 defaults: {windows: [{}], drain: {rules: [{pods: [{selector: {matchExpressions: [{}]}}]}]}}
-pools: [{windows: [{}], drain: {rules: [{pods: [{selector: {matchExpressions: [{}]}}]}]}, selector: {matchExpressions: [{}]}}]
+pools:
+  - windows: [{}]
+    drain: {rules: [{pods: [{selector: {matchExpressions: [{}]}}]}]}
+    selector: {matchExpressions: [{}]}
 """
 
 
