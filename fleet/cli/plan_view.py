@@ -11,7 +11,8 @@ from rich.text import Text
 
 from fleet.cli.columns import Cell, columns
 from fleet.cli.moments import ago, at_offset, clock
-from fleet.core.plan import Effort, Plan, PlannedHold, PlannedRun, PlannedVote
+from fleet.core.held import Reason
+from fleet.core.plan import Effort, Plan, PlannedHold, PlannedRun, PlannedVote, PlanWarning
 from fleet.core.policy import Window
 from fleet.core.spans import words
 from fleet.core.times import POD_PARTS, Known
@@ -37,9 +38,19 @@ def whole(plan: Plan, now: datetime, *, all_held: bool = False) -> Text:
         lines += [_fact("times", told) for told in _times(plan.durations)]
     if plan.what_if is not None:
         lines += _what_if(plan, plan.what_if)
-    if plan.held:
-        lines.append(_fact("held", _who_acts(plan.held), "yellow"))
-        lines += _held(plan.held, None if all_held else MOST_HELD)
+    most = None if all_held else MOST_HELD
+    tried, held = parted(plan.held)
+    if tried:
+        lines.append(
+            _fact(
+                "tried", f"{_nodes(len(tried))}, of whose drains nobody can say how long they take", "yellow"
+            )
+        )
+        lines += _held(tried, most)
+    if held:
+        lines.append(_fact("held", _who_acts(held), "yellow"))
+        lines += _held(held, most)
+    lines += _warnings(plan.warnings)
     lines.append(_next(plan, now))
     return Text("\n").join(lines)
 
@@ -217,6 +228,21 @@ def _who_acts(held: Sequence[PlannedHold]) -> str:
     return ", ".join(told)
 
 
+def parted(held: Sequence[PlannedHold]) -> tuple[list[PlannedHold], list[PlannedHold]]:
+    """Nodes that the rollout tries although nothing can be planned of them, and those that are held for good."""
+    tried = [each for each in held if each.reason == Reason.LENGTH_UNKNOWN]
+    return tried, [each for each in held if each.reason != Reason.LENGTH_UNKNOWN]
+
+
+def _warnings(found: Sequence[PlanWarning]) -> Iterator[Text]:
+    """What the snapshot shows and the plan could not reckon with."""
+    several = len({each.cluster for each in found if each.cluster}) > 1
+    for each in found:
+        where = f"{each.cluster}: " if several and each.cluster else ""
+        yield _fact("warning", f"{where}{each.subject}: {each.words}", "yellow")
+        yield _fact("", f"-> {each.remedy}", "dim")
+
+
 def _held(held: Sequence[PlannedHold], most: int | None) -> Iterator[Text]:
     """Nodes that are held for the same reason together."""
     groups: dict[tuple[str, str], list[PlannedHold]] = {}
@@ -247,6 +273,11 @@ def _next(plan: Plan, now: datetime) -> Text:
         old = f" (made {ago(plan.start, now)} ago, {clock(plan.start, now)})" if made > SOON else ""
         return Text(f"Start it: fleet rollout start {plan.plan_id}{old}")
     if plan.held:
+        tried, _ = parted(plan.held)
+        if tried and plan.plan_id:
+            return Text(f"Start it, to try: fleet rollout start {plan.plan_id}")
+        if tried:
+            return Text(f"Made from a dump. A rollout would try {_nodes(len(tried))}, one after another.")
         return Text("Nothing can start: every node is held.", "yellow")
     return Text(f"Nothing to do: every node of the pool runs {plan.target.version}.", "green")
 

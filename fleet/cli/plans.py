@@ -87,7 +87,7 @@ def plan(
 
             made = make(home, pool, to, beyond)
     _print(home, made, output, timeline, held)
-    if made.held and not made.runs:
+    if made.held and not made.runs and not any(each.reason == "length-unknown" for each in made.held):
         raise typer.Exit(3)
 
 

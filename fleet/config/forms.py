@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Generic, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo, available_timezones
 
+from fleet.core.pod import is_word
 from fleet.core.policy import Amount
 from fleet.core.probe import Term
 
@@ -49,6 +50,16 @@ def matching(words: str, pattern: str | re.Pattern[str]) -> Form[str]:
     return Form(words, read)
 
 
+def _word(text: str) -> str:
+    if not is_word(text):
+        raise ValueError(text)
+    return text
+
+
+def _order(text: str) -> int:
+    return -_number(text[1:]) if text.startswith("-") else _number(text)
+
+
 def _text(text: str) -> str:
     if not text or not text.isprintable():
         raise ValueError(text)
@@ -56,6 +67,7 @@ def _text(text: str) -> str:
 
 
 TEXT = Form("text", _text)
+ORDER = Form("a whole number", _order)
 NAME = matching(NAME_WORDS, r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 DIGEST = matching(
     "a digest such as sha256: and 64 hexadecimal digits", r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}"
@@ -66,6 +78,9 @@ ENDPOINT = matching(
 )
 PATH = matching("keys with dots between, such as servers.0.lag", r"[^.\s=]+(?:\.[^.\s=]+)*")
 LABEL_KEY = matching("a label such as example.com/pool", LABEL)
+WORD = Form("a word of at most 20 letters and '-', such as \"true\"", _word)
+"""The only values of pods' annotations that are kept: see `fleet.core.pod`."""
+KIND = matching("a kind such as Job, or none", r"[A-Z][A-Za-z0-9]{0,62}|none")
 LABEL_TEXT = matching("a label's value (at most 63 letters, digits, '-', '_' and '.')", LABEL_VALUE)
 
 

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from fleet.config import forms
 from fleet.config.calendar import window
+from fleet.config.drainrule import rules
 from fleet.config.reader import Reader
 from fleet.config.selector import hidden, selector
 from fleet.core.policy import PLAYBOOKS, DrainRule, Limits, Pool, Reach, RebootRule, StageRule
@@ -129,6 +130,7 @@ def _drain(reader: Reader, base: DrainRule) -> DrainRule:
         no_room=reader.value("no_room", choice, base.no_room),
         grace_seconds=reader.value("grace", forms.GRACE, base.grace_seconds),
         timeout_seconds=reader.value("timeout", forms.seconds(1), base.timeout_seconds),
+        rules=rules(reader, base.rules),
     )
 
 

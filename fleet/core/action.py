@@ -69,6 +69,12 @@ class Evict(Action, frozen=True, gc=False, kw_only=True, tag="evict"):
     pod_uid: str
     grace_seconds: int | None = None
     """None: the pod's own."""
+    workload: str = ""
+    """What keeps the pod running, as kind and namespace/name; empty in journals that older versions wrote."""
+    there: int = 0
+    """Pods of that workload that are known to have been on the node when it was cordoned."""
+    asked: bool = False
+    """No budget allows it: the request is sent for the pod's operator to act upon."""
 
 
 class Reboot(Action, frozen=True, gc=False, kw_only=True, tag="reboot"):
@@ -78,6 +84,8 @@ class Reboot(Action, frozen=True, gc=False, kw_only=True, tag="reboot"):
     token: str
     release: Release
     boot_id: str
+    staying: tuple[str, ...] = ()
+    """uids of pods that a drain rule leaves on the node."""
     quorums: dict[str, QuorumRule] = {}
     """The groups with members on the node, and what people allow of each: they are read once more, and STALE is
     answered where one could not do without the node."""

@@ -34,6 +34,9 @@ LOOK_AGAIN: Mapping[Result, float] = {
 """Seconds after an outcome before the same is asked again, should the cluster still not show it. FAILED doubles, to
 two minutes."""
 
+POLITE = 60.0
+"""Seconds at most between two evictions that are sent for a pod's operator to see; they double up to that."""
+
 
 def matter_of(action: AnyAction) -> Matter:
     match action:
@@ -71,6 +74,14 @@ class Agenda:
         """Nodes with a run whose Node object is gone: since when that is known."""
         self.unready: set[NodeRef] = set()
         """Nodes in soak that are not Ready now."""
+        self._answers: dict[Matter, str] = {}
+        """The server's words where the last eviction of a pod was not granted."""
+        self._asked: dict[Matter, int] = {}
+        """How often in a row an eviction was sent for a pod's operator to see."""
+        self._parts: dict[NodeRef, tuple[tuple[int, bool], datetime]] = {}
+        """How far the drain of a node has come, and since when."""
+        self._back_since: dict[tuple[NodeRef, str], datetime] = {}
+        """By node and the pod's uid: when a pod that came back to its node was first looked at."""
         self.healthy_since: dict[NodeRef, datetime] = {}
         """Of nodes in soak that were not Ready for a while: since when they are again."""
 
@@ -193,14 +204,45 @@ class Agenda:
             pause = min(120.0, pause * 2 ** (times - 1))
         else:
             self._refusals.pop(matter, None)
+        if isinstance(action, Evict):
+            pause = self._heard(outcome, matter, pause)
         if outcome.retry_after is not None:
-            pause = max(outcome.retry_after, 1.0)
+            pause = max(
+                outcome.retry_after, 1.0, pause if isinstance(action, Evict) and action.asked else 0.0
+            )
         self._again[matter] = now + timedelta(seconds=pause)
         if isinstance(action, (SaveSnapshot, Defragment)) and outcome.result is Result.DONE:
             self.served.add(matter)
         if isinstance(action, Evict) and outcome.result is not Result.DONE:
             self.view(action.node.cluster).undo_debit(action.pod_uid)
         self.touch(action.node)
+
+    def _heard(self, outcome: Outcome, matter: Matter, pause: float) -> float:
+        """Keeps the server's words of an eviction. Returns the seconds until it is sent again."""
+        if outcome.result is Result.DONE:
+            self._answers.pop(matter, None)
+            self._asked.pop(matter, None)
+            return pause
+        self._answers[matter] = outcome.detail
+        if not isinstance(outcome.action, Evict) or not outcome.action.asked:
+            return pause
+        times = self._asked[matter] = self._asked.get(matter, 0) + 1
+        return min(POLITE, LOOK_AGAIN[Result.REFUSED] * 2.0 ** min(times - 1, 8))
+
+    def answer(self, ref: NodeRef, kind: str, about: str = "") -> str:
+        """Returns the server's words where the last such action was not granted; empty: it was, or has no answer."""
+        return self._answers.get((ref, kind, about), "")
+
+    def part_since(self, ref: NodeRef, part: tuple[int, bool], first: datetime, now: datetime) -> datetime:
+        """Returns since when the node's drain has been at this part, or at a later one. The first began at `first`."""
+        known = self._parts.get(ref)
+        if known is None or part > known[0]:
+            known = self._parts[ref] = (part, first if known is None else now)
+        return known[1]
+
+    def drained(self, ref: NodeRef) -> None:
+        """The node's drain is over."""
+        self._parts.pop(ref, None)
 
     def unserve(self, ref: NodeRef) -> None:
         """What was done for the groups of a node counts for one way of its run through the steps."""
@@ -209,8 +251,16 @@ class Agenda:
 
     def forget(self, ref: NodeRef, pod_uid: str) -> None:
         """The pod is gone: nothing about it is of interest any more."""
-        for table in (self._again, self._refusals):
-            table.pop((ref, "evict", pod_uid), None)
+        matter = (ref, "evict", pod_uid)
+        self._again.pop(matter, None)
+        self._refusals.pop(matter, None)
+        self._answers.pop(matter, None)
+        self._asked.pop(matter, None)
+        self._back_since.pop((ref, pod_uid), None)
+
+    def back_since(self, ref: NodeRef, pod_uid: str, now: datetime) -> datetime:
+        """Returns since when the pod is known to have come back to its node: since now, at the first look."""
+        return self._back_since.setdefault((ref, pod_uid), now)
 
     def ask_freely(self, ref: NodeRef, kind: str, pod_uid: str = "") -> None:
         """What made the last answer has changed: it may be asked at once."""

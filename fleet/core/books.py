@@ -12,6 +12,7 @@ from datetime import datetime
 
 from fleet.core.action import Evict, Outcome, Result
 from fleet.core.agenda import Agenda
+from fleet.core.asked import Asked
 from fleet.core.budget import Budget
 from fleet.core.claims import BudgetKey, Claims
 from fleet.core.event import Event, Gone, Lost, Seen, Synced, Thing
@@ -25,12 +26,10 @@ from fleet.core.queue import Key, Queue
 from fleet.core.quorum import Quorum
 from fleet.core.release import is_release
 from fleet.core.rollout import Rollout, Run
-from fleet.core.steps import Step
+from fleet.core.steps import DRAINED, Step
 from fleet.core.view import ClusterView
 
 UNDRAINED = frozenset({Step.PENDING, Step.STAGE, Step.STAGED, Step.CORDON, Step.DRAIN})
-
-DRAINED = (Step.CORDON, Step.DRAIN)
 
 MINDS_PODS = frozenset({Step.STAGED, Step.CORDON, Step.DRAIN, Step.REBOOT, Step.VERIFY})
 """Steps in which a run may go on, or be held, because of a pod on its node."""
@@ -53,6 +52,7 @@ class Books:
         self.claims = Claims()
         self._of: dict[NodeRef, Rollout] = {}
         self._order: dict[NodeRef, int] = {}
+        self.asked = Asked()
         self._short: dict[str, dict[Key, None]] = {}
         """By cluster: what waits for room there."""
 
@@ -63,6 +63,8 @@ class Books:
             if rollout.active or ref not in self._of:
                 self._of[ref] = rollout
                 self._order[ref] = order
+                self.agenda.view(ref.cluster).govern(ref.name, rollout.pool(rollout.runs[ref]).drain.rules)
+                self.asked.note(rollout.runs[ref])
                 self.agenda.touch(ref)
         for view in self.agenda.views.values():
             for name in view.nodes:
@@ -141,6 +143,10 @@ class Books:
             self._open_budgets(self.claims.release_all(ref))
             if self.agenda.view(ref.cluster).room.stay(ref.name):
                 self._open_room(ref.cluster)
+        if run.step is not Step.DRAIN:
+            self.agenda.drained(ref)
+        for group in self.asked.note(run):
+            self.queue.open(("asked", ref.cluster, group))
         if run.ended:
             self.queue.drop(ref)
             self._place(ref)
@@ -303,7 +309,7 @@ class Books:
         self.agenda.settle(outcome, now)
         rollout = self.rollouts.get(action.rollout)
         if rollout is not None:
-            rollout.settle(action.id)
+            rollout.settle(action.id, outcome.result)
         if isinstance(action, Evict) and outcome.result in (Result.DONE, Result.GONE):
             self._open_budgets(self.claims.release(action.node, action.pod_uid))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fleet.core.guards import budgets
 from fleet.core.node import NodeRef
 from fleet.core.pod import Pod, PodRef
+from fleet.core.treatment import NOT_EVICTED
 from fleet.core.view import ClusterView
 
 BudgetKey = tuple[str, PodRef]
@@ -21,7 +22,7 @@ class Claims:
 
     def demand(self, view: ClusterView, pod: Pod, change: int) -> None:
         """A pod has come to a node that still has to be drained (+1), or left it (-1)."""
-        if not pod.stays:
+        if not pod.stays and view.treatment(pod).do not in NOT_EVICTED:
             for ref in view.refs_of(pod):
                 key = (view.name, ref)
                 self._demand[key] = max(0, self._demand.get(key, 0) + change)
@@ -46,7 +47,7 @@ class Claims:
             self.reserve_pod(view, ref, pod)
 
     def reserve_pod(self, view: ClusterView, ref: NodeRef, pod: Pod) -> None:
-        if pod.stays or pod.deleting:
+        if pod.stays or pod.deleting or view.treatment(pod).do in NOT_EVICTED:
             return
         self.release(ref, pod.uid)
         refs = view.refs_of(pod)

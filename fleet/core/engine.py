@@ -14,7 +14,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from fleet.core.action import AnyAction, Mark
+from fleet.core.action import AnyAction, Mark, Result
 from fleet.core.advance.asking import marked
 from fleet.core.advance.back import tidy
 from fleet.core.advance.run import advance
@@ -30,7 +30,7 @@ from fleet.core.node import NodeRef
 from fleet.core.policy import Policy
 from fleet.core.rollout import Rollout, Run, State
 from fleet.core.staging import Staging
-from fleet.core.steps import Step, Turn
+from fleet.core.steps import DRAINED, Step, Turn
 from fleet.core.view import ClusterView
 
 
@@ -52,9 +52,11 @@ class Engine:
         rollouts: Iterable[Rollout] = (),
         views: Mapping[str, ClusterView] | None = None,
         salt: str = "",
+        foretells: bool = False,
     ) -> None:
         """`sites`: of each cluster. `views`: what another engine has been told already; it is to be thrown away.
-        `salt`: ends the ids of its actions, and of no other controller's."""
+        `salt`: ends the ids of its actions, and of no other controller's. `foretells`: what it decides is a plan on a
+        model, so nodes whose drain no model can know are held."""
         self._books = Books(sites, views, salt)
         self._agenda = self._books.agenda
         self._queue = self._books.queue
@@ -63,7 +65,7 @@ class Engine:
         """Ended runs on whose nodes something of ours may be left, by rollout."""
         vacancies: dict[Pool, Facts] = {}
         self._gates = Gates(self._books.rollouts, vacancies)
-        self._hindrances = Hindrances(self._books, self._gates)
+        self._hindrances = Hindrances(self._books, self._gates, foretells)
         self._canaries = Canaries(self._books, self._hindrances, vacancies)
         for rollout in rollouts:
             self.add(rollout)
@@ -109,7 +111,8 @@ class Engine:
         Its open intents are of a controller that is no more: what came of them is seen in the clusters, and whatever
         is missing is asked for again under the same token.
         """
-        rollout.intents.clear()
+        for ident in list(rollout.intents):
+            rollout.settle(ident, Result.UNKNOWN)
         self._books.add(rollout)
         self._staging.add(rollout)
         self._gates.add(rollout)
@@ -195,7 +198,7 @@ class Engine:
             if rollout is None:
                 continue
             run = rollout.runs[ref]
-            if run.waiting and rollout.state is State.ABORTED:
+            if rollout.state is State.ABORTED and (run.waiting or run.step in DRAINED):
                 self._turn(rollout, run, Turn.CANCELLED, now, why=f"aborted by {rollout.state_by}")
             elif answer := advance(self._agenda, rollout, run, now):
                 turn, detail = answer
@@ -273,7 +276,8 @@ class Engine:
             hindrance = self._hindrances.first(rollout, run, now)
             if hindrance is None:
                 queue.gone(taken)
-                self._turn(rollout, run, Turn.BEGIN, now)
+                asks = self._hindrances.asks(run)
+                self._turn(rollout, run, Turn.BEGIN, now, **({"asks": list(asks)} if asks else {}))
                 continue
             by, held = hindrance
             before = self._agenda.held.get(ref)

@@ -9,6 +9,7 @@ from msgspec.structs import astuple
 
 from fleet.core.action import AnyAction
 from fleet.core.node import NodeRef
+from fleet.core.returns import Evicted
 from fleet.core.rollout import Goal, Rollout, Run, Start, State
 from fleet.core.steps import ENDED, Step
 
@@ -29,6 +30,9 @@ class FoldedRun(Struct, frozen=True, gc=False, array_like=True, omit_defaults=Tr
     log: str = ""
     identity: tuple[str, ...] = ()
     failed_units: tuple[str, ...] = ()
+    evicted: dict[str, Evicted] = {}
+    asks: tuple[str, ...] = ()
+    cancelled: bool = False
 
 
 class Folded(Struct, frozen=True, omit_defaults=True):

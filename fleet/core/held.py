@@ -57,6 +57,12 @@ class Reason(StrEnum):
     STUCK_TERMINATING = "stuck-terminating"
     NOT_VERIFIED = "not-verified"
     BACKOFF = "backoff"
+    COMES_BACK = "comes-back"
+    POD_HELD = "pod-held"
+    POD_WAITS = "pod-waits"
+    ASKED = "asked"
+    ASK_TURN = "ask-turn"
+    LENGTH_UNKNOWN = "length-unknown"
     TURN = "turn"
 
 
@@ -160,6 +166,12 @@ WORDS: Mapping[Reason, str] = {
     Reason.STUCK_TERMINATING: "pod {subject} should have been gone since {since} and is still terminating{why}",
     Reason.NOT_VERIFIED: "not proven yet: {why}",
     Reason.BACKOFF: "{what} was refused ({why}); it is tried again",
+    Reason.COMES_BACK: "{subject} has come back to {node} {times} after its eviction: {why}; {then}",
+    Reason.POD_HELD: "pod {subject} is not to be evicted: {by}",
+    Reason.POD_WAITS: "pod {subject} is left to end by itself: {by}",
+    Reason.ASKED: "eviction of {subject} is asked for although no budget allows it ({by}); last answer: {why}",
+    Reason.ASK_TURN: "{node} is in work: {subject} loses one node at a time",
+    Reason.LENGTH_UNKNOWN: "how long its drain takes cannot be planned: {what}",
     Reason.TURN: "its turn has not come: {ahead} nodes are before it",
 }
 
@@ -189,6 +201,13 @@ ADVICE: Mapping[Reason, str] = {
     Reason.ZONE_LIMIT: OUT,
     Reason.SITE_LIMIT: OUT,
     Reason.CLUSTER_LIMIT: OUT,
+    Reason.COMES_BACK: "take that toleration or node name away from {subject}, or leave its pods there with a drain rule "
+    "(do: skip)",
+    Reason.POD_HELD: "let it end or move it, or say otherwise with a drain rule of the policy (docs/policy.md)",
+    Reason.POD_WAITS: "nothing: the wait is bounded, and then the node is given back; a drain rule may say otherwise",
+    Reason.ASKED: "see that its operator works; the wait is bounded, and then the node is given back",
+    Reason.ASK_TURN: "nothing: {node} goes first; fleet explain {node} says where it stands",
+    Reason.LENGTH_UNKNOWN: "nothing: the rollout tries it for {limit} at most, and gives the node back otherwise",
     Reason.CAPACITY: "add a node, lower what the pod requests, or set drain.no_room: evict if it may wait",
     Reason.QUORUM: "bring the ailing members back first",
     Reason.QUORUM_NEVER: "lower the margin of quorum group {subject}, or add voters",
@@ -256,6 +275,8 @@ LASTING = frozenset(
         Reason.LOCAL_DATA,
         Reason.HOST_PATH,
         Reason.CAPACITY,
+        Reason.POD_HELD,
+        Reason.LENGTH_UNKNOWN,
         Reason.QUORUM,
         Reason.QUORUM_NEVER,
         Reason.QUORUM_UNREAD,

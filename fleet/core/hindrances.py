@@ -10,17 +10,35 @@ from fleet.core.gates import Gates, gate_key, group_of
 from fleet.core.guards import budgets, capacity, nodes, pods, quorum, skew
 from fleet.core.held import OF_QUORUMS, Held, Reason
 from fleet.core.node import NodeRef
+from fleet.core.operators import opens_again
+from fleet.core.pod import Pod
 from fleet.core.queue import Key
 from fleet.core.quorum import Quorum
 from fleet.core.rollout import Rollout, Run
+from fleet.core.treatment import Treatment
+from fleet.core.view import ClusterView
 
 Hindrance = tuple[Key, Held]
 
 
 class Hindrances:
-    def __init__(self, books: Books, gates: Gates) -> None:
+    def __init__(self, books: Books, gates: Gates, foretells: bool = False) -> None:
+        """`foretells`: nodes whose drain takes a time that no model can know are held."""
         self._books = books
         self._gates = gates
+        self._foretells = foretells
+
+    def asks(self, run: Run) -> tuple[str, ...]:
+        """Returns the groups of which an eviction on the run's node will be asked for that no budget allows now."""
+        view = self._books.agenda.view(run.node.cluster)
+        return tuple(sorted({treated.group for _, treated in self._asked(view, run)}))
+
+    def _asked(self, view: ClusterView, run: Run) -> list[tuple[Pod, Treatment]]:
+        return [
+            (pod, treated)
+            for pod, treated, refs in view.load(run.node.name).asks(view.budgets)
+            if any(self._books.free(ref, view) < 1 for ref in refs)
+        ]
 
     def first(self, rollout: Rollout, run: Run, now: datetime) -> Hindrance | None:
         """By the gates as this decision has found them."""
@@ -102,14 +120,38 @@ class Hindrances:
         for pod, held in load.held(rule):
             several = held.reason is Reason.SEVERAL_BUDGETS
             yield ("budgets", ref.cluster, pod.namespace) if several else ("node", ref), held
+        yield from self._of_time(rollout, run, view)
         for budget_ref, (count, pod) in load.needs(view.budgets).items():
             budget = view.budgets[budget_ref]
             free = self._books.free(budget_ref, view)
             if free >= count and not budget.failure:
                 continue
-            if found := budgets.held(budget, free, count, view.workload_of(pod)):
+            if found := budgets.held(budget, free, count, view.workload_of(pod), opens_again(pod)):
                 yield ("budget", ref.cluster, budget_ref), found
         if rule.no_room == "evict":
             return
-        if lacking := capacity.held(ref.name, load.pods, view.room):
+        if lacking := capacity.held(ref.name, load.moving, view.room):
             yield self._books.room_key(ref.cluster, lacking.subject), lacking
+
+    def _of_time(self, rollout: Rollout, run: Run, view: ClusterView) -> Iterator[Hindrance]:
+        """Pods whose drain takes as long as their operator, or they themselves, take."""
+        ref = run.node
+        asked = self._asked(view, run)
+        for group in sorted({treated.group for _, treated in asked}):
+            if other := self._books.asked.other(ref, group):
+                yield ("asked", ref.cluster, group), Held(Reason.ASK_TURN, group, {"node": other.name})
+        if not self._foretells:
+            return
+        seconds = rollout.pool(run).drain.timeout_seconds
+        for pod, treated in (*asked, *view.load(ref.name).waits()):
+            yield ("node", ref), _unknown(ref.name, pod, treated, seconds)
+
+
+def _unknown(node: str, pod: Pod, treated: Treatment, seconds: int) -> Held:
+    what = (
+        f"pod {pod.ref} is left to end by itself ({treated.by})"
+        if treated.do == "wait"
+        else f"no budget allows the eviction of {pod.ref} now, and it is asked for ({treated.by})"
+    )
+    limit = seconds if treated.timeout_seconds is None else treated.timeout_seconds
+    return Held(Reason.LENGTH_UNKNOWN, node, {"what": what, "limit": f"{limit} s"})

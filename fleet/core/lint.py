@@ -10,6 +10,7 @@ from msgspec import Struct
 from fleet.core.budget import Budget, share
 from fleet.core.groups import Group, settled
 from fleet.core.held import OF_QUORUMS, Reason
+from fleet.core.losses import notes
 from fleet.core.node import Node
 from fleet.core.obstacles import obstacles
 from fleet.core.pod import Pod
@@ -18,6 +19,7 @@ from fleet.core.quorum import Quorum, QuorumRule, majority, tolerates
 from fleet.core.rebooters import rebooters
 from fleet.core.skew import skews
 from fleet.core.snapshot import Snapshot
+from fleet.core.view import ClusterView
 
 ETCD_LABELS = {"component": "etcd"}
 """Of the static pods of kubeadm and alike."""
@@ -98,6 +100,7 @@ def lint(
         found += _skews(snapshot)
         found += _rebooters(snapshot)
         found += _obstacles(policy, snapshot)
+        found += _losses(policy, snapshot)
     return Lint(tuple(sorted(set(found))), tuple(snapshot.cluster for snapshot in snapshots), tuple(unread))
 
 
@@ -287,6 +290,21 @@ def _obstacles(policy: Policy, snapshot: Snapshot) -> Iterator[Finding]:
         if reason not in SAID_OTHERWISE and reason not in OF_THE_MOMENT:
             words = f"{each.held.words}; holds {_listed(each.nodes)}"
             yield Finding(snapshot.cluster, str(reason), each.held.subject, words, each.held.advice)
+
+
+def _losses(policy: Policy, snapshot: Snapshot) -> Iterator[Finding]:
+    """Pods that a drain would lose or not get rid of. Local data is left out: that an emptyDir goes with its pod is
+    what its owner has chosen, and the plan names it."""
+    view = ClusterView(snapshot.cluster)
+    for thing in snapshot.things():
+        view.see(thing)
+    pools = ((node.name, policy.pool_of(snapshot.cluster, node)) for node in snapshot.nodes)
+    drained = {name: pool.drain for name, pool in pools if pool is not None}
+    for name, rule in drained.items():
+        view.govern(name, rule.rules)
+    for note in notes(view, drained):
+        if note.check != "local-data-lost":
+            yield Finding(snapshot.cluster, note.check, note.subject, note.words, note.remedy)
 
 
 class _Index:

@@ -9,15 +9,24 @@ from fleet.core.guards import budgets, pods
 from fleet.core.held import Held
 from fleet.core.pod import Pod, PodRef
 from fleet.core.policy import DrainRule
+from fleet.core.treatment import EVICTED, OWN_TIME, Treatment
 
 Matched = tuple[Pod, tuple[PodRef, ...]]
 """A pod to drain, with every budget that matches it."""
 
 
 class Load:
-    __slots__ = ("_free_of", "_needs", "budgets", "deleting", "pods", "terms")
+    __slots__ = ("_free_of", "_needs", "budgets", "deleting", "pods", "terms", "treated")
 
-    def __init__(self, matched: tuple[Matched, ...], known: Mapping[PodRef, Budget], terms: int) -> None:
+    def __init__(
+        self,
+        matched: tuple[Matched, ...],
+        known: Mapping[PodRef, Budget],
+        terms: int,
+        treated: Mapping[str, Treatment],
+    ) -> None:
+        self.treated = treated
+        """By uid: pods that are not simply evicted as their budgets allow, and what is done with them."""
         self.terms = terms
         """The state of the cluster's selectors under which it was found."""
         self.pods = matched
@@ -33,10 +42,38 @@ class Load:
         """Pods that may not be evicted whatever budgets allow."""
         if self._free_of is rule:
             return []
-        found = [(pod, held) for pod, refs in self.pods if (held := pods.held(pod, refs, rule))]
+        treated = self.treated
+        found = [
+            (pod, held)
+            for pod, refs in self.pods
+            if (held := pods.held(pod, refs, rule, treated.get(pod.uid, EVICTED)))
+        ]
         if not found:
             self._free_of = rule
         return found
+
+    @property
+    def moving(self) -> tuple[Matched, ...]:
+        """Pods that are evicted and need a place elsewhere; the others end, or are moved by their operator."""
+        if not self.treated:
+            return self.pods
+        return tuple(each for each in self.pods if self.treated.get(each[0].uid, EVICTED).do not in OWN_TIME)
+
+    def waits(self) -> list[tuple[Pod, Treatment]]:
+        """Pods that are left to end by themselves."""
+        return [
+            (pod, self.treated[pod.uid])
+            for pod, _ in self.pods
+            if self.treated and pod.uid in self.treated and self.treated[pod.uid].do == "wait"
+        ]
+
+    def asks(self, known: Mapping[PodRef, Budget]) -> list[tuple[Pod, Treatment, tuple[PodRef, ...]]]:
+        """Pods whose eviction may be asked for although no budget allows it, with the budgets that it takes from."""
+        return [
+            (pod, self.treated[pod.uid], tuple(ref for ref in refs if budgets.takes(pod, known[ref])))
+            for pod, refs in self.pods
+            if self.treated and pod.uid in self.treated and self.treated[pod.uid].do == "ask"
+        ]
 
     def needs(self, known: Mapping[PodRef, Budget]) -> Mapping[PodRef, tuple[int, Pod]]:
         """How many disruptions the pods take from which budget, and one of the pods; the scarcest budget first."""
@@ -45,6 +82,8 @@ class Load:
         found: dict[PodRef, tuple[int, Pod]] = {}
         settled = True
         for pod, refs in self.pods:
+            if self.treated and self.treated.get(pod.uid, EVICTED).do in OWN_TIME:
+                continue
             # What an unready pod takes depends on the budget's status of the moment.
             settled = settled and pod.ready
             for ref in refs:

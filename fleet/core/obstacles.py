@@ -29,7 +29,7 @@ def obstacles(policy: Policy, snapshot: Snapshot) -> tuple[Obstacle, ...]:
 
     Time is the snapshot's own. Nodes in no pool are left out, and so is whatever passes by itself.
     """
-    engine = Engine({snapshot.cluster: snapshot.site})
+    engine = Engine({snapshot.cluster: snapshot.site}, foretells=True)
     for thing in snapshot.things():
         engine.observe(Seen(snapshot.cluster, thing), snapshot.at)
     engine.observe(Synced(snapshot.cluster, snapshot.server_version), snapshot.at)

@@ -83,6 +83,19 @@ class PlannedHold(Struct, frozen=True):
     """Its part of the rollout: it goes as soon as nothing holds it any more."""
 
 
+class PlanWarning(Struct, frozen=True):
+    """What the snapshot shows and may make the rollout come out otherwise than the plan."""
+
+    check: str
+    """`tolerates-cordon`, ...: docs/workloads.md names them all."""
+    cluster: str
+    """Empty: of the policy."""
+    subject: str
+    """What it is about: workloads, pods, a budget, a pool."""
+    words: str
+    remedy: str
+
+
 class Effort(Struct, frozen=True):
     """What a search for a better order has come to."""
 
@@ -123,6 +136,7 @@ class Plan(Struct, frozen=True):
     """What would come of it if what binds were loosened; None: nobody has asked."""
     effort: Effort | None = None
     """None: nobody has asked for a search."""
+    warnings: tuple[PlanWarning, ...] = ()
 
     def begin(self) -> Start:
         """What a rollout of this plan starts with: its nodes in the plan's order, then those that are held."""

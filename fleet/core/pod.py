@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Literal, NamedTuple
 
@@ -10,6 +11,7 @@ from msgspec import Struct
 from fleet.core.node import Resources, Toleration
 from fleet.core.placement import Apart, NodeTerm
 
+_WORD = re.compile(r"[A-Za-z][-A-Za-z]{0,19}")
 PodPhase = Literal["Pending", "Running", "Succeeded", "Failed", "Unknown"]
 
 
@@ -21,6 +23,12 @@ class PodRef(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}"
+
+
+def is_word(value: str) -> bool:
+    """An annotation's value that switches something: `true`, `skip`, `wait-completed`. No other annotations of pods are
+    kept, since they are many, long, and none of fleet's business."""
+    return _WORD.fullmatch(value) is not None
 
 
 class Owner(Struct, frozen=True, gc=False):
@@ -64,6 +72,8 @@ class Pod(Struct, frozen=True, gc=False):
     """Its deletionTimestamp: its grace period is over then. None: it is not being deleted, or nobody knows since when."""
     finalizer_names: tuple[str, ...] = ()
     """Those of `finalizers`, where they are known."""
+    annotations: dict[str, str] = {}
+    """Those whose value `is_word`: what a drain rule may ask for."""
 
     @property
     def ref(self) -> PodRef:

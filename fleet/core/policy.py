@@ -7,6 +7,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from fleet.core.drainrule import PodRule
 from fleet.core.groups import Group
 from fleet.core.node import SITE_LABEL, Node
 from fleet.core.quorum import Quorum, QuorumRule
@@ -52,6 +53,8 @@ class DrainRule(Struct, frozen=True):
     """None: each pod's own."""
     timeout_seconds: int = 3600
     """A drain that takes longer fails, and its node is given back."""
+    rules: tuple[PodRule, ...] = ()
+    """For single pods: the first that matches."""
 
 
 class StageRule(Struct, frozen=True):

@@ -11,11 +11,13 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fleet.core.action import Action, AnyAction, Result
+from fleet.core import returns
+from fleet.core.action import Action, AnyAction, Cordon, Evict, Result
 from fleet.core.journal import Record
 from fleet.core.node import NodeRef
 from fleet.core.policy import Amount, Policy, Pool
 from fleet.core.release import Release
+from fleet.core.returns import Evicted
 from fleet.core.steps import ENDED, HAS_SLOT, WAITING, Step, Turn, after
 
 
@@ -80,6 +82,13 @@ class Run(Struct, frozen=True, gc=False):
     """What told the machine from others before its reboot (`core/identity.py`); empty until then."""
     failed_units: tuple[str, ...] = ()
     """Units of systemd that had failed before the reboot. Read only where the Machine object that kept them is lost."""
+    evicted: dict[str, Evicted] = {}
+    """By workload, the evictions of this drain: since the node's last cordon, until its reboot or its return."""
+    asks: tuple[str, ...] = ()
+    """Groups of operators' pods that go only once their operator is asked, while the run has its slot: one node of a
+    group at a time."""
+    cancelled: bool = False
+    """An abort stopped it: the node is given back, and nothing has failed."""
 
     @property
     def node(self) -> NodeRef:
@@ -168,9 +177,21 @@ class Rollout:
         self.intents[action.id] = action
         self.acted.add(action.node)
         self.counter += 1
+        run = self.runs.get(action.node)
+        if isinstance(action, Evict) and action.workload and run is not None:
+            self.runs[action.node] = replace(run, evicted=returns.sent(run.evicted, action))
+        elif isinstance(action, Cordon) and run is not None and run.evicted:
+            # Until now the node was open: what is on it may have come there as to any other.
+            self.runs[action.node] = replace(run, evicted={})
 
-    def settle(self, action_id: str) -> None:
-        self.intents.pop(action_id, None)
+    def settle(self, action_id: str, result: Result) -> None:
+        """The intent has this outcome."""
+        action = self.intents.pop(action_id, None)
+        if not isinstance(action, Evict) or result in (Result.DONE, Result.UNKNOWN):
+            return
+        run = self.runs.get(action.node)
+        if run is not None and action.workload in run.evicted:
+            self.runs[action.node] = replace(run, evicted=returns.not_granted(run.evicted, action))
 
     def apply(self, record: Record, at: datetime, actor: str) -> None:
         """Raises KeyError or ValueError for a record that this program cannot have written."""
@@ -182,7 +203,7 @@ class Rollout:
             case "intent":
                 self.intend(msgspec.convert(record.detail, AnyAction))
             case "outcome":
-                self.settle(record.detail["id"])
+                self.settle(record.detail["id"], Result(record.detail["result"]))
 
     def _command(self, record: Record, at: datetime, actor: str) -> None:
         match record.kind:
@@ -271,6 +292,9 @@ class Rollout:
             log=detail.get("log", run.log),
             identity=tuple(detail.get("identity", run.identity)),
             failed_units=tuple(detail.get("failed_units", run.failed_units)),
+            evicted=run.evicted if step in (Step.DRAIN, Step.REBOOT) else {},
+            asks=tuple(detail.get("asks", run.asks)) if step in HAS_SLOT else (),
+            cancelled=run.cancelled or detail["turn"] == Turn.CANCELLED,
         )
 
 

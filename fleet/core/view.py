@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import Enum, auto
 
 from fleet.core.budget import Budget
+from fleet.core.drainrule import PodRule
 from fleet.core.event import Thing
 from fleet.core.load import Load
 from fleet.core.machine import Machine
@@ -14,6 +15,7 @@ from fleet.core.node import Node
 from fleet.core.pod import Pod, PodRef
 from fleet.core.quorum import Quorum
 from fleet.core.room import Room
+from fleet.core.treatment import EVICTED, Treatment, treatment
 from fleet.core.workload import Workload
 
 
@@ -47,7 +49,9 @@ class ClusterView:
         self._pods_on: dict[str, dict[str, Pod]] = {}
         """By node and uid."""
         self._to_drain: dict[str, dict[str, Pod]] = {}
-        """Of these, those that must go before a reboot."""
+        """Of these, those that must go before a reboot, if no drain rule leaves them."""
+        self._rules: dict[str, tuple[PodRule, ...]] = {}
+        """By node: the drain rules for its pods, where there are some."""
         self._by_label: dict[tuple[str, str, str], dict[PodRef, None]] = {}
         """(namespace, key, value) -> budgets whose selector needs that label."""
         self._by_namespace: dict[str, dict[PodRef, None]] = {}
@@ -79,16 +83,45 @@ class ClusterView:
         return self._pods_on.get(node, {}).values()
 
     def to_drain(self, node: str) -> list[Pod]:
-        """Pods that must go before a reboot: neither bound to the node for good nor finished."""
-        return list(self._to_drain.get(node, {}).values())
+        """Pods that must go before a reboot: neither bound to the node for good, nor left there by a rule, nor
+        finished."""
+        return [pod for pod in self._to_drain.get(node, {}).values() if self.treatment(pod).do != "skip"]
+
+    def staying(self, node: str) -> tuple[str, ...]:
+        """uids of the pods that a drain rule leaves on the node."""
+        found = self._to_drain.get(node, {})
+        return tuple(uid for uid, pod in found.items() if self.treatment(pod).do == "skip")
+
+    def govern(self, node: str, rules: tuple[PodRule, ...]) -> None:
+        """From now on these drain rules hold for the node's pods."""
+        if self._rules.get(node, ()) != rules:
+            self._rules[node] = rules
+            self._loads.pop(node, None)
+
+    def treatment(self, pod: Pod) -> Treatment:
+        """What a drain does with the pod on its node."""
+        controller = self.workloads.get(pod.owner.uid) if pod.owner is not None else None
+        return treatment(pod, self._rules.get(pod.node, ()), controller)
 
     def load(self, node: str) -> Load:
         """What the node's drain asks of budgets."""
         known = self._loads.get(node)
         if known is None or known.terms != self._selectors:
-            matched = tuple((pod, self.refs_of(pod)) for pod in self.to_drain(node))
-            known = self._loads[node] = Load(matched, self.budgets, self._selectors)
+            own = self.to_drain(node)
+            matched = tuple((pod, self.refs_of(pod)) for pod in own)
+            treated = {pod.uid: found for pod in own if (found := self.treatment(pod)) is not EVICTED}
+            known = Load(matched, self.budgets, self._selectors, treated)
+            if all(self._controller_known(pod) for pod in own):
+                self._loads[node] = known
         return known
+
+    def _controller_known(self, pod: Pod) -> bool:
+        """What a drain does with the pod does not depend on a controller that has not been seen yet."""
+        if pod.owner is None or pod.owner.uid in self.workloads:
+            return True
+        return pod.owner.kind != "Job" and not any(
+            term.owners for rule in self._rules.get(pod.node, ()) for term in rule.pods
+        )
 
     def budgets_of(self, pod: Pod) -> list[Budget]:
         """Every budget that matches the pod; the Eviction API takes one at most."""
@@ -115,6 +148,14 @@ class ClusterView:
         workload = self.workloads.get(pod.owner.uid)
         owner = workload.owner if workload is not None and workload.owner is not None else pod.owner
         return f"{pod.namespace}/{owner.name}"
+
+    def controller_of(self, pod: Pod) -> str:
+        """Returns what keeps the pod running, with its kind: a Deployment and not its ReplicaSet."""
+        if pod.owner is None:
+            return f"Pod {pod.ref}"
+        workload = self.workloads.get(pod.owner.uid)
+        owner = workload.owner if workload is not None and workload.owner is not None else pod.owner
+        return f"{owner.kind} {pod.namespace}/{owner.name}"
 
     def allowance(self, ref: PodRef) -> int:
         """Evictions that the budget grants now, less those of ours that it has not counted yet."""

@@ -27,6 +27,8 @@ class Workload(Struct, frozen=True, gc=False):
     selector: Selector | None = None
     """Of its pods. Kept only where they are a quorum group."""
     resource_version: str = ""
+    fails_by_eviction: bool = False
+    """A Job without a retry, whose policy for failed pods does not leave evictions out: it fails with its first pod."""
 
     @property
     def ref(self) -> PodRef:

@@ -6,16 +6,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from math import ceil, floor
 
-from fleet.core.action import AnyAction, Evict, Reboot, Result
+from fleet.core.action import AnyAction, Cordon, Evict, Reboot, Result
 from fleet.core.budget import Budget
 from fleet.core.event import Event
 from fleet.core.journal import Entry
 from fleet.core.machine import Machine
 from fleet.core.node import CORDON_ANNOTATION, ZONE_LABEL
 from fleet.core.pod import Pod
-from fleet.core.policy import Amount, Limits
+from fleet.core.policy import Amount, Limits, Policy
 from fleet.core.snapshot import Snapshot
 from fleet.histories.invariant import Broken, Invariant
+from fleet.histories.returns import Returns
 from fleet.histories.tale import BEGUN, ENDED, WELL, Told, ToldRun
 from fleet.histories.truth import Name, Truth
 from fleet.histories.voting import lost, unsaved
@@ -43,6 +44,8 @@ BY_ITSELF = (
 """What passes without anybody's doing."""
 STARTS = ("stage", "cordon", "evict", "reboot", "snapshot", "move-leader")
 """What a pause forbids."""
+ENDED_BY_ABORT = ("stage", "cordon", "evict")
+"""What an abort forbids, also in runs that have begun."""
 
 
 class Checker:
@@ -51,7 +54,9 @@ class Checker:
         self.rollouts: dict[str, Told] = {}
         self.truth = Truth()
         self._sites = sites
-        self._intended: set[str] = set()
+        self._intended: dict[str, float] = {}
+        """Ids of actions, and when each was intended by the controller's clock, in seconds."""
+        self._returns = Returns()
         self._foreign: set[Name] = set()
         self._saved: set[tuple[str, str]] = set()
         """Rollout and node: a snapshot was taken before the node's reboot."""
@@ -101,6 +106,8 @@ class Checker:
         self._at = at
         if isinstance(action, Reboot) and result is Result.DONE:
             self._after_reboot(action, was)
+        if isinstance(action, Cordon) and result is Result.DONE:
+            self._returns.cordoned((action.node.cluster, action.node.name), now)
         if isinstance(action, Evict):
             self._after_evict(action, was, now)
         for node in now.nodes:
@@ -149,14 +156,14 @@ class Checker:
 
     def _intend(self, told: Told, entry: Entry) -> None:
         record = entry.record
-        self._intended.add(record.detail["id"])
+        self._intended[record.detail["id"]] = entry.at.timestamp()
         run = told.runs[record.node]
         if run.step not in WHEN[record.kind]:
             self._break(Invariant.ORDER, f"{record.kind} of {run.name} in step {run.step}")
         if record.kind in STARTS and told.state == "paused":
             self._break(Invariant.ASLEEP, f"{record.kind} of {run.name} while paused")
-        if record.kind == "stage" and told.state == "aborted":
-            self._break(Invariant.ASLEEP, f"stage of {run.name} after the abort")
+        if record.kind in ENDED_BY_ABORT and told.state == "aborted":
+            self._break(Invariant.ASLEEP, f"{record.kind} of {run.name} after the abort")
 
     def _before_change(self, told: Told, entry: Entry) -> None:
         run = told.runs[entry.record.node]
@@ -244,13 +251,15 @@ class Checker:
     def _after_reboot(self, action: Reboot, was: Snapshot) -> None:
         name = action.node.name
         node = next(each for each in was.nodes if each.name == name)
-        run = self.rollouts[action.rollout].runs[str(action.node)]
+        told = self.rollouts[action.rollout]
+        run = told.runs[str(action.node)]
         if not node.unschedulable or node.annotations.get(CORDON_ANNOTATION) != action.rollout:
             self._break(Invariant.DRAIN, f"{name} is not cordoned by us")
         for pod in was.pods:
-            if pod.node == name and not _stays(pod) and pod.phase not in ("Succeeded", "Failed"):
+            left = _stays(pod) or _is_left(told.policy, run.pool, pod)
+            if pod.node == name and not left and pod.phase not in ("Succeeded", "Failed"):
                 self._break(Invariant.DRAIN, f"{name} under pod {pod.namespace}/{pod.name}")
-        policy = self.rollouts[action.rollout].policy
+        policy = told.policy
         if why := lost(action.node, was, policy):
             self._break(Invariant.QUORUM, f"{name}: {why}")
         if unsaved(action.node, was, policy) and (action.rollout, str(action.node)) not in self._saved:
@@ -265,9 +274,12 @@ class Checker:
         """`was`: the truth right before. What the budget's own status does not know yet is not held against us."""
         pod = next((each for each in was.pods if each.uid == action.pod_uid), None)
         there = {each.uid: each for each in now.pods}
-        if pod is None or pod.deleting or pod.phase == "Pending" or not pod.ready:
+        if pod is None or pod.deleting or (pod.uid in there and not there[pod.uid].deleting):
             return
-        if pod.uid in there and not there[pod.uid].deleting:
+        times = self._at, self._intended.get(action.id, self._at)
+        if why := self._returns.granted((action.node.cluster, action.node.name), pod, was, times):
+            self._break(Invariant.RETURNS, why)
+        if pod.phase == "Pending" or not pod.ready:
             return
         for budget in was.budgets:
             covered = [each for each in was.pods if _covers(budget, each)]
@@ -294,6 +306,15 @@ def failed_units(machine: Machine | None) -> frozenset[str]:
 
 def _stays(pod: Pod) -> bool:
     return pod.mirror or (pod.owner is not None and pod.owner.kind in ("DaemonSet", "Node"))
+
+
+def _is_left(policy: Policy, pool: str, pod: Pod) -> bool:
+    """The first rule about pods with such labels leaves it on its node."""
+    rules = next(each.drain.rules for each in policy.pools if each.name == pool)
+    for rule in rules:
+        if any(term.selector.match_labels.items() <= pod.labels.items() for term in rule.pods):
+            return rule.do == "skip"
+    return False
 
 
 def _ours_unfinished(snapshot: Snapshot, name: str) -> bool:

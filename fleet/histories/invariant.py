@@ -23,6 +23,7 @@ class Invariant(StrEnum):
     EPOCH = "no action of a controller that does not lead"
     INTENT = "every effect has an intent before it"
     ORDER = "an action belongs to the step its run is in"
+    RETURNS = "a workload that comes back to its node is evicted a few times only, with pauses"
     SILENT = "what has not ended well says why"
     LEFT = "nothing of ours is left behind"
     REPLAY = "the journal replays to the very state"

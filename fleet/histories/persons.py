@@ -22,6 +22,7 @@ STUCK = timedelta(minutes=15)
 
 def mend(world: World) -> None:
     """Nothing stands in the way of any rollout any more."""
+    held = _held_apps(world)
     for model in world.models.values():
         world.behave(model, pod_start=Spread(2, 30), stage=Spread(10, 90), failures={})
         busy = {run.node.name for run in runs(world) if run.touched and not run.ended}
@@ -35,13 +36,21 @@ def mend(world: World) -> None:
         for budget in now.budgets:
             _mend_budget(model, budget)
         for pod in now.pods:
-            _mend_pod(world, model, pod)
+            _mend_pod(world, model, pod, held)
         _make_room(model)
         _mend_groups(model, busy)
         up = {node.name for node in model.snapshot(START).nodes if node.ready is True}
         for pod in model.snapshot(START).pods:
             if pod.node in up and not pod.ready and not pod.deleting and not pod.finished:
                 model.stranger.pod_ready(pod.ref, True)
+
+
+def _held_apps(world: World) -> set[str]:
+    """Workloads whose pods a drain rule holds: nobody drains their nodes while they run there."""
+    policies = [told.policy for told in world.checker.rollouts.values()]
+    rules = [rule for policy in policies for pool in policy.pools for rule in pool.drain.rules]
+    terms = [term for rule in rules if rule.do == "hold" for term in rule.pods]
+    return {term.selector.match_labels.get("app", "") for term in terms} - {""}
 
 
 def _make_room(model: Model) -> None:
@@ -61,11 +70,14 @@ def _mend_node(world: World, model: Model, node: Node) -> None:
         model.stranger.uncordon(node.name)
 
 
-def _mend_pod(world: World, model: Model, pod: Pod) -> None:
+def _mend_pod(world: World, model: Model, pod: Pod, held: set[str]) -> None:
+    """`held`: workloads whose nodes nobody drains while they run there."""
     if pod.deleting and pod.finalizers and pod.gone_by is not None and world.now > pod.gone_by + STUCK:
         model.stranger.take_finalizers(pod.ref)
     elif pod.owner is None:
         model.stranger.delete_pod(pod.ref)
+    elif pod.labels.get("app", "") in held:
+        model.stranger.scale("Deployment", PodRef(pod.namespace, pod.labels["app"]), 0)
     elif pod.local_data or pod.host_path or pod.apart:
         workload = PodRef(pod.namespace, pod.owner.name.removesuffix("-1"))
         model.stranger.scale("Deployment", workload, int(not pod.local_data and not pod.host_path))

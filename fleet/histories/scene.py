@@ -12,9 +12,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from fleet.core.budget import Budget
+from fleet.core.drainrule import Behaviour as Do
+from fleet.core.drainrule import PodRule, PodTerm
 from fleet.core.groups import Group
 from fleet.core.machine import Machine, Units
-from fleet.core.node import ZONE_LABEL, Node, NodeRef, Resources
+from fleet.core.node import ZONE_LABEL, Node, NodeRef, Resources, Toleration
 from fleet.core.placement import HOSTNAME_LABEL, Apart
 from fleet.core.pod import Owner, Pod
 from fleet.core.policy import Amount, DrainRule, Freeze, Limits, Policy, Pool, RebootRule, StageRule, Window
@@ -137,21 +139,36 @@ def _pool(rng: Random, name: str) -> Pool:
     def perhaps(low: int, high: int) -> Amount | None:
         return some(low, high) if rng.random() < 0.4 else None
 
+    limits = Limits(some(1, 4), perhaps(1, 2), perhaps(1, 3), perhaps(1, 3))
     return a_pool(
         name,
-        limits=Limits(some(1, 4), perhaps(1, 2), perhaps(1, 3), perhaps(1, 3)),
+        limits=limits,
         drain=DrainRule(
             unmanaged=rng.choice(["hold", "hold", "evict"]),
             local_data=rng.choice(["hold", "evict", "evict"]),
             host_path=rng.choice(["hold", "evict", "evict"]),
             no_room=rng.choice(["hold", "hold", "evict"]),
             timeout_seconds=rng.choice([300, 900]),
+            rules=_rules(name, limits),
         ),
         stage=StageRule(concurrency=rng.randint(1, 4), timeout_seconds=400),
         reboot=RebootRule(timeout_seconds=400),
         soak_seconds=rng.choice([0, 30, 120]),
         failure_limit=rng.choice([1, 2, 3, Amount(30, True)]),
         windows=_windows(rng),
+    )
+
+
+def _rules(pool: str, limits: Limits) -> tuple[PodRule, ...]:
+    """Some pools treat some workloads in a way of their own. Drawn by what the pool is, so that older seeds still tell
+    the same histories otherwise."""
+    rng = Random(f"rules {pool} {limits}")
+    if rng.random() >= 0.3:
+        return ()
+    do: Do = rng.choice(["wait", "ask", "ask", "skip", "hold", "evict"])
+    term = PodTerm(selector=Selector({"app": f"app-{rng.randint(0, 2)}"}))
+    return (
+        PodRule("drawn", do, (term,), order=rng.choice([-1, 0, 1]), timeout_seconds=rng.choice([None, 60])),
     )
 
 
@@ -204,7 +221,7 @@ def _cluster(rng: Random, cluster: str, pools: list[str]) -> Snapshot:
     for index in range(rng.randint(0, 5)):
         name, replicas = f"app-{index}", rng.randint(1, 2 * count)
         made = a_deployment(name, replicas, rng.sample(nodes, count))
-        oddity = {**_distance(rng, name), **_oddity(rng)}
+        oddity = {**_distance(rng, name), **_oddity(rng), **_tolerant(cluster, count, replicas, name)}
         workloads += made[0]
         pods += [replace(pod, uid=f"{cluster}-{pod.uid}", **oddity) for pod in made[1]]
         if rng.random() < 0.8:
@@ -233,6 +250,13 @@ def _distance(rng: Random, app: str) -> dict[str, Any]:
     others = (Requirement("app", "In", (app,)),)
     topology = rng.choice([HOSTNAME_LABEL, ZONE_LABEL])
     return {"apart": (Apart(topology, others, ("web",), rng.choice([0, 0, 1])),)}
+
+
+def _tolerant(cluster: str, nodes: int, replicas: int, app: str) -> dict[str, Any]:
+    """Some pods tolerate a cordon: the node that is being drained is the emptiest, and they come back to it."""
+    if Random(f"tolerant {cluster} {nodes} {replicas} {app}").random() >= 0.06:
+        return {}
+    return {"tolerations": (Toleration(operator="Exists"),)}
 
 
 def _stateful(cluster: str, nodes: list[Node]) -> tuple[list[Workload], list[Pod]]:

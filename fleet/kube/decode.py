@@ -11,7 +11,7 @@ from typing import Literal, TypeVar, cast
 from fleet.core.budget import Budget
 from fleet.core.machine import Ask, LogAsk, LogTold, Machine, Request, Units, Work
 from fleet.core.node import Node, Resources, Taint, Toleration
-from fleet.core.pod import Owner, Pod, PodPhase
+from fleet.core.pod import Owner, Pod, PodPhase, is_word
 from fleet.core.release import Release
 from fleet.core.workload import Workload
 from fleet.kube import wire
@@ -35,12 +35,18 @@ KEPT_ANNOTATIONS = (
 CARRIERS = ("StatefulSet", "Deployment", "DaemonSet")
 """Workloads that may declare a quorum group. Deployments hand their annotations down to their ReplicaSets."""
 
+DISRUPTED = "DisruptionTarget"
+"""The condition of a pod that was evicted."""
+
 API_SERVER = ("component", "kube-apiserver")
 """Label of the static pods of kubeadm and alike."""
 
 GRACE_SECONDS = 30
 """The API server's default."""
 
+MIRROR = "kubernetes.io/config.mirror"
+"""The annotation of static pods."""
+ETCD = "kubeadm.kubernetes.io/etcd.advertise-client-urls"
 _PERCENT = re.compile(r"[0-9]{1,9}%")
 _READY: dict[str, bool | None] = {"True": True, "False": False}
 _PHASES = ("Pending", "Running", "Succeeded", "Failed")
@@ -90,7 +96,7 @@ def _moment(text: str | None) -> datetime | None:
 def pod(found: wire.PodWire) -> Pod:
     meta, spec = found.metadata, found.spec
     ready = _condition(found.status.conditions, "Ready")
-    volumes = spec.volumes or ()
+    volumes, annotations = spec.volumes or (), meta.annotations or _NONE
     grace = meta.deletion_grace_period_seconds
     if grace is None:
         grace = spec.termination_grace_period_seconds
@@ -104,8 +110,8 @@ def pod(found: wire.PodWire) -> Pod:
         ready=ready is not None and ready.status == "True",
         deleting=meta.deletion_timestamp is not None,
         owner=_owner(meta),
-        mirror=meta.annotations is not None and meta.annotations.mirror is not None,
-        etcd=meta.annotations.etcd if meta.annotations is not None else "",
+        mirror=MIRROR in annotations,
+        etcd=annotations.get(ETCD, ""),
         api_server=api_server(meta, spec),
         local_data=any(each.empty_dir is not None and each.empty_dir.medium != "Memory" for each in volumes),
         host_path=any(each.host_path is not None for each in volumes),
@@ -119,6 +125,7 @@ def pod(found: wire.PodWire) -> Pod:
         affinity=node_terms(spec.affinity),
         apart=apart(spec.affinity, spec.topology_spread_constraints, meta.namespace, meta.labels or {}),
         resource_version=meta.resource_version,
+        annotations=_shared({key: value for key, value in annotations.items() if is_word(value)}),
     )
 
 
@@ -167,7 +174,24 @@ def workload(found: wire.WorkloadWire, kind: str) -> Workload:
         quorum=annotation,
         selector=spec.selector if annotation is not None else None,
         resource_version=meta.resource_version,
+        fails_by_eviction=kind == "Job" and _fails_by_eviction(spec),
     )
+
+
+def _fails_by_eviction(spec: wire.WorkloadSpec) -> bool:
+    """A Job that has no retry, and does not leave evicted pods out of what it counts as failures.
+
+    Source: kubernetes, Job's podFailurePolicy: an evicted pod has the condition DisruptionTarget, the first rule that
+    matches a pod counts, and FailIndex and FailJob fail at once.
+    """
+    retries = spec.backoff_limit_per_index if spec.backoff_limit_per_index is not None else spec.backoff_limit
+    policy = spec.pod_failure_policy
+    for rule in (policy.rules if policy is not None else None) or ():
+        if any(
+            each.type == DISRUPTED and each.status in (None, "True") for each in rule.on_pod_conditions or ()
+        ):
+            return rule.action in ("FailJob", "FailIndex") or (rule.action == "Count" and retries == 0)
+    return retries == 0
 
 
 def machine(found: wire.MachineWire) -> Machine:

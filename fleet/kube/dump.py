@@ -8,15 +8,13 @@ from typing import Any
 import msgspec
 
 from fleet.core.errors import ForbiddenError
-from fleet.kube.decode import KEPT_ANNOTATIONS, api_server
+from fleet.core.pod import is_word
+from fleet.kube.decode import KEPT_ANNOTATIONS, MIRROR, api_server
 from fleet.kube.kinds import KINDS, Kind
 from fleet.kube.listing import read
 from fleet.kube.refusal import NotFoundError
 from fleet.kube.transport import Transport
 from fleet.kube.wire import PodWire
-
-MIRROR = "kubernetes.io/config.mirror"
-"""The annotation of static pods."""
 
 
 async def dump(transport: Transport) -> bytes:
@@ -41,7 +39,12 @@ def _item(kind: Kind, found: object) -> Any:
         for container in (*item["spec"].get("containers", ()), *item["spec"].get("initContainers", ())):
             container.pop("image", None)
     annotations = item["metadata"].get("annotations", {})
-    kept = {key: value for key, value in annotations.items() if key.startswith((*KEPT_ANNOTATIONS, MIRROR))}
+    words = isinstance(found, PodWire)
+    kept = {
+        key: value
+        for key, value in annotations.items()
+        if key.startswith((*KEPT_ANNOTATIONS, MIRROR)) or (words and is_word(value))
+    }
     return {"kind": kind.kind, **item, "metadata": {**item["metadata"], "annotations": kept}}
 
 

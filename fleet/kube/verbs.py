@@ -7,6 +7,7 @@ presumption checked anew, a few times.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
@@ -35,7 +36,7 @@ from fleet.kube.kinds import MACHINES, NODES, PODS, Kind
 from fleet.kube.marks import Foreign, MarkedNode, Patch
 from fleet.kube.refusal import Call, ConflictError, NotFoundError, error_of, status_of
 from fleet.kube.transport import WORKS_FOR, Answer, Transport
-from fleet.kube.wire import MachineWire
+from fleet.kube.wire import MachineWire, ObjectWire
 
 AT_ONCE = 64
 """Actions in flight."""
@@ -44,10 +45,16 @@ CONFLICTS = 5
 SECONDS = 30.0
 """For one action, all its requests together. Webhooks may take long to allow an eviction."""
 
+WEBHOOK = re.compile(r'(Internal error occurred: )?(failed calling webhook|admission webhook ")')
+"""Begins the words of an eviction that a webhook denied, or that no webhook could be asked about."""
+BUDGET_CAUSE = "DisruptionBudget"
+"""Of a 429 that is about a budget; others are of overload, or of whoever answers in the server's place."""
+
 T = TypeVar("T")
 Answered = tuple[Result, str]
 
 _NODE = msgspec.json.Decoder(MarkedNode)
+_META = msgspec.json.Decoder(ObjectWire)
 _MACHINE = msgspec.json.Decoder(MachineWire)
 
 
@@ -131,6 +138,11 @@ class Verbs:
         return result, words
 
     async def _evict(self, action: Evict) -> Outcome:
+        """Looks the pod up first: the server charges the budget before it compares the uid, so an eviction of a pod
+        that has been replaced would keep the others of its budget from going for two minutes."""
+        found = _decoded(_META, await self._transport.call(_of_pod(action)))
+        if found.metadata.uid != action.pod_uid:
+            return Outcome(action, Result.GONE, f"another pod now stands under the name {action.pod}")
         options: dict[str, Any] = {"preconditions": {"uid": action.pod_uid}}
         if action.grace_seconds is not None:
             options["gracePeriodSeconds"] = action.grace_seconds
@@ -155,11 +167,15 @@ class Verbs:
     def _not_evicted(self, action: Evict, call: Call, answer: Answer) -> Outcome:
         status = status_of(answer.status, answer.body)
         words = status.message
+        if WEBHOOK.match(words):
+            # Whatever the status: nothing was begun, and it is not about a budget.
+            return Outcome(action, Result.FAILED, words, answer.retry_after)
         match answer.status:
             case 429:
                 causes = status.details.causes if status.details is not None else None
-                words = " ".join([words, *(cause.message for cause in causes or ())])
-                return Outcome(action, Result.REFUSED, words, answer.retry_after)
+                told = [cause.message for cause in causes or () if cause.reason == BUDGET_CAUSE]
+                kind = "" if told else "not by a budget: "
+                return Outcome(action, Result.REFUSED, " ".join([kind + words, *told]), answer.retry_after)
             case 409 if "UID in" in words:
                 return Outcome(action, Result.GONE, words)
             case 500 if "more than one PodDisruptionBudget" in words:
@@ -183,7 +199,7 @@ class Verbs:
             return Result.STALE, f"{action.node.name} is not cordoned by {action.rollout}"
         if node.status.node_info.boot_id != action.boot_id:
             return Result.STALE, f"{action.node.name} has booted since: {node.status.node_info.boot_id}"
-        if left := await self._undrained(action.node.name):
+        if left := await self._undrained(action):
             return Result.STALE, f"{action.node.name} is not drained: {left} came late"
         return await self._ask(action, Ask.REBOOT, action.token, action.release)
 
@@ -225,11 +241,13 @@ class Verbs:
             raise _Refusal(Result.GONE, f"another machine now stands under the name {action.node.name}")
         return node
 
-    async def _undrained(self, node: str) -> str:
+    async def _undrained(self, action: Reboot) -> str:
         """A pod that would go down with the node; empty: there is none. What the watch of pods tells may be late."""
+        node = action.node.name
         found = await listing.read(self._transport, PODS, f"spec.nodeName={node}")
         pods = [thing for thing in found.things if isinstance(thing, Pod) and thing.node == node]
-        return next((str(pod.ref) for pod in pods if not pod.stays and not pod.finished), "")
+        left = (pod for pod in pods if not pod.stays and not pod.finished and pod.uid not in action.staying)
+        return next((str(pod.ref) for pod in left), "")
 
     async def _machine(self, name: str) -> MachineWire | None:
         try:
@@ -271,6 +289,12 @@ def _request(ask: Ask, token: str, release: Release) -> Patch:
 def _call(kind: Kind, verb: str, name: str, body: object = None) -> Call:
     path = f"{kind.path}/{name}" if name else kind.path
     return Call(verb=verb, path=path, group=kind.group, resource=kind.resource, body=body, seconds=SECONDS)
+
+
+def _of_pod(action: Evict) -> Call:
+    pod = action.pod
+    path = f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}"
+    return Call(verb="get", path=path, resource="pods", seconds=SECONDS)
 
 
 def _decoded(decoder: msgspec.json.Decoder[T], body: bytes) -> T:

@@ -41,17 +41,18 @@ class Meta(Wire, frozen=True):
     finalizers: tuple[str, ...] | None = None
 
 
+class ObjectWire(Wire, frozen=True):
+    """Any object, as far as its identity goes."""
+
+    metadata: Meta = Meta()
+
+
 class NodeMeta(Meta, frozen=True):
     annotations: dict[str, str] | None = None
 
 
-class PodAnnotations(Struct, frozen=True, gc=False):
-    mirror: str | None = field(name="kubernetes.io/config.mirror", default=None)
-    etcd: str = field(name="kubeadm.kubernetes.io/etcd.advertise-client-urls", default="")
-
-
 class PodMeta(Meta, frozen=True):
-    annotations: PodAnnotations | None = None
+    annotations: dict[str, str] | None = None
     deletion_grace_period_seconds: int | None = None
 
 
@@ -183,12 +184,30 @@ class WorkloadMeta(Meta, frozen=True):
     annotations: WorkloadAnnotations | None = None
 
 
+class PodCondition(Wire, frozen=True):
+    type: str = ""
+    status: str | None = None
+
+
+class FailureRule(Wire, frozen=True):
+    action: str = ""
+    on_pod_conditions: tuple[PodCondition, ...] | None = None
+
+
+class FailurePolicy(Wire, frozen=True):
+    rules: tuple[FailureRule, ...] | None = None
+
+
 class WorkloadSpec(Wire, frozen=True):
     selector: Selector | None = None
     replicas: int | None = None
     parallelism: int | None = None
     """Of a Job."""
     min_ready_seconds: int = 0
+    backoff_limit: int | None = None
+    """Of a Job, as the next two."""
+    backoff_limit_per_index: int | None = None
+    pod_failure_policy: FailurePolicy | None = None
 
 
 class WorkloadStatus(Wire, frozen=True):

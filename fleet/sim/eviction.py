@@ -15,23 +15,27 @@ PROCESSING_SECONDS = 10.0
 """Retry-After where a budget's status is older than its spec."""
 
 
-def granted(objects: Objects, disruption: Disruption, action: Evict) -> Pod:
-    """The pod that may go; its budget has been charged. Raises Refusal."""
+def granted(objects: Objects, disruption: Disruption, action: Evict, looks: bool) -> Pod:
+    """The pod that may go; its budget has been charged. Raises Refusal.
+
+    The server charges the budget before it compares the uid. `looks`: who sends the request compares it first.
+    """
     pod = objects.pods.get(action.pod)
     if pod is None:
         raise Refusal(Result.GONE, f'pods "{action.pod.name}" not found')
+    if looks and pod.uid != action.pod_uid:
+        raise Refusal(Result.GONE, f"another pod now stands under the name {action.pod}")
+    if pod.phase != "Pending" and not pod.finished and not pod.deleting:
+        budgets = disruption.covering(action.pod)
+        if len(budgets) > 1:
+            raise Refusal(Result.FAILED, SEVERAL)
+        for ref in budgets:
+            _ask(objects, ref, pod)
     if pod.uid != action.pod_uid:
         raise Refusal(
             Result.GONE,
             f"Precondition failed: UID in precondition: {action.pod_uid}, UID in object meta: {pod.uid}",
         )
-    if pod.phase == "Pending" or pod.finished or pod.deleting:
-        return pod
-    budgets = disruption.covering(action.pod)
-    if len(budgets) > 1:
-        raise Refusal(Result.FAILED, SEVERAL)
-    for ref in budgets:
-        _ask(objects, ref, pod)
     return pod
 
 

@@ -298,7 +298,7 @@ class Model:
         return "the cordon is not this rollout's: it stays" if foreign else ""
 
     def _evict(self, action: Evict) -> str:
-        pod = granted(self._objects, self._disruption, action)
+        pod = granted(self._objects, self._disruption, action, self.looks)
         if action.grace_seconds is not None and not pod.deleting:
             pod = replace(pod, grace_seconds=action.grace_seconds)
         self._controllers.delete(pod)
@@ -323,16 +323,17 @@ class Model:
             raise Refusal(Result.STALE, f"{node.name} is not cordoned by {action.rollout}")
         if node.boot_id != action.boot_id:
             raise Refusal(Result.STALE, f"{node.name} has booted since: {node.boot_id}")
-        if self.looks and (left := self._undrained(node.name)):
+        if self.looks and (left := self._undrained(action)):
             raise Refusal(Result.STALE, f"{node.name} is not drained: {left} came late")
         if self.looks:
             self.quorums.may_reboot(action)
         self._request(machine, Request(Ask.REBOOT, action.token, action.release))
         return ""
 
-    def _undrained(self, node: str) -> str:
-        pods = (self._objects.pods[ref] for ref in self._objects.pods_on(node))
-        return next((str(pod.ref) for pod in pods if not pod.stays and not pod.finished), "")
+    def _undrained(self, action: Reboot) -> str:
+        pods = (self._objects.pods[ref] for ref in self._objects.pods_on(action.node.name))
+        left = (pod for pod in pods if not pod.stays and not pod.finished and pod.uid not in action.staying)
+        return next((str(pod.ref) for pod in left), "")
 
     def _request(self, machine: Machine, request: Request) -> None:
         if machine.request is not None and machine.request.token == request.token:

@@ -14,9 +14,10 @@ from fleet.core.bound import bound, lengths
 from fleet.core.engine import Engine
 from fleet.core.event import Lost, Seen, Synced
 from fleet.core.held import Reason
+from fleet.core.losses import notes
 from fleet.core.node import NodeRef
-from fleet.core.plan import Plan, PlannedHold
-from fleet.core.policy import Policy, site_of
+from fleet.core.plan import Plan, PlannedHold, PlanWarning
+from fleet.core.policy import DrainRule, Policy, site_of
 from fleet.core.release import Release, is_release
 from fleet.core.rollout import Goal, Rollout, Run, Start
 from fleet.core.snapshot import Snapshot
@@ -90,7 +91,7 @@ def _make(
     sites = {snapshot.cluster: snapshot.site for snapshot in snapshots}
     groups = {each.cluster: groups_of(each, policy) for each in snapshots}
     longest = expected_seconds(policy, goals, times, groups)
-    first = Engine(sites, kept)
+    first = Engine(sites, kept, foretells=True)
     _look(first, snapshots, lost, start)
     first.add(_rollout(goals, policy, release, longest, start))
     chosen = frozenset(
@@ -101,7 +102,9 @@ def _make(
         replace(goal, canary=goal.node in chosen)
         for goal in sorted(goals, key=lambda goal: (-first.pressure(goal.node), -slots[goal.node], goal.node))
     )
-    engine = Engine(sites, [*kept, _rollout(goals, policy, release, longest, start)], first.views)
+    engine = Engine(
+        sites, [*kept, _rollout(goals, policy, release, longest, start)], first.views, foretells=True
+    )
     seen = [each for each in snapshots if each.cluster not in lost]
     table = Timetable(seen)
     models = {
@@ -204,7 +207,9 @@ def _plan(
     done = [run for run in rollout.runs.values() if run.step is Step.DONE]
     runs = sorted((table.run(run) for run in done), key=lambda each: (each.start, each.node))
     staged = staged_of(snapshots, release)
-    least = bound([run.goal for run in done], views_of(snapshots, lost), policy, times, staged, start)
+    views = views_of(snapshots, lost)
+    drained = _drained(rollout, views)
+    least = bound([run.goal for run in done], views, policy, times, staged, start)
     makespan = max((run.end for run in runs), default=0.0)
     return Plan(
         plan_id=ident,
@@ -228,7 +233,22 @@ def _plan(
         run_seconds=rollout.start.expected_seconds,
         times=origin(known),
         durations=known,
+        warnings=tuple(
+            PlanWarning(note.check, name, note.subject, note.words, note.remedy)
+            for name, view in views.items()
+            for note in notes(view, drained.get(name, {}))
+        ),
     )
+
+
+def _drained(rollout: Rollout, views: Mapping[str, ClusterView]) -> dict[str, dict[str, DrainRule]]:
+    """The nodes that are to be drained, by cluster, each with its pool's rule, which its view learns too."""
+    found: dict[str, dict[str, DrainRule]] = {}
+    for run in rollout.runs.values():
+        rule = rollout.pool(run).drain
+        views[run.node.cluster].govern(run.node.name, rule.rules)
+        found.setdefault(run.node.cluster, {})[run.node.name] = rule
+    return found
 
 
 def views_of(snapshots: Sequence[Snapshot], lost: Mapping[str, str]) -> Mapping[str, ClusterView]:

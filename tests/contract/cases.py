@@ -170,6 +170,20 @@ async def a_namesake_is_not_evicted(world: World) -> None:
         assert not again.deleting
 
 
+async def an_eviction_of_a_namesake_takes_nothing_from_its_budget(world: World) -> None:
+    """The server charges the budget before it compares the uid: an eviction that is late must not be sent."""
+    await world.add_nodes(2)
+    await world.add_workload("StatefulSet", "db", 2)
+    await world.add_budget("db", max_unavailable=1)
+    async with Sight(world.cluster) as sight:
+        await sight.until_ready("db", 2)
+        await sight.until_counted("db", healthy=2, allowed=1)
+        hand = Hand(world, sight)
+        one, two = sight.pods_of("db")
+        assert (await hand.evict(one, pod_uid=NOBODY)).result is Result.GONE
+        assert (await hand.evict(two)).result is Result.DONE
+
+
 async def a_pod_that_is_not_there_is_gone(world: World) -> None:
     await world.add_nodes(1)
     await world.add_workload("Deployment", "shop", 1)
@@ -574,6 +588,7 @@ CASES: tuple[Case, ...] = (
     a_replicaset_replaces_a_pod_while_it_is_still_going,
     a_statefulset_waits_until_a_pod_is_gone_and_reuses_its_name,
     a_namesake_is_not_evicted,
+    an_eviction_of_a_namesake_takes_nothing_from_its_budget,
     a_pod_that_is_not_there_is_gone,
     a_pod_that_is_going_may_be_evicted_again,
     a_budget_without_allowance_refuses_with_its_name,

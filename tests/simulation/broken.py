@@ -77,6 +77,17 @@ class WithoutBudgets(Engine):
             self.add(rollout)
 
 
+class Forgiving(Engine):
+    """Forgets what it has evicted."""
+
+    def decide(self, now: datetime) -> Decision:
+        for rollout in self.rollouts.values():
+            for ref, run in rollout.runs.items():
+                if run.evicted:
+                    rollout.runs[ref] = replace(run, evicted={})
+        return super().decide(now)
+
+
 class Trusting(ClusterView):
     def see(self, thing: Thing) -> None:
         super().see(replace(thing, units=None) if isinstance(thing, Machine) else thing)
@@ -260,6 +271,7 @@ BROKEN: Sequence[tuple[Invariant, Parts]] = (
     (Invariant.EPOCH, Parts(controller=Usurper)),
     (Invariant.INTENT, Parts(controller=Hasty)),
     (Invariant.ORDER, Parts(controller=Disorderly)),
+    (Invariant.RETURNS, Parts(engine=Forgiving)),
     (Invariant.SILENT, Parts(engine=Mute)),
     (Invariant.LEFT, Parts(driver=leaves_taints)),
     (Invariant.REPLAY, Parts(controller=Forgetful)),

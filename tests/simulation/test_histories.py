@@ -32,6 +32,8 @@ NOT_HERE = {
     Reason.QUORUM_NEVER,
     # The model's groups are not declared by its workloads: that is for who reads a real cluster.
     Reason.QUORUM_WRONG,
+    # That is said of a plan, and no history makes one.
+    Reason.LENGTH_UNKNOWN,
     # These end a waiting run in the same decision: their words are why it was cancelled.
     Reason.ABORTED,
     Reason.NODE_GONE,

@@ -32,13 +32,13 @@ def absent(agenda: Agenda, rollout: Rollout, run: Run, now: datetime) -> Answer:
             return None
     del agenda.absent[ref]
     if run.waiting:
-        return Turn.CANCELLED, {"why": Held(Reason.NODE_GONE, ref.name).words}
+        return Turn.GONE, {"why": Held(Reason.NODE_GONE, ref.name).words}
     if run.step is Step.RETURN:
-        return Turn.FAILED, {"why": f"{run.why}; then its owner removed it"}
+        return _returned(run), {"why": f"{run.why}; then its owner removed it"}
     why = f"removed by its owner at {_moment(since)}, in step {run.step}"
     if other := identity.elsewhere(run.identity, ref.name, agenda.view(ref.cluster).nodes.values()):
         why += f"; the same machine is node {other} now"
-    return Turn.CANCELLED, {"why": why}
+    return Turn.GONE, {"why": why}
 
 
 def back(agenda: Agenda, run: Run) -> None:
@@ -57,10 +57,15 @@ def renewed(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetim
     held = nodes.held(run.node.name, run.goal.uid, node, None, rollout.id)
     words = held.words if held is not None else ""
     if run.waiting:
-        return Turn.CANCELLED, {"why": words}
+        return Turn.GONE, {"why": words}
     if run.step is Step.RETURN:
-        return Turn.FAILED, {"why": f"{run.why}; then {words}"}
-    return Turn.CANCELLED, {"why": f"{words}, since step {run.step}"}
+        return _returned(run), {"why": f"{run.why}; then {words}"}
+    return Turn.GONE, {"why": f"{words}, since step {run.step}"}
+
+
+def _returned(run: Run) -> Turn:
+    """Returns how a run ends whose node is gone before it was given back: as it would have ended otherwise."""
+    return Turn.CANCELLED if run.cancelled else Turn.FAILED
 
 
 def _moment(at: datetime) -> str:

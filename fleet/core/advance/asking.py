@@ -39,11 +39,13 @@ def marked(node: Node, rollout: Rollout) -> bool:
     return node.cordoned_by == rollout.id or node.rollout == rollout.id
 
 
-def expired(agenda: Agenda, rollout: Rollout, run: Run, seconds: int, now: datetime) -> bool:
+def expired(
+    agenda: Agenda, rollout: Rollout, run: Run, seconds: int, now: datetime, since: datetime | None = None
+) -> bool:
     """The step has had its time, counted anew after nobody could look or a person had stopped it. Sets the timer
-    otherwise."""
+    otherwise. `since`: of a part of the step."""
     synced = agenda.view(run.node.cluster).synced_at
-    begins = [moment for moment in (run.since, synced, rollout.state_at) if moment is not None]
+    begins = [moment for moment in (since or run.since, synced, rollout.state_at) if moment is not None]
     end = max(begins, default=now) + timedelta(seconds=seconds)
     if now >= end:
         return True

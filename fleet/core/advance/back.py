@@ -18,9 +18,9 @@ from fleet.core.steps import Turn
 
 
 def uncordon(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
-    """The node goes back into service: upgraded and proven, or never rebooted by a run that failed before."""
+    """The node goes back into service: upgraded and proven, or never rebooted by a run that failed or was aborted."""
     if not marked(node, rollout):
-        return Turn.DONE, {}
+        return Turn.CANCELLED if run.cancelled else Turn.DONE, {}
     ask_uncordon(agenda, rollout, run, node, now)
     return None
 

@@ -6,19 +6,21 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from fleet.core import identity, proof, voting
-from fleet.core.action import Evict
 from fleet.core.advance.asking import LOOK_AGAIN, Answer, ask_cordon, expired, ours
+from fleet.core.advance.evict import ComesBack, evict, unfinished
+from fleet.core.advance.part import overdue, part_of
 from fleet.core.agenda import Agenda
-from fleet.core.guards import budgets, gates, pods, skew
+from fleet.core.guards import gates, skew
 from fleet.core.held import Held, Reason
 from fleet.core.node import Node
-from fleet.core.pod import Pod
 from fleet.core.release import is_release
 from fleet.core.rollout import Rollout, Run
 from fleet.core.steps import Turn
 
 SETTLE = timedelta(seconds=2)
 """A pod bound just before the cordon may be seen after it: watches of different kinds have no common order."""
+MOST_NAMED = 5
+"""Pods that the end of a drain names."""
 CORDON_ATTEMPTS = 4
 """A server's error may pass; a right that is missing does not."""
 
@@ -46,62 +48,30 @@ def cordon(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime
 
 
 def drain(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
-    rule = rollout.pool(run).drain
-    view = agenda.view(run.node.cluster)
     if held := gates.paused(rollout):
         agenda.hold(run.node, held)
         return None
-    left = view.to_drain(node.name)
-    if left and expired(agenda, rollout, run, rule.timeout_seconds, now):
-        names = ", ".join(sorted(str(pod.ref) for pod in left)[:5])
-        return Turn.FAILED, {"why": f"not drained within {rule.timeout_seconds} s: {names}"}
+    left = agenda.view(run.node.cluster).to_drain(node.name)
+    part = part_of(agenda, run, left) if left else None
+    if part is not None:
+        late, seconds = overdue(agenda, rollout, run, part, now)
+        if late:
+            names = "; ".join(sorted(unfinished(agenda, run, pod) for pod in late)[:MOST_NAMED])
+            return Turn.FAILED, {"why": f"not drained within {seconds} s: {names}"}
     if not ours(node, rollout):
         ask_cordon(agenda, rollout, run, node, now)
         return None
-    waits = [held for pod in left if (held := _evict(agenda, rollout, run, pod, now))]
+    try:
+        pods = part.pods if part is not None else ()
+        waits = [held for pod, _ in pods if (held := evict(agenda, rollout, run, pod, now))]
+    except ComesBack as why:
+        return Turn.FAILED, {"why": str(why)}
     agenda.hold(run.node, *waits)
     if waits:
         agenda.wake_at(run.node, now + LOOK_AGAIN)
     if left or agenda.in_flight((run.node, "cordon", "")):
         return None
     return _ready_to_reboot(agenda, rollout, run, node, now)
-
-
-def _evict(agenda: Agenda, rollout: Rollout, run: Run, pod: Pod, now: datetime) -> Held | None:
-    """Evicts the pod, or says what it waits for."""
-    view = agenda.view(run.node.cluster)
-    if pod.deleting:
-        names = pods.finalizers(pod)
-        why = f", finalizer {names}" if names else ""
-        return Held(Reason.TERMINATING, str(pod.ref), {"why": why})
-    if agenda.in_flight((run.node, "evict", pod.uid)):
-        return None
-    refs = view.refs_of(pod)
-    rule = rollout.pool(run).drain
-    if held := pods.held(pod, refs, rule):
-        return held
-    taking = [ref for ref in refs if budgets.takes(pod, view.budgets[ref])]
-    for ref in taking:
-        if view.allowance(ref) < 1:
-            return budgets.held(view.budgets[ref], 0, 1, view.workload_of(pod))
-    if not agenda.may_ask(run.node, "evict", now, pod.uid):
-        why = agenda.refusal(run.node, "evict", pod.uid) or "refused"
-        return Held(Reason.BACKOFF, str(pod.ref), {"what": f"eviction of {pod.ref}", "why": why})
-    for ref in taking:
-        view.debit(ref, pod)
-    agenda.emit(
-        rollout,
-        Evict(
-            id=agenda.next_id(rollout),
-            rollout=rollout.id,
-            node=run.node,
-            uid=run.goal.uid,
-            pod=pod.ref,
-            pod_uid=pod.uid,
-            grace_seconds=rule.grace_seconds,
-        ),
-    )
-    return None
 
 
 def _ready_to_reboot(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:

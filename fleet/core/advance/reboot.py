@@ -52,6 +52,7 @@ def reboot(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime
                 token=token,
                 release=run.release,
                 boot_id=run.boot_id,
+                staying=view.staying(node.name),
                 quorums=voting.rules(agenda, rollout, run),
             ),
         )

@@ -33,21 +33,22 @@ def scarcity(budget: Budget) -> float:
     return budget.expected_pods / max(1, room(budget))
 
 
-def held(budget: Budget, allowance: int, need: int, workload: str) -> Held | None:
+def held(budget: Budget, allowance: int, need: int, workload: str, opens: str = "") -> Held | None:
     """`allowance` is what is left now, `need` the pods that have to go. A node with more pods of one budget than the
-    budget can ever allow at once may begin with what it can: they go one after another."""
+    budget can ever allow at once may begin with what it can: they go one after another. `opens`: why a budget that
+    allows nothing now opens by itself."""
     if budget.failure:
         return Held(Reason.BUDGET_FAILED, str(budget.ref), {"why": budget.failure})
     facts: dict[str, str | int] = {
         "allowed": allowance,
         "need": need,
-        "rule": budget.rule,
+        "rule": f"{budget.rule} ({opens})" if opens else budget.rule,
         "healthy": budget.current_healthy,
         "expected": budget.expected_pods,
         "replicas": "1 replica" if budget.expected_pods == 1 else f"{budget.expected_pods} replicas",
         "workload": workload,
     }
-    if budget.observed and room(budget) == 0 and budget.disruptions_allowed == 0:
+    if budget.observed and room(budget) == 0 and budget.disruptions_allowed == 0 and not opens:
         return Held(Reason.BUDGET_NEVER, str(budget.ref), facts)
     if allowance >= min(need, max(1, room(budget))):
         return None

@@ -8,13 +8,20 @@ from datetime import datetime, timedelta
 from fleet.core.held import Held, Reason
 from fleet.core.pod import Pod, PodRef
 from fleet.core.policy import DrainRule
+from fleet.core.treatment import EVICTED, Treatment
 
 
-def held(pod: Pod, budgets: Sequence[PodRef], rule: DrainRule) -> Held | None:
-    """`budgets` are all that match the pod."""
+def held(pod: Pod, budgets: Sequence[PodRef], rule: DrainRule, treated: Treatment = EVICTED) -> Held | None:
+    """`budgets` are all that match the pod; `treated` is what the drain does with it."""
+    if treated.do == "wait":
+        return None
+    if treated.do == "hold" and not pod.deleting:
+        return Held(Reason.POD_HELD, str(pod.ref), {"by": treated.by})
     if len(budgets) > 1 and not pod_needs_no_leave(pod):
         names = ", ".join(sorted(map(str, budgets)))
         return Held(Reason.SEVERAL_BUDGETS, str(pod.ref), {"budgets": names})
+    if treated.rule:
+        return None
     if pod.owner is None and rule.unmanaged == "hold":
         return Held(Reason.UNMANAGED, str(pod.ref))
     if pod.local_data and rule.local_data == "hold":

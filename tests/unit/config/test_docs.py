@@ -16,8 +16,11 @@ EVERYTHING = """
 streams: [{name: s, releases: [{}]}]
 freezes: [{}]
 quorums: [{selector: {matchExpressions: [{}]}}]
-defaults: {windows: [{}]}
-pools: [{windows: [{}], selector: {matchExpressions: [{}]}}]
+defaults: {windows: [{}], drain: {rules: [{pods: [{selector: {matchExpressions: [{}]}}]}]}}
+pools:
+  - windows: [{}]
+    drain: {rules: [{pods: [{selector: {matchExpressions: [{}]}}]}]}
+    selector: {matchExpressions: [{}]}
 """
 
 
