@@ -223,3 +223,10 @@ def test_lint_of_a_dump_needs_neither_a_database_nor_a_policy(tmp_path: Path) ->
         ("east", "unmanaged", "ops/debug")
     ]
     assert sorted(each.name for each in tmp_path.iterdir()) == ["east.json"]
+def test_a_dump_is_planned_and_linted_in_a_folder_with_a_policy_alone(tmp_path: Path) -> None:
+    (tmp_path / "fleet.yaml").write_text(POLICY)
+    dump = a_dump(tmp_path / "shop.json", *(a_node(n) for n in range(3)), a_pod(1, 0), a_pod(2, 1))
+    home = Home(tmp_path)
+    assert len(plan_of_dump(home, ["workers"], NEW.version, dump).runs) == 3
+    assert lint_dump(home, "", dump).checked == ("shop",)
+    assert not home.exists
