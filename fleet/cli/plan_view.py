@@ -11,7 +11,7 @@ from rich.text import Text
 
 from fleet.cli.columns import Cell, columns
 from fleet.cli.moments import ago, at_offset, clock
-from fleet.core.plan import Effort, Plan, PlannedHold, PlannedRun, PlannedVote
+from fleet.core.plan import Effort, Plan, PlannedHold, PlannedRun, PlannedVote, PlanWarning
 from fleet.core.policy import Window
 from fleet.core.spans import words
 from fleet.core.times import POD_PARTS, Known
@@ -40,6 +40,7 @@ def whole(plan: Plan, now: datetime, *, all_held: bool = False) -> Text:
     if plan.held:
         lines.append(_fact("held", _who_acts(plan.held), "yellow"))
         lines += _held(plan.held, None if all_held else MOST_HELD)
+    lines += _warnings(plan.warnings)
     lines.append(_next(plan, now))
     return Text("\n").join(lines)
 
@@ -228,9 +229,30 @@ def _held(held: Sequence[PlannedHold], most: int | None) -> Iterator[Text]:
         yield Text(f"    {_names(members):<{width}}  {detail}")
         if advice:
             yield Text(f"    {'':<{width}}  -> {advice}", "dim")
+        yield from _others(members, width, all_held=most is None)
     left = sum(len(members) for members in groups.values()) - sum(len(members) for _, members in shown)
     if left:
         yield Text(f"    and {_nodes(left)} more (--held shows all)", "dim")
+
+
+def _others(members: Sequence[PlannedHold], width: int, *, all_held: bool) -> Iterator[Text]:
+    """What must be seen to beside the reason that is told: the next plan would name them one by one."""
+    others = dict.fromkeys(held.words for each in members for held in each.others)
+    if all_held:
+        for told in others:
+            yield Text(f"    {'':<{width}}  and: {told}")
+    elif others:
+        more = f"{len(others)} more reason{'s' * (len(others) > 1)}"
+        yield Text(f"    {'':<{width}}  and {more} (--held shows all)", "dim")
+
+
+def _warnings(found: Sequence[PlanWarning]) -> Iterator[Text]:
+    """What the snapshot shows and the plan could not reckon with."""
+    several = len({each.cluster for each in found if each.cluster}) > 1
+    for each in found:
+        where = f"{each.cluster}: " if several and each.cluster else ""
+        yield _fact("warning", f"{where}{each.subject}: {each.words}", "yellow")
+        yield _fact("", f"-> {each.remedy}", "dim")
 
 
 def _names(members: Sequence[PlannedHold]) -> str:
@@ -252,9 +274,19 @@ def _next(plan: Plan, now: datetime) -> Text:
 
 
 def timeline(plan: Plan) -> Text:
-    """A row for each node, in the order in which they go; times are since the start of the plan."""
+    """A row for each node, in the order in which they go, then those that are held; times are since the start of the
+    plan."""
     head = ("START", "END", "NODE", "CLUSTER", "ZONE", "STAGE", "DRAIN", "REBOOT", "SOAK", "PODS", "")
-    return columns(head, [_row(run) for run in plan.runs], right=(0, 1, 5, 6, 7, 8, 9))
+    rows = [*(_row(run) for run in plan.runs), *(_held_row(each) for each in plan.held)]
+    table = columns(head, rows, right=(0, 1, 5, 6, 7, 8, 9))
+    return Text("\n").join(
+        [table, Text("held: fleet plan without --timeline says why.", "dim")] if plan.held else [table]
+    )
+
+
+def _held_row(held: PlannedHold) -> tuple[Cell, ...]:
+    zone = held.goal.zone if held.goal is not None else ""
+    return "held", "-", held.node, held.cluster, zone or "-", *("-",) * 5, f"{held.reason}"
 
 
 def _row(run: PlannedRun) -> tuple[Cell, ...]:

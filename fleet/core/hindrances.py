@@ -103,11 +103,10 @@ class Hindrances:
             several = held.reason is Reason.SEVERAL_BUDGETS
             yield ("budgets", ref.cluster, pod.namespace) if several else ("node", ref), held
         for budget_ref, (count, pod) in load.needs(view.budgets).items():
-            budget = view.budgets[budget_ref]
+            if together := capacity.together(ref.name, view, budget_ref, count):
+                yield self._books.pinned_key(ref), together
             free = self._books.free(budget_ref, view)
-            if free >= count and not budget.failure:
-                continue
-            if found := budgets.held(budget, free, count, view.workload_of(pod)):
+            if found := budgets.asked(view, budget_ref, pod, free, count, now):
                 yield ("budget", ref.cluster, budget_ref), found
         if rule.no_room == "evict":
             return

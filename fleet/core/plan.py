@@ -81,6 +81,21 @@ class PlannedHold(Struct, frozen=True):
     held: Held | None = None
     goal: Goal | None = None
     """Its part of the rollout: it goes as soon as nothing holds it any more."""
+    others: tuple[Held, ...] = ()
+    """What else needs somebody to act before it can go."""
+
+
+class PlanWarning(Struct, frozen=True):
+    """What the snapshot shows and may make the rollout come out otherwise than the plan."""
+
+    check: str
+    """`no-budgets`, `role`, ...: docs/workloads.md names them all."""
+    cluster: str
+    """Empty: of the policy."""
+    subject: str
+    """A budget (namespace/name), a pool, a kind."""
+    words: str
+    remedy: str
 
 
 class Effort(Struct, frozen=True):
@@ -123,6 +138,7 @@ class Plan(Struct, frozen=True):
     """What would come of it if what binds were loosened; None: nobody has asked."""
     effort: Effort | None = None
     """None: nobody has asked for a search."""
+    warnings: tuple[PlanWarning, ...] = ()
 
     def begin(self) -> Start:
         """What a rollout of this plan starts with: its nodes in the plan's order, then those that are held."""

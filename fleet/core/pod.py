@@ -64,6 +64,8 @@ class Pod(Struct, frozen=True, gc=False):
     """Its deletionTimestamp: its grace period is over then. None: it is not being deleted, or nobody knows since when."""
     finalizer_names: tuple[str, ...] = ()
     """Those of `finalizers`, where they are known."""
+    unready_since: datetime | None = None
+    """Of a pod that is not Ready: since when, or since when it is there. None: that is not told."""
 
     @property
     def ref(self) -> PodRef:

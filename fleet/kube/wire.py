@@ -52,6 +52,7 @@ class PodAnnotations(Struct, frozen=True, gc=False):
 
 class PodMeta(Meta, frozen=True):
     annotations: PodAnnotations | None = None
+    creation_timestamp: str | None = None
     deletion_grace_period_seconds: int | None = None
 
 
@@ -60,6 +61,7 @@ class Condition(Wire, frozen=True):
     status: str = ""
     reason: str = ""
     message: str = ""
+    last_transition_time: str | None = None
 
 
 class TaintWire(Wire, frozen=True):

@@ -13,7 +13,9 @@ from msgspec.structs import replace
 from fleet.core.bound import bound, lengths
 from fleet.core.engine import Engine
 from fleet.core.event import Lost, Seen, Synced
-from fleet.core.held import Reason
+from fleet.core.foreseen import warnings
+from fleet.core.guards.budgets import is_ill
+from fleet.core.held import Held, Reason
 from fleet.core.node import NodeRef
 from fleet.core.plan import Plan, PlannedHold
 from fleet.core.policy import Policy, site_of
@@ -93,6 +95,8 @@ def _make(
     first = Engine(sites, kept)
     _look(first, snapshots, lost, start)
     first.add(_rollout(goals, policy, release, longest, start))
+    lasting = {goal.node: found for goal in goals if (found := first.lasting(goal.node, start))}
+    ill = {name: _ill(view, start) for name, view in first.views.items()}
     chosen = frozenset(
         ref for pool in policy.pools for ref in first.canaries(PLANNED, pool.name, pool.canaries, start)
     )
@@ -109,12 +113,13 @@ def _make(
             replace(each, at=start),
             expected(times, groups[each.cluster]),
             Random(0),  # noqa: S311
+            ill[each.cluster],
         )
         for each in seen
     }
     play(engine, models, table, start, tell)
     known = tuple(times.told(groups[goal.node.cluster][goal.node.name] for goal in goals))
-    return _plan(ident, engine, table, snapshots, policy, pools, release, start, times, lost, known)
+    return _plan(ident, engine, table, snapshots, policy, pools, release, start, times, lost, known, lasting)
 
 
 def _goals(
@@ -199,12 +204,14 @@ def _plan(
     times: Times,
     lost: Mapping[str, str],
     known: tuple[Known, ...],
+    lasting: Mapping[NodeRef, Sequence[Held]],
 ) -> Plan:
     rollout = engine.rollouts[PLANNED]
     done = [run for run in rollout.runs.values() if run.step is Step.DONE]
     runs = sorted((table.run(run) for run in done), key=lambda each: (each.start, each.node))
     staged = staged_of(snapshots, release)
-    least = bound([run.goal for run in done], views_of(snapshots, lost), policy, times, staged, start)
+    views = views_of(snapshots, lost)
+    least = bound([run.goal for run in done], views, policy, times, staged, start)
     makespan = max((run.end for run in runs), default=0.0)
     return Plan(
         plan_id=ident,
@@ -218,7 +225,7 @@ def _plan(
         pods=_pods(done, snapshots),
         peak_unavailable=table.peak,
         runs=tuple(runs),
-        held=tuple(_holds(engine, rollout, start)),
+        held=tuple(_holds(engine, rollout, lasting, start)),
         pools=tuple(pools),
         clusters=tuple(dict.fromkeys(run.node.cluster for run in rollout.runs.values())),
         p95_seconds=makespan * times.p95,
@@ -228,6 +235,9 @@ def _plan(
         run_seconds=rollout.start.expected_seconds,
         times=origin(known),
         durations=known,
+        warnings=warnings(
+            snapshots, views, policy, [run.goal for run in rollout.runs.values()], times, start
+        ),
     )
 
 
@@ -261,12 +271,28 @@ def staged_of(snapshots: Sequence[Snapshot], release: Release) -> frozenset[Node
     )
 
 
-def _holds(engine: Engine, rollout: Rollout, start: datetime) -> Iterator[PlannedHold]:
+def _ill(view: ClusterView, start: datetime) -> list[str]:
+    """Pods that will not be Ready by themselves, though their node is: their replacements are not taken to be Ready."""
+    running = {name for name, node in view.nodes.items() if node.ready is True}
+    return [
+        pod.uid
+        for pod in view.pods.values()
+        if not pod.ready and not pod.finished and pod.node in running and is_ill(pod, view, start)
+    ]
+
+
+def _holds(
+    engine: Engine, rollout: Rollout, first: Mapping[NodeRef, Sequence[Held]], start: datetime
+) -> Iterator[PlannedHold]:
+    """`first`: what held nodes at the start. Its words are about pods that are there, not about those of the model."""
     for run in rollout.runs.values():
         if run.step is Step.DONE:
             continue
         reasons = engine.why(run.node, start)
-        held = next((each for each in reasons if each.lasting), reasons[0] if reasons else None)
+        said = {(each.reason, each.subject): each for each in first.get(run.node, ())}
+        reasons = tuple(said.get((each.reason, each.subject), each) for each in reasons)
+        lasting = [each for each in reasons if each.lasting]
+        held = next(iter(lasting or reasons), None)
         told = held.words if held is not None else "it did not end within the plan's horizon"
         if held is not None and held.reason is Reason.HALTED:
             # There is no rollout yet that could be resumed.
@@ -280,4 +306,5 @@ def _holds(engine: Engine, rollout: Rollout, start: datetime) -> Iterator[Planne
             advice=held.advice if held is not None else "",
             held=held,
             goal=run.goal,
+            others=tuple(lasting[1:]),
         )

@@ -9,7 +9,7 @@ from fleet.core import identity, proof, voting
 from fleet.core.action import Evict
 from fleet.core.advance.asking import LOOK_AGAIN, Answer, ask_cordon, expired, ours
 from fleet.core.agenda import Agenda
-from fleet.core.guards import budgets, gates, pods, skew
+from fleet.core.guards import budgets, capacity, gates, pods, skew
 from fleet.core.held import Held, Reason
 from fleet.core.node import Node
 from fleet.core.pod import Pod
@@ -58,7 +58,9 @@ def drain(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime)
     if not ours(node, rollout):
         ask_cordon(agenda, rollout, run, node, now)
         return None
-    waits = [held for pod in left if (held := _evict(agenda, rollout, run, pod, now))]
+    last = capacity.last(node.name, view, left)
+    going = [pod for pod in left if pod.uid not in last]
+    waits = [held for pod in going if (held := _evict(agenda, rollout, run, pod, now))]
     agenda.hold(run.node, *waits)
     if waits:
         agenda.wake_at(run.node, now + LOOK_AGAIN)
@@ -83,7 +85,7 @@ def _evict(agenda: Agenda, rollout: Rollout, run: Run, pod: Pod, now: datetime) 
     taking = [ref for ref in refs if budgets.takes(pod, view.budgets[ref])]
     for ref in taking:
         if view.allowance(ref) < 1:
-            return budgets.held(view.budgets[ref], 0, 1, view.workload_of(pod))
+            return budgets.asked(view, ref, pod, 0, 1, now)
     if not agenda.may_ask(run.node, "evict", now, pod.uid):
         why = agenda.refusal(run.node, "evict", pod.uid) or "refused"
         return Held(Reason.BACKOFF, str(pod.ref), {"what": f"eviction of {pod.ref}", "why": why})
