@@ -21,7 +21,7 @@ from fleet.core.policy import Policy
 from fleet.core.release import Release
 from fleet.core.skew import minor_of
 from fleet.core.snapshot import Snapshot
-from fleet.core.times import TELL, measured
+from fleet.core.times import TELL, Times, measured
 
 if TYPE_CHECKING:
     from fleet.store import ClusterRow
@@ -40,15 +40,23 @@ def plan_of_dump(home: Home, pools: Sequence[str], version: str, path: Path, bey
     policy, _ = home.policy()
     release = find_release(policy, pools, version)
     snapshot = dump_of(home, path, policy)
-    known = home.store.inventory.nodes()
-    systems = {NodeRef(each.cluster, each.name): each.machine.os for each in known if each.machine}
-    times = measured(home.store.journal.entries(kinds=TELL), systems)
+    times = _times(home)
     now, whole = home.now(), [with_machines(snapshot, policy)]
 
     def again(snapshots: Sequence[Snapshot], policy: Policy, urgency: Urgency, tell: Tell) -> Plan:
         return make_plan("", snapshots, policy, pools, release, now, times, urgency=urgency, tell=tell)
 
     return planned(whole, policy, {}, times, again, beyond)
+
+
+def _times(home: Home) -> Times:
+    """From the home's journal; without a database the defaults, and none is made."""
+    store = home.store_if_any
+    if store is None:
+        return Times()
+    known = store.inventory.nodes()
+    systems = {NodeRef(each.cluster, each.name): each.machine.os for each in known if each.machine}
+    return measured(store.journal.entries(kinds=TELL), systems)
 
 
 def dump_of(home: Home, path: Path, policy: Policy, cluster: str = "") -> Snapshot:

@@ -74,12 +74,30 @@ class Home:
         """A database is there, or is named by a URL and will say itself."""
         return "://" in self.database or Path(self.database).exists()
 
+    @property
+    def begun(self) -> bool:
+        """A database is there, or can be made beside the policy."""
+        return self.exists or self.policy_file.exists()
+
     @cached_property
     def store(self) -> Store:
-        """Raises UsageError where there is no database yet, StoreError where it refuses."""
-        if not self.exists:
+        """The database. It is made where the folder has a policy and none yet: a policy is often kept in Git.
+
+        Raises UsageError where there is neither, or where a database that the call names is not there; StoreError where
+        it refuses.
+        """
+        if not self.begun:
             raise UsageError(f"there is no fleet in {self.path}", BEGIN)
+        if not self.exists and self.database != str(self.path / DATABASE):
+            raise UsageError(
+                f"there is no database at {self.database}", "fleet init makes it and keeps the policy"
+            )
         return self._open()
+
+    @property
+    def store_if_any(self) -> Store | None:
+        """For those who can do without: nothing is made."""
+        return self.store if self.exists else None
 
     def claim(self) -> Claim:
         """By which a host without a cluster is of this fleet: of all homes that share its database."""

@@ -28,7 +28,7 @@ def of_node(home: Home, name: str, unit: str = "", lines: int = 100, seconds: fl
     Raises UsageError for a node that the fleet has not, UnreachableError where there is no answer,
     FleetError where the machine has no such log.
     """
-    if not home.exists:
+    if not home.begun:
         raise UsageError(
             f"there is no fleet in {home.path}",
             f"over ssh: fleet node logs {name} --last-boot --host ssh:{name}",

@@ -28,13 +28,19 @@ def init(
     context: typer.Context,
     force: Annotated[bool, typer.Option(help="Write over a policy that is there.")] = False,
 ) -> None:
-    """Write a commented policy, fleet.yaml, and make the database: here, unless --home names another folder."""
+    """Write a commented policy, fleet.yaml, and make the database: here, unless --home names another folder.
+
+    A policy that is there is kept.
+    """
     from fleet.app.init import init as begin
     from fleet.cli.output import note
 
     home = home_of(context, otherwise=Path.cwd())
-    path = begin(home, force)
-    note(f"Wrote {path}: read it, and name your pools.")
+    begun = begin(home, force)
+    if begun.wrote:
+        note(f"Wrote {begun.policy}: read it, and name your pools.")
+    else:
+        note(f"Made {begun.database}; {begun.policy} is as it was.")
     note("  -> fleet cluster add NAME --kubeconfig FILE --site SITE")
 
 

@@ -254,9 +254,21 @@ def _held(held: Sequence[PlannedHold], most: int | None) -> Iterator[Text]:
         yield Text(f"    {_names(members):<{width}}  {detail}")
         if advice:
             yield Text(f"    {'':<{width}}  -> {advice}", "dim")
+        yield from _others(members, width, all_held=most is None)
     left = sum(len(members) for members in groups.values()) - sum(len(members) for _, members in shown)
     if left:
         yield Text(f"    and {_nodes(left)} more (--held shows all)", "dim")
+
+
+def _others(members: Sequence[PlannedHold], width: int, *, all_held: bool) -> Iterator[Text]:
+    """What must be seen to beside the reason that is told: the next plan would name them one by one."""
+    others = dict.fromkeys(held.words for each in members for held in each.others)
+    if all_held:
+        for told in others:
+            yield Text(f"    {'':<{width}}  and: {told}")
+    elif others:
+        more = f"{len(others)} more reason{'s' * (len(others) > 1)}"
+        yield Text(f"    {'':<{width}}  and {more} (--held shows all)", "dim")
 
 
 def _names(members: Sequence[PlannedHold]) -> str:
@@ -283,9 +295,19 @@ def _next(plan: Plan, now: datetime) -> Text:
 
 
 def timeline(plan: Plan) -> Text:
-    """A row for each node, in the order in which they go; times are since the start of the plan."""
+    """A row for each node, in the order in which they go, then those that are held; times are since the start of the
+    plan."""
     head = ("START", "END", "NODE", "CLUSTER", "ZONE", "STAGE", "DRAIN", "REBOOT", "SOAK", "PODS", "")
-    return columns(head, [_row(run) for run in plan.runs], right=(0, 1, 5, 6, 7, 8, 9))
+    rows = [*(_row(run) for run in plan.runs), *(_held_row(each) for each in plan.held)]
+    table = columns(head, rows, right=(0, 1, 5, 6, 7, 8, 9))
+    return Text("\n").join(
+        [table, Text("held: fleet plan without --timeline says why.", "dim")] if plan.held else [table]
+    )
+
+
+def _held_row(held: PlannedHold) -> tuple[Cell, ...]:
+    zone = held.goal.zone if held.goal is not None else ""
+    return "held", "-", held.node, held.cluster, zone or "-", *("-",) * 5, f"{held.reason}"
 
 
 def _row(run: PlannedRun) -> tuple[Cell, ...]:

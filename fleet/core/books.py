@@ -16,6 +16,7 @@ from fleet.core.asked import Asked
 from fleet.core.budget import Budget
 from fleet.core.claims import BudgetKey, Claims
 from fleet.core.event import Event, Gone, Lost, Seen, Synced, Thing
+from fleet.core.guards import budgets
 from fleet.core.held import Held, Reason
 from fleet.core.machine import Machine
 from fleet.core.node import Node, NodeRef
@@ -172,7 +173,14 @@ class Books:
 
     def room_key(self, cluster: str, pod: str) -> Key:
         """Opens when there may be more room for the pod."""
-        key = ("room", cluster, pod)
+        return self._with_room(cluster, ("room", cluster, pod))
+
+    def pinned_key(self, ref: NodeRef) -> Key:
+        """Opens when another node may take the pods of this one, or a budget lets more of them be away. Others that wait
+        for the same budget do not stand behind it."""
+        return self._with_room(ref.cluster, ("pinned", ref))
+
+    def _with_room(self, cluster: str, key: Key) -> Key:
         self._short.setdefault(cluster, {})[key] = None
         return key
 
@@ -220,6 +228,8 @@ class Books:
                 if before_it is None or before_it.selector != thing.selector:
                     self.queue.open(("budgets", cluster, thing.namespace))
                 self._open_budget(key)
+                if before_it is None or budgets.room(before_it) != budgets.room(thing):
+                    self._open_room(cluster)
                 for ref in self.claims.claimants(key):
                     self.agenda.touch(ref)
             case Machine():
@@ -241,6 +251,8 @@ class Books:
     def _see_pod(self, cluster: str, pod: Pod) -> None:
         view = self.agenda.view(cluster)
         before, servers = view.pods.get(pod.uid), view.servers if pod.api_server else None
+        if before is not None and before.labels != pod.labels:
+            self._relabel(cluster, before, pod)
         view.see(pod)
         if servers is not None and servers != view.servers:
             self._look_at_all(cluster)
@@ -261,6 +273,20 @@ class Books:
             self._open_budgets(self.claims.release(ref, pod.uid))
         if run.step in MINDS_PODS:
             self._look_at(ref)
+
+    def _relabel(self, cluster: str, before: Pod, pod: Pod) -> None:
+        """Somebody has changed its labels, as an operator does that makes another pod the primary: it may be under other
+        budgets now."""
+        view, ref = self.agenda.view(cluster), NodeRef(cluster, before.node)
+        run = self.run_of(ref) if before.node and before.node == pod.node else None
+        if run is None:
+            return
+        if run.step in UNDRAINED and view.synced:
+            self.claims.demand(view, before, -1)
+            self.claims.demand(view, pod, 1)
+        if run.step in DRAINED:
+            self._open_budgets(self.claims.release(ref, pod.uid))
+            self.claims.reserve_pod(view, ref, pod)
 
     def _lose(self, cluster: str, thing: Thing) -> None:
         view = self.agenda.view(cluster)

@@ -40,7 +40,7 @@ class Demand(NamedTuple):
 
     def admits(self, node: Node) -> bool:
         """Whatever its state: once it is Ready and open, it suits."""
-        lasting = (taint for taint in node.taints if not taint.key.startswith(STATE))
+        lasting = (taint for taint in node.taints if lasts(taint))
         return self.selects(node) and all(self._bears(taint) for taint in lasting)
 
     def _bears(self, taint: Taint) -> bool:
@@ -49,3 +49,8 @@ class Demand(NamedTuple):
     def dislikes(self, node: Node) -> int:
         """How many PreferNoSchedule taints stand against the node."""
         return sum(taint.effect == "PreferNoSchedule" and not self.tolerates(taint) for taint in node.taints)
+
+
+def lasts(taint: Taint) -> bool:
+    """It keeps pods away for good: it is neither a preference nor tells of the node's state of the moment."""
+    return taint.effect != "PreferNoSchedule" and not taint.key.startswith(STATE)

@@ -30,10 +30,16 @@ class Reason(StrEnum):
     BUDGET = "budget"
     BUDGET_NEVER = "budget-never"
     BUDGET_FAILED = "budget-failed"
+    BUDGET_UNCOUNTED = "budget-uncounted"
+    BUDGET_UNHEALTHY = "budget-unhealthy"
+    ROLE = "role"
     SEVERAL_BUDGETS = "several-budgets"
     UNMANAGED = "unmanaged"
     LOCAL_DATA = "local-data"
     HOST_PATH = "host-path"
+    GRACE = "grace"
+    PINNED = "pinned"
+    PINNED_TOGETHER = "pinned-together"
     POOL_LIMIT = "pool-limit"
     ZONE_LIMIT = "zone-limit"
     SITE_LIMIT = "site-limit"
@@ -91,11 +97,15 @@ class Held(Struct, frozen=True, gc=False):
         return self.reason in LASTING
 
 
+BLANK: Mapping[str, object] = {"unready": ""}
+"""Facts that may be left out, and what a template shows then."""
+
+
 class _Facts(Mapping[str, object]):
     """The values a template may name; one it lacks shows as `?` rather than failing while a person waits."""
 
     def __init__(self, held: Held) -> None:
-        self._values: dict[str, object] = {"subject": held.subject, **held.facts}
+        self._values: dict[str, object] = {**BLANK, "subject": held.subject, **held.facts}
 
     def __getitem__(self, key: str) -> object:
         return self._values.get(key, "?")
@@ -130,14 +140,24 @@ WORDS: Mapping[Reason, str] = {
     Reason.NO_AGENT: "no agent has reported from {subject}",
     Reason.STAGING: "the new image is being written: {percent} %",
     Reason.BUDGET: "budget {subject} allows {allowed} disruptions now, {need} needed: {rule}, "
-    "{healthy} of {expected} healthy",
+    "{healthy} of {expected} healthy{unready}",
     Reason.BUDGET_NEVER: "budget {subject} allows no disruption: {replicas} of {workload}, {rule}",
     Reason.BUDGET_FAILED: "budget {subject} cannot be computed by its controller: {why}",
+    Reason.BUDGET_UNCOUNTED: "budget {subject} counts no pods and allows no disruption: {rule} is counted from a "
+    "controller with a scale, and {pod} has none",
+    Reason.BUDGET_UNHEALTHY: "budget {subject} allows no disruption while pods are not Ready: {rule}, "
+    "{healthy} of {expected} healthy{unready}",
+    Reason.ROLE: "budget {subject} selects by {label}, which tells the pods of {workload} apart: {pod} carries it "
+    "now, and the budget allows no disruption ({rule}, {healthy} healthy)",
     Reason.SEVERAL_BUDGETS: "pod {subject} is matched by several budgets ({budgets}): "
     "the Eviction API refuses it",
     Reason.UNMANAGED: "pod {subject} has no controller: it would be lost",
     Reason.LOCAL_DATA: "pod {subject} has local data (emptyDir): it would be lost",
     Reason.HOST_PATH: "pod {subject} uses a hostPath volume of this node",
+    Reason.GRACE: "pod {subject} may take {grace} s to stop ({source}), longer than drain.timeout, {timeout} s",
+    Reason.PINNED: "pod {subject} can run on no other node, and no budget says that it may be away",
+    Reason.PINNED_TOGETHER: "{count} pods here can run on no other node, and budget {subject} lets {room} be away at "
+    "once: {pods}",
     Reason.POOL_LIMIT: "pool {subject} has {out} of {limit} nodes out{which}",
     Reason.ZONE_LIMIT: "zone {subject} has {out} of {limit} nodes out{which}",
     Reason.SITE_LIMIT: "site {subject} has {out} of {limit} nodes out{which}",
@@ -193,10 +213,19 @@ ADVICE: Mapping[Reason, str] = {
     "fleet cluster check says why it is not reached",
     Reason.BUDGET_NEVER: "scale {workload} up, set maxUnavailable 1 on {subject}, or ask its owners",
     Reason.BUDGET_FAILED: "mend the selector of {subject}, or what scales its pods",
+    Reason.BUDGET_UNCOUNTED: "set minAvailable of {subject} to a number of pods, or give {pod} a controller",
+    Reason.BUDGET_UNHEALTHY: "mend these pods",
+    Reason.ROLE: "switch {workload} over, so that a pod on another node carries {label}; its operator may do so when "
+    "the node is cordoned",
     Reason.SEVERAL_BUDGETS: "make one budget of {budgets}",
     Reason.UNMANAGED: "give it a controller, delete it, or set drain.unmanaged: evict",
     Reason.LOCAL_DATA: "set drain.local_data: evict if the data may go",
     Reason.HOST_PATH: "set drain.host_path: evict if it may move",
+    Reason.GRACE: "raise drain.timeout above {grace} s, or cut the time short with drain.grace",
+    Reason.PINNED: "give it a budget that lets it be away, or set drain.no_room: evict; it is down until its node is "
+    "back",
+    Reason.PINNED_TOGETHER: "raise maxUnavailable of {subject} to {count} if they may be away together, or move all "
+    "but {room} to other nodes",
     Reason.POOL_LIMIT: OUT,
     Reason.ZONE_LIMIT: OUT,
     Reason.SITE_LIMIT: OUT,
@@ -270,10 +299,16 @@ LASTING = frozenset(
         Reason.NO_AGENT,
         Reason.BUDGET_NEVER,
         Reason.BUDGET_FAILED,
+        Reason.BUDGET_UNCOUNTED,
+        Reason.BUDGET_UNHEALTHY,
+        Reason.ROLE,
         Reason.SEVERAL_BUDGETS,
         Reason.UNMANAGED,
         Reason.LOCAL_DATA,
         Reason.HOST_PATH,
+        Reason.GRACE,
+        Reason.PINNED,
+        Reason.PINNED_TOGETHER,
         Reason.CAPACITY,
         Reason.POD_HELD,
         Reason.LENGTH_UNKNOWN,

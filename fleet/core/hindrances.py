@@ -10,7 +10,6 @@ from fleet.core.gates import Gates, gate_key, group_of
 from fleet.core.guards import budgets, capacity, nodes, pods, quorum, skew
 from fleet.core.held import OF_QUORUMS, Held, Reason
 from fleet.core.node import NodeRef
-from fleet.core.operators import opens_again
 from fleet.core.pod import Pod
 from fleet.core.queue import Key
 from fleet.core.quorum import Quorum
@@ -122,11 +121,10 @@ class Hindrances:
             yield ("budgets", ref.cluster, pod.namespace) if several else ("node", ref), held
         yield from self._of_time(rollout, run, view)
         for budget_ref, (count, pod) in load.needs(view.budgets).items():
-            budget = view.budgets[budget_ref]
+            if together := capacity.together(ref.name, view, budget_ref, count):
+                yield self._books.pinned_key(ref), together
             free = self._books.free(budget_ref, view)
-            if free >= count and not budget.failure:
-                continue
-            if found := budgets.held(budget, free, count, view.workload_of(pod), opens_again(pod)):
+            if found := budgets.asked(view, budget_ref, pod, free, count, now):
                 yield ("budget", ref.cluster, budget_ref), found
         if rule.no_room == "evict":
             return

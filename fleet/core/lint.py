@@ -8,6 +8,7 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from fleet.core.budget import Budget, share
+from fleet.core.foreseen import snapshot_warnings
 from fleet.core.groups import Group, settled
 from fleet.core.held import OF_QUORUMS, Reason
 from fleet.core.losses import notes
@@ -17,6 +18,7 @@ from fleet.core.pod import Pod
 from fleet.core.policy import Policy, Pool
 from fleet.core.quorum import Quorum, QuorumRule, majority, tolerates
 from fleet.core.rebooters import rebooters
+from fleet.core.roles import Roles
 from fleet.core.skew import skews
 from fleet.core.snapshot import Snapshot
 from fleet.core.view import ClusterView
@@ -101,6 +103,7 @@ def lint(
         found += _rebooters(snapshot)
         found += _obstacles(policy, snapshot)
         found += _losses(policy, snapshot)
+        found += _warnings(policy, snapshot)
     return Lint(tuple(sorted(set(found))), tuple(snapshot.cluster for snapshot in snapshots), tuple(unread))
 
 
@@ -249,12 +252,16 @@ def _limits(cluster: str, group: Carried, policy: Policy, nodes: Mapping[str, No
 
 def _budgets(snapshot: Snapshot, groups: Sequence[Carried]) -> Iterator[Finding]:
     drained = [pod for pod in snapshot.pods if not pod.stays and not pod.finished]
-    index = _Index(drained)
+    index, roles = _Index(drained), Roles()
+    for pod in snapshot.pods:
+        roles.see(pod)
     several: dict[tuple[str, ...], list[Pod]] = {}
     matched: dict[str, list[str]] = {}
     for budget in snapshot.budgets:
         own = index.under(budget)
-        yield from _never(snapshot.cluster, budget, len(own))
+        # Of a budget that selects by a role its pod's node says what to do (core/outlook.py).
+        if not any(roles.selecting(budget, pod) for pod in own):
+            yield from _never(snapshot.cluster, budget, len(own))
         for group in groups:
             yield from _against(snapshot.cluster, budget, group, own)
         for pod in own:
@@ -305,6 +312,12 @@ def _losses(policy: Policy, snapshot: Snapshot) -> Iterator[Finding]:
     for note in notes(view, drained):
         if note.check != "local-data-lost":
             yield Finding(snapshot.cluster, note.check, note.subject, note.words, note.remedy)
+
+
+def _warnings(policy: Policy, snapshot: Snapshot) -> Iterator[Finding]:
+    """Yields what a plan for all pools would warn of."""
+    for each in snapshot_warnings(policy, snapshot):
+        yield Finding(snapshot.cluster, each.check, each.subject, each.words, each.remedy)
 
 
 class _Index:

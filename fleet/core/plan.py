@@ -81,17 +81,19 @@ class PlannedHold(Struct, frozen=True):
     held: Held | None = None
     goal: Goal | None = None
     """Its part of the rollout: it goes as soon as nothing holds it any more."""
+    others: tuple[Held, ...] = ()
+    """What else needs somebody to act before it can go."""
 
 
 class PlanWarning(Struct, frozen=True):
     """What the snapshot shows and may make the rollout come out otherwise than the plan."""
 
     check: str
-    """`tolerates-cordon`, ...: docs/workloads.md names them all."""
+    """`no-budgets`, `role`, `tolerates-cordon`, ...: docs/workloads.md names them all."""
     cluster: str
     """Empty: of the policy."""
     subject: str
-    """What it is about: workloads, pods, a budget, a pool."""
+    """A budget (namespace/name), a pool, workloads, pods, a kind."""
     words: str
     remedy: str
 

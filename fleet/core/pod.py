@@ -74,6 +74,8 @@ class Pod(Struct, frozen=True, gc=False):
     """Those of `finalizers`, where they are known."""
     annotations: dict[str, str] = {}
     """Those whose value `is_word`: what a drain rule may ask for."""
+    unready_since: datetime | None = None
+    """Of a pod that is not Ready: since when, or since when it is there. None: that is not told."""
 
     @property
     def ref(self) -> PodRef:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
+from enum import Enum, auto
 
 from msgspec import Struct
 
@@ -17,9 +18,19 @@ from fleet.core.neighbours import Neighbours
 from fleet.core.node import Node, Resources
 from fleet.core.placement import domain_of
 from fleet.core.pod import Pod
+from fleet.core.takers import Takers
 
 Size = tuple[int, int]
 """millicores and bytes, each rounded up to a power of two."""
+
+
+class Elsewhere(Enum):
+    """When other nodes can take a pod."""
+
+    NOW = auto()
+    LATER = auto()
+    """Once one of those that are being worked on is back."""
+    NEVER = auto()
 
 
 class Lack(Struct, frozen=True):
@@ -63,22 +74,26 @@ class Room:
         self._way: Counter[Size] = Counter()
         """Pods on their way, by size: those that leave, and those without a node."""
         self._suits: dict[Demand, dict[str, bool]] = {}
+        self._takers = Takers()
         self._places: dict[tuple[Demand, Size], Places] = {}
         self._neighbours = Neighbours()
 
     def see_node(self, node: Node) -> None:
         self._nodes[node.name] = node
+        self._takers.see_node(node)
         self._neighbours.see_node(node)
         self._node_changed(node.name)
 
     def lose_node(self, name: str) -> None:
         self._nodes.pop(name, None)
         self._neighbours.lose_node(name)
+        self._takers.lose_node(name)
         self._node_changed(name)
 
     def see_pod(self, before: Pod | None, pod: Pod) -> None:
         if before is not None:
-            if (before.node, before.phase, before.requests) == (pod.node, pod.phase, pod.requests):
+            known = (before.node, before.phase, before.requests, before.labels)
+            if known == (pod.node, pod.phase, pod.requests, pod.labels):
                 return
             self.lose_pod(before)
         if pod.finished:
@@ -124,20 +139,40 @@ class Room:
     def lack(self, name: str, pods: Sequence[Pod], patient: Collection[str] = ()) -> Lack | None:
         """Which of these pods, all of the node, finds no place elsewhere if it is drained now.
 
-        `patient`: by uid, pods that may wait for this node where no other could ever take them for the distance that
-        they have to keep. Where one could once it is back in service, that is waited for.
+        `patient`: by uid, pods that may wait for this node where no other could ever take them. Where one could once it
+        is back in service, that is waited for.
         """
-        going = [pod for pod in pods if moves(pod)]
+        going = [
+            pod for pod in pods if moves(pod) and not (pod.uid in patient and self._takers.alone(name, pod))
+        ]
         if not going:
             return None
         if not self._plenty(name, going) and (lack := self._lay_out(name, going)):
             return lack
-        return next(
-            (Lack(pod, 0, apart=True) for pod in going if pod.apart and self._alone(name, pod, patient)), None
-        )
+        for pod in going:
+            if pod.apart:
+                where = self._elsewhere(name, pod)
+                if where is Elsewhere.LATER or (where is Elsewhere.NEVER and pod.uid not in patient):
+                    return Lack(pod, 0, apart=True)
+        return None
 
-    def _alone(self, leaver: str, pod: Pod, patient: Collection[str]) -> bool:
-        """It has to wait: the nodes that are left to it are fewer than the pods like it that are on their way."""
+    def pinned(self, name: str, pods: Iterable[Pod]) -> list[Pod]:
+        """Pods that no node but this one could take, by node selector, affinity, taints that last and size."""
+        return [pod for pod in pods if moves(pod) and self._takers.alone(name, pod)]
+
+    def bound(self, name: str, pods: Iterable[Pod]) -> list[Pod]:
+        """Those that are pinned, and those that the distance which they keep from others leaves no other node."""
+        return [
+            pod
+            for pod in pods
+            if moves(pod)
+            and (
+                self._takers.alone(name, pod) or (pod.apart and self._elsewhere(name, pod) is Elsewhere.NEVER)
+            )
+        ]
+
+    def _elsewhere(self, leaver: str, pod: Pod) -> Elsewhere:
+        """Whether the nodes that its distance from others leaves to it are as many as the pods like it on their way."""
         away = (leaver, *self._leaving)
         demand = Demand.of(pod)
         wanted = 1 + max(self._neighbours.on(rule, self._leaving) for rule in pod.apart)
@@ -149,10 +184,10 @@ class Room:
             if self._open_for(name, demand) and _fits(self._free(name), pod.requests):
                 found.add("/".join(domain_of(node, rule.topology) or name for rule in pod.apart))
                 if len(found) >= wanted or any(rule.skew for rule in pod.apart):
-                    return False
+                    return Elsewhere.NOW
             elif name in self._leaving or node.cordoned_by:
                 later = True
-        return later or pod.uid not in patient
+        return Elsewhere.LATER if later else Elsewhere.NEVER
 
     def _plenty(self, name: str, going: Sequence[Pod]) -> bool:
         sizes = [*self._way, *{size_of(pod.requests) for pod in going}]

@@ -27,6 +27,8 @@ class Snapshot(Struct, frozen=True):
     workloads: tuple[Workload, ...] = ()
     machines: tuple[Machine, ...] = ()
     quorums: tuple[Quorum, ...] = ()
+    missing: dict[str, str] = {}
+    """Kinds (their resource) of which nothing was read, and why: what is not here may be there."""
 
     def things(self) -> Iterator[Thing]:
         """Yields every object, budgets and workloads before the pods that they are about."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 from enum import Enum, auto
+from itertools import islice
 
 from fleet.core.budget import Budget
 from fleet.core.drainrule import PodRule
@@ -14,9 +15,13 @@ from fleet.core.machine import Machine
 from fleet.core.node import Node
 from fleet.core.pod import Pod, PodRef
 from fleet.core.quorum import Quorum
+from fleet.core.roles import Roles
 from fleet.core.room import Room
 from fleet.core.treatment import EVICTED, Treatment, treatment
 from fleet.core.workload import Workload
+
+MOST_UNREADY = 500
+"""Pods of one namespace that are looked at to say which of a budget are not Ready."""
 
 
 class Debit(Enum):
@@ -31,6 +36,7 @@ class ClusterView:
     def __init__(self, name: str) -> None:
         self.name = name
         self.room = Room()
+        self.roles = Roles()
         self.why_lost = ""
         """Why it does not answer; empty: it does, or has not been asked yet."""
         self.synced_at: datetime | None = None
@@ -52,6 +58,9 @@ class ClusterView:
         """Of these, those that must go before a reboot, if no drain rule leaves them."""
         self._rules: dict[str, tuple[PodRule, ...]] = {}
         """By node: the drain rules for its pods, where there are some."""
+        """Of these, those that must go before a reboot."""
+        self._unready: dict[str, dict[str, Pod]] = {}
+        """Pods that should be Ready and are not, by namespace and uid."""
         self._by_label: dict[tuple[str, str, str], dict[PodRef, None]] = {}
         """(namespace, key, value) -> budgets whose selector needs that label."""
         self._by_namespace: dict[str, dict[PodRef, None]] = {}
@@ -157,6 +166,11 @@ class ClusterView:
         owner = workload.owner if workload is not None and workload.owner is not None else pod.owner
         return f"{owner.kind} {pod.namespace}/{owner.name}"
 
+    def unready(self, budget: Budget) -> list[Pod]:
+        """Pods of the budget that are not Ready, by name; where a namespace has very many, some of them."""
+        found = islice(self._unready.get(budget.namespace, {}).values(), MOST_UNREADY)
+        return sorted((pod for pod in found if budget.matches(pod)), key=lambda pod: pod.ref)
+
     def allowance(self, ref: PodRef) -> int:
         """Evictions that the budget grants now, less those of ours that it has not counted yet."""
         budget = self.budgets[ref]
@@ -218,6 +232,11 @@ class ClusterView:
         if pod.api_server:
             self.api_servers[pod.uid] = pod.api_server
         self.pods[pod.uid] = pod
+        self.roles.see(pod)
+        if pod.ready or pod.finished or pod.deleting:
+            self._now_ready(pod)
+        else:
+            self._unready.setdefault(pod.namespace, {})[pod.uid] = pod
         if pod.node:
             self._pods_on.setdefault(pod.node, {})[pod.uid] = pod
             if not pod.stays and not pod.finished:
@@ -235,7 +254,13 @@ class ClusterView:
         if pod is not None:
             self.room.lose_pod(pod)
             self._leave(pod)
+            self._now_ready(pod)
         self._settle(uid)
+
+    def _now_ready(self, pod: Pod) -> None:
+        """Or it is no longer expected to be."""
+        if others := self._unready.get(pod.namespace):
+            others.pop(pod.uid, None)
 
     def _leave(self, pod: Pod) -> None:
         """It is no longer on its node."""

@@ -100,6 +100,7 @@ def pod(found: wire.PodWire) -> Pod:
     grace = meta.deletion_grace_period_seconds
     if grace is None:
         grace = spec.termination_grace_period_seconds
+    is_ready = ready is not None and ready.status == "True"
     return Pod(
         namespace=intern(meta.namespace),
         name=meta.name,
@@ -107,7 +108,8 @@ def pod(found: wire.PodWire) -> Pod:
         node=intern(spec.node_name),
         labels=_shared(meta.labels),
         phase=_phase(found.status.phase),
-        ready=ready is not None and ready.status == "True",
+        ready=is_ready,
+        unready_since=None if is_ready else _unready_since(meta, ready),
         deleting=meta.deletion_timestamp is not None,
         owner=_owner(meta),
         mirror=MIRROR in annotations,
@@ -223,6 +225,12 @@ def log_ask(found: wire.MachineWire) -> LogAsk | None:
 def log_told(found: wire.MachineWire) -> LogTold | None:
     told = None if found.status is None else found.status.log
     return LogTold(told.token, told.text, told.error) if told is not None else None
+
+
+def _unready_since(meta: wire.PodMeta, ready: wire.Condition | None) -> datetime | None:
+    """A pod that was never Ready, and has no such condition, is not Ready since it was made."""
+    found = _moment(ready.last_transition_time) if ready is not None else None
+    return found or _moment(meta.creation_timestamp)
 
 
 def _phase(phase: str) -> PodPhase:

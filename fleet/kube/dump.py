@@ -18,8 +18,10 @@ from fleet.kube.wire import PodWire
 
 
 async def dump(transport: Transport) -> bytes:
-    """JSON that `snapshot.of_dump` reads. Kinds that one can live without may be missing in it. Raises FleetError."""
+    """JSON that `snapshot.of_dump` reads, with the kinds that were read, of which there may be no object. Kinds that one
+    can live without may be missing in it. Raises FleetError."""
     items: list[Any] = []
+    kinds: list[str] = []
     for kind in KINDS:
         try:
             found = (await read(transport, kind.as_written())).things
@@ -29,8 +31,9 @@ async def dump(transport: Transport) -> bytes:
             if not kind.optional:
                 raise
             continue
+        kinds.append(kind.resource)
         items += [_item(kind, each) for each in found]
-    return msgspec.json.encode({"apiVersion": "v1", "kind": "List", "items": items})
+    return msgspec.json.encode({"apiVersion": "v1", "kind": "List", "read": kinds, "items": items})
 
 
 def _item(kind: Kind, found: object) -> Any:

@@ -8,6 +8,7 @@ from datetime import datetime
 
 import msgspec
 from msgspec import Raw, Struct
+from msgspec.structs import replace
 
 from fleet.core.budget import Budget
 from fleet.core.errors import FleetError, ForbiddenError, UsageError
@@ -17,7 +18,7 @@ from fleet.core.node import Node
 from fleet.core.pod import Pod
 from fleet.core.snapshot import Snapshot
 from fleet.core.workload import Workload
-from fleet.kube.kinds import KINDS, Kind, things_of
+from fleet.kube.kinds import KINDS, MACHINES, NODES, PODS, Kind, things_of
 from fleet.kube.listing import read as read_list
 from fleet.kube.refusal import NotFoundError
 from fleet.kube.transport import Transport
@@ -48,11 +49,14 @@ async def read(transport: Transport, cluster: str, site: str, at: datetime) -> R
             missing[kind.resource] = answer.message
         else:
             found += answer
-    return Reading(_snapshot(found, cluster, site, at, version), missing)
+    return Reading(replace(_snapshot(found, cluster, site, at, version), missing=missing), missing)
 
 
 def of_dump(data: bytes, cluster: str, site: str, at: datetime) -> Snapshot:
-    """Raises UsageError for what is no list of Kubernetes objects."""
+    """Kinds of which the file has no object are `missing` in it: the cluster may have none, or nobody asked for them.
+
+    Raises UsageError for what is no list of Kubernetes objects.
+    """
     try:
         listed = _DUMP.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -61,15 +65,40 @@ def of_dump(data: bytes, cluster: str, site: str, at: datetime) -> Snapshot:
             "make one with: kubectl get nodes,pods,poddisruptionbudgets,... -A -o json",
         ) from None
     try:
-        return _snapshot(things_of(listed.items), cluster, site, at, "")
+        things = things_of(listed.items)
     except UsageError:
         raise
     except FleetError as error:
         raise UsageError(error.message, error.hint) from None
+    snapshot = _snapshot(things, cluster, site, at, "")
+    return replace(snapshot, missing=_absent(snapshot, listed.read))
+
+
+def _absent(snapshot: Snapshot, read: Sequence[str]) -> dict[str, str]:
+    """`read`: resources that the file says were read, so that the cluster had none."""
+    there = {each.kind for each in snapshot.workloads}
+    if snapshot.budgets:
+        there.add("PodDisruptionBudget")
+    names = {(each.kind, each.namespace, each.name) for each in snapshot.workloads}
+    owned = {
+        (pod.owner.kind, pod.namespace, pod.owner.name) for pod in snapshot.pods if pod.owner is not None
+    }
+    lacking = {kind for kind, *_ in owned - names}
+    absent = {}
+    for kind in KINDS:
+        if kind in (NODES, PODS, MACHINES) or kind.resource in read:
+            continue
+        if kind.kind not in there:
+            absent[kind.resource] = "none in the file"
+        elif kind.kind in lacking:
+            absent[kind.resource] = "not all are in the file"
+    return absent
 
 
 class _Dump(Struct, frozen=True):
     items: tuple[Raw, ...]
+    read: tuple[str, ...] = ()
+    """Of a dump by fleet: the resources that were listed."""
 
 
 _DUMP = msgspec.json.Decoder(_Dump)

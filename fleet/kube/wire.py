@@ -53,6 +53,7 @@ class NodeMeta(Meta, frozen=True):
 
 class PodMeta(Meta, frozen=True):
     annotations: dict[str, str] | None = None
+    creation_timestamp: str | None = None
     deletion_grace_period_seconds: int | None = None
 
 
@@ -61,6 +62,7 @@ class Condition(Wire, frozen=True):
     status: str = ""
     reason: str = ""
     message: str = ""
+    last_transition_time: str | None = None
 
 
 class TaintWire(Wire, frozen=True):

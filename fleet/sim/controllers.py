@@ -3,6 +3,10 @@
 A ReplicaSet (and what is like it) makes a pod the moment another gets its deletionTimestamp; a StatefulSet once
 the old one is gone, under its name; a Job after its backoff; a DaemonSet and a static pod on the same node once
 the old one is gone. A pod without a controller is lost.
+
+ReplicaSets and Jobs make all their pods from one template. Other owners (StatefulSets, operators) may give each pod
+labels, selectors and volumes of its own, so a replacement is made as the pod was that it replaces. A role that an
+operator moves from pod to pod is not moved here: to whom it goes is not known.
 """
 
 from __future__ import annotations
@@ -22,8 +26,16 @@ from fleet.sim.scheduler import Scheduler
 from fleet.sim.timeline import Timeline
 
 ORDINAL_LABEL = "statefulset.kubernetes.io/pod-name"
-FRESH: Mapping[str, Any] = {"phase": "Pending", "ready": False, "deleting": False, "gone_by": None}
+FRESH: Mapping[str, Any] = {
+    "phase": "Pending",
+    "ready": False,
+    "unready_since": None,
+    "deleting": False,
+    "gone_by": None,
+}
 """Of a pod that has just been made."""
+ALIKE = frozenset({"ReplicaSet", "ReplicationController", "Job"})
+"""Owners whose pods all come from one template."""
 COUNTED = frozenset({"Job", "StatefulSet", "DaemonSet", "Node"})
 """Kinds that are not simply kept at a number of pods, each with a way of its own."""
 
@@ -51,6 +63,8 @@ class Controllers:
         """Pods that count as there: not finished, not being deleted."""
         self._ready: dict[WorkloadKey, int] = {}
         self._templates: dict[WorkloadKey, Pod] = {}
+        self._leavers: dict[WorkloadKey, list[Pod]] = {}
+        """Pods that are to be replaced by such as they were, until `settle`."""
         self._implied: dict[WorkloadKey, int] = {}
         """Replicas of workloads that the snapshot lacks: those that were there."""
         self.behind: dict[WorkloadKey, None] = {}
@@ -139,8 +153,13 @@ class Controllers:
             return
         self._active[key] = self._active.get(key, 0) + _active(pod)
         self._ready[key] = self._ready.get(key, 0) + _ready(pod)
-        if key not in self._templates:
+        template = self._templates.get(key)
+        if template is None:
             self._templates[key] = _template(pod)
+        elif key.kind in ALIKE and template.labels is not pod.labels and template.labels != pod.labels:
+            # What one of them has beside the others was put there later, and is not in the template.
+            common = {key: value for key, value in template.labels.items() if pod.labels.get(key) == value}
+            self._templates[key] = replace(template, labels=common)
 
     def _pod_changed(self, _: PodRef, key: WorkloadKey | None, old: Pod | None, new: Pod | None) -> None:
         pod = new if new is not None else old
@@ -166,6 +185,8 @@ class Controllers:
                 self._timeline.add(self._objects.now + delay, "job", *key)
         elif key.kind not in COUNTED:
             self.behind[key] = None
+            if key.kind not in ALIKE or pod.uid in self._objects.ill:
+                self._leavers.setdefault(key, []).append(pod)
 
     def _gone(self, pod: Pod, key: WorkloadKey | None) -> None:
         if pod.mirror or (key is not None and key.kind in ("DaemonSet", "StatefulSet")):
@@ -182,7 +203,10 @@ class Controllers:
             if pod.node in self._objects.nodes:
                 self._make(key, self._fresh_name(key), pod.node, pod)
         elif key is not None and _ordinal(pod.name) < self._replicas(key):
-            self._make(key, pod.name)
+            self._make(key, pod.name, template=pod, ill=self._is_ill(pod))
+
+    def _is_ill(self, pod: Pod) -> bool:
+        return pod.uid in self._objects.ill
 
     def _replicas(self, key: WorkloadKey) -> int:
         workload = self._objects.workloads.get(key)
@@ -193,8 +217,11 @@ class Controllers:
 
     def _keep_number(self, key: WorkloadKey) -> None:
         missing = self._replicas(key) - self._active.get(key, 0)
-        for _ in range(missing):
-            self._make(key, self._fresh_name(key))
+        leavers = self._leavers.pop(key, [])
+        for index in range(missing):
+            left = leavers[index] if index < len(leavers) else None
+            own = left if key.kind not in ALIKE else None
+            self._make(key, self._fresh_name(key), template=own, ill=left is not None and self._is_ill(left))
         if missing < 0:
             pods = [pod for pod in self._pods(key) if _active(pod)]
             pods.sort(key=lambda pod: (pod.ready, pod.ref))
@@ -218,18 +245,22 @@ class Controllers:
             if PodRef(key.namespace, name) not in self._objects.pods:
                 return name
 
-    def _make(self, key: WorkloadKey, name: str, node: str = "", template: Pod | None = None) -> None:
+    def _make(
+        self, key: WorkloadKey, name: str, node: str = "", template: Pod | None = None, ill: bool = False
+    ) -> None:
         template = (
             template or self._templates.get(key) or Pod(key.namespace, name, "", labels={"app": key.name})
         )
         labels = template.labels
-        if key.kind == "StatefulSet" and ORDINAL_LABEL in labels:
+        if key.kind == "StatefulSet" and labels.get(ORDINAL_LABEL, name) != name:
             labels = labels | {ORDINAL_LABEL: name}
-        self._create(template, name, labels, node)
+        self._create(template, name, labels, node, ill)
 
-    def _create(self, template: Pod, name: str, labels: dict[str, str], node: str) -> None:
+    def _create(self, template: Pod, name: str, labels: dict[str, str], node: str, ill: bool = False) -> None:
         """The scheduler binds it in the same moment, which is told once; else it waits."""
         uid = f"{self._rng.getrandbits(128):032x}"
+        if ill:
+            self._objects.ill.add(uid)
         pod = replace(template, name=name, uid=uid, labels=labels, node=node, **FRESH)
         if not node:
             node = self._scheduler.choose(pod)

@@ -118,6 +118,9 @@ class Disruption:
         for key in tally.owners:
             if key.kind in SCALELESS:
                 return 0, 0, SCALELESS[key.kind]
+            if budget.failure and key.kind not in SCALABLE:
+                # Whether a custom resource has a scale is told by the server alone, which has said that it has none.
+                return 0, 0, budget.failure
             expected += self._scale(key, tally)
         if least is not None:
             return expected, share(least, expected), ""
@@ -184,6 +187,12 @@ class Disruption:
         elif new is None:
             refs = self._covering.pop(ref, ())
             self._count(old, key, refs, -1)
+        elif new.labels is not old.labels and new.labels != old.labels:
+            before = self._covering.get(ref, ())
+            self._count(old, key, before, -1)
+            after = self._cover(ref, key, new)
+            self._count(new, key, after, 1)
+            refs = tuple(dict.fromkeys((*before, *after)))
         else:
             change = _healthy(new) - _healthy(old)
             if not change and new.deleting == old.deleting:

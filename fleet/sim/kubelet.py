@@ -98,7 +98,8 @@ class Kubelets:
         if pod is None or pod.uid != uid or pod.deleting or pod.ready or pod.finished:
             return
         if self._runs(pod.node):
-            self._objects.change_pod(pod, phase="Running", ready=True)
+            is_ready = uid not in self._objects.ill
+            self._objects.change_pod(pod, phase="Running", ready=is_ready, unready_since=None)
 
     def stopped(self, namespace: str, name: str, uid: str) -> None:
         pod = self._objects.pods.get(PodRef(namespace, name))

@@ -6,7 +6,7 @@ model's beginning. It is held to the real server by the tests in tests/contract.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from random import Random
 
@@ -83,9 +83,15 @@ class Model:
         self.behave(behaviour)
 
     @classmethod
-    def from_snapshot(cls, snapshot: Snapshot, behaviour: Behaviour, rng: Random) -> Model:
-        """Begins at time 0, the moment of the snapshot. What it shows under way (starting pods, requests) goes on."""
+    def from_snapshot(
+        cls, snapshot: Snapshot, behaviour: Behaviour, rng: Random, ill: Iterable[str] = ()
+    ) -> Model:
+        """Begins at time 0, the moment of the snapshot. What it shows under way (starting pods, requests) goes on.
+
+        `ill`: uids of pods that never become Ready, nor do those that replace them.
+        """
         model = cls(SavedModel.of(snapshot), behaviour, rng)
+        model._objects.ill.update(ill)
         model._disruption.dirty = dict.fromkeys(model._objects.budgets)
         model._kubelets.begin()
         model._agents.begin()

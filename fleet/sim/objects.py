@@ -49,6 +49,8 @@ class Objects:
         self.budgets: dict[PodRef, Budget] = {}
         self.workloads: dict[WorkloadKey, Workload] = {}
         self.machines: dict[str, Machine] = {}
+        self.ill: set[str] = set()
+        """Uids of pods that never become Ready, and whose replacements do not either. Not kept when a model is saved."""
         self._on_node: dict[str, set[PodRef]] = {}
         self._controllers: dict[PodRef, WorkloadKey | None] = {}
         self.pod_listeners: list[PodListener] = []

@@ -13,7 +13,9 @@ from msgspec.structs import replace
 from fleet.core.bound import bound, lengths
 from fleet.core.engine import Engine
 from fleet.core.event import Lost, Seen, Synced
-from fleet.core.held import Reason
+from fleet.core.foreseen import warnings
+from fleet.core.guards.budgets import is_ill
+from fleet.core.held import Held, Reason
 from fleet.core.losses import notes
 from fleet.core.node import NodeRef
 from fleet.core.plan import Plan, PlannedHold, PlanWarning
@@ -94,6 +96,8 @@ def _make(
     first = Engine(sites, kept, foretells=True)
     _look(first, snapshots, lost, start)
     first.add(_rollout(goals, policy, release, longest, start))
+    lasting = {goal.node: found for goal in goals if (found := first.lasting(goal.node, start))}
+    ill = {name: _ill(view, start) for name, view in first.views.items()}
     chosen = frozenset(
         ref for pool in policy.pools for ref in first.canaries(PLANNED, pool.name, pool.canaries, start)
     )
@@ -112,12 +116,13 @@ def _make(
             replace(each, at=start),
             expected(times, groups[each.cluster]),
             Random(0),  # noqa: S311
+            ill[each.cluster],
         )
         for each in seen
     }
     play(engine, models, table, start, tell)
     known = tuple(times.told(groups[goal.node.cluster][goal.node.name] for goal in goals))
-    return _plan(ident, engine, table, snapshots, policy, pools, release, start, times, lost, known)
+    return _plan(ident, engine, table, snapshots, policy, pools, release, start, times, lost, known, lasting)
 
 
 def _goals(
@@ -202,6 +207,7 @@ def _plan(
     times: Times,
     lost: Mapping[str, str],
     known: tuple[Known, ...],
+    lasting: Mapping[NodeRef, Sequence[Held]],
 ) -> Plan:
     rollout = engine.rollouts[PLANNED]
     done = [run for run in rollout.runs.values() if run.step is Step.DONE]
@@ -223,7 +229,7 @@ def _plan(
         pods=_pods(done, snapshots),
         peak_unavailable=table.peak,
         runs=tuple(runs),
-        held=tuple(_holds(engine, rollout, start)),
+        held=tuple(_holds(engine, rollout, lasting, start)),
         pools=tuple(pools),
         clusters=tuple(dict.fromkeys(run.node.cluster for run in rollout.runs.values())),
         p95_seconds=makespan * times.p95,
@@ -233,12 +239,20 @@ def _plan(
         run_seconds=rollout.start.expected_seconds,
         times=origin(known),
         durations=known,
-        warnings=tuple(
-            PlanWarning(note.check, name, note.subject, note.words, note.remedy)
-            for name, view in views.items()
-            for note in notes(view, drained.get(name, {}))
+        warnings=(
+            *warnings(snapshots, views, policy, [run.goal for run in rollout.runs.values()], times, start),
+            *_losses(views, drained),
         ),
     )
+
+
+def _losses(
+    views: Mapping[str, ClusterView], drained: Mapping[str, Mapping[str, DrainRule]]
+) -> Iterator[PlanWarning]:
+    """Yields the pods that a drain would lose or not get rid of."""
+    for name, view in views.items():
+        for note in notes(view, drained.get(name, {})):
+            yield PlanWarning(note.check, name, note.subject, note.words, note.remedy)
 
 
 def _drained(rollout: Rollout, views: Mapping[str, ClusterView]) -> dict[str, dict[str, DrainRule]]:
@@ -281,12 +295,28 @@ def staged_of(snapshots: Sequence[Snapshot], release: Release) -> frozenset[Node
     )
 
 
-def _holds(engine: Engine, rollout: Rollout, start: datetime) -> Iterator[PlannedHold]:
+def _ill(view: ClusterView, start: datetime) -> list[str]:
+    """Pods that will not be Ready by themselves, though their node is: their replacements are not taken to be Ready."""
+    running = {name for name, node in view.nodes.items() if node.ready is True}
+    return [
+        pod.uid
+        for pod in view.pods.values()
+        if not pod.ready and not pod.finished and pod.node in running and is_ill(pod, view, start)
+    ]
+
+
+def _holds(
+    engine: Engine, rollout: Rollout, first: Mapping[NodeRef, Sequence[Held]], start: datetime
+) -> Iterator[PlannedHold]:
+    """`first`: what held nodes at the start. Its words are about pods that are there, not about those of the model."""
     for run in rollout.runs.values():
         if run.step is Step.DONE:
             continue
         reasons = engine.why(run.node, start)
-        held = next((each for each in reasons if each.lasting), reasons[0] if reasons else None)
+        said = {(each.reason, each.subject): each for each in first.get(run.node, ())}
+        reasons = tuple(said.get((each.reason, each.subject), each) for each in reasons)
+        lasting = [each for each in reasons if each.lasting]
+        held = next(iter(lasting or reasons), None)
         told = held.words if held is not None else "it did not end within the plan's horizon"
         if held is not None and held.reason is Reason.HALTED:
             # There is no rollout yet that could be resumed.
@@ -300,4 +330,5 @@ def _holds(engine: Engine, rollout: Rollout, start: datetime) -> Iterator[Planne
             advice=held.advice if held is not None else "",
             held=held,
             goal=run.goal,
+            others=tuple(lasting[1:]),
         )

@@ -217,6 +217,9 @@ class Scheduler:
             self._take(old, key, -1)
             if old.node in self._rooms:
                 self._gain(old.node)
+        elif old is not None and new is not None and before and old.labels != new.labels:
+            self._neighbours.take(old, -1)
+            self._neighbours.take(new, 1)
         if old is not None and not old.node and (new is None or new.node or new.deleting):
             self._leave(ref, old)
 

@@ -157,6 +157,12 @@ class Stranger:
         self._objects.change_pod(found, **fields)
         self._settle()
 
+    def relabel(self, pod: PodRef, key: str, value: str) -> None:
+        """As an operator does that makes a pod the primary, or takes that from it."""
+        found = self._objects.pods[pod]
+        self._objects.change_pod(found, labels=found.labels | {key: value})
+        self._settle()
+
     def finish_pod(self, pod: PodRef, failed: bool = False) -> None:
         """Its containers have ended."""
         found = self._objects.pods[pod]

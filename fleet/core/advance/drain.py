@@ -10,7 +10,7 @@ from fleet.core.advance.asking import LOOK_AGAIN, Answer, ask_cordon, expired, o
 from fleet.core.advance.evict import ComesBack, evict, unfinished
 from fleet.core.advance.part import overdue, part_of
 from fleet.core.agenda import Agenda
-from fleet.core.guards import gates, skew
+from fleet.core.guards import capacity, gates, skew
 from fleet.core.held import Held, Reason
 from fleet.core.node import Node
 from fleet.core.release import is_release
@@ -51,7 +51,8 @@ def drain(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime)
     if held := gates.paused(rollout):
         agenda.hold(run.node, held)
         return None
-    left = agenda.view(run.node.cluster).to_drain(node.name)
+    view = agenda.view(run.node.cluster)
+    left = view.to_drain(node.name)
     part = part_of(agenda, run, left) if left else None
     if part is not None:
         late, seconds = overdue(agenda, rollout, run, part, now)
@@ -63,7 +64,9 @@ def drain(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime)
         return None
     try:
         pods = part.pods if part is not None else ()
-        waits = [held for pod, _ in pods if (held := evict(agenda, rollout, run, pod, now))]
+        last = capacity.last(node.name, view, [pod for pod, _ in pods])
+        going = (pod for pod, _ in pods if pod.uid not in last)
+        waits = [held for pod in going if (held := evict(agenda, rollout, run, pod, now))]
     except ComesBack as why:
         return Turn.FAILED, {"why": str(why)}
     agenda.hold(run.node, *waits)

@@ -10,7 +10,6 @@ from fleet.core.agenda import Agenda
 from fleet.core.guards import budgets, pods
 from fleet.core.held import Held, Reason
 from fleet.core.node import NodeRef
-from fleet.core.operators import opens_again
 from fleet.core.pod import Pod
 from fleet.core.rollout import Rollout, Run
 from fleet.core.treatment import Treatment
@@ -42,7 +41,7 @@ def evict(agenda: Agenda, rollout: Rollout, run: Run, pod: Pod, now: datetime) -
     taking = [ref for ref in refs if budgets.takes(pod, view.budgets[ref])]
     closed = next((ref for ref in taking if view.allowance(ref) < 1), None)
     if closed is not None and treated.do != "ask":
-        return budgets.held(view.budgets[closed], 0, 1, view.workload_of(pod), opens_again(pod))
+        return budgets.asked(view, closed, pod, 0, 1, now)
     workload = view.controller_of(pod)
     if held := _back(agenda, run, pod, workload, now):
         return held

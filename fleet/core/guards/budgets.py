@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
 from fleet.core.budget import Budget
 from fleet.core.guards.pods import pod_needs_no_leave
 from fleet.core.held import Held, Reason
-from fleet.core.pod import Pod
+from fleet.core.operators import opens_again
+from fleet.core.pod import Pod, PodRef
+
+if TYPE_CHECKING:
+    from fleet.core.view import ClusterView
+
+LONG = timedelta(minutes=10)
+"""A pod that starts is Ready sooner. One that is not for so long needs a person."""
+LONG_UNBOUND = timedelta(hours=1)
+"""A pod without a node may wait for one that reboots."""
+SCALED = ("ReplicaSet", "StatefulSet", "ReplicationController")
+"""Controllers from whose scale a budget is counted."""
+NAMED = 5
+"""Pods that are named; there may be thousands."""
 
 
 def takes(pod: Pod, budget: Budget) -> bool:
@@ -33,10 +50,34 @@ def scarcity(budget: Budget) -> float:
     return budget.expected_pods / max(1, room(budget))
 
 
-def held(budget: Budget, allowance: int, need: int, workload: str, opens: str = "") -> Held | None:
+def asked(view: ClusterView, ref: PodRef, pod: Pod, allowance: int, need: int, now: datetime) -> Held | None:
+    """What the budget says to the eviction of `need` pods, one of which is `pod`; in words that name what stands in the
+    way: a role, or pods that are not Ready."""
+    budget = view.budgets[ref]
+    if not budget.failure and allowance >= need:
+        return None
+    unready = view.unready(budget)
+    ill = [each for each in unready if is_ill(each, view, now)]
+    found = held(budget, allowance, need, view.workload_of(pod), len(ill), opens_again(pod))
+    if found is None:
+        return None
+    if found.reason is Reason.BUDGET_NEVER:
+        if label := view.roles.selecting(budget, pod):
+            return _of_role(found, label, pod)
+        if not budget.expected_pods and (pod.owner is None or pod.owner.kind not in SCALED):
+            return Held(Reason.BUDGET_UNCOUNTED, found.subject, {"rule": budget.rule, "pod": str(pod.ref)})
+    if found.reason is Reason.BUDGET and unready:
+        return _of_unready(found, budget, pod, unready, ill)
+    return found
+
+
+def held(
+    budget: Budget, allowance: int, need: int, workload: str, ill: int = 0, opens: str = ""
+) -> Held | None:
     """`allowance` is what is left now, `need` the pods that have to go. A node with more pods of one budget than the
-    budget can ever allow at once may begin with what it can: they go one after another. `opens`: why a budget that
-    allows nothing now opens by itself."""
+    budget can allow at once may begin with what it can: they go one after another. `ill`: of the budget's pods, those
+    that will not be Ready by themselves: they take from what it can allow. `opens`: why a budget that allows nothing now
+    opens by itself."""
     if budget.failure:
         return Held(Reason.BUDGET_FAILED, str(budget.ref), {"why": budget.failure})
     facts: dict[str, str | int] = {
@@ -50,6 +91,38 @@ def held(budget: Budget, allowance: int, need: int, workload: str, opens: str = 
     }
     if budget.observed and room(budget) == 0 and budget.disruptions_allowed == 0 and not opens:
         return Held(Reason.BUDGET_NEVER, str(budget.ref), facts)
-    if allowance >= min(need, max(1, room(budget))):
+    if allowance >= min(need, max(1, room(budget) - ill)):
         return None
     return Held(Reason.BUDGET, str(budget.ref), facts)
+
+
+def _of_role(never: Held, label: str, pod: Pod) -> Held:
+    value = pod.labels.get(label)
+    facts = {name: never.facts[name] for name in ("rule", "healthy", "workload")}
+    told = f"{label}={value}" if value is not None else label
+    return Held(Reason.ROLE, never.subject, {**facts, "label": told, "pod": str(pod.ref)})
+
+
+def _of_unready(held: Held, budget: Budget, pod: Pod, unready: Sequence[Pod], ill: Sequence[Pod]) -> Held:
+    """Where too many of its pods are ill for the budget ever to open, a person has to act."""
+    lasting = len(ill) >= room(budget)
+    named = ill if lasting else unready
+    rest = f" and {len(named) - NAMED} more" if len(named) > NAMED else ""
+    pods = ", ".join(str(each.ref) for each in named[:NAMED]) + rest
+    facts = {**held.facts, "unready": f"; not Ready: {pods}", "unready_pods": len(named)}
+    if not lasting:
+        return Held(Reason.BUDGET, held.subject, facts)
+    if any(each.node == pod.node for each in named):
+        advice = (
+            f"mend these pods; unhealthyPodEvictionPolicy: AlwaysAllow on {held.subject} lets them be evicted"
+        )
+        facts["advice"] = advice
+    return Held(Reason.BUDGET_UNHEALTHY, held.subject, facts)
+
+
+def is_ill(pod: Pod, view: ClusterView, now: datetime) -> bool:
+    """It will not be Ready by itself. Where nobody tells since when it is not, one that runs on a node in service is."""
+    if pod.unready_since is not None:
+        return now - pod.unready_since >= (LONG if pod.node else LONG_UNBOUND)
+    node = view.nodes.get(pod.node)
+    return pod.phase == "Running" and node is not None and node.available

@@ -28,7 +28,25 @@ def held(pod: Pod, budgets: Sequence[PodRef], rule: DrainRule, treated: Treatmen
         return Held(Reason.LOCAL_DATA, str(pod.ref))
     if pod.host_path and rule.host_path == "hold":
         return Held(Reason.HOST_PATH, str(pod.ref))
-    return None
+    return _grace(pod, rule)
+
+
+def _grace(pod: Pod, rule: DrainRule) -> Held | None:
+    """A pod that may take its whole time to stop must fit into the drain: one that runs out has killed it for nothing."""
+    seconds = grace_of(pod, rule)
+    if seconds <= rule.timeout_seconds:
+        return None
+    source = "terminationGracePeriodSeconds" if rule.grace_seconds is None else "drain.grace"
+    return Held(
+        Reason.GRACE,
+        str(pod.ref),
+        {"grace": seconds, "timeout": rule.timeout_seconds, "source": source},
+    )
+
+
+def grace_of(pod: Pod, rule: DrainRule) -> int:
+    """Seconds that the pod may take to stop once it is evicted."""
+    return pod.grace_seconds if rule.grace_seconds is None else rule.grace_seconds
 
 
 STUCK_AFTER = timedelta(minutes=10)

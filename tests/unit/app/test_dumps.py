@@ -13,6 +13,7 @@ from fleet.app.home import Home
 from fleet.app.lint import lint_dump
 from fleet.app.plan import Beyond
 from fleet.core.errors import UsageError
+from fleet.core.lint import Finding, Lint
 from fleet.histories.builders import NEW, OLD
 from tests.unit.app.homes import POLICY, a_home
 
@@ -147,6 +148,10 @@ def a_set(quorum: str, replicas: int = 3) -> dict[str, Any]:
     }
 
 
+def of_groups(found: Lint) -> list[Finding]:
+    return [each for each in found.findings if each.check.startswith(("annotation-", "budget-quorum"))]
+
+
 def test_a_group_that_a_workload_declares_is_planned_and_checked(tmp_path: Path) -> None:
     home = a_home(tmp_path / "home")
     pods = [a_pod(n, n) for n in range(3)]
@@ -160,7 +165,7 @@ def test_a_group_that_a_workload_declares_is_planned_and_checked(tmp_path: Path)
     dump = a_dump(tmp_path / "shop.json", *(a_node(n) for n in range(4)), *pods, a_set("zookeeper"))
     plan = plan_of_dump(home, ["workers"], NEW.version, dump)
     assert plan.held == () and plan.bound_by == "quorum group shop/web/zk"
-    assert lint_dump(home, "", dump).findings == ()
+    assert of_groups(lint_dump(home, "", dump)) == []
 
 
 def test_a_wrong_annotation_holds_its_nodes_and_says_where_it_is(tmp_path: Path) -> None:
@@ -172,7 +177,7 @@ def test_a_wrong_annotation_holds_its_nodes_and_says_where_it_is(tmp_path: Path)
     words = "StatefulSet web/zk, annotation fleet.internal/quorum: margin: expected a whole number from 0 on, found 'much'"
     assert {hold.detail for hold in plan.held} == {f"quorum group shop/web/zk is declared wrongly: {words}"}
     assert all(hold.advice.startswith("mend the annotation") for hold in plan.held)
-    (finding,) = lint_dump(home, "", dump).findings
+    (finding,) = of_groups(lint_dump(home, "", dump))
     assert (finding.check, finding.subject, finding.words) == ("annotation-wrong", "shop/web/zk", words)
 
 
@@ -186,7 +191,7 @@ quorums:
     dump = a_dump(tmp_path / "shop.json", *(a_node(n) for n in range(4)), *pods, a_set("{margin: 1}"))
     plan = plan_of_dump(home, ["workers"], NEW.version, dump)
     assert plan.held == () and plan.bound_by == "quorum group zk"
-    (finding,) = lint_dump(home, "", dump).findings
+    (finding,) = of_groups(lint_dump(home, "", dump))
     assert finding.check == "annotation-policy"
     assert finding.words == "StatefulSet web/zk declares it, and so does the policy (zk): the policy holds"
 
@@ -211,7 +216,7 @@ def test_a_budget_is_compared_with_a_group_that_a_workload_declares(tmp_path: Pa
     }
     pods = [a_pod(n, n) for n in range(3)]
     dump = a_dump(tmp_path / "shop.json", *(a_node(n) for n in range(4)), *pods, budget, a_set("zookeeper"))
-    (finding,) = lint_dump(a_home(tmp_path / "home"), "", dump).findings
+    (finding,) = of_groups(lint_dump(a_home(tmp_path / "home"), "", dump))
     assert (finding.check, finding.advice) == ("budget-quorum", "set maxUnavailable: 1")
     assert "shop/web/zk can spare 1 of 3 voters" in finding.words
 
@@ -220,6 +225,16 @@ def test_lint_of_a_dump_needs_neither_a_database_nor_a_policy(tmp_path: Path) ->
     bare = a_pod(1, 0) | {"metadata": {"name": "debug", "namespace": "ops", "uid": "p"}}
     found = lint_dump(Home(tmp_path), "", a_dump(tmp_path / "east.json", a_node(0), a_node(1), bare))
     assert [(each.cluster, each.check, each.subject) for each in found.findings] == [
-        ("east", "unmanaged", "ops/debug")
+        ("east", "no-budgets", "PodDisruptionBudgets"),
+        ("east", "unmanaged", "ops/debug"),
     ]
     assert sorted(each.name for each in tmp_path.iterdir()) == ["east.json"]
+
+
+def test_a_dump_is_planned_and_linted_in_a_folder_with_a_policy_alone(tmp_path: Path) -> None:
+    (tmp_path / "fleet.yaml").write_text(POLICY)
+    dump = a_dump(tmp_path / "shop.json", *(a_node(n) for n in range(3)), a_pod(1, 0), a_pod(2, 1))
+    home = Home(tmp_path)
+    assert len(plan_of_dump(home, ["workers"], NEW.version, dump).runs) == 3
+    assert lint_dump(home, "", dump).checked == ("shop",)
+    assert not home.exists

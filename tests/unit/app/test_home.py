@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from fleet.app.home import Home
+from fleet.app.init import init
 from fleet.core.errors import UsageError
+from tests.unit.app.homes import POLICY
 
 
 def test_the_call_names_it_before_the_environment_and_that_before_the_current_folder(tmp_path: Path) -> None:
@@ -43,3 +45,31 @@ def test_a_made_home_is_there(tmp_path: Path) -> None:
     home.make()
     assert home.exists
     assert Home(home.path).store.clusters.list() == []
+
+
+def test_the_database_is_made_beside_the_teams_policy(tmp_path: Path) -> None:
+    (tmp_path / "fleet.yaml").write_text(POLICY)
+    assert Home(tmp_path).store.clusters.list() == []
+    assert (tmp_path / "fleet.yaml").read_text() == POLICY
+
+
+def test_a_database_that_is_named_and_not_there_is_not_made_by_looking(tmp_path: Path) -> None:
+    (tmp_path / "fleet.yaml").write_text(POLICY)
+    home = Home(tmp_path, str(tmp_path / "othr.db"))
+    with pytest.raises(UsageError) as refused:
+        _ = home.store
+    assert "fleet init" in refused.value.hint and "--force" not in refused.value.hint
+    assert not (tmp_path / "othr.db").exists()
+    assert not init(home).wrote
+    assert home.store.clusters.list() == []
+
+
+def test_init_keeps_a_policy_that_is_there(tmp_path: Path) -> None:
+    (tmp_path / "fleet.yaml").write_text(POLICY)
+    assert not init(Home(tmp_path)).wrote
+    assert (tmp_path / "fleet.yaml").read_text() == POLICY
+    with pytest.raises(UsageError) as refused:
+        init(Home(tmp_path))
+    assert "--force" not in refused.value.hint
+    assert init(Home(tmp_path), force=True).wrote
+    assert (tmp_path / "fleet.yaml").read_text() != POLICY

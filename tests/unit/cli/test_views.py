@@ -150,7 +150,8 @@ def test_a_timeline_has_a_row_for_each_node_in_the_order_they_go() -> None:
         "SOAK",
         "PODS",
     ]
-    assert [line.split()[2] for line in lines[1:]] == ["n-1", "n-4"]
+    assert [line.split()[2] for line in lines[1:-1]] == ["n-1", "n-4", "n-3", "n-2"]
+    assert lines[3].split()[0] == "held" and lines[3].endswith("budget-never")
 
 
 def test_the_fleet_at_a_glance() -> None:

@@ -75,7 +75,8 @@ def test_a_pod_that_no_other_node_suits_holds_its_node_unless_the_policy_lets_it
     story.start()
     story.run(seconds=3600)
     assert story.steps() == {"n-0": Step.STAGED, "n-1": Step.DONE}
-    assert "suits its node selector" in story.engine.why(NodeRef("east", "n-0"), story.now)[0].words
+    [held] = story.engine.why(NodeRef("east", "n-0"), story.now)
+    assert (held.reason, held.subject, held.lasting) == (Reason.PINNED, "web/api-1-0", True)
     lenient = a_story(2, 1, 10, DrainRule(no_room="evict"), node_selector={"disk": "here"})
     lenient.models["east"].stranger.label("n-0", "disk", "here")
     lenient.start()

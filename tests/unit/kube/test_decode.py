@@ -132,6 +132,26 @@ def test_a_pod_that_is_being_deleted_has_the_grace_it_was_given() -> None:
     assert found.grace_seconds == 0
 
 
+@pytest.mark.parametrize(
+    ("created", "ready", "since"),
+    [
+        ("2026-11-01T09:00:00Z", {"status": "False", "lastTransitionTime": "2026-11-02T10:30:00Z"}, 2),
+        ("2026-11-01T09:00:00Z", None, 1),
+        ("2026-11-01T09:00:00Z", {"status": "False", "lastTransitionTime": "yesterday"}, 1),
+        ("2026-11-01T09:00:00Z", {"status": "True", "lastTransitionTime": "2026-11-02T10:30:00Z"}, None),
+        (None, {"status": "False"}, None),
+        ("soon", None, None),
+    ],
+)
+def test_a_pod_that_is_not_ready_says_since_when(
+    created: str | None, ready: Json | None, since: int | None
+) -> None:
+    conditions = [] if ready is None else [{"type": "Ready"} | ready]
+    found = a_pod(meta={"creationTimestamp": created}, status={"conditions": conditions})
+    assert (found.unready_since.day if found.unready_since else None) == since
+    assert found.unready_since is None or found.unready_since.tzinfo is not None
+
+
 def test_a_mirror_pod_stays() -> None:
     assert a_pod(meta={"annotations": {"kubernetes.io/config.mirror": "x", "other": "y"}}).stays
     assert not a_pod(meta={"annotations": {"other": "y"}}).stays

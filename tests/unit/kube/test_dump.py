@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import json
 from pathlib import Path
 
 from fleet.kube.dump import dump
@@ -33,6 +34,23 @@ def test_what_is_read_of_the_file_is_what_is_read_of_the_cluster(tmp_path: Path)
                 assert sorted(getattr(found, kind), key=repr) == sorted(getattr(live, kind), key=repr), kind
 
     asyncio.run(story())
+
+
+def test_kinds_that_were_listed_are_not_missing_though_there_is_none_of_them(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with asyncio.timeout(20), faked(tmp_path) as (_, cluster):
+            assert of_dump(await dump(cluster.transport), "east", "fra", NOW).missing == {}
+
+    asyncio.run(story())
+
+
+def test_kinds_of_which_a_file_has_none_or_not_all_are_missing() -> None:
+    owner = {"kind": "StatefulSet", "name": "db", "uid": "s", "controller": True}
+    pod = {"kind": "Pod", "metadata": {"name": "db-0", "namespace": "web", "ownerReferences": [owner]}}
+    other = {"kind": "StatefulSet", "metadata": {"name": "mq", "namespace": "web"}}
+    missing = of_dump(json.dumps({"items": [pod, other]}).encode(), "east", "fra", NOW).missing
+    assert missing["statefulsets"] == "not all are in the file"
+    assert missing["poddisruptionbudgets"] == missing["jobs"] == "none in the file"
 
 
 def an_api_server() -> objects.Json:

@@ -1,0 +1,262 @@
+"""All that will hold or fail a run and stands in the snapshot is said when planning."""
+
+from __future__ import annotations
+
+from datetime import time, timedelta
+
+import pytest
+from msgspec.structs import replace
+
+from fleet.core.budget import Budget
+from fleet.core.held import Reason
+from fleet.core.lint import lint
+from fleet.core.node import Node
+from fleet.core.plan import Plan, PlannedHold
+from fleet.core.pod import Owner, Pod
+from fleet.core.policy import DrainRule, Pool, RebootRule, Window
+from fleet.core.snapshot import Snapshot
+from fleet.core.times import Known, Times
+from fleet.core.workload import Workload
+from fleet.histories.builders import (
+    NEW,
+    START,
+    a_budget,
+    a_deployment,
+    a_node,
+    a_policy,
+    a_pool,
+    a_snapshot,
+)
+from fleet.sim.planner import make_plan
+
+NODES = [a_node(f"n-{number}") for number in (1, 2, 3)]
+DAY = 86_400
+
+
+def a_shop(
+    replicas: int = 3, nodes: list[Node] = NODES, **fields: object
+) -> tuple[list[Workload], list[Pod]]:
+    workloads, pods = a_deployment("shop", replicas, nodes)
+    return workloads, [replace(pod, **fields) for pod in pods]
+
+
+def the_plan(
+    snapshot: Snapshot, rule: DrainRule | None = None, times: Times | None = None, **pool: object
+) -> Plan:
+    own = a_pool(drain=rule or DrainRule(), **pool)  # type: ignore[arg-type]
+    return make_plan("p", [snapshot], a_policy(own), ["workers"], NEW, START, times or Times())
+
+
+def checks(plan: Plan) -> dict[str, str]:
+    return {each.check: f"{each.subject}: {each.words}" for each in plan.warnings}
+
+
+def only(plan: Plan) -> PlannedHold:
+    [hold] = plan.held
+    return hold
+
+
+def test_a_plan_with_nothing_odd_has_no_warning() -> None:
+    plan = the_plan(a_snapshot(NODES, a_shop(), [a_budget("shop", 3, 1)]))
+    assert (plan.warnings, plan.held) == ((), ())
+
+
+# Graces
+
+
+@pytest.mark.parametrize(
+    ("rule", "source", "seconds"),
+    [
+        (DrainRule(), "terminationGracePeriodSeconds", DAY),
+        (DrainRule(grace_seconds=4000), "drain.grace", 4000),
+    ],
+)
+def test_a_pod_that_may_take_longer_to_stop_than_its_drain_lasts_is_held(
+    rule: DrainRule, source: str, seconds: int
+) -> None:
+    plan = the_plan(a_snapshot(NODES, a_shop(1, grace_seconds=DAY)), rule)
+    hold = only(plan)
+    assert (hold.node, hold.reason) == ("n-1", Reason.GRACE)
+    assert hold.held is not None
+    assert hold.held.facts == {"grace": seconds, "timeout": 3600, "source": source}
+
+
+@pytest.mark.parametrize("rule", [DrainRule(timeout_seconds=DAY + 1), DrainRule(grace_seconds=60)])
+def test_either_remedy_lets_it_go(rule: DrainRule) -> None:
+    plan = the_plan(a_snapshot(NODES, a_shop(1, grace_seconds=DAY)), rule)
+    assert not plan.held and len(plan.runs) == 3
+
+
+def test_a_long_grace_that_fits_is_told_with_both_numbers() -> None:
+    told = checks(the_plan(a_snapshot(NODES, a_shop(3, grace_seconds=1800))))
+    assert "1800 s" in told["long-grace"] and "drain.timeout is 1h" in told["long-grace"]
+    assert "3 pods" in told["long-grace"]
+
+
+def test_pods_that_go_one_after_another_may_together_take_longer_than_the_drain() -> None:
+    snapshot = a_snapshot(NODES, a_shop(4, NODES[:1], grace_seconds=1200), [a_budget("shop", 4, 1)])
+    told = checks(the_plan(snapshot))
+    assert told["one-after-another"].startswith("web/shop: ")
+    assert "4800 s" in told["one-after-another"] and "3600 s" in told["one-after-another"]
+    two = a_snapshot(NODES, a_shop(4, NODES[:1], grace_seconds=1200), [a_budget("shop", 4, 2)])
+    assert "one-after-another" not in checks(the_plan(two))
+
+
+def test_a_grace_of_the_policy_that_is_less_than_pods_ask_for_is_told() -> None:
+    snapshot = a_snapshot(NODES, a_shop(1, grace_seconds=600))
+    assert "600 s" in checks(the_plan(snapshot, DrainRule(grace_seconds=10)))["grace-cut"]
+
+
+# Budgets
+
+
+def ill(**fields: object) -> Budget:
+    """The budget `shop` of two pods, none of which is Ready."""
+    budget = a_budget("shop", 2, 1)
+    return replace(budget, current_healthy=0, disruptions_allowed=0, **fields)
+
+
+@pytest.mark.parametrize("since", [None, START - timedelta(days=3)])
+def test_pods_that_are_not_ready_are_named_with_what_helps(since: object) -> None:
+    pods = a_shop(2, NODES[:2], ready=False, unready_since=since)
+    plan = the_plan(a_snapshot(NODES, pods, [ill()]))
+    assert [run.node for run in plan.runs] == ["n-3"]
+    assert {hold.reason for hold in plan.held} == {Reason.BUDGET_UNHEALTHY}
+    assert all("web/shop-1-0, web/shop-1-1" in hold.detail for hold in plan.held)
+    assert all("AlwaysAllow" in hold.advice for hold in plan.held)
+    canaries = the_plan(a_snapshot(NODES, pods, [ill()]), canaries=1)
+    assert [run.node for run in canaries.runs] == ["n-3"] and canaries.runs[0].canary
+
+
+def test_where_unhealthy_pods_are_always_allowed_to_go_they_go() -> None:
+    pods = a_shop(2, NODES[:2], ready=False, unready_since=START - timedelta(days=3))
+    plan = the_plan(a_snapshot(NODES, pods, [ill(unhealthy_policy="AlwaysAllow")]))
+    assert len(plan.runs) == 3 and not plan.held
+
+
+def test_pods_that_are_starting_pass_by_themselves() -> None:
+    pods = a_shop(2, NODES[:2], ready=False, phase="Pending", unready_since=START - timedelta(seconds=5))
+    plan = the_plan(a_snapshot(NODES, pods, [ill()]))
+    assert len(plan.runs) == 3 and not plan.held
+
+
+def test_one_ill_pod_of_many_leaves_what_the_budget_still_can_allow() -> None:
+    """The budget lets two be away; one is, for days. A node with two of its pods goes, one pod after the other."""
+    workloads, pods = a_shop(6, NODES[:2])
+    since = START - timedelta(days=3)
+    sick = [
+        replace(pods[0], node="n-3", ready=False, unready_since=since, phase="Running"),
+        *pods[1:],
+    ]
+    budget = replace(a_budget("shop", 6, 2), current_healthy=5, disruptions_allowed=1)
+    plan = the_plan(a_snapshot(NODES, (workloads, sick), [budget]))
+    assert "n-1" in [run.node for run in plan.runs]
+    assert all(hold.reason is not Reason.BUDGET for hold in plan.held)
+
+
+def test_a_ready_pod_that_waits_for_ill_ones_elsewhere_is_not_told_of_always_allow() -> None:
+    workloads, pods = a_shop(3)
+    since = START - timedelta(hours=1)
+    sick = [replace(pods[0], ready=False, unready_since=since), *pods[1:]]
+    budget = replace(a_budget("shop", 3, 1), current_healthy=2, disruptions_allowed=0)
+    plan = the_plan(a_snapshot(NODES, (workloads, sick), [budget]))
+    by_node = {hold.node: hold for hold in plan.held}
+    assert by_node["n-2"].reason == Reason.BUDGET_UNHEALTHY and "AlwaysAllow" not in by_node["n-2"].advice
+
+
+@pytest.mark.parametrize("rule", [{"max_unavailable": 1}, {"max_unavailable": None, "min_available": "50%"}])
+def test_bare_pods_under_a_rule_that_needs_a_controller_are_told_so(rule: dict[str, object]) -> None:
+    pods = [replace(pod, owner=None) for pod in a_shop(2)[1]]
+    fields = {
+        "expected_pods": 0,
+        "desired_healthy": 0,
+        "disruptions_allowed": 0,
+        "current_healthy": 2,
+        **rule,
+    }
+    budget = replace(a_budget("shop", 2, 1), **fields)
+    plan = the_plan(a_snapshot(NODES, ([], pods), [budget]), DrainRule(unmanaged="evict"))
+    assert {hold.reason for hold in plan.held} == {Reason.BUDGET_UNCOUNTED}
+    assert all("minAvailable" in hold.advice for hold in plan.held)
+
+
+def test_all_that_holds_a_node_is_told_not_only_the_first() -> None:
+    pods = [replace(pod, owner=None, grace_seconds=DAY) for pod in a_shop(1)[1]]
+    budget = replace(a_budget("shop", 1, 1), expected_pods=0, desired_healthy=0, disruptions_allowed=0)
+    hold = only(the_plan(a_snapshot(NODES, ([], pods), [budget])))
+    assert hold.reason == Reason.UNMANAGED
+    assert [held.reason for held in hold.others] == [Reason.BUDGET_UNCOUNTED]
+
+
+def test_a_budget_that_could_not_be_computed_goes_on_so_in_the_plan() -> None:
+    """A custom resource without a scale: the model took the budget's failure away and promised the nodes."""
+    pods = [replace(pod, owner=Owner("Game", "g", "g")) for pod in a_shop(3)[1]]
+    budget = replace(
+        a_budget("shop", 3, 1), disruptions_allowed=0, observed_generation=0, failure="no scale subresource"
+    )
+    plan = the_plan(a_snapshot(NODES, ([], pods), [budget]))
+    assert {hold.reason for hold in plan.held} == {Reason.BUDGET_FAILED} and not plan.runs
+
+
+# What was not read
+
+
+def test_kinds_that_were_not_read_are_told_where_the_plan_would_have_gone_by_them() -> None:
+    snapshot = a_snapshot(NODES, ([], a_shop()[1]))
+    lacking = replace(
+        snapshot, missing={"poddisruptionbudgets": "none in the file", "replicasets": "none in the file"}
+    )
+    assert set(checks(the_plan(lacking))) == {"no-budgets", "no-workloads"}
+    forbidden = replace(snapshot, missing={"replicasets": "replicasets is forbidden: no right to list"})
+    [warning] = the_plan(forbidden).warnings
+    assert warning.check == "no-workloads" and "fleet cluster check" in warning.remedy
+
+
+def test_nothing_is_missed_that_the_plan_has_no_use_for() -> None:
+    snapshot = replace(
+        a_snapshot(NODES, a_shop()), missing={"jobs": "none in the file", "daemonsets": "none in the file"}
+    )
+    assert the_plan(snapshot).warnings == ()
+
+
+def test_a_dump_of_one_namespace_alone_is_told() -> None:
+    snapshot = replace(
+        a_snapshot(NODES, a_shop(12), [a_budget("shop", 12, 1)]), missing={"jobs": "none in the file"}
+    )
+    assert "web" in checks(the_plan(snapshot))["one-namespace"]
+
+
+# Times and windows
+
+
+def test_a_time_limit_that_measured_runs_have_passed_is_told() -> None:
+    times = Times(
+        measured={
+            "reboot": {("workers", "simulated"): Known("reboot", 300, 1000, 40, "workers", "simulated")}
+        }
+    )
+    told = checks(the_plan(a_snapshot(NODES), times=times, reboot=RebootRule(timeout_seconds=900)))
+    assert "900 s" in told["reboot-timeout"] and "1000 s" in told["reboot-timeout"]
+    long_enough = RebootRule(timeout_seconds=1200)
+    assert "reboot-timeout" not in checks(the_plan(a_snapshot(NODES), times=times, reboot=long_enough))
+
+
+def test_a_window_that_is_shorter_than_a_run_is_told() -> None:
+    def a_window(minutes: int) -> Window:
+        return Window(tuple(range(7)), time(9, 0), time(9, minutes))
+
+    assert "window-short" in checks(the_plan(a_snapshot(NODES), windows=(a_window(2),)))
+    assert "window-short" not in checks(the_plan(a_snapshot(NODES), windows=(a_window(30),)))
+
+
+def test_lint_tells_the_same() -> None:
+    pods = a_shop(1, grace_seconds=DAY)
+    own: Pool = a_pool()
+    found = lint(a_policy(own), [a_snapshot(NODES, pods)]).findings
+    assert [(each.check, each.subject) for each in found] == [("grace", "web/shop-1-0")]
+
+
+def test_lint_tells_one_reason_of_many_nodes_once() -> None:
+    pods = a_shop(2, NODES[:2], ready=False, unready_since=START - timedelta(days=3))
+    found = lint(a_policy(a_pool()), [a_snapshot(NODES, pods, [ill()])]).findings
+    assert [(each.check, each.subject) for each in found] == [("budget-unhealthy", "web/shop")]

@@ -1,0 +1,245 @@
+"""Pods that only their own node can take: when they may wait for it, and when its drain could never end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from msgspec.structs import replace
+
+from fleet.core.action import Evict, Result
+from fleet.core.budget import Budget
+from fleet.core.held import Reason
+from fleet.core.node import NodeRef, Resources, Taint, Toleration
+from fleet.core.placement import HOSTNAME_LABEL, Apart, NodeTerm
+from fleet.core.pod import Owner, Pod
+from fleet.core.policy import Amount, DrainRule, Limits
+from fleet.core.selector import Requirement, Selector
+from fleet.core.steps import Step
+from fleet.core.takers import Takers
+from fleet.core.times import Times
+from fleet.histories.builders import NEW, START, a_budget, a_node, a_policy, a_pool, a_snapshot
+from fleet.sim.planner import make_plan
+from tests.story import Story
+
+MANY = a_pool(limits=Limits(max_unavailable=Amount(9)))
+
+
+def a_host(name: str, **fields: object):  # type: ignore[no-untyped-def]
+    node = a_node(name, **fields)  # type: ignore[arg-type]
+    return replace(node, labels={**node.labels, HOSTNAME_LABEL: name})
+
+
+NODES = [a_host(f"n-{number}") for number in (1, 2, 3)]
+
+
+def an_osd(number: int, node: str, app: str = "osd", **fields: object) -> Pod:
+    """As Rook has them: a Deployment for each disk, which its node alone has."""
+    told: dict[str, object] = {
+        "labels": {"app": app},
+        "owner": Owner("ReplicaSet", f"{app}-{number}", f"rs-{app}-{number}"),
+        "node_selector": {HOSTNAME_LABEL: node},
+        "requests": Resources(100, 128 << 20, 1),
+    }
+    return Pod("web", f"{app}-{number}", f"pod-{app}-{number}", node=node, **(told | fields))  # type: ignore[arg-type]
+
+
+def a_story(pods: list[Pod], *budgets: Budget, rule: DrainRule | None = None, nodes=NODES) -> Story:  # type: ignore[no-untyped-def]
+    pool = replace(MANY, drain=rule) if rule is not None else MANY
+    story = Story([a_snapshot(list(nodes), ([], pods), list(budgets))], a_policy(pool))
+    story.start()
+    return story
+
+
+def why(story: Story, node: str) -> list[tuple[Reason, str]]:
+    return [(held.reason, held.subject) for held in story.engine.why(NodeRef("east", node), story.now)]
+
+
+def evicted(story: Story) -> list[str]:
+    return [
+        action.pod.name
+        for _, action, result in story.performed
+        if isinstance(action, Evict) and result is Result.DONE
+    ]
+
+
+@pytest.mark.parametrize("per_node", [1, 2])
+def test_as_many_as_the_budget_lets_be_away_wait_for_their_node_and_the_next_node_waits_for_them(
+    per_node: int,
+) -> None:
+    pods = [an_osd(number, f"n-{number % 3 + 1}") for number in range(3 * per_node)]
+    story = a_story(pods, a_budget("osd", len(pods), per_node))
+    most = 0
+
+    def count() -> bool:
+        nonlocal most
+        most = max(most, sum(not node.available for node in story.models["east"].snapshot(story.now).nodes))
+        return False
+
+    story.run(until=count)
+    assert set(story.steps().values()) == {Step.DONE}
+    assert most == 1
+    assert len(evicted(story)) == len(pods)
+    assert all(pod.ready for pod in story.models["east"].snapshot(story.now).pods)
+
+
+def test_more_than_their_budget_ever_lets_be_away_are_never_begun_until_it_lets_them() -> None:
+    pods = [an_osd(number, f"n-{number % 3 + 1}") for number in range(6)]
+    story = a_story(pods, a_budget("osd", 6, 1))
+    story.run(seconds=7200)
+    assert set(story.steps().values()) == {Step.STAGED} and not evicted(story)
+    assert why(story, "n-1") == [(Reason.PINNED_TOGETHER, "web/osd")]
+    [held] = story.engine.why(NodeRef("east", "n-1"), story.now)
+    assert (held.facts["count"], held.facts["room"], held.lasting) == (2, 1, True)
+    story.models["east"].stranger.put_budget(a_budget("osd", 6, 2))
+    story.run()
+    assert set(story.steps().values()) == {Step.DONE}
+
+
+def test_they_are_held_also_where_the_policy_lets_pods_without_room_go() -> None:
+    story = a_story(
+        [an_osd(0, "n-1"), an_osd(1, "n-1")], a_budget("osd", 2, 1), rule=DrainRule(no_room="evict")
+    )
+    story.run(seconds=7200)
+    assert story.steps() == {"n-1": Step.STAGED, "n-2": Step.DONE, "n-3": Step.DONE}
+
+
+def test_one_without_a_budget_is_held_unless_the_policy_lets_it_be_down() -> None:
+    story = a_story([an_osd(0, "n-1")])
+    story.run(seconds=7200)
+    assert story.steps()["n-1"] is Step.STAGED
+    assert why(story, "n-1") == [(Reason.PINNED, "web/osd-0")]
+    story = a_story([an_osd(0, "n-1")], rule=DrainRule(no_room="evict"))
+    story.run()
+    assert set(story.steps().values()) == {Step.DONE}
+
+
+def test_those_that_can_move_go_before_the_one_that_cannot() -> None:
+    pods = [an_osd(0, "n-1"), an_osd(1, "n-1", node_selector={}), an_osd(2, "n-1", node_selector={})]
+    story = a_story(pods, a_budget("osd", 3, 1), rule=DrainRule(timeout_seconds=600))
+    story.run()
+    assert set(story.steps().values()) == {Step.DONE}
+    assert evicted(story)[:3][-1] == "osd-0"
+
+
+@pytest.mark.parametrize(
+    "pinned",
+    [
+        {"node_selector": {}, "affinity": (NodeTerm((Requirement(HOSTNAME_LABEL, "In", ("n-1",)),)),)},
+        {
+            "node_selector": {},
+            "affinity": (NodeTerm(fields=(Requirement("metadata.name", "In", ("n-1",)),)),),
+        },
+        {"node_selector": {"disk": "nvme"}},
+    ],
+)
+def test_whatever_it_is_that_binds_them(pinned: dict[str, object]) -> None:
+    nodes = [replace(NODES[0], labels={**NODES[0].labels, "disk": "nvme"}), *NODES[1:]]
+    pods = [an_osd(number, "n-1", **pinned) for number in range(2)]  # type: ignore[arg-type]
+    story = a_story(pods, a_budget("osd", 2, 1), nodes=nodes)
+    story.run(seconds=7200)
+    assert why(story, "n-1") == [(Reason.PINNED_TOGETHER, "web/osd")]
+
+
+def test_a_taint_of_all_other_nodes_binds_them_too() -> None:
+    nodes = [
+        NODES[0],
+        *(replace(node, taints=(Taint("dedicated", "NoSchedule", "gpu"),)) for node in NODES[1:]),
+    ]
+    pods = [an_osd(number, "n-1", node_selector={}) for number in range(2)]
+    story = a_story(pods, a_budget("osd", 2, 1), nodes=nodes)
+    story.run(seconds=7200)
+    assert why(story, "n-1") == [(Reason.PINNED_TOGETHER, "web/osd")]
+    free = [replace(pod, tolerations=(Toleration("dedicated", "Exists"),)) for pod in pods]
+    story = a_story(free, a_budget("osd", 2, 1), nodes=nodes)
+    story.run()
+    assert set(story.steps().values()) == {Step.DONE}
+
+
+def test_a_pod_that_is_too_large_for_any_other_node_may_wait_for_its_own() -> None:
+    nodes = [replace(NODES[0], allocatable=Resources(16000, 64 << 30, 110)), *NODES[1:]]
+    pods = [an_osd(0, "n-1", node_selector={}, requests=Resources(12000, 1 << 30, 1))]
+    story = a_story(pods, a_budget("osd", 1, 1), nodes=nodes)
+    story.run()
+    assert set(story.steps().values()) == {Step.DONE}
+    story = a_story(pods, nodes=nodes)
+    story.run(seconds=7200)
+    assert why(story, "n-1") == [(Reason.PINNED, "web/osd-0")]
+
+
+def test_two_workloads_that_each_have_a_pod_on_every_node_under_one_budget() -> None:
+    """Found while writing this: each pod may wait, since its budget lets one be away; the two of a node may not."""
+    pods = []
+    for app in ("kv", "log"):
+        apart = Apart(HOSTNAME_LABEL, (Requirement("part", "In", (app,)),), ("web",))
+        pods += [
+            an_osd(
+                number,
+                f"n-{number + 1}",
+                app,
+                node_selector={},
+                apart=(apart,),
+                labels={"app": "db", "part": app},
+            )
+            for number in range(3)
+        ]
+    budget = replace(a_budget("db", 6, 1), selector=Selector({"app": "db"}))
+    story = a_story(pods, budget)
+    story.run(seconds=7200)
+    assert set(story.steps().values()) == {Step.STAGED} and not evicted(story)
+    assert why(story, "n-2") == [(Reason.PINNED_TOGETHER, "web/db")]
+
+
+def test_a_node_that_could_take_them_once_it_is_back_is_waited_for() -> None:
+    nodes = [replace(node, labels={**node.labels, "disk": "nvme"}) for node in NODES[:2]] + NODES[2:]
+    pods = [an_osd(number, f"n-{number + 1}", node_selector={"disk": "nvme"}) for number in range(2)]
+    story = a_story(pods, a_budget("osd", 2, 1), nodes=nodes)
+    story.run()
+    assert set(story.steps().values()) == {Step.DONE}
+
+
+def test_a_selector_that_not_even_its_own_node_meets_any_more_is_no_waiting_for_it() -> None:
+    story = a_story([an_osd(0, "n-1", node_selector={"disk": "gone"})], a_budget("osd", 1, 1))
+    story.run(seconds=7200)
+    assert why(story, "n-1") == [(Reason.CAPACITY, "web/osd-0")]
+
+
+def test_a_cluster_of_one_node_goes_where_its_budgets_let_it() -> None:
+    pods = [an_osd(0, "n-1", node_selector={}), an_osd(1, "n-1", "ui", node_selector={})]
+    budgets = [a_budget("osd", 1, 1), a_budget("ui", 1, 1)]
+    story = a_story(pods, *budgets, nodes=NODES[:1])
+    story.run()
+    assert set(story.steps().values()) == {Step.DONE}
+    story = a_story(pods, budgets[0], nodes=NODES[:1])
+    story.run(seconds=7200)
+    assert why(story, "n-1") == [(Reason.PINNED, "web/ui-1")]
+
+
+def test_the_plan_says_the_same_and_its_bound_holds() -> None:
+    pods = [an_osd(number, f"n-{number + 1}") for number in range(3)]
+    snapshot = a_snapshot(NODES, ([], pods), [a_budget("osd", 3, 1)])
+    plan = make_plan("p", [snapshot], a_policy(MANY), ["workers"], NEW, START, Times())
+    assert len(plan.runs) == 3 and not plan.held
+    assert plan.lower_bound_seconds <= plan.makespan_seconds
+    double = a_snapshot(NODES, ([], [*pods, an_osd(7, "n-1")]), [a_budget("osd", 4, 1)])
+    plan = make_plan("p", [double], a_policy(MANY), ["workers"], NEW, START, Times())
+    assert [(hold.node, hold.reason) for hold in plan.held] == [("n-1", Reason.PINNED_TOGETHER)]
+
+
+def test_a_node_that_comes_goes_or_is_labelled_changes_who_is_pinned() -> None:
+    takers, pod = Takers(), an_osd(0, "n-1", node_selector={"disk": "nvme"})
+    here, there = (replace(node, labels={**node.labels, "disk": "nvme"}) for node in NODES[:2])
+    steps: list[tuple[Callable[[], None], bool]] = [
+        (lambda: takers.see_node(here), True),
+        (lambda: takers.see_node(NODES[1]), True),
+        (lambda: takers.see_node(there), False),
+        (lambda: takers.see_node(replace(there, taints=(Taint("x", "NoSchedule"),))), True),
+        (lambda: takers.see_node(replace(there, ready=False, unschedulable=True)), False),
+        (lambda: takers.see_node(replace(there, allocatable=Resources(50, 1 << 20, 10))), True),
+        (lambda: takers.see_node(there), False),
+        (lambda: takers.lose_node("n-2"), True),
+        (lambda: takers.lose_node("n-1"), False),
+    ]
+    for step, alone in steps:
+        step()
+        assert takers.alone("n-1", pod) is alone

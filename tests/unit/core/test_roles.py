@@ -1,0 +1,192 @@
+"""Pods of one owner that are not alike: which labels may move, and what is planned around them."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from fleet.core.budget import Budget
+from fleet.core.held import Reason
+from fleet.core.node import NodeRef
+from fleet.core.placement import HOSTNAME_LABEL, Apart
+from fleet.core.plan import Plan
+from fleet.core.pod import Owner, Pod
+from fleet.core.roles import Roles
+from fleet.core.selector import Requirement, Selector
+from fleet.core.snapshot import Snapshot
+from fleet.core.steps import Step
+from fleet.core.times import Times
+from fleet.histories.builders import NEW, START, a_node, a_policy, a_pool, a_snapshot
+from fleet.sim.planner import make_plan
+from tests.story import Story
+from tests.unit.sim.builder import Builder, Hand
+
+NODES = [a_node(f"n-{number}") for number in (1, 2, 3)]
+CLUSTER = Owner("Cluster", "pg", "uid-pg")
+PATRONI = Owner("StatefulSet", "pg", "uid-pg")
+POLICY = a_policy(a_pool())
+
+
+def a_pod(number: int, role: str | None, owner: Owner | None = CLUSTER, **fields: object) -> Pod:
+    labels = {"app": "pg"} | ({"role": role} if role else {})
+    told: dict[str, object] = {"node": f"n-{number}", "labels": labels, "owner": owner}
+    return Pod("db", f"pg-{number}", f"pod-{number}", **(told | fields))  # type: ignore[arg-type]
+
+
+def a_budget(name: str, selector: Selector, pods: int, least: int = 1) -> Budget:
+    return Budget(
+        "db",
+        name,
+        f"pdb-{name}",
+        selector,
+        min_available=least,
+        disruptions_allowed=pods - least,
+        current_healthy=pods,
+        desired_healthy=least,
+        expected_pods=pods,
+    )
+
+
+PRIMARY = a_budget("primary", Selector({"app": "pg", "role": "primary"}), 1)
+REPLICAS = a_budget("replicas", Selector({"app": "pg", "role": "replica"}), 2)
+
+
+def a_database(owner: Owner, *budgets: Budget) -> Snapshot:
+    pods = [a_pod(1, "primary", owner), a_pod(2, "replica", owner), a_pod(3, "replica", owner)]
+    return a_snapshot(NODES, ([], pods), list(budgets))
+
+
+def the_plan(snapshot: Snapshot) -> Plan:
+    return make_plan("p-1", [snapshot], POLICY, ["workers"], NEW, START, Times())
+
+
+def test_a_label_that_differs_among_the_pods_of_one_owner_may_move() -> None:
+    roles = Roles()
+    pods = [a_pod(1, "primary"), a_pod(2, "replica")]
+    for pod in pods:
+        roles.see(pod)
+    assert all(roles.of(pod) == {"role"} for pod in pods)
+    assert roles.selecting(PRIMARY, pods[0]) == "role"
+    assert roles.selecting(a_budget("all", Selector({"app": "pg"}), 2), pods[0]) == ""
+
+
+def test_a_label_that_only_one_of_them_has_may_move_too() -> None:
+    roles = Roles()
+    leader = a_pod(1, "leader", Owner("ReplicaSet", "web-1", "rs"))
+    other = a_pod(2, None, Owner("ReplicaSet", "web-1", "rs"))
+    for pod in (other, leader):
+        roles.see(pod)
+    led = a_budget("led", Selector(match_expressions=(Requirement("role", "Exists"),)), 1)
+    assert roles.selecting(led, leader) == "role"
+
+
+@pytest.mark.parametrize(
+    ("key", "values"),
+    [
+        ("statefulset.kubernetes.io/pod-name", ("pg-1", "pg-2")),
+        ("apps.kubernetes.io/pod-index", ("1", "2")),
+        ("strimzi.io/pod-name", ("pg-1", "pg-2")),
+        ("cnpg.io/instance-number", ("1", "2")),
+        ("controller-revision-hash", ("pg-5d4f", "pg-7c9b")),
+    ],
+)
+def test_what_names_one_pod_or_its_revision_does_not_move(key: str, values: tuple[str, str]) -> None:
+    roles = Roles()
+    pods = [a_pod(number, None, labels={"app": "pg", key: value}) for number, value in enumerate(values, 1)]
+    for pod in pods:
+        roles.see(pod)
+    assert [roles.of(pod) for pod in pods] == [frozenset(), frozenset()]
+
+
+def test_pods_of_different_owners_may_differ() -> None:
+    roles = Roles()
+    pods = [
+        a_pod(1, "broker", Owner("StatefulSet", "a", "a")),
+        a_pod(2, "controller", Owner("StatefulSet", "b", "b")),
+    ]
+    for pod in pods:
+        roles.see(pod)
+    assert [roles.of(pod) for pod in pods] == [frozenset(), frozenset()]
+
+
+def test_a_label_that_an_operator_is_known_to_move_moves_where_each_pod_has_its_own_owner() -> None:
+    label = "postgres-operator.crunchydata.com/role"
+    pod = a_pod(1, None, Owner("StatefulSet", "hippo-1", "h"), labels={label: "master"})
+    assert Roles().selecting(a_budget("master", Selector({label: "master"}), 1), pod) == label
+
+
+@pytest.mark.parametrize("owner", [CLUSTER, PATRONI])
+def test_replicas_go_and_the_primary_is_held_until_it_is_another_pod(owner: Owner) -> None:
+    plan = the_plan(a_database(owner, PRIMARY, REPLICAS))
+    assert sorted(run.node for run in plan.runs) == ["n-2", "n-3"]
+    [hold] = plan.held
+    assert (hold.node, hold.reason) == ("n-1", Reason.ROLE)
+    assert hold.held is not None and hold.held.facts["label"] == "role=primary"
+    [moves] = [each for each in plan.warnings if each.check == "role-moves"]
+    assert moves.subject == "db/pg" and "db/primary" in moves.words
+
+
+def test_pods_of_a_custom_resource_are_said_to_be_its_operators() -> None:
+    for owner, told in ((CLUSTER, ["Cluster"]), (PATRONI, [])):
+        plan = the_plan(a_database(owner))
+        assert [each.subject for each in plan.warnings if each.check == "operator"] == told
+
+
+def test_a_primary_whose_budget_lets_it_go_is_not_held_but_its_move_is_told() -> None:
+    plan = the_plan(
+        a_database(CLUSTER, replace(PRIMARY, min_available=0, desired_healthy=0, disruptions_allowed=1))
+    )
+    assert len(plan.runs) == 3 and not plan.held
+    assert "role-moves" in [each.check for each in plan.warnings]
+
+
+def test_the_node_goes_once_the_operator_has_made_another_pod_the_primary() -> None:
+    database = a_database(CLUSTER, PRIMARY, REPLICAS)
+    apart = (Apart(HOSTNAME_LABEL, (Requirement("app", "In", ("pg",)),), ("db",)),)
+    spread = replace(database, pods=tuple(replace(pod, apart=apart) for pod in database.pods))
+    story = Story([spread], POLICY)
+    story.start()
+    story.run(seconds=1800)
+    ref = NodeRef("east", "n-1")
+    assert story.steps() == {"n-1": Step.STAGED, "n-2": Step.DONE, "n-3": Step.DONE}
+    assert held_by(story, ref) == [Reason.ROLE]
+    model = story.models["east"]
+    pods = {pod.labels["role"]: pod for pod in model.snapshot(story.now).pods}
+    old, new = pods["primary"], pods["replica"]
+    model.stranger.relabel(old.ref, "role", "replica")
+    model.stranger.relabel(new.ref, "role", "primary")
+    story.run()
+    assert set(story.steps().values()) == {Step.DONE}
+
+
+def held_by(story: Story, ref: NodeRef) -> list[Reason]:
+    return [held.reason for held in story.engine.why(ref, story.now)]
+
+
+@pytest.mark.parametrize("kind", ["StatefulSet", "Cluster"])
+def test_a_replacement_is_as_the_pod_was_that_it_replaces(kind: str) -> None:
+    builder = Builder(3).workload("db", 3, kind)
+    builder.pods = [
+        replace(pod, labels={**pod.labels, "role": role}, node_selector={"disk": role})
+        for pod, role in zip(builder.pods, ("primary", "replica", "replica"), strict=True)
+    ]
+    builder.nodes = [
+        replace(node, labels={**node.labels, "disk": disk})
+        for node, disk in zip(builder.nodes, ("replica", "primary", "primary"), strict=True)
+    ]
+    hand = Hand(builder.model())
+    hand.evict("db-1")
+    hand.pass_time(20)
+    roles = sorted(pod.labels["role"] for pod in hand.pods("db"))
+    assert roles == ["primary", "replica", "replica"]
+    assert [pod.node for pod in hand.pods("db") if pod.uid.startswith("uid-") is False] == ["n-1"]
+
+
+def test_a_replica_sets_replacement_has_not_what_was_put_on_one_of_its_pods() -> None:
+    builder = Builder(3).workload("web", 3)
+    first, *rest = builder.pods
+    builder.pods = [replace(first, labels={**first.labels, "leader": "true"}), *rest]
+    hand = Hand(builder.model())
+    hand.evict("web-rs-0")
+    hand.pass_time(20)
+    assert not any("leader" in pod.labels for pod in hand.pods("web"))
