@@ -11,6 +11,7 @@ from fleet.core.machine import Machine
 from fleet.core.node import Node
 from fleet.core.pod import Pod
 from fleet.core.quorum import Quorum
+from fleet.core.volumes import PersistentVolume, PersistentVolumeClaim
 from fleet.core.workload import Workload
 
 
@@ -25,3 +26,5 @@ class Snapshot(Struct, frozen=True):
     workloads: tuple[Workload, ...] = ()
     machines: tuple[Machine, ...] = ()
     quorums: tuple[Quorum, ...] = ()
+    volumes: tuple[PersistentVolume, ...] = ()
+    claims: tuple[PersistentVolumeClaim, ...] = ()

@@ -14,6 +14,7 @@ from fleet.core.node import Node
 from fleet.core.pod import Pod, PodRef
 from fleet.core.quorum import Quorum
 from fleet.core.room import Room
+from fleet.core.volumes import PersistentVolume, PersistentVolumeClaim
 from fleet.core.workload import Workload
 
 
@@ -149,6 +150,8 @@ class ClusterView:
                 self.machines[thing.name] = thing
             case Workload():
                 self.workloads[thing.uid] = thing
+            case PersistentVolume() | PersistentVolumeClaim():
+                self.room.see_volume(thing)
             case Quorum():
                 self.quorums[thing.name] = thing
 
@@ -166,6 +169,8 @@ class ClusterView:
                 self.machines.pop(thing.name, None)
             case Workload():
                 self.workloads.pop(thing.uid, None)
+            case PersistentVolume() | PersistentVolumeClaim():
+                self.room.lose_volume(thing)
             case Quorum():
                 self.quorums.pop(thing.name, None)
 

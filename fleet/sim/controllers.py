@@ -22,7 +22,7 @@ from fleet.sim.scheduler import Scheduler
 from fleet.sim.timeline import Timeline
 
 ORDINAL_LABEL = "statefulset.kubernetes.io/pod-name"
-FRESH: Mapping[str, Any] = {"phase": "Pending", "ready": False, "deleting": False}
+FRESH: Mapping[str, Any] = {"phase": "Pending", "ready": False, "deleting": False, "stuck": ""}
 """Of a pod that has just been made."""
 COUNTED = frozenset({"Job", "StatefulSet", "DaemonSet", "Node"})
 """Kinds that are not simply kept at a number of pods, each with a way of its own."""
@@ -232,9 +232,11 @@ class Controllers:
         pod = replace(template, name=name, uid=uid, labels=labels, node=node, **FRESH)
         if not node:
             node = self._scheduler.choose(pod)
-        pod = self._objects.put_pod(pod, node=node)
+        pod = self._objects.put_pod(pod, node=node, stuck="" if node else "unschedulable")
         if not node:
             self._scheduler.wait(pod)
+            for victim in self._scheduler.victims(pod):
+                self.delete(victim)
 
 
 def _template(pod: Pod) -> Pod:

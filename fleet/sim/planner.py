@@ -148,6 +148,8 @@ def things(snapshot: Snapshot) -> Iterator[Thing]:
     yield from snapshot.budgets
     yield from snapshot.nodes
     yield from snapshot.machines
+    yield from snapshot.volumes
+    yield from snapshot.claims
     yield from snapshot.pods
     yield from snapshot.quorums
 

@@ -14,6 +14,7 @@ from fleet.core.node import Node
 from fleet.core.pod import Pod
 from fleet.core.quorum import Quorum
 from fleet.core.snapshot import Snapshot
+from fleet.core.volumes import PersistentVolume, PersistentVolumeClaim
 from fleet.core.workload import Workload
 from fleet.sim.controllers import SavedControllers
 from fleet.sim.timeline import Due
@@ -58,6 +59,8 @@ class SavedModel(Struct, frozen=True, kw_only=True):
     controllers: SavedControllers | None = None
     unread: dict[str, str] = {}
     full: str = ""
+    volumes: tuple[PersistentVolume, ...] = ()
+    claims: tuple[PersistentVolumeClaim, ...] = ()
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> SavedModel:
@@ -75,6 +78,8 @@ class SavedModel(Struct, frozen=True, kw_only=True):
             workloads=snapshot.workloads,
             machines=snapshot.machines,
             quorums=snapshot.quorums,
+            volumes=snapshot.volumes,
+            claims=snapshot.claims,
             revision=max(versions, default=0),
         )
 
@@ -97,6 +102,8 @@ def saved_event(at: float, event: Event) -> SavedEvent:
             return SavedEvent(at, form, machine=machine)
         case Quorum() as quorum:
             return SavedEvent(at, form, quorum=quorum)
+        case other:
+            raise TypeError(f"a model tells nothing of a {type(other).__name__}")
 
 
 def encode(saved: SavedModel) -> bytes:
