@@ -6,6 +6,7 @@ Source: kube-scheduler, plugins interpodaffinity and podtopologyspread.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 from fleet.core.demand import Demand
@@ -14,18 +15,19 @@ from fleet.core.placement import EVERYWHERE, Apart, domain_of
 from fleet.core.pod import Pod
 from fleet.core.tally import Domains, Rules, Tally, Where
 
-Kind = tuple[str, tuple[tuple[str, str], ...], bool, tuple[Apart, ...]]
-"""Namespace, labels, whether it is being deleted, and rules, as one pod has them: those of another order are another
-kind, counted apart."""
+Kind = tuple[str, tuple[tuple[str, str], ...], tuple[Apart, ...]]
+"""Namespace, labels and rules, as one pod has them: those of another order are another kind, counted apart."""
 
 
 class Crowd:
     """All pods of one kind."""
 
-    __slots__ = ("by_node", "repelled", "repelled_by", "tallies")
+    __slots__ = ("by_node", "deleting", "repelled", "repelled_by", "tallies")
 
     def __init__(self, tallies: Iterable[Tally]) -> None:
         self.by_node: dict[str, int] = {}
+        self.deleting: Counter[str] = Counter()
+        """Of these, those that are being deleted: spreads do not count them."""
         self.tallies = list(tallies)
         """Of the rules that are about them."""
         self.repelled: list[Tally] = []
@@ -146,10 +148,21 @@ class Neighbours:
             crowd.by_node[name] = number
         else:
             crowd.by_node.pop(name, None)
+        if pod.deleting:
+            crowd.deleting[name] += sign
         if crowd.tallies:
             node = self._nodes.get(name)
             for tally in crowd.tallies:
-                tally.add(name, node, sign)
+                if not (pod.deleting and tally.spread):
+                    tally.add(name, node, sign)
+
+    def delete(self, pod: Pod) -> None:
+        """A pod that has been taken is being deleted now."""
+        crowd = self._crowd(pod)
+        crowd.deleting[pod.node] += 1
+        for tally in crowd.tallies:
+            if tally.spread:
+                tally.add(pod.node, self._nodes.get(pod.node), -1)
 
     def allow(self, pod: Pod, node: Node) -> bool:
         """The pod may come to the node as things stand."""
@@ -183,7 +196,7 @@ class Neighbours:
         return list(crowd.repelled)
 
     def _crowd(self, pod: Pod) -> Crowd:
-        kind = (pod.namespace, tuple(pod.labels.items()), pod.deleting, pod.apart)
+        kind = (pod.namespace, tuple(pod.labels.items()), pod.apart)
         crowd = self._crowds.get(kind)
         if crowd is None:
             near = (*self._about.get(pod.namespace, ()), *self._about.get(EVERYWHERE, ()))
@@ -211,7 +224,9 @@ class Neighbours:
                 if _counted(tally, kind):
                     crowd.tallies.append(tally)
                     for name, number in crowd.by_node.items():
-                        tally.add(name, self._nodes.get(name), number)
+                        less = crowd.deleting[name] if tally.spread else 0
+                        if number > less:
+                            tally.add(name, self._nodes.get(name), number - less)
         return tally
 
     def _domains_of(self, topology: str, where: Where | None) -> Domains:
@@ -229,8 +244,8 @@ def _where(rule: Apart, pod: Pod, keys: tuple[str, ...]) -> Where:
 
 
 def _counted(tally: Tally, kind: Kind) -> bool:
-    """A spread counts no pod that is being deleted, and one with an empty selector counts none at all."""
-    namespace, labels, deleting, _ = kind
-    if tally.spread and (deleting or not tally.rules[0].others):
+    """A spread with an empty selector counts nobody."""
+    namespace, labels, _ = kind
+    if tally.spread and not tally.rules[0].others:
         return False
     return tally.about(namespace, dict(labels))

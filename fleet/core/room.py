@@ -75,6 +75,8 @@ class Room:
     def see_pod(self, before: Pod | None, pod: Pod) -> None:
         if before is not None:
             if _same(before, pod):
+                if pod.deleting and not before.deleting and pod.node:
+                    self._deleted(pod)
                 return
             self.lose_pod(before)
         if pod.finished:
@@ -88,6 +90,14 @@ class Room:
         elif travels(pod) and not pod.deleting and not pod.stuck:
             self._unbound[pod.uid] = pod
             self._way[size_of(pod.requests)] += 1
+
+    def _deleted(self, pod: Pod) -> None:
+        """It keeps its room until it is gone."""
+        if not pod.finished and not pod.placeholder:
+            self._neighbours.delete(pod)
+            leaving = self._leaving.get(pod.node)
+            if leaving is not None and pod.uid in leaving:
+                leaving[pod.uid] = pod
 
     def lose_pod(self, pod: Pod) -> None:
         if pod.finished:
@@ -261,11 +271,11 @@ def _power(number: int) -> int:
 
 
 def _same(before: Pod, pod: Pod) -> bool:
-    """Nothing has changed that matters to where pods can be."""
+    """Nothing has changed that matters to the room of others."""
     return (
         before.node == pod.node
         and before.phase == pod.phase
-        and before.deleting == pod.deleting
+        and (before.deleting == pod.deleting or bool(pod.node))
         and before.stuck == pod.stuck
         and before.requests == pod.requests
         and before.labels == pod.labels

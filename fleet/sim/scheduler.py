@@ -250,10 +250,9 @@ class Scheduler:
 
     def _pod_changed(self, ref: PodRef, key: WorkloadKey | None, old: Pod | None, new: Pod | None) -> None:
         before, after = old is not None and _occupies(old), new is not None and _occupies(new)
-        if before and after and old is not None and new is not None and old.deleting != new.deleting:
+        if before and after and old is not None and new is not None and new.deleting and not old.deleting:
             # Its room is still taken; a spread counts it no more.
-            self._neighbours.take(old, -1)
-            self._neighbours.take(new, 1)
+            self._neighbours.delete(new)
             if self._queued:
                 self.gained[new.node] = None
         elif after and not before:
