@@ -15,6 +15,7 @@ from fleet.core.neighbours import Judge, Neighbours
 from fleet.core.node import Node, Resources
 from fleet.core.pod import Pod
 from fleet.core.taken import Taken
+from fleet.core.volumes import Volumes
 
 TRIES = 4
 """Orders in which the pods are laid out at most, each with the one that found no place before the others."""
@@ -61,7 +62,7 @@ class Layout:
         leaver: str,
         leavers: Sequence[Pod],
         is_open: Callable[[str, Demand], bool],
-        demand: Callable[[Pod], Demand],
+        volumes: Volumes,
         patient: Collection[str],
     ) -> None:
         """`leavers`: all pods that the drain of `leaver` takes away, also those that are not laid out."""
@@ -69,7 +70,7 @@ class Layout:
         self._leaver = leaver
         self._leavers = leavers
         self._is_open = is_open
-        self._demand = demand
+        self._volumes = volumes
         self._patient = patient
         self._names: dict[Demand, tuple[list[str], Iterator[str]]] = {}
         """Nodes that suit a demand."""
@@ -117,7 +118,7 @@ class Layout:
                 self._rest.neighbours.put(pod, name, -sign)
 
     def _put(self, pod: Pod) -> bool:
-        demand, asked = self._demand(pod), pod.requests
+        demand, asked = Demand.of(pod, self._volumes), pod.requests
         judge = self._rest.neighbours.judge(pod)
         plain = not (judge.minds or pod.ports or not pod.preempts)
         at = self._reached.get((demand, asked), 0)
@@ -151,7 +152,7 @@ class Layout:
         """It may wait for its own node: neighbours leave it no other, now or once others are back in service."""
         if pod.uid not in self._patient or not pod.apart:
             return False
-        demand = self._demand(pod)
+        demand = Demand.of(pod, self._volumes)
         sizes = ((self._room_on(name), self._rest.nodes[name].allocatable) for name in self._all(demand))
         if not any(taken.fits(pod, size) for taken, size in sizes):
             return False
@@ -168,7 +169,7 @@ class Layout:
         )
 
     def _why(self, pod: Pod) -> Lack:
-        demand = self._demand(pod)
+        demand = Demand.of(pod, self._volumes)
         suitable = self._all(demand)
         if not suitable:
             others = self._all(demand._replace(volumes=())) if demand.volumes else []

@@ -39,7 +39,7 @@ class Crowd:
 class Judge:
     """Says of one pod where its neighbours let it go, as things stand when it is asked. Made by `Neighbours.judge`."""
 
-    __slots__ = ("_apart", "_first", "_near", "_spreads")
+    __slots__ = ("_apart", "_first", "_near", "_spreads", "minds")
 
     def __init__(
         self,
@@ -53,11 +53,8 @@ class Judge:
         self._near = near
         self._first = first
         """The pod is one of those that it wants to be near: the first of them may go anywhere."""
-
-    @property
-    def minds(self) -> bool:
+        self.minds = bool(apart or spreads or near)
         """False: no neighbour matters to this pod."""
-        return bool(self._apart or self._spreads or self._near)
 
     def allows(self, node: Node) -> bool:
         return (
@@ -169,6 +166,8 @@ class Neighbours:
         return self.judge(pod).allows(node)
 
     def judge(self, pod: Pod) -> Judge:
+        if not (pod.apart or pod.near or self._repels):
+            return CAREFREE
         apart = self._repelled(pod) if self._repels else []
         spreads: list[tuple[Tally, Apart, int]] = []
         if pod.apart:
@@ -234,6 +233,9 @@ class Neighbours:
         if domains is None:
             domains = self._domains[topology, where] = Domains(topology, where, self._nodes.values())
         return domains
+
+
+CAREFREE = Judge([], [], [], False)
 
 
 def _where(rule: Apart, pod: Pod, keys: tuple[str, ...]) -> Where:

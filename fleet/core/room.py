@@ -144,7 +144,7 @@ class Room:
                 return None
             going, way = picky, (pod for pod in way if self._picky(pod))
         rest = Rest(self._nodes, self._taken, self._placeholders, self._leaving, self._neighbours)
-        return Layout(rest, name, pods, self._open_for, self._demand, patient).lack(list(way), going)
+        return Layout(rest, name, pods, self._open_for, self.volumes, patient).lack(list(way), going)
 
     def _on_way(self) -> Iterator[Pod]:
         yield from self._unbound.values()
@@ -157,9 +157,6 @@ class Room:
             pod.ports or pod.apart or pod.near or not pod.preempts or self._neighbours.judge(pod).minds
         )
 
-    def _demand(self, pod: Pod) -> Demand:
-        return Demand.of(pod, self.volumes)
-
     def _plenty(self, name: str, going: Sequence[Pod]) -> bool:
         sizes = [*self._way, *{size_of(pod.requests) for pod in going}]
         cpu = max(size[0] for size in sizes)
@@ -170,7 +167,9 @@ class Room:
             for each, amount in size[3]:
                 most[each] = max(amount, most.get(each, 0))
         wanted = self._way.total() + len(going)
-        classes = {(self._demand(pod), tuple(each for each, _ in pod.requests.others)) for pod in going}
+        classes = {
+            (Demand.of(pod, self.volumes), tuple(each for each, _ in pod.requests.others)) for pod in going
+        }
         return all(
             self._enough(
                 demand, (cpu, memory, storage, tuple((each, most[each]) for each in names)), wanted, name
@@ -258,7 +257,7 @@ def moves(pod: Pod) -> bool:
 
 def travels(pod: Pod) -> bool:
     """It needs a place elsewhere. A placeholder needs none: it keeps room free, and gives it up."""
-    return moves(pod) and not pod.placeholder
+    return pod.owner is not None and pod.priority >= 0 and not pod.stays and not pod.finished
 
 
 def size_of(asked: Resources) -> Size:
