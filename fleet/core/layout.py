@@ -50,7 +50,7 @@ class Rest(NamedTuple):
 
     nodes: Mapping[str, Node]
     taken: Mapping[str, Taken]
-    placeholders: Mapping[str, Taken]
+    placeholders: Mapping[str, Mapping[str, Pod]]
     leaving: Mapping[str, Mapping[str, Pod]]
     neighbours: Neighbours
 
@@ -76,6 +76,8 @@ class Layout:
         """Nodes that suit a demand."""
         self._taken: dict[str, Taken] = {}
         """Of nodes on which pods have been laid out."""
+        self._cleared: set[str] = set()
+        """Nodes whose placeholders have made way."""
         self._moved: list[tuple[Pod, str, int]] = []
         """What the trial has changed in the counts of neighbours."""
         self._reached: dict[tuple[Demand, Resources], int] = {}
@@ -98,9 +100,10 @@ class Layout:
     def _try(self, way: Sequence[Pod], going: Sequence[Pod]) -> Lack | None:
         self._taken.clear()
         self._reached.clear()
+        self._cleared.clear()
         # Their places are tried in a cluster from which all of them are gone.
         for pod in self._leavers:
-            if pod.node and not pod.placeholder:
+            if pod.node:
                 self._shift(pod, pod.node, -1)
         for pod in way:
             if pod.node:
@@ -114,8 +117,7 @@ class Layout:
             return None
         finally:
             while self._moved:
-                pod, name, sign = self._moved.pop()
-                self._rest.neighbours.put(pod, name, -sign)
+                self._unshift()
 
     def _put(self, pod: Pod) -> bool:
         demand, asked = Demand.of(pod, self._volumes), pod.requests
@@ -142,11 +144,25 @@ class Layout:
         self._shift(pod, name, 1)
 
     def _takes(self, pod: Pod, name: str, judge: Judge) -> bool:
-        node = self._rest.nodes[name]
-        taken = self._room_on(name)
-        if not pod.preempts and (beside := self._rest.placeholders.get(name)) is not None:
-            taken = taken.beside(beside)
-        return taken.fits(pod, node.allocatable) and judge.allows(node)
+        node, taken = self._rest.nodes[name], self._room_on(name)
+        standing = [] if name in self._cleared else list(self._rest.placeholders.get(name, {}).values())
+        if not standing:
+            return taken.fits(pod, node.allocatable) and judge.allows(node)
+        beside = taken.copied()
+        for each in standing:
+            beside.take(each)
+        if beside.fits(pod, node.allocatable) and judge.allows(node):
+            return True
+        if not pod.preempts or not taken.fits(pod, node.allocatable):
+            return False
+        for each in standing:
+            self._shift(each, name, -1)
+        if judge.allows(node):
+            self._cleared.add(name)
+            return True
+        for _ in standing:
+            self._unshift()
+        return False
 
     def _waits(self, pod: Pod) -> bool:
         """It may wait for its own node: neighbours leave it no other, now or once others are back in service."""
@@ -214,6 +230,10 @@ class Layout:
 
     def _room_on(self, name: str) -> Taken:
         return self._taken.get(name) or self._rest.taken.get(name) or NOTHING
+
+    def _unshift(self) -> None:
+        pod, name, sign = self._moved.pop()
+        self._rest.neighbours.put(pod, name, -sign)
 
     def _shift(self, pod: Pod, name: str, sign: int) -> None:
         self._rest.neighbours.put(pod, name, sign)

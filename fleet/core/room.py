@@ -44,8 +44,8 @@ class Room:
         self._nodes: dict[str, Node] = {}
         self._taken: dict[str, Taken] = {}
         """By node, without placeholders."""
-        self._placeholders: dict[str, Taken] = {}
-        """By node, what they take; only where there are some."""
+        self._placeholders: dict[str, dict[str, Pod]] = {}
+        """By node and uid; only where there are some."""
         self._leaving: dict[str, dict[str, Pod]] = {}
         """By node that is drained or about to be: pods that still have to go, by uid."""
         self._unbound: dict[str, Pod] = {}
@@ -93,8 +93,10 @@ class Room:
 
     def _deleted(self, pod: Pod) -> None:
         """It keeps its room until it is gone."""
-        if not pod.finished and not pod.placeholder:
+        if not pod.finished:
             self._neighbours.delete(pod)
+            if pod.placeholder:
+                self._stand(pod, 1)
             leaving = self._leaving.get(pod.node)
             if leaving is not None and pod.uid in leaving:
                 leaving[pod.uid] = pod
@@ -217,19 +219,25 @@ class Room:
         return known[name]
 
     def _take(self, pod: Pod, sign: int) -> None:
+        self._neighbours.take(pod, sign)
         if pod.placeholder:
-            beside = self._placeholders.setdefault(pod.node, Taken())
-            beside.take(pod, sign)
-            if not beside.pods:
-                del self._placeholders[pod.node]
+            self._stand(pod, sign)
             return
         taken = self._taken.get(pod.node)
         if taken is None:
             taken = self._taken[pod.node] = Taken()
         taken.take(pod, sign)
-        self._neighbours.take(pod, sign)
         for places in self._places.values():
             places.dirty.add(pod.node)
+
+    def _stand(self, pod: Pod, sign: int) -> None:
+        there = self._placeholders.setdefault(pod.node, {})
+        if sign > 0:
+            there[pod.uid] = pod
+        else:
+            there.pop(pod.uid, None)
+            if not there:
+                del self._placeholders[pod.node]
 
     def _left(self, pod: Pod) -> None:
         size = size_of(pod.requests)

@@ -48,17 +48,6 @@ class Taken:
         other.ports = Counter(self.ports) if self.ports is not None else None
         return other
 
-    def beside(self, more: Taken) -> Taken:
-        """Both together."""
-        both = self.copied()
-        both.cpu += more.cpu
-        both.memory += more.memory
-        both.storage += more.storage
-        both.pods += more.pods
-        both.others = dict(Counter(self.others) + Counter(more.others))
-        both.ports = Counter(self.ports) + Counter(more.ports)
-        return both
-
     def fits(self, pod: Pod, size: Resources) -> bool:
         """The node, which has `size` in all, has room for the pod, and its ports are free."""
         return self.holds(pod.requests, size) and (not pod.ports or self.free_of(pod))

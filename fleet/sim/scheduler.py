@@ -122,17 +122,27 @@ class Scheduler:
         demand, judge = Demand.of(pod, self._objects.bound), self._neighbours.judge(pod)
         for name, there in self._placeholders.items():
             node = self._objects.nodes.get(name)
-            if node is None or not demand.suits(node) or not judge.allows(node):
-                continue
-            rest, going = self._rooms[name].copied(), []
-            for each in sorted(there.values(), key=lambda each: (each.priority, each.ref)):
-                if rest.fits(pod, node.allocatable):
-                    break
-                rest.take(each, -1)
-                going.append(each)
-            if rest.fits(pod, node.allocatable):
-                return going
+            if node is not None and demand.suits(node):
+                standing = sorted(there.values(), key=lambda each: (each.priority, each.ref))
+                if going := self._cleared(pod, node, standing, judge):
+                    return going
         return []
+
+    def _cleared(self, pod: Pod, node: Node, standing: list[Pod], judge: Judge) -> list[Pod]:
+        """So many of these as have to go from the node for the pod to fit; empty where all of them are not enough."""
+        rest = self._rooms[node.name].copied()
+        going: list[Pod] = []
+        try:
+            for each in standing:
+                rest.take(each, -1)
+                self._neighbours.take(each, -1)
+                going.append(each)
+                if rest.fits(pod, node.allocatable) and judge.allows(node):
+                    return going
+            return []
+        finally:
+            for each in going:
+                self._neighbours.take(each, 1)
 
     def _may_come(self, pod: Pod) -> bool:
         """One for which the real scheduler has found no node, though this one finds one, waits for what is not known
