@@ -29,6 +29,7 @@ from fleet.core.release import is_release
 from fleet.core.rollout import Rollout, Run
 from fleet.core.steps import DRAINED, Step
 from fleet.core.view import ClusterView
+from fleet.core.volumes import PersistentVolume, PersistentVolumeClaim
 
 UNDRAINED = frozenset({Step.PENDING, Step.STAGE, Step.STAGED, Step.CORDON, Step.DRAIN})
 
@@ -240,6 +241,9 @@ class Books:
                 view.see(thing)
                 self.agenda.quorums.see(thing)
                 self._look_at_group(thing.name)
+            case PersistentVolume() | PersistentVolumeClaim():
+                view.see(thing)
+                self._open_room(cluster)
             case _:
                 view.see(thing)
 
@@ -257,6 +261,8 @@ class Books:
         if servers is not None and servers != view.servers:
             self._look_at_all(cluster)
         if not pod.node:
+            if before is not None and before.stuck != pod.stuck:
+                self._open_room(cluster)
             return
         if before is None or before.node != pod.node or before.finished != pod.finished:
             self._open_room(cluster)

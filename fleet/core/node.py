@@ -68,6 +68,10 @@ class Resources(Struct, frozen=True, gc=False):
     memory: int = 0
     """bytes"""
     pods: int = 0
+    storage: int = 0
+    """Ephemeral storage, in bytes."""
+    others: tuple[tuple[str, int], ...] = ()
+    """Extended resources, huge pages and whatever else is counted, by name, without zeros, in the order of the names."""
 
 
 class Node(Struct, frozen=True, gc=False):

@@ -8,11 +8,13 @@ from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
+from fleet.core.doubt import Doubt
 from fleet.core.node import Resources, Toleration
-from fleet.core.placement import Apart, NodeTerm
+from fleet.core.placement import Apart, HostPort, Near, NodeTerm
 
 _WORD = re.compile(r"[A-Za-z][-A-Za-z]{0,19}")
 PodPhase = Literal["Pending", "Running", "Succeeded", "Failed", "Unknown"]
+Stuck = Literal["", "gated", "unschedulable"]
 
 
 class PodRef(NamedTuple):
@@ -76,6 +78,20 @@ class Pod(Struct, frozen=True, gc=False):
     """Those whose value `is_word`: what a drain rule may ask for."""
     unready_since: datetime | None = None
     """Of a pod that is not Ready: since when, or since when it is there. None: that is not told."""
+    near: tuple[Near, ...] = ()
+    """Required pod affinity: all of them must hold."""
+    ports: tuple[HostPort, ...] = ()
+    """Ports of the node that its containers use."""
+    claims: tuple[str, ...] = ()
+    """Names of the PersistentVolumeClaims that it mounts."""
+    priority: int = 0
+    preempts: bool = True
+    """It may take the place of pods of lower priority; False: preemptionPolicy Never."""
+    stuck: Stuck = ""
+    """Why it is on no node: a scheduling gate, or the scheduler has found no node for it. Empty while it is on a node,
+    or while the scheduler has not looked at it yet."""
+    doubts: tuple[Doubt, ...] = ()
+    """What decides where it can be, and that fleet cannot judge."""
 
     @property
     def ref(self) -> PodRef:
@@ -89,6 +105,12 @@ class Pod(Struct, frozen=True, gc=False):
     def stays(self) -> bool:
         """It is not drained: DaemonSet pods come right back, static ones cannot be evicted."""
         return self.mirror or (self.owner is not None and self.owner.kind == "DaemonSet")
+
+    @property
+    def placeholder(self) -> bool:
+        """Its priority is below that of every ordinary pod: it keeps room free and makes way for any of them, as the
+        pods of the cluster autoscaler's overprovisioning do."""
+        return self.priority < 0
 
     @property
     def finished(self) -> bool:

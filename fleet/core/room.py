@@ -2,51 +2,28 @@
 
 A question is answered from counts in nearly all cases: where each node's free room is cut into places that would take
 the largest pod on its way, and there are more places than pods on their way, every one of them finds one, in whatever
-order they come. Where the counts do not say so, the pods are laid out on the nodes one by one.
+order they come. Where the counts do not say so, or a pod minds its neighbours or needs a port of the node, the pods are
+laid out on the nodes one by one (`layout.py`).
+
+Placeholders (pods of negative priority) take no room here: whatever lands beside them makes them go.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
-from enum import Enum, auto
-
-from msgspec import Struct
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from fleet.core.demand import Demand
+from fleet.core.layout import Lack, Layout, Rest
 from fleet.core.neighbours import Neighbours
 from fleet.core.node import Node, Resources
-from fleet.core.placement import domain_of
 from fleet.core.pod import Pod
+from fleet.core.taken import Taken
 from fleet.core.takers import Takers
+from fleet.core.volumes import PersistentVolume, PersistentVolumeClaim, Volumes
 
-Size = tuple[int, int]
-"""millicores and bytes, each rounded up to a power of two."""
-
-
-class Elsewhere(Enum):
-    """When other nodes can take a pod."""
-
-    NOW = auto()
-    LATER = auto()
-    """Once one of those that are being worked on is back."""
-    NEVER = auto()
-
-
-class Lack(Struct, frozen=True):
-    """The pod that finds no place, and why."""
-
-    pod: Pod
-    suitable: int
-    """Other open nodes that its selector and tolerations let it go to."""
-    cpu: int = 0
-    """The most that one of them has free, as would be left once those on their way have landed: millicores."""
-    memory: int = 0
-    """bytes"""
-    places: int = 0
-    """Pods."""
-    apart: bool = False
-    """There is room; the distance that it has to keep from other pods leaves it no node."""
+Size = tuple[int, int, int, tuple[tuple[str, int], ...]]
+"""Millicores, bytes, bytes of storage, and other resources by name; each rounded up to a power of two."""
 
 
 class Places:
@@ -66,17 +43,20 @@ class Places:
 class Room:
     def __init__(self) -> None:
         self._nodes: dict[str, Node] = {}
-        self._used: dict[str, list[int]] = {}
-        """By node: millicores, bytes and pods that are taken."""
+        self._taken: dict[str, Taken] = {}
+        """By node, without placeholders."""
+        self._placeholders: dict[str, dict[str, Pod]] = {}
+        """By node and uid; only where there are some."""
         self._leaving: dict[str, dict[str, Pod]] = {}
         """By node that is drained or about to be: pods that still have to go, by uid."""
         self._unbound: dict[str, Pod] = {}
         self._way: Counter[Size] = Counter()
         """Pods on their way, by size: those that leave, and those without a node."""
         self._suits: dict[Demand, dict[str, bool]] = {}
-        self._takers = Takers()
         self._places: dict[tuple[Demand, Size], Places] = {}
         self._neighbours = Neighbours()
+        self.volumes = Volumes()
+        self._takers = Takers(self.volumes)
 
     def see_node(self, node: Node) -> None:
         self._nodes[node.name] = node
@@ -90,10 +70,17 @@ class Room:
         self._takers.lose_node(name)
         self._node_changed(name)
 
+    def see_volume(self, thing: PersistentVolume | PersistentVolumeClaim) -> None:
+        self.volumes.see(thing)
+
+    def lose_volume(self, thing: PersistentVolume | PersistentVolumeClaim) -> None:
+        self.volumes.lose(thing)
+
     def see_pod(self, before: Pod | None, pod: Pod) -> None:
         if before is not None:
-            known = (before.node, before.phase, before.requests, before.labels)
-            if known == (pod.node, pod.phase, pod.requests, pod.labels):
+            if _same(before, pod):
+                if pod.deleting and not before.deleting and pod.node:
+                    self._deleted(pod)
                 return
             self.lose_pod(before)
         if pod.finished:
@@ -101,12 +88,22 @@ class Room:
         if pod.node:
             self._take(pod, 1)
             leaving = self._leaving.get(pod.node)
-            if leaving is not None and moves(pod):
+            if leaving is not None and travels(pod):
                 leaving[pod.uid] = pod
                 self._way[size_of(pod.requests)] += 1
-        elif moves(pod) and not pod.deleting:
+        elif travels(pod) and not pod.deleting and not pod.stuck:
             self._unbound[pod.uid] = pod
             self._way[size_of(pod.requests)] += 1
+
+    def _deleted(self, pod: Pod) -> None:
+        """It keeps its room until it is gone."""
+        if not pod.finished:
+            self._neighbours.delete(pod)
+            if pod.placeholder:
+                self._stand(pod, 1)
+            leaving = self._leaving.get(pod.node)
+            if leaving is not None and pod.uid in leaving:
+                leaving[pod.uid] = pod
 
     def lose_pod(self, pod: Pod) -> None:
         if pod.finished:
@@ -122,7 +119,7 @@ class Room:
     def leave(self, name: str, pods: Iterable[Pod]) -> None:
         """The node is to be drained: it is no place any more, and its pods are on their way."""
         if name not in self._leaving:
-            self._leaving[name] = {pod.uid: pod for pod in pods if moves(pod)}
+            self._leaving[name] = {pod.uid: pod for pod in pods if travels(pod)}
             self._way.update(size_of(pod.requests) for pod in self._leaving[name].values())
             self._changed(name)
 
@@ -143,58 +140,69 @@ class Room:
         is back in service, that is waited for.
         """
         going = [
-            pod for pod in pods if moves(pod) and not (pod.uid in patient and self._takers.alone(name, pod))
+            pod for pod in pods if travels(pod) and not (pod.uid in patient and self._takers.alone(name, pod))
         ]
         if not going:
             return None
-        if not self._plenty(name, going) and (lack := self._lay_out(name, going)):
-            return lack
-        for pod in going:
-            if pod.apart:
-                where = self._elsewhere(name, pod)
-                if where is Elsewhere.LATER or (where is Elsewhere.NEVER and pod.uid not in patient):
-                    return Lack(pod, 0, apart=True)
-        return None
+        way: Iterator[Pod] = self._on_way()
+        if self._plenty(name, going):
+            # Counts say that there is room for all; what is left to ask is whether neighbours let them come.
+            picky = [pod for pod in going if self._picky(pod)]
+            if not picky:
+                return None
+            going, way = picky, (pod for pod in way if self._picky(pod))
+        return self._layout(name, pods, patient).lack(list(way), going)
+
+    def _layout(self, leaver: str, leavers: Sequence[Pod], patient: Collection[str]) -> Layout:
+        rest = Rest(self._nodes, self._taken, self._placeholders, self._leaving, self._neighbours)
+        return Layout(rest, leaver, leavers, self._open_for, self.volumes, patient)
 
     def pinned(self, name: str, pods: Iterable[Pod]) -> list[Pod]:
-        """Pods that no node but this one could take, by node selector, affinity, taints that last and size."""
-        return [pod for pod in pods if moves(pod) and self._takers.alone(name, pod)]
+        """Returns the pods that no node but this one could take, by node selector, affinity, volumes, lasting taints and
+        size."""
+        return [pod for pod in pods if travels(pod) and self._takers.alone(name, pod)]
 
     def bound(self, name: str, pods: Iterable[Pod]) -> list[Pod]:
-        """Those that are pinned, and those that the distance which they keep from others leaves no other node."""
+        """Returns those that are pinned, and those that the distance which they keep from others leaves no other node."""
         return [
             pod
             for pod in pods
-            if moves(pod)
+            if travels(pod)
             and (
-                self._takers.alone(name, pod) or (pod.apart and self._elsewhere(name, pod) is Elsewhere.NEVER)
+                self._takers.alone(name, pod)
+                or (pod.apart and self._layout(name, [pod], {pod.uid}).waits(list(self._on_way()), pod))
             )
         ]
 
-    def _elsewhere(self, leaver: str, pod: Pod) -> Elsewhere:
-        """Whether the nodes that its distance from others leaves to it are as many as the pods like it on their way."""
-        away = (leaver, *self._leaving)
-        demand = Demand.of(pod)
-        wanted = 1 + max(self._neighbours.on(rule, self._leaving) for rule in pod.apart)
-        found: set[str] = set()
-        later = False
-        for name, node in self._nodes.items():
-            if name == leaver or not demand.admits(node) or not self._neighbours.allow(pod, node, away):
-                continue
-            if self._open_for(name, demand) and _fits(self._free(name), pod.requests):
-                found.add("/".join(domain_of(node, rule.topology) or name for rule in pod.apart))
-                if len(found) >= wanted or any(rule.skew for rule in pod.apart):
-                    return Elsewhere.NOW
-            elif name in self._leaving or node.cordoned_by:
-                later = True
-        return Elsewhere.LATER if later else Elsewhere.NEVER
+    def _on_way(self) -> Iterator[Pod]:
+        yield from self._unbound.values()
+        for pods in self._leaving.values():
+            yield from pods.values()
+
+    def _picky(self, pod: Pod) -> bool:
+        """More than room decides where it can be."""
+        return bool(
+            pod.ports or pod.apart or pod.near or not pod.preempts or self._neighbours.judge(pod).minds
+        )
 
     def _plenty(self, name: str, going: Sequence[Pod]) -> bool:
         sizes = [*self._way, *{size_of(pod.requests) for pod in going}]
-        largest = (max(cpu for cpu, _ in sizes), max(memory for _, memory in sizes))
+        cpu = max(size[0] for size in sizes)
+        memory = max(size[1] for size in sizes)
+        storage = max(size[2] for size in sizes)
+        most: dict[str, int] = {}
+        for size in sizes:
+            for each, amount in size[3]:
+                most[each] = max(amount, most.get(each, 0))
         wanted = self._way.total() + len(going)
+        classes = {
+            (Demand.of(pod, self.volumes), tuple(each for each, _ in pod.requests.others)) for pod in going
+        }
         return all(
-            self._enough(demand, largest, wanted, name) for demand in {Demand.of(pod) for pod in going}
+            self._enough(
+                demand, (cpu, memory, storage, tuple((each, most[each]) for each in names)), wanted, name
+            )
+            for demand, names in classes
         )
 
     def _enough(self, demand: Demand, size: Size, wanted: int, leaver: str) -> bool:
@@ -215,8 +223,16 @@ class Room:
     def _count(self, name: str, demand: Demand, size: Size) -> int:
         if not self._open_for(name, demand):
             return 0
-        cpu, memory, pods = self._free(name)
-        fits = min(cpu // size[0] if size[0] else pods, memory // size[1] if size[1] else pods, pods)
+        whole, taken = self._nodes[name].allocatable, self._taken.get(name) or NOTHING
+        fits = whole.pods - taken.pods
+        if size[0]:
+            fits = min(fits, (whole.cpu - taken.cpu) // size[0])
+        if size[1]:
+            fits = min(fits, (whole.memory - taken.memory) // size[1])
+        if size[2]:
+            fits = min(fits, (whole.storage - taken.storage) // size[2])
+        for each, amount in size[3]:
+            fits = min(fits, taken.left(each, whole) // amount)
         return max(0, fits)
 
     def _open_for(self, name: str, demand: Demand) -> bool:
@@ -228,52 +244,26 @@ class Room:
             known[name] = demand.suits(node)
         return known[name]
 
-    def _free(self, name: str) -> list[int]:
-        size = self._nodes[name].allocatable
-        cpu, memory, pods = self._used.get(name, (0, 0, 0))
-        return [size.cpu - cpu, size.memory - memory, size.pods - pods]
-
-    def _lay_out(self, leaver: str, going: Sequence[Pod]) -> Lack | None:
-        """Puts the pods on the nodes, those on their way first, the largest first; the first that fits.
-
-        Pods on their way that fit nowhere take no room from others.
-        """
-        free = {name: self._free(name) for name in self._nodes if name != leaver}
-        names: dict[Demand, list[str]] = {}
-        reached: dict[tuple[Demand, Resources], int] = {}
-        way = [*self._unbound.values(), *(pod for pods in self._leaving.values() for pod in pods.values())]
-        for ours, pods in ((False, way), (True, going)):
-            for pod in sorted(pods, key=_largest):
-                demand, asked = Demand.of(pod), pod.requests
-                if demand not in names:
-                    names[demand] = [name for name in free if self._open_for(name, demand)]
-                suitable = names[demand]
-                # What was too full for such a pod before has not become emptier.
-                at = reached.get((demand, asked), 0)
-                while at < len(suitable) and not _fits(free[suitable[at]], asked):
-                    at += 1
-                reached[demand, asked] = at
-                if at < len(suitable):
-                    left = free[suitable[at]]
-                    left[0], left[1], left[2] = left[0] - asked.cpu, left[1] - asked.memory, left[2] - 1
-                elif ours:
-                    rest = [free[name] for name in suitable]
-                    most = [max((each[index] for each in rest), default=0) for index in range(3)]
-                    cpu, memory, places = (max(0, each) for each in most)
-                    return Lack(pod, len(suitable), cpu, memory, places)
-        return None
-
     def _take(self, pod: Pod, sign: int) -> None:
-        used = self._used.get(pod.node)
-        if used is None:
-            used = self._used[pod.node] = [0, 0, 0]
-        asked = pod.requests
-        used[0] += sign * asked.cpu
-        used[1] += sign * asked.memory
-        used[2] += sign
         self._neighbours.take(pod, sign)
+        if pod.placeholder:
+            self._stand(pod, sign)
+            return
+        taken = self._taken.get(pod.node)
+        if taken is None:
+            taken = self._taken[pod.node] = Taken()
+        taken.take(pod, sign)
         for places in self._places.values():
             places.dirty.add(pod.node)
+
+    def _stand(self, pod: Pod, sign: int) -> None:
+        there = self._placeholders.setdefault(pod.node, {})
+        if sign > 0:
+            there[pod.uid] = pod
+        else:
+            there.pop(pod.uid, None)
+            if not there:
+                del self._placeholders[pod.node]
 
     def _left(self, pod: Pod) -> None:
         size = size_of(pod.requests)
@@ -291,22 +281,35 @@ class Room:
             places.dirty.add(name)
 
 
+NOTHING = Taken()
+
+
 def moves(pod: Pod) -> bool:
     """It comes back elsewhere when it is evicted: what has no controller is lost, not moved."""
     return pod.owner is not None and not pod.stays and not pod.finished
 
 
+def travels(pod: Pod) -> bool:
+    """It needs a place elsewhere. A placeholder needs none: it keeps room free, and gives it up."""
+    return pod.owner is not None and pod.priority >= 0 and not pod.stays and not pod.finished
+
+
 def size_of(asked: Resources) -> Size:
-    return _power(asked.cpu), _power(asked.memory)
+    others = tuple((name, _power(amount)) for name, amount in asked.others) if asked.others else ()
+    return _power(asked.cpu), _power(asked.memory), _power(asked.storage), others
 
 
 def _power(number: int) -> int:
     return 1 << (number - 1).bit_length() if number > 0 else 0
 
 
-def _largest(pod: Pod) -> tuple[int, int, str]:
-    return -pod.requests.memory, -pod.requests.cpu, pod.uid
-
-
-def _fits(left: Sequence[int], asked: Resources) -> bool:
-    return left[0] >= asked.cpu and left[1] >= asked.memory and left[2] >= 1
+def _same(before: Pod, pod: Pod) -> bool:
+    """Nothing has changed that matters to the room of others."""
+    return (
+        before.node == pod.node
+        and before.phase == pod.phase
+        and (before.deleting == pod.deleting or bool(pod.node))
+        and before.stuck == pod.stuck
+        and before.requests == pod.requests
+        and before.labels == pod.labels
+    )

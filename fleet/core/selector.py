@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Literal
 
 from msgspec import Struct
+
+_NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
+"""What Go's strconv.ParseInt takes for a number; Python's int takes underscores and blanks too."""
 
 
 class Requirement(Struct, frozen=True, gc=False):
@@ -28,11 +32,10 @@ class Requirement(Struct, frozen=True, gc=False):
                 return self._compares(labels.get(self.key, ""))
 
     def _compares(self, found: str) -> bool:
-        try:
-            number, limit = int(found), int(self.values[0])
-        except (ValueError, IndexError):
+        limit = self.values[0] if self.values else ""
+        if not (_NUMBER.fullmatch(found) and _NUMBER.fullmatch(limit)):
             return False
-        return number > limit if self.operator == "Gt" else number < limit
+        return int(found) > int(limit) if self.operator == "Gt" else int(found) < int(limit)
 
 
 class Selector(Struct, frozen=True, gc=False, rename="camel"):

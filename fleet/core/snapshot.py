@@ -13,6 +13,7 @@ from fleet.core.machine import Machine
 from fleet.core.node import Node
 from fleet.core.pod import Pod
 from fleet.core.quorum import Quorum
+from fleet.core.volumes import PersistentVolume, PersistentVolumeClaim
 from fleet.core.workload import Workload
 
 
@@ -27,6 +28,8 @@ class Snapshot(Struct, frozen=True):
     workloads: tuple[Workload, ...] = ()
     machines: tuple[Machine, ...] = ()
     quorums: tuple[Quorum, ...] = ()
+    volumes: tuple[PersistentVolume, ...] = ()
+    claims: tuple[PersistentVolumeClaim, ...] = ()
     missing: dict[str, str] = {}
     """Kinds (their resource) of which nothing was read, and why: what is not here may be there."""
 
@@ -36,5 +39,7 @@ class Snapshot(Struct, frozen=True):
         yield from self.budgets
         yield from self.nodes
         yield from self.machines
+        yield from self.volumes
+        yield from self.claims
         yield from self.pods
         yield from self.quorums

@@ -10,10 +10,15 @@ from itertools import islice
 from fleet.core.demand import Demand, lasts
 from fleet.core.node import Node, Resources
 from fleet.core.pod import Pod
+from fleet.core.taken import Taken
+from fleet.core.volumes import Volumes
+
+EMPTY = Taken()
 
 
 class Takers:
-    def __init__(self) -> None:
+    def __init__(self, volumes: Volumes) -> None:
+        self._volumes = volumes
         self._nodes: dict[str, Node] = {}
         self._shape = 0
         """How often what is asked of nodes here has changed: one came or went, its labels, lasting taints or size."""
@@ -29,8 +34,8 @@ class Takers:
         self._shape += self._nodes.pop(name, None) is not None
 
     def alone(self, name: str, pod: Pod) -> bool:
-        """No node but this one could take the pod, by node selector, affinity, taints that last and size."""
-        demand, asked = Demand.of(pod), pod.requests
+        """No node but this one could take the pod, by node selector, affinity, volumes, taints that last and size."""
+        demand, asked = Demand.of(pod, self._volumes), pod.requests
         shape, known = self._known.get((demand, asked), (-1, []))
         if shape != self._shape:
             if len(known) < 2 or not all(self._could(each, demand, asked) for each in known):
@@ -40,10 +45,7 @@ class Takers:
 
     def _could(self, name: str, demand: Demand, asked: Resources) -> bool:
         node = self._nodes.get(name)
-        if node is None or not demand.admits(node):
-            return False
-        size = node.allocatable
-        return size.cpu >= asked.cpu and size.memory >= asked.memory and size.pods >= 1
+        return node is not None and demand.admits(node) and EMPTY.holds(asked, node.allocatable)
 
 
 def _shape_of(node: Node) -> tuple[object, ...]:

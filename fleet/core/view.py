@@ -18,6 +18,7 @@ from fleet.core.quorum import Quorum
 from fleet.core.roles import Roles
 from fleet.core.room import Room
 from fleet.core.treatment import EVICTED, Treatment, treatment
+from fleet.core.volumes import PersistentVolume, PersistentVolumeClaim
 from fleet.core.workload import Workload
 
 MOST_UNREADY = 500
@@ -204,6 +205,8 @@ class ClusterView:
                 self.machines[thing.name] = thing
             case Workload():
                 self.workloads[thing.uid] = thing
+            case PersistentVolume() | PersistentVolumeClaim():
+                self.room.see_volume(thing)
             case Quorum():
                 self.quorums[thing.name] = thing
 
@@ -221,6 +224,8 @@ class ClusterView:
                 self.machines.pop(thing.name, None)
             case Workload():
                 self.workloads.pop(thing.uid, None)
+            case PersistentVolume() | PersistentVolumeClaim():
+                self.room.lose_volume(thing)
             case Quorum():
                 self.quorums.pop(thing.name, None)
 

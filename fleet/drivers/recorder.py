@@ -17,6 +17,7 @@ from fleet.core.node import Node
 from fleet.core.pod import Pod
 from fleet.core.quorum import Quorum
 from fleet.core.snapshot import Snapshot
+from fleet.core.volumes import PersistentVolumeClaim
 from fleet.core.workload import Workload
 from fleet.drivers.ports import Clock, ClusterBook, Inventory
 
@@ -84,7 +85,7 @@ class Recorder:
 
 
 def key_of(thing: Thing) -> ThingKey:
-    namespace = thing.namespace if isinstance(thing, Pod | Budget | Workload) else ""
+    namespace = thing.namespace if isinstance(thing, Pod | Budget | Workload | PersistentVolumeClaim) else ""
     kind = thing.kind if isinstance(thing, Workload) else ""
     return type(thing), kind, namespace, thing.name
 

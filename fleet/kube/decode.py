@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import datetime
 from sys import intern
 from typing import Literal, TypeVar, cast
 
 from fleet.core.budget import Budget
 from fleet.core.machine import Ask, LogAsk, LogTold, Machine, Request, Units, Work
-from fleet.core.node import Node, Resources, Taint, Toleration
+from fleet.core.node import Node, Taint, Toleration
 from fleet.core.pod import Owner, Pod, PodPhase, is_word
 from fleet.core.release import Release
 from fleet.core.workload import Workload
 from fleet.kube import wire
-from fleet.kube.affinity import apart, node_terms
-from fleet.kube.quantity import milli, whole
+from fleet.kube.affinity import neighbours, node_terms
+from fleet.kube.pending import claims, doubts, stuck
+from fleet.kube.requests import host_ports, requests, resources
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")
@@ -75,7 +76,7 @@ def node(found: wire.NodeWire) -> Node:
         os_image=intern(info.os_image),
         kernel=intern(info.kernel_version),
         kubelet=intern(info.kubelet_version),
-        allocatable=_resources(found.status.allocatable),
+        allocatable=resources(found.status.allocatable),
         resource_version=meta.resource_version,
         deleting=meta.deletion_timestamp is not None,
         addresses=tuple(
@@ -97,6 +98,7 @@ def pod(found: wire.PodWire) -> Pod:
     meta, spec = found.metadata, found.spec
     ready = _condition(found.status.conditions, "Ready")
     volumes, annotations = spec.volumes or (), meta.annotations or _NONE
+    around = neighbours(spec.affinity, spec.topology_spread_constraints, meta.namespace, meta.labels or {})
     grace = meta.deletion_grace_period_seconds
     if grace is None:
         grace = spec.termination_grace_period_seconds
@@ -121,13 +123,20 @@ def pod(found: wire.PodWire) -> Pod:
         gone_by=_moment(meta.deletion_timestamp),
         finalizer_names=meta.finalizers or (),
         grace_seconds=GRACE_SECONDS if grace is None else grace,
-        requests=_requests(spec),
+        requests=requests(spec),
         tolerations=_tolerations(spec.tolerations),
         node_selector=_shared(spec.node_selector),
         affinity=node_terms(spec.affinity),
-        apart=apart(spec.affinity, spec.topology_spread_constraints, meta.namespace, meta.labels or {}),
+        apart=around.apart,
         resource_version=meta.resource_version,
         annotations=_shared({key: value for key, value in annotations.items() if is_word(value)}),
+        near=around.near,
+        ports=host_ports(spec),
+        claims=claims(volumes),
+        priority=spec.priority or 0,
+        preempts=spec.preemption_policy != "Never",
+        stuck=stuck(found),
+        doubts=(*around.doubts, *doubts(found)),
     )
 
 
@@ -280,53 +289,11 @@ def _bound(shared: dict[_K, _V]) -> None:
         shared.clear()
 
 
-def _resources(found: wire.Quantities | None) -> Resources:
-    if not found:
-        return Resources()
-    return Resources(_read(milli, found, "cpu"), _read(whole, found, "memory"), _read(whole, found, "pods"))
-
-
-def _read(scale: Callable[[str | int | float], int], found: wire.Quantities, key: str) -> int:
-    """0 where it is not named. Raises ValueError with the key."""
-    try:
-        return scale(found.get(key, 0))
-    except ValueError as error:
-        raise ValueError(f"{key}: {error}") from None
-
-
 def _share(found: int | str | None, key: str) -> int | str | None:
     """As the API server takes it. Raises ValueError with the key. Source: kubernetes, apis/policy/validation."""
     if found is None or (_PERCENT.fullmatch(found) if isinstance(found, str) else found >= 0):
         return found
     raise ValueError(f"{key}: expected a number or a percentage such as 50%, found {str(found)[:40]!r}")
-
-
-def _requests(spec: wire.PodSpec) -> Resources:
-    """What the scheduler reserves for the pod. Source: kubernetes, component-helpers/resource/helpers.go."""
-    cpu, memory = _peak(spec)
-    if spec.resources is not None and spec.resources.requests:
-        own = spec.resources.requests
-        cpu = _read(milli, own, "cpu") if "cpu" in own else cpu
-        memory = _read(whole, own, "memory") if "memory" in own else memory
-    extra = spec.overhead or {}
-    return Resources(cpu + _read(milli, extra, "cpu"), memory + _read(whole, extra, "memory"), pods=1)
-
-
-def _peak(spec: wire.PodSpec) -> tuple[int, int]:
-    """cpu and memory: of all containers together, or of the init container that needs most at its time.
-
-    An init container that restarts always (a sidecar) goes on beside all that come after it.
-    """
-    beside_cpu = beside_memory = peak_cpu = peak_memory = 0
-    for each in spec.init_containers or ():
-        cpu, memory = _asked(each)
-        peak_cpu, peak_memory = max(peak_cpu, beside_cpu + cpu), max(peak_memory, beside_memory + memory)
-        if each.restart_policy == "Always":
-            beside_cpu, beside_memory = beside_cpu + cpu, beside_memory + memory
-    for each in spec.containers or ():
-        cpu, memory = _asked(each)
-        beside_cpu, beside_memory = beside_cpu + cpu, beside_memory + memory
-    return max(peak_cpu, beside_cpu), max(peak_memory, beside_memory)
 
 
 def api_server(meta: wire.PodMeta, spec: wire.PodSpec) -> str:
@@ -336,11 +303,6 @@ def api_server(meta: wire.PodMeta, spec: wire.PodSpec) -> str:
         return ""
     _, colon, tag = spec.containers[0].image.partition("@")[0].rpartition(":")
     return intern(tag) if colon and "/" not in tag else ""
-
-
-def _asked(container: wire.Container) -> tuple[int, int]:
-    asked = container.resources.requests
-    return (_read(milli, asked, "cpu"), _read(whole, asked, "memory")) if asked else (0, 0)
 
 
 def _request(spec: wire.MachineSpec | None) -> Request | None:

@@ -11,7 +11,7 @@ from msgspec import Raw, Struct
 
 from fleet.core.errors import FleetError
 from fleet.core.event import Object
-from fleet.kube import decode, wire
+from fleet.kube import decode, volumes, wire
 from fleet.kube.wire import Listed, ListMeta, Status
 
 Verb = Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR"]
@@ -161,6 +161,25 @@ def _workload(kind: str, group: str, resource: str, *, optional: bool = False) -
 
 NODES = Kind("Node", "", "v1", "nodes", wire.NodeWire, decode.node)
 PODS = Kind("Pod", "", "v1", "pods", wire.PodWire, decode.pod)
+VOLUMES = Kind(
+    "PersistentVolume",
+    "",
+    "v1",
+    "persistentvolumes",
+    wire.PersistentVolumeWire,
+    volumes.persistent_volume,
+    optional=True,
+    lenient=True,
+)
+CLAIMS = Kind(
+    "PersistentVolumeClaim",
+    "",
+    "v1",
+    "persistentvolumeclaims",
+    wire.PersistentVolumeClaimWire,
+    volumes.persistent_volume_claim,
+    optional=True,
+)
 BUDGETS = Kind("PodDisruptionBudget", "policy", "v1", "poddisruptionbudgets", wire.BudgetWire, decode.budget)
 MACHINES = Kind("Machine", "fleet.internal", "v1", "machines", wire.MachineWire, decode.machine, lenient=True)
 
@@ -173,6 +192,8 @@ KINDS: tuple[Kind, ...] = (
     _workload("StatefulSet", "apps", "statefulsets"),
     _workload("DaemonSet", "apps", "daemonsets", optional=True),
     _workload("Job", "batch", "jobs", optional=True),
+    VOLUMES,
+    CLAIMS,
     PODS,
 )
 

@@ -37,6 +37,8 @@ PERMISSIONS: tuple[Permission, ...] = (
     Permission("apps", "statefulsets", READ, "know when a replacement comes"),
     Permission("apps", "daemonsets", READ, "know which pods stay on their node"),
     Permission("batch", "jobs", READ, "know which pods start over"),
+    Permission("", "persistentvolumes", READ, "know which nodes can use a pod's volumes"),
+    Permission("", "persistentvolumeclaims", READ, "know which volumes a pod has"),
     Permission(
         "fleet.internal",
         "machines",

@@ -105,10 +105,18 @@ class NodeWire(Wire, frozen=True):
 
 class Requirements(Wire, frozen=True):
     requests: Quantities | None = None
+    limits: Quantities | None = None
+
+
+class Port(Wire, frozen=True):
+    host_port: int = 0
+    host_ip: str = field(name="hostIP", default="")
+    protocol: str = ""
 
 
 class Container(Wire, frozen=True):
     image: str = ""
+    ports: tuple[Port, ...] | None = None
     resources: Requirements = Requirements()
     restart_policy: str = ""
 
@@ -117,9 +125,16 @@ class EmptyDir(Wire, frozen=True):
     medium: str = ""
 
 
+class ClaimSource(Wire, frozen=True):
+    claim_name: str = ""
+
+
 class Volume(Wire, frozen=True):
+    name: str = ""
     empty_dir: EmptyDir | None = None
     host_path: dict[str, Any] | None = None
+    persistent_volume_claim: ClaimSource | None = None
+    ephemeral: dict[str, Any] | None = None
 
 
 class TolerationWire(Wire, frozen=True):
@@ -127,6 +142,14 @@ class TolerationWire(Wire, frozen=True):
     operator: str = "Equal"
     value: str = ""
     effect: str = ""
+
+
+class ResourceClaim(Wire, frozen=True):
+    name: str = ""
+
+
+class SchedulingGroup(Wire, frozen=True):
+    pod_group_name: str = ""
 
 
 class PodSpec(Wire, frozen=True):
@@ -142,17 +165,48 @@ class PodSpec(Wire, frozen=True):
     affinity: Raw = NULL
     topology_spread_constraints: Raw = NULL
     termination_grace_period_seconds: int | None = None
+    scheduling_gates: tuple[Raw, ...] | None = None
+    scheduler_name: str = ""
+    priority: int | None = None
+    preemption_policy: str | None = None
+    resource_claims: tuple[ResourceClaim, ...] | None = None
+    scheduling_group: SchedulingGroup | None = None
 
 
 class PodStatus(Wire, frozen=True):
     phase: str = ""
     conditions: tuple[Condition, ...] | None = None
+    extended_resource_claim_status: Raw = NULL
+    """There, where an extended resource is given by a driver for dynamic resource allocation."""
 
 
 class PodWire(Wire, frozen=True):
     metadata: PodMeta = PodMeta()
     spec: PodSpec = PodSpec()
     status: PodStatus = PodStatus()
+
+
+class PersistentVolumeClaimSpec(Wire, frozen=True):
+    volume_name: str = ""
+
+
+class PersistentVolumeClaimWire(Wire, frozen=True):
+    metadata: Meta = Meta()
+    spec: PersistentVolumeClaimSpec = PersistentVolumeClaimSpec()
+
+
+class VolumeAffinity(Wire, frozen=True):
+    required: Raw = NULL
+    """Node selector terms."""
+
+
+class PersistentVolumeSpec(Wire, frozen=True):
+    node_affinity: VolumeAffinity | None = None
+
+
+class PersistentVolumeWire(Wire, frozen=True):
+    metadata: Meta = Meta()
+    spec: PersistentVolumeSpec = PersistentVolumeSpec()
 
 
 class BudgetSpec(Wire, frozen=True):

@@ -32,6 +32,7 @@ FRESH: Mapping[str, Any] = {
     "unready_since": None,
     "deleting": False,
     "gone_by": None,
+    "stuck": "",
 }
 """Of a pod that has just been made."""
 ALIKE = frozenset({"ReplicaSet", "ReplicationController", "Job"})
@@ -264,9 +265,11 @@ class Controllers:
         pod = replace(template, name=name, uid=uid, labels=labels, node=node, **FRESH)
         if not node:
             node = self._scheduler.choose(pod)
-        pod = self._objects.put_pod(pod, node=node)
+        pod = self._objects.put_pod(pod, node=node, stuck="" if node else "unschedulable")
         if not node:
             self._scheduler.wait(pod)
+            for victim in self._scheduler.victims(pod):
+                self.delete(victim)
 
 
 def _template(pod: Pod) -> Pod:

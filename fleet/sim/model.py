@@ -61,7 +61,15 @@ class Model:
         self.server_version = saved.server_version
         self._rng = rng
         self._objects = objects = Objects(saved.cluster)
-        objects.load(saved.nodes, saved.pods, saved.budgets, saved.workloads, saved.machines)
+        objects.load(
+            saved.nodes,
+            saved.pods,
+            saved.budgets,
+            saved.workloads,
+            saved.machines,
+            saved.volumes,
+            saved.claims,
+        )
         objects.now, objects.revision, objects.epoch = saved.now, saved.revision, saved.epoch
         objects.told.extend((each.at, each.event(saved.cluster)) for each in saved.told)
         self._timeline = timeline = Timeline(list(saved.timeline), saved.made)
@@ -149,6 +157,8 @@ class Model:
         yield from objects.budgets.values()
         yield from objects.nodes.values()
         yield from objects.machines.values()
+        yield from objects.volumes
+        yield from objects.claims
         yield from objects.pods.values()
         yield from (self.quorums.told(name) for name in self.quorums.groups)
 
@@ -165,6 +175,8 @@ class Model:
             workloads=tuple(objects.workloads.values()),
             machines=tuple(objects.machines.values()),
             quorums=tuple(self.quorums.told(name) for name in self.quorums.groups),
+            volumes=objects.volumes,
+            claims=objects.claims,
         )
 
     def save(self) -> bytes:
@@ -182,6 +194,8 @@ class Model:
                 workloads=tuple(objects.workloads.values()),
                 machines=tuple(objects.machines.values()),
                 quorums=tuple(self.quorums.groups.values()),
+                volumes=objects.volumes,
+                claims=objects.claims,
                 unread=self.quorums.unread,
                 full=self.quorums.full,
                 now=objects.now,

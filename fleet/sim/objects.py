@@ -14,6 +14,7 @@ from fleet.core.event import Event, Gone, Seen, Thing
 from fleet.core.machine import Machine
 from fleet.core.node import Node
 from fleet.core.pod import Pod, PodRef
+from fleet.core.volumes import PersistentVolume, PersistentVolumeClaim, Volumes
 from fleet.core.workload import Workload
 
 
@@ -51,6 +52,10 @@ class Objects:
         self.machines: dict[str, Machine] = {}
         self.ill: set[str] = set()
         """Uids of pods that never become Ready, and whose replacements do not either. Not kept when a model is saved."""
+        self.volumes: tuple[PersistentVolume, ...] = ()
+        self.claims: tuple[PersistentVolumeClaim, ...] = ()
+        self.bound = Volumes()
+        """Which claim has which volume. Nothing here makes or binds another."""
         self._on_node: dict[str, set[PodRef]] = {}
         self._controllers: dict[PodRef, WorkloadKey | None] = {}
         self.pod_listeners: list[PodListener] = []
@@ -63,12 +68,19 @@ class Objects:
         budgets: Iterable[Budget],
         workloads: Iterable[Workload],
         machines: Iterable[Machine],
+        volumes: tuple[PersistentVolume, ...] = (),
+        claims: tuple[PersistentVolumeClaim, ...] = (),
     ) -> None:
         """Silently: nobody watches yet."""
         self.nodes = {node.name: node for node in nodes}
         self.budgets = {budget.ref: budget for budget in budgets}
         self.workloads = {WorkloadKey(each.kind, each.namespace, each.name): each for each in workloads}
         self.machines = {machine.name: machine for machine in machines}
+        self.volumes, self.claims = volumes, claims
+        for volume in volumes:
+            self.bound.see(volume)
+        for claim in claims:
+            self.bound.see(claim)
         for pod in pods:
             ref = pod.ref
             self.pods[ref] = pod

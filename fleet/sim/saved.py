@@ -15,6 +15,7 @@ from fleet.core.node import Node
 from fleet.core.pod import Pod
 from fleet.core.quorum import Quorum
 from fleet.core.snapshot import Snapshot
+from fleet.core.volumes import PersistentVolume, PersistentVolumeClaim
 from fleet.core.workload import Workload
 from fleet.sim.controllers import SavedControllers
 from fleet.sim.timeline import Due
@@ -62,6 +63,8 @@ class SavedModel(Struct, frozen=True, kw_only=True):
     unregistered: dict[str, tuple[Node, Machine]] = {}
     epoch: datetime | None = None
     """What the clock shows at time 0."""
+    volumes: tuple[PersistentVolume, ...] = ()
+    claims: tuple[PersistentVolumeClaim, ...] = ()
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> SavedModel:
@@ -79,6 +82,8 @@ class SavedModel(Struct, frozen=True, kw_only=True):
             workloads=snapshot.workloads,
             machines=snapshot.machines,
             quorums=snapshot.quorums,
+            volumes=snapshot.volumes,
+            claims=snapshot.claims,
             revision=max(versions, default=0),
             epoch=snapshot.at,
         )
@@ -102,6 +107,8 @@ def saved_event(at: float, event: Event) -> SavedEvent:
             return SavedEvent(at, form, machine=machine)
         case Quorum() as quorum:
             return SavedEvent(at, form, quorum=quorum)
+        case other:
+            raise TypeError(f"a model tells nothing of a {type(other).__name__}")
 
 
 def encode(saved: SavedModel) -> bytes:

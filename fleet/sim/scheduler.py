@@ -1,7 +1,7 @@
 """Where a pod goes: nodes that suit it, by room; those without a PreferNoSchedule taint first, the emptiest first.
 
-Nodes are kept in a heap per kind of demand (node selector and tolerations), so that placing a pod looks at a few
-nodes, not at all. Room that is taken leaves an entry too low; it is corrected when it is next looked at.
+Nodes are kept in a heap per kind of demand (node selector, affinity, volumes and tolerations), so that placing a pod
+looks at a few nodes, not at all. Room that is taken leaves an entry too low; it is corrected when it is next looked at.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from __future__ import annotations
 from heapq import heapify, heappop, heappush
 
 from fleet.core.demand import Demand
-from fleet.core.neighbours import Neighbours
+from fleet.core.neighbours import Judge, Neighbours
 from fleet.core.node import Node, Resources
 from fleet.core.pod import Pod, PodRef
+from fleet.core.taken import Taken
 from fleet.sim.objects import Objects, WorkloadKey, controller_of
 
 CANDIDATES = 4
@@ -20,29 +21,19 @@ TRIES = 32
 """Nodes looked at, emptiest first, before all of them are."""
 
 
-class Room:
-    """What of a node is taken. A pod counts from its binding until it is gone or has finished."""
+class Room(Taken):
+    """What of a node is taken, and how full that makes it."""
 
-    __slots__ = ("cpu", "level", "memory", "pods", "size")
+    __slots__ = ("level", "size")
 
     def __init__(self, size: Resources) -> None:
+        super().__init__()
         self.size = size
-        self.cpu = self.memory = self.pods = 0
         self.level = 0.0
-        """The fullest of the three, from 0 to 1."""
+        """The fullest of cpu, memory and pods, from 0 to 1."""
 
-    def fits(self, asked: Resources) -> bool:
-        size = self.size
-        return (
-            self.cpu + asked.cpu <= size.cpu
-            and self.memory + asked.memory <= size.memory
-            and self.pods < size.pods
-        )
-
-    def take(self, asked: Resources, sign: int = 1) -> None:
-        self.cpu += sign * asked.cpu
-        self.memory += sign * asked.memory
-        self.pods += sign
+    def take(self, pod: Pod, sign: int = 1) -> None:
+        super().take(pod, sign)
         self.measure()
 
     def measure(self) -> None:
@@ -63,8 +54,8 @@ class Shelf:
         self.full: set[Resources] = set()
         """Sizes that fit nowhere, until room appears."""
         self.waiting: dict[Resources, dict[PodRef, int]] = {}
-        self.apart = False
-        """One that has waited keeps its distance from others: a node without new room may suit it now."""
+        self.picky = False
+        """One that has waited minds its neighbours, or ports: a node without new room may suit it now."""
 
     def list(self, name: str, dislikes: int, level: float) -> None:
         self.listed[name] = (dislikes, level)
@@ -81,6 +72,8 @@ class Scheduler:
         self._shelves: dict[Demand, Shelf] = {}
         self._spread: dict[tuple[str, WorkloadKey], int] = {}
         self._neighbours = Neighbours()
+        self._placeholders: dict[str, dict[PodRef, Pod]] = {}
+        """By node: pods of negative priority, which make way for others."""
         self.gained: dict[str, None] = {}
         """Nodes where room appeared for pods that wait, until `settle`."""
         self._queued = 0
@@ -91,7 +84,8 @@ class Scheduler:
         for pod in objects.pods.values():
             if _occupies(pod):
                 self._take(pod, controller_of(pod), 1)
-            elif not pod.node and not pod.deleting and not pod.finished:
+        for pod in objects.pods.values():
+            if not pod.node and not pod.deleting and not pod.finished and self._may_come(pod):
                 self.wait(pod)
         if self._queued:
             self.gained = dict.fromkeys(objects.nodes)
@@ -100,43 +94,93 @@ class Scheduler:
 
     def choose(self, pod: Pod) -> str:
         """The node that the pod would be bound to now; empty if it fits nowhere."""
+        if pod.stuck == "gated":
+            return ""
         shelf = self._shelf(pod)
         if pod.requests in shelf.full:
             return ""
-        chosen = self._best(shelf, pod) or self._any(shelf, pod)
-        if not chosen and not pod.apart:
+        judge = self._neighbours.judge(pod)
+        chosen = self._best(shelf, pod, judge) or self._any(shelf, pod, judge)
+        if not chosen and not self._picky(pod):
             shelf.full.add(pod.requests)
         return chosen
 
     def wait(self, pod: Pod) -> None:
-        """The pod is bound when room appears."""
+        """The pod is bound when room appears; one with a scheduling gate never is."""
+        if pod.stuck == "gated":
+            return
         self._arrivals += 1
         self._queued += 1
         shelf = self._shelf(pod)
         shelf.waiting.setdefault(pod.requests, {})[pod.ref] = self._arrivals
-        shelf.apart = shelf.apart or bool(pod.apart)
+        shelf.picky = shelf.picky or self._picky(pod)
+
+    def victims(self, pod: Pod) -> list[Pod]:
+        """The placeholders that make way for the pod, which fits nowhere: all of one node."""
+        if not self._placeholders or not pod.preempts or pod.placeholder or pod.stuck == "gated":
+            return []
+        demand, judge = Demand.of(pod, self._objects.bound), self._neighbours.judge(pod)
+        for name, there in self._placeholders.items():
+            node = self._objects.nodes.get(name)
+            if node is not None and demand.suits(node):
+                standing = sorted(there.values(), key=lambda each: (each.priority, each.ref))
+                if going := self._cleared(pod, node, standing, judge):
+                    return going
+        return []
+
+    def _cleared(self, pod: Pod, node: Node, standing: list[Pod], judge: Judge) -> list[Pod]:
+        """So many of these as have to go from the node for the pod to fit; empty where all of them are not enough."""
+        rest = self._rooms[node.name].copied()
+        going: list[Pod] = []
+        try:
+            for each in standing:
+                rest.take(each, -1)
+                self._neighbours.take(each, -1)
+                going.append(each)
+                if rest.fits(pod, node.allocatable) and judge.allows(node):
+                    return going
+            return []
+        finally:
+            for each in going:
+                self._neighbours.take(each, 1)
+
+    def _may_come(self, pod: Pod) -> bool:
+        """One for which the real scheduler has found no node, though this one finds one, waits for what is not known
+        here."""
+        return pod.stuck != "unschedulable" or not self.choose(pod)
+
+    def _picky(self, pod: Pod) -> bool:
+        """More than room decides where it can be."""
+        return bool(pod.ports or self._neighbours.judge(pod).minds)
 
     def settle(self) -> None:
         """Binds waiting pods to what room has appeared."""
         gained, self.gained = self.gained, {}
-        for shelf in list(self._shelves.values()):
+        for shelf in sorted(self._shelves.values(), key=self._only_placeholders):
             if not shelf.waiting:
                 continue
             here = [self._rooms[name] for name in gained if name in shelf.listed]
             for asked in sorted(shelf.waiting, key=lambda each: next(iter(shelf.waiting[each].values()))):
-                if shelf.apart or any(room.fits(asked) for room in here):
+                if shelf.picky or any(room.holds(asked, room.size) for room in here):
                     self._bind_waiting(shelf, asked)
+
+    def _only_placeholders(self, shelf: Shelf) -> bool:
+        """They come after all others."""
+        if not self._placeholders:
+            return False
+        waiting = (ref for refs in shelf.waiting.values() for ref in refs)
+        return all(self._objects.pods[ref].placeholder for ref in waiting)
 
     def _bind_waiting(self, shelf: Shelf, asked: Resources) -> None:
         for ref in list(shelf.waiting[asked]):
             pod = self._objects.pods[ref]
             node = self.choose(pod)
             if node:
-                self._objects.change_pod(pod, node=node)
-            elif not pod.apart:
+                self._objects.change_pod(pod, node=node, stuck="")
+            elif not shelf.picky:
                 return
 
-    def _best(self, shelf: Shelf, pod: Pod) -> str:
+    def _best(self, shelf: Shelf, pod: Pod, judge: Judge) -> str:
         """The emptiest that fits, rather one of the first few that has no pod of the same workload."""
         key = controller_of(pod)
         looked: list[tuple[int, float, str]] = []
@@ -155,7 +199,7 @@ class Scheduler:
             looked.append(entry)
             if first and entry[0] > dislikes:
                 break
-            if not self._fits(pod, name):
+            if not self._fits(pod, name, judge):
                 continue
             fitting += 1
             if not first:
@@ -167,25 +211,24 @@ class Scheduler:
             heappush(shelf.heap, entry)
         return chosen or first
 
-    def _any(self, shelf: Shelf, pod: Pod) -> str:
+    def _any(self, shelf: Shelf, pod: Pod, judge: Judge) -> str:
         """The best of all nodes."""
         found = min(
             (
                 (entry[0], self._rooms[name].level, name)
                 for name, entry in shelf.listed.items()
-                if self._fits(pod, name)
+                if self._fits(pod, name, judge)
             ),
             default=None,
         )
         return found[2] if found else ""
 
-    def _fits(self, pod: Pod, name: str) -> bool:
-        if not self._rooms[name].fits(pod.requests):
-            return False
-        return not pod.apart or self._neighbours.allow(pod, self._objects.nodes[name])
+    def _fits(self, pod: Pod, name: str, judge: Judge) -> bool:
+        room = self._rooms[name]
+        return room.fits(pod, room.size) and (not judge.minds or judge.allows(self._objects.nodes[name]))
 
     def _shelf(self, pod: Pod) -> Shelf:
-        demand = Demand.of(pod)
+        demand = Demand.of(pod, self._objects.bound)
         shelf = self._shelves.get(demand)
         if shelf is None:
             shelf = self._shelves[demand] = Shelf(demand)
@@ -197,8 +240,16 @@ class Scheduler:
     def _take(self, pod: Pod, key: WorkloadKey | None, sign: int) -> None:
         room = self._rooms.get(pod.node)
         if room is not None:
-            room.take(pod.requests, sign)
+            room.take(pod, sign)
         self._neighbours.take(pod, sign)
+        if pod.placeholder:
+            there = self._placeholders.setdefault(pod.node, {})
+            if sign > 0:
+                there[pod.ref] = pod
+            else:
+                there.pop(pod.ref, None)
+                if not there:
+                    del self._placeholders[pod.node]
         if key is not None:
             place = (pod.node, key)
             count = self._spread.get(place, 0) + sign
@@ -209,7 +260,12 @@ class Scheduler:
 
     def _pod_changed(self, ref: PodRef, key: WorkloadKey | None, old: Pod | None, new: Pod | None) -> None:
         before, after = old is not None and _occupies(old), new is not None and _occupies(new)
-        if after and not before:
+        if before and after and old is not None and new is not None and new.deleting and not old.deleting:
+            # Its room is still taken; a spread counts it no more.
+            self._neighbours.delete(new)
+            if self._queued:
+                self.gained[new.node] = None
+        elif after and not before:
             assert new is not None
             self._take(new, key, 1)
         elif before and not after:
@@ -228,7 +284,7 @@ class Scheduler:
         for ref in self._objects.pods_on(node.name):
             pod = self._objects.pods[ref]
             if _occupies(pod):
-                room.take(pod.requests)
+                room.take(pod)
         return room
 
     def _leave(self, ref: PodRef, pod: Pod) -> None:
@@ -249,7 +305,7 @@ class Scheduler:
             if room.level < entry[1]:
                 shelf.list(name, entry[0], room.level)
             if shelf.full:
-                shelf.full = {asked for asked in shelf.full if not room.fits(asked)}
+                shelf.full = {asked for asked in shelf.full if not room.holds(asked, room.size)}
 
     def _node_changed(self, old: Node | None, new: Node | None) -> None:
         if new is None:

@@ -125,7 +125,7 @@ POD = Kind(
     Pod,
     "pod",
     key=("namespace", "name"),
-    state=("phase", "ready", "deleting"),
+    state=("phase", "ready", "deleting", "stuck"),
     columns={"uid": attrgetter("uid"), "node": attrgetter("node")},
 )
 BUDGET = Kind(

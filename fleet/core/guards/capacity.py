@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from fleet.core.guards import budgets
 from fleet.core.held import Held, Reason
+from fleet.core.layout import Lack
 from fleet.core.pod import Pod, PodRef
-from fleet.core.room import Lack, Room
+from fleet.core.room import Room
 from fleet.core.view import ClusterView
 
 NAMED = 5
@@ -31,6 +32,9 @@ def held(node: str, pods: Sequence[tuple[Pod, Sequence[PodRef]]], room: Room) ->
         "memory": _mebibytes(asked.memory),
         "lacks": _lacks(lack),
     }
+    if short := _short(lack):
+        name, wanted, free = short[0]
+        facts |= {"resource": name, "asked": wanted, "free": free}
     return Held(Reason.CAPACITY, str(lack.pod.ref), facts)
 
 
@@ -67,20 +71,61 @@ def last(node: str, view: ClusterView, left: Sequence[Pod]) -> Collection[str]:
 
 
 def _lacks(lack: Lack) -> str:
+    if lack.volumes:
+        return (
+            f"its persistent volumes can be used on none of the {lack.suitable} other open nodes that suit it"
+        )
     if lack.apart:
-        return "its anti-affinity or topology spread leaves it no other node"
+        return _apart(lack)
+    if lack.ports:
+        ports = ", ".join(f"{port.port}/{port.protocol}" for port in lack.pod.ports)
+        return f"another pod has its host port ({ports}) on every one of the {lack.suitable} other open nodes with room"
     if not lack.suitable:
         return "no other open node suits its node selector, affinity and tolerations"
-    asked = lack.pod.requests
-    short = []
-    if lack.cpu < asked.cpu:
-        short.append(f"{lack.cpu}m cpu")
-    if lack.memory < asked.memory:
-        short.append(f"{_mebibytes(lack.memory)} memory")
+    short = [
+        f"{free} of the {wanted} {name}" if of else f"{free} {name}" for name, wanted, free, of in _told(lack)
+    ]
     if lack.places < 1:
         short.append("no place for another pod")
     what = f"at most {', '.join(short)} free" if short else "not enough of all of it free on one"
     return f"{lack.suitable} other open nodes suit it, with {what} beside pods on their way"
+
+
+def _apart(lack: Lack) -> str:
+    pod = lack.pod
+    if pod.near and not pod.apart:
+        return "the pods that its pod affinity wants to be near leave it no other node with room"
+    if not pod.apart:
+        return "the anti-affinity of other pods leaves it no other node with room"
+    return "its anti-affinity or topology spread leaves it no other node"
+
+
+def _short(lack: Lack) -> list[tuple[str, int, int]]:
+    """What no node has enough of: its name, how much is asked for, and the most that one has free."""
+    asked = lack.pod.requests
+    if not lack.suitable or lack.volumes or lack.apart or lack.ports:
+        return []
+    free = dict(lack.others)
+    all_of_it = [
+        ("cpu", asked.cpu, lack.cpu),
+        ("memory", asked.memory, lack.memory),
+        ("ephemeral-storage", asked.storage, lack.storage),
+        *((name, amount, free.get(name, 0)) for name, amount in asked.others),
+    ]
+    return [each for each in all_of_it if each[2] < each[1]]
+
+
+def _told(lack: Lack) -> Iterator[tuple[str, str, str, bool]]:
+    """The same in words. What a pod needs of cpu and memory is said before."""
+    for name, wanted, free in _short(lack):
+        if name == "cpu":
+            yield name, f"{wanted}m", f"{free}m", False
+        elif name == "memory":
+            yield name, _mebibytes(wanted), _mebibytes(free), False
+        elif name == "ephemeral-storage" or name.startswith("hugepages-"):
+            yield name, _mebibytes(wanted), _mebibytes(free), True
+        else:
+            yield name, str(wanted), str(free), True
 
 
 def _mebibytes(number: int) -> str:

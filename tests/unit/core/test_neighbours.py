@@ -37,8 +37,13 @@ def neighbours(zones: str, *pods: Pod) -> tuple[Neighbours, list[Node]]:
 
 
 def allowed(found: Neighbours, nodes: list[Node], rule: Apart, *away: str) -> str:
-    """A letter for each node: whether one more pod of the kind may come."""
-    return "".join("yn"[not found.allow(a_pod("new", "", rule), node, away)] for node in nodes)
+    """A letter for each node: whether one more pod of the kind may come, without the pods of the nodes that are `away`."""
+    for name in away:
+        found.take(a_pod("gone", name), -1)
+    letters = "".join("yn"[not found.allow(a_pod("new", "", rule), node)] for node in nodes)
+    for name in away:
+        found.take(a_pod("gone", name), 1)
+    return letters
 
 
 def test_on_another_host() -> None:

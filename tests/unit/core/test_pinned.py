@@ -18,6 +18,7 @@ from fleet.core.selector import Requirement, Selector
 from fleet.core.steps import Step
 from fleet.core.takers import Takers
 from fleet.core.times import Times
+from fleet.core.volumes import Volumes
 from fleet.histories.builders import NEW, START, a_budget, a_node, a_policy, a_pool, a_snapshot
 from fleet.sim.planner import make_plan
 from tests.story import Story
@@ -227,7 +228,7 @@ def test_the_plan_says_the_same_and_its_bound_holds() -> None:
 
 
 def test_a_node_that_comes_goes_or_is_labelled_changes_who_is_pinned() -> None:
-    takers, pod = Takers(), an_osd(0, "n-1", node_selector={"disk": "nvme"})
+    takers, pod = Takers(Volumes()), an_osd(0, "n-1", node_selector={"disk": "nvme"})
     here, there = (replace(node, labels={**node.labels, "disk": "nvme"}) for node in NODES[:2])
     steps: list[tuple[Callable[[], None], bool]] = [
         (lambda: takers.see_node(here), True),

@@ -10,7 +10,14 @@ import pytest
 from fleet.core.placement import Apart, NodeTerm
 from fleet.core.selector import Requirement
 from fleet.kube import decode, wire
-from fleet.kube.affinity import apart, node_terms
+from fleet.kube.affinity import neighbours, node_terms
+
+
+def apart(
+    affinity: msgspec.Raw, constraints: msgspec.Raw, namespace: str, labels: dict[str, str]
+) -> tuple[Apart, ...]:
+    return neighbours(affinity, constraints, namespace, labels).apart
+
 
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 NOTHING = msgspec.Raw(b"null")
