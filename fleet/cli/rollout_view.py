@@ -164,6 +164,8 @@ def _failed(scene: Scene) -> Iterator[Text]:
         if run.step is Step.FAILED:
             kept = "" if run.slot else " (released)" if run.begun is not None else ""
             yield Text(f"  {name(scene.rollout, run.node)}  failed: {run.why}{kept}", "red")
+        elif run.step is Step.CANCELLED and run.begun is not None:
+            yield Text(f"  {name(scene.rollout, run.node)}  cancelled: {run.why}", "yellow")
 
 
 def _waiting(scene: Scene) -> Iterator[Text]:

@@ -56,7 +56,7 @@ class Finding(Struct, frozen=True, order=True):
     check: str
     """`voters-even`, `budget-quorum`, ...: docs/quorum.md names them all."""
     subject: str
-    """A group, a budget (namespace/name), a pool, or another that reboots nodes."""
+    """A group, a budget or pod (namespace/name), a pool, or another that reboots nodes."""
     words: str
     advice: str
 

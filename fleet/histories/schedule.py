@@ -57,6 +57,9 @@ MOST: Mapping[str, int] = {
     "group unread": 2,
     "backup full": 1,
     "ambush": 3,
+    "forget node": 3,
+    "delete canary": 1,
+    "cordon canary": 1,
 }
 """How often each kind of fault comes into one history at most."""
 

@@ -41,6 +41,6 @@ def unsaved(node: tuple[str, str], was: Snapshot, policy: Policy) -> bool:
 
 
 def _votes(member: Member, group: Quorum, lag: int) -> bool:
-    foremost = max(each.index or 0 for each in group.members if each.reachable)
+    foremost = max((each.index or 0 for each in group.members if each.reachable), default=0)
     there = member.started and member.reachable and not member.alarms
     return there and member.index is not None and foremost - member.index <= lag

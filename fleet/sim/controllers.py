@@ -273,6 +273,9 @@ class Controllers:
 
 
 def _template(pod: Pod) -> Pod:
+    if pod.deleting:
+        # What keeps this one is its own, as far as can be told.
+        pod = replace(pod, finalizers=False, finalizer_names=())
     return replace(pod, name="", uid="", node="", **FRESH)
 
 

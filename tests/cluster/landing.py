@@ -270,8 +270,8 @@ def _of(names: set[str], found: list[Json]) -> Iterator[Json]:
     return (each for each in found if each["metadata"]["namespace"] in names)
 
 
-def _each(pool: ThreadPoolExecutor_: Sequence[Any], do: Callable[[Any], None]) -> None:
-    for _ in pool.map(do_):
+def _each(pool: ThreadPoolExecutor, things_: Sequence[Any], do: Callable[[Any], None]) -> None:
+    for _ in pool.map(do, things_):
         pass
 
 
@@ -385,15 +385,16 @@ def main() -> None:
                     if each.kind.startswith("WRONG"):
                         print(each)
                 print(dict(told), flush=True)
-                clean(cluster, baseline)
+                baseline.restore(cluster)
+                clean_volumes(cluster)
         finally:
             lab.down()
     wrong = sum(number for kind, number in told.items() if kind.startswith("WRONG"))
     raise SystemExit(f"{wrong} answers are wrong" if wrong else 0)
 
 
-def clean(cluster: Cluster, baseline: Baseline) -> None:
-    baseline.restore(cluster)
+def clean_volumes(cluster: Cluster) -> None:
+    """Those that no namespace takes with it."""
     path = "/api/v1/persistentvolumes"
     for each in cluster.get(path)["items"]:
         cluster.delete(f"{path}/{each['metadata']['name']}")

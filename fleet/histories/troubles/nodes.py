@@ -51,6 +51,60 @@ def delete_node(world: World, model: Model, node: Node, rng: Random) -> str:
     return node.name
 
 
+def delete_canary(world: World, rng: Random) -> str:
+    """Before it has begun."""
+    found = _waiting_canary(world, rng)
+    return delete_node(world, *found, rng) if found is not None else ""
+
+
+def cordon_canary(world: World, rng: Random) -> str:
+    """For good: nobody takes it away before all faults have ended."""
+    found = _waiting_canary(world, rng)
+    return cordon(world, *found, rng) if found is not None else ""
+
+
+def _waiting_canary(world: World, rng: Random) -> tuple[Model, Node] | None:
+    found = [run.node for run in runs(world) if run.goal.canary and run.waiting]
+    nodes = [
+        (model, node)
+        for ref in found
+        for model in [world.models[ref.cluster]]
+        for node in model.snapshot(START).nodes
+        if node.name == ref.name
+    ]
+    return rng.choice(nodes) if nodes else None
+
+
+def forget_rebooting(world: World, rng: Random) -> str:
+    """Of the next run that comes to its reboot, as the cloud's controllers do with machines that are down."""
+
+    def befall(model: Model, name: str) -> None:
+        node = next((each for each in model.snapshot(START).nodes if each.name == name), None)
+        if node is not None:
+            world.log(f"* forgotten: {forget_node(world, model, node, rng)}")
+
+    step = rng.choice(["reboot", "reboot", "verify", "drain", "soak"])
+    world.ambush = step, befall
+    return f"the next one that comes to {step}"
+
+
+def forget_node(world: World, model: Model, node: Node, rng: Random) -> str:
+    """A cloud's controller deletes the Node object of a machine that lives on. It registers again at its next boot, or
+    when its kubelet is restarted; a machine that does not reboot now may take too long."""
+    length = rng.choice([5.0, 60.0, 300.0, 900.0])
+    uid = f"{node.uid}-anew-{rng.randrange(1000)}"
+
+    def forget() -> None:
+        now = next((each for each in model.snapshot(START).nodes if each.name == node.name), None)
+        if now is not None and now.uid == node.uid:
+            world.checker.uncordoned_by_a_person(model.cluster, node.name)
+            model.stranger.forget_node(node.name)
+            world.later(world.at + length, lambda: model.stranger.register(node.name, uid))
+
+    world.later(world.at + rng.choice([0.0, 2.0, 15.0, 60.0]), forget)
+    return f"{node.name} for {length:.0f} s"
+
+
 def replace_node(world: World, model: Model, node: Node, rng: Random) -> str:
     world.checker.uncordoned_by_a_person(model.cluster, node.name)
     other = Node(

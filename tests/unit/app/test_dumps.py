@@ -238,3 +238,32 @@ def test_a_dump_is_planned_and_linted_in_a_folder_with_a_policy_alone(tmp_path: 
     assert len(plan_of_dump(home, ["workers"], NEW.version, dump).runs) == 3
     assert lint_dump(home, "", dump).checked == ("shop",)
     assert not home.exists
+
+
+def test_a_pod_that_is_terminating_for_days_holds_its_node_and_the_rest_is_planned(tmp_path: Path) -> None:
+    stuck = a_pod(1, 0)
+    stuck["metadata"] |= {"deletionTimestamp": "2026-10-24T09:00:00Z", "finalizers": ["example.com/hold"]}
+    dump = a_dump(tmp_path / "d.json", *(a_node(number) for number in range(3)), stuck, a_pod(2, 1))
+    home = a_home(tmp_path / "home", policy=POLICY.replace("canaries: 0", "canaries: 1"))
+    plan = plan_of_dump(home, ["workers"], NEW.version, dump)
+    assert {run.node for run in plan.runs} == {"n-1", "n-2"}
+    (hold,) = plan.held
+    assert (hold.node, hold.reason) == ("n-0", "stuck-terminating")
+    assert "2026-10-24 09:00" in hold.detail and "example.com/hold" in hold.detail and hold.advice
+    assert not any("rollout resume" in each.advice for each in plan.held)
+    assert "stuck-terminating" in {finding.check for finding in lint_dump(home, "", dump).findings}
+
+
+def test_a_plan_that_would_halt_says_what_to_mend_and_names_no_rollout(tmp_path: Path) -> None:
+    """Its canary has a pod that no eviction takes away."""
+    bound = a_pod(1, 0)
+    bound["metadata"]["finalizers"] = ["example.com/hold"]
+    dump = a_dump(tmp_path / "d.json", a_node(0), a_node(1))
+    body = json.loads(dump.read_text())
+    other = a_pod(2, 1)
+    other["metadata"]["finalizers"] = ["example.com/hold"]
+    dump.write_text(json.dumps(body | {"items": [*body["items"], bound, other]}))
+    home = a_home(tmp_path / "home", policy=POLICY.replace("canaries: 0", "canaries: 1"))
+    plan = plan_of_dump(home, ["workers"], NEW.version, dump)
+    told = [f"{hold.detail} {hold.advice}" for hold in plan.held]
+    assert told and not any("rollout resume" in words or "rollout plan" in words for words in told)

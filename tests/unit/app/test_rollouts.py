@@ -8,11 +8,14 @@ import pytest
 from msgspec.structs import replace
 
 from fleet.app.plans import plan, stored
-from fleet.app.rollouts import Rollouts, changes, newcomers, release, say, start, summary_of
+from fleet.app.rollouts import Rollouts, changes, newcomers, release, say, start, summary_of, what_follows
 from fleet.core.errors import HeldError, UsageError
 from fleet.core.journal import Record
+from fleet.core.rollout import State
 from fleet.core.snapshot import Snapshot
-from fleet.histories.builders import NEW, a_machine, a_node
+from fleet.histories.builders import NEW, a_machine, a_node, a_policy, a_snapshot
+from fleet.sim.behaviour import Behaviour
+from tests.story import Story
 from tests.unit.app.homes import a_home, a_started_rollout, small_cluster
 
 
@@ -145,3 +148,40 @@ def test_a_misspelt_rollout_gets_the_nearest_name(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as refused:
         Rollouts.load(home.store).named("r1")
     assert refused.value.hint == "r-1 is one"
+
+
+def a_halted_canary() -> Story:
+    nodes = [a_node(f"n-{number}") for number in range(3)]
+    story = Story([a_snapshot(nodes)], a_policy(), Behaviour(failures={"n-0": "old-version"}))
+    story.start(canaries=["n-0"])
+    story.run()
+    assert story.rollout.state is State.HALTED
+    return story
+
+
+def test_resume_and_release_say_what_follows_and_it_does() -> None:
+    story = a_halted_canary()
+    first = what_follows(story.rollout)
+    assert any("fleet rollout release east/n-0" in words for words in first)
+    assert any("fleet rollout resume r-1" in words for words in first)
+    story.say("resume")
+    story.run(seconds=600)
+    (only,) = what_follows(story.rollout)
+    assert "fleet rollout release east/n-0" in only
+    story.say("release", "east/n-0")
+    (then,) = what_follows(story.rollout)
+    assert "becomes the canary" in then
+    story.turn()
+    assert what_follows(story.rollout) == () and len(story.rollout.canaries) == 2
+    story.run()
+    assert what_follows(story.rollout) == ()
+
+
+def test_release_first_and_then_resume_is_as_good() -> None:
+    story = a_halted_canary()
+    story.say("release", "east/n-0")
+    told = what_follows(story.rollout)
+    assert "becomes the canary" in told[0] and "fleet rollout resume r-1" in told[1]
+    story.say("resume")
+    story.run()
+    assert story.rollout.state is State.FINISHED

@@ -14,7 +14,7 @@ from fleet.cli import explain_view, plan_view, quorum_view, rollout_view, status
 from fleet.cli.live import stuck
 from fleet.core.chronicle import Chronicle
 from fleet.core.eta import seconds_left
-from fleet.core.held import Held
+from fleet.core.held import Held, Reason
 from fleet.core.journal import Record
 from fleet.core.node import NodeRef
 from fleet.core.overview import Known, Selection, overview, parts_of, select
@@ -134,6 +134,18 @@ def test_nodes_held_for_the_same_reason_are_told_together() -> None:
     text = shown(plan_view.whole(msgspec.structs.replace(plan, held=many), START))
     assert "n-0 and 39 more  " in text
     assert "n-17" not in text
+
+
+def test_a_plan_says_who_needs_an_operator_and_who_waits_for_time() -> None:
+    plan = a_plan()
+    assert "2 nodes need an operator" in shown(plan_view.whole(plan, START))
+    (first, *_) = plan.held
+    window = Held(Reason.WINDOW, "workers", {"opens": "Sat 22:00"})
+    timed = msgspec.structs.replace(first, reason="window", detail=window.words, advice="", held=window)
+    text = shown(plan_view.whole(msgspec.structs.replace(plan, held=(first, timed)), START))
+    assert "1 node needs an operator, 1 node waits for what passes by itself" in text
+    alone = shown(plan_view.whole(msgspec.structs.replace(plan, held=(timed,)), START))
+    assert "operator" not in alone
 
 
 def test_a_timeline_has_a_row_for_each_node_in_the_order_they_go() -> None:

@@ -51,15 +51,12 @@ def test_a_cluster_that_a_new_controller_has_not_seen_yet_counts_as_out() -> Non
         assert Reason.POOL_LIMIT in [each.reason for each in engine.why(waiting, story.now)]
 
 
-def test_a_node_that_is_deleted_while_it_is_worked_on_keeps_its_place_until_it_is_released() -> None:
+def test_a_node_that_is_deleted_while_it_is_drained_frees_its_place_at_once() -> None:
     story = some()
     name = begun(story)
     story.models["east"].stranger.delete_node(name)
-    story.run(seconds=3600)
-    assert story.steps().pop(name) is Step.FAILED
-    assert not any(run.touched for run in story.rollout.runs.values() if run.node.name != name)
-    story.say("release", f"east/{name}")
     story.run()
+    assert story.steps()[name] is Step.CANCELLED and story.rollout.ended_at is not None
     assert {step for node, step in story.steps().items() if node != name} == {Step.DONE}
 
 
@@ -113,9 +110,12 @@ def test_a_node_whose_run_failed_in_an_earlier_rollout_waits_for_its_release() -
     assert story.engine.rollouts["r-2"].runs[NodeRef("east", name)].touched
 
 
-def test_a_deleted_node_keeps_its_place_in_later_rollouts_too() -> None:
-    story = some()
-    name = begun(story)
+def test_a_node_whose_run_failed_and_that_is_deleted_keeps_its_place_in_later_rollouts_too() -> None:
+    name = "n-0"
+    nodes = [a_node(f"n-{index}") for index in range(3)]
+    story = Story([a_snapshot(nodes)], a_policy(ONE), Behaviour(failures={name: "old-version"}))
+    story.start()
+    story.run(until=lambda: story.steps()[name] is Step.FAILED)
     story.models["east"].stranger.delete_node(name)
     story.say("abort")
     story.run()

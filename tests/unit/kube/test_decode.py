@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -50,13 +51,18 @@ def test_a_node_says_what_fleet_needs() -> None:
                     "volumes.kubernetes.io/controller-managed-attach-detach": "true",
                 },
             },
-            "spec": {"unschedulable": True, "taints": [{"key": "k", "effect": "NoSchedule"}]},
+            "spec": {
+                "unschedulable": True,
+                "providerID": "aws:///a/i-1",
+                "taints": [{"key": "k", "effect": "NoSchedule"}],
+            },
             "status": {
                 "conditions": [{"type": "Ready", "status": "True"}],
                 "allocatable": {"cpu": "7900m", "memory": "31Gi", "pods": "110"},
                 "nodeInfo": {
                     "bootID": "b",
                     "machineID": "m",
+                    "systemUUID": "S",
                     "osImage": "Fedora CoreOS 44",
                     "kernelVersion": "6.11",
                     "kubeletVersion": "v1.36.3",
@@ -66,6 +72,7 @@ def test_a_node_says_what_fleet_needs() -> None:
     )
     assert isinstance(found, Node)
     assert (found.boot_id, found.machine_id, found.kernel, found.kubelet) == ("b", "m", "6.11", "v1.36.3")
+    assert (found.system_uuid, found.provider_id) == ("S", "aws:///a/i-1")
     assert found.zone == "a"
     assert found.cordoned_by == "r-1"
     assert set(found.annotations) == {
@@ -377,3 +384,27 @@ def test_nonsense_is_an_error_of_ours_or_nothing(found: object) -> None:
                 read(body)
             except FleetError as error:
                 assert error.message
+
+
+@pytest.mark.parametrize(
+    ("written", "moment"),
+    [
+        ("2026-11-20T00:00:00Z", datetime(2026, 11, 20, tzinfo=UTC)),
+        # What no API server writes is no moment; the pod is being deleted all the same.
+        ("2026-11-20T00:00:00", None),
+        ("soon", None),
+    ],
+)
+def test_a_pod_that_is_being_deleted_says_until_when_and_what_keeps_it(
+    written: str, moment: datetime | None
+) -> None:
+    found = a_pod(meta={"deletionTimestamp": written, "finalizers": ["example.com/hold", "other.example/x"]})
+    assert found.deleting and found.finalizers and found.gone_by == moment
+    assert found.finalizer_names == ("example.com/hold", "other.example/x")
+    plain = a_pod()
+    assert (plain.deleting, plain.gone_by, plain.finalizers, plain.finalizer_names) == (
+        False,
+        None,
+        False,
+        (),
+    )
