@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from msgspec.structs import replace
 
 from fleet.core.action import AnyAction, Evict, Outcome, Result
@@ -43,7 +45,7 @@ def test_it_is_evicted_four_times_with_growing_pauses_and_the_run_names_the_work
     story.start()
     story.run()
     times = [at for at, _ in drained(story)]
-    gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in pairwise(times)]
     assert len(times) == 1 + len(PAUSES)
     assert all(gap >= pause for gap, pause in zip(gaps, PAUSES, strict=True))
     run = story.run_of("n-0")
