@@ -275,6 +275,25 @@ def test_a_rule_may_say_that_an_operators_budgets_are_to_be_kept() -> None:
     assert reasons(story) == [Reason.BUDGET_NEVER] and not evicted(story)
 
 
+def test_a_budget_that_counts_no_pods_since_they_have_no_controller_says_what_helps() -> None:
+    bare = a_pod(owner=None, labels={"app": "lonely"})
+    uncounted = replace(
+        a_budget("lonely", 0, 1), disruptions_allowed=0, current_healthy=0, desired_healthy=0, expected_pods=0
+    )
+    story = story_of(bare, budgets=[uncounted], rules=(PodRule("let-go", "evict"),))
+    story.run()
+    (held,) = story.engine.why(REF, story.now)
+    assert held.reason is Reason.BUDGET_NEVER and "integer minAvailable" in held.advice
+
+
+def test_a_budget_that_cannot_be_computed_is_told_with_its_controllers_words() -> None:
+    pod = a_pod(labels={"app": "made"}, owner=Owner("Job", "made", "j-1"))
+    story = story_of(pod, budgets=[a_budget("made", 1, 1)])
+    story.run()
+    (held,) = story.engine.why(REF, story.now)
+    assert held.reason is Reason.BUDGET_FAILED and "scale" in held.words and held.advice
+
+
 def test_rooks_blocking_budget_is_waited_for_and_needs_nobody() -> None:
     pods, budgets = closed_pods(app="rook-ceph-osd")
     story = story_of(*pods, budgets=budgets)
