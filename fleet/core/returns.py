@@ -18,8 +18,9 @@ from fleet.core.pod import Pod
 
 PAUSES = (5.0, 15.0, 45.0)
 """Seconds before a pod that came back is evicted, by how often its workload has come back; then the run fails."""
-LATE = timedelta(seconds=15)
-"""For so long after the node's cordon a pod may be news from before it: watches of different kinds have no common order."""
+LATE = timedelta(seconds=10)
+"""For so long after the node's cordon a pod may be news from before it: watches of different kinds have no common order.
+Then all such pods together count as having been there."""
 
 
 class Evicted(Struct, frozen=True, gc=False, array_like=True):

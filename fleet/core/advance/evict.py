@@ -25,6 +25,8 @@ class ComesBack(Exception):
 def evict(agenda: Agenda, rollout: Rollout, run: Run, pod: Pod, now: datetime) -> Held | None:
     """Evicts the pod, or returns what it waits for. Raises ComesBack."""
     view = agenda.view(run.node.cluster)
+    # As it is after the evictions of this very decision.
+    run = rollout.runs[run.node]
     treated = view.treatment(pod)
     if pod.deleting:
         names = pods.finalizers(pod)
@@ -88,12 +90,16 @@ def unfinished(agenda: Agenda, run: Run, pod: Pod) -> str:
 def _back(agenda: Agenda, run: Run, pod: Pod, workload: str, now: datetime) -> Held | None:
     """Returns what holds a pod whose workload came back to the node, until its pause is over."""
     times = returns.returned(run.evicted.get(workload), pod.uid)
-    if not times or _is_late(run, pod, now):
+    if not times:
         return None
-    held = returns.held(pod, workload, run.node.name, times)
-    if times > len(returns.PAUSES):
-        raise ComesBack(held)
-    end = agenda.back_since(run.node, pod.uid, now) + timedelta(seconds=returns.PAUSES[times - 1])
+    since = agenda.back_since(run.node, pod.uid, now)
+    if (end := _late_until(run, pod, since)) is not None:
+        held = returns.held(pod, workload, run.node.name, 1)
+    else:
+        held = returns.held(pod, workload, run.node.name, times)
+        if times > len(returns.PAUSES):
+            raise ComesBack(held)
+        end = since + timedelta(seconds=returns.PAUSES[times - 1])
     if now >= end:
         return None
     agenda.wake_at(run.node, end)
@@ -106,13 +112,18 @@ def _there(agenda: Agenda, run: Run, pod: Pod, workload: str, now: datetime) -> 
     known = run.evicted.get(workload)
     if known is None or not known.pods:
         return sum(view.controller_of(each) == workload for each in view.to_drain(run.node.name))
-    late = pod.uid not in known.pods and _is_late(run, pod, now)
-    return max(known.there, len(known.pods) + 1) if late else known.there
+    if pod.uid in known.pods or _late_until(run, pod, agenda.back_since(run.node, pod.uid, now)) is None:
+        return known.there
+    return max(known.there, len(known.pods) + 1)
 
 
-def _is_late(run: Run, pod: Pod, now: datetime) -> bool:
-    """It was bound before the cordon and is seen after it: the scheduler binds no such pod to a cordoned node."""
-    return run.begun is not None and now < run.begun + returns.LATE and not returns.tolerates_cordons(pod)
+def _late_until(run: Run, pod: Pod, since: datetime) -> datetime | None:
+    """Until when it waits whether a pod that was first seen at `since` was bound before the cordon, and its news is
+    late: the scheduler binds no such pod to a cordoned node. None: it cannot have been."""
+    if run.begun is None or returns.tolerates_cordons(pod):
+        return None
+    end = run.begun + returns.LATE
+    return end if since < end else None
 
 
 def _refused(agenda: Agenda, node: NodeRef, pod: Pod, treated: Treatment) -> Held:

@@ -20,6 +20,7 @@ from fleet.kube.kinds import BUDGETS, KINDS, MACHINES, NODES, PODS, Kind
 
 Json = dict[str, Any]
 GI = 1 << 30
+DISRUPTED: Json = {"onPodConditions": [{"type": "DisruptionTarget"}]}
 
 
 def decoded(kind: Kind, body: Json) -> Any:
@@ -224,6 +225,40 @@ def test_pods_of_one_workload_share_what_they_have_in_common() -> None:
     one, two = (a_pod(meta={"name": name, "labels": {"app": "web", "x": "y"}}) for name in "ab")
     assert one.labels is two.labels
     assert one.namespace is two.namespace
+
+
+def test_of_a_pods_annotations_words_are_kept_and_nothing_else() -> None:
+    annotations = {
+        "example.com/busy": "true",
+        "cluster.x-k8s.io/x": "wait-completed",
+        "checksum/config": "3f2a9c",
+        "prometheus.io/port": "8080",
+        "note": "two words",
+        "long": "a" * 21,
+        "kubernetes.io/config.mirror": "abc123",
+    }
+    found = a_pod(meta={"annotations": annotations})
+    assert found.annotations == {"example.com/busy": "true", "cluster.x-k8s.io/x": "wait-completed"}
+    assert found.mirror
+
+
+@pytest.mark.parametrize(
+    ("spec", "fails"),
+    [
+        ({"backoffLimit": 0}, True),
+        ({"backoffLimit": 6}, False),
+        ({}, False),
+        ({"backoffLimit": 6, "backoffLimitPerIndex": 0}, True),
+        ({"backoffLimit": 0, "podFailurePolicy": {"rules": [DISRUPTED | {"action": "Ignore"}]}}, False),
+        ({"backoffLimit": 6, "podFailurePolicy": {"rules": [DISRUPTED | {"action": "FailJob"}]}}, True),
+        ({"backoffLimit": 0, "podFailurePolicy": {"rules": [DISRUPTED | {"action": "Count"}]}}, True),
+        ({"backoffLimit": 0, "podFailurePolicy": {"rules": [{"action": "Ignore", "onExitCodes": {}}]}}, True),
+    ],
+)
+def test_a_job_that_fails_with_the_first_pod_that_it_loses(spec: Json, fails: bool) -> None:
+    (kind,) = (kind for kind in KINDS if kind.kind == "Job")
+    job = decoded(kind, {"metadata": {"name": "j", "namespace": "web"}, "spec": spec})
+    assert job.fails_by_eviction is fails
 
 
 def a_budget(spec: Json, status: Json | None = None) -> Budget:

@@ -279,6 +279,44 @@ def test_answers_to_an_eviction(
     tell(tmp_path, story)
 
 
+WEBHOOK = 'Internal error occurred: failed calling webhook "guard.example.com": connection refused'
+DENIED = 'admission webhook "guard.example.com" denied the request: not now'
+
+
+@pytest.mark.parametrize(
+    ("status", "words", "result"),
+    [
+        (500, WEBHOOK, Result.FAILED),
+        (429, DENIED, Result.FAILED),
+        (403, DENIED, Result.FAILED),
+        (400, DENIED, Result.FAILED),
+        (429, "Too many requests, please try again later.", Result.REFUSED),
+        (429, VIOLATES, Result.REFUSED),
+    ],
+)
+def test_what_a_webhook_says_of_an_eviction_is_told_apart_from_budgets_and_overload(
+    tmp_path: Path, status: int, words: str, result: Result
+) -> None:
+    async def story(server: ApiServer, hand: Hand) -> None:
+        cause = "The disruption budget b needs 2" if words == VIOLATES else ""
+        server.evictions.append((status, refusal(status, words, cause), {}))
+        outcome = await hand.evict()
+        assert outcome.result is result
+        assert words in outcome.detail
+        assert outcome.detail.startswith("not by a budget") is (words.startswith("Too many"))
+
+    tell(tmp_path, story)
+
+
+def test_an_eviction_of_a_pod_that_was_replaced_is_not_sent(tmp_path: Path) -> None:
+    async def story(server: ApiServer, hand: Hand) -> None:
+        outcome = await hand.evict(pod_uid="of-the-old-one")
+        assert outcome.result is Result.GONE
+        assert not [path for method, path, _ in server.asked if method == "POST"]
+
+    tell(tmp_path, story)
+
+
 def test_an_eviction_means_one_pod_and_may_shorten_its_grace(tmp_path: Path) -> None:
     async def story(server: ApiServer, hand: Hand) -> None:
         assert (await hand.evict(grace_seconds=5)).result is Result.DONE

@@ -1,0 +1,340 @@
+"""What a drain does with single pods: by the policy's rules, by their own marks, by what is known of their controller."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from msgspec.structs import replace
+
+from fleet.core.action import AnyAction, Evict, Outcome, Reboot, Result
+from fleet.core.drainrule import PodRule, PodTerm
+from fleet.core.event import Seen
+from fleet.core.held import Reason
+from fleet.core.lint import lint
+from fleet.core.node import NodeRef, Toleration
+from fleet.core.pod import Owner, Pod
+from fleet.core.policy import Amount, DrainRule, Limits
+from fleet.core.selector import Selector
+from fleet.core.steps import Step
+from fleet.core.treatment import Treatment, treatment
+from fleet.core.workload import Workload
+from fleet.histories.builders import START, a_budget, a_deployment, a_node, a_policy, a_pool, a_snapshot
+from tests.story import Story
+
+NODES = [a_node(f"n-{index}") for index in range(3)]
+JOB = Workload("Job", "db", "backup", "job-1", fails_by_eviction=True)
+REF = NodeRef("east", "n-0")
+
+
+def a_pod(**changes: object) -> Pod:
+    pod = Pod("web", "p-0", "u-0", "n-0", owner=Owner("StatefulSet", "p", "s-1"))
+    return replace(pod, **changes)
+
+
+def do(pod: Pod, *rules: PodRule, controller: Workload | None = None) -> str:
+    return treatment(pod, rules, controller).do
+
+
+def story_of(
+    *pods: Pod, rules: tuple[PodRule, ...] = (), workloads: tuple[Workload, ...] = (), **more: object
+) -> Story:
+    drain = DrainRule(no_room="evict", timeout_seconds=600, rules=rules)
+    pool = a_pool(drain=drain, limits=Limits(max_unavailable=Amount(3)))
+    snapshot = a_snapshot(NODES, (list(workloads), list(pods)), more.pop("budgets", []))  # type: ignore[arg-type]
+    story = Story([snapshot], a_policy(pool), **more)  # type: ignore[arg-type]
+    story.start()
+    return story
+
+
+def reasons(story: Story, name: str = "n-0") -> list[Reason]:
+    return [held.reason for held in story.engine.why(NodeRef("east", name), story.now)]
+
+
+def evicted(story: Story) -> list[str]:
+    return [action.pod.name for _, action, _ in story.performed if isinstance(action, Evict)]
+
+
+@pytest.mark.parametrize(
+    ("pod", "expected"),
+    [
+        (a_pod(), "evict"),
+        (a_pod(labels={"cluster.x-k8s.io/drain": "skip"}), "skip"),
+        (a_pod(labels={"cluster.x-k8s.io/drain": "Wait-Completed"}), "wait"),
+        (a_pod(labels={"cluster.x-k8s.io/drain": "nonsense"}), "evict"),
+        (a_pod(annotations={"karpenter.sh/do-not-disrupt": "true"}), "hold"),
+        (a_pod(annotations={"karpenter.sh/do-not-disrupt": "false"}), "evict"),
+        (a_pod(annotations={"cluster-autoscaler.kubernetes.io/safe-to-evict": "false"}), "hold"),
+        (a_pod(annotations={"cluster-autoscaler.kubernetes.io/safe-to-evict": "true"}), "evict"),
+        (a_pod(labels={"longhorn.io/component": "instance-manager"}), "ask"),
+        (a_pod(labels={"longhorn.io/component": "csi-plugin"}), "evict"),
+        (a_pod(labels={"strimzi.io/cluster": "k"}, owner=Owner("StrimziPodSet", "k", "1")), "ask"),
+        (a_pod(labels={"strimzi.io/cluster": "k"}, owner=Owner("ReplicaSet", "operator", "1")), "evict"),
+        (a_pod(labels={"kubevirt.io": "virt-launcher"}), "ask"),
+        (a_pod(labels={"cnpg.io/cluster": "pg", "cnpg.io/instanceRole": "primary"}), "ask"),
+        (a_pod(labels={"cnpg.io/cluster": "pg", "cnpg.io/instanceRole": "replica"}), "evict"),
+        (a_pod(labels={"name": "portworx"}, owner=Owner("StorageCluster", "px", "1")), "ask"),
+    ],
+)
+def test_marks_and_operators_that_are_honoured_without_a_rule(pod: Pod, expected: str) -> None:
+    assert do(pod) == expected
+
+
+def test_a_job_without_a_retry_is_waited_for_and_others_start_over() -> None:
+    pod = a_pod(owner=Owner("Job", "backup", "job-1"))
+    assert do(pod, controller=JOB) == "wait"
+    assert do(pod, controller=replace(JOB, fails_by_eviction=False)) == "evict"
+
+
+def test_within_a_term_all_must_hold_and_one_term_of_a_rule_is_enough() -> None:
+    games = PodTerm(("games",), Selector({"tier": "live"}), {"example.com/busy": "true"}, ("StatefulSet",))
+    jobs = PodTerm(owners=("CronJob",))
+    rule = PodRule("r", "hold", (games, jobs))
+    busy = a_pod(namespace="games", labels={"tier": "live"}, annotations={"example.com/busy": "true"})
+    assert do(busy, rule) == "hold"
+    for other in (
+        replace(busy, namespace="web"),
+        replace(busy, labels={"tier": "test"}),
+        replace(busy, annotations={}),
+        replace(busy, owner=None),
+    ):
+        assert do(other, rule) == "evict"
+    cron = replace(JOB, owner=Owner("CronJob", "nightly", "c"), fails_by_eviction=False)
+    assert do(a_pod(owner=Owner("Job", "backup", "job-1")), rule, controller=cron) == "hold"
+
+
+def test_the_first_rule_that_matches_counts_and_beats_marks() -> None:
+    first = PodRule("all", "evict")
+    second = PodRule("never", "hold", (PodTerm(owners=("StatefulSet",)),))
+    marked = a_pod(labels={"cluster.x-k8s.io/drain": "skip"})
+    assert do(marked, first, second) == "evict"
+    assert do(marked, second, first) == "hold"
+    assert do(a_pod(owner=None), PodRule("bare", "skip", (PodTerm(owners=("none",)),))) == "skip"
+
+
+def test_a_pod_that_is_held_holds_its_node_before_anything_is_cordoned_and_names_who_says_so() -> None:
+    story = story_of(a_pod(annotations={"karpenter.sh/do-not-disrupt": "true"}))
+    story.run()
+    assert reasons(story) == [Reason.POD_HELD]
+    (held,) = story.engine.why(REF, story.now)
+    assert (
+        held.subject == "web/p-0"
+        and "karpenter.sh/do-not-disrupt" in held.words
+        and held.advice
+        and held.lasting
+    )
+    assert story.steps() == {"n-0": Step.STAGED, "n-1": Step.DONE, "n-2": Step.DONE}
+
+
+def test_a_node_goes_once_its_annotation_is_taken_away() -> None:
+    pod = a_pod(annotations={"cluster-autoscaler.kubernetes.io/safe-to-evict": "false"})
+    story = story_of(pod)
+    story.run(until=lambda: reasons(story) == [Reason.POD_HELD] and story.run_of("n-1").ended)
+    story.models["east"]._objects.change_pod(pod, annotations={})
+    story.run()
+    assert set(story.steps().values()) == {Step.DONE}
+
+
+def test_a_pod_that_is_skipped_stays_through_the_reboot() -> None:
+    rule = PodRule("agents", "skip", (PodTerm(selector=Selector({"app": "agent"})),))
+    stays, goes = (
+        a_pod(labels={"app": "agent"}),
+        a_pod(name="q-0", uid="u-1", owner=Owner("StatefulSet", "q", "s-2")),
+    )
+    story = story_of(stays, goes, rules=(rule,))
+    story.run()
+    assert evicted(story) == ["q-0"]
+    assert set(story.steps().values()) == {Step.DONE}
+    (reboot,) = [
+        action for _, action, _ in story.performed if isinstance(action, Reboot) and action.node == REF
+    ]
+    assert reboot.staying == ("u-0",)
+    assert any(pod.uid == "u-0" and pod.node == "n-0" for pod in story.models["east"].snapshot(START).pods)
+
+
+def test_a_pod_that_is_waited_for_is_not_evicted_and_its_node_goes_once_it_has_ended() -> None:
+    pod = a_pod(namespace="db", owner=Owner("Job", "backup", "job-1"))
+    story = story_of(pod, workloads=(JOB,))
+    story.run(until=lambda: reasons(story) == [Reason.POD_WAITS])
+    assert story.run_of("n-0").step is Step.DRAIN
+    story.run(seconds=120)
+    assert story.run_of("n-0").step is Step.DRAIN and not evicted(story)
+    story.models["east"]._objects.change_pod(pod, phase="Succeeded", ready=False)
+    story.run()
+    assert set(story.steps().values()) == {Step.DONE} and not evicted(story)
+
+
+def test_the_wait_is_bounded_by_the_rules_own_time_and_the_node_given_back() -> None:
+    rule = PodRule("jobs", "wait", (PodTerm(owners=("StatefulSet",)),), timeout_seconds=90)
+    story = story_of(a_pod(), rules=(rule,))
+    story.run()
+    run = story.run_of("n-0")
+    assert run.step is Step.FAILED and not evicted(story)
+    assert "90 s" in run.why and "web/p-0" in run.why and "rule jobs" in run.why
+    assert not story.models["east"].snapshot(START).nodes[0].unschedulable
+
+
+def test_pods_of_a_lower_order_are_gone_before_those_of_a_higher_one_are_evicted() -> None:
+    last = PodRule("last", "evict", (PodTerm(selector=Selector({"tier": "db"})),), order=1)
+    first = PodRule("first", "evict", (PodTerm(selector=Selector({"tier": "web"})),), order=-1)
+    pods = [
+        a_pod(name=f"{tier}-0", uid=tier, labels={"tier": tier}, owner=Owner("StatefulSet", tier, tier))
+        for tier in ("db", "other", "web")
+    ]
+    story = story_of(*pods, rules=(last, first))
+    story.run()
+    assert evicted(story) == ["web-0", "other-0", "db-0"]
+    times = [at for at, action, _ in story.performed if isinstance(action, Evict)]
+    assert len(set(times)) == 3
+
+
+def test_the_time_of_the_other_pods_begins_once_those_that_are_waited_for_are_gone() -> None:
+    """A Job of half an hour does not use up the ten minutes of the pod beside it."""
+    rule = PodRule("jobs", "wait", (PodTerm(owners=("Job",)),), timeout_seconds=3600)
+    job, sick = a_pod(owner=Owner("Job", "j", "j")), a_pod(name="q-0", uid="u-1", finalizers=True)
+    story = story_of(job, sick, rules=(rule,))
+    story.run(seconds=1800)
+    assert story.run_of("n-0").step is Step.DRAIN
+    story.models["east"]._objects.change_pod(job, phase="Succeeded", ready=False)
+    story.run(seconds=500)
+    assert story.run_of("n-0").step is Step.DRAIN
+    story.run()
+    assert story.run_of("n-0").step is Step.FAILED and "600 s" in story.run_of("n-0").why
+
+
+def closed_pods(**labels: str) -> tuple[list[Pod], list[object]]:
+    """One on each node, whose budget allows nothing."""
+    pods = [
+        a_pod(
+            name=f"im-{index}",
+            uid=f"im-{index}",
+            node=node.name,
+            labels=labels,
+            owner=Owner("InstanceManager", f"im-{index}", f"o-{index}"),
+        )
+        for index, node in enumerate(NODES)
+    ]
+    never = replace(a_budget("im", 3, 0), namespace="web", selector=Selector(labels), desired_healthy=3)
+    return pods, [never]
+
+
+def test_an_operators_pod_is_asked_for_although_no_budget_allows_it_one_node_at_a_time() -> None:
+    pods, budgets = closed_pods(**{"longhorn.io/component": "instance-manager"})
+    story = story_of(*pods, budgets=budgets)
+    model = story.models["east"]
+    story.run(until=lambda: len(evicted(story)) >= 3)
+    asked = [(at, action) for at, action, result in story.performed if isinstance(action, Evict)]
+    assert all(action.asked for _, action in asked)
+    gaps = [later[0] - earlier[0] for earlier, later in pairwise(asked)]
+    assert gaps == sorted(gaps) and gaps[-1] > gaps[0], "it is asked with growing pauses"
+    assert {action.node.name for _, action in asked} == {"n-0"}
+    story.run(until=lambda: Reason.ASKED in reasons(story, "n-0"))
+    assert {reasons(story, name)[-1] for name in ("n-1", "n-2")} == {Reason.ASK_TURN}
+    # The operator has moved what had to move: it takes its budget away.
+    story.run(until=lambda: not _mend(story, model) and all(run.ended for run in story.rollout.runs.values()))
+    assert set(story.steps().values()) == {Step.DONE}
+
+
+def _mend(story: Story, model: object) -> bool:
+    for ref in [budget.ref for budget in model._objects.budgets.values()]:  # type: ignore[attr-defined]
+        model.stranger.delete_budget(ref)  # type: ignore[attr-defined]
+    return False
+
+
+def test_a_budget_that_does_not_open_ends_the_run_in_time_and_gives_the_node_back() -> None:
+    pods, budgets = closed_pods(**{"kubevirt.io": "virt-launcher"})
+    story = story_of(*pods, budgets=budgets)
+    story.run(until=lambda: any(run.ended for run in story.rollout.runs.values()))
+    run = next(run for run in story.rollout.runs.values() if run.ended)
+    assert run.step is Step.FAILED and "600 s" in run.why and "disruption budget" in run.why
+    sent = [at for at, action, _ in story.performed if isinstance(action, Evict)]
+    assert len(sent) < 16
+    node = next(each for each in story.models["east"].snapshot(START).nodes if each.name == run.node.name)
+    assert not node.unschedulable
+
+
+def test_an_operator_that_acts_on_the_request_lets_the_pod_go() -> None:
+    """The webhook answers 429 and marks the pod; its operator deletes it."""
+    pods, budgets = closed_pods(**{"kubevirt.io": "virt-launcher"})
+
+    def perform(action: AnyAction, at: float) -> Outcome:
+        if isinstance(action, Evict):
+            story.models["east"].stranger.delete_pod(action.pod)
+            return Outcome(action, Result.FAILED, 'admission webhook "x" denied the request: evacuation')
+        return story.really(action, at)
+
+    story = story_of(*pods, budgets=budgets, perform=perform)
+    story.run()
+    assert set(story.steps().values()) == {Step.DONE}
+
+
+def test_a_rule_may_say_that_an_operators_budgets_are_to_be_kept() -> None:
+    pods, budgets = closed_pods(**{"longhorn.io/component": "instance-manager"})
+    story = story_of(*pods, budgets=budgets, rules=(PodRule("as-others", "evict"),))
+    story.run()
+    assert reasons(story) == [Reason.BUDGET_NEVER] and not evicted(story)
+
+
+def test_a_budget_that_counts_no_pods_since_they_have_no_controller_says_what_helps() -> None:
+    bare = a_pod(owner=None, labels={"app": "lonely"})
+    uncounted = replace(
+        a_budget("lonely", 0, 1), disruptions_allowed=0, current_healthy=0, desired_healthy=0, expected_pods=0
+    )
+    story = story_of(bare, budgets=[uncounted], rules=(PodRule("let-go", "evict"),))
+    story.run()
+    (held,) = story.engine.why(REF, story.now)
+    assert held.reason is Reason.BUDGET_NEVER and "integer minAvailable" in held.advice
+
+
+def test_a_budget_that_cannot_be_computed_is_told_with_its_controllers_words() -> None:
+    pod = a_pod(labels={"app": "made"}, owner=Owner("Job", "made", "j-1"))
+    story = story_of(pod, budgets=[a_budget("made", 1, 1)])
+    story.run()
+    (held,) = story.engine.why(REF, story.now)
+    assert held.reason is Reason.BUDGET_FAILED and "scale" in held.words and held.advice
+
+
+def test_rooks_blocking_budget_is_waited_for_and_needs_nobody() -> None:
+    pods, budgets = closed_pods(app="rook-ceph-osd")
+    story = story_of(*pods, budgets=budgets)
+    story.run(seconds=300)
+    assert reasons(story) == [Reason.BUDGET]
+    (held,) = story.engine.why(REF, story.now)
+    assert not held.lasting and "Rook" in held.words
+
+
+def test_which_node_is_asked_survives_a_kill() -> None:
+    pods, budgets = closed_pods(**{"longhorn.io/component": "instance-manager"})
+    story = story_of(*pods, budgets=budgets)
+    story.run(until=lambda: bool(evicted(story)))
+    asked = next(run for run in story.rollout.runs.values() if run.asks)
+    assert asked.asks == ("Longhorn",)
+    story.kill()
+    story.run(seconds=200)
+    assert {action.node for _, action, _ in story.performed if isinstance(action, Evict)} == {asked.node}
+
+
+def test_a_job_that_is_seen_after_its_pod_is_waited_for_too() -> None:
+    pod = a_pod(namespace="db", owner=Owner("Job", "backup", "job-1"))
+    story = story_of(pod)
+    assert story.engine.views["east"].load("n-0").waits() == []
+    story.engine.observe(Seen("east", JOB), story.now)
+    ((waiting, treated),) = story.engine.views["east"].load("n-0").waits()
+    assert waiting.uid == pod.uid and isinstance(treated, Treatment)
+
+
+def test_lint_names_pods_that_a_drain_would_lose_or_not_get_rid_of() -> None:
+    workloads, pods = a_deployment("monitor", 1, NODES)
+    tolerant = replace(pods[0], tolerations=(Toleration(operator="Exists"),))
+    job = a_pod(namespace="db", owner=Owner("Job", "backup", "job-1"))
+    bare = a_pod(name="debug", uid="u-9", owner=None)
+    pool = a_pool(
+        drain=DrainRule(unmanaged="evict", rules=(PodRule("jobs", "evict", (PodTerm(owners=("Job",)),)),))
+    )
+    snapshot = a_snapshot(NODES, ([*workloads, JOB], [tolerant, job, bare]))
+    found = {(each.check, each.subject) for each in lint(a_policy(pool), [snapshot]).findings}
+    assert found == {
+        ("tolerates-cordon", "Deployment web/monitor"),
+        ("job-lost", "Job db/backup"),
+        ("unmanaged-lost", "web/debug"),
+    }

@@ -1,0 +1,228 @@
+"""A workload that comes back to the node that is drained is evicted a few times, and then the run fails and says why."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from msgspec.structs import replace
+
+from fleet.core.action import AnyAction, Evict, Outcome, Result
+from fleet.core.event import Seen
+from fleet.core.held import Reason
+from fleet.core.node import NodeRef, Toleration
+from fleet.core.pod import Pod, PodRef
+from fleet.core.policy import DrainRule
+from fleet.core.returns import LATE, PAUSES, Evicted, returned, tolerates_cordons
+from fleet.core.rollout import State
+from fleet.core.steps import Step
+from fleet.histories.builders import NEW, a_deployment, a_node, a_policy, a_pool, a_snapshot
+from tests.story import Story
+
+EVERYTHING = (Toleration(operator="Exists"),)
+CORDONS = (Toleration("node.kubernetes.io/unschedulable", "Exists", effect="NoSchedule"),)
+
+
+def drained(story: Story, name: str = "n-0") -> list[tuple[float, str]]:
+    """When which pod's eviction from the node was granted."""
+    return [
+        (at, action.pod.name)
+        for at, action, result in story.performed
+        if isinstance(action, Evict) and action.node.name == name and result is Result.DONE
+    ]
+
+
+def story_of(replicas: int = 1, nodes: int = 1, **pod: object) -> Story:
+    """A Deployment on the first node, and no other node that takes its pods; the node alone is upgraded."""
+    found = [a_node(f"n-{index}") for index in range(nodes)]
+    workloads, pods = a_deployment("agent", replicas, found[:1])
+    own = [replace(each, node_selector={"pool": "workers"}, **pod) for each in pods]
+    pool = a_pool(drain=DrainRule(no_room="evict", timeout_seconds=3600))
+    return Story([a_snapshot(found, (workloads, own))], a_policy(pool))
+
+
+def test_it_is_evicted_four_times_with_growing_pauses_and_the_run_names_the_workload() -> None:
+    story = story_of(tolerations=EVERYTHING)
+    story.start()
+    story.run()
+    times = [at for at, _ in drained(story)]
+    gaps = [later - earlier for earlier, later in pairwise(times)]
+    assert len(times) == 1 + len(PAUSES)
+    assert all(gap >= pause for gap, pause in zip(gaps, PAUSES, strict=True))
+    run = story.run_of("n-0")
+    assert run.step is Step.FAILED
+    for word in ("Deployment web/agent", "every taint", "skip"):
+        assert word in run.why
+    node = story.models["east"].snapshot(story.now).nodes[0]
+    assert not node.unschedulable, "the node was given back"
+
+
+def test_while_it_waits_the_reason_names_the_workload_and_the_node() -> None:
+    story = story_of(tolerations=CORDONS)
+    story.start()
+    ref = NodeRef("east", "n-0")
+
+    def waits() -> bool:
+        return any(held.reason is Reason.COMES_BACK for held in story.engine.why(ref, story.now))
+
+    story.run(until=waits)
+    held = next(each for each in story.engine.why(ref, story.now) if each.reason is Reason.COMES_BACK)
+    assert (held.subject, held.facts["node"], held.facts["times"]) == ("Deployment web/agent", "n-0", "once")
+    assert "node.kubernetes.io/unschedulable" in str(held.facts["why"]) and held.advice
+
+
+def test_pods_of_one_workload_that_are_all_there_at_first_are_no_returns() -> None:
+    """Ten replicas go at once, and only what comes back is counted."""
+    story = story_of(10, tolerations=EVERYTHING)
+    story.start()
+    story.run()
+    assert len(drained(story)) == 10 + len(PAUSES)
+    assert story.run_of("n-0").step is Step.FAILED
+
+
+def test_a_kill_after_every_eviction_does_not_begin_the_count_anew() -> None:
+    story = story_of(tolerations=EVERYTHING)
+    story.start()
+    for count in range(1, 3 + len(PAUSES)):
+        story.run(until=lambda count=count: len(drained(story)) >= count)  # type: ignore[misc]
+        story.kill()
+    assert story.run_of("n-0").step is Step.FAILED
+    assert len(drained(story)) == 1 + len(PAUSES)
+
+
+def test_pods_that_are_bound_past_the_scheduler_are_counted_too() -> None:
+    """Their template names the node (spec.nodeName): no toleration shows it."""
+    story = story_of()
+    story.start()
+    model, made = story.models["east"], 0
+
+    def bind() -> bool:
+        nonlocal made
+        for pod in model.snapshot(story.now).pods:
+            if not pod.node and not pod.deleting and story.run_of("n-0").step is Step.DRAIN:
+                made += 1
+                model._objects.change_pod(pod, node="n-0")
+        return False
+
+    story.run(until=bind)
+    assert made > len(PAUSES)
+    assert len(drained(story)) == 2 + len(PAUSES), "the first that came back may have been news from before"
+    assert "spec.nodeName" in story.run_of("n-0").why
+
+
+def test_a_pod_that_was_bound_before_the_cordon_and_is_seen_after_it_has_not_come_back() -> None:
+    nodes = [a_node("n-0"), a_node("n-1")]
+    workloads, pods = a_deployment("shop", 1, nodes[:1])
+    story = Story([a_snapshot(nodes, (workloads, pods))], a_policy())
+    story.start()
+    story.run(until=lambda: bool(drained(story)))
+    late = replace(pods[0], name="shop-1-late", uid="late")
+    story.engine.observe(Seen("east", late), story.now)
+    decision = story.engine.decide(story.now)
+    assert not [action for action in decision.actions if isinstance(action, Evict)]
+    decision = story.engine.decide(story.now + LATE)
+    (sent,) = [action for action in decision.actions if isinstance(action, Evict)]
+    assert (sent.pod_uid, sent.there) == ("late", 2)
+
+
+def test_an_eviction_that_was_refused_is_none() -> None:
+    refused = 0
+
+    def refuse(action: AnyAction, at: float) -> Outcome:
+        nonlocal refused
+        if isinstance(action, Evict) and refused < 20:
+            refused += 1
+            return Outcome(action, Result.REFUSED, "not now")
+        return story.really(action, at)
+
+    nodes = [a_node("n-0"), a_node("n-1")]
+    snapshot = a_snapshot(nodes, a_deployment("shop", 1, nodes[:1]))
+    story = Story([snapshot], a_policy(), perform=refuse)
+    story.start()
+    story.run()
+    assert refused == 20
+    assert set(story.steps().values()) == {Step.DONE}
+
+
+def test_counts() -> None:
+    known = Evicted(2, ("a", "b"))
+    assert [returned(known, uid) for uid in ("a", "c")] == [0, 1]
+    assert returned(Evicted(2, ("a",)), "b") == 0
+    assert returned(None, "a") == 0
+
+
+def test_who_tolerates_a_cordon() -> None:
+    def pod(*tolerations: Toleration) -> Pod:
+        return Pod("web", "p", "u", tolerations=tolerations)
+
+    assert tolerates_cordons(pod(*EVERYTHING)) and tolerates_cordons(pod(*CORDONS))
+    assert not tolerates_cordons(pod())
+    assert not tolerates_cordons(
+        pod(Toleration("node.kubernetes.io/not-ready", "Exists", effect="NoExecute"))
+    )
+
+
+def test_an_abort_stops_evictions_at_once_and_gives_the_node_back() -> None:
+    story = story_of(tolerations=EVERYTHING)
+    story.start()
+    story.run(until=lambda: len(drained(story)) == 2)
+    story.say("abort")
+    story.run()
+    assert len(drained(story)) == 2
+    run = story.run_of("n-0")
+    assert run.step is Step.CANCELLED and "ada" in run.why and not run.slot
+    node = story.models["east"].snapshot(story.now).nodes[0]
+    assert not node.unschedulable and not node.annotations and not node.pending_taint
+    assert story.engine.idle
+
+
+def test_after_an_abort_a_run_that_failed_before_has_still_failed() -> None:
+    story = story_of(tolerations=EVERYTHING)
+    story.start()
+    story.run(until=lambda: story.run_of("n-0").step is Step.RETURN)
+    story.say("abort")
+    story.run()
+    assert story.run_of("n-0").step is Step.FAILED
+
+
+def test_an_abort_lets_a_reboot_that_was_asked_for_end() -> None:
+    nodes = [a_node("n-0"), a_node("n-1")]
+    story = Story([a_snapshot(nodes, a_deployment("shop", 2, nodes))], a_policy())
+    story.start()
+    story.run(until=lambda: story.run_of("n-0").step in (Step.REBOOT, Step.VERIFY))
+    story.say("abort")
+    story.run()
+    assert story.run_of("n-0").step is Step.DONE
+    assert NEW.version in story.run_of("n-0").proof["version"]
+
+
+def test_a_halt_lets_what_has_begun_end() -> None:
+    """A halt is about the release, and no word of a person: drains that have begun go on."""
+    nodes = [a_node("n-0"), a_node("n-1")]
+    snapshot = a_snapshot(nodes, a_deployment("shop", 2, nodes))
+    story = Story([snapshot], a_policy())
+    story.start()
+    story.run(until=lambda: story.run_of("n-0").step is Step.DRAIN)
+    story.rollout.state = State.HALTED
+    story.run(until=lambda: story.run_of("n-0").ended)
+    assert story.run_of("n-0").step is Step.DONE
+
+
+def test_words_of_a_webhook_that_is_down_reach_the_held_reason_and_the_runs_end() -> None:
+    words = 'Internal error occurred: failed calling webhook "guard.example.com": connection refused'
+
+    def refuse(action: AnyAction, at: float) -> Outcome:
+        if isinstance(action, Evict):
+            return Outcome(action, Result.FAILED, words)
+        return story.really(action, at)
+
+    nodes = [a_node("n-0")]
+    pod = Pod("default", "db-0", "u-db-0", "n-0")
+    pool = a_pool(drain=DrainRule(unmanaged="evict", timeout_seconds=60))
+    story = Story([a_snapshot(nodes, ([], [pod]))], a_policy(pool), perform=refuse)
+    story.start()
+    ref = NodeRef("east", "n-0")
+    story.run(until=lambda: any(words in held.words for held in story.engine.why(ref, story.now)))
+    (held,) = story.engine.why(ref, story.now)
+    assert held.reason is Reason.BACKOFF and held.facts["what"] == f"eviction of {PodRef('default', 'db-0')}"
+    story.run(until=lambda: story.run_of("n-0").ended)
+    assert story.run_of("n-0").why == f"not drained within 60 s: default/db-0: {words}"
