@@ -89,13 +89,6 @@ def held(
         "replicas": "1 replica" if budget.expected_pods == 1 else f"{budget.expected_pods} replicas",
         "workload": workload,
     }
-    if budget.observed and budget.expected_pods == 0 and need:
-        # Source: kubernetes, disruption controller: a percentage and maxUnavailable are of the scale of the pods'
-        # controllers, and pods without a controller have none.
-        facts["advice"] = (
-            f"its controller counts no pods, as {budget.rule} needs pods whose controller has a scale: set an integer "
-            f"minAvailable on {budget.ref}"
-        )
     if budget.observed and room(budget) == 0 and budget.disruptions_allowed == 0 and not opens:
         return Held(Reason.BUDGET_NEVER, str(budget.ref), facts)
     if allowance >= min(need, max(1, room(budget) - ill)):

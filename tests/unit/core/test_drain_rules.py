@@ -283,7 +283,7 @@ def test_a_budget_that_counts_no_pods_since_they_have_no_controller_says_what_he
     story = story_of(bare, budgets=[uncounted], rules=(PodRule("let-go", "evict"),))
     story.run()
     (held,) = story.engine.why(REF, story.now)
-    assert held.reason is Reason.BUDGET_NEVER and "integer minAvailable" in held.advice
+    assert held.reason is Reason.BUDGET_UNCOUNTED and held.facts["pod"] == str(bare.ref) and held.advice
 
 
 def test_a_budget_that_cannot_be_computed_is_told_with_its_controllers_words() -> None:
