@@ -47,6 +47,8 @@ class ClusterView:
         self.machines: dict[str, Machine] = {}
         self.workloads: dict[str, Workload] = {}
         """By uid."""
+        self.daemonsets: dict[PodRef, Workload] = {}
+        """Of these, the DaemonSets, by name."""
         self.quorums: dict[str, Quorum] = {}
         """Those that the cluster's driver tells of; their members may be on nodes of others."""
         self.budgets: dict[PodRef, Budget] = {}
@@ -204,6 +206,8 @@ class ClusterView:
                 self.machines[thing.name] = thing
             case Workload():
                 self.workloads[thing.uid] = thing
+                if thing.kind == "DaemonSet":
+                    self.daemonsets[thing.ref] = thing
             case Quorum():
                 self.quorums[thing.name] = thing
 
@@ -221,6 +225,9 @@ class ClusterView:
                 self.machines.pop(thing.name, None)
             case Workload():
                 self.workloads.pop(thing.uid, None)
+                known = self.daemonsets.get(thing.ref) if thing.kind == "DaemonSet" else None
+                if known is not None and known.uid == thing.uid:
+                    del self.daemonsets[thing.ref]
             case Quorum():
                 self.quorums.pop(thing.name, None)
 

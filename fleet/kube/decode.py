@@ -9,6 +9,7 @@ from sys import intern
 from typing import Literal, TypeVar, cast
 
 from fleet.core.budget import Budget
+from fleet.core.daemonset import DaemonTemplate
 from fleet.core.machine import Ask, LogAsk, LogTold, Machine, Request, Units, Work
 from fleet.core.node import Node, Resources, Taint, Toleration
 from fleet.core.pod import Owner, Pod, PodPhase, is_word
@@ -177,6 +178,7 @@ def workload(found: wire.WorkloadWire, kind: str) -> Workload:
         selector=spec.selector if annotation is not None else None,
         resource_version=meta.resource_version,
         fails_by_eviction=kind == "Job" and _fails_by_eviction(spec),
+        daemon=_daemon(spec),
     )
 
 
@@ -231,6 +233,19 @@ def _unready_since(meta: wire.PodMeta, ready: wire.Condition | None) -> datetime
     """A pod that was never Ready, and has no such condition, is not Ready since it was made."""
     found = _moment(ready.last_transition_time) if ready is not None else None
     return found or _moment(meta.creation_timestamp)
+
+
+def _daemon(spec: wire.WorkloadSpec) -> DaemonTemplate | None:
+    if not isinstance(spec, wire.DaemonSetSpec) or spec.template is None:
+        return None
+    pods = spec.template.spec
+    return DaemonTemplate(
+        node_name=pods.node_name,
+        node_selector=_shared(pods.node_selector),
+        affinity=node_terms(pods.affinity),
+        tolerations=_tolerations(pods.tolerations),
+        host_network=pods.host_network,
+    )
 
 
 def _phase(phase: str) -> PodPhase:

@@ -156,7 +156,8 @@ def _workload(kind: str, group: str, resource: str, *, optional: bool = False) -
     def convert(found: wire.WorkloadWire) -> Object:
         return decode.workload(found, kind)
 
-    return Kind(kind, group, "v1", resource, wire.WorkloadWire, convert, optional=optional)
+    found = wire.DaemonSetWire if kind == "DaemonSet" else wire.WorkloadWire
+    return Kind(kind, group, "v1", resource, found, convert, optional=optional)
 
 
 NODES = Kind("Node", "", "v1", "nodes", wire.NodeWire, decode.node)

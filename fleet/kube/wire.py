@@ -212,6 +212,24 @@ class WorkloadSpec(Wire, frozen=True):
     pod_failure_policy: FailurePolicy | None = None
 
 
+class DaemonPodSpec(Wire, frozen=True):
+    """Of a pod template: what it asks of a node."""
+
+    node_name: str = ""
+    node_selector: dict[str, str] | None = None
+    affinity: Raw = NULL
+    tolerations: tuple[TolerationWire, ...] | None = None
+    host_network: bool = False
+
+
+class DaemonPod(Wire, frozen=True):
+    spec: DaemonPodSpec = DaemonPodSpec()
+
+
+class DaemonSetSpec(WorkloadSpec, frozen=True):
+    template: DaemonPod | None = None
+
+
 class WorkloadStatus(Wire, frozen=True):
     ready_replicas: int = 0
     number_ready: int = 0
@@ -225,6 +243,10 @@ class WorkloadWire(Wire, frozen=True):
     metadata: WorkloadMeta = WorkloadMeta()
     spec: WorkloadSpec = WorkloadSpec()
     status: WorkloadStatus = WorkloadStatus()
+
+
+class DaemonSetWire(WorkloadWire, frozen=True):
+    spec: DaemonSetSpec = DaemonSetSpec()
 
 
 class ReleaseWire(Wire, frozen=True):

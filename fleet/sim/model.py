@@ -38,6 +38,7 @@ from fleet.sim import marks
 from fleet.sim.agents import Agents
 from fleet.sim.behaviour import Behaviour, draw
 from fleet.sim.controllers import Controllers
+from fleet.sim.daemons import Daemons
 from fleet.sim.disruption import Disruption
 from fleet.sim.eviction import granted
 from fleet.sim.kubelet import Kubelets
@@ -71,11 +72,12 @@ class Model:
         self._kubelets = Kubelets(objects, self._controllers, timeline, rng)
         self._kubelets.away, self._kubelets.outages = dict(saved.away), saved.outages
         self._kubelets.unregistered = dict(saved.unregistered)
+        daemons = Daemons(objects, self._controllers)
         self.quorums = Quorums(objects, self._kubelets, timeline, rng)
         self.quorums.groups = {group.name: replace(group, read_at=None) for group in saved.quorums}
         self.quorums.unread, self.quorums.full = dict(saved.unread), saved.full
         self._agents = Agents(objects, self._kubelets, timeline, rng)
-        self.stranger = Stranger(objects, self._controllers, self._disruption, self._kubelets, self._settle)
+        self.stranger = Stranger(objects, self._controllers, self._disruption, self._kubelets, daemons, self._settle)
         self._late_budgets = {PodRef(*due[3]) for due in timeline.entries if due[2] == "budget"}
         self._late_workloads = {WorkloadKey(*due[3]) for due in timeline.entries if due[2] == "workload"}
         self._verbs = self._make_verbs()

@@ -12,7 +12,9 @@ from fleet.core.machine import Machine
 from fleet.core.node import Node, Taint
 from fleet.core.pod import PodRef
 from fleet.core.selector import Selector
+from fleet.core.workload import Workload
 from fleet.sim.controllers import Controllers
+from fleet.sim.daemons import Daemons
 from fleet.sim.disruption import Disruption
 from fleet.sim.kubelet import Kubelets
 from fleet.sim.objects import Objects, WorkloadKey
@@ -27,12 +29,14 @@ class Stranger:
         controllers: Controllers,
         disruption: Disruption,
         kubelets: Kubelets,
+        daemons: Daemons,
         settle: Callable[[], None],
     ) -> None:
         self._objects = objects
         self._controllers = controllers
         self._disruption = disruption
         self._kubelets = kubelets
+        self._daemons = daemons
         self._settle = settle
 
     def cordon(self, node: str) -> None:
@@ -122,6 +126,15 @@ class Stranger:
         found = self._objects.workloads[WorkloadKey(kind, *workload)]
         told = None if quorum is None else selector
         self._objects.put_workload(replace(found, quorum=quorum, selector=told))
+        self._settle()
+
+    def put_daemonset(self, daemonset: Workload) -> None:
+        """A new one with its template, or another template of one that is there."""
+        self._daemons.put(daemonset)
+        self._settle()
+
+    def delete_daemonset(self, name: PodRef) -> None:
+        self._daemons.drop(self._objects.workloads[WorkloadKey("DaemonSet", *name)])
         self._settle()
 
     def put_budget(self, budget: Budget) -> None:

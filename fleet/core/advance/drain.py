@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from fleet.core import identity, proof, voting
+from fleet.core import daemons, identity, voting
 from fleet.core.advance.asking import LOOK_AGAIN, Answer, ask_cordon, expired, ours
 from fleet.core.advance.evict import ComesBack, evict, unfinished
 from fleet.core.advance.part import overdue, part_of
@@ -106,9 +106,11 @@ def _ready_to_reboot(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now
         agenda.wake_at(run.node, now + LOOK_AGAIN)
         return None
     known = identity.remembered(node, machine)
-    return Turn.DONE, {"boot_id": node.boot_id, **_daemons(agenda, run), **known}
+    return Turn.DONE, {"boot_id": node.boot_id, **_daemons(agenda, node, run), **known}
 
 
-def _daemons(agenda: Agenda, run: Run) -> dict[str, Any]:
-    found = proof.daemons(run.node.name, agenda.view(run.node.cluster))
-    return {"daemons": list(found)} if found else {}
+def _daemons(agenda: Agenda, node: Node, run: Run) -> dict[str, Any]:
+    """What the proof compares with, should the node come back with other labels."""
+    view = agenda.view(run.node.cluster)
+    found, labels = daemons.ready(node.name, view), daemons.labels(node, view)
+    return ({"daemons": list(found)} if found else {}) | ({"labels": labels} if labels else {})

@@ -61,7 +61,7 @@ def reboot(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime
 
 def verify(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
     machine = agenda.machine(run.node)
-    missing = proof.missing(run, node, machine, agenda.view(run.node.cluster))
+    missing = proof.missing(run, node, machine, agenda.view(run.node.cluster), now)
     if (
         proof.told(machine, node)
         and machine
