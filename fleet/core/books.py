@@ -29,11 +29,15 @@ from fleet.core.release import is_release
 from fleet.core.rollout import Rollout, Run
 from fleet.core.steps import DRAINED, Step
 from fleet.core.view import ClusterView
+from fleet.core.volume import Attachment
 
 UNDRAINED = frozenset({Step.PENDING, Step.STAGE, Step.STAGED, Step.CORDON, Step.DRAIN})
 
 MINDS_PODS = frozenset({Step.STAGED, Step.CORDON, Step.DRAIN, Step.REBOOT, Step.VERIFY})
 """Steps in which a run may go on, or be held, because of a pod on its node."""
+
+MINDS_VOLUMES = frozenset({Step.DRAIN, Step.REBOOT})
+"""Steps in which a run may go on, or be held, because of a volume that is attached to its node."""
 
 
 class Books:
@@ -235,6 +239,9 @@ class Books:
             case Machine():
                 view.see(thing)
                 self._look_at(NodeRef(cluster, thing.name))
+            case Attachment():
+                view.see(thing)
+                self._look_at_volumes(NodeRef(cluster, thing.node))
             case Quorum():
                 self._look_at_group(thing.name)
                 view.see(thing)
@@ -242,6 +249,11 @@ class Books:
                 self._look_at_group(thing.name)
             case _:
                 view.see(thing)
+
+    def _look_at_volumes(self, ref: NodeRef) -> None:
+        run = self.run_of(ref)
+        if run is not None and run.step in MINDS_VOLUMES:
+            self._look_at(ref)
 
     def _look_at_group(self, name: str) -> None:
         self._open_quorum(name)
@@ -304,6 +316,9 @@ class Books:
                 self.queue.open(("budgets", cluster, thing.namespace))
                 for ref in self.claims.claimants((cluster, thing.ref)):
                     self.agenda.touch(ref)
+            case Attachment():
+                view.lose(thing)
+                self._look_at_volumes(NodeRef(cluster, thing.node))
             case Quorum():
                 self._look_at_group(thing.name)
                 view.lose(thing)

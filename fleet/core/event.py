@@ -15,9 +15,10 @@ from fleet.core.machine import Machine
 from fleet.core.node import Node
 from fleet.core.pod import Pod
 from fleet.core.quorum import Quorum
+from fleet.core.volume import Attachment, PersistentVolume
 from fleet.core.workload import Workload
 
-Object = Node | Pod | Budget | Workload | Machine
+Object = Node | Pod | Budget | Workload | Machine | PersistentVolume | Attachment
 """What an API server keeps."""
 Thing = Object | Quorum
 

@@ -76,6 +76,8 @@ class Pod(Struct, frozen=True, gc=False):
     """Those whose value `is_word`: what a drain rule may ask for."""
     unready_since: datetime | None = None
     """Of a pod that is not Ready: since when, or since when it is there. None: that is not told."""
+    claims: tuple[str, ...] = ()
+    """Names of the PersistentVolumeClaims, of its namespace, that its volumes are."""
 
     @property
     def ref(self) -> PodRef:

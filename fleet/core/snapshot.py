@@ -13,6 +13,7 @@ from fleet.core.machine import Machine
 from fleet.core.node import Node
 from fleet.core.pod import Pod
 from fleet.core.quorum import Quorum
+from fleet.core.volume import Attachment, PersistentVolume
 from fleet.core.workload import Workload
 
 
@@ -29,6 +30,8 @@ class Snapshot(Struct, frozen=True):
     quorums: tuple[Quorum, ...] = ()
     missing: dict[str, str] = {}
     """Kinds (their resource) of which nothing was read, and why: what is not here may be there."""
+    volumes: tuple[PersistentVolume, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
 
     def things(self) -> Iterator[Thing]:
         """Yields every object, budgets and workloads before the pods that they are about."""
@@ -36,5 +39,7 @@ class Snapshot(Struct, frozen=True):
         yield from self.budgets
         yield from self.nodes
         yield from self.machines
+        yield from self.volumes
+        yield from self.attachments
         yield from self.pods
         yield from self.quorums

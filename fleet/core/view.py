@@ -18,6 +18,7 @@ from fleet.core.quorum import Quorum
 from fleet.core.roles import Roles
 from fleet.core.room import Room
 from fleet.core.treatment import EVICTED, Treatment, treatment
+from fleet.core.volume import Attachment, PersistentVolume
 from fleet.core.workload import Workload
 
 MOST_UNREADY = 500
@@ -54,6 +55,9 @@ class ClusterView:
         self.budgets: dict[PodRef, Budget] = {}
         self.pods: dict[str, Pod] = {}
         """By uid."""
+        self.volumes: dict[str, PersistentVolume] = {}
+        self._attachments: dict[str, dict[str, Attachment]] = {}
+        """By node and name."""
         self._pods_on: dict[str, dict[str, Pod]] = {}
         """By node and uid."""
         self._to_drain: dict[str, dict[str, Pod]] = {}
@@ -92,6 +96,9 @@ class ClusterView:
 
     def pods_on(self, node: str) -> Iterable[Pod]:
         return self._pods_on.get(node, {}).values()
+
+    def attachments_on(self, node: str) -> Iterable[Attachment]:
+        return self._attachments.get(node, {}).values()
 
     def to_drain(self, node: str) -> list[Pod]:
         """Pods that must go before a reboot: neither bound to the node for good, nor left there by a rule, nor
@@ -208,6 +215,10 @@ class ClusterView:
                 self.workloads[thing.uid] = thing
                 if thing.kind == "DaemonSet":
                     self.daemonsets[thing.ref] = thing
+            case Attachment():
+                self._attachments.setdefault(thing.node, {})[thing.name] = thing
+            case PersistentVolume():
+                self.volumes[thing.name] = thing
             case Quorum():
                 self.quorums[thing.name] = thing
 
@@ -228,6 +239,10 @@ class ClusterView:
                 known = self.daemonsets.get(thing.ref) if thing.kind == "DaemonSet" else None
                 if known is not None and known.uid == thing.uid:
                     del self.daemonsets[thing.ref]
+            case Attachment():
+                self._attachments.get(thing.node, {}).pop(thing.name, None)
+            case PersistentVolume():
+                self.volumes.pop(thing.name, None)
             case Quorum():
                 self.quorums.pop(thing.name, None)
 

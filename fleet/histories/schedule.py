@@ -57,6 +57,7 @@ MOST: Mapping[str, int] = {
     "group unread": 2,
     "backup full": 1,
     "ambush": 3,
+    "volumes stay": 2,
 }
 """How often each kind of fault comes into one history at most."""
 

@@ -273,7 +273,8 @@ class World:
 
 
 def _told(cluster: str, model: Model) -> list[Event]:
-    return [Seen(cluster, node) for node in model.snapshot(START).nodes]
+    found = model.snapshot(START)
+    return [Seen(cluster, thing) for thing in (*found.nodes, *found.attachments)]
 
 
 def _about(action: AnyAction) -> str:

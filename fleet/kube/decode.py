@@ -12,8 +12,9 @@ from fleet.core.budget import Budget
 from fleet.core.daemonset import DaemonTemplate
 from fleet.core.machine import Ask, LogAsk, LogTold, Machine, Request, Units, Work
 from fleet.core.node import Node, Resources, Taint, Toleration
-from fleet.core.pod import Owner, Pod, PodPhase, is_word
+from fleet.core.pod import Owner, Pod, PodPhase, PodRef, is_word
 from fleet.core.release import Release
+from fleet.core.volume import Attachment, PersistentVolume
 from fleet.core.workload import Workload
 from fleet.kube import wire
 from fleet.kube.affinity import apart, node_terms
@@ -48,6 +49,9 @@ GRACE_SECONDS = 30
 MIRROR = "kubernetes.io/config.mirror"
 """The annotation of static pods."""
 ETCD = "kubeadm.kubernetes.io/etcd.advertise-client-urls"
+WORDS = 200
+"""Characters of what a driver says of its volume."""
+
 _PERCENT = re.compile(r"[0-9]{1,9}%")
 _READY: dict[str, bool | None] = {"True": True, "False": False}
 _PHASES = ("Pending", "Running", "Succeeded", "Failed")
@@ -129,6 +133,7 @@ def pod(found: wire.PodWire) -> Pod:
         apart=apart(spec.affinity, spec.topology_spread_constraints, meta.namespace, meta.labels or {}),
         resource_version=meta.resource_version,
         annotations=_shared({key: value for key, value in annotations.items() if is_word(value)}),
+        claims=_claims(meta.name, volumes),
     )
 
 
@@ -233,6 +238,43 @@ def _unready_since(meta: wire.PodMeta, ready: wire.Condition | None) -> datetime
     """A pod that was never Ready, and has no such condition, is not Ready since it was made."""
     found = _moment(ready.last_transition_time) if ready is not None else None
     return found or _moment(meta.creation_timestamp)
+
+
+def volume(found: wire.PersistentVolumeWire) -> PersistentVolume:
+    meta, claim = found.metadata, found.spec.claim_ref
+    return PersistentVolume(
+        name=meta.name,
+        uid=meta.uid,
+        claim=PodRef(intern(claim.namespace), claim.name) if claim is not None else None,
+        resource_version=meta.resource_version,
+    )
+
+
+def attachment(found: wire.AttachmentWire) -> Attachment:
+    meta, spec, status = found.metadata, found.spec, found.status
+    error = status.detach_error.message if status.detach_error is not None else ""
+    return Attachment(
+        name=meta.name,
+        uid=meta.uid,
+        node=intern(spec.node_name),
+        volume=spec.source.persistent_volume_name or "",
+        attacher=intern(spec.attacher),
+        attached=status.attached,
+        deleting=meta.deletion_timestamp is not None,
+        error=" ".join(error.split())[:WORDS],
+        resource_version=meta.resource_version,
+    )
+
+
+def _claims(pod: str, volumes: Iterable[wire.Volume]) -> tuple[str, ...]:
+    """Source of an ephemeral one's name: kubernetes, component-helpers/storage/ephemeral."""
+    found = (
+        f"{pod}-{each.name}"
+        if each.ephemeral is not None
+        else each.persistent_volume_claim.claim_name if each.persistent_volume_claim is not None else ""
+        for each in volumes
+    )
+    return tuple(name for name in found if name)
 
 
 def _daemon(spec: wire.WorkloadSpec) -> DaemonTemplate | None:

@@ -165,6 +165,25 @@ PODS = Kind("Pod", "", "v1", "pods", wire.PodWire, decode.pod)
 BUDGETS = Kind("PodDisruptionBudget", "policy", "v1", "poddisruptionbudgets", wire.BudgetWire, decode.budget)
 MACHINES = Kind("Machine", "fleet.internal", "v1", "machines", wire.MachineWire, decode.machine, lenient=True)
 
+VOLUMES = Kind(
+    "PersistentVolume",
+    "",
+    "v1",
+    "persistentvolumes",
+    wire.PersistentVolumeWire,
+    decode.volume,
+    optional=True,
+)
+ATTACHMENTS = Kind(
+    "VolumeAttachment",
+    "storage.k8s.io",
+    "v1",
+    "volumeattachments",
+    wire.AttachmentWire,
+    decode.attachment,
+    optional=True,
+)
+
 KINDS: tuple[Kind, ...] = (
     NODES,
     MACHINES,
@@ -174,6 +193,8 @@ KINDS: tuple[Kind, ...] = (
     _workload("StatefulSet", "apps", "statefulsets"),
     _workload("DaemonSet", "apps", "daemonsets", optional=True),
     _workload("Job", "batch", "jobs", optional=True),
+    VOLUMES,
+    ATTACHMENTS,
     PODS,
 )
 

@@ -37,6 +37,8 @@ PERMISSIONS: tuple[Permission, ...] = (
     Permission("apps", "statefulsets", READ, "know when a replacement comes"),
     Permission("apps", "daemonsets", READ, "know which pods stay on their node"),
     Permission("batch", "jobs", READ, "know which pods start over"),
+    Permission("", "persistentvolumes", READ, "know which claim a volume is bound to"),
+    Permission("storage.k8s.io", "volumeattachments", READ, "reboot no node that volumes are attached to"),
     Permission(
         "fleet.internal",
         "machines",

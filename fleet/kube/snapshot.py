@@ -17,6 +17,7 @@ from fleet.core.machine import Machine
 from fleet.core.node import Node
 from fleet.core.pod import Pod
 from fleet.core.snapshot import Snapshot
+from fleet.core.volume import Attachment, PersistentVolume
 from fleet.core.workload import Workload
 from fleet.kube.kinds import KINDS, MACHINES, NODES, PODS, Kind, things_of
 from fleet.kube.listing import read as read_list
@@ -127,4 +128,6 @@ def _snapshot(things: Sequence[Object], cluster: str, site: str, at: datetime, v
         budgets=tuple(each for each in things if isinstance(each, Budget)),
         workloads=tuple(each for each in things if isinstance(each, Workload)),
         machines=tuple(each for each in things if isinstance(each, Machine)),
+        volumes=tuple(each for each in things if isinstance(each, PersistentVolume)),
+        attachments=tuple(each for each in things if isinstance(each, Attachment)),
     )

@@ -117,7 +117,18 @@ class EmptyDir(Wire, frozen=True):
     medium: str = ""
 
 
+class ClaimSource(Wire, frozen=True):
+    claim_name: str = ""
+
+
+class Ephemeral(Wire, frozen=True):
+    """A claim of the pod's own, named after the pod and the volume."""
+
+
 class Volume(Wire, frozen=True):
+    name: str = ""
+    persistent_volume_claim: ClaimSource | None = None
+    ephemeral: Ephemeral | None = None
     empty_dir: EmptyDir | None = None
     host_path: dict[str, Any] | None = None
 
@@ -247,6 +258,45 @@ class WorkloadWire(Wire, frozen=True):
 
 class DaemonSetWire(WorkloadWire, frozen=True):
     spec: DaemonSetSpec = DaemonSetSpec()
+
+
+class ClaimReference(Wire, frozen=True):
+    namespace: str = ""
+    name: str = ""
+
+
+class PersistentVolumeSpec(Wire, frozen=True):
+    claim_ref: ClaimReference | None = None
+
+
+class PersistentVolumeWire(Wire, frozen=True):
+    metadata: Meta = Meta()
+    spec: PersistentVolumeSpec = PersistentVolumeSpec()
+
+
+class AttachmentSource(Wire, frozen=True):
+    persistent_volume_name: str | None = None
+
+
+class AttachmentSpec(Wire, frozen=True):
+    attacher: str = ""
+    node_name: str = ""
+    source: AttachmentSource = AttachmentSource()
+
+
+class VolumeError(Wire, frozen=True):
+    message: str = ""
+
+
+class AttachmentStatus(Wire, frozen=True):
+    attached: bool = False
+    detach_error: VolumeError | None = None
+
+
+class AttachmentWire(Wire, frozen=True):
+    metadata: Meta = Meta()
+    spec: AttachmentSpec = AttachmentSpec()
+    status: AttachmentStatus = AttachmentStatus()
 
 
 class ReleaseWire(Wire, frozen=True):

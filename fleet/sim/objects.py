@@ -14,6 +14,7 @@ from fleet.core.event import Event, Gone, Seen, Thing
 from fleet.core.machine import Machine
 from fleet.core.node import Node
 from fleet.core.pod import Pod, PodRef
+from fleet.core.volume import Attachment, PersistentVolume
 from fleet.core.workload import Workload
 
 
@@ -51,6 +52,10 @@ class Objects:
         self.machines: dict[str, Machine] = {}
         self.ill: set[str] = set()
         """Uids of pods that never become Ready, and whose replacements do not either. Not kept when a model is saved."""
+        self.volumes: dict[str, PersistentVolume] = {}
+        self.attachments: dict[str, Attachment] = {}
+        self._attached: dict[str, dict[str, None]] = {}
+        """By node, the names of its attachments."""
         self._on_node: dict[str, set[PodRef]] = {}
         self._controllers: dict[PodRef, WorkloadKey | None] = {}
         self.pod_listeners: list[PodListener] = []
@@ -63,12 +68,18 @@ class Objects:
         budgets: Iterable[Budget],
         workloads: Iterable[Workload],
         machines: Iterable[Machine],
+        volumes: Iterable[PersistentVolume] = (),
+        attachments: Iterable[Attachment] = (),
     ) -> None:
         """Silently: nobody watches yet."""
         self.nodes = {node.name: node for node in nodes}
         self.budgets = {budget.ref: budget for budget in budgets}
         self.workloads = {WorkloadKey(each.kind, each.namespace, each.name): each for each in workloads}
         self.machines = {machine.name: machine for machine in machines}
+        self.volumes = {volume.name: volume for volume in volumes}
+        self.attachments = {each.name: each for each in attachments}
+        for each in self.attachments.values():
+            self._attached.setdefault(each.node, {})[each.name] = None
         for pod in pods:
             ref = pod.ref
             self.pods[ref] = pod
@@ -83,6 +94,9 @@ class Objects:
     def pods_on(self, node: str) -> list[PodRef]:
         """In the order of their names, which does not depend on the past."""
         return sorted(self._on_node.get(node, ()))
+
+    def attachments_on(self, node: str) -> list[Attachment]:
+        return [self.attachments[name] for name in self._attached.get(node, ())]
 
     def emit(self, event: Event) -> None:
         """The one place where watchers are told."""
@@ -155,6 +169,22 @@ class Objects:
     def drop_workload(self, workload: Workload) -> None:
         del self.workloads[WorkloadKey(workload.kind, workload.namespace, workload.name)]
         self._tell_gone(workload)
+
+    def put_volume(self, volume: PersistentVolume) -> None:
+        volume = replace(volume, resource_version=self._version())
+        self.volumes[volume.name] = volume
+        self._tell(volume)
+
+    def put_attachment(self, attachment: Attachment, **fields: Any) -> None:
+        attachment = replace(attachment, resource_version=self._version(), **fields)
+        self.attachments[attachment.name] = attachment
+        self._attached.setdefault(attachment.node, {})[attachment.name] = None
+        self._tell(attachment)
+
+    def drop_attachment(self, attachment: Attachment) -> None:
+        del self.attachments[attachment.name]
+        del self._attached[attachment.node][attachment.name]
+        self._tell_gone(attachment)
 
     def put_machine(self, machine: Machine, **fields: Any) -> None:
         machine = replace(machine, resource_version=self._version(), **fields)

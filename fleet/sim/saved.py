@@ -12,9 +12,10 @@ from fleet.core.budget import Budget
 from fleet.core.event import Event, Gone, Seen
 from fleet.core.machine import Machine
 from fleet.core.node import Node
-from fleet.core.pod import Pod
+from fleet.core.pod import Pod, PodRef
 from fleet.core.quorum import Quorum
 from fleet.core.snapshot import Snapshot
+from fleet.core.volume import Attachment, PersistentVolume
 from fleet.core.workload import Workload
 from fleet.sim.controllers import SavedControllers
 from fleet.sim.timeline import Due
@@ -31,9 +32,12 @@ class SavedEvent(Struct, frozen=True, omit_defaults=True):
     workload: Workload | None = None
     machine: Machine | None = None
     quorum: Quorum | None = None
+    volume: PersistentVolume | None = None
+    attachment: Attachment | None = None
 
     def event(self, cluster: str) -> Event:
         thing = self.node or self.pod or self.budget or self.workload or self.machine or self.quorum
+        thing = thing or self.volume or self.attachment
         assert thing is not None
         return Seen(cluster, thing) if self.form == "seen" else Gone(cluster, thing)
 
@@ -62,6 +66,11 @@ class SavedModel(Struct, frozen=True, kw_only=True):
     unregistered: dict[str, tuple[Node, Machine]] = {}
     epoch: datetime | None = None
     """What the clock shows at time 0."""
+    volumes: tuple[PersistentVolume, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
+    claims: tuple[PodRef, ...] = ()
+    """Whose volumes are attached to nodes."""
+    stuck: dict[str, str] = {}
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> SavedModel:
@@ -79,6 +88,8 @@ class SavedModel(Struct, frozen=True, kw_only=True):
             workloads=snapshot.workloads,
             machines=snapshot.machines,
             quorums=snapshot.quorums,
+            volumes=snapshot.volumes,
+            attachments=snapshot.attachments,
             revision=max(versions, default=0),
             epoch=snapshot.at,
         )
@@ -102,6 +113,10 @@ def saved_event(at: float, event: Event) -> SavedEvent:
             return SavedEvent(at, form, machine=machine)
         case Quorum() as quorum:
             return SavedEvent(at, form, quorum=quorum)
+        case PersistentVolume() as volume:
+            return SavedEvent(at, form, volume=volume)
+        case Attachment() as attachment:
+            return SavedEvent(at, form, attachment=attachment)
 
 
 def encode(saved: SavedModel) -> bytes:

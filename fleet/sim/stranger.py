@@ -18,6 +18,7 @@ from fleet.sim.daemons import Daemons
 from fleet.sim.disruption import Disruption
 from fleet.sim.kubelet import Kubelets
 from fleet.sim.objects import Objects, WorkloadKey
+from fleet.sim.volumes import Volumes
 
 
 class Stranger:
@@ -30,6 +31,7 @@ class Stranger:
         disruption: Disruption,
         kubelets: Kubelets,
         daemons: Daemons,
+        volumes: Volumes,
         settle: Callable[[], None],
     ) -> None:
         self._objects = objects
@@ -37,6 +39,7 @@ class Stranger:
         self._disruption = disruption
         self._kubelets = kubelets
         self._daemons = daemons
+        self._volumes = volumes
         self._settle = settle
 
     def cordon(self, node: str) -> None:
@@ -85,6 +88,7 @@ class Stranger:
         if machine is not None:
             self._objects.drop_machine(machine)
         self._kubelets.node_gone(found)
+        self._volumes.node_gone(node)
         self._settle()
 
     def forget_node(self, node: str) -> None:
@@ -136,6 +140,17 @@ class Stranger:
     def delete_daemonset(self, name: PodRef) -> None:
         self._daemons.drop(self._objects.workloads[WorkloadKey("DaemonSet", *name)])
         self._settle()
+
+    def attachable(self, claim: PodRef) -> None:
+        """The claim's volume is attached to the nodes of pods that use it."""
+        self._volumes.attachable(claim)
+
+    def keep_attached(self, node: str, why: str | None) -> None:
+        """The CSI driver detaches nothing from this node, and says why; None: it does again."""
+        if why is None:
+            self._volumes.let_go(node)
+        else:
+            self._volumes.stay(node, why)
 
     def put_budget(self, budget: Budget) -> None:
         """A new one, or new words of one that is there: its status is behind until its controller has seen it."""

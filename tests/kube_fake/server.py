@@ -28,6 +28,8 @@ GROUPED = (
     "/apis/apps/v1/statefulsets",
     "/apis/apps/v1/daemonsets",
     "/apis/batch/v1/jobs",
+    "/api/v1/persistentvolumes",
+    "/apis/storage.k8s.io/v1/volumeattachments",
     "/apis/fleet.internal/v1/machines",
     "/apis/coordination.k8s.io/v1/leases",
 )

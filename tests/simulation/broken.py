@@ -26,6 +26,7 @@ from fleet.core.quorum import Quorum
 from fleet.core.quorums import Quorums
 from fleet.core.rollout import Rollout, Run
 from fleet.core.view import ClusterView
+from fleet.core.volume import Attachment
 from fleet.histories.builders import START
 from fleet.histories.controller import Controller
 from fleet.histories.invariant import Invariant
@@ -95,6 +96,15 @@ class Trusting(ClusterView):
 
 class WithoutUnits(WithoutBudgets):
     views_are = Trusting
+
+
+class Detached(ClusterView):
+    def attachments_on(self, node: str) -> list[Attachment]:
+        return []
+
+
+class WithoutVolumes(WithoutBudgets):
+    views_are = Detached
 
 
 class WithoutDrain(WithoutBudgets):
@@ -259,6 +269,7 @@ BROKEN: Sequence[tuple[Invariant, Parts]] = (
     (Invariant.BUDGET, Parts(engine=WithoutBudgets, driver=deletes)),
     (Invariant.LIMIT, Parts(engine=WithoutLimits)),
     (Invariant.DRAIN, Parts(engine=WithoutDrain, driver=does_not_look)),
+    (Invariant.VOLUME, Parts(engine=WithoutVolumes)),
     (Invariant.QUORUM, Parts(engine=WithoutQuorums)),
     (Invariant.SAVED, Parts(engine=WithoutQuorums)),
     (Invariant.SOUND, Parts(engine=WithoutUnits)),

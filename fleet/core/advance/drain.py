@@ -10,7 +10,7 @@ from fleet.core.advance.asking import LOOK_AGAIN, Answer, ask_cordon, expired, o
 from fleet.core.advance.evict import ComesBack, evict, unfinished
 from fleet.core.advance.part import overdue, part_of
 from fleet.core.agenda import Agenda
-from fleet.core.guards import capacity, gates, skew
+from fleet.core.guards import capacity, gates, skew, volumes
 from fleet.core.held import Held, Reason
 from fleet.core.node import Node
 from fleet.core.release import is_release
@@ -93,6 +93,7 @@ def _ready_to_reboot(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now
     view = agenda.view(run.node.cluster)
     waits = (
         skew.held(view.name, run.release, view.servers)
+        or volumes.held(node.name, view, rollout.pool(run).drain)
         or voting.spare(agenda, rollout, run)
         or voting.hand_over(agenda, rollout, run, node, now)
     )
