@@ -12,6 +12,7 @@ from fleet.core.machine import Machine
 from fleet.core.node import Node, Taint
 from fleet.core.pod import PodRef
 from fleet.core.selector import Selector
+from fleet.core.volume import Attachment, PersistentVolume
 from fleet.core.workload import Workload
 from fleet.sim.controllers import Controllers
 from fleet.sim.daemons import Daemons
@@ -58,8 +59,10 @@ class Stranger:
         annotations = {k: v for k, v in self._objects.nodes[node].annotations.items() if k != key}
         self._change_node(node, annotations=annotations | ({} if value is None else {key: value}))
 
-    def label(self, node: str, key: str, value: str) -> None:
-        self._change_node(node, labels=self._objects.nodes[node].labels | {key: value})
+    def label(self, node: str, key: str, value: str | None) -> None:
+        """None takes the label away."""
+        labels = {k: v for k, v in self._objects.nodes[node].labels.items() if k != key}
+        self._change_node(node, labels=labels | ({} if value is None else {key: value}))
 
     def node_ready(self, node: str, ready: bool | None) -> None:
         """The kubelet says so; None: it is not heard of any more, and its pods neither start nor stop."""
@@ -140,6 +143,14 @@ class Stranger:
     def delete_daemonset(self, name: PodRef) -> None:
         self._daemons.drop(self._objects.workloads[WorkloadKey("DaemonSet", *name)])
         self._settle()
+
+    def put_attachment(self, volume: PersistentVolume, attachment: Attachment) -> None:
+        """Of a volume that no pod of the model uses: it stays until it is dropped."""
+        self._objects.put_volume(volume)
+        self._objects.put_attachment(attachment)
+
+    def drop_attachment(self, name: str) -> None:
+        self._objects.drop_attachment(self._objects.attachments[name])
 
     def attachable(self, claim: PodRef) -> None:
         """The claim's volume is attached to the nodes of pods that use it."""
