@@ -31,7 +31,7 @@ def ready(node: str, view: ClusterView) -> tuple[str, ...]:
 
 def labels(node: Node, view: ClusterView) -> dict[str, str | None]:
     """Returns the node's values of the labels that DaemonSets of its cluster select by; None where it lacks one."""
-    keys = {key for each in view.daemonsets.values() if each.daemon for key in each.daemon.keys()}
+    keys = {key for each in view.daemonsets.values() if each.daemon for key in each.daemon.label_keys()}
     return {key: node.labels.get(key) for key in sorted(keys)}
 
 

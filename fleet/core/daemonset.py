@@ -61,7 +61,7 @@ class DaemonTemplate(Struct, frozen=True, gc=False):
             return Place.NONE
         return Place.KEEP if "NoSchedule" in refused else Place.RUN
 
-    def keys(self) -> Iterator[str]:
+    def label_keys(self) -> Iterator[str]:
         """Yields the keys of the node labels that it selects by."""
         yield from self.node_selector
         for term in self.affinity:

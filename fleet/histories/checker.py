@@ -322,9 +322,7 @@ def _is_left(policy: Policy, pool: str, pod: Pod) -> bool:
 
 def _volumes_of_pods(snapshot: Snapshot, node: str) -> set[str]:
     """Names of the volumes that pods on the node use."""
-    claims = {
-        (pod.namespace, claim) for pod in snapshot.pods if pod.node == node for claim in pod.claims
-    }
+    claims = {(pod.namespace, claim) for pod in snapshot.pods if pod.node == node for claim in pod.claims}
     return {each.name for each in snapshot.volumes if each.claim in claims}
 
 

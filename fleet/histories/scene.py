@@ -105,10 +105,13 @@ def _with_volumes(snapshot: Snapshot) -> Snapshot:
         snapshot,
         pods=tuple(pods),
         volumes=tuple(
-            PersistentVolume(f"pv-{claim}", f"uid-pv-{claim}", PodRef(pod.namespace, claim)) for pod, claim in used
+            PersistentVolume(f"pv-{claim}", f"uid-pv-{claim}", PodRef(pod.namespace, claim))
+            for pod, claim in used
         ),
         attachments=tuple(
-            Attachment(f"va-{claim}", f"uid-va-{claim}", pod.node, f"pv-{claim}", "csi.sim.internal", attached=True)
+            Attachment(
+                f"va-{claim}", f"uid-va-{claim}", pod.node, f"pv-{claim}", "csi.sim.internal", attached=True
+            )
             for pod, claim in used
         ),
     )

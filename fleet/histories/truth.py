@@ -58,7 +58,9 @@ class Truth:
 
     def attached(self, at: float, name: Name) -> list[Attachment]:
         """Volumes at the node, for so long that a controller must have heard of them."""
-        found = [(since, each) for (cluster, _), (since, each) in self._attachments.items() if cluster == name[0]]
+        found = [
+            (since, each) for (cluster, _), (since, each) in self._attachments.items() if cluster == name[0]
+        ]
         return [each for since, each in found if each.node == name[1] and at - since > LAG]
 
     def unsettled(self, at: float) -> bool:

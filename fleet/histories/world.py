@@ -13,7 +13,7 @@ import msgspec
 from fleet.core.action import AnyAction, Evict, Outcome, Result
 from fleet.core.engine import Engine
 from fleet.core.errors import StoreError
-from fleet.core.event import Event, Seen
+from fleet.core.event import Event, Seen, Thing
 from fleet.core.journal import Entry, Record
 from fleet.core.rollout import Start
 from fleet.histories.builders import NEW, START
@@ -274,7 +274,8 @@ class World:
 
 def _told(cluster: str, model: Model) -> list[Event]:
     found = model.snapshot(START)
-    return [Seen(cluster, thing) for thing in (*found.nodes, *found.attachments)]
+    things: tuple[Thing, ...] = (*found.nodes, *found.attachments)
+    return [Seen(cluster, thing) for thing in things]
 
 
 def _about(action: AnyAction) -> str:

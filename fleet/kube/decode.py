@@ -271,7 +271,9 @@ def _claims(pod: str, volumes: Iterable[wire.Volume]) -> tuple[str, ...]:
     found = (
         f"{pod}-{each.name}"
         if each.ephemeral is not None
-        else each.persistent_volume_claim.claim_name if each.persistent_volume_claim is not None else ""
+        else each.persistent_volume_claim.claim_name
+        if each.persistent_volume_claim is not None
+        else ""
         for each in volumes
     )
     return tuple(name for name in found if name)

@@ -124,7 +124,9 @@ class Controllers:
         """A pod of the DaemonSet, on this node."""
         workload = self._objects.workloads.get(key)
         owner = Owner("DaemonSet", key.name, workload.uid if workload is not None else "")
-        template = self._templates.get(key) or Pod(key.namespace, "", "", labels={"app": key.name}, owner=owner)
+        template = self._templates.get(key) or Pod(
+            key.namespace, "", "", labels={"app": key.name}, owner=owner
+        )
         self._make(key, self._fresh_name(key), node, template)
 
     def write(self, key: WorkloadKey) -> None:

@@ -36,8 +36,8 @@ class SavedEvent(Struct, frozen=True, omit_defaults=True):
     attachment: Attachment | None = None
 
     def event(self, cluster: str) -> Event:
-        thing = self.node or self.pod or self.budget or self.workload or self.machine or self.quorum
-        thing = thing or self.volume or self.attachment
+        kept = self.node or self.pod or self.budget or self.workload or self.machine
+        thing = kept or self.quorum or self.volume or self.attachment
         assert thing is not None
         return Seen(cluster, thing) if self.form == "seen" else Gone(cluster, thing)
 

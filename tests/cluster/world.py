@@ -99,16 +99,16 @@ class RealWorld:
     async def add_daemonset(
         self, name: str, selector: Mapping[str, str], tolerations: Sequence[Toleration] = ()
     ) -> None:
-        told = [
-            {key: value for key, value in asdict(each).items() if value} for each in tolerations
-        ]
+        told = [{key: value for key, value in asdict(each).items() if value} for each in tolerations]
         template = {
             "metadata": {"labels": {"app": name}, "annotations": _delays(0.2, 0.2)},
             "spec": _POD_SPEC | {"nodeSelector": dict(selector), "tolerations": told},
         }
         spec: Json = {"selector": {"matchLabels": {"app": name}}, "template": template}
         path = f"/apis/apps/v1/namespaces/{NAMESPACE}/daemonsets"
-        await self._create(path, {"kind": "DaemonSet", "apiVersion": "apps/v1"} | _named(name) | {"spec": spec})
+        await self._create(
+            path, {"kind": "DaemonSet", "apiVersion": "apps/v1"} | _named(name) | {"spec": spec}
+        )
 
     async def set_node(self, node: str, labels: Mapping[str, str | None], taints: Sequence[Taint]) -> None:
         told = [{key: value for key, value in asdict(each).items() if value} for each in taints]

@@ -563,14 +563,16 @@ async def a_daemonset_has_a_pod_where_its_template_says_as_labels_and_taints_cha
             await world.set_node(first, labels, taints)
             await world.set_node(second, {"kernel": "6.1"}, taints[:1])
             await sight.until(
-                lambda labels=labels, taints=taints: all(  # type: ignore[misc]
-                    sight.nodes[first].labels.get(key) == value for key, value in labels.items()
-                )
-                and {*taints} <= {*sight.nodes[first].taints}
-                and all(
-                    _as_wanted(sight, sight.workloads.get(kind), node)
-                    for kind in kinds.values()
-                    for node in (first, second, third)
+                lambda labels=labels, taints=taints: (
+                    all(  # type: ignore[misc]
+                        sight.nodes[first].labels.get(key) == value for key, value in labels.items()
+                    )
+                    and {*taints} <= {*sight.nodes[first].taints}
+                    and all(
+                        _as_wanted(sight, sight.workloads.get(kind), node)
+                        for kind in kinds.values()
+                        for node in (first, second, third)
+                    )
                 ),
                 f"pods as the templates say, with {labels} and {taints}",
             )

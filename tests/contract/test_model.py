@@ -118,7 +118,9 @@ class ModelWorld:
     async def attach(self, volume: str, claim: str, node: str) -> str:
         name = f"csi-{volume}"
         found = PersistentVolume(volume, f"uid-{volume}", PodRef(NAMESPACE, claim))
-        self._own.stranger.put_attachment(found, Attachment(name, f"uid-{name}", node, volume, "csi.test", True))
+        self._own.stranger.put_attachment(
+            found, Attachment(name, f"uid-{name}", node, volume, "csi.test", True)
+        )
         self._own.touch()
         return name
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from fleet.core import daemons, proof, voting
 from fleet.core.action import Clear, Unmark
-from fleet.core.advance.asking import LOOK_AGAIN, Answer, ask_uncordon, expired, marked
+from fleet.core.advance.asking import LOOK_AGAIN, Answer, ask_uncordon, expired, hold_refused, marked
 from fleet.core.advance.reboot import newly_failed
 from fleet.core.agenda import Agenda
 from fleet.core.guards import nodes
@@ -78,16 +78,21 @@ def tidy(agenda: Agenda, rollout: Rollout, run: Run, now: datetime) -> bool:
     if marked(node, rollout):
         if node.cordoned_by == rollout.id:
             ask_uncordon(agenda, rollout, run, node, now)
-        elif agenda.may_ask(run.node, "unmark", now):
+            return False
+        hold_refused(agenda, run, "unmark")
+        if agenda.may_ask(run.node, "unmark", now):
             ident = agenda.next_id(rollout)
             agenda.emit(rollout, Unmark(id=ident, rollout=rollout.id, node=run.node, uid=node.uid))
         return False
     machine = view.machines.get(run.node.name)
     if machine is not None and _unfinished(machine, rollout):
+        hold_refused(agenda, run, "clear")
         if agenda.may_ask(run.node, "clear", now):
             ident = agenda.next_id(rollout)
             agenda.emit(rollout, Clear(id=ident, rollout=rollout.id, node=run.node, uid=node.uid))
         return False
+    if any(held.reason is Reason.BACKOFF for held in agenda.held.get(run.node, ())):
+        agenda.hold(run.node)
     unsure = [kind for kind in ("mark", "stage", "cordon") if not agenda.may_ask(run.node, kind, now)]
     return not unsure
 

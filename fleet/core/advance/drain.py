@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from fleet.core import daemons, identity, voting
-from fleet.core.advance.asking import LOOK_AGAIN, Answer, ask_cordon, expired, ours
+from fleet.core.advance.asking import LOOK_AGAIN, Answer, ask_cordon, expired, hold_refused, ours
 from fleet.core.advance.evict import ComesBack, evict, unfinished
 from fleet.core.advance.part import overdue, part_of
 from fleet.core.agenda import Agenda
@@ -39,8 +39,7 @@ def cordon(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime
     if waits is not None:
         agenda.hold(run.node, waits)
         return None
-    if refusal := agenda.refusal(run.node, "cordon"):
-        agenda.hold(run.node, Held(Reason.BACKOFF, node.name, {"what": "cordon", "why": refusal}))
+    hold_refused(agenda, run, "cordon")
     if agenda.refusals(run.node, "cordon") >= CORDON_ATTEMPTS:
         return Turn.FAILED, {"why": f"cordon refused: {agenda.refusal(run.node, 'cordon')}"}
     ask_cordon(agenda, rollout, run, node, now)
@@ -60,6 +59,7 @@ def drain(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime)
             names = "; ".join(sorted(unfinished(agenda, run, pod) for pod in late)[:MOST_NAMED])
             return Turn.FAILED, {"why": f"not drained within {seconds} s: {names}"}
     if not ours(node, rollout):
+        hold_refused(agenda, run, "cordon")
         ask_cordon(agenda, rollout, run, node, now)
         return None
     try:

@@ -6,7 +6,16 @@ from datetime import datetime
 
 from fleet.core import proof, voting
 from fleet.core.action import Reboot
-from fleet.core.advance.asking import LOOK_AGAIN, Answer, asked, expired, ours, token_of
+from fleet.core.advance.asking import (
+    LOOK_AGAIN,
+    Answer,
+    and_why,
+    asked,
+    expired,
+    hold_refused,
+    ours,
+    token_of,
+)
 from fleet.core.agenda import Agenda
 from fleet.core.guards import gates, skew, volumes
 from fleet.core.held import Held, Reason
@@ -31,7 +40,10 @@ def reboot(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime
         agenda.hold(run.node, held)
         return None
     if expired(agenda, rollout, run, rule.timeout_seconds, now):
-        return Turn.FAILED, {"why": f"it has not come back within {rule.timeout_seconds} s"}
+        if underway:
+            return Turn.FAILED, {"why": f"it has not come back within {rule.timeout_seconds} s"}
+        never = f"its reboot could not be asked for within {rule.timeout_seconds} s"
+        return Turn.FAILED, {"why": f"{never}{and_why(agenda, run, 'reboot')}"}
     if underway or agenda.in_flight((run.node, "reboot", "")):
         return None
     view = agenda.view(run.node.cluster)
@@ -43,6 +55,7 @@ def reboot(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime
         return Turn.BACK, {}
     if voting.spare(agenda, rollout, run) or voting.leads(agenda, rollout, run):
         return Turn.BACK, {}
+    hold_refused(agenda, run, "reboot")
     if agenda.may_ask(run.node, "reboot", now):
         agenda.emit(
             rollout,

@@ -34,10 +34,7 @@ def _left(node: str, view: ClusterView) -> list[Attachment]:
     if not attached:
         return []
     staying = {
-        PodRef(pod.namespace, claim)
-        for pod in view.pods_on(node)
-        if not pod.finished
-        for claim in pod.claims
+        PodRef(pod.namespace, claim) for pod in view.pods_on(node) if not pod.finished for claim in pod.claims
     }
     known = {each.name: volume.claim for each in attached if (volume := view.volumes.get(each.volume))}
     unknown = [each for each in attached if each.name not in known]

@@ -13,7 +13,7 @@ from fleet.core.daemonset import DaemonTemplate, Place
 from fleet.core.held import Reason
 from fleet.core.node import Node, NodeRef, Taint, Toleration
 from fleet.core.placement import NodeTerm
-from fleet.core.pod import Owner, Pod, PodRef
+from fleet.core.pod import Owner, Pod
 from fleet.core.rollout import Goal, Run
 from fleet.core.selector import Requirement
 from fleet.core.steps import Step
@@ -27,13 +27,14 @@ KERNEL = "feature.node.kubernetes.io/kernel-version.full"
 GPU = "nvidia.com/gpu.present"
 
 
-def a_daemonset(name: str, template: DaemonTemplate | None = None, **selector: str) -> Workload:
-    asks = template or DaemonTemplate(node_selector=selector)
-    return Workload("DaemonSet", "gpu", name, f"ds-{name}", daemon=asks)
+def a_daemonset(name: str, selector: dict[str, str] | None = None) -> Workload:
+    return Workload(
+        "DaemonSet", "gpu", name, f"ds-{name}", daemon=DaemonTemplate(node_selector=selector or {})
+    )
 
 
 def for_kernel(name: str, kernel: str) -> Workload:
-    return a_daemonset(name, DaemonTemplate(node_selector={KERNEL: kernel, GPU: "true"}))
+    return a_daemonset(name, {KERNEL: kernel, GPU: "true"})
 
 
 OLD_DRIVER, NEW_DRIVER = for_kernel("driver-old", OLD.kernel), for_kernel("driver-new", NEW.kernel)
@@ -91,20 +92,20 @@ def test_before_its_labels_have_changed_the_old_driver_is_waited_for() -> None:
 
 
 def test_one_that_somebody_rolled_out_meanwhile_and_that_is_broken_everywhere_is_not_waited_for() -> None:
-    broken = a_daemonset("new-agent", **{GPU: "true"})
+    broken = a_daemonset("new-agent", {GPU: "true"})
     everywhere = a_daemonset("other-agent")
     assert away(OLD_DRIVER, broken, everywhere, a_pod(broken, ready=False)) == ()
 
 
 def test_one_that_selects_by_a_label_that_nobody_selected_by_before_says_nothing_of_the_upgrade() -> None:
     labelled = replace(BACK, labels=BACK.labels | {"team": "a"})
-    assert away(a_daemonset("mine", team="a"), node=labelled) == ()
+    assert away(a_daemonset("mine", {"team": "a"}), node=labelled) == ()
 
 
 def test_one_for_a_label_that_the_node_did_not_have_at_all_is_a_newcomer() -> None:
     run = replace(RUN, daemons=(), labels={"extension": None})
     labelled = replace(BACK, labels=BACK.labels | {"extension": "v2"})
-    assert away(a_daemonset("ext", extension="v2"), run=run, node=labelled) == ("gpu/ext (no pod)",)
+    assert away(a_daemonset("ext", {"extension": "v2"}), run=run, node=labelled) == ("gpu/ext (no pod)",)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +161,11 @@ NO_SCHEDULE, NO_EXECUTE = Taint("a", "NoSchedule"), Taint("a", "NoExecute")
         (DaemonTemplate(node_selector={GPU: "false"}), (), Place.NONE),
         (DaemonTemplate(affinity=(NodeTerm((Requirement(GPU, "Exists"),)),)), (), Place.RUN),
         (DaemonTemplate(affinity=(NodeTerm((Requirement(GPU, "DoesNotExist"),)),)), (), Place.NONE),
-        (DaemonTemplate(affinity=(NodeTerm((), (Requirement("metadata.name", "In", ("n-0",)),)),)), (), Place.RUN),
+        (
+            DaemonTemplate(affinity=(NodeTerm((), (Requirement("metadata.name", "In", ("n-0",)),)),)),
+            (),
+            Place.RUN,
+        ),
         (DaemonTemplate(), (NO_SCHEDULE,), Place.KEEP),
         (DaemonTemplate(), (NO_SCHEDULE, NO_EXECUTE), Place.NONE),
         (DaemonTemplate(), (Taint("a", "PreferNoSchedule"),), Place.RUN),
@@ -249,7 +254,9 @@ def test_labels_that_change_while_the_node_soaks_bring_a_driver_that_is_waited_f
     story.run(until=lambda: story.run_of("n-0").step is Step.SOAK)
     stranger.label("n-0", KERNEL, NEW.kernel)
     story.run(seconds=30)
-    assert [held.reason for held in story.engine.why(NodeRef("east", "n-0"), story.now)] == [Reason.NOT_VERIFIED]
+    assert [held.reason for held in story.engine.why(NodeRef("east", "n-0"), story.now)] == [
+        Reason.NOT_VERIFIED
+    ]
     story.run(until=lambda: story.run_of("n-0").ended)
     assert story.run_of("n-0").step is Step.FAILED and "gpu/driver-new" in story.run_of("n-0").why
 

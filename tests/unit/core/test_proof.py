@@ -97,7 +97,10 @@ def test_systemd_must_have_ended_its_start() -> None:
 
 def test_the_daemonset_pods_that_were_ready_must_be_so_again() -> None:
     words = "DaemonSet pods are not Ready: kube-system/cni"
-    assert proof.missing(RUN, BACK, MACHINE, view(DAEMON, replace(POD, ready=False)), NOW) == f"{words} (not Ready)"
+    assert (
+        proof.missing(RUN, BACK, MACHINE, view(DAEMON, replace(POD, ready=False)), NOW)
+        == f"{words} (not Ready)"
+    )
     assert proof.missing(RUN, BACK, MACHINE, view(DAEMON), NOW) == f"{words} (no pod)"
 
 

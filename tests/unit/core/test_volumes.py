@@ -116,7 +116,9 @@ def reboots(story: Story) -> list[float]:
 
 def test_the_reboot_waits_until_the_volume_of_the_pod_that_left_is_detached() -> None:
     story = databases()
-    story.run(until=lambda: bool(story.engine.why(NodeRef("east", "n-0"), story.now)) and _gone(story, "db-0"))
+    story.run(
+        until=lambda: bool(story.engine.why(NodeRef("east", "n-0"), story.now)) and _gone(story, "db-0")
+    )
     (why,) = story.engine.why(NodeRef("east", "n-0"), story.now)
     assert (why.reason, why.subject, why.facts["attacher"]) == (Reason.VOLUMES_ATTACHED, "pv-data-0", DRIVER)
     story.run(until=lambda: bool(reboots(story)))
@@ -151,7 +153,9 @@ def test_a_policy_may_ignore_what_stays_attached() -> None:
 
 
 def test_a_volume_that_is_seen_only_at_the_reboot_sends_the_run_back_to_its_drain() -> None:
-    story = Story([a_snapshot([a_node("n-0")])], a_policy(), seed=1, perform=lambda action, at: perform(action, at))
+    story = Story(
+        [a_snapshot([a_node("n-0")])], a_policy(), seed=1, perform=lambda action, at: perform(action, at)
+    )
     late, refused = attached("late"), list[float]()
 
     def perform(action: AnyAction, at: float) -> Outcome:
