@@ -21,6 +21,8 @@ from fleet.core.view import ClusterView
 SUCCESSOR = timedelta(seconds=60)
 """So long a proof waits for another DaemonSet in the place of one that no longer wants the node: an operator makes it
 after the labels have changed."""
+MOST_LABELS = 200
+"""Label keys that are noted for one run: anybody who may make DaemonSets can make them select by many."""
 
 
 def ready(node: str, view: ClusterView) -> tuple[str, ...]:
@@ -32,7 +34,7 @@ def ready(node: str, view: ClusterView) -> tuple[str, ...]:
 def labels(node: Node, view: ClusterView) -> dict[str, str | None]:
     """Returns the node's values of the labels that DaemonSets of its cluster select by; None where it lacks one."""
     keys = {key for each in view.daemonsets.values() if each.daemon for key in each.daemon.label_keys()}
-    return {key: node.labels.get(key) for key in sorted(keys)}
+    return {key: node.labels.get(key) for key in sorted(keys)[:MOST_LABELS]}
 
 
 def away(run: Run, node: Node, view: ClusterView) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from fleet.core.workload import Workload
 from fleet.kube import wire
 from fleet.kube.affinity import apart, node_terms
 from fleet.kube.quantity import milli, whole
+from fleet.kube.refusal import one_line
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")
@@ -261,7 +262,7 @@ def attachment(found: wire.AttachmentWire) -> Attachment:
         attacher=intern(spec.attacher),
         attached=status.attached,
         deleting=meta.deletion_timestamp is not None,
-        error=" ".join(error.split())[:WORDS],
+        error=one_line(error, WORDS),
         resource_version=meta.resource_version,
     )
 

@@ -59,15 +59,15 @@ def status_of(code: int, body: bytes) -> Status:
     except (msgspec.DecodeError, ValueError):
         found = Status()
     if found.message:
-        return msgspec.structs.replace(found, code=code, message=_one_line(found.message))
-    text = _one_line(body[: 4 * _WORDS].decode(errors="replace"))
+        return msgspec.structs.replace(found, code=code, message=one_line(found.message))
+    text = one_line(body[: 4 * _WORDS].decode(errors="replace"))
     return msgspec.structs.replace(found, code=code, message=text or f"HTTP {code}")
 
 
-def _one_line(words: str) -> str:
+def one_line(words: str, most: int = _WORDS) -> str:
     """Anybody's webhook may have written them: without line ends and what a terminal would obey."""
-    text = " ".join(words[: 4 * _WORDS].split())
-    return "".join(each if each.isprintable() else "?" for each in text)[:_WORDS]
+    text = " ".join(words[: 4 * most].split())
+    return "".join(each if each.isprintable() else "?" for each in text)[:most]
 
 
 def error_of(host: str, call: Call, code: int, body: bytes) -> FleetError:
