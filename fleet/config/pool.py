@@ -17,6 +17,7 @@ from fleet.core.policy import PLAYBOOKS, DrainRule, Limits, Pool, Reach, RebootR
 from fleet.core.release import Stream
 
 WAYS: dict[str, Reach] = {"agent": "agent", "ssh": "ssh", "playbook": "playbook"}
+WAIT_OR_IGNORE: dict[str, Literal["wait", "ignore"]] = {"wait": "wait", "ignore": "ignore"}
 HOLD_OR_EVICT: dict[str, Literal["hold", "evict"]] = {"hold": "hold", "evict": "evict"}
 
 
@@ -128,6 +129,7 @@ def _drain(reader: Reader, base: DrainRule) -> DrainRule:
         local_data=reader.value("local_data", choice, base.local_data),
         host_path=reader.value("host_path", choice, base.host_path),
         no_room=reader.value("no_room", choice, base.no_room),
+        volumes=reader.value("volumes", forms.choice(WAIT_OR_IGNORE), base.volumes),
         grace_seconds=reader.value("grace", forms.GRACE, base.grace_seconds),
         timeout_seconds=reader.value("timeout", forms.seconds(1), base.timeout_seconds),
         rules=rules(reader, base.rules),

@@ -36,6 +36,12 @@ two minutes."""
 
 POLITE = 60.0
 """Seconds at most between two evictions that are sent for a pod's operator to see; they double up to that."""
+MOST_SECONDS = 120.0
+RARELY: Mapping[str, float] = {"mark": 3600.0, "unmark": 900.0, "clear": 900.0}
+"""The longest pause between attempts, by the action's kind, where it is not the usual one: no run waits for these, and
+each attempt is two entries of the journal."""
+STEPS_OWN = ("stage", "cordon", "reboot", "uncordon")
+"""Kinds of actions that one step of a run asks for."""
 
 
 def matter_of(action: AnyAction) -> Matter:
@@ -75,7 +81,7 @@ class Agenda:
         self.unready: set[NodeRef] = set()
         """Nodes in soak that are not Ready now."""
         self._answers: dict[Matter, str] = {}
-        """The server's words where the last eviction of a pod was not granted."""
+        """Why it was not done the last time: the server's words, or that there was no answer, or who was faster."""
         self._asked: dict[Matter, int] = {}
         """How often in a row an eviction was sent for a pod's operator to see."""
         self._parts: dict[NodeRef, tuple[tuple[int, bool], datetime]] = {}
@@ -136,6 +142,8 @@ class Agenda:
         )
         self._record(rollout, record, now)
         self.hold(run.node)
+        for kind in STEPS_OWN:
+            self._answers.pop((run.node, kind, ""), None)
         return rollout.runs[run.node]
 
     def retry(self, rollout: Rollout, run: Run, why: str, now: datetime) -> None:
@@ -201,11 +209,16 @@ class Agenda:
         if outcome.result is Result.FAILED:
             times = self._refusals.get(matter, (0, ""))[0] + 1
             self._refusals[matter] = (times, outcome.detail)
-            pause = min(120.0, pause * 2 ** (times - 1))
+            most = RARELY.get(action.kind, MOST_SECONDS)
+            pause = min(most, pause * 2 ** (times - 1))
         else:
             self._refusals.pop(matter, None)
+        if outcome.result is Result.DONE:
+            self._answers.pop(matter, None)
+        else:
+            self._answers[matter] = outcome.detail or str(outcome.result)
         if isinstance(action, Evict):
-            pause = self._heard(outcome, matter, pause)
+            pause = self._politely(outcome, matter, pause)
         if outcome.retry_after is not None:
             pause = max(
                 outcome.retry_after, 1.0, pause if isinstance(action, Evict) and action.asked else 0.0
@@ -217,13 +230,11 @@ class Agenda:
             self.view(action.node.cluster).undo_debit(action.pod_uid)
         self.touch(action.node)
 
-    def _heard(self, outcome: Outcome, matter: Matter, pause: float) -> float:
-        """Keeps the server's words of an eviction. Returns the seconds until it is sent again."""
+    def _politely(self, outcome: Outcome, matter: Matter, pause: float) -> float:
+        """Returns the seconds until the eviction is sent again."""
         if outcome.result is Result.DONE:
-            self._answers.pop(matter, None)
             self._asked.pop(matter, None)
             return pause
-        self._answers[matter] = outcome.detail
         if not isinstance(outcome.action, Evict) or not outcome.action.asked:
             return pause
         times = self._asked[matter] = self._asked.get(matter, 0) + 1

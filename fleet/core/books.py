@@ -13,6 +13,7 @@ from datetime import datetime
 from fleet.core.action import Evict, Outcome, Result
 from fleet.core.agenda import Agenda
 from fleet.core.asked import Asked
+from fleet.core.attachment import Attachment
 from fleet.core.budget import Budget
 from fleet.core.claims import BudgetKey, Claims
 from fleet.core.event import Event, Gone, Lost, Seen, Synced, Thing
@@ -35,6 +36,9 @@ UNDRAINED = frozenset({Step.PENDING, Step.STAGE, Step.STAGED, Step.CORDON, Step.
 
 MINDS_PODS = frozenset({Step.STAGED, Step.CORDON, Step.DRAIN, Step.REBOOT, Step.VERIFY})
 """Steps in which a run may go on, or be held, because of a pod on its node."""
+
+MINDS_VOLUMES = frozenset({Step.DRAIN, Step.REBOOT})
+"""Steps in which a run may go on, or be held, because of a volume that is attached to its node."""
 
 
 class Books:
@@ -236,6 +240,9 @@ class Books:
             case Machine():
                 view.see(thing)
                 self._look_at(NodeRef(cluster, thing.name))
+            case Attachment():
+                view.see(thing)
+                self._look_at_volumes(NodeRef(cluster, thing.node))
             case Quorum():
                 self._look_at_group(thing.name)
                 view.see(thing)
@@ -246,6 +253,11 @@ class Books:
                 self._open_room(cluster)
             case _:
                 view.see(thing)
+
+    def _look_at_volumes(self, ref: NodeRef) -> None:
+        run = self.run_of(ref)
+        if run is not None and run.step in MINDS_VOLUMES:
+            self._look_at(ref)
 
     def _look_at_group(self, name: str) -> None:
         self._open_quorum(name)
@@ -310,6 +322,9 @@ class Books:
                 self.queue.open(("budgets", cluster, thing.namespace))
                 for ref in self.claims.claimants((cluster, thing.ref)):
                     self.agenda.touch(ref)
+            case Attachment():
+                view.lose(thing)
+                self._look_at_volumes(NodeRef(cluster, thing.node))
             case Quorum():
                 self._look_at_group(thing.name)
                 view.lose(thing)

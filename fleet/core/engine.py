@@ -15,7 +15,7 @@ from datetime import datetime
 from msgspec import Struct
 
 from fleet.core.action import AnyAction, Mark, Result
-from fleet.core.advance.asking import marked
+from fleet.core.advance.asking import marked, refused
 from fleet.core.advance.back import tidy
 from fleet.core.advance.run import advance
 from fleet.core.books import Books
@@ -157,16 +157,17 @@ class Engine:
         run = rollout.runs[ref]
         if not run.waiting:
             return self._agenda.held.get(ref, ())
-        found: list[Held] = []
+        found = list(self._agenda.held.get(ref, ())) if run.step is Step.STAGE else []
         for _, held in self._hindrances.all(rollout, run, now):
             if held not in found:
                 found.append(held)
+        unmarked = self._unmarked(rollout, run)
         if run.step is Step.PENDING and not found:
             found.append(self._staging.turn(rollout, run))
         if run.step is Step.STAGED and not found:
             # What it needs is there, and a better one that needs more of the same waits before it.
             found.append(Held(Reason.TURN, ref.name, {"ahead": self._queue.ahead(ref)}))
-        return tuple(found)
+        return (*found, *unmarked)
 
     def lasting(self, ref: NodeRef, now: datetime) -> tuple[Held, ...]:
         """Returns what keeps a waiting node itself from going until an operator acts, whatever its gate says."""
@@ -218,6 +219,14 @@ class Engine:
                 start = ("start", rollout.id)
                 self._queue.put(run.node, start, place, *self._urgency(run))
                 self._queue.open(start)
+
+    def _unmarked(self, rollout: Rollout, run: Run) -> tuple[Held, ...]:
+        """That the node has no taint keeps nobody from anything: evicted pods may land there and move twice."""
+        node = self._agenda.node(run.node)
+        if node is None or marked(node, rollout):
+            return ()
+        held = refused(self._agenda, run, "mark")
+        return (held,) if held is not None else ()
 
     def _mark(self, rollout: Rollout, run: Run, now: datetime) -> None:
         node = self._agenda.node(run.node)
@@ -281,8 +290,8 @@ class Engine:
                 continue
             by, held = hindrance
             before = self._agenda.held.get(ref)
-            self._agenda.hold(ref, held)
-            if held.lasting and before != (held,):
+            self._agenda.hold(ref, held, *self._unmarked(rollout, run))
+            if held.lasting and (before or ())[:1] != (held,):
                 self._books.open_quorums(ref)
             queue.put_back(taken, by, occupancy.place_of(ref), *self._urgency(run))
             if by == key:

@@ -15,6 +15,11 @@ class FleetError(Exception):
         self.message = message
         self.hint = hint
 
+    @property
+    def words(self) -> str:
+        """What happened and what to do, in one line."""
+        return f"{self.message} ({self.hint})" if self.hint else self.message
+
 
 class UsageError(FleetError):
     """The call or its configuration is wrong; nothing was started. Exit code 2."""

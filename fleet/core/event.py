@@ -9,6 +9,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from fleet.core.action import Outcome
+from fleet.core.attachment import Attachment
 from fleet.core.budget import Budget
 from fleet.core.journal import Record
 from fleet.core.machine import Machine
@@ -18,7 +19,7 @@ from fleet.core.quorum import Quorum
 from fleet.core.volumes import PersistentVolume, PersistentVolumeClaim
 from fleet.core.workload import Workload
 
-Object = Node | Pod | Budget | Workload | Machine | PersistentVolume | PersistentVolumeClaim
+Object = Node | Pod | Budget | Workload | Machine | PersistentVolume | PersistentVolumeClaim | Attachment
 """What an API server keeps."""
 Thing = Object | Quorum
 

@@ -33,6 +33,7 @@ class FoldedRun(Struct, frozen=True, gc=False, array_like=True, omit_defaults=Tr
     evicted: dict[str, Evicted] = {}
     asks: tuple[str, ...] = ()
     cancelled: bool = False
+    labels: dict[str, str | None] = {}
 
 
 class Folded(Struct, frozen=True, omit_defaults=True):

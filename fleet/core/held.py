@@ -61,6 +61,7 @@ class Reason(StrEnum):
     SKEW_UNKNOWN = "skew-unknown"
     TERMINATING = "terminating"
     STUCK_TERMINATING = "stuck-terminating"
+    VOLUMES_ATTACHED = "volumes-attached"
     NOT_VERIFIED = "not-verified"
     BACKOFF = "backoff"
     COMES_BACK = "comes-back"
@@ -184,6 +185,7 @@ WORDS: Mapping[Reason, str] = {
     "known",
     Reason.TERMINATING: "pod {subject} is being deleted{why}",
     Reason.STUCK_TERMINATING: "pod {subject} should have been gone since {since} and is still terminating{why}",
+    Reason.VOLUMES_ATTACHED: "volume {subject} is still attached to the drained node by {attacher}{more}{why}",
     Reason.NOT_VERIFIED: "not proven yet: {why}",
     Reason.BACKOFF: "{what} was refused ({why}); it is tried again",
     Reason.COMES_BACK: "{subject} has come back to {node} {times} after its eviction: {why}; {then}",
@@ -218,6 +220,8 @@ ADVICE: Mapping[Reason, str] = {
     Reason.ROLE: "switch {workload} over, so that a pod on another node carries {label}; its operator may do so when "
     "the node is cordoned",
     Reason.SEVERAL_BUDGETS: "make one budget of {budgets}",
+    Reason.VOLUMES_ATTACHED: "kubectl describe volumeattachment {attachment} and the log of {attacher} tell why; "
+    "drain.volumes: ignore reboots all the same",
     Reason.UNMANAGED: "give it a controller, delete it, or set drain.unmanaged: evict",
     Reason.LOCAL_DATA: "set drain.local_data: evict if the data may go",
     Reason.HOST_PATH: "set drain.host_path: evict if it may move",

@@ -133,7 +133,7 @@ def describe(known: Known, policy: Policy, part: Part | None, reachable: bool) -
 
 def _words(part: Part, state: NodeState) -> tuple[str, ...]:
     if state == "failed":
-        return (part.run.why,) if part.run.why else ()
+        return tuple(words for words in (part.run.why, *(held.words for held in part.held)) if words)
     return tuple(held.words for held in lasting_first(part.held))
 
 

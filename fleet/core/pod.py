@@ -84,6 +84,8 @@ class Pod(Struct, frozen=True, gc=False):
     """Ports of the node that its containers use."""
     claims: tuple[str, ...] = ()
     """Names of the PersistentVolumeClaims that it mounts."""
+    own_claims: tuple[str, ...] = ()
+    """Names of the claims that were made for this pod alone (ephemeral volumes), and go with it."""
     priority: int = 0
     preempts: bool = True
     """It may take the place of pods of lower priority; False: preemptionPolicy Never."""
@@ -96,6 +98,11 @@ class Pod(Struct, frozen=True, gc=False):
     @property
     def ref(self) -> PodRef:
         return PodRef(self.namespace, self.name)
+
+    @property
+    def mounted(self) -> tuple[str, ...]:
+        """Names of all PersistentVolumeClaims, of its namespace, that its volumes are."""
+        return self.claims + self.own_claims
 
     @property
     def daemon(self) -> bool:

@@ -49,6 +49,8 @@ class DrainRule(Struct, frozen=True):
     host_path: Literal["hold", "evict"] = "evict"
     no_room: Literal["hold", "evict"] = "hold"
     """Pods that would find no place on another node."""
+    volumes: Literal["wait", "ignore"] = "wait"
+    """Volumes of pods that have left, and that are still attached to the node."""
     grace_seconds: int | None = None
     """None: each pod's own."""
     timeout_seconds: int = 3600

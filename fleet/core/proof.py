@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 
+from fleet.core import daemons
+from fleet.core.kernel import is_kernel
 from fleet.core.machine import Machine, Work
 from fleet.core.node import Node
 from fleet.core.release import is_release
@@ -19,7 +22,7 @@ def told(machine: Machine | None, node: Node) -> bool:
     return machine is not None and machine.boot_id == node.boot_id
 
 
-def missing(run: Run, node: Node, machine: Machine | None, view: ClusterView) -> str | None:
+def missing(run: Run, node: Node, machine: Machine | None, view: ClusterView, now: datetime) -> str | None:
     """What is yet to come, or to be told; None: nothing."""
     if node.ready is not True:
         return node.why_unready or "kubelet not Ready"
@@ -27,14 +30,17 @@ def missing(run: Run, node: Node, machine: Machine | None, view: ClusterView) ->
         return "its agent has not reported since the boot"
     if not is_release(machine.booted, run.release):
         return "another release is booted"
-    if run.release.kernel and node.kernel != run.release.kernel:
+    if not is_kernel(node.kernel, run.release.kernel):
         return f"kernel {node.kernel} runs, {run.release.kernel} is the release's"
     if machine.units is not None and machine.units.starting:
         return "systemd is still starting (systemctl list-jobs on the machine tells what it waits for)"
     if machine.units is not None and machine.units.state == "maintenance":
         return "systemd is in maintenance: the machine came up in rescue or emergency mode"
-    away = daemons_away(run, view)
-    return f"DaemonSet pods are not back: {listed(away)}" if away else None
+    if away := daemons.away(run, node, view):
+        return f"DaemonSet pods are not Ready: {listed(away)}"
+    if alone := daemons.without_successor(run, node, view, now):
+        return f"no longer wanted by DaemonSet {listed(alone)}: another may come for its new labels"
+    return None
 
 
 def newly_failed(work: Work | None, machine: Machine) -> tuple[str, ...]:
@@ -57,20 +63,6 @@ def words(units: tuple[str, ...], work: Work | None, node: str) -> str:
         f"{listed(units)} {verb} {compared}: systemctl status {units[0]} on {node} tells why; "
         "mend it or the release, or go back with fleet rollout rollback"
     )
-
-
-def daemons(node: str, view: ClusterView) -> tuple[str, ...]:
-    """The DaemonSets, as `namespace/name`, whose pods are Ready on this node."""
-    return tuple(sorted(_ready_daemons(node, view)))
-
-
-def daemons_away(run: Run, view: ClusterView) -> tuple[str, ...]:
-    """Those that were Ready on the node before its reboot and are not, of those that are still there."""
-    lost = set(run.daemons) - _ready_daemons(run.node.name, view)
-    if not lost:
-        return ()
-    there = {f"{each.namespace}/{each.name}" for each in view.workloads.values() if each.kind == "DaemonSet"}
-    return tuple(sorted(lost & there))
 
 
 def proof(run: Run, node: Node, machine: Machine) -> dict[str, str]:
@@ -97,11 +89,3 @@ def listed(names: Iterable[str]) -> str:
     found = list(names)
     more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
     return f"{', '.join(found[:SHOWN])}{more}"
-
-
-def _ready_daemons(node: str, view: ClusterView) -> set[str]:
-    return {
-        f"{pod.namespace}/{pod.owner.name}"
-        for pod in view.pods_on(node)
-        if pod.daemon and pod.owner is not None and pod.ready and not pod.deleting
-    }

@@ -89,6 +89,9 @@ class Run(Struct, frozen=True, gc=False):
     group at a time."""
     cancelled: bool = False
     """An abort stopped it: the node is given back, and nothing has failed."""
+    labels: dict[str, str | None] = {}
+    """The node's labels before the reboot, of those that DaemonSets of its cluster select by; None: it had none of
+    that key."""
 
     @property
     def node(self) -> NodeRef:
@@ -295,6 +298,7 @@ class Rollout:
             evicted=run.evicted if step in (Step.DRAIN, Step.REBOOT) else {},
             asks=tuple(detail.get("asks", run.asks)) if step in HAS_SLOT else (),
             cancelled=run.cancelled or detail["turn"] == Turn.CANCELLED,
+            labels=detail.get("labels", run.labels),
         )
 
 

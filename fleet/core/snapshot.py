@@ -7,6 +7,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from fleet.core.attachment import Attachment
 from fleet.core.budget import Budget
 from fleet.core.event import Thing
 from fleet.core.machine import Machine
@@ -32,6 +33,7 @@ class Snapshot(Struct, frozen=True):
     claims: tuple[PersistentVolumeClaim, ...] = ()
     missing: dict[str, str] = {}
     """Kinds (their resource) of which nothing was read, and why: what is not here may be there."""
+    attachments: tuple[Attachment, ...] = ()
 
     def things(self) -> Iterator[Thing]:
         """Yields every object, budgets and workloads before the pods that they are about."""
@@ -41,5 +43,6 @@ class Snapshot(Struct, frozen=True):
         yield from self.machines
         yield from self.volumes
         yield from self.claims
+        yield from self.attachments
         yield from self.pods
         yield from self.quorums

@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import Enum, auto
 from itertools import islice
 
+from fleet.core.attachment import Attachment
 from fleet.core.budget import Budget
 from fleet.core.drainrule import PodRule
 from fleet.core.event import Thing
@@ -48,11 +49,15 @@ class ClusterView:
         self.machines: dict[str, Machine] = {}
         self.workloads: dict[str, Workload] = {}
         """By uid."""
+        self.daemonsets: dict[PodRef, Workload] = {}
+        """Of these, the DaemonSets, by name."""
         self.quorums: dict[str, Quorum] = {}
         """Those that the cluster's driver tells of; their members may be on nodes of others."""
         self.budgets: dict[PodRef, Budget] = {}
         self.pods: dict[str, Pod] = {}
         """By uid."""
+        self._attachments: dict[str, dict[str, Attachment]] = {}
+        """By node and name."""
         self._pods_on: dict[str, dict[str, Pod]] = {}
         """By node and uid."""
         self._to_drain: dict[str, dict[str, Pod]] = {}
@@ -91,6 +96,9 @@ class ClusterView:
 
     def pods_on(self, node: str) -> Iterable[Pod]:
         return self._pods_on.get(node, {}).values()
+
+    def attachments_on(self, node: str) -> Iterable[Attachment]:
+        return self._attachments.get(node, {}).values()
 
     def to_drain(self, node: str) -> list[Pod]:
         """Pods that must go before a reboot: neither bound to the node for good, nor left there by a rule, nor
@@ -205,8 +213,12 @@ class ClusterView:
                 self.machines[thing.name] = thing
             case Workload():
                 self.workloads[thing.uid] = thing
+                if thing.kind == "DaemonSet":
+                    self.daemonsets[thing.ref] = thing
             case PersistentVolume() | PersistentVolumeClaim():
                 self.room.see_volume(thing)
+            case Attachment():
+                self._attachments.setdefault(thing.node, {})[thing.name] = thing
             case Quorum():
                 self.quorums[thing.name] = thing
 
@@ -224,8 +236,13 @@ class ClusterView:
                 self.machines.pop(thing.name, None)
             case Workload():
                 self.workloads.pop(thing.uid, None)
+                known = self.daemonsets.get(thing.ref) if thing.kind == "DaemonSet" else None
+                if known is not None and known.uid == thing.uid:
+                    del self.daemonsets[thing.ref]
             case PersistentVolume() | PersistentVolumeClaim():
                 self.room.lose_volume(thing)
+            case Attachment():
+                self._attachments.get(thing.node, {}).pop(thing.name, None)
             case Quorum():
                 self.quorums.pop(thing.name, None)
 

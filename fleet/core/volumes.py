@@ -17,6 +17,8 @@ Terms = tuple[NodeTerm, ...]
 class PersistentVolume(Struct, frozen=True, gc=False):
     name: str
     uid: str
+    claim: PodRef | None = None
+    """Namespace and name of the PersistentVolumeClaim that it is bound to; None: to none."""
     rules: tuple[Terms, ...] = ()
     """Each must be met by a node that is to use the volume: the volume's node affinity, and its labels of zone and
     region. Empty: every node can."""
@@ -56,6 +58,9 @@ class Volumes:
                 self._volumes.pop(thing.name, None)
             case PersistentVolumeClaim():
                 self._claims.pop(thing.ref, None)
+
+    def named(self, name: str) -> PersistentVolume | None:
+        return self._volumes.get(name)
 
     def rules(self, pod: Pod) -> tuple[Terms, ...]:
         """What the pod's volumes ask of its node, as far as they are known. Source: kube-scheduler, plugins

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from fleet.core.daemonset import DaemonTemplate
 from fleet.core.pod import Owner, PodRef
 from fleet.core.selector import Selector
 
@@ -29,6 +30,8 @@ class Workload(Struct, frozen=True, gc=False):
     resource_version: str = ""
     fails_by_eviction: bool = False
     """A Job without a retry, whose policy for failed pods does not leave evictions out: it fails with its first pod."""
+    daemon: DaemonTemplate | None = None
+    """Of a DaemonSet: which nodes it wants. None: not known, or another kind."""
 
     @property
     def ref(self) -> PodRef:

@@ -52,7 +52,7 @@ class ClusterLease:
                 await self._leave(found.place)
                 return False
         except FleetError as error:
-            self.why = error.message
+            self.why = error.words
             return False
         if found.held:
             self._until = asked + SECONDS

@@ -259,6 +259,9 @@ class Checker:
             left = _stays(pod) or _is_left(told.policy, run.pool, pod)
             if pod.node == name and not left and pod.phase not in ("Succeeded", "Failed"):
                 self._break(Invariant.DRAIN, f"{name} under pod {pod.namespace}/{pod.name}")
+        for each in self.truth.attached(at=self._at, name=(was.cluster, name)):
+            if each.volume not in _volumes_of_pods(was, name):
+                self._break(Invariant.VOLUME, f"{name}: {each.volume}")
         policy = told.policy
         if why := lost(action.node, was, policy):
             self._break(Invariant.QUORUM, f"{name}: {why}")
@@ -315,6 +318,12 @@ def _is_left(policy: Policy, pool: str, pod: Pod) -> bool:
         if any(term.selector.match_labels.items() <= pod.labels.items() for term in rule.pods):
             return rule.do == "skip"
     return False
+
+
+def _volumes_of_pods(snapshot: Snapshot, node: str) -> set[str]:
+    """Names of the volumes that pods on the node use."""
+    claims = {(pod.namespace, claim) for pod in snapshot.pods if pod.node == node for claim in pod.mounted}
+    return {each.name for each in snapshot.volumes if each.claim in claims}
 
 
 def _ours_unfinished(snapshot: Snapshot, name: str) -> bool:

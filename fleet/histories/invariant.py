@@ -11,6 +11,7 @@ class Invariant(StrEnum):
     BUDGET = "no budget is broken by us"
     LIMIT = "no limit of pool, zone, site, cluster or fleet is passed by us"
     DRAIN = "no reboot without a cordon and a drain of that run"
+    VOLUME = "no reboot while the volume of a pod that has left is attached"
     QUORUM = "no quorum group loses its majority or its leader by us"
     SAVED = "no member goes without the snapshot that is asked for"
     SOUND = "done only if no unit has failed that had not before the reboot"

@@ -11,6 +11,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from fleet.core.attachment import Attachment
 from fleet.core.budget import Budget
 from fleet.core.drainrule import Behaviour as Do
 from fleet.core.drainrule import PodRule, PodTerm
@@ -18,12 +19,13 @@ from fleet.core.groups import Group
 from fleet.core.machine import Machine, Units
 from fleet.core.node import ZONE_LABEL, Node, NodeRef, Resources, Toleration
 from fleet.core.placement import HOSTNAME_LABEL, Apart
-from fleet.core.pod import Owner, Pod
+from fleet.core.pod import Owner, Pod, PodRef
 from fleet.core.policy import Amount, DrainRule, Freeze, Limits, Policy, Pool, RebootRule, StageRule, Window
 from fleet.core.quorum import Link, QuorumRule, SnapshotRule
 from fleet.core.rollout import Goal
 from fleet.core.selector import Requirement, Selector
 from fleet.core.snapshot import Snapshot
+from fleet.core.volumes import PersistentVolume
 from fleet.core.workload import Workload
 from fleet.histories.builders import (
     START,
@@ -60,7 +62,7 @@ def draw_scene(seed: int) -> Scene:
     canaries = rng.choice([0, 0, 1, 2])
     policy = draw_policy(rng, pools)
     goals = _goals(snapshots, policy, canaries)
-    snapshots = tuple(_with_group(seed, snapshot) for snapshot in snapshots)
+    snapshots = tuple(_with_volumes(_with_group(seed, snapshot)) for snapshot in snapshots)
     policy = replace(policy, quorums=draw_groups(seed, snapshots))
     behaviour = dataclasses.replace(_behaviour(rng), failures=_failures(seed, snapshots))
     return Scene(snapshots, policy, behaviour, goals, rng.random() < 0.5)
@@ -86,6 +88,34 @@ def _with_group(seed: int, snapshot: Snapshot) -> Snapshot:
     links = (Link("f", "n", 0.01), Link("f", "s", 0.16), Link("n", "s", 0.15)) if sites else ()
     kind = "etcd" if rng.random() < 0.8 else "zookeeper"
     return replace(snapshot, quorums=(replace(group, links=links, kind=kind),))
+
+
+def _with_volumes(snapshot: Snapshot) -> Snapshot:
+    """The pods of the StatefulSet have a volume each, and so has a DaemonSet's pod on the first node: that one stays."""
+    if not any(pod.name == "db-0" for pod in snapshot.pods):
+        return snapshot
+    owner = Owner("DaemonSet", "cache", "ds-cache")
+    node = snapshot.nodes[0].name
+    cache = Pod("web", "cache-1", f"{snapshot.cluster}-cache", node, owner=owner, claims=("cache",))
+    pods = [
+        replace(pod, claims=(f"data-{pod.name}",)) if pod.name.startswith("db-") else pod
+        for pod in (*snapshot.pods, cache)
+    ]
+    used = [(pod, claim) for pod in pods for claim in pod.mounted]
+    return replace(
+        snapshot,
+        pods=tuple(pods),
+        volumes=tuple(
+            PersistentVolume(f"pv-{claim}", f"uid-pv-{claim}", PodRef(pod.namespace, claim))
+            for pod, claim in used
+        ),
+        attachments=tuple(
+            Attachment(
+                f"va-{claim}", f"uid-va-{claim}", pod.node, f"pv-{claim}", "csi.sim.internal", attached=True
+            )
+            for pod, claim in used
+        ),
+    )
 
 
 def draw_groups(seed: int, snapshots: Sequence[Snapshot]) -> tuple[Group, ...]:

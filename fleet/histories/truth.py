@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fleet.core.attachment import Attachment
 from fleet.core.event import Event, Gone, Seen
 from fleet.core.machine import Machine
 from fleet.core.node import Node
@@ -20,6 +21,8 @@ class Truth:
         self.machines: dict[Name, Machine] = {}
         self._out_since: dict[Name, float] = {}
         self._lost_since: dict[str, float] = {}
+        self._attachments: dict[tuple[str, str], tuple[float, Attachment]] = {}
+        """By cluster and name: since when it is there."""
         self._moved = -LAG
         """When a node last came into another scope."""
 
@@ -28,6 +31,11 @@ class Truth:
             self._see(at, (event.cluster, event.thing.name), event.thing)
         elif isinstance(event, Seen) and isinstance(event.thing, Machine):
             self.machines[event.cluster, event.thing.name] = event.thing
+        elif isinstance(event, Seen) and isinstance(event.thing, Attachment):
+            key = (event.cluster, event.thing.name)
+            self._attachments[key] = (self._attachments.get(key, (at,))[0], event.thing)
+        elif isinstance(event, Gone) and isinstance(event.thing, Attachment):
+            self._attachments.pop((event.cluster, event.thing.name), None)
         elif isinstance(event, Gone) and isinstance(event.thing, Node):
             name = (event.cluster, event.thing.name)
             self.nodes.pop(name, None)
@@ -47,6 +55,13 @@ class Truth:
             return True
         since = self._out_since.get(name)
         return since is not None and at - since > LAG
+
+    def attached(self, at: float, name: Name) -> list[Attachment]:
+        """Volumes at the node, for so long that a controller must have heard of them."""
+        found = [
+            (since, each) for (cluster, _), (since, each) in self._attachments.items() if cluster == name[0]
+        ]
+        return [each for since, each in found if each.node == name[1] and at - since > LAG]
 
     def unsettled(self, at: float) -> bool:
         """Who belongs to which limit may not be known yet."""

@@ -13,7 +13,7 @@ import msgspec
 from fleet.core.action import AnyAction, Evict, Outcome, Result
 from fleet.core.engine import Engine
 from fleet.core.errors import StoreError
-from fleet.core.event import Event, Seen
+from fleet.core.event import Event, Seen, Thing
 from fleet.core.journal import Entry, Record
 from fleet.core.rollout import Start
 from fleet.histories.builders import NEW, START
@@ -273,7 +273,9 @@ class World:
 
 
 def _told(cluster: str, model: Model) -> list[Event]:
-    return [Seen(cluster, node) for node in model.snapshot(START).nodes]
+    found = model.snapshot(START)
+    things: tuple[Thing, ...] = (*found.nodes, *found.attachments)
+    return [Seen(cluster, thing) for thing in things]
 
 
 def _about(action: AnyAction) -> str:

@@ -8,7 +8,9 @@ from datetime import datetime
 from sys import intern
 from typing import Literal, TypeVar, cast
 
+from fleet.core.attachment import Attachment
 from fleet.core.budget import Budget
+from fleet.core.daemonset import DaemonTemplate
 from fleet.core.machine import Ask, LogAsk, LogTold, Machine, Request, Units, Work
 from fleet.core.node import Node, Taint, Toleration
 from fleet.core.pod import Owner, Pod, PodPhase, is_word
@@ -16,7 +18,8 @@ from fleet.core.release import Release
 from fleet.core.workload import Workload
 from fleet.kube import wire
 from fleet.kube.affinity import neighbours, node_terms
-from fleet.kube.pending import claims, doubts, stuck
+from fleet.kube.pending import claims, doubts, own_claims, stuck
+from fleet.kube.refusal import one_line
 from fleet.kube.requests import host_ports, requests, resources
 
 _K = TypeVar("_K")
@@ -48,6 +51,9 @@ GRACE_SECONDS = 30
 MIRROR = "kubernetes.io/config.mirror"
 """The annotation of static pods."""
 ETCD = "kubeadm.kubernetes.io/etcd.advertise-client-urls"
+WORDS = 200
+"""Characters of what a driver says of its volume."""
+
 _PERCENT = re.compile(r"[0-9]{1,9}%")
 _READY: dict[str, bool | None] = {"True": True, "False": False}
 _PHASES = ("Pending", "Running", "Succeeded", "Failed")
@@ -133,6 +139,7 @@ def pod(found: wire.PodWire) -> Pod:
         near=around.near,
         ports=host_ports(spec),
         claims=claims(volumes),
+        own_claims=own_claims(meta.name, volumes),
         priority=spec.priority or 0,
         preempts=spec.preemption_policy != "Never",
         stuck=stuck(found),
@@ -186,6 +193,7 @@ def workload(found: wire.WorkloadWire, kind: str) -> Workload:
         selector=spec.selector if annotation is not None else None,
         resource_version=meta.resource_version,
         fails_by_eviction=kind == "Job" and _fails_by_eviction(spec),
+        daemon=_daemon(spec),
     )
 
 
@@ -240,6 +248,35 @@ def _unready_since(meta: wire.PodMeta, ready: wire.Condition | None) -> datetime
     """A pod that was never Ready, and has no such condition, is not Ready since it was made."""
     found = _moment(ready.last_transition_time) if ready is not None else None
     return found or _moment(meta.creation_timestamp)
+
+
+def attachment(found: wire.AttachmentWire) -> Attachment:
+    meta, spec, status = found.metadata, found.spec, found.status
+    error = status.detach_error.message if status.detach_error is not None else ""
+    return Attachment(
+        name=meta.name,
+        uid=meta.uid,
+        node=intern(spec.node_name),
+        volume=spec.source.persistent_volume_name or "",
+        attacher=intern(spec.attacher),
+        attached=status.attached,
+        deleting=meta.deletion_timestamp is not None,
+        error=one_line(error, WORDS),
+        resource_version=meta.resource_version,
+    )
+
+
+def _daemon(spec: wire.WorkloadSpec) -> DaemonTemplate | None:
+    if not isinstance(spec, wire.DaemonSetSpec) or spec.template is None:
+        return None
+    pods = spec.template.spec
+    return DaemonTemplate(
+        node_name=pods.node_name,
+        node_selector=_shared(pods.node_selector),
+        affinity=node_terms(pods.affinity),
+        tolerations=_tolerations(pods.tolerations),
+        host_network=pods.host_network,
+    )
 
 
 def _phase(phase: str) -> PodPhase:

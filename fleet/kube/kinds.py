@@ -156,7 +156,8 @@ def _workload(kind: str, group: str, resource: str, *, optional: bool = False) -
     def convert(found: wire.WorkloadWire) -> Object:
         return decode.workload(found, kind)
 
-    return Kind(kind, group, "v1", resource, wire.WorkloadWire, convert, optional=optional)
+    found = wire.DaemonSetWire if kind == "DaemonSet" else wire.WorkloadWire
+    return Kind(kind, group, "v1", resource, found, convert, optional=optional)
 
 
 NODES = Kind("Node", "", "v1", "nodes", wire.NodeWire, decode.node)
@@ -183,6 +184,16 @@ CLAIMS = Kind(
 BUDGETS = Kind("PodDisruptionBudget", "policy", "v1", "poddisruptionbudgets", wire.BudgetWire, decode.budget)
 MACHINES = Kind("Machine", "fleet.internal", "v1", "machines", wire.MachineWire, decode.machine, lenient=True)
 
+ATTACHMENTS = Kind(
+    "VolumeAttachment",
+    "storage.k8s.io",
+    "v1",
+    "volumeattachments",
+    wire.AttachmentWire,
+    decode.attachment,
+    optional=True,
+)
+
 KINDS: tuple[Kind, ...] = (
     NODES,
     MACHINES,
@@ -194,6 +205,7 @@ KINDS: tuple[Kind, ...] = (
     _workload("Job", "batch", "jobs", optional=True),
     VOLUMES,
     CLAIMS,
+    ATTACHMENTS,
     PODS,
 )
 

@@ -34,6 +34,11 @@ def claims(volumes: Iterable[wire.Volume]) -> tuple[str, ...]:
     )
 
 
+def own_claims(pod: str, volumes: Iterable[wire.Volume]) -> tuple[str, ...]:
+    """Returns the names of the claims of ephemeral volumes. Source: kubernetes, component-helpers/storage/ephemeral."""
+    return tuple(f"{pod}-{each.name}" for each in volumes if each.ephemeral is not None)
+
+
 def doubts(found: wire.PodWire) -> Iterator[Doubt]:
     """What decides where the pod can be, its neighbours aside, and cannot be judged."""
     spec = found.spec

@@ -39,6 +39,7 @@ PERMISSIONS: tuple[Permission, ...] = (
     Permission("batch", "jobs", READ, "know which pods start over"),
     Permission("", "persistentvolumes", READ, "know which nodes can use a pod's volumes"),
     Permission("", "persistentvolumeclaims", READ, "know which volumes a pod has"),
+    Permission("storage.k8s.io", "volumeattachments", READ, "reboot no node that volumes are attached to"),
     Permission(
         "fleet.internal",
         "machines",

@@ -59,9 +59,15 @@ def status_of(code: int, body: bytes) -> Status:
     except (msgspec.DecodeError, ValueError):
         found = Status()
     if found.message:
-        return msgspec.structs.replace(found, code=code, message=found.message[:_WORDS])
-    text = " ".join(body[: 4 * _WORDS].decode(errors="replace").split())
-    return msgspec.structs.replace(found, code=code, message=text[:_WORDS] or f"HTTP {code}")
+        return msgspec.structs.replace(found, code=code, message=one_line(found.message))
+    text = one_line(body[: 4 * _WORDS].decode(errors="replace"))
+    return msgspec.structs.replace(found, code=code, message=text or f"HTTP {code}")
+
+
+def one_line(words: str, most: int = _WORDS) -> str:
+    """Anybody's webhook may have written them: without line ends and what a terminal would obey."""
+    text = " ".join(words[: 4 * most].split())
+    return "".join(each if each.isprintable() else "?" for each in text)[:most]
 
 
 def error_of(host: str, call: Call, code: int, body: bytes) -> FleetError:

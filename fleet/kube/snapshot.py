@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Raw, Struct
 from msgspec.structs import replace
 
+from fleet.core.attachment import Attachment
 from fleet.core.budget import Budget
 from fleet.core.errors import FleetError, ForbiddenError, UsageError
 from fleet.core.event import Object
@@ -130,4 +131,5 @@ def _snapshot(things: Sequence[Object], cluster: str, site: str, at: datetime, v
         machines=tuple(each for each in things if isinstance(each, Machine)),
         volumes=tuple(each for each in things if isinstance(each, PersistentVolume)),
         claims=tuple(each for each in things if isinstance(each, PersistentVolumeClaim)),
+        attachments=tuple(each for each in things if isinstance(each, Attachment)),
     )

@@ -27,7 +27,7 @@ from fleet.core.action import (
     Uncordon,
     Unmark,
 )
-from fleet.core.errors import AuthenticationError, FleetError, ForbiddenError, UnreachableError
+from fleet.core.errors import AuthenticationError, FleetError, UnreachableError
 from fleet.core.machine import GROUP, VERSION, Ask
 from fleet.core.pod import Pod
 from fleet.core.release import Release
@@ -102,7 +102,7 @@ class Verbs:
             except (UnreachableError, AuthenticationError) as error:
                 result, words = Result.UNKNOWN, error.message
             except FleetError as error:
-                result, words = Result.FAILED, _with_hint(error)
+                result, words = Result.FAILED, error.words
             return Outcome(action, result, words)
 
     async def _mark(
@@ -306,9 +306,3 @@ def _decoded(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
 
 def _conflicts() -> Answered:
     return Result.STALE, f"others changed it {CONFLICTS} times in a row"
-
-
-def _with_hint(error: FleetError) -> str:
-    if isinstance(error, ForbiddenError) and error.hint:
-        return f"{error.message} ({error.hint})"
-    return f"{error.message}; {error.hint}" if error.hint else error.message

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sys import intern
 
 from fleet.core.placement import NodeTerm
+from fleet.core.pod import PodRef
 from fleet.core.selector import Requirement
 from fleet.core.volumes import PersistentVolume, PersistentVolumeClaim
 from fleet.kube import wire
@@ -27,8 +28,13 @@ def persistent_volume(found: wire.PersistentVolumeWire) -> PersistentVolume:
     rules = [_zone_terms(key, labels[key]) for key in ZONE_LABELS if key in labels]
     if affinity is not None and affinity.required != wire.NULL:
         rules.append(selector_terms(affinity.required))
+    claim = found.spec.claim_ref
     return PersistentVolume(
-        name=intern(meta.name), uid=meta.uid, rules=tuple(rules), resource_version=meta.resource_version
+        name=intern(meta.name),
+        uid=meta.uid,
+        claim=PodRef(intern(claim.namespace), claim.name) if claim is not None else None,
+        rules=tuple(rules),
+        resource_version=meta.resource_version,
     )
 
 

@@ -88,7 +88,7 @@ class Watching:
         error = next((feed.error for feed in self._feeds if feed.error is not None), None)
         word: Synced | Lost
         if error is not None:
-            word = Lost(self._cluster, error.message)
+            word = Lost(self._cluster, error.words)
         elif self._heard and all(feed.listed for feed in self._feeds):
             word = Synced(self._cluster, min(filter(None, self._heard), key=by_age, default=""))
         else:

@@ -200,7 +200,13 @@ class VolumeAffinity(Wire, frozen=True):
     """Node selector terms."""
 
 
+class ClaimReference(Wire, frozen=True):
+    namespace: str = ""
+    name: str = ""
+
+
 class PersistentVolumeSpec(Wire, frozen=True):
+    claim_ref: ClaimReference | None = None
     node_affinity: VolumeAffinity | None = None
 
 
@@ -266,6 +272,24 @@ class WorkloadSpec(Wire, frozen=True):
     pod_failure_policy: FailurePolicy | None = None
 
 
+class DaemonPodSpec(Wire, frozen=True):
+    """Of a pod template: what it asks of a node."""
+
+    node_name: str = ""
+    node_selector: dict[str, str] | None = None
+    affinity: Raw = NULL
+    tolerations: tuple[TolerationWire, ...] | None = None
+    host_network: bool = False
+
+
+class DaemonPod(Wire, frozen=True):
+    spec: DaemonPodSpec = DaemonPodSpec()
+
+
+class DaemonSetSpec(WorkloadSpec, frozen=True):
+    template: DaemonPod | None = None
+
+
 class WorkloadStatus(Wire, frozen=True):
     ready_replicas: int = 0
     number_ready: int = 0
@@ -279,6 +303,35 @@ class WorkloadWire(Wire, frozen=True):
     metadata: WorkloadMeta = WorkloadMeta()
     spec: WorkloadSpec = WorkloadSpec()
     status: WorkloadStatus = WorkloadStatus()
+
+
+class DaemonSetWire(WorkloadWire, frozen=True):
+    spec: DaemonSetSpec = DaemonSetSpec()
+
+
+class AttachmentSource(Wire, frozen=True):
+    persistent_volume_name: str | None = None
+
+
+class AttachmentSpec(Wire, frozen=True):
+    attacher: str = ""
+    node_name: str = ""
+    source: AttachmentSource = AttachmentSource()
+
+
+class VolumeError(Wire, frozen=True):
+    message: str = ""
+
+
+class AttachmentStatus(Wire, frozen=True):
+    attached: bool = False
+    detach_error: VolumeError | None = None
+
+
+class AttachmentWire(Wire, frozen=True):
+    metadata: Meta = Meta()
+    spec: AttachmentSpec = AttachmentSpec()
+    status: AttachmentStatus = AttachmentStatus()
 
 
 class ReleaseWire(Wire, frozen=True):

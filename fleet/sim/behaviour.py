@@ -52,6 +52,8 @@ class Behaviour:
     """From the machine's going down until its kubelet has told the new boot."""
     agent: Length = 1.0
     """Until an agent sees a request."""
+    detach: Length = 2.0
+    """From the last pod of a volume being gone from a node until the volume is detached there."""
     budget: Length = 0.2
     """Until the disruption controller has written a budget's status, after pods or the budget changed."""
     workload: Length | None = 1.0

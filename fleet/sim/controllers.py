@@ -18,7 +18,8 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fleet.core.pod import Pod, PodRef
+from fleet.core.daemonset import Place
+from fleet.core.pod import Owner, Pod, PodRef
 from fleet.core.workload import Workload
 from fleet.sim.behaviour import Behaviour, draw
 from fleet.sim.objects import Objects, WorkloadKey, controller_of
@@ -114,10 +115,20 @@ class Controllers:
             self._make(key, self._fresh_name(key))
 
     def start_daemons(self, node: str) -> None:
-        """A pod of each DaemonSet, on a node that has come."""
-        for key, template in list(self._templates.items()):
-            if key.kind == "DaemonSet":
-                self._make(key, self._fresh_name(key), node, template)
+        """A pod of each DaemonSet of which only pods are known, on a node that has come."""
+        for key in list(self._templates):
+            workload = self._objects.workloads.get(key)
+            if key.kind == "DaemonSet" and (workload is None or workload.daemon is None):
+                self.start_daemon(key, node)
+
+    def start_daemon(self, key: WorkloadKey, node: str) -> None:
+        """A pod of the DaemonSet, on this node."""
+        workload = self._objects.workloads.get(key)
+        owner = Owner("DaemonSet", key.name, workload.uid if workload is not None else "")
+        template = self._templates.get(key) or Pod(
+            key.namespace, "", "", labels={"app": key.name}, owner=owner
+        )
+        self._make(key, self._fresh_name(key), node, template)
 
     def write(self, key: WorkloadKey) -> None:
         """Brings the workload's count of ready pods up to date, and that of its owner."""
@@ -201,13 +212,19 @@ class Controllers:
             if pod.node in self._objects.nodes:
                 self._create(pod, pod.name, pod.labels, pod.node)
         elif key is not None and key.kind == "DaemonSet":
-            if pod.node in self._objects.nodes:
+            if self._wants(key, pod.node):
                 self._make(key, self._fresh_name(key), pod.node, pod)
         elif key is not None and _ordinal(pod.name) < self._replicas(key):
             self._make(key, pod.name, template=pod, ill=self._is_ill(pod))
 
     def _is_ill(self, pod: Pod) -> bool:
         return pod.uid in self._objects.ill
+
+    def _wants(self, daemonset: WorkloadKey, name: str) -> bool:
+        """The DaemonSet starts a pod in the place of one that is gone."""
+        node, workload = self._objects.nodes.get(name), self._objects.workloads.get(daemonset)
+        asks = workload.daemon if workload is not None else None
+        return node is not None and (asks is None or asks.place(node) is Place.RUN)
 
     def _replicas(self, key: WorkloadKey) -> int:
         workload = self._objects.workloads.get(key)

@@ -38,6 +38,7 @@ from fleet.sim import marks
 from fleet.sim.agents import Agents
 from fleet.sim.behaviour import Behaviour, draw
 from fleet.sim.controllers import Controllers
+from fleet.sim.daemons import Daemons
 from fleet.sim.disruption import Disruption
 from fleet.sim.eviction import granted
 from fleet.sim.kubelet import Kubelets
@@ -48,6 +49,7 @@ from fleet.sim.saved import SavedModel, decode, encode, saved_event
 from fleet.sim.scheduler import Scheduler
 from fleet.sim.stranger import Stranger
 from fleet.sim.timeline import Timeline
+from fleet.sim.volumes import Volumes
 
 
 class Model:
@@ -69,6 +71,7 @@ class Model:
             saved.machines,
             saved.volumes,
             saved.claims,
+            saved.attachments,
         )
         objects.now, objects.revision, objects.epoch = saved.now, saved.revision, saved.epoch
         objects.told.extend((each.at, each.event(saved.cluster)) for each in saved.told)
@@ -79,11 +82,16 @@ class Model:
         self._kubelets = Kubelets(objects, self._controllers, timeline, rng)
         self._kubelets.away, self._kubelets.outages = dict(saved.away), saved.outages
         self._kubelets.unregistered = dict(saved.unregistered)
+        self._volumes = Volumes(objects, timeline, rng)
+        self._volumes.claims, self._volumes.stuck = set(saved.attachable), dict(saved.stuck)
+        daemons = Daemons(objects, self._controllers)
         self.quorums = Quorums(objects, self._kubelets, timeline, rng)
         self.quorums.groups = {group.name: replace(group, read_at=None) for group in saved.quorums}
         self.quorums.unread, self.quorums.full = dict(saved.unread), saved.full
         self._agents = Agents(objects, self._kubelets, timeline, rng)
-        self.stranger = Stranger(objects, self._controllers, self._disruption, self._kubelets, self._settle)
+        self.stranger = Stranger(
+            objects, self._controllers, self._disruption, self._kubelets, daemons, self._volumes, self._settle
+        )
         self._late_budgets = {PodRef(*due[3]) for due in timeline.entries if due[2] == "budget"}
         self._late_workloads = {WorkloadKey(*due[3]) for due in timeline.entries if due[2] == "workload"}
         self._verbs = self._make_verbs()
@@ -103,6 +111,7 @@ class Model:
         model._disruption.dirty = dict.fromkeys(model._objects.budgets)
         model._kubelets.begin()
         model._agents.begin()
+        model._volumes.begin()
         model._settle()
         return model
 
@@ -125,6 +134,7 @@ class Model:
         self._controllers.behaviour = behaviour
         self._kubelets.behaviour = behaviour
         self._agents.behaviour = behaviour
+        self._volumes.behaviour = behaviour
         self.quorums.behaviour = behaviour
 
     def perform(self, action: AnyAction, now: float) -> Outcome:
@@ -157,8 +167,9 @@ class Model:
         yield from objects.budgets.values()
         yield from objects.nodes.values()
         yield from objects.machines.values()
-        yield from objects.volumes
+        yield from objects.volumes.values()
         yield from objects.claims
+        yield from objects.attachments.values()
         yield from objects.pods.values()
         yield from (self.quorums.told(name) for name in self.quorums.groups)
 
@@ -175,8 +186,9 @@ class Model:
             workloads=tuple(objects.workloads.values()),
             machines=tuple(objects.machines.values()),
             quorums=tuple(self.quorums.told(name) for name in self.quorums.groups),
-            volumes=objects.volumes,
+            volumes=tuple(objects.volumes.values()),
             claims=objects.claims,
+            attachments=tuple(objects.attachments.values()),
         )
 
     def save(self) -> bytes:
@@ -194,7 +206,6 @@ class Model:
                 workloads=tuple(objects.workloads.values()),
                 machines=tuple(objects.machines.values()),
                 quorums=tuple(self.quorums.groups.values()),
-                volumes=objects.volumes,
                 claims=objects.claims,
                 unread=self.quorums.unread,
                 full=self.quorums.full,
@@ -209,6 +220,10 @@ class Model:
                 controllers=self._controllers.save(),
                 unregistered=dict(self._kubelets.unregistered),
                 epoch=objects.epoch,
+                volumes=tuple(objects.volumes.values()),
+                attachments=tuple(objects.attachments.values()),
+                attachable=tuple(sorted(self._volumes.claims)),
+                stuck=dict(self._volumes.stuck),
             )
         )
 
@@ -241,6 +256,7 @@ class Model:
             "reported": self._agents.reported,
             "elected": self.quorums.elected,
             "rejoined": self.quorums.rejoined,
+            "detached": self._volumes.detached,
             "caught-up": self.quorums.caught_up,
             "job": lambda *key: self._controllers.start_over(WorkloadKey(*key)),
             "budget": self._write_budget,

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
+from fleet.core.attachment import Attachment
 from fleet.core.budget import Budget
 from fleet.core.event import Event, Gone, Seen, Thing
 from fleet.core.machine import Machine
@@ -52,10 +53,13 @@ class Objects:
         self.machines: dict[str, Machine] = {}
         self.ill: set[str] = set()
         """Uids of pods that never become Ready, and whose replacements do not either. Not kept when a model is saved."""
-        self.volumes: tuple[PersistentVolume, ...] = ()
         self.claims: tuple[PersistentVolumeClaim, ...] = ()
         self.bound = Volumes()
         """Which claim has which volume. Nothing here makes or binds another."""
+        self.volumes: dict[str, PersistentVolume] = {}
+        self.attachments: dict[str, Attachment] = {}
+        self._attached: dict[str, dict[str, None]] = {}
+        """By node, the names of its attachments."""
         self._on_node: dict[str, set[PodRef]] = {}
         self._controllers: dict[PodRef, WorkloadKey | None] = {}
         self.pod_listeners: list[PodListener] = []
@@ -68,19 +72,23 @@ class Objects:
         budgets: Iterable[Budget],
         workloads: Iterable[Workload],
         machines: Iterable[Machine],
-        volumes: tuple[PersistentVolume, ...] = (),
-        claims: tuple[PersistentVolumeClaim, ...] = (),
+        volumes: Iterable[PersistentVolume] = (),
+        claims: Iterable[PersistentVolumeClaim] = (),
+        attachments: Iterable[Attachment] = (),
     ) -> None:
         """Silently: nobody watches yet."""
         self.nodes = {node.name: node for node in nodes}
         self.budgets = {budget.ref: budget for budget in budgets}
         self.workloads = {WorkloadKey(each.kind, each.namespace, each.name): each for each in workloads}
         self.machines = {machine.name: machine for machine in machines}
-        self.volumes, self.claims = volumes, claims
-        for volume in volumes:
+        self.volumes, self.claims = {volume.name: volume for volume in volumes}, tuple(claims)
+        for volume in self.volumes.values():
             self.bound.see(volume)
-        for claim in claims:
+        for claim in self.claims:
             self.bound.see(claim)
+        self.attachments = {each.name: each for each in attachments}
+        for each in self.attachments.values():
+            self._attached.setdefault(each.node, {})[each.name] = None
         for pod in pods:
             ref = pod.ref
             self.pods[ref] = pod
@@ -95,6 +103,9 @@ class Objects:
     def pods_on(self, node: str) -> list[PodRef]:
         """In the order of their names, which does not depend on the past."""
         return sorted(self._on_node.get(node, ()))
+
+    def attachments_on(self, node: str) -> list[Attachment]:
+        return [self.attachments[name] for name in self._attached.get(node, ())]
 
     def emit(self, event: Event) -> None:
         """The one place where watchers are told."""
@@ -167,6 +178,23 @@ class Objects:
     def drop_workload(self, workload: Workload) -> None:
         del self.workloads[WorkloadKey(workload.kind, workload.namespace, workload.name)]
         self._tell_gone(workload)
+
+    def put_volume(self, volume: PersistentVolume) -> None:
+        volume = replace(volume, resource_version=self._version())
+        self.volumes[volume.name] = volume
+        self.bound.see(volume)
+        self._tell(volume)
+
+    def put_attachment(self, attachment: Attachment, **fields: Any) -> None:
+        attachment = replace(attachment, resource_version=self._version(), **fields)
+        self.attachments[attachment.name] = attachment
+        self._attached.setdefault(attachment.node, {})[attachment.name] = None
+        self._tell(attachment)
+
+    def drop_attachment(self, attachment: Attachment) -> None:
+        del self.attachments[attachment.name]
+        del self._attached[attachment.node][attachment.name]
+        self._tell_gone(attachment)
 
     def put_machine(self, machine: Machine, **fields: Any) -> None:
         machine = replace(machine, resource_version=self._version(), **fields)

@@ -8,11 +8,12 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
+from fleet.core.attachment import Attachment
 from fleet.core.budget import Budget
 from fleet.core.event import Event, Gone, Seen
 from fleet.core.machine import Machine
 from fleet.core.node import Node
-from fleet.core.pod import Pod
+from fleet.core.pod import Pod, PodRef
 from fleet.core.quorum import Quorum
 from fleet.core.snapshot import Snapshot
 from fleet.core.volumes import PersistentVolume, PersistentVolumeClaim
@@ -32,9 +33,12 @@ class SavedEvent(Struct, frozen=True, omit_defaults=True):
     workload: Workload | None = None
     machine: Machine | None = None
     quorum: Quorum | None = None
+    volume: PersistentVolume | None = None
+    attachment: Attachment | None = None
 
     def event(self, cluster: str) -> Event:
-        thing = self.node or self.pod or self.budget or self.workload or self.machine or self.quorum
+        kept = self.node or self.pod or self.budget or self.workload or self.machine
+        thing = kept or self.quorum or self.volume or self.attachment
         assert thing is not None
         return Seen(cluster, thing) if self.form == "seen" else Gone(cluster, thing)
 
@@ -65,6 +69,10 @@ class SavedModel(Struct, frozen=True, kw_only=True):
     """What the clock shows at time 0."""
     volumes: tuple[PersistentVolume, ...] = ()
     claims: tuple[PersistentVolumeClaim, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
+    attachable: tuple[PodRef, ...] = ()
+    """Claims whose volumes are attached to nodes."""
+    stuck: dict[str, str] = {}
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> SavedModel:
@@ -84,6 +92,7 @@ class SavedModel(Struct, frozen=True, kw_only=True):
             quorums=snapshot.quorums,
             volumes=snapshot.volumes,
             claims=snapshot.claims,
+            attachments=snapshot.attachments,
             revision=max(versions, default=0),
             epoch=snapshot.at,
         )
@@ -107,8 +116,12 @@ def saved_event(at: float, event: Event) -> SavedEvent:
             return SavedEvent(at, form, machine=machine)
         case Quorum() as quorum:
             return SavedEvent(at, form, quorum=quorum)
-        case other:
-            raise TypeError(f"a model tells nothing of a {type(other).__name__}")
+        case PersistentVolume() as volume:
+            return SavedEvent(at, form, volume=volume)
+        case Attachment() as attachment:
+            return SavedEvent(at, form, attachment=attachment)
+        case PersistentVolumeClaim():
+            raise TypeError("a model changes no claim, so that it tells nothing of one")
 
 
 def encode(saved: SavedModel) -> bytes:

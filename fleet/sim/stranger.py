@@ -7,15 +7,20 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from fleet.core.attachment import Attachment
 from fleet.core.budget import Budget
 from fleet.core.machine import Machine
 from fleet.core.node import Node, Taint
 from fleet.core.pod import PodRef
 from fleet.core.selector import Selector
+from fleet.core.volumes import PersistentVolume
+from fleet.core.workload import Workload
 from fleet.sim.controllers import Controllers
+from fleet.sim.daemons import Daemons
 from fleet.sim.disruption import Disruption
 from fleet.sim.kubelet import Kubelets
 from fleet.sim.objects import Objects, WorkloadKey
+from fleet.sim.volumes import Volumes
 
 
 class Stranger:
@@ -27,12 +32,16 @@ class Stranger:
         controllers: Controllers,
         disruption: Disruption,
         kubelets: Kubelets,
+        daemons: Daemons,
+        volumes: Volumes,
         settle: Callable[[], None],
     ) -> None:
         self._objects = objects
         self._controllers = controllers
         self._disruption = disruption
         self._kubelets = kubelets
+        self._daemons = daemons
+        self._volumes = volumes
         self._settle = settle
 
     def cordon(self, node: str) -> None:
@@ -51,8 +60,10 @@ class Stranger:
         annotations = {k: v for k, v in self._objects.nodes[node].annotations.items() if k != key}
         self._change_node(node, annotations=annotations | ({} if value is None else {key: value}))
 
-    def label(self, node: str, key: str, value: str) -> None:
-        self._change_node(node, labels=self._objects.nodes[node].labels | {key: value})
+    def label(self, node: str, key: str, value: str | None) -> None:
+        """None takes the label away."""
+        labels = {k: v for k, v in self._objects.nodes[node].labels.items() if k != key}
+        self._change_node(node, labels=labels | ({} if value is None else {key: value}))
 
     def node_ready(self, node: str, ready: bool | None) -> None:
         """The kubelet says so; None: it is not heard of any more, and its pods neither start nor stop."""
@@ -81,6 +92,7 @@ class Stranger:
         if machine is not None:
             self._objects.drop_machine(machine)
         self._kubelets.node_gone(found)
+        self._volumes.node_gone(node)
         self._settle()
 
     def forget_node(self, node: str) -> None:
@@ -123,6 +135,34 @@ class Stranger:
         told = None if quorum is None else selector
         self._objects.put_workload(replace(found, quorum=quorum, selector=told))
         self._settle()
+
+    def put_daemonset(self, daemonset: Workload) -> None:
+        """A new one with its template, or another template of one that is there."""
+        self._daemons.put(daemonset)
+        self._settle()
+
+    def delete_daemonset(self, name: PodRef) -> None:
+        self._daemons.drop(self._objects.workloads[WorkloadKey("DaemonSet", *name)])
+        self._settle()
+
+    def put_attachment(self, volume: PersistentVolume, attachment: Attachment) -> None:
+        """Of a volume that no pod of the model uses: it stays until it is dropped."""
+        self._objects.put_volume(volume)
+        self._objects.put_attachment(attachment)
+
+    def drop_attachment(self, name: str) -> None:
+        self._objects.drop_attachment(self._objects.attachments[name])
+
+    def attachable(self, claim: PodRef) -> None:
+        """The claim's volume is attached to the nodes of pods that use it."""
+        self._volumes.attachable(claim)
+
+    def keep_attached(self, node: str, why: str | None) -> None:
+        """The CSI driver detaches nothing from this node, and says why; None: it does again."""
+        if why is None:
+            self._volumes.let_go(node)
+        else:
+            self._volumes.stay(node, why)
 
     def put_budget(self, budget: Budget) -> None:
         """A new one, or new words of one that is there: its status is behind until its controller has seen it."""

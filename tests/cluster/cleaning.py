@@ -44,6 +44,8 @@ _CLUSTER_WIDE = (
     "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
     "/apis/rbac.authorization.k8s.io/v1/clusterroles",
     "/apis/scheduling.k8s.io/v1/priorityclasses",
+    "/apis/storage.k8s.io/v1/volumeattachments",
+    "/api/v1/persistentvolumes",
     _NAMESPACES,
 )
 _NODES = "/api/v1/nodes"

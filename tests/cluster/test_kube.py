@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from itertools import cycle
 from pathlib import Path
 
 import pytest
 import yaml
 
-from fleet.core.action import Clear, Cordon, Mark, Reboot, Result, Stage, Uncordon, Unmark
+from fleet.core.action import Action, Clear, Cordon, Mark, Reboot, Result, Stage, Uncordon, Unmark
 from fleet.core.errors import AuthenticationError, FleetError, ForbiddenError, UnreachableError
 from fleet.core.event import Gone, Lost, Seen, Synced
 from fleet.kube.permissions import PERMISSIONS
@@ -95,6 +96,41 @@ def test_who_may_nothing_is_told_which_rules_are_missing(lab: Lab, cluster: Clus
         assert isinstance(error, ForbiddenError)
         assert "cannot list resource" in error.message
         assert 'grant verb "list" on resource' in error.hint
+
+    tell(lab, cluster, story)
+
+
+ADMISSION = "/apis/admissionregistration.k8s.io/v1"
+GUARD = "fleet may not change nodes this week: ask the platform team"
+
+
+def _guard(rest: Cluster) -> None:
+    """A ValidatingAdmissionPolicy against all patches of nodes but the kubelets'."""
+    rules = [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["UPDATE"], "resources": ["nodes"]}]
+    policy: Json = {
+        "matchConstraints": {"resourceRules": rules},
+        "validations": [{"expression": "false", "message": GUARD}],
+    }
+    rest.create(f"{ADMISSION}/validatingadmissionpolicies", {"metadata": {"name": "guard"}, "spec": policy})
+    binding = {"policyName": "guard", "validationActions": ["Deny"]}
+    rest.create(
+        f"{ADMISSION}/validatingadmissionpolicybindings", {"metadata": {"name": "guard"}, "spec": binding}
+    )
+
+
+def test_a_policy_of_the_cluster_that_refuses_patches_of_nodes_is_heard_in_its_own_words(
+    lab: Lab, cluster: Cluster
+) -> None:
+    async def story(world: RealWorld) -> None:
+        await world.add_nodes(1)
+        async with Sight(world.cluster) as sight:
+            hand, (name,) = Hand(world, sight), sight.nodes
+            await asyncio.to_thread(_guard, cluster)
+            # Admission learns of a new policy a little later: until then both are done.
+            kinds: Iterator[type[Action]] = cycle((Cordon, Uncordon))
+            while (outcome := await hand(next(kinds), name)).result is Result.DONE:
+                pass
+            assert outcome.result is Result.FAILED and GUARD in outcome.detail
 
     tell(lab, cluster, story)
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from msgspec.structs import asdict
+
+from fleet.core.node import Taint, Toleration
 from fleet.drivers import ports
 from fleet.kube.cluster import Cluster as KubeCluster
 from fleet.kube.credentials import Source
@@ -92,6 +95,47 @@ class RealWorld:
             spec |= {"serviceName": name, "podManagementPolicy": "Parallel"}
         path = f"/apis/apps/v1/namespaces/{NAMESPACE}/{kind.lower()}s"
         await self._create(path, {"kind": kind, "apiVersion": "apps/v1"} | _named(name) | {"spec": spec})
+
+    async def add_daemonset(
+        self, name: str, selector: Mapping[str, str], tolerations: Sequence[Toleration] = ()
+    ) -> None:
+        told = [{key: value for key, value in asdict(each).items() if value} for each in tolerations]
+        template = {
+            "metadata": {"labels": {"app": name}, "annotations": _delays(0.2, 0.2)},
+            "spec": _POD_SPEC | {"nodeSelector": dict(selector), "tolerations": told},
+        }
+        spec: Json = {"selector": {"matchLabels": {"app": name}}, "template": template}
+        path = f"/apis/apps/v1/namespaces/{NAMESPACE}/daemonsets"
+        await self._create(
+            path, {"kind": "DaemonSet", "apiVersion": "apps/v1"} | _named(name) | {"spec": spec}
+        )
+
+    async def set_node(self, node: str, labels: Mapping[str, str | None], taints: Sequence[Taint]) -> None:
+        told = [{key: value for key, value in asdict(each).items() if value} for each in taints]
+        body: Json = {"metadata": {"labels": dict(labels)}, "spec": {"taints": told}}
+        await self.patch(f"/api/v1/nodes/{node}", body)
+
+    async def attach(self, volume: str, claim: str, node: str) -> str:
+        source = {"driver": "csi.test", "volumeHandle": volume}
+        spec: Json = {
+            "capacity": {"storage": "1Gi"},
+            "accessModes": ["ReadWriteOnce"],
+            "csi": source,
+            "claimRef": {"namespace": NAMESPACE, "name": claim},
+        }
+        await self._create("/api/v1/persistentvolumes", _named(volume) | {"spec": spec})
+        name, path = f"csi-{volume}", "/apis/storage.k8s.io/v1/volumeattachments"
+        to = {"attacher": "csi.test", "nodeName": node, "source": {"persistentVolumeName": volume}}
+        # As an external attacher does: its finalizer keeps the attachment until the volume is detached.
+        meta = {"metadata": {"name": name, "finalizers": ["external-attacher/csi-test"]}}
+        await self._create(path, meta | {"spec": to})
+        await self.patch(f"{path}/{name}/status", {"status": {"attached": True}})
+        return name
+
+    async def detach(self, attachment: str) -> None:
+        path = f"/apis/storage.k8s.io/v1/volumeattachments/{attachment}"
+        await self._do(self._rest.delete, path)
+        await self.patch(path, {"metadata": {"finalizers": None}})
 
     async def declare(self, kind: Kind, name: str, quorum: str | None) -> None:
         path = f"/apis/apps/v1/namespaces/{NAMESPACE}/{kind.lower()}s/{name}"

@@ -20,12 +20,14 @@ from fleet.core.action import (
     Uncordon,
     Unmark,
 )
+from fleet.core.daemonset import Place
 from fleet.core.event import Seen, Synced
 from fleet.core.machine import Ask
-from fleet.core.node import NodeRef
-from fleet.core.pod import Pod
+from fleet.core.node import NodeRef, Taint, Toleration
+from fleet.core.pod import Pod, PodRef
 from fleet.core.release import Release
 from fleet.core.selector import Selector
+from fleet.core.workload import Workload
 from fleet.drivers.ports import Cluster
 from tests.contract.sight import Sight
 from tests.contract.world import Kind, World
@@ -546,6 +548,68 @@ async def the_lease_of_a_dead_process_is_taken_at_once(world: World) -> None:
     assert taken.epoch == first.epoch + 1
 
 
+async def a_daemonset_has_a_pod_where_its_template_says_as_labels_and_taints_change(world: World) -> None:
+    """The engine's proof asks the template; the pods are what the DaemonSet controller makes of it."""
+    await world.add_nodes(3)
+    async with Sight(world.cluster) as sight:
+        bears = (Toleration("team", "Equal", "a"),)
+        await world.add_daemonset("everywhere", {})
+        await world.add_daemonset("bearing", {}, bears)
+        await world.add_daemonset("old", {"kernel": "6.1"})
+        await world.add_daemonset("new", {"kernel": "6.2"}, (Toleration("", "Exists"),))
+        kinds = {name: ("DaemonSet", "web", name) for name in ("everywhere", "bearing", "old", "new")}
+        first, second, third = sorted(sight.nodes)
+        for labels, taints in DAEMON_STEPS:
+            await world.set_node(first, labels, taints)
+            await world.set_node(second, {"kernel": "6.1"}, taints[:1])
+            await sight.until(
+                lambda labels=labels, taints=taints: (
+                    all(  # type: ignore[misc]
+                        sight.nodes[first].labels.get(key) == value for key, value in labels.items()
+                    )
+                    and {*taints} <= {*sight.nodes[first].taints}
+                    and all(
+                        _as_wanted(sight, sight.workloads.get(kind), node)
+                        for kind in kinds.values()
+                        for node in (first, second, third)
+                    )
+                ),
+                f"pods as the templates say, with {labels} and {taints}",
+            )
+
+
+DAEMON_STEPS: tuple[tuple[dict[str, str | None], tuple[Taint, ...]], ...] = (
+    ({"kernel": "6.1"}, ()),
+    ({"kernel": "6.2"}, ()),
+    ({"kernel": "6.2"}, (Taint("team", "NoSchedule", "a"),)),
+    ({"kernel": "6.2"}, (Taint("team", "NoExecute", "b"),)),
+    ({"kernel": None}, (Taint("team", "NoExecute", "a"),)),
+    ({"kernel": "6.1"}, (Taint("team", "PreferNoSchedule", "b"),)),
+)
+
+
+def _as_wanted(sight: Sight, daemonset: Workload | None, node: str) -> bool:
+    if daemonset is None or daemonset.daemon is None:
+        return False
+    pods = [pod for pod in sight.pods_of(daemonset.name) if pod.node == node and not pod.deleting]
+    place = daemonset.daemon.place(sight.nodes[node])
+    return place is Place.KEEP or bool(pods) == (place is Place.RUN)
+
+
+async def a_volume_is_seen_attached_and_detached(world: World) -> None:
+    await world.add_nodes(1)
+    async with Sight(world.cluster) as sight:
+        (node,) = sight.nodes
+        name = await world.attach("pv-1", "data", node)
+        await sight.until(lambda: name in sight.attachments and sight.attachments[name].attached, "attached")
+        found = sight.attachments[name]
+        assert (found.node, found.volume, found.attacher) == (node, "pv-1", "csi.test")
+        await sight.until(lambda: "pv-1" in sight.volumes, "the volume is seen")
+        assert sight.volumes["pv-1"].claim == PodRef("web", "data")
+        await world.detach(name)
+        await sight.until(lambda: name not in sight.attachments, "detached")
+
+
 async def _one_sick_one_well(world: World, sight: Sight, app: str) -> tuple[Pod, Pod]:
     """Both run; the first is not Ready."""
     await sight.until(
@@ -585,6 +649,8 @@ CASES: tuple[Case, ...] = (
     everything_is_seen_before_synced,
     a_granted_eviction_deletes_the_pod_and_another_comes,
     what_a_workload_declares_of_its_pods_is_seen_to_come_change_and_go,
+    a_daemonset_has_a_pod_where_its_template_says_as_labels_and_taints_change,
+    a_volume_is_seen_attached_and_detached,
     a_replicaset_replaces_a_pod_while_it_is_still_going,
     a_statefulset_waits_until_a_pod_is_gone_and_reuses_its_name,
     a_namesake_is_not_evicted,

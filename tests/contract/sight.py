@@ -6,11 +6,13 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from fleet.core.attachment import Attachment
 from fleet.core.budget import Budget
 from fleet.core.event import Event, Gone, Lost, Seen, Synced
 from fleet.core.machine import Machine
 from fleet.core.node import Node
 from fleet.core.pod import Pod, PodRef
+from fleet.core.volumes import PersistentVolume
 from fleet.core.workload import Workload
 from fleet.drivers.ports import Cluster
 from tests.contract.world import NAMESPACE
@@ -27,6 +29,8 @@ class Sight:
         self.budgets: dict[PodRef, Budget] = {}
         self.workloads: dict[tuple[str, str, str], Workload] = {}
         self.machines: dict[str, Machine] = {}
+        self.volumes: dict[str, PersistentVolume] = {}
+        self.attachments: dict[str, Attachment] = {}
         self.synced = False
         self.log: list[Event] = []
         self._cluster = cluster
@@ -142,4 +146,8 @@ class Sight:
                 return self.workloads, (thing.kind, thing.namespace, thing.name)
             case Machine():
                 return self.machines, thing.name
+            case PersistentVolume():
+                return self.volumes, thing.name
+            case Attachment():
+                return self.attachments, thing.name
         raise AssertionError(f"no place for {thing!r}")

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 
+from fleet.core.attachment import Attachment
 from fleet.core.budget import Budget
+from fleet.core.daemonset import DaemonTemplate
 from fleet.core.machine import Machine
-from fleet.core.node import Node, Resources
+from fleet.core.node import Node, Resources, Taint, Toleration
 from fleet.core.pod import Owner, Pod, PodRef
 from fleet.core.release import Release
 from fleet.core.selector import Selector
 from fleet.core.snapshot import Snapshot
+from fleet.core.volumes import PersistentVolume
 from fleet.core.workload import Workload
 from fleet.drivers.ports import Cluster
 from fleet.sim.behaviour import Behaviour, Spread
@@ -96,6 +99,35 @@ class ModelWorld:
         for number in range(replicas):
             self._add(f"{set_name}-{number}", name, labels, Owner(set_kind, set_name, uid))
         self._takes(set_name, ready_after, gone_after)
+
+    async def add_daemonset(
+        self, name: str, selector: Mapping[str, str], tolerations: Sequence[Toleration] = ()
+    ) -> None:
+        self._takes(name, 0.2, 0.2)
+        template = DaemonTemplate(node_selector=dict(selector), tolerations=tuple(tolerations))
+        self._own.stranger.put_daemonset(
+            Workload("DaemonSet", NAMESPACE, name, f"uid-ds-{name}", daemon=template)
+        )
+        self._own.touch()
+
+    async def set_node(self, node: str, labels: Mapping[str, str | None], taints: Sequence[Taint]) -> None:
+        self._own.stranger.taint(node, *taints)
+        for key, value in labels.items():
+            self._own.stranger.label(node, key, value)
+        self._own.touch()
+
+    async def attach(self, volume: str, claim: str, node: str) -> str:
+        name = f"csi-{volume}"
+        found = PersistentVolume(volume, f"uid-{volume}", PodRef(NAMESPACE, claim))
+        self._own.stranger.put_attachment(
+            found, Attachment(name, f"uid-{name}", node, volume, "csi.test", True)
+        )
+        self._own.touch()
+        return name
+
+    async def detach(self, attachment: str) -> None:
+        self._own.stranger.drop_attachment(attachment)
+        self._own.touch()
 
     async def declare(self, kind: Kind, name: str, quorum: str | None) -> None:
         self._own.stranger.declare(kind, PodRef(NAMESPACE, name), quorum, Selector({"app": name}))

@@ -5,9 +5,10 @@ Everything is in namespace `web`. A pod carries the label `app` with the name of
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol
 
+from fleet.core.node import Taint, Toleration
 from fleet.drivers.ports import Cluster
 
 NAMESPACE = "web"
@@ -45,6 +46,24 @@ class World(Protocol):
 
         A StatefulSet makes its pods all at once (podManagementPolicy Parallel).
         """
+        ...
+
+    async def add_daemonset(
+        self, name: str, selector: Mapping[str, str], tolerations: Sequence[Toleration] = ()
+    ) -> None:
+        """Its pods become Ready, and go, in 0.2 s. Only after the case has begun to look."""
+        ...
+
+    async def set_node(self, node: str, labels: Mapping[str, str | None], taints: Sequence[Taint]) -> None:
+        """Changes these labels (None: takes it away) and makes these the only taints."""
+        ...
+
+    async def attach(self, volume: str, claim: str, node: str) -> str:
+        """A PersistentVolume bound to the claim of that name, attached to the node; answers the attachment's name."""
+        ...
+
+    async def detach(self, attachment: str) -> None:
+        """What the CSI driver has done then."""
         ...
 
     async def declare(self, kind: Kind, name: str, quorum: str | None) -> None:

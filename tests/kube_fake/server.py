@@ -30,6 +30,7 @@ GROUPED = (
     "/apis/batch/v1/jobs",
     "/api/v1/persistentvolumes",
     "/api/v1/persistentvolumeclaims",
+    "/apis/storage.k8s.io/v1/volumeattachments",
     "/apis/fleet.internal/v1/machines",
     "/apis/coordination.k8s.io/v1/leases",
 )

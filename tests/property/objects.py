@@ -56,7 +56,12 @@ POD: Json = {
     "spec": {
         "nodeName": "n-1",
         "terminationGracePeriodSeconds": 30,
-        "volumes": [{"emptyDir": {"medium": "Memory"}}, {"hostPath": {"path": "/x"}}],
+        "volumes": [
+            {"emptyDir": {"medium": "Memory"}},
+            {"hostPath": {"path": "/x"}},
+            {"name": "data", "persistentVolumeClaim": {"claimName": "data-1"}},
+            {"name": "scratch", "ephemeral": {"volumeClaimTemplate": {"spec": {}}}},
+        ],
         "tolerations": [{"key": "a", "operator": "Exists", "value": "", "effect": "NoSchedule"}],
         "nodeSelector": {"disk": "ssd"},
         "overhead": {"cpu": "10m", "memory": "1Mi"},
@@ -120,7 +125,25 @@ DAEMON_SET: Json = {
     "apiVersion": "apps/v1",
     "kind": "DaemonSet",
     "metadata": meta("net", "kube-system"),
-    "spec": {},
+    "spec": {
+        "template": {
+            "spec": {
+                "hostNetwork": True,
+                "nodeName": "n-1",
+                "nodeSelector": {"kernel": "6.1"},
+                "tolerations": [{"operator": "Exists"}],
+                "affinity": {
+                    "nodeAffinity": {
+                        "requiredDuringSchedulingIgnoredDuringExecution": {
+                            "nodeSelectorTerms": [
+                                {"matchExpressions": [{"key": "gpu", "operator": "Exists"}]}
+                            ]
+                        }
+                    }
+                },
+            }
+        }
+    },
     "status": {"desiredNumberScheduled": 1, "numberReady": 1},
 }
 JOB: Json = {
@@ -153,6 +176,19 @@ MACHINE: Json = {
         },
     },
 }
+VOLUME: Json = {
+    "apiVersion": "v1",
+    "kind": "PersistentVolume",
+    "metadata": meta("pv-1"),
+    "spec": {"claimRef": {"namespace": "web", "name": "data-1"}},
+}
+ATTACHMENT: Json = {
+    "apiVersion": "storage.k8s.io/v1",
+    "kind": "VolumeAttachment",
+    "metadata": meta("csi-1", deletionTimestamp="2026-01-01T00:00:00Z"),
+    "spec": {"attacher": "ebs.csi.aws.com", "nodeName": "n-1", "source": {"persistentVolumeName": "pv-1"}},
+    "status": {"attached": True, "detachError": {"message": "rpc error:\nDeadlineExceeded"}},
+}
 ALL: tuple[Json, ...] = (
     NODE,
     POD,
@@ -163,4 +199,6 @@ ALL: tuple[Json, ...] = (
     DAEMON_SET,
     JOB,
     MACHINE,
+    VOLUME,
+    ATTACHMENT,
 )

@@ -46,7 +46,10 @@ def test_the_good_objects_are_good() -> None:
     assert [len(each) for each in (found.nodes, found.pods, found.budgets, found.workloads, found.machines)] == [
         1, 2, 1, 4, 1
     ]  # fmt: skip
-    (machine,) = found.machines
+    (machine,), (volume,), (attachment,) = found.machines, found.volumes, found.attachments
+    assert volume.claim and attachment.there and attachment.error == "rpc error: DeadlineExceeded"
+    assert any(pod.mounted == ("data-1", f"{pod.name}-scratch") for pod in found.pods)
+    assert [each.name for each in found.workloads if each.daemon] == ["net"]
     assert machine.booted and machine.staged and machine.rollback and machine.request and machine.work
     assert found.pods[0].mirror and found.pods[0].finalizers and found.pods[0].owner
 

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from fleet.core.action import AnyAction, Evict, Outcome, Reboot, Result, Uncordon, Unmark
 from fleet.core.agenda import Agenda
+from fleet.core.attachment import Attachment
 from fleet.core.engine import Decision, Engine
 from fleet.core.errors import StaleEpochError
 from fleet.core.event import Thing
@@ -95,6 +96,15 @@ class Trusting(ClusterView):
 
 class WithoutUnits(WithoutBudgets):
     views_are = Trusting
+
+
+class Detached(ClusterView):
+    def attachments_on(self, node: str) -> list[Attachment]:
+        return []
+
+
+class WithoutVolumes(WithoutBudgets):
+    views_are = Detached
 
 
 class WithoutDrain(WithoutBudgets):
@@ -259,6 +269,7 @@ BROKEN: Sequence[tuple[Invariant, Parts]] = (
     (Invariant.BUDGET, Parts(engine=WithoutBudgets, driver=deletes)),
     (Invariant.LIMIT, Parts(engine=WithoutLimits)),
     (Invariant.DRAIN, Parts(engine=WithoutDrain, driver=does_not_look)),
+    (Invariant.VOLUME, Parts(engine=WithoutVolumes)),
     (Invariant.QUORUM, Parts(engine=WithoutQuorums)),
     (Invariant.SAVED, Parts(engine=WithoutQuorums)),
     (Invariant.SOUND, Parts(engine=WithoutUnits)),

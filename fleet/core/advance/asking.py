@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,6 +16,17 @@ from fleet.core.steps import Step, Turn
 
 LOOK_AGAIN = timedelta(seconds=15)
 """A step that waits for something looks again after this, should no event say that it is over."""
+
+WHAT: Mapping[str, str] = {
+    "mark": "the taint of nodes that wait",
+    "stage": "the request to write the image",
+    "cordon": "cordon",
+    "reboot": "the request to reboot",
+    "uncordon": "uncordon",
+    "unmark": "taking away the taint of nodes that wait",
+    "clear": "taking back the request to the machine",
+}
+"""Actions, as a sentence names them."""
 
 Answer = tuple[Turn, dict[str, Any]] | None
 """The turn that a run takes, with what the journal is to say of it; None: it waits."""
@@ -53,6 +65,23 @@ def expired(
     return False
 
 
+def refused(agenda: Agenda, run: Run, kind: str) -> Held | None:
+    """Returns why the last request of this kind for the run's node was not fulfilled, in the server's words."""
+    why = agenda.answer(run.node, kind)
+    return Held(Reason.BACKOFF, run.node.name, {"what": WHAT[kind], "why": why}) if why else None
+
+
+def hold_refused(agenda: Agenda, run: Run, kind: str) -> None:
+    if held := refused(agenda, run, kind):
+        agenda.hold(run.node, held)
+
+
+def and_why(agenda: Agenda, run: Run, kind: str) -> str:
+    """Ends the words of a run that fails because its request was never fulfilled."""
+    why = agenda.answer(run.node, kind)
+    return f": {WHAT[kind]} was refused ({why})" if why else ""
+
+
 def ask_cordon(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> None:
     if agenda.may_ask(run.node, "cordon", now):
         ident = agenda.next_id(rollout)
@@ -60,8 +89,7 @@ def ask_cordon(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: date
 
 
 def ask_uncordon(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> None:
-    if refusal := agenda.refusal(run.node, "uncordon"):
-        agenda.hold(run.node, Held(Reason.BACKOFF, node.name, {"what": "uncordon", "why": refusal}))
+    hold_refused(agenda, run, "uncordon")
     if agenda.may_ask(run.node, "uncordon", now):
         ident = agenda.next_id(rollout)
         agenda.emit(rollout, Uncordon(id=ident, rollout=rollout.id, node=run.node, uid=node.uid))

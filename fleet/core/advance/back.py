@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from fleet.core import voting
+from fleet.core import daemons, proof, voting
 from fleet.core.action import Clear, Unmark
-from fleet.core.advance.asking import Answer, ask_uncordon, expired, marked
+from fleet.core.advance.asking import LOOK_AGAIN, Answer, ask_uncordon, expired, hold_refused, marked
 from fleet.core.advance.reboot import newly_failed
 from fleet.core.agenda import Agenda
 from fleet.core.guards import nodes
@@ -29,13 +29,14 @@ def soak(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) 
     if failed := newly_failed(rollout, run, node, agenda.machine(run.node)):
         return Turn.FAILED, {"why": failed}
     seconds = voting.soak_seconds(agenda, rollout, run)
-    why = voting.not_back(agenda, rollout, run)
+    why = voting.not_back(agenda, rollout, run) or _newcomers(agenda, run, node)
     if node.ready is not True or why:
         agenda.unready.add(run.node)
         if expired(agenda, rollout, run, seconds + rollout.pool(run).reboot.timeout_seconds, now):
             return Turn.FAILED, {"why": why or node.why_unready or "it did not stay Ready"}
         not_yet = Held(Reason.NOT_VERIFIED, node.name, {"why": why})
         agenda.hold(run.node, nodes.not_ready(node) if node.ready is not True else not_yet)
+        agenda.wake_at(run.node, now + LOOK_AGAIN)
         return None
     if run.node in agenda.unready:
         agenda.unready.discard(run.node)
@@ -50,6 +51,12 @@ def soak(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) 
     agenda.hold(run.node)
     agenda.wake_at(run.node, end)
     return None
+
+
+def _newcomers(agenda: Agenda, run: Run, node: Node) -> str:
+    """Labels may change only after the proof, and then DaemonSets come that nobody could have waited for."""
+    away = daemons.newcomers_away(run, node, agenda.view(run.node.cluster))
+    return f"DaemonSet pods are not Ready: {proof.listed(away)}" if away else ""
 
 
 def tidy(agenda: Agenda, rollout: Rollout, run: Run, now: datetime) -> bool:
@@ -71,16 +78,21 @@ def tidy(agenda: Agenda, rollout: Rollout, run: Run, now: datetime) -> bool:
     if marked(node, rollout):
         if node.cordoned_by == rollout.id:
             ask_uncordon(agenda, rollout, run, node, now)
-        elif agenda.may_ask(run.node, "unmark", now):
+            return False
+        hold_refused(agenda, run, "unmark")
+        if agenda.may_ask(run.node, "unmark", now):
             ident = agenda.next_id(rollout)
             agenda.emit(rollout, Unmark(id=ident, rollout=rollout.id, node=run.node, uid=node.uid))
         return False
     machine = view.machines.get(run.node.name)
     if machine is not None and _unfinished(machine, rollout):
+        hold_refused(agenda, run, "clear")
         if agenda.may_ask(run.node, "clear", now):
             ident = agenda.next_id(rollout)
             agenda.emit(rollout, Clear(id=ident, rollout=rollout.id, node=run.node, uid=node.uid))
         return False
+    if any(held.reason is Reason.BACKOFF for held in agenda.held.get(run.node, ())):
+        agenda.hold(run.node)
     unsure = [kind for kind in ("mark", "stage", "cordon") if not agenda.may_ask(run.node, kind, now)]
     return not unsure
 

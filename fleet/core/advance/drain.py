@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from fleet.core import identity, proof, voting
-from fleet.core.advance.asking import LOOK_AGAIN, Answer, ask_cordon, expired, ours
+from fleet.core import daemons, identity, voting
+from fleet.core.advance.asking import LOOK_AGAIN, Answer, ask_cordon, expired, hold_refused, ours
 from fleet.core.advance.evict import ComesBack, evict, unfinished
 from fleet.core.advance.part import overdue, part_of
 from fleet.core.agenda import Agenda
-from fleet.core.guards import capacity, gates, skew
+from fleet.core.guards import capacity, gates, skew, volumes
 from fleet.core.held import Held, Reason
 from fleet.core.node import Node
 from fleet.core.release import is_release
@@ -39,8 +39,7 @@ def cordon(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime
     if waits is not None:
         agenda.hold(run.node, waits)
         return None
-    if refusal := agenda.refusal(run.node, "cordon"):
-        agenda.hold(run.node, Held(Reason.BACKOFF, node.name, {"what": "cordon", "why": refusal}))
+    hold_refused(agenda, run, "cordon")
     if agenda.refusals(run.node, "cordon") >= CORDON_ATTEMPTS:
         return Turn.FAILED, {"why": f"cordon refused: {agenda.refusal(run.node, 'cordon')}"}
     ask_cordon(agenda, rollout, run, node, now)
@@ -60,6 +59,7 @@ def drain(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime)
             names = "; ".join(sorted(unfinished(agenda, run, pod) for pod in late)[:MOST_NAMED])
             return Turn.FAILED, {"why": f"not drained within {seconds} s: {names}"}
     if not ours(node, rollout):
+        hold_refused(agenda, run, "cordon")
         ask_cordon(agenda, rollout, run, node, now)
         return None
     try:
@@ -93,6 +93,7 @@ def _ready_to_reboot(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now
     view = agenda.view(run.node.cluster)
     waits = (
         skew.held(view.name, run.release, view.servers)
+        or volumes.held(node.name, view, rollout.pool(run).drain)
         or voting.spare(agenda, rollout, run)
         or voting.hand_over(agenda, rollout, run, node, now)
     )
@@ -106,9 +107,11 @@ def _ready_to_reboot(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now
         agenda.wake_at(run.node, now + LOOK_AGAIN)
         return None
     known = identity.remembered(node, machine)
-    return Turn.DONE, {"boot_id": node.boot_id, **_daemons(agenda, run), **known}
+    return Turn.DONE, {"boot_id": node.boot_id, **_daemons(agenda, node, run), **known}
 
 
-def _daemons(agenda: Agenda, run: Run) -> dict[str, Any]:
-    found = proof.daemons(run.node.name, agenda.view(run.node.cluster))
-    return {"daemons": list(found)} if found else {}
+def _daemons(agenda: Agenda, node: Node, run: Run) -> dict[str, Any]:
+    """What the proof compares with, should the node come back with other labels."""
+    view = agenda.view(run.node.cluster)
+    found, labels = daemons.ready(node.name, view), daemons.labels(node, view)
+    return ({"daemons": list(found)} if found else {}) | ({"labels": labels} if labels else {})

@@ -6,9 +6,18 @@ from datetime import datetime
 
 from fleet.core import proof, voting
 from fleet.core.action import Reboot
-from fleet.core.advance.asking import LOOK_AGAIN, Answer, asked, expired, ours, token_of
+from fleet.core.advance.asking import (
+    LOOK_AGAIN,
+    Answer,
+    and_why,
+    asked,
+    expired,
+    hold_refused,
+    ours,
+    token_of,
+)
 from fleet.core.agenda import Agenda
-from fleet.core.guards import gates, skew
+from fleet.core.guards import gates, skew, volumes
 from fleet.core.held import Held, Reason
 from fleet.core.machine import Machine, Units, Work
 from fleet.core.node import Node
@@ -31,7 +40,10 @@ def reboot(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime
         agenda.hold(run.node, held)
         return None
     if expired(agenda, rollout, run, rule.timeout_seconds, now):
-        return Turn.FAILED, {"why": f"it has not come back within {rule.timeout_seconds} s"}
+        if underway:
+            return Turn.FAILED, {"why": f"it has not come back within {rule.timeout_seconds} s"}
+        never = f"its reboot could not be asked for within {rule.timeout_seconds} s"
+        return Turn.FAILED, {"why": f"{never}{and_why(agenda, run, 'reboot')}"}
     if underway or agenda.in_flight((run.node, "reboot", "")):
         return None
     view = agenda.view(run.node.cluster)
@@ -39,8 +51,11 @@ def reboot(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime
         return Turn.BACK, {}
     if skew.held(view.name, run.release, view.servers):
         return Turn.BACK, {}
+    if volumes.held(node.name, view, rollout.pool(run).drain):
+        return Turn.BACK, {}
     if voting.spare(agenda, rollout, run) or voting.leads(agenda, rollout, run):
         return Turn.BACK, {}
+    hold_refused(agenda, run, "reboot")
     if agenda.may_ask(run.node, "reboot", now):
         agenda.emit(
             rollout,
@@ -61,7 +76,7 @@ def reboot(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime
 
 def verify(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
     machine = agenda.machine(run.node)
-    missing = proof.missing(run, node, machine, agenda.view(run.node.cluster))
+    missing = proof.missing(run, node, machine, agenda.view(run.node.cluster), now)
     if (
         proof.told(machine, node)
         and machine

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from fleet.core.action import Stage
-from fleet.core.advance.asking import Answer, asked, expired, token_of
+from fleet.core.advance.asking import Answer, and_why, asked, expired, hold_refused, token_of
 from fleet.core.agenda import Agenda
 from fleet.core.guards import gates
 from fleet.core.held import Held, Reason
@@ -38,7 +38,8 @@ def stage(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime)
         agenda.hold(run.node, held)
         return None
     if expired(agenda, rollout, run, rule.timeout_seconds, now):
-        return Turn.FAILED, {"why": f"the image was not written within {rule.timeout_seconds} s"}
+        why = "" if asked(machine, token) else and_why(agenda, run, "stage")
+        return Turn.FAILED, {"why": f"the image was not written within {rule.timeout_seconds} s{why}"}
     answer = machine.answer(token) if machine is not None else None
     if answer is not None and answer.state == "failed":
         if run.attempts + 1 >= STAGE_ATTEMPTS:
@@ -51,7 +52,9 @@ def stage(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime)
         return None
     if asked(machine, token):
         agenda.hold(run.node, Held(Reason.STAGING, node.name, {"percent": answer.percent if answer else 0}))
-    elif agenda.may_ask(run.node, "stage", now):
+        return None
+    hold_refused(agenda, run, "stage")
+    if agenda.may_ask(run.node, "stage", now):
         ident = agenda.next_id(rollout)
         agenda.emit(
             rollout,

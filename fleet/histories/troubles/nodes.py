@@ -140,6 +140,18 @@ def flap(world: World, model: Model, node: Node, rng: Random) -> str:
     return f"{node.name} {count} times"
 
 
+def volumes_stay(world: World, model: Model, node: Node, rng: Random) -> str:
+    """The driver detaches nothing from the node for a while. Rather one that has volumes."""
+    attached = sorted({each.node for each in model.snapshot(START).attachments})
+    if not attached:
+        return ""
+    name = node.name if node.name in attached else rng.choice(attached)
+    length = rng.choice([rng.uniform(5, 200), rng.uniform(300, 1500)])
+    model.stranger.keep_attached(name, "rpc error: code = DeadlineExceeded")
+    world.later(world.at + length, lambda: model.stranger.keep_attached(name, None))
+    return f"{name} for {length:.0f} s"
+
+
 def _toggle(world: World, model: Model, node: Node, ready: bool | None, length: float) -> None:
     def back() -> None:
         if _is(model, node):

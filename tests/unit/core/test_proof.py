@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 import pytest
 from msgspec.structs import replace
 
-from fleet.core import proof
+from fleet.core import daemons, proof
 from fleet.core.machine import Units, Work
 from fleet.core.node import NodeRef
 from fleet.core.pod import Owner, Pod
@@ -21,6 +22,7 @@ from fleet.sim.agents import UNIT
 from fleet.sim.behaviour import Behaviour, Failure
 from tests.story import Story
 
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 DAEMON = Workload("DaemonSet", "kube-system", "cni", "ds-cni", 1, 1)
 POD = Pod(
     "kube-system",
@@ -46,7 +48,7 @@ def view(*things: Workload | Pod) -> ClusterView:
 
 
 def test_nothing_is_missing_of_a_node_that_is_back() -> None:
-    assert proof.missing(RUN, BACK, MACHINE, view()) is None
+    assert proof.missing(RUN, BACK, MACHINE, view(), NOW) is None
     assert proof.proof(RUN, BACK, MACHINE) == {
         "boot_id_before": "boot-1",
         "boot_id_after": "boot-2",
@@ -61,44 +63,54 @@ def test_nothing_is_missing_of_a_node_that_is_back() -> None:
 
 def test_its_kubelet_must_be_ready() -> None:
     for ready in (False, None):
-        assert proof.missing(RUN, replace(BACK, ready=ready), MACHINE, view()) == "kubelet not Ready"
+        assert proof.missing(RUN, replace(BACK, ready=ready), MACHINE, view(), NOW) == "kubelet not Ready"
 
 
 def test_its_agent_must_have_told_of_this_very_boot() -> None:
     for machine in (None, replace(MACHINE, boot_id="boot-1")):
-        assert proof.missing(RUN, BACK, machine, view()) == "its agent has not reported since the boot"
+        assert proof.missing(RUN, BACK, machine, view(), NOW) == "its agent has not reported since the boot"
 
 
 def test_the_digest_counts_and_not_the_version() -> None:
     other = replace(MACHINE, booted=Release(NEW.version, "sha256:" + "e" * 64, NEW.kernel))
-    assert proof.missing(RUN, BACK, other, view()) == "another release is booted"
+    assert proof.missing(RUN, BACK, other, view(), NOW) == "another release is booted"
 
 
 def test_the_kernel_must_be_the_releases() -> None:
     words = f"kernel {OLD.kernel} runs, {NEW.kernel} is the release's"
-    assert proof.missing(RUN, replace(BACK, kernel=OLD.kernel), MACHINE, view()) == words
+    assert proof.missing(RUN, replace(BACK, kernel=OLD.kernel), MACHINE, view(), NOW) == words
+
+
+def test_a_kernel_that_the_policy_names_without_its_distributions_suffix_is_the_releases() -> None:
+    full = replace(BACK, kernel=f"{NEW.kernel}-301.fc43.x86_64")
+    assert proof.missing(RUN, full, MACHINE, view(), NOW) is None
+    longer = replace(BACK, kernel=f"{NEW.kernel}0-301.fc43.x86_64")
+    assert proof.missing(RUN, longer, MACHINE, view(), NOW) is not None
 
 
 def test_systemd_must_have_ended_its_start() -> None:
     starting = replace(MACHINE, units=Units("starting"))
-    assert "still starting" in (proof.missing(RUN, BACK, starting, view()) or "")
+    assert "still starting" in (proof.missing(RUN, BACK, starting, view(), NOW) or "")
     rescue = replace(MACHINE, units=Units("maintenance"))
-    assert "rescue or emergency" in (proof.missing(RUN, BACK, rescue, view()) or "")
+    assert "rescue or emergency" in (proof.missing(RUN, BACK, rescue, view(), NOW) or "")
 
 
 def test_the_daemonset_pods_that_were_ready_must_be_so_again() -> None:
-    words = "DaemonSet pods are not back: kube-system/cni"
-    assert proof.missing(RUN, BACK, MACHINE, view(DAEMON, replace(POD, ready=False))) == words
-    assert proof.missing(RUN, BACK, MACHINE, view(DAEMON)) == words
+    words = "DaemonSet pods are not Ready: kube-system/cni"
+    assert (
+        proof.missing(RUN, BACK, MACHINE, view(DAEMON, replace(POD, ready=False)), NOW)
+        == f"{words} (not Ready)"
+    )
+    assert proof.missing(RUN, BACK, MACHINE, view(DAEMON), NOW) == f"{words} (no pod)"
 
 
 def test_a_daemonset_that_is_deleted_meanwhile_is_not_waited_for() -> None:
-    assert proof.missing(RUN, BACK, MACHINE, view(replace(POD, uid="x", node="n-1"))) is None
+    assert proof.missing(RUN, BACK, MACHINE, view(replace(POD, uid="x", node="n-1")), NOW) is None
 
 
 def test_a_daemonset_whose_pod_was_not_ready_before_is_none_that_must_be_back() -> None:
-    assert proof.daemons("n-0", view(DAEMON, replace(POD, ready=False))) == ()
-    assert proof.daemons("n-0", view()) == ("kube-system/cni",)
+    assert daemons.ready("n-0", view(DAEMON, replace(POD, ready=False))) == ()
+    assert daemons.ready("n-0", view()) == ("kube-system/cni",)
 
 
 def test_only_what_was_fine_before_the_reboot_counts_as_failed() -> None:

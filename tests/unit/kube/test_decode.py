@@ -9,12 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.core.budget import Budget
+from fleet.core.daemonset import DaemonTemplate
 from fleet.core.errors import FleetError
 from fleet.core.machine import Ask, Machine, Request, Work
-from fleet.core.node import Node, Resources
+from fleet.core.node import Node, Resources, Toleration
+from fleet.core.placement import NodeTerm
 from fleet.core.pod import Owner, Pod
 from fleet.core.release import Release
-from fleet.core.selector import Selector
+from fleet.core.selector import Requirement, Selector
 from fleet.core.workload import Workload
 from fleet.kube.kinds import BUDGETS, KINDS, MACHINES, NODES, PODS, Kind
 
@@ -342,6 +344,29 @@ def test_a_workload_may_declare_a_quorum_group_and_what_it_makes_does_not() -> N
         assert isinstance(found, Workload) and (found.quorum, found.selector) == expected, kind.kind
         plain = decoded(kind, bare)
         assert isinstance(plain, Workload) and (plain.quorum, plain.selector) == (None, None)
+
+
+def test_a_daemonset_tells_which_nodes_it_wants_and_no_other_workload_does() -> None:
+    terms = {"nodeSelectorTerms": [{"matchExpressions": [{"key": "gpu", "operator": "Exists"}]}]}
+    pods = {
+        "nodeSelector": {"kernel": "6.1"},
+        "hostNetwork": True,
+        "tolerations": [{"operator": "Exists"}],
+        "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}},
+        "containers": [{"image": "driver:1"}],
+    }
+    told = {"metadata": {"name": "w", "namespace": "web"}, "spec": {"template": {"spec": pods}}}
+    for kind in KINDS:
+        if kind.kind in ("Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job"):
+            found = decoded(kind, told)
+            assert isinstance(found, Workload)
+            expected = DaemonTemplate(
+                node_selector={"kernel": "6.1"},
+                affinity=(NodeTerm((Requirement("gpu", "Exists"),)),),
+                tolerations=(Toleration(operator="Exists"),),
+                host_network=True,
+            )
+            assert found.daemon == (expected if kind.kind == "DaemonSet" else None), kind.kind
 
 
 def test_a_machine_with_a_request_and_an_answer() -> None:

@@ -30,7 +30,7 @@ def test_what_is_read_of_the_file_is_what_is_read_of_the_cluster(tmp_path: Path)
             found = of_dump(data, "east", "fra", NOW)
             assert [pod.api_server for pod in found.pods if pod.api_server] == ["v1.36.3"]
             assert found.nodes and found.pods and found.budgets and found.workloads and found.machines
-            for kind in ("nodes", "pods", "budgets", "workloads", "machines"):
+            for kind in ("nodes", "pods", "budgets", "workloads", "machines", "volumes", "attachments"):
                 assert sorted(getattr(found, kind), key=repr) == sorted(getattr(live, kind), key=repr), kind
 
     asyncio.run(story())

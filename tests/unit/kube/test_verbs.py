@@ -354,6 +354,44 @@ def test_a_verb_that_is_forbidden_fails_with_the_missing_rule(tmp_path: Path) ->
     tell(tmp_path, story)
 
 
+HOOK = 'failed calling webhook "guard.example": Post "https://guard": connection refused'
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "told"),
+    [
+        (403, 'User "x" cannot patch resource', 'grant verb "patch" on resource'),
+        (403, 'admission webhook "guard" denied the request: ask ada', "ask ada"),
+        (422, "ValidatingAdmissionPolicy 'guard' denied request: ask ada", "ask ada"),
+        (500, f"Internal error occurred: {HOOK}", "connection refused"),
+        (403, "denied:\n\x1b[2Jask ada" + " and eve" * 500, "denied: ?[2Jask ada"),
+    ],
+)
+@pytest.mark.parametrize("kind", [Mark, Unmark, Cordon, Uncordon, Stage, Reboot, Clear])
+def test_a_refusal_of_any_verb_fails_with_the_servers_words_on_one_short_line(
+    tmp_path: Path, kind: type[Action], status: int, message: str, told: str
+) -> None:
+    async def story(server: ApiServer, hand: Hand) -> None:
+        await hand(Stage, token="r-1/a", release=NEW)
+        if kind in (Unmark, Uncordon, Reboot):
+            await hand(Mark)
+            await hand(Cordon)
+        boot = hand.node["status"]["nodeInfo"]["bootID"]
+        fields = {
+            Stage: {"token": "r-1/b", "release": NEW},
+            Reboot: {"token": "r-1/c", "release": NEW, "boot_id": boot},
+        }.get(kind, {})
+        about = "machines" if kind in (Stage, Reboot, Clear) else "nodes"
+        if kind is Reboot:
+            await server.drop(PODS, "p-1", "web")
+        server.faults.append(Fault("PATCH", f"{about}/{NAME}", status, refusal(status, message)))
+        outcome = await hand(kind, **fields)
+        assert outcome.result is Result.FAILED
+        assert told in outcome.detail and len(outcome.detail) < 700 and outcome.detail.isprintable()
+
+    tell(tmp_path, story)
+
+
 def test_the_first_request_makes_the_machine_which_goes_with_its_node(tmp_path: Path) -> None:
     async def story(server: ApiServer, hand: Hand) -> None:
         assert (await hand(Stage, token="r-1/a", release=NEW)).result is Result.DONE

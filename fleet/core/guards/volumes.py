@@ -1,0 +1,49 @@
+"""A node reboots only once the volumes of the pods that have left it are detached.
+
+Until then another node cannot attach them: the pods would wait for this node to come back.
+"""
+
+from __future__ import annotations
+
+from fleet.core.attachment import Attachment
+from fleet.core.held import Held, Reason
+from fleet.core.pod import PodRef
+from fleet.core.policy import DrainRule
+from fleet.core.view import ClusterView
+
+
+def held(node: str, view: ClusterView, rule: DrainRule) -> Held | None:
+    """Returns what is still attached to a drained node, apart from the volumes of pods that stay there."""
+    if rule.volumes == "ignore" or not (left := _left(node, view)):
+        return None
+    first = left[0]
+    facts: dict[str, str | int] = {
+        "attachment": first.name,
+        "attacher": first.attacher or "its driver",
+        "count": len(left),
+        "more": f", and {len(left) - 1} more" if len(left) > 1 else "",
+        "why": f": {first.error}" if first.error else "",
+    }
+    return Held(Reason.VOLUMES_ATTACHED, first.volume or first.name, facts)
+
+
+def _left(node: str, view: ClusterView) -> list[Attachment]:
+    """In the order of their names. Where a volume's claim is not known, it may be one of a pod that stays: as many are
+    spared as such pods have claims that no known volume is bound to."""
+    attached = sorted((each for each in view.attachments_on(node) if each.there), key=lambda each: each.name)
+    if not attached:
+        return []
+    staying = {
+        PodRef(pod.namespace, claim)
+        for pod in view.pods_on(node)
+        if not pod.finished
+        for claim in pod.mounted
+    }
+    known = {each.name: volume.claim for each in attached if (volume := view.room.volumes.named(each.volume))}
+    unknown = [each for each in attached if each.name not in known]
+    spared = len(staying - set(known.values()))
+    return [
+        each
+        for each in attached
+        if (each.name in known and known[each.name] not in staying) or each in unknown[spared:]
+    ]

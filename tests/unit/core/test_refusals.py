@@ -1,0 +1,124 @@
+"""What a server says when it refuses an action reaches the run and its held reasons, for every kind of action."""
+
+from __future__ import annotations
+
+import pytest
+
+from fleet.core.action import AnyAction, Outcome, Result
+from fleet.core.held import Held, Reason
+from fleet.core.node import NodeRef
+from fleet.core.policy import RebootRule, StageRule
+from fleet.core.rollout import State
+from fleet.core.steps import Step
+from fleet.histories.builders import a_node, a_policy, a_pool, a_snapshot
+from fleet.sim.behaviour import Behaviour
+from tests.story import Story
+
+WORDS = 'admission webhook "guard.example" denied the request: ask the platform team'
+REF = NodeRef("east", "n-0")
+
+
+class Refusing:
+    """A story of one node whose server refuses one kind of action, until it is told otherwise."""
+
+    def __init__(self, kind: str, result: Result = Result.FAILED, nodes: int = 1) -> None:
+        self.kind = kind
+        self.result = result
+        self.refuses = True
+        self.times: list[float] = []
+        pool = a_pool(
+            stage=StageRule(timeout_seconds=600), reboot=RebootRule(timeout_seconds=600), failure_limit=5
+        )
+        snapshot = a_snapshot([a_node(f"n-{index}") for index in range(nodes)])
+        self.story = Story([snapshot], a_policy(pool), seed=1, perform=self._perform)
+        self.story.start()
+
+    def _perform(self, action: AnyAction, at: float) -> Outcome:
+        if action.kind != self.kind or not self.refuses:
+            return self.story.really(action, at)
+        self.times.append(at)
+        return Outcome(action, self.result, WORDS)
+
+    def held(self) -> list[Held]:
+        found = self.story.engine.why(REF, self.story.now)
+        return [each for each in found if each.reason is Reason.BACKOFF]
+
+    def run_until_held(self, times: int = 2) -> None:
+        self.story.run(until=lambda: len(self.times) >= times and bool(self.held()))
+
+
+@pytest.mark.parametrize("result", [Result.FAILED, Result.UNKNOWN, Result.STALE])
+@pytest.mark.parametrize("kind", ["stage", "cordon", "reboot", "uncordon"])
+def test_the_servers_words_hold_the_run_and_it_goes_on_once_they_are_heeded(
+    kind: str, result: Result
+) -> None:
+    refusing = Refusing(kind, result)
+    refusing.run_until_held()
+    (held,) = refusing.held()
+    assert held.facts["why"] == WORDS and held.subject == "n-0"
+    refusing.refuses = False
+    refusing.story.run()
+    assert refusing.story.run_of("n-0").step is Step.DONE
+
+
+@pytest.mark.parametrize(
+    ("kind", "step"), [("stage", Step.STAGE), ("cordon", Step.CORDON), ("reboot", Step.REBOOT)]
+)
+def test_a_refusal_that_lasts_ends_the_run_with_the_servers_words(kind: str, step: Step) -> None:
+    refusing = Refusing(kind)
+    refusing.run_until_held()
+    assert refusing.story.run_of("n-0").step is step
+    refusing.story.run(until=lambda: refusing.story.run_of("n-0").ended)
+    run = refusing.story.run_of("n-0")
+    assert run.step is Step.FAILED and WORDS in run.why
+    assert len(refusing.times) <= 12
+
+
+def test_a_reboot_that_was_asked_for_and_never_came_is_not_called_refused() -> None:
+    refusing = Refusing("none")
+    refusing.story.run(until=lambda: refusing.story.run_of("n-0").step is Step.REBOOT)
+    refusing.story.models["east"].stranger.node_ready("n-0", False)
+    refusing.kind = "reboot"
+    refusing.story.run(until=lambda: refusing.story.run_of("n-0").ended)
+    assert WORDS not in refusing.story.run_of("n-0").why
+
+
+def test_a_mark_that_is_refused_is_said_of_the_nodes_that_wait_and_keeps_none_of_them_back() -> None:
+    refusing = Refusing("mark", nodes=4)
+    refusing.run_until_held()
+    (held,) = refusing.held()
+    assert held.facts["why"] == WORDS and not held.lasting
+    refusing.story.run()
+    assert set(refusing.story.steps().values()) == {Step.DONE}
+    assert refusing.story.rollout.state is State.FINISHED
+
+
+def test_a_mark_that_is_refused_for_a_day_is_tried_a_few_dozen_times() -> None:
+    refusing = Refusing("mark")
+    refusing.story.say("pause")
+    refusing.story.say("resume")
+    refusing.story.models["east"].stranger.cordon("n-0")  # it waits for somebody
+    refusing.story.run(seconds=86400)
+    assert refusing.story.run_of("n-0").waiting
+    assert 8 < len(refusing.times) < 50
+
+
+@pytest.mark.parametrize("kind", ["unmark", "clear"])
+def test_what_cannot_be_taken_off_an_ended_runs_node_is_said_and_tried_more_and_more_rarely(
+    kind: str,
+) -> None:
+    refusing = Refusing(kind)
+    story = refusing.story
+    model = story.models["east"]
+    model.behave(Behaviour(stage=1e9))
+    story.run(until=lambda: model.snapshot(story.now).machines[0].request is not None)
+    story.say("abort")
+    refusing.run_until_held()
+    (held,) = refusing.held()
+    assert held.facts["why"] == WORDS and story.rollout.active
+    story.run(seconds=86400 - story.at)
+    assert len(refusing.times) < 120
+    refusing.refuses = False
+    story.run()
+    assert story.rollout.ended_at is not None
+    assert not refusing.held()
