@@ -33,6 +33,8 @@ class FoldedRun(Struct, frozen=True, gc=False, array_like=True, omit_defaults=Tr
     evicted: dict[str, Evicted] = {}
     asks: tuple[str, ...] = ()
     cancelled: bool = False
+    etcd: dict[str, str] = {}
+    etcd_after: dict[str, str] = {}
 
 
 class Folded(Struct, frozen=True, omit_defaults=True):

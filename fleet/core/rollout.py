@@ -42,6 +42,8 @@ class Goal(Struct, frozen=True, gc=False):
     canary: bool = False
     urgency: float = 0.0
     """Added to the pressure of its budgets where several wait for the same: what a search for a better order found."""
+    etcd: dict[str, str] = {}
+    """By quorum group: the version of etcd that the release is known to have brought to this node when it ran there."""
 
 
 class Start(Struct, frozen=True):
@@ -89,6 +91,10 @@ class Run(Struct, frozen=True, gc=False):
     group at a time."""
     cancelled: bool = False
     """An abort stopped it: the node is given back, and nothing has failed."""
+    etcd: dict[str, str] = {}
+    """By quorum group: the version of etcd that the node's voter ran before the reboot."""
+    etcd_after: dict[str, str] = {}
+    """The same after the soak."""
 
     @property
     def node(self) -> NodeRef:
@@ -295,6 +301,8 @@ class Rollout:
             evicted=run.evicted if step in (Step.DRAIN, Step.REBOOT) else {},
             asks=tuple(detail.get("asks", run.asks)) if step in HAS_SLOT else (),
             cancelled=run.cancelled or detail["turn"] == Turn.CANCELLED,
+            etcd=detail.get("etcd", run.etcd),
+            etcd_after=detail.get("etcd_after", run.etcd_after),
         )
 
 

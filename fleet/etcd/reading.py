@@ -138,6 +138,7 @@ def _member(
         size=int(status.get("dbSize", 0)),
         in_use=int(status.get("dbSizeInUse", 0)),
         seconds=answer.seconds if answer is not None else None,
+        storage=str(status.get("storageVersion", "")),
     )
 
 

@@ -39,7 +39,7 @@ def reboot(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime
         return Turn.BACK, {}
     if skew.held(view.name, run.release, view.servers):
         return Turn.BACK, {}
-    if voting.spare(agenda, rollout, run) or voting.leads(agenda, rollout, run):
+    if voting.spare(agenda, rollout, run, now) or voting.leads(agenda, rollout, run):
         return Turn.BACK, {}
     if agenda.may_ask(run.node, "reboot", now):
         agenda.emit(

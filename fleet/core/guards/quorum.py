@@ -49,6 +49,12 @@ class Absence(NamedTuple):
     """Sites that may not be lost meanwhile."""
     links: tuple[str, ...]
     """Between two of them, the same: `fra-nyc`."""
+    etcd: str = ""
+    """The version of etcd that the member runs; empty: not told, or no etcd."""
+    last_before: str = ""
+    """The newer minor version of etcd that all others run."""
+    data: str = ""
+    """The version whose format an etcd's data have."""
 
 
 def absence(group: Quorum, rule: QuorumRule, node: NodeRef) -> Absence | None:
@@ -60,7 +66,9 @@ def absence(group: Quorum, rule: QuorumRule, node: NodeRef) -> Absence | None:
     commit = found.commit if found.commit != float("inf") else None
     names = _names([member for member in group.on(node) if member.voter])
     sites = breaking_sites(remaining, group.majority)
-    return Absence(group.name, names, commit, sites, _links(remaining, group.majority))
+    return Absence(
+        group.name, names, commit, sites, _links(remaining, group.majority), *etcd.versions(group, node)
+    )
 
 
 def held(group: Quorum, rule: QuorumRule, node: NodeRef, away: Collection[NodeRef]) -> Held | None:
