@@ -61,9 +61,23 @@ async def listed_at(transport: Transport, kind: Kind) -> int:
     return number(kind.page(await transport.call(call)).version) or 0
 
 
-def anew(before: int, now: int) -> bool:
-    """The server's lists have begun anew since they were at `before`: they are older than that, or far newer."""
-    return bool(now) and not before <= now <= before + JUMP
+async def mended(transport: Transport, kind: Kind, wrong: Object, before: int) -> bool:
+    """The server has read its etcd anew since its lists, then at resourceVersion `before`, told `wrong`. Raises FleetError.
+
+    Where they are older than that now, or far newer. Or where they tell that object as etcd holds it, at a revision that
+    its cache had passed: it cannot have come there by a watch. Once etcd itself has passed `before`, whatever is
+    changed after that comes to the cache again, and proves nothing.
+    """
+    now = await listed_at(transport, kind)
+    if now and not before <= now <= before + JUMP:
+        return True
+    stored = await _stored(transport, kind, wrong)
+    listed = await _listed(transport, kind, wrong)
+    if stored is None or listed is None:
+        return stored is None and listed is None
+    version = number(listed.resource_version)
+    same = (listed.uid, listed.resource_version) == (stored.uid, stored.resource_version)
+    return same and version is not None and version <= before
 
 
 def newest(things: Iterable[Object]) -> Object | None:

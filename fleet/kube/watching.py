@@ -16,7 +16,7 @@ from fleet.core.event import Event, Gone, Lost, Object, Seen, Synced
 from fleet.kube import truth
 from fleet.kube.clock import Clock
 from fleet.kube.feed import Feed
-from fleet.kube.kinds import KINDS, NODES, PODS
+from fleet.kube.kinds import KINDS, NODES, PODS, Kind
 from fleet.kube.refusal import Call
 from fleet.kube.transport import Transport
 
@@ -50,8 +50,8 @@ class Watching:
         self._feeds = [Feed(transport, kind, clock, self._tell, self._reached) for kind in KINDS]
         self._wrong = ""
         """Why nothing that the server's lists tell is to be believed; empty: it is."""
-        self._stale = 0
-        """The resourceVersion of its lists when that was found."""
+        self._stale: tuple[Kind, Object, int] | None = None
+        """By which object that was found, and the resourceVersion of the server's lists then."""
         self._behind: dict[str, Object] = {}
         """By resource: an object that is another in etcd, and as new in the server's lists. Its watch may tell it yet."""
         self._told: Synced | Lost | None = None
@@ -113,21 +113,21 @@ class Watching:
 
     async def _compare(self) -> None:
         """Reads one object of a kind from etcd: is it as the server's lists and watches have told?"""
+        if self._stale is not None:
+            if await truth.mended(self._transport, *self._stale):
+                self._stale, self._wrong = None, ""
+                self._list_again("its API server has read its etcd anew")
+            return
         for feed in self._feeds:
             if feed.kind not in COMPARED or not feed.listed:
                 continue
-            if self._wrong:
-                if truth.anew(self._stale, await truth.listed_at(self._transport, NODES)):
-                    self._wrong = ""
-                    self._list_again("its API server has read its etcd anew")
-                return
             doubted = self._behind.pop(feed.kind.resource, None)
             known = doubted if doubted is not None and feed.knows(doubted) else feed.example()
             if known is None:
                 continue
             found = await truth.look(self._transport, feed.kind, known)
             if found.contradiction:
-                self._stale = await truth.listed_at(self._transport, NODES)
+                self._stale = (feed.kind, known, await truth.listed_at(self._transport, feed.kind))
                 self._wrong = f"{found.contradiction}: {truth.REMEDY}"
                 return
             if found.behind and feed.knows(known):
