@@ -63,9 +63,10 @@ class Story:
     def steps(self) -> dict[str, Step]:
         return {run.node.name: run.step for run in self.rollout.runs.values()}
 
-    def start(self, release: Release = NEW, canaries: Sequence[str] = ()) -> None:
-        goals = []
-        for model in self.models.values():
+    def start(self, release: Release = NEW, canaries: Sequence[str] = (), goals: Sequence[Goal] = ()) -> None:
+        """`goals`: if not all nodes of the policy's pools, each as it is."""
+        goals = list(goals)
+        for model in self.models.values() if not goals else ():
             for node in model.snapshot(START).nodes:
                 pool = self.policy.pool_of(model.cluster, node)
                 if pool is not None:

@@ -19,6 +19,7 @@ from fleet.core.history import unfinished
 from fleet.core.node import NodeRef
 from fleet.core.plan import Plan
 from fleet.core.policy import Policy
+from fleet.core.proving import brought
 from fleet.core.release import Release
 from fleet.core.snapshot import Snapshot
 from fleet.core.times import TELL, Times, measured
@@ -73,12 +74,15 @@ def make(
     now = home.now()
     times = measured(home.store.journal.entries(kinds=TELL), systems_of(snapshots))
     rollouts = standing(home.store.journal, home.store.folds).rollouts.values()
+    etcd = brought(rollouts, release.version)
     kept = [each for each in rollouts if not each.active and unfinished(each)]
     only = undoing.nodes if undoing is not None else None
 
     def again(snapshots: Sequence[Snapshot], policy: Policy, urgency: Urgency, tell: Tell) -> Plan:
         mine = deepcopy(kept)
-        return make_plan("", snapshots, policy, pools, release, now, times, lost, mine, only, urgency, tell)
+        return make_plan(
+            "", snapshots, policy, pools, release, now, times, lost, mine, only, urgency, tell, etcd
+        )
 
     plan = planned(snapshots, policy, lost, times, again, beyond)
     plan = replace(plan, rolls_back=undoing.rollout if undoing is not None else "")

@@ -43,21 +43,26 @@ def up(
             "with --machines they are real hosts too.",
         ),
     ] = 1,
+    kubernetes: Annotated[
+        str, typer.Option(metavar="VERSION", help="Its minor version: 1.36 or 1.37 (with etcd 3.6 or 3.7).")
+    ] = "1.36",
     directory: Directory = None,
 ) -> None:
     """Start it: seconds once built, minutes the first time (needs Go)."""
     from fleet.cli.output import note
-    from fleet.lab import Lab
+    from fleet.lab import Lab, build
     from fleet.lab.nodes import CONTROL_POOL
 
     where = directory or Lab.default_directory()
+    if machines and kubernetes != build.DEFAULT:
+        raise UsageError(f"real hosts run Kubernetes {build.DEFAULT}", "leave out --machines or --kubernetes")
     if machines and control_planes > 1:
         _up_on_machines(where, machines, control_planes)
         return
     if machines:
         _up_with_machines(where, machines)
         return
-    lab = Lab.up(where, tied=False, progress=note, control_planes=control_planes)
+    lab = Lab.up(where, tied=False, progress=note, control_planes=control_planes, kubernetes=kubernetes)
     if control_planes > 1:
         lab.add_nodes(control_planes, pools={CONTROL_POOL: 1})
     lab.add_nodes(nodes)

@@ -14,6 +14,7 @@ from fleet.cli.moments import ago, at_offset, clock
 from fleet.core.held import Reason
 from fleet.core.plan import Effort, Plan, PlannedHold, PlannedRun, PlannedVote, PlanWarning
 from fleet.core.policy import Window
+from fleet.core.quorum import QuorumRule
 from fleet.core.spans import words
 from fleet.core.times import POD_PARTS, Known
 from fleet.core.whatif import Change, WhatIf
@@ -157,6 +158,31 @@ def _votes(plan: Plan) -> Iterator[Text]:
     else:
         # Within one site no distances are measured.
         yield columns((*head[:3], ""), [(*row[:3], row[4]) for row in rows], right=(0,))
+    for group in groups:
+        for line in _etcd(plan, group, [vote for vote, _ in found if vote.group == group]):
+            yield Text(f"    {line}")
+
+
+def _etcd(plan: Plan, group: str, votes: Sequence[PlannedVote]) -> tuple[str, ...]:
+    """What cannot be known of the etcd that the release brings, and of the way back, in lines."""
+    runs = sorted({vote.etcd for vote in votes if vote.etcd})
+    if not runs or any(vote.last_before for vote in votes):
+        return ()  # the row of the last voter says it
+    target = plan.target.version
+    if plan.rolls_back:
+        unknown = sorted(vote.member for vote in votes if not vote.brings)
+        data = next((vote.data for vote in votes if vote.data), "") or runs[-1]
+        told = (
+            f"which etcd {target} brings to {', '.join(unknown)} is not known:",
+            f"one older than {data} does not start on the data of {group}",
+        )
+        return told if unknown else ()
+    rule = next((each.rule for each in plan.policy.quorums if each.name == group), QuorumRule())
+    return (
+        f"whether {target} brings another minor version than etcd {runs[-1]} is not known: if it does, the last",
+        f"voter of {group} waits until the others have run it for {words(rule.last_voter_seconds)}, "
+        "and after it there is no way back",
+    )
 
 
 def _with_vote(vote: PlannedVote) -> Iterator[str]:
@@ -164,6 +190,8 @@ def _with_vote(vote: PlannedVote) -> Iterator[str]:
         yield "snapshot first"
     if vote.leader_to:
         yield f"{vote.leader_to} leads from then on"
+    if vote.last_before:
+        yield f"the last on an etcd before {vote.last_before}: no way back after it"
     if vote.breaking:
         losses = (*vote.breaking, *(f"the link {link}" for link in vote.breaking_links))
         yield f"meanwhile the loss of {' or '.join(losses)} would stop it"

@@ -29,7 +29,7 @@ HOLD_OR_ALLOW: dict[str, Literal["hold", "allow"]] = {"hold": "hold", "allow": "
 SCHEMES: dict[str, Literal["http", "https"]] = {"http": "http", "https": "https"}
 Answer = Literal["json", "lines", "table", "metrics"]
 ANSWERS: dict[str, Answer] = {"json": "json", "lines": "lines", "table": "table", "metrics": "metrics"}
-OF_ETCD = ("endpoints", "ca", "cert", "key", "snapshot", "defragment")
+OF_ETCD = ("endpoints", "ca", "cert", "key", "snapshot", "defragment", "last_voter_wait")
 OF_PODS = ("namespace", "selector", "voters", "probe")
 
 
@@ -63,6 +63,7 @@ def _group(reader: Reader, folder: Path) -> Group:
             base,
             snapshot=_snapshot(reader, folder),
             defragment=reader.flag("defragment", base.defragment),
+            last_voter_seconds=reader.value("last_voter_wait", forms.seconds(0), base.last_voter_seconds),
         ),
         spread=spread(reader),
         access=access,

@@ -97,6 +97,8 @@ class Books:
     def observe(self, event: Event, now: datetime) -> None:
         match event:
             case Seen(cluster, thing):
+                if isinstance(thing, Quorum):
+                    self.agenda.quorums.prove(thing, now)
                 self._see(cluster, thing)
             case Gone(cluster, thing):
                 self._lose(cluster, thing)

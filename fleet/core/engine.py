@@ -83,8 +83,8 @@ class Engine:
 
     @property
     def timed(self) -> bool:
-        """A closed window, a freeze, or a canary's time to be able to go: time alone will change something."""
-        return self._gates.timed or self._canaries.waits
+        """A closed window, a freeze, a canary's time to be able to go, a voter's proof: time alone will change something."""
+        return self._gates.timed or self._canaries.waits or bool(self._agenda.quorums.proof_awaited)
 
     @property
     def views(self) -> Mapping[str, ClusterView]:

@@ -34,6 +34,8 @@ class FoldedRun(Struct, frozen=True, gc=False, array_like=True, omit_defaults=Tr
     asks: tuple[str, ...] = ()
     cancelled: bool = False
     labels: dict[str, str | None] = {}
+    etcd: dict[str, str] = {}
+    etcd_after: dict[str, str] = {}
 
 
 class Folded(Struct, frozen=True, omit_defaults=True):

@@ -54,6 +54,8 @@ class Reason(StrEnum):
     QUORUM_DOWNTIME = "quorum-downtime"
     QUORUM_STRETCH = "quorum-stretch"
     QUORUM_ORDER = "quorum-order"
+    LAST_VOTER = "last-voter"
+    ETCD_DATA = "etcd-data"
     LEADER = "leader"
     SNAPSHOT = "snapshot"
     SKEW = "skew"
@@ -176,6 +178,10 @@ WORDS: Mapping[Reason, str] = {
     Reason.QUORUM_STRETCH: "rebooting {member} now would leave {sites} as the only majority of {subject}, "
     "which the loss of {breaking} breaks; waiting for {other} {better}",
     Reason.QUORUM_ORDER: "{first} of {subject} goes before {member}: {why}",
+    Reason.LAST_VOTER: "{member} is the last voter of {subject} on etcd {old}: once it runs {new} the data are those of "
+    "{new}, and no member can go back; the others must have run {new} for {wait} first: until {until}",
+    Reason.ETCD_DATA: "the data of {subject} are those of etcd {data}, and the release brings {member} back to etcd "
+    "{old}, which does not start on them",
     Reason.LEADER: "{member} leads {subject}: leadership moves to {to} first{why}",
     Reason.SNAPSHOT: "a snapshot of {subject} is taken first{why}",
     Reason.SKEW: "{release} brings kubelet {kubelet}, newer than API server {server} of {subject}",
@@ -248,6 +254,8 @@ ADVICE: Mapping[Reason, str] = {
     Reason.QUORUM_WRONG: "mend the annotation, or take it away; docs/quorum.md has its keys",
     Reason.QUORUM_ILL: "bring the ailing members back first",
     Reason.QUORUM_DOWNTIME: "set downtime: allow for {subject} if its users can bear it, or add voters",
+    Reason.ETCD_DATA: "while all members run {data} and are well: etcdctl downgrade enable {old}, wait until the status of "
+    "every member tells storage version {old}, and go back then; a member that went back before stays down",
     Reason.QUORUM_STRETCH: "bring {other} back, or set stretch: allow for {subject}",
     Reason.SKEW: "upgrade the API servers of {subject} to {needed} first",
     Reason.SKEW_OLD: "take a release whose kubelet is {needed} or newer",
@@ -285,6 +293,8 @@ OF_QUORUMS = frozenset(
         Reason.QUORUM_DOWNTIME,
         Reason.QUORUM_STRETCH,
         Reason.QUORUM_ORDER,
+        Reason.LAST_VOTER,
+        Reason.ETCD_DATA,
     }
 )
 """What the guard of quorum groups says."""
@@ -323,6 +333,7 @@ LASTING = frozenset(
         Reason.QUORUM_ILL,
         Reason.QUORUM_DOWNTIME,
         Reason.QUORUM_STRETCH,
+        Reason.ETCD_DATA,
         Reason.SKEW,
         Reason.SKEW_OLD,
         Reason.SKEW_UNKNOWN,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
+from fleet.core import voting
 from fleet.core.books import Books
 from fleet.core.gates import Gates, gate_key, group_of
 from fleet.core.guards import budgets, capacity, nodes, pods, quorum, skew
@@ -71,16 +72,17 @@ class Hindrances:
             yield ("node", ref), wrong
         if full := self._books.occupancy.held(ref):
             yield ("scope", full[0]), full[1]
-        yield from self._of_quorums(rollout, run)
+        yield from self._of_quorums(rollout, run, now)
         yield from self._of_pods(rollout, run, now)
         if gate and vacant:
             yield gate_key(rollout, run), gate
 
-    def _of_quorums(self, rollout: Rollout, run: Run) -> Iterator[Hindrance]:
+    def _of_quorums(self, rollout: Rollout, run: Run, now: datetime) -> Iterator[Hindrance]:
         quorums = self._books.agenda.quorums
         for group in quorums.of(run.node):
             rule = rollout.policy.quorum_rule(group)
             found = quorum.held(group, rule, run.node, quorums.away)
+            found = found or voting.tied(self._books.agenda, rollout, run, group, now)
             if found is None:
                 peers = [ref for ref in quorums.nodes(group.name) if self._may_precede(ref, run, group)]
                 found = quorum.order(group, rule, run.node, peers)

@@ -48,6 +48,14 @@ class PlannedVote(Struct, frozen=True):
     """Sites whose loss would break what remains."""
     breaking_links: tuple[str, ...] = ()
     """Between two of them, the same: `fra-nyc`."""
+    etcd: str = ""
+    """The version of etcd that the voter runs when the plan is made; empty: not told, or the group is no etcd."""
+    last_before: str = ""
+    """The newer minor version that all others run: once this voter runs it too, no member can go back."""
+    data: str = ""
+    """The version whose format the group's data have: an older etcd does not start on them."""
+    brings: str = ""
+    """The version of etcd that the release is known to bring to this node; empty: not known."""
 
 
 class PlannedRun(Struct, frozen=True):
@@ -152,6 +160,7 @@ class Plan(Struct, frozen=True):
                 run.from_version,
                 run.canary,
                 run.urgency,
+                {vote.group: vote.brings for vote in run.votes if vote.brings},
             )
             for run in self.runs
         )

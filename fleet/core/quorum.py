@@ -45,6 +45,8 @@ class Member(Struct, frozen=True, gc=False):
     """Of `size`, what is not free for reuse, in bytes."""
     seconds: float | None = None
     """Round-trip time from where it was asked."""
+    storage: str = ""
+    """The version whose format its data have, as etcd tells from 3.6 on: an older etcd does not start on them."""
 
 
 class Link(Struct, frozen=True, gc=False):
@@ -82,6 +84,8 @@ class QuorumRule(Struct, frozen=True):
     snapshot: SnapshotRule | None = None
     defragment: bool = False
     """A member after its reboot, while another leads."""
+    last_voter_seconds: int = 900
+    """Of an etcd: how long the other voters must have run a newer minor version before the last one gets it."""
 
 
 class Quorum(Struct, frozen=True):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from fleet.core.node import NodeRef
+from fleet.core.proving import Proving, proving
 from fleet.core.quorum import Quorum
 
 
@@ -15,6 +17,19 @@ class Quorums:
         """By node: names of the groups with a member there."""
         self.away: set[NodeRef] = set()
         """Nodes that a run has taken out of service and not given back."""
+        self.proving: dict[str, Proving] = {}
+        """Of groups whose voters run different minor versions of etcd: since when the newer ones have been well."""
+
+        self.proof_awaited: set[NodeRef] = set()
+        """Nodes with a last voter that waits for time alone, until the newer voters have proved themselves."""
+
+    def prove(self, group: Quorum, now: datetime) -> None:
+        """Notes how the group's newer voters stand by this reading."""
+        found = proving(group, self.proving.get(group.name), now)
+        if found is None:
+            self.proving.pop(group.name, None)
+        else:
+            self.proving[group.name] = found
 
     def see(self, group: Quorum) -> None:
         self.lose(group.name)

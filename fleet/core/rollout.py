@@ -42,6 +42,8 @@ class Goal(Struct, frozen=True, gc=False):
     canary: bool = False
     urgency: float = 0.0
     """Added to the pressure of its budgets where several wait for the same: what a search for a better order found."""
+    etcd: dict[str, str] = {}
+    """By quorum group: the version of etcd that the release is known to have brought to this node when it ran there."""
 
 
 class Start(Struct, frozen=True):
@@ -92,6 +94,10 @@ class Run(Struct, frozen=True, gc=False):
     labels: dict[str, str | None] = {}
     """The node's labels before the reboot, of those that DaemonSets of its cluster select by; None: it had none of
     that key."""
+    etcd: dict[str, str] = {}
+    """By quorum group: the version of etcd that the node's voter ran before the reboot."""
+    etcd_after: dict[str, str] = {}
+    """The same after the soak."""
 
     @property
     def node(self) -> NodeRef:
@@ -299,6 +305,8 @@ class Rollout:
             asks=tuple(detail.get("asks", run.asks)) if step in HAS_SLOT else (),
             cancelled=run.cancelled or detail["turn"] == Turn.CANCELLED,
             labels=detail.get("labels", run.labels),
+            etcd=detail.get("etcd", run.etcd),
+            etcd_after=detail.get("etcd_after", run.etcd_after),
         )
 
 

@@ -6,11 +6,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
+from msgspec.structs import replace
+
 from fleet.core.action import Defragment, MoveLeader, SaveSnapshot
 from fleet.core.agenda import Agenda
-from fleet.core.guards import quorum
+from fleet.core.guards import etcd, quorum
 from fleet.core.held import Held, Reason
 from fleet.core.node import Node, NodeRef
+from fleet.core.proving import KIND, Proving
 from fleet.core.quorum import Quorum, QuorumRule, best_leader, healthy
 from fleet.core.rollout import Rollout, Run
 from fleet.core.steps import Step
@@ -57,11 +60,58 @@ def save(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) 
     return None
 
 
-def spare(agenda: Agenda, rollout: Rollout, run: Run) -> Held | None:
-    """The first group that cannot do without the node now."""
+def spare(agenda: Agenda, rollout: Rollout, run: Run, now: datetime) -> Held | None:
+    """The first group that cannot do without the node now, or that would be tied to what the node comes back with."""
     away = agenda.quorums.away
-    found = (quorum.held(group, rule, run.node, away) for group, rule in groups(agenda, rollout, run))
-    return next((held for held in found if held is not None), None)
+    for group, rule in groups(agenda, rollout, run):
+        if held := quorum.held(group, rule, run.node, away) or tied(agenda, rollout, run, group, now):
+            return held
+    return None
+
+
+def tied(agenda: Agenda, rollout: Rollout, run: Run, group: Quorum, now: datetime) -> Held | None:
+    """What holds the node because of the format of its etcd's data: that of a release which it cannot go back to, or the
+    one that the group gets with its last voter. The run is looked at again when the others have proved themselves."""
+    if held := etcd.data_format(group, run.node, run.goal.etcd):
+        return held
+    rule, proving = rollout.policy.quorum_rule(group), agenda.quorums.proving.get(group.name)
+    if proving is not None:
+        proving = _by_journal(rollout, group, proving)
+    found = etcd.last_voter(group, rule, run.node, proving, rollout.started_at, now)
+    agenda.quorums.proof_awaited.discard(run.node)
+    if found is None:
+        return None
+    held, end = found
+    if end is not None:
+        agenda.quorums.proof_awaited.add(run.node)
+        agenda.wake_at(run.node, end)
+    return held
+
+
+def _by_journal(rollout: Rollout, group: Quorum, proving: Proving) -> Proving:
+    """What a controller has seen that has just begun is younger than what the journal tells: when the runs of all the
+    newer voters have ended well."""
+    if not proving.whole or proving.since is None:
+        return proving
+    runs = [
+        rollout.runs.get(member.node) if member.node is not None else None
+        for member in group.voters
+        if member.name in proving.members
+    ]
+    ends = [run.since for run in runs if run is not None and run.step is Step.DONE and run.since is not None]
+    if not ends or len(ends) < len(runs):
+        return proving
+    return replace(proving, since=min(proving.since, max(ends)))
+
+
+def versions(agenda: Agenda, run: Run) -> dict[str, str]:
+    """By group, the version of etcd that the node's voter tells now."""
+    found = {}
+    for group in agenda.quorums.of(run.node):
+        told = [member.version for member in group.on(run.node) if member.voter and member.reachable]
+        if group.kind == KIND and any(told):
+            found[group.name] = next(filter(None, told))
+    return found
 
 
 def leads(agenda: Agenda, rollout: Rollout, run: Run) -> bool:

@@ -5,3 +5,7 @@ from fleet.core.errors import FleetError
 
 class EtcdError(FleetError):
     """An etcd refused, or gave no answer; the message has its words."""
+
+
+class RefusedError(EtcdError):
+    """The member answered, and refused: it is there."""

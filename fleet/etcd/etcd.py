@@ -7,21 +7,22 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from itertools import combinations
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
 from fleet.core.groups import Group
 from fleet.core.quorum import Link, Member, Quorum, SnapshotRule, unknown
 from fleet.etcd.backup import Saved, save
-from fleet.etcd.errors import EtcdError
+from fleet.etcd.errors import EtcdError, RefusedError
 from fleet.etcd.gateway import LONG_SECONDS, Gateway, trust
-from fleet.etcd.reading import Answer, Place, leader_of, links_of, reading, trips
+from fleet.etcd.reading import Answer, Place, foremost_list, leader_of, links_of, reading, trips
 
 STATUS = "/v3/maintenance/status"
 MEMBERS = "/v3/cluster/member/list"
-MOVED_SECONDS = 10.0
-"""How long a new leader may take to be seen."""
+TRANSFER_SECONDS = 10.0
+"""How long the leader may take to answer that it has handed over, for which etcd has no limit of its own, and how long a
+new leader may then take to be seen."""
 MEASURE_EVERY = 60
 """Readings between two looks at the round-trip times, which members tell only among all their metrics."""
 MEASURE_SOON = 3
@@ -31,8 +32,16 @@ T = TypeVar("T")
 
 
 class Etcd:
-    def __init__(self, group: Group, places: Mapping[str, Place], links: Sequence[Link] = ()) -> None:
-        """`places`: by the names of nodes and their addresses. `links`: until they have been measured."""
+    def __init__(
+        self,
+        group: Group,
+        places: Mapping[str, Place],
+        links: Sequence[Link] = (),
+        transfer_seconds: float = TRANSFER_SECONDS,
+    ) -> None:
+        """`places`: by the names of nodes and their addresses. `links`: until they have been measured.
+        `transfer_seconds`: how long the call that hands leadership over may stay unanswered, and how long a new leader
+        may then take to be seen."""
         self.name = group.name
         self._access = group.access
         self.places = dict(places)
@@ -40,8 +49,11 @@ class Etcd:
         self.known: Quorum | None = None
         """As it was read last, if it ever was."""
         self._links = tuple(links)
+        self._transfer_seconds = transfer_seconds
         self._silent: dict[str, str] = {}
         """Endpoints that did not answer the last time, and why."""
+        self._learned: frozenset[str] = frozenset()
+        """Client URLs in the last member list: where a learner answers at the endpoint, it names no other member."""
         self._readings = 0
         self.term = 0
         """Of raft, as of the last reading: each election has a new one."""
@@ -52,6 +64,10 @@ class Etcd:
             answers = self._answers()
             if not answers:
                 raise EtcdError("none of its members answers")
+            if foremost_list(answers.values()) is None:
+                raise EtcdError(
+                    "none of the members that answer tells who belongs to it: are all of them learners?"
+                )
             self._measure(answers)
             self.term = max(answer.term for answer in answers.values())
         except EtcdError as error:
@@ -61,21 +77,36 @@ class Etcd:
         return self.known
 
     def move_leader(self, to: str) -> str:
-        """Until the members name the new one. Raises EtcdError."""
+        """Returns when the members name the new leader. Raises EtcdError.
+
+        etcd may leave the call unanswered though leadership moves: who leads is looked at, not only the answer.
+        """
         answers = self._answers()
         target = self._ident(answers, to)
         leader = leader_of(list(answers.values())) if answers else ""
         asked = next((gateway for gateway, each in answers.items() if each.ident == leader), None)
         if asked is None:
             raise EtcdError(f"{self.name} has no leader that answers")
-        if leader != target:
-            asked.call("/v3/maintenance/transfer-leadership", {"targetID": target}, LONG_SECONDS)
-        deadline = time.monotonic() + MOVED_SECONDS
-        while time.monotonic() < deadline:
+        why = self._transfer(asked, target) if leader != target else ""
+        deadline = time.monotonic() + self._transfer_seconds
+        while True:
             now = self._answers()
             if now and leader_of(list(now.values())) == target:
                 return f"{to} leads {self.name}"
-        raise EtcdError(f"{to} does not lead {self.name} {MOVED_SECONDS:.0f} s after it was told to")
+            if time.monotonic() > deadline:
+                words = f" ({why})" if why else ""
+                raise EtcdError(
+                    f"{to} does not lead {self.name} {self._transfer_seconds:.0f} s after it was told to{words}"
+                )
+
+    def _transfer(self, leader: Gateway, target: str) -> str:
+        """Returns why the call failed, or an empty text if the leader answered that it has handed over. A failed call
+        proves nothing: an election that comes between ends it with an error too."""
+        try:
+            leader.call("/v3/maintenance/transfer-leadership", {"targetID": target}, self._transfer_seconds)
+        except EtcdError as error:
+            return error.message
+        return ""
 
     def snapshot(self, rule: SnapshotRule, now: datetime) -> Saved:
         """Of the leader's data, which no other member's is ahead of. Raises EtcdError."""
@@ -105,26 +136,31 @@ class Etcd:
         if not found and self.endpoints:
             return {}
         known = {answer.ident for answer in found.values()}
-        more = {
-            url
-            for answer in found.values()
-            for member in answer.members
-            if str(member["ID"]) not in known
-            for url in member.get("clientURLs", ())[:1]
-        }
+        if foremost_list(found.values()) is None:
+            more = set(self._learned)
+        else:
+            more = {
+                url
+                for answer in found.values()
+                for member in answer.members
+                if str(member["ID"]) not in known
+                for url in member.get("clientURLs", ())[:1]
+            }
         asked = {gateway.endpoint for gateway in found} | set(self.endpoints)
         found |= self._ask([Gateway(url, context) for url in sorted(more - asked)])
         unique: dict[str, Gateway] = {}
         for gateway, answer in found.items():
             unique.setdefault(answer.ident, gateway)
+        if (foremost := foremost_list(found.values())) is not None:
+            self._learned = frozenset(
+                url for member in foremost.members for url in member.get("clientURLs", ())[:1]
+            )
         return {gateway: found[gateway] for gateway in unique.values()}
 
     def _ask(self, gateways: Sequence[Gateway]) -> dict[Gateway, Answer]:
         def one(gateway: Gateway) -> Answer:
             status, seconds = gateway.timed(STATUS)
-            # Not linearizable: a member without a quorum tells what it knows.
-            members = gateway.call(MEMBERS, {"linearizable": False}).get("members", ())
-            answer = Answer(status, tuple(members), seconds)
+            answer = Answer(status, _members(gateway, status), seconds)
             try:
                 answer.check()
             except (KeyError, TypeError, ValueError) as error:
@@ -149,7 +185,8 @@ class Etcd:
             lambda gateway: trips(gateway.metrics(), str(answers[gateway].status.get("version", ""))),
         )
         measured = {answers[gateway].ident: found for gateway, found in told.items()}
-        members = max(answers.values(), key=lambda answer: answer.applied).members
+        foremost = foremost_list(answers.values())
+        members = foremost.members if foremost is not None else ()
         self._links = links_of(members, measured, self.places) or self._links
 
     def _ident(self, answers: Mapping[Gateway, Answer], name: str) -> str:
@@ -170,6 +207,21 @@ class Etcd:
         places = {place.node: place for place in self.places.values() if place.node is not None}
         members = tuple(Member(node.name, node, place.site) for node, place in places.items())
         return Quorum(self.name, "etcd", members=members, unread=words, read_at=now)
+
+
+def _members(gateway: Gateway, status: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
+    """Returns the member list as this member knows it, or an empty one if it refuses. Raises EtcdError for no answer.
+
+    A started learner is well and refuses every list ("rpc not supported for learner"): it is not asked for one.
+    """
+    if status.get("isLearner"):
+        return ()
+    try:
+        # Not linearizable: a member without a quorum tells what it knows.
+        return tuple(gateway.call(MEMBERS, {"linearizable": False}).get("members", ()))
+    except RefusedError:
+        # It has just answered: it is there, and others give the list.
+        return ()
 
 
 def _each(

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from fleet.core.groups import Access
-from fleet.etcd.errors import EtcdError
+from fleet.etcd.errors import EtcdError, RefusedError
 
 SECONDS = 5.0
 """How long a member may take to answer what it knows by itself."""
@@ -49,7 +49,7 @@ class Gateway:
     def call(
         self, path: str, body: Mapping[str, Any] | None = None, seconds: float = SECONDS
     ) -> dict[str, Any]:
-        """Raises EtcdError."""
+        """Raises RefusedError where the member answers with a refusal, and EtcdError where it gives no answer."""
         with self._connection(seconds) as connection:
             return self._ask(connection, path, body or {})
 
@@ -86,7 +86,7 @@ class Gateway:
         response = connection.getresponse()
         found = _body(response)
         if response.status != 200:
-            raise EtcdError(f"{self.endpoint}: {_words(found)}")
+            raise RefusedError(f"{self.endpoint}: {_words(found)}")
         answer = json.loads(found)
         if not isinstance(answer, dict):
             raise EtcdError(f"{self.endpoint}: expected an object, found {found[:80]!r}")

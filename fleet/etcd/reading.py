@@ -7,7 +7,7 @@ zero are left out, 64-bit numbers are texts.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import permutations
 from typing import Any
@@ -46,6 +46,7 @@ class Answer(Struct, frozen=True):
 
     status: dict[str, Any]
     members: tuple[dict[str, Any], ...]
+    """Empty: it gives no member list, as a learner does that has started."""
     seconds: float
 
     def check(self) -> None:
@@ -75,12 +76,13 @@ def reading(
     now: datetime,
     silent: Mapping[str, str] | None = None,
 ) -> Quorum:
-    """`answers`: at least one. `places`: as `placed`. `silent`: why a client URL did not answer.
+    """`answers`: at least one with a member list. `places`: as `placed`. `silent`: why a client URL did not answer.
 
     The member list is that of the member which has applied the most: one that was cut off may know an older one.
     """
     by_id = {answer.ident: answer for answer in answers}
-    foremost = max(answers, key=lambda answer: (answer.applied, answer.ident))
+    foremost = foremost_list(answers)
+    assert foremost is not None
     leader = leader_of(answers)
     alarms = _alarms(answers)
     members = tuple(
@@ -89,6 +91,12 @@ def reading(
     )
     uid = str(foremost.status["header"].get("cluster_id", ""))
     return Quorum(name, "etcd", uid, members=members, links=tuple(links), read_at=now)
+
+
+def foremost_list(answers: Iterable[Answer]) -> Answer | None:
+    """Returns the answer with a member list whose member has applied the most, or None if nobody gives a list."""
+    listed = (answer for answer in answers if answer.members)
+    return max(listed, key=lambda answer: (answer.applied, answer.ident), default=None)
 
 
 def leader_of(answers: Sequence[Answer]) -> str:
@@ -130,6 +138,7 @@ def _member(
         size=int(status.get("dbSize", 0)),
         in_use=int(status.get("dbSizeInUse", 0)),
         seconds=answer.seconds if answer is not None else None,
+        storage=str(status.get("storageVersion", "")),
     )
 
 

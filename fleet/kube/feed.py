@@ -8,7 +8,7 @@ what is known, and what is missing is told as gone.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 
 from msgspec.structs import replace
@@ -20,6 +20,7 @@ from fleet.kube.kinds import Change, Kind
 from fleet.kube.listing import read
 from fleet.kube.refusal import Call, ExpiredError, NotFoundError
 from fleet.kube.transport import Transport
+from fleet.kube.truth import newest
 
 WATCH_SECONDS = 290
 """The server ends a watch after this; another goes on from there."""
@@ -57,12 +58,40 @@ class Feed:
         self._tell = tell
         self._reached = reached
         self._known: dict[Key, Object] = {}
+        self._newest: Object | None = None
+        """The object that was changed last, as far as known."""
+        self._examples: Iterator[Key] = iter(())
+        self._exampled = False
+        """The last example was the newest object."""
         self._version = ""
         """resourceVersion to watch from; empty: list first."""
         self._failures = 0
         self._hasty = 0
         """Watches in a row that ended without a word."""
         self._watching: asyncio.Task[None] | None = None
+        self._again: ExpiredError | None = None
+        """Why the kind is to be listed again though its watch goes on."""
+
+    def knows(self, thing: Object) -> bool:
+        """That is what was told last of this object."""
+        return self._known.get(_key(thing)) is thing
+
+    def example(self) -> Object | None:
+        """Returns the object that was changed last and, every other time, the next one of all; None: there is none."""
+        self._exampled = not self._exampled
+        if self._exampled and self._newest is not None:
+            return self._newest
+        key = next(self._examples, None)
+        if key is None:
+            self._examples = iter(tuple(self._known))
+            key = next(self._examples, None)
+        return self._known.get(key) if key is not None else None
+
+    def list_again(self, why: str) -> None:
+        """What the watch has told is not what there is."""
+        if self._watching is not None:
+            self._again = ExpiredError(why)
+            self._watching.cancel()
 
     async def run(self) -> None:
         """Until it is cancelled."""
@@ -95,6 +124,7 @@ class Feed:
         gone = [thing for key, thing in self._known.items() if key not in found or _reborn(thing, found[key])]
         there = [thing for key, thing in found.items() if not _same(self._known.get(key), thing)]
         self._known = found
+        self._newest = newest(found.values())
         self._version = listing.version
         self._tell(there, gone)
         self._set_reached(absent="")
@@ -108,8 +138,9 @@ class Feed:
             self._watching = None
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+        again, self._again = self._again, None
         if task.cancelled():
-            raise self.error or FleetError("interrupted")
+            raise again or self.error or FleetError("interrupted")
         task.result()
 
     async def _watch(self) -> None:
@@ -139,6 +170,7 @@ class Feed:
     def _note(self, thing: Object, deleted: bool) -> None:
         key = _key(thing)
         old = self._known.get(key)
+        self._newest = None if deleted else thing
         if deleted:
             if old is not None:
                 del self._known[key]
@@ -158,7 +190,7 @@ class Feed:
     async def _miss(self, error: FleetError) -> None:
         """The cluster has nothing of this kind for us: what was known is gone."""
         gone = list(self._known.values())
-        self._known, self._version = {}, ""
+        self._known, self._version, self._newest = {}, "", None
         self._tell((), gone)
         self._set_reached(absent=error.message)
         await self._clock.sleep(ABSENT_SECONDS)

@@ -62,6 +62,11 @@ class Kind:
         self._list: msgspec.json.Decoder[Any] = msgspec.json.Decoder(listed[found])
         self._one: msgspec.json.Decoder[Any] = msgspec.json.Decoder(found)
 
+    def path_of(self, namespace: str, name: str) -> str:
+        """The path of one object; `namespace` is empty where the kind has none."""
+        head, _, resource = self.path.rpartition("/")
+        return f"{head}/namespaces/{namespace}/{resource}/{name}" if namespace else f"{self.path}/{name}"
+
     def as_written(self) -> Kind:
         """The same kind, whose objects stay as the server writes them, with the fields that fleet reads."""
         other = copy(self)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import ssl
 
 import aiohttp
@@ -13,6 +14,15 @@ from fleet.core.errors import AuthenticationError, FleetError, ForbiddenError, U
 from fleet.kube.wire import Status
 
 _WORDS = 500
+_NO_VERDICT = re.compile(
+    r"raft proposal dropped|transport is closing|context (deadline exceeded|canceled)"
+    r"|etcdserver: |rpc error: code = (Unavailable|DeadlineExceeded|Canceled|Aborted|Unknown)"
+)
+"""In a 500: etcd has not told the API server whether it took the write, as while its leader moves or is elected."""
+_VERDICT = re.compile(
+    r"failed calling webhook|space exceeded|is too large|permission denied|auth token|user name|authentication"
+)
+"""In a 500: a refusal, whatever else its words are. Nothing was written."""
 _STATUS = msgspec.json.Decoder(Status)
 
 
@@ -90,7 +100,14 @@ def error_of(host: str, call: Call, code: int, body: bytes) -> FleetError:
             return ExpiredError(words)
         case 429 | 502 | 503 | 504:
             return UnreachableError(f"{host} answers {code}: {words}")
+        case 500 if no_verdict(words):
+            return UnreachableError(f"{host} answers {code}: {words}")
     return RefusedError(words, code)
+
+
+def no_verdict(words: str) -> bool:
+    """A server's error that leaves open whether the write has happened: it is looked at again, not taken for a refusal."""
+    return _NO_VERDICT.search(words) is not None and _VERDICT.search(words) is None
 
 
 def missing_rule(call: Call) -> str:

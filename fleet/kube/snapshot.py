@@ -20,6 +20,7 @@ from fleet.core.pod import Pod
 from fleet.core.snapshot import Snapshot
 from fleet.core.volumes import PersistentVolume, PersistentVolumeClaim
 from fleet.core.workload import Workload
+from fleet.kube import truth
 from fleet.kube.kinds import KINDS, MACHINES, NODES, PODS, Kind, things_of
 from fleet.kube.listing import read as read_list
 from fleet.kube.refusal import NotFoundError
@@ -51,7 +52,23 @@ async def read(transport: Transport, cluster: str, site: str, at: datetime) -> R
             missing[kind.resource] = answer.message
         else:
             found += answer
-    return Reading(replace(_snapshot(found, cluster, site, at, version), missing=missing), missing)
+    snapshot = replace(_snapshot(found, cluster, site, at, version), missing=missing)
+    await _compare(transport, NODES, snapshot.nodes)
+    await _compare(transport, PODS, snapshot.pods)
+    return Reading(snapshot, missing)
+
+
+async def _compare(transport: Transport, kind: Kind, things: Sequence[Object]) -> None:
+    """Raises FleetError where the server's lists tell another state than its etcd holds."""
+    newest = truth.newest(things)
+    if newest is None:
+        return
+    try:
+        found = await truth.look(transport, kind, newest)
+    except ForbiddenError:
+        return  # who may list and not get cannot tell
+    if found.contradiction:
+        raise FleetError(found.contradiction, truth.REMEDY)
 
 
 def of_dump(data: bytes, cluster: str, site: str, at: datetime) -> Snapshot:

@@ -7,17 +7,21 @@ import json
 import re
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import suppress
 
 from msgspec import Struct
 
 from fleet.core.errors import FleetError, UnreachableError
 from fleet.core.event import Event, Gone, Lost, Object, Seen, Synced
+from fleet.kube import truth
 from fleet.kube.clock import Clock
 from fleet.kube.feed import Feed
-from fleet.kube.kinds import KINDS
+from fleet.kube.kinds import KINDS, NODES, PODS, Kind
 from fleet.kube.refusal import Call
 from fleet.kube.transport import Transport
 
+COMPARED = (NODES, PODS)
+"""Kinds of which one object is compared with what etcd holds."""
 HEARD = 6
 """Answers among which the oldest version counts."""
 
@@ -44,6 +48,12 @@ class Watching:
         self._news = asyncio.Event()
         self._closed = False
         self._feeds = [Feed(transport, kind, clock, self._tell, self._reached) for kind in KINDS]
+        self._wrong = ""
+        """Why nothing that the server's lists tell is to be believed; empty: it is."""
+        self._stale: tuple[Kind, Object, int] | None = None
+        """By which object that was found, and the resourceVersion of the server's lists then."""
+        self._behind: dict[str, Object] = {}
+        """By resource: an object that is another in etcd, and as new in the server's lists. Its watch may tell it yet."""
         self._told: Synced | Lost | None = None
         """The last word about the reach of the cluster."""
         self._heard: deque[str] = deque(maxlen=HEARD)
@@ -87,7 +97,9 @@ class Watching:
     def _reached(self, _: Feed | None = None) -> None:
         error = next((feed.error for feed in self._feeds if feed.error is not None), None)
         word: Synced | Lost
-        if error is not None:
+        if self._wrong:
+            word = Lost(self._cluster, self._wrong)
+        elif error is not None:
             word = Lost(self._cluster, error.words)
         elif self._heard and all(feed.listed for feed in self._feeds):
             word = Synced(self._cluster, min(filter(None, self._heard), key=by_age, default=""))
@@ -98,6 +110,37 @@ class Watching:
             self._told = word
             self._inbox.append(word)
             self._news.set()
+
+    async def _compare(self) -> None:
+        """Reads one object of a kind from etcd: is it as the server's lists and watches have told?"""
+        if self._stale is not None:
+            if await truth.mended(self._transport, *self._stale):
+                self._stale, self._wrong = None, ""
+                self._list_again("its API server has read its etcd anew")
+            return
+        for feed in self._feeds:
+            if feed.kind not in COMPARED or not feed.listed:
+                continue
+            doubted = self._behind.pop(feed.kind.resource, None)
+            known = doubted if doubted is not None and feed.knows(doubted) else feed.example()
+            if known is None:
+                continue
+            found = await truth.look(self._transport, feed.kind, known)
+            if found.contradiction:
+                self._stale = (feed.kind, known, await truth.listed_at(self._transport, feed.kind))
+                self._wrong = f"{found.contradiction}: {truth.REMEDY}"
+                return
+            if found.behind and feed.knows(known):
+                if known is doubted:
+                    # A watch that goes on from a revision which the server's etcd has not reached is silent.
+                    self._list_again(f"the watch of {feed.kind.resource} has not told what there is")
+                    return
+                self._behind[feed.kind.resource] = known
+
+    def _list_again(self, why: str) -> None:
+        self._behind.clear()
+        for feed in self._feeds:
+            feed.list_again(why)
 
     async def _feel_pulse(self) -> None:
         silent = 0
@@ -115,6 +158,9 @@ class Watching:
                 silent = 0
             else:
                 silent = 0
+                # What does not answer here is found out by the feeds.
+                with suppress(FleetError):
+                    await self._compare()
             self._reached()
             await self._clock.sleep(self._pulse.every)
 

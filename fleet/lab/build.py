@@ -1,4 +1,5 @@
-"""Builds the lab's two binaries from the Go sources beside this file, once per version of those sources.
+"""Builds the lab's two binaries from the Go sources beside this file, once per version of those sources and for each
+release of Kubernetes.
 
 The result lies in a cache outside the checkout, in a folder named by a hash of the sources and of the Go
 toolchain. A folder with that name is complete: it appears by a rename.
@@ -23,10 +24,34 @@ Progress = Callable[[str], None]
 
 SOURCES = Path(__file__).parent / "go"
 KUBERNETES_VERSION = "v1.36.3"
+"""What the lab runs if nothing else is asked for, and what its real hosts run."""
 INSTALL_GO = "install Go from https://go.dev/dl/ and put it on PATH, then try again"
 
 _PROGRESS_EVERY = 100
 """Compiled packages between two lines of progress."""
+
+
+class Version(msgspec.Struct, frozen=True):
+    """A release of Kubernetes that the lab can be."""
+
+    kubernetes: str
+    modules: Path | None = None
+    """The module file of its control plane, with its hashes beside; None: the one in the folder of the sources."""
+
+
+DEFAULT = "1.36"
+VERSIONS: Mapping[str, Version] = {
+    DEFAULT: Version(KUBERNETES_VERSION),
+    "1.37": Version("v1.37.2", SOURCES / "1.37" / "controlplane.mod"),
+}
+"""By minor version. Each has the etcd that its module file names: 3.6.8, and 3.7.3 with 1.37."""
+
+
+def version_of(name: str) -> Version:
+    """Raises LabError for one that the lab has not."""
+    if name not in VERSIONS:
+        raise LabError(f"the lab has no Kubernetes {name}", f"it has: {', '.join(VERSIONS)}")
+    return VERSIONS[name]
 
 
 class Binaries(msgspec.Struct, frozen=True):
@@ -65,51 +90,59 @@ def find_toolchain(search_path: str | None = None) -> Toolchain:
     return Toolchain(Path(found), version, f"{system}/{machine}")
 
 
-def version_key(toolchain: Toolchain) -> str:
-    """Names a build: 16 hexadecimal digits over the Go sources, the toolchain and the platform."""
-    digest = hashlib.sha256(f"{toolchain.version} {toolchain.platform} {KUBERNETES_VERSION}".encode())
-    for file in sorted(path for module in _modules() for path in module.iterdir() if path.is_file()):
+def version_key(toolchain: Toolchain, version: Version = VERSIONS[DEFAULT]) -> str:
+    """Names a build: 16 hexadecimal digits over the Go sources, the toolchain, the platform and the release."""
+    digest = hashlib.sha256(f"{toolchain.version} {toolchain.platform} {version.kubernetes}".encode())
+    own = (version.modules, version.modules.with_suffix(".sum")) if version.modules is not None else ()
+    files = [path for module in _modules() for path in module.iterdir() if path.is_file()]
+    for file in sorted([*files, *own]):
         digest.update(f"\0{file.relative_to(SOURCES)}\0".encode())
         digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
 
 
-def build(progress: Progress, cache: Path | None = None, search_path: str | None = None) -> Binaries:
+def build(
+    progress: Progress, cache: Path | None = None, search_path: str | None = None, kubernetes: str = DEFAULT
+) -> Binaries:
     """The binaries, built now if this version was not built before (about 6 minutes on two cores).
 
-    `progress` gets a line every few seconds while something is built. Of several processes that build at
-    once one does and the others wait. Raises LabError.
+    `kubernetes`: its minor version, one of VERSIONS. `progress` gets a line every few seconds while something is built.
+    Of several processes that build at once one does and the others wait. Raises LabError.
     """
-    toolchain = find_toolchain(search_path)
-    directory = (cache or cache_directory()) / version_key(toolchain)
+    version, toolchain = version_of(kubernetes), find_toolchain(search_path)
+    directory = (cache or cache_directory()) / version_key(toolchain, version)
     if not directory.is_dir():
         directory.parent.mkdir(parents=True, exist_ok=True)
         with _locked(directory.with_suffix(".lock"), progress):
             if not directory.is_dir():
-                _build_into(directory, toolchain, progress)
+                _build_into(directory, toolchain, version, progress)
     return Binaries(controlplane=directory / "controlplane", kwok=directory / "kwok")
 
 
-def _build_into(directory: Path, toolchain: Toolchain, progress: Progress) -> None:
+def _build_into(directory: Path, toolchain: Toolchain, version: Version, progress: Progress) -> None:
     """The caller holds this version's lock, so what lies in its temporary folder is of a build that was broken off."""
     unfinished = directory.with_name(f".building-{directory.name}")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir()
     try:
         for module in _modules():
-            _build_module(module, unfinished / module.name, toolchain, progress)
+            _build_module(module, unfinished / module.name, toolchain, version, progress)
         unfinished.rename(directory)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     progress(f"built the lab's control plane into {directory}")
 
 
-def _build_module(module: Path, target: Path, toolchain: Toolchain, progress: Progress) -> None:
-    major, minor, _ = KUBERNETES_VERSION.removeprefix("v").split(".")
-    version = "k8s.io/component-base/version.git"
-    stamps = {"Version": KUBERNETES_VERSION, "Major": major, "Minor": minor}
-    linker = " ".join(["-s -w", *(f"-X {version}{name}={value}" for name, value in stamps.items())])
+def _build_module(
+    module: Path, target: Path, toolchain: Toolchain, version: Version, progress: Progress
+) -> None:
+    major, minor, _ = version.kubernetes.removeprefix("v").split(".")
+    stamped = "k8s.io/component-base/version.git"
+    stamps = {"Version": version.kubernetes, "Major": major, "Minor": minor}
+    linker = " ".join(["-s -w", *(f"-X {stamped}{name}={value}" for name, value in stamps.items())])
     command = [str(toolchain.command), "build", "-v", "-trimpath", "-buildvcs=false"]
+    if version.modules is not None and version.modules.stem == module.name:
+        command.append(f"-modfile={version.modules}")
     command += ["-ldflags", linker, "-o", str(target), "."]
     progress(f"building {module.name} with {toolchain.version} (once; a few minutes)")
     with subprocess.Popen(

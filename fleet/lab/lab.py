@@ -86,20 +86,23 @@ class Lab:
         address: str = "127.0.0.1",
         hosts: Mapping[str, str] | None = None,
         control_planes: int = 1,
+        kubernetes: str = build.DEFAULT,
     ) -> Lab:
         """Builds what is not built yet, and starts a new, empty control plane in `directory`.
 
         `address` is where its API server listens, one of this computer's own; `hosts` are real hosts that will
         join, name to address: they get certificates. With several `control_planes` each has an etcd member, which is
-        named as the node of its number, and an API server that uses it; a balancer is before them.
+        named as the node of its number, and an API server that uses it; a balancer is before them. `kubernetes` is its
+        minor version, one of `build.VERSIONS`.
 
         `tied`: its programs end when this process does; otherwise they go on until `down`. `progress` gets
         a line for a person now and then. Raises LabError, and then leaves no process behind, only logs.
         """
-        binaries = build.build(progress)
+        version = build.version_of(kubernetes)
+        binaries = build.build(progress, kubernetes=kubernetes)
         directory = directory.absolute()
         for attempt in range(1, _START_TRIES + 1):
-            lab = Lab._prepared(directory, binaries, tied, address, hosts or {}, control_planes)
+            lab = Lab._prepared(directory, binaries, tied, address, hosts or {}, control_planes, version)
             try:
                 lab._start_all(progress)
             except LabError as error:
@@ -161,17 +164,23 @@ class Lab:
         zones: Sequence[str] = nodes.DEFAULT_ZONES,
         version: str = nodes.DEFAULT_VERSION,
         kernel: str = nodes.DEFAULT_KERNEL,
-        kubelet: str = build.KUBERNETES_VERSION,
+        kubelet: str = "",
         wait: bool = True,
     ) -> tuple[str, ...]:
         """Adds fake nodes, numbered on from those there are, and returns their names.
 
-        `pools` gives each pool's weight (`{"workers": 4, "storage": 1}`), `zones` are filled in turn. With
-        `wait` it returns when all are Ready. Raises LabError.
+        `kubelet`: the version that they tell; empty: the lab's own. `pools` gives each pool's weight (`{"workers": 4,
+        "storage": 1}`), `zones` are filled in turn. With `wait` it returns when all are Ready. Raises LabError.
         """
         first = nodes.next_number(self._api)
         wanted = nodes.machines(
-            first, count, pools=pools, zones=zones, version=version, kernel=kernel, kubelet=kubelet
+            first,
+            count,
+            pools=pools,
+            zones=zones,
+            version=version,
+            kernel=kernel,
+            kubelet=kubelet or self._state.kubernetes,
         )
         nodes.create(self._api, wanted)
         names = tuple(machine.name for machine in wanted)
@@ -198,7 +207,7 @@ class Lab:
             directory=self.directory,
             kubeconfig=self.kubeconfig,
             server=self.server,
-            kubernetes=build.KUBERNETES_VERSION,
+            kubernetes=self._state.kubernetes,
             started_at=self._state.started_at,
             programs=programs,
             wanted=self._layout.programs,
@@ -214,6 +223,20 @@ class Lab:
         if controlplane.API_SERVER in self._processes:
             raise LabError("the lab's API server runs already")
         controlplane.wait_until_ready(self._start(controlplane.API_SERVER), self._layout)
+
+    def keep_etcd(self, target: Path) -> None:
+        """Copies the data of the lab's one etcd to `target`, which is made; etcd stands still meanwhile. Raises LabError."""
+        self._stop(controlplane.ETCD)
+        shutil.copytree(self.directory / "etcd", target)
+        controlplane.wait_until_ready(self._start(controlplane.ETCD), self._layout)
+
+    def restore_etcd(self, kept: Path) -> None:
+        """Brings back what `keep_etcd` has copied. Its API server goes on running, which is what one must not do with a
+        backup. Raises LabError."""
+        self._stop(controlplane.ETCD)
+        shutil.rmtree(self.directory / "etcd")
+        shutil.copytree(kept, self.directory / "etcd")
+        controlplane.wait_until_ready(self._start(controlplane.ETCD), self._layout)
 
     def member(self, host: int) -> str:
         """The name of the etcd member on that host of the control plane."""
@@ -269,6 +292,7 @@ class Lab:
         address: str,
         hosts: Mapping[str, str],
         control_planes: int,
+        version: build.Version,
     ) -> Lab:
         """A lab with all its files and no program yet."""
         _refuse_or_clear(directory)
@@ -276,7 +300,9 @@ class Lab:
         now = datetime.now(UTC)  # noqa: TID251 - the edge: certificates begin now
         issued = certificates.issue(directory / "pki", now, address, hosts)
         chosen = ports.choose(random.SystemRandom(), control_planes)
-        known = state.LabState(now, tied, binaries, issued, chosen, address=address)
+        known = state.LabState(
+            now, tied, binaries, issued, chosen, address=address, kubernetes=version.kubernetes
+        )
         state.write(directory, known)
         lab = Lab(directory, known)
         controlplane.write_files(lab._layout)

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from fleet.lab.build import Binaries
+from fleet.lab.build import KUBERNETES_VERSION, Binaries
 from fleet.lab.certificates import Certificates
 from fleet.lab.errors import LabError
 from fleet.lab.ports import Ports
@@ -27,6 +27,7 @@ class LabState(msgspec.Struct, frozen=True):
     ports: Ports
     processes: tuple[ProcessRecord, ...] = ()
     address: str = "127.0.0.1"
+    kubernetes: str = KUBERNETES_VERSION
 
 
 def read(directory: Path) -> LabState:

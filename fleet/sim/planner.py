@@ -48,17 +48,23 @@ def make_plan(
     only: Collection[NodeRef] | None = None,
     urgency: Mapping[NodeRef, float] = {},
     tell: Tell = silent,
+    brought: Mapping[tuple[NodeRef, str], dict[str, str]] = {},
 ) -> Plan:
     """Plans the upgrade of every node of the pools that does not run the release yet, or of those in `only`.
 
     `kept`: ended rollouts with failed runs that nobody has released; they become the planner's, which may change them.
     `lost`: clusters that do not answer, and why; their last snapshot may be among `snapshots`. Nodes that cannot go
     as long as nobody acts are in `held`. `urgency`: of nodes, for their goals. `tell` hears of the runs that have ended.
+    `brought`: the versions of etcd that the release is known to bring, as `fleet.core.proving.brought` has them.
     Nothing outside is read or written.
     """
     with _uncollected():
         goals = tuple(
-            replace(goal, urgency=urgency.get(goal.node, 0.0))
+            replace(
+                goal,
+                urgency=urgency.get(goal.node, 0.0),
+                etcd=brought.get((goal.node, goal.uid), {}),
+            )
             for goal in _goals(snapshots, policy, pools, release)
             if only is None or goal.node in only
         )

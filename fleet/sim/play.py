@@ -46,7 +46,8 @@ def play(
             outcome = models[action.node.cluster].perform(action, at)
             table.performed(outcome, at, _budgets(engine, action))
             if isinstance(action, Reboot) and action.quorums and outcome.result is Result.DONE:
-                table.goes(action.node, engine.absences(action.node), at)
+                run = engine.rollouts[action.rollout].runs[action.node]
+                table.goes(action.node, engine.absences(action.node), at, run.goal.etcd)
             engine.observe(outcome, now)
         if engine.idle:
             break

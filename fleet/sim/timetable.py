@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from msgspec.structs import replace
 
@@ -60,8 +60,8 @@ class Timetable:
         elif isinstance(action, MoveLeader) and outcome.result is Result.DONE:
             self._led[action.node, action.group] = action.to
 
-    def goes(self, ref: NodeRef, absences: Iterable[Absence], at: float) -> None:
-        """The node reboots, with voters of these groups."""
+    def goes(self, ref: NodeRef, absences: Iterable[Absence], at: float, brings: Mapping[str, str]) -> None:
+        """The node reboots, with voters of these groups. `brings`: by group, what the release is known to bring."""
         self._votes[ref] = tuple(
             PlannedVote(
                 each.group,
@@ -72,6 +72,10 @@ class Timetable:
                 each.commit_seconds,
                 each.breaking,
                 each.links,
+                each.etcd,
+                each.last_before,
+                each.data,
+                brings.get(each.group, ""),
             )
             for each in absences
         )

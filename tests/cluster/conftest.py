@@ -4,6 +4,8 @@ FLEET_TEST_KUBECONFIG names a kubeconfig of a cluster that tests may change as t
 too, but only if its current context is one of kind or of a lab: it may well be somebody's production.
 Without either a lab is started, one per process of pytest-xdist, and stopped at the end.
 
+FLEET_LAB_KUBERNETES names the lab's minor version where it is not the usual one.
+
 Without Go these tests are skipped, and fail with CI=true.
 """
 
@@ -57,7 +59,10 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         config.stash[_BUILT] = Built(no_go=error)
         return
     try:
-        build.build(lambda line: reporter.write_line(f"lab: {line}") if reporter else None)
+        build.build(
+            lambda line: reporter.write_line(f"lab: {line}") if reporter else None,
+            kubernetes=kubernetes(os.environ),
+        )
     except LabError as error:
         config.stash[_BUILT] = Built(error=error)
     else:
@@ -73,6 +78,11 @@ def external_kubeconfig(environ: Mapping[str, str]) -> Path | None:
         return None
     context = (yaml.safe_load(Path(usual).read_text()) or {}).get("current-context") or ""
     return Path(usual) if context.startswith(SAFE_CONTEXTS) else None
+
+
+def kubernetes(environ: Mapping[str, str]) -> str:
+    """The minor version that the lab of these tests is: `make newer` runs some of them on the newest."""
+    return environ.get("FLEET_LAB_KUBERNETES") or build.DEFAULT
 
 
 def require_lab(config: pytest.Config) -> None:
@@ -97,7 +107,8 @@ def bed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         yield Bed(external, None, Baseline.of(Cluster(external), nodes=False))
         return
     require_lab(request.config)
-    lab = Lab.up(tmp_path_factory.mktemp("lab") / "state", tied=True, progress=print)
+    directory = tmp_path_factory.mktemp("lab") / "state"
+    lab = Lab.up(directory, tied=True, progress=print, kubernetes=kubernetes(os.environ))
     try:
         yield Bed(lab.kubeconfig, lab, Baseline.of(Cluster(lab.kubeconfig), nodes=True))
     finally:
@@ -135,7 +146,7 @@ def may_start_labs(request: pytest.FixtureRequest) -> None:
 @pytest.fixture
 def fresh_lab(may_start_labs: None, tmp_path: Path) -> Iterator[Lab]:
     """A lab of the test's own, to stop and break."""
-    lab = Lab.up(tmp_path / "lab", tied=True, progress=print)
+    lab = Lab.up(tmp_path / "lab", tied=True, progress=print, kubernetes=kubernetes(os.environ))
     try:
         yield lab
     finally:

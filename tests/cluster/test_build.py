@@ -12,6 +12,7 @@ from fleet.lab import LabError, build
 GO = """#!/bin/sh
 if [ "$1" = env ]; then {env}; fi
 echo "$PWD" >> {calls}
+echo "$@" >> {calls}.words
 while [ "$1" != -o ]; do shift; done
 {compile}
 """
@@ -66,6 +67,28 @@ def test_two_builders_build_once(tmp_path: Path, calls: Path) -> None:
     assert built.kwok.read_text() == "binary\n"
     assert len(calls.read_text().splitlines()) == 2
     assert [folder.name for folder in cache.iterdir() if folder.is_dir()] == [built.kwok.parent.name]
+
+
+def test_the_newer_release_is_built_from_its_own_modules_beside_the_other(
+    tmp_path: Path, calls: Path
+) -> None:
+    path, cache = install_go(tmp_path / "bin", calls), tmp_path / "cache"
+    usual = build.build(print, cache, path)
+    newer = build.build(print, cache, path, "1.37")
+    assert usual.controlplane != newer.controlplane and newer.controlplane.exists()
+    words = Path(f"{calls}.words").read_text().splitlines()
+    told = [build.VERSIONS["1.37"].kubernetes in line and "-modfile=" in line for line in words]
+    assert told == [False, False, True, False], "kwok is the same"
+    with pytest.raises(LabError, match=r"no Kubernetes 1\.2"):
+        build.build(print, cache, path, "1.2")
+
+
+def test_the_modules_of_each_release_have_the_versions_that_are_said_of_them() -> None:
+    for version in build.VERSIONS.values():
+        modules = version.modules or build.SOURCES / "controlplane" / "go.mod"
+        assert f"k8s.io/kubernetes {version.kubernetes}\n" in modules.read_text()
+        hashes = modules.with_suffix(".sum").read_text()
+        assert f"k8s.io/kubernetes {version.kubernetes} h1:" in hashes
 
 
 def test_failed_build_shows_the_compiler_and_leaves_nothing(tmp_path: Path, calls: Path) -> None:

@@ -18,4 +18,5 @@ def binary() -> Path:
         if os.environ.get("CI") == "true":
             pytest.fail(str(error))
         pytest.skip(str(error))
-    return build.build(lambda line: None).controlplane
+    version = os.environ.get("FLEET_LAB_KUBERNETES") or build.DEFAULT
+    return build.build(lambda line: None, kubernetes=version).controlplane

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import resource
+import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,9 +17,9 @@ from bench.quorum import ELECTION_MS, RULE, TRIPS, adapter, now, wait, whole
 from fleet.core.groups import Access, Group
 from fleet.core.guards import quorum
 from fleet.core.node import NodeRef
-from fleet.core.quorum import Member, Quorum, SnapshotRule, foremost, healthy, round_trip
+from fleet.core.quorum import Member, Quorum, SnapshotRule, ailing, foremost, healthy, round_trip
 from fleet.etcd.backup import check
-from fleet.etcd.errors import EtcdError
+from fleet.etcd.errors import EtcdError, RefusedError
 from fleet.etcd.etcd import Etcd
 from fleet.etcd.gateway import Gateway, trust
 from fleet.lab.etcd.members import Members
@@ -144,18 +145,64 @@ def test_a_learner_and_one_that_never_started(binary: Path, tmp_path: Path) -> N
         assert held is not None and "has not joined yet" in held.words
 
 
+def test_a_learner_that_has_started_is_well_though_it_refuses_every_list(
+    binary: Path, tmp_path: Path
+) -> None:
+    """It is as real etcd has it: the list of members and that of alarms are not for learners."""
+    with bed(binary, tmp_path / "etcd", now(), names(4)) as members:
+        etcd = adapter(members)
+        whole_group = wait(etcd, whole)
+        assert len(whole_group.voters) == 4
+        gateway, last = (Gateway(members.client_url(name), trust(members.access)) for name in ("m0", "m3"))
+        ident = last.call("/v3/maintenance/status")["header"]["member_id"]
+        members.kill("m3")
+        wait(etcd, _taken(lambda: gateway.call("/v3/cluster/member/remove", {"ID": ident})))
+        shutil.rmtree(tmp_path / "etcd" / "m3")
+        _add(etcd, gateway, members.peer_url("m3"), learner=True)
+        members.start("m3", state="existing")
+        group = wait(etcd, lambda group: len(group.voters) == 3 and named_or_none(group, "m3"))
+        group = wait(etcd, lambda group: named(group, "m3").reachable)
+        assert not named(group, "m3").voter and ailing(group, RULE) == ()
+        for path, body in (
+            ("/v3/cluster/member/list", {"linearizable": False}),
+            ("/v3/maintenance/alarm", {}),
+        ):
+            with pytest.raises(RefusedError, match="not supported for learner"):
+                last.call(path, body)
+        # What an alarm is told by, also to a learner; memberID 0 disarms nothing.
+        arm(members, "m1", "NOSPACE")
+        wait(etcd, lambda group: named(group, "m1").alarms)
+        gateway.call("/v3/maintenance/alarm", {"action": "DEACTIVATE", "memberID": 0, "alarm": "NOSPACE"})
+        assert named(etcd.read(now()), "m1").alarms == ("NOSPACE",)
+        arm(members, "m1", "NOSPACE", action="DEACTIVATE")
+        wait(etcd, lambda group: not named(group, "m1").alarms)
+
+
+def named_or_none(group: Quorum, name: str) -> Member | None:
+    return next((each for each in group.members if each.name == name), None)
+
+
 def _add(etcd: Etcd, gateway: Gateway, url: str, *, learner: bool) -> None:
     """etcd takes nobody in before all its members have been connected for five seconds."""
 
+    wait(
+        etcd,
+        _taken(lambda: gateway.call("/v3/cluster/member/add", {"peerURLs": [url], "isLearner": learner})),
+    )
+
+
+def _taken(change: Callable[[], object]) -> Callable[[Quorum], bool]:
+    """A change of the members; etcd refuses one while its voters have not been connected for five seconds."""
+
     def taken(_: Quorum) -> bool:
         try:
-            gateway.call("/v3/cluster/member/add", {"peerURLs": [url], "isLearner": learner})
+            change()
         except EtcdError as error:
             assert "unhealthy cluster" in error.message
             return False
         return True
 
-    wait(etcd, taken)
+    return taken
 
 
 def test_one_that_lags_is_not_in_step_until_it_has_caught_up(binary: Path, tmp_path: Path) -> None:

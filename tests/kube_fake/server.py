@@ -92,6 +92,8 @@ class ApiServer:
         self._news = asyncio.Condition()
         self._broken = 0
         """Grows when all watches are to break."""
+        self._cache: tuple[int, dict[str, dict[tuple[str, str], Json]]] | None = None
+        """What lists tell where that is not what there is, and its revision."""
         self._pages: dict[str, tuple[int, list[Json]]] = {}
         self._runner: web.AppRunner | None = None
         self.port = 0
@@ -143,6 +145,21 @@ class ApiServer:
         self.revision += 1
         self.oldest = self.revision
         self._pages.clear()
+        await self.break_watches()
+
+    def keep(self) -> tuple[int, dict[str, dict[tuple[str, str], Json]]]:
+        """What its etcd holds now, for `restore`."""
+        return self.revision, copy.deepcopy(self.objects)
+
+    def restore(self, kept: tuple[int, dict[str, dict[tuple[str, str], Json]]]) -> None:
+        """Its etcd holds what it held then, and the server does not know: as the real one it goes on listing the state
+        of before from its cache, and its watches wait for revisions that are still to come."""
+        self._cache = (self.revision, copy.deepcopy(self.objects))
+        self.revision, self.objects = kept[0], copy.deepcopy(kept[1])
+
+    async def restart(self) -> None:
+        """The server reads its etcd anew. Watches break."""
+        self._cache = None
         await self.break_watches()
 
     async def break_watches(self) -> None:
@@ -232,7 +249,8 @@ class ApiServer:
                 return _status(410, "Expired", "The provided continue parameter is too old")
             revision, items = self._pages.pop(token)
         else:
-            revision, items = self.revision, list(self.objects[path].values())
+            revision, objects = self._cache or (self.revision, self.objects)
+            items = list(objects[path].values())
         limit = int(request.query.get("limit", 0)) or len(items)
         meta = {"resourceVersion": str(revision)}
         if len(items) > limit:
@@ -264,7 +282,8 @@ class ApiServer:
             while at < len(self._log):
                 line = self._log[at]
                 at += 1
-                if line.path == path and line.revision > after:
+                seen = self._cache[0] if self._cache is not None else 0
+                if line.path == path and line.revision > max(after, seen):
                     for _ in range(self.repeats):
                         yield line
             async with self._news:

@@ -38,6 +38,9 @@ NOT_HERE = {
     Reason.QUORUM_WRONG,
     # That is said of a plan, and no history makes one.
     Reason.LENGTH_UNKNOWN,
+    # No release of the model brings another minor version of etcd, and its members tell no format of their data.
+    Reason.LAST_VOTER,
+    Reason.ETCD_DATA,
     # These end a waiting run in the same decision: their words are why it was cancelled.
     Reason.ABORTED,
     Reason.NODE_GONE,

@@ -26,6 +26,13 @@ def uncordon(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: dateti
 
 
 def soak(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
+    """How it ends is noted with the versions of etcd that the node's voters run by then."""
+    answer = _soak(agenda, rollout, run, node, now)
+    etcd = voting.versions(agenda, run) if answer is not None else {}
+    return (answer[0], {**answer[1], "etcd_after": etcd}) if answer is not None and etcd else answer
+
+
+def _soak(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
     if failed := newly_failed(rollout, run, node, agenda.machine(run.node)):
         return Turn.FAILED, {"why": failed}
     seconds = voting.soak_seconds(agenda, rollout, run)

@@ -94,7 +94,7 @@ def _ready_to_reboot(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now
     waits = (
         skew.held(view.name, run.release, view.servers)
         or volumes.held(node.name, view, rollout.pool(run).drain)
-        or voting.spare(agenda, rollout, run)
+        or voting.spare(agenda, rollout, run, now)
         or voting.hand_over(agenda, rollout, run, node, now)
     )
     if isinstance(waits, str):
@@ -107,7 +107,9 @@ def _ready_to_reboot(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now
         agenda.wake_at(run.node, now + LOOK_AGAIN)
         return None
     known = identity.remembered(node, machine)
-    return Turn.DONE, {"boot_id": node.boot_id, **_daemons(agenda, node, run), **known}
+    etcd = voting.versions(agenda, run)
+    told = {"etcd": etcd} if etcd else {}
+    return Turn.DONE, {"boot_id": node.boot_id, **_daemons(agenda, node, run), **known, **told}
 
 
 def _daemons(agenda: Agenda, node: Node, run: Run) -> dict[str, Any]:

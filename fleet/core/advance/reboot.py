@@ -53,7 +53,7 @@ def reboot(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime
         return Turn.BACK, {}
     if volumes.held(node.name, view, rollout.pool(run).drain):
         return Turn.BACK, {}
-    if voting.spare(agenda, rollout, run) or voting.leads(agenda, rollout, run):
+    if voting.spare(agenda, rollout, run, now) or voting.leads(agenda, rollout, run):
         return Turn.BACK, {}
     hold_refused(agenda, run, "reboot")
     if agenda.may_ask(run.node, "reboot", now):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
+from fleet.core.guards import etcd
 from fleet.core.held import Held, Reason
 from fleet.core.node import NodeRef
 from fleet.core.quorum import (
@@ -48,6 +49,12 @@ class Absence(NamedTuple):
     """Sites that may not be lost meanwhile."""
     links: tuple[str, ...]
     """Between two of them, the same: `fra-nyc`."""
+    etcd: str = ""
+    """The version of etcd that the member runs; empty: not told, or no etcd."""
+    last_before: str = ""
+    """The newer minor version of etcd that all others run."""
+    data: str = ""
+    """The version whose format an etcd's data have."""
 
 
 def absence(group: Quorum, rule: QuorumRule, node: NodeRef) -> Absence | None:
@@ -59,7 +66,9 @@ def absence(group: Quorum, rule: QuorumRule, node: NodeRef) -> Absence | None:
     commit = found.commit if found.commit != float("inf") else None
     names = _names([member for member in group.on(node) if member.voter])
     sites = breaking_sites(remaining, group.majority)
-    return Absence(group.name, names, commit, sites, _links(remaining, group.majority))
+    return Absence(
+        group.name, names, commit, sites, _links(remaining, group.majority), *etcd.versions(group, node)
+    )
 
 
 def held(group: Quorum, rule: QuorumRule, node: NodeRef, away: Collection[NodeRef]) -> Held | None:
@@ -88,13 +97,17 @@ def _downtime(group: Quorum, rule: QuorumRule, going: Sequence[Member]) -> Held 
             "voters": _voters(len(group.voters)),
             "spare": tolerates(len(group.voters)),
             "member": _names(going),
+            **etcd.adding(
+                group, f"set downtime: allow for {group.name} if its users can bear it, or add voters"
+            ),
         }
         return Held(Reason.QUORUM_DOWNTIME, group.name, facts)
     ill = [(member, why) for member, why in ailing(group, rule) if member.voter and member not in going]
     if not ill:
         return None
     words = "; ".join(f"{member.name} {why}" for member, why in ill)
-    return Held(Reason.QUORUM_ILL, group.name, {"member": _names(going), "ill": words})
+    told: dict[str, str | int] = {"member": _names(going), "ill": words}
+    return Held(Reason.QUORUM_ILL, group.name, told | _remedy(group, [member for member, _ in ill]))
 
 
 def _majority(group: Quorum, rule: QuorumRule, going: Sequence[Member]) -> Held | None:
@@ -110,8 +123,17 @@ def _majority(group: Quorum, rule: QuorumRule, going: Sequence[Member]) -> Held 
         "needed": needed,
         "ill": f": {ill}" if ill else "",
     }
-    never = needed > len(group.voters) - len(going)
-    return Held(Reason.QUORUM_NEVER if never else Reason.QUORUM, group.name, facts)
+    if needed > len(group.voters) - len(going):
+        facts |= etcd.adding(group, f"lower the margin of quorum group {group.name}, or add voters")
+        return Held(Reason.QUORUM_NEVER, group.name, facts)
+    away = [member for member, _ in ailing(group, rule) if member.voter]
+    return Held(Reason.QUORUM, group.name, facts | _remedy(group, away))
+
+
+def _remedy(group: Quorum, ill: Sequence[Member]) -> dict[str, str | int]:
+    """What is to be done about alarms, as a fact that beats the usual advice."""
+    words = etcd.remedy(group, ill)
+    return {"advice": words} if words else {}
 
 
 def _stretch(group: Quorum, rule: QuorumRule, going: Sequence[Member]) -> Held | None:
@@ -133,6 +155,7 @@ def _stretch(group: Quorum, rule: QuorumRule, going: Sequence[Member]) -> Held |
         "breaking": " or ".join(worse),
         "other": _names(others),
         "better": better,
+        **_remedy(group, others),
     }
     return Held(Reason.QUORUM_STRETCH, group.name, facts)
 

@@ -72,6 +72,24 @@ def test_who_does_not_count_as_healthy(changed: dict[str, Any], why: str) -> Non
     assert quorum.held(found, RULE, node(1), ()) is None
 
 
+def test_an_alarm_comes_with_what_lifts_it() -> None:
+    full = quorum.held(group(3, m1={"alarms": ("NOSPACE",)}), RULE, node(2), ())
+    assert full is not None and "defragment m1" in full.advice and "memberID 0" in full.advice
+    torn = quorum.held(group(3, m1={"alarms": ("CORRUPT",)}), RULE, node(2), ())
+    assert torn is not None and "replace m1" in torn.advice and "five seconds" in torn.advice
+    down = quorum.held(group(3, m1=DOWN), RULE, node(2), ())
+    assert down is not None and down.advice == "bring the ailing members back first"
+
+
+def test_what_is_advised_of_members_tells_when_etcd_takes_no_change() -> None:
+    few = quorum.held(group(1), RULE, node(0), ())
+    assert few is not None and "add voters" in few.advice and "five seconds" in few.advice
+    never = quorum.held(group(3), replace(RULE, margin=1), node(0), ())
+    assert never is not None and never.reason is Reason.QUORUM_NEVER and "five seconds" in never.advice
+    other = quorum.held(replace(group(1), kind="zookeeper"), RULE, node(0), ())
+    assert other is not None and "five seconds" not in other.advice
+
+
 def test_a_member_a_little_behind_is_in_step() -> None:
     found = group(3, m1={"index": 99_500})
     assert len(healthy(found, RULE)) == 3

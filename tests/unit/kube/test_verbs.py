@@ -317,6 +317,35 @@ def test_an_eviction_of_a_pod_that_was_replaced_is_not_sent(tmp_path: Path) -> N
     tell(tmp_path, story)
 
 
+@pytest.mark.parametrize(
+    ("words", "result"),
+    [
+        # Seen while etcd's leader is moved, elected or restarted: the write may have happened.
+        ("raft proposal dropped", Result.UNKNOWN),
+        ("etcdserver: leader changed", Result.UNKNOWN),
+        ("etcdserver: request timed out, possibly due to previous leader failure", Result.UNKNOWN),
+        ("etcdserver: too many requests", Result.UNKNOWN),
+        ("rpc error: code = Unavailable desc = transport is closing", Result.UNKNOWN),
+        ("context deadline exceeded", Result.UNKNOWN),
+        # Nothing was written, and asking again at once would not help.
+        ("etcdserver: mvcc: database space exceeded", Result.FAILED),
+        ("etcdserver: request is too large", Result.FAILED),
+        ('Internal error occurred: failed calling webhook "v.x": context deadline exceeded', Result.FAILED),
+        ("Internal error occurred: no endpoints", Result.FAILED),
+    ],
+)
+def test_an_error_of_the_server_that_leaves_open_what_has_happened_is_no_refusal(
+    tmp_path: Path, words: str, result: Result
+) -> None:
+    async def story(server: ApiServer, hand: Hand) -> None:
+        body = {"kind": "Status", "status": "Failure", "code": 500, "message": words}
+        server.faults.append(Fault("PATCH", f"/{NAME}", 500, body))
+        outcome = await hand(Cordon)
+        assert outcome.result is result and words in outcome.detail
+
+    tell(tmp_path, story)
+
+
 def test_an_eviction_means_one_pod_and_may_shorten_its_grace(tmp_path: Path) -> None:
     async def story(server: ApiServer, hand: Hand) -> None:
         assert (await hand.evict(grace_seconds=5)).result is Result.DONE

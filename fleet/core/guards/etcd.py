@@ -1,0 +1,112 @@
+"""What is peculiar to etcd: what lifts its alarms, when it takes members in, and the format of its data, which ties the
+members to a minor version."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+
+from fleet.core import spans
+from fleet.core.held import Held, Reason
+from fleet.core.node import NodeRef
+from fleet.core.proving import KIND, Proving, minors
+from fleet.core.quorum import Member, Quorum, QuorumRule
+from fleet.core.skew import Minor, minor_of
+from fleet.core.windows import told
+
+MEMBERSHIP = "etcd refuses to change its members until five seconds after the last restart of a voter"
+"""Told wherever adding or replacing a member is advised. Every readyz says ok meanwhile."""
+
+
+def remedy(group: Quorum, ill: Iterable[Member]) -> str:
+    """Returns what lifts the alarms of these members; empty: they have none, or the group is no etcd.
+
+    etcd keeps NOSPACE after the space is free again, until it is disarmed; DEACTIVATE with memberID 0 is answered with
+    ok and disarms nothing.
+    """
+    if group.kind != KIND:
+        return ""
+    alarmed = [member for member in ill if member.alarms]
+    full = ", ".join(member.name for member in alarmed if "NOSPACE" in member.alarms)
+    corrupt = ", ".join(member.name for member in alarmed if "CORRUPT" in member.alarms)
+    words = []
+    if full:
+        words.append(
+            f"compact {group.name}, defragment {full}, then etcdctl alarm disarm: the alarm stays until it is disarmed, "
+            "and over the API only with the member's own id (memberID 0 disarms nothing)"
+        )
+    if corrupt:
+        words.append(f"replace {corrupt} with a new, empty member, then disarm its alarm; {MEMBERSHIP}")
+    return "; ".join(words)
+
+
+def adding(group: Quorum, words: str) -> dict[str, str | int]:
+    """Returns the advice to add voters as a fact of a `Held`, with what etcd makes of that; empty: the usual words do."""
+    return {"advice": f"{words}; {MEMBERSHIP}"} if group.kind == KIND else {}
+
+
+def last_old(group: Quorum, node: NodeRef) -> tuple[Minor, Minor] | None:
+    """Returns the minor version of the voters on the node and the newer one of the others, where no other voter is known
+    to run an older one: when these run the newer one too, there is no way back. None: that is not so."""
+    if group.kind != KIND or group.declared:
+        return None
+    known = minors(group)
+    here = {member.name for member in group.on(node)}
+    mine = [minor for name, minor in known.items() if name in here]
+    others = [minor for name, minor in known.items() if name not in here]
+    if not mine or not others or min(mine) >= max(others) or min(others) < max(others):
+        return None
+    return min(mine), max(others)
+
+
+def last_voter(
+    group: Quorum, rule: QuorumRule, node: NodeRef, proving: Proving | None, begun: datetime, now: datetime
+) -> tuple[Held, datetime | None] | None:
+    """Returns what holds the last voter with an older minor version, and when that ends (None: not before the others are
+    well), or None if nothing does.
+
+    `proving`: how the others stand; where nothing was read since, they count from `begun` on.
+    """
+    found = last_old(group, node)
+    if found is None:
+        return None
+    since = proving.since if proving is not None else begun
+    end = None if since is None else since + timedelta(seconds=rule.last_voter_seconds)
+    if end is not None and now >= end:
+        return None
+    old, new = found
+    facts: dict[str, str | int] = {
+        "member": ", ".join(member.name for member in group.on(node) if member.voter),
+        "old": str(old),
+        "new": str(new),
+        "wait": spans.words(rule.last_voter_seconds),
+        "until": "they are all well" if end is None else told(end, now, "UTC"),
+    }
+    return Held(Reason.LAST_VOTER, group.name, facts), end
+
+
+def data_format(group: Quorum, node: NodeRef, ran: Mapping[str, str]) -> Held | None:
+    """Returns what holds a node that is to go back to a release whose etcd cannot read the data that are there now.
+
+    `ran`: by group, the version of etcd that is known to have come with that release on this node. Learners count for
+    nothing: one that has just joined tells 3.5.0 for some seconds.
+    """
+    old = minor_of(ran.get(group.name, ""))
+    stored = [minor for member in group.voters if (minor := minor_of(member.storage)) is not None]
+    if old is None or group.kind != KIND or not stored or max(stored) <= old:
+        return None
+    here = ", ".join(member.name for member in group.on(node) if member.voter)
+    facts: dict[str, str | int] = {"member": here, "old": str(old), "data": str(max(stored))}
+    return Held(Reason.ETCD_DATA, group.name, facts) if here else None
+
+
+def versions(group: Quorum, node: NodeRef) -> tuple[str, str, str]:
+    """Returns the version that the voter on the node runs, the newer one that all others run, and that of the data's
+    format; each is empty where it is not told, or not so."""
+    if group.kind != KIND or group.declared:
+        return "", "", ""
+    runs = next((each.version for each in group.on(node) if each.voter and each.version), "")
+    last = last_old(group, node)
+    stored = [each.storage for each in group.voters if minor_of(each.storage) is not None]
+    data = max(stored, key=lambda storage: minor_of(storage) or Minor(0, 0), default="")
+    return runs, str(last[1]) if last is not None else "", data

@@ -1,0 +1,113 @@
+"""An etcd that is restored under a running API server: what the server tells then, and that fleet notices."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import aclosing, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from fleet.core.errors import FleetError
+from fleet.core.event import Event, Lost, Seen, Synced
+from fleet.core.node import Node
+from fleet.kube.cluster import Cluster as Fleets
+from fleet.kube.credentials import Source
+from fleet.kube.watching import Pulse
+from fleet.lab import Lab
+from tests.cluster.rest import Cluster
+
+NODES = "/api/v1/nodes"
+SECONDS = 60.0
+
+
+class RealClock:
+    def now(self) -> datetime:
+        return datetime.now(UTC)  # noqa: TID251 - a real cluster's
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+class Ear:
+    def __init__(self, fleets: Fleets) -> None:
+        self.log: list[Event] = []
+        self._fleets = fleets
+        self._news = asyncio.Condition()
+
+    async def listen(self) -> None:
+        async with aclosing(self._fleets.events()) as events:
+            async for event in events:
+                async with self._news:
+                    self.log.append(event)
+                    self._news.notify_all()
+
+    async def hears(self, wanted: Callable[[Event], bool], after: int = 0) -> int:
+        """The place after the first such event."""
+        async with asyncio.timeout(SECONDS), self._news:
+            while not any(map(wanted, self.log[after:])):
+                await self._news.wait()
+        return after + next(place for place, event in enumerate(self.log[after:], 1) if wanted(event))
+
+
+def label(cluster: Cluster, name: str, value: str) -> str:
+    """Changes a node; answers its resourceVersion."""
+    patch = {"metadata": {"labels": {"change": value}}}
+    return str(cluster.patch(f"{NODES}/{name}", patch)["metadata"]["resourceVersion"])
+
+
+async def ready(cluster: Cluster) -> None:
+    """It does not stop to say that all is well."""
+    async with asyncio.timeout(SECONDS):
+        while cluster.call("GET", "/readyz")[0] != 200:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.5)
+
+
+def told(name: str, value: str) -> Callable[[Event], bool]:
+    def is_it(event: Event) -> bool:
+        node = event.thing if isinstance(event, Seen) and isinstance(event.thing, Node) else None
+        return node is not None and node.name == name and node.labels.get("change") == value
+
+    return is_it
+
+
+def test_a_restored_etcd_is_noticed_and_a_restart_of_the_api_server_mends_it(
+    fresh_lab: Lab, tmp_path: Path
+) -> None:
+    (name,) = fresh_lab.add_nodes(1)
+    cluster = Cluster(fresh_lab.kubeconfig)
+
+    async def story() -> None:
+        fleets = Fleets("lab", Source(fresh_lab.kubeconfig), RealClock(), Pulse(every=1.0))
+        ear = Ear(fleets)
+        listening = asyncio.create_task(ear.listen())
+        try:
+            label(cluster, name, "before")
+            await ear.hears(lambda event: isinstance(event, Synced))
+            await asyncio.to_thread(fresh_lab.keep_etcd, tmp_path / "kept")
+            for value in ("lost-1", "lost-2"):
+                label(cluster, name, value)
+            at = await ear.hears(told(name, "lost-2"))
+            await asyncio.to_thread(fresh_lab.restore_etcd, tmp_path / "kept")
+            # What the server tells now, to those who only list: the state of before.
+            listed = next(each for each in cluster.get(NODES)["items"] if each["metadata"]["name"] == name)
+            stored = cluster.get(f"{NODES}/{name}")
+            assert listed["metadata"]["labels"]["change"] == "lost-2"
+            assert stored["metadata"]["labels"]["change"] == "before"
+            await ready(cluster)
+            at = await ear.hears(lambda event: isinstance(event, Lost) and "restart all" in event.why, at)
+            with pytest.raises(FleetError, match="its etcd holds it at"):
+                await fleets.read("here", datetime.now(UTC))  # noqa: TID251
+            await asyncio.to_thread(fresh_lab.stop_apiserver)
+            await asyncio.to_thread(fresh_lab.start_apiserver)
+            at = await ear.hears(told(name, "before"), at)
+            await ear.hears(lambda event: isinstance(event, Synced), at)
+        finally:
+            await fleets.close()
+            listening.cancel()
+            with suppress(asyncio.CancelledError):
+                await listening
+
+    asyncio.run(story())
