@@ -257,7 +257,7 @@ class Engine:
 
     def _begin_staging(self, now: datetime) -> None:
         """Images are written ahead of a window, but never before the canaries have proven the release."""
-        while (run := self._staging.next()) is not None:
+        while (run := self._staging.next(now)) is not None:
             self._turn(self.rollouts[self._staging.rollout(run)], run, Turn.BEGIN, now)
 
     def _begin_slots(self, now: datetime) -> None:
@@ -282,7 +282,7 @@ class Engine:
             by, held = hindrance
             before = self._agenda.held.get(ref)
             self._agenda.hold(ref, held)
-            if held.lasting and before != (held,):
+            if held.passed_over and before != (held,):
                 self._books.open_quorums(ref)
             queue.put_back(taken, by, occupancy.place_of(ref), *self._urgency(run))
             if by == key:

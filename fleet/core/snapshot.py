@@ -10,6 +10,7 @@ from msgspec import Struct
 from fleet.core.budget import Budget
 from fleet.core.event import Thing
 from fleet.core.machine import Machine
+from fleet.core.maintenance import Maintenance
 from fleet.core.node import Node
 from fleet.core.pod import Pod
 from fleet.core.quorum import Quorum
@@ -32,6 +33,7 @@ class Snapshot(Struct, frozen=True):
     claims: tuple[PersistentVolumeClaim, ...] = ()
     missing: dict[str, str] = {}
     """Kinds (their resource) of which nothing was read, and why: what is not here may be there."""
+    maintenances: tuple[Maintenance, ...] = ()
 
     def things(self) -> Iterator[Thing]:
         """Yields every object, budgets and workloads before the pods that they are about."""
@@ -43,3 +45,4 @@ class Snapshot(Struct, frozen=True):
         yield from self.claims
         yield from self.pods
         yield from self.quorums
+        yield from self.maintenances

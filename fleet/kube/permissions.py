@@ -39,6 +39,16 @@ PERMISSIONS: tuple[Permission, ...] = (
     Permission("batch", "jobs", READ, "know which pods start over"),
     Permission("", "persistentvolumes", READ, "know which nodes can use a pod's volumes"),
     Permission("", "persistentvolumeclaims", READ, "know which volumes a pod has"),
+    Permission("maintenance.nvidia.com", "nodemaintenances", READ, "heed the work of maintenance-operator"),
+    Permission(
+        "nodemaintenance.medik8s.io", "nodemaintenances", READ, "heed the work of node-maintenance-operator"
+    ),
+    Permission(
+        "machineconfiguration.openshift.io",
+        "machineconfignodes",
+        READ,
+        "heed the work of the Machine Config Operator",
+    ),
     Permission(
         "fleet.internal",
         "machines",

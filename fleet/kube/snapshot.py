@@ -14,6 +14,7 @@ from fleet.core.budget import Budget
 from fleet.core.errors import FleetError, ForbiddenError, UsageError
 from fleet.core.event import Object
 from fleet.core.machine import Machine
+from fleet.core.maintenance import Maintenance
 from fleet.core.node import Node
 from fleet.core.pod import Pod
 from fleet.core.snapshot import Snapshot
@@ -47,7 +48,8 @@ async def read(transport: Transport, cluster: str, site: str, at: datetime) -> R
     for kind, task in zip(KINDS, tasks, strict=True):
         answer = task.result()
         if isinstance(answer, FleetError):
-            missing[kind.resource] = answer.message
+            if not (kind.foreign and isinstance(answer, NotFoundError)):
+                missing[kind.named] = answer.message
         else:
             found += answer
     return Reading(replace(_snapshot(found, cluster, site, at, version), missing=missing), missing)
@@ -130,4 +132,5 @@ def _snapshot(things: Sequence[Object], cluster: str, site: str, at: datetime, v
         machines=tuple(each for each in things if isinstance(each, Machine)),
         volumes=tuple(each for each in things if isinstance(each, PersistentVolume)),
         claims=tuple(each for each in things if isinstance(each, PersistentVolumeClaim)),
+        maintenances=tuple(each for each in things if isinstance(each, Maintenance)),
     )

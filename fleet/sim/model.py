@@ -69,6 +69,7 @@ class Model:
             saved.machines,
             saved.volumes,
             saved.claims,
+            saved.maintenances,
         )
         objects.now, objects.revision, objects.epoch = saved.now, saved.revision, saved.epoch
         objects.told.extend((each.at, each.event(saved.cluster)) for each in saved.told)
@@ -161,6 +162,7 @@ class Model:
         yield from objects.claims
         yield from objects.pods.values()
         yield from (self.quorums.told(name) for name in self.quorums.groups)
+        yield from objects.maintenances.values()
 
     def snapshot(self, at: datetime) -> Snapshot:
         objects = self._objects
@@ -177,6 +179,7 @@ class Model:
             quorums=tuple(self.quorums.told(name) for name in self.quorums.groups),
             volumes=objects.volumes,
             claims=objects.claims,
+            maintenances=tuple(objects.maintenances.values()),
         )
 
     def save(self) -> bytes:
@@ -196,6 +199,7 @@ class Model:
                 quorums=tuple(self.quorums.groups.values()),
                 volumes=objects.volumes,
                 claims=objects.claims,
+                maintenances=tuple(objects.maintenances.values()),
                 unread=self.quorums.unread,
                 full=self.quorums.full,
                 now=objects.now,

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from fleet.core.budget import Budget
 from fleet.core.event import Event, Gone, Seen, Thing
 from fleet.core.machine import Machine
+from fleet.core.maintenance import Maintenance
 from fleet.core.node import Node
 from fleet.core.pod import Pod, PodRef
 from fleet.core.volumes import PersistentVolume, PersistentVolumeClaim, Volumes
@@ -56,6 +57,7 @@ class Objects:
         self.claims: tuple[PersistentVolumeClaim, ...] = ()
         self.bound = Volumes()
         """Which claim has which volume. Nothing here makes or binds another."""
+        self.maintenances: dict[tuple[str, str, str], Maintenance] = {}
         self._on_node: dict[str, set[PodRef]] = {}
         self._controllers: dict[PodRef, WorkloadKey | None] = {}
         self.pod_listeners: list[PodListener] = []
@@ -70,6 +72,7 @@ class Objects:
         machines: Iterable[Machine],
         volumes: tuple[PersistentVolume, ...] = (),
         claims: tuple[PersistentVolumeClaim, ...] = (),
+        maintenances: Iterable[Maintenance] = (),
     ) -> None:
         """Silently: nobody watches yet."""
         self.nodes = {node.name: node for node in nodes}
@@ -81,6 +84,7 @@ class Objects:
             self.bound.see(volume)
         for claim in claims:
             self.bound.see(claim)
+        self.maintenances = {each.key: each for each in maintenances}
         for pod in pods:
             ref = pod.ref
             self.pods[ref] = pod
@@ -176,6 +180,15 @@ class Objects:
     def drop_machine(self, machine: Machine) -> None:
         del self.machines[machine.name]
         self._tell_gone(machine)
+
+    def put_maintenance(self, maintenance: Maintenance) -> None:
+        maintenance = replace(maintenance, resource_version=self._version())
+        self.maintenances[maintenance.key] = maintenance
+        self._tell(maintenance)
+
+    def drop_maintenance(self, maintenance: Maintenance) -> None:
+        del self.maintenances[maintenance.key]
+        self._tell_gone(maintenance)
 
     def _version(self) -> str:
         self.revision += 1

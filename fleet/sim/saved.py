@@ -11,6 +11,7 @@ from msgspec import Struct
 from fleet.core.budget import Budget
 from fleet.core.event import Event, Gone, Seen
 from fleet.core.machine import Machine
+from fleet.core.maintenance import Maintenance
 from fleet.core.node import Node
 from fleet.core.pod import Pod
 from fleet.core.quorum import Quorum
@@ -32,9 +33,18 @@ class SavedEvent(Struct, frozen=True, omit_defaults=True):
     workload: Workload | None = None
     machine: Machine | None = None
     quorum: Quorum | None = None
+    maintenance: Maintenance | None = None
 
     def event(self, cluster: str) -> Event:
-        thing = self.node or self.pod or self.budget or self.workload or self.machine or self.quorum
+        thing = (
+            self.node
+            or self.pod
+            or self.budget
+            or self.workload
+            or self.machine
+            or self.quorum
+            or self.maintenance
+        )
         assert thing is not None
         return Seen(cluster, thing) if self.form == "seen" else Gone(cluster, thing)
 
@@ -49,6 +59,7 @@ class SavedModel(Struct, frozen=True, kw_only=True):
     workloads: tuple[Workload, ...]
     machines: tuple[Machine, ...]
     quorums: tuple[Quorum, ...] = ()
+    maintenances: tuple[Maintenance, ...] = ()
     now: float = 0.0
     revision: int = 0
     timeline: tuple[Due, ...] = ()
@@ -84,6 +95,7 @@ class SavedModel(Struct, frozen=True, kw_only=True):
             quorums=snapshot.quorums,
             volumes=snapshot.volumes,
             claims=snapshot.claims,
+            maintenances=snapshot.maintenances,
             revision=max(versions, default=0),
             epoch=snapshot.at,
         )
@@ -107,6 +119,8 @@ def saved_event(at: float, event: Event) -> SavedEvent:
             return SavedEvent(at, form, machine=machine)
         case Quorum() as quorum:
             return SavedEvent(at, form, quorum=quorum)
+        case Maintenance() as maintenance:
+            return SavedEvent(at, form, maintenance=maintenance)
         case other:
             raise TypeError(f"a model tells nothing of a {type(other).__name__}")
 

@@ -8,7 +8,7 @@ from fleet.core import proof, voting
 from fleet.core.action import Reboot
 from fleet.core.advance.asking import LOOK_AGAIN, Answer, asked, expired, ours, token_of
 from fleet.core.agenda import Agenda
-from fleet.core.guards import gates, skew
+from fleet.core.guards import gates, others, skew
 from fleet.core.held import Held, Reason
 from fleet.core.machine import Machine, Units, Work
 from fleet.core.node import Node
@@ -38,6 +38,8 @@ def reboot(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime
     if not ours(node, rollout) or view.to_drain(node.name):
         return Turn.BACK, {}
     if skew.held(view.name, run.release, view.servers):
+        return Turn.BACK, {}
+    if others.held(node.name, view.notices(node.name), now):
         return Turn.BACK, {}
     if voting.spare(agenda, rollout, run) or voting.leads(agenda, rollout, run):
         return Turn.BACK, {}
