@@ -60,6 +60,10 @@ MOST: Mapping[str, int] = {
     "forget node": 3,
     "delete canary": 1,
     "cordon canary": 1,
+    "taint of another": 2,
+    "annotation of another": 2,
+    "maintenance of another": 2,
+    "kept off": 2,
 }
 """How often each kind of fault comes into one history at most."""
 

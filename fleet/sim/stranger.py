@@ -13,7 +13,7 @@ from fleet.core.maintenance import Maintenance
 from fleet.core.node import Node, Taint
 from fleet.core.pod import PodRef
 from fleet.core.selector import Selector
-from fleet.core.workload import NodeLock
+from fleet.core.workload import Workload
 from fleet.sim.controllers import Controllers
 from fleet.sim.disruption import Disruption
 from fleet.sim.kubelet import Kubelets
@@ -126,11 +126,13 @@ class Stranger:
         self._objects.put_workload(replace(found, quorum=quorum, selector=told))
         self._settle()
 
-    def lock(self, daemon_set: PodRef, *locks: NodeLock) -> None:
-        """These are all the nodes that kured has locked then."""
-        found = self._objects.workloads[WorkloadKey("DaemonSet", *daemon_set)]
-        self._objects.put_workload(replace(found, locks=locks))
-        self._settle()
+    def put_workload(self, workload: Workload) -> None:
+        """One that is new or has changed; no pods come of that."""
+        self._objects.put_workload(workload)
+
+    def delete_workload(self, workload: Workload) -> None:
+        """Its pods stay."""
+        self._objects.drop_workload(workload)
 
     def put_maintenance(self, maintenance: Maintenance) -> None:
         self._objects.put_maintenance(maintenance)

@@ -32,6 +32,9 @@ GROUPED = (
     "/api/v1/persistentvolumeclaims",
     "/apis/fleet.internal/v1/machines",
     "/apis/coordination.k8s.io/v1/leases",
+    "/apis/maintenance.nvidia.com/v1alpha1/nodemaintenances",
+    "/apis/nodemaintenance.medik8s.io/v1beta1/nodemaintenances",
+    "/apis/machineconfiguration.openshift.io/v1/machineconfignodes",
 )
 
 
