@@ -9,6 +9,7 @@ from typing import Any
 from fleet.core.budget import Budget
 from fleet.core.event import Event, Gone, Lost, Seen, Synced
 from fleet.core.machine import Machine
+from fleet.core.maintenance import Maintenance
 from fleet.core.node import Node
 from fleet.core.pod import Pod, PodRef
 from fleet.core.workload import Workload
@@ -27,6 +28,7 @@ class Sight:
         self.budgets: dict[PodRef, Budget] = {}
         self.workloads: dict[tuple[str, str, str], Workload] = {}
         self.machines: dict[str, Machine] = {}
+        self.maintenances: dict[tuple[str, str, str], Maintenance] = {}
         self.synced = False
         self.log: list[Event] = []
         self._cluster = cluster
@@ -142,4 +144,6 @@ class Sight:
                 return self.workloads, (thing.kind, thing.namespace, thing.name)
             case Machine():
                 return self.machines, thing.name
+            case Maintenance():
+                return self.maintenances, thing.key
         raise AssertionError(f"no place for {thing!r}")
