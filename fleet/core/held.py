@@ -23,6 +23,10 @@ class Reason(StrEnum):
     NODE_REPLACED = "node-replaced"
     NODE_NOT_READY = "node-not-ready"
     FOREIGN_CORDON = "foreign-cordon"
+    OTHERS = "others"
+    """Another party deletes the node or works on it, and will end by itself."""
+    OTHERS_STAY = "others-stay"
+    """Another party works on the node until an operator ends it."""
     OTHER_ROLLOUT = "other-rollout"
     ROLLED_BACK = "rolled-back"
     NO_AGENT = "no-agent"
@@ -99,6 +103,11 @@ class Held(Struct, frozen=True, gc=False):
         """It does not pass by itself while the rollout goes on: a person has to act."""
         return self.reason in LASTING
 
+    @property
+    def passed_over(self) -> bool:
+        """Nobody waits for the node's turn meanwhile, and another one is the canary."""
+        return self.lasting or self.reason is Reason.OTHERS
+
 
 BLANK: Mapping[str, object] = {"unready": ""}
 """Facts that may be left out, and what a template shows then."""
@@ -137,6 +146,8 @@ WORDS: Mapping[Reason, str] = {
     Reason.NODE_REPLACED: "another machine now stands under the name {subject}",
     Reason.NODE_NOT_READY: "node {subject} is not Ready{why}",
     Reason.FOREIGN_CORDON: "cordoned, not by fleet{by}",
+    Reason.OTHERS: "{told}",
+    Reason.OTHERS_STAY: "{told}",
     Reason.OTHER_ROLLOUT: "rollout {by} holds it: its run there failed and nobody has released it",
     Reason.ROLLED_BACK: "it booted {booted} instead of {release} in rollout {by}: rolled back, "
     "and nobody has released it",
@@ -215,6 +226,7 @@ ADVICE: Mapping[Reason, str] = {
     Reason.NODE_REPLACED: "fleet sync, then a new plan",
     Reason.NODE_NOT_READY: "repair the node, or drain and remove it",
     Reason.FOREIGN_CORDON: "kubectl uncordon it if nobody works on it",
+    Reason.OTHERS_STAY: "end the work of {party} on {subject}, or take {mark} off the node if nobody works on it",
     Reason.OTHER_ROLLOUT: "look at the node, then fleet rollout release {subject}",
     Reason.ROLLED_BACK: "find out why; fleet rollout release {subject} lets it be tried there again",
     Reason.NO_AGENT: "fleet cluster install, and see that the agent's pod runs there; a host without a cluster: "
@@ -269,6 +281,8 @@ WITHOUT_ADVICE: Mapping[Reason, str] = {
     Reason.FREEZE: "the freeze ends by itself",
     Reason.CANARY: "the canaries go on by themselves, or are held by a reason of their own that has advice",
     Reason.NODE_ABSENT: "the wait ends by itself, at the time that is named",
+    Reason.OTHERS: "the other party ends by itself, or removes the node, which cancels its run",
+    Reason.LAST_VOTER: "the wait ends by itself, at the time that is named",
     Reason.STAGING: "the image is written by itself, within stage.timeout",
     Reason.BUDGET: "the budget opens by itself once enough of its pods are Ready",
     Reason.QUORUM_AWAY: "the other member comes back, or its run fails after a bounded wait",
@@ -308,6 +322,7 @@ LASTING = frozenset(
         Reason.NODE_REPLACED,
         Reason.NODE_NOT_READY,
         Reason.FOREIGN_CORDON,
+        Reason.OTHERS_STAY,
         Reason.OTHER_ROLLOUT,
         Reason.ROLLED_BACK,
         Reason.NO_AGENT,

@@ -90,7 +90,7 @@ class Run(Struct, frozen=True, gc=False):
     """Groups of operators' pods that go only once their operator is asked, while the run has its slot: one node of a
     group at a time."""
     cancelled: bool = False
-    """An abort stopped it: the node is given back, and nothing has failed."""
+    """An abort, or another party's work on the node, stopped it: the node is given back, and nothing has failed."""
     labels: dict[str, str | None] = {}
     """The node's labels before the reboot, of those that DaemonSets of its cluster select by; None: it had none of
     that key."""

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from fleet.core.attachment import Attachment
 from fleet.core.budget import Budget
 from fleet.core.machine import Machine
+from fleet.core.maintenance import Maintenance
 from fleet.core.node import Node, Taint
 from fleet.core.pod import PodRef
 from fleet.core.selector import Selector
@@ -163,6 +164,20 @@ class Stranger:
             self._volumes.let_go(node)
         else:
             self._volumes.stay(node, why)
+
+    def put_workload(self, workload: Workload) -> None:
+        """One that is new or has changed; no pods come of that."""
+        self._objects.put_workload(workload)
+
+    def delete_workload(self, workload: Workload) -> None:
+        """Its pods stay."""
+        self._objects.drop_workload(workload)
+
+    def put_maintenance(self, maintenance: Maintenance) -> None:
+        self._objects.put_maintenance(maintenance)
+
+    def delete_maintenance(self, maintenance: Maintenance) -> None:
+        self._objects.drop_maintenance(maintenance)
 
     def put_budget(self, budget: Budget) -> None:
         """A new one, or new words of one that is there: its status is behind until its controller has seen it."""

@@ -17,7 +17,7 @@ from fleet.core.advance.asking import (
     token_of,
 )
 from fleet.core.agenda import Agenda
-from fleet.core.guards import gates, skew, volumes
+from fleet.core.guards import gates, others, skew, volumes
 from fleet.core.held import Held, Reason
 from fleet.core.machine import Machine, Units, Work
 from fleet.core.node import Node
@@ -46,14 +46,7 @@ def reboot(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime
         return Turn.FAILED, {"why": f"{never}{and_why(agenda, run, 'reboot')}"}
     if underway or agenda.in_flight((run.node, "reboot", "")):
         return None
-    view = agenda.view(run.node.cluster)
-    if not ours(node, rollout) or view.to_drain(node.name):
-        return Turn.BACK, {}
-    if skew.held(view.name, run.release, view.servers):
-        return Turn.BACK, {}
-    if volumes.held(node.name, view, rollout.pool(run).drain):
-        return Turn.BACK, {}
-    if voting.spare(agenda, rollout, run, now) or voting.leads(agenda, rollout, run):
+    if not _may_go(agenda, rollout, run, node, now):
         return Turn.BACK, {}
     hold_refused(agenda, run, "reboot")
     if agenda.may_ask(run.node, "reboot", now):
@@ -67,11 +60,24 @@ def reboot(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime
                 token=token,
                 release=run.release,
                 boot_id=run.boot_id,
-                staying=view.staying(node.name),
+                staying=agenda.view(run.node.cluster).staying(node.name),
                 quorums=voting.rules(agenda, rollout, run),
             ),
         )
     return None
+
+
+def _may_go(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> bool:
+    """Returns whether all that let the drain end is still so, right before the reboot is asked for."""
+    view = agenda.view(run.node.cluster)
+    return ours(node, rollout) and not (
+        view.to_drain(node.name)
+        or skew.held(view.name, run.release, view.servers)
+        or others.held(node.name, view.notices(node.name), now)
+        or volumes.held(node.name, view, rollout.pool(run).drain)
+        or voting.spare(agenda, rollout, run, now)
+        or voting.leads(agenda, rollout, run)
+    )
 
 
 def verify(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
