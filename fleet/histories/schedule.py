@@ -60,6 +60,8 @@ MOST: Mapping[str, int] = {
     "forget node": 3,
     "delete canary": 1,
     "cordon canary": 1,
+    "forbidden": 1,
+    "abort in a step": 1,
 }
 """How often each kind of fault comes into one history at most."""
 
