@@ -65,6 +65,8 @@ MOST: Mapping[str, int] = {
     "annotation of another": 2,
     "maintenance of another": 2,
     "kept off": 2,
+    "forbidden": 1,
+    "abort in a step": 1,
 }
 """How often each kind of fault comes into one history at most."""
 
