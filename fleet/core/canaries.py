@@ -70,16 +70,22 @@ class Canaries:
         self, rollout: Rollout, pool: str, count: int, now: datetime, instead_of: Collection[NodeRef] = ()
     ) -> list[NodeRef]:
         """The nodes that go first: able to go, if possible none that another party may delete and no leader of a quorum
-        group, those whose budgets have the least work left. Fewer than `count` where no more are able."""
+        group, those whose budgets have the least work left. Where too few are able, those that can only be tried. Fewer
+        than `count` where no more are."""
         able: list[NodeRef] = []
+        tried: list[NodeRef] = []
         unable: list[str] = []
         for ref in sorted(self._candidates(rollout, pool, instead_of), key=self._rank):
             if len(able) == count:
                 break
-            if held := self._holds(rollout, rollout.runs[ref], now):
+            held = self._holds(rollout, rollout.runs[ref], now)
+            if held is not None and held.reason is Reason.LENGTH_UNKNOWN:
+                tried.append(ref)
+            elif held is not None:
                 unable.append(f"{ref}: {held.words}")
             else:
                 able.append(ref)
+        able += tried[: count - len(able)]
         if able or not count:
             self._vacancies.pop((rollout.id, pool), None)
         else:
@@ -99,7 +105,7 @@ class Canaries:
         for ref in rollout.canaries:
             run = rollout.runs[ref]
             held = self._holds(rollout, run, now) if run.step in (Step.PENDING, Step.STAGED) else None
-            if held is None:
+            if held is None or held.reason is Reason.LENGTH_UNKNOWN:
                 self._stuck.pop(ref, None)
                 continue
             end = self._stuck.setdefault(ref, now) + PATIENCE
@@ -155,7 +161,8 @@ class Canaries:
         if self._books.rollout_of(run.node) is not rollout:
             return Held(Reason.OTHER_ROLLOUT, run.node.name, {"by": "another"})
         found = self._hindrances.own(rollout, run, now)
-        return next((held for held in found if held.passed_over or held.reason is Reason.UNREACHABLE), None)
+        stays = [held for held in found if held.passed_over or held.reason is Reason.UNREACHABLE]
+        return min(stays, key=lambda held: held.reason is Reason.LENGTH_UNKNOWN, default=None)
 
     def _others_wait(self, rollout: Rollout, pool: str) -> bool:
         return any(count for each, count in rollout.open_in.items() if each != pool)

@@ -29,7 +29,7 @@ class Hindrances:
         self._foretells = foretells
 
     def asks(self, run: Run) -> tuple[str, ...]:
-        """Returns the groups of which an eviction on the run's node will be asked for that no budget allows now."""
+        """Returns the groups of which an eviction on the run's node will be asked for that no budget allows."""
         view = self._books.agenda.view(run.node.cluster)
         return tuple(sorted({treated.group for _, treated in self._asked(view, run)}))
 
@@ -37,7 +37,7 @@ class Hindrances:
         return [
             (pod, treated)
             for pod, treated, refs in view.load(run.node.name).asks(view.budgets)
-            if any(self._books.free(ref, view) < 1 for ref in refs)
+            if any(budgets.shut(view.budgets[ref]) and view.allowance(ref) < 1 for ref in refs)
         ]
 
     def first(self, rollout: Rollout, run: Run, now: datetime) -> Hindrance | None:
@@ -75,6 +75,9 @@ class Hindrances:
             yield ("scope", full[0]), full[1]
         yield from self._of_quorums(rollout, run, now)
         yield from self._of_pods(rollout, run, now)
+        if self._foretells:
+            # Last: whatever else holds the node is told first.
+            yield from self._of_time(rollout, run)
         if gate and vacant:
             yield gate_key(rollout, run), gate
 
@@ -122,7 +125,9 @@ class Hindrances:
         for pod, held in load.held(rule):
             several = held.reason is Reason.SEVERAL_BUDGETS
             yield ("budgets", ref.cluster, pod.namespace) if several else ("node", ref), held
-        yield from self._of_time(rollout, run, view)
+        for group in sorted({treated.group for _, treated in self._asked(view, run)}):
+            if other := self._books.asked.other(ref, group):
+                yield ("asked", ref.cluster, group), Held(Reason.ASK_TURN, group, {"node": other.name})
         for budget_ref, (count, pod) in load.needs(view.budgets).items():
             if together := capacity.together(ref.name, view, budget_ref, count):
                 yield self._books.pinned_key(ref), together
@@ -134,17 +139,12 @@ class Hindrances:
         if lacking := capacity.held(ref.name, load.moving, view.room):
             yield self._books.room_key(ref.cluster, lacking.subject), lacking
 
-    def _of_time(self, rollout: Rollout, run: Run, view: ClusterView) -> Iterator[Hindrance]:
+    def _of_time(self, rollout: Rollout, run: Run) -> Iterator[Hindrance]:
         """Pods whose drain takes as long as their operator, or they themselves, take."""
         ref = run.node
-        asked = self._asked(view, run)
-        for group in sorted({treated.group for _, treated in asked}):
-            if other := self._books.asked.other(ref, group):
-                yield ("asked", ref.cluster, group), Held(Reason.ASK_TURN, group, {"node": other.name})
-        if not self._foretells:
-            return
+        view = self._books.agenda.view(ref.cluster)
         seconds = rollout.pool(run).drain.timeout_seconds
-        for pod, treated in (*asked, *view.load(ref.name).waits()):
+        for pod, treated in (*self._asked(view, run), *view.load(ref.name).waits()):
             yield ("node", ref), _unknown(ref.name, pod, treated, seconds)
 
 

@@ -82,8 +82,12 @@ class Load:
         found: dict[PodRef, tuple[int, Pod]] = {}
         settled = True
         for pod, refs in self.pods:
-            if self.treated and self.treated.get(pod.uid, EVICTED).do in OWN_TIME:
+            do = self.treated.get(pod.uid, EVICTED).do if self.treated else "evict"
+            if do == "wait":
                 continue
+            if do == "ask":
+                settled = False
+                refs = tuple(ref for ref in refs if not budgets.shut(known[ref]))
             # What an unready pod takes depends on the budget's status of the moment.
             settled = settled and pod.ready
             for ref in refs:

@@ -75,9 +75,13 @@ ROOK = "Rook opens it again once its placement groups are clean"
 _ROOK = ("app", "rook-ceph-osd")
 
 
+KEYS = frozenset(key for each in ASKED for key in each.labels)
+"""Labels, one of which every pod of theirs has."""
+
+
 def asked_by(pod: Pod) -> Operator | None:
     """Returns the operator that acts upon a cordon or an eviction of this pod, if there is one."""
-    if not pod.labels:
+    if KEYS.isdisjoint(pod.labels):
         return None
     return next((each for each in ASKED if each.owns(pod)), None)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from fleet.core.drainrule import Behaviour, PodRule
-from fleet.core.operators import asked_by
+from fleet.core.operators import KEYS, asked_by
 from fleet.core.pod import Pod
 from fleet.core.workload import Workload
 
@@ -33,6 +33,17 @@ class Treatment(Struct, frozen=True, gc=False):
 
 
 EVICTED = Treatment()
+MARKS = KEYS | {CAPI_LABEL}
+"""Labels, one of which a pod has that is treated in a way of its own by its labels."""
+
+
+def is_plain(pod: Pod) -> bool:
+    """Nothing about the pod itself asks for a treatment of its own. Cheap: it is asked of every pod, again and again."""
+    return (
+        not pod.annotations
+        and MARKS.isdisjoint(pod.labels)
+        and (pod.owner is None or pod.owner.kind != "Job")
+    )
 
 
 def treatment(pod: Pod, rules: Sequence[PodRule], controller: Workload | None) -> Treatment:

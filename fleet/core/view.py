@@ -21,7 +21,7 @@ from fleet.core.pod import Pod, PodRef
 from fleet.core.quorum import Quorum
 from fleet.core.roles import Roles
 from fleet.core.room import Room
-from fleet.core.treatment import EVICTED, Treatment, treatment
+from fleet.core.treatment import EVICTED, Treatment, is_plain, treatment
 from fleet.core.volumes import PersistentVolume, PersistentVolumeClaim
 from fleet.core.workload import Workload
 
@@ -128,8 +128,11 @@ class ClusterView:
 
     def treatment(self, pod: Pod) -> Treatment:
         """What a drain does with the pod on its node."""
+        rules = self._rules.get(pod.node, ())
+        if not rules and is_plain(pod):
+            return EVICTED
         controller = self.workloads.get(pod.owner.uid) if pod.owner is not None else None
-        return treatment(pod, self._rules.get(pod.node, ()), controller)
+        return treatment(pod, rules, controller)
 
     def load(self, node: str) -> Load:
         """What the node's drain asks of budgets."""

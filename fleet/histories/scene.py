@@ -130,7 +130,7 @@ def draw_groups(seed: int, snapshots: Sequence[Snapshot]) -> tuple[Group, ...]:
                 downtime="allow",
                 stretch=rng.choice(["hold", "allow"]),
                 soak_seconds=rng.choice([0, 30]),
-                snapshot=SnapshotRule("/backup") if rng.random() < 0.5 else None,
+                snapshot=SnapshotRule("/backup") if rng.random() < 0.8 else None,
                 defragment=rng.random() < 0.3,
             ),
         )
@@ -262,6 +262,11 @@ def _cluster(rng: Random, cluster: str, pools: list[str]) -> Snapshot:
         workloads += made[0]
         pods += made[1]
         budgets.append(a_budget("db", len(made[1]), 1))
+    if Random(f"operator {cluster} {[node.zone for node in nodes]}").random() < 0.12:
+        owned = _operator(cluster, nodes)
+        workloads += owned[0]
+        pods += owned[1]
+        budgets.append(a_budget("manager", count, 0))
     pods += _lonely(rng, cluster, nodes)
     if rng.random() < 0.08:
         job, pod, budget = _job(cluster, rng.choice(nodes))
@@ -287,6 +292,13 @@ def _tolerant(cluster: str, nodes: int, replicas: int, app: str) -> dict[str, An
     if Random(f"tolerant {cluster} {nodes} {replicas} {app}").random() >= 0.06:
         return {}
     return {"tolerations": (Toleration(operator="Exists"),)}
+
+
+def _operator(cluster: str, nodes: list[Node]) -> tuple[list[Workload], list[Pod]]:
+    """A pod on each node whose budget allows nothing until its operator, here a person, has opened it."""
+    workloads, pods = a_deployment("manager", len(nodes), nodes)
+    labels = {"app": "manager", "longhorn.io/component": "instance-manager"}
+    return workloads, [replace(pod, uid=f"{cluster}-{pod.uid}", labels=labels) for pod in pods]
 
 
 def _stateful(cluster: str, nodes: list[Node]) -> tuple[list[Workload], list[Pod]]:

@@ -42,7 +42,7 @@ def evict(agenda: Agenda, rollout: Rollout, run: Run, pod: Pod, now: datetime) -
         return held
     taking = [ref for ref in refs if budgets.takes(pod, view.budgets[ref])]
     closed = next((ref for ref in taking if view.allowance(ref) < 1), None)
-    if closed is not None and treated.do != "ask":
+    if closed is not None and not (treated.do == "ask" and budgets.shut(view.budgets[closed])):
         return budgets.asked(view, closed, pod, 0, 1, now)
     workload = view.controller_of(pod)
     if held := _back(agenda, run, pod, workload, now):

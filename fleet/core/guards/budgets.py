@@ -45,6 +45,11 @@ def room(budget: Budget) -> int:
     return max(0, budget.expected_pods - budget.desired_healthy)
 
 
+def shut(budget: Budget) -> bool:
+    """It allows nothing even when everything is healthy: what is closed for now opens by itself."""
+    return bool(budget.failure) or room(budget) == 0
+
+
 def scarcity(budget: Budget) -> float:
     """Pods for each disruption that it allows at once."""
     return budget.expected_pods / max(1, room(budget))

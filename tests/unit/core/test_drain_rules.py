@@ -13,13 +13,16 @@ from fleet.core.event import Seen
 from fleet.core.held import Reason
 from fleet.core.lint import lint
 from fleet.core.node import NodeRef, Toleration
+from fleet.core.plan import Plan
 from fleet.core.pod import Owner, Pod
 from fleet.core.policy import Amount, DrainRule, Limits
 from fleet.core.selector import Selector
 from fleet.core.steps import Step
+from fleet.core.times import Times
 from fleet.core.treatment import Treatment, treatment
 from fleet.core.workload import Workload
-from fleet.histories.builders import START, a_budget, a_deployment, a_node, a_policy, a_pool, a_snapshot
+from fleet.histories.builders import NEW, START, a_budget, a_deployment, a_node, a_policy, a_pool, a_snapshot
+from fleet.sim.planner import make_plan
 from tests.story import Story
 
 NODES = [a_node(f"n-{index}") for index in range(3)]
@@ -338,3 +341,57 @@ def test_lint_names_pods_that_a_drain_would_lose_or_not_get_rid_of() -> None:
         ("job-lost", "Job db/backup"),
         ("unmanaged-lost", "web/debug"),
     }
+
+
+def planned(budgets: list[object], pods: list[Pod]) -> Plan:
+    snapshot = a_snapshot(NODES, ([], pods), budgets)  # type: ignore[arg-type]
+    policy = a_policy(a_pool(canaries=1, drain=DrainRule(no_room="evict", timeout_seconds=600)))
+    return make_plan("p-1", [snapshot], policy, ["workers"], NEW, START, Times())
+
+
+def test_a_plan_says_what_will_be_tried_and_promises_no_time_for_it() -> None:
+    pods, budgets = closed_pods(**{"longhorn.io/component": "instance-manager"})
+    plan = planned(budgets, pods[:1])
+    assert [run.node for run in plan.runs] == ["n-1", "n-2"]
+    (held,) = plan.held
+    assert (held.node, held.reason) == ("n-0", Reason.LENGTH_UNKNOWN)
+    assert "Longhorn" in held.detail and "600 s" in held.advice
+    assert not next(goal for goal in plan.begin().goals if goal.node.name == "n-0").canary
+
+
+def test_where_every_node_can_only_be_tried_one_of_them_is_the_canary() -> None:
+    pods, budgets = closed_pods(**{"longhorn.io/component": "instance-manager"})
+    plan = planned(budgets, pods)
+    assert not plan.runs and {held.reason for held in plan.held} == {Reason.LENGTH_UNKNOWN}
+    goals = plan.begin().goals
+    assert len(goals) == 3 and sum(goal.canary for goal in goals) == 1
+
+
+def test_a_plan_warns_of_pods_that_tolerate_a_cordon_and_of_local_data() -> None:
+    tolerant = a_pod(tolerations=(Toleration(operator="Exists"),), local_data=True)
+    plan = planned([], [tolerant])
+    assert [(each.check, each.subject) for each in plan.warnings] == [
+        ("local-data-lost", "web/p-0"),
+        ("tolerates-cordon", "StatefulSet web/p"),
+    ]
+    assert all(each.remedy for each in plan.warnings)
+
+
+def test_an_operators_budget_that_is_used_up_for_now_is_waited_for_as_any_other() -> None:
+    """Strimzi with maxUnavailable 1: the second broker is not asked for while the first is away."""
+    labels = {"strimzi.io/cluster": "k"}
+    pods = [
+        a_pod(
+            name=f"k-{index}",
+            uid=f"k-{index}",
+            node=node.name,
+            labels=labels,
+            owner=Owner("StrimziPodSet", "k", "s"),
+        )
+        for index, node in enumerate(NODES)
+    ]
+    story = story_of(*pods, budgets=[replace(a_budget("k", 3, 1), selector=Selector(labels))])
+    story.run()
+    sent = [action for _, action, _ in story.performed if isinstance(action, Evict)]
+    assert not any(action.asked for action in sent)
+    assert set(story.steps().values()) == {Step.DONE}
