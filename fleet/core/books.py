@@ -21,6 +21,7 @@ from fleet.core.guards import budgets
 from fleet.core.held import Held, Reason
 from fleet.core.machine import Machine
 from fleet.core.node import Node, NodeRef
+from fleet.core.notice import Notice
 from fleet.core.occupancy import Occupancy, Scope, scopes
 from fleet.core.pod import Pod, PodRef
 from fleet.core.policy import Amount, Pool, site_of
@@ -191,6 +192,14 @@ class Books:
         self._short.setdefault(cluster, {})[key] = None
         return key
 
+    def heard(self, ref: NodeRef) -> list[Notice]:
+        """What other parties say of the node. Where that has an end of its own, the node is looked at again then."""
+        notices = self.agenda.view(ref.cluster).notices(ref.name)
+        for each in notices:
+            if each.until is not None:
+                self.agenda.wake_at(ref, each.until)
+        return notices
+
     def _open_room(self, cluster: str) -> None:
         for key in self._short.pop(cluster, ()):
             self.queue.open(key)
@@ -254,7 +263,12 @@ class Books:
                 view.see(thing)
                 self._open_room(cluster)
             case _:
-                view.see(thing)
+                self._look_at_noticed(cluster, view.see(thing))
+
+    def _look_at_noticed(self, cluster: str, nodes: Iterable[str]) -> None:
+        """Another party says something else of them."""
+        for name in nodes:
+            self._look_at(NodeRef(cluster, name))
 
     def _look_at_volumes(self, ref: NodeRef) -> None:
         run = self.run_of(ref)
@@ -271,7 +285,7 @@ class Books:
         before, servers = view.pods.get(pod.uid), view.servers if pod.api_server else None
         if before is not None and before.labels != pod.labels:
             self._relabel(cluster, before, pod)
-        view.see(pod)
+        self._look_at_noticed(cluster, view.see(pod))
         if servers is not None and servers != view.servers:
             self._look_at_all(cluster)
         if not pod.node:
@@ -332,7 +346,7 @@ class Books:
                 view.lose(thing)
                 self.agenda.quorums.lose(thing.name)
             case _:
-                view.lose(thing)
+                self._look_at_noticed(cluster, view.lose(thing))
 
     def _lose_pod(self, cluster: str, pod: Pod) -> None:
         view = self.agenda.view(cluster)
@@ -340,7 +354,7 @@ class Books:
         run = self.run_of(ref)
         if run is not None and run.step in UNDRAINED and view.synced:
             self.claims.demand(view, pod, -1)
-        view.lose(pod)
+        self._look_at_noticed(cluster, view.lose(pod))
         if pod.api_server:
             self._look_at_all(cluster)
         # The budget's status has counted its eviction by now, and may have been told before this.

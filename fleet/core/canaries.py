@@ -69,7 +69,7 @@ class Canaries:
     def choose(
         self, rollout: Rollout, pool: str, count: int, now: datetime, instead_of: Collection[NodeRef] = ()
     ) -> list[NodeRef]:
-        """The nodes that go first: able to go, no leader of a quorum group if possible, those whose budgets have the
+        """The nodes that go first: able to go, if possible none that another party may delete and no leader of a quorum group if possible, those whose budgets have the
         least work left. Fewer than `count` where no more are able."""
         able: list[NodeRef] = []
         unable: list[str] = []
@@ -143,17 +143,19 @@ class Canaries:
             if open_one and run.goal.pool == pool and run.node not in instead_of:
                 yield run.node
 
-    def _rank(self, ref: NodeRef) -> tuple[bool, float, NodeRef]:
+    def _rank(self, ref: NodeRef) -> tuple[bool, bool, float, NodeRef]:
         agenda = self._books.agenda
+        notices = agenda.view(ref.cluster).notices(ref.name)
+        may_go = any(not each.holds for each in notices)
         leads = any(group.leader in group.on(ref) for group in agenda.quorums.of(ref))
-        return leads, self._books.claims.pressure(agenda.view(ref.cluster), ref.name), ref
+        return may_go, leads, self._books.claims.pressure(agenda.view(ref.cluster), ref.name), ref
 
     def _holds(self, rollout: Rollout, run: Run, now: datetime) -> Held | None:
         """What keeps the node from going and does not pass by itself. A cluster that is unreachable may be for days."""
         if self._books.rollout_of(run.node) is not rollout:
             return Held(Reason.OTHER_ROLLOUT, run.node.name, {"by": "another"})
         found = self._hindrances.own(rollout, run, now)
-        return next((held for held in found if held.lasting or held.reason is Reason.UNREACHABLE), None)
+        return next((held for held in found if held.passed_over or held.reason is Reason.UNREACHABLE), None)
 
     def _others_wait(self, rollout: Rollout, pool: str) -> bool:
         return any(count for each, count in rollout.open_in.items() if each != pool)

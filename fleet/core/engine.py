@@ -266,7 +266,7 @@ class Engine:
 
     def _begin_staging(self, now: datetime) -> None:
         """Images are written ahead of a window, but never before the canaries have proven the release."""
-        while (run := self._staging.next()) is not None:
+        while (run := self._staging.next(now)) is not None:
             self._turn(self.rollouts[self._staging.rollout(run)], run, Turn.BEGIN, now)
 
     def _begin_slots(self, now: datetime) -> None:
@@ -291,7 +291,7 @@ class Engine:
             by, held = hindrance
             before = self._agenda.held.get(ref)
             self._agenda.hold(ref, held, *self._unmarked(rollout, run))
-            if held.lasting and (before or ())[:1] != (held,):
+            if held.passed_over and (before or ())[:1] != (held,):
                 self._books.open_quorums(ref)
             queue.put_back(taken, by, occupancy.place_of(ref), *self._urgency(run))
             if by == key:

@@ -13,13 +13,24 @@ from fleet.core.attachment import Attachment
 from fleet.core.budget import Budget
 from fleet.core.journal import Record
 from fleet.core.machine import Machine
+from fleet.core.maintenance import Maintenance
 from fleet.core.node import Node
 from fleet.core.pod import Pod
 from fleet.core.quorum import Quorum
 from fleet.core.volumes import PersistentVolume, PersistentVolumeClaim
 from fleet.core.workload import Workload
 
-Object = Node | Pod | Budget | Workload | Machine | PersistentVolume | PersistentVolumeClaim | Attachment
+Object = (
+    Node
+    | Pod
+    | Budget
+    | Workload
+    | Machine
+    | PersistentVolume
+    | PersistentVolumeClaim
+    | Attachment
+    | Maintenance
+)
 """What an API server keeps."""
 Thing = Object | Quorum
 

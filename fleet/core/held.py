@@ -23,6 +23,10 @@ class Reason(StrEnum):
     NODE_REPLACED = "node-replaced"
     NODE_NOT_READY = "node-not-ready"
     FOREIGN_CORDON = "foreign-cordon"
+    OTHERS = "others"
+    """Another party deletes the node or works on it, and will end by itself."""
+    OTHERS_STAY = "others-stay"
+    """Another party works on the node until an operator ends it."""
     OTHER_ROLLOUT = "other-rollout"
     ROLLED_BACK = "rolled-back"
     NO_AGENT = "no-agent"
@@ -99,6 +103,11 @@ class Held(Struct, frozen=True, gc=False):
         """It does not pass by itself while the rollout goes on: a person has to act."""
         return self.reason in LASTING
 
+    @property
+    def passed_over(self) -> bool:
+        """Nobody waits for the node's turn meanwhile, and another one is the canary."""
+        return self.lasting or self.reason is Reason.OTHERS
+
 
 BLANK: Mapping[str, object] = {"unready": ""}
 """Facts that may be left out, and what a template shows then."""
@@ -137,6 +146,8 @@ WORDS: Mapping[Reason, str] = {
     Reason.NODE_REPLACED: "another machine now stands under the name {subject}",
     Reason.NODE_NOT_READY: "node {subject} is not Ready{why}",
     Reason.FOREIGN_CORDON: "cordoned, not by fleet{by}",
+    Reason.OTHERS: "{told}",
+    Reason.OTHERS_STAY: "{told}",
     Reason.OTHER_ROLLOUT: "rollout {by} holds it: its run there failed and nobody has released it",
     Reason.ROLLED_BACK: "it booted {booted} instead of {release} in rollout {by}: rolled back, "
     "and nobody has released it",
@@ -308,6 +319,7 @@ LASTING = frozenset(
         Reason.NODE_REPLACED,
         Reason.NODE_NOT_READY,
         Reason.FOREIGN_CORDON,
+        Reason.OTHERS_STAY,
         Reason.OTHER_ROLLOUT,
         Reason.ROLLED_BACK,
         Reason.NO_AGENT,

@@ -64,7 +64,8 @@ class Hindrances:
         node, machine = view.nodes.get(ref.name), view.machines.get(ref.name)
         if kept := self._books.kept(ref, rollout):
             yield ("node", ref), kept
-        held = nodes.held(ref.name, run.goal.uid, node, machine, rollout.id)
+        notices = self._books.heard(ref)
+        held = nodes.held(ref.name, run.goal.uid, node, machine, rollout.id, notices, now)
         # The cordon of a run that keeps its slot says no more than that.
         if held and not (kept and held.reason is Reason.OTHER_ROLLOUT):
             yield ("node", ref), held
@@ -101,7 +102,7 @@ class Hindrances:
             return False
         # What quorum groups have said of it may be over: they are asked anew.
         told = self._books.agenda.held.get(ref, ())
-        if any(held.lasting and held.reason not in OF_QUORUMS for held in told):
+        if any(held.passed_over and held.reason not in OF_QUORUMS for held in told):
             return False
         quorums = self._books.agenda.quorums
         for each in quorums.of(ref):

@@ -16,6 +16,9 @@ ROLLOUT_ANNOTATION = "fleet.internal/rollout"
 CORDON_ANNOTATION = "fleet.internal/cordoned-by"
 """The rollout that cordoned the node. A cordon without it is somebody else's and stays."""
 
+KEEP_OFF_ANNOTATION = "fleet.internal/keep-off"
+"""The rollout that keeps other parties off the node, and the annotations by which it does: `r-1 KEY KEY`."""
+
 INVENTORY_TAINT = "fleet.internal/inventory"
 """A person has cordoned a host without a cluster in its inventory."""
 CLAIMED_TAINT = "fleet.internal/claimed"
@@ -123,6 +126,11 @@ class Node(Struct, frozen=True, gc=False):
     def rollout(self) -> str:
         """The rollout whose pending taint it carries; empty if none does."""
         return self.annotations.get(ROLLOUT_ANNOTATION, "")
+
+    @property
+    def kept_off_by(self) -> str:
+        """The rollout that keeps other parties off it; empty if none does."""
+        return self.annotations.get(KEEP_OFF_ANNOTATION, "").partition(" ")[0]
 
     @property
     def foreign_cordon(self) -> bool:

@@ -7,68 +7,22 @@ Flatcar's agent are then still noticed on the machine (`machines/updaters.py`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
 
 from msgspec import Struct
 
+from fleet.core.parties import PARTIES, PLAN_CONTROLLER, Program
 from fleet.core.pod import Owner, Pod
 from fleet.core.snapshot import Snapshot
 
-PLAN_CONTROLLER = ("upgrade.cattle.io/controller", "system-upgrade-controller")
-"""On the pods of the controller, and on those of the Jobs that it makes of its Plans."""
-
-
-class Kind(NamedTuple):
-    name: str
-    owner: str
-    """Kind of what controls its own pods."""
-    names: frozenset[str]
-    """Of a DaemonSet."""
-    labels: frozenset[tuple[str, str]]
-    """Any one of them on its pods is enough."""
-    does: str
-    nowhere: str
-    """What to say of it while it is at work on no node."""
-    advice: str
-
-
-KINDS = (
-    Kind(
-        "kured",
-        "DaemonSet",
-        frozenset({"kured"}),
-        frozenset({("app.kubernetes.io/name", "kured"), ("name", "kured"), ("app", "kured")}),
-        "reboots nodes by itself: {workloads}, on {nodes}",
-        "reboots nodes by itself: {workloads}, on none now",
-        "keep it off the nodes of fleet's pools, by a nodeSelector of its own, or delete it",
-    ),
-    Kind(
-        "Flatcar's update operator",
-        "DaemonSet",
-        frozenset({"flatcar-linux-update-agent"}),
-        frozenset({("app", "flatcar-linux-update-agent")}),
-        "reboots nodes by itself: {workloads}, on {nodes}",
-        "reboots nodes by itself: {workloads}, on none now",
-        "keep its agent off the nodes of fleet's pools, by a nodeSelector of its own, or delete operator and agent",
-    ),
-    Kind(
-        "system-upgrade-controller",
-        "ReplicaSet",
-        frozenset(),
-        frozenset({PLAN_CONTROLLER, ("app.kubernetes.io/name", "system-upgrade-controller")}),
-        "is at work on {nodes} by its Plans: {workloads}",
-        "may drain and reboot the nodes that its Plans select, which fleet does not read: {workloads}",
-        "see that no Plan of it touches the nodes of fleet's pools: kubectl get plans.upgrade.cattle.io -A",
-    ),
-)
-BY_NAME = {kind.name: kind for kind in KINDS}
+PROGRAMS = {party.name: party.program for party in PARTIES if party.program is not None}
+"""By party."""
 
 
 class Rebooter(Struct, frozen=True):
     """One of them, as it is in a cluster."""
 
     name: str
-    """Of KINDS."""
+    """Of PARTIES."""
     workloads: tuple[str, ...]
     """Such as `DaemonSet kube-system/kured`."""
     nodes: int = 0
@@ -77,14 +31,14 @@ class Rebooter(Struct, frozen=True):
     @property
     def words(self) -> str:
         """One line for a person, without the name."""
-        kind = BY_NAME[self.name]
+        program = PROGRAMS[self.name]
         nodes = "1 node" if self.nodes == 1 else f"{self.nodes:,} nodes"
-        words = kind.does if self.nodes else kind.nowhere
+        words = program.does if self.nodes else program.nowhere
         return words.format(workloads=", ".join(self.workloads), nodes=nodes)
 
     @property
     def advice(self) -> str:
-        return BY_NAME[self.name].advice
+        return PROGRAMS[self.name].advice
 
 
 def rebooters(snapshot: Snapshot) -> tuple[Rebooter, ...]:
@@ -109,11 +63,14 @@ def _whose(pod: Pod) -> str:
     if owner.kind == "Job":
         key, value = PLAN_CONTROLLER
         return value if pod.labels.get(key) == value else ""
-    return next((kind.name for kind in KINDS if kind.owner == owner.kind and _is(kind, owner, pod)), "")
+    for name, program in PROGRAMS.items():
+        if program.owner == owner.kind and _is(program, owner, pod):
+            return name
+    return ""
 
 
-def _is(kind: Kind, owner: Owner, pod: Pod) -> bool:
-    return owner.name in kind.names or not kind.labels.isdisjoint(pod.labels.items())
+def _is(program: Program, owner: Owner, pod: Pod) -> bool:
+    return owner.name in program.names or not program.labels.isdisjoint(pod.labels.items())
 
 
 def _rebooter(name: str, pods: Iterable[Pod], owners: Mapping[tuple[str, str, str], Owner]) -> Rebooter:

@@ -11,6 +11,7 @@ from fleet.core.attachment import Attachment
 from fleet.core.budget import Budget
 from fleet.core.event import Thing
 from fleet.core.machine import Machine
+from fleet.core.maintenance import Maintenance
 from fleet.core.node import Node
 from fleet.core.pod import Pod
 from fleet.core.quorum import Quorum
@@ -34,6 +35,7 @@ class Snapshot(Struct, frozen=True):
     missing: dict[str, str] = {}
     """Kinds (their resource) of which nothing was read, and why: what is not here may be there."""
     attachments: tuple[Attachment, ...] = ()
+    maintenances: tuple[Maintenance, ...] = ()
 
     def things(self) -> Iterator[Thing]:
         """Yields every object, budgets and workloads before the pods that they are about."""
@@ -46,3 +48,4 @@ class Snapshot(Struct, frozen=True):
         yield from self.attachments
         yield from self.pods
         yield from self.quorums
+        yield from self.maintenances

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from fleet.core.books import Books
 from fleet.core.gates import Group, group_of
 from fleet.core.guards import gates, nodes, skew
@@ -52,7 +54,7 @@ class Staging:
             raise KeyError(run.node)
         return found.id
 
-    def next(self) -> Run | None:
+    def next(self, now: datetime) -> Run | None:
         """A run that may begin to stage; None while none may."""
         for group, waiting in self._waiting.items():
             rollout = self._books.rollouts[group[0]]
@@ -67,7 +69,7 @@ class Staging:
                 waiting.pop()
                 if run.step is not Step.PENDING:
                     continue
-                if held := self._held(rollout, run):
+                if held := self._held(rollout, run, now):
                     self._books.agenda.hold(run.node, held)
                     self._set_aside[run.node] = group
                     continue
@@ -84,13 +86,13 @@ class Staging:
             ahead += same and other.step in (Step.PENDING, Step.STAGE)
         return Held(Reason.TURN, run.node.name, {"ahead": ahead})
 
-    def _held(self, rollout: Rollout, run: Run) -> Held | None:
+    def _held(self, rollout: Rollout, run: Run, now: datetime) -> Held | None:
         ref = run.node
         view = self._books.agenda.view(ref.cluster)
         if not view.synced:
             return Held(Reason.UNREACHABLE, view.name, {"why": view.why_lost})
         node, machine = view.nodes.get(ref.name), view.machines.get(ref.name)
-        found = nodes.held(ref.name, run.goal.uid, node, machine, rollout.id)
+        found = nodes.held(ref.name, run.goal.uid, node, machine, rollout.id, self._books.heard(ref), now)
         return found or skew.held(view.name, run.release, view.servers)
 
     def _count(self, rollout: Rollout, run: Run, change: int) -> None:

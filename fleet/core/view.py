@@ -13,7 +13,10 @@ from fleet.core.drainrule import PodRule
 from fleet.core.event import Thing
 from fleet.core.load import Load
 from fleet.core.machine import Machine
+from fleet.core.maintenance import Maintenance
 from fleet.core.node import Node
+from fleet.core.notice import Notice, of_node
+from fleet.core.notices import Notices
 from fleet.core.pod import Pod, PodRef
 from fleet.core.quorum import Quorum
 from fleet.core.roles import Roles
@@ -39,6 +42,8 @@ class ClusterView:
         self.name = name
         self.room = Room()
         self.roles = Roles()
+        self.said = Notices()
+        """What objects say of nodes for other parties; what the nodes themselves say is in `notices`."""
         self.why_lost = ""
         """Why it does not answer; empty: it does, or has not been asked yet."""
         self.synced_at: datetime | None = None
@@ -93,6 +98,11 @@ class ClusterView:
     def servers(self) -> set[str]:
         """Versions of the API servers."""
         return {version for version in (self.server_version, *self.api_servers.values()) if version}
+
+    def notices(self, node: str) -> list[Notice]:
+        """All that other parties say of the node."""
+        found = self.nodes.get(node)
+        return [*(of_node(found) if found is not None else ()), *self.said.of(node)]
 
     def pods_on(self, node: str) -> Iterable[Pod]:
         return self._pods_on.get(node, {}).values()
@@ -200,7 +210,8 @@ class ClusterView:
             self._debits.get(budget, {}).pop(pod_uid, None)
         return budget
 
-    def see(self, thing: Thing) -> None:
+    def see(self, thing: Thing) -> set[str]:
+        """Returns the nodes of which objects of other parties say something else now."""
         match thing:
             case Pod():
                 self._see_pod(thing)
@@ -221,8 +232,12 @@ class ClusterView:
                 self._attachments.setdefault(thing.node, {})[thing.name] = thing
             case Quorum():
                 self.quorums[thing.name] = thing
+            case Maintenance():
+                pass
+        return self.said.see(thing)
 
-    def lose(self, thing: Thing) -> None:
+    def lose(self, thing: Thing) -> set[str]:
+        """Returns what `see` does."""
         match thing:
             case Pod():
                 self._lose_pod(thing.uid)
@@ -245,6 +260,9 @@ class ClusterView:
                 self._attachments.get(thing.node, {}).pop(thing.name, None)
             case Quorum():
                 self.quorums.pop(thing.name, None)
+            case Maintenance():
+                pass
+        return self.said.lose(thing)
 
     def _see_pod(self, pod: Pod) -> None:
         before = self.pods.get(pod.uid)

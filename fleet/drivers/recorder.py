@@ -13,6 +13,7 @@ from fleet.core.action import Outcome
 from fleet.core.budget import Budget
 from fleet.core.event import Event, Gone, Lost, Noted, Seen, Synced, Thing
 from fleet.core.machine import Machine
+from fleet.core.maintenance import Maintenance
 from fleet.core.node import Node
 from fleet.core.pod import Pod
 from fleet.core.quorum import Quorum
@@ -85,8 +86,9 @@ class Recorder:
 
 
 def key_of(thing: Thing) -> ThingKey:
-    namespace = thing.namespace if isinstance(thing, Pod | Budget | Workload | PersistentVolumeClaim) else ""
-    kind = thing.kind if isinstance(thing, Workload) else ""
+    spaced = Pod | Budget | Workload | PersistentVolumeClaim | Maintenance
+    namespace = thing.namespace if isinstance(thing, spaced) else ""
+    kind = thing.kind if isinstance(thing, Workload | Maintenance) else ""
     return type(thing), kind, namespace, thing.name
 
 
@@ -102,4 +104,5 @@ def snapshot_of(cluster: str, site: str, at: datetime, version: str, things: lis
         workloads=tuple(thing for thing in things if isinstance(thing, Workload)),
         machines=tuple(thing for thing in things if isinstance(thing, Machine)),
         quorums=tuple(thing for thing in things if isinstance(thing, Quorum)),
+        maintenances=tuple(thing for thing in things if isinstance(thing, Maintenance)),
     )

@@ -18,6 +18,7 @@ from fleet.core.release import Release
 from fleet.core.workload import Workload
 from fleet.kube import wire
 from fleet.kube.affinity import neighbours, node_terms
+from fleet.kube.maintenance import locks
 from fleet.kube.pending import claims, doubts, own_claims, stuck
 from fleet.kube.refusal import one_line
 from fleet.kube.requests import host_ports, requests, resources
@@ -191,6 +192,7 @@ def workload(found: wire.WorkloadWire, kind: str) -> Workload:
         min_ready_seconds=spec.min_ready_seconds,
         quorum=annotation,
         selector=spec.selector if annotation is not None else None,
+        locks=locks(meta.annotations.lock) if kind == "DaemonSet" and meta.annotations is not None else (),
         resource_version=meta.resource_version,
         fails_by_eviction=kind == "Job" and _fails_by_eviction(spec),
         daemon=_daemon(spec),

@@ -48,7 +48,12 @@ def _item(kind: Kind, found: object) -> Any:
         for key, value in annotations.items()
         if key.startswith((*KEPT_ANNOTATIONS, MIRROR)) or (words and is_word(value))
     }
-    return {"kind": kind.kind, **item, "metadata": {**item["metadata"], "annotations": kept}}
+    return {
+        "apiVersion": kind.api_version,
+        "kind": kind.kind,
+        **item,
+        "metadata": {**item["metadata"], "annotations": kept},
+    }
 
 
 def _bare(value: Any) -> Any:

@@ -192,7 +192,8 @@ class Feed:
         gone = list(self._known.values())
         self._known, self._version, self._newest = {}, "", None
         self._tell((), gone)
-        self._set_reached(absent=error.message)
+        untold = self.kind.foreign and isinstance(error, NotFoundError)
+        self._set_reached(absent="" if untold else error.message)
         await self._clock.sleep(ABSENT_SECONDS)
 
     async def _fail(self, error: FleetError) -> None:

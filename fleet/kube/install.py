@@ -9,6 +9,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
+from fleet.core import keepoff
 from fleet.core.errors import FleetError, HeldError, UnreachableError
 from fleet.core.node import CORDON_ANNOTATION, PENDING_TAINT
 from fleet.kube.installation import MANAGED_BY, OWNER, Manifest, manifests
@@ -169,7 +170,7 @@ def without_marks(node: Mapping[str, Any]) -> Json | None:
         change["taints"] = kept or None
     if not marks and not change:
         return None
-    annotations = dict.fromkeys(marks)
+    annotations = dict.fromkeys([*marks, *keepoff.removals(metadata.get("annotations", {}))])
     return {
         "metadata": {"resourceVersion": metadata["resourceVersion"], "annotations": annotations},
         "spec": change,

@@ -11,7 +11,7 @@ from msgspec import Raw, Struct
 
 from fleet.core.errors import FleetError
 from fleet.core.event import Object
-from fleet.kube import decode, volumes, wire
+from fleet.kube import decode, maintenance, volumes, wire
 from fleet.kube.wire import Listed, ListMeta, Status
 
 Verb = Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR"]
@@ -49,13 +49,19 @@ class Kind:
         *,
         optional: bool = False,
         lenient: bool = False,
+        foreign: bool = False,
     ) -> None:
         self.kind = kind
         self.group = group
         self.resource = resource
+        self.api_version = f"{group}/{version}" if group else version
         self.path = f"/apis/{group}/{version}/{resource}" if group else f"/api/{version}/{resource}"
         self.optional = optional
         """The rest is of use without it."""
+        self.foreign = foreign
+        """Another project's: that the cluster has none is nothing to tell."""
+        self.named = f"{resource}.{group}" if foreign else resource
+        """What an operator calls it."""
         self._lenient = lenient
         self._convert = convert
         listed: Any = Listed
@@ -131,7 +137,8 @@ class _NamedMeta(Struct, frozen=True):
     namespace: str = ""
 
 
-class _Named(Struct, frozen=True):
+class _Named(Struct, frozen=True, rename="camel"):
+    api_version: str = ""
     kind: str = ""
     metadata: _NamedMeta = _NamedMeta()
 
@@ -163,6 +170,23 @@ def _workload(kind: str, group: str, resource: str, *, optional: bool = False) -
 
     found = wire.DaemonSetWire if kind == "DaemonSet" else wire.WorkloadWire
     return Kind(kind, group, "v1", resource, found, convert, optional=optional)
+
+
+def _of_others(kind: str, group: str, version: str, resource: str) -> Kind:
+    """Another project's, by which it says that it works on a node. Most clusters have none."""
+    full = f"{resource}.{group}"
+    if kind == "MachineConfigNode":
+        found: type[Any] = maintenance.ConfigNodeWire
+
+        def convert(found: Any) -> Object:
+            return maintenance.config_node(found, full)
+    else:
+        found = maintenance.MaintenanceWire
+
+        def convert(found: Any) -> Object:
+            return maintenance.maintenance(found, full)
+
+    return Kind(kind, group, version, resource, found, convert, optional=True, lenient=True, foreign=True)
 
 
 NODES = Kind("Node", "", "v1", "nodes", wire.NodeWire, decode.node)
@@ -212,18 +236,29 @@ KINDS: tuple[Kind, ...] = (
     CLAIMS,
     ATTACHMENTS,
     PODS,
+    _of_others("NodeMaintenance", "maintenance.nvidia.com", "v1alpha1", "nodemaintenances"),
+    _of_others("NodeMaintenance", "nodemaintenance.medik8s.io", "v1beta1", "nodemaintenances"),
+    _of_others("MachineConfigNode", "machineconfiguration.openshift.io", "v1", "machineconfignodes"),
 )
 
 
 def things_of(objects: Iterable[Raw]) -> list[Object]:
     """Of objects of any kind, each saying which it is; those of other kinds are left out. Raises FleetError."""
-    by_kind = {kind.kind: kind for kind in KINDS}
+    by_kind = {(kind.group, kind.kind): kind for kind in KINDS}
     things: list[Object] = []
     for each in objects:
         try:
-            kind = by_kind.get(_NAMED.decode(each).kind)
+            kind = by_kind.get(_kind_of(_NAMED.decode(each)))
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise FleetError(f"an object cannot be read: {_brief(error)}") from None
         if kind is not None and (thing := kind.thing(each)) is not None:
             things.append(thing)
     return things
+
+
+def _kind_of(named: _Named) -> tuple[str, str]:
+    """Group and kind. A dump that leaves `apiVersion` out means the kinds of Kubernetes and of fleet."""
+    if named.api_version:
+        group, slash, _ = named.api_version.partition("/")
+        return (group if slash else ""), named.kind
+    return next(((kind.group, kind.kind) for kind in KINDS if kind.kind == named.kind), ("", named.kind))

@@ -6,6 +6,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from fleet.core import keepoff
 from fleet.core.node import CORDON_ANNOTATION, PENDING_TAINT, ROLLOUT_ANNOTATION
 from fleet.kube.wire import NodeInfo, Wire
 
@@ -39,12 +40,16 @@ class MarkedNode(Wire, frozen=True):
     status: MarkedStatus = MarkedStatus()
 
     @property
+    def annotations(self) -> dict[str, str]:
+        return self.metadata.annotations or {}
+
+    @property
     def cordoned_by(self) -> str:
-        return (self.metadata.annotations or {}).get(CORDON_ANNOTATION, "")
+        return self.annotations.get(CORDON_ANNOTATION, "")
 
     @property
     def rollout(self) -> str:
-        return (self.metadata.annotations or {}).get(ROLLOUT_ANNOTATION, "")
+        return self.annotations.get(ROLLOUT_ANNOTATION, "")
 
 
 class Foreign(Struct, frozen=True):
@@ -64,10 +69,12 @@ def mark(node: MarkedNode, rollout: str) -> Patch | None:
 
 
 def unmark(node: MarkedNode, rollout: str) -> Patch | None:
-    if node.rollout != rollout:
+    ours = node.rollout == rollout
+    gone = (*((ROLLOUT_ANNOTATION,) if ours else ()), *keepoff.removals(node.annotations, rollout))
+    if not gone:
         return None
-    patch: Patch = {"metadata": {"annotations": {ROLLOUT_ANNOTATION: None}}}
-    if _has(node, PENDING_TAINT):
+    patch: Patch = {"metadata": {"annotations": dict.fromkeys(gone)}}
+    if ours and _has(node, PENDING_TAINT):
         patch["spec"] = {"taints": _taints_without(node, PENDING_TAINT)}
     return patch
 
@@ -75,15 +82,13 @@ def unmark(node: MarkedNode, rollout: str) -> Patch | None:
 def cordon(node: MarkedNode, rollout: str) -> Patch | Foreign | None:
     if node.spec.unschedulable:
         return None if node.cordoned_by == rollout else Foreign(node.cordoned_by or "somebody else")
-    return {
-        "metadata": {"annotations": {CORDON_ANNOTATION: rollout}},
-        "spec": {"unschedulable": True},
-    }
+    added = {CORDON_ANNOTATION: rollout} | keepoff.additions(node.annotations, rollout)
+    return {"metadata": {"annotations": added}, "spec": {"unschedulable": True}}
 
 
 def uncordon(node: MarkedNode, rollout: str) -> Patch | None:
     """A cordon that is not the rollout's stays; its pending taint and its annotations go in any case."""
-    annotations: Patch = {}
+    annotations: Patch = dict.fromkeys(keepoff.removals(node.annotations, rollout))
     spec: Patch = {}
     leaving: list[str] = []
     if node.rollout == rollout:

@@ -40,6 +40,16 @@ PERMISSIONS: tuple[Permission, ...] = (
     Permission("", "persistentvolumes", READ, "know which nodes can use a pod's volumes"),
     Permission("", "persistentvolumeclaims", READ, "know which volumes a pod has"),
     Permission("storage.k8s.io", "volumeattachments", READ, "reboot no node that volumes are attached to"),
+    Permission("maintenance.nvidia.com", "nodemaintenances", READ, "heed the work of maintenance-operator"),
+    Permission(
+        "nodemaintenance.medik8s.io", "nodemaintenances", READ, "heed the work of node-maintenance-operator"
+    ),
+    Permission(
+        "machineconfiguration.openshift.io",
+        "machineconfignodes",
+        READ,
+        "heed the work of the Machine Config Operator",
+    ),
     Permission(
         "fleet.internal",
         "machines",

@@ -15,6 +15,7 @@ from fleet.core.budget import Budget
 from fleet.core.errors import FleetError, ForbiddenError, UsageError
 from fleet.core.event import Object
 from fleet.core.machine import Machine
+from fleet.core.maintenance import Maintenance
 from fleet.core.node import Node
 from fleet.core.pod import Pod
 from fleet.core.snapshot import Snapshot
@@ -49,7 +50,8 @@ async def read(transport: Transport, cluster: str, site: str, at: datetime) -> R
     for kind, task in zip(KINDS, tasks, strict=True):
         answer = task.result()
         if isinstance(answer, FleetError):
-            missing[kind.resource] = answer.message
+            if not (kind.foreign and isinstance(answer, NotFoundError)):
+                missing[kind.named] = answer.message
         else:
             found += answer
     snapshot = replace(_snapshot(found, cluster, site, at, version), missing=missing)
@@ -149,4 +151,5 @@ def _snapshot(things: Sequence[Object], cluster: str, site: str, at: datetime, v
         volumes=tuple(each for each in things if isinstance(each, PersistentVolume)),
         claims=tuple(each for each in things if isinstance(each, PersistentVolumeClaim)),
         attachments=tuple(each for each in things if isinstance(each, Attachment)),
+        maintenances=tuple(each for each in things if isinstance(each, Maintenance)),
     )

@@ -62,7 +62,7 @@ class Watching:
     @property
     def missing(self) -> dict[str, str]:
         """Kinds (their resource) that the cluster has not, or does not let us see, and why."""
-        return {feed.kind.resource: feed.absent for feed in self._feeds if feed.absent}
+        return {feed.kind.named: feed.absent for feed in self._feeds if feed.absent}
 
     async def events(self) -> AsyncGenerator[Event, None]:
         tasks = [asyncio.create_task(feed.run()) for feed in self._feeds]

@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from msgspec import Raw, Struct, field
 
+from fleet.core.parties import KURED_LOCK
 from fleet.core.selector import Selector
 from fleet.core.workload import QUORUM_ANNOTATION
 
@@ -240,6 +241,7 @@ class BudgetWire(Wire, frozen=True):
 
 class WorkloadAnnotations(Struct, frozen=True, gc=False):
     quorum: str | None = field(name=QUORUM_ANNOTATION, default=None)
+    lock: str | None = field(name=KURED_LOCK, default=None)
 
 
 class WorkloadMeta(Meta, frozen=True):

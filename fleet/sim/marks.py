@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from fleet.core import keepoff
 from fleet.core.action import Result
 from fleet.core.node import CORDON_ANNOTATION, PENDING_TAINT, ROLLOUT_ANNOTATION, Node, Taint
 from fleet.sim.refusal import Refusal
@@ -20,9 +21,12 @@ def mark(node: Node, rollout: str) -> Node | None:
 
 
 def unmark(node: Node, rollout: str) -> Node | None:
-    if node.annotations.get(ROLLOUT_ANNOTATION) != rollout:
+    ours = node.rollout == rollout
+    gone = (*((ROLLOUT_ANNOTATION,) if ours else ()), *keepoff.removals(node.annotations, rollout))
+    if not gone:
         return None
-    return replace(node, taints=_without_pending(node), annotations=_without(node, ROLLOUT_ANNOTATION))
+    taints = _without_pending(node) if ours else node.taints
+    return replace(node, taints=taints, annotations=_without(node, *gone))
 
 
 def cordon(node: Node, rollout: str) -> Node | None:
@@ -31,7 +35,8 @@ def cordon(node: Node, rollout: str) -> Node | None:
         if node.cordoned_by == rollout:
             return None
         raise Refusal(Result.STALE, f"cordoned by {node.cordoned_by or 'somebody else'}")
-    return replace(node, unschedulable=True, annotations=node.annotations | {CORDON_ANNOTATION: rollout})
+    added = {CORDON_ANNOTATION: rollout} | keepoff.additions(node.annotations, rollout)
+    return replace(node, unschedulable=True, annotations=node.annotations | added)
 
 
 def uncordon(node: Node, rollout: str) -> Node | None:
@@ -46,5 +51,5 @@ def _without_pending(node: Node) -> tuple[Taint, ...]:
     return tuple(taint for taint in node.taints if taint.key != PENDING_TAINT)
 
 
-def _without(node: Node, annotation: str) -> dict[str, str]:
-    return {key: value for key, value in node.annotations.items() if key != annotation}
+def _without(node: Node, *annotations: str) -> dict[str, str]:
+    return {key: value for key, value in node.annotations.items() if key not in annotations}

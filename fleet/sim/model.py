@@ -72,6 +72,7 @@ class Model:
             saved.volumes,
             saved.claims,
             saved.attachments,
+            saved.maintenances,
         )
         objects.now, objects.revision, objects.epoch = saved.now, saved.revision, saved.epoch
         objects.told.extend((each.at, each.event(saved.cluster)) for each in saved.told)
@@ -172,6 +173,7 @@ class Model:
         yield from objects.attachments.values()
         yield from objects.pods.values()
         yield from (self.quorums.told(name) for name in self.quorums.groups)
+        yield from objects.maintenances.values()
 
     def snapshot(self, at: datetime) -> Snapshot:
         objects = self._objects
@@ -189,6 +191,7 @@ class Model:
             volumes=tuple(objects.volumes.values()),
             claims=objects.claims,
             attachments=tuple(objects.attachments.values()),
+            maintenances=tuple(objects.maintenances.values()),
         )
 
     def save(self) -> bytes:
@@ -207,6 +210,7 @@ class Model:
                 machines=tuple(objects.machines.values()),
                 quorums=tuple(self.quorums.groups.values()),
                 claims=objects.claims,
+                maintenances=tuple(objects.maintenances.values()),
                 unread=self.quorums.unread,
                 full=self.quorums.full,
                 now=objects.now,

@@ -13,6 +13,7 @@ from fleet.core.attachment import Attachment
 from fleet.core.budget import Budget
 from fleet.core.event import Event, Gone, Seen, Thing
 from fleet.core.machine import Machine
+from fleet.core.maintenance import Maintenance
 from fleet.core.node import Node
 from fleet.core.pod import Pod, PodRef
 from fleet.core.volumes import PersistentVolume, PersistentVolumeClaim, Volumes
@@ -60,6 +61,7 @@ class Objects:
         self.attachments: dict[str, Attachment] = {}
         self._attached: dict[str, dict[str, None]] = {}
         """By node, the names of its attachments."""
+        self.maintenances: dict[tuple[str, str, str], Maintenance] = {}
         self._on_node: dict[str, set[PodRef]] = {}
         self._controllers: dict[PodRef, WorkloadKey | None] = {}
         self.pod_listeners: list[PodListener] = []
@@ -75,6 +77,7 @@ class Objects:
         volumes: Iterable[PersistentVolume] = (),
         claims: Iterable[PersistentVolumeClaim] = (),
         attachments: Iterable[Attachment] = (),
+        maintenances: Iterable[Maintenance] = (),
     ) -> None:
         """Silently: nobody watches yet."""
         self.nodes = {node.name: node for node in nodes}
@@ -89,6 +92,7 @@ class Objects:
         self.attachments = {each.name: each for each in attachments}
         for each in self.attachments.values():
             self._attached.setdefault(each.node, {})[each.name] = None
+        self.maintenances = {each.key: each for each in maintenances}
         for pod in pods:
             ref = pod.ref
             self.pods[ref] = pod
@@ -204,6 +208,15 @@ class Objects:
     def drop_machine(self, machine: Machine) -> None:
         del self.machines[machine.name]
         self._tell_gone(machine)
+
+    def put_maintenance(self, maintenance: Maintenance) -> None:
+        maintenance = replace(maintenance, resource_version=self._version())
+        self.maintenances[maintenance.key] = maintenance
+        self._tell(maintenance)
+
+    def drop_maintenance(self, maintenance: Maintenance) -> None:
+        del self.maintenances[maintenance.key]
+        self._tell_gone(maintenance)
 
     def _version(self) -> str:
         self.revision += 1

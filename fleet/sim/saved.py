@@ -12,6 +12,7 @@ from fleet.core.attachment import Attachment
 from fleet.core.budget import Budget
 from fleet.core.event import Event, Gone, Seen
 from fleet.core.machine import Machine
+from fleet.core.maintenance import Maintenance
 from fleet.core.node import Node
 from fleet.core.pod import Pod, PodRef
 from fleet.core.quorum import Quorum
@@ -35,10 +36,11 @@ class SavedEvent(Struct, frozen=True, omit_defaults=True):
     quorum: Quorum | None = None
     volume: PersistentVolume | None = None
     attachment: Attachment | None = None
+    maintenance: Maintenance | None = None
 
     def event(self, cluster: str) -> Event:
         kept = self.node or self.pod or self.budget or self.workload or self.machine
-        thing = kept or self.quorum or self.volume or self.attachment
+        thing = kept or self.quorum or self.volume or self.attachment or self.maintenance
         assert thing is not None
         return Seen(cluster, thing) if self.form == "seen" else Gone(cluster, thing)
 
@@ -53,6 +55,7 @@ class SavedModel(Struct, frozen=True, kw_only=True):
     workloads: tuple[Workload, ...]
     machines: tuple[Machine, ...]
     quorums: tuple[Quorum, ...] = ()
+    maintenances: tuple[Maintenance, ...] = ()
     now: float = 0.0
     revision: int = 0
     timeline: tuple[Due, ...] = ()
@@ -93,6 +96,7 @@ class SavedModel(Struct, frozen=True, kw_only=True):
             volumes=snapshot.volumes,
             claims=snapshot.claims,
             attachments=snapshot.attachments,
+            maintenances=snapshot.maintenances,
             revision=max(versions, default=0),
             epoch=snapshot.at,
         )
@@ -120,6 +124,8 @@ def saved_event(at: float, event: Event) -> SavedEvent:
             return SavedEvent(at, form, volume=volume)
         case Attachment() as attachment:
             return SavedEvent(at, form, attachment=attachment)
+        case Maintenance() as maintenance:
+            return SavedEvent(at, form, maintenance=maintenance)
         case PersistentVolumeClaim():
             raise TypeError("a model changes no claim, so that it tells nothing of one")
 

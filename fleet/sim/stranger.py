@@ -10,11 +10,12 @@ from msgspec.structs import replace
 from fleet.core.attachment import Attachment
 from fleet.core.budget import Budget
 from fleet.core.machine import Machine
+from fleet.core.maintenance import Maintenance
 from fleet.core.node import Node, Taint
 from fleet.core.pod import PodRef
 from fleet.core.selector import Selector
 from fleet.core.volumes import PersistentVolume
-from fleet.core.workload import Workload
+from fleet.core.workload import NodeLock, Workload
 from fleet.sim.controllers import Controllers
 from fleet.sim.daemons import Daemons
 from fleet.sim.disruption import Disruption
@@ -163,6 +164,18 @@ class Stranger:
             self._volumes.let_go(node)
         else:
             self._volumes.stay(node, why)
+
+    def lock(self, daemon_set: PodRef, *locks: NodeLock) -> None:
+        """These are all the nodes that kured has locked then."""
+        found = self._objects.workloads[WorkloadKey("DaemonSet", *daemon_set)]
+        self._objects.put_workload(replace(found, locks=locks))
+        self._settle()
+
+    def put_maintenance(self, maintenance: Maintenance) -> None:
+        self._objects.put_maintenance(maintenance)
+
+    def delete_maintenance(self, maintenance: Maintenance) -> None:
+        self._objects.drop_maintenance(maintenance)
 
     def put_budget(self, budget: Budget) -> None:
         """A new one, or new words of one that is there: its status is behind until its controller has seen it."""

@@ -17,7 +17,7 @@ from fleet.core.snapshot import Snapshot
 from fleet.store import clusters, facts
 from fleet.store.database import Database, Row, Transaction, in_utc, moment, moment_or_none
 from fleet.store.facts import Changes, Writing
-from fleet.store.kinds import BUDGET, KINDS, MACHINE, NODE, POD, QUORUM, WORKLOAD, Kind, T
+from fleet.store.kinds import BUDGET, KINDS, MACHINE, MAINTENANCE, NODE, POD, QUORUM, WORKLOAD, Kind, T
 
 
 class NodeRow(Struct, frozen=True):
@@ -69,6 +69,7 @@ class Inventory:
             (BUDGET, snapshot.budgets),
             (WORKLOAD, snapshot.workloads),
             (QUORUM, snapshot.quorums),
+            (MAINTENANCE, snapshot.maintenances),
         )
         with self._database.read() as transaction:
             _known(transaction, snapshot.cluster)
@@ -149,6 +150,7 @@ class Inventory:
                 workloads=_things(transaction, WORKLOAD, cluster, then),
                 machines=_things(transaction, MACHINE, cluster, then),
                 quorums=_things(transaction, QUORUM, cluster, then),
+                maintenances=_things(transaction, MAINTENANCE, cluster, then),
             )
 
     def quorums(self) -> list[tuple[str, Quorum]]:

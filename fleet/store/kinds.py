@@ -18,6 +18,7 @@ from msgspec.structs import FieldInfo, fields
 from fleet.core.budget import Budget
 from fleet.core.event import Thing
 from fleet.core.machine import Machine
+from fleet.core.maintenance import Maintenance
 from fleet.core.node import Node
 from fleet.core.pod import Pod
 from fleet.core.quorum import Quorum
@@ -148,7 +149,7 @@ WORKLOAD = Kind(
     Workload,
     "workload",
     key=("kind", "namespace", "name"),
-    state=("replicas", "ready"),
+    state=("replicas", "ready", "locks"),
     columns={"uid": attrgetter("uid")},
 )
 QUORUM = Kind(
@@ -158,4 +159,11 @@ QUORUM = Kind(
     state=("members", "links", "declared", "unread", "read_at"),
     columns={"uid": attrgetter("uid")},
 )
-KINDS: tuple[Kind[Any], ...] = (NODE, MACHINE, POD, BUDGET, WORKLOAD, QUORUM)
+MAINTENANCE = Kind(
+    Maintenance,
+    "maintenance",
+    key=("kind", "namespace", "name"),
+    state=("requestors", "phase"),
+    columns={"uid": attrgetter("uid")},
+)
+KINDS: tuple[Kind[Any], ...] = (NODE, MACHINE, POD, BUDGET, WORKLOAD, QUORUM, MAINTENANCE)

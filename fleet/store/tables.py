@@ -151,6 +151,15 @@ class Quorum(Fact, table=True):
     __table_args__ = _indexes("quorum", "name")
 
 
+class Maintenance(Fact, table=True):
+    """An object by which another party says that it works on a node."""
+
+    __table_args__ = _indexes("maintenance", "kind", "namespace", "name")
+
+    kind: str
+    namespace: str
+
+
 class Journal(Table, table=True):
     """Append-only, hash-chained (`fleet.core.journal.Entry`)."""
 

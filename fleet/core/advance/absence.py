@@ -54,7 +54,7 @@ def renewed(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetim
         agenda.decide(rollout, "re-registered", now, node=run.node, uid=node.uid, was=run.goal.uid, why=why)
         agenda.touch(run.node)
         return None
-    held = nodes.held(run.node.name, run.goal.uid, node, None, rollout.id)
+    held = nodes.held(run.node.name, run.goal.uid, node, None, rollout.id, (), now)
     words = held.words if held is not None else ""
     if run.waiting:
         return Turn.GONE, {"why": words}

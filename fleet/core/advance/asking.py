@@ -48,7 +48,7 @@ def ours(node: Node, rollout: Rollout) -> bool:
 
 def marked(node: Node, rollout: Rollout) -> bool:
     """Something of this rollout is on the node."""
-    return node.cordoned_by == rollout.id or node.rollout == rollout.id
+    return rollout.id in (node.cordoned_by, node.rollout, node.kept_off_by)
 
 
 def expired(

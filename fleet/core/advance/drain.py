@@ -10,9 +10,10 @@ from fleet.core.advance.asking import LOOK_AGAIN, Answer, ask_cordon, expired, h
 from fleet.core.advance.evict import ComesBack, evict, unfinished
 from fleet.core.advance.part import overdue, part_of
 from fleet.core.agenda import Agenda
-from fleet.core.guards import capacity, gates, skew, volumes
+from fleet.core.guards import capacity, gates, others, skew, volumes
 from fleet.core.held import Held, Reason
 from fleet.core.node import Node
+from fleet.core.parties import Does
 from fleet.core.release import is_release
 from fleet.core.rollout import Rollout, Run
 from fleet.core.steps import Turn
@@ -33,6 +34,10 @@ def cordon(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime
     if held := gates.paused(rollout):
         agenda.hold(run.node, held)
         return None
+    notices = agenda.view(run.node.cluster).notices(node.name)
+    if held := others.held(node.name, notices, now):
+        # A cordon that was asked for may still come: the run waits where it would be found.
+        return _stand_back(agenda, rollout, run, held, now)
     waits = voting.save(agenda, rollout, run, node, now)
     if isinstance(waits, str):
         return Turn.FAILED, {"why": waits}
@@ -51,6 +56,8 @@ def drain(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime)
         agenda.hold(run.node, held)
         return None
     view = agenda.view(run.node.cluster)
+    if held := others.held(node.name, view.notices(node.name), now):
+        return _stand_back(agenda, rollout, run, held, now)
     left = view.to_drain(node.name)
     part = part_of(agenda, run, left) if left else None
     if part is not None:
@@ -75,6 +82,19 @@ def drain(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime)
     if left or agenda.in_flight((run.node, "cordon", "")):
         return None
     return _ready_to_reboot(agenda, rollout, run, node, now)
+
+
+def _stand_back(agenda: Agenda, rollout: Rollout, run: Run, held: Held, now: datetime) -> Answer:
+    """Another party deletes the node: it is given back at once. Or works on it: no pod is evicted meanwhile, and after
+    the drain's time the node is given back. Nothing has failed."""
+    if held.facts["does"] == Does.DELETES:
+        return Turn.CANCELLED, {"why": held.words}
+    timeout = rollout.pool(run).drain.timeout_seconds
+    if expired(agenda, rollout, run, timeout, now):
+        return Turn.CANCELLED, {"why": f"could not go within {timeout} s: {held.words}"}
+    agenda.hold(run.node, held)
+    agenda.wake_at(run.node, now + LOOK_AGAIN)
+    return None
 
 
 def _ready_to_reboot(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:

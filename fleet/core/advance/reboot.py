@@ -17,7 +17,7 @@ from fleet.core.advance.asking import (
     token_of,
 )
 from fleet.core.agenda import Agenda
-from fleet.core.guards import gates, skew, volumes
+from fleet.core.guards import gates, others, skew, volumes
 from fleet.core.held import Held, Reason
 from fleet.core.machine import Machine, Units, Work
 from fleet.core.node import Node
@@ -50,6 +50,8 @@ def reboot(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime
     if not ours(node, rollout) or view.to_drain(node.name):
         return Turn.BACK, {}
     if skew.held(view.name, run.release, view.servers):
+        return Turn.BACK, {}
+    if others.held(node.name, view.notices(node.name), now):
         return Turn.BACK, {}
     if volumes.held(node.name, view, rollout.pool(run).drain):
         return Turn.BACK, {}

@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
+
+from fleet.core.guards import others
 from fleet.core.held import Held, Reason
 from fleet.core.machine import Machine
-from fleet.core.node import CLAIMED_TAINT, INVENTORY_TAINT, Node
-
-OTHERS = {
-    "ToBeDeletedByClusterAutoscaler": "the cluster autoscaler deletes it",
-    "DeletionCandidateOfClusterAutoscaler": "the cluster autoscaler may delete it",
-    "karpenter.sh/disrupted": "Karpenter disrupts it",
-    CLAIMED_TAINT: "{value}",
-    INVENTORY_TAINT: "its inventory says so",
-}
-"""Taints by which other parties say that they work on a node."""
-ANNOUNCED = {
-    "weave.works/kured-reboot-in-progress": "kured reboots it",
-    "flatcar-linux-update.v1.flatcar-linux.net/agent-made-unschedulable": "Flatcar's update operator reboots it",
-}
-"""Annotations by which others say that a cordon is theirs; their value is `false` when it is not any more."""
-INSTEAD = {
-    CLAIMED_TAINT: "stop it there, then: fleet cluster claim",
-    INVENTORY_TAINT: "take `cordoned: true` out of the inventory when it may take part",
-}
-"""What to do where no kubectl helps."""
+from fleet.core.node import Node
+from fleet.core.notice import Notice
 
 
-def held(name: str, uid: str, node: Node | None, machine: Machine | None, rollout: str) -> Held | None:
-    """`uid` is that of the node which the plan meant; `rollout` the one that asks."""
+def held(
+    name: str,
+    uid: str,
+    node: Node | None,
+    machine: Machine | None,
+    rollout: str,
+    notices: Sequence[Notice],
+    now: datetime,
+) -> Held | None:
+    """`uid` is that of the node which the plan meant; `rollout` the one that asks; `notices` what others say of it."""
     if node is None or node.deleting:
         return Held(Reason.NODE_GONE, name)
     if unseen(node, uid):
@@ -37,7 +31,9 @@ def held(name: str, uid: str, node: Node | None, machine: Machine | None, rollou
     if node.unschedulable and node.cordoned_by not in ("", rollout):
         return Held(Reason.OTHER_ROLLOUT, name, {"by": node.cordoned_by})
     if node.foreign_cordon:
-        return _foreign(node)
+        return _foreign(node, notices, now)
+    if by_others := others.held(name, notices, now):
+        return by_others
     if machine is None or not machine.reported:
         return Held(Reason.NO_AGENT, name)
     if node.ready is not True:
@@ -50,15 +46,11 @@ def unseen(node: Node, uid: str) -> bool:
     return bool(uid) and not node.uid
 
 
-def _foreign(node: Node) -> Held:
-    taint = next((each for each in node.taints if each.key in OTHERS), None)
-    by = f" ({OTHERS[taint.key].format(value=taint.value)})" if taint is not None else ""
-    said = [words for key, words in ANNOUNCED.items() if node.annotations.get(key, "false") != "false"]
-    if taint is None and said:
-        by = f" ({said[0]})"
-    facts: dict[str, str | int] = {"by": by}
-    if taint is not None and taint.key in INSTEAD:
-        facts["advice"] = INSTEAD[taint.key]
+def _foreign(node: Node, notices: Sequence[Notice], now: datetime) -> Held:
+    found = others.heeded(notices, now)
+    facts: dict[str, str | int] = {"by": f" ({found[0].words})" if found else ""}
+    if found:
+        facts["advice"] = found[0].advice
     return Held(Reason.FOREIGN_CORDON, node.name, facts)
 
 

@@ -23,6 +23,7 @@ from fleet.core.action import (
     Uncordon,
     Unmark,
 )
+from fleet.core.keepoff import additions
 from fleet.core.node import CORDON_ANNOTATION, PENDING_TAINT, ROLLOUT_ANNOTATION, NodeRef
 from fleet.core.pod import PodRef
 from fleet.core.release import Release
@@ -94,7 +95,7 @@ def test_a_patch_says_for_which_node_it_was_made(tmp_path: Path) -> None:
         assert patch["metadata"]["uid"] == before["uid"]
         assert patch["metadata"]["resourceVersion"] == before["resourceVersion"]
         assert hand.node["spec"]["unschedulable"] is True
-        assert hand.node["metadata"]["annotations"] == {CORDON_ANNOTATION: "r-1"}
+        assert hand.node["metadata"]["annotations"] == {CORDON_ANNOTATION: "r-1"} | additions({}, "r-1")
 
     tell(tmp_path, story)
 

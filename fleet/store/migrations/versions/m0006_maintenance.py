@@ -1,0 +1,34 @@
+"""Objects by which other parties say that they work on nodes."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0006"
+down_revision = "0005"
+
+MOMENT = sa.DateTime(timezone=True).with_variant(sa.String(32), "sqlite")
+NOW = sa.text("valid_to IS NULL")
+
+
+def upgrade() -> None:
+    op.create_table(
+        "maintenance",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True),
+        sa.Column("cluster", sa.String, sa.ForeignKey("cluster.name"), nullable=False),
+        sa.Column("kind", sa.String, nullable=False),
+        sa.Column("namespace", sa.String, nullable=False),
+        sa.Column("name", sa.String, nullable=False),
+        sa.Column("uid", sa.String, nullable=False),
+        sa.Column("fact", sa.Text, nullable=False),
+        sa.Column("state", sa.Text, nullable=False),
+        sa.Column("source", sa.String, nullable=False),
+        sa.Column("valid_from", MOMENT, nullable=False),
+        sa.Column("valid_to", MOMENT),
+    )
+    key = ["cluster", "kind", "namespace", "name"]
+    op.create_index(
+        "maintenance_now", "maintenance", key, unique=True, sqlite_where=NOW, postgresql_where=NOW
+    )
+    op.create_index("maintenance_then", "maintenance", [*key, "valid_from"])
