@@ -69,8 +69,8 @@ class Canaries:
     def choose(
         self, rollout: Rollout, pool: str, count: int, now: datetime, instead_of: Collection[NodeRef] = ()
     ) -> list[NodeRef]:
-        """The nodes that go first: able to go, if possible none that another party may delete and no leader of a quorum group if possible, those whose budgets have the
-        least work left. Fewer than `count` where no more are able."""
+        """The nodes that go first: able to go, if possible none that another party may delete and no leader of a quorum
+        group, those whose budgets have the least work left. Fewer than `count` where no more are able."""
         able: list[NodeRef] = []
         unable: list[str] = []
         for ref in sorted(self._candidates(rollout, pool, instead_of), key=self._rank):

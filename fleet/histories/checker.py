@@ -17,6 +17,7 @@ from fleet.core.policy import Amount, Limits, Policy
 from fleet.core.snapshot import Snapshot
 from fleet.histories.invariant import Broken, Invariant
 from fleet.histories.returns import Returns
+from fleet.histories.strangers import Strangers
 from fleet.histories.tale import BEGUN, ENDED, WELL, Told, ToldRun
 from fleet.histories.truth import Name, Truth
 from fleet.histories.voting import lost, unsaved
@@ -46,6 +47,8 @@ STARTS = ("stage", "cordon", "evict", "reboot", "snapshot", "move-leader")
 """What a pause forbids."""
 ENDED_BY_ABORT = ("stage", "cordon", "evict")
 """What an abort forbids, also in runs that have begun."""
+MINDS_OTHERS = ("cordon", "evict", "reboot")
+"""What is not begun on a node that another party deletes or works on."""
 
 
 class Checker:
@@ -53,6 +56,7 @@ class Checker:
         self.broken: list[Broken] = []
         self.rollouts: dict[str, Told] = {}
         self.truth = Truth()
+        self.strangers = Strangers(self.truth)
         self._sites = sites
         self._intended: dict[str, float] = {}
         """Ids of actions, and when each was intended by the controller's clock, in seconds."""
@@ -115,6 +119,8 @@ class Checker:
             if name in self._foreign and not node.unschedulable:
                 self._foreign.discard(name)
                 self._break(Invariant.FOREIGN, f"{action.kind} of {node.name}")
+        if robbed := self.strangers.robbed(now.cluster, now.nodes):
+            self._break(Invariant.FOREIGN, f"{action.kind} took {robbed}")
 
     def at_rest(self, at: float, snapshots: list[Snapshot]) -> None:
         """Nothing is left to do for any rollout."""
@@ -127,8 +133,10 @@ class Checker:
                     for run in told.runs.values()
                     if (run.cluster, run.name) == (snapshot.cluster, node.name)
                 )
-                if not kept and (node.annotations or node.taints or _ours_unfinished(snapshot, node.name)):
-                    marks = [*node.annotations, *(taint.key for taint in node.taints)]
+                theirs = self.strangers.are_theirs(snapshot.cluster, node)
+                marks = [*node.annotations, *(taint.key for taint in node.taints)]
+                marks = [each for each in marks if each not in theirs]
+                if not kept and (marks or _ours_unfinished(snapshot, node.name)):
                     self._break(Invariant.LEFT, f"on {node.name}: {', '.join(marks) or 'a request'}")
 
     def waits(self, at: float, rollout: str, said: dict[str, list[tuple[str, str]]]) -> None:
@@ -160,6 +168,8 @@ class Checker:
         run = told.runs[record.node]
         if run.step not in WHEN[record.kind]:
             self._break(Invariant.ORDER, f"{record.kind} of {run.name} in step {run.step}")
+        if record.kind in MINDS_OTHERS and self.strangers.taken(self._at, run.cluster, run.name):
+            self._break(Invariant.OTHERS, f"{record.kind} of {run.name}")
         if record.kind in STARTS and told.state == "paused":
             self._break(Invariant.ASLEEP, f"{record.kind} of {run.name} while paused")
         if record.kind in ENDED_BY_ABORT and told.state == "aborted":
@@ -182,6 +192,8 @@ class Checker:
         if first or (step == "stage" and run.step == "pending"):
             if told.state != "running":
                 self._break(Invariant.ASLEEP, f"{step} of {run.name} while {told.state}")
+            if self.strangers.taken(self._at, run.cluster, run.name):
+                self._break(Invariant.OTHERS, f"{step} of {run.name}")
             if not run.canary and not told.canaries_proven(run.pool):
                 self._break(Invariant.CANARY, f"{step} of {run.name}")
         if first:

@@ -10,6 +10,7 @@ from fleet.core.budget import Budget
 from fleet.core.node import Node
 from fleet.core.pod import Pod, PodRef
 from fleet.histories.builders import START, a_node
+from fleet.histories.troubles import others
 from fleet.histories.troubles.groups import member_up
 from fleet.histories.troubles.nodes import runs
 from fleet.histories.world import World
@@ -37,6 +38,7 @@ def mend(world: World) -> None:
             _mend_budget(model, budget)
         for pod in now.pods:
             _mend_pod(world, model, pod, held)
+        others.mend(world, model)
         _make_room(model)
         _mend_groups(model, busy)
         up = {node.name for node in model.snapshot(START).nodes if node.ready is True}

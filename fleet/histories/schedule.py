@@ -61,6 +61,10 @@ MOST: Mapping[str, int] = {
     "delete canary": 1,
     "cordon canary": 1,
     "volumes stay": 2,
+    "taint of another": 2,
+    "annotation of another": 2,
+    "maintenance of another": 2,
+    "kept off": 2,
 }
 """How often each kind of fault comes into one history at most."""
 

@@ -15,7 +15,7 @@ from fleet.core.node import Node, Taint
 from fleet.core.pod import PodRef
 from fleet.core.selector import Selector
 from fleet.core.volumes import PersistentVolume
-from fleet.core.workload import NodeLock, Workload
+from fleet.core.workload import Workload
 from fleet.sim.controllers import Controllers
 from fleet.sim.daemons import Daemons
 from fleet.sim.disruption import Disruption
@@ -165,11 +165,13 @@ class Stranger:
         else:
             self._volumes.stay(node, why)
 
-    def lock(self, daemon_set: PodRef, *locks: NodeLock) -> None:
-        """These are all the nodes that kured has locked then."""
-        found = self._objects.workloads[WorkloadKey("DaemonSet", *daemon_set)]
-        self._objects.put_workload(replace(found, locks=locks))
-        self._settle()
+    def put_workload(self, workload: Workload) -> None:
+        """One that is new or has changed; no pods come of that."""
+        self._objects.put_workload(workload)
+
+    def delete_workload(self, workload: Workload) -> None:
+        """Its pods stay."""
+        self._objects.drop_workload(workload)
 
     def put_maintenance(self, maintenance: Maintenance) -> None:
         self._objects.put_maintenance(maintenance)

@@ -33,6 +33,9 @@ GROUPED = (
     "/apis/storage.k8s.io/v1/volumeattachments",
     "/apis/fleet.internal/v1/machines",
     "/apis/coordination.k8s.io/v1/leases",
+    "/apis/maintenance.nvidia.com/v1alpha1/nodemaintenances",
+    "/apis/nodemaintenance.medik8s.io/v1beta1/nodemaintenances",
+    "/apis/machineconfiguration.openshift.io/v1/machineconfignodes",
 )
 
 

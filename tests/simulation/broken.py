@@ -21,7 +21,9 @@ from fleet.core.hindrances import Hindrances
 from fleet.core.journal import Record
 from fleet.core.machine import Machine
 from fleet.core.node import PENDING_TAINT, NodeRef, Taint
+from fleet.core.notice import Notice
 from fleet.core.occupancy import Occupancy, Scope
+from fleet.core.parties import KEEP_OFF
 from fleet.core.pod import Pod, PodRef
 from fleet.core.quorum import Quorum
 from fleet.core.quorums import Quorums
@@ -89,9 +91,18 @@ class Forgiving(Engine):
         return super().decide(now)
 
 
+class Unheeding(ClusterView):
+    def notices(self, node: str) -> list[Notice]:
+        return []
+
+
+class WithoutOthers(WithoutBudgets):
+    views_are = Unheeding
+
+
 class Trusting(ClusterView):
-    def see(self, thing: Thing) -> None:
-        super().see(replace(thing, units=None) if isinstance(thing, Machine) else thing)
+    def see(self, thing: Thing) -> set[str]:
+        return super().see(replace(thing, units=None) if isinstance(thing, Machine) else thing)
 
 
 class WithoutUnits(WithoutBudgets):
@@ -257,6 +268,15 @@ def uncordons_all(model: Model, action: AnyAction, at: float) -> Outcome:
     return answer
 
 
+def takes_all(model: Model, action: AnyAction, at: float) -> Outcome:
+    """Takes what keeps others off a node for its own, whoever has set it."""
+    answer = model.perform(action, at)
+    if isinstance(action, Uncordon) and answer.result is Result.DONE:
+        for key in KEEP_OFF:
+            model.stranger.annotate(action.node.name, key, None)
+    return answer
+
+
 def leaves_taints(model: Model, action: AnyAction, at: float) -> Outcome:
     """Takes the annotations away, and forgets the taint."""
     answer = model.perform(action, at)
@@ -275,6 +295,8 @@ BROKEN: Sequence[tuple[Invariant, Parts]] = (
     (Invariant.SOUND, Parts(engine=WithoutUnits)),
     (Invariant.TWICE, Parts(engine=Twice)),
     (Invariant.FOREIGN, Parts(driver=uncordons_all)),
+    (Invariant.FOREIGN, Parts(driver=takes_all)),
+    (Invariant.OTHERS, Parts(engine=WithoutOthers)),
     (Invariant.WINDOW, Parts(engine=WithoutWindows)),
     (Invariant.FREEZE, Parts(engine=WithoutWindows)),
     (Invariant.ASLEEP, Parts(engine=Deaf)),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from random import Random
 
 from fleet.histories.builders import START
-from fleet.histories.troubles import control, groups, machines, nodes, workloads
+from fleet.histories.troubles import control, groups, machines, nodes, others, workloads
 from fleet.histories.world import World
 from fleet.sim.model import Model
 
@@ -80,4 +80,8 @@ TROUBLES: Mapping[str, Callable[[World, Random], str]] = {
     "backup full": groups.on_group(groups.backup_full),
     "ambush": _ambush,
     "volumes stay": nodes.on_node(nodes.volumes_stay),
+    "taint of another": nodes.on_node(others.taint),
+    "annotation of another": nodes.on_node(others.annotate),
+    "maintenance of another": nodes.on_node(others.maintain),
+    "kept off": nodes.on_node(others.keep_off),
 }

@@ -13,6 +13,8 @@ from fleet.cli.main import run
 from fleet.core.action import Cordon, Result, Stage
 from fleet.core.errors import UsageError
 from fleet.core.guards import nodes
+from fleet.core.notice import of_node
+from fleet.histories.builders import START
 from fleet.hosts import claims
 from fleet.hosts.claims import Claim
 from fleet.machines.local import Local
@@ -51,7 +53,7 @@ def test_the_first_that_acts_has_the_host_and_the_other_is_told(tmp_path: Path) 
             assert (await second(Cordon)).result is Result.FAILED
             await second.sight.until(lambda: second.sight.nodes["n-0"].foreign_cordon, "it is seen")
             node, machine = second.sight.nodes["n-0"], second.sight.machines["n-0"]
-            held = nodes.held("n-0", node.uid, node, machine, "r-1")
+            held = nodes.held("n-0", node.uid, node, machine, "r-1", list(of_node(node)), START)
             assert held is not None and ADA.words in held.words
             assert held.advice == "stop it there, then: fleet cluster claim"
             assert not first.sight.nodes["n-0"].foreign_cordon

@@ -17,6 +17,8 @@ from fleet.core.event import Lost, Seen, Synced
 from fleet.core.guards import nodes
 from fleet.core.machine import Machine
 from fleet.core.node import Node, NodeRef
+from fleet.core.notice import of_node
+from fleet.histories.builders import START
 from fleet.hosts.cluster import HostsCluster
 from tests.contract.sight import Sight
 from tests.unit.hosts.boxes import NEW, OLD, Site
@@ -148,7 +150,8 @@ def test_a_host_that_its_inventory_has_cordoned_says_so(tmp_path: Path) -> None:
 
     async def tell(stage: Hand) -> None:
         node = stage.sight.nodes["n-0"]
-        held = nodes.held("n-0", node.uid, node, stage.sight.machines["n-0"], "r-1")
+        machine = stage.sight.machines["n-0"]
+        held = nodes.held("n-0", node.uid, node, machine, "r-1", list(of_node(node)), START)
         assert held is not None
         assert held.words == "cordoned, not by fleet (its inventory says so)"
         assert held.advice == "take `cordoned: true` out of the inventory when it may take part"
