@@ -15,6 +15,7 @@ from fleet.core.chronicle import Chronicle, Command, Eviction, StepTaken
 from fleet.core.errors import UsageError
 from fleet.core.held import Held
 from fleet.core.node import NodeRef
+from fleet.core.notice import of_node
 from fleet.core.overview import Part, lasting_first, parts_of
 from fleet.core.rollout import Run
 from fleet.core.spans import words
@@ -46,6 +47,8 @@ class Explanation(Struct, frozen=True):
     """Its failed run keeps its slot until a person releases it."""
     unknown: str = ""
     """Why nothing certain is known of it."""
+    may_be_deleted: tuple[str, ...] = ()
+    """Other parties that may delete the node and do not do so yet: it is a canary only where no other node can be."""
     history: tuple[Happening, ...] = ()
     """Oldest first, over all rollouts."""
 
@@ -72,7 +75,13 @@ def explain(home: Home, name: str, why: Why) -> Explanation:
         {now_held.held[0].reason: now_held.since} if now_held is not None else {},
         chronicles,
         f"{cluster.name} is unreachable: {cluster.last_error}" if cluster.last_error else "",
+        _may_be_deleted(home, ref),
     )
+
+
+def _may_be_deleted(home: Home, ref: NodeRef) -> tuple[str, ...]:
+    rows = (row.node for row in home.store.inventory.nodes(cluster=ref.cluster) if row.name == ref.name)
+    return tuple(each.told for node in rows if node is not None for each in of_node(node) if not each.holds)
 
 
 def find(nodes: Sequence[StatusNode], name: str) -> StatusNode:
@@ -98,6 +107,7 @@ def explanation(
     held_since: Mapping[str, datetime] | None = None,
     chronicles: Iterable[Chronicle] = (),
     unknown: str = "",
+    may_be_deleted: tuple[str, ...] = (),
 ) -> Explanation:
     """`held`: all that the guards say, or what the controller wrote down; `chronicles`: of the node's rollouts."""
     ref = NodeRef(status.cluster, status.name)
@@ -111,6 +121,7 @@ def explanation(
         since=run.since if run is not None else status.since,
         slot=run is not None and run.step is Step.FAILED and run.slot,
         unknown=unknown,
+        may_be_deleted=may_be_deleted,
         history=tuple(sorted(history, key=lambda each: each.at)),
     )
 

@@ -58,6 +58,8 @@ def _reasons(told: Explanation) -> Iterator[Text]:
         yield Text(f"  {number}. {then}{held.words}{_waited(told, held)}", "yellow")
         if held.advice:
             yield Text(f"     -> {held.advice}")
+    for each in told.may_be_deleted:
+        yield Text(f"  {each}: it is no canary where another node can be")
     if told.status.state == "failed":
         for why in told.status.held:
             yield Text(f"  {why}", "red")

@@ -13,6 +13,7 @@ from fleet.core.groups import Group, settled
 from fleet.core.held import OF_QUORUMS, Reason
 from fleet.core.losses import notes
 from fleet.core.node import Node
+from fleet.core.notices import said_of
 from fleet.core.obstacles import obstacles
 from fleet.core.pod import Pod
 from fleet.core.policy import Policy, Pool
@@ -101,6 +102,7 @@ def lint(
         found += _budgets(snapshot, groups)
         found += _skews(snapshot)
         found += _rebooters(snapshot)
+        found += _others(snapshot)
         found += _obstacles(policy, snapshot)
         found += _losses(policy, snapshot)
         found += _warnings(policy, snapshot)
@@ -288,6 +290,19 @@ def _rebooters(snapshot: Snapshot) -> Iterator[Finding]:
     for each in rebooters(snapshot):
         if each.nodes:
             yield Finding(snapshot.cluster, "others-reboot", each.name, each.words, each.advice)
+
+
+def _others(snapshot: Snapshot) -> Iterator[Finding]:
+    """Yields what other parties say of nodes and will end by themselves; what they do not end is an obstacle."""
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for name, notices in said_of(snapshot).items():
+        for each in notices:
+            if not each.stays:
+                found.setdefault((each.party, f"{each.words} ({each.mark})", each.advice), []).append(name)
+    for (party, told, advice), names in found.items():
+        yield Finding(
+            snapshot.cluster, "others-node", party, f"{told}: {_listed(tuple(sorted(names)))}", advice
+        )
 
 
 def _obstacles(policy: Policy, snapshot: Snapshot) -> Iterator[Finding]:

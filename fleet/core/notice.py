@@ -163,9 +163,9 @@ def _moment(value: str) -> datetime | None:
         if value.isascii() and value.isdigit() and len(value) == SECONDS_DIGITS:
             return datetime.fromtimestamp(int(value), UTC)
         found = datetime.fromisoformat(value)
-    except ValueError:
+        return found.astimezone(UTC) if found.tzinfo is not None else None
+    except (ValueError, OverflowError):
         return None
-    return found.astimezone(UTC) if found.tzinfo is not None else None
 
 
 def _brief(text: str) -> str:

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 
 from fleet.core.event import Thing
 from fleet.core.maintenance import Maintenance
-from fleet.core.notice import Notice, of_locks, of_maintenance, of_pod
+from fleet.core.notice import Notice, of_locks, of_maintenance, of_node, of_pod
 from fleet.core.pod import Pod
+from fleet.core.snapshot import Snapshot
 from fleet.core.workload import Workload
 
 Source = tuple[str, ...]
@@ -57,6 +58,15 @@ class Notices:
         else:
             del self._of_source[source]
         return before.keys() | now.keys()
+
+
+def said_of(snapshot: Snapshot) -> dict[str, list[Notice]]:
+    """Returns all that is said of the nodes of a snapshot, by node; those of which nothing is said are left out."""
+    notices = Notices()
+    for thing in snapshot.things():
+        notices.see(thing)
+    said = {node.name: [*of_node(node), *notices.of(node.name)] for node in snapshot.nodes}
+    return {name: found for name, found in said.items() if found}
 
 
 def _source(thing: Thing) -> Source:

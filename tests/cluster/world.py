@@ -182,6 +182,9 @@ class RealWorld:
     async def set_cordon(self, node: str, cordoned: bool) -> None:
         await self.patch(f"/api/v1/nodes/{node}", {"spec": {"unschedulable": cordoned or None}})
 
+    async def annotate(self, node: str, key: str, value: str) -> None:
+        await self.patch(f"/api/v1/nodes/{node}", {"metadata": {"annotations": {key: value}}})
+
     async def delete_pod(self, pod: str) -> None:
         await self._do(self._rest.delete, f"/api/v1/namespaces/{NAMESPACE}/pods/{pod}")
 

@@ -24,6 +24,7 @@ from fleet.core.daemonset import Place
 from fleet.core.event import Seen, Synced
 from fleet.core.machine import Ask
 from fleet.core.node import NodeRef, Taint, Toleration
+from fleet.core.parties import KEEP_OFF
 from fleet.core.pod import Pod, PodRef
 from fleet.core.release import Release
 from fleet.core.selector import Selector
@@ -402,6 +403,44 @@ async def an_uncordon_takes_everything_of_ours_away_at_once(world: World) -> Non
         assert (after.annotations, after.taints) == (before.annotations, before.taints)
 
 
+async def a_node_in_work_is_kept_off_others_until_it_is_given_back(world: World) -> None:
+    await world.add_nodes(1)
+    async with Sight(world.cluster) as sight:
+        hand, name = Hand(world, sight), next(iter(sight.nodes))
+        before = sight.nodes[name]
+        assert (await hand(Cordon, name)).result is Result.DONE
+        await sight.until(lambda: sight.nodes[name].kept_off_by == ROLLOUT, "the marks that keep others off")
+        assert all(sight.nodes[name].annotations[key] == "true" for key in KEEP_OFF)
+        # A person uncordons it; the next cordon still knows what is ours.
+        await world.set_cordon(name, False)
+        await sight.until(lambda: not sight.nodes[name].unschedulable, "the person's uncordon")
+        assert (await hand(Cordon, name)).result is Result.DONE
+        await sight.until(lambda: sight.nodes[name].unschedulable, "the cordon")
+        assert (await hand(Uncordon, name, rollout=OTHER)).result is Result.DONE
+        assert sight.nodes[name].kept_off_by == ROLLOUT
+        assert (await hand(Uncordon, name)).result is Result.DONE
+        await sight.until(lambda: not sight.nodes[name].kept_off_by, "the uncordon")
+        assert sight.nodes[name].annotations == before.annotations
+
+
+async def what_somebody_else_keeps_others_off_by_stays(world: World) -> None:
+    await world.add_nodes(1)
+    async with Sight(world.cluster) as sight:
+        hand, name = Hand(world, sight), next(iter(sight.nodes))
+        await world.annotate(name, KEEP_OFF[0], "true")
+        await sight.until(lambda: KEEP_OFF[0] in sight.nodes[name].annotations, "the annotation")
+        before = sight.nodes[name]
+        assert (await hand(Cordon, name)).result is Result.DONE
+        await sight.until(lambda: sight.nodes[name].kept_off_by, "the marks that keep others off")
+        await world.annotate(name, KEEP_OFF[1], "somebody's")
+        await sight.until(
+            lambda: sight.nodes[name].annotations[KEEP_OFF[1]] == "somebody's", "the person's change"
+        )
+        assert (await hand(Uncordon, name)).result is Result.DONE
+        await sight.until(lambda: not sight.nodes[name].kept_off_by, "the uncordon")
+        assert sight.nodes[name].annotations == before.annotations | {KEEP_OFF[1]: "somebody's"}
+
+
 async def a_mark_is_idempotent_and_belongs_to_its_rollout(world: World) -> None:
     await world.add_nodes(1)
     async with Sight(world.cluster) as sight:
@@ -671,6 +710,8 @@ CASES: tuple[Case, ...] = (
     a_foreign_cordon_is_not_taken_over,
     a_foreign_cordon_stays_when_ours_is_undone,
     an_uncordon_takes_everything_of_ours_away_at_once,
+    a_node_in_work_is_kept_off_others_until_it_is_given_back,
+    what_somebody_else_keeps_others_off_by_stays,
     a_mark_is_idempotent_and_belongs_to_its_rollout,
     another_machine_under_the_name_is_not_touched,
     a_machine_is_asked_once_for_each_token,

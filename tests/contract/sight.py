@@ -10,6 +10,7 @@ from fleet.core.attachment import Attachment
 from fleet.core.budget import Budget
 from fleet.core.event import Event, Gone, Lost, Seen, Synced
 from fleet.core.machine import Machine
+from fleet.core.maintenance import Maintenance
 from fleet.core.node import Node
 from fleet.core.pod import Pod, PodRef
 from fleet.core.volumes import PersistentVolume
@@ -31,6 +32,7 @@ class Sight:
         self.machines: dict[str, Machine] = {}
         self.volumes: dict[str, PersistentVolume] = {}
         self.attachments: dict[str, Attachment] = {}
+        self.maintenances: dict[tuple[str, str, str], Maintenance] = {}
         self.synced = False
         self.log: list[Event] = []
         self._cluster = cluster
@@ -150,4 +152,6 @@ class Sight:
                 return self.volumes, thing.name
             case Attachment():
                 return self.attachments, thing.name
+            case Maintenance():
+                return self.maintenances, thing.key
         raise AssertionError(f"no place for {thing!r}")

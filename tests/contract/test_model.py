@@ -173,6 +173,10 @@ class ModelWorld:
         (stranger.cordon if cordoned else stranger.uncordon)(node)
         self._own.touch()
 
+    async def annotate(self, node: str, key: str, value: str) -> None:
+        self._own.stranger.annotate(node, key, value)
+        self._own.touch()
+
     async def delete_pod(self, pod: str) -> None:
         self._own.stranger.delete_pod(PodRef(NAMESPACE, pod))
         self._own.touch()

@@ -96,6 +96,10 @@ class World(Protocol):
         """As a stranger does with kubectl: annotations stay."""
         ...
 
+    async def annotate(self, node: str, key: str, value: str) -> None:
+        """As a stranger does."""
+        ...
+
     async def delete_pod(self, pod: str) -> None:
         """As a stranger does, without asking a budget."""
         ...

@@ -1,0 +1,398 @@
+"""Other parties that delete, drain or reboot nodes: what they say is heeded, and they are kept off a node in work."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from fleet.core import keepoff
+from fleet.core.action import Cordon, Evict, Reboot
+from fleet.core.held import Held, Reason
+from fleet.core.lint import lint
+from fleet.core.maintenance import Maintenance
+from fleet.core.node import KEEP_OFF_ANNOTATION, Node, NodeRef, Taint
+from fleet.core.notice import of_node
+from fleet.core.parties import BY_NAME, KEEP_OFF, PARTIES, SIGNS, Does, Party, Sign
+from fleet.core.pod import Owner, Pod, PodRef
+from fleet.core.policy import Policy
+from fleet.core.quorum import Quorum
+from fleet.core.steps import Step
+from fleet.core.times import Times
+from fleet.core.workload import NodeLock, Workload
+from fleet.histories.builders import (
+    NEW,
+    START,
+    a_deployment,
+    a_group,
+    a_node,
+    a_policy,
+    a_pool,
+    a_snapshot,
+)
+from fleet.sim.planner import make_plan
+from tests.story import Story
+
+DOCS = (Path(__file__).parents[3] / "docs" / "workloads.md").read_text(encoding="utf-8")
+DELETED = Taint("ToBeDeletedByClusterAutoscaler", "NoSchedule", "1793610000")
+EVERY = [(party, sign) for party in PARTIES for sign in party.signs]
+
+
+def marked(sign: Sign, name: str = "n-1") -> Node:
+    """A Ready node that is open for pods and carries that mark."""
+    value = next(iter(sorted(sign.only)), "x")
+    node = a_node(name)
+    match sign.place:
+        case "taint":
+            return a_node(name, taints=(Taint(sign.key, "NoSchedule", value),))
+        case "annotation":
+            return a_node(name, annotations={sign.key: value})
+        case _:
+            return a_node(name, labels=node.labels | {sign.key: value})
+
+
+def held(story: Story, name: str) -> list[Held]:
+    return list(story.engine.why(NodeRef("east", name), story.now))
+
+
+def started(*nodes: Node, **changes: object) -> Story:
+    story = Story([a_snapshot(list(nodes))], a_policy(a_pool(**changes)))
+    story.start()
+    return story
+
+
+@pytest.mark.parametrize(("party", "sign"), EVERY, ids=[f"{sign.key}" for _, sign in EVERY])
+def test_each_mark_holds_its_node_without_a_cordon_until_it_is_gone(party: Party, sign: Sign) -> None:
+    story = started(a_node("n-0"), marked(sign))
+    story.run(seconds=7200)
+    if sign.does is Does.MAY_DELETE:
+        assert story.steps() == {"n-0": Step.DONE, "n-1": Step.DONE}
+        return
+    assert story.steps() == {"n-0": Step.DONE, "n-1": Step.PENDING}
+    (found,) = held(story, "n-1")
+    assert found.reason is (Reason.OTHERS_STAY if sign.stays else Reason.OTHERS)
+    assert found.lasting is sign.stays and found.passed_over
+    assert (found.facts["party"], found.facts["does"]) == (party.name, sign.does)
+    assert found.facts["mark"] == f"{sign.place} {sign.key}"
+    assert found.advice and "{" not in found.advice + found.words and "?" not in found.words
+    model = story.models["east"]
+    if sign.place == "taint":
+        model.stranger.taint("n-1")
+    elif sign.place == "annotation":
+        model.stranger.annotate("n-1", sign.key, None)
+    else:
+        model.stranger.label("n-1", sign.key, "")
+    story.run()
+    assert story.steps()["n-1"] is Step.DONE
+
+
+@pytest.mark.parametrize(
+    ("annotations", "reasons"),
+    [
+        ({"weave.works/kured-reboot-in-progress": "false"}, []),
+        ({"weave.works/kured-most-recent-reboot-needed": "2026-11-02T08:00:00Z"}, []),
+        ({"flatcar-linux-update.v1.flatcar-linux.net/reboot-needed": "true"}, []),
+        ({"flatcar-linux-update.v1.flatcar-linux.net/reboot-ok": "false"}, []),
+        ({"machineconfiguration.openshift.io/state": "Done"}, []),
+        (
+            {
+                "machineconfiguration.openshift.io/state": "Done",
+                "machineconfiguration.openshift.io/desiredConfig": "rendered-a",
+                "machineconfiguration.openshift.io/currentConfig": "rendered-a",
+            },
+            [],
+        ),
+        (
+            {
+                "machineconfiguration.openshift.io/state": "Done",
+                "machineconfiguration.openshift.io/desiredConfig": "rendered-b",
+                "machineconfiguration.openshift.io/currentConfig": "rendered-a",
+            },
+            [Reason.OTHERS],
+        ),
+        ({"machineconfiguration.openshift.io/state": "Degraded"}, [Reason.OTHERS_STAY]),
+        ({"karpenter.sh/do-not-disrupt": "true"}, []),
+        ({"cluster-autoscaler.kubernetes.io/scale-down-disabled": "true"}, []),
+    ],
+)
+def test_a_mark_counts_by_its_value(annotations: dict[str, str], reasons: list[Reason]) -> None:
+    story = started(a_node("n-0", annotations=annotations), a_node("n-1"))
+    assert [each.reason for each in held(story, "n-0") if each.reason.startswith("others")] == reasons
+
+
+@pytest.mark.parametrize(
+    ("value", "since"),
+    [
+        ("1793610000", "2026-11-02T09:00:00+00:00"),
+        ("2026-11-02T06:00:00+01:00", "2026-11-02T05:00:00+00:00"),
+        ("2026-11-02T05:00:00", None),
+        ("true", None),
+        ("0001-01-01T00:00:00+23:59", None),
+        ("99999999999999999999", None),
+        ("١٧٩٣٦١٠٠٠٠", None),
+        ("", None),
+    ],
+)
+def test_since_when_is_told_where_the_value_is_a_time(value: str, since: str | None) -> None:
+    (notice,) = of_node(a_node("n-0", taints=(Taint(DELETED.key, "NoSchedule", value),)))
+    assert (notice.since.isoformat() if notice.since else None) == since
+    assert ("since" in notice.told) is (since is not None)
+
+
+def test_what_a_cluster_says_is_shown_in_part_where_it_is_long() -> None:
+    work = Maintenance(
+        "nodemaintenances.nodemaintenance.medik8s.io", "", "nm", "u", "n-1", ("x" * 5000,), "Running"
+    )
+    story = Story([a_snapshot([a_node("n-1")])], a_policy())
+    story.models["east"].stranger.put_maintenance(work)
+    story.start()
+    story.run(seconds=60)
+    (found,) = held(story, "n-1")
+    assert len(found.words) < 400
+
+
+@pytest.mark.parametrize(
+    ("kind", "namespace", "phase", "reason"),
+    [
+        ("nodemaintenances.maintenance.nvidia.com", "default", "", Reason.OTHERS),
+        ("nodemaintenances.maintenance.nvidia.com", "default", "Pending", Reason.OTHERS),
+        ("nodemaintenances.maintenance.nvidia.com", "default", "Draining", Reason.OTHERS),
+        ("nodemaintenances.maintenance.nvidia.com", "default", "RequestorFailed", Reason.OTHERS_STAY),
+        ("nodemaintenances.nodemaintenance.medik8s.io", "", "Running", Reason.OTHERS_STAY),
+        ("nodemaintenances.nodemaintenance.medik8s.io", "", "Succeeded", Reason.OTHERS_STAY),
+        ("machineconfignodes.machineconfiguration.openshift.io", "", "Drained", Reason.OTHERS),
+        ("machineconfignodes.machineconfiguration.openshift.io", "", "Updated", None),
+        ("strangers.example.com", "", "Running", None),
+    ],
+)
+def test_an_object_holds_the_node_that_it_is_about_until_it_is_deleted(
+    kind: str, namespace: str, phase: str, reason: Reason | None
+) -> None:
+    work = Maintenance(kind, namespace, "nm-1", "uid-nm", "n-1", ("nic.operator", "gpu.operator"), phase)
+    story = Story([a_snapshot([a_node("n-0"), a_node("n-1")])], a_policy())
+    story.models["east"].stranger.put_maintenance(work)
+    story.start()
+    story.run(seconds=3600)
+    if reason is None:
+        assert story.steps() == {"n-0": Step.DONE, "n-1": Step.DONE}
+        return
+    (found,) = held(story, "n-1")
+    assert found.reason is reason and "nm-1" in str(found.facts["mark"])
+    assert "nic.operator, gpu.operator" in found.words
+    if reason is Reason.OTHERS_STAY:
+        where = f" -n {namespace}" if namespace else ""
+        assert f"kubectl delete {kind} nm-1{where}" in found.advice
+    story.models["east"].stranger.delete_maintenance(work)
+    story.run()
+    assert story.steps() == {"n-0": Step.DONE, "n-1": Step.DONE}
+
+
+def test_kureds_lock_holds_its_node_until_it_is_released_or_has_expired() -> None:
+    lock = NodeLock("n-1", START, START + timedelta(hours=2))
+    daemon_set = Workload("DaemonSet", "kube-system", "reboots", "uid-ds", locks=(lock, NodeLock("n-2")))
+    nodes = [a_node(f"n-{number}") for number in range(3)]
+    story = Story([a_snapshot(nodes, ([daemon_set], []))], a_policy())
+    story.start()
+    story.run(seconds=3600)
+    assert story.steps() == {"n-0": Step.DONE, "n-1": Step.PENDING, "n-2": Step.PENDING}
+    assert [each.facts["mark"] for each in held(story, "n-1")] == ["lock on DaemonSet kube-system/reboots"]
+    story.run(until=lambda: story.steps()["n-1"] is Step.DONE)
+    assert story.now > START + timedelta(hours=2) and story.steps()["n-2"] is Step.PENDING
+    story.models["east"].stranger.put_workload(
+        Workload("DaemonSet", "kube-system", "reboots", "uid-ds", locks=())
+    )
+    story.run()
+    assert story.steps()["n-2"] is Step.DONE
+
+
+def test_a_plan_of_the_system_upgrade_controller_holds_the_node_that_its_pod_is_on() -> None:
+    pod = Pod(
+        "cattle-system",
+        "apply-os-on-n-1",
+        "uid-pod",
+        node="n-1",
+        labels={"upgrade.cattle.io/controller": "system-upgrade-controller"},
+        owner=Owner("Job", "apply-os-on-n-1", "uid-job"),
+    )
+    story = Story([a_snapshot([a_node("n-0"), a_node("n-1")], ([], [pod]))], a_policy())
+    story.start()
+    story.run(seconds=3600)
+    assert story.steps() == {"n-0": Step.DONE, "n-1": Step.PENDING}
+    assert [each.facts["party"] for each in held(story, "n-1")] == ["system-upgrade-controller"]
+    story.models["east"].stranger.finish_pod(PodRef("cattle-system", "apply-os-on-n-1"))
+    story.run()
+    assert story.steps()["n-1"] is Step.DONE
+
+
+def test_what_needs_an_operator_is_told_before_what_passes() -> None:
+    node = a_node("n-0", taints=(DELETED, Taint("node.kubernetes.io/out-of-service", "NoExecute")))
+    story = started(node)
+    story.run(seconds=60)
+    (found,) = held(story, "n-0")
+    assert found.reason is Reason.OTHERS_STAY and DELETED.key in found.words
+
+
+def test_a_node_that_is_deleted_or_may_be_is_no_canary() -> None:
+    soft = Taint("DeletionCandidateOfClusterAutoscaler", "PreferNoSchedule", "1793610000")
+    nodes = [a_node("n-0", taints=(DELETED,)), a_node("n-1", taints=(soft,)), a_node("n-2")]
+    policy = a_policy(a_pool(canaries=1))
+    plan = make_plan("p-1", [a_snapshot(nodes)], policy, ["workers"], NEW, START, Times())
+    assert [run.node for run in plan.runs if run.canary] == ["n-2"]
+    assert [(each.node, each.reason) for each in plan.held] == [("n-0", "others")]
+    # Where all of them may be deleted, one of them goes first all the same.
+    nodes = [a_node("n-0", taints=(soft,)), a_node("n-1", taints=(soft,))]
+    plan = make_plan("p-1", [a_snapshot(nodes)], policy, ["workers"], NEW, START, Times())
+    assert sum(run.canary for run in plan.runs) == 1 and not plan.held
+
+
+def test_a_voter_does_not_wait_for_one_that_another_party_deletes() -> None:
+    nodes = [a_node(f"n-{number}") for number in range(3)]
+    nodes[1] = a_node("n-1", taints=(DELETED,))
+    group: Quorum = a_group(nodes, leader=2)
+    story = Story([a_snapshot(nodes, quorums=(group,))], a_policy())
+    story.start()
+    story.run(seconds=7200)
+    assert story.steps() == {"n-0": Step.DONE, "n-1": Step.PENDING, "n-2": Step.DONE}
+
+
+def test_a_mark_in_mid_drain_stops_evictions_and_the_run_goes_on_when_it_is_gone() -> None:
+    nodes = [a_node("n-0"), a_node("n-1")]
+    workloads = a_deployment("shop", 1, nodes[:1])
+    story = Story([a_snapshot(nodes, workloads)], a_policy())
+    model = story.models["east"]
+    story.start()
+    story.run(until=lambda: story.steps()["n-0"] is Step.CORDON)
+    model.stranger.taint("n-0", *_taints(story, "n-0"), DELETED)
+    story.run(seconds=300)
+    assert story.steps()["n-0"] in (Step.CORDON, Step.DRAIN)
+    assert not [action for _, action, _ in story.performed if isinstance(action, Evict)]
+    assert [each.reason for each in held(story, "n-0")] == [Reason.OTHERS]
+    model.stranger.taint("n-0", *(each for each in _taints(story, "n-0") if each != DELETED))
+    story.run()
+    assert story.steps() == {"n-0": Step.DONE, "n-1": Step.DONE}
+
+
+def test_a_mark_right_before_the_reboot_stops_it() -> None:
+    story = started(a_node("n-0"))
+    model = story.models["east"]
+
+    def perform(action: object, at: float) -> object:
+        if isinstance(action, Cordon):
+            model.stranger.taint("n-0", *_taints(story, "n-0"), DELETED)
+        return model.perform(action, at)  # type: ignore[arg-type]
+
+    story._perform = perform  # type: ignore[assignment]
+    story.run(seconds=600)
+    assert not [action for _, action, _ in story.performed if isinstance(action, Reboot)]
+    assert story.steps()["n-0"] in (Step.CORDON, Step.DRAIN)
+
+
+def test_a_mark_that_stays_ends_the_run_after_the_drains_time_and_gives_the_node_back() -> None:
+    story = started(a_node("n-0"))
+    story.run(until=lambda: story.steps()["n-0"] is Step.CORDON)
+    story.models["east"].stranger.taint("n-0", *_taints(story, "n-0"), DELETED)
+    story.run(seconds=86400)
+    run = story.run_of("n-0")
+    assert run.ended and DELETED.key in run.why
+    (node,) = story.models["east"].snapshot(START).nodes
+    assert not node.unschedulable and not node.annotations and node.taints == (DELETED,)
+
+
+def _taints(story: Story, name: str) -> tuple[Taint, ...]:
+    nodes = story.models["east"].snapshot(START).nodes
+    return next(node.taints for node in nodes if node.name == name)
+
+
+def test_a_node_in_work_is_kept_off_others_and_left_as_it_was() -> None:
+    foreign = {KEEP_OFF[0]: "true"}
+    story = started(a_node("n-0"), a_node("n-1", annotations=foreign), a_node("n-2"))
+    seen: dict[str, dict[str, str]] = {}
+
+    def look() -> bool:
+        for node in story.models["east"].snapshot(START).nodes:
+            if node.cordoned_by:
+                assert all(node.annotations.get(key) == "true" for key in KEEP_OFF), node.annotations
+                seen[node.name] = node.annotations
+        return False
+
+    story.run(until=look)
+    assert seen.keys() == {"n-0", "n-1", "n-2"}
+    assert KEEP_OFF[0] not in seen["n-1"][KEEP_OFF_ANNOTATION].split(" ")
+    after = {node.name: node.annotations for node in story.models["east"].snapshot(START).nodes}
+    assert after == {"n-0": {}, "n-1": foreign, "n-2": {}}
+
+
+def test_what_keeps_others_off_goes_when_the_controller_was_killed_meanwhile() -> None:
+    story = started(a_node("n-0"), a_node("n-1"))
+    for step in (Step.DRAIN, Step.REBOOT, Step.SOAK):
+        story.run(until=lambda step=step: step in story.steps().values())  # type: ignore[misc]
+        story.kill()
+    story.run()
+    assert set(story.steps().values()) == {Step.DONE}
+    assert all(not node.annotations for node in story.models["east"].snapshot(START).nodes)
+
+
+ALL = dict.fromkeys(KEEP_OFF, "true")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({}, {}),
+        ({KEEP_OFF[0]: "true"}, {KEEP_OFF[0]: "true"}),
+        ({KEEP_OFF[1]: "false"}, {KEEP_OFF[1]: "false"}),
+        (ALL, ALL),
+        ({"team": "shop"}, {"team": "shop"}),
+    ],
+)
+def test_exactly_what_was_added_is_taken_away(before: dict[str, str], after: dict[str, str]) -> None:
+    during = before | keepoff.additions(before, "r-1")
+    assert keepoff.additions(during, "r-1") == {}
+    # A cordon after a person's uncordon takes nothing of a stranger's for its own.
+    again = during | keepoff.additions(during, "r-2")
+    for carried, rollout in ((during, "r-1"), (again, "r-2"), (during, "")):
+        gone = keepoff.removals(carried, rollout)
+        assert {key: value for key, value in carried.items() if key not in gone} == after
+    if during != before:
+        assert keepoff.removals(during, "r-2") == ()
+
+
+def test_what_a_person_has_changed_meanwhile_and_what_is_no_such_mark_stays() -> None:
+    during = keepoff.additions({}, "r-1") | {KEEP_OFF[1]: "24h", "team": "shop"}
+    during[KEEP_OFF_ANNOTATION] += " team"
+    gone = keepoff.removals(during, "r-1")
+    assert KEEP_OFF[1] not in gone and "team" not in gone and KEEP_OFF[0] in gone
+
+
+def test_lint_names_the_nodes_and_what_helps() -> None:
+    soft = Taint("DeletionCandidateOfClusterAutoscaler", "PreferNoSchedule")
+    nodes = [
+        a_node("n-0", taints=(DELETED,)),
+        a_node("n-1", taints=(DELETED,)),
+        a_node("n-2", taints=(soft,)),
+    ]
+    findings = [each for each in lint(Policy(), [a_snapshot(nodes)]).findings if each.check == "others-node"]
+    assert [each.subject for each in findings] == ["cluster-autoscaler", "cluster-autoscaler"]
+    told = " ".join(each.words for each in findings)
+    assert "n-0" in told and "n-1" in told and "n-2" in told
+
+
+def test_the_documentation_has_every_party_and_every_mark() -> None:
+    start = DOCS.index("## Others who work on the same node")
+    section = DOCS[start : DOCS.index("\n## ", start + 3)]
+    for party in PARTIES:
+        assert f"| {party.name} |" in section, party.name
+        for sign in party.signs:
+            assert f"`{sign.key}`" in section, sign.key
+        for kind in party.objects:
+            assert f"`{kind.resource}`" in section, kind.resource
+        if party.keep_off:
+            assert f"`{party.keep_off}`" in section, party.keep_off
+
+
+def test_the_table_is_sound() -> None:
+    assert len(BY_NAME) == len(PARTIES)
+    assert sum(len(each) for each in SIGNS.values()) == len(EVERY)
+    for party, sign in EVERY:
+        assert (sign.advice or party.advice).format(node="n", value="v", object="o"), party.name
