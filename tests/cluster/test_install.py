@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from fleet.core.errors import AuthenticationError, HeldError
+from fleet.core.parties import KEEP_OFF
 from fleet.kube import install
 from fleet.kube.install import Applied, Uninstalled
 from fleet.kube.installation import manifests
@@ -97,7 +98,13 @@ def test_uninstall_leaves_nothing(kubeconfig: Path, cluster: Cluster) -> None:
 def test_uninstall_takes_fleets_marks_off_nodes_and_no_others(kubeconfig: Path, cluster: Cluster) -> None:
     before: dict[str, Json] = {}
     for name, marks in {
-        "marked": {"fleet.internal/rollout": "r-1", "fleet.internal/cordoned-by": "r-1"},
+        "marked": {
+            "fleet.internal/rollout": "r-1",
+            "fleet.internal/cordoned-by": "r-1",
+            KEEP_OFF[1]: "true",
+            "fleet.internal/keep-off": f"r-1 {KEEP_OFF[1]}",
+            KEEP_OFF[0]: "true",
+        },
         "foreign": {"fleet.internal/rollout": "r-1"},
         "plain": {},
     }.items():
@@ -121,6 +128,7 @@ def test_uninstall_takes_fleets_marks_off_nodes_and_no_others(kubeconfig: Path, 
     for name, node in after.items():
         annotations = node["metadata"].get("annotations", {})
         assert not [key for key in annotations if key.startswith("fleet.internal/")]
+        assert set(annotations) & set(KEEP_OFF) == ({KEEP_OFF[0]} if name == "marked" else set())
         keys = [
             taint["key"] for taint in node["spec"]["taints"] if not taint["key"].startswith("node.kubernetes")
         ]

@@ -183,6 +183,58 @@ def test_a_snapshot_is_what_the_watches_tell(lab: Lab, cluster: Cluster) -> None
     tell(lab, cluster, story)
 
 
+def test_the_work_of_another_operator_is_seen_where_its_kind_is_served(
+    lab: Lab, cluster: Cluster, tmp_path: Path
+) -> None:
+    group, name = "maintenance.nvidia.com", "nodemaintenances.maintenance.nvidia.com"
+    crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    version = {"name": "v1alpha1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+    names = {"kind": "NodeMaintenance", "plural": "nodemaintenances", "singular": "nodemaintenance"}
+    spec = {"group": group, "scope": "Namespaced", "names": names, "versions": [version]}
+    crd = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": name},
+        "spec": spec,
+    }
+    objects = f"/apis/{group}/v1alpha1/namespaces/default/nodemaintenances"
+
+    def serves() -> bool:
+        # 404 at first, then 429 while its storage begins.
+        return cluster.call("GET", objects)[0] == 200
+
+    async def story(world: RealWorld) -> None:
+        await asyncio.to_thread(cluster.create, crds, crd)
+        async with asyncio.timeout(30):
+            while not await asyncio.to_thread(serves):  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.2)
+        account = await asyncio.to_thread(token_of, cluster, "fleet-controller")
+        ours = world.open(kubeconfig_of(lab, tmp_path / "kc", account))
+        async with Sight(ours) as sight:
+            body = {
+                "apiVersion": f"{group}/v1alpha1",
+                "kind": "NodeMaintenance",
+                "metadata": {"name": "nic"},
+                "spec": {"nodeName": "n-1", "requestorID": "nic.nvidia"},
+            }
+            await asyncio.to_thread(cluster.create, objects, body)
+            await sight.until(lambda: sight.maintenances, "the object")
+            (found,) = sight.maintenances.values()
+            assert (found.kind, found.node, found.requestors) == (name, "n-1", ("nic.nvidia",))
+            assert (await ours.read("fra", WallClock().now())).snapshot.maintenances == (found,)
+            # With its kind goes the object.
+            await asyncio.to_thread(cluster.delete, f"{crds}/{name}")
+            await sight.until(lambda: not sight.maintenances, "it is gone")
+            assert ours.missing == {}
+
+    try:
+        tell(lab, cluster, story)
+    finally:
+        if cluster.find(f"{crds}/{name}") is not None:
+            cluster.delete(f"{crds}/{name}")
+
+
 def test_a_machine_goes_when_its_node_goes(lab: Lab, cluster: Cluster) -> None:
     async def story(world: RealWorld) -> None:
         (name,) = await asyncio.to_thread(lab.add_nodes, 1)

@@ -56,8 +56,8 @@ def held(story: Story, name: str) -> list[Held]:
     return list(story.engine.why(NodeRef("east", name), story.now))
 
 
-def started(*nodes: Node, **changes: object) -> Story:
-    story = Story([a_snapshot(list(nodes))], a_policy(a_pool(**changes)))
+def started(*nodes: Node) -> Story:
+    story = Story([a_snapshot(list(nodes))], a_policy())
     story.start()
     return story
 
