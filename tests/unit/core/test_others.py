@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fleet.core import keepoff
-from fleet.core.action import Cordon, Evict, Reboot
+from fleet.core.action import Evict, Outcome, Reboot, Result
 from fleet.core.held import Held, Reason
 from fleet.core.lint import lint
 from fleet.core.maintenance import Maintenance
@@ -18,6 +18,7 @@ from fleet.core.parties import BY_NAME, KEEP_OFF, PARTIES, SIGNS, Does, Party, S
 from fleet.core.pod import Owner, Pod, PodRef
 from fleet.core.policy import Policy
 from fleet.core.quorum import Quorum
+from fleet.core.rollout import State
 from fleet.core.steps import Step
 from fleet.core.times import Times
 from fleet.core.workload import NodeLock, Workload
@@ -35,6 +36,7 @@ from fleet.sim.planner import make_plan
 from tests.story import Story
 
 DOCS = (Path(__file__).parents[3] / "docs" / "workloads.md").read_text(encoding="utf-8")
+REBOOTS = Taint("karpenter.sh/rebooting", "NoSchedule")
 DELETED = Taint("ToBeDeletedByClusterAutoscaler", "NoSchedule", "1793610000")
 EVERY = [(party, sign) for party in PARTIES for sign in party.signs]
 
@@ -256,21 +258,44 @@ def test_a_voter_does_not_wait_for_one_that_another_party_deletes() -> None:
     assert story.steps() == {"n-0": Step.DONE, "n-1": Step.PENDING, "n-2": Step.DONE}
 
 
-def test_a_mark_in_mid_drain_stops_evictions_and_the_run_goes_on_when_it_is_gone() -> None:
+def drained_while(mark: Taint) -> Story:
+    """n-0 with a pod gets the mark when its cordon is asked for."""
     nodes = [a_node("n-0"), a_node("n-1")]
-    workloads = a_deployment("shop", 1, nodes[:1])
-    story = Story([a_snapshot(nodes, workloads)], a_policy())
-    model = story.models["east"]
+    story = Story([a_snapshot(nodes, a_deployment("shop", 1, nodes[:1]))], a_policy())
     story.start()
     story.run(until=lambda: story.steps()["n-0"] is Step.CORDON)
-    model.stranger.taint("n-0", *_taints(story, "n-0"), DELETED)
+    story.models["east"].stranger.taint("n-0", *_taints(story, "n-0"), mark)
+    return story
+
+
+def test_who_works_on_a_node_in_mid_drain_is_waited_for_and_no_pod_is_evicted_meanwhile() -> None:
+    story = drained_while(REBOOTS)
     story.run(seconds=300)
     assert story.steps()["n-0"] in (Step.CORDON, Step.DRAIN)
     assert not [action for _, action, _ in story.performed if isinstance(action, Evict)]
     assert [each.reason for each in held(story, "n-0")] == [Reason.OTHERS]
-    model.stranger.taint("n-0", *(each for each in _taints(story, "n-0") if each != DELETED))
+    taints = [each for each in _taints(story, "n-0") if each != REBOOTS]
+    story.models["east"].stranger.taint("n-0", *taints)
     story.run()
     assert story.steps() == {"n-0": Step.DONE, "n-1": Step.DONE}
+
+
+@pytest.mark.parametrize("removed", [False, True])
+def test_a_node_that_is_to_be_deleted_in_mid_drain_is_given_back_and_nothing_has_failed(
+    removed: bool,
+) -> None:
+    story = drained_while(DELETED)
+    if removed:
+        story.run(seconds=5)
+        story.models["east"].stranger.delete_node("n-0")
+    story.run()
+    assert story.steps() == {"n-0": Step.CANCELLED, "n-1": Step.DONE}
+    assert story.rollout.state is State.FINISHED and not story.rollout.failures
+    assert not [action for _, action, _ in story.performed if isinstance(action, Evict)]
+    assert DELETED.key in story.run_of("n-0").why
+    for node in story.models["east"].snapshot(START).nodes:
+        assert not node.unschedulable and not node.annotations
+        assert node.taints == ((DELETED,) if node.name == "n-0" else ())
 
 
 def test_a_mark_right_before_the_reboot_stops_it() -> None:
@@ -278,25 +303,26 @@ def test_a_mark_right_before_the_reboot_stops_it() -> None:
     model = story.models["east"]
 
     def perform(action: object, at: float) -> object:
-        if isinstance(action, Cordon):
-            model.stranger.taint("n-0", *_taints(story, "n-0"), DELETED)
+        if isinstance(action, Reboot):
+            model.stranger.annotate("n-0", "weave.works/kured-reboot-in-progress", "2026-11-02T09:05:00Z")
+            return Outcome(action, Result.FAILED, "the server is busy")
         return model.perform(action, at)  # type: ignore[arg-type]
 
     story._perform = perform  # type: ignore[assignment]
     story.run(seconds=600)
-    assert not [action for _, action, _ in story.performed if isinstance(action, Reboot)]
-    assert story.steps()["n-0"] in (Step.CORDON, Step.DRAIN)
+    assert len([action for _, action, _ in story.performed if isinstance(action, Reboot)]) == 1
+    assert story.steps()["n-0"] is Step.DRAIN
+    assert [each.facts["party"] for each in held(story, "n-0")] == ["kured"]
 
 
-def test_a_mark_that_stays_ends_the_run_after_the_drains_time_and_gives_the_node_back() -> None:
-    story = started(a_node("n-0"))
-    story.run(until=lambda: story.steps()["n-0"] is Step.CORDON)
-    story.models["east"].stranger.taint("n-0", *_taints(story, "n-0"), DELETED)
-    story.run(seconds=86400)
+def test_who_works_on_a_node_for_longer_than_a_drain_may_take_has_it_back() -> None:
+    story = drained_while(REBOOTS)
+    story.run()
     run = story.run_of("n-0")
-    assert run.ended and DELETED.key in run.why
-    (node,) = story.models["east"].snapshot(START).nodes
-    assert not node.unschedulable and not node.annotations and node.taints == (DELETED,)
+    assert run.step is Step.CANCELLED and REBOOTS.key in run.why
+    node = next(each for each in story.models["east"].snapshot(START).nodes if each.name == "n-0")
+    assert not node.unschedulable and not node.annotations and node.taints == (REBOOTS,)
+    assert not story.rollout.failures
 
 
 def _taints(story: Story, name: str) -> tuple[Taint, ...]:
