@@ -68,6 +68,7 @@ def warnings(
         drained = list(_drained(view, policy, own))
         for check in (_missing, _one_namespace):
             found += check(snapshot)
+        found += _may_be_deleted(view, own)
         for look in (_operators, _roles, _graces, _one_after_another, _cut_short):
             found += look(snapshot.cluster, view, drained)
     pools = [pool for pool in policy.pools if any(goal.pool == pool.name for goal in goals)]
@@ -137,6 +138,23 @@ def _one_namespace(snapshot: Snapshot) -> Iterator[PlanWarning]:
         told = f"all {len(snapshot.pods)} pods are in namespace {some(names)}: pods of others may be missing"
         yield _warning(
             snapshot, "one-namespace", some(names), told, "make the dump with -A, for all namespaces"
+        )
+
+
+def _may_be_deleted(view: ClusterView, goals: Sequence[Goal]) -> Iterator[PlanWarning]:
+    """Nodes that another party may delete, and does not yet: they are worked on."""
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for goal in goals:
+        for each in view.notices(goal.node.name):
+            if not each.holds:
+                found.setdefault((each.party, each.words, each.mark), []).append(goal.node.name)
+    for (party, told, mark), names in found.items():
+        yield PlanWarning(
+            "may-be-deleted",
+            view.name,
+            party,
+            f"{some(sorted(names))}: {told} ({mark}); such a node is a canary only where no other one can be",
+            "nothing to do: a node that is deleted meanwhile is cancelled, and nothing has failed",
         )
 
 

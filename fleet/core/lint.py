@@ -297,7 +297,7 @@ def _others(snapshot: Snapshot) -> Iterator[Finding]:
     found: dict[tuple[str, str, str], list[str]] = {}
     for name, notices in said_of(snapshot).items():
         for each in notices:
-            if not each.stays:
+            if each.holds and not each.stays:
                 found.setdefault((each.party, f"{each.words} ({each.mark})", each.advice), []).append(name)
     for (party, told, advice), names in found.items():
         yield Finding(

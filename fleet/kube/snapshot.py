@@ -107,7 +107,7 @@ def _absent(snapshot: Snapshot, read: Sequence[str]) -> dict[str, str]:
     lacking = {kind for kind, *_ in owned - names}
     absent = {}
     for kind in KINDS:
-        if kind in (NODES, PODS, MACHINES) or kind.resource in read:
+        if kind in (NODES, PODS, MACHINES) or kind.foreign or kind.resource in read:
             continue
         if kind.kind not in there:
             absent[kind.resource] = "none in the file"

@@ -141,6 +141,15 @@ def test_a_dump_in_which_another_works_on_a_node_holds_that_node(name: str, tmp_
     assert any("n-0" in each.words or each.subject == "n-0" for each in found), found
 
 
+def test_a_dump_in_which_a_node_may_be_deleted_is_planned_with_a_warning(tmp_path: Path) -> None:
+    soft = tainted("DeletionCandidateOfClusterAutoscaler", "1793610000", "PreferNoSchedule")
+    dump = a_dump(tmp_path / "shop.json", *soft, a_node(1), a_node(2))
+    plan = plan_of_dump(a_home(tmp_path / "home"), ["workers"], NEW.version, dump)
+    assert sorted(run.node for run in plan.runs) == ["n-0", "n-1", "n-2"]
+    (warning,) = (each for each in plan.warnings if each.check == "may-be-deleted")
+    assert warning.subject == "cluster-autoscaler" and "n-0" in warning.words
+
+
 def test_a_cordon_beside_the_mark_is_told_with_who_set_it(tmp_path: Path) -> None:
     (node,) = tainted("ToBeDeletedByClusterAutoscaler", "1795968000")
     node["spec"]["unschedulable"] = True

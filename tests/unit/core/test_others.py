@@ -16,7 +16,6 @@ from fleet.core.node import KEEP_OFF_ANNOTATION, Node, NodeRef, Taint
 from fleet.core.notice import of_node
 from fleet.core.parties import BY_NAME, KEEP_OFF, PARTIES, SIGNS, Does, Party, Sign
 from fleet.core.pod import Owner, Pod, PodRef
-from fleet.core.policy import Policy
 from fleet.core.quorum import Quorum
 from fleet.core.rollout import State
 from fleet.core.steps import Step
@@ -398,10 +397,12 @@ def test_lint_names_the_nodes_and_what_helps() -> None:
         a_node("n-1", taints=(DELETED,)),
         a_node("n-2", taints=(soft,)),
     ]
-    findings = [each for each in lint(Policy(), [a_snapshot(nodes)]).findings if each.check == "others-node"]
-    assert [each.subject for each in findings] == ["cluster-autoscaler", "cluster-autoscaler"]
-    told = " ".join(each.words for each in findings)
-    assert "n-0" in told and "n-1" in told and "n-2" in told
+    findings = lint(a_policy(), [a_snapshot(nodes)]).findings
+    told = {each.check: (each.subject, each.words) for each in findings}
+    assert {subject for subject, _ in told.values()} == {"cluster-autoscaler"}
+    assert "n-0" in told["others-node"][1] and "n-1" in told["others-node"][1]
+    assert "n-2" in told["may-be-deleted"][1] and "n-0" not in told["may-be-deleted"][1]
+    assert told.keys() == {"others-node", "may-be-deleted"}
 
 
 def test_the_documentation_has_every_party_and_every_mark() -> None:
