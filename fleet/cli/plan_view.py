@@ -248,12 +248,19 @@ def _moves(plan: Plan) -> str:
 
 def _who_acts(held: Sequence[PlannedHold]) -> str:
     """How many nodes need a person, and how many wait for what passes by itself."""
-    need = sum(each.held is None or each.held.lasting or bool(each.advice) for each in held)
+    need = sum(_needs_operator(each) for each in held)
     told = [f"{_nodes(need)} need{'s' * (need == 1)} an operator"] if need else []
     if need < len(held):
         waits = len(held) - need
         told.append(f"{_nodes(waits)} wait{'s' * (waits == 1)} for what passes by itself")
     return ", ".join(told)
+
+
+def _needs_operator(each: PlannedHold) -> bool:
+    """What helps against another party's work is told, and it ends by itself all the same."""
+    if each.held is None or each.held.lasting:
+        return True
+    return bool(each.advice) and each.held.reason is not Reason.OTHERS
 
 
 def parted(held: Sequence[PlannedHold]) -> tuple[list[PlannedHold], list[PlannedHold]]:

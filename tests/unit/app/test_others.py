@@ -13,6 +13,7 @@ from fleet.app.explain import explain
 from fleet.app.lint import lint_dump
 from fleet.app.sync import sync
 from fleet.app.why import why
+from fleet.cli.plan_view import whole
 from fleet.core.held import Reason
 from fleet.core.maintenance import Maintenance
 from fleet.core.node import Taint
@@ -174,3 +175,11 @@ def test_the_inventory_keeps_what_others_say(tmp_path: Path) -> None:
     assert home.store.inventory.snapshot("east").maintenances == (work,)
     told = explain(home, "n-4", why)
     assert len(told.may_be_deleted) == 1 and soft.key in told.may_be_deleted[0]
+
+
+def test_a_plan_says_that_what_another_party_ends_needs_no_operator(tmp_path: Path) -> None:
+    items, _, _ = DUMPS["cluster autoscaler"]
+    dump = a_dump(tmp_path / "shop.json", *items, a_node(1))
+    plan = plan_of_dump(a_home(tmp_path / "home"), ["workers"], NEW.version, dump)
+    told = whole(plan, plan.start).plain
+    assert "1 node waits for what passes by itself" in told and "operator" not in told.partition("held")[2]
