@@ -226,6 +226,7 @@ ADVICE: Mapping[Reason, str] = {
     Reason.NODE_REPLACED: "fleet sync, then a new plan",
     Reason.NODE_NOT_READY: "repair the node, or drain and remove it",
     Reason.FOREIGN_CORDON: "kubectl uncordon it if nobody works on it",
+    Reason.OTHERS_STAY: "end what the other party does with {subject}",
     Reason.OTHER_ROLLOUT: "look at the node, then fleet rollout release {subject}",
     Reason.ROLLED_BACK: "find out why; fleet rollout release {subject} lets it be tried there again",
     Reason.NO_AGENT: "fleet cluster install, and see that the agent's pod runs there; a host without a cluster: "
@@ -275,6 +276,7 @@ ADVICE: Mapping[Reason, str] = {
 }
 
 WITHOUT_ADVICE: Mapping[Reason, str] = {
+    Reason.OTHERS: "the other party ends by itself, or the node goes and its run is cancelled; what helps is told for each",
     Reason.ABORTED: "what has begun ends by itself, and an aborted rollout cannot go on",
     Reason.WINDOW: "the window opens by itself",
     Reason.FREEZE: "the freeze ends by itself",
