@@ -46,16 +46,7 @@ def reboot(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime
         return Turn.FAILED, {"why": f"{never}{and_why(agenda, run, 'reboot')}"}
     if underway or agenda.in_flight((run.node, "reboot", "")):
         return None
-    view = agenda.view(run.node.cluster)
-    if not ours(node, rollout) or view.to_drain(node.name):
-        return Turn.BACK, {}
-    if skew.held(view.name, run.release, view.servers):
-        return Turn.BACK, {}
-    if others.held(node.name, view.notices(node.name), now):
-        return Turn.BACK, {}
-    if volumes.held(node.name, view, rollout.pool(run).drain):
-        return Turn.BACK, {}
-    if voting.spare(agenda, rollout, run, now) or voting.leads(agenda, rollout, run):
+    if not _still_ready(agenda, rollout, run, node, now):
         return Turn.BACK, {}
     hold_refused(agenda, run, "reboot")
     if agenda.may_ask(run.node, "reboot", now):
@@ -74,6 +65,20 @@ def reboot(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime
             ),
         )
     return None
+
+
+def _still_ready(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> bool:
+    """What the drain has waited for is asked once more, right before the machine is asked to reboot."""
+    view = agenda.view(run.node.cluster)
+    if not ours(node, rollout) or view.to_drain(node.name):
+        return False
+    if skew.held(view.name, run.release, view.servers):
+        return False
+    if others.held(node.name, view.notices(node.name), now):
+        return False
+    if volumes.held(node.name, view, rollout.pool(run).drain):
+        return False
+    return not (voting.spare(agenda, rollout, run, now) or voting.leads(agenda, rollout, run))
 
 
 def verify(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
