@@ -276,6 +276,7 @@ ADVICE: Mapping[Reason, str] = {
 }
 
 WITHOUT_ADVICE: Mapping[Reason, str] = {
+    Reason.OTHERS: "the other party ends by itself, or the node goes and its run is cancelled; what helps is told for each",
     Reason.ABORTED: "what has begun ends by itself, and an aborted rollout cannot go on",
     Reason.WINDOW: "the window opens by itself",
     Reason.FREEZE: "the freeze ends by itself",

@@ -124,6 +124,8 @@ def saved_event(at: float, event: Event) -> SavedEvent:
             return SavedEvent(at, form, volume=volume)
         case Attachment() as attachment:
             return SavedEvent(at, form, attachment=attachment)
+        case Maintenance() as maintenance:
+            return SavedEvent(at, form, maintenance=maintenance)
         case PersistentVolumeClaim():
             raise TypeError("a model changes no claim, so that it tells nothing of one")
         case Maintenance() as maintenance:
