@@ -260,6 +260,8 @@ class Books:
         view.see(pod)
         if servers is not None and servers != view.servers:
             self._look_at_all(cluster)
+        if before is None or _is_well(before) != _is_well(pod):
+            self._open_for_health(view, pod)
         if not pod.node:
             if before is not None and before.stuck != pod.stuck:
                 self._open_room(cluster)
@@ -279,6 +281,12 @@ class Books:
             self._open_budgets(self.claims.release(ref, pod.uid))
         if run.step in MINDS_PODS:
             self._look_at(ref)
+
+    def _open_for_health(self, view: ClusterView, pod: Pod) -> None:
+        """How much a budget can allow goes by how many of its pods are Ready, which its status may have told before."""
+        if view.synced and not pod.stays:
+            for ref in view.refs_of(pod):
+                self.queue.open(("budget", view.name, ref))
 
     def _relabel(self, cluster: str, before: Pod, pod: Pod) -> None:
         """Somebody has changed its labels, as an operator does that makes another pod the primary: it may be under other
@@ -323,6 +331,8 @@ class Books:
         run = self.run_of(ref)
         if run is not None and run.step in UNDRAINED and view.synced:
             self.claims.demand(view, pod, -1)
+        if not _is_well(pod):
+            self._open_for_health(view, pod)
         view.lose(pod)
         if pod.api_server:
             self._look_at_all(cluster)
@@ -398,3 +408,8 @@ class Books:
 
 def _keeps(rollout: Rollout, ref: NodeRef) -> bool:
     return ref in rollout.runs and rollout.runs[ref].slot
+
+
+def _is_well(pod: Pod) -> bool:
+    """Ready, or not expected to be."""
+    return pod.ready or pod.deleting or pod.finished

@@ -60,6 +60,7 @@ MOST: Mapping[str, int] = {
     "forget node": 3,
     "delete canary": 1,
     "cordon canary": 1,
+    "switch over": 3,
 }
 """How often each kind of fault comes into one history at most."""
 

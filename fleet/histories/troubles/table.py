@@ -79,4 +79,5 @@ TROUBLES: Mapping[str, Callable[[World, Random], str]] = {
     "group unread": groups.on_group(groups.group_unread),
     "backup full": groups.on_group(groups.backup_full),
     "ambush": _ambush,
+    "switch over": workloads.switch_over,
 }
