@@ -255,8 +255,7 @@ class Books:
     def _see_pod(self, cluster: str, pod: Pod) -> None:
         view = self.agenda.view(cluster)
         before, servers = view.pods.get(pod.uid), view.servers if pod.api_server else None
-        if before is not None and before.labels != pod.labels:
-            self._relabel(cluster, before, pod)
+        self._relabel(view, before, pod)
         view.see(pod)
         if servers is not None and servers != view.servers:
             self._look_at_all(cluster)
@@ -288,11 +287,13 @@ class Books:
             for ref in view.refs_of(pod):
                 self.queue.open(("budget", view.name, ref))
 
-    def _relabel(self, cluster: str, before: Pod, pod: Pod) -> None:
+    def _relabel(self, view: ClusterView, before: Pod | None, pod: Pod) -> None:
         """Somebody has changed its labels, as an operator does that makes another pod the primary: it may be under other
         budgets now."""
-        view, ref = self.agenda.view(cluster), NodeRef(cluster, before.node)
-        run = self.run_of(ref) if before.node and before.node == pod.node else None
+        if before is None or before.labels == pod.labels or before.node != pod.node:
+            return
+        ref = NodeRef(view.name, pod.node)
+        run = self.run_of(ref) if pod.node else None
         if run is None:
             return
         if run.step in UNDRAINED and view.synced:
