@@ -283,11 +283,12 @@ class Books:
     def _see_pod(self, cluster: str, pod: Pod) -> None:
         view = self.agenda.view(cluster)
         before, servers = view.pods.get(pod.uid), view.servers if pod.api_server else None
-        if before is not None and before.labels != pod.labels:
-            self._relabel(cluster, before, pod)
+        self._relabel(view, before, pod)
         self._look_at_noticed(cluster, view.see(pod))
         if servers is not None and servers != view.servers:
             self._look_at_all(cluster)
+        if before is None or _is_well(before) != _is_well(pod):
+            self._open_for_health(view, pod)
         if not pod.node:
             if before is not None and before.stuck != pod.stuck:
                 self._open_room(cluster)
@@ -308,11 +309,19 @@ class Books:
         if run.step in MINDS_PODS:
             self._look_at(ref)
 
-    def _relabel(self, cluster: str, before: Pod, pod: Pod) -> None:
+    def _open_for_health(self, view: ClusterView, pod: Pod) -> None:
+        """How much a budget can allow goes by how many of its pods are Ready, which its status may have told before."""
+        if view.synced and not pod.stays:
+            for ref in view.refs_of(pod):
+                self.queue.open(("budget", view.name, ref))
+
+    def _relabel(self, view: ClusterView, before: Pod | None, pod: Pod) -> None:
         """Somebody has changed its labels, as an operator does that makes another pod the primary: it may be under other
         budgets now."""
-        view, ref = self.agenda.view(cluster), NodeRef(cluster, before.node)
-        run = self.run_of(ref) if before.node and before.node == pod.node else None
+        if before is None or before.labels == pod.labels or before.node != pod.node:
+            return
+        ref = NodeRef(view.name, pod.node)
+        run = self.run_of(ref) if pod.node else None
         if run is None:
             return
         if run.step in UNDRAINED and view.synced:
@@ -354,6 +363,8 @@ class Books:
         run = self.run_of(ref)
         if run is not None and run.step in UNDRAINED and view.synced:
             self.claims.demand(view, pod, -1)
+        if not _is_well(pod):
+            self._open_for_health(view, pod)
         self._look_at_noticed(cluster, view.lose(pod))
         if pod.api_server:
             self._look_at_all(cluster)
@@ -429,3 +440,8 @@ class Books:
 
 def _keeps(rollout: Rollout, ref: NodeRef) -> bool:
     return ref in rollout.runs and rollout.runs[ref].slot
+
+
+def _is_well(pod: Pod) -> bool:
+    """Ready, or not expected to be."""
+    return pod.ready or pod.deleting or pod.finished

@@ -162,7 +162,7 @@ WORDS: Mapping[Reason, str] = {
     Reason.BUDGET_UNHEALTHY: "budget {subject} allows no disruption while pods are not Ready: {rule}, "
     "{healthy} of {expected} healthy{unready}",
     Reason.ROLE: "budget {subject} selects by {label}, which tells the pods of {workload} apart: {pod} carries it "
-    "now, and the budget allows no disruption ({rule}, {healthy} healthy)",
+    "now, and the budget allows no disruption ({rule}, {healthy} of {expected} healthy)",
     Reason.SEVERAL_BUDGETS: "pod {subject} is matched by several budgets ({budgets}): "
     "the Eviction API refuses it",
     Reason.UNMANAGED: "pod {subject} has no controller: it would be lost",

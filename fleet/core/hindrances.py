@@ -120,7 +120,7 @@ class Hindrances:
         load = view.load(ref.name)
         rule = rollout.pool(run).drain
         for pod in load.deleting:
-            if stuck := pods.stuck(pod, now):
+            if stuck := pods.stuck(pod, now) or pods.going(pod, rule):
                 yield ("node", ref), stuck
         for pod, held in load.held(rule):
             several = held.reason is Reason.SEVERAL_BUDGETS

@@ -10,6 +10,7 @@ from fleet.core.budget import Budget
 from fleet.core.node import Node
 from fleet.core.pod import Pod, PodRef
 from fleet.histories.builders import START, a_node
+from fleet.histories.scene import ROLE_LABEL
 from fleet.histories.troubles import others
 from fleet.histories.troubles.groups import member_up
 from fleet.histories.troubles.nodes import runs
@@ -104,6 +105,8 @@ def _mend_groups(model: Model, busy: set[str]) -> None:
 def _mend_budget(model: Model, budget: Budget) -> None:
     if budget.name.endswith("-twice") or budget.failure:
         model.stranger.delete_budget(budget.ref)
+    elif budget.selector is not None and ROLE_LABEL in budget.selector.match_labels:
+        model.stranger.put_budget(replace(budget, max_unavailable=None, min_available=0))
     elif budget.max_unavailable not in (1, 2):
         model.stranger.put_budget(replace(budget, max_unavailable=1, min_available=None))
 

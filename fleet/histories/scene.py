@@ -42,6 +42,8 @@ from fleet.sim.behaviour import Behaviour, Failure, Spread
 from fleet.sim.controllers import ORDINAL_LABEL
 
 EXPECTED_SECONDS = 240
+ROLE_LABEL = "role"
+"""By which an operator tells the primary of a database."""
 """How long one run is said to take."""
 
 
@@ -260,8 +262,13 @@ def _cluster(rng: Random, cluster: str, pools: list[str]) -> Snapshot:
     if rng.random() < 0.3:
         made = _stateful(cluster, rng.sample(nodes, count))
         workloads += made[0]
-        pods += made[1]
-        budgets.append(a_budget("db", len(made[1]), 1))
+        # Drawn by the nodes, so that older seeds still tell the same histories otherwise.
+        if Random(f"roles {[node.labels for node in nodes]}").random() < 0.5:
+            pods += _with_roles(made[1])
+            budgets += _role_budgets(len(made[1]))
+        else:
+            pods += made[1]
+            budgets.append(a_budget("db", len(made[1]), 1))
     if Random(f"operator {cluster} {[node.zone for node in nodes]}").random() < 0.12:
         owned = _operator(cluster, nodes)
         workloads += owned[0]
@@ -317,6 +324,27 @@ def _stateful(cluster: str, nodes: list[Node]) -> tuple[list[Workload], list[Pod
         for ordinal in range(3)
     ]
     return [Workload("StatefulSet", "web", "db", owner.uid, 3, 3)], pods
+
+
+def _with_roles(pods: list[Pod]) -> list[Pod]:
+    """One of them is the primary, as an operator says by a label."""
+    roles = ["primary", *["replica"] * (len(pods) - 1)]
+    return [
+        replace(pod, labels={**pod.labels, ROLE_LABEL: role}) for pod, role in zip(pods, roles, strict=True)
+    ]
+
+
+def _role_budgets(pods: int) -> list[Budget]:
+    """The primary may not go; one of the replicas may."""
+    return [
+        replace(
+            a_budget(f"db-{role}", count, count - 1),
+            selector=Selector({"app": "db", ROLE_LABEL: role}),
+            min_available=1,
+            max_unavailable=None,
+        )
+        for role, count in (("primary", 1), ("replica", pods - 1))
+    ]
 
 
 def _machine(rng: Random, node: Node) -> Machine:

@@ -67,6 +67,7 @@ MOST: Mapping[str, int] = {
     "kept off": 2,
     "forbidden": 1,
     "abort in a step": 1,
+    "switch over": 3,
 }
 """How often each kind of fault comes into one history at most."""
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
@@ -102,34 +103,30 @@ class SavedModel(Struct, frozen=True, kw_only=True):
         )
 
 
+FIELDS: Mapping[type, str] = {
+    Node: "node",
+    Pod: "pod",
+    Budget: "budget",
+    Workload: "workload",
+    Machine: "machine",
+    Quorum: "quorum",
+    PersistentVolume: "volume",
+    Attachment: "attachment",
+    Maintenance: "maintenance",
+}
+"""Fields of a saved event, by what it is about. A model changes no PersistentVolumeClaim."""
+
+
 def saved_event(at: float, event: Event) -> SavedEvent:
     """Raises TypeError for an event that a model does not make."""
     if not isinstance(event, Seen | Gone):
         raise TypeError(f"a model does not make {type(event).__name__}")
     form: Literal["seen", "gone"] = "seen" if isinstance(event, Seen) else "gone"
-    match event.thing:
-        case Node() as node:
-            return SavedEvent(at, form, node=node)
-        case Pod() as pod:
-            return SavedEvent(at, form, pod=pod)
-        case Budget() as budget:
-            return SavedEvent(at, form, budget=budget)
-        case Workload() as workload:
-            return SavedEvent(at, form, workload=workload)
-        case Machine() as machine:
-            return SavedEvent(at, form, machine=machine)
-        case Quorum() as quorum:
-            return SavedEvent(at, form, quorum=quorum)
-        case PersistentVolume() as volume:
-            return SavedEvent(at, form, volume=volume)
-        case Attachment() as attachment:
-            return SavedEvent(at, form, attachment=attachment)
-        case Maintenance() as maintenance:
-            return SavedEvent(at, form, maintenance=maintenance)
-        case PersistentVolumeClaim():
-            raise TypeError("a model changes no claim, so that it tells nothing of one")
-        case Maintenance() as maintenance:
-            return SavedEvent(at, form, maintenance=maintenance)
+    field = FIELDS.get(type(event.thing))
+    if field is None:
+        raise TypeError(f"a model tells nothing of a {type(event.thing).__name__}")
+    about: dict[str, Any] = {field: event.thing}
+    return SavedEvent(at, form, **about)
 
 
 def encode(saved: SavedModel) -> bytes:

@@ -27,10 +27,9 @@ NOT_HERE = {
     Reason.SKEW,
     Reason.SKEW_OLD,
     Reason.SKEW_UNKNOWN,
-    # Its pods stop within 30 s, have controllers that are counted, and labels that nobody moves.
+    # Its pods stop within 30 s, and those with budgets have controllers that are counted.
     Reason.GRACE,
     Reason.BUDGET_UNCOUNTED,
-    Reason.ROLE,
     # A group that could never go would never let its rollout end; and no group of a history is declared so.
     Reason.QUORUM_DOWNTIME,
     Reason.QUORUM_NEVER,

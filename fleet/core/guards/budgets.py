@@ -62,27 +62,32 @@ def asked(view: ClusterView, ref: PodRef, pod: Pod, allowance: int, need: int, n
     if not budget.failure and allowance >= need:
         return None
     unready = view.unready(budget)
-    ill = [each for each in unready if is_ill(each, view, now)]
-    found = held(budget, allowance, need, view.workload_of(pod), len(ill), opens_again(pod))
+    label = view.roles.selecting(budget, pod)
+    # A budget that selects a part of a workload may be counted from the whole: that part is all that can be healthy.
+    selected = budget.current_healthy + len(unready) if label else budget.expected_pods
+    # Only what an event tells: a guard that opened by the clock would have to be asked again then.
+    short = max(0, budget.expected_pods - selected) + len(unready)
+    found = held(budget, allowance, need, view.workload_of(pod), short, opens_again(pod))
     if found is None:
         return None
-    if found.reason is Reason.BUDGET_NEVER:
-        if label := view.roles.selecting(budget, pod):
-            return _of_role(found, label, pod)
-        if not budget.expected_pods and (pod.owner is None or pod.owner.kind not in SCALED):
-            return Held(Reason.BUDGET_UNCOUNTED, found.subject, {"rule": budget.rule, "pod": str(pod.ref)})
+    if label and (found.reason is Reason.BUDGET_NEVER or _counts_more(budget, unready)):
+        return _of_role(found, budget, label, pod)
+    scaled = pod.owner is not None and pod.owner.kind in SCALED
+    if found.reason is Reason.BUDGET_NEVER and not budget.expected_pods and not scaled:
+        return Held(Reason.BUDGET_UNCOUNTED, found.subject, {"rule": budget.rule, "pod": str(pod.ref)})
     if found.reason is Reason.BUDGET and unready:
+        ill = [each for each in unready if is_ill(each, view, now)]
         return _of_unready(found, budget, pod, unready, ill)
     return found
 
 
 def held(
-    budget: Budget, allowance: int, need: int, workload: str, ill: int = 0, opens: str = ""
+    budget: Budget, allowance: int, need: int, workload: str, short: int = 0, opens: str = ""
 ) -> Held | None:
     """`allowance` is what is left now, `need` the pods that have to go. A node with more pods of one budget than the
-    budget can allow at once may begin with what it can: they go one after another. `ill`: of the budget's pods, those
-    that will not be Ready by themselves: they take from what it can allow. `opens`: why a budget that allows nothing now
-    opens by itself."""
+    budget can allow at once may begin with what it can: they go one after another. `short`: of the pods that the budget
+    expects, those that are not Ready or not there: they take from what it can allow. `opens`: why a budget that allows
+    nothing now opens by itself."""
     if budget.failure:
         return Held(Reason.BUDGET_FAILED, str(budget.ref), {"why": budget.failure})
     facts: dict[str, str | int] = {
@@ -96,16 +101,31 @@ def held(
     }
     if budget.observed and room(budget) == 0 and budget.disruptions_allowed == 0 and not opens:
         return Held(Reason.BUDGET_NEVER, str(budget.ref), facts)
-    if allowance >= min(need, max(1, room(budget) - ill)):
+    if allowance >= min(need, max(1, room(budget) - short)):
         return None
     return Held(Reason.BUDGET, str(budget.ref), facts)
 
 
-def _of_role(never: Held, label: str, pod: Pod) -> Held:
+def _counts_more(budget: Budget, unready: Sequence[Pod]) -> bool:
+    """It is counted from the scale of the pods' owner, and selects only some of them: though all that it selects are
+    Ready they are fewer than it wants."""
+    counted = budget.max_unavailable is not None or isinstance(budget.min_available, str)
+    return counted and budget.observed and not unready and budget.current_healthy <= budget.desired_healthy
+
+
+def _of_role(found: Held, budget: Budget, label: str, pod: Pod) -> Held:
     value = pod.labels.get(label)
-    facts = {name: never.facts[name] for name in ("rule", "healthy", "workload")}
-    told = f"{label}={value}" if value is not None else label
-    return Held(Reason.ROLE, never.subject, {**facts, "label": told, "pod": str(pod.ref)})
+    facts = {name: found.facts[name] for name in ("rule", "healthy", "expected", "workload")}
+    told: dict[str, str | int] = {
+        "label": f"{label}={value}" if value is not None else label,
+        "pod": str(pod.ref),
+    }
+    if found.reason is not Reason.BUDGET_NEVER:
+        told["advice"] = (
+            f"set minAvailable of {budget.ref} to a number: {budget.rule} is counted from all pods of "
+            f"{found.facts['workload']}, also those that it does not select"
+        )
+    return Held(Reason.ROLE, found.subject, {**facts, **told})
 
 
 def _of_unready(held: Held, budget: Budget, pod: Pod, unready: Sequence[Pod], ill: Sequence[Pod]) -> Held:

@@ -44,7 +44,7 @@ def together(node: str, view: ClusterView, ref: PodRef, count: int) -> Held | No
     most = budgets.room(view.budgets[ref])
     if not 0 < most < count:
         return None
-    bound = view.room.bound(node, [pod for pod, refs in view.load(node).pods if ref in refs and pod.ready])
+    bound = view.room.bound(node, [pod for pod, refs in view.load(node).moving if ref in refs and pod.ready])
     if len(bound) <= most:
         return None
     named = ", ".join(str(pod.ref) for pod in bound[:NAMED])

@@ -34,7 +34,7 @@ def held(pod: Pod, budgets: Sequence[PodRef], rule: DrainRule, treated: Treatmen
 def _grace(pod: Pod, rule: DrainRule) -> Held | None:
     """A pod that may take its whole time to stop must fit into the drain: one that runs out has killed it for nothing."""
     seconds = grace_of(pod, rule)
-    if seconds <= rule.timeout_seconds:
+    if pod.deleting or seconds <= rule.timeout_seconds:
         return None
     source = "terminationGracePeriodSeconds" if rule.grace_seconds is None else "drain.grace"
     return Held(
@@ -47,6 +47,15 @@ def _grace(pod: Pod, rule: DrainRule) -> Held | None:
 def grace_of(pod: Pod, rule: DrainRule) -> int:
     """Seconds that the pod may take to stop once it is evicted."""
     return pod.grace_seconds if rule.grace_seconds is None else rule.grace_seconds
+
+
+def going(pod: Pod, rule: DrainRule) -> Held | None:
+    """A pod that somebody has deleted, and that has more time to stop than a drain lasts: it is waited for before."""
+    if not pod.deleting or pod.grace_seconds <= rule.timeout_seconds:
+        return None
+    until = f" and has time until {pod.gone_by:%Y-%m-%d %H:%M} UTC" if pod.gone_by is not None else ""
+    why = f"{until}; its {pod.grace_seconds} s are more than drain.timeout, {rule.timeout_seconds} s"
+    return Held(Reason.TERMINATING, str(pod.ref), {"why": why})
 
 
 STUCK_AFTER = timedelta(minutes=10)

@@ -100,4 +100,5 @@ TROUBLES: Mapping[str, Callable[[World, Random], str]] = {
     "maintenance of another": nodes.on_node(others.maintain),
     "kept off": nodes.on_node(others.keep_off),
     "abort in a step": _abort_in_step,
+    "switch over": workloads.switch_over,
 }

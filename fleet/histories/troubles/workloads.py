@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from fleet.core.budget import Budget
 from fleet.core.pod import Pod
 from fleet.histories.builders import START
+from fleet.histories.scene import ROLE_LABEL
 from fleet.histories.troubles.machines import NEVER
 from fleet.histories.world import World
 from fleet.sim.behaviour import Spread
@@ -82,3 +83,18 @@ def crash(world: World, rng: Random) -> str:
     name = f"{found[0].namespace}/{rng.choice(found).name}"
     world.behave(model, pod_start=Spread(2, 30, {name: NEVER}))
     return f"{model.cluster} {name} never starts again"
+
+
+def switch_over(world: World, rng: Random) -> str:
+    """An operator makes another pod of a database the primary."""
+    model = rng.choice(list(world.models.values()))
+    pods = [pod for pod in model.snapshot(START).pods if ROLE_LABEL in pod.labels]
+    replicas = [pod for pod in pods if pod.labels[ROLE_LABEL] == "replica"]
+    if not replicas:
+        return ""
+    chosen = rng.choice(replicas)
+    for pod in pods:
+        if pod.labels[ROLE_LABEL] == "primary":
+            model.stranger.relabel(pod.ref, ROLE_LABEL, "replica")
+    model.stranger.relabel(chosen.ref, ROLE_LABEL, "primary")
+    return f"{model.cluster} {chosen.ref} is the primary"

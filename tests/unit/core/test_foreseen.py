@@ -8,12 +8,15 @@ import pytest
 from msgspec.structs import replace
 
 from fleet.core.budget import Budget
+from fleet.core.engine import Engine
+from fleet.core.event import Seen, Synced
 from fleet.core.held import Reason
 from fleet.core.lint import lint
-from fleet.core.node import Node
+from fleet.core.node import Node, NodeRef
 from fleet.core.plan import Plan, PlannedHold
 from fleet.core.pod import Owner, Pod
 from fleet.core.policy import DrainRule, Pool, RebootRule, Window
+from fleet.core.rollout import Goal, Rollout, Start
 from fleet.core.snapshot import Snapshot
 from fleet.core.times import Known, Times
 from fleet.core.workload import Workload
@@ -85,6 +88,22 @@ def test_a_pod_that_may_take_longer_to_stop_than_its_drain_lasts_is_held(
 def test_either_remedy_lets_it_go(rule: DrainRule) -> None:
     plan = the_plan(a_snapshot(NODES, a_shop(1, grace_seconds=DAY)), rule)
     assert not plan.held and len(plan.runs) == 3
+
+
+def test_a_pod_that_is_going_already_and_has_longer_than_a_drain_is_waited_for_before_the_cordon() -> None:
+    def held(seconds: int) -> list[str]:
+        gone_by = START + timedelta(seconds=seconds)
+        pods = a_shop(1, grace_seconds=seconds, deleting=True, gone_by=gone_by)
+        first = Engine({"east": "fra"})
+        for thing in a_snapshot(NODES, pods).things():
+            first.observe(Seen("east", thing), START)
+        first.observe(Synced("east", "v1.36.3"), START)
+        goal = Goal(NodeRef("east", "n-1"), "uid-n-1", "workers")
+        first.add(Rollout("r-1", Start("", NEW, a_policy(), (goal,)), START, "test"))
+        return [each.reason for each in first.why(goal.node, START)]
+
+    assert Reason.TERMINATING in held(DAY) and Reason.GRACE not in held(DAY)
+    assert Reason.TERMINATING not in held(1200)
 
 
 def test_a_long_grace_that_fits_is_told_with_both_numbers() -> None:

@@ -16,6 +16,7 @@ from fleet.core.selector import Requirement, Selector
 from fleet.core.snapshot import Snapshot
 from fleet.core.steps import Step
 from fleet.core.times import Times
+from fleet.core.workload import Workload
 from fleet.histories.builders import NEW, START, a_node, a_policy, a_pool, a_snapshot
 from fleet.sim.planner import make_plan
 from tests.story import Story
@@ -138,6 +139,19 @@ def test_a_primary_whose_budget_lets_it_go_is_not_held_but_its_move_is_told() ->
     )
     assert len(plan.runs) == 3 and not plan.held
     assert "role-moves" in [each.check for each in plan.warnings]
+
+
+@pytest.mark.parametrize("rule", [{"max_unavailable": 1}, {"min_available": "50%"}])
+def test_a_rule_that_counts_the_whole_workload_and_selects_a_part_of_it_never_opens(
+    rule: dict[str, object],
+) -> None:
+    """Found by a history: the budget wants two of the three pods of the workload, and selects one."""
+    workload = Workload("StatefulSet", "db", "pg", "uid-pg", 3, 3)
+    fields = {"min_available": None, "expected_pods": 3, "desired_healthy": 2, "current_healthy": 1, **rule}
+    snapshot = replace(a_database(PATRONI, replace(PRIMARY, **fields)), workloads=(workload,))
+    [hold] = the_plan(snapshot).held
+    assert (hold.node, hold.reason) == ("n-1", Reason.ROLE)
+    assert "minAvailable" in hold.advice
 
 
 def test_the_node_goes_once_the_operator_has_made_another_pod_the_primary() -> None:
