@@ -147,10 +147,9 @@ class Room:
         way: Iterator[Pod] = self._on_way()
         if self._plenty(name, going):
             # Counts say that there is room for all; what is left to ask is whether neighbours let them come.
-            picky = [pod for pod in going if self._picky(pod)]
-            if not picky:
+            if not any(self._picky(pod) for pod in going):
                 return None
-            going, way = picky, (pod for pod in way if self._picky(pod))
+            way = (pod for pod in way if self._picky(pod))
         return self._layout(name, pods, patient).lack(list(way), going)
 
     def _layout(self, leaver: str, leavers: Sequence[Pod], patient: Collection[str]) -> Layout:

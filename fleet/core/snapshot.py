@@ -13,7 +13,7 @@ from fleet.core.machine import Machine
 from fleet.core.node import Node
 from fleet.core.pod import Pod
 from fleet.core.quorum import Quorum
-from fleet.core.volumes import PersistentVolume, PersistentVolumeClaim
+from fleet.core.volumes import PersistentVolume, PersistentVolumeClaim, Volumes
 from fleet.core.workload import Workload
 
 
@@ -43,3 +43,12 @@ class Snapshot(Struct, frozen=True):
         yield from self.claims
         yield from self.pods
         yield from self.quorums
+
+
+def volumes_of(snapshot: Snapshot) -> Volumes:
+    found = Volumes()
+    for volume in snapshot.volumes:
+        found.see(volume)
+    for claim in snapshot.claims:
+        found.see(claim)
+    return found
