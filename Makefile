@@ -15,7 +15,7 @@ ALONE := tests/etcd tests/machines/test_faults.py tests/machines/test_agents.py 
 	tests/machines/test_stacked.py tests/machines/test_agent_faults.py tests/machines/test_without_agents.py \
 	tests/machines/test_hosts.py::test_the_five_commands_of_the_readme_upgrade_them
 
-.PHONY: set-up demo test check unit lab machines machines-test qemu soak bench live schemas lock clean
+.PHONY: set-up demo test check unit lab machines machines-test qemu soak landings bench live schemas lock clean
 
 set-up: $(SET_UP)
 
@@ -63,8 +63,12 @@ qemu: $(SET_UP)
 	$(PYTEST) -s tests/qemu
 
 # Ten thousand seeded histories; about a quarter of an hour on one core.
-soak: $(SET_UP)
+soak: $(SET_UP) landings
 	$(BIN)/fleet lab simulate --histories 10000
+
+# Three thousand small clusters on the real kube-scheduler: where do drained pods land? Needs Go; about half an hour.
+landings: $(SET_UP)
+	$(BIN)/python -m tests.cluster.landing --puzzles 3000
 
 # Some fifty minutes; BENCH=--large adds 10,000 and 30,000 nodes. docs/performance.md tells what the columns are.
 bench: $(SET_UP)
