@@ -13,11 +13,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
+from msgspec.structs import replace
+
 from fleet.core.demand import Demand
 from fleet.core.layout import Lack, Layout, Rest
 from fleet.core.neighbours import Neighbours
 from fleet.core.node import Node, Resources
 from fleet.core.pod import Pod
+from fleet.core.shortages import Shortage, Shortages
 from fleet.core.taken import Taken
 from fleet.core.takers import Takers
 from fleet.core.volumes import PersistentVolume, PersistentVolumeClaim, Volumes
@@ -55,6 +58,9 @@ class Room:
         self._suits: dict[Demand, dict[str, bool]] = {}
         self._places: dict[tuple[Demand, Size], Places] = {}
         self._neighbours = Neighbours()
+        self._shortages = Shortages(self._has_room)
+        self._short: dict[str, Shortage] = {}
+        """By node: why its pods were found to have no place, where no open node has room for one of them."""
         self.volumes = Volumes()
         self._takers = Takers(self.volumes)
 
@@ -72,9 +78,11 @@ class Room:
 
     def see_volume(self, thing: PersistentVolume | PersistentVolumeClaim) -> None:
         self.volumes.see(thing)
+        self._shortages.forget()
 
     def lose_volume(self, thing: PersistentVolume | PersistentVolumeClaim) -> None:
         self.volumes.lose(thing)
+        self._shortages.forget()
 
     def see_pod(self, before: Pod | None, pod: Pod) -> None:
         if before is not None:
@@ -139,11 +147,50 @@ class Room:
         `patient`: by uid, pods that may wait for this node where no other could ever take them. Where one could once it
         is back in service, that is waited for.
         """
+        self._short.pop(name, None)
         going = [
             pod for pod in pods if travels(pod) and not (pod.uid in patient and self._takers.alone(name, pod))
         ]
         if not going:
             return None
+        if self._shortages and (known := self._known_lack(name, going)):
+            return known
+        found = self._find_lack(name, pods, going, patient)
+        if found is not None and not (found.apart or found.ports or found.volumes):
+            self._note(name, found)
+        return found
+
+    def eased(self, shortage: Shortage) -> bool:
+        """A node could have room by now for what `shortage` told of."""
+        return self._shortages.eased(shortage)
+
+    def shortage(self, name: str) -> Shortage | None:
+        """Why `lack` has just found no place for a pod of the node, where that lasts until another node gains room.
+        None: anything may change it."""
+        return self._short.get(name)
+
+    def _known_lack(self, name: str, going: Iterable[Pod]) -> Lack | None:
+        for pod in going:
+            shortage = Shortage(Demand.of(pod, self.volumes), pod.requests)
+            if lack := self._shortages.lack(shortage):
+                self._short[name] = shortage
+                return replace(lack, pod=pod)
+        return None
+
+    def _note(self, name: str, found: Lack) -> None:
+        shortage = Shortage(Demand.of(found.pod, self.volumes), found.pod.requests)
+        if not any(self._has_room(each, shortage) for each in self._nodes):
+            self._shortages.note(shortage, found)
+            self._short[name] = shortage
+
+    def _has_room(self, name: str, shortage: Shortage) -> bool:
+        if not self._open_for(name, shortage.demand):
+            return False
+        return (self._taken.get(name) or NOTHING).holds(shortage.asked, self._nodes[name].allocatable)
+
+    def _find_lack(
+        self, name: str, pods: Sequence[Pod], going: Sequence[Pod], patient: Collection[str]
+    ) -> Lack | None:
         way: Iterator[Pod] = self._on_way()
         if self._plenty(name, going):
             # Counts say that there is room for all; what is left to ask is whether neighbours let them come.
@@ -252,6 +299,8 @@ class Room:
         if taken is None:
             taken = self._taken[pod.node] = Taken()
         taken.take(pod, sign)
+        if sign < 0:
+            self._shortages.gain(pod.node)
         for places in self._places.values():
             places.dirty.add(pod.node)
 
@@ -276,6 +325,7 @@ class Room:
         self._changed(name)
 
     def _changed(self, name: str) -> None:
+        self._shortages.gain(name)
         for places in self._places.values():
             places.dirty.add(name)
 

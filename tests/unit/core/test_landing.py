@@ -278,3 +278,32 @@ def test_lint_finds_pods_without_another_place_and_those_of_which_it_cannot_be_k
     found = lint(a_policy(a_pool()), [a_snapshot(nodes(), ([], [*trains, odd]))]).findings
     checks = {(each.check, each.subject) for each in found}
     assert checks >= {("capacity", "shop/train-0"), ("landing-unknown", "shop/odd")}
+
+
+def test_nodes_held_for_want_of_a_resource_are_asked_again_once_a_node_has_enough_of_it() -> None:
+    trains = [a_pod(f"train-{index}", f"n-{index}", requests=TWO_GPUS) for index in range(3)]
+    room = a_room(trains)
+    for _ in range(2):
+        for train in trains:
+            assert room.lack(train.node, [train]) is not None
+    shortage = room.shortage("n-0")
+    assert shortage is not None and not room.eased(shortage)
+    room.lose_pod(trains[2])
+    assert room.eased(shortage)
+    assert room.lack("n-0", [trains[0]]) is None and room.shortage("n-0") is None
+    room.see_pod(None, trains[2])
+    assert room.lack("n-0", [trains[0]]) is not None
+    room.see_node(a_node("n-3", allocatable=SIZE, unschedulable=True))
+    assert not room.eased(shortage)
+    room.see_node(a_node("n-3", allocatable=SIZE))
+    assert room.eased(shortage)
+
+
+def test_a_shortage_of_a_node_that_has_room_itself_is_no_shortage_of_others() -> None:
+    # n-1 has two devices free beside its own pod: not for its own, but for that of n-0.
+    wide = nodes()
+    wide[1] = replace(wide[1], allocatable=replace(SIZE, others=((GPU, 4),)))
+    trains = [a_pod(f"train-{index}", f"n-{index}", requests=TWO_GPUS) for index in range(3)]
+    room = a_room(trains, wide)
+    assert room.lack("n-1", [trains[1]]) is not None and room.shortage("n-1") is None
+    assert room.lack("n-0", [trains[0]]) is None
