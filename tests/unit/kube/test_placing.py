@@ -38,7 +38,7 @@ def container(requests: dict[str, str] | None = None, **more: Any) -> dict[str, 
 
 
 def test_resources_of_a_node_by_name_without_zeros() -> None:
-    whole = {
+    whole: wire.Quantities = {
         "cpu": "4",
         "memory": "8Gi",
         "pods": "110",
