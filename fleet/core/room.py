@@ -18,29 +18,13 @@ from msgspec.structs import replace
 from fleet.core.demand import Demand
 from fleet.core.layout import Lack, Layout, Rest
 from fleet.core.neighbours import Neighbours
-from fleet.core.node import Node, Resources
+from fleet.core.node import Node
+from fleet.core.places import Places, Size, size_of
 from fleet.core.pod import Pod
 from fleet.core.shortages import Shortage, Shortages
-from fleet.core.taken import Taken
+from fleet.core.taken import NOTHING, Taken
 from fleet.core.takers import Takers
 from fleet.core.volumes import PersistentVolume, PersistentVolumeClaim, Volumes
-
-Size = tuple[int, int, int, tuple[tuple[str, int], ...]]
-"""Millicores, bytes, bytes of storage, and other resources by name; each rounded up to a power of two."""
-
-
-class Places:
-    """How many pods of one size the nodes that suit one demand take."""
-
-    __slots__ = ("dirty", "most", "of", "total")
-
-    def __init__(self, names: Iterable[str]) -> None:
-        self.of: dict[str, int] = {}
-        self.total = 0
-        self.most = 0
-        """The most on one node so far: what a dirty one can have lost."""
-        self.dirty = set(names)
-        """Nodes whose count may have changed."""
 
 
 class Room:
@@ -56,7 +40,7 @@ class Room:
         self._way: Counter[Size] = Counter()
         """Pods on their way, by size: those that leave, and those without a node."""
         self._suits: dict[Demand, dict[str, bool]] = {}
-        self._places: dict[tuple[Demand, Size], Places] = {}
+        self._places = Places(self._nodes, self._taken, self._open_for)
         self._neighbours = Neighbours()
         self._shortages = Shortages(self._has_room)
         self._short: dict[str, Shortage] = {}
@@ -245,41 +229,11 @@ class Room:
             (Demand.of(pod, self.volumes), tuple(each for each, _ in pod.requests.others)) for pod in going
         }
         return all(
-            self._enough(
+            self._places.enough(
                 demand, (cpu, memory, storage, tuple((each, most[each]) for each in names)), wanted, name
             )
             for demand, names in classes
         )
-
-    def _enough(self, demand: Demand, size: Size, wanted: int, leaver: str) -> bool:
-        places = self._places.get((demand, size))
-        if places is None:
-            places = self._places[demand, size] = Places(self._nodes)
-        # The leaver's own places, and whatever those that have changed had, may be gone.
-        if places.total - (len(places.dirty) + 1) * places.most >= wanted:
-            return True
-        for name in places.dirty:
-            now = self._count(name, demand, size)
-            places.total += now - places.of.get(name, 0)
-            places.of[name] = now
-            places.most = max(places.most, now)
-        places.dirty.clear()
-        return places.total - places.of.get(leaver, 0) >= wanted
-
-    def _count(self, name: str, demand: Demand, size: Size) -> int:
-        if not self._open_for(name, demand):
-            return 0
-        whole, taken = self._nodes[name].allocatable, self._taken.get(name) or NOTHING
-        fits = whole.pods - taken.pods
-        if size[0]:
-            fits = min(fits, (whole.cpu - taken.cpu) // size[0])
-        if size[1]:
-            fits = min(fits, (whole.memory - taken.memory) // size[1])
-        if size[2]:
-            fits = min(fits, (whole.storage - taken.storage) // size[2])
-        for each, amount in size[3]:
-            fits = min(fits, taken.left(each, whole) // amount)
-        return max(0, fits)
 
     def _open_for(self, name: str, demand: Demand) -> bool:
         node = self._nodes.get(name)
@@ -301,8 +255,7 @@ class Room:
         taken.take(pod, sign)
         if sign < 0:
             self._shortages.gain(pod.node)
-        for places in self._places.values():
-            places.dirty.add(pod.node)
+        self._places.changed(pod.node)
 
     def _stand(self, pod: Pod, sign: int) -> None:
         there = self._placeholders.setdefault(pod.node, {})
@@ -326,11 +279,7 @@ class Room:
 
     def _changed(self, name: str) -> None:
         self._shortages.gain(name)
-        for places in self._places.values():
-            places.dirty.add(name)
-
-
-NOTHING = Taken()
+        self._places.changed(name)
 
 
 def moves(pod: Pod) -> bool:
@@ -341,15 +290,6 @@ def moves(pod: Pod) -> bool:
 def travels(pod: Pod) -> bool:
     """It needs a place elsewhere. A placeholder needs none: it keeps room free, and gives it up."""
     return pod.owner is not None and pod.priority >= 0 and not pod.stays and not pod.finished
-
-
-def size_of(asked: Resources) -> Size:
-    others = tuple((name, _power(amount)) for name, amount in asked.others) if asked.others else ()
-    return _power(asked.cpu), _power(asked.memory), _power(asked.storage), others
-
-
-def _power(number: int) -> int:
-    return 1 << (number - 1).bit_length() if number > 0 else 0
 
 
 def _same(before: Pod, pod: Pod) -> bool:
