@@ -19,7 +19,7 @@ ALONE := tests/etcd tests/machines/test_faults.py tests/machines/test_agents.py 
 BEHAVIOUR := tests/cluster/test_contract.py tests/cluster/test_kube.py tests/cluster/test_restored_etcd.py \
 	tests/etcd/test_reading.py
 
-.PHONY: set-up demo test check unit lab machines machines-test qemu newer soak bench live schemas lock clean
+.PHONY: set-up demo test check unit lab machines machines-test qemu newer soak landings bench live schemas lock clean
 
 set-up: $(SET_UP)
 
@@ -71,8 +71,12 @@ newer: $(SET_UP)
 	FLEET_LAB_KUBERNETES=1.37 $(PYTEST) $(BEHAVIOUR)
 
 # Ten thousand seeded histories; about a quarter of an hour on one core.
-soak: $(SET_UP)
+soak: $(SET_UP) landings
 	$(BIN)/fleet lab simulate --histories 10000
+
+# Three thousand small clusters on the real kube-scheduler: where do drained pods land? Needs Go; about half an hour.
+landings: $(SET_UP)
+	$(BIN)/python -m tests.cluster.landing --puzzles 3000
 
 # Some fifty minutes; BENCH=--large adds 10,000 and 30,000 nodes. docs/performance.md tells what the columns are.
 bench: $(SET_UP)

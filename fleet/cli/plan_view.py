@@ -12,7 +12,7 @@ from rich.text import Text
 from fleet.cli.columns import Cell, columns
 from fleet.cli.moments import ago, at_offset, clock
 from fleet.core.held import Reason
-from fleet.core.plan import Effort, Plan, PlannedHold, PlannedRun, PlannedVote, PlanWarning
+from fleet.core.plan import Effort, Plan, PlannedDoubt, PlannedHold, PlannedRun, PlannedVote, PlanWarning
 from fleet.core.policy import Window
 from fleet.core.quorum import QuorumRule
 from fleet.core.spans import words
@@ -52,6 +52,7 @@ def whole(plan: Plan, now: datetime, *, all_held: bool = False) -> Text:
         lines.append(_fact("held", _who_acts(held), "yellow"))
         lines += _held(held, most)
     lines += _warnings(plan.warnings)
+    lines += _doubts(plan.doubts, most)
     lines.append(_next(plan, now))
     return Text("\n").join(lines)
 
@@ -304,6 +305,19 @@ def _others(members: Sequence[PlannedHold], width: int, *, all_held: bool) -> It
     elif others:
         more = f"{len(others)} more reason{'s' * (len(others) > 1)}"
         yield Text(f"    {'':<{width}}  and {more} (--held shows all)", "dim")
+
+
+def _doubts(doubts: Sequence[PlannedDoubt], most: int | None) -> Iterator[Text]:
+    """One line a pod and reason; nothing where all is known."""
+    if not doubts:
+        return
+    pods = len({(each.cluster, each.pod) for each in doubts})
+    told = f"of {'1 pod' if pods == 1 else f'{pods} pods'} whether another node can take {'it' if pods == 1 else 'them'}"
+    yield _fact("unknown", told, "yellow")
+    for each in doubts[:most]:
+        yield Text(f"    {each.pod} on {each.node}: {each.words}")
+    if most is not None and len(doubts) > most:
+        yield Text(f"    and {len(doubts) - most} more (--held shows all)", "dim")
 
 
 def _names(members: Sequence[PlannedHold]) -> str:

@@ -29,6 +29,7 @@ from fleet.core.queue import Key, Queue
 from fleet.core.quorum import Quorum
 from fleet.core.release import is_release
 from fleet.core.rollout import Rollout, Run
+from fleet.core.shortages import Shortage
 from fleet.core.steps import DRAINED, Step
 from fleet.core.view import ClusterView
 from fleet.core.volumes import PersistentVolume, PersistentVolumeClaim
@@ -62,6 +63,8 @@ class Books:
         self.asked = Asked()
         self._short: dict[str, dict[Key, None]] = {}
         """By cluster: what waits for room there."""
+        self._scarce: dict[str, dict[Shortage, dict[Key, None]]] = {}
+        """The same, of what no open node has room for."""
 
     def add(self, rollout: Rollout) -> None:
         """An active rollout takes precedence over an ended one that still has something on the same node."""
@@ -179,9 +182,15 @@ class Books:
         """Evictions that the budget grants and nobody has reserved."""
         return max(0, view.allowance(ref) - self.claims.reserved((view.name, ref)))
 
-    def room_key(self, cluster: str, pod: str) -> Key:
-        """Opens when there may be more room for the pod."""
-        return self._with_room(cluster, ("room", cluster, pod))
+    def room_key(self, ref: NodeRef, lacking: Held) -> Key:
+        """Opens when there may be more room for the pod that has just been found to have no place."""
+        key = ("room", ref.cluster, lacking.subject)
+        room = self.agenda.view(ref.cluster).room
+        shortage = room.shortage(ref.name) if lacking.reason is Reason.CAPACITY else None
+        if shortage is None:
+            return self._with_room(ref.cluster, key)
+        self._scarce.setdefault(ref.cluster, {}).setdefault(shortage, {})[key] = None
+        return key
 
     def pinned_key(self, ref: NodeRef) -> Key:
         """Opens when another node may take the pods of this one, or a budget lets more of them be away. Others that wait
@@ -203,6 +212,11 @@ class Books:
     def _open_room(self, cluster: str) -> None:
         for key in self._short.pop(cluster, ()):
             self.queue.open(key)
+        if scarce := self._scarce.get(cluster):
+            room = self.agenda.view(cluster).room
+            for shortage in [each for each in scarce if room.eased(each)]:
+                for key in scarce.pop(shortage):
+                    self.queue.open(key)
 
     def _leave(self, ref: NodeRef) -> None:
         view = self.agenda.view(ref.cluster)

@@ -137,7 +137,7 @@ class Hindrances:
         if rule.no_room == "evict":
             return
         if lacking := capacity.held(ref.name, load.moving, view.room):
-            yield self._books.room_key(ref.cluster, lacking.subject), lacking
+            yield self._books.room_key(ref, lacking), lacking
 
     def _of_time(self, rollout: Rollout, run: Run) -> Iterator[Hindrance]:
         """Pods whose drain takes as long as their operator, or they themselves, take."""

@@ -15,7 +15,7 @@ from fleet.core.demand import Demand
 from fleet.core.neighbours import Judge, Neighbours
 from fleet.core.node import Node, Resources
 from fleet.core.pod import Pod
-from fleet.core.taken import Taken
+from fleet.core.taken import NOTHING, Taken
 from fleet.core.volumes import Volumes
 
 TRIES = 4
@@ -246,9 +246,6 @@ class Layout:
     def _shift(self, pod: Pod, name: str, sign: int) -> None:
         self._rest.neighbours.put(pod, name, sign)
         self._moved.append((pod, name, sign))
-
-
-NOTHING = Taken()
 
 
 def _reordered(going: Sequence[Pod], first: Sequence[Pod]) -> list[Pod]:

@@ -11,6 +11,7 @@ from fleet.core.budget import Budget, share
 from fleet.core.foreseen import snapshot_warnings
 from fleet.core.groups import Group, settled
 from fleet.core.held import OF_QUORUMS, Reason
+from fleet.core.landing import unknown
 from fleet.core.losses import notes
 from fleet.core.node import Node
 from fleet.core.notices import said_of
@@ -106,6 +107,7 @@ def lint(
         found += _obstacles(policy, snapshot)
         found += _losses(policy, snapshot)
         found += _warnings(policy, snapshot)
+        found += _unknown(policy, snapshot)
     return Lint(tuple(sorted(set(found))), tuple(snapshot.cluster for snapshot in snapshots), tuple(unread))
 
 
@@ -312,6 +314,12 @@ def _obstacles(policy: Policy, snapshot: Snapshot) -> Iterator[Finding]:
         if reason not in SAID_OTHERWISE and reason not in OF_THE_MOMENT:
             words = f"{each.held.words}; holds {_listed(each.nodes)}"
             yield Finding(snapshot.cluster, str(reason), each.held.subject, words, each.held.advice)
+
+
+def _unknown(policy: Policy, snapshot: Snapshot) -> Iterator[Finding]:
+    for each in unknown(policy, snapshot):
+        advice = "see that another node can take it"
+        yield Finding(snapshot.cluster, "landing-unknown", each.subject, each.words, advice)
 
 
 def _losses(policy: Policy, snapshot: Snapshot) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from fleet.core.doubt import About
 from fleet.core.held import Held
 from fleet.core.node import NodeRef
 from fleet.core.policy import Policy
@@ -106,6 +107,21 @@ class PlanWarning(Struct, frozen=True):
     remedy: str
 
 
+class PlannedDoubt(Struct, frozen=True):
+    """Whether a pod that the plan evicts finds a place depends on what fleet cannot know: the plan promises nothing of
+    that pod."""
+
+    pod: str
+    """namespace/name"""
+    node: str
+    about: About
+    subject: str = ""
+    """A name: of a claim, a scheduler, a selector."""
+    words: str = ""
+    """cannot be known: ..."""
+    cluster: str = ""
+
+
 class Effort(Struct, frozen=True):
     """What a search for a better order has come to."""
 
@@ -147,6 +163,8 @@ class Plan(Struct, frozen=True):
     effort: Effort | None = None
     """None: nobody has asked for a search."""
     warnings: tuple[PlanWarning, ...] = ()
+    doubts: tuple[PlannedDoubt, ...] = ()
+    """Of pods on the plan's nodes, also of those that are held."""
 
     def begin(self) -> Start:
         """What a rollout of this plan starts with: its nodes in the plan's order, then those that are held."""

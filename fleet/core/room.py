@@ -13,31 +13,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
+from msgspec.structs import replace
+
 from fleet.core.demand import Demand
 from fleet.core.layout import Lack, Layout, Rest
 from fleet.core.neighbours import Neighbours
-from fleet.core.node import Node, Resources
+from fleet.core.node import Node
+from fleet.core.places import Places, Size, size_of
 from fleet.core.pod import Pod
-from fleet.core.taken import Taken
+from fleet.core.shortages import Shortage, Shortages
+from fleet.core.taken import NOTHING, Taken
 from fleet.core.takers import Takers
 from fleet.core.volumes import PersistentVolume, PersistentVolumeClaim, Volumes
-
-Size = tuple[int, int, int, tuple[tuple[str, int], ...]]
-"""Millicores, bytes, bytes of storage, and other resources by name; each rounded up to a power of two."""
-
-
-class Places:
-    """How many pods of one size the nodes that suit one demand take."""
-
-    __slots__ = ("dirty", "most", "of", "total")
-
-    def __init__(self, names: Iterable[str]) -> None:
-        self.of: dict[str, int] = {}
-        self.total = 0
-        self.most = 0
-        """The most on one node so far: what a dirty one can have lost."""
-        self.dirty = set(names)
-        """Nodes whose count may have changed."""
 
 
 class Room:
@@ -53,8 +40,11 @@ class Room:
         self._way: Counter[Size] = Counter()
         """Pods on their way, by size: those that leave, and those without a node."""
         self._suits: dict[Demand, dict[str, bool]] = {}
-        self._places: dict[tuple[Demand, Size], Places] = {}
+        self._places = Places(self._nodes, self._taken, self._open_for)
         self._neighbours = Neighbours()
+        self._shortages = Shortages(self._has_room)
+        self._short: dict[str, Shortage] = {}
+        """By node: why its pods were found to have no place, where no open node has room for one of them."""
         self.volumes = Volumes()
         self._takers = Takers(self.volumes)
 
@@ -72,9 +62,11 @@ class Room:
 
     def see_volume(self, thing: PersistentVolume | PersistentVolumeClaim) -> None:
         self.volumes.see(thing)
+        self._shortages.forget()
 
     def lose_volume(self, thing: PersistentVolume | PersistentVolumeClaim) -> None:
         self.volumes.lose(thing)
+        self._shortages.forget()
 
     def see_pod(self, before: Pod | None, pod: Pod) -> None:
         if before is not None:
@@ -139,18 +131,56 @@ class Room:
         `patient`: by uid, pods that may wait for this node where no other could ever take them. Where one could once it
         is back in service, that is waited for.
         """
+        self._short.pop(name, None)
         going = [
             pod for pod in pods if travels(pod) and not (pod.uid in patient and self._takers.alone(name, pod))
         ]
         if not going:
             return None
+        if self._shortages and (known := self._known_lack(name, going)):
+            return known
+        found = self._find_lack(name, pods, going, patient)
+        if found is not None and not (found.apart or found.ports or found.volumes):
+            self._note(name, found)
+        return found
+
+    def eased(self, shortage: Shortage) -> bool:
+        """A node could have room by now for what `shortage` told of."""
+        return self._shortages.eased(shortage)
+
+    def shortage(self, name: str) -> Shortage | None:
+        """Why `lack` has just found no place for a pod of the node, where that lasts until another node gains room.
+        None: anything may change it."""
+        return self._short.get(name)
+
+    def _known_lack(self, name: str, going: Iterable[Pod]) -> Lack | None:
+        for pod in going:
+            shortage = Shortage(Demand.of(pod, self.volumes), pod.requests)
+            if lack := self._shortages.lack(shortage):
+                self._short[name] = shortage
+                return replace(lack, pod=pod)
+        return None
+
+    def _note(self, name: str, found: Lack) -> None:
+        shortage = Shortage(Demand.of(found.pod, self.volumes), found.pod.requests)
+        if not any(self._has_room(each, shortage) for each in self._nodes):
+            self._shortages.note(shortage, found)
+            self._short[name] = shortage
+
+    def _has_room(self, name: str, shortage: Shortage) -> bool:
+        if not self._open_for(name, shortage.demand):
+            return False
+        return (self._taken.get(name) or NOTHING).holds(shortage.asked, self._nodes[name].allocatable)
+
+    def _find_lack(
+        self, name: str, pods: Sequence[Pod], going: Sequence[Pod], patient: Collection[str]
+    ) -> Lack | None:
         way: Iterator[Pod] = self._on_way()
         if self._plenty(name, going):
             # Counts say that there is room for all; what is left to ask is whether neighbours let them come.
-            picky = [pod for pod in going if self._picky(pod)]
-            if not picky:
+            if not any(self._picky(pod) for pod in going):
                 return None
-            going, way = picky, (pod for pod in way if self._picky(pod))
+            way = (pod for pod in way if self._picky(pod))
         return self._layout(name, pods, patient).lack(list(way), going)
 
     def _layout(self, leaver: str, leavers: Sequence[Pod], patient: Collection[str]) -> Layout:
@@ -199,41 +229,11 @@ class Room:
             (Demand.of(pod, self.volumes), tuple(each for each, _ in pod.requests.others)) for pod in going
         }
         return all(
-            self._enough(
+            self._places.enough(
                 demand, (cpu, memory, storage, tuple((each, most[each]) for each in names)), wanted, name
             )
             for demand, names in classes
         )
-
-    def _enough(self, demand: Demand, size: Size, wanted: int, leaver: str) -> bool:
-        places = self._places.get((demand, size))
-        if places is None:
-            places = self._places[demand, size] = Places(self._nodes)
-        # The leaver's own places, and whatever those that have changed had, may be gone.
-        if places.total - (len(places.dirty) + 1) * places.most >= wanted:
-            return True
-        for name in places.dirty:
-            now = self._count(name, demand, size)
-            places.total += now - places.of.get(name, 0)
-            places.of[name] = now
-            places.most = max(places.most, now)
-        places.dirty.clear()
-        return places.total - places.of.get(leaver, 0) >= wanted
-
-    def _count(self, name: str, demand: Demand, size: Size) -> int:
-        if not self._open_for(name, demand):
-            return 0
-        whole, taken = self._nodes[name].allocatable, self._taken.get(name) or NOTHING
-        fits = whole.pods - taken.pods
-        if size[0]:
-            fits = min(fits, (whole.cpu - taken.cpu) // size[0])
-        if size[1]:
-            fits = min(fits, (whole.memory - taken.memory) // size[1])
-        if size[2]:
-            fits = min(fits, (whole.storage - taken.storage) // size[2])
-        for each, amount in size[3]:
-            fits = min(fits, taken.left(each, whole) // amount)
-        return max(0, fits)
 
     def _open_for(self, name: str, demand: Demand) -> bool:
         node = self._nodes.get(name)
@@ -253,8 +253,9 @@ class Room:
         if taken is None:
             taken = self._taken[pod.node] = Taken()
         taken.take(pod, sign)
-        for places in self._places.values():
-            places.dirty.add(pod.node)
+        if sign < 0:
+            self._shortages.gain(pod.node)
+        self._places.changed(pod.node)
 
     def _stand(self, pod: Pod, sign: int) -> None:
         there = self._placeholders.setdefault(pod.node, {})
@@ -277,11 +278,8 @@ class Room:
         self._changed(name)
 
     def _changed(self, name: str) -> None:
-        for places in self._places.values():
-            places.dirty.add(name)
-
-
-NOTHING = Taken()
+        self._shortages.gain(name)
+        self._places.changed(name)
 
 
 def moves(pod: Pod) -> bool:
@@ -292,15 +290,6 @@ def moves(pod: Pod) -> bool:
 def travels(pod: Pod) -> bool:
     """It needs a place elsewhere. A placeholder needs none: it keeps room free, and gives it up."""
     return pod.owner is not None and pod.priority >= 0 and not pod.stays and not pod.finished
-
-
-def size_of(asked: Resources) -> Size:
-    others = tuple((name, _power(amount)) for name, amount in asked.others) if asked.others else ()
-    return _power(asked.cpu), _power(asked.memory), _power(asked.storage), others
-
-
-def _power(number: int) -> int:
-    return 1 << (number - 1).bit_length() if number > 0 else 0
 
 
 def _same(before: Pod, pod: Pod) -> bool:

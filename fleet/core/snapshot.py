@@ -15,7 +15,7 @@ from fleet.core.maintenance import Maintenance
 from fleet.core.node import Node
 from fleet.core.pod import Pod
 from fleet.core.quorum import Quorum
-from fleet.core.volumes import PersistentVolume, PersistentVolumeClaim
+from fleet.core.volumes import PersistentVolume, PersistentVolumeClaim, Volumes
 from fleet.core.workload import Workload
 
 
@@ -49,3 +49,12 @@ class Snapshot(Struct, frozen=True):
         yield from self.pods
         yield from self.quorums
         yield from self.maintenances
+
+
+def volumes_of(snapshot: Snapshot) -> Volumes:
+    found = Volumes()
+    for volume in snapshot.volumes:
+        found.see(volume)
+    for claim in snapshot.claims:
+        found.see(claim)
+    return found

@@ -74,3 +74,7 @@ class Taken:
 
     def _holds_others(self, asked: Resources, size: Resources) -> bool:
         return all(self.left(name, size) >= amount for name, amount in asked.others)
+
+
+NOTHING = Taken()
+"""Of a node without pods. Nobody changes it."""

@@ -18,11 +18,12 @@ from fleet.core.guards.budgets import is_ill
 from fleet.core.held import Held, Reason
 from fleet.core.losses import notes
 from fleet.core.node import NodeRef
-from fleet.core.plan import Plan, PlannedHold, PlanWarning
+from fleet.core.plan import Plan, PlannedDoubt, PlannedHold, PlanWarning
 from fleet.core.policy import DrainRule, Policy, site_of
 from fleet.core.release import Release, is_release
 from fleet.core.rollout import Goal, Rollout, Run, Start
-from fleet.core.snapshot import Snapshot
+from fleet.core.room import travels
+from fleet.core.snapshot import Snapshot, volumes_of
 from fleet.core.steps import Step
 from fleet.core.times import Group, Known, Times, origin
 from fleet.core.view import ClusterView
@@ -249,6 +250,7 @@ def _plan(
             *warnings(snapshots, views, policy, [run.goal for run in rollout.runs.values()], times, start),
             *_losses(views, drained),
         ),
+        doubts=tuple(_doubts(rollout, snapshots)),
     )
 
 
@@ -290,6 +292,20 @@ def _pods(done: Sequence[Run], snapshots: Sequence[Snapshot]) -> int:
         for snapshot in snapshots
         for pod in snapshot.pods
     )
+
+
+def _doubts(rollout: Rollout, snapshots: Sequence[Snapshot]) -> Iterator[PlannedDoubt]:
+    """What cannot be known about the pods that were on the rollout's nodes at the start."""
+    for snapshot in snapshots:
+        volumes = volumes_of(snapshot)
+        for pod in snapshot.pods:
+            if not (pod.doubts or pod.claims) or NodeRef(snapshot.cluster, pod.node) not in rollout.runs:
+                continue
+            if travels(pod):
+                for doubt in volumes.doubts(pod):
+                    yield PlannedDoubt(
+                        str(pod.ref), pod.node, doubt.about, doubt.subject, doubt.words, snapshot.cluster
+                    )
 
 
 def staged_of(snapshots: Sequence[Snapshot], release: Release) -> frozenset[NodeRef]:

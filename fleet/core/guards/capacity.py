@@ -32,6 +32,12 @@ def held(node: str, pods: Sequence[tuple[Pod, Sequence[PodRef]]], room: Room) ->
         "memory": _mebibytes(asked.memory),
         "lacks": _lacks(lack),
     }
+    if lack.volumes:
+        facts["advice"] = "move its data, or set drain.no_room: evict if it may wait for its own node"
+    elif lack.ports:
+        facts["advice"] = (
+            "free the port on another node, or set drain.no_room: evict if it may wait for its own node"
+        )
     if short := _short(lack):
         name, wanted, free = short[0]
         facts |= {"resource": name, "asked": wanted, "free": free}

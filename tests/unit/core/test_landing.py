@@ -1,0 +1,309 @@
+"""Where drained pods can land: what kube-scheduler filters by, one kind of obstacle a test."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from fleet.core.doubt import About, Doubt
+from fleet.core.guards import capacity
+from fleet.core.held import Held, Reason
+from fleet.core.layout import Lack
+from fleet.core.lint import lint
+from fleet.core.node import Node, Resources, Taint
+from fleet.core.placement import HOSTNAME_LABEL, Apart, HostPort, Near, NodeTerm
+from fleet.core.plan import Plan
+from fleet.core.pod import Owner, Pod
+from fleet.core.room import Room
+from fleet.core.selector import Requirement
+from fleet.core.times import Times
+from fleet.core.volumes import PersistentVolume, PersistentVolumeClaim
+from fleet.histories.builders import NEW, START, a_node, a_policy, a_pool, a_snapshot
+from fleet.sim.planner import make_plan
+
+ZONE = "topology.kubernetes.io/zone"
+GPU = "nvidia.com/gpu"
+SIZE = Resources(4000, 8 << 30, 10, 50 << 30, ((GPU, 2),))
+IS_WEB = (Requirement("app", "In", ("web",)),)
+TWO_GPUS = Resources(100, 0, 1, 0, ((GPU, 2),))
+
+
+def a_pod(name: str, node: str = "n-0", **changes: Any) -> Pod:
+    app = name.partition("-")[0]
+    facts: dict[str, Any] = {
+        "labels": {"app": app},
+        "owner": Owner("ReplicaSet", app),
+        "requests": Resources(100, 0, 1),
+    }
+    return Pod("shop", name, name, node, **(facts | changes))
+
+
+def nodes(zones: str = "aaa", **changes: Any) -> list[Node]:
+    return [
+        a_node(f"n-{index}", zone, **({"allocatable": SIZE} | changes)) for index, zone in enumerate(zones)
+    ]
+
+
+def a_room(pods: list[Pod], found: list[Node] | None = None) -> Room:
+    room = Room()
+    for node in found or nodes():
+        room.see_node(node)
+    for pod in pods:
+        room.see_pod(None, pod)
+    return room
+
+
+def lack(*pods: Pod, found: list[Node] | None = None) -> Lack | None:
+    """Of those on n-0 when it is drained."""
+    return a_room(list(pods), found).lack("n-0", [pod for pod in pods if pod.node == "n-0"])
+
+
+def held(*pods: Pod) -> Held:
+    told = capacity.held("n-0", [(pod, ()) for pod in pods if pod.node == "n-0"], a_room(list(pods)))
+    assert told is not None and told.reason is Reason.CAPACITY
+    return told
+
+
+def a_plan(*pods: Pod, **changes: Any) -> Plan:
+    snapshot = replace(a_snapshot(nodes(), ([], list(pods))), **changes)
+    return make_plan("p", [snapshot], a_policy(a_pool()), ["workers"], NEW, START, Times())
+
+
+@pytest.mark.parametrize(
+    ("asked", "other", "told"),
+    [
+        (TWO_GPUS, Resources(0, 0, 1, 0, ((GPU, 1),)), (GPU, 2, 1)),
+        (
+            Resources(0, 0, 1, 30 << 30),
+            Resources(0, 0, 1, 30 << 30),
+            ("ephemeral-storage", 30 << 30, 20 << 30),
+        ),
+        (Resources(0, 0, 1, 0, (("hugepages-2Mi", 1 << 20),)), Resources(), ("hugepages-2Mi", 1 << 20, 0)),
+        (Resources(0, 0, 1, 0, (("vendor.example/fpga", 1),)), Resources(), ("vendor.example/fpga", 1, 0)),
+    ],
+)
+def test_what_no_other_node_has_is_named_with_its_numbers(
+    asked: Resources, other: Resources, told: tuple[str, int, int]
+) -> None:
+    others = [a_pod(f"other-{index}", f"n-{index}", requests=other) for index in (1, 2)]
+    facts = held(a_pod("train", requests=asked), *others).facts
+    assert (facts["resource"], facts["asked"], facts["free"]) == told
+    assert told[0] in str(facts["lacks"])
+
+
+def test_pods_that_share_a_scarce_resource_are_counted_against_each_other_and_others_are_not() -> None:
+    trains = [a_pod(f"train-{index}", requests=TWO_GPUS) for index in range(2)]
+    assert lack(*trains) is None
+    assert lack(*trains, a_pod("train-2", requests=TWO_GPUS)) is not None
+    assert lack(*trains, *(a_pod(f"web-{index}") for index in range(5))) is None
+
+
+def test_a_node_that_is_overcommitted_takes_pods_that_ask_for_nothing_of_it() -> None:
+    full = [a_pod(f"big-{index}", f"n-{index}", requests=Resources(9000, 0, 1)) for index in (1, 2)]
+    assert lack(a_pod("web", requests=Resources(0, 1 << 20, 1)), *full) is None
+    assert lack(a_pod("web", requests=Resources(1, 0, 1)), *full) is not None
+
+
+def test_a_port_of_the_host_is_taken_by_protocol_and_address() -> None:
+    def others(port: HostPort) -> list[Pod]:
+        return [a_pod(f"in-{index}", f"n-{index}", ports=(port,)) for index in (1, 2)]
+
+    mine = a_pod("gate", ports=(HostPort(80, "TCP", "10.0.0.1"),))
+    assert lack(mine, *others(HostPort(80, "UDP"))) is None
+    assert lack(mine, *others(HostPort(81))) is None
+    assert lack(mine, *others(HostPort(80, "TCP", "10.0.0.2"))) is None
+    for port in (HostPort(80), HostPort(80, "TCP", "10.0.0.1")):
+        found = lack(mine, *others(port))
+        assert found is not None and found.ports
+    pair = [a_pod(f"gate-{index}", ports=(HostPort(80),)) for index in range(3)]
+    assert lack(*pair[:2]) is None
+    assert lack(*pair) is not None
+
+
+@pytest.mark.parametrize("stuck", ["gated", "unschedulable"])
+def test_pods_that_cannot_be_scheduled_take_no_room_and_are_not_placed_by_the_plan(stuck: str) -> None:
+    mine = a_pod("web", requests=Resources(3000, 0, 1))
+    waiting = [
+        a_pod(f"job-{index}", "", requests=Resources(3000, 0, 1), stuck=stuck, phase="Pending", ready=False)
+        for index in range(6)
+    ]
+    assert lack(mine, *waiting) is None
+    plan = a_plan(mine, *waiting)
+    assert not plan.held and len(plan.runs) == 3
+    evicted = [eviction.pod for run in plan.runs for eviction in run.evictions]
+    assert evicted and all(each.startswith("shop/web") for each in evicted)
+
+
+def test_a_pod_whose_gate_is_lifted_counts_as_on_its_way() -> None:
+    gated = a_pod("job", "", requests=Resources(3000, 0, 1), stuck="gated")
+    mine = a_pod("web", requests=Resources(3000, 0, 1))
+    room = a_room([mine, gated], nodes("aa"))
+    assert room.lack("n-0", [mine]) is None
+    room.see_pod(gated, replace(gated, stuck=""))
+    assert room.lack("n-0", [mine]) is not None
+
+
+def test_placeholders_make_way_for_pods_that_preempt_and_hold_nobody() -> None:
+    fillers = [
+        a_pod(f"filler-{index}", f"n-{index}", requests=Resources(4000, 0, 1), priority=-10)
+        for index in range(3)
+    ]
+    mine = a_pod("web", requests=Resources(3000, 0, 1))
+    assert lack(mine, *fillers[1:]) is None
+    assert lack(replace(mine, preempts=False), *fillers[1:]) is not None
+    assert lack(*fillers) is None
+    plan = a_plan(mine, *fillers[1:])
+    assert not plan.held and len(plan.runs) == 3
+
+
+def test_the_pods_volumes_say_which_nodes_it_can_go_to() -> None:
+    here = NodeTerm(fields=(Requirement("metadata.name", "In", ("n-0",)),))
+    there = NodeTerm((Requirement(ZONE, "In", ("b",)),))
+    mine = a_pod("db", claims=("data",))
+    for term, found in ((here, False), (there, True)):
+        room = a_room([mine], nodes("aab"))
+        room.see_volume(PersistentVolumeClaim("shop", "data", "c", "pv"))
+        room.see_volume(PersistentVolume("pv", "v", ((term,),)))
+        answer = room.lack("n-0", [mine])
+        assert (answer is None) == found
+        if answer is not None:
+            assert answer.volumes
+
+
+def test_a_pod_that_must_be_near_others_goes_where_they_are_and_the_first_of_a_kind_anywhere() -> None:
+    near = (Near(ZONE, IS_WEB, ("shop",)),)
+    cache, web = a_pod("cache", near=near), a_pod("web", "n-2")
+    assert lack(cache, web, found=nodes("aab")) is None
+    full = a_pod("big", "n-2", requests=Resources(3900, 0, 1))
+    assert lack(cache, web, full, found=nodes("aab")) is not None
+    assert lack(cache, found=nodes("aab")) is not None
+    assert lack(a_pod("web", near=near), found=nodes("aab")) is None
+    # Both go: where one lands the other may follow.
+    assert lack(cache, a_pod("web"), found=nodes("aab")) is None
+
+
+def test_pods_that_keep_others_away_are_heard_though_the_pod_itself_does_not_mind() -> None:
+    alone = Apart(HOSTNAME_LABEL, (Requirement("app", "Exists"),), ("*",))
+    hermits = [a_pod(f"hermit-{index}", f"n-{index}", apart=(alone,)) for index in (1, 2)]
+    found = lack(a_pod("web"), *hermits)
+    assert found is not None and found.apart
+    assert lack(a_pod("web"), *hermits[1:]) is None
+
+
+def spread(**changes: Any) -> Apart:
+    return replace(Apart(ZONE, IS_WEB, ("shop",), 1), **changes)
+
+
+def test_with_fewer_domains_than_wanted_the_fewest_is_none() -> None:
+    # Zone b cannot take the pod: zone a is the only one that is left to it.
+    found = nodes("aab")
+    found[2] = replace(found[2], allocatable=Resources())
+    others = [a_pod("web-1", "n-1"), a_pod("web-2", "n-2")]
+    assert lack(a_pod("web-0", apart=(spread(),)), *others, found=found) is None
+    assert lack(a_pod("web-0", apart=(spread(min_domains=3),)), *others, found=found) is not None
+
+
+def test_a_spread_counts_tainted_nodes_unless_it_honours_taints() -> None:
+    found = nodes("aab")
+    found[2] = replace(found[2], taints=(Taint("dedicated", "NoSchedule"),))
+    mine, other = a_pod("web-0", apart=(spread(),)), a_pod("web-1", "n-1")
+    assert lack(mine, other, found=found) is not None
+    assert lack(replace(mine, apart=(spread(by_taints=True),)), other, found=found) is None
+
+
+def test_a_spread_counts_nodes_that_the_pod_does_not_select_only_where_it_says_so() -> None:
+    mine = a_pod("web-0", apart=(spread(),), node_selector={ZONE: "a"})
+    other = a_pod("web-1", "n-1")
+    assert lack(mine, other, found=nodes("aab")) is None
+    assert lack(replace(mine, apart=(spread(by_affinity=False),)), other, found=nodes("aab")) is not None
+
+
+def test_a_spread_does_not_count_pods_that_are_being_deleted() -> None:
+    found = nodes("aab")
+    found[2] = replace(found[2], allocatable=Resources())
+    mine, other = a_pod("web-0", apart=(spread(),)), a_pod("web-1", "n-1")
+    room = a_room([mine, other], found)
+    assert room.lack("n-0", [mine]) is not None
+    gone = replace(other, deleting=True)
+    room.see_pod(other, gone)
+    assert room.lack("n-0", [mine]) is None
+    room.lose_pod(gone)
+    assert room.lack("n-0", [mine]) is None
+    room.see_pod(None, other)
+    assert room.lack("n-0", [mine]) is not None
+
+
+@pytest.mark.parametrize(
+    "doubt",
+    [
+        Doubt(About.RESOURCE_CLAIM, "gpu"),
+        Doubt(About.SCHEDULER, "volcano"),
+        Doubt(About.GANG, "ring"),
+        Doubt(About.NAMESPACES, "team In a"),
+        Doubt(About.VOLUME_MADE, "scratch"),
+    ],
+)
+def test_what_cannot_be_known_is_said_in_the_plan_and_holds_nobody(doubt: Doubt) -> None:
+    plan = a_plan(a_pod("train", doubts=(doubt,)))
+    assert not plan.held
+    [told] = plan.doubts
+    assert (told.pod, told.node, told.about, told.subject) == (
+        "shop/train",
+        "n-0",
+        doubt.about,
+        doubt.subject,
+    )
+    assert told.words.startswith("cannot be known: ")
+
+
+def test_volumes_that_were_not_read_or_are_not_bound_are_a_doubt() -> None:
+    mine = a_pod("db", claims=("lost", "unbound", "unread", "known"))
+    claims = tuple(
+        PersistentVolumeClaim("shop", name, name, volume)
+        for name, volume in (("unbound", ""), ("unread", "pv-1"), ("known", "pv-2"))
+    )
+    plan = a_plan(mine, claims=claims, volumes=(PersistentVolume("pv-2", "v"),))
+    assert [each.about for each in plan.doubts] == [
+        About.CLAIM_UNREAD,
+        About.CLAIM_UNBOUND,
+        About.VOLUME_UNREAD,
+    ]
+
+
+def test_lint_finds_pods_without_another_place_and_those_of_which_it_cannot_be_known() -> None:
+    trains = [a_pod(f"train-{index}", f"n-{index}", requests=TWO_GPUS) for index in range(3)]
+    odd = a_pod("odd", doubts=(Doubt(About.SCHEDULER, "volcano"),))
+    found = lint(a_policy(a_pool()), [a_snapshot(nodes(), ([], [*trains, odd]))]).findings
+    checks = {(each.check, each.subject) for each in found}
+    assert checks >= {("capacity", "shop/train-0"), ("landing-unknown", "shop/odd")}
+
+
+def test_nodes_held_for_want_of_a_resource_are_asked_again_once_a_node_has_enough_of_it() -> None:
+    trains = [a_pod(f"train-{index}", f"n-{index}", requests=TWO_GPUS) for index in range(3)]
+    room = a_room(trains)
+    for _ in range(2):
+        for train in trains:
+            assert room.lack(train.node, [train]) is not None
+    shortage = room.shortage("n-0")
+    assert shortage is not None and not room.eased(shortage)
+    room.lose_pod(trains[2])
+    assert room.eased(shortage)
+    assert room.lack("n-0", [trains[0]]) is None and room.shortage("n-0") is None
+    room.see_pod(None, trains[2])
+    assert room.lack("n-0", [trains[0]]) is not None
+    room.see_node(a_node("n-3", allocatable=SIZE, unschedulable=True))
+    assert not room.eased(shortage)
+    room.see_node(a_node("n-3", allocatable=SIZE))
+    assert room.eased(shortage)
+
+
+def test_a_shortage_of_a_node_that_has_room_itself_is_no_shortage_of_others() -> None:
+    # n-1 has two devices free beside its own pod: not for its own, but for that of n-0.
+    wide = nodes()
+    wide[1] = replace(wide[1], allocatable=replace(SIZE, others=((GPU, 4),)))
+    trains = [a_pod(f"train-{index}", f"n-{index}", requests=TWO_GPUS) for index in range(3)]
+    room = a_room(trains, wide)
+    assert room.lack("n-1", [trains[1]]) is not None and room.shortage("n-1") is None
+    assert room.lack("n-0", [trains[0]]) is None
