@@ -165,7 +165,7 @@ def test_the_pods_volumes_say_which_nodes_it_can_go_to() -> None:
     for term, found in ((here, False), (there, True)):
         room = a_room([mine], nodes("aab"))
         room.see_volume(PersistentVolumeClaim("shop", "data", "c", "pv"))
-        room.see_volume(PersistentVolume("pv", "v", ((term,),)))
+        room.see_volume(PersistentVolume("pv", "v", rules=((term,),)))
         answer = room.lack("n-0", [mine])
         assert (answer is None) == found
         if answer is not None:
