@@ -64,7 +64,7 @@ class Canaries:
     @property
     def waits(self) -> bool:
         """A canary's time to be able to go runs out at a moment that is known."""
-        return any(self._pool_of(ref) not in self._vacancies for ref in self._stuck)
+        return any(self._may_change(ref) for ref in self._stuck)
 
     def choose(
         self, rollout: Rollout, pool: str, count: int, now: datetime, instead_of: Collection[NodeRef] = ()
@@ -158,9 +158,12 @@ class Canaries:
     def _others_wait(self, rollout: Rollout, pool: str) -> bool:
         return any(count for each, count in rollout.open_in.items() if each != pool)
 
-    def _pool_of(self, ref: NodeRef) -> Pool:
+    def _may_change(self, ref: NodeRef) -> bool:
+        """Another node may take the place of this canary once its time has run out."""
         rollout = self._books.rollout_of(ref)
-        return (rollout.id, rollout.runs[ref].goal.pool) if rollout is not None else ("", "")
+        if rollout is None or not rollout.active or rollout.state is not State.RUNNING:
+            return False
+        return (rollout.id, rollout.runs[ref].goal.pool) not in self._vacancies
 
 
 def _instead(rollout: Rollout, pool: str) -> str:

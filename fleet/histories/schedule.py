@@ -61,6 +61,8 @@ MOST: Mapping[str, int] = {
     "delete canary": 1,
     "cordon canary": 1,
     "volumes stay": 2,
+    "forbidden": 1,
+    "abort in a step": 1,
 }
 """How often each kind of fault comes into one history at most."""
 

@@ -6,7 +6,7 @@ from random import Random
 
 from msgspec import Struct
 
-from fleet.core.action import AnyAction, Evict, Result
+from fleet.core.action import AnyAction, Cordon, Evict, Mark, Result, Uncordon, Unmark
 
 ROUND_TRIP = 0.04
 TIMEOUT = 10.0
@@ -33,6 +33,7 @@ LOST_BEFORE = Fate(effect=False, answers=TIMEOUT, instead=Result.UNKNOWN, words=
 LOST_AFTER = Fate(answers=TIMEOUT, instead=Result.UNKNOWN, words="timed out")
 FAILED = Fate(effect=False, instead=Result.FAILED, words="500: etcdserver: request timed out")
 OVERLOADED = Fate(effect=False, instead=Result.FAILED, words="503: service unavailable")
+FORBIDDEN = Fate(effect=False, instead=Result.FAILED, words="403: nodes is forbidden: cannot patch resource")
 CONFLICT = Fate(effect=False, instead=Result.STALE, words="409: the object has been modified")
 
 
@@ -60,6 +61,8 @@ class Weather:
             return rng.choice([LOST_BEFORE, LOST_AFTER])
         if self.has("errors", at) and rng.random() < 0.5:
             return rng.choice([FAILED, OVERLOADED])
+        if self.has("forbidden", at) and isinstance(action, Mark | Unmark | Cordon | Uncordon):
+            return FORBIDDEN
         if self.has("conflicts", at) and rng.random() < 0.5 and not isinstance(action, Evict):
             return CONFLICT
         if self.has("busy", at) and rng.random() < 0.5 and isinstance(action, Evict):

@@ -25,6 +25,20 @@ def _ambush(world: World, rng: Random) -> str:
     return f"for the next one that comes to {step}"
 
 
+def _abort_in_step(world: World, rng: Random) -> str:
+    """A person aborts the moment a node is about to go out of service."""
+    step = rng.choice(["cordon", "cordon", "drain"])
+
+    def befall(model: Model, name: str) -> None:
+        for told in world.checker.rollouts.values():
+            if not told.ended and not world.journal.closed:
+                world.log(f"* abort while {name} is in {step}")
+                world.say(told.id, "abort")
+
+    world.ambush = step, befall
+    return f"when the next one comes to {step}"
+
+
 TROUBLES: Mapping[str, Callable[[World, Random], str]] = {
     "kill": control.kill,
     "kill between actions": control.doom,
@@ -37,6 +51,7 @@ TROUBLES: Mapping[str, Callable[[World, Random], str]] = {
     "watches forgotten": control.forget,
     "timeouts": control.weather("timeouts", 10, 300),
     "errors": control.weather("errors", 10, 300),
+    "forbidden": control.weather("forbidden", 60, 400),
     "conflicts": control.weather("conflicts", 10, 300),
     "busy": control.weather("busy", 10, 300),
     "slow": control.weather("slow", 10, 300),
@@ -80,4 +95,5 @@ TROUBLES: Mapping[str, Callable[[World, Random], str]] = {
     "backup full": groups.on_group(groups.backup_full),
     "ambush": _ambush,
     "volumes stay": nodes.on_node(nodes.volumes_stay),
+    "abort in a step": _abort_in_step,
 }
