@@ -195,9 +195,9 @@ def _rules(pool: str, limits: Limits) -> tuple[PodRule, ...]:
     """Some pools treat some workloads in a way of their own. Drawn by what the pool is, so that older seeds still tell
     the same histories otherwise."""
     rng = Random(f"rules {pool} {limits}")
-    if rng.random() >= 0.3:
+    if rng.random() >= 0.4:
         return ()
-    do: Do = rng.choice(["wait", "ask", "ask", "skip", "hold", "evict"])
+    do: Do = rng.choice(["wait", "ask", "ask", "ask", "ask", "skip", "hold", "evict"])
     term = PodTerm(selector=Selector({"app": f"app-{rng.randint(0, 2)}"}))
     return (
         PodRule("drawn", do, (term,), order=rng.choice([-1, 0, 1]), timeout_seconds=rng.choice([None, 60])),
