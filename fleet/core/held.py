@@ -288,6 +288,8 @@ WITHOUT_ADVICE: Mapping[Reason, str] = {
     Reason.BUDGET: "the budget opens by itself once enough of its pods are Ready",
     Reason.QUORUM_AWAY: "the other member comes back, or its run fails after a bounded wait",
     Reason.QUORUM_ORDER: "the other member goes first, or is held by a reason of its own that has advice",
+    Reason.LAST_VOTER: "the wait ends by itself, at the time that is named; while another voter is not well, that voter is "
+    "held or told with advice of its own",
     Reason.LEADER: "fleet moves the leadership, or the run fails after a bounded wait",
     Reason.SNAPSHOT: "fleet takes the snapshot, or the run fails after a bounded wait",
     Reason.TERMINATING: "the pod goes within its grace period, or the drain ends after drain.timeout",
