@@ -263,7 +263,7 @@ def _cluster(rng: Random, cluster: str, pools: list[str]) -> Snapshot:
         made = _stateful(cluster, rng.sample(nodes, count))
         workloads += made[0]
         # Drawn by the nodes, so that older seeds still tell the same histories otherwise.
-        if Random(f"roles {[node.labels for node in nodes]}").random() < 0.5:
+        if Random(f"roles {[node.labels for node in nodes]}").random() < 0.25:
             pods += _with_roles(made[1])
             budgets += _role_budgets(len(made[1]))
         else:
