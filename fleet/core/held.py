@@ -283,7 +283,6 @@ WITHOUT_ADVICE: Mapping[Reason, str] = {
     Reason.CANARY: "the canaries go on by themselves, or are held by a reason of their own that has advice",
     Reason.NODE_ABSENT: "the wait ends by itself, at the time that is named",
     Reason.OTHERS: "the other party ends by itself, or removes the node, which cancels its run",
-    Reason.LAST_VOTER: "the wait ends by itself, at the time that is named",
     Reason.STAGING: "the image is written by itself, within stage.timeout",
     Reason.BUDGET: "the budget opens by itself once enough of its pods are Ready",
     Reason.QUORUM_AWAY: "the other member comes back, or its run fails after a bounded wait",
