@@ -88,6 +88,8 @@ class Agenda:
         """How far the drain of a node has come, and since when."""
         self._back_since: dict[tuple[NodeRef, str], datetime] = {}
         """By node and the pod's uid: when a pod that came back to its node was first looked at."""
+        self._last_sent: dict[tuple[NodeRef, str], datetime] = {}
+        """By node and workload: when the last eviction of one of its pods was asked for."""
         self.healthy_since: dict[NodeRef, datetime] = {}
         """Of nodes in soak that were not Ready for a while: since when they are again."""
 
@@ -272,6 +274,14 @@ class Agenda:
     def back_since(self, ref: NodeRef, pod_uid: str, now: datetime) -> datetime:
         """Returns since when the pod is known to have come back to its node: since now, at the first look."""
         return self._back_since.setdefault((ref, pod_uid), now)
+
+    def last_eviction(self, ref: NodeRef, workload: str) -> datetime | None:
+        """Returns when the last eviction of the workload's pods from the node was asked for, by this controller."""
+        return self._last_sent.get((ref, workload))
+
+    def note_eviction(self, ref: NodeRef, workload: str, now: datetime) -> None:
+        """The eviction of a pod of this workload is asked for."""
+        self._last_sent[ref, workload] = now
 
     def ask_freely(self, ref: NodeRef, kind: str, pod_uid: str = "") -> None:
         """What made the last answer has changed: it may be asked at once."""

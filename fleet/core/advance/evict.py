@@ -24,6 +24,8 @@ class ComesBack(Exception):
 
 def evict(agenda: Agenda, rollout: Rollout, run: Run, pod: Pod, now: datetime) -> Held | None:
     """Evicts the pod, or returns what it waits for. Raises ComesBack."""
+    # Evictions that this very decision has asked for count as well.
+    run = rollout.runs[run.node]
     view = agenda.view(run.node.cluster)
     # As it is after the evictions of this very decision.
     run = rollout.runs[run.node]
@@ -51,6 +53,7 @@ def evict(agenda: Agenda, rollout: Rollout, run: Run, pod: Pod, now: datetime) -
         return _refused(agenda, run.node, pod, treated)
     for ref in taking:
         view.debit(ref, pod)
+    agenda.note_eviction(run.node, workload, now)
     agenda.emit(
         rollout,
         Evict(
@@ -99,7 +102,10 @@ def _back(agenda: Agenda, run: Run, pod: Pod, workload: str, now: datetime) -> H
         held = returns.held(pod, workload, run.node.name, times)
         if times > len(returns.PAUSES):
             raise ComesBack(held)
-        end = since + timedelta(seconds=returns.PAUSES[times - 1])
+        # Of several pods that came back together each waits for the one before it.
+        last = agenda.last_eviction(run.node, workload)
+        begins = since if last is None else max(since, last)
+        end = begins + timedelta(seconds=returns.PAUSES[times - 1])
     if now >= end:
         return None
     agenda.wake_at(run.node, end)

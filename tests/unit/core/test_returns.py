@@ -56,6 +56,18 @@ def test_it_is_evicted_four_times_with_growing_pauses_and_the_run_names_the_work
     assert not node.unschedulable, "the node was given back"
 
 
+def test_pods_that_come_back_together_are_evicted_one_after_another_with_growing_pauses() -> None:
+    """Found by a history: two of one workload were evicted in the same instant."""
+    story = story_of(replicas=2, tolerations=EVERYTHING)
+    story.start()
+    story.run()
+    times = [at for at, _ in drained(story)]
+    assert len(times) == 2 + len(PAUSES)
+    gaps = [later - earlier for earlier, later in pairwise(times[1:])]
+    assert all(gap >= pause for gap, pause in zip(gaps, PAUSES, strict=True))
+    assert story.run_of("n-0").step is Step.FAILED
+
+
 def test_while_it_waits_the_reason_names_the_workload_and_the_node() -> None:
     story = story_of(tolerations=CORDONS)
     story.start()
