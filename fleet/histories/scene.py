@@ -142,12 +142,12 @@ def draw_groups(seed: int, snapshots: Sequence[Snapshot]) -> tuple[Group, ...]:
 
 
 def _failures(seed: int, snapshots: Sequence[Snapshot]) -> dict[str, Failure]:
-    """A node of some scenes whose units do not come up as they were."""
+    """A node of some scenes whose units do not come up as they were, and one of others that boots what it booted before."""
     rng = Random(f"units {seed}")
-    if rng.random() >= 0.2:
-        return {}
-    node = rng.choice([node for snapshot in snapshots for node in snapshot.nodes])
-    return {node.name: "stays-starting" if rng.random() < 0.2 else "unit-fails"}
+    nodes = [node for snapshot in snapshots for node in snapshot.nodes]
+    if rng.random() < 0.2:
+        return {rng.choice(nodes).name: "stays-starting" if rng.random() < 0.2 else "unit-fails"}
+    return {rng.choice(nodes).name: "old-version"} if rng.random() < 0.1 else {}
 
 
 def _goals(snapshots: tuple[Snapshot, ...], policy: Policy, canaries: int) -> tuple[Goal, ...]:
