@@ -43,9 +43,7 @@ def whole(plan: Plan, now: datetime, *, all_held: bool = False) -> Text:
     tried, held = parted(plan.held)
     if tried:
         lines.append(
-            _fact(
-                "tried", f"{_nodes(len(tried))}, of whose drains nobody can say how long they take", "yellow"
-            )
+            _fact("tried", f"{_nodes(len(tried))}; how long their drains take cannot be planned", "yellow")
         )
         lines += _held(tried, most)
     if held:

@@ -16,6 +16,7 @@ from fleet.core.losses import notes
 from fleet.core.node import Node
 from fleet.core.notices import said_of
 from fleet.core.obstacles import obstacles
+from fleet.core.operators import asked_by, opens_again
 from fleet.core.pod import Pod
 from fleet.core.policy import Policy, Pool
 from fleet.core.quorum import Quorum, QuorumRule, majority, tolerates
@@ -29,7 +30,6 @@ ETCD_LABELS = {"component": "etcd"}
 """Of the static pods of kubeadm and alike."""
 
 SAID_OTHERWISE = OF_QUORUMS | {
-    Reason.BUDGET_NEVER,
     Reason.SEVERAL_BUDGETS,
     Reason.SKEW,
     Reason.SKEW_OLD,
@@ -104,7 +104,9 @@ def lint(
         found += _skews(snapshot)
         found += _rebooters(snapshot)
         found += _others(snapshot)
-        found += _obstacles(policy, snapshot)
+        found += _obstacles(
+            policy, snapshot, {each.subject for each in found if each.check == "budget-never"}
+        )
         found += _losses(policy, snapshot)
         found += _warnings(policy, snapshot)
         found += _unknown(policy, snapshot)
@@ -264,7 +266,9 @@ def _budgets(snapshot: Snapshot, groups: Sequence[Carried]) -> Iterator[Finding]
     for budget in snapshot.budgets:
         own = index.under(budget)
         # Of a budget that selects by a role its pod's node says what to do (core/outlook.py).
-        if not any(roles.selecting(budget, pod) for pod in own):
+        # Of one that an operator opens when it is asked, lint says that its nodes are tried.
+        opened = all(asked_by(pod) is not None or opens_again(pod) for pod in own)
+        if not opened and not any(roles.selecting(budget, pod) for pod in own):
             yield from _never(snapshot.cluster, budget, len(own))
         for group in groups:
             yield from _against(snapshot.cluster, budget, group, own)
@@ -307,12 +311,17 @@ def _others(snapshot: Snapshot) -> Iterator[Finding]:
         )
 
 
-def _obstacles(policy: Policy, snapshot: Snapshot) -> Iterator[Finding]:
-    """Yields what would hold nodes until an operator acts, as the guards of a rollout say it."""
+def _obstacles(policy: Policy, snapshot: Snapshot, never: Set[str]) -> Iterator[Finding]:
+    """Yields what would hold nodes until an operator acts, as the guards of a rollout say it.
+
+    `never`: budgets of which it is said already that they never allow an eviction.
+    """
     for each in obstacles(policy, snapshot):
         reason = each.held.reason
-        if reason not in SAID_OTHERWISE and reason not in OF_THE_MOMENT:
-            words = f"{each.held.words}; holds {_listed(each.nodes)}"
+        said = reason in SAID_OTHERWISE or (reason is Reason.BUDGET_NEVER and each.held.subject in never)
+        if not said and reason not in OF_THE_MOMENT:
+            does = "the rollout tries" if reason is Reason.LENGTH_UNKNOWN else "holds"
+            words = f"{each.held.words}; {does} {_listed(each.nodes)}"
             yield Finding(snapshot.cluster, str(reason), each.held.subject, words, each.held.advice)
 
 

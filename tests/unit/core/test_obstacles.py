@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from fleet.core.drainrule import PodRule
 from fleet.core.held import Reason
 from fleet.core.lint import lint
 from fleet.core.obstacles import obstacles
@@ -81,3 +82,15 @@ def test_lint_says_once_what_a_check_of_its_own_says() -> None:
     never = replace(a_budget("db", 3, 0), desired_healthy=3, disruptions_allowed=0)
     found = lint(a_policy(), [a_snapshot(NODES, (workloads, pods), [never])]).findings
     assert [each.check for each in found] == ["budget-never"]
+
+
+def test_lint_says_that_the_nodes_of_an_operator_that_is_asked_are_tried() -> None:
+    """Its budget allows nothing as a protocol: to loosen the budget would be wrong advice."""
+    workloads, pods = a_deployment("im", 1, NODES)
+    own = [replace(pod, labels={**pod.labels, "longhorn.io/component": "instance-manager"}) for pod in pods]
+    never = replace(a_budget("im", 1, 0), desired_healthy=1, disruptions_allowed=0)
+    (found,) = lint(a_policy(), [a_snapshot(NODES, (workloads, own), [never])]).findings
+    assert found.check == "length-unknown" and "tries n-0" in found.words
+    kept = a_policy(a_pool(drain=DrainRule(rules=(PodRule("as-others", "evict"),))))
+    (found,) = lint(kept, [a_snapshot(NODES, (workloads, own), [never])]).findings
+    assert found.check == "budget-never"
