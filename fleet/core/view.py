@@ -69,7 +69,8 @@ class ClusterView:
         """Of these, those that must go before a reboot, if no drain rule leaves them."""
         self._rules: dict[str, tuple[PodRule, ...]] = {}
         """By node: the drain rules for its pods, where there are some."""
-        """Of these, those that must go before a reboot."""
+        self._marked: dict[str, set[str]] = {}
+        """By node: uids of pods to drain that ask for a treatment of their own."""
         self._unready: dict[str, dict[str, Pod]] = {}
         """Pods that should be Ready and are not, by namespace and uid."""
         self._by_label: dict[tuple[str, str, str], dict[PodRef, None]] = {}
@@ -113,7 +114,10 @@ class ClusterView:
     def to_drain(self, node: str) -> list[Pod]:
         """Pods that must go before a reboot: neither bound to the node for good, nor left there by a rule, nor
         finished."""
-        return [pod for pod in self._to_drain.get(node, {}).values() if self.treatment(pod).do != "skip"]
+        found = self._to_drain.get(node, {}).values()
+        if not self._rules.get(node) and not self._marked.get(node):
+            return list(found)
+        return [pod for pod in found if self.treatment(pod).do != "skip"]
 
     def staying(self, node: str) -> tuple[str, ...]:
         """uids of the pods that a drain rule leaves on the node."""
@@ -284,8 +288,13 @@ class ClusterView:
             self._pods_on.setdefault(pod.node, {})[pod.uid] = pod
             if not pod.stays and not pod.finished:
                 self._to_drain.setdefault(pod.node, {})[pod.uid] = pod
+                if not is_plain(pod):
+                    self._marked.setdefault(pod.node, set()).add(pod.uid)
+                elif before is not None:
+                    self._unmark(pod)
             elif before is not None:
                 self._to_drain.get(pod.node, {}).pop(pod.uid, None)
+                self._unmark(pod)
             self._loads.pop(pod.node, None)
         if pod.deleting:
             self._settle(pod.uid)
@@ -305,9 +314,14 @@ class ClusterView:
         if others := self._unready.get(pod.namespace):
             others.pop(pod.uid, None)
 
+    def _unmark(self, pod: Pod) -> None:
+        if marked := self._marked.get(pod.node):
+            marked.discard(pod.uid)
+
     def _leave(self, pod: Pod) -> None:
         """It is no longer on its node."""
         if pod.node:
+            self._unmark(pod)
             self._pods_on[pod.node].pop(pod.uid, None)
             self._to_drain.get(pod.node, {}).pop(pod.uid, None)
             self._loads.pop(pod.node, None)

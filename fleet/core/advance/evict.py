@@ -117,7 +117,8 @@ def _there(agenda: Agenda, run: Run, pod: Pod, workload: str, now: datetime) -> 
     view = agenda.view(run.node.cluster)
     known = run.evicted.get(workload)
     if known is None or not known.pods:
-        return sum(view.controller_of(each) == workload for each in view.to_drain(run.node.name))
+        own = (each for each in view.to_drain(run.node.name) if each.namespace == pod.namespace)
+        return sum(view.controller_of(each) == workload for each in own)
     if pod.uid in known.pods or _late_until(run, pod, agenda.back_since(run.node, pod.uid, now)) is None:
         return known.there
     return max(known.there, len(known.pods) + 1)
