@@ -94,8 +94,10 @@ def node(found: wire.NodeWire) -> Node:
 
 def _moment(text: str | None) -> datetime | None:
     """Returns the moment that an API server wrote; None for what is no such moment."""
+    if text is None:
+        return None
     try:
-        found = datetime.fromisoformat(text or "")
+        found = datetime.fromisoformat(text)
     except ValueError:
         return None
     return found if found.tzinfo is not None else None
@@ -136,7 +138,7 @@ def pod(found: wire.PodWire) -> Pod:
         affinity=node_terms(spec.affinity),
         apart=around.apart,
         resource_version=meta.resource_version,
-        annotations=_shared({key: value for key, value in annotations.items() if is_word(value)}),
+        annotations=_words(annotations) if annotations else _NONE,
         near=around.near,
         ports=host_ports(spec),
         claims=claims(volumes),
@@ -309,6 +311,10 @@ def _shared(labels: dict[str, str] | None) -> dict[str, str]:
 
 
 _NONE: dict[str, str] = {}
+
+
+def _words(annotations: dict[str, str]) -> dict[str, str]:
+    return _shared({key: value for key, value in annotations.items() if is_word(value)})
 
 
 def _tolerations(found: tuple[wire.TolerationWire, ...] | None) -> tuple[Toleration, ...]:

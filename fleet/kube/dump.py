@@ -1,5 +1,6 @@
 """A cluster in a file, as `kubectl get nodes,pods,... -A -o json` prints it, with what fleet reads and nothing else: no
-environment, no commands, no images but of API servers, no annotations of others, so no secrets."""
+environment, no commands, no images but of API servers, no logs of machines, and of others' annotations only those that mark
+a node, and of a pod those whose value is a single word (`true`, `skip`)."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from fleet.kube.kinds import KINDS, Kind
 from fleet.kube.listing import read
 from fleet.kube.refusal import NotFoundError
 from fleet.kube.transport import Transport
-from fleet.kube.wire import PodWire
+from fleet.kube.wire import MachineWire, PodWire
 
 
 async def dump(transport: Transport) -> bytes:
@@ -41,6 +42,9 @@ def _item(kind: Kind, found: object) -> Any:
     if isinstance(found, PodWire) and not api_server(found.metadata, found.spec):
         for container in (*item["spec"].get("containers", ()), *item["spec"].get("initContainers", ())):
             container.pop("image", None)
+    if isinstance(found, MachineWire):
+        for told in (item.get("spec", {}), item.get("status", {}), item.get("status", {}).get("work", {})):
+            told.pop("log", None)
     annotations = item["metadata"].get("annotations", {})
     words = isinstance(found, PodWire)
     kept = {

@@ -36,9 +36,8 @@ def resources(found: wire.Quantities | None) -> Resources:
 
 def requests(spec: wire.PodSpec) -> Resources:
     """What the scheduler reserves for the pod. Raises ValueError with the resource's name."""
-    names = _names(spec)
     cpu, memory = _asked(spec, milli, CPU), _asked(spec, whole, MEMORY)
-    if names <= PLAIN:
+    if (names := _names(spec)) <= PLAIN:
         return Resources(cpu, memory, 1)
     return Resources(
         cpu,

@@ -34,7 +34,7 @@ from fleet.core.release import Release
 from fleet.kube import listing, marks
 from fleet.kube.kinds import MACHINES, NODES, PODS, Kind
 from fleet.kube.marks import Foreign, MarkedNode, Patch
-from fleet.kube.refusal import Call, ConflictError, NotFoundError, error_of, status_of
+from fleet.kube.refusal import Call, ConflictError, NotFoundError, error_of, one_line, status_of
 from fleet.kube.transport import WORKS_FOR, Answer, Transport
 from fleet.kube.wire import MachineWire, ObjectWire
 
@@ -175,7 +175,7 @@ class Verbs:
                 causes = status.details.causes if status.details is not None else None
                 told = [cause.message for cause in causes or () if cause.reason == BUDGET_CAUSE]
                 kind = "" if told else "not by a budget: "
-                return Outcome(action, Result.REFUSED, " ".join([kind + words, *told]), answer.retry_after)
+                return Outcome(action, Result.REFUSED, one_line(" ".join([kind + words, *told])), answer.retry_after)
             case 409 if "UID in" in words:
                 return Outcome(action, Result.GONE, words)
             case 500 if "more than one PodDisruptionBudget" in words:

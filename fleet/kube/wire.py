@@ -126,6 +126,10 @@ class EmptyDir(Wire, frozen=True):
     medium: str = ""
 
 
+class Source(Wire, frozen=True):
+    """Of a volume: that it is there says enough. An ephemeral volume's template of a claim may have any annotations."""
+
+
 class ClaimSource(Wire, frozen=True):
     claim_name: str = ""
 
@@ -133,9 +137,9 @@ class ClaimSource(Wire, frozen=True):
 class Volume(Wire, frozen=True):
     name: str = ""
     empty_dir: EmptyDir | None = None
-    host_path: dict[str, Any] | None = None
+    host_path: Source | None = None
     persistent_volume_claim: ClaimSource | None = None
-    ephemeral: dict[str, Any] | None = None
+    ephemeral: Source | None = None
 
 
 class TolerationWire(Wire, frozen=True):

@@ -24,6 +24,7 @@ def test_what_is_read_of_the_file_is_what_is_read_of_the_cluster(tmp_path: Path)
                 if each["kind"] in paths:
                     await server.put(paths[each["kind"]], secretive(each))
             await server.put("/api/v1/pods", an_api_server())
+            await server.put("/api/v1/pods", secretive(with_a_volume_of_its_own()))
             live = (await cluster.read("fra", NOW)).snapshot
             data = await dump(cluster.transport)
             assert SECRET.encode() not in data
@@ -59,6 +60,11 @@ def an_api_server() -> objects.Json:
     return {"metadata": meta, "spec": {"containers": [{"name": "a", "image": image}]}}
 
 
+def with_a_volume_of_its_own() -> objects.Json:
+    spec = {"volumes": [{"name": "scratch", "ephemeral": {}}]}
+    return {"kind": "Pod", "metadata": {"name": "own", "namespace": "web", "uid": "own"}, "spec": spec}
+
+
 def secretive(found: objects.Json) -> objects.Json:
     """With what people leave lying in objects."""
     made = copy.deepcopy(found)
@@ -67,4 +73,23 @@ def secretive(found: objects.Json) -> objects.Json:
         container["env"] = [{"name": "PASSWORD", "value": SECRET}]
         container["args"] = [f"--password={SECRET}"]
         container["image"] = f"registry.invalid/{SECRET}:1"
+    for volume in made["spec"].get("volumes", []) if made["kind"] == "Pod" else []:
+        template = {"metadata": {"annotations": {"made-with": SECRET}}}
+        volume.update({"ephemeral": {"volumeClaimTemplate": template}} if "ephemeral" in volume else {})
+    if made["kind"] == "Machine":
+        made["spec"]["log"] = {"token": SECRET, "unit": "", "lines": 9}
+        made["status"]["log"] = {"token": SECRET, "text": f"the password is {SECRET}"}
     return made
+
+
+def test_a_file_has_no_logs_of_failed_boots(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with asyncio.timeout(20), faked(tmp_path) as (server, cluster):
+            machine = copy.deepcopy(objects.MACHINE)
+            machine["status"]["work"] = {"token": "r-1/1", "state": "failed", "log": SECRET}
+            await server.put("/apis/fleet.internal/v1/machines", machine)
+            data = await dump(cluster.transport)
+            assert b"r-1/1" in data
+            assert SECRET.encode() not in data
+
+    asyncio.run(story())

@@ -232,6 +232,7 @@ VIOLATES = "Cannot evict pod as it would violate the pod's disruption budget."
             "budget b needs 2",
             None,
         ),
+        (429, refusal(429, VIOLATES, "x\n" * 9000), {}, Result.REFUSED, "budget. x x", None),
         (429, refusal(429, VIOLATES, "still being processed", 10), {}, Result.REFUSED, "still being", 10.0),
         (
             429,
@@ -274,6 +275,7 @@ def test_answers_to_an_eviction(
         outcome = await hand.evict()
         assert outcome.result is result
         assert words in outcome.detail
+        assert len(outcome.detail.splitlines()) == 1 and len(outcome.detail) < 700
         assert outcome.retry_after == retry
         assert server.seen[f"POST {PODS.replace('pods', 'namespaces/web/pods')}/p-1/eviction"] <= 2
 
