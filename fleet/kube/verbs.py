@@ -175,7 +175,9 @@ class Verbs:
                 causes = status.details.causes if status.details is not None else None
                 told = [cause.message for cause in causes or () if cause.reason == BUDGET_CAUSE]
                 kind = "" if told else "not by a budget: "
-                return Outcome(action, Result.REFUSED, one_line(" ".join([kind + words, *told])), answer.retry_after)
+                return Outcome(
+                    action, Result.REFUSED, one_line(" ".join([kind + words, *told])), answer.retry_after
+                )
             case 409 if "UID in" in words:
                 return Outcome(action, Result.GONE, words)
             case 500 if "more than one PodDisruptionBudget" in words:
