@@ -98,7 +98,7 @@ class PlanWarning(Struct, frozen=True):
     """What the snapshot shows and may make the rollout come out otherwise than the plan."""
 
     check: str
-    """`no-budgets`, `role`, `tolerates-cordon`, ...: docs/workloads.md names them all."""
+    """`no-budgets`, `role-moves`, `tolerates-cordon`, ...: docs/workloads.md names them all."""
     cluster: str
     """Empty: of the policy."""
     subject: str
