@@ -70,9 +70,10 @@ qemu: $(SET_UP)
 newer: $(SET_UP)
 	FLEET_LAB_KUBERNETES=1.37 $(PYTEST) $(BEHAVIOUR)
 
-# Ten thousand seeded histories; about a quarter of an hour on one core.
-soak: $(SET_UP) landings
+# Ten thousand seeded histories, about a quarter of an hour on one core; then the landings.
+soak: $(SET_UP)
 	$(BIN)/fleet lab simulate --histories 10000
+	$(MAKE) landings
 
 # Three thousand small clusters on the real kube-scheduler: where do drained pods land? Needs Go; about half an hour.
 landings: $(SET_UP)

@@ -7,9 +7,9 @@ import asyncio
 import msgspec
 from msgspec.structs import replace
 
-from fleet.core.errors import FleetError
+from fleet.core.errors import FleetError, ForbiddenError
 from fleet.kube.permissions import PERMISSIONS, Permission
-from fleet.kube.refusal import Call
+from fleet.kube.refusal import Call, NotFoundError
 from fleet.kube.transport import Transport
 from fleet.kube.wire import Wire
 
@@ -28,7 +28,8 @@ class Review(Wire, frozen=True):
 async def missing(
     transport: Transport, permissions: tuple[Permission, ...] = PERMISSIONS
 ) -> tuple[Permission, ...]:
-    """The permissions that are not granted, each with the verbs alone that are not. Raises FleetError.
+    """The permissions that are not granted, each with the verbs alone that are not; those of another project only where
+    the cluster serves its group. Raises FleetError.
 
     Every user may ask this of himself (ClusterRole system:basic-user).
     """
@@ -41,10 +42,23 @@ async def missing(
     async def refused(permission: Permission) -> Permission:
         answers = await asyncio.gather(*(allowed(permission, verb) for verb in permission.verbs))
         verbs = tuple(verb for verb, good in zip(permission.verbs, answers, strict=True) if not good)
+        if verbs and permission.foreign and not await _served(transport, permission.group):
+            verbs = ()
         return replace(permission, verbs=verbs)
 
     found = await asyncio.gather(*(refused(permission) for permission in permissions))
     return tuple(each for each in found if each.verbs)
+
+
+async def _served(transport: Transport, group: str) -> bool:
+    """Everybody who is logged in may ask this (ClusterRole system:discovery); who may not is told the worse answer."""
+    try:
+        await transport.call(Call(verb="get", path=f"/apis/{group}"))
+    except NotFoundError:
+        return False
+    except ForbiddenError:
+        return True
+    return True
 
 
 async def _allowed(transport: Transport, permission: Permission, verb: str) -> bool:

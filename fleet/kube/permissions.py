@@ -22,6 +22,8 @@ class Permission(Struct, frozen=True):
     """The only namespace in which it is needed; empty: everywhere, or the resource has no namespace."""
     url: str = ""
     """Instead of a resource: a path of the API server itself."""
+    foreign: bool = False
+    """Of another project: nothing is missing where the cluster does not serve the group."""
 
 
 PERMISSIONS: tuple[Permission, ...] = (
@@ -40,15 +42,26 @@ PERMISSIONS: tuple[Permission, ...] = (
     Permission("", "persistentvolumes", READ, "know which nodes can use a pod's volumes"),
     Permission("", "persistentvolumeclaims", READ, "know which volumes a pod has"),
     Permission("storage.k8s.io", "volumeattachments", READ, "reboot no node that volumes are attached to"),
-    Permission("maintenance.nvidia.com", "nodemaintenances", READ, "heed the work of maintenance-operator"),
     Permission(
-        "nodemaintenance.medik8s.io", "nodemaintenances", READ, "heed the work of node-maintenance-operator"
+        "maintenance.nvidia.com",
+        "nodemaintenances",
+        READ,
+        "heed the work of maintenance-operator",
+        foreign=True,
+    ),
+    Permission(
+        "nodemaintenance.medik8s.io",
+        "nodemaintenances",
+        READ,
+        "heed the work of node-maintenance-operator",
+        foreign=True,
     ),
     Permission(
         "machineconfiguration.openshift.io",
         "machineconfignodes",
         READ,
         "heed the work of the Machine Config Operator",
+        foreign=True,
     ),
     Permission(
         "fleet.internal",

@@ -203,6 +203,9 @@ class ApiServer:
             what = asked["resource"] if "resource" in asked else asked["path"]
             allowed = (asked["verb"], what) not in self.forbidden
             return web.json_response({"status": {"allowed": allowed}}, status=201)
+        if path.startswith("/apis/") and path.count("/") == 2:
+            served = any(each.startswith(f"{path}/") for each in self.served)
+            return web.json_response({"name": path[6:]}) if served else _status(404, "NotFound", "not found")
         if path.endswith("/eviction"):
             return await self._evict(path)
         return await self._resource(request, body)

@@ -210,3 +210,16 @@ def test_without_the_kind_or_the_right_the_rest_is_read_and_only_the_right_is_to
             task.cancel()
 
     run(story)
+
+
+def test_no_right_is_missing_to_read_a_kind_that_the_cluster_has_not(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with faked(tmp_path) as (server, cluster):
+            server.forbidden |= {("list", "nodemaintenances"), ("list", "volumeattachments")}
+            server.served -= {path for path in server.served if "maintenance.nvidia.com" in path}
+            assert {each.group for each in await cluster.forbidden()} == {
+                "nodemaintenance.medik8s.io",
+                "storage.k8s.io",
+            }
+
+    run(story)
