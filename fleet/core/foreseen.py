@@ -34,6 +34,7 @@ BUILT_IN = {
 READ = ("ReplicaSet", "StatefulSet", "DaemonSet", "Job")
 """Of these, those that a snapshot has."""
 BUDGETS = "poddisruptionbudgets"
+ATTACHMENTS = "volumeattachments"
 LONG_GRACE_SECONDS = 300
 """Seconds to stop from which a plan says that they may be needed: the usual grace is 30."""
 SYSTEM = "kube-system"
@@ -109,6 +110,7 @@ def _missing(snapshot: Snapshot) -> Iterator[PlanWarning]:
             "and this plan does not know"
         )
         yield _warning(snapshot, "no-budgets", "PodDisruptionBudgets", told, _how(why, BUDGETS))
+    yield from _attachments_unread(snapshot, moving)
     known = {(each.kind, each.namespace, each.name) for each in snapshot.workloads}
     lacking: dict[str, dict[str, None]] = {}
     for pod in snapshot.pods:
@@ -126,8 +128,21 @@ def _missing(snapshot: Snapshot) -> Iterator[PlanWarning]:
         yield _warning(snapshot, "no-workloads", f"{kind}s", told, _how(why, BUILT_IN[kind]))
 
 
+def _attachments_unread(snapshot: Snapshot, moving: Sequence[Pod]) -> Iterator[PlanWarning]:
+    """A dump without attachments is no warning: the plan has them detached in time anyway. A rollout without the right
+    to read them goes on without the wait."""
+    why = snapshot.missing.get(ATTACHMENTS, "")
+    if _refused(why) and any(pod.claims or pod.own_claims for pod in moving):
+        told = f"VolumeAttachments cannot be read ({why}): nodes are rebooted while volumes may still be attached"
+        yield _warning(snapshot, "volumes-unread", "VolumeAttachments", told, _how(why, ATTACHMENTS))
+
+
+def _refused(why: str) -> bool:
+    return "forbidden" in why.lower()
+
+
 def _how(why: str, resource: str) -> str:
-    if "forbidden" in why.lower():
+    if _refused(why):
         return f"fleet cluster check says which right is missing to list {resource}"
     return f"have {resource} in the dump; fleet plan --save-dump does"
 

@@ -231,6 +231,19 @@ def test_kinds_that_were_not_read_are_told_where_the_plan_would_have_gone_by_the
     assert warning.check == "no-workloads" and "fleet cluster check" in warning.remedy
 
 
+def test_volumes_whose_attachments_may_not_be_read_are_told_where_pods_with_claims_move() -> None:
+    workloads, pods = a_shop()
+    forbidden = {"volumeattachments": 'volumeattachments is forbidden: User "x" cannot list resource'}
+    claiming = [replace(pod, claims=("data",)) for pod in pods]
+    plan = the_plan(replace(a_snapshot(NODES, (workloads, claiming)), missing=forbidden))
+    [warning] = [each for each in plan.warnings if each.check == "volumes-unread"]
+    assert "fleet cluster check" in warning.remedy
+    assert the_plan(replace(a_snapshot(NODES, (workloads, pods)), missing=forbidden)).warnings == ()
+    in_a_file = {"volumeattachments": "none in the file"}
+    plan = the_plan(replace(a_snapshot(NODES, (workloads, claiming)), missing=in_a_file))
+    assert "volumes-unread" not in checks(plan)
+
+
 def test_nothing_is_missed_that_the_plan_has_no_use_for() -> None:
     snapshot = replace(
         a_snapshot(NODES, a_shop()), missing={"jobs": "none in the file", "daemonsets": "none in the file"}
