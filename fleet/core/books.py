@@ -201,11 +201,11 @@ class Books:
         self._short.setdefault(cluster, {})[key] = None
         return key
 
-    def heard(self, ref: NodeRef) -> list[Notice]:
-        """What other parties say of the node. Where that has an end of its own, the node is looked at again then."""
+    def heard(self, ref: NodeRef, now: datetime) -> list[Notice]:
+        """What other parties say of the node. Where that has an end to come, the node is looked at again then."""
         notices = self.agenda.view(ref.cluster).notices(ref.name)
         for each in notices:
-            if each.until is not None:
+            if each.until is not None and now < each.until:
                 self.agenda.wake_at(ref, each.until)
         return notices
 

@@ -64,7 +64,7 @@ class Hindrances:
         node, machine = view.nodes.get(ref.name), view.machines.get(ref.name)
         if kept := self._books.kept(ref, rollout):
             yield ("node", ref), kept
-        notices = self._books.heard(ref)
+        notices = self._books.heard(ref, now)
         held = nodes.held(ref.name, run.goal.uid, node, machine, rollout.id, notices, now)
         # The cordon of a run that keeps its slot says no more than that.
         if held and not (kept and held.reason is Reason.OTHER_ROLLOUT):

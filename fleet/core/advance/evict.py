@@ -24,11 +24,9 @@ class ComesBack(Exception):
 
 def evict(agenda: Agenda, rollout: Rollout, run: Run, pod: Pod, now: datetime) -> Held | None:
     """Evicts the pod, or returns what it waits for. Raises ComesBack."""
-    # Evictions that this very decision has asked for count as well.
-    run = rollout.runs[run.node]
-    view = agenda.view(run.node.cluster)
     # As it is after the evictions of this very decision.
     run = rollout.runs[run.node]
+    view = agenda.view(run.node.cluster)
     treated = view.treatment(pod)
     if pod.deleting:
         names = pods.finalizers(pod)

@@ -423,3 +423,20 @@ def test_the_table_is_sound() -> None:
     assert sum(len(each) for each in SIGNS.values()) == len(EVERY)
     for party, sign in EVERY:
         assert (sign.advice or party.advice).format(node="n", value="v", object="o"), party.name
+
+
+def test_a_lock_that_has_expired_and_is_still_written_wakes_nobody() -> None:
+    lock = NodeLock("n-1", START - timedelta(hours=3), START - timedelta(hours=1))
+    daemon_set = Workload("DaemonSet", "kube-system", "reboots", "uid-ds", locks=(lock,))
+    unmanaged = Pod("web", "alone", "u-alone", "n-1")
+    story = Story([a_snapshot([a_node("n-0"), a_node("n-1")], ([daemon_set], [unmanaged]))], a_policy())
+    story.start()
+    for _ in range(1000):
+        following = story.turn()
+        if following is None or following > 3600:
+            break
+        story.at = following
+    else:
+        pytest.fail("it is woken again and again at the same moment")
+    assert story.steps() == {"n-0": Step.DONE, "n-1": Step.STAGED}
+    assert [each.reason for each in held(story, "n-1")] == [Reason.UNMANAGED]
