@@ -253,6 +253,12 @@ class Agenda:
             known = self._parts[ref] = (part, first if known is None else now)
         return known[1]
 
+    def emptied_since(self, ref: NodeRef, first: datetime, now: datetime) -> datetime:
+        """Returns since when no pod with a time of its own keeps the node: what else a reboot presumes shares the time
+        of the pods without one. `first`: of a node on which no pod had to go."""
+        known = self._parts.get(ref)
+        return self.part_since(ref, (known[0][0] if known is not None else 0, True), first, now)
+
     def drained(self, ref: NodeRef) -> None:
         """The node's drain is over."""
         self._parts.pop(ref, None)

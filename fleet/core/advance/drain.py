@@ -121,7 +121,8 @@ def _ready_to_reboot(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now
         return Turn.FAILED, {"why": waits}
     if waits is not None:
         timeout = rollout.pool(run).drain.timeout_seconds
-        if expired(agenda, rollout, run, timeout, now):
+        since = agenda.emptied_since(run.node, run.since or now, now)
+        if expired(agenda, rollout, run, timeout, now, since):
             return Turn.FAILED, {"why": f"could not go within {timeout} s: {waits.words}"}
         agenda.hold(run.node, waits)
         agenda.wake_at(run.node, now + LOOK_AGAIN)

@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from fleet.core.action import AnyAction, Evict, Outcome, Reboot, Result
+from fleet.core.attachment import Attachment
 from fleet.core.drainrule import PodRule, PodTerm
 from fleet.core.event import Seen
 from fleet.core.held import Reason
@@ -201,6 +202,20 @@ def test_the_time_of_the_other_pods_begins_once_those_that_are_waited_for_are_go
     story.models["east"]._objects.change_pod(job, phase="Succeeded", ready=False)
     story.run(seconds=500)
     assert story.run_of("n-0").step is Step.DRAIN
+    story.run()
+    assert story.run_of("n-0").step is Step.FAILED and "600 s" in story.run_of("n-0").why
+
+
+def test_the_time_of_volumes_begins_once_the_pods_that_are_waited_for_are_gone() -> None:
+    rule = PodRule("jobs", "wait", (PodTerm(owners=("Job",)),), timeout_seconds=3600)
+    job = a_pod(owner=Owner("Job", "j", "j"))
+    story = story_of(job, rules=(rule,))
+    volume = Attachment("csi-a", "uid-a", "n-0", "pv-a", "ebs.csi.aws.com", attached=True)
+    story.run(seconds=1800)
+    story.engine.observe(Seen("east", volume), story.now)
+    story.models["east"]._objects.change_pod(job, phase="Succeeded", ready=False)
+    story.run(seconds=500)
+    assert story.run_of("n-0").step is Step.DRAIN and reasons(story) == [Reason.VOLUMES_ATTACHED]
     story.run()
     assert story.run_of("n-0").step is Step.FAILED and "600 s" in story.run_of("n-0").why
 
