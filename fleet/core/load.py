@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from fleet.core.budget import Budget
+from fleet.core.drainrule import Behaviour
 from fleet.core.guards import budgets, pods
 from fleet.core.held import Held
 from fleet.core.pod import Pod, PodRef
@@ -61,19 +62,21 @@ class Load:
 
     def waits(self) -> list[tuple[Pod, Treatment]]:
         """Pods that are left to end by themselves."""
-        return [
-            (pod, self.treated[pod.uid])
-            for pod, _ in self.pods
-            if self.treated and pod.uid in self.treated and self.treated[pod.uid].do == "wait"
-        ]
+        return [(pod, treated) for pod, treated, _ in self._of("wait")]
 
     def asks(self, known: Mapping[PodRef, Budget]) -> list[tuple[Pod, Treatment, tuple[PodRef, ...]]]:
         """Pods whose eviction may be asked for although no budget allows it, with the budgets that it takes from."""
         return [
-            (pod, self.treated[pod.uid], tuple(ref for ref in refs if budgets.takes(pod, known[ref])))
-            for pod, refs in self.pods
-            if self.treated and pod.uid in self.treated and self.treated[pod.uid].do == "ask"
+            (pod, treated, tuple(ref for ref in refs if budgets.takes(pod, known[ref])))
+            for pod, treated, refs in self._of("ask")
         ]
+
+    def _of(self, do: Behaviour) -> list[tuple[Pod, Treatment, tuple[PodRef, ...]]]:
+        """Pods with which that is done; where every pod is simply evicted none is looked at."""
+        if not self.treated:
+            return []
+        found = ((pod, self.treated.get(pod.uid, EVICTED), refs) for pod, refs in self.pods)
+        return [each for each in found if each[1].do == do]
 
     def needs(self, known: Mapping[PodRef, Budget]) -> Mapping[PodRef, tuple[int, Pod]]:
         """How many disruptions the pods take from which budget, and one of the pods; the scarcest budget first."""

@@ -115,9 +115,13 @@ class ClusterView:
         """Pods that must go before a reboot: neither bound to the node for good, nor left there by a rule, nor
         finished."""
         found = self._to_drain.get(node, {}).values()
-        if not self._rules.get(node) and not self._marked.get(node):
+        if self.plain(node):
             return list(found)
         return [pod for pod in found if self.treatment(pod).do != "skip"]
+
+    def plain(self, node: str) -> bool:
+        """All pods of the node are simply evicted as their budgets allow: no rule, and no mark of their own."""
+        return not self._rules.get(node) and not self._marked.get(node)
 
     def staying(self, node: str) -> tuple[str, ...]:
         """uids of the pods that a drain rule leaves on the node."""
