@@ -200,7 +200,7 @@ class Room:
             if travels(pod)
             and (
                 self._takers.alone(name, pod)
-                or (pod.apart and self._layout(name, [pod], {pod.uid}).waits(list(self._on_way()), pod))
+                or (pod.apart and self._layout(name, [pod], {pod.uid}).waits(self._others_on_way(pod), pod))
             )
         ]
 
@@ -208,6 +208,10 @@ class Room:
         yield from self._unbound.values()
         for pods in self._leaving.values():
             yield from pods.values()
+
+    def _others_on_way(self, pod: Pod) -> list[Pod]:
+        """All on their way but this one, which is among them while its node is drained."""
+        return [each for each in self._on_way() if each.uid != pod.uid]
 
     def _picky(self, pod: Pod) -> bool:
         """More than room decides where it can be."""

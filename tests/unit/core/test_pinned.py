@@ -14,6 +14,7 @@ from fleet.core.node import NodeRef, Resources, Taint, Toleration
 from fleet.core.placement import HOSTNAME_LABEL, Apart, NodeTerm
 from fleet.core.pod import Owner, Pod
 from fleet.core.policy import Amount, DrainRule, Limits
+from fleet.core.room import Room
 from fleet.core.selector import Requirement, Selector
 from fleet.core.steps import Step
 from fleet.core.takers import Takers
@@ -189,6 +190,22 @@ def test_two_workloads_that_each_have_a_pod_on_every_node_under_one_budget() -> 
     story.run(seconds=7200)
     assert set(story.steps().values()) == {Step.STAGED} and not evicted(story)
     assert why(story, "n-2") == [(Reason.PINNED_TOGETHER, "web/db")]
+
+
+def test_a_pod_that_another_node_can_take_is_not_pinned_once_its_node_is_drained() -> None:
+    """It is on its way then, and must not be taken for another that has the last place already."""
+    apart = Apart(HOSTNAME_LABEL, (Requirement("app", "In", ("osd",)),), ("web",))
+    pods = [an_osd(number, f"n-{number}", node_selector={}, apart=(apart,)) for number in (1, 2, 3)]
+    room = Room()
+    for node in [*NODES, a_host("n-4")]:
+        room.see_node(node)
+    for pod in pods:
+        room.see_pod(None, pod)
+    assert room.bound("n-1", pods[:1]) == []
+    room.leave("n-1", pods[:1])
+    assert room.bound("n-1", pods[:1]) == []
+    room.lose_node("n-4")
+    assert room.bound("n-1", pods[:1]) == pods[:1]
 
 
 def test_a_node_that_could_take_them_once_it_is_back_is_waited_for() -> None:
