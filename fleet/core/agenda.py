@@ -34,6 +34,8 @@ LOOK_AGAIN: Mapping[Result, float] = {
 """Seconds after an outcome before the same is asked again, should the cluster still not show it. FAILED doubles, to
 two minutes."""
 
+LOOK_SECONDS = 15.0
+"""A step that waits for something looks again after this."""
 POLITE = 60.0
 """Seconds at most between two evictions that are sent for a pod's operator to see; they double up to that."""
 MOST_SECONDS = 120.0
@@ -70,6 +72,8 @@ class Agenda:
         self.dirty: dict[NodeRef, None] = {}
         self._timers: list[tuple[datetime, NodeRef]] = []
         self._armed: set[tuple[datetime, NodeRef]] = set()
+        self._looks: dict[NodeRef, datetime] = {}
+        """When a step that waits for something looks again, should no event say that it is over."""
         self._open: dict[Matter, AnyAction] = {}
         self._again: dict[Matter, datetime] = {}
         self._refusals: dict[Matter, tuple[int, str]] = {}
@@ -112,6 +116,14 @@ class Agenda:
         if (when, ref) not in self._armed:
             self._armed.add((when, ref))
             heappush(self._timers, (when, ref))
+
+    def look_again(self, ref: NodeRef, now: datetime) -> None:
+        """Looks at the node again after `LOOK_SECONDS` at the latest. However often that is asked for meanwhile, one look
+        is due: else each event of a long wait would be followed by looks of its own until the wait is over."""
+        due = self._looks.get(ref)
+        if due is None or due <= now:
+            due = self._looks[ref] = now + timedelta(seconds=LOOK_SECONDS)
+            self.wake_at(ref, due)
 
     def due(self, now: datetime) -> None:
         """Makes dirty whose time has come."""

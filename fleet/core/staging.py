@@ -92,7 +92,9 @@ class Staging:
         if not view.synced:
             return Held(Reason.UNREACHABLE, view.name, {"why": view.why_lost})
         node, machine = view.nodes.get(ref.name), view.machines.get(ref.name)
-        found = nodes.held(ref.name, run.goal.uid, node, machine, rollout.id, self._books.heard(ref, now), now)
+        found = nodes.held(
+            ref.name, run.goal.uid, node, machine, rollout.id, self._books.heard(ref, now), now
+        )
         return found or skew.held(view.name, run.release, view.servers)
 
     def _count(self, rollout: Rollout, run: Run, change: int) -> None:

@@ -14,9 +14,6 @@ from fleet.core.node import Node
 from fleet.core.rollout import Rollout, Run
 from fleet.core.steps import Step, Turn
 
-LOOK_AGAIN = timedelta(seconds=15)
-"""A step that waits for something looks again after this, should no event say that it is over."""
-
 WHAT: Mapping[str, str] = {
     "mark": "the taint of nodes that wait",
     "stage": "the request to write the image",

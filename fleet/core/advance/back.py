@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from fleet.core import daemons, proof, voting
 from fleet.core.action import Clear, Unmark
-from fleet.core.advance.asking import LOOK_AGAIN, Answer, ask_uncordon, expired, hold_refused, marked
+from fleet.core.advance.asking import Answer, ask_uncordon, expired, hold_refused, marked
 from fleet.core.advance.reboot import newly_failed
 from fleet.core.agenda import Agenda
 from fleet.core.guards import nodes
@@ -43,7 +43,7 @@ def _soak(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime)
             return Turn.FAILED, {"why": why or node.why_unready or "it did not stay Ready"}
         not_yet = Held(Reason.NOT_VERIFIED, node.name, {"why": why})
         agenda.hold(run.node, nodes.not_ready(node) if node.ready is not True else not_yet)
-        agenda.wake_at(run.node, now + LOOK_AGAIN)
+        agenda.look_again(run.node, now)
         return None
     if run.node in agenda.unready:
         agenda.unready.discard(run.node)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from fleet.core import daemons, identity, voting
-from fleet.core.advance.asking import LOOK_AGAIN, Answer, ask_cordon, expired, hold_refused, ours
+from fleet.core.advance.asking import Answer, ask_cordon, expired, hold_refused, ours
 from fleet.core.advance.evict import ComesBack, evict, unfinished
 from fleet.core.advance.part import overdue, part_of
 from fleet.core.agenda import Agenda
@@ -78,7 +78,7 @@ def drain(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime)
         return Turn.FAILED, {"why": str(why)}
     agenda.hold(run.node, *waits)
     if waits:
-        agenda.wake_at(run.node, now + LOOK_AGAIN)
+        agenda.look_again(run.node, now)
     if left or agenda.in_flight((run.node, "cordon", "")):
         return None
     return _ready_to_reboot(agenda, rollout, run, node, now)
@@ -93,7 +93,7 @@ def _stand_back(agenda: Agenda, rollout: Rollout, run: Run, held: Held, now: dat
     if expired(agenda, rollout, run, timeout, now):
         return Turn.CANCELLED, {"why": f"could not go within {timeout} s: {held.words}"}
     agenda.hold(run.node, held)
-    agenda.wake_at(run.node, now + LOOK_AGAIN)
+    agenda.look_again(run.node, now)
     return None
 
 
@@ -125,7 +125,7 @@ def _ready_to_reboot(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now
         if expired(agenda, rollout, run, timeout, now, since):
             return Turn.FAILED, {"why": f"could not go within {timeout} s: {waits.words}"}
         agenda.hold(run.node, waits)
-        agenda.wake_at(run.node, now + LOOK_AGAIN)
+        agenda.look_again(run.node, now)
         return None
     known = identity.remembered(node, machine)
     etcd = voting.versions(agenda, run)

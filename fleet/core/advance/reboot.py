@@ -7,7 +7,6 @@ from datetime import datetime
 from fleet.core import proof, voting
 from fleet.core.action import Reboot
 from fleet.core.advance.asking import (
-    LOOK_AGAIN,
     Answer,
     and_why,
     asked,
@@ -103,7 +102,7 @@ def verify(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime
     if expired(agenda, rollout, run, timeout, now):
         return Turn.FAILED, {"why": f"not proven within {timeout} s: {missing}"}
     if proof.told(machine, node):
-        agenda.wake_at(run.node, now + LOOK_AGAIN)
+        agenda.look_again(run.node, now)
     agenda.hold(run.node, Held(Reason.NOT_VERIFIED, node.name, {"why": missing or "no report"}))
     return None
 

@@ -220,6 +220,27 @@ def test_the_time_of_volumes_begins_once_the_pods_that_are_waited_for_are_gone()
     assert story.run_of("n-0").step is Step.FAILED and "600 s" in story.run_of("n-0").why
 
 
+def test_events_of_a_long_wait_do_not_add_up_to_looks_without_end() -> None:
+    rule = PodRule("jobs", "wait", (PodTerm(owners=("Job",)),), timeout_seconds=36000)
+    job = a_pod(owner=Owner("Job", "j", "j"))
+    story = story_of(job, rules=(rule,))
+    story.run(until=lambda: story.run_of("n-0").step is Step.DRAIN)
+    for _ in range(50):
+        end = story.at + 7.3
+        story.run(seconds=7.3)
+        story.at = end
+        story.engine.observe(Seen("east", job), story.now)
+    turns = 0
+
+    def count() -> bool:
+        nonlocal turns
+        turns += 1
+        return False
+
+    story.run(seconds=600, until=count)
+    assert story.run_of("n-0").step is Step.DRAIN and turns < 100
+
+
 def closed_pods(**labels: str) -> tuple[list[Pod], list[object]]:
     """One on each node, whose budget allows nothing."""
     pods = [
