@@ -125,12 +125,15 @@ class Agenda:
             due = self._looks[ref] = now + timedelta(seconds=LOOK_SECONDS)
             self.wake_at(ref, due)
 
-    def due(self, now: datetime) -> None:
-        """Makes dirty whose time has come."""
+    def due(self, now: datetime) -> bool:
+        """Makes dirty whose time has come. Returns whether there were some."""
+        found = False
         while self._timers and self._timers[0][0] <= now:
             timer = heappop(self._timers)
             self._armed.discard(timer)
             self.touch(timer[1])
+            found = True
+        return found
 
     @property
     def next_wake(self) -> datetime | None:

@@ -28,7 +28,7 @@ PATIENCE = timedelta(minutes=5)
 A controller that starts counts anew."""
 LOOK_AGAIN = timedelta(seconds=15)
 """A pool in which no node could be the canary is looked at again after this at the earliest, once something has been
-observed: the look goes over all of its nodes."""
+heard: the look goes over all of its nodes."""
 NAMED = 3
 """So many nodes that cannot be the canary are named, each with its reason."""
 
@@ -58,7 +58,7 @@ class Canaries:
         self._heard = 0
 
     def hear(self) -> None:
-        """Something was observed: a node that could not be a canary may be able to now."""
+        """Something was observed, or a time has come that a node waited for: a node that could not be a canary may be able to now."""
         self._heard += 1
 
     @property

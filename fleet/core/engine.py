@@ -139,7 +139,8 @@ class Engine:
         """What is to be done now."""
         agenda = self._agenda
         agenda.log, agenda.changed = [], {}
-        agenda.due(now)
+        if agenda.due(now):
+            self._canaries.hear()
         self._go_on(now)
         self._begin(now)
         while agenda.dirty:

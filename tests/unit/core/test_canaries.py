@@ -16,6 +16,7 @@ from fleet.core.pod import PodRef
 from fleet.core.policy import Amount, Limits
 from fleet.core.rollout import State
 from fleet.core.steps import Step
+from fleet.core.workload import NodeLock, Workload
 from fleet.histories.builders import START, a_budget, a_deployment, a_node, a_policy, a_pool, a_snapshot
 from fleet.sim.behaviour import Behaviour
 from tests.story import Story
@@ -264,3 +265,15 @@ def test_a_canary_for_whose_pods_there_is_no_room_is_replaced_by_one_that_has_it
     story.start(canaries=["n-0"])
     story.run(seconds=7200)
     assert begun(story) == ["n-1", "n-2"] and reasons(story, "n-0") == [Reason.CAPACITY]
+
+
+def test_a_canary_that_steps_down_for_a_lock_with_an_end_goes_then_although_nothing_is_observed() -> None:
+    lock = NodeLock("a-0", START, START + timedelta(hours=2))
+    daemon_set = Workload("DaemonSet", "kube-system", "reboots", "uid-ds", locks=(lock,))
+    snapshot = a_snapshot([*nodes(1, "a", "a"), *nodes(2, "b", "b")], ([daemon_set], []))
+    story = Story([snapshot], a_policy(a_pool("a"), a_pool("b")))
+    story.start(canaries=["a-0", "b-0"])
+    story.run(until=lambda: story.steps()["b-1"] is Step.DONE)
+    assert reasons(story, "a-0")[0] is Reason.OTHERS and canaries(story) == {"b-0"}
+    story.run()
+    assert set(story.steps().values()) == {Step.DONE}
