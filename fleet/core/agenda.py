@@ -92,8 +92,8 @@ class Agenda:
         """How far the drain of a node has come, and since when."""
         self._back_since: dict[tuple[NodeRef, str], datetime] = {}
         """By node and the pod's uid: when a pod that came back to its node was first looked at."""
-        self._last_sent: dict[tuple[NodeRef, str], datetime] = {}
-        """By node and workload: when the last eviction of one of its pods was asked for."""
+        self._last_sent: dict[NodeRef, dict[str, datetime]] = {}
+        """By node that is drained and workload: when the last eviction of one of its pods was asked for."""
         self.healthy_since: dict[NodeRef, datetime] = {}
         """Of nodes in soak that were not Ready for a while: since when they are again."""
 
@@ -277,6 +277,7 @@ class Agenda:
     def drained(self, ref: NodeRef) -> None:
         """The node's drain is over."""
         self._parts.pop(ref, None)
+        self._last_sent.pop(ref, None)
 
     def unserve(self, ref: NodeRef) -> None:
         """What was done for the groups of a node counts for one way of its run through the steps."""
@@ -298,12 +299,8 @@ class Agenda:
 
     def last_eviction(self, ref: NodeRef, workload: str) -> datetime | None:
         """Returns when the last eviction of the workload's pods from the node was asked for, by this controller."""
-        return self._last_sent.get((ref, workload))
+        return self._last_sent.get(ref, {}).get(workload)
 
     def note_eviction(self, ref: NodeRef, workload: str, now: datetime) -> None:
         """The eviction of a pod of this workload is asked for."""
-        self._last_sent[ref, workload] = now
-
-    def ask_freely(self, ref: NodeRef, kind: str, pod_uid: str = "") -> None:
-        """What made the last answer has changed: it may be asked at once."""
-        self._again.pop((ref, kind, pod_uid), None)
+        self._last_sent.setdefault(ref, {})[workload] = now

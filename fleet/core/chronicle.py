@@ -27,7 +27,7 @@ class StepTaken(Struct, frozen=True):
     end: datetime | None = None
     """None: the run is still in it."""
     turn: str = ""
-    """How it ended: begin, done, failed, cancelled, back."""
+    """How it ended: begin, done, failed, cancelled, back, gone."""
 
     @property
     def seconds(self) -> float | None:

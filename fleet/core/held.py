@@ -276,13 +276,12 @@ ADVICE: Mapping[Reason, str] = {
 }
 
 WITHOUT_ADVICE: Mapping[Reason, str] = {
-    Reason.OTHERS: "the other party ends by itself, or the node goes and its run is cancelled; what helps is told for each",
     Reason.ABORTED: "what has begun ends by itself, and an aborted rollout cannot go on",
     Reason.WINDOW: "the window opens by itself",
     Reason.FREEZE: "the freeze ends by itself",
     Reason.CANARY: "the canaries go on by themselves, or are held by a reason of their own that has advice",
     Reason.NODE_ABSENT: "the wait ends by itself, at the time that is named",
-    Reason.OTHERS: "the other party ends by itself, or removes the node, which cancels its run",
+    Reason.OTHERS: "the other party ends by itself, or removes the node, which cancels its run; what helps is told for each",
     Reason.STAGING: "the image is written by itself, within stage.timeout",
     Reason.BUDGET: "the budget opens by itself once enough of its pods are Ready",
     Reason.QUORUM_AWAY: "the other member comes back, or its run fails after a bounded wait",

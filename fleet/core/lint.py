@@ -265,8 +265,8 @@ def _budgets(snapshot: Snapshot, groups: Sequence[Carried]) -> Iterator[Finding]
     matched: dict[str, list[str]] = {}
     for budget in snapshot.budgets:
         own = index.under(budget)
-        # Of a budget that selects by a role its pod's node says what to do (core/outlook.py).
-        # Of one that an operator opens when it is asked, lint says that its nodes are tried.
+        # What selects by a role is told with the node that carries it (core/obstacles.py), and of what an operator opens
+        # when it is asked it is said that the nodes are tried.
         opened = all(asked_by(pod) is not None or opens_again(pod) for pod in own)
         if not opened and not any(roles.selecting(budget, pod) for pod in own):
             yield from _never(snapshot.cluster, budget, len(own))
