@@ -170,7 +170,7 @@ def budget(found: wire.BudgetWire) -> Budget:
         desired_healthy=status.desired_healthy,
         expected_pods=status.expected_pods,
         disrupted=frozenset(status.disrupted_pods or ()),
-        failure=(allowed.message or allowed.reason) if failed and allowed is not None else "",
+        failure=one_line(allowed.message or allowed.reason, WORDS) if failed and allowed is not None else "",
         resource_version=meta.resource_version,
     )
 

@@ -304,6 +304,9 @@ def test_selector_terms() -> None:
 def test_a_budget_that_cannot_be_computed_says_why() -> None:
     failed = {"type": "DisruptionAllowed", "status": "False", "reason": "SyncFailed", "message": "no scale"}
     assert a_budget({}, {"conditions": [failed]}).failure == "no scale"
+    long = failed | {"message": "no\nscale \x1b[31m" + "x" * 5000}
+    told = a_budget({}, {"conditions": [long]}).failure
+    assert told.startswith("no scale ?[31mx") and len(told) <= 200
     failed = {"type": "DisruptionAllowed", "status": "False", "reason": "InsufficientPods", "message": "m"}
     assert a_budget({}, {"conditions": [failed]}).failure == ""
 
