@@ -89,6 +89,10 @@ def failures(rollout: Rollout) -> str:
     """Why the rollout must halt; empty while it need not."""
     if not rollout.failures:
         return ""
+    # Asked in every decision: below the limit only a canary that failed makes it worth a look at all runs.
+    of_canaries = any(rollout.runs[ref].step is Step.FAILED for ref in rollout.canaries)
+    if rollout.failures < rollout.failure_limit and not of_canaries:
+        return ""
     failed = [run for run in rollout.runs.values() if run.step is Step.FAILED]
     last = max(failed, key=lambda run: (run.since is not None, run.since, run.node))
     words = f"{last.node.name}: {last.why}"

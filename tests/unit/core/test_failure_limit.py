@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 import pytest
 
+from fleet.core.guards import gates
+from fleet.core.node import NodeRef
 from fleet.core.policy import Amount
-from fleet.core.rollout import State
+from fleet.core.rollout import Run, State
 from fleet.histories.builders import a_node, a_policy, a_pool, a_snapshot
 from fleet.sim.behaviour import Behaviour
 from tests.story import Story
@@ -21,3 +25,21 @@ def test_it_halts_at_the_limit(limit: int | Amount, failed: int) -> None:
     story.run(seconds=7200)
     assert story.rollout.state is State.HALTED
     assert f"{story.rollout.failures} failed, the limit is {failed}" in story.rollout.why
+
+
+class NeverPassedOver(dict[NodeRef, Run]):
+    def values(self) -> NoReturn:  # type: ignore[override]
+        raise AssertionError("a pass over all runs")
+
+
+def test_below_the_limit_a_failure_does_not_cost_a_pass_over_all_runs_in_every_decision() -> None:
+    nodes = [a_node(f"n-{number:02}") for number in range(10)]
+    pool = a_pool(limits=a_pool().limits, failure_limit=3)
+    story = Story([a_snapshot(nodes)], a_policy(pool), Behaviour(failures={"n-03": "never-back"}))
+    story.start(canaries=["n-00"])
+    story.run(until=lambda: story.rollout.failures == 1)
+    story.rollout.runs = NeverPassedOver(story.rollout.runs)
+    assert gates.failures(story.rollout) == ""
+    story.rollout.failure_limit = 1
+    with pytest.raises(AssertionError, match="a pass"):
+        gates.failures(story.rollout)
