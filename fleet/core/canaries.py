@@ -58,7 +58,8 @@ class Canaries:
         self._heard = 0
 
     def hear(self) -> None:
-        """Something was observed, or a time has come that a node waited for: a node that could not be a canary may be able to now."""
+        """Something was observed, or a time has come that a node waited for: one that could not be a canary may be able
+        to now."""
         self._heard += 1
 
     @property

@@ -107,12 +107,10 @@ def _ready_to_reboot(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now
         return Turn.FAILED, {"why": f"{run.release.version} is booted already, and not by this run"}
     if machine is None or not is_release(machine.staged, run.release):
         return Turn.FAILED, {"why": "the staged release is no longer there"}
-    if not node.boot_id:
-        agenda.hold(run.node, Held(Reason.NOT_VERIFIED, node.name, {"why": "the node tells no boot id"}))
-        return None
     view = agenda.view(run.node.cluster)
     waits = (
-        skew.held(view.name, run.release, view.servers)
+        _without_boot_id(node)
+        or skew.held(view.name, run.release, view.servers)
         or volumes.held(node.name, view, rollout.pool(run).drain)
         or voting.spare(agenda, rollout, run, now)
         or voting.hand_over(agenda, rollout, run, node, now)
@@ -131,6 +129,13 @@ def _ready_to_reboot(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now
     etcd = voting.versions(agenda, run)
     told = {"etcd": etcd} if etcd else {}
     return Turn.DONE, {"boot_id": node.boot_id, **_daemons(agenda, node, run), **known, **told}
+
+
+def _without_boot_id(node: Node) -> Held | None:
+    """A boot that cannot be told from the next one cannot be proven."""
+    if node.boot_id:
+        return None
+    return Held(Reason.NOT_VERIFIED, node.name, {"why": "the node tells no boot id"})
 
 
 def _daemons(agenda: Agenda, node: Node, run: Run) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def test_it_halts_at_the_limit(limit: int | Amount, failed: int) -> None:
 
 
 class NeverPassedOver(dict[NodeRef, Run]):
-    def values(self) -> NoReturn:  # type: ignore[override]
+    def values(self) -> NoReturn:
         raise AssertionError("a pass over all runs")
 
 

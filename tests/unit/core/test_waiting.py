@@ -152,3 +152,11 @@ def test_a_new_controller_ends_no_rollout_before_it_has_seen_all_of_a_cluster() 
     engine.decide(story.now)
     engine.decide(story.now)
     assert engine.rollouts["r-1"].active
+
+
+def test_a_drained_node_that_tells_no_boot_id_is_given_back_in_the_drains_time() -> None:
+    story = Story([a_snapshot([replace(a_node("n-0"), boot_id="")])], a_policy())
+    story.start()
+    story.run(seconds=86400)
+    run = story.run_of("n-0")
+    assert run.step is Step.FAILED and "boot id" in run.why and not run.boot_id
