@@ -75,6 +75,8 @@ class Agenda:
         self._looks: dict[NodeRef, datetime] = {}
         """When a step that waits for something looks again, should no event say that it is over."""
         self._open: dict[Matter, AnyAction] = {}
+        self._asked_since: dict[Matter, datetime] = {}
+        """Of `STEPS_OWN`: when it was asked for first, in this step."""
         self._again: dict[Matter, datetime] = {}
         self._refusals: dict[Matter, tuple[int, str]] = {}
         """How often in a row it failed for good, and the server's words."""
@@ -161,6 +163,7 @@ class Agenda:
         self.hold(run.node)
         for kind in STEPS_OWN:
             self._answers.pop((run.node, kind, ""), None)
+            self.came(run.node, kind)
         return rollout.runs[run.node]
 
     def retry(self, rollout: Rollout, run: Run, why: str, now: datetime) -> None:
@@ -199,6 +202,14 @@ class Agenda:
             self.wake_at(ref, again)
             return False
         return True
+
+    def asked_since(self, ref: NodeRef, kind: str, now: datetime) -> datetime:
+        """Returns since when the node's step has asked for this and the node does not show it: since now, at first."""
+        return self._asked_since.setdefault((ref, kind, ""), now)
+
+    def came(self, ref: NodeRef, kind: str) -> None:
+        """The node shows what was asked for, or its step asks no more."""
+        self._asked_since.pop((ref, kind, ""), None)
 
     def refusals(self, ref: NodeRef, kind: str, about: str = "") -> int:
         """How often in a row the server refused this for good."""

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from fleet.core import daemons, identity, voting
-from fleet.core.advance.asking import Answer, ask_cordon, expired, hold_refused, ours
+from fleet.core.advance.asking import Answer, and_why, ask_cordon, expired, hold_refused, ours
 from fleet.core.advance.evict import ComesBack, evict, unfinished
 from fleet.core.advance.part import overdue, part_of
 from fleet.core.agenda import Agenda
@@ -44,9 +44,17 @@ def cordon(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime
     if waits is not None:
         agenda.hold(run.node, waits)
         return None
-    hold_refused(agenda, run, "cordon")
     if agenda.refusals(run.node, "cordon") >= CORDON_ATTEMPTS:
         return Turn.FAILED, {"why": f"cordon refused: {agenda.refusal(run.node, 'cordon')}"}
+    return _until_cordoned(agenda, rollout, run, node, now)
+
+
+def _until_cordoned(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
+    """Asks for the cordon until the node shows it. Where another takes it off each time, that ends as a drain does."""
+    timeout = rollout.pool(run).drain.timeout_seconds
+    if expired(agenda, rollout, run, timeout, now, agenda.asked_since(run.node, "cordon", now)):
+        return Turn.FAILED, {"why": f"it was not cordoned within {timeout} s{and_why(agenda, run, 'cordon')}"}
+    hold_refused(agenda, run, "cordon")
     ask_cordon(agenda, rollout, run, node, now)
     return None
 
@@ -66,9 +74,8 @@ def drain(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime)
             names = "; ".join(sorted(unfinished(agenda, run, pod) for pod in late)[:MOST_NAMED])
             return Turn.FAILED, {"why": f"not drained within {seconds} s: {names}"}
     if not ours(node, rollout):
-        hold_refused(agenda, run, "cordon")
-        ask_cordon(agenda, rollout, run, node, now)
-        return None
+        return _until_cordoned(agenda, rollout, run, node, now)
+    agenda.came(run.node, "cordon")
     try:
         pods = part.pods if part is not None else ()
         last = capacity.last(node.name, view, [pod for pod, _ in pods])

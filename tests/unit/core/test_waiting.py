@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import time, timedelta
 
+import pytest
 from msgspec.structs import replace
 
-from fleet.core.action import Outcome, Result
+from fleet.core.action import AnyAction, Cordon, Outcome, Result
 from fleet.core.claims import Claims
 from fleet.core.engine import Engine
 from fleet.core.event import Event, Gone, Seen, Synced, Thing
@@ -160,3 +161,29 @@ def test_a_drained_node_that_tells_no_boot_id_is_given_back_in_the_drains_time()
     story.run(seconds=86400)
     run = story.run_of("n-0")
     assert run.step is Step.FAILED and "boot id" in run.why and not run.boot_id
+
+
+@pytest.mark.parametrize("result", [Result.DONE, Result.STALE, Result.UNKNOWN])
+@pytest.mark.parametrize("cordoned", [False, True])
+def test_a_cordon_that_never_shows_ends_the_run_in_the_drains_time(result: Result, cordoned: bool) -> None:
+    """Whether it is the first, or the one after somebody has taken the first off again and again."""
+    asked = 0
+
+    def perform(action: AnyAction, at: float) -> Outcome:
+        nonlocal asked
+        if not isinstance(action, Cordon):
+            return story.really(action, at)
+        asked += 1
+        if not cordoned or asked > 1:
+            return Outcome(action, result, "in other words")
+        done = story.really(action, at)
+        story.models["east"].stranger.uncordon("n-0")
+        return done
+
+    story = Story([a_snapshot([a_node("n-0")])], a_policy(), perform=perform)
+    story.start()
+    story.run(seconds=86400)
+    run = story.run_of("n-0")
+    timeout = story.rollout.pool(run).drain.timeout_seconds
+    assert run.step is Step.FAILED and f"not cordoned within {timeout} s" in run.why
+    assert ("in other words" in run.why) == (result is not Result.DONE)
