@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from fleet.core import windows
 from fleet.core.guards import budgets
-from fleet.core.guards.pods import grace_of
+from fleet.core.guards.pods import finalizers, grace_of
 from fleet.core.node import NodeRef
 from fleet.core.plan import PlanWarning
 from fleet.core.pod import Pod, PodRef
@@ -35,6 +35,8 @@ READ = ("ReplicaSet", "StatefulSet", "DaemonSet", "Job")
 """Of these, those that a snapshot has."""
 BUDGETS = "poddisruptionbudgets"
 ATTACHMENTS = "volumeattachments"
+JOB_TRACKING = "batch.kubernetes.io/job-tracking"
+"""On every pod of a Job: the Job's controller takes it away once it has counted the pod."""
 LONG_GRACE_SECONDS = 300
 """Seconds to stop from which a plan says that they may be needed: the usual grace is 30."""
 SYSTEM = "kube-system"
@@ -70,7 +72,7 @@ def warnings(
         for check in (_missing, _one_namespace):
             found += check(snapshot)
         found += _may_be_deleted(view, own)
-        for look in (_operators, _roles, _graces, _one_after_another, _cut_short):
+        for look in (_operators, _finalizers, _roles, _graces, _one_after_another, _cut_short):
             found += look(snapshot.cluster, view, drained)
     pools = [pool for pool in policy.pools if any(goal.pool == pool.name for goal in goals)]
     for pool in pools:
@@ -187,6 +189,21 @@ def _operators(cluster: str, view: ClusterView, drained: Sequence[Drained]) -> I
         )
         remedy = "see what its operator does when a node is drained; a drain rule can hold its pods"
         yield PlanWarning("operator", cluster, kind, told, remedy)
+
+
+def _finalizers(cluster: str, view: ClusterView, drained: Sequence[Drained]) -> Iterator[PlanWarning]:
+    """Pods that are gone only once somebody has taken their finalizers away."""
+    found: dict[str, dict[str, None]] = {}
+    for each in drained:
+        if each.pod.finalizers and each.pod.finalizer_names != (JOB_TRACKING,):
+            found.setdefault(finalizers(each.pod), {})[str(each.pod.ref)] = None
+    for names, refs in found.items():
+        told = (
+            f"{_pods(len(refs))} with finalizer {names}: {some(refs)}. Such a pod is gone only once what owns the "
+            "finalizer has taken it away; the plan takes it to do so as soon as the pod has stopped"
+        )
+        remedy = f"see that what owns {names} runs; a drain that waits for it for drain.timeout fails"
+        yield PlanWarning("finalizers", cluster, some(refs), told, remedy)
 
 
 def _roles(cluster: str, view: ClusterView, drained: Sequence[Drained]) -> Iterator[PlanWarning]:

@@ -196,25 +196,26 @@ def workload(found: wire.WorkloadWire, kind: str) -> Workload:
         selector=spec.selector if annotation is not None else None,
         locks=locks(meta.annotations.lock) if kind == "DaemonSet" and meta.annotations is not None else (),
         resource_version=meta.resource_version,
-        fails_by_eviction=kind == "Job" and _fails_by_eviction(spec),
+        fails_by_eviction=kind == "Job" and _fails_by_eviction(spec, status.failed or 0),
         daemon=_daemon(spec),
     )
 
 
-def _fails_by_eviction(spec: wire.WorkloadSpec) -> bool:
-    """A Job that has no retry, and does not leave evicted pods out of what it counts as failures.
+def _fails_by_eviction(spec: wire.WorkloadSpec, failed: int) -> bool:
+    """A Job that has no retry left, and does not leave evicted pods out of what it counts as failures.
 
     Source: kubernetes, Job's podFailurePolicy: an evicted pod has the condition DisruptionTarget, the first rule that
     matches a pod counts, and FailIndex and FailJob fail at once.
     """
-    retries = spec.backoff_limit_per_index if spec.backoff_limit_per_index is not None else spec.backoff_limit
+    used_up = spec.backoff_limit is not None and failed >= spec.backoff_limit
+    last = used_up or spec.backoff_limit_per_index == 0
     policy = spec.pod_failure_policy
     for rule in (policy.rules if policy is not None else None) or ():
         if any(
             each.type == DISRUPTED and each.status in (None, "True") for each in rule.on_pod_conditions or ()
         ):
-            return rule.action in ("FailJob", "FailIndex") or (rule.action == "Count" and retries == 0)
-    return retries == 0
+            return rule.action in ("FailJob", "FailIndex") or (rule.action == "Count" and last)
+    return last
 
 
 def machine(found: wire.MachineWire) -> Machine:

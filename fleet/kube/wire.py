@@ -302,7 +302,9 @@ class WorkloadStatus(Wire, frozen=True):
     """Of a DaemonSet."""
     desired_number_scheduled: int = 0
     ready: int | None = None
-    """Of a Job."""
+    """Of a Job, as the next."""
+    failed: int | None = None
+    """Pods that have failed so far."""
 
 
 class WorkloadWire(Wire, frozen=True):

@@ -15,10 +15,12 @@ from fleet.core.engine import Engine
 from fleet.core.event import Lost, Seen, Synced
 from fleet.core.foreseen import warnings
 from fleet.core.guards.budgets import is_ill
+from fleet.core.guards.pods import stuck
 from fleet.core.held import Held, Reason
 from fleet.core.losses import notes
 from fleet.core.node import NodeRef
 from fleet.core.plan import Plan, PlannedDoubt, PlannedHold, PlanWarning
+from fleet.core.pod import Pod
 from fleet.core.policy import DrainRule, Policy, site_of
 from fleet.core.release import Release, is_release
 from fleet.core.rollout import Goal, Rollout, Run, Start
@@ -120,7 +122,7 @@ def _make(
     table = Timetable(seen)
     models = {
         each.cluster: Model.from_snapshot(
-            replace(each, at=start),
+            replace(each, at=start, pods=_as_they_go(each.pods, start)),
             expected(times, groups[each.cluster]),
             Random(0),  # noqa: S311
             ill[each.cluster],
@@ -130,6 +132,19 @@ def _make(
     play(engine, models, table, start, tell)
     known = tuple(times.told(groups[goal.node.cluster][goal.node.name] for goal in goals))
     return _plan(ident, engine, table, snapshots, policy, pools, release, start, times, lost, known, lasting)
+
+
+def _as_they_go(pods: Sequence[Pod], start: datetime) -> Sequence[Pod]:
+    """Finalizers are there for what their owner does once a pod has ended, such as a Job's count of it: it is taken to
+    do so. Those of a pod that should have been gone long ago stay."""
+    if not any(pod.finalizers for pod in pods):
+        return pods
+    return tuple(
+        replace(pod, finalizers=False, finalizer_names=())
+        if pod.finalizers and not stuck(pod, start)
+        else pod
+        for pod in pods
+    )
 
 
 def _goals(

@@ -255,15 +255,43 @@ def test_a_pod_that_is_terminating_for_days_holds_its_node_and_the_rest_is_plann
 
 
 def test_a_plan_that_would_halt_says_what_to_mend_and_names_no_rollout(tmp_path: Path) -> None:
-    """Its canary has a pod that no eviction takes away."""
-    bound = a_pod(1, 0)
-    bound["metadata"]["finalizers"] = ["example.com/hold"]
-    dump = a_dump(tmp_path / "d.json", a_node(0), a_node(1))
-    body = json.loads(dump.read_text())
-    other = a_pod(2, 1)
-    other["metadata"]["finalizers"] = ["example.com/hold"]
-    dump.write_text(json.dumps(body | {"items": [*body["items"], bound, other]}))
-    home = a_home(tmp_path / "home", policy=POLICY.replace("canaries: 0", "canaries: 1"))
+    """The pods of its canary come back to it whenever they are evicted: only there is room for both."""
+    pods = [a_pod(1, 0), a_pod(2, 0), a_pod(3, 1)]
+    for pod in pods:
+        pod["spec"]["tolerations"] = [{"operator": "Exists"}]
+    pods[0]["spec"]["containers"][0]["resources"]["requests"]["cpu"] = "3"
+    pods[2]["spec"]["containers"][0]["resources"]["requests"]["cpu"] = "3"
+    dump = a_dump(tmp_path / "d.json", a_node(0), a_node(1), *pods)
+    home = a_home(
+        tmp_path / "home",
+        policy=POLICY.replace("canaries: 0", "canaries: 1") + "    drain: {no_room: evict}\n",
+    )
     plan = plan_of_dump(home, ["workers"], NEW.version, dump)
     told = [f"{hold.detail} {hold.advice}" for hold in plan.held]
-    assert told and not any("rollout resume" in words or "rollout plan" in words for words in told)
+    assert any("the rollout would halt before it" in words for words in told)
+    assert not any("rollout resume" in words or "rollout plan" in words for words in told)
+
+
+JOB_TRACKING = "batch.kubernetes.io/job-tracking"
+
+
+def test_finalizers_of_pods_that_nobody_deletes_hold_no_plan(tmp_path: Path) -> None:
+    """Every pod of a Job has one."""
+    pods = [a_pod(1, 0), a_pod(2, 1), a_pod(3, 2)]
+    pods[0]["metadata"] |= {"finalizers": [JOB_TRACKING], "ownerReferences": [a_job("j")]}
+    pods[1]["metadata"]["finalizers"] = ["kueue.x-k8s.io/managed"]
+    pods[2]["metadata"] |= {"finalizers": [JOB_TRACKING], "ownerReferences": [a_job("k")]}
+    pods[2]["metadata"] |= {"deletionTimestamp": "2999-10-24T09:00:00Z", "deletionGracePeriodSeconds": 30}
+    dump = a_dump(tmp_path / "d.json", *(a_node(number) for number in range(3)), *pods)
+    home = a_home(tmp_path / "home", policy=POLICY.replace("canaries: 0", "canaries: 1"))
+    plan = plan_of_dump(home, ["workers"], NEW.version, dump)
+    assert {run.node for run in plan.runs} == {"n-0", "n-1", "n-2"} and not plan.held
+    (warning,) = [each for each in plan.warnings if each.check == "finalizers"]
+    assert warning.subject == "web/api-2" and "kueue.x-k8s.io/managed" in warning.words
+    assert [each.subject for each in lint_dump(home, "", dump).findings if each.check == "finalizers"] == [
+        "web/api-2"
+    ]
+
+
+def a_job(name: str) -> dict[str, Any]:
+    return {"kind": "Job", "name": name, "uid": name, "controller": True}

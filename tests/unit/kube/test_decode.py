@@ -263,6 +263,25 @@ def test_a_job_that_fails_with_the_first_pod_that_it_loses(spec: Json, fails: bo
     assert job.fails_by_eviction is fails
 
 
+@pytest.mark.parametrize(
+    ("spec", "failed", "fails"),
+    [
+        ({"backoffLimit": 3}, 2, False),
+        ({"backoffLimit": 3}, 3, True),
+        ({"backoffLimit": 1, "backoffLimitPerIndex": 5}, 1, True),
+        ({"backoffLimit": 0, "backoffLimitPerIndex": 5}, 0, True),
+        ({"backoffLimitPerIndex": 5}, 9, False),
+        ({"backoffLimit": 3, "podFailurePolicy": {"rules": [DISRUPTED | {"action": "Ignore"}]}}, 3, False),
+    ],
+)
+def test_a_job_whose_retries_are_used_up_fails_with_the_next_pod(
+    spec: Json, failed: int, fails: bool
+) -> None:
+    (kind,) = (kind for kind in KINDS if kind.kind == "Job")
+    body = {"metadata": {"name": "j", "namespace": "web"}, "spec": spec, "status": {"failed": failed}}
+    assert decoded(kind, body).fails_by_eviction is fails
+
+
 def a_budget(spec: Json, status: Json | None = None) -> Budget:
     body = {"metadata": {"name": "b", "namespace": "web", "generation": 2}, "spec": spec}
     found = decoded(BUDGETS, body | {"status": status or {}})
