@@ -72,6 +72,7 @@ def warnings(
         for check in (_missing, _one_namespace):
             found += check(snapshot)
         found += _may_be_deleted(view, own)
+        found += _leaving(snapshot.cluster, drained, start)
         for look in (_operators, _finalizers, _roles, _graces, _one_after_another, _cut_short):
             found += look(snapshot.cluster, view, drained)
     pools = [pool for pool in policy.pools if any(goal.pool == pool.name for goal in goals)]
@@ -225,12 +226,31 @@ def _roles(cluster: str, view: ClusterView, drained: Sequence[Drained]) -> Itera
         yield PlanWarning("role-moves", cluster, workload, told, remedy)
 
 
+def _leaving(cluster: str, drained: Sequence[Drained], start: datetime) -> Iterator[PlanWarning]:
+    """Pods that somebody has deleted and that may take long to stop: the plan expects what pods usually take."""
+    until, long = start + timedelta(seconds=LONG_GRACE_SECONDS), []
+    for each in drained:
+        if each.pod.gone_by is not None and each.pod.gone_by >= start + timedelta(seconds=LONG_GRACE_SECONDS):
+            until = max(until, each.pod.gone_by)
+            long.append(str(each.pod.ref))
+    if long:
+        told = (
+            f"{_pods(len(long))} that {'are' if len(long) > 1 else 'is'} being deleted may take until "
+            f"{until:%Y-%m-%d %H:%M} UTC to stop: {some(long)}; the plan expects what "
+            "pods usually take"
+        )
+        remedy = (
+            "nothing to do: a node whose pod has more time than drain.timeout is begun once the pod is gone"
+        )
+        yield PlanWarning("leaving", cluster, some(long), told, remedy)
+
+
 def _graces(cluster: str, view: ClusterView, drained: Sequence[Drained]) -> Iterator[PlanWarning]:
     """Pods that may take long to stop, though not too long: the plan expects what pods usually take."""
     pools: dict[str, list[tuple[int, Drained]]] = {}
     for each in drained:
         seconds = grace_of(each.pod, each.pool.drain)
-        if LONG_GRACE_SECONDS <= seconds <= each.pool.drain.timeout_seconds:
+        if not each.pod.deleting and LONG_GRACE_SECONDS <= seconds <= each.pool.drain.timeout_seconds:
             pools.setdefault(each.pool.name, []).append((seconds, each))
     for name, long in pools.items():
         most, first = max(long, key=lambda pair: (pair[0], pair[1].pod.ref))

@@ -236,7 +236,7 @@ ADVICE: Mapping[Reason, str] = {
     Reason.BUDGET_UNCOUNTED: "set minAvailable of {subject} to a number of pods, or give {pod} a controller",
     Reason.BUDGET_UNHEALTHY: "mend these pods",
     Reason.ROLE: "switch {workload} over, so that a pod on another node carries {label}; its operator may do so when "
-    "the node is cordoned",
+    "the node is cordoned. Where it has no other pod, add one first",
     Reason.SEVERAL_BUDGETS: "make one budget of {budgets}",
     Reason.VOLUMES_ATTACHED: "kubectl describe volumeattachment {attachment} and the log of {attacher} tell why; "
     "drain.volumes: ignore reboots all the same",

@@ -293,5 +293,22 @@ def test_finalizers_of_pods_that_nobody_deletes_hold_no_plan(tmp_path: Path) -> 
     ]
 
 
+def test_a_pod_that_is_being_deleted_and_may_take_a_day_is_said_when_planning(tmp_path: Path) -> None:
+    pod = a_pod(1, 0)
+    pod["metadata"] |= {"deletionTimestamp": "2999-10-24T09:00:00Z", "deletionGracePeriodSeconds": 86400}
+    dump = a_dump(tmp_path / "d.json", a_node(0), a_node(1), pod, a_pod(2, 1))
+    home = a_home(tmp_path / "home")
+    for found in (
+        [
+            each.words
+            for each in plan_of_dump(home, ["workers"], NEW.version, dump).warnings
+            if each.check == "leaving"
+        ],
+        [each.words for each in lint_dump(home, "", dump).findings if each.check == "leaving"],
+    ):
+        (words,) = found
+        assert "2999-10-24 09:00 UTC" in words and "web/api-1" in words
+
+
 def a_job(name: str) -> dict[str, Any]:
     return {"kind": "Job", "name": name, "uid": name, "controller": True}
