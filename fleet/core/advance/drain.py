@@ -71,7 +71,7 @@ def drain(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime)
     if part is not None:
         late, seconds = overdue(agenda, rollout, run, part, now)
         if late:
-            names = "; ".join(sorted(unfinished(agenda, run, pod) for pod in late)[:MOST_NAMED])
+            names = "; ".join(sorted(unfinished(agenda, rollout, run, pod) for pod in late)[:MOST_NAMED])
             return Turn.FAILED, {"why": f"not drained within {seconds} s: {names}"}
     if not ours(node, rollout):
         return _until_cordoned(agenda, rollout, run, node, now)

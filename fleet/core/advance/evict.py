@@ -31,7 +31,7 @@ def evict(agenda: Agenda, rollout: Rollout, run: Run, pod: Pod, now: datetime) -
     if pod.deleting:
         names = pods.finalizers(pod)
         why = f", finalizer {names}" if names else ""
-        return Held(Reason.TERMINATING, str(pod.ref), {"why": why})
+        return pods.stuck(pod, now) or Held(Reason.TERMINATING, str(pod.ref), {"why": why})
     if treated.do == "wait":
         return Held(Reason.POD_WAITS, str(pod.ref), {"by": treated.by})
     if agenda.in_flight((run.node, "evict", pod.uid)):
@@ -70,7 +70,7 @@ def evict(agenda: Agenda, rollout: Rollout, run: Run, pod: Pod, now: datetime) -
     return None
 
 
-def unfinished(agenda: Agenda, run: Run, pod: Pod) -> str:
+def unfinished(agenda: Agenda, rollout: Rollout, run: Run, pod: Pod) -> str:
     """Returns the pod's name and why it is still on the node, for the end of a drain that took too long."""
     view = agenda.view(run.node.cluster)
     treated = view.treatment(pod)
@@ -85,6 +85,8 @@ def unfinished(agenda: Agenda, run: Run, pod: Pod) -> str:
         closed = next((ref for ref in refs if view.allowance(ref) < 1), None)
         held = budgets.held(view.budgets[closed], 0, 1, view.workload_of(pod)) if closed is not None else None
         words = held.words if held is not None else ""
+    if not words and (barred := pods.held(pod, view.refs_of(pod), rollout.pool(run).drain, treated)):
+        words = barred.words
     return f"{pod.ref}: {words}" if words else str(pod.ref)
 
 

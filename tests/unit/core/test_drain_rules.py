@@ -23,6 +23,7 @@ from fleet.core.times import Times
 from fleet.core.treatment import Treatment, treatment
 from fleet.core.workload import Workload
 from fleet.histories.builders import NEW, START, a_budget, a_deployment, a_node, a_policy, a_pool, a_snapshot
+from fleet.sim.behaviour import Behaviour
 from fleet.sim.planner import make_plan
 from tests.story import Story
 
@@ -43,7 +44,7 @@ def do(pod: Pod, *rules: PodRule, controller: Workload | None = None) -> str:
 def story_of(
     *pods: Pod, rules: tuple[PodRule, ...] = (), workloads: tuple[Workload, ...] = (), **more: object
 ) -> Story:
-    drain = DrainRule(no_room="evict", timeout_seconds=600, rules=rules)
+    drain = DrainRule(no_room="evict", timeout_seconds=more.pop("timeout", 600), rules=rules)  # type: ignore[arg-type]
     pool = a_pool(drain=drain, limits=Limits(max_unavailable=Amount(3)))
     snapshot = a_snapshot(NODES, (list(workloads), list(pods)), more.pop("budgets", []))  # type: ignore[arg-type]
     story = Story([snapshot], a_policy(pool), **more)  # type: ignore[arg-type]
@@ -128,6 +129,24 @@ def test_a_pod_that_is_held_holds_its_node_before_anything_is_cordoned_and_names
         and held.lasting
     )
     assert story.steps() == {"n-0": Step.STAGED, "n-1": Step.DONE, "n-2": Step.DONE}
+
+
+def test_a_pod_that_comes_in_mid_drain_and_is_held_is_named_with_who_says_so_at_the_runs_end() -> None:
+    story = story_of(a_pod(name="slow", uid="slow", grace_seconds=500), behaviour=Behaviour(pod_stop=400.0))
+    story.run(until=lambda: story.run_of("n-0").step is Step.DRAIN)
+    late = a_pod(annotations={"karpenter.sh/do-not-disrupt": "true"})
+    story.models["east"]._objects.put_pod(late)
+    story.run()
+    run = story.run_of("n-0")
+    assert run.step is Step.FAILED
+    assert "web/p-0" in run.why and "karpenter.sh/do-not-disrupt" in run.why
+
+
+def test_a_pod_whose_finalizer_keeps_it_long_after_its_eviction_comes_with_what_helps() -> None:
+    story = story_of(a_pod(finalizers=True, finalizer_names=("volumes.example/guard",)), timeout=3600)
+    story.run(until=lambda: Reason.STUCK_TERMINATING in reasons(story))
+    (held,) = story.engine.why(REF, story.now)
+    assert story.run_of("n-0").step is Step.DRAIN and "volumes.example/guard" in held.advice
 
 
 def test_a_node_goes_once_its_annotation_is_taken_away() -> None:
