@@ -359,12 +359,16 @@ def _holds(
             # There is no rollout yet that could be resumed.
             told = f"the rollout would halt before it: {rollout.why}"
             held = replace(held, facts={**held.facts, "advice": "mend that first, then plan again"})
+        advice = held.advice if held is not None else ""
+        if run.step in (Step.FAILED, Step.RETURN) and run.why:
+            # Nothing has happened yet.
+            told, advice = f"its run would fail: {run.why}", advice or "mend that first, then plan again"
         yield PlannedHold(
             node=run.node.name,
             reason=held.reason if held is not None else str(run.step),
-            detail=run.why or told,
+            detail=told if run.step is not Step.CANCELLED else run.why or told,
             cluster=run.node.cluster,
-            advice=held.advice if held is not None else "",
+            advice=advice,
             held=held,
             goal=run.goal,
             others=tuple(lasting[1:]),

@@ -269,6 +269,8 @@ def test_a_plan_that_would_halt_says_what_to_mend_and_names_no_rollout(tmp_path:
     plan = plan_of_dump(home, ["workers"], NEW.version, dump)
     told = [f"{hold.detail} {hold.advice}" for hold in plan.held]
     assert any("the rollout would halt before it" in words for words in told)
+    (failed,) = [hold for hold in plan.held if hold.reason == "failed"]
+    assert failed.detail.startswith("its run would fail: ") and failed.advice
     assert not any("rollout resume" in words or "rollout plan" in words for words in told)
 
 
