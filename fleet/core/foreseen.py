@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from fleet.core import windows
 from fleet.core.guards import budgets
-from fleet.core.guards.pods import finalizers, grace_of
+from fleet.core.guards.pods import finalizers, grace_of, stuck
 from fleet.core.node import NodeRef
 from fleet.core.plan import PlanWarning
 from fleet.core.pod import Pod, PodRef
@@ -72,8 +72,9 @@ def warnings(
         for check in (_missing, _one_namespace):
             found += check(snapshot)
         found += _may_be_deleted(view, own)
+        found += _finalizers(snapshot.cluster, drained, start)
         found += _leaving(snapshot.cluster, drained, start)
-        for look in (_operators, _finalizers, _roles, _graces, _one_after_another, _cut_short):
+        for look in (_operators, _roles, _graces, _one_after_another, _cut_short):
             found += look(snapshot.cluster, view, drained)
     pools = [pool for pool in policy.pools if any(goal.pool == pool.name for goal in goals)]
     for pool in pools:
@@ -192,11 +193,13 @@ def _operators(cluster: str, view: ClusterView, drained: Sequence[Drained]) -> I
         yield PlanWarning("operator", cluster, kind, told, remedy)
 
 
-def _finalizers(cluster: str, view: ClusterView, drained: Sequence[Drained]) -> Iterator[PlanWarning]:
+def _finalizers(cluster: str, drained: Sequence[Drained], start: datetime) -> Iterator[PlanWarning]:
     """Pods that are gone only once somebody has taken their finalizers away."""
     found: dict[str, dict[str, None]] = {}
     for each in drained:
-        if each.pod.finalizers and each.pod.finalizer_names != (JOB_TRACKING,):
+        if not each.pod.finalizers or each.pod.finalizer_names == (JOB_TRACKING,):
+            continue
+        if stuck(each.pod, start) is None:
             found.setdefault(finalizers(each.pod), {})[str(each.pod.ref)] = None
     for names, refs in found.items():
         told = (
