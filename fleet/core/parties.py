@@ -22,6 +22,15 @@ FLUO = "flatcar-linux-update.v1.flatcar-linux.net/"
 MCO = "machineconfiguration.openshift.io/"
 NTH = "aws-node-termination-handler/"
 
+UPGRADES_DRIVER = frozenset(
+    {
+        *("cordon-required", "wait-for-jobs-required", "pod-deletion-required", "drain-required"),
+        *("node-maintenance-required", "post-maintenance-required", "pod-restart-required"),
+        *("validation-required", "uncordon-required"),
+    }
+)
+"""States of the GPU Operator's driver upgrade in which a node is in work. One that is queued (`upgrade-required`) is not."""
+
 
 class Does(StrEnum):
     DELETES = "deletes"
@@ -327,6 +336,32 @@ PARTIES: tuple[Party, ...] = (
                 only=frozenset({"Quarantined"}),
                 stays=True,
             ),
+        ),
+    ),
+    Party(
+        "NVIDIA GPU Operator",
+        "wait until its driver upgrade has ended on the node",
+        signs=tuple(
+            sign
+            for driver in ("gpu", "vgpu")
+            for sign in (
+                Sign(
+                    "label",
+                    f"nvidia.com/{driver}-driver-upgrade-state",
+                    Does.WORKS,
+                    "the GPU Operator upgrades its driver: {value}",
+                    only=UPGRADES_DRIVER,
+                ),
+                Sign(
+                    "label",
+                    f"nvidia.com/{driver}-driver-upgrade-state",
+                    Does.WORKS,
+                    "the GPU Operator could not upgrade its driver",
+                    only=frozenset({"upgrade-failed"}),
+                    stays=True,
+                    advice="mend what its driver pod says; the label then goes on to upgrade-done",
+                ),
+            )
         ),
     ),
     Party(
