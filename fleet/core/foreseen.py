@@ -74,6 +74,7 @@ def warnings(
         found += _may_be_deleted(view, own)
         found += _finalizers(snapshot.cluster, drained, start)
         found += _leaving(snapshot.cluster, drained, start)
+        found += _volume_limits(snapshot.cluster, drained)
         for look in (_operators, _roles, _graces, _one_after_another, _cut_short):
             found += look(snapshot.cluster, view, drained)
     pools = [pool for pool in policy.pools if any(goal.pool == pool.name for goal in goals)]
@@ -84,7 +85,8 @@ def warnings(
 
 
 def snapshot_warnings(policy: Policy, snapshot: Snapshot) -> tuple[PlanWarning, ...]:
-    """What a plan for every node in a pool would warn of, with the times that are usual."""
+    """Returns what a plan for every node in a pool would warn of, with the times that are usual. What a plan always says
+    where pods have volumes is left out: it is no fault of the cluster."""
     view = ClusterView(snapshot.cluster)
     for thing in snapshot.things():
         view.see(thing)
@@ -93,7 +95,8 @@ def snapshot_warnings(policy: Policy, snapshot: Snapshot) -> tuple[PlanWarning, 
         for node in snapshot.nodes
         if (pool := policy.pool_of(snapshot.cluster, node)) is not None
     ]
-    return warnings([snapshot], {snapshot.cluster: view}, policy, goals, Times(), snapshot.at)
+    found = warnings([snapshot], {snapshot.cluster: view}, policy, goals, Times(), snapshot.at)
+    return tuple(each for each in found if each.check != "volume-limits")
 
 
 def _drained(view: ClusterView, policy: Policy, goals: Iterable[Goal]) -> Iterator[Drained]:
@@ -246,6 +249,18 @@ def _leaving(cluster: str, drained: Sequence[Drained], start: datetime) -> Itera
             "nothing to do: a node whose pod has more time than drain.timeout is begun once the pod is gone"
         )
         yield PlanWarning("leaving", cluster, some(long), told, remedy)
+
+
+def _volume_limits(cluster: str, drained: Sequence[Drained]) -> Iterator[PlanWarning]:
+    """Yields that how many volumes a node can attach is not looked at. Source: kube-scheduler, plugin NodeVolumeLimits."""
+    moved = [str(each.pod.ref) for each in drained if each.pod.mounted]
+    if moved:
+        told = (
+            f"{_pods(len(moved))} with persistent volumes move{'s' * (len(moved) == 1)}: {some(moved)}. How many volumes "
+            "a node can attach (NodeVolumeLimits) is not looked at"
+        )
+        remedy = "compare with spec.drivers[].allocatable.count of the CSINodes if nodes are near their limit"
+        yield PlanWarning("volume-limits", cluster, "volumes", told, remedy)
 
 
 def _graces(cluster: str, view: ClusterView, drained: Sequence[Drained]) -> Iterator[PlanWarning]:

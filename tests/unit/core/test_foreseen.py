@@ -54,6 +54,13 @@ def checks(plan: Plan) -> dict[str, str]:
     return {each.check: f"{each.subject}: {each.words}" for each in plan.warnings}
 
 
+def test_how_many_volumes_a_node_can_attach_is_said_not_to_be_looked_at() -> None:
+    with_volumes = a_snapshot(NODES, a_shop(claims=("data",)))
+    assert "3 pods" in checks(the_plan(with_volumes))["volume-limits"]
+    assert "volume-limits" not in checks(the_plan(a_snapshot(NODES, a_shop())))
+    assert not [each for each in lint(a_policy(), [with_volumes]).findings if each.check == "volume-limits"]
+
+
 def only(plan: Plan) -> PlannedHold:
     [hold] = plan.held
     return hold
