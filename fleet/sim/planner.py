@@ -352,8 +352,9 @@ def _holds(
         reasons = engine.why(run.node, start)
         said = {(each.reason, each.subject): each for each in first.get(run.node, ())}
         reasons = tuple(said.get((each.reason, each.subject), each) for each in reasons)
-        lasting = [each for each in reasons if each.lasting]
-        held = next(iter(lasting or reasons), None)
+        # Of a node that another party deletes, that comes first: nothing else about it has to be mended.
+        held = next((each for each in reasons if each.passed_over), reasons[0] if reasons else None)
+        others = tuple(each for each in reasons if each.lasting and each is not held)
         told = held.words if held is not None else "it did not end within the plan's horizon"
         if held is not None and held.reason is Reason.HALTED:
             # There is no rollout yet that could be resumed.
@@ -371,5 +372,5 @@ def _holds(
             advice=advice,
             held=held,
             goal=run.goal,
-            others=tuple(lasting[1:]),
+            others=others,
         )

@@ -405,6 +405,15 @@ def test_lint_names_the_nodes_and_what_helps() -> None:
     assert told.keys() == {"others-node", "may-be-deleted"}
 
 
+def test_a_plan_says_first_that_another_party_deletes_the_nodes_and_not_that_room_is_lacking() -> None:
+    nodes = [a_node(f"n-{number}", taints=(DELETED,)) for number in range(3)]
+    plan = make_plan(
+        "p", [a_snapshot(nodes, a_deployment("api", 3, nodes))], a_policy(), ["workers"], NEW, START, Times()
+    )
+    assert [each.reason for each in plan.held] == ["others"] * 3
+    assert all([held.reason for held in each.others] == [Reason.CAPACITY] for each in plan.held)
+
+
 def test_the_documentation_has_every_party_and_every_mark() -> None:
     start = DOCS.index("## Others who work on the same node")
     section = DOCS[start : DOCS.index("\n## ", start + 3)]
