@@ -42,9 +42,9 @@ def whole(plan: Plan, now: datetime, *, all_held: bool = False) -> Text:
     most = None if all_held else MOST_HELD
     tried, held = parted(plan.held)
     if tried:
-        lines.append(
-            _fact("tried", f"{_nodes(len(tried))}; how long their drains take cannot be planned", "yellow")
-        )
+        drains = "its drain takes" if len(tried) == 1 else "their drains take"
+        told = f"{_nodes(len(tried))}; how long {drains} cannot be planned"
+        lines.append(_fact("tried", told, "yellow"))
         lines += _held(tried, most)
     if held:
         lines.append(_fact("held", _who_acts(held), "yellow"))
