@@ -72,6 +72,7 @@ class History:
         leader = world.leader
         return (
             leader is not None
+            and not world.journal.closed
             and all(told.ended for told in world.checker.rollouts.values())
             and leader.engine.idle
             and not leader.inbox

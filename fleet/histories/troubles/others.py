@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from random import Random
 
+from msgspec.structs import replace
+
 from fleet.core.maintenance import Maintenance
 from fleet.core.node import Node, Taint
 from fleet.core.pod import PodRef
@@ -58,8 +60,10 @@ def maintain(world: World, model: Model, node: Node, rng: Random) -> str:
     """An object that says so, or kured's lock."""
     length = rng.choice([rng.uniform(5, 900), 5000.0])
     if rng.random() < 0.3:
-        daemon_set = Workload("DaemonSet", *KURED, "uid-kured", replicas=0, locks=(NodeLock(node.name),))
-        model.stranger.put_workload(daemon_set)
+        there = (each for each in model.snapshot(START).workloads if each.locks)
+        daemon_set = next(there, Workload("DaemonSet", *KURED, "uid-kured", replicas=0))
+        locks = (*_without(daemon_set, node.name), NodeLock(node.name))
+        model.stranger.put_workload(replace(daemon_set, locks=locks))
         what = "kured's lock"
     else:
         kind = rng.choice(["maintenance.nvidia.com", "nodemaintenance.medik8s.io"])
@@ -88,7 +92,10 @@ def leave(world: World, model: Model, name: str) -> None:
         if work.node == name:
             model.stranger.delete_maintenance(work)
     for each in model.snapshot(START).workloads:
-        if name in {lock.node for lock in each.locks}:
+        left = _without(each, name)
+        if left != each.locks and left:
+            model.stranger.put_workload(replace(each, locks=left))
+        elif left != each.locks:
             model.stranger.delete_workload(each)
     world.checker.strangers.leave(model.cluster, name)
     if node is None:
@@ -99,6 +106,11 @@ def leave(world: World, model: Model, name: str) -> None:
     for key in ANNOTATIONS:
         if key in node.annotations:
             model.stranger.annotate(name, key, None)
+
+
+def _without(daemon_set: Workload, node: str) -> tuple[NodeLock, ...]:
+    """Returns its locks of other nodes: several may be locked at once."""
+    return tuple(lock for lock in daemon_set.locks if lock.node != node)
 
 
 def mend(world: World, model: Model) -> None:
