@@ -87,9 +87,7 @@ def warnings(
 def snapshot_warnings(policy: Policy, snapshot: Snapshot) -> tuple[PlanWarning, ...]:
     """Returns what a plan for every node in a pool would warn of, with the times that are usual. What a plan always says
     where pods have volumes is left out: it is no fault of the cluster."""
-    view = ClusterView(snapshot.cluster)
-    for thing in snapshot.things():
-        view.see(thing)
+    view = ClusterView.of(snapshot)
     goals = [
         Goal(NodeRef(snapshot.cluster, node.name), node.uid, pool.name)
         for node in snapshot.nodes

@@ -334,9 +334,7 @@ def _unknown(policy: Policy, snapshot: Snapshot) -> Iterator[Finding]:
 def _losses(policy: Policy, snapshot: Snapshot) -> Iterator[Finding]:
     """Pods that a drain would lose or not get rid of. Local data is left out: that an emptyDir goes with its pod is
     what its owner has chosen, and the plan names it."""
-    view = ClusterView(snapshot.cluster)
-    for thing in snapshot.things():
-        view.see(thing)
+    view = ClusterView.of(snapshot)
     pools = ((node.name, policy.pool_of(snapshot.cluster, node)) for node in snapshot.nodes)
     drained = {name: pool.drain for name, pool in pools if pool is not None}
     for name, rule in drained.items():

@@ -21,6 +21,7 @@ from fleet.core.pod import Pod, PodRef
 from fleet.core.quorum import Quorum
 from fleet.core.roles import Roles
 from fleet.core.room import Room
+from fleet.core.snapshot import Snapshot
 from fleet.core.treatment import EVICTED, Treatment, is_plain, treatment
 from fleet.core.volumes import PersistentVolume, PersistentVolumeClaim
 from fleet.core.workload import Workload
@@ -89,6 +90,14 @@ class ClusterView:
         """By budget, then by the pod's uid."""
         self._debited: dict[str, PodRef] = {}
         """The pod's uid -> the budget that its eviction takes from."""
+
+    @classmethod
+    def of(cls, snapshot: Snapshot) -> ClusterView:
+        """Returns a view of its own of what one snapshot holds."""
+        view = cls(snapshot.cluster)
+        for thing in snapshot.things():
+            view.see(thing)
+        return view
 
     @property
     def synced(self) -> bool:

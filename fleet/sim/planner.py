@@ -292,10 +292,8 @@ def views_of(snapshots: Sequence[Snapshot], lost: Mapping[str, str]) -> Mapping[
     """As it was at the start: the engine's have gone on."""
     views = {}
     for snapshot in snapshots:
-        view = views[snapshot.cluster] = ClusterView(snapshot.cluster)
+        view = views[snapshot.cluster] = ClusterView.of(snapshot)
         view.why_lost = lost.get(snapshot.cluster, "")
-        for thing in snapshot.things():
-            view.see(thing)
     return views
 
 
