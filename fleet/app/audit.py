@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
@@ -46,34 +47,66 @@ def keys_of(home: Home) -> Keys:
 
 
 def keygen(home: Home) -> tuple[Keys, PublicKey, SignedCheckpoint | None]:
-    """A new key pair; what is in the journal already is signed with it at once.
+    """Makes a key pair, and signs with it what is in the journal already. Where only the private half is there, as
+    after a kill between the two, its public half is written.
 
-    Raises UsageError where there is a key already: it is never overwritten.
+    Raises UsageError where there is a key already, since a key is never overwritten, or one that cannot be read.
     """
     from fleet.store.signing import PrivateKey
 
     keys = keys_of(home)
-    taken = next((path for path in (keys.private, keys.public) if path.exists()), None)
-    if taken is not None:
-        raise UsageError(
-            f"there is a key already: {taken}",
-            "to begin with another one, move both files away; keep the public one, it proves the older checkpoints",
-        )
     keys.private.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    key = PrivateKey.new()
-    key.write(keys.private)
-    keys.public.write_text(key.public.pem, encoding="ascii")
+    if not (keys.private.exists() or keys.public.exists()):
+        with contextlib.suppress(FileExistsError):  # Somebody else makes one at this moment.
+            PrivateKey.new().write(keys.private)
+    try:
+        if keys.public.exists():
+            raise FileExistsError
+        key = PrivateKey.read(keys.private)
+        key.public.write(keys.public)
+    except FileExistsError:
+        raise UsageError(
+            f"there is a key already: {keys.public}",
+            "to begin with another one, move both files away; keep the public one, it proves the older checkpoints",
+        ) from None
     return keys, key.public, _signed(home, key, home.now())
+
+
+def signing_key(home: Home) -> PrivateKey | None:
+    """None in a home without one. Raises UsageError for a key of which a half is missing, cannot be read, or is no half
+    of the other."""
+    keys = keys_of(home)
+    if not keys.private.exists():
+        return None
+    from fleet.store.signing import PrivateKey
+
+    key = PrivateKey.read(keys.private)
+    if public_key(keys).id != key.public.id:
+        raise UsageError(
+            f"{keys.public} is not the public half of {keys.private}",
+            "put the right one back from where you keep a copy: checkpoints of both keys may be in the journal",
+        )
+    return key
+
+
+def public_key(keys: Keys) -> PublicKey:
+    """Raises UsageError where it is missing or cannot be read."""
+    from fleet.store.signing import PublicKey
+
+    if not keys.public.exists():
+        raise UsageError(
+            f"the public half of {keys.private} is missing: {keys.public}",
+            "fleet audit keygen writes it anew from the private one",
+        )
+    return PublicKey.read(keys.public)
 
 
 def checkpoint(home: Home) -> SignedCheckpoint:
     """Signs where the journal ends now. Raises UsageError without a key or an entry, TamperedError."""
-    from fleet.store.signing import PrivateKey
-
-    keys = keys_of(home)
-    if not keys.private.exists():
+    key = signing_key(home)
+    if key is None:
         raise UsageError("this home has no signing key", MISSING)
-    found = _signed(home, PrivateKey.read(keys.private), home.now())
+    found = _signed(home, key, home.now())
     if found is None:
         raise UsageError("the journal is empty: there is nothing to sign")
     return found
@@ -138,12 +171,8 @@ class Notary:
 
 def notary_of(home: Home, say: Callable[[str], None]) -> Notary | None:
     """None in a home without a signing key. Raises UsageError for one that cannot be read."""
-    keys = keys_of(home)
-    if not keys.private.exists():
-        return None
-    from fleet.store.signing import PrivateKey
-
-    return Notary(home, PrivateKey.read(keys.private), home.clock.now, say)
+    key = signing_key(home)
+    return None if key is None else Notary(home, key, home.clock.now, say)
 
 
 class Audit(Struct, frozen=True):
@@ -165,16 +194,23 @@ def verify(home: Home, keys: Sequence[Path] = (), kept: Sequence[Path] = ()) -> 
     """The journal of the database against its chain, and against all checkpoints that can be found: in the database,
     beside the key, and in the files `kept`.
 
-    `keys`: files of public keys; none: the home's own, if there is one. Raises UsageError for a file that is not there.
+    `keys`: files of public keys; none: the home's own, if there is one. Raises UsageError for a file that is not there,
+    and where checkpoints were signed and no key is there to verify them.
     """
     from fleet.store import proof
     from fleet.store.signing import PublicKey
 
     own = keys_of(home)
-    paths = list(keys) or ([own.public] if own.public.exists() else [])
-    public = [PublicKey.read(path) for path in paths]
+    public = [PublicKey.read(path) for path in keys]
+    if not public and (own.public.exists() or own.private.exists()):
+        public = [public_key(own)]
     store = home.store
     stored = store.checkpoints.all()
+    if stored and not public:
+        raise UsageError(
+            f"the journal has {len(stored):,} signed checkpoints, and no public key to verify them is here: {own.public}",
+            "name the key that was kept elsewhere: --key PUBLIC-KEY",
+        )
     copies, findings = _copies([*([own.copies] if own.copies.exists() else []), *kept])
     signed = list(dict.fromkeys([*stored, *copies]))
     if public:

@@ -14,10 +14,10 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import asdict, replace
 
-from fleet.core.audit import JournalExport, SignedCheckpoint
+from fleet.core.audit import JournalExport, Signature, SignedCheckpoint
 from fleet.core.errors import UsageError
 from fleet.core.journal import Entry
-from fleet.core.report import Report, ReportRun
+from fleet.core.report import OUTSIDE_JOURNAL, Report, ReportRun
 from fleet.core.reporter import make_report
 from fleet.store import chain, proof
 from fleet.store.signing import PublicKey
@@ -55,7 +55,8 @@ def verify_file(path: Path, keys: Sequence[Path]) -> Evidence:
         entries.sort(key=lambda entry: entry.seq)
     findings += _chained(entries, signed, public, whole=not report)
     if report:
-        findings += _said(told)
+        findings += _said(told, entries)
+        findings += _vouched(told, public)
     else:
         words = "it says {}, which no exported journal does"
         findings += [Finding(0, "unlike", words.format(key)) for key in told if key not in PARTS]
@@ -127,8 +128,25 @@ def _chained(
         yield Finding(0, "removed", "it has no entries")
 
 
-def _said(told: Mapping[str, Any]) -> Iterator[Finding]:
-    """What a report says, against what its entries say."""
+def _vouched(told: Mapping[str, Any], keys: Sequence[PublicKey]) -> Iterator[Finding]:
+    """The report's own signature: nothing else proves what is not in the journal."""
+    try:
+        signature = msgspec.convert(told.get("signature"), Signature | None)
+    except msgspec.ValidationError as error:
+        yield Finding(0, "forged", f"its signature cannot be read: {error}")
+        return
+    if signature is None:
+        keys_outside = ", ".join(OUTSIDE_JOURNAL)
+        yield Finding(0, "unsigned", f"the report is not signed, so nothing proves its {keys_outside}")
+    elif all(key.id != signature.key for key in keys):
+        yield Finding(0, "forged", f"the report is signed with another key: {signature.key}")
+    elif not any(key.signed_report(told, signature.signature) for key in keys):
+        yield Finding(0, "forged", "the report was changed after it was signed: its signature does not hold")
+
+
+def _said(told: Mapping[str, Any], entries: Sequence[Entry]) -> Iterator[Finding]:
+    """What a report says, against what its entries say. `entries`: all of the file, in the journal's order, since
+    which of them are the rollout's is not for the report to say."""
     try:
         report = msgspec.convert(told, Report)
     except (msgspec.ValidationError, OverflowError, RecursionError) as error:
@@ -139,7 +157,7 @@ def _said(told: Mapping[str, Any]) -> Iterator[Finding]:
         for name in _strange(told, msgspec.to_builtins(report))
     )
     try:
-        made = make_report(report.rollout, report.entries, report.at, report.journal.verdict)
+        made = make_report(report.rollout, entries, report.at, report.journal.verdict)
     except (LookupError, ValueError, TypeError) as error:
         yield Finding(0, "unlike", f"its entries tell no rollout {report.rollout}: {error}")
         return
@@ -161,15 +179,17 @@ def _runs(ours: Sequence[ReportRun], theirs: Sequence[ReportRun]) -> Iterator[Fi
 
 
 def _bare(report: Report) -> Report:
-    """Without what is not in the journal: the plan's figures, what held nodes at that moment, its maker's verdict."""
+    """Without what is not in the journal (OUTSIDE_JOURNAL), and without what proves the rest."""
     return replace(
         report,
         against=None,
         held=(),
         counts=replace(report.counts, held=0),
         runs=tuple(replace(run, planned=None, held=()) for run in report.runs),
+        requests=(),
         others=(),
         checkpoints=(),
+        signature=None,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from fleet.app import audit
 from fleet.app.home import Home
 from fleet.app.rollouts import Rollouts
 from fleet.core.errors import UsageError
@@ -32,13 +33,18 @@ def report(home: Home, ident: str = "") -> Report:
 
 def with_evidence(home: Home, made: Report) -> Report:
     """With all that it takes to verify the report elsewhere (`fleet audit verify --file`): the checkpoints that are at
-    its entries or behind them, and the other entries up to the first one that vouches for all of it."""
+    its entries or behind them, the other entries up to the first one that vouches for all of it, and, where the home
+    has a signing key and the journal is whole, the signature over the report. Raises TamperedError."""
+    key = audit.signing_key(home) if made.journal.verdict.verified else None
+    if key is not None:
+        audit.checkpoint(home)
     signed = home.store.checkpoints.all()
     first, last = made.journal.first_seq, made.journal.last_seq
     cover = next((each.seq for each in signed if each.seq >= last), last)
     between = home.store.journal.entries(after=first, limit=cover - first)
-    return replace(
+    proven = replace(
         made,
         others=tuple(entry for entry in between if entry.record.rollout != made.rollout),
         checkpoints=tuple(each for each in signed if first <= each.seq <= cover),
     )
+    return key.sign_report(proven) if key is not None else proven

@@ -30,6 +30,16 @@ class SignedCheckpoint(Struct, frozen=True):
     fields."""
 
 
+class Signature(Struct, frozen=True):
+    """Vouches for a whole file, and so also for what in it comes from outside the journal."""
+
+    key: str
+    """As in SignedCheckpoint."""
+    signature: str
+    """Ed25519, in base64, over `fleet report v1`, a line feed, and the canonical JSON (RFC 8785) of the file without
+    its `signature`."""
+
+
 class JournalExport(Struct, frozen=True):
     """The whole journal, to be verified with nothing but this and the public key."""
 

@@ -10,11 +10,24 @@ from typing import Literal
 
 from msgspec import Struct
 
-from fleet.core.audit import SignedCheckpoint
+from fleet.core.audit import Signature, SignedCheckpoint
 from fleet.core.chronicle import Command, Controller, Eviction, Halt, Retry, StepTaken
 from fleet.core.journal import Entry
 from fleet.core.release import Release
 from fleet.core.requests import Requests
+
+OUTSIDE_JOURNAL = (
+    "at",
+    "against",
+    "counts.held",
+    "held",
+    "journal.verdict",
+    "requests",
+    "runs.held",
+    "runs.planned",
+)
+"""The keys of a report that its entries do not tell: the plan's figures, what nodes wait for at that moment, the counts
+of requests, and what its maker has found of the journal. Only the signature of the report vouches for them."""
 
 Ending = Literal["done", "failed", "cancelled", "running", "waiting"]
 """running: a run works on the node. waiting: its run has not begun, or has only written the image."""
@@ -214,3 +227,7 @@ class Report(Struct, frozen=True):
     """Of other rollouts, between the first of `entries` and the last of `checkpoints`: the chain goes through them."""
     checkpoints: tuple[SignedCheckpoint, ...] = ()
     """What vouches for the entries (`fleet audit verify --file`)."""
+    outside_journal: tuple[str, ...] = OUTSIDE_JOURNAL
+    """Which keys of this report do not come from the entries; only `signature` vouches for them."""
+    signature: Signature | None = None
+    """Over this whole report. None: it was made where there is no signing key."""

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
+from collections.abc import Mapping
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
+import msgspec
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import (
@@ -21,12 +25,14 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from msgspec.structs import asdict, replace
 
-from fleet.core.audit import SignedCheckpoint
+from fleet.core.audit import Signature, SignedCheckpoint
 from fleet.core.errors import UsageError
+from fleet.core.report import Report
 from fleet.store import chain
 
 PURPOSE = b"fleet checkpoint v1\n"
 """Before what is signed, so that a signature for anything else is none for this."""
+REPORT_PURPOSE = b"fleet report v1\n"
 LARGEST = 64 * 1024
 """Bytes of a key's file that are read at most."""
 
@@ -53,11 +59,27 @@ class PublicKey:
     def pem(self) -> str:
         return self._key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode("ascii")
 
+    def write(self, path: Path) -> None:
+        """Writes a new file. Raises FileExistsError rather than overwrite one."""
+        write_new(path, self.pem.encode("ascii"), 0o644)
+
     def signed(self, checkpoint: SignedCheckpoint) -> bool:
         """This very checkpoint was signed with the private half."""
         try:
-            signature = b64decode(checkpoint.signature, validate=True)
-            self._key.verify(signature, message(checkpoint))
+            return self._holds(checkpoint.signature, message(checkpoint))
+        except ValueError:
+            return False
+
+    def signed_report(self, told: Mapping[str, Any], signature: str) -> bool:
+        """This very report, as decoded from JSON and with or without its `signature`, was signed with the private half."""
+        try:
+            return self._holds(signature, report_message(told))
+        except (ValueError, RecursionError):
+            return False
+
+    def _holds(self, signature: str, signed: bytes) -> bool:
+        try:
+            self._key.verify(b64decode(signature, validate=True), signed)
         except (InvalidSignature, Base64Error, ValueError):
             return False
         return True
@@ -85,19 +107,40 @@ class PrivateKey:
         return cls(key)
 
     def write(self, path: Path) -> None:
-        """A new file that only its owner may read. Raises FileExistsError rather than overwrite one."""
-        pem = self._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            # The umask may have taken away even the owner's rights.
-            os.fchmod(descriptor, 0o600)
-            file.write(pem)
-            file.flush()
-            os.fsync(descriptor)
+        """Writes a new file that only its owner may read. Raises FileExistsError rather than overwrite one."""
+        write_new(path, self._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), 0o600)
 
     def sign(self, seq: int, hashed: str, count: int, at: datetime) -> SignedCheckpoint:
         bare = SignedCheckpoint(seq, hashed, count, at, self.public.id, "")
-        return replace(bare, signature=b64encode(self._key.sign(message(bare))).decode("ascii"))
+        return replace(bare, signature=self._signature(message(bare)))
+
+    def sign_report(self, report: Report) -> Report:
+        """The same report with its signature. Raises ValueError for numbers that JSON cannot say exactly."""
+        bare = replace(report, signature=None)
+        signature = self._signature(report_message(msgspec.to_builtins(bare)))
+        return replace(bare, signature=Signature(self.public.id, signature))
+
+    def _signature(self, signed: bytes) -> str:
+        return b64encode(self._key.sign(signed)).decode("ascii")
+
+
+def write_new(path: Path, content: bytes, mode: int) -> None:
+    """Makes a file that is there whole or not at all, whenever the process is killed.
+
+    Raises FileExistsError where there is one already, OSError where it cannot be written.
+    """
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    part = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(descriptor, mode)
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+        # A link is refused where the name is taken; a rename would overwrite.
+        os.link(part, path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def message(checkpoint: SignedCheckpoint) -> bytes:
@@ -105,6 +148,11 @@ def message(checkpoint: SignedCheckpoint) -> bytes:
     fields = asdict(checkpoint)
     del fields["signature"]
     return PURPOSE + chain.canonical(fields)
+
+
+def report_message(told: Mapping[str, Any]) -> bytes:
+    """What is signed of a report. Raises ValueError for numbers that JSON cannot say exactly."""
+    return REPORT_PURPOSE + chain.canonical({key: value for key, value in told.items() if key != "signature"})
 
 
 def _content(path: Path) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,11 @@ def test_the_whole_session_as_a_user_has_it(lab: Lab, tmp_path: Path) -> None:
             assert run["proof"]["boot_id_before"] != run["proof"]["boot_id_after"]
         assert "<!doctype html>" in fleet.run("report", "r-1", "-o", "html").lower()
         fleet.run("audit", "verify")
+        fleet.run("audit", "keygen")
+        fleet.run("report", "r-1", "-o", "json", "--file", str(tmp_path / "report.json"))
+        assert json.loads((tmp_path / "report.json").read_bytes())["requests"], "API servers were asked"
+        key = tmp_path / "home" / "audit" / "public-key.pem"
+        fleet.run("audit", "verify", "--file", str(tmp_path / "report.json"), "--key", str(key))
 
 
 @pytest.mark.timeout(900)

@@ -20,6 +20,8 @@ from fleet.app.home import Home
 from fleet.app.report import report, with_evidence
 from fleet.core.errors import UsageError
 from fleet.core.journal import GENESIS, Entry, Record
+from fleet.core.report import Report
+from fleet.core.requests import Sort
 from fleet.histories.builders import NEW, OLD
 from fleet.store import chain
 from fleet.store.signing import PrivateKey
@@ -70,6 +72,55 @@ def test_keys_are_made_once_and_only_the_owner_reads_the_private_one(tmp_path: P
     with pytest.raises(UsageError, match="there is a key already"):
         audit.keygen(home)
     assert b"PRIVATE" in before and not keys.private.exists()
+
+
+def test_a_keygen_that_was_killed_between_the_halves_is_finished_by_the_next(tmp_path: Path) -> None:
+    home = a_home(tmp_path / "home")
+    a_started_rollout(home)
+    keys, public, _ = audit.keygen(home)
+    private = keys.private.read_bytes()
+    keys.public.unlink()
+    for refused in (audit.verify, audit.checkpoint, audit.export):
+        with pytest.raises(UsageError, match="public half of"):
+            refused(home)
+    again, same, _ = audit.keygen(home)
+    assert (same.id, again.private.read_bytes()) == (public.id, private)
+    assert audit.verify(home).signatures
+    assert [path.name for path in keys.private.parent.iterdir() if path.name.startswith(".")] == []
+
+
+@pytest.mark.parametrize("half", ["private", "public"])
+def test_a_half_that_is_empty_never_reads_as_verified(tmp_path: Path, half: str) -> None:
+    home = a_home(tmp_path / "home")
+    a_started_rollout(home)
+    keys, _, _ = audit.keygen(home)
+    path: Path = getattr(keys, half)
+    path.write_bytes(b"")
+    calls = [audit.checkpoint, audit.export, *([audit.verify] if half == "public" else [])]
+    for refused in calls:
+        with pytest.raises(UsageError, match=f"{path} holds no {half} key"):
+            refused(home)
+
+
+def test_checkpoints_without_any_key_to_verify_them_are_an_error(tmp_path: Path) -> None:
+    home = a_home(tmp_path / "home")
+    a_started_rollout(home)
+    keys, _, _ = audit.keygen(home)
+    elsewhere = keys.public.rename(tmp_path / "kept.pem")
+    keys.private.unlink()
+    with pytest.raises(UsageError) as refused:
+        audit.verify(home)
+    assert "--key" in (refused.value.hint or "")
+    assert audit.verify(home, [elsewhere]).findings == ()
+
+
+def test_a_public_half_of_another_key_signs_nothing(tmp_path: Path) -> None:
+    home = a_home(tmp_path / "home")
+    a_started_rollout(home)
+    keys, _, _ = audit.keygen(home)
+    keys.public.write_text(PrivateKey.new().public.pem)
+    with pytest.raises(UsageError, match="is not the public half"):
+        audit.checkpoint(home)
 
 
 def test_without_a_key_nothing_is_signed_and_the_words_say_how(tmp_path: Path) -> None:
@@ -262,6 +313,18 @@ def test_a_changed_entry_of_an_export_is_named(tmp_path: Path, home: Home, expor
     assert found(tmp_path, home, told) == [(5, "changed")]
 
 
+def moved_to_others(told: Told) -> None:
+    """The chain stays whole, since others are read with the rollout's own."""
+    moved = [each for each in told["entries"] if each["record"]["form"] == "outcome"]
+    told["entries"] = [each for each in told["entries"] if each not in moved]
+    told["others"] = moved
+
+
+def report_signed_by_a_stranger(told: Told) -> None:
+    signed = PrivateKey.new().sign_report(msgspec.convert(told, Report))
+    told["signature"] = msgspec.to_builtins(signed.signature)
+
+
 ON_THE_REPORT: dict[str, tuple[Tampering, set[str]]] = {
     "who": (lambda told: told.update(by="nobody@nowhere"), {"unlike"}),
     "the state": (lambda told: told.update(state="aborted"), {"unlike"}),
@@ -282,6 +345,25 @@ ON_THE_REPORT: dict[str, tuple[Tampering, set[str]]] = {
     "the end gone": (lambda told: told["entries"].pop(), {"truncated", "unlike"}),
     "one more": (forged_on, {"unsigned"}),
     "the checkpoints gone": (lambda told: told["checkpoints"].clear(), {"unsigned"}),
+    "a refusal hidden among the others": (moved_to_others, {"unlike", "forged"}),
+    "the counts of requests": (
+        lambda told: told.update(
+            requests=[{"verb": "patch", "resource": "nodes", "count": 1, "per_node": 0.1}]
+        ),
+        {"forged"},
+    ),
+    "what nodes wait for": (
+        lambda told: told["runs"][0].update(held=["the window is shut"]),
+        {"forged"},
+    ),
+    "the planned time": (lambda told: told.update(against=None), {"forged"}),
+    "the moment": (lambda told: told.update(at="2020-01-01T00:00:00Z"), {"forged"}),
+    "the verdict": (lambda told: told["journal"]["verdict"].update(entries=9), {"forged"}),
+    "what is outside the journal": (lambda told: told.update(outside_journal=[]), {"unlike", "forged"}),
+    "the signature gone": (lambda told: told.update(signature=None), {"unsigned"}),
+    "the signature never there": (lambda told: told.pop("signature"), {"unsigned"}),
+    "the signature nonsense": (lambda told: told.update(signature={"key": 1}), {"forged"}),
+    "a stranger's signature": (report_signed_by_a_stranger, {"forged"}),
     "another rollout's name": (lambda told: told.update(rollout="r-2"), {"unlike"}),
 }
 
@@ -294,6 +376,28 @@ def test_whatever_is_done_to_a_report_is_found(
     told = json.loads(reported)
     tampering(told)
     assert {what for _, what in found(tmp_path, home, told)} >= kinds
+
+
+def test_a_report_of_a_cluster_that_was_asked_holds(tmp_path: Path) -> None:
+    """Controllers count the requests to API servers outside the journal; the report's signature vouches for them."""
+    home = a_fast_home(tmp_path / "home")
+    audit.keygen(home)
+    carried_out(home)
+    home.store.requests.add("lab", {Sort("r-1", "patch", "nodes"): 7})
+    made = with_evidence(home, report(home, "r-1"))
+    assert [(each.verb, each.count) for each in made.requests] == [("patch", 7)]
+    assert found(tmp_path, home, msgspec.json.encode(made)) == []
+
+
+def test_a_journal_that_does_not_hold_makes_a_report_that_nobody_signs(tmp_path: Path) -> None:
+    home = a_fast_home(tmp_path / "home")
+    audit.keygen(home)
+    carried_out(home)
+    with raw(home.database) as database:
+        database.execute("UPDATE journal SET actor = 'nobody@nowhere' WHERE seq = 2")
+    made = with_evidence(home, report(home, "r-1"))
+    assert (made.journal.verdict.verified, made.signature) == (False, None)
+    assert {what for _, what in found(tmp_path, home, msgspec.json.encode(made))} >= {"unsigned", "changed"}
 
 
 def test_a_report_among_other_rollouts_carries_the_entries_between(tmp_path: Path) -> None:
