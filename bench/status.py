@@ -87,7 +87,7 @@ def a_home(path: Path, clusters: int, nodes: int) -> Home:
             ]
         )
     append([Record(form="decision", kind="finish", rollout="r-1")])
-    keep(store.journal, store.folds)
+    keep(store.journal, store.folds, START, "bench")
     return home
 
 

@@ -18,6 +18,7 @@ from fleet.core.audit import JournalExport, SignedCheckpoint
 from fleet.core.errors import TamperedError, UsageError
 
 if TYPE_CHECKING:
+    from fleet.store import Store
     from fleet.store.signing import PrivateKey, PublicKey
     from fleet.store.tampering import Finding
 
@@ -217,7 +218,8 @@ def verify(home: Home, keys: Sequence[Path] = (), kept: Sequence[Path] = ()) -> 
         findings += proof.forged(signed, public)
         signed = [each for each in signed if proof.genuine(each, public)]
     findings += proof.lost([each for each in copies if each in signed], stored)
-    findings += store.journal.verify(signed)
+    broken = store.journal.verify(signed)
+    findings += [*broken, *(_kept(store) if not broken else ())]
     last = store.journal.last()
     marks = proof.Marks(signed)
     for _ in marks.follow(store.journal.entries()):
@@ -233,6 +235,18 @@ def verify(home: Home, keys: Sequence[Path] = (), kept: Sequence[Path] = ()) -> 
         proven,
         bool(public),
     )
+
+
+def _kept(store: Store) -> Iterator[Finding]:
+    """What is kept of rollouts so that nobody has to read the whole journal, against the journal, which is whole."""
+    from fleet.drivers.folding import differing
+    from fleet.store.tampering import Finding
+
+    yield from store.folds.findings()
+    place, idents = differing(store.journal, store.folds)
+    for ident in idents:
+        words = f"what is kept of rollout {ident} is not what the journal tells up to entry {place}"
+        yield Finding(place, "unlike", words)
 
 
 def _copies(paths: Sequence[Path]) -> tuple[list[SignedCheckpoint], list[Finding]]:

@@ -155,7 +155,7 @@ class Controller:
                 raise Changed
 
         def fold() -> None:
-            keep(self._database.journal, self._database.folds)
+            keep(self._database.journal, self._database.folds, self._clock.now(), self._identity, epoch)
 
         try:
             regular = [

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import NamedTuple
 
+from fleet.core.errors import TamperedError
 from fleet.core.folded import fold, unfold
 from fleet.core.history import rollouts_of
 from fleet.core.journal import Entry
@@ -20,8 +22,6 @@ class Standing(NamedTuple):
 
     seq: int
     """0: the journal is empty."""
-    digest: str
-    """Of that entry; empty where nothing was read after what was kept."""
     rollouts: dict[str, Rollout]
     """By id, oldest first."""
     place: int
@@ -33,22 +33,35 @@ class Standing(NamedTuple):
 def standing(journal: Journal, folds: Folds) -> Standing:
     """At the journal's end. Raises TamperedError for an entry that no fleet can have written."""
     place, known = _kept(folds)
+    try:
+        return _after(journal, place, known)
+    except TamperedError:
+        if not place:
+            raise
+        # What was kept may be what makes no sense: the journal decides.
+        return _after(journal, 0, {})
+
+
+def _after(journal: Journal, place: int, known: dict[str, Rollout]) -> Standing:
     changed: set[str] = set()
-    last = None
+    seq = place
 
     def entries() -> Iterator[Entry]:
-        nonlocal last
-        for last in journal.entries(after=place):
-            changed.add(last.record.rollout)
-            yield last
+        nonlocal seq
+        for entry in journal.entries(after=place):
+            seq = entry.seq
+            changed.add(entry.record.rollout)
+            yield entry
 
     rollouts = rollouts_of(entries(), known)
-    seq, digest = (last.seq, last.hash) if last is not None else (place, "")
-    return Standing(seq, digest, rollouts, place, frozenset(changed))
+    return Standing(seq, rollouts, place, frozenset(changed))
 
 
-def keep(journal: Journal, folds: Folds, enough: int = ENOUGH) -> None:
-    """Writes down how the rollouts stand, where so many entries have come since the last time."""
+def keep(
+    journal: Journal, folds: Folds, at: datetime, actor: str, epoch: int = 0, enough: int = ENOUGH
+) -> None:
+    """Writes down how the rollouts stand, where so many entries have come since the last time. Raises StaleEpochError
+    as an append to the journal does."""
     now = standing(journal, folds)
     if now.seq - now.place < enough:
         return
@@ -57,7 +70,20 @@ def keep(journal: Journal, folds: Folds, enough: int = ENOUGH) -> None:
         for order, (ident, rollout) in enumerate(now.rollouts.items())
         if ident in now.changed
     }
-    folds.keep(now.place, now.seq, now.digest, changed)
+    folds.keep(now.place, now.seq, changed, at=at, actor=actor, epoch=epoch)
+
+
+def differing(journal: Journal, folds: Folds) -> tuple[int, list[str]]:
+    """The entry up to which rollouts are kept, and those that the journal tells otherwise. Reads all of the journal up
+    to there. Raises TamperedError for an entry that no fleet can have written."""
+    place, known = _kept(folds)
+    truth = rollouts_of(entry for entry in journal.entries() if entry.seq <= place)
+    idents = dict.fromkeys([*truth, *known])
+    return place, [
+        ident
+        for ident in idents
+        if ident not in truth or ident not in known or fold(truth[ident]) != fold(known[ident])
+    ]
 
 
 def _kept(folds: Folds) -> tuple[int, dict[str, Rollout]]:
@@ -65,5 +91,5 @@ def _kept(folds: Folds) -> tuple[int, dict[str, Rollout]]:
     place, kept = folds.load()
     try:
         return place, {each.id: unfold(each) for each in kept}
-    except ValueError:
+    except (LookupError, ValueError, TypeError, AttributeError):
         return 0, {}

@@ -56,8 +56,18 @@ class Folds(Protocol):
         """The entry up to which they are told (0: none), and they, oldest first."""
         ...
 
-    def keep(self, before: int, seq: int, digest: str, folded: Mapping[str, tuple[int, Folded]]) -> bool:
-        """False, and nothing is written, where they are not at `before` any more."""
+    def keep(
+        self,
+        before: int,
+        seq: int,
+        folded: Mapping[str, tuple[int, Folded]],
+        *,
+        at: datetime,
+        actor: str,
+        epoch: int = 0,
+    ) -> bool:
+        """False, and nothing is written, where they are not at `before` any more. What is kept is vouched for in the
+        journal. Raises StaleEpochError as an append does."""
         ...
 
 

@@ -1,60 +1,131 @@
-"""Rollouts as they stood at one place of the journal. A help for readers: the journal alone is the truth."""
+"""Rollouts as they stood at one place of the journal. A help for readers: the journal alone is the truth.
+
+Who keeps them writes the hash of what was kept into the journal, in the same transaction. What does not have that hash
+is as if it had not been kept, so that nobody acts upon rows that somebody else has changed.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
+from hashlib import sha256
 
 import msgspec
 
+from fleet.core.errors import StoreError
 from fleet.core.folded import Folded
-from fleet.store.database import Database
+from fleet.core.journal import Record
+from fleet.store import chain, lease
+from fleet.store.database import Database, Transaction, in_utc
+from fleet.store.journal import COLUMNS, append_in, entry_of, fence
+from fleet.store.tampering import Finding
 
+KIND = "fold"
 DECODER = msgspec.json.Decoder(Folded)
 ENCODER = msgspec.json.Encoder(order="deterministic")
-PLACE = "SELECT place.seq FROM fold_place place JOIN journal ON journal.seq = place.seq AND journal.hash = place.hash"
-"""A place that this journal does not have is none: the database was restored from an older copy."""
+
+
+class Written(msgspec.Struct, frozen=True):
+    """The detail of the entry that vouches for what is kept."""
+
+    seq: int
+    """The entry up to which they are told."""
+    hash: str
+    """`digest_of` the bodies."""
 
 
 class Folds:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def place(self) -> int:
-        """The entry up to which they are told; 0: none are."""
-        with self._database.read() as transaction:
-            row = transaction.one(PLACE, [])
-        return 0 if row is None else int(row[0])
-
     def load(self) -> tuple[int, Sequence[Folded]]:
-        """The entry up to which they are told, and they, oldest first. Nothing where another version of fleet has
-        written them in a way that this one does not understand."""
+        """The entry up to which they are told, and they, oldest first. Nothing where they do not fit the journal, or
+        where another version of fleet has written them in a way that this one does not understand."""
         with self._database.read() as transaction:
-            row = transaction.one(PLACE, [])
-            bodies = transaction.all("SELECT body FROM fold ORDER BY number", []) if row is not None else []
-        if row is None:
+            written, bodies = _written(transaction), _bodies(transaction)
+        if written is None or digest_of(bodies) != written.hash:
             return 0, ()
         try:
-            return int(row[0]), [DECODER.decode(body) for (body,) in bodies]
+            return written.seq, [DECODER.decode(body) for body in bodies]
         except msgspec.MsgspecError:
             return 0, ()
 
-    def keep(self, before: int, seq: int, digest: str, folded: Mapping[str, tuple[int, Folded]]) -> bool:
+    def findings(self) -> list[Finding]:
+        """What somebody has done to what is kept. Nothing where it belongs to another journal, or to an older version
+        of fleet: then nobody reads it."""
+        with self._database.read() as transaction:
+            written, bodies = _written(transaction), _bodies(transaction)
+        if written is None or digest_of(bodies) == written.hash:
+            return []
+        words = f"what is kept of the rollouts after entry {written.seq} was changed; nobody acts upon it"
+        return [Finding(written.seq, "changed", words)]
+
+    def keep(
+        self,
+        before: int,
+        seq: int,
+        folded: Mapping[str, tuple[int, Folded]],
+        *,
+        at: datetime,
+        actor: str,
+        epoch: int = 0,
+    ) -> bool:
         """`folded`: what has changed since the place `before` (0: all there are), by rollout, with its number in the order
-        of starts. `digest`: of entry `seq`. False, and nothing is written, where somebody else has kept them meanwhile.
+        of starts, as it stands after entry `seq`. False, and nothing is written, where somebody else has kept them, or
+        changed them, meanwhile. Raises StaleEpochError as an append to the journal does.
         """
-        with self._database.write("fold") as transaction:
-            row = transaction.one(PLACE, [])
-            there = 0 if row is None else int(row[0])
+        with self._database.write(lease.LOCK) as transaction:
+            fence(transaction, epoch)
+            there = _place(transaction)
             if there >= seq or (before and there != before):
                 return False
             if not before:
                 transaction.run("DELETE FROM fold", [])
-            transaction.run("DELETE FROM fold_place", [])
             for rollout, (number, each) in folded.items():
                 transaction.run(
                     "INSERT INTO fold (rollout, number, body) VALUES (?, ?, ?) "
                     "ON CONFLICT (rollout) DO UPDATE SET number = excluded.number, body = excluded.body",
                     [rollout, number, ENCODER.encode(each).decode()],
                 )
-            transaction.run("INSERT INTO fold_place (seq, hash) VALUES (?, ?)", [seq, digest])
+            detail = msgspec.to_builtins(Written(seq, digest_of(_bodies(transaction))))
+            record = Record("decision", KIND, detail=detail)
+            (entry,) = append_in(transaction, self._database.bind, [record], in_utc(at), actor, epoch)
+            transaction.run("DELETE FROM fold_place", [])
+            transaction.run("INSERT INTO fold_place (seq, hash) VALUES (?, ?)", [entry.seq, entry.hash])
             return True
+
+
+def digest_of(bodies: Sequence[str]) -> str:
+    """In hex: SHA-256 over the SHA-256 of each body, in the order of starts."""
+    return sha256(b"".join(sha256(body.encode()).digest() for body in bodies)).hexdigest()
+
+
+def _place(transaction: Transaction) -> int:
+    written = _written(transaction)
+    if written is None or digest_of(_bodies(transaction)) != written.hash:
+        return 0
+    return written.seq
+
+
+def _bodies(transaction: Transaction) -> list[str]:
+    return [str(body) for (body,) in transaction.all("SELECT body FROM fold ORDER BY number", [])]
+
+
+def _written(transaction: Transaction) -> Written | None:
+    """What the journal says of them. None where the entry that vouches for them is not in this journal, was changed, or
+    is of a version of fleet that wrote none."""
+    columns = ", ".join(f"journal.{name}" for name in COLUMNS.split(", "))
+    row = transaction.one(
+        f"SELECT {columns} FROM fold_place place "  # noqa: S608
+        "JOIN journal ON journal.seq = place.seq AND journal.hash = place.hash",
+        [],
+    )
+    if row is None:
+        return None
+    try:
+        entry = entry_of(row)
+        if entry.record.kind != KIND or chain.hash_of(entry) != entry.hash:
+            return None
+        return msgspec.convert(entry.record.detail, Written)
+    except (StoreError, ValueError):
+        return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -42,24 +42,12 @@ class Journal:
         """
         if not records:
             return []
-        at = in_utc(at)
         with self._database.write(lease.LOCK) as transaction:
-            _fence(transaction, epoch)
+            fence(transaction, epoch)
             end = _end(transaction)
             if last is not None and end.seq != last:
                 raise JournalMovedError(f"the journal is at entry {end.seq}, not at {last}")
-            entries: list[Entry] = []
-            for number, record in enumerate(records, start=1):
-                prev = entries[-1].hash if entries else end.hash
-                entry = Entry(end.seq + number, at, actor, epoch, record, prev, "")
-                entries.append(replace(entry, hash=chain.hash_of(entry)))
-            bound = self._database.bind(at)
-            transaction.many(
-                f"INSERT INTO journal ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
-                [_row(entry, bound) for entry in entries],
-            )
-            _checkpoint(transaction, entries[-1], end.count + len(entries))
-        return entries
+            return append_in(transaction, self._database.bind, records, in_utc(at), actor, epoch)
 
     def entries(
         self,
@@ -85,7 +73,7 @@ class Journal:
             with self._database.read() as transaction:
                 rows = transaction.all(sql, [after, *(value for _, value in asked), *kinds, size])
             for row in rows:
-                yield _entry(row)
+                yield entry_of(row)
             if len(rows) < size:
                 return
             after = rows[-1][0]
@@ -94,7 +82,7 @@ class Journal:
     def last(self) -> Entry | None:
         with self._database.read() as transaction:
             row = transaction.one(f"SELECT {COLUMNS} FROM journal ORDER BY seq DESC LIMIT 1")  # noqa: S608
-        return None if row is None else _entry(row)
+        return None if row is None else entry_of(row)
 
     def place(self) -> str:
         """Of the newest entry (`Entry.place`); empty before the first."""
@@ -145,7 +133,33 @@ class Journal:
             return findings + [each for each in broken(signed, marks) if (each.seq, each.what) not in told]
 
 
-def _fence(transaction: Transaction, epoch: int) -> None:
+def append_in(
+    transaction: Transaction,
+    bind: Callable[[datetime], Any],
+    records: Sequence[Record],
+    at: datetime,
+    actor: str,
+    epoch: int,
+) -> list[Entry]:
+    """Appends them within a transaction that was begun under the lease's lock and has been fenced. `bind`: how the
+    database stores a moment."""
+    end = _end(transaction)
+    entries: list[Entry] = []
+    for number, record in enumerate(records, start=1):
+        prev = entries[-1].hash if entries else end.hash
+        entry = Entry(end.seq + number, at, actor, epoch, record, prev, "")
+        entries.append(replace(entry, hash=chain.hash_of(entry)))
+    bound = bind(at)
+    transaction.many(
+        f"INSERT INTO journal ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+        [_row(entry, bound) for entry in entries],
+    )
+    _checkpoint(transaction, entries[-1], end.count + len(entries))
+    return entries
+
+
+def fence(transaction: Transaction, epoch: int) -> None:
+    """Raises StaleEpochError where `epoch` is not 0 and the lease is at another one."""
     current = lease.epoch(transaction)
     if epoch not in (0, current):
         raise StaleEpochError(
@@ -184,7 +198,7 @@ def as_found(transaction: Transaction, after: int = -(2**63)) -> Iterator[Entry]
         rows = transaction.all(sql, [after])
         for row in rows:
             try:
-                yield _entry(row)
+                yield entry_of(row)
             except StoreError:
                 yield _unreadable(row)
         if len(rows) < PAGE:
@@ -199,7 +213,8 @@ def _row(entry: Entry, at: Any) -> Row:
     return (entry.seq, at, entry.actor, entry.epoch, *told, entry.prev_hash, entry.hash)
 
 
-def _entry(row: Row) -> Entry:
+def entry_of(row: Row) -> Entry:
+    """`row`: its COLUMNS. Raises StoreError for what no fleet has written."""
     seq, at, actor, epoch, form, kind, rollout, node, detail, prev_hash, hashed = row
     try:
         record = Record(form, kind, rollout, node, msgspec.json.decode(detail, type=dict[str, Any]))

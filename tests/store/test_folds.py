@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,16 @@ from msgspec.structs import fields
 
 from fleet.core.folded import Folded, FoldedRun, fold, unfold
 from fleet.core.history import rollouts_of
-from fleet.core.journal import Entry
+from fleet.core.journal import Entry, Record
 from fleet.core.node import NodeRef
 from fleet.core.rollout import Rollout, Run
-from fleet.drivers.folding import keep, standing
+from fleet.drivers.folding import differing, keep, standing
 from fleet.histories.builders import a_budget, a_deployment, a_node, a_policy, a_snapshot
 from fleet.store import Store
+from tests.store.raw import raw
 from tests.story import Story
+
+START = datetime(2026, 11, 2, 9, tzinfo=UTC)
 
 
 def story() -> list[Entry]:
@@ -79,16 +83,17 @@ def truth(store: Store) -> dict[str, dict[str, Any]]:
 def test_it_is_kept_once_enough_has_happened_and_again(place: str) -> None:
     with Store.open(place) as store:
         write(store, ENTRIES[:10])
-        keep(store.journal, store.folds, enough=20)
+        keep(store.journal, store.folds, START, "ada@desk", enough=20)
         assert store.folds.load() == (0, ())
         write(store, ENTRIES[10:30])
-        keep(store.journal, store.folds, enough=20)
+        keep(store.journal, store.folds, START, "ada@desk", enough=20)
         assert store.folds.load()[0] == 30 and told(store) == truth(store)
         write(store, ENTRIES[30:])
         write(store, ENTRIES, "r-2")
         assert told(store) == truth(store)
-        keep(store.journal, store.folds, enough=20)
-        assert store.folds.load()[0] == store.journal.last().seq  # type: ignore[union-attr]
+        keep(store.journal, store.folds, START, "ada@desk", enough=20)
+        last = store.journal.last()
+        assert last is not None and (last.record.kind, store.folds.load()[0]) == ("fold", last.seq - 1)
         assert told(store) == truth(store) and list(told(store)) == ["r-1", "r-2"]
 
 
@@ -99,17 +104,21 @@ def test_what_somebody_else_has_kept_meanwhile_stays(place: str) -> None:
         assert last is not None
         now = standing(store.journal, store.folds)
         mine = {"r-1": (0, fold(now.rollouts["r-1"]))}
-        assert store.folds.keep(0, last.seq, last.hash, mine)
-        assert not store.folds.keep(0, last.seq, last.hash, mine)
-        assert not store.folds.keep(last.seq - 1, last.seq + 1, "0", mine)
+        assert store.folds.keep(0, last.seq, mine, at=START, actor="ada@desk")
+        assert not store.folds.keep(0, last.seq, mine, at=START, actor="ada@desk")
+        assert not store.folds.keep(last.seq - 1, last.seq + 1, mine, at=START, actor="ada@desk")
 
 
 def test_another_journal_is_read_from_its_beginning(tmp_path: Path) -> None:
     """Of a database that was restored from an older copy and went on in another way."""
     with Store.open(tmp_path / "fleet.db") as store:
         write(store, ENTRIES)
-        keep_all(store, digest="0" * 64)
-        assert store.folds.load() == (0, ())
+        keep_all(store)
+        assert store.folds.load()[0] > 0
+        with raw(store.shown) as database:
+            database.execute("DELETE FROM journal WHERE seq > 40")
+        store.journal.append([Record("command", "pause", "r-1")], at=START, actor="ada@desk")
+        assert store.folds.load() == (0, ()) and store.folds.findings() == []
         assert told(store) == truth(store)
 
 
@@ -131,9 +140,61 @@ def test_runs_that_are_not_those_of_the_goals_are_told_by_the_journal(tmp_path: 
         assert told(store) == truth(store)
 
 
-def keep_all(store: Store, digest: str = "", **changes: Any) -> None:
+@pytest.mark.parametrize("what", ["a body", "the order", "a rollout gone", "the vouching entry"])
+def test_what_somebody_has_changed_is_not_acted_upon_and_is_told(tmp_path: Path, what: str) -> None:
+    changes = {
+        "a body": """UPDATE fold SET body = replace(body, '"by":"ada', '"by":"eve') WHERE rollout = 'r-1'""",
+        "the order": "UPDATE fold SET number = 7 - number",
+        "a rollout gone": "DELETE FROM fold WHERE rollout = 'r-2'",
+        "the vouching entry": "UPDATE journal SET detail = replace(detail, '\"seq\":', '\"seq\":1') "
+        "WHERE kind = 'fold'",
+    }
+    with Store.open(tmp_path / "fleet.db") as store:
+        write(store, ENTRIES)
+        write(store, ENTRIES, "r-2")
+        keep(store.journal, store.folds, START, "ada@desk", enough=20)
+        assert store.folds.load()[0] > 0 and store.folds.findings() == []
+        with raw(store.shown) as database:
+            assert database.execute(changes[what]).rowcount
+        assert store.folds.load() == (0, ())
+        assert told(store) == truth(store)
+        assert [each.what for each in [*store.journal.verify(), *store.folds.findings()]] == ["changed"]
+        # The next controller keeps them anew.
+        write(store, ENTRIES, "r-3")
+        keep(store.journal, store.folds, START, "ada@desk", enough=20)
+        assert store.folds.load()[0] > 0 and told(store) == truth(store)
+
+
+def test_what_was_kept_wrongly_under_a_true_hash_is_told(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "fleet.db") as store:
+        write(store, ENTRIES)
+        keep_all(store)
+        assert differing(store.journal, store.folds) == (len(ENTRIES), [])
+    with Store.open(tmp_path / "other.db") as store:
+        write(store, ENTRIES)
+        keep_all(store, by="eve@desk")
+        assert differing(store.journal, store.folds) == (len(ENTRIES), ["r-1"])
+
+
+def test_what_is_kept_and_makes_no_sense_keeps_nobody_from_starting(tmp_path: Path) -> None:
+    """Rows of an older version of fleet may decode, and still not be what later entries go on from."""
+    with Store.open(tmp_path / "fleet.db") as store:
+        write(store, ENTRIES[:20])
+        last, now = store.journal.last(), standing(store.journal, store.folds)
+        assert last is not None
+        empty = msgspec.structs.replace(
+            fold(now.rollouts["r-1"]),
+            start=msgspec.structs.replace(now.rollouts["r-1"].start, goals=()),
+            runs=(),
+        )
+        assert store.folds.keep(0, last.seq, {"r-1": (0, empty)}, at=START, actor="ada@desk")
+        write(store, ENTRIES[20:])
+        assert told(store) == truth(store)
+
+
+def keep_all(store: Store, **changes: Any) -> None:
     last = store.journal.last()
     assert last is not None
     folded = msgspec.structs.replace(fold(rollouts_of(store.journal.entries())["r-1"]), **changes)
-    assert store.folds.keep(0, last.seq, digest or last.hash, {"r-1": (0, folded)})
+    assert store.folds.keep(0, last.seq, {"r-1": (0, folded)}, at=START, actor="ada@desk")
     assert folded.acted and NodeRef("east", "n-0") in folded.acted

@@ -22,6 +22,7 @@ from fleet.core.errors import UsageError
 from fleet.core.journal import GENESIS, Entry, Record
 from fleet.core.report import Report
 from fleet.core.requests import Sort
+from fleet.drivers.folding import keep
 from fleet.histories.builders import NEW, OLD
 from fleet.store import chain
 from fleet.store.signing import PrivateKey
@@ -178,6 +179,19 @@ def test_a_database_whose_end_and_checkpoints_were_cut_off_is_found_by_the_copy_
     audit.keys_of(home).copies.unlink()
     assert audit.verify(home).findings == (), "nobody has kept anything"
     assert [(each.seq, each.what) for each in audit.verify(home, kept=[kept]).findings] == expected
+
+
+def test_kept_state_of_a_rollout_that_was_edited_is_found(tmp_path: Path) -> None:
+    home = a_fast_home(tmp_path / "home")
+    carried_out(home)
+    keep(home.store.journal, home.store.folds, home.now(), "ada@desk", enough=1)
+    assert audit.verify(home).findings == ()
+    with raw(home.database) as database:
+        database.execute(
+            'UPDATE fold SET body = replace(body, \'"state":"finished"\', \'"state":"running"\')'
+        )
+    (finding,) = [each for each in audit.verify(home).findings if each.what == "changed"]
+    assert finding.seq == home.store.journal.count() - 1
 
 
 def test_a_journal_that_nobody_has_signed_is_no_proof_for_a_key(tmp_path: Path) -> None:
