@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import getpass
+import os
+import pwd
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +25,8 @@ POLICY = "fleet.yaml"
 DATABASE = "fleet.db"
 CLOCK = "clock.json"
 """Of a simulated home, beside its clusters."""
+NO_LOGIN = 2**32 - 1
+"""The login uid of a process that no login has begun: a service, a container."""
 BEGIN = "fleet init writes a policy, fleet cluster add NAME adds a cluster; or try fleet demo"
 
 
@@ -157,9 +160,28 @@ class Home:
 
 
 def person() -> str:
-    """`user@host`: who gives a command, for the journal."""
+    """Who gives a command, for the journal: `user@host`, as the system and not the environment says, and behind it who
+    has logged in, where that is somebody else (sudo, su)."""
+    return actor_of(os.getuid(), _login_uid(), socket.gethostname(), _user_name)
+
+
+def actor_of(uid: int, login: int | None, host: str, name: Callable[[int], str]) -> str:
+    """`ada@desk`, or `root@desk (login ada)`. `login`: the uid of the login session; None: there is none."""
+    by = "" if login in (None, uid) else f" (login {name(login)})"
+    return f"{name(uid)}@{host}{by}"
+
+
+def _user_name(uid: int) -> str:
     try:
-        user = getpass.getuser()
-    except (KeyError, OSError):
-        user = "unknown"
-    return f"{user}@{socket.gethostname()}"
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid-{uid}"
+
+
+def _login_uid() -> int | None:
+    """The kernel sets it once, at login, and keeps it over su and sudo. Source: pam_loginuid(8), proc_pid_loginuid(5)."""
+    try:
+        uid = int(Path("/proc/self/loginuid").read_text())
+    except (OSError, ValueError):
+        return None
+    return None if uid == NO_LOGIN else uid

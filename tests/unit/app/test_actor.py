@@ -1,0 +1,39 @@
+"""Who the journal names: the system's user, whatever the environment says."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import subprocess
+import sys
+
+import pytest
+
+from fleet.app.home import actor_of
+
+NAMES = {0: "root", 1000: "ada"}
+
+
+@pytest.mark.parametrize(
+    ("uid", "login", "expected"),
+    [
+        (1000, 1000, "ada@desk"),
+        (1000, None, "ada@desk"),
+        (0, 1000, "root@desk (login ada)"),
+        (1000, 0, "ada@desk (login root)"),
+        (7, 8, "uid-7@desk (login uid-8)"),
+    ],
+)
+def test_who_acts_and_who_has_logged_in(uid: int, login: int | None, expected: str) -> None:
+    assert actor_of(uid, login, "desk", lambda each: NAMES.get(each, f"uid-{each}")) == expected
+
+
+def test_the_environment_names_nobody() -> None:
+    """getpass.getuser, as its documentation has it, asks LOGNAME, USER, LNAME and USERNAME first."""
+    code = "from fleet.app.home import person; print(person())"
+    forged = {**os.environ, **dict.fromkeys(("LOGNAME", "USER", "LNAME", "USERNAME"), "mallory")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=forged, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith(f"{pwd.getpwuid(os.getuid()).pw_name}@")
+    assert "mallory" not in done.stdout
