@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
+import shutil
+import subprocess
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
@@ -167,6 +170,19 @@ def test_it_prints_on_a_few_sheets_of_a4(path: Path) -> None:
     assert (width, height) == (595, 842)
 
 
+def test_each_printed_page_of_the_timeline_has_its_axis_and_no_page_a_heading_alone(tmp_path: Path) -> None:
+    async def visit(tab: Tab) -> bytes:
+        return await tab.printed()
+
+    document = browse(written(a_scene(nodes=80, deployments=16), tmp_path), visit)
+    sheets = printed_words(document, tmp_path)
+    rows = [len(re.findall(r"^\W*n-\d{4}$", sheet, re.MULTILINE)) for sheet in sheets]
+    assert sum(rows) > 70 and sum(count > 0 for count in rows) > 1, "the timeline takes several sheets"
+    for sheet, count in zip(sheets, rows, strict=True):
+        assert not count or re.search(r"^\s*\d\d:\d\d(\s+\d\d:\d\d)+$", sheet, re.MULTILINE)
+        assert len(sheet.split()) > 20
+
+
 def test_a_thousand_nodes_are_shown_in_seconds_and_print_on_fewer_sheets_than_a_book(tmp_path: Path) -> None:
     async def visit(tab: Tab) -> tuple[float, int, bytes]:
         timing = "performance.getEntriesByType('navigation')[0].loadEventEnd"
@@ -179,6 +195,20 @@ def test_a_thousand_nodes_are_shown_in_seconds_and_print_on_fewer_sheets_than_a_
     assert shown == 1
     assert milliseconds < 30_000
     assert 25 <= pages(document) <= 60
+
+
+def printed_words(document: bytes, folder: Path) -> list[str]:
+    """The words of each page, in their places. Skips the test without poppler; on CI that is a failure."""
+    program = shutil.which("pdftotext")
+    if program is None:
+        why = "no pdftotext here (Debian: poppler-utils)"
+        if os.environ.get("CI") == "true":
+            pytest.fail(why)
+        pytest.skip(why)
+    (folder / "report.pdf").write_bytes(document)
+    argv = [program, "-layout", str(folder / "report.pdf"), "-"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+    return [page for page in done.stdout.split("\f") if page.strip()]
 
 
 def pages(document: bytes) -> int:

@@ -20,6 +20,9 @@ from fleet.core.spans import words
 ROW = 18
 """Pixels of a node's row in the timeline."""
 PACKED_ROW = 9
+BAR_TOP = 3
+"""Pixels above a bar in its row; the style has the height of the bar."""
+PACKED_BAR_TOP = 1
 LONGEST_NAME = 30
 """Characters of a node's name beside the timeline; the table has it whole."""
 CHUNK = 500
@@ -62,6 +65,7 @@ def page(report: Report) -> str:
             answer=answer,
             lines=lines,
             row=PACKED_ROW if lines.packed else ROW,
+            bar_top=PACKED_BAR_TOP if lines.packed else BAR_TOP,
             legend={step: told for step, told in LEGEND.items() if step in used},
             parts=list(_parts(report)),
             several=len(report.clusters) > 1,

@@ -62,6 +62,14 @@ class Group(NamedTuple):
     nodes: tuple[ReportRun, ...]
     """The node of each row; empty where they are packed."""
 
+    @property
+    def lanes(self) -> tuple[tuple[Track, ...], ...]:
+        """The tracks of each row."""
+        lanes: list[list[Track]] = [[] for _ in range(self.rows)]
+        for track in self.tracks:
+            lanes[track.row].append(track)
+        return tuple(map(tuple, lanes))
+
 
 class Tick(NamedTuple):
     left: str
