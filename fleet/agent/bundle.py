@@ -19,6 +19,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from fleet.agent import logs
 from fleet.agent.host import Host
 from fleet.app.clock import WallClock
 from fleet.core.errors import FleetError
@@ -141,7 +142,7 @@ async def _main(kubeconfig: Path) -> None:
 
 
 def main() -> int:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logs.begin()
     try:
         asyncio.run(_main(_arguments().kubeconfig))
     except FleetError as error:

@@ -101,10 +101,11 @@ def claim(
 ) -> None:
     """Make hosts without a cluster this fleet's that another one has claimed. Stop that one's controller first."""
     from fleet.app.clusters import claim as take
+    from fleet.cli.output import show
 
     said = take(home_of(context), name, reason)
     for host, words in said.items():
-        typer.echo(f"{host}: {words}")
+        show(f"{host}: {words}")
     if any(words.startswith("not claimed") for words in said.values()):
         raise typer.Exit(1)
 

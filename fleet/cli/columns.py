@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterator, Sequence
 
 from rich.text import Text
 
+from fleet.core.visible import visible
+
 GAP = 2
 
 Cell = str | Text
@@ -57,7 +59,7 @@ def _fold(line: Text, width: int) -> Iterator[Text]:
 
 
 def _text(cell: Cell, style: str = "") -> Text:
-    return cell if isinstance(cell, Text) else Text(cell, style)
+    return cell if isinstance(cell, Text) else Text(visible(cell), style)
 
 
 def _line(cells: Sequence[Text], widths: Sequence[int], right: Collection[int]) -> Text:

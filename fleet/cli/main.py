@@ -134,4 +134,6 @@ def _reader_left() -> int:
 
 
 def _print(line: str) -> None:
-    print(line, file=sys.stderr)
+    from fleet.core.visible import visible_lines
+
+    print(visible_lines(line), file=sys.stderr)

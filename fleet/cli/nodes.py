@@ -40,10 +40,11 @@ def logs(
     """
     from fleet.app.nodelogs import of_node, over
     from fleet.core.errors import UsageError
+    from fleet.core.visible import visible_lines
 
     if not last_boot:
         raise UsageError(
             "only the log of the boot before this one is read", f"fleet node logs {node} --last-boot"
         )
     told = over(host, unit, lines) if host else of_node(home_of(context), node, unit, lines)
-    typer.echo(told, nl=not told.endswith("\n"))
+    typer.echo(visible_lines(told), nl=not told.endswith("\n"))

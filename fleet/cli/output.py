@@ -9,20 +9,23 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from fleet.core.visible import visible, visible_json
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
 
+FORMULA = "=+-@"
 SELDOM = 10.0
 """Seconds between two lines of progress in a pipe."""
 
 
 def console(*, stderr: bool = False) -> Console:
     """Without colour in a pipe and under NO_COLOR. Lines are never cut or folded: a terminal folds them itself."""
-    from rich.console import Console
+    from fleet.cli.visible import Screen
 
-    return Console(stderr=stderr, soft_wrap=True, highlight=False, emoji=False, markup=False)
+    return Screen(stderr=stderr, soft_wrap=True, highlight=False, emoji=False, markup=False)
 
 
 def show(result: Text | str) -> None:
@@ -30,9 +33,11 @@ def show(result: Text | str) -> None:
     from rich.text import Text
 
     from fleet.cli.columns import folded
+    from fleet.cli.visible import visible_text
 
     screen = console()
-    text = result if isinstance(result, Text) else Text(result)
+    # Before it is folded: what is written out takes more room.
+    text = visible_text(result if isinstance(result, Text) else Text(result))
     screen.print(folded(text, screen.width) if screen.is_terminal else text)
 
 
@@ -55,7 +60,7 @@ def waiting() -> Iterator[Callable[[str], None]]:
         from rich.text import Text
 
         with screen.status("") as status:
-            yield lambda words: status.update(Text(words))
+            yield lambda words: status.update(Text(visible(words)))
         return
     told = monotonic()
 
@@ -73,14 +78,22 @@ def show_json(result: Any) -> None:
     import msgspec
 
     text = msgspec.json.format(msgspec.json.encode(result), indent=2)
-    sys.stdout.write(text.decode() + "\n")
+    sys.stdout.write(visible_json(text.decode()) + "\n")
 
 
 def show_csv(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Quoted as in RFC 4180, with a header; lines end as lines do here."""
+    """Quoted as in RFC 4180, with a header; lines end as lines do here. A text that a spreadsheet would take for a formula
+    gets an apostrophe in front (OWASP, CSV injection)."""
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(head)
-    writer.writerows(rows)
+    writer.writerows([_csv_cell(value) for value in row] for row in rows)
+
+
+def _csv_cell(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    text = visible(value)
+    return f"'{text}" if len(text) > 1 and text[0] in FORMULA else text
 
 
 def people_watch() -> bool:

@@ -56,14 +56,17 @@ def _rendered(made: Report, output: str) -> str:
     if output == "json":
         import msgspec
 
-        return msgspec.json.format(msgspec.json.encode(made), indent=2).decode()
+        from fleet.core.visible import visible_json
+
+        return visible_json(msgspec.json.format(msgspec.json.encode(made), indent=2).decode())
     if output == "html":
         from fleet.cli.report.page import page
 
         return page(made)
     from fleet.cli.report.text import text
+    from fleet.core.visible import visible_lines
 
-    return text(made)
+    return visible_lines(text(made))
 
 
 @audit.command()

@@ -16,6 +16,7 @@ from fleet.cli.report import answer, timeline
 from fleet.core.journal import Entry
 from fleet.core.report import Report
 from fleet.core.spans import words
+from fleet.core.visible import visible_lines
 
 ROW = 18
 """Pixels of a node's row in the timeline."""
@@ -83,11 +84,19 @@ def _environment() -> Environment:
         loader=FunctionLoader(_source),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters |= {"words": _words, "number": answer.number, "name": answer.named}
     return environment
+
+
+def _shown(value: object) -> object:
+    """Markup is ours; any other text may be a cluster's."""
+    if isinstance(value, str) and not isinstance(value, Markup):
+        return visible_lines(value)
+    return value
 
 
 def _source(name: str) -> str:

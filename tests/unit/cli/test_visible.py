@@ -1,0 +1,119 @@
+"""What comes from clusters and hosts is shown as text: it moves no cursor, changes no colour, begins no line, no formula."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.text import Text
+
+from fleet.agent.logs import Lines
+from fleet.cli.canvas import Canvas
+from fleet.cli.columns import columns
+from fleet.cli.output import console, note, show, show_csv, show_json
+from fleet.cli.report.page import page
+from fleet.cli.visible import Screen, visible_text
+from fleet.core.visible import visible, visible_json, visible_lines
+from tests.unit.report.scenes import a_scene
+
+ODD = {
+    "an escape sequence": "n-1\x1b[2J\x1b[31m",
+    "a carriage return": "n-1\rn-2 done",
+    "a bell and a backspace": "n-1\x07\x08",
+    "a C1 control": "n-1\x9b31m",
+    "a right-to-left override": "n-1\u202e3-n",
+    "an isolate": "n-1\u2066\u2069",
+    "a zero-width joiner": "n\u200d-1",
+    "a line separator": "n-1\u2028n-2 done",
+    "a tag character": "n-1\U000e0041",
+    "a lone surrogate": "n-1\udc80",
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_it_reaches_no_terminal_and_no_pipe(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    odd = ODD[name]
+    show(odd)
+    show(columns(("NODE",), [(odd,)]))
+    show(Text(odd, "bold"))
+    note(odd)
+    if "\udc80" not in odd:
+        show_csv(("NODE",), [(odd,)])
+        show_json({"node": odd})
+    captured = capsys.readouterr()
+    for words in (captured.out, captured.err):
+        assert all(each.isprintable() or each == "\n" for each in words)
+        assert "n-1" in words or "n\\u200d-1" in words
+
+
+def test_a_line_feed_in_a_cell_begins_no_line(capsys: pytest.CaptureFixture[str]) -> None:
+    show(columns(("NODE", "STATE"), [("n-1\nn-2", "done")]))
+    assert capsys.readouterr().out.splitlines()[1:] == ["n-1\\nn-2  done"]
+
+
+def test_a_picture_on_a_terminal_is_drawn_with_our_own_escapes_only() -> None:
+    file = io.StringIO()
+    screen = Screen(file=file, force_terminal=True, width=80, height=24, color_system=None)
+    with Canvas(screen) as canvas:
+        canvas.draw(Text("n-1\x1b]0;owned\x07"))
+    assert "\x1b]" not in file.getvalue() and "\x07" not in file.getvalue()
+    assert "n-1\\x1b]0;owned" in file.getvalue()
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1+1", "@SUM(A1)", "\t=1", "\r=1"])
+def test_a_cell_that_a_spreadsheet_would_compute_is_a_text(
+    text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    show_csv(("VERSION", "NODES"), [(text, -1)])
+    row = capsys.readouterr().out.splitlines()[1]
+    assert row.startswith(("'", "\\")) and row.endswith(",-1")
+
+
+def test_placeholders_and_numbers_stay(capsys: pytest.CaptureFixture[str]) -> None:
+    show_csv(("VERSION", "NODES"), [("-", 3), ("44.2", -3)])
+    assert capsys.readouterr().out.splitlines()[1:] == ["-,3", "44.2,-3"]
+
+
+def test_a_page_shows_it_too() -> None:
+    from msgspec.structs import replace
+
+    report = a_scene()
+    run = replace(report.runs[0], why="\u202e\x1b[0mgood")
+    text = page(replace(report, by="ada\u202e@desk", runs=(run, *report.runs[1:])))
+    assert "ada\\u202e@desk" in text
+    assert all(each.isprintable() or each in "\n\t" for each in text)
+
+
+def test_what_an_agent_logs_is_one_line() -> None:
+    record = logging.LogRecord("fleet", logging.INFO, "", 0, "%s", ("done\n2026 ERROR forged \x1b[0m",), None)
+    assert Lines("%(message)s").format(record) == "done\\n2026 ERROR forged \\x1b[0m"
+
+
+@given(st.text())
+def test_what_is_shown_is_visible_and_what_was_visible_stays(text: str) -> None:
+    assert visible(text).isprintable()
+    assert all(each.isprintable() or each in "\n\t" for each in visible_lines(text))
+    if text.isprintable():
+        assert visible(text) == visible_lines(text) == text
+
+
+@given(st.text(st.characters(codec="utf-8")))
+def test_json_says_the_same(text: str) -> None:
+    told = visible_json(json.dumps({"a": text}, ensure_ascii=False))
+    assert json.loads(told) == {"a": text}
+    assert all(each.isprintable() or each in "\n\t" for each in told)
+
+
+@given(st.text())
+def test_styles_stay_with_their_words(text: str) -> None:
+    shown = visible_text(Text.assemble(("left", "red"), text, ("right", "blue")))
+    spans = {shown.plain[span.start : span.end] for span in shown.spans if span.style in ("red", "blue")}
+    assert {"left", "right"} <= spans
+
+
+def test_every_screen_is_one_that_shows() -> None:
+    assert isinstance(console(), Screen) and isinstance(console(stderr=True), Screen)
