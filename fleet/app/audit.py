@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from fleet.app.home import DATABASE, Home
 from fleet.core.audit import JournalExport, SignedCheckpoint
-from fleet.core.errors import TamperedError, UsageError
+from fleet.core.errors import ReadOnlyError, TamperedError, UsageError
 
 if TYPE_CHECKING:
     from fleet.store import Store
@@ -131,6 +131,18 @@ def _copy(path: Path, signed: SignedCheckpoint) -> None:
         os.fsync(descriptor)
 
 
+def sign_end(home: Home) -> PrivateKey | None:
+    """Signs where the journal ends now, if a key is here and the database may be written; answers that key.
+
+    Raises UsageError for a key that cannot be used, TamperedError.
+    """
+    key = signing_key(home)
+    if key is not None:
+        with contextlib.suppress(ReadOnlyError):
+            _signed(home, key, home.now())
+    return key
+
+
 class Notary:
     """Signs for a controller: every ten minutes in which something was written, and soon after a rollout's end."""
 
@@ -243,7 +255,11 @@ def _kept(store: Store) -> Iterator[Finding]:
     from fleet.store.tampering import Finding
 
     yield from store.folds.findings()
-    place, idents = differing(store.journal, store.folds)
+    try:
+        place, idents = differing(store.journal, store.folds)
+    except TamperedError as error:
+        yield Finding(0, "unlike", error.message)
+        return
     for ident in idents:
         words = f"what is kept of rollout {ident} is not what the journal tells up to entry {place}"
         yield Finding(place, "unlike", words)
@@ -273,9 +289,9 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
 
 
 def export(home: Home) -> JournalExport:
-    """The whole journal with its checkpoints. Where the home has a key, its end is signed first."""
-    keys, store = keys_of(home), home.store
-    if keys.private.exists() and store.journal.last() is not None:
-        checkpoint(home)
+    """The whole journal with its checkpoints. Where the home has a key, and may be written, its end is signed first."""
+    store = home.store
+    if store.journal.last() is not None:
+        sign_end(home)
     signed = store.checkpoints.all()
     return JournalExport("fleet journal", home.now(), tuple(store.journal.entries()), tuple(signed))

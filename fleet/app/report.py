@@ -35,9 +35,7 @@ def with_evidence(home: Home, made: Report) -> Report:
     """With all that it takes to verify the report elsewhere (`fleet audit verify --file`): the checkpoints that are at
     its entries or behind them, the other entries up to the first one that vouches for all of it, and, where the home
     has a signing key and the journal is whole, the signature over the report. Raises TamperedError."""
-    key = audit.signing_key(home) if made.journal.verdict.verified else None
-    if key is not None:
-        audit.checkpoint(home)
+    key = audit.sign_end(home) if made.journal.verdict.verified else None
     signed = home.store.checkpoints.all()
     first, last = made.journal.first_seq, made.journal.last_seq
     cover = next((each.seq for each in signed if each.seq >= last), last)

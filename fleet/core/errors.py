@@ -57,6 +57,10 @@ class StoreError(FleetError):
     """The database refused: locked, full, gone."""
 
 
+class ReadOnlyError(StoreError):
+    """The database may be read here, and not written."""
+
+
 class SchemaError(UsageError, StoreError):
     """The database is of a newer version than this program, or is not one of ours."""
 

@@ -14,7 +14,7 @@ import psycopg
 from psycopg import Connection, Cursor
 from psycopg.conninfo import conninfo_to_dict
 
-from fleet.core.errors import StoreError
+from fleet.core.errors import ReadOnlyError, StoreError
 from fleet.store.address import Address
 from fleet.store.database import BUSY_SECONDS, Row, in_utc
 
@@ -125,7 +125,8 @@ def refusal(address: Address, error: psycopg.Error) -> StoreError:
     words = address.without_password(" ".join(str(error).split()))
     for codes, said, hint in REFUSALS:
         if code.startswith(codes):
-            return StoreError(f"{said}: {address.shown}: {words}", hint)
+            kind = ReadOnlyError if codes in READ_ONLY else StoreError
+            return kind(f"{said}: {address.shown}: {words}", hint)
     if not code:
         return StoreError(
             f"the database {address.shown} does not answer: {words}",
@@ -134,6 +135,7 @@ def refusal(address: Address, error: psycopg.Error) -> StoreError:
     return StoreError(f"the database {address.shown} refused: {words} ({code})")
 
 
+READ_ONLY = (("25006",), ("42501",))
 REFUSALS = (
     (
         ("55P03", "40P01"),

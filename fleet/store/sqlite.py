@@ -6,16 +6,18 @@ committed before its effect must be there afterwards. It costs one fsync for eac
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 from threading import RLock
 from typing import Any
 from urllib.parse import quote
 
-from fleet.core.errors import SchemaError, StoreError
+from fleet.core.errors import ReadOnlyError, SchemaError, StoreError
 from fleet.store.address import Address, missing
 from fleet.store.database import BUSY_SECONDS, Row, in_utc
 
@@ -58,7 +60,7 @@ class SqliteDatabase:
         self._lock = RLock()
         self._wait = wait
         with self._errors():
-            self._connection = connect(address, create=create, wait=wait)
+            self._connection = _connected(address, create, wait)
 
     @contextmanager
     def read(self) -> Iterator[SqliteTransaction]:
@@ -127,9 +129,49 @@ def connect(address: Address, *, create: bool, wait: float = BUSY_SECONDS) -> sq
         isolation_level=None,
         check_same_thread=False,
     )
-    connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute("PRAGMA synchronous = FULL")
+    try:
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA synchronous = FULL")
+        # Only a first look tells whether the files of WAL mode can be opened.
+        connection.execute("SELECT 1 FROM sqlite_master LIMIT 1")
+    except BaseException:
+        connection.close()
+        raise
     return connection
+
+
+def _connected(address: Address, create: bool, wait: float) -> sqlite3.Connection:
+    try:
+        return connect(address, create=create, wait=wait)
+    except sqlite3.OperationalError as error:
+        cannot_open = error.sqlite_errorname.startswith("SQLITE_CANTOPEN")
+        if not cannot_open or not address.path.exists() or _writable(address.path):
+            raise
+    return _connect_to_frozen(address)
+
+
+def _writable(path: Path) -> bool:
+    return all(os.access(each, os.W_OK) for each in (path, path.parent))
+
+
+def _connect_to_frozen(address: Address) -> sqlite3.Connection:
+    """A file that nobody can write from here, with no other fleet at work on it: SQLite cannot make the files that
+    readers in WAL mode share, and needs none where nothing changes. Source: sqlite.org/wal.html, read-only databases.
+
+    Raises StoreError where its last commits are in a file of their own, which cannot be read without those.
+    """
+    log = address.path.with_name(f"{address.path.name}-wal")
+    if log.exists() and log.stat().st_size:
+        raise StoreError(
+            f"the last commits of {address.path} are in {log.name}, which cannot be read where nothing may be written",
+            "copy both files to a folder of yours, and name that one with --database",
+        )
+    return sqlite3.connect(
+        f"file:{quote(str(address.path))}?mode=ro&immutable=1",
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+    )
 
 
 def refusal(address: Address, error: sqlite3.Error) -> StoreError:
@@ -140,10 +182,12 @@ def refusal(address: Address, error: sqlite3.Error) -> StoreError:
         return SchemaError(f"{path} is not a database of fleet", "name another file with --database")
     for code, words, hint in REFUSALS:
         if name.startswith(code):
-            return StoreError(f"{words}: {path}", hint.format(folder=path.parent))
+            kind = ReadOnlyError if code is READ_ONLY else StoreError
+            return kind(f"{words}: {path}", hint.format(folder=path.parent))
     return StoreError(f"the database {path} refused: {error} ({name or type(error).__name__})")
 
 
+READ_ONLY = ("SQLITE_READONLY", "SQLITE_PERM", "SQLITE_AUTH")
 REFUSALS = (
     (
         ("SQLITE_BUSY", "SQLITE_LOCKED"),
@@ -156,7 +200,7 @@ REFUSALS = (
         "free some space in {folder}; nothing was written, what was committed is safe",
     ),
     (
-        ("SQLITE_READONLY", "SQLITE_PERM", "SQLITE_AUTH"),
+        READ_ONLY,
         "the database may not be written",
         "see who owns it, and {folder}",
     ),

@@ -1,0 +1,120 @@
+"""Evidence is read and verified where nothing may be written: on a read-only mount, by a user who may only read."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import traceback
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from fleet.app import audit
+from fleet.app.evidence import verify_file
+from fleet.app.home import Home
+from fleet.app.report import report, with_evidence
+from fleet.core.errors import ReadOnlyError, StoreError
+from fleet.core.journal import Record
+from fleet.store import Store
+from tests.store.raw import raw
+from tests.unit.app.finished import a_fast_home, carried_out
+
+START = datetime(2026, 11, 2, 9, tzinfo=UTC)
+
+
+@contextmanager
+def read_only(folder: Path) -> Iterator[None]:
+    """The folder, mounted on itself so that nobody may write. Skips where nothing may be mounted."""
+    bind = ["mount", "--bind", str(folder), str(folder)]
+    done = subprocess.run(bind, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"nothing can be mounted here: {done.stderr.strip()}")
+    try:
+        subprocess.run(["mount", "-o", "remount,ro,bind", str(folder)], check=True)
+        yield
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home whose rollout has ended, with entries that nobody has signed yet."""
+    home = a_fast_home(tmp_path_factory.mktemp("home") / "home")
+    audit.keygen(home)
+    carried_out(home)
+    home.store.journal.append([Record("decision", "note", "r-9")], at=home.now(), actor="ada@desk")
+    home.store.close()
+    with closing(raw(str(home.path / "fleet.db"))) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return home.path
+
+
+def test_a_home_on_a_read_only_mount_tells_and_proves_what_was_signed(finished: Path, tmp_path: Path) -> None:
+    home = Home(finished)
+    with read_only(finished), closing(home.store):
+        found = audit.verify(home)
+        assert found.findings == () and 0 < found.proven < found.entries
+        # What came after the last checkpoint cannot be signed here; nothing else is wrong.
+        for made, kinds in (
+            (audit.export(home), ["unsigned"]),
+            (with_evidence(home, report(home, "r-1")), []),
+        ):
+            (tmp_path / "evidence").write_bytes(msgspec.json.encode(made))
+            findings = verify_file(tmp_path / "evidence", [finished / "audit" / "public-key.pem"]).findings
+            assert [each.what for each in findings] == kinds
+        with pytest.raises(ReadOnlyError):
+            home.store.journal.append([Record("command", "pause", "r-1")], at=START, actor="ada@desk")
+
+
+def test_commits_that_cannot_be_read_there_are_said_and_not_passed_over(tmp_path: Path) -> None:
+    folder = tmp_path / "home"
+    folder.mkdir()
+    with Store.open(folder / "fleet.db") as store:
+        store.journal.append([Record("command", "pause", "r-1")], at=START, actor="ada@desk")
+        copied = [(path.name, path.read_bytes()) for path in folder.iterdir()]
+    other = tmp_path / "copy"
+    other.mkdir()
+    for name, content in copied:
+        if not name.endswith("-shm"):
+            (other / name).write_bytes(content)
+    with read_only(other), pytest.raises(StoreError, match=r"fleet\.db-wal"):
+        Store.open(other / "fleet.db", create=False)
+
+
+@pytest.mark.parametrize("fresh", ["postgresql"], indirect=True)
+def test_a_database_user_who_may_only_read(place: str) -> None:
+    with Store.open(place) as store:
+        store.journal.append([Record("command", "pause", "r-1")], at=START, actor="ada@desk")
+    with closing(raw(place)) as admin:
+        admin.execute("DROP ROLE IF EXISTS auditor")
+        admin.execute("CREATE ROLE auditor LOGIN")
+        admin.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO auditor")
+        admin.commit()
+    with Store.open(place.replace("fleet@", "auditor@"), create=False) as store:
+        assert store.journal.verify() == [] and store.journal.count() == 1
+        with pytest.raises(ReadOnlyError):
+            store.journal.append([Record("command", "pause", "r-1")], at=START, actor="ada@desk")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be somebody else")
+def test_a_user_who_may_only_read_a_file(finished: Path) -> None:
+    """A process of its own for the other user, forked when all modules are loaded: the modules may not be that user's."""
+    for folder in (finished, finished / "audit", *finished.parents[:3]):
+        folder.chmod(0o755)
+    child = os.fork()
+    if not child:
+        os.setgroups([])
+        os.setgid(65534)
+        os.setuid(65534)
+        try:
+            good = audit.verify(Home(finished), [finished / "audit" / "public-key.pem"]).findings == ()
+        except BaseException:
+            traceback.print_exc()
+            good = False
+        os._exit(0 if good else 1)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
