@@ -97,10 +97,13 @@ live: $(SET_UP)
 schemas: $(SET_UP)
 	$(BIN)/python docs/schemas/generate.py
 
-# The newest versions that pyproject.toml allows, with hashes and without the name of any index.
+# The newest versions that pyproject.toml allows, with hashes and without the name of any index: of all that work on fleet
+# needs, and the part of them that the image runs.
 lock:
 	uv pip compile --universal --generate-hashes --no-header --no-annotate --no-emit-index-url \
 		--python-version 3.11 --group dev --extra playbooks --upgrade pyproject.toml -o requirements.lock
+	uv pip compile --universal --generate-hashes --no-header --no-annotate --no-emit-index-url \
+		--python-version 3.11 --extra playbooks --constraints requirements.lock pyproject.toml -o deploy/requirements.lock
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info

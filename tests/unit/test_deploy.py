@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
@@ -66,3 +70,51 @@ def test_its_account_is_the_one_that_fleet_installs_and_it_is_no_agent() -> None
     labels = deployment()["spec"]["template"]["metadata"]["labels"]
     assert labels == deployment()["spec"]["selector"]["matchLabels"]
     assert not AGENT_LABELS.items() <= labels.items()
+
+
+def test_the_image_has_what_runs_in_the_tested_versions_and_no_tools_of_development() -> None:
+    everything, image = (locked(ROOT / name) for name in ("requirements.lock", "deploy/requirements.lock"))
+    assert image.items() <= everything.items()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    direct = {named(each) for each in project["project"]["dependencies"]}
+    direct |= {named(each) for each in project["project"]["optional-dependencies"]["playbooks"]}
+    assert direct <= set(image)
+    assert not set(image) & {named(each) for each in project["dependency-groups"]["dev"]}
+    assert "-r deploy/requirements.lock" in IMAGE
+
+
+def locked(path: Path) -> dict[str, list[str]]:
+    """Each package with its versions: one may have several, by Python's own."""
+    found: dict[str, list[str]] = {}
+    for line in path.read_text().splitlines():
+        if (package := re.match(r"(\S+)==(\S+)", line)) is not None:
+            found.setdefault(package[1], []).append(package[2])
+    return found
+
+
+def named(requirement: str) -> str:
+    return re.split(r"[\[<>=,;]", requirement)[0].lower()
+
+
+def test_everything_that_is_imported_is_declared() -> None:
+    """What a dependency of ours happens to need may be gone with its next version."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    direct = {
+        named(each) for each in (*project["dependencies"], *project["optional-dependencies"]["playbooks"])
+    }
+    imported = {
+        name.split(".")[0]
+        for path in (ROOT / "fleet").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        for name in (
+            [each.name for each in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom) and not node.level
+            else []
+        )
+    }
+    known = packages_distributions()
+    others = imported - sys.stdlib_module_names - {"fleet"}
+    missing = {name for name in others if not {each.lower() for each in known.get(name, [])} & direct}
+    assert missing == set()
