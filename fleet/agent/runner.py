@@ -17,8 +17,8 @@ from fleet.machines.agent import Agent, Pace
 from fleet.machines.bootlog import BootLog, Log
 from fleet.machines.host import Host
 from fleet.machines.local import Local, prefix_of
-from fleet.machines.os import detect, simulated
-from fleet.machines.os.family import Family
+from fleet.machines.os import bottlerocket, detect, simulated, talos
+from fleet.machines.os.family import Family, MachineError
 from fleet.machines.remote import RemoteAgent
 
 LOG = logging.getLogger(__name__)
@@ -75,12 +75,19 @@ async def run(
     host: Host = _over_ssh(way) if over_ssh else Local(prefix_of(way or "namespaces"))
     name = family or await detect.detect(host)
     LOG.info("node %s: %s", node, name)
-    others = [updaters.UNITS[each] for each in await updaters.active(host)]
-    others += [updaters.PODS[each] for each in await updaters.pods(host)]
-    if others:
-        LOG.warning("at work on this machine besides fleet: %s", ", ".join(others))
+    if name not in (bottlerocket.OS, talos.OS):
+        await warn_of_others(host)
     system = detect.family(name, host, source, node)
     await run_agent(node, system, Source(kubeconfig), Pace(), stop, remote=over_ssh, log=BootLog(host))
+
+
+async def warn_of_others(host: Host) -> None:
+    """A look that fails keeps no agent from its work: staging looks again, and refuses then."""
+    try:
+        for each in await updaters.others(host):
+            LOG.warning("not fleet alone is at work on this machine: %s", each.words)
+    except MachineError as error:
+        LOG.warning("%s", error)
 
 
 def _over_ssh(way: str) -> Host:

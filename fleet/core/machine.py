@@ -21,6 +21,8 @@ NAME_MOST = 256
 """Characters of a package's or a unit's name."""
 LOG_MOST = 8192
 """Characters of a log."""
+UNTOLD = "unknown"
+"""systemd's state where it is there and does not answer."""
 
 
 class Ask(StrEnum):
@@ -51,6 +53,11 @@ class Units(Struct, frozen=True, gc=False):
     def starting(self) -> bool:
         """Not all that the boot asks for has been tried: what fails may be yet to come."""
         return self.state in ("initializing", "starting")
+
+    @property
+    def told(self) -> bool:
+        """systemd has answered: else it is not known which units have failed."""
+        return self.state != UNTOLD
 
 
 class Work(Struct, frozen=True, gc=False):

@@ -34,6 +34,8 @@ def missing(run: Run, node: Node, machine: Machine | None, view: ClusterView, no
         return f"kernel {node.kernel} runs, {run.release.kernel} is the release's"
     if machine.units is not None and machine.units.starting:
         return "systemd is still starting (systemctl list-jobs on the machine tells what it waits for)"
+    if machine.units is not None and not machine.units.told:
+        return "systemd does not answer which units have failed (systemctl is-system-running on the machine)"
     if machine.units is not None and machine.units.state == "maintenance":
         return "systemd is in maintenance: the machine came up in rescue or emergency mode"
     if away := daemons.away(run, node, view):
@@ -55,7 +57,7 @@ def words(units: tuple[str, ...], work: Work | None, node: str) -> str:
     """Of `newly_failed`, with what to do."""
     compared = (
         "that had not before the reboot"
-        if work is not None and work.units is not None
+        if work is not None and work.units is not None and work.units.told
         else ("and what had failed before the reboot was not told")
     )
     verb = "has failed" if len(units) == 1 else "have failed"

@@ -160,7 +160,7 @@ class Agent:
         looks = self._pace.looks
         if not looks or self._look is not None or seen.units is None:
             return
-        if self._looks < len(looks) or seen.units.starting:
+        if self._looks < len(looks) or seen.units.starting or not seen.units.told:
             delay = looks[min(self._looks, len(looks) - 1)]
             self._looks += 1
             self._look = asyncio.get_running_loop().call_later(delay, self._look_now)

@@ -37,8 +37,13 @@ class Ran(Struct, frozen=True):
     @property
     def words(self) -> str:
         """The command and what it printed, for an error."""
-        printed = shown(self.stderr.strip() or self.stdout.strip()) or "it printed nothing"
-        return f"{' '.join(self.argv)[:200]}: exit {self.code}: {printed}"
+        return f"{' '.join(self.argv)[:200]}: {self.printed}"
+
+    @property
+    def printed(self) -> str:
+        """The exit code and what it printed."""
+        text = shown(self.stderr.strip() or self.stdout.strip()) or "it printed nothing"
+        return f"exit {self.code}: {text}"
 
 
 class Host(Protocol):

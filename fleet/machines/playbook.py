@@ -24,7 +24,7 @@ from fleet.machines import secrets
 from fleet.machines.bootlog import LINES, bounded, checked_unit, parse_boots
 from fleet.machines.host import LostError
 from fleet.machines.os.family import MachineError, Observation, Progress
-from fleet.machines.os.shell import SYSTEM_STATES
+from fleet.machines.os.shell import STATE
 from fleet.machines.play import KEPT, Account, Happened, Played, play
 from fleet.machines.sshconfig import Login, Way
 
@@ -93,7 +93,7 @@ def observation(told: Mapping[str, Any]) -> Observation:
         now = msgspec.convert(told["fleet_now"], _Now)
     except msgspec.ValidationError as error:
         raise MachineError(f"what the playbook facts tells is not understood: {error}") from None
-    if now.state and now.state not in SYSTEM_STATES:
+    if now.state and not STATE.fullmatch(now.state):
         raise MachineError(f"the playbook facts tells of systemd's state {now.state!r}")
     units = Units(now.state, tuple(sorted(set(now.failed)))) if now.state else None
     staged, rollback = now.staged.known, now.rollback.known

@@ -47,7 +47,7 @@ def over_ssh(host: Host, tell: Callable[[Ssh], Awaitable[None]]) -> None:
 def test_it_is_told_to_be_plain_ostree_and_nobody_else_upgrades_it(host: Host) -> None:
     async def tell(ssh: Ssh) -> None:
         assert await detect(ssh) == "ostree"
-        assert await updaters.active(ssh) == ()
+        assert await updaters.others(ssh) == ()
         seen = await Ostree(ssh).observe()
         assert seen.booted.digest == release(host, "1.0").digest
         assert seen.boot_id == host.boot_id()

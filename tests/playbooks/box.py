@@ -24,7 +24,8 @@ ENTER = """#!/bin/sh
 export BOX={box}
 exec unshare --mount sh -c '
   mount --bind "$BOX/run" /run && mount --bind "$BOX/os-release" /etc/os-release &&
-  mount --bind "$BOX/boot_id" /proc/sys/kernel/random/boot_id && PATH="$BOX/bin:/usr/bin:/bin" exec sh -c "$1"
+  mount --bind "$BOX/boot_id" /proc/sys/kernel/random/boot_id && mount --bind "$BOX/comm" /proc/1/comm &&
+  PATH="$BOX/bin:/usr/bin:/bin" exec sh -c "$1"
 ' sh "$SSH_ORIGINAL_COMMAND"
 """
 
@@ -59,6 +60,7 @@ class Box:
         (self.folder / "bin").mkdir()
         (self.folder / "run/ostree-booted").touch()
         (self.folder / "os-release").write_text("ID=box\n")
+        (self.folder / "comm").write_text("systemd\n")
         (self.folder / "boot_id").write_text(f"{uuid.uuid4()}\n")
         for name in (family, "systemctl", "systemd-run", "journalctl"):
             program = self.folder / "bin" / name

@@ -205,7 +205,7 @@ def systemctl(state: State, words: list[str]) -> str:
         case ["is-system-running"]:
             return "degraded\n" if state["failed"] else "running\n"
         case ["list-units", "--state=failed", *_]:
-            return "".join(f"{unit} loaded failed failed A unit\n" for unit in state["failed"])
+            return json.dumps([{"unit": unit, "active": "failed"} for unit in state["failed"]]) + "\n"
         case ["show", unit, *_]:
             return _shown(state, unit)
         case ["stop" | "reset-failed", unit]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,19 +38,6 @@ def made(folder: Path, name: str) -> Iterator[Box]:
         yield box
     finally:
         box.close()
-
-
-@contextmanager
-def process(folder: Path, name: str) -> Iterator[str]:
-    """One of this name, on the machine that plays the box."""
-    program = folder / name
-    shutil.copy(str(shutil.which("sleep")), program)
-    running = subprocess.Popen((str(program), "600"))
-    try:
-        yield name
-    finally:
-        running.kill()
-        running.wait()
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -151,15 +136,35 @@ def test_refusals_say_what_to_do(tmp_path: Path) -> None:
         refused = box.play("stage", "2.0")
         assert "systemctl disable --now zincati.service" in refused.said, refused.text
         box.save(active=[])
-        with process(tmp_path, "fleet-kured") as name:
-            refused = box.play("stage", "2.0", fleet_rebooters=[name])
-            assert "fleet-kured reboots this host by itself" in refused.said, refused.text
+        (box.folder / "comm").write_text("kured\n")
+        refused = box.play("stage", "2.0")
+        assert "kured reboots this machine by itself" in refused.said, refused.text
+        (box.folder / "comm").write_text("systemd\n")
         box.save(failed=["sshd.service"])
         assert "Failed: sshd.service" in box.play("preflight").said
         assert "fleet_free_mib wants" in box.play("preflight", fleet_free_mib=10**9).said
         (box.folder / "run/ostree-booted").unlink()
         assert "These playbooks know bootc, ostree, rpm-ostree; this host is box" in box.play("facts").said
         assert box.state()["ran"] == []
+
+
+def test_a_reboot_that_somebody_has_scheduled_is_left_to_them(tmp_path: Path) -> None:
+    with made(tmp_path, "ostree") as box:
+        schedule = box.folder / "run/systemd/shutdown/scheduled"
+        schedule.parent.mkdir(parents=True)
+        schedule.write_text("USEC=1796000000000000\nWARN_WALL=1\nMODE=reboot\nUID=0\n")
+        told = "a reboot is scheduled for 2026-11-30T00:53:20Z by root: wait"
+        for step in ("preflight", "stage"):
+            refused = box.play(step, "2.0")
+            assert refused.code != 0
+            assert told in refused.said and "shutdown -c" in refused.said, refused.text
+        assert box.ran() == []
+        now = box.state()["deployments"]
+        box.save(deployments=[{**release("2.0"), "serial": 0, "staged": True}, *now])
+        before = box.boot_id()
+        refused = box.play("reboot", "2.0")
+        assert (refused.code != 0, box.boot_id()) == (True, before)
+        assert told in refused.said, refused.text
 
 
 @pytest.mark.parametrize("name", FAMILIES)

@@ -13,7 +13,6 @@ from fleet.machines.os import shell
 from fleet.machines.os.family import MachineError, Observation, Progress
 
 OS = "bootc"
-UPDATERS = ("bootc-fetch-apply-updates.timer",)
 STATUS = ("bootc", "status", "--format", "json", "--format-version", "1")
 
 
@@ -112,7 +111,7 @@ class Bootc:
 
     async def stage(self, release: Release, progress: Progress, token: str = "") -> None:
         argv = ("bootc", "switch", *image_of(booted(await self._status()), release))
-        await shell.long(self._host, token or f"stage/{release.version}", argv, progress, others=UPDATERS)
+        await shell.long(self._host, token or f"stage/{release.version}", argv, progress)
         progress(100)
 
     async def reboot(self) -> None:

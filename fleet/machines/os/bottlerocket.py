@@ -106,7 +106,7 @@ class Bottlerocket:
         progress(100)
 
     async def reboot(self) -> None:
-        await shell.reboot(self._host, _action("reboot"))
+        await shell.go_down(self._host, _action("reboot"))
 
     async def roll_back(self) -> None:
         """Before the reboot alone; afterwards only a person can, in the admin container."""

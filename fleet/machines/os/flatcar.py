@@ -17,7 +17,6 @@ from fleet.machines.os import osrelease, shell
 from fleet.machines.os.family import MachineError, Observation, Progress
 
 OS = "flatcar"
-UPDATERS = ("locksmithd.service",)
 NOTE = "/run/fleet-staged-version"
 STATUS = ("update_engine_client", "-status")
 UNTOLD = re.compile(r"[0.]*")
@@ -79,7 +78,7 @@ class Flatcar:
             await checked(self._host, ("update_engine_client", "-reset_status"))
         script = f'flatcar-update --to-version "$1" && printf %s "$1" >{NOTE}'
         argv = ("sh", "-c", script, "sh", release.version)
-        await shell.long(self._host, token or f"stage/{release.version}", argv, progress, percent, UPDATERS)
+        await shell.long(self._host, token or f"stage/{release.version}", argv, progress, percent)
         progress(100)
 
     async def reboot(self) -> None:

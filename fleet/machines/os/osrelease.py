@@ -1,28 +1,30 @@
-"""The file os-release: what an operating system says of itself (man os-release)."""
+"""The file os-release: what an operating system says of itself (os-release(5))."""
 
 from __future__ import annotations
 
+import re
 import shlex
 
 from fleet.machines.os.family import MachineError
 
+_ASSIGNMENT = re.compile(r"\s*([A-Za-z_]\w*)=(.*)", re.ASCII)
+
 
 def parse(text: str) -> dict[str, str]:
-    """Raises MachineError for a line that is no assignment."""
-    found: dict[str, str] = {}
-    for line in text.splitlines():
-        stripped = line.strip()
-        if not stripped or stripped.startswith("#"):
-            continue
-        name, equals, value = stripped.partition("=")
-        try:
-            words = shlex.split(value)
-        except ValueError:
-            words = ["", ""]
-        if not equals or not name or len(words) > 1:
-            raise MachineError(f"os-release has a line that is no assignment: {line!r}")
-        found[name] = words[0] if words else ""
+    """A line that is no assignment is passed over, as systemd does. Raises MachineError where none is one."""
+    matched = filter(None, map(_ASSIGNMENT.fullmatch, text.splitlines()))
+    found = {each[1]: _unquoted(each[2].strip()) for each in matched}
+    if not found:
+        raise MachineError(f"os-release has no assignment: {text[:300]!r}")
     return found
+
+
+def _unquoted(value: str) -> str:
+    """As a shell has it. A value that no shell would take, as with a quote that is not closed, is kept as it is."""
+    try:
+        return " ".join(shlex.split(value))
+    except ValueError:
+        return value
 
 
 def version(fields: dict[str, str]) -> str:

@@ -137,7 +137,7 @@ class Rauc:
     async def stage(self, release: Release, progress: Progress, token: str = "") -> None:
         """`install` writes the other slot and makes it the next to boot."""
         argv = ("rauc", "install", bundle_of(self._source, release))
-        await refuse_others(self._host, ())
+        await refuse_others(self._host)
         ran = await finish(self._host, token or f"stage/{release.version}", argv, progress, percent)
         if not ran.good:
             raise MachineError(

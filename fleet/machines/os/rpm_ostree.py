@@ -20,7 +20,6 @@ from fleet.machines.os import shell
 from fleet.machines.os.family import MachineError, Observation, Progress
 
 OS = "rpm-ostree"
-UPDATERS = ("zincati.service", "rpm-ostreed-automatic.timer")
 LOCKED = ("--bypass-driver", "--lock-finalization")
 _PERCENT = re.compile(r"(\d{1,3})%")
 _IMAGE = re.compile(r"ostree-(image-signed|unverified-(image|registry)|remote-(image|registry)):\S+")
@@ -145,7 +144,7 @@ class RpmOstree:
 
     async def stage(self, release: Release, progress: Progress, token: str = "") -> None:
         argv = stage_command((await self._status()).booted, release, self._source)
-        await shell.long(self._host, token or f"stage/{release.version}", argv, progress, percent, UPDATERS)
+        await shell.long(self._host, token or f"stage/{release.version}", argv, progress, percent)
         progress(100)
 
     async def reboot(self) -> None:

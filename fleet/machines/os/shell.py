@@ -1,18 +1,35 @@
-"""What families have in common whose machines run commands under systemd."""
+"""What families have in common whose machines run commands under systemd.
+
+Of a look at a machine the boot id and the booted release are proof and may not be guessed. The rest is told where the
+machine tells it: an odd line, a service that does not answer, a file that is not there never fails the whole look.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
-from fleet.core.machine import Units
-from fleet.machines.host import BOOT_ID, Host, LostError, Ran, checked, read_line
+import msgspec
+from msgspec import Struct
+
+from fleet.core.machine import UNTOLD, Units
+from fleet.machines.host import ABSENT, BOOT_ID, Host, LostError, Ran, checked, read_line
 from fleet.machines.job import Percent, finish
 from fleet.machines.os.family import MachineError, Progress
-from fleet.machines.updaters import refuse_others
+from fleet.machines.updaters import refuse_others, refuse_scheduled
 
-SYSTEM_STATES = frozenset(
-    {"initializing", "starting", "running", "degraded", "maintenance", "stopping", "offline", "unknown"}
+FAILED = ("systemctl", "list-units", "--state=failed", "--all", "--output=json")
+"""JSON since systemd 246; one before it prints its table, by the flags that follow without legend and ellipses."""
+TABLE = ("--plain", "--no-legend", "--no-pager", "--full")
+STATE = re.compile(r"[a-z][a-z-]{0,31}")
+"""A word of systemd for its state: newer ones may have others than are known today."""
+_UNIT = re.compile(
+    r"[^\s/]{1,251}\.(service|socket|target|mount|automount|swap|timer|path|slice|scope|device|snapshot)"
 )
+
+
+class _Listed(Struct, frozen=True):
+    unit: str
 
 
 async def boot_id(host: Host) -> str:
@@ -20,49 +37,54 @@ async def boot_id(host: Host) -> str:
 
 
 async def kernel(host: Host) -> str:
-    return await read_line(host, "/proc/sys/kernel/osrelease")
+    """Empty where the machine does not tell it."""
+    return await _line(host, "/proc/sys/kernel/osrelease")
 
 
 async def kernel_arguments(host: Host) -> str:
-    return await read_line(host, "/proc/cmdline")
+    """Empty where the machine does not tell them."""
+    return await _line(host, "/proc/cmdline")
 
 
-async def units(host: Host) -> Units:
-    """What systemd says of the machine. Source: systemctl(1), is-system-running: its exit code says less than its word."""
+async def _line(host: Host, path: str) -> str:
+    ran = await host.run(("cat", path))
+    return ran.stdout.strip() if ran.good else ""
+
+
+async def units(host: Host) -> Units | None:
+    """What systemd says of the machine; None where it was not booted with systemd.
+
+    Its state is UNTOLD where systemd is there and does not answer. Newer systemd may have states that are not known
+    here: they are told as they are. Source: systemctl(1), is-system-running, whose exit code says less than its word.
+    """
     ran = await host.run(("systemctl", "is-system-running"))
     state = ran.stdout.strip()
-    if state not in SYSTEM_STATES:
-        raise MachineError(f"systemd's state is not understood: {ran.words}")
-    listed = await checked(
-        host,
-        (
-            "systemctl",
-            "list-units",
-            "--state=failed",
-            "--all",
-            "--plain",
-            "--no-legend",
-            "--no-pager",
-            "--full",
-        ),
-    )
-    return Units(state, parse_failed(listed))
+    if ran.code == ABSENT or state == "offline":
+        return None
+    listed = await host.run((*FAILED, *TABLE))
+    if not listed.good or not STATE.fullmatch(state):
+        return Units(UNTOLD)
+    return Units(state, parse_failed(listed.stdout))
 
 
 def parse_failed(text: str) -> tuple[str, ...]:
-    """Names of units, in order. Raises MachineError with the line that it does not understand."""
-    found: set[str] = set()
-    for line in text.splitlines():
-        if not line.strip():
-            continue
-        name, _, rest = line.strip().partition(" ")
-        if "." not in name or "failed" not in rest.split()[1:2]:
-            raise MachineError(f"systemctl list-units has a line that is not understood: {line!r}")
-        found.add(name)
+    """Names of units, in order. A line that names no unit, such as a hint or a warning, is passed over."""
+    try:
+        found = {each.unit for each in msgspec.json.decode(text, type=list[_Listed])}
+    except msgspec.MsgspecError:
+        # A unit that is not in order may have a mark before its name.
+        words = (line.lstrip("●○×↻* \t").split(maxsplit=1) for line in text.splitlines())
+        found = {name for name, *rest in filter(None, words) if rest and _UNIT.fullmatch(name)}
     return tuple(sorted(found))
 
 
 async def reboot(host: Host, argv: Sequence[str] = ("systemctl", "reboot")) -> None:
+    """Asks the machine to reboot, unless somebody else has a reboot of it scheduled: that would be lost with this one."""
+    await refuse_scheduled(host)
+    await go_down(host, argv)
+
+
+async def go_down(host: Host, argv: Sequence[str]) -> None:
     """A connection that dies because the machine goes down is what was asked for."""
     try:
         ran = await host.run(argv)
@@ -73,15 +95,10 @@ async def reboot(host: Host, argv: Sequence[str] = ("systemctl", "reboot")) -> N
 
 
 async def long(
-    host: Host,
-    token: str,
-    argv: Sequence[str],
-    progress: Progress,
-    percent: Percent = lambda _: None,
-    others: Sequence[str] = (),
+    host: Host, token: str, argv: Sequence[str], progress: Progress, percent: Percent = lambda _: None
 ) -> Ran:
-    """A job that must end well; `others` are the units of updaters that must not be at work beside it."""
-    await refuse_others(host, others)
+    """A job that must end well. Others that upgrade or reboot the machine must not be at work beside it."""
+    await refuse_others(host)
     ran = await finish(host, token, argv, progress, percent)
     if not ran.good:
         raise MachineError(ran.words)

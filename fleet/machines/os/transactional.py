@@ -16,7 +16,6 @@ from fleet.machines.os import osrelease, shell
 from fleet.machines.os.family import MachineError, Observation, Progress
 
 OS = "transactional-update"
-UPDATERS = ("transactional-update.timer", "rebootmgr.service")
 LIST = ("snapper", "--csvout", "list", "--columns", "number,default,active")
 STATE = "/var/lib/misc/transactional-update.state"
 _ROW = re.compile(r"(\d+),(yes|no),(yes|no)")
@@ -79,7 +78,7 @@ class TransactionalUpdate:
     async def stage(self, release: Release, progress: Progress, token: str = "") -> None:
         before = await self._snapshots()
         argv = ("transactional-update", "--non-interactive", "--no-selfupdate", *self._how(release))
-        await shell.long(self._host, token or f"stage/{release.version}", argv, progress, others=UPDATERS)
+        await shell.long(self._host, token or f"stage/{release.version}", argv, progress)
         written = await self._release((await self._snapshots()).default)
         if written.version != release.version:
             await checked(self._host, ("transactional-update", "rollback", str(before.active)))

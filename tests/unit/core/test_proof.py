@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from fleet.core import daemons, proof
-from fleet.core.machine import Units, Work
+from fleet.core.machine import UNTOLD, Units, Work
 from fleet.core.node import NodeRef
 from fleet.core.pod import Owner, Pod
 from fleet.core.release import Release
@@ -93,6 +93,17 @@ def test_systemd_must_have_ended_its_start() -> None:
     assert "still starting" in (proof.missing(RUN, BACK, starting, view(), NOW) or "")
     rescue = replace(MACHINE, units=Units("maintenance"))
     assert "rescue or emergency" in (proof.missing(RUN, BACK, rescue, view(), NOW) or "")
+
+
+def test_a_systemd_that_does_not_answer_proves_nothing_and_tells_nothing_of_before() -> None:
+    silent = Units(UNTOLD)
+    unanswered = proof.missing(RUN, BACK, replace(MACHINE, units=silent), view(), NOW)
+    assert "does not answer which units have failed" in (unanswered or "")
+    after = replace(MACHINE, units=Units("degraded", ("b.service",)))
+    work = Work("t", "done", units=silent)
+    assert "what had failed before the reboot was not told" in proof.words(
+        proof.newly_failed(work, after), work, "n-0"
+    )
 
 
 def test_the_daemonset_pods_that_were_ready_must_be_so_again() -> None:

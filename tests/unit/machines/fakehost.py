@@ -32,10 +32,13 @@ class FakeHost:
         self.programs: dict[str, Program] = {}
         self.state = ""
         """systemd's word; empty: what the failed units make of it."""
+        self.systemd = True
+        """False: there is no systemctl."""
         self.failed: list[str] = []
         self.active: set[str] = set()
         """Units at work that are not jobs."""
-        self.processes = ["systemd", "kubelet"]
+        self.others: list[str] = []
+        """Lines of the look for other updaters, without its end."""
         self.jobs: dict[str, tuple[str, ...]] = {}
         """Commands of the jobs that run; `end_jobs` lets them end."""
         self.hold_jobs = False
@@ -78,12 +81,16 @@ class FakeHost:
 
     def _run(self, argv: tuple[str, ...]) -> tuple[int, str, str]:
         match argv:
+            case ("systemctl", *_) if not self.systemd:
+                return ABSENT, "", "systemctl: not found"
             case ("sh", "-c", script, "sh", path) if "exit 44" in script:
                 return (0, self.files[path], "") if path in self.files else (44, "", "")
-            case ("sh", "-c", "cat /proc/[0-9]*/comm 2>/dev/null"):
-                return 1, "".join(f"{name}\n" for name in self.processes), ""
+            case ("sh", "-c", _, "others.sh"):
+                return 0, "".join(f"{line}\n" for line in (*self.others, "end")), ""
             case ("cat", path):
-                return 0, self.files[path], ""
+                return (
+                    (0, self.files[path], "") if path in self.files else (1, "", f"cat: {path}: no such file")
+                )
             case ("sh", "-c", script, "sh", unit) if "reset-failed" in script:
                 self.ended.pop(unit, None)
                 return 0, "", ""

@@ -75,28 +75,37 @@ def test_rpm_ostree_stages_locked_finalizes_and_rolls_back() -> None:
 
 def test_an_updater_of_the_distribution_is_named_and_nothing_is_begun() -> None:
     box = RpmOstreeBox()
-    box.active.add("zincati.service")
+    box.others = ["unit\tZincati upgrades this machine: systemctl disable --now zincati.service"]
     with pytest.raises(MachineError, match=r"Zincati.*systemctl disable --now zincati\.service"):
         asyncio.run(RpmOstree(box).stage(NEW, lambda _: None))
     assert not box.started
 
 
-@pytest.mark.parametrize(
-    ("process", "words"),
-    [("kured", "kured"), ("update-agent", r"Flatcar's update operator \(update-agent\)")],
-)
 @pytest.mark.parametrize("machine", [RpmOstree, Ostree, lambda box: Rauc(box, "/x/{version}.raucb")])
-def test_a_pod_that_reboots_nodes_is_named_and_nothing_is_begun(
-    machine: Callable[[FakeHost], Family], process: str, words: str
+def test_beside_another_that_reboots_it_a_machine_is_neither_staged_nor_when_that_cannot_be_told(
+    machine: Callable[[FakeHost], Family],
 ) -> None:
     box = RpmOstreeBox()
-    box.processes.append(process)
-    with pytest.raises(MachineError, match=f"{words} reboots this machine by itself.*DaemonSet"):
+    box.others = ["pod\tkured reboots this machine by itself: take its DaemonSet off this node"]
+    with pytest.raises(MachineError, match=r"kured reboots this machine by itself.*DaemonSet"):
         asyncio.run(machine(box).stage(NEW, lambda _: None))
     assert not box.started
-    box.processes = []
-    with pytest.raises(MachineError, match=r"/proc.*exit 1: it printed nothing"):
+    box.others = ["bash: sed: command not found"]
+    with pytest.raises(MachineError, match=r"broke off.*sed"):
         asyncio.run(machine(box).stage(NEW, lambda _: None))
+    assert not box.started
+
+
+def test_a_reboot_that_somebody_has_scheduled_is_not_taken_from_them() -> None:
+    box = RpmOstreeBox()
+    asyncio.run(RpmOstree(box).stage(NEW, lambda _: None))
+    box.others = ["unit\tuupd upgrades this machine", "scheduled\ta reboot is scheduled: shutdown -c"]
+    with pytest.raises(MachineError, match=r"leaves this machine alone: a reboot is scheduled: shutdown -c$"):
+        asyncio.run(RpmOstree(box).reboot())
+    assert box.boots == 1
+    box.others = box.others[:1]
+    asyncio.run(RpmOstree(box).reboot())
+    assert box.boots == 2
 
 
 def test_ostree_keeps_the_origin_when_it_stages_and_when_it_rolls_back() -> None:

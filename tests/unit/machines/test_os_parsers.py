@@ -232,7 +232,6 @@ def test_talos_is_told_by_its_image() -> None:
         bottlerocket.parse,
         transactional.parse,
         talos.parse_meta,
-        osrelease.parse,
     ],
 )
 @pytest.mark.parametrize("text", ["error: Connection refused", '{"deployments": 7, "slots": {}}', "x=y z"])
@@ -250,3 +249,20 @@ def test_what_is_not_understood_is_refused_with_its_text(parse: object, text: st
 def test_ostree_refuses_a_list_that_is_not_of_one_booted_deployment(text: str) -> None:
     with pytest.raises(MachineError):
         ostree.parse(text)
+
+
+def test_an_odd_line_of_os_release_is_passed_over() -> None:
+    lines = ["NAME=Foo Bar", "<<<<<<< HEAD", "# ID=no", "", "export X=1", "PRETTY_NAME='It is \"so\"'"]
+    lines += ['A="open', "VERSION_ID=1.2 ", 'VERSION_ID="1.3"']
+    fields = osrelease.parse("\n".join(lines))
+    assert fields["NAME"] == "Foo Bar"
+    assert fields["PRETTY_NAME"] == 'It is "so"'
+    assert fields["A"] == '"open'
+    assert osrelease.version(fields) == "1.3"
+    assert "ID" not in fields
+
+
+@pytest.mark.parametrize("text", ["", "\n", "cat: /etc/os-release: no such file", '{"ID": 1}'])
+def test_a_text_without_assignments_is_no_os_release(text: str) -> None:
+    with pytest.raises(MachineError, match="no assignment"):
+        osrelease.parse(text)

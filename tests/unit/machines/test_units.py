@@ -25,10 +25,37 @@ def test_failed_units_are_told_by_name() -> None:
     assert shell.parse_failed("\n") == ()
 
 
-@pytest.mark.parametrize("line", ["Failed to connect to bus", "x.service loaded active running X"])
-def test_what_is_not_understood_is_refused_with_its_text(line: str) -> None:
-    with pytest.raises(MachineError, match=line):
-        shell.parse_failed(line)
+# Of the same host, with --output=json: systemd 246 and later.
+RECORDED_JSON = (
+    '[{"unit":"mnt-data.mount","load":"loaded","active":"failed","sub":"failed","description":"/mnt/data"},'
+    '{"unit":"app\\\\x20b.service","load":"loaded","active":"failed","sub":"failed","description":"●","new":1}]'
+)
+
+
+def test_failed_units_are_parsed_where_systemd_prints_json() -> None:
+    assert shell.parse_failed(RECORDED_JSON) == ("app\\x20b.service", "mnt-data.mount")
+    assert shell.parse_failed("[]") == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("● a.service loaded failed failed A\n", ("a.service",)),
+        ("* a.service loaded failed failed A\n", ("a.service",)),
+        ("a\\x20b@c-d.service loaded failed failed A\n", ("a\\x20b@c-d.service",)),
+        ("a.service geladen fehlgeschlagen fehlgeschlagen Ein Dienst\n", ("a.service",)),
+        ("Warning: The unit file, source configuration file or drop-ins changed on disk.\n", ()),
+        (
+            "Hint: Some lines were ellipsized, use -l to show in full.\nb.timer loaded failed failed B\n",
+            ("b.timer",),
+        ),
+        ("0 loaded units listed.\n", ()),
+    ],
+)
+def test_an_odd_line_of_the_table_of_an_older_systemd_fails_nothing(
+    text: str, names: tuple[str, ...]
+) -> None:
+    assert shell.parse_failed(text) == names
 
 
 def test_a_degraded_machine_is_an_answer_and_no_error() -> None:
@@ -37,14 +64,38 @@ def test_a_degraded_machine_is_an_answer_and_no_error() -> None:
     host.failed = ["b.service", "a.service"]
     assert asyncio.run(shell.units(host)) == Units("degraded", ("a.service", "b.service"))
     host.state = "starting"
-    assert asyncio.run(shell.units(host)).starting
+    seen = asyncio.run(shell.units(host))
+    assert seen is not None and seen.starting
 
 
-def test_a_machine_without_systemd_is_refused() -> None:
+def test_a_state_of_a_newer_systemd_is_told_as_it_is() -> None:
     host = FakeHost()
-    host.state = "Failed to connect to bus"
-    with pytest.raises(MachineError, match="not understood"):
-        asyncio.run(shell.units(host))
+    host.state = "soft-rebooting"
+    assert asyncio.run(shell.units(host)) == Units("soft-rebooting")
+
+
+def test_a_systemd_that_does_not_answer_is_not_one_without_failed_units() -> None:
+    host = FakeHost()
+    host.state = "Failed to connect to bus: Connection refused"
+    seen = asyncio.run(shell.units(host))
+    assert seen is not None
+    assert not seen.told
+
+
+@pytest.mark.parametrize("state", ["offline", ""])
+def test_a_machine_without_systemd_tells_no_units(state: str) -> None:
+    host = FakeHost()
+    host.state, host.systemd = state, bool(state)
+    assert asyncio.run(shell.units(host)) is None
+
+
+def test_what_is_optional_is_empty_where_it_is_not_there_and_what_is_proof_is_not_guessed() -> None:
+    host = FakeHost()
+    host.files.clear()
+    assert asyncio.run(shell.kernel(host)) == ""
+    assert asyncio.run(shell.kernel_arguments(host)) == ""
+    with pytest.raises(MachineError, match=r"boot_id is not there"):
+        asyncio.run(shell.boot_id(host))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,282 @@
+"""Who else upgrades or reboots a machine: the real script, by a shell of this machine, over played files and units."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from fleet.machines import updaters
+from fleet.machines.os.family import MachineError
+from fleet.machines.updaters import Other
+
+SYSTEMCTL = """#!/bin/sh
+cd {folder} || exit 1
+case $1 in
+is-active)
+  shift
+  test -e odd && cat odd && exit 3
+  for unit in "$@"; do cat "state.$unit" 2>/dev/null || echo inactive; done ;;
+show) echo "TriggeredBy=$(cat "triggers.$2" 2>/dev/null)" ;;
+esac
+exit 3
+"""
+
+
+class Machine:
+    """Its files, and a systemctl that knows its units."""
+
+    def __init__(self, folder: Path) -> None:
+        self.root = folder / "root"
+        self.bin = folder / "bin"
+        for made in (self.root / "proc/1", self.bin):
+            made.mkdir(parents=True)
+        self.write("proc/1/comm", "systemd\n")
+        (self.bin / "systemctl").write_text(SYSTEMCTL.format(folder=folder))
+        (self.bin / "systemctl").chmod(0o755)
+
+    def write(self, path: str, text: str) -> None:
+        file = self.root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+
+    def unit(self, name: str, state: str = "active") -> None:
+        (self.bin.parent / f"state.{name}").write_text(f"{state}\n")
+
+    def look(self) -> tuple[Other, ...]:
+        ran = subprocess.run(
+            ("sh", "-c", updaters.script(), "others.sh", str(self.root)),
+            env={"PATH": f"{self.bin}:/usr/bin:/bin"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if ran.returncode != 0:
+            raise MachineError(ran.stderr)
+        assert ran.stderr == ""
+        return updaters.parse(ran.stdout)
+
+    @property
+    def words(self) -> str:
+        return "\n".join(each.words for each in self.look())
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return Machine(tmp_path)
+
+
+def test_a_machine_of_its_own_has_nobody_else(machine: Machine) -> None:
+    assert machine.look() == ()
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        *("zincati.service", "locksmithd.service", "bootc-fetch-apply-updates.timer", "uupd.timer"),
+        *("transactional-update.timer", "rebootmgr.service", "rauc-hawkbit-updater.service"),
+        *("aktualizr.service", "aktualizr-lite.service", "mender-client.service", "mender-updated.service"),
+        *("eos-autoupdater.timer", "systemd-sysupdate-reboot.timer", "ublue-update.timer"),
+    ],
+)
+def test_a_unit_at_work_is_named_with_what_turns_it_off(machine: Machine, unit: str) -> None:
+    machine.unit(unit)
+    (found,) = machine.look()
+    assert found.kind == "unit"
+    assert found.words.endswith(f"({unit} is active): systemctl disable --now {unit}")
+
+
+def test_a_unit_that_is_not_at_work_is_no_updater_and_one_that_is_started_again_and_again_is(
+    machine: Machine,
+) -> None:
+    for state in ("inactive", "failed", "deactivating", "unknown", "maintenance"):
+        machine.unit("locksmithd.service", state)
+        assert machine.look() == ()
+    # As long as it does not find update-engine, which flatcar-update unmasks.
+    machine.unit("locksmithd.service", "activating")
+    assert "locksmithd.service" in machine.words
+
+
+CONFIGURED = [
+    # (unit, file, a setting with which it does no harm, one with which it does, what its words name)
+    (
+        "rpm-ostreed-automatic.timer",
+        "etc/rpm-ostreed.conf",
+        "[Daemon]\n#AutomaticUpdatePolicy=stage\nAutomaticUpdatePolicy=check\n",
+        "[Daemon]\nAutomaticUpdatePolicy=stage\n",
+        "AutomaticUpdatePolicy=stage",
+    ),
+    (
+        "rebootmgr.service",
+        "etc/rebootmgr.conf",
+        "[rebootmgr]\nstrategy=off\n",
+        "[rebootmgr]\nstrategy=best-effort\n",
+        "rebootmgr",
+    ),
+    (
+        "swupdate.service",
+        "etc/swupdate/conf.d/args",
+        "SWUPDATE_ARGS=-v\n",
+        "SWUPDATE_SURICATTA_ARGS=1\nsuricatta\n",
+        "suricatta",
+    ),
+    (
+        "apt-daily-upgrade.timer",
+        "etc/apt/apt.conf.d/50unattended-upgrades",
+        '//Unattended-Upgrade::Automatic-Reboot "true";\nUnattended-Upgrade::Automatic-Reboot "false";\n',
+        'Unattended-Upgrade::Automatic-Reboot "true";\n',
+        'Automatic-Reboot "false" there',
+    ),
+    (
+        "dnf-automatic.timer",
+        "etc/dnf/automatic.conf",
+        "[commands]\nreboot = never\n",
+        "[commands]\nreboot = when-needed\nreboot_command = x\n",
+        "reboot = when-needed",
+    ),
+    ("snapd.service", "etc/os-release", "ID=ubuntu\n", "ID=ubuntu-core\n", "snap refresh --hold"),
+]
+
+
+@pytest.mark.parametrize(("unit", "file", "harmless", "harmful", "named"), CONFIGURED)
+def test_a_unit_that_does_harm_by_a_setting_alone_is_judged_by_it(
+    machine: Machine, unit: str, file: str, harmless: str, harmful: str, named: str
+) -> None:
+    machine.unit(unit)
+    machine.write(file, harmless)
+    assert machine.look() == ()
+    machine.write(file, harmful)
+    assert named in machine.words
+
+
+@pytest.mark.parametrize("unit", ["rpm-ostreed-automatic.timer", "apt-daily-upgrade.timer", "snapd.service"])
+def test_a_unit_whose_setting_is_not_written_goes_by_its_default(machine: Machine, unit: str) -> None:
+    machine.unit(unit)
+    assert machine.look() == ()
+
+
+def test_hawkbit_says_whether_it_reboots_too(machine: Machine) -> None:
+    machine.unit("rauc-hawkbit-updater.service")
+    machine.write("etc/rauc-hawkbit-updater/config.conf", "[client]\npost_update_reboot = true\n")
+    assert "it reboots too" in machine.words
+
+
+ZINCATI = [
+    ({"etc/zincati/config.d/90-off.toml": "[updates]\nenabled = false\n"}, False),
+    ({"etc/zincati/config.d/90-off.toml": "[agent]\nenabled = false\n[updates]\nstrategy = 'x'\n"}, True),
+    ({"etc/zincati/config.d/90-off.toml": "updates.enabled = false # for fleet\n"}, False),
+    (
+        {
+            "usr/lib/zincati/config.d/10-a.toml": "[updates]\nenabled = false\n",
+            "etc/zincati/config.d/20-b.toml": "[updates]\nenabled = true\n",
+        },
+        True,
+    ),
+    (
+        {
+            "usr/lib/zincati/config.d/50-updates.toml": "[updates]\nenabled = true\n",
+            "etc/zincati/config.d/50-updates.toml": "[updates]\nenabled = false\n",
+        },
+        False,
+    ),
+    ({"etc/zincati/config.d/90-off.toml.bak": "[updates]\nenabled = false\n"}, True),
+]
+
+
+@pytest.mark.parametrize(("files", "updates"), ZINCATI)
+def test_zincati_is_left_alone_where_its_updates_are_off(
+    machine: Machine, files: dict[str, str], updates: bool
+) -> None:
+    machine.unit("zincati.service")
+    for path, text in files.items():
+        machine.write(path, text)
+    assert bool(machine.look()) is updates
+
+
+def test_sysupdate_of_extensions_alone_is_no_updater_of_the_system(machine: Machine) -> None:
+    machine.unit("systemd-sysupdate.timer")
+    machine.write("etc/sysupdate.kubernetes.d/kubernetes.conf", "[Transfer]\n")
+    assert machine.look() == ()
+    machine.write("etc/sysupdate.d/os.transfer", "[Transfer]\n")
+    assert "systemd-sysupdate upgrades" in machine.words
+
+
+def test_a_timer_of_ones_own_that_starts_a_reboot_is_named(machine: Machine) -> None:
+    (machine.bin.parent / "triggers.reboot.target").write_text("nightly.timer\n")
+    assert machine.look() == ()
+    machine.unit("nightly.timer")
+    assert machine.words == (
+        "nightly.timer starts reboot.target by itself: systemctl disable --now nightly.timer"
+    )
+
+
+@pytest.mark.parametrize("process", ["kured", "update-agent"])
+def test_a_pod_that_reboots_its_node_is_known_by_its_process(machine: Machine, process: str) -> None:
+    machine.write("proc/4711/comm", f"{process}\n")
+    (found,) = machine.look()
+    assert found.kind == "pod"
+    assert process in found.words and "DaemonSet" in found.words
+    machine.write("proc/4711/comm", f"not-{process}\n")
+    assert machine.look() == ()
+
+
+# As systemd 252 and 257 write it: src/login/logind-dbus.c, update_schedule_file, at these versions.
+SCHEDULES = [
+    (
+        "USEC=1796000000000000\nWARN_WALL=1\nMODE=reboot\n",
+        "a reboot is scheduled for 2026-11-30T00:53:20Z by somebody: wait",
+    ),
+    (
+        "USEC=1796000000123456\nWARN_WALL=1\nMODE=reboot\nUID=1000\nTTY=pts/0\nWALL_MESSAGE=new\\x20disk \n",
+        "a reboot is scheduled for 2026-11-30T00:53:20Z by ann on pts/0 (new\\x20disk ): wait",
+    ),
+    ("USEC=1796000000000000\nMODE=kexec\nUID=7\n", "a reboot by kexec is scheduled for"),
+    ("USEC=1796000000000000\nMODE=soft-reboot\nUID=7\n", "a soft reboot is scheduled for"),
+    ("USEC=1796000000000000\nMODE=poweroff\nUID=0\n", "a power-off is scheduled for"),
+    (
+        "USEC=1796000000000000\nMODE=factory-reset\nUID=4294967295\n",
+        "a shutdown (factory-reset) is scheduled",
+    ),
+    ("USEC=soon\nMODE=reboot\n", "a reboot is scheduled for a time that is not told by somebody"),
+    ("", "a shutdown () is scheduled for a time that is not told by somebody"),
+]
+
+
+@pytest.mark.parametrize(("text", "words"), SCHEDULES)
+def test_a_scheduled_reboot_is_told_with_its_time_and_whose_it_is(
+    machine: Machine, text: str, words: str
+) -> None:
+    machine.write("etc/passwd", "root:x:0:0::/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\n")
+    machine.write("run/systemd/shutdown/scheduled", text)
+    (found,) = machine.look()
+    assert found.kind == updaters.SCHEDULED
+    assert found.words.startswith(words)
+    assert found.words.endswith("shutdown -c")
+
+
+@pytest.mark.parametrize("text", ["Failed to connect to bus: No such file or directory\n", "active\n"])
+def test_a_systemd_that_does_not_tell_is_not_taken_for_one_with_nobody_at_work(
+    machine: Machine, text: str
+) -> None:
+    (machine.bin.parent / "odd").write_text(text)
+    with pytest.raises(MachineError, match=r"does not tell which units are at work"):
+        machine.look()
+
+
+def test_a_state_that_is_not_known_is_refused_by_name(machine: Machine) -> None:
+    machine.unit("zincati.service", "hibernating")
+    with pytest.raises(MachineError, match=r"zincati\.service.*not known: hibernating"):
+        machine.look()
+
+
+def test_a_machine_that_names_no_process_is_not_taken_for_one_without_pods(machine: Machine) -> None:
+    (machine.root / "proc/1/comm").unlink()
+    with pytest.raises(MachineError, match=r"names no process"):
+        machine.look()
+
+
+@pytest.mark.parametrize("text", ["", "unit\tx\n", "end\nmore\n", "odd\tx\nend\n", "unit\nend\n"])
+def test_an_answer_that_is_not_whole_is_no_answer(text: str) -> None:
+    with pytest.raises(MachineError, match="broke off"):
+        updaters.parse(text)
