@@ -51,6 +51,19 @@ bootname=A
 device={folder}/slot-b
 type=raw
 bootname=B
+[slot.appfs.0]
+device={folder}/app-a
+type=raw
+parent=rootfs.0
+[slot.appfs.1]
+device={folder}/app-b
+type=raw
+parent=rootfs.1
+[slot.rescue.0]
+device={folder}/slot-r
+type=raw
+bootname=R
+readonly=true
 """
 MANIFEST = """\
 [update]
@@ -70,9 +83,9 @@ class RaucHost(FakeHost):
         self._processes: list[subprocess.Popen[str]] = []
         for name in ("boot", "mount"):
             (folder / name).mkdir()
-        for name, text in (("primary", "A"), ("state.A", "good"), ("state.B", "bad")):
+        for name, text in (("primary", "A"), ("state.A", "good"), ("state.B", "bad"), ("state.R", "good")):
             (folder / "boot" / name).write_text(f"{text}\n")
-        for name in ("slot-a", "slot-b"):
+        for name in ("slot-a", "slot-b", "slot-r", "app-a", "app-b"):
             with (folder / name).open("wb") as slot:
                 slot.truncate(1 << 20)
         (folder / "backend").write_text(BACKEND.format(folder=folder))
@@ -98,10 +111,10 @@ class RaucHost(FakeHost):
     def source(self) -> str:
         return f"{self.folder}/{{version}}.raucb"
 
-    def boot(self) -> None:
-        """What the boot loader would boot."""
+    def boot(self, slot: str = "") -> None:
+        """What the boot loader would boot, or a person at it."""
         super().boot()
-        self._serve()
+        self._serve(slot)
 
     def marked(self, slot: str) -> str:
         return (self.folder / f"boot/state.{slot}").read_text().strip()
@@ -134,13 +147,13 @@ class RaucHost(FakeHost):
         bus = {"DBUS_SESSION_BUS_ADDRESS": self._bus, "DBUS_STARTER_BUS_TYPE": "session"}
         return {**os.environ, **bus, "LC_ALL": "C.UTF-8"}
 
-    def _serve(self) -> None:
+    def _serve(self, slot: str = "") -> None:
         """RAUC's service, told which slot has booted; the one before ends."""
         if len(self._processes) > 1:
             old = self._processes.pop()
             old.terminate()
             old.wait(10)
-        booted = (self.folder / "boot/primary").read_text().strip()
+        booted = slot or (self.folder / "boot/primary").read_text().strip()
         argv = ("rauc", f"--conf={self.folder}/system.conf", "service", f"--override-boot-slot={booted}")
         with (self.folder / "service.log").open("a") as log:
             process = subprocess.Popen(argv, env=self._environment, stdout=log, stderr=log, text=True)
@@ -203,6 +216,29 @@ def test_a_bundle_is_written_booted_marked_good_and_rolled_back(host: RaucHost) 
         await machine.reboot()
         assert (await machine.observe()).staged is None
         assert (await machine.observe()).rollback is not None
+
+    asyncio.run(story())
+
+
+def test_a_rescue_slot_is_no_rollback_and_a_slot_that_is_booted_from_elsewhere_is_none(
+    host: RaucHost,
+) -> None:
+    async def story() -> None:
+        machine = Rauc(host, host.source)
+        seen = await machine.observe()
+        assert (seen.booted, seen.staged, seen.rollback) == (Release("1.0"), None, None)
+        with pytest.raises(MachineError, match="no other slot of class rootfs is marked good"):
+            await machine.roll_back()
+        host.boot("R")
+        seen = await machine.observe()
+        assert (seen.booted, seen.rollback) == (Release("1.0"), None)
+        assert seen.staged == Release("slot rootfs.0")
+        host.boot("_external_")
+        seen = await machine.observe()
+        assert (seen.booted, seen.staged) == (Release("1.0"), Release("slot rootfs.0"))
+        (host.folder / "boot/primary").unlink()
+        seen = await machine.observe()
+        assert seen.staged is not None and seen.staged.version.startswith("unknown: ")
 
     asyncio.run(story())
 

@@ -1,4 +1,4 @@
-"""RAUC: slots A and B, written from signed bundles. Source: rauc.readthedocs.io, `rauc(1)` 1.8."""
+"""RAUC: slots A and B, written from signed bundles. Source: rauc.readthedocs.io, `rauc(1)` 1.5 to 1.15."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from fleet.core.release import Release
 from fleet.machines.host import Host, checked, read, shown
@@ -16,6 +17,10 @@ from fleet.machines.updaters import refuse_others
 
 OS = "rauc"
 STATUS = ("rauc", "status", "--detailed", "--output-format=json")
+STATES = frozenset({"booted", "active", "inactive"})
+"""Of a slot; `active` is a child of the booted one."""
+EXTERNAL = "_external_"
+"""What `booted` says where no slot was booted."""
 
 
 class Bundle(Struct, frozen=True):
@@ -31,11 +36,13 @@ class SlotStatus(Struct, frozen=True):
     checksum: Checksum | None = None
 
 
-class Slot(Struct, frozen=True):
-    """`class` is rootfs, appfs, ...; only those with a boot name are booted."""
+class Slot(Struct, frozen=True, rename={"kind": "class"}):
+    """Only those with a boot name are booted; the others are children of one, or hold data."""
 
     name: str
     state: str
+    kind: str = ""
+    """Its class: rootfs, rescue, appfs, ..."""
     bootname: str | None = None
     boot_status: str | None = None
     slot_status: SlotStatus | None = None
@@ -53,26 +60,34 @@ class Slot(Struct, frozen=True):
 class Status(Struct, frozen=True):
     slots: tuple[Slot, ...]
     """Those that can be booted."""
-    primary: str
-    """Name of the slot that boots next."""
+    booted: Slot | None
+    """None: the machine was booted from another medium (`rauc.external` on the kernel's command line)."""
+    next: Slot | None
+    """Boots next; None where the boot loader does not tell that."""
 
     @property
-    def booted(self) -> Slot:
-        return next(slot for slot in self.slots if slot.state == "booted")
+    def staged(self) -> Release | None:
+        """What boots next, if that is another slot than the booted one."""
+        if self.next is None:
+            return Release("unknown: RAUC does not tell which slot boots next")
+        if self.next is self.booted:
+            return None
+        return self.next.release or Release(f"slot {self.next.name}")
 
     @property
-    def next(self) -> Slot:
-        return next(slot for slot in self.slots if slot.name == self.primary)
-
-    @property
-    def others(self) -> tuple[Slot, ...]:
-        return tuple(slot for slot in self.slots if slot.state != "booted")
+    def rollback(self) -> Slot | None:
+        """The other slot of the booted one's class; a rescue slot is of another. None while another slot waits."""
+        if self.booted is None or self.next is not self.booted:
+            return None
+        others = (each for each in self.slots if each.kind == self.booted.kind and each is not self.booted)
+        return next((each for each in others if each.boot_status == "good"), None)
 
 
 class _Wire(Struct, frozen=True):
     compatible: str
-    boot_primary: str | None
     slots: list[dict[str, dict[str, Any]]]
+    booted: str | None = None
+    boot_primary: str | None = None
 
 
 def parse(text: str) -> Status:
@@ -84,12 +99,15 @@ def parse(text: str) -> Status:
     except msgspec.MsgspecError as error:
         raise MachineError(f"rauc status is not understood ({error}): {text[:300]!r}") from error
     bootable = tuple(slot for slot in slots if slot.bootname)
-    if sum(slot.state == "booted" for slot in bootable) != 1:
+    odd = [f"{slot.name} {slot.state!r}" for slot in bootable if slot.state not in STATES]
+    if odd:
+        raise MachineError(f"rauc status has slots in a state that is not known: {', '.join(odd)}")
+    booted = [slot for slot in bootable if slot.state == "booted"]
+    if len(booted) != (wire.booted != EXTERNAL):
         states = ", ".join(f"{slot.name} {slot.state}" for slot in slots) or "none"
         raise MachineError(f"rauc status has not one booted slot: {states}")
-    if wire.boot_primary is None or wire.boot_primary not in {slot.name for slot in bootable}:
-        raise MachineError(f"rauc status does not tell which slot boots next, but {wire.boot_primary!r}")
-    return Status(bootable, wire.boot_primary)
+    waiting = next((slot for slot in bootable if slot.name == wire.boot_primary), None)
+    return Status(bootable, booted[0] if booted else None, waiting)
 
 
 def bundle_of(source: str, release: Release) -> str:
@@ -119,16 +137,14 @@ class Rauc:
 
     async def observe(self) -> Observation:
         status = await self._status()
-        waiting = None if status.next.state == "booted" else status.next
-        back = next(
-            (slot for slot in status.others if slot is not waiting and slot.boot_status == "good"), None
-        )
+        booted = status.booted.release if status.booted else None
+        back = status.rollback
         return Observation(
             OS,
-            status.booted.release or await self._told_by_itself(),
+            booted or await self._told_by_itself(),
             await shell.boot_id(self._host),
             await shell.kernel(self._host),
-            (waiting.release or Release(f"slot {waiting.name}")) if waiting else None,
+            status.staged,
             back.release if back else None,
             await shell.kernel_arguments(self._host),
             units=await shell.units(self._host),
@@ -138,15 +154,19 @@ class Rauc:
         """`install` writes the other slot and makes it the next to boot."""
         argv = ("rauc", "install", bundle_of(self._source, release))
         await refuse_others(self._host)
+        if (await self._status()).booted is None:
+            raise MachineError(
+                "it was booted from another medium and not from a slot: install by hand, and boot a slot"
+            )
         ran = await finish(self._host, token or f"stage/{release.version}", argv, progress, percent)
         if not ran.good:
             raise MachineError(
                 f"{' '.join(argv)}: exit {ran.code}: {last_error(ran.stdout)}{shown(ran.stderr)}"
             )
-        written = (await self._status()).next.release
-        if written is None or written.version != release.version:
+        staged = (await self._status()).staged
+        if staged is None or staged.version != release.version:
             await checked(self._host, ("rauc", "status", "mark-active", "booted"))
-            found = "no version" if written is None else written.version
+            found = staged.version if staged else "nothing"
             raise MachineError(
                 f"the bundle wrote {found}, not {release.version}; the booted slot stays the next"
             )
@@ -156,12 +176,16 @@ class Rauc:
         await shell.reboot(self._host)
 
     async def roll_back(self) -> None:
+        """Nothing where another slot than the booted one boots next already: this may be asked for twice."""
         status = await self._status()
-        if status.next.state != "booted":
+        if status.booted is None:
+            raise MachineError("it was booted from another medium: no slot is the other one")
+        if status.next not in (status.booted, None):
             return
-        if not any(slot.boot_status == "good" for slot in status.others):
-            raise MachineError("no other slot is marked good")
-        await checked(self._host, ("rauc", "status", "mark-active", "other"))
+        back = replace(status, next=status.booted).rollback
+        if back is None:
+            raise MachineError(f"no other slot of class {status.booted.kind or '?'} is marked good")
+        await checked(self._host, ("rauc", "status", "mark-active", back.name))
 
     async def mark_good(self) -> None:
         await checked(self._host, ("rauc", "status", "mark-good"))

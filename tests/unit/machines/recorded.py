@@ -77,6 +77,26 @@ RAUC_113 = (
 )
 """rauc 1.13, as a test of a SteamOS tool in the public index of sources has it."""
 
+RAUC_RESCUE = """
+{"compatible":"fleet-test","variant":"","booted":"B","boot_primary":"rootfs.1","slots":[
+{"rescue.0":{"class":"rescue","device":"/dev/mmcblk0p1","type":"raw","bootname":"R","state":"inactive",
+ "parent":null,"mountpoint":null,"boot_status":"good","slot_status":{"bundle":{"compatible":"fleet-test","version":"0.9"},
+ "checksum":{"sha256":"RESCUE","size":200000},"installed":{"timestamp":"2026-01-01T00:00:00Z","count":1},"status":"ok"}}},
+{"appfs.0":{"class":"appfs","device":"/dev/mmcblk0p4","type":"raw","bootname":null,"state":"inactive",
+ "parent":"rootfs.0","mountpoint":null,"boot_status":null,"slot_status":{"bundle":{"compatible":null}}}},
+{"appfs.1":{"class":"appfs","device":"/dev/mmcblk0p5","type":"raw","bootname":null,"state":"active",
+ "parent":"rootfs.1","mountpoint":null,"boot_status":null,"slot_status":{"bundle":{"compatible":null}}}},
+{"rootfs.0":{"class":"rootfs","device":"/dev/mmcblk0p2","type":"raw","bootname":"A","state":"inactive",
+ "parent":null,"mountpoint":null,"boot_status":"good","slot_status":{"bundle":{"compatible":"fleet-test","version":"1.0"},
+ "checksum":{"sha256":"OLD","size":200000},"activated":{"timestamp":"2026-01-01T00:00:00Z","count":1},"status":"ok"}}},
+{"rootfs.1":{"class":"rootfs","device":"/dev/mmcblk0p3","type":"raw","bootname":"B","state":"booted",
+ "parent":null,"mountpoint":"/","boot_status":"good","slot_status":{"bundle":{"compatible":"fleet-test","version":"2.0",
+ "hash":"00"},"checksum":{"sha256":"NEW","size":200000},"status":"ok"}}}],
+ "artifact-repositories":[{"name":"retained","path":"/srv/artifacts","type":"files","artifacts":[]}]}
+"""
+"""The members that src/main.c of rauc 1.5 to 1.15 writes (`r_status_formatter_json`), values made up: slots of four
+classes, the rescue slot first. tests/machines/test_rauc.py has the real program with the same slots."""
+
 UPDATE_ENGINE = """\
 [1202/123859:INFO:update_engine_client.cc(243)] Initiating update check and install.
 [1202/123859:INFO:update_engine_client.cc(248)] Waiting for update to complete.

@@ -175,6 +175,54 @@ def test_rauc_undoes_a_bundle_that_wrote_another_version() -> None:
     asyncio.run(story())
 
 
+class RaucBox(FakeHost):
+    """Two slots and a rescue slot, of which B has booted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.files["/etc/os-release"] = "ID=poky\nVERSION_ID=4.0\n"
+        self.status = json.loads(recorded.RAUC_RESCUE)
+        self.programs["rauc"] = self._rauc
+
+    def _rauc(self, argv: tuple[str, ...]) -> tuple[int, str, str]:
+        if argv[:2] == ("status", "mark-active"):
+            self.status["boot_primary"] = argv[2]
+        return 0, json.dumps(self.status), ""
+
+
+def test_rauc_makes_the_other_slot_the_next_and_not_the_rescue_slot() -> None:
+    async def story() -> None:
+        box = RaucBox()
+        machine = Rauc(box, "/x/{version}.raucb")
+        assert (await machine.observe()).rollback == Release("1.0", "sha256:OLD")
+        for _ in range(2):
+            await machine.roll_back()
+            seen = await machine.observe()
+            assert (seen.staged, seen.rollback) == (Release("1.0", "sha256:OLD"), None)
+        box.status["boot_primary"] = None
+        await machine.roll_back()
+        assert box.status["boot_primary"] == "rootfs.0"
+
+    asyncio.run(story())
+
+
+def test_rauc_on_another_medium_is_told_by_its_own_word_and_not_staged() -> None:
+    async def story() -> None:
+        box = RaucBox()
+        box.status["booted"] = "_external_"
+        box.status["slots"][4]["rootfs.1"]["state"] = "inactive"
+        machine = Rauc(box, "/x/{version}.raucb")
+        seen = await machine.observe()
+        assert (seen.booted, seen.staged) == (Release("4.0"), Release("2.0", "sha256:NEW"))
+        with pytest.raises(MachineError, match="another medium"):
+            await machine.stage(Release("3.0"), lambda _: None)
+        with pytest.raises(MachineError, match="another medium"):
+            await machine.roll_back()
+        assert not box.started
+
+    asyncio.run(story())
+
+
 def test_bottlerocket_locks_the_version_and_goes_through_its_states() -> None:
     async def story() -> None:
         box = FakeHost()

@@ -173,7 +173,7 @@ def test_ostree_finds_its_origin_file() -> None:
 
 def test_rauc_goes_by_the_state_of_slots_not_by_the_word_booted() -> None:
     status = rauc.parse(recorded.RAUC_113)
-    assert status.booted.name == "rootfs.0"
+    assert status.booted is not None and status.booted.name == "rootfs.0"
     assert status.next is status.booted
     assert status.booted.release is None
 
@@ -187,7 +187,65 @@ def test_rauc_tells_what_a_bundle_wrote() -> None:
         "status": "ok",
     }
     status = rauc.parse(json.dumps(detailed))
-    assert status.next.release == Release("2.0", f"sha256:{'ab' * 32}")
+    assert status.staged == Release("2.0", f"sha256:{'ab' * 32}")
+    assert status.rollback is None
+
+
+def test_rauc_rolls_back_to_the_other_slot_of_the_booted_one_s_class() -> None:
+    status = rauc.parse(recorded.RAUC_RESCUE)
+    assert status.booted is not None and status.booted.name == "rootfs.1"
+    assert status.staged is None
+    assert status.rollback is not None and status.rollback.release == Release("1.0", "sha256:OLD")
+    bad = json.loads(recorded.RAUC_RESCUE)
+    bad["slots"][3]["rootfs.0"]["boot_status"] = "bad"
+    assert rauc.parse(json.dumps(bad)).rollback is None
+
+
+def test_rauc_has_no_rollback_while_it_runs_from_the_rescue_slot_or_another_slot_waits() -> None:
+    rescued = json.loads(recorded.RAUC_RESCUE)
+    rescued["slots"][0]["rescue.0"]["state"] = "booted"
+    rescued["slots"][4]["rootfs.1"]["state"] = "inactive"
+    status = rauc.parse(json.dumps(rescued))
+    assert status.staged == Release("2.0", "sha256:NEW")
+    assert status.rollback is None
+    waits = json.loads(recorded.RAUC_RESCUE)
+    waits["boot_primary"] = "rescue.0"
+    status = rauc.parse(json.dumps(waits))
+    assert (status.staged, status.rollback) == (Release("0.9", "sha256:RESCUE"), None)
+
+
+@pytest.mark.parametrize("primary", [None, "appfs.0", "elsewhere"])
+def test_rauc_that_does_not_tell_what_boots_next_is_not_taken_to_boot_what_it_has_booted(
+    primary: str | None,
+) -> None:
+    status = json.loads(recorded.RAUC_RESCUE)
+    status["boot_primary"] = primary
+    found = rauc.parse(json.dumps(status))
+    assert found.booted is not None
+    assert found.staged is not None and found.staged.version.startswith("unknown: ")
+    assert found.rollback is None
+
+
+def test_rauc_booted_from_another_medium_has_no_booted_slot() -> None:
+    status = json.loads(recorded.RAUC_RESCUE)
+    status["slots"][4]["rootfs.1"]["state"] = "inactive"
+    with pytest.raises(MachineError, match=r"not one booted slot"):
+        rauc.parse(json.dumps(status))
+    status["booted"] = "_external_"
+    found = rauc.parse(json.dumps(status))
+    assert (found.booted, found.rollback) == (None, None)
+    assert found.staged == Release("2.0", "sha256:NEW")
+
+
+def test_rauc_refuses_a_state_of_a_slot_that_is_not_known_by_name() -> None:
+    status = json.loads(recorded.RAUC_RESCUE)
+    status["slots"][3]["rootfs.0"]["state"] = "half-written"
+    with pytest.raises(MachineError, match=r"rootfs\.0 'half-written'"):
+        rauc.parse(json.dumps(status))
+    # What is not booted does not matter.
+    status["slots"][3]["rootfs.0"]["state"] = "inactive"
+    status["slots"][1]["appfs.0"]["state"] = "half-written"
+    assert rauc.parse(json.dumps(status)).rollback is not None
 
 
 def test_update_engine_does_not_tell_the_version_that_waits() -> None:
