@@ -1,57 +1,91 @@
-"""transactional-update: openSUSE MicroOS, Leap Micro. A deployment is a snapshot of the root file system.
+"""transactional-update: openSUSE MicroOS, Leap Micro, SUSE Linux Micro. A deployment is a snapshot of the root file system.
 
-There is no `status` command: snapper tells which snapshot is mounted (active) and which boots next (default), and each
-snapshot's own os-release its version. Source: `transactional-update(8)`, `snapper(8)`.
+There is no `status` command: snapper tells which snapshot is mounted (active) and which boots next (default). Which
+release a snapshot is, tells what fleet has noted at it when it wrote it, else its own os-release: its image's version, or
+its VERSION_ID where that is a date, as MicroOS and Tumbleweed have it. Products (6.1, 16.0) keep their VERSION_ID over all
+their updates, so there it tells no release. Sources: `transactional-update(8)` 2 to 5, `snapper(8)`; of SUSE Linux Micro
+github.com/longhorn/cli/issues/462.
 """
 
 from __future__ import annotations
 
 import re
 
+import msgspec
 from msgspec import Struct
 
 from fleet.core.release import Release
-from fleet.machines.host import Host, checked, read
+from fleet.machines.host import Host, Ran, checked, read
 from fleet.machines.os import osrelease, shell
 from fleet.machines.os.family import MachineError, Observation, Progress
 
 OS = "transactional-update"
-LIST = ("snapper", "--csvout", "list", "--columns", "number,default,active")
+LIST = ("--jsonout", "list", "--columns", "number,default,active,userdata")
 STATE = "/var/lib/misc/transactional-update.state"
-_ROW = re.compile(r"(\d+),(yes|no),(yes|no)")
+VERSION, DIGEST = "fleet-version", "fleet-digest"
+"""Of a snapshot's userdata. A snapshot that is made from another one does not inherit them."""
+IN_PROGRESS = "transactional-update-in-progress"
 _WORKING = re.compile(r"^LAST_WORKING_SNAPSHOTS=['\"]?([\d ]*)['\"]?$", re.MULTILINE)
+_DATE = re.compile(r"20\d{6}")
+_PLAIN = re.compile(r"[\w.+:~-]+", re.ASCII)
+"""What snapper's userdata can have: a comma or an equals sign would be another key."""
+
+
+class Snapshot(Struct, frozen=True):
+    number: int
+    default: bool = False
+    """Boots next."""
+    active: bool = False
+    """Is mounted as /."""
+    userdata: dict[str, str] | None = None
+
+    @property
+    def noted(self) -> Release | None:
+        """What fleet wrote there."""
+        data = self.userdata or {}
+        return Release(data[VERSION], data.get(DIGEST, "")) if data.get(VERSION) else None
+
+    @property
+    def written(self) -> bool:
+        """Not one that is yet being written, or whose writing broke off."""
+        return (self.userdata or {}).get(IN_PROGRESS, "no") != "yes"
 
 
 class Snapshots(Struct, frozen=True):
-    active: int
-    """Is mounted as /."""
-    default: int
-    """Boots next."""
-    numbers: tuple[int, ...]
+    active: Snapshot
+    default: Snapshot
+    all: tuple[Snapshot, ...]
+
+    def find(self, number: int) -> Snapshot | None:
+        return next((each for each in self.all if each.number == number), None)
 
 
 def parse(text: str) -> Snapshots:
     """Raises MachineError with the text. Snapshot 0 is no deployment."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    rows = [_ROW.fullmatch(line) for line in lines[1:]]
-    if not lines or lines[0] != "number,default,active" or None in rows:
-        raise MachineError(f"snapper's list is not understood: {text[:300]!r}")
-    found = [
-        (int(row[1]), row[2] == "yes", row[3] == "yes") for row in rows if row is not None and row[1] != "0"
-    ]
-    active = [number for number, _, mounted in found if mounted]
-    default = [number for number, first, _ in found if first]
-    if len(active) != 1 or len(default) != 1:
+    try:
+        configs = msgspec.json.decode(text, type=dict[str, tuple[Snapshot, ...]])
+    except msgspec.MsgspecError as error:
+        raise MachineError(f"snapper's list is not understood ({error}): {text[:300]!r}") from error
+    found = tuple(each for listed in configs.values() for each in listed if each.number != 0)
+    active = [each for each in found if each.active]
+    default = [each for each in found if each.default]
+    if len(configs) != 1 or len(active) != 1 or len(default) != 1:
         raise MachineError(f"snapper has not one active and one default snapshot: {text[:300]!r}")
-    return Snapshots(active[0], default[0], tuple(number for number, *_ in found))
+    return Snapshots(active[0], default[0], found)
 
 
-def last_working(state: str, snapshots: Snapshots) -> int | None:
+def last_working(state: str, snapshots: Snapshots) -> Snapshot | None:
     """The snapshot to roll back to, of what transactional-update has noted; None where it has noted none."""
     noted = _WORKING.search(state)
-    numbers = [int(word) for word in noted[1].split()] if noted else []
-    known = [number for number in numbers if number in snapshots.numbers and number != snapshots.active]
-    return max(known, default=None)
+    numbers = sorted({int(word) for word in noted[1].split()}, reverse=True) if noted else []
+    known = (snapshots.find(number) for number in numbers)
+    return next((each for each in known if each and each.written and not each.active), None)
+
+
+def own_version(fields: dict[str, str]) -> str:
+    """The release by a snapshot's own os-release; empty where VERSION_ID is the product's."""
+    version = fields.get("VERSION_ID", "")
+    return fields.get("IMAGE_VERSION") or (version if _DATE.fullmatch(version) else "")
 
 
 class TransactionalUpdate:
@@ -62,7 +96,7 @@ class TransactionalUpdate:
 
     async def observe(self) -> Observation:
         snapshots = await self._snapshots()
-        waits = snapshots.default != snapshots.active
+        waits = snapshots.default is not snapshots.active
         back = last_working(await read(self._host, STATE) or "", snapshots)
         return Observation(
             OS,
@@ -76,23 +110,43 @@ class TransactionalUpdate:
         )
 
     async def stage(self, release: Release, progress: Progress, token: str = "") -> None:
-        before = await self._snapshots()
-        argv = ("transactional-update", "--non-interactive", "--no-selfupdate", *self._how(release))
+        before = (await self._snapshots()).active
+        how = await self._how(before, release)
+        argv = ("transactional-update", "--non-interactive", "--no-selfupdate", *how)
         await shell.long(self._host, token or f"stage/{release.version}", argv, progress)
-        written = await self._release((await self._snapshots()).default)
-        if written.version != release.version:
-            await checked(self._host, ("transactional-update", "rollback", str(before.active)))
+        written = (await self._snapshots()).default
+        told = own_version(await self._os_release(written.number))
+        # An image that tells no version is the wanted one by its digest.
+        right = told == release.version or (self._source and not told)
+        if written.number == before.number:
+            raise MachineError(f"{how[0]} wrote no snapshot: {release.version} is not what it finds")
+        if not right:
+            await checked(self._host, ("transactional-update", "rollback", str(before.number)))
             raise MachineError(
-                f"the repositories have {written.version}, not {release.version}: nothing is staged"
+                f"{how[0]} wrote {told or 'no version'}, not {release.version}: nothing is staged"
             )
+        if self._source:
+            noted = f"{VERSION}={release.version},{DIGEST}={release.digest}"
+            await self._snapper("modify", "--userdata", noted, str(written.number))
         progress(100)
 
-    def _how(self, release: Release) -> tuple[str, ...]:
-        if not self._source:
-            return ("dup",)
-        if not release.digest:
-            raise MachineError(f"{release.version} has no digest in its stream, and {self._source} needs one")
-        return ("apply-oci", "--image", f"{self._source}@{release.digest}")
+    async def _how(self, booted: Snapshot, release: Release) -> tuple[str, ...]:
+        """Raises MachineError where what would be written could not be told from what is booted."""
+        if self._source:
+            if not release.digest:
+                raise MachineError(
+                    f"{release.version} has no digest in its stream, and {self._source} needs one"
+                )
+            if not _PLAIN.fullmatch(release.version):
+                raise MachineError(f"snapper's userdata cannot have the version {release.version!r}")
+            return ("apply-oci", "--image", f"{self._source}@{release.digest}")
+        fields = await self._os_release(booted.number)
+        if not own_version(fields):
+            raise MachineError(
+                f"VERSION_ID={fields.get('VERSION_ID', '')} of {fields.get('ID', '?')} is the product's and stays over its "
+                "updates, so what dup writes cannot be told: give the pool a repository of OCI images as its source"
+            )
+        return ("dup",)
 
     async def reboot(self) -> None:
         await shell.reboot(self._host)
@@ -102,17 +156,32 @@ class TransactionalUpdate:
         back = last_working(await read(self._host, STATE) or "", snapshots)
         if back is None:
             raise MachineError(f"{STATE} knows no other working snapshot")
-        if snapshots.default != back:
-            await checked(self._host, ("transactional-update", "rollback", str(back)), 300)
+        if snapshots.default is not back:
+            await checked(self._host, ("transactional-update", "rollback", str(back.number)), 300)
 
     async def mark_good(self) -> None:
         """Nothing: health-checker, where it is there, judges by itself."""
 
     async def _snapshots(self) -> Snapshots:
-        return parse(await checked(self._host, LIST))
+        return parse((await self._snapper(*LIST)).stdout)
 
-    async def _release(self, snapshot: int) -> Release:
+    async def _snapper(self, *argv: str) -> Ran:
+        """As transactional-update itself: without its service on the bus where that does not answer."""
+        ran = await self._host.run(("snapper", *argv))
+        if not ran.good:
+            ran = await self._host.run(("snapper", "--no-dbus", *argv))
+        if not ran.good:
+            raise MachineError(ran.words)
+        return ran
+
+    async def _release(self, snapshot: Snapshot) -> Release:
+        if snapshot.noted is not None:
+            return snapshot.noted
+        fields = await self._os_release(snapshot.number)
+        product = fields.get("VERSION_ID") or "unknown"
+        return Release(own_version(fields) or f"{product}+snapshot.{snapshot.number}")
+
+    async def _os_release(self, snapshot: int) -> dict[str, str]:
+        """Empty where the snapshot has none: then it tells no release, and is none that anybody wants."""
         text = await read(self._host, f"/.snapshots/{snapshot}/snapshot/usr/lib/os-release")
-        if text is None:
-            raise MachineError(f"snapshot {snapshot} has no /usr/lib/os-release")
-        return Release(osrelease.version(osrelease.parse(text)))
+        return osrelease.parse(text) if text and text.strip() else {}

@@ -149,20 +149,14 @@ BOTTLEROCKET_READY = """\
 """
 """`apiclient update check` in a workshop on EKS (Bottlerocket 1.14), in the public index of sources."""
 
-SNAPPER = """\
-number,default,active
-0,no,no
-1,no,yes
-2,yes,no
-3,no,no
+SNAPPER = """
+{"root": [
+  {"number": 0, "default": false, "active": false, "userdata": null},
+  {"number": 1, "default": false, "active": true, "userdata": {"important": "yes"}},
+  {"number": 2, "default": true, "active": false, "userdata": {"fleet-digest": "sha256:aa", "fleet-version": "6.1-5"}},
+  {"number": 3, "default": false, "active": false, "userdata": {"transactional-update-in-progress": "yes"}}
+]}
 """
-"""`snapper --no-dbus --root MOUNT --csvout list --columns number,default,active` of snapper 0.10.4 (Debian 12), on a btrfs
-that is laid out as MicroOS': snapshot 1 is mounted, 2 was written and made the default subvolume, 3 came after it."""
-
-SNAPPER_BOOTED = """\
-number,default,active
-0,no,no
-2,yes,yes
-3,no,no
-"""
-"""The same after the default was mounted, and `snapper delete 1`."""
+"""`snapper --no-dbus --root MOUNT --jsonout list --columns number,default,active,userdata` of snapper 0.10.4 (Debian 12),
+on a btrfs that is laid out as MicroOS', without line breaks: snapshot 1 is mounted, 2 was written by fleet and made the
+default, the writing of 3 has broken off. tests/machines/test_snapper.py has the real program."""

@@ -261,15 +261,50 @@ def test_bottlerocket_tells_active_and_staging() -> None:
     assert status.staged == Release("1.15.0")
 
 
-def test_snapper_tells_active_and_default() -> None:
+def test_snapper_tells_active_and_default_and_what_fleet_noted() -> None:
     snapshots = transactional.parse(recorded.SNAPPER)
-    assert (snapshots.active, snapshots.default) == (1, 2)
-    assert transactional.last_working('LAST_WORKING_SNAPSHOTS="1 2"\n', snapshots) == 2
-    assert transactional.last_working("", snapshots) is None
-    booted = transactional.parse(recorded.SNAPPER_BOOTED)
-    assert (booted.active, booted.default) == (2, 2)
-    assert transactional.last_working('LAST_WORKING_SNAPSHOTS="1 2"\n', booted) is None
-    assert transactional.last_working('LAST_WORKING_SNAPSHOTS="1 3"\n', booted) == 3
+    assert (snapshots.active.number, snapshots.default.number) == (1, 2)
+    assert snapshots.active.noted is None
+    assert snapshots.default.noted == Release("6.1-5", "sha256:aa")
+
+
+@pytest.mark.parametrize(
+    ("state", "number"),
+    [
+        ('LAST_WORKING_SNAPSHOTS="1 2"\n', 2),
+        ("LAST_WORKING_SNAPSHOTS=' 2 1 99 3'\nUNUSED_SNAPSHOTS=\"\"\n", 2),
+        ('LAST_WORKING_SNAPSHOTS="1"\n', None),
+        ('LAST_WORKING_SNAPSHOTS=""\n', None),
+        ("", None),
+    ],
+)
+def test_a_rollback_is_a_snapshot_that_has_worked_and_is_there(state: str, number: int | None) -> None:
+    found = transactional.last_working(state, transactional.parse(recorded.SNAPPER))
+    assert (found.number if found else None) == number
+
+
+@pytest.mark.parametrize(
+    ("fields", "version"),
+    [
+        ({"ID": "opensuse-microos", "VERSION_ID": "20261127"}, "20261127"),
+        ({"ID": "sl-micro", "VERSION_ID": "6.1"}, ""),
+        ({"ID": "sle-micro", "VERSION_ID": "5.5"}, ""),
+        ({"ID": "sles", "VARIANT_ID": "transactional", "VERSION_ID": "16.0"}, ""),
+        ({"ID": "opensuse-leap-micro", "VERSION_ID": "6.2", "IMAGE_VERSION": "6.2.20261127"}, "6.2.20261127"),
+        ({}, ""),
+    ],
+)
+def test_a_product_s_version_is_no_release(fields: dict[str, str], version: str) -> None:
+    assert transactional.own_version(fields) == version
+
+
+def test_snapper_of_two_file_systems_or_without_a_default_is_refused() -> None:
+    listed = json.loads(recorded.SNAPPER)
+    with pytest.raises(MachineError, match="not one active"):
+        transactional.parse(json.dumps(listed | {"home": listed["root"]}))
+    listed["root"][2]["default"] = False
+    with pytest.raises(MachineError, match="not one active"):
+        transactional.parse(json.dumps(listed))
 
 
 def test_talos_is_told_by_its_image() -> None:
