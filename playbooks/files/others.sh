@@ -62,9 +62,11 @@ swupdate_polls() {
 }
 
 # sysupdate.d(5): these folders are of the machine itself; those of sysext images have a name, as in sysupdate.kubernetes.d.
+# Flatcar has a noop.conf there, so that the timer runs for its extensions (github.com/flatcar/Flatcar/issues/1983).
 sysupdate_of_the_machine() {
   looked="what is in /etc/sysupdate.d or /usr/lib/sysupdate.d"
-  ls "$root/etc/sysupdate.d" "$root/run/sysupdate.d" "$root/usr/lib/sysupdate.d" 2>/dev/null | grep -q '\.\(conf\|transfer\)$'
+  ls "$root/etc/sysupdate.d" "$root/run/sysupdate.d" "$root/usr/lib/sysupdate.d" 2>/dev/null |
+    grep '\.\(conf\|transfer\)$' | grep -qvx noop.conf
 }
 
 # apt.conf(5), of unattended-upgrades: Unattended-Upgrade::Automatic-Reboot "true";

@@ -1,7 +1,12 @@
-"""Flatcar: update_engine writes the other /usr partition. Source: flatcar.org/docs, `flatcar-update`.
+"""Flatcar: update_engine writes the other /usr partition. Source: flatcar.org/docs; github.com/flatcar/init,
+bin/flatcar-update; github.com/flatcar/update_engine, src/update_engine/update_attempter.cc.
 
 `flatcar-update` fetches one version and stays until it is written. update_engine often tells 0.0.0 as the version that
 waits, so fleet leaves a note of what it asked for in /run, which goes with the boot as the update's waiting does.
+
+Many mask update-engine so that it does not upgrade by itself. Then nobody is asked for a status, and what waits is told by
+update_engine's own mark. flatcar-update unmasks it, and so it must stay until it has marked the next boot as good, or the
+boot after that one falls back: so such a machine gets SERVER=disabled, as Flatcar's documentation has it instead of masking.
 """
 
 from __future__ import annotations
@@ -15,11 +20,17 @@ from fleet.core.release import Release
 from fleet.machines.host import Host, checked, read
 from fleet.machines.os import osrelease, shell
 from fleet.machines.os.family import MachineError, Observation, Progress
+from fleet.machines.updaters import refuse_others
 
 OS = "flatcar"
 NOTE = "/run/fleet-staged-version"
 STATUS = ("update_engine_client", "-status")
+SERVICE = "update-engine.service"
+COMPLETED = "/run/update_engine_autoupdate_completed"
+"""update_engine's mark of an update that waits for the reboot (kUpdateCompletedMarker): it is read when it starts."""
+SETTINGS = "/etc/flatcar/update.conf"
 UNTOLD = re.compile(r"[0.]*")
+_SERVER = re.compile(r"^SERVER=[\"']?([^\"'\s]+)", re.MULTILINE)
 
 
 class Operation(StrEnum):
@@ -62,24 +73,49 @@ class Flatcar:
     async def observe(self) -> Observation:
         """The rollback is not told: the other partition's version is known to nobody without mounting it."""
         fields = osrelease.parse(await read(self._host, "/etc/os-release") or "")
+        try:
+            staged = await self._staged()
+        except MachineError:
+            # What is booted is known all the same; a reboot into what is not known is refused by these words.
+            staged = Release("unknown: update-engine does not tell what waits")
         return Observation(
             OS,
             Release(osrelease.version(fields)),
             await shell.boot_id(self._host),
             await shell.kernel(self._host),
-            await self._staged(),
+            staged,
             kernel_arguments=await shell.kernel_arguments(self._host),
             units=await shell.units(self._host),
         )
 
     async def stage(self, release: Release, progress: Progress, token: str = "") -> None:
         staged = await self._staged()
-        if staged is not None and staged.version != release.version:
-            await checked(self._host, ("update_engine_client", "-reset_status"))
-        script = f'flatcar-update --to-version "$1" && printf %s "$1" >{NOTE}'
-        argv = ("sh", "-c", script, "sh", release.version)
+        if staged is not None and staged.version == release.version:
+            return
+        options = await self._options()
+        if staged is not None:
+            await refuse_others(self._host)
+            wake = f"systemctl unmask {SERVICE} && systemctl start {SERVICE} && "
+            await checked(self._host, ("sh", "-c", f"{wake}update_engine_client -reset_status"))
+        script = (
+            f'version=$1; shift; flatcar-update --to-version "$version" "$@" && printf %s "$version" >{NOTE}'
+        )
+        argv = ("sh", "-c", script, "sh", release.version, *options)
         await shell.long(self._host, token or f"stage/{release.version}", argv, progress, percent)
         progress(100)
+
+    async def _options(self) -> tuple[str, ...]:
+        """Of flatcar-update, that a machine which does not upgrade by itself goes on like that."""
+        ran = await self._host.run(("systemctl", "is-enabled", SERVICE))
+        if not ran.stdout.strip().startswith("masked"):
+            return ()
+        servers = _SERVER.findall(await read(self._host, SETTINGS) or "")
+        if servers and servers[-1] != "disabled":
+            raise MachineError(
+                f"{SERVICE} is masked, and flatcar-update unmasks it: it would then upgrade by itself from SERVER="
+                f"{servers[-1]} of {SETTINGS}. Have SERVER=disabled there first, or no SERVER"
+            )
+        return ("--disable-afterwards",)
 
     async def reboot(self) -> None:
         await shell.reboot(self._host)
@@ -90,14 +126,25 @@ class Flatcar:
         await checked(self._host, ("sh", "-c", script))
 
     async def mark_good(self) -> None:
-        """Nothing: update_engine marks the booted partition good by itself, some minutes after the boot."""
+        """Nothing: update_engine marks the booted partition good by itself, some minutes after the boot. Staging has
+        seen to it that it runs."""
 
     async def _staged(self) -> Release | None:
-        status = parse(await checked(self._host, STATUS))
-        if status.operation is not Operation.NEED_REBOOT:
+        """What waits for the reboot. Raises MachineError where update_engine runs and does not tell it.
+
+        One that does not run, masked or stopped, is not asked: its client would look for it for half a minute.
+        """
+        active = await self._host.run(("systemctl", "is-active", SERVICE))
+        version = ""
+        if active.stdout.strip() == "active":
+            status = parse(await checked(self._host, STATUS))
+            if status.operation is not Operation.NEED_REBOOT:
+                return None
+            version = status.new_version
+        elif await read(self._host, COMPLETED) is None:
             return None
         note = (await read(self._host, NOTE) or "").strip()
-        return Release(status.new_version or note or "unknown: not staged by fleet")
+        return Release(version or note or "unknown: not staged by fleet")
 
 
 def percent(text: str) -> int | None:

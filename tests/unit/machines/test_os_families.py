@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from fleet.core.release import Release
+from fleet.machines.os import flatcar
 from fleet.machines.os.bottlerocket import Bottlerocket
 from fleet.machines.os.detect import Signs, family, family_of, parse_signs
 from fleet.machines.os.family import Family, MachineError
@@ -128,26 +129,116 @@ def test_ostree_keeps_the_origin_when_it_stages_and_when_it_rolls_back() -> None
     asyncio.run(story())
 
 
+class FlatcarBox(FakeHost):
+    """`flatcar-update` is run by a script; masked, update-engine is asked for nothing."""
+
+    def __init__(self, *, masked: bool = False) -> None:
+        super().__init__()
+        self.files["/etc/os-release"] = "ID=flatcar\nVERSION_ID=4081.2.0\n"
+        self.text = recorded.UPDATE_ENGINE_IDLE
+        self.masked = masked
+        if not masked:
+            self.active.add(flatcar.SERVICE)
+        self.programs |= {"update_engine_client": self._client, "sh": self._script}
+
+    def stop(self) -> None:
+        """As somebody who masks it again."""
+        self.active.clear()
+        self.masked = True
+
+    def _client(self, argv: tuple[str, ...]) -> tuple[int, str, str]:
+        assert flatcar.SERVICE in self.active, "its client would look for it for half a minute"
+        return 0, self.text, ""
+
+    def _script(self, argv: tuple[str, ...]) -> tuple[int, str, str]:
+        self.masked = False
+        self.active.add(flatcar.SERVICE)
+        if "reset_status" in argv[1]:
+            self.text = recorded.UPDATE_ENGINE_IDLE
+            self.files.pop(flatcar.COMPLETED, None)
+            return 0, "", ""
+        assert flatcar.COMPLETED not in self.files, "flatcar-update refuses where an update waits"
+        version, *options = argv[3:]
+        self.text = recorded.UPDATE_ENGINE
+        self.files |= {flatcar.COMPLETED: "", flatcar.NOTE: version}
+        if options:
+            assert options == ["--disable-afterwards"]
+            self.files[flatcar.SETTINGS] = "SERVER=disabled\n"
+        return 0, "", ""
+
+    def _run(self, argv: tuple[str, ...]) -> tuple[int, str, str]:
+        if argv[:2] == ("systemctl", "is-enabled"):
+            return (1, "masked\n", "") if self.masked else (0, "enabled\n", "")
+        return super()._run(argv)
+
+
 def test_flatcar_tells_what_it_staged_itself_where_update_engine_does_not() -> None:
     async def story() -> None:
-        box = FakeHost()
-        box.files["/etc/os-release"] = "ID=flatcar\nVERSION_ID=4081.2.0\n"
-        state = {"text": recorded.UPDATE_ENGINE_IDLE}
-        box.programs["update_engine_client"] = lambda argv: (0, state["text"], "")
-
-        def script(argv: tuple[str, ...]) -> tuple[int, str, str]:
-            state["text"] = recorded.UPDATE_ENGINE
-            box.files["/run/fleet-staged-version"] = argv[-1]
-            return 0, "", ""
-
-        box.programs["sh"] = script
+        box = FlatcarBox()
         machine = Flatcar(box)
         assert (await machine.observe()).staged is None
         await machine.stage(Release("4152.1.0"), lambda _: None)
         seen = await machine.observe()
         assert (seen.booted, seen.staged) == (Release("4081.2.0"), Release("4152.1.0"))
-        box.boot()
+        assert flatcar.SETTINGS not in box.files
+        box.files.pop(flatcar.NOTE)
         assert (await machine.observe()).staged == Release("unknown: not staged by fleet")
+
+    asyncio.run(story())
+
+
+def test_flatcar_whose_update_engine_is_masked_is_staged_and_still_has_no_updates_of_its_own() -> None:
+    async def story() -> None:
+        box = FlatcarBox(masked=True)
+        machine = Flatcar(box)
+        seen = await machine.observe()
+        assert (seen.booted, seen.staged) == (Release("4081.2.0"), None)
+        await machine.stage(Release("4152.1.0"), lambda _: None)
+        assert (await machine.observe()).staged == Release("4152.1.0")
+        await machine.stage(Release("4152.1.0"), lambda _: None)
+        assert len(box.started) == 1
+        assert box.files[flatcar.SETTINGS] == "SERVER=disabled\n"
+        # Masked again, or stopped, before the reboot.
+        box.stop()
+        assert (await machine.observe()).staged == Release("4152.1.0")
+        # And another version instead: the one that waits is given up first.
+        await machine.stage(Release("4152.2.0"), lambda _: None)
+        assert (await machine.observe()).staged == Release("4152.2.0")
+        box.boot()
+        box.stop()
+        assert (await machine.observe()).staged is None
+
+    asyncio.run(story())
+
+
+def test_flatcar_that_is_masked_and_has_a_server_of_its_own_keeps_both() -> None:
+    box = FlatcarBox(masked=True)
+    box.files[flatcar.SETTINGS] = "GROUP=stable\nSERVER=https://nebraska.example/v1/update\n"
+    with pytest.raises(MachineError, match=r"is masked.*SERVER=https://nebraska\.example.*SERVER=disabled"):
+        asyncio.run(Flatcar(box).stage(Release("4152.1.0"), lambda _: None))
+    assert box.masked and not box.started
+    box.files[flatcar.SETTINGS] = "SERVER=disabled\n"
+    asyncio.run(Flatcar(box).stage(Release("4152.1.0"), lambda _: None))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        recorded.UPDATE_ENGINE_IDLE.replace("UPDATE_STATUS_IDLE", "UPDATE_STATUS_ATTEMPTING_ROLLBACK"),
+        recorded.UPDATE_ENGINE_IDLE.replace("UPDATE_STATUS_IDLE", "(null)"),
+        "",
+    ],
+)
+def test_flatcar_whose_update_engine_does_not_tell_is_seen_and_not_staged(text: str) -> None:
+    async def story() -> None:
+        box = FlatcarBox()
+        box.text = text
+        seen = await Flatcar(box).observe()
+        assert seen.booted == Release("4081.2.0")
+        assert seen.boots_next().version.startswith("unknown: ")
+        with pytest.raises(MachineError, match="update_engine's status is not understood"):
+            await Flatcar(box).stage(Release("4152.1.0"), lambda _: None)
+        assert not box.started
 
     asyncio.run(story())
 

@@ -197,6 +197,7 @@ def test_zincati_is_left_alone_where_its_updates_are_off(
 def test_sysupdate_of_extensions_alone_is_no_updater_of_the_system(machine: Machine) -> None:
     machine.unit("systemd-sysupdate.timer")
     machine.write("etc/sysupdate.kubernetes.d/kubernetes.conf", "[Transfer]\n")
+    machine.write("usr/lib/sysupdate.d/noop.conf", "[Source]\n")
     assert machine.look() == ()
     machine.write("etc/sysupdate.d/os.transfer", "[Transfer]\n")
     assert "systemd-sysupdate upgrades" in machine.words
