@@ -1,10 +1,12 @@
 """Talos: no shell and no ssh; its API is spoken to with `talosctl`, on the machine that fleet runs on.
 
-Source: talos.dev, `talosctl` reference. Which upgrade is staged is in the machine's META partition, key 0x07
-(StagedUpgradeImageRef in internal/pkg/meta/constants.go).
+Source: talos.dev, `talosctl` reference, and cmd/talosctl of github.com/siderolabs/talos, 1.5 to 1.13. Which upgrade is
+staged is in the machine's META partition, key 0x07 (StagedUpgradeImageRef in pkg/machinery/meta/constants.go).
 """
 
 from __future__ import annotations
+
+import json
 
 import msgspec
 from msgspec import Struct
@@ -15,31 +17,54 @@ from fleet.machines.os import osrelease
 from fleet.machines.os.family import MachineError, Observation, Progress
 
 OS = "talos"
-STAGED_IMAGE = "0x07"
+STAGED_IMAGE = frozenset({7, "0x07"})
+"""The key's name is 0x07, unquoted in the YAML that talosctl makes its JSON of: there it is a number."""
+LEGACY = "--legacy"
+"""Of `talosctl upgrade` since 1.13, whose own way has no --stage: it would pass over that flag, drain and reboot at once."""
 
 
 class _Spec(Struct, frozen=True):
-    value: str
+    value: str = ""
+
+
+class _Metadata(Struct, frozen=True):
+    id: int | str
 
 
 class _MetaKey(Struct, frozen=True):
+    metadata: _Metadata
     spec: _Spec
 
 
 def parse_meta(text: str) -> str:
-    """The value of `talosctl get metakeys ID -o json`. Raises MachineError with the text."""
-    try:
-        return msgspec.json.decode(text, type=_MetaKey).spec.value
-    except msgspec.MsgspecError as error:
-        raise MachineError(f"talosctl get metakeys is not understood ({error}): {text[:300]!r}") from error
+    """The staged image by `talosctl get metakeys -o json`, empty where none is: a document for each key that there is.
+
+    Raises MachineError with the text.
+    """
+    rest, image = text.strip(), ""
+    while rest:
+        try:
+            _, end = json.JSONDecoder().raw_decode(rest)
+            key = msgspec.json.decode(rest[:end], type=_MetaKey)
+        except (ValueError, msgspec.MsgspecError) as error:
+            raise MachineError(
+                f"talosctl get metakeys is not understood ({error}): {text[:300]!r}"
+            ) from error
+        if key.metadata.id in STAGED_IMAGE:
+            image = key.spec.value
+        rest = rest[end:].lstrip()
+    return image
 
 
 def release_of(image: str) -> Release:
-    """`factory.talos.dev/installer/SCHEMATIC:v1.8.0` is release v1.8.0, with its digest if it has one."""
+    """`factory.talos.dev/installer/SCHEMATIC:v1.8.0` is release v1.8.0, with its digest if it has one.
+
+    An image without a tag tells its digest alone, and one with neither no release that anybody wants.
+    """
     name, _, digest = image.partition("@")
     _, colon, version = name.rpartition(":")
     if not colon or "/" in version:
-        raise MachineError(f"the installer image {image!r} has no tag")
+        return Release(digest or "unknown: the staged image has no tag", digest)
     return Release(version, digest)
 
 
@@ -66,7 +91,7 @@ class Talos:
             (await self._read("/proc/sys/kernel/random/boot_id")).strip(),
             (await self._read("/proc/sys/kernel/osrelease")).strip(),
             await self._staged(),
-            kernel_arguments=(await self._read("/proc/cmdline")).strip(),
+            kernel_arguments=await self._arguments(),
         )
 
     async def stage(self, release: Release, progress: Progress, token: str = "") -> None:
@@ -74,10 +99,13 @@ class Talos:
             raise MachineError(
                 "Talos needs the repository of its installer image (source), such as ghcr.io/siderolabs/installer"
             )
-        image = f"{self._source}:{release.version}"
-        await checked(
-            self._here, self._talosctl("upgrade", "--stage", "--wait=false", "--image", image), 1800
-        )
+        words = ("--stage", "--wait=false", "--image", f"{self._source}:{release.version}")
+        ran = await self._here.run(self._talosctl("upgrade", LEGACY, *words), 1800)
+        if f"unknown flag: {LEGACY}" in ran.stderr:
+            # Before 1.13: nothing was done, and there is no other way than that.
+            ran = await self._here.run(self._talosctl("upgrade", *words), 1800)
+        if not ran.good:
+            raise MachineError(ran.words)
         progress(100)
 
     async def reboot(self) -> None:
@@ -95,13 +123,13 @@ class Talos:
         """Nothing: machined does, once it is up."""
 
     async def _staged(self) -> Release | None:
-        ran = await self._here.run(self._talosctl("get", "metakeys", STAGED_IMAGE, "-o", "json"))
-        if ran.good:
-            image = parse_meta(ran.stdout)
-            return release_of(image) if image else None
-        if "NotFound" in ran.stderr or "not found" in ran.stderr:
-            return None
-        raise MachineError(ran.words)
+        image = parse_meta(await checked(self._here, self._talosctl("get", "metakeys", "-o", "json")))
+        return release_of(image) if image else None
+
+    async def _arguments(self) -> str:
+        """Empty where the machine does not tell them."""
+        ran = await self._here.run(self._talosctl("read", "/proc/cmdline"))
+        return ran.stdout.strip() if ran.good else ""
 
     async def _read(self, path: str) -> str:
         return await checked(self._here, self._talosctl("read", path))

@@ -160,3 +160,33 @@ SNAPPER = """
 """`snapper --no-dbus --root MOUNT --jsonout list --columns number,default,active,userdata` of snapper 0.10.4 (Debian 12),
 on a btrfs that is laid out as MicroOS', without line breaks: snapshot 1 is mounted, 2 was written by fleet and made the
 default, the writing of 3 has broken off. tests/machines/test_snapper.py has the real program."""
+
+TALOS_META = """\
+{
+    "metadata": {
+        "created": "2026-11-29T23:11:08Z", "id": 6, "namespace": "runtime", "owner": null, "phase": "running",
+        "type": "MetaKeys.runtime.talos.dev", "updated": "2026-11-29T23:11:08Z", "version": "undefined"
+    },
+    "node": "10.5.0.2",
+    "spec": {"value": "A"}
+}
+{
+    "metadata": {
+        "created": "2026-11-29T23:11:08Z", "id": 7, "namespace": "runtime", "owner": null, "phase": "running",
+        "type": "MetaKeys.runtime.talos.dev", "updated": "2026-11-29T23:11:08Z", "version": "undefined"
+    },
+    "node": "10.5.0.2",
+    "spec": {"value": "ghcr.io/siderolabs/installer:v1.9.5"}
+}
+{
+    "metadata": {
+        "created": "2026-11-29T23:11:08Z", "id": 8, "namespace": "runtime", "owner": null, "phase": "running",
+        "type": "MetaKeys.runtime.talos.dev", "updated": "2026-11-29T23:11:08Z", "version": "undefined"
+    },
+    "node": "10.5.0.2",
+    "spec": {"value": "{\\"Pull\\":true}"}
+}
+"""
+"""META keys as `talosctl get metakeys -o json` prints them: made with the Go module
+github.com/siderolabs/talos/pkg/machinery 1.9.5 (its MetaKey resource and tags) by the steps of
+cmd/talosctl/cmd/talos/output/json.go. Line breaks are left out."""

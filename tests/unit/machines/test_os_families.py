@@ -17,6 +17,7 @@ from fleet.machines.os.flatcar import Flatcar
 from fleet.machines.os.ostree import Ostree
 from fleet.machines.os.rauc import Rauc
 from fleet.machines.os.rpm_ostree import RpmOstree
+from fleet.machines.os.talos import Talos
 from tests.unit.machines import recorded
 from tests.unit.machines.fakehost import FakeHost
 
@@ -352,6 +353,75 @@ def test_bottlerocket_locks_the_version_and_goes_through_its_states() -> None:
         assert (await machine.observe()).staged == Release("1.15.0")
 
     asyncio.run(story())
+
+
+class TalosBox(FakeHost):
+    """`talosctl` and the machine behind it. `version` is talosctl's: since 1.13 its own way passes over --stage."""
+
+    def __init__(self, version: tuple[int, int]) -> None:
+        super().__init__()
+        self.version = version
+        self.booted, self.staged, self.drained = "v1.9.0", "", False
+        self.programs["talosctl"] = self._talosctl
+
+    def _talosctl(self, argv: tuple[str, ...]) -> tuple[int, str, str]:
+        assert argv[:2] == ("--nodes", "10.5.0.2")
+        match argv[2:]:
+            case ("read", "/etc/os-release"):
+                return 0, f"ID=talos\nVERSION_ID={self.booted}\n", ""
+            case ("read", path):
+                return (0, self.files[path], "") if path in self.files else (1, "", "error reading: EPERM")
+            case ("get", "metakeys", "-o", "json"):
+                key = {"metadata": {"id": 7}, "spec": {"value": self.staged}}
+                return 0, json.dumps(key) if self.staged else "", ""
+            case ("upgrade", *words):
+                return self._upgrade(words)
+            case ("reboot", "--wait=false"):
+                self._boot()
+                return 0, "", ""
+        raise AssertionError(argv)
+
+    def _upgrade(self, words: list[str]) -> tuple[int, str, str]:
+        known = {"--stage": (1, 18), "--legacy": (1, 18)} if self.version >= (1, 13) else {"--stage": (9, 9)}
+        flags = [word for word in words if word in ("--stage", "--legacy")]
+        unknown = [flag for flag in flags if flag not in known or self.version >= known[flag]]
+        if unknown:
+            return 1, "", f"unknown flag: {unknown[0]}\n"
+        self.staged = words[-1]
+        if self.version >= (1, 13) and "--legacy" not in flags:
+            self.drained = True
+            self._boot()
+        return 0, "NODE ACK STARTED\n", ""
+
+    def _boot(self) -> None:
+        self.booted, self.staged = self.staged.rpartition(":")[2] or self.booted, ""
+        self.boot()
+
+
+@pytest.mark.parametrize("version", [(1, 5), (1, 12), (1, 13), (1, 17)])
+def test_talos_is_staged_without_a_reboot_by_every_talosctl(version: tuple[int, int]) -> None:
+    async def story() -> None:
+        box = TalosBox(version)
+        machine = Talos(box, "10.5.0.2", "ghcr.io/siderolabs/installer")
+        await machine.stage(Release("v1.9.5"), lambda _: None)
+        assert not box.drained
+        del box.files["/proc/cmdline"]
+        seen = await machine.observe()
+        assert (seen.booted, seen.staged, seen.boot_id) == (Release("v1.9.0"), Release("v1.9.5"), "boot-1")
+        await machine.reboot()
+        seen = await machine.observe()
+        assert (seen.booted, seen.staged, seen.boot_id) == (Release("v1.9.5"), None, "boot-2")
+
+    asyncio.run(story())
+
+
+def test_talosctl_that_cannot_stage_any_more_is_refused_in_its_words() -> None:
+    box = TalosBox((1, 18))
+    with pytest.raises(MachineError, match="unknown flag: --stage"):
+        asyncio.run(
+            Talos(box, "10.5.0.2", "ghcr.io/siderolabs/installer").stage(Release("v1.18.0"), lambda _: None)
+        )
+    assert box.boots == 1
 
 
 COREOS = {"ID": "fedora", "VARIANT_ID": "coreos"}

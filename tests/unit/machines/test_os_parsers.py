@@ -307,10 +307,21 @@ def test_snapper_of_two_file_systems_or_without_a_default_is_refused() -> None:
         transactional.parse(json.dumps(listed))
 
 
+def test_talos_tells_its_staged_image_among_its_other_keys() -> None:
+    assert talos.parse_meta(recorded.TALOS_META) == "ghcr.io/siderolabs/installer:v1.9.5"
+    # Where a newer talosctl quotes the key, and tells more of it.
+    named = recorded.TALOS_META.replace('"id": 7', '"id": "0x07", "labels": {}')
+    assert talos.parse_meta(named) == "ghcr.io/siderolabs/installer:v1.9.5"
+    assert talos.parse_meta(recorded.TALOS_META.replace('"id": 7', '"id": 10')) == ""
+    assert talos.parse_meta("") == ""
+
+
 def test_talos_is_told_by_its_image() -> None:
     assert talos.release_of("factory.talos.dev/installer/3765:v1.8.0") == Release("v1.8.0")
-    with pytest.raises(MachineError, match="no tag"):
-        talos.release_of("localhost:5000/installer")
+    digest = f"sha256:{'0' * 64}"
+    assert talos.release_of(f"ghcr.io/installer:v1.8.0@{digest}") == Release("v1.8.0", digest)
+    assert talos.release_of(f"localhost:5000/installer@{digest}") == Release(digest, digest)
+    assert talos.release_of("localhost:5000/installer").version.startswith("unknown: ")
     assert talos.parse_os_release('NAME="Talos"\nID=talos\nVERSION_ID=v1.8.0\n') == Release("v1.8.0")
 
 
