@@ -149,6 +149,12 @@ BOTTLEROCKET_READY = """\
 """
 """`apiclient update check` in a workshop on EKS (Bottlerocket 1.14), in the public index of sources."""
 
+BOTTLEROCKET_OS = """
+{"pretty_name": "Bottlerocket OS 1.14.0 (aws-k8s-1.27)", "variant_id": "aws-k8s-1.27", "version_id": "1.14.0",
+ "build_id": "764e37e4", "arch": "x86_64"}
+"""
+"""The members of BottlerocketRelease (sources/bottlerocket-release/src/lib.rs of bottlerocket-core-kit), values made up."""
+
 SNAPPER = """
 {"root": [
   {"number": 0, "default": false, "active": false, "userdata": null},

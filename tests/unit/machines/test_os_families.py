@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from fleet.core.release import Release
-from fleet.machines.os import flatcar
+from fleet.machines.os import bottlerocket, flatcar
 from fleet.machines.os.bottlerocket import Bottlerocket
 from fleet.machines.os.detect import Signs, family, family_of, parse_signs
 from fleet.machines.os.family import Family, MachineError
@@ -315,44 +315,113 @@ def test_rauc_on_another_medium_is_told_by_its_own_word_and_not_staged() -> None
     asyncio.run(story())
 
 
-def test_bottlerocket_locks_the_version_and_goes_through_its_states() -> None:
+class BottlerocketBox(FakeHost):
+    """Its update API. After a boot it has no status until an action was asked for, and locks it for one look after that."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+        self.status: dict[str, object] | None = None
+        self.locked = 0
+        self.ends_as = "Success"
+        self.booted, self.offers = "1.14.0", "1.15.0"
+        self.programs["apiclient"] = self._apiclient
+
+    def boot(self) -> None:
+        super().boot()
+        if self.status and self.status["update_state"] == "Ready":
+            self.booted = self.offers
+        self.status = None
+
+    def _apiclient(self, argv: tuple[str, ...]) -> tuple[int, str, str]:
+        match argv:
+            case ("set", setting):
+                self.asked.append(setting)
+                return 0, "", ""
+            case ("raw", "-u", "/os"):
+                return 0, json.dumps(json.loads(recorded.BOTTLEROCKET_OS) | {"version_id": self.booted}), ""
+            case ("raw", "-u", "/updates/status"):
+                return self._told()
+            case ("raw", "-u", path, "-m", "POST"):
+                self._act(path.removeprefix("/actions/"))
+                return 0, "", ""
+        raise AssertionError(argv)
+
+    def _told(self) -> tuple[int, str, str]:
+        failed = "Failed GET request to '/updates/status': Status {} when GETing /updates/status: {}"
+        if self.locked:
+            self.locked -= 1
+            return 1, "", failed.format(423, "Unable to obtain the update lock")
+        if self.status is None:
+            return (
+                1,
+                "",
+                failed.format(404, "Update status is uninitialized, refresh-updates to initialize it"),
+            )
+        return 0, json.dumps(self.status), ""
+
+    def _act(self, action: str) -> None:
+        self.asked.append(action)
+        if action == "reboot":
+            self.boot()
+            return
+        image = {"version": self.offers, "variant": "aws-k8s-1.27", "arch": "x86_64"}
+        state = {"refresh": "Available", "prepare": "Staged", "activate": "Ready", "deactivate": "Staged"}
+        kind = action.partition("-")[0]
+        ready = kind == "activate"
+        self.status = {
+            "update_state": state[kind],
+            "chosen_update": image,
+            "active_partition": {"image": image | {"version": self.booted}, "next_to_boot": not ready},
+            "staging_partition": None if kind == "refresh" else {"image": image, "next_to_boot": ready},
+            "most_recent_command": {
+                "cmd_type": kind,
+                "cmd_status": self.ends_as,
+                "timestamp": str(len(self.asked)),
+            },
+        }
+        self.locked = 1
+
+
+def test_bottlerocket_locks_the_version_and_goes_through_its_states(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bottlerocket, "LOOK", 0)
+
     async def story() -> None:
-        box = FakeHost()
-        status = json.loads(recorded.BOTTLEROCKET_READY.partition("\n")[2])
-        status["staging_partition"] = None
-        status["update_state"] = "Idle"
-        asked: list[str] = []
-
-        def program(argv: tuple[str, ...]) -> tuple[int, str, str]:
-            if argv[0] == "set":
-                asked.append(argv[1])
-            elif argv[2] != "/updates/status":
-                action = argv[2].removeprefix("/actions/")
-                asked.append(action)
-                kind = action.partition("-")[0]
-                status["most_recent_command"] = {
-                    "cmd_type": kind,
-                    "cmd_status": "Success",
-                    "timestamp": str(len(asked)),
-                }
-                if kind == "activate":
-                    image = status["chosen_update"]
-                    status["staging_partition"] = {"image": image, "next_to_boot": True}
-                    status["update_state"] = "Ready"
-            return 0, json.dumps(status), ""
-
-        box.programs["apiclient"] = program
+        box = BottlerocketBox()
         machine = Bottlerocket(box)
+        seen = await machine.observe()
+        assert (seen.booted, seen.staged) == (Release("1.14.0"), None)
         await machine.stage(Release("1.15.0"), lambda _: None)
-        assert asked == [
+        assert box.asked == [
             "updates.version-lock=v1.15.0",
             "refresh-updates",
             "prepare-update",
             "activate-update",
         ]
         assert (await machine.observe()).staged == Release("1.15.0")
+        # While somebody's action holds the lock, what boots next is not known, and what is booted is.
+        box.locked = 1
+        seen = await machine.observe()
+        assert seen.booted == Release("1.14.0")
+        assert seen.boots_next().version.startswith("unknown: ")
+        await machine.reboot()
+        seen = await machine.observe()
+        assert (seen.booted, seen.staged) == (Release("1.15.0"), None)
+        with pytest.raises(MachineError, match="signpost rollback-to-inactive"):
+            await machine.roll_back()
 
     asyncio.run(story())
+
+
+@pytest.mark.parametrize("ends_as", ["Failed", "Unknown", "Postponed"])
+def test_an_action_of_bottlerocket_that_does_not_succeed_is_told_by_name(
+    ends_as: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bottlerocket, "LOOK", 0)
+    box = BottlerocketBox()
+    box.ends_as = ends_as
+    with pytest.raises(MachineError, match=f"refresh-updates ended as {ends_as}"):
+        asyncio.run(Bottlerocket(box).stage(Release("1.15.0"), lambda _: None))
 
 
 class TalosBox(FakeHost):

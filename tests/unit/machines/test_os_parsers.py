@@ -257,8 +257,32 @@ def test_update_engine_does_not_tell_the_version_that_waits() -> None:
 
 def test_bottlerocket_tells_active_and_staging() -> None:
     status = bottlerocket.parse(recorded.BOTTLEROCKET_READY)
-    assert status.booted == Release("1.14.0")
     assert status.staged == Release("1.15.0")
+    assert bottlerocket.parse_os(recorded.BOTTLEROCKET_OS) == Release("1.14.0")
+
+
+@pytest.mark.parametrize(
+    ("change", "staged"),
+    [
+        ({"update_state": "Idle", "active_partition": None, "staging_partition": None}, None),
+        ({"staging_partition": None}, "unknown: another partition boots next"),
+        ({"staging_partition": None, "active_partition": {"image": {"version": "1.14.0"}}}, None),
+        ({"waves": {"seed": 5}, "chosen_update": None, "most_recent_command": None}, "1.15.0"),
+    ],
+)
+def test_bottlerocket_tells_what_boots_next_by_both_partitions(
+    change: dict[str, object], staged: str | None
+) -> None:
+    document = json.loads(recorded.BOTTLEROCKET_READY.partition("\n")[2])
+    found = bottlerocket.parse(json.dumps(document | change)).staged
+    assert (found is None) == (staged is None)
+    assert found is None or found.version.startswith(staged or "")
+
+
+def test_bottlerocket_refuses_a_state_that_is_not_known_by_name() -> None:
+    text = recorded.BOTTLEROCKET_READY.replace('"Ready"', '"Deferred"')
+    with pytest.raises(MachineError, match=r"'Deferred' is none of Idle"):
+        bottlerocket.parse(text)
 
 
 def test_snapper_tells_active_and_default_and_what_fleet_noted() -> None:
@@ -334,6 +358,7 @@ def test_talos_is_told_by_its_image() -> None:
         rauc.parse,
         flatcar.parse,
         bottlerocket.parse,
+        bottlerocket.parse_os,
         transactional.parse,
         talos.parse_meta,
     ],
