@@ -30,6 +30,21 @@ COMPLETED = "/run/update_engine_autoupdate_completed"
 """update_engine's mark of an update that waits for the reboot (kUpdateCompletedMarker): it is read when it starts."""
 SETTINGS = "/etc/flatcar/update.conf"
 UNTOLD = re.compile(r"[0.]*")
+OTHER = """
+booted=$(rootdev -s /usr) && found=$(cgpt find -t flatcar-usr) || exit 3
+other=$(printf '%s\\n' "$found" | grep -vxF "$booted")
+test "$(printf '%s\\n' "$other" | wc -l)" -eq 1 && test -n "$other" || exit 3
+cgpt show "$other" | grep -q 'successful=1' || exit 3
+folder=$(mktemp -d) && trap 'rm -rf "$folder"' EXIT
+btrfs restore --path-regex '^/(|share(|/(flatcar|coreos)(|/release)))$' "$other" "$folder" >/dev/null 2>&1
+for name in flatcar coreos; do
+  cat "$folder/share/$name/release" 2>/dev/null || debugfs -R "cat /share/$name/release" "$other" 2>/dev/null
+done
+"""
+"""Prints what the other /usr partition says of itself, if it has once been booted well. It is read without mounting, since
+two btrfs of one image are one file system to the kernel; older releases have ext4 there. Documented for a rollback by hand:
+cgpt and rootdev, flatcar.org/docs/latest/setup/debug/manual-rollbacks."""
+_VERSION = re.compile(r"^FLATCAR_RELEASE_VERSION=[\"']?([^\"'\s]+)", re.MULTILINE)
 _SERVER = re.compile(r"^SERVER=[\"']?([^\"'\s]+)", re.MULTILINE)
 
 
@@ -71,25 +86,31 @@ class Flatcar:
         self._host = host
 
     async def observe(self) -> Observation:
-        """The rollback is not told: the other partition's version is known to nobody without mounting it."""
         fields = osrelease.parse(await read(self._host, "/etc/os-release") or "")
         try:
-            staged = await self._staged()
+            staged, idle = await self._waiting()
         except MachineError:
             # What is booted is known all the same; a reboot into what is not known is refused by these words.
-            staged = Release("unknown: update-engine does not tell what waits")
+            staged, idle = Release("unknown: update-engine does not tell what waits"), False
         return Observation(
             OS,
             Release(osrelease.version(fields)),
             await shell.boot_id(self._host),
             await shell.kernel(self._host),
             staged,
+            await self._rollback() if idle else None,
             kernel_arguments=await shell.kernel_arguments(self._host),
             units=await shell.units(self._host),
         )
 
+    async def _rollback(self) -> Release | None:
+        """The other partition, while nobody writes it. None where it does not tell, or has not booted well."""
+        ran = await self._host.run(("sh", "-c", OTHER))
+        found = _VERSION.search(ran.stdout)
+        return Release(found[1]) if found else None
+
     async def stage(self, release: Release, progress: Progress, token: str = "") -> None:
-        staged = await self._staged()
+        staged, _ = await self._waiting()
         if staged is not None and staged.version == release.version:
             return
         options = await self._options()
@@ -129,22 +150,23 @@ class Flatcar:
         """Nothing: update_engine marks the booted partition good by itself, some minutes after the boot. Staging has
         seen to it that it runs."""
 
-    async def _staged(self) -> Release | None:
-        """What waits for the reboot. Raises MachineError where update_engine runs and does not tell it.
+    async def _waiting(self) -> tuple[Release | None, bool]:
+        """What waits for the reboot; and whether update_engine leaves the other partition alone, as it was booted last.
 
-        One that does not run, masked or stopped, is not asked: its client would look for it for half a minute.
+        Raises MachineError where update_engine runs and does not tell. One that does not run, masked or stopped, is not
+        asked: its client would look for it for half a minute.
         """
         active = await self._host.run(("systemctl", "is-active", SERVICE))
         version = ""
         if active.stdout.strip() == "active":
             status = parse(await checked(self._host, STATUS))
             if status.operation is not Operation.NEED_REBOOT:
-                return None
+                return None, status.operation is Operation.IDLE
             version = status.new_version
         elif await read(self._host, COMPLETED) is None:
-            return None
+            return None, True
         note = (await read(self._host, NOTE) or "").strip()
-        return Release(version or note or "unknown: not staged by fleet")
+        return Release(version or note or "unknown: not staged by fleet"), False
 
 
 def percent(text: str) -> int | None:

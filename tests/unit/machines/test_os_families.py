@@ -152,6 +152,8 @@ class FlatcarBox(FakeHost):
         return 0, self.text, ""
 
     def _script(self, argv: tuple[str, ...]) -> tuple[int, str, str]:
+        if argv == ("-c", flatcar.OTHER):
+            return 3, "", ""
         self.masked = False
         self.active.add(flatcar.SERVICE)
         if "reset_status" in argv[1]:
