@@ -15,6 +15,7 @@ from fleet.machines.agent import Pace
 from fleet.machines.bootlog import BootLog
 from fleet.machines.job import finish, unit_of
 from fleet.machines.os.detect import detect
+from fleet.machines.os.family import MachineError
 from fleet.machines.os.ostree import Ostree
 from fleet.machines.remote import RemoteAgent
 from fleet.machines.ssh import Access, Address, Limit, Ssh
@@ -53,6 +54,32 @@ def test_it_is_told_to_be_plain_ostree_and_nobody_else_upgrades_it(host: Host) -
         assert seen.boot_id == host.boot_id()
 
     over_ssh(host, tell)
+
+
+def test_a_reboot_that_a_person_has_scheduled_is_told_and_left_to_them(host: Host) -> None:
+    """`shutdown` of a real systemd: nothing but its file shows it."""
+
+    async def tell(ssh: Ssh) -> None:
+        (found,) = await updaters.others(ssh)
+        assert found.kind == updaters.SCHEDULED
+        assert "a reboot is scheduled for 20" in found.words and "new disk" in found.words
+        boot = (await Ostree(ssh).observe()).boot_id
+        for act in (Ostree(ssh).stage(release(host, "1.1"), lambda _: None), Ostree(ssh).reboot()):
+            with pytest.raises(MachineError, match=r"a reboot is scheduled.*shutdown -c"):
+                await act
+        seen = await Ostree(ssh).observe()
+        assert (seen.boot_id, seen.staged) == (boot, None)
+
+    host.run("shutdown -r +600 'new disk'")
+    try:
+        over_ssh(host, tell)
+    finally:
+        host.run("shutdown -c")
+
+    async def gone(ssh: Ssh) -> None:
+        assert await updaters.others(ssh) == ()
+
+    over_ssh(host, gone)
 
 
 def test_a_job_ends_with_its_exit_code_and_leaves_nothing(host: Host) -> None:
