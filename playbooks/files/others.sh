@@ -99,9 +99,11 @@ bootc-fetch-apply-updates.timer|bootc automatic updates|upgrades and reboots|alw
 uupd.timer|uupd (Universal Blue)|upgrades|always
 ublue-update.timer|ublue-update (Universal Blue)|upgrades|always
 transactional-update.timer|the timer of transactional-update|upgrades and reboots|always
+os-update.timer|os-update (openSUSE)|upgrades and reboots|always
 rebootmgr.service|rebootmgr (openSUSE)|reboots|rebootmgr_reboots
 rauc-hawkbit-updater.service|rauc-hawkbit-updater|upgrades|hawkbit_updates
 aktualizr.service|aktualizr|upgrades and reboots|always
+aktualizr-torizon.service|aktualizr (Torizon)|upgrades and reboots|always
 aktualizr-lite.service|aktualizr-lite|upgrades and reboots|always
 mender-client.service|the Mender client|upgrades and reboots|always
 mender-updated.service|the Mender client|upgrades and reboots|always
@@ -113,7 +115,13 @@ apt-daily-upgrade.timer|unattended-upgrades|reboots|unattended_upgrades_reboot|A
 dnf-automatic.timer|dnf-automatic|reboots|dnf_automatic_reboots
 dnf-automatic-install.timer|dnf-automatic|reboots|dnf_automatic_reboots
 dnf5-automatic.timer|dnf-automatic|reboots|dnf_automatic_reboots
-snapd.service|snapd|upgrades and reboots|ubuntu_core|snap refresh --hold'
+snapd.service|snapd|upgrades and reboots|ubuntu_core|snap refresh --hold
+rpm-ostreed-automatic.service|rpm-ostree automatic updates|upgrades|always|wait until it has ended
+bootc-fetch-apply-updates.service|bootc automatic updates|upgrades and reboots|always|wait until it has ended
+uupd.service|uupd (Universal Blue)|upgrades|always|wait until it has ended
+transactional-update.service|transactional-update|upgrades and reboots|always|wait until it has ended
+os-update.service|os-update (openSUSE)|upgrades and reboots|always|wait until it has ended
+eos-updater.service|the updater of Endless OS|upgrades|always|wait until it has ended'
 
 units=$(printf '%s\n' "$table" | sed 's/|.*//')
 states=$(systemctl is-active $units 2>/dev/null)

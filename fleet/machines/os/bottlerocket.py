@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 from contextlib import suppress
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -66,8 +67,8 @@ class Status(Struct, frozen=True):
 def parse_os(text: str) -> Release:
     """Of `/os`, whose keys have underscores, and hyphens in its openapi.yaml. Raises MachineError with the text."""
     try:
-        fields = msgspec.json.decode(text, type=dict[str, str])
-        version = fields.get("version_id") or fields["version-id"]
+        fields = msgspec.json.decode(text, type=dict[str, Any])
+        version = msgspec.convert(fields.get("version_id") or fields["version-id"], str)
     except (msgspec.MsgspecError, KeyError) as error:
         raise MachineError(f"Bottlerocket's /os is not understood ({error}): {text[:300]!r}") from error
     return Release(version)

@@ -61,8 +61,6 @@ class Operation(StrEnum):
 
 class Status(Struct, frozen=True):
     operation: Operation
-    progress: float
-    """0 to 1."""
     new_version: str
     """Empty where update_engine does not tell it."""
 
@@ -74,11 +72,10 @@ def parse(text: str) -> Status:
     )
     try:
         operation = Operation(fields["CURRENT_OP"])
-        progress = float(fields["PROGRESS"])
-        version = fields["NEW_VERSION"]
     except (KeyError, ValueError) as error:
         raise MachineError(f"update_engine's status is not understood ({error}): {text[:300]!r}") from error
-    return Status(operation, progress, "" if UNTOLD.fullmatch(version) else version)
+    version = fields.get("NEW_VERSION", "")
+    return Status(operation, "" if UNTOLD.fullmatch(version) else version)
 
 
 class Flatcar:

@@ -255,10 +255,30 @@ def test_update_engine_does_not_tell_the_version_that_waits() -> None:
     assert flatcar.parse(recorded.UPDATE_ENGINE_IDLE).operation is flatcar.Operation.IDLE
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "CURRENT_OP=UPDATE_STATUS_UPDATED_NEED_REBOOT\n",
+        "PROGRESS=nan%\nCURRENT_OP=UPDATE_STATUS_UPDATED_NEED_REBOOT\nNEW_VERSION=4152.2.0\nNEW_FIELD=a=b\n",
+    ],
+)
+def test_update_engine_needs_to_tell_no_more_than_its_state(text: str) -> None:
+    assert flatcar.parse(text).operation is flatcar.Operation.NEED_REBOOT
+
+
+@pytest.mark.parametrize("operation", list(flatcar.Operation))
+def test_every_state_of_update_engine_is_known(operation: flatcar.Operation) -> None:
+    text = recorded.UPDATE_ENGINE_IDLE.replace("UPDATE_STATUS_IDLE", operation)
+    assert flatcar.parse(text).operation is operation
+
+
 def test_bottlerocket_tells_active_and_staging() -> None:
     status = bottlerocket.parse(recorded.BOTTLEROCKET_READY)
     assert status.staged == Release("1.15.0")
     assert bottlerocket.parse_os(recorded.BOTTLEROCKET_OS) == Release("1.14.0")
+    assert bottlerocket.parse_os('{"version-id": "1.50.0", "extensions": [{"name": "x"}]}') == Release(
+        "1.50.0"
+    )
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,8 @@ def test_a_machine_of_its_own_has_nobody_else(machine: Machine) -> None:
     [
         *("zincati.service", "locksmithd.service", "bootc-fetch-apply-updates.timer", "uupd.timer"),
         *("transactional-update.timer", "rebootmgr.service", "rauc-hawkbit-updater.service"),
-        *("aktualizr.service", "aktualizr-lite.service", "mender-client.service", "mender-updated.service"),
+        *("aktualizr.service", "aktualizr-torizon.service", "aktualizr-lite.service", "os-update.timer"),
+        *("mender-client.service", "mender-updated.service"),
         *("eos-autoupdater.timer", "systemd-sysupdate-reboot.timer", "ublue-update.timer"),
     ],
 )
@@ -85,6 +86,15 @@ def test_a_unit_at_work_is_named_with_what_turns_it_off(machine: Machine, unit: 
     (found,) = machine.look()
     assert found.kind == "unit"
     assert found.words.endswith(f"({unit} is active): systemctl disable --now {unit}")
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["rpm-ostreed-automatic.service", "bootc-fetch-apply-updates.service", "transactional-update.service"],
+)
+def test_an_update_that_is_under_way_is_waited_for_whatever_began_it(machine: Machine, unit: str) -> None:
+    machine.unit(unit, "activating")
+    assert machine.words.endswith(f"({unit} is active): wait until it has ended")
 
 
 def test_a_unit_that_is_not_at_work_is_no_updater_and_one_that_is_started_again_and_again_is(
