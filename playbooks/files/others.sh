@@ -111,7 +111,7 @@ swupdate.service|SWUpdate|upgrades|swupdate_polls
 eos-autoupdater.timer|the updater of Endless OS|upgrades|always
 systemd-sysupdate.timer|systemd-sysupdate|upgrades|sysupdate_of_the_machine
 systemd-sysupdate-reboot.timer|systemd-sysupdate-reboot|reboots|always
-apt-daily-upgrade.timer|unattended-upgrades|reboots|unattended_upgrades_reboot|Automatic-Reboot "false" there
+apt-daily-upgrade.timer|unattended-upgrades|reboots|unattended_upgrades_reboot|have Automatic-Reboot "false" there
 dnf-automatic.timer|dnf-automatic|reboots|dnf_automatic_reboots
 dnf-automatic-install.timer|dnf-automatic|reboots|dnf_automatic_reboots
 dnf5-automatic.timer|dnf-automatic|reboots|dnf_automatic_reboots
@@ -193,7 +193,7 @@ if test -e "$schedule"; then
   test "$who" != 4294967295 || who=
   name=$(test -n "$who" && sed -n "s/^\([^:]*\):[^:]*:$who:.*/\1/p" "$root/etc/passwd" 2>/dev/null | head -n 1)
   tty=$(value TTY "$schedule")
-  why=$(sed -n 's/^WALL_MESSAGE=//p' "$schedule" | tr -cd '[:print:]' | cut -c 1-120)
+  why=$(sed -n 's/^WALL_MESSAGE=//p' "$schedule" | tr -cd ' -~' | cut -c 1-120)
   name=${name:-${who:+uid $who}}
   words="$what is scheduled for ${when:-a time that is not told} by ${name:-somebody}${tty:+ on $tty}${why:+ ($why)}"
   found scheduled "$words: wait until then, or take it back with whoever asked for it: shutdown -c"
