@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 
 from fleet.core.errors import UsageError
-from fleet.machines.host import Ran
+from fleet.machines.host import ABSENT, Ran
 from fleet.machines.os.family import MachineError
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -41,7 +41,7 @@ class Local:
         self._prefix = tuple(prefix)
 
     async def run(self, argv: Sequence[str], seconds: float = 60.0) -> Ran:
-        """As Host. A command that is given up on is killed."""
+        """As Host. A command that is given up on is killed; one that is not there is answered as a shell does."""
         words = (*self._prefix, *argv)
         environment = {"PATH": PATH, "LC_ALL": "C.UTF-8", "HOME": "/root"}
         try:
@@ -52,6 +52,10 @@ class Local:
                 stderr=asyncio.subprocess.PIPE,
                 env={**os.environ, **environment},
             )
+        except FileNotFoundError:
+            if self._prefix:
+                raise MachineError(f"{words[0]} cannot be run: it is not there") from None
+            return Ran(tuple(argv), ABSENT, "", f"{words[0]}: not found")
         except OSError as error:
             raise MachineError(f"{words[0]} cannot be run: {error.strerror or error}") from None
         try:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fleet.core.errors import UsageError
-from fleet.machines.host import checked, read, read_line
+from fleet.machines.host import ABSENT, checked, read, read_line
 from fleet.machines.local import NAMESPACES, Local, prefix_of
 from fleet.machines.os.family import MachineError
 
@@ -32,9 +32,12 @@ def test_a_command_that_does_not_end_is_killed(tmp_path: Path) -> None:
         os.kill(int(pid.read_text()), 0)
 
 
-def test_a_program_that_is_not_there_is_told() -> None:
-    with pytest.raises(MachineError, match="no-such-program cannot be run"):
-        asyncio.run(Local().run(("no-such-program",)))
+def test_a_program_that_is_not_there_is_answered_as_a_shell_does() -> None:
+    assert asyncio.run(Local().run(("no-such-program",))).code == ABSENT
+    with pytest.raises(MachineError, match="no-such-program: exit 127: no-such-program: not found"):
+        asyncio.run(checked(Local(), ("no-such-program",)))
+    with pytest.raises(MachineError, match="no-such-way cannot be run"):
+        asyncio.run(Local(("no-such-way",)).run(("true",)))
 
 
 def test_a_file_that_is_not_there_is_none_and_a_folder_is_an_error(tmp_path: Path) -> None:
