@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from fleet.config import forms
 from fleet.config.calendar import window
 from fleet.config.drainrule import rules
+from fleet.config.playbook import mistake_in
 from fleet.config.reader import Reader
 from fleet.config.selector import hidden, selector
 from fleet.core.policy import PLAYBOOKS, DrainRule, Limits, Pool, Reach, RebootRule, StageRule
@@ -100,11 +101,12 @@ def playbooks(reader: Reader, base: dict[str, str]) -> dict[str, str]:
     found = dict(base)
     for step in PLAYBOOKS:
         text = part.value(step, forms.TEXT, "")
+        if not text:
+            continue
         path = Path(reader.file).absolute().parent / Path(text).expanduser()
-        if text and not path.is_file():
-            part.problem(f"expected a playbook, found no file {path}", step)
-        elif text:
-            found[step] = str(path)
+        if mistake := mistake_in(path):
+            part.problem(f"expected a playbook, {mistake}", step)
+        found[step] = str(path)
     return found
 
 

@@ -60,8 +60,12 @@ class _Release(Struct, frozen=True):
     digest: str = ""
 
     @property
+    def release(self) -> Release:
+        return Release(self.version.strip(), self.digest.strip())
+
+    @property
     def known(self) -> Release | None:
-        return Release(self.version, self.digest) if self.version else None
+        return self.release if self.release.version else None
 
 
 class _Now(Struct, frozen=True):
@@ -70,9 +74,9 @@ class _Now(Struct, frozen=True):
     os: str
     boot_id: str
     kernel: str
-    booted: Release
-    staged: _Release = _Release()
-    rollback: _Release = _Release()
+    booted: _Release
+    staged: _Release | None = None
+    rollback: _Release | None = None
     kernel_arguments: str = ""
     layered: tuple[str, ...] = ()
     state: str = ""
@@ -86,27 +90,37 @@ def shipped(step: str) -> Path:
 
 
 def observation(told: Mapping[str, Any]) -> Observation:
-    """Of what `facts` has told. Raises MachineError where it told nothing, or what is not understood."""
+    """Of what `facts` has told. Raises MachineError where it told nothing, or what is not understood. White space around
+    a text, as a command's output has it, counts for nothing."""
     if "fleet_now" not in told:
-        raise MachineError("the playbook facts has told no fleet_now by set_stats (docs/os-support.md)")
+        raise MachineError(
+            "the playbook facts has told no fleet_now by set_stats with per_host: false (docs/os-support.md)"
+        )
     try:
         now = msgspec.convert(told["fleet_now"], _Now)
     except msgspec.ValidationError as error:
         raise MachineError(f"what the playbook facts tells is not understood: {error}") from None
-    if now.state and now.state not in SYSTEM_STATES:
-        raise MachineError(f"the playbook facts tells of systemd's state {now.state!r}")
-    units = Units(now.state, tuple(sorted(set(now.failed)))) if now.state else None
-    staged, rollback = now.staged.known, now.rollback.known
+    needed = {
+        "os": now.os,
+        "boot_id": now.boot_id,
+        "kernel": now.kernel,
+        "booted.version": now.booted.version,
+    }
+    if empty := [key for key, text in needed.items() if not text.strip()]:
+        raise MachineError(f"the playbook facts tells an empty {', '.join(empty)}")
+    state = now.state.strip()
+    if state and state not in SYSTEM_STATES:
+        raise MachineError(f"the playbook facts tells of systemd's state {state!r}")
     return Observation(
-        now.os,
-        now.booted,
-        now.boot_id,
-        now.kernel,
-        staged,
-        rollback,
-        now.kernel_arguments,
+        now.os.strip(),
+        now.booted.release,
+        now.boot_id.strip(),
+        now.kernel.strip(),
+        now.staged.known if now.staged else None,
+        now.rollback.known if now.rollback else None,
+        now.kernel_arguments.strip(),
         now.layered,
-        units,
+        Units(state, tuple(sorted(set(now.failed)))) if state else None,
     )
 
 
@@ -252,7 +266,7 @@ class Playbooks:
         async with self._turns.setdefault(step, asyncio.Lock()), self._slots:
             host = {self._name: await self._way.host()}
             playbook = self._rules.own.get(step) or shipped(step)
-            account = Account(tell, progress)
+            account = Account(self._name, tell, progress)
             try:
                 return await play(
                     self._folder / step, playbook, host, variables or {}, seconds, account, kept=kept
