@@ -21,7 +21,7 @@ def prepare(folder: Path, speed: float = SPEED) -> Home:
     """Raises UsageError for a folder that holds anything but an earlier demo."""
     home = Home(folder.absolute())
     if folder.exists() and any(folder.iterdir()):
-        if not home.simulated.is_dir():
+        if not (home.simulated / CLOCK).is_file():
             raise UsageError(
                 f"{folder} is not empty and holds no demo", "fleet demo FOLDER names another one"
             )

@@ -69,7 +69,7 @@ def make(
     from fleet.drivers.folding import standing
     from fleet.sim.planner import make_plan
 
-    policy, _ = home.policy()
+    policy = home.policy()
     release = find_release(policy, pools, version)
     now = home.now()
     times = measured(home.store.journal.entries(kinds=TELL), systems_of(snapshots))
@@ -139,6 +139,14 @@ def systems_of(snapshots: Iterable[Snapshot]) -> dict[NodeRef, str]:
         for snapshot in snapshots
         for machine in snapshot.machines
     }
+
+
+def the_pool(policy: Policy) -> tuple[str, ...]:
+    """The only one, which nobody has to name. Raises UsageError where there are more."""
+    names = tuple(pool.name for pool in policy.pools)
+    if len(names) > 1:
+        raise UsageError(f"which pool? The policy has {', '.join(names)}", "fleet plan --pool POOL")
+    return names
 
 
 def find_release(policy: Policy, pools: Sequence[str], version: str) -> Release:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from fleet.app.home import Home
 from fleet.app.look import look
-from fleet.app.plan import GREEDY, Beyond, make
+from fleet.app.plan import GREEDY, Beyond, make, the_pool
 from fleet.core.errors import HeldError, UsageError
 from fleet.core.plan import Plan
 
@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 
 
 def plan(home: Home, pools: Sequence[str], version: str, beyond: Beyond = GREEDY) -> Plan:
-    """Reads all clusters, plans and keeps the plan. Nothing is written to any cluster.
+    """Reads all clusters, plans and keeps the plan. Nothing is written to any cluster. Without `pools` it is for the only
+    one that the policy has.
 
     Raises UsageError without a cluster, HeldError where none answers.
     """
     if not home.store.clusters.list():
         raise UsageError("there is no cluster yet", "fleet cluster add NAME --kubeconfig FILE --site SITE")
-    home.policy()
+    pools = pools or the_pool(home.policy())
     beyond.progress("reading the clusters")
     seen = look(home)
     if not seen.fresh:

@@ -338,6 +338,9 @@ def _next(plan: Plan, now: datetime) -> Text:
         if tried:
             return Text(f"Made from a dump. A rollout would try {_nodes(len(tried))}, one after another.")
         return Text("Nothing can start: every node is held.", "yellow")
+    empty = {each.subject for each in plan.warnings if each.check == "pool-empty"}
+    if empty and empty >= set(plan.pools):
+        return Text("Nothing to do: no node is in the pool.", "yellow")
     return Text(f"Nothing to do: every node of the pool runs {plan.target.version}.", "green")
 
 
