@@ -53,20 +53,31 @@ class Home:
         here: Path,
         tell: Tell = lambda words: None,
     ) -> Home:
-        """What the call names; else FLEET_HOME; else `here` if it holds a fleet; else the user's own."""
+        """What the call names; else FLEET_HOME; else `here` if it holds a fleet; else the user's own.
+
+        Raises UsageError for what is a file.
+        """
         database = database or environ.get("FLEET_DATABASE", "")
         if path is None and (named := environ.get("FLEET_HOME", "")):
             path = Path(named)
-        if path is None and any((here / name).exists() for name in (POLICY, DATABASE)):
+        if path is None and any(os.path.lexists(here / name) for name in (POLICY, DATABASE)):
             path = here
         if path is None:
             data = environ.get("XDG_DATA_HOME", "")
             path = (Path(data) if data else Path.home() / ".local" / "share") / "fleet"
-        return cls(path.expanduser().absolute(), database, tell)
+        path = path.expanduser().absolute()
+        if path.exists() and not path.is_dir():
+            raise UsageError(f"{path} is not a folder", "--home names the folder that has fleet.yaml in it")
+        return cls(path, database, tell)
 
     @property
     def policy_file(self) -> Path:
         return self.path / POLICY
+
+    @property
+    def has_policy(self) -> bool:
+        """A link that points nowhere is one, and a mistake."""
+        return os.path.lexists(self.policy_file)
 
     @property
     def simulated(self) -> Path:
@@ -95,7 +106,7 @@ class Home:
     @property
     def begun(self) -> bool:
         """A database is there, or can be made beside the policy."""
-        return self.exists or self.policy_file.exists()
+        return self.exists or self.has_policy
 
     @cached_property
     def store(self) -> Store:
@@ -167,8 +178,11 @@ class Home:
         all its mistakes."""
         from fleet.config import load
 
-        if not self.policy_file.exists():
+        if not self.has_policy:
             raise UsageError(f"there is no policy: {self.policy_file} does not exist", self.write_policy)
+        if not self.policy_file.exists():
+            to = self.policy_file.readlink()
+            raise UsageError(f"{self.policy_file} is a link to {to}, which does not exist", "mend the link")
         return load(self.policy_file)
 
     def policy(self) -> Policy:
@@ -182,7 +196,7 @@ class Home:
         """For those who only look: without a file there are no pools. Raises ConfigError."""
         from fleet.core.policy import Policy
 
-        return self.policy() if self.policy_file.exists() else Policy()
+        return self.policy() if self.has_policy else Policy()
 
     @property
     def write_policy(self) -> str:

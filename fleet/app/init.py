@@ -25,7 +25,7 @@ def init(home: Home) -> Begun:
     """
     from fleet.config import default_policy_text
 
-    there = home.policy_file.exists()
+    there = home.has_policy
     if there and home.exists:
         raise UsageError(
             f"{home.policy_file} and its database are there already, and stay as they are",

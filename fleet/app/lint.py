@@ -52,7 +52,7 @@ def lint_dump(home: Home, cluster: str, path: Path) -> Lint:
     `cluster`: what the policy calls it; empty: as the file. Groups of other clusters are left out. Raises ConfigError
     for a policy with mistakes, and UsageError for what is no dump.
     """
-    policy, cautions = home.read_policy() if home.policy_file.exists() else (EVERY_NODE, ())
+    policy, cautions = home.read_policy() if home.has_policy else (EVERY_NODE, ())
     snapshot = dump_of(home, path, policy, cluster)
     own = tuple(group for group in policy.quorums if group.cluster == snapshot.cluster)
     found = lint(replace(policy, quorums=own), [snapshot], annotated=_annotated([snapshot]))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from datetime import datetime
-from difflib import get_close_matches
 from hashlib import sha256
 from time import monotonic
 
@@ -14,6 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from fleet.app.home import Home
+from fleet.app.names import there_is
 from fleet.core.errors import UsageError
 from fleet.core.history import unfinished
 from fleet.core.node import NodeRef
@@ -156,24 +156,19 @@ def find_release(policy: Policy, pools: Sequence[str], version: str) -> Release:
         pool = policy.pool(name)
         if pool is None:
             raise UsageError(
-                f"the policy has no pool {name}", _known([each.name for each in policy.pools], name)
+                f"the policy has no pool {name}", there_is((each.name for each in policy.pools), name)
             )
         chosen.append(pool)
     if version:
         release = policy.find_release(version)
         if release is None:
             known = [release.version for stream in policy.streams for release in stream.releases]
-            raise UsageError(f"no stream of the policy has version {version}", _known(known, version))
+            raise UsageError(f"no stream of the policy has version {version}", there_is(known, version))
         return release
     targets = {target for pool in chosen if (target := policy.target(pool)) is not None}
     if len(targets) != 1:
         raise UsageError("the pools have no one release in common", "--to VERSION names it")
     return targets.pop()
-
-
-def _known(names: Sequence[str], wanted: str) -> str:
-    near = get_close_matches(wanted, names, 1)
-    return f"did you mean {near[0]}?" if near else f"it has: {', '.join(names) or 'none'}"
 
 
 def _name(plan: Plan, now: datetime) -> str:

@@ -89,7 +89,7 @@ def lint(
     home, names = home_of(context), cluster or []
     if from_dump is not None and len(names) > 1:
         raise UsageError("a dump is of one cluster", "--cluster NAME once")
-    if from_dump is not None and not home.policy_file.exists():
+    if from_dump is not None and not home.has_policy:
         note(f"There is no {home.policy_file}: all nodes are judged by the default rules.")
     found = lint_fleet(home, names) if from_dump is None else lint_dump(home, "".join(names), from_dump)
     if as_json or output == "json":

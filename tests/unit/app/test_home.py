@@ -109,9 +109,18 @@ def test_init_keeps_a_policy_that_is_there(tmp_path: Path) -> None:
     assert (tmp_path / "fleet.yaml").read_text() == POLICY
 
 
-def test_init_writes_no_policy_over_one_that_comes_meanwhile(tmp_path: Path) -> None:
-    """A link that points nowhere does not exist, and is there."""
-    (tmp_path / "fleet.yaml").symlink_to(tmp_path / "elsewhere.yaml")
-    with pytest.raises(FileExistsError):
-        init(Home(tmp_path))
-    assert not (tmp_path / "elsewhere.yaml").exists()
+def test_a_policy_that_is_a_link_to_nowhere_is_a_mistake_and_not_written_through(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere.yaml"
+    (tmp_path / "fleet.yaml").symlink_to(elsewhere)
+    assert not init(Home(tmp_path)).wrote and not elsewhere.exists()
+    home = Home.find(None, "", {"XDG_DATA_HOME": "/data"}, tmp_path)
+    for read in (home.policy, home.policy_if_any):
+        with pytest.raises(UsageError, match="is a link to") as refused:
+            read()
+        assert str(elsewhere) in refused.value.message
+
+
+def test_a_home_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "fleet.yaml").write_text(POLICY)
+    with pytest.raises(UsageError, match="is not a folder"):
+        Home.find(tmp_path / "fleet.yaml", "", {}, tmp_path)

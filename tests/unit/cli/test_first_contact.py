@@ -223,3 +223,26 @@ def test_a_new_home_beside_clusters_that_were_added_before_is_told(folder: Path,
     before = a_home(folder.parent / "person/.local/share/fleet")
     said = fleet("init")
     assert said.code == 0 and f"fleet init --home {before.path}" in said.err
+
+
+@pytest.mark.parametrize(
+    ("words", "advice"),
+    [
+        (("status", "--pool", "wrokers"), "did you mean workers?"),
+        (("status", "--check", "--pool", "x"), "there is: workers"),
+        (("status", "--site", "x"), "there is: "),
+        (("status", "--cluster", "x"), "known: east"),
+        (("plan", "--pool", "x"), "there is: workers"),
+        (("plan", "--to", "x"), "there is: "),
+        (("sync", "--cluster", "x"), "known: east"),
+        (("lint", "--cluster", "x"), "known: east"),
+        (("cluster", "check", "x"), "known: east"),
+    ],
+)
+def test_a_name_that_there_is_not_is_no_empty_answer(
+    words: tuple[str, ...], advice: str, folder: Path, fleet: Fleet
+) -> None:
+    a_home(folder)
+    said = fleet(*words)
+    helpful(said)
+    assert (said.code, said.out) == (2, "") and f"  -> {advice}" in said.err
