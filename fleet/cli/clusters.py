@@ -126,7 +126,11 @@ def install(
         bool, typer.Option("--no-agent", help="Without agents: somebody else runs them.")
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the YAML on stdout; change nothing.")
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Print the YAML on stdout; change nothing. The cluster need not be in the fleet yet.",
+        ),
     ] = False,
 ) -> None:
     """Put what fleet needs into a cluster: CRDs, roles, agents (server-side apply; again is harmless)."""
@@ -137,10 +141,10 @@ def install(
 
     agent = None if no_agent else image or f"fleet:{version('fleet')}"
     home = home_of(context)
-    only = home.cluster(name).name
     if dry_run:
-        typer.echo(manifests(home, only, agent), nl=False)
+        typer.echo(manifests(home, name, agent), nl=False)
         return
+    only = home.cluster(name).name
     from fleet.cli.cluster_view import installed
     from fleet.cli.output import note, show
 

@@ -177,18 +177,31 @@ def test_a_policy_is_linted_where_there_is_no_cluster_and_nothing_is_made(folder
 
 
 @pytest.mark.parametrize(
-    "words", [("status",), ("status", "-o", "csv"), ("sync",), ("plan",), ("cluster", "check")]
+    "words",
+    [
+        ("status",),
+        ("status", "-o", "csv"),
+        ("plan",),
+        ("cluster", "check"),
+        ("run", "--until-idle"),
+    ],
 )
 def test_warnings_of_the_policy_are_told_once_by_who_reads_it(
     words: tuple[str, ...], folder: Path, fleet: Fleet
 ) -> None:
     a_home(folder, policy=POLICY + "    windows: []\nlimits: {per_site: 0}\n")
     said = fleet(*words)
-    if words == ("sync",):
-        assert "warning" not in said.err, "a simulated cluster is read without the policy"
-        return
     assert said.err.count("warning: ") == said.err.count("limits.per_site") == 1
     assert "per_site" not in said.out
+
+
+@pytest.mark.parametrize("policy", ["", POLICY])
+def test_what_is_installed_is_shown_before_there_is_a_fleet(policy: str, folder: Path, fleet: Fleet) -> None:
+    if policy:
+        (folder / "fleet.yaml").write_text(policy)
+    said = fleet("cluster", "install", "east", "--dry-run")
+    assert (said.code, said.err) == (0, "") and "kind: DaemonSet" in said.out
+    assert not (folder / "fleet.db").exists()
 
 
 def test_the_only_pool_and_the_only_cluster_need_no_name(folder: Path, fleet: Fleet) -> None:
