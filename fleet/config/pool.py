@@ -66,6 +66,10 @@ def _pool(reader: Reader, base: Pool, known: Known) -> Pool:
     rules = _rules(reader, base, known)
     if reader.has("version") and not rules.stream and not reader.has("stream"):
         reader.problem("expected a stream that has this version, found none", "version")
+    if reader.has("playbooks") and rules.reach != "playbook":
+        reader.caution(
+            f"none of them is run: its nodes are reached by {rules.reach}, not by playbook", "playbooks"
+        )
     return replace(
         rules,
         name=name,

@@ -282,3 +282,11 @@ def test_a_folder_is_no_playbook(tmp_path: Path) -> None:
     file.write_text("pools: [{name: w, reach: playbook, playbooks: {stage: mine.yml}}]\n")
     with pytest.raises(ConfigError, match=r"mine\.yml is not a file"):
         load(file)
+
+
+def test_playbooks_that_nobody_runs_are_a_caution(tmp_path: Path) -> None:
+    (tmp_path / "mine.yml").write_text("- hosts: all\n")
+    file = tmp_path / "fleet.yaml"
+    file.write_text("pools: [{name: w, reach: ssh, playbooks: {stage: mine.yml}}]\n")
+    _, (caution,) = load(file)
+    assert caution.place.path == "pools.w.playbooks" and "reached by ssh" in caution.words
