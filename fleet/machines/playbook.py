@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from fleet.core.errors import UnreachableError
 from fleet.core.machine import Units
-from fleet.core.release import Release
+from fleet.core.release import Release, is_release
 from fleet.machines import secrets
 from fleet.machines.bootlog import LINES, bounded, checked_unit, parse_boots
 from fleet.machines.host import LostError
@@ -60,12 +60,9 @@ class _Release(Struct, frozen=True):
     digest: str = ""
 
     @property
-    def release(self) -> Release:
-        return Release(self.version.strip(), self.digest.strip())
-
-    @property
     def known(self) -> Release | None:
-        return self.release if self.release.version else None
+        version, digest = self.version.strip(), self.digest.strip()
+        return Release(version, digest) if version or digest else None
 
 
 class _Now(Struct, frozen=True):
@@ -100,20 +97,18 @@ def observation(told: Mapping[str, Any]) -> Observation:
         now = msgspec.convert(told["fleet_now"], _Now)
     except msgspec.ValidationError as error:
         raise MachineError(f"what the playbook facts tells is not understood: {error}") from None
-    needed = {
-        "os": now.os,
-        "boot_id": now.boot_id,
-        "kernel": now.kernel,
-        "booted.version": now.booted.version,
-    }
+    needed = {"os": now.os, "boot_id": now.boot_id, "kernel": now.kernel}
     if empty := [key for key, text in needed.items() if not text.strip()]:
         raise MachineError(f"the playbook facts tells an empty {', '.join(empty)}")
+    booted = now.booted.known
+    if booted is None:
+        raise MachineError("the playbook facts tells neither version nor digest of what is booted")
     state = now.state.strip()
     if state and state not in SYSTEM_STATES:
         raise MachineError(f"the playbook facts tells of systemd's state {state!r}")
     return Observation(
         now.os.strip(),
-        now.booted.release,
+        booted,
         now.boot_id.strip(),
         now.kernel.strip(),
         now.staged.known if now.staged else None,
@@ -161,12 +156,17 @@ class Playbooks:
             return self._seen
 
     async def stage(self, release: Release, progress: Progress, token: str = "") -> None:
-        """Its job on the machine goes on where this is broken off, and is found again by its token."""
+        """Its job on the machine goes on where this is broken off, and is found again by its token. A playbook that ends
+        well and has staged nothing is an error: its author's `when` or `end_play` was wrong."""
         wanted = self._wanted(release) | {"fleet_token": token or f"stage/{release.version}"}
         look = {**wanted, "fleet_allow_failed": True}
         checked(self._name, await self._play("preflight", SHORT_SECONDS, look, note=True))
         seconds = self._rules.stage_seconds + SPARE_SECONDS
         checked(self._name, await self._play("stage", seconds, wanted, progress, note=True))
+        seen = await self.observe()
+        if not any(is_release(each, release) for each in (seen.staged, seen.booted)):
+            staged = f"{seen.staged.version} is" if seen.staged else "nothing is"
+            raise MachineError(f"the playbook stage ended well, and {staged} staged, not {release.version}")
         progress(100)
 
     async def reboot(self) -> None:

@@ -238,7 +238,10 @@ def test_a_step_that_is_for_no_host_fails_at_once_and_facts_that_tell_nothing_ar
     none = tmp_path / "none.yml"
     none.write_text("- name: Mine\n  hosts: tills\n  tasks: [{raw: systemctl reboot}]\n")
     quiet = written(tmp_path, "facts", "    - name: Look\n      ansible.builtin.raw: echo looked\n")
-    with made(tmp_path, own={"reboot": none, "verify": none}, boot_seconds=300) as bed:
+    idle = written(tmp_path, "stage", "    - ansible.builtin.meta: end_play\n")
+    with made(tmp_path, own={"reboot": none, "verify": none, "stage": idle}, boot_seconds=300) as bed:
+        said = raises(MachineError, bed.stage)
+        assert said == "the playbook stage ended well, and nothing is staged, not 2.0"
         bed.staged()
         for step in (bed.machine.reboot, bed.machine.mark_good):
             said = raises(MachineError, step)

@@ -179,8 +179,12 @@ def test_facts_are_an_observation() -> None:
             "is not understood: Expected `str`, got `float` - at `$.booted.version`",
         ),
         (
-            {"fleet_now": NOW | {"boot_id": "\n", "booted": {"digest": "sha256:aa"}}},
-            "tells an empty boot_id, booted.version",
+            {"fleet_now": NOW | {"boot_id": "\n", "kernel": ""}},
+            "tells an empty boot_id, kernel",
+        ),
+        (
+            {"fleet_now": NOW | {"booted": {"version": " "}}},
+            "tells neither version nor digest of what is booted",
         ),
         (
             {"fleet_now": NOW | {"boot_id": 3}},
