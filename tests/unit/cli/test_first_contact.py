@@ -238,6 +238,16 @@ def test_a_new_home_beside_clusters_that_were_added_before_is_told(folder: Path,
     assert said.code == 0 and f"fleet init --home {before.path}" in said.err
 
 
+def test_a_policy_with_mistakes_is_not_a_cluster_that_does_not_answer(folder: Path, fleet: Fleet) -> None:
+    a_home(folder)
+    assert fleet("sync").code == 0
+    (folder / "fleet.yaml").write_text(POLICY + "  - {nam: x}\n")
+    said = fleet("sync")
+    assert (said.code, said.out) == (2, "") and "fleet.yaml:12: " in said.err
+    (east,) = json.loads(fleet("cluster", "list", "-o", "json").out)
+    assert east["reachable"] and east["error"] == ""
+
+
 @pytest.mark.parametrize(
     ("words", "advice"),
     [
