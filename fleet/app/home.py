@@ -100,8 +100,13 @@ class Home:
 
     @property
     def exists(self) -> bool:
-        """A database is there, or is named by a URL and will say itself."""
-        return "://" in self.database or Path(self.database).exists()
+        """A database is there, or is a server's, which will say itself."""
+        if "://" not in self.database:
+            return Path(self.database).exists()
+        from fleet.store.address import Address
+
+        address = Address.parse(self.database)
+        return address.kind != "sqlite" or address.path.exists()
 
     @property
     def begun(self) -> bool:

@@ -47,6 +47,16 @@ def test_a_made_home_is_there(tmp_path: Path) -> None:
     assert Home(home.path).store.clusters.list() == []
 
 
+def test_a_file_that_is_named_by_a_url_is_there_or_not_as_any_other(tmp_path: Path) -> None:
+    address = f"sqlite:///{tmp_path / 'other.db'}"
+    with pytest.raises(UsageError, match="there is no fleet"):
+        _ = Home(tmp_path / "home", address).store
+    assert not (tmp_path / "other.db").exists()
+    Home(tmp_path / "home", address).make()
+    assert Home(tmp_path / "home", address).exists and (tmp_path / "other.db").exists()
+    assert Home(tmp_path, "postgresql://db/f").exists
+
+
 @pytest.mark.parametrize("database", ["", "other.db"])
 def test_the_database_is_made_beside_the_teams_policy_and_that_is_told(tmp_path: Path, database: str) -> None:
     (tmp_path / "fleet.yaml").write_text(POLICY)
