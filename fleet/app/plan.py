@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
-from datetime import datetime
-from hashlib import sha256
 from time import monotonic
 
-import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fleet.app.home import Home
+from fleet.app.home import Home, person
 from fleet.app.names import there_is
 from fleet.core.errors import UsageError
 from fleet.core.history import unfinished
@@ -59,8 +56,10 @@ def make(
     lost: Mapping[str, str],
     undoing: Undoing | None = None,
     beyond: Beyond = GREEDY,
+    keep: bool = False,
 ) -> Plan:
-    """Plans and keeps the plan; nothing is written to any cluster. `undoing`: only those nodes.
+    """Plans, and stores the plan in place of the one that this person looked at last; nothing is written to any cluster.
+    `undoing`: only those nodes. `keep`: the plan stays, whatever else is looked at.
 
     `snapshots` are fresh, or the last known of clusters that do not answer, which `lost` names with the reason.
     Without `version` each plan goes to what the pools' stream has as its newest. Raises UsageError for names that
@@ -86,9 +85,7 @@ def make(
 
     plan = planned(snapshots, policy, lost, times, again, beyond)
     plan = replace(plan, rolls_back=undoing.rollout if undoing is not None else "")
-    plan = replace(plan, plan_id=_name(plan, now))
-    home.store.plans.save(plan)
-    return plan
+    return home.store.plans.save(plan, "" if keep else person())
 
 
 def planned(
@@ -169,9 +166,3 @@ def find_release(policy: Policy, pools: Sequence[str], version: str) -> Release:
     if len(targets) != 1:
         raise UsageError("the pools have no one release in common", "--to VERSION names it")
     return targets.pop()
-
-
-def _name(plan: Plan, now: datetime) -> str:
-    """Short, and of its content and time."""
-    content = msgspec.json.encode(plan) + now.isoformat().encode()
-    return f"p-{sha256(content).hexdigest()[:6]}"

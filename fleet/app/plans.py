@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from fleet.store.plans import PlanRow
 
 
-def plan(home: Home, pools: Sequence[str], version: str, beyond: Beyond = GREEDY) -> Plan:
-    """Reads all clusters, plans and keeps the plan. Nothing is written to any cluster. Without `pools` it is for the only
-    one that the policy has.
+def plan(home: Home, pools: Sequence[str], version: str, beyond: Beyond = GREEDY, keep: bool = False) -> Plan:
+    """Reads all clusters, plans and stores the plan (see `make`). Nothing is written to any cluster. Without `pools` it
+    is for the only one that the policy has.
 
     Raises UsageError without a cluster, HeldError where none answers.
     """
@@ -29,7 +29,7 @@ def plan(home: Home, pools: Sequence[str], version: str, beyond: Beyond = GREEDY
     if not seen.fresh:
         name, why = next(iter(seen.lost.items()))
         raise HeldError(f"no cluster answers: {name}: {why}", f"fleet cluster check {name}")
-    return make(home, pools, version, (*seen.fresh, *seen.old), seen.lost, beyond=beyond)
+    return make(home, pools, version, (*seen.fresh, *seen.old), seen.lost, beyond=beyond, keep=keep)
 
 
 def stored(home: Home, name: str) -> Plan:

@@ -144,9 +144,8 @@ def etas(home: Home, rollouts: Iterable[Rollout]) -> Mapping[str, int | None]:
     """Seconds until the end, by rollout; None where nobody can tell."""
     found: dict[str, int | None] = {}
     for rollout in rollouts:
-        try:
-            plan = home.store.plans.get(rollout.start.plan)
-        except UsageError:
+        plan = home.store.plans.find(rollout.start.plan)
+        if plan is None:
             continue
         found[rollout.id] = seconds_left(rollout, plan, home.now())
     return found

@@ -67,6 +67,14 @@ def plan(
             show_default=False,
         ),
     ] = "",
+    keep: Annotated[
+        bool,
+        typer.Option(
+            "--keep",
+            help="Keep the plan, to be started or approved later. Otherwise your next look takes its place; a plan "
+            "that was started stays.",
+        ),
+    ] = False,
     output: Format = "text",
     timeline: Timeline = False,
     held: AllHeld = False,
@@ -89,7 +97,7 @@ def plan(
         else:
             from fleet.app.plans import plan as make
 
-            made = make(home, pools, to, beyond)
+            made = make(home, pools, to, beyond, keep)
     _print(home, made, output, timeline, held)
     if made.held and not made.runs and not any(each.reason == "length-unknown" for each in made.held):
         raise typer.Exit(3)
