@@ -94,7 +94,7 @@ def _rules(reader: Reader, base: Pool, known: Known) -> Pool:
         failure_limit=reader.value("failure_limit", forms.FAILURES, base.failure_limit),
         windows=windows if reader.has("windows") else base.windows,
         reach=reader.value("reach", forms.choice(WAYS), base.reach),
-        source=reader.value("source", forms.TEXT, base.source),
+        source=reader.value("source", forms.SOURCE, base.source),
         playbooks=playbooks(reader, base.playbooks),
     )
 
