@@ -56,6 +56,8 @@ def keygen(home: Home) -> tuple[Keys, PublicKey, SignedCheckpoint | None]:
     from fleet.store.signing import PrivateKey
 
     keys = keys_of(home)
+    # A folder without a fleet is refused before there is a key in it.
+    _ = home.store
     keys.private.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not (keys.private.exists() or keys.public.exists()):
         with contextlib.suppress(FileExistsError):  # Somebody else makes one at this moment.

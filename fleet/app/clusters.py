@@ -110,12 +110,12 @@ def check(home: Home, name: str) -> Found:
 def _inspect(home: Home, row: ClusterRow) -> tuple[Found, Snapshot]:
     policy = home.policy_if_any()
     if row.kind == "simulated":
-        snapshot = asyncio.run(read(home, row))
+        snapshot = asyncio.run(read(home, row, policy))
         if isinstance(snapshot, FleetError):
             raise snapshot
         return found_in(row.name, row.sites, snapshot, policy, simulated=True), snapshot
     if row.kind == "hosts":
-        snapshot, unreached = asyncio.run(read_hosts(home, row))
+        snapshot, unreached = asyncio.run(read_hosts(home, row, policy))
         found = found_in(row.name, row.sites, snapshot, policy)
         return replace(found, hosts=True, unreached=unreached), snapshot
     return asyncio.run(_inspect_real(home, row, policy))

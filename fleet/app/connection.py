@@ -28,7 +28,8 @@ async def connect(home: Home, row: ClusterRow) -> Cluster:
 
         if not isinstance(home.clock, SimulatedClock):
             raise FleetError(
-                f"{home.simulated} holds no clock for cluster {row.name}", "fleet demo makes a new one"
+                f"{home.simulated} holds no clock for cluster {row.name}",
+                "fleet demo FOLDER makes another fleet",
             )
         return SimulatedCluster(file_of(home, row), home.clock)
     if row.kind == "hosts":

@@ -18,12 +18,17 @@ OURS = ("fleet.yaml", DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", "controlle
 
 
 def prepare(folder: Path, speed: float = SPEED) -> Home:
-    """Raises UsageError for a folder that holds anything but an earlier demo."""
+    """Raises UsageError for a folder that holds anything but an earlier demo, or one whose policy somebody has changed."""
     home = Home(folder.absolute())
     if folder.exists() and any(folder.iterdir()):
-        if not home.simulated.is_dir():
+        if not (home.simulated / CLOCK).is_file():
             raise UsageError(
                 f"{folder} is not empty and holds no demo", "fleet demo FOLDER names another one"
+            )
+        if home.policy_file.exists() and home.policy_file.read_text(encoding="utf-8") != POLICY:
+            raise UsageError(
+                f"{home.policy_file} is not as the demo left it",
+                "fleet demo FOLDER names another folder; or move that file away",
             )
         _take_away(home)
     home.simulated.mkdir(parents=True)

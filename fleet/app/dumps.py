@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from fleet.app.connection import opened
 from fleet.app.home import Home
-from fleet.app.plan import GREEDY, Beyond, Tell, Urgency, find_release, planned
+from fleet.app.plan import GREEDY, Beyond, Tell, Urgency, find_release, planned, the_pool
 from fleet.app.quorums import by_pods
 from fleet.core.errors import UsageError
 from fleet.core.machine import Machine
@@ -29,17 +29,20 @@ if TYPE_CHECKING:
 HOW = "kubectl get nodes,pods,poddisruptionbudgets,deployments,replicasets,statefulsets,daemonsets -A -o json > FILE"
 
 
-def plan_of_dump(home: Home, pools: Sequence[str], version: str, path: Path, beyond: Beyond = GREEDY) -> Plan:
-    """By the home's policy; its cluster is named as the file. The plan is not kept: it cannot be started.
+def plan_of_dump(
+    home: Home, pools: Sequence[str], version: str, path: Path, beyond: Beyond = GREEDY, cluster: str = ""
+) -> Plan:
+    """By the home's policy, which calls it `cluster`; empty: as the file. The plan is not kept: it cannot be started.
 
     A node of which the dump has no Machine is taken to run what its osImage names, and to have an agent. Raises
     UsageError for what is no dump, and for names that the policy does not know.
     """
     from fleet.sim.planner import make_plan
 
-    policy, _ = home.policy()
+    policy = home.policy()
+    pools = pools or the_pool(policy)
     release = find_release(policy, pools, version)
-    snapshot = dump_of(home, path, policy)
+    snapshot = dump_of(home, path, policy, cluster)
     times = _times(home)
     now, whole = home.now(), [with_machines(snapshot, policy)]
 
@@ -88,12 +91,7 @@ def save_dump(home: Home, name: str, path: Path) -> int:
 
     `name` may be empty where there is one cluster alone. Raises UsageError, and FleetError where it does not answer.
     """
-    rows = home.clusters([name] if name else [])
-    if len(rows) != 1:
-        raise UsageError(
-            f"which cluster? {', '.join(row.name for row in rows) or 'there is none'}", "--cluster NAME"
-        )
-    data = _dumped(rows[0])
+    data = _dumped(home.cluster(name))
     try:
         path.write_bytes(data)
     except OSError as error:

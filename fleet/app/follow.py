@@ -36,10 +36,7 @@ class Follower:
         self.pods = {NodeRef(run.cluster, run.node): len(run.evictions) for run in planned}
 
     def _planned(self) -> Plan | None:
-        try:
-            return self._store.plans.get(self.rollout.start.plan)
-        except UsageError:
-            return None
+        return self._store.plans.find(self.rollout.start.plan)
 
     @property
     def rollout(self) -> Rollout:

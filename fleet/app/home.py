@@ -27,31 +27,57 @@ CLOCK = "clock.json"
 """Of a simulated home, beside its clusters."""
 NO_LOGIN = 2**32 - 1
 """The login uid of a process that no login has begun: a service, a container."""
-BEGIN = "fleet init writes a policy, fleet cluster add NAME adds a cluster; or try fleet demo"
+BEGIN = "fleet cluster add NAME --kubeconfig FILE --site SITE begins one; --home FOLDER names another; or try fleet demo"
+
+Tell = Callable[[str], None]
+"""Hears what a person should know whatever the command's result is."""
 
 
 class Home:
-    def __init__(self, path: Path, database: str = "") -> None:
-        """`database`: URL of a PostgreSQL, or a path; empty: `fleet.db` in the folder."""
+    def __init__(self, path: Path, database: str = "", tell: Tell = lambda words: None) -> None:
+        """`database`: URL of a PostgreSQL, or a path; empty: `fleet.db` in the folder.
+
+        `tell` hears, each once, the warnings of the policy, and that a database was made.
+        """
         self.path = path
         self.database = database or str(path / DATABASE)
+        self._tell = tell
+        self._told: set[str] = set()
 
     @classmethod
-    def find(cls, path: Path | None, database: str, environ: Mapping[str, str], here: Path) -> Home:
-        """What the call names; else FLEET_HOME; else `here` if it holds a fleet; else the user's own."""
+    def find(
+        cls,
+        path: Path | None,
+        database: str,
+        environ: Mapping[str, str],
+        here: Path,
+        tell: Tell = lambda words: None,
+    ) -> Home:
+        """What the call names; else FLEET_HOME; else `here` if it holds a fleet; else the user's own.
+
+        Raises UsageError for what is a file.
+        """
         database = database or environ.get("FLEET_DATABASE", "")
         if path is None and (named := environ.get("FLEET_HOME", "")):
             path = Path(named)
-        if path is None and any((here / name).exists() for name in (POLICY, DATABASE)):
+        if path is None and any(os.path.lexists(here / name) for name in (POLICY, DATABASE)):
             path = here
         if path is None:
             data = environ.get("XDG_DATA_HOME", "")
             path = (Path(data) if data else Path.home() / ".local" / "share") / "fleet"
-        return cls(path.expanduser().absolute(), database)
+        path = path.expanduser().absolute()
+        if path.exists() and not path.is_dir():
+            raise UsageError(f"{path} is not a folder", "--home names the folder that has fleet.yaml in it")
+        return cls(path, database, tell)
 
     @property
     def policy_file(self) -> Path:
         return self.path / POLICY
+
+    @property
+    def has_policy(self) -> bool:
+        """A link that points nowhere is one, and a mistake."""
+        return os.path.lexists(self.policy_file)
 
     @property
     def simulated(self) -> Path:
@@ -74,27 +100,30 @@ class Home:
 
     @property
     def exists(self) -> bool:
-        """A database is there, or is named by a URL and will say itself."""
-        return "://" in self.database or Path(self.database).exists()
+        """A database is there, or is a server's, which will say itself."""
+        if "://" not in self.database:
+            return Path(self.database).exists()
+        from fleet.store.address import Address
+
+        address = Address.parse(self.database)
+        return address.kind != "sqlite" or address.path.exists()
 
     @property
     def begun(self) -> bool:
         """A database is there, or can be made beside the policy."""
-        return self.exists or self.policy_file.exists()
+        return self.exists or self.has_policy
 
     @cached_property
     def store(self) -> Store:
-        """The database. It is made where the folder has a policy and none yet: a policy is often kept in Git.
+        """The database. It is made, and said so, where the folder has a policy and none yet: a policy is often kept in
+        Git, and a database never.
 
-        Raises UsageError where there is neither, or where a database that the call names is not there; StoreError where
-        it refuses.
+        Raises UsageError where there is neither: an empty folder is rather a wrong one than a fleet without clusters.
+        StoreError where it refuses.
         """
         if not self.begun:
-            raise UsageError(f"there is no fleet in {self.path}", BEGIN)
-        if not self.exists and self.database != str(self.path / DATABASE):
-            raise UsageError(
-                f"there is no database at {self.database}", "fleet init makes it and keeps the policy"
-            )
+            database = DATABASE if self.database == str(self.path / DATABASE) else self.database
+            raise UsageError(f"there is no fleet in {self.path}: neither {POLICY} nor {database}", BEGIN)
         return self._open()
 
     @property
@@ -121,23 +150,68 @@ class Home:
     def _open(self) -> Store:
         from fleet.store import Store
 
-        return Store.open(self.database)
+        there = self.exists
+        store = Store.open(self.database)
+        if not there:
+            self._say(f"Made the database {store.shown}: there was none.")
+        return store
+
+    def _say(self, words: str) -> None:
+        if words not in self._told:
+            self._told.add(words)
+            self._tell(words)
 
     def clusters(self, names: Sequence[str] = ()) -> list[ClusterRow]:
         """The named clusters, or all. Raises UsageError for a name that the fleet has not."""
         return [self.store.clusters.get(name) for name in names] if names else self.store.clusters.list()
 
-    def policy(self) -> tuple[Policy, tuple[Caution, ...]]:
-        """Raises UsageError where there is none, ConfigError with all its mistakes."""
+    def cluster(self, name: str = "") -> ClusterRow:
+        """The named cluster; without a name the only one. Raises UsageError where there is no such, or more than one."""
+        rows = self.clusters([name] if name else [])
+        if not rows:
+            raise UsageError(
+                "there is no cluster yet", "fleet cluster add NAME --kubeconfig FILE --site SITE"
+            )
+        if len(rows) > 1:
+            raise UsageError(
+                f"which cluster? There are {', '.join(row.name for row in rows)}", "name one of them"
+            )
+        return rows[0]
+
+    def read_policy(self) -> tuple[Policy, tuple[Caution, ...]]:
+        """With its warnings, for those who show them themselves. Raises UsageError where there is none, ConfigError with
+        all its mistakes."""
         from fleet.config import load
 
+        if not self.has_policy:
+            raise UsageError(f"there is no policy: {self.policy_file} does not exist", self.write_policy)
+        if not self.policy_file.exists():
+            to = self.policy_file.readlink()
+            raise UsageError(f"{self.policy_file} is a link to {to}, which does not exist", "mend the link")
         return load(self.policy_file)
+
+    def policy(self) -> Policy:
+        """Its warnings are told. Raises as `read_policy`."""
+        policy, cautions = self.read_policy()
+        for caution in cautions:
+            self._say(f"warning: {caution}")
+        return policy
 
     def policy_if_any(self) -> Policy:
         """For those who only look: without a file there are no pools. Raises ConfigError."""
         from fleet.core.policy import Policy
 
-        return self.policy()[0] if self.policy_file.exists() else Policy()
+        return self.policy() if self.has_policy else Policy()
+
+    @property
+    def write_policy(self) -> str:
+        """How this home gets a policy. One in the current folder would begin another home there, without its clusters."""
+        command = self.command("init") if self.path.exists() else "fleet init"
+        return f"{command} writes a commented one"
+
+    def command(self, words: str) -> str:
+        """A command of fleet as one types it in the current folder to reach this home."""
+        return f"fleet {words}" if self.path == Path.cwd() else f"fleet --home {self.path} {words}"
 
     @cached_property
     def clock(self) -> Clock:

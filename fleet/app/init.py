@@ -18,20 +18,22 @@ class Begun(Struct, frozen=True):
     """The policy was written; otherwise one was there and is as it was."""
 
 
-def init(home: Home, force: bool = False) -> Begun:
-    """Makes what is missing. A policy that is there is kept, unless `force`.
+def init(home: Home) -> Begun:
+    """Makes what is missing; what is there is kept.
 
-    Raises UsageError where the policy and the database are both there already, unless `force`.
+    Raises UsageError where the policy and the database are both there already.
     """
     from fleet.config import default_policy_text
 
-    there = home.policy_file.exists()
-    if there and home.exists and not force:
+    there = home.has_policy
+    if there and home.exists:
         raise UsageError(
-            f"{home.policy_file} and its database are there already",
-            "edit the policy; fleet cluster add NAME adds a cluster",
+            f"{home.policy_file} and its database are there already, and stay as they are",
+            "edit the policy; fleet init --home FOLDER writes a fresh one elsewhere",
         )
-    if not there or force:
+    if not there:
         home.path.mkdir(parents=True, exist_ok=True)
-        home.policy_file.write_text(default_policy_text(), encoding="utf-8")
-    return Begun(home.policy_file, home.make().shown, not there or force)
+        # One that somebody else writes in this moment is not written over.
+        with home.policy_file.open("x", encoding="utf-8") as file:
+            file.write(default_policy_text())
+    return Begun(home.policy_file, home.make().shown, not there)

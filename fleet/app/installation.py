@@ -15,11 +15,17 @@ if TYPE_CHECKING:
 
 
 def manifests(home: Home, name: str, image: str | None) -> str:
-    """The YAML that `install` would apply. `image`: of the agent; None leaves it out."""
+    """The YAML that `install` would apply. `image`: of the agent; None leaves it out.
+
+    It is the same for every cluster, so none need be in the fleet yet; nor is a database made. Raises UsageError for one
+    of the fleet that nothing can be installed into.
+    """
     from fleet.kube.installation import as_yaml
     from fleet.kube.installation import manifests as objects
 
-    _installable(home, name)
+    store = home.store_if_any
+    if store is not None and any(row.name == name for row in store.clusters.list()):
+        _installable(home, name)
     return as_yaml(objects(image, home.policy_if_any().remote))
 
 

@@ -12,6 +12,7 @@ from fleet.app.connection import file_of, hosts_of, opened
 from fleet.app.home import Home
 from fleet.app.quorums import groups_of_hosts, read_into, with_quorums
 from fleet.core.errors import FleetError
+from fleet.core.policy import Policy
 from fleet.core.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -31,9 +32,13 @@ class Look(Struct, frozen=True):
 
 
 def look(home: Home, names: Sequence[str] = ()) -> Look:
-    """Reads clusters afresh, all at a time, and writes what was found to the inventory."""
+    """Reads clusters afresh, all at a time, and writes what was found to the inventory.
+
+    Raises ConfigError, and reads none, for a policy with mistakes: they are not the clusters'.
+    """
     rows = home.clusters(names)
-    answers = asyncio.run(_read_all(home, rows))
+    policy = home.policy_if_any()
+    answers = asyncio.run(_read_all(home, rows, policy))
     fresh: list[Snapshot] = []
     lost: dict[str, str] = {}
     changes: dict[str, int] = {}
@@ -60,27 +65,27 @@ def keep(home: Home, snapshot: Snapshot) -> int:
     return news.opened + news.closed + news.updated
 
 
-async def _read_all(home: Home, rows: Sequence[ClusterRow]) -> list[Snapshot | FleetError]:
-    return await asyncio.gather(*(read(home, row) for row in rows))
+async def _read_all(home: Home, rows: Sequence[ClusterRow], policy: Policy) -> list[Snapshot | FleetError]:
+    return await asyncio.gather(*(read(home, row, policy) for row in rows))
 
 
-async def read(home: Home, row: ClusterRow) -> Snapshot | FleetError:
+async def read(home: Home, row: ClusterRow, policy: Policy) -> Snapshot | FleetError:
     try:
         if row.kind == "simulated":
             from fleet.sim.cluster import snapshot_of
 
             return snapshot_of(file_of(home, row))
         if row.kind == "hosts":
-            return (await read_hosts(home, row))[0]
+            return (await read_hosts(home, row, policy))[0]
         async with opened(row) as cluster:
             snapshot = (await cluster.read(row.site, home.now())).snapshot
-            return await with_quorums(snapshot, cluster, home.policy_if_any())
+            return await with_quorums(snapshot, cluster, policy)
     except FleetError as error:
         return error
 
 
-async def read_hosts(home: Home, row: ClusterRow) -> tuple[Snapshot, dict[str, str]]:
+async def read_hosts(home: Home, row: ClusterRow, policy: Policy) -> tuple[Snapshot, dict[str, str]]:
     """Hosts without a cluster, and which of them were not reached and why."""
-    groups = groups_of_hosts(row.name, row.site, home.policy_if_any())
+    groups = groups_of_hosts(row.name, row.site, policy)
     reading = await hosts_of(home, row).read(row.site, home.now())
     return await read_into(reading.snapshot, groups), reading.unreached

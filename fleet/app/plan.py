@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
-from datetime import datetime
-from difflib import get_close_matches
-from hashlib import sha256
 from time import monotonic
 
-import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fleet.app.home import Home
+from fleet.app.home import Home, person
+from fleet.app.names import there_is
 from fleet.core.errors import UsageError
 from fleet.core.history import unfinished
 from fleet.core.node import NodeRef
@@ -59,8 +56,10 @@ def make(
     lost: Mapping[str, str],
     undoing: Undoing | None = None,
     beyond: Beyond = GREEDY,
+    keep: bool = False,
 ) -> Plan:
-    """Plans and keeps the plan; nothing is written to any cluster. `undoing`: only those nodes.
+    """Plans, and stores the plan in place of the one that this person looked at last; nothing is written to any cluster.
+    `undoing`: only those nodes. `keep`: the plan stays, whatever else is looked at.
 
     `snapshots` are fresh, or the last known of clusters that do not answer, which `lost` names with the reason.
     Without `version` each plan goes to what the pools' stream has as its newest. Raises UsageError for names that
@@ -69,7 +68,7 @@ def make(
     from fleet.drivers.folding import standing
     from fleet.sim.planner import make_plan
 
-    policy, _ = home.policy()
+    policy = home.policy()
     release = find_release(policy, pools, version)
     now = home.now()
     times = measured(home.store.journal.entries(kinds=TELL), systems_of(snapshots))
@@ -86,9 +85,7 @@ def make(
 
     plan = planned(snapshots, policy, lost, times, again, beyond)
     plan = replace(plan, rolls_back=undoing.rollout if undoing is not None else "")
-    plan = replace(plan, plan_id=_name(plan, now))
-    home.store.plans.save(plan)
-    return plan
+    return home.store.plans.save(plan, "" if keep else person())
 
 
 def planned(
@@ -141,6 +138,14 @@ def systems_of(snapshots: Iterable[Snapshot]) -> dict[NodeRef, str]:
     }
 
 
+def the_pool(policy: Policy) -> tuple[str, ...]:
+    """The only one, which nobody has to name. Raises UsageError where there are more."""
+    names = tuple(pool.name for pool in policy.pools)
+    if len(names) > 1:
+        raise UsageError(f"which pool? The policy has {', '.join(names)}", "fleet plan --pool POOL")
+    return names
+
+
 def find_release(policy: Policy, pools: Sequence[str], version: str) -> Release:
     """Raises UsageError, naming what there is, for a pool or a version that the policy does not have."""
     chosen = []
@@ -148,27 +153,16 @@ def find_release(policy: Policy, pools: Sequence[str], version: str) -> Release:
         pool = policy.pool(name)
         if pool is None:
             raise UsageError(
-                f"the policy has no pool {name}", _known([each.name for each in policy.pools], name)
+                f"the policy has no pool {name}", there_is((each.name for each in policy.pools), name)
             )
         chosen.append(pool)
     if version:
         release = policy.find_release(version)
         if release is None:
             known = [release.version for stream in policy.streams for release in stream.releases]
-            raise UsageError(f"no stream of the policy has version {version}", _known(known, version))
+            raise UsageError(f"no stream of the policy has version {version}", there_is(known, version))
         return release
     targets = {target for pool in chosen if (target := policy.target(pool)) is not None}
     if len(targets) != 1:
         raise UsageError("the pools have no one release in common", "--to VERSION names it")
     return targets.pop()
-
-
-def _known(names: Sequence[str], wanted: str) -> str:
-    near = get_close_matches(wanted, names, 1)
-    return f"did you mean {near[0]}?" if near else f"it has: {', '.join(names) or 'none'}"
-
-
-def _name(plan: Plan, now: datetime) -> str:
-    """Short, and of its content and time."""
-    content = msgspec.json.encode(plan) + now.isoformat().encode()
-    return f"p-{sha256(content).hexdigest()[:6]}"

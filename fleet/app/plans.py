@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from fleet.app.home import Home
 from fleet.app.look import look
-from fleet.app.plan import GREEDY, Beyond, make
+from fleet.app.plan import GREEDY, Beyond, make, the_pool
 from fleet.core.errors import HeldError, UsageError
 from fleet.core.plan import Plan
 
@@ -15,20 +15,21 @@ if TYPE_CHECKING:
     from fleet.store.plans import PlanRow
 
 
-def plan(home: Home, pools: Sequence[str], version: str, beyond: Beyond = GREEDY) -> Plan:
-    """Reads all clusters, plans and keeps the plan. Nothing is written to any cluster.
+def plan(home: Home, pools: Sequence[str], version: str, beyond: Beyond = GREEDY, keep: bool = False) -> Plan:
+    """Reads all clusters, plans and stores the plan (see `make`). Nothing is written to any cluster. Without `pools` it
+    is for the only one that the policy has.
 
     Raises UsageError without a cluster, HeldError where none answers.
     """
     if not home.store.clusters.list():
         raise UsageError("there is no cluster yet", "fleet cluster add NAME --kubeconfig FILE --site SITE")
-    home.policy()
+    pools = pools or the_pool(home.policy())
     beyond.progress("reading the clusters")
     seen = look(home)
     if not seen.fresh:
         name, why = next(iter(seen.lost.items()))
         raise HeldError(f"no cluster answers: {name}: {why}", f"fleet cluster check {name}")
-    return make(home, pools, version, (*seen.fresh, *seen.old), seen.lost, beyond=beyond)
+    return make(home, pools, version, (*seen.fresh, *seen.old), seen.lost, beyond=beyond, keep=keep)
 
 
 def stored(home: Home, name: str) -> Plan:

@@ -7,7 +7,6 @@ from msgspec.structs import replace
 from fleet.app import audit
 from fleet.app.home import Home
 from fleet.app.rollouts import Rollouts
-from fleet.core.errors import UsageError
 from fleet.core.node import NodeRef
 from fleet.core.report import Report, Verdict
 from fleet.core.reporter import make_report
@@ -20,10 +19,7 @@ def report(home: Home, ident: str = "") -> Report:
     rollout = Rollouts.load(store).last(ident)
     findings = store.journal.verify()
     verdict = Verdict(not findings, store.journal.count(), "; ".join(each.words for each in findings[:3]))
-    try:
-        plan = store.plans.get(rollout.start.plan)
-    except UsageError:
-        plan = None
+    plan = store.plans.find(rollout.start.plan)
     held = {NodeRef.parse(node): waiting.held for node, waiting in store.held.of(rollout.id).items()}
     entries = store.journal.entries(rollout=rollout.id)
     made = make_report(rollout.id, entries, home.now(), verdict, plan, held)

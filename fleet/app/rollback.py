@@ -29,7 +29,7 @@ def rollback(home: Home, ident: str, version: str = "") -> Plan:
     """
     rollout = Rollouts.load(home.store).named(ident)
     refuse_active(rollout)
-    policy, _ = home.policy()
+    policy = home.policy()
     known = [row.name for row in home.store.clusters.list()]
     names = [name for name in dict.fromkeys(ref.cluster for ref in rollout.runs) if name in known]
     if not names:

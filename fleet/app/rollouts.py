@@ -15,7 +15,7 @@ from fleet.core.errors import HeldError, JournalMovedError, UsageError
 from fleet.core.guards import gates
 from fleet.core.journal import Record
 from fleet.core.node import NodeRef
-from fleet.core.plan import Plan
+from fleet.core.plan import Plan, short_id
 from fleet.core.rollout import Rollout, Run, Start, State
 from fleet.core.snapshot import Snapshot
 from fleet.core.steps import Step
@@ -154,7 +154,7 @@ def start(home: Home, plan: Plan, fresh: Callable[[Sequence[str]], Sequence[Snap
     store = home.store
     begin = plan.begin()
     if not begin.goals:
-        raise HeldError(f"plan {plan.plan_id} has nothing to do", "fleet status")
+        raise HeldError(f"plan {short_id(plan.plan_id)} has nothing to do", "fleet status")
     refuse_second(Rollouts.load(store).active, plan)
     snapshots = fresh(plan.clusters)
     changed = changes(plan, snapshots)
@@ -164,8 +164,11 @@ def start(home: Home, plan: Plan, fresh: Callable[[Sequence[str]], Sequence[Snap
         if not plan.rolls_back:
             again = f"fleet plan --pool {' --pool '.join(plan.pools)} --to {plan.target.version}"
         raise HeldError(
-            "\n  ".join([f"plan {plan.plan_id} is stale:", *changed[:SHOWN], *more]), f"a new plan: {again}"
+            "\n  ".join([f"plan {short_id(plan.plan_id)} is stale:", *changed[:SHOWN], *more]),
+            f"a new plan: {again}",
         )
+    # Before the start: a plan that somebody has started is there for as long as the rollout is told of.
+    store.plans.keep(plan.plan_id)
     ident = _commit(home, plan, begin)
     new = newcomers(plan, snapshots)
     notes = [f"{len(new)} nodes have joined the pool since the plan: {', '.join(new[:SHOWN])}"] if new else []

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from fleet.app.home import Home
+from fleet.app.names import there_is
 from fleet.app.rollouts import Rollouts
 from fleet.core.errors import UsageError
 from fleet.core.eta import seconds_left
@@ -28,7 +29,8 @@ EVERYTHING = Selection()
 
 
 def fleet_status(home: Home, selection: Selection = EVERYTHING) -> Status:
-    """Of everything, or at least of what is selected. Raises UsageError for a cluster that the fleet has not."""
+    """Of everything, or at least of what is selected. Raises UsageError for a cluster, a site or a pool that there is
+    not: to show nothing of it would look like nothing to do."""
     chosen = home.clusters(selection.clusters)
     rollouts = Rollouts.load(home.store)
     known = known_in(home, chosen)
@@ -42,7 +44,19 @@ def fleet_status(home: Home, selection: Selection = EVERYTHING) -> Status:
         held_by(home, rollouts.active),
         etas(home, rollouts.active),
     )
+    _refuse_unknown(selection, found, policy)
     return replace(found, quorums=quorums_of(home, chosen, policy))
+
+
+def _refuse_unknown(selection: Selection, found: Status, policy: Policy) -> None:
+    sites = {node.site for node in found.nodes}.union(*(cluster.sites for cluster in found.clusters))
+    for name in selection.sites:
+        if name not in sites:
+            raise UsageError(f"there is no site {name}", there_is(sorted(sites), name))
+    pools = [pool.name for pool in policy.pools]
+    for name in selection.pools:
+        if name not in pools:
+            raise UsageError(f"the policy has no pool {name}", there_is(pools, name))
 
 
 def quorums_of(home: Home, rows: Sequence[ClusterRow], policy: Policy) -> tuple[StatusQuorum, ...]:
@@ -130,9 +144,8 @@ def etas(home: Home, rollouts: Iterable[Rollout]) -> Mapping[str, int | None]:
     """Seconds until the end, by rollout; None where nobody can tell."""
     found: dict[str, int | None] = {}
     for rollout in rollouts:
-        try:
-            plan = home.store.plans.get(rollout.start.plan)
-        except UsageError:
+        plan = home.store.plans.find(rollout.start.plan)
+        if plan is None:
             continue
         found[rollout.id] = seconds_left(rollout, plan, home.now())
     return found

@@ -27,7 +27,14 @@ def home_of(context: typer.Context, otherwise: Path | None = None) -> Home:
     path, database = context.obj or (None, "")
     if path is None and not os.environ.get("FLEET_HOME"):
         path = otherwise
-    return Home.find(path, database, os.environ, Path.cwd())
+    return Home.find(path, database, os.environ, Path.cwd(), tell)
+
+
+def tell(words: str) -> None:
+    """On stderr: what a home says beside the command's result."""
+    from fleet.cli.output import note
+
+    note(words, "yellow")
 
 
 def repeat(draw: Callable[[], Text], seconds: float) -> None:

@@ -14,6 +14,9 @@ from fleet.cli.menu import Menu
 app = typer.Typer(cls=Menu, no_args_is_help=True, help="Clusters of the fleet.")
 
 Name = Annotated[str, typer.Argument(help="The cluster's name in the fleet.")]
+NameOrOnly = Annotated[
+    str, typer.Argument(help="The cluster's name in the fleet; may be left out where there is one.")
+]
 
 
 @app.command()
@@ -81,13 +84,14 @@ def remove(context: typer.Context, name: Name) -> None:
 
 
 @app.command()
-def check(context: typer.Context, name: Name) -> None:
+def check(context: typer.Context, name: NameOrOnly = "") -> None:
     """Reach a cluster, and say what fleet may not do there (exit 4 if a permission is missing, or a host not reached)."""
     from fleet.app.clusters import check as look
     from fleet.cli.cluster_view import found
     from fleet.cli.output import show
 
-    result = look(home_of(context), name)
+    home = home_of(context)
+    result = look(home, home.cluster(name).name)
     show(found(result))
     if result.missing or result.unreached:
         raise typer.Exit(4)
@@ -113,7 +117,7 @@ def claim(
 @app.command()
 def install(
     context: typer.Context,
-    name: Name,
+    name: NameOrOnly = "",
     image: Annotated[
         str,
         typer.Option(help="The agent's container image. Default: fleet:VERSION, made by deploy/Dockerfile."),
@@ -122,7 +126,11 @@ def install(
         bool, typer.Option("--no-agent", help="Without agents: somebody else runs them.")
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the YAML on stdout; change nothing.")
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Print the YAML on stdout; change nothing. The cluster need not be in the fleet yet.",
+        ),
     ] = False,
 ) -> None:
     """Put what fleet needs into a cluster: CRDs, roles, agents (server-side apply; again is harmless)."""
@@ -132,13 +140,18 @@ def install(
     from fleet.app.installation import manifests
 
     agent = None if no_agent else image or f"fleet:{version('fleet')}"
+    home = home_of(context)
     if dry_run:
-        typer.echo(manifests(home_of(context), name, agent), nl=False)
+        typer.echo(manifests(home, name, agent), nl=False)
         return
+    only = home.cluster(name).name
     from fleet.cli.cluster_view import installed
     from fleet.cli.output import note, show
 
-    show(installed(put(home_of(context), name, agent)))
+    done = put(home, only, agent)
+    if not name:
+        note(f"Into {only}, the only cluster:")
+    show(installed(done))
     if agent is not None:
         note(f"  -> the agents' pods need the image {agent} on their nodes (deploy/Dockerfile makes it)")
 

@@ -25,13 +25,14 @@ def demo(
     from fleet.app.demo import prepare
     from fleet.app.plans import stored
     from fleet.cli.output import show
+    from fleet.core.plan import short_id
 
     home = prepare(folder, speed)
     show(f"A simulated fleet in {folder}: a minute of its time is {60 / speed:.2g} s of yours.")
     _do(folder, "sync", fine=(0, 1))
     _do(folder, "status")
     _do(folder, "plan", "--pool", POOL)
-    _do(folder, "rollout", "start", stored(home, "").plan_id, "--watch", fine=(0, 1, 3))
+    _do(folder, "rollout", "start", short_id(stored(home, "").plan_id), "--watch", fine=(0, 1, 3))
     _do(folder, "status", "--attention")
     _do(folder, "explain", _held_node(folder))
     _do(folder, "rollout", "abort", fine=(0, 2))

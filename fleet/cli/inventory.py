@@ -24,23 +24,24 @@ ClusterOption = Annotated[
 Table = Literal["table", "wide", "json", "csv"]
 
 
-def init(
-    context: typer.Context,
-    force: Annotated[bool, typer.Option(help="Write over a policy that is there.")] = False,
-) -> None:
+def init(context: typer.Context) -> None:
     """Write a commented policy, fleet.yaml, and make the database: here, unless --home names another folder.
 
-    A policy that is there is kept.
+    What is there already is kept as it is.
     """
     from fleet.app.init import init as begin
     from fleet.cli.output import note
 
     home = home_of(context, otherwise=Path.cwd())
-    begun = begin(home, force)
+    before = home_of(context)
+    begun = begin(home)
     if begun.wrote:
         note(f"Wrote {begun.policy}: read it, and name your pools.")
     else:
-        note(f"Made {begun.database}; {begun.policy} is as it was.")
+        note(f"{begun.policy} is as it was.")
+    if before.path != home.path and before.exists:
+        note(f"This is a home of its own. Clusters that were added before are in {before.path}.")
+        note(f"  -> fleet init --home {before.path} writes a policy for them")
     note("  -> fleet cluster add NAME --kubeconfig FILE --site SITE")
 
 
@@ -76,8 +77,9 @@ def lint(
 ) -> None:
     """Finds what contradicts itself, can never be, or would hold a node until an operator acts.
 
-    Looks at the policy, budgets, pods, nodes and quorum groups as of the last sync. With --from-dump neither a database
-    nor a cluster is needed. Exits 4 with findings.
+    Looks at the policy, and at budgets, pods, nodes and quorum groups as of the last sync. Without a database, as where a
+    policy is checked before it is merged, the policy alone; with --from-dump neither is needed. Exits 0 if nothing is
+    found, 4 with findings, 2 for a policy with mistakes.
     """
     from fleet.app.lint import lint_dump, lint_fleet
     from fleet.cli.lint_view import findings
@@ -87,7 +89,7 @@ def lint(
     home, names = home_of(context), cluster or []
     if from_dump is not None and len(names) > 1:
         raise UsageError("a dump is of one cluster", "--cluster NAME once")
-    if from_dump is not None and not home.policy_file.exists():
+    if from_dump is not None and not home.has_policy:
         note(f"There is no {home.policy_file}: all nodes are judged by the default rules.")
     found = lint_fleet(home, names) if from_dump is None else lint_dump(home, "".join(names), from_dump)
     if as_json or output == "json":
@@ -126,6 +128,8 @@ def status(
     home = home_of(context)
     chosen = Selection(tuple(cluster or ()), tuple(site or ()), tuple(pool or ()), outdated, attention)
     if watch and output in ("table", "wide"):
+        # What it warns of is told before the picture, not into it.
+        home.policy_if_any()
         repeat(lambda: _table(_status(home, chosen), chosen, output, quorums), 2.0)
         return
     # All that is read lives until the end: to look through it for garbage again and again takes a tenth of the time.

@@ -10,7 +10,8 @@ from fleet.core.lint import Lint
 
 
 def findings(lint: Lint) -> Text:
-    where = ", ".join(lint.checked) + (f" (never read: {', '.join(lint.unread)})" if lint.unread else "")
+    where = ", ".join(lint.checked) or "the policy; no cluster was looked at"
+    where += f" (never read: {', '.join(lint.unread)})" if lint.unread else ""
     if not lint.findings:
         return Text(f"Nothing contradicts itself in {where}.")
     text = Text()

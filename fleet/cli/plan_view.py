@@ -12,7 +12,16 @@ from rich.text import Text
 from fleet.cli.columns import Cell, columns
 from fleet.cli.moments import ago, at_offset, clock
 from fleet.core.held import Reason
-from fleet.core.plan import Effort, Plan, PlannedDoubt, PlannedHold, PlannedRun, PlannedVote, PlanWarning
+from fleet.core.plan import (
+    Effort,
+    Plan,
+    PlannedDoubt,
+    PlannedHold,
+    PlannedRun,
+    PlannedVote,
+    PlanWarning,
+    short_id,
+)
 from fleet.core.policy import Window
 from fleet.core.quorum import QuorumRule
 from fleet.core.spans import words
@@ -66,7 +75,7 @@ def title(plan: Plan) -> str:
     change = f"{before} -> {plan.target.version}" if before else f"to {plan.target.version}"
     where = f" in {places}" if places else ""
     change += f" (rolls back {plan.rolls_back})" if plan.rolls_back else ""
-    name = plan.plan_id or "of a dump"
+    name = short_id(plan.plan_id) or "of a dump"
     return f"Plan {name} for {_nodes(count)} of pool{'s' * (len(plan.pools) > 1)} {pools}{where}: {change}"
 
 
@@ -330,14 +339,17 @@ def _next(plan: Plan, now: datetime) -> Text:
     if plan.runs:
         made = (now - plan.start).total_seconds()
         old = f" (made {ago(plan.start, now)} ago, {clock(plan.start, now)})" if made > SOON else ""
-        return Text(f"Start it: fleet rollout start {plan.plan_id}{old}")
+        return Text(f"Start it: fleet rollout start {short_id(plan.plan_id)}{old}")
     if plan.held:
         tried, _ = parted(plan.held)
         if tried and plan.plan_id:
-            return Text(f"Start it, to try: fleet rollout start {plan.plan_id}")
+            return Text(f"Start it, to try: fleet rollout start {short_id(plan.plan_id)}")
         if tried:
             return Text(f"Made from a dump. A rollout would try {_nodes(len(tried))}, one after another.")
         return Text("Nothing can start: every node is held.", "yellow")
+    empty = {each.subject for each in plan.warnings if each.check == "pool-empty"}
+    if empty and empty >= set(plan.pools):
+        return Text("Nothing to do: no node is in the pool.", "yellow")
     return Text(f"Nothing to do: every node of the pool runs {plan.target.version}.", "green")
 
 
@@ -375,7 +387,7 @@ def listing(rows: Sequence[PlanRow], now: datetime) -> Text:
     head = ("PLAN", "POOL", "TO", "NODES", "HELD", "TAKES", "MADE")
     cells: list[tuple[Cell, ...]] = [
         (
-            *(row.plan_id, ", ".join(row.pools), row.target),
+            *(short_id(row.plan_id), ", ".join(row.pools), row.target),
             *(f"{row.nodes:,}", str(row.held), words(row.makespan_seconds)),
             f"{ago(row.start, now)} ago",
         )

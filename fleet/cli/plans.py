@@ -30,7 +30,8 @@ AllHeld = Annotated[bool, typer.Option("--held", help="Every held node, not the 
 def plan(
     context: typer.Context,
     pool: Annotated[
-        list[str] | None, typer.Option(help="Pool to upgrade; may be given more than once.")
+        list[str] | None,
+        typer.Option(help="Pool to upgrade; may be given more than once. Default: the policy's only one."),
     ] = None,
     to: Annotated[str, typer.Option(help="Version; empty: what the pool's stream wants.")] = "",
     from_dump: Annotated[
@@ -58,7 +59,22 @@ def plan(
             metavar="SECONDS",
         ),
     ] = 0.0,
-    cluster: Annotated[str, typer.Option(help="Of --save-dump, where there are several.")] = "",
+    cluster: Annotated[
+        str,
+        typer.Option(
+            help="Of --save-dump, where there are several; what the policy calls that of --from-dump. Default: the "
+            "file's name.",
+            show_default=False,
+        ),
+    ] = "",
+    keep: Annotated[
+        bool,
+        typer.Option(
+            "--keep",
+            help="Keep the plan, to be started or approved later. Otherwise your next look takes its place; a plan "
+            "that was started stays.",
+        ),
+    ] = False,
     output: Format = "text",
     timeline: Timeline = False,
     held: AllHeld = False,
@@ -68,11 +84,7 @@ def plan(
     if save_dump is not None:
         _save(home_of(context), cluster, save_dump)
         return
-    if not pool:
-        from fleet.core.errors import UsageError
-
-        raise UsageError("which pool?", "fleet plan --pool POOL --to VERSION")
-    home = home_of(context)
+    home, pools = home_of(context), pool or []
     from fleet.app.plan import Beyond
     from fleet.cli.output import waiting
 
@@ -81,11 +93,11 @@ def plan(
         if from_dump is not None:
             from fleet.app.dumps import plan_of_dump
 
-            made = plan_of_dump(home, pool, to, from_dump, beyond)
+            made = plan_of_dump(home, pools, to, from_dump, beyond, cluster)
         else:
             from fleet.app.plans import plan as make
 
-            made = make(home, pool, to, beyond)
+            made = make(home, pools, to, beyond, keep)
     _print(home, made, output, timeline, held)
     if made.held and not made.runs and not any(each.reason == "length-unknown" for each in made.held):
         raise typer.Exit(3)

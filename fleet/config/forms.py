@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Generic, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo, available_timezones
 
+from fleet.config.fragment import USER_IN_URL
 from fleet.core.pod import is_word
 from fleet.core.policy import Amount
 from fleet.core.probe import Term
@@ -66,7 +67,14 @@ def _text(text: str) -> str:
     return text
 
 
+def _source(text: str) -> str:
+    if USER_IN_URL.search(text):
+        raise ValueError("a user in a URL")
+    return _text(text)
+
+
 TEXT = Form("text", _text)
+SOURCE = Form("a source without a user and password in it, since plans, journal and reports show it", _source)
 ORDER = Form("a whole number", _order)
 NAME = matching(NAME_WORDS, r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 DIGEST = matching(

@@ -20,6 +20,9 @@ MOST_PARTS = 100_000
 DEEPEST = 20
 UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
+USER_IN_URL = re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^/?#\s@]*@", re.IGNORECASE)
+"""RFC 3986, section 3.2.1: a user, and perhaps a password."""
+
 Kind = Literal["text", "number", "boolean", "nothing"]
 KINDS: dict[str, Kind] = {"int": "number", "float": "number", "bool": "boolean", "null": "nothing"}
 """By the end of YAML's own tag; all others are text."""
@@ -204,6 +207,6 @@ def _line(event: yaml.Event) -> int:
 
 
 def shown(text: str) -> str:
-    """For a message: one line, printable, no longer than a glance."""
-    plain = repr(text)[1:-1]
+    """For a message: one line, printable, no longer than a glance, and without a user and password in a URL."""
+    plain = repr(USER_IN_URL.sub(r"\1[hidden]@", text))[1:-1]
     return plain if len(plain) <= 60 else f"{plain[:57]}..."

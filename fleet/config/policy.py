@@ -25,9 +25,9 @@ def load(path: Path) -> tuple[Policy, tuple[Caution, ...]]:
     except FileNotFoundError:
         raise UsageError(f"{path} does not exist", INIT) from None
     except OSError as wrong:
-        raise UsageError(f"{path} cannot be read: {wrong.strerror or wrong}") from wrong
+        raise UsageError(f"{path} cannot be read: {wrong.strerror or wrong}", "see who owns it") from wrong
     except ValueError as wrong:
-        raise UsageError(f"{path} cannot be read: it {wrong}", INIT) from wrong
+        raise UsageError(f"{path} cannot be read: it {wrong}", "expected a text file in UTF-8") from wrong
     return loads(text, str(path))
 
 

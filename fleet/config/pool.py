@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from fleet.config import forms
 from fleet.config.calendar import window
 from fleet.config.drainrule import rules
+from fleet.config.playbook import mistake_in
 from fleet.config.reader import Reader
 from fleet.config.selector import hidden, selector
 from fleet.core.policy import PLAYBOOKS, DrainRule, Limits, Pool, Reach, RebootRule, StageRule
@@ -65,6 +66,10 @@ def _pool(reader: Reader, base: Pool, known: Known) -> Pool:
     rules = _rules(reader, base, known)
     if reader.has("version") and not rules.stream and not reader.has("stream"):
         reader.problem("expected a stream that has this version, found none", "version")
+    if reader.has("playbooks") and rules.reach != "playbook":
+        reader.caution(
+            f"none of them is run: its nodes are reached by {rules.reach}, not by playbook", "playbooks"
+        )
     return replace(
         rules,
         name=name,
@@ -89,7 +94,7 @@ def _rules(reader: Reader, base: Pool, known: Known) -> Pool:
         failure_limit=reader.value("failure_limit", forms.FAILURES, base.failure_limit),
         windows=windows if reader.has("windows") else base.windows,
         reach=reader.value("reach", forms.choice(WAYS), base.reach),
-        source=reader.value("source", forms.TEXT, base.source),
+        source=reader.value("source", forms.SOURCE, base.source),
         playbooks=playbooks(reader, base.playbooks),
     )
 
@@ -100,11 +105,12 @@ def playbooks(reader: Reader, base: dict[str, str]) -> dict[str, str]:
     found = dict(base)
     for step in PLAYBOOKS:
         text = part.value(step, forms.TEXT, "")
+        if not text:
+            continue
         path = Path(reader.file).absolute().parent / Path(text).expanduser()
-        if text and not path.is_file():
-            part.problem(f"expected a playbook, found no file {path}", step)
-        elif text:
-            found[step] = str(path)
+        if mistake := mistake_in(path):
+            part.problem(f"expected a playbook, {mistake}", step)
+        found[step] = str(path)
     return found
 
 

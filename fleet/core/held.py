@@ -151,7 +151,7 @@ WORDS: Mapping[Reason, str] = {
     Reason.OTHER_ROLLOUT: "rollout {by} holds it: its run there failed and nobody has released it",
     Reason.ROLLED_BACK: "it booted {booted} instead of {release} in rollout {by}: rolled back, "
     "and nobody has released it",
-    Reason.NO_AGENT: "no agent has reported from {subject}",
+    Reason.NO_AGENT: "no agent has reported from it",
     Reason.STAGING: "the new image is being written: {percent} %",
     Reason.BUDGET: "budget {subject} allows {allowed} disruptions now, {need} needed: {rule}, "
     "{healthy} of {expected} healthy{unready}",

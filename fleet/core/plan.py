@@ -131,8 +131,18 @@ class Effort(Struct, frozen=True):
     """Against the first order, which takes at each moment what has the most work left per unit of allowance."""
 
 
+SHOWN_DIGITS = 8
+
+
+def short_id(plan_id: str) -> str:
+    """What people are shown of a plan's id, and may give as its name: `p-9c41d07e`."""
+    return plan_id[: len("p-") + SHOWN_DIGITS]
+
+
 class Plan(Struct, frozen=True):
     plan_id: str
+    """`p-` and the SHA-256, in hex, of the canonical JSON (RFC 8785) of the plan with an empty id. Empty: it is not
+    stored, such as a plan of a dump."""
     target: Release
     policy: Policy
     start: datetime

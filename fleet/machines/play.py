@@ -63,18 +63,24 @@ class Played(Struct, frozen=True):
     unreached: bool = False
     """Its end was that the machine could not be reached."""
     words: str = ""
-    """The task that ended it and what it said; empty where all went well."""
+    """The task that ended it and what it said, or why nothing was done; empty where all went well."""
 
     @property
     def good(self) -> bool:
-        return self.code == 0
+        return not self.words
 
 
 class Data(Struct):
+    play: str | None = ""
+    """Its name, or what it has as `hosts`."""
     task: str = ""
+    host: str = ""
     res: dict[str, Any] = {}
     ignore_errors: bool | None = False
+    failures: dict[str, int] = {}
+    """In the statistics at the end: the hosts that ended with a failed task."""
     dark: dict[str, int] = {}
+    """Those that ended unreachable."""
     artifact_data: dict[str, Any] = {}
 
 
@@ -87,14 +93,21 @@ class Event(Struct):
 
 
 class Account:
-    """Folds the events of one run."""
+    """Folds the events of one run on the machine `name`.
 
-    def __init__(self, tell: Callable[[Happened], None], percent: Callable[[int], None]) -> None:
+    The exit code alone proves nothing: ansible ends with 0 where a play matches no host, with 4 where a playbook does not
+    parse, and with 4 alone where one host failed and another was unreachable (ansible-core 2.19,
+    executor/playbook_executor.py). What counts is what the events tell of this machine.
+    """
+
+    def __init__(self, name: str, tell: Callable[[Happened], None], percent: Callable[[int], None]) -> None:
+        self._name = name
         self._tell = tell
         self._percent = percent
-        self._told: dict[str, Any] = {}
-        self._answered = self._unreached = False
-        self._failed: Happened | None = None
+        self._touched = self._answered = False
+        self._unmatched: list[str] = []
+        self._failed: dict[str, Happened] = {}
+        self._stats: Data | None = None
         self._item = ""
         self._printed: list[str] = []
 
@@ -105,7 +118,9 @@ class Account:
             self._print(line.decode("utf-8", "replace"))
             return
         data = event.event_data
-        self._answered = self._answered or ("rc" in data.res and "unreachable" not in data.res)
+        mine = data.host == self._name
+        self._touched = self._touched or mine
+        self._answered = self._answered or (mine and "rc" in data.res and "unreachable" not in data.res)
         match event.event:
             case "runner_retry" | "runner_on_ok":
                 self._progress(data)
@@ -116,23 +131,53 @@ class Account:
             case "runner_on_failed":
                 words, self._item = self._item or words_of(data.res), ""
                 if not data.ignore_errors:
-                    self._failed = Happened(data.task, "failed", words)
-                    self._tell(self._failed)
+                    self._tell(self._fail(data, "failed", words))
             case "runner_on_unreachable":
-                self._failed = Happened(data.task, "unreachable", words_of(data.res))
+                self._fail(data, "unreachable", words_of(data.res))
             case "playbook_on_stats":
-                self._told, self._unreached = data.artifact_data, bool(data.dark)
-            case "verbose" | "error" | "playbook_on_no_hosts_matched":
+                self._stats = data
+            case "playbook_on_no_hosts_matched":
+                self._unmatched.append(data.play or "without a name")
+            case "verbose" | "error":
                 self._print(event.stdout)
 
     def end(self, code: int) -> Played:
-        words = ""
-        if code != 0:
-            said = "\n".join(self._printed).strip()
-            words = str(self._failed) if self._failed else shown(secrets.hidden(said)) or f"exit {code}"
-            if self._failed is not None and self._unreached:
-                self._tell(self._failed)
-        return Played(code, self._told, self._answered, self._unreached, words)
+        stats = self._stats or Data()
+        unreached = self._name in stats.dark
+        failed = self._end_of(stats)
+        if unreached and failed is not None:
+            self._tell(failed)
+        words = self._nothing() if code == 0 else str(failed or self._said() or f"exit {code}")
+        return Played(code, stats.artifact_data, self._answered, unreached, words)
+
+    def _fail(self, data: Data, result: str, words: str) -> Happened:
+        failed = Happened(data.task, result, words)
+        # The last one of each host, and the hosts in the order of these.
+        self._failed.pop(data.host, None)
+        self._failed[data.host] = failed
+        return failed
+
+    def _end_of(self, stats: Data) -> Happened | None:
+        """What the run failed by: on the machine itself, else on another host. A failure that was rescued, or ignored,
+        did not end anything."""
+        ended = [host for host in self._failed if host in stats.failures or host in stats.dark]
+        last = self._name if self._name in ended else next(reversed(ended or list(self._failed)), "")
+        return self._failed.get(last)
+
+    def _nothing(self) -> str:
+        """Why a run that calls itself good is none; empty where it is one."""
+        if self._stats is None:
+            return self._said() or "it ended and has not told what it did"
+        if self._unmatched and not self._touched:
+            plays = ", ".join(dict.fromkeys(self._unmatched))
+            return (
+                f"nothing was done: no play is for {self._name}, the one host there is "
+                f"(no host matched: {plays}); hosts: all is for it"
+            )
+        return ""
+
+    def _said(self) -> str:
+        return shown(secrets.hidden("\n".join(self._printed).strip()))
 
     def _progress(self, data: Data) -> None:
         found = _PERCENT.search(str(data.res.get("stdout", "")))
@@ -147,7 +192,7 @@ def words_of(result: Mapping[str, Any]) -> str:
     """What a failed task said, in one line, without secrets; nothing of a task with `no_log`."""
     if "censored" in result:
         return "it says nothing (no_log)"
-    message = str(result.get("msg", "")).strip()
+    message = str(result.get("msg") or result.get("reason") or "").strip()
     printed = str(result.get("stderr") or result.get("stdout") or "").strip() if "rc" in result else ""
     if printed:
         message = f"exit {result['rc']}: {printed}"
@@ -238,6 +283,9 @@ def _environment(folder: Path) -> dict[str, str]:
         "LC_ALL": "C.UTF-8",
         "ANSIBLE_HOST_KEY_CHECKING": "True",
         "ANSIBLE_NOCOLOR": "1",
+        # Which tasks run is the playbook's to say, not that of an ansible.cfg or a variable for others.
+        "ANSIBLE_RUN_TAGS": "all",
+        "ANSIBLE_SKIP_TAGS": "",
         "ANSIBLE_LOCAL_TEMP": str(folder / "tmp"),
         "MAX_EVENT_RES": str(RESULT_MOST),
     }

@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from fleet.core.errors import UnreachableError
 from fleet.core.machine import Units
-from fleet.core.release import Release
+from fleet.core.release import Release, is_release
 from fleet.machines import secrets
 from fleet.machines.bootlog import LINES, bounded, checked_unit, parse_boots
 from fleet.machines.host import LostError
@@ -61,7 +61,8 @@ class _Release(Struct, frozen=True):
 
     @property
     def known(self) -> Release | None:
-        return Release(self.version, self.digest) if self.version else None
+        version, digest = self.version.strip(), self.digest.strip()
+        return Release(version, digest) if version or digest else None
 
 
 class _Now(Struct, frozen=True):
@@ -70,9 +71,9 @@ class _Now(Struct, frozen=True):
     os: str
     boot_id: str
     kernel: str
-    booted: Release
-    staged: _Release = _Release()
-    rollback: _Release = _Release()
+    booted: _Release
+    staged: _Release | None = None
+    rollback: _Release | None = None
     kernel_arguments: str = ""
     layered: tuple[str, ...] = ()
     state: str = ""
@@ -86,27 +87,35 @@ def shipped(step: str) -> Path:
 
 
 def observation(told: Mapping[str, Any]) -> Observation:
-    """Of what `facts` has told. Raises MachineError where it told nothing, or what is not understood."""
+    """Of what `facts` has told. Raises MachineError where it told nothing, or what is not understood. White space around
+    a text, as a command's output has it, counts for nothing."""
     if "fleet_now" not in told:
-        raise MachineError("the playbook facts has told no fleet_now by set_stats (docs/os-support.md)")
+        raise MachineError(
+            "the playbook facts has told no fleet_now by set_stats with per_host: false (docs/os-support.md)"
+        )
     try:
         now = msgspec.convert(told["fleet_now"], _Now)
     except msgspec.ValidationError as error:
         raise MachineError(f"what the playbook facts tells is not understood: {error}") from None
-    if now.state and not STATE.fullmatch(now.state):
-        raise MachineError(f"the playbook facts tells of systemd's state {now.state!r}")
-    units = Units(now.state, tuple(sorted(set(now.failed)))) if now.state else None
-    staged, rollback = now.staged.known, now.rollback.known
+    needed = {"os": now.os, "boot_id": now.boot_id, "kernel": now.kernel}
+    if empty := [key for key, text in needed.items() if not text.strip()]:
+        raise MachineError(f"the playbook facts tells an empty {', '.join(empty)}")
+    booted = now.booted.known
+    if booted is None:
+        raise MachineError("the playbook facts tells neither version nor digest of what is booted")
+    state = now.state.strip()
+    if state and not STATE.fullmatch(state):
+        raise MachineError(f"the playbook facts tells of systemd's state {state!r}")
     return Observation(
-        now.os,
-        now.booted,
-        now.boot_id,
-        now.kernel,
-        staged,
-        rollback,
-        now.kernel_arguments,
+        now.os.strip(),
+        booted,
+        now.boot_id.strip(),
+        now.kernel.strip(),
+        now.staged.known if now.staged else None,
+        now.rollback.known if now.rollback else None,
+        now.kernel_arguments.strip(),
         now.layered,
-        units,
+        Units(state, tuple(sorted(set(now.failed)))) if state else None,
     )
 
 
@@ -147,12 +156,17 @@ class Playbooks:
             return self._seen
 
     async def stage(self, release: Release, progress: Progress, token: str = "") -> None:
-        """Its job on the machine goes on where this is broken off, and is found again by its token."""
+        """Its job on the machine goes on where this is broken off, and is found again by its token. A playbook that ends
+        well and has staged nothing is an error: its author's `when` or `end_play` was wrong."""
         wanted = self._wanted(release) | {"fleet_token": token or f"stage/{release.version}"}
         look = {**wanted, "fleet_allow_failed": True}
         checked(self._name, await self._play("preflight", SHORT_SECONDS, look, note=True))
         seconds = self._rules.stage_seconds + SPARE_SECONDS
         checked(self._name, await self._play("stage", seconds, wanted, progress, note=True))
+        seen = await self.observe()
+        if not any(is_release(each, release) for each in (seen.staged, seen.booted)):
+            staged = f"{seen.staged.version} is" if seen.staged else "nothing is"
+            raise MachineError(f"the playbook stage ended well, and {staged} staged, not {release.version}")
         progress(100)
 
     async def reboot(self) -> None:
@@ -252,7 +266,7 @@ class Playbooks:
         async with self._turns.setdefault(step, asyncio.Lock()), self._slots:
             host = {self._name: await self._way.host()}
             playbook = self._rules.own.get(step) or shipped(step)
-            account = Account(tell, progress)
+            account = Account(self._name, tell, progress)
             try:
                 return await play(
                     self._folder / step, playbook, host, variables or {}, seconds, account, kept=kept

@@ -264,6 +264,7 @@ def _plan(
         warnings=(
             *warnings(snapshots, views, policy, [run.goal for run in rollout.runs.values()], times, start),
             *_losses(views, drained),
+            *_empty(snapshots, policy, pools),
         ),
         doubts=tuple(_doubts(rollout, snapshots)),
     )
@@ -276,6 +277,21 @@ def _losses(
     for name, view in views.items():
         for note in notes(view, drained.get(name, {})):
             yield PlanWarning(note.check, name, note.subject, note.words, note.remedy)
+
+
+def _empty(snapshots: Sequence[Snapshot], policy: Policy, pools: Collection[str]) -> Iterator[PlanWarning]:
+    """Yields the pools that no node is in: their plan has nothing to do, but not because all is done."""
+    own = (policy.pool_of(each.cluster, node) for each in snapshots for node in each.nodes)
+    taken = {pool.name for pool in own if pool is not None}
+    if set(pools) <= taken:
+        return
+    nodes = sum(len(each.nodes) for each in snapshots)
+    where = ", ".join(each.cluster for each in snapshots)
+    for name in pools:
+        if name not in taken:
+            words = f"no node is in it, of {nodes:,} in {where}"
+            remedy = "look at its selector and clusters in the policy, and at the pools before it, which come first"
+            yield PlanWarning("pool-empty", "", name, words, remedy)
 
 
 def _drained(rollout: Rollout, views: Mapping[str, ClusterView]) -> dict[str, dict[str, DrainRule]]:

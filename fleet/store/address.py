@@ -63,6 +63,4 @@ class Address(Struct, frozen=True):
 
 
 def missing(address: Address) -> StoreError:
-    return StoreError(
-        f"no database at {address.shown}", "fleet init, or fleet demo; or name one with --database"
-    )
+    return StoreError(f"no database at {address.shown}", "name another one with --database")

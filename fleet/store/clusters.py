@@ -71,7 +71,10 @@ class Clusters:
         found = {row.name: row for row in self.list()}
         if name not in found:
             raise UsageError(
-                f"no cluster {name}", f"known: {', '.join(found)}" if found else "fleet cluster add"
+                f"no cluster {name}",
+                f"known: {', '.join(found)}"
+                if found
+                else "fleet cluster add NAME --kubeconfig FILE --site SITE",
             )
         return found[name]
 

@@ -1,19 +1,25 @@
-"""Plans that were proposed. A plan is immutable."""
+"""Plans that were proposed. A plan is named by its hash: what was changed after that is not the plan of that name."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from hashlib import sha256
 from typing import TypeVar
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
-from fleet.core.errors import StoreError, UsageError
-from fleet.core.plan import Plan
-from fleet.store.database import Database
+from fleet.core.errors import StoreError, TamperedError, UsageError
+from fleet.core.plan import Plan, short_id
+from fleet.store import chain
+from fleet.store.database import Database, Transaction
+from fleet.store.settings import set_in
 
 WORDS = 300
 """Letters of a library's words that are shown."""
+LOOKED = "looked-at/"
+"""Key of the setting that has the plan that somebody looked at last and nobody has kept; their name follows."""
 SHOWN = 5
 """So many plans are named where a prefix fits several."""
 
@@ -39,44 +45,95 @@ class Plans:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def save(self, plan: Plan) -> None:
-        """Raises StoreError where another plan has its id. Saving the same one again changes nothing."""
+    def save(self, plan: Plan, looker: str = "") -> Plan:
+        """Answers the plan with its id. Saving the same one again changes nothing.
+
+        `looker`: who only looks at it. It then takes the place of what they last looked at, unless that one was kept
+        (`keep`); empty: this one is kept.
+        """
+        plan = replace(plan, plan_id=id_of(plan))
         body = msgspec.json.encode(plan, order="deterministic").decode()
         summary = msgspec.json.encode(_summary(plan)).decode()
         with self._database.write("plan") as transaction:
-            row = transaction.one("SELECT body FROM plan WHERE id = ?", [plan.plan_id])
-            if row is not None and row[0] != body:
-                raise StoreError(f"another plan is saved as {plan.plan_id}", "make a new plan")
-            if row is None:
+            known = transaction.one("SELECT 1 FROM plan WHERE id = ?", [plan.plan_id])
+            if known is None:
                 transaction.run(
                     "INSERT INTO plan (id, start, summary, body) VALUES (?, ?, ?, ?)",
                     [plan.plan_id, self._database.bind(plan.start), summary, body],
                 )
+            if looker and known is None:
+                transaction.run(
+                    "DELETE FROM plan WHERE id <> ? AND id IN (SELECT value FROM setting WHERE key = ?)",
+                    [plan.plan_id, LOOKED + looker],
+                )
+                set_in(transaction, LOOKED + looker, plan.plan_id)
+            elif not looker:
+                _keep(transaction, plan.plan_id)
+        return plan
+
+    def keep(self, plan_id: str) -> None:
+        """It stays, whatever else is looked at."""
+        with self._database.write("plan") as transaction:
+            _keep(transaction, plan_id)
+
+    def find(self, plan_id: str) -> Plan | None:
+        """None where it is not there, or is no longer what it was. For what can be told without it too."""
+        try:
+            return self.get(plan_id)
+        except (UsageError, StoreError):
+            return None
 
     def get(self, name: str) -> Plan:
-        """By its id, or by a prefix that no other has. Raises UsageError where that names none, or several."""
+        """By its id, or by a prefix that no other has. Raises UsageError where that names none, or several;
+        TamperedError where it was changed since it was saved."""
         with self._database.read() as transaction:
             rows = transaction.all(
                 "SELECT id FROM plan WHERE substr(id, 1, ?) = ? ORDER BY id", [len(name), name]
             )
             found = [row[0] for row in rows]
             if not found or not name:
-                raise UsageError(f"no plan {name}", "fleet plan makes one")
+                raise UsageError(
+                    f"no plan {name}",
+                    "fleet plan makes one, in place of the one that you looked at before, unless --keep kept that one",
+                )
             if name not in found and len(found) > 1:
                 raise UsageError(
-                    f"{name} fits several plans: {', '.join(found[:SHOWN])}", "give more of its name"
+                    f"{name} fits several plans: {', '.join(map(short_id, found[:SHOWN]))}",
+                    "give more of its name",
                 )
             body = transaction.one(
                 "SELECT body FROM plan WHERE id = ?", [name if name in found else found[0]]
             )
         assert body is not None
-        return _read(body[0], Plan)
+        plan = _read(body[0], Plan)
+        if not _is_named(plan, name if name in found else found[0]):
+            raise TamperedError(
+                f"plan {short_id(found[0])} in the database is not the plan of that name: its hash is another one",
+                "fleet plan makes a new one; fleet audit verify says whether the journal is whole",
+            )
+        return plan
 
     def list(self) -> list[PlanRow]:
         """The one that starts last comes first."""
         with self._database.read() as transaction:
             rows = transaction.all("SELECT summary FROM plan ORDER BY start DESC, id")
         return [_read(row[0], PlanRow) for row in rows]
+
+
+def id_of(plan: Plan) -> str:
+    """See `Plan.plan_id`. Raises ValueError for numbers that JSON cannot say exactly."""
+    return f"p-{sha256(chain.canonical(replace(plan, plan_id=''))).hexdigest()}"
+
+
+def _is_named(plan: Plan, plan_id: str) -> bool:
+    try:
+        return plan.plan_id == plan_id == id_of(plan)
+    except (ValueError, RecursionError):
+        return False  # Nothing that fleet has saved.
+
+
+def _keep(transaction: Transaction, plan_id: str) -> None:
+    transaction.run("DELETE FROM setting WHERE key LIKE ? AND value = ?", [f"{LOOKED}%", plan_id])
 
 
 def _read(text: str, kind: type[Kind]) -> Kind:

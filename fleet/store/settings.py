@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fleet.store.database import Database
+from fleet.store.database import Database, Transaction
 
 
 class Settings:
@@ -16,10 +16,7 @@ class Settings:
 
     def set(self, key: str, value: str) -> None:
         with self._database.write("setting") as transaction:
-            transaction.run(
-                "INSERT INTO setting (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-                [key, value],
-            )
+            set_in(transaction, key, value)
 
     def keep(self, key: str, value: str) -> None:
         """Where it has none yet."""
@@ -29,3 +26,10 @@ class Settings:
             transaction.run(
                 "INSERT INTO setting (key, value) VALUES (?, ?) ON CONFLICT (key) DO NOTHING", [key, value]
             )
+
+
+def set_in(transaction: Transaction, key: str, value: str) -> None:
+    transaction.run(
+        "INSERT INTO setting (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        [key, value],
+    )

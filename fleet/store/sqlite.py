@@ -144,8 +144,9 @@ def _connected(address: Address, create: bool, wait: float) -> sqlite3.Connectio
     try:
         return connect(address, create=create, wait=wait)
     except sqlite3.OperationalError as error:
-        cannot_open = error.sqlite_errorname.startswith("SQLITE_CANTOPEN")
-        if not cannot_open or not address.path.exists() or _writable(address.path):
+        # The second, where the files of WAL mode are not there and may not be made.
+        frozen = error.sqlite_errorname.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY"))
+        if not frozen or not address.path.exists() or _writable(address.path):
             raise
     return _connect_to_frozen(address)
 

@@ -230,3 +230,23 @@ def test_a_reboot_that_does_not_reboot_is_an_error(tmp_path: Path) -> None:
     with made(tmp_path, own={"reboot": idle}, boot_seconds=1) as bed:
         said = raises(MachineError, bed.machine.reboot)
         assert "it has not booted again within 1 s" in said
+
+
+def test_a_step_that_is_for_no_host_fails_at_once_and_facts_that_tell_nothing_are_refused(
+    tmp_path: Path,
+) -> None:
+    none = tmp_path / "none.yml"
+    none.write_text("- name: Mine\n  hosts: tills\n  tasks: [{raw: systemctl reboot}]\n")
+    quiet = written(tmp_path, "facts", "    - name: Look\n      ansible.builtin.raw: echo looked\n")
+    idle = written(tmp_path, "stage", "    - ansible.builtin.meta: end_play\n")
+    with made(tmp_path, own={"reboot": none, "verify": none, "stage": idle}, boot_seconds=300) as bed:
+        said = raises(MachineError, bed.stage)
+        assert said == "the playbook stage ended well, and nothing is staged, not 2.0"
+        bed.staged()
+        for step in (bed.machine.reboot, bed.machine.mark_good):
+            said = raises(MachineError, step)
+            assert said.startswith("nothing was done: no play is for box") and "Mine" in said
+        assert bed.box.booted() == "1.0"
+        other = Bed(tmp_path, bed.box, own={"facts": quiet}).machine
+        assert "has told no fleet_now" in raises(MachineError, other.observe)
+        asyncio.run(other.close())

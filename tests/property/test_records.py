@@ -23,6 +23,7 @@ from fleet.core.times import Times
 from fleet.histories.builders import NEW, START, a_budget, a_deployment, a_node, a_policy, a_snapshot
 from fleet.sim.planner import make_plan
 from fleet.store import Store, chain
+from fleet.store.plans import id_of
 from fleet.store.signing import PrivateKey
 from tests.property.absurd import anything, bent
 from tests.story import Story
@@ -52,7 +53,8 @@ def plain(told: object) -> Any:
     return json.loads(msgspec.json.encode(told))
 
 
-PLAN = plain(a_plan())
+SAVED = msgspec.structs.replace(a_plan(), plan_id=id_of(a_plan()))
+PLAN = plain(SAVED)
 ENTRIES = entries()
 KEY = PrivateKey.new()
 EXPORT = JournalExport(
@@ -69,7 +71,7 @@ EXPORT = JournalExport(
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     found = Store.open(tmp_path_factory.mktemp("store") / "fleet.db")
-    found.plans.save(a_plan())
+    assert found.plans.save(a_plan()) == SAVED
     return found
 
 
@@ -78,7 +80,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 def test_a_plan_that_was_changed_in_the_database_is_read_or_refused(store: Store, told: Any) -> None:
     with store._database.write("plan") as transaction:
         transaction.run("UPDATE plan SET body = ?, summary = ?", [json.dumps(told), json.dumps(told)])
-    for ask in (lambda: store.plans.get("p-1").begin(), lambda: store.plans.list()):
+    for ask in (lambda: store.plans.get(SAVED.plan_id).begin(), lambda: store.plans.list()):
         try:
             ask()
         except StoreError as refused:

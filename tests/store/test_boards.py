@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
 import pytest
 from msgspec.structs import replace
 
-from fleet.core.errors import StoreError, UsageError
+from fleet.core.errors import TamperedError, UsageError
 from fleet.core.held import Held, Reason
-from fleet.core.plan import Plan, PlannedRun, PlannedStep
+from fleet.core.plan import Plan, PlannedRun, PlannedStep, short_id
 from fleet.histories.builders import NEW, START, a_policy
 from fleet.store import Store
 
@@ -17,19 +19,19 @@ BUDGET = Held(Reason.BUDGET, "web/checkout", {"allowed": 0, "need": 1})
 LATER = START + timedelta(minutes=3)
 
 
-def a_plan(name: str) -> Plan:
+def a_plan(start: datetime = START, evictions: int = 3) -> Plan:
     run = PlannedRun(
         "n-1", "workers", NEW.version, 0.0, 61.5, (PlannedStep("cordon", 0.0, 1.5),), cluster="east"
     )
     return Plan(
-        plan_id=name,
+        plan_id="",
         target=NEW,
         policy=a_policy(),
-        start=START,
+        start=start,
         makespan_seconds=61.5,
         lower_bound_seconds=60.0,
         bound_by="budget web/checkout",
-        evictions=3,
+        evictions=evictions,
         pods=3,
         peak_unavailable=1,
         runs=(run,),
@@ -38,38 +40,66 @@ def a_plan(name: str) -> Plan:
     )
 
 
-def test_a_plan_is_found_by_its_name_and_by_a_prefix_of_it(store: Store) -> None:
-    plan, other = a_plan("p-9c41"), a_plan("p-9d00")
-    store.plans.save(plan)
-    store.plans.save(other)
-    assert store.plans.get("p-9c41") == plan
-    assert store.plans.get("p-9d") == other
-    with pytest.raises(UsageError, match="p-9 fits several plans: p-9c41, p-9d00"):
-        store.plans.get("p-9")
-    for unknown in ("q", "", "p-9c412", "p%", "P-9C41"):
+def test_a_plan_is_found_by_its_hash_and_by_a_prefix_of_it(store: Store) -> None:
+    plan, other = store.plans.save(a_plan()), store.plans.save(a_plan(LATER))
+    assert re.fullmatch(r"p-[0-9a-f]{64}", plan.plan_id) and plan.plan_id != other.plan_id
+    assert store.plans.get(plan.plan_id) == plan
+    assert store.plans.get(short_id(other.plan_id)) == other
+    with pytest.raises(UsageError, match="p- fits several plans"):
+        store.plans.get("p-")
+    for unknown in ("q", "", f"{plan.plan_id}0", "p%", short_id(plan.plan_id).upper()):
         with pytest.raises(UsageError, match="no plan"):
             store.plans.get(unknown)
 
 
-def test_a_name_that_begins_another_is_itself(store: Store) -> None:
-    store.plans.save(a_plan("p-1"))
-    store.plans.save(a_plan("p-12"))
-    assert store.plans.get("p-1").plan_id == "p-1"
+def test_the_same_plan_has_the_same_name_and_another_one_another(store: Store) -> None:
+    plan = store.plans.save(a_plan())
+    assert store.plans.save(a_plan()) == plan and len(store.plans.list()) == 1
+    assert store.plans.save(plan) == plan
+    assert store.plans.save(a_plan(evictions=4)).plan_id != plan.plan_id
 
 
 def test_plans_are_listed_without_their_runs(store: Store) -> None:
-    store.plans.save(a_plan("p-1"))
-    store.plans.save(replace(a_plan("p-2"), start=LATER))
+    first, second = store.plans.save(a_plan()), store.plans.save(a_plan(LATER))
     rows = store.plans.list()
-    assert [row.plan_id for row in rows] == ["p-2", "p-1"]
+    assert [row.plan_id for row in rows] == [second.plan_id, first.plan_id]
     assert (rows[1].start, rows[1].target, rows[1].nodes) == (START, NEW.version, 1)
 
 
-def test_a_saved_plan_never_changes(store: Store) -> None:
-    store.plans.save(a_plan("p-1"))
-    store.plans.save(a_plan("p-1"))
-    with pytest.raises(StoreError, match="another plan is saved as p-1"):
-        store.plans.save(replace(a_plan("p-1"), evictions=4))
+def test_a_plan_that_was_changed_in_the_database_is_not_the_plan_of_that_name(
+    store: Store, tamper: Callable[..., None]
+) -> None:
+    plan = store.plans.save(a_plan())
+    tamper("""UPDATE plan SET body = replace(body, '"evictions":3', '"evictions":0')""")
+    with pytest.raises(TamperedError):
+        store.plans.get(plan.plan_id)
+    assert store.plans.find(plan.plan_id) is None
+
+
+def test_one_plan_under_the_name_of_another_is_found(store: Store, tamper: Callable[..., None]) -> None:
+    plan, other = store.plans.save(a_plan()), store.plans.save(a_plan(LATER))
+    tamper(f"UPDATE plan SET body = (SELECT body FROM plan WHERE id = '{other.plan_id}')")
+    with pytest.raises(TamperedError):
+        store.plans.get(plan.plan_id)
+
+
+def test_a_look_takes_the_place_of_the_same_persons_last_look_and_of_nothing_else(store: Store) -> None:
+    def known() -> list[int]:
+        return sorted(store.plans.get(row.plan_id).evictions for row in store.plans.list())
+
+    store.plans.save(a_plan(evictions=1))
+    store.plans.save(a_plan(evictions=2), "ada@desk")
+    store.plans.save(a_plan(evictions=3), "bob@desk")
+    assert known() == [1, 2, 3]
+    looked = store.plans.save(a_plan(evictions=4), "ada@desk")
+    assert known() == [1, 3, 4]
+    store.plans.keep(looked.plan_id)
+    store.plans.save(a_plan(evictions=5), "ada@desk")
+    assert known() == [1, 3, 4, 5]
+    # What was kept is not in danger again because somebody happens to look at the same.
+    store.plans.save(a_plan(evictions=1), "ada@desk")
+    store.plans.save(a_plan(evictions=6), "ada@desk")
+    assert known() == [1, 3, 4, 6]
 
 
 def test_what_holds_a_node_is_told_since_when(store: Store) -> None:

@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 
 from fleet.core.chronicle import Command
 from fleet.core.journal import Entry
+from fleet.core.plan import short_id
 from fleet.core.report import Report, ReportRun
 from fleet.core.spans import words
 
@@ -196,7 +197,7 @@ def entry_words(entry: Entry) -> str:
     match record.form:
         case "command" if record.kind == "start":
             release = detail["release"]["version"]
-            return f"plan {detail['plan']}, {release}, {nodes(len(detail['goals']))}"
+            return f"plan {short_id(str(detail['plan']))}, {release}, {nodes(len(detail['goals']))}"
         case "decision" if record.kind == "step":
             why = f": {detail['why']}" if detail.get("why") else ""
             return f"{detail['turn']} -> {detail['to']}{why}"

@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from fleet.cli.report import answer, timeline
 from fleet.core.journal import Entry
+from fleet.core.plan import short_id
 from fleet.core.report import Report
 from fleet.core.spans import words
 from fleet.core.visible import visible_lines
@@ -88,7 +89,12 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"words": _words, "number": answer.number, "name": answer.named}
+    environment.filters |= {
+        "words": _words,
+        "number": answer.number,
+        "name": answer.named,
+        "short_id": short_id,
+    }
     return environment
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from textwrap import wrap
 
 from fleet.cli.report import answer
+from fleet.core.plan import short_id
 from fleet.core.report import Report, ReportRun
 from fleet.core.spans import words
 
@@ -37,7 +38,7 @@ def _answer(report: Report) -> Iterator[str]:
     facts = [
         ("rollout", f"{report.rollout}, {answer.result(report)}"),
         ("started", f"{answer.day(report.started)} by {report.by}"),
-        ("what", f"plan {report.plan}, {answer.where(report)}"),
+        ("what", f"plan {short_id(report.plan)}, {answer.where(report)}"),
         ("from", answer.origin(report)),
         ("to", answer.target(report)),
         ("took", f"{answer.took(report)}; {answer.out_at_once(report)}"),

@@ -9,7 +9,7 @@ import pytest
 from fleet.app.home import Home
 from fleet.app.init import init
 from fleet.core.errors import UsageError
-from tests.unit.app.homes import POLICY
+from tests.unit.app.homes import POLICY, a_home, small_cluster
 
 
 def test_the_call_names_it_before_the_environment_and_that_before_the_current_folder(tmp_path: Path) -> None:
@@ -36,7 +36,7 @@ def test_the_database_is_in_the_home_unless_named(tmp_path: Path) -> None:
 def test_looking_at_an_empty_home_makes_nothing_and_says_how_to_begin(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as refused:
         _ = Home(tmp_path / "none").store
-    assert "fleet init" in refused.value.hint
+    assert str(tmp_path / "none") in refused.value.message and "fleet cluster add" in refused.value.hint
     assert not (tmp_path / "none").exists()
 
 
@@ -47,21 +47,66 @@ def test_a_made_home_is_there(tmp_path: Path) -> None:
     assert Home(home.path).store.clusters.list() == []
 
 
-def test_the_database_is_made_beside_the_teams_policy(tmp_path: Path) -> None:
+def test_a_file_that_is_named_by_a_url_is_there_or_not_as_any_other(tmp_path: Path) -> None:
+    address = f"sqlite:///{tmp_path / 'other.db'}"
+    with pytest.raises(UsageError, match="there is no fleet"):
+        _ = Home(tmp_path / "home", address).store
+    assert not (tmp_path / "other.db").exists()
+    Home(tmp_path / "home", address).make()
+    assert Home(tmp_path / "home", address).exists and (tmp_path / "other.db").exists()
+    assert Home(tmp_path, "postgresql://db/f").exists
+
+
+@pytest.mark.parametrize("database", ["", "other.db"])
+def test_the_database_is_made_beside_the_teams_policy_and_that_is_told(tmp_path: Path, database: str) -> None:
     (tmp_path / "fleet.yaml").write_text(POLICY)
-    assert Home(tmp_path).store.clusters.list() == []
+    told: list[str] = []
+    path = str(tmp_path / database) if database else ""
+    assert Home(tmp_path, path, told.append).store.clusters.list() == []
+    assert Home(tmp_path, path, told.append).store.clusters.list() == []
+    (words,) = told
+    assert str(tmp_path / (database or "fleet.db")) in words
     assert (tmp_path / "fleet.yaml").read_text() == POLICY
 
 
-def test_a_database_that_is_named_and_not_there_is_not_made_by_looking(tmp_path: Path) -> None:
-    (tmp_path / "fleet.yaml").write_text(POLICY)
-    home = Home(tmp_path, str(tmp_path / "othr.db"))
+def test_warnings_of_the_policy_are_told_once_and_again_when_there_is_another(tmp_path: Path) -> None:
+    told: list[str] = []
+    home = Home(tmp_path, tell=told.append)
+    home.policy_file.write_text(POLICY + "  - {name: rest, limits: {per_zone: 0}}\n")
+    for _ in range(3):
+        assert home.policy().pool("rest") and home.policy_if_any().pool("rest")
+    (words,) = told
+    assert words.startswith(f"warning: {home.policy_file}:") and "per_zone" in words
+    home.policy_file.write_text(POLICY + "  - {name: rest, limits: {per_site: 0}}\n")
+    home.policy()
+    assert len(told) == 2 and "per_site" in told[1]
+
+
+def test_what_writes_a_policy_writes_it_for_this_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    mine = Home(tmp_path / "mine")
+    mine.make()
     with pytest.raises(UsageError) as refused:
-        _ = home.store
-    assert "fleet init" in refused.value.hint and "--force" not in refused.value.hint
-    assert not (tmp_path / "othr.db").exists()
-    assert not init(home).wrote
-    assert home.store.clusters.list() == []
+        mine.policy()
+    assert f"--home {mine.path} init" in refused.value.hint
+    with pytest.raises(UsageError) as refused:
+        Home(tmp_path).policy()
+    assert "--home" not in refused.value.hint and "fleet init" in refused.value.hint
+
+
+def test_a_cluster_need_not_be_named_where_there_is_one(tmp_path: Path) -> None:
+    assert a_home(tmp_path / "one").cluster().name == "east"
+    several = a_home(tmp_path / "two", small_cluster("east"), small_cluster("west"))
+    assert several.cluster("west").name == "west"
+    with pytest.raises(UsageError, match="east, west"):
+        several.cluster()
+    (tmp_path / "none").mkdir()
+    (tmp_path / "none" / "fleet.yaml").write_text(POLICY)
+    with pytest.raises(UsageError) as refused:
+        Home(tmp_path / "none").cluster()
+    assert "fleet cluster add" in refused.value.hint
 
 
 def test_init_keeps_a_policy_that_is_there(tmp_path: Path) -> None:
@@ -70,6 +115,22 @@ def test_init_keeps_a_policy_that_is_there(tmp_path: Path) -> None:
     assert (tmp_path / "fleet.yaml").read_text() == POLICY
     with pytest.raises(UsageError) as refused:
         init(Home(tmp_path))
-    assert "--force" not in refused.value.hint
-    assert init(Home(tmp_path), force=True).wrote
-    assert (tmp_path / "fleet.yaml").read_text() != POLICY
+    assert "--home FOLDER" in refused.value.hint
+    assert (tmp_path / "fleet.yaml").read_text() == POLICY
+
+
+def test_a_policy_that_is_a_link_to_nowhere_is_a_mistake_and_not_written_through(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere.yaml"
+    (tmp_path / "fleet.yaml").symlink_to(elsewhere)
+    assert not init(Home(tmp_path)).wrote and not elsewhere.exists()
+    home = Home.find(None, "", {"XDG_DATA_HOME": "/data"}, tmp_path)
+    for read in (home.policy, home.policy_if_any):
+        with pytest.raises(UsageError, match="is a link to") as refused:
+            read()
+        assert str(elsewhere) in refused.value.message
+
+
+def test_a_home_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "fleet.yaml").write_text(POLICY)
+    with pytest.raises(UsageError, match="is not a folder"):
+        Home.find(tmp_path / "fleet.yaml", "", {}, tmp_path)

@@ -185,3 +185,17 @@ def test_release_first_and_then_resume_is_as_good() -> None:
     story.say("resume")
     story.run()
     assert story.rollout.state is State.FINISHED
+
+
+def test_looks_at_plans_leave_one_behind_and_a_started_or_kept_one_stays(tmp_path: Path) -> None:
+    home = a_home(tmp_path / "home")
+
+    def look(*, keep: bool = False) -> str:
+        return plan(home, ["workers"], NEW.version, keep=keep).plan_id
+
+    started = a_started_rollout(home)
+    kept = look(keep=True)
+    for _ in range(3):
+        last = look()
+    known = {row.plan_id for row in home.store.plans.list()}
+    assert known == {started.plan_id, kept, last}

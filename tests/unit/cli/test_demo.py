@@ -10,6 +10,8 @@ import pytest
 
 from fleet.app.demo import prepare
 from fleet.cli.main import run
+from fleet.core.errors import UsageError
+from fleet.sim.demo import POLICY
 
 SPEED = 1000.0
 
@@ -57,3 +59,18 @@ def test_control_planes_go_voter_by_voter_the_leader_last(
     assert "cluster edge-3 is unreachable" in fleet("explain", "n-0409")
     fleet("rollout", "abort")
     assert "aborted" in fleet("rollout", "status", "--watch")
+
+
+def test_a_demo_takes_nothing_away_but_an_earlier_demo(tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    (mine / "simulated").mkdir(parents=True)
+    (mine / "fleet.yaml").write_text(POLICY)
+    with pytest.raises(UsageError, match="holds no demo"):
+        prepare(mine, SPEED)
+    policy = prepare(tmp_path / "demo", SPEED).policy_file
+    prepare(policy.parent, SPEED)
+    policy.write_text(POLICY + "# mine\n")
+    with pytest.raises(UsageError, match="is not as the demo left it"):
+        prepare(policy.parent, SPEED)
+    assert policy.read_text().endswith("# mine\n") and (mine / "fleet.yaml").exists()
+    assert (policy.parent / "fleet.db").exists()

@@ -16,7 +16,7 @@ import pytest
 from fleet.app.home import Home
 from fleet.app.rollouts import say
 from fleet.cli.main import lifted, run
-from tests.unit.app.homes import POLICY, a_home, a_started_rollout
+from tests.unit.app.homes import a_home, a_started_rollout
 
 
 class Said(NamedTuple):
@@ -78,34 +78,7 @@ def test_a_missing_home_exits_2_and_says_how_to_begin(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["--home", str(tmp_path / "none"), "status"]) == 2
-    assert "fleet init" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        ("status",),
-        ("sync",),
-        ("lint",),
-        ("explain", "n-1"),
-        ("plan", "--pool", "workers"),
-        ("plan", "list"),
-        ("report",),
-        ("rollout", "list"),
-        ("rollout", "release", "n-1"),
-        ("node", "logs", "n-1", "--last-boot"),
-        ("cluster", "list"),
-        ("audit", "verify"),
-    ],
-)
-def test_a_folder_with_a_policy_and_no_database_is_a_fleet_without_clusters(
-    words: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "fleet.yaml").write_text(POLICY)
-    run(["--home", str(tmp_path), *words])
-    said = capsys.readouterr()
-    assert "no fleet" not in said.err and "fleet init" not in said.err
-    assert (tmp_path / "fleet.yaml").read_text() == POLICY and (tmp_path / "fleet.db").exists()
+    assert "fleet cluster add" in capsys.readouterr().err
 
 
 def test_json_stands_alone_on_stdout(fleet: Fleet) -> None:
@@ -194,7 +167,9 @@ def test_help_does_not_load_what_only_commands_need() -> None:
 
 
 def test_lint_tells_each_finding_with_what_to_do_and_exits_4(tmp_path: Path, fleet: Fleet) -> None:
-    assert fleet("lint").code == 2
+    assert fleet("lint", "--cluster", "east").code == 2
+    said = fleet("lint")
+    assert said.code == 0 and "(never read: east)" in said.out
     assert fleet("sync").code == 0
     said = fleet("lint")
     assert said.code == 4

@@ -209,8 +209,8 @@ def test_the_template_is_valid_as_it_stands_and_nothing_in_it_is_doubtful() -> N
 
 def test_a_pool_may_put_playbooks_of_its_own_in_the_place_of_some(tmp_path: Path) -> None:
     file = tmp_path / "fleet.yaml"
-    (tmp_path / "mine.yml").write_text("[]")
-    (tmp_path / "other.yml").write_text("[]")
+    (tmp_path / "mine.yml").write_text("- hosts: all\n")
+    (tmp_path / "other.yml").write_text("$ANSIBLE_VAULT;1.1;AES256\n62313365396662343061393464336163\n")
     file.write_text(
         "defaults: {reach: playbook, playbooks: {reboot: mine.yml, stage: mine.yml}}\n"
         "pools: [{name: a, playbooks: {stage: other.yml}}, {name: b, reach: agent}]\n"
@@ -233,3 +233,60 @@ def test_a_playbook_that_does_not_exist_and_a_step_that_is_none_are_told_with_fi
         f"{file}:4: pools.w.playbooks.rebot: expected a known key, found 'rebot'; the nearest is reboot",
         f"{file}:4: pools.w.playbooks.stage: expected a playbook, found no file {tmp_path / 'none.yml'}",
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ("", 1, "has no plays"),
+        ("[]", 1, "has no plays"),
+        ("hosts: all\n", 1, "is no list of plays"),
+        ("- hosts: all\n  tasks: [\n", 3, "is not YAML: "),
+        ("- hosts: all\n- raw: echo\n", 2, "is no play: it has neither hosts nor import_playbook"),
+        ("- hosts: all\n- echo\n", 2, "is no play: expected a mapping with hosts"),
+        ("- name: x\n  vars: {hosts: all}\n", 1, "is no play: it has neither hosts nor import_playbook"),
+        ("---\n- hosts: all\n---\n- hosts: all\n", 3, "begins a second document"),
+    ],
+)
+def test_a_playbook_that_ansible_could_not_begin_with_is_a_mistake_of_the_policy(
+    tmp_path: Path, text: str, line: int, words: str
+) -> None:
+    (tmp_path / "mine.yml").write_text(text)
+    file = tmp_path / "fleet.yaml"
+    file.write_text("pools:\n- name: w\n  reach: playbook\n  playbooks: {stage: mine.yml}\n")
+    with pytest.raises(ConfigError) as caught:
+        load(file)
+    (problem,) = caught.value.problems
+    where = f"{file}:4: pools.w.playbooks.stage: expected a playbook, {tmp_path / 'mine.yml'}:{line} "
+    assert problem.startswith(where + words)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "- import_playbook: other.yml\n- hosts: all\n  tasks: [{debug: {msg: !unsafe '{{ x }}'}}]\n",
+        '[{"hosts": "all", "vars": {"password": !vault "x"}}]',
+        "- &base {hosts: all}\n- <<: *base\n  name: again\n- *base\n",
+    ],
+)
+def test_what_ansible_takes_for_plays_is_one(tmp_path: Path, text: str) -> None:
+    (tmp_path / "mine.yml").write_text(text)
+    file = tmp_path / "fleet.yaml"
+    file.write_text("pools: [{name: w, reach: playbook, playbooks: {stage: mine.yml}}]\n")
+    assert load(file)[0].pools[0].playbooks
+
+
+def test_a_folder_is_no_playbook(tmp_path: Path) -> None:
+    (tmp_path / "mine.yml").mkdir()
+    file = tmp_path / "fleet.yaml"
+    file.write_text("pools: [{name: w, reach: playbook, playbooks: {stage: mine.yml}}]\n")
+    with pytest.raises(ConfigError, match=r"mine\.yml is not a file"):
+        load(file)
+
+
+def test_playbooks_that_nobody_runs_are_a_caution(tmp_path: Path) -> None:
+    (tmp_path / "mine.yml").write_text("- hosts: all\n")
+    file = tmp_path / "fleet.yaml"
+    file.write_text("pools: [{name: w, reach: ssh, playbooks: {stage: mine.yml}}]\n")
+    _, (caution,) = load(file)
+    assert caution.place.path == "pools.w.playbooks" and "reached by ssh" in caution.words

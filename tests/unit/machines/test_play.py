@@ -34,14 +34,14 @@ class Told:
         self.percents: list[int] = []
 
     def of(self, code: int, *events: dict[str, Any] | str) -> Played:
-        account = Account(lambda each: self.happened.append(str(each)), self.percents.append)
+        account = Account("n-1", lambda each: self.happened.append(str(each)), self.percents.append)
         for event in events:
             account.see(event.encode() if isinstance(event, str) else json.dumps(event).encode())
         return account.end(code)
 
 
 def event(name: str, task: str = "", res: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
-    data = {"task": task or None, "res": res, **more}
+    data = {"task": task or None, "res": res, **({"host": "n-1"} if res is not None else {}), **more}
     return {
         "event": name,
         "uuid": "u",
@@ -118,6 +118,39 @@ def test_a_machine_that_was_never_reached_and_one_that_was_lost_are_told_apart()
     assert never.words == "Go: unreachable: no route" and waited.good
 
 
+def test_another_hosts_end_is_not_this_machines() -> None:
+    """One host unreachable and one failed: the exit code is 4 alone."""
+    gone = event("runner_on_unreachable", "Ask it", {"unreachable": True, "msg": "no route"}, host="proxy")
+    mine = event("runner_on_failed", "Look", {"msg": "no room"})
+    failed = Told().of(4, mine, gone, stats(dark={"proxy": 1}, failures={"n-1": 1}))
+    assert (failed.unreached, failed.words) == (False, "Look: failed: no room")
+    other = Told().of(4, event("runner_on_ok", "Look", {"rc": 0}), gone, stats(dark={"proxy": 1}))
+    assert (other.unreached, other.words) == (False, "Ask it: unreachable: no route")
+    local = event("runner_on_ok", "Prepare", {"rc": 0}, host="localhost")
+    lost = event("runner_on_unreachable", "Go", {"unreachable": True, "msg": "no route"})
+    never = Told().of(4, local, lost, stats(dark={"n-1": 1}))
+    assert (never.unreached, never.answered) == (True, False)
+
+
+def test_a_failure_that_was_rescued_is_not_what_a_run_ended_by() -> None:
+    boom = event("runner_on_failed", "Boom", {"msg": "boom"})
+    other = event("runner_on_failed", "Ask it", {"msg": "no"}, host="proxy")
+    assert Told().of(0, boom, stats(rescued={"n-1": 1})).good
+    played = Told().of(2, other, boom, stats(rescued={"n-1": 1}, failures={"proxy": 1}))
+    assert played.words == "Ask it: failed: no"
+
+
+def test_an_exit_code_of_0_without_an_end_is_no_success() -> None:
+    assert not Told().of(0, event("runner_on_ok", "Look", {"rc": 0})).good
+    assert Told().of(0, "Killed").words == "Killed"
+
+
+def test_a_file_that_is_included_and_is_not_there_is_named() -> None:
+    reason = {"reason": "Could not find or access '/mine/more.yml' on the Ansible Controller."}
+    played = Told().of(2, event("runner_on_failed", "More", reason, ignore_errors=False), stats())
+    assert "/mine/more.yml" in played.words
+
+
 def test_what_is_no_event_is_what_it_said_where_it_did_not_begin() -> None:
     played = Told().of(1, "ERROR! the playbook is no YAML", {"event": "verbose", "stdout": "line 3"})
     assert played.words == "ERROR! the playbook is no YAML\nline 3"
@@ -132,12 +165,27 @@ def test_facts_are_an_observation() -> None:
     )
     assert seen.units == Units("degraded", ("a.service", "b.service"))
     assert seen.layered == ("htop",)
+    bare = observation({"fleet_now": NOW | {"boot_id": "b-1\r\n", "staged": None, "rollback": None}})
+    assert (bare.boot_id, bare.staged, bare.rollback) == ("b-1", None, None)
 
 
 @pytest.mark.parametrize(
     ("told", "words"),
     [
-        ({}, "has told no fleet_now by set_stats"),
+        ({}, "has told no fleet_now by set_stats with per_host: false"),
+        ({"fleet_now": "ostree"}, "is not understood: Expected `object`, got `str`"),
+        (
+            {"fleet_now": NOW | {"booted": {"version": 1.10}}},
+            "is not understood: Expected `str`, got `float` - at `$.booted.version`",
+        ),
+        (
+            {"fleet_now": NOW | {"boot_id": "\n", "kernel": ""}},
+            "tells an empty boot_id, kernel",
+        ),
+        (
+            {"fleet_now": NOW | {"booted": {"version": " "}}},
+            "tells neither version nor digest of what is booted",
+        ),
         (
             {"fleet_now": NOW | {"boot_id": 3}},
             "is not understood: Expected `str`, got `int` - at `$.boot_id`",

@@ -1,0 +1,68 @@
+"""A playbook of one's own: is the file one at all? What its tasks are is known to Ansible alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from fleet.config.stream import text_of
+
+VAULT = "$ANSIBLE_VAULT;"
+"""Begins a file that is encrypted as a whole: nothing of it can be seen here."""
+HEADS = frozenset(
+    {"hosts", "import_playbook", "ansible.builtin.import_playbook", "ansible.legacy.import_playbook"}
+)
+"""One of these keys makes a mapping a play (ansible-core 2.19, playbook/__init__.py)."""
+
+
+def mistake_in(path: Path) -> str:
+    """Why Ansible could not begin with this file; empty where it is a list of plays."""
+    try:
+        text = text_of(path)
+    except FileNotFoundError:
+        return f"found no file {path}"
+    except OSError as wrong:
+        return f"{path} cannot be read: {wrong.strerror or wrong}"
+    except ValueError as wrong:
+        return f"{path} {wrong}"
+    if text.startswith(VAULT):
+        return ""
+    try:
+        line, words = _mistake(text)
+    except yaml.MarkedYAMLError as wrong:
+        mark = wrong.problem_mark or wrong.context_mark
+        line, words = (mark.line if mark else 0), f"is not YAML: {wrong.problem or wrong.context}"
+    except yaml.YAMLError as wrong:
+        line, words = 0, f"is not YAML: {ascii(str(wrong))[1:200]}"
+    return f"{path}:{line + 1} {words}" if words else ""
+
+
+def _mistake(text: str) -> tuple[int, str]:
+    """The first one and its line, counted from 0. Of the parser's events: no tag makes an object, no depth hurts."""
+    depth = documents = plays = begun = 0
+    keys: set[str] = set()
+    at_key = True
+    for event in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+        line = event.start_mark.line if event.start_mark else 0
+        if isinstance(event, yaml.DocumentStartEvent):
+            documents += 1
+            if documents > 1:
+                return line, "begins a second document: a playbook is one"
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+            if depth == 1 and not keys & (HEADS | {"<<"}):
+                return begun, "is no play: it has neither hosts nor import_playbook"
+        elif isinstance(event, yaml.NodeEvent):
+            if depth == 0 and not isinstance(event, yaml.SequenceStartEvent):
+                return line, "is no list of plays"
+            if depth == 1:
+                if isinstance(event, yaml.ScalarEvent | yaml.SequenceStartEvent):
+                    return line, "is no play: expected a mapping with hosts"
+                plays, begun, keys, at_key = plays + 1, line, set(), True
+            elif depth == 2:
+                if at_key and isinstance(event, yaml.ScalarEvent):
+                    keys.add(event.value)
+                at_key = not at_key
+            depth += isinstance(event, yaml.CollectionStartEvent)
+    return 0, "" if plays else "has no plays"

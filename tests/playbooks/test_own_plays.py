@@ -1,0 +1,137 @@
+"""Playbooks that somebody wrote: what real ansible-runner makes of them, and what fleet makes of that."""
+
+from __future__ import annotations
+
+import asyncio
+import textwrap
+from typing import Any, NamedTuple
+
+import pytest
+
+from fleet.machines import play
+from fleet.machines.play import Account, Played
+
+AT_ONCE = 3
+HERE = {"ansible_connection": "local"}
+GONE = {"ansible_host": "127.0.0.1", "ansible_port": 1}
+"""Nothing listens there."""
+
+
+class Case(NamedTuple):
+    text: str
+    words: str = ""
+    """Part of what it ended with; empty: it is a success."""
+    host: dict[str, Any] = HERE
+    unreached: bool = False
+
+
+def tasks(text: str, head: str = "hosts: all") -> str:
+    body = textwrap.indent(textwrap.dedent(text).strip("\n"), "    ")
+    return f"- {head}\n  gather_facts: false\n  tasks:\n{body}\n"
+
+
+RUN = "- {name: Run, raw: echo ran}"
+BOOM = "- {name: Boom, fail: {msg: boom}}"
+
+CASES = {
+    # Nothing is done.
+    "no-host-matches": Case(tasks(RUN, "hosts: tills"), "nothing was done: no play is for box"),
+    "no-play-of-two-matches": Case(
+        tasks(RUN, "hosts: tills") + tasks(RUN, "hosts: web"), "(no host matched: tills, web)"
+    ),
+    "only-localhost-matches": Case(
+        tasks(RUN, "hosts: localhost") + tasks(RUN, "hosts: tills"), "(no host matched: tills)"
+    ),
+    "a-pattern-with-a-hole": Case(tasks(RUN, "hosts: all:!box"), "nothing was done"),
+    # A play for this machine, of which the rest is its author's word.
+    "one-play-of-two-matches": Case(tasks(RUN, "hosts: tills") + tasks(RUN)),
+    "on-the-controller": Case(tasks(RUN, "hosts: localhost")),
+    "no-tasks": Case("- hosts: all\n  gather_facts: false\n"),
+    "skipped-by-when": Case(tasks("- {raw: exit 1, when: false}")),
+    "end-play": Case(tasks("- meta: end_play\n- raw: exit 1")),
+    "end-host": Case(tasks("- meta: end_host\n- raw: exit 1")),
+    "told": Case(tasks("- {set_stats: {per_host: false, data: {fleet_now: 1}}}")),
+    "told-per-host": Case(tasks("- {set_stats: {per_host: true, data: {fleet_now: 1}}}")),
+    # What cannot be run at all.
+    "empty": Case("", "Empty playbook"),
+    "no-list": Case("hosts: all\n", "must be a list of plays"),
+    "no-yaml": Case("- hosts: all\n  tasks: [\n", "YAML parsing failed"),
+    "unknown-module": Case(tasks("- nosuchmodule: {}"), "couldn't resolve module/action 'nosuchmodule'"),
+    "undefined-hosts": Case(tasks(RUN, 'hosts: "{{ nope }}"'), "'nope' is undefined"),
+    "import-of-nothing": Case(tasks("- import_tasks: gone.yml"), "gone.yml"),
+    "no-such-role": Case("- {hosts: all, gather_facts: false, roles: [gone]}\n", "the role 'gone' was not"),
+    # What fails.
+    "undefined-variable": Case(tasks('- {name: Use, debug: {msg: "{{ nope }}"}}'), "Use: failed: "),
+    "include-of-nothing": Case(tasks("- {name: More, include_tasks: gone.yml}"), "More: failed: "),
+    "any-errors-fatal": Case(tasks(BOOM, "hosts: all\n  any_errors_fatal: true"), "Boom: failed: boom"),
+    "handler": Case(
+        tasks("- {name: Change, raw: echo, notify: After}")
+        + "  handlers:\n    - {name: After, fail: {msg: handled badly}}\n",
+        "After: failed: handled badly",
+    ),
+    "rescue-that-fails": Case(
+        tasks(f"- block:\n    {BOOM}\n  rescue:\n    - {{name: Mend, fail: {{msg: not mended}}}}"),
+        "Mend: failed: not mended",
+    ),
+    "rescued": Case(tasks(f"- block:\n    {BOOM}\n  rescue:\n    {RUN}")),
+    "ignored": Case(tasks("- {name: Boom, fail: {msg: boom}, ignore_errors: true}")),
+    # Who is not reached.
+    "unreachable": Case(tasks(RUN), "Run: unreachable: ", GONE, unreached=True),
+    "unreachable-ignored": Case(tasks(RUN, "hosts: all\n  ignore_unreachable: true"), "", GONE),
+    "failed-and-another-unreachable": Case(
+        tasks("- {name: Add, add_host: {name: other, ansible_host: 127.0.0.1, ansible_port: 1}}")
+        + tasks("- {name: Boom, fail: {msg: boom}, when: inventory_hostname == 'box'}\n" + RUN),
+        "Boom: failed: boom",
+    ),
+    "failed-after-another-was-unreachable": Case(
+        tasks("- {name: Add, add_host: {name: other, ansible_host: 127.0.0.1, ansible_port: 1}}")
+        + tasks(f"{RUN}\n{BOOM}"),
+        "Boom: failed: boom",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Played]:
+    """All cases, some at a time."""
+    play.refuse_without()
+    folder = tmp_path_factory.mktemp("plays")
+    (folder / "ansible.cfg").write_text("[tags]\nskip = all\n")
+    slots = asyncio.Semaphore(AT_ONCE)
+
+    async def one(name: str, case: Case) -> Played:
+        path = folder / f"{name}.yml"
+        path.write_text(case.text)
+        account = Account("box", lambda _: None, lambda _: None)
+        async with slots:
+            return await play.play(folder / "played" / name, path, {"box": case.host}, {}, 60, account)
+
+    async def all_of_them() -> dict[str, Played]:
+        found = await asyncio.gather(*(one(name, case) for name, case in CASES.items()))
+        return dict(zip(CASES, found, strict=True))
+
+    with pytest.MonkeyPatch.context() as environ:
+        environ.setenv("ANSIBLE_CONFIG", str(folder / "ansible.cfg"))
+        environ.setenv("ANSIBLE_RUN_TAGS", "somebody-elses")
+        return asyncio.run(all_of_them())
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_a_playbook_ends_with(played: dict[str, Played], name: str) -> None:
+    case, found = CASES[name], played[name]
+    assert found.good == (not case.words), found
+    assert case.words in found.words
+    assert found.unreached == case.unreached
+
+
+def test_an_exit_code_is_no_verdict(played: dict[str, Played]) -> None:
+    """Those of ansible-core 2.19; should they change, `play.Account` says what they were."""
+    codes = {name: found.code for name, found in played.items()}
+    assert codes["no-host-matches"] == codes["one-play-of-two-matches"] == 0
+    assert codes["no-yaml"] == codes["unreachable"] == codes["failed-and-another-unreachable"] == 4
+    assert not played["no-yaml"].answered and not played["unreachable"].answered
+    assert played["failed-after-another-was-unreachable"].answered
+
+
+def test_what_is_told_for_each_host_is_not_told_to_fleet(played: dict[str, Played]) -> None:
+    assert (played["told"].told, played["told-per-host"].told) == ({"fleet_now": 1}, {})

@@ -1,0 +1,271 @@
+"""Every command in a folder that somebody has just come to: with the team's policy alone, and with nothing at all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from typer.main import get_command
+
+from fleet.cli.commands import app
+from fleet.cli.main import run
+from tests.unit.app.homes import POLICY, a_home, small_cluster
+
+ELSEWHERE = {
+    "agent": "of a node: it has no home",
+    "demo": "makes a home of its own (test_demo.py)",
+    "lab up": "builds a control plane",
+    "lab simulate": "reads and writes nothing (test_simulate.py)",
+}
+FURTHER = {
+    "run": ["--until-idle"],
+    "node logs": ["--last-boot"],
+    "cluster add": ["--kubeconfig", "none"],
+    "cluster uninstall": ["--yes"],
+}
+"""What makes a call whole, beside what is required."""
+FINE = {
+    "sync",
+    "status",
+    "lint",
+    "plan list",
+    "rollout list",
+    "cluster list",
+    "run",
+    "audit keygen",
+    "audit verify",
+    "audit export",
+}
+"""With a policy and no cluster these have an answer; all others need something, and say what."""
+NO_ANSWER = {"lab status": 1, "lab agents": 1, "lab down": 1}
+"""Exit codes of what needs something, unless it is the 2 of a call that cannot be done."""
+
+
+class Said(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+Fleet = Callable[..., Said]
+
+
+def commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    """Each command that does something, by what one types."""
+    if group.callback is not None and getattr(group, "invoke_without_command", False) and path:
+        yield " ".join(path), group
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, (*path, name))
+        else:
+            yield " ".join((*path, name)), command
+
+
+COMMANDS = dict(commands(get_command(app)))
+HERE = sorted(set(COMMANDS) - set(ELSEWHERE))
+
+
+def call(name: str) -> list[str]:
+    """With what is required, made up."""
+    words = name.split()
+    for each in COMMANDS[name].params:
+        if each.required:
+            words += [each.opts[0], "x"] if each.param_type_name == "option" else ["x"]
+    return words + FURTHER.get(name, [])
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where one is, with a home directory in which nothing is yet."""
+    for name in ("FLEET_HOME", "FLEET_DATABASE", "XDG_DATA_HOME", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "person"))
+    place = tmp_path / "here"
+    place.mkdir()
+    monkeypatch.chdir(place)
+    return place
+
+
+@pytest.fixture
+def fleet(folder: Path, capsys: pytest.CaptureFixture[str]) -> Fleet:
+    def invoke(*words: str) -> Said:
+        code = run(words)
+        printed = capsys.readouterr()
+        return Said(code, printed.out, printed.err)
+
+    return invoke
+
+
+def test_all_commands_are_called_here() -> None:
+    assert set(ELSEWHERE) | set(FURTHER) | FINE | set(NO_ANSWER) <= set(COMMANDS)
+    assert {"plan", "plan show", "audit verify", "cluster add"} <= set(HERE)
+
+
+def helpful(said: Said) -> None:
+    """Whatever came of it, a person can go on."""
+    assert "bug of fleet" not in said.err and "Traceback" not in said.err
+    assert "--force" not in said.out + said.err
+    if said.code in (1, 2, 3):
+        assert said.out == "" and said.err.count("error: ") == 1 and "  -> " in said.err
+
+
+@pytest.mark.parametrize("name", HERE)
+def test_a_folder_with_the_teams_policy_is_a_home(name: str, folder: Path, fleet: Fleet) -> None:
+    (folder / "fleet.yaml").write_text(POLICY)
+    said = fleet(*call(name))
+    helpful(said)
+    assert said.code == (0 if name in FINE or name == "init" else NO_ANSWER.get(name, 2))
+    assert "fleet init" not in said.out + said.err and "no fleet" not in said.err
+    assert (folder / "fleet.yaml").read_text() == POLICY
+    assert not (folder.parent / "person/.local/share").exists()
+
+
+@pytest.mark.parametrize("name", HERE)
+def test_a_folder_with_nothing_is_no_home_and_stays_empty(name: str, folder: Path, fleet: Fleet) -> None:
+    said = fleet(*call(name))
+    helpful(said)
+    if name == "init":
+        assert said.code == 0 and (folder / "fleet.yaml").exists()
+        return
+    assert said.code == NO_ANSWER.get(name, 2)
+    assert list(folder.iterdir()) == []
+    assert not (folder.parent / "person/.local/share").exists()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        name
+        for name in HERE
+        if any("json" in str(getattr(each.type_descriptor, "choices", "")) for each in COMMANDS[name].params)
+    ],
+)
+def test_json_stands_alone_and_warnings_of_the_policy_beside_it(
+    name: str, folder: Path, fleet: Fleet
+) -> None:
+    (folder / "fleet.yaml").write_text(POLICY + "  - {name: rest, limits: {per_zone: 0}}\n")
+    said = fleet(*call(name), "-o", "json")
+    if name in FINE:
+        json.loads(said.out)
+    else:
+        assert said.out == ""
+    assert said.err.count("rest.limits.per_zone") <= 1
+
+
+def test_a_policy_is_linted_where_there_is_no_cluster_and_nothing_is_made(folder: Path, fleet: Fleet) -> None:
+    """As in CI: the exit code is the verdict."""
+    policy = folder / "fleet.yaml"
+    policy.write_text(POLICY)
+    said = fleet("lint")
+    assert (said.code, said.err) == (0, "") and "no cluster was looked at" in said.out
+    policy.write_text(POLICY + "  - {name: rest, limits: {per_zone: 0}}\n")
+    said = fleet("lint", "-o", "json")
+    (finding,) = json.loads(said.out)["findings"]
+    assert (said.code, said.err, finding["check"]) == (4, "", "policy")
+    assert finding["subject"] == f"{policy}:12: pools.rest.limits.per_zone"
+    policy.write_text(POLICY + "  - {name: rest, limits: {per_zone: -1}}\n  - {nam: x}\n")
+    said = fleet("lint")
+    assert (said.code, said.out) == (2, "")
+    assert "fleet.yaml:12: " in said.err and "fleet.yaml:13: " in said.err
+    policy.write_text(POLICY + "quorums: [{name: votes, kind: etcd, cluster: east}]\n")
+    assert fleet("lint").code == 0, "no cluster is known yet: east is none that is missing"
+    assert fleet("lint", "--cluster", "east").code == 2
+    assert sorted(each.name for each in folder.iterdir()) == ["fleet.yaml"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("status",),
+        ("status", "-o", "csv"),
+        ("plan",),
+        ("cluster", "check"),
+        ("run", "--until-idle"),
+    ],
+)
+def test_warnings_of_the_policy_are_told_once_by_who_reads_it(
+    words: tuple[str, ...], folder: Path, fleet: Fleet
+) -> None:
+    a_home(folder, policy=POLICY + "    windows: []\nlimits: {per_site: 0}\n")
+    said = fleet(*words)
+    assert said.err.count("warning: ") == said.err.count("limits.per_site") == 1
+    assert "per_site" not in said.out
+
+
+@pytest.mark.parametrize("policy", ["", POLICY])
+def test_what_is_installed_is_shown_before_there_is_a_fleet(policy: str, folder: Path, fleet: Fleet) -> None:
+    if policy:
+        (folder / "fleet.yaml").write_text(policy)
+    said = fleet("cluster", "install", "east", "--dry-run")
+    assert (said.code, said.err) == (0, "") and "kind: DaemonSet" in said.out
+    assert not (folder / "fleet.db").exists()
+
+
+def test_the_only_pool_and_the_only_cluster_need_no_name(folder: Path, fleet: Fleet) -> None:
+    a_home(folder)
+    said = fleet("plan")
+    assert said.code == 0 and "of pool workers in east" in said.out
+    said = fleet("cluster", "check")
+    assert said.code == 0 and said.out.startswith("east (")
+
+
+def test_of_several_pools_and_clusters_they_are_named(folder: Path, fleet: Fleet) -> None:
+    a_home(folder, small_cluster("east"), small_cluster("west"), policy=POLICY + "  - {name: rest}\n")
+    said = fleet("plan")
+    assert said.code == 2 and "workers, rest" in said.err
+    said = fleet("cluster", "check")
+    assert said.code == 2 and "east, west" in said.err
+
+
+def test_a_dump_is_called_what_the_policy_calls_its_cluster(folder: Path, fleet: Fleet) -> None:
+    (folder / "fleet.yaml").write_text(POLICY + "    clusters: [east]\n")
+    node = {"kind": "Node", "metadata": {"name": "n", "uid": "u", "labels": {"pool": "workers"}}}
+    (folder / "dump.json").write_text(json.dumps({"items": [node]}))
+    said = fleet("plan", "--from-dump", "dump.json")
+    assert said.code == 0 and "no node is in the pool" in said.out
+    said = fleet("plan", "--from-dump", "dump.json", "-o", "json")
+    assert [each["check"] for each in json.loads(said.out)["warnings"]] == ["pool-empty"]
+    assert "of pool workers in east" in fleet("plan", "--from-dump", "dump.json", "--cluster", "east").out
+    assert not (folder / "fleet.db").exists()
+
+
+def test_a_new_home_beside_clusters_that_were_added_before_is_told(folder: Path, fleet: Fleet) -> None:
+    before = a_home(folder.parent / "person/.local/share/fleet")
+    said = fleet("init")
+    assert said.code == 0 and f"fleet init --home {before.path}" in said.err
+
+
+def test_a_policy_with_mistakes_is_not_a_cluster_that_does_not_answer(folder: Path, fleet: Fleet) -> None:
+    a_home(folder)
+    assert fleet("sync").code == 0
+    (folder / "fleet.yaml").write_text(POLICY + "  - {nam: x}\n")
+    said = fleet("sync")
+    assert (said.code, said.out) == (2, "") and "fleet.yaml:12: " in said.err
+    (east,) = json.loads(fleet("cluster", "list", "-o", "json").out)
+    assert east["reachable"] and east["error"] == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "advice"),
+    [
+        (("status", "--pool", "wrokers"), "did you mean workers?"),
+        (("status", "--check", "--pool", "x"), "there is: workers"),
+        (("status", "--site", "x"), "there is: "),
+        (("status", "--cluster", "x"), "known: east"),
+        (("plan", "--pool", "x"), "there is: workers"),
+        (("plan", "--to", "x"), "there is: "),
+        (("sync", "--cluster", "x"), "known: east"),
+        (("lint", "--cluster", "x"), "known: east"),
+        (("cluster", "check", "x"), "known: east"),
+    ],
+)
+def test_a_name_that_there_is_not_is_no_empty_answer(
+    words: tuple[str, ...], advice: str, folder: Path, fleet: Fleet
+) -> None:
+    a_home(folder)
+    said = fleet(*words)
+    helpful(said)
+    assert (said.code, said.out) == (2, "") and f"  -> {advice}" in said.err

@@ -1,0 +1,44 @@
+"""What a policy says is shown in plans, journal and reports: it holds no passwords."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fleet.config import load
+from fleet.core.errors import ConfigError
+
+POLICY = """
+streams: [{{name: stable, releases: [{{version: "1"}}]}}]
+pools: [{{name: workers, stream: stable, reach: ssh, source: "{source}"}}]
+quorums: [{{name: etcd, cluster: east, kind: etcd, endpoints: ["{endpoint}"]}}]
+"""
+
+
+@pytest.mark.parametrize("place", ["source", "endpoint"])
+@pytest.mark.parametrize("user", ["eve:hunter2", "hunter2", "eve:hunter2%40x", ":hunter2"])
+def test_a_user_and_password_are_refused_and_not_quoted(tmp_path: Path, place: str, user: str) -> None:
+    words = {"source": "https://bundles.example/os", "endpoint": "https://10.0.0.1:2379"}
+    words[place] = words[place].replace("https://", f"HTTPS://{user}@")
+    (tmp_path / "fleet.yaml").write_text(POLICY.format(**words))
+    with pytest.raises(ConfigError) as refused:
+        load(tmp_path / "fleet.yaml")
+    told = [str(each) for each in refused.value.problems]
+    assert any("[hidden]@" in each for each in told)
+    assert not any("hunter2" in each for each in told)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "https://bundles.example/os@2",
+        "ostree-image-signed:docker://quay.io/fedora/fedora-coreos",
+        "fedora:fedora/x86_64/coreos/next",
+        "registry.example/os@sha256:ab",
+    ],
+)
+def test_other_sources_are_read(tmp_path: Path, source: str) -> None:
+    (tmp_path / "fleet.yaml").write_text(POLICY.format(source=source, endpoint="https://10.0.0.1:2379"))
+    policy, _ = load(tmp_path / "fleet.yaml")
+    assert policy.pools[0].source == source
