@@ -133,6 +133,11 @@ def unreachable(host: str, error: BaseException, seconds: float) -> UnreachableE
             return UnreachableError(f"{host} did not answer within {seconds:.0f} s")
         case aiohttp.ClientConnectorError() if isinstance(error.os_error, ConnectionRefusedError):
             return UnreachableError(f"{host} refused the connection: nothing listens there")
+        case aiohttp.ClientHttpProxyError():
+            return UnreachableError(
+                f"the proxy before {host} answers {error.status}",
+                "check proxy-url in the kubeconfig, or HTTPS_PROXY and NO_PROXY of the environment",
+            )
         case aiohttp.ServerDisconnectedError() | aiohttp.ClientPayloadError() | ConnectionResetError():
             return UnreachableError(f"{host} broke the connection off")
         case OSError() if error.strerror:
