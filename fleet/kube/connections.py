@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
 from collections.abc import Sequence
 from typing import Any
@@ -35,9 +36,16 @@ class Wiring(Struct, frozen=True):
 
 
 def _connector(wiring: Wiring) -> aiohttp.TCPConnector:
+    if wiring.proxy.startswith("https:"):
+        logging.getLogger("asyncio").addFilter(_is_news)
     if wiring.proxy.startswith(SOCKS):
         return SocksConnector(wiring.proxy, limit=AT_A_TIME, ssl=wiring.context)
     return aiohttp.TCPConnector(limit=AT_A_TIME, ssl=wiring.context)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """CPython 3.11 writes a traceback where TLS within a proxy's TLS is refused; whoever has asked gets that error too."""
+    return not record.getMessage().startswith("Fatal error on SSL protocol")
 
 
 class Connections:

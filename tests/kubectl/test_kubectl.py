@@ -111,14 +111,18 @@ def compared(cases: Iterator[Case], world: World, kubectl: Path, folder: Path) -
     return counts[True], counts[False]
 
 
-def test_each_field_means_what_it_means_to_kubectl(world: World, kubectl: Path, tmp_path: Path) -> None:
+def test_each_field_means_what_it_means_to_kubectl(
+    world: World, kubectl: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     asked, refused = compared(named(world), world, kubectl, tmp_path)
     assert asked > 90 and refused > 90
+    assert not caplog.records
 
 
 def test_generated_kubeconfigs_mean_what_they_mean_to_kubectl(
-    world: World, kubectl: Path, tmp_path: Path
+    world: World, kubectl: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     cases = (generated(world, seed) for seed in SEEDS)
     asked, refused = compared(cases, world, kubectl, tmp_path)
     assert asked > 25 and refused > 20
+    assert not caplog.records
