@@ -15,11 +15,11 @@ from cryptography.x509.oid import NameOID
 NOW = datetime(2026, 9, 1, tzinfo=UTC)
 
 
-def self_signed(folder: Path) -> ssl.SSLContext:
-    """Writes certificate.pem and key.pem for 127.0.0.1."""
+def self_signed(folder: Path, *, alternative: bool = True) -> ssl.SSLContext:
+    """Writes certificate.pem and key.pem for 127.0.0.1; without alternative names for localhost, by its common name."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "fake")])
-    certificate = (
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    builder = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
@@ -27,12 +27,12 @@ def self_signed(folder: Path) -> ssl.SSLContext:
         .serial_number(x509.random_serial_number())
         .not_valid_before(NOW - timedelta(days=3650))
         .not_valid_after(NOW + timedelta(days=3650))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False
-        )
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
-        .sign(key, hashes.SHA256())
     )
+    if alternative:
+        names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+        builder = builder.add_extension(names, False)
+    certificate = builder.sign(key, hashes.SHA256())
     (folder / "certificate.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     (folder / "key.pem").write_bytes(
         key.private_bytes(
