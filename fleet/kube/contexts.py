@@ -102,7 +102,7 @@ def _chosen(where: str, found: Kubeconfig, context: str) -> Chosen:
             _there("users", found.users),
         )
     chosen = Chosen(where, name, found.clusters[used.cluster], found.users.get(used.user, User()))
-    if wrong := (*_wrong_cluster(chosen.cluster), *_wrong_user(chosen.user, chosen.secure)):
+    if wrong := (*_wrong_cluster(chosen.cluster, chosen.secure), *_wrong_user(chosen.user, chosen.secure)):
         raise UsageError(f"{where}, context {name!r}: {'; '.join(wrong)}")
     return chosen
 
@@ -121,7 +121,7 @@ def parts_of(address: str, schemes: Sequence[str]) -> SplitResult | None:
     return parts if good and address.isprintable() and " " not in address else None
 
 
-def _wrong_cluster(cluster: Cluster) -> list[str]:
+def _wrong_cluster(cluster: Cluster, secure: bool) -> list[str]:
     wrong = []
     if parts_of(cluster.server, ("http", "https")) is None:
         wrong.append("the cluster has no usable server (expected https://HOST:PORT)")
@@ -129,9 +129,8 @@ def _wrong_cluster(cluster: Cluster) -> list[str]:
         wrong.append("the cluster has no usable proxy-url (expected http://, https:// or socks5://HOST:PORT)")
     if cluster.certificate_authority and cluster.certificate_authority_data:
         wrong.append("certificate-authority and certificate-authority-data are both given (keep one)")
-    if cluster.insecure_skip_tls_verify and (
-        cluster.certificate_authority or cluster.certificate_authority_data
-    ):
+    given = cluster.certificate_authority or cluster.certificate_authority_data
+    if secure and cluster.insecure_skip_tls_verify and given:
         wrong.append("certificate-authority and insecure-skip-tls-verify contradict each other")
     return wrong + _unreadable("certificate-authority", cluster.certificate_authority)
 

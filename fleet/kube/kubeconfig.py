@@ -149,6 +149,8 @@ def parsed(path: Path) -> Kubeconfig:
             "expected kind Config of apiVersion v1",
         )
     folder = path.absolute().parent
+    for each in config.clusters:
+        _by_name(path, "extensions", [(own.name, own) for own in each.cluster.extensions])
     return Kubeconfig(
         config.current_context,
         _by_name(

@@ -6,6 +6,7 @@ As client-go does it: https://pkg.go.dev/k8s.io/client-go/tools/clientcmd#Direct
 from __future__ import annotations
 
 import os
+import posixpath
 import re
 import ssl
 from base64 import b64encode
@@ -14,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import msgspec
 from msgspec import Struct
@@ -72,9 +73,10 @@ async def load(files: Sequence[Path], context: str, now: datetime) -> Session:
 
 
 def _host(server: str) -> str:
-    """Without the query, and a user and password, which are sent as a header."""
+    """Without the query, and a user and password, which are sent as a header; its path as Go's path.Join cleans it."""
     parts = urlsplit(server)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}".rstrip("/")
+    path = posixpath.normpath("/" + unquote(parts.path).lstrip("/"))
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{quote(path)}".rstrip("/")
 
 
 async def _proof(chosen: Chosen, authority: bytes, now: datetime) -> Proof:

@@ -34,6 +34,7 @@ def named(world: World) -> Iterator[Case]:
     """Each row of kind N among them."""
     yield from _clusters(world)
     yield from _users(world)
+    yield from _odd_users(world)
     yield from _impersonation(world)
     yield from _plugins(world)
     yield from _providers(world)
@@ -116,6 +117,29 @@ def _clusters(world: World) -> Iterator[Case]:
     yield case("no server", server=None)
     yield case("a number for a name", tls_server_name=7)
     yield case("a field that nobody knows", certificate_autority="x")
+    block = "".join(f"  {line}\n" for line in wrapped.splitlines())
+    text = yaml.safe_dump(config(world.cluster(certificate_authority_data="BLOCK"), token))
+    for style in ("|", ">", "|-"):
+        told = text.replace("BLOCK", f"{style}\n{block.replace('  ', ' ' * 8)}")
+        yield Case(name=f"cluster: base64 in a block {style}", files={"config": told})
+    yield Case(
+        name="cluster: yes",
+        files={"config": text.replace("certificate-authority-data: BLOCK", "insecure-skip-tls-verify: yes")},
+    )
+    extension = {"name": "x", "extension": {"a": 1}}
+    yield case("extensions", extensions=[extension, {"name": "y"}, {"extension": None}])
+    yield case("an extension twice", extensions=[extension, extension])
+    yield case("a dot at the end of its name", server=f"https://localhost.:{world.recorder.https}")
+    yield case("a path with two slashes", server=f"{world.server}/a//b")
+    yield case("a path with escapes", server=f"{world.server}/a%2Fb%20c")
+    yield case("a space behind it", server=f"{world.server} ")
+    yield case("a port that is none", server="https://127.0.0.1:https")
+    yield case("a number as the authority's file", certificate_authority=7)
+    yield case("a folder as the authority", certificate_authority=".", **no_data)
+    yield case("plain HTTP, not verified", server=world.plain, insecure_skip_tls_verify=True)
+    yield case(
+        "plain HTTP, an authority that is not there", server=world.plain, certificate_authority="x", **no_data
+    )
 
 
 def _users(world: World) -> Iterator[Case]:
@@ -166,6 +190,42 @@ def _users(world: World) -> Iterator[Case]:
     yield case("another key", {**world.pair, "client-key-data": encoded(other.key.read_bytes())})
     yield case("a certificate that is none", {**world.pair, "client-certificate-data": encoded(b"no")})
     yield case("a certificate that is not there", files, {"a.key": world.key})
+
+
+def _odd_users(world: World) -> Iterator[Case]:
+    def case(name: str, user: Any, files: Json | None = None, stricter: str = "") -> Case:
+        told = {"config": config(world.cluster(), user), **(files or {})}
+        return Case(name=f"user: {name}", files=told, stricter=stricter)
+
+    both = {"client-certificate": "both", "client-key": "both"}
+    chain = encoded(world.certificate + world.authority)
+    yield case("null", None)
+    yield case("a certificate and its key in one file", both, {"both": world.certificate + world.key})
+    yield case("a key before its certificate", both, {"both": world.key + world.certificate})
+    yield case("a chain", world.pair | {"client-certificate-data": chain})
+    yield case(
+        "a certificate with words around",
+        world.pair | {"client-certificate-data": encoded("Größe\n".encode() + world.certificate + b"x")},
+    )
+    yield case("a token with spaces around", {"token": f" {TOKEN} "})
+    yield case("a token of other letters", {"token": f"{TOKEN}ß"})
+    yield case("a token with a tab", {"token": f"{TOKEN}\tx"})
+    yield case("a token of a space", {"token": " "})
+    yield case("a folder as the token's file", {"tokenFile": "."})
+    yield case("a username with a line end", {"username": "a\nb", "password": WORD})
+    yield case("a username that is a number", {"username": 7, "password": WORD})
+    yield case("empty lists", {"token": TOKEN, "as": "", "as-groups": [], "as-user-extra": {}})
+    yield case("an empty group", {"token": TOKEN, "as": "jane", "as-groups": [""]})
+    yield case(
+        "a group that is null",
+        {"token": TOKEN, "as": "jane", "as-groups": [None, "dev"]},
+        stricter="a list holds null",
+    )
+    yield case("extra that is null", {"token": TOKEN, "as": "jane", "as-user-extra": {"a": None, "b": ["c"]}})
+    yield case("a uid alone", {"token": TOKEN, "as": "jane", "as-uid": "7"})
+    yield case("spaces around the one to be", {"token": TOKEN, "as": " jane "})
+    yield case("a list for a token", {"token": [TOKEN]})
+    yield case("extensions of its own", {"token": TOKEN, "extensions": [{"name": "x", "extension": 1}]})
 
 
 def _impersonation(world: World) -> Iterator[Case]:
@@ -316,15 +376,20 @@ def _providers(world: World) -> Iterator[Case]:
     yield case("oidc without a token", {"name": "oidc", "config": issuer})
     yield case("oidc without an issuer", {"name": "oidc", "config": {"id-token": jwt(timedelta(hours=1))}})
     yield case("oidc whose token is none", {"name": "oidc", "config": issuer | {"id-token": "a.b.c"}})
+    valid = {"name": "oidc", "config": issuer | {"id-token": jwt(timedelta(hours=1))}}
+    yield case("oidc and a certificate", valid, **world.pair)
+    yield case("oidc and a username", valid, username="ada", password=WORD)
+    yield case("no name", {"config": {}})
+    yield case("a number in its configuration", {"name": "oidc", "config": {"client-id": 7}})
     yield case("beside a plugin", {"name": "oidc", "config": issuer}, **plugin())
 
 
 def _proxies(world: World) -> Iterator[Case]:
     proxies = world.recorder.proxies
 
-    def case(name: str, cluster: Json, environ: Json | None = None) -> Case:
+    def case(name: str, cluster: Json, environ: Json | None = None, stricter: str = "") -> Case:
         told = config(world.cluster(**cluster), {"token": TOKEN})
-        return Case(name=f"proxy: {name}", files={"config": told}, environ=environ or {})
+        return Case(name=f"proxy: {name}", files={"config": told}, environ=environ or {}, stricter=stricter)
 
     for scheme, address in proxies.items():
         yield case(scheme, {"proxy_url": f"{scheme}://{address}"})
@@ -362,6 +427,47 @@ def _proxies(world: World) -> Iterator[Case]:
         "the kubeconfig's before the environment's",
         {"server": world.far, "proxy_url": f"http://{proxies['http']}"},
         {"HTTPS_PROXY": "http://127.0.0.1:1"},
+    )
+    plain = {"server": "http://kubernetes.default.svc", "certificate_authority_data": None}
+    yield case("plain HTTP by that for TLS", plain, {"HTTPS_PROXY": "http://127.0.0.1:1"})
+    yield case(
+        "socks5 by a name",
+        {"proxy_url": f"socks5://localhost:{proxies['socks5'].partition(':')[2]}", "server": world.far},
+    )
+    yield case(
+        "socks5 to an address",
+        {"proxy_url": f"socks5://{proxies['socks5']}", "server": "https://10.96.0.1:6443"},
+    )
+    yield case(
+        "https, not verified",
+        {
+            "proxy_url": f"https://{proxies['https']}",
+            "certificate_authority_data": None,
+            "insecure_skip_tls_verify": True,
+            "tls_server_name": "x.example",
+        },
+    )
+    yield case(
+        "https, another authority",
+        {"proxy_url": f"https://{proxies['https']}", "certificate_authority_data": encoded(world.other)},
+    )
+    yield case("a slash at its end", {"proxy_url": f"http://{proxies['http']}/"})
+    yield case("empty", {"proxy_url": ""}, {"HTTPS_PROXY": "http://127.0.0.1:1"})
+    yield case(
+        "of the environment, with a user",
+        {"server": world.far},
+        {"HTTPS_PROXY": f"http://ada:{PROXY}@{proxies['http']}"},
+    )
+    yield case(
+        "of the environment, another scheme",
+        {"server": world.far},
+        {"HTTPS_PROXY": f"socks4://{proxies['http']}"},
+        stricter="Go takes any other scheme for http",
+    )
+    yield case(
+        "of the environment, socks5h",
+        {"server": world.far},
+        {"HTTPS_PROXY": f"socks5h://{proxies['socks5']}"},
     )
     for exception, far in (
         ("kubernetes.default.svc", world.far),

@@ -58,12 +58,13 @@ class _Api(BaseHTTPRequestHandler):
         tls = self.connection if isinstance(self.connection, ssl.SSLSocket) else None
         told: Any = tls.getpeercert() if tls is not None else None
         names = dict(each[0] for each in (told or {}).get("subject", ()))
-        headers = self.headers.items()
+        # White space around a value is no part of it: https://www.rfc-editor.org/rfc/rfc9110#name-field-values.
+        headers = [(key, value.strip(" \t")) for key, value in self.headers.items()]
         self.server.heard.append(
             Heard(
                 path=self.path.partition("?")[0].removeprefix(f"http://{self.headers['host']}"),
                 host=self.headers["host"],
-                authorization=self.headers.get("authorization", ""),
+                authorization=self.headers.get("authorization", "").strip(" \t"),
                 impersonation=tuple(sorted(_impersonation(headers), key=itemgetter(0))),
                 compressed="gzip" in self.headers.get("accept-encoding", ""),
                 subject=names.get("commonName", ""),

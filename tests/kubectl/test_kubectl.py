@@ -115,7 +115,7 @@ def test_each_field_means_what_it_means_to_kubectl(
     world: World, kubectl: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     asked, refused = compared(named(world), world, kubectl, tmp_path)
-    assert asked > 90 and refused > 90
+    assert asked > 110 and refused > 110
     assert not caplog.records
 
 
