@@ -59,6 +59,9 @@ def of_pod(environ: Mapping[str, str], account: Path) -> Session:
     told = {HOST: host, PORT: port, "its token": token, "its authority's certificate": authority}
     if empty := [name for name, found in told.items() if not found]:
         raise _not_in_pod(f"{' and '.join(empty)} is empty")
+    if not port.isdecimal():
+        # A Service called kubernetes-service sets the same variable, to an address.
+        raise _not_in_pod(f"{PORT} is {port!r} and no port")
     try:
         # Without a word about an authority, that of the computer would be trusted.
         context = ssl.create_default_context(cadata=authority)

@@ -124,6 +124,8 @@ def _address(host: str) -> bytes:
         own = ip_address(host)
     except ValueError:
         name = host.encode("idna")
+        if len(name) > 255:
+            raise _refused("the server's name is too long for it") from None
         return b"\x03" + bytes([len(name)]) + name
     return (b"\x01" if own.version == 4 else b"\x04") + own.packed
 

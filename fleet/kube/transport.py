@@ -49,7 +49,8 @@ _METHODS = {
     "patch": "PATCH",
     "delete": "DELETE",
 }
-_BROKEN = (aiohttp.ClientError, OSError, TimeoutError, asyncio.IncompleteReadError)
+_BROKEN = (aiohttp.ClientError, OSError, TimeoutError, asyncio.IncompleteReadError, UnicodeError)
+"""UnicodeError: Python's own encoding of a host's name, by whoever looks it up."""
 
 
 class Answer(Struct, frozen=True):

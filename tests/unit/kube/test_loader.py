@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from fleet.core.errors import AuthenticationError, FleetError, UnreachableError, UsageError
+from fleet.core.errors import AuthenticationError, FleetError, ForbiddenError, UnreachableError, UsageError
 from fleet.kube import credentials, loader
 from fleet.kube.cluster import Cluster
 from fleet.kube.credentials import Source
@@ -70,6 +70,18 @@ def test_lists_writes_and_watches_are_made_as_the_one_to_be(tmp_path: Path) -> N
             for each in server.headers:
                 assert [pair for pair in each if pair[0].startswith("Impersonate-")] == HEADERS
                 assert f"Bearer {TOKEN}" in [value for _, value in each]
+
+    run(story)
+
+
+def test_who_may_not_be_another_is_told_which_verb_is_missing(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with faked(tmp_path, {"token": TOKEN, **AS}) as (server, cluster):
+            words = 'users "jane" is forbidden: User "me" cannot impersonate resource "users" in API group ""'
+            server.faults.append(Fault("GET", "/nodes", 403, {"kind": "Status", "message": words}))
+            error = await refused(cluster)
+            assert isinstance(error, ForbiddenError) and "impersonate" in error.message
+            assert '"impersonate"' in error.hint and "nodes" not in error.hint
 
     run(story)
 
@@ -252,5 +264,48 @@ def test_what_cannot_be_sent_is_refused_with_the_files_name(
             await credentials.load(Source(path), NOW)
         assert str(path) in caught.value.message and words in caught.value.message
         assert "s3cret" not in caught.value.message + caught.value.hint
+
+    run(story)
+
+
+LONG = "a" * 70
+HOSTS = (
+    "a..invalid",
+    f"{LONG}.invalid",
+    "ä" * 70 + ".invalid",
+    "x%zz.invalid",
+    "*",
+    "ß\u2024.invalid",
+)
+
+
+@pytest.mark.parametrize("scheme", ["", "http", "https", "socks5"])
+@pytest.mark.parametrize("host", HOSTS)
+def test_names_that_are_none_are_told_in_words(tmp_path: Path, host: str, scheme: str) -> None:
+    cluster = {"proxy-url": f"{scheme}://ada:s3cret@{host}:1"} if scheme else {}
+    path = write_kubeconfig(tmp_path / "kc", f"https://{host}:1", {"token": TOKEN}, cluster)
+
+    async def story() -> None:
+        found = Cluster("east", Source(path), QuickClock())
+        try:
+            assert isinstance(await refused(found), UsageError | UnreachableError)
+        finally:
+            await found.close()
+
+    run(story)
+
+
+def test_a_server_whose_name_the_proxy_cannot_be_told(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with await asyncio.start_server(lambda *_: None, "127.0.0.1", 0) as server:
+            proxy = f"socks5://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            for host in HOSTS:
+                path = write_kubeconfig(
+                    tmp_path / "kc", f"https://{host}:1", {"token": TOKEN}, {"proxy-url": proxy}
+                )
+                found = Cluster("east", Source(path), QuickClock())
+                with pytest.raises((UsageError, UnreachableError)):
+                    await found.transport.call(Call(verb="get", path="/version", seconds=0.3))
+                await found.close()
 
     run(story)
