@@ -23,6 +23,9 @@ from tests.kubectl.recorder import Heard, recording
 
 SEEDS = range(70)
 
+pytestmark = pytest.mark.timeout(900)
+"""The first one compiles kubectl: some 20 seconds where the lab was built before, and minutes where not."""
+
 
 class Outcome(Struct, frozen=True):
     """What the server heard, and what a plugin was told."""
