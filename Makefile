@@ -8,7 +8,7 @@ SET_UP := $(VENV)/.set-up
 # What needs no control plane, browser or database server of its own runs side by side on two cores.
 QUICK := tests/unit tests/property tests/contract tests/simulation tests/store
 # Real servers that bear each other's company, file by file.
-REAL := tests/cluster tests/playbooks tests/quorums tests/web tests/kind tests/vagrant \
+REAL := tests/cluster tests/kubectl tests/playbooks tests/quorums tests/web tests/kind tests/vagrant \
 	tests/machines/test_ssh.py tests/machines/test_ostree_program.py tests/machines/test_rauc.py
 # What fills both cores by itself, or tells one election from two.
 ALONE := tests/etcd tests/machines/test_faults.py tests/machines/test_agents.py \

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -56,14 +57,27 @@ class Found(Struct, frozen=True):
     """Others that run there and reboot nodes."""
 
 
-def add(home: Home, name: str, kubeconfig: Path, context: str, sites: Sequence[str]) -> Found:
-    """Reads the cluster once and keeps it. Raises FleetError, and keeps nothing, where it does not answer."""
+def add(home: Home, name: str, kubeconfig: Path | None, context: str, sites: Sequence[str]) -> Found:
+    """Reads the cluster once and keeps it. Raises FleetError, and keeps nothing, where it does not answer.
+
+    `kubeconfig` None: what kubectl reads, the files of KUBECONFIG or ~/.kube/config. Their paths are kept, and the name of
+    the context: whoever makes another one the current one later makes no other cluster of this one.
+    """
+    from fleet.kube import contexts
     from fleet.store import ClusterRow
 
     _addable(home, name)
-    row = ClusterRow(
-        name=name, sites=tuple(sites), kubeconfig=str(kubeconfig.expanduser().absolute()), context=context
-    )
+    if kubeconfig is not None:
+        files: tuple[Path, ...] = (kubeconfig.expanduser().absolute(),)
+    else:
+        files = contexts.of_environment(os.environ, Path.home())
+        if not any(each.exists() for each in files):
+            raise UsageError(
+                f"how is {name} reached? There is no kubeconfig at {' or '.join(map(str, files))}",
+                "--kubeconfig FILE (and --context), KUBECONFIG in the environment, or --hosts FILE",
+            )
+    used = contexts.read(files, context).context
+    row = ClusterRow(name=name, sites=tuple(sites), kubeconfig="\n".join(map(str, files)), context=used)
     return _add(home, row)
 
 

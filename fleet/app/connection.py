@@ -52,7 +52,8 @@ def real(row: ClusterRow) -> RealCluster:
     from fleet.kube.cluster import Cluster
     from fleet.kube.credentials import Source
 
-    return Cluster(row.name, Source(Path(row.kubeconfig), row.context), WallClock())
+    first, *behind = row.files
+    return Cluster(row.name, Source(first, row.context, tuple(behind)), WallClock())
 
 
 @asynccontextmanager

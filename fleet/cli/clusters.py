@@ -26,13 +26,16 @@ def add(
     site: Annotated[
         list[str], typer.Option(help="Where it is; may be given more than once, its nodes' own first.")
     ],
-    kubeconfig: Annotated[Path | None, typer.Option(help="How to reach it.")] = None,
+    kubeconfig: Annotated[
+        Path | None,
+        typer.Option(help="How to reach it. Default: what kubectl reads, KUBECONFIG or ~/.kube/config."),
+    ] = None,
     hosts: Annotated[
         Path | None,
         typer.Option(help="Instead: an inventory of hosts that are in no cluster (docs/hosts.md)."),
     ] = None,
     kube_context: Annotated[
-        str, typer.Option("--context", help="Of the kubeconfig; empty: its current one.")
+        str, typer.Option("--context", help="Of the kubeconfig; empty: its current one, which is kept.")
     ] = "",
 ) -> None:
     """Add a cluster: read it once, say what was found and what fleet may not do there.
@@ -47,10 +50,10 @@ def add(
     from fleet.core.errors import UsageError
 
     home = home_of(context)
-    if hosts is not None and kubeconfig is None and not kube_context:
-        show(found(add_hosts(home, name, hosts, tuple(site))))
-    elif kubeconfig is not None and hosts is None:
+    if hosts is None:
         show(found(join(home, name, kubeconfig, kube_context, tuple(site))))
+    elif kubeconfig is None and not kube_context:
+        show(found(add_hosts(home, name, hosts, tuple(site))))
     else:
         raise UsageError(
             f"how is {name} reached?", "either --kubeconfig FILE (and --context), or --hosts FILE"

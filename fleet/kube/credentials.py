@@ -14,6 +14,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from fleet.core.errors import UsageError
+from fleet.kube import proxies
 from fleet.kube.connections import Connections, Wiring
 from fleet.kube.session import TOKEN_FILE_SECONDS, Session, identity
 
@@ -31,16 +32,18 @@ class Source(Struct, frozen=True):
     """None: from the pod that fleet runs in."""
     context: str = ""
     """Empty: the current one of the file."""
+    behind: tuple[Path, ...] = ()
+    """Further files, merged behind the first as kubectl merges those of KUBECONFIG."""
 
 
 async def load(source: Source, now: datetime) -> Session:
     """Raises UsageError for a wrong configuration, AuthenticationError where a plugin gives no credentials."""
     if source.kubeconfig is None:
         return of_pod(os.environ, ACCOUNT)
-    # The official client takes 20 MB, which an agent in a pod has no use for.
+    # YAML and its kin, which an agent in a pod has no use for.
     from fleet.kube import loader
 
-    return await loader.load(source.kubeconfig, source.context, now)
+    return await loader.load((source.kubeconfig, *source.behind), source.context, now)
 
 
 def of_pod(environ: Mapping[str, str], account: Path) -> Session:
@@ -56,6 +59,9 @@ def of_pod(environ: Mapping[str, str], account: Path) -> Session:
     told = {HOST: host, PORT: port, "its token": token, "its authority's certificate": authority}
     if empty := [name for name, found in told.items() if not found]:
         raise _not_in_pod(f"{' and '.join(empty)} is empty")
+    if not port.isdecimal():
+        # A Service called kubernetes-service sets the same variable, to an address.
+        raise _not_in_pod(f"{PORT} is {port!r} and no port")
     try:
         # Without a word about an authority, that of the computer would be trusted.
         context = ssl.create_default_context(cadata=authority)
@@ -63,7 +69,7 @@ def of_pod(environ: Mapping[str, str], account: Path) -> Session:
         raise UsageError(f"the certificate of {account / 'ca.crt'} cannot be used: {error}") from None
     address = f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
     return Session(
-        connections=Connections(Wiring(context)),
+        connections=Connections(Wiring(context, proxy=proxies.of_environment(address, environ))),
         host=address,
         authorization=f"Bearer {token}",
         stale_after=TOKEN_FILE_SECONDS,

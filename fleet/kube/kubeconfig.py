@@ -1,149 +1,177 @@
-"""A kubeconfig: what a person may have got wrong in it, said before anything is tried; then the library loads it."""
+"""One kubeconfig file: its fields as client-go has them.
+
+https://pkg.go.dev/k8s.io/client-go@v0.37.2/tools/clientcmd/api/v1. What a person may have got wrong in it is said before
+anything is tried, without a word of its secrets. Fields that client-go does not know are passed over there and here.
+"""
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-import yaml
+import msgspec
 from msgspec import Struct
 
 from fleet.core.errors import UsageError
-
-_DATA = (("certificate-authority", "cluster"), ("client-certificate", "user"), ("client-key", "user"))
-
+from fleet.kube.yamls import NotReadError, document
 
 LARGEST = 4 * 2**20
 """Bytes of a kubeconfig."""
-_QUOTED = re.compile(r"'.*'", re.DOTALL)
+EXEC_EXTENSION = "client.authentication.k8s.io/exec"
+"""The extension of a cluster that is handed to a credential plugin."""
+
+_WHERE = re.compile(r"(?P<what>.*) - at `\$\.?(?P<where>.*)`", re.DOTALL)
+_KINDS = {
+    "str": "a text",
+    "bool": "true or false",
+    "object": "a mapping",
+    "array": "a list",
+    "int": "a number",
+}
+
+
+class Extension(Struct, frozen=True):
+    name: str = ""
+    extension: Any = None
+
+
+class Cluster(Struct, frozen=True, rename="kebab"):
+    """How a server is reached, and how it proves who it is."""
+
+    server: str = ""
+    tls_server_name: str = ""
+    insecure_skip_tls_verify: bool = False
+    certificate_authority: str = ""
+    certificate_authority_data: bytes = b""
+    proxy_url: str = ""
+    disable_compression: bool = False
+    extensions: tuple[Extension, ...] = ()
+
+
+class Variable(Struct, frozen=True):
+    name: str = ""
+    value: str = ""
+
+
+class Exec(Struct, frozen=True, rename="camel"):
+    """A credential plugin: https://kubernetes.io/docs/reference/config-api/client-authentication.v1/"""
+
+    command: str = ""
+    args: tuple[str, ...] = ()
+    env: tuple[Variable, ...] = ()
+    api_version: str = ""
+    install_hint: str = ""
+    provide_cluster_info: bool = False
+    interactive_mode: str = ""
+
+
+class AuthProvider(Struct, frozen=True):
+    name: str = ""
+    config: dict[str, str] = {}
+
+
+class User(Struct, frozen=True, rename="kebab"):
+    """Who asks, and as whom."""
+
+    client_certificate: str = ""
+    client_certificate_data: bytes = b""
+    client_key: str = ""
+    client_key_data: bytes = b""
+    token: str = ""
+    token_file: str = msgspec.field(default="", name="tokenFile")
+    impersonate: str = msgspec.field(default="", name="as")
+    impersonate_uid: str = msgspec.field(default="", name="as-uid")
+    impersonate_groups: tuple[str, ...] = msgspec.field(default=(), name="as-groups")
+    impersonate_extra: dict[str, tuple[str, ...]] = msgspec.field(default={}, name="as-user-extra")
+    username: str = ""
+    password: str = ""
+    auth_provider: AuthProvider | None = None
+    exec: Exec | None = None
+
+    @property
+    def has_certificate(self) -> bool:
+        return bool(self.client_certificate or self.client_certificate_data)
+
+
+class Context(Struct, frozen=True):
+    """Its namespace is of no use here: fleet reads whole clusters."""
+
+    cluster: str = ""
+    user: str = ""
+
+
+class _Cluster(Struct, frozen=True):
+    name: str = ""
+    cluster: Cluster = Cluster()
+
+
+class _User(Struct, frozen=True):
+    name: str = ""
+    user: User = User()
+
+
+class _Context(Struct, frozen=True):
+    name: str = ""
+    context: Context = Context()
+
+
+class _Config(Struct, frozen=True, rename="kebab"):
+    kind: str = ""
+    api_version: str = msgspec.field(default="", name="apiVersion")
+    current_context: str = ""
+    clusters: tuple[_Cluster, ...] = ()
+    users: tuple[_User, ...] = ()
+    contexts: tuple[_Context, ...] = ()
 
 
 class Kubeconfig(Struct, frozen=True):
-    """The one context of the file that is used."""
+    """What one file holds, by name; files that it names are absolute."""
 
-    path: Path
-    context: str
-    cluster: dict[str, Any]
-    user: dict[str, Any]
-
-    @property
-    def server(self) -> str:
-        return str(self.cluster["server"])
-
-    @property
-    def plugin(self) -> str:
-        """The command that brings credentials; empty where none does."""
-        found = self.user.get("exec")
-        return str(found.get("command", "")) if isinstance(found, Mapping) else ""
-
-    def for_library(self, folder: Path) -> dict[str, Any]:
-        """A config of this context alone; certificates and keys in it are written to `folder`.
-
-        Raises UsageError for what is no base64.
-        """
-        parts = {"cluster": dict(self.cluster), "user": dict(self.user)}
-        for name, part in _DATA:
-            data = parts[part].pop(f"{name}-data", None)
-            if data:
-                file = folder / name
-                file.touch(mode=0o600)
-                file.write_bytes(self._decoded(name, data))
-                parts[part][name] = str(file)
-        return {
-            "current-context": "used",
-            "contexts": [{"name": "used", "context": {"cluster": "used", "user": "used"}}],
-            "clusters": [{"name": "used", "cluster": parts["cluster"]}],
-            "users": [{"name": "used", "user": parts["user"]}],
-        }
-
-    def _decoded(self, name: str, data: object) -> bytes:
-        try:
-            return base64.b64decode(str(data), validate=True)
-        except (binascii.Error, ValueError):
-            raise UsageError(f"{self.path}: {name}-data of context {self.context!r} is no base64") from None
+    current: str = ""
+    clusters: Mapping[str, Cluster] = {}
+    users: Mapping[str, User] = {}
+    contexts: Mapping[str, Context] = {}
 
 
-def read(path: Path, context: str = "") -> Kubeconfig:
-    """The named context, or the current one. Raises UsageError with the file's name and what is there instead."""
-    content = _parsed(path)
-    contexts = _named(path, content, "contexts", "context")
-    name = context or str(content.get("current-context") or "")
-    there = f"contexts there: {', '.join(sorted(contexts))}" if contexts else "it holds no contexts at all"
-    if not name:
-        raise UsageError(f"{path} has no current context", f"name one with --context; {there}")
-    if name not in contexts:
-        raise UsageError(f"{path} has no context {name!r}", there)
-    chosen = contexts[name]
-    clusters = _named(path, content, "clusters", "cluster")
-    cluster = clusters.get(str(chosen.get("cluster")))
-    if cluster is None:
-        raise UsageError(
-            f"{path}: context {name!r} names cluster {chosen.get('cluster')!r}, which is not there",
-            f"clusters there: {', '.join(sorted(clusters)) or 'none'}",
-        )
-    if not _usable(cluster.get("server")):
-        raise UsageError(
-            f"{path}: the cluster of context {name!r} has no usable server", "expected https://HOST:PORT"
-        )
-    if cluster.get("proxy-url") and not _usable(cluster["proxy-url"]):
-        raise UsageError(
-            f"{path}: the cluster of context {name!r} has no usable proxy-url", "expected http://HOST:PORT"
-        )
-    return Kubeconfig(path, name, cluster, _user(path, content, name, chosen))
-
-
-def _usable(address: object) -> bool:
+def parsed(path: Path) -> Kubeconfig:
+    """Raises UsageError with the file's name, and the line or the key where it is known."""
     try:
-        parts = urlsplit(str(address or ""))
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
-
-
-def _user(path: Path, content: Mapping[str, Any], name: str, chosen: Mapping[str, Any]) -> dict[str, Any]:
-    wanted = chosen.get("user")
-    if not wanted:
-        return {}
-    users = _named(path, content, "users", "user")
-    if str(wanted) not in users:
+        config = msgspec.convert(_typed(document(_content(path)) or {}), _Config)
+    except NotReadError as error:
+        raise UsageError(f"{path}{f':{error.line}' if error.line else ''}: not YAML: {error}") from None
+    except msgspec.ValidationError as error:
+        raise UsageError(f"{path} is no kubeconfig: {_words(str(error))}") from None
+    if config.kind not in ("", "Config") or config.api_version not in ("", "v1"):
         raise UsageError(
-            f"{path}: context {name!r} names user {wanted!r}, who is not there",
-            f"users there: {', '.join(sorted(users)) or 'none'}",
+            f"{path} is no kubeconfig: it is a {config.kind or 'Config'} of {config.api_version or 'v1'}",
+            "expected kind Config of apiVersion v1",
         )
-    return users[str(wanted)]
+    folder = path.absolute().parent
+    for each in config.clusters:
+        _by_name(path, "extensions", [(own.name, own) for own in each.cluster.extensions])
+    return Kubeconfig(
+        config.current_context,
+        _by_name(
+            path, "clusters", [(each.name, _cluster_in(folder, each.cluster)) for each in config.clusters]
+        ),
+        _by_name(path, "users", [(each.name, _user_in(folder, each.user)) for each in config.users]),
+        _by_name(path, "contexts", [(each.name, each.context) for each in config.contexts]),
+    )
 
 
-def _parsed(path: Path) -> dict[str, Any]:
+def _content(path: Path) -> bytes:
     try:
         if path.stat().st_size > LARGEST:
             raise UsageError(f"{path} has more than {LARGEST >> 20} MiB, so it is no kubeconfig")
-        text = path.read_text(encoding="utf-8")
+        return path.read_bytes()
     except FileNotFoundError:
         raise UsageError(f"no kubeconfig at {path}", _beside(path)) from None
     except IsADirectoryError:
         raise UsageError(f"{path} is a folder, not a kubeconfig", _beside(path / "config")) from None
-    except UnicodeDecodeError:
-        raise UsageError(f"{path} is no text file, so no kubeconfig") from None
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
-    try:
-        content = yaml.safe_load(text)
-    except yaml.MarkedYAMLError as error:
-        # The error's own words quote the file, which may hold secrets: a token may look like an alias or a tag.
-        line = error.problem_mark.line + 1 if error.problem_mark is not None else 0
-        problem = _QUOTED.sub("…", error.problem or "")
-        raise UsageError(f"{path}:{line}: not YAML: {problem}") from None
-    except (yaml.YAMLError, ValueError, RecursionError):
-        # ValueError: what looks like a date and is none, or a number of thousands of digits.
-        raise UsageError(f"{path} is not YAML, or none that a kubeconfig can be") from None
-    if not isinstance(content, dict):
-        raise UsageError(f"{path} is no kubeconfig", "expected a mapping with clusters, users and contexts")
-    return content
 
 
 def _beside(path: Path) -> str:
@@ -155,14 +183,57 @@ def _beside(path: Path) -> str:
     return f"{path.parent} holds: {', '.join(names[:10])}" if names else f"{path.parent} is empty"
 
 
-def _named(path: Path, content: Mapping[str, Any], key: str, inner: str) -> dict[str, dict[str, Any]]:
-    """The entries of one of the file's lists of named things."""
-    entries = content.get(key) or []
-    if not isinstance(entries, list):
-        raise UsageError(f"{path}: {key} is no list")
-    found: dict[str, dict[str, Any]] = {}
-    for entry in entries:
-        if not isinstance(entry, dict) or not isinstance(entry.get(inner) or {}, dict):
-            raise UsageError(f"{path}: an entry of {key} has no name and {inner}")
-        found[str(entry.get("name"))] = entry.get(inner) or {}
+def _typed(found: Any) -> Any:
+    """Null is what is not there, and base64 may have line ends, as Go's JSON has both."""
+    if isinstance(found, dict):
+        return {key: _field(key, value) for key, value in found.items() if value is not None}
+    return [_typed(each) for each in found] if isinstance(found, list) else found
+
+
+def _field(key: str, value: Any) -> Any:
+    if key == "extension":
+        return value
+    if key.endswith("-data") and isinstance(value, str):
+        return value.replace("\n", "").replace("\r", "")
+    return _typed(value)
+
+
+def _words(error: str) -> str:
+    """msgspec's, in words of a person: what was expected where."""
+    match = _WHERE.fullmatch(error)
+    what, where = (match["what"], match["where"]) if match else (error, "")
+    for name, kind in _KINDS.items():
+        what = what.replace(f"`{name}`", kind)
+    what = "expected base64" if "base64" in what else what[:1].lower() + what[1:]
+    return f"{where}: {what}" if where else what
+
+
+def _by_name(path: Path, key: str, entries: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, entry in entries:
+        if name in found:
+            raise UsageError(f"{path}: {key} has two entries called {name!r}", "rename or remove one of them")
+        found[name] = entry
     return found
+
+
+def _in(folder: Path, name: str) -> str:
+    return str(folder / name) if name else ""
+
+
+def _cluster_in(folder: Path, cluster: Cluster) -> Cluster:
+    return msgspec.structs.replace(cluster, certificate_authority=_in(folder, cluster.certificate_authority))
+
+
+def _user_in(folder: Path, user: User) -> User:
+    plugin = user.exec
+    if plugin is not None and "/" in plugin.command:
+        # A command without a slash is looked for in PATH.
+        plugin = msgspec.structs.replace(plugin, command=_in(folder, plugin.command))
+    return msgspec.structs.replace(
+        user,
+        client_certificate=_in(folder, user.client_certificate),
+        client_key=_in(folder, user.client_key),
+        token_file=_in(folder, user.token_file),
+        exec=plugin,
+    )

@@ -1,136 +1,243 @@
-"""Credentials of a kubeconfig, as the official client loads them: files, tokens, and plugins.
+"""From a kubeconfig to a session: who fleet is, how that is proven, and how the server proves who it is.
 
-That client takes 20 MB, which an agent in a pod has no use for: `credentials` imports this only for a kubeconfig.
+As client-go does it: https://pkg.go.dev/k8s.io/client-go/tools/clientcmd#DirectClientConfig.ClientConfig.
 """
 
 from __future__ import annotations
 
-import asyncio
+import os
+import posixpath
 import re
 import ssl
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.parse import quote, unquote, urlsplit
 
-from kubernetes.aio.client import Configuration
-from kubernetes.aio.config import ConfigException
-from kubernetes.aio.config.exec_provider import ExecProvider
-from kubernetes.aio.config.kube_config import KubeConfigLoader
+import msgspec
+from msgspec import Struct
 
-from fleet.core.errors import AuthenticationError, UsageError
-from fleet.kube import kubeconfig
+from fleet.core.errors import UsageError
+from fleet.kube import contexts, plugin, proxies
 from fleet.kube.connections import Connections, Wiring
+from fleet.kube.contexts import Chosen
+from fleet.kube.kubeconfig import EXEC_EXTENSION, Cluster, User
+from fleet.kube.oidc import id_token
 from fleet.kube.session import TOKEN_FILE_SECONDS, Session, identity
 
-PLUGIN_SECONDS = 20.0
-"""A plugin that asks a person something finds nobody."""
 EARLY_SECONDS = 60.0
 """A token is renewed so long before it expires, or after half of its life, whichever is later."""
+CERTIFICATE_SECONDS = 300.0
+"""How old a certificate from a file may be, as client-go has it: some are renewed every few hours."""
 
-_LONG = re.compile(r"[A-Za-z0-9_\-.+/=]{40,}")
+_HEADER_NAME = frozenset("!#$&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+_CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 
 
-async def load(file: Path, context: str, now: datetime) -> Session:
+class Proof(Struct, frozen=True):
+    """What shows who fleet is."""
+
+    authorization: str = ""
+    certificate: bytes = b""
+    """PEM, as is the key."""
+    key: bytes = b""
+    stale_after: float | None = None
+    """Seconds; None: until the server refuses it."""
+
+
+async def load(files: Sequence[Path], context: str, now: datetime) -> Session:
     """Raises UsageError for a wrong configuration, AuthenticationError where a plugin gives no credentials."""
-    found = kubeconfig.read(file, context)
-    configuration = Configuration()
-    with TemporaryDirectory(prefix="fleet-") as folder:
-        loader = _Loader(found, Path(folder))
-        try:
-            await loader.load_and_set(configuration)
-        except (ConfigException, TypeError, KeyError, ValueError, OSError) as error:
-            words = _without_secrets(str(error))
-            raise UsageError(f"{found.path}, context {found.context!r}: {words}") from None
-        try:
-            tls = _tls(configuration)
-        except (ssl.SSLError, OSError, ValueError) as error:
-            raise UsageError(f"the certificates of {found.path} cannot be used: {error}") from None
-        wiring = Wiring(
-            tls,
-            configuration.tls_server_name or "",
-            configuration.proxy or "",
-            configuration.proxy_headers or {},
+    chosen = contexts.read(files, context)
+    cluster = chosen.cluster
+    try:
+        authority = cluster.certificate_authority_data or _content(cluster.certificate_authority)
+        proof = await _proof(chosen, authority, now)
+        headers = _headers(chosen)
+        host = _host(cluster.server)
+        proxy = cluster.proxy_url or proxies.of_environment(host, os.environ)
+        tls = _tls(cluster, authority, proof)
+    except UsageError as error:
+        raise UsageError(f"{chosen.where}, context {chosen.context!r}: {error.message}", error.hint) from None
+    told = (host, cluster.insecure_skip_tls_verify, cluster.tls_server_name, proxy)
+    return Session(
+        connections=Connections(Wiring(tls, cluster.tls_server_name, proxy)),
+        host=host,
+        authorization=proof.authorization,
+        stale_after=proof.stale_after,
+        identity=identity(*told, authority, proof.certificate, proof.key),
+        headers=headers,
+    )
+
+
+def _host(server: str) -> str:
+    """Without the query, and a user and password, which are sent as a header; its path as Go's path.Join cleans it."""
+    parts = urlsplit(server)
+    path = posixpath.normpath("/" + unquote(parts.path).lstrip("/"))
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{quote(path)}".rstrip("/")
+
+
+async def _proof(chosen: Chosen, authority: bytes, now: datetime) -> Proof:
+    """What is in the server's address goes before all else, as in Go's http.Client, but it does not stand for a user."""
+    proof = await _of_user(chosen, authority, now) if chosen.secure else Proof()
+    parts = urlsplit(chosen.cluster.server)
+    if parts.username or parts.password:
+        named = _basic(unquote(parts.username or ""), unquote(parts.password or ""))
+        proof = msgspec.structs.replace(proof, authorization=named)
+    _refuse_control("the token, username or password", proof.authorization)
+    return proof
+
+
+async def _of_user(chosen: Chosen, authority: bytes, now: datetime) -> Proof:
+    """A token, a username, an id-token or a plugin's token, in this order, and a certificate beside."""
+    user = chosen.user
+    own = _with_certificate(user, authority_file=chosen.cluster.certificate_authority)
+    if user.token or user.token_file:
+        seconds = TOKEN_FILE_SECONDS if user.token_file else own.stale_after
+        return msgspec.structs.replace(own, authorization=f"Bearer {_token(user)}", stale_after=seconds)
+    if user.username:
+        return msgspec.structs.replace(own, authorization=_basic(user.username, user.password))
+    if user.auth_provider is not None:
+        token, expires = id_token(user.auth_provider.config, now)
+        return msgspec.structs.replace(
+            own, authorization=f"Bearer {token}", stale_after=_stale_after(expires, now)
         )
-        return Session(
-            connections=Connections(wiring),
-            host=str(configuration.host).rstrip("/"),
-            authorization=await configuration.get_api_key_with_prefix("BearerToken") or "",
-            stale_after=loader.stale_after(now),
-            identity=_identity(configuration),
-        )
+    if user.exec is None or own.certificate:
+        return own
+    told = _told(chosen.cluster, authority) if user.exec.provide_cluster_info else None
+    given = await plugin.run(user.exec, told)
+    return Proof(
+        f"Bearer {given.token}" if given.token else "",
+        given.client_certificate_data.encode(),
+        given.client_key_data.encode(),
+        _stale_after(given.expiration_timestamp, now) if given.expiration_timestamp else None,
+    )
 
 
-class _Loader(KubeConfigLoader):  # type: ignore[misc]
-    """The library's, except that it says why a plugin failed instead of going on without credentials."""
-
-    def __init__(self, found: kubeconfig.Kubeconfig, folder: Path) -> None:
-        base = str(found.path.absolute().parent)
-        super().__init__(config_dict=found.for_library(folder), config_base_path=base)
-        self._found = found
-        self._folder = folder
-        self._expires: datetime | None = None
-
-    async def load_from_exec_plugin(self) -> bool:
-        command = self._found.plugin
-        try:
-            async with asyncio.timeout(PLUGIN_SECONDS):
-                status = await ExecProvider(self._user["exec"]).run()
-        except FileNotFoundError:
-            hint = "install it, or correct exec.command of the user"
-            raise AuthenticationError(f"credential plugin {command!r} is not on this machine", hint) from None
-        except TimeoutError:
-            raise AuthenticationError(f"credential plugin {command!r} did not end") from None
-        except (ConfigException, OSError) as error:
-            words = _without_secrets(str(error))
-            raise AuthenticationError(f"credential plugin {command!r} failed: {words}") from None
-        self._take(status, command)
-        return True
-
-    def stale_after(self, now: datetime) -> float | None:
-        if self._expires is not None:
-            life = (self._expires - now).total_seconds()
-            return max(life - EARLY_SECONDS, life / 2, 1.0)
-        return TOKEN_FILE_SECONDS if "tokenFile" in self._found.user else None
-
-    def _take(self, status: Mapping[str, Any], command: str) -> None:
-        if status.get("expirationTimestamp"):
-            self._expires = datetime.fromisoformat(str(status["expirationTimestamp"]))
-            if self._expires.tzinfo is None:
-                self._expires = self._expires.replace(tzinfo=UTC)
-        if status.get("clientCertificateData") and status.get("clientKeyData"):
-            self.cert_file = self._written("plugin-certificate", status["clientCertificateData"])
-            self.key_file = self._written("plugin-key", status["clientKeyData"])
-        elif not status.get("token"):
-            raise AuthenticationError(f"credential plugin {command!r} gave neither token nor certificate")
-        if status.get("token"):
-            self.token = f"Bearer {status['token']}"
-
-    def _written(self, name: str, content: object) -> str:
-        file = self._folder / name
-        file.touch(mode=0o600)
-        file.write_text(str(content))
-        return str(file)
+def _with_certificate(user: User, authority_file: str) -> Proof:
+    if not user.has_certificate:
+        return Proof(stale_after=CERTIFICATE_SECONDS if authority_file else None)
+    return Proof(
+        certificate=user.client_certificate_data or _content(user.client_certificate),
+        key=user.client_key_data or _content(user.client_key),
+        stale_after=CERTIFICATE_SECONDS if user.client_certificate or authority_file else None,
+    )
 
 
-def _tls(configuration: Configuration) -> ssl.SSLContext:
-    """Raises SSLError, OSError or ValueError for certificates that cannot be used."""
-    context = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
-    if configuration.cert_file:
-        context.load_cert_chain(configuration.cert_file, keyfile=configuration.key_file)
-    if not configuration.verify_ssl:
+def _token(user: User) -> str:
+    """The file's, which may be rotated; the one given beside it where the file cannot be read."""
+    if not user.token_file:
+        return user.token
+    try:
+        found = Path(user.token_file).read_bytes().decode().strip()
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or "it is no text"
+        found, wrong = "", f"tokenFile {user.token_file} cannot be read: {why}"
+    else:
+        wrong = f"tokenFile {user.token_file} is empty"
+    if not found and not user.token:
+        raise UsageError(wrong)
+    return found or user.token
+
+
+def _basic(username: str, password: str) -> str:
+    return f"Basic {b64encode(f'{username}:{password}'.encode()).decode()}"
+
+
+def _stale_after(expires: datetime, now: datetime) -> float:
+    life = (expires - now).total_seconds()
+    return max(life - EARLY_SECONDS, life / 2, 1.0)
+
+
+def _told(cluster: Cluster, authority: bytes) -> Mapping[str, Any]:
+    """`spec.cluster` of what a plugin is told."""
+    extensions = {each.name: each.extension for each in cluster.extensions}
+    told = {
+        "tls-server-name": cluster.tls_server_name,
+        "insecure-skip-tls-verify": cluster.insecure_skip_tls_verify,
+        "certificate-authority-data": authority,
+        "proxy-url": cluster.proxy_url,
+        "disable-compression": cluster.disable_compression,
+    }
+    given = {name: value for name, value in told.items() if value}
+    return {"server": cluster.server, **given, "config": extensions.get(EXEC_EXTENSION)}
+
+
+def _headers(chosen: Chosen) -> tuple[tuple[str, str], ...]:
+    user = chosen.user
+    found = [("Accept-Encoding", "identity")] if chosen.cluster.disable_compression else []
+    if user.impersonate:
+        found.append(("Impersonate-User", user.impersonate))
+        if user.impersonate_uid:
+            found.append(("Impersonate-Uid", user.impersonate_uid))
+        found += [("Impersonate-Group", each) for each in user.impersonate_groups]
+        for key, values in user.impersonate_extra.items():
+            found += [(f"Impersonate-Extra-{_escaped(key)}", each) for each in values]
+    for name, value in found:
+        _refuse_control(name, value)
+    return tuple(found)
+
+
+def _escaped(key: str) -> str:
+    """What may not be in the name of a header is percent-encoded: https://www.rfc-editor.org/rfc/rfc9110#name-tokens."""
+    return "".join(chr(each) if chr(each) in _HEADER_NAME else f"%{each:02X}" for each in key.encode())
+
+
+def _refuse_control(name: str, value: str) -> None:
+    """Raises UsageError for what no header can hold: https://www.rfc-editor.org/rfc/rfc9110#name-field-values."""
+    if any((each < " " and each != "\t") or each == "\x7f" for each in value):
+        raise UsageError(f"{name} holds a line end or another control character")
+
+
+def _content(name: str) -> bytes:
+    if not name:
+        return b""
+    try:
+        return Path(name).read_bytes()
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{name} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+
+
+def _tls(cluster: Cluster, authority: bytes, proof: Proof) -> ssl.SSLContext:
+    """Verifies as Go does: any certificate of the authority's file may be where a chain ends, and only alternative names
+    count. Raises UsageError for certificates that cannot be used."""
+    given = bool(cluster.certificate_authority or cluster.certificate_authority_data)
+    # What stands between the certificates may be no ASCII.
+    trusted = "\n".join(_CERTIFICATE.findall(authority.decode("latin-1")))
+    if given and not trusted:
+        raise UsageError("certificate-authority holds no certificate")
+    try:
+        context = ssl.create_default_context(cadata=trusted or None)
+    except (ssl.SSLError, ValueError) as error:
+        raise UsageError(f"certificate-authority cannot be used: {_reason(error)}") from None
+    context.verify_flags = (context.verify_flags | ssl.VERIFY_X509_PARTIAL_CHAIN) & ~ssl.VERIFY_X509_STRICT
+    context.hostname_checks_common_name = False
+    if cluster.insecure_skip_tls_verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
+    if proof.certificate:
+        _load_pair(context, proof)
     return context
 
 
-def _identity(configuration: Configuration) -> str:
-    files = (configuration.ssl_ca_cert, configuration.cert_file, configuration.key_file)
-    told = (configuration.host, configuration.verify_ssl, configuration.tls_server_name, configuration.proxy)
-    return identity(*told, *(Path(file).read_bytes() if file else b"" for file in files))
+def _load_pair(context: ssl.SSLContext, proof: Proof) -> None:
+    """Raises UsageError for a certificate and key that cannot be used. OpenSSL reads them from files only."""
+    with TemporaryDirectory(prefix="fleet-") as folder:
+        files = Path(folder) / "certificate", Path(folder) / "key"
+        for file, content in zip(files, (proof.certificate, proof.key), strict=True):
+            file.touch(mode=0o600)
+            file.write_bytes(content)
+        try:
+            context.load_cert_chain(*files, password=_no_password)
+        except (ssl.SSLError, ValueError) as error:
+            raise UsageError(f"the client's certificate and key cannot be used: {_reason(error)}") from None
 
 
-def _without_secrets(words: str) -> str:
-    """Long runs of letters and digits may be tokens or keys."""
-    return _LONG.sub("…", words)[:400]
+def _no_password() -> str:
+    raise ValueError("the key is encrypted")
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "reason", None) or error)

@@ -90,6 +90,11 @@ def error_of(host: str, call: Call, code: int, body: bytes) -> FleetError:
                 f"{host} does not accept the credentials: {words}",
                 "log in again: the token or certificate of the kubeconfig has expired or is not known there",
             )
+        case 403 if " cannot impersonate " in words:
+            return ForbiddenError(
+                words,
+                'grant verb "impersonate" to the kubeconfig\'s user, or take `as` out of the kubeconfig',
+            )
         case 403:
             return ForbiddenError(words, missing_rule(call) if " cannot " in words else "")
         case 404:
@@ -127,12 +132,19 @@ def unreachable(host: str, error: BaseException, seconds: float) -> UnreachableE
                 f"the certificate of {host} is not trusted: {_reason(error)}",
                 "check certificate-authority and server in the kubeconfig",
             )
-        case aiohttp.ClientConnectorDNSError():
-            return UnreachableError(f"the name in {host} is not found", "check server in the kubeconfig")
+        case aiohttp.ClientConnectorDNSError() | UnicodeError():
+            return UnreachableError(
+                f"the name in {host} is not found", "check server and proxy-url in the kubeconfig"
+            )
         case TimeoutError():
             return UnreachableError(f"{host} did not answer within {seconds:.0f} s")
         case aiohttp.ClientConnectorError() if isinstance(error.os_error, ConnectionRefusedError):
             return UnreachableError(f"{host} refused the connection: nothing listens there")
+        case aiohttp.ClientHttpProxyError():
+            return UnreachableError(
+                f"the proxy before {host} answers {error.status}",
+                "check proxy-url in the kubeconfig, or HTTPS_PROXY and NO_PROXY of the environment",
+            )
         case aiohttp.ServerDisconnectedError() | aiohttp.ClientPayloadError() | ConnectionResetError():
             return UnreachableError(f"{host} broke the connection off")
         case OSError() if error.strerror:

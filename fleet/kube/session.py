@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from base64 import b64decode
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -23,6 +24,16 @@ class Session(Struct, frozen=True):
     stale_after: float | None
     """Seconds from when it was loaded; None: until the server refuses it."""
     identity: str
+    headers: tuple[tuple[str, str], ...] = ()
+    """Sent with every request: as whom it is made, and how the answer may be packed."""
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What a server or a proxy must not have us say: the token, or the words of a basic authorization."""
+        kind, _, value = self.authorization.partition(" ")
+        if kind != "Basic":
+            return (value,)
+        return (value, b64decode(value).decode(errors="replace").partition(":")[2])
 
 
 def identity(*told: object) -> str:

@@ -14,7 +14,7 @@ import aiohttp
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fleet.core.errors import FleetError, UnreachableError
+from fleet.core.errors import FleetError, UnreachableError, UsageError
 from fleet.core.requests import Sort
 from fleet.kube import credentials
 from fleet.kube.clock import Clock
@@ -49,7 +49,8 @@ _METHODS = {
     "patch": "PATCH",
     "delete": "DELETE",
 }
-_BROKEN = (aiohttp.ClientError, OSError, TimeoutError, asyncio.IncompleteReadError)
+_BROKEN = (aiohttp.ClientError, OSError, TimeoutError, asyncio.IncompleteReadError, UnicodeError)
+"""UnicodeError: Python's own encoding of a host's name, by whoever looks it up."""
 
 
 class Answer(Struct, frozen=True):
@@ -134,9 +135,8 @@ class Transport:
 
     def _socket(self, session: Session, call: Call, protocol: str) -> Any:
         self.requests[Sort(WORKS_FOR.get(), call.verb, call.resource)] += 1
-        headers = {"authorization": session.authorization} if session.authorization else {}
         url = f"{session.host}{call.path}".replace("http", "ws", 1)
-        return session.connections.socket(url, headers, protocol, LINE_LIMIT)
+        return session.connections.socket(url, _identifying(session), protocol, LINE_LIMIT)
 
     async def close(self) -> None:
         self._closed = True
@@ -197,9 +197,7 @@ class Transport:
         self, session: Session, call: Call, limits: aiohttp.ClientTimeout
     ) -> aiohttp.ClientResponse:
         self.requests[Sort(WORKS_FOR.get(), call.verb, call.resource)] += 1
-        headers = {"accept": "application/json", "Content-Type": _media(call)}
-        if session.authorization:
-            headers["authorization"] = session.authorization
+        headers = [("accept", "application/json"), ("Content-Type", _media(call)), *_identifying(session)]
         query = f"?{urlencode(call.query)}" if call.query else ""
         try:
             url = f"{session.host}{call.path}{query}"
@@ -221,7 +219,14 @@ class Transport:
                 self._refused_at = loop.time()
             if self._closed:
                 raise UnreachableError("the connection to the cluster is closed")
-            loaded = await credentials.load(self._source, self._clock.now())
+            try:
+                loaded = await credentials.load(self._source, self._clock.now())
+            except UsageError:
+                if old is None or not due or old is refused:
+                    raise
+                # A file that is being rotated may be away for a moment: what was read last is good until it is refused.
+                self._stale_at = loop.time() + RELOAD_SECONDS
+                return old
             if old is not None and loaded.identity == old.identity:
                 # Watches that are open go on over the connections they have.
                 await loaded.connections.close()
@@ -234,8 +239,10 @@ class Transport:
 
     def _masked(self, words: bytes) -> bytes:
         """Without our token, which a server or a proxy may say back in its refusal."""
-        token = self._session.authorization.rpartition(" ")[2].encode() if self._session is not None else b""
-        return words.replace(token, b"***") if len(token) >= SHORT_TOKEN else words
+        for secret in self._session.secrets if self._session is not None else ():
+            if len(secret) >= SHORT_TOKEN:
+                words = words.replace(secret.encode(), b"***")
+        return words
 
     async def _read(self, response: aiohttp.ClientResponse, seconds: float) -> bytes:
         parts: list[bytes] = []
@@ -262,6 +269,11 @@ class Transport:
                     raise FleetError(f"{self.host} sent an object above {LINE_LIMIT >> 20} MiB")
         except _BROKEN as error:
             raise unreachable(self.host, error, SILENCE_SECONDS) from None
+
+
+def _identifying(session: Session) -> list[tuple[str, str]]:
+    own = [("authorization", session.authorization)] if session.authorization else []
+    return own + list(session.headers)
 
 
 def _media(call: Call) -> str:

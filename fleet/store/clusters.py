@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from typing import Literal
 
 from msgspec import Struct
@@ -21,7 +22,7 @@ class ClusterRow(Struct, frozen=True, kw_only=True):
     """The first is the site of nodes that do not name theirs."""
     kind: Literal["kubeconfig", "simulated", "hosts"] = "kubeconfig"
     kubeconfig: str = ""
-    """Path; of hosts without a cluster that of their inventory."""
+    """Path, or several of them, one a line, merged as those of KUBECONFIG; of hosts without a cluster their inventory's."""
     context: str = ""
     """Of the kubeconfig; empty: its current one."""
     uid: str = ""
@@ -31,6 +32,11 @@ class ClusterRow(Struct, frozen=True, kw_only=True):
     last_error: str = ""
     """Why it does not answer; empty while it does."""
     error_since: datetime | None = None
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Its kubeconfigs."""
+        return tuple(Path(each) for each in self.kubeconfig.split("\n"))
 
     @property
     def site(self) -> str:

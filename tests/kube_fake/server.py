@@ -84,6 +84,8 @@ class ApiServer:
         """Answers to the next evictions; without any they are granted."""
         self.asked: list[tuple[str, str, Any]] = []
         """Requests: method, path with query, body."""
+        self.headers: list[list[tuple[str, str]]] = []
+        """Of each request."""
         self.seen: Counter[str] = Counter()
         """Requests by method and path, without the query."""
         self.repeats = 1
@@ -186,6 +188,7 @@ class ApiServer:
         path = request.path
         body: Any = await request.json() if request.can_read_body else None
         self.asked.append((request.method, request.path_qs, body))
+        self.headers.append(list(request.headers.items()))
         self.seen[f"{request.method} {path}"] += 1
         if self.silent:
             await asyncio.Event().wait()

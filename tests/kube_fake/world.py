@@ -15,6 +15,7 @@ from fleet.kube.cluster import Cluster
 from fleet.kube.credentials import Source
 from fleet.kube.watching import Pulse
 from tests.kube_fake.server import ApiServer, Json
+from tests.kube_fake.tls import self_signed
 
 NOW = datetime(2026, 11, 2, 1, 0, tzinfo=UTC)
 
@@ -46,8 +47,10 @@ def write_kubeconfig(path: Path, server: str, user: Json | None = None, cluster:
 
 @asynccontextmanager
 async def faked(tmp_path: Path, user: Json | None = None) -> AsyncIterator[tuple[ApiServer, Cluster]]:
-    async with ApiServer() as server:
-        kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", server.url, user)
+    """A user's credentials are sent over TLS only."""
+    authority = {"certificate-authority": "certificate.pem"} if user else None
+    async with ApiServer(tls=self_signed(tmp_path) if user else None) as server:
+        kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", server.url, user, authority)
         cluster = Cluster("east", Source(kubeconfig), QuickClock(), Pulse(answer=1.0))
         try:
             yield server, cluster

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from fleet.core.errors import FleetError, UsageError
 from fleet.histories.builders import START
-from fleet.kube import credentials, kubeconfig
+from fleet.kube import contexts, credentials
 from fleet.kube.credentials import Source
 from tests.property.absurd import anything, bent
 
@@ -35,7 +35,12 @@ GOOD: dict[str, Any] = {
             },
         }
     ],
-    "users": [{"name": "u", "user": {"token": SECRET, "username": "ada", "password": SECRET}}],
+    "users": [
+        {
+            "name": "u",
+            "user": {"token": SECRET, "as": "jane", "as-groups": ["dev"], "as-user-extra": {"a": ["b"]}},
+        }
+    ],
 }
 
 
@@ -45,8 +50,8 @@ def answers(content: bytes) -> bool:
         path = Path(folder) / "kubeconfig"
         path.write_bytes(content)
         try:
-            found = kubeconfig.read(path)
-            assert found.server
+            found = contexts.read([path])
+            assert found.cluster.server
             asyncio.run(loaded(path))
         except FleetError as refused:
             assert isinstance(refused, UsageError)
@@ -91,7 +96,9 @@ def test_any_document_is_answered(told: Any) -> None:
 def test_what_yaml_itself_stumbles_over_is_answered() -> None:
     for content in (
         "[" * 5000,
-        "a: 2026-99-99",
+        "{" * 5000,
+        "a: &a [*a]",
+        "a: !!timestamp 2026-99-99",
         "a: 0x",
         "a: " + "9" * 5000,
         "? {a: b}\n: c",

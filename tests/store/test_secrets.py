@@ -20,6 +20,7 @@ from fleet.app.home import CLOCK, Home
 from fleet.histories.builders import NEW, START
 from fleet.sim.clock import SimulatedClock
 from tests.kube_fake.server import ApiServer, Fault
+from tests.kube_fake.tls import self_signed
 from tests.kube_fake.world import node, pod, write_kubeconfig
 from tests.store.raw import raw
 from tests.unit.app.homes import POLICY, a_home
@@ -81,9 +82,9 @@ def silent(said: Said) -> Said:
 
 
 @contextmanager
-def served(prepare: Callable[[ApiServer], None] = lambda server: None) -> Iterator[str]:
-    """A server that lets only the marked token in, on a thread of its own; its address."""
-    server = ApiServer()
+def served(folder: Path, prepare: Callable[[ApiServer], None] = lambda server: None) -> Iterator[str]:
+    """A server that lets only the marked token in, on a thread of its own; its address. Its certificate is in the folder."""
+    server = ApiServer(tls=self_signed(folder))
     server.token = TOKEN
     ready, stop = Event(), Event()
 
@@ -119,13 +120,13 @@ def home(tmp_path: Path) -> Path:
 
 
 def kubeconfig(tmp_path: Path, server: str, token: str = TOKEN, **cluster: object) -> str:
-    return str(
-        write_kubeconfig(tmp_path / "kubeconfig", server, {"token": token}, {"server": server, **cluster})
-    )
+    authority = tmp_path / "certificate.pem"
+    trusted = {"certificate-authority": str(authority)} if authority.exists() else {}
+    return str(write_kubeconfig(tmp_path / "kubeconfig", server, {"token": token}, {**trusted, **cluster}))
 
 
 def test_a_token_that_works_is_used_and_nowhere_else(tmp_path: Path, home: Path) -> None:
-    with served() as url:
+    with served(tmp_path) as url:
         file = kubeconfig(tmp_path, url)
         added = fleet(home, "cluster", "add", "east", "--kubeconfig", file, "--site", "fra")
         assert silent(added).code == 0, added.words
@@ -152,7 +153,7 @@ def test_a_token_that_works_is_used_and_nowhere_else(tmp_path: Path, home: Path)
 
 
 def test_a_token_that_is_refused_is_not_quoted(tmp_path: Path, home: Path) -> None:
-    with served() as url:
+    with served(tmp_path) as url:
         file = kubeconfig(tmp_path, url, f"{TOKEN}-old")
         said = silent(fleet(home, "cluster", "add", "east", "--kubeconfig", file, "--site", "fra"))
         assert said.code == 1 and "does not accept the credentials" in said.words
@@ -165,7 +166,7 @@ def test_a_server_that_says_the_token_back_is_not_repeated(tmp_path: Path, home:
             Fault("GET", "/nodes", status, f"no: Authorization: Bearer {TOKEN} is not good", times=99)
         )
 
-    with served(echo) as url:
+    with served(tmp_path, echo) as url:
         file = kubeconfig(tmp_path, url)
         said = silent(fleet(home, "cluster", "add", "east", "--kubeconfig", file, "--site", "fra"))
         assert said.code == 1 and "no: Authorization: Bearer" in said.words
@@ -179,7 +180,7 @@ def test_a_password_in_a_proxys_address_is_not_shown(tmp_path: Path, home: Path)
         said = silent(fleet(home, "cluster", "add", "east", "--kubeconfig", file, "--site", "fra"))
         assert said.code in (1, 2) and "bug of fleet" not in said.words, said.words
         by_environ = {"HTTPS_PROXY": proxy.format(PROXY), "HTTP_PROXY": proxy.format(PROXY)}
-        plain = kubeconfig(tmp_path, "https://127.0.0.1:2")
+        plain = kubeconfig(tmp_path, "https://no-such-server.invalid:2")
         silent(fleet(home, "cluster", "add", "east", "--kubeconfig", plain, "--site", "fra", **by_environ))
     clean(kept(home))
 

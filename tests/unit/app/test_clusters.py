@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
-from fleet.app.clusters import check, found_in, remove, rule
+from fleet.app.clusters import add, check, found_in, remove, rule
+from fleet.app.home import Home
 from fleet.app.look import look
 from fleet.app.status import all_clusters, fleet_status
 from fleet.app.sync import sync
@@ -16,7 +18,9 @@ from fleet.core.errors import HeldError, UnreachableError, UsageError
 from fleet.core.pod import Owner, Pod
 from fleet.histories.builders import a_policy
 from fleet.kube.permissions import Permission
-from tests.unit.app.homes import a_home, a_started_rollout, small_cluster
+from tests.kube_fake.server import ApiServer, Fault
+from tests.kube_fake.world import write_kubeconfig
+from tests.unit.app.homes import POLICY, a_home, a_started_rollout, small_cluster
 
 
 def test_a_sync_fills_the_inventory_and_a_second_one_brings_no_news(tmp_path: Path) -> None:
@@ -80,3 +84,32 @@ def test_a_cluster_in_a_rollout_is_not_removed(tmp_path: Path) -> None:
 def test_an_unknown_cluster_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no cluster west"):
         sync(a_home(tmp_path / "home"), ["west"])
+
+
+def test_a_cluster_of_several_kubeconfigs_is_found_again_whatever_becomes_current(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """KUBECONFIG is not there when the controller runs, and `kubectl config use-context` may come in between."""
+    home = Home(tmp_path / "home")
+    home.path.mkdir()
+    (tmp_path / "home" / "fleet.yaml").write_text(POLICY)
+    monkeypatch.chdir(tmp_path)
+
+    async def story() -> None:
+        async with ApiServer() as server:
+            server.faults.append(
+                Fault("GET", "/namespaces/kube-system", 200, {"metadata": {"uid": "u-1"}}, times=9)
+            )
+            write_kubeconfig(tmp_path / "clusters", server.url)
+            current = tmp_path / "current"
+            current.write_text("current-context: east\n")
+            monkeypatch.setenv("KUBECONFIG", "current:nowhere:clusters")
+            assert (await asyncio.to_thread(add, home, "shop", None, "", ["fra"])).uid == "u-1"
+            monkeypatch.delenv("KUBECONFIG")
+            current.write_text("current-context: west\n")
+            assert (await asyncio.to_thread(check, home, "shop")).uid == "u-1"
+
+    asyncio.run(story())
+    row = home.store.clusters.get("shop")
+    assert row.files == tuple(tmp_path / name for name in ("current", "nowhere", "clusters"))
+    assert row.context == "east"

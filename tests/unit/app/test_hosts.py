@@ -57,12 +57,18 @@ def test_nothing_is_installed_on_hosts_and_there_is_nothing_to_dump(tmp_path: Pa
     assert not (tmp_path / "dump.json").exists()
 
 
-def test_a_cluster_is_reached_in_one_way(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_cluster_is_reached_in_one_way(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     words = ["cluster", "add", "tills", "--site", "fra", "--home", str(tmp_path)]
     both = ["--hosts", str(tmp_path / "h"), "--kubeconfig", str(tmp_path / "k")]
-    for more in ([], both):
-        assert run([*words, *more]) == 2
-        assert "either --kubeconfig FILE (and --context), or --hosts FILE" in capsys.readouterr().err
+    assert run([*words, *both]) == 2
+    assert "either --kubeconfig FILE (and --context), or --hosts FILE" in capsys.readouterr().err
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    assert run(words) == 2
+    said = capsys.readouterr().err
+    assert str(tmp_path / ".kube" / "config") in said and "--kubeconfig FILE" in said and "--hosts" in said
 
 
 def test_of_hosts_only_an_etcd_with_endpoints_can_be_a_group() -> None:

@@ -64,7 +64,7 @@ def test_it_asks_with_the_pods_token_and_a_rotated_one_needs_no_new_connections(
         second = of_pod(environ, account)
         try:
             answer = await first.connections.request(
-                "PATCH", f"{first.host}/echo", {"authorization": first.authorization}, {"é": 1}, LIMITS
+                "PATCH", f"{first.host}/echo", [("authorization", first.authorization)], {"é": 1}, LIMITS
             )
             assert await answer.json() == ["PATCH", "Bearer first", '{"é":1}']
             assert first.stale_after == TOKEN_FILE_SECONDS
@@ -88,7 +88,7 @@ def test_a_server_of_another_authority_is_not_trusted(account: Path, tmp_path: P
         session = of_pod(environ, account)
         try:
             with pytest.raises(aiohttp.ClientConnectorCertificateError):
-                await session.connections.request("GET", f"{session.host}/echo", {}, None, LIMITS)
+                await session.connections.request("GET", f"{session.host}/echo", [], None, LIMITS)
         finally:
             await session.connections.close()
             await runner.cleanup()
@@ -119,6 +119,12 @@ def test_an_address_of_version_6_is_bracketed(account: Path, tmp_path: Path) -> 
             "KUBERNETES_SERVICE_PORT and its token is empty",
         ),
         ({"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443"}, None, None, "token"),
+        (
+            {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "tcp://10.0.0.1:443"},
+            "t",
+            None,
+            "is 'tcp://10.0.0.1:443' and no port",
+        ),
         (
             {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443"},
             "t",

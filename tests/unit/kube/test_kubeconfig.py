@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import base64
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +7,7 @@ import pytest
 import yaml
 
 from fleet.core.errors import UsageError
-from fleet.kube import kubeconfig
+from fleet.kube import contexts
 
 GOOD: dict[str, Any] = {
     "current-context": "one",
@@ -29,7 +28,7 @@ def written(path: Path, content: object) -> Path:
 
 def refusal(path: Path, context: str = "") -> tuple[str, str]:
     with pytest.raises(UsageError) as caught:
-        kubeconfig.read(path, context)
+        contexts.read([path], context)
     words = caught.value.message + caught.value.hint
     assert str(path) in words
     assert "s3cret" not in words
@@ -38,8 +37,8 @@ def refusal(path: Path, context: str = "") -> tuple[str, str]:
 
 def test_the_current_context_is_used_unless_another_is_named(tmp_path: Path) -> None:
     path = written(tmp_path / "kc", GOOD)
-    assert kubeconfig.read(path).context == "one"
-    assert kubeconfig.read(path, "one").server == "https://127.0.0.1:6443"
+    assert contexts.read([path]).context == "one"
+    assert contexts.read([path], "one").cluster.server == "https://127.0.0.1:6443"
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
@@ -80,16 +79,24 @@ def test_a_context_that_leads_nowhere(tmp_path: Path) -> None:
     [
         ("users: [{token: s3cret", ":1: not YAML"),
         ("token: s3cret\n  x: [", ":2: not YAML"),
-        ("just words", "is no kubeconfig"),
-        ("", "is no kubeconfig"),
-        ("[1, 2]", "is no kubeconfig"),
-        ("current-context: a\ncontexts: 7", "contexts is no list"),
-        ("current-context: a\ncontexts: [7]", "an entry of contexts has no name and context"),
+        ("just words", "is no kubeconfig: expected a mapping, got a text"),
+        ("", "has no current context"),
+        ("[1, 2]", "is no kubeconfig: expected a mapping, got a list"),
+        ("current-context: a\ncontexts: 7", "contexts: expected a list, got a number"),
+        ("current-context: a\ncontexts: [7]", "contexts[0]: expected a mapping, got a number"),
+        ("users: [{name: u, user: {token: 5}}]", "users[0].user.token: expected a text, got a number"),
+        (
+            "users: [{name: u, user: {client-key-data: s3cret!}}]",
+            "users[0].user.client-key-data: expected base64",
+        ),
+        ("users: [{name: u}, {name: u}]", "users has two entries called 'u'"),
+        ("kind: Secret", "it is a Secret of v1"),
+        ("apiVersion: v2", "it is a Config of v2"),
         (
             "current-context: a\ncontexts: [{name: a, context: {cluster: b}}]\nclusters: [{name: b}]",
             "no usable server",
         ),
-        ("a: \0", "is not YAML"),
+        ("a: \0", "not YAML"),
     ],
 )
 def test_what_is_no_kubeconfig(tmp_path: Path, content: str, words: str) -> None:
@@ -97,34 +104,77 @@ def test_what_is_no_kubeconfig(tmp_path: Path, content: str, words: str) -> None
 
 
 def test_bytes_that_are_no_text(tmp_path: Path) -> None:
-    (tmp_path / "kc").write_bytes(b"\xff\xfe\x00")
-    assert "is no text file" in refusal(tmp_path / "kc")[0]
+    (tmp_path / "kc").write_bytes(b"a: \xff")
+    assert "what is no text" in refusal(tmp_path / "kc")[0]
 
 
-@pytest.mark.parametrize("server", ["", "127.0.0.1:6443", "ftp://x", "https://"])
+@pytest.mark.parametrize(
+    "server", ["", "127.0.0.1:6443", "ftp://x", "https://", "https://x y", "https://x\ny"]
+)
 def test_a_server_that_is_no_address(tmp_path: Path, server: str) -> None:
     content = GOOD | {"clusters": [{"name": "c", "cluster": {"server": server}}]}
     assert "no usable server" in refusal(written(tmp_path / "kc", content))[0]
 
 
-def test_keys_in_the_file_are_handed_over_in_a_private_folder(tmp_path: Path) -> None:
-    data = base64.b64encode(b"the key").decode()
-    content = GOOD | {"users": [{"name": "u", "user": {"client-key-data": data}}]}
-    found = kubeconfig.read(written(tmp_path / "kc", content))
-    folder = tmp_path / "private"
-    folder.mkdir()
-    (user,) = found.for_library(folder)["users"]
-    file = Path(user["user"]["client-key"])
-    assert file.parent == folder
-    assert file.read_bytes() == b"the key"
-    assert file.stat().st_mode & 0o077 == 0
-    assert "client-key-data" not in user["user"]
+def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
+    cluster = {"server": "x", "proxy-url": "socks4://y", "certificate-authority": "ca.crt"}
+    plugin = {"apiVersion": "client.authentication.k8s.io/v1alpha1", "interactiveMode": "Always"}
+    user = {"exec": plugin, "as-uid": "7", "client-certificate": "a.crt", "token": "s3cret", "username": "u"}
+    content = GOOD | {
+        "clusters": [{"name": "c", "cluster": cluster}],
+        "users": [{"name": "u", "user": user}],
+    }
+    message, _ = refusal(written(tmp_path / "kc", content))
+    for key in ("server", "proxy-url", "certificate-authority", "client-key", "token", "as-uid", "command"):
+        assert key in message
+    for key in ("apiVersion", "interactiveMode"):
+        assert f"exec.{key}" in message
 
 
-def test_a_key_that_is_no_base64_is_not_quoted(tmp_path: Path) -> None:
-    content = GOOD | {"users": [{"name": "u", "user": {"client-key-data": "s3cret!"}}]}
-    found = kubeconfig.read(written(tmp_path / "kc", content))
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("gcp", "removed from Kubernetes 1.26"),
+        ("azure", "https://github.com/Azure/kubelogin"),
+        ("openstack", "is not known"),
+    ],
+)
+def test_an_auth_provider_is_refused_by_its_name(tmp_path: Path, name: str, words: str) -> None:
+    content = GOOD | {"users": [{"name": "u", "user": {"auth-provider": {"name": name, "config": {}}}}]}
+    message, _ = refusal(written(tmp_path / "kc", content))
+    assert f"auth-provider {name!r}" in message and words in message
+
+
+def test_nobody_is_refused_over_tls(tmp_path: Path) -> None:
+    content = GOOD | {"users": [{"name": "u", "user": {}}]}
+    assert "no credentials" in refusal(written(tmp_path / "kc", content))[0]
+
+
+def test_files_are_sought_beside_the_kubeconfig_that_names_them(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    first = written(tmp_path / "a" / "kc", {key: value for key, value in GOOD.items() if key != "users"})
+    plugin = {"apiVersion": "client.authentication.k8s.io/v1", "command": "bin/x", "interactiveMode": "Never"}
+    users = [{"name": "u", "user": {"tokenFile": "t", "exec": plugin}}]
+    second = written(tmp_path / "b" / "kc", {"current-context": "two", "users": users})
+    found = contexts.read([first, tmp_path / "nowhere", second])
+    assert found.context == "one"
+    assert found.user.token_file == str(tmp_path / "b" / "t")
+    assert found.user.exec is not None and found.user.exec.command == str(tmp_path / "b" / "bin" / "x")
+
+
+def test_of_several_files_one_must_be_there(tmp_path: Path) -> None:
+    files = [tmp_path / "one", tmp_path / "two"]
     with pytest.raises(UsageError) as caught:
-        found.for_library(tmp_path)
-    assert "client-key-data of context 'one' is no base64" in caught.value.message
-    assert "s3cret" not in caught.value.message
+        contexts.read(files)
+    assert all(str(each) in caught.value.message for each in files)
+
+
+def test_the_files_of_the_environment_are_absolute_and_come_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = contexts.of_environment({"KUBECONFIG": ":a:/b:a:"}, tmp_path)
+    assert found == (tmp_path / "a", Path("/b"))
+    assert contexts.of_environment({}, tmp_path) == (tmp_path / ".kube" / "config",)
+    assert contexts.of_environment({"KUBECONFIG": ""}, tmp_path) == (tmp_path / ".kube" / "config",)

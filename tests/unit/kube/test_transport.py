@@ -1,10 +1,8 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import json
 import socket
-import ssl
 import stat
 import sys
 from collections.abc import Awaitable, Callable
@@ -12,10 +10,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from fleet.core.errors import AuthenticationError, FleetError, ForbiddenError, UnreachableError, UsageError
 from fleet.core.requests import Sort
@@ -26,10 +20,12 @@ from fleet.kube.readiness import Readiness
 from fleet.kube.refusal import Call
 from fleet.kube.snapshot import of_dump
 from tests.kube_fake.server import ApiServer, Fault
+from tests.kube_fake.tls import self_signed
 from tests.kube_fake.world import NOW, QuickClock, faked, node, write_kubeconfig
 
 NODES = Call(verb="list", path="/api/v1/nodes", resource="nodes", seconds=5.0)
 TOKEN = "s3cret-t0ken"
+V1 = "client.authentication.k8s.io/v1"
 
 
 async def refused(cluster: Cluster, call: Call = NODES) -> FleetError:
@@ -68,7 +64,7 @@ def test_nothing_listens(tmp_path: Path) -> None:
 
 def test_a_name_that_is_not_found(tmp_path: Path) -> None:
     async def story() -> None:
-        path = write_kubeconfig(tmp_path / "kc", f"https://me:{TOKEN}@nobody.invalid:6443")
+        path = write_kubeconfig(tmp_path / "kc", f"https://me:{TOKEN}@nobody.invalid:6443", {"token": TOKEN})
         cluster = Cluster("east", Source(path), QuickClock())
         error = await refused(cluster)
         assert isinstance(error, UnreachableError)
@@ -92,7 +88,7 @@ def test_a_server_that_does_not_answer_in_time(tmp_path: Path) -> None:
 
 def test_a_certificate_that_is_not_trusted(tmp_path: Path) -> None:
     async def story() -> None:
-        async with ApiServer(tls=_self_signed(tmp_path)) as server:
+        async with ApiServer(tls=self_signed(tmp_path)) as server:
             cluster = Cluster(
                 "east", Source(write_kubeconfig(tmp_path / "kc", server.url, {"token": TOKEN})), QuickClock()
             )
@@ -107,9 +103,9 @@ def test_a_certificate_that_is_not_trusted(tmp_path: Path) -> None:
 
 def test_a_certificate_of_the_kubeconfigs_authority_is_trusted(tmp_path: Path) -> None:
     async def story() -> None:
-        async with ApiServer(tls=_self_signed(tmp_path)) as server:
+        async with ApiServer(tls=self_signed(tmp_path)) as server:
             path = write_kubeconfig(
-                tmp_path / "kc", server.url, cluster={"certificate-authority": "certificate.pem"}
+                tmp_path / "kc", server.url, {"token": TOKEN}, {"certificate-authority": "certificate.pem"}
             )
             cluster = Cluster("east", Source(path), QuickClock())
             assert b"items" in await cluster.transport.call(NODES)
@@ -121,7 +117,7 @@ def test_a_certificate_of_the_kubeconfigs_authority_is_trusted(tmp_path: Path) -
 def test_an_authority_that_is_no_certificate_is_a_wrong_configuration(tmp_path: Path) -> None:
     async def story() -> None:
         path = write_kubeconfig(
-            tmp_path / "kc", "https://127.0.0.1:1", cluster={"certificate-authority-data": "AAAA"}
+            tmp_path / "kc", "https://127.0.0.1:1", {"token": TOKEN}, {"certificate-authority-data": "AAAA"}
         )
         cluster = Cluster("east", Source(path), QuickClock())
         error = await refused(cluster)
@@ -187,8 +183,10 @@ def test_a_plugin_is_asked_again_when_its_token_is_refused(tmp_path: Path) -> No
     ("source", "words"),
     [
         ("import sys; sys.exit('log in first, not with ' + 'x' * 60)", "log in first, not with …"),
-        ("print('{}')", "missing key"),
-        ("print('no json')", "failed to decode"),
+        ("print('{}')", "printed no kind of no apiVersion"),
+        ("print('no json')", "printed no ExecCredential"),
+        ("print('a: [')", "printed no ExecCredential"),
+        ("print('x' * 2 ** 21)", "printed more than 1 MiB"),
     ],
 )
 def test_a_plugin_that_fails(tmp_path: Path, source: str, words: str) -> None:
@@ -204,11 +202,12 @@ def test_a_plugin_that_fails(tmp_path: Path, source: str, words: str) -> None:
 
 def test_a_plugin_that_is_not_installed(tmp_path: Path) -> None:
     async def story() -> None:
-        user = {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "no-such-plugin"}}
-        async with faked(tmp_path, user) as (_, cluster):
+        plugin = {"apiVersion": V1, "command": "no-such-plugin", "interactiveMode": "Never"}
+        async with faked(tmp_path, {"exec": plugin | {"installHint": "fetch it\nfrom here"}}) as (_, cluster):
             error = await refused(cluster)
             assert isinstance(error, AuthenticationError)
             assert "'no-such-plugin' is not on this machine" in error.message
+            assert error.hint == "fetch it from here"
 
     run(story)
 
@@ -355,36 +354,7 @@ def _plugin(folder: Path, source: str) -> dict[str, object]:
     script = folder / "plugin"
     script.write_text(f"#!{sys.executable}\n{source}\n")
     script.chmod(script.stat().st_mode | stat.S_IXUSR)
-    return {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": str(script)}}
-
-
-def _self_signed(folder: Path) -> ssl.SSLContext:
-    """Writes certificate.pem and key.pem for 127.0.0.1."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "fake")])
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(NOW - timedelta(days=3650))
-        .not_valid_after(NOW + timedelta(days=3650))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False
-        )
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
-        .sign(key, hashes.SHA256())
-    )
-    (folder / "certificate.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    (folder / "key.pem").write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "certificate.pem", folder / "key.pem")
-    return context
+    return {"exec": {"apiVersion": V1, "command": str(script), "interactiveMode": "Never"}}
 
 
 def test_a_dump_is_a_snapshot() -> None:

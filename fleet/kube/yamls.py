@@ -1,0 +1,133 @@
+"""YAML as kubectl reads it: sigs.k8s.io/yaml over go.yaml.in/yaml/v2, which then goes on with JSON.
+
+PyYAML reads other words as numbers and dates, and JSON with tabs not at all: https://github.com/yaml/go-yaml/blob/v2/resolve.go.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import yaml
+
+MOST_VALUES = 1_000_000
+"""Values of a document once its aliases are written out: a few lines of aliases can stand for more than memory holds."""
+
+_BOOL = re.compile(r"^(?:[yYnN]|yes|Yes|YES|no|No|NO|true|True|TRUE|false|False|FALSE|on|On|ON|off|Off|OFF)$")
+_TRUE = frozenset({"y", "yes", "true", "on"})
+_NULL = re.compile(r"^(?:~|null|Null|NULL|)$")
+_NUMBER = re.compile(
+    r"^[-+]?(?:0[xX][0-9a-fA-F_]+|0[bB][01_]+|0[oO][0-7_]+"
+    r"|(?:\.[0-9]+|[0-9][0-9_]*(?:\.[0-9_]*)?)(?:[eE][-+]?[0-9]+)?)$"
+)
+_QUOTED = re.compile(r"'.*'", re.DOTALL)
+
+
+class NotReadError(ValueError):
+    """What is wrong, without a word of the content: it may hold secrets."""
+
+    def __init__(self, words: str, line: int = 0) -> None:
+        super().__init__(words)
+        self.line = line
+        """Counted from 1; 0: not known."""
+
+
+class _Loader(yaml.SafeLoader):
+    """Scalars, keys and repeated keys (the last one wins) as Go's."""
+
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - as PyYAML declares them
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        if not isinstance(node, yaml.MappingNode):
+            raise yaml.constructor.ConstructorError(None, None, "expected a mapping", node.start_mark)
+        self.flatten_mapping(node)
+        return {self._key(key): self.construct_object(value, deep=deep) for key, value in node.value}
+
+    def _key(self, node: Any) -> str:
+        found = self.construct_object(node)
+        if isinstance(found, bool):
+            return "true" if found else "false"
+        if isinstance(found, (str, int, float)):
+            return str(found)
+        raise yaml.constructor.ConstructorError(None, None, "a key is no text", node.start_mark)
+
+    def _mapping(self, node: Any) -> Any:
+        found: dict[str, Any] = {}
+        yield found
+        found.update(self.construct_mapping(node))
+
+    def _bool(self, node: Any) -> bool:
+        return str(self.construct_scalar(node)).lower() in _TRUE
+
+    def _number(self, node: Any) -> int | float:
+        plain = str(self.construct_scalar(node)).replace("_", "")
+        octal = re.fullmatch(r"([-+]?)0([0-7]+)", plain)
+        try:
+            return int(f"{octal[1]}0o{octal[2]}" if octal else plain, 0)
+        except ValueError:
+            return float(plain)
+
+
+_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", _BOOL, list("yYnNtTfFoO"))
+_Loader.add_implicit_resolver("tag:yaml.org,2002:null", _NULL, ["~", "n", "N", ""])
+_Loader.add_implicit_resolver("tag:fleet.internal,2026:number", _NUMBER, list("-+.0123456789"))
+_Loader.add_implicit_resolver("tag:yaml.org,2002:merge", re.compile("^<<$"), ["<"])
+_Loader.add_constructor("tag:yaml.org,2002:map", _Loader._mapping)
+_Loader.add_constructor("tag:yaml.org,2002:bool", _Loader._bool)
+_Loader.add_constructor("tag:fleet.internal,2026:number", _Loader._number)
+
+
+def document(content: bytes) -> Any:
+    """The first document, JSON or YAML, as plain values; None where there is none. Raises NotReadError."""
+    try:
+        found = _json(content) if content.lstrip()[:1] in (b"{", b"[") else _yaml(content)
+        if _values(found, {}, set()) > MOST_VALUES:
+            raise NotReadError("its aliases stand for too much")
+    except RecursionError:
+        raise NotReadError("it is nested too deeply") from None
+    return found
+
+
+def _json(content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except ValueError:
+        return _yaml(content)
+
+
+def _yaml(content: bytes) -> Any:
+    try:
+        loader = _Loader(content)
+        try:
+            return loader.get_data() if loader.check_data() else None  # type: ignore[no-untyped-call]
+        finally:
+            loader.dispose()
+    except yaml.MarkedYAMLError as error:
+        # The error's own words quote the file: a token may look like an alias or a tag.
+        line = error.problem_mark.line + 1 if error.problem_mark is not None else 0
+        raise NotReadError(_QUOTED.sub("…", error.problem or ""), line) from None
+    except yaml.reader.ReaderError as error:
+        raise NotReadError(f"it holds what is no text: {error.reason}") from None
+    except (yaml.YAMLError, ValueError, OverflowError):
+        # ValueError: what is tagged as a date and is none, or a number of thousands of digits.
+        raise NotReadError("it holds a value that cannot be read") from None
+
+
+def _values(found: Any, known: dict[int, int], above: set[int]) -> int:
+    """How many values there are once aliases are written out. Raises NotReadError for one that holds itself."""
+    if isinstance(found, str):
+        if not found.isascii() and found.encode(errors="replace").decode() != found:
+            raise NotReadError("it holds half a character")
+        return 1
+    if not isinstance(found, (dict, list)):
+        return 1
+    own = id(found)
+    if own in above:
+        raise NotReadError("a value holds itself")
+    if own not in known:
+        above.add(own)
+        inner = [*found, *found.values()] if isinstance(found, dict) else found
+        known[own] = 1 + sum(_values(each, known, above) for each in inner)
+        above.discard(own)
+    return known[own]

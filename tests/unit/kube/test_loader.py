@@ -1,0 +1,311 @@
+"""Sessions of kubeconfigs: who fleet is with every kind of request, whom it believes, when it looks again."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from fleet.core.errors import AuthenticationError, FleetError, ForbiddenError, UnreachableError, UsageError
+from fleet.kube import credentials, loader
+from fleet.kube.cluster import Cluster
+from fleet.kube.credentials import Source
+from fleet.kube.refusal import Call
+from fleet.kube.transport import Transport
+from tests.kube_fake.server import ApiServer, Fault
+from tests.kube_fake.tls import self_signed
+from tests.kube_fake.world import NOW, QuickClock, faked, write_kubeconfig
+
+TOKEN = "s3cret-t0ken"
+NODES = Call(verb="list", path="/api/v1/nodes", resource="nodes", seconds=5.0)
+TRUSTED = {"certificate-authority": "certificate.pem"}
+AS: dict[str, Any] = {"as": "jane", "as-groups": ["dev", "ops"], "as-user-extra": {"acme/x": ["1", "2"]}}
+HEADERS = [
+    ("Impersonate-User", "jane"),
+    ("Impersonate-Group", "dev"),
+    ("Impersonate-Group", "ops"),
+    ("Impersonate-Extra-acme%2Fx", "1"),
+    ("Impersonate-Extra-acme%2Fx", "2"),
+]
+
+
+def run(story: Callable[[], Awaitable[None]]) -> None:
+    async def bounded() -> None:
+        async with asyncio.timeout(30):
+            await story()
+
+    asyncio.run(bounded())
+
+
+async def refused(cluster: Cluster) -> FleetError:
+    with pytest.raises(FleetError) as caught:
+        await cluster.transport.call(NODES)
+    assert "s3cret" not in caught.value.message + caught.value.hint
+    return caught.value
+
+
+def test_lists_writes_and_watches_are_made_as_the_one_to_be(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with faked(tmp_path, {"token": TOKEN, **AS}) as (server, cluster):
+            await cluster.transport.call(NODES)
+            body = {"spec": {"nonResourceAttributes": {"path": "/", "verb": "get"}}}
+            path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+            await cluster.transport.call(Call(verb="create", path=path, body=body))
+            watch = Call(
+                verb="watch",
+                path="/api/v1/nodes",
+                query={"watch": "1", "resourceVersion": "1"},
+                resource="nodes",
+            )
+            async with cluster.transport.stream(watch):
+                pass
+            assert len(server.headers) == 3
+            for each in server.headers:
+                assert [pair for pair in each if pair[0].startswith("Impersonate-")] == HEADERS
+                assert f"Bearer {TOKEN}" in [value for _, value in each]
+
+    run(story)
+
+
+def test_who_may_not_be_another_is_told_which_verb_is_missing(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with faked(tmp_path, {"token": TOKEN, **AS}) as (server, cluster):
+            words = 'users "jane" is forbidden: User "me" cannot impersonate resource "users" in API group ""'
+            server.faults.append(Fault("GET", "/nodes", 403, {"kind": "Status", "message": words}))
+            error = await refused(cluster)
+            assert isinstance(error, ForbiddenError) and "impersonate" in error.message
+            assert '"impersonate"' in error.hint and "nodes" not in error.hint
+
+    run(story)
+
+
+def test_commands_in_pods_are_run_as_the_one_to_be(tmp_path: Path) -> None:
+    async def story() -> None:
+        heard: list[tuple[str, str]] = []
+
+        async def answer(request: web.Request) -> web.WebSocketResponse:
+            heard.extend(request.headers.items())
+            socket = web.WebSocketResponse(protocols=("v5.channel.k8s.io",))
+            await socket.prepare(request)
+            await socket.close()
+            return socket
+
+        app = web.Application()
+        app.router.add_get("/exec", answer)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=self_signed(tmp_path))
+        await site.start()
+        url = f"https://127.0.0.1:{runner.addresses[0][1]}"
+        path = write_kubeconfig(tmp_path / "kc", url, {"token": TOKEN, **AS}, TRUSTED)
+        transport = Transport(Source(path), QuickClock())
+        try:
+            frames = transport.frames(Call(verb="get", path="/exec"), "v5.channel.k8s.io")
+            assert [each async for each in frames] == []
+            assert [pair for pair in heard if pair[0].startswith("Impersonate-")] == HEADERS
+        finally:
+            await transport.close()
+            await runner.cleanup()
+
+    run(story)
+
+
+def test_a_password_of_netrc_is_not_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """kubectl does not look there; aiohttp would, where it is told to believe the environment."""
+    file = tmp_path / "netrc"
+    file.write_text("machine 127.0.0.1 login ada password s3cret\n")
+    monkeypatch.setenv("NETRC", str(file))
+
+    async def story() -> None:
+        async with faked(tmp_path) as (server, cluster):
+            await cluster.transport.call(NODES)
+            assert not [pair for pair in server.headers[0] if pair[0].lower() == "authorization"]
+
+    run(story)
+
+
+def test_a_password_that_is_said_back_is_masked(tmp_path: Path) -> None:
+    async def story() -> None:
+        user = {"username": "ada", "password": "s3cret-w0rd"}
+        async with faked(tmp_path, user) as (server, cluster):
+            told = base64.b64encode(b"ada:s3cret-w0rd").decode()
+            server.faults.append(
+                Fault("GET", "/nodes", 401, f"not s3cret-w0rd, and not Basic {told}", times=9)
+            )
+            error = await refused(cluster)
+            assert isinstance(error, AuthenticationError)
+            assert "not ***, and not Basic ***" in error.message
+
+    run(story)
+
+
+def test_a_common_name_is_no_name(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with ApiServer(tls=self_signed(tmp_path, alternative=False)) as server:
+            url = server.url.replace("127.0.0.1", "localhost")
+            path = write_kubeconfig(tmp_path / "kc", url, {"token": TOKEN}, TRUSTED)
+            cluster = Cluster("east", Source(path), QuickClock())
+            error = await refused(cluster)
+            assert isinstance(error, UnreachableError) and "is not trusted" in error.message
+            assert not server.asked
+            await cluster.close()
+
+    run(story)
+
+
+def test_a_token_file_that_is_away_for_a_moment_does_not_stop_fleet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As client-go: what was read last is used until the server refuses it."""
+
+    monkeypatch.setattr(loader, "TOKEN_FILE_SECONDS", 0.0)
+
+    async def story() -> None:
+        file = tmp_path / "token"
+        file.write_text("first\n")
+        async with faked(tmp_path, {"tokenFile": "token"}) as (server, cluster):
+            server.token = "first"
+            await cluster.transport.call(NODES)
+            file.unlink()
+            await cluster.transport.call(NODES)
+            server.token = "second"
+            error = await refused(cluster)
+            assert isinstance(error, UsageError) and "tokenFile" in error.message
+
+    run(story)
+
+
+@pytest.mark.parametrize(
+    ("user", "seconds"),
+    [
+        ({"token": TOKEN}, None),
+        ({"tokenFile": "t"}, 60.0),
+        ({"client-certificate": "certificate.pem", "client-key": "key.pem"}, 300.0),
+        ({"username": "ada"}, None),
+    ],
+)
+def test_files_are_read_again(tmp_path: Path, user: dict[str, Any], seconds: float | None) -> None:
+    self_signed(tmp_path)
+    (tmp_path / "t").write_text(TOKEN)
+    path = write_kubeconfig(tmp_path / "kc", "https://127.0.0.1:1", user)
+
+    async def story() -> None:
+        session = await credentials.load(Source(path), NOW)
+        await session.connections.close()
+        assert session.stale_after == seconds
+
+    run(story)
+
+
+def jwt(lifetime: timedelta) -> str:
+    claims = json.dumps({"exp": (NOW + lifetime).timestamp()}).encode()
+    return ".".join(
+        base64.urlsafe_b64encode(each).decode().rstrip("=") for each in (b"{}", claims, b"s3cret")
+    )
+
+
+@pytest.mark.parametrize(
+    ("token", "words"),
+    [
+        (jwt(timedelta(seconds=5)), "has expired"),
+        ("s3cret", "is no JWT"),
+        ("a.s3cret.c", "is no JWT"),
+        (f"a.{base64.urlsafe_b64encode(b'{}').decode()}.c", "is no JWT"),
+        ("", "has no id-token"),
+    ],
+)
+def test_an_id_token_that_is_not_valid_is_refused_with_the_way_on(
+    tmp_path: Path, token: str, words: str
+) -> None:
+    config = {
+        "idp-issuer-url": "https://issuer",
+        "client-id": "x",
+        "id-token": token,
+        "refresh-token": "s3cret",
+    }
+    user = {"auth-provider": {"name": "oidc", "config": config}}
+    path = write_kubeconfig(tmp_path / "kc", "https://127.0.0.1:1", user)
+
+    async def story() -> None:
+        with pytest.raises(UsageError) as caught:
+            await credentials.load(Source(path), NOW)
+        assert words in caught.value.message and "oidc" in caught.value.message
+        assert "kubectl" in caught.value.hint
+        assert "s3cret" not in caught.value.message + caught.value.hint
+
+    run(story)
+
+
+@pytest.mark.parametrize(
+    ("user", "words"),
+    [
+        ({"token": "s3cret\nx"}, "the token"),
+        ({"token": TOKEN, "as": "jane\r\nImpersonate-Group: system:masters"}, "Impersonate-User"),
+        ({"tokenFile": "nowhere"}, "tokenFile"),
+        ({"client-certificate": "certificate.pem", "client-key": "locked.pem"}, "certificate and key"),
+    ],
+)
+def test_what_cannot_be_sent_is_refused_with_the_files_name(
+    tmp_path: Path, user: dict[str, Any], words: str
+) -> None:
+    self_signed(tmp_path)
+    (tmp_path / "locked.pem").write_text("-----BEGIN ENCRYPTED PRIVATE KEY-----\ns3cret\n")
+    path = write_kubeconfig(tmp_path / "kc", "https://127.0.0.1:1", user)
+
+    async def story() -> None:
+        with pytest.raises(UsageError) as caught:
+            await credentials.load(Source(path), NOW)
+        assert str(path) in caught.value.message and words in caught.value.message
+        assert "s3cret" not in caught.value.message + caught.value.hint
+
+    run(story)
+
+
+LONG = "a" * 70
+HOSTS = (
+    "a..invalid",
+    f"{LONG}.invalid",
+    "ä" * 70 + ".invalid",
+    "x%zz.invalid",
+    "*",
+    "ß\u2024.invalid",
+)
+
+
+@pytest.mark.parametrize("scheme", ["", "http", "https", "socks5"])
+@pytest.mark.parametrize("host", HOSTS)
+def test_names_that_are_none_are_told_in_words(tmp_path: Path, host: str, scheme: str) -> None:
+    cluster = {"proxy-url": f"{scheme}://ada:s3cret@{host}:1"} if scheme else {}
+    path = write_kubeconfig(tmp_path / "kc", f"https://{host}:1", {"token": TOKEN}, cluster)
+
+    async def story() -> None:
+        found = Cluster("east", Source(path), QuickClock())
+        try:
+            assert isinstance(await refused(found), UsageError | UnreachableError)
+        finally:
+            await found.close()
+
+    run(story)
+
+
+def test_a_server_whose_name_the_proxy_cannot_be_told(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with await asyncio.start_server(lambda *_: None, "127.0.0.1", 0) as server:
+            proxy = f"socks5://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            for host in HOSTS:
+                path = write_kubeconfig(
+                    tmp_path / "kc", f"https://{host}:1", {"token": TOKEN}, {"proxy-url": proxy}
+                )
+                found = Cluster("east", Source(path), QuickClock())
+                with pytest.raises((UsageError, UnreachableError)):
+                    await found.transport.call(Call(verb="get", path="/version", seconds=0.3))
+                await found.close()
+
+    run(story)
