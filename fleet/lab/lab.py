@@ -10,13 +10,16 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from fleet.lab import build, certificates, controlplane, nodes, ports, process, state
 from fleet.lab.api import Api
 from fleet.lab.errors import LabError
+from fleet.lab.objects import core_api
 
 Progress = Callable[[str], None]
 
@@ -69,7 +72,6 @@ class Lab:
         found = {record.name: process.Process(record) for record in known.processes}
         self._processes: dict[str, process.Process] = {**found, **(running or {})}
         self._writing = threading.Lock()
-        self._api = Api(self._layout.server, known.certificates.authority, known.certificates.admin)
 
     @staticmethod
     def default_directory(environ: Mapping[str, str] = os.environ) -> Path:
@@ -172,7 +174,7 @@ class Lab:
         `kubelet`: the version that they tell; empty: the lab's own. `pools` gives each pool's weight (`{"workers": 4,
         "storage": 1}`), `zones` are filled in turn. With `wait` it returns when all are Ready. Raises LabError.
         """
-        first = nodes.next_number(self._api)
+        first = nodes.next_number(self._objects)
         wanted = nodes.machines(
             first,
             count,
@@ -182,11 +184,15 @@ class Lab:
             kernel=kernel,
             kubelet=kubelet or self._state.kubernetes,
         )
-        nodes.create(self._api, wanted)
+        nodes.create(self._objects, wanted)
         names = tuple(machine.name for machine in wanted)
         if wait:
-            nodes.wait_until_ready(self._api, names, self.check)
+            nodes.wait_until_ready(self._objects, names, self.check)
         return names
+
+    @cached_property
+    def _objects(self) -> Any:
+        return core_api(self._layout.server, self._state.certificates)
 
     def check(self) -> None:
         """Raises LabError with the end of its log when one of the lab's programs has ended by itself."""
@@ -200,8 +206,8 @@ class Lab:
             for name, started in self._processes.items()
         )
         try:
-            counted = nodes.count(self._api)
-        except (OSError, http.client.HTTPException, LabError):
+            counted = nodes.count(self._objects)
+        except LabError:
             counted = None
         return LabStatus(
             directory=self.directory,

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import http.client
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 from uuid import uuid4
 
 import msgspec
 
-from fleet.lab.api import Api
 from fleet.lab.errors import LabError
+from fleet.lab.objects import AT_A_TIME, SECONDS, told
 
 POOL_LABEL = "fleet.internal/pool"
 ZONE_LABEL = "topology.kubernetes.io/zone"
@@ -26,7 +26,6 @@ OS_NAME = "Simulated OS"
 
 READY_SECONDS = 120.0
 _POLL_SECONDS = 0.2
-_WORKERS = 8
 
 
 def name(number: int) -> str:
@@ -163,34 +162,31 @@ def manifest(machine: Machine) -> dict[str, object]:
     }
 
 
-def create(api: Api, wanted: Sequence[Machine]) -> None:
-    """Creates the Node objects, several at once. Raises LabError when the API server refuses one."""
+def create(api: Any, wanted: Sequence[Machine]) -> None:
+    """Creates the Node objects, several at once. `api`: as `objects.core_api` makes it. Raises LabError when the API
+    server refuses one."""
 
     def create_one(machine: Machine) -> None:
-        answer = api.call("POST", "/api/v1/nodes", manifest(machine))
-        if answer.status != 201:
-            raise LabError(f"node {machine.name} was not created: {answer.body.decode(errors='replace')}")
+        with told(f"node {machine.name} was not created"):
+            api.create_node(manifest(machine), _request_timeout=SECONDS, _preload_content=False)
 
-    with ThreadPoolExecutor(_WORKERS) as pool:
-        try:
-            list(pool.map(create_one, wanted))
-        except (OSError, http.client.HTTPException) as error:
-            raise LabError(f"the lab's API server did not answer while nodes were made: {error}") from error
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        list(pool.map(create_one, wanted))
 
 
-def next_number(api: Api) -> int:
+def next_number(api: Any) -> int:
     """The first number after those that nodes of the lab have."""
     taken = [node.metadata.name.removeprefix("n-") for node in _list(api)]
     return max((int(number) for number in taken if number.isdigit()), default=0) + 1
 
 
-def count(api: Api) -> NodeCount:
-    """How many nodes there are and are Ready. Raises OSError or HTTPException when the API server does not answer."""
+def count(api: Any) -> NodeCount:
+    """How many nodes there are and are Ready. Raises LabError when the API server does not answer."""
     found = _list(api)
     return NodeCount(len(found), sum(node.is_ready for node in found))
 
 
-def wait_until_ready(api: Api, names: Sequence[str], still_running: Callable[[], None]) -> None:
+def wait_until_ready(api: Any, names: Sequence[str], still_running: Callable[[], None]) -> None:
     """Returns when all these nodes are Ready. `still_running` is called while waiting, to raise if a program ended."""
     deadline = time.monotonic() + READY_SECONDS
     while True:
@@ -204,8 +200,8 @@ def wait_until_ready(api: Api, names: Sequence[str], still_running: Callable[[],
         time.sleep(_POLL_SECONDS)  # noqa: TID251 - between two looks at the condition
 
 
-def _list(api: Api) -> tuple[_Node, ...]:
-    answer = api.call("GET", "/api/v1/nodes")
-    if answer.status != 200:
-        raise LabError(f"the lab's nodes cannot be listed: {answer.body.decode(errors='replace')}")
-    return msgspec.json.decode(answer.body, type=_NodeList).items
+def _list(api: Any) -> tuple[_Node, ...]:
+    """Decoded here: the client's own models of a thousand nodes take seconds."""
+    with told("the lab's nodes cannot be listed"):
+        found = api.list_node(_request_timeout=SECONDS, _preload_content=False)
+    return msgspec.json.decode(found.data, type=_NodeList).items

@@ -23,6 +23,7 @@ from fleet.lab.lab import LabStatus, ProgramStatus
 from fleet.lab.machines import cluster, manifests
 from fleet.lab.machines.machine import Machine
 from fleet.lab.machines.machines import Machines
+from fleet.lab.objects import core_api
 from fleet.lab.process import Process, ProcessRecord
 
 UP_SECONDS = 420.0
@@ -119,8 +120,8 @@ class Stacked:
         """What runs on this computer, and how many nodes there are."""
         record = self._balancer.record
         try:
-            counted = nodes.count(self._api())
-        except (OSError, http.client.HTTPException, LabError):
+            counted = nodes.count(core_api(self.server, self.certificates))
+        except LabError:
             counted = None
         return LabStatus(
             directory=self.directory,
