@@ -110,7 +110,17 @@ class Agents:
         if machine is not None and (work := machine.answer(token)) is not None and work.state == "working":
             self._tell(machine, replace(work, percent=int(percent)))
 
-    def staged(self, name: str, token: str, *release: str) -> None:
+    def staged(
+        self,
+        name: str,
+        token: str,
+        version: str,
+        digest: str,
+        kernel: str,
+        kubelet: str,
+        reference_digest: str = "",
+    ) -> None:
+        """The image is written. `reference_digest` is not in the states of an earlier fleet."""
         machine = self._objects.machines.get(name)
         if machine is None or (work := machine.answer(token)) is None:
             return
@@ -118,7 +128,8 @@ class Agents:
             words = "cannot write the image: no space left on device"
             self._tell(machine, replace(work, state="failed", message=words))
         else:
-            self._tell(machine, replace(work, state="done", percent=100), staged=Release(*release))
+            release = Release(version, digest, kernel, kubelet, reference_digest)
+            self._tell(machine, replace(work, state="done", percent=100), staged=release)
 
     def booted(self, name: str, token: str) -> None:
         """The machine is up again, and its kubelet tells of the new boot."""
@@ -194,8 +205,8 @@ class Agents:
             share = number / (reports + 1)
             at = self._objects.now + length * share
             self._timeline.add(at, "progress", name, request.token, str(int(100 * share)))
-        words = (name, request.token, release.version, release.digest, release.kernel, release.kubelet)
-        self._timeline.add(self._objects.now + length, "staged", *words)
+        told = (release.version, release.digest, release.kernel, release.kubelet, release.reference_digest)
+        self._timeline.add(self._objects.now + length, "staged", name, request.token, *told)
 
     def _reboot(self, machine: Machine, token: str) -> None:
         name = machine.name

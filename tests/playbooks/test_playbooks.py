@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from msgspec import convert
 
 from fleet.core.release import Release
 from fleet.machines.job import unit_of
@@ -198,7 +199,9 @@ def test_rpm_ostree_rebases_to_an_image_and_to_a_commit_of_a_branch(tmp_path: Pa
             done = box.play("stage", "2.0", fleet_source=source)
             assert (done.code, box.next(), box.ran()) == (0, "2.0", [["rpm-ostree", *words]]), done.text
             box.save(deployments=now, ran=[])
-            asyncio.run(family("rpm-ostree", machine, source).stage(Release(**release("2.0")), print, "t"))
+            asyncio.run(
+                family("rpm-ostree", machine, source).stage(convert(release("2.0"), Release), print, "t")
+            )
             assert (box.next(), box.ran()) == ("2.0", [["rpm-ostree", *words]])
         box.save(deployments=now, ran=[])
         refused = box.play("stage", "2.0", fleet_source="quay.io/x/y")
@@ -207,7 +210,7 @@ def test_rpm_ostree_rebases_to_an_image_and_to_a_commit_of_a_branch(tmp_path: Pa
 
 
 async def to_and_fro(machine: Family) -> None:
-    await machine.stage(Release(**release("2.0")), lambda _: None, "t")
+    await machine.stage(convert(release("2.0"), Release), lambda _: None, "t")
     await machine.reboot()
     await machine.roll_back()
     await machine.reboot()
