@@ -19,7 +19,7 @@ class Pair(NamedTuple):
     same: bool
 
 
-INDEX, ARM, AMD, OTHER = sha("1"), sha("a"), sha("b"), sha("c")
+INDEX, ARM, AMD, OTHER = sha("1"), sha("2"), sha("3"), sha("4")
 BOTH = (("amd64", AMD), ("arm64", ARM))
 
 PAIRS = (

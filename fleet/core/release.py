@@ -60,6 +60,17 @@ def is_release(found: Release | None, wanted: Release) -> bool:
     return bool(found.version) and found.version == wanted.version
 
 
+def told_from(release: Release | None, other: Release | None) -> str:
+    """The release for a sentence that may also name the other: by its version, and by its digest where the two are not
+    one release and only that says so."""
+    if release is None:
+        return "nothing known"
+    alike = other is not None and release.version == other.version and not is_release(release, other)
+    if release.version and not alike:
+        return release.version
+    return " ".join(word for word in (release.version, release.pin) if word) or "a release without a name"
+
+
 def built_for(release: Release, architecture: str) -> Release | None:
     """What a stream says of a release, as a host of this architecture will tell it once it has written it: that is asked
     of it. None: the release has no payload for such a host. `architecture` is empty where it is not known.

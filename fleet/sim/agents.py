@@ -6,9 +6,10 @@ from random import Random
 
 from msgspec.structs import replace
 
+from fleet.core.agent import Act, Answer, next_duty
 from fleet.core.machine import Ask, Machine, Request, Units, Work
 from fleet.core.node import Node
-from fleet.core.release import Release
+from fleet.core.release import Release, is_release, told_from
 from fleet.sim.behaviour import Behaviour, Length, draw
 from fleet.sim.kubelet import Kubelets
 from fleet.sim.objects import Objects
@@ -18,8 +19,6 @@ UNIT = "app-gateway.service"
 """Fails where a machine is to boot with a unit that fails."""
 LOG = "(simulated) systemd[1]: Failed to start app-gateway.service\n"
 """Of the boot that failed, where a machine boots its old release again."""
-TOKENS_KEPT = 16
-"""Tokens that an agent remembers besides the last."""
 
 
 def last_boot(machine: Machine) -> str:
@@ -78,27 +77,17 @@ class Agents:
         last = machine.work
         if not machine.reported or (last is not None and (last.token == token or last.state == "working")):
             return
-        earlier = () if last is None else (*last.earlier, last.token)[-TOKENS_KEPT:]
-        units = machine.units if request.action is not Ask.STAGE else None
-        work = Work(token, "working", boot_id=machine.boot_id, earlier=earlier, units=units)
-        if token in earlier:
-            self._tell(
-                machine, replace(work, state="failed", message="this token was taken up before another one")
-            )
-        else:
-            self._begin(machine, request, work)
+        match next_duty(request, last, machine):
+            case Answer(work):
+                self._tell(machine, work)
+            case Act(work=work):
+                self._begin(machine, request, work)
 
     def _begin(self, machine: Machine, request: Request, work: Work) -> None:
-        wanted, next_boot = request.release, machine.staged or machine.booted
         match request.action:
-            case Ask.STAGE if _same(next_boot, wanted):
-                self._tell(machine, replace(work, state="done", percent=100))
             case Ask.STAGE:
                 self._tell(machine, work)
                 self._stage(machine, request)
-            case Ask.REBOOT if not _same(next_boot, wanted):
-                words = f"{_version(next_boot)} would boot, not {wanted.version}"
-                self._tell(machine, replace(work, state="failed", message=words))
             case Ask.REBOOT:
                 self._tell(machine, work)
                 self._reboot(machine, request.token)
@@ -163,8 +152,9 @@ class Agents:
         release, work, request = self._boots(machine), machine.work, machine.request
         if work is not None and work.token == token:
             # Done is the reboot. Whether it brought the wanted release is for the controller to see.
-            work = replace(work, state="done", message=f"booted {_version(release)}", percent=100)
-            if request is not None and request.token == token and not _same(release, request.release):
+            wanted = request.release if request is not None and request.token == token else None
+            work = replace(work, state="done", message=f"booted {told_from(release, wanted)}", percent=100)
+            if wanted is not None and not is_release(release, wanted):
                 work = replace(work, log=LOG)
         changed = release != machine.booted
         self._tell(
@@ -222,19 +212,6 @@ class Agents:
     def _later(self, length: Length, name: str, what: str, *words: str) -> None:
         delay = draw(length, self._rng, name)
         self._timeline.add(self._objects.now + delay, what, *words)
-
-
-def _same(found: Release | None, wanted: Release) -> bool:
-    """By digest, and by version where one of the two tells none."""
-    if found is None:
-        return False
-    if found.digest and wanted.digest:
-        return found.digest == wanted.digest
-    return found.version == wanted.version
-
-
-def _version(release: Release | None) -> str:
-    return release.version if release is not None else "nothing known"
 
 
 def _uuid(rng: Random) -> str:

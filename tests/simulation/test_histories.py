@@ -27,6 +27,8 @@ NOT_HERE = {
     Reason.SKEW,
     Reason.SKEW_OLD,
     Reason.SKEW_UNKNOWN,
+    # The model's release is one for all architectures.
+    Reason.ARCHITECTURE,
     # Its pods stop within 30 s, and those with budgets have controllers that are counted.
     Reason.GRACE,
     Reason.BUDGET_UNCOUNTED,
