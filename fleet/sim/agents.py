@@ -6,6 +6,7 @@ from random import Random
 
 from msgspec.structs import replace
 
+from fleet.core import osimage
 from fleet.core.agent import Act, Answer, next_duty
 from fleet.core.machine import Ask, Machine, Request, Units, Work
 from fleet.core.node import Node
@@ -224,6 +225,4 @@ def _os_image(node: Node, machine: Machine, release: Release | None) -> str:
     if release is None:
         return node.os_image
     old = machine.booted.version if machine.booted is not None else ""
-    if old and old in node.os_image:
-        return node.os_image.replace(old, release.version)
-    return f"Simulated OS {release.version}"
+    return osimage.renamed(node.os_image, old, release.version) or f"Simulated OS {release.version}"

@@ -160,8 +160,7 @@ def _goals(
                 continue
             site = site_of(node, snapshot.site)
             ref = NodeRef(snapshot.cluster, node.name)
-            version = booted.version if booted is not None else ""
-            yield Goal(ref, node.uid, pool.name, site, node.zone, version)
+            yield Goal(ref, node.uid, pool.name, site, node.zone, policy.version_of(booted))
 
 
 def _look(engine: Engine, snapshots: Sequence[Snapshot], lost: Mapping[str, str], start: datetime) -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from fleet.core.release import Release, built_for, is_release
+from fleet.core.release import Release, built_for, is_release, told_from
 from tests.releases import sha
 
 ARCHITECTURES = ("amd64", "arm64", "s390x")
@@ -53,6 +53,13 @@ def test_where_one_has_none_equal_versions_count_and_nothing_else(one: Release, 
 def test_kernel_and_kubelet_do_not_count(one: Release, other: Release, kernel: str, kubelet: str) -> None:
     changed = replace(one, kernel=kernel, kubelet=kubelet)
     assert is_release(changed, other) is is_release(one, other)
+
+
+@given(ANY, ANY)
+def test_a_sentence_about_two_releases_names_two(one: Release, other: Release) -> None:
+    known = all(each.version or each.pin for each in (one, other))
+    if known and not is_release(one, other):
+        assert told_from(one, other) != told_from(other, one)
 
 
 @given(SAID, st.sampled_from([*ARCHITECTURES, "riscv64", ""]))
