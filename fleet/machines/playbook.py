@@ -58,11 +58,14 @@ class Rules(Struct, frozen=True):
 class _Release(Struct, frozen=True):
     version: str = ""
     digest: str = ""
+    reference_digest: str = ""
 
     @property
     def known(self) -> Release | None:
         version, digest = self.version.strip(), self.digest.strip()
-        return Release(version, digest) if version or digest else None
+        if not (version or digest):
+            return None
+        return Release(version, digest, reference_digest=self.reference_digest.strip())
 
 
 class _Now(Struct, frozen=True):
@@ -240,7 +243,8 @@ class Playbooks:
     def _wanted(self, release: Release) -> dict[str, Any]:
         return {
             "fleet_version": release.version,
-            "fleet_digest": release.digest,
+            "fleet_digest": release.pin,
+            "fleet_digests": sorted(release.known_by),
             "fleet_stage_seconds": self._rules.stage_seconds,
             "fleet_boot_seconds": self._rules.boot_seconds,
             "fleet_look_seconds": self._rules.look_seconds,
