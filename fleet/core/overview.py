@@ -128,6 +128,7 @@ def describe(known: Known, policy: Policy, part: Part | None, reachable: bool) -
         layered=machine.layered if machine is not None else (),
         systemd=machine.units.state if machine is not None and machine.units is not None else "",
         failed_units=machine.units.failed if machine is not None and machine.units is not None else (),
+        reference_digest=booted.reference_digest if booted is not None else "",
     )
 
 

@@ -11,6 +11,8 @@ from fleet.core.lint import lint
 from fleet.core.node import ARCHITECTURE_LABEL, ZONE_LABEL, Node, NodeRef
 from fleet.core.policy import Amount, Limits, Policy
 from fleet.core.release import Release, Stream, is_release
+from fleet.core.report import Verdict
+from fleet.core.reporter import make_report
 from fleet.core.snapshot import Snapshot
 from fleet.core.steps import Step
 from fleet.core.times import Times
@@ -113,6 +115,10 @@ def test_an_index_alone_is_known_by_the_reference_that_hosts_tell() -> None:
     machines = story.models["east"].snapshot(story.now).machines
     assert [each.booted.digest for each in machines if each.booted] == [AMD, ARM]
     assert all(is_release(each.booted, INDEX_ALONE) for each in machines)
+    proof = story.run_of("n-1").proof
+    assert (proof["digest"], proof["reference_digest"]) == (ARM, INDEX)
+    report = make_report("r-1", story.entries, story.now, Verdict(True, len(story.entries)), None)
+    assert {run.proof.reference_digest for run in report.runs if run.proof} == {INDEX}
 
 
 def test_agents_of_before_need_the_digests_and_that_is_said() -> None:
