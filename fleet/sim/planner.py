@@ -10,6 +10,7 @@ from random import Random
 
 from msgspec.structs import replace
 
+from fleet.core import architectures
 from fleet.core.bound import bound, lengths
 from fleet.core.engine import Engine
 from fleet.core.event import Lost, Seen, Synced
@@ -264,6 +265,7 @@ def _plan(
             *warnings(snapshots, views, policy, [run.goal for run in rollout.runs.values()], times, start),
             *_losses(views, drained),
             *_empty(snapshots, policy, pools),
+            *architectures.warnings([run.goal for run in rollout.runs.values()], views, release),
         ),
         doubts=tuple(_doubts(rollout, snapshots)),
     )

@@ -89,6 +89,25 @@ def test_a_node_without_a_payload_is_held_in_the_plan_and_in_the_rollout(
     assert why.reason is Reason.ARCHITECTURE and why.lasting and why.advice
 
 
+@pytest.mark.parametrize(
+    ("release", "architectures", "warned"),
+    [
+        (NEW, ("amd64", "arm64"), True),
+        (NEW, ("amd64", "amd64", ""), False),
+        (BY_INDEX, ("amd64", "arm64"), False),
+        (OF_BOTH, ("amd64", "arm64"), False),
+        (replace(NEW, digest=""), ("amd64", "arm64"), False),
+    ],
+)
+def test_one_digest_for_several_architectures_is_warned_of(
+    release: Release, architectures: tuple[str, ...], warned: bool
+) -> None:
+    policy, cluster = a_policy(release), a_cluster(*architectures)
+    plan = make_plan("", [cluster], policy, ["workers"], release, START, Times())
+    assert ("one-digest" in {each.check for each in plan.warnings}) is warned
+    assert ("one-digest" in {each.check for each in lint(policy, [cluster]).findings}) is warned
+
+
 def chooses(story: Story, tells_reference: bool) -> Story:
     """Its hosts fetch an index and tell the manifest of their architecture, as real ones do."""
 
