@@ -91,7 +91,7 @@ def _releases(reader: Reader, some: bool) -> Releases:
         if version and version in found:
             each.problem("expected each version once, found it again", "version")
         digest = each.value("digest", forms.DIGEST, "")
-        digests = _digests(each)
+        digests = _digests(each, digest)
         kernel = each.value("kernel", forms.TEXT, "")
         if len(digests) > 1 and architecture_of(kernel):
             each.problem(
@@ -109,7 +109,17 @@ def _releases(reader: Reader, some: bool) -> Releases:
     return tuple(found.values())
 
 
-def _digests(reader: Reader) -> tuple[tuple[str, str], ...]:
-    """By architecture, in their order."""
-    found = reader.pairs("digests", forms.ARCHITECTURE, forms.DIGEST)
-    return tuple(sorted((name, digest) for name, digest in found.items() if name and digest))
+def _digests(reader: Reader, index: str) -> tuple[tuple[str, str], ...]:
+    """By architecture, in their order. `index`: the release's digest, by which hosts of all architectures would fetch."""
+    read = reader.pairs("digests", forms.ARCHITECTURE, forms.DIGEST)
+    found = tuple(sorted((name, digest) for name, digest in read.items() if name and digest))
+    known: dict[str, str] = {}
+    for name, digest in found:
+        if digest == index:
+            reader.problem(f"expected the digest of an index, or none, found that of {name}", "digest")
+        elif digest in known:
+            reader.problem(
+                f"expected another digest for each, found one for {known[digest]} and {name}", "digests"
+            )
+        known[digest] = name
+    return found

@@ -137,6 +137,14 @@ def test_a_mistake_in_a_pool_is_told(pool: str, words: str) -> None:
             "releases[0].digests.amd64: expected a digest",
         ),
         (
+            f"{{name: s, releases: [{{version: a, digest: '{ONE}', digests: {{amd64: '{ONE}', arm64: '{OTHER}'}}}}]}}",
+            "releases[0].digest: expected the digest of an index, or none, found that of amd64",
+        ),
+        (
+            f"{{name: s, releases: [{{version: a, digests: {{amd64: '{ONE}', arm64: '{ONE}'}}}}]}}",
+            "releases[0].digests: expected another digest for each, found one for amd64 and arm64",
+        ),
+        (
             f"{{name: s, releases: [{{version: a, kernel: 6.1-amd64, digests: {{amd64: '{ONE}', arm64: '{OTHER}'}}}}]}}",
             "releases[0].kernel: expected a kernel without an architecture, since digests has several, found 6.1-amd64",
         ),
