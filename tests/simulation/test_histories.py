@@ -27,7 +27,7 @@ NOT_HERE = {
     Reason.SKEW,
     Reason.SKEW_OLD,
     Reason.SKEW_UNKNOWN,
-    # The model's release is one for all architectures.
+    # A release of a history has a payload for each node.
     Reason.ARCHITECTURE,
     # Its pods stop within 30 s, and those with budgets have controllers that are counted.
     Reason.GRACE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from fleet.core.release import Release, built_for, is_release
@@ -39,3 +40,8 @@ def test_what_a_host_of_an_architecture_is_asked_to_write(
     release: Release, architecture: str, asked: Release | None
 ) -> None:
     assert built_for(release, architecture) == asked
+
+
+def test_what_was_kept_before_there_were_several_digests_is_read() -> None:
+    kept = b'{"version":"44.2","digest":"sha256:aa","kernel":"6.12","kubelet":""}'
+    assert msgspec.json.decode(kept, type=Release) == Release("44.2", "sha256:aa", "6.12")
