@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from fleet.core.errors import UnreachableError
 from fleet.core.machine import Units
-from fleet.core.release import Release, is_release
+from fleet.core.release import Release, is_release, told_from
 from fleet.machines import secrets
 from fleet.machines.bootlog import LINES, bounded, checked_unit, parse_boots
 from fleet.machines.host import LostError
@@ -168,8 +168,9 @@ class Playbooks:
         checked(self._name, await self._play("stage", seconds, wanted, progress, note=True))
         seen = await self.observe()
         if not any(is_release(each, release) for each in (seen.staged, seen.booted)):
-            staged = f"{seen.staged.version} is" if seen.staged else "nothing is"
-            raise MachineError(f"the playbook stage ended well, and {staged} staged, not {release.version}")
+            staged = told_from(seen.staged, release) if seen.staged else "nothing"
+            other = told_from(release, seen.staged)
+            raise MachineError(f"the playbook stage ended well, and {staged} is staged, not {other}")
         progress(100)
 
     async def reboot(self) -> None:
