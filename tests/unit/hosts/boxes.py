@@ -87,6 +87,8 @@ class Box(FakeHost):
         return super()._run(argv)
 
     def _ostree(self, argv: tuple[str, ...]) -> tuple[int, str, str]:
+        if argv == ("admin", "status", "--json"):
+            return 1, "", "error: Unknown option --json"
         if argv == ("admin", "status"):
             lines = []
             for index, commit in enumerate(self.deployments):
