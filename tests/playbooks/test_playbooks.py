@@ -94,6 +94,23 @@ def test_facts_are_what_was_booted(tmp_path: Path, name: str) -> None:
         assert ('"htop"' in shown.text) is (name == "rpm-ostree")
 
 
+def test_a_host_that_bootc_has_booted_is_bootc_s_whatever_else_it_has(tmp_path: Path) -> None:
+    with made(tmp_path, "bootc") as box:
+        box.install("rpm-ostree")
+        assert '"os": "bootc"' in box.play("facts").text
+        box.save(bootc_fails=True)
+        failed = box.play("facts")
+        assert "error: Status: Entry not found" in failed.said, failed.text
+        assert "-e fleet_os=NAME" in failed.said
+        composefs = {"verity": "956f", "bootType": "Bls", "bootloader": "grub"}
+        box.save(
+            bootc_fails=False,
+            deployments=[{**each, "composefs": composefs} for each in box.state()["deployments"]],
+        )
+        (box.folder / "run/ostree-booted").unlink()
+        assert '"os": "bootc"' in box.play("facts").text
+
+
 def test_a_run_that_broke_off_finds_its_staging_again(tmp_path: Path) -> None:
     with made(tmp_path, "ostree") as box:
         box.save(looks=8)
