@@ -53,7 +53,7 @@ class Signs(Struct, frozen=True):
     facts: frozenset[str] = frozenset()
     """`ostree-booted`, `rauc-configured`, `bootc-booted`."""
     bootc_failed: str = ""
-    """What `bootc status` printed where it failed."""
+    """Why what bootc has booted is not known: what it printed where it failed, or what of it is not understood."""
 
 
 def parse_signs(os_release: str, text: str) -> Signs:
@@ -123,14 +123,14 @@ def is_coreos(signs: Signs) -> bool:
 
 
 def with_bootc(signs: Signs, ran: Ran) -> Signs:
-    """With what `bootc status` told. Raises MachineError where that is not understood."""
+    """With what `bootc status` told: it matters only on a machine that bootc may have booted."""
     if not ran.good:
         return replace(signs, bootc_failed=ran.words)
-    return (
-        replace(signs, facts=signs.facts | {"bootc-booted"})
-        if bootc.is_bootc(bootc.parse(ran.stdout))
-        else signs
-    )
+    try:
+        told = bootc.is_bootc(bootc.parse(ran.stdout))
+    except MachineError as error:
+        return replace(signs, bootc_failed=error.message)
+    return replace(signs, facts=signs.facts | {"bootc-booted"}) if told else signs
 
 
 def family(name: str, host: Host, source: str = "", node: str = "") -> Family:

@@ -106,7 +106,11 @@ def test_a_bootc_that_fails_makes_nobody_else_s_host_and_hides_nobody_else_s() -
         family_of(
             FakeHost(), "has bootc\nhas rpm-ostree\nostree-booted\n", "error: Reading deployment metadata", 1
         )
+    later = host(entry(OLD)).replace("bootc/v1", "bootc/v2")
+    with pytest.raises(MachineError, match=r"apiVersion is 'org\.containers\.bootc/v2'.*FLEET_OS"):
+        family_of(FakeHost(), "has bootc\nhas rpm-ostree\nostree-booted\n", later)
     seen = "has bootc\nhas rauc\nrauc-configured\n"
+    assert family_of(FakeHost(), seen, later) == "rauc"
     assert family_of(FakeHost(), seen, "error: no", 1) == "rauc"
     with pytest.raises(MachineError, match=r"no immutable operating system.*error: Entry not found"):
         family_of(FakeHost(), "has bootc\n", "error: Entry not found", 1)
