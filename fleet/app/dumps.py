@@ -16,6 +16,7 @@ from fleet.app.quorums import by_pods
 from fleet.core.errors import UsageError
 from fleet.core.machine import Machine
 from fleet.core.node import Node, NodeRef
+from fleet.core.osimage import release_in
 from fleet.core.plan import Plan
 from fleet.core.policy import Policy
 from fleet.core.release import Release
@@ -123,7 +124,5 @@ def with_machines(snapshot: Snapshot, policy: Policy) -> Snapshot:
 
 def _machine(node: Node, policy: Policy) -> Machine:
     releases = (release for stream in policy.streams for release in stream.releases)
-    named = (release for release in releases if release.version in node.os_image)
-    # Of two versions that are both in the name, one contains the other: the longer one is meant.
-    booted = max(named, key=lambda release: len(release.version), default=Release(node.os_image or "unknown"))
+    booted = release_in(node.os_image, releases) or Release(node.os_image or "unknown")
     return Machine(node.name, booted=booted, boot_id=node.boot_id, kernel=node.kernel)

@@ -16,6 +16,7 @@ from fleet.core.guards import gates
 from fleet.core.journal import Record
 from fleet.core.node import NodeRef
 from fleet.core.plan import Plan, short_id
+from fleet.core.release import is_release
 from fleet.core.rollout import Rollout, Run, Start, State
 from fleet.core.snapshot import Snapshot
 from fleet.core.steps import Step
@@ -216,7 +217,7 @@ def changes(plan: Plan, snapshots: Iterable[Snapshot]) -> list[str]:
                 continue
             uid, _, version = presumed.partition(" ")
             node, machine = nodes.get(ref.name), machines.get(ref.name)
-            booted = machine.booted.version if machine is not None and machine.booted is not None else ""
+            booted = plan.policy.version_of(machine.booted if machine is not None else None)
             if node is None:
                 found.append(f"{key} is gone")
             elif not node.uid:
@@ -238,9 +239,9 @@ def newcomers(plan: Plan, snapshots: Iterable[Snapshot]) -> list[str]:
         for node in snapshot.nodes:
             pool = plan.policy.pool_of(snapshot.cluster, node)
             machine = machines.get(node.name)
-            booted = machine.booted.version if machine is not None and machine.booted is not None else ""
+            booted = machine.booted if machine is not None else None
             ref = str(NodeRef(snapshot.cluster, node.name))
-            wanted = pool is not None and pool.name in plan.pools and booted != plan.target.version
+            wanted = pool is not None and pool.name in plan.pools and not is_release(booted, plan.target)
             if wanted and ref not in plan.fingerprint:
                 found.append(ref)
     return found

@@ -114,6 +114,13 @@ def one_of(names: Iterable[str], words: str) -> Form[str]:
     return Form(words, read, known)
 
 
+ARCHITECTURE = one_of(
+    ("amd64", "arm64", "arm", "386", "ppc64le", "s390x", "riscv64", "loong64"),
+    "an architecture as Kubernetes names it, such as amd64 or arm64",
+)
+"""The values of the label kubernetes.io/arch: those of Go's GOARCH for which there are kubelets or images."""
+
+
 def count(least: int) -> Form[int]:
     def read(text: str) -> int:
         number = _number(text)

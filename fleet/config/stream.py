@@ -7,6 +7,7 @@ from pathlib import Path
 from fleet.config import forms
 from fleet.config.fragment import MOST_BYTES, Block, compose, shown
 from fleet.config.reader import Reader
+from fleet.core.kernel import architecture_of
 from fleet.core.release import Release, Stream
 
 Releases = tuple[Release, ...]
@@ -32,17 +33,17 @@ def streams(reader: Reader, folder: Path) -> tuple[Stream, ...]:
     """`folder` is what the paths of feed files are relative to."""
     found: dict[str, Stream] = {}
     feeds: dict[str, Releases] = {}
-    digests: dict[str, tuple[str, str]] = {}
+    first: dict[str, tuple[Release, str]] = {}
     for each in reader.blocks("streams"):
         name = each.required("name", forms.NAME, "")
         if name and name in found:
             each.problem("expected each name once, found it again", "name")
         stream = Stream(name, _releases_of(each, folder, feeds))
         for release in stream.releases:
-            if not release.digest:
+            if not release.known_by:
                 continue
-            digest, other = digests.setdefault(release.version, (release.digest, name))
-            if digest != release.digest:
+            known, other = first.setdefault(release.version, (release, name))
+            if (known.digest, known.digests) != (release.digest, release.digests):
                 each.problem(
                     f"expected one digest of {shown(release.version)}, found another one in stream {other}"
                 )
@@ -90,6 +91,35 @@ def _releases(reader: Reader, some: bool) -> Releases:
         if version and version in found:
             each.problem("expected each version once, found it again", "version")
         digest = each.value("digest", forms.DIGEST, "")
+        digests = _digests(each, digest)
         kernel = each.value("kernel", forms.TEXT, "")
-        found[version] = Release(version, digest, kernel, each.value("kubelet", forms.KUBELET, ""))
+        if len(digests) > 1 and architecture_of(kernel):
+            each.problem(
+                f"expected a kernel without an architecture, since digests has several, found {shown(kernel)}",
+                "kernel",
+            )
+        kubelet = each.value("kubelet", forms.KUBELET, "")
+        release = Release(version, digest, kernel, kubelet, digests=digests)
+        if twin := next((other for other in found.values() if release.known_by & other.known_by), None):
+            words = (
+                f"{shown(version)} has a digest of {shown(twin.version)}: fleet takes the two for one release"
+            )
+            each.caution(words, "digest")
+        found[version] = release
     return tuple(found.values())
+
+
+def _digests(reader: Reader, index: str) -> tuple[tuple[str, str], ...]:
+    """By architecture, in their order. `index`: the release's digest, by which hosts of all architectures would fetch."""
+    read = reader.pairs("digests", forms.ARCHITECTURE, forms.DIGEST)
+    found = tuple(sorted((name, digest) for name, digest in read.items() if name and digest))
+    known: dict[str, str] = {}
+    for name, digest in found:
+        if digest == index:
+            reader.problem(f"expected the digest of an index, or none, found that of {name}", "digest")
+        elif digest in known:
+            reader.problem(
+                f"expected another digest for each, found one for {known[digest]} and {name}", "digests"
+            )
+        known[digest] = name
+    return found

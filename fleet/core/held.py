@@ -65,6 +65,7 @@ class Reason(StrEnum):
     SKEW = "skew"
     SKEW_OLD = "skew-old"
     SKEW_UNKNOWN = "skew-unknown"
+    ARCHITECTURE = "architecture"
     TERMINATING = "terminating"
     STUCK_TERMINATING = "stuck-terminating"
     VOLUMES_ATTACHED = "volumes-attached"
@@ -200,6 +201,7 @@ WORDS: Mapping[Reason, str] = {
     "{subject}; {most} are supported",
     Reason.SKEW_UNKNOWN: "{release} brings kubelet {kubelet}, and the version of the API server of {subject} is not "
     "known",
+    Reason.ARCHITECTURE: "{release} has digests for {architectures}, and {subject} is {architecture}",
     Reason.TERMINATING: "pod {subject} is being deleted{why}",
     Reason.STUCK_TERMINATING: "pod {subject} should have been gone since {since} and is still terminating{why}",
     Reason.VOLUMES_ATTACHED: "volume {subject} is still attached to the drained node by {attacher}{more}{why}",
@@ -272,6 +274,8 @@ ADVICE: Mapping[Reason, str] = {
     Reason.SKEW: "upgrade the API servers of {subject} to {needed} first",
     Reason.SKEW_OLD: "take a release whose kubelet is {needed} or newer",
     Reason.SKEW_UNKNOWN: "fleet cluster check {subject}: fleet must be able to read /version there",
+    Reason.ARCHITECTURE: "add {architecture} to the digests of {release} in its stream, or the digest of the index over all "
+    "of them as its digest; then a new plan",
     Reason.STUCK_TERMINATING: "{remedy}",
 }
 
@@ -353,6 +357,7 @@ LASTING = frozenset(
         Reason.SKEW,
         Reason.SKEW_OLD,
         Reason.SKEW_UNKNOWN,
+        Reason.ARCHITECTURE,
         Reason.STUCK_TERMINATING,
     }
 )

@@ -8,7 +8,7 @@ from datetime import datetime
 from fleet.core import voting
 from fleet.core.books import Books
 from fleet.core.gates import Gates, gate_key, group_of
-from fleet.core.guards import budgets, capacity, nodes, pods, quorum, skew
+from fleet.core.guards import architecture, budgets, capacity, nodes, pods, quorum, skew
 from fleet.core.held import OF_QUORUMS, Held, Reason
 from fleet.core.node import NodeRef
 from fleet.core.pod import Pod
@@ -71,6 +71,8 @@ class Hindrances:
             yield ("node", ref), held
         if wrong := skew.held(view.name, run.release, view.servers):
             yield ("node", ref), wrong
+        if node is not None and (none := architecture.held(node, run.release)):
+            yield ("node", ref), none
         if full := self._books.occupancy.held(ref):
             yield ("scope", full[0]), full[1]
         yield from self._of_quorums(rollout, run, now)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_ARCHITECTURE = re.compile(r"[.-](?:x86_64|amd64|aarch64|arm64|ppc64le|s390x|riscv64|i686|armv7hl)$")
+_ARCHITECTURE = re.compile(r"[.-](x86_64|amd64|aarch64|arm64|ppc64le|s390x|riscv64|i686|armv7hl)$")
 
 
 def is_kernel(running: str, wanted: str) -> bool:
@@ -19,6 +19,12 @@ def is_kernel(running: str, wanted: str) -> bool:
         return True
     bare = _ARCHITECTURE.sub("", wanted)
     return bare != wanted and not _ARCHITECTURE.search(running) and _begins(running, bare)
+
+
+def architecture_of(kernel: str) -> str:
+    """Returns the processor architecture that ends the name of a kernel, such as x86_64; empty: none does."""
+    found = _ARCHITECTURE.search(kernel)
+    return found[1] if found is not None else ""
 
 
 def _begins(running: str, wanted: str) -> bool:

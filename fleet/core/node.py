@@ -8,6 +8,7 @@ from msgspec import Struct
 
 ZONE_LABEL = "topology.kubernetes.io/zone"
 SITE_LABEL = "fleet.internal/site"
+ARCHITECTURE_LABEL = "kubernetes.io/arch"
 
 PENDING_TAINT = "fleet.internal/pending"
 """PreferNoSchedule while a rollout still has to upgrade the node: an evicted pod moves to an upgraded one."""
@@ -106,6 +107,11 @@ class Node(Struct, frozen=True, gc=False):
     @property
     def zone(self) -> str:
         return self.labels.get(ZONE_LABEL, "")
+
+    @property
+    def architecture(self) -> str:
+        """As Go names it: `amd64`, `arm64`; empty: nobody tells."""
+        return self.labels.get(ARCHITECTURE_LABEL, "")
 
     @property
     def available(self) -> bool:

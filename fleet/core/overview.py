@@ -109,10 +109,10 @@ def describe(known: Known, policy: Policy, part: Part | None, reachable: bool) -
         pool=pool.name if pool is not None else "",
         name=known.name,
         os=node.os_image if node is not None else "",
-        version=booted.version if booted is not None else "",
+        version=policy.version_of(booted),
         kernel=(node.kernel if node is not None else "") or (machine.kernel if machine is not None else ""),
         booted=booted.digest if booted is not None else "",
-        staged=machine.staged.version if machine is not None and machine.staged is not None else "",
+        staged=policy.version_of(machine.staged) if machine is not None else "",
         target=target.version if target is not None else "",
         state=state,
         step=str(part.run.step) if part is not None and in_rollout else "",
@@ -128,6 +128,7 @@ def describe(known: Known, policy: Policy, part: Part | None, reachable: bool) -
         layered=machine.layered if machine is not None else (),
         systemd=machine.units.state if machine is not None and machine.units is not None else "",
         failed_units=machine.units.failed if machine is not None and machine.units is not None else (),
+        reference_digest=booted.reference_digest if booted is not None else "",
     )
 
 

@@ -11,7 +11,7 @@ from fleet.core.drainrule import PodRule
 from fleet.core.groups import Group
 from fleet.core.node import SITE_LABEL, Node
 from fleet.core.quorum import Quorum, QuorumRule
-from fleet.core.release import Release, Stream
+from fleet.core.release import Release, Stream, is_release
 from fleet.core.selector import Selector
 
 
@@ -178,6 +178,19 @@ class Policy(Struct, frozen=True):
 
     def find_release(self, version: str) -> Release | None:
         return next((found for stream in self.streams if (found := stream.find(version))), None)
+
+    def version_of(self, told: Release | None) -> str:
+        """Returns how the streams name what a host tells; where none has it, the host's own word. Empty: nothing is told.
+
+        An image may tell no version, or that of the image that it was built on.
+        """
+        if told is None:
+            return ""
+        likely = self.find_release(told.version)
+        if likely is not None and is_release(told, likely):
+            return likely.version
+        every = (release for stream in self.streams for release in stream.releases)
+        return next((release.version for release in every if is_release(told, release)), told.version)
 
 
 def site_of(node: Node, cluster_site: str) -> str:

@@ -78,6 +78,8 @@ def proof(run: Run, node: Node, machine: Machine) -> dict[str, str]:
         "kernel": node.kernel,
         "ready": "True",
     }
+    if booted is not None and booted.reference_digest:
+        shown["reference_digest"] = booted.reference_digest
     if units is not None:
         shown["units"] = units.state
         if units.failed:

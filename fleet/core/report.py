@@ -62,6 +62,8 @@ class Proof(Struct, frozen=True):
     """systemd's state, with the units that had failed before already; empty where the machine has none."""
     daemons: str = ""
     """How many DaemonSets had a Ready pod there before, and have one again."""
+    reference_digest: str = ""
+    """In the reference by which the booted release was staged; empty: it has none, or `digest`."""
 
 
 class ReportRun(Struct, frozen=True):

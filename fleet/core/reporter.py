@@ -120,7 +120,6 @@ class _Making:
         before = self.rollout.policy.find_release(goal.from_version)
         ended = steps[-1].end if run.ended else None
         begun = _begun(steps)
-        known = proof or Proof(version=run.release.version, kernel=run.release.kernel)
         return ReportRun(
             cluster=run.node.cluster,
             node=run.node.name,
@@ -132,8 +131,9 @@ class _Making:
             step=str(run.step),
             from_version=goal.from_version,
             from_kernel=before.kernel if before is not None else "",
-            to_version=known.version,
-            to_kernel=known.kernel,
+            # A host may tell no version, or that of the image that its own was built on.
+            to_version=run.release.version,
+            to_kernel=proof.kernel if proof is not None else run.release.kernel,
             begun=begun,
             ended=ended,
             seconds=(ended - begun).total_seconds() if ended and begun else None,

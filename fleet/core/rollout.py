@@ -77,7 +77,7 @@ class Run(Struct, frozen=True, gc=False):
     """DaemonSets whose pods were Ready on the node before the reboot."""
     proof: dict[str, str] = {}
     rolled_back: str = ""
-    """The version that it booted instead of the wanted one."""
+    """The version that it booted instead of the wanted one, with its digest where the versions are equal."""
     log: str = ""
     """The end of the log of the boot that failed, where it has rolled back."""
     identity: tuple[str, ...] = ()

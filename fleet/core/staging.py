@@ -6,7 +6,7 @@ from datetime import datetime
 
 from fleet.core.books import Books
 from fleet.core.gates import Group, group_of
-from fleet.core.guards import gates, nodes, skew
+from fleet.core.guards import architecture, gates, nodes, skew
 from fleet.core.held import Held, Reason
 from fleet.core.node import NodeRef
 from fleet.core.rollout import Rollout, Run
@@ -95,7 +95,8 @@ class Staging:
         found = nodes.held(
             ref.name, run.goal.uid, node, machine, rollout.id, self._books.heard(ref, now), now
         )
-        return found or skew.held(view.name, run.release, view.servers)
+        found = found or skew.held(view.name, run.release, view.servers)
+        return found or (architecture.held(node, run.release) if node is not None else None)
 
     def _count(self, rollout: Rollout, run: Run, change: int) -> None:
         key = (rollout.id, run.goal.pool)

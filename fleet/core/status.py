@@ -65,6 +65,8 @@ class StatusNode(Struct, frozen=True):
     systemd: str = ""
     """State of the machine's systemd: running, degraded, starting, ...; empty: it has none, or nobody has told."""
     failed_units: tuple[str, ...] = ()
+    reference_digest: str = ""
+    """In the reference by which the booted release was staged, such as that of an index over several architectures."""
 
 
 class StatusPool(Struct, frozen=True):

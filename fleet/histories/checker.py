@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from math import ceil, floor
+from typing import Any
 
 from fleet.core.action import AnyAction, Cordon, Evict, Reboot, Result
 from fleet.core.budget import Budget
@@ -185,6 +186,8 @@ class Checker:
         record = entry.record
         run, step = told.runs[record.node], record.detail["to"]
         if step in WELL and run.reboots:
+            if not _runs(self.truth.machines.get((run.cluster, run.name)), told.release):
+                self._break(Invariant.RELEASE, run.name)
             failed = failed_units(self.truth.machines.get((run.cluster, run.name))) - run.failed_before
             if failed:
                 self._break(Invariant.SOUND, f"{run.name}: {', '.join(sorted(failed))}")
@@ -313,6 +316,15 @@ class Checker:
 
 def machine_of(snapshot: Snapshot, name: str) -> Machine | None:
     return next((each for each in snapshot.machines if each.name == name), None)
+
+
+def _runs(machine: Machine | None, wanted: dict[str, Any]) -> bool:
+    """By a digest that the two have in common; by the version where one of them has no digest."""
+    if machine is None or machine.booted is None:
+        return False
+    mine = {machine.booted.digest, machine.booted.reference_digest} - {""}
+    its = {wanted["digest"], *(digest for _, digest in wanted.get("digests", ()))} - {""}
+    return bool(mine & its) if mine and its else machine.booted.version == wanted["version"]
 
 
 def failed_units(machine: Machine | None) -> frozenset[str]:

@@ -14,6 +14,7 @@ class Invariant(StrEnum):
     VOLUME = "no reboot while the volume of a pod that has left is attached"
     QUORUM = "no quorum group loses its majority or its leader by us"
     SAVED = "no member goes without the snapshot that is asked for"
+    RELEASE = "done only if the release has booted"
     SOUND = "done only if no unit has failed that had not before the reboot"
     TWICE = "no run reboots its machine twice"
     FOREIGN = "nothing is uncordoned that we did not cordon, and no annotation taken away that is not ours"

@@ -17,17 +17,19 @@ from fleet.core.drainrule import Behaviour as Do
 from fleet.core.drainrule import PodRule, PodTerm
 from fleet.core.groups import Group
 from fleet.core.machine import Machine, Units
-from fleet.core.node import ZONE_LABEL, Node, NodeRef, Resources, Toleration
+from fleet.core.node import ARCHITECTURE_LABEL, ZONE_LABEL, Node, NodeRef, Resources, Toleration
 from fleet.core.placement import HOSTNAME_LABEL, Apart
 from fleet.core.pod import Owner, Pod, PodRef
 from fleet.core.policy import Amount, DrainRule, Freeze, Limits, Policy, Pool, RebootRule, StageRule, Window
 from fleet.core.quorum import Link, QuorumRule, SnapshotRule
+from fleet.core.release import Release
 from fleet.core.rollout import Goal
 from fleet.core.selector import Requirement, Selector
 from fleet.core.snapshot import Snapshot
 from fleet.core.volumes import PersistentVolume
 from fleet.core.workload import Workload
 from fleet.histories.builders import (
+    NEW,
     START,
     a_budget,
     a_deployment,
@@ -41,6 +43,7 @@ from fleet.histories.builders import (
 from fleet.sim.behaviour import Behaviour, Failure, Spread
 from fleet.sim.controllers import ORDINAL_LABEL
 
+ARCHITECTURES = ("amd64", "arm64")
 EXPECTED_SECONDS = 240
 ROLE_LABEL = "role"
 """By which an operator tells the primary of a database."""
@@ -54,6 +57,7 @@ class Scene(Struct, frozen=True):
     goals: tuple[Goal, ...]
     again: bool
     """A second rollout of the same nodes follows the first."""
+    release: Release = NEW
 
 
 def draw_scene(seed: int) -> Scene:
@@ -64,16 +68,37 @@ def draw_scene(seed: int) -> Scene:
     canaries = rng.choice([0, 0, 1, 2])
     policy = draw_policy(rng, pools)
     goals = _goals(snapshots, policy, canaries)
+    release = draw_release(seed)
+    if release.digests:
+        snapshots = tuple(_of_architectures(seed, snapshot) for snapshot in snapshots)
     snapshots = tuple(_with_volumes(_with_group(seed, snapshot)) for snapshot in snapshots)
     policy = replace(policy, quorums=draw_groups(seed, snapshots))
     behaviour = dataclasses.replace(_behaviour(rng), failures=_failures(seed, snapshots))
-    return Scene(snapshots, policy, behaviour, goals, rng.random() < 0.5)
+    return Scene(snapshots, policy, behaviour, goals, rng.random() < 0.5, release)
 
 
 def draw_policy(rng: Random, pools: Sequence[str]) -> Policy:
     return replace(
         a_policy(*(_pool(rng, name) for name in pools)), limits=_fleet_limits(rng), freezes=_freezes(rng)
     )
+
+
+def draw_release(seed: int) -> Release:
+    """Some are one for several architectures, with an index over their manifests or without."""
+    rng = Random(f"release {seed}")
+    if rng.random() < 0.8:
+        return NEW
+    manifests = tuple((name, f"sha256:{index:064x}") for index, name in enumerate(ARCHITECTURES))
+    return replace(NEW, digest=f"sha256:{'1' * 64}" if rng.random() < 0.5 else "", digests=manifests)
+
+
+def _of_architectures(seed: int, snapshot: Snapshot) -> Snapshot:
+    rng = Random(f"architectures {seed} {snapshot.cluster}")
+    nodes = (
+        replace(node, labels=node.labels | {ARCHITECTURE_LABEL: rng.choice(ARCHITECTURES)})
+        for node in snapshot.nodes
+    )
+    return replace(snapshot, nodes=tuple(nodes))
 
 
 def _with_group(seed: int, snapshot: Snapshot) -> Snapshot:

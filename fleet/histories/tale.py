@@ -45,6 +45,7 @@ class Told:
         detail = entry.record.detail
         self.id = entry.record.rollout
         self.policy = msgspec.convert(detail["policy"], Policy)
+        self.release: dict[str, Any] = detail["release"]
         self.runs = {f"{goal['node'][0]}/{goal['node'][1]}": ToldRun(goal) for goal in detail["goals"]}
         self.asked: dict[str, int] = {}
         """How many canaries each pool was started with."""

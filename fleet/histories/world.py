@@ -16,7 +16,7 @@ from fleet.core.errors import StoreError
 from fleet.core.event import Event, Seen, Thing
 from fleet.core.journal import Entry, Record
 from fleet.core.rollout import Start
-from fleet.histories.builders import NEW, START
+from fleet.histories.builders import START
 from fleet.histories.checker import Checker
 from fleet.histories.controller import Controller
 from fleet.histories.coverage import Coverage
@@ -134,7 +134,7 @@ class World:
         return True
 
     def start(self, ident: str) -> None:
-        start = Start("p-1", NEW, self.policy, self.scene.goals, EXPECTED_SECONDS)
+        start = Start("p-1", self.scene.release, self.policy, self.scene.goals, EXPECTED_SECONDS)
         record = Record(form="command", kind="start", rollout=ident, detail=msgspec.to_builtins(start))
         self.journal.append([record], self.now, PERSON)
 

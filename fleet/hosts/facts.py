@@ -14,11 +14,23 @@ _SCRIPT = """
 echo "boot_id=$(cat /proc/sys/kernel/random/boot_id)"
 echo "machine_id=$(cat /etc/machine-id)"
 echo "kernel=$(cat /proc/sys/kernel/osrelease)"
+echo "machine=$(uname -m)"
 echo "state=$(systemctl is-system-running)"
 echo "claim=$(cat /var/lib/fleet/claim 2>/dev/null)"
 echo "os-release"
 cat /etc/os-release
 """
+ARCHITECTURES = {
+    "x86_64": "amd64",
+    "aarch64": "arm64",
+    "armv7l": "arm",
+    "i686": "386",
+    "ppc64le": "ppc64le",
+    "s390x": "s390x",
+    "riscv64": "riscv64",
+    "loongarch64": "loong64",
+}
+"""What `uname -m` prints, and how Go and Kubernetes name it."""
 UP = ("running", "degraded")
 """States of a systemd that has booted; `degraded`: a unit has failed."""
 
@@ -31,6 +43,8 @@ class Facts(Struct, frozen=True):
     """As `systemctl is-system-running` says it."""
     os_image: str = ""
     claim: Claim | None = None
+    architecture: str = ""
+    """As Kubernetes names it; empty: it is not told, or fleet does not know it."""
 
     @property
     def unready(self) -> str:
@@ -52,6 +66,7 @@ def parse(text: str) -> Facts:
         found.get("state", ""),
         osrelease.parse(release).get("PRETTY_NAME", ""),
         claims.parse(found.get("claim", "")),
+        ARCHITECTURES.get(found.get("machine", ""), ""),
     )
 
 

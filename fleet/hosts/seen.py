@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from fleet.core.node import (
+    ARCHITECTURE_LABEL,
     CLAIMED_TAINT,
     INVENTORY_TAINT,
     NOT_READY_ANNOTATION,
@@ -32,6 +33,7 @@ def reached(record: Record, facts: Facts, unready: str) -> Record:
         machine_id=facts.machine_id,
         os_image=facts.os_image,
         kernel=facts.kernel,
+        labels={ARCHITECTURE_LABEL: facts.architecture} if facts.architecture else {},
     )
     machine = record.machine
     if machine.uid != facts.machine_id:
@@ -46,7 +48,7 @@ def away(record: Record, why: str) -> Record:
 
 def node_of(record: Record, host: Entry, own: Claim | None) -> Node:
     """With what the inventory says of it. `own`: the claim by which it would be this fleet's; another's is a cordon."""
-    labels = dict(host.labels)
+    labels = record.node.labels | host.labels
     if host.zone:
         labels[ZONE_LABEL] = host.zone
     if host.site:

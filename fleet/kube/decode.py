@@ -383,4 +383,9 @@ def _units(found: wire.UnitsWire | None) -> Units | None:
 def _release(found: wire.ReleaseWire | None) -> Release | None:
     if found is None or not (found.version or found.digest):
         return None
-    return Release(intern(found.version), intern(found.digest), intern(found.kernel))
+    return Release(
+        intern(found.version),
+        intern(found.digest),
+        intern(found.kernel),
+        reference_digest=intern(found.reference_digest),
+    )

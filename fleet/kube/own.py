@@ -154,6 +154,7 @@ def _release(release: Release | None) -> dict[str, object] | None:
     return {
         "version": release.version,
         "digest": release.digest or None,
+        "referenceDigest": release.reference_digest or None,
         "kernel": release.kernel or None,
     }
 

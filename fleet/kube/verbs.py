@@ -283,6 +283,7 @@ def _request(ask: Ask, token: str, release: Release) -> Patch:
     told = {
         "version": release.version,
         "digest": release.digest or None,
+        "referenceDigest": release.reference_digest or None,
         "kernel": release.kernel or None,
     }
     return {"action": str(ask), "token": token, "release": told}

@@ -346,6 +346,7 @@ class ReleaseWire(Wire, frozen=True):
     version: str = ""
     digest: str = ""
     kernel: str = ""
+    reference_digest: str = ""
 
 
 class LogAskWire(Wire, frozen=True):

@@ -1,4 +1,4 @@
-"""An agent: follows its own Machine, does what `duty` says on its operating system, and reports what it sees."""
+"""An agent: follows its own Machine, does what `fleet.core.agent` says on its operating system, and reports what it sees."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import logging
 from msgspec import Struct
 from msgspec.structs import replace
 
+from fleet.core.agent import Act, Answer, bounded, done, failed, next_duty, proves_boot, rolled_back
 from fleet.core.errors import FleetError
 from fleet.core.machine import (
     ARGUMENTS_MOST,
@@ -20,9 +21,8 @@ from fleet.core.machine import (
     Request,
     Work,
 )
-from fleet.machines import duty, secrets
+from fleet.machines import secrets
 from fleet.machines.bootlog import Log
-from fleet.machines.duty import Act, Answer
 from fleet.machines.os.family import Family, MachineError, Observation
 from fleet.machines.own import OwnMachine
 
@@ -113,12 +113,12 @@ class Agent:
             self._seen = await self._family.observe()
             self._look_later(self._seen)
         work, act = self._next(machine, self._seen)
-        if work is not None and duty.rolled_back(machine.request, machine.work, work, self._seen):
+        if work is not None and rolled_back(machine.request, machine.work, work, self._seen):
             work = replace(work, log=await self._last_log(work))
         wanted = described(machine, self._seen, work)
         if wanted == machine and act is None:
             return
-        if duty.proves_boot(machine.request, machine.work, work, self._seen):
+        if proves_boot(machine.request, machine.work, work, self._seen):
             await self._family.mark_good()
         if await self._write(wanted) and act is not None:
             self._act = _Running(act, self._family, self._pace.progress, self._wake)
@@ -173,7 +173,7 @@ class Agent:
         """The word to be in the status, and what to do once it is there."""
         if self._act is not None:
             return self._act.word(), None
-        match duty.next_duty(machine.request, machine.work, seen):
+        match next_duty(machine.request, machine.work, seen):
             case Answer(work):
                 return work, None
             case Act(work=work) as act:
@@ -252,14 +252,14 @@ class _Running:
         try:
             if self._act.request.action is Ask.STAGE:
                 await self._family.stage(self._act.request.release, self._progressed, self.token)
-                self._word = duty.done(self._act.work)
+                self._word = done(self._act.work)
             else:
                 # The word stays `working`: it is for the agent of the next boot to say that it is done.
                 if self._act.request.action is Ask.ROLLBACK:
                     await self._family.roll_back()
                 await self._family.reboot()
         except MachineError as error:
-            self._word = duty.failed(self._act.work, error.message)
+            self._word = failed(self._act.work, error.message)
         finally:
             self._stop_timer()
 
@@ -296,6 +296,6 @@ def described(machine: Machine, seen: Observation, work: Work | None) -> Machine
         kernel=seen.kernel,
         kernel_arguments=secrets.hidden(seen.kernel_arguments)[:ARGUMENTS_MOST],
         layered=tuple(name[:NAME_MOST] for name in seen.layered[:LAYERED_MOST]),
-        units=duty.bounded(seen.units),
+        units=bounded(seen.units),
         reported=True,
     )

@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from fleet.core.errors import UnreachableError
 from fleet.core.machine import Units
-from fleet.core.release import Release, is_release
+from fleet.core.release import Release, is_release, told_from
 from fleet.machines import secrets
 from fleet.machines.bootlog import LINES, bounded, checked_unit, parse_boots
 from fleet.machines.host import LostError
@@ -58,11 +58,14 @@ class Rules(Struct, frozen=True):
 class _Release(Struct, frozen=True):
     version: str = ""
     digest: str = ""
+    reference_digest: str = ""
 
     @property
     def known(self) -> Release | None:
         version, digest = self.version.strip(), self.digest.strip()
-        return Release(version, digest) if version or digest else None
+        if not (version or digest):
+            return None
+        return Release(version, digest, reference_digest=self.reference_digest.strip())
 
 
 class _Now(Struct, frozen=True):
@@ -165,8 +168,9 @@ class Playbooks:
         checked(self._name, await self._play("stage", seconds, wanted, progress, note=True))
         seen = await self.observe()
         if not any(is_release(each, release) for each in (seen.staged, seen.booted)):
-            staged = f"{seen.staged.version} is" if seen.staged else "nothing is"
-            raise MachineError(f"the playbook stage ended well, and {staged} staged, not {release.version}")
+            staged = told_from(seen.staged, release) if seen.staged else "nothing"
+            other = told_from(release, seen.staged)
+            raise MachineError(f"the playbook stage ended well, and {staged} is staged, not {other}")
         progress(100)
 
     async def reboot(self) -> None:
@@ -240,7 +244,8 @@ class Playbooks:
     def _wanted(self, release: Release) -> dict[str, Any]:
         return {
             "fleet_version": release.version,
-            "fleet_digest": release.digest,
+            "fleet_digest": release.pin,
+            "fleet_digests": sorted(release.known_by),
             "fleet_stage_seconds": self._rules.stage_seconds,
             "fleet_boot_seconds": self._rules.boot_seconds,
             "fleet_look_seconds": self._rules.look_seconds,

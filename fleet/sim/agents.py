@@ -6,9 +6,11 @@ from random import Random
 
 from msgspec.structs import replace
 
+from fleet.core import osimage
+from fleet.core.agent import Act, Answer, next_duty
 from fleet.core.machine import Ask, Machine, Request, Units, Work
 from fleet.core.node import Node
-from fleet.core.release import Release
+from fleet.core.release import Release, is_release, told_from
 from fleet.sim.behaviour import Behaviour, Length, draw
 from fleet.sim.kubelet import Kubelets
 from fleet.sim.objects import Objects
@@ -18,8 +20,6 @@ UNIT = "app-gateway.service"
 """Fails where a machine is to boot with a unit that fails."""
 LOG = "(simulated) systemd[1]: Failed to start app-gateway.service\n"
 """Of the boot that failed, where a machine boots its old release again."""
-TOKENS_KEPT = 16
-"""Tokens that an agent remembers besides the last."""
 
 
 def last_boot(machine: Machine) -> str:
@@ -78,27 +78,17 @@ class Agents:
         last = machine.work
         if not machine.reported or (last is not None and (last.token == token or last.state == "working")):
             return
-        earlier = () if last is None else (*last.earlier, last.token)[-TOKENS_KEPT:]
-        units = machine.units if request.action is not Ask.STAGE else None
-        work = Work(token, "working", boot_id=machine.boot_id, earlier=earlier, units=units)
-        if token in earlier:
-            self._tell(
-                machine, replace(work, state="failed", message="this token was taken up before another one")
-            )
-        else:
-            self._begin(machine, request, work)
+        match next_duty(request, last, machine):
+            case Answer(work):
+                self._tell(machine, work)
+            case Act(work=work):
+                self._begin(machine, request, work)
 
     def _begin(self, machine: Machine, request: Request, work: Work) -> None:
-        wanted, next_boot = request.release, machine.staged or machine.booted
         match request.action:
-            case Ask.STAGE if _same(next_boot, wanted):
-                self._tell(machine, replace(work, state="done", percent=100))
             case Ask.STAGE:
                 self._tell(machine, work)
                 self._stage(machine, request)
-            case Ask.REBOOT if not _same(next_boot, wanted):
-                words = f"{_version(next_boot)} would boot, not {wanted.version}"
-                self._tell(machine, replace(work, state="failed", message=words))
             case Ask.REBOOT:
                 self._tell(machine, work)
                 self._reboot(machine, request.token)
@@ -110,7 +100,17 @@ class Agents:
         if machine is not None and (work := machine.answer(token)) is not None and work.state == "working":
             self._tell(machine, replace(work, percent=int(percent)))
 
-    def staged(self, name: str, token: str, *release: str) -> None:
+    def staged(
+        self,
+        name: str,
+        token: str,
+        version: str,
+        digest: str,
+        kernel: str,
+        kubelet: str,
+        reference_digest: str = "",
+    ) -> None:
+        """The image is written. `reference_digest` is not in the states of an earlier fleet."""
         machine = self._objects.machines.get(name)
         if machine is None or (work := machine.answer(token)) is None:
             return
@@ -118,7 +118,8 @@ class Agents:
             words = "cannot write the image: no space left on device"
             self._tell(machine, replace(work, state="failed", message=words))
         else:
-            self._tell(machine, replace(work, state="done", percent=100), staged=Release(*release))
+            release = Release(version, digest, kernel, kubelet, reference_digest)
+            self._tell(machine, replace(work, state="done", percent=100), staged=release)
 
     def booted(self, name: str, token: str) -> None:
         """The machine is up again, and its kubelet tells of the new boot."""
@@ -152,8 +153,9 @@ class Agents:
         release, work, request = self._boots(machine), machine.work, machine.request
         if work is not None and work.token == token:
             # Done is the reboot. Whether it brought the wanted release is for the controller to see.
-            work = replace(work, state="done", message=f"booted {_version(release)}", percent=100)
-            if request is not None and request.token == token and not _same(release, request.release):
+            wanted = request.release if request is not None and request.token == token else None
+            work = replace(work, state="done", message=f"booted {told_from(release, wanted)}", percent=100)
+            if wanted is not None and not is_release(release, wanted):
                 work = replace(work, log=LOG)
         changed = release != machine.booted
         self._tell(
@@ -194,8 +196,8 @@ class Agents:
             share = number / (reports + 1)
             at = self._objects.now + length * share
             self._timeline.add(at, "progress", name, request.token, str(int(100 * share)))
-        words = (name, request.token, release.version, release.digest, release.kernel, release.kubelet)
-        self._timeline.add(self._objects.now + length, "staged", *words)
+        told = (release.version, release.digest, release.kernel, release.kubelet, release.reference_digest)
+        self._timeline.add(self._objects.now + length, "staged", name, request.token, *told)
 
     def _reboot(self, machine: Machine, token: str) -> None:
         name = machine.name
@@ -213,19 +215,6 @@ class Agents:
         self._timeline.add(self._objects.now + delay, what, *words)
 
 
-def _same(found: Release | None, wanted: Release) -> bool:
-    """By digest, and by version where one of the two tells none."""
-    if found is None:
-        return False
-    if found.digest and wanted.digest:
-        return found.digest == wanted.digest
-    return found.version == wanted.version
-
-
-def _version(release: Release | None) -> str:
-    return release.version if release is not None else "nothing known"
-
-
 def _uuid(rng: Random) -> str:
     text = f"{rng.getrandbits(128):032x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
@@ -236,6 +225,4 @@ def _os_image(node: Node, machine: Machine, release: Release | None) -> str:
     if release is None:
         return node.os_image
     old = machine.booted.version if machine.booted is not None else ""
-    if old and old in node.os_image:
-        return node.os_image.replace(old, release.version)
-    return f"Simulated OS {release.version}"
+    return osimage.renamed(node.os_image, old, release.version) or f"Simulated OS {release.version}"

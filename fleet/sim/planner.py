@@ -10,6 +10,7 @@ from random import Random
 
 from msgspec.structs import replace
 
+from fleet.core import architectures
 from fleet.core.bound import bound, lengths
 from fleet.core.engine import Engine
 from fleet.core.event import Lost, Seen, Synced
@@ -160,8 +161,7 @@ def _goals(
                 continue
             site = site_of(node, snapshot.site)
             ref = NodeRef(snapshot.cluster, node.name)
-            version = booted.version if booted is not None else ""
-            yield Goal(ref, node.uid, pool.name, site, node.zone, version)
+            yield Goal(ref, node.uid, pool.name, site, node.zone, policy.version_of(booted))
 
 
 def _look(engine: Engine, snapshots: Sequence[Snapshot], lost: Mapping[str, str], start: datetime) -> None:
@@ -265,6 +265,7 @@ def _plan(
             *warnings(snapshots, views, policy, [run.goal for run in rollout.runs.values()], times, start),
             *_losses(views, drained),
             *_empty(snapshots, policy, pools),
+            *architectures.warnings([run.goal for run in rollout.runs.values()], views, release),
         ),
         doubts=tuple(_doubts(rollout, snapshots)),
     )

@@ -12,7 +12,7 @@ from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 import msgspec
-from msgspec import NODEFAULT
+from msgspec import NODEFAULT, Struct
 from msgspec.structs import FieldInfo, fields
 
 from fleet.core.budget import Budget
@@ -22,6 +22,7 @@ from fleet.core.maintenance import Maintenance
 from fleet.core.node import Node
 from fleet.core.pod import Pod
 from fleet.core.quorum import Quorum
+from fleet.core.release import Release
 from fleet.core.workload import Workload
 
 T = TypeVar("T", bound=Thing)
@@ -83,13 +84,29 @@ def _encoder(defaults: Mapping[str, Any]) -> Encode:
 
     def encoded(thing: Any) -> str:
         found = {
-            name: value
+            name: _stored(value)
             for (name, default), value in zip(pairs, values(thing), strict=True)
             if value != default
         }
         return encode(found).decode()
 
     return encoded
+
+
+class _BareRelease(Struct, frozen=True):
+    """A release that tells none of the digests that fleet did not know of at first."""
+
+    version: str
+    digest: str
+    kernel: str
+    kubelet: str
+
+
+def _stored(value: Any) -> Any:
+    """What a newer fleet knows of releases is no news of a machine that does not tell it either."""
+    if type(value) is not Release or value.reference_digest or value.digests:
+        return value
+    return _BareRelease(value.version, value.digest, value.kernel, value.kubelet)
 
 
 def _default(field: FieldInfo) -> Any:

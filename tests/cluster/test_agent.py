@@ -30,7 +30,12 @@ from tests.cluster.watching import Watched
 
 NODES = "/api/v1/nodes"
 MACHINES = "/apis/fleet.internal/v1/machines"
-NEW = {"version": "44.20261101.3.0", "digest": "sha256:new", "kernel": "6.12.9"}
+NEW = {
+    "version": "44.20261101.3.0",
+    "digest": "sha256:new",
+    "referenceDigest": "sha256:index",
+    "kernel": "6.12.9",
+}
 
 
 class Bed:

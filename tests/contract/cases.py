@@ -37,7 +37,7 @@ Case = Callable[[World], Awaitable[None]]
 
 ROLLOUT = "r-1"
 OTHER = "r-2"
-RELEASE = Release("2.0", "sha256:02", "6.2.0")
+RELEASE = Release("2.0", "sha256:02", "6.2.0", reference_digest="sha256:12")
 NOBODY = "00000000-0000-0000-0000-000000000000"
 
 

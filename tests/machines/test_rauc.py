@@ -11,11 +11,12 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
-from fleet.core.release import Release
+from fleet.core.release import Release, is_release
 from fleet.machines.os.family import MachineError
 from fleet.machines.os.rauc import Rauc
 from tests.unit.machines.fakehost import FakeHost
@@ -262,5 +263,19 @@ def test_a_bundle_that_brings_another_version_is_not_booted(host: RaucHost) -> N
         with pytest.raises(MachineError, match=r"wrote 1\.9, not 2\.0"):
             await machine.stage(Release("2.0"), lambda _: None, "r-1/n-1/stage/0")
         assert (await machine.observe()).staged is None
+
+    asyncio.run(story())
+
+
+def test_another_image_under_the_same_version_is_not_booted(host: RaucHost) -> None:
+    async def story() -> None:
+        host.bundle("2.0")
+        machine, other = Rauc(host, host.source), Release("2.0", f"sha256:{'0' * 64}")
+        with pytest.raises(MachineError, match=f"not 2.0 {other.digest}"):
+            await machine.stage(other, lambda _: None, "r-1/n-1/stage/0")
+        assert (await machine.observe()).staged is None
+        wanted = Release("2.1", f"sha256:{sha256(host.bundle('2.1', says='2.0')).hexdigest()}")
+        await machine.stage(wanted, lambda _: None, "r-1/n-1/stage/1")
+        assert is_release((await machine.observe()).staged, wanted)
 
     asyncio.run(story())

@@ -63,9 +63,7 @@ class Box:
         (self.folder / "comm").write_text("systemd\n")
         (self.folder / "boot_id").write_text(f"{uuid.uuid4()}\n")
         for name in (family, "systemctl", "systemd-run", "journalctl"):
-            program = self.folder / "bin" / name
-            program.write_text(f"#!{Path(sys.executable).resolve()}\n{programs_file().read_text()}")
-            program.chmod(0o755)
+            self.install(name)
         enter = folder / "enter"
         enter.write_text(ENTER.format(box=self.folder))
         enter.chmod(0o755)
@@ -80,12 +78,18 @@ class Box:
             logged="",
             printed="",
             falls_back=False,
+            bootc_fails=False,
             ran=[],
         )
         self.sshd = Sshd(folder, f"ForceCommand {enter}\n")
         self.sshd.start()
         self.home = folder / "home"
         self.home.mkdir()
+
+    def install(self, name: str) -> None:
+        program = self.folder / "bin" / name
+        program.write_text(f"#!{Path(sys.executable).resolve()}\n{programs_file().read_text()}")
+        program.chmod(0o755)
 
     def close(self) -> None:
         self.sshd.stop()

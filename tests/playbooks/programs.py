@@ -162,8 +162,9 @@ def _rpm_ostree_entry(each: dict[str, Any]) -> dict[str, Any]:
 def bootc(state: State, words: list[str]) -> str:
     match words:
         case ["status", "--format", "json", "--format-version", "1"]:
-            # As bootc prints it, without spaces: telling the family goes by that.
-            return json.dumps(_bootc_host(state), separators=(",", ":"))
+            if state["bootc_fails"]:
+                raise Refused("error: Status: Entry not found")
+            return json.dumps(_bootc_host(state), sort_keys=True, indent=1)
         case ["switch", image]:
             name, _, digest = image.partition("@")
             if name != REPOSITORY:
@@ -192,7 +193,8 @@ def _bootc_host(state: State) -> dict[str, Any]:
 
 def _bootc_entry(each: dict[str, Any]) -> dict[str, Any]:
     reference = {"image": f"{REPOSITORY}:stable", "transport": "registry"}
-    return {"image": {"image": reference, "version": each["version"], "imageDigest": each["digest"]}}
+    entry = {"image": {"image": reference, "version": each["version"], "imageDigest": each["digest"]}}
+    return entry | {"composefs": each.get("composefs")}
 
 
 def systemctl(state: State, words: list[str]) -> str:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from msgspec import convert
 
 from fleet.core.release import Release
 from fleet.machines.job import unit_of
@@ -66,7 +67,10 @@ def test_staged_rebooted_verified_and_rolled_back_each_once(tmp_path: Path, name
         assert second_boot != first_boot
         again = box.play("reboot", "2.0")
         assert (again.code, again.changed, box.boot_id()) == (0, 0, second_boot), again.text
-        verified = box.play("verify", "2.0", fleet_boot_id=first_boot)
+        # By its digest, whether or not a version is named, and by the kernel without what its distribution appends.
+        upstream = os.uname().release.partition("-")[0]
+        told = {"fleet_boot_id": first_boot, "fleet_version": "", "fleet_kernel": upstream}
+        verified = box.play("verify", "2.0", **told)
         assert (verified.code, verified.changed) == (0, 0), verified.text
 
         tried = box.play("rollback", "1.0", "--check", "--diff")
@@ -88,6 +92,23 @@ def test_facts_are_what_was_booted(tmp_path: Path, name: str) -> None:
         for part in (f'"os": "{name}"', f'"boot_id": "{box.boot_id()}"', '"version": "1.0"'):
             assert part in shown.text
         assert ('"htop"' in shown.text) is (name == "rpm-ostree")
+
+
+def test_a_host_that_bootc_has_booted_is_bootc_s_whatever_else_it_has(tmp_path: Path) -> None:
+    with made(tmp_path, "bootc") as box:
+        box.install("rpm-ostree")
+        assert '"os": "bootc"' in box.play("facts").text
+        box.save(bootc_fails=True)
+        failed = box.play("facts")
+        assert "error: Status: Entry not found" in failed.said, failed.text
+        assert "-e fleet_os=NAME" in failed.said
+        composefs = {"verity": "956f", "bootType": "Bls", "bootloader": "grub"}
+        box.save(
+            bootc_fails=False,
+            deployments=[{**each, "composefs": composefs} for each in box.state()["deployments"]],
+        )
+        (box.folder / "run/ostree-booted").unlink()
+        assert '"os": "bootc"' in box.play("facts").text
 
 
 def test_a_run_that_broke_off_finds_its_staging_again(tmp_path: Path) -> None:
@@ -198,7 +219,9 @@ def test_rpm_ostree_rebases_to_an_image_and_to_a_commit_of_a_branch(tmp_path: Pa
             done = box.play("stage", "2.0", fleet_source=source)
             assert (done.code, box.next(), box.ran()) == (0, "2.0", [["rpm-ostree", *words]]), done.text
             box.save(deployments=now, ran=[])
-            asyncio.run(family("rpm-ostree", machine, source).stage(Release(**release("2.0")), print, "t"))
+            asyncio.run(
+                family("rpm-ostree", machine, source).stage(convert(release("2.0"), Release), print, "t")
+            )
             assert (box.next(), box.ran()) == ("2.0", [["rpm-ostree", *words]])
         box.save(deployments=now, ran=[])
         refused = box.play("stage", "2.0", fleet_source="quay.io/x/y")
@@ -207,7 +230,7 @@ def test_rpm_ostree_rebases_to_an_image_and_to_a_commit_of_a_branch(tmp_path: Pa
 
 
 async def to_and_fro(machine: Family) -> None:
-    await machine.stage(Release(**release("2.0")), lambda _: None, "t")
+    await machine.stage(convert(release("2.0"), Release), lambda _: None, "t")
     await machine.reboot()
     await machine.roll_back()
     await machine.reboot()

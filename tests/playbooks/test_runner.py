@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import convert
 
 from fleet.core.errors import UnreachableError
 from fleet.core.machine import Units
@@ -23,7 +24,7 @@ from fleet.machines.ssh import Access, Address, Limit
 from fleet.machines.sshconfig import Login
 from tests.playbooks.box import Box, lacking, release
 
-NEW = Release(**release("2.0"))
+NEW = convert(release("2.0"), Release)
 SECRET = "hunter2"
 
 
@@ -106,7 +107,11 @@ def test_staged_rebooted_rolled_back_and_what_happened_is_told(tmp_path: Path) -
     async def tell(bed: Bed) -> None:
         box, machine = bed.box, bed.machine
         seen = await machine.observe()
-        assert (seen.os, seen.booted, seen.boot_id) == ("ostree", Release(**release("1.0")), box.boot_id())
+        assert (seen.os, seen.booted, seen.boot_id) == (
+            "ostree",
+            convert(release("1.0"), Release),
+            box.boot_id(),
+        )
         assert seen.units == Units("running") and seen.kernel and seen.kernel_arguments
         box.save(looks=3, printed="Receiving objects; 45% (1/2)\r")
         await bed.stage()

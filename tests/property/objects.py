@@ -153,7 +153,12 @@ JOB: Json = {
     "spec": {"parallelism": 1},
     "status": {"ready": 1},
 }
-RELEASE: Json = {"version": "44.20261015.3.0", "digest": "sha256:" + "a" * 64, "kernel": "6.11.4"}
+RELEASE: Json = {
+    "version": "44.20261015.3.0",
+    "digest": "sha256:" + "a" * 64,
+    "referenceDigest": "sha256:" + "1" * 64,
+    "kernel": "6.11.4",
+}
 MACHINE: Json = {
     "apiVersion": "fleet.internal/v1",
     "kind": "Machine",

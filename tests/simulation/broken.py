@@ -19,8 +19,8 @@ from fleet.core.guards import gates
 from fleet.core.held import Held, Reason
 from fleet.core.hindrances import Hindrances
 from fleet.core.journal import Record
-from fleet.core.machine import Machine
-from fleet.core.node import PENDING_TAINT, NodeRef, Taint
+from fleet.core.machine import Ask, Machine
+from fleet.core.node import PENDING_TAINT, Node, NodeRef, Taint
 from fleet.core.notice import Notice
 from fleet.core.occupancy import Occupancy, Scope
 from fleet.core.parties import KEEP_OFF
@@ -29,7 +29,7 @@ from fleet.core.quorum import Quorum
 from fleet.core.quorums import Quorums
 from fleet.core.rollout import Rollout, Run
 from fleet.core.view import ClusterView
-from fleet.histories.builders import START
+from fleet.histories.builders import NEW, START
 from fleet.histories.controller import Controller
 from fleet.histories.invariant import Invariant
 from fleet.histories.world import Parts
@@ -103,6 +103,19 @@ class WithoutOthers(WithoutBudgets):
 class Trusting(ClusterView):
     def see(self, thing: Thing) -> set[str]:
         return super().see(replace(thing, units=None) if isinstance(thing, Machine) else thing)
+
+
+class Credulous(ClusterView):
+    def see(self, thing: Thing) -> set[str]:
+        if isinstance(thing, Machine) and thing.request is not None and thing.request.action is Ask.REBOOT:
+            thing = replace(thing, booted=thing.request.release)
+        elif isinstance(thing, Node):
+            thing = replace(thing, kernel=NEW.kernel)
+        return super().see(thing)
+
+
+class WithoutReleases(WithoutBudgets):
+    views_are = Credulous
 
 
 class WithoutUnits(WithoutBudgets):
@@ -292,6 +305,7 @@ BROKEN: Sequence[tuple[Invariant, Parts]] = (
     (Invariant.VOLUME, Parts(engine=WithoutVolumes)),
     (Invariant.QUORUM, Parts(engine=WithoutQuorums)),
     (Invariant.SAVED, Parts(engine=WithoutQuorums)),
+    (Invariant.RELEASE, Parts(engine=WithoutReleases)),
     (Invariant.SOUND, Parts(engine=WithoutUnits)),
     (Invariant.TWICE, Parts(engine=Twice)),
     (Invariant.FOREIGN, Parts(driver=uncordons_all)),

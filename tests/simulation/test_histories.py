@@ -27,6 +27,8 @@ NOT_HERE = {
     Reason.SKEW,
     Reason.SKEW_OLD,
     Reason.SKEW_UNKNOWN,
+    # A release of a history has a payload for each node.
+    Reason.ARCHITECTURE,
     # Its pods stop within 30 s, and those with budgets have controllers that are counted.
     Reason.GRACE,
     Reason.BUDGET_UNCOUNTED,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from hashlib import sha256
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -13,7 +15,7 @@ from fleet.core.errors import TamperedError, UsageError
 from fleet.core.held import Held, Reason
 from fleet.core.plan import Plan, PlannedRun, PlannedStep, short_id
 from fleet.histories.builders import NEW, START, a_policy
-from fleet.store import Store
+from fleet.store import Store, chain
 
 BUDGET = Held(Reason.BUDGET, "web/checkout", {"allowed": 0, "need": 1})
 LATER = START + timedelta(minutes=3)
@@ -81,6 +83,20 @@ def test_one_plan_under_the_name_of_another_is_found(store: Store, tamper: Calla
     tamper(f"UPDATE plan SET body = (SELECT body FROM plan WHERE id = '{other.plan_id}')")
     with pytest.raises(TamperedError):
         store.plans.get(plan.plan_id)
+
+
+def test_a_plan_that_an_earlier_fleet_has_kept_is_still_the_plan_of_that_name(
+    store: Store, tamper: Callable[..., None]
+) -> None:
+    """A field that a newer fleet adds would have changed the hash, and every plan of before would count as tampered with."""
+    plan = store.plans.save(a_plan())
+    told = msgspec.to_builtins(replace(plan, plan_id=""))
+    for release in (told["target"], *told["policy"]["streams"][0]["releases"]):
+        del release["reference_digest"], release["digests"]
+    name = f"p-{sha256(chain.canonical(told)).hexdigest()}"
+    body = msgspec.json.encode(told | {"plan_id": name}).decode()
+    tamper(f"UPDATE plan SET id = '{name}', body = '{body}'")
+    assert store.plans.get(name) == replace(plan, plan_id=name)
 
 
 def test_a_look_takes_the_place_of_the_same_persons_last_look_and_of_nothing_else(store: Store) -> None:

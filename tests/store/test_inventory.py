@@ -162,6 +162,23 @@ def test_a_node_runs_its_release_since_it_booted_it_whatever_else_changed(east: 
     assert east.inventory.nodes()[0].since == at(12)
 
 
+def test_a_reference_that_a_host_did_not_tell_before_is_kept_and_the_release_runs_on(
+    east: Store, place: str
+) -> None:
+    plain = a_machine(NODES[0], OLD)
+    east.inventory.sync(a_snapshot(NODES[:1], machines=[plain]), at=START, source="sync")
+    # As every fleet until now has written it: a row of then is no news today.
+    (fact,) = rows(place, "SELECT fact FROM machine")[0]
+    told = (
+        f'"booted":{{"version":"{OLD.version}","digest":"{OLD.digest}","kernel":"{OLD.kernel}","kubelet":""}}'
+    )
+    assert told in fact
+    by_index = replace(plain, booted=replace(OLD, reference_digest=f"sha256:{'1' * 64}"))
+    east.inventory.sync(a_snapshot(NODES[:1], machines=[by_index]), at=at(5), source="sync")
+    (row,) = east.inventory.nodes()
+    assert row.machine == by_index and row.since == START
+
+
 def test_without_an_agent_the_kubelet_tells_since_when(east: Store) -> None:
     east.inventory.sync(a_snapshot(NODES, machines=[]), at=START, source="sync")
     east.inventory.note("east", [replace(NODES[0], kernel="6.12.9")], [], at=at(5), source="watch")

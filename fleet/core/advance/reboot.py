@@ -20,7 +20,7 @@ from fleet.core.guards import gates, others, skew, volumes
 from fleet.core.held import Held, Reason
 from fleet.core.machine import Machine, Units, Work
 from fleet.core.node import Node
-from fleet.core.release import is_release
+from fleet.core.release import built_for, is_release, told_from
 from fleet.core.rollout import Rollout, Run
 from fleet.core.steps import Step, Turn
 
@@ -57,7 +57,7 @@ def reboot(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime
                 node=run.node,
                 uid=node.uid,
                 token=token,
-                release=run.release,
+                release=built_for(run.release, node.architecture) or run.release,
                 boot_id=run.boot_id,
                 staying=agenda.view(run.node.cluster).staying(node.name),
                 quorums=voting.rules(agenda, rollout, run),
@@ -88,8 +88,10 @@ def verify(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime
         and machine.booted
         and not is_release(machine.booted, run.release)
     ):
-        why = f"it booted {machine.booted.version} instead of {run.release.version}: rolled back"
-        told = {"boot_id_after": node.boot_id, "rolled_back": machine.booted.version}
+        booted, wanted = machine.booted, run.release
+        other = told_from(booted, wanted)
+        why = f"it booted {other} instead of {told_from(wanted, booted)}: rolled back"
+        told = {"boot_id_after": node.boot_id, "rolled_back": other}
         answer = machine.answer(token_of(rollout, run, Step.REBOOT))
         if answer is not None and answer.log:
             told["log"] = answer.log

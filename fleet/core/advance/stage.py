@@ -7,10 +7,11 @@ from datetime import datetime, timedelta
 from fleet.core.action import Stage
 from fleet.core.advance.asking import Answer, and_why, asked, expired, hold_refused, token_of
 from fleet.core.agenda import Agenda
-from fleet.core.guards import gates
+from fleet.core.guards import architecture, gates
 from fleet.core.held import Held, Reason
+from fleet.core.machine import Machine
 from fleet.core.node import Node
-from fleet.core.release import is_release
+from fleet.core.release import built_for, is_release, told_from
 from fleet.core.rollout import Rollout, Run
 from fleet.core.steps import Turn
 
@@ -41,10 +42,11 @@ def stage(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime)
         why = "" if asked(machine, token) else and_why(agenda, run, "stage")
         return Turn.FAILED, {"why": f"the image was not written within {rule.timeout_seconds} s{why}"}
     answer = machine.answer(token) if machine is not None else None
-    if answer is not None and answer.state == "failed":
+    if machine is not None and answer is not None and answer.state != "working":
+        why = answer.message if answer.state == "failed" else _another(machine, run)
         if run.attempts + 1 >= STAGE_ATTEMPTS:
-            return Turn.FAILED, {"why": f"staging failed: {answer.message}"}
-        agenda.retry(rollout, run, answer.message, now)
+            return Turn.FAILED, {"why": f"staging failed: {why}"}
+        agenda.retry(rollout, run, why, now)
         agenda.wake_at(run.node, now + STAGE_BACKOFF)
         return None
     if run.attempts and run.since is not None and now < run.since + STAGE_BACKOFF:
@@ -54,15 +56,29 @@ def stage(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime)
         agenda.hold(run.node, Held(Reason.STAGING, node.name, {"percent": answer.percent if answer else 0}))
         return None
     hold_refused(agenda, run, "stage")
+    if held := architecture.held(node, run.release):
+        agenda.hold(run.node, held)
+        return None
     if agenda.may_ask(run.node, "stage", now):
         ident = agenda.next_id(rollout)
+        release = built_for(run.release, node.architecture) or run.release
         agenda.emit(
             rollout,
-            Stage(
-                id=ident, rollout=rollout.id, node=run.node, uid=node.uid, token=token, release=run.release
-            ),
+            Stage(id=ident, rollout=rollout.id, node=run.node, uid=node.uid, token=token, release=release),
         )
     return None
+
+
+def _another(machine: Machine, run: Run) -> str:
+    """Why the release is not staged although the machine has done what it was asked for."""
+    found, wanted = machine.staged or machine.booted, run.release
+    words = f"{told_from(found, wanted)} is staged, not {told_from(wanted, found)}"
+    if found is None or not found.digest or found.reference_digest or not wanted.digest:
+        return words
+    return (
+        f"{words}; if the latter is the digest of an index over several architectures, name theirs too in the stream "
+        "(digests), or bring the agents up to date (fleet cluster install): they tell by which digest a host was staged"
+    )
 
 
 def staged(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:

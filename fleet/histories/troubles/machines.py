@@ -7,8 +7,9 @@ from random import Random
 from msgspec.structs import replace
 
 from fleet.core.node import Node
+from fleet.core.release import built_for
 from fleet.core.steps import Step
-from fleet.histories.builders import NEW, START
+from fleet.histories.builders import START
 from fleet.histories.troubles.nodes import runs
 from fleet.histories.world import World
 from fleet.sim.behaviour import Failure, Spread
@@ -25,7 +26,11 @@ def boot(world: World, model: Model, node: Node, rng: Random) -> str:
     if not machines:
         return ""
     machine = rng.choice(machines)
-    model.stranger.put_machine(replace(machine, booted=NEW, staged=None))
+    under = next((each for each in model.snapshot(START).nodes if each.name == machine.name), None)
+    release = built_for(world.scene.release, under.architecture if under is not None else "")
+    if release is None:
+        return ""
+    model.stranger.put_machine(replace(machine, booted=release, staged=None))
     return machine.name
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from fleet.machines.host import Host, checked
+from fleet.machines.host import Host, Ran, checked
 from fleet.machines.os import (
     bootc,
     bottlerocket,
@@ -42,9 +43,6 @@ _SCRIPT = """
 for each in "$@"; do command -v "$each" >/dev/null 2>&1 && echo "has $each"; done
 test -e /run/ostree-booted && echo ostree-booted
 test -e /etc/rauc/system.conf && echo rauc-configured
-if command -v bootc >/dev/null 2>&1; then
-  bootc status --format json --format-version 1 2>/dev/null | grep -q '"booted":{"image":{' && echo bootc-booted
-fi
 echo end
 """
 
@@ -54,6 +52,8 @@ class Signs(Struct, frozen=True):
     commands: frozenset[str] = frozenset()
     facts: frozenset[str] = frozenset()
     """`ostree-booted`, `rauc-configured`, `bootc-booted`."""
+    bootc_failed: str = ""
+    """Why what bootc has booted is not known: what it printed where it failed, or what of it is not understood."""
 
 
 def parse_signs(os_release: str, text: str) -> Signs:
@@ -67,8 +67,8 @@ def parse_signs(os_release: str, text: str) -> Signs:
 
 
 def family_of(signs: Signs) -> str:
-    """Raises MachineError with what was seen where it is none that fleet knows."""
-    ident, variant = signs.os_release.get("ID", ""), signs.os_release.get("VARIANT_ID", "")
+    """Raises MachineError with what was seen where it is none that fleet knows, or bootc does not tell what it booted."""
+    ident = signs.os_release.get("ID", "")
     has, facts = signs.commands, signs.facts
     if ident == "talos":
         return talos.OS
@@ -76,19 +76,27 @@ def family_of(signs: Signs) -> str:
         return bottlerocket.OS
     if ident == "flatcar" and "update_engine_client" in has:
         return flatcar.OS
+    if is_coreos(signs):
+        return rpm_ostree.OS
+    if "bootc-booted" in facts:
+        return bootc.OS
     if "ostree-booted" in facts:
-        # Fedora CoreOS ships bootc too, but its deployments are rpm-ostree's until a person switches them.
-        if "rpm-ostree" in has and (variant == "coreos" or "bootc-booted" not in facts):
+        if signs.bootc_failed:
+            raise MachineError(
+                f"bootc does not tell whether it has booted this machine: {signs.bootc_failed}. "
+                "Mend it, or name the family (--os, or FLEET_OS of an agent)"
+            )
+        if "rpm-ostree" in has:
             return rpm_ostree.OS
-        if "bootc-booted" in facts:
-            return bootc.OS
         if "ostree" in has:
             return ostree.OS
     if {"transactional-update", "snapper"} <= has:
         return transactional.OS
     if "rauc" in has and "rauc-configured" in facts:
         return rauc.OS
-    seen = ", ".join([f"ID={ident or '?'}", *sorted(facts), *sorted(has)])
+    seen = ", ".join(
+        [f"ID={ident or '?'}", *sorted(facts), *sorted(has), *filter(None, [signs.bootc_failed])]
+    )
     raise MachineError(
         f"no immutable operating system that fleet knows ({', '.join(FAMILIES)}); it saw {seen}"
     )
@@ -97,7 +105,32 @@ def family_of(signs: Signs) -> str:
 async def detect(host: Host) -> str:
     """The family of the machine that the host leads to."""
     os_release = await checked(host, ("cat", "/etc/os-release"))
-    return family_of(parse_signs(os_release, await checked(host, ("sh", "-c", _SCRIPT, "sh", *COMMANDS))))
+    signs = parse_signs(os_release, await checked(host, ("sh", "-c", _SCRIPT, "sh", *COMMANDS)))
+    if asks_bootc(signs):
+        signs = with_bootc(signs, await host.run(bootc.STATUS))
+    return family_of(signs)
+
+
+def asks_bootc(signs: Signs) -> bool:
+    """Only bootc can tell whether it has booted the machine."""
+    return "bootc" in signs.commands and not is_coreos(signs)
+
+
+def is_coreos(signs: Signs) -> bool:
+    """Fedora CoreOS ships bootc too, but its deployments are rpm-ostree's until a person switches them."""
+    coreos = signs.os_release.get("VARIANT_ID") == "coreos"
+    return coreos and "ostree-booted" in signs.facts and "rpm-ostree" in signs.commands
+
+
+def with_bootc(signs: Signs, ran: Ran) -> Signs:
+    """With what `bootc status` told: it matters only on a machine that bootc may have booted."""
+    if not ran.good:
+        return replace(signs, bootc_failed=ran.words)
+    try:
+        told = bootc.is_bootc(bootc.parse(ran.stdout))
+    except MachineError as error:
+        return replace(signs, bootc_failed=error.message)
+    return replace(signs, facts=signs.facts | {"bootc-booted"}) if told else signs
 
 
 def family(name: str, host: Host, source: str = "", node: str = "") -> Family:

@@ -1,35 +1,47 @@
-"""Plain OSTree, without rpm-ostree or bootc: Torizon, Endless, hand-made trees. Source: `ostree-admin(1)`, its code."""
+"""Plain OSTree, without rpm-ostree or bootc: Torizon, Endless, hand-made trees. Source: `ostree-admin(1)`, its code.
+
+`ostree admin status` prints JSON from 2025.3 on, which is taken where it is there; before it prints text
+(src/ostree/ot-admin-builtin-status.c).
+"""
 
 from __future__ import annotations
 
 import re
 
+import msgspec
 from msgspec import Struct
 
-from fleet.core.release import Release
+from fleet.core.release import Release, is_release
 from fleet.machines.host import Host
 from fleet.machines.os import shell
 from fleet.machines.os.family import MachineError, Observation, Progress
+from fleet.machines.os.softreboot import FULL_REBOOT
 
 OS = "ostree"
+STATUS = ("ostree", "admin", "status")
+UNLOCK = ("ostree", "admin", "lock-finalization", "--unlock")
+LOCKED = "finalization locked"
+NOTES = frozenset({"staged", "pending", "rollback", LOCKED, "soft-reboot"})
 _HEAD = re.compile(
-    r"^(?P<mark>[* ]) {1,2}(?P<os>\S+) (?P<sum>[0-9a-f]{64})\.(?P<serial>\d+)(?: \((?P<note>[^)]+)\))?$"
+    r"(?P<mark>[* ]) {1,2}(?P<os>\S+) (?P<sum>[0-9a-f]{64})\.(?P<serial>\d+)(?P<notes>(?: \([^)]+\))*)\s*"
 )
-_FIELD = re.compile(r"^    (?P<key>[A-Za-z ]+): (?P<value>.*)$")
-_NOTES = frozenset({None, "staged", "pending", "rollback", "finalization locked", "soft-reboot"})
+_DEPLOYMENT = re.compile(r"^\S?.*\b[0-9a-f]{64}\.\d+")
+_FIELD = re.compile(r" {4}(?P<key>Version|origin refspec): (?P<value>.*)")
 _PERCENT = re.compile(r"(\d{1,3})% ")
 
 
-class Deployment(Struct, frozen=True):
-    """In the order in which the boot loader lists them."""
+class Deployment(Struct, frozen=True, rename={"os": "stateroot", "locked": "finalization-locked"}):
+    """In the order in which the boot loader lists them; a staged one comes first."""
 
     os: str
     checksum: str
     serial: int
     booted: bool = False
-    note: str = ""
+    locked: bool = False
+    """Of a staged one: it is on the disk, and a reboot does not boot it but drops it."""
     version: str = ""
     refspec: str = ""
+    """The branch that it follows; empty where the status does not tell it, as in JSON."""
 
     @property
     def release(self) -> Release:
@@ -52,9 +64,14 @@ class Status(Struct, frozen=True):
         return self.deployments[self.place]
 
     @property
+    def locked(self) -> Deployment | None:
+        """Is staged, and has to be unlocked before it boots."""
+        return next((each for each in self.deployments[: self.place] if each.locked), None)
+
+    @property
     def staged(self) -> Deployment | None:
         """What stands before the booted one boots next. After a boot loader fell back, the one that failed does."""
-        return self.deployments[0] if self.place else None
+        return next((each for each in self.deployments[: self.place] if not each.locked), None)
 
     @property
     def rollback(self) -> Deployment | None:
@@ -63,33 +80,37 @@ class Status(Struct, frozen=True):
 
 
 def parse_deployments(text: str) -> tuple[Deployment, ...]:
-    """Of `ostree admin status`. Raises MachineError with the line that it does not understand."""
-    found: list[dict[str, object]] = []
+    """Of `ostree admin status`, with or without `--json`.
+
+    Raises MachineError with the line where a deployment, or what it is noted as, is not understood. Other lines, such as
+    those of signatures, tell nothing that is needed here.
+    """
+    if text.lstrip().startswith("{"):
+        try:
+            return msgspec.json.decode(text, type=Status).deployments
+        except msgspec.MsgspecError as error:
+            raise MachineError(f"ostree admin status is not understood ({error}): {text[:300]!r}") from error
+    found: list[dict[str, str | int | bool]] = []
     for line in text.splitlines():
-        if not line.strip():
-            continue
-        head = _HEAD.match(line)
-        if head is not None and head["note"] in _NOTES:
-            found.append(
-                {
-                    "os": head["os"],
-                    "checksum": head["sum"],
-                    "serial": int(head["serial"]),
-                    "booted": head["mark"] == "*",
-                    "note": head["note"] or "",
-                }
-            )
-            continue
-        field = _FIELD.match(line)
-        if field is None and found and re.match(r"^ {4,}\S", line):
-            continue  # A signature, or `origin: none`: of no use here.
-        if field is None or not found:
-            raise MachineError(f"ostree admin status has a line that is not understood: {line!r}")
-        if field["key"] == "Version":
-            found[-1]["version"] = field["value"]
-        elif field["key"] == "origin refspec":
-            found[-1]["refspec"] = field["value"]
+        if _DEPLOYMENT.match(line) and not line.startswith("    "):
+            found.append(_head(line))
+        elif (field := _FIELD.fullmatch(line)) is not None and found:
+            found[-1]["version" if field["key"] == "Version" else "refspec"] = field["value"]
     return tuple(Deployment(**fields) for fields in found)  # type: ignore[arg-type]
+
+
+def _head(line: str) -> dict[str, str | int | bool]:
+    head = _HEAD.fullmatch(line)
+    notes = set(re.findall(r"\(([^)]+)\)", head["notes"])) if head is not None else set()
+    if head is None or notes - NOTES:
+        raise MachineError(f"ostree admin status has a line that is not understood: {line!r}")
+    return {
+        "os": head["os"],
+        "checksum": head["sum"],
+        "serial": int(head["serial"]),
+        "booted": head["mark"] == "*",
+        "locked": LOCKED in notes,
+    }
 
 
 def parse(text: str) -> Status:
@@ -106,12 +127,18 @@ def percent(text: str) -> int | None:
     return int(found[-1]) if found else None
 
 
+async def look(host: Host) -> Status:
+    """Versions that know no --json refuse it, and are asked for the text."""
+    ran = await host.run((*STATUS, "--json"))
+    return parse(ran.stdout if ran.good else await shell.output(host, *STATUS))
+
+
 class Ostree:
     def __init__(self, host: Host) -> None:
         self._host = host
 
     async def observe(self) -> Observation:
-        status = await self._status()
+        status = await look(self._host)
         staged, rollback = status.staged, status.rollback
         return Observation(
             OS,
@@ -125,22 +152,34 @@ class Ostree:
         )
 
     async def stage(self, release: Release, progress: Progress, token: str = "") -> None:
-        """By commit, and with the origin's refspec kept, so that a later upgrade still follows its branch."""
+        """By commit, and with the origin's refspec kept, so that a later upgrade still follows its branch.
+
+        What is staged with its finalization locked is unlocked, where it is the release.
+        """
         if not release.digest:
             raise MachineError(
                 f"{release.version} has no digest in its stream: ostree needs the commit there"
             )
         commit = release.digest.removeprefix("sha256:")
-        argv = ("ostree", "admin", "upgrade", f"--override-commit={commit}", "--allow-downgrade")
+        argv: tuple[str, ...] = (
+            "ostree",
+            "admin",
+            "upgrade",
+            f"--override-commit={commit}",
+            "--allow-downgrade",
+        )
+        locked = (await look(self._host)).locked
+        if locked is not None and is_release(locked.release, release):
+            argv = UNLOCK
         await shell.long(self._host, token or f"stage/{release.version}", argv, progress, percent)
         progress(100)
 
     async def reboot(self) -> None:
-        await shell.reboot(self._host)
+        await shell.reboot(self._host, FULL_REBOOT)
 
     async def roll_back(self) -> None:
         """Deploys what stands behind the booted one anew, from the disk, with its own origin."""
-        status = await self._status()
+        status = await look(self._host)
         back = status.rollback
         if back is None:
             if status.staged is None:
@@ -161,6 +200,3 @@ class Ostree:
 
     async def mark_good(self) -> None:
         """Nothing: plain OSTree does not count boots; what counts them for it is the machine's own."""
-
-    async def _status(self) -> Status:
-        return parse(await shell.output(self._host, "ostree", "admin", "status"))

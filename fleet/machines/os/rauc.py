@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fleet.core.release import Release
+from fleet.core.release import Release, is_release, told_from
 from fleet.machines.host import Host, checked, read, shown
 from fleet.machines.job import finish
 from fleet.machines.os import osrelease, shell
@@ -164,11 +164,11 @@ class Rauc:
                 f"{' '.join(argv)}: exit {ran.code}: {last_error(ran.stdout)}{shown(ran.stderr)}"
             )
         staged = (await self._status()).staged
-        if staged is None or staged.version != release.version:
+        if not is_release(staged, release):
             await checked(self._host, ("rauc", "status", "mark-active", "booted"))
-            found = staged.version if staged else "nothing"
+            found = told_from(staged, release) if staged else "nothing"
             raise MachineError(
-                f"the bundle wrote {found}, not {release.version}; the booted slot stays the next"
+                f"the bundle wrote {found}, not {told_from(release, staged)}; the booted slot stays the next"
             )
         progress(100)
 

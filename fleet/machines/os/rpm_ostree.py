@@ -1,8 +1,8 @@
 """rpm-ostree: Fedora CoreOS, IoT, Silverblue. A deployment is an ostree commit or a container image.
 
 Staged with its finalization locked, so that no other reboot boots it (Zincati's way): `finalize-deployment` unlocks
-it and reboots. Sources: `rpm-ostree(1)`; github.com/coreos/zincati, src/rpm_ostree; of image references
-coreos.github.io/rpm-ostree/container.
+it and reboots. Sources: `rpm-ostree(1)`; of the status rpm-ostree's src/daemon/rpmostreed-deployment-utils.cxx and
+rust/src/deployment_utils.rs; github.com/coreos/zincati, src/rpm_ostree.
 """
 
 from __future__ import annotations
@@ -16,21 +16,30 @@ from msgspec import Struct
 
 from fleet.core.release import Release
 from fleet.machines.host import Host
-from fleet.machines.os import shell
+from fleet.machines.os import imageref, ostree, shell
 from fleet.machines.os.family import MachineError, Observation, Progress
+from fleet.machines.os.softreboot import FULL_REBOOT, refuse_prepared
 
 OS = "rpm-ostree"
 LOCKED = ("--bypass-driver", "--lock-finalization")
 _PERCENT = re.compile(r"(\d{1,3})%")
-_IMAGE = re.compile(r"ostree-(image-signed|unverified-(image|registry)|remote-(image|registry)):\S+")
 _REFSPEC = re.compile(r"\w[\w.-]*:\w[\w./+-]*", re.ASCII)
+_MANIFEST = "ostree.manifest-digest"
 
 
 class Deployment(Struct, frozen=True, rename="kebab"):
-    """One entry of `rpm-ostree status --json`, in the order in which the boot loader lists them."""
+    """One entry of `rpm-ostree status --json`, in the order in which the boot loader lists them.
+
+    `checksum` is of what boots: where packages are layered, or anything else was changed on the machine, of a commit that
+    was made on it. The other `base_…` are then of the release beneath; without changes they are not told.
+    """
 
     checksum: str
+    osname: str = ""
     version: str | None = None
+    base_checksum: str | None = None
+    base_version: str | None = None
+    base_commit_meta: Any = None
     booted: bool = False
     staged: bool = False
     pinned: bool = False
@@ -39,14 +48,40 @@ class Deployment(Struct, frozen=True, rename="kebab"):
     """The branch that a commit came from, `REMOTE:BRANCH`."""
     container_image_reference: str | None = None
     container_image_reference_digest: str | None = None
-    requested_packages: tuple[str, ...] = ()
-    requested_local_packages: tuple[str, ...] = ()
+    requested_packages: Any = None
+    requested_local_packages: Any = None
+    requested_local_fileoverride_packages: Any = None
+    requested_base_local_replacements: Any = None
+
+    @property
+    def base(self) -> str:
+        """The commit that a stream names, and that `finalize-deployment` is asked for."""
+        return self.base_checksum or self.checksum
 
     @property
     def release(self) -> Release:
-        """The image's digest, or the commit."""
-        digest = self.container_image_reference_digest or f"sha256:{self.checksum}"
-        return Release(self.version or self.checksum[:12], digest)
+        """The image's digests, or the commit; of the base, where something was put on top of it."""
+        version = self.base_version or self.version or self.base[:12]
+        if self.container_image_reference is None:
+            return Release(version, f"sha256:{self.base}")
+        image = imageref.parse(self.container_image_reference)
+        pin = image.digest if image is not None else ""
+        meta = self.base_commit_meta if isinstance(self.base_commit_meta, dict) else {}
+        digest = self.container_image_reference_digest or str(meta.get(_MANIFEST) or pin)
+        return Release(version, digest, reference_digest=pin if pin != digest else "")
+
+    @property
+    def layered(self) -> tuple[str, ...]:
+        """Packages on top of the base, from repositories or files, and those that replace one of the base's."""
+        listed = (
+            self.requested_packages,
+            self.requested_local_packages,
+            self.requested_local_fileoverride_packages,
+            self.requested_base_local_replacements,
+        )
+        return tuple(
+            name for names in listed if isinstance(names, list) for name in names if isinstance(name, str)
+        )
 
 
 class Status(Struct, frozen=True):
@@ -69,8 +104,9 @@ class Status(Struct, frozen=True):
 
     @property
     def rollback(self) -> Deployment | None:
-        """rpm-ostree's own notion: what stands behind the booted one."""
-        return next(iter(self.deployments[self.place + 1 :]), None)
+        """rpm-ostree's own notion: what stands behind the booted one, of the same operating system."""
+        behind = self.deployments[self.place + 1 :]
+        return next((each for each in behind if each.osname == self.booted.osname), None)
 
 
 def parse(text: str) -> Status:
@@ -88,31 +124,36 @@ def parse(text: str) -> Status:
 def stage_command(booted: Deployment, release: Release, source: str = "") -> Sequence[str]:
     """What stages the release. `source`: the image's repository or the branch that it is of; empty: the booted one's.
 
-    Raises MachineError where a digest is needed that is not known, and for a source that is neither.
+    The way in which the booted image's signatures are checked is kept: it is a part of its reference. Raises MachineError
+    where a digest is needed that is not known, for a source that is neither, and for an image from no registry.
     """
-    if source and not _IMAGE.fullmatch(source) and not _REFSPEC.fullmatch(source):
+    place = source or booted.container_image_reference or ""
+    image = imageref.parse(place)
+    if source and image is None and not _REFSPEC.fullmatch(source):
         raise MachineError(
             f"the source {source!r} is neither an image, such as ostree-image-signed:docker://quay.io/x/y, "
             "nor a branch, such as fedora:fedora/x86_64/coreos/stable"
         )
-    place = source or booted.container_image_reference or ""
     # A rebase to the branch that is booted already is refused: "Old and new refs are equal".
     if not place or (source and source == booted.origin and booted.container_image_reference is None):
         revision = release.digest.removeprefix("sha256:")
         wanted = f"revision={revision}" if revision else f"version={release.version}"
         return ("rpm-ostree", "deploy", *LOCKED, "--skip-branch-check", wanted)
-    if not release.digest:
+    if not release.pin:
         raise MachineError(f"{release.version} has no digest in its stream, and {place} needs one")
-    if not _IMAGE.fullmatch(place):
-        return ("rpm-ostree", "rebase", *LOCKED, place, release.digest.removeprefix("sha256:"))
-    return ("rpm-ostree", "rebase", *LOCKED, f"{repository(place)}@{release.digest}")
-
-
-def repository(reference: str) -> str:
-    """Without tag and digest: `ostree-image-signed:docker://quay.io/x/y:stable` is `...quay.io/x/y`."""
-    name = reference.partition("@")[0]
-    head, slash, last = name.rpartition("/")
-    return f"{head}{slash}{last.partition(':')[0]}"
+    if image is not None and image.transport == "registry":
+        return ("rpm-ostree", "rebase", *LOCKED, image.pinned(release.pin))
+    if image is not None or not source:
+        kind = (
+            f"by {image.transport}"
+            if image is not None
+            else "in a way that this version of fleet does not know"
+        )
+        raise MachineError(
+            f"the image {place} comes {kind}, and fleet stages only from registries: name one as the pool's source, such as "
+            "ostree-image-signed:docker://quay.io/x/y"
+        )
+    return ("rpm-ostree", "rebase", *LOCKED, place, release.digest.removeprefix("sha256:"))
 
 
 def percent(text: str) -> int | None:
@@ -138,7 +179,7 @@ class RpmOstree:
             staged.release if staged else None,
             rollback.release if rollback else None,
             await shell.kernel_arguments(self._host),
-            (*status.booted.requested_packages, *status.booted.requested_local_packages),
+            status.booted.layered,
             await shell.units(self._host),
         )
 
@@ -150,9 +191,12 @@ class RpmOstree:
     async def reboot(self) -> None:
         staged = (await self._status()).staged
         if staged is not None and staged.finalization_locked:
-            await shell.reboot(self._host, ("rpm-ostree", "finalize-deployment", staged.checksum))
-        else:
-            await shell.reboot(self._host)
+            await refuse_prepared(self._host)
+            await shell.reboot(self._host, ("rpm-ostree", "finalize-deployment", staged.base))
+            return
+        if staged is not None and staged.staged:
+            await self._unlock(staged)
+        await shell.reboot(self._host, FULL_REBOOT)
 
     async def roll_back(self) -> None:
         """`rollback` exchanges the two newest, so what is staged goes first."""
@@ -168,6 +212,12 @@ class RpmOstree:
 
     async def mark_good(self) -> None:
         """Nothing: greenboot, where it is there, judges by itself."""
+
+    async def _unlock(self, staged: Deployment) -> None:
+        """bootc and `ostree admin` lock a staged deployment in a way that rpm-ostree neither tells nor undoes."""
+        locked = (await ostree.look(self._host)).locked
+        if locked is not None and locked.checksum == staged.checksum:
+            await shell.output(self._host, *ostree.UNLOCK)
 
     async def _status(self) -> Status:
         return parse(await shell.output(self._host, "rpm-ostree", "status", "--json"))

@@ -222,7 +222,7 @@ def test_another_request_takes_the_place_of_a_stage_under_way() -> None:
         world.start()
         await world.api.ask(Ask.STAGE, "t1")
         await world.box.staging.wait()
-        await world.api.ask(Ask.STAGE, "t2", replace(NEW, version="3.0"))
+        await world.api.ask(Ask.STAGE, "t2", replace(NEW, version="3.0", digest="sha256:03"))
         world.box.stage_goes_on.set()
         machine = await world.api.until(answered("t2", "done"))
         assert machine.staged is not None and machine.staged.version == "3.0"

@@ -58,6 +58,22 @@ def a_dump(path: Path, *items: dict[str, Any]) -> Path:
     return path
 
 
+def test_a_version_that_another_begins_with_is_not_that_one(tmp_path: Path) -> None:
+    """Flatcar's LTS: 3033.3.18 counted as 3033.3.1, and there was nothing to do."""
+    policy = """
+streams: [{name: lts, releases: [{version: 3033.3.0}, {version: 3033.3.1}]}]
+pools: [{name: all, stream: lts}]
+"""
+    dump = a_dump(
+        tmp_path / "shop.json", a_node(1, "3033.3.1"), a_node(2, "3033.3.18"), a_node(3, "3033.3.0")
+    )
+    plan = plan_of_dump(a_home(tmp_path / "home", policy=policy), ["all"], "3033.3.1", dump)
+    assert {run.node: run.from_version for run in plan.runs} == {
+        "n-2": "Some OS 3033.3.18",
+        "n-3": "3033.3.0",
+    }
+
+
 def test_nodes_and_pods_are_enough(tmp_path: Path) -> None:
     home = a_home(tmp_path / "home")
     dump = a_dump(tmp_path / "shop.json", *(a_node(n) for n in range(3)), a_pod(1, 0), a_pod(2, 1))

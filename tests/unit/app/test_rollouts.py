@@ -13,8 +13,10 @@ from fleet.core.errors import HeldError, UsageError
 from fleet.core.journal import Record
 from fleet.core.rollout import State
 from fleet.core.snapshot import Snapshot
-from fleet.histories.builders import NEW, a_machine, a_node, a_policy, a_snapshot
+from fleet.core.times import Times
+from fleet.histories.builders import NEW, OLD, START, a_machine, a_node, a_policy, a_snapshot
 from fleet.sim.behaviour import Behaviour
+from fleet.sim.planner import make_plan
 from tests.story import Story
 from tests.unit.app.homes import a_home, a_started_rollout, small_cluster
 
@@ -75,6 +77,23 @@ def test_changes_tell_gone_and_replaced_nodes_and_newcomers_are_only_noted(tmp_p
     ]
     assert newcomers(made, [now]) == ["east/n-5"]
     assert changes(made, [before]) == []
+
+
+def test_a_node_that_tells_no_version_is_known_by_its_digest() -> None:
+    """Images may carry no version, or their base's: such a node that ran the release was noted as left out, and one that
+    still runs what the plan presumes came from a version that no stream has."""
+    before = small_cluster()
+    base, unversioned = replace(OLD, version="9.6"), replace(NEW, version=NEW.digest)
+    told = replace(before, machines=tuple(a_machine(node, base) for node in before.nodes))
+    made = make_plan("p", [told], a_policy(), ["workers"], NEW, START, Times())
+    assert {run.from_version for run in made.runs} == {OLD.version}
+    fresh = a_node("n-5")
+    now = replace(
+        told,
+        nodes=(*before.nodes, fresh),
+        machines=(*told.machines, a_machine(fresh, unversioned)),
+    )
+    assert (changes(made, [now]), newcomers(made, [now])) == ([], [])
 
 
 def test_commands_that_make_no_sense_are_refused_and_not_journaled(tmp_path: Path) -> None:

@@ -135,6 +135,24 @@ pools:
     assert found.streams[0].find("1.1") == Release("1.1")
 
 
+def test_a_release_may_have_a_digest_for_each_architecture() -> None:
+    arm, amd = "sha256:" + "a" * 64, "sha256:" + "b" * 64
+    policy, cautions = loads(f"""\
+streams:
+  - name: stable
+    releases:
+      - {{version: "1", digest: "{DIGEST}", digests: {{arm64: "{arm}", amd64: "{amd}"}}, kernel: 6.12}}
+      - {{version: "2", digests: {{arm64: "{amd}"}}, kernel: 6.12.1-1.aarch64}}
+pools:
+  - {{name: workers, stream: stable}}
+""")
+    both, one = policy.streams[0].releases
+    assert both == Release("1", DIGEST, "6.12", digests=(("amd64", amd), ("arm64", arm)))
+    assert one == Release("2", kernel="6.12.1-1.aarch64", digests=(("arm64", amd),))
+    # Whoever boots the one has booted the other.
+    assert [each.words for each in cautions] == ["2 has a digest of 1: fleet takes the two for one release"]
+
+
 def test_a_stream_may_be_a_file_beside_the_policy(tmp_path: Path) -> None:
     (tmp_path / "feeds").mkdir()
     (tmp_path / "feeds" / "stable.yaml").write_text("releases: [{version: a}, {version: b}]")

@@ -7,6 +7,7 @@ import pytest
 from fleet.config import loads
 from fleet.core.errors import ConfigError
 
+ONE, OTHER = "sha256:" + "1" * 64, "sha256:" + "2" * 64
 STREAM = "streams: [{name: s, releases: [{version: a}]}]\n"
 POOLS = "pools: [{name: w}]\n"
 
@@ -127,6 +128,26 @@ def test_a_mistake_in_a_pool_is_told(pool: str, words: str) -> None:
         ("{releases: [{version: a}]}", "streams[0]: expected the key name (a name of letters"),
         ("{name: s, releases: [{digest: x}]}", "streams.s.releases[0]: expected the key version (text)"),
         ("{name: s, releases: [{version: a, digest: 'sha256:12'}]}", "releases[0].digest: expected a digest"),
+        (
+            "{name: s, releases: [{version: a, digests: {x86_64: 'sha256:" + "1" * 64 + "'}}]}",
+            "releases[0].digests.x86_64: expected an architecture as Kubernetes names it",
+        ),
+        (
+            f"{{name: s, releases: [{{version: a, digests: {{amd64: 'sha256:{'1' * 63}'}}}}]}}",
+            "releases[0].digests.amd64: expected a digest",
+        ),
+        (
+            f"{{name: s, releases: [{{version: a, digest: '{ONE}', digests: {{amd64: '{ONE}', arm64: '{OTHER}'}}}}]}}",
+            "releases[0].digest: expected the digest of an index, or none, found that of amd64",
+        ),
+        (
+            f"{{name: s, releases: [{{version: a, digests: {{amd64: '{ONE}', arm64: '{ONE}'}}}}]}}",
+            "releases[0].digests: expected another digest for each, found one for amd64 and arm64",
+        ),
+        (
+            f"{{name: s, releases: [{{version: a, kernel: 6.1-amd64, digests: {{amd64: '{ONE}', arm64: '{OTHER}'}}}}]}}",
+            "releases[0].kernel: expected a kernel without an architecture, since digests has several, found 6.1-amd64",
+        ),
         ("{name: s, releases: [{version: a}, {version: a}]}", "expected each version once, found it again"),
         (
             "{name: s, file: nowhere.yaml}",
@@ -141,13 +162,16 @@ def test_a_mistake_in_a_stream_is_told(streams: str, words: str) -> None:
     assert words in problems(f"{POOLS}streams: [{streams}]")[0]
 
 
-def test_streams_do_not_contradict_one_another() -> None:
-    one, other = "sha256:" + "1" * 64, "sha256:" + "2" * 64
+@pytest.mark.parametrize("other", [f"digest: '{OTHER}'", f"digests: {{amd64: '{OTHER}'}}"])
+def test_streams_do_not_contradict_one_another(other: str) -> None:
     found = problem(
-        f"{POOLS}streams: [{{name: s, releases: [{{version: a, digest: '{one}'}}]}},\n"
-        f"  {{name: t, releases: [{{version: a, digest: '{other}'}}]}}]"
+        f"{POOLS}streams: [{{name: s, releases: [{{version: a, digest: '{ONE}'}}]}},\n"
+        f"  {{name: t, releases: [{{version: a, {other}}}]}}]"
     )
     assert found == "fleet.yaml:3: streams.t: expected one digest of a, found another one in stream s"
+
+
+def test_each_stream_is_there_once() -> None:
     assert "expected each name once" in problem(
         f"{POOLS}streams: [{{name: s, releases: &r [{{version: a}}]}}, {{name: s, releases: *r}}]"
     )

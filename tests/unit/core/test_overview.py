@@ -53,6 +53,17 @@ def test_the_same_version_with_another_digest_has_drifted() -> None:
     assert states(overview(START, [EAST], [known(a_node("n"), forged)], a_policy())) == {"n": "drifted"}
 
 
+def test_a_node_that_tells_another_version_of_the_same_image_is_patched_and_named_as_its_stream_does() -> (
+    None
+):
+    told = [replace(NEW, version=version) for version in ("", "9.6", NEW.digest)]
+    status = overview(
+        START, [EAST], [known(a_node(f"n-{n}"), each) for n, each in enumerate(told)], a_policy()
+    )
+    assert set(states(status).values()) == {"patched"}
+    assert {node.version for node in status.nodes} == {NEW.version}
+
+
 def test_nodes_of_an_unreachable_cluster_are_unknown_and_not_counted_as_patched() -> None:
     away = StatusCluster(
         "east", ("fra",), False, START - timedelta(minutes=14), "connection refused", nodes=1

@@ -21,7 +21,8 @@ from tests.unit.machines.fakehost import FakeHost
 
 OLD = Release("1.0", f"sha256:{'a' * 64}")
 NEW = Release("1.1", f"sha256:{'b' * 64}")
-VERSIONS = {each.digest[7:]: each.version for each in (OLD, NEW)}
+NEW_ON_ARM = Release("1.1", f"sha256:{'c' * 64}")
+VERSIONS = {each.digest[7:]: each.version for each in (OLD, NEW, NEW_ON_ARM)}
 QUICK = Rhythm(Pace(progress=0.0, retry=0.01, retry_most=0.05), Looks(idle=0.05, busy=0.02))
 OS_RELEASE = 'ID=box\nPRETTY_NAME="Box OS"\n'
 
@@ -34,6 +35,8 @@ class Box(FakeHost):
         self.deployments = [OLD.digest[7:]]
         self.booted = 0
         self.machine_id = f"id-{name}"
+        self.machine = "x86_64"
+        """As `uname -m` prints it."""
         self.state = "running"
         self.hooks: list[str] = []
         """Scripts that ran, with the node that they were told."""
@@ -70,6 +73,7 @@ class Box(FakeHost):
             case ("sh", "-c", script, *_) if "is-system-running" in script:
                 boot_id = self.files["/proc/sys/kernel/random/boot_id"]
                 told = f"boot_id={boot_id}machine_id={self.machine_id}\nkernel=6.1.0\nstate={self.state}\n"
+                told += f"machine={self.machine}\n"
                 told += f"claim={self.files.get(claims.PATH, '')}\n"
                 return 0, f"{told}os-release\n{OS_RELEASE}", ""
             case ("sh", "-c", script, *_) if "ostree-booted" in script:
@@ -83,6 +87,8 @@ class Box(FakeHost):
         return super()._run(argv)
 
     def _ostree(self, argv: tuple[str, ...]) -> tuple[int, str, str]:
+        if argv == ("admin", "status", "--json"):
+            return 1, "", "error: Unknown option --json"
         if argv == ("admin", "status"):
             lines = []
             for index, commit in enumerate(self.deployments):

@@ -15,9 +15,10 @@ from fleet.core.history import rollouts_of
 from fleet.core.journal import Record
 from fleet.core.node import NodeRef
 from fleet.core.policy import Amount, Limits, Policy, Pool
-from fleet.core.release import Stream
+from fleet.core.release import Release, Stream
 from fleet.core.rollout import Goal, Rollout, Start, State
 from fleet.core.selector import Selector
+from fleet.core.steps import Step
 from fleet.drivers.controller import Controller
 from fleet.drivers.ports import Cluster
 from fleet.sim.clock import SimulatedClock
@@ -47,14 +48,14 @@ class Home:
         self._pool = pool
         self._policy = Policy()
 
-    def start(self, *groups: Group) -> None:
+    def start(self, *groups: Group, release: Release = NEW) -> None:
         """The rollout of all hosts, by a policy with these quorum groups."""
         goals = tuple(
             Goal(NodeRef("shop", name), f"id-{name}", "shop", canary=index < self._pool.canaries)
             for index, name in enumerate(self.site.boxes)
         )
-        self._policy = Policy((self._pool,), (Stream("stable", (OLD, NEW)),), quorums=groups)
-        detail = msgspec.to_builtins(Start("p-1", NEW, self._policy, goals))
+        self._policy = Policy((self._pool,), (Stream("stable", (OLD, release)),), quorums=groups)
+        detail = msgspec.to_builtins(Start("p-1", release, self._policy, goals))
         record = Record(form="command", kind="start", rollout="r-1", detail=detail)
         self.store.journal.append([record], at=self.clock.now(), actor="ada@desk")
 
@@ -86,6 +87,10 @@ class Home:
     @property
     def rollout(self) -> Rollout:
         return rollouts_of(self.store.journal.entries())["r-1"]
+
+    @property
+    def done(self) -> int:
+        return sum(run.step is Step.DONE for run in self.rollout.runs.values())
 
     @property
     def held(self) -> dict[str, list[str]]:

@@ -11,6 +11,7 @@ WHOLE = """\
 boot_id=b-1
 machine_id=m-1
 kernel=6.1.0
+machine=aarch64
 state=degraded
 os-release
 NAME=x
@@ -19,11 +20,17 @@ PRETTY_NAME="Box OS 1.0"
 
 
 def test_a_look_is_understood_whole_or_not_at_all() -> None:
-    found = Facts("b-1", "m-1", "6.1.0", "degraded", "Box OS 1.0")
+    found = Facts("b-1", "m-1", "6.1.0", "degraded", "Box OS 1.0", architecture="arm64")
     assert parse(WHOLE) == found
     for broken in ("", WHOLE.partition("os-release")[0], WHOLE.replace("machine_id=m-1", "machine_id=")):
         with pytest.raises(MachineError, match="broke off"):
             parse(broken)
+
+
+@pytest.mark.parametrize(("told", "architecture"), [("x86_64", "amd64"), ("sparc", ""), ("", "")])
+def test_its_architecture_is_named_as_kubernetes_does_it(told: str, architecture: str) -> None:
+    assert parse(WHOLE.replace("aarch64", told)).architecture == architecture
+    assert parse(WHOLE.replace("machine=aarch64\n", "")).architecture == ""
 
 
 def test_a_host_is_up_once_its_systemd_has_ended_its_start() -> None:

@@ -7,10 +7,12 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from fleet.core.held import Reason
 from fleet.core.policy import Pool, Window
+from fleet.core.release import Release
 from fleet.core.rollout import State
 from fleet.core.steps import Step
-from tests.unit.hosts.boxes import NEW
+from tests.unit.hosts.boxes import NEW, NEW_ON_ARM, OLD
 from tests.unit.hosts.home import BEGAN, POOL, Home
 
 
@@ -29,6 +31,19 @@ def test_every_host_goes_out_by_its_hooks_reboots_once_and_comes_back(tmp_path: 
     assert [box.hooks for box in boxes] == [[f"out {box.name}", f"in {box.name}"] for box in boxes]
     rows = home.store.inventory.nodes()
     assert {row.machine.booted for row in rows if row.machine} == {NEW}
+
+
+def test_hosts_of_two_architectures_boot_the_commit_of_their_own(tmp_path: Path) -> None:
+    """There was one digest for a version, and so a pool could have one architecture alone."""
+    both = Release("1.1", digests=(("amd64", NEW.digest), ("arm64", NEW_ON_ARM.digest)))
+    home = Home(tmp_path, 3)
+    home.site.boxes["n-1"].machine, home.site.boxes["n-2"].machine = "aarch64", "riscv64"
+    home.start(release=both)
+    home.run(until=lambda: home.done == 2 and "n-2" in home.held)
+    booted = {name: f"sha256:{box.deployments[box.booted]}" for name, box in home.site.boxes.items()}
+    assert booted == {"n-0": NEW.digest, "n-1": NEW_ON_ARM.digest, "n-2": OLD.digest}
+    (why,) = home.store.held.of("r-1").values()
+    assert [each.reason for each in why.held] == [Reason.ARCHITECTURE]
 
 
 def test_hosts_go_out_only_in_the_windows_of_their_pool(tmp_path: Path) -> None:

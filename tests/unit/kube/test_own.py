@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from fleet.core.errors import FleetError
+from fleet.core.machine import Machine
+from fleet.core.release import Release
 from fleet.kube.credentials import Source
-from fleet.kube.own import PATH, Machines
+from fleet.kube.own import PATH, Machines, decoded, status
 from fleet.kube.transport import Transport
 from tests.kube_fake.server import ApiServer
 from tests.kube_fake.world import QuickClock, write_kubeconfig
@@ -25,6 +28,13 @@ class TellingClock(QuickClock):
     async def sleep(self, seconds: float) -> None:
         self.used.set()
         await super().sleep(seconds)
+
+
+def merged(patch: object) -> object:
+    """What a merge patch makes of nothing (RFC 7386)."""
+    if not isinstance(patch, dict):
+        return patch
+    return {key: merged(value) for key, value in patch.items() if value is not None}
 
 
 def test_a_machine_that_cannot_be_read_is_waited_for(tmp_path: Path) -> None:
@@ -48,3 +58,23 @@ def test_a_machine_that_cannot_be_read_is_waited_for(tmp_path: Path) -> None:
             await transport.close()
 
     asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    "booted",
+    [
+        Release("44.2", "sha256:aa", "6.2.0", reference_digest="sha256:11"),
+        Release("44.2", "sha256:aa"),
+        Release("", "sha256:aa", reference_digest="sha256:11"),
+    ],
+)
+def test_what_an_agent_tells_of_its_releases_is_what_the_controller_reads(booted: Release) -> None:
+    told = status(Machine("n-1", os="bootc", boot_id="b-1", booted=booted, reported=True))
+    found = decoded(msgspec.json.encode({"metadata": {"name": "n-1"}, "status": merged(told)}))
+    assert found.booted == booted
+
+
+def test_an_agent_of_before_tells_no_reference() -> None:
+    told = {"booted": {"version": "44.2", "digest": "sha256:aa"}}
+    found = decoded(msgspec.json.encode({"metadata": {"name": "n-1"}, "status": told}))
+    assert found.booted == Release("44.2", "sha256:aa")

@@ -7,7 +7,9 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from msgspec.structs import replace
 
 from fleet.core.action import (
     Action,
@@ -24,10 +26,12 @@ from fleet.core.action import (
     Unmark,
 )
 from fleet.core.keepoff import additions
+from fleet.core.machine import Ask, Request
 from fleet.core.node import CORDON_ANNOTATION, PENDING_TAINT, ROLLOUT_ANNOTATION, NodeRef
 from fleet.core.pod import PodRef
 from fleet.core.release import Release
 from fleet.kube.cluster import Cluster
+from fleet.kube.own import decoded
 from fleet.kube.verbs import CONFLICTS, Verbs
 from tests.kube_fake.server import ApiServer, Fault, Json
 from tests.kube_fake.world import faked, node, pod
@@ -445,7 +449,10 @@ def test_the_first_request_makes_the_machine_which_goes_with_its_node(tmp_path: 
 
 def test_a_later_request_leaves_nothing_of_the_one_before(tmp_path: Path) -> None:
     async def story(server: ApiServer, hand: Hand) -> None:
-        await hand(Stage, token="r-1/a", release=NEW)
+        by_index = replace(NEW, reference_digest="sha256:11")
+        await hand(Stage, token="r-1/a", release=by_index)
+        assert hand.machine["spec"]["release"]["referenceDigest"] == "sha256:11"
+        assert decoded(msgspec.json.encode(hand.machine)).request == Request(Ask.STAGE, "r-1/a", by_index)
         await hand(Stage, token="r-1/b", release=Release("3.0"))
         assert hand.machine["spec"]["release"] == {"version": "3.0"}
         await hand(Clear)

@@ -5,9 +5,11 @@ Larger recordings are read from `../shared/data` beside the project, where that 
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 SHARED = Path(__file__).parents[3] / ".." / "shared" / "data"
 
@@ -18,6 +20,22 @@ def shared(path: str) -> str:
     if not file.is_file():
         pytest.skip(f"{path} of the shared recordings is not on this machine")
     return file.read_text()
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads what serde_yaml wrote: `version: 20231230.1` is a string there, and `!ostreeRemote NAME` a table."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in each if not tag.endswith((":float", ":timestamp"))]
+    for first, each in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_constructor("!ostreeRemote", lambda _, node: {"ostreeRemote": node.value})
+
+
+def as_json(text: str) -> str:
+    """Of a status that bootc printed as YAML."""
+    return json.dumps(yaml.load(text, _Loader))
 
 
 RPM_OSTREE_IMAGE = """
@@ -196,3 +214,45 @@ TALOS_META = """\
 """META keys as `talosctl get metakeys -o json` prints them: made with the Go module
 github.com/siderolabs/talos/pkg/machinery 1.9.5 (its MetaKey resource and tags) by the steps of
 cmd/talosctl/cmd/talos/output/json.go. Line breaks are left out."""
+
+BOOTC_COMPOSEFS = """
+{"apiVersion":"org.containers.bootc/v1","kind":"BootcHost","metadata":{"name":"host"},
+ "spec":{"bootOrder":"default","image":{"image":"ghcr.io/bootc-dev/bink/node:v1.35-fedora-44","transport":"registry"}},
+ "status":{"booted":{"cachedUpdate":null,
+   "composefs":{"bootDigest":null,"bootType":"Bls","bootloader":"Grub","missingVerityAllowed":true,"verity":"956fe24e"},
+   "downloadOnly":false,
+   "image":{"architecture":"amd64",
+     "image":{"image":"ghcr.io/bootc-dev/bink/node:v1.35-fedora-44","transport":"registry"},
+     "imageDigest":"sha256:cd5d55566e9ca3a49ea588e9d44c54f4b48e1387646c273d1f56e8ad33b8ecac",
+     "timestamp":"2026-06-29T12:00:31.727356920Z","version":null},
+   "incompatible":false,"ostree":null,"pinned":false,"softRebootCapable":false,"store":null},
+  "rollback":null,"rollbackQueued":false,"staged":null,"type":null,"usrOverlay":null}}
+"""
+"""bootc-dev/bink, issue 90 (July 2026): `bootc status --json` on the composefs backend. What the issue leaves out, the
+table `composefs` among it, is as bootc's own host-v1.schema.json at 3359470 has it."""
+
+OSTREE_SOFT_REBOOT = """\
+  fedora 7eac0cbeafe2973079d5edb4457839054af3c1bb8ea09678c92bcf022eea2ca9.0 (staged) (soft-reboot)
+    Version: 43.2
+    origin: <unknown origin type>
+* fedora 4fc80f14d5ee2160004e3252080226f8f1d6f6ad4d8d7024b4198584c23afaa6.0
+    Version: 43.1
+    Pinned: yes
+    origin refspec: fedora:fedora/43/x86_64/silverblue
+    `- a title of the source
+    GPG: Signature made Mon 23 Nov 2026 10:00:00 AM UTC using RSA key ID ACB5EE4E831C74BB7C16
+    GPG: Good signature from "Fedora <fedora-43-primary@fedoraproject.org>"
+"""
+"""As ostree 2025.3 and later print it: composed by src/ostree/ot-admin-builtin-status.c, not recorded."""
+
+OSTREE_JSON = """
+{"deployments": [
+  {"checksum": "7eac0cbeafe2973079d5edb4457839054af3c1bb8ea09678c92bcf022eea2ca9", "stateroot": "fedora", "serial": 0,
+   "index": 0, "booted": false, "pending": false, "rollback": false, "finalization-locked": true,
+   "soft-reboot-target": false, "staged": true, "pinned": false, "unlocked": "none", "version": "43.2"},
+  {"checksum": "4fc80f14d5ee2160004e3252080226f8f1d6f6ad4d8d7024b4198584c23afaa6", "stateroot": "fedora", "serial": 0,
+   "index": 1, "booted": true, "pending": false, "rollback": false, "finalization-locked": false,
+   "soft-reboot-target": false, "staged": false, "pinned": true, "unlocked": "none", "version": "43.1",
+   "source-title": "a title of the source"}]}
+"""
+"""As `ostree admin status --json` of 2025.3 and later prints it: composed by the same source, not recorded."""

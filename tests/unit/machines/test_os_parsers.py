@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 import pytest
-import yaml
 
 from fleet.core.release import Release
 from fleet.machines.os import (
@@ -92,39 +91,6 @@ def test_rpm_ostree_refuses_a_source_that_is_neither_an_image_nor_a_branch() -> 
         rpm_ostree.stage_command(rpm_ostree.Deployment("aa"), Release("44"), BRANCH)
 
 
-@pytest.mark.parametrize(
-    ("reference", "name"),
-    [
-        ("ostree-image-signed:docker://quay.io/a/b:stable", "ostree-image-signed:docker://quay.io/a/b"),
-        ("ostree-unverified-registry:localhost:5000/a", "ostree-unverified-registry:localhost:5000/a"),
-        ("ostree-image-signed:docker://quay.io/a@sha256:00", "ostree-image-signed:docker://quay.io/a"),
-    ],
-)
-def test_a_repository_is_a_reference_without_tag_and_digest(reference: str, name: str) -> None:
-    assert rpm_ostree.repository(reference) == name
-
-
-BOOTC = [
-    ("spec-staged-booted.yaml", "sha256:736b", "sha256:16dc", ""),
-    ("spec-only-booted.yaml", "sha256:47e5", "", ""),
-    ("spec-ostree-to-bootc.yaml", "sha256:f9fa", "sha256:47e5", ""),
-    ("spec-rfe-ostree-deployment.yaml", "sha256:f9fa", "sha256:1c24", ""),
-]
-
-
-@pytest.mark.parametrize(("name", "booted", "staged", "rollback"), BOOTC)
-def test_bootc_reads_the_statuses_of_its_own_tests(
-    name: str, booted: str, staged: str, rollback: str
-) -> None:
-    document = yaml.safe_load(recorded.shared(f"bootc/{name}"))
-    status = bootc.parse(json.dumps(document, default=str))
-    slots = status.status
-    assert bootc.booted(status).release.digest.startswith(booted)
-    assert (slots.staged.release.digest if slots.staged else "").startswith(staged)
-    assert (slots.staged is None) == (staged == "")
-    assert (slots.rollback.release.digest if slots.rollback else "") == rollback
-
-
 def test_bootc_says_when_it_has_not_booted_the_machine() -> None:
     status = bootc.parse(
         '{"apiVersion":"org.containers.bootc/v1","kind":"BootcHost","metadata":{"name":"host"},'
@@ -137,8 +103,8 @@ def test_bootc_says_when_it_has_not_booted_the_machine() -> None:
 
 def test_bootc_switches_within_the_repository_that_is_booted() -> None:
     image = bootc.Image(bootc.Reference("localhost:5000/os:latest"), "sha256:aa")
-    argv = bootc.image_of(bootc.Entry(image), Release("2", f"sha256:{'0' * 64}"))
-    assert argv == (f"localhost:5000/os@sha256:{'0' * 64}",)
+    argv = bootc.switch(bootc.Entry(image), Release("2", f"sha256:{'0' * 64}"))
+    assert argv == ("bootc", "switch", f"localhost:5000/os@sha256:{'0' * 64}")
 
 
 def test_ostree_tells_booted_and_rollback() -> None:

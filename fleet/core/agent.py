@@ -1,26 +1,46 @@
-"""What an agent must do next, as a pure function of what is asked, what it has answered and what it sees.
+"""What an agent must do next, as a pure function of what is asked, what it has answered and what it sees: that of a real
+machine as well as that of a simulated one.
 
 A token is acted upon at most once. Before an act, `working` is written under its token, with the boot id of that
 moment. An agent that finds `working` when it starts was interrupted, and asks of the machine how far it came:
 
 - stage: the release is staged already, or staging starts over;
 - reboot and rollback: another boot id means that the machine has rebooted, and the token is done, whatever
-  booted (the controller compares versions). The same boot id means that it has not, and it is asked again: that
+  booted (the controller compares releases). The same boot id means that it has not, and it is asked again: that
   is still the one reboot of this token, since a reboot ends the boot for which alone it may be asked.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from fleet.core.machine import NAME_MOST, UNITS_MOST, Ask, Request, Units, Work
-from fleet.core.release import Release
-from fleet.machines.os.family import Observation
+from fleet.core.release import Release, is_release, told_from
 
 TOKENS_KEPT = 16
+
+
+class Seen(Protocol):
+    """A machine as its agent sees it."""
+
+    @property
+    def booted(self) -> Release | None: ...
+    @property
+    def staged(self) -> Release | None:
+        """Is written and boots next."""
+
+    @property
+    def rollback(self) -> Release | None:
+        """Can be booted back."""
+
+    @property
+    def boot_id(self) -> str: ...
+    @property
+    def units(self) -> Units | None: ...
 
 
 class Answer(Struct, frozen=True):
@@ -46,7 +66,7 @@ class Rest(StrEnum):
 Duty = Answer | Act | Rest
 
 
-def next_duty(request: Request | None, work: Work | None, seen: Observation) -> Duty:
+def next_duty(request: Request | None, work: Work | None, seen: Seen) -> Duty:
     """`work` is what the status says. Not to be asked while this very process is acting."""
     if request is None:
         return Rest.UNASKED
@@ -65,18 +85,18 @@ def failed(work: Work, message: str) -> Work:
     return replace(work, state="failed", message=message)
 
 
-def proves_boot(request: Request | None, before: Work | None, after: Work | None, seen: Observation) -> bool:
+def proves_boot(request: Request | None, before: Work | None, after: Work | None, seen: Seen) -> bool:
     """This very answer says that the release that was asked for has booted: the boot loader may be told."""
     if request is None or after is None or after == before or request.action is Ask.STAGE:
         return False
-    return after.state == "done" and same(seen.booted, request.release)
+    return after.state == "done" and is_release(seen.booted, request.release)
 
 
-def rolled_back(request: Request | None, before: Work | None, after: Work | None, seen: Observation) -> bool:
+def rolled_back(request: Request | None, before: Work | None, after: Work | None, seen: Seen) -> bool:
     """This very answer says that the machine came back from its reboot with another release than was asked for."""
     if request is None or after is None or after == before or request.action is Ask.STAGE:
         return False
-    return after.state == "done" and not same(seen.booted, request.release)
+    return after.state == "done" and not is_release(seen.booted, request.release)
 
 
 def bounded(units: Units | None) -> Units | None:
@@ -86,14 +106,7 @@ def bounded(units: Units | None) -> Units | None:
     return replace(units, failed=tuple(name[:NAME_MOST] for name in units.failed[:UNITS_MOST]))
 
 
-def same(release: Release | None, wanted: Release) -> bool:
-    """The same payload. A side that tells no digest is compared by its version alone."""
-    if release is None or release.version != wanted.version:
-        return False
-    return not (release.digest and wanted.digest) or release.digest == wanted.digest
-
-
-def _taken_up(request: Request, last: Work | None, seen: Observation) -> Duty:
+def _taken_up(request: Request, last: Work | None, seen: Seen) -> Duty:
     earlier = () if last is None else (*last.earlier, last.token)[-TOKENS_KEPT:]
     units = seen.units if request.action is not Ask.STAGE else None
     work = Work(request.token, "working", boot_id=seen.boot_id, earlier=earlier, units=bounded(units))
@@ -102,24 +115,25 @@ def _taken_up(request: Request, last: Work | None, seen: Observation) -> Duty:
     return _begun(request, work, seen)
 
 
-def _gone_on(request: Request, work: Work, seen: Observation) -> Duty:
+def _gone_on(request: Request, work: Work, seen: Seen) -> Duty:
     if request.action is Ask.STAGE:
         return _begun(request, work, seen)
     if not work.boot_id:
         return Answer(failed(work, "interrupted, and the boot in which it began is not known"))
     if work.boot_id != seen.boot_id:
-        return Answer(done(work, f"booted {seen.booted.version}"))
+        return Answer(done(work, f"booted {told_from(seen.booted, request.release)}"))
     return _begun(request, work, seen)
 
 
-def _begun(request: Request, work: Work, seen: Observation) -> Duty:
-    wanted = request.release
+def _begun(request: Request, work: Work, seen: Seen) -> Duty:
+    wanted, next_one, back = request.release, seen.staged or seen.booted, seen.rollback
     match request.action:
-        case Ask.STAGE if same(seen.boots_next(), wanted):
+        case Ask.STAGE if is_release(next_one, wanted):
             return Answer(done(work, "was booted already" if seen.staged is None else ""))
-        case Ask.REBOOT if not same(seen.boots_next(), wanted):
-            return Answer(failed(work, f"{seen.boots_next().version} would boot, not {wanted.version}"))
-        case Ask.ROLLBACK if not (same(seen.rollback, wanted) or same(seen.staged, wanted)):
-            back = "nothing" if seen.rollback is None else seen.rollback.version
-            return Answer(failed(work, f"there is {back} to roll back to, not {wanted.version}"))
+        case Ask.REBOOT if not is_release(next_one, wanted):
+            words = f"{told_from(next_one, wanted)} would boot, not {told_from(wanted, next_one)}"
+            return Answer(failed(work, words))
+        case Ask.ROLLBACK if not (is_release(back, wanted) or is_release(seen.staged, wanted)):
+            there = "nothing" if back is None else told_from(back, wanted)
+            return Answer(failed(work, f"there is {there} to roll back to, not {told_from(wanted, back)}"))
     return Act(request, work)

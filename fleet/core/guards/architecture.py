@@ -1,0 +1,20 @@
+"""Does a release have a payload for a node of this architecture?"""
+
+from __future__ import annotations
+
+from fleet.core.held import Held, Reason
+from fleet.core.node import ARCHITECTURE_LABEL, Node
+from fleet.core.release import Release, built_for
+
+
+def held(node: Node, release: Release) -> Held | None:
+    if built_for(release, node.architecture) is not None:
+        return None
+    facts: dict[str, str | int] = {
+        "release": release.version,
+        "architectures": " and ".join(name for name, _ in release.digests),
+        "architecture": node.architecture or "of an architecture that is not known",
+    }
+    if not node.architecture:
+        facts["advice"] = f"set the label {ARCHITECTURE_LABEL} of {node.name}, to amd64 or arm64 for instance"
+    return Held(Reason.ARCHITECTURE, node.name, facts)

@@ -1,0 +1,77 @@
+"""Whether two releases are one, for any of them."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from fleet.core.release import Release, built_for, is_release, told_from
+from tests.releases import sha
+
+ARCHITECTURES = ("amd64", "arm64", "s390x")
+DIGESTS = st.sampled_from(["", *(sha(letter) for letter in "abcdef")])
+VERSIONS = st.sampled_from(["", "44.2", "44.20", "44.2.1", "4", "sha256", sha("a")])
+TOLD = st.builds(Release, VERSIONS, DIGESTS, reference_digest=DIGESTS)
+SAID = st.builds(
+    Release,
+    VERSIONS,
+    DIGESTS,
+    digests=st.dictionaries(st.sampled_from(ARCHITECTURES), DIGESTS.filter(bool)).map(
+        lambda found: tuple(sorted(found.items()))
+    ),
+)
+ANY = st.one_of(TOLD, SAID)
+
+
+@given(ANY, ANY)
+def test_it_does_not_matter_which_of_the_two_is_which(one: Release, other: Release) -> None:
+    assert is_release(one, other) is is_release(other, one)
+
+
+@given(ANY)
+def test_a_release_that_tells_anything_is_itself(one: Release) -> None:
+    assert is_release(one, one) is bool(one.version or one.known_by)
+
+
+@given(ANY, ANY, VERSIONS, VERSIONS)
+def test_where_both_have_a_digest_no_version_counts(
+    one: Release, other: Release, mine: str, its: str
+) -> None:
+    if one.known_by and other.known_by:
+        same = is_release(replace(one, version=mine), replace(other, version=its))
+        assert same is bool(one.known_by & other.known_by)
+
+
+@given(ANY, ANY)
+def test_where_one_has_none_equal_versions_count_and_nothing_else(one: Release, other: Release) -> None:
+    if not (one.known_by and other.known_by):
+        assert is_release(one, other) is (one.version == other.version and one.version != "")
+
+
+@given(ANY, ANY, st.text(max_size=9), st.text(max_size=9))
+def test_kernel_and_kubelet_do_not_count(one: Release, other: Release, kernel: str, kubelet: str) -> None:
+    changed = replace(one, kernel=kernel, kubelet=kubelet)
+    assert is_release(changed, other) is is_release(one, other)
+
+
+@given(ANY, ANY)
+def test_a_sentence_about_two_releases_names_two(one: Release, other: Release) -> None:
+    known = all(each.version or each.pin for each in (one, other))
+    if known and not is_release(one, other):
+        assert told_from(one, other) != told_from(other, one)
+
+
+@given(SAID, st.sampled_from([*ARCHITECTURES, "riscv64", ""]))
+def test_what_a_host_is_asked_for_is_that_release_and_of_no_other_architecture(
+    said: Release, architecture: str
+) -> None:
+    asked = built_for(said, architecture)
+    own = dict(said.digests).get(architecture, "")
+    if asked is None:
+        assert said.digests and not said.digest and not own
+        return
+    assert asked.known_by == frozenset({said.digest, own} - {""})
+    assert asked.pin == (said.digest or own) and asked.digest == (own or said.digest)
+    assert not asked.digests
+    assert is_release(asked, said) is is_release(said, said)

@@ -1,0 +1,50 @@
+"""What an agent does next depends on which release it has: by the one function, on real and on simulated machines."""
+
+from __future__ import annotations
+
+import pytest
+
+from fleet.core.agent import Act, Answer, Seen, next_duty, proves_boot, rolled_back
+from fleet.core.machine import Ask, Machine, Request, Work
+from fleet.core.release import Release
+from fleet.machines.os.family import Observation
+from tests.releases import PAIRS, Pair
+
+OTHER = Release("0", "sha256:00")
+
+
+def seen(kind: type, booted: Release, staged: Release | None = None, rollback: Release | None = None) -> Seen:
+    if kind is Machine:
+        return Machine("n-1", booted=booted, staged=staged, rollback=rollback, boot_id="b-1")
+    return Observation("bootc", booted, "b-1", "6.1", staged, rollback)
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.why)
+@pytest.mark.parametrize("kind", [Machine, Observation])
+def test_it_goes_by_what_is_one_release(kind: type, pair: Pair) -> None:
+    stage, reboot, back = (Request(ask, "t", pair.wanted) for ask in (Ask.STAGE, Ask.REBOOT, Ask.ROLLBACK))
+    word = next_duty(stage, None, seen(kind, pair.found))
+    if pair.same:
+        assert isinstance(word, Answer) and (word.work.state, word.work.message) == (
+            "done",
+            "was booted already",
+        )
+    else:
+        assert isinstance(word, Act)
+    for request, there in (
+        (reboot, seen(kind, OTHER, staged=pair.found)),
+        (back, seen(kind, OTHER, rollback=pair.found)),
+    ):
+        word = next_duty(request, None, there)
+        if pair.same:
+            assert isinstance(word, Act)
+        else:
+            assert isinstance(word, Answer) and word.work.state == "failed"
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.why)
+def test_a_boot_is_proven_or_rolled_back_by_what_is_one_release(pair: Pair) -> None:
+    request, before, after = Request(Ask.REBOOT, "t", pair.wanted), Work("t", "working"), Work("t", "done")
+    there = seen(Observation, pair.found)
+    assert proves_boot(request, before, after, there) is pair.same
+    assert rolled_back(request, before, after, there) is not pair.same

@@ -1,0 +1,47 @@
+"""One function decides whether two releases are one."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from fleet.core.release import Release, built_for, is_release
+from tests.releases import AMD, ARM, BOTH, INDEX, PAIRS, Pair
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.why)
+def test_whether_two_are_one(pair: Pair) -> None:
+    assert is_release(pair.found, pair.wanted) is pair.same
+    assert is_release(pair.wanted, pair.found) is pair.same
+
+
+def test_nothing_is_no_release() -> None:
+    assert not is_release(None, Release("44.2"))
+
+
+@pytest.mark.parametrize(
+    ("release", "architecture", "asked"),
+    [
+        (Release("44.2"), "amd64", Release("44.2")),
+        (Release("44.2", INDEX), "riscv64", Release("44.2", INDEX)),
+        (Release("44.2", INDEX), "", Release("44.2", INDEX)),
+        (
+            Release("44.2", INDEX, digests=BOTH),
+            "arm64",
+            Release("44.2", ARM, reference_digest=INDEX),
+        ),
+        (Release("44.2", INDEX, digests=BOTH), "s390x", Release("44.2", INDEX)),
+        (Release("44.2", digests=BOTH), "amd64", Release("44.2", AMD)),
+        (Release("44.2", digests=BOTH), "s390x", None),
+        (Release("44.2", digests=BOTH), "", None),
+    ],
+)
+def test_what_a_host_of_an_architecture_is_asked_to_write(
+    release: Release, architecture: str, asked: Release | None
+) -> None:
+    assert built_for(release, architecture) == asked
+
+
+def test_what_was_kept_before_there_were_several_digests_is_read() -> None:
+    kept = b'{"version":"44.2","digest":"sha256:aa","kernel":"6.12","kubelet":""}'
+    assert msgspec.json.decode(kept, type=Release) == Release("44.2", "sha256:aa", "6.12")

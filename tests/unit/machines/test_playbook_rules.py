@@ -1,0 +1,80 @@
+"""The playbooks tell releases and kernels as fleet's own functions do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import to_builtins
+
+from fleet.core import kernel, release
+from fleet.core.release import Release
+from fleet.machines.os.family import MachineError
+from fleet.machines.playbook import observation
+from tests.property.test_kernel import REAL
+from tests.property.test_release import ANY
+from tests.releases import AMD, INDEX, PAIRS, Pair
+
+PLUGIN = Path(__file__).parents[3] / "playbooks" / "test_plugins" / "fleet_release.py"
+
+
+def rules() -> dict[str, Callable[..., bool]]:
+    spec = spec_from_file_location("fleet_release", PLUGIN)
+    assert spec is not None and spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    found: dict[str, Callable[..., bool]] = module.TestModule().tests()
+    return found
+
+
+IS_RELEASE, IS_KERNEL = rules()["fleet_release"], rules()["fleet_kernel"]
+
+
+def told(found: Release) -> dict[str, Any]:
+    """As the playbooks' variables have it."""
+    return {**to_builtins(found), "digests": [digest for _, digest in found.digests]}
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.why)
+def test_a_pair_of_releases(pair: Pair) -> None:
+    assert IS_RELEASE(told(pair.found), told(pair.wanted)) is pair.same
+    named = {
+        "version": pair.wanted.version,
+        "digest": pair.wanted.pin,
+        "digests": sorted(pair.wanted.known_by),
+    }
+    assert IS_RELEASE(told(pair.found), named) is pair.same
+
+
+@given(ANY, ANY)
+def test_any_two_releases(found: Release, wanted: Release) -> None:
+    assert IS_RELEASE(told(found), told(wanted)) is release.is_release(found, wanted)
+
+
+@pytest.mark.parametrize("nothing", [None, {}, {"version": None, "digest": None}])
+def test_nothing_is_no_release(nothing: dict[str, None] | None) -> None:
+    assert not IS_RELEASE(nothing, {"version": "1.0", "digest": ""})
+
+
+def test_a_version_that_is_a_number_is_its_text() -> None:
+    assert IS_RELEASE({"version": "1.1"}, {"version": 1.1})
+
+
+@given(st.sampled_from(REAL), st.data())
+def test_any_beginning_of_a_kernel(running: str, data: st.DataObject) -> None:
+    wanted = data.draw(
+        st.one_of(st.sampled_from(REAL), st.integers(0, len(running)).map(lambda end: running[:end]))
+    )
+    assert IS_KERNEL(running, wanted) is kernel.is_kernel(running, wanted)
+
+
+def test_facts_may_tell_a_reference_and_need_no_version() -> None:
+    now = {"os": "bootc", "boot_id": "b", "kernel": "k", "booted": {"digest": AMD, "reference_digest": INDEX}}
+    assert observation({"fleet_now": now}).booted == Release("", AMD, reference_digest=INDEX)
+    with pytest.raises(MachineError, match="neither version nor digest"):
+        observation({"fleet_now": now | {"booted": {}}})
