@@ -188,6 +188,21 @@ def test_a_release_of_a_product_is_told_by_the_snapshot_that_fleet_wrote(micro: 
     asyncio.run(story())
 
 
+def test_an_image_for_several_architectures_is_fetched_by_its_index_and_told_by_both(
+    micro: SnapperHost,
+) -> None:
+    wanted = Release("6.1-20261127", f"sha256:{'c' * 64}", reference_digest=f"sha256:{'d' * 64}")
+
+    async def story() -> None:
+        machine = TransactionalUpdate(micro, REPOSITORY)
+        micro.publishes = 'ID="sl-micro"\nVERSION_ID="6.1"\n'
+        await machine.stage(wanted, lambda _: None, "r-1/n-1/stage/0")
+        assert micro.started[-1][-1] == f"{REPOSITORY}@{wanted.reference_digest}"
+        assert (await machine.observe()).staged == wanted
+
+    asyncio.run(story())
+
+
 def test_what_dup_writes_on_a_product_cannot_be_told_and_is_not_begun(micro: SnapperHost) -> None:
     async def story() -> None:
         with pytest.raises(MachineError, match=r"VERSION_ID=6\.1 of sl-micro is the product's.*source"):

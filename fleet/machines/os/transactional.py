@@ -22,7 +22,7 @@ from fleet.machines.os.family import MachineError, Observation, Progress
 OS = "transactional-update"
 LIST = ("--jsonout", "list", "--columns", "number,default,active,userdata")
 STATE = "/var/lib/misc/transactional-update.state"
-VERSION, DIGEST = "fleet-version", "fleet-digest"
+VERSION, DIGEST, REFERENCE = "fleet-version", "fleet-digest", "fleet-reference-digest"
 """Of a snapshot's userdata. A snapshot that is made from another one does not inherit them."""
 IN_PROGRESS = "transactional-update-in-progress"
 _WORKING = re.compile(r"^LAST_WORKING_SNAPSHOTS=['\"]?([\d ]*)['\"]?$", re.MULTILINE)
@@ -43,7 +43,9 @@ class Snapshot(Struct, frozen=True):
     def noted(self) -> Release | None:
         """What fleet wrote there."""
         data = self.userdata or {}
-        return Release(data[VERSION], data.get(DIGEST, "")) if data.get(VERSION) else None
+        if not data.get(VERSION):
+            return None
+        return Release(data[VERSION], data.get(DIGEST, ""), reference_digest=data.get(REFERENCE, ""))
 
     @property
     def written(self) -> bool:
@@ -126,20 +128,21 @@ class TransactionalUpdate:
                 f"{how[0]} wrote {told or 'no version'}, not {release.version}: nothing is staged"
             )
         if self._source:
-            noted = f"{VERSION}={release.version},{DIGEST}={release.digest}"
-            await self._snapper("modify", "--userdata", noted, str(written.number))
+            noted = {VERSION: release.version, DIGEST: release.digest, REFERENCE: release.reference_digest}
+            told = ",".join(f"{key}={value}" for key, value in noted.items() if value)
+            await self._snapper("modify", "--userdata", told, str(written.number))
         progress(100)
 
     async def _how(self, booted: Snapshot, release: Release) -> tuple[str, ...]:
         """Raises MachineError where what would be written could not be told from what is booted."""
         if self._source:
-            if not release.digest:
+            if not release.pin:
                 raise MachineError(
                     f"{release.version} has no digest in its stream, and {self._source} needs one"
                 )
             if not _PLAIN.fullmatch(release.version):
                 raise MachineError(f"snapper's userdata cannot have the version {release.version!r}")
-            return ("apply-oci", "--image", f"{self._source}@{release.digest}")
+            return ("apply-oci", "--image", f"{self._source}@{release.pin}")
         fields = await self._os_release(booted.number)
         if not own_version(fields):
             raise MachineError(
