@@ -22,18 +22,16 @@ PLAIN_JUMPS = ("bastion", "jo@bastion:2200", "[2001:db8::1]:22", "a,jo@b:23", "n
 TOKENS = ("%h", "%n", "%p", "%r", "%u", "%d", "%i", "%k", "%l", "%L", "%%", "%C", "${FLEET_TEST}")
 PLAIN_TOKENS = ("%h", "%n", "%p", "%r", "%u", "%d", "%i", "%k", "%l", "%L", "%%")
 
-HEADS = [
-    "Host n-1.Example",
-    "Host n-?.*",
-    "host = other n-1*",
-    'Host "n-1.Example" # here',
-    "Host * !n-1.Example",
-    "HOST\t*",
-    "Host n-2",
-    "Host n-1.example",
-    "# Bob's till",
-    "Host n-1.Example # Bob's till",
-]
+HEADS = (
+    *(
+        "Host n-1.Example",
+        "Host n-?.*",
+        "host = other n-1*",
+        'Host "n-1.Example" # here',
+        "Host * !n-1.Example",
+    ),
+    *("HOST\t*", "Host n-2", "Host n-1.example", "# Bob's till", "Host n-1.Example # Bob's till"),
+)
 MATCHES = f"""\
 Match host n-1.*
 Match originalhost n-1.Example user core
