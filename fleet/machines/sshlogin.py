@@ -248,6 +248,8 @@ def _offer(transport: paramiko.Transport, user: str, offers: Offers) -> bool:
                 ) from None
             offers.passed.append(f"{offers.tried.pop()} ({error})")
             continue
+        if "publickey" in more:
+            continue
         if more:
             raise LoginError(
                 f"beside a key it wants {', '.join(more)}",

@@ -315,8 +315,18 @@ def test_keys_that_cannot_be_offered_are_told(server: Sshd, tmp_path: Path) -> N
 
 
 def test_a_machine_that_wants_more_than_a_key_is_told(tmp_path: Path) -> None:
-    with sshd(tmp_path, "AuthenticationMethods publickey,password\nPasswordAuthentication yes\n") as server:
-        on(server.host(), refuses("beside a key it wants password"))
+    with sshd(tmp_path, "AuthenticationMethods publickey,keyboard-interactive\n") as server:
+        on(server.host(), refuses("beside a key it wants keyboard-interactive"))
+
+
+def test_a_machine_that_wants_two_keys_gets_both(tmp_path: Path) -> None:
+    second = new_key(tmp_path / "second")
+    with sshd(tmp_path, "AuthenticationMethods publickey,publickey\n") as server:
+        on(server.host(), refuses("no key is accepted"))
+        with (tmp_path / "authorized").open("a") as authorized:
+            authorized.write(second.with_suffix(".pub").read_text())
+        server.configure(f"IdentityFile {second}\n")
+        on(server.host(), works)
 
 
 def test_a_machine_that_takes_no_keys_is_told(tmp_path: Path) -> None:
@@ -399,9 +409,8 @@ def test_algorithms_are_those_that_the_configuration_allows(server: Sshd) -> Non
 
 def test_a_jump_host_named_by_uri_is_gone_through(server: Sshd, tmp_path: Path) -> None:
     there = f"HostName 127.0.0.1\nUser {getuser()}\n"
-    server.configure(
-        f"Host n-1\nProxyJump ssh://{getuser()}@jump.example:{server.port}\nPort {server.port}\n{there}Host jump.example\n{there}"
-    )
+    jump = f"ssh://{getuser()}@jump.example:{server.port}"
+    server.configure(f"Host n-1\nProxyJump {jump}\nPort {server.port}\n{there}Host jump.example\n{there}")
     on(server.host(name="n-1"), works)
     assert (tmp_path / "log").read_text().count("Accepted publickey") == 2
 
