@@ -16,7 +16,13 @@ from pathlib import Path
 import paramiko
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_ssh_private_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+    load_ssh_private_key,
+)
 from paramiko.agent import AgentKey, AgentSSH
 from paramiko.pkey import PublicBlob
 
@@ -166,7 +172,9 @@ def private_key(path: Path) -> paramiko.PKey:
             loaded = load_pem_private_key(content, None)  # type: ignore[assignment]
         for kind, made in _CLASSES:
             if isinstance(loaded, kind):
-                return made.from_private_key(io.StringIO(content.decode()))
+                # In one format, whatever it was written in: the library does not read all of them.
+                plain = loaded.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+                return made.from_private_key(io.StringIO(plain.decode()))
     except (TypeError, paramiko.PasswordRequiredException):
         raise KeyFileError("it has a passphrase: add it to the agent") from None
     except (ValueError, UnsupportedAlgorithm, paramiko.SSHException) as error:

@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
@@ -116,7 +116,8 @@ def log_in(line: Line, settings: Settings) -> paramiko.Transport:
     try:
         transport.ask_for(settings, known)
         transport.banner_timeout = transport.auth_timeout = settings.connect_seconds
-        transport.start_client(timeout=settings.connect_seconds)
+        with _library():
+            transport.start_client(timeout=settings.connect_seconds)
         if not transport.initial_kex_done:
             raise TimeoutError
         judge(known, transport.shown, datetime.now(UTC))  # noqa: TID251 - a certificate's validity
@@ -129,6 +130,19 @@ def log_in(line: Line, settings: Settings) -> paramiko.Transport:
             ) from None
         raise
     return transport
+
+
+@contextlib.contextmanager
+def _library() -> Iterator[None]:
+    """paramiko hands on whatever its thread stumbled over in what the other side has sent."""
+    try:
+        yield
+    except (paramiko.SSHException, OSError, EOFError):
+        raise
+    except Exception as error:
+        raise paramiko.SSHException(
+            f"what it sends is not understood: {type(error).__name__}: {error}"
+        ) from error
 
 
 def known_of(settings: Settings, ip: str) -> Known:
@@ -232,7 +246,8 @@ def _offer(transport: paramiko.Transport, user: str, offers: Offers) -> bool:
     attempt: Callable[[str, paramiko.PKey], list[str]] = transport.auth_publickey
     for key in offers:
         try:
-            more = attempt(user, key)
+            with _library():
+                more = attempt(user, key)
         except paramiko.BadAuthenticationType as error:
             raise LoginError(
                 f"it takes no keys, only {', '.join(error.allowed_types)}", "allow PubkeyAuthentication there"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
+import random
 import socketserver
 import subprocess
 import threading
@@ -305,6 +306,18 @@ def test_a_user_s_certificate_is_shown(tmp_path: Path, by_agent: bool) -> None:
         on(server.host(server.access(identity="")), refuses("no key is accepted"))
 
 
+@pytest.mark.parametrize(
+    "words", [("-t", "rsa"), ("-t", "ecdsa"), ("-t", "rsa", "-m", "PEM"), ("-t", "ecdsa", "-m", "PKCS8")]
+)
+def test_keys_of_every_kind_log_in(server: Sshd, tmp_path: Path, words: tuple[str, ...]) -> None:
+    key = new_key(tmp_path / "key", *words, "-N", "")
+    (tmp_path / "authorized").write_text(key.with_suffix(".pub").read_text())
+    server.configure(f"IdentityFile {key}\n")
+    on(server.host(server.access(identity="")), works)
+    key.with_suffix(".pub").unlink()
+    on(server.host(server.access(identity="")), works)
+
+
 def test_keys_that_cannot_be_offered_are_told(server: Sshd, tmp_path: Path) -> None:
     locked = new_key(tmp_path / "locked", "-N", "a passphrase")
     opened = new_key(tmp_path / "open")
@@ -334,23 +347,42 @@ def test_a_machine_that_takes_no_keys_is_told(tmp_path: Path) -> None:
         on(server.host(), refuses("it takes no keys"))
 
 
+def babble(seed: int) -> bytes:
+    """What no ssh server says: other protocols, packets of random bytes, key exchanges that end in the middle."""
+    chance = random.Random(seed)
+    if seed == 0:
+        return b"HTTP/1.0 400 no\r\n\r\n" * 200
+    said = b"SSH-2.0-OpenSSH_9.9\r\n"
+    for kind in chance.choices((20, 31, 21, 1, 0, 255), k=3):
+        body = (
+            bytes((kind,))
+            + chance.randbytes(16)
+            + chance.choice((b"", b"\0\0\0\5a,b,c", b"\xff" * 8, chance.randbytes(40)))
+        )
+        padding = 8 - (len(body) + 5) % 8 + 8
+        said += (len(body) + padding + 1).to_bytes(4) + bytes((padding,)) + body + bytes(padding)
+    return said
+
+
 def test_who_speaks_no_ssh_is_told(tmp_path: Path) -> None:
-    with socketserver.TCPServer(("127.0.0.1", 0), Babble) as babble:
-        threading.Thread(target=babble.serve_forever, daemon=True).start()
+    said = b""
 
-        async def tell(host: Ssh) -> None:
-            with pytest.raises(UnreachableError):
-                await host.run(("true",))
+    class Babbler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.sendall(said)
 
-        (tmp_path / "config").write_text("ConnectTimeout 5\n")
-        port = int(babble.server_address[1])
-        on(Ssh(Address("127.0.0.1", "jo", port), Access(config=str(tmp_path / "config")), Limit()), tell)
-        babble.shutdown()
+    async def tell(host: Ssh) -> None:
+        with pytest.raises(UnreachableError, match=r"jo@127\.0\.0\.1"):
+            await host.run(("true",))
 
-
-class Babble(socketserver.BaseRequestHandler):
-    def handle(self) -> None:
-        self.request.sendall(b"HTTP/1.0 400 no\r\n\r\n" * 200)
+    (tmp_path / "config").write_text("ConnectTimeout 5\n")
+    with socketserver.TCPServer(("127.0.0.1", 0), Babbler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = Address("127.0.0.1", "jo", int(server.server_address[1]))
+        for seed in range(12):
+            said = babble(seed)
+            on(Ssh(address, Access(config=str(tmp_path / "config")), Limit()), tell)
+        server.shutdown()
 
 
 def test_a_command_that_leads_nowhere_is_told_with_its_words(server: Sshd) -> None:
