@@ -176,6 +176,38 @@ def test_without_openssh_what_is_not_plain_is_refused(
     assert seen["refused"] > COUNT / 2
 
 
+ASK = """
+from fleet.machines.access import Access, Address
+from fleet.machines.openssh import asked
+found = asked(Address("n-1"), Access())
+print(found.host, found.user, found.port, found.alive_seconds, found.identities[0], found.known_hosts[0], found.command)
+"""
+
+
+def test_a_user_s_own_files_are_read_as_ssh_reads_them(tmp_path: Path) -> None:
+    """With a home of the password file that is this test's: relative names, `~`, and the system's file."""
+    if os.getuid() != 0:
+        assert not os.environ.get("CI"), "needs root"
+        pytest.skip("needs root, for a password file of its own")
+    home = tmp_path / "home"
+    (home / ".ssh/conf.d").mkdir(mode=0o700, parents=True)
+    (home / ".ssh/config").write_text("Include conf.d/*\nHost *\n  ServerAliveInterval 30\n")
+    (home / ".ssh/conf.d/prod").write_text(
+        "Host n-1\n  HostName 10.0.7.1\n  User core\n  Port 2222\n  IdentityFile ~/key\n"
+    )
+    (tmp_path / "passwd").write_text(f"root:x:0:0::{home}:/bin/sh\n")
+    (tmp_path / "system").write_text("Host *\n  ProxyCommand nc %h %p\n  User other\n")
+    script = (
+        f"mount --bind {tmp_path}/passwd /etc/passwd && mount --bind {tmp_path}/system /etc/ssh/ssh_config && "
+        'exec "$0" -c "$1"'
+    )
+    argv = ["unshare", "--mount", "sh", "-c", script, sys.executable, ASK]
+    environment = {**os.environ, "HOME": str(home)}
+    done = subprocess.run(argv, capture_output=True, text=True, env=environment, timeout=60, check=False)
+    wanted = f"10.0.7.1 core 2222 30 {home}/key {home}/.ssh/known_hosts nc 10.0.7.1 2222\n"
+    assert (done.stdout, done.returncode) == (wanted, 0), done.stderr
+
+
 def compared(settings: Settings) -> dict[str, object]:
     """Without the algorithms, of which this ssh has others."""
     told = structs.asdict(settings)
