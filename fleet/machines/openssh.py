@@ -28,7 +28,6 @@ PROGRAM = "ssh"
 SECONDS = 20.0
 MOST = 1024 * 1024
 """Most bytes that are read of what it prints."""
-SYSTEM = "/etc/ssh/ssh_config"
 DIGEST = ("-o", "ControlPath=/%C")
 """No connection is shared; this has ssh say what the token %C stands for."""
 
@@ -51,6 +50,10 @@ def asked(address: Address, access: Access, jumps: Sequence[str] = ()) -> Settin
     Raises UsageError, with ssh's own words where it refuses the configuration, and where it wants what fleet does not do.
     """
     me = here()
+    if access.config:
+        existing(access.config)
+    if access.identity and not Path(access.identity).expanduser().is_file():
+        raise UsageError(f"{access.identity}: there is no such key")
     if shutil.which(PROGRAM) is None:
         return settings(plainconfig.read(address, access, jumps, me), me)
     with named(access, me) as words:
@@ -98,7 +101,7 @@ def text(access: Access, me: Here, first: Sequence[str] = ()) -> str:
     if access.config:
         files = [existing(access.config)]
     else:
-        files = [(own or Path(me.home, ".ssh")) / "config", Path(SYSTEM)]
+        files = [(own or Path(me.home, ".ssh")) / "config", plainconfig.SYSTEM]
         for file in files if own is not None else files[1:]:
             _refuse_moved(file)
     lines = [*first, *(f'Include "{file}"' for file in files)]
@@ -122,11 +125,7 @@ def _words(address: Address, access: Access, jumps: Sequence[str]) -> list[str]:
     words = ["-l", address.user] if address.user else []
     words += ["-p", str(address.port)] if address.port else []
     words += ["-J", ",".join(jumps)] if jumps else []
-    if access.identity:
-        identity = Path(access.identity).expanduser()
-        if not identity.is_file():
-            raise UsageError(f"{identity}: there is no such key")
-        words += ["-i", str(identity)]
+    words += ["-i", str(Path(access.identity).expanduser())] if access.identity else []
     return words
 
 

@@ -10,12 +10,13 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from fleet.core.errors import ConfigError
+from fleet.core.errors import ConfigError, UsageError
 from fleet.machines.access import Access, Address
 from fleet.machines.keywords import LEFT_ALONE
 from fleet.machines.settings import Here, Printed
 
 HINT = "without OpenSSH only a plain configuration is read (docs/hosts.md): install it (openssh-client), or change the line"
+SYSTEM = Path("/etc/ssh/ssh_config")
 RAW = frozenset(("proxycommand", "proxyjump", "localcommand", "remotecommand", "knownhostscommand"))
 """Their value is the rest of the line."""
 SEVERAL = frozenset(
@@ -64,10 +65,17 @@ _YES_NO = {"yes": "yes", "true": "yes", "no": "no", "false": "no"}
 
 
 def lines(file: Path) -> Iterator[tuple[int, list[str]]]:
-    """The words of each line that has some, with its number. Raises ConfigError where a quote has no end."""
-    if not file.is_file():
+    """The words of each line that has some, with its number.
+
+    Raises ConfigError where a quote has no end, UsageError where the file is there and cannot be read.
+    """
+    try:
+        content = file.read_text("utf-8", "surrogateescape")
+    except FileNotFoundError:
         return
-    for number, line in enumerate(file.read_text("utf-8", "surrogateescape").split("\n"), 1):
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror}") from None
+    for number, line in enumerate(content.split("\n"), 1):
         rest = line.strip(" \t\r\f")
         if not rest or rest.startswith("#"):
             continue
@@ -93,13 +101,9 @@ def read(address: Address, access: Access, jumps: Sequence[str], here: Here) -> 
     if access.identity:
         found["identityfile"] = (str(Path(access.identity).expanduser()),)
     home = Path(here.environment.get("HOME") or here.home)
-    files = (
-        [Path(access.config).expanduser()]
-        if access.config
-        else [home / ".ssh/config", Path("/etc/ssh/ssh_config")]
-    )
+    own = [Path(access.config).expanduser()] if access.config else [home / ".ssh/config", SYSTEM]
     problems: list[str] = []
-    for file in files:
+    for file in own:
         _Reading(file, address.host, found, problems).read()
     if problems:
         raise ConfigError(problems, HINT)
@@ -246,8 +250,7 @@ def matching(pattern: str, name: str) -> bool:
 
 def _included(name: str, file: Path) -> bool:
     """An Include of nothing changes nothing."""
-    system = file == Path("/etc/ssh/ssh_config")
-    path = (Path("/etc/ssh") if system else Path.home() / ".ssh") / Path(name).expanduser()
+    path = (SYSTEM.parent if file == SYSTEM else Path.home() / ".ssh") / Path(name).expanduser()
     return any(Path("/").glob(str(path)[1:]))
 
 

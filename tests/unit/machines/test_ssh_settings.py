@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from fleet.core.errors import ConfigError, UsageError
-from fleet.machines import openssh
+from fleet.machines import openssh, plainconfig
 from fleet.machines.access import Access, Address, address_of
 from fleet.machines.openssh import asked
-from fleet.machines.settings import Here, Printed, Settings, printed, settings, unknown
+from fleet.machines.settings import CONNECT_SECONDS, Here, Printed, Settings, printed, settings, unknown
 
 HERE = Here("/home/jo", "jo", 1000, "desk.example", {"RACK": "r2"})
 BASE = "host n-1\nhostname n-1.example\nuser core\nport 22\n"
@@ -223,7 +223,7 @@ def test_an_include_is_followed_and_the_system_s_file_too(
     (home / ".ssh/config").write_text(f"Include {home}/.ssh/conf.d/*\nHost *\n  ServerAliveInterval 30\n")
     system.write_text("Host *\n  HostKeyAlias rack\n  User other\n")
     monkeypatch.setenv("HOME", str(home))
-    monkeypatch.setattr(openssh, "SYSTEM", str(system))
+    monkeypatch.setattr(plainconfig, "SYSTEM", system)
     found = asked(Address("n-1"), Access())
     assert (found.host, found.user, found.port, found.alias) == ("10.0.7.1", "core", 2222, "rack")
     assert found.alive_seconds == 30
@@ -276,6 +276,18 @@ def test_user_port_and_jump_hosts_that_are_given_come_before_the_configuration_s
     config.write_text("User core\nPort 2222\nProxyJump far\n")
     found = asked(Address("n-1", "jo", 22), Access(config=str(config)), ("a", "jo@[2001:db8::1]:23"))
     assert (found.user, found.port, found.jumps) == ("jo", 22, ("a", "jo@[2001:db8::1]:23"))
+
+
+@pytest.mark.parametrize("seconds", ["0", "none"])
+def test_no_timeout_is_fleet_s_own(seconds: str) -> None:
+    assert told(f"connecttimeout {seconds}").connect_seconds == CONNECT_SECONDS
+
+
+def test_a_folder_in_the_place_of_a_file_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".ssh/config").mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(UsageError, match="config cannot be read"):
+        asked(Address("n-1"), Access())
 
 
 def test_here_is_the_home_of_the_password_file(monkeypatch: pytest.MonkeyPatch) -> None:

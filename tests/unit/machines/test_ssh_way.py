@@ -10,7 +10,7 @@ import pytest
 from msgspec import structs
 
 from fleet.core.errors import UsageError
-from fleet.machines import openssh
+from fleet.machines import plainconfig
 from fleet.machines.access import Access, Address
 from fleet.machines.openssh import asked
 from fleet.machines.settings import Settings
@@ -92,6 +92,6 @@ def test_a_relative_include_of_the_system_s_file_is_refused(
 ) -> None:
     system = tmp_path / "ssh_config"
     system.write_text("Host *\n  Include more/*\n")
-    monkeypatch.setattr(openssh, "SYSTEM", str(system))
+    monkeypatch.setattr(plainconfig, "SYSTEM", system)
     with pytest.raises(UsageError, match=rf"{system}:2: Include more"):
         variables(Access(), tmp_path)
