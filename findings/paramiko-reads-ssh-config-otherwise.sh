@@ -2,7 +2,7 @@
 # paramiko 5.1.0 (SSHConfig), beside the OpenSSH client that is installed (seen with 9.2).
 #
 # What is done: one ssh_config(5) is read by both, for the same host: an Include of a file with HostName, User and Port, a
-# comment behind a value, a `Match tagged` for a tag that nobody gave.
+# comment behind a value, and a `Match tagged` for a tag that nobody gave.
 #
 # One would expect: a library whose class reads "the format used by OpenSSH" goes to the same machine as ssh does, or says
 # what it cannot read.
