@@ -22,6 +22,9 @@ FIRST = (
     "UpdateHostKeys no",
     "IgnoreUnknown GSSAPIKeyExchange",
     "GSSAPIKeyExchange no",
+    # Ansible says by itself which ways to log in it prefers.
+    "GSSAPIAuthentication no",
+    "HostbasedAuthentication no",
     "PreferredAuthentications publickey",
     "BatchMode yes",
     "RemoteCommand none",

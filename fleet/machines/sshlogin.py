@@ -198,6 +198,8 @@ class _Transport(paramiko.Transport):
         return self._host_keys
 
     def _verify_key(self, host_key: bytes, sig: bytes) -> None:
+        if self.shown not in (b"", host_key):
+            raise paramiko.SSHException("it shows another host key than at first")
         self.shown = host_key
         super()._verify_key(host_key, sig)  # type: ignore[misc]
 

@@ -17,14 +17,17 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
+from paramiko import SSHException
 
 from fleet.core.errors import AuthenticationError, UnreachableError
 from fleet.machines.access import Access, Address
 from fleet.machines.host import LostError, read
 from fleet.machines.hostkeys import Known, UnknownKeyError, judge, parse
+from fleet.machines.openssh import asked
 from fleet.machines.os import shell
 from fleet.machines.os.family import MachineError
 from fleet.machines.ssh import Limit, Ssh, line
+from fleet.machines.sshlogin import dial, log_in
 from tests.machines.sshd import Sshd, sshd
 
 
@@ -393,6 +396,21 @@ def test_a_command_that_leads_nowhere_is_told_with_its_words(server: Sshd) -> No
             await host.run(("true",))
 
     on(server.host(), tell)
+
+
+def test_new_keys_for_the_session_are_agreed_on_under_the_same_host_key(server: Sshd) -> None:
+    server.configure("Host *\n")
+    line = dial(asked(Address("127.0.0.1", getuser(), server.port), server.access()))
+    transport = log_in(line, asked(Address("127.0.0.1", getuser(), server.port), server.access()))
+    try:
+        transport.renegotiate_keys()
+        assert transport.is_active()
+        transport.shown = b"another"  # type: ignore[attr-defined]
+        with pytest.raises(SSHException, match="another host key"):
+            transport.renegotiate_keys()
+    finally:
+        transport.close()
+        line.close()
 
 
 def test_new_keys_are_refused_whatever_the_configuration_says(server: Sshd) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import shutil
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,11 @@ from fleet.machines.settings import CONNECT_SECONDS, Here, Printed, Settings, pr
 
 HERE = Here("/home/jo", "jo", 1000, "desk.example", {"RACK": "r2"})
 BASE = "host n-1\nhostname n-1.example\nuser core\nport 22\n"
+
+
+NEEDS_SSH = pytest.mark.skipif(
+    shutil.which("ssh") is None and not os.environ.get("CI"), reason="openssh-client is not installed"
+)
 
 
 def told(more: str, here: Here = HERE) -> Settings:
@@ -186,6 +192,7 @@ def test_without_openssh_all_lines_are_named_at_once(alone: Path) -> None:
     assert [problem.split(": ")[0] for problem in refused.value.problems] == [f"{alone}:1", f"{alone}:3"]
 
 
+@NEEDS_SSH
 @pytest.mark.parametrize("with_openssh", [True, False])
 def test_comments_behind_values_and_quotes_in_comments_are_read_as_openssh_reads_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, with_openssh: bool
@@ -201,6 +208,7 @@ def test_comments_behind_values_and_quotes_in_comments_are_read_as_openssh_reads
     assert asked(Address("n-1"), Access(config=str(config))).host == "10.0.0.9"
 
 
+@NEEDS_SSH
 def test_the_sample_of_the_docs_leads_through_its_jump_host_and_to_it(tmp_path: Path) -> None:
     text = (Path(__file__).parents[3] / "docs/controller.md").read_text()
     sample = text.partition("## The ssh configuration")[2].partition("```\n")[2].partition("```")[0]
@@ -214,6 +222,7 @@ def test_the_sample_of_the_docs_leads_through_its_jump_host_and_to_it(tmp_path: 
     assert jump.jumps == ()
 
 
+@NEEDS_SSH
 def test_an_include_is_followed_and_the_system_s_file_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -240,6 +249,7 @@ def test_an_include_that_ssh_would_look_for_in_another_home_is_refused_by_its_li
         asked(Address("n-1"), Access())
 
 
+@NEEDS_SSH
 def test_what_ssh_itself_does_not_take_is_told_in_its_words(tmp_path: Path) -> None:
     config = tmp_path / "config"
     config.write_text("Host *\n  HostNam n-1\n")
@@ -252,6 +262,7 @@ def test_what_ssh_itself_does_not_take_is_told_in_its_words(tmp_path: Path) -> N
         asked(Address("n-1"), Access(config=str(config), identity=str(tmp_path / "none")))
 
 
+@NEEDS_SSH
 def test_a_configuration_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = tmp_path / "config"
     config.write_text('Match exec "sleep 600"\n  User core\n')
@@ -271,6 +282,7 @@ def test_a_program_that_prints_without_end_is_given_up(
         asked(Address("n-1"), Access())
 
 
+@NEEDS_SSH
 def test_user_port_and_jump_hosts_that_are_given_come_before_the_configuration_s(tmp_path: Path) -> None:
     config = tmp_path / "config"
     config.write_text("User core\nPort 2222\nProxyJump far\n")

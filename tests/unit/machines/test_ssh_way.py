@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,9 @@ from fleet.machines.settings import Settings
 from fleet.machines.ssh import Limit
 from fleet.machines.sshconfig import Login, Way
 
+pytestmark = pytest.mark.skipif(
+    shutil.which("ssh") is None and not os.environ.get("CI"), reason="openssh-client is not installed"
+)
 CONFIG = """\
 Include {folder}/more
 Host n-1
@@ -63,6 +68,7 @@ def test_both_ways_go_by_the_same_answer(tmp_path: Path, monkeypatch: pytest.Mon
     directly = asked(Address("n-1"), access)
     found = variables(access, tmp_path)
     assert compared(by_ansible(found)) == compared(directly)
+    assert by_ansible(found).login_notes == ()
     assert (directly.user, directly.host, directly.jumps) == ("core", "10.0.0.8", ("jo@jump:2200",))
     assert (found["ansible_become"], found["ansible_become_method"]) == (True, "sudo")
 
