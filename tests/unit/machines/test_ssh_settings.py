@@ -239,6 +239,7 @@ def test_an_include_is_followed_and_the_system_s_file_too(
     assert found.known_hosts[:1] == (f"{home}/.ssh/known_hosts",)
 
 
+@NEEDS_SSH
 def test_an_include_that_ssh_would_look_for_in_another_home_is_refused_by_its_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
