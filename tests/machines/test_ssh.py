@@ -176,9 +176,9 @@ def test_a_connection_that_dies_under_a_command_is_lost_and_made_anew(server: Ss
 
 def test_a_reboot_that_takes_the_connection_away_is_a_success(server: Sshd) -> None:
     async def tell(host: Ssh) -> None:
-        await shell.reboot(host, ("sh", "-c", "kill -9 $PPID; sleep 1"))
+        await shell.go_down(host, ("sh", "-c", "kill -9 $PPID; sleep 1"))
         with pytest.raises(MachineError, match="exit 1: no right"):
-            await shell.reboot(host, ("sh", "-c", "echo no right >&2; exit 1"))
+            await shell.go_down(host, ("sh", "-c", "echo no right >&2; exit 1"))
 
     on(server.host(), tell)
 
