@@ -9,8 +9,9 @@ SET_UP := $(VENV)/.set-up
 QUICK := tests/unit tests/property tests/contract tests/simulation tests/store
 # Real servers that bear each other's company, file by file.
 REAL := tests/cluster tests/kubectl tests/playbooks tests/quorums tests/web tests/kind tests/vagrant \
-	tests/machines/test_ssh.py tests/machines/test_ostree_program.py tests/machines/test_rauc.py \
-	tests/machines/test_snapper.py tests/machines/test_flatcar_partitions.py
+	tests/machines/test_ssh.py tests/machines/test_ssh_settings.py tests/machines/test_known_hosts.py \
+	tests/machines/test_ostree_program.py tests/machines/test_rauc.py tests/machines/test_snapper.py \
+	tests/machines/test_flatcar_partitions.py
 # What fills both cores by itself, or tells one election from two.
 ALONE := tests/etcd tests/machines/test_faults.py tests/machines/test_agents.py \
 	tests/machines/test_stacked.py tests/machines/test_agent_faults.py tests/machines/test_without_agents.py \

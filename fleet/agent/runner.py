@@ -92,6 +92,7 @@ async def warn_of_others(host: Host) -> None:
 
 def _over_ssh(way: str) -> Host:
     """Of `ssh:USER@NAME:PORT`; user and port may be left to the ssh configuration."""
-    from fleet.machines.ssh import Access, Limit, Ssh, address_of
+    from fleet.machines.access import Access, address_of
+    from fleet.machines.ssh import Limit, Ssh
 
     return Ssh(address_of(way.removeprefix("ssh:")), Access(), Limit())

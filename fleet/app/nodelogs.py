@@ -73,7 +73,8 @@ def over(way: str, unit: str = "", lines: int = 100) -> str:
 async def _over(way: str, unit: str, lines: int) -> str:
     if not way.startswith("ssh:"):
         return await BootLog(Local(prefix_of(way))).last_boot(unit, lines)
-    from fleet.machines.ssh import Access, Limit, Ssh, address_of
+    from fleet.machines.access import Access, address_of
+    from fleet.machines.ssh import Limit, Ssh
 
     if not way.removeprefix("ssh:"):
         raise UsageError("ssh: names no machine", "--host ssh:USER@NAME")

@@ -87,7 +87,8 @@ class ByCommands:
 
 
 def over_ssh() -> Open:
-    from fleet.machines.ssh import Access, Address, Limit, Ssh
+    from fleet.machines.access import Access, Address
+    from fleet.machines.ssh import Limit, Ssh
 
     access, limit = Access(), Limit(PARALLEL)
     return lambda node, pool, say: ByCommands(node, pool.source, Ssh(Address(node), access, limit))
@@ -96,8 +97,9 @@ def over_ssh() -> Open:
 def by_playbooks(folder: Path) -> Open:
     """`folder`: where runs are kept, a folder a node. Raises UsageError where what runs them is not installed."""
     refuse_without()
+    from fleet.machines.access import Access, Address
     from fleet.machines.playbook import Playbooks, Rules
-    from fleet.machines.ssh import Access, Address, Limit
+    from fleet.machines.ssh import Limit
     from fleet.machines.sshconfig import Login
 
     access, limit = Access(), Limit(PARALLEL)

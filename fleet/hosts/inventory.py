@@ -57,8 +57,8 @@ class Entry(Struct, frozen=True):
 
 class Inventory(Struct, frozen=True):
     hosts: tuple[Entry, ...] = ()
-    config: str = "~/.ssh/config"
-    """The ssh configuration: names, users, keys, jump hosts, known hosts."""
+    config: str = ""
+    """An ssh configuration in the place of the user's and the system's: names, users, keys, jump hosts, known hosts."""
     identity: str = ""
     parallel: int = 32
     """Hosts on which something runs at once."""

@@ -26,7 +26,8 @@ class Reach(Protocol):
 
 def over_ssh(inventory: Inventory) -> Reach:
     """Nothing is connected before the first command."""
-    from fleet.machines.ssh import Access, Address, Limit, Ssh
+    from fleet.machines.access import Access, Address
+    from fleet.machines.ssh import Limit, Ssh
 
     access = Access(config=inventory.config, identity=inventory.identity)
     limit = Limit(inventory.parallel)

@@ -1,4 +1,5 @@
-"""How ansible gets to a machine: as `reach: ssh` does, by the user's own ssh configuration and known hosts."""
+"""How ansible gets to a machine: by OpenSSH, as `reach: ssh` does by paramiko, from the same configuration and with the same
+refusals."""
 
 from __future__ import annotations
 
@@ -9,12 +10,30 @@ from pathlib import Path
 from msgspec import Struct
 
 from fleet.core.errors import UnreachableError
-from fleet.machines.ssh import CONNECT_SECONDS, Access, Address, Limit
+from fleet.machines.access import Access, Address, address_of
+from fleet.machines.openssh import asked, here, text
+from fleet.machines.settings import CONNECT_SECONDS, Settings
+from fleet.machines.ssh import JUMPS, Limit
 
-_OPTIONS = (
-    f"-o ConnectTimeout={CONNECT_SECONDS:.0f} -o ServerAliveInterval=5 -o ServerAliveCountMax=3 "
-    "-o StrictHostKeyChecking=yes -o BatchMode=yes"
+FIRST = (
+    "StrictHostKeyChecking yes",
+    "NoHostAuthenticationForLocalhost no",
+    "VerifyHostKeyDNS no",
+    "UpdateHostKeys no",
+    "IgnoreUnknown GSSAPIKeyExchange",
+    "GSSAPIKeyExchange no",
+    # Ansible says by itself which ways to log in it prefers.
+    "GSSAPIAuthentication no",
+    "HostbasedAuthentication no",
+    "PreferredAuthentications publickey",
+    "BatchMode yes",
+    "RemoteCommand none",
+    "RequestTTY no",
+    "PermitLocalCommand no",
+    "ServerAliveInterval 5",
+    "ServerAliveCountMax 3",
 )
+"""Of the machine and of the jump hosts before it: what fleet's own connection does not do either."""
 
 
 class Login(Struct, frozen=True):
@@ -30,28 +49,26 @@ class Way:
         self._login = login
         self._file = folder / "ssh_config"
         self._sockets = sockets
-        self._user = ""
 
     async def host(self) -> dict[str, object]:
-        """Its variables in an inventory."""
+        """Its variables in an inventory. Raises UsageError where the configuration wants what fleet does not do."""
         address, access = self._login.address, self._login.access
-        if not self._user:
-            self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._file.write_text(text(access))
-            self._user = address.user or await self._known_user()
+        settings = await asyncio.to_thread(self._asked)
         found: dict[str, object] = {
             "ansible_host": address.host,
             "ansible_connection": "ssh",
             # With a terminal, what goes to standard error comes on the other one.
             "ansible_ssh_use_tty": False,
-            "ansible_ssh_common_args": f"-F {shlex.quote(str(self._file))} {_OPTIONS}",
+            "ansible_ssh_common_args": f"-F {shlex.quote(str(self._file))}",
             "ansible_control_path": f"{self._sockets}/%%C",
         }
         if address.user:
             found["ansible_user"] = address.user
         if address.port:
             found["ansible_port"] = address.port
-        if access.sudo and self._user != "root":
+        if access.identity:
+            found["ansible_ssh_private_key_file"] = access.identity
+        if access.sudo and settings.user != "root":
             found |= {"ansible_become": True, "ansible_become_method": "sudo", "ansible_become_flags": "-n"}
         return found
 
@@ -66,33 +83,20 @@ class Way:
             )
             await process.wait()
 
-    async def _known_user(self) -> str:
-        """As ssh itself reads the configuration."""
-        process = await asyncio.create_subprocess_exec(
-            *("ssh", "-F", str(self._file), "-G", self._login.address.host),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        out, err = await process.communicate()
-        found = [line.split()[1] for line in out.decode().splitlines() if line.startswith("user ")]
-        if process.returncode != 0 or not found:
-            raise UnreachableError(f"{self._login.address}: ssh -G: {err.decode().strip()}")
-        return found[0]
-
-
-def text(access: Access) -> str:
-    """An ssh_config(5) that reads the user's own first. ssh by itself looks for that in the home of the password file
-    alone, and everything else of fleet in HOME."""
-    known = " ".join(_quoted(each) for each in access.known_hosts)
-    lines = [f"Include {_quoted(access.config)}", "Include /etc/ssh/ssh_config", "Host *"]
-    lines.append(f"  UserKnownHostsFile {known}")
-    if access.identity:
-        lines.append(f"  IdentityFile {_quoted(access.identity)}")
-    if not access.agent:
-        lines.append("  IdentityAgent none")
-    return "\n".join(lines) + "\n"
-
-
-def _quoted(path: str) -> str:
-    return f'"{Path(path).expanduser()}"'
+    def _asked(self) -> Settings:
+        """As `reach: ssh` asks, on the whole way."""
+        address, access = self._login.address, self._login.access
+        settings = asked(address, access)
+        jumps = settings.jumps
+        for _ in range(JUMPS):
+            if not jumps:
+                break
+            *further, nearest = jumps
+            jumps = asked(address_of(nearest), access, further).jumps
+        else:
+            raise UnreachableError(f"{address}: more than {JUMPS} jump hosts, one behind the other")
+        # ssh itself waits as long as the network does.
+        first = (*FIRST, f"ConnectTimeout {settings.connect_seconds or CONNECT_SECONDS:.0f}")
+        self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._file.write_text(text(access, here(), first))
+        return settings

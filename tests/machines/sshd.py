@@ -15,17 +15,18 @@ from pathlib import Path
 
 import pytest
 
-from fleet.machines.ssh import Access, Address, Limit, Ssh
+from fleet.machines.access import Access, Address
+from fleet.machines.ssh import Limit, Ssh
 
 PROGRAM = "/usr/sbin/sshd"
 
 
 class Sshd:
-    def __init__(self, folder: Path, more: str = "") -> None:
+    def __init__(self, folder: Path, more: str = "", host_key: Path | None = None) -> None:
         self.folder = folder
         self.port = _free_port()
         self.user_key = folder / "id"
-        self.host_key = folder / "host"
+        self.host_key = host_key or folder / "host"
         self.known_hosts = folder / "known_hosts"
         self._more = more
         for key in (self.user_key, self.host_key):
@@ -33,11 +34,17 @@ class Sshd:
                 _run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", str(key))
         (folder / "authorized").write_text(self.user_key.with_suffix(".pub").read_text())
         self.know(self.host_key)
+        self.configure()
         self._process: subprocess.Popen[bytes] | None = None
         self._silent: tuple[int, ...] = ()
 
     def know(self, key: Path) -> None:
         self.known_hosts.write_text(f"[127.0.0.1]:{self.port} {key.with_suffix('.pub').read_text()}")
+
+    def configure(self, text: str = "", agent: str = "none") -> None:
+        """An ssh_config(5): this, and behind it what keeps the user's own files out."""
+        rest = f"Host *\n  UserKnownHostsFile {self.known_hosts}\n  GlobalKnownHostsFile none\n  IdentityAgent {agent}\n"
+        (self.folder / "config").write_text(text + rest)
 
     def start(self) -> None:
         if os.getuid() == 0:
@@ -77,9 +84,7 @@ class Sshd:
     def access(self, **changes: object) -> Access:
         options: dict[str, object] = {
             "config": str(self.folder / "config"),
-            "known_hosts": (str(self.known_hosts),),
             "identity": str(self.user_key),
-            "agent": False,
             "sudo": False,
         }
         return Access(**{**options, **changes})  # type: ignore[arg-type]
@@ -97,12 +102,12 @@ class Sshd:
 
 
 @contextmanager
-def sshd(folder: Path, more: str = "") -> Iterator[Sshd]:
+def sshd(folder: Path, more: str = "", host_key: Path | None = None) -> Iterator[Sshd]:
     """Skips where there is no sshd, unless CI is set."""
     if shutil.which(PROGRAM) is None:
         assert not os.environ.get("CI"), "openssh-server is not installed"
         pytest.skip("openssh-server is not installed")
-    server = Sshd(folder, more)
+    server = Sshd(folder, more, host_key)
     server.start()
     try:
         yield server

@@ -1,5 +1,5 @@
-"""Three real OSTree hosts in no cluster, upgraded over ssh: as the README says, with the controller killed again and
-again, and with a release that does not boot."""
+"""Real OSTree hosts in no cluster, upgraded over ssh: five of them, each reached in another way, as the README says; three
+with the controller killed again and again, and with a release that does not boot."""
 
 from __future__ import annotations
 
@@ -19,24 +19,35 @@ import pytest
 
 from fleet.lab.machines import Machines
 from fleet.lab.machines.command import run
+from tests.machines import setups
 from tests.machines.host import Host, powered
+from tests.machines.sshd import Sshd, sshd
 
-NAMES = ("till-1", "till-2", "till-3")
+NAMES = ("till-1", "till-2", "till-3", "till-4", "till-5")
+README_HAS = 3
+"""So many of them."""
 README = Path(__file__).parents[2] / "README.md"
 SECTION = README.read_text().partition("## Hosts without Kubernetes")[2].partition("\n## ")[0]
 BLOCKS = re.findall(r"```\w*\n(.*?)```", SECTION, re.DOTALL)
+MORE = "  - {name: till-4, zone: a}\n  - {name: till-5, zone: b}\n"
+"""Behind the README's inventory."""
 BROKEN = "1.4"
 
 
 class Fleet:
     """The command in a folder of its own, whose user has the hosts in `~/.ssh/config`."""
 
-    def __init__(self, machines: Machines, folder: Path) -> None:
-        self.hosts = [Host(machines, name) for name in NAMES]
+    def __init__(self, machines: Machines, folder: Path, jump: Sshd | None = None) -> None:
+        """`jump`: each of five hosts is reached in another way, one of them through this server."""
+        self.all = [Host(machines, each.name) for each in machines.all]
+        self.hosts = self.all[:README_HAS]
         self.folder = folder
         self._home = folder / "user"
         (self._home / ".ssh").mkdir(parents=True)
-        (self._home / ".ssh/config").write_text(machines.ssh_config.read_text())
+        if jump is not None:
+            setups.write(self._home / ".ssh", self.all, jump)
+        else:
+            (self._home / ".ssh/config").write_text(machines.ssh_config.read_text())
         self.policy = folder / "fleet.yaml"
 
     def popen(self, *words: str) -> subprocess.Popen[bytes]:
@@ -65,7 +76,7 @@ class Fleet:
         self.policy.write_text(releases.sub("".join(lines), text, count=1))
 
     def boots(self) -> list[str]:
-        return [host.boot_id() for host in self.hosts]
+        return [host.boot_id() for host in self.all]
 
     def plan(self) -> str:
         ident: str = self.json("plan", "--pool", "tills")["plan_id"]
@@ -85,15 +96,16 @@ def machines(may_run_machines: None, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.fixture(scope="module")
-def fleet(machines: Machines, tmp_path_factory: pytest.TempPathFactory) -> Fleet:
-    found = Fleet(machines, tmp_path_factory.mktemp("fleet"))
-    for host in found.hosts:
-        host.wait_until_good()
-    return found
+def fleet(machines: Machines, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    with sshd(tmp_path_factory.mktemp("jump")) as jump:
+        found = Fleet(machines, tmp_path_factory.mktemp("fleet"), jump)
+        for host in found.all:
+            host.wait_until_good()
+        yield found
 
 
 def test_the_five_commands_of_the_readme_upgrade_them(fleet: Fleet, machines: Machines) -> None:
-    (fleet.folder / "hosts.yaml").write_text(BLOCKS[0])
+    (fleet.folder / "hosts.yaml").write_text(BLOCKS[0] + MORE)
     fleet.offer(machines, "1.0", "1.1")
     before = fleet.boots()
     commands = [shlex.split(line, comments=True)[1:] for line in BLOCKS[2].splitlines()]
@@ -103,11 +115,11 @@ def test_the_five_commands_of_the_readme_upgrade_them(fleet: Fleet, machines: Ma
         said = fleet.run(*[ident if word == "p-9c41" else word for word in words])
         if planned := re.search(r"Start it: fleet rollout start (p-\w+)", said):
             ident = planned.group(1)
-    assert "All 3 nodes run 1.1, each proven by a new boot" in said
-    assert [host.version() for host in fleet.hosts] == ["1.1"] * 3
-    assert [host.booted() for host in fleet.hosts] == [machines.commits()["1.1"]] * 3
+    assert "All 5 nodes run 1.1, each proven by a new boot" in said
+    assert [host.version() for host in fleet.all] == ["1.1"] * 5
+    assert [host.booted() for host in fleet.all] == [machines.commits()["1.1"]] * 5
     assert not set(before) & set(fleet.boots())
-    assert all(host.run("ls /run/out-of-service 2>&1 || true").endswith("directory") for host in fleet.hosts)
+    assert all(host.run("ls /run/out-of-service 2>&1 || true").endswith("directory") for host in fleet.all)
 
 
 def test_a_controller_that_is_killed_again_and_again_reboots_each_host_once(
@@ -138,7 +150,7 @@ def test_a_controller_that_is_killed_again_and_again_reboots_each_host_once(
     assert [host.version() for host in fleet.hosts] == ["1.2"] * 3
     assert [_count(host) for host in fleet.hosts] == [count + 1 for count in boots]
     hooks = [host.run("cat /var/hook").split() for host in fleet.hosts]
-    assert hooks == [[name] for name in NAMES], "the job of a hook is found again"
+    assert hooks == [[host.name] for host in fleet.hosts], "the job of a hook is found again"
 
 
 def test_a_release_that_does_not_boot_is_rolled_back_and_halts_the_rollout(

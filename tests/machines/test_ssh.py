@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import os
+import random
+import socketserver
 import subprocess
+import threading
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from getpass import getuser
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
+from paramiko import SSHException
 
 from fleet.core.errors import AuthenticationError, UnreachableError
+from fleet.machines.access import Access, Address
 from fleet.machines.host import LostError, read
+from fleet.machines.hostkeys import Known, UnknownKeyError, judge, parse
+from fleet.machines.openssh import asked
 from fleet.machines.os import shell
 from fleet.machines.os.family import MachineError
-from fleet.machines.ssh import Access, Address, Limit, Ssh, line
+from fleet.machines.ssh import Limit, Ssh, line
+from fleet.machines.sshlogin import dial, log_in
 from tests.machines.sshd import Sshd, sshd
 
 
@@ -71,7 +83,8 @@ def test_a_host_that_is_not_known_is_refused_and_not_added(server: Sshd) -> None
     async def tell(host: Ssh) -> None:
         with pytest.raises(AuthenticationError, match="not in known_hosts") as refused:
             await host.run(("true",))
-        assert f"ssh-keyscan -p {server.port} 127.0.0.1" in refused.value.hint
+        assert "compare the fingerprint" in refused.value.hint
+        assert "ssh-keyscan" not in refused.value.hint
 
     on(server.host(), tell)
     assert server.known_hosts.read_text() == ""
@@ -163,9 +176,9 @@ def test_a_connection_that_dies_under_a_command_is_lost_and_made_anew(server: Ss
 
 def test_a_reboot_that_takes_the_connection_away_is_a_success(server: Sshd) -> None:
     async def tell(host: Ssh) -> None:
-        await shell.reboot(host, ("sh", "-c", "kill -9 $PPID; sleep 1"))
+        await shell.go_down(host, ("sh", "-c", "kill -9 $PPID; sleep 1"))
         with pytest.raises(MachineError, match="exit 1: no right"):
-            await shell.reboot(host, ("sh", "-c", "echo no right >&2; exit 1"))
+            await shell.go_down(host, ("sh", "-c", "echo no right >&2; exit 1"))
 
     on(server.host(), tell)
 
@@ -201,7 +214,7 @@ def test_a_machine_that_falls_silent_under_a_command_is_lost_and_not_slow(
 
 
 def test_name_port_user_and_key_come_from_the_configuration(server: Sshd, tmp_path: Path) -> None:
-    (tmp_path / "config").write_text(
+    server.configure(
         f"Host n-1\n  HostName 127.0.0.1\n  Port {server.port}\n  User {getuser()}\n"
         f"  IdentityFile {server.user_key}\n"
     )
@@ -214,7 +227,7 @@ def test_name_port_user_and_key_come_from_the_configuration(server: Sshd, tmp_pa
 
 def test_jump_hosts_are_gone_through_one_behind_the_other(server: Sshd, tmp_path: Path) -> None:
     machine = f"  HostName 127.0.0.1\n  Port {server.port}\n  User {getuser()}\n"
-    (tmp_path / "config").write_text(
+    server.configure(
         f"Host j-1 j-2\n{machine}Host n-1\n{machine}  ProxyJump j-1,j-2\nHost n-2\n{machine}  ProxyJump j-3\n"
     )
 
@@ -227,23 +240,253 @@ def test_jump_hosts_are_gone_through_one_behind_the_other(server: Sshd, tmp_path
     assert accepted == 3
 
 
-def test_an_agent_s_key_is_used(server: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    socket = tmp_path / "agent"
+@contextmanager
+def ssh_agent(folder: Path, *keys: Path) -> Iterator[Path]:
+    socket = folder / "agent"
     agent = subprocess.Popen(["ssh-agent", "-D", "-a", str(socket)], stdout=subprocess.DEVNULL)
     try:
         while not socket.exists():
             assert agent.poll() is None
-        environment = {**os.environ, "SSH_AUTH_SOCK": str(socket)}
-        subprocess.run(["ssh-add", "-q", str(server.user_key)], env=environment, check=True)
-        monkeypatch.setenv("SSH_AUTH_SOCK", str(socket))
-
-        async def tell(host: Ssh) -> None:
-            assert (await host.run(("true",))).good
-
-        on(server.host(server.access(identity="", agent=True)), tell)
+        for key in keys:
+            environment = {**os.environ, "SSH_AUTH_SOCK": str(socket)}
+            subprocess.run(["ssh-add", "-q", str(key)], env=environment, check=True)
+        yield socket
     finally:
         agent.terminate()
         agent.wait(10)
+
+
+def new_key(path: Path, *words: str) -> Path:
+    argv = ["ssh-keygen", "-q", "-t", "ed25519", "-C", path.name, "-f", str(path), *(words or ("-N", ""))]
+    subprocess.run(argv, check=True)
+    return path
+
+
+def test_an_agent_s_key_is_used(server: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with ssh_agent(tmp_path, server.user_key) as socket:
+        monkeypatch.setenv("SSH_AUTH_SOCK", str(socket))
+        server.configure(agent="SSH_AUTH_SOCK")
+        on(server.host(server.access(identity="")), works)
+
+
+def test_of_an_agent_s_keys_only_the_named_one_is_offered(server: Sshd, tmp_path: Path) -> None:
+    others = [new_key(tmp_path / f"other-{number}") for number in range(7)]
+    with ssh_agent(tmp_path, *others, server.user_key) as socket:
+        server.configure(agent=str(socket))
+        on(
+            server.host(server.access(identity="")),
+            refuses("ended the connection after 6 keys", "IdentitiesOnly"),
+        )
+        public = server.user_key.with_suffix(".pub")
+        server.configure(f"IdentityFile {public}\nIdentitiesOnly yes\n", agent=str(socket))
+        on(server.host(server.access(identity="")), works)
+
+
+@pytest.mark.parametrize("by_agent", [False, True])
+def test_a_user_s_certificate_is_shown(tmp_path: Path, by_agent: bool) -> None:
+    authority, key = new_key(tmp_path / "authority"), new_key(tmp_path / "key")
+    sign = [
+        "ssh-keygen",
+        "-q",
+        "-s",
+        str(authority),
+        "-I",
+        "jo",
+        "-n",
+        getuser(),
+        str(key.with_suffix(".pub")),
+    ]
+    subprocess.run(sign, check=True)
+    certificate = (tmp_path / "key-cert.pub").rename(tmp_path / "apart.pub")
+    with sshd(tmp_path, f"TrustedUserCAKeys {authority}.pub\n") as server, ssh_agent(tmp_path, key) as socket:
+        (tmp_path / "authorized").write_text("")
+        private = "" if by_agent else f"IdentityFile {key}\n"
+        server.configure(
+            f"CertificateFile {certificate}\n{private}", agent=str(socket) if by_agent else "none"
+        )
+        on(server.host(server.access(identity="")), works)
+        server.configure(private, agent=str(socket) if by_agent else "none")
+        on(server.host(server.access(identity="")), refuses("no key is accepted"))
+
+
+@pytest.mark.parametrize(
+    "words", [("-t", "rsa"), ("-t", "ecdsa"), ("-t", "rsa", "-m", "PEM"), ("-t", "ecdsa", "-m", "PKCS8")]
+)
+def test_keys_of_every_kind_log_in(server: Sshd, tmp_path: Path, words: tuple[str, ...]) -> None:
+    key = new_key(tmp_path / "key", *words, "-N", "")
+    (tmp_path / "authorized").write_text(key.with_suffix(".pub").read_text())
+    server.configure(f"IdentityFile {key}\n")
+    on(server.host(server.access(identity="")), works)
+    key.with_suffix(".pub").unlink()
+    on(server.host(server.access(identity="")), works)
+
+
+def test_keys_that_cannot_be_offered_are_told(server: Sshd, tmp_path: Path) -> None:
+    locked = new_key(tmp_path / "locked", "-N", "a passphrase")
+    opened = new_key(tmp_path / "open")
+    opened.chmod(0o644)
+    server.configure(f"IdentityFile {locked}\nIdentityFile {opened}\n")
+    access = server.access(identity="")
+    on(server.host(access), refuses(r"locked \(it has a passphrase.*open \(others may read it"))
+
+
+def test_a_machine_that_wants_more_than_a_key_is_told(tmp_path: Path) -> None:
+    with sshd(tmp_path, "AuthenticationMethods publickey,keyboard-interactive\n") as server:
+        on(server.host(), refuses("beside a key it wants keyboard-interactive"))
+
+
+def test_a_machine_that_wants_two_keys_gets_both(tmp_path: Path) -> None:
+    second = new_key(tmp_path / "second")
+    with sshd(tmp_path, "AuthenticationMethods publickey,publickey\n") as server:
+        on(server.host(), refuses("no key is accepted"))
+        with (tmp_path / "authorized").open("a") as authorized:
+            authorized.write(second.with_suffix(".pub").read_text())
+        server.configure(f"IdentityFile {second}\n")
+        on(server.host(), works)
+
+
+def test_a_machine_that_takes_no_keys_is_told(tmp_path: Path) -> None:
+    with sshd(tmp_path, "PubkeyAuthentication no\nKbdInteractiveAuthentication yes\n") as server:
+        on(server.host(), refuses("it takes no keys"))
+
+
+def babble(seed: int) -> bytes:
+    """What no ssh server says: other protocols, packets of random bytes, key exchanges that end in the middle."""
+    chance = random.Random(seed)
+    if seed == 0:
+        return b"HTTP/1.0 400 no\r\n\r\n" * 200
+    said = b"SSH-2.0-OpenSSH_9.9\r\n"
+    for kind in chance.choices((20, 31, 21, 1, 0, 255), k=3):
+        body = (
+            bytes((kind,))
+            + chance.randbytes(16)
+            + chance.choice((b"", b"\0\0\0\5a,b,c", b"\xff" * 8, chance.randbytes(40)))
+        )
+        padding = 8 - (len(body) + 5) % 8 + 8
+        said += (len(body) + padding + 1).to_bytes(4) + bytes((padding,)) + body + bytes(padding)
+    return said
+
+
+def test_who_speaks_no_ssh_is_told(tmp_path: Path) -> None:
+    said = b""
+
+    class Babbler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.sendall(said)
+
+    async def tell(host: Ssh) -> None:
+        with pytest.raises(UnreachableError, match=r"jo@127\.0\.0\.1"):
+            await host.run(("true",))
+
+    (tmp_path / "config").write_text("ConnectTimeout 5\n")
+    with socketserver.TCPServer(("127.0.0.1", 0), Babbler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = Address("127.0.0.1", "jo", int(server.server_address[1]))
+        for seed in range(12):
+            said = babble(seed)
+            on(Ssh(address, Access(config=str(tmp_path / "config")), Limit()), tell)
+        server.shutdown()
+
+
+def test_a_command_that_leads_nowhere_is_told_with_its_words(server: Sshd) -> None:
+    server.configure("ProxyCommand echo no way there >&2; exit 1\n")
+
+    async def tell(host: Ssh) -> None:
+        with pytest.raises(UnreachableError, match="no way there"):
+            await host.run(("true",))
+
+    on(server.host(), tell)
+
+
+def test_new_keys_for_the_session_are_agreed_on_under_the_same_host_key(server: Sshd) -> None:
+    server.configure("Host *\n")
+    line = dial(asked(Address("127.0.0.1", getuser(), server.port), server.access()))
+    transport = log_in(line, asked(Address("127.0.0.1", getuser(), server.port), server.access()))
+    try:
+        transport.renegotiate_keys()
+        assert transport.is_active()
+        transport.shown = b"another"  # type: ignore[attr-defined]
+        with pytest.raises(SSHException, match="another host key"):
+            transport.renegotiate_keys()
+    finally:
+        transport.close()
+        line.close()
+
+
+def test_new_keys_are_refused_whatever_the_configuration_says(server: Sshd) -> None:
+    server.known_hosts.write_text("")
+    server.configure("StrictHostKeyChecking accept-new\n")
+    on(server.host(), refuses("StrictHostKeyChecking accept-new is not followed", "compare the fingerprint"))
+    assert server.known_hosts.read_text() == ""
+    server.know(server.user_key)
+    server.configure("StrictHostKeyChecking no\n")
+    on(server.host(), refuses("is not the known one", "compare the fingerprint"))
+
+
+def test_a_host_key_among_the_revoked_ones_is_refused(server: Sshd, tmp_path: Path) -> None:
+    revoked = tmp_path / "revoked"
+    server.configure(f"RevokedHostKeys {revoked}\n")
+    on(server.host(), refuses("RevokedHostKeys"))
+    revoked.write_text(f"# stolen\n{server.user_key.with_suffix('.pub').read_text()}")
+    on(server.host(), works)
+    revoked.write_text(server.host_key.with_suffix(".pub").read_text())
+    on(server.host(), refuses("among the RevokedHostKeys"))
+    subprocess.run(["ssh-keygen", "-q", "-k", "-f", str(revoked), f"{server.user_key}.pub"], check=True)
+    on(server.host(), refuses("KRL"))
+
+
+def test_the_address_must_not_be_known_with_another_key(server: Sshd) -> None:
+    """CheckHostIP looks at no loopback address: that is asked of the judge alone."""
+    known = Known((*parse(server.known_hosts.read_text()),), "127.0.0.1", server.port, "10.0.0.9")
+    shown = base64.b64decode(server.host_key.with_suffix(".pub").read_text().split()[1])
+    judge(known, shown, datetime(2026, 1, 1, tzinfo=UTC))
+    other = server.user_key.with_suffix(".pub").read_text()
+    lines = f"{server.known_hosts.read_text()}[10.0.0.9]:{server.port} {other}"
+    with pytest.raises(UnknownKeyError, match="CheckHostIP"):
+        judge(replace(known, entries=parse(lines)), shown, datetime(2026, 1, 1, tzinfo=UTC))
+
+
+def test_algorithms_are_those_that_the_configuration_allows(server: Sshd) -> None:
+    server.configure(
+        "KexAlgorithms diffie-hellman-group16-sha512\nCiphers aes256-ctr\nMACs hmac-sha2-512-etm@openssh.com\n"
+    )
+    on(server.host(), works)
+    server.configure("Ciphers chacha20-poly1305@openssh.com\n")
+    on(server.host(), refuses("Ciphers: none of chacha20"))
+    server.configure("PubkeyAcceptedAlgorithms rsa-sha2-512\n")
+    on(server.host(), refuses("PubkeyAcceptedAlgorithms"))
+
+
+def test_a_jump_host_named_by_uri_is_gone_through(server: Sshd, tmp_path: Path) -> None:
+    there = f"HostName 127.0.0.1\nUser {getuser()}\n"
+    jump = f"ssh://{getuser()}@jump.example:{server.port}"
+    server.configure(f"Host n-1\nProxyJump {jump}\nPort {server.port}\n{there}Host jump.example\n{there}")
+    on(server.host(name="n-1"), works)
+    assert (tmp_path / "log").read_text().count("Accepted publickey") == 2
+
+
+def test_jump_hosts_in_a_circle_are_told(server: Sshd) -> None:
+    server.configure("Host n-1\nProxyJump j-1\nHost j-1\nProxyJump j-2\nHost j-2\nProxyJump j-1\n")
+
+    async def tell(host: Ssh) -> None:
+        with pytest.raises(UnreachableError, match="one behind the other"):
+            await host.run(("true",))
+
+    on(server.host(name="n-1"), tell)
+
+
+async def works(host: Ssh) -> None:
+    assert (await host.run(("true",))).good
+
+
+def refuses(words: str, hint: str = "") -> Callable[[Ssh], Awaitable[None]]:
+    async def tell(host: Ssh) -> None:
+        with pytest.raises(AuthenticationError, match=words) as refused:
+            await host.run(("true",))
+        assert hint in refused.value.hint
+        assert "keyscan" not in refused.value.hint
+
+    return tell
 
 
 def test_no_more_run_at_once_than_the_limit_says(server: Sshd, tmp_path: Path) -> None:

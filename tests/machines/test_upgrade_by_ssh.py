@@ -11,6 +11,7 @@ from fleet.core.machine import Ask, Machine, Units
 from fleet.core.release import Release
 from fleet.lab.machines import Machines
 from fleet.machines import updaters
+from fleet.machines.access import Access, Address
 from fleet.machines.agent import Pace
 from fleet.machines.bootlog import BootLog
 from fleet.machines.job import finish, unit_of
@@ -18,7 +19,7 @@ from fleet.machines.os.detect import detect
 from fleet.machines.os.family import MachineError
 from fleet.machines.os.ostree import Ostree
 from fleet.machines.remote import RemoteAgent
-from fleet.machines.ssh import Access, Address, Limit, Ssh
+from fleet.machines.ssh import Limit, Ssh
 from tests.machines.host import Host
 from tests.unit.agent.world import ApiServer
 
@@ -36,7 +37,7 @@ def release(host: Host, version: str) -> Release:
 
 def over_ssh(host: Host, tell: Callable[[Ssh], Awaitable[None]]) -> None:
     async def run() -> None:
-        ssh = Ssh(Address(host.name), Access(config=str(host.machines.ssh_config), agent=False), Limit())
+        ssh = Ssh(Address(host.name), Access(config=str(host.machines.ssh_config)), Limit())
         try:
             await tell(ssh)
         finally:

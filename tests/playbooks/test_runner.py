@@ -16,11 +16,12 @@ from fleet.core.errors import UnreachableError
 from fleet.core.machine import Units
 from fleet.core.release import Release
 from fleet.machines import play
+from fleet.machines.access import Access, Address
 from fleet.machines.job import unit_of
 from fleet.machines.os.family import MachineError
 from fleet.machines.play import Happened
 from fleet.machines.playbook import Playbooks, Rules
-from fleet.machines.ssh import Access, Address, Limit
+from fleet.machines.ssh import Limit
 from fleet.machines.sshconfig import Login
 from tests.playbooks.box import Box, lacking, release
 

@@ -1,0 +1,58 @@
+"""Where a machine is, and what of a user's ssh set-up is used to reach it."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from fleet.core.errors import UsageError
+
+
+class Address(Struct, frozen=True):
+    """Where a machine is. What is empty is looked up in the ssh configuration under `host`."""
+
+    host: str
+    user: str = ""
+    port: int = 0
+
+    def __str__(self) -> str:
+        user = f"{self.user}@" if self.user else ""
+        host = f"[{self.host}]" if self.port and ":" in self.host else self.host
+        return f"{user}{host}{f':{self.port}' if self.port else ''}"
+
+
+class Access(Struct, frozen=True):
+    """How machines are reached. Paths may begin with `~`."""
+
+    config: str = ""
+    """As `ssh -F` has it: this file alone. Empty: the user's own and the system's, as ssh reads them."""
+    identity: str = ""
+    """As `ssh -i` has it: a private key besides those of the configuration and the agent."""
+    sudo: bool = True
+    """Users other than root get their rights by `sudo -n`."""
+
+
+def address_of(text: str) -> Address:
+    """Of `user@host:port`, as ProxyJump has it; an IPv6 address with a port is in brackets.
+
+    Raises UsageError for what is no address.
+    """
+    user, at, place = text.strip().rpartition("@")
+    if place.startswith("["):
+        host, bracket, rest = place[1:].partition("]")
+        good = bool(bracket) and (not rest or rest.startswith(":"))
+        colon, port = rest[:1], rest[1:]
+    elif place.count(":") == 1:
+        host, colon, port = place.partition(":")
+        good = True
+    else:
+        host, colon, port, good = place, "", "", True
+    number = int(port) if port.isascii() and port.isdigit() else 0
+    if (
+        not good
+        or not host
+        or host.startswith("-")
+        or (at and not user)
+        or (colon and not 0 < number < 65536)
+    ):
+        raise UsageError(f"{text!r} is no ssh address", "such as core@n-1.example:22, or [2001:db8::1]:22")
+    return Address(host, user, number)

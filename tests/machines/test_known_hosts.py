@@ -1,0 +1,65 @@
+"""Which host keys are trusted: fleet's verdict and that of `ssh` itself, of real servers, over seeded known_hosts files."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+from fleet.machines.access import Access, Address
+from fleet.machines.hostkeys import UnknownKeyError
+from fleet.machines.openssh import asked
+from fleet.machines.sshlogin import log_in, proxied
+from tests.machines.knownhosts import Case, Servers, asked_of_ssh, case, servers
+
+SEED, COUNT = 15, 64
+
+
+@pytest.fixture(scope="module")
+def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    with servers(tmp_path_factory.mktemp("known")) as found:
+        yield found
+
+
+def by_fleet(config: str, name: str) -> str:
+    """known, new, changed or revoked."""
+    settings = asked(Address(name), Access(config=config))
+    line = proxied(settings.command)
+    try:
+        log_in(line, settings).close()
+    except UnknownKeyError as error:
+        return error.found
+    finally:
+        line.close()
+    return "known"
+
+
+def by_ssh(good: bool, said: str) -> tuple[str, ...]:
+    """All that it says: of a certificate, its key, and the name without its port, each."""
+    if good:
+        return ("known",)
+    words = {"was revoked": "revoked", "has changed": "changed", "host key is known for": "new"}
+    found = tuple(verdict for word, verdict in words.items() if word in said)
+    assert found, said
+    return found
+
+
+def test_fleet_trusts_the_hosts_that_ssh_trusts(at: Servers) -> None:
+    chance = random.Random(SEED)
+    seen: Counter[str] = Counter()
+    wrong: list[tuple[Case, tuple[str, ...], str, str]] = []
+    for number in range(COUNT):
+        one = case(chance, at)
+        config = at.configured(one, number)
+        good, said = asked_of_ssh(config, one.name)
+        expected, got = by_ssh(good, said), by_fleet(str(config), one.name)
+        seen[expected[0]] += 1
+        if got not in expected:
+            wrong.append((one, expected, got, said))
+    print(
+        f"known_hosts files: {COUNT}, of ssh's verdicts {dict(seen)}; other verdicts of fleet: {len(wrong)}"
+    )
+    assert not wrong, "\n".join(map(str, wrong))
+    assert min(seen[each] for each in ("known", "new", "changed", "revoked")) >= 5, seen

@@ -1,0 +1,312 @@
+"""What of an ssh configuration is followed, and what is refused by name; without OpenSSH, by line."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+from pathlib import Path
+
+import pytest
+
+from fleet.core.errors import ConfigError, UsageError
+from fleet.machines import openssh, plainconfig
+from fleet.machines.access import Access, Address, address_of
+from fleet.machines.openssh import asked
+from fleet.machines.settings import CONNECT_SECONDS, Here, Printed, Settings, printed, settings, unknown
+
+HERE = Here("/home/jo", "jo", 1000, "desk.example", {"RACK": "r2"})
+BASE = "host n-1\nhostname n-1.example\nuser core\nport 22\n"
+
+
+NEEDS_SSH = pytest.mark.skipif(
+    shutil.which("ssh") is None and not os.environ.get("CI"), reason="openssh-client is not installed"
+)
+
+
+def told(more: str, here: Here = HERE) -> Settings:
+    return settings(printed(BASE + more), here)
+
+
+@pytest.mark.parametrize(
+    ("line", "word"),
+    [
+        ("knownhostscommand /bin/keys %H", "knownhostscommand"),
+        ("pkcs11provider /lib/token.so", "pkcs11provider"),
+        ("bindinterface eth1", "bindinterface"),
+        ("refuseconnection not from here", "refuseconnection"),
+        ("pubkeyauthentication false", "pubkeyauthentication"),
+        ("preferredauthentications password,gssapi-with-mic", "publickey"),
+        ("proxycommand nc %h %p\nproxyusefdpass yes", "proxyusefdpass"),
+        ("proxycommand -", "proxycommand"),
+        ("identityfile /keys/%Z", "%Z"),
+        ("identityfile ${NOWHERE}/key", "NOWHERE"),
+        ("userknownhostsfile /a b/known", "userknownhostsfile"),
+        ("userknownhostsfile known", "userknownhostsfile"),
+    ],
+)
+def test_what_fleet_cannot_do_is_refused_by_name(line: str, word: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        told(line)
+    assert word in refused.value.message
+    assert "n-1" in refused.value.message
+    assert refused.value.hint
+
+
+def test_all_that_is_refused_is_named_at_once() -> None:
+    with pytest.raises(UsageError, match=r"bindinterface.*knownhostscommand.*pubkeyauthentication"):
+        told("pubkeyauthentication no\nknownhostscommand /bin/keys\nbindinterface eth1\n")
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["pkcs11provider none", "knownhostscommand none", "preferredauthentications gssapi,publickey", "tag x"],
+)
+def test_what_is_off_or_harmless_is_left_alone(line: str) -> None:
+    assert told(line).user == "core"
+
+
+def test_a_keyword_of_a_newer_ssh_is_refused_only_where_it_is_set() -> None:
+    defaults = printed("newthing no\nport 22\n")
+    assert unknown(printed("newthing no\nport 2222\n"), defaults) == ()
+    set_by_user = unknown(printed("newthing yes\nport 22\n"), defaults)
+    assert set_by_user == ("newthing",)
+    with pytest.raises(UsageError, match="newthing"):
+        settings(printed(BASE), HERE, set_by_user)
+
+
+def test_tokens_stand_for_what_ssh_has_them_stand_for() -> None:
+    digest = "0123456789abcdef0123456789abcdef01234567"
+    found = told(
+        f"hostkeyalias rack\nproxyjump a,jo@b:23\ncontrolpath /{digest}\n"
+        "identityfile ~/%h-%n-%p-%r-%u-%i-%k-%l-%L-%j-%C-%%\n"
+        "certificatefile /c/${RACK}-%d\n"
+    )
+    assert found.identities == (
+        f"/home/jo/n-1.example-n-1-22-core-jo-1000-rack-desk.example-desk-b-{digest}-%",
+    )
+    assert found.certificates == ("/c/r2-/home/jo",)
+    assert found.jumps == ("a", "jo@b:23")
+
+
+def test_a_command_has_its_own_tokens_and_none_of_the_others() -> None:
+    assert told("proxycommand nc -u '%r' %n %h %p %%").command == "nc -u 'core' n-1 n-1.example 22 %"
+    with pytest.raises(UsageError, match="%u"):
+        told("proxycommand nc %u")
+
+
+@pytest.mark.parametrize(
+    ("line", "socket"),
+    [
+        ("", "/run/agent"),
+        ("identityagent none", ""),
+        ("identityagent SSH_AUTH_SOCK", "/run/agent"),
+        ("identityagent $OTHER", "/run/other"),
+        ("identityagent /run/third", "/run/third"),
+    ],
+)
+def test_the_agent_is_the_one_that_is_named(line: str, socket: str) -> None:
+    here = Here("/home/jo", "jo", 1, "desk", {"SSH_AUTH_SOCK": "/run/agent", "OTHER": "/run/other"})
+    assert told(line, here).agent == socket
+
+
+def test_what_would_have_a_host_believed_with_less_proof_is_told_and_not_followed() -> None:
+    found = told(
+        "stricthostkeychecking accept-new\nverifyhostkeydns true\nnohostauthenticationforlocalhost yes\n"
+    )
+    assert found.host_notes == (
+        "StrictHostKeyChecking accept-new",
+        "VerifyHostKeyDNS true",
+        "NoHostAuthenticationForLocalhost yes",
+    )
+    assert told("stricthostkeychecking ask\nverifyhostkeydns false\n").host_notes == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("core@n-1.example:2222", Address("n-1.example", "core", 2222)),
+        ("[2001:db8::1]:2222", Address("2001:db8::1", "", 2222)),
+        ("core@[2001:db8::1]", Address("2001:db8::1", "core")),
+        ("2001:db8::1", Address("2001:db8::1")),
+        ("n-1", Address("n-1")),
+    ],
+)
+def test_addresses(text: str, address: Address) -> None:
+    assert address_of(text) == address
+    assert address_of(str(address)) == address
+
+
+@pytest.mark.parametrize(
+    "text", ["", "core@", "n-1:", "n-1:x", "n-1:70000", "[::1", "[::1]2", "@n-1", "-oProxyCommand=x"]
+)
+def test_what_is_no_address(text: str) -> None:
+    with pytest.raises(UsageError):
+        address_of(text)
+
+
+@pytest.fixture
+def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A configuration on a machine without OpenSSH."""
+    monkeypatch.setattr(openssh, "PROGRAM", "no-such-ssh")
+    return tmp_path / "config"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Include {beside}",
+        "Match all",
+        "CanonicalizeHostname yes",
+        "KexAlgorithms +diffie-hellman-group1-sha1",
+        "KnownHostsCommand /bin/keys",
+        "PKCS11Provider /lib/token.so",
+        "IdentityFile /keys/%C",
+        "IdentityFile ${{HOME}}/key",
+        "ProxyJump ssh://bastion:22",
+        "ProxyJump %h-bastion",
+        "Prot 22",
+        "Port ssh",
+        "ConnectTimeout soon",
+        "CheckHostIP perhaps",
+        "User a b",
+        "User",
+        '"User"=core',
+        "HostName n-1 ' rack",
+    ],
+)
+def test_without_openssh_what_is_not_plain_is_refused_by_its_line(alone: Path, line: str) -> None:
+    beside = alone.with_name("beside")
+    beside.write_text("User other\n")
+    alone.write_text(f"# Bob's\nHost *\n  Port 22\n  {line.format(beside=beside)}\n")
+    with pytest.raises(ConfigError) as refused:
+        asked(Address("n-1"), Access(config=str(alone)))
+    assert [problem.startswith(f"{alone}:4: ") for problem in refused.value.problems] == [True]
+    assert "OpenSSH" in refused.value.hint
+
+
+def test_without_openssh_all_lines_are_named_at_once(alone: Path) -> None:
+    alone.write_text("Match all\nHost *\nCanonicalizeHostname yes\nUser core\n")
+    with pytest.raises(ConfigError) as refused:
+        asked(Address("n-1"), Access(config=str(alone)))
+    assert [problem.split(": ")[0] for problem in refused.value.problems] == [f"{alone}:1", f"{alone}:3"]
+
+
+@NEEDS_SSH
+@pytest.mark.parametrize("with_openssh", [True, False])
+def test_comments_behind_values_and_quotes_in_comments_are_read_as_openssh_reads_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, with_openssh: bool
+) -> None:
+    if not with_openssh:
+        monkeypatch.setattr(openssh, "PROGRAM", "no-such-ssh")
+    config = tmp_path / "config"
+    config.write_text(
+        "Host n-8\n  HostName 10.0.0.8 # rack 2\n  User core # admin\nHost n-1 # Bob's till\n  HostName 10.0.0.9\n"
+    )
+    found = asked(Address("n-8"), Access(config=str(config)))
+    assert (found.host, found.user) == ("10.0.0.8", "core")
+    assert asked(Address("n-1"), Access(config=str(config))).host == "10.0.0.9"
+
+
+@NEEDS_SSH
+def test_the_sample_of_the_docs_leads_through_its_jump_host_and_to_it(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[3] / "docs/controller.md").read_text()
+    sample = text.partition("## The ssh configuration")[2].partition("```\n")[2].partition("```")[0]
+    file = tmp_path / "config"
+    file.write_text(sample)
+    found = asked(Address("n-1"), Access(config=str(file)))
+    jump = asked(address_of(found.jumps[-1]), Access(config=str(file)), found.jumps[:-1])
+    assert (found.user, found.jumps) == ("core", ("bastion.example",))
+    assert found.identities == ("/home/fleet/.ssh/id_ed25519",)
+    assert found.known_hosts[0] == "/home/fleet/.ssh/known_hosts"
+    assert jump.jumps == ()
+
+
+@NEEDS_SSH
+def test_an_include_is_followed_and_the_system_s_file_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, system = tmp_path / "home", tmp_path / "ssh_config"
+    (home / ".ssh/conf.d").mkdir(parents=True)
+    (home / ".ssh/conf.d/prod").write_text("Host n-1\n  HostName 10.0.7.1\n  User core\n  Port 2222\n")
+    (home / ".ssh/config").write_text(f"Include {home}/.ssh/conf.d/*\nHost *\n  ServerAliveInterval 30\n")
+    system.write_text("Host *\n  HostKeyAlias rack\n  User other\n")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setattr(plainconfig, "SYSTEM", system)
+    found = asked(Address("n-1"), Access())
+    assert (found.host, found.user, found.port, found.alias) == ("10.0.7.1", "core", 2222, "rack")
+    assert found.alive_seconds == 30
+    assert found.known_hosts[:1] == (f"{home}/.ssh/known_hosts",)
+
+
+@NEEDS_SSH
+def test_an_include_that_ssh_would_look_for_in_another_home_is_refused_by_its_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".ssh").mkdir()
+    (tmp_path / ".ssh/config").write_text("Host *\nInclude conf.d/*\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(UsageError, match=rf"{tmp_path}/.ssh/config:2: Include conf\.d"):
+        asked(Address("n-1"), Access())
+
+
+@NEEDS_SSH
+def test_what_ssh_itself_does_not_take_is_told_in_its_words(tmp_path: Path) -> None:
+    config = tmp_path / "config"
+    config.write_text("Host *\n  HostNam n-1\n")
+    with pytest.raises(UsageError, match=r"line 2: Bad configuration option: hostnam"):
+        asked(Address("n-1"), Access(config=str(config)))
+    with pytest.raises(UsageError, match="no such ssh configuration"):
+        asked(Address("n-1"), Access(config=str(tmp_path / "none")))
+    config.write_text("")
+    with pytest.raises(UsageError, match="no such key"):
+        asked(Address("n-1"), Access(config=str(config), identity=str(tmp_path / "none")))
+
+
+@NEEDS_SSH
+def test_a_configuration_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = tmp_path / "config"
+    config.write_text('Match exec "sleep 600"\n  User core\n')
+    monkeypatch.setattr(openssh, "SECONDS", 0.3)
+    with pytest.raises(UsageError, match="has not ended"):
+        asked(Address("n-1"), Access(config=str(config)))
+
+
+def test_a_program_that_prints_without_end_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flood = tmp_path / "ssh"
+    flood.write_text("#!/bin/sh\nhead -c 3000000 /dev/zero | tr '\\0' 'x'\n")
+    flood.chmod(0o755)
+    monkeypatch.setattr(openssh, "PROGRAM", str(flood))
+    with pytest.raises(UsageError, match="ssh -G n-1"):
+        asked(Address("n-1"), Access())
+
+
+@NEEDS_SSH
+def test_user_port_and_jump_hosts_that_are_given_come_before_the_configuration_s(tmp_path: Path) -> None:
+    config = tmp_path / "config"
+    config.write_text("User core\nPort 2222\nProxyJump far\n")
+    found = asked(Address("n-1", "jo", 22), Access(config=str(config)), ("a", "jo@[2001:db8::1]:23"))
+    assert (found.user, found.port, found.jumps) == ("jo", 22, ("a", "jo@[2001:db8::1]:23"))
+
+
+@pytest.mark.parametrize("seconds", ["0", "none"])
+def test_no_timeout_is_fleet_s_own(seconds: str) -> None:
+    assert told(f"connecttimeout {seconds}").connect_seconds == CONNECT_SECONDS
+
+
+def test_a_folder_in_the_place_of_a_file_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".ssh/config").mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(UsageError, match="config cannot be read"):
+        asked(Address("n-1"), Access())
+
+
+def test_here_is_the_home_of_the_password_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/elsewhere")
+    assert openssh.here().home == pwd.getpwuid(os.getuid()).pw_dir
+
+
+def test_nothing_is_printed_twice_as_one() -> None:
+    assert printed("identityfile a\nidentityfile b c\n") == Printed({"identityfile": ("a", "b c")})

@@ -1,0 +1,103 @@
+"""`reach: playbook` gets to a machine as `reach: ssh` does: ssh, run by ansible, is told to read the same."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+from msgspec import structs
+
+from fleet.core.errors import UsageError
+from fleet.machines import plainconfig
+from fleet.machines.access import Access, Address
+from fleet.machines.openssh import asked
+from fleet.machines.settings import Settings
+from fleet.machines.ssh import Limit
+from fleet.machines.sshconfig import Login, Way
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("ssh") is None and not os.environ.get("CI"), reason="openssh-client is not installed"
+)
+CONFIG = """\
+Include {folder}/more
+Host n-1
+  HostName 10.0.0.8
+  Port 2222
+  ProxyJump ssh://jo@jump:2200
+  HostKeyAlias rack
+  CertificateFile {folder}/key-cert.pub
+  StrictHostKeyChecking {strict}
+Host *
+  IdentityFile {folder}/key
+"""
+
+
+def variables(access: Access, folder: Path) -> dict[str, object]:
+    """Of the inventory."""
+    return asyncio.run(Way(Login(Address("n-1"), access, Limit()), folder / "played", folder).host())
+
+
+def by_ansible(found: dict[str, object]) -> Settings:
+    """What ssh makes of what ansible tells it to read."""
+    words = shlex.split(str(found["ansible_ssh_common_args"]))
+    assert words[0] == "-F"
+    return asked(Address(str(found["ansible_host"])), Access(config=words[1]))
+
+
+def compared(settings: Settings) -> dict[str, object]:
+    """ssh is told to be strict, to speak up more often, and to log in by keys alone."""
+    told = structs.asdict(settings)
+    return {
+        key: value for key, value in told.items() if key not in ("host_notes", "login_notes", "alive_seconds")
+    }
+
+
+@pytest.mark.parametrize("where", ["named", "home"])
+def test_both_ways_go_by_the_same_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    (tmp_path / ".ssh").mkdir()
+    (tmp_path / "more").write_text("Host n-1\n  User core\n")
+    config = tmp_path / ".ssh/config"
+    config.write_text(CONFIG.format(folder=tmp_path, strict="no"))
+    if where == "home":
+        monkeypatch.setenv("HOME", str(tmp_path))
+    access = Access(config="" if where == "home" else str(config))
+    directly = asked(Address("n-1"), access)
+    found = variables(access, tmp_path)
+    assert compared(by_ansible(found)) == compared(directly)
+    assert by_ansible(found).login_notes == ()
+    assert (directly.user, directly.host, directly.jumps) == ("core", "10.0.0.8", ("jo@jump:2200",))
+    assert (found["ansible_become"], found["ansible_become_method"]) == (True, "sudo")
+
+
+def test_new_keys_are_refused_on_the_whole_way(tmp_path: Path) -> None:
+    config = tmp_path / "config"
+    config.write_text(CONFIG.format(folder=tmp_path, strict="accept-new") + "  StrictHostKeyChecking no\n")
+    access = Access(config=str(config))
+    assert asked(Address("n-1"), access).host_notes == ("StrictHostKeyChecking accept-new",)
+    file = shlex.split(str(variables(access, tmp_path)["ansible_ssh_common_args"]))[1]
+    for host in ("n-1", "jump"):
+        assert asked(Address(host), Access(config=file)).host_notes == ()
+
+
+@pytest.mark.parametrize("who", ["n-1", "jump"])
+def test_what_fleet_s_own_connection_cannot_do_is_refused_here_too(tmp_path: Path, who: str) -> None:
+    config = tmp_path / "config"
+    config.write_text(
+        f"Host {who}\n  PKCS11Provider /lib/token.so\n{CONFIG.format(folder=tmp_path, strict='yes')}"
+    )
+    with pytest.raises(UsageError, match=rf"configuration of {who} .*pkcs11provider"):
+        variables(Access(config=str(config)), tmp_path)
+
+
+def test_a_relative_include_of_the_system_s_file_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system = tmp_path / "ssh_config"
+    system.write_text("Host *\n  Include more/*\n")
+    monkeypatch.setattr(plainconfig, "SYSTEM", system)
+    with pytest.raises(UsageError, match=rf"{system}:2: Include more"):
+        variables(Access(), tmp_path)
