@@ -115,23 +115,25 @@ class HostsCluster:
         inventory = self._source.now()
         reach = self._ways(inventory)
 
-        async def one(host: Entry) -> tuple[Node, Machine, str]:
+        async def one(host: Entry) -> tuple[Node, Machine, FleetError | None]:
             record = self._records.read(host.name)
             way = reach(host)
             try:
-                found, why = await survey(record, host, way, told_of(self.name, host.name)), ""
+                found, why = await survey(record, host, way, told_of(self.name, host.name)), None
             except FleetError as error:
-                found, why = seen.away(record, error.message), error.message
+                found, why = seen.away(record, error.message), error
             finally:
                 await way.close()
             return seen.node_of(found, host, self._own), found.machine, why
 
         answers = await asyncio.gather(*(one(host) for host in inventory.hosts))
-        unreached = {node.name: why for node, _, why in answers if why}
+        unreached = {node.name: why for node, _, why in answers if why is not None}
         if len(unreached) == len(answers):
-            raise UnreachableError(_none(unreached))
+            told = _none({name: why.message for name, why in unreached.items()})
+            raise UnreachableError(told, next((why.hint for why in unreached.values()), ""))
         nodes, machines = tuple(each[0] for each in answers), tuple(each[1] for each in answers)
-        return Reading(Snapshot(self.name, site, at, nodes=nodes, machines=machines), unreached)
+        snapshot = Snapshot(self.name, site, at, nodes=nodes, machines=machines)
+        return Reading(snapshot, {name: why.words for name, why in unreached.items()})
 
     async def claim(self) -> dict[str, str]:
         """Makes every host this fleet's, whoever has it: what was done, or why not, by host. Raises ConfigError."""
@@ -328,4 +330,6 @@ def _same_way(before: Entry, now: Entry | None) -> bool:
 
 
 def _none(unreached: Mapping[str, str]) -> str:
+    if not unreached:
+        return "the inventory has no hosts"
     return f"none of {len(unreached)} hosts is reached: {next(iter(unreached.values()))}"

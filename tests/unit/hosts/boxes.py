@@ -53,7 +53,7 @@ class Box(FakeHost):
 
     async def run(self, argv: object, seconds: float = 60.0) -> Ran:
         if self.down:
-            raise UnreachableError(f"{self.name}: connection refused")
+            raise UnreachableError(f"{self.name}: connection refused", "is it on?")
         return await super().run(argv, seconds)  # type: ignore[arg-type]
 
     async def close(self) -> None:

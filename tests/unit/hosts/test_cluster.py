@@ -270,7 +270,7 @@ def test_a_look_without_a_controller_keeps_nothing_and_names_who_was_not_reached
     site = Site(tmp_path, 2)
     site.boxes["n-1"].down = True
     reading = asyncio.run(site.cluster().read("fra", NOW))
-    assert reading.unreached == {"n-1": "n-1: connection refused"}
+    assert reading.unreached == {"n-1": "n-1: connection refused (is it on?)"}
     assert [(each.name, each.reported) for each in reading.snapshot.machines] == [
         ("n-0", True),
         ("n-1", False),
@@ -278,8 +278,9 @@ def test_a_look_without_a_controller_keeps_nothing_and_names_who_was_not_reached
     assert [each.ready for each in reading.snapshot.nodes] == [True, None]
     assert not list(site.folder.glob("*.json"))
     site.boxes["n-0"].down = True
-    with pytest.raises(UnreachableError, match="none of 2 hosts is reached"):
+    with pytest.raises(UnreachableError, match="none of 2 hosts is reached") as refused:
         asyncio.run(site.cluster().read("fra", NOW))
+    assert refused.value.hint == "is it on?"
 
 
 def _said(machine: Machine, token: str) -> str:
