@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import subprocess
+import tempfile
 import traceback
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -101,23 +103,31 @@ def test_a_database_user_who_may_only_read(place: str) -> None:
             store.journal.append([Record("command", "pause", "r-1")], at=START, actor="ada@desk")
 
 
+@pytest.fixture
+def public_folder() -> Iterator[Path]:
+    """Which everybody may enter: the folders of pytest are for their owner alone."""
+    with tempfile.TemporaryDirectory(prefix="fleet-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be somebody else")
-def test_a_user_who_may_only_read_a_file(finished: Path) -> None:
+def test_a_user_who_may_only_read_a_file(finished: Path, public_folder: Path) -> None:
     """A process of its own for the other user, forked when all modules are loaded: the modules may not be that user's.
 
     The files of WAL mode are not there: the last connection that is closed takes them away.
     """
     gc.collect()
     assert not list(finished.glob("fleet.db-*"))
-    for folder in (finished, finished / "audit", *finished.parents[:3]):
-        folder.chmod(0o755)
+    home = Path(shutil.copytree(finished, public_folder / "home"))
+    (home / "audit").chmod(0o755)
     child = os.fork()
     if not child:
         os.setgroups([])
         os.setgid(65534)
         os.setuid(65534)
         try:
-            good = audit.verify(Home(finished), [finished / "audit" / "public-key.pem"]).findings == ()
+            good = audit.verify(Home(home), [home / "audit" / "public-key.pem"]).findings == ()
         except BaseException:
             traceback.print_exc()
             good = False
