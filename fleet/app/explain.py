@@ -7,6 +7,7 @@ from datetime import datetime
 from difflib import get_close_matches
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from fleet.app.home import Home
 from fleet.app.rollouts import Rollouts
@@ -19,6 +20,7 @@ from fleet.core.notice import of_node
 from fleet.core.overview import Part, lasting_first, parts_of
 from fleet.core.rollout import Run
 from fleet.core.spans import words
+from fleet.core.standstill import Standstill
 from fleet.core.status import StatusNode
 from fleet.core.steps import Step
 
@@ -51,11 +53,14 @@ class Explanation(Struct, frozen=True):
     """Other parties that may delete the node and do not do so yet: it is a canary only where no other node can be."""
     history: tuple[Happening, ...] = ()
     """Oldest first, over all rollouts."""
+    standstill: Standstill | None = None
+    """No controller carries out its rollout: what was seen and held is of the time when one did."""
 
 
 def explain(home: Home, name: str, why: Why) -> Explanation:
     """Raises UsageError where no node, or more than one, has that name."""
-    status = find(fleet_status(home).nodes, name)
+    fleet = fleet_status(home)
+    status = find(fleet.nodes, name)
     ref = NodeRef(status.cluster, status.name)
     store = home.store
     waiting = store.held.of_node(str(ref))
@@ -67,7 +72,7 @@ def explain(home: Home, name: str, why: Why) -> Explanation:
     wanted = status.state not in ("patched", "orphan", "unknown", "failed")
     held = (why(home, ref) if wanted else ()) or (now_held.held if now_held is not None else ())
     cluster = next(row for row in home.clusters() if row.name == ref.cluster)
-    return explanation(
+    told = explanation(
         status,
         home.now(),
         part,
@@ -77,6 +82,9 @@ def explain(home: Home, name: str, why: Why) -> Explanation:
         f"{cluster.name} is unreachable: {cluster.last_error}" if cluster.last_error else "",
         _may_be_deleted(home, ref),
     )
+    stands = fleet.standstill
+    mine = stands is not None and status.rollout in stands.rollouts
+    return replace(told, standstill=stands) if mine else told
 
 
 def _may_be_deleted(home: Home, ref: NodeRef) -> tuple[str, ...]:

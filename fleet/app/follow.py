@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from fleet.app.home import Home
+from fleet.app.standstill import standstill
 from fleet.core.chronicle import Chronicle
 from fleet.core.errors import UsageError
 from fleet.core.eta import seconds_left
@@ -15,6 +16,7 @@ from fleet.core.node import NodeRef
 from fleet.core.plan import Plan
 from fleet.core.requests import Requests, requests_of
 from fleet.core.rollout import Rollout
+from fleet.core.standstill import Standstill
 
 
 class Follower:
@@ -66,6 +68,11 @@ class Follower:
     @property
     def now(self) -> datetime:
         return self._home.now()
+
+    @property
+    def standstill(self) -> Standstill | None:
+        """None: a controller is at work, or the rollout has ended."""
+        return standstill(self._home, [self.rollout])
 
     @property
     def eta(self) -> int | None:

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from fleet.app.home import Home
 from fleet.app.names import there_is
 from fleet.app.rollouts import Rollouts
+from fleet.app.standstill import standstill
 from fleet.core.errors import UsageError
 from fleet.core.eta import seconds_left
 from fleet.core.held import Held
@@ -35,6 +36,7 @@ def fleet_status(home: Home, selection: Selection = EVERYTHING) -> Status:
     rollouts = Rollouts.load(home.store)
     known = known_in(home, chosen)
     policy = home.policy_if_any()
+    stands = standstill(home, rollouts.active)
     found = overview(
         home.now(),
         clusters_of(chosen, known, groups_in(home)),
@@ -42,10 +44,10 @@ def fleet_status(home: Home, selection: Selection = EVERYTHING) -> Status:
         policy,
         rollouts.all,
         held_by(home, rollouts.active),
-        etas(home, rollouts.active),
+        etas(home, rollouts.active) if stands is None else {},
     )
     _refuse_unknown(selection, found, policy)
-    return replace(found, quorums=quorums_of(home, chosen, policy))
+    return replace(found, quorums=quorums_of(home, chosen, policy), standstill=stands)
 
 
 def _refuse_unknown(selection: Selection, found: Status, policy: Policy) -> None:

@@ -10,6 +10,7 @@ from fleet.app.explain import Explanation, Happening
 from fleet.cli.columns import columns
 from fleet.cli.moments import ago, stamp
 from fleet.core.held import Held
+from fleet.core.standstill import REMEDY, sentence
 
 MOST = 25
 """Happenings that are shown, the newest last."""
@@ -17,6 +18,8 @@ MOST = 25
 
 def whole(told: Explanation, most: int = MOST) -> Text:
     lines = [Text(headline(told), "bold")]
+    if told.standstill is not None:
+        lines.append(Text(f"  {sentence(told.standstill)}", "bold yellow") + Text(f"\n  -> {REMEDY}"))
     lines += _reasons(told)
     lines += [Text(f"  {line}") for line in _facts(told)]
     lines += _history(told, most)
@@ -35,6 +38,8 @@ def headline(told: Explanation) -> str:
         return f"{place} failed in rollout {node.rollout}{when}"
     if node.rollout:
         verb = "is at work" if node.state == "running" else "waits"
+        if told.standstill is not None:
+            verb = "was left" if node.state == "running" else "waited"
         return f"{place} {verb}: step {node.step} in rollout {node.rollout}{since}"
     match node.state:
         case "patched":

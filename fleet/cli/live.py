@@ -18,10 +18,11 @@ from fleet.core.held import Held, Reason
 from fleet.core.journal import Entry, Record
 from fleet.core.node import NodeRef
 from fleet.core.rollout import State
+from fleet.core.standstill import REMEDY, sentence
 from fleet.core.steps import ENDED, Step
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from rich.console import Console
 
@@ -46,23 +47,25 @@ FRAME = 8
 """Lines of a picture that are not nodes in work."""
 
 
-def watch(follower: Follower, leader: Callable[[], str], *, past: bool = False) -> int:
+def watch(follower: Follower, *, past: bool = False) -> int:
     """Until the rollout ends or waits for people alone. 0: all done. 1: some failed. 3: the rest is held.
 
     Ctrl-C leaves it running and raises KeyboardInterrupt.
 
-    `leader` names the controller at work, for the moment when there is none. `past`: in a pipe, tell what has happened
-    so far too.
+    `past`: in a pipe, tell what has happened so far too.
     """
     try:
         if people_watch():
-            _draw(follower, leader)
+            _draw(follower)
         else:
             _lines(follower, past)
     except KeyboardInterrupt:
         ident = follower.rollout.id
+        goes_on = (
+            "goes on without this view" if follower.standstill is None else "stands still (no controller)"
+        )
         note(
-            f"\n{ident} goes on without this view. fleet rollout status {ident} --watch comes back to it; "
+            f"\n{ident} {goes_on}. fleet rollout status {ident} --watch comes back to it; "
             f"fleet rollout pause {ident} stops it between steps."
         )
         raise
@@ -119,28 +122,27 @@ def scene_of(follower: Follower) -> Scene:
         eta=follower.eta,
         pods=follower.pods,
         requests=follower.requests,
+        standstill=follower.standstill,
     )
 
 
-def _draw(follower: Follower, leader: Callable[[], str]) -> None:
+def _draw(follower: Follower) -> None:
     screen = console()
     pause = Event()
     with Canvas(screen) as canvas:
-        canvas.draw(_picture(follower, leader, screen))
+        canvas.draw(_picture(follower, screen))
         patience = Patience(follower)
         while not patience.over:
             pause.wait(LOOK_SECONDS)
             follower.look()
-            canvas.draw(_picture(follower, leader, screen))
+            canvas.draw(_picture(follower, screen))
 
 
-def _picture(follower: Follower, leader: Callable[[], str], screen: Console) -> Text:
+def _picture(follower: Follower, screen: Console) -> Text:
     shown = picture(scene_of(follower), in_work=max(3, screen.height - FRAME - WAITS * 2))
     rollout = follower.rollout
     if not rollout.active:
         return folded(shown, screen.width)
-    if not leader():
-        shown += Text("\n  no controller is at work: fleet run starts one", "bold yellow")
     foot = f"\nCtrl-C leaves it running; fleet rollout pause {rollout.id} stops it between steps."
     return folded(shown + Text(foot, "dim"), screen.width)
 
@@ -151,12 +153,17 @@ def _lines(follower: Follower, past: bool) -> None:
     screen.print(headline(scene_of(follower)))
     entries = list(follower.chronicle.entries) if past else []
     patience = Patience(follower)
+    stood = False
     while True:
         for entry in entries:
             for line in told(follower, entry):
                 screen.print(line)
         if patience.over:
             break
+        stands = follower.standstill
+        if stands is not None and not stood:
+            screen.print(f"{sentence(stands)}\n  -> {REMEDY}")
+        stood = stands is not None
         pause.wait(LOOK_SECONDS)
         entries = list(follower.look())
     screen.print(headline(scene_of(follower)))

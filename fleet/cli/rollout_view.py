@@ -19,6 +19,7 @@ from fleet.core.overview import lasting_first, natural
 from fleet.core.requests import Requests
 from fleet.core.rollout import Rollout, Run, State
 from fleet.core.spans import age, words
+from fleet.core.standstill import REMEDY, Standstill, sentence
 from fleet.core.steps import HAS_SLOT, Step
 
 BAR = 16
@@ -41,6 +42,7 @@ class Scene(Struct, frozen=True):
     """Pods that the plan wants to move, by node."""
     requests: tuple[Requests, ...] = ()
     """Sent to API servers for it so far."""
+    standstill: Standstill | None = None
 
     @property
     def rollout(self) -> Rollout:
@@ -54,6 +56,8 @@ def picture(scene: Scene, in_work: int = IN_WORK) -> Text:
     lines = [headline(scene), _counts(scene)]
     if rollout.state in (State.HALTED, State.PAUSED, State.ABORTED):
         lines.append(_standing(rollout, scene.now))
+    if scene.standstill is not None:
+        lines.append(_standing_still(scene.standstill))
     lines += _working(scene, in_work)
     lines += _failed(scene)
     lines += _waiting(scene)
@@ -79,9 +83,15 @@ def _when(scene: Scene) -> str:
     if rollout.ended_at is not None:
         took = words((rollout.ended_at - rollout.started_at).total_seconds())
         return f"{rollout.state} after {took}"
+    if rollout.state is State.RUNNING and scene.standstill is not None:
+        return "stands still"
     if rollout.state is State.RUNNING:
         return f"ETA {words(scene.eta)}" if scene.eta is not None else "running"
     return str(rollout.state)
+
+
+def _standing_still(found: Standstill) -> Text:
+    return Text(f"  {sentence(found)}", "bold yellow") + Text(f"\n  -> {REMEDY}")
 
 
 def _state_style(rollout: Rollout) -> str:
@@ -223,11 +233,12 @@ def name(rollout: Rollout, ref: NodeRef) -> str:
     return ref.name if len(clusters) == 1 else str(ref)
 
 
-def listing(rows: Sequence[RolloutSummary], now: datetime) -> Text:
+def listing(rows: Sequence[RolloutSummary], now: datetime, standstill: Standstill | None = None) -> Text:
     if not rows:
         return Text("No rollouts yet.\n  -> fleet plan --pool POOL --to VERSION")
     head = ("ROLLOUT", "POOL", "TO", "STATE", "DONE", "FAILED", "STARTED", "BY", "ETA")
-    return columns(head, [_row(row, now) for row in rows], right=(4, 5))
+    table = columns(head, [_row(row, now) for row in rows], right=(4, 5))
+    return table if standstill is None else Text("\n").join([table, _standing_still(standstill)])
 
 
 def _row(row: RolloutSummary, now: datetime) -> tuple[Cell, ...]:

@@ -58,19 +58,21 @@ def start(
 def list_(context: typer.Context, output: Format = "text") -> None:
     """All rollouts, newest first."""
     from fleet.app.rollouts import Rollouts, summary_of
+    from fleet.app.standstill import standstill
     from fleet.app.status import etas
     from fleet.cli.output import show, show_json
 
     home = home_of(context)
     rollouts = Rollouts.load(home.store)
-    left = etas(home, rollouts.active)
+    stands = standstill(home, rollouts.active)
+    left = etas(home, rollouts.active) if stands is None else {}
     rows = [summary_of(each, left.get(each.id)) for each in reversed(rollouts.all)]
     if output == "json":
         show_json(rows)
         return
     from fleet.cli.rollout_view import listing
 
-    show(listing(rows, home.now()))
+    show(listing(rows, home.now(), stands))
 
 
 @app.command()
@@ -209,11 +211,10 @@ def _see_to_it(home: Home) -> None:
 
 
 def _watch(home: Home, ident: str, *, past: bool = False) -> int:
-    from fleet.app.background import controller_of
     from fleet.app.follow import Follower
     from fleet.cli.live import watch
 
-    return watch(Follower(home, ident), lambda: controller_of(home), past=past)
+    return watch(Follower(home, ident), past=past)
 
 
 def _in_foreground(home: Home, ident: str) -> int:

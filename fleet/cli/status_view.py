@@ -13,6 +13,7 @@ from fleet.cli.columns import Cell, columns
 from fleet.cli.moments import ago, clock
 from fleet.core.overview import ATTENTION
 from fleet.core.spans import words
+from fleet.core.standstill import REMEDY, Standstill, sentence
 from fleet.core.status import Status, StatusCluster, StatusNode, StatusPool, StatusQuorum
 
 STYLES: Mapping[str, str] = {
@@ -100,9 +101,15 @@ def _below(status: Status) -> Iterator[Text]:
     for cluster in status.clusters:
         for apart in cluster.skew:
             yield Text(f"Skew:   {cluster.name}: {apart} (fleet lint)", "yellow")
+    if status.standstill is not None:
+        yield _standstill(status.standstill)
     attention = needs(status)
     if attention:
         yield Text(f"Attention: {', '.join(attention)} (fleet status --attention)", "yellow")
+
+
+def _standstill(found: Standstill) -> Text:
+    return Text(f"Control: {sentence(found)}", "bold yellow") + Text(f"\n  -> {REMEDY}")
 
 
 def _quorum(group: StatusQuorum) -> Text:
@@ -171,7 +178,7 @@ def outdated(status: Status) -> Text:
 
 def attention(status: Status) -> Text:
     """What waits for a person, and why."""
-    lines: list[Text] = []
+    lines: list[Text] = [] if status.standstill is None else [_standstill(status.standstill)]
     away = [cluster for cluster in status.clusters if not cluster.reachable]
     if away:
         lines.append(columns((), [(cluster.name, _away(cluster, status.at, whole=True)) for cluster in away]))

@@ -8,6 +8,7 @@ from typing import Literal
 from msgspec import Struct
 
 from fleet.core.quorum import Link
+from fleet.core.standstill import Standstill
 
 NodeState = Literal["patched", "outdated", "running", "held", "failed", "drifted", "orphan", "unknown"]
 """running: a run works on it. held: a rollout wants it and something lasting stands in the way. unknown: its
@@ -153,3 +154,5 @@ class Status(Struct, frozen=True):
     nodes: tuple[StatusNode, ...]
     summary: Summary
     quorums: tuple[StatusQuorum, ...] = ()
+    standstill: Standstill | None = None
+    """None: a controller is at work, or nothing is left to do."""

@@ -44,11 +44,15 @@ class Lease:
             return Leadership(True, identity, epoch)
 
     def release(self, identity: str) -> None:
-        """Gives it back, if it is `identity`'s. The epoch stays; the next holder's is higher."""
+        """Gives it back, if it is `identity`'s. The epoch stays, and the next holder's is higher; so does the moment up to
+        which it was held, which tells since when nobody works."""
         with self._database.write(LOCK) as transaction:
-            transaction.run(
-                "UPDATE lease SET holder = '', expires_at = NULL WHERE id = 1 AND holder = ?", [identity]
-            )
+            transaction.run("UPDATE lease SET holder = '' WHERE id = 1 AND holder = ?", [identity])
+
+    def ended(self) -> datetime | None:
+        """Up to when the last holder had it, at the latest. None: there was none yet."""
+        with self._database.read() as transaction:
+            return _stored(transaction).expires_at
 
     def current(self, at: datetime) -> str | None:
         """Identity of who holds it; None where nobody does, or its time has run out."""

@@ -1,0 +1,98 @@
+"""A controller that is gone is seen: since when none works, what may be in mid-air, and no ETA that nobody works for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from fleet.app.clock import WallClock
+from fleet.app.explain import explain
+from fleet.app.follow import Follower
+from fleet.app.home import Home
+from fleet.app.rollouts import Rollouts
+from fleet.app.standstill import standstill, standstill_of
+from fleet.app.status import fleet_status
+from fleet.cli.explain_view import headline as explained
+from fleet.cli.live import scene_of
+from fleet.cli.rollout_view import headline, picture
+from fleet.cli.status_view import attention, glance
+from fleet.core.history import rollouts_of
+from fleet.core.standstill import MidAir, Standstill, sentence
+from fleet.core.steps import HAS_SLOT
+from fleet.drivers.identity import own_identity
+from fleet.histories.builders import a_deployment, a_node, a_policy, a_snapshot
+from tests.story import Story
+from tests.unit.app.homes import a_home, a_started_rollout, small_cluster
+
+NOW = WallClock().now()
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Home]:
+    found = a_home(tmp_path / "home", small_cluster())
+    a_started_rollout(found)
+    yield found
+    found.store.close()
+
+
+def test_a_rollout_that_nobody_carries_out_yet(home: Home) -> None:
+    found = fleet_status(home)
+    assert found.standstill is not None
+    assert (found.standstill.since, found.standstill.rollouts) == (None, ("r-1",))
+    assert all(pool.eta_seconds is None for pool in found.summary.pools)
+
+
+def test_since_when_and_what_is_in_mid_air(home: Home) -> None:
+    lease = home.store.lease
+    lease.acquire("fleet@elsewhere/1/1", at=NOW - timedelta(hours=4), seconds=15, abandoned=lambda _: False)
+    (rollout,) = Rollouts.load(home.store).active
+    found = standstill(home, [rollout])
+    assert found is not None and found.since == NOW - timedelta(hours=4) + timedelta(seconds=15)
+    for view in (glance(fleet_status(home)), attention(fleet_status(home))):
+        assert "no controller has been at work for 4h" in view.plain and "fleet run" in view.plain
+    shown = scene_of(Follower(home, "r-1"))
+    assert headline(shown).plain.endswith("stands still")
+    assert "no controller has been at work for 4h" in picture(shown).plain
+    node = next(iter(rollout.runs)).name
+    told = explain(home, node, lambda *_: ())
+    assert told.standstill is not None and " waited: step" in explained(told)
+
+
+def test_one_that_gave_its_lease_back_is_gone_too(home: Home) -> None:
+    lease = home.store.lease
+    lease.acquire("fleet@elsewhere/1/1", at=NOW, seconds=15, abandoned=lambda _: False)
+    lease.release("fleet@elsewhere/1/1")
+    assert lease.current(NOW) is None and lease.ended() == NOW + timedelta(seconds=15)
+    found = standstill(home, Rollouts.load(home.store).active)
+    assert found is not None and found.since is not None and found.since <= found.at
+
+
+def test_while_one_works_and_where_nothing_is_left_nothing_stands_still(home: Home) -> None:
+    lease = home.store.lease
+    lease.acquire(own_identity(), at=WallClock().now(), seconds=3600, abandoned=lambda _: False)
+    assert fleet_status(home).standstill is None
+    lease.release(own_identity())
+    assert standstill(home, []) is None
+
+
+def test_nodes_in_work_are_named_and_the_rest_counted() -> None:
+    nodes = tuple(MidAir("east", f"n-{number}", "reboot", "r-1") for number in range(5))
+    words = sentence(Standstill(NOW, NOW - timedelta(minutes=7), ("r-1", "r-2"), nodes))
+    assert "7m" in words and "r-1 and r-2 stand still" in words
+    assert "n-0 (reboot), n-1 (reboot), n-2 (reboot) and 2 more in mid-air" in words
+    assert standstill_of([], None, NOW) is None
+
+
+def test_what_is_in_mid_air_is_what_has_a_slot_as_the_journal_ends() -> None:
+    nodes = [a_node(f"n-{number}") for number in range(3)]
+    told = Story([a_snapshot(nodes, a_deployment("shop", 3, nodes))], a_policy())
+    told.start()
+    told.run(seconds=120)
+    (rollout,) = rollouts_of(told.entries).values()
+    found = standstill_of([rollout], None, NOW)
+    assert found is not None and found.mid_air
+    working = {run.node.name: str(run.step) for run in rollout.runs.values() if run.step in HAS_SLOT}
+    assert {each.node: each.step for each in found.mid_air} == working
