@@ -25,6 +25,7 @@ from fleet.kube.own import Machines
 from fleet.kube.transport import Transport
 from fleet.machines.agent import Pace
 from fleet.machines.bootlog import BootLog, Log
+from fleet.machines.contained import contained
 from fleet.machines.host import Host
 from fleet.machines.os.detect import detect, family
 from fleet.machines.os.family import Family
@@ -242,7 +243,8 @@ class RemoteAgents:
         said = ""
         while True:
             try:
-                return await remote.system()
+                with contained(node):
+                    return await remote.system()
             except FleetError as error:
                 if error.message != said:
                     LOG.warning("node %s: %s", node, error)

@@ -30,6 +30,7 @@ from fleet.hosts.verbs import Verbs, told_of
 from fleet.hosts.ways import Reach, Way, Ways, over_ssh
 from fleet.machines.agent import Pace
 from fleet.machines.bootlog import BootLog
+from fleet.machines.contained import contained
 from fleet.sim.lease import FileLease
 
 FILE_LOOK = 2.0
@@ -119,7 +120,8 @@ class HostsCluster:
             record = self._records.read(host.name)
             way = reach(host)
             try:
-                found, why = await survey(record, host, way, told_of(self.name, host.name)), None
+                with contained(host.name):
+                    found, why = await survey(record, host, way, told_of(self.name, host.name)), None
             except FleetError as error:
                 found, why = seen.away(record, error.message), error
             finally:
@@ -143,7 +145,8 @@ class HostsCluster:
         async def one(host: Entry) -> str:
             way = reach(host)
             try:
-                before = (await facts.look(way)).claim
+                with contained(host.name):
+                    before = (await facts.look(way)).claim
                 if self._own is None or (before is not None and before.fleet == self._own.fleet):
                     return "was claimed already"
                 await claims.take(way, self._own, over=True)

@@ -15,6 +15,7 @@ from fleet.hosts.record import Records
 from fleet.hosts.ways import Way
 from fleet.machines.agent import Agent, Pace
 from fleet.machines.bootlog import BootLog
+from fleet.machines.contained import contained
 from fleet.machines.os.detect import detect, family
 from fleet.machines.os.family import Family
 
@@ -75,10 +76,11 @@ class Steward:
     async def _turn(self) -> None:
         name = self.host.name
         try:
-            found = await self.look()
-            self.why = ""
-            if found.boot_id != self._boot:
-                await self._begin(found.boot_id)
+            with contained(name):
+                found = await self.look()
+                self.why = ""
+                if found.boot_id != self._boot:
+                    await self._begin(found.boot_id)
         except FleetError as error:
             why = error.message
             if why != self.why:

@@ -23,6 +23,7 @@ from fleet.core.machine import (
 )
 from fleet.machines import secrets
 from fleet.machines.bootlog import Log
+from fleet.machines.contained import contained
 from fleet.machines.os.family import Family, MachineError, Observation
 from fleet.machines.own import OwnMachine
 
@@ -91,7 +92,8 @@ class Agent:
             await self._wake.wait()
             self._wake.clear()
             try:
-                await self._turn()
+                with contained():
+                    await self._turn()
                 delay = self._pace.retry
             except FleetError as error:
                 LOG.warning("again in %.0f s: %s", delay, error)
@@ -250,18 +252,22 @@ class _Running:
 
     async def _do(self) -> None:
         try:
-            if self._act.request.action is Ask.STAGE:
-                await self._family.stage(self._act.request.release, self._progressed, self.token)
-                self._word = done(self._act.work)
-            else:
-                # The word stays `working`: it is for the agent of the next boot to say that it is done.
-                if self._act.request.action is Ask.ROLLBACK:
-                    await self._family.roll_back()
-                await self._family.reboot()
+            with contained():
+                await self._carry_out()
         except MachineError as error:
             self._word = failed(self._act.work, error.message)
         finally:
             self._stop_timer()
+
+    async def _carry_out(self) -> None:
+        if self._act.request.action is Ask.STAGE:
+            await self._family.stage(self._act.request.release, self._progressed, self.token)
+            self._word = done(self._act.work)
+            return
+        # The word stays `working`: it is for the agent of the next boot to say that it is done.
+        if self._act.request.action is Ask.ROLLBACK:
+            await self._family.roll_back()
+        await self._family.reboot()
 
     def _progressed(self, percent: int) -> None:
         self._percent = percent

@@ -9,6 +9,7 @@ import logging
 from fleet.core.errors import FleetError
 from fleet.machines.agent import Agent, Pace
 from fleet.machines.bootlog import Log
+from fleet.machines.contained import contained
 from fleet.machines.os.family import Family
 from fleet.machines.own import OwnMachine
 
@@ -61,7 +62,8 @@ class RemoteAgent:
         while True:
             rest = self._look
             try:
-                boot = (await self._family.observe()).boot_id
+                with contained():
+                    boot = (await self._family.observe()).boot_id
                 if boot != after:
                     return boot
                 said = ""

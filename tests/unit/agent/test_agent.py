@@ -463,3 +463,27 @@ def test_a_machine_whose_system_cannot_be_observed_any_more_tells_its_log() -> N
         await world.api.until(lambda machine: machine.log_told is not None)
 
     story(tell)
+
+
+@pytest.mark.parametrize(
+    "fault", [TypeError("no list"), KeyError("id"), RecursionError(), ValueError("4301 digits")]
+)
+def test_an_answer_that_fleet_stumbles_over_is_that_machines_failure_and_the_agent_goes_on(
+    fault: Exception,
+) -> None:
+    async def tell(world: World) -> None:
+        world.start()
+        await world.api.until(lambda machine: machine.reported)
+        world.box.stage_goes_on.clear()
+        await world.api.ask(Ask.STAGE, "t1")
+        await world.box.staging.wait()
+        world.box.fault = fault
+        world.box.stage_goes_on.set()
+        await world.settled()
+        world.box.fault = None
+        machine = await world.api.until(answered("t1", "failed"))
+        assert machine.work is not None and type(fault).__name__ in machine.work.message
+        await world.api.ask(Ask.STAGE, "t2")
+        await world.api.until(answered("t2", "done"))
+
+    story(tell)

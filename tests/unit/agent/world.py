@@ -94,6 +94,8 @@ class Box:
         self.good: list[str] = []
         self.log_error = ""
         self.look_error = ""
+        self.fault: Exception | None = None
+        """Of fleet itself, over what the machine answers: any look or stage raises it."""
         self.kernel_arguments = ""
         self.layered: tuple[str, ...] = ()
         self.units: Units | None = None
@@ -123,6 +125,8 @@ class Box:
         self.good.append(self.booted.version)
 
     async def observe(self) -> Observation:
+        if self.fault is not None:
+            raise self.fault
         if self.look_error:
             raise MachineError(self.look_error)
         boot_id = f"boot-{self.boots}"
@@ -143,6 +147,8 @@ class Box:
         self.staging.set()
         progress(40)
         await self.stage_goes_on.wait()
+        if self.fault is not None:
+            raise self.fault
         if self.stage_error:
             raise MachineError(self.stage_error)
         self.staged = release

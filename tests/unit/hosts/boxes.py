@@ -32,6 +32,8 @@ class Box(FakeHost):
         super().__init__()
         self.name = name
         self.down = False
+        self.fault: Exception | None = None
+        """Of fleet itself, over what this host answers."""
         self.deployments = [OLD.digest[7:]]
         self.booted = 0
         self.machine_id = f"id-{name}"
@@ -52,6 +54,8 @@ class Box(FakeHost):
         self.programs |= {"ostree": self._ostree, "env": self._env}
 
     async def run(self, argv: object, seconds: float = 60.0) -> Ran:
+        if self.fault is not None:
+            raise self.fault
         if self.down:
             raise UnreachableError(f"{self.name}: connection refused", "is it on?")
         return await super().run(argv, seconds)  # type: ignore[arg-type]

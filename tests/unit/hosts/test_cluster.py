@@ -240,6 +240,25 @@ def test_one_host_that_is_lost_is_unknown_and_all_of_them_are_a_cluster_that_is_
     story(site, tell)
 
 
+def test_one_host_that_fleet_stumbles_over_is_unknown_and_the_others_go_on(tmp_path: Path) -> None:
+    site = Site(tmp_path, 2)
+
+    async def tell(stage: Hand) -> None:
+        sight = stage.sight
+        site.boxes["n-0"].fault = AttributeError("NoneType has no attribute 'version'")
+        await sight.until(lambda: sight.nodes["n-0"].ready is None, "n-0 is not known")
+        assert "AttributeError" in sight.nodes["n-0"].why_unready
+        site.boxes["n-1"].state = "starting"
+        await sight.until(lambda: not sight.nodes["n-1"].ready, "n-1 is still looked after")
+        site.boxes["n-0"].fault = None
+        await sight.until(lambda: bool(sight.nodes["n-0"].ready), "n-0 is back")
+
+    story(site, tell)
+    site.boxes["n-0"].fault = RecursionError()
+    reading = asyncio.run(site.cluster().read("fra", NOW))
+    assert "RecursionError" in reading.unreached["n-0"] and "n-1" not in reading.unreached
+
+
 def test_another_machine_under_the_name_has_no_marks(tmp_path: Path) -> None:
     site = Site(tmp_path, 1)
 
