@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from fleet.app.connection import opened
+from fleet.app.files import write_whole
 from fleet.app.home import Home
 from fleet.app.plan import GREEDY, Beyond, Tell, Urgency, find_release, planned, the_pool
 from fleet.app.quorums import by_pods
@@ -94,7 +95,7 @@ def save_dump(home: Home, name: str, path: Path) -> int:
     """
     data = _dumped(home.cluster(name))
     try:
-        path.write_bytes(data)
+        write_whole(path, data)
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}") from None
     return len(data)

@@ -37,6 +37,7 @@ def report(
 
     As json it can be verified elsewhere: fleet audit verify --file REPORT --key PUBLIC-KEY
     """
+    from fleet.app.files import write_whole
     from fleet.app.report import report as make
     from fleet.app.report import with_evidence
 
@@ -46,7 +47,7 @@ def report(
     if file is None:
         typer.echo(words, nl=not words.endswith("\n"))
         return
-    file.write_text(words, encoding="utf-8")
+    write_whole(file, words.encode())
     from fleet.cli.output import note
 
     note(f"Wrote {file}")
@@ -192,6 +193,7 @@ def export(
     import msgspec
 
     from fleet.app.audit import export as make
+    from fleet.app.files import write_whole
     from fleet.cli.output import note, warn
 
     made = make(home_of(context))
@@ -201,5 +203,5 @@ def export(
     if output is None:
         typer.echo(words)
         return
-    output.write_bytes(words + b"\n")
+    write_whole(output, words + b"\n")
     note(f"Wrote {output}: {len(made.entries):,} entries, {len(made.checkpoints):,} checkpoints")

@@ -1,0 +1,46 @@
+"""Files that a person names for a result: there whole, or as they were before."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from fleet.core.errors import UsageError
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Writes the file, or leaves what was there: no half of a result, and no empty file, is taken for one.
+
+    A device or a pipe is written to as it is. Raises UsageError where the folder is missing or is none, OSError where
+    the disk refuses.
+    """
+    if path.exists() and not path.is_file():
+        if path.is_dir():
+            raise UsageError(f"{path} is a folder", "name a file")
+        path.write_bytes(content)
+        return
+    path = path.resolve()
+    if not path.parent.is_dir():
+        raise UsageError(f"there is no folder {path.parent}", "create it first, or name another file")
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    part = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(descriptor, _mode(path))
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def _mode(path: Path) -> int:
+    """That of the file that is there, or what the umask leaves."""
+    if path.exists():
+        return path.stat().st_mode & 0o777
+    umask = os.umask(0)
+    os.umask(umask)
+    return 0o666 & ~umask
