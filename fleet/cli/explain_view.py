@@ -84,7 +84,8 @@ def _facts(told: Explanation) -> Iterator[str]:
     booted = f"booted {node.version}" if node.version else "booted: not known"
     kernel = f" (kernel {node.kernel})" if node.kernel else ""
     staged = f", staged {node.staged}" if node.staged and node.staged != node.version else ""
-    yield f"{booted}{kernel}{staged}, last seen {ago(node.last_seen, told.now)} ago"
+    seen = "never seen" if node.last_seen is None else f"last seen {ago(node.last_seen, told.now)} ago"
+    yield f"{booted}{kernel}{staged}, {seen}"
     flags = [
         "not Ready" if node.ready is False else "Ready unknown" if node.ready is None else "Ready",
         "open for pods" if node.schedulable else "cordoned",

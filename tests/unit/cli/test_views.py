@@ -207,6 +207,10 @@ def test_units_that_have_failed_are_told_below_the_fleet_and_of_their_node() -> 
         "  layered on the release: strace",
         "  kernel arguments: quiet ro",
     ]
+    unseen = replace(told, status=replace(told.status, last_seen=None))
+    assert "never seen" in shown(explain_view.whole(unseen)) and "never ago" not in shown(
+        explain_view.whole(unseen)
+    )
 
 
 def test_quorum_groups_are_told_below_the_fleet() -> None:
