@@ -13,7 +13,6 @@ from fleet.app.rollouts import Rollouts
 from fleet.app.standstill import standstill
 from fleet.core.errors import UsageError
 from fleet.core.eta import seconds_left
-from fleet.core.held import Held
 from fleet.core.node import NodeRef
 from fleet.core.overview import Known, Selection, overview
 from fleet.core.policy import Policy
@@ -25,6 +24,7 @@ from fleet.core.voters import status_of
 
 if TYPE_CHECKING:
     from fleet.store import ClusterRow
+    from fleet.store.held import Waiting
 
 EVERYTHING = Selection()
 
@@ -37,14 +37,16 @@ def fleet_status(home: Home, selection: Selection = EVERYTHING) -> Status:
     known = known_in(home, chosen)
     policy = home.policy_if_any()
     stands = standstill(home, rollouts.active)
+    waiting = waiting_in(home, rollouts.active)
     found = overview(
         home.now(),
         clusters_of(chosen, known, groups_in(home)),
         known,
         policy,
         rollouts.all,
-        held_by(home, rollouts.active),
+        {ref: each.held for ref, each in waiting.items()},
         etas(home, rollouts.active) if stands is None else {},
+        {ref: each.since for ref, each in waiting.items()},
     )
     _refuse_unknown(selection, found, policy)
     return replace(found, quorums=quorums_of(home, chosen, policy), standstill=stands)
@@ -134,9 +136,10 @@ def clusters_of(
     ]
 
 
-def held_by(home: Home, rollouts: Iterable[Rollout]) -> dict[NodeRef, tuple[Held, ...]]:
+def waiting_in(home: Home, rollouts: Iterable[Rollout]) -> dict[NodeRef, Waiting]:
+    """What holds each node in these rollouts, and since when."""
     return {
-        NodeRef.parse(node): waiting.held
+        NodeRef.parse(node): waiting
         for rollout in rollouts
         for node, waiting in home.store.held.of(rollout.id).items()
     }

@@ -74,11 +74,19 @@ def overview(
     rollouts: Iterable[Rollout] = (),
     held: Mapping[NodeRef, tuple[Held, ...]] | None = None,
     eta: Mapping[str, int | None] | None = None,
+    held_since: Mapping[NodeRef, datetime] = {},
 ) -> Status:
-    """`rollouts` are in the order of their starts; `eta` is in seconds, by rollout."""
+    """`rollouts` are in the order of their starts; `eta` is in seconds, by rollout; `held_since`: when what holds a node
+    began to."""
     reachable = {cluster.name for cluster in clusters if cluster.reachable}
     parts = parts_of(rollouts, held or {})
     nodes = [describe(each, policy, parts.get(each.ref), each.cluster in reachable) for each in known]
+    nodes = [
+        replace(node, since=held_since[ref])
+        if node.state == "held" and (ref := NodeRef(node.cluster, node.name)) in held_since
+        else node
+        for node in nodes
+    ]
     nodes.sort(key=lambda node: (node.site, node.cluster, node.pool, natural(node.name)))
     pools = (*_pools(nodes, reachable, parts, eta or {}), *_away(clusters))
     ordered = sorted(pools, key=lambda row: (row.site, row.cluster, row.pool))

@@ -105,7 +105,9 @@ def test_in_a_rollout_a_node_runs_waits_is_held_or_has_failed() -> None:
         ),
     }
     everything = [known(nodes[name], NEW if name == "done" else OLD) for name in names]
-    status = overview(START, [EAST], everything, a_policy(), [rollout], held, {"r-1": 90})
+    began = START - timedelta(hours=3)
+    since = dict.fromkeys(held, began)
+    status = overview(START, [EAST], everything, a_policy(), [rollout], held, {"r-1": 90}, since)
     assert states(status) == {
         "works": "running",
         "waits": "outdated",
@@ -114,6 +116,7 @@ def test_in_a_rollout_a_node_runs_waits_is_held_or_has_failed() -> None:
         "released": "outdated",
         "done": "patched",
     }
+    assert {node.name for node in status.nodes if node.since == began} == {"held"}, "the hold's own"
     why = {node.name: node.held for node in status.nodes}
     assert why["failed"] == ("it booted the old one",)
     assert why["held"][0] == "cordoned, not by fleet"
