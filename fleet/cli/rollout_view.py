@@ -23,6 +23,7 @@ from fleet.core.standstill import REMEDY, Standstill, sentence
 from fleet.core.steps import HAS_SLOT, Step
 
 BAR = 16
+"""Letters: `#` for nodes that are done, `x` for those that failed or were cancelled."""
 IN_WORK = 10
 """Nodes in work that are named before the rest is counted."""
 WAITS = 5
@@ -70,11 +71,12 @@ def picture(scene: Scene, in_work: int = IN_WORK) -> Text:
 def headline(scene: Scene) -> Text:
     rollout = scene.rollout
     pools = ", ".join(dict.fromkeys(run.goal.pool for run in rollout.runs.values()))
-    total, ended = len(rollout.runs), len(rollout.runs) - rollout.remaining
-    full = BAR * ended // total if total else BAR
+    total, done = len(rollout.runs), rollout.counts[Step.DONE]
+    ended = total - rollout.remaining
+    full, gone = (BAR * count // total if total else BAR for count in (done, ended))
     line = Text(f"{rollout.id}  {pools} -> {rollout.release.version}", "bold")
-    line += Text("  [", "") + Text("#" * full, "green") + Text("-" * (BAR - full) + "]", "")
-    line += Text(f"  {ended:,}/{total:,}")
+    line += Text("  [") + Text("#" * full, "green") + Text("x" * (gone - full), "red")
+    line += Text("-" * (BAR - gone) + f"]  {done:,}/{total:,}")
     return line + Text(f"  {_when(scene)}", _state_style(rollout))
 
 

@@ -166,8 +166,9 @@ class Against(Struct, frozen=True):
     p95_seconds: float | None
     bound_seconds: float
     bound_by: str
-    eta: datetime
-    """The planned end."""
+    planned_end: datetime
+    eta: datetime | None
+    """When it will have ended, by the pace so far; its end, once it has; None while nobody can tell."""
     seconds: float | None
     """None: not all runs have ended."""
     planned_evictions: int

@@ -11,6 +11,7 @@ import msgspec
 
 from fleet.core import windows
 from fleet.core.chronicle import Chronicle, StepTaken
+from fleet.core.eta import seconds_left
 from fleet.core.held import Held, Reason
 from fleet.core.journal import Entry
 from fleet.core.node import NodeRef
@@ -218,13 +219,20 @@ class _Making:
             p95_seconds=plan.p95_seconds,
             bound_seconds=plan.lower_bound_seconds,
             bound_by=plan.bound_by,
-            eta=start + timedelta(seconds=plan.makespan_seconds),
+            planned_end=start + timedelta(seconds=plan.makespan_seconds),
+            eta=self._eta(plan),
             seconds=(last - start).total_seconds() if None not in ends else None,
             planned_evictions=plan.evictions,
             evictions=self._counts().evictions,
             planned_peak=plan.peak_unavailable,
             peak=self.chronicle.peak,
         )
+
+    def _eta(self, plan: Plan) -> datetime | None:
+        if self.rollout.ended_at is not None:
+            return self.rollout.ended_at
+        left = seconds_left(self.rollout, plan, self.at)
+        return self.at + timedelta(seconds=left) if left is not None else None
 
 
 def _begun(steps: Sequence[StepTaken]) -> datetime | None:

@@ -21,6 +21,7 @@ from fleet.core.overview import Known, Selection, overview, parts_of, select
 from fleet.core.plan import Plan
 from fleet.core.quorum import Link, Member, QuorumRule
 from fleet.core.status import Status, StatusCluster
+from fleet.core.steps import Turn
 from fleet.core.times import Times
 from fleet.core.voters import status_of
 from fleet.core.whatif import Change, WhatIf
@@ -28,6 +29,7 @@ from fleet.histories.builders import NEW, START, a_group, a_node, a_policy, a_po
 from fleet.sim.planner import make_plan
 from tests.story import Story
 from tests.unit.app.homes import small_cluster
+from tests.unit.report.telling import Telling, a_goal
 
 POLICY = a_policy(a_pool())
 
@@ -288,6 +290,18 @@ def test_at_its_end_it_says_how_the_last_node_went_and_who_is_left() -> None:
     assert lines[-1].startswith("  last: n-4 done in ") and lines[-1].endswith("kernel 6.12.9")
     assert stuck(played.story.rollout, played.held)
     assert not stuck(Played(100).story.rollout, Played(100).held)
+
+
+def test_progress_counts_what_is_done_and_shows_failed_and_cancelled_beside_it() -> None:
+    told = Telling(*(a_goal(f"n-{number}") for number in range(4)))
+    told.upgrade("n-0").upgrade("n-1")
+    told.begin("n-2").turn("n-2", Turn.DONE).turn("n-2", Turn.FAILED, why="not drained").turn(
+        "n-2", Turn.DONE
+    )
+    told.turn("n-3", Turn.CANCELLED, why="its node was deleted")
+    chronicle = Chronicle("r-1")
+    chronicle.tell(told.entries)
+    assert "[########xxxxxxxx]  2/4" in rollout_view.headline(rollout_view.Scene(chronicle, START)).plain
 
 
 def test_an_explanation_numbers_its_reasons_and_says_what_to_do_about_each() -> None:

@@ -190,10 +190,32 @@ def test_the_plan_is_held_against_what_came_of_it() -> None:
     against = report_of(telling, plan=a_plan(planned)).against
     assert against is not None
     assert (against.planned_seconds, against.seconds, against.bound_by) == (200, 198, "pool workers")
-    assert against.eta == START + timedelta(seconds=200)
+    assert against.planned_end == START + timedelta(seconds=200)
     assert (against.planned_evictions, against.evictions, against.planned_peak, against.peak) == (2, 0, 1, 1)
     run = run_of(report_of(telling, plan=a_plan(planned)), "n-1")
     assert run.planned == Span(START + timedelta(seconds=60), START + timedelta(seconds=200))
+
+
+def test_the_eta_moves_with_the_pace_and_is_the_end_once_there_is_one() -> None:
+    ends = (200.0, 400.0, 600.0, 800.0, 1000.0)
+    plan = a_plan(
+        *(
+            PlannedRun(f"n-{n}", "workers", NEW.version, 60.0, end, cluster="east")
+            for n, end in enumerate(ends)
+        )
+    )
+    telling = Telling(*(a_goal(f"n-{number}") for number in range(5)))
+    for number in range(3):
+        telling.upgrade(f"n-{number}", drain=1000)
+    telling.begin("n-3")
+    etas = []
+    for _ in range(2):
+        against = report_of(telling, plan=plan).against
+        assert against is not None and against.eta is not None
+        assert against.eta > against.planned_end, "each run took longer than planned"
+        etas.append(against.eta)
+        telling.wait(3600)
+    assert etas[0] < etas[1]
 
 
 def test_a_plan_has_no_actual_end_while_runs_go_on() -> None:
