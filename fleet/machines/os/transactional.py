@@ -117,21 +117,23 @@ class TransactionalUpdate:
         argv = ("transactional-update", "--non-interactive", "--no-selfupdate", *how)
         await shell.long(self._host, token or f"stage/{release.version}", argv, progress)
         written = (await self._snapshots()).default
-        told = own_version(await self._os_release(written.number))
-        # An image that tells no version is the wanted one by its digest.
-        right = told == release.version or (self._source and not told)
         if written.number == before.number:
             raise MachineError(f"{how[0]} wrote no snapshot: {release.version} is not what it finds")
-        if not right:
-            await checked(self._host, ("transactional-update", "rollback", str(before.number)))
-            raise MachineError(
-                f"{how[0]} wrote {told or 'no version'}, not {release.version}: nothing is staged"
-            )
         if self._source:
+            # An image is the wanted one by its digest: its os-release may be that of the image it was built on.
             noted = {VERSION: release.version, DIGEST: release.digest, REFERENCE: release.reference_digest}
             told = ",".join(f"{key}={value}" for key, value in noted.items() if value)
             await self._snapper("modify", "--userdata", told, str(written.number))
+        else:
+            await self._keep(release, written.number, before.number)
         progress(100)
+
+    async def _keep(self, release: Release, written: int, before: int) -> None:
+        """Of what `dup` has written, if it is the release: else makes the booted snapshot the next again, and raises."""
+        told = own_version(await self._os_release(written))
+        if told != release.version:
+            await checked(self._host, ("transactional-update", "rollback", str(before)))
+            raise MachineError(f"dup wrote {told or 'no version'}, not {release.version}: nothing is staged")
 
     async def _how(self, booted: Snapshot, release: Release) -> tuple[str, ...]:
         """Raises MachineError where what would be written could not be told from what is booted."""
