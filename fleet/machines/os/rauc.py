@@ -19,8 +19,8 @@ OS = "rauc"
 STATUS = ("rauc", "status", "--detailed", "--output-format=json")
 STATES = frozenset({"booted", "active", "inactive"})
 """Of a slot; `active` is a child of the booted one."""
-EXTERNAL = "_external_"
-"""What `booted` says where no slot was booted."""
+EXTERNAL = frozenset({"_external_", "/dev/nfs"})
+"""What `booted` says where no slot was booted; older versions have `/dev/nfs` for a root over NFS."""
 
 
 class Bundle(Struct, frozen=True):
@@ -84,7 +84,6 @@ class Status(Struct, frozen=True):
 
 
 class _Wire(Struct, frozen=True):
-    compatible: str
     slots: list[dict[str, dict[str, Any]]]
     booted: str | None = None
     boot_primary: str | None = None
@@ -103,7 +102,7 @@ def parse(text: str) -> Status:
     if odd:
         raise MachineError(f"rauc status has slots in a state that is not known: {', '.join(odd)}")
     booted = [slot for slot in bootable if slot.state == "booted"]
-    if len(booted) != (wire.booted != EXTERNAL):
+    if len(booted) != (wire.booted not in EXTERNAL):
         states = ", ".join(f"{slot.name} {slot.state}" for slot in slots) or "none"
         raise MachineError(f"rauc status has not one booted slot: {states}")
     waiting = next((slot for slot in bootable if slot.name == wire.boot_primary), None)

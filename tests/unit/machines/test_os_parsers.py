@@ -197,10 +197,19 @@ def test_rauc_booted_from_another_medium_has_no_booted_slot() -> None:
     status["slots"][4]["rootfs.1"]["state"] = "inactive"
     with pytest.raises(MachineError, match=r"not one booted slot"):
         rauc.parse(json.dumps(status))
-    status["booted"] = "_external_"
-    found = rauc.parse(json.dumps(status))
-    assert (found.booted, found.rollback) == (None, None)
-    assert found.staged == Release("2.0", "sha256:NEW")
+    for medium in ("_external_", "/dev/nfs"):
+        status["booted"] = medium
+        found = rauc.parse(json.dumps(status))
+        assert (found.booted, found.rollback) == (None, None)
+        assert found.staged == Release("2.0", "sha256:NEW")
+
+
+def test_rauc_does_not_need_what_tells_no_release() -> None:
+    status = json.loads(recorded.RAUC_RESCUE)
+    known = rauc.parse(json.dumps(status))
+    status["compatible"] = None
+    del status["variant"]
+    assert rauc.parse(json.dumps(status)) == known
 
 
 def test_rauc_refuses_a_state_of_a_slot_that_is_not_known_by_name() -> None:
