@@ -113,8 +113,12 @@ def _say_usage(error: Exception) -> int:
     path = context.command_path if context is not None else "fleet"
     if not words:
         return 2
-    _print(f"error: {words[0].lower()}{words[1:]}")
-    _print(f"  -> {path} --help")
+    if context is not None and words == context.get_help():
+        # A group of commands without one: nothing is wrong with its help, and there is no more to read.
+        _print(words)
+    else:
+        _print(f"error: {words[0].lower()}{words[1:]}")
+        _print(f"  -> {path} --help")
     return int(getattr(error, "exit_code", 2))
 
 

@@ -33,7 +33,9 @@ def prefix_of(way: str) -> tuple[str, ...]:
     kind, _, folder = way.partition(":")
     if kind == "chroot" and folder.startswith("/"):
         return ("chroot", folder)
-    raise UsageError(f"a host is not reached by {way!r}", "namespaces, here, or chroot:/FOLDER")
+    raise UsageError(
+        f"a host is not reached by {way!r}", "ssh:USER@NAME, namespaces, here, or chroot:/FOLDER"
+    )
 
 
 class Local:

@@ -52,6 +52,19 @@ def test_a_usage_error_names_the_help_and_exits_2(fleet: Fleet) -> None:
     assert said.err == "error: no such option: --nope\n  -> fleet status --help\n"
 
 
+@pytest.mark.parametrize(
+    ("words", "commands"), [([], ("status", "init")), (["cluster"], ("add",)), (["rollout"], ("start",))]
+)
+def test_a_group_without_a_command_tells_its_commands_and_no_error(
+    capsys: pytest.CaptureFixture[str], words: list[str], commands: tuple[str, ...]
+) -> None:
+    code, said = run(words), capsys.readouterr()
+    assert (code, said.out) == (2, "")
+    assert said.err.startswith(f"Usage: {' '.join(['fleet', *words])} [OPTIONS] COMMAND")
+    assert all(f"  {name} " in said.err for name in commands)
+    assert "error: " not in said.err and not said.err.endswith("--help\n")
+
+
 def test_a_wrong_choice_says_what_there_is(fleet: Fleet) -> None:
     said = fleet("status", "-o", "yaml")
     assert said.code == 2

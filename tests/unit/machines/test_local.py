@@ -54,5 +54,7 @@ def test_ways_to_a_host_have_names() -> None:
     assert prefix_of("namespaces") == NAMESPACES
     assert prefix_of("chroot:/host") == ("chroot", "/host")
     assert prefix_of("here") == ()
-    with pytest.raises(UsageError, match="carrier pigeon"):
+    with pytest.raises(UsageError, match="carrier pigeon") as caught:
         prefix_of("carrier pigeon")
+    # Both of its callers take care of ssh themselves.
+    assert caught.value.hint is not None and "ssh:" in caught.value.hint
