@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-_ARCHITECTURE = re.compile(r"[.-](x86_64|amd64|aarch64|arm64|ppc64le|s390x|riscv64|i686|armv7hl)$")
+# Behind it a variant may stand: `x86_64+rt`, `aarch64+64k` (Fedora, RHEL).
+_ARCHITECTURE = re.compile(r"[.-](x86_64|amd64|aarch64|arm64|ppc64le|s390x|riscv64|i686|armv7hl)(?=$|\+)")
 
 
 def is_kernel(running: str, wanted: str) -> bool:
@@ -22,7 +23,7 @@ def is_kernel(running: str, wanted: str) -> bool:
 
 
 def architecture_of(kernel: str) -> str:
-    """Returns the processor architecture that ends the name of a kernel, such as x86_64; empty: none does."""
+    """Returns the processor architecture that the name of a kernel tells at its end, such as x86_64; empty: none."""
     found = _ARCHITECTURE.search(kernel)
     return found[1] if found is not None else ""
 

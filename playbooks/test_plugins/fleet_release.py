@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-_ARCHITECTURE = re.compile(r"[.-](?:x86_64|amd64|aarch64|arm64|ppc64le|s390x|riscv64|i686|armv7hl)$")
+_ARCHITECTURE = re.compile(r"[.-](?:x86_64|amd64|aarch64|arm64|ppc64le|s390x|riscv64|i686|armv7hl)(?=$|\+)")
 
 
 class TestModule:
