@@ -69,11 +69,15 @@ sysupdate_of_the_machine() {
     grep '\.\(conf\|transfer\)$' | grep -qvx noop.conf
 }
 
-# apt.conf(5), of unattended-upgrades: Unattended-Upgrade::Automatic-Reboot "true";
+# apt.conf(5), of unattended-upgrades: Unattended-Upgrade::Automatic-Reboot "true", also within braces. These
+# words are what apt reads as no.
 unattended_upgrades_reboot() {
   looked="Unattended-Upgrade::Automatic-Reboot in /etc/apt/apt.conf.d"
-  test "$(cat "$root"/etc/apt/apt.conf.d/* 2>/dev/null |
-    sed -n 's/^[[:space:]]*Unattended-Upgrade::Automatic-Reboot[[:space:]]*"\([a-z0-9]*\)".*/\1/p' | tail -n 1)" = true
+  reboot=$(cat "$root"/etc/apt/apt.conf.d/* 2>/dev/null | sed -n -e '/^[[:space:]]*#/d' -e 's,^[[:space:]]*//.*,,' \
+    -e 's/.*Automatic-Reboot[[:space:]][[:space:]]*"\{0,1\}\([A-Za-z0-9]*\).*/\1/p' | tail -n 1 | tr A-Z a-z)
+  case $reboot in
+  "" | false | no | off | without | disable | 0) return 1 ;;
+  esac
 }
 
 # dnf-automatic: reboot is never, when-changed or when-needed in [commands].

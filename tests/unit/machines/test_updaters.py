@@ -139,6 +139,13 @@ CONFIGURED = [
         'Automatic-Reboot "false" there',
     ),
     (
+        "apt-daily-upgrade.timer",
+        "etc/apt/apt.conf.d/52mine",
+        'Unattended-Upgrade::Automatic-Reboot "0";\nUnattended-Upgrade::Automatic-Reboot-Time "02:00";\n',
+        'Unattended-Upgrade {\n  Automatic-Reboot "1";\n  Automatic-Reboot-Time "02:00";\n};\n',
+        'Automatic-Reboot "false" there',
+    ),
+    (
         "dnf-automatic.timer",
         "etc/dnf/automatic.conf",
         "[commands]\nreboot = never\n",
