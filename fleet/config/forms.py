@@ -78,7 +78,8 @@ SOURCE = Form("a source without a user and password in it, since plans, journal 
 ORDER = Form("a whole number", _order)
 NAME = matching(NAME_WORDS, r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 DIGEST = matching(
-    "a digest such as sha256: and 64 hexadecimal digits", r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}"
+    "a digest such as sha256: and 64 hexadecimal digits in lower case",
+    r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}",
 )
 KUBELET = matching("a version such as v1.36.3 or 1.36", r"v?\d{1,4}\.\d{1,4}(?:[.+-][!-~]{1,60})?")
 ENDPOINT = matching(

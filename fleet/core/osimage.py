@@ -7,9 +7,9 @@ from collections.abc import Iterable
 
 from fleet.core.release import Release
 
-_PRODUCT = re.compile(r"(?:open)?SUSE (?:Linux|Leap)\b")
+_PRODUCT = re.compile(r"(?:(?:open)?SUSE (?:Linux|Leap)|Ubuntu Core)\b")
 """Operating systems whose name has the version of the product, which is the same for many snapshots (os-release(5) of
-SUSE Linux Micro 6.0 and openSUSE Leap Micro 6.0)."""
+SUSE Linux Micro 6.0 and openSUSE Leap Micro 6.0) or revisions of its snaps (Ubuntu Core 22)."""
 
 
 def names(text: str, version: str) -> bool:

@@ -39,10 +39,11 @@ def test_the_longest_of_several_is_meant() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["SUSE Linux Micro 6.0", "SUSE Linux Enterprise Micro 5.5", "openSUSE Leap Micro 6.0"]
+    "text",
+    ["SUSE Linux Micro 6.0", "SUSE Linux Enterprise Micro 5.5", "openSUSE Leap Micro 6.0", "Ubuntu Core 22"],
 )
 def test_a_products_version_names_no_release(text: str) -> None:
-    assert release_in(text, [Release("6.0"), Release("5.5")]) is None
+    assert release_in(text, [Release("6.0"), Release("5.5"), Release("22")]) is None
 
 
 def test_a_simulated_system_keeps_its_own_words() -> None:
