@@ -1,9 +1,10 @@
-"""A release with one digest for nodes of several architectures: it may be an index's, and it may not."""
+"""What is seen before an upgrade of a release that may be of another architecture than its nodes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from fleet.core.kernel import architecture_of
 from fleet.core.node import Node
 from fleet.core.plan import PlanWarning
 from fleet.core.release import Release
@@ -11,8 +12,14 @@ from fleet.core.rollout import Goal
 from fleet.core.view import ClusterView
 
 
-def one_digest(pool: str, nodes: Iterable[Node], release: Release) -> Iterator[PlanWarning]:
-    """Yields a warning where these nodes of the pool would all be asked to write the payload of that digest."""
+def of_pool(pool: str, nodes: Sequence[Node], release: Release) -> Iterator[PlanWarning]:
+    """Yields what an upgrade of these nodes of the pool is warned of."""
+    yield from _one_digest(pool, nodes, release)
+    yield from _other_kernel(pool, nodes, release)
+
+
+def _one_digest(pool: str, nodes: Sequence[Node], release: Release) -> Iterator[PlanWarning]:
+    """All of them would be asked to write the payload of that digest: it may be an index's, and it may not."""
     known = sorted({node.architecture for node in nodes} - {""})
     if len(known) > 1 and release.digest and not release.digests:
         words = (
@@ -21,6 +28,20 @@ def one_digest(pool: str, nodes: Iterable[Node], release: Release) -> Iterator[P
         )
         remedy = "see that it is the digest of an index over these architectures; name theirs in the stream (digests)"
         yield PlanWarning("one-digest", "", pool, words, remedy)
+
+
+def _other_kernel(pool: str, nodes: Sequence[Node], release: Release) -> Iterator[PlanWarning]:
+    """The release's kernel is named with an architecture, and no kernel of these nodes could ever have that name."""
+    named = architecture_of(release.kernel)
+    others = sorted({architecture_of(node.kernel) for node in nodes} - {"", named})
+    if named and others:
+        words = (
+            f"nodes of pool {pool} run kernels of {' and '.join(others)}, and the kernel of {release.version} is named "
+            f"{release.kernel}: their runs would fail after the reboot"
+        )
+        yield PlanWarning(
+            "other-kernel", "", pool, words, "leave the architecture out of its kernel in the stream"
+        )
 
 
 def warnings(
@@ -32,4 +53,4 @@ def warnings(
         if node := views[goal.node.cluster].nodes.get(goal.node.name):
             pools.setdefault(goal.pool, []).append(node)
     for pool, nodes in pools.items():
-        yield from one_digest(pool, nodes, release)
+        yield from of_pool(pool, nodes, release)

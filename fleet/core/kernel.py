@@ -6,6 +6,7 @@ import re
 
 # Behind it a variant may stand: `x86_64+rt`, `aarch64+64k` (Fedora, RHEL).
 _ARCHITECTURE = re.compile(r"[.-](x86_64|amd64|aarch64|arm64|ppc64le|s390x|riscv64|i686|armv7hl)(?=$|\+)")
+_OTHER_NAMES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 def is_kernel(running: str, wanted: str) -> bool:
@@ -23,9 +24,10 @@ def is_kernel(running: str, wanted: str) -> bool:
 
 
 def architecture_of(kernel: str) -> str:
-    """Returns the processor architecture that the name of a kernel tells at its end, such as x86_64; empty: none."""
+    """Returns the processor architecture that the name of a kernel tells at its end, such as amd64 for both that and
+    x86_64; empty: it tells none."""
     found = _ARCHITECTURE.search(kernel)
-    return found[1] if found is not None else ""
+    return _OTHER_NAMES.get(found[1], found[1]) if found is not None else ""
 
 
 def _begins(running: str, wanted: str) -> bool:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from fleet.core.architectures import one_digest
+from fleet.core import architectures
 from fleet.core.budget import Budget, share
 from fleet.core.foreseen import snapshot_warnings
 from fleet.core.groups import Group, settled
@@ -348,15 +348,15 @@ def _losses(policy: Policy, snapshot: Snapshot) -> Iterator[Finding]:
 
 def _warnings(policy: Policy, snapshot: Snapshot) -> Iterator[Finding]:
     """Yields what a plan for all pools would warn of."""
-    for each in (*snapshot_warnings(policy, snapshot), *_one_digest(policy, snapshot)):
+    for each in (*snapshot_warnings(policy, snapshot), *_architectures(policy, snapshot)):
         yield Finding(snapshot.cluster, each.check, each.subject, each.words, each.remedy)
 
 
-def _one_digest(policy: Policy, snapshot: Snapshot) -> Iterator[PlanWarning]:
+def _architectures(policy: Policy, snapshot: Snapshot) -> Iterator[PlanWarning]:
     for pool in policy.pools:
         if target := policy.target(pool):
             own = [node for node in snapshot.nodes if policy.pool_of(snapshot.cluster, node) is pool]
-            yield from one_digest(pool.name, own, target)
+            yield from architectures.of_pool(pool.name, own, target)
 
 
 class _Index:

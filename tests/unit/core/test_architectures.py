@@ -108,6 +108,30 @@ def test_one_digest_for_several_architectures_is_warned_of(
     assert ("one-digest" in {each.check for each in lint(policy, [cluster]).findings}) is warned
 
 
+X86 = "6.12.9-301.fc43.x86_64"
+
+
+@pytest.mark.parametrize(
+    ("kernel", "running", "warned"),
+    [
+        (X86, ("6.11.4-301.fc43.aarch64",), True),
+        (X86, ("6.11.4-301.fc43.x86_64", "6.11.4-301.fc43.aarch64+64k"), True),
+        (X86, ("6.11.4-301.fc43.x86_64", "6.11.4-talos", ""), False),
+        (X86, ("6.1.0-26-amd64",), False),
+        ("6.12.9", ("6.11.4-301.fc43.x86_64", "6.11.4-301.fc43.aarch64"), False),
+    ],
+)
+def test_a_kernel_that_nodes_of_another_architecture_cannot_run_is_warned_of(
+    kernel: str, running: tuple[str, ...], warned: bool
+) -> None:
+    release = replace(NEW, digest="", kernel=kernel)
+    policy = a_policy(release)
+    cluster = a_snapshot([a_node(f"n-{index}", kernel=each) for index, each in enumerate(running)])
+    plan = make_plan("", [cluster], policy, ["workers"], release, START, Times())
+    assert ("other-kernel" in {each.check for each in plan.warnings}) is warned
+    assert ("other-kernel" in {each.check for each in lint(policy, [cluster]).findings}) is warned
+
+
 def chooses(story: Story, tells_reference: bool) -> Story:
     """Its hosts fetch an index and tell the manifest of their architecture, as real ones do."""
 
