@@ -76,10 +76,15 @@ class Occupancy:
             out = self._out.get(scope, set())
             limit = amount.of(self._members[scope])
             if ref not in out and len(out) >= limit:
-                return scope, Held(
-                    scope.reason, scope.subject, {"out": len(out), "limit": limit, "which": _which(out)}
-                )
+                return scope, Held(scope.reason, scope.subject, _facts(out, limit))
         return None
+
+
+def _facts(out: Collection[NodeRef], limit: int) -> dict[str, str | int]:
+    facts: dict[str, str | int] = {"out": len(out), "limit": limit, "which": _which(out)}
+    if limit == 0:
+        facts["advice"] = "a limit of 0 lets no node start: raise it in the policy, then make a new plan"
+    return facts
 
 
 def _which(out: Collection[NodeRef]) -> str:

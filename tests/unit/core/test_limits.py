@@ -12,8 +12,10 @@ from fleet.core.node import NodeRef
 from fleet.core.policy import Amount, DrainRule, Limits
 from fleet.core.rollout import Rollout, Start
 from fleet.core.steps import Step
-from fleet.histories.builders import NEW, a_deployment, a_node, a_policy, a_pool, a_snapshot
+from fleet.core.times import Times
+from fleet.histories.builders import NEW, START, a_deployment, a_node, a_policy, a_pool, a_snapshot
 from fleet.sim.behaviour import Behaviour
+from fleet.sim.planner import make_plan
 from tests.story import Story
 
 ONE = a_pool(limits=Limits(max_unavailable=Amount(1)), failure_limit=3)
@@ -130,3 +132,13 @@ def test_a_node_whose_run_failed_and_that_is_deleted_keeps_its_place_in_later_ro
     story.say("release", f"east/{name}")
     story.turn()
     assert any(run.touched for run in story.engine.rollouts["r-2"].runs.values())
+
+
+def test_a_limit_of_zero_is_to_be_raised_and_is_not_waited_for() -> None:
+    """Nothing is out that could come back."""
+    policy = a_policy(a_pool(limits=Limits(max_unavailable=Amount(0)), canaries=0))
+    cluster = a_snapshot([a_node("n-0"), a_node("n-1")])
+    plan = make_plan("", [cluster], policy, ["workers"], NEW, START, Times())
+    found = [each.held for each in plan.held if each.held is not None]
+    assert {each.reason for each in found} == {Reason.POOL_LIMIT} and len(found) == 2
+    assert all("raise it" in each.advice and "uncordon" not in each.advice for each in found)
