@@ -42,9 +42,10 @@ COMMANDS = (
 _SCRIPT = """
 for each in "$@"; do command -v "$each" >/dev/null 2>&1 && echo "has $each"; done
 test -e /run/ostree-booted && echo ostree-booted
-test -e /etc/rauc/system.conf && echo rauc-configured
+for each in etc run usr/lib; do test -e "/$each/rauc/system.conf" && echo rauc-configured; done
 echo end
 """
+"""RAUC looks for its configuration in all three folders (src/context.c); older versions look in /etc alone."""
 
 
 class Signs(Struct, frozen=True):

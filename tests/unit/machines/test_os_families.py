@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pytest
 
 from fleet.core.release import Release
+from fleet.machines.host import Ran
+from fleet.machines.local import Local
 from fleet.machines.os import bottlerocket, flatcar
 from fleet.machines.os.bottlerocket import Bottlerocket
-from fleet.machines.os.detect import Signs, family, family_of, parse_signs
+from fleet.machines.os.detect import Signs, detect, family, family_of, parse_signs
 from fleet.machines.os.family import Family, MachineError
 from fleet.machines.os.flatcar import Flatcar
 from fleet.machines.os.ostree import Ostree
@@ -519,6 +523,32 @@ def test_a_family_is_told_by_what_is_booted(
 ) -> None:
     assert family_of(Signs(os_release, frozenset(commands), frozenset(facts))) == name
     assert family(name, FakeHost())
+
+
+class PlayedRoot(Local):
+    """Runs the look at a machine by a real shell, over files in a folder."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(("env", f"PATH={root}/bin:/usr/bin:/bin"))
+        self.root = root
+
+    async def run(self, argv: Sequence[str], seconds: float = 60.0) -> Ran:
+        words = [re.sub(r"/(?=(?:etc|run|\$each)/)", f"{self.root}/", word) for word in argv]
+        return await super().run(words, seconds)
+
+
+@pytest.mark.parametrize("folder", ["etc", "run", "usr/lib"])
+def test_rauc_is_told_wherever_it_finds_its_configuration(tmp_path: Path, folder: str) -> None:
+    for file in ("etc/os-release", "bin/rauc"):
+        (tmp_path / file).parent.mkdir()
+        (tmp_path / file).write_text("ID=poky\n")
+        (tmp_path / file).chmod(0o755)
+    host = PlayedRoot(tmp_path)
+    with pytest.raises(MachineError, match=r"ID=poky.*rauc"):
+        asyncio.run(detect(host))
+    (tmp_path / folder / "rauc").mkdir(parents=True)
+    (tmp_path / folder / "rauc/system.conf").write_text("")
+    assert asyncio.run(detect(host)) == "rauc"
 
 
 def test_having_the_program_is_not_having_booted_it() -> None:
