@@ -107,7 +107,12 @@ class Bottlerocket:
 
     async def stage(self, release: Release, progress: Progress, token: str = "") -> None:
         """The actions answer at once and go on in the machine; the version is pinned by a setting."""
-        version = release.version.removeprefix("v")
+        version = release.version
+        if version.startswith("v"):
+            raise MachineError(
+                f"Bottlerocket tells its versions without the v of {version}, so this one would never be seen as booted: "
+                f"have {version[1:]} in the stream"
+            )
         await checked(self._host, ("apiclient", "set", f"updates.version-lock=v{version}"))
         before = await self._status()
         if before is not None and before.update_state == "Ready":

@@ -401,6 +401,8 @@ def test_bottlerocket_locks_the_version_and_goes_through_its_states(monkeypatch:
         seen = await machine.observe()
         assert (seen.booted, seen.staged) == (Release("1.14.0"), None)
         await machine.stage(Release("1.15.0"), lambda _: None)
+        with pytest.raises(MachineError, match=r"have 1\.15\.1 in the stream"):
+            await machine.stage(Release("v1.15.1"), lambda _: None)
         assert box.asked == [
             "updates.version-lock=v1.15.0",
             "refresh-updates",
