@@ -85,7 +85,7 @@ def family_of(signs: Signs) -> str:
         if signs.bootc_failed:
             raise MachineError(
                 f"bootc does not tell whether it has booted this machine: {signs.bootc_failed}. "
-                "Mend it, or name the family (--os, or FLEET_OS of an agent)"
+                "Mend it, or have an agent that is told the family (FLEET_OS, or its --os)"
             )
         if "rpm-ostree" in has:
             return rpm_ostree.OS

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
-from msgspec import Struct
 
 from fleet.core.machine import UNTOLD, Units
 from fleet.machines.host import ABSENT, BOOT_ID, Host, LostError, Ran, checked, read_line
@@ -26,10 +26,6 @@ STATE = re.compile(r"[a-z][a-z-]{0,31}")
 _UNIT = re.compile(
     r"[^\s/]{1,251}\.(service|socket|target|mount|automount|swap|timer|path|slice|scope|device|snapshot)"
 )
-
-
-class _Listed(Struct, frozen=True):
-    unit: str
 
 
 async def boot_id(host: Host) -> str:
@@ -68,9 +64,10 @@ async def units(host: Host) -> Units | None:
 
 
 def parse_failed(text: str) -> tuple[str, ...]:
-    """Names of units, in order. A line that names no unit, such as a hint or a warning, is passed over."""
+    """Names of units, in order. An entry or a line that names no unit, such as a hint or a warning, is passed over."""
     try:
-        found = {each.unit for each in msgspec.json.decode(text, type=list[_Listed])}
+        listed = msgspec.json.decode(text, type=list[dict[str, Any]])
+        found = {unit for each in listed if isinstance(unit := each.get("unit"), str)}
     except msgspec.MsgspecError:
         # A unit that is not in order may have a mark before its name.
         words = (line.lstrip("●○×↻* \t").split(maxsplit=1) for line in text.splitlines())

@@ -35,6 +35,8 @@ RECORDED_JSON = (
 def test_failed_units_are_parsed_where_systemd_prints_json() -> None:
     assert shell.parse_failed(RECORDED_JSON) == ("app\\x20b.service", "mnt-data.mount")
     assert shell.parse_failed("[]") == ()
+    # One odd entry hides none of the others.
+    assert shell.parse_failed('[{"unit":null},{"unit":"a.service"},{"hint":"x"}]') == ("a.service",)
 
 
 @pytest.mark.parametrize(
