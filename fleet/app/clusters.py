@@ -18,6 +18,7 @@ from fleet.app.look import keep, read, read_hosts, reason
 from fleet.app.quorums import with_quorums
 from fleet.core.errors import FleetError, ForbiddenError, HeldError, UsageError
 from fleet.core.journal import Record
+from fleet.core.paths import expanded
 from fleet.core.policy import Policy
 from fleet.core.rebooters import Rebooter, rebooters
 from fleet.core.snapshot import Snapshot
@@ -68,7 +69,7 @@ def add(home: Home, name: str, kubeconfig: Path | None, context: str, sites: Seq
 
     _addable(home, name)
     if kubeconfig is not None:
-        files: tuple[Path, ...] = (kubeconfig.expanduser().absolute(),)
+        files: tuple[Path, ...] = (expanded(kubeconfig).absolute(),)
     else:
         files = contexts.of_environment(os.environ, Path.home())
         if not any(each.exists() for each in files):
@@ -86,7 +87,7 @@ def add_hosts(home: Home, name: str, inventory: Path, sites: Sequence[str]) -> F
     from fleet.store import ClusterRow
 
     _addable(home, name)
-    path = str(inventory.expanduser().absolute())
+    path = str(expanded(inventory).absolute())
     return _add(home, ClusterRow(name=name, sites=tuple(sites), kind="hosts", kubeconfig=path))
 
 

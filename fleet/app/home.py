@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fleet.core.errors import UsageError
+from fleet.core.paths import expanded
 
 if TYPE_CHECKING:
     from fleet.config import Caution
@@ -65,7 +66,7 @@ class Home:
         if path is None:
             data = environ.get("XDG_DATA_HOME", "")
             path = (Path(data) if data else Path.home() / ".local" / "share") / "fleet"
-        path = path.expanduser().absolute()
+        path = expanded(path).absolute()
         if path.exists() and not path.is_dir():
             raise UsageError(f"{path} is not a folder", "--home names the folder that has fleet.yaml in it")
         return cls(path, database, tell)

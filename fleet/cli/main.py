@@ -31,7 +31,8 @@ def run(args: Sequence[str]) -> int:
     """Runs one command; answers its exit code. Nothing but SystemExit of the interpreter passes through."""
     try:
         code = _invoke(args)
-        sys.stdout.flush()
+        # There is no sys.stdout where it was closed before the start (`>&-`), and print is content with that.
+        print(end="", flush=True)
         return code
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -126,6 +127,8 @@ def _say_os(error: OSError) -> int:
     """A file or the disk, where no adapter said it better."""
     where = f"{error.filename}: " if error.filename else ""
     _print(f"error: {where}{error.strerror or error}")
+    if error.errno == errno.ENOENT and not where:
+        _print("  -> the current folder is not there any more: go to another one")
     if error.errno == errno.ENOSPC:
         _print("  -> make room on that disk; nothing that was journaled is lost")
     return 1

@@ -14,6 +14,7 @@ from fleet.config.drainrule import rules
 from fleet.config.playbook import mistake_in
 from fleet.config.reader import Reader
 from fleet.config.selector import hidden, selector
+from fleet.core.paths import expanded
 from fleet.core.policy import PLAYBOOKS, DrainRule, Limits, Pool, Reach, RebootRule, StageRule
 from fleet.core.release import Stream
 
@@ -107,7 +108,7 @@ def playbooks(reader: Reader, base: dict[str, str]) -> dict[str, str]:
         text = part.value(step, forms.TEXT, "")
         if not text:
             continue
-        path = Path(reader.file).absolute().parent / Path(text).expanduser()
+        path = Path(reader.file).absolute().parent / expanded(text)
         if mistake := mistake_in(path):
             part.problem(f"expected a playbook, {mistake}", step)
         found[step] = str(path)

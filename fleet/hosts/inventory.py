@@ -14,6 +14,7 @@ from fleet.config.fragment import Block, compose
 from fleet.config.reader import Reader
 from fleet.config.stream import text_of
 from fleet.core.errors import ConfigError, UsageError
+from fleet.core.paths import expanded
 
 Where = Literal["host", "controller"]
 WHERE: dict[str, Where] = {"host": "host", "controller": "controller"}
@@ -169,4 +170,4 @@ def _hook(reader: Reader, key: str, base: Hook | None, folder: str) -> Hook | No
 
 def _beside(path: Path, name: str) -> str:
     """Relative to the file's folder; empty stays empty."""
-    return str(path.absolute().parent / Path(name).expanduser()) if name else ""
+    return str(path.absolute().parent / expanded(name)) if name else ""

@@ -52,6 +52,42 @@ def test_a_usage_error_names_the_help_and_exits_2(fleet: Fleet) -> None:
     assert said.err == "error: no such option: --nope\n  -> fleet status --help\n"
 
 
+def test_a_folder_of_a_user_that_there_is_not_is_a_folder_of_that_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = "~nobody-of-that-name/x"
+    policy = f"pools: [{{name: w, reach: playbook, playbooks: {{reboot: {folder}}}}}]\n"
+    for words in (
+        ["status", "--home", folder],
+        ["cluster", "add", "c", "--site", "s", "--hosts", folder],
+        ["cluster", "add", "c", "--site", "s", "--kubeconfig", folder],
+        ["lint", "--home", "."],
+    ):
+        if words[0] == "lint":
+            (tmp_path / "fleet.yaml").write_text(policy)
+        assert run(words) == 2
+        assert str(tmp_path / folder) in capsys.readouterr().err
+
+
+def test_a_current_folder_that_is_gone_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert run(["status"]) == 1
+    assert "current folder" in capsys.readouterr().err
+
+
+def test_an_output_that_is_closed_is_no_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    assert run(["--home", str(a_home(tmp_path / "home").path), "status"]) == 0
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize(
     ("words", "commands"), [([], ("status", "init")), (["cluster"], ("add",)), (["rollout"], ("start",))]
 )
