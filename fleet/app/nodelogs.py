@@ -12,8 +12,9 @@ from fleet.app.status import fleet_status
 from fleet.core.errors import UsageError
 from fleet.core.journal import Record
 from fleet.core.machine import LogAsk
-from fleet.machines.bootlog import BootLog
+from fleet.machines.bootlog import BootLog, checked_unit
 from fleet.machines.local import Local, prefix_of
+from fleet.machines.os.family import MachineError
 
 if TYPE_CHECKING:
     from fleet.store import ClusterRow
@@ -25,9 +26,10 @@ SECONDS = 90.0
 def of_node(home: Home, name: str, unit: str = "", lines: int = 100, seconds: float = SECONDS) -> str:
     """Of a node of the fleet, in the way in which fleet reaches it. That it was asked for is journaled.
 
-    Raises UsageError for a node that the fleet has not, UnreachableError where there is no answer,
-    FleetError where the machine has no such log.
+    Raises UsageError for a node that the fleet has not and for what is no unit's name, UnreachableError where there is no
+    answer, FleetError where the machine has no such log.
     """
+    _refuse_odd(unit)
     if not home.begun:
         raise UsageError(
             f"there is no fleet in {home.path}",
@@ -65,9 +67,19 @@ def _last_log(home: Home, row: ClusterRow, node: str, ask: LogAsk, seconds: floa
 def over(way: str, unit: str = "", lines: int = 100) -> str:
     """`way`: `ssh:USER@NAME:PORT`, or as `machines.local.prefix_of` has it. Its last characters, as BootLog bounds them.
 
-    Raises UsageError for what is no way, MachineError where the machine keeps no such log, UnreachableError.
+    Raises UsageError for what is no way and for what is no unit's name, MachineError where the machine keeps no such log,
+    UnreachableError.
     """
+    _refuse_odd(unit)
     return asyncio.run(_over(way, unit, lines))
+
+
+def _refuse_odd(unit: str) -> None:
+    """Before the question is journaled, or goes to any machine."""
+    try:
+        checked_unit(unit)
+    except MachineError as error:
+        raise UsageError(error.message, "--unit such as kubelet.service") from None
 
 
 async def _over(way: str, unit: str, lines: int) -> str:

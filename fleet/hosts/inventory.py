@@ -72,7 +72,11 @@ def _script(text: str) -> str:
 
 
 SCRIPT = forms.Form("a command line or a script for sh", _script)
-ADDRESS = forms.matching("a host name or an IP address", r"[A-Za-z0-9_][A-Za-z0-9._:%-]{0,252}|[0-9A-Fa-f:]+")
+ADDRESS = forms.matching(
+    "a host name or an IP address, and its port under port",
+    r"(?![^:]*:[^:]*$)(?:[A-Za-z0-9_][A-Za-z0-9._:%-]{0,252}|[0-9A-Fa-f:]+)",
+)
+"""One colon alone is before a port; IPv6 addresses have several."""
 USER = forms.matching("a user's name", r"[A-Za-z_][A-Za-z0-9._-]{0,63}")
 
 

@@ -43,3 +43,14 @@ def test_who_has_no_fleet_or_names_no_node_of_it_is_told_what_to_do(
     capsys.readouterr()
     assert run(["--home", str(home.path), "node", "logs", "n-77", "--last-boot"]) == 2
     assert "no node n-77" in capsys.readouterr().err
+
+
+def test_what_is_no_unit_is_refused_before_anybody_is_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = a_home(tmp_path / "home")
+    words = ["--home", str(home.path), "node", "logs", "n-1", "--last-boot", "--unit", "a;b"]
+    for way in ([], ["--host", "here"]):
+        assert run([*words, *way]) == 2
+        assert "'a;b'" in capsys.readouterr().err
+    assert not [entry for entry in home.store.journal.entries() if entry.record.kind == "log"]

@@ -93,6 +93,20 @@ def test_a_file_without_hosts_is_refused(text: str, words: str, tmp_path: Path) 
         loads(text, tmp_path / "hosts.yaml")
 
 
+@pytest.mark.parametrize("address", ["10.0.0.5:2222", "till-1.example:22", ":22", "core@till-1"])
+def test_a_port_has_a_key_of_its_own(tmp_path: Path, address: str) -> None:
+    with pytest.raises(ConfigError) as wrong:
+        loads(f"hosts: [{{name: a, address: '{address}'}}]", tmp_path / "hosts.yaml")
+    (problem,) = wrong.value.problems
+    assert "hosts.a.address" in problem and address in problem
+
+
+@pytest.mark.parametrize("address", ["10.0.0.5", "till-1.example", "::1", "2001:db8::5", "fe80::1%eth0"])
+def test_an_address_of_either_version_is_taken(tmp_path: Path, address: str) -> None:
+    found = loads(f"hosts: [{{name: a, address: '{address}'}}]", tmp_path / "hosts.yaml")
+    assert [each.address for each in found.hosts] == [address]
+
+
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"hosts\.yaml does not exist"):
         load(tmp_path / "hosts.yaml")
