@@ -197,7 +197,7 @@ def export(
     from fleet.cli.output import note, warn
 
     made = make(home_of(context))
-    if not made.checkpoints:
+    if made.entries and not made.checkpoints:
         warn("nothing in it is signed: fleet audit keygen makes a key")
     words = msgspec.json.encode(made)
     if output is None:

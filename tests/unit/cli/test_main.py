@@ -70,6 +70,16 @@ def test_a_folder_of_a_user_that_there_is_not_is_a_folder_of_that_name(
         assert str(tmp_path / folder) in capsys.readouterr().err
 
 
+def test_an_empty_journal_is_not_warned_of_as_unsigned(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = ["--home", str(tmp_path / "new")]
+    assert run([*home, "init"]) == 0
+    capsys.readouterr()
+    assert run([*home, "audit", "export"]) == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_a_current_folder_that_is_gone_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
