@@ -40,6 +40,7 @@ async def run_agent(
     clock = WallClock()
     transport = Transport(source, clock)
     try:
+        await transport.open()
         async with asyncio.TaskGroup() as group:
             machines = Machines(transport, clock, node)
             own = machines.own(node)

@@ -84,6 +84,11 @@ class Transport:
         """The server's address, once a request was made."""
         return shown(self._session.host) if self._session is not None else "the API server"
 
+    async def open(self) -> None:
+        """Loads the credentials before the first request. Raises UsageError or AuthenticationError where they cannot be
+        used."""
+        await self._fresh(None)
+
     async def request(self, call: Call, *, obey_overload: bool = True) -> Answer:
         """Any answer, whatever its status; in a bad one our token is masked. Raises UnreachableError where there is none
         in time.

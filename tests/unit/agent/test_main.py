@@ -23,6 +23,14 @@ def test_an_operating_system_that_is_not_known_is_refused() -> None:
         main(environ={NODE: "n-1", FAMILY: "plan9"})
 
 
+def test_credentials_that_cannot_be_used_end_it_and_are_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    with pytest.raises(UsageError, match="not in a pod of a cluster"):
+        main(environ={NODE: "n-1", FAMILY: "talos"})
+
+
 def test_the_daemonset_tells_the_agent_its_node() -> None:
     daemonset = next(each for each in manifests("agent:1") if each.kind == "DaemonSet")
     (container,) = daemonset.body["spec"]["template"]["spec"]["containers"]
