@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
@@ -248,3 +249,8 @@ def test_lint_of_a_dump_needs_no_cluster(tmp_path: Path, fleet: Fleet) -> None:
     said = fleet("lint", "--from-dump", str(dump))
     assert (said.code, said.out) == (0, "Nothing contradicts itself in shop.\n")
     assert fleet("lint", "--from-dump", str(tmp_path / "none")).code == 2
+
+
+def test_it_says_its_version_and_does_nothing_else(fleet: Fleet) -> None:
+    told = fleet("--version")
+    assert (told.code, told.out.split()) == (0, ["fleet", version("fleet")])
