@@ -53,6 +53,8 @@ class Explanation(Struct, frozen=True):
     """Other parties that may delete the node and do not do so yet: it is a canary only where no other node can be."""
     history: tuple[Happening, ...] = ()
     """Oldest first, over all rollouts."""
+    gone: str = ""
+    """What became of its last run, where no cluster has the node any more; empty: one has."""
     standstill: Standstill | None = None
     """No controller carries out its rollout: what was seen and held is of the time when one did."""
 
@@ -60,6 +62,8 @@ class Explanation(Struct, frozen=True):
 def explain(home: Home, name: str, why: Why) -> Explanation:
     """Raises UsageError where no node, or more than one, has that name."""
     fleet = fleet_status(home)
+    if (left := _gone(home, fleet.nodes, name)) is not None:
+        return left
     status = find(fleet.nodes, name)
     ref = NodeRef(status.cluster, status.name)
     store = home.store
@@ -85,6 +89,35 @@ def explain(home: Home, name: str, why: Why) -> Explanation:
     stands = fleet.standstill
     mine = stands is not None and status.rollout in stands.rollouts
     return replace(told, standstill=stands) if mine else told
+
+
+def _gone(home: Home, nodes: Sequence[StatusNode], name: str) -> Explanation | None:
+    """A node that rollouts knew and that no cluster has any more: what they did to it. None for any other name."""
+    if any(name in (node.name, f"{node.cluster}/{node.name}") for node in nodes):
+        return None
+    runs = [run for rollout in Rollouts.load(home.store).all for run in rollout.runs.values()]
+    last = {run.node: run for run in runs if name in (run.node.name, str(run.node))}
+    if len(last) != 1:
+        return None
+    ((ref, run),) = last.items()
+    status = StatusNode(
+        cluster=ref.cluster,
+        site=run.goal.site,
+        zone=run.goal.zone,
+        pool=run.goal.pool,
+        name=ref.name,
+        os="",
+        version="",
+        kernel="",
+        booted="",
+        staged="",
+        target="",
+        state="unknown",
+    )
+    known = [rollout.id for rollout in Rollouts.load(home.store).all if ref in rollout.runs]
+    found = explanation(status, home.now(), None, chronicles=[_chronicle(home, each) for each in known])
+    ended = f"{run.step}{f': {run.why}' if run.why else ''}"
+    return replace(found, gone=f"its run in {known[-1]} is {ended}")
 
 
 def _may_be_deleted(home: Home, ref: NodeRef) -> tuple[str, ...]:

@@ -18,6 +18,8 @@ MOST = 25
 
 def whole(told: Explanation, most: int = MOST) -> Text:
     lines = [Text(headline(told), "bold")]
+    if told.gone:
+        return Text("\n").join([*lines, *_history(told, most)])
     if told.standstill is not None:
         lines.append(Text(f"  {sentence(told.standstill)}", "bold yellow") + Text(f"\n  -> {REMEDY}"))
     lines += _reasons(told)
@@ -31,6 +33,8 @@ def headline(told: Explanation) -> str:
     zone = f", zone {node.zone}" if node.zone else ""
     place = f"{node.name} ({node.cluster}{zone}, {f'pool {node.pool}' if node.pool else 'in no pool'})"
     since = f" for {ago(told.since, told.now)}" if told.since is not None else ""
+    if told.gone:
+        return f"{place} is gone: the cluster has no such node any more; {told.gone}"
     if node.step == "done":
         return f"{place} is done in rollout {node.rollout}{since}: it runs {node.version}"
     if node.state == "failed":

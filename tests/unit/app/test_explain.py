@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from fleet.app.explain import explain
 from fleet.app.sync import sync
 from fleet.app.why import why
+from fleet.cli.explain_view import whole
 from fleet.core.errors import UsageError
 from fleet.core.held import Reason
 from tests.unit.app.homes import a_home, a_started_rollout, small_cluster
@@ -46,3 +48,17 @@ def test_a_misspelt_node_gets_the_nearest_name(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as refused:
         explain(home, "m-4", why)
     assert refused.value.hint == "did you mean n-4?"
+
+
+def test_a_node_that_was_deleted_is_told_as_gone_with_what_was_done_to_it(tmp_path: Path) -> None:
+    home = a_home(tmp_path / "home")
+    a_started_rollout(home)
+    left = small_cluster()
+    left = replace(left, nodes=left.nodes[1:], machines=left.machines[1:])
+    home.store.inventory.sync(left, at=home.now(), source="sync")
+    told = explain(home, "n-1", why)
+    assert told.gone == "its run in r-1 is pending" and told.held == ()
+    assert [each.what for each in told.history] == ["start"]
+    shown = whole(told).plain
+    assert shown.startswith("n-1 (east, zone a, pool workers) is gone: ")
+    assert "cordoned" not in shown and "Ready" not in shown and "waits" not in shown
