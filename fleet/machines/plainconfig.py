@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from fleet.core.errors import ConfigError, UsageError
+from fleet.core.paths import expanded
 from fleet.machines.access import Access, Address
 from fleet.machines.keywords import LEFT_ALONE
 from fleet.machines.settings import Here, Printed
@@ -99,9 +100,9 @@ def read(address: Address, access: Access, jumps: Sequence[str], here: Here) -> 
     if jumps:
         found["proxyjump"] = (",".join(jumps),)
     if access.identity:
-        found["identityfile"] = (str(Path(access.identity).expanduser()),)
+        found["identityfile"] = (str(expanded(access.identity)),)
     home = Path(here.environment.get("HOME") or here.home)
-    own = [Path(access.config).expanduser()] if access.config else [home / ".ssh/config", SYSTEM]
+    own = [expanded(access.config)] if access.config else [home / ".ssh/config", SYSTEM]
     problems: list[str] = []
     for file in own:
         _Reading(file, address.host, found, problems).read()
@@ -250,7 +251,7 @@ def matching(pattern: str, name: str) -> bool:
 
 def _included(name: str, file: Path) -> bool:
     """An Include of nothing changes nothing."""
-    path = (SYSTEM.parent if file == SYSTEM else Path.home() / ".ssh") / Path(name).expanduser()
+    path = (SYSTEM.parent if file == SYSTEM else Path.home() / ".ssh") / expanded(name)
     return any(Path("/").glob(str(path)[1:]))
 
 
