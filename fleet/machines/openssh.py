@@ -15,7 +15,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -144,7 +144,9 @@ def _run(words: Sequence[str]) -> str:
 
         def end() -> None:
             late.set()
-            os.killpg(process.pid, signal.SIGKILL)
+            # It may have ended in this very moment.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
         clock = threading.Timer(SECONDS, end)
         clock.start()
