@@ -46,10 +46,10 @@ class Plans:
         self._database = database
 
     def save(self, plan: Plan, looker: str = "") -> Plan:
-        """Answers the plan with its id. Saving the same one again changes nothing.
+        """Stores the plan and returns it with its id. Saving the same one again changes nothing.
 
-        `looker`: who only looks at it. It then takes the place of what they last looked at, unless that one was kept
-        (`keep`); empty: this one is kept.
+        `looker`: a person who only looks at this plan. It takes the place of the one that this person looked at last,
+        unless that one was kept (`keep`). Empty: this plan is kept.
         """
         plan = replace(plan, plan_id=id_of(plan))
         body = msgspec.json.encode(plan, order="deterministic").decode()
@@ -72,7 +72,7 @@ class Plans:
         return plan
 
     def keep(self, plan_id: str) -> None:
-        """It stays, whatever else is looked at."""
+        """Keeps the plan, whatever else its looker looks at."""
         with self._database.write("plan") as transaction:
             _keep(transaction, plan_id)
 
