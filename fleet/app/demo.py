@@ -25,7 +25,7 @@ def prepare(folder: Path, speed: float = SPEED) -> Home:
             raise UsageError(
                 f"{folder} is not empty and holds no demo", "fleet demo FOLDER names another one"
             )
-        if home.policy_file.exists() and home.policy_file.read_text(encoding="utf-8") != POLICY:
+        if home.policy_file.exists() and home.policy_file.read_bytes() != POLICY.encode():
             raise UsageError(
                 f"{home.policy_file} is not as the demo left it",
                 "fleet demo FOLDER names another folder; or move that file away",

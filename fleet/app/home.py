@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import shlex
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 POLICY = "fleet.yaml"
 DATABASE = "fleet.db"
 CLOCK = "clock.json"
-"""Of a simulated home, beside its clusters."""
+"""The clock of a simulated home, beside its clusters."""
 NO_LOGIN = 2**32 - 1
 """The login uid of a process that no login has begun: a service, a container."""
 BEGIN = "fleet cluster add NAME --kubeconfig FILE --site SITE begins one; --home FOLDER names another; or try fleet demo"
@@ -114,7 +115,7 @@ class Home:
         """A database is there, or can be made beside the policy."""
         return self.exists or self.has_policy
 
-    @cached_property
+    @property
     def store(self) -> Store:
         """The database. It is made, and said so, where the folder has a policy and none yet: a policy is often kept in
         Git, and a database never.
@@ -125,7 +126,7 @@ class Home:
         if not self.begun:
             database = DATABASE if self.database == str(self.path / DATABASE) else self.database
             raise UsageError(f"there is no fleet in {self.path}: neither {POLICY} nor {database}", BEGIN)
-        return self._open()
+        return self._opened
 
     @property
     def store_if_any(self) -> Store | None:
@@ -144,11 +145,10 @@ class Home:
     def make(self) -> Store:
         """The store, made if it was not there."""
         self.path.mkdir(parents=True, exist_ok=True)
-        if not self.exists:
-            self.__dict__["store"] = self._open()
-        return self.store
+        return self._opened
 
-    def _open(self) -> Store:
+    @cached_property
+    def _opened(self) -> Store:
         from fleet.store import Store
 
         there = self.exists
@@ -212,7 +212,8 @@ class Home:
 
     def command(self, words: str) -> str:
         """A command of fleet as one types it in the current folder to reach this home."""
-        return f"fleet {words}" if self.path == Path.cwd() else f"fleet --home {self.path} {words}"
+        home = "" if self.path == Path.cwd() else f" --home {shlex.quote(str(self.path))}"
+        return f"fleet{home} {words}"
 
     @cached_property
     def clock(self) -> Clock:

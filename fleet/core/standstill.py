@@ -39,8 +39,8 @@ def sentence(told: Standstill) -> str:
         when = "no controller has been at work yet"
     else:
         when = f"no controller has been at work for {words(max(0.0, (told.at - told.since).total_seconds()))}"
-    names = " and ".join([", ".join(told.rollouts[:-1]), told.rollouts[-1]][not told.rollouts[:-1] :])
-    stands = f"{names} {'stand' if len(told.rollouts) > 1 else 'stands'} still"
+    *others, last = told.rollouts
+    stands = f"{', '.join(others)} and {last} stand still" if others else f"{last} stands still"
     return f"{when}: {stands}{_mid_air(told.mid_air)}"
 
 

@@ -153,7 +153,7 @@ def _host(reader: Reader, base: Entry, folder: str) -> Entry:
         zone=reader.value("zone", forms.LABEL_TEXT, base.zone),
         site=reader.value("site", forms.LABEL_TEXT, base.site),
         labels=base.labels | reader.pairs("labels", forms.LABEL_KEY, forms.LABEL_TEXT),
-        source=reader.value("source", forms.TEXT, base.source),
+        source=reader.value("source", forms.SOURCE, base.source),
         before=_hook(reader, "before", base.before, folder),
         after=_hook(reader, "after", base.after, folder),
         ready=_hook(reader, "ready", base.ready, folder),

@@ -18,7 +18,7 @@ from fleet.core.errors import UsageError
 from fleet.kube.yamls import NotReadError, document
 
 LARGEST = 4 * 2**20
-"""Bytes of a kubeconfig."""
+"""Bytes of a kubeconfig, and of a file that it names."""
 EXEC_EXTENSION = "client.authentication.k8s.io/exec"
 """The extension of a cluster that is handed to a credential plugin."""
 
@@ -163,15 +163,22 @@ def parsed(path: Path) -> Kubeconfig:
 
 def _content(path: Path) -> bytes:
     try:
-        if path.stat().st_size > LARGEST:
-            raise UsageError(f"{path} has more than {LARGEST >> 20} MiB, so it is no kubeconfig")
-        return path.read_bytes()
+        found = start_of(path)
     except FileNotFoundError:
         raise UsageError(f"no kubeconfig at {path}", _beside(path)) from None
     except IsADirectoryError:
         raise UsageError(f"{path} is a folder, not a kubeconfig", _beside(path / "config")) from None
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
+    if len(found) > LARGEST:
+        raise UsageError(f"{path} has more than {LARGEST >> 20} MiB, so it is no kubeconfig")
+    return found
+
+
+def start_of(path: Path) -> bytes:
+    """The first LARGEST bytes of a file and one more: a device need not end. Raises OSError."""
+    with path.open("rb") as file:
+        return file.read(LARGEST + 1)
 
 
 def _beside(path: Path) -> str:

@@ -24,7 +24,7 @@ from fleet.core.errors import UsageError
 from fleet.kube import contexts, plugin, proxies
 from fleet.kube.connections import Connections, Wiring
 from fleet.kube.contexts import Chosen
-from fleet.kube.kubeconfig import EXEC_EXTENSION, Cluster, User
+from fleet.kube.kubeconfig import EXEC_EXTENSION, LARGEST, Cluster, User, start_of
 from fleet.kube.oidc import id_token
 from fleet.kube.session import TOKEN_FILE_SECONDS, Session, identity
 
@@ -130,13 +130,13 @@ def _token(user: User) -> str:
     """The file's, which may be rotated; the one given beside it where the file cannot be read."""
     if not user.token_file:
         return user.token
+    found, wrong = "", f"tokenFile {user.token_file} is empty"
     try:
-        found = Path(user.token_file).read_bytes().decode().strip()
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or "it is no text"
-        found, wrong = "", f"tokenFile {user.token_file} cannot be read: {why}"
-    else:
-        wrong = f"tokenFile {user.token_file} is empty"
+        found = _content(user.token_file).decode().strip()
+    except UsageError as error:
+        wrong = f"tokenFile {error.message}"
+    except UnicodeDecodeError:
+        wrong = f"tokenFile {user.token_file} is no text"
     if not found and not user.token:
         raise UsageError(wrong)
     return found or user.token
@@ -195,9 +195,12 @@ def _content(name: str) -> bytes:
     if not name:
         return b""
     try:
-        return Path(name).read_bytes()
+        found = start_of(Path(name))
     except (OSError, ValueError) as error:
         raise UsageError(f"{name} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    if len(found) > LARGEST:
+        raise UsageError(f"{name} has more than {LARGEST >> 20} MiB")
+    return found
 
 
 def _tls(cluster: Cluster, authority: bytes, proof: Proof) -> ssl.SSLContext:

@@ -26,7 +26,7 @@ class _Claims(Struct, frozen=True):
 
 
 def id_token(config: Mapping[str, str], now: datetime) -> tuple[str, datetime]:
-    """And when it expires. Raises UsageError where there is none that is valid."""
+    """Returns the token and when it expires. Raises UsageError where there is none that is valid."""
     for name in ("idp-issuer-url", "client-id"):
         if not config.get(name):
             raise UsageError(f"auth-provider 'oidc' has no {name}")

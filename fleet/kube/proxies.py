@@ -11,6 +11,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from urllib.parse import SplitResult, urlsplit
 
 from fleet.core.errors import UsageError
+from fleet.kube.contexts import parts_of
 
 SCHEMES = ("http", "https", "socks5", "socks5h")
 _PORTS = {"http": 80, "https": 443}
@@ -26,12 +27,7 @@ def of_environment(server: str, environ: Mapping[str, str]) -> str:
     if not proxy or _is_direct(parts, environ.get("NO_PROXY") or environ.get("no_proxy") or ""):
         return ""
     address = proxy if "://" in proxy else f"http://{proxy}"
-    try:
-        found = urlsplit(address)
-        usable = found.scheme in SCHEMES and bool(found.hostname) and found.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
+    if parts_of(address, SCHEMES) is None:
         # Its value may hold a password.
         raise UsageError(
             f"the environment variable {name.upper()} names no usable proxy",

@@ -17,6 +17,8 @@ from urllib.parse import SplitResult, unquote, urlsplit
 import aiohttp
 
 PORT = 1080
+LONGEST = 255
+"""Bytes of a name, a user or a password: each has its length in one byte before it."""
 _PLAIN, _PASSWORD = 0, 2
 _REFUSALS = {
     1: "general failure",
@@ -86,24 +88,31 @@ async def _connected(proxy: SplitResult, host: str, port: int) -> socket.socket:
 
 
 async def _opened(proxy: SplitResult) -> socket.socket:
+    """Through the first of the proxy's addresses that answers."""
     loop = asyncio.get_running_loop()
-    last: OSError = _refused("it has no address")
-    for family, kind, number, _, address in await loop.getaddrinfo(
-        proxy.hostname, proxy.port or PORT, type=socket.SOCK_STREAM
-    ):
-        found = socket.socket(family, kind, number)
-        found.setblocking(False)
+    try:
+        found = await loop.getaddrinfo(proxy.hostname, proxy.port or PORT, type=socket.SOCK_STREAM)
+    except socket.gaierror as error:
+        raise _unreached(error) from None
+    last = OSError(errno.EADDRNOTAVAIL, "it has no address")
+    for family, kind, number, _, address in found:
+        opened = socket.socket(family, kind, number)
+        opened.setblocking(False)
         try:
-            await loop.sock_connect(found, address)
+            await loop.sock_connect(opened, address)
         except OSError as error:
-            found.close()
+            opened.close()
             last = error
         except BaseException:
-            found.close()
+            opened.close()
             raise
         else:
-            return found
-    raise OSError(errno.EPROTO, f"the SOCKS proxy cannot be reached: {last.strerror}") from None
+            return opened
+    raise _unreached(last)
+
+
+def _unreached(why: OSError) -> OSError:
+    return OSError(errno.EPROTO, f"the SOCKS proxy cannot be reached: {why.strerror}")
 
 
 async def _introduce(found: socket.socket, proxy: SplitResult) -> None:
@@ -113,7 +122,9 @@ async def _introduce(found: socket.socket, proxy: SplitResult) -> None:
     if version != 5 or method not in ((_PLAIN, _PASSWORD) if named else (_PLAIN,)):
         raise _refused("it wants another way to log in" if version == 5 else "it speaks no SOCKS5")
     if method == _PASSWORD:
-        parts = [unquote(each or "").encode()[:255] for each in (proxy.username, proxy.password)]
+        parts = [unquote(each or "").encode() for each in (proxy.username, proxy.password)]
+        if max(map(len, parts)) > LONGEST:
+            raise _refused(f"its user or password has more than {LONGEST} bytes")
         await _send(found, b"\x01" + b"".join(bytes([len(each)]) + each for each in parts))
         if (await _read(found, 2))[1] != 0:
             raise _refused("it does not accept the user and password")
@@ -124,7 +135,7 @@ def _address(host: str) -> bytes:
         own = ip_address(host)
     except ValueError:
         name = host.encode("idna")
-        if len(name) > 255:
+        if len(name) > LONGEST:
             raise _refused("the server's name is too long for it") from None
         return b"\x03" + bytes([len(name)]) + name
     return (b"\x01" if own.version == 4 else b"\x04") + own.packed

@@ -32,7 +32,7 @@ class Access(Struct, frozen=True):
 
 
 def address_of(text: str) -> Address:
-    """Of `user@host:port`, as ProxyJump has it; an IPv6 address with a port is in brackets.
+    """Reads `user@host:port`, as ProxyJump has it; an IPv6 address with a port is in brackets.
 
     Raises UsageError for what is no address.
     """

@@ -12,6 +12,8 @@ from fleet.machines.os.family import MachineError
 
 SHOWN = 600
 """Most characters of a command's output that an error shows: the last ones, where programs say what was wrong."""
+MOST = 16 * 1024 * 1024
+"""Bytes that are kept of each of a command's outputs: the last ones."""
 ABSENT = 127
 """Exit code of a shell that knows no such command."""
 BOOT_ID = "/proc/sys/kernel/random/boot_id"

@@ -66,7 +66,7 @@ class Known(Struct, frozen=True):
     name: str
     """In lower case: where it is, or its HostKeyAlias, for which no port counts."""
     port: int = SSH_PORT
-    """Of an alias: 22."""
+    """22 where `name` is an alias."""
     ip: str = ""
     """With CheckHostIP, the address behind the name; empty: it is not looked at."""
     rsa_bits: int = 1024
@@ -111,7 +111,7 @@ def place(host: str, port: int) -> str:
 
 
 def revoked_keys(content: bytes) -> tuple[bytes, ...]:
-    """Of a file of RevokedHostKeys: one public key a line. Raises ValueError for a binary list, which is not read."""
+    """Reads a file of RevokedHostKeys: one public key a line. Raises ValueError for a binary list, which is not read."""
     if content.startswith(_KRL):
         raise ValueError(
             "it is a binary list (KRL), which fleet does not read: list the public keys, one a line"

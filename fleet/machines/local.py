@@ -7,12 +7,10 @@ import os
 from collections.abc import Sequence
 
 from fleet.core.errors import UsageError
-from fleet.machines.host import ABSENT, Ran
+from fleet.machines.host import ABSENT, MOST, Ran
 from fleet.machines.os.family import MachineError
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-MOST = 16 * 1024 * 1024
-"""Most bytes of a command's output."""
 
 
 def namespaces(pid: int) -> tuple[str, ...]:
@@ -60,9 +58,11 @@ class Local:
             return Ran(tuple(argv), ABSENT, "", f"{words[0]}: not found")
         except OSError as error:
             raise MachineError(f"{words[0]} cannot be run: {error.strerror or error}") from None
+        assert process.stdout is not None and process.stderr is not None
         try:
             async with asyncio.timeout(seconds):
-                out, err = await process.communicate()
+                out, err = await asyncio.gather(_end(process.stdout), _end(process.stderr))
+                await process.wait()
         except TimeoutError:
             raise MachineError(f"{' '.join(argv)[:200]}: has not ended after {seconds:.0f} s") from None
         finally:
@@ -72,5 +72,14 @@ class Local:
         return Ran(tuple(argv), process.returncode or 0, _text(out), _text(err))
 
 
-def _text(data: bytes) -> str:
-    return data[-MOST:].decode("utf-8", "replace")
+async def _end(stream: asyncio.StreamReader) -> bytearray:
+    """The last MOST bytes; what comes before them is read, so that the command can end, and dropped."""
+    kept = bytearray()
+    while chunk := await stream.read(65536):
+        kept += chunk
+        del kept[:-MOST]
+    return kept
+
+
+def _text(data: bytearray) -> str:
+    return data.decode("utf-8", "replace")

@@ -15,11 +15,12 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
 from fleet.core.errors import UsageError
+from fleet.core.paths import expanded
 from fleet.machines import plainconfig
 from fleet.machines.access import Access, Address
 from fleet.machines.settings import Here, Printed, Settings, printed, settings, unknown
@@ -52,7 +53,7 @@ def asked(address: Address, access: Access, jumps: Sequence[str] = ()) -> Settin
     me = here()
     if access.config:
         existing(access.config)
-    if access.identity and not Path(access.identity).expanduser().is_file():
+    if access.identity and not expanded(access.identity).is_file():
         raise UsageError(f"{access.identity}: there is no such key")
     if shutil.which(PROGRAM) is None:
         return settings(plainconfig.read(address, access, jumps, me), me)
@@ -80,7 +81,7 @@ def named(access: Access, me: Here) -> Iterator[list[str]]:
 
 def existing(config: str) -> Path:
     """Raises UsageError where the file is not there: ssh would not connect either."""
-    file = Path(config).expanduser()
+    file = expanded(config)
     if not file.is_file():
         raise UsageError(f"{file}: there is no such ssh configuration")
     return file
@@ -125,7 +126,7 @@ def _words(address: Address, access: Access, jumps: Sequence[str]) -> list[str]:
     words = ["-l", address.user] if address.user else []
     words += ["-p", str(address.port)] if address.port else []
     words += ["-J", ",".join(jumps)] if jumps else []
-    words += ["-i", str(Path(access.identity).expanduser())] if access.identity else []
+    words += ["-i", str(expanded(access.identity))] if access.identity else []
     return words
 
 
@@ -143,7 +144,9 @@ def _run(words: Sequence[str]) -> str:
 
         def end() -> None:
             late.set()
-            os.killpg(process.pid, signal.SIGKILL)
+            # It may have ended in this very moment.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
         clock = threading.Timer(SECONDS, end)
         clock.start()

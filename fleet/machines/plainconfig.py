@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from glob import glob
 from pathlib import Path
 
 from fleet.core.errors import ConfigError, UsageError
+from fleet.core.paths import expanded
 from fleet.machines.access import Access, Address
 from fleet.machines.keywords import LEFT_ALONE
 from fleet.machines.settings import Here, Printed
@@ -99,9 +101,9 @@ def read(address: Address, access: Access, jumps: Sequence[str], here: Here) -> 
     if jumps:
         found["proxyjump"] = (",".join(jumps),)
     if access.identity:
-        found["identityfile"] = (str(Path(access.identity).expanduser()),)
+        found["identityfile"] = (str(expanded(access.identity)),)
     home = Path(here.environment.get("HOME") or here.home)
-    own = [Path(access.config).expanduser()] if access.config else [home / ".ssh/config", SYSTEM]
+    own = [expanded(access.config)] if access.config else [home / ".ssh/config", SYSTEM]
     problems: list[str] = []
     for file in own:
         _Reading(file, address.host, found, problems).read()
@@ -250,8 +252,8 @@ def matching(pattern: str, name: str) -> bool:
 
 def _included(name: str, file: Path) -> bool:
     """An Include of nothing changes nothing."""
-    path = (SYSTEM.parent if file == SYSTEM else Path.home() / ".ssh") / Path(name).expanduser()
-    return any(Path("/").glob(str(path)[1:]))
+    path = (SYSTEM.parent if file == SYSTEM else Path.home() / ".ssh") / expanded(name)
+    return bool(glob(str(path)))  # noqa: PTH207 - Path.glob refuses patterns that ssh and glob(3) take
 
 
 def _split(text: str) -> list[str] | None:

@@ -90,7 +90,7 @@ def shipped(step: str) -> Path:
 
 
 def observation(told: Mapping[str, Any]) -> Observation:
-    """Of what `facts` has told. Raises MachineError where it told nothing, or what is not understood. White space around
+    """Reads what `facts` has told. Raises MachineError where it told nothing, or what is not understood. White space around
     a text, as a command's output has it, counts for nothing."""
     if "fleet_now" not in told:
         raise MachineError(

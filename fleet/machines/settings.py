@@ -104,7 +104,7 @@ class Printed(Struct, frozen=True):
 
 
 def printed(text: str) -> Printed:
-    """Of `ssh -G`'s output: a keyword and its value a line."""
+    """Reads the output of `ssh -G`: a keyword and its value a line."""
     found: dict[str, tuple[str, ...]] = {}
     for line in text.split("\n"):
         keyword, _, value = line.partition(" ")

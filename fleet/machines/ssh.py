@@ -17,7 +17,7 @@ import paramiko
 
 from fleet.core.errors import AuthenticationError, UnreachableError
 from fleet.machines.access import Access, Address, address_of
-from fleet.machines.host import LostError, Ran
+from fleet.machines.host import MOST, LostError, Ran
 from fleet.machines.hostkeys import UnknownKeyError
 from fleet.machines.openssh import asked
 from fleet.machines.os.family import MachineError
@@ -27,8 +27,6 @@ from fleet.machines.sshlogin import Line, LoginError, dial, log_in, proxied
 OPEN_SECONDS = 20.0
 """For a channel on a connection."""
 ANSWER_SECONDS = 5.0
-MOST = 16 * 1024 * 1024
-"""Most bytes of a command's output."""
 JUMPS = 8
 """A jump host behind so many others is a circle."""
 
@@ -166,8 +164,10 @@ def _exec(transport: paramiko.Transport, command: str, seconds: float) -> tuple[
         while True:
             while channel.recv_ready():
                 out += channel.recv(65536)
+                del out[:-MOST]
             while channel.recv_stderr_ready():
                 err += channel.recv_stderr(65536)
+                del err[:-MOST]
             over = channel.exit_status_ready() and channel.eof_received
             if over and not channel.recv_ready() and not channel.recv_stderr_ready():
                 break
@@ -198,7 +198,7 @@ def _answers(transport: paramiko.Transport) -> bool:
 
 
 def _text(data: bytearray) -> str:
-    return bytes(data[-MOST:]).decode("utf-8", "replace")
+    return data.decode("utf-8", "replace")
 
 
 @contextlib.contextmanager

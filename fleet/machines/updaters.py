@@ -35,7 +35,7 @@ def script() -> str:
 
 
 def parse(text: str) -> tuple[Other, ...]:
-    """Of what the script prints. Raises MachineError where its answer is not whole, or has a line of another form."""
+    """Reads what the script prints. Raises MachineError where its answer is not whole, or has a line of another form."""
     *lines, last = text.splitlines() or [""]
     found = [Other(*line.partition("\t")[::2]) for line in lines]
     odd = [each for each in found if each.kind not in KINDS or not each.words]

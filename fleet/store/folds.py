@@ -1,7 +1,8 @@
-"""Rollouts as they stood at one place of the journal. A help for readers: the journal alone is the truth.
+"""Rollouts as they stood after one entry of the journal, so that a reader need not fold all of it. The journal alone is
+the truth.
 
-Who keeps them writes the hash of what was kept into the journal, in the same transaction. What does not have that hash
-is as if it had not been kept, so that nobody acts upon rows that somebody else has changed.
+Whoever keeps rollouts here writes the hash of all that is kept into the journal, in the same transaction. Rows that do not
+have this hash are not read, so that nobody acts upon what somebody else has changed.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class Written(msgspec.Struct, frozen=True):
     """The detail of the entry that vouches for what is kept."""
 
     seq: int
-    """The entry up to which they are told."""
+    """The last entry that the kept rollouts have in them."""
     hash: str
     """`digest_of` the bodies."""
 
@@ -39,8 +40,9 @@ class Folds:
         self._database = database
 
     def load(self) -> tuple[int, Sequence[Folded]]:
-        """The entry up to which they are told, and they, oldest first. Nothing where they do not fit the journal, or
-        where another version of fleet has written them in a way that this one does not understand."""
+        """Returns the last entry that the kept rollouts have in them, and the rollouts, oldest first. Returns 0 and none
+        where they do not have the hash that the journal tells, or where another version of fleet has written them in a
+        way that this one does not understand."""
         with self._database.read() as transaction:
             written, bodies = _written(transaction), _bodies(transaction)
         if written is None or digest_of(bodies) != written.hash:
@@ -51,8 +53,8 @@ class Folds:
             return 0, ()
 
     def findings(self) -> list[Finding]:
-        """What somebody has done to what is kept. Nothing where it belongs to another journal, or to an older version
-        of fleet: then nobody reads it."""
+        """Returns what somebody has done to the kept rollouts. None of it where the journal tells no hash of them (they are
+        another journal's, or an older version's of fleet): then nobody reads them."""
         with self._database.read() as transaction:
             written, bodies = _written(transaction), _bodies(transaction)
         if written is None or digest_of(bodies) == written.hash:
@@ -70,9 +72,11 @@ class Folds:
         actor: str,
         epoch: int = 0,
     ) -> bool:
-        """`folded`: what has changed since the place `before` (0: all there are), by rollout, with its number in the order
-        of starts, as it stands after entry `seq`. False, and nothing is written, where somebody else has kept them, or
-        changed them, meanwhile. Raises StaleEpochError as an append to the journal does.
+        """Writes rollouts as they stand after entry `seq`: by id, each with its number in the order of starts.
+
+        `before`: the entry that `load` told; then `folded` has those that have changed since. 0: `folded` has all there
+        are. Returns False, and writes nothing, where somebody else has kept or changed them meanwhile. Raises
+        StaleEpochError as an append to the journal does.
         """
         with self._database.write(lease.LOCK) as transaction:
             fence(transaction, epoch)
@@ -96,7 +100,7 @@ class Folds:
 
 
 def digest_of(bodies: Sequence[str]) -> str:
-    """In hex: SHA-256 over the SHA-256 of each body, in the order of starts."""
+    """Returns, in hex, SHA-256 over the SHA-256 of each body, in the order of starts."""
     return sha256(b"".join(sha256(body.encode()).digest() for body in bodies)).hexdigest()
 
 
@@ -112,8 +116,8 @@ def _bodies(transaction: Transaction) -> list[str]:
 
 
 def _written(transaction: Transaction) -> Written | None:
-    """What the journal says of them. None where the entry that vouches for them is not in this journal, was changed, or
-    is of a version of fleet that wrote none."""
+    """Returns what the journal says of the kept rollouts. None: the entry that vouches for them is not in this journal,
+    was changed, or is of a version of fleet that wrote none."""
     columns = ", ".join(f"journal.{name}" for name in COLUMNS.split(", "))
     row = transaction.one(
         f"SELECT {columns} FROM fold_place place "  # noqa: S608

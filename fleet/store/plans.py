@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 from hashlib import sha256
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fleet.core.errors import StoreError, TamperedError, UsageError
+from fleet.core.errors import SchemaError, TamperedError, UsageError
 from fleet.core.plan import Plan, short_id
 from fleet.store import chain
 from fleet.store.database import Database, Transaction
@@ -46,10 +46,10 @@ class Plans:
         self._database = database
 
     def save(self, plan: Plan, looker: str = "") -> Plan:
-        """Answers the plan with its id. Saving the same one again changes nothing.
+        """Stores the plan and returns it with its id. Saving the same one again changes nothing.
 
-        `looker`: who only looks at it. It then takes the place of what they last looked at, unless that one was kept
-        (`keep`); empty: this one is kept.
+        `looker`: a person who only looks at this plan. It takes the place of the one that this person looked at last,
+        unless that one was kept (`keep`). Empty: this plan is kept.
         """
         plan = replace(plan, plan_id=id_of(plan))
         body = msgspec.json.encode(plan, order="deterministic").decode()
@@ -72,20 +72,21 @@ class Plans:
         return plan
 
     def keep(self, plan_id: str) -> None:
-        """It stays, whatever else is looked at."""
+        """Keeps the plan, whatever else its looker looks at."""
         with self._database.write("plan") as transaction:
             _keep(transaction, plan_id)
 
     def find(self, plan_id: str) -> Plan | None:
-        """None where it is not there, or is no longer what it was. For what can be told without it too."""
+        """None where it is not there, is no longer what it was, or was written by a newer fleet: for what can be told
+        without it too. Raises StoreError where the database refuses."""
         try:
             return self.get(plan_id)
-        except (UsageError, StoreError):
+        except (UsageError, TamperedError):
             return None
 
     def get(self, name: str) -> Plan:
-        """By its id, or by a prefix that no other has. Raises UsageError where that names none, or several;
-        TamperedError where it was changed since it was saved."""
+        """By its id, or by a prefix that no other has. Raises UsageError where that names none, or several; TamperedError
+        where it was changed since it was saved; SchemaError where it is of a newer fleet."""
         with self._database.read() as transaction:
             rows = transaction.all(
                 "SELECT id FROM plan WHERE substr(id, 1, ?) = ? ORDER BY id", [len(name), name]
@@ -96,22 +97,20 @@ class Plans:
                     f"no plan {name}",
                     "fleet plan makes one, in place of the one that you looked at before, unless --keep kept that one",
                 )
-            if name not in found and len(found) > 1:
+            if len(found) > 1:
                 raise UsageError(
                     f"{name} fits several plans: {', '.join(map(short_id, found[:SHOWN]))}",
                     "give more of its name",
                 )
-            body = transaction.one(
-                "SELECT body FROM plan WHERE id = ?", [name if name in found else found[0]]
-            )
-        assert body is not None
-        plan = _read(body[0], Plan)
-        if not _is_named(body[0], name if name in found else found[0]):
+            (plan_id,) = found
+            row = transaction.one("SELECT body FROM plan WHERE id = ?", [plan_id])
+        assert row is not None
+        if not _is_named(row[0], plan_id):
             raise TamperedError(
-                f"plan {short_id(found[0])} in the database is not the plan of that name: its hash is another one",
+                f"plan {short_id(plan_id)} in the database is not the plan of that name: its hash is another one",
                 "fleet plan makes a new one; fleet audit verify says whether the journal is whole",
             )
-        return plan
+        return _read(row[0], Plan)
 
     def list(self) -> list[PlanRow]:
         """The one that starts last comes first."""
@@ -128,11 +127,11 @@ def id_of(plan: Plan) -> str:
 def _is_named(body: str, plan_id: str) -> bool:
     """By what was written, not by what is made of it: a newer fleet knows fields that a kept plan does not have."""
     try:
-        written = msgspec.json.decode(body)
+        written = msgspec.json.decode(body, type=dict[str, Any])
         hashed = sha256(chain.canonical(written | {"plan_id": ""})).hexdigest()
-        return bool(written["plan_id"] == plan_id == f"p-{hashed}")
     except (ValueError, RecursionError):
         return False  # Nothing that fleet has saved.
+    return written.get("plan_id") == plan_id == f"p-{hashed}"
 
 
 def _keep(transaction: Transaction, plan_id: str) -> None:
@@ -143,7 +142,7 @@ def _read(text: str, kind: type[Kind]) -> Kind:
     try:
         return msgspec.json.decode(text, type=kind)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        raise StoreError(
+        raise SchemaError(
             f"a plan in the database cannot be read: {str(error)[:WORDS]}", "make a new plan"
         ) from error
 

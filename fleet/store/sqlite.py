@@ -60,12 +60,20 @@ class SqliteDatabase:
         self._lock = RLock()
         self._wait = wait
         with self._errors():
-            self._connection = _connected(address, create, wait)
+            self._connection, self._frozen = _connected(address, create, wait)
 
     @contextmanager
     def read(self) -> Iterator[SqliteTransaction]:
-        with self._transaction("BEGIN") as transaction:
-            yield transaction
+        """Raises StoreError where somebody has written meanwhile to a file that nobody wrote when it was opened."""
+        with self._lock:
+            self._open_again()
+            try:
+                with self._transaction("BEGIN") as transaction:
+                    yield transaction
+            except StoreError:
+                self._refuse_written()
+                raise
+            self._refuse_written()
 
     @contextmanager
     def write(self, lock: str) -> Iterator[SqliteTransaction]:
@@ -83,6 +91,22 @@ class SqliteDatabase:
                 # Some errors (a full disk) have rolled back already.
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
+
+    def _open_again(self) -> None:
+        """Where another fleet has begun to work on a frozen file: its commits are in the files that readers share."""
+        path = self.address.path
+        if self._frozen is None or (_size(_log_of(path)) == 0 and _version(path) == self._frozen):
+            return
+        with self._errors():
+            connection, self._frozen = _connected(self.address, False, self._wait)
+        self._connection.close()
+        self._connection = connection
+
+    def _refuse_written(self) -> None:
+        """What was read of a frozen file that has changed is of no one state: SQLite may even take it for damaged."""
+        path = self.address.path
+        if self._frozen is not None and _version(path) != self._frozen:
+            raise StoreError(f"another fleet has begun to write {path} while it was read", "ask again")
 
     def bind(self, at: datetime) -> str:
         """Text of one length, so that its order is that of time; SQLite's own date functions read it."""
@@ -140,15 +164,19 @@ def connect(address: Address, *, create: bool, wait: float = BUSY_SECONDS) -> sq
     return connection
 
 
-def _connected(address: Address, create: bool, wait: float) -> sqlite3.Connection:
+def _connected(
+    address: Address, create: bool, wait: float
+) -> tuple[sqlite3.Connection, tuple[int, int] | None]:
+    """The connection; and of a file that nobody can write from here, and nobody writes, its version (`_version`)."""
     try:
-        return connect(address, create=create, wait=wait)
+        return connect(address, create=create, wait=wait), None
     except sqlite3.OperationalError as error:
         # The second, where the files of WAL mode are not there and may not be made.
         frozen = error.sqlite_errorname.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY"))
         if not frozen or not address.path.exists() or _writable(address.path):
             raise
-    return _connect_to_frozen(address)
+    version = _version(address.path)
+    return _connect_to_frozen(address), version
 
 
 def _writable(path: Path) -> bool:
@@ -161,8 +189,8 @@ def _connect_to_frozen(address: Address) -> sqlite3.Connection:
 
     Raises StoreError where its last commits are in a file of their own, which cannot be read without those.
     """
-    log = address.path.with_name(f"{address.path.name}-wal")
-    if log.exists() and log.stat().st_size:
+    log = _log_of(address.path)
+    if _size(log):
         raise StoreError(
             f"the last commits of {address.path} are in {log.name}, which cannot be read where nothing may be written",
             "copy both files to a folder of yours, and name that one with --database",
@@ -173,6 +201,25 @@ def _connect_to_frozen(address: Address) -> sqlite3.Connection:
         isolation_level=None,
         check_same_thread=False,
     )
+
+
+def _log_of(path: Path) -> Path:
+    """The file of commits that are not in the database's own file yet."""
+    return path.with_name(f"{path.name}-wal")
+
+
+def _size(path: Path) -> int:
+    """In bytes; 0: there is no such file."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _version(path: Path) -> tuple[int, int]:
+    """When the file was last written, in nanoseconds, and its size."""
+    found = path.stat()
+    return found.st_mtime_ns, found.st_size
 
 
 def refusal(address: Address, error: sqlite3.Error) -> StoreError:

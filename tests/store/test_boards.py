@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from fleet.core.errors import TamperedError, UsageError
+from fleet.core.errors import StoreError, TamperedError, UsageError
 from fleet.core.held import Held, Reason
 from fleet.core.plan import Plan, PlannedRun, PlannedStep, short_id
 from fleet.histories.builders import NEW, START, a_policy
@@ -76,6 +76,28 @@ def test_a_plan_that_was_changed_in_the_database_is_not_the_plan_of_that_name(
     with pytest.raises(TamperedError):
         store.plans.get(plan.plan_id)
     assert store.plans.find(plan.plan_id) is None
+
+
+@pytest.mark.parametrize(
+    "change", ["'{}'", "'[]'", "'nonsense'", """replace(body, '"evictions":3', '"evictions":"x"')"""]
+)
+def test_a_changed_plan_that_can_no_longer_be_read_is_one_that_was_changed(
+    store: Store, tamper: Callable[..., None], change: str
+) -> None:
+    plan = store.plans.save(a_plan())
+    tamper(f"UPDATE plan SET body = {change}")
+    with pytest.raises(TamperedError):
+        store.plans.get(plan.plan_id)
+    assert store.plans.find(plan.plan_id) is None
+
+
+def test_a_database_that_refuses_is_not_a_plan_that_is_not_there(
+    store: Store, tamper: Callable[..., None]
+) -> None:
+    plan = store.plans.save(a_plan())
+    tamper("ALTER TABLE plan RENAME TO gone")
+    with pytest.raises(StoreError):
+        store.plans.find(plan.plan_id)
 
 
 def test_one_plan_under_the_name_of_another_is_found(store: Store, tamper: Callable[..., None]) -> None:

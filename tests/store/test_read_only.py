@@ -134,3 +134,45 @@ def test_a_user_who_may_only_read_a_file(finished: Path, public_folder: Path) ->
         os._exit(0 if good else 1)
     _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be somebody else")
+def test_a_user_who_may_only_read_sees_what_a_fleet_writes_that_begins_later(public_folder: Path) -> None:
+    """It was told that the database is damaged: the file changes under a reader who takes it for one that nobody writes."""
+    record = Record("decision", "note", "r-9", detail={"words": "x" * 500})
+    place = public_folder / "fleet.db"
+    with Store.open(place) as store:
+        store.journal.append([record], at=START, actor="ada@desk")
+    asks, answers = os.pipe(), os.pipe()
+    child = os.fork()
+    if not child:
+        os.close(asks[1])
+        os.close(answers[0])
+        os.setgroups([])
+        os.setgid(65534)
+        os.setuid(65534)
+        try:
+            with Store.open(place, create=False) as store:
+                for _ in range(3):
+                    os.write(answers[1], b"%d %d\n" % (store.journal.count(), len(store.journal.verify())))
+                    os.read(asks[0], 1)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    os.close(asks[0])
+    os.close(answers[1])
+    # Where an assertion fails, both are closed, and the child ends.
+    with os.fdopen(answers[0], "rb") as told, os.fdopen(asks[1], "wb", buffering=0) as ask:
+        assert told.readline() == b"1 0\n"
+        with Store.open(place) as store:
+            store.journal.append([record] * 2000, at=START, actor="ada@desk")
+        ask.write(b".")
+        assert told.readline() == b"2001 0\n"
+        with Store.open(place) as store:
+            store.journal.append([record], at=START, actor="ada@desk")
+            ask.write(b".")
+            assert told.readline() == b"2002 0\n"
+            ask.write(b".")
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0

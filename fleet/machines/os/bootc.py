@@ -69,7 +69,7 @@ class Entry(Struct, frozen=True, rename="camel"):
     pinned: bool = False
     incompatible: bool = False
     download_only: bool = False
-    """Of a staged one: it is on the disk, and a reboot does not boot it but drops it."""
+    """A staged deployment is on the disk, and a reboot does not boot it but drops it."""
     store: str | None = None
 
     @property
@@ -79,7 +79,7 @@ class Entry(Struct, frozen=True, rename="camel"):
 
     @property
     def release(self) -> Release:
-        """Of an image what its manifest's digest is, and the digest that its reference is pinned by.
+        """Tells an image by its manifest's digest, and by the one that its reference is pinned by.
 
         On the composefs backend bootc told the image's id in place of the manifest's digest until July 2026 (bootc#2277).
         """

@@ -65,7 +65,7 @@ class Status(Struct, frozen=True):
 
 
 def parse_os(text: str) -> Release:
-    """Of `/os`, whose keys have underscores, and hyphens in its openapi.yaml. Raises MachineError with the text."""
+    """Reads `/os`, whose keys have underscores, and hyphens in its openapi.yaml. Raises MachineError with the text."""
     try:
         fields = msgspec.json.decode(text, type=dict[str, Any])
         version = msgspec.convert(fields.get("version_id") or fields["version-id"], str)
@@ -75,7 +75,7 @@ def parse_os(text: str) -> Release:
 
 
 def parse(text: str) -> Status:
-    """Of `/updates/status`, or of `apiclient update check`, which logs before it. Raises MachineError with the text."""
+    """Reads `/updates/status`, or what `apiclient update check` prints behind its log. Raises MachineError with the text."""
     start = text.find("{")
     try:
         status = msgspec.json.decode(text[max(start, 0) :], type=Status)

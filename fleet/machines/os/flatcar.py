@@ -123,7 +123,8 @@ class Flatcar:
         progress(100)
 
     async def _options(self) -> tuple[str, ...]:
-        """Of flatcar-update, that a machine which does not upgrade by itself goes on like that."""
+        """Returns the options by which flatcar-update leaves a machine that does not upgrade by itself as it is. Raises
+        MachineError where none does."""
         ran = await self._host.run(("systemctl", "is-enabled", SERVICE))
         if not ran.stdout.strip().startswith("masked"):
             return ()

@@ -35,14 +35,14 @@ class Reference(Struct, frozen=True):
 
 
 def parse_name(name: str) -> Reference:
-    """Of an image in a registry: `quay.io:443/x/y:tag@sha256:…`."""
+    """Reads the name of an image in a registry, such as `quay.io:443/x/y:tag@sha256:…`."""
     path, _, digest = name.partition("@")
     head, slash, last = path.rpartition("/")
     return Reference(f"{head}{slash}{last.partition(':')[0]}", digest)
 
 
 def parse(text: str) -> Reference | None:
-    """Of an ostree container reference, such as `ostree-image-signed:docker://quay.io/x/y:tag`. None: it is none."""
+    """Reads an ostree container reference, such as `ostree-image-signed:docker://quay.io/x/y:tag`. None: it is not one."""
     found = _OSTREE.match(text)
     if found is None or found.end() == len(text) or re.search(r"\s", text):
         return None

@@ -38,7 +38,7 @@ class Deployment(Struct, frozen=True, rename={"os": "stateroot", "locked": "fina
     serial: int
     booted: bool = False
     locked: bool = False
-    """Of a staged one: it is on the disk, and a reboot does not boot it but drops it."""
+    """A staged deployment is on the disk, and a reboot does not boot it but drops it."""
     version: str = ""
     refspec: str = ""
     """The branch that it follows; empty where the status does not tell it, as in JSON."""
@@ -80,7 +80,7 @@ class Status(Struct, frozen=True):
 
 
 def parse_deployments(text: str) -> tuple[Deployment, ...]:
-    """Of `ostree admin status`, with or without `--json`.
+    """Reads `ostree admin status`, with or without `--json`.
 
     Raises MachineError with the line where a deployment, or what it is noted as, is not understood. Other lines, such as
     those of signatures, tell nothing that is needed here.
@@ -114,7 +114,7 @@ def _head(line: str) -> dict[str, str | int | bool]:
 
 
 def parse(text: str) -> Status:
-    """As `parse_deployments`, of a machine that booted one of them."""
+    """Reads as `parse_deployments`, and raises MachineError too where not exactly one of them is booted."""
     deployments = parse_deployments(text)
     if sum(each.booted for each in deployments) != 1:
         raise MachineError(f"ostree admin status has not one booted deployment: {text[:300]!r}")

@@ -18,7 +18,7 @@ from fleet.machines.updaters import refuse_others
 OS = "rauc"
 STATUS = ("rauc", "status", "--detailed", "--output-format=json")
 STATES = frozenset({"booted", "active", "inactive"})
-"""Of a slot; `active` is a child of the booted one."""
+"""States of a slot; `active` is a child of the booted one."""
 EXTERNAL = frozenset({"_external_", "/dev/nfs"})
 """What `booted` says where no slot was booted; older versions have `/dev/nfs` for a root over NFS."""
 

@@ -201,13 +201,12 @@ class RpmOstree:
     async def roll_back(self) -> None:
         """`rollback` exchanges the two newest, so what is staged goes first."""
         status = await self._status()
-        back = status.rollback
-        if status.staged is not None and status.staged.staged:
-            await shell.output(self._host, "rpm-ostree", "cleanup", "--pending")
-        elif status.staged is not None:
+        if status.staged is not None and not status.staged.staged:
             return
-        if back is None:
+        if status.rollback is None:
             raise MachineError("there is no deployment behind the booted one to roll back to")
+        if status.staged is not None:
+            await shell.output(self._host, "rpm-ostree", "cleanup", "--pending")
         await shell.output(self._host, "rpm-ostree", "rollback")
 
     async def mark_good(self) -> None:

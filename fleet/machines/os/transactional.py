@@ -23,7 +23,7 @@ OS = "transactional-update"
 LIST = ("--jsonout", "list", "--columns", "number,default,active,userdata")
 STATE = "/var/lib/misc/transactional-update.state"
 VERSION, DIGEST, REFERENCE = "fleet-version", "fleet-digest", "fleet-reference-digest"
-"""Of a snapshot's userdata. A snapshot that is made from another one does not inherit them."""
+"""Keys of a snapshot's userdata. A snapshot that is made from another one does not inherit them."""
 IN_PROGRESS = "transactional-update-in-progress"
 _WORKING = re.compile(r"^LAST_WORKING_SNAPSHOTS=['\"]?([\d ]*)['\"]?$", re.MULTILINE)
 _DATE = re.compile(r"20\d{6}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,12 @@ def test_a_made_home_is_there(tmp_path: Path) -> None:
     home.make()
     assert home.exists
     assert Home(home.path).store.clusters.list() == []
+
+
+def test_a_command_for_a_home_can_be_typed_as_it_is_told(tmp_path: Path) -> None:
+    folder = tmp_path / "my fleet; rm"
+    assert shlex.split(Home(folder).command("init")) == ["fleet", "--home", str(folder), "init"]
+    assert Home(Path.cwd()).command("init") == "fleet init"
 
 
 def test_a_file_that_is_named_by_a_url_is_there_or_not_as_any_other(tmp_path: Path) -> None:

@@ -69,8 +69,9 @@ def test_a_demo_takes_nothing_away_but_an_earlier_demo(tmp_path: Path) -> None:
         prepare(mine, SPEED)
     policy = prepare(tmp_path / "demo", SPEED).policy_file
     prepare(policy.parent, SPEED)
-    policy.write_text(POLICY + "# mine\n")
-    with pytest.raises(UsageError, match="is not as the demo left it"):
-        prepare(policy.parent, SPEED)
+    for changed in (b"\xff", (POLICY + "# mine\n").encode()):
+        policy.write_bytes(changed)
+        with pytest.raises(UsageError, match="is not as the demo left it"):
+            prepare(policy.parent, SPEED)
     assert policy.read_text().endswith("# mine\n") and (mine / "fleet.yaml").exists()
     assert (policy.parent / "fleet.db").exists()

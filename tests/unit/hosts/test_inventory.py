@@ -110,3 +110,12 @@ def test_an_address_of_either_version_is_taken(tmp_path: Path, address: str) -> 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"hosts\.yaml does not exist"):
         load(tmp_path / "hosts.yaml")
+
+
+def test_a_password_in_a_source_is_refused_and_not_quoted(tmp_path: Path) -> None:
+    """It would be in a command line on the host, and in the journal where that fails."""
+    text = "hosts: [{name: a, source: 'https://eve:hunter2@bundles.example/{version}.raucb'}]\n"
+    with pytest.raises(ConfigError) as refused:
+        loads(text, tmp_path / "hosts.yaml")
+    (problem,) = refused.value.problems
+    assert "hosts.a.source" in problem and "hunter2" not in problem

@@ -56,6 +56,10 @@ def test_a_folder(tmp_path: Path) -> None:
     assert "kc" in hint
 
 
+def test_a_device_that_does_not_end() -> None:
+    assert "4 MiB" in refusal(Path("/dev/zero"))[0]
+
+
 def test_an_unknown_context(tmp_path: Path) -> None:
     message, hint = refusal(written(tmp_path / "kc", GOOD), "tow")
     assert "no context 'tow'" in message

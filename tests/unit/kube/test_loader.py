@@ -249,6 +249,8 @@ def test_an_id_token_that_is_not_valid_is_refused_with_the_way_on(
         ({"token": "s3cret\nx"}, "the token"),
         ({"token": TOKEN, "as": "jane\r\nImpersonate-Group: system:masters"}, "Impersonate-User"),
         ({"tokenFile": "nowhere"}, "tokenFile"),
+        ({"tokenFile": "/dev/zero"}, "MiB"),
+        ({"client-certificate": "/dev/zero", "client-key-data": "eA=="}, "MiB"),
         ({"client-certificate": "certificate.pem", "client-key": "locked.pem"}, "certificate and key"),
     ],
 )

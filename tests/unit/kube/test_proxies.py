@@ -65,7 +65,9 @@ def test_exceptions(server: str, exceptions: str, direct: bool) -> None:
         assert found == ("" if direct else PROXY)
 
 
-@pytest.mark.parametrize("proxy", ["ftp://s3cret@x", "http://", "http://s3cret:x@[", "http://s3cret@x:0"])
+@pytest.mark.parametrize(
+    "proxy", ["ftp://s3cret@x", "http://", "http://s3cret:x@[", "http://s3cret@x:0", "http://s3cret@x y:1"]
+)
 def test_one_that_cannot_be_used_is_named_and_not_quoted(proxy: str) -> None:
     with pytest.raises(UsageError) as caught:
         proxies.of_environment(SERVER, {"https_proxy": proxy})

@@ -50,6 +50,7 @@ def refusal(tmp_path: Path, *answers: bytes, user: str = "") -> str:
         ("", (b"\x05\xff",), "another way to log in"),
         ("", (b"\x05\x02",), "another way to log in"),
         ("ada:s3cret@", (b"\x05\x02", b"\x01\x01"), "does not accept the user and password"),
+        (f"ada:s3cret{'x' * 256}@", (b"\x05\x02",), "more than 255 bytes"),
         ("", (b"\x05\x00", b"\x05\x04\x00\x01" + bytes(6)), "host unreachable"),
         ("", (b"\x05\x00", b"\x05\x63\x00\x01" + bytes(6)), "reply 99"),
         ("", (b"HTTP/1.1 400 Bad Request",), "speaks no SOCKS5"),
@@ -62,9 +63,10 @@ def test_a_refusal(tmp_path: Path, user: str, answers: tuple[bytes, ...], words:
     assert "s3cret" not in message
 
 
-def test_a_proxy_that_is_not_there(tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", ["127.0.0.1:1", "[fe80::1%no-such-link]:1"])
+def test_a_proxy_that_is_not_there(tmp_path: Path, place: str) -> None:
     async def story() -> None:
-        cluster_of = {"proxy-url": "socks5://127.0.0.1:1"}
+        cluster_of = {"proxy-url": f"socks5://{place}"}
         path = write_kubeconfig(tmp_path / "kc", "https://far.invalid", {"token": "t"}, cluster_of)
         cluster = Cluster("east", Source(path), QuickClock())
         with pytest.raises(UnreachableError, match="SOCKS proxy cannot be reached"):

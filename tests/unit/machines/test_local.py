@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
 from fleet.core.errors import UsageError
-from fleet.machines.host import ABSENT, checked, read, read_line
+from fleet.machines.host import ABSENT, MOST, checked, read, read_line
 from fleet.machines.local import NAMESPACES, Local, prefix_of
 from fleet.machines.os.family import MachineError
 
@@ -18,6 +19,20 @@ def test_exit_code_and_both_outputs_are_answered() -> None:
     ran = asyncio.run(Local().run(("sh", "-c", "echo out; echo err >&2; exit 7")))
     assert (ran.code, ran.stdout, ran.stderr) == (7, "out\n", "err\n")
     assert "exit 7: err" in ran.words
+
+
+def test_a_command_that_prints_without_end_takes_no_more_memory_than_is_kept() -> None:
+    async def story() -> None:
+        tracemalloc.start()
+        try:
+            ran = await Local().run(("sh", "-c", f"head -c {6 * MOST} /dev/zero; echo end"))
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert len(ran.stdout) == MOST and ran.stdout.endswith("end\n")
+        assert peak < 4 * MOST
+
+    asyncio.run(story())
 
 
 def test_arguments_are_not_read_by_a_shell() -> None:

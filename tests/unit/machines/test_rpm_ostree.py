@@ -80,6 +80,17 @@ def test_what_another_has_staged_and_locked_is_booted_where_it_is_the_release() 
     asyncio.run(story())
 
 
+def test_what_is_staged_stays_where_there_is_nothing_to_roll_back_to() -> None:
+    async def story() -> None:
+        box = LayeredBox()
+        await RpmOstree(box).stage(NEW, lambda _: None)
+        with pytest.raises(MachineError):
+            await RpmOstree(box).roll_back()
+        assert (await RpmOstree(box).observe()).staged == NEW
+
+    asyncio.run(story())
+
+
 @pytest.mark.parametrize("locked", [True, False])
 def test_a_lock_that_rpm_ostree_does_not_tell_is_taken_off_before_the_reboot(locked: bool) -> None:
     """`bootc upgrade --download-only` and `ostree admin lock-finalization` make one."""

@@ -156,6 +156,8 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     "line",
     [
         "Include {beside}",
+        "Include {beside}**",
+        "Include /",
         "Match all",
         "CanonicalizeHostname yes",
         "KexAlgorithms +diffie-hellman-group1-sha1",

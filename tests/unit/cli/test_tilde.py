@@ -1,0 +1,47 @@
+"""A path that begins with `~`, wherever a person may write one: in the home of nobody it is a file that is not there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fleet.app.home import Home
+from fleet.cli.main import run
+from fleet.config import load
+from fleet.core.errors import ConfigError, UsageError
+from fleet.core.paths import expanded
+from fleet.machines.access import Access, Address
+from fleet.machines.openssh import asked
+
+NOBODY = "~nobody-has-this-name/x"
+
+
+def test_a_home_is_put_in_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/jo")
+    assert expanded("~/a") == expanded(Path("~/a")) == Path("/home/jo/a")
+    assert expanded("/a/~/b") == Path("/a/~/b")
+    assert expanded(NOBODY) == Path(NOBODY)
+
+
+def test_a_home_folder_of_nobody(tmp_path: Path) -> None:
+    assert Home.find(Path(NOBODY), "", {}, tmp_path).path == Path.cwd() / NOBODY
+
+
+@pytest.mark.parametrize("way", ["--kubeconfig", "--hosts"])
+def test_a_cluster_whose_file_is_in_the_home_of_nobody(tmp_path: Path, way: str) -> None:
+    assert run(["--home", str(tmp_path), "init"]) == 0
+    assert run(["--home", str(tmp_path), "cluster", "add", "east", "--site", "fra", way, NOBODY]) == 2
+
+
+def test_a_playbook_in_the_home_of_nobody(tmp_path: Path) -> None:
+    policy = tmp_path / "fleet.yaml"
+    policy.write_text(f"pools: [{{name: w, reach: playbook, playbooks: {{stage: {NOBODY}}}}}]\n")
+    with pytest.raises(ConfigError, match=r"playbooks\.stage: expected a playbook, found no file"):
+        load(policy)
+
+
+@pytest.mark.parametrize("access", [Access(config=NOBODY), Access(identity=NOBODY)])
+def test_a_file_of_ssh_in_the_home_of_nobody(access: Access) -> None:
+    with pytest.raises(UsageError, match="there is no such"):
+        asked(Address("n-1"), access)
