@@ -19,6 +19,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
+from fleet.core.environment import for_others
 from fleet.core.errors import AuthenticationError
 from fleet.kube.kubeconfig import Exec
 from fleet.kube.refusal import one_line
@@ -54,7 +55,7 @@ async def run(plugin: Exec, cluster: Mapping[str, Any] | None) -> Given:
     told = {"kind": "ExecCredential", "apiVersion": plugin.api_version, "spec": {"interactive": False}}
     if cluster is not None:
         told["spec"] = {"cluster": cluster, "interactive": False}
-    environ = os.environ | {each.name: each.value for each in plugin.env}
+    environ = for_others(os.environ) | {each.name: each.value for each in plugin.env}
     environ[INFO] = msgspec.json.encode(told).decode()
     name = f"credential plugin {plugin.command!r}"
     code, out, err = await _output(name, plugin, environ)

@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Sequence
 
+from fleet.core.environment import for_others
 from fleet.core.errors import UsageError
 from fleet.machines.host import ABSENT, MOST, Ran
 from fleet.machines.os.family import MachineError
@@ -50,7 +51,7 @@ class Local:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
-                env={**os.environ, **environment},
+                env=for_others(os.environ) | environment,
             )
         except FileNotFoundError:
             if self._prefix:

@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from fleet.core.environment import for_others
 from fleet.core.errors import UsageError
 from fleet.core.paths import expanded
 from fleet.machines import plainconfig
@@ -138,6 +139,7 @@ def _run(words: Sequence[str]) -> str:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        env=for_others(os.environ),
         start_new_session=True,
     ) as process:
         late = threading.Event()

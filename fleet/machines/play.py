@@ -21,6 +21,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from fleet.core.environment import for_others
 from fleet.core.errors import UsageError
 from fleet.machines import secrets
 from fleet.machines.host import shown
@@ -274,9 +275,9 @@ def _prepare(folder: Path, host: Mapping[str, Any], variables: Mapping[str, Any]
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """The controller's own without what is fleet's, where passwords may be; and host keys are checked: ansible-runner
-    turns that off unless it is said."""
-    own = {name: value for name, value in os.environ.items() if not name.startswith("FLEET_")}
+    """The controller's own, as far as it is for others. Host keys are checked: ansible-runner turns that off unless it is
+    said."""
+    own = for_others(os.environ)
     path = f"{Path(sys.executable).parent}{os.pathsep}{own.get('PATH', os.defpath)}"
     fixed = {
         "PATH": path,

@@ -16,6 +16,7 @@ from typing import IO, Any
 import paramiko
 from paramiko.agent import AgentKey
 
+from fleet.core.environment import for_others
 from fleet.machines.hostcert import CERTIFICATE
 from fleet.machines.hostkeys import SSH_PORT, Entry, Known, algorithms, judge, parse, revoked_keys
 from fleet.machines.settings import Settings
@@ -98,6 +99,7 @@ def proxied(command: str) -> Line:
             stdin=theirs.fileno(),
             stdout=theirs.fileno(),
             stderr=said,
+            env=for_others(os.environ),
             start_new_session=True,
         )
     except OSError:

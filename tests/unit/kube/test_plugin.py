@@ -45,6 +45,15 @@ def test_it_reads_nothing_and_knows_its_own_variables(tmp_path: Path) -> None:
     assert given(written(tmp_path, source), env=(Variable("TENANT", "acme"),)).token == "acme"
 
 
+def test_it_sees_nothing_that_is_fleets_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLEET_DATABASE", "postgresql://fleet:hunter2@db/fleet")
+    monkeypatch.setenv("TENANT", "acme")
+    source = said(
+        "{'token': ' '.join(sorted(each for each in os.environ if each.startswith(('FLEET', 'TEN'))))}"
+    )
+    assert given(written(tmp_path, source)).token == "TENANT"
+
+
 def test_when_it_expires(tmp_path: Path) -> None:
     source = said("{'token': 't', 'expirationTimestamp': '2026-11-02T03:00:00+02:00'}")
     assert given(written(tmp_path, source)).expiration_timestamp == datetime(2026, 11, 2, 1, tzinfo=UTC)

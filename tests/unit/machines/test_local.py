@@ -13,12 +13,28 @@ from fleet.core.errors import UsageError
 from fleet.machines.host import ABSENT, MOST, checked, read, read_line
 from fleet.machines.local import NAMESPACES, Local, prefix_of
 from fleet.machines.os.family import MachineError
+from fleet.machines.sshlogin import proxied
 
 
 def test_exit_code_and_both_outputs_are_answered() -> None:
     ran = asyncio.run(Local().run(("sh", "-c", "echo out; echo err >&2; exit 7")))
     assert (ran.code, ran.stdout, ran.stderr) == (7, "out\n", "err\n")
     assert "exit 7: err" in ran.words
+
+
+def test_a_command_sees_nothing_that_is_fleets_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLEET_DATABASE", "postgresql://fleet:hunter2@db/fleet")
+    assert "hunter2" not in asyncio.run(Local().run(("env",))).stdout
+
+
+def test_a_proxy_command_sees_nothing_that_is_fleets_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLEET_DATABASE", "postgresql://fleet:hunter2@db/fleet")
+    line = proxied("env")
+    told = b""
+    while part := line.way.recv(4096):
+        told += part
+    line.close()
+    assert b"PATH=" in told and b"hunter2" not in told
 
 
 def test_a_command_that_prints_without_end_takes_no_more_memory_than_is_kept() -> None:
