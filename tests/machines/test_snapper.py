@@ -33,6 +33,8 @@ class SnapperHost(FakeHost):
         super().__init__()
         self.disk, self.top, self.root = folder / "disk", folder / "top", folder / "root"
         self.publishes: str | None = None
+        self.meddler: str | None = None
+        """A snapshot that somebody makes the default while an update is written."""
         self.programs |= {"snapper": self._snapper, "transactional-update": self._transactional_update}
         with self.disk.open("wb") as disk:
             disk.truncate(128 << 20)
@@ -124,7 +126,8 @@ class SnapperHost(FakeHost):
             return 0, "No updates available.\n", ""
         number = self.create(str(self._number("active")))
         (self.root / f".snapshots/{number}/snapshot/usr/lib/os-release").write_text(self.publishes)
-        return self.make_default(number)
+        self.make_default(self.meddler or number)
+        return 0, f"New default snapshot is #{number} (/.snapshots/{number}/snapshot).\n", ""
 
 
 def _must(*argv: str) -> None:
@@ -199,6 +202,24 @@ def test_an_image_for_several_architectures_is_fetched_by_its_index_and_told_by_
         await machine.stage(wanted, lambda _: None, "r-1/n-1/stage/0")
         assert micro.started[-1][-1] == f"{REPOSITORY}@{wanted.reference_digest}"
         assert (await machine.observe()).staged == wanted
+
+    asyncio.run(story())
+
+
+def test_a_snapshot_that_somebody_else_has_made_the_default_is_not_taken_for_the_release(
+    micro: SnapperHost,
+) -> None:
+    async def story() -> None:
+        machine = TransactionalUpdate(micro, REPOSITORY)
+        number = micro.create("1")
+        micro.make_default(number)
+        with pytest.raises(MachineError, match="wrote no snapshot"):
+            await machine.stage(WANTED, lambda _: None, "r-1/n-1/stage/0")
+        assert (await machine.observe()).staged == Release(f"6.1+snapshot.{number}")
+        micro.publishes, micro.meddler = 'ID="sl-micro"\nVERSION_ID="6.1"\n', number
+        with pytest.raises(MachineError, match=f"the default is {number} now"):
+            await machine.stage(WANTED, lambda _: None, "r-1/n-1/stage/1")
+        assert (await machine.observe()).staged == Release(f"6.1+snapshot.{number}")
 
     asyncio.run(story())
 

@@ -26,6 +26,7 @@ VERSION, DIGEST, REFERENCE = "fleet-version", "fleet-digest", "fleet-reference-d
 """Keys of a snapshot's userdata. A snapshot that is made from another one does not inherit them."""
 IN_PROGRESS = "transactional-update-in-progress"
 _WORKING = re.compile(r"^LAST_WORKING_SNAPSHOTS=['\"]?([\d ]*)['\"]?$", re.MULTILINE)
+_WRITTEN = re.compile(r"New default snapshot is #(\d+)")
 _DATE = re.compile(r"20\d{6}")
 _PLAIN = re.compile(r"[\w.+:~-]+", re.ASCII)
 """What snapper's userdata can have: a comma or an equals sign would be another key."""
@@ -90,6 +91,25 @@ def own_version(fields: dict[str, str]) -> str:
     return fields.get("IMAGE_VERSION") or (version if _DATE.fullmatch(version) else "")
 
 
+def written_by(ran: Ran) -> int | None:
+    """The snapshot that transactional-update says it has made the default; None: it has written none. Also told by a job
+    that was found again, when the default has changed already. Source: tukit's lib/Transaction.cpp, versions 3 to 5."""
+    found = _WRITTEN.findall(f"{ran.stdout}\n{ran.stderr}")
+    return int(found[-1]) if found else None
+
+
+def _refuse_other(command: str, release: Release, written: int | None, default: int) -> None:
+    """Raises MachineError where the default snapshot is not one that the command has just written: somebody else's, of
+    before or meanwhile, is no release of fleet's."""
+    if written is None:
+        raise MachineError(f"{command} wrote no snapshot: {release.version} is not what it finds")
+    if written != default:
+        raise MachineError(
+            f"{command} wrote snapshot {written}, and the default is {default} now: somebody else has changed it",
+            f"look at both (snapper list); transactional-update rollback {written} makes that one the default",
+        )
+
+
 class TransactionalUpdate:
     def __init__(self, host: Host, source: str = "") -> None:
         """`source`: a repository of OCI images to apply by digest; empty: `dup` to what the repositories have."""
@@ -115,10 +135,9 @@ class TransactionalUpdate:
         before = (await self._snapshots()).active
         how = await self._how(before, release)
         argv = ("transactional-update", "--non-interactive", "--no-selfupdate", *how)
-        await shell.long(self._host, token or f"stage/{release.version}", argv, progress)
+        ran = await shell.long(self._host, token or f"stage/{release.version}", argv, progress)
         written = (await self._snapshots()).default
-        if written.number == before.number:
-            raise MachineError(f"{how[0]} wrote no snapshot: {release.version} is not what it finds")
+        _refuse_other(how[0], release, written_by(ran), written.number)
         if self._source:
             # An image is the wanted one by its digest: its os-release may be that of the image it was built on.
             noted = {VERSION: release.version, DIGEST: release.digest, REFERENCE: release.reference_digest}
