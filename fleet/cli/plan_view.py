@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -42,7 +42,11 @@ def whole(plan: Plan, now: datetime, *, all_held: bool = False) -> Text:
     """`now` tells how old the plan is."""
     lines = [Text(title(plan), "bold")]
     if plan.runs:
-        lines += [_fact("takes", _takes(plan)), _fact("bound", _bound(plan)), _fact("moves", _moves(plan))]
+        lines += [
+            _fact("takes", _takes(plan, now)),
+            _fact("bound", _bound(plan)),
+            _fact("moves", _moves(plan)),
+        ]
         lines += [_fact("effort", _effort(plan.effort))] if plan.effort is not None else []
         lines += _votes(plan)
         lines += [_fact("times", told) for told in _times(plan.durations)]
@@ -98,10 +102,12 @@ def _effort(effort: Effort) -> str:
     )
 
 
-def _takes(plan: Plan) -> str:
+def _takes(plan: Plan, now: datetime) -> str:
+    """With the moment at which it would end, had it been started as it was made."""
     told = words(plan.makespan_seconds)
     if plan.p95_seconds is not None:
         told += f" (p95 {words(plan.p95_seconds)})"
+    told += f" until {clock(plan.start + timedelta(seconds=plan.makespan_seconds), now)}"
     first = min((step.start for run in plan.runs for step in run.steps if step.step != "stage"), default=0.0)
     begins = "at the earliest now" if first <= SOON else f"first node goes out in {words(first)}"
     windows = sorted(

@@ -90,6 +90,8 @@ def test_a_plan_says_how_long_what_bounds_it_and_what_is_held() -> None:
     lines = shown(plan_view.whole(plan, START)).splitlines()
     assert lines[0] == "Plan p-9c41 for 4 nodes of pool workers in east: 44.20261015.3.0 -> 44.20261101.3.0"
     assert [line.split()[0] for line in lines[1:6]] == ["takes", "bound", "moves", "times", "held"]
+    ends = f"{START + timedelta(seconds=plan.makespan_seconds):%H:%M} UTC"
+    assert f" until {ends}" in lines[1]
     assert lines[4].split(maxsplit=1)[1] == "assumed: stage 1m, reboot 1m 30s, pod stop 5s, pod start 10s"
     assert "    n-2  cordoned, not by fleet" in lines
     assert "         -> kubectl uncordon it if nobody works on it" in lines
