@@ -30,20 +30,20 @@ Include $folder/included
 Host n-1
   User core # admin
 Match tagged canary
-  HostKeyAlias elsewhere
+  ServerAliveInterval 9
 CONFIG
 # OpenSSH knows tags from 9.4 on: what it makes of that block is left out where it does not.
 by_ssh() {
 	ssh -G -F "$1" n-1 2> /dev/null || { sed '/^Match/,$d' "$1" > "$1.older"; ssh -G -F "$1.older" n-1; }
 }
-ssh_said=$(by_ssh "$folder/config" | grep -E '^(user|hostname|port|hostkeyalias) ' | sort)
+ssh_said=$(by_ssh "$folder/config" | grep -E '^(user|hostname|port|serveraliveinterval) ' | sort)
 library_said=$("$folder/venv/bin/python" - "$folder/config" <<'PYTHON'
 import sys
 
 import paramiko
 
 found = paramiko.SSHConfig.from_path(sys.argv[1]).lookup("n-1")
-for key in ("hostkeyalias", "hostname", "port", "user"):
+for key in ("hostname", "port", "serveraliveinterval", "user"):
     if key in found:
         print(key, found[key])
 PYTHON
@@ -51,7 +51,7 @@ PYTHON
 
 echo "ssh:"; echo "$ssh_said" | sed 's/^/  /'
 echo "paramiko:"; echo "$library_said" | sed 's/^/  /'
-[ "$ssh_said" = $'hostname 10.0.7.1\nport 2222\nuser core' ] || { echo "ssh reads it otherwise" >&2; exit 1; }
-[ "$library_said" = $'hostkeyalias elsewhere\nhostname n-1\nuser core # admin' ] ||
+[ "$ssh_said" = $'hostname 10.0.7.1\nport 2222\nserveraliveinterval 0\nuser core' ] || { echo "ssh reads it otherwise" >&2; exit 1; }
+[ "$library_said" = $'hostname n-1\nserveraliveinterval 9\nuser core # admin' ] ||
 	{ echo "paramiko reads it otherwise than before" >&2; exit 1; }
 echo "as before: the same file leads the library to another machine, as another user"
