@@ -10,6 +10,7 @@ from typing import Generic, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo, available_timezones
 
 from fleet.config.fragment import USER_IN_URL
+from fleet.core.machine import NAME_MOST
 from fleet.core.pod import is_word
 from fleet.core.policy import Amount
 from fleet.core.probe import Term
@@ -67,6 +68,12 @@ def _text(text: str) -> str:
     return text
 
 
+def _version(text: str) -> str:
+    if len(text) > NAME_MOST:
+        raise ValueError(text)
+    return _text(text)
+
+
 def _source(text: str) -> str:
     if USER_IN_URL.search(text):
         raise ValueError("a user in a URL")
@@ -74,6 +81,7 @@ def _source(text: str) -> str:
 
 
 TEXT = Form("text", _text)
+VERSION = Form("text of at most 256 characters", _version)
 SOURCE = Form("a source without a user and password in it, since plans, journal and reports show it", _source)
 ORDER = Form("a whole number", _order)
 NAME = matching(NAME_WORDS, r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")

@@ -87,7 +87,7 @@ def _releases(reader: Reader, some: bool) -> Releases:
     """Oldest first."""
     found: dict[str, Release] = {}
     for each in reader.blocks("releases", some):
-        version = each.required("version", forms.TEXT, "")
+        version = each.required("version", forms.VERSION, "")
         if version and version in found:
             each.problem("expected each version once, found it again", "version")
         digest = each.value("digest", forms.DIGEST, "")

@@ -18,7 +18,9 @@ ARGUMENTS_MOST = 4096
 LAYERED_MOST = 256
 UNITS_MOST = 64
 NAME_MOST = 256
-"""Characters of a package's or a unit's name."""
+"""Characters of a name: of a package, a unit, an operating system, a version, a digest, a kernel, a boot id."""
+MESSAGE_MOST = 4096
+"""Characters of what the agent says about its work."""
 LOG_MOST = 8192
 """Characters of a log."""
 UNTOLD = "unknown"

@@ -14,6 +14,7 @@ from fleet.core.machine import (
     ARGUMENTS_MOST,
     LAYERED_MOST,
     LOG_MOST,
+    MESSAGE_MOST,
     NAME_MOST,
     Ask,
     LogTold,
@@ -21,6 +22,7 @@ from fleet.core.machine import (
     Request,
     Work,
 )
+from fleet.core.release import Release
 from fleet.machines import secrets
 from fleet.machines.bootlog import Log
 from fleet.machines.contained import contained
@@ -112,7 +114,7 @@ class Agent:
                 return
             machine = self._machine or machine
         if self._seen is None or (self._act is not None and self._act.ended):
-            self._seen = await self._family.observe()
+            self._seen = _told(await self._family.observe())
             self._look_later(self._seen)
         work, act = self._next(machine, self._seen)
         if work is not None and rolled_back(machine.request, machine.work, work, self._seen):
@@ -293,15 +295,35 @@ def described(machine: Machine, seen: Observation, work: Work | None) -> Machine
     """The Machine with a status of what was seen and this word."""
     return replace(
         machine,
-        work=work,
-        os=seen.os,
-        booted=seen.booted,
-        staged=seen.staged,
-        rollback=seen.rollback,
+        work=replace(work, message=work.message[:MESSAGE_MOST]) if work is not None else None,
+        os=seen.os[:NAME_MOST],
+        booted=_release(seen.booted),
+        staged=_release(seen.staged),
+        rollback=_release(seen.rollback),
         boot_id=seen.boot_id,
-        kernel=seen.kernel,
+        kernel=seen.kernel[:NAME_MOST],
         kernel_arguments=secrets.hidden(seen.kernel_arguments)[:ARGUMENTS_MOST],
         layered=tuple(name[:NAME_MOST] for name in seen.layered[:LAYERED_MOST]),
         units=bounded(seen.units),
         reported=True,
+    )
+
+
+def _told(seen: Observation) -> Observation:
+    """Raises MachineError for a boot id that is none: cut off it could be taken for another boot's."""
+    if not 0 < len(seen.boot_id) <= NAME_MOST:
+        raise MachineError(f"the machine tells a boot id of {len(seen.boot_id)} characters")
+    return seen
+
+
+def _release(release: Release | None) -> Release | None:
+    """A version or digest that is longer than any is no release's, cut off or not."""
+    if release is None:
+        return None
+    return replace(
+        release,
+        version=release.version[:NAME_MOST],
+        digest=release.digest[:NAME_MOST],
+        kernel=release.kernel[:NAME_MOST],
+        reference_digest=release.reference_digest[:NAME_MOST],
     )

@@ -8,7 +8,8 @@ from collections.abc import Callable
 import pytest
 from msgspec.structs import replace
 
-from fleet.core.machine import Ask, LogAsk, LogTold, Machine, Units, Work
+from fleet.core.machine import MESSAGE_MOST, NAME_MOST, Ask, LogAsk, LogTold, Machine, Units, Work
+from fleet.core.release import Release
 from tests.unit.agent.world import NEW, OLD, World, story
 
 
@@ -485,5 +486,20 @@ def test_an_answer_that_fleet_stumbles_over_is_that_machines_failure_and_the_age
         assert machine.work is not None and type(fault).__name__ in machine.work.message
         await world.api.ask(Ask.STAGE, "t2")
         await world.api.until(answered("t2", "done"))
+
+    story(tell)
+
+
+def test_what_a_machine_tells_without_end_is_cut_to_what_the_api_server_takes() -> None:
+    async def tell(world: World) -> None:
+        world.box.booted = Release("9" * 5000, "sha256:" + "a" * 5000, "6" * 5000)
+        world.box.stage_error = "no room " * 5000
+        world.start()
+        await world.api.ask(Ask.STAGE, "t1")
+        machine = await world.api.until(answered("t1", "failed"))
+        assert machine.booted is not None and machine.work is not None
+        told = (machine.booted.version, machine.booted.digest, machine.booted.kernel, machine.kernel)
+        assert {len(each) for each in told} == {NAME_MOST}
+        assert len(machine.work.message) == MESSAGE_MOST
 
     story(tell)

@@ -126,7 +126,10 @@ def test_a_mistake_in_a_pool_is_told(pool: str, words: str) -> None:
             "streams.s.releases: expected a list of at least one of releases, found none",
         ),
         ("{releases: [{version: a}]}", "streams[0]: expected the key name (a name of letters"),
-        ("{name: s, releases: [{digest: x}]}", "streams.s.releases[0]: expected the key version (text)"),
+        (
+            "{name: s, releases: [{digest: x}]}",
+            "streams.s.releases[0]: expected the key version (text of at most 256",
+        ),
         ("{name: s, releases: [{version: a, digest: 'sha256:12'}]}", "releases[0].digest: expected a digest"),
         (
             "{name: s, releases: [{version: a, digests: {x86_64: 'sha256:" + "1" * 64 + "'}}]}",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import msgspec
 import pytest
 import yaml
@@ -80,6 +83,10 @@ def test_an_agent_writes_no_more_than_the_schema_takes() -> None:
     assert status["layered"]["maxItems"] == machine.LAYERED_MOST
     assert status["layered"]["items"]["maxLength"] == machine.NAME_MOST
     assert status["work"]["properties"]["log"]["maxLength"] == machine.LOG_MOST
+    assert status["work"]["properties"]["message"]["maxLength"] == machine.MESSAGE_MOST
+    told = [status[name] for name in ("os", "kernel", "bootID")]
+    told += [status[name]["properties"]["version"] for name in ("booted", "staged", "rollback")]
+    assert {each["maxLength"] for each in told} == {machine.NAME_MOST}
     for part in ("text", "error"):
         assert status["log"]["properties"][part]["maxLength"] == machine.LOG_MOST
     for units in (status["units"]["properties"], status["work"]["properties"]["units"]["properties"]):
@@ -110,3 +117,22 @@ def test_no_agent_runs_on_nodes_that_the_controller_works_on_itself() -> None:
     assert term["matchExpressions"] == [
         {"key": "fleet.internal/reach", "operator": "NotIn", "values": ["ssh", "playbook"]}
     ]
+
+
+def test_every_text_and_list_of_a_machine_has_a_bound() -> None:
+    """Whoever may write a Machine, an agent or a tenant with its token, cannot fill etcd or the controller with one."""
+    schema = find("CustomResourceDefinition", f"machines.{GROUP}").body["spec"]["versions"][0]["schema"]
+    assert list(unbounded(schema["openAPIV3Schema"])) == []
+
+
+def unbounded(schema: dict[str, Any], path: str = "") -> Iterator[str]:
+    match schema.get("type"):
+        case "string" if "maxLength" not in schema and "enum" not in schema:
+            yield path
+        case "array":
+            if "maxItems" not in schema:
+                yield path
+            yield from unbounded(schema["items"], f"{path}[]")
+        case "object":
+            for name, each in schema.get("properties", {}).items():
+                yield from unbounded(each, f"{path}.{name}")
