@@ -48,7 +48,8 @@ def archive() -> bytes:
 
 
 def _below(folder: Path) -> Iterator[Path]:
-    for found, folders, names in os.walk(folder):
+    # The playbooks are a link to the folder of the checkout, and agents run a script of theirs.
+    for found, folders, names in os.walk(folder, followlinks=True):
         folders[:] = [name for name in folders if name not in _UNUSED and not name.startswith("config-")]
         yield from (Path(found, name) for name in names)
 
