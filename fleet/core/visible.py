@@ -18,16 +18,21 @@ def visible(text: str) -> str:
 
 def visible_lines(text: str) -> str:
     """A text whose lines and tabs are wanted."""
-    if text.isprintable():
+    if _is_visible(text):
         return text
     return "".join(each if each in KEPT else _escaped(each) for each in text)
 
 
 def visible_json(text: str) -> str:
     """A JSON document that says the same, in characters that all can be seen. Line feeds between its parts stay."""
-    if text.isprintable():
+    if _is_visible(text):
         return text
     return "".join(each if each.isprintable() or each in KEPT else _unicode(each) for each in text)
+
+
+def _is_visible(text: str) -> bool:
+    """Looks at whole lines, since nearly all texts are as they should be and may be long."""
+    return all(line.isprintable() for line in text.replace("\t", " ").split("\n"))
 
 
 def _escaped(letter: str) -> str:
