@@ -62,14 +62,14 @@ class Explanation(Struct, frozen=True):
 def explain(home: Home, name: str, why: Why) -> Explanation:
     """Raises UsageError where no node, or more than one, has that name."""
     fleet = fleet_status(home)
-    if (left := _gone(home, fleet.nodes, name)) is not None:
+    rollouts = Rollouts.load(home.store)
+    if (left := _gone(home, rollouts, fleet.nodes, name)) is not None:
         return left
     status = find(fleet.nodes, name)
     ref = NodeRef(status.cluster, status.name)
     store = home.store
     waiting = store.held.of_node(str(ref))
     board = {each.rollout: each for each in waiting}
-    rollouts = Rollouts.load(store)
     chronicles = [_chronicle(home, rollout.id) for rollout in rollouts.all if ref in rollout.runs]
     part = parts_of(rollouts.all, {}).get(ref)
     now_held = board.get(status.rollout)
@@ -91,11 +91,11 @@ def explain(home: Home, name: str, why: Why) -> Explanation:
     return replace(told, standstill=stands) if mine else told
 
 
-def _gone(home: Home, nodes: Sequence[StatusNode], name: str) -> Explanation | None:
+def _gone(home: Home, rollouts: Rollouts, nodes: Sequence[StatusNode], name: str) -> Explanation | None:
     """A node that rollouts knew and that no cluster has any more: what they did to it. None for any other name."""
     if any(name in (node.name, f"{node.cluster}/{node.name}") for node in nodes):
         return None
-    runs = [run for rollout in Rollouts.load(home.store).all for run in rollout.runs.values()]
+    runs = [run for rollout in rollouts.all for run in rollout.runs.values()]
     last = {run.node: run for run in runs if name in (run.node.name, str(run.node))}
     if len(last) != 1:
         return None
@@ -114,7 +114,7 @@ def _gone(home: Home, nodes: Sequence[StatusNode], name: str) -> Explanation | N
         target="",
         state="unknown",
     )
-    known = [rollout.id for rollout in Rollouts.load(home.store).all if ref in rollout.runs]
+    known = [rollout.id for rollout in rollouts.all if ref in rollout.runs]
     found = explanation(status, home.now(), None, chronicles=[_chronicle(home, each) for each in known])
     ended = f"{run.step}{f': {run.why}' if run.why else ''}"
     return replace(found, gone=f"its run in {known[-1]} is {ended}")

@@ -9,8 +9,8 @@ from rich.text import Text
 from fleet.app.explain import Explanation, Happening
 from fleet.cli.columns import columns
 from fleet.cli.moments import ago, stamp
+from fleet.cli.standstill_view import standing_still
 from fleet.core.held import Held
-from fleet.core.standstill import REMEDY, sentence
 
 MOST = 25
 """Happenings that are shown, the newest last."""
@@ -21,7 +21,7 @@ def whole(told: Explanation, most: int = MOST) -> Text:
     if told.gone:
         return Text("\n").join([*lines, *_history(told, most)])
     if told.standstill is not None:
-        lines.append(Text(f"  {sentence(told.standstill)}", "bold yellow") + Text(f"\n  -> {REMEDY}"))
+        lines.append(standing_still(told.standstill))
     lines += _reasons(told)
     lines += [Text(f"  {line}") for line in _facts(told)]
     lines += _history(told, most)

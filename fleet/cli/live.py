@@ -14,11 +14,11 @@ from fleet.cli.columns import folded
 from fleet.cli.moments import stamp
 from fleet.cli.output import console, note, people_watch
 from fleet.cli.rollout_view import WAITS, Scene, ending, headline, name, picture
+from fleet.cli.standstill_view import standing_still
 from fleet.core.held import Held, Reason
 from fleet.core.journal import Entry, Record
 from fleet.core.node import NodeRef
 from fleet.core.rollout import State
-from fleet.core.standstill import REMEDY, sentence
 from fleet.core.steps import ENDED, Step
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def _lines(follower: Follower, past: bool) -> None:
             break
         stands = follower.standstill
         if stands is not None and not stood:
-            screen.print(f"{sentence(stands)}\n  -> {REMEDY}")
+            screen.print(standing_still(stands, ""))
         stood = stands is not None
         pause.wait(LOOK_SECONDS)
         entries = list(follower.look())

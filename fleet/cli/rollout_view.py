@@ -11,6 +11,7 @@ from rich.text import Text
 from fleet.app.rollouts import RolloutSummary
 from fleet.cli.columns import Cell, columns
 from fleet.cli.moments import ago, clock
+from fleet.cli.standstill_view import standing_still
 from fleet.core import requests
 from fleet.core.chronicle import Chronicle
 from fleet.core.held import Held
@@ -19,7 +20,7 @@ from fleet.core.overview import lasting_first, natural
 from fleet.core.requests import Requests
 from fleet.core.rollout import Rollout, Run, State
 from fleet.core.spans import age, words
-from fleet.core.standstill import REMEDY, Standstill, sentence
+from fleet.core.standstill import Standstill
 from fleet.core.steps import HAS_SLOT, Step
 
 BAR = 16
@@ -58,7 +59,7 @@ def picture(scene: Scene, in_work: int = IN_WORK) -> Text:
     if rollout.state in (State.HALTED, State.PAUSED, State.ABORTED):
         lines.append(_standing(rollout, scene.now))
     if scene.standstill is not None:
-        lines.append(_standing_still(scene.standstill))
+        lines.append(standing_still(scene.standstill))
     lines += _working(scene, in_work)
     lines += _failed(scene)
     lines += _waiting(scene)
@@ -90,10 +91,6 @@ def _when(scene: Scene) -> str:
     if rollout.state is State.RUNNING:
         return f"ETA {words(scene.eta)}" if scene.eta is not None else "running"
     return str(rollout.state)
-
-
-def _standing_still(found: Standstill) -> Text:
-    return Text(f"  {sentence(found)}", "bold yellow") + Text(f"\n  -> {REMEDY}")
 
 
 def _state_style(rollout: Rollout) -> str:
@@ -240,7 +237,7 @@ def listing(rows: Sequence[RolloutSummary], now: datetime, standstill: Standstil
         return Text("No rollouts yet.\n  -> fleet plan --pool POOL --to VERSION")
     head = ("ROLLOUT", "POOL", "TO", "STATE", "DONE", "FAILED", "STARTED", "BY", "ETA")
     table = columns(head, [_row(row, now) for row in rows], right=(4, 5))
-    return table if standstill is None else Text("\n").join([table, _standing_still(standstill)])
+    return table if standstill is None else Text("\n").join([table, standing_still(standstill)])
 
 
 def _row(row: RolloutSummary, now: datetime) -> tuple[Cell, ...]:

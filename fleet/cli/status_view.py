@@ -11,9 +11,9 @@ from rich.text import Text
 
 from fleet.cli.columns import Cell, columns
 from fleet.cli.moments import ago, clock
+from fleet.cli.standstill_view import standing_still
 from fleet.core.overview import ATTENTION
 from fleet.core.spans import words
-from fleet.core.standstill import REMEDY, Standstill, sentence
 from fleet.core.status import Status, StatusCluster, StatusNode, StatusPool, StatusQuorum
 
 STYLES: Mapping[str, str] = {
@@ -102,14 +102,10 @@ def _below(status: Status) -> Iterator[Text]:
         for apart in cluster.skew:
             yield Text(f"Skew:   {cluster.name}: {apart} (fleet lint)", "yellow")
     if status.standstill is not None:
-        yield _standstill(status.standstill)
+        yield standing_still(status.standstill, "Control: ")
     attention = needs(status)
     if attention:
         yield Text(f"Attention: {', '.join(attention)} (fleet status --attention)", "yellow")
-
-
-def _standstill(found: Standstill) -> Text:
-    return Text(f"Control: {sentence(found)}", "bold yellow") + Text(f"\n  -> {REMEDY}")
 
 
 def _quorum(group: StatusQuorum) -> Text:
@@ -178,7 +174,7 @@ def outdated(status: Status) -> Text:
 
 def attention(status: Status) -> Text:
     """What waits for a person, and why."""
-    lines: list[Text] = [] if status.standstill is None else [_standstill(status.standstill)]
+    lines: list[Text] = [] if status.standstill is None else [standing_still(status.standstill, "Control: ")]
     away = [cluster for cluster in status.clusters if not cluster.reachable]
     if away:
         lines.append(columns((), [(cluster.name, _away(cluster, status.at, whole=True)) for cluster in away]))
