@@ -44,11 +44,9 @@ class Folds:
         where they do not have the hash that the journal tells, or where another version of fleet has written them in a
         way that this one does not understand."""
         with self._database.read() as transaction:
-            written, bodies = _written(transaction), _bodies(transaction)
-        if written is None or digest_of(bodies) != written.hash:
-            return 0, ()
+            seq, bodies = _vouched(transaction)
         try:
-            return written.seq, [DECODER.decode(body) for body in bodies]
+            return seq, tuple(DECODER.decode(body) for body in bodies)
         except msgspec.MsgspecError:
             return 0, ()
 
@@ -80,7 +78,7 @@ class Folds:
         """
         with self._database.write(lease.LOCK) as transaction:
             fence(transaction, epoch)
-            there = _place(transaction)
+            there, _ = _vouched(transaction)
             if there >= seq or (before and there != before):
                 return False
             if not before:
@@ -104,11 +102,12 @@ def digest_of(bodies: Sequence[str]) -> str:
     return sha256(b"".join(sha256(body.encode()).digest() for body in bodies)).hexdigest()
 
 
-def _place(transaction: Transaction) -> int:
+def _vouched(transaction: Transaction) -> tuple[int, list[str]]:
+    """Returns the last entry that the kept rollouts have in them, and their bodies; 0 and none where they do not have the
+    hash that the journal tells."""
     written = _written(transaction)
-    if written is None or digest_of(_bodies(transaction)) != written.hash:
-        return 0
-    return written.seq
+    bodies = _bodies(transaction) if written is not None else []
+    return (written.seq, bodies) if written is not None and digest_of(bodies) == written.hash else (0, [])
 
 
 def _bodies(transaction: Transaction) -> list[str]:
