@@ -58,20 +58,21 @@ def keygen(home: Home) -> tuple[Keys, PublicKey, SignedCheckpoint | None]:
     keys = keys_of(home)
     # A folder without a fleet is refused before there is a key in it.
     _ = home.store
+    taken = UsageError(
+        f"there is a key already: {keys.public}",
+        "to begin with another one, move both files away; keep the public one, it proves the older checkpoints",
+    )
+    if keys.public.exists():
+        raise taken
     keys.private.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not (keys.private.exists() or keys.public.exists()):
+    if not keys.private.exists():
         with contextlib.suppress(FileExistsError):  # Somebody else makes one at this moment.
             PrivateKey.new().write(keys.private)
+    key = PrivateKey.read(keys.private)
     try:
-        if keys.public.exists():
-            raise FileExistsError
-        key = PrivateKey.read(keys.private)
         key.public.write(keys.public)
     except FileExistsError:
-        raise UsageError(
-            f"there is a key already: {keys.public}",
-            "to begin with another one, move both files away; keep the public one, it proves the older checkpoints",
-        ) from None
+        raise taken from None
     return keys, key.public, _signed(home, key, home.now())
 
 

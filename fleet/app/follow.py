@@ -13,7 +13,6 @@ from fleet.core.eta import seconds_left
 from fleet.core.held import Held
 from fleet.core.journal import Entry
 from fleet.core.node import NodeRef
-from fleet.core.plan import Plan
 from fleet.core.requests import Requests, requests_of
 from fleet.core.rollout import Rollout
 from fleet.core.standstill import Standstill
@@ -33,12 +32,9 @@ class Follower:
         self.look()
         if self.chronicle.rollout is None:
             raise UsageError(f"there is no rollout {rollout}", "fleet rollout list")
-        self.plan = self._planned()
+        self.plan = self._store.plans.find(self.rollout.start.plan)
         planned = self.plan.runs if self.plan is not None else ()
         self.pods = {NodeRef(run.cluster, run.node): len(run.evictions) for run in planned}
-
-    def _planned(self) -> Plan | None:
-        return self._store.plans.find(self.rollout.start.plan)
 
     @property
     def rollout(self) -> Rollout:
