@@ -44,9 +44,8 @@ class Journal:
             return []
         with self._database.write(lease.LOCK) as transaction:
             fence(transaction, epoch)
-            end = _end(transaction)
-            if last is not None and end.seq != last:
-                raise JournalMovedError(f"the journal is at entry {end.seq}, not at {last}")
+            if last is not None and (seq := _end(transaction).seq) != last:
+                raise JournalMovedError(f"the journal is at entry {seq}, not at {last}")
             return append_in(transaction, self._database.bind, records, in_utc(at), actor, epoch)
 
     def entries(
