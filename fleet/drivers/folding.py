@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import takewhile
 from typing import NamedTuple
 
 from fleet.core.errors import TamperedError
@@ -77,7 +78,7 @@ def differing(journal: Journal, folds: Folds) -> tuple[int, list[str]]:
     """The entry up to which rollouts are kept, and those that the journal tells otherwise. Reads all of the journal up
     to there. Raises TamperedError for an entry that no fleet can have written."""
     place, known = _kept(folds)
-    truth = rollouts_of(entry for entry in journal.entries() if entry.seq <= place)
+    truth = rollouts_of(takewhile(lambda entry: entry.seq <= place, journal.entries()))
     idents = dict.fromkeys([*truth, *known])
     return place, [
         ident
