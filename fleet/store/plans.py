@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from hashlib import sha256
 from typing import Any, TypeVar
@@ -121,17 +122,21 @@ class Plans:
 
 def id_of(plan: Plan) -> str:
     """See `Plan.plan_id`. Raises ValueError for numbers that JSON cannot say exactly."""
-    return f"p-{sha256(chain.canonical(replace(plan, plan_id=''))).hexdigest()}"
+    return _id_of_told(msgspec.to_builtins(plan))
+
+
+def _id_of_told(told: Mapping[str, Any]) -> str:
+    """`told`: a plan as its published JSON."""
+    return f"p-{sha256(chain.canonical({**told, 'plan_id': ''})).hexdigest()}"
 
 
 def _is_named(body: str, plan_id: str) -> bool:
     """By what was written, not by what is made of it: a newer fleet knows fields that a kept plan does not have."""
     try:
         written = msgspec.json.decode(body, type=dict[str, Any])
-        hashed = sha256(chain.canonical(written | {"plan_id": ""})).hexdigest()
+        return written.get("plan_id") == plan_id == _id_of_told(written)
     except (ValueError, RecursionError):
         return False  # Nothing that fleet has saved.
-    return written.get("plan_id") == plan_id == f"p-{hashed}"
 
 
 def _keep(transaction: Transaction, plan_id: str) -> None:
