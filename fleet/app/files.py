@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 
 from fleet.core.errors import UsageError
+from fleet.store.files import beside
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -23,18 +23,8 @@ def write_whole(path: Path, content: bytes) -> None:
     path = path.resolve()
     if not path.parent.is_dir():
         raise UsageError(f"there is no folder {path.parent}", "create it first, or name another file")
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    part = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(descriptor, _mode(path))
-            file.write(content)
-            file.flush()
-            os.fsync(descriptor)
+    with beside(path, content, _mode(path)) as part:
         part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
 
 
 def _mode(path: Path) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
 from collections.abc import Mapping
@@ -29,6 +28,7 @@ from fleet.core.audit import Signature, SignedCheckpoint
 from fleet.core.errors import UsageError
 from fleet.core.report import Report
 from fleet.store import chain
+from fleet.store.files import beside
 
 PURPOSE = b"fleet checkpoint v1\n"
 """Before what is signed, so that a signature for anything else is none for this."""
@@ -129,18 +129,9 @@ def write_new(path: Path, content: bytes, mode: int) -> None:
 
     Raises FileExistsError where there is one already, OSError where it cannot be written.
     """
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    part = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(descriptor, mode)
-            file.write(content)
-            file.flush()
-            os.fsync(descriptor)
+    with beside(path, content, mode) as part:
         # A link is refused where the name is taken; a rename would overwrite.
         os.link(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def message(checkpoint: SignedCheckpoint) -> bytes:
