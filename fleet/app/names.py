@@ -5,8 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+from fleet.core.errors import UsageError
+from fleet.core.policy import Policy, Pool
+
 MOST = 12
 """Names that are told before the rest is counted."""
+
+
+def pool_named(policy: Policy, name: str) -> Pool:
+    """Raises UsageError with the nearest name where the policy has no such pool."""
+    pool = policy.pool(name)
+    if pool is None:
+        raise UsageError(
+            f"the policy has no pool {name}", there_is((each.name for each in policy.pools), name)
+        )
+    return pool
 
 
 def there_is(names: Iterable[str], wanted: str) -> str:

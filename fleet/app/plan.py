@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from fleet.app.home import Home, person
-from fleet.app.names import there_is
+from fleet.app.names import pool_named, there_is
 from fleet.core.errors import UsageError
 from fleet.core.history import unfinished
 from fleet.core.node import NodeRef
@@ -148,14 +148,7 @@ def the_pool(policy: Policy) -> tuple[str, ...]:
 
 def find_release(policy: Policy, pools: Sequence[str], version: str) -> Release:
     """Raises UsageError, naming what there is, for a pool or a version that the policy does not have."""
-    chosen = []
-    for name in pools:
-        pool = policy.pool(name)
-        if pool is None:
-            raise UsageError(
-                f"the policy has no pool {name}", there_is((each.name for each in policy.pools), name)
-            )
-        chosen.append(pool)
+    chosen = [pool_named(policy, name) for name in pools]
     if version:
         release = policy.find_release(version)
         if release is None:

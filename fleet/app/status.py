@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from fleet.app.home import Home
-from fleet.app.names import there_is
+from fleet.app.names import pool_named, there_is
 from fleet.app.rollouts import Rollouts
 from fleet.app.standstill import standstill
 from fleet.core.errors import UsageError
@@ -57,10 +57,8 @@ def _refuse_unknown(selection: Selection, found: Status, policy: Policy) -> None
     for name in selection.sites:
         if name not in sites:
             raise UsageError(f"there is no site {name}", there_is(sorted(sites), name))
-    pools = [pool.name for pool in policy.pools]
     for name in selection.pools:
-        if name not in pools:
-            raise UsageError(f"the policy has no pool {name}", there_is(pools, name))
+        pool_named(policy, name)
 
 
 def quorums_of(home: Home, rows: Sequence[ClusterRow], policy: Policy) -> tuple[StatusQuorum, ...]:
