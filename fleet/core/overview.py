@@ -49,6 +49,7 @@ class Part(Struct, frozen=True):
     rollout: Rollout
     run: Run
     held: tuple[Held, ...] = ()
+    held_since: datetime | None = None
 
 
 class Selection(Struct, frozen=True):
@@ -79,27 +80,26 @@ def overview(
     """`rollouts` are in the order of their starts; `eta` is in seconds, by rollout; `held_since`: when what holds a node
     began to."""
     reachable = {cluster.name for cluster in clusters if cluster.reachable}
-    parts = parts_of(rollouts, held or {})
+    parts = parts_of(rollouts, held or {}, held_since)
     nodes = [describe(each, policy, parts.get(each.ref), each.cluster in reachable) for each in known]
-    nodes = [
-        replace(node, since=held_since[ref])
-        if node.state == "held" and (ref := NodeRef(node.cluster, node.name)) in held_since
-        else node
-        for node in nodes
-    ]
     nodes.sort(key=lambda node: (node.site, node.cluster, node.pool, natural(node.name)))
     pools = (*_pools(nodes, reachable, parts, eta or {}), *_away(clusters))
     ordered = sorted(pools, key=lambda row: (row.site, row.cluster, row.pool))
     return Status(now, tuple(clusters), tuple(nodes), summary(nodes, ordered))
 
 
-def parts_of(rollouts: Iterable[Rollout], held: Mapping[NodeRef, tuple[Held, ...]]) -> dict[NodeRef, Part]:
+def parts_of(
+    rollouts: Iterable[Rollout],
+    held: Mapping[NodeRef, tuple[Held, ...]],
+    held_since: Mapping[NodeRef, datetime] = {},
+) -> dict[NodeRef, Part]:
     """The part of each node in the last rollout that has touched it or still wants it."""
     parts: dict[NodeRef, Part] = {}
     for rollout in rollouts:
         for ref, run in rollout.runs.items():
             if run.step is not Step.CANCELLED:
-                parts[ref] = Part(rollout, run, held.get(ref, ()) if rollout.active else ())
+                waits = held.get(ref, ()) if rollout.active else ()
+                parts[ref] = Part(rollout, run, waits, held_since.get(ref))
     return parts
 
 
@@ -126,7 +126,7 @@ def describe(known: Known, policy: Policy, part: Part | None, reachable: bool) -
         step=str(part.run.step) if part is not None and in_rollout else "",
         rollout=part.rollout.id if part is not None and in_rollout else "",
         held=_words(part, state) if part is not None else (),
-        since=part.run.since if part is not None and state in ("running", "failed") else known.since,
+        since=_since(known, part, state),
         ready=node.ready if node is not None else None,
         schedulable=node is not None and not node.unschedulable,
         last_seen=known.last_seen,
@@ -138,6 +138,15 @@ def describe(known: Known, policy: Policy, part: Part | None, reachable: bool) -
         failed_units=machine.units.failed if machine is not None and machine.units is not None else (),
         reference_digest=booted.reference_digest if booted is not None else "",
     )
+
+
+def _since(known: Known, part: Part | None, state: NodeState) -> datetime | None:
+    """When the node came into its state, as far as that is known."""
+    if part is not None and state in ("running", "failed"):
+        return part.run.since
+    if part is not None and state == "held" and part.held_since is not None:
+        return part.held_since
+    return known.since
 
 
 def _words(part: Part, state: NodeState) -> tuple[str, ...]:
