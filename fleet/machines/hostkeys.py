@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from fleet.machines import hostcert
 from fleet.machines.hostcert import CERTIFICATE, CertificateError, kind_of
-from fleet.machines.plainconfig import matching
+from fleet.machines.patterns import listed
 
 SSH_PORT = 22
 _RSA = ("rsa-sha2-512", "rsa-sha2-256")
@@ -49,13 +49,7 @@ class Entry(Struct, frozen=True):
         """Whether the line is about this place: `name`, or `[name]:port` where the port is not 22."""
         if self.patterns.startswith("|"):
             return _hashed(self.patterns, place)
-        found = False
-        for pattern in self.patterns.lower().split(","):
-            matches = matching(pattern.removeprefix("!"), place)
-            if matches and pattern.startswith("!"):
-                return False
-            found = found or matches
-        return found
+        return listed(self.patterns.lower().split(","), place)
 
 
 class Known(Struct, frozen=True):

@@ -15,6 +15,7 @@ from fleet.core.errors import ConfigError, UsageError
 from fleet.core.paths import expanded
 from fleet.machines.access import Access, Address
 from fleet.machines.keywords import LEFT_ALONE
+from fleet.machines.patterns import listed
 from fleet.machines.settings import Here, Printed
 
 HINT = "without OpenSSH only a plain configuration is read (docs/hosts.md): install it (openssh-client), or change the line"
@@ -129,7 +130,7 @@ class _Reading:
     def _line(self, keyword: str, arguments: list[str]) -> str:
         """What is wrong; empty: it was read."""
         if keyword == "host":
-            self._active = _named(arguments, self._host)
+            self._active = listed(arguments, self._host)
             return "" if arguments else "Host names nobody"
         if keyword == "include" and not any(_included(each, self._file) for each in arguments):
             return ""
@@ -228,26 +229,6 @@ def _expanded(word: str, found: dict[str, tuple[str, ...]], host: str, here: Her
         "d": here.home,
     }
     return re.sub("%(.)", lambda each: tokens.get(each[1], each[0]), word)
-
-
-def _named(patterns: Sequence[str], host: str) -> bool:
-    """As `Host` has it: one pattern that matches, and none behind a `!`."""
-    found = False
-    for each in patterns:
-        matches = matching(each.removeprefix("!"), host)
-        if matches and each.startswith("!"):
-            return False
-        found = found or matches
-    return found
-
-
-def matching(pattern: str, name: str) -> bool:
-    """As match_pattern() in OpenSSH's match.c: `*` and `?` alone stand for something."""
-    parts = {"*": ".*", "?": "."}
-    return (
-        re.fullmatch("".join(parts.get(each, re.escape(each)) for each in pattern), name, re.DOTALL)
-        is not None
-    )
 
 
 def _included(name: str, file: Path) -> bool:

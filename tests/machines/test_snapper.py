@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -149,20 +150,14 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def micro(folder: Path) -> Iterator[SnapperHost]:
     """A SUSE Linux Micro: every snapshot of it says 6.1."""
-    host = SnapperHost(folder, 'ID="sl-micro"\nVERSION_ID="6.1"\n')
-    try:
+    with closing(SnapperHost(folder, 'ID="sl-micro"\nVERSION_ID="6.1"\n')) as host:
         yield host
-    finally:
-        host.close()
 
 
 @pytest.fixture
 def microos(folder: Path) -> Iterator[SnapperHost]:
-    host = SnapperHost(folder, "ID=opensuse-microos\nVERSION_ID=20261120\n")
-    try:
+    with closing(SnapperHost(folder, "ID=opensuse-microos\nVERSION_ID=20261120\n")) as host:
         yield host
-    finally:
-        host.close()
 
 
 WANTED = Release("6.1-20261127", f"sha256:{'b' * 64}")
