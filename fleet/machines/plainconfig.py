@@ -36,6 +36,8 @@ WORDS = frozenset(
 WAYS = frozenset(("proxycommand", "proxyjump"))
 """The first of either counts, but for a `ProxyJump none`, behind which a ProxyCommand counts."""
 FILES = frozenset(("userknownhostsfile", "globalknownhostsfile"))
+TOKENS = {"hostname": "%h", "userknownhostsfile": "%dhknpru"}
+"""Those that are expanded here, of the keywords that `ssh -G` prints expanded."""
 PLAIN = YES_NO | WORDS | WAYS | FILES | ADDED | {"port", "connecttimeout", "serveraliveinterval"}
 _KEYS = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521")
 _RSA = ("rsa-sha2-512", "rsa-sha2-256")
@@ -170,6 +172,8 @@ def _value(keyword: str, arguments: list[str]) -> tuple[str, str]:
     value = " ".join(arguments)
     if "${" in value or (keyword != "hostname" and re.search("%C", value)):
         return value, f"{keyword} {value} is not plain: it is expanded"
+    if keyword in TOKENS and "%" in re.sub(f"%[{TOKENS[keyword]}]", "", value):
+        return value, f"{keyword} {value} is not plain: it has a token that is not known here"
     if keyword in YES_NO:
         known = _YES_NO.get(value.lower())
         return known or value, "" if known else f"{keyword} {value} is neither yes nor no"
@@ -204,13 +208,15 @@ def _completed(
 ) -> dict[str, tuple[str, ...]]:
     own = f"{home}/.ssh/known_hosts {home}/.ssh/known_hosts2"
     complete = {**DEFAULTS, "user": (here.user,), "userknownhostsfile": (own,), **found}
-    name = complete.get("hostname", (host,))[0]
-    complete["hostname"] = (re.sub("%(.)", lambda each: {"h": host}.get(each[1], each[1]), name).lower(),)
+    # The host's own name is no pattern: that of an address on a link has a zone, as in fe80::1%eth0.
+    name = host
+    if "hostname" in found:
+        name = re.sub("%(.)", lambda each: {"h": host}.get(each[1], each[1]), found["hostname"][0])
+    complete["hostname"] = (name.lower(),)
     if "hostkeyalias" in complete:
         complete["hostkeyalias"] = (complete["hostkeyalias"][0].lower(),)
-    for keyword in ("userknownhostsfile", "globalknownhostsfile"):
-        words = complete[keyword][0].split(" ")
-        complete[keyword] = (" ".join(_expanded(each, complete, host, here) for each in words),)
+    words = complete["userknownhostsfile"][0].split(" ")
+    complete["userknownhostsfile"] = (" ".join(_expanded(each, complete, host, here) for each in words),)
     return complete
 
 

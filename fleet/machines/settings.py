@@ -143,7 +143,11 @@ def settings(told: Printed, here: Here, unheard_of: Sequence[str] = ()) -> Setti
     jumps = told.listed("proxyjump")
     if command:
         command = _expanded(command, "proxycommand", {each: tokens[each] for each in "%hnpr"}, problems)
-    known = (*_files(told, "userknownhostsfile", problems), *_files(told, "globalknownhostsfile", problems))
+    known = tuple(
+        path
+        for keyword in ("userknownhostsfile", "globalknownhostsfile")
+        for path in _files(told, keyword, here, problems)
+    )
     family = told.one("addressfamily", "any")
     if family not in get_args(Family):
         problems.append(f"addressfamily {family} is none of any, inet and inet6")
@@ -275,9 +279,10 @@ def _home(text: str, here: Here) -> str:
     return here.home + text[1:] if text == "~" or text.startswith("~/") else text
 
 
-def _files(told: Printed, keyword: str, problems: list[str]) -> tuple[str, ...]:
-    """ssh prints them with blanks between, so that one in a name cannot be told from those."""
-    found = tuple(each for each in told.some(keyword).split(" ") if each)
+def _files(told: Printed, keyword: str, here: Here, problems: list[str]) -> tuple[str, ...]:
+    """ssh prints them with blanks between, so that one in a name cannot be told from those; `~` of global files is yet to
+    be expanded, and a `%` in those is no token."""
+    found = tuple(_home(each, here) for each in told.some(keyword).split(" ") if each)
     if any(not each.startswith("/") for each in found):
         problems.append(f"{keyword} {' '.join(found)} (whole paths from / on, without blanks, are read)")
     return found

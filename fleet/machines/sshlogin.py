@@ -84,7 +84,9 @@ def dial(settings: Settings) -> Line:
             found.close()
             last = error
             continue
-        return Line(found, str(address[0]))
+        # With its zone, where it is one of a link: that is a part of the name in known_hosts.
+        ip, _ = socket.getnameinfo(address, socket.NI_NUMERICHOST | socket.NI_NUMERICSERV)
+        return Line(found, ip)
     raise last
 
 

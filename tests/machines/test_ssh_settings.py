@@ -33,7 +33,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
         yield found
 
 
-def said_by_ssh(config: Path, *words: str, environment: dict[str, str] | None = None) -> str:
+def said_by_ssh(
+    config: Path, *words: str, host: str = HOST, environment: dict[str, str] | None = None
+) -> str:
     argv = [
         "ssh",
         "-v",
@@ -47,7 +49,7 @@ def said_by_ssh(config: Path, *words: str, environment: dict[str, str] | None = 
         *words,
     ]
     done = subprocess.run(
-        [*argv, "--", HOST, "true"],
+        [*argv, "--", host, "true"],
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,
@@ -58,10 +60,10 @@ def said_by_ssh(config: Path, *words: str, environment: dict[str, str] | None = 
     return done.stderr
 
 
-def done_by_ssh(config: Path, server: Sshd) -> dict[str, object]:
+def done_by_ssh(config: Path, server: Sshd, host: str = HOST) -> dict[str, object]:
     """Where it goes, as whom, with which files; it is led to the server, whose key it does not know."""
     relay = f"ProxyCommand={sys.executable} -S -E {server.folder}/relay.py {server.port}"
-    text = said_by_ssh(config, "-o", "ProxyJump=none", "-o", relay)
+    text = said_by_ssh(config, "-o", "ProxyJump=none", "-o", relay, host=host)
     there = re.search(r"Authenticating to (.*):(\d+) as '(.*)'", text)
     assert there is not None, text
     alias = re.search(r"using hostkeyalias: (.*)", text)
@@ -150,6 +152,23 @@ def test_without_openssh_a_plain_configuration_is_read_as_ssh_reads_it(
         assert compared(alone) == compared(with_it), config.read_text()
         read += 1
     print(f"plain configurations without OpenSSH: {read}, all as ssh -G tells them")
+
+
+@pytest.mark.parametrize("with_openssh", [True, False])
+@pytest.mark.parametrize("host", ["fe80::1%eth0", "n-1"])
+def test_a_zone_is_no_token_and_nor_is_a_percent_in_files_of_all_users(
+    server: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str, with_openssh: bool
+) -> None:
+    """Sites without a router reach their nodes by addresses of a link."""
+    config = tmp_path / "config"
+    config.write_text(
+        "Host fe80*\n  User core\nHost n-1\n  HostName fe80::2%%%h\n"
+        "Host *\n  UserKnownHostsFile ~/none/%h\n  GlobalKnownHostsFile ~/none/%h-of-all\n  IdentityFile ~/none\n"
+    )
+    if not with_openssh:
+        monkeypatch.setattr(openssh, "PROGRAM", "no-such-ssh")
+    settings = openssh.asked(Address(host), Access(config=str(config)))
+    assert meant_by_fleet(settings) == done_by_ssh(config, server, host)
 
 
 def test_without_openssh_what_is_not_plain_is_refused(

@@ -175,6 +175,9 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "User",
         '"User"=core',
         "HostName n-1 ' rack",
+        "HostName fe80::1%eth0",
+        "HostName n-1%",
+        "UserKnownHostsFile ~/known/%i",
     ],
 )
 def test_without_openssh_what_is_not_plain_is_refused_by_its_line(alone: Path, line: str) -> None:
