@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from fleet.store import ClusterRow, Store
 
 POLICY = "fleet.yaml"
+MISNAMED = "fleet.yml"
+"""What many programs take for the same; fleet knows one name, so that there is one policy."""
 DATABASE = "fleet.db"
 CLOCK = "clock.json"
 """The clock of a simulated home, beside its clusters."""
@@ -57,17 +59,23 @@ class Home:
     ) -> Home:
         """What the call names; else FLEET_HOME; else `here` if it holds a fleet; else the user's own.
 
-        Raises UsageError for what is a file.
+        `tell` hears of a policy there by another name. Raises UsageError for what is a file.
         """
         database = database or environ.get("FLEET_DATABASE", "")
         if path is None and (named := environ.get("FLEET_HOME", "")):
             path = Path(named)
+        looked = path or here
         if path is None and any(os.path.lexists(here / name) for name in (POLICY, DATABASE)):
             path = here
         if path is None:
             data = environ.get("XDG_DATA_HOME", "")
             path = (Path(data) if data else Path.home() / ".local" / "share") / "fleet"
         path = expanded(path).absolute()
+        for folder in dict.fromkeys((expanded(looked).absolute(), path)):
+            if os.path.lexists(folder / MISNAMED) and not os.path.lexists(folder / POLICY):
+                tell(
+                    f"warning: {folder / MISNAMED} is not read: a policy is called {POLICY}, so rename the file"
+                )
         if path.exists() and not path.is_dir():
             raise UsageError(f"{path} is not a folder", "--home names the folder that has fleet.yaml in it")
         return cls(path, database, tell)
@@ -121,11 +129,14 @@ class Home:
         Git, and a database never.
 
         Raises UsageError where there is neither: an empty folder is rather a wrong one than a fleet without clusters.
-        StoreError where it refuses.
+        ConfigError where it would be made beside a policy with mistakes, which may be another program's: Rancher's Fleet
+        has a fleet.yaml too. StoreError where it refuses.
         """
         if not self.begun:
             database = DATABASE if self.database == str(self.path / DATABASE) else self.database
             raise UsageError(f"there is no fleet in {self.path}: neither {POLICY} nor {database}", BEGIN)
+        if not self.exists:
+            self.read_policy()
         return self._opened
 
     @property

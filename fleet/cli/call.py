@@ -21,13 +21,13 @@ Format = Annotated[
 ]
 
 
-def home_of(context: typer.Context, otherwise: Path | None = None) -> Home:
+def home_of(context: typer.Context, otherwise: Path | None = None, *, quiet: bool = False) -> Home:
     """The home that the global options, the environment or the current folder name; else `otherwise`, else the
-    user's own."""
+    user's own. `quiet`: it tells nothing beside."""
     path, database = context.obj or (None, "")
     if path is None and not os.environ.get("FLEET_HOME"):
         path = otherwise
-    return Home.find(path, database, os.environ, Path.cwd(), tell)
+    return Home.find(path, database, os.environ, Path.cwd(), (lambda words: None) if quiet else tell)
 
 
 def tell(words: str) -> None:

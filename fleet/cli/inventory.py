@@ -33,7 +33,7 @@ def init(context: typer.Context) -> None:
     from fleet.cli.output import note
 
     home = home_of(context, otherwise=Path.cwd())
-    before = home_of(context)
+    before = home_of(context, quiet=True)
     begun = begin(home)
     if begun.wrote:
         note(f"Wrote {begun.policy}: read it, and name your pools.")

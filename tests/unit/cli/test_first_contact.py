@@ -135,6 +135,49 @@ def test_a_folder_with_nothing_is_no_home_and_stays_empty(name: str, folder: Pat
     assert not (folder.parent / "person/.local/share").exists()
 
 
+RANCHERS = "defaultNamespace: web\nhelm: {releaseName: web}\ntargetCustomizations: [{name: dev}]\n"
+
+
+@pytest.mark.parametrize("name", HERE)
+def test_in_a_folder_with_another_program_s_fleet_yaml_nothing_is_made(
+    name: str, folder: Path, fleet: Fleet
+) -> None:
+    """Rancher's Fleet keeps a file of this name in each folder of a Git repository."""
+    (folder / "fleet.yaml").write_text(RANCHERS)
+    said = fleet(*call(name))
+    helpful(said)
+    assert (folder / "fleet.yaml").read_text() == RANCHERS
+    if name == "init":
+        return
+    assert said.code == NO_ANSWER.get(name, 2)
+    assert [each.name for each in folder.iterdir()] == ["fleet.yaml"]
+
+
+@pytest.mark.parametrize("name", HERE)
+def test_a_policy_by_another_name_is_told_once_and_not_taken_for_none(
+    name: str, folder: Path, fleet: Fleet
+) -> None:
+    (folder / "fleet.yml").write_text(POLICY)
+    said = fleet(*call(name))
+    helpful(said)
+    assert said.err.count(f"{folder}/fleet.yml is not read") == (0 if name in NO_ANSWER else 1)
+    assert (folder / "fleet.yml").read_text() == POLICY
+    assert name == "init" or [each.name for each in folder.iterdir()] == ["fleet.yml"]
+
+
+def test_a_file_beside_the_policy_and_one_where_fleet_is_not_asked_to_look_are_nobody_s_mistake(
+    folder: Path, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "fleet.yml").write_text("a: b\n")
+    home = a_home(folder.parent / "home")
+    assert "fleet.yml" not in fleet("--home", str(home.path), "cluster", "list").err
+    monkeypatch.setenv("FLEET_HOME", str(home.path))
+    assert "fleet.yml" not in fleet("cluster", "list").err
+    monkeypatch.delenv("FLEET_HOME")
+    (folder / "fleet.yaml").write_text(POLICY)
+    assert "fleet.yml" not in fleet("lint").err
+
+
 @pytest.mark.parametrize(
     "name",
     [
