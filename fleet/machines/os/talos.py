@@ -87,7 +87,7 @@ class Talos:
         """Its API tells no rollback: `talosctl rollback` goes to whatever was there before."""
         return Observation(
             OS,
-            parse_os_release(await self._read("/etc/os-release")),
+            await self._booted(),
             (await self._read("/proc/sys/kernel/random/boot_id")).strip(),
             (await self._read("/proc/sys/kernel/osrelease")).strip(),
             await self._staged(),
@@ -98,6 +98,12 @@ class Talos:
         if not self._source:
             raise MachineError(
                 "Talos needs the repository of its installer image (source), such as ghcr.io/siderolabs/installer"
+            )
+        now = (await self._booted()).version
+        if now.startswith("v") != release.version.startswith("v"):
+            raise MachineError(
+                f"this machine tells its versions as {now}, so {release.version} would never be seen as booted: "
+                "write it in the stream as the machine would tell it"
             )
         words = ("--stage", "--wait=false", "--image", f"{self._source}:{release.version}")
         ran = await self._here.run(self._talosctl("upgrade", LEGACY, *words), 1800)
@@ -121,6 +127,9 @@ class Talos:
 
     async def mark_good(self) -> None:
         """Nothing: machined does, once it is up."""
+
+    async def _booted(self) -> Release:
+        return parse_os_release(await self._read("/etc/os-release"))
 
     async def _staged(self) -> Release | None:
         image = parse_meta(await checked(self._here, self._talosctl("get", "metakeys", "-o", "json")))

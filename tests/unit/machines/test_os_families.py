@@ -504,6 +504,18 @@ def test_talosctl_that_cannot_stage_any_more_is_refused_in_its_words() -> None:
     assert box.boots == 1
 
 
+@pytest.mark.parametrize(("booted", "wanted"), [("v1.9.0", "1.9.5"), ("1.9.0-ours", "v1.9.5")])
+def test_a_version_in_a_spelling_that_talos_would_never_tell_is_not_staged(booted: str, wanted: str) -> None:
+    """Talos' own builds have a v, and those of one's own what TAG was when they were built."""
+    box = TalosBox((1, 12))
+    box.booted = booted
+    with pytest.raises(MachineError, match=f"tells its versions as {booted}, so {wanted} would never"):
+        asyncio.run(
+            Talos(box, "10.5.0.2", "ghcr.io/siderolabs/installer").stage(Release(wanted), lambda _: None)
+        )
+    assert (box.staged, box.boots) == ("", 1)
+
+
 COREOS = {"ID": "fedora", "VARIANT_ID": "coreos"}
 
 
