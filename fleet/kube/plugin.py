@@ -52,9 +52,8 @@ class _Credential(Struct, frozen=True, rename="camel"):
 
 async def run(plugin: Exec, cluster: Mapping[str, Any] | None) -> Given:
     """`cluster`: spec.cluster of what the plugin is told; None: nothing. Raises AuthenticationError."""
-    told = {"kind": "ExecCredential", "apiVersion": plugin.api_version, "spec": {"interactive": False}}
-    if cluster is not None:
-        told["spec"] = {"cluster": cluster, "interactive": False}
+    spec = {"interactive": False} if cluster is None else {"cluster": cluster, "interactive": False}
+    told = {"kind": "ExecCredential", "apiVersion": plugin.api_version, "spec": spec}
     environ = for_others(os.environ) | {each.name: each.value for each in plugin.env}
     environ[INFO] = msgspec.json.encode(told).decode()
     name = f"credential plugin {plugin.command!r}"
