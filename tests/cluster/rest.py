@@ -138,14 +138,16 @@ class Stream:
         self._version: str | None = None
         self._stopping = threading.Event()
         self._open: urllib3.BaseHTTPResponse | None = None
+        self._closing = threading.Lock()
 
     def stop(self) -> None:
         """Ends the stream, from another thread."""
         self._stopping.set()
-        response = self._open
-        if response is not None:
-            with contextlib.suppress(ValueError, RuntimeError):  # it ended by itself meanwhile
-                response.shutdown()
+        with self._closing:
+            if self._open is not None:
+                # It may have ended or broken by itself, and the reading thread not know yet.
+                with contextlib.suppress(ValueError, RuntimeError, OSError):
+                    self._open.shutdown()
 
     def events(self) -> Iterator[tuple[str, Any]]:
         while not self._stopping.is_set():
@@ -178,8 +180,9 @@ class Stream:
                 if kind != "BOOKMARK":
                     yield kind, found
         finally:
-            self._open = None
-            response.close()
+            with self._closing:
+                self._open = None
+                response.close()
 
 
 def _decoded(response: urllib3.BaseHTTPResponse) -> Json:
