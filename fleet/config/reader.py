@@ -13,6 +13,8 @@ T = TypeVar("T")
 
 MOST_SUGGESTED = 1000
 """Names among which a nearest one is looked for: it takes time."""
+MOST_LISTED = 6
+"""Names that are told where none is near: of more, the documentation is the list."""
 
 
 class Reader:
@@ -126,7 +128,8 @@ class Reader:
     def close(self) -> None:
         """Says which keys nobody asked for, here and in all parts."""
         for key in (key for key in self._block.entries if key not in self._asked):
-            self.problem(f"expected a known key, found {shown(key)!r}{_nearest(key, self._asked)}", key)
+            known = _nearest(key, self._asked) or _few(self._asked)
+            self.problem(f"expected a known key, found {shown(key)!r}{known}", key)
         for part in self._parts:
             part.close()
 
@@ -196,6 +199,10 @@ def _told(fragment: Fragment) -> str:
             return f"the boolean {fragment.text} (text needs quotes)"
         case Scalar():
             return f"'{shown(fragment.text)}'"
+
+
+def _few(known: set[str]) -> str:
+    return f"; known here: {', '.join(sorted(known))}" if 0 < len(known) <= MOST_LISTED else ""
 
 
 def _nearest(text: str, known: set[str] | frozenset[str]) -> str:

@@ -95,6 +95,10 @@ polls: []
         ("windows: [{from: 1:00, to: 2:00, zone: ../../etc/passwd}]", "zone: expected a time zone"),
         ("selector: {matchLabels: {a b: c}}", "selector.matchLabels.a b: expected a label such as"),
         ("selector: {matchLabels: {a: yes}}", "selector.matchLabels.a: expected a label's value"),
+        (
+            "selector: {pool: workers}",
+            "found 'pool'; known here: matchExpressions, matchLabels",
+        ),
         ("selector: {matchLables: {}}", "found 'matchLables'; the nearest is matchLabels"),
         ("selector: {matchExpressions: [{key: a, operator: In}]}", "expected at least one of values"),
         (
