@@ -11,12 +11,13 @@ MOST = 100
 class Place(Struct, frozen=True, order=True):
     file: str
     line: int
-    """Counted from 1."""
+    """Counted from 1; 0 where what was read has no lines."""
     path: str = ""
     """The key, from the top: `pools.workers.limits.per_zone`."""
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.path}" if self.path else f"{self.file}:{self.line}"
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{place}: {self.path}" if self.path else place
 
 
 class Caution(Struct, frozen=True, order=True):

@@ -113,7 +113,7 @@ class HostsCluster:
 
     async def read(self, site: str, at: datetime) -> Reading:
         """Every host once, side by side. Raises UnreachableError where none is reached, ConfigError."""
-        inventory = self._source.now()
+        inventory = await self._source.now()
         reach = self._ways(inventory)
 
         async def one(host: Entry) -> tuple[Node, Machine, FleetError | None]:
@@ -139,7 +139,7 @@ class HostsCluster:
 
     async def claim(self) -> dict[str, str]:
         """Makes every host this fleet's, whoever has it: what was done, or why not, by host. Raises ConfigError."""
-        inventory = self._source.now()
+        inventory = await self._source.now()
         reach = self._ways(inventory)
 
         async def one(host: Entry) -> str:
@@ -161,7 +161,7 @@ class HostsCluster:
 
     async def log(self, name: str, ask: LogAsk) -> str:
         """As BootLog has it. Raises UnreachableError, MachineError, and UsageError for a host that the file has not."""
-        inventory = self._source.now()
+        inventory = await self._source.now()
         host = next((each for each in inventory.hosts if each.name == name), None)
         if host is None:
             raise UsageError(f"{name} is not in the inventory any more")
@@ -175,9 +175,9 @@ class HostsCluster:
         for watch in self._watches:
             watch.close()
 
-    def _known(self, name: str) -> tuple[Entry, Way] | None:
+    async def _known(self, name: str) -> tuple[Entry, Way] | None:
         """By the file as it is now: what a person has just written there counts."""
-        host = next((each for each in self._source.now().hosts if each.name == name), None)
+        host = next((each for each in (await self._source.now()).hosts if each.name == name), None)
         if host is None:
             return None
         steward = self._stewards.get(name)
@@ -248,7 +248,7 @@ class _Watch:
     async def _follow(self) -> str:
         """Looks after the hosts that the file names now; why it cannot be read, empty where it can."""
         try:
-            inventory = self._source.now()
+            inventory = await self._source.now()
         except FleetError as error:
             return error.message
         if inventory == self._inventory:
@@ -328,7 +328,7 @@ def _same_way(before: Entry, now: Entry | None) -> bool:
     """It is reached and observed as before."""
     if now is None:
         return False
-    ways = ("address", "user", "port", "source")
+    ways = ("address", "user", "port", "identity", "source")
     return all(getattr(before, each) == getattr(now, each) for each in ways)
 
 

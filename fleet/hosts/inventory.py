@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -10,7 +12,7 @@ from msgspec.structs import replace
 
 from fleet.config import forms
 from fleet.config.findings import Findings, Place, TooMany
-from fleet.config.fragment import Block, compose
+from fleet.config.fragment import Block, Fragment
 from fleet.config.reader import Reader
 from fleet.config.stream import text_of
 from fleet.core.errors import ConfigError, UsageError
@@ -44,6 +46,8 @@ class Entry(Struct, frozen=True):
     zone: str = ""
     site: str = ""
     labels: dict[str, str] = {}
+    identity: str = ""
+    """A private key in the place of the inventory's. Only inventories of Ansible name one for each host."""
     source: str = ""
     """Where its releases are, for operating systems that need it."""
     cordoned: bool = False
@@ -80,31 +84,29 @@ ADDRESS = forms.matching(
 USER = forms.matching("a user's name", r"[A-Za-z_][A-Za-z0-9._-]{0,63}")
 
 
-def load(path: Path) -> Inventory:
-    """Raises UsageError where it cannot be read, ConfigError with all its mistakes, each with file, line and key."""
+def text(path: Path) -> str:
+    """The file's. Raises UsageError where it cannot be read."""
     try:
-        text = text_of(path)
+        return text_of(path)
     except (OSError, ValueError) as wrong:
         why = "does not exist" if isinstance(wrong, FileNotFoundError) else f"cannot be read: {wrong}"
         raise UsageError(f"{path} {why}", HINT) from None
-    return loads(text, path)
 
 
-def loads(text: str, path: Path) -> Inventory:
-    """`path` is the file's: in messages, and what paths in it are relative to. Raises ConfigError."""
-    findings = Findings()
+@contextmanager
+def all_told(path: Path, findings: Findings) -> Iterator[None]:
+    """Raises ConfigError at the end where there are problems: with all of them, or the first hundred."""
     try:
-        found = _read(text, path, findings)
+        yield
     except TooMany:
         words = f"{path}: more than {len(findings.problems)} problems: the rest was not looked at"
         raise ConfigError([*findings.problems, words], HINT) from None
     if findings.problems:
         raise ConfigError(findings.problems, HINT)
-    return found
 
 
-def _read(text: str, path: Path, findings: Findings) -> Inventory:
-    document = compose(text, str(path), findings)
+def read(document: Fragment | None, path: Path, findings: Findings) -> Inventory:
+    """Raises TooMany."""
     if not isinstance(document, Block):
         if document is not None or not findings.problems:
             findings.problem(Place(str(path), 1), "expected a mapping with the key hosts, found none")
@@ -122,25 +124,31 @@ def _read(text: str, path: Path, findings: Findings) -> Inventory:
     return found
 
 
+def doubled(hosts: Iterable[Entry]) -> Iterator[tuple[str, str]]:
+    """The names of hosts that have the address of an earlier one, with that one's name."""
+    ways: dict[tuple[str, int], str] = {}
+    for host in hosts:
+        other = ways.setdefault((host.address or host.name, host.port), host.name)
+        if host.name and other != host.name:
+            yield host.name, other
+
+
 def _hosts(parts: list[Reader], base: Entry, folder: str) -> tuple[Entry, ...]:
     found: dict[str, Entry] = {}
-    ways: dict[tuple[str, int], str] = {}
+    named: dict[str, Reader] = {}
     for part in parts:
         name = part.required("name", forms.NAME, "")
         if name and name in found:
             part.problem("expected each name once, found it again", "name")
-        host = _host(part, base, folder)
-        host = replace(
-            host,
+        named[name] = part
+        found[name] = replace(
+            _host(part, base, folder),
             name=name,
             address=part.value("address", ADDRESS, ""),
             cordoned=part.flag("cordoned", False),
         )
-        way = (host.address or name, host.port)
-        other = ways.setdefault(way, name)
-        if name and other != name:
-            part.problem(f"expected an address of its own, found that of {other}", "address")
-        found[name] = host
+    for name, other in doubled(found.values()):
+        named[name].problem(f"expected an address of its own, found that of {other}", "address")
     return tuple(found.values())
 
 

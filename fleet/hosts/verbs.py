@@ -44,7 +44,7 @@ Answered = tuple[Result, str]
 class Known(Protocol):
     """The hosts as they are to be reached now. Raises FleetError where the inventory cannot be read."""
 
-    def __call__(self, name: str) -> tuple[Entry, Host] | None: ...
+    async def __call__(self, name: str) -> tuple[Entry, Host] | None: ...
 
 
 class Verbs:
@@ -78,7 +78,7 @@ class Verbs:
         return Outcome(action, result, words)
 
     async def _perform(self, action: AnyAction) -> Answered:
-        found = self._known(action.node.name)
+        found = await self._known(action.node.name)
         if found is None:
             return Result.GONE, f"{action.node.name} is not in the inventory any more"
         self._mine(action)
@@ -138,7 +138,7 @@ class Verbs:
                 ),
             )
             await self._hook("before", host.before, action, way)
-        now = self._known(action.node.name)
+        now = await self._known(action.node.name)
         host = now[0] if now is not None else host
 
         def cordon(record: Record) -> Record:

@@ -29,10 +29,10 @@ def over_ssh(inventory: Inventory) -> Reach:
     from fleet.machines.access import Access, Address
     from fleet.machines.ssh import Limit, Ssh
 
-    access = Access(config=inventory.config, identity=inventory.identity)
     limit = Limit(inventory.parallel)
 
     def reach(host: Entry) -> Way:
+        access = Access(config=inventory.config, identity=host.identity or inventory.identity)
         return Ssh(Address(host.address or host.name, host.user, host.port), access, limit)
 
     return reach

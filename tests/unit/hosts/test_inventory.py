@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from fleet.core.errors import ConfigError, UsageError
-from fleet.hosts.inventory import Entry, Hook, load, loads
+from fleet.hosts.inventory import Entry, Hook, Inventory
+from fleet.hosts.source import load
 
 WHOLE = """\
 ssh: {config: ssh/config, identity: key, parallel: 4}
@@ -31,6 +33,11 @@ hosts:
   - name: till-2
     cordoned: true
 """
+
+
+def loads(text: str, path: Path) -> Inventory:
+    path.write_text(text)
+    return asyncio.run(load(path))
 
 
 def test_a_host_has_its_own_keys_and_those_of_the_defaults(tmp_path: Path) -> None:
@@ -109,7 +116,7 @@ def test_an_address_of_either_version_is_taken(tmp_path: Path, address: str) -> 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"hosts\.yaml does not exist"):
-        load(tmp_path / "hosts.yaml")
+        asyncio.run(load(tmp_path / "hosts.yaml"))
 
 
 def test_a_password_in_a_source_is_refused_and_not_quoted(tmp_path: Path) -> None:
