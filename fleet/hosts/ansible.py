@@ -5,29 +5,17 @@ Which variables count is in docs/hosts.md. Source of their meaning: ansible.buil
 
 from __future__ import annotations
 
-import asyncio
-import os
 import shlex
-import signal
-import sys
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
-from importlib.resources import files
-from importlib.util import find_spec
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any, TypeVar
-
-import msgspec
-from msgspec import Struct
+from typing import TypeVar
 
 from fleet.config import forms
 from fleet.config.findings import Findings, Place
 from fleet.config.fragment import Block, Fragment, Items, Scalar
 from fleet.config.fragment import Entry as Pair
 from fleet.config.reader import Reader
-from fleet.core.environment import for_others
-from fleet.core.errors import UsageError
+from fleet.hosts.ansible_run import Told, folder_of
 from fleet.hosts.inventory import (
     ADDRESS,
     SCRIPT,
@@ -40,7 +28,6 @@ from fleet.hosts.inventory import (
     all_told,
     doubled,
 )
-from fleet.machines import secrets
 from fleet.machines.host import shown
 from fleet.machines.keywords import LEFT_ALONE
 
@@ -48,14 +35,9 @@ T = TypeVar("T")
 
 GROUP = "group.fleet.internal/"
 """A host has a label of this prefix and the group's name for each of its groups; its value is `true`."""
-SECONDS = 120.0
-"""That Ansible has to read an inventory; a script may ask a cloud."""
-MOST_BYTES = 16 << 20
-_SAID_MOST = 1 << 16
-"""Bytes of Ansible's errors that are looked at."""
 
 _SSH = ("ansible_ssh_common_args", "ansible_ssh_extra_args", "ansible_ssh_args")
-_PASSWORDS = (
+PASSWORDS = (
     *("ansible_password", "ansible_ssh_pass", "ansible_ssh_password", "ansible_ssh_private_key_passphrase"),
     *("ansible_become_password", "ansible_become_pass"),
 )
@@ -97,35 +79,6 @@ def is_groups(document: Block) -> bool:
     )
 
 
-class Told(Struct, frozen=True):
-    """What Ansible tells of the hosts."""
-
-    hosts: dict[str, dict[str, Any]]
-    """By name: the variables NAMES, as it gives them to a play."""
-    unfilled: dict[str, tuple[str, ...]] = {}
-    """By name: those of its variables whose template names something that is not defined."""
-
-
-async def ask(path: Path) -> Told:
-    """Raises UsageError where Ansible cannot read the inventory, or is not there."""
-    if find_spec("ansible") is None:
-        raise UsageError(
-            f"{path} is an Ansible inventory, and Ansible is not installed", "pip install 'fleet[playbooks]'"
-        )
-    with TemporaryDirectory(prefix="fleet-inventory-") as folder:
-        into = Path(folder) / "hosts.json"
-        code, said = await _play(path, into)
-        if code != 0:
-            raise UsageError(
-                f"{path} cannot be read by Ansible: {said or f'exit {code}'}",
-                f"ansible-inventory -i {path} --list",
-            )
-        content = await asyncio.to_thread(into.read_bytes)
-    if len(content) > MOST_BYTES:
-        raise UsageError(f"{path} tells more than {MOST_BYTES >> 20} MiB of its hosts")
-    return msgspec.json.decode(content, type=Told)
-
-
 def inventory(path: Path, told: Told) -> Inventory:
     """Raises ConfigError with all mistakes, each with host and variable."""
     findings = Findings()
@@ -135,7 +88,7 @@ def inventory(path: Path, told: Told) -> Inventory:
 
 
 def _hosts(path: Path, told: Told, findings: Findings) -> tuple[Entry, ...]:
-    folder = str(_folder(path.absolute()))
+    folder = str(folder_of(path.absolute()))
     found = []
     for name, given in told.hosts.items():
         block = Block(0, {key: Pair(0, _fragment(value)) for key, value in given.items()})
@@ -205,7 +158,7 @@ def _refuse_other_ways(reader: Reader) -> None:
             reader.problem(
                 f"expected {min(known)}: fleet reaches hosts by ssh and sudo, found {shown(found)!r}", key
             )
-    for key in _PASSWORDS:
+    for key in PASSWORDS:
         if reader.has(key):
             reader.problem("expected no password: fleet logs in by key, and needs sudo without one", key)
     for key in _SSH:
@@ -251,70 +204,3 @@ def _fragment(value: object) -> Fragment:
 
 def _is_nothing(fragment: Fragment) -> bool:
     return isinstance(fragment, Scalar) and fragment.kind == "nothing"
-
-
-def _folder(path: Path) -> Path:
-    return path if path.is_dir() else path.parent
-
-
-def _argv(path: Path, into: Path) -> tuple[str, ...]:
-    playbook = Path(str(files("fleet.machines").joinpath("playbooks"))) / "read-inventory.yaml"
-    asked = {"fleet_into": str(into), "fleet_names": NAMES, "fleet_secret": _PASSWORDS}
-    program = (sys.executable, "-m", "ansible", "playbook", str(playbook))
-    return (*program, "-i", str(path.absolute()), "-e", msgspec.json.encode(asked).decode())
-
-
-async def _play(path: Path, into: Path) -> tuple[int, str]:
-    """Runs the playbook that writes `into`. Returns the exit code and what Ansible said."""
-    process = await asyncio.create_subprocess_exec(
-        *_argv(path, into),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-        # An ansible.cfg beside the inventory counts.
-        cwd=_folder(path),
-        env=for_others(os.environ) | _settings(into.parent),
-        start_new_session=True,
-    )
-    assert process.stderr is not None
-    try:
-        async with asyncio.timeout(SECONDS):
-            said = await _beginning(process.stderr)
-            code = await process.wait()
-    except TimeoutError:
-        return -1, f"it has not ended after {SECONDS:.0f} s"
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
-    return code, _errors(said.decode("utf-8", "replace"))
-
-
-def _settings(folder: Path) -> dict[str, str]:
-    return {
-        "LC_ALL": "C.UTF-8",
-        "ANSIBLE_NOCOLOR": "1",
-        "ANSIBLE_FORCE_COLOR": "0",
-        "ANSIBLE_RETRY_FILES_ENABLED": "False",
-        "ANSIBLE_LOCAL_TEMP": str(folder / "tmp"),
-        "ANSIBLE_REMOTE_TEMP": str(folder / "tmp"),
-        # A source that cannot be read is a mistake, and no inventory with fewer hosts.
-        "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "True",
-        "ANSIBLE_INVENTORY_UNPARSED_FAILED": "True",
-        "ANSIBLE_RUN_TAGS": "all",
-        "ANSIBLE_SKIP_TAGS": "",
-    }
-
-
-async def _beginning(stream: asyncio.StreamReader) -> bytes:
-    """The rest is read, so that Ansible can end, and dropped."""
-    kept = bytearray()
-    while chunk := await stream.read(1 << 16):
-        kept += chunk[: _SAID_MOST - len(kept)]
-    return bytes(kept)
-
-
-def _errors(said: str) -> str:
-    """On one line, without secrets."""
-    lines = [line for line in said.splitlines() if "[WARNING]" not in line and "[DEPRECATION" not in line]
-    return shown(secrets.hidden(" ".join(" ".join(lines).split())))

@@ -11,6 +11,7 @@ from pathlib import Path
 from fleet.config.findings import Findings
 from fleet.config.fragment import Block, compose
 from fleet.hosts import ansible
+from fleet.hosts.ansible_run import ask
 from fleet.hosts.inventory import Inventory, all_told, read, text
 
 SCRIPT_SECONDS = 60
@@ -44,7 +45,7 @@ class Source:
 async def load(path: Path) -> Inventory:
     """Raises UsageError where it cannot be read, ConfigError with all its mistakes, each with file, line and key."""
     own = await asyncio.to_thread(_own, path)
-    return own or ansible.inventory(path, await ansible.ask(path))
+    return own or ansible.inventory(path, await ask(path, ansible.NAMES, ansible.PASSWORDS))
 
 
 def _own(path: Path) -> Inventory | None:

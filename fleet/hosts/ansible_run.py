@@ -1,0 +1,129 @@
+"""Asks Ansible for the hosts of an inventory, by a playbook of one task that writes their variables into a file."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from fleet.core.environment import for_others
+from fleet.core.errors import UsageError
+from fleet.machines import secrets
+from fleet.machines.host import shown
+
+SECONDS = 120.0
+"""That Ansible has to read an inventory; a program may ask a cloud."""
+MOST_BYTES = 16 << 20
+_SAID_MOST = 1 << 16
+"""Bytes of Ansible's errors that are looked at."""
+
+
+class Told(Struct, frozen=True):
+    """What Ansible tells of the hosts."""
+
+    hosts: dict[str, dict[str, Any]]
+    """By name: its variables, as a play has them."""
+    unfilled: dict[str, tuple[str, ...]] = {}
+    """By name: those of its variables whose template names something that is not defined."""
+
+
+async def ask(path: Path, names: Sequence[str], secret: Sequence[str]) -> Told:
+    """`names`: the variables that are wanted; `secret`: those of which only whether they are there.
+
+    Raises UsageError where Ansible cannot read the inventory, or is not there.
+    """
+    if find_spec("ansible") is None:
+        raise UsageError(
+            f"{path} is an Ansible inventory, and Ansible is not installed", "pip install 'fleet[playbooks]'"
+        )
+    with TemporaryDirectory(prefix="fleet-inventory-") as folder:
+        into = Path(folder) / "hosts.json"
+        code, said = await _play(path, into, names, secret)
+        if code != 0:
+            raise UsageError(
+                f"{path} cannot be read by Ansible: {said or f'exit {code}'}",
+                f"ansible-inventory -i {path} --list",
+            )
+        content = await asyncio.to_thread(into.read_bytes)
+    if len(content) > MOST_BYTES:
+        raise UsageError(f"{path} tells more than {MOST_BYTES >> 20} MiB of its hosts")
+    return msgspec.json.decode(content, type=Told)
+
+
+def folder_of(path: Path) -> Path:
+    """In which the inventory is: an ansible.cfg there counts."""
+    return path if path.is_dir() else path.parent
+
+
+def _argv(path: Path, into: Path, names: Sequence[str], secret: Sequence[str]) -> tuple[str, ...]:
+    playbook = Path(str(files("fleet.machines").joinpath("playbooks"))) / "read-inventory.yaml"
+    asked = {"fleet_into": str(into), "fleet_names": names, "fleet_secret": secret}
+    program = (sys.executable, "-m", "ansible", "playbook", str(playbook))
+    return (*program, "-i", str(path.absolute()), "-e", msgspec.json.encode(asked).decode())
+
+
+async def _play(path: Path, into: Path, names: Sequence[str], secret: Sequence[str]) -> tuple[int, str]:
+    """Runs the playbook that writes `into`. Returns the exit code and what Ansible said."""
+    process = await asyncio.create_subprocess_exec(
+        *_argv(path, into, names, secret),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+        # An ansible.cfg beside the inventory counts.
+        cwd=folder_of(path),
+        env=for_others(os.environ) | _settings(into.parent),
+        start_new_session=True,
+    )
+    assert process.stderr is not None
+    try:
+        async with asyncio.timeout(SECONDS):
+            said = await _beginning(process.stderr)
+            code = await process.wait()
+    except TimeoutError:
+        return -1, f"it has not ended after {SECONDS:.0f} s"
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+    return code, _errors(said.decode("utf-8", "replace"))
+
+
+def _settings(folder: Path) -> dict[str, str]:
+    return {
+        "LC_ALL": "C.UTF-8",
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_FORCE_COLOR": "0",
+        "ANSIBLE_RETRY_FILES_ENABLED": "False",
+        "ANSIBLE_LOCAL_TEMP": str(folder / "tmp"),
+        "ANSIBLE_REMOTE_TEMP": str(folder / "tmp"),
+        # A source that cannot be read is a mistake, and no inventory with fewer hosts.
+        "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "True",
+        "ANSIBLE_INVENTORY_UNPARSED_FAILED": "True",
+        "ANSIBLE_RUN_TAGS": "all",
+        "ANSIBLE_SKIP_TAGS": "",
+    }
+
+
+async def _beginning(stream: asyncio.StreamReader) -> bytes:
+    """The rest is read, so that Ansible can end, and dropped."""
+    kept = bytearray()
+    while chunk := await stream.read(1 << 16):
+        kept += chunk[: _SAID_MOST - len(kept)]
+    return bytes(kept)
+
+
+def _errors(said: str) -> str:
+    """On one line, without secrets."""
+    lines = [line for line in said.splitlines() if "[WARNING]" not in line and "[DEPRECATION" not in line]
+    return shown(secrets.hidden(" ".join(" ".join(lines).split())))
