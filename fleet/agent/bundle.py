@@ -19,8 +19,8 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from fleet.agent import logs
 from fleet.agent.host import Host
+from fleet.app import logs
 from fleet.app.clock import WallClock
 from fleet.core.errors import FleetError
 from fleet.kube.changes import Found, Kind, Lost, Watch
@@ -142,7 +142,7 @@ async def _main(kubeconfig: Path) -> None:
 
 
 def main() -> int:
-    logs.begin()
+    logs.begin("text", "info")
     try:
         asyncio.run(_main(_arguments().kubeconfig))
     except FleetError as error:

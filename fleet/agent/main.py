@@ -8,7 +8,6 @@ import signal
 from collections.abc import Mapping
 from pathlib import Path
 
-from fleet.agent import logs
 from fleet.agent.runner import run
 from fleet.core.errors import UsageError
 
@@ -38,7 +37,6 @@ def main(
     node, family = node or environ.get(NODE, ""), family or environ.get(FAMILY, "")
     if not node:
         raise UsageError("an agent must know the node that it works on", f"set {NODE}")
-    logs.begin()
     way, source = way or environ.get(WAY, ""), source or environ.get(SOURCE, "")
     asyncio.run(_run_until_signalled(node, family, kubeconfig, way, source))
 

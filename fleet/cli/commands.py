@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -40,6 +40,10 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
+LONG_RUNNING = ("run", "agent")
+"""Commands that nobody sits before: their log is what there is to see."""
+
+
 @app.callback()
 def root(
     context: typer.Context,
@@ -58,11 +62,23 @@ def root(
             show_default=False,
         ),
     ] = "",
+    log_format: Annotated[
+        Literal["text", "json"], typer.Option(help="Of the log, on stderr: lines for people, or JSON lines.")
+    ] = "text",
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"] | None,
+        typer.Option(
+            help="Of the log. Default: info for fleet run and fleet agent, else warning.", show_default=False
+        ),
+    ] = None,
     version: Annotated[
         bool, typer.Option("--version", help="Say which version this is.", callback=_version, is_eager=True)
     ] = False,
 ) -> None:
+    from fleet.app import logs
+
     context.obj = (home, database)
+    logs.begin(log_format, log_level or ("info" if context.invoked_subcommand in LONG_RUNNING else "warning"))
 
 
 app.command(rich_help_panel=FLEET)(inventory.init)

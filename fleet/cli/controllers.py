@@ -22,9 +22,9 @@ def run(
     where it was when it is started again.
     """
     from fleet.app.run import run as work
-    from fleet.cli.output import note
+    from fleet.drivers.journal_log import LOG
 
-    work(home_of(context), until_idle=until_idle, say=note)
+    work(home_of(context), until_idle=until_idle, say=LOG.info)
 
 
 def agent(

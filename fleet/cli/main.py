@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from fleet.core.errors import FleetError
 
 INTERRUPTED = 130
-GLOBAL = ("--home", "--database")
+GLOBAL = ("--home", "--database", "--log-format", "--log-level")
 """Options of `fleet` itself that may stand anywhere on the line."""
 
 

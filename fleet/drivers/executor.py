@@ -25,6 +25,7 @@ from fleet.core.journal import Entry, Record
 from fleet.core.node import NodeRef
 from fleet.core.rollout import Rollout, Start, intent, outcome
 from fleet.core.stopwatch import Stopwatch
+from fleet.drivers import journal_log
 from fleet.drivers.folding import standing
 from fleet.drivers.leadership import ClusterLease
 from fleet.drivers.ports import Clock, Cluster, Folds, HeldBoard, Journal
@@ -76,6 +77,8 @@ class Executor:
         now = standing(self._journal, self._folds)
         self._seq = now.seq
         rollouts = [rollout for rollout in now.rollouts.values() if unfinished(rollout)]
+        for rollout in rollouts:
+            journal_log.taken_up(rollout)
         words = "the controller stopped before it knew"
         pending = [action for rollout in rollouts for action in rollout.intents.values()]
         self._append([outcome(action, Result.UNKNOWN, words) for action in pending])
@@ -169,6 +172,7 @@ class Executor:
     def _append(self, records: Sequence[Record]) -> None:
         if records:
             self._journal.append(records, at=self._clock.now(), actor=self._identity, epoch=self._epoch)
+            journal_log.log(records)
 
     def _news_of_journal(self) -> list[Entry]:
         """Commands since the last look."""
@@ -179,6 +183,7 @@ class Executor:
 
     def _obey(self, entry: Entry) -> None:
         record = entry.record
+        journal_log.log((record,), entry.actor)
         if record.kind == "start":
             start = msgspec.convert(record.detail, Start)
             self._engine.add(Rollout(record.rollout, start, entry.at, entry.actor))
@@ -210,6 +215,7 @@ class Executor:
 
     async def _watch(self, cluster: Cluster) -> None:
         """What a cluster tells goes to the engine; whether it may be worked on depends on its lease too."""
+        journal_log.CLUSTER.set(cluster.name)
         async for event in cluster.events():
             self._watcher(cluster.name, event)
             if isinstance(event, Lost | Synced):
@@ -227,8 +233,10 @@ class Executor:
         lease = self._leases[name]
         if reach is not None and (lease.valid or isinstance(reach, Lost)):
             self._put(reach)
+            journal_log.reached(name, reach.why if isinstance(reach, Lost) else "")
         elif reach is not None and lease.why:
             self._put(Lost(name, lease.why))
+            journal_log.reached(name, lease.why)
 
     async def _stop(self, tasks: Sequence[asyncio.Task[None]]) -> None:
         """What has been sent gets a moment to be answered; then the leases go back. May be cut short."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from fleet.app import logs
 from fleet.core.action import AnyAction, Outcome
 from fleet.core.errors import StaleEpochError, StoreError
 from fleet.core.event import Event, Noted, Seen
@@ -22,6 +24,7 @@ from fleet.core.rollout import Goal, Rollout, Start
 from fleet.core.steps import Step
 from fleet.drivers.agents import ClusterWithAgents
 from fleet.drivers.controller import Controller
+from fleet.drivers.journal_log import LOG
 from fleet.drivers.ports import Cluster
 from fleet.histories.builders import NEW, START, a_budget, a_deployment, a_node, a_policy, a_snapshot
 from fleet.sim.behaviour import Behaviour
@@ -88,6 +91,30 @@ def test_a_rollout_is_carried_out_and_the_inventory_knows_it(tmp_path: Path) -> 
     assert {row.machine.booted.version for row in rows if row.machine and row.machine.booted} == {NEW.version}
     assert home.store.journal.verify() == []
     assert home.store.lease.current(home.clock.now() + timedelta(days=1)) is None
+
+
+def test_its_log_has_the_order_and_every_step_of_every_node(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    home = Home(tmp_path)
+    home.start()
+    with caplog.at_level(logging.INFO, LOG.name):
+        run(home)
+    told = [(logs.place_of(each), each.getMessage()) for each in caplog.records if each.name == LOG.name]
+    steps = [
+        (
+            {"rollout": "r-1", "cluster": "east", "node": entry.record.node.split("/")[1]},
+            entry.record.detail["to"],
+        )
+        for entry in home.store.journal.entries()
+        if entry.record.kind == "step"
+    ]
+    assert [(place, message) for place, message in told if message.startswith("step ")] == [
+        (place, f"step {step}") for place, step in steps
+    ]
+    assert ({"rollout": "r-1"}, "taken up, running; started by ada@desk") in told
+    assert ({"rollout": "r-1"}, "finished") in told
+    assert {"cluster": "east"} in [place for place, _ in told]
 
 
 def test_a_controller_that_is_stopped_again_and_again_gets_there_all_the_same(tmp_path: Path) -> None:
