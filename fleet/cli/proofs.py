@@ -43,7 +43,10 @@ def report(
 
     home = home_of(context)
     made = make(home, rollout)
-    words = _rendered(with_evidence(home, made) if output == "json" else made, output)
+    if output == "json":
+        made = with_evidence(home, made)
+        _warn_unsigned(made)
+    words = _rendered(made, output)
     if file is None:
         typer.echo(words, nl=not words.endswith("\n"))
         return
@@ -51,6 +54,15 @@ def report(
     from fleet.cli.output import note
 
     note(f"Wrote {file}")
+
+
+def _warn_unsigned(made: Report) -> None:
+    from fleet.cli.output import warn
+
+    if made.signature is None:
+        whole = made.journal.verdict.verified
+        why = "there is no signing key here that you may use" if whole else "the journal does not hold"
+        warn(f"nobody has signed this report: {why}\n  -> fleet audit {'keygen' if whole else 'verify'}")
 
 
 def _rendered(made: Report, output: str) -> str:

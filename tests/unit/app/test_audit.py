@@ -18,7 +18,7 @@ from fleet.app import audit
 from fleet.app.evidence import verify_file
 from fleet.app.home import Home
 from fleet.app.report import report, with_evidence
-from fleet.core.errors import UsageError
+from fleet.core.errors import TamperedError, UsageError
 from fleet.core.journal import GENESIS, Entry, Record
 from fleet.core.report import Report
 from fleet.core.requests import Sort
@@ -73,6 +73,25 @@ def test_keys_are_made_once_and_only_the_owner_reads_the_private_one(tmp_path: P
     with pytest.raises(UsageError, match="there is a key already"):
         audit.keygen(home)
     assert b"PRIVATE" in before and not keys.private.exists()
+
+
+def test_nobody_goes_on_unsigned_because_the_private_half_is_gone(tmp_path: Path) -> None:
+    home = a_home(tmp_path / "home")
+    a_started_rollout(home)
+    keys, _, _ = audit.keygen(home)
+    made = report(home, "r-1")
+    keys.private.unlink()
+    for dangles in (False, True):
+        if dangles:
+            keys.private.symlink_to(tmp_path / "nowhere")
+        for refused in (audit.checkpoint, audit.export, lambda home: with_evidence(home, made), a_notary):
+            with pytest.raises(UsageError, match=str(keys.private)):
+                refused(home)
+    assert audit.verify(home).findings == ()
+
+
+def a_notary(home: Home) -> audit.Notary | None:
+    return audit.notary_of(home, lambda words: None)
 
 
 def test_a_keygen_that_was_killed_between_the_halves_is_finished_by_the_next(tmp_path: Path) -> None:
@@ -181,6 +200,48 @@ def test_a_database_whose_end_and_checkpoints_were_cut_off_is_found_by_the_copy_
     assert [(each.seq, each.what) for each in audit.verify(home, kept=[kept]).findings] == expected
 
 
+def test_a_journal_that_was_written_anew_with_its_checkpoints_is_not_signed_again(tmp_path: Path) -> None:
+    """Everything in the database is somebody else's, and fits together; the copy beside the key does not."""
+    home = a_fast_home(tmp_path / "home")
+    audit.keygen(home)
+    carried_out(home)
+    assert report(home, "r-1").journal.verdict.verified
+    told = msgspec.to_builtins({"entries": list(home.store.journal.entries())})
+    written_anew(told)
+    with raw(home.database) as database:
+        for each in told["entries"]:
+            words = [each["actor"], each["prev_hash"], each["hash"], each["seq"]]
+            database.execute("UPDATE journal SET actor = ?, prev_hash = ?, hash = ? WHERE seq = ?", words)
+        database.execute("UPDATE checkpoint SET hash = ?", [told["entries"][-1]["hash"]])
+        database.execute("DELETE FROM signed_checkpoint")
+    for refused in (audit.checkpoint, audit.export):
+        with pytest.raises(TamperedError):
+            refused(home)
+    made = with_evidence(home, report(home, "r-1"))
+    assert (made.journal.verdict.verified, made.signature, made.checkpoints) == (False, None, ())
+    assert home.store.checkpoints.all() == []
+
+
+def test_an_older_copy_of_the_database_is_signed_once_a_person_has_put_the_later_checkpoints_away(
+    tmp_path: Path,
+) -> None:
+    home = a_home(tmp_path / "home")
+    audit.keygen(home)
+    a_started_rollout(home)
+    audit.checkpoint(home)
+    with raw(home.database) as database:
+        for table in ("journal", "checkpoint", "signed_checkpoint"):
+            database.execute(f"DELETE FROM {table}")
+    home.store.journal.append([Record("decision", "note", "r-0")], at=home.now(), actor="ada@desk")
+    with pytest.raises(TamperedError) as refused:
+        audit.checkpoint(home)
+    copies = audit.keys_of(home).copies
+    assert str(copies) in (refused.value.hint or "")
+    kept = copies.rename(tmp_path / "kept.jsonl")
+    assert audit.checkpoint(home).seq == 1
+    assert [each.what for each in audit.verify(home, kept=[kept]).findings] == ["removed", "rewritten"]
+
+
 def test_kept_state_of_a_rollout_that_was_edited_is_found(tmp_path: Path) -> None:
     home = a_fast_home(tmp_path / "home")
     carried_out(home)
@@ -201,6 +262,14 @@ def test_a_journal_that_nobody_has_signed_is_no_proof_for_a_key(tmp_path: Path) 
     key.write_text(PrivateKey.new().public.pem)
     assert audit.verify(home).findings == ()
     assert [(each.seq, each.what) for each in audit.verify(home, [key]).findings] == [(1, "unsigned")]
+
+
+def test_a_database_that_was_emptied_is_no_proof_for_a_key(tmp_path: Path) -> None:
+    home = a_home(tmp_path / "home")
+    key = tmp_path / "key"
+    key.write_text(PrivateKey.new().public.pem)
+    assert audit.verify(home).findings == ()
+    assert [(each.seq, each.what) for each in audit.verify(home, [key]).findings] == [(0, "unsigned")]
 
 
 def test_an_export_is_verified_with_nothing_but_itself_and_the_public_key(
