@@ -232,7 +232,8 @@ async def play(
     except TimeoutError:
         raise MachineError(f"an earlier run in {folder} does not end, not even killed") from None
     _prepare(folder, host, variables)
-    argv = ("-m", "ansible_runner", "run", str(folder), "-p", str(playbook), "--json")
+    # -P: else Python takes modules from the current folder first, which may be anybody's.
+    argv = ("-P", "-m", "ansible_runner", "run", str(folder), "-p", str(playbook), "--json")
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *argv,
