@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import logging
 import signal
 import sys
 from collections.abc import Callable
@@ -23,6 +22,8 @@ from fleet.agent import logs
 from fleet.agent.host import Host
 from fleet.app.clock import WallClock
 from fleet.core.errors import FleetError
+from fleet.core.logs import log_of
+from fleet.core.visible import visible_lines
 from fleet.kube.changes import Found, Kind, Lost, Watch
 from fleet.kube.clock import Clock
 from fleet.kube.credentials import Source
@@ -33,7 +34,7 @@ from fleet.machines.agent import Pace
 from fleet.machines.fakenode import FakeNode, Patch
 from fleet.machines.os.simulated import Settings
 
-LOG = logging.getLogger(__name__)
+LOG = log_of(__name__)
 NODES = "/api/v1/nodes"
 FAKE = "kwok.x-k8s.io/node"
 """The annotation of nodes without a machine. No other node is ever touched."""
@@ -146,7 +147,7 @@ def main() -> int:
     try:
         asyncio.run(_main(_arguments().kubeconfig))
     except FleetError as error:
-        sys.stderr.write(f"error: {error.message}\n{error.hint}\n")
+        sys.stderr.write(visible_lines(f"error: {error.message}\n{error.hint}\n"))
         return error.exit_code
     return 0
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 from datetime import datetime
 
 from fleet.core.errors import FleetError
+from fleet.core.logs import log_of
 from fleet.machines import fakenode
 from fleet.machines.agent import Agent, Pace
 from fleet.machines.fakenode import DISK, FAILED_UNITS, FakeNode
 from fleet.machines.os.simulated import NodeObject, Settings, Simulated
 from fleet.machines.own import OwnMachine
 
-LOG = logging.getLogger(__name__)
+LOG = log_of(__name__)
 _RETRY_SECONDS = 1.0
 
 

@@ -1,18 +1,10 @@
-"""What an agent's pod logs: a line a record, with what hosts said visible."""
+"""What an agent's pod logs: a line a record."""
 
 from __future__ import annotations
 
 import logging
 
-from fleet.core.visible import visible
-
-
-class Lines(logging.Formatter):
-    """The text of each record is one line; a traceback follows as it is."""
-
-    def formatMessage(self, record: logging.LogRecord) -> str:
-        record.message = visible(record.message)
-        return super().formatMessage(record)
+from fleet.core.logs import Lines
 
 
 def begin() -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from pathlib import Path
 
 from fleet.agent.bundle import LabSettings, run_lab_agents
 from fleet.app.clock import WallClock
 from fleet.core.errors import UsageError
+from fleet.core.logs import log_of
 from fleet.kube.credentials import Source
 from fleet.kube.own import Machines
 from fleet.kube.transport import Transport
@@ -21,7 +21,7 @@ from fleet.machines.os import bottlerocket, detect, simulated, talos
 from fleet.machines.os.family import Family, MachineError
 from fleet.machines.remote import RemoteAgent
 
-LOG = logging.getLogger(__name__)
+LOG = log_of(__name__)
 
 
 async def run_agent(

@@ -4,7 +4,6 @@ that an agent's pod would work on."""
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
@@ -13,6 +12,7 @@ from fleet.app.clock import WallClock
 from fleet.core.errors import FleetError
 from fleet.core.event import Event, Gone, Noted, Seen, Synced
 from fleet.core.journal import Record
+from fleet.core.logs import log_of
 from fleet.core.machine import Machine
 from fleet.core.node import Node, NodeRef
 from fleet.core.pod import Pod
@@ -32,7 +32,7 @@ from fleet.machines.os.family import Family
 from fleet.machines.play import Happened, refuse_without
 from fleet.machines.remote import RemoteAgent
 
-LOG = logging.getLogger(__name__)
+LOG = log_of(__name__)
 PARALLEL = 32
 """Connections that are made, commands that run, and playbooks, at once in one cluster."""
 RETRY_SECONDS = 15.0

@@ -187,8 +187,9 @@ def checkpoint(context: typer.Context) -> None:
     import msgspec
 
     from fleet.app.audit import checkpoint as sign
+    from fleet.core.visible import visible_json
 
-    typer.echo(msgspec.json.encode(sign(home_of(context))))
+    typer.echo(visible_json(msgspec.json.encode(sign(home_of(context))).decode()))
 
 
 @audit.command()
@@ -207,13 +208,14 @@ def export(
     from fleet.app.audit import export as make
     from fleet.app.files import write_whole
     from fleet.cli.output import note, warn
+    from fleet.core.visible import visible_json
 
     made = make(home_of(context))
     if made.entries and not made.checkpoints:
         warn("nothing in it is signed: fleet audit keygen makes a key")
-    words = msgspec.json.encode(made)
+    words = visible_json(msgspec.json.encode(made).decode())
     if output is None:
         typer.echo(words)
         return
-    write_whole(output, words + b"\n")
+    write_whole(output, f"{words}\n".encode())
     note(f"Wrote {output}: {len(made.entries):,} entries, {len(made.checkpoints):,} checkpoints")

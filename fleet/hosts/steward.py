@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 
 from msgspec import Struct
 
 from fleet.core.errors import FleetError
+from fleet.core.logs import log_of
 from fleet.hosts import facts, hooks, seen
 from fleet.hosts.facts import Facts
 from fleet.hosts.inventory import Entry
@@ -19,7 +19,7 @@ from fleet.machines.contained import contained
 from fleet.machines.os.detect import detect, family
 from fleet.machines.os.family import Family
 
-LOG = logging.getLogger(__name__)
+LOG = log_of(__name__)
 
 
 class Looks(Struct, frozen=True):

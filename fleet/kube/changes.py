@@ -11,12 +11,13 @@ import msgspec
 from msgspec import Struct
 
 from fleet.core.errors import FleetError, UnreachableError
+from fleet.core.logs import log_of
 from fleet.kube.clock import Clock
 from fleet.kube.refusal import Call, ExpiredError
 from fleet.kube.transport import Transport
 from fleet.kube.wire import ListMeta, Meta
 
-LOG = logging.getLogger(__name__)
+LOG = log_of(__name__)
 T = TypeVar("T")
 
 _WATCH_SECONDS = 300

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator
 
 import msgspec
 from msgspec.structs import replace
 
 from fleet.core.errors import FleetError
+from fleet.core.logs import log_of
 from fleet.core.machine import GROUP, VERSION, LogTold, Machine, Units, Work
 from fleet.core.release import Release
 from fleet.kube import decode
@@ -19,7 +19,7 @@ from fleet.kube.refusal import Call, ConflictError, NotFoundError
 from fleet.kube.transport import Transport
 from fleet.kube.wire import MachineWire
 
-LOG = logging.getLogger(__name__)
+LOG = log_of(__name__)
 PATH = f"/apis/{GROUP}/{VERSION}/machines"
 _RESOURCE = "machines"
 _RETRY_SECONDS = 2.0

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from fleet.core.agent import Act, Answer, bounded, done, failed, next_duty, proves_boot, rolled_back
 from fleet.core.errors import FleetError
+from fleet.core.logs import log_of
 from fleet.core.machine import (
     ARGUMENTS_MOST,
     LAYERED_MOST,
@@ -29,7 +29,7 @@ from fleet.machines.contained import contained
 from fleet.machines.os.family import Family, MachineError, Observation
 from fleet.machines.own import OwnMachine
 
-LOG = logging.getLogger(__name__)
+LOG = log_of(__name__)
 
 
 class Pace(Struct, frozen=True):

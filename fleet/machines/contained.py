@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from fleet.core.errors import FleetError
+from fleet.core.logs import log_of
 from fleet.machines.os.family import MachineError
 
-LOG = logging.getLogger(__name__)
+LOG = log_of(__name__)
 SHOWN = 200
 """Letters of such an error that are told."""
 

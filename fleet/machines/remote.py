@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 
 from fleet.core.errors import FleetError
+from fleet.core.logs import log_of
 from fleet.machines.agent import Agent, Pace
 from fleet.machines.bootlog import Log
 from fleet.machines.contained import contained
 from fleet.machines.os.family import Family
 from fleet.machines.own import OwnMachine
 
-LOG = logging.getLogger(__name__)
+LOG = log_of(__name__)
 RETRY_SECONDS = 30.0
 """Most between two looks at a machine that is not reached."""
 

@@ -18,6 +18,8 @@ from fleet.app import audit
 from fleet.app.evidence import verify_file
 from fleet.app.home import Home
 from fleet.app.report import report, with_evidence
+from fleet.app.run import run as work
+from fleet.cli.main import run
 from fleet.core.errors import TamperedError, UsageError
 from fleet.core.journal import GENESIS, Entry, Record
 from fleet.core.report import Report
@@ -173,9 +175,7 @@ def test_a_controller_warns_once_of_a_journal_that_was_tampered_with_and_goes_on
         # Another one, whatever it begins with.
         database.execute("UPDATE journal SET hash = iif(hash LIKE 'f%', '0', 'f') || substr(hash, 2)")
     said: list[str] = []
-    from fleet.app.run import run
-
-    run(home, said.append, until_idle=True)
+    work(home, said.append, until_idle=True)
     assert len([words for words in said if "tampered with: it is not signed" in words]) == 1
     assert "finish" in [entry.record.kind for entry in home.store.journal.entries()]
 
@@ -285,6 +285,30 @@ def test_an_export_is_verified_with_nothing_but_itself_and_the_public_key(
     assert (done.returncode, done.stderr) == (0, "")
     assert f"The journal is whole and signed: entries 1 to {home.store.journal.count()}." in done.stdout
     assert sorted(path.name for path in tmp_path.iterdir()) == ["export.json", "key.pub"]
+
+
+def test_an_export_moves_no_cursor_and_still_verifies(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = a_home(tmp_path / "home")
+    keys, _, _ = audit.keygen(home)
+    odd = Record("outcome", "drain", "r-1", detail={"detail": "refused\u202e\x9b2J by \U000e0041a webhook"})
+    home.store.journal.append([odd], at=home.now(), actor="ada@desk")
+    for words, file in ((["audit", "export"], "out"), (["audit", "export", "-o", "file"], "file")):
+        assert (
+            run(
+                [
+                    "--home",
+                    str(home.path),
+                    *(str(tmp_path / each) if each == "file" else each for each in words),
+                ]
+            )
+            == 0
+        )
+        told = capsys.readouterr().out or (tmp_path / file).read_text()
+        assert all(each.isprintable() or each == "\n" for each in told)
+        (tmp_path / file).write_text(told)
+        assert verify_file(tmp_path / file, [keys.public]).findings == ()
 
 
 def test_an_exported_journal_and_a_report_hold(

@@ -5,18 +5,19 @@ from __future__ import annotations
 import io
 import json
 import logging
+import sys
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.text import Text
 
-from fleet.agent.logs import Lines
 from fleet.cli.canvas import Canvas
 from fleet.cli.columns import columns
 from fleet.cli.output import console, note, show, show_csv, show_json
 from fleet.cli.report.page import page
 from fleet.cli.visible import Screen, visible_text
+from fleet.core.logs import Lines, log_of
 from fleet.core.visible import visible, visible_json, visible_lines
 from tests.unit.report.scenes import a_scene
 
@@ -91,6 +92,25 @@ def test_a_page_shows_it_too() -> None:
 def test_what_an_agent_logs_is_one_line() -> None:
     record = logging.LogRecord("fleet", logging.INFO, "", 0, "%s", ("done\n2026 ERROR forged \x1b[0m",), None)
     assert Lines("%(message)s").format(record) == "done\\n2026 ERROR forged \\x1b[0m"
+
+
+def test_a_traceback_that_is_logged_shows_what_the_error_says() -> None:
+    try:
+        raise ValueError("n-1\x1b[2J\u202e\nsecond")
+    except ValueError:
+        record = logging.LogRecord("fleet", logging.ERROR, "", 0, "why", (), sys.exc_info())
+    lines = Lines("%(message)s").format(record).splitlines()
+    assert lines[-2:] == ["ValueError: n-1\\x1b[2J\\u202e", "second"]
+
+
+def test_what_is_logged_where_nobody_has_said_where_to_is_visible_too(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in fleet run, whose stderr is controller.log; pytest's own handlers are out of the way."""
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    log_of("fleet.app.reach").warning("node %s: %s", "n-1", "down\n2026 ERROR forged \x1b[0m")
+    logging.getLogger("asyncio").error("gone\x1b[2J")
+    assert capsys.readouterr().err == "node n-1: down\\n2026 ERROR forged \\x1b[0m\ngone\\x1b[2J\n"
 
 
 @given(st.text())
