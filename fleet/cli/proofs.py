@@ -140,7 +140,11 @@ def _verify_file(file: Path, keys: list[Path], checkpoints: list[Path]) -> None:
     found = verify_file(file, keys)
     _tell(found.findings)
     show(f"The {found.what} is whole and signed: entries {found.first:,} to {found.last:,}.")
-    show(f"{_held(found.checkpoints)}.")
+    if found.signed_at is not None:
+        show(
+            f"{_held(found.checkpoints)}; the last was signed at {found.signed_at:%Y-%m-%d %H:%M:%SZ}: "
+            "it says nothing of what came later."
+        )
 
 
 def _held(checkpoints: int) -> str:

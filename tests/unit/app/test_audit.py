@@ -311,6 +311,18 @@ def test_an_export_moves_no_cursor_and_still_verifies(
         assert verify_file(tmp_path / file, [keys.public]).findings == ()
 
 
+def test_a_journal_that_ends_early_is_verified_as_of_that_time_whatever_its_file_says(tmp_path: Path) -> None:
+    """A file that is cut back to an earlier checkpoint is a true journal of that moment, and no later one."""
+    home = a_home(tmp_path / "home")
+    keys, _, _ = audit.keygen(home)
+    home.store.journal.append([Record("decision", "note", "r-0")], at=home.now(), actor="ada@desk")
+    first = audit.checkpoint(home)
+    told = msgspec.to_builtins(audit.export(home)) | {"at": "2036-01-01T00:00:00Z"}
+    (tmp_path / "file").write_text(json.dumps(told))
+    evidence = verify_file(tmp_path / "file", [keys.public])
+    assert (evidence.findings, evidence.last, evidence.signed_at) == ((), 1, first.at)
+
+
 def test_an_exported_journal_and_a_report_hold(
     tmp_path: Path, home: Home, exported: bytes, reported: bytes
 ) -> None:
