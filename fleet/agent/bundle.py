@@ -23,6 +23,7 @@ from fleet.agent.host import Host
 from fleet.app import logs
 from fleet.app.clock import WallClock
 from fleet.core.errors import FleetError
+from fleet.core.visible import visible_lines
 from fleet.kube.changes import Found, Kind, Lost, Watch
 from fleet.kube.clock import Clock
 from fleet.kube.credentials import Source
@@ -146,7 +147,7 @@ def main() -> int:
     try:
         asyncio.run(_main(_arguments().kubeconfig))
     except FleetError as error:
-        sys.stderr.write(f"error: {error.message}\n{error.hint}\n")
+        sys.stderr.write(visible_lines(f"error: {error.message}\n{error.hint}\n"))
         return error.exit_code
     return 0
 

@@ -62,10 +62,11 @@ def keygen(home: Home) -> tuple[Keys, PublicKey, SignedCheckpoint | None]:
         f"there is a key already: {keys.public}",
         "to begin with another one, move both files away; keep the public one, it proves the older checkpoints",
     )
-    if keys.public.exists():
+    if _is_there(keys.public):
         raise taken
-    keys.private.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not keys.private.exists():
+    # Whoever may read the home may verify it; the private key is for its owner alone.
+    keys.private.parent.mkdir(parents=True, exist_ok=True)
+    if not _is_there(keys.private):
         with contextlib.suppress(FileExistsError):  # Somebody else makes one at this moment.
             PrivateKey.new().write(keys.private)
     key = PrivateKey.read(keys.private)
@@ -78,9 +79,14 @@ def keygen(home: Home) -> tuple[Keys, PublicKey, SignedCheckpoint | None]:
 
 def signing_key(home: Home) -> PrivateKey | None:
     """None in a home without one. Raises UsageError for a key of which a half is missing, cannot be read, or is no half
-    of the other."""
+    of the other: nobody goes on unsigned because a file is gone."""
     keys = keys_of(home)
-    if not keys.private.exists():
+    if not _is_there(keys.private):
+        if _is_there(keys.public):
+            raise UsageError(
+                f"the private half of {keys.public} is missing: {keys.private}",
+                "put it back; to go on without signatures move the public one away, and keep it",
+            )
         return None
     from fleet.store.signing import PrivateKey
 
@@ -97,12 +103,26 @@ def public_key(keys: Keys) -> PublicKey:
     """Raises UsageError where it is missing or cannot be read."""
     from fleet.store.signing import PublicKey
 
-    if not keys.public.exists():
+    if not _is_there(keys.public):
         raise UsageError(
             f"the public half of {keys.private} is missing: {keys.public}",
             "fleet audit keygen writes it anew from the private one",
         )
     return PublicKey.read(keys.public)
+
+
+def _is_there(path: Path) -> bool:
+    """A link that points nowhere is: it was put there for something. Raises UsageError where one may not look."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be looked for: {error.strerror}",
+            f"chmod 755 {path.parent} lets others verify; the private key in it stays its owner's alone",
+        ) from error
+    return True
 
 
 def checkpoint(home: Home) -> SignedCheckpoint:
@@ -117,12 +137,28 @@ def checkpoint(home: Home) -> SignedCheckpoint:
 
 
 def _signed(home: Home, key: PrivateKey, at: datetime) -> SignedCheckpoint | None:
-    board = home.store.checkpoints
+    """Raises TamperedError as `Checkpoints.sign` does, and where the journal is not the one of the last copy."""
+    board, copies = home.store.checkpoints, keys_of(home).copies
+    _refuse_another(home, key)
     before = board.newest(key.public.id)
     found = board.sign(key, at)
     if found is not None and found != before:
-        _copy(keys_of(home).copies, found)
+        _copy(copies, found)
     return found
+
+
+def _refuse_another(home: Home, key: PrivateKey) -> None:
+    """Whoever may write to the database can make a whole chain anew, and take away the checkpoints that are in it: what
+    was signed here last is still beside the key. Raises TamperedError."""
+    copies, _ = _kept_copies(home)
+    # The furthest one that this key has signed.
+    last = next(filter(key.public.signed, sorted(copies, key=lambda each: -each.seq)), None)
+    if last is not None and not home.store.checkpoints.agrees(last):
+        raise TamperedError(
+            f"the journal was tampered with: it is not signed, since entry {last.seq} is not the one that was signed",
+            "fleet audit verify says where; if you brought back an older copy of the database, move "
+            f"{keys_of(home).copies} away and keep it",
+        )
 
 
 def _copy(path: Path, signed: SignedCheckpoint) -> None:
@@ -135,10 +171,14 @@ def _copy(path: Path, signed: SignedCheckpoint) -> None:
 
 
 def sign_end(home: Home) -> PrivateKey | None:
-    """Signs where the journal ends now, if a key is here and the database may be written; answers that key.
+    """Signs where the journal ends now, if a key is here and the database may be written; answers that key. None where
+    there is none, or one that is not for this user's eyes: whoever may only read takes what was signed before.
 
     Raises UsageError for a key that cannot be used, TamperedError.
     """
+    private = keys_of(home).private
+    if _is_there(private) and not os.access(private, os.R_OK) and private.lstat().st_uid != os.geteuid():
+        return None
     key = signing_key(home)
     if key is not None:
         with contextlib.suppress(ReadOnlyError):
@@ -216,32 +256,30 @@ def verify(home: Home, keys: Sequence[Path] = (), kept: Sequence[Path] = ()) -> 
     from fleet.store import proof
     from fleet.store.signing import PublicKey
 
-    own = keys_of(home)
-    public = [PublicKey.read(path) for path in keys]
-    if not public and (own.public.exists() or own.private.exists()):
-        public = [public_key(own)]
+    public = [PublicKey.read(path) for path in keys] or own_key(home)
     store = home.store
     stored = store.checkpoints.all()
     if stored and not public:
         raise UsageError(
-            f"the journal has {len(stored):,} signed checkpoints, and no public key to verify them is here: {own.public}",
+            f"the journal has {len(stored):,} signed checkpoints, and no public key to verify them is here: "
+            f"{keys_of(home).public}",
             "name the key that was kept elsewhere: --key PUBLIC-KEY",
         )
-    copies, findings = _copies([*([own.copies] if own.copies.exists() else []), *kept])
+    copies, findings = _kept_copies(home, kept)
     signed = list(dict.fromkeys([*stored, *copies]))
     if public:
         findings += proof.forged(signed, public)
         signed = [each for each in signed if proof.genuine(each, public)]
     findings += proof.lost([each for each in copies if each in signed], stored)
     broken = store.journal.verify(signed)
-    findings += [*broken, *(_kept(store) if not broken else ())]
+    findings += [*broken, *(_folds(store) if not broken else ())]
     last = store.journal.last()
     marks = proof.Marks(signed)
     for _ in marks.follow(store.journal.entries()):
         pass
     proven = proof.reach(signed, marks) if public else 0
-    if keys and last is not None and not signed:
-        findings.append(proof.unsigned(1, last.seq))
+    if keys and not signed:
+        findings.append(proof.unsigned(1, last.seq) if last is not None else proof.EMPTY)
     return Audit(
         tuple(sorted(findings, key=lambda each: each.seq)),
         store.journal.count(),
@@ -252,7 +290,32 @@ def verify(home: Home, keys: Sequence[Path] = (), kept: Sequence[Path] = ()) -> 
     )
 
 
-def _kept(store: Store) -> Iterator[Finding]:
+def own_key(home: Home) -> list[PublicKey]:
+    """The home's public key, if it has one. Raises UsageError where that cannot be read or is missing."""
+    keys = keys_of(home)
+    return [public_key(keys)] if _is_there(keys.public) or _is_there(keys.private) else []
+
+
+def wrong(home: Home) -> list[Finding]:
+    """What is wrong with the journal, as far as this home can tell: by its chain, and, where it has a key, by the
+    checkpoints of that key in the database and beside it. Raises UsageError for a key that cannot be used."""
+    from fleet.store import proof
+
+    own = own_key(home)
+    found = [*home.store.checkpoints.all(), *_kept_copies(home)[0]] if own else []
+    # An earlier key may have signed others: whoever has its public half verifies them (--key).
+    mine = list(dict.fromkeys(each for each in found if each.key in [key.id for key in own]))
+    genuine = [each for each in mine if proof.genuine(each, own)]
+    return [*proof.forged(mine, own), *home.store.journal.verify(genuine)]
+
+
+def _kept_copies(home: Home, elsewhere: Sequence[Path] = ()) -> tuple[list[SignedCheckpoint], list[Finding]]:
+    """The checkpoints beside the key and in other files; and lines that are none."""
+    beside = keys_of(home).copies
+    return _copies([*([beside] if _is_there(beside) else []), *elsewhere])
+
+
+def _folds(store: Store) -> Iterator[Finding]:
     """What is kept of rollouts so that nobody has to read the whole journal, against the journal, which is whole."""
     from fleet.drivers.folding import differing
     from fleet.store.tampering import Finding

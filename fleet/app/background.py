@@ -33,8 +33,9 @@ def ensure_controller(home: Home) -> str:
         return ""
     with home.log.open("ab") as log:
         begun = log.tell()
+        # -P: else Python takes modules from the current folder first, which may be anybody's.
         child = subprocess.Popen(
-            [sys.executable, "-m", "fleet.cli", "--home", str(home.path), "run", "--until-idle"],
+            [sys.executable, "-P", "-m", "fleet.cli", "--home", str(home.path), "run", "--until-idle"],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -35,6 +36,8 @@ class Evidence(Struct, frozen=True):
     """Entries that were checked, by seq."""
     checkpoints: int
     """That hold."""
+    signed_at: datetime | None
+    """When the last of these was signed: of what came later the file proves nothing, whatever it says of its own time."""
     findings: tuple[Finding, ...]
 
 
@@ -60,11 +63,13 @@ def verify_file(path: Path, keys: Sequence[Path]) -> Evidence:
     else:
         words = "it says {}, which no exported journal does"
         findings += [Finding(0, "unlike", words.format(key)) for key in told if key not in PARTS]
+    genuine = [each for each in signed if proof.genuine(each, public)]
     return Evidence(
         f"report of {told['rollout']}" if report else "journal",
         min((entry.seq for entry in entries), default=0),
         max((entry.seq for entry in entries), default=0),
-        sum(proof.genuine(each, public) for each in signed),
+        len(genuine),
+        max((each.at for each in genuine), default=None),
         tuple(sorted(findings, key=lambda finding: finding.seq)),
     )
 

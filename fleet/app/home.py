@@ -59,13 +59,15 @@ class Home:
     ) -> Home:
         """What the call names; else FLEET_HOME; else `here` if it holds a fleet; else the user's own.
 
-        `tell` hears of a policy there by another name. Raises UsageError for what is a file.
+        `tell` hears of a policy there by another name. Raises UsageError for what is a file, and for a fleet of somebody
+        else in `here` that nobody has named.
         """
         database = database or environ.get("FLEET_DATABASE", "")
         if path is None and (named := environ.get("FLEET_HOME", "")):
             path = Path(named)
         looked = path or here
         if path is None and any(os.path.lexists(here / name) for name in (POLICY, DATABASE)):
+            _refuse_anothers(here)
             path = here
         if path is None:
             data = environ.get("XDG_DATA_HOME", "")
@@ -244,6 +246,18 @@ class Home:
         from fleet.sim.clock import SimulatedClock
 
         return SimulatedClock.load(saved)
+
+
+def _refuse_anothers(folder: Path) -> None:
+    """What stands in a policy and a database is run: hooks, playbooks, plugins of kubeconfigs. Somebody may have put them
+    into a folder, such as /tmp, for whoever comes by. Raises UsageError."""
+    there = (each for each in (folder, folder / POLICY, folder / DATABASE) if os.path.lexists(each))
+    others = {each.lstat().st_uid for each in there} - {0, os.geteuid()}
+    if others:
+        raise UsageError(
+            f"the fleet in {folder} belongs to {', '.join(map(_user_name, sorted(others)))}, and what is in it is run",
+            f"if you trust them: --home {shlex.quote(str(folder))}, or FLEET_HOME",
+        )
 
 
 def person() -> str:

@@ -6,13 +6,15 @@ import json
 import logging
 import sys
 from datetime import UTC, datetime
+from types import TracebackType
 from typing import Literal
 
-from fleet.core.visible import visible
+from fleet.core.visible import visible, visible_lines
 from fleet.drivers.journal_log import CLUSTER
 
 Form = Literal["text", "json"]
 Level = Literal["debug", "info", "warning", "error"]
+Raised = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 PLACE = ("cluster", "rollout", "node")
 """What a record may be about: given to a logger's method as `extra`. A cluster's own tasks have it in their context."""
 
@@ -41,7 +43,7 @@ class Stderr(logging.Handler):
 
 
 class Lines(logging.Formatter):
-    """The text of each record is one line; a traceback follows as it is."""
+    """The text of each record is one line; a traceback follows, with its lines."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(message)s")
@@ -56,6 +58,9 @@ class Lines(logging.Formatter):
         )
         record.message = visible(f"{place}: {record.message}" if place else record.message)
         return super().formatMessage(record)
+
+    def formatException(self, ei: Raised) -> str:
+        return visible_lines(super().formatException(ei))
 
 
 class Json(logging.Formatter):

@@ -17,7 +17,7 @@ def report(home: Home, ident: str = "") -> Report:
     """Of the named rollout; without a name of the active one, else of the newest. Raises UsageError."""
     store = home.store
     rollout = Rollouts.load(store).last(ident)
-    findings = store.journal.verify()
+    findings = audit.wrong(home)
     verdict = Verdict(not findings, store.journal.count(), "; ".join(each.words for each in findings[:3]))
     plan = store.plans.find(rollout.start.plan)
     held = {NodeRef.parse(node): waiting.held for node, waiting in store.held.of(rollout.id).items()}

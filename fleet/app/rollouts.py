@@ -150,13 +150,14 @@ def start(home: Home, plan: Plan, fresh: Callable[[Sequence[str]], Sequence[Snap
     """Commits the start of a rollout of the plan; a controller picks it up.
 
     `fresh` looks at those clusters once more and leaves out which do not answer. Raises HeldError where a pool has a
-    rollout already, or the clusters are no longer as the plan presumes.
+    rollout already, or the clusters are no longer as the plan presumes; ConfigError for a policy with mistakes.
     """
     store = home.store
     begin = plan.begin()
     if not begin.goals:
         raise HeldError(f"plan {short_id(plan.plan_id)} has nothing to do", "fleet status")
     refuse_second(Rollouts.load(store).active, plan)
+    other = home.policy() != plan.policy
     snapshots = fresh(plan.clusters)
     changed = changes(plan, snapshots)
     if changed:
@@ -173,6 +174,11 @@ def start(home: Home, plan: Plan, fresh: Callable[[Sequence[str]], Sequence[Snap
     ident = _commit(home, plan, begin)
     new = newcomers(plan, snapshots)
     notes = [f"{len(new)} nodes have joined the pool since the plan: {', '.join(new[:SHOWN])}"] if new else []
+    if other:
+        notes.append(
+            f"{home.policy_file} is not the policy of the plan, by which this rollout goes: no later freeze or window "
+            "holds it; a new plan goes by the file"
+        )
     return Started(ident, tuple(notes))
 
 

@@ -64,6 +64,9 @@ def whole(plan: Plan, now: datetime, *, all_held: bool = False) -> Text:
         lines += _held(held, most)
     lines += _warnings(plan.warnings)
     lines += _doubts(plan.doubts, most)
+    if plan.plan_id:
+        # Whole: of the short one somebody who may write to the database can make another plan.
+        lines.append(_fact("hash", plan.plan_id, "dim"))
     lines.append(_next(plan, now))
     return Text("\n").join(lines)
 

@@ -43,7 +43,10 @@ def report(
 
     home = home_of(context)
     made = make(home, rollout)
-    words = _rendered(with_evidence(home, made) if output == "json" else made, output)
+    if output == "json":
+        made = with_evidence(home, made)
+        _warn_unsigned(made)
+    words = _rendered(made, output)
     if file is None:
         typer.echo(words, nl=not words.endswith("\n"))
         return
@@ -51,6 +54,15 @@ def report(
     from fleet.cli.output import note
 
     note(f"Wrote {file}")
+
+
+def _warn_unsigned(made: Report) -> None:
+    from fleet.cli.output import warn
+
+    if made.signature is None:
+        whole = made.journal.verdict.verified
+        why = "there is no signing key here that you may use" if whole else "the journal does not hold"
+        warn(f"nobody has signed this report: {why}\n  -> fleet audit {'keygen' if whole else 'verify'}")
 
 
 def _rendered(made: Report, output: str) -> str:
@@ -128,7 +140,11 @@ def _verify_file(file: Path, keys: list[Path], checkpoints: list[Path]) -> None:
     found = verify_file(file, keys)
     _tell(found.findings)
     show(f"The {found.what} is whole and signed: entries {found.first:,} to {found.last:,}.")
-    show(f"{_held(found.checkpoints)}.")
+    if found.signed_at is not None:
+        show(
+            f"{_held(found.checkpoints)}; the last was signed at {found.signed_at:%Y-%m-%d %H:%M:%SZ}: "
+            "it says nothing of what came later."
+        )
 
 
 def _held(checkpoints: int) -> str:
@@ -175,8 +191,9 @@ def checkpoint(context: typer.Context) -> None:
     import msgspec
 
     from fleet.app.audit import checkpoint as sign
+    from fleet.core.visible import visible_json
 
-    typer.echo(msgspec.json.encode(sign(home_of(context))))
+    typer.echo(visible_json(msgspec.json.encode(sign(home_of(context))).decode()))
 
 
 @audit.command()
@@ -195,13 +212,14 @@ def export(
     from fleet.app.audit import export as make
     from fleet.app.files import write_whole
     from fleet.cli.output import note, warn
+    from fleet.core.visible import visible_json
 
     made = make(home_of(context))
     if made.entries and not made.checkpoints:
         warn("nothing in it is signed: fleet audit keygen makes a key")
-    words = msgspec.json.encode(made)
+    words = visible_json(msgspec.json.encode(made).decode())
     if output is None:
         typer.echo(words)
         return
-    write_whole(output, words + b"\n")
+    write_whole(output, f"{words}\n".encode())
     note(f"Wrote {output}: {len(made.entries):,} entries, {len(made.checkpoints):,} checkpoints")

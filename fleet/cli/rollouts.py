@@ -23,7 +23,7 @@ Watch = Annotated[
 @app.command()
 def start(
     context: typer.Context,
-    plan: Annotated[str, typer.Argument(help="Id of a plan, such as p-9c41.")],
+    plan: Annotated[str, typer.Argument(help="Id of a plan, or the beginning of it, such as p-9c41.")],
     watch: Watch = False,
     foreground: Annotated[
         bool, typer.Option("--foreground", help="Be the controller, in this process.")
@@ -42,10 +42,11 @@ def start(
     from fleet.cli.output import note, show, warn
 
     home = home_of(context)
-    started = begin(home, stored(home, plan), lambda clusters: look(home, clusters).fresh)
+    found = stored(home, plan)
+    started = begin(home, found, lambda clusters: look(home, clusters).fresh)
     for words in started.notes:
         warn(words)
-    show(f"Started rollout {started.rollout}.")
+    show(f"Started rollout {started.rollout} of plan {found.plan_id}.")
     if foreground:
         raise typer.Exit(_in_foreground(home, started.rollout))
     _see_to_it(home)
@@ -156,7 +157,7 @@ def rollback(
     """
     from fleet.app.rollback import forward_again
     from fleet.app.rollback import rollback as undo
-    from fleet.cli.output import note, show, show_json
+    from fleet.cli.output import note, show, show_json, warn
     from fleet.cli.plan_view import whole
 
     home = home_of(context)
@@ -177,7 +178,9 @@ def rollback(
         from fleet.app.rollouts import start as begin
 
         begun = begin(home, made, lambda clusters: look(home, clusters).fresh)
-        note(f"Started rollout {begun.rollout}.")
+        for words in begun.notes:
+            warn(words)
+        note(f"Started rollout {begun.rollout} of plan {made.plan_id}.")
         _see_to_it(home)
 
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Generic, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo, available_timezones
 
-from fleet.config.fragment import USER_IN_URL
+from fleet.config.fragment import PASSWORD, QUERY, USER_IN_URL
 from fleet.core.machine import NAME_MOST
 from fleet.core.pod import is_word
 from fleet.core.policy import Amount
@@ -75,14 +75,16 @@ def _version(text: str) -> str:
 
 
 def _source(text: str) -> str:
-    if USER_IN_URL.search(text):
-        raise ValueError("a user in a URL")
+    if any(each.search(text) for each in (USER_IN_URL, PASSWORD, QUERY)):
+        raise ValueError("it may have a secret in it")
     return _text(text)
 
 
 TEXT = Form("text", _text)
 VERSION = Form("text of at most 256 characters", _version)
-SOURCE = Form("a source without a user and password in it, since plans, journal and reports show it", _source)
+SOURCE = Form(
+    "a source without user, password, ? and # in it, since plans, journal and reports show it", _source
+)
 ORDER = Form("a whole number", _order)
 NAME = matching(NAME_WORDS, r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 DIGEST = matching(

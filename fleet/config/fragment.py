@@ -22,6 +22,10 @@ UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U0001000
 
 USER_IN_URL = re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^/?#\s@]*@", re.IGNORECASE)
 """RFC 3986, section 3.2.1: a user, and perhaps a password."""
+PASSWORD = re.compile(r":(?!//)[^@/]*@(?!sha(?:256|512):)", re.IGNORECASE)
+"""The same in an address without a scheme, or with one that is misspelt. What has a digest behind it is an image."""
+QUERY = re.compile(r"(://[^?#]*)[?#].*", re.DOTALL)
+"""May be a signature or a token: whoever has the URL may fetch."""
 
 Kind = Literal["text", "number", "boolean", "nothing"]
 KINDS: dict[str, Kind] = {"int": "number", "float": "number", "bool": "boolean", "null": "nothing"}
@@ -207,6 +211,7 @@ def _line(event: yaml.Event) -> int:
 
 
 def shown(text: str) -> str:
-    """For a message: one line, printable, no longer than a glance, and without a user and password in a URL."""
-    plain = repr(USER_IN_URL.sub(r"\1[hidden]@", text))[1:-1]
+    """For a message: one line, printable, no longer than a glance, and without what a URL may have of secrets."""
+    bare = PASSWORD.sub(":[hidden]@", USER_IN_URL.sub(r"\1[hidden]@", text))
+    plain = repr(QUERY.sub(r"\1?[hidden]", bare))[1:-1]
     return plain if len(plain) <= 60 else f"{plain[:57]}..."

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 KEPT = "\n\t"
 """What may stay in a text of several lines."""
+PART = 4096
+"""Letters of a long document that are looked at together: a whole journal may be one line."""
 
 
 def visible(text: str) -> str:
@@ -27,7 +29,8 @@ def visible_json(text: str) -> str:
     """A JSON document that says the same, in characters that all can be seen. Line feeds between its parts stay."""
     if _is_visible(text):
         return text
-    return "".join(each if each.isprintable() or each in KEPT else _unicode(each) for each in text)
+    parts = (text[start : start + PART] for start in range(0, len(text), PART))
+    return "".join(part if _is_visible(part) else "".join(map(_said, part)) for part in parts)
 
 
 def _is_visible(text: str) -> bool:
@@ -38,6 +41,10 @@ def _is_visible(text: str) -> bool:
 def _escaped(letter: str) -> str:
     """As Python writes it: `\\x1b`, `\\u202e`."""
     return letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
+
+
+def _said(letter: str) -> str:
+    return letter if letter.isprintable() or letter in KEPT else _unicode(letter)
 
 
 def _unicode(letter: str) -> str:

@@ -55,6 +55,8 @@ ETCD = "kubeadm.kubernetes.io/etcd.advertise-client-urls"
 WORDS = 200
 """Characters of what a driver says of its volume."""
 
+_NODE = re.compile(r"[A-Za-z0-9][-._A-Za-z0-9]{0,252}")
+"""A node's name, a little wider than a DNS subdomain. It is looked up as a host's, and names folders and files."""
 _PERCENT = re.compile(r"[0-9]{1,9}%")
 _READY: dict[str, bool | None] = {"True": True, "False": False}
 _PHASES = ("Pending", "Running", "Succeeded", "Failed")
@@ -65,7 +67,10 @@ _MOST_SHARED = 100_000
 
 
 def node(found: wire.NodeWire) -> Node:
+    """Raises ValueError for a name that no API server takes for a node."""
     meta, info = found.metadata, found.status.node_info
+    if not _NODE.fullmatch(meta.name):
+        raise ValueError("a node has a DNS subdomain as its name - at `$.metadata.name`")
     ready = _condition(found.status.conditions, "Ready")
     annotations = meta.annotations or {}
     return Node(

@@ -232,7 +232,8 @@ async def play(
     except TimeoutError:
         raise MachineError(f"an earlier run in {folder} does not end, not even killed") from None
     _prepare(folder, host, variables)
-    argv = ("-m", "ansible_runner", "run", str(folder), "-p", str(playbook), "--json")
+    # -P: else Python takes modules from the current folder first, which may be anybody's.
+    argv = ("-P", "-m", "ansible_runner", "run", str(folder), "-p", str(playbook), "--json")
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *argv,
@@ -262,8 +263,8 @@ async def play(
 def _prepare(folder: Path, host: Mapping[str, Any], variables: Mapping[str, Any]) -> None:
     settings = {"pexpect_timeout": 1, "fact_cache_type": "memory"}
     files = {
-        "inventory/hosts.json": {"all": {"hosts": dict(host)}},
-        "env/extravars": dict(variables),
+        "inventory/hosts.json": {"all": {"hosts": _plain(host)}},
+        "env/extravars": _plain(variables),
         "env/settings": settings,
     }
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -272,6 +273,21 @@ def _prepare(folder: Path, host: Mapping[str, Any], variables: Mapping[str, Any]
         file.parent.mkdir(mode=0o700, exist_ok=True)
         file.touch(0o600)
         file.write_bytes(msgspec.json.encode(content))
+
+
+def _plain(value: Any) -> Any:
+    """The same, with each text as text alone. Ansible carries out, here and not on the machine, what stands in {{ }} in a
+    variable or an inventory, and versions and boot ids are what a machine says. Source: ansible-core 2.19,
+    _internal/_json/_profiles/_legacy.py."""
+    match value:
+        case str():
+            return {"__ansible_unsafe": value}
+        case Mapping():
+            return {key: _plain(each) for key, each in value.items()}
+        case list() | tuple():
+            return [_plain(each) for each in value]
+        case _:
+            return value
 
 
 def _environment(folder: Path) -> dict[str, str]:

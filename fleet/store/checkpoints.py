@@ -41,18 +41,24 @@ class Checkpoints:
             )
         return row is not None
 
+    def agrees(self, signed: SignedCheckpoint) -> bool:
+        """The journal still has the entry that this checkpoint is at."""
+        with self._database.read() as transaction:
+            return _has(transaction, signed)
+
     def sign(self, key: PrivateKey, at: datetime) -> SignedCheckpoint | None:
         """Signs where the chain ends now; answers what is there already where nothing is new, None for an empty journal.
 
         What has been written since this key's last checkpoint is checked first, the whole journal for its first one.
-        Raises TamperedError where that does not hold: nobody signs a journal that was tampered with.
+        Raises TamperedError where that does not hold, or where the key has never signed what stands there as its last
+        checkpoint: nobody signs a journal that was tampered with.
         """
         with self._database.read() as transaction:
             end = stored_checkpoint(transaction)
             last = _newest(transaction, key.public.id)
             if end is None and last is None:
                 return None
-            whole = _follows(transaction, last, end)
+            whole = (last is None or key.public.signed(last)) and _follows(transaction, last, end)
         if not whole or end is None:
             raise TamperedError(
                 "the journal was tampered with: it is not signed", "fleet audit verify says where"
@@ -78,11 +84,14 @@ class Checkpoints:
 def _follows(transaction: Transaction, last: SignedCheckpoint | None, end: Checkpoint | None) -> bool:
     """From the last checkpoint the chain goes on, unbroken, to its end."""
     origin = Origin(last.seq, last.hash) if last is not None else BEGINNING
-    if last is not None:
-        row = transaction.one("SELECT hash FROM journal WHERE seq = ?", [last.seq])
-        if row is None or row[0] != last.hash:
-            return False
+    if last is not None and not _has(transaction, last):
+        return False
     return chain.sound(as_found(transaction, origin.seq), end, origin)
+
+
+def _has(transaction: Transaction, signed: SignedCheckpoint) -> bool:
+    row = transaction.one("SELECT hash FROM journal WHERE seq = ?", [signed.seq])
+    return row is not None and row[0] == signed.hash
 
 
 def _newest(transaction: Transaction, key: str = "") -> SignedCheckpoint | None:

@@ -116,8 +116,8 @@ class Plans:
     def list(self) -> list[PlanRow]:
         """The one that starts last comes first."""
         with self._database.read() as transaction:
-            rows = transaction.all("SELECT summary FROM plan ORDER BY start DESC, id")
-        return [_read(row[0], PlanRow) for row in rows]
+            rows = transaction.all("SELECT id, summary FROM plan ORDER BY start DESC, id")
+        return [replace(_read(summary, PlanRow), plan_id=plan_id) for plan_id, summary in rows]
 
 
 def id_of(plan: Plan) -> str:

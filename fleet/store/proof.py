@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from fleet.store.signing import PublicKey
 
 
+EMPTY = Finding(0, "unsigned", "the journal is empty: there is nothing that the key has signed")
+
+
 class Marks:
     """Remembers, while a chain is read, what its checkpoints need to know of it."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
 from collections.abc import Mapping
@@ -96,7 +97,9 @@ class PrivateKey:
 
     @classmethod
     def read(cls, path: Path) -> PrivateKey:
-        """Raises UsageError where the file is missing or holds no Ed25519 private key without a password."""
+        """Raises UsageError where the file is missing, may be read by others, or holds no Ed25519 private key without a
+        password."""
+        _refuse_shared(path)
         try:
             key = load_pem_private_key(_content(path), password=None)
         except (ValueError, TypeError, UnsupportedAlgorithm):
@@ -144,6 +147,20 @@ def message(checkpoint: SignedCheckpoint) -> bytes:
 def report_message(told: Mapping[str, Any]) -> bytes:
     """What is signed of a report. Raises ValueError for numbers that JSON cannot say exactly."""
     return REPORT_PURPOSE + chain.canonical({key: value for key, value in told.items() if key != "signature"})
+
+
+def _refuse_shared(path: Path) -> None:
+    """The process's own group may: on a volume of Kubernetes with an fsGroup the kubelet lets it read every file."""
+    try:
+        about = path.stat()
+    except OSError:
+        return  # Whoever reads it says what is wrong.
+    others = stat.S_IRWXO | (0 if about.st_gid == os.getegid() else stat.S_IRWXG)
+    if stat.S_IMODE(about.st_mode) & others:
+        raise UsageError(
+            f"others may read or write {path} (mode {stat.S_IMODE(about.st_mode):04o}): what it signs proves nothing",
+            f"chmod 600 {path}; if somebody may have read it, move both halves away and make new ones: fleet audit keygen",
+        )
 
 
 def _content(path: Path) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import textwrap
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -135,3 +136,31 @@ def test_an_exit_code_is_no_verdict(played: dict[str, Played]) -> None:
 
 def test_what_is_told_for_each_host_is_not_told_to_fleet(played: dict[str, Played]) -> None:
     assert (played["told"].told, played["told-per-host"].told) == ({"fleet_now": 1}, {})
+
+
+def test_variables_and_the_inventory_are_texts_and_no_templates(tmp_path: Path) -> None:
+    done = tmp_path / "carried-out"
+    text = f"{{{{ lookup('pipe', 'touch {done}') }}}}"
+    path = tmp_path / "mine.yml"
+    path.write_text(
+        tasks("- set_stats: {per_host: false, data: {told: ['{{ one }}', '{{ two }}', '{{ three[0] }}']}}")
+    )
+    account = Account("box", lambda _: None, lambda _: None)
+    host = {"box": {**HERE, "one": text}}
+    variables = {"two": text, "three": [text]}
+    found = asyncio.run(play.play(tmp_path / "played", path, host, variables, 60, account))
+    assert (found.told, found.words) == ({"told": [text] * 3}, "")
+    assert not done.exists()
+
+
+def test_no_modules_are_taken_from_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = tmp_path / "carried-out"
+    for name in ("ansible_runner", "yaml"):
+        (tmp_path / f"{name}.py").write_text(f"open({str(done)!r}, 'w')\n")
+    (tmp_path / "mine.yml").write_text(tasks(RUN))
+    monkeypatch.chdir(tmp_path)
+    account = Account("box", lambda _: None, lambda _: None)
+    found = asyncio.run(play.play(tmp_path / "played", tmp_path / "mine.yml", {"box": HERE}, {}, 60, account))
+    assert found.good and not done.exists()

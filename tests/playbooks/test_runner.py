@@ -104,6 +104,25 @@ def raises(kind: type[Exception], work: Callable[[], Awaitable[object]]) -> str:
     return str(caught.value)
 
 
+def test_what_a_machine_says_is_never_carried_out_here(tmp_path: Path) -> None:
+    """Ansible carries out what stands in {{ }}, on the controller. A machine may call what it has staged as it likes, and
+    is known to have the release by its digest."""
+    done = tmp_path / "carried-out"
+    name = f"{{{{ lookup('pipe', 'touch {done}') }}}}"
+
+    async def tell(bed: Bed) -> None:
+        now = bed.box.state()["deployments"][0]
+        bed.box.save(deployments=[{**release("2.0"), "version": name, "serial": 0, "staged": True}, now])
+        seen = await bed.machine.observe()
+        assert seen.staged == Release(name, NEW.digest)
+        await bed.machine.reboot()
+        assert bed.box.booted() == name
+
+    with made(tmp_path) as bed:
+        asyncio.run(tell(bed))
+    assert not done.exists()
+
+
 def test_staged_rebooted_rolled_back_and_what_happened_is_told(tmp_path: Path) -> None:
     async def tell(bed: Bed) -> None:
         box, machine = bed.box, bed.machine

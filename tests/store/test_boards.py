@@ -68,6 +68,13 @@ def test_plans_are_listed_without_their_runs(store: Store) -> None:
     assert (rows[1].start, rows[1].target, rows[1].nodes) == (START, NEW.version, 1)
 
 
+def test_a_list_names_the_plans_that_are_there(store: Store, tamper: Callable[..., None]) -> None:
+    """What it shows is kept beside the plan; without a name the newest of the list is shown and started."""
+    plan, other = store.plans.save(a_plan()), store.plans.save(a_plan(LATER))
+    tamper(f"UPDATE plan SET summary = replace(summary, '{other.plan_id}', '{plan.plan_id}')")
+    assert [row.plan_id for row in store.plans.list()] == [other.plan_id, plan.plan_id]
+
+
 def test_a_plan_that_was_changed_in_the_database_is_not_the_plan_of_that_name(
     store: Store, tamper: Callable[..., None]
 ) -> None:

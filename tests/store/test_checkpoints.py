@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Callable
 from contextlib import closing
@@ -165,6 +166,19 @@ def test_nobody_signs_what_was_tampered_with(
     assert [each.seq for each in store.checkpoints.all()] == [4]
 
 
+def test_a_checkpoint_that_the_key_has_never_signed_is_nothing_to_go_on_from(
+    store: Store, key: PrivateKey, tamper: Tamper
+) -> None:
+    appended(store, 1, 4)
+    signed(store, key)
+    tamper("UPDATE signed_checkpoint SET signature = 'AAAA'")
+    with pytest.raises(TamperedError):
+        store.checkpoints.sign(key, START)
+    appended(store, 5, 6)
+    with pytest.raises(TamperedError):
+        store.checkpoints.sign(key, START)
+
+
 def test_what_a_chain_shows_is_not_told_twice(store: Store, key: PrivateKey, tamper: Tamper) -> None:
     appended(store, 1, 8)
     kept = signed(store, key)
@@ -190,6 +204,31 @@ def test_keys_survive_their_files_and_only_their_owner_reads_the_private_one(tmp
     with pytest.raises(FileExistsError):
         PrivateKey.new().write(tmp_path / "key")
     assert PrivateKey.read(tmp_path / "key").public.id == key.public.id
+
+
+@pytest.mark.parametrize(("mode", "refused"), [(0o600, False), (0o400, False), (0o604, True), (0o602, True)])
+def test_a_private_key_that_others_may_read_or_write_signs_nothing(
+    tmp_path: Path, mode: int, *, refused: bool
+) -> None:
+    path = tmp_path / "key.pem"
+    PrivateKey.new().write(path)
+    path.chmod(mode)
+    if refused:
+        with pytest.raises(UsageError, match="others may"):
+            PrivateKey.read(path)
+    else:
+        PrivateKey.read(path)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give a file to another group")
+def test_of_groups_only_the_process_own_may_read_a_private_key(tmp_path: Path) -> None:
+    path = tmp_path / "key.pem"
+    PrivateKey.new().write(path)
+    path.chmod(0o640)
+    PrivateKey.read(path)
+    os.chown(path, -1, os.getegid() + 1)
+    with pytest.raises(UsageError, match="others may"):
+        PrivateKey.read(path)
 
 
 @pytest.mark.parametrize(

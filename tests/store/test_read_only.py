@@ -120,14 +120,16 @@ def test_a_user_who_may_only_read_a_file(finished: Path, public_folder: Path) ->
     gc.collect()
     assert not list(finished.glob("fleet.db-*"))
     home = Path(shutil.copytree(finished, public_folder / "home"))
-    (home / "audit").chmod(0o755)
     child = os.fork()
     if not child:
         os.setgroups([])
         os.setgid(65534)
         os.setuid(65534)
         try:
-            good = audit.verify(Home(home), [home / "audit" / "public-key.pem"]).findings == ()
+            theirs = Home(home)
+            good = audit.verify(theirs, [home / "audit" / "public-key.pem"]).findings == ()
+            good = good and audit.export(theirs).checkpoints != ()
+            good = good and with_evidence(theirs, report(theirs, "r-1")).signature is None
         except BaseException:
             traceback.print_exc()
             good = False

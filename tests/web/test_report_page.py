@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from msgspec.structs import replace
 
 from fleet.cli.report.page import page
-from fleet.core.report import Report
+from fleet.core.report import Hold, Report
 from tests.unit.report.scenes import a_scene
 from tests.web.chromium import Tab, a_tab, executable
 
@@ -181,6 +182,36 @@ def test_each_printed_page_of_the_timeline_has_its_axis_and_no_page_a_heading_al
     for sheet, count in zip(sheets, rows, strict=True):
         assert not count or re.search(r"^\s*\d\d:\d\d(\s+\d\d:\d\d)+$", sheet, re.MULTILINE)
         assert len(sheet.split()) > 20
+
+
+def test_the_timelines_heading_is_printed_on_the_page_of_its_axis_wherever_that_ends(tmp_path: Path) -> None:
+    """Some of these lengths of what stands before it leave room for the heading and not for the axis."""
+
+    async def visit(tab: Tab) -> bytes:
+        return await tab.printed()
+
+    scene = a_scene()
+    for count in range(5, 10):
+        holds = tuple(
+            Hold("east", f"k-{each}", "cordoned", f"cordoned {each}", "wait") for each in range(count)
+        )
+        document = browse(written(replace(scene, held=holds), tmp_path), visit)
+        (sheet,) = [
+            each for each in printed_words(document, tmp_path) if re.search(r"^\s*Timeline$", each, re.M)
+        ]
+        assert re.search(r"^\s*\d\d:\d\d(\s+\d\d:\d\d)+$", sheet.split("Timeline")[1], re.MULTILINE)
+
+
+def test_names_as_long_as_they_may_be_push_no_result_off_the_paper(tmp_path: Path) -> None:
+    async def visit(tab: Tab) -> bytes:
+        return await tab.printed()
+
+    scene = a_scene()
+    runs = tuple(replace(run, node=f"{run.node}.{'x' * 63}.{'y' * 63}.{'z' * 63}") for run in scene.runs)
+    document = browse(written(replace(scene, runs=runs), tmp_path), visit)
+    words = "\n".join(printed_words(document, tmp_path))
+    assert len(re.findall(r"\bboot [0-9a-f]{8} → [0-9a-f]{8}$", words, re.MULTILINE)) == len(runs)
+    assert len(re.findall(r"\bdone$", words, re.MULTILINE)) >= len(runs)
 
 
 def test_a_thousand_nodes_are_shown_in_seconds_and_print_on_fewer_sheets_than_a_book(tmp_path: Path) -> None:

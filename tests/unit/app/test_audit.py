@@ -18,7 +18,9 @@ from fleet.app import audit
 from fleet.app.evidence import verify_file
 from fleet.app.home import Home
 from fleet.app.report import report, with_evidence
-from fleet.core.errors import UsageError
+from fleet.app.run import run as work
+from fleet.cli.main import run
+from fleet.core.errors import TamperedError, UsageError
 from fleet.core.journal import GENESIS, Entry, Record
 from fleet.core.report import Report
 from fleet.core.requests import Sort
@@ -73,6 +75,25 @@ def test_keys_are_made_once_and_only_the_owner_reads_the_private_one(tmp_path: P
     with pytest.raises(UsageError, match="there is a key already"):
         audit.keygen(home)
     assert b"PRIVATE" in before and not keys.private.exists()
+
+
+def test_nobody_goes_on_unsigned_because_the_private_half_is_gone(tmp_path: Path) -> None:
+    home = a_home(tmp_path / "home")
+    a_started_rollout(home)
+    keys, _, _ = audit.keygen(home)
+    made = report(home, "r-1")
+    keys.private.unlink()
+    for dangles in (False, True):
+        if dangles:
+            keys.private.symlink_to(tmp_path / "nowhere")
+        for refused in (audit.checkpoint, audit.export, lambda home: with_evidence(home, made), a_notary):
+            with pytest.raises(UsageError, match=str(keys.private)):
+                refused(home)
+    assert audit.verify(home).findings == ()
+
+
+def a_notary(home: Home) -> audit.Notary | None:
+    return audit.notary_of(home, lambda words: None)
 
 
 def test_a_keygen_that_was_killed_between_the_halves_is_finished_by_the_next(tmp_path: Path) -> None:
@@ -154,9 +175,7 @@ def test_a_controller_warns_once_of_a_journal_that_was_tampered_with_and_goes_on
         # Another one, whatever it begins with.
         database.execute("UPDATE journal SET hash = iif(hash LIKE 'f%', '0', 'f') || substr(hash, 2)")
     said: list[str] = []
-    from fleet.app.run import run
-
-    run(home, said.append, until_idle=True)
+    work(home, said.append, until_idle=True)
     assert len([words for words in said if "tampered with: it is not signed" in words]) == 1
     assert "finish" in [entry.record.kind for entry in home.store.journal.entries()]
 
@@ -181,6 +200,48 @@ def test_a_database_whose_end_and_checkpoints_were_cut_off_is_found_by_the_copy_
     assert [(each.seq, each.what) for each in audit.verify(home, kept=[kept]).findings] == expected
 
 
+def test_a_journal_that_was_written_anew_with_its_checkpoints_is_not_signed_again(tmp_path: Path) -> None:
+    """Everything in the database is somebody else's, and fits together; the copy beside the key does not."""
+    home = a_fast_home(tmp_path / "home")
+    audit.keygen(home)
+    carried_out(home)
+    assert report(home, "r-1").journal.verdict.verified
+    told = msgspec.to_builtins({"entries": list(home.store.journal.entries())})
+    written_anew(told)
+    with raw(home.database) as database:
+        for each in told["entries"]:
+            words = [each["actor"], each["prev_hash"], each["hash"], each["seq"]]
+            database.execute("UPDATE journal SET actor = ?, prev_hash = ?, hash = ? WHERE seq = ?", words)
+        database.execute("UPDATE checkpoint SET hash = ?", [told["entries"][-1]["hash"]])
+        database.execute("DELETE FROM signed_checkpoint")
+    for refused in (audit.checkpoint, audit.export):
+        with pytest.raises(TamperedError):
+            refused(home)
+    made = with_evidence(home, report(home, "r-1"))
+    assert (made.journal.verdict.verified, made.signature, made.checkpoints) == (False, None, ())
+    assert home.store.checkpoints.all() == []
+
+
+def test_an_older_copy_of_the_database_is_signed_once_a_person_has_put_the_later_checkpoints_away(
+    tmp_path: Path,
+) -> None:
+    home = a_home(tmp_path / "home")
+    audit.keygen(home)
+    a_started_rollout(home)
+    audit.checkpoint(home)
+    with raw(home.database) as database:
+        for table in ("journal", "checkpoint", "signed_checkpoint"):
+            database.execute(f"DELETE FROM {table}")
+    home.store.journal.append([Record("decision", "note", "r-0")], at=home.now(), actor="ada@desk")
+    with pytest.raises(TamperedError) as refused:
+        audit.checkpoint(home)
+    copies = audit.keys_of(home).copies
+    assert str(copies) in (refused.value.hint or "")
+    kept = copies.rename(tmp_path / "kept.jsonl")
+    assert audit.checkpoint(home).seq == 1
+    assert [each.what for each in audit.verify(home, kept=[kept]).findings] == ["removed", "rewritten"]
+
+
 def test_kept_state_of_a_rollout_that_was_edited_is_found(tmp_path: Path) -> None:
     home = a_fast_home(tmp_path / "home")
     carried_out(home)
@@ -203,6 +264,14 @@ def test_a_journal_that_nobody_has_signed_is_no_proof_for_a_key(tmp_path: Path) 
     assert [(each.seq, each.what) for each in audit.verify(home, [key]).findings] == [(1, "unsigned")]
 
 
+def test_a_database_that_was_emptied_is_no_proof_for_a_key(tmp_path: Path) -> None:
+    home = a_home(tmp_path / "home")
+    key = tmp_path / "key"
+    key.write_text(PrivateKey.new().public.pem)
+    assert audit.verify(home).findings == ()
+    assert [(each.seq, each.what) for each in audit.verify(home, [key]).findings] == [(0, "unsigned")]
+
+
 def test_an_export_is_verified_with_nothing_but_itself_and_the_public_key(
     tmp_path: Path, home: Home, exported: bytes
 ) -> None:
@@ -216,6 +285,42 @@ def test_an_export_is_verified_with_nothing_but_itself_and_the_public_key(
     assert (done.returncode, done.stderr) == (0, "")
     assert f"The journal is whole and signed: entries 1 to {home.store.journal.count()}." in done.stdout
     assert sorted(path.name for path in tmp_path.iterdir()) == ["export.json", "key.pub"]
+
+
+def test_an_export_moves_no_cursor_and_still_verifies(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = a_home(tmp_path / "home")
+    keys, _, _ = audit.keygen(home)
+    odd = Record("outcome", "drain", "r-1", detail={"detail": "refused\u202e\x9b2J by \U000e0041a webhook"})
+    home.store.journal.append([odd], at=home.now(), actor="ada@desk")
+    for words, file in ((["audit", "export"], "out"), (["audit", "export", "-o", "file"], "file")):
+        assert (
+            run(
+                [
+                    "--home",
+                    str(home.path),
+                    *(str(tmp_path / each) if each == "file" else each for each in words),
+                ]
+            )
+            == 0
+        )
+        told = capsys.readouterr().out or (tmp_path / file).read_text()
+        assert all(each.isprintable() or each == "\n" for each in told)
+        (tmp_path / file).write_text(told)
+        assert verify_file(tmp_path / file, [keys.public]).findings == ()
+
+
+def test_a_journal_that_ends_early_is_verified_as_of_that_time_whatever_its_file_says(tmp_path: Path) -> None:
+    """A file that is cut back to an earlier checkpoint is a true journal of that moment, and no later one."""
+    home = a_home(tmp_path / "home")
+    keys, _, _ = audit.keygen(home)
+    home.store.journal.append([Record("decision", "note", "r-0")], at=home.now(), actor="ada@desk")
+    first = audit.checkpoint(home)
+    told = msgspec.to_builtins(audit.export(home)) | {"at": "2036-01-01T00:00:00Z"}
+    (tmp_path / "file").write_text(json.dumps(told))
+    evidence = verify_file(tmp_path / "file", [keys.public])
+    assert (evidence.findings, evidence.last, evidence.signed_at) == ((), 1, first.at)
 
 
 def test_an_exported_journal_and_a_report_hold(

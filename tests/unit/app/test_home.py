@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from pathlib import Path
 
@@ -19,6 +20,23 @@ def test_the_call_names_it_before_the_environment_and_that_before_the_current_fo
     assert Home.find(Path("/call"), "", environ, tmp_path).path == Path("/call")
     assert Home.find(None, "", environ, tmp_path).path == Path("/env")
     assert Home.find(None, "", {"XDG_DATA_HOME": "/data"}, tmp_path).path == tmp_path
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give a file to somebody else")
+@pytest.mark.parametrize("theirs", [".", "fleet.yaml", "fleet.db"])
+def test_a_fleet_of_somebody_else_is_not_taken_because_one_stands_in_its_folder(
+    tmp_path: Path, theirs: str
+) -> None:
+    """It says what is run: hooks, playbooks, plugins of kubeconfigs."""
+    (tmp_path / "fleet.yaml").touch()
+    (tmp_path / "fleet.db").touch()
+    assert Home.find(None, "", {}, tmp_path).path == tmp_path
+    os.chown(tmp_path / theirs, 65534, -1)
+    with pytest.raises(UsageError) as refused:
+        Home.find(None, "", {}, tmp_path)
+    assert f"--home {tmp_path}" in (refused.value.hint or "")
+    assert Home.find(tmp_path, "", {}, tmp_path).path == tmp_path
+    assert Home.find(None, "", {"FLEET_HOME": str(tmp_path)}, tmp_path).path == tmp_path
 
 
 def test_a_folder_without_a_fleet_is_passed_over_for_the_users_own(tmp_path: Path) -> None:

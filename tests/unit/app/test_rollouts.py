@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from fleet.app.home import Home
 from fleet.app.plans import plan, stored
 from fleet.app.rollouts import Rollouts, changes, newcomers, release, say, start, summary_of, what_follows
 from fleet.core.errors import HeldError, UsageError
@@ -18,7 +19,7 @@ from fleet.histories.builders import NEW, OLD, START, a_machine, a_node, a_polic
 from fleet.sim.behaviour import Behaviour
 from fleet.sim.planner import make_plan
 from tests.story import Story
-from tests.unit.app.homes import a_home, a_started_rollout, small_cluster
+from tests.unit.app.homes import POLICY, a_home, a_started_rollout, small_cluster
 
 
 def test_a_start_is_one_command_in_the_journal_with_every_node_of_the_plan(tmp_path: Path) -> None:
@@ -56,6 +57,16 @@ def test_a_stale_plan_is_refused_with_what_has_changed(tmp_path: Path) -> None:
     assert f"east/n-1 runs {NEW.version} now" in refused.value.message
     assert refused.value.hint == f"a new plan: fleet plan --pool workers --to {NEW.version}"
     assert home.store.journal.count() == 0
+
+
+def test_a_plan_of_another_policy_than_the_file_says_so_when_it_is_started(tmp_path: Path) -> None:
+    freeze = "freezes: [{name: year end, from: 2026-12-19T00:00Z, until: 2027-01-04T00:00Z}]\n"
+    for number, changed in enumerate(("", "# A comment is no change.\n", freeze)):
+        home = a_home(tmp_path / f"home-{number}")
+        made = plan(home, ["workers"], NEW.version)
+        home.policy_file.write_text(POLICY + changed)
+        notes = start(Home(home.path), stored(home, made.plan_id), lambda clusters: ()).notes
+        assert [str(home.policy_file) in each for each in notes] == ([True] if changed == freeze else [])
 
 
 def test_changes_tell_gone_and_replaced_nodes_and_newcomers_are_only_noted(tmp_path: Path) -> None:

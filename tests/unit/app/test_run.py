@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from fleet.app.background import ensure_controller
 from fleet.app.run import run
 from fleet.core.errors import UsageError
 from fleet.store import ClusterRow
@@ -28,3 +29,16 @@ def test_simulated_clusters_need_no_playbooks(tmp_path: Path, monkeypatch: pytes
     home = a_home(tmp_path / "home", policy=POLICY + "    reach: playbook\n")
     monkeypatch.setenv("PATH", str(tmp_path))
     run(home, print, until_idle=True)
+
+
+def test_a_controller_in_the_background_takes_no_modules_from_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which may be anybody's, such as /tmp."""
+    home = a_home(tmp_path / "home")
+    done = tmp_path / "carried-out"
+    for name in ("typer", "msgspec", "fleet"):
+        (tmp_path / f"{name}.py").write_text(f"open({str(done)!r}, 'w')\n")
+    monkeypatch.chdir(tmp_path)
+    assert ensure_controller(home)
+    assert not done.exists()

@@ -96,7 +96,16 @@ def test_a_plan_says_how_long_what_bounds_it_and_what_is_held() -> None:
     assert "    n-2  cordoned, not by fleet" in lines
     assert "         -> kubectl uncordon it if nobody works on it" in lines
     assert any(line.startswith("    n-3  budget web/checkout allows no disruption") for line in lines)
+    assert lines[-2].split() == ["hash", "p-9c41"]
     assert lines[-1] == "Start it: fleet rollout start p-9c41"
+
+
+def test_a_plan_is_shown_with_its_whole_hash() -> None:
+    """Of the short name that is typed somebody who may write to the database can make another plan."""
+    whole = f"p-9c41d07e{'0' * 56}"
+    lines = shown(plan_view.whole(replace(a_plan(), plan_id=whole), START)).splitlines()
+    assert lines[-2].split() == ["hash", whole]
+    assert lines[-1] == "Start it: fleet rollout start p-9c41d07e"
 
 
 def test_what_would_help_is_told_best_first() -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import json
 import logging
+import sys
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.text import Text
 
+from fleet.app import logs
 from fleet.app.logs import Lines
 from fleet.cli.canvas import Canvas
 from fleet.cli.columns import columns
@@ -91,6 +93,26 @@ def test_a_page_shows_it_too() -> None:
 def test_what_an_agent_logs_is_one_line() -> None:
     record = logging.LogRecord("fleet", logging.INFO, "", 0, "%s", ("done\n2026 ERROR forged \x1b[0m",), None)
     assert Lines().format(record).endswith("INFO done\\n2026 ERROR forged \\x1b[0m")
+
+
+def test_a_traceback_that_is_logged_shows_what_the_error_says() -> None:
+    try:
+        raise ValueError("n-1\x1b[2J\u202e\nsecond")
+    except ValueError:
+        record = logging.LogRecord("fleet", logging.ERROR, "", 0, "why", (), sys.exc_info())
+    lines = Lines().format(record).splitlines()
+    assert lines[-2:] == ["ValueError: n-1\\x1b[2J\\u202e", "second"]
+
+
+def test_what_a_library_logs_is_visible_too(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every command begins with this; pytest's own handlers are out of the way."""
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    logs.begin("text", "warning")
+    logging.getLogger("asyncio").error("gone\x1b[2J\n2026 ERROR forged")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith("ERROR gone\\x1b[2J\\n2026 ERROR forged")
 
 
 @given(st.text())

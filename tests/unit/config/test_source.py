@@ -32,6 +32,29 @@ def test_a_user_and_password_are_refused_and_not_quoted(tmp_path: Path, place: s
 @pytest.mark.parametrize(
     "source",
     [
+        "https://bundles.example/os?token=hunter2",
+        "https://bucket.example/os?X-Amz-Signature=hunter2&x=1",
+        "https://bundles.example/os#hunter2",
+        "eve:hunter2@quay.io/os",
+        "//eve:hunter2@bundles.example/os",
+        "https:/eve:hunter2@bundles.example/os",
+        "ostree:eve:hunter2@bundles.example",
+        "https://eve:hun?ter hunter2@bundles.example",
+    ],
+)
+def test_what_may_be_a_secret_is_refused_however_it_is_written(tmp_path: Path, source: str) -> None:
+    (tmp_path / "fleet.yaml").write_text(POLICY.format(source=source, endpoint="https://10.0.0.1:2379"))
+    with pytest.raises(ConfigError) as refused:
+        load(tmp_path / "fleet.yaml")
+    (problem,) = refused.value.problems
+    assert "workers.source" in problem and "hunter2" not in problem
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "https://bundles.example:8080/os@2",
+        "registry.example:5000/os:2@sha256:ab",
         "https://bundles.example/os@2",
         "ostree-image-signed:docker://quay.io/fedora/fedora-coreos",
         "fedora:fedora/x86_64/coreos/next",

@@ -88,6 +88,16 @@ def test_a_node_says_what_fleet_needs() -> None:
 
 
 @pytest.mark.parametrize(
+    "name", ["", "..", "../n-1", "/etc/n-1", "-oProxyCommand=x", "n-1;id", "{{ n }}", "n-1\n", "n" * 254]
+)
+def test_a_node_is_not_called_what_would_be_a_path_an_option_or_a_command(name: str) -> None:
+    """Its name is looked up as a host's, and names folders."""
+    body = json.dumps({"metadata": {"name": name}}).encode()
+    with pytest.raises(FleetError, match="DNS subdomain"):
+        NODES.thing(body)
+
+
+@pytest.mark.parametrize(
     ("image", "version"),
     [
         ("registry.k8s.io/kube-apiserver:v1.36.3", "v1.36.3"),
