@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from fleet.app.home import DATABASE, Home
 from fleet.core.audit import JournalExport, SignedCheckpoint
-from fleet.core.errors import ReadOnlyError, TamperedError, UsageError
+from fleet.core.errors import NoRoomError, ReadOnlyError, TamperedError, UsageError
 
 if TYPE_CHECKING:
     from fleet.store import Store
@@ -28,6 +28,7 @@ PUBLIC = "public-key.pem"
 COPIES = "checkpoints.jsonl"
 EVERY = timedelta(minutes=10)
 """A controller signs what is new at least so often."""
+NO_COPY = "no copy of the checkpoint beside its key"
 MISSING = "fleet audit keygen makes a key"
 
 
@@ -135,14 +136,22 @@ def _copy(path: Path, signed: SignedCheckpoint) -> None:
 
 
 def sign_end(home: Home) -> PrivateKey | None:
-    """Signs where the journal ends now, if a key is here and the database may be written; answers that key.
+    """Signs where the journal ends now, if a key is here and the database can be written; answers that key. What keeps a
+    disk that is full from it is told.
 
     Raises UsageError for a key that cannot be used, TamperedError.
     """
     key = signing_key(home)
-    if key is not None:
-        with contextlib.suppress(ReadOnlyError):
-            _signed(home, key, home.now())
+    if key is None:
+        return None
+    try:
+        _signed(home, key, home.now())
+    except ReadOnlyError:
+        pass  # Whoever may only read has not been asked to write: what is not signed is found at the verification.
+    except NoRoomError as error:
+        home.warn(f"the end of the journal is not signed: {error.words}")
+    except OSError as error:
+        home.warn(f"{NO_COPY}: {error}")
     return key
 
 
@@ -179,7 +188,7 @@ class Notary:
             return
         except OSError as error:
             if not self._told:
-                self._say(f"warning: no copy of the checkpoint beside its key: {error}")
+                self._say(f"warning: {NO_COPY}: {error}")
             self._told = True
             return
         self._seq = found.seq if found is not None else 0

@@ -22,9 +22,20 @@ def run(
     where it was when it is started again.
     """
     from fleet.app.run import run as work
-    from fleet.cli.output import note
 
-    work(home_of(context), until_idle=until_idle, say=note)
+    work(home_of(context), until_idle=until_idle, say=_log)
+
+
+def _log(words: str) -> None:
+    """What a controller says is often kept on the very disk that is full. It works on, and says it to who can hear."""
+    from fleet.cli.output import note
+    from fleet.core.errors import DISK_FULL
+
+    try:
+        note(words)
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise
 
 
 def agent(

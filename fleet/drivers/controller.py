@@ -12,7 +12,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Protocol
 
-from fleet.core.errors import FleetError, SchemaError, StaleEpochError, StoreError, TamperedError
+from fleet.core.errors import DISK_FULL, FleetError, SchemaError, StaleEpochError, StoreError, TamperedError
 from fleet.drivers.executor import Executor
 from fleet.drivers.folding import keep
 from fleet.drivers.identity import abandoned, own_identity
@@ -85,6 +85,8 @@ class Controller:
         self._say = say
         self._notary = notary
         self._identity = own_identity()
+        self._refused = ""
+        """What keeps it from working, as it was said last."""
 
     async def run(self, until_idle: bool = False) -> None:
         """Until cancelled, or until there is nothing left to do."""
@@ -101,8 +103,19 @@ class Controller:
             except (SchemaError, TamperedError):
                 raise
             except StoreError as error:
-                self._say(f"{error.message}; trying again in {PAUSE:.0f} s")
-                await asyncio.sleep(PAUSE)
+                await self._wait(error.message, error.hint)
+            except OSError as error:
+                if error.errno not in DISK_FULL:
+                    raise
+                # What was to be written there was not told to be done: it is found out anew.
+                await self._wait(str(error), "free some space on that disk")
+
+    async def _wait(self, why: str, hint: str) -> None:
+        """Says the same thing once: a disk is full for hours. That it is over is said by whoever is in control again."""
+        if why != self._refused:
+            self._refused = why
+            self._say(f"{why}; trying again every {PAUSE:.0f} s{f' ({hint})' if hint else ''}")
+        await asyncio.sleep(PAUSE)
 
     async def _lead(self, until_idle: bool) -> Executor:
         """Answers the executor that has ended, with the lease given back. It is kept where the database refuses."""
@@ -144,6 +157,7 @@ class Controller:
             recorder.watch,
         )
         self._say(f"in control of {len(clusters)} clusters (epoch {epoch})")
+        self._refused = ""
 
         def renew() -> None:
             kept = self._database.lease.acquire(
