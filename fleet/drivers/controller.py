@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Protocol
 
 from fleet.core.errors import DISK_FULL, FleetError, SchemaError, StaleEpochError, StoreError, TamperedError
+from fleet.core.retention import Retention
 from fleet.drivers.executor import Executor
 from fleet.drivers.folding import keep
 from fleet.drivers.identity import abandoned, own_identity
@@ -37,6 +38,9 @@ FLUSH = 2.0
 """Seconds between writes of the inventory."""
 FOLD = 60.0
 """Seconds between two looks whether rollouts are to be kept anew."""
+FORGET = 60.0
+"""Seconds between two looks at what was too long ago: each drops some of it, so that nobody waits for long."""
+KEEP = Retention()
 PAUSE = 5.0
 """Seconds before a new try after the database refused."""
 
@@ -74,6 +78,7 @@ class Controller:
         wall: Callable[[], datetime],
         say: Callable[[str], None],
         notary: Notary | None = None,
+        retention: Retention = KEEP,
     ) -> None:
         """`connect` opens the clusters of the database, `sites` names them and their sites, without a look at them.
         `clock` is the fleet's, `wall` the real time, by which leases expire."""
@@ -84,6 +89,7 @@ class Controller:
         self._wall = wall
         self._say = say
         self._notary = notary
+        self._retention = retention
         self._identity = own_identity()
         self._refused = ""
         """What keeps it from working, as it was said last."""
@@ -171,12 +177,16 @@ class Controller:
         def fold() -> None:
             keep(self._database.journal, self._database.folds, self._clock.now(), self._identity, epoch)
 
+        def forget() -> int:
+            return self._database.inventory.forget(self._retention, at=self._clock.now())
+
         try:
             regular = [
                 Duty("lease", SECONDS / 3, renew),
                 Duty("inventory", FLUSH, recorder.flush),
                 Duty("requests", FLUSH, tally.flush),
                 Duty("folds", FOLD, fold),
+                Duty("history", FORGET, forget),
             ]
             if self._notary is not None:
                 regular.append(Duty("notary", FLUSH, self._notary.look))
@@ -186,6 +196,8 @@ class Controller:
             recorder.flush()
             tally.flush()
             fold()
+            while forget():
+                continue  # Nobody waits for this controller any more.
             if self._notary is not None:
                 self._notary.sign()
             return executor

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from fleet.core.action import AnyAction, Outcome
 from fleet.core.errors import StaleEpochError, StoreError
@@ -20,6 +21,7 @@ from fleet.core.history import rollouts_of
 from fleet.core.journal import Entry, Record
 from fleet.core.machine import Machine
 from fleet.core.node import NodeRef
+from fleet.core.retention import Retention
 from fleet.core.rollout import Goal, Rollout, Start
 from fleet.core.steps import Step
 from fleet.drivers.agents import ClusterWithAgents
@@ -30,6 +32,7 @@ from fleet.sim.behaviour import Behaviour
 from fleet.sim.clock import SimulatedClock
 from fleet.sim.cluster import SimulatedCluster, create, snapshot_of
 from fleet.store import ClusterRow, Store
+from fleet.store.inventory import FORGOTTEN_AT_ONCE
 from fleet.store.journal import Journal
 from tests.store.disks import fill, small_disk
 
@@ -51,6 +54,7 @@ class Home:
         self.clock = SimulatedClock(START, SPEED)
         self.clock.run()
         self.said: list[str] = []
+        self.retention = Retention()
         self.snapshot = snapshot
 
     def controller(self) -> Controller:
@@ -59,7 +63,15 @@ class Home:
 
         wall = datetime.now(UTC)  # noqa: TID251 - leases are of the wall's time
 
-        return Controller(self.store, connect, lambda: {"east": "fra"}, self.clock, lambda: wall, self.say)
+        return Controller(
+            self.store,
+            connect,
+            lambda: {"east": "fra"},
+            self.clock,
+            lambda: wall,
+            self.say,
+            retention=self.retention,
+        )
 
     def cluster(self) -> SimulatedCluster:
         return SimulatedCluster(self.path, self.clock)
@@ -255,6 +267,26 @@ def test_a_file_that_cannot_be_written_on_a_full_disk_is_tried_again(tmp_path: P
     run(home)
     assert len([words for words in home.said if "records/n-1.json" in words]) == 1
     assert {run.step for run in home.rollout.runs.values()} == {Step.DONE}
+
+
+def test_a_controller_forgets_what_was_too_long_ago(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    long_ago, later = START - timedelta(days=90), START - timedelta(days=60)
+    nodes = [replace(node, kernel="5.1") for node in home.snapshot.nodes]
+    old = a_snapshot(nodes, a_deployment("job", FORGOTTEN_AT_ONCE + 1, nodes))
+    home.store.inventory.sync(old, at=long_ago, source="sync")
+    home.store.inventory.sync(replace(home.snapshot, pods=()), at=later, source="sync")
+    assert home.store.inventory.snapshot("east", at=long_ago).pods
+    home.start()
+    run(home)
+    before = home.store.inventory.snapshot("east", at=long_ago)
+    assert before.pods == () and {node.kernel for node in before.nodes} == {"5.1"}
+    home.retention = Retention(nodes=timedelta(days=30))
+    run(home)
+    assert home.store.inventory.snapshot("east", at=long_ago).nodes == ()
+    now = home.store.inventory.snapshot("east")
+    assert (len(now.nodes), len(now.pods)) == (4, 6)
+    assert home.rollout.ended_at and home.store.journal.verify() == []
 
 
 class Tellers:
