@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 SHOWN = 8
@@ -15,7 +17,7 @@ def to_free(database: Path) -> str:
     folder = database.parent
     try:
         left = os.statvfs(folder)
-        found = {entry.name: _taken(Path(entry.path)) for entry in os.scandir(folder)}
+        found = dict(_each(folder))
     except OSError as error:
         return f"{folder} cannot be looked at: {error.strerror}"
     free = "has no inode left" if left.f_files and not left.f_favail else f"has {size(_free(left))} left"
@@ -28,11 +30,17 @@ def _free(found: os.statvfs_result) -> int:
     return found.f_bavail * found.f_frsize
 
 
-def _taken(path: Path) -> int:
-    """Bytes of a file, or of all files below a folder."""
-    if path.is_symlink() or not path.is_dir():
-        return path.lstat().st_size
-    return sum(_taken(Path(entry.path)) for entry in os.scandir(path))
+def _each(folder: Path) -> Iterator[tuple[str, int]]:
+    """Every file and folder in it, with the bytes that it takes; without what goes at this moment or is not to be read."""
+    for entry in os.scandir(folder):
+        with suppress(OSError):
+            yield entry.name, _taken(entry)
+
+
+def _taken(entry: os.DirEntry[str]) -> int:
+    if not entry.is_dir(follow_symlinks=False):
+        return entry.stat(follow_symlinks=False).st_size
+    return sum(size for _, size in _each(Path(entry.path)))
 
 
 def size(count: float) -> str:
