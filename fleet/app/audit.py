@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
@@ -127,12 +128,20 @@ def _signed(home: Home, key: PrivateKey, at: datetime) -> SignedCheckpoint | Non
 
 
 def _copy(path: Path, signed: SignedCheckpoint) -> None:
-    """One line more, on the disk."""
+    """One line more, on the disk, or none of it: half a line would read as one that somebody has changed."""
+    line = msgspec.json.encode(signed) + b"\n"
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-    with os.fdopen(descriptor, "ab") as file:
-        file.write(msgspec.json.encode(signed) + b"\n")
-        file.flush()
-        os.fsync(descriptor)
+    try:
+        end = os.fstat(descriptor).st_size
+        try:
+            if os.write(descriptor, line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+            os.fsync(descriptor)
+        except OSError:
+            os.ftruncate(descriptor, end)
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def sign_end(home: Home) -> PrivateKey | None:

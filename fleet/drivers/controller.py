@@ -114,7 +114,8 @@ class Controller:
                 if error.errno not in DISK_FULL:
                     raise
                 # What was to be written there was not told to be done: it is found out anew.
-                await self._wait(str(error), "free some space on that disk")
+                where = f": {error.filename}" if error.filename else ""
+                await self._wait(f"{error.strerror}{where}", "free some space on that disk")
 
     async def _wait(self, why: str, hint: str) -> None:
         """Says the same thing once: a disk is full for hours. That it is over is said by whoever is in control again."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,9 +20,13 @@ from fleet.app.status import fleet_status
 from fleet.app.sync import sync
 from fleet.core.errors import NoRoomError
 from fleet.core.journal import Record
+from fleet.sim.lease import FileLease
 from tests.store.disks import fill, small_disk
 from tests.unit.app.finished import a_fast_home, carried_out
 from tests.unit.app.homes import a_home
+
+PAGE = 4096
+"""Bytes that a file is given at once."""
 
 
 class Full:
@@ -79,6 +84,41 @@ def test_reports_and_proofs_are_given_and_what_is_not_signed_is_said(disk: Path,
     assert len([words for words in full.told if "not signed" in words]) == 1
     full.home.store.close()
     full.ballast.unlink()
+
+
+def test_half_a_checkpoint_beside_the_key_is_not_taken_for_one_that_was_changed(tmp_path: Path) -> None:
+    home = a_home(tmp_path / "home")
+    with small_disk(home.path / "audit", 64) as folder:
+        audit.keygen(home)
+        home.store.journal.append([Record("decision", "note", "r-9")], at=home.now(), actor="ada@desk")
+        copies = audit.keys_of(home).copies
+        copies.write_bytes(b"\n" * (PAGE - 6))
+        ballast = fill(folder)
+        with pytest.raises(OSError, match="No space left"):
+            audit.checkpoint(home)
+        assert copies.stat().st_size == PAGE - 6
+        ballast.unlink()
+        home.store.journal.append([Record("decision", "note", "r-9")], at=home.now(), actor="ada@desk")
+        audit.checkpoint(home)
+        assert audit.verify(home).findings == ()
+    home.store.close()
+
+
+def test_a_lease_in_a_file_outlives_a_full_disk(tmp_path: Path) -> None:
+    """Its epoch and place keep an older controller, and an older copy of the database, from a cluster of hosts."""
+    lease = FileLease(tmp_path / "lease")
+    taken = lease.attempt("fleet@a", 15, lambda _: False, "41:abc")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            lease.attempt("fleet@a", 15, lambda _: False, "42:def")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert lease.place() == "41:abc"
+    assert lease.attempt("fleet@b", 15, lambda holder: holder == "fleet@a").epoch == taken.epoch + 1
+    lease.resign("fleet@b")
+    assert lease.attempt("a", 15, lambda _: False).place == "41:abc"
 
 
 def test_a_controller_whose_log_is_on_a_full_disk_works_on(tmp_path: Path) -> None:
