@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import tempfile
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
@@ -86,6 +85,8 @@ def _of_full_disk(address: Address, wait: float) -> Opened:
 
 def _used_up(folder: Path) -> bool:
     """No file can be made there, for want of room."""
+    import tempfile  # not for those who have room
+
     try:
         with tempfile.TemporaryFile(dir=folder):
             return False
