@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
@@ -15,7 +16,7 @@ from msgspec import Struct
 
 from fleet.app.home import DATABASE, Home
 from fleet.core.audit import JournalExport, SignedCheckpoint
-from fleet.core.errors import ReadOnlyError, TamperedError, UsageError
+from fleet.core.errors import NoRoomError, ReadOnlyError, TamperedError, UsageError
 
 if TYPE_CHECKING:
     from fleet.store import Store
@@ -28,6 +29,7 @@ PUBLIC = "public-key.pem"
 COPIES = "checkpoints.jsonl"
 EVERY = timedelta(minutes=10)
 """A controller signs what is new at least so often."""
+NO_COPY = "no copy of the checkpoint beside its key"
 MISSING = "fleet audit keygen makes a key"
 
 
@@ -162,17 +164,26 @@ def _refuse_another(home: Home, key: PrivateKey) -> None:
 
 
 def _copy(path: Path, signed: SignedCheckpoint) -> None:
-    """One line more, on the disk."""
+    """One line more, on the disk, or none of it: half a line would read as one that somebody has changed."""
+    line = msgspec.json.encode(signed) + b"\n"
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-    with os.fdopen(descriptor, "ab") as file:
-        file.write(msgspec.json.encode(signed) + b"\n")
-        file.flush()
-        os.fsync(descriptor)
+    try:
+        end = os.fstat(descriptor).st_size
+        try:
+            if os.write(descriptor, line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+            os.fsync(descriptor)
+        except OSError:
+            os.ftruncate(descriptor, end)
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def sign_end(home: Home) -> PrivateKey | None:
-    """Signs where the journal ends now, if a key is here and the database may be written; answers that key. None where
-    there is none, or one that is not for this user's eyes: whoever may only read takes what was signed before.
+    """Signs where the journal ends now, if a key is here and the database can be written; answers that key. None where
+    there is none, or one that is not for this user's eyes: whoever may only read takes what was signed before. What keeps
+    a disk that is full from it is told.
 
     Raises UsageError for a key that cannot be used, TamperedError.
     """
@@ -180,9 +191,16 @@ def sign_end(home: Home) -> PrivateKey | None:
     if _is_there(private) and not os.access(private, os.R_OK) and private.lstat().st_uid != os.geteuid():
         return None
     key = signing_key(home)
-    if key is not None:
-        with contextlib.suppress(ReadOnlyError):
-            _signed(home, key, home.now())
+    if key is None:
+        return None
+    try:
+        _signed(home, key, home.now())
+    except ReadOnlyError:
+        pass  # Whoever may only read has not been asked to write: what is not signed is found at the verification.
+    except NoRoomError as error:
+        home.warn(f"the end of the journal is not signed: {error.words}")
+    except OSError as error:
+        home.warn(f"{NO_COPY}: {error}")
     return key
 
 
@@ -219,7 +237,7 @@ class Notary:
             return
         except OSError as error:
             if not self._told:
-                self._say(f"warning: no copy of the checkpoint beside its key: {error}")
+                self._say(f"warning: {NO_COPY}: {error}")
             self._told = True
             return
         self._seq = found.seq if found is not None else 0

@@ -111,14 +111,16 @@ def check(home: Home, name: str) -> Found:
     try:
         found, snapshot = _inspect(home, row)
     except FleetError as error:
-        home.store.clusters.touch(name, at=home.now(), error=reason(name, error))
+        with home.by_the_way():
+            home.store.clusters.touch(name, at=home.now(), error=reason(name, error))
         raise
     if row.uid and found.uid and row.uid != found.uid:
         raise FleetError(
             f"{name} is another cluster than the one that was added: its kube-system has uid {found.uid}, not {row.uid}",
             f"fleet cluster remove {name}, then add it again",
         )
-    keep(home, snapshot)
+    with home.by_the_way():
+        keep(home, snapshot)
     return found
 
 

@@ -6,13 +6,14 @@ import os
 import pwd
 import shlex
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fleet.core.errors import UsageError
+from fleet.core.errors import UnwritableError, UsageError
 from fleet.core.paths import expanded
 
 if TYPE_CHECKING:
@@ -174,6 +175,19 @@ class Home:
         if words not in self._told:
             self._told.add(words)
             self._tell(words)
+
+    @contextmanager
+    def by_the_way(self) -> Iterator[None]:
+        """What somebody who only asks makes fleet write down. Where the database cannot be written this is told, and the
+        answer goes on."""
+        try:
+            yield
+        except UnwritableError as error:
+            self.warn(f"what was seen is not written down: {error.words}")
+
+    def warn(self, words: str) -> None:
+        """Tells it, once."""
+        self._say(f"warning: {words}")
 
     def clusters(self, names: Sequence[str] = ()) -> list[ClusterRow]:
         """The named clusters, or all. Raises UsageError for a name that the fleet has not."""

@@ -27,30 +27,40 @@ class Look(Struct, frozen=True):
     """What was last known of those that do not answer."""
     lost: dict[str, str]
     """Why those do not answer."""
-    changes: dict[str, int]
-    """Facts that were news to the inventory, by cluster."""
 
 
 def look(home: Home, names: Sequence[str] = ()) -> Look:
-    """Reads clusters afresh, all at a time, and writes what was found to the inventory.
+    """Reads clusters afresh, all at a time, and writes what was found to the inventory if it can be written.
 
     Raises ConfigError, and reads none, for a policy with mistakes: they are not the clusters'.
     """
+    seen = looked(home, names)
+    with home.by_the_way():
+        note(home, seen)
+    return seen
+
+
+def looked(home: Home, names: Sequence[str] = ()) -> Look:
+    """As `look`, and writes nothing."""
     rows = home.clusters(names)
     policy = home.policy_if_any()
     answers = asyncio.run(_read_all(home, rows, policy))
     fresh: list[Snapshot] = []
     lost: dict[str, str] = {}
-    changes: dict[str, int] = {}
     for row, answer in zip(rows, answers, strict=True):
         if isinstance(answer, Snapshot):
-            changes[row.name] = keep(home, answer)
             fresh.append(answer)
         else:
             lost[row.name] = reason(row.name, answer)
-            home.store.clusters.touch(row.name, at=home.now(), error=lost[row.name])
     old = tuple(home.store.inventory.snapshot(name) for name in lost)
-    return Look(tuple(fresh), old, lost, changes)
+    return Look(tuple(fresh), old, lost)
+
+
+def note(home: Home, seen: Look) -> dict[str, int]:
+    """Writes down what was seen; answers how many facts were news to the inventory, by cluster."""
+    for name, why in seen.lost.items():
+        home.store.clusters.touch(name, at=home.now(), error=why)
+    return {snapshot.cluster: keep(home, snapshot) for snapshot in seen.fresh}
 
 
 def reason(name: str, error: FleetError) -> str:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from fleet.app.home import Home, person
 from fleet.app.names import pool_named, there_is
-from fleet.core.errors import UsageError
+from fleet.core.errors import UnwritableError, UsageError
 from fleet.core.history import unfinished
 from fleet.core.node import NodeRef
 from fleet.core.plan import Plan
@@ -21,6 +21,7 @@ from fleet.core.release import Release
 from fleet.core.snapshot import Snapshot
 from fleet.core.times import TELL, Times, measured
 from fleet.core.whatif import Change
+from fleet.store.plans import named
 
 Tell = Callable[[int, int], None]
 """Hears how many runs of a plan have ended, of how many."""
@@ -85,7 +86,13 @@ def make(
 
     plan = planned(snapshots, policy, lost, times, again, beyond)
     plan = replace(plan, rolls_back=undoing.rollout if undoing is not None else "")
-    return home.store.plans.save(plan, "" if keep else person())
+    try:
+        return home.store.plans.save(plan, "" if keep else person())
+    except UnwritableError as error:
+        if keep:
+            raise
+        home.warn(f"the plan is not stored, and cannot be started: {error.message}")
+        return named(plan)
 
 
 def planned(

@@ -11,15 +11,21 @@ from fleet.app.audit import notary_of
 from fleet.app.clock import WallClock
 from fleet.app.connection import connect
 from fleet.app.home import Home
+from fleet.core.retention import Retention
 from fleet.machines.play import refuse_without
 from fleet.sim.clock import SAVE_SECONDS, SimulatedClock
 
 if TYPE_CHECKING:
     from fleet.drivers.ports import Cluster
 
+KEEP = Retention()
 
-def run(home: Home, say: Callable[[str], None], until_idle: bool = False) -> None:
-    """Works until SIGTERM or Ctrl-C; with `until_idle` until there is nothing left to do.
+
+def run(
+    home: Home, say: Callable[[str], None], until_idle: bool = False, retention: Retention = KEEP
+) -> None:
+    """Works until SIGTERM or Ctrl-C; with `until_idle` until there is nothing left to do. `retention`: of what was seen in
+    clusters, and is no more.
 
     What has been sent when the signal comes is awaited; the leases are given back. Raises UsageError, and leads
     nothing, where the policy is wrong or wants what is not on this machine.
@@ -28,10 +34,10 @@ def run(home: Home, say: Callable[[str], None], until_idle: bool = False) -> Non
         row.kind == "kubeconfig" for row in home.store.clusters.list()
     ):
         refuse_without()
-    asyncio.run(_run(home, say, until_idle))
+    asyncio.run(_run(home, say, until_idle, retention))
 
 
-async def _run(home: Home, say: Callable[[str], None], until_idle: bool) -> None:
+async def _run(home: Home, say: Callable[[str], None], until_idle: bool, retention: Retention) -> None:
     from fleet.drivers.controller import Controller
 
     store = home.store
@@ -44,7 +50,7 @@ async def _run(home: Home, say: Callable[[str], None], until_idle: bool) -> None
     async def open_all() -> Mapping[str, Cluster]:
         return {row.name: await connect(home, row) for row in store.clusters.list()}
 
-    controller = Controller(store, open_all, sites, home.clock, wall.now, say, notary)
+    controller = Controller(store, open_all, sites, home.clock, wall.now, say, notary, retention)
     work = asyncio.create_task(controller.run(until_idle))
     stopped = False
 

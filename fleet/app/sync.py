@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from fleet.app.home import Home
-from fleet.app.look import look
+from fleet.app.look import looked, note
 from fleet.core.snapshot import Snapshot
 
 
@@ -23,13 +23,15 @@ class Synced(Struct, frozen=True):
 
 
 def sync(home: Home, names: Sequence[str] = ()) -> list[Synced]:
-    """The named clusters, or all, in the order of their names. Raises UsageError for a name that is not known."""
-    seen = look(home, names)
+    """The named clusters, or all, in the order of their names. Raises UsageError for a name that is not known, StoreError
+    where they cannot be written down."""
+    seen = looked(home, names)
+    changes = note(home, seen)
     fresh = {snapshot.cluster: snapshot for snapshot in seen.fresh}
     return [
         Synced(row.name, error=seen.lost[row.name])
         if row.name in seen.lost
-        else _synced(fresh[row.name], seen.changes[row.name])
+        else _synced(fresh[row.name], changes[row.name])
         for row in home.clusters(names)
     ]
 

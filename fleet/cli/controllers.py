@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,16 @@ def run(
     until_idle: Annotated[
         bool, typer.Option("--until-idle", help="End when no rollout is left to work on.")
     ] = False,
+    history: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=36500,
+            metavar="DAYS",
+            help="Forget what nodes ran so long after they ran it last. Default: never. The journal is kept whole.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """The controller: carries rollouts out and keeps the inventory, until Ctrl-C.
 
@@ -22,9 +33,11 @@ def run(
     where it was when it is started again.
     """
     from fleet.app.run import run as work
+    from fleet.core.retention import Retention
     from fleet.drivers.journal_log import LOG
 
-    work(home_of(context), until_idle=until_idle, say=LOG.info)
+    kept = Retention(None if history is None else timedelta(days=history))
+    work(home_of(context), until_idle=until_idle, say=LOG.info, retention=kept)
 
 
 def agent(

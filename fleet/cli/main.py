@@ -125,11 +125,13 @@ def _say_usage(error: Exception) -> int:
 
 def _say_os(error: OSError) -> int:
     """A file or the disk, where no adapter said it better."""
+    from fleet.core.errors import DISK_FULL
+
     where = f"{error.filename}: " if error.filename else ""
     _print(f"error: {where}{error.strerror or error}")
     if error.errno == errno.ENOENT and not where:
         _print("  -> the current folder is not there any more: go to another one")
-    if error.errno == errno.ENOSPC:
+    if error.errno in DISK_FULL:
         _print("  -> make room on that disk; nothing that was journaled is lost")
     return 1
 

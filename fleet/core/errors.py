@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+"""Of an OSError: a disk is full, or its user's share of it."""
 
 
 class FleetError(Exception):
@@ -57,8 +61,16 @@ class StoreError(FleetError):
     """The database refused: locked, full, gone."""
 
 
-class ReadOnlyError(StoreError):
-    """The database may be read here, and not written."""
+class UnwritableError(StoreError):
+    """The database can be read, and not written."""
+
+
+class ReadOnlyError(UnwritableError):
+    """It may not be written from here, or by this user."""
+
+
+class NoRoomError(UnwritableError):
+    """Its disk is full. What was committed is safe, and is read; somebody has to free some space."""
 
 
 class SchemaError(UsageError, StoreError):

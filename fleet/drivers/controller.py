@@ -12,7 +12,8 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Protocol
 
-from fleet.core.errors import FleetError, SchemaError, StaleEpochError, StoreError, TamperedError
+from fleet.core.errors import DISK_FULL, FleetError, SchemaError, StaleEpochError, StoreError, TamperedError
+from fleet.core.retention import Retention
 from fleet.drivers.executor import Executor
 from fleet.drivers.folding import keep
 from fleet.drivers.identity import abandoned, own_identity
@@ -37,6 +38,9 @@ FLUSH = 2.0
 """Seconds between writes of the inventory."""
 FOLD = 60.0
 """Seconds between two looks whether rollouts are to be kept anew."""
+FORGET = 60.0
+"""Seconds between two looks at what was too long ago: each drops some of it, so that nobody waits for long."""
+KEEP = Retention()
 PAUSE = 5.0
 """Seconds before a new try after the database refused."""
 
@@ -74,6 +78,7 @@ class Controller:
         wall: Callable[[], datetime],
         say: Callable[[str], None],
         notary: Notary | None = None,
+        retention: Retention = KEEP,
     ) -> None:
         """`connect` opens the clusters of the database, `sites` names them and their sites, without a look at them.
         `clock` is the fleet's, `wall` the real time, by which leases expire."""
@@ -84,7 +89,10 @@ class Controller:
         self._wall = wall
         self._say = say
         self._notary = notary
+        self._retention = retention
         self._identity = own_identity()
+        self._refused = ""
+        """What keeps it from working, as it was said last."""
 
     async def run(self, until_idle: bool = False) -> None:
         """Until cancelled, or until there is nothing left to do."""
@@ -101,8 +109,20 @@ class Controller:
             except (SchemaError, TamperedError):
                 raise
             except StoreError as error:
-                self._say(f"{error.message}; trying again in {PAUSE:.0f} s")
-                await asyncio.sleep(PAUSE)
+                await self._wait(error.message, error.hint)
+            except OSError as error:
+                if error.errno not in DISK_FULL:
+                    raise
+                # What was to be written there was not told to be done: it is found out anew.
+                where = f": {error.filename}" if error.filename else ""
+                await self._wait(f"{error.strerror}{where}", "free some space on that disk")
+
+    async def _wait(self, why: str, hint: str) -> None:
+        """Says the same thing once: a disk is full for hours. That it is over is said by whoever is in control again."""
+        if why != self._refused:
+            self._refused = why
+            self._say(f"{why}; trying again every {PAUSE:.0f} s{f' ({hint})' if hint else ''}")
+        await asyncio.sleep(PAUSE)
 
     async def _lead(self, until_idle: bool) -> Executor:
         """Answers the executor that has ended, with the lease given back. It is kept where the database refuses."""
@@ -144,6 +164,7 @@ class Controller:
             recorder.watch,
         )
         self._say(f"in control of {len(clusters)} clusters (epoch {epoch})")
+        self._refused = ""
 
         def renew() -> None:
             kept = self._database.lease.acquire(
@@ -157,12 +178,16 @@ class Controller:
         def fold() -> None:
             keep(self._database.journal, self._database.folds, self._clock.now(), self._identity, epoch)
 
+        def forget() -> int:
+            return self._database.inventory.forget(self._retention, at=self._clock.now())
+
         try:
             regular = [
                 Duty("lease", SECONDS / 3, renew),
                 Duty("inventory", FLUSH, recorder.flush),
                 Duty("requests", FLUSH, tally.flush),
                 Duty("folds", FOLD, fold),
+                Duty("history", FORGET, forget),
             ]
             if self._notary is not None:
                 regular.append(Duty("notary", FLUSH, self._notary.look))
@@ -172,6 +197,8 @@ class Controller:
             recorder.flush()
             tally.flush()
             fold()
+            while forget():
+                continue  # Nobody waits for this controller any more.
             if self._notary is not None:
                 self._notary.sign()
             return executor

@@ -16,6 +16,7 @@ from fleet.core.held import Held
 from fleet.core.journal import Entry, Record
 from fleet.core.leadership import Leadership
 from fleet.core.requests import Sort
+from fleet.core.retention import Retention
 from fleet.core.snapshot import Snapshot
 
 
@@ -109,6 +110,10 @@ class Inventory(Protocol):
     def note(
         self, cluster: str, seen: Sequence[Thing], gone: Sequence[Thing], *, at: datetime, source: str
     ) -> object: ...
+
+    def forget(self, retention: Retention, *, at: datetime) -> int:
+        """Some of what was too long ago; answers how much."""
+        ...
 
 
 class RequestBook(Protocol):

@@ -13,7 +13,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 class Duty(NamedTuple):
     name: str
     seconds: float
-    do: Callable[[], None]
+    do: Callable[[], object]
 
 
 @asynccontextmanager

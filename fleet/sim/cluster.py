@@ -15,7 +15,7 @@ from msgspec import Raw
 from msgspec.structs import replace
 
 from fleet.core.action import AnyAction, Outcome, Result
-from fleet.core.errors import FleetError, UnreachableError
+from fleet.core.errors import DISK_FULL, FleetError, UnreachableError
 from fleet.core.event import Event, Gone, Lost, Seen, Synced, Thing
 from fleet.core.leadership import Leadership
 from fleet.core.requests import Sort
@@ -247,7 +247,16 @@ class SimulatedCluster:
         if self._saving is not None:
             return
         wait = self._saved_at + SAVE_SECONDS - monotonic()
-        self._saving = asyncio.get_running_loop().call_later(max(0.0, wait), self._save)
+        self._saving = asyncio.get_running_loop().call_later(max(0.0, wait), self._save_in_time)
+
+    def _save_in_time(self) -> None:
+        """What a full disk does not take yet is in memory, and the actions are in their file: whoever acts hears of it."""
+        try:
+            self._save()
+        except OSError as error:
+            if error.errno not in DISK_FULL:
+                raise
+            self._save_soon()
 
     def _save(self) -> None:
         self._pump()

@@ -78,6 +78,6 @@ def _read(file: int) -> Lease:
 
 
 def _write(file: int, lease: Lease) -> None:
+    """Over what is there, with blanks behind: cut off first, it would be gone where the disk is full."""
     data = msgspec.json.encode(lease)
-    os.ftruncate(file, 0)
-    os.pwrite(file, data, 0)
+    os.pwrite(file, data.ljust(os.fstat(file).st_size), 0)

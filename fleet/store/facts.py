@@ -183,6 +183,17 @@ def as_of(
     return transaction.all(f"SELECT {', '.join(columns)} FROM {kind.table} WHERE {where}", values)
 
 
+def any_ended(transaction: Transaction, kind: Kind[T], before: Any) -> bool:
+    """There are intervals that ended at that bound moment or earlier."""
+    return transaction.one(f"SELECT 1 FROM {kind.table} WHERE valid_to <= ? LIMIT 1", [before]) is not None
+
+
+def forget(transaction: Transaction, kind: Kind[T], before: Any, most: int) -> int:
+    """Drops such intervals, the oldest first; answers how many."""
+    oldest = f"SELECT id FROM {kind.table} WHERE valid_to <= ? ORDER BY valid_to LIMIT ?"
+    return transaction.run(f"DELETE FROM {kind.table} WHERE id IN ({oldest})", [before, most])
+
+
 def _since(kind: Kind[T], values: Row, before: Current | None, at: Any) -> Row:
     """The value of the column `since`, where the table has one."""
     if not kind.runs:

@@ -13,11 +13,15 @@ from fleet.core.event import Thing
 from fleet.core.machine import Machine
 from fleet.core.node import SITE_LABEL, Node
 from fleet.core.quorum import Quorum
+from fleet.core.retention import Retention
 from fleet.core.snapshot import Snapshot
 from fleet.store import clusters, facts
 from fleet.store.database import Database, Row, Transaction, in_utc, moment, moment_or_none
 from fleet.store.facts import Changes, Writing
 from fleet.store.kinds import BUDGET, KINDS, MACHINE, MAINTENANCE, NODE, POD, QUORUM, WORKLOAD, Kind, T
+
+FORGOTTEN_AT_ONCE = 2000
+"""Rows of a kind: other writers wait that long."""
 
 
 class NodeRow(Struct, frozen=True):
@@ -166,17 +170,22 @@ class Inventory:
             agent = [_change("agent", row) for row in transaction.all(MACHINE_HISTORY, [cluster, node])]
         return sorted([*_joined(kubelet), *_joined(agent)], key=lambda change: (change.begin, change.told_by))
 
-    def forget(self, *, before: datetime) -> int:
-        """Drops the intervals that ended before that moment; answers how many. What is so now is kept."""
-        bound = self._database.bind(before)
+    def forget(self, retention: Retention, *, at: datetime, most: int = FORGOTTEN_AT_ONCE) -> int:
+        """Drops intervals that ended too long before `at`, up to `most` of each kind of object; answers how many. What is so
+        now is kept. Takes no lock where there are none."""
+        kept = ((kind, retention.nodes if kind in RUNNING else retention.others) for kind in KINDS)
+        bounds = [(kind, self._database.bind(at - long)) for kind, long in kept if long is not None]
+        with self._database.read() as transaction:
+            ended = [each for each in bounds if facts.any_ended(transaction, *each)]
+        if not ended:
+            return 0
         with self._database.write("forget") as transaction:
-            return sum(
-                transaction.run(f"DELETE FROM {kind.table} WHERE valid_to <= ?", [bound])  # noqa: S608
-                for kind in KINDS
-            )
+            return sum(facts.forget(transaction, kind, before, most) for kind, before in ended)
 
 
 News = tuple[Kind[Any], Sequence[Any], Sequence[tuple[str, ...]]]
+RUNNING = (NODE, MACHINE)
+"""They say what ran where."""
 EVER = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 """`at` of the snapshot of a cluster of which nothing is known yet."""
 COLUMNS = ("cluster", "name", "fact", "state", "since")

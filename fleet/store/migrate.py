@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from fleet.core.errors import SchemaError, StoreError
-from fleet.store import sqlite
+from fleet.store import opening, sqlite
 from fleet.store.address import Address
 
 HERE = Path(__file__).parent / "migrations"
@@ -41,7 +41,7 @@ def migrate(address: Address) -> None:
 def engine_of(address: Address) -> Engine:
     if address.kind == "sqlite":
         return create_engine(
-            "sqlite://", creator=lambda: sqlite.connect(address, create=True), poolclass=NullPool
+            "sqlite://", creator=lambda: opening.connect(address, create=True), poolclass=NullPool
         )
     from fleet.store import postgres
 

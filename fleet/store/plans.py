@@ -52,7 +52,7 @@ class Plans:
         `looker`: a person who only looks at this plan. It takes the place of the one that this person looked at last,
         unless that one was kept (`keep`). Empty: this plan is kept.
         """
-        plan = replace(plan, plan_id=id_of(plan))
+        plan = named(plan)
         body = msgspec.json.encode(plan, order="deterministic").decode()
         summary = msgspec.json.encode(_summary(plan)).decode()
         with self._database.write("plan") as transaction:
@@ -118,6 +118,11 @@ class Plans:
         with self._database.read() as transaction:
             rows = transaction.all("SELECT id, summary FROM plan ORDER BY start DESC, id")
         return [replace(_read(summary, PlanRow), plan_id=plan_id) for plan_id, summary in rows]
+
+
+def named(plan: Plan) -> Plan:
+    """With its id. Raises ValueError as `id_of`."""
+    return replace(plan, plan_id=id_of(plan))
 
 
 def id_of(plan: Plan) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import lru_cache
@@ -14,7 +14,7 @@ import psycopg
 from psycopg import Connection, Cursor
 from psycopg.conninfo import conninfo_to_dict
 
-from fleet.core.errors import ReadOnlyError, StoreError
+from fleet.core.errors import NoRoomError, ReadOnlyError, StoreError
 from fleet.store.address import Address
 from fleet.store.database import BUSY_SECONDS, Row, in_utc
 
@@ -125,8 +125,7 @@ def refusal(address: Address, error: psycopg.Error) -> StoreError:
     words = address.without_password(" ".join(str(error).split()))
     for codes, said, hint in REFUSALS:
         if code.startswith(codes):
-            kind = ReadOnlyError if codes in READ_ONLY else StoreError
-            return kind(f"{said}: {address.shown}: {words}", hint)
+            return UNWRITABLE.get(code, StoreError)(f"{said}: {address.shown}: {words}", hint)
     if not code:
         return StoreError(
             f"the database {address.shown} does not answer: {words}",
@@ -135,16 +134,29 @@ def refusal(address: Address, error: psycopg.Error) -> StoreError:
     return StoreError(f"the database {address.shown} refused: {words} ({code})")
 
 
-READ_ONLY = (("25006",), ("42501",))
+FULL, ONLY_READ, FORBIDDEN = "53100", "25006", "42501"
+UNWRITABLE: Mapping[str, type[StoreError]] = {
+    FULL: NoRoomError,
+    ONLY_READ: ReadOnlyError,
+    FORBIDDEN: ReadOnlyError,
+}
 REFUSALS = (
     (
         ("55P03", "40P01"),
         "the database is locked",
         "another fleet process is writing; pg_stat_activity names it",
     ),
-    (("53100",), "no room left for the database", "free some space on the server; nothing was written"),
-    (("25006",), "the database may not be written", "is it a standby? name the primary"),
-    (("42501",), "the database forbids it", "grant the user CREATE and all rights on the schema"),
+    (
+        (FULL,),
+        "no room left for the database",
+        "free some space on the server, but nothing in its data folder. Nothing was written, what was committed is safe",
+    ),
+    (
+        (ONLY_READ,),
+        "the database may not be written",
+        "is it a standby? name the primary; or is its disk full? some providers let nobody write then: free some space",
+    ),
+    ((FORBIDDEN,), "the database forbids it", "grant the user CREATE and all rights on the schema"),
     (("28",), "the database refused the user", "see user, password and pg_hba.conf"),
     (("3D000",), "there is no such database", "create it: createdb NAME"),
     (("53", "57"), "the server cannot serve now", "try again when it has recovered"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fleet.core.errors import SchemaError
 from fleet.store.database import Database
 
-NEWEST = "0006"
+NEWEST = "0007"
 """The newest migration in `migrations/versions`; a test compares them. Migrations count upwards."""
 VERSION_TABLE = "fleet_schema"
 """Where Alembic keeps the version; under a name of ours, so that another program's database is not taken for one."""

@@ -6,20 +6,19 @@ committed before its effect must be there afterwards. It costs one fsync for eac
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from pathlib import Path
 from threading import RLock
 from typing import Any
-from urllib.parse import quote
 
-from fleet.core.errors import ReadOnlyError, SchemaError, StoreError
+from fleet.core.errors import NoRoomError, ReadOnlyError, SchemaError, StoreError
+from fleet.store import disk
 from fleet.store.address import Address, missing
 from fleet.store.database import BUSY_SECONDS, Row, in_utc
+from fleet.store.opening import NO_ROOM, Opened, connect, log_of, opened, size, version
 
 _BUSY_LOOK = 0.02
 """Seconds between two looks at whether another still writes."""
@@ -60,25 +59,34 @@ class SqliteDatabase:
         self._lock = RLock()
         self._wait = wait
         with self._errors():
-            self._connection, self._frozen = _connected(address, create, wait)
+            self._opened: Opened | None = opened(address, create, wait)
+
+    @property
+    def _connection(self) -> sqlite3.Connection:
+        assert self._opened is not None
+        return self._opened.connection
 
     @contextmanager
     def read(self) -> Iterator[SqliteTransaction]:
         """Raises StoreError where somebody has written meanwhile to a file that nobody wrote when it was opened."""
         with self._lock:
-            self._open_again()
+            self._open_to_read()
             try:
                 with self._transaction("BEGIN") as transaction:
                     yield transaction
             except StoreError:
                 self._refuse_written()
                 raise
+            finally:
+                self._let_others_in()
             self._refuse_written()
 
     @contextmanager
     def write(self, lock: str) -> Iterator[SqliteTransaction]:
-        with self._transaction("BEGIN IMMEDIATE") as transaction:
-            yield transaction
+        with self._lock:
+            self._open_to_write()
+            with self._transaction("BEGIN IMMEDIATE") as transaction:
+                yield transaction
 
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[SqliteTransaction]:
@@ -92,20 +100,36 @@ class SqliteDatabase:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
 
-    def _open_again(self) -> None:
-        """Where another fleet has begun to work on a frozen file: its commits are in the files that readers share."""
-        path = self.address.path
-        if self._frozen is None or (_size(_log_of(path)) == 0 and _version(path) == self._frozen):
+    def _open_to_read(self) -> None:
+        """Anew where another fleet has begun to work on a frozen file: its commits are in the files that readers share."""
+        path, now = self.address.path, self._opened
+        if now is not None and (
+            now.frozen is None or (size(log_of(path)) == 0 and version(path) == now.frozen)
+        ):
             return
         with self._errors():
-            connection, self._frozen = _connected(self.address, False, self._wait)
-        self._connection.close()
-        self._connection = connection
+            self._open(opened(self.address, False, self._wait))
+
+    def _open_to_write(self) -> None:
+        """Anew where there was no room before. Raises StoreError where there is still none."""
+        if self._opened is None or self._opened.full:
+            with self._errors():
+                self._open(Opened(connect(self.address, create=False, wait=self._wait)))
+
+    def _let_others_in(self) -> None:
+        """A connection without the files that are shared keeps everybody else out: it is opened for each read."""
+        if self._opened is not None and self._opened.alone:
+            self._open(None)
+
+    def _open(self, new: Opened | None) -> None:
+        if self._opened is not None:
+            self._opened.connection.close()
+        self._opened = new
 
     def _refuse_written(self) -> None:
         """What was read of a frozen file that has changed is of no one state: SQLite may even take it for damaged."""
-        path = self.address.path
-        if self._frozen is not None and _version(path) != self._frozen:
+        path, frozen = self.address.path, self._opened.frozen if self._opened is not None else None
+        if frozen is not None and version(path) != frozen:
             raise StoreError(f"another fleet has begun to write {path} while it was read", "ask again")
 
     def bind(self, at: datetime) -> str:
@@ -119,7 +143,12 @@ class SqliteDatabase:
             }
 
     def settle(self) -> None:
-        """SQLite waits for another writer, but not where this changes the mode: it is asked again."""
+        """SQLite waits for another writer, but not where this changes the mode: it is asked again.
+
+        Where the disk is full nothing can be set, and nothing has to be: it was when the file was made.
+        """
+        if self._opened is None or self._opened.full:
+            return
         deadline = time.monotonic() + self._wait
         with self._lock, self._errors():
             while True:
@@ -134,7 +163,7 @@ class SqliteDatabase:
 
     def close(self) -> None:
         with self._lock:
-            self._connection.close()
+            self._open(None)
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -144,90 +173,15 @@ class SqliteDatabase:
             raise refusal(self.address, error) from error
 
 
-def connect(address: Address, *, create: bool, wait: float = BUSY_SECONDS) -> sqlite3.Connection:
-    mode = "rwc" if create else "rw"
-    connection = sqlite3.connect(
-        f"file:{quote(str(address.path))}?mode={mode}",
-        uri=True,
-        timeout=wait,
-        isolation_level=None,
-        check_same_thread=False,
-    )
-    try:
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("PRAGMA synchronous = FULL")
-        # Only a first look tells whether the files of WAL mode can be opened.
-        connection.execute("SELECT 1 FROM sqlite_master LIMIT 1")
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _connected(
-    address: Address, create: bool, wait: float
-) -> tuple[sqlite3.Connection, tuple[int, int] | None]:
-    """The connection; and of a file that nobody can write from here, and nobody writes, its version (`_version`)."""
-    try:
-        return connect(address, create=create, wait=wait), None
-    except sqlite3.OperationalError as error:
-        # The second, where the files of WAL mode are not there and may not be made.
-        frozen = error.sqlite_errorname.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY"))
-        if not frozen or not address.path.exists() or _writable(address.path):
-            raise
-    version = _version(address.path)
-    return _connect_to_frozen(address), version
-
-
-def _writable(path: Path) -> bool:
-    return all(os.access(each, os.W_OK) for each in (path, path.parent))
-
-
-def _connect_to_frozen(address: Address) -> sqlite3.Connection:
-    """A file that nobody can write from here, with no other fleet at work on it: SQLite cannot make the files that
-    readers in WAL mode share, and needs none where nothing changes. Source: sqlite.org/wal.html, read-only databases.
-
-    Raises StoreError where its last commits are in a file of their own, which cannot be read without those.
-    """
-    log = _log_of(address.path)
-    if _size(log):
-        raise StoreError(
-            f"the last commits of {address.path} are in {log.name}, which cannot be read where nothing may be written",
-            "copy both files to a folder of yours, and name that one with --database",
-        )
-    return sqlite3.connect(
-        f"file:{quote(str(address.path))}?mode=ro&immutable=1",
-        uri=True,
-        isolation_level=None,
-        check_same_thread=False,
-    )
-
-
-def _log_of(path: Path) -> Path:
-    """The file of commits that are not in the database's own file yet."""
-    return path.with_name(f"{path.name}-wal")
-
-
-def _size(path: Path) -> int:
-    """In bytes; 0: there is no such file."""
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
-
-
-def _version(path: Path) -> tuple[int, int]:
-    """When the file was last written, in nanoseconds, and its size."""
-    found = path.stat()
-    return found.st_mtime_ns, found.st_size
-
-
 def refusal(address: Address, error: sqlite3.Error) -> StoreError:
     """Source of the names: sqlite.org/rescode.html. Extended codes begin with the name of their primary one."""
     name = str(getattr(error, "sqlite_errorname", ""))
     path = address.path
     if name.startswith("SQLITE_NOTADB"):
         return SchemaError(f"{path} is not a database of fleet", "name another file with --database")
+    if name.startswith(NO_ROOM):
+        hint = f"free some space: {disk.to_free(path)}. Keep every file whose name begins with {path.name}. {SAFE}"
+        return NoRoomError(f"no room left for the database: {path}", hint)
     for code, words, hint in REFUSALS:
         if name.startswith(code):
             kind = ReadOnlyError if code is READ_ONLY else StoreError
@@ -235,17 +189,13 @@ def refusal(address: Address, error: sqlite3.Error) -> StoreError:
     return StoreError(f"the database {path} refused: {error} ({name or type(error).__name__})")
 
 
+SAFE = "Nothing was written, and what was committed is safe"
 READ_ONLY = ("SQLITE_READONLY", "SQLITE_PERM", "SQLITE_AUTH")
 REFUSALS = (
     (
         ("SQLITE_BUSY", "SQLITE_LOCKED"),
         "the database is locked",
         "another fleet process (or an sqlite3 shell with an open transaction) is writing; `fuser` names it",
-    ),
-    (
-        ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_FSYNC"),
-        "no room left for the database",
-        "free some space in {folder}; nothing was written, what was committed is safe",
     ),
     (
         READ_ONLY,

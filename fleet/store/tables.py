@@ -73,8 +73,8 @@ class Fact(Table):
     """NULL: it is so now."""
 
 
-def _indexes(table: str, *key: str) -> tuple[Index, Index]:
-    """One object has one row that is valid now; and the way to any other moment."""
+def _indexes(table: str, *key: str) -> tuple[Index, Index, Index]:
+    """One object has one row that is valid now; the way to any other moment; and to what ended long ago."""
     return (
         Index(
             f"{table}_now",
@@ -85,6 +85,12 @@ def _indexes(table: str, *key: str) -> tuple[Index, Index]:
             postgresql_where=Column("valid_to").is_(None),
         ),
         Index(f"{table}_then", "cluster", *key, "valid_from"),
+        Index(
+            f"{table}_ended",
+            "valid_to",
+            sqlite_where=Column("valid_to").is_not(None),
+            postgresql_where=Column("valid_to").is_not(None),
+        ),
     )
 
 

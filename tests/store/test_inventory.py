@@ -11,6 +11,7 @@ from fleet.core.errors import UsageError
 from fleet.core.event import Lost, Seen, Synced
 from fleet.core.machine import Ask, Request
 from fleet.core.node import SITE_LABEL, Taint
+from fleet.core.retention import Retention
 from fleet.core.snapshot import Snapshot
 from fleet.drivers.recorder import Recorder
 from fleet.histories.builders import (
@@ -241,12 +242,27 @@ def test_an_unknown_cluster_is_refused(store: Store) -> None:
         store.inventory.snapshot("east")
 
 
-def test_old_history_can_be_dropped_and_the_present_stays(east: Store) -> None:
+def test_what_nodes_ran_is_forgotten_where_that_is_wanted_and_the_present_stays(east: Store) -> None:
     east.inventory.sync(a_fleet(), at=SEPTEMBER, source="sync")
     east.inventory.note("east", [replace(NODES[0], kernel="6.12.9")], [NODES[1]], at=START, source="watch")
-    assert east.inventory.forget(before=START) == 2
+    assert east.inventory.forget(Retention(), at=START + timedelta(days=10_000)) == 0
+    day = timedelta(days=1)
+    assert east.inventory.forget(Retention(nodes=day), at=START + day - timedelta(seconds=1)) == 0
+    assert east.inventory.forget(Retention(nodes=day), at=START + day) == 2
     assert [row.name for row in east.inventory.nodes()] == ["n-0", "n-1", "n-2", "n-3"]
     assert [row.name for row in east.inventory.nodes(at=SEPTEMBER) if row.node] == ["n-2", "n-3"]
+
+
+def test_pods_of_the_past_are_forgotten_some_at_a_time(east: Store) -> None:
+    nodes = [a_node("n-0")]
+    _, pods = a_deployment("job", 10, nodes)
+    east.inventory.sync(a_snapshot(nodes, ([], pods)), at=SEPTEMBER, source="sync")
+    east.inventory.sync(a_snapshot(nodes, ([], pods[:1])), at=START, source="sync")
+    late = START + Retention().others
+    assert east.inventory.forget(Retention(), at=late - timedelta(seconds=1), most=4) == 0
+    assert [east.inventory.forget(Retention(), at=late, most=4) for _ in range(4)] == [4, 4, 1, 0]
+    assert [pod.name for pod in east.inventory.snapshot("east").pods] == [pods[0].name]
+    assert len(east.inventory.snapshot("east", at=SEPTEMBER).pods) == 1
 
 
 def test_many_objects_at_once(east: Store) -> None:

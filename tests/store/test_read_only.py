@@ -19,6 +19,7 @@ import pytest
 from fleet.app import audit
 from fleet.app.evidence import verify_file
 from fleet.app.home import Home
+from fleet.app.plans import plan
 from fleet.app.report import report, with_evidence
 from fleet.core.errors import ReadOnlyError, StoreError
 from fleet.core.journal import Record
@@ -71,6 +72,17 @@ def test_a_home_on_a_read_only_mount_tells_and_proves_what_was_signed(finished: 
             assert [each.what for each in findings] == kinds
         with pytest.raises(ReadOnlyError):
             home.store.journal.append([Record("command", "pause", "r-1")], at=START, actor="ada@desk")
+
+
+def test_a_plan_is_shown_there_and_not_stored(finished: Path) -> None:
+    told: list[str] = []
+    home = Home(finished, tell=told.append)
+    with read_only(finished), closing(home.store):
+        made = plan(home, ["workers"], "")
+        assert made.plan_id and home.store.plans.find(made.plan_id) is None
+        assert len([words for words in told if "cannot be started" in words]) == 1
+        with pytest.raises(ReadOnlyError):
+            plan(home, ["workers"], "", keep=True)
 
 
 def test_commits_that_cannot_be_read_there_are_said_and_not_passed_over(tmp_path: Path) -> None:

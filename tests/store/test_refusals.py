@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import subprocess
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -12,14 +11,10 @@ from pathlib import Path
 import pytest
 
 from fleet.core.errors import SchemaError, StoreError, UsageError
-from fleet.core.journal import Record
-from fleet.histories.builders import START
 from fleet.store import Store
 from fleet.store.address import Address
 from fleet.store.sqlite import SqliteDatabase
-from tests.store.raw import raw, rows
-
-BIG = Record("decision", "step", detail={"words": "x" * 4000})
+from tests.store.raw import raw
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
@@ -122,20 +117,6 @@ def test_a_locked_database_says_who_may_have_locked_it(tmp_path: Path) -> None:
         store.settings.set("home", "live")
 
 
-@contextmanager
-def small_disk(folder: Path, kilobytes: int) -> Iterator[Path]:
-    """A file system of that size. Skips where none may be mounted."""
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "fleet-test", str(folder)]
-    done = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
-
-
 def test_a_new_database_gets_its_mode_though_another_writes_in_that_moment(tmp_path: Path) -> None:
     """Of several that open one at once. SQLite waits for a writer, but not where it would change the mode."""
     address = Address("sqlite", tmp_path / "fleet.db")
@@ -167,30 +148,6 @@ def writing(path: Path) -> Iterator[sqlite3.Connection]:
     with closing(sqlite3.connect(path, isolation_level=None)) as writer:
         writer.execute("BEGIN IMMEDIATE")
         yield writer
-
-
-def test_a_full_disk_loses_nothing_that_was_committed(tmp_path: Path) -> None:
-    with small_disk(tmp_path / "disk", 1500) as folder, Store.open(folder / "fleet.db") as store:
-        ballast = folder / "ballast"
-        ballast.write_bytes(bytes(200_000))
-        written = 0
-        with pytest.raises(StoreError, match="no room left for the database") as caught:
-            while written < 2000:
-                written += len(store.journal.append([BIG] * 4, at=START, actor="fleet@a"))
-        assert "free some space" in caught.value.hint
-        assert store.journal.count() == written > 0
-        assert store.journal.verify() == []
-        ballast.unlink()
-        store.journal.append([BIG], at=START, actor="fleet@a")
-        assert store.journal.count() == written + 1
-        assert store.journal.verify() == []
-
-
-def test_a_disk_that_is_full_from_the_start(tmp_path: Path) -> None:
-    with small_disk(tmp_path / "disk", 64) as folder:
-        with pytest.raises(StoreError, match="no room left"):
-            Store.open(folder / "fleet.db")
-        assert rows(str(folder / "fleet.db"), "SELECT name FROM sqlite_master") == []
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everything")

@@ -25,7 +25,7 @@ def workers(count: int = 2) -> Snapshot:
 def a_fast_home(path: Path, *snapshots: Snapshot, **words: str) -> Home:
     home = a_home(path, *(snapshots or (workers(),)), **words)
     SimulatedClock(START, SPEED, home.simulated / CLOCK).save()
-    return Home(path)
+    return Home(path, words.get("database", ""))
 
 
 def carried_out(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
+import os
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from fleet.app import logs
 from fleet.core.action import AnyAction, Outcome
@@ -20,6 +23,7 @@ from fleet.core.history import rollouts_of
 from fleet.core.journal import Entry, Record
 from fleet.core.machine import Machine
 from fleet.core.node import NodeRef
+from fleet.core.retention import Retention
 from fleet.core.rollout import Goal, Rollout, Start
 from fleet.core.steps import Step
 from fleet.drivers.agents import ClusterWithAgents
@@ -31,6 +35,9 @@ from fleet.sim.behaviour import Behaviour
 from fleet.sim.clock import SimulatedClock
 from fleet.sim.cluster import SimulatedCluster, create, snapshot_of
 from fleet.store import ClusterRow, Store
+from fleet.store.inventory import FORGOTTEN_AT_ONCE
+from fleet.store.journal import Journal
+from tests.store.disks import fill, small_disk
 
 SPEED = 300.0
 SECONDS = 60.0
@@ -40,16 +47,17 @@ SECONDS = 60.0
 class Home:
     """A database and one simulated cluster of four nodes in a folder; controllers come and go."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, database: Path | None = None) -> None:
         nodes = [a_node(f"n-{index}", zone="abc"[index % 3]) for index in range(4)]
         snapshot = a_snapshot(nodes, a_deployment("shop", 6, nodes), [a_budget("shop", 6, 1)])
         self.path = folder / "east.json"
         create(self.path, snapshot, Behaviour(stage=20, reboot=30), 1, START)
-        self.store = Store.open(folder / "fleet.db")
+        self.store = Store.open(database or folder / "fleet.db")
         self.store.clusters.add(ClusterRow(name="east", sites=("fra",), kind="simulated"))
         self.clock = SimulatedClock(START, SPEED)
         self.clock.run()
         self.said: list[str] = []
+        self.retention = Retention()
         self.snapshot = snapshot
 
     def controller(self) -> Controller:
@@ -59,11 +67,20 @@ class Home:
         wall = datetime.now(UTC)  # noqa: TID251 - leases are of the wall's time
 
         return Controller(
-            self.store, connect, lambda: {"east": "fra"}, self.clock, lambda: wall, self.said.append
+            self.store,
+            connect,
+            lambda: {"east": "fra"},
+            self.clock,
+            lambda: wall,
+            self.say,
+            retention=self.retention,
         )
 
     def cluster(self) -> SimulatedCluster:
         return SimulatedCluster(self.path, self.clock)
+
+    def say(self, words: str) -> None:
+        self.said.append(words)
 
     def start(self) -> None:
         policy = a_policy()
@@ -200,10 +217,103 @@ def test_a_database_that_refuses_is_said_at_once_and_the_work_goes_on_after(tmp_
     home.store.lease.release = release  # type: ignore[method-assign]
     run(home)
     assert [words for words in home.said if "locked" in words] == [
-        "the database is locked; trying again in 5 s"
+        "the database is locked; trying again every 5 s"
     ]
     assert {run.step for run in home.rollout.runs.values()} == {Step.DONE}
     assert set(epochs) == {1}
+
+
+class Journaled(SimulatedCluster):
+    """Hears of every action, which has to be in the journal by then."""
+
+    def __init__(self, path: Path, clock: SimulatedClock, journal: Journal) -> None:
+        super().__init__(path, clock)
+        self._journal = journal
+
+    async def perform(self, action: AnyAction) -> Outcome:
+        written = [each.record.detail.get("id") for each in self._journal.entries(node=str(action.node))]
+        assert action.id in written
+        return await super().perform(action)
+
+
+class FullHome(Home):
+    """Its database is on a disk of its own, which somebody fills in the middle of the rollout and clears when they hear of
+    it."""
+
+    ballast: Path
+
+    def cluster(self) -> SimulatedCluster:
+        return Journaled(self.path, self.clock, self.store.journal)
+
+    def say(self, words: str) -> None:
+        super().say(words)
+        if "no room" in words:
+            self.ballast.unlink()
+
+
+def test_a_full_disk_stops_it_for_as_long_as_it_is_full(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 4000) as disk:
+        home = FullHome(tmp_path, disk / "fleet.db")
+        home.start()
+        appended = 0
+        append = home.store.journal.append
+
+        def filling(*args: Any, **how: Any) -> list[Entry]:
+            nonlocal appended
+            appended += 1
+            if appended == 5:
+                home.ballast = fill(disk)
+            return append(*args, **how)
+
+        home.store.journal.append = filling  # type: ignore[method-assign]
+        run(home)
+        (told,) = (words for words in home.said if "no room" in words)
+        assert "ballast" in told
+        assert {run.step for run in home.rollout.runs.values()} == {Step.DONE}
+        assert home.store.journal.verify() == []
+        home.store.close()
+
+
+def test_a_file_that_cannot_be_written_on_a_full_disk_is_tried_again(tmp_path: Path) -> None:
+    """Such as a record of hosts without a cluster, or what a playbook is given."""
+    tried: list[str] = []
+
+    class Full(SimulatedCluster):
+        async def perform(self, action: AnyAction) -> Outcome:
+            tried.append(str(action.node))
+            if len(tried) == 3:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "records/n-1.json")
+            return await super().perform(action)
+
+    class HomeOnFullDisk(Home):
+        def cluster(self) -> SimulatedCluster:
+            return Full(self.path, self.clock)
+
+    home = HomeOnFullDisk(tmp_path)
+    home.start()
+    run(home)
+    assert len([words for words in home.said if "records/n-1.json" in words]) == 1
+    assert {run.step for run in home.rollout.runs.values()} == {Step.DONE}
+
+
+def test_a_controller_forgets_what_was_too_long_ago(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    long_ago, later = START - timedelta(days=90), START - timedelta(days=60)
+    nodes = [replace(node, kernel="5.1") for node in home.snapshot.nodes]
+    old = a_snapshot(nodes, a_deployment("job", FORGOTTEN_AT_ONCE + 1, nodes))
+    home.store.inventory.sync(old, at=long_ago, source="sync")
+    home.store.inventory.sync(replace(home.snapshot, pods=()), at=later, source="sync")
+    assert home.store.inventory.snapshot("east", at=long_ago).pods
+    home.start()
+    run(home)
+    before = home.store.inventory.snapshot("east", at=long_ago)
+    assert before.pods == () and {node.kernel for node in before.nodes} == {"5.1"}
+    home.retention = Retention(nodes=timedelta(days=30))
+    run(home)
+    assert home.store.inventory.snapshot("east", at=long_ago).nodes == ()
+    now = home.store.inventory.snapshot("east")
+    assert (len(now.nodes), len(now.pods)) == (4, 6)
+    assert home.rollout.ended_at and home.store.journal.verify() == []
 
 
 class Tellers:

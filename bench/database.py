@@ -1,0 +1,157 @@
+"""What a database takes: for each node and pod that is known, for each that is known to have been, for each node that was
+upgraded.
+
+    python -m bench.database [--nodes N] [--json FILE]
+
+SQLite's own count of pages (dbstat), tables with their indexes, half-empty pages included. A rollout is carried out by the
+real controller on simulated clusters; simulated time passes quickly.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from bench.fleets import START, make
+from fleet.app.home import CLOCK, DATABASE, Home
+from fleet.app.plans import plan
+from fleet.app.rollouts import start
+from fleet.app.run import run
+from fleet.core.snapshot import Snapshot
+from fleet.sim.behaviour import Behaviour
+from fleet.sim.clock import SimulatedClock
+from fleet.sim.cluster import create
+from fleet.store import ClusterRow
+
+CLUSTER = "bench"
+SPEED = 1000.0
+POLICY = """\
+streams:
+  - name: stable
+    releases:
+      - {version: "1.0", digest: "sha256:1111111111111111111111111111111111111111111111111111111111111111"}
+      - {version: "2.0", digest: "sha256:2222222222222222222222222222222222222222222222222222222222222222"}
+pools:
+  - {name: workers, selector: {}, stream: stable, limits: {max_unavailable: 20%}, soak: 0s}
+"""
+SIZES = (
+    "SELECT part.tbl_name, SUM(page.pgsize) FROM dbstat AS page JOIN sqlite_schema AS part ON part.name = page.name "
+    "GROUP BY part.tbl_name"
+)
+HEAD = ("WHAT", "COUNT", "BYTES EACH")
+
+
+class Row(Struct, frozen=True):
+    what: str
+    count: int
+    bytes: float
+    """Of each."""
+
+
+def sizes(home: Home) -> Mapping[str, int]:
+    """Bytes of each table."""
+    with closing(sqlite3.connect(home.path / DATABASE)) as database:
+        return dict(database.execute(SIZES))
+
+
+def grown(home: Home, tables: Sequence[str], write: Callable[[], object]) -> int:
+    """By how many bytes these tables have grown."""
+    before = sizes(home)
+    write()
+    after = sizes(home)
+    return sum(after[table] - before[table] for table in tables)
+
+
+def a_home(path: Path, snapshot: Snapshot) -> Home:
+    home = Home(path)
+    home.simulated.mkdir(parents=True)
+    home.policy_file.write_text(POLICY)
+    create(home.simulated / f"{CLUSTER}.json", snapshot, Behaviour(), 1, START)
+    SimulatedClock(START, SPEED, home.simulated / CLOCK).save()
+    home.make().clusters.add(ClusterRow(name=CLUSTER, sites=("bench",), kind="simulated"))
+    return home
+
+
+def known(home: Home, snapshot: Snapshot) -> Iterator[Row]:
+    """What is so now: each kind of object is written alone."""
+    empty = replace(snapshot, nodes=(), machines=(), pods=(), budgets=(), workloads=())
+    for what, tables, fields in (
+        ("node and its machine", ("node", "machine"), ("nodes", "machines")),
+        ("pod", ("pod",), ("pods",)),
+        ("workload", ("workload",), ("workloads",)),
+        ("budget", ("budget",), ("budgets",)),
+    ):
+        empty = replace(empty, **{field: getattr(snapshot, field) for field in fields})
+        count = len(getattr(snapshot, fields[0]))
+        taken = grown(home, tables, lambda seen=empty: _sync(home, seen, 0))  # type: ignore[misc]
+        yield Row(what, count, taken / count)
+
+
+def past(home: Home, snapshot: Snapshot) -> Iterator[Row]:
+    """What was, and is no more."""
+    pods = tuple(replace(each, name=f"{each.name}-b", uid=f"{each.uid}-b") for each in snapshot.pods)
+    seen = replace(snapshot, pods=pods)
+    taken = grown(home, ("pod",), lambda: _sync(home, seen, 1))
+    yield Row("pod of the past", len(pods), taken / len(pods))
+    nodes = tuple(replace(each, boot_id=f"{each.boot_id}-b") for each in snapshot.nodes)
+    machines = tuple(replace(each, boot_id=f"{each.boot_id}-b") for each in snapshot.machines)
+    seen = replace(seen, nodes=nodes, machines=machines)
+    taken = grown(home, ("node", "machine"), lambda: _sync(home, seen, 2))
+    yield Row("boot or release of a node of the past", len(nodes), taken / len(nodes))
+
+
+def upgraded(home: Home) -> Iterator[Row]:
+    """What a rollout leaves."""
+    made = []
+    planned = grown(home, ("plan",), lambda: made.append(plan(home, ["workers"], "")))
+    count = len(made[0].runs)
+    yield Row("plan, for each node in it", count, planned / count)
+    before, entries = sizes(home), home.store.journal.count()
+    start(home, made[0], lambda clusters: ())
+    run(home, lambda words: None, until_idle=True)
+    after, written = sizes(home), home.store.journal.count() - entries
+    yield Row("entry of the journal", written, (after["journal"] - before["journal"]) / written)
+    yield Row("journal, for each node upgraded", count, (after["journal"] - before["journal"]) / count)
+    kept = after["fold"] - before["fold"]
+    yield Row("rollout kept beside the journal, for each node", count, kept / count)
+
+
+def _sync(home: Home, snapshot: Snapshot, days: int) -> None:
+    seen = replace(snapshot, cluster=CLUSTER)
+    home.store.inventory.sync(seen, at=START - timedelta(days=10 - days), source="bench")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.database", description=__doc__.splitlines()[0])
+    parser.add_argument("--nodes", type=int, default=500)
+    parser.add_argument("--json", type=Path, help="write the rows there too")
+    chosen = parser.parse_args(arguments)
+    snapshot = make("small", chosen.nodes)
+    found: list[Row] = []
+    print(_line(HEAD))
+    with TemporaryDirectory() as folder:
+        inventory = a_home(Path(folder) / "inventory", snapshot)
+        rollout = a_home(Path(folder) / "rollout", replace(snapshot, cluster=CLUSTER))
+        for rows in (known(inventory, snapshot), past(inventory, snapshot), upgraded(rollout)):
+            for row in rows:
+                found.append(row)
+                print(_line((row.what, f"{row.count:,}", f"{row.bytes:,.0f}")), flush=True)
+    if chosen.json:
+        chosen.json.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1))
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "  ".join((cells[0].ljust(48), *(cell.rjust(10) for cell in cells[1:])))
+
+
+if __name__ == "__main__":
+    main()
