@@ -34,7 +34,7 @@ def ensure_controller(home: Home) -> str:
     with home.log.open("ab") as log:
         begun = log.tell()
         child = subprocess.Popen(
-            [sys.executable, "-m", "fleet.cli", "--home", str(home.path), "run", "--until-idle"],
+            [sys.executable, "-P", "-m", "fleet.cli", "--home", str(home.path), "run", "--until-idle"],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

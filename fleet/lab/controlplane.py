@@ -148,7 +148,7 @@ def start(program: str, layout: Layout, *, tied: bool) -> Process:
     kind, seen = _placed(program, layout)
     commands: Mapping[str, list[str | Path]] = {
         KWOK: [layout.binaries.kwok],
-        BALANCER: [sys.executable, "-m", "fleet.lab.balancer"],
+        BALANCER: [sys.executable, "-P", "-m", "fleet.lab.balancer"],
     }
     command = commands.get(kind) or [layout.binaries.controlplane, kind]
     command += [f"--{name}={value}" for name, value in _ARGUMENTS[kind](seen).items()]

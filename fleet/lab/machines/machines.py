@@ -131,7 +131,7 @@ class Machines:
         """Boots a machine that is off. Raises LabError when it is on."""
         if self.is_on(name):
             raise LabError(f"{name} is on already")
-        self._start(name, [sys.executable, "-m", "fleet.lab.machines.power", self.directory / name])
+        self._start(name, [sys.executable, "-P", "-m", "fleet.lab.machines.power", self.directory / name])
 
     def power_off(self, name: str) -> None:
         """Shuts it down in good order; where that takes more than ten seconds the power is cut."""
@@ -228,7 +228,7 @@ class Machines:
         releases.copy(repository, self.repository)
         newest = self.commits()[releases.EDITIONS[0].version]
         gateway = self._state.network.gateway
-        server = [sys.executable, "-m", "fleet.lab.machines.server", gateway, str(_PORT)]
+        server = [sys.executable, "-P", "-m", "fleet.lab.machines.server", gateway, str(_PORT)]
         self._start(_SERVER, [*server, self.repository, self._held])
         login, hosts = keys.make(), {name: keys.make() for name in self._state.names}
         keys.write(self.directory / "ssh", login, self.all, hosts)

@@ -147,7 +147,7 @@ class Stacked:
         addresses = tuple(each.address for each in chosen)
         issued = certificates.issue(directory / "pki", now, machines.gateway, hosts, addresses)
         port = _free_port(machines.gateway)
-        command: list[str | Path] = [sys.executable, "-m", "fleet.lab.balancer"]
+        command: list[str | Path] = [sys.executable, "-P", "-m", "fleet.lab.balancer"]
         command += [f"--listen={machines.gateway}:{port}", f"--authority={issued.authority}"]
         command += [f"--servers={','.join(f'{address}:{manifests.API_PORT}' for address in addresses)}"]
         balancer = Process.start(BALANCER, command, directory / "balancer.log", tied=tied)

@@ -123,7 +123,7 @@ class Vm:
         (self.directory / "vm.json").write_bytes(msgspec.json.encode(_Config(self.port)))
 
     def _start(self, name: str, module: str, *arguments: str | Path) -> None:
-        command = [sys.executable, "-m", module, *arguments]
+        command = [sys.executable, "-P", "-m", module, *arguments]
         self._processes.append(Process.start(name, command, self.directory / f"{name}.log", tied=True))
 
 
