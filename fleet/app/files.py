@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from fleet.core.errors import UsageError
-from fleet.store.files import beside
+from fleet.system.files import beside
 
 
 def write_whole(path: Path, content: bytes) -> None:

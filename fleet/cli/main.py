@@ -8,11 +8,14 @@ from __future__ import annotations
 import errno
 import gc
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from fleet.core.errors import FleetError
 
 INTERRUPTED = 130
@@ -21,6 +24,12 @@ GLOBAL = ("--home", "--database", "--log-format", "--log-level")
 
 
 def main() -> None:
+    # Whatever the umask is, no file of fleet's is one that everybody may write.
+    os.umask(os.umask(0o077) | 0o002)
+    for each in (signal.SIGTERM, signal.SIGHUP):
+        # nohup has it ignored.
+        if signal.getsignal(each) is signal.SIG_DFL:
+            signal.signal(each, _interrupt)
     code = run(sys.argv[1:])
     # The process ends: nothing of it is looked through for garbage once more.
     gc.freeze()
@@ -47,6 +56,16 @@ def run(args: Sequence[str]) -> int:
         if os.environ.get("FLEET_DEBUG"):
             raise
         return _tell(error)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Ends a command as Ctrl-C does: temporary files are taken away, programs that it has started are killed."""
+    interrupt = signal.getsignal(signal.SIGINT)
+    if callable(interrupt):
+        interrupt(number, frame)
+    else:
+        # A shell has Ctrl-C ignored for what it runs in the background.
+        raise KeyboardInterrupt
 
 
 def lifted(args: Sequence[str]) -> list[str]:

@@ -24,6 +24,9 @@ HASH_BYTES = 32
 PAGE_BYTES = 512
 """A database is a whole number of these."""
 
+STAMP = "[0-9]" * 8 + "T" + "[0-9]" * 6 + "Z"
+"""The time in a file's name. Another group whose name begins the same has more after the dash."""
+
 
 class Saved(Struct, frozen=True):
     path: Path
@@ -42,7 +45,8 @@ def save(pieces: Iterable[Mapping[str, Any]], group: str, rule: SnapshotRule, no
     part = path.with_suffix(".part")
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        _forget_parts(directory, group)
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             for piece in pieces:
                 file.write(base64.b64decode(piece.get("blob", "")))
             file.flush()
@@ -76,7 +80,13 @@ def check(path: Path) -> Saved:
 
 
 def _forget(directory: Path, group: str, keep: int) -> None:
-    """Names sort by time; those of another group whose name begins the same have more after the dash."""
-    stamp = "[0-9]" * 8 + "T" + "[0-9]" * 6 + "Z"
-    for old in sorted(directory.glob(f"{group}-{stamp}.db"))[: -max(1, keep)]:
+    """Names sort by time."""
+    for old in sorted(directory.glob(f"{group}-{STAMP}.db"))[: -max(1, keep)]:
+        old.unlink()
+
+
+def _forget_parts(directory: Path, group: str) -> None:
+    """What a killed controller has left: a part holds all secrets of a cluster. What somebody else has put there under
+    such a name is not written into either."""
+    for old in directory.glob(f"{group}-{STAMP}.part"):
         old.unlink()

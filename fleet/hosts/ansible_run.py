@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,6 +19,7 @@ from fleet.core.environment import for_others
 from fleet.core.errors import UsageError
 from fleet.machines import secrets
 from fleet.machines.host import shown
+from fleet.system import programs
 
 SECONDS = 120.0
 """That Ansible has to read an inventory; a program may ask a cloud."""
@@ -69,34 +68,21 @@ def folder_of(path: Path) -> Path:
 def _argv(path: Path, into: Path, names: Sequence[str], secret: Sequence[str]) -> tuple[str, ...]:
     playbook = Path(str(files("fleet.machines").joinpath("playbooks"))) / "read-inventory.yaml"
     asked = {"fleet_into": str(into), "fleet_names": names, "fleet_secret": secret}
-    program = (sys.executable, "-m", "ansible", "playbook", str(playbook))
+    program = (sys.executable, "-P", "-m", "ansible", "playbook", str(playbook))
     return (*program, "-i", str(path.absolute()), "-e", msgspec.json.encode(asked).decode())
 
 
 async def _play(path: Path, into: Path, names: Sequence[str], secret: Sequence[str]) -> tuple[int, str]:
     """Runs the playbook that writes `into`. Returns the exit code and what Ansible said."""
-    process = await asyncio.create_subprocess_exec(
-        *_argv(path, into, names, secret),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-        # An ansible.cfg beside the inventory counts.
-        cwd=folder_of(path),
-        env=for_others(os.environ) | _settings(into.parent),
-        start_new_session=True,
-    )
-    assert process.stderr is not None
+    environ = for_others(os.environ) | _settings(into.parent)
     try:
-        async with asyncio.timeout(SECONDS):
-            said = await _beginning(process.stderr)
-            code = await process.wait()
+        # An ansible.cfg beside the inventory counts.
+        done = await programs.run(
+            _argv(path, into, names, secret), environ, SECONDS, programs.last(_SAID_MOST), folder_of(path)
+        )
     except TimeoutError:
         return -1, f"it has not ended after {SECONDS:.0f} s"
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
-    return code, _errors(said.decode("utf-8", "replace"))
+    return done.code, _errors(done.err.decode("utf-8", "replace"))
 
 
 def _settings(folder: Path) -> dict[str, str]:
@@ -113,14 +99,6 @@ def _settings(folder: Path) -> dict[str, str]:
         "ANSIBLE_RUN_TAGS": "all",
         "ANSIBLE_SKIP_TAGS": "",
     }
-
-
-async def _beginning(stream: asyncio.StreamReader) -> bytes:
-    """The rest is read, so that Ansible can end, and dropped."""
-    kept = bytearray()
-    while chunk := await stream.read(1 << 16):
-        kept += chunk[: _SAID_MOST - len(kept)]
-    return bytes(kept)
 
 
 def _errors(said: str) -> str:

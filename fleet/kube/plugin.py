@@ -5,13 +5,10 @@ https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-g
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import shutil
-import signal
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,6 +21,8 @@ from fleet.core.errors import AuthenticationError
 from fleet.kube.kubeconfig import Exec
 from fleet.kube.refusal import one_line
 from fleet.kube.yamls import NotReadError, document
+from fleet.system import programs
+from fleet.system.programs import Ended, first
 
 PLUGIN_SECONDS = 20.0
 """A plugin that asks a person something finds nobody."""
@@ -57,61 +56,29 @@ async def run(plugin: Exec, cluster: Mapping[str, Any] | None) -> Given:
     environ = for_others(os.environ) | {each.name: each.value for each in plugin.env}
     environ[INFO] = msgspec.json.encode(told).decode()
     name = f"credential plugin {plugin.command!r}"
-    code, out, err = await _output(name, plugin, environ)
-    if code != 0:
-        said = without_secrets(one_line(err.decode(errors="replace")))
-        raise AuthenticationError(f"{name} failed with exit code {code}: {said or 'it said nothing'}")
-    return _given(name, plugin.api_version, out)
+    ended = await _output(name, plugin, environ)
+    if ended.code != 0:
+        said = without_secrets(one_line(ended.err.decode(errors="replace")))
+        raise AuthenticationError(f"{name} failed with exit code {ended.code}: {said or 'it said nothing'}")
+    return _given(name, plugin.api_version, ended.out)
 
 
-async def _output(name: str, plugin: Exec, environ: Mapping[str, str]) -> tuple[int, bytes, bytes]:
-    """Exit code, stdout and the beginning of stderr."""
+async def _output(name: str, plugin: Exec, environ: Mapping[str, str]) -> Ended:
+    """The beginning of what it prints. Nothing that it has started is left when it has ended."""
     command = shutil.which(str(Path(plugin.command)))
     if command is None or not Path(command).is_absolute():
         hint = one_line(plugin.install_hint) or "install it, or correct exec.command of the user"
         raise AuthenticationError(f"{name} is not on this machine", hint)
     try:
-        process = await asyncio.create_subprocess_exec(
-            command,
-            *plugin.args,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env=environ,
-            start_new_session=True,
-        )
+        ended = await programs.run((command, *plugin.args), environ, PLUGIN_SECONDS, first(LARGEST + 1))
+    except TimeoutError:
+        raise AuthenticationError(f"{name} did not end within {PLUGIN_SECONDS:.0f} s") from None
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or "an argument or variable holds a zero byte"
         raise AuthenticationError(f"{name} cannot be started: {why}") from None
-    assert process.stdout is not None and process.stderr is not None
-    try:
-        async with asyncio.timeout(PLUGIN_SECONDS):
-            out, err = await asyncio.gather(_start(process.stdout), _start(process.stderr))
-            code = await process.wait()
-    except TimeoutError:
-        await _kill(process)
-        raise AuthenticationError(f"{name} did not end within {PLUGIN_SECONDS:.0f} s") from None
-    except asyncio.CancelledError:
-        await _kill(process)
-        raise
-    if len(out) > LARGEST:
+    if len(ended.out) > LARGEST:
         raise AuthenticationError(f"{name} printed more than {LARGEST >> 20} MiB")
-    return code, out, err
-
-
-async def _kill(process: asyncio.subprocess.Process) -> None:
-    """With all that it has started: one of these may hold its output open."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    await process.wait()
-
-
-async def _start(stream: asyncio.StreamReader) -> bytes:
-    """The first LARGEST bytes and one more; what follows is read, so that the plugin can end, and dropped."""
-    kept = bytearray()
-    while chunk := await stream.read(2**16):
-        kept += chunk[: LARGEST + 1 - len(kept)]
-    return bytes(kept)
+    return ended
 
 
 def _given(name: str, version: str, out: bytes) -> Given:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Sequence
 
@@ -10,6 +9,8 @@ from fleet.core.environment import for_others
 from fleet.core.errors import UsageError
 from fleet.machines.host import ABSENT, MOST, Ran
 from fleet.machines.os.family import MachineError
+from fleet.system import programs
+from fleet.system.programs import last
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -42,45 +43,22 @@ class Local:
         self._prefix = tuple(prefix)
 
     async def run(self, argv: Sequence[str], seconds: float = 60.0) -> Ran:
-        """As Host. A command that is given up on is killed; one that is not there is answered as a shell does."""
+        """As Host. A command that is given up on is killed with its children; one that is not there is answered as a
+        shell does."""
         words = (*self._prefix, *argv)
         environment = {"PATH": PATH, "LC_ALL": "C.UTF-8", "HOME": "/root"}
         try:
-            process = await asyncio.create_subprocess_exec(
-                *words,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-                env=for_others(os.environ) | environment,
-            )
+            ended = await programs.run(words, for_others(os.environ) | environment, seconds, last(MOST))
+        except TimeoutError:
+            raise MachineError(f"{' '.join(argv)[:200]}: has not ended after {seconds:.0f} s") from None
         except FileNotFoundError:
             if self._prefix:
                 raise MachineError(f"{words[0]} cannot be run: it is not there") from None
             return Ran(tuple(argv), ABSENT, "", f"{words[0]}: not found")
         except OSError as error:
             raise MachineError(f"{words[0]} cannot be run: {error.strerror or error}") from None
-        assert process.stdout is not None and process.stderr is not None
-        try:
-            async with asyncio.timeout(seconds):
-                out, err = await asyncio.gather(_end(process.stdout), _end(process.stderr))
-                await process.wait()
-        except TimeoutError:
-            raise MachineError(f"{' '.join(argv)[:200]}: has not ended after {seconds:.0f} s") from None
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-        return Ran(tuple(argv), process.returncode or 0, _text(out), _text(err))
+        return Ran(tuple(argv), ended.code, _text(ended.out), _text(ended.err))
 
 
-async def _end(stream: asyncio.StreamReader) -> bytearray:
-    """The last MOST bytes; what comes before them is read, so that the command can end, and dropped."""
-    kept = bytearray()
-    while chunk := await stream.read(65536):
-        kept += chunk
-        del kept[:-MOST]
-    return kept
-
-
-def _text(data: bytearray) -> str:
+def _text(data: bytes) -> str:
     return data.decode("utf-8", "replace")

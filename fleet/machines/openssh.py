@@ -6,18 +6,15 @@ ssh runs what `Match exec` names, and asks the resolver where names are made can
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pwd
 import shutil
-import signal
 import socket
-import subprocess
 import tempfile
-import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 from fleet.core.environment import for_others
 from fleet.core.errors import UsageError
@@ -25,6 +22,8 @@ from fleet.core.paths import expanded
 from fleet.machines import plainconfig
 from fleet.machines.access import Access, Address
 from fleet.machines.settings import Here, Printed, Settings, printed, settings, unknown
+from fleet.system import programs
+from fleet.system.programs import first
 
 PROGRAM = "ssh"
 SECONDS = 20.0
@@ -49,7 +48,8 @@ def here() -> Here:
 def asked(address: Address, access: Access, jumps: Sequence[str] = ()) -> Settings:
     """How this machine is reached. `jumps`: those that come before the ones of its own configuration, as of `ssh -J`.
 
-    Raises UsageError, with ssh's own words where it refuses the configuration, and where it wants what fleet does not do.
+    For a thread without an event loop. Raises UsageError, with ssh's own words where it refuses the configuration, and
+    where it wants what fleet does not do.
     """
     me = here()
     if access.config:
@@ -134,47 +134,15 @@ def _words(address: Address, access: Access, jumps: Sequence[str]) -> list[str]:
 def _run(words: Sequence[str]) -> str:
     """What `ssh -G` prints. Raises UsageError with its words where it refuses, hangs, or does not end printing."""
     argv = [PROGRAM, "-G", "-T", *DIGEST, *words]
-    with subprocess.Popen(
-        argv,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=for_others(os.environ),
-        start_new_session=True,
-    ) as process:
-        late = threading.Event()
-
-        def end() -> None:
-            late.set()
-            # It may have ended in this very moment.
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-
-        clock = threading.Timer(SECONDS, end)
-        clock.start()
-        said: list[bytes] = []
-        reader = threading.Thread(target=lambda: said.append(_bounded(process.stderr)))
-        reader.start()
-        out = _bounded(process.stdout)
-        code = process.wait()
-        reader.join()
-        clock.cancel()
     who = f"ssh -G {words[-1]}"
-    if late.is_set():
+    try:
+        ended = asyncio.run(programs.run(argv, for_others(os.environ), SECONDS, first(MOST + 1)))
+    except TimeoutError:
         raise UsageError(
             f"{who}: has not ended within {SECONDS:.0f} s",
             "look at Match exec and CanonicalizeHostname there",
-        )
-    if code != 0 or len(out) > MOST:
-        told = b"".join(said)[-600:].decode("utf-8", "replace").strip() or f"exit {code}"
+        ) from None
+    if ended.code != 0 or len(ended.out) > MOST:
+        told = ended.err[-600:].decode("utf-8", "replace").strip() or f"exit {ended.code}"
         raise UsageError(f"{who}: {told}", "ssh itself does not take this configuration")
-    return out.decode("utf-8", "replace")
-
-
-def _bounded(stream: IO[bytes] | None) -> bytes:
-    """At most one byte more than MOST is kept; what follows is read, so that the program can end."""
-    assert stream is not None
-    kept = stream.read(MOST + 1)
-    while stream.read(65536):
-        pass
-    return kept
+    return ended.out.decode("utf-8", "replace")

@@ -1,7 +1,7 @@
 """One playbook on one machine, by ansible-runner in a process of its own, and what came of it by its events.
 
-Nothing of ansible is imported here: its own command is run, which a signal ends with all that it has begun, and whose
-events come as JSON, one a line. Source: ansible-runner 2.4, `ansible-runner run --json`, display_callback/awx_display.py.
+Nothing of ansible is imported here: it runs in a process of its own (`ansiblerun`), which a signal ends with all that it has
+begun, and whose events come as JSON, one a line. Source: ansible-runner 2.4, display_callback/awx_display.py.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from fleet.core.errors import UsageError
 from fleet.machines import secrets
 from fleet.machines.host import shown
 from fleet.machines.os.family import MachineError
+from fleet.system.programs import end_group
 
 KEPT = 3
 """Runs of one playbook on one machine whose artifacts stay."""
@@ -231,13 +232,12 @@ async def play(
         await reap(folder)
     except TimeoutError:
         raise MachineError(f"an earlier run in {folder} does not end, not even killed") from None
+    _forget_environment(folder)
     _prepare(folder, host, variables)
-    # -P: else Python takes modules from the current folder first, which may be anybody's.
-    argv = ("-P", "-m", "ansible_runner", "run", str(folder), "-p", str(playbook), "--json")
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *argv,
-        *("--rotate-artifacts", str(kept)),
+        # -P: no module is taken from the folder that fleet happens to be in.
+        *(sys.executable, "-P", "-m", "fleet.machines.ansiblerun"),
+        *(str(folder), str(playbook), str(kept)),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
@@ -257,6 +257,9 @@ async def play(
         with contextlib.suppress(TimeoutError):
             await reap(folder)
         _forget_environment(folder)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GRACE):
+                await process.wait()
     return account.end(code)
 
 
@@ -325,15 +328,14 @@ async def _listen(process: asyncio.subprocess.Process, account: Account) -> None
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """ansible-runner kills what it has begun when it is told to end."""
+    """ansible-runner kills what it has begun when it is told to end; one that does not end is killed."""
     with contextlib.suppress(ProcessLookupError):
         process.terminate()
-        try:
-            async with asyncio.timeout(GRACE):
-                await process.wait()
-        except TimeoutError:
-            process.kill()
-    await process.wait()
+    try:
+        async with asyncio.timeout(GRACE):
+            await process.wait()
+    except TimeoutError:
+        end_group(process.pid)
 
 
 async def reap(folder: Path) -> None:
@@ -359,5 +361,6 @@ def _kill(mark: bytes) -> int:
 
 
 def _forget_environment(folder: Path) -> None:
+    """Takes away the files in which ansible-runner keeps the whole environment of a run. A killed controller left one."""
     for each in folder.glob("artifacts/*/command"):
         each.unlink(missing_ok=True)

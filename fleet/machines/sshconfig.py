@@ -4,16 +4,23 @@ refusals."""
 from __future__ import annotations
 
 import asyncio
+import os
 import shlex
+from contextlib import suppress
 from pathlib import Path
 
 from msgspec import Struct
 
+from fleet.core.environment import for_others
 from fleet.core.errors import UnreachableError
 from fleet.machines.access import Access, Address, address_of
 from fleet.machines.openssh import asked, here, text
 from fleet.machines.settings import CONNECT_SECONDS, Settings
 from fleet.machines.ssh import JUMPS, Limit
+from fleet.system import programs
+from fleet.system.programs import first
+
+CLOSE_SECONDS = 10.0
 
 FIRST = (
     "StrictHostKeyChecking yes",
@@ -75,13 +82,10 @@ class Way:
     async def close(self) -> None:
         """ssh keeps a connection for a minute after its last use."""
         for socket in await asyncio.to_thread(lambda: [*self._sockets.iterdir()]):
-            process = await asyncio.create_subprocess_exec(
-                *("ssh", "-F", "none", "-S", str(socket), "-O", "exit", self._login.address.host),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.DEVNULL,
-                stderr=asyncio.subprocess.DEVNULL,
-            )
-            await process.wait()
+            argv = ("ssh", "-F", "none", "-S", str(socket), "-O", "exit", self._login.address.host)
+            # What does not answer is left to ssh, which ends it after a minute.
+            with suppress(TimeoutError):
+                await programs.run(argv, for_others(os.environ), CLOSE_SECONDS, first(0))
 
     def _asked(self) -> Settings:
         """As `reach: ssh` asks, on the whole way."""

@@ -112,6 +112,7 @@ def _work(piece: Callable[[], Any], write: int) -> NoReturn:
     code = 1
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         try:
             told = pickle.dumps((True, piece()))
         except Exception as error:  # raised again in the parent

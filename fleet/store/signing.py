@@ -29,7 +29,7 @@ from fleet.core.audit import Signature, SignedCheckpoint
 from fleet.core.errors import UsageError
 from fleet.core.report import Report
 from fleet.store import chain
-from fleet.store.files import beside
+from fleet.system.files import beside
 
 PURPOSE = b"fleet checkpoint v1\n"
 """Before what is signed, so that a signature for anything else is none for this."""

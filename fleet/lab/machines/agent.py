@@ -42,7 +42,7 @@ def archive() -> bytes:
     return image.packed(
         IMAGE,
         _layer(files.items()),
-        entrypoint=(str(interpreter), "-m", "fleet.cli"),
+        entrypoint=(str(interpreter), "-P", "-m", "fleet.cli"),
         environment={"PYTHONPATH": f"/{_PACKAGES}", "PYTHONUNBUFFERED": "1", "PATH": "/usr/bin"},
     )
 

@@ -79,6 +79,23 @@ def test_one_that_does_not_end_is_killed_with_what_it_has_started(
         os.close(reader)
 
 
+def test_a_helper_that_it_leaves_holds_up_nobody_and_is_killed(tmp_path: Path) -> None:
+    """The helper has the plugin's output, which so does not come to its end."""
+    pipe = tmp_path / "alive"
+    os.mkfifo(pipe)
+    child = f"import os, time; os.open({str(pipe)!r}, os.O_WRONLY); time.sleep(600)"
+    start = (
+        f"subprocess.Popen([sys.executable, '-c', {child!r}])\nheld = os.open({str(pipe)!r}, os.O_RDONLY)\n"
+    )
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        assert given(written(tmp_path, start + said("{'token': 't'}"))).token == "t"
+        os.set_blocking(reader, True)
+        assert os.read(reader, 1) == b"", "nobody holds it any more"
+    finally:
+        os.close(reader)
+
+
 def test_what_it_says_as_it_fails_is_told_without_long_words(tmp_path: Path) -> None:
     source = "sys.stderr.write('\\x1b[31mlog in\\n' + 's3cret' * 10); sys.exit(3)"
     message = refusal(written(tmp_path, source)).message

@@ -63,6 +63,20 @@ def test_a_command_that_does_not_end_is_killed(tmp_path: Path) -> None:
         os.kill(int(pid.read_text()), 0)
 
 
+def test_a_command_that_does_not_end_is_killed_with_its_children(tmp_path: Path) -> None:
+    """As `nsenter --pid` has one, and `sh -c`: killed alone it would leave the command at work on the host."""
+    pipe = tmp_path / "alive"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        with pytest.raises(MachineError, match="has not ended after 1 s"):
+            asyncio.run(Local().run(("sh", "-c", f"sh -c 'exec 9>{pipe}; sleep 300'; true"), seconds=1.0))
+        os.set_blocking(reader, True)
+        assert os.read(reader, 1) == b"", "nobody holds it any more"
+    finally:
+        os.close(reader)
+
+
 def test_a_program_that_is_not_there_is_answered_as_a_shell_does() -> None:
     assert asyncio.run(Local().run(("no-such-program",))).code == ABSENT
     with pytest.raises(MachineError, match="no-such-program: exit 127: no-such-program: not found"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -275,6 +276,17 @@ def test_a_configuration_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(openssh, "SECONDS", 0.3)
     with pytest.raises(UsageError, match="has not ended"):
         asked(Address("n-1"), Access(config=str(config)))
+
+
+@NEEDS_SSH
+def test_what_a_configuration_leaves_running_holds_up_nobody(tmp_path: Path) -> None:
+    """In a session of its own, with the error output of ssh open."""
+    pid, config = tmp_path / "pid", tmp_path / "config"
+    config.write_text(f"Match exec \"setsid sh -c 'echo $$ >{pid}; exec sleep 600' & \"\n  User core\n")
+    try:
+        assert asked(Address("n-1"), Access(config=str(config))).user == "core"
+    finally:
+        os.kill(int(pid.read_text()), signal.SIGKILL)
 
 
 def test_a_program_that_prints_without_end_is_given_up(

@@ -1,0 +1,107 @@
+"""A command that is told to end leaves no program and no file behind; and what files it makes for whom."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from fleet.cli.main import INTERRUPTED
+from fleet.store import ClusterRow
+from tests.unit.app.homes import a_home
+
+KUBECONFIG = """\
+apiVersion: v1
+kind: Config
+current-context: c
+contexts: [{{name: c, context: {{cluster: c, user: u}}}}]
+clusters: [{{name: c, cluster: {{server: "https://127.0.0.1:9"}}}}]
+users:
+- name: u
+  user:
+    exec:
+      apiVersion: client.authentication.k8s.io/v1
+      interactiveMode: Never
+      command: /bin/sh
+      args: [-c, "sh -c 'exec 9>{pipe}; sleep 600'; true"]
+"""
+"""Its plugin has a child, which holds the pipe open for as long as it lives."""
+
+
+def begun(folder: Path, words: Sequence[str], *, ignoring: bool = False) -> subprocess.Popen[bytes]:
+    temporary = folder / "temporary"
+    temporary.mkdir()
+    home = folder / "home"
+    environ = {**os.environ, "FLEET_HOME": str(home), "TMPDIR": str(temporary)}
+
+    def ignore() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    return subprocess.Popen(
+        [sys.executable, "-m", "fleet.cli", *words],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env=environ,
+        preexec_fn=ignore if ignoring else None,
+    )
+
+
+def kubeconfig(folder: Path) -> Path:
+    pipe, file = folder / "alive", folder / "kubeconfig"
+    os.mkfifo(pipe)
+    file.write_text(KUBECONFIG.format(pipe=pipe))
+    return file
+
+
+@pytest.mark.parametrize(
+    ("number", "ignoring"),
+    [(signal.SIGINT, False), (signal.SIGTERM, False), (signal.SIGTERM, True), (signal.SIGHUP, False)],
+)
+def test_a_command_that_is_told_to_end_ends_its_plugin_with_its_children(
+    tmp_path: Path, number: signal.Signals, ignoring: bool
+) -> None:
+    file = kubeconfig(tmp_path)
+    a_home(tmp_path / "home")
+    words = ("cluster", "add", "real", "--site", "fra", "--kubeconfig", str(file))
+    with begun(tmp_path, words, ignoring=ignoring) as process:
+        ended(tmp_path, process, number)
+        assert (process.wait(), process.stderr and process.stderr.read()) == (INTERRUPTED, b"")
+
+
+def test_a_controller_that_is_told_to_end_ends_its_plugins_with_their_children(tmp_path: Path) -> None:
+    home = a_home(tmp_path / "home")
+    home.store.clusters.add(ClusterRow(name="real", kind="kubeconfig", kubeconfig=str(kubeconfig(tmp_path))))
+    with begun(tmp_path, ("run",)) as process:
+        ended(tmp_path, process, signal.SIGTERM)
+        assert process.wait() == 0
+
+
+def ended(folder: Path, process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    """Tells it to end while its plugin is at work, and sees that nothing of it is left."""
+    reader = os.open(folder / "alive", os.O_RDONLY)
+    try:
+        process.send_signal(number)
+        process.wait()
+        assert os.read(reader, 1) == b"", "nobody holds it any more"
+    finally:
+        os.close(reader)
+    assert not list((folder / "temporary").iterdir())
+
+
+def test_no_file_of_fleet_is_one_that_everybody_may_write_whatever_the_umask(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    for words in (("init",), ("audit", "keygen"), ("sync",), ("cluster", "list")):
+        subprocess.run(
+            [sys.executable, "-m", "fleet.cli", "--home", str(home), *words],
+            check=False,
+            umask=0,
+            capture_output=True,
+        )
+    found = [each for each in (home, *home.rglob("*")) if not each.is_symlink()]
+    assert len(found) > 3
+    assert [str(each) for each in found if each.stat().st_mode & 0o002] == []

@@ -1,0 +1,102 @@
+"""Other programs: what is kept of their output, and that nothing of them is left running."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from fleet.system.programs import Ended, first, last, run
+
+SLEEP = "import os, time; os.open({!r}, os.O_WRONLY); time.sleep(600)"
+"""Holds a pipe open for as long as it lives, and its standard output too."""
+
+
+def ran(source: str, seconds: float = 60.0, most: int = 1000) -> Ended:
+    return asyncio.run(run((sys.executable, "-c", source), dict(os.environ), seconds, first(most)))
+
+
+@contextmanager
+def watched(folder: Path) -> Iterator[tuple[str, int]]:
+    """A pipe that a process can hold open for writing, and the end by which one sees whether any does."""
+    pipe = folder / "alive"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        yield str(pipe), reader
+    finally:
+        os.close(reader)
+
+
+def gone(reader: int) -> bool:
+    """Waits until nobody holds the pipe. A test that waits in vain is ended by its own time limit."""
+    os.set_blocking(reader, True)
+    return os.read(reader, 1) == b""
+
+
+def test_its_exit_code_and_both_of_its_outputs() -> None:
+    source = "import sys; print('out'); print('err', file=sys.stderr); sys.exit(7)"
+    assert ran(source) == Ended(7, b"out\n", b"err\n")
+    assert ran("import os; os.kill(os.getpid(), 9)").code == -signal.SIGKILL
+
+
+def test_of_what_it_prints_the_first_or_the_last_is_kept() -> None:
+    source = "import sys; sys.stdout.write('a' + 'x' * 3000000 + 'z')"
+    assert ran(source, most=3).out == b"axx"
+    ended = asyncio.run(run((sys.executable, "-c", source), dict(os.environ), 60.0, last(3)))
+    assert ended.out == b"xxz"
+
+
+def test_one_that_is_given_up_on_is_killed_with_its_children(tmp_path: Path) -> None:
+    with watched(tmp_path) as (pipe, reader):
+        child = SLEEP.format(pipe)
+        with pytest.raises(TimeoutError):
+            ran(f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])", seconds=2.0)
+        assert gone(reader)
+
+
+def test_a_child_that_it_leaves_is_killed_and_its_answer_is_heard(tmp_path: Path) -> None:
+    """The child holds the output open: nobody waits for it."""
+    with watched(tmp_path) as (pipe, reader):
+        child = SLEEP.format(pipe)
+        start = f"import os, subprocess, sys; subprocess.Popen([sys.executable, '-c', {child!r}])"
+        # It can open the pipe when the child has.
+        source = f"{start}; os.open({pipe!r}, os.O_RDONLY); print('token')"
+        assert ran(source, seconds=300.0) == Ended(0, b"token\n", b"")
+        assert gone(reader)
+
+
+def test_a_child_in_a_session_of_its_own_does_not_keep_anybody_waiting(tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    child = "import time; time.sleep(600)"
+    start = f"p = subprocess.Popen([sys.executable, '-c', {child!r}], start_new_session=True)"
+    tell = f"import pathlib; pathlib.Path({str(pid)!r}).write_text(str(p.pid))"
+    source = f"import subprocess, sys\n{start}\n{tell}\nprint('token', flush=True)\n"
+    try:
+        assert ran(source, seconds=300.0) == Ended(0, b"token\n", b"")
+        with pytest.raises(TimeoutError):
+            ran(f"{source}\np.wait()", seconds=2.0)
+    finally:
+        os.kill(int(pid.read_text()), signal.SIGKILL)
+
+
+def test_a_caller_that_is_cancelled_leaves_nothing_running(tmp_path: Path) -> None:
+    async def story(pipe: str) -> None:
+        child = SLEEP.format(pipe)
+        source = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
+        task = asyncio.create_task(run((sys.executable, "-c", source), dict(os.environ), 300.0, first(9)))
+        # It can be opened when the child has it.
+        await asyncio.to_thread(lambda: os.close(os.open(pipe, os.O_RDONLY)))
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    with watched(tmp_path) as (pipe, reader):
+        asyncio.run(story(pipe))
+        assert gone(reader)
