@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from msgspec import Struct
 from rich.text import Text
@@ -89,7 +89,9 @@ def _when(scene: Scene) -> str:
     if rollout.state is State.RUNNING and scene.standstill is not None:
         return "stands still"
     if rollout.state is State.RUNNING:
-        return f"ETA {words(scene.eta)}" if scene.eta is not None else "running"
+        if scene.eta is None:
+            return "running"
+        return f"ETA {words(scene.eta)} ({clock(scene.now + timedelta(seconds=scene.eta), scene.now)})"
     return str(rollout.state)
 
 
