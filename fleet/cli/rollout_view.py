@@ -140,6 +140,10 @@ def _standing(rollout: Rollout, now: datetime) -> Text:
             advice = f"look at the failed nodes, then: fleet rollout release NODE; fleet rollout resume {rollout.id}"
         case State.PAUSED:
             told, advice = f"paused {since} by {by}", f"fleet rollout resume {rollout.id}"
+        case _ if rollout.ended_at is not None:
+            left = rollout.counts[Step.CANCELLED]
+            told = f"aborted {since} by {by}, ended {clock(rollout.ended_at, now)}: {left:,} not upgraded"
+            advice = ""
         case _:
             told, advice = f"aborted {since} by {by}: what has begun ends, nothing new starts", ""
     return Text(f"  {told}", "yellow") + Text(f"\n  -> {advice}" if advice and rollout.active else "")
