@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
@@ -103,11 +104,12 @@ def _state_style(rollout: Rollout) -> str:
 
 def _counts(scene: Scene) -> Text:
     counts = scene.rollout.counts
-    held = sum(run.waiting and _lasting(scene, run) for run in scene.rollout.runs.values())
-    waiting = counts[Step.PENDING] + counts[Step.STAGED] - held
+    lasting = Counter(run.step for run in scene.rollout.runs.values() if run.waiting and _lasting(scene, run))
+    held = lasting.total()
+    waiting = counts[Step.PENDING] + counts[Step.STAGED] - lasting[Step.PENDING] - lasting[Step.STAGED]
     told = [
         ("wait", waiting, ""),
-        ("stage", counts[Step.STAGE], ""),
+        ("stage", counts[Step.STAGE] - lasting[Step.STAGE], ""),
         ("drain", counts[Step.CORDON] + counts[Step.DRAIN], ""),
         ("reboot", counts[Step.REBOOT], ""),
         ("verify", counts[Step.VERIFY], ""),
@@ -188,7 +190,7 @@ def _waiting(scene: Scene) -> Iterator[Text]:
     groups: dict[str, list[Run]] = {}
     for run in scene.rollout.runs.values():
         reasons = scene.held.get(run.node, ())
-        if run.waiting and run.step is not Step.STAGE and reasons:
+        if run.waiting and (run.step is not Step.STAGE or _lasting(scene, run)) and reasons:
             groups.setdefault(lasting_first(reasons)[0].words, []).append(run)
     ordered = sorted(groups.items(), key=lambda item: -len(item[1]))
     for told, runs in ordered[:WAITS]:

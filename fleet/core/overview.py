@@ -204,11 +204,10 @@ def _state_in(part: Part, patched: bool) -> NodeState | None:
         return "failed"
     if not part.rollout.active:
         return None
-    if run.step in HAS_SLOT or run.step is Step.STAGE:
-        return "running"
+    # Also while its image is written: that is no reason to wait with what an operator must mend.
     if run.waiting and any(held.lasting and held.reason is not Reason.HALTED for held in part.held):
         return "held"
-    return None
+    return "running" if run.step in HAS_SLOT or run.step is Step.STAGE else None
 
 
 def _pools(

@@ -26,6 +26,7 @@ from fleet.core.node import NodeRef
 from fleet.core.rollout import Rollout, Start, intent, outcome
 from fleet.core.stopwatch import Stopwatch
 from fleet.drivers.folding import standing
+from fleet.drivers.foresight import Foresight
 from fleet.drivers.leadership import ClusterLease
 from fleet.drivers.ports import Clock, Cluster, Folds, HeldBoard, Journal
 
@@ -70,6 +71,7 @@ class Executor:
         self._seq = 0
         self._stopwatch = Stopwatch()
         self._engine = self._rebuild(sites)
+        self._foresight = Foresight(self._engine)
 
     def _rebuild(self, sites: Mapping[str, str]) -> Engine:
         """From the journal. Intents without an outcome are closed as unknown: the clusters will show."""
@@ -144,7 +146,7 @@ class Executor:
             task = asyncio.create_task(self._perform(action))
             self._performing.add(task)
             task.add_done_callback(self._performed)
-        self._publish(decision.held, now)
+        self._publish(self._foresight.told(decision, now), now)
         return decision.wake
 
     def _measured(self, actions: Sequence[AnyAction], now: datetime) -> Iterator[Record]:
@@ -228,7 +230,7 @@ class Executor:
         if reach is not None and (lease.valid or isinstance(reach, Lost)):
             self._put(reach)
         elif reach is not None and lease.why:
-            self._put(Lost(name, lease.why))
+            self._put(Lost(name, lease.why, led_by_another=True))
 
     async def _stop(self, tasks: Sequence[asyncio.Task[None]]) -> None:
         """What has been sent gets a moment to be answered; then the leases go back. May be cut short."""

@@ -206,6 +206,15 @@ def test_the_fleet_at_a_glance() -> None:
     """)
 
 
+def test_a_drifted_node_in_a_rollout_is_told_as_drifted_whatever_it_waits_for() -> None:
+    status = Played(100).status()
+    node = replace(
+        status.nodes[0], state="drifted", version="44.dev", held=("pool workers has 2 of 2 nodes out",)
+    )
+    text = shown(status_view.attention(replace(status, nodes=(node,))))
+    assert "44.dev is no release of its stream" in text and "2 of 2" not in text
+
+
 def test_versions_that_are_too_far_apart_are_told_below_the_fleet() -> None:
     words = "n-1 runs kubelet v1.37.0, which is newer than API server v1.36.3"
     cluster = StatusCluster("east", ("fra",), True, START, skew=(words,))
