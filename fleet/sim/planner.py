@@ -33,7 +33,7 @@ from fleet.core.view import ClusterView
 from fleet.sim.behaviour import Behaviour, Spread
 from fleet.sim.model import Model
 from fleet.sim.play import Tell, play, silent
-from fleet.sim.timetable import Timetable
+from fleet.sim.timetable import Timetable, most_out
 from fleet.sim.uncertainty import uncertainty
 
 PLANNED = "plan"
@@ -251,7 +251,7 @@ def _plan(
         start=start,
         makespan_seconds=makespan,
         lower_bound_seconds=min(least.seconds, makespan),
-        bound_by=least.by,
+        bound_by=least.told(most_out(run for run in runs if NodeRef(run.cluster, run.node) in least.inside)),
         evictions=sum(len(run.evictions) for run in runs),
         pods=_pods(done, snapshots),
         peak_unavailable=table.peak,
