@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from fleet.cli.columns import Cell, columns
-from fleet.cli.moments import ago, at_offset, clock, stamp
+from fleet.cli.moments import ago, at_offset, clock, second
 from fleet.core.held import Reason
 from fleet.core.plan import (
     Effort,
@@ -124,13 +124,13 @@ def _late(plan: Plan, now: datetime) -> str:
     assumed = plan.assumed
     if assumed is None:
         return f"unknown: fewer than {ENOUGH_TO_SPREAD} runs are measured"
-    slow = f"{words(assumed.slow_seconds)} if slow" if assumed.slow_seconds is not None else "no end if slow"
+    slow = words(assumed.slow_seconds) if assumed.slow_seconds is not None else "without end"
     parts = [
         f"{part.replace('_', ' ')} {words(quick)} to {words(late)}"
         for part, (quick, late) in assumed.parts.items()
     ]
     return (
-        f"unknown, nothing is measured: it takes {words(assumed.quick_seconds)} if machines are quick, {slow} "
+        f"unknown: it takes {words(assumed.quick_seconds)} if all that was never measured is quick, {slow} if it is slow "
         f"({', '.join(parts)})"
     )
 
@@ -383,25 +383,11 @@ def _next(plan: Plan, now: datetime) -> Text:
 
 
 def timeline(plan: Plan) -> Text:
-    """A row for each node, in the order in which they go, then those that are held: begin and end if it is started as it
-    was made, and since that start."""
-    head = (
-        "UTC",
-        "UNTIL",
-        "START",
-        "END",
-        "NODE",
-        "CLUSTER",
-        "ZONE",
-        "STAGE",
-        "DRAIN",
-        "REBOOT",
-        "SOAK",
-        "PODS",
-        "",
-    )
+    """A row for each node, in the order in which they go, then those that are held; begin and end if it is started as it
+    was made."""
+    head = ("START UTC", "END UTC", "NODE", "CLUSTER", "ZONE", "STAGE", "DRAIN", "REBOOT", "SOAK", "PODS", "")
     rows = [*(_row(run, plan.start) for run in plan.runs), *(_held_row(each) for each in plan.held)]
-    table = columns(head, rows, right=(2, 3, 7, 8, 9, 10, 11))
+    table = columns(head, rows, right=(0, 1, 5, 6, 7, 8, 9))
     return Text("\n").join(
         [table, Text("held: fleet plan without --timeline says why.", "dim")] if plan.held else [table]
     )
@@ -409,16 +395,16 @@ def timeline(plan: Plan) -> Text:
 
 def _held_row(held: PlannedHold) -> tuple[Cell, ...]:
     zone = held.goal.zone if held.goal is not None else ""
-    return "held", *("-",) * 3, held.node, held.cluster, zone or "-", *("-",) * 5, f"{held.reason}"
+    return "held", "-", held.node, held.cluster, zone or "-", *("-",) * 5, f"{held.reason}"
 
 
 def _row(run: PlannedRun, start: datetime) -> tuple[Cell, ...]:
-    begin, end = (stamp(start + timedelta(seconds=seconds)) for seconds in (run.start, run.end))
     lengths: Counter[str] = Counter()
     for step in run.steps:
         lengths[step.step] += step.end - step.start  # type: ignore[assignment]
+    moments = (start + timedelta(seconds=seconds) for seconds in (run.start, run.end))
     return (
-        *(begin, end if end[:10] != begin[:10] else end[11:], at_offset(run.start), at_offset(run.end)),
+        *(second(moment, start) for moment in moments),
         *(run.node, run.cluster, run.zone or "-"),
         *(words(lengths[step]) for step in ("stage", "drain", "reboot", "soak")),
         str(len(run.evictions)),
