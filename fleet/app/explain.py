@@ -74,7 +74,8 @@ def explain(home: Home, name: str, why: Why) -> Explanation:
     part = parts_of(rollouts.all, {}).get(ref)
     now_held = board.get(status.rollout)
     wanted = status.state not in ("patched", "orphan", "unknown", "failed")
-    held = (why(home, ref) if wanted else ()) or (now_held.held if now_held is not None else ())
+    said = now_held.held if now_held is not None else ()
+    held = _together(said, why(home, ref)) if wanted else said
     cluster = next(row for row in home.clusters() if row.name == ref.cluster)
     told = explanation(
         status,
@@ -89,6 +90,21 @@ def explain(home: Home, name: str, why: Why) -> Explanation:
     stands = fleet.standstill
     mine = stands is not None and status.rollout in stands.rollouts
     return replace(told, standstill=stands) if mine else told
+
+
+def _together(said: Sequence[Held], found: Sequence[Held]) -> tuple[Held, ...]:
+    """What the controller says of the node first, as every other view tells it, and then what was found beside it. What an
+    operator had to mend and is no longer found is mended."""
+    if not found:
+        return tuple(said)
+    known = {(held.reason, held.subject) for held in said}
+    mended = {(held.reason, held.subject) for held in said if held.lasting} - {
+        (held.reason, held.subject) for held in found
+    }
+    return (
+        *(held for held in said if (held.reason, held.subject) not in mended),
+        *(held for held in found if (held.reason, held.subject) not in known),
+    )
 
 
 def _gone(home: Home, rollouts: Rollouts, nodes: Sequence[StatusNode], name: str) -> Explanation | None:

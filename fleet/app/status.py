@@ -14,7 +14,7 @@ from fleet.app.standstill import standstill
 from fleet.core.errors import UsageError
 from fleet.core.eta import seconds_left
 from fleet.core.node import NodeRef
-from fleet.core.overview import Known, Selection, overview
+from fleet.core.overview import Known, Selection, overview, rows_of
 from fleet.core.policy import Policy
 from fleet.core.quorum import Quorum, unknown
 from fleet.core.rollout import Rollout
@@ -59,6 +59,13 @@ def _refuse_unknown(selection: Selection, found: Status, policy: Policy) -> None
             raise UsageError(f"there is no site {name}", there_is(sorted(sites), name))
     for name in selection.pools:
         pool_named(policy, name)
+    asked = {"cluster": selection.clusters, "site": selection.sites, "pool": selection.pools}
+    named = [f"{kind} {' or '.join(names)}" for kind, names in asked.items() if names]
+    if named and found.clusters and not rows_of(found, selection):
+        there = replace(selection, pools=()) if len(named) > 1 else EVERYTHING
+        rows = rows_of(found, there)
+        places = dict.fromkeys(f"{row.pool or 'no pool'} in {row.cluster} at {row.site}" for row in rows)
+        raise UsageError(f"no node is in {' and '.join(named)}", f"there is: {', '.join(places) or 'none'}")
 
 
 def quorums_of(home: Home, rows: Sequence[ClusterRow], policy: Policy) -> tuple[StatusQuorum, ...]:
@@ -111,14 +118,17 @@ def known_in(home: Home, rows: Sequence[ClusterRow]) -> list[Known]:
 def clusters_of(
     rows: Sequence[ClusterRow], known: Iterable[Known], groups: Mapping[str, Iterable[Quorum]]
 ) -> list[StatusCluster]:
+    """Their sites are those that were named, and those that their nodes are in."""
     kubelets: dict[str, dict[str, list[str]]] = {}
+    sites: dict[str, dict[str, None]] = {}
     for each in known:
+        sites.setdefault(each.cluster, {})[each.site] = None
         if each.node is not None:
             kubelets.setdefault(each.cluster, {}).setdefault(each.node.kubelet, []).append(each.name)
     return [
         StatusCluster(
             name=row.name,
-            sites=row.sites,
+            sites=tuple(dict.fromkeys((*row.sites, *sites.get(row.name, ())))),
             reachable=not row.last_error,
             last_seen=row.last_seen,
             error=row.last_error,

@@ -37,7 +37,7 @@ def indented(text: Text, blanks: int) -> Text:
 def folded(text: Text, width: int) -> Text:
     """Lines that are wider are folded between words; what follows stands below the last column, or a bit to the right.
 
-    A word that is wider than what is left stays whole.
+    A word that is wider than what is left stays whole, on a line of its own. Blanks around a fold are left out.
     """
     return Text("\n").join(part for line in text.split("\n") for part in _fold(line, width))
 
@@ -51,10 +51,14 @@ def _fold(line: Text, width: int) -> Iterator[Text]:
     while line.cell_len > width:
         cut = line.plain.rfind(" ", blanks + 1, width + 1)
         if cut < 0:
+            cut = line.plain.find(" ", max(width, blanks + 1))
+        if cut < 0:
             break
         first, rest = line.divide([cut])
+        first.rstrip()
         yield first
-        line, blanks = Text(" " * hang) + rest[1:], hang
+        line = Text(" " * hang) + rest[len(rest.plain) - len(rest.plain.lstrip()) :]
+        blanks = hang
     yield line
 
 

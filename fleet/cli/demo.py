@@ -48,14 +48,14 @@ def _against_plan(folder: Path) -> str:
     """The plan against what happened."""
     from fleet.app.home import Home
     from fleet.app.report import report
-    from fleet.cli.report.answer import took
+    from fleet.cli.report.answer import bound, sentence, took
     from fleet.core.spans import words
 
     found = report(Home(folder.absolute()))
     if found.against is None:
         return f"It took {took(found)}."
-    planned, bound = words(found.against.planned_seconds), words(found.against.bound_seconds)
-    return f"Planned: {planned}. It took: {took(found)}. No order could have been faster than {bound}."
+    planned = words(found.against.planned_seconds)
+    return f"Planned: {planned}. It took: {took(found)}. {sentence(bound(found.against))}"
 
 
 def _do(folder: Path, *words: str, fine: tuple[int, ...] = (0,)) -> None:

@@ -39,7 +39,7 @@ LOOKS = 8
 """In a row, at which nothing moved, before a view ends."""
 STANDING = frozenset(
     {
-        *(Reason.UNREACHABLE, Reason.POOL_LIMIT, Reason.ZONE_LIMIT),
+        *(Reason.UNREACHABLE, Reason.LED_BY_ANOTHER, Reason.POOL_LIMIT, Reason.ZONE_LIMIT),
         *(Reason.SITE_LIMIT, Reason.CLUSTER_LIMIT),
     }
 )

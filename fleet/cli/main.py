@@ -30,17 +30,31 @@ def main() -> None:
         # nohup has it ignored.
         if signal.getsignal(each) is signal.SIG_DFL:
             signal.signal(each, _interrupt)
+    _open_streams()
     code = run(sys.argv[1:])
     # The process ends: nothing of it is looked through for garbage once more.
     gc.freeze()
     sys.exit(code)
 
 
+def _open_streams() -> None:
+    """What was closed before the start (`>&-`) leads nowhere: else nobody could write to it, and the next file that is
+    opened, such as the database, would be taken for it."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The lowest number that is free: this one.
+            os.open(os.devnull, os.O_RDWR)
+    sys.stdin = sys.stdin or open(0)  # noqa: SIM115
+    sys.stdout = sys.stdout or open(1, "w")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w")  # noqa: SIM115
+
+
 def run(args: Sequence[str]) -> int:
     """Runs one command; answers its exit code. Nothing but SystemExit of the interpreter passes through."""
     try:
         code = _invoke(args)
-        # There is no sys.stdout where it was closed before the start (`>&-`), and print is content with that.
         print(end="", flush=True)
         return code
     except KeyboardInterrupt:

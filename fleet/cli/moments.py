@@ -20,6 +20,12 @@ def stamp(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
 
 
+def second(moment: datetime, now: datetime) -> str:
+    """`13:02:09` on the same day, `21 Nov 13:02:09` otherwise, for columns whose head says UTC."""
+    moment, now = moment.astimezone(UTC), now.astimezone(UTC)
+    return f"{moment:%H:%M:%S}" if moment.date() == now.date() else f"{moment:%d %b %H:%M:%S}"
+
+
 def ago(moment: datetime | None, now: datetime) -> str:
     """`4s`, `3m`, `2d`; `never`."""
     return age(now - moment) if moment is not None else "never"

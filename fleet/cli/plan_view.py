@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from fleet.cli.columns import Cell, columns
-from fleet.cli.moments import ago, at_offset, clock
+from fleet.cli.moments import ago, at_offset, clock, second
 from fleet.core.held import Reason
 from fleet.core.plan import (
     Effort,
@@ -25,7 +25,7 @@ from fleet.core.plan import (
 from fleet.core.policy import Window
 from fleet.core.quorum import QuorumRule
 from fleet.core.spans import words
-from fleet.core.times import POD_PARTS, Known
+from fleet.core.times import ENOUGH_TO_SPREAD, POD_PARTS, Known
 from fleet.core.whatif import Change, WhatIf
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def whole(plan: Plan, now: datetime, *, all_held: bool = False) -> Text:
     if plan.runs:
         lines += [
             _fact("takes", _takes(plan, now)),
+            _fact("p95", _late(plan, now)),
             _fact("bound", _bound(plan)),
             _fact("moves", _moves(plan)),
         ]
@@ -107,16 +108,38 @@ def _effort(effort: Effort) -> str:
 
 def _takes(plan: Plan, now: datetime) -> str:
     """With the moment at which it would end, had it been started as it was made."""
-    told = words(plan.makespan_seconds)
-    if plan.p95_seconds is not None:
-        told += f" (p95 {words(plan.p95_seconds)})"
-    told += f" until {clock(plan.start + timedelta(seconds=plan.makespan_seconds), now)}"
     first = min((step.start for run in plan.runs for step in run.steps if step.step != "stage"), default=0.0)
-    begins = "at the earliest now" if first <= SOON else f"first node goes out in {words(first)}"
+    begins = f"first node goes out in {words(first)} ({_clock(plan, first, now)})"
     windows = sorted(
         {text for pool in plan.policy.pools if pool.name in plan.pools for text in _windows(pool.windows)}
     )
-    return ", ".join([told, begins, *([f"in window {'; '.join(windows)}"] if windows else [])])
+    told = [
+        f"{words(plan.makespan_seconds)} until {_clock(plan, plan.makespan_seconds, now)}",
+        "at the earliest now" if first <= SOON else begins,
+    ]
+    return ", ".join([*told, *([f"in window {'; '.join(windows)}"] if windows else [])])
+
+
+def _late(plan: Plan, now: datetime) -> str:
+    """By the spread of measured runs; where there is none, how far off the plan may be."""
+    if plan.p95_seconds is not None:
+        return f"{words(plan.p95_seconds)} until {_clock(plan, plan.p95_seconds, now)}"
+    assumed = plan.assumed
+    if assumed is None:
+        return f"unknown: fewer than {ENOUGH_TO_SPREAD} runs are measured"
+    slow = words(assumed.slow_seconds) if assumed.slow_seconds is not None else "without end"
+    parts = [
+        f"{part.replace('_', ' ')} {words(quick)} to {words(late)}"
+        for part, (quick, late) in assumed.parts.items()
+    ]
+    return (
+        f"unknown: it takes {words(assumed.quick_seconds)} if all that was never measured is quick, {slow} if it is slow "
+        f"({', '.join(parts)})"
+    )
+
+
+def _clock(plan: Plan, seconds: float, now: datetime) -> str:
+    return clock(plan.start + timedelta(seconds=seconds), now)
 
 
 def _what_if(plan: Plan, found: WhatIf) -> Iterator[Text]:
@@ -253,7 +276,7 @@ def _days(days: Sequence[int]) -> str:
 
 def _bound(plan: Plan) -> str:
     by = f"; bound by {plan.bound_by}" if plan.bound_by else ""
-    return f"{words(plan.lower_bound_seconds)}: no order can be faster{by}"
+    return f"{words(plan.lower_bound_seconds)}: no order can be faster at these times{by}"
 
 
 def _moves(plan: Plan) -> str:
@@ -363,10 +386,10 @@ def _next(plan: Plan, now: datetime) -> Text:
 
 
 def timeline(plan: Plan) -> Text:
-    """A row for each node, in the order in which they go, then those that are held; times are since the start of the
-    plan."""
-    head = ("START", "END", "NODE", "CLUSTER", "ZONE", "STAGE", "DRAIN", "REBOOT", "SOAK", "PODS", "")
-    rows = [*(_row(run) for run in plan.runs), *(_held_row(each) for each in plan.held)]
+    """A row for each node, in the order in which they go, then those that are held; begin and end if it is started as it
+    was made."""
+    head = ("START UTC", "END UTC", "NODE", "CLUSTER", "ZONE", "STAGE", "DRAIN", "REBOOT", "SOAK", "PODS", "")
+    rows = [*(_row(run, plan.start) for run in plan.runs), *(_held_row(each) for each in plan.held)]
     table = columns(head, rows, right=(0, 1, 5, 6, 7, 8, 9))
     return Text("\n").join(
         [table, Text("held: fleet plan without --timeline says why.", "dim")] if plan.held else [table]
@@ -378,12 +401,14 @@ def _held_row(held: PlannedHold) -> tuple[Cell, ...]:
     return "held", "-", held.node, held.cluster, zone or "-", *("-",) * 5, f"{held.reason}"
 
 
-def _row(run: PlannedRun) -> tuple[Cell, ...]:
+def _row(run: PlannedRun, start: datetime) -> tuple[Cell, ...]:
     lengths: Counter[str] = Counter()
     for step in run.steps:
         lengths[step.step] += step.end - step.start  # type: ignore[assignment]
+    moments = (start + timedelta(seconds=seconds) for seconds in (run.start, run.end))
     return (
-        *(at_offset(run.start), at_offset(run.end), run.node, run.cluster, run.zone or "-"),
+        *(second(moment, start) for moment in moments),
+        *(run.node, run.cluster, run.zone or "-"),
         *(words(lengths[step]) for step in ("stage", "drain", "reboot", "soak")),
         str(len(run.evictions)),
         "canary" if run.canary else "",
@@ -398,7 +423,7 @@ def listing(rows: Sequence[PlanRow], now: datetime) -> Text:
         (
             *(short_id(row.plan_id), ", ".join(row.pools), row.target),
             *(f"{row.nodes:,}", str(row.held), words(row.makespan_seconds)),
-            f"{ago(row.start, now)} ago",
+            f"{ago(row.start, now)} ago, {clock(row.start, now)}",
         )
         for row in rows
     ]

@@ -40,6 +40,7 @@ def report(
     from fleet.app.files import write_whole
     from fleet.app.report import report as make
     from fleet.app.report import with_evidence
+    from fleet.cli.output import note, show
 
     home = home_of(context)
     made = make(home, rollout)
@@ -47,12 +48,14 @@ def report(
         made = with_evidence(home, made)
         _warn_unsigned(made)
     words = _rendered(made, output)
+    if file is None and output == "text":
+        # Made for 80 columns: a narrower terminal has it folded between words.
+        show(words.rstrip("\n"))
+        return
     if file is None:
         typer.echo(words, nl=not words.endswith("\n"))
         return
     write_whole(file, words.encode())
-    from fleet.cli.output import note
-
     note(f"Wrote {file}")
 
 

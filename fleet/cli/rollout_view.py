@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from msgspec import Struct
 from rich.text import Text
@@ -89,7 +90,9 @@ def _when(scene: Scene) -> str:
     if rollout.state is State.RUNNING and scene.standstill is not None:
         return "stands still"
     if rollout.state is State.RUNNING:
-        return f"ETA {words(scene.eta)}" if scene.eta is not None else "running"
+        if scene.eta is None:
+            return "running"
+        return f"ETA {words(scene.eta)} ({clock(scene.now + timedelta(seconds=scene.eta), scene.now)})"
     return str(rollout.state)
 
 
@@ -101,11 +104,12 @@ def _state_style(rollout: Rollout) -> str:
 
 def _counts(scene: Scene) -> Text:
     counts = scene.rollout.counts
-    held = sum(run.waiting and _lasting(scene, run) for run in scene.rollout.runs.values())
-    waiting = counts[Step.PENDING] + counts[Step.STAGED] - held
+    lasting = Counter(run.step for run in scene.rollout.runs.values() if run.waiting and _lasting(scene, run))
+    held = lasting.total()
+    waiting = counts[Step.PENDING] + counts[Step.STAGED] - lasting[Step.PENDING] - lasting[Step.STAGED]
     told = [
         ("wait", waiting, ""),
-        ("stage", counts[Step.STAGE], ""),
+        ("stage", counts[Step.STAGE] - lasting[Step.STAGE], ""),
         ("drain", counts[Step.CORDON] + counts[Step.DRAIN], ""),
         ("reboot", counts[Step.REBOOT], ""),
         ("verify", counts[Step.VERIFY], ""),
@@ -138,6 +142,10 @@ def _standing(rollout: Rollout, now: datetime) -> Text:
             advice = f"look at the failed nodes, then: fleet rollout release NODE; fleet rollout resume {rollout.id}"
         case State.PAUSED:
             told, advice = f"paused {since} by {by}", f"fleet rollout resume {rollout.id}"
+        case _ if rollout.ended_at is not None:
+            left = rollout.counts[Step.CANCELLED]
+            told = f"aborted {since} by {by}, ended {clock(rollout.ended_at, now)}: {left:,} not upgraded"
+            advice = ""
         case _:
             told, advice = f"aborted {since} by {by}: what has begun ends, nothing new starts", ""
     return Text(f"  {told}", "yellow") + Text(f"\n  -> {advice}" if advice and rollout.active else "")
@@ -182,7 +190,7 @@ def _waiting(scene: Scene) -> Iterator[Text]:
     groups: dict[str, list[Run]] = {}
     for run in scene.rollout.runs.values():
         reasons = scene.held.get(run.node, ())
-        if run.waiting and run.step is not Step.STAGE and reasons:
+        if run.waiting and (run.step is not Step.STAGE or _lasting(scene, run)) and reasons:
             groups.setdefault(lasting_first(reasons)[0].words, []).append(run)
     ordered = sorted(groups.items(), key=lambda item: -len(item[1]))
     for told, runs in ordered[:WAITS]:

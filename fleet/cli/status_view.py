@@ -191,13 +191,12 @@ def attention(status: Status) -> Text:
 
 
 def _why(node: StatusNode) -> str:
-    if node.held:
-        return node.held[0]
+    # What a rollout waits for there is not why these two need a person.
     if node.state == "drifted":
         return f"{node.version} is no release of its stream"
     if node.state == "orphan":
         return "its machine is known, its node is not in the cluster"
-    return ""
+    return node.held[0] if node.held else ""
 
 
 def _state(node: StatusNode) -> Text:

@@ -113,8 +113,9 @@ class Books:
                 view.why_lost, view.synced_at, view.server_version = "", now, event.server_version
                 self._count_demand(cluster)
                 self._look_at_all(cluster)
-            case Lost(cluster, why):
-                self.agenda.view(cluster).why_lost = why
+            case Lost(cluster, why, led_by_another):
+                view = self.agenda.view(cluster)
+                view.why_lost, view.led_by_another = why, led_by_another
                 self._look_at_all(cluster)
 
     def mark_out(self, ref: NodeRef) -> None:

@@ -51,6 +51,16 @@ class Bound(NamedTuple):
     """What binds, in words."""
     bind: Bind = ()
     """The same for `core/whatif.py`; empty: nobody can loosen it."""
+    places: int = 0
+    """So many of `inside` may be out at once; 0: it is no limit that binds."""
+    inside: frozenset[NodeRef] = frozenset()
+
+    def told(self, peak: int) -> str:
+        """Returns what binds, in words. `peak`: most of `inside` that are out at once in the plan: a limit that is never
+        full binds no order, whatever the arithmetic says."""
+        if peak >= self.places:
+            return self.by
+        return f"{self.by}, but other guards let no more than {peak} of its {self.places} places be taken"
 
 
 def lengths(
@@ -94,7 +104,7 @@ def bounds(
         head = max(work.whole for work in canaries)
         # The canaries' drains bring pods to the others, and take none from them.
         for tail in (*_bounds(rest, views, policy, going), *_budgets(rest, views, times)):
-            yield Bound(head + tail.seconds, f"the canaries, then {tail.by}", tail.bind)
+            yield tail._replace(seconds=head + tail.seconds, by=f"the canaries, then {tail.by}")
 
 
 def _bounds(
@@ -156,7 +166,8 @@ def _limits(
         words = f"limit of {limit} for {scope.reason.split('-')[0]} {scope.subject}"
         if taken:
             words += f" ({taken} out already)"
-        yield Bound(least + seconds, words, ("limit", str(scope.reason), scope.pool))
+        nodes = frozenset(work.goal.node for work in inside)
+        yield Bound(least + seconds, words, ("limit", str(scope.reason), scope.pool), places, nodes)
 
 
 def _windows(

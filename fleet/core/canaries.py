@@ -17,7 +17,7 @@ from typing import NamedTuple
 from fleet.core.books import Books
 from fleet.core.gates import Facts
 from fleet.core.guards import gates
-from fleet.core.held import Held, Reason
+from fleet.core.held import AWAY, Held, Reason
 from fleet.core.hindrances import Hindrances
 from fleet.core.node import NodeRef
 from fleet.core.rollout import Rollout, Run, State
@@ -162,7 +162,7 @@ class Canaries:
         if self._books.rollout_of(run.node) is not rollout:
             return Held(Reason.OTHER_ROLLOUT, run.node.name, {"by": "another"})
         found = self._hindrances.own(rollout, run, now)
-        stays = [held for held in found if held.passed_over or held.reason is Reason.UNREACHABLE]
+        stays = [held for held in found if held.passed_over or held.reason in AWAY]
         return min(stays, key=lambda held: held.reason is Reason.LENGTH_UNKNOWN, default=None)
 
     def _others_wait(self, rollout: Rollout, pool: str) -> bool:

@@ -65,6 +65,8 @@ class Lost(Struct, frozen=True):
 
     cluster: str
     why: str
+    led_by_another: bool = False
+    """It does answer; another controller works there, or this one must not."""
 
 
 class Noted(Struct, frozen=True):

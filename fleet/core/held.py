@@ -18,6 +18,7 @@ class Reason(StrEnum):
     CANARY_FAILED = "canary-failed"
     NO_CANARY = "no-canary"
     UNREACHABLE = "unreachable"
+    LED_BY_ANOTHER = "led-by-another"
     NODE_GONE = "node-gone"
     NODE_ABSENT = "node-absent"
     NODE_REPLACED = "node-replaced"
@@ -28,6 +29,7 @@ class Reason(StrEnum):
     OTHERS_STAY = "others-stay"
     """Another party works on the node until an operator ends it."""
     OTHER_ROLLOUT = "other-rollout"
+    OTHER_CORDON = "other-cordon"
     ROLLED_BACK = "rolled-back"
     NO_AGENT = "no-agent"
     STAGING = "staging"
@@ -141,6 +143,7 @@ WORDS: Mapping[Reason, str] = {
     "and nobody has released it",
     Reason.NO_CANARY: "waits for the canaries: {done} of {count} proven, and no node of pool {pool} can be the next one",
     Reason.UNREACHABLE: "cluster {subject} is unreachable: {why}",
+    Reason.LED_BY_ANOTHER: "nothing is done in cluster {subject}: {why}",
     Reason.NODE_GONE: "node {subject} is gone from its cluster",
     Reason.NODE_ABSENT: "the Node object of {subject} is gone since {since}; fleet waits until {until} for the machine "
     "to register again",
@@ -150,6 +153,7 @@ WORDS: Mapping[Reason, str] = {
     Reason.OTHERS: "{told}",
     Reason.OTHERS_STAY: "{told}",
     Reason.OTHER_ROLLOUT: "rollout {by} holds it: its run there failed and nobody has released it",
+    Reason.OTHER_CORDON: "cordoned by rollout {by}, which is another one, of this fleet or of another fleet",
     Reason.ROLLED_BACK: "it booted {booted} instead of {release} in rollout {by}: rolled back, "
     "and nobody has released it",
     Reason.NO_AGENT: "no agent has reported from it",
@@ -224,12 +228,15 @@ ADVICE: Mapping[Reason, str] = {
     Reason.CANARY_FAILED: "look at the node, then fleet rollout release {node}; the next best node becomes the canary",
     Reason.NO_CANARY: "mend what holds one of its nodes (fleet explain NODE says what): {nodes}",
     Reason.UNREACHABLE: "fleet cluster check {subject}",
+    Reason.LED_BY_ANOTHER: "see which fleet that controller is of: it goes on here once that one no longer leads {subject}",
     Reason.NODE_GONE: "nothing is left to do here; if it comes back: fleet sync, then a new plan",
     Reason.NODE_REPLACED: "fleet sync, then a new plan",
     Reason.NODE_NOT_READY: "repair the node, or drain and remove it",
     Reason.FOREIGN_CORDON: "kubectl uncordon it if nobody works on it",
     Reason.OTHERS_STAY: "end the work of {party} on {subject}, or take {mark} off the node if nobody works on it",
     Reason.OTHER_ROLLOUT: "look at the node, then fleet rollout release {subject}",
+    Reason.OTHER_CORDON: "fleet rollout status {by} says how it stands, where it is of this fleet; if nobody works on the "
+    "node: kubectl uncordon {subject}",
     Reason.ROLLED_BACK: "find out why; fleet rollout release {subject} lets it be tried there again",
     Reason.NO_AGENT: "fleet cluster install, and see that the agent's pod runs there; a host without a cluster: "
     "fleet cluster check says why it is not reached",
@@ -318,6 +325,9 @@ OF_QUORUMS = frozenset(
 )
 """What the guard of quorum groups says."""
 
+AWAY = frozenset({Reason.UNREACHABLE, Reason.LED_BY_ANOTHER})
+"""What keeps a whole cluster from being worked in."""
+
 LASTING = frozenset(
     {
         Reason.HALTED,
@@ -329,6 +339,7 @@ LASTING = frozenset(
         Reason.FOREIGN_CORDON,
         Reason.OTHERS_STAY,
         Reason.OTHER_ROLLOUT,
+        Reason.OTHER_CORDON,
         Reason.ROLLED_BACK,
         Reason.NO_AGENT,
         Reason.BUDGET_NEVER,

@@ -55,7 +55,7 @@ class Hindrances:
         ref = run.node
         view = self._books.agenda.view(ref.cluster)
         if not view.synced:
-            yield ("node", ref), Held(Reason.UNREACHABLE, view.name, {"why": view.why_lost})
+            yield ("node", ref), view.lost
             return
         # Where no node can be the next canary, what holds this one comes first: mended, it may be.
         vacant = gate is not None and gate.reason is Reason.NO_CANARY
@@ -67,7 +67,7 @@ class Hindrances:
         notices = self._books.heard(ref, now)
         held = nodes.held(ref.name, run.goal.uid, node, machine, rollout.id, notices, now)
         # The cordon of a run that keeps its slot says no more than that.
-        if held and not (kept and held.reason is Reason.OTHER_ROLLOUT):
+        if held and not (kept and held.reason is Reason.OTHER_CORDON):
             yield ("node", ref), held
         if wrong := skew.held(view.name, run.release, view.servers):
             yield ("node", ref), wrong

@@ -46,6 +46,7 @@ OF_THE_MOMENT = frozenset(
         Reason.NODE_NOT_READY,
         Reason.NO_AGENT,
         Reason.OTHER_ROLLOUT,
+        Reason.OTHER_CORDON,
         Reason.ROLLED_BACK,
     }
 )

@@ -21,6 +21,7 @@ from fleet.core.steps import HAS_SLOT, Step
 
 ATTENTION: tuple[NodeState, ...] = ("failed", "held", "drifted", "orphan")
 """States in which a node waits for a person."""
+UNREACHABLE = "unreachable"
 DIGITS = re.compile(r"(\d+)")
 
 
@@ -203,11 +204,10 @@ def _state_in(part: Part, patched: bool) -> NodeState | None:
         return "failed"
     if not part.rollout.active:
         return None
-    if run.step in HAS_SLOT or run.step is Step.STAGE:
-        return "running"
+    # Also while its image is written: that is no reason to wait with what an operator must mend.
     if run.waiting and any(held.lasting and held.reason is not Reason.HALTED for held in part.held):
         return "held"
-    return None
+    return "running" if run.step in HAS_SLOT or run.step is Step.STAGE else None
 
 
 def _pools(
@@ -258,7 +258,7 @@ def _away(clusters: Iterable[StatusCluster]) -> Iterable[StatusPool]:
     for cluster in clusters:
         if not cluster.reachable:
             sites = ", ".join(cluster.sites)
-            yield StatusPool(sites, cluster.name, "", cluster.nodes, 0, "", note="unreachable")
+            yield StatusPool(sites, cluster.name, "", cluster.nodes, 0, "", note=UNREACHABLE)
         elif not cluster.nodes:
             yield StatusPool(", ".join(cluster.sites), cluster.name, "", 0, 0, "", note="no nodes")
 
@@ -288,15 +288,32 @@ def select(status: Status, selection: Selection) -> Status:
         if _asked(selection.clusters, cluster.name)
         and (not selection.sites or any(site in selection.sites for site in cluster.sites))
     ]
-    nodes = [node for node in status.nodes if _selected(node, selection)]
-    pools = [
+    names = {cluster.name for cluster in clusters}
+    nodes = tuple(node for node in status.nodes if _selected(node, selection))
+    return replace(
+        status,
+        clusters=tuple(clusters),
+        nodes=nodes,
+        summary=summary(nodes, rows_of(status, selection)),
+        quorums=tuple(
+            group
+            for group in status.quorums
+            if group.cluster in names
+            and (not selection.sites or any(each.site in selection.sites for each in group.members))
+        ),
+    )
+
+
+def rows_of(status: Status, selection: Selection) -> list[StatusPool]:
+    """The rows of pools that are asked for by name; none: no node is in all that was named. The row of a cluster that is
+    not reached stands for all of its pools."""
+    return [
         row
         for row in status.summary.pools
         if _asked(selection.clusters, row.cluster)
         and (not selection.sites or any(site in selection.sites for site in row.site.split(", ")))
-        and _asked(selection.pools, row.pool)
+        and (_asked(selection.pools, row.pool) or row.note == UNREACHABLE)
     ]
-    return replace(status, clusters=tuple(clusters), nodes=tuple(nodes), summary=summary(nodes, pools))
 
 
 def _selected(node: StatusNode, selection: Selection) -> bool:

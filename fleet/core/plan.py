@@ -131,6 +131,17 @@ class Effort(Struct, frozen=True):
     """Against the first order, which takes at each moment what has the most work left per unit of allowance."""
 
 
+class Assumed(Struct, frozen=True):
+    """How far off the plan may be where parts of its runs were never measured: what it takes if they are quick, and if
+    they are slow. Seconds."""
+
+    quick_seconds: float
+    slow_seconds: float | None
+    """None: no window is found for it."""
+    parts: dict[str, tuple[float, float]]
+    """`stage`, `reboot`, `pod_stop`, `pod_start`: what is quick, and what is slow."""
+
+
 SHOWN_DIGITS = 8
 
 
@@ -158,6 +169,9 @@ class Plan(Struct, frozen=True):
     pools: tuple[str, ...] = ()
     clusters: tuple[str, ...] = ()
     p95_seconds: float | None = None
+    """What 95 of 100 rehearsals of the plan with measured times do not exceed. None: too few runs were measured."""
+    assumed: Assumed | None = None
+    """None: every part was measured."""
     fingerprint: dict[str, str] = {}
     """`cluster/node` -> `uid version`: what the plan presumes; `rollout start` refuses where it is no longer so."""
     run_seconds: int = 0

@@ -15,6 +15,7 @@ from fleet.core.chronicle import Command, Controller, Eviction, Halt, Retry, Ste
 from fleet.core.journal import Entry
 from fleet.core.release import Release
 from fleet.core.requests import Requests
+from fleet.core.times import Known
 
 OUTSIDE_JOURNAL = (
     "at",
@@ -165,16 +166,19 @@ class Against(Struct, frozen=True):
     planned_seconds: float
     p95_seconds: float | None
     bound_seconds: float
+    """No order could be faster, where everything takes as long as the plan expected (`durations`)."""
     bound_by: str
     planned_end: datetime
     eta: datetime | None
     """When it will have ended, by the pace so far; its end, once it has; None while nobody can tell."""
     seconds: float | None
-    """None: not all runs have ended."""
+    """None: not all runs have ended, or some were cancelled: that is not what was planned."""
     planned_evictions: int
     evictions: int
     planned_peak: int
     peak: int
+    durations: tuple[Known, ...] = ()
+    """What the plan expected of each step, of each pool and operating system."""
 
 
 class JournalSpan(Struct, frozen=True):

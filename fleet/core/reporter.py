@@ -211,7 +211,7 @@ class _Making:
 
     def _against(self, plan: Plan) -> Against:
         start = self.rollout.started_at
-        ends = [run.ended for run in self.runs]
+        ends = [run.ended if run.ending != "cancelled" else None for run in self.runs]
         last = max((end for end in ends if end is not None), default=start)
         return Against(
             plan=plan.plan_id,
@@ -226,6 +226,7 @@ class _Making:
             evictions=self._counts().evictions,
             planned_peak=plan.peak_unavailable,
             peak=self.chronicle.peak,
+            durations=plan.durations,
         )
 
     def _eta(self, plan: Plan) -> datetime | None:

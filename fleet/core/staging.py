@@ -90,7 +90,7 @@ class Staging:
         ref = run.node
         view = self._books.agenda.view(ref.cluster)
         if not view.synced:
-            return Held(Reason.UNREACHABLE, view.name, {"why": view.why_lost})
+            return view.lost
         node, machine = view.nodes.get(ref.name), view.machines.get(ref.name)
         found = nodes.held(
             ref.name, run.goal.uid, node, machine, rollout.id, self._books.heard(ref, now), now

@@ -21,6 +21,12 @@ PARTS = ("stage", "reboot", "pod_stop", "pod_start")
 ENOUGH = 5
 """Runs, or pods, that must have been seen before their times count for more than the defaults."""
 ENOUGH_OF_APP = 3
+ENOUGH_TO_SPREAD = 20
+"""Runs, or pods, from which on it is known how slow one in twenty is."""
+QUICK: Mapping[str, float] = {"stage": 1.0, "reboot": 5.0, "pod_stop": 1.0, "pod_start": 1.0}
+"""Seconds, where nothing is measured: small images on fast disks, virtual machines, pods that just stop."""
+SLOW: Mapping[str, float] = {"stage": 600.0, "reboot": 600.0, "pod_stop": 30.0, "pod_start": 120.0}
+"""The same of large images over slow lines, servers that test their memory, pods that take their whole grace."""
 TELL = ("start", "step", "timed")
 """Kinds of the journal's records that tell of times: most tell of none."""
 LEAST = 0.1
@@ -46,6 +52,8 @@ class Known(Struct, frozen=True):
 
 Group = tuple[str, str]
 """A pool and an operating system; an empty one stands for all."""
+Ratios = tuple[float, ...]
+"""What was measured, ascending, by what is expected in its place."""
 
 
 class Times(Struct, frozen=True):
@@ -66,9 +74,11 @@ class Times(Struct, frozen=True):
     status: float = 0.2
     """From a change of pods until the status of their budget counts it."""
     p95: float = 1.25
-    """Factor by which a slow run is longer."""
+    """Factor by which a slow run is taken to be longer where nothing is measured."""
     measured: dict[str, dict[Group, Known]] = {}
     """By part: what the journal tells of a pool and an operating system, of an operating system in all pools, of all."""
+    spreads: dict[str, dict[Group, Ratios]] = {}
+    """The same, where there is enough of it to know how slow one in twenty is. Pods by what is expected of their app."""
 
     def start_of(self, pod: Pod) -> float:
         """From being bound until Ready."""
@@ -83,6 +93,11 @@ class Times(Struct, frozen=True):
             return known
         usual = self.agent if part == "verify" else getattr(self, part)
         return Known(part, usual, usual * self.p95, 0)
+
+    def spread(self, part: str, pool: str = "", os: str = "") -> Ratios:
+        """As `known`. Empty: too little was measured."""
+        found = self.spreads.get(part, {})
+        return found.get((pool, os)) or found.get(("", os)) or ()
 
     def stage_of(self, pool: str, os: str) -> float:
         """From the moment at which the agent begins with it."""
@@ -199,9 +214,31 @@ class _Samples:
             part: max(LEAST, found[part]["", ""].p50) for part in POD_PARTS if ("", "") in found.get(part, {})
         }
         apps = {app: median(found) for app, found in self._apps.items() if len(found) >= ENOUGH_OF_APP}
-        made = Times(measured=found, apps=apps, **usual)
+        made = Times(measured=found, apps=apps, spreads=self._spreads(found, apps), **usual)
         reboots = [known for known in found.get("reboot", {}).values() if not known.pool and known.p50 > 0]
         return replace(made, p95=max((each.p95 / each.p50 for each in reboots), default=made.p95))
+
+    def _spreads(
+        self, found: Mapping[str, Mapping[Group, Known]], apps: Mapping[str, float]
+    ) -> dict[str, dict[Group, Ratios]]:
+        enough = {
+            part: {
+                group: _ratios((each, known.p50) for each in self._seconds[part][group])
+                for group, known in groups.items()
+                if known.samples >= ENOUGH_TO_SPREAD
+            }
+            for part, groups in found.items()
+        }
+        if enough.get("pod_start"):
+            usual = found["pod_start"]["", ""].p50
+            starts = ((each, apps.get(app, usual)) for app, own in self._apps.items() for each in own)
+            enough["pod_start"] = {("", ""): _ratios(starts)}
+        return enough
+
+
+def _ratios(pairs: Iterable[tuple[float, float]]) -> Ratios:
+    """Of what was measured by what is expected."""
+    return tuple(sorted(seconds / max(LEAST, usual) for seconds, usual in pairs))
 
 
 def _known(part: str, group: Group, seconds: list[float]) -> Known:

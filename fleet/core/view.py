@@ -11,6 +11,7 @@ from fleet.core.attachment import Attachment
 from fleet.core.budget import Budget
 from fleet.core.drainrule import PodRule
 from fleet.core.event import Thing
+from fleet.core.held import Held, Reason
 from fleet.core.load import Load
 from fleet.core.machine import Machine
 from fleet.core.maintenance import Maintenance
@@ -45,8 +46,8 @@ class ClusterView:
         self.roles = Roles()
         self.said = Notices()
         """What objects say of nodes for other parties; what the nodes themselves say is in `notices`."""
-        self.why_lost = ""
-        """Why it does not answer; empty: it does, or has not been asked yet."""
+        self.why_lost, self.led_by_another = "", False
+        """Why it does not answer, or is led by another controller; empty: it does, or has not been asked yet."""
         self.synced_at: datetime | None = None
         self.server_version = ""
         self.api_servers: dict[str, str] = {}
@@ -103,6 +104,12 @@ class ClusterView:
     def synced(self) -> bool:
         """Everything has been listed and is watched."""
         return self.synced_at is not None and not self.why_lost
+
+    @property
+    def lost(self) -> Held:
+        """What its nodes wait for, where it is not `synced`."""
+        reason = Reason.LED_BY_ANOTHER if self.why_lost and self.led_by_another else Reason.UNREACHABLE
+        return Held(reason, self.name, {"why": self.why_lost or "it has not been read yet"})
 
     @property
     def servers(self) -> set[str]:

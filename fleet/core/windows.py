@@ -109,6 +109,15 @@ def open_spans(windows: Windows, freezes: Sequence[Freeze], begin: datetime, end
     return found
 
 
+def starts(
+    windows: Windows, freezes: Sequence[Freeze], begin: datetime, end: datetime, needed: timedelta
+) -> list[Span]:
+    """The spans of [begin, end) in which `held` lets a run begin that takes `needed` (p95); of these, both ends count."""
+    asked = _asked(windows, begin, needed)
+    found = open_spans(windows, freezes, begin, end)
+    return [(first, last - asked) for first, last in found if last - first >= asked]
+
+
 def told(moment: datetime, now: datetime, zone: str) -> str:
     """A moment in a person's words on the clock of `zone`: `Sat 01:00 CET`, from six days on `Sat 12 Dec 01:00 CET`."""
     local = moment.astimezone(ZoneInfo(zone))

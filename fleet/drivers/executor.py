@@ -27,6 +27,7 @@ from fleet.core.rollout import Rollout, Start, intent, outcome
 from fleet.core.stopwatch import Stopwatch
 from fleet.drivers import journal_log
 from fleet.drivers.folding import standing
+from fleet.drivers.foresight import Foresight
 from fleet.drivers.leadership import ClusterLease
 from fleet.drivers.ports import Clock, Cluster, Folds, HeldBoard, Journal
 
@@ -71,6 +72,7 @@ class Executor:
         self._seq = 0
         self._stopwatch = Stopwatch()
         self._engine = self._rebuild(sites)
+        self._foresight = Foresight(self._engine)
 
     def _rebuild(self, sites: Mapping[str, str]) -> Engine:
         """From the journal. Intents without an outcome are closed as unknown: the clusters will show."""
@@ -147,7 +149,7 @@ class Executor:
             task = asyncio.create_task(self._perform(action))
             self._performing.add(task)
             task.add_done_callback(self._performed)
-        self._publish(decision.held, now)
+        self._publish(self._foresight.told(decision, now), now)
         return decision.wake
 
     def _measured(self, actions: Sequence[AnyAction], now: datetime) -> Iterator[Record]:
@@ -235,7 +237,7 @@ class Executor:
             self._put(reach)
             journal_log.reached(name, reach.why if isinstance(reach, Lost) else "")
         elif reach is not None and lease.why:
-            self._put(Lost(name, lease.why))
+            self._put(Lost(name, lease.why, led_by_another=True))
             journal_log.reached(name, lease.why)
 
     async def _stop(self, tasks: Sequence[asyncio.Task[None]]) -> None:

@@ -33,7 +33,8 @@ from fleet.core.view import ClusterView
 from fleet.sim.behaviour import Behaviour, Spread
 from fleet.sim.model import Model
 from fleet.sim.play import Tell, play, silent
-from fleet.sim.timetable import Timetable
+from fleet.sim.timetable import Timetable, most_out
+from fleet.sim.uncertainty import uncertainty
 
 PLANNED = "plan"
 """Id of the rollout that is played; no person can name it."""
@@ -132,7 +133,9 @@ def _make(
     }
     play(engine, models, table, start, tell)
     known = tuple(times.told(groups[goal.node.cluster][goal.node.name] for goal in goals))
-    return _plan(ident, engine, table, snapshots, policy, pools, release, start, times, lost, known, lasting)
+    return _plan(
+        ident, engine, table, snapshots, policy, pools, release, start, times, lost, known, lasting, groups
+    )
 
 
 def _as_they_go(pods: Sequence[Pod], start: datetime) -> Sequence[Pod]:
@@ -230,6 +233,7 @@ def _plan(
     lost: Mapping[str, str],
     known: tuple[Known, ...],
     lasting: Mapping[NodeRef, Sequence[Held]],
+    groups: Mapping[str, Mapping[str, Group]],
 ) -> Plan:
     rollout = engine.rollouts[PLANNED]
     done = [run for run in rollout.runs.values() if run.step is Step.DONE]
@@ -239,6 +243,7 @@ def _plan(
     drained = _drained(rollout, views)
     least = bound([run.goal for run in done], views, policy, times, staged, start)
     makespan = max((run.end for run in runs), default=0.0)
+    late, assumed = uncertainty(runs, policy, start, rollout.start.expected_seconds, groups, times)
     return Plan(
         plan_id=ident,
         target=release,
@@ -246,7 +251,7 @@ def _plan(
         start=start,
         makespan_seconds=makespan,
         lower_bound_seconds=min(least.seconds, makespan),
-        bound_by=least.by,
+        bound_by=least.told(most_out(run for run in runs if NodeRef(run.cluster, run.node) in least.inside)),
         evictions=sum(len(run.evictions) for run in runs),
         pods=_pods(done, snapshots),
         peak_unavailable=table.peak,
@@ -254,7 +259,8 @@ def _plan(
         held=tuple(_holds(engine, rollout, lasting, start)),
         pools=tuple(pools),
         clusters=tuple(dict.fromkeys(run.node.cluster for run in rollout.runs.values())),
-        p95_seconds=makespan * times.p95,
+        p95_seconds=late,
+        assumed=assumed,
         fingerprint={
             str(run.node): f"{run.goal.uid} {run.goal.from_version}" for run in rollout.runs.values()
         },

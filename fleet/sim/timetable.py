@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable, Mapping
 
@@ -20,6 +21,15 @@ from fleet.core.snapshot import Snapshot
 from fleet.core.steps import HAS_SLOT, Step
 
 WORKED = HAS_SLOT | {Step.STAGE}
+
+
+def most_out(runs: Iterable[PlannedRun]) -> int:
+    """Returns the most of these nodes that have a slot at once."""
+    out = [[step for step in run.steps if step.step in HAS_SLOT] for run in runs]
+    begins = sorted(steps[0].start for steps in out if steps)
+    ends = sorted(steps[-1].end for steps in out if steps)
+    # Of a moment at which one comes back and another goes, the former counts first.
+    return max((place + 1 - bisect_right(ends, begin) for place, begin in enumerate(begins)), default=0)
 
 
 class Timetable:

@@ -85,6 +85,18 @@ def test_a_longer_run_never_has_more_leave_than_a_shorter_one() -> None:
         assert may == sorted(may, reverse=True)
 
 
+@pytest.mark.parametrize("needed", [HOUR, 2.5 * HOUR, 9 * HOUR])
+def test_runs_may_start_where_none_is_held(needed: timedelta) -> None:
+    begin = berlin("2026-11-25 12:00")
+    freezes = (freeze("2026-11-29 04:10", "2026-12-05 01:30"),)
+    found = windows.starts((WEEKEND, NIGHTLY), freezes, begin, begin + timedelta(days=14), needed)
+    pool = Pool("workers", windows=(WEEKEND, NIGHTLY))
+    for quarter in range(4 * 24 * 13):
+        now = begin + quarter * timedelta(minutes=15)
+        may = any(first <= now <= last for first, last in found)
+        assert may == (windows.held(pool, freezes, now, needed) is None), now
+
+
 def test_a_freeze_beats_a_window() -> None:
     refused = ask("2026-12-26 02:00", HOUR, WEEKEND, freezes=(freeze("2026-12-19", "2027-01-04"),))
     assert refused is not None

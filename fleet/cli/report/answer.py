@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
 from fleet.core.chronicle import Command
 from fleet.core.journal import Entry
 from fleet.core.plan import short_id
-from fleet.core.report import Report, ReportRun
+from fleet.core.report import Against, Report, ReportRun
 from fleet.core.spans import words
+from fleet.core.times import PARTS
 
 RELEASE = "counts as out until a person has looked at it: fleet rollout release NODE"
 Mood = Literal["good", "open", "bad"]
@@ -95,13 +96,42 @@ def verdict(report: Report) -> str:
 
 def took(report: Report) -> str:
     """`1h 52m, 4m longer than planned`; `18m so far, planned 1h 48m`. A reader who subtracts finds what is said."""
-    if report.ended is None:
-        planned = f", planned {words(report.against.planned_seconds)}" if report.against else ""
-        return f"{words(report.seconds)} so far{planned}"
     against = report.against
+    planned = f", planned {words(against.planned_seconds)}" if against is not None else ""
+    if report.ended is None:
+        return f"{words(report.seconds)} so far{planned}"
+    if report.state == "aborted" and report.counts.cancelled:
+        return f"{words(report.seconds)} until it ended, aborted with {nodes(report.counts.cancelled)} left{planned}"
     if against is None or against.seconds is None:
         return words(report.seconds)
     return f"{words(report.seconds)}, {difference(report.seconds - against.planned_seconds)}"
+
+
+def bound(against: Against) -> str:
+    """`no order could be faster than 31m (limit of 5 for pool workers), with stage 1m, reboot 1m 30s`: the bound stands
+    for the times that the plan expected. Runs that took less may end before it."""
+    told = f"no order could be faster than {words(against.bound_seconds)} ({against.bound_by})"
+    lengths: dict[str, list[float]] = {}
+    for known in against.durations:
+        if known.part in PARTS:
+            lengths.setdefault(known.part, []).append(known.p50)
+    if not lengths:
+        return told
+    expected = ", ".join(f"{part.replace('_', ' ')} {_range(found)}" for part, found in lengths.items())
+    told += f", had it gone as the plan expected: {expected}"
+    if against.seconds is not None and against.seconds < against.bound_seconds:
+        told += "; it took less than that"
+    return told
+
+
+def sentence(told: str) -> str:
+    """With a capital letter and a full stop."""
+    return f"{told[0].upper()}{told[1:]}."
+
+
+def _range(seconds: Sequence[float]) -> str:
+    least, most = words(min(seconds)), words(max(seconds))
+    return least if least == most else f"{least} to {most}"
 
 
 def difference(seconds: float) -> str:

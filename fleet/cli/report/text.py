@@ -44,8 +44,8 @@ def _answer(report: Report) -> Iterator[str]:
         ("took", f"{answer.took(report)}; {answer.out_at_once(report)}"),
     ]
     if against is not None:
-        bound = f"{words(against.bound_seconds)} ({against.bound_by})"
-        facts.append(("planned", f"{words(against.planned_seconds)}; no order could be faster than {bound}"))
+        late = f" (p95 {words(against.p95_seconds)})" if against.p95_seconds is not None else ""
+        facts.append(("planned", f"{words(against.planned_seconds)}{late}; {answer.bound(against)}"))
     facts.append(("moved", _moved(report)))
     facts.append(("journal", answer.verdict(report)))
     for name, told in facts:

@@ -13,7 +13,6 @@ from fleet.core.advance.reboot import reboot, verify
 from fleet.core.advance.stage import pending, stage, staged
 from fleet.core.agenda import Agenda
 from fleet.core.guards import nodes
-from fleet.core.held import Held, Reason
 from fleet.core.node import Node
 from fleet.core.rollout import Rollout, Run
 from fleet.core.steps import Step
@@ -27,7 +26,7 @@ def advance(agenda: Agenda, rollout: Rollout, run: Run, now: datetime) -> Answer
         return None
     if not view.synced:
         if view.why_lost:
-            agenda.hold(run.node, Held(Reason.UNREACHABLE, view.name, {"why": view.why_lost}))
+            agenda.hold(run.node, view.lost)
         return None
     node = view.nodes.get(run.node.name)
     if node is not None and nodes.unseen(node, run.goal.uid):

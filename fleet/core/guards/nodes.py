@@ -29,7 +29,7 @@ def held(
     if node.uid != uid:
         return Held(Reason.NODE_REPLACED, name)
     if node.unschedulable and node.cordoned_by not in ("", rollout):
-        return Held(Reason.OTHER_ROLLOUT, name, {"by": node.cordoned_by})
+        return Held(Reason.OTHER_CORDON, name, {"by": node.cordoned_by})
     if node.foreign_cordon:
         return _foreign(node, notices, now)
     if by_others := others.held(name, notices, now):

@@ -8,11 +8,14 @@ import pytest
 from msgspec.structs import replace
 
 from fleet.app.explain import explain
+from fleet.app.follow import Follower
+from fleet.app.status import fleet_status
 from fleet.app.sync import sync
 from fleet.app.why import why
 from fleet.cli.explain_view import whole
 from fleet.core.errors import UsageError
-from fleet.core.held import Reason
+from fleet.core.held import Held, Reason
+from fleet.core.node import NodeRef
 from tests.unit.app.homes import a_home, a_started_rollout, small_cluster
 
 
@@ -32,6 +35,26 @@ def test_in_a_rollout_what_a_person_must_do_comes_first(tmp_path: Path) -> None:
     assert told.status.rollout == "r-1"
     assert told.held[0].reason is Reason.FOREIGN_CORDON
     assert [(each.what, each.rollout) for each in told.history] == [("start", "r-1")]
+
+
+def test_explain_leads_with_what_every_other_view_tells(tmp_path: Path) -> None:
+    """The controller has written down a limit that is full; what the guards find beside it comes after."""
+    home = a_home(tmp_path / "home")
+    a_started_rollout(home)
+    full = Held(Reason.POOL_LIMIT, "workers", {"out": 2, "limit": 2})
+    cordoned = Held(Reason.FOREIGN_CORDON, "n-2", {"by": ""})
+    mended = Held(Reason.UNMANAGED, "ops/debug")
+    board = {"east/n-1": (full,), "east/n-2": (full,), "east/n-4": (mended, full)}
+    home.store.held.replace("r-1", board, at=home.now())
+    shown = {node.name: node.held for node in fleet_status(home).nodes}
+    follower = Follower(home, "r-1")
+    for name in ("n-1", "n-2"):
+        told = explain(home, name, why)
+        assert full in told.held
+        assert follower.held[NodeRef("east", name)] == (full,) and shown[name] == (full.words,)
+    assert explain(home, "n-1", why).held[0] == full
+    assert explain(home, "n-2", why).held == (cordoned, full), "a person has to act on that first"
+    assert mended not in explain(home, "n-4", why).held
 
 
 def test_a_name_in_two_clusters_needs_its_cluster(tmp_path: Path) -> None:

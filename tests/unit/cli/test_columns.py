@@ -29,3 +29,11 @@ def test_a_line_that_is_too_wide_is_folded_below_its_last_column() -> None:
 def test_prose_is_folded_between_words_and_long_words_stay_whole() -> None:
     assert folded(Text("Plan of a pool in east"), 12).plain == "Plan of a\n    pool in\n    east"
     assert folded(Text("see /a/path/that/is/long"), 10).plain == "see\n    /a/path/that/is/long"
+
+
+def test_what_stands_behind_a_long_name_and_its_blanks_is_folded_too() -> None:
+    name = "a-name-of-forty-letters-that-never-folds"
+    table = columns((), [("n-1", "east", "done"), (name, "east", "done")])
+    lines = folded(table, 20).plain.splitlines()
+    assert [line.strip() for line in lines] == ["n-1", "east  done", name, "east  done"]
+    assert all(line == line.rstrip() for line in lines)

@@ -91,12 +91,25 @@ def test_a_current_folder_that_is_gone_is_named(
     assert "current folder" in capsys.readouterr().err
 
 
-def test_an_output_that_is_closed_is_no_error(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sys, "stdout", None)
-    assert run(["--home", str(a_home(tmp_path / "home").path), "status"]) == 0
-    assert capsys.readouterr().err == ""
+@pytest.mark.parametrize("output", ["table", "wide", "json", "csv"])
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_stream_that_is_closed_is_no_error(tmp_path: Path, closed: str, output: str) -> None:
+    """Nothing that was meant for it goes elsewhere: neither to another stream, nor into the database, which would
+    otherwise be opened under its number."""
+    home = a_home(tmp_path / "home")
+    assert run(["--home", str(home.path), "sync"]) == 0
+    line = f'"{sys.executable}" -m fleet.cli --home "{home.path}"'
+    good = subprocess.run(
+        ["sh", "-c", f"{line} status -o {output} {closed}"], capture_output=True, text=True, check=False
+    )
+    assert (good.returncode, good.stderr) == (0, "")
+    assert bool(good.stdout) == (closed == "2>&-")
+    bad = subprocess.run(
+        ["sh", "-c", f"{line} status --pool nope {closed}"], capture_output=True, text=True, check=False
+    )
+    assert (bad.returncode, bad.stdout) == (2, "")
+    assert bool(bad.stderr) == (closed == ">&-")
+    assert run(["--home", str(home.path), "audit", "verify"]) == 0
 
 
 @pytest.mark.parametrize(

@@ -20,9 +20,10 @@ from fleet.core.node import NodeRef
 from fleet.core.overview import Known, Selection, overview, parts_of, select
 from fleet.core.plan import Plan
 from fleet.core.quorum import Link, Member, QuorumRule
+from fleet.core.spans import words
 from fleet.core.status import Status, StatusCluster
 from fleet.core.steps import Turn
-from fleet.core.times import Times
+from fleet.core.times import ENOUGH_TO_SPREAD, Times
 from fleet.core.voters import status_of
 from fleet.core.whatif import Change, WhatIf
 from fleet.histories.builders import NEW, START, a_group, a_node, a_policy, a_pool
@@ -89,10 +90,10 @@ def test_a_plan_says_how_long_what_bounds_it_and_what_is_held() -> None:
     plan = a_plan()
     lines = shown(plan_view.whole(plan, START)).splitlines()
     assert lines[0] == "Plan p-9c41 for 4 nodes of pool workers in east: 44.20261015.3.0 -> 44.20261101.3.0"
-    assert [line.split()[0] for line in lines[1:6]] == ["takes", "bound", "moves", "times", "held"]
+    assert [line.split()[0] for line in lines[1:7]] == ["takes", "p95", "bound", "moves", "times", "held"]
     ends = f"{START + timedelta(seconds=plan.makespan_seconds):%H:%M} UTC"
     assert f" until {ends}" in lines[1]
-    assert lines[4].split(maxsplit=1)[1] == "assumed: stage 1m, reboot 1m 30s, pod stop 5s, pod start 10s"
+    assert lines[5].split(maxsplit=1)[1] == "assumed: stage 1m, reboot 1m 30s, pod stop 5s, pod start 10s"
     assert "    n-2  cordoned, not by fleet" in lines
     assert "         -> kubectl uncordon it if nobody works on it" in lines
     assert any(line.startswith("    n-3  budget web/checkout allows no disruption") for line in lines)
@@ -106,6 +107,23 @@ def test_a_plan_is_shown_with_its_whole_hash() -> None:
     lines = shown(plan_view.whole(replace(a_plan(), plan_id=whole), START)).splitlines()
     assert lines[-2].split() == ["hash", whole]
     assert lines[-1] == "Start it: fleet rollout start p-9c41d07e"
+
+
+def test_a_plan_tells_its_p95_or_how_far_off_it_may_be() -> None:
+    def told(plan: Plan) -> str:
+        lines = shown(plan_view.whole(plan, START)).splitlines()
+        return next(line for line in lines if line.startswith("  p95")).split(maxsplit=1)[1]
+
+    plan = a_plan()
+    assert plan.assumed is not None and plan.assumed.slow_seconds is not None
+    quick, slow = words(plan.assumed.quick_seconds), words(plan.assumed.slow_seconds)
+    assert told(plan).startswith(
+        f"unknown: it takes {quick} if all that was never measured is quick, {slow} if it is slow"
+    )
+    assert "reboot 5s to 10m" in told(plan)
+    few = replace(plan, assumed=None)
+    assert told(few) == f"unknown: fewer than {ENOUGH_TO_SPREAD} runs are measured"
+    assert told(replace(few, p95_seconds=24 * 3600.0)) == "1d until Tue 03 Nov 09:00 UTC"
 
 
 def test_what_would_help_is_told_best_first() -> None:
@@ -162,21 +180,16 @@ def test_a_plan_says_who_needs_an_operator_and_who_waits_for_time() -> None:
 
 
 def test_a_timeline_has_a_row_for_each_node_in_the_order_they_go() -> None:
-    lines = shown(plan_view.timeline(a_plan())).splitlines()
-    assert lines[0].split() == [
-        "START",
-        "END",
-        "NODE",
-        "CLUSTER",
-        "ZONE",
-        "STAGE",
-        "DRAIN",
-        "REBOOT",
-        "SOAK",
-        "PODS",
-    ]
+    plan = a_plan()
+    lines = shown(plan_view.timeline(plan)).splitlines()
+    head = "START UTC END UTC NODE CLUSTER ZONE STAGE DRAIN REBOOT SOAK PODS"
+    assert " ".join(lines[0].split()) == head
+    begin, end = (START + timedelta(seconds=seconds) for seconds in (plan.runs[0].start, plan.runs[0].end))
+    assert lines[1].split()[:2] == [f"{begin:%H:%M:%S}", f"{end:%H:%M:%S}"]
     assert [line.split()[2] for line in lines[1:-1]] == ["n-1", "n-4", "n-3", "n-2"]
     assert lines[3].split()[0] == "held" and lines[3].endswith("budget-never")
+    late = replace(plan, start=START + timedelta(hours=14, minutes=59))
+    assert "03 Nov 00:0" in shown(plan_view.timeline(late)), "the next day is told"
 
 
 def test_the_fleet_at_a_glance() -> None:
@@ -189,6 +202,15 @@ def test_the_fleet_at_a_glance() -> None:
         Kernel: 4 on 6.11.4
         Attention: 2 nodes held, 1 cluster unreachable (fleet status --attention)
     """)
+
+
+def test_a_drifted_node_in_a_rollout_is_told_as_drifted_whatever_it_waits_for() -> None:
+    status = Played(100).status()
+    node = replace(
+        status.nodes[0], state="drifted", version="44.dev", held=("pool workers has 2 of 2 nodes out",)
+    )
+    text = shown(status_view.attention(replace(status, nodes=(node,))))
+    assert "44.dev is no release of its stream" in text and "2 of 2" not in text
 
 
 def test_versions_that_are_too_far_apart_are_told_below_the_fleet() -> None:

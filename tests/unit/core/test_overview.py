@@ -87,12 +87,13 @@ def test_a_node_without_an_agent_is_unknown_and_a_machine_without_a_node_an_orph
 
 
 def test_in_a_rollout_a_node_runs_waits_is_held_or_has_failed() -> None:
-    names = ("works", "waits", "held", "failed", "released", "done")
+    names = ("works", "waits", "held", "staging", "failed", "released", "done")
     nodes = {name: a_node(name) for name in names}
     rollout = a_rollout(
         a_run(nodes["works"], Step.DRAIN),
         a_run(nodes["waits"], Step.STAGED),
         a_run(nodes["held"], Step.STAGED),
+        a_run(nodes["staging"], Step.STAGE),
         a_run(nodes["failed"], Step.FAILED, slot=True, begun=START, why="it booted the old one"),
         a_run(nodes["released"], Step.FAILED, begun=START),
         a_run(nodes["done"], Step.DONE),
@@ -103,6 +104,7 @@ def test_in_a_rollout_a_node_runs_waits_is_held_or_has_failed() -> None:
             Held(Reason.POOL_LIMIT, "workers", {"out": 2, "limit": 2}),
             Held(Reason.FOREIGN_CORDON, "", {"by": ""}),
         ),
+        NodeRef("east", "staging"): (Held(Reason.FOREIGN_CORDON, "", {"by": ""}),),
     }
     everything = [known(nodes[name], NEW if name == "done" else OLD) for name in names]
     began = START - timedelta(hours=3)
@@ -112,11 +114,14 @@ def test_in_a_rollout_a_node_runs_waits_is_held_or_has_failed() -> None:
         "works": "running",
         "waits": "outdated",
         "held": "held",
+        "staging": "held",
         "failed": "failed",
         "released": "outdated",
         "done": "patched",
     }
-    assert {node.name for node in status.nodes if node.since == began} == {"held"}, "the hold's own"
+    assert {node.name for node in status.nodes if node.since == began} == {"held", "staging"}, (
+        "the hold's own"
+    )
     why = {node.name: node.held for node in status.nodes}
     assert why["failed"] == ("it booted the old one",)
     assert why["held"][0] == "cordoned, not by fleet"

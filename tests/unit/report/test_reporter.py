@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from fleet.cli.report import answer
 from fleet.core.action import Result
 from fleet.core.held import Held, Reason
 from fleet.core.journal import Record
@@ -18,7 +19,9 @@ from fleet.core.plan import Plan, PlannedHold, PlannedRun
 from fleet.core.policy import Window
 from fleet.core.report import Proof, Report, ReportRun, Span, Verdict
 from fleet.core.reporter import make_report, nearest
+from fleet.core.spans import words
 from fleet.core.steps import Turn
+from fleet.core.times import Known
 from fleet.histories.builders import NEW, OLD, START, a_policy, a_pool
 from tests.unit.report.telling import ADA, CONTROLLER, Telling, a_goal
 
@@ -216,6 +219,31 @@ def test_the_eta_moves_with_the_pace_and_is_the_end_once_there_is_one() -> None:
         etas.append(against.eta)
         telling.wait(3600)
     assert etas[0] < etas[1]
+
+
+def test_a_rollout_that_was_aborted_has_no_time_to_compare_with_the_plan() -> None:
+    planned = (PlannedRun(f"n-{n}", "workers", NEW.version, 0.0, 200.0, cluster="east") for n in (1, 2))
+    telling = Telling(a_goal("n-1"), a_goal("n-2")).upgrade("n-1").say("abort")
+    telling.turn("n-2", Turn.CANCELLED, why="aborted").wait(3600).decide("finish")
+    report = report_of(telling, plan=a_plan(*planned))
+    assert report.against is not None and report.against.seconds is None
+    assert "aborted with 1 node left" in answer.took(report)
+    assert "longer than planned" not in answer.took(report)
+
+
+@pytest.mark.parametrize("expected", [90.0, 600.0])
+def test_the_bound_stands_for_the_times_that_it_assumed(expected: float) -> None:
+    planned = PlannedRun("n-1", "workers", NEW.version, 60.0, 200.0, cluster="east")
+    durations = (
+        Known("reboot", expected, expected * 2, 0, "workers"),
+        Known("verify", 1.0, 2.0, 0, "workers"),
+    )
+    plan = a_plan(planned, durations=durations, lower_bound_seconds=expected * 2)
+    against = report_of(Telling(a_goal("n-1")).upgrade("n-1"), plan=plan).against
+    assert against is not None and against.durations == durations and against.seconds == 198
+    told = answer.bound(against)
+    assert f"reboot {words(expected)}" in told and "verify" not in told
+    assert ("it took less" in told) == (expected * 2 > 198)
 
 
 def test_a_plan_has_no_actual_end_while_runs_go_on() -> None:

@@ -10,8 +10,9 @@ from fleet.core.plan import Plan
 from fleet.core.policy import Amount, Freeze, Limits, Policy, StageRule, Window
 from fleet.core.snapshot import Snapshot
 from fleet.core.times import Times
-from fleet.histories.builders import NEW, START, a_deployment, a_node, a_policy, a_pool, a_snapshot
+from fleet.histories.builders import NEW, START, a_budget, a_deployment, a_node, a_policy, a_pool, a_snapshot
 from fleet.sim.planner import make_plan
+from fleet.sim.timetable import most_out
 
 HOUR = 3600.0
 DAILY = Window(tuple(range(7)), time(20), time(20, 30))
@@ -50,6 +51,34 @@ def test_a_freeze_is_as_a_closed_window() -> None:
     frozen = replace(policy, freezes=(Freeze("stocktaking", START, START + timedelta(hours=5)),))
     made = plan(nodes(3), frozen)
     assert made.lower_bound_seconds > 5 * HOUR and made.bound_by == "the windows of pool workers"
+
+
+def test_a_limit_that_is_never_full_is_not_told_as_what_binds() -> None:
+    """Each two of eight nodes share a budget that lets one of its two pods go: by its arithmetic the limit of four binds,
+    and budgets keep the fourth place empty."""
+    every = [a_node(f"n-{number}") for number in range(8)]
+    pairs = [(one, other) for one in every for other in every if one.name < other.name]
+    workloads, pods = [], []
+    for number, pair in enumerate(pairs):
+        own, two = a_deployment(f"pair-{number}", 2, list(pair))
+        workloads += own
+        pods += two
+    budgets = [a_budget(f"pair-{number}", 2, 1) for number in range(len(pairs))]
+    pool = a_pool(limits=Limits(Amount(4)), stage=StageRule(concurrency=99), soak_seconds=0)
+    times = replace(Times(), pod_start=40.0)
+    shared = a_snapshot(every, (workloads, pods), budgets)
+    made = make_plan("", [shared], a_policy(pool), ["workers"], NEW, START, times)
+    limit = "limit of 4 for pool workers"
+    assert made.bound_by.startswith(limit) and made.bound_by != limit
+    assert f"no more than {made.peak_unavailable} of its 4 places" in made.bound_by
+    free = plan(nodes(8), a_policy(pool))
+    assert (free.bound_by, free.peak_unavailable) == (limit, 4)
+
+
+def test_the_most_that_are_out_at_once_are_counted_from_the_plan() -> None:
+    made = plan(nodes(9), a_policy(a_pool(limits=Limits(Amount(3)), stage=StageRule(concurrency=99))))
+    assert most_out(made.runs) == made.peak_unavailable == 3
+    assert most_out(made.runs[:2]) == 2 and most_out(()) == 0
 
 
 def test_where_nothing_else_tells_the_longest_drain_starts_first() -> None:

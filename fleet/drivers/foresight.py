@@ -1,0 +1,97 @@
+"""What the board says of each node: what the engine has said of it, and what only a person can take away.
+
+The engine asks a run for what holds it only when its turn comes. What an operator must mend is looked for ahead: from the
+start of a rollout on, as its plan did, so that it can be mended meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from fleet.core.engine import Decision, Engine
+from fleet.core.held import Held
+from fleet.core.journal import Record
+from fleet.core.node import NodeRef
+from fleet.core.steps import Turn
+
+PAUSE = timedelta(seconds=1)
+"""Between two looks ahead."""
+FRESH = 200
+"""Most nodes of a look ahead that nobody has looked at yet. Thousands would keep the engine from its work."""
+AGAIN = 20
+"""Most nodes of a look ahead that were held before, and most of those that were not."""
+
+Reasons = tuple[Held, ...]
+
+
+class Foresight:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._rollouts: set[str] = set()
+        """Those whose nodes are known."""
+        self._fresh: deque[NodeRef] = deque()
+        self._free: deque[NodeRef] = deque()
+        self._held: deque[NodeRef] = deque()
+        self._said: dict[NodeRef, Reasons] = {}
+        """What the engine said last."""
+        self._lasting: dict[NodeRef, Reasons] = {}
+        """What was found ahead."""
+        self._next: datetime | None = None
+
+    def told(self, decision: Decision, now: datetime) -> Mapping[NodeRef, Reasons]:
+        """Returns what is new on the board; empty reasons: nothing holds the node."""
+        news = dict.fromkeys(decision.held)
+        for ref, reasons in decision.held.items():
+            self._said[ref] = reasons
+        for item in decision.log:
+            if isinstance(item, Record) and item.kind == "step":
+                ref = NodeRef.parse(item.node)
+                news[ref] = None
+                if not self._waits(ref):
+                    self._lasting.pop(ref, None)
+                elif item.detail["turn"] == Turn.BACK:
+                    self._fresh.append(ref)
+        if self._next is None or now >= self._next:
+            self._next = now + PAUSE
+            news |= dict.fromkeys(self._look(now))
+        return {ref: self._reasons(ref) for ref in news}
+
+    def _reasons(self, ref: NodeRef) -> Reasons:
+        lasting, said = self._lasting.get(ref, ()), self._said.get(ref, ())
+        return (*lasting, *(held for held in said if held not in lasting))
+
+    def _look(self, now: datetime) -> list[NodeRef]:
+        """Returns the nodes of which it found something else than before, and those that it has seen for the first time."""
+        for rollout in self._engine.rollouts.values():
+            if rollout.active and rollout.id not in self._rollouts:
+                self._rollouts.add(rollout.id)
+                self._fresh.extend(run.node for run in rollout.runs.values() if not run.ended)
+        found = []
+        for queue, most in ((self._fresh, FRESH), (self._held, AGAIN), (self._free, AGAIN)):
+            for _ in range(min(most, len(queue))):
+                ref = queue.popleft()
+                view = self._engine.views.get(ref.cluster)
+                if view is None or view.synced_at is None:
+                    # Not seen yet by this controller.
+                    self._fresh.append(ref)
+                elif self._looked_at(ref, now) or queue is self._fresh:
+                    found.append(ref)
+        return found
+
+    def _looked_at(self, ref: NodeRef, now: datetime) -> bool:
+        """Returns whether something else holds the node than before. It is looked at again while its run waits."""
+        before = self._lasting.pop(ref, ())
+        if not self._waits(ref):
+            # Should it come back to wait, it is fresh.
+            return bool(before)
+        lasting = self._engine.lasting(ref, now)
+        if lasting:
+            self._lasting[ref] = lasting
+        (self._held if lasting else self._free).append(ref)
+        return lasting != before
+
+    def _waits(self, ref: NodeRef) -> bool:
+        rollout = self._engine.rollout_of(ref)
+        return rollout is not None and ref in rollout.runs and rollout.runs[ref].waiting
