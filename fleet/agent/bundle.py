@@ -23,6 +23,7 @@ from fleet.agent import logs
 from fleet.agent.host import Host
 from fleet.app.clock import WallClock
 from fleet.core.errors import FleetError
+from fleet.core.foreign import UNREADABLE
 from fleet.kube.changes import Found, Kind, Lost, Watch
 from fleet.kube.clock import Clock
 from fleet.kube.credentials import Source
@@ -61,7 +62,7 @@ class ApiNode:
         call = Call(verb="get", path=self._path, resource="nodes")
         try:
             return _NODE.decode(await self._transport.call(call))
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             raise FleetError(f"the Node cannot be read: {error}") from None
 
     async def patch(self, patch: Patch) -> bool:

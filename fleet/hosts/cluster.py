@@ -167,7 +167,8 @@ class HostsCluster:
             raise UsageError(f"{name} is not in the inventory any more")
         way = self._ways(inventory)(host)
         try:
-            return await BootLog(way).last_boot(ask.unit, ask.lines)
+            with contained(name):
+                return await BootLog(way).last_boot(ask.unit, ask.lines)
         finally:
             await way.close()
 

@@ -19,6 +19,7 @@ from fleet.core.machine import Machine
 from fleet.core.node import Node, NodeRef
 from fleet.core.notice import of_node
 from fleet.histories.builders import START
+from fleet.hosts.claims import Claim
 from fleet.hosts.cluster import HostsCluster
 from tests.contract.sight import Sight
 from tests.unit.hosts.boxes import NEW, OLD, Site
@@ -257,6 +258,21 @@ def test_one_host_that_fleet_stumbles_over_is_unknown_and_the_others_go_on(tmp_p
     site.boxes["n-0"].fault = RecursionError()
     reading = asyncio.run(site.cluster().read("fra", NOW))
     assert "RecursionError" in reading.unreached["n-0"] and "n-1" not in reading.unreached
+
+
+def test_an_action_that_fleet_stumbles_over_has_failed_and_ends_nothing(tmp_path: Path) -> None:
+    """What a host answers to it, in a claim, a look or a hook's unit, is that host's failure."""
+    site = Site(tmp_path, 1, **HOOKS)
+    site.own = Claim("f-1", "here")
+
+    async def tell(stage: Hand) -> None:
+        site.boxes["n-0"].fault = ValueError("what is this?")
+        failures = [await stage(Cordon), await stage(Stage, token="t", release=NEW)]
+        for failed in failures:
+            assert failed.result is Result.FAILED
+            assert "n-0: fleet does not understand" in failed.detail
+
+    story(site, tell)
 
 
 def test_another_machine_under_the_name_has_no_marks(tmp_path: Path) -> None:
