@@ -135,7 +135,9 @@ class Playbooks:
         # The names of sockets must be short.
         self._sockets = Path(tempfile.mkdtemp(prefix="fleet-"))
         self._way = Way(login, self._folder, self._sockets)
-        self._slots = login.limit.slots
+        self._limit = login.limit
+        self._doubtful = False
+        """It was not reached, or did not end, the last time."""
         self._turns: dict[str, asyncio.Lock] = {}
         self._look = asyncio.Lock()
         self._seen: Observation | None = None
@@ -268,14 +270,20 @@ class Playbooks:
             if note:
                 self._note(step, happened)
 
-        async with self._turns.setdefault(step, asyncio.Lock()), self._slots:
+        async with self._turns.setdefault(step, asyncio.Lock()), self._limit.place(self._doubtful):
+            doubtful, self._doubtful = self._doubtful, True
             host = {self._name: await self._way.host()}
             playbook = self._rules.own.get(step) or shipped(step)
             account = Account(self._name, tell, progress)
             try:
-                return await play(
+                played = await play(
                     self._folder / step, playbook, host, variables or {}, seconds, account, kept=kept
                 )
+                self._doubtful = played.unreached
+                return played
+            except asyncio.CancelledError:
+                self._doubtful = doubtful
+                raise
             finally:
                 self._fresh = self._fresh and step == "facts"
 
