@@ -17,7 +17,6 @@ import paramiko
 from paramiko.common import AUTH_SUCCESSFUL, OPEN_SUCCEEDED
 
 from fleet.machines.host import Ran
-from fleet.machines.metered import PACKET_MOST
 
 Answers = Callable[[Sequence[str]], Ran | None]
 """What a command prints; None: the connection ends."""
@@ -91,7 +90,7 @@ class SshHost:
                     while not self._over.wait(0.05):
                         way.sendall(b"x")
                 case "a packet without end":
-                    way.sendall(GREETING + (PACKET_MOST * 4).to_bytes(4) + b"\0" * 65536)
+                    way.sendall(GREETING + (1 << 30).to_bytes(4) + b"\0" * 65536)
                     while not self._over.is_set():
                         way.sendall(b"\0" * 65536)
                 case _:
