@@ -23,6 +23,7 @@ from fleet.agent.host import Host
 from fleet.app import logs
 from fleet.app.clock import WallClock
 from fleet.core.errors import FleetError
+from fleet.core.foreign import UNREADABLE
 from fleet.core.visible import visible_lines
 from fleet.kube.changes import Found, Kind, Lost, Watch
 from fleet.kube.clock import Clock
@@ -62,7 +63,7 @@ class ApiNode:
         call = Call(verb="get", path=self._path, resource="nodes")
         try:
             return _NODE.decode(await self._transport.call(call))
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             raise FleetError(f"the Node cannot be read: {error}") from None
 
     async def patch(self, patch: Patch) -> bool:

@@ -17,6 +17,7 @@ from fleet.app.home import Home, person
 from fleet.app.look import keep, read, read_hosts, reason
 from fleet.app.quorums import with_quorums
 from fleet.core.errors import FleetError, ForbiddenError, HeldError, UsageError
+from fleet.core.foreign import UnreadableError, decode
 from fleet.core.journal import Record
 from fleet.core.paths import expanded
 from fleet.core.policy import Policy
@@ -172,16 +173,18 @@ def rule(permission: Any) -> str:
 
 async def _uid(cluster: RealCluster) -> str:
     """Of the namespace kube-system; empty where fleet may not see it."""
-    import msgspec
-
     from fleet.kube.refusal import Call
+    from fleet.kube.wire import ObjectWire
 
     path = "/api/v1/namespaces/kube-system"
     try:
         body = await cluster.transport.call(Call(verb="get", path=path, resource="namespaces"))
     except ForbiddenError:
         return ""
-    return str(msgspec.json.decode(body)["metadata"]["uid"])
+    try:
+        return decode(body, ObjectWire).metadata.uid
+    except UnreadableError as error:
+        raise FleetError(f"the namespace kube-system cannot be read: {error}") from None
 
 
 def found_in(

@@ -8,7 +8,7 @@ from contextlib import suppress
 from msgspec.structs import replace
 
 from fleet.config import forms
-from fleet.config.findings import Findings, TooMany
+from fleet.config.findings import Findings, Place, TooMany
 from fleet.config.fragment import Block, Entry, Scalar, compose
 from fleet.config.quorum import KINDS, probe, rule, spread, voters
 from fleet.config.reader import Reader
@@ -20,6 +20,8 @@ from fleet.core.workload import QUORUM_ANNOTATION, Workload
 KIND: forms.Form[Kind] = forms.choice({name: kind for name, kind in KINDS.items() if kind != "etcd"})
 """An etcd needs files of the machine that asks it: that is for the policy to say."""
 LINE = re.compile(r"^1: ")
+MOST_CHARACTERS = 8192
+"""It is read again with each change of its workload, and anybody may write it."""
 MOST_TOLD = 3
 """Mistakes: it is one line for a person."""
 
@@ -49,7 +51,13 @@ def declared_by(workload: Workload, cluster: str) -> Group:
 
 
 def _read(pods: Group, workload: Workload, place: str, findings: Findings) -> Group:
-    document = compose(workload.quorum or "", place, findings)
+    written = workload.quorum or ""
+    if len(written) > MOST_CHARACTERS:
+        findings.problem(
+            Place(place, 1), f"expected at most {MOST_CHARACTERS} characters, found {len(written)}"
+        )
+        return pods
+    document = compose(written, place, findings)
     if isinstance(document, Scalar):
         document = Block(document.line, {"kind": Entry(document.line, document)})
     reader = Reader(document if isinstance(document, Block) else Block(1), place, findings)

@@ -20,7 +20,7 @@ MOST_PARTS = 100_000
 DEEPEST = 20
 UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
-USER_IN_URL = re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^/?#\s@]*@", re.IGNORECASE)
+USER_IN_URL = re.compile(r"(\b[a-z][a-z0-9+.-]{0,30}://)[^/?#\s@]*@", re.IGNORECASE)
 """RFC 3986, section 3.2.1: a user, and perhaps a password."""
 PASSWORD = re.compile(r":(?!//)[^@/]*@(?!sha(?:256|512):)", re.IGNORECASE)
 """The same in an address without a scheme, or with one that is misspelt. What has a digest behind it is an image."""

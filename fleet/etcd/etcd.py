@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
+from fleet.core.foreign import UnreadableError, convert
 from fleet.core.groups import Group
 from fleet.core.quorum import Link, Member, Quorum, SnapshotRule, unknown
 from fleet.etcd.backup import Saved, save
@@ -28,6 +30,7 @@ MEASURE_EVERY = 60
 MEASURE_SOON = 3
 """While round trips between some of the sites are not known yet: a member that starts has none for five seconds."""
 
+LOG = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
@@ -70,10 +73,13 @@ class Etcd:
                 )
             self._measure(answers)
             self.term = max(answer.term for answer in answers.values())
+            answered = list(answers.values())
+            self.known = reading(self.name, answered, self.places, self._links, now, self._silent)
         except EtcdError as error:
             return self._unread(error.message, now)
-        answered = list(answers.values())
-        self.known = reading(self.name, answered, self.places, self._links, now, self._silent)
+        except Exception as error:
+            LOG.exception("%s: answers that fleet does not understand", self.name)
+            return self._unread(f"fleet does not understand what its members answer: {error!r:.200}", now)
         return self.known
 
     def move_leader(self, to: str) -> str:
@@ -125,7 +131,7 @@ class Etcd:
             raise EtcdError(f"{member} leads {self.name}: it is not defragmented")
         asked = next(gateway for gateway, each in answers.items() if each.ident == ident)
         asked.call("/v3/maintenance/defragment", {}, LONG_SECONDS)
-        size = int(asked.call(STATUS).get("dbSize", 0))
+        size = str(asked.call(STATUS).get("dbSize", 0))[:20]
         return f"{member} of {self.name}: {answers[asked].status.get('dbSize', 0)} bytes before, {size} after"
 
     def _answers(self) -> dict[Gateway, Answer]:
@@ -161,10 +167,7 @@ class Etcd:
         def one(gateway: Gateway) -> Answer:
             status, seconds = gateway.timed(STATUS)
             answer = Answer(status, _members(gateway, status), seconds)
-            try:
-                answer.check()
-            except (KeyError, TypeError, ValueError) as error:
-                raise EtcdError(f"{gateway.endpoint}: this is no answer of an etcd: {error!r}") from error
+            answer.check()
             return answer
 
         found, silent = _each(gateways, one)
@@ -218,7 +221,8 @@ def _members(gateway: Gateway, status: Mapping[str, Any]) -> tuple[dict[str, Any
         return ()
     try:
         # Not linearizable: a member without a quorum tells what it knows.
-        return tuple(gateway.call(MEMBERS, {"linearizable": False}).get("members", ()))
+        listed = gateway.call(MEMBERS, {"linearizable": False}).get("members", [])
+        return convert(listed, tuple[dict[str, Any], ...])
     except RefusedError:
         # It has just answered: it is there, and others give the list.
         return ()
@@ -235,6 +239,12 @@ def _each(
             return ask(gateway)
         except EtcdError as error:
             return error
+        except UnreadableError as error:
+            return EtcdError(f"{gateway.endpoint}: this is no answer of an etcd: {error}")
+        except Exception as error:
+            # What one member says ends nobody else's work.
+            LOG.exception("%s: an answer that fleet does not understand", gateway.endpoint)
+            return EtcdError(f"{gateway.endpoint}: fleet does not understand what it says: {error!r:.200}")
 
     if not gateways:
         return {}, {}

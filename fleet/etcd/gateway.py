@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import ssl
+import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
+from msgspec import Struct
+
+from fleet.core.foreign import UnreadableError, convert, decode
 from fleet.core.groups import Access
 from fleet.etcd.errors import EtcdError, RefusedError
 
@@ -22,8 +27,15 @@ MOST_BYTES = 4 << 20
 """Of an answer that is not a snapshot; the metrics of a large member take half a megabyte."""
 _OUT_OF_TIME = (9, 10)
 """OpenSSL's X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED."""
+WORDS_MOST = 400
+"""Characters of a refusal."""
 LINE_BYTES = 1 << 20
 """Of one piece of a snapshot; etcd sends 32 KiB, which base64 makes longer."""
+
+
+class _Refusal(Struct, frozen=True):
+    message: str = ""
+    error: str | _Refusal = ""
 
 
 def trust(access: Access) -> ssl.SSLContext:
@@ -67,17 +79,17 @@ class Gateway:
             return _body(connection.getresponse()).decode(errors="replace")
 
     def stream(self, path: str) -> Iterator[dict[str, Any]]:
-        """The pieces of an answer that comes in many."""
-        with self._connection(LONG_SECONDS) as connection:
+        """The pieces of an answer that comes in many. Each is waited for as long: how large the database is nobody knows."""
+        with self._connection(LONG_SECONDS, whole=False) as connection:
             connection.request("POST", path, "{}", {"Content-Type": "application/json"})
             response = connection.getresponse()
             if response.status != 200:
                 raise EtcdError(f"{self.endpoint}: {_words(_body(response))}")
             while line := response.readline(LINE_BYTES):
-                piece = json.loads(line)
+                piece = decode(line, dict[str, Any])
                 if "error" in piece:
-                    raise EtcdError(f"{self.endpoint}: {piece['error'].get('message', piece['error'])}")
-                yield piece["result"]
+                    raise EtcdError(f"{self.endpoint}: {_words(line)}")
+                yield convert(piece.get("result"), dict[str, Any])
 
     def _ask(
         self, connection: http.client.HTTPConnection, path: str, body: Mapping[str, Any]
@@ -87,26 +99,43 @@ class Gateway:
         found = _body(response)
         if response.status != 200:
             raise RefusedError(f"{self.endpoint}: {_words(found)}")
-        answer = json.loads(found)
-        if not isinstance(answer, dict):
-            raise EtcdError(f"{self.endpoint}: expected an object, found {found[:80]!r}")
-        return answer
+        return decode(found, dict[str, Any])
 
     @contextmanager
-    def _connection(self, seconds: float) -> Iterator[http.client.HTTPConnection]:
-        parts = urlsplit(self.endpoint)
-        host, port = parts.hostname or "", parts.port or 2379
+    def _connection(self, seconds: float, whole: bool = True) -> Iterator[http.client.HTTPConnection]:
+        """`seconds`: for each word of the member, and with `whole` for all together: one that speaks a byte at a time
+        would go on for ever."""
+        try:
+            parts = urlsplit(self.endpoint)
+            host, port = parts.hostname or "", parts.port or 2379
+        except ValueError as error:
+            raise EtcdError(f"{self.endpoint[:WORDS_MOST]!r} is no address: {error}") from None
         connection: http.client.HTTPConnection
         if parts.scheme == "https":
             connection = http.client.HTTPSConnection(host, port, timeout=seconds, context=self._context)
         else:
             connection = http.client.HTTPConnection(host, port, timeout=seconds)
+        late = threading.Event()
+        clock = threading.Timer(seconds, _cut, (connection, late))
+        clock.daemon = True
+        if whole:
+            clock.start()
         try:
             yield connection
         except (OSError, http.client.HTTPException, ValueError) as error:
-            raise EtcdError(f"{self.endpoint}: {_why(_refusal(connection) or error)}") from error
+            why = _why(TimeoutError() if late.is_set() else _refusal(connection) or error)
+            raise EtcdError(f"{self.endpoint}: {why}") from error
         finally:
+            clock.cancel()
             connection.close()
+
+
+def _cut(connection: http.client.HTTPConnection, late: threading.Event) -> None:
+    """Ends whatever is being read of it."""
+    late.set()
+    if (open_socket := connection.sock) is not None:
+        with suppress(OSError):
+            socket.socket.shutdown(open_socket, socket.SHUT_RDWR)
 
 
 def _body(response: http.client.HTTPResponse) -> bytes:
@@ -119,10 +148,11 @@ def _body(response: http.client.HTTPResponse) -> bytes:
 def _words(body: bytes) -> str:
     """etcd's own, where there are any."""
     try:
-        answer = json.loads(body)
-        return str(answer.get("message") or answer.get("error") or answer)
-    except (ValueError, AttributeError):
-        return body[:200].decode(errors="replace") or "no words"
+        answer = decode(body, _Refusal)
+    except UnreadableError:
+        return body[:WORDS_MOST].decode(errors="replace") or "no words"
+    inner = answer.error.message if isinstance(answer.error, _Refusal) else answer.error
+    return (answer.message or inner or body.decode(errors="replace"))[:WORDS_MOST]
 
 
 def _refusal(connection: http.client.HTTPConnection) -> ssl.SSLError | None:

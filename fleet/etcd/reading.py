@@ -10,18 +10,21 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import permutations
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from msgspec import Struct
+from msgspec import Meta, Struct, field
 
+from fleet.core.foreign import convert
 from fleet.core.node import NodeRef
 from fleet.core.quorum import Link, Member, Quorum
 
 ALARM = re.compile(r"memberID:(\d+)\s+alarm:(\w+)")
 """As `AlarmMember.String()` prints it among the errors of a status."""
+_FLOAT = r"[0-9]{1,20}(?:\.[0-9]{1,20})?(?:e[+-]?[0-9]{1,2})?"
 TRIPS = re.compile(
-    r'^etcd_network_peer_round_trip_time_seconds_(sum|count|bucket)\{To="([0-9a-f]+)"(?:,le="([^"]+)")?\} (\S+)$',
+    rf'^etcd_network_peer_round_trip_time_seconds_(sum|count|bucket)\{{To="([0-9a-f]{{1,16}})"'
+    rf'(?:,le="({_FLOAT}|\+Inf)")?\}} ({_FLOAT})$',
     re.MULTILINE,
 )
 SMOOTHED_FROM_FIRST = (3, 6)
@@ -32,6 +35,8 @@ PROBES_BETWEEN = 7.5
 """A peer is probed every 4 s, and the smoothed round trip noted every 30 s (etcd, `rafthttp/probing_status.go`)."""
 PROBERS = 2
 """Each notes its own, under the same name."""
+SMOOTH = 200
+"""Of so many values the last one has come as near as a float can tell."""
 
 
 class Place(Struct, frozen=True):
@@ -39,6 +44,44 @@ class Place(Struct, frozen=True):
 
     node: NodeRef | None = None
     site: str = ""
+
+
+Number = int | Annotated[str, Meta(pattern="^[0-9]{1,20}$")]
+"""64 bits, which the gateway writes as a text."""
+
+
+Text = Annotated[str, Meta(max_length=4096)]
+
+
+class _Header(Struct, frozen=True):
+    member_id: Number
+    cluster_id: Number | None = None
+
+
+class _Status(Struct, frozen=True, rename="camel"):
+    """Of what is read here, which shape it has. What it says is read from the answer itself."""
+
+    header: _Header
+    leader: Number = 0
+    raft_term: Number = 0
+    raft_applied_index: Number = 0
+    db_size: Number = 0
+    db_size_in_use: Number = 0
+    version: Text = ""
+    storage_version: Text = ""
+    is_learner: bool = False
+    errors: tuple[Text, ...] = ()
+
+
+class _Member(Struct, frozen=True, rename={"ident": "ID", "peers": "peerURLs", "clients": "clientURLs"}):
+    ident: Number
+    name: Text = ""
+    peers: tuple[Text, ...] = ()
+    clients: tuple[Text, ...] = ()
+    is_learner: bool = field(name="isLearner", default=False)
+
+
+_Members = Annotated[tuple[_Member, ...], Meta(max_length=100)]
 
 
 class Answer(Struct, frozen=True):
@@ -50,10 +93,9 @@ class Answer(Struct, frozen=True):
     seconds: float
 
     def check(self) -> None:
-        """Raises KeyError, TypeError or ValueError for what no etcd answers."""
-        int(self.ident), self.applied, self.term
-        for member in self.members:
-            int(member["ID"])
+        """Raises UnreadableError for what no etcd answers."""
+        convert(self.status, _Status)
+        convert(self.members, _Members)
 
     @property
     def ident(self) -> str:
@@ -212,8 +254,8 @@ def _noted(total: float, count: float, buckets: Mapping[float, float], version: 
 
 def _smoothed(count: int) -> float:
     """The sum of so many values that approach one from zero as etcd's smoothed round trip does."""
-    probes = [1 + int(PROBES_BETWEEN * (index // PROBERS)) for index in range(count)]
-    return sum(1 - (1 - SMOOTHING) ** each for each in probes)
+    probes = [1 + int(PROBES_BETWEEN * (index // PROBERS)) for index in range(min(count, SMOOTH))]
+    return sum(1 - (1 - SMOOTHING) ** each for each in probes) + max(0, count - SMOOTH)
 
 
 def _version(text: str) -> tuple[int, ...]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import msgspec
 from msgspec import Struct
 
+from fleet.core.foreign import UnreadableError, decode
+from fleet.core.machine import NAME_MOST
 from fleet.machines.host import Host, checked
 from fleet.machines.os.family import MachineError
 
@@ -37,9 +39,10 @@ def parse(text: str) -> Claim | None:
     if not text.strip():
         return None
     try:
-        return msgspec.json.decode(text, type=Claim)
-    except msgspec.MsgspecError:
+        found = decode(text, Claim)
+    except UnreadableError:
         return Claim("", f"whoever wrote {PATH}")
+    return Claim(found.fleet[:NAME_MOST], found.by[:NAME_MOST])
 
 
 async def take(host: Host, own: Claim, over: bool = False) -> Claim:

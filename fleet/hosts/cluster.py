@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
@@ -33,13 +34,18 @@ from fleet.machines.bootlog import BootLog
 from fleet.machines.contained import contained
 from fleet.sim.lease import FileLease
 
+LOG = logging.getLogger(__name__)
 FILE_LOOK = 2.0
 """Seconds between two looks at the inventory file."""
+PATIENCE = 45.0
+"""Seconds for which nothing begins while hosts are looked at for the first time and no further one is reached: then those
+that are left count as away until they are. Plain silence is known after half of it (`ConnectTimeout`)."""
 
 
 class Rhythm(Struct, frozen=True):
     agents: Pace = Pace()
     looks: Looks = Looks()
+    patience: float = PATIENCE
 
 
 RHYTHM = Rhythm()
@@ -167,7 +173,8 @@ class HostsCluster:
             raise UsageError(f"{name} is not in the inventory any more")
         way = self._ways(inventory)(host)
         try:
-            return await BootLog(way).last_boot(ask.unit, ask.lines)
+            with contained(name):
+                return await BootLog(way).last_boot(ask.unit, ask.lines)
         finally:
             await way.close()
 
@@ -212,6 +219,10 @@ class _Watch:
         self._reach: Reach | None = None
         self._told: dict[str, tuple[Node, Machine]] = {}
         self._dirty: set[str] = set()
+        self._first: dict[str, asyncio.Task[object]] = {}
+        """Hosts that have not been looked at yet, and what waits for that."""
+        self._heard_at = 0.0
+        """When the last of these looks was over or begun, by the event loop's clock."""
         self._news = asyncio.Event()
         self._said: Lost | Synced | None = None
         records.changed = self._changed
@@ -220,8 +231,10 @@ class _Watch:
         try:
             while True:
                 why = await self._follow()
+                self._give_up_on_first_looks()
                 self._tell()
-                self._say(why or self._cut_off())
+                if why or not self._first:
+                    self._say(why or self._cut_off())
                 with suppress(TimeoutError):
                     async with asyncio.timeout(FILE_LOOK):
                         await self._news.wait()
@@ -231,10 +244,12 @@ class _Watch:
                         task.result()
         finally:
             self._records.changed = lambda _: None
+            for waiting in self._first.values():
+                waiting.cancel()
             tasks = list(self._tasks.values())
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*tasks, *self._first.values(), return_exceptions=True)
             self._stewards.clear()
             self.close()
 
@@ -274,19 +289,39 @@ class _Watch:
                 )
                 self._stewards[name] = steward
                 self._tasks[name] = asyncio.create_task(steward.run())
+                self._await_first_look(name, steward)
             self._dirty.add(name)
-        for name in now:
-            await self._first_look(name)
         return ""
 
-    async def _first_look(self, name: str) -> None:
-        looked = asyncio.create_task(self._stewards[name].looked.wait())
-        try:
-            await asyncio.wait({looked, self._tasks[name]}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            looked.cancel()
+    def _await_first_look(self, name: str, steward: Steward) -> None:
+        clock = asyncio.get_running_loop().time
+
+        def looked(task: asyncio.Task[object]) -> None:
+            if self._first.get(name) is task:
+                del self._first[name]
+                self._heard_at = clock()
+                self._news.set()
+
+        self._heard_at = clock()
+        waiting: asyncio.Task[object] = asyncio.create_task(steward.looked.wait())
+        self._first[name] = waiting
+        waiting.add_done_callback(looked)
+
+    def _give_up_on_first_looks(self) -> None:
+        """One that is slow keeps the others for as long as they are still coming, and a little longer."""
+        patience = self._rhythm.patience
+        if not self._first or asyncio.get_running_loop().time() - self._heard_at < patience:
+            return
+        why = f"the first look at it is not over: nothing has come of it for {patience:.0f} s"
+        for name in list(self._first):
+            LOG.warning("%s: %s", name, why)
+            self._stewards[name].why = why
+            self._records.change(name, lambda record: seen.away(record, why))
+            self._first.pop(name).cancel()
 
     async def _leave(self, name: str, gone: bool) -> None:
+        if (waiting := self._first.pop(name, None)) is not None:
+            waiting.cancel()
         task = self._tasks.pop(name)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -297,7 +332,7 @@ class _Watch:
 
     def _tell(self) -> None:
         hosts = {host.name: host for host in self._inventory.hosts}
-        for name in [name for name in self._dirty if name in hosts]:
+        for name in [name for name in self._dirty if name in hosts and name not in self._first]:
             record = self._records.read(name)
             now = (seen.node_of(record, hosts[name], self._own), record.machine)
             before = self._told.get(name)
@@ -306,7 +341,7 @@ class _Watch:
                 self.inbox.put_nowait(Seen(self._name, now[0]))
             if before is None or before[1] != now[1]:
                 self.inbox.put_nowait(Seen(self._name, now[1]))
-        self._dirty.clear()
+        self._dirty &= self._first.keys()
 
     def _cut_off(self) -> str:
         """None of several hosts is reached that should be there: it is this end that is cut off."""

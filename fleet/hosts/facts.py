@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from fleet.core.machine import NAME_MOST
 from fleet.hosts import claims
 from fleet.hosts.claims import Claim
 from fleet.machines.host import Host, checked
@@ -59,12 +60,16 @@ def parse(text: str) -> Facts:
     found = {key: value for key, _, value in lines}
     if not marker or not found.get("boot_id") or not found.get("machine_id"):
         raise MachineError(f"the look at the host broke off: {text[-300:]!r}")
+    for name in ("boot_id", "machine_id"):
+        # By these it is known again: cut off, either could be another's.
+        if len(found[name]) > NAME_MOST:
+            raise MachineError(f"the host tells a {name} of {len(found[name])} characters")
     return Facts(
         found["boot_id"],
         found["machine_id"],
-        found.get("kernel", ""),
-        found.get("state", ""),
-        osrelease.parse(release).get("PRETTY_NAME", ""),
+        found.get("kernel", "")[:NAME_MOST],
+        found.get("state", "")[:NAME_MOST],
+        osrelease.parse(release).get("PRETTY_NAME", "")[:NAME_MOST],
         claims.parse(found.get("claim", "")),
         ARCHITECTURES.get(found.get("machine", ""), ""),
     )

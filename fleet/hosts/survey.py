@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from fleet.hosts import facts, hooks, seen
 from fleet.hosts.inventory import Entry
 from fleet.hosts.record import Record
-from fleet.machines.agent import described
+from fleet.machines.agent import described, identified
 from fleet.machines.host import Host
 from fleet.machines.os.detect import detect, family
 
@@ -22,4 +22,4 @@ async def survey(record: Record, host: Entry, way: Host, told: Mapping[str, str]
         unready = await hooks.ready(host.ready, way, told)
     now = seen.reached(record, found, unready)
     system = family(await detect(way), way, host.source, host.name)
-    return replace(now, machine=described(now.machine, await system.observe(), now.machine.work))
+    return replace(now, machine=described(now.machine, identified(await system.observe()), now.machine.work))

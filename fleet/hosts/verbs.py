@@ -31,6 +31,7 @@ from fleet.hosts.claims import Claim
 from fleet.hosts.hooks import HookError
 from fleet.hosts.inventory import Entry, Hook
 from fleet.hosts.record import Record, Records
+from fleet.machines.contained import not_understood
 from fleet.machines.host import Host
 from fleet.sim import marks
 from fleet.sim.refusal import Refusal
@@ -75,6 +76,8 @@ class Verbs:
             result, words = Result.UNKNOWN, f"no answer within {SECONDS:.0f} s"
         except FleetError as error:
             result, words = Result.FAILED, error.message
+        except Exception as error:
+            result, words = Result.FAILED, not_understood(error, action.node.name).message
         return Outcome(action, result, words)
 
     async def _perform(self, action: AnyAction) -> Answered:

@@ -8,6 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from fleet.core.errors import FleetError, ForbiddenError
+from fleet.core.foreign import UNREADABLE
 from fleet.kube.permissions import PERMISSIONS, Permission
 from fleet.kube.refusal import Call, NotFoundError
 from fleet.kube.transport import Transport
@@ -77,7 +78,7 @@ async def _allowed(transport: Transport, permission: Permission, verb: str) -> b
     )
     try:
         return msgspec.json.decode(body, type=Review).status.allowed
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise FleetError(f"the access review cannot be read: {error}") from None
 
 

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from fleet.core.errors import FleetError
+from fleet.core.foreign import UNREADABLE
 from fleet.core.pod import PodRef
 from fleet.core.probe import Exec, Http
 from fleet.kube.refusal import Call, error_of
@@ -53,6 +54,7 @@ class Asking:
             path=f"{_path(pod, name)}/proxy{how.path}",
             resource="pods/proxy",
             seconds=self._seconds,
+            most=MOST_BYTES,
         )
         answer = await self._transport.request(call, obey_overload=False)
         if not answer.good and answer.status not in how.also:
@@ -68,6 +70,7 @@ class Asking:
             path=f"{_path(pod, pod.name)}/exec?{query}",
             resource="pods/exec",
             seconds=self._seconds,
+            most=MOST_BYTES,
         )
         said: dict[int, bytes] = {}
         async for frame in self._transport.frames(call, PROTOCOL):
@@ -83,7 +86,7 @@ def _well(pod: PodRef, how: Exec, said: dict[int, bytes]) -> None:
     """Raises FleetError unless the command is known to have ended well."""
     try:
         ended = _ENDED.decode(said.get(OUTCOME, b""))
-    except msgspec.DecodeError:
+    except UNREADABLE:
         raise FleetError(f"{how.command[0]} in {pod} was broken off") from None
     if ended.status != "Success":
         words = " ".join(said.get(STDERR, b"").decode(errors="replace").split())[:200]

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from fleet.core.errors import FleetError, UnreachableError
+from fleet.core.foreign import UNREADABLE
 from fleet.kube.clock import Clock
 from fleet.kube.refusal import Call, ExpiredError
 from fleet.kube.transport import Transport
@@ -101,7 +102,7 @@ class Watch(Generic[T]):
                 self._version = ""
             except FleetError as error:
                 self._failed(error)
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            except UNREADABLE as error:
                 self._failed(FleetError(f"what the server says cannot be read: {error}"))
             if self._heard:
                 delay = _RETRY_SECONDS

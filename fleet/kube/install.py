@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
-import msgspec
 from msgspec import Struct
 
 from fleet.core import keepoff
 from fleet.core.errors import FleetError, HeldError, UnreachableError
+from fleet.core.foreign import UnreadableError, decode
 from fleet.core.node import CORDON_ANNOTATION, PENDING_TAINT
 from fleet.kube.installation import MANAGED_BY, OWNER, Manifest, manifests
 from fleet.kube.marks import UNSCHEDULABLE_TAINT
@@ -248,4 +248,7 @@ def _call(
 
 
 def _json(body: bytes) -> Json:
-    return msgspec.json.decode(body, type=Json)
+    try:
+        return decode(body, Json)
+    except UnreadableError as error:
+        raise FleetError(f"the server's answer cannot be read: {error}") from None

@@ -11,6 +11,7 @@ from msgspec import Raw, Struct
 
 from fleet.core.errors import FleetError
 from fleet.core.event import Object
+from fleet.core.foreign import UNREADABLE
 from fleet.kube import decode, maintenance, volumes, wire
 from fleet.kube.wire import Listed, ListMeta, Status
 
@@ -84,9 +85,9 @@ class Kind:
         try:
             listed = self._list.decode(body)
             things = tuple(self._convert(each) for each in listed.items or ())
-        except msgspec.ValidationError:
+        except (msgspec.ValidationError, RecursionError):
             return self._one_by_one(body)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             raise FleetError(f"the list of {self.resource} cannot be read: {_brief(error)}") from None
         except ValueError:
             return self._one_by_one(body)
@@ -96,7 +97,7 @@ class Kind:
         """None for one that is left out. Raises FleetError for what is no object of this kind."""
         try:
             thing: Object = self._convert(self._one.decode(body))
-        except (msgspec.DecodeError, ValueError) as error:
+        except (*UNREADABLE, ValueError) as error:
             if self._lenient:
                 return None
             raise FleetError(f"{self.kind} {_name_in(body)} cannot be read: {_brief(error)}") from None
@@ -109,7 +110,7 @@ class Kind:
             if told.type == "ERROR":
                 return Change("ERROR", None, "", _STATUS.decode(told.object))
             version = _VERSIONED.decode(told.object).metadata.resource_version
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             raise FleetError(f"the watch of {self.resource} cannot be read: {_brief(error)}") from None
         match told.type:
             case "BOOKMARK":
@@ -122,7 +123,7 @@ class Kind:
         """Names the object that cannot be read, or leaves it out."""
         try:
             listed = _RAW_LIST.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             raise FleetError(f"the list of {self.resource} cannot be read: {_brief(error)}") from None
         things = tuple(thing for each in listed.items or () if (thing := self.thing(each)) is not None)
         return Page(things, listed.metadata.resource_version, listed.metadata.continue_)
@@ -153,7 +154,7 @@ _NAMED = msgspec.json.Decoder(_Named)
 def _name_in(body: bytes | Raw) -> str:
     try:
         meta = _NAMED.decode(body).metadata
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         return "?"
     return _brief(f"{meta.namespace}/{meta.name}" if meta.namespace else meta.name)
 
@@ -249,7 +250,7 @@ def things_of(objects: Iterable[Raw]) -> list[Object]:
     for each in objects:
         try:
             kind = by_kind.get(_kind_of(_NAMED.decode(each)))
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             raise FleetError(f"an object cannot be read: {_brief(error)}") from None
         if kind is not None and (thing := kind.thing(each)) is not None:
             things.append(thing)

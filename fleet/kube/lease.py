@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from fleet.core.errors import FleetError
+from fleet.core.foreign import UNREADABLE
 from fleet.core.leadership import Leadership
 from fleet.kube.clock import Clock
 from fleet.kube.permissions import LEASE_NAME, LEASE_NAMESPACE
@@ -164,7 +165,7 @@ def _call(verb: str, name: str, body: object = None) -> Call:
 def _decoded(body: bytes) -> LeaseWire:
     try:
         return _LEASE.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise FleetError(f"the lease cannot be read: {error}") from None
 
 

@@ -7,6 +7,7 @@ import asyncio
 import msgspec
 
 from fleet.core.errors import FleetError, UnreachableError
+from fleet.core.foreign import UNREADABLE
 from fleet.core.machine import GROUP, LogAsk, LogTold
 from fleet.kube import decode
 from fleet.kube.clock import Clock
@@ -86,5 +87,5 @@ def _call(verb: str, name: str, body: object = None) -> Call:
 def _decoded(body: bytes) -> MachineWire:
     try:
         return _WIRE.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise FleetError(f"the Machine cannot be read: {error}") from None

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from sys import intern
 
-import msgspec
 from msgspec import Struct, field
 
+from fleet.core.foreign import UnreadableError, decode
 from fleet.core.maintenance import Maintenance
 from fleet.core.workload import NodeLock
 from fleet.kube.wire import Condition, Meta, Wire
@@ -112,8 +112,8 @@ def locks(written: str | None) -> tuple[NodeLock, ...]:
     if not written:
         return ()
     try:
-        found = _LOCK.decode(written)
-    except msgspec.DecodeError:
+        found = decode(written, LockWire)
+    except UnreadableError:
         return ()
     return tuple(_lock(each) for each in found.locks or (found,) if each.node)
 
@@ -125,6 +125,3 @@ def _lock(found: LockWire) -> NodeLock:
     except (ValueError, OverflowError):
         return NodeLock(found.node)
     return NodeLock(found.node, since, until)
-
-
-_LOCK = msgspec.json.Decoder(LockWire)

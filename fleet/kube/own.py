@@ -10,6 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 from fleet.core.errors import FleetError
+from fleet.core.foreign import UNREADABLE
 from fleet.core.machine import GROUP, VERSION, LogTold, Machine, Units, Work
 from fleet.core.release import Release
 from fleet.kube import decode
@@ -32,7 +33,7 @@ def decoded(body: bytes | msgspec.Raw) -> Machine:
         found = _WIRE.decode(body)
         log_ask, log_told = decode.log_ask(found), decode.log_told(found)
         return replace(decode.machine(found), log_ask=log_ask, log_told=log_told)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise FleetError(f"the Machine cannot be read: {error}") from None
 
 

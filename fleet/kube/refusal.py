@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from fleet.core.errors import AuthenticationError, FleetError, ForbiddenError, UnreachableError
+from fleet.core.foreign import UNREADABLE
 from fleet.kube.wire import Status
 
 _WORDS = 500
@@ -40,6 +41,8 @@ class Call(Struct, frozen=True, kw_only=True):
     """The body's media type; empty: JSON, and of a patch JSON merge patch."""
     seconds: float = 30.0
     """The whole time it may take."""
+    most: int = 256 << 20
+    """Bytes of its answer, beyond which no more of it is read."""
 
 
 class NotFoundError(FleetError):
@@ -66,7 +69,7 @@ def status_of(code: int, body: bytes) -> Status:
     """The server's Status; one with the body's words where it is none (a proxy's page, a 429 of overload)."""
     try:
         found = _STATUS.decode(body)
-    except (msgspec.DecodeError, ValueError):
+    except UNREADABLE:
         found = Status()
     if found.message:
         return msgspec.structs.replace(found, code=code, message=one_line(found.message))

@@ -14,6 +14,7 @@ from fleet.core.attachment import Attachment
 from fleet.core.budget import Budget
 from fleet.core.errors import FleetError, ForbiddenError, UsageError
 from fleet.core.event import Object
+from fleet.core.foreign import UNREADABLE
 from fleet.core.machine import Machine
 from fleet.core.maintenance import Maintenance
 from fleet.core.node import Node
@@ -80,7 +81,7 @@ def of_dump(data: bytes, cluster: str, site: str, at: datetime) -> Snapshot:
     """
     try:
         listed = _DUMP.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise UsageError(
             f"not a dump of a cluster: {error}",
             "make one with: kubectl get nodes,pods,poddisruptionbudgets,... -A -o json",

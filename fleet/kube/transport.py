@@ -22,7 +22,6 @@ from fleet.kube.credentials import Source
 from fleet.kube.refusal import Call, error_of, status_of, unreachable
 from fleet.kube.session import Session, shown
 
-BODY_LIMIT = 256 * 2**20
 LINE_LIMIT = 16 * 2**20
 """etcd keeps no object above 1.5 MiB; some clusters raise that."""
 CONNECT_SECONDS = 10.0
@@ -31,6 +30,8 @@ SILENCE_SECONDS = 90.0
 OVERLOADED_TRIES = 4
 OVERLOADED_SECONDS = 10.0
 """The longest that one Retry-After is waited for."""
+RETRY_AFTER_MOST = 600.0
+"""Seconds that a server is believed in its Retry-After: whoever answers for it may say anything."""
 RELOAD_SECONDS = 5.0
 """Refused credentials are not loaded again more often: a plugin may be slow, or ask somebody."""
 
@@ -141,7 +142,7 @@ class Transport:
     def _socket(self, session: Session, call: Call, protocol: str) -> Any:
         self.requests[Sort(WORKS_FOR.get(), call.verb, call.resource)] += 1
         url = f"{session.host}{call.path}".replace("http", "ws", 1)
-        return session.connections.socket(url, _identifying(session), protocol, LINE_LIMIT)
+        return session.connections.socket(url, _identifying(session), protocol, min(LINE_LIMIT, call.most))
 
     async def close(self) -> None:
         self._closed = True
@@ -154,7 +155,7 @@ class Transport:
         while True:
             response = await self._opened(call, limits)
             try:
-                body = await self._read(response, call.seconds)
+                body = await self._read(response, call)
             finally:
                 response.release()
             body = body if response.status < 300 else self._masked(body)
@@ -173,7 +174,7 @@ class Transport:
             if response.status == 200:
                 return response
             try:
-                body = self._masked(await self._read(response, call.seconds))
+                body = self._masked(await self._read(response, call))
             finally:
                 response.close()
             tries -= 1
@@ -249,17 +250,18 @@ class Transport:
                 words = words.replace(secret.encode(), b"***")
         return words
 
-    async def _read(self, response: aiohttp.ClientResponse, seconds: float) -> bytes:
+    async def _read(self, response: aiohttp.ClientResponse, call: Call) -> bytes:
         parts: list[bytes] = []
         size = 0
         try:
             async for chunk in response.content.iter_any():
                 size += len(chunk)
-                if size > BODY_LIMIT:
-                    raise FleetError(f"{self.host} sent more than {BODY_LIMIT >> 20} MiB in one answer")
+                if size > call.most:
+                    response.close()
+                    raise FleetError(f"{self.host} sent more than {call.most >> 20} MiB in one answer")
                 parts.append(chunk)
         except _BROKEN as error:
-            raise unreachable(self.host, error, seconds) from None
+            raise unreachable(self.host, error, call.seconds) from None
         return b"".join(parts)
 
     async def _lines(self, response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
@@ -288,9 +290,11 @@ def _media(call: Call) -> str:
 def _retry_after(response: aiohttp.ClientResponse, body: bytes) -> float | None:
     """From the header (whole seconds), else from the Status."""
     header = response.headers.get("Retry-After", "")
-    if header.isdigit():
-        return float(header)
+    if header.isascii() and header.isdigit():
+        return min(float(header), RETRY_AFTER_MOST)
     if response.status != 429:
         return None
     details = status_of(response.status, body).details
-    return float(details.retry_after_seconds) if details and details.retry_after_seconds > 0 else None
+    if details is None or details.retry_after_seconds <= 0:
+        return None
+    return float(min(details.retry_after_seconds, RETRY_AFTER_MOST))

@@ -8,6 +8,7 @@ numbers that grow (KEP-5504).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -25,6 +26,10 @@ REMEDY = (
     "its etcd was restored under running API servers: restart all of them (or restore with bumped revisions), then "
     "fleet's controller if this is still said"
 )
+
+
+_NUMBER = re.compile(r"[0-9]{1,20}")
+"""etcd's revisions have 64 bits."""
 
 
 class Finding(NamedTuple):
@@ -87,7 +92,7 @@ def newest(things: Iterable[Object]) -> Object | None:
 
 
 def number(version: str) -> int | None:
-    return int(version) if version.isascii() and version.isdigit() else None
+    return int(version) if _NUMBER.fullmatch(version) else None
 
 
 def older(one: Object, other: Object) -> bool:

@@ -28,6 +28,7 @@ from fleet.core.action import (
     Unmark,
 )
 from fleet.core.errors import AuthenticationError, FleetError, UnreachableError
+from fleet.core.foreign import UNREADABLE
 from fleet.core.machine import GROUP, VERSION, Ask
 from fleet.core.pod import Pod
 from fleet.core.release import Release
@@ -303,7 +304,7 @@ def _of_pod(action: Evict) -> Call:
 def _decoded(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
     try:
         return decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise FleetError(f"the server's answer cannot be read: {error}") from None
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
@@ -13,6 +12,7 @@ from msgspec import Struct
 
 from fleet.core.errors import FleetError, UnreachableError
 from fleet.core.event import Event, Gone, Lost, Object, Seen, Synced
+from fleet.core.foreign import UnreadableError, decode
 from fleet.kube import truth
 from fleet.kube.clock import Clock
 from fleet.kube.feed import Feed
@@ -22,8 +22,14 @@ from fleet.kube.transport import Transport
 
 COMPARED = (NODES, PODS)
 """Kinds of which one object is compared with what etcd holds."""
+VERSION_MOST = 100
+"""Characters of a version that are kept."""
 HEARD = 6
 """Answers among which the oldest version counts."""
+
+
+class _Version(Struct, frozen=True, rename="camel"):
+    git_version: str
 
 
 class Pulse(Struct, frozen=True):
@@ -174,6 +180,6 @@ async def server_version(transport: Transport, seconds: float) -> str:
     """Such as `v1.36.3`. Raises FleetError."""
     body = await transport.call(Call(verb="get", path="/version", resource="version", seconds=seconds))
     try:
-        return str(json.loads(body)["gitVersion"])
-    except (ValueError, KeyError, TypeError):
+        return decode(body, _Version).git_version[:VERSION_MOST]
+    except UnreadableError:
         raise FleetError("the server tells no version: is it a Kubernetes API server?") from None

@@ -114,7 +114,7 @@ class Agent:
                 return
             machine = self._machine or machine
         if self._seen is None or (self._act is not None and self._act.ended):
-            self._seen = _told(await self._family.observe())
+            self._seen = identified(await self._family.observe())
             self._look_later(self._seen)
         work, act = self._next(machine, self._seen)
         if work is not None and rolled_back(machine.request, machine.work, work, self._seen):
@@ -144,7 +144,8 @@ class Agent:
         if self._log is None:
             return ""
         try:
-            return await self._log.last_boot(known=work.boot_id)
+            with contained():
+                return await self._log.last_boot(known=work.boot_id)
         except FleetError as error:
             return f"(the log of the boot that failed could not be read: {error.message})"[:LOG_MOST]
 
@@ -156,7 +157,8 @@ class Agent:
         if self._log is None:
             return LogTold(asked.token, error="this machine keeps no log that its agent can read")
         try:
-            return LogTold(asked.token, await self._log.last_boot(asked.unit, asked.lines))
+            with contained():
+                return LogTold(asked.token, await self._log.last_boot(asked.unit, asked.lines))
         except MachineError as error:
             return LogTold(asked.token, error=error.message[:LOG_MOST])
 
@@ -302,14 +304,14 @@ def described(machine: Machine, seen: Observation, work: Work | None) -> Machine
         rollback=_release(seen.rollback),
         boot_id=seen.boot_id,
         kernel=seen.kernel[:NAME_MOST],
-        kernel_arguments=secrets.hidden(seen.kernel_arguments)[:ARGUMENTS_MOST],
+        kernel_arguments=secrets.hidden(seen.kernel_arguments[: 2 * ARGUMENTS_MOST])[:ARGUMENTS_MOST],
         layered=tuple(name[:NAME_MOST] for name in seen.layered[:LAYERED_MOST]),
         units=bounded(seen.units),
         reported=True,
     )
 
 
-def _told(seen: Observation) -> Observation:
+def identified(seen: Observation) -> Observation:
     """Raises MachineError for a boot id that is none: cut off it could be taken for another boot's."""
     if not 0 < len(seen.boot_id) <= NAME_MOST:
         raise MachineError(f"the machine tells a boot id of {len(seen.boot_id)} characters")

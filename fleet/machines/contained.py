@@ -22,10 +22,15 @@ def contained(node: str = "") -> Iterator[None]:
     except FleetError:
         raise
     except Exception as error:
-        LOG.exception("%s: an answer that fleet does not understand", node or "this machine")
-        words = " ".join(str(error).split())[:SHOWN]
-        raise MachineError(
-            f"{f'{node}: ' if node else ''}fleet does not understand what this machine answers "
-            f"({type(error).__name__}: {words})",
-            "the log of whoever works on it (fleet run, or the node's agent) says where; please report that",
-        ) from error
+        raise not_understood(error, node) from error
+
+
+def not_understood(error: Exception, node: str = "") -> MachineError:
+    """The error that stands for one that nobody foresaw, which is logged."""
+    LOG.error("%s: an answer that fleet does not understand", node or "this machine", exc_info=error)
+    words = " ".join(str(error).split())[:SHOWN]
+    return MachineError(
+        f"{f'{node}: ' if node else ''}fleet does not understand what this machine answers "
+        f"({type(error).__name__}: {words})",
+        "the log of whoever works on it (fleet run, or the node's agent) says where; please report that",
+    )

@@ -12,8 +12,10 @@ from fleet.machines.os.family import MachineError
 
 SHOWN = 600
 """Most characters of a command's output that an error shows: the last ones, where programs say what was wrong."""
-MOST = 16 * 1024 * 1024
-"""Bytes that are kept of each of a command's outputs: the last ones."""
+MOST = 4 * 1024 * 1024
+"""Bytes that are kept of each of a command's outputs: the last ones. Of some thirty hosts at once this is in memory."""
+PRINTED = 64 * 1024
+"""Bytes of what a long command has printed that are asked for: again and again, while it runs."""
 ABSENT = 127
 """Exit code of a shell that knows no such command."""
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
@@ -77,6 +79,16 @@ async def read(host: Host, path: str) -> str | None:
     if ran.code == 44:
         return None
     if not ran.good:
+        raise MachineError(ran.words)
+    return ran.stdout
+
+
+async def read_end(host: Host, path: str) -> str:
+    """The last PRINTED bytes of a file that a command prints into; empty where there is none."""
+    ran = await host.run(
+        ("sh", "-c", 'test -e "$1" || exit 44; exec tail -c "$2" -- "$1"', "sh", path, f"{PRINTED}")
+    )
+    if not ran.good and ran.code != 44:
         raise MachineError(ran.words)
     return ran.stdout
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 
-from fleet.machines.host import BOOT_ID, Host, LostError, Ran, checked, read, read_line
+from fleet.machines.host import BOOT_ID, Host, LostError, Ran, checked, read_end, read_line
 from fleet.machines.os.family import MachineError, Progress
 
 FOLDER = "/run/fleet"
@@ -20,6 +21,8 @@ Percent = Callable[[str], int | None]
 """How far a job is, 0 to 100, by what it has printed so far; None where that does not tell."""
 
 _PROPERTIES = ("LoadState", "ActiveState", "SubState", "Result", "ExecMainCode", "ExecMainStatus")
+
+_STATUS = re.compile(r"[0-9]{1,3}")
 
 
 def unit_of(token: str) -> str:
@@ -48,7 +51,7 @@ async def finish(
         state = await _state(host, unit)
     while _runs(state):
         if progress is not None:
-            known = percent(await read(host, f"{FOLDER}/{unit}.out") or "")
+            known = percent(await read_end(host, f"{FOLDER}/{unit}.out"))
             if known is not None:
                 progress(max(0, min(100, known)))
         await asyncio.sleep(look)
@@ -93,17 +96,18 @@ def parse_state(text: str) -> dict[str, str]:
     found = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
     missing = [name for name in _PROPERTIES if name not in found and not name.startswith("ExecMain")]
     if missing:
-        raise MachineError(f"systemctl show told no {', '.join(missing)}: {text!r}")
+        raise MachineError(f"systemctl show told no {', '.join(missing)}: {text[:300]!r}")
     return found
 
 
 async def _ended(host: Host, unit: str, argv: Sequence[str], state: Mapping[str, str]) -> Ran:
-    out = await read(host, f"{FOLDER}/{unit}.out") or ""
-    err = await read(host, f"{FOLDER}/{unit}.err") or ""
+    out = await read_end(host, f"{FOLDER}/{unit}.out")
+    err = await read_end(host, f"{FOLDER}/{unit}.err")
     # A command that was killed by SIGTERM is a success to systemd, not to us.
     killed = state.get("ExecMainCode") not in ("1", None)
     good = state["ActiveState"] == "active" and not killed
-    code = 0 if good else int(state.get("ExecMainStatus", "") or 1) or 1
+    status = state.get("ExecMainStatus", "")
+    code = 0 if good else int(status if _STATUS.fullmatch(status) else 1) or 1
     if killed:
         code, err = -code, f"{err.rstrip()}\nended by systemd: {state['Result']}".lstrip()
     forget = f'systemctl stop "$1"; systemctl reset-failed "$1"; rm -f "{FOLDER}/$1.out" "{FOLDER}/$1.err"'

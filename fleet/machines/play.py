@@ -23,6 +23,7 @@ from msgspec import Struct
 
 from fleet.core.environment import for_others
 from fleet.core.errors import UsageError
+from fleet.core.foreign import UnreadableError, decode
 from fleet.machines import secrets
 from fleet.machines.host import shown
 from fleet.machines.os.family import MachineError
@@ -115,8 +116,8 @@ class Account:
 
     def see(self, line: bytes) -> None:
         try:
-            event = msgspec.json.decode(line, type=Event)
-        except msgspec.MsgspecError:
+            event = decode(line, Event)
+        except UnreadableError:
             self._print(line.decode("utf-8", "replace"))
             return
         data = event.event_data

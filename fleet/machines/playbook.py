@@ -14,14 +14,14 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 
 from fleet.core.errors import UnreachableError
+from fleet.core.foreign import UnreadableError, convert
 from fleet.core.machine import Units
 from fleet.core.release import Release, is_release, told_from
 from fleet.machines import secrets
-from fleet.machines.bootlog import LINES, bounded, checked_unit, parse_boots
+from fleet.machines.bootlog import LINES, LOOKED_AT, bounded, checked_unit, parse_boots
 from fleet.machines.host import LostError
 from fleet.machines.os.family import MachineError, Observation, Progress
 from fleet.machines.os.shell import STATE
@@ -97,8 +97,8 @@ def observation(told: Mapping[str, Any]) -> Observation:
             "the playbook facts has told no fleet_now by set_stats with per_host: false (docs/os-support.md)"
         )
     try:
-        now = msgspec.convert(told["fleet_now"], _Now)
-    except msgspec.ValidationError as error:
+        now = convert(told["fleet_now"], _Now)
+    except UnreadableError as error:
         raise MachineError(f"what the playbook facts tells is not understood: {error}") from None
     needed = {"os": now.os, "boot_id": now.boot_id, "kernel": now.kernel}
     if empty := [key for key, text in needed.items() if not text.strip()]:
@@ -135,7 +135,9 @@ class Playbooks:
         # The names of sockets must be short.
         self._sockets = Path(tempfile.mkdtemp(prefix="fleet-"))
         self._way = Way(login, self._folder, self._sockets)
-        self._slots = login.limit.slots
+        self._limit = login.limit
+        self._doubtful = False
+        """It was not reached, or did not end, the last time."""
         self._turns: dict[str, asyncio.Lock] = {}
         self._look = asyncio.Lock()
         self._seen: Observation | None = None
@@ -268,14 +270,20 @@ class Playbooks:
             if note:
                 self._note(step, happened)
 
-        async with self._turns.setdefault(step, asyncio.Lock()), self._slots:
+        async with self._turns.setdefault(step, asyncio.Lock()), self._limit.place(self._doubtful):
+            doubtful, self._doubtful = self._doubtful, True
             host = {self._name: await self._way.host()}
             playbook = self._rules.own.get(step) or shipped(step)
             account = Account(self._name, tell, progress)
             try:
-                return await play(
+                played = await play(
                     self._folder / step, playbook, host, variables or {}, seconds, account, kept=kept
                 )
+                self._doubtful = played.unreached
+                return played
+            except asyncio.CancelledError:
+                self._doubtful = doubtful
+                raise
             finally:
                 self._fresh = self._fresh and step == "facts"
 
@@ -293,7 +301,7 @@ def checked(name: str, played: Played) -> Played:
 def log_in(folder: Path, known: str) -> str:
     """What `collect-logs` has left, as BootLog tells it. Raises MachineError where the journal has no earlier boot."""
     boots, text = folder / "boots", folder / "boot-1.log"
-    found = parse_boots(boots.read_text()) if boots.exists() else ()
+    found = parse_boots(_end_of(boots)) if boots.exists() else ()
     if not text.exists() or (boots.exists() and len(found) < 2):
         raise MachineError(
             "the machine's journal has no earlier boot: it is not kept across boots; "
@@ -301,4 +309,11 @@ def log_in(folder: Path, known: str) -> str:
         )
     other = known and found and found[-2] == known.replace("-", "")
     head = "(the boot that failed has left no log; this is the end of the one before it)\n" if other else ""
-    return bounded(head, secrets.hidden(text.read_text()))
+    return bounded(head, secrets.hidden(_end_of(text)))
+
+
+def _end_of(file: Path) -> str:
+    """What is looked at of a file that the machine has filled."""
+    with file.open("rb") as opened:
+        opened.seek(max(0, file.stat().st_size - LOOKED_AT))
+        return opened.read(LOOKED_AT).decode("utf-8", "replace")

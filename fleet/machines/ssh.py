@@ -10,8 +10,9 @@ import asyncio
 import contextlib
 import shlex
 import threading
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import paramiko
 
@@ -19,23 +20,46 @@ from fleet.core.errors import AuthenticationError, UnreachableError
 from fleet.machines.access import Access, Address, address_of
 from fleet.machines.host import MOST, LostError, Ran
 from fleet.machines.hostkeys import UnknownKeyError
+from fleet.machines.metered import COMMAND_MOST, GREETING_MOST
 from fleet.machines.openssh import asked
 from fleet.machines.os.family import MachineError
 from fleet.machines.settings import Settings
-from fleet.machines.sshlogin import Line, LoginError, dial, log_in, proxied
+from fleet.machines.sshlogin import Line, LoginError, Transport, dial, log_in, proxied
 
 OPEN_SECONDS = 20.0
 """For a channel on a connection."""
 ANSWER_SECONDS = 5.0
+BEHIND_MOST = 16 * 1024 * 1024
+"""Bytes of a command that came and were not read yet. Its window has two MiB (RFC 4254, section 5.2)."""
 JUMPS = 8
 """A jump host behind so many others is a circle."""
 
+T = TypeVar("T")
+
 
 class Limit:
-    """How many connections are being made, and commands run, at once."""
+    """On how many machines something is done at once: `parallel`. Those that did not answer the last time share half of
+    these places, so that a healthy one waits behind no more of them than that."""
 
     def __init__(self, parallel: int = 32) -> None:
-        self.slots = asyncio.Semaphore(parallel)
+        self._places = asyncio.Semaphore(parallel)
+        self._doubtful = asyncio.Semaphore(max(1, parallel // 2))
+        # asyncio's own threads are few where processors are, and others need them.
+        self._threads = ThreadPoolExecutor(parallel, "ssh")
+
+    @contextlib.asynccontextmanager
+    async def place(self, doubtful: bool) -> AsyncIterator[None]:
+        """`doubtful`: the machine did not answer the last time."""
+        async with contextlib.AsyncExitStack() as stack:
+            if doubtful:
+                await stack.enter_async_context(self._doubtful)
+            await stack.enter_async_context(self._places)
+            yield
+
+    async def run(self, doubtful: bool, call: Callable[[], T]) -> T:
+        """Calls what blocks, in a thread, while it has a place."""
+        async with self.place(doubtful):
+            return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
 
 class Ssh:
@@ -45,17 +69,27 @@ class Ssh:
         self._address = address
         self._access = access
         self._limit = limit
-        self._transport: paramiko.Transport | None = None
-        self._under: list[paramiko.Transport | Line] = []
+        self._transport: Transport | None = None
+        self._under: list[Transport | Line] = []
         """What it goes through: transports of jump hosts, connections."""
         self._user = ""
         self._lock = threading.Lock()
+        self._turn = asyncio.Lock()
+        """One command at a time: those that wait for it take no place."""
+        self._doubtful = False
+        """The last command came to nothing: the machine was not reached, or did not end it in time."""
 
     async def run(self, argv: Sequence[str], seconds: float = 60.0) -> Ran:
         """As Host. Raises AuthenticationError where no key is accepted, or the machine's own is not the known one, and
         UsageError where the configuration wants what fleet does not do."""
-        async with self._limit.slots:
-            return await asyncio.to_thread(self._run, tuple(argv), seconds)
+        async with self._turn:
+            try:
+                ran = await self._limit.run(self._doubtful, lambda: self._run(tuple(argv), seconds))
+            except (UnreachableError, MachineError):
+                self._doubtful = True
+                raise
+            self._doubtful = False
+            return ran
 
     async def close(self) -> None:
         await asyncio.to_thread(self._close)
@@ -71,11 +105,18 @@ class Ssh:
                     self._close()
                     raise LostError(f"{self._address} does not answer on its connection any more") from None
                 raise MachineError(f"{command[:200]}: has not ended after {seconds:.0f} s") from None
+            except _TooMuch:
+                self._close()
+                raise MachineError(f"{self._address}: it sends more at once than it was allowed to") from None
             except (paramiko.SSHException, OSError, EOFError) as error:
                 self._close()
                 raise LostError(
                     f"{self._address}: the connection broke: {error or type(error).__name__}"
                 ) from None
+            except Exception:
+                # Of fleet, or of the library: nobody knows what state the connection is in.
+                self._close()
+                raise
         if code == -1:
             self._drop()
             raise LostError(f"{self._address}: the connection ended before the command did")
@@ -85,7 +126,7 @@ class Ssh:
             )
         return Ran(argv, code, out, err)
 
-    def _connected(self) -> paramiko.Transport:
+    def _connected(self) -> Transport:
         if self._transport is not None and self._transport.is_active():
             return self._transport
         self._close()
@@ -98,7 +139,7 @@ class Ssh:
             raise
         return self._transport
 
-    def _connect(self, address: Address, settings: Settings, depth: int) -> paramiko.Transport:
+    def _connect(self, address: Address, settings: Settings, depth: int) -> Transport:
         if depth > JUMPS:
             raise UnreachableError(f"{address}: more than {JUMPS} jump hosts, one behind the other")
         line = self._through(settings, depth)
@@ -145,45 +186,72 @@ class _TooLong(Exception):
     """A command has not ended in its time."""
 
 
+class _TooMuch(Exception):
+    """More came than the window of the channel has room for."""
+
+
 def line(argv: Sequence[str], as_root: bool) -> str:
     """For the shell of the login: each argument is quoted."""
     return f"{'sudo -n -- ' if as_root else ''}{shlex.join(argv)}"
 
 
-def _exec(transport: paramiko.Transport, command: str, seconds: float) -> tuple[int, str, str]:
-    """Reads both outputs as they come, so that neither stops the command. Exit code -1: there was none."""
+def _exec(transport: Transport, command: str, seconds: float) -> tuple[int, str, str]:
+    """Exit code (-1: there was none), standard output and error."""
+    transport.allow(COMMAND_MOST)
     channel = transport.open_session(timeout=OPEN_SECONDS)
+    late = threading.Event()
+
+    def end() -> None:
+        late.set()
+        channel.close()
+
+    # Of the word that the command has begun the library has no limit of its own.
+    clock = threading.Timer(seconds, end)
+    clock.daemon = True
+    clock.start()
     try:
         channel.exec_command(command)
         channel.shutdown_write()
-        out, err = bytearray(), bytearray()
-        end = time.monotonic() + seconds
-        changed = threading.Event()
-        channel.in_buffer.set_event(changed)
-        channel.in_stderr_buffer.set_event(changed)
-        while True:
-            while channel.recv_ready():
-                out += channel.recv(65536)
-                del out[:-MOST]
-            while channel.recv_stderr_ready():
-                err += channel.recv_stderr(65536)
-                del err[:-MOST]
-            over = channel.exit_status_ready() and channel.eof_received
-            if over and not channel.recv_ready() and not channel.recv_stderr_ready():
-                break
-            if channel.closed or not transport.is_active():
-                break
-            if time.monotonic() > end:
-                raise _TooLong
-            if not changed.wait(0.05):
-                continue
-            if not (channel.recv_ready() or channel.recv_stderr_ready()):
-                # Both buffers have ended: only the exit status is missing.
-                channel.status_event.wait(0.05)
-        code = channel.exit_status if channel.exit_status_ready() else -1
-        return code, _text(out), _text(err)
+        out, err = _read(transport, channel)
+        if late.is_set():
+            raise _TooLong
+        return channel.exit_status if channel.exit_status_ready() else -1, _text(out), _text(err)
+    except (paramiko.SSHException, OSError):
+        if late.is_set():
+            raise _TooLong from None
+        raise
     finally:
+        clock.cancel()
         channel.close()
+        transport.allow(GREETING_MOST)
+
+
+def _read(transport: Transport, channel: paramiko.Channel) -> tuple[bytearray, bytearray]:
+    """Both outputs as they come, so that neither stops the command, until it has ended or the connection has."""
+    out, err = bytearray(), bytearray()
+    changed = threading.Event()
+    channel.in_buffer.set_event(changed)
+    channel.in_stderr_buffer.set_event(changed)
+    while True:
+        while channel.recv_ready():
+            out += channel.recv(65536)
+            del out[:-MOST]
+        while channel.recv_stderr_ready():
+            err += channel.recv_stderr(65536)
+            del err[:-MOST]
+        over = channel.exit_status_ready() and channel.eof_received
+        if over and not channel.recv_ready() and not channel.recv_stderr_ready():
+            break
+        if channel.closed or not transport.is_active():
+            break
+        if len(channel.in_buffer) + len(channel.in_stderr_buffer) > BEHIND_MOST:
+            raise _TooMuch
+        if not changed.wait(0.05):
+            continue
+        if not (channel.recv_ready() or channel.recv_stderr_ready()):
+            # Both buffers have ended: only the exit status is missing.
+            channel.status_event.wait(0.05)
+    return out, err
 
 
 def _answers(transport: paramiko.Transport) -> bool:

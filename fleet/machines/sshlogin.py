@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import socket
@@ -18,11 +19,25 @@ from paramiko.agent import AgentKey
 
 from fleet.core.environment import for_others
 from fleet.machines.hostcert import CERTIFICATE
-from fleet.machines.hostkeys import SSH_PORT, Entry, Known, algorithms, judge, parse, revoked_keys
+from fleet.machines.hostkeys import (
+    SSH_PORT,
+    Entry,
+    Known,
+    UnknownKeyError,
+    algorithms,
+    judge,
+    parse,
+    revoked_keys,
+)
+from fleet.machines.metered import Metered
 from fleet.machines.settings import Settings
 from fleet.machines.sshkeys import Agent, Offers
 
 FAMILIES = {"any": socket.AF_UNSPEC, "inet": socket.AF_INET, "inet6": socket.AF_INET6}
+QUIET = "fleet.ssh-library"
+"""A logger that tells nothing: the library writes a traceback for each connection that breaks, and raises it too."""
+logging.getLogger(QUIET).addHandler(logging.NullHandler())
+logging.getLogger(QUIET).propagate = False
 SHOWN = 300
 """Most characters of what a ProxyCommand says."""
 
@@ -55,8 +70,8 @@ class Line:
         """What the command that makes it has to say."""
         if self._said is None:
             return ""
-        self._said.seek(0)
-        return self._said.read()[-SHOWN:].decode("utf-8", "replace").strip()
+        self._said.seek(max(0, self._said.seek(0, os.SEEK_END) - 4 * SHOWN))
+        return self._said.read(4 * SHOWN)[-SHOWN:].decode("utf-8", "replace").strip()
 
     def close(self) -> None:
         self.way.close()
@@ -113,10 +128,10 @@ def proxied(command: str) -> Line:
     return Line(ours, process=process, said=said)
 
 
-def log_in(line: Line, settings: Settings) -> paramiko.Transport:
+def log_in(line: Line, settings: Settings) -> Transport:
     """Raises UnknownKeyError, LoginError, and what paramiko raises for a connection that breaks."""
     known = known_of(settings, line.ip)
-    transport = _Transport(line.way)
+    transport = Transport(line.way)
     try:
         transport.ask_for(settings, known)
         transport.banner_timeout = transport.auth_timeout = settings.connect_seconds
@@ -124,7 +139,8 @@ def log_in(line: Line, settings: Settings) -> paramiko.Transport:
             transport.start_client(timeout=settings.connect_seconds)
         if not transport.initial_kex_done:
             raise TimeoutError
-        judge(known, transport.shown, datetime.now(UTC))  # noqa: TID251 - a certificate's validity
+        with _library():
+            judge(known, transport.shown, datetime.now(UTC))  # noqa: TID251 - a certificate's validity
         _authenticate(transport, settings)
     except BaseException as error:
         transport.close()
@@ -141,7 +157,7 @@ def _library() -> Iterator[None]:
     """paramiko hands on whatever its thread stumbled over in what the other side has sent."""
     try:
         yield
-    except (paramiko.SSHException, OSError, EOFError):
+    except (paramiko.SSHException, OSError, EOFError, UnknownKeyError):
         raise
     except Exception as error:
         raise paramiko.SSHException(
@@ -176,10 +192,20 @@ def known_of(settings: Settings, ip: str) -> Known:
     )
 
 
-class _Transport(paramiko.Transport):
+class Transport(paramiko.Transport):
     """Keeps the host key as it was shown on the wire: of a certificate the library keeps the bare key."""
 
     shown = b""
+
+    def __init__(self, way: Any) -> None:
+        """`way`: a socket or a channel, this object's alone from now on."""
+        self._meter = Metered(way)
+        super().__init__(self._meter)  # type: ignore[arg-type]
+        self.set_log_channel(QUIET)
+
+    def allow(self, count: int) -> None:
+        """The other side may send so many bytes from now on."""
+        self._meter.allow(count)
 
     def ask_for(self, settings: Settings, known: Known) -> None:
         """Raises LoginError where the library has none of the algorithms that are allowed."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-import msgspec
-
+from fleet.core.foreign import LONGEST_NUMBER, UnreadableError, decode
 from fleet.core.probe import Probe, Term
 
 MOST_BYTES = 4 << 20
+SHOWN = 256
+"""Characters of a value that are compared and told: no term of a policy is longer."""
+_INDEX = re.compile("[0-9]{1,6}")
 
 
 class Unreadable(ValueError):
@@ -21,9 +24,9 @@ def parse(body: bytes, probe: Probe) -> Any:
         raise Unreadable(f"the answer is larger than {MOST_BYTES >> 20} MiB")
     try:
         if probe.answer == "json":
-            return msgspec.json.decode(body)
+            return decode(body)
         text = body.decode()
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (UnreadableError, UnicodeDecodeError) as error:
         raise Unreadable(f"the answer is no {probe.answer}: {error}") from None
     match probe.answer:
         case "lines":
@@ -41,7 +44,7 @@ def found(answer: Any, path: str) -> Any:
     for key in path.split("."):
         if isinstance(answer, dict):
             answer = answer.get(key)
-        elif isinstance(answer, list) and key.isdigit() and int(key) < len(answer):
+        elif isinstance(answer, list) and _INDEX.fullmatch(key) and int(key) < len(answer):
             answer = answer[int(key)]
         else:
             return None
@@ -53,14 +56,15 @@ def holds(answer: Any, term: Term) -> bool:
 
 
 def number(answer: Any, path: str) -> int | None:
-    """None where there is no whole number; one in a text counts."""
+    """None where there is no whole number of 64 bits; one in a text counts."""
     value = found(answer, path)
-    if isinstance(value, bool):
+    if isinstance(value, bool) or (isinstance(value, str) and len(value) > LONGEST_NUMBER):
         return None
     try:
-        return int(value)
+        whole = int(value)
     except (TypeError, ValueError, OverflowError):
         return None
+    return whole if abs(whole) < 2**63 else None
 
 
 def shown(value: Any) -> str:
@@ -69,7 +73,7 @@ def shown(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    return "" if value is None else str(value)
+    return "" if value is None else str(value)[:SHOWN]
 
 
 def _table(text: str) -> dict[str, list[dict[str, str]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
@@ -16,6 +17,7 @@ from fleet.quorums.group import Place, pods_of, quorum_of
 
 MOST_ASKED = 100
 """Members of a group."""
+LOG = logging.getLogger(__name__)
 MOST_SECONDS = 20.0
 """For all of its answers together."""
 
@@ -46,7 +48,13 @@ async def read(
     if probe is not None and not group.wrong:
         asked = [pod for pod in own if pod.node and not pod.deleting and _may_ask(group.members, probe, pod)]
         answers = await _in_time(probe, asked, asks, seconds)
-    return quorum_of(group, place, own, answers, now)
+    try:
+        return quorum_of(group, place, own, answers, now)
+    except Exception as error:
+        # What the pods of one workload say ends nobody else's work.
+        LOG.exception("%s: answers that fleet does not understand", group.name)
+        why = f"fleet does not understand what its members answer: {error!r:.200}"
+        return quorum_of(group, place, own, dict.fromkeys(answers, why), now)
 
 
 def _may_ask(members: Members, probe: Probe, pod: Pod) -> bool:

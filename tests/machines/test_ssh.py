@@ -405,7 +405,7 @@ def test_new_keys_for_the_session_are_agreed_on_under_the_same_host_key(server: 
     try:
         transport.renegotiate_keys()
         assert transport.is_active()
-        transport.shown = b"another"  # type: ignore[attr-defined]
+        transport.shown = b"another"
         with pytest.raises(SSHException, match="another host key"):
             transport.renegotiate_keys()
     finally:

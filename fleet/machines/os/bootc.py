@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 
+from fleet.core.foreign import UnreadableError, decode
 from fleet.core.release import Release, is_release
 from fleet.machines.host import Host
 from fleet.machines.os import imageref, shell
@@ -143,10 +143,10 @@ class Status(Struct, frozen=True):
 def parse(text: str) -> Status:
     """Raises MachineError with the text where it is no status of a BootcHost, and with each state it does not know."""
     try:
-        head = msgspec.json.decode(text, type=Head)
+        head = decode(text, Head)
         refuse_unknown({"apiVersion": (head.api_version, API_VERSIONS), "kind": (head.kind, KINDS)})
-        status = msgspec.json.decode(text, type=Status)
-    except msgspec.MsgspecError as error:
+        status = decode(text, Status)
+    except UnreadableError as error:
         raise MachineError(f"bootc status is not understood ({error}): {text[:300]!r}") from error
     states: dict[str, tuple[str | None, Sequence[str | None]]] = {
         "spec.bootOrder": (status.spec.boot_order, BOOT_ORDERS),

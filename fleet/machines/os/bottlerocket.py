@@ -12,9 +12,9 @@ import re
 from contextlib import suppress
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 
+from fleet.core.foreign import UnreadableError, convert, decode
 from fleet.core.release import Release
 from fleet.machines.host import Host, LostError, checked
 from fleet.machines.os import shell
@@ -67,9 +67,9 @@ class Status(Struct, frozen=True):
 def parse_os(text: str) -> Release:
     """Reads `/os`, whose keys have underscores, and hyphens in its openapi.yaml. Raises MachineError with the text."""
     try:
-        fields = msgspec.json.decode(text, type=dict[str, Any])
-        version = msgspec.convert(fields.get("version_id") or fields["version-id"], str)
-    except (msgspec.MsgspecError, KeyError) as error:
+        fields = decode(text, dict[str, Any])
+        version = convert(fields.get("version_id") or fields["version-id"], str)
+    except (UnreadableError, KeyError) as error:
         raise MachineError(f"Bottlerocket's /os is not understood ({error}): {text[:300]!r}") from error
     return Release(version)
 
@@ -78,8 +78,8 @@ def parse(text: str) -> Status:
     """Reads `/updates/status`, or what `apiclient update check` prints behind its log. Raises MachineError with the text."""
     start = text.find("{")
     try:
-        status = msgspec.json.decode(text[max(start, 0) :], type=Status)
-    except msgspec.MsgspecError as error:
+        status = decode(text[max(start, 0) :], Status)
+    except UnreadableError as error:
         raise MachineError(f"Bottlerocket's status is not understood ({error}): {text[:300]!r}") from error
     if status.update_state not in STATES:
         raise MachineError(

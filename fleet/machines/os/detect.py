@@ -61,7 +61,7 @@ def parse_signs(os_release: str, text: str) -> Signs:
     """Raises MachineError where the script's answer is not whole."""
     lines = text.split("\n")
     if "end" not in lines:
-        raise MachineError(f"the look at the machine broke off: {text!r}")
+        raise MachineError(f"the look at the machine broke off: {text[-300:]!r}")
     has = frozenset(line.removeprefix("has ") for line in lines if line.startswith("has "))
     facts = frozenset(line for line in lines if line.endswith(("-booted", "-configured")))
     return Signs(osrelease.parse(os_release), has, facts)

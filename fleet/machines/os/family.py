@@ -8,7 +8,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from fleet.core.errors import FleetError
-from fleet.core.machine import Units
+from fleet.core.machine import MESSAGE_MOST, Units
 from fleet.core.release import Release
 
 Progress = Callable[[int], None]
@@ -16,7 +16,13 @@ Progress = Callable[[int], None]
 
 
 class MachineError(FleetError):
-    """The operating system refused or failed; the message has the text that it printed."""
+    """The operating system refused or failed; the message has what it printed, without the middle of a long text."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        half = MESSAGE_MOST // 2
+        super().__init__(
+            message if len(message) <= MESSAGE_MOST else f"{message[:half]}…{message[1 - half :]}", hint
+        )
 
 
 class Observation(Struct, frozen=True):

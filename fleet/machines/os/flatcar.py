@@ -45,6 +45,7 @@ done
 two btrfs of one image are one file system to the kernel; older releases have ext4 there. Documented for a rollback by hand:
 cgpt and rootdev, flatcar.org/docs/latest/setup/debug/manual-rollbacks."""
 _VERSION = re.compile(r"^FLATCAR_RELEASE_VERSION=[\"']?([^\"'\s]+)", re.MULTILINE)
+_PROGRESS = re.compile(r"^PROGRESS=([01]\.?[0-9]{0,9})\s*$", re.MULTILINE)
 _SERVER = re.compile(r"^SERVER=[\"']?([^\"'\s]+)", re.MULTILINE)
 
 
@@ -169,8 +170,5 @@ class Flatcar:
 
 def percent(text: str) -> int | None:
     """flatcar-update passes on what update_engine_client prints while it waits."""
-    found = [line for line in text.splitlines() if line.startswith("PROGRESS=")]
-    try:
-        return int(float(found[-1].partition("=")[2]) * 100) if found else None
-    except ValueError:
-        return None
+    found = _PROGRESS.findall(text)
+    return int(float(found[-1]) * 100) if found else None

@@ -7,12 +7,14 @@ import shlex
 
 from fleet.machines.os.family import MachineError
 
+MOST = 16 * 1024
+"""Characters that are read. The longest of any distribution has some thousand."""
 _ASSIGNMENT = re.compile(r"\s*([A-Za-z_]\w*)=(.*)", re.ASCII)
 
 
 def parse(text: str) -> dict[str, str]:
     """A line that is no assignment is passed over, as systemd does. Raises MachineError where none is one."""
-    matched = filter(None, map(_ASSIGNMENT.fullmatch, text.splitlines()))
+    matched = filter(None, map(_ASSIGNMENT.fullmatch, text[:MOST].splitlines()))
     found = {each[1]: _unquoted(each[2].strip()) for each in matched}
     if not found:
         raise MachineError(f"os-release has no assignment: {text[:300]!r}")

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 
-import msgspec
 from msgspec import Struct
 
+from fleet.core.foreign import UnreadableError, decode
 from fleet.core.release import Release, is_release
 from fleet.machines.host import Host
 from fleet.machines.os import shell
@@ -23,7 +23,7 @@ UNLOCK = ("ostree", "admin", "lock-finalization", "--unlock")
 LOCKED = "finalization locked"
 NOTES = frozenset({"staged", "pending", "rollback", LOCKED, "soft-reboot"})
 _HEAD = re.compile(
-    r"(?P<mark>[* ]) {1,2}(?P<os>\S+) (?P<sum>[0-9a-f]{64})\.(?P<serial>\d+)(?P<notes>(?: \([^)]+\))*)\s*"
+    r"(?P<mark>[* ]) {1,2}(?P<os>\S+) (?P<sum>[0-9a-f]{64})\.(?P<serial>\d{1,9})(?P<notes>(?: \([^)]+\))*)\s*"
 )
 _DEPLOYMENT = re.compile(r"^\S?.*\b[0-9a-f]{64}\.\d+")
 _FIELD = re.compile(r" {4}(?P<key>Version|origin refspec): (?P<value>.*)")
@@ -87,8 +87,8 @@ def parse_deployments(text: str) -> tuple[Deployment, ...]:
     """
     if text.lstrip().startswith("{"):
         try:
-            return msgspec.json.decode(text, type=Status).deployments
-        except msgspec.MsgspecError as error:
+            return decode(text, Status).deployments
+        except UnreadableError as error:
             raise MachineError(f"ostree admin status is not understood ({error}): {text[:300]!r}") from error
     found: list[dict[str, str | int | bool]] = []
     for line in text.splitlines():
@@ -103,7 +103,7 @@ def _head(line: str) -> dict[str, str | int | bool]:
     head = _HEAD.fullmatch(line)
     notes = set(re.findall(r"\(([^)]+)\)", head["notes"])) if head is not None else set()
     if head is None or notes - NOTES:
-        raise MachineError(f"ostree admin status has a line that is not understood: {line!r}")
+        raise MachineError(f"ostree admin status has a line that is not understood: {line[:300]!r}")
     return {
         "os": head["os"],
         "checksum": head["sum"],

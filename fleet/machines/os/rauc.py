@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from fleet.core.foreign import UnreadableError, convert, decode
 from fleet.core.release import Release, is_release, told_from
 from fleet.machines.host import Host, checked, read, shown
 from fleet.machines.job import finish
@@ -19,6 +20,7 @@ OS = "rauc"
 STATUS = ("rauc", "status", "--detailed", "--output-format=json")
 STATES = frozenset({"booted", "active", "inactive"})
 """States of a slot; `active` is a child of the booted one."""
+_PERCENT = re.compile(r"[0-9]{1,3}")
 EXTERNAL = frozenset({"_external_", "/dev/nfs"})
 """What `booted` says where no slot was booted; older versions have `/dev/nfs` for a root over NFS."""
 
@@ -92,10 +94,10 @@ class _Wire(Struct, frozen=True):
 def parse(text: str) -> Status:
     """Raises MachineError with the text. `booted` there may be a device or a boot name: slots tell their state."""
     try:
-        wire = msgspec.json.decode(text, type=_Wire)
+        wire = decode(text, _Wire)
         named = [pair for entry in wire.slots for pair in entry.items()]
-        slots = tuple(msgspec.convert({"name": name, **fields}, Slot) for name, fields in named)
-    except msgspec.MsgspecError as error:
+        slots = tuple(convert({"name": name, **fields}, Slot) for name, fields in named)
+    except UnreadableError as error:
         raise MachineError(f"rauc status is not understood ({error}): {text[:300]!r}") from error
     bootable = tuple(slot for slot in slots if slot.bootname)
     odd = [f"{slot.name} {slot.state!r}" for slot in bootable if slot.state not in STATES]
@@ -119,7 +121,7 @@ def bundle_of(source: str, release: Release) -> str:
 def percent(text: str) -> int | None:
     """`rauc install` prints ` 40% Checking slot ...` lines."""
     found = [line.strip().partition("%")[0] for line in text.splitlines() if "%" in line]
-    return int(found[-1]) if found and found[-1].isdigit() else None
+    return int(found[-1]) if found and _PERCENT.fullmatch(found[-1]) else None
 
 
 def last_error(text: str) -> str:

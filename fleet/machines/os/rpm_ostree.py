@@ -11,9 +11,9 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 
+from fleet.core.foreign import UnreadableError, decode
 from fleet.core.release import Release
 from fleet.machines.host import Host
 from fleet.machines.os import imageref, ostree, shell
@@ -112,8 +112,8 @@ class Status(Struct, frozen=True):
 def parse(text: str) -> Status:
     """Raises MachineError with the text where it is not a status of one booted deployment."""
     try:
-        status = msgspec.json.decode(text, type=Status)
-    except msgspec.MsgspecError as error:
+        status = decode(text, Status)
+    except UnreadableError as error:
         raise MachineError(f"rpm-ostree status is not understood ({error}): {text[:300]!r}") from error
     if sum(each.booted for each in status.deployments) != 1:
         ids = ", ".join(each.checksum[:12] for each in status.deployments) or "none"

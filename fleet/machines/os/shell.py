@@ -10,8 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
-
+from fleet.core.foreign import UnreadableError, decode
 from fleet.core.machine import UNTOLD, Units
 from fleet.machines.host import ABSENT, BOOT_ID, Host, LostError, Ran, checked, read_line
 from fleet.machines.job import Percent, finish
@@ -66,9 +65,9 @@ async def units(host: Host) -> Units | None:
 def parse_failed(text: str) -> tuple[str, ...]:
     """Names of units, in order. An entry or a line that names no unit, such as a hint or a warning, is passed over."""
     try:
-        listed = msgspec.json.decode(text, type=list[dict[str, Any]])
+        listed = decode(text, list[dict[str, Any]])
         found = {unit for each in listed if isinstance(unit := each.get("unit"), str)}
-    except msgspec.MsgspecError:
+    except UnreadableError:
         # A unit that is not in order may have a mark before its name.
         words = (line.lstrip("●○×↻* \t").split(maxsplit=1) for line in text.splitlines())
         found = {name for name, *rest in filter(None, words) if rest and _UNIT.fullmatch(name)}

@@ -6,11 +6,9 @@ staged is in the machine's META partition, key 0x07 (StagedUpgradeImageRef in pk
 
 from __future__ import annotations
 
-import json
-
-import msgspec
 from msgspec import Struct
 
+from fleet.core.foreign import UnreadableError, decode_each
 from fleet.core.release import Release
 from fleet.machines.host import Host, LostError, checked
 from fleet.machines.os import osrelease
@@ -41,19 +39,12 @@ def parse_meta(text: str) -> str:
 
     Raises MachineError with the text.
     """
-    rest, image = text.strip(), ""
-    while rest:
-        try:
-            _, end = json.JSONDecoder().raw_decode(rest)
-            key = msgspec.json.decode(rest[:end], type=_MetaKey)
-        except (ValueError, msgspec.MsgspecError) as error:
-            raise MachineError(
-                f"talosctl get metakeys is not understood ({error}): {text[:300]!r}"
-            ) from error
-        if key.metadata.id in STAGED_IMAGE:
-            image = key.spec.value
-        rest = rest[end:].lstrip()
-    return image
+    try:
+        keys = decode_each(text, _MetaKey)
+    except UnreadableError as error:
+        raise MachineError(f"talosctl get metakeys is not understood ({error}): {text[:300]!r}") from error
+    staged = [key.spec.value for key in keys if key.metadata.id in STAGED_IMAGE]
+    return staged[-1] if staged else ""
 
 
 def release_of(image: str) -> Release:

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import re
 
-import msgspec
 from msgspec import Struct
 
+from fleet.core.foreign import UnreadableError, decode
 from fleet.core.release import Release
 from fleet.machines.host import Host, Ran, checked, read
 from fleet.machines.os import osrelease, shell
@@ -25,8 +25,9 @@ STATE = "/var/lib/misc/transactional-update.state"
 VERSION, DIGEST, REFERENCE = "fleet-version", "fleet-digest", "fleet-reference-digest"
 """Keys of a snapshot's userdata. A snapshot that is made from another one does not inherit them."""
 IN_PROGRESS = "transactional-update-in-progress"
-_WORKING = re.compile(r"^LAST_WORKING_SNAPSHOTS=['\"]?([\d ]*)['\"]?$", re.MULTILINE)
-_WRITTEN = re.compile(r"New default snapshot is #(\d+)")
+_WORKING = re.compile(r"^LAST_WORKING_SNAPSHOTS=['\"]?([0-9 ]*)['\"]?$", re.MULTILINE)
+_NUMBER = re.compile(r"[0-9]{1,9}")
+_WRITTEN = re.compile(r"New default snapshot is #([0-9]{1,9})\b")
 _DATE = re.compile(r"20\d{6}")
 _PLAIN = re.compile(r"[\w.+:~-]+", re.ASCII)
 """What snapper's userdata can have: a comma or an equals sign would be another key."""
@@ -66,8 +67,8 @@ class Snapshots(Struct, frozen=True):
 def parse(text: str) -> Snapshots:
     """Raises MachineError with the text. Snapshot 0 is no deployment."""
     try:
-        configs = msgspec.json.decode(text, type=dict[str, tuple[Snapshot, ...]])
-    except msgspec.MsgspecError as error:
+        configs = decode(text, dict[str, tuple[Snapshot, ...]])
+    except UnreadableError as error:
         raise MachineError(f"snapper's list is not understood ({error}): {text[:300]!r}") from error
     found = tuple(each for listed in configs.values() for each in listed if each.number != 0)
     active = [each for each in found if each.active]
@@ -80,7 +81,8 @@ def parse(text: str) -> Snapshots:
 def last_working(state: str, snapshots: Snapshots) -> Snapshot | None:
     """The snapshot to roll back to, of what transactional-update has noted; None where it has noted none."""
     noted = _WORKING.search(state)
-    numbers = sorted({int(word) for word in noted[1].split()}, reverse=True) if noted else []
+    words = noted[1].split() if noted else []
+    numbers = sorted({int(word) for word in words if _NUMBER.fullmatch(word)}, reverse=True)
     known = (snapshots.find(number) for number in numbers)
     return next((each for each in known if each and each.written and not each.active), None)
 

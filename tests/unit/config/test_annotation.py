@@ -107,9 +107,10 @@ def test_what_is_wrong_is_said_with_the_object_and_the_key_and_its_pods_are_memb
 
 
 def test_hostile_ones_end_soon() -> None:
-    deep = declared("[" * 100_000)
-    many = declared("{" + ", ".join(f"k{number}: 1" for number in range(5000)) + "}")
+    deep = declared("[" * 8000)
+    many = declared("{" + ", ".join(f"k{number}: 1" for number in range(500)) + "}")
     assert "expected at most 20 levels" in deep.wrong
+    assert "at most 8192 characters, found 8193" in declared("#" * 8193).wrong
     assert many.wrong.count("expected a known key") == 3 and many.wrong.endswith(" more")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,6 +33,10 @@ class Box(FakeHost):
         super().__init__()
         self.name = name
         self.down = False
+        self.stuck: asyncio.Event | None = None
+        """Its commands wait for this."""
+        self.asked = 0
+        """Commands so far, those that wait among them."""
         self.fault: Exception | None = None
         """Of fleet itself, over what this host answers."""
         self.deployments = [OLD.digest[7:]]
@@ -54,6 +59,9 @@ class Box(FakeHost):
         self.programs |= {"ostree": self._ostree, "env": self._env}
 
     async def run(self, argv: object, seconds: float = 60.0) -> Ran:
+        self.asked += 1
+        if self.stuck is not None:
+            await self.stuck.wait()
         if self.fault is not None:
             raise self.fault
         if self.down:
@@ -121,6 +129,7 @@ class Site:
         self.path = folder / "hosts.yaml"
         self.folder = folder / "hosts" / "shop"
         self.cordoned: set[str] = set()
+        self.rhythm = QUICK
         self.own: Claim | None = None
         """By which the hosts are this fleet's."""
         self._keys = keys
@@ -135,7 +144,7 @@ class Site:
         self.path.write_text(yaml.safe_dump({"defaults": defaults, "hosts": hosts}))
 
     def cluster(self) -> HostsCluster:
-        return HostsCluster("shop", self.path, self.folder, self.ways, QUICK, self.own)
+        return HostsCluster("shop", self.path, self.folder, self.ways, self.rhythm, self.own)
 
     def ways(self, inventory: Inventory) -> Reach:
         def reach(host: Entry) -> Way:

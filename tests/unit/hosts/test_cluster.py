@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from fleet.core.action import Action, AnyAction, Cordon, Outcome, Reboot, Result, Stage, Uncordon, Unmark
 from fleet.core.errors import UnreachableError
@@ -19,9 +20,10 @@ from fleet.core.machine import Machine
 from fleet.core.node import Node, NodeRef
 from fleet.core.notice import of_node
 from fleet.histories.builders import START
+from fleet.hosts.claims import Claim
 from fleet.hosts.cluster import HostsCluster
 from tests.contract.sight import Sight
-from tests.unit.hosts.boxes import NEW, OLD, Site
+from tests.unit.hosts.boxes import NEW, OLD, QUICK, Box, Site
 from tests.unit.machines.fakehost import until
 
 HOOKS = {"before": {"run": "out"}, "after": {"run": "in"}}
@@ -257,6 +259,58 @@ def test_one_host_that_fleet_stumbles_over_is_unknown_and_the_others_go_on(tmp_p
     site.boxes["n-0"].fault = RecursionError()
     reading = asyncio.run(site.cluster().read("fra", NOW))
     assert "RecursionError" in reading.unreached["n-0"] and "n-1" not in reading.unreached
+
+
+def test_a_host_that_is_stuck_at_its_first_look_keeps_the_others_for_a_while_and_comes_when_it_can(
+    tmp_path: Path,
+) -> None:
+    site = Site(tmp_path, 3)
+    site.rhythm = replace(QUICK, patience=0.2)
+
+    async def run() -> None:
+        site.boxes["n-1"].stuck = asyncio.Event()
+        async with Sight(site.cluster()) as sight:
+            await sight.until(lambda: sight.synced, "the others are known")
+            assert {name: node.ready for name, node in sight.nodes.items()} == {
+                "n-0": True,
+                "n-1": None,
+                "n-2": True,
+            }
+            assert "the first look at it is not over" in nodes.not_ready(sight.nodes["n-1"]).words
+            site.boxes["n-1"].stuck.set()
+            await sight.until(lambda: sight.nodes["n-1"].ready is True, "it is there")
+
+    asyncio.run(run())
+
+
+def test_a_host_that_is_added_and_stuck_keeps_nothing_from_being_told(tmp_path: Path) -> None:
+    site = Site(tmp_path, 2)
+
+    async def tell(stage: Hand) -> None:
+        site.boxes["n-9"] = Box("n-9")
+        site.boxes["n-9"].stuck = asyncio.Event()
+        site.write()
+        await until(lambda: site.boxes["n-9"].asked > 0)
+        site.boxes["n-0"].state = "starting"
+        await stage.sight.until(lambda: stage.sight.nodes["n-0"].ready is False, "another one's change")
+        assert "n-9" not in stage.sight.nodes
+
+    story(site, tell)
+
+
+def test_an_action_that_fleet_stumbles_over_has_failed_and_ends_nothing(tmp_path: Path) -> None:
+    """What a host answers to it, in a claim, a look or a hook's unit, is that host's failure."""
+    site = Site(tmp_path, 1, **HOOKS)
+    site.own = Claim("f-1", "here")
+
+    async def tell(stage: Hand) -> None:
+        site.boxes["n-0"].fault = ValueError("what is this?")
+        failures = [await stage(Cordon), await stage(Stage, token="t", release=NEW)]
+        for failed in failures:
+            assert failed.result is Result.FAILED
+            assert "n-0: fleet does not understand" in failed.detail
+
+    story(site, tell)
 
 
 def test_another_machine_under_the_name_has_no_marks(tmp_path: Path) -> None:

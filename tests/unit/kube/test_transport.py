@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from fleet.core.errors import AuthenticationError, FleetError, ForbiddenError, UnreachableError, UsageError
 from fleet.core.requests import Sort
@@ -243,6 +244,36 @@ def test_an_overloaded_server_is_given_the_time_it_asks_for(tmp_path: Path) -> N
             error = await refused(cluster)
             assert isinstance(error, UnreachableError)
             assert "answers 429: Too many requests" in error.message
+
+    run(story)
+
+
+@pytest.mark.parametrize(
+    ("header", "body"),
+    [
+        ({"Retry-After": "9" * 400}, ""),
+        ({"Retry-After": "²"}, "Too many requests"),
+        ({}, '{"message": "no", "details": {"retryAfterSeconds": %s}}' % ("9" * 400)),
+    ],
+    ids=["header", "no digits", "body"],
+)
+def test_a_server_is_not_given_time_without_end(tmp_path: Path, header: dict[str, str], body: str) -> None:
+    async def story() -> None:
+        async with faked(tmp_path) as (server, cluster):
+            server.faults.append(Fault("GET", "/nodes", 429, body, header))
+            answer = await cluster.transport.request(NODES, obey_overload=False)
+            assert answer.status == 429
+            assert answer.retry_after in (None, 600.0)
+
+    run(story)
+
+
+def test_no_more_is_read_of_an_answer_than_its_call_allows(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with faked(tmp_path) as (server, cluster):
+            server.faults.append(Fault("GET", "/nodes", 200, "x" * 3_000_000))
+            with pytest.raises(FleetError, match="more than 1 MiB in one answer"):
+                await cluster.transport.call(replace(NODES, most=1 << 20))
 
     run(story)
 

@@ -87,6 +87,8 @@ class FakeHost:
                 return ABSENT, "", "systemctl: not found"
             case ("sh", "-c", script, "sh", path) if "exit 44" in script:
                 return (0, self.files[path], "") if path in self.files else (44, "", "")
+            case ("sh", "-c", script, "sh", path, count) if "tail -c" in script:
+                return (0, self.files[path][-int(count) :], "") if path in self.files else (44, "", "")
             case ("sh", "-c", _, "others.sh"):
                 return 0, "".join(f"{line}\n" for line in (*self.others, "end")), ""
             case ("cat", path):

@@ -1,0 +1,192 @@
+"""Whatever a host answers, what comes of it is a value or that host's failure in words: of every parser and every family."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import pkgutil
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+import fleet.hosts
+import fleet.machines
+from fleet.core.errors import FleetError, UnreachableError
+from fleet.core.machine import MESSAGE_MOST
+from fleet.core.release import Release
+from fleet.hosts import claims, facts, hooks
+from fleet.hosts.inventory import Hook
+from fleet.machines import job
+from fleet.machines.bootlog import BootLog
+from fleet.machines.host import Host, Ran
+from fleet.machines.os import detect
+from fleet.machines.os.family import Family
+from fleet.machines.play import Account, words_of
+from fleet.machines.playbook import log_in, observation
+from fleet.machines.updaters import others
+from tests.hostile import ANSWERS
+
+TEXTS = {name: content.decode("utf-8", "replace") for name, content in ANSWERS.items()}
+NEW = Release("1.1", f"sha256:{'b' * 64}")
+MOST_ASKED = 40
+"""Commands after which the host is gone: what waits for another answer would wait for ever."""
+
+
+OWN = {"access", "openssh", "plainconfig", "settings", "sshconfig", "hostkeys", "inventory"}
+"""Modules that read a person's own files."""
+
+
+def parsers() -> Iterator[tuple[str, Callable[..., Any]]]:
+    """Every public function that is given nothing but texts, one of them what a machine has told."""
+    for package in (fleet.machines, fleet.hosts):
+        for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            module = import_module(found.name)
+            for name, each in inspect.getmembers(module, inspect.isfunction):
+                texts = {part.name for part in _needed(each) if part.annotation == "str"}
+                own = each.__module__ == module.__name__ and not name.startswith("_")
+                reads = "text" in texts and len(texts) == len(_needed(each))
+                if own and reads and found.name.rpartition(".")[2] not in OWN:
+                    yield f"{module.__name__}.{name}", each
+
+
+def _needed(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    found = inspect.signature(function).parameters.values()
+    return [each for each in found if each.default is inspect.Parameter.empty]
+
+
+PARSERS = dict(parsers())
+
+
+def test_the_parsers_of_all_families_are_among_them() -> None:
+    families = {name.rpartition(".")[0].rpartition(".")[2] for name in PARSERS if ".machines.os." in name}
+    assert {name.replace("-", "_").removesuffix("_update") for name in detect.FAMILIES} <= families
+    assert len(PARSERS) > 25
+
+
+@pytest.mark.parametrize("parser", PARSERS.values(), ids=PARSERS)
+def test_a_parser_reads_or_refuses_in_words(parser: Callable[..., Any]) -> None:
+    for name, text in TEXTS.items():
+        try:
+            parser(*[text] * len(_needed(parser)))
+        except FleetError as refused:
+            assert is_short(refused), name
+        except Exception as error:
+            pytest.fail(f"{name}: {type(error).__name__}", pytrace=False)
+
+
+def is_short(refused: FleetError) -> bool:
+    return 0 < len(refused.message) <= MESSAGE_MOST
+
+
+class Hostile:
+    """Answers each command alike, until it has had enough. `proper`: commands that it answers as it should."""
+
+    def __init__(self, text: str, code: int) -> None:
+        self._text = text
+        self._code = code
+        self._asked = 0
+
+    async def run(self, argv: Sequence[str], seconds: float = 60.0) -> Ran:
+        self._asked += 1
+        if self._asked > MOST_ASKED:
+            raise UnreachableError("it is gone")
+        return Ran(tuple(argv), self._code, self._text, self._text if self._code else "")
+
+
+async def _answered(name: str, asked: Callable[[], Any]) -> None:
+    try:
+        await asked()
+    except FleetError as refused:
+        assert is_short(refused), name
+    except Exception as error:
+        trace = "".join(traceback.format_tb(error.__traceback__)[-3:])
+        pytest.fail(f"{name}: {type(error).__name__}\n{trace}", pytrace=False)
+
+
+def _every_answer(tell: Callable[[Host], list[Callable[[], Any]]]) -> None:
+    async def story() -> None:
+        for name, text in TEXTS.items():
+            for code in (0, 1, 44):
+                for number in range(len(tell(Hostile(text, code)))):
+                    await _answered(name, tell(Hostile(text, code))[number])
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("name", detect.FAMILIES)
+def test_a_family_goes_on_whatever_its_machine_answers(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = import_module(f"fleet.machines.os.{name.replace('-', '_').removesuffix('_update')}")
+    for slow in (module, job):
+        if hasattr(slow, "LOOK"):
+            monkeypatch.setattr(slow, "LOOK", 0.0)
+
+    def tell(host: Host) -> list[Callable[[], Any]]:
+        family: Family = detect.family(name, host, "https://updates.example/{version}.raucb", "n-1")
+        return [
+            family.observe,
+            lambda: family.stage(NEW, lambda _: None, "t"),
+            family.reboot,
+            family.roll_back,
+            family.mark_good,
+        ]
+
+    _every_answer(tell)
+
+
+def test_what_is_looked_at_beside_its_release_goes_on_too() -> None:
+    _every_answer(
+        lambda host: [
+            lambda: facts.look(host),
+            lambda: claims.take(host, claims.Claim("f", "here")),
+            lambda: detect.detect(host),
+            lambda: others(host),
+            lambda: job.finish(host, "t", ("true",), lambda _: None, look=0.0),
+            lambda: hooks.ready(Hook("true"), host, {}),
+            lambda: BootLog(host).last_boot(known="b"),
+        ]
+    )
+
+
+def test_what_a_host_tells_of_itself_is_bounded_where_it_is_kept() -> None:
+    long = "x" * 100_000
+    told = f'boot_id=b\nmachine_id=m\nkernel={long}\nstate={long}\nclaim={{"fleet":"{long}"}}\n'
+    found = facts.parse(f"{told}os-release\nID=x\nPRETTY_NAME={long}")
+    assert len(msgspec.json.encode(found)) < 2000
+
+
+def test_every_event_of_a_playbook_is_told_or_passed_over() -> None:
+    account = Account("n-1", lambda _: None, lambda _: None)
+    for content in ANSWERS.values():
+        for line in content.split(b"\n")[:100]:
+            account.see(line)
+        played = account.end(0)
+        assert len(played.words) < 2000
+
+
+def test_what_a_playbook_tells_is_an_observation_or_refused() -> None:
+    for content in ANSWERS.values():
+        try:
+            told = msgspec.json.decode(content)
+        except (ValueError, RecursionError):
+            told = content.decode("utf-8", "replace")
+        for now in (told, {"os": told, "boot_id": told, "kernel": told, "booted": told}):
+            try:
+                observation({"fleet_now": now})
+            except FleetError as refused:
+                assert is_short(refused)
+        words_of({"msg": told, "rc": told, "stderr": told, "reason": told})
+
+
+def test_the_log_that_a_playbook_has_fetched_is_told_or_refused(tmp_path: Path) -> None:
+    for content in ANSWERS.values():
+        for each in ("boots", "boot-1.log"):
+            (tmp_path / each).write_bytes(content)
+        try:
+            assert len(log_in(tmp_path, "known")) <= 10_000
+        except FleetError as refused:
+            assert is_short(refused)

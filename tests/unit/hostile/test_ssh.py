@@ -1,0 +1,85 @@
+"""ssh servers that are odd at each point of a connection: their own failure, within bounds, and nobody else's."""
+
+from __future__ import annotations
+
+import asyncio
+import tracemalloc
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from fleet.core.errors import FleetError, UnreachableError
+from fleet.machines.access import Access, Address
+from fleet.machines.host import MOST, Ran
+from fleet.machines.ssh import Limit, Ssh
+from tests.hostile_ssh import KINDS, hosts
+
+
+def well(argv: Sequence[str]) -> Ran:
+    return Ran(tuple(argv), 0, "well\n")
+
+
+def test_one_that_is_well_is_heard(tmp_path: Path) -> None:
+    """Otherwise the tests below would prove nothing."""
+
+    async def story(config: Path) -> None:
+        host = Ssh(Address("n-0"), Access(config=str(config), sudo=False), Limit())
+        try:
+            assert (await host.run(("true",))).stdout == "well\n"
+        finally:
+            await host.close()
+
+    with hosts(tmp_path, [""], [well]) as config:
+        asyncio.run(story(config))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_host_of_each_kind_fails_by_itself(tmp_path: Path, kind: str) -> None:
+    async def story(config: Path) -> str:
+        host = Ssh(Address("n-0"), Access(config=str(config), sudo=False), Limit())
+        try:
+            ran = await host.run(("true",), 2.0)
+            assert len(ran.stdout) <= MOST
+            return ran.stdout[-5:]
+        except FleetError as refused:
+            assert len(refused.message) < 1000
+            return refused.message
+        finally:
+            await host.close()
+
+    with hosts(tmp_path, [kind], [well], garbage=b"\xff" * (2 * MOST)) as config:
+        tracemalloc.start()
+        try:
+            said = asyncio.run(story(config))
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert said
+    assert peak < (16 * MOST if kind.startswith("prints") else MOST)
+    assert ("\ufffd" in said) == (kind == "prints garbage")
+
+
+def test_silent_ones_take_no_more_than_their_half_of_the_places(tmp_path: Path) -> None:
+    """Of two places one is left for who is well, however many are silent."""
+
+    async def story(config: Path) -> None:
+        limit, access = Limit(2), Access(config=str(config), sudo=False)
+        all_of_them = [Ssh(Address(f"n-{index}"), access, limit) for index in range(3)]
+        silent, healthy = all_of_them[:2], all_of_them[2]
+        try:
+            for failed in await asyncio.gather(
+                *(each.run(("true",)) for each in silent), return_exceptions=True
+            ):
+                assert isinstance(failed, UnreachableError)
+            again = [asyncio.create_task(each.run(("true",))) for each in silent]
+            ran = await healthy.run(("true",))
+            assert ran.stdout == "well\n"
+            # None of the silent ones has had its time yet: nobody has waited for them.
+            assert not any(each.done() for each in again)
+            await asyncio.gather(*again, return_exceptions=True)
+        finally:
+            await asyncio.gather(*(each.close() for each in all_of_them))
+
+    with hosts(tmp_path, ["silent", "silent", ""], [well] * 3) as config:
+        asyncio.run(story(config))
