@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -28,7 +29,7 @@ users:
       apiVersion: client.authentication.k8s.io/v1
       interactiveMode: Never
       command: /bin/sh
-      args: [-c, "sh -c 'exec 9>{pipe}; sleep 600'; true"]
+      args: [-c, "sh -c 'exec 9>{pipe}; echo >&9; sleep 600'; true"]
 """
 """Its plugin has a child, which holds the pipe open for as long as it lives."""
 
@@ -83,14 +84,26 @@ def test_a_controller_that_is_told_to_end_ends_its_plugins_with_their_children(t
 
 def ended(folder: Path, process: subprocess.Popen[bytes], number: signal.Signals) -> None:
     """Tells it to end while its plugin is at work, and sees that nothing of it is left."""
-    reader = os.open(folder / "alive", os.O_RDONLY)
+    reader = os.open(folder / "alive", os.O_RDONLY | os.O_NONBLOCK)
     try:
+        while not _written(reader):
+            assert process.poll() is None, process.stderr and process.stderr.read()
+            select.select((), (), (), 0.05)
+        os.set_blocking(reader, True)
         process.send_signal(number)
         process.wait()
         assert os.read(reader, 1) == b"", "nobody holds it any more"
     finally:
         os.close(reader)
     assert not list((folder / "temporary").iterdir())
+
+
+def _written(pipe: int) -> bytes:
+    """What the plugin's child has written; nothing before it has begun."""
+    try:
+        return os.read(pipe, 1)
+    except BlockingIOError:
+        return b""
 
 
 def test_no_file_of_fleet_is_one_that_everybody_may_write_whatever_the_umask(tmp_path: Path) -> None:
