@@ -48,7 +48,7 @@ def test_a_host_of_each_kind_fails_by_itself(tmp_path: Path, kind: str) -> None:
         finally:
             await host.close()
 
-    with hosts(tmp_path, [kind], [well], garbage=b"\xff" * (2 * MOST)) as config:
+    with hosts(tmp_path, [kind], [well], garbage=[b"\xff" * (2 * MOST)]) as config:
         tracemalloc.start()
         try:
             said = asyncio.run(story(config))
