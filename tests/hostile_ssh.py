@@ -26,6 +26,7 @@ KINDS = (
     "hangs up",
     "garbage",
     "greets for ever",
+    "greets at length",
     "greets by the byte",
     "a packet without end",
     "no answer to a command",
@@ -90,11 +91,14 @@ class SshHost:
                 case "greets for ever":
                     while not self._over.is_set():
                         way.sendall(b"x" * 65536)
+                case "greets at length":
+                    way.sendall((b"y" * 9000 + b"\n") * 100)
+                    self._over.wait()
                 case "greets by the byte":
                     while not self._over.wait(0.05):
                         way.sendall(b"x")
                 case "a packet without end":
-                    way.sendall(GREETING + (1 << 30).to_bytes(4) + b"\0" * 65536)
+                    way.sendall(GREETING + ((1 << 30) + 4).to_bytes(4) + b"\0" * 65536)
                     while not self._over.is_set():
                         way.sendall(b"\0" * 65536)
                 case _:
