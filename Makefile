@@ -21,7 +21,7 @@ ALONE := tests/etcd tests/machines/test_faults.py tests/machines/test_agents.py 
 BEHAVIOUR := tests/cluster/test_contract.py tests/cluster/test_kube.py tests/cluster/test_restored_etcd.py \
 	tests/etcd/test_reading.py
 
-.PHONY: set-up demo test check unit lab machines machines-test qemu newer soak landings bench live schemas lock clean
+.PHONY: set-up demo test check unit lab machines machines-test qemu newer soak hostile landings bench live schemas lock clean
 
 set-up: $(SET_UP)
 
@@ -72,10 +72,15 @@ qemu: $(SET_UP)
 newer: $(SET_UP)
 	FLEET_LAB_KUBERNETES=1.37 $(PYTEST) $(BEHAVIOUR)
 
-# Ten thousand seeded histories, about a quarter of an hour on one core; then the landings.
+# Ten thousand seeded histories, about a quarter of an hour on one core; then hostile hosts, and the landings.
 soak: $(SET_UP)
 	$(BIN)/fleet lab simulate --histories 10000
+	$(MAKE) hostile
 	$(MAKE) landings
+
+# Three hundred hosts over real ssh connections, thirty of them hostile: does the rollout go on? About ten minutes.
+hostile: $(SET_UP)
+	$(BIN)/python -m tests.soak.hostile
 
 # Three thousand small clusters on the real kube-scheduler: where do drained pods land? Needs Go; about half an hour.
 landings: $(SET_UP)

@@ -6,6 +6,7 @@ They answer on the loopback network, run nothing, and send nothing that would ha
 from __future__ import annotations
 
 import contextlib
+import itertools
 import shlex
 import socket
 import threading
@@ -25,6 +26,7 @@ KINDS = (
     "hangs up",
     "garbage",
     "greets for ever",
+    "greets at length",
     "greets by the byte",
     "a packet without end",
     "no answer to a command",
@@ -37,13 +39,16 @@ GREETING = b"SSH-2.0-hostile\r\n"
 
 
 class SshHost:
-    """One host. `kind`: one of KINDS, or empty where it is well and answers by `answers`."""
+    """One host. `kind`: one of KINDS, or empty where it is well and answers by `answers`. `garbage`: what it prints, one
+    after another, where its kind is to."""
 
-    def __init__(self, kind: str, key: paramiko.PKey, answers: Answers, garbage: bytes = b"") -> None:
+    def __init__(
+        self, kind: str, key: paramiko.PKey, answers: Answers, garbage: Sequence[bytes] = (b"",)
+    ) -> None:
         self.kind = kind
         self._key = key
         self._answers = answers
-        self._garbage = garbage
+        self._garbage = itertools.cycle(garbage)
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port: int = self._listener.getsockname()[1]
         self._over = threading.Event()
@@ -86,11 +91,14 @@ class SshHost:
                 case "greets for ever":
                     while not self._over.is_set():
                         way.sendall(b"x" * 65536)
+                case "greets at length":
+                    way.sendall((b"y" * 9000 + b"\n") * 100)
+                    self._over.wait()
                 case "greets by the byte":
                     while not self._over.wait(0.05):
                         way.sendall(b"x")
                 case "a packet without end":
-                    way.sendall(GREETING + (1 << 30).to_bytes(4) + b"\0" * 65536)
+                    way.sendall(GREETING + ((1 << 30) + 4).to_bytes(4) + b"\0" * 65536)
                     while not self._over.is_set():
                         way.sendall(b"\0" * 65536)
                 case _:
@@ -117,7 +125,7 @@ class SshHost:
                 case "ends no command":
                     self._over.wait()
                 case "prints garbage":
-                    channel.sendall(self._garbage)
+                    channel.sendall(next(self._garbage))
                     channel.send_exit_status(0)
                 case _:
                     ran = self._answers(shlex.split(command))
@@ -152,7 +160,7 @@ class _Server(paramiko.ServerInterface):
 
 @contextlib.contextmanager
 def hosts(
-    folder: Path, kinds: Sequence[str], answers: Sequence[Answers], garbage: bytes = b""
+    folder: Path, kinds: Sequence[str], answers: Sequence[Answers], garbage: Sequence[bytes] = (b"",)
 ) -> Iterator[Path]:
     """An ssh configuration that reaches them as n-0, n-1, ...: `kinds` and `answers` of each."""
     key, own = paramiko.ECDSAKey.generate(), paramiko.ECDSAKey.generate()

@@ -65,6 +65,7 @@ class Checker:
         self._foreign: set[Name] = set()
         self._saved: set[tuple[str, str]] = set()
         """Rollout and node: a snapshot was taken before the node's reboot."""
+        self._lied: set[Name] = set()
         self._at = 0.0
 
     def journaled(self, at: float, entry: Entry) -> None:
@@ -96,6 +97,10 @@ class Checker:
 
     def uncordoned_by_a_person(self, cluster: str, node: str) -> None:
         self._foreign.discard((cluster, node))
+
+    def lied(self, cluster: str, node: str) -> None:
+        """What the machine tells of itself is not so: neither its release nor its answers prove anything."""
+        self._lied.add((cluster, node))
 
     def before(self, at: float, action: AnyAction, led: bool, was: Snapshot) -> None:
         """Right before an action reaches its cluster. `led`: its controller led when it sent it."""
@@ -137,7 +142,10 @@ class Checker:
                 theirs = self.strangers.are_theirs(snapshot.cluster, node)
                 marks = [*node.annotations, *(taint.key for taint in node.taints)]
                 marks = [each for each in marks if each not in theirs]
-                if not kept and (marks or _ours_unfinished(snapshot, node.name)):
+                asked = _ours_unfinished(snapshot, node.name) and not self._has_lied(
+                    snapshot.cluster, node.name
+                )
+                if not kept and (marks or asked):
                     self._break(Invariant.LEFT, f"on {node.name}: {', '.join(marks) or 'a request'}")
 
     def waits(self, at: float, rollout: str, said: dict[str, list[tuple[str, str]]]) -> None:
@@ -185,7 +193,7 @@ class Checker:
     def _before_step(self, told: Told, entry: Entry) -> None:
         record = entry.record
         run, step = told.runs[record.node], record.detail["to"]
-        if step in WELL and run.reboots:
+        if step in WELL and run.reboots and not self._has_lied(run.cluster, run.name):
             if not _runs(self.truth.machines.get((run.cluster, run.name)), told.release):
                 self._break(Invariant.RELEASE, run.name)
             failed = failed_units(self.truth.machines.get((run.cluster, run.name))) - run.failed_before
@@ -309,6 +317,9 @@ class Checker:
             )
             if informed and healthy - 1 < _needed(budget):
                 self._break(Invariant.BUDGET, f"{pod.name} goes, {healthy - 1} are Ready under {budget.name}")
+
+    def _has_lied(self, cluster: str, node: str) -> bool:
+        return (cluster, node) in self._lied
 
     def _break(self, invariant: Invariant, words: str) -> None:
         self.broken.append(Broken(self._at, invariant, words))

@@ -68,6 +68,7 @@ MOST: Mapping[str, int] = {
     "forbidden": 1,
     "abort in a step": 1,
     "switch over": 3,
+    "hostile host": 2,
 }
 """How often each kind of fault comes into one history at most."""
 

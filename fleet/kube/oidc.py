@@ -10,10 +10,10 @@ import base64
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-import msgspec
 from msgspec import Struct
 
 from fleet.core.errors import UsageError
+from fleet.core.foreign import decode
 
 EARLY = timedelta(seconds=10)
 """kubectl takes a token for expired so long before."""
@@ -36,8 +36,8 @@ def id_token(config: Mapping[str, str], now: datetime) -> tuple[str, datetime]:
     parts = token.split(".")
     try:
         payload = base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4))
-        expires = datetime.fromtimestamp(msgspec.json.decode(payload, type=_Claims).exp, UTC)
-    except (IndexError, ValueError, OverflowError, OSError, msgspec.MsgspecError):
+        expires = datetime.fromtimestamp(decode(payload, _Claims).exp, UTC)
+    except (IndexError, ValueError, OverflowError, OSError):
         raise UsageError("the id-token of auth-provider 'oidc' is no JWT that expires", _HINT) from None
     if len(parts) != 3 or now + EARLY >= expires:
         raise UsageError("the id-token of auth-provider 'oidc' has expired, and fleet renews none", _HINT)

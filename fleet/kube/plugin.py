@@ -60,7 +60,8 @@ async def run(plugin: Exec, cluster: Mapping[str, Any] | None) -> Given:
     if ended.code != 0:
         said = without_secrets(one_line(ended.err.decode(errors="replace")))
         raise AuthenticationError(f"{name} failed with exit code {ended.code}: {said or 'it said nothing'}")
-    return _given(name, plugin.api_version, ended.out)
+    # What is no JSON is read as YAML, which may take seconds: others are not to wait for it.
+    return await asyncio.to_thread(_given, name, plugin.api_version, ended.out)
 
 
 async def _output(name: str, plugin: Exec, environ: Mapping[str, str]) -> Ended:

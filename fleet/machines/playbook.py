@@ -271,7 +271,6 @@ class Playbooks:
                 self._note(step, happened)
 
         async with self._turns.setdefault(step, asyncio.Lock()), self._limit.place(self._doubtful):
-            doubtful, self._doubtful = self._doubtful, True
             host = {self._name: await self._way.host()}
             playbook = self._rules.own.get(step) or shipped(step)
             account = Account(self._name, tell, progress)
@@ -281,8 +280,9 @@ class Playbooks:
                 )
                 self._doubtful = played.unreached
                 return played
-            except asyncio.CancelledError:
-                self._doubtful = doubtful
+            except MachineError:
+                # It has not ended.
+                self._doubtful = True
                 raise
             finally:
                 self._fresh = self._fresh and step == "facts"

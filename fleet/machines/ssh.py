@@ -17,8 +17,9 @@ from typing import TypeVar
 import paramiko
 
 from fleet.core.errors import AuthenticationError, UnreachableError
+from fleet.core.machine import MESSAGE_MOST
 from fleet.machines.access import Access, Address, address_of
-from fleet.machines.host import MOST, LostError, Ran
+from fleet.machines.host import MOST, SHOWN, LostError, Ran
 from fleet.machines.hostkeys import UnknownKeyError
 from fleet.machines.metered import COMMAND_MOST, GREETING_MOST
 from fleet.machines.openssh import asked
@@ -110,16 +111,16 @@ class Ssh:
                 raise MachineError(f"{self._address}: it sends more at once than it was allowed to") from None
             except (paramiko.SSHException, OSError, EOFError) as error:
                 self._close()
-                raise LostError(
-                    f"{self._address}: the connection broke: {error or type(error).__name__}"
-                ) from None
+                raise LostError(f"{self._address}: the connection broke: {_brief(error)}") from None
             except Exception:
                 # Of fleet, or of the library: nobody knows what state the connection is in.
                 self._close()
                 raise
         if code == -1:
+            why = transport.get_exception()
             self._drop()
-            raise LostError(f"{self._address}: the connection ended before the command did")
+            told = f": {_brief(why)}" if why is not None else ""
+            raise LostError(f"{self._address}: the connection ended before the command did{told}")
         if err.startswith("sudo: a password is required"):
             raise MachineError(
                 f"{self._address}: sudo wants a password of {self._user}; give it NOPASSWD, or log in as root"
@@ -269,17 +270,20 @@ def _text(data: bytearray) -> str:
     return data.decode("utf-8", "replace")
 
 
+def _brief(error: Exception, most: int = SHOWN) -> str:
+    """The library quotes what the other side has sent."""
+    return str(error)[:most] or type(error).__name__
+
+
 @contextlib.contextmanager
 def _told(address: Address, settings: Settings) -> Iterator[None]:
     """The library's errors, as ours, with what to do."""
     where = f"{address} ({settings.user}@{settings.host}:{settings.port})"
     try:
         yield
-    except UnknownKeyError as error:
-        raise AuthenticationError(f"{where}: {error}", error.hint) from None
-    except LoginError as error:
-        raise AuthenticationError(f"{where}: {error}", error.hint) from None
+    except (UnknownKeyError, LoginError) as error:
+        raise AuthenticationError(f"{where}: {_brief(error, MESSAGE_MOST)}", error.hint) from None
     except TimeoutError:
         raise UnreachableError(f"{where}: no answer within {settings.connect_seconds:.0f} s") from None
     except (paramiko.SSHException, OSError, EOFError, ValueError) as error:
-        raise UnreachableError(f"{where}: {error or type(error).__name__}") from None
+        raise UnreachableError(f"{where}: {_brief(error)}") from None

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from random import Random
 
 from fleet.histories.builders import START
-from fleet.histories.troubles import control, groups, machines, nodes, others, workloads
+from fleet.histories.troubles import control, groups, hostile, machines, nodes, others, workloads
 from fleet.histories.world import World
 from fleet.sim.model import Model
 
@@ -101,4 +101,5 @@ TROUBLES: Mapping[str, Callable[[World, Random], str]] = {
     "kept off": nodes.on_node(others.keep_off),
     "abort in a step": _abort_in_step,
     "switch over": workloads.switch_over,
+    "hostile host": nodes.on_node(hostile.lie),
 }

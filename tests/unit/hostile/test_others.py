@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import socket
 import sys
 import threading
@@ -170,7 +171,8 @@ _CAT = "import shutil, sys; shutil.copyfileobj(open(sys.argv[1], 'rb'), sys.stdo
 def test_a_token_is_a_jwt_or_refused() -> None:
     for content in ANSWERS.values():
         text = content.decode("utf-8", "replace")
-        for token in (text, f"{text}.{text}.{text}"):
+        coded = base64.urlsafe_b64encode(content).decode()
+        for token in (text, f"{text}.{text}.{text}", f"a.{coded}.c"):
             with pytest.raises(FleetError):
                 id_token({"idp-issuer-url": "x", "client-id": "y", "id-token": token}, START)
 

@@ -1,0 +1,75 @@
+"""One host that lies, for a while or for ever, and otherwise peace: the others are upgraded, and it says why it is not."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from fleet.histories.history import History
+from fleet.histories.schedule import Fault
+from fleet.histories.troubles.hostile import LIES
+
+SEEDS = 100
+
+
+@pytest.fixture(scope="module")
+def told() -> dict[int, History]:
+    """Each with one host that turns hostile while the rollout is young."""
+    histories = {}
+    for seed in range(SEEDS):
+        rng = Random(f"hostile {seed}")
+        faults = (Fault(rng.choice([0.0, 5.0, 40.0, 120.0]), "hostile host", rng.getrandbits(32)),)
+        histories[seed] = History(seed, faults)
+        histories[seed].run()
+    return histories
+
+
+def liar(history: History) -> str:
+    return next(
+        line.split("* hostile host: ")[1].split()[0] for line in history.world.lines if "hostile host" in line
+    )
+
+
+def test_every_lie_is_told(told: dict[int, History]) -> None:
+    words = "\n".join(
+        line for history in told.values() for line in history.world.lines if "hostile host" in line
+    )
+    for way in LIES:
+        assert f"tells {way} for ever" in words
+        assert f"tells {way} " in words.replace(f"tells {way} for ever", "")
+
+
+def test_no_invariant_is_broken(told: dict[int, History]) -> None:
+    """Among them: no run reboots twice, what has not ended well says why, limits hold, every rollout ends."""
+    assert {
+        seed: [str(each) for each in history.broken] for seed, history in told.items() if history.broken
+    } == {}
+
+
+def test_the_others_go_on_as_if_it_were_not_there(told: dict[int, History]) -> None:
+    """Whoever is upgraded where nobody lies is upgraded where one does: nobody waits for what that one never tells."""
+    upgraded = 0
+    for seed, history in told.items():
+        honest = History(seed, ())
+        honest.run()
+        for ident, rollout in history.world.checker.rollouts.items():
+            before = honest.world.checker.rollouts[ident].runs
+            after = {name: run.step for name, run in rollout.runs.items() if run.name != liar(history)}
+            wanted = {name for name in after if before[name].step == "done"}
+            assert rollout.ended, seed
+            assert {name: after[name] for name in wanted if after[name] != "done"} == {}, (seed, ident)
+            upgraded += len(wanted)
+    assert upgraded > SEEDS
+
+
+def test_what_became_of_the_one_that_lies_is_told(told: dict[int, History]) -> None:
+    for history in told.values():
+        leader = history.world.leader
+        assert leader is not None
+        for rollout in leader.engine.rollouts.values():
+            for run in rollout.runs.values():
+                if run.node.name == liar(history):
+                    assert run.ended
+                    assert run.step == "done" or run.why
+                    assert len(run.why) < 2000
