@@ -5,6 +5,7 @@ https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-g
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import shutil

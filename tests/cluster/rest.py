@@ -56,7 +56,8 @@ class Cluster:
                 time.sleep(_RETRY_SECONDS)  # noqa: TID251 - between two looks at the condition
 
     def _send(self, method: str, path: str, body: Json | None, patch: str) -> tuple[int, Json]:
-        kind = f"application/{patch}-patch+json" if method == "PATCH" else "application/json"
+        form = "yaml" if patch == "apply" else "json"
+        kind = f"application/{patch}-patch+{form}" if method == "PATCH" else "application/json"
         response = self._pool.request(
             method,
             self._url + path,

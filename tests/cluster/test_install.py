@@ -185,6 +185,66 @@ def test_an_agent_may_write_its_own_machine_and_no_other(
             cluster.delete(f"/api/v1/nodes/{name}")
 
 
+def test_an_agent_marks_its_machine_with_nothing_that_keeps_it(
+    kubeconfig: Path, cluster: Cluster, tmp_path: Path, removed: None
+) -> None:
+    """Neither from being deleted, nor an owner from being deleted before it, when the agent of a node is an attacker's."""
+    applied(kubeconfig, None)
+    own = fake_node(cluster, "fleet-test-a")["metadata"]["name"]
+    try:
+        agent = Cluster(
+            kubeconfig_with(kubeconfig, token(cluster, agent_pod(cluster, own)), tmp_path / "agent")
+        )
+        enforced(cluster, Cluster(kubeconfig_with(kubeconfig, token(cluster, None), tmp_path / "unbound")))
+        for marks in MARKS:
+            body = machine(own)
+            body["metadata"].update(marks)
+            status, answer = agent.call("POST", MACHINES, body)
+            assert status == 403 and "an agent makes its machine without finalizers" in answer["message"]
+        ours = machine(own)
+        ours["metadata"]["labels"] = {"app.kubernetes.io/managed-by": "fleet"}
+        assert agent.call("POST", MACHINES, ours)[0] == 201
+
+        for marks in MARKS:
+            assert agent.call("PATCH", f"{MACHINES}/{own}", {"metadata": marks})[0] == 403
+            agent.call("PATCH", f"{MACHINES}/{own}/status", {"metadata": marks, **REPORT})
+        for number in range(40):
+            path = f"{MACHINES}/{own}/status?fieldManager=m-{number}&force=true"
+            body = {"apiVersion": "fleet.internal/v1", "kind": "Machine", **REPORT}
+            status, answer = agent.call("PATCH", path, body, patch="apply")
+            if status != 200:
+                break
+        assert status == 403 and "under few names" in answer["message"]
+        assert agent.call("PATCH", f"{MACHINES}/{own}/status", REPORT)[0] == 200
+        metadata = cluster.get(f"{MACHINES}/{own}")["metadata"]
+        assert len(metadata["managedFields"]) <= 16
+        assert not {"annotations", "finalizers", "ownerReferences"} & set(metadata)
+        assert metadata["labels"] == ours["metadata"]["labels"]
+        cluster.delete(f"{MACHINES}/{own}")
+        assert cluster.find(f"{MACHINES}/{own}") is None
+    finally:
+        cluster.delete(f"/api/v1/namespaces/fleet-system/pods/agent-{own}", gracePeriodSeconds=0)
+        cluster.delete(f"/api/v1/nodes/{own}")
+
+
+def test_an_agent_reads_machines_and_nothing_else(
+    kubeconfig: Path, cluster: Cluster, tmp_path: Path, removed: None
+) -> None:
+    applied(kubeconfig, None)
+    agent = Cluster(kubeconfig_with(kubeconfig, token(cluster, None), tmp_path / "agent"))
+    enforced(cluster, agent)
+    assert agent.call("GET", MACHINES)[0] == 200
+    for path in (
+        "/api/v1/nodes",
+        "/api/v1/pods",
+        "/api/v1/secrets",
+        "/api/v1/namespaces/fleet-system/secrets",
+        "/api/v1/namespaces/fleet-system/pods",
+        "/apis/coordination.k8s.io/v1/namespaces/fleet-system/leases",
+    ):
+        assert agent.call("GET", path)[0] == 403, path
+
+
 def test_a_request_must_be_whole(kubeconfig: Path, cluster: Cluster, removed: None) -> None:
     applied(kubeconfig, None)
     for spec in ({"action": "reboot"}, {**ASKED, "action": "explode"}, {**ASKED, "release": {}}):
@@ -204,6 +264,16 @@ def test_a_token_that_is_not_accepted_writes_nothing(
     assert cluster.find("/api/v1/namespaces/fleet-system") is None
 
 
+MARKS: tuple[Json, ...] = (
+    {"finalizers": ["example.com/stay"]},
+    {
+        "ownerReferences": [
+            {"apiVersion": "v1", "kind": "Node", "name": "n-1", "uid": "u-1", "blockOwnerDeletion": True}
+        ]
+    },
+    {"annotations": {"example.com/note": "x" * 1000}},
+    {"labels": {"example.com/app": "web"}},
+)
 REPORT: Json = {"status": {"os": "simulated", "bootID": "b1"}}
 LOG: Json = {"token": "t", "lines": 100}
 ASKED: Json = {"action": "reboot", "token": "t", "release": {"version": "1"}}
