@@ -21,7 +21,8 @@ ALONE := tests/etcd tests/machines/test_faults.py tests/machines/test_agents.py 
 BEHAVIOUR := tests/cluster/test_contract.py tests/cluster/test_kube.py tests/cluster/test_restored_etcd.py \
 	tests/etcd/test_reading.py
 
-.PHONY: set-up demo test check unit lab machines machines-test qemu newer soak hostile landings bench live schemas lock clean
+.PHONY: set-up demo test check unit lab machines machines-test qemu newer soak hostile landings bench live schemas lock sbom scan \
+	clean
 
 set-up: $(SET_UP)
 
@@ -112,6 +113,15 @@ lock:
 		--python-version 3.11 --group dev --extra playbooks --upgrade pyproject.toml -o requirements.lock
 	uv pip compile --universal --generate-hashes --no-header --no-annotate --no-emit-index-url \
 		--python-version 3.11 --extra playbooks --constraints requirements.lock pyproject.toml -o deploy/requirements.lock
+
+# What the image holds of Python packages, as CycloneDX: build/sbom.json.
+sbom: $(SET_UP)
+	@mkdir -p build
+	$(BIN)/python -m tools.sbom >build/sbom.json
+
+# Which of them are known to be vulnerable, by an unpacked copy of OSV's database of PyPI: make scan OSV=FOLDER. No network.
+scan: $(SET_UP)
+	$(BIN)/python -m tools.scan "$(OSV)"
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info

@@ -123,7 +123,10 @@ def install(
     name: NameOrOnly = "",
     image: Annotated[
         str,
-        typer.Option(help="The agent's container image. Default: fleet:VERSION, made by deploy/Dockerfile."),
+        typer.Option(
+            help="The agent's container image, best by its digest: NAME@sha256:... Default: fleet:VERSION, made by "
+            "deploy/Dockerfile."
+        ),
     ] = "",
     no_agent: Annotated[
         bool, typer.Option("--no-agent", help="Without agents: somebody else runs them.")
@@ -146,6 +149,7 @@ def install(
     home = home_of(context)
     if dry_run:
         typer.echo(manifests(home, name, agent), nl=False)
+        _warn_of_tag(agent)
         return
     only = home.cluster(name).name
     from fleet.cli.cluster_view import installed
@@ -157,6 +161,19 @@ def install(
     show(installed(done))
     if agent is not None:
         note(f"  -> the agents' pods need the image {agent} on their nodes (deploy/Dockerfile makes it)")
+        _warn_of_tag(agent)
+
+
+def _warn_of_tag(image: str | None) -> None:
+    """The agents run as root on every node."""
+    from fleet.cli.output import warn
+    from fleet.kube.installation import by_digest
+
+    if image is not None and not by_digest(image):
+        warn(
+            f"{image} is named by a tag, which may be another image tomorrow\n"
+            "  -> --image NAME@sha256:..., the digest that docker push prints"
+        )
 
 
 @app.command()

@@ -67,7 +67,10 @@ class Connections:
     ) -> aiohttp.ClientResponse:
         """The head of an answer; its body is the caller's to read and to release. `body`: JSON; None: nothing is sent."""
         data = None if body is None else msgspec.json.encode(body)
-        return await self._pool.request(method, url, headers=headers, data=data, timeout=limits, **self._way)
+        # No API server sends elsewhere, and who does would have fleet ask what only fleet can reach.
+        return await self._pool.request(
+            method, url, headers=headers, data=data, timeout=limits, allow_redirects=False, **self._way
+        )
 
     def socket(self, url: str, headers: Headers, protocol: str, most: int) -> Any:
         """A context of a WebSocket, whose messages have `most` bytes."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from importlib import resources
 from typing import Any
@@ -20,6 +21,8 @@ MANAGED_BY = "app.kubernetes.io/managed-by"
 OWNER = "fleet"
 AGENT_LABELS = {"app.kubernetes.io/name": "fleet-agent"}
 """Of the pods of its DaemonSet."""
+
+_DIGEST = re.compile(r"[^@]+@sha256:[0-9a-f]{64}")
 
 _PLURALS = {
     "ClusterRole": "clusterroles",
@@ -60,12 +63,19 @@ def manifests(image: str | None, remote: bool = False) -> tuple[Manifest, ...]:
     """Everything, in order. `image` is that of the agent; None leaves its DaemonSet out. `remote`: the controller
     works on machines itself.
 
-    Raises UsageError for an empty image.
+    Raises UsageError for an empty image, and one whose digest is none.
     """
     if image == "":
         raise UsageError("the agent's image is empty", "name one, or install without agents")
+    if image is not None and "@" in image and not by_digest(image):
+        raise UsageError(f"{image}: its digest is none", "NAME@sha256: and 64 hexadecimal digits")
     bodies = [_completed(body, image, remote) for body in _files()]
     return tuple(_manifest(body) for body in bodies if image is not None or body["kind"] != "DaemonSet")
+
+
+def by_digest(image: str) -> bool:
+    """Whether an image is named by what is in it. A tag may be another image tomorrow."""
+    return _DIGEST.fullmatch(image) is not None
 
 
 def as_yaml(objects: Sequence[Manifest]) -> str:

@@ -88,6 +88,11 @@ def error_of(host: str, call: Call, code: int, body: bytes) -> FleetError:
     status = status_of(code, body)
     words = status.message
     match code:
+        case 301 | 302 | 303 | 307 | 308:
+            return UnreachableError(
+                f"{host} answers {code}: it sends elsewhere, where fleet does not go",
+                "correct its address in the kubeconfig: this is no API server",
+            )
         case 401:
             return AuthenticationError(
                 f"{host} does not accept the credentials: {words}",

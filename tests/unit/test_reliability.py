@@ -1,4 +1,4 @@
-"""The page on reliability names tests: each of them exists."""
+"""The pages on reliability and on security name tests: each of them exists."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "reliability.md").read_text()
-NAMED = sorted(set(re.findall(r"`(tests/[\w/.]+)(?:::(\w+))?`", PAGE)))
+PAGES = {name: (ROOT / "docs" / name).read_text() for name in ("reliability.md", "security.md")}
+TEST = re.compile(r"`(tests/[\w/.]+)(?:::(\w+))?`")
+NAMED = sorted({each for page in PAGES.values() for each in TEST.findall(page)})
 
 
-def test_the_page_names_tests() -> None:
-    assert len([name for _, name in NAMED if name]) > 20
+@pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
+def test_the_page_names_tests(page: str) -> None:
+    assert len([name for _, name in TEST.findall(page) if name]) > 20
 
 
 @pytest.mark.parametrize(("path", "name"), NAMED, ids=["::".join(filter(None, each)) for each in NAMED])
-def test_what_the_page_names_is_there(path: str, name: str) -> None:
+def test_what_a_page_names_is_there(path: str, name: str) -> None:
     found = ROOT / path
     assert found.exists()
     if name:

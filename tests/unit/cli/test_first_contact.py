@@ -242,8 +242,12 @@ def test_warnings_of_the_policy_are_told_once_by_who_reads_it(
 def test_what_is_installed_is_shown_before_there_is_a_fleet(policy: str, folder: Path, fleet: Fleet) -> None:
     if policy:
         (folder / "fleet.yaml").write_text(policy)
+    digest = f"fleet@sha256:{'0' * 64}"
+    said = fleet("cluster", "install", "east", "--dry-run", "--image", digest)
+    assert (said.code, said.err) == (0, "") and f"image: {digest}\n" in said.out
     said = fleet("cluster", "install", "east", "--dry-run")
-    assert (said.code, said.err) == (0, "") and "kind: DaemonSet" in said.out
+    assert (said.code, said.err.count("warning: ")) == (0, 1) and "kind: DaemonSet" in said.out
+    assert not fleet("cluster", "install", "east", "--dry-run", "--no-agent").err
     assert not (folder / "fleet.db").exists()
 
 

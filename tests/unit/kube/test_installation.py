@@ -12,7 +12,7 @@ import yaml
 from fleet.core import machine
 from fleet.core.errors import UsageError
 from fleet.core.machine import GROUP, VERSION, Ask, LogAsk, LogTold, Machine, Work
-from fleet.kube.installation import MANAGED_BY, Manifest, as_yaml, manifests
+from fleet.kube.installation import MANAGED_BY, Manifest, as_yaml, by_digest, manifests
 from fleet.kube.permissions import LEASE_NAMESPACE, PERMISSIONS
 
 
@@ -43,6 +43,21 @@ def test_the_controllers_rules_are_the_table_of_permissions() -> None:
     assert ["leases"] in [rule["resources"] for rule in in_namespace]
     assert {"nonResourceURLs": ["/readyz/etcd"], "verbs": ["get"]} in everywhere
     assert find("Role", "fleet-controller").namespace == LEASE_NAMESPACE
+
+
+def test_an_image_by_its_digest_is_told_from_one_by_a_tag_and_half_a_digest_is_refused() -> None:
+    digest = "sha256:" + "0" * 64
+    assert by_digest(f"registry.example:5000/fleet@{digest}") and by_digest(f"fleet:1@{digest}")
+    assert not by_digest("fleet:1") and not by_digest("registry.example:5000/fleet")
+    for image in (
+        "fleet@sha256:12",
+        f"fleet@{digest}0",
+        "fleet@DIGEST",
+        f"@{digest}",
+        f"fleet@{digest.upper()}",
+    ):
+        with pytest.raises(UsageError):
+            manifests(image)
 
 
 def test_the_image_is_the_agents_and_without_one_there_is_no_daemonset() -> None:

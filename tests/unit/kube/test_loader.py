@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
+import os
+import ssl
+import tempfile
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -158,6 +162,38 @@ def test_a_common_name_is_no_name(tmp_path: Path) -> None:
             await cluster.close()
 
     run(story)
+
+
+@pytest.mark.parametrize("usable", [True, False])
+def test_a_key_is_in_a_file_for_a_moment_and_for_its_owner_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, usable: bool
+) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    seen: dict[str, int] = {}
+
+    def watched(context: ssl.SSLContext, certificate: Path, key: Path, password: object) -> None:
+        seen.update({each.name: each.stat().st_mode & 0o777 for each in (certificate, key)})
+        seen["folder"] = key.parent.stat().st_mode & 0o777
+        if not usable:
+            raise ssl.SSLError(1, "no key")
+
+    async def story() -> None:
+        with contextlib.nullcontext() if usable else pytest.raises(UsageError):
+            await (await loader.load([kubeconfig], "", NOW)).connections.close()
+
+    monkeypatch.setattr(ssl.SSLContext, "load_cert_chain", watched)
+    data = base64.b64encode(b"pem").decode()
+    user = {"client-certificate-data": data, "client-key-data": data}
+    kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", "https://127.0.0.1:1", user)
+    before = os.umask(0)
+    try:
+        run(story)
+    finally:
+        os.umask(before)
+    assert seen == {"certificate": 0o600, "key": 0o600, "folder": 0o700}
+    assert not list(temporary.iterdir())
 
 
 def test_a_token_file_that_is_away_for_a_moment_does_not_stop_fleet(

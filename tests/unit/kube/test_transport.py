@@ -293,6 +293,23 @@ def test_a_page_of_a_proxy_is_no_traceback(tmp_path: Path) -> None:
     run(story)
 
 
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_server_that_sends_elsewhere_is_not_followed(tmp_path: Path, status: int) -> None:
+    """It would have fleet ask, with its certificate, what it can reach and the server cannot."""
+
+    async def story() -> None:
+        other = tmp_path / "other"
+        other.mkdir()
+        async with faked(tmp_path) as (server, cluster), faked(other) as (elsewhere, _):
+            there = {"Location": f"{elsewhere.url}/api/v1/nodes"}
+            server.faults.append(Fault("GET", "/nodes", status, "gone there", headers=there))
+            error = await refused(cluster)
+            assert f"answers {status}" in error.message and "correct its address" in error.hint
+            assert not elsewhere.asked
+
+    run(story)
+
+
 def test_what_was_asked_is_counted(tmp_path: Path) -> None:
     async def story() -> None:
         async with faked(tmp_path) as (_, cluster):

@@ -282,7 +282,8 @@ def test_a_configuration_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pyt
 def test_what_a_configuration_leaves_running_holds_up_nobody(tmp_path: Path) -> None:
     """In a session of its own, with the error output of ssh open."""
     pid, config = tmp_path / "pid", tmp_path / "config"
-    config.write_text(f"Match exec \"setsid sh -c 'echo $$ >{pid}; exec sleep 600' & \"\n  User core\n")
+    start = f"setsid sh -c 'echo $$ >{pid}; exec sleep 600' & until test -s {pid}; do sleep 0.01; done"
+    config.write_text(f'Match exec "{start}"\n  User core\n')
     try:
         assert asked(Address("n-1"), Access(config=str(config))).user == "core"
     finally:
