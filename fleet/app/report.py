@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from fleet.app import audit
 from fleet.app.home import Home
 from fleet.app.rollouts import Rollouts
+from fleet.app.standstill import standstill
 from fleet.core.node import NodeRef
 from fleet.core.report import Report, Verdict
 from fleet.core.reporter import make_report
@@ -24,7 +25,11 @@ def report(home: Home, ident: str = "") -> Report:
     entries = store.journal.entries(rollout=rollout.id)
     made = make_report(rollout.id, entries, home.now(), verdict, plan, held)
     sent = requests_of(rollout.id, store.requests.of(rollout.id), len(rollout.acted))
-    return replace(made, requests=sent)
+    against = made.against
+    if against is not None and standstill(home, [rollout]) is not None:
+        # Nobody works for it.
+        against = replace(against, eta=None)
+    return replace(made, requests=sent, against=against)
 
 
 def with_evidence(home: Home, made: Report) -> Report:

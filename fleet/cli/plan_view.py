@@ -44,7 +44,7 @@ def whole(plan: Plan, now: datetime, *, all_held: bool = False) -> Text:
     if plan.runs:
         lines += [
             _fact("takes", _takes(plan, now)),
-            _fact("p95", _late(plan, now)),
+            *_late(plan, now),
             _fact("bound", _bound(plan)),
             _fact("moves", _moves(plan)),
         ]
@@ -120,22 +120,25 @@ def _takes(plan: Plan, now: datetime) -> str:
     return ", ".join([*told, *([f"in window {'; '.join(windows)}"] if windows else [])])
 
 
-def _late(plan: Plan, now: datetime) -> str:
+def _late(plan: Plan, now: datetime) -> Iterator[Text]:
     """By the spread of measured runs; where there is none, how far off the plan may be."""
-    if plan.p95_seconds is not None:
-        return f"{words(plan.p95_seconds)} until {_clock(plan, plan.p95_seconds, now)}"
     assumed = plan.assumed
-    if assumed is None:
-        return f"unknown: fewer than {ENOUGH_TO_SPREAD} runs are measured"
-    slow = words(assumed.slow_seconds) if assumed.slow_seconds is not None else "without end"
-    parts = [
-        f"{part.replace('_', ' ')} {words(quick)} to {words(late)}"
-        for part, (quick, late) in assumed.parts.items()
-    ]
-    return (
-        f"unknown: it takes {words(assumed.quick_seconds)} if all that was never measured is quick, {slow} if it is slow "
-        f"({', '.join(parts)})"
-    )
+    if plan.p95_seconds is not None:
+        yield _fact("p95", f"{words(plan.p95_seconds)} until {_clock(plan, plan.p95_seconds, now)}")
+    elif assumed is None:
+        yield _fact("p95", f"unknown: fewer than {ENOUGH_TO_SPREAD} runs are measured")
+    else:
+        quick, slow = words(assumed.quick_seconds), "without end"
+        if assumed.slow_seconds is not None:
+            slow = words(assumed.slow_seconds)
+        yield _fact(
+            "p95", f"unknown: it takes {quick} if all that was never measured is quick, {slow} if it is slow"
+        )
+        spans = (
+            f"{part.replace('_', ' ')} {words(low)} to {words(high)}"
+            for part, (low, high) in assumed.parts.items()
+        )
+        yield _fact("", f"({', '.join(spans)})")
 
 
 def _clock(plan: Plan, seconds: float, now: datetime) -> str:

@@ -170,7 +170,8 @@ class Against(Struct, frozen=True):
     bound_by: str
     planned_end: datetime
     eta: datetime | None
-    """When it will have ended, by the pace so far; its end, once it has; None while nobody can tell."""
+    """When it will have ended, by the pace so far; its end, once it has; None while nobody can tell, or no controller is at
+    work."""
     seconds: float | None
     """None: not all runs have ended, or some were cancelled: that is not what was planned."""
     planned_evictions: int

@@ -12,6 +12,7 @@ from fleet.app.clock import WallClock
 from fleet.app.explain import explain
 from fleet.app.follow import Follower
 from fleet.app.home import Home
+from fleet.app.report import report
 from fleet.app.rollouts import Rollouts
 from fleet.app.standstill import standstill, standstill_of
 from fleet.app.status import fleet_status
@@ -59,6 +60,16 @@ def test_since_when_and_what_is_in_mid_air(home: Home) -> None:
     node = next(iter(rollout.runs)).name
     told = explain(home, node, lambda *_: ())
     assert told.standstill is not None and " waited: step" in explained(told)
+
+
+def test_a_report_has_no_eta_that_nobody_works_for(home: Home) -> None:
+    lease = home.store.lease
+    lease.acquire(own_identity(), at=WallClock().now(), seconds=3600, abandoned=lambda _: False)
+    worked = report(home).against
+    lease.release(own_identity())
+    stands = report(home).against
+    assert worked is not None and worked.eta is not None
+    assert stands is not None and stands.eta is None
 
 
 def test_one_that_gave_its_lease_back_is_gone_too(home: Home) -> None:
