@@ -273,9 +273,8 @@ def verify(home: Home, keys: Sequence[Path] = (), kept: Sequence[Path] = ()) -> 
     findings += proof.lost([each for each in copies if each in signed], stored)
     broken = store.journal.verify(signed)
     findings += [*broken, *(_folds(store) if not broken else ())]
-    last = store.journal.last()
-    marks = proof.Marks(signed)
-    for _ in marks.follow(store.journal.entries()):
+    marks, last = proof.Marks(signed), None
+    for last in marks.follow(store.journal.found()):  # noqa: B007 - the last one is what is wanted
         pass
     proven = proof.reach(signed, marks) if public else 0
     if keys and not signed:

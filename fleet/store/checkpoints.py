@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from fleet.core.audit import SignedCheckpoint
-from fleet.core.errors import TamperedError
+from fleet.core.errors import StoreError, TamperedError
 from fleet.store import chain
-from fleet.store.database import Database, Row, Transaction, in_utc, moment
+from fleet.store.database import TAMPERED, Database, Row, Transaction, in_utc, is_row, moment
 from fleet.store.journal import as_found, stored_checkpoint
 from fleet.store.tampering import BEGINNING, Checkpoint, Origin
 
@@ -105,4 +105,6 @@ def _newest(transaction: Transaction, key: str = "") -> SignedCheckpoint | None:
 
 def _checkpoint(row: Row) -> SignedCheckpoint:
     seq, key, hashed, count, at, signature = row
+    if not is_row(row, (int, str, str, int, (str, datetime), str)):
+        raise StoreError(f"a signed checkpoint cannot be read: {row!r}", TAMPERED)
     return SignedCheckpoint(seq, hashed, count, moment(at), key, signature)

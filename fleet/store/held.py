@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from fleet.core.errors import StoreError
 from fleet.core.held import Held
-from fleet.store.database import Database, Row, Transaction, moment
+from fleet.store.database import TAMPERED, Database, Row, Transaction, moment
 from fleet.store.facts import FEW
 
 REASONS = msgspec.json.Decoder(tuple[Held, ...])
@@ -98,4 +99,7 @@ def _since(before: Waiting | None, reasons: tuple[Held, ...], at: datetime) -> d
 
 def _waiting(row: Row) -> Waiting:
     rollout, node, since, reasons = row
-    return Waiting(rollout, node, moment(since), REASONS.decode(reasons))
+    try:
+        return Waiting(rollout, node, moment(since), REASONS.decode(reasons))
+    except (msgspec.DecodeError, TypeError) as error:
+        raise StoreError(f"what holds {node} cannot be read: {error}", TAMPERED) from None
