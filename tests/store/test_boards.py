@@ -191,7 +191,10 @@ def test_a_setting_is_kept(store: Store) -> None:
 
 
 @pytest.mark.parametrize("what", ["since = 'x'", "since = x'ff'", "reasons = '{}'", "reasons = x'ff'"])
-def test_what_holds_a_node_and_makes_no_sense_is_refused_in_words(tmp_path: Path, what: str) -> None:
+@pytest.mark.parametrize("number_of_nodes", [2, 200])
+def test_what_holds_a_node_and_makes_no_sense_is_refused_in_words_and_written_anew(
+    tmp_path: Path, what: str, number_of_nodes: int
+) -> None:
     with Store.open(tmp_path / "fleet.db") as store:
         store.held.replace("r-1", {"east/n-1": (BUDGET,)}, at=START)
         with closing(raw(str(tmp_path / "fleet.db"))) as connection:
@@ -199,4 +202,10 @@ def test_what_holds_a_node_and_makes_no_sense_is_refused_in_words(tmp_path: Path
             connection.commit()
         with pytest.raises(StoreError) as refused:
             store.held.of("r-1")
+        # Whoever writes it goes on: it is a board, and not the truth.
+        nodes = {f"east/n-{number}": (BUDGET,) for number in range(number_of_nodes)}
+        store.held.replace("r-1", nodes, at=LATER)
+        assert [each.since for each in store.held.of_node("east/n-1")] == [LATER]
+        store.held.replace("r-1", dict.fromkeys(nodes, ()), at=LATER)
+        assert store.held.of("r-1") == {}
     assert "audit verify" in (refused.value.hint or "")
