@@ -65,7 +65,7 @@ def keygen(home: Home) -> tuple[Keys, PublicKey, SignedCheckpoint | None]:
     if _is_there(keys.public):
         raise taken
     # Whoever may read the home may verify it; the private key is for its owner alone.
-    keys.private.parent.mkdir(parents=True, exist_ok=True)
+    keys.private.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     if not _is_there(keys.private):
         with contextlib.suppress(FileExistsError):  # Somebody else makes one at this moment.
             PrivateKey.new().write(keys.private)
