@@ -208,13 +208,14 @@ class Notary:
             self.sign()
 
     def sign(self) -> None:
-        """A journal that was tampered with is not signed, which is said once; the work goes on."""
+        """A journal that was tampered with, or copies that cannot be read, are not signed, which is said once; the work
+        goes on."""
         self._at = self._now()
         try:
             found = _signed(self._home, self._key, self._at)
-        except TamperedError as error:
+        except (TamperedError, UsageError) as error:
             if not self._told:
-                self._say(f"warning: {error.message}; {error.hint}")
+                self._say(f"warning: {error.message}{f'; {error.hint}' if error.hint else ''}")
             self._told = True
             return
         except OSError as error:

@@ -180,6 +180,19 @@ def test_a_controller_warns_once_of_a_journal_that_was_tampered_with_and_goes_on
     assert "finish" in [entry.record.kind for entry in home.store.journal.entries()]
 
 
+def test_a_controller_goes_on_where_the_copies_cannot_be_read_and_says_so_once(tmp_path: Path) -> None:
+    home = a_fast_home(tmp_path / "home")
+    a_started_rollout(home)
+    audit.keygen(home)
+    copies = audit.keys_of(home).copies
+    copies.unlink()
+    copies.mkdir()
+    said: list[str] = []
+    work(home, said.append, until_idle=True)
+    assert len([words for words in said if str(copies) in words]) == 1
+    assert "finish" in [entry.record.kind for entry in home.store.journal.entries()]
+
+
 def test_a_database_whose_end_and_checkpoints_were_cut_off_is_found_by_the_copy_beside_the_key(
     tmp_path: Path,
 ) -> None:
