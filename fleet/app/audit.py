@@ -67,7 +67,7 @@ def keygen(home: Home) -> tuple[Keys, PublicKey, SignedCheckpoint | None]:
     if _is_there(keys.public):
         raise taken
     # Whoever may read the home may verify it; the private key is for its owner alone.
-    keys.private.parent.mkdir(parents=True, exist_ok=True)
+    keys.private.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     if not _is_there(keys.private):
         with contextlib.suppress(FileExistsError):  # Somebody else makes one at this moment.
             PrivateKey.new().write(keys.private)
@@ -226,13 +226,14 @@ class Notary:
             self.sign()
 
     def sign(self) -> None:
-        """A journal that was tampered with is not signed, which is said once; the work goes on."""
+        """A journal that was tampered with, or copies that cannot be read, are not signed, which is said once; the work
+        goes on."""
         self._at = self._now()
         try:
             found = _signed(self._home, self._key, self._at)
-        except TamperedError as error:
+        except (TamperedError, UsageError) as error:
             if not self._told:
-                self._say(f"warning: {error.message}; {error.hint}")
+                self._say(f"warning: {error.message}{f'; {error.hint}' if error.hint else ''}")
             self._told = True
             return
         except OSError as error:
@@ -291,9 +292,8 @@ def verify(home: Home, keys: Sequence[Path] = (), kept: Sequence[Path] = ()) -> 
     findings += proof.lost([each for each in copies if each in signed], stored)
     broken = store.journal.verify(signed)
     findings += [*broken, *(_folds(store) if not broken else ())]
-    last = store.journal.last()
-    marks = proof.Marks(signed)
-    for _ in marks.follow(store.journal.entries()):
+    marks, last = proof.Marks(signed), None
+    for last in marks.follow(store.journal.found()):  # noqa: B007 - the last one is what is wanted
         pass
     proven = proof.reach(signed, marks) if public else 0
     if keys and not signed:

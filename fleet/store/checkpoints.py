@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from fleet.core.audit import SignedCheckpoint
-from fleet.core.errors import TamperedError
+from fleet.core.errors import StoreError, TamperedError
 from fleet.store import chain
-from fleet.store.database import Database, Row, Transaction, in_utc, moment
+from fleet.store.database import Database, Row, Transaction, in_utc, is_row, moment
 from fleet.store.journal import as_found, stored_checkpoint
 from fleet.store.tampering import BEGINNING, Checkpoint, Origin
 
@@ -104,5 +104,12 @@ def _newest(transaction: Transaction, key: str = "") -> SignedCheckpoint | None:
 
 
 def _checkpoint(row: Row) -> SignedCheckpoint:
+    """What somebody made unreadable comes as one that no key has signed."""
     seq, key, hashed, count, at, signature = row
-    return SignedCheckpoint(seq, hashed, count, moment(at), key, signature)
+    try:
+        if is_row(row, (int, str, str, int, (str, datetime), str)):
+            return SignedCheckpoint(seq, hashed, count, moment(at), key, signature)
+    except StoreError:
+        pass  # Its time is none.
+    place = seq if isinstance(seq, int) else 0
+    return SignedCheckpoint(place, str(hashed), 0, datetime.min.replace(tzinfo=UTC), str(key), "")

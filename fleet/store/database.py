@@ -11,10 +11,13 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from fleet.core.errors import StoreError
 from fleet.store.address import Address
 
 Row = tuple[Any, ...]
 
+TAMPERED = "somebody else has written into it: fleet audit verify says whether the journal is whole"
+"""What to do about rows that no fleet has written."""
 BUSY_SECONDS = 10
 """A writer waits so long for another before it gives up."""
 
@@ -62,6 +65,11 @@ class Database(Protocol):
     def close(self) -> None: ...
 
 
+def is_row(row: Row, types: Sequence[type | tuple[type, ...]]) -> bool:
+    """SQLite keeps in a column whatever somebody writes there."""
+    return all(isinstance(value, each) for value, each in zip(row, types, strict=True))
+
+
 def in_utc(at: datetime) -> datetime:
     """Raises ValueError for a naive moment."""
     if at.tzinfo is None:
@@ -70,8 +78,11 @@ def in_utc(at: datetime) -> datetime:
 
 
 def moment(value: str | datetime) -> datetime:
-    """Aware UTC, of what the database answered."""
-    return (datetime.fromisoformat(value) if isinstance(value, str) else value).astimezone(UTC)
+    """Aware UTC, of what the database answered. Raises StoreError for what no fleet has written there."""
+    try:
+        return (datetime.fromisoformat(value) if isinstance(value, str) else value).astimezone(UTC)
+    except (ValueError, OverflowError, AttributeError):
+        raise StoreError(f"the database has {value!r} where a time should be", TAMPERED) from None
 
 
 def moment_or_none(value: str | datetime | None) -> datetime | None:

@@ -9,12 +9,18 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from fleet.core.errors import StoreError
 from fleet.core.held import Held
-from fleet.store.database import Database, Row, Transaction, moment
+from fleet.store.database import TAMPERED, Database, Row, Transaction, moment
 from fleet.store.facts import FEW
 
 REASONS = msgspec.json.Decoder(tuple[Held, ...])
 ENCODER = msgspec.json.Encoder(order="deterministic")
+
+
+Before = tuple[tuple[Held, ...] | None, datetime | None]
+"""What held a node, and since when; None: what is there makes no sense."""
+NOTHING: Before = (), None
 
 
 class Waiting(Struct, frozen=True):
@@ -38,28 +44,25 @@ class HeldBoard:
         Nodes that are not named stay as they are. Nothing is written where nothing is new.
         """
         before = self._before(rollout, held)
-        news = {
-            node: reasons
-            for node, reasons in held.items()
-            if reasons != (before[node].held if node in before else ())
-        }
+        news = {node: reasons for node, reasons in held.items() if reasons != before.get(node, NOTHING)[0]}
         if not news:
             return
         with self._database.write("held") as transaction:
             for node, reasons in news.items():
                 if reasons:
-                    since = _since(before.get(node), reasons, at)
+                    since = _since(*before.get(node, NOTHING), reasons, at)
                     _put(transaction, rollout, node, self._database.bind(since), reasons)
                 else:
                     transaction.run("DELETE FROM held WHERE rollout = ? AND node = ?", [rollout, node])
 
-    def _before(self, rollout: str, nodes: Collection[str]) -> dict[str, Waiting]:
-        if len(nodes) > FEW:
-            return self.of(rollout)
-        one = f"{SELECT} WHERE rollout = ? AND node = ?"
+    def _before(self, rollout: str, nodes: Collection[str]) -> dict[str, Before]:
         with self._database.read() as transaction:
-            rows = [transaction.one(one, [rollout, node]) for node in nodes]
-        return {row[1]: _waiting(row) for row in rows if row is not None}
+            if len(nodes) > FEW:
+                rows: list[Row | None] = [*transaction.all(f"{SELECT} WHERE rollout = ?", [rollout])]
+            else:
+                one = f"{SELECT} WHERE rollout = ? AND node = ?"
+                rows = [transaction.one(one, [rollout, node]) for node in nodes]
+        return {row[1]: _before(row) for row in rows if row is not None}
 
     def of(self, rollout: str) -> dict[str, Waiting]:
         """By `cluster/node`."""
@@ -89,13 +92,27 @@ def _put(transaction: Transaction, rollout: str, node: str, since: Any, reasons:
     )
 
 
-def _since(before: Waiting | None, reasons: tuple[Held, ...], at: datetime) -> datetime:
-    if before is None:
+def _since(
+    held: tuple[Held, ...] | None, since: datetime | None, reasons: tuple[Held, ...], at: datetime
+) -> datetime:
+    if not held or since is None:
         return at
-    first, now = before.held[0], reasons[0]
-    return before.since if (first.reason, first.subject) == (now.reason, now.subject) else at
+    first, now = held[0], reasons[0]
+    return since if (first.reason, first.subject) == (now.reason, now.subject) else at
+
+
+def _before(row: Row) -> Before:
+    """What makes no sense is nobody's word: it keeps no controller from working, and is written anew."""
+    try:
+        waiting = _waiting(row)
+    except StoreError:
+        return None, None
+    return waiting.held, waiting.since
 
 
 def _waiting(row: Row) -> Waiting:
     rollout, node, since, reasons = row
-    return Waiting(rollout, node, moment(since), REASONS.decode(reasons))
+    try:
+        return Waiting(rollout, node, moment(since), REASONS.decode(reasons))
+    except (msgspec.DecodeError, TypeError) as error:
+        raise StoreError(f"what holds {node} cannot be read: {error}", TAMPERED) from None

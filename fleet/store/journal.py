@@ -13,11 +13,13 @@ from fleet.core.audit import SignedCheckpoint
 from fleet.core.errors import JournalMovedError, StaleEpochError, StoreError
 from fleet.core.journal import GENESIS, Entry, Record
 from fleet.store import chain, lease
-from fleet.store.database import Database, Row, Transaction, in_utc, moment
+from fleet.store.database import TAMPERED, Database, Row, Transaction, in_utc, is_row, moment
 from fleet.store.proof import Marks, broken
 from fleet.store.tampering import Checkpoint, Finding
 
 COLUMNS = "seq, at, actor, epoch, form, kind, rollout, node, detail, prev_hash, hash"
+TYPES = (int, (str, datetime), str, int, str, str, str, str, str, str, str)
+"""Of the COLUMNS."""
 PAGE = 1000
 
 
@@ -77,6 +79,11 @@ class Journal:
                 return
             after = rows[-1][0]
             left = None if left is None else left - len(rows)
+
+    def found(self) -> Iterator[Entry]:
+        """All that stands there at one moment, also what no fleet has written: that has a hash that is wrong."""
+        with self._database.read() as transaction:
+            yield from as_found(transaction)
 
     def last(self) -> Entry | None:
         with self._database.read() as transaction:
@@ -171,7 +178,9 @@ def _end(transaction: Transaction) -> Checkpoint:
     """Where to go on. After the checkpoint even if rows were cut off there: the gap then stays visible."""
     stored = stored_checkpoint(transaction)
     row = transaction.one("SELECT seq, hash FROM journal ORDER BY seq DESC LIMIT 1")
-    seq, last = (0, GENESIS) if row is None else (int(row[0]), str(row[1]))
+    seq, last = (0, GENESIS) if row is None else row
+    if not isinstance(seq, int) or not isinstance(last, str):
+        raise StoreError(f"entry {seq!r} of the journal cannot be read: no fleet writes such a row", TAMPERED)
     if stored is None:
         return Checkpoint(seq, last, seq)
     return Checkpoint(max(seq, stored.seq), stored.hash, stored.count)
@@ -179,6 +188,8 @@ def _end(transaction: Transaction) -> Checkpoint:
 
 def stored_checkpoint(transaction: Transaction) -> Checkpoint | None:
     row = transaction.one("SELECT seq, hash, count FROM checkpoint WHERE id = 1")
+    if row is not None and not is_row(row, (int, str, int)):
+        raise StoreError(f"the journal's checkpoint cannot be read: {row!r}", TAMPERED)
     return None if row is None else Checkpoint(*row)
 
 
@@ -215,6 +226,8 @@ def _row(entry: Entry, at: Any) -> Row:
 def entry_of(row: Row) -> Entry:
     """`row`: its COLUMNS. Raises StoreError for what no fleet has written."""
     seq, at, actor, epoch, form, kind, rollout, node, detail, prev_hash, hashed = row
+    if not is_row(row, TYPES):
+        raise StoreError(f"entry {seq!r} of the journal cannot be read: no fleet writes such a row", TAMPERED)
     try:
         record = Record(form, kind, rollout, node, msgspec.json.decode(detail, type=dict[str, Any]))
         return Entry(seq, moment(at), actor, epoch, record, prev_hash, hashed)
@@ -226,4 +239,5 @@ def entry_of(row: Row) -> Entry:
 
 def _unreadable(row: Row) -> Entry:
     record = Record("decision", "unreadable", detail={"row": [str(value) for value in row]})
-    return Entry(row[0], datetime.min.replace(tzinfo=UTC), "", 0, record, str(row[9]), str(row[10]))
+    seq = row[0] if isinstance(row[0], int) else 0
+    return Entry(seq, datetime.min.replace(tzinfo=UTC), "", 0, record, str(row[9]), str(row[10]))

@@ -16,6 +16,7 @@ from msgspec import NODEFAULT, Struct
 from msgspec.structs import FieldInfo, fields
 
 from fleet.core.budget import Budget
+from fleet.core.errors import StoreError
 from fleet.core.event import Thing
 from fleet.core.machine import Machine
 from fleet.core.maintenance import Maintenance
@@ -24,6 +25,7 @@ from fleet.core.pod import Pod
 from fleet.core.quorum import Quorum
 from fleet.core.release import Release
 from fleet.core.workload import Workload
+from fleet.store.database import TAMPERED
 
 T = TypeVar("T", bound=Thing)
 Key = tuple[str, ...]
@@ -64,8 +66,12 @@ class Kind(Generic[T]):
         return tuple(value(thing) for value in self._values)
 
     def thing(self, fact: str, state: str) -> T:
-        """The object again, both parts together, without its `resource_version`."""
-        return self._decode(fact if state == "{}" else f"{fact[:-1]},{state[1:]}")
+        """The object again, both parts together, without its `resource_version`. Raises StoreError for what no fleet has
+        written."""
+        try:
+            return self._decode(fact if state == "{}" else f"{fact[:-1]},{state[1:]}")
+        except (msgspec.DecodeError, TypeError) as error:
+            raise StoreError(f"a row of {self.table} cannot be read: {error}", TAMPERED) from None
 
 
 def _key_of(names: Key) -> Callable[[Any], Key]:

@@ -99,7 +99,6 @@ class PrivateKey:
     def read(cls, path: Path) -> PrivateKey:
         """Raises UsageError where the file is missing, may be read by others, or holds no Ed25519 private key without a
         password."""
-        _refuse_shared(path)
         try:
             key = load_pem_private_key(_content(path), password=None)
         except (ValueError, TypeError, UnsupportedAlgorithm):
@@ -107,6 +106,7 @@ class PrivateKey:
             raise UsageError(f"{path} holds no private key (PEM, without a password)") from None
         if not isinstance(key, Ed25519PrivateKey):
             raise UsageError(f"{path} holds a key of another kind than Ed25519")
+        _refuse_shared(path)
         return cls(key)
 
     def write(self, path: Path) -> None:
@@ -151,10 +151,7 @@ def report_message(told: Mapping[str, Any]) -> bytes:
 
 def _refuse_shared(path: Path) -> None:
     """The process's own group may: on a volume of Kubernetes with an fsGroup the kubelet lets it read every file."""
-    try:
-        about = path.stat()
-    except OSError:
-        return  # Whoever reads it says what is wrong.
+    about = path.stat()
     others = stat.S_IRWXO | (0 if about.st_gid == os.getegid() else stat.S_IRWXG)
     if stat.S_IMODE(about.st_mode) & others:
         raise UsageError(

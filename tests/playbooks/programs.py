@@ -278,7 +278,10 @@ def load() -> State:
 
 
 def save(state: State) -> None:
-    (FOLDER / "state.json").write_text(json.dumps(state))
+    # Whole at once: a test looks at it meanwhile.
+    fresh = FOLDER / f"state.{os.getpid()}"
+    fresh.write_text(json.dumps(state))
+    fresh.replace(FOLDER / "state.json")
 
 
 def main() -> int:

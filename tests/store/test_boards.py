@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import closing
 from datetime import datetime, timedelta
 from hashlib import sha256
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -16,6 +18,7 @@ from fleet.core.held import Held, Reason
 from fleet.core.plan import Plan, PlannedRun, PlannedStep, short_id
 from fleet.histories.builders import NEW, START, a_policy
 from fleet.store import Store, chain
+from tests.store.raw import raw
 
 BUDGET = Held(Reason.BUDGET, "web/checkout", {"allowed": 0, "need": 1})
 LATER = START + timedelta(minutes=3)
@@ -185,3 +188,24 @@ def test_a_setting_is_kept(store: Store) -> None:
     store.settings.set("home", "simulated")
     store.settings.set("home", "live")
     assert store.settings.get("home") == "live"
+
+
+@pytest.mark.parametrize("what", ["since = 'x'", "since = x'ff'", "reasons = '{}'", "reasons = x'ff'"])
+@pytest.mark.parametrize("number_of_nodes", [2, 200])
+def test_what_holds_a_node_and_makes_no_sense_is_refused_in_words_and_written_anew(
+    tmp_path: Path, what: str, number_of_nodes: int
+) -> None:
+    with Store.open(tmp_path / "fleet.db") as store:
+        store.held.replace("r-1", {"east/n-1": (BUDGET,)}, at=START)
+        with closing(raw(str(tmp_path / "fleet.db"))) as connection:
+            connection.execute(f"UPDATE held SET {what}")
+            connection.commit()
+        with pytest.raises(StoreError) as refused:
+            store.held.of("r-1")
+        # Whoever writes it goes on: it is a board, and not the truth.
+        nodes = {f"east/n-{number}": (BUDGET,) for number in range(number_of_nodes)}
+        store.held.replace("r-1", nodes, at=LATER)
+        assert [each.since for each in store.held.of_node("east/n-1")] == [LATER]
+        store.held.replace("r-1", dict.fromkeys(nodes, ()), at=LATER)
+        assert store.held.of("r-1") == {}
+    assert "audit verify" in (refused.value.hint or "")

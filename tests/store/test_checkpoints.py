@@ -179,6 +179,24 @@ def test_a_checkpoint_that_the_key_has_never_signed_is_nothing_to_go_on_from(
         store.checkpoints.sign(key, START)
 
 
+@pytest.mark.parametrize(
+    "what", ["seq = 'x'", "at = 'x'", "hash = x'ff'", "signature = x'ff'", "count = 'x'"]
+)
+def test_a_checkpoint_that_makes_no_sense_is_one_that_nobody_has_signed(
+    tmp_path: Path, key: PrivateKey, what: str
+) -> None:
+    """A controller works on, and does not sign; who verifies is told."""
+    with Store.open(tmp_path / "fleet.db") as store:
+        appended(store, 1, 4)
+        signed(store, key)
+        with closing(raw(str(tmp_path / "fleet.db"))) as connection:
+            connection.execute(f"UPDATE signed_checkpoint SET {what}")
+            connection.commit()
+        assert [each.what for each in proof.forged(store.checkpoints.all(), [key.public])] == ["forged"]
+        with pytest.raises(TamperedError):
+            store.checkpoints.sign(key, START)
+
+
 def test_what_a_chain_shows_is_not_told_twice(store: Store, key: PrivateKey, tamper: Tamper) -> None:
     appended(store, 1, 8)
     kept = signed(store, key)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
 from msgspec.structs import replace
 
-from fleet.core.errors import UsageError
+from fleet.core.errors import StoreError, UsageError
 from fleet.core.event import Lost, Seen, Synced
 from fleet.core.machine import Ask, Request
 from fleet.core.node import SITE_LABEL, Taint
@@ -298,3 +299,13 @@ def test_the_recorder_of_the_watches_writes_here(east: Store) -> None:
     assert [row.node.kernel for row in east.inventory.nodes() if row.node] == ["6.12.9"] + ["6.11.4"] * 3
     row = east.clusters.get("east")
     assert (row.server_version, row.last_seen, row.last_error) == ("v1.37.0", at(1), "connection refused")
+
+
+@pytest.mark.parametrize("what", ["fact = 'x'", "fact = '[]'", "state = '7'"])
+def test_what_is_known_and_makes_no_sense_is_refused_in_words(
+    east: Store, tamper: Callable[..., None], what: str
+) -> None:
+    east.inventory.sync(a_fleet(), at=START, source="sync")
+    tamper(f"UPDATE node SET {what}")
+    with pytest.raises(StoreError, match="a row of node cannot be read"):
+        east.inventory.snapshot("east")

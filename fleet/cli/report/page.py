@@ -17,7 +17,7 @@ from fleet.core.journal import Entry
 from fleet.core.plan import short_id
 from fleet.core.report import Report
 from fleet.core.spans import words
-from fleet.core.visible import visible_lines
+from fleet.core.visible import visible, visible_lines
 
 ROW = 18
 """Pixels of a node's row in the timeline."""
@@ -155,4 +155,4 @@ def _line(entry: Entry, report: Report) -> str:
     line = (
         f"{entry.seq:>7}  {answer.clock(entry.at, report)}  {answer.short(entry.hash)}  {by:<3}  {what:<16}  "
     )
-    return f"{line}{record.node or '-'}  {told}".rstrip()
+    return visible(f"{line}{record.node or '-'}  {told}").rstrip()

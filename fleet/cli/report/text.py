@@ -9,6 +9,7 @@ from fleet.cli.report import answer
 from fleet.core.plan import short_id
 from fleet.core.report import Report, ReportRun
 from fleet.core.spans import words
+from fleet.core.visible import visible
 
 WIDTH = 80
 SHORT_BOOT = 7
@@ -72,7 +73,7 @@ def _attention(report: Report) -> Iterator[str]:
 def _said(report: Report) -> Iterator[str]:
     yield "Who did what (UTC)"
     for each in answer.happenings(report):
-        yield from _wrapped(f"  {answer.clock(each.at, report)}  {each.by}  ", each.words, 4)
+        yield from _wrapped(visible(f"  {answer.clock(each.at, report)}  {each.by}  "), each.words, 4)
 
 
 def _measures(report: Report) -> Iterator[str]:
@@ -105,7 +106,7 @@ def _nodes(report: Report) -> Iterator[str]:
             yield "  end of the log of the boot that failed:"
             yield from (f"    {each}" for each in run.log.splitlines()[-LOG_LINES:])
         if several:
-            yield f"  {run.from_version or 'unknown'} -> {run.to_version}"
+            yield visible(f"  {run.from_version or 'unknown'} -> {run.to_version}")
 
 
 def _row(run: ReportRun, report: Report) -> list[str]:
@@ -137,7 +138,7 @@ def _end(report: Report) -> Iterator[str]:
     )
     yield f"  from {answer.short(journal.first_hash)} to {answer.short(journal.last_hash)}"
     for each in report.controllers:
-        yield f"  {answer.number(each.entries)} by {each.actor}, epoch {each.epoch}"
+        yield visible(f"  {answer.number(each.entries)} by {each.actor}, epoch {each.epoch}")
     yield f"Every step, eviction and entry: fleet report {report.rollout} -o html or -o json"
 
 
@@ -158,8 +159,9 @@ def _wrapped(head: str, told: str, indent: int) -> list[str]:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int]) -> Iterator[str]:
-    widths = [max(len(row[index]) for row in (head, *rows)) for index in range(len(head))]
-    for row in (head, *rows):
+    lines = [head, *([visible(cell) for cell in row] for row in rows)]
+    widths = [max(len(row[index]) for row in lines) for index in range(len(head))]
+    for row in lines:
         cells = [
             f"{cell:>{width}}" if index in right else f"{cell:<{width}}"
             for index, (cell, width) in enumerate(zip(row, widths, strict=True))

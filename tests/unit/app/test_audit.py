@@ -180,6 +180,19 @@ def test_a_controller_warns_once_of_a_journal_that_was_tampered_with_and_goes_on
     assert "finish" in [entry.record.kind for entry in home.store.journal.entries()]
 
 
+def test_a_controller_goes_on_where_the_copies_cannot_be_read_and_says_so_once(tmp_path: Path) -> None:
+    home = a_fast_home(tmp_path / "home")
+    a_started_rollout(home)
+    audit.keygen(home)
+    copies = audit.keys_of(home).copies
+    copies.unlink()
+    copies.mkdir()
+    said: list[str] = []
+    work(home, said.append, until_idle=True)
+    assert len([words for words in said if str(copies) in words]) == 1
+    assert "finish" in [entry.record.kind for entry in home.store.journal.entries()]
+
+
 def test_a_database_whose_end_and_checkpoints_were_cut_off_is_found_by_the_copy_beside_the_key(
     tmp_path: Path,
 ) -> None:
@@ -240,6 +253,25 @@ def test_an_older_copy_of_the_database_is_signed_once_a_person_has_put_the_later
     kept = copies.rename(tmp_path / "kept.jsonl")
     assert audit.checkpoint(home).seq == 1
     assert [each.what for each in audit.verify(home, kept=[kept]).findings] == ["removed", "rewritten"]
+
+
+@pytest.mark.parametrize("what", ["detail = '[]'", "at = 'x'", "seq = 'x'", "actor = x'ff'", "hash = 7"])
+def test_what_no_fleet_has_written_into_the_journal_is_found_and_hides_nothing_else(
+    tmp_path: Path, what: str
+) -> None:
+    home = a_home(tmp_path / "home")
+    audit.keygen(home)
+    a_started_rollout(home)
+    for number in range(3):
+        note = Record("decision", "note", "r-1", detail={"number": number})
+        home.store.journal.append([note], at=home.now(), actor="ada@desk")
+    audit.checkpoint(home)
+    with raw(home.database) as database:
+        database.execute("UPDATE journal SET actor = 'nobody@nowhere' WHERE seq = 2")
+        database.execute(f"UPDATE journal SET {what} WHERE seq = 4")
+    found = audit.verify(home).findings
+    assert (2, "changed") in [(each.seq, each.what) for each in found] and len(found) > 1
+    assert run(["--home", str(home.path), "audit", "verify"]) == 4
 
 
 def test_kept_state_of_a_rollout_that_was_edited_is_found(tmp_path: Path) -> None:

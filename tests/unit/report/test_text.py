@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from msgspec.structs import replace
 
 from fleet.cli.report.answer import took
+from fleet.cli.report.page import page
 from fleet.cli.report.text import text
 from fleet.core.action import Result
+from fleet.core.journal import Record
 from fleet.core.report import Verdict
 from fleet.core.reporter import make_report
 from fleet.core.steps import Turn
@@ -87,3 +91,22 @@ def test_refused_evictions_are_counted() -> None:
     telling = Telling(a_goal("n-1")).begin("n-1").turn("n-1", Turn.DONE)
     telling.evict("n-1", "db-0", Result.REFUSED, Result.DONE, words="no")
     assert "1 pod, 1 eviction refused at first" in text(make_report("r-1", telling.entries, START, Verdict()))
+
+
+def test_what_a_machine_says_begins_no_line_of_its_own() -> None:
+    """The kernel is the kubelet's word, and what a drain ended with anybody's whose webhook refused it."""
+    scene = a_scene()
+    run = scene.runs[0]
+    assert run.proof is not None
+    forged = "6.12.9\nn-0099  09:00:00  1m  3  done  6.12.9"
+    runs = (replace(run, proof=replace(run.proof, kernel=forged)), *scene.runs[1:])
+    entry = replace(
+        scene.entries[1],
+        record=Record("outcome", "drain", "r-1", "east/n-1", {"id": "1", "result": "done", "detail": forged}),
+    )
+    odd = replace(scene, runs=runs, entries=(entry,))
+    # In a page line feeds count in what is preformatted.
+    (journal,) = re.findall("<pre>.*?</pre>", page(odd), re.DOTALL)
+    for told in (text(odd), journal):
+        assert "6.12.9\\nn-0099" in told
+        assert not [line for line in told.splitlines() if line.startswith("n-0099")]
