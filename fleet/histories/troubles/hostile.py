@@ -8,7 +8,16 @@ from typing import Literal
 
 from msgspec.structs import replace
 
-from fleet.core.machine import LAYERED_MOST, LOG_MOST, MESSAGE_MOST, NAME_MOST, Machine, Units, Work
+from fleet.core.machine import (
+    LAYERED_MOST,
+    LOG_MOST,
+    MESSAGE_MOST,
+    NAME_MOST,
+    UNITS_MOST,
+    Machine,
+    Units,
+    Work,
+)
 from fleet.core.node import Node
 from fleet.core.release import Release
 from fleet.histories.builders import START
@@ -84,7 +93,8 @@ def _boots(machine: Machine, rng: Random) -> Machine:
 
 
 def _endless(machine: Machine, rng: Random) -> Machine:
-    units = Units("maintenance" if rng.random() < 0.3 else "running")
+    failed = tuple(f"{_LONG[:-10]}{number:02}.service" for number in range(UNITS_MOST))
+    units = rng.choice([Units("maintenance"), Units("degraded", failed), Units("\x00", failed[:1])])
     work = machine.work
     if work is not None:
         work = replace(
