@@ -18,7 +18,7 @@ from fleet.core.steps import Turn
 
 PAUSE = timedelta(seconds=1)
 """Between two looks ahead."""
-FRESH = 200
+FRESH = 100
 """Most nodes of a look ahead that nobody has looked at yet. Thousands would keep the engine from its work."""
 AGAIN = 20
 """Most nodes of a look ahead that were held before, and most of those that were not."""

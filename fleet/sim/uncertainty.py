@@ -10,7 +10,7 @@ from random import Random
 from fleet.core.plan import Assumed, PlannedRun
 from fleet.core.policy import Policy
 from fleet.core.steps import Step
-from fleet.core.times import PARTS, POD_PARTS, QUICK, SLOW, Group, Times
+from fleet.core.times import LEAST, PARTS, POD_PARTS, QUICK, SLOW, Group, Times
 from fleet.sim.rehearsal import Activity, Lengths, p95, rehearsal, rehearse
 
 AS_PLANNED = (1.0,)
@@ -40,7 +40,10 @@ def uncertainty(
         def assumed(group: Group) -> Lengths:
             known = (times.known(part, *_of(part, group)) for part in PARTS)
             return Lengths(
-                *(AS_PLANNED if each.samples else (seconds[each.part] / each.p50,) for each in known)
+                *(
+                    AS_PLANNED if each.samples else (seconds[each.part] / max(LEAST, each.p50),)
+                    for each in known
+                )
             )
 
         return assumed

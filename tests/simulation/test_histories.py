@@ -37,6 +37,8 @@ NOT_HERE = {
     Reason.QUORUM_NEVER,
     # The model's groups are not declared by its workloads: that is for who reads a real cluster.
     Reason.QUORUM_WRONG,
+    # Leases of clusters are the executor's: in a history one controller works at a time.
+    Reason.LED_BY_ANOTHER,
     # That is said of a plan, and no history makes one.
     Reason.LENGTH_UNKNOWN,
     # No release of the model brings another minor version of etcd, and its members tell no format of their data.

@@ -19,6 +19,7 @@ from fleet.app import logs
 from fleet.core.action import AnyAction, Outcome
 from fleet.core.errors import StaleEpochError, StoreError
 from fleet.core.event import Event, Noted, Seen
+from fleet.core.held import Reason
 from fleet.core.history import rollouts_of
 from fleet.core.journal import Entry, Record
 from fleet.core.machine import Machine
@@ -196,6 +197,29 @@ def test_a_controller_whose_lease_was_taken_writes_nothing_more(tmp_path: Path) 
     with pytest.raises(StaleEpochError):
         home.store.journal.append([record], at=at, actor="one", epoch=mine.epoch)
     assert home.rollout.active
+
+
+def test_where_another_controller_leads_the_cluster_that_is_the_reason_and_not_that_it_is_unreachable(
+    tmp_path: Path,
+) -> None:
+    home = Home(tmp_path)
+    home.start()
+
+    async def until_told() -> set[Reason]:
+        other = "fleet@elsewhere/1/1"
+        assert (await home.cluster().lead(other, 3600, lambda _: False)).held
+        work = asyncio.create_task(home.controller().run())
+        told: set[Reason] = set()
+        while not told and not work.done():
+            await asyncio.sleep(0)
+            board = home.store.held.of("r-1").values()
+            told = {held.reason for row in board for held in row.held if other in held.words}
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+        return told
+
+    assert asyncio.run(asyncio.wait_for(until_told(), SECONDS)) == {Reason.LED_BY_ANOTHER}
+    assert {run.step for run in home.rollout.runs.values()} == {Step.PENDING}
 
 
 def test_a_database_that_refuses_is_said_at_once_and_the_work_goes_on_after(tmp_path: Path) -> None:

@@ -169,6 +169,11 @@ def test_a_plan_of_which_nothing_was_measured_says_how_far_off_it_may_be(
     assert assumed.quick_seconds * 0.85 < took < assumed.slow_seconds * 1.1
 
 
+def test_what_is_expected_to_take_no_time_is_no_error() -> None:
+    plan = the_plan(a_fleet(3, 6), a_rule(), Times(pod_stop=0.0))
+    assert plan.assumed is not None and plan.assumed.quick_seconds < plan.makespan_seconds
+
+
 def test_only_what_was_not_measured_is_assumed() -> None:
     times = measured(reboot=UNEVEN)
     times = replace(times, measured={"reboot": times.measured["reboot"]})
