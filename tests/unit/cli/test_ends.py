@@ -7,7 +7,8 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,9 @@ users:
 """Its plugin has a child, which holds the pipe open for as long as it lives."""
 
 
-def begun(folder: Path, words: Sequence[str], *, ignoring: bool = False) -> subprocess.Popen[bytes]:
+@contextmanager
+def begun(folder: Path, words: Sequence[str], *, ignoring: bool = False) -> Iterator[subprocess.Popen[bytes]]:
+    """The command, which is killed at the end where it has not ended by itself."""
     temporary = folder / "temporary"
     temporary.mkdir()
     home = folder / "home"
@@ -43,13 +46,17 @@ def begun(folder: Path, words: Sequence[str], *, ignoring: bool = False) -> subp
     def ignore() -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
-    return subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "fleet.cli", *words],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         env=environ,
         preexec_fn=ignore if ignoring else None,
-    )
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def kubeconfig(folder: Path) -> Path:
