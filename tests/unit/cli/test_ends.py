@@ -81,11 +81,14 @@ def test_a_command_that_is_told_to_end_ends_its_plugin_with_its_children(
         assert (process.wait(), process.stderr and process.stderr.read()) == (INTERRUPTED, b"")
 
 
-def test_a_controller_that_is_told_to_end_ends_its_plugins_with_their_children(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_controller_that_is_told_to_end_ends_its_plugins_with_their_children(
+    tmp_path: Path, number: signal.Signals
+) -> None:
     home = a_home(tmp_path / "home")
     home.store.clusters.add(ClusterRow(name="real", kind="kubeconfig", kubeconfig=str(kubeconfig(tmp_path))))
     with begun(tmp_path, ("run",)) as process:
-        ended(tmp_path, process, signal.SIGTERM)
+        ended(tmp_path, process, number)
         assert process.wait() == 0
 
 
