@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import tracemalloc
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -14,6 +15,9 @@ from fleet.machines.access import Access, Address
 from fleet.machines.host import MOST, Ran
 from fleet.machines.ssh import Limit, Ssh
 from tests.hostile_ssh import KINDS, hosts
+from tests.unit.machines.fakehost import until
+
+T = TypeVar("T")
 
 WORDS = {
     "greets for ever": "it sends more than 1 MiB",
@@ -76,6 +80,16 @@ def test_a_host_of_each_kind_fails_by_itself(tmp_path: Path, kind: str) -> None:
     assert ("\ufffd" in said) == (kind == "prints garbage")
 
 
+class Counted(Limit):
+    """Knows how many commands have come to it, and have a place or wait for one."""
+
+    come = 0
+
+    async def run(self, doubtful: bool, call: Callable[[], T]) -> T:
+        self.come += 1
+        return await super().run(doubtful, call)
+
+
 def never_give_up(config: Path) -> None:
     """From here on nobody fails because the time is up."""
     config.write_text(config.read_text().replace(f"ConnectTimeout {SLOW}", f"ConnectTimeout {MOST_SECONDS}"))
@@ -85,7 +99,7 @@ def test_silent_ones_take_no_more_than_their_half_of_the_places(tmp_path: Path) 
     """Of two places one is left for who is well, however many are silent."""
 
     async def story(config: Path) -> None:
-        limit, access = Limit(2), Access(config=str(config), sudo=False)
+        limit, access = Counted(2), Access(config=str(config), sudo=False)
         all_of_them = [Ssh(Address(f"n-{index}"), access, limit) for index in range(3)]
         silent, healthy = all_of_them[:2], all_of_them[2]
         try:
@@ -94,7 +108,9 @@ def test_silent_ones_take_no_more_than_their_half_of_the_places(tmp_path: Path) 
             ):
                 assert isinstance(failed, UnreachableError)
             never_give_up(config)
+            come = limit.come
             again = [asyncio.create_task(each.run(("true",))) for each in silent]
+            await until(lambda: limit.come == come + len(again))
             ran = await healthy.run(("true",))
             assert ran.stdout == "well\n"
             # None of the silent ones has had its time yet: nobody has waited for them.
