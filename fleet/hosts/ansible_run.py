@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from fleet.core.environment import for_others
 from fleet.core.errors import UsageError
+from fleet.core.foreign import UnreadableError, decode
 from fleet.machines import secrets
 from fleet.machines.host import shown
 from fleet.system import programs
@@ -40,7 +41,7 @@ class Told(Struct, frozen=True):
 async def ask(path: Path, names: Sequence[str], secret: Sequence[str]) -> Told:
     """`names`: the variables that are wanted; `secret`: those of which only whether they are there.
 
-    Raises UsageError where Ansible cannot read the inventory, or is not there.
+    Raises UsageError where Ansible cannot read the inventory, or is not there, and where fleet cannot read its answer.
     """
     if find_spec("ansible") is None:
         raise UsageError(
@@ -54,10 +55,19 @@ async def ask(path: Path, names: Sequence[str], secret: Sequence[str]) -> Told:
                 f"{path} cannot be read by Ansible: {said or f'exit {code}'}",
                 f"ansible-inventory -i {path} --list",
             )
-        content = await asyncio.to_thread(into.read_bytes)
+        content = await asyncio.to_thread(_beginning, into)
     if len(content) > MOST_BYTES:
         raise UsageError(f"{path} tells more than {MOST_BYTES >> 20} MiB of its hosts")
-    return msgspec.json.decode(content, type=Told)
+    try:
+        return decode(content, Told)
+    except UnreadableError as error:
+        # Such as a number that is none (.nan), which JSON has no word for.
+        raise UsageError(f"{path} has a variable of a host that cannot be read: {error}") from None
+
+
+def _beginning(file: Path) -> bytes:
+    with file.open("rb") as opened:
+        return opened.read(MOST_BYTES + 1)
 
 
 def folder_of(path: Path) -> Path:

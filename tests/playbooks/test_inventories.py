@@ -138,9 +138,10 @@ all:
         ("hosts", "[tills\ntill-1\n"),
         ("hosts.yaml", "all: {hosts: [till-1]}\n"),
         ("hosts.sh", "#!/bin/sh\necho no cloud today >&2\nexit 3\n"),
+        ("numbers.yaml", "all: {hosts: {till-1: {fleet_zone: .nan}}}\n"),
     ],
 )
-def test_what_ansible_cannot_read_is_refused_whole(tmp_path: Path, name: str, text: str) -> None:
+def test_what_ansible_or_fleet_cannot_read_is_refused_whole(tmp_path: Path, name: str, text: str) -> None:
     path = tmp_path / name
     path.write_text(text)
     path.chmod(0o755 if name == "hosts.sh" else 0o644)
