@@ -51,6 +51,38 @@ def trust(access: Access) -> ssl.SSLContext:
     return context
 
 
+class _Connection(http.client.HTTPConnection):
+    """Knows its socket from before the handshake until its answer is read, so that it can be cut at any moment: the library
+    lets go of it earlier. `context`: None for plain HTTP."""
+
+    def __init__(self, host: str, port: int, seconds: float, context: ssl.SSLContext | None) -> None:
+        super().__init__(host, port, timeout=seconds)
+        self._context = context
+        self._opened: socket.socket | None = None
+        self.late = False
+        """It was cut."""
+
+    def connect(self) -> None:
+        super().connect()
+        if self._context is not None:
+            self.sock = self._context.wrap_socket(
+                self.sock, server_hostname=self.host, do_handshake_on_connect=False
+            )
+        self._opened = self.sock
+        if self.late:
+            raise TimeoutError
+        if isinstance(self.sock, ssl.SSLSocket):
+            self.sock.do_handshake()
+
+    def cut(self) -> None:
+        """Ends whatever is being read of it, in whichever thread."""
+        self.late = True
+        if self._opened is not None:
+            with suppress(OSError):
+                # Not by SSLSocket's own shutdown, which takes the session away from who reads.
+                socket.socket.shutdown(self._opened, socket.SHUT_RDWR)
+
+
 class Gateway:
     """`endpoint`: its client URL. Each call is a connection of its own."""
 
@@ -110,32 +142,19 @@ class Gateway:
             host, port = parts.hostname or "", parts.port or 2379
         except ValueError as error:
             raise EtcdError(f"{self.endpoint[:WORDS_MOST]!r} is no address: {error}") from None
-        connection: http.client.HTTPConnection
-        if parts.scheme == "https":
-            connection = http.client.HTTPSConnection(host, port, timeout=seconds, context=self._context)
-        else:
-            connection = http.client.HTTPConnection(host, port, timeout=seconds)
-        late = threading.Event()
-        clock = threading.Timer(seconds, _cut, (connection, late))
+        connection = _Connection(host, port, seconds, self._context if parts.scheme == "https" else None)
+        clock = threading.Timer(seconds, connection.cut)
         clock.daemon = True
         if whole:
             clock.start()
         try:
             yield connection
         except (OSError, http.client.HTTPException, ValueError) as error:
-            why = _why(TimeoutError() if late.is_set() else _refusal(connection) or error)
+            why = _why(TimeoutError() if connection.late else _refusal(connection) or error)
             raise EtcdError(f"{self.endpoint}: {why}") from error
         finally:
             clock.cancel()
             connection.close()
-
-
-def _cut(connection: http.client.HTTPConnection, late: threading.Event) -> None:
-    """Ends whatever is being read of it."""
-    late.set()
-    if (open_socket := connection.sock) is not None:
-        with suppress(OSError):
-            socket.socket.shutdown(open_socket, socket.SHUT_RDWR)
 
 
 def _body(response: http.client.HTTPResponse) -> bytes:

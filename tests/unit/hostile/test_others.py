@@ -127,8 +127,17 @@ def test_an_etcd_is_read_whatever_its_members_answer() -> None:
     assert "none of its members answers" in found.unread
 
 
+@pytest.mark.parametrize(
+    ("scheme", "begin"),
+    [
+        ("http", b"HTTP/1.1 200 OK\r\n"),
+        ("http", b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"),
+        ("https", b"\x16\x03\x03\x40\x00"),
+    ],
+    ids=["head", "body", "handshake"],
+)
 def test_a_member_that_speaks_a_byte_at_a_time_has_its_time_and_no_more(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, scheme: str, begin: bytes
 ) -> None:
     """Each of its bytes comes in time; all together they would never end."""
     monkeypatch.setattr(gateway, "SECONDS", 0.5)
@@ -139,7 +148,7 @@ def test_a_member_that_speaks_a_byte_at_a_time_has_its_time_and_no_more(
         def drip() -> None:
             connection, _ = listener.accept()
             with connection:
-                connection.sendall(b"HTTP/1.1 200 OK\r\n")
+                connection.sendall(begin)
                 while not over.wait(0.05):
                     try:
                         connection.sendall(b"X")
@@ -148,10 +157,12 @@ def test_a_member_that_speaks_a_byte_at_a_time_has_its_time_and_no_more(
 
         dripping = threading.Thread(target=drip)
         dripping.start()
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        found = Etcd(Group("etcd", "east", access=Access((url,))), {}).read(START)
-        over.set()
-        dripping.join()
+        url = f"{scheme}://127.0.0.1:{listener.getsockname()[1]}"
+        try:
+            found = Etcd(Group("etcd", "east", access=Access((url,))), {}).read(START)
+        finally:
+            over.set()
+            dripping.join()
     assert "no answer in time" in found.unread
 
 
