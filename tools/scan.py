@@ -17,9 +17,9 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from fleet.core.errors import UsageError
-from fleet.core.osv import Advisory, Package, affects, fixes, of_package
 from fleet.core.visible import visible
 from tools.lock import DOCKERFILE, LOCK, LockError, Pinned, image_python, pinned
+from tools.osv import Advisory, Package, affects, fixes, of_package
 
 ECOSYSTEM = "PyPI"
 

@@ -84,7 +84,7 @@ def is_short(refused: FleetError) -> bool:
 
 
 class Hostile:
-    """Answers each command alike, until it has had enough. `proper`: commands that it answers as it should."""
+    """Answers each command alike, until it has had enough."""
 
     def __init__(self, text: str, code: int) -> None:
         self._text = text

@@ -9,9 +9,9 @@ import msgspec
 import pytest
 from packaging.version import Version
 
-from fleet.core.osv import Advisory, Package, affects, fixes, of_package
 from tests.unit.machines.recorded import shared
 from tests.unit.tools.recorded import JINJA, URLLIB3, about
+from tools.osv import Advisory, Package, affects, fixes, of_package
 
 
 def hit(record: dict[str, Any], version: str, name: str = "x") -> bool:
