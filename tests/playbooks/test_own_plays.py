@@ -151,16 +151,3 @@ def test_variables_and_the_inventory_are_texts_and_no_templates(tmp_path: Path) 
     found = asyncio.run(play.play(tmp_path / "played", path, host, variables, 60, account))
     assert (found.told, found.words) == ({"told": [text] * 3}, "")
     assert not done.exists()
-
-
-def test_no_modules_are_taken_from_the_current_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    done = tmp_path / "carried-out"
-    for name in ("ansible_runner", "yaml"):
-        (tmp_path / f"{name}.py").write_text(f"open({str(done)!r}, 'w')\n")
-    (tmp_path / "mine.yml").write_text(tasks(RUN))
-    monkeypatch.chdir(tmp_path)
-    account = Account("box", lambda _: None, lambda _: None)
-    found = asyncio.run(play.play(tmp_path / "played", tmp_path / "mine.yml", {"box": HERE}, {}, 60, account))
-    assert found.good and not done.exists()
