@@ -49,7 +49,7 @@ def last(most: int) -> Keep:
     """Keeps the last bytes, at most so many."""
 
     def keep(kept: bytearray) -> None:
-        del kept[:-most]
+        del kept[: max(0, len(kept) - most)]
 
     return keep
 

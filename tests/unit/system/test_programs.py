@@ -61,6 +61,9 @@ def test_of_what_it_prints_the_first_or_the_last_is_kept() -> None:
     assert ran(source, most=3).out == b"axx"
     ended = asyncio.run(run((sys.executable, "-c", source), dict(os.environ), 60.0, last(3)))
     assert ended.out == b"xxz"
+    kept = bytearray(b"abc")
+    last(0)(kept)
+    assert kept == b""
 
 
 def test_one_that_is_given_up_on_is_killed_with_its_children(tmp_path: Path) -> None:
