@@ -34,7 +34,7 @@ class Source:
     async def now(self) -> Inventory:
         """Raises UsageError where it cannot be read, ConfigError with its mistakes."""
         async with self._reading:
-            state = _state(self._path)
+            state = await asyncio.to_thread(_state, self._path)
             if self._known is None or state != self._state:
                 self._known = None
                 self._known = await load(self._path)
