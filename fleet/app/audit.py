@@ -17,6 +17,7 @@ from msgspec import Struct
 from fleet.app.home import DATABASE, Home
 from fleet.core.audit import JournalExport, SignedCheckpoint
 from fleet.core.errors import NoRoomError, ReadOnlyError, TamperedError, UsageError
+from fleet.drivers.journal_log import LOG
 
 if TYPE_CHECKING:
     from fleet.store import Store
@@ -207,13 +208,10 @@ def sign_end(home: Home) -> PrivateKey | None:
 class Notary:
     """Signs for a controller: every ten minutes in which something was written, and soon after a rollout's end."""
 
-    def __init__(
-        self, home: Home, key: PrivateKey, now: Callable[[], datetime], say: Callable[[str], None]
-    ) -> None:
+    def __init__(self, home: Home, key: PrivateKey, now: Callable[[], datetime]) -> None:
         self._home = home
         self._key = key
         self._now = now
-        self._say = say
         self._seq = 0
         """Of the last checkpoint."""
         self._at: datetime | None = None
@@ -226,28 +224,28 @@ class Notary:
             self.sign()
 
     def sign(self) -> None:
-        """A journal that was tampered with, or copies that cannot be read, are not signed, which is said once; the work
-        goes on."""
+        """A journal that was tampered with is not signed, and none whose copies of checkpoints cannot be read: one warning,
+        and the work goes on."""
         self._at = self._now()
         try:
             found = _signed(self._home, self._key, self._at)
         except (TamperedError, UsageError) as error:
-            if not self._told:
-                self._say(f"warning: {error.message}{f'; {error.hint}' if error.hint else ''}")
-            self._told = True
-            return
+            self._warn(f"{error.message}{f'; {error.hint}' if error.hint else ''}")
         except OSError as error:
-            if not self._told:
-                self._say(f"warning: {NO_COPY}: {error}")
-            self._told = True
-            return
-        self._seq = found.seq if found is not None else 0
+            self._warn(f"{NO_COPY}: {error}")
+        else:
+            self._seq = found.seq if found is not None else 0
+
+    def _warn(self, words: str) -> None:
+        if not self._told:
+            LOG.warning("%s", words)
+        self._told = True
 
 
-def notary_of(home: Home, say: Callable[[str], None]) -> Notary | None:
+def notary_of(home: Home) -> Notary | None:
     """None in a home without a signing key. Raises UsageError for one that cannot be read."""
     key = signing_key(home)
-    return None if key is None else Notary(home, key, home.clock.now, say)
+    return None if key is None else Notary(home, key, home.clock.now)
 
 
 class Audit(Struct, frozen=True):

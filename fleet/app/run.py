@@ -42,7 +42,7 @@ async def _run(home: Home, say: Callable[[str], None], until_idle: bool, retenti
 
     store = home.store
     wall = WallClock()
-    notary = notary_of(home, say)
+    notary = notary_of(home)
 
     def sites() -> Mapping[str, str]:
         return {row.name: row.site for row in store.clusters.list()}

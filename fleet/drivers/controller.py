@@ -17,6 +17,7 @@ from fleet.core.retention import Retention
 from fleet.drivers.executor import Executor
 from fleet.drivers.folding import keep
 from fleet.drivers.identity import abandoned, own_identity
+from fleet.drivers.journal_log import LOG
 from fleet.drivers.leadership import SECONDS, wait_for
 from fleet.drivers.ports import (
     Clock,
@@ -118,10 +119,10 @@ class Controller:
                 await self._wait(f"{error.strerror}{where}", "free some space on that disk")
 
     async def _wait(self, why: str, hint: str) -> None:
-        """Says the same thing once: a disk is full for hours. That it is over is said by whoever is in control again."""
+        """Warns of the same thing once: a disk is full for hours. That it is over is said by whoever is in control again."""
         if why != self._refused:
             self._refused = why
-            self._say(f"{why}; trying again every {PAUSE:.0f} s{f' ({hint})' if hint else ''}")
+            LOG.warning("%s; trying again every %.0f s%s", why, PAUSE, f" ({hint})" if hint else "")
         await asyncio.sleep(PAUSE)
 
     async def _lead(self, until_idle: bool) -> Executor:

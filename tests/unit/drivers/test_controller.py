@@ -57,7 +57,7 @@ class Home:
         self.store.clusters.add(ClusterRow(name="east", sites=("fra",), kind="simulated"))
         self.clock = SimulatedClock(START, SPEED)
         self.clock.run()
-        self.said: list[str] = []
+        self.warned: list[str] = []
         self.retention = Retention()
         self.snapshot = snapshot
 
@@ -73,15 +73,12 @@ class Home:
             lambda: {"east": "fra"},
             self.clock,
             lambda: wall,
-            self.say,
+            print,
             retention=self.retention,
         )
 
     def cluster(self) -> SimulatedCluster:
         return SimulatedCluster(self.path, self.clock)
-
-    def say(self, words: str) -> None:
-        self.said.append(words)
 
     def start(self) -> None:
         policy = a_policy()
@@ -94,9 +91,27 @@ class Home:
     def rollout(self) -> Rollout:
         return rollouts_of(self.store.journal.entries())["r-1"]
 
+    def warn(self, words: str) -> None:
+        """It hears of what a controller warns of."""
+        self.warned.append(words)
+
+
+class Ear(logging.Handler):
+    def __init__(self, home: Home) -> None:
+        super().__init__(logging.WARNING)
+        self._home = home
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._home.warn(record.getMessage())
+
 
 def run(home: Home, seconds: float = SECONDS) -> None:
-    asyncio.run(asyncio.wait_for(home.controller().run(until_idle=True), seconds))
+    ear = Ear(home)
+    LOG.addHandler(ear)
+    try:
+        asyncio.run(asyncio.wait_for(home.controller().run(until_idle=True), seconds))
+    finally:
+        LOG.removeHandler(ear)
 
 
 def test_a_rollout_is_carried_out_and_the_inventory_knows_it(tmp_path: Path) -> None:
@@ -240,7 +255,7 @@ def test_a_database_that_refuses_is_said_at_once_and_the_work_goes_on_after(tmp_
     home.store.journal.append = refuse_once  # type: ignore[method-assign]
     home.store.lease.release = release  # type: ignore[method-assign]
     run(home)
-    assert [words for words in home.said if "locked" in words] == [
+    assert [words for words in home.warned if "locked" in words] == [
         "the database is locked; trying again every 5 s"
     ]
     assert {run.step for run in home.rollout.runs.values()} == {Step.DONE}
@@ -269,8 +284,8 @@ class FullHome(Home):
     def cluster(self) -> SimulatedCluster:
         return Journaled(self.path, self.clock, self.store.journal)
 
-    def say(self, words: str) -> None:
-        super().say(words)
+    def warn(self, words: str) -> None:
+        super().warn(words)
         if "no room" in words:
             self.ballast.unlink()
 
@@ -291,7 +306,7 @@ def test_a_full_disk_stops_it_for_as_long_as_it_is_full(tmp_path: Path) -> None:
 
         home.store.journal.append = filling  # type: ignore[method-assign]
         run(home)
-        (told,) = (words for words in home.said if "no room" in words)
+        (told,) = (words for words in home.warned if "no room" in words)
         assert "ballast" in told
         assert {run.step for run in home.rollout.runs.values()} == {Step.DONE}
         assert home.store.journal.verify() == []
@@ -316,7 +331,7 @@ def test_a_file_that_cannot_be_written_on_a_full_disk_is_tried_again(tmp_path: P
     home = HomeOnFullDisk(tmp_path)
     home.start()
     run(home)
-    assert len([words for words in home.said if "records/n-1.json" in words]) == 1
+    assert len([words for words in home.warned if "records/n-1.json" in words]) == 1
     assert {run.step for run in home.rollout.runs.values()} == {Step.DONE}
 
 
@@ -364,9 +379,7 @@ def test_what_agents_say_is_journaled_with_the_rollout_that_asks_and_no_other(tm
         return {"east": ClusterWithAgents(home.cluster(), Tellers())}
 
     wall = datetime.now(UTC)  # noqa: TID251 - leases are of the wall's time
-    controller = Controller(
-        home.store, connect, lambda: {"east": "fra"}, home.clock, lambda: wall, home.said.append
-    )
+    controller = Controller(home.store, connect, lambda: {"east": "fra"}, home.clock, lambda: wall, print)
     asyncio.run(asyncio.wait_for(controller.run(until_idle=True), SECONDS))
     assert all(run.step is Step.DONE for run in home.rollout.runs.values())
     said = [entry.record for entry in home.store.journal.entries() if entry.record.kind == "played"]
