@@ -51,13 +51,14 @@ class SshHost:
         self._garbage = itertools.cycle(garbage)
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port: int = self._listener.getsockname()[1]
-        self._over = threading.Event()
+        self.over = threading.Event()
+        """Nobody is served any more."""
         self._open: list[socket.socket | paramiko.Transport] = []
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()
 
     def close(self) -> None:
-        self._over.set()
+        self.over.set()
         # A thread that waits for a connection is woken by nothing else.
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
@@ -68,7 +69,7 @@ class SshHost:
             thread.join(10)
 
     def _accept(self) -> None:
-        while not self._over.is_set():
+        while not self.over.is_set():
             try:
                 way, _ = self._listener.accept()
             except OSError:
@@ -82,24 +83,24 @@ class SshHost:
         with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
             match self.kind:
                 case "silent":
-                    self._over.wait()
+                    self.over.wait()
                 case "hangs up":
                     way.close()
                 case "garbage":
                     way.sendall(bytes(range(256)) * 64)
-                    self._over.wait()
+                    self.over.wait()
                 case "greets for ever":
-                    while not self._over.is_set():
+                    while not self.over.is_set():
                         way.sendall(b"x" * 65536)
                 case "greets at length":
                     way.sendall((b"y" * 9000 + b"\n") * 100)
-                    self._over.wait()
+                    self.over.wait()
                 case "greets by the byte":
-                    while not self._over.wait(0.05):
+                    while not self.over.wait(0.05):
                         way.sendall(b"x")
                 case "a packet without end":
                     way.sendall(GREETING + ((1 << 30) + 4).to_bytes(4) + b"\0" * 65536)
-                    while not self._over.is_set():
+                    while not self.over.is_set():
                         way.sendall(b"\0" * 65536)
                 case _:
                     self._log_in(way)
@@ -109,7 +110,7 @@ class SshHost:
         self._open.append(transport)
         transport.add_server_key(self._key)
         transport.start_server(server=_Server(self))
-        while transport.is_active() and not self._over.is_set():
+        while transport.is_active() and not self.over.is_set():
             channel = transport.accept(0.5)
             if channel is not None:
                 self._open.append(channel)  # type: ignore[arg-type]
@@ -120,10 +121,10 @@ class SshHost:
             channel.recv(1)
             match self.kind:
                 case "prints for ever":
-                    while not self._over.is_set():
+                    while not self.over.is_set():
                         channel.sendall(b"x" * 32768)
                 case "ends no command":
-                    self._over.wait()
+                    self.over.wait()
                 case "prints garbage":
                     channel.sendall(next(self._garbage))
                     channel.send_exit_status(0)
@@ -153,14 +154,18 @@ class _Server(paramiko.ServerInterface):
 
     def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
         if self._host.kind == "no answer to a command":
-            self._host._over.wait()
+            self._host.over.wait()
         threading.Thread(target=self._host.ran, args=(channel, command.decode()), daemon=True).start()
         return True
 
 
 @contextlib.contextmanager
 def hosts(
-    folder: Path, kinds: Sequence[str], answers: Sequence[Answers], garbage: Sequence[bytes] = (b"",)
+    folder: Path,
+    kinds: Sequence[str],
+    answers: Sequence[Answers],
+    garbage: Sequence[bytes] = (b"",),
+    connect_seconds: int = 2,
 ) -> Iterator[Path]:
     """An ssh configuration that reaches them as n-0, n-1, ...: `kinds` and `answers` of each."""
     key, own = paramiko.ECDSAKey.generate(), paramiko.ECDSAKey.generate()
@@ -177,7 +182,8 @@ def hosts(
         ]
         parts.append(
             f"Host *\n  User {getuser()}\n  IdentityFile {folder / 'id'}\n  IdentitiesOnly yes\n  IdentityAgent none\n"
-            f"  UserKnownHostsFile {folder / 'known'}\n  GlobalKnownHostsFile none\n  ConnectTimeout 2\n"
+            f"  UserKnownHostsFile {folder / 'known'}\n  GlobalKnownHostsFile none\n"
+            f"  ConnectTimeout {connect_seconds}\n"
         )
         config.write_text("".join(parts))
         yield config

@@ -74,12 +74,11 @@ def run(args: Sequence[str]) -> int:
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     """Ends a command as Ctrl-C does: temporary files are taken away, programs that it has started are killed."""
-    interrupt = signal.getsignal(signal.SIGINT)
-    if callable(interrupt):
-        interrupt(number, frame)
-    else:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # A shell has Ctrl-C ignored for what it runs in the background.
         raise KeyboardInterrupt
+    # Sent and not called: an event loop hears of the signal itself.
+    signal.raise_signal(signal.SIGINT)
 
 
 def lifted(args: Sequence[str]) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import signal
 import socket
 import subprocess
 import tempfile
@@ -32,6 +31,7 @@ from fleet.machines.hostkeys import (
 from fleet.machines.metered import Metered
 from fleet.machines.settings import Settings
 from fleet.machines.sshkeys import Agent, Offers
+from fleet.system.programs import end_group
 
 FAMILIES = {"any": socket.AF_UNSPEC, "inet": socket.AF_INET, "inet6": socket.AF_INET6}
 QUIET = "fleet.ssh-library"
@@ -76,8 +76,7 @@ class Line:
     def close(self) -> None:
         self.way.close()
         if self._process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+            end_group(self._process.pid)
             self._process.wait()
         if self._said is not None:
             self._said.close()

@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -75,12 +76,13 @@ def answers_of(box: Box) -> Answers:
 
 
 def serve(found: Sequence[str], folder: Path, told: Connection) -> None:
-    """In a process of its own: the hosts, until it is told to end. Answers how often each has booted."""
+    """In a process of its own: the hosts, until nobody asks any more. Answers how often each has booted."""
     boxes = [Box(f"n-{index}") for index in range(len(found))]
     with hosts(folder, found, [answers_of(box) for box in boxes], list(ANSWERS.values())) as config:
         told.send(str(config))
-        while told.recv() == "boots":
-            told.send({box.name: box.boots - 1 for box in boxes})
+        with suppress(EOFError):
+            while told.recv() == "boots":
+                told.send({box.name: box.boots - 1 for box in boxes})
 
 
 async def _lag(worst: list[float]) -> None:
@@ -184,12 +186,14 @@ def main() -> int:
         at = Path(folder)
         servers = multiprocessing.get_context("spawn").Process(target=serve, args=(found, at, theirs))
         servers.start()
+        # Else nobody would hear it when they die.
+        theirs.close()
         try:
             told = Soak(at, ours.recv(), found).run()
             ours.send("boots")
             boots = ours.recv()
         finally:
-            ours.send("end")
+            ours.close()
             servers.join()
     hostile = {f"n-{index}" for index, kind in enumerate(found) if kind}
     for name, why in told["why"].items():

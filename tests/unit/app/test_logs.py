@@ -18,7 +18,7 @@ def as_before() -> Iterator[None]:
     root, ours = logging.getLogger(), logging.getLogger("fleet")
     kept = (list(root.handlers), root.level, ours.level)
     yield
-    root.handlers[:], root.level = kept[0], kept[1]
+    root.handlers[:] = kept[0]
     root.setLevel(kept[1])
     ours.setLevel(kept[2])
 

@@ -7,7 +7,8 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,9 @@ users:
 """Its plugin has a child, which holds the pipe open for as long as it lives."""
 
 
-def begun(folder: Path, words: Sequence[str], *, ignoring: bool = False) -> subprocess.Popen[bytes]:
+@contextmanager
+def begun(folder: Path, words: Sequence[str], *, ignoring: bool = False) -> Iterator[subprocess.Popen[bytes]]:
+    """The command, which is killed at the end where it has not ended by itself."""
     temporary = folder / "temporary"
     temporary.mkdir()
     home = folder / "home"
@@ -47,13 +50,17 @@ def begun(folder: Path, words: Sequence[str], *, ignoring: bool = False) -> subp
         if ignoring:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
 
-    return subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "fleet.cli", *words],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         env=environ,
         preexec_fn=as_in_a_terminal,
-    )
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def kubeconfig(folder: Path) -> Path:
@@ -78,11 +85,14 @@ def test_a_command_that_is_told_to_end_ends_its_plugin_with_its_children(
         assert (process.wait(), process.stderr and process.stderr.read()) == (INTERRUPTED, b"")
 
 
-def test_a_controller_that_is_told_to_end_ends_its_plugins_with_their_children(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_controller_that_is_told_to_end_ends_its_plugins_with_their_children(
+    tmp_path: Path, number: signal.Signals
+) -> None:
     home = a_home(tmp_path / "home")
     home.store.clusters.add(ClusterRow(name="real", kind="kubeconfig", kubeconfig=str(kubeconfig(tmp_path))))
     with begun(tmp_path, ("run",)) as process:
-        ended(tmp_path, process, signal.SIGTERM)
+        ended(tmp_path, process, number)
         assert process.wait() == 0
 
 

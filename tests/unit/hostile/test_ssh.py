@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import tracemalloc
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -14,6 +15,9 @@ from fleet.machines.access import Access, Address
 from fleet.machines.host import MOST, Ran
 from fleet.machines.ssh import Limit, Ssh
 from tests.hostile_ssh import KINDS, hosts
+from tests.unit.machines.fakehost import until
+
+T = TypeVar("T")
 
 WORDS = {
     "greets for ever": "it sends more than 1 MiB",
@@ -21,6 +25,14 @@ WORDS = {
     "a packet without end": "it announces a packet of 107374",
     "ends no command": "has not ended after 2 s",
 }
+SLOW = 2
+"""Seconds after which it is given up on who lets the time pass."""
+MOST_SECONDS = 60
+"""For who does not: so slow no machine is."""
+SILENT = ("silent", "greets by the byte")
+"""Kinds with which there is no connection before the time is up."""
+ENDLESS = ("no answer to a command", "ends no command")
+"""Kinds with which no command ends before the time is up."""
 
 
 def well(argv: Sequence[str]) -> Ran:
@@ -37,7 +49,7 @@ def test_one_that_is_well_is_heard(tmp_path: Path) -> None:
         finally:
             await host.close()
 
-    with hosts(tmp_path, [""], [well]) as config:
+    with hosts(tmp_path, [""], [well], connect_seconds=MOST_SECONDS) as config:
         asyncio.run(story(config))
 
 
@@ -46,7 +58,7 @@ def test_a_host_of_each_kind_fails_by_itself(tmp_path: Path, kind: str) -> None:
     async def story(config: Path) -> str:
         host = Ssh(Address("n-0"), Access(config=str(config), sudo=False), Limit())
         try:
-            ran = await host.run(("true",), 2.0)
+            ran = await host.run(("true",), SLOW if kind in ENDLESS else MOST_SECONDS)
             assert len(ran.stdout) <= MOST
             return ran.stdout[-5:]
         except FleetError as refused:
@@ -55,7 +67,8 @@ def test_a_host_of_each_kind_fails_by_itself(tmp_path: Path, kind: str) -> None:
         finally:
             await host.close()
 
-    with hosts(tmp_path, [kind], [well], garbage=[b"\xff" * (2 * MOST)]) as config:
+    seconds = SLOW if kind in SILENT else MOST_SECONDS
+    with hosts(tmp_path, [kind], [well], [b"\xff" * (2 * MOST)], seconds) as config:
         tracemalloc.start()
         try:
             said = asyncio.run(story(config))
@@ -67,11 +80,26 @@ def test_a_host_of_each_kind_fails_by_itself(tmp_path: Path, kind: str) -> None:
     assert ("\ufffd" in said) == (kind == "prints garbage")
 
 
+class Counted(Limit):
+    """Knows how many commands have come to it, and have a place or wait for one."""
+
+    come = 0
+
+    async def run(self, doubtful: bool, call: Callable[[], T]) -> T:
+        self.come += 1
+        return await super().run(doubtful, call)
+
+
+def never_give_up(config: Path) -> None:
+    """From here on nobody fails because the time is up."""
+    config.write_text(config.read_text().replace(f"ConnectTimeout {SLOW}", f"ConnectTimeout {MOST_SECONDS}"))
+
+
 def test_silent_ones_take_no_more_than_their_half_of_the_places(tmp_path: Path) -> None:
     """Of two places one is left for who is well, however many are silent."""
 
     async def story(config: Path) -> None:
-        limit, access = Limit(2), Access(config=str(config), sudo=False)
+        limit, access = Counted(2), Access(config=str(config), sudo=False)
         all_of_them = [Ssh(Address(f"n-{index}"), access, limit) for index in range(3)]
         silent, healthy = all_of_them[:2], all_of_them[2]
         try:
@@ -79,14 +107,19 @@ def test_silent_ones_take_no_more_than_their_half_of_the_places(tmp_path: Path) 
                 *(each.run(("true",)) for each in silent), return_exceptions=True
             ):
                 assert isinstance(failed, UnreachableError)
+            never_give_up(config)
+            come = limit.come
             again = [asyncio.create_task(each.run(("true",))) for each in silent]
+            await until(lambda: limit.come == come + len(again))
             ran = await healthy.run(("true",))
             assert ran.stdout == "well\n"
             # None of the silent ones has had its time yet: nobody has waited for them.
             assert not any(each.done() for each in again)
+            for each in again:
+                each.cancel()
             await asyncio.gather(*again, return_exceptions=True)
         finally:
             await asyncio.gather(*(each.close() for each in all_of_them))
 
-    with hosts(tmp_path, ["silent", "silent", ""], [well] * 3) as config:
+    with hosts(tmp_path, ["silent", "silent", ""], [well] * 3, connect_seconds=SLOW) as config:
         asyncio.run(story(config))

@@ -272,11 +272,12 @@ def test_no_module_of_fleet_imports_ansible_or_what_it_brings() -> None:
 
 
 def test_what_a_run_is_given_is_read_by_nobody_else_whatever_the_umask(tmp_path: Path) -> None:
+    given = ("played/inventory/hosts.json", "played/env/extravars", "played/env/settings")
     modes: dict[str, int] = {}
 
     def look(line: bytes) -> None:
-        for each in (tmp_path / "played").rglob("*"):
-            modes[str(each.relative_to(tmp_path))] = each.stat().st_mode & 0o777
+        if not modes:
+            modes.update({each: (tmp_path / each).stat().st_mode & 0o777 for each in given})
 
     before = os.umask(0)
     try:
@@ -284,8 +285,7 @@ def test_what_a_run_is_given_is_read_by_nobody_else_whatever_the_umask(tmp_path:
     finally:
         os.umask(before)
     assert (tmp_path / "played").stat().st_mode & 0o777 == 0o700
-    given = ("played/inventory/hosts.json", "played/env/extravars", "played/env/settings")
-    assert {modes[each] for each in given} == {0o600}
+    assert modes == dict.fromkeys(given, 0o600)
 
 
 def test_what_a_killed_controller_has_left_is_taken_away_before_the_next_run(tmp_path: Path) -> None:
@@ -303,18 +303,27 @@ def test_a_run_that_is_cancelled_leaves_nothing_running(tmp_path: Path) -> None:
     """Not the command either that the playbook has begun, in a session of its own."""
     pipe = tmp_path / "alive"
     os.mkfifo(pipe)
-    sleep = f"  - ansible.builtin.shell: exec setsid sh -c 'exec 9>{pipe}; exec sleep 600'\n"
+    sleep = f"  - ansible.builtin.shell: exec setsid sh -c 'exec 9>{pipe}; echo >&9; exec sleep 600'\n"
+
+    def begun() -> bool:
+        try:
+            return os.read(reader, 1) != b""
+        except BlockingIOError:
+            return False
 
     async def story() -> None:
         task = asyncio.create_task(play(*here(tmp_path, sleep), Heard("n-1")))
-        # It opens when the command has it.
-        reader = await asyncio.to_thread(os.open, pipe, os.O_RDONLY)
+        while not begun():
+            assert not task.done()
+            await asyncio.sleep(0.01)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        try:
-            assert os.read(reader, 1) == b"", "nobody holds it any more"
-        finally:
-            os.close(reader)
+        os.set_blocking(reader, True)
+        assert os.read(reader, 1) == b"", "nobody holds it any more"
 
-    asyncio.run(story())
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        asyncio.run(story())
+    finally:
+        os.close(reader)

@@ -14,8 +14,8 @@ import pytest
 
 from fleet.system.programs import Ended, first, last, run
 
-SLEEP = "import os, time; os.open({!r}, os.O_WRONLY); time.sleep(600)"
-"""Holds a pipe open for as long as it lives, and its standard output too."""
+SLEEP = "import os, time; os.write(os.open({!r}, os.O_WRONLY), b'x'); time.sleep(600)"
+"""Says in a pipe that it lives, and holds it open for as long as it does, and its standard output too."""
 
 
 def ran(source: str, seconds: float = 60.0, most: int = 1000) -> Ended:
@@ -37,7 +37,17 @@ def watched(folder: Path) -> Iterator[tuple[str, int]]:
 def gone(reader: int) -> bool:
     """Waits until nobody holds the pipe. A test that waits in vain is ended by its own time limit."""
     os.set_blocking(reader, True)
-    return os.read(reader, 1) == b""
+    while os.read(reader, 1):
+        pass
+    return True
+
+
+def heard(reader: int) -> bool:
+    """Whether something has been said in the pipe."""
+    try:
+        return os.read(reader, 1) != b""
+    except BlockingIOError:
+        return False
 
 
 def test_its_exit_code_and_both_of_its_outputs() -> None:
@@ -73,30 +83,31 @@ def test_a_child_that_it_leaves_is_killed_and_its_answer_is_heard(tmp_path: Path
 
 
 def test_a_child_in_a_session_of_its_own_does_not_keep_anybody_waiting(tmp_path: Path) -> None:
-    pid = tmp_path / "pid"
     child = "import time; time.sleep(600)"
     start = f"p = subprocess.Popen([sys.executable, '-c', {child!r}], start_new_session=True)"
-    tell = f"import pathlib; pathlib.Path({str(pid)!r}).write_text(str(p.pid))"
-    source = f"import subprocess, sys\n{start}\n{tell}\nprint('token', flush=True)\n"
+    tell = f"pathlib.Path({str(tmp_path)!r}, str(p.pid)).touch()"
+    source = f"import pathlib, subprocess, sys\n{start}\n{tell}\nprint('token', flush=True)\n"
     try:
         assert ran(source, seconds=300.0) == Ended(0, b"token\n", b"")
         with pytest.raises(TimeoutError):
             ran(f"{source}\np.wait()", seconds=2.0)
     finally:
-        os.kill(int(pid.read_text()), signal.SIGKILL)
+        for each in tmp_path.iterdir():
+            os.kill(int(each.name), signal.SIGKILL)
 
 
 def test_a_caller_that_is_cancelled_leaves_nothing_running(tmp_path: Path) -> None:
-    async def story(pipe: str) -> None:
+    async def story(pipe: str, reader: int) -> None:
         child = SLEEP.format(pipe)
         source = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
         task = asyncio.create_task(run((sys.executable, "-c", source), dict(os.environ), 300.0, first(9)))
-        # It can be opened when the child has it.
-        await asyncio.to_thread(lambda: os.close(os.open(pipe, os.O_RDONLY)))
+        while not heard(reader):
+            assert not task.done()
+            await asyncio.sleep(0.01)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
 
     with watched(tmp_path) as (pipe, reader):
-        asyncio.run(story(pipe))
+        asyncio.run(story(pipe, reader))
         assert gone(reader)
