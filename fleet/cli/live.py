@@ -181,7 +181,7 @@ def told(follower: Follower, entry: Entry) -> Iterator[str]:
         run = rollout.runs[ref]
         ended = step in ENDED and run.step is step
         yield f"{at} {ending(follower.chronicle, run) if ended else f'{name(rollout, ref)} {step}'}"
-    elif record.form == "decision":
+    elif record.form == "decision" and record.kind != "timed":
         why = record.detail.get("why", "")
         yield f"{at} {record.kind} {record.node or rollout.id}{f': {why}' if why else ''}"
     elif record.form == "outcome":

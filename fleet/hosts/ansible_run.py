@@ -18,7 +18,6 @@ from msgspec import Struct
 from fleet.core.environment import for_others
 from fleet.core.errors import UsageError
 from fleet.core.foreign import UnreadableError, decode
-from fleet.machines import secrets
 from fleet.machines.host import shown
 from fleet.system import programs
 
@@ -114,4 +113,4 @@ def _settings(folder: Path) -> dict[str, str]:
 def _errors(said: str) -> str:
     """On one line, without secrets."""
     lines = [line for line in said.splitlines() if "[WARNING]" not in line and "[DEPRECATION" not in line]
-    return shown(secrets.hidden(" ".join(" ".join(lines).split())))
+    return shown(" ".join(" ".join(lines).split()))

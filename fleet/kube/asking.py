@@ -15,12 +15,14 @@ from fleet.core.errors import FleetError
 from fleet.core.foreign import UNREADABLE
 from fleet.core.pod import PodRef
 from fleet.core.probe import Exec, Http
-from fleet.kube.refusal import Call, error_of
+from fleet.kube.refusal import Call, error_of, one_line
 from fleet.kube.transport import Transport
 
 SECONDS = 5.0
 MOST_BYTES = 4 << 20
 PROTOCOL = "v4.channel.k8s.io"
+WORDS = 200
+"""Characters of what a server says of a failed command, and as many of what the command says itself."""
 STDOUT, STDERR, OUTCOME = 1, 2, 3
 
 
@@ -78,19 +80,20 @@ class Asking:
                 said[frame[0]] = said.get(frame[0], b"") + frame[1:]
             if sum(map(len, said.values())) > MOST_BYTES:
                 raise FleetError(f"{how.command[0]} in {pod} says more than {MOST_BYTES >> 20} MiB")
-        _well(pod, how, said)
+        outcome, complaint = (self._transport.masked(said.get(each, b"")) for each in (OUTCOME, STDERR))
+        _well(pod, how, outcome, complaint)
         return said.get(STDOUT, b"")
 
 
-def _well(pod: PodRef, how: Exec, said: dict[int, bytes]) -> None:
+def _well(pod: PodRef, how: Exec, outcome: bytes, complaint: bytes) -> None:
     """Raises FleetError unless the command is known to have ended well."""
     try:
-        ended = _ENDED.decode(said.get(OUTCOME, b""))
+        ended = _ENDED.decode(outcome)
     except UNREADABLE:
         raise FleetError(f"{how.command[0]} in {pod} was broken off") from None
     if ended.status != "Success":
-        words = " ".join(said.get(STDERR, b"").decode(errors="replace").split())[:200]
-        raise FleetError(f"{how.command[0]} in {pod}: {ended.message}{f': {words}' if words else ''}")
+        why, words = one_line(ended.message, WORDS), one_line(complaint.decode(errors="replace"), WORDS)
+        raise FleetError(f"{how.command[0]} in {pod}: {why}{f': {words}' if words else ''}")
 
 
 def _path(pod: PodRef, name: str) -> str:

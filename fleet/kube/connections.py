@@ -48,14 +48,27 @@ def _is_news(record: logging.LogRecord) -> bool:
     return not record.getMessage().startswith("Fatal error on SSL protocol")
 
 
+async def _refuse_redirect(_: object, __: object, asked: aiohttp.TraceRequestRedirectParams) -> None:
+    """A WebSocket is begun by a request that aiohttp itself lets be sent elsewhere."""
+    answer = asked.response
+    answer.close()
+    raise aiohttp.WSServerHandshakeError(
+        answer.request_info, answer.history, status=answer.status, headers=answer.headers
+    )
+
+
 class Connections:
     """Made where an event loop runs, opened as they are needed. Close them."""
 
     def __init__(self, wiring: Wiring) -> None:
+        # No API server sends elsewhere, and who does would have fleet ask what only fleet can reach.
+        nowhere_else = aiohttp.TraceConfig()
+        nowhere_else.on_request_redirect.append(_refuse_redirect)
         # Without trust_env: it would have a host's password from ~/.netrc sent, which no kubeconfig asks for.
         self._pool = aiohttp.ClientSession(
             connector=_connector(wiring),
             read_bufsize=READ_BYTES,
+            trace_configs=[nowhere_else],
         )
         self._way: dict[str, Any] = {
             "proxy": None if wiring.proxy.startswith(SOCKS) else wiring.proxy or None,
@@ -67,7 +80,6 @@ class Connections:
     ) -> aiohttp.ClientResponse:
         """The head of an answer; its body is the caller's to read and to release. `body`: JSON; None: nothing is sent."""
         data = None if body is None else msgspec.json.encode(body)
-        # No API server sends elsewhere, and who does would have fleet ask what only fleet can reach.
         return await self._pool.request(
             method, url, headers=headers, data=data, timeout=limits, allow_redirects=False, **self._way
         )

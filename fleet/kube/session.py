@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from base64 import b64decode
+from contextlib import suppress
 from urllib.parse import urlsplit
 
+import msgspec
 from msgspec import Struct
 
+from fleet.core.foreign import UnreadableError, decode
 from fleet.kube.connections import Connections
 
+SHORT_TOKEN = 4
+"""Masking what is shorter would spoil the words, and protects nothing."""
+REFUSAL_MOST = 1 << 20
+"""Bytes of a refusal that are looked at."""
 TOKEN_FILE_SECONDS = 60.0
 """How old a token from a file may be: kubelets rotate them long before they expire."""
 
@@ -34,6 +41,19 @@ class Session(Struct, frozen=True):
         if kind != "Basic":
             return (value,)
         return (value, b64decode(value).decode(errors="replace").partition(":")[2])
+
+    def masked(self, words: bytes) -> bytes:
+        """A refusal without these, which a server or a proxy may say back: as they are, or in JSON's escapes."""
+        words = words[:REFUSAL_MOST]
+        if b"\\" in words:
+            with suppress(UnreadableError):
+                # It may write any letter as an escape: now each has one spelling.
+                words = msgspec.json.encode(decode(words))
+        for secret in self.secrets:
+            if len(secret) >= SHORT_TOKEN:
+                for spelled in (secret.encode(), msgspec.json.encode(secret)[1:-1]):
+                    words = words.replace(spelled, b"***")
+        return words
 
 
 def identity(*told: object) -> str:

@@ -38,9 +38,6 @@ RELOAD_SECONDS = 5.0
 WORKS_FOR: ContextVar[str] = ContextVar("WORKS_FOR", default="")
 """The rollout that requests of this task are sent for; empty: for none (lists, watches, leases)."""
 
-SHORT_TOKEN = 4
-"""Masking what is shorter would spoil the words, and protects nothing."""
-
 _METHODS = {
     "get": "GET",
     "list": "GET",
@@ -135,7 +132,7 @@ class Transport:
                     async for message in socket:
                         yield message.data if isinstance(message.data, bytes) else str(message.data).encode()
         except aiohttp.WSServerHandshakeError as error:
-            raise error_of(self.host, call, error.status, self._masked(error.message.encode())) from None
+            raise error_of(self.host, call, error.status, self.masked(error.message.encode())) from None
         except (*_BROKEN, RuntimeError) as error:
             raise unreachable(self.host, error, call.seconds) from None
 
@@ -158,7 +155,7 @@ class Transport:
                 body = await self._read(response, call)
             finally:
                 response.release()
-            body = body if response.status < 300 else self._masked(body)
+            body = body if response.status < 300 else self.masked(body)
             answer = Answer(response.status, body, _retry_after(response, body))
             tries -= 1
             if answer.status != 429 or tries <= 0:
@@ -174,7 +171,7 @@ class Transport:
             if response.status == 200:
                 return response
             try:
-                body = self._masked(await self._read(response, call))
+                body = self.masked(await self._read(response, call))
             finally:
                 response.close()
             tries -= 1
@@ -243,12 +240,9 @@ class Transport:
             self._stale_at = None if loaded.stale_after is None else loop.time() + loaded.stale_after
             return loaded
 
-    def _masked(self, words: bytes) -> bytes:
-        """Without our token, which a server or a proxy may say back in its refusal."""
-        for secret in self._session.secrets if self._session is not None else ():
-            if len(secret) >= SHORT_TOKEN:
-                words = words.replace(secret.encode(), b"***")
-        return words
+    def masked(self, words: bytes) -> bytes:
+        """Without our token."""
+        return words if self._session is None else self._session.masked(words)
 
     async def _read(self, response: aiohttp.ClientResponse, call: Call) -> bytes:
         parts: list[bytes] = []
@@ -265,13 +259,16 @@ class Transport:
         return b"".join(parts)
 
     async def _lines(self, response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-        rest = b""
+        rest = bytearray()
         try:
             async for chunk in response.content.iter_any():
-                *whole, rest = (rest + chunk).split(b"\n")
-                for line in whole:
-                    if line:
-                        yield line
+                # Each byte is looked at once: a server may send a long line in small pieces.
+                begun, *others = chunk.split(b"\n")
+                rest += begun
+                for other in others:
+                    if rest:
+                        yield bytes(rest)
+                    rest = bytearray(other)
                 if len(rest) > LINE_LIMIT:
                     raise FleetError(f"{self.host} sent an object above {LINE_LIMIT >> 20} MiB")
         except _BROKEN as error:

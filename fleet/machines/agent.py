@@ -147,7 +147,9 @@ class Agent:
             with contained():
                 return await self._log.last_boot(known=work.boot_id)
         except FleetError as error:
-            return f"(the log of the boot that failed could not be read: {error.message})"[:LOG_MOST]
+            return f"(the log of the boot that failed could not be read: {_told(error.message, LOG_MOST)})"[
+                :LOG_MOST
+            ]
 
     async def _log_told(self, machine: Machine) -> LogTold | None:
         """The answer to the person who asks for a log, if one does; it is forgotten when nobody does any more."""
@@ -160,7 +162,7 @@ class Agent:
             with contained():
                 return LogTold(asked.token, await self._log.last_boot(asked.unit, asked.lines))
         except MachineError as error:
-            return LogTold(asked.token, error=error.message[:LOG_MOST])
+            return LogTold(asked.token, error=_told(error.message, LOG_MOST))
 
     def _look_later(self, seen: Observation) -> None:
         looks = self._pace.looks
@@ -297,14 +299,14 @@ def described(machine: Machine, seen: Observation, work: Work | None) -> Machine
     """The Machine with a status of what was seen and this word."""
     return replace(
         machine,
-        work=replace(work, message=work.message[:MESSAGE_MOST]) if work is not None else None,
+        work=replace(work, message=_told(work.message, MESSAGE_MOST)) if work is not None else None,
         os=seen.os[:NAME_MOST],
         booted=_release(seen.booted),
         staged=_release(seen.staged),
         rollback=_release(seen.rollback),
         boot_id=seen.boot_id,
         kernel=seen.kernel[:NAME_MOST],
-        kernel_arguments=secrets.hidden(seen.kernel_arguments[: 2 * ARGUMENTS_MOST])[:ARGUMENTS_MOST],
+        kernel_arguments=_told(seen.kernel_arguments, ARGUMENTS_MOST),
         layered=tuple(name[:NAME_MOST] for name in seen.layered[:LAYERED_MOST]),
         units=bounded(seen.units),
         reported=True,
@@ -316,6 +318,11 @@ def identified(seen: Observation) -> Observation:
     if not 0 < len(seen.boot_id) <= NAME_MOST:
         raise MachineError(f"the machine tells a boot id of {len(seen.boot_id)} characters")
     return seen
+
+
+def _told(words: str, most: int) -> str:
+    """The beginning of what the machine says, without secrets."""
+    return secrets.hidden(words[: 2 * most])[:most]
 
 
 def _release(release: Release | None) -> Release | None:

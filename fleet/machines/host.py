@@ -8,6 +8,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from fleet.core.errors import UnreachableError
+from fleet.machines import secrets
 from fleet.machines.os.family import MachineError
 
 SHOWN = 600
@@ -41,7 +42,7 @@ class Ran(Struct, frozen=True):
     @property
     def words(self) -> str:
         """The command and what it printed, for an error."""
-        return f"{' '.join(self.argv)[:200]}: {self.printed}"
+        return f"{secrets.hidden(' '.join(self.argv))[:200]}: {self.printed}"
 
     @property
     def printed(self) -> str:
@@ -61,7 +62,8 @@ class Host(Protocol):
 
 
 def shown(text: str) -> str:
-    """The last part of a text that may be long."""
+    """The last part of a text that may be long, without secrets."""
+    text = secrets.hidden(text[-PRINTED:])
     return text if len(text) <= SHOWN else f"... {text[-SHOWN:]}"
 
 

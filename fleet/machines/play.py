@@ -24,7 +24,6 @@ from msgspec import Struct
 from fleet.core.environment import for_others
 from fleet.core.errors import UsageError
 from fleet.core.foreign import UnreadableError, decode
-from fleet.machines import secrets
 from fleet.machines.host import shown
 from fleet.machines.os.family import MachineError
 from fleet.system.programs import end_group
@@ -180,7 +179,7 @@ class Account:
         return ""
 
     def _said(self) -> str:
-        return shown(secrets.hidden("\n".join(self._printed).strip()))
+        return shown("\n".join(self._printed).strip())
 
     def _progress(self, data: Data) -> None:
         found = _PERCENT.search(str(data.res.get("stdout", "")))
@@ -199,7 +198,7 @@ def words_of(result: Mapping[str, Any]) -> str:
     printed = str(result.get("stderr") or result.get("stdout") or "").strip() if "rc" in result else ""
     if printed:
         message = f"exit {result['rc']}: {printed}"
-    return shown(secrets.hidden(" ".join(message.split()))) or "it said nothing"
+    return shown(" ".join(message.split())) or "it said nothing"
 
 
 def refuse_without() -> None:

@@ -18,6 +18,7 @@ import paramiko
 
 from fleet.core.errors import AuthenticationError, UnreachableError
 from fleet.core.machine import MESSAGE_MOST
+from fleet.machines import secrets
 from fleet.machines.access import Access, Address, address_of
 from fleet.machines.host import MOST, SHOWN, LostError, Ran
 from fleet.machines.hostkeys import UnknownKeyError
@@ -105,7 +106,9 @@ class Ssh:
                 if not _answers(transport):
                     self._close()
                     raise LostError(f"{self._address} does not answer on its connection any more") from None
-                raise MachineError(f"{command[:200]}: has not ended after {seconds:.0f} s") from None
+                raise MachineError(
+                    f"{secrets.hidden(command)[:200]}: has not ended after {seconds:.0f} s"
+                ) from None
             except _TooMuch:
                 self._close()
                 raise MachineError(f"{self._address}: it sends more at once than it was allowed to") from None

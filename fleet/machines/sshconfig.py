@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -42,6 +43,21 @@ FIRST = (
 )
 """Of the machine and of the jump hosts before it: what fleet's own connection does not do either."""
 
+OF_ANSIBLE: Mapping[str, object] = {
+    "ansible_connection": "ssh",
+    "ansible_ssh_executable": "ssh",
+    # With a terminal, what goes to standard error comes on the other one.
+    "ansible_ssh_use_tty": False,
+    "ansible_ssh_args": "-C -o ControlMaster=auto -o ControlPersist=60s",
+    "ansible_ssh_extra_args": "",
+    "ansible_sftp_extra_args": "",
+    "ansible_scp_extra_args": "",
+    "ansible_host_key_checking": True,
+    "ansible_ssh_host_key_checking": True,
+}
+"""What an ansible.cfg or the environment would say otherwise: arguments of ssh go before its configuration, and many a
+user's have `-o StrictHostKeyChecking=no`."""
+
 
 class Login(Struct, frozen=True):
     address: Address
@@ -62,19 +78,15 @@ class Way:
         address, access = self._login.address, self._login.access
         settings = await asyncio.to_thread(self._asked)
         found: dict[str, object] = {
+            **OF_ANSIBLE,
             "ansible_host": address.host,
-            "ansible_connection": "ssh",
-            # With a terminal, what goes to standard error comes on the other one.
-            "ansible_ssh_use_tty": False,
+            "ansible_port": settings.port,
+            "ansible_user": settings.user,
+            "ansible_ssh_private_key_file": access.identity,
             "ansible_ssh_common_args": f"-F {shlex.quote(str(self._file))}",
             "ansible_control_path": f"{self._sockets}/%%C",
+            "ansible_become": False,
         }
-        if address.user:
-            found["ansible_user"] = address.user
-        if address.port:
-            found["ansible_port"] = address.port
-        if access.identity:
-            found["ansible_ssh_private_key_file"] = access.identity
         if access.sudo and settings.user != "root":
             found |= {"ansible_become": True, "ansible_become_method": "sudo", "ansible_become_flags": "-n"}
         return found

@@ -18,6 +18,10 @@ class PodServer:
         """Pages by path, with their status; output by command (its words with spaces between), with its exit code."""
         self.pages = pages
         self.commands = commands
+        self.complaint = "a warning"
+        """What each command says besides."""
+        self.failure = "command terminated with exit code {code}"
+        """Of a command that fails."""
         self.asked: list[str] = []
         application = web.Application()
         application.router.add_get("/api/v1/namespaces/{namespace}/pods/{pod}/proxy{rest:.*}", self._proxy)
@@ -52,11 +56,11 @@ class PodServer:
         assert socket.ws_protocol == CHANNELS
         half = len(said) // 2
         # As a kubelet sends it: a first empty frame on each channel, then what it has, in pieces.
-        for channel, part in ((1, ""), (2, ""), (1, said[:half]), (2, "a warning"), (1, said[half:])):
+        for channel, part in ((1, ""), (2, ""), (1, said[:half]), (2, self.complaint), (1, said[half:])):
             await socket.send_bytes(bytes([channel]) + part.encode())
         ended = {"status": "Success"}
         if code:
-            ended = {"status": "Failure", "message": f"command terminated with exit code {code}"}
+            ended = {"status": "Failure", "message": self.failure.format(code=code)}
         if code >= 0:
             await socket.send_bytes(b"\x03" + json.dumps(ended).encode())
         await socket.close()

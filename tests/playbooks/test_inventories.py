@@ -12,6 +12,7 @@ import pytest
 
 from fleet.config.policy import load as policy
 from fleet.core.errors import ConfigError, UsageError
+from fleet.hosts.ansible_run import ask
 from fleet.hosts.inventory import Entry, Hook, Inventory
 from fleet.hosts.source import Source, load
 from fleet.kube import contexts
@@ -130,6 +131,36 @@ all:
     ]
     assert "hunter2" not in "".join(told)
     assert ["-J bastion" in told[6], "ProxyCommand" in told[7]] == [True, True]
+
+
+@pytest.mark.parametrize("named", ["", "localhost\n"])
+def test_what_is_said_of_the_hosts_is_not_done_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    """Variables of all hosts are those of this computer too: sudo would be asked here, with the password of the hosts."""
+    tried = tmp_path / "tried"
+    for name in ("sudo", "ssh"):
+        program = tmp_path / "bin" / name
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(f"#!/bin/sh\necho {name} >> {tried}\nexit 1\n")
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
+    path = tmp_path / "hosts"
+    variables = {"ansible_connection": "ssh", "ansible_become_user": "nobody"}
+    path.write_text(f"""\
+[tills]
+till-1
+{named}
+[all:vars]
+ansible_connection={variables["ansible_connection"]}
+ansible_become=true
+ansible_become_user={variables["ansible_become_user"]}
+ansible_remote_tmp=/nonesuch
+ansible_shell_executable=/bin/nonesuch
+""")
+    told = asyncio.run(ask(path, tuple(variables), ()))
+    assert told.hosts == dict.fromkeys(("till-1", *named.split()), variables)
+    assert not tried.exists()
 
 
 @pytest.mark.parametrize(

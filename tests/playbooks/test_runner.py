@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ from fleet.machines.job import unit_of
 from fleet.machines.os.family import MachineError
 from fleet.machines.play import Happened
 from fleet.machines.playbook import Playbooks, Rules
+from fleet.machines.settings import printed
 from fleet.machines.ssh import Limit
 from fleet.machines.sshconfig import Login
 from tests.playbooks.box import Box, lacking, release
@@ -275,3 +277,53 @@ def test_a_step_that_is_for_no_host_fails_at_once_and_facts_that_tell_nothing_ar
         other = Bed(tmp_path, bed.box, own={"facts": quiet}).machine
         assert "has told no fleet_now" in raises(MachineError, other.observe)
         asyncio.run(other.close())
+
+
+def test_an_ansible_cfg_changes_neither_whom_ssh_believes_nor_as_whom_it_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many a user's has these lines; arguments of ssh go before the configuration that it is told to read."""
+    real = shutil.which("ssh")
+    if real is None:
+        pytest.skip("openssh-client is not installed")
+    tried = tmp_path / "tried"
+    program = tmp_path / "bin" / "ssh"
+    program.parent.mkdir()
+    program.write_text(f"""\
+#!/bin/sh
+case " $* " in *" -G "*) exec {real} "$@" ;; esac
+{real} -G "$@" >{tried}
+exit 255
+""")
+    program.chmod(0o755)
+    (tmp_path / "ansible.cfg").write_text("""\
+[defaults]
+host_key_checking = False
+remote_user = mallory
+remote_port = 99
+private_key_file = /another/key
+become = True
+[ssh_connection]
+ssh_args = -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null
+ssh_extra_args = -o HostKeyAlias=another
+ssh_executable = /another/ssh
+""")
+    (tmp_path / "config").write_text(f"Host box\n  User core\n  UserKnownHostsFile {tmp_path}/known\n")
+    monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
+    monkeypatch.setenv("ANSIBLE_CONFIG", str(tmp_path / "ansible.cfg"))
+    monkeypatch.setenv("ANSIBLE_SSH_HOST_KEY_CHECKING", "False")
+    login = Login(Address("box"), Access(config=str(tmp_path / "config"), sudo=False), Limit())
+
+    async def look() -> None:
+        machine = Playbooks("box", login, tmp_path / "played", Rules(), lambda step, what: None)
+        with pytest.raises(UnreachableError):
+            await machine.observe()
+        await machine.close()
+
+    asyncio.run(look())
+    told = printed(tried.read_text())
+    assert told.one("stricthostkeychecking") in ("true", "yes")
+    assert told.one("userknownhostsfile") == f"{tmp_path}/known"
+    assert (told.one("user"), told.one("port")) == ("core", "22")
+    assert "/another/key" not in told.values["identityfile"]
+    assert "hostkeyalias" not in told.values

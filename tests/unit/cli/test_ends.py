@@ -43,15 +43,19 @@ def begun(folder: Path, words: Sequence[str], *, ignoring: bool = False) -> Iter
     home = folder / "home"
     environ = {**os.environ, "FLEET_HOME": str(home), "TMPDIR": str(temporary)}
 
-    def ignore() -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    def as_in_a_terminal() -> None:
+        """Whatever these tests run under: nohup ignores SIGHUP, and a script's background SIGINT."""
+        for each in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
+            signal.signal(each, signal.SIG_DFL)
+        if ignoring:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     with subprocess.Popen(
         [sys.executable, "-m", "fleet.cli", *words],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         env=environ,
-        preexec_fn=ignore if ignoring else None,
+        preexec_fn=as_in_a_terminal,
     ) as process:
         try:
             yield process

@@ -114,10 +114,12 @@ def test_a_hook_that_fails_keeps_the_host_as_it_is_and_says_why(tmp_path: Path) 
     box = site.boxes["n-0"]
 
     async def tell(stage: Hand) -> None:
-        box.hook_fails["out"] = "the load balancer says no"
+        box.hook_fails["out"] = "the load balancer says no to password=geheim"
         refused = await stage(Cordon)
         assert refused.result is Result.FAILED
-        assert refused.detail == "the hook before ended with 1: the load balancer says no"
+        assert (
+            refused.detail == "the hook before ended with 1: the load balancer says no to password=[hidden]"
+        )
         await stage.sight.until(lambda: stage.sight.nodes["n-0"].rollout == "r-1", "the mark of its rollout")
         assert not stage.sight.nodes["n-0"].unschedulable
         assert (await stage(Unmark)).result is Result.DONE

@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
-from fleet.core.errors import FleetError, ForbiddenError
+from fleet.core.errors import FleetError, ForbiddenError, UnreachableError
 from fleet.core.event import Gone, Seen
 from fleet.core.groups import Group, Members
 from fleet.core.node import Node, NodeRef
@@ -23,9 +24,11 @@ from fleet.kube.cluster import Cluster
 from fleet.kube.credentials import Source
 from fleet.quorums import PodGroup
 from tests.kube_fake.pods import PodServer
-from tests.kube_fake.world import NOW, QuickClock, write_kubeconfig
+from tests.kube_fake.server import Fault
+from tests.kube_fake.world import NOW, QuickClock, faked, write_kubeconfig
 from tests.unit.quorums.recorded import KAFKA_HEALTHY, zookeeper
 
+PASSWORD = 's3cret"pass'
 ZK = PodRef("data", "zk-0")
 STATS = "/commands/server_stats"
 
@@ -78,6 +81,38 @@ def test_a_command_in_a_pod(tmp_path: Path) -> None:
                 await asks.ask(ZK, Exec(("own", "die")))
             with pytest.raises(ForbiddenError):
                 await asks.ask(ZK, Exec(("rm",)))
+
+    run(story)
+
+
+def test_a_server_that_sends_a_command_elsewhere_is_not_followed(tmp_path: Path) -> None:
+    async def story() -> None:
+        other = tmp_path / "other"
+        other.mkdir()
+        async with faked(tmp_path) as (server, cluster), faked(other) as (elsewhere, _):
+            there = {"Location": f"{elsewhere.url}/latest/meta-data"}
+            server.faults.append(Fault("GET", "/exec", 307, "gone there", headers=there))
+            with pytest.raises(UnreachableError, match="answers 307"):
+                await Asking(cluster.transport).ask(ZK, Exec(("own", "state")))
+            assert len(server.asked) == 1
+            assert not elsewhere.asked
+
+    run(story)
+
+
+def test_what_is_said_of_a_failed_command_is_brief_and_without_our_password(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with PodServer({}, {"own state": (3, "")}) as server:
+            server.failure = f'"{PASSWORD}" {{code}}' + " and so on" * 100
+            server.complaint = f"{PASSWORD}\x1b[2K\n{PASSWORD}"
+            named = server.url.replace("//", f"//ada:{quote(PASSWORD)}@")
+            cluster = Cluster("east", Source(write_kubeconfig(tmp_path / "kc", named)), QuickClock())
+            with pytest.raises(FleetError) as failed:
+                await Asking(cluster.transport).ask(ZK, Exec(("own", "state")))
+            await cluster.close()
+            assert '"***" 3 and so on' in failed.value.message
+            assert failed.value.message.isprintable() and len(failed.value.message) < 500
+            assert PASSWORD not in failed.value.message
 
     run(story)
 

@@ -310,6 +310,20 @@ def test_a_server_that_sends_elsewhere_is_not_followed(tmp_path: Path, status: i
     run(story)
 
 
+def test_a_token_that_is_said_back_in_escapes_is_masked(tmp_path: Path) -> None:
+    """A refusal is JSON, in which each letter may be written as an escape."""
+
+    async def story() -> None:
+        async with faked(tmp_path, {"token": TOKEN}) as (server, cluster):
+            escaped = "".join(f"\\u{ord(each):04x}" for each in TOKEN)
+            for words in (escaped, f"a path C:\\\\x, {TOKEN}"):
+                body = f'{{"kind": "Status", "message": "not good: {words}"}}'
+                server.faults.append(Fault("GET", "/nodes", 403, body))
+                assert "***" in (await refused(cluster)).message
+
+    run(story)
+
+
 def test_what_was_asked_is_counted(tmp_path: Path) -> None:
     async def story() -> None:
         async with faked(tmp_path) as (_, cluster):
