@@ -24,6 +24,8 @@ from fleet.store import chain, proof
 from fleet.store.signing import PublicKey
 from fleet.store.tampering import BEGINNING, Checkpoint, Finding, Origin
 
+NOT_READ = (msgspec.ValidationError, OverflowError, RecursionError, UnicodeError)
+"""What msgspec raises for values that anybody may have written. UnicodeError: half a letter, as JSON can write it."""
 PARTS = JournalExport.__struct_fields__
 Part = TypeVar("Part", Entry, SignedCheckpoint)
 
@@ -103,7 +105,7 @@ def _each(told: Mapping[str, Any], part: str, kind: type[Part], findings: list[F
         try:
             each = msgspec.convert(raw, kind)
             same = msgspec.to_builtins(each) == raw
-        except (msgspec.ValidationError, OverflowError, RecursionError) as error:
+        except NOT_READ as error:
             findings.append(Finding(0, "changed", f"{part}, number {number} cannot be read: {error}"))
             continue
         if not same:
@@ -137,7 +139,7 @@ def _vouched(told: Mapping[str, Any], keys: Sequence[PublicKey]) -> Iterator[Fin
     """The report's own signature: nothing else proves what is not in the journal."""
     try:
         signature = msgspec.convert(told.get("signature"), Signature | None)
-    except msgspec.ValidationError as error:
+    except NOT_READ as error:
         yield Finding(0, "forged", f"its signature cannot be read: {error}")
         return
     if signature is None:
@@ -154,7 +156,7 @@ def _said(told: Mapping[str, Any], entries: Sequence[Entry]) -> Iterator[Finding
     which of them are the rollout's is not for the report to say."""
     try:
         report = msgspec.convert(told, Report)
-    except (msgspec.ValidationError, OverflowError, RecursionError) as error:
+    except NOT_READ as error:
         yield Finding(0, "unlike", f"it is no report of this fleet: {error}")
         return
     yield from (

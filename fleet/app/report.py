@@ -8,22 +8,28 @@ from fleet.app import audit
 from fleet.app.home import Home
 from fleet.app.rollouts import Rollouts
 from fleet.app.standstill import standstill
+from fleet.core.errors import StoreError
 from fleet.core.node import NodeRef
 from fleet.core.report import Report, Verdict
 from fleet.core.reporter import make_report
 from fleet.core.requests import requests_of
+from fleet.store.database import TAMPERED
 
 
 def report(home: Home, ident: str = "") -> Report:
-    """Of the named rollout; without a name of the active one, else of the newest. Raises UsageError."""
+    """Of the named rollout; without a name of the active one, else of the newest. Raises UsageError, and StoreError for
+    entries that no fleet has written."""
     store = home.store
     rollout = Rollouts.load(store).last(ident)
     findings = audit.wrong(home)
     verdict = Verdict(not findings, store.journal.count(), "; ".join(each.words for each in findings[:3]))
     plan = store.plans.find(rollout.start.plan)
-    held = {NodeRef.parse(node): waiting.held for node, waiting in store.held.of(rollout.id).items()}
     entries = store.journal.entries(rollout=rollout.id)
-    made = make_report(rollout.id, entries, home.now(), verdict, plan, held)
+    try:
+        held = {NodeRef.parse(node): waiting.held for node, waiting in store.held.of(rollout.id).items()}
+        made = make_report(rollout.id, entries, home.now(), verdict, plan, held)
+    except (LookupError, ValueError, TypeError) as error:
+        raise StoreError(f"the entries of {rollout.id} tell no rollout: {error}", TAMPERED) from error
     sent = requests_of(rollout.id, store.requests.of(rollout.id), len(rollout.acted))
     against = made.against
     if against is not None and standstill(home, [rollout]) is not None:

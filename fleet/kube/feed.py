@@ -17,7 +17,7 @@ from fleet.core.errors import FleetError, ForbiddenError, UnreachableError
 from fleet.core.event import Object
 from fleet.kube.clock import Clock
 from fleet.kube.kinds import Change, Kind
-from fleet.kube.listing import read
+from fleet.kube.listing import read, refuse_more
 from fleet.kube.refusal import Call, ExpiredError, NotFoundError
 from fleet.kube.transport import Transport
 from fleet.kube.truth import newest
@@ -178,6 +178,7 @@ class Feed:
             return
         gone = (old,) if old is not None and _reborn(old, thing) else ()
         self._known[key] = thing
+        refuse_more(len(self._known), self.kind)
         if not _same(old, thing):
             self._tell((thing,), gone)
 

@@ -24,16 +24,24 @@ _BUSY_LOOK = 0.02
 """Seconds between two looks at whether another still writes."""
 
 
+def _told(row: Row) -> Row:
+    """No column of fleet's holds bytes, and SQLite keeps them in one of text: where somebody has written some, they are a
+    text that fleet has never written."""
+    if bytes not in map(type, row):
+        return row
+    return tuple(repr(each) if isinstance(each, bytes) else each for each in row)
+
+
 class SqliteTransaction:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
     def all(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
-        return self._connection.execute(sql, values).fetchall()
+        return [_told(row) for row in self._connection.execute(sql, values).fetchall()]
 
     def one(self, sql: str, values: Sequence[Any] = ()) -> Row | None:
         found: Row | None = self._connection.execute(sql, values).fetchone()
-        return found
+        return None if found is None else _told(found)
 
     def run(self, sql: str, values: Sequence[Any] = ()) -> int:
         return self._connection.execute(sql, values).rowcount

@@ -283,6 +283,26 @@ def test_what_no_fleet_has_written_into_the_journal_is_found_and_hides_nothing_e
     assert run(["--home", str(home.path), "audit", "verify"]) == 4
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("UPDATE journal SET node = 'x' WHERE seq = (SELECT max(seq) FROM journal)", ["report"]),
+        ("UPDATE cluster SET name = x'00ff'", ["status"]),
+        ("UPDATE cluster SET name = x'00ff'", ["cluster", "list"]),
+    ],
+)
+def test_a_row_that_no_fleet_has_written_is_no_bug_of_fleet(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], change: str, words: list[str]
+) -> None:
+    home = a_fast_home(tmp_path / "home")
+    carried_out(home)
+    with raw(home.database) as database:
+        database.execute(change)
+    run(["--home", str(home.path), *words])
+    said = "".join(capsys.readouterr())
+    assert said and "bug of fleet" not in said
+
+
 def test_kept_state_of_a_rollout_that_was_edited_is_found(tmp_path: Path) -> None:
     home = a_fast_home(tmp_path / "home")
     carried_out(home)
@@ -597,6 +617,13 @@ def test_a_report_among_other_rollouts_carries_the_entries_between(tmp_path: Pat
 def test_what_is_no_evidence_is_refused_in_words(tmp_path: Path, home: Home, content: bytes) -> None:
     with pytest.raises(UsageError):
         found(tmp_path, home, content)
+
+
+def test_half_a_letter_is_a_finding(tmp_path: Path, home: Home, reported: bytes) -> None:
+    """JSON can write one (\\ud800), and no text in UTF-8 has it."""
+    told = json.loads(reported)
+    told["entries"][0]["record"]["form"] = "\ud800"
+    assert "changed" in {what for _, what in found(tmp_path, home, told)}
 
 
 def test_an_empty_export_has_nothing_to_prove(tmp_path: Path, home: Home) -> None:

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from fleet.core.errors import AuthenticationError, FleetError, ForbiddenError, UnreachableError, UsageError
 from fleet.core.requests import Sort
+from fleet.kube import listing
 from fleet.kube.cluster import Cluster
 from fleet.kube.credentials import Source
 from fleet.kube.permissions import PERMISSIONS
@@ -350,6 +351,23 @@ def test_a_snapshot_is_read_in_pages_and_says_what_is_missing(tmp_path: Path) ->
             with pytest.raises(ForbiddenError):
                 await cluster.read("fra", NOW)
 
+    run(story)
+
+
+def test_a_list_without_end_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story() -> None:
+        async with faked(tmp_path) as (server, cluster):
+            meta = {"resourceVersion": "1", "continue": "on"}
+            server.faults.append(Fault("GET", "/nodes", 200, {"metadata": meta, "items": []}, times=20))
+            with pytest.raises(FleetError, match="the list of nodes has not ended after 5 pages"):
+                await cluster.read("fra", NOW)
+            full = {"metadata": meta, "items": [node(f"n-{each}") for each in range(4)]}
+            server.faults[:] = [Fault("GET", "/nodes", 200, full, times=20)]
+            with pytest.raises(FleetError, match="more than 10 nodes"):
+                await cluster.read("fra", NOW)
+
+    monkeypatch.setattr(listing, "PAGES", 5)
+    monkeypatch.setattr(listing, "OBJECTS", 10)
     run(story)
 
 

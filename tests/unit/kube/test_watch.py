@@ -9,7 +9,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import parse_qs
 
+import pytest
+
 from fleet.core.event import Event, Gone, Lost, Seen, Synced
+from fleet.kube import listing
 from fleet.kube.cluster import Cluster
 from fleet.kube.kinds import KINDS
 from fleet.kube.watching import HEARD
@@ -132,6 +135,23 @@ def test_an_event_that_comes_twice_is_told_once(tmp_path: Path) -> None:
             await ear.hears("seen n-0004", after=at)
             assert ear.words[at:] == ["seen n-0003", "gone n-0001", "seen n-0004"]
 
+    run(story)
+
+
+def test_a_watch_that_tells_of_objects_without_end_makes_the_cluster_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story() -> None:
+        async with watched(tmp_path) as (server, _, ear):
+            await ear.hears("synced")
+            for number in range(10):
+                await server.put(PODS, pod(f"p-{number}"))
+            await ear.hears("lost")
+            assert next(each.why for each in ear.log if isinstance(each, Lost)).startswith(
+                "the server tells of more than 5 pods"
+            )
+
+    monkeypatch.setattr(listing, "OBJECTS", 5)
     run(story)
 
 
