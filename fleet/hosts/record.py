@@ -18,6 +18,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from fleet.core.errors import FleetError
+from fleet.core.foreign import UNREADABLE
 from fleet.core.machine import Machine
 from fleet.core.node import Node
 from fleet.hosts.claims import Claim
@@ -52,7 +53,7 @@ class Records:
             return msgspec.json.decode(path.read_bytes(), type=Record)
         except FileNotFoundError:
             return Record.empty(name)
-        except (OSError, msgspec.MsgspecError) as error:
+        except (OSError, *UNREADABLE) as error:
             raise FleetError(
                 f"{path} cannot be read: {error}", "take it away: what it says is found out anew"
             ) from None

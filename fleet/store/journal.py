@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from fleet.core.audit import SignedCheckpoint
 from fleet.core.errors import JournalMovedError, StaleEpochError, StoreError
 from fleet.core.journal import GENESIS, Entry, Record
+from fleet.core.node import NodeRef
 from fleet.store import chain, lease
 from fleet.store.database import TAMPERED, Database, Row, Transaction, in_utc, is_row, moment
 from fleet.store.proof import Marks, broken
@@ -229,6 +230,8 @@ def entry_of(row: Row) -> Entry:
     if not is_row(row, TYPES):
         raise StoreError(f"entry {seq!r} of the journal cannot be read: no fleet writes such a row", TAMPERED)
     try:
+        if node:
+            NodeRef.parse(node)
         record = Record(form, kind, rollout, node, msgspec.json.decode(detail, type=dict[str, Any]))
         return Entry(seq, moment(at), actor, epoch, record, prev_hash, hashed)
     except (ValueError, TypeError) as error:

@@ -22,6 +22,12 @@ def version(database: Database) -> str:
             f"{database.address.shown} is not a database of fleet: it has other tables",
             "name another one with --database",
         )
+    if not (found.isascii() and found.isdigit()):
+        # Others are words of Alembic's: -1 is a step back.
+        raise SchemaError(
+            f"{database.address.shown} is of a version that no fleet has: {found}",
+            "restore it from a backup: somebody else has written into it",
+        )
     if found > NEWEST:
         raise SchemaError(
             f"{database.address.shown} is of a newer fleet: its schema is {found}, this program knows {NEWEST}",

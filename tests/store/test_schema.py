@@ -104,9 +104,19 @@ def test_a_newer_database_is_refused_and_stays_as_it_is(place: str, tamper: Tamp
     assert rows(place, f"SELECT version_num FROM {VERSION_TABLE}") == [("9999",)]
 
 
-def test_a_version_that_is_none_of_ours_is_refused(place: str, tamper: Tamper) -> None:
-    tamper(f"UPDATE {VERSION_TABLE} SET version_num = '0000x'")
-    with pytest.raises(SchemaError, match="cannot be brought up to date"):
+@pytest.mark.parametrize(
+    ("version", "words"),
+    [
+        ("0000", "cannot be brought up to date"),
+        ("0000x", "a version that no fleet has"),
+        ("-1", "a version that no fleet has"),
+    ],
+)
+def test_a_version_that_is_none_of_ours_is_refused(
+    place: str, tamper: Tamper, version: str, words: str
+) -> None:
+    tamper(f"UPDATE {VERSION_TABLE} SET version_num = '{version}'")
+    with pytest.raises(SchemaError, match=words):
         Store.open(place)
 
 

@@ -18,7 +18,7 @@ def held(pod: Pod, budgets: Sequence[PodRef], rule: DrainRule, treated: Treatmen
     if treated.do == "hold" and not pod.deleting:
         return Held(Reason.POD_HELD, str(pod.ref), {"by": treated.by})
     if len(budgets) > 1 and not pod_needs_no_leave(pod):
-        names = ", ".join(sorted(map(str, budgets)))
+        names = _first(sorted(map(str, budgets)))
         return Held(Reason.SEVERAL_BUDGETS, str(pod.ref), {"budgets": names})
     if treated.rule:
         return None
@@ -91,8 +91,13 @@ def finalizers(pod: Pod) -> str:
     """In words; empty where it has none."""
     if not pod.finalizers:
         return ""
-    more = f" and {len(pod.finalizer_names) - NAMED} more" if len(pod.finalizer_names) > NAMED else ""
-    return (", ".join(pod.finalizer_names[:NAMED]) or "(not named)") + more
+    return _first(pod.finalizer_names) or "(not named)"
+
+
+def _first(names: Sequence[str]) -> str:
+    """Some of them by name: anybody in a namespace may make any number."""
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
 
 
 def pod_needs_no_leave(pod: Pod) -> bool:

@@ -287,6 +287,8 @@ def test_what_no_fleet_has_written_into_the_journal_is_found_and_hides_nothing_e
     ("change", "words"),
     [
         ("UPDATE journal SET node = 'x' WHERE seq = (SELECT max(seq) FROM journal)", ["report"]),
+        ("UPDATE journal SET node = 'x' WHERE seq = (SELECT max(seq) FROM journal)", ["explain", "n-1"]),
+        ("UPDATE fleet_schema SET version_num = '-1'", ["status"]),
         ("UPDATE cluster SET name = x'00ff'", ["status"]),
         ("UPDATE cluster SET name = x'00ff'", ["cluster", "list"]),
     ],

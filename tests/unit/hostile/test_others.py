@@ -20,6 +20,9 @@ from fleet.config import declared_by
 from fleet.core.errors import AuthenticationError, FleetError
 from fleet.core.foreign import UnreadableError
 from fleet.core.groups import Access, Group
+from fleet.core.guards import pods
+from fleet.core.pod import Pod, PodRef
+from fleet.core.policy import DrainRule
 from fleet.core.presets import PRESETS
 from fleet.core.quorum import Quorum
 from fleet.core.selector import Selector
@@ -217,3 +220,11 @@ def test_versions_that_are_none_order_and_end_nothing() -> None:
     assert number(MANY_DIGITS) is None
     assert number("12345") == 12345
     assert by_age("v1.36.3") > by_age("v1.9.0")
+
+
+def test_budgets_and_finalizers_without_number_are_told_in_a_few_words() -> None:
+    names = [f"b-{number:04d}" for number in range(2000)]
+    one = Pod("web", "p-1", "u-1", "n-1", finalizers=True, finalizer_names=tuple(names))
+    found = pods.held(one, [PodRef("web", name) for name in names], DrainRule())
+    assert found is not None and found.facts["budgets"] == "web/b-0000, web/b-0001, web/b-0002 and 1997 more"
+    assert pods.finalizers(one) == "b-0000, b-0001, b-0002 and 1997 more"
