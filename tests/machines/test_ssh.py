@@ -6,6 +6,7 @@ import asyncio
 import base64
 import os
 import random
+import socket as sockets
 import socketserver
 import subprocess
 import threading
@@ -245,7 +246,8 @@ def ssh_agent(folder: Path, *keys: Path) -> Iterator[Path]:
     socket = folder / "agent"
     agent = subprocess.Popen(["ssh-agent", "-D", "-a", str(socket)], stdout=subprocess.DEVNULL)
     try:
-        while not socket.exists():
+        # The path is there before anybody listens.
+        while not _answers(socket):
             assert agent.poll() is None
         for key in keys:
             environment = {**os.environ, "SSH_AUTH_SOCK": str(socket)}
@@ -254,6 +256,11 @@ def ssh_agent(folder: Path, *keys: Path) -> Iterator[Path]:
     finally:
         agent.terminate()
         agent.wait(10)
+
+
+def _answers(path: Path) -> bool:
+    with sockets.socket(sockets.AF_UNIX) as client:
+        return client.connect_ex(str(path)) == 0
 
 
 def new_key(path: Path, *words: str) -> Path:
