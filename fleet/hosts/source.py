@@ -73,16 +73,17 @@ def _is_program(path: Path) -> bool:
 def _state(path: Path) -> State:
     """Another one when something was changed."""
     looks = tuple(sorted(_look(path)))
-    if any(executable for *_, executable in looks):
+    if any(asked for *_, asked in looks):
         return (*looks, int(time.monotonic() // SCRIPT_SECONDS))
     return looks
 
 
 def _look(path: Path) -> Iterator[tuple[str, int, int, int, bool]]:
-    beside = path if path.is_dir() else path.parent
-    roots = (path, beside / "group_vars", beside / "host_vars", beside / "ansible.cfg")
+    """Of each file that counts: its name, when it was changed, size, inode, and whether it is a program that is asked."""
+    whole = path.is_dir()
+    beside = () if whole else tuple(path.parent / each for each in ("group_vars", "host_vars", "ansible.cfg"))
     seen = 0
-    for root in dict.fromkeys(roots):
+    for root in (path, *beside):
         for file in (root, *(root.rglob("*") if root.is_dir() else ())):
             if (seen := seen + 1) > MOST_FILES:
                 return
@@ -90,7 +91,5 @@ def _look(path: Path) -> Iterator[tuple[str, int, int, int, bool]]:
                 found = file.stat()
             except OSError:
                 continue
-            executable = (file == path and _is_program(file)) or (
-                path.is_dir() and file.is_file() and _is_program(file)
-            )
-            yield str(file), found.st_mtime_ns, found.st_size, found.st_ino, executable
+            asked = (whole or file == path) and _is_program(file)
+            yield str(file), found.st_mtime_ns, found.st_size, found.st_ino, asked
