@@ -61,6 +61,11 @@ class Block(Struct, frozen=True):
 Fragment = Scalar | Items | Block
 
 
+def is_nothing(fragment: Fragment) -> bool:
+    """Returns whether a key has nothing behind it."""
+    return isinstance(fragment, Scalar) and fragment.kind == "nothing"
+
+
 class Unreadable(Exception):
     """No document can be made of the text."""
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from fleet.config.findings import Findings, Place
 from fleet.config.forms import Form
-from fleet.config.fragment import Block, Entry, Fragment, Items, Scalar, shown
+from fleet.config.fragment import Block, Entry, Fragment, Items, Scalar, is_nothing, shown
 
 T = TypeVar("T")
 
@@ -36,7 +36,7 @@ class Reader:
         self._parts: list[Reader] = []
 
     def has(self, key: str) -> bool:
-        return key in self._block.entries and not _nothing(self._block.entries[key].value)
+        return key in self._block.entries and not is_nothing(self._block.entries[key].value)
 
     def place(self, key: str = "") -> Place:
         """Of the key, or of the whole if it is not given."""
@@ -55,7 +55,7 @@ class Reader:
 
     def flag(self, key: str, default: bool) -> bool:
         entry = self._take(key)
-        if entry is None or _nothing(entry.value):
+        if entry is None or is_nothing(entry.value):
             return default
         if isinstance(entry.value, Scalar) and entry.value.text in ("true", "false"):
             return entry.value.text == "true"
@@ -84,7 +84,7 @@ class Reader:
     def pairs(self, key: str, name: Form[str], form: Form[str]) -> dict[str, str]:
         """Of a mapping whose keys are free."""
         entry = self._take(key)
-        if entry is None or _nothing(entry.value):
+        if entry is None or is_nothing(entry.value):
             return {}
         if not isinstance(entry.value, Block):
             self._wrong(entry.value, self._path(key), "a mapping")
@@ -100,7 +100,7 @@ class Reader:
         """Of a mapping; an empty one without the key."""
         entry = self._take(key)
         empty = Block(self._block.line if entry is None else entry.line)
-        value = empty if entry is None or _nothing(entry.value) else entry.value
+        value = empty if entry is None or is_nothing(entry.value) else entry.value
         if not isinstance(value, Block):
             self._wrong(value, self._path(key), "a mapping")
             value = empty
@@ -171,12 +171,8 @@ class Reader:
         self.findings.problem(place, f"expected {words}, found {_told(found)}{_nearest(text, known)}")
 
 
-def _nothing(fragment: Fragment) -> bool:
-    return isinstance(fragment, Scalar) and fragment.kind == "nothing"
-
-
 def _empty(fragment: Fragment) -> bool:
-    return _nothing(fragment) or (isinstance(fragment, Items) and not fragment.items)
+    return is_nothing(fragment) or (isinstance(fragment, Items) and not fragment.items)
 
 
 def _label(item: Fragment, index: int) -> str:

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from fleet.config import forms
 from fleet.config.findings import Findings, Place
-from fleet.config.fragment import Block, Fragment, Items, Scalar
+from fleet.config.fragment import Block, Fragment, Items, Scalar, is_nothing
 from fleet.config.fragment import Entry as Pair
 from fleet.config.reader import Reader
 from fleet.hosts.ansible_run import Told, folder_of
@@ -75,7 +75,7 @@ def is_groups(document: Block) -> bool:
     if "plugin" in document.entries:
         return True
     return not {"hosts", "ssh", "defaults"} & document.entries.keys() and all(
-        isinstance(each.value, Block) or _is_nothing(each.value) for each in document.entries.values()
+        isinstance(each.value, Block) or is_nothing(each.value) for each in document.entries.values()
     )
 
 
@@ -200,7 +200,3 @@ def _fragment(value: object) -> Fragment:
         case int() | float():
             return Scalar(0, str(value), "number")
     return Scalar(0, str(value))
-
-
-def _is_nothing(fragment: Fragment) -> bool:
-    return isinstance(fragment, Scalar) and fragment.kind == "nothing"
