@@ -26,7 +26,7 @@ from fleet.app.home import CLOCK, DATABASE, Home
 from fleet.app.plans import plan
 from fleet.app.rollouts import start
 from fleet.app.run import run
-from fleet.core.snapshot import Snapshot
+from fleet.core.cluster.snapshot import Snapshot
 from fleet.sim.behaviour import Behaviour
 from fleet.sim.clock import SimulatedClock
 from fleet.sim.cluster import create

@@ -23,7 +23,7 @@ from msgspec import Struct
 
 from bench.fleets import NEW, START, App, fleet_of, policy
 from bench.memory import most_resident
-from fleet.core.times import Times
+from fleet.core.planning.estimates import Times
 from fleet.sim.planner import make_plan
 
 HEAD = ("GROWS", "NODES", "PODS", "BUDGETS", "SECONDS", "EXPONENT", "MEMORY", "TAKES", "RATIO")

@@ -6,7 +6,7 @@ from functools import cache
 from math import exp
 from random import Random
 
-from fleet.core.times import Times
+from fleet.core.planning.estimates import Times
 from fleet.sim.behaviour import Behaviour
 
 SLOW_NODES = 0.04

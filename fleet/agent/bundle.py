@@ -22,9 +22,9 @@ from msgspec import Struct
 from fleet.agent.host import Host
 from fleet.app import logs
 from fleet.app.clock import WallClock
-from fleet.core.errors import FleetError
-from fleet.core.foreign import UNREADABLE
-from fleet.core.visible import visible_lines
+from fleet.core.records.errors import FleetError
+from fleet.core.text.untrusted import UNREADABLE
+from fleet.core.text.visible import visible_lines
 from fleet.kube.changes import Found, Kind, Lost, Watch
 from fleet.kube.clock import Clock
 from fleet.kube.credentials import Source

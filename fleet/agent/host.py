@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 
-from fleet.core.errors import FleetError
+from fleet.core.records.errors import FleetError
 from fleet.machines import fakenode
 from fleet.machines.agent import Agent, Pace
 from fleet.machines.fakenode import DISK, FAILED_UNITS, FakeNode

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fleet.agent.bundle import LabSettings, run_lab_agents
 from fleet.app.clock import WallClock
-from fleet.core.errors import UsageError
+from fleet.core.records.errors import UsageError
 from fleet.kube.credentials import Source
 from fleet.kube.own import Machines
 from fleet.kube.transport import Transport

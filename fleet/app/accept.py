@@ -6,8 +6,8 @@ import asyncio
 
 from fleet.app.connection import connect
 from fleet.app.home import Home, person
-from fleet.core.errors import HeldError
-from fleet.core.journal import Record
+from fleet.core.records.errors import HeldError
+from fleet.core.records.journal import Record
 
 
 def accept(home: Home, name: str, reason: str) -> str:

@@ -15,8 +15,8 @@ import msgspec
 from msgspec import Struct
 
 from fleet.app.home import DATABASE, Home
-from fleet.core.audit import JournalExport, SignedCheckpoint
-from fleet.core.errors import NoRoomError, ReadOnlyError, TamperedError, UsageError
+from fleet.core.records.audit import JournalExport, SignedCheckpoint
+from fleet.core.records.errors import NoRoomError, ReadOnlyError, TamperedError, UsageError
 from fleet.drivers.journal_log import LOG
 
 if TYPE_CHECKING:

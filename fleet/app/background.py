@@ -8,7 +8,7 @@ import sys
 
 from fleet.app.clock import WallClock
 from fleet.app.home import Home
-from fleet.core.errors import FleetError
+from fleet.core.records.errors import FleetError
 from fleet.drivers.identity import abandoned
 
 TRIES = 100

@@ -16,13 +16,13 @@ from fleet.app.connection import hosts_of, opened
 from fleet.app.home import Home, person
 from fleet.app.look import keep, read, read_hosts, reason
 from fleet.app.quorums import with_quorums
-from fleet.core.errors import FleetError, ForbiddenError, HeldError, UsageError
-from fleet.core.foreign import UnreadableError, decode
-from fleet.core.journal import Record
-from fleet.core.paths import expanded
-from fleet.core.policy import Policy
-from fleet.core.rebooters import Rebooter, rebooters
-from fleet.core.snapshot import Snapshot
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.linting.rebooters import Rebooter, rebooters
+from fleet.core.policy.policy import Policy
+from fleet.core.records.errors import FleetError, ForbiddenError, HeldError, UsageError
+from fleet.core.records.journal import Record
+from fleet.core.text.paths import expanded
+from fleet.core.text.untrusted import UnreadableError, decode
 
 if TYPE_CHECKING:
     from fleet.kube.cluster import Cluster as RealCluster

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from fleet.app.clock import WallClock
 from fleet.app.home import Home
 from fleet.app.quorums import guarded, guarded_hosts
-from fleet.core.errors import FleetError
+from fleet.core.records.errors import FleetError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fleet.app.audit import COPIES, FOLDER
 from fleet.app.home import CLOCK, DATABASE, Home
-from fleet.core.errors import UsageError
+from fleet.core.records.errors import UsageError
 from fleet.sim.clock import SimulatedClock
 from fleet.sim.cluster import create
 from fleet.sim.demo import BEGAN, POLICY, SEED, SPEED, demo_fleet

@@ -14,16 +14,16 @@ from fleet.app.files import write_whole
 from fleet.app.home import Home
 from fleet.app.plan import GREEDY, Beyond, Tell, Urgency, find_release, planned, the_pool
 from fleet.app.quorums import by_pods
-from fleet.core.errors import UsageError
-from fleet.core.machine import Machine
-from fleet.core.node import Node, NodeRef
-from fleet.core.osimage import release_in
-from fleet.core.plan import Plan
-from fleet.core.policy import Policy
-from fleet.core.release import Release
-from fleet.core.skew import minor_of
-from fleet.core.snapshot import Snapshot
-from fleet.core.times import TELL, Times, measured
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.guards.version_skew import minor_of
+from fleet.core.objects.machine import Machine
+from fleet.core.objects.node import Node, NodeRef
+from fleet.core.planning.estimates import TELL, Times, measured
+from fleet.core.planning.plan import Plan
+from fleet.core.policy.policy import Policy
+from fleet.core.records.errors import UsageError
+from fleet.core.releases.osimage import release_in
+from fleet.core.releases.release import Release
 
 if TYPE_CHECKING:
     from fleet.store import ClusterRow

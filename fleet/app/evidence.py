@@ -15,11 +15,11 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import asdict, replace
 
-from fleet.core.audit import JournalExport, Signature, SignedCheckpoint
-from fleet.core.errors import UsageError
-from fleet.core.journal import Entry
-from fleet.core.report import OUTSIDE_JOURNAL, Report, ReportRun
-from fleet.core.reporter import make_report
+from fleet.core.records.audit import JournalExport, Signature, SignedCheckpoint
+from fleet.core.records.errors import UsageError
+from fleet.core.records.journal import Entry
+from fleet.core.reporting.report import OUTSIDE_JOURNAL, Report, ReportRun
+from fleet.core.reporting.reporter import make_report
 from fleet.store import chain, proof
 from fleet.store.signing import PublicKey
 from fleet.store.tampering import BEGINNING, Checkpoint, Finding, Origin

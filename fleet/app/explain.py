@@ -12,17 +12,17 @@ from msgspec.structs import replace
 from fleet.app.home import Home
 from fleet.app.rollouts import Rollouts
 from fleet.app.status import fleet_status
-from fleet.core.chronicle import Chronicle, Command, Eviction, StepTaken
-from fleet.core.errors import UsageError
-from fleet.core.held import Held
-from fleet.core.node import NodeRef
-from fleet.core.notice import of_node
-from fleet.core.overview import Part, lasting_first, parts_of
-from fleet.core.rollout import Run
-from fleet.core.spans import words
-from fleet.core.standstill import Standstill
-from fleet.core.status import StatusNode
-from fleet.core.steps import Step
+from fleet.core.objects.node import NodeRef
+from fleet.core.records.errors import UsageError
+from fleet.core.records.held import Held
+from fleet.core.reporting.overview import Part, lasting_first, parts_of
+from fleet.core.reporting.standstill import Standstill
+from fleet.core.reporting.status import StatusNode
+from fleet.core.reporting.timeline import Chronicle, Command, Eviction, StepTaken
+from fleet.core.rollout.rollout import Run
+from fleet.core.rollout.steps import Step
+from fleet.core.text.durations import words
+from fleet.core.third_parties.notice import of_node
 
 Why = Callable[[Home, NodeRef], tuple[Held, ...]]
 """All that stands between a node and its next step, or its first one in a rollout that would begin now."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from fleet.core.errors import UsageError
+from fleet.core.records.errors import UsageError
 from fleet.system.files import beside
 
 

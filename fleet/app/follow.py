@@ -7,15 +7,15 @@ from datetime import datetime
 
 from fleet.app.home import Home
 from fleet.app.standstill import standstill
-from fleet.core.chronicle import Chronicle
-from fleet.core.errors import UsageError
-from fleet.core.eta import seconds_left
-from fleet.core.held import Held
-from fleet.core.journal import Entry
-from fleet.core.node import NodeRef
-from fleet.core.requests import Requests, requests_of
-from fleet.core.rollout import Rollout
-from fleet.core.standstill import Standstill
+from fleet.core.objects.node import NodeRef
+from fleet.core.planning.eta import seconds_left
+from fleet.core.records.errors import UsageError
+from fleet.core.records.held import Held
+from fleet.core.records.journal import Entry
+from fleet.core.records.requests import Requests, requests_of
+from fleet.core.reporting.standstill import Standstill
+from fleet.core.reporting.timeline import Chronicle
+from fleet.core.rollout.rollout import Rollout
 
 
 class Follower:

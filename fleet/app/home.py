@@ -13,12 +13,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fleet.core.errors import UnwritableError, UsageError
-from fleet.core.paths import expanded
+from fleet.core.records.errors import UnwritableError, UsageError
+from fleet.core.text.paths import expanded
 
 if TYPE_CHECKING:
     from fleet.config import Caution
-    from fleet.core.policy import Policy
+    from fleet.core.policy.policy import Policy
     from fleet.drivers.ports import Clock
     from fleet.hosts.claims import Claim
     from fleet.sim.clock import SimulatedClock
@@ -227,7 +227,7 @@ class Home:
 
     def policy_if_any(self) -> Policy:
         """For those who only look: without a file there are no pools. Raises ConfigError."""
-        from fleet.core.policy import Policy
+        from fleet.core.policy.policy import Policy
 
         return self.policy() if self.has_policy else Policy()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from fleet.app.home import Home
-from fleet.core.errors import UsageError
+from fleet.core.records.errors import UsageError
 
 
 class Begun(Struct, frozen=True):

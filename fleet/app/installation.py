@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from fleet.app.clusters import refuse_at_work
 from fleet.app.connection import opened
 from fleet.app.home import Home
-from fleet.core.errors import UsageError
+from fleet.core.records.errors import UsageError
 
 if TYPE_CHECKING:
     from fleet.store import ClusterRow

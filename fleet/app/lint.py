@@ -11,11 +11,11 @@ from msgspec.structs import replace
 from fleet.app.dumps import dump_of
 from fleet.app.home import Home
 from fleet.app.quorums import annotated
-from fleet.core.errors import UsageError
-from fleet.core.groups import Group
-from fleet.core.lint import Finding, Lint, lint
-from fleet.core.policy import Policy, Pool
-from fleet.core.snapshot import Snapshot
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.linting.lint import Finding, Lint, lint
+from fleet.core.policy.policy import Policy, Pool
+from fleet.core.quorum.groups import Group
+from fleet.core.records.errors import UsageError
 
 if TYPE_CHECKING:
     from fleet.config import Caution

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Literal
 
-from fleet.core.visible import visible, visible_lines
+from fleet.core.text.visible import visible, visible_lines
 from fleet.drivers.journal_log import CLUSTER
 
 Form = Literal["text", "json"]

@@ -11,9 +11,9 @@ from msgspec import Struct
 from fleet.app.connection import file_of, hosts_of, opened
 from fleet.app.home import Home
 from fleet.app.quorums import groups_of_hosts, read_into, with_quorums
-from fleet.core.errors import FleetError
-from fleet.core.policy import Policy
-from fleet.core.snapshot import Snapshot
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.policy.policy import Policy
+from fleet.core.records.errors import FleetError
 
 if TYPE_CHECKING:
     from fleet.store import ClusterRow

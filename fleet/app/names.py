@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-from fleet.core.errors import UsageError
-from fleet.core.policy import Policy, Pool
+from fleet.core.policy.policy import Policy, Pool
+from fleet.core.records.errors import UsageError
 
 MOST = 12
 """Names that are told before the rest is counted."""

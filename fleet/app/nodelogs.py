@@ -9,9 +9,9 @@ from fleet.app.connection import file_of, hosts_of, opened
 from fleet.app.explain import find
 from fleet.app.home import Home, person
 from fleet.app.status import fleet_status
-from fleet.core.errors import UsageError
-from fleet.core.journal import Record
-from fleet.core.machine import LogAsk
+from fleet.core.objects.machine import LogAsk
+from fleet.core.records.errors import UsageError
+from fleet.core.records.journal import Record
 from fleet.machines.bootlog import BootLog, checked_unit
 from fleet.machines.local import Local, prefix_of
 from fleet.machines.os.family import MachineError

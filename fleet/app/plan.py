@@ -11,16 +11,16 @@ from msgspec.structs import replace
 
 from fleet.app.home import Home, person
 from fleet.app.names import pool_named, there_is
-from fleet.core.errors import UnwritableError, UsageError
-from fleet.core.history import unfinished
-from fleet.core.node import NodeRef
-from fleet.core.plan import Plan
-from fleet.core.policy import Policy
-from fleet.core.proving import brought
-from fleet.core.release import Release
-from fleet.core.snapshot import Snapshot
-from fleet.core.times import TELL, Times, measured
-from fleet.core.whatif import Change
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.guards.recovery import brought
+from fleet.core.objects.node import NodeRef
+from fleet.core.planning.estimates import TELL, Times, measured
+from fleet.core.planning.plan import Plan
+from fleet.core.planning.what_if import Change
+from fleet.core.policy.policy import Policy
+from fleet.core.records.errors import UnwritableError, UsageError
+from fleet.core.releases.release import Release
+from fleet.core.rollout.replay import unfinished
 from fleet.store.plans import named
 
 Tell = Callable[[int, int], None]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from fleet.app.home import Home
 from fleet.app.look import look
 from fleet.app.plan import GREEDY, Beyond, make, the_pool
-from fleet.core.errors import HeldError, UsageError
-from fleet.core.plan import Plan
+from fleet.core.planning.plan import Plan
+from fleet.core.records.errors import HeldError, UsageError
 
 if TYPE_CHECKING:
     from fleet.store.plans import PlanRow

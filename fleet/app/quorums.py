@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from fleet.config import declared_by
-from fleet.core.errors import UsageError
-from fleet.core.event import Seen, Thing
-from fleet.core.groups import Group as Declared
-from fleet.core.groups import settled
-from fleet.core.policy import Policy
-from fleet.core.quorum import Quorum
-from fleet.core.snapshot import Snapshot
-from fleet.core.workload import Workload
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.objects.workload import Workload
+from fleet.core.policy.policy import Policy
+from fleet.core.quorum.groups import Group as Declared
+from fleet.core.quorum.groups import settled
+from fleet.core.quorum.quorum import Quorum
+from fleet.core.records.errors import UsageError
+from fleet.core.rollout.event import Seen, Thing
 
 if TYPE_CHECKING:
     from fleet.drivers.groups import Group, Groups

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Protocol
 
 from fleet.app.clock import WallClock
-from fleet.core.errors import FleetError
-from fleet.core.event import Event, Gone, Noted, Seen, Synced
-from fleet.core.journal import Record
-from fleet.core.machine import Machine
-from fleet.core.node import Node, NodeRef
-from fleet.core.pod import Pod
-from fleet.core.policy import Policy, Pool, Reach
+from fleet.core.objects.machine import Machine
+from fleet.core.objects.node import Node, NodeRef
+from fleet.core.objects.pod import Pod
+from fleet.core.policy.policy import Policy, Pool, Reach
+from fleet.core.records.errors import FleetError
+from fleet.core.records.journal import Record
+from fleet.core.rollout.event import Event, Gone, Noted, Seen, Synced
 from fleet.drivers.agents import ClusterWithAgents
 from fleet.drivers.ports import Cluster
 from fleet.kube.cluster import Cluster as RealCluster

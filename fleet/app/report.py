@@ -8,11 +8,11 @@ from fleet.app import audit
 from fleet.app.home import Home
 from fleet.app.rollouts import Rollouts
 from fleet.app.standstill import standstill
-from fleet.core.errors import StoreError
-from fleet.core.node import NodeRef
-from fleet.core.report import Report, Verdict
-from fleet.core.reporter import make_report
-from fleet.core.requests import requests_of
+from fleet.core.objects.node import NodeRef
+from fleet.core.records.errors import StoreError
+from fleet.core.records.requests import requests_of
+from fleet.core.reporting.report import Report, Verdict
+from fleet.core.reporting.reporter import make_report
 from fleet.store.database import TAMPERED
 
 

@@ -12,13 +12,13 @@ from fleet.app.home import Home
 from fleet.app.look import look
 from fleet.app.plan import Undoing, make
 from fleet.app.rollouts import Rollouts
-from fleet.core.errors import HeldError, UsageError
-from fleet.core.node import NodeRef
-from fleet.core.plan import Plan
-from fleet.core.policy import Policy
-from fleet.core.release import is_release
-from fleet.core.rollout import Rollout, State
-from fleet.core.snapshot import Snapshot
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.objects.node import NodeRef
+from fleet.core.planning.plan import Plan
+from fleet.core.policy.policy import Policy
+from fleet.core.records.errors import HeldError, UsageError
+from fleet.core.releases.release import is_release
+from fleet.core.rollout.rollout import Rollout, State
 
 
 def rollback(home: Home, ident: str, version: str = "") -> Plan:

@@ -11,15 +11,15 @@ import msgspec
 from msgspec import Struct
 
 from fleet.app.home import Home, person
-from fleet.core.errors import HeldError, JournalMovedError, UsageError
+from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.guards import gates
-from fleet.core.journal import Record
-from fleet.core.node import NodeRef
-from fleet.core.plan import Plan, short_id
-from fleet.core.release import is_release
-from fleet.core.rollout import Rollout, Run, Start, State
-from fleet.core.snapshot import Snapshot
-from fleet.core.steps import Step
+from fleet.core.objects.node import NodeRef
+from fleet.core.planning.plan import Plan, short_id
+from fleet.core.records.errors import HeldError, JournalMovedError, UsageError
+from fleet.core.records.journal import Record
+from fleet.core.releases.release import is_release
+from fleet.core.rollout.rollout import Rollout, Run, Start, State
+from fleet.core.rollout.steps import Step
 
 if TYPE_CHECKING:
     from fleet.store import Store

@@ -11,7 +11,7 @@ from fleet.app.audit import notary_of
 from fleet.app.clock import WallClock
 from fleet.app.connection import connect
 from fleet.app.home import Home
-from fleet.core.retention import Retention
+from fleet.core.records.retention import Retention
 from fleet.machines.play import refuse_without
 from fleet.sim.clock import SAVE_SECONDS, SimulatedClock
 

@@ -8,10 +8,10 @@ from datetime import datetime
 from fleet.app.background import controller_of
 from fleet.app.clock import WallClock
 from fleet.app.home import Home
-from fleet.core.overview import natural
-from fleet.core.rollout import Rollout
-from fleet.core.standstill import MidAir, Standstill
-from fleet.core.steps import HAS_SLOT
+from fleet.core.reporting.overview import natural
+from fleet.core.reporting.standstill import MidAir, Standstill
+from fleet.core.rollout.rollout import Rollout
+from fleet.core.rollout.steps import HAS_SLOT
 
 
 def standstill(home: Home, rollouts: Iterable[Rollout]) -> Standstill | None:

@@ -11,16 +11,16 @@ from fleet.app.home import Home
 from fleet.app.names import pool_named, there_is
 from fleet.app.rollouts import Rollouts
 from fleet.app.standstill import standstill
-from fleet.core.errors import UsageError
-from fleet.core.eta import seconds_left
-from fleet.core.node import NodeRef
-from fleet.core.overview import Known, Selection, overview, rows_of
-from fleet.core.policy import Policy
-from fleet.core.quorum import Quorum, unknown
-from fleet.core.rollout import Rollout
-from fleet.core.skew import skews
-from fleet.core.status import Status, StatusCluster, StatusQuorum
-from fleet.core.voters import status_of
+from fleet.core.guards.version_skew import skews
+from fleet.core.objects.node import NodeRef
+from fleet.core.planning.eta import seconds_left
+from fleet.core.policy.policy import Policy
+from fleet.core.quorum.quorum import Quorum, unknown
+from fleet.core.records.errors import UsageError
+from fleet.core.reporting.overview import Known, Selection, overview, rows_of
+from fleet.core.reporting.status import Status, StatusCluster, StatusQuorum
+from fleet.core.reporting.voters import status_of
+from fleet.core.rollout.rollout import Rollout
 
 if TYPE_CHECKING:
     from fleet.store import ClusterRow

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from fleet.app.home import Home
 from fleet.app.look import looked, note
-from fleet.core.snapshot import Snapshot
+from fleet.core.cluster.snapshot import Snapshot
 
 
 class Synced(Struct, frozen=True):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from fleet.app.home import Home
 from fleet.app.rollouts import Rollouts
-from fleet.core.engine import Engine
-from fleet.core.event import Lost, Seen, Synced
-from fleet.core.held import Held, Reason
-from fleet.core.history import unfinished
-from fleet.core.node import NodeRef
-from fleet.core.policy import site_of
-from fleet.core.rollout import Goal, Rollout, Start
-from fleet.core.snapshot import Snapshot
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.engine.engine import Engine
+from fleet.core.objects.node import NodeRef
+from fleet.core.policy.policy import site_of
+from fleet.core.records.held import Held, Reason
+from fleet.core.rollout.event import Lost, Seen, Synced
+from fleet.core.rollout.replay import unfinished
+from fleet.core.rollout.rollout import Goal, Rollout, Start
 
 
 def why(home: Home, ref: NodeRef) -> tuple[Held, ...]:

@@ -47,7 +47,7 @@ def add(
     from fleet.app.clusters import add_hosts
     from fleet.cli.cluster_view import found
     from fleet.cli.output import show
-    from fleet.core.errors import UsageError
+    from fleet.core.records.errors import UsageError
 
     home = home_of(context)
     if hosts is None:
@@ -215,7 +215,7 @@ def accept(
 def _ask(question: str) -> None:
     """Raises UsageError where nobody can answer, Abort where the answer is no."""
     if not sys.stdin.isatty():
-        from fleet.core.errors import UsageError
+        from fleet.core.records.errors import UsageError
 
         raise UsageError(f"{question} Nobody is there to ask", "--yes")
     typer.confirm(question, abort=True, err=True)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 from rich.text import Text
 
-from fleet.core.visible import visible
+from fleet.core.text.visible import visible
 
 GAP = 2
 

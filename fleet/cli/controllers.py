@@ -33,7 +33,7 @@ def run(
     where it was when it is started again.
     """
     from fleet.app.run import run as work
-    from fleet.core.retention import Retention
+    from fleet.core.records.retention import Retention
     from fleet.drivers.journal_log import LOG
 
     kept = Retention(None if history is None else timedelta(days=history))

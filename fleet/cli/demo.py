@@ -25,7 +25,7 @@ def demo(
     from fleet.app.demo import prepare
     from fleet.app.plans import stored
     from fleet.cli.output import show
-    from fleet.core.plan import short_id
+    from fleet.core.planning.plan import short_id
 
     home = prepare(folder, speed)
     show(f"A simulated fleet in {folder}: a minute of its time is {60 / speed:.2g} s of yours.")
@@ -49,7 +49,7 @@ def _against_plan(folder: Path) -> str:
     from fleet.app.home import Home
     from fleet.app.report import report
     from fleet.cli.report.answer import bound, sentence, took
-    from fleet.core.spans import words
+    from fleet.core.text.durations import words
 
     found = report(Home(folder.absolute()))
     if found.against is None:

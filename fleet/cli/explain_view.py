@@ -10,7 +10,7 @@ from fleet.app.explain import Explanation, Happening
 from fleet.cli.columns import columns
 from fleet.cli.moments import ago, stamp
 from fleet.cli.standstill_view import standing_still
-from fleet.core.held import Held
+from fleet.core.records.held import Held
 
 MOST = 25
 """Happenings that are shown, the newest last."""

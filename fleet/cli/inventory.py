@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from fleet.app.home import Home
-    from fleet.core.overview import Selection
-    from fleet.core.status import Status
+    from fleet.core.reporting.overview import Selection
+    from fleet.core.reporting.status import Status
 
 Names = list[str] | None
 ClusterOption = Annotated[
@@ -84,7 +84,7 @@ def lint(
     from fleet.app.lint import lint_dump, lint_fleet
     from fleet.cli.lint_view import findings
     from fleet.cli.output import note, show, show_json
-    from fleet.core.errors import UsageError
+    from fleet.core.records.errors import UsageError
 
     home, names = home_of(context), cluster or []
     if from_dump is not None and len(names) > 1:
@@ -123,7 +123,7 @@ def status(
     ] = False,
 ) -> None:
     """The fleet at a glance: what runs where, and what needs a person."""
-    from fleet.core.overview import Selection
+    from fleet.core.reporting.overview import Selection
 
     home = home_of(context)
     chosen = Selection(tuple(cluster or ()), tuple(site or ()), tuple(pool or ()), outdated, attention)
@@ -145,7 +145,7 @@ def status(
 
 def _status(home: Home, chosen: Selection) -> Status:
     from fleet.app.status import fleet_status
-    from fleet.core.overview import select
+    from fleet.core.reporting.overview import select
 
     return select(fleet_status(home, chosen), chosen)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fleet.cli.menu import Menu
-from fleet.core.errors import UsageError
+from fleet.core.records.errors import UsageError
 
 if TYPE_CHECKING:
     from fleet.lab.machines import Machines

@@ -6,7 +6,7 @@ from itertools import groupby
 
 from rich.text import Text
 
-from fleet.core.lint import Lint
+from fleet.core.linting.lint import Lint
 
 
 def findings(lint: Lint) -> Text:

@@ -15,18 +15,18 @@ from fleet.cli.moments import stamp
 from fleet.cli.output import console, note, people_watch
 from fleet.cli.rollout_view import WAITS, Scene, ending, headline, name, picture
 from fleet.cli.standstill_view import standing_still
-from fleet.core.held import Held, Reason
-from fleet.core.journal import Entry, Record
-from fleet.core.node import NodeRef
-from fleet.core.rollout import State
-from fleet.core.steps import ENDED, Step
+from fleet.core.objects.node import NodeRef
+from fleet.core.records.held import Held, Reason
+from fleet.core.records.journal import Entry, Record
+from fleet.core.rollout.rollout import State
+from fleet.core.rollout.steps import ENDED, Step
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from rich.console import Console
 
-    from fleet.core.rollout import Rollout
+    from fleet.core.rollout.rollout import Rollout
 
 FOLLOWED = {
     "evict": "eviction",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from fleet.core.spans import age
+from fleet.core.text.durations import age
 
 
 def clock(moment: datetime, now: datetime) -> str:

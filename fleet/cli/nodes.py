@@ -39,8 +39,8 @@ def logs(
     What a machine that rolled back told of itself is in fleet report.
     """
     from fleet.app.nodelogs import of_node, over
-    from fleet.core.errors import UsageError
-    from fleet.core.visible import visible_lines
+    from fleet.core.records.errors import UsageError
+    from fleet.core.text.visible import visible_lines
 
     if not last_boot:
         raise UsageError(

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from fleet.core.visible import visible, visible_json
+from fleet.core.text.visible import visible, visible_json
 
 if TYPE_CHECKING:
     from rich.console import Console

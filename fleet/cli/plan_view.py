@@ -11,8 +11,8 @@ from rich.text import Text
 
 from fleet.cli.columns import Cell, columns
 from fleet.cli.moments import ago, at_offset, clock, second
-from fleet.core.held import Reason
-from fleet.core.plan import (
+from fleet.core.planning.estimates import ENOUGH_TO_SPREAD, POD_PARTS, Known
+from fleet.core.planning.plan import (
     Effort,
     Plan,
     PlannedDoubt,
@@ -22,11 +22,11 @@ from fleet.core.plan import (
     PlanWarning,
     short_id,
 )
-from fleet.core.policy import Window
-from fleet.core.quorum import QuorumRule
-from fleet.core.spans import words
-from fleet.core.times import ENOUGH_TO_SPREAD, POD_PARTS, Known
-from fleet.core.whatif import Change, WhatIf
+from fleet.core.planning.what_if import Change, WhatIf
+from fleet.core.policy.policy import Window
+from fleet.core.quorum.quorum import QuorumRule
+from fleet.core.records.held import Reason
+from fleet.core.text.durations import words
 
 if TYPE_CHECKING:
     from fleet.store.plans import PlanRow

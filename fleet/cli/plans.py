@@ -12,7 +12,7 @@ from fleet.cli.menu import Menu
 
 if TYPE_CHECKING:
     from fleet.app.home import Home
-    from fleet.core.plan import Plan
+    from fleet.core.planning.plan import Plan
 
 HELP = """Find the fastest safe order for an upgrade, and say what holds it. Writes nothing to any cluster.
 

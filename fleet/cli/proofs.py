@@ -13,7 +13,7 @@ from fleet.cli.menu import Menu
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from fleet.core.report import Report
+    from fleet.core.reporting.report import Report
     from fleet.store.tampering import Finding
 
 audit = typer.Typer(
@@ -72,7 +72,7 @@ def _rendered(made: Report, output: str) -> str:
     if output == "json":
         import msgspec
 
-        from fleet.core.visible import visible_json
+        from fleet.core.text.visible import visible_json
 
         return visible_json(msgspec.json.format(msgspec.json.encode(made), indent=2).decode())
     if output == "html":
@@ -80,7 +80,7 @@ def _rendered(made: Report, output: str) -> str:
 
         return page(made)
     from fleet.cli.report.text import text
-    from fleet.core.visible import visible_lines
+    from fleet.core.text.visible import visible_lines
 
     return visible_lines(text(made))
 
@@ -132,7 +132,7 @@ def verify(
 def _verify_file(file: Path, keys: list[Path], checkpoints: list[Path]) -> None:
     from fleet.app.evidence import verify_file
     from fleet.cli.output import show
-    from fleet.core.errors import UsageError
+    from fleet.core.records.errors import UsageError
 
     if not keys:
         raise UsageError(
@@ -194,7 +194,7 @@ def checkpoint(context: typer.Context) -> None:
     import msgspec
 
     from fleet.app.audit import checkpoint as sign
-    from fleet.core.visible import visible_json
+    from fleet.core.text.visible import visible_json
 
     typer.echo(visible_json(msgspec.json.encode(sign(home_of(context))).decode()))
 
@@ -215,7 +215,7 @@ def export(
     from fleet.app.audit import export as make
     from fleet.app.files import write_whole
     from fleet.cli.output import note, warn
-    from fleet.core.visible import visible_json
+    from fleet.core.text.visible import visible_json
 
     made = make(home_of(context))
     if made.entries and not made.checkpoints:

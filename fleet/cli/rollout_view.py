@@ -13,16 +13,16 @@ from fleet.app.rollouts import RolloutSummary
 from fleet.cli.columns import Cell, columns
 from fleet.cli.moments import ago, clock
 from fleet.cli.standstill_view import standing_still
-from fleet.core import requests
-from fleet.core.chronicle import Chronicle
-from fleet.core.held import Held
-from fleet.core.node import NodeRef
-from fleet.core.overview import lasting_first, natural
-from fleet.core.requests import Requests
-from fleet.core.rollout import Rollout, Run, State
-from fleet.core.spans import age, words
-from fleet.core.standstill import Standstill
-from fleet.core.steps import HAS_SLOT, Step
+from fleet.core.objects.node import NodeRef
+from fleet.core.records import requests
+from fleet.core.records.held import Held
+from fleet.core.records.requests import Requests
+from fleet.core.reporting.overview import lasting_first, natural
+from fleet.core.reporting.standstill import Standstill
+from fleet.core.reporting.timeline import Chronicle
+from fleet.core.rollout.rollout import Rollout, Run, State
+from fleet.core.rollout.steps import HAS_SLOT, Step
+from fleet.core.text.durations import age, words
 
 BAR = 16
 """Letters: `#` for nodes that are done, `x` for those that failed or were cancelled."""

@@ -225,7 +225,7 @@ def _in_foreground(home: Home, ident: str) -> int:
     from fleet.app.rollouts import Rollouts
     from fleet.app.run import run
     from fleet.cli.output import note
-    from fleet.core.steps import Step
+    from fleet.core.rollout.steps import Step
 
     run(home, until_idle=True, say=note)
     return 1 if Rollouts.load(home.store).named(ident).counts[Step.FAILED] else 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from fleet.core.standstill import REMEDY, Standstill, sentence
+from fleet.core.reporting.standstill import REMEDY, Standstill, sentence
 
 
 def standing_still(found: Standstill, lead: str = "  ") -> Text:

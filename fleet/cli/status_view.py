@@ -12,9 +12,9 @@ from rich.text import Text
 from fleet.cli.columns import Cell, columns
 from fleet.cli.moments import ago, clock
 from fleet.cli.standstill_view import standing_still
-from fleet.core.overview import ATTENTION
-from fleet.core.spans import words
-from fleet.core.status import Status, StatusCluster, StatusNode, StatusPool, StatusQuorum
+from fleet.core.reporting.overview import ATTENTION
+from fleet.core.reporting.status import Status, StatusCluster, StatusNode, StatusPool, StatusQuorum
+from fleet.core.text.durations import words
 
 STYLES: Mapping[str, str] = {
     "patched": "green",

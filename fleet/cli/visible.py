@@ -1,4 +1,4 @@
-"""Styled text as it may be shown; see `fleet.core.visible`."""
+"""Styled text as it may be shown; see `fleet.core.text.visible`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from fleet.core.visible import visible_lines
+from fleet.core.text.visible import visible_lines
 
 
 class Screen(Console):

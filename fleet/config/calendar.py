@@ -6,7 +6,7 @@ from datetime import UTC, datetime, time
 
 from fleet.config import forms
 from fleet.config.reader import Reader
-from fleet.core.policy import Freeze, Window
+from fleet.core.policy.policy import Freeze, Window
 
 EACH_DAY = tuple(range(7))
 

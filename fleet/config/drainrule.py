@@ -5,7 +5,7 @@ from __future__ import annotations
 from fleet.config import forms
 from fleet.config.reader import Reader
 from fleet.config.selector import selector
-from fleet.core.drainrule import NO_OWNER, Behaviour, PodRule, PodTerm
+from fleet.core.policy.drain_rule import NO_OWNER, Behaviour, PodRule, PodTerm
 
 BEHAVIOURS: dict[str, Behaviour] = {
     "evict": "evict",

@@ -12,8 +12,8 @@ from fleet.config.pool import limits, pools
 from fleet.config.quorum import quorums
 from fleet.config.reader import Reader
 from fleet.config.stream import streams, text_of
-from fleet.core.errors import ConfigError, UsageError
-from fleet.core.policy import Limits, Policy
+from fleet.core.policy.policy import Limits, Policy
+from fleet.core.records.errors import ConfigError, UsageError
 
 INIT = "fleet init writes a commented one"
 

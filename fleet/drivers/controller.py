@@ -12,8 +12,15 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Protocol
 
-from fleet.core.errors import DISK_FULL, FleetError, SchemaError, StaleEpochError, StoreError, TamperedError
-from fleet.core.retention import Retention
+from fleet.core.records.errors import (
+    DISK_FULL,
+    FleetError,
+    SchemaError,
+    StaleEpochError,
+    StoreError,
+    TamperedError,
+)
+from fleet.core.records.retention import Retention
 from fleet.drivers.executor import Executor
 from fleet.drivers.folding import keep
 from fleet.drivers.identity import abandoned, own_identity

@@ -15,16 +15,16 @@ from hashlib import sha256
 
 import msgspec
 
-from fleet.core.action import AnyAction, Evict, Outcome, Result
-from fleet.core.engine import Engine
-from fleet.core.errors import FleetError
-from fleet.core.event import Event, Lost, Noted, Synced
-from fleet.core.held import Held
-from fleet.core.history import unfinished
-from fleet.core.journal import Entry, Record
-from fleet.core.node import NodeRef
-from fleet.core.rollout import Rollout, Start, intent, outcome
-from fleet.core.stopwatch import Stopwatch
+from fleet.core.engine.engine import Engine
+from fleet.core.objects.node import NodeRef
+from fleet.core.planning.pod_timings import Stopwatch
+from fleet.core.records.errors import FleetError
+from fleet.core.records.held import Held
+from fleet.core.records.journal import Entry, Record
+from fleet.core.rollout.action import AnyAction, Evict, Outcome, Result
+from fleet.core.rollout.event import Event, Lost, Noted, Synced
+from fleet.core.rollout.replay import unfinished
+from fleet.core.rollout.rollout import Rollout, Start, intent, outcome
 from fleet.drivers import journal_log
 from fleet.drivers.folding import standing
 from fleet.drivers.foresight import Foresight

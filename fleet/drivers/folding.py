@@ -7,11 +7,11 @@ from datetime import datetime
 from itertools import takewhile
 from typing import NamedTuple
 
-from fleet.core.errors import TamperedError
-from fleet.core.folded import fold, unfold
-from fleet.core.history import rollouts_of
-from fleet.core.journal import Entry
-from fleet.core.rollout import Rollout
+from fleet.core.records.errors import TamperedError
+from fleet.core.records.journal import Entry
+from fleet.core.rollout.checkpoint import fold, unfold
+from fleet.core.rollout.replay import rollouts_of
+from fleet.core.rollout.rollout import Rollout
 from fleet.drivers.ports import Folds, Journal
 
 ENOUGH = 2000

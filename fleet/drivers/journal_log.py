@@ -6,9 +6,9 @@ import logging
 from collections.abc import Iterable
 from contextvars import ContextVar
 
-from fleet.core.journal import Record
-from fleet.core.node import NodeRef
-from fleet.core.rollout import Rollout
+from fleet.core.objects.node import NodeRef
+from fleet.core.records.journal import Record
+from fleet.core.rollout.rollout import Rollout
 
 LOG = logging.getLogger("fleet.controller")
 CLUSTER: ContextVar[str] = ContextVar("cluster", default="")

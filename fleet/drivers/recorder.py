@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from fleet.core.action import Outcome
-from fleet.core.budget import Budget
-from fleet.core.event import Event, Gone, Lost, Noted, Seen, Synced, Thing
-from fleet.core.machine import Machine
-from fleet.core.maintenance import Maintenance
-from fleet.core.node import Node
-from fleet.core.pod import Pod
-from fleet.core.quorum import Quorum
-from fleet.core.snapshot import Snapshot
-from fleet.core.volumes import PersistentVolumeClaim
-from fleet.core.workload import Workload
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.objects.budget import Budget
+from fleet.core.objects.machine import Machine
+from fleet.core.objects.node import Node
+from fleet.core.objects.pod import Pod
+from fleet.core.objects.volumes import PersistentVolumeClaim
+from fleet.core.objects.workload import Workload
+from fleet.core.quorum.quorum import Quorum
+from fleet.core.rollout.action import Outcome
+from fleet.core.rollout.event import Event, Gone, Lost, Noted, Seen, Synced, Thing
+from fleet.core.third_parties.maintenance import Maintenance
 from fleet.drivers.ports import Clock, ClusterBook, Inventory
 
 SOURCE = "watch"

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from fleet.core.budget import Budget
-from fleet.core.machine import Machine
-from fleet.core.node import ZONE_LABEL, Node, NodeRef, Resources
-from fleet.core.pod import Owner, Pod
-from fleet.core.policy import Amount, Limits, Policy, Pool
-from fleet.core.quorum import Member, Quorum
-from fleet.core.release import Release, Stream
-from fleet.core.selector import Selector
-from fleet.core.snapshot import Snapshot
-from fleet.core.workload import Workload
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.objects.budget import Budget
+from fleet.core.objects.machine import Machine
+from fleet.core.objects.node import ZONE_LABEL, Node, NodeRef, Resources
+from fleet.core.objects.pod import Owner, Pod
+from fleet.core.objects.selector import Selector
+from fleet.core.objects.workload import Workload
+from fleet.core.policy.policy import Amount, Limits, Policy, Pool
+from fleet.core.quorum.quorum import Member, Quorum
+from fleet.core.releases.release import Release, Stream
 
 START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
 OLD = Release("44.20261015.3.0", "sha256:" + "a" * 64, "6.11.4")

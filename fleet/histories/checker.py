@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterator
 from math import ceil, floor
 from typing import Any
 
-from fleet.core.action import AnyAction, Cordon, Evict, Reboot, Result
-from fleet.core.budget import Budget
-from fleet.core.event import Event
-from fleet.core.journal import Entry
-from fleet.core.machine import Machine
-from fleet.core.node import CORDON_ANNOTATION, ZONE_LABEL
-from fleet.core.pod import Pod
-from fleet.core.policy import Amount, Limits, Policy
-from fleet.core.snapshot import Snapshot
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.objects.budget import Budget
+from fleet.core.objects.machine import Machine
+from fleet.core.objects.node import CORDON_ANNOTATION, ZONE_LABEL
+from fleet.core.objects.pod import Pod
+from fleet.core.policy.policy import Amount, Limits, Policy
+from fleet.core.records.journal import Entry
+from fleet.core.rollout.action import AnyAction, Cordon, Evict, Reboot, Result
+from fleet.core.rollout.event import Event
 from fleet.histories.invariant import Broken, Invariant
 from fleet.histories.returns import Returns
 from fleet.histories.strangers import Strangers

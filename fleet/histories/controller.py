@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from fleet.core.action import AnyAction, Outcome, Result
-from fleet.core.engine import Engine
-from fleet.core.errors import StaleEpochError, StoreError
-from fleet.core.history import rollouts_of, unfinished
-from fleet.core.journal import Entry, Record
-from fleet.core.rollout import Rollout, Start, intent, outcome
+from fleet.core.engine.engine import Engine
+from fleet.core.records.errors import StaleEpochError, StoreError
+from fleet.core.records.journal import Entry, Record
+from fleet.core.rollout.action import AnyAction, Outcome, Result
+from fleet.core.rollout.replay import rollouts_of, unfinished
+from fleet.core.rollout.rollout import Rollout, Start, intent, outcome
 from fleet.histories.wire import Wire
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from fleet.core.held import Held
-from fleet.core.journal import Entry
-from fleet.core.steps import Step, Turn
+from fleet.core.records.held import Held
+from fleet.core.records.journal import Entry
+from fleet.core.rollout.steps import Step, Turn
 
 
 class Coverage:

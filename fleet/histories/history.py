@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fleet.core.history import rollouts_of
-from fleet.core.node import NodeRef
-from fleet.core.rollout import Rollout
+from fleet.core.objects.node import NodeRef
+from fleet.core.rollout.replay import rollouts_of
+from fleet.core.rollout.rollout import Rollout
 from fleet.histories.builders import START
 from fleet.histories.invariant import Broken
 from fleet.histories.persons import look, mend

@@ -8,8 +8,8 @@ from datetime import datetime
 
 import msgspec
 
-from fleet.core.errors import StaleEpochError, StoreError
-from fleet.core.journal import Entry, Record
+from fleet.core.records.errors import StaleEpochError, StoreError
+from fleet.core.records.journal import Entry, Record
 
 
 class Journal:

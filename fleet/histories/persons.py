@@ -6,9 +6,9 @@ from datetime import timedelta
 
 from msgspec.structs import replace
 
-from fleet.core.budget import Budget
-from fleet.core.node import Node
-from fleet.core.pod import Pod, PodRef
+from fleet.core.objects.budget import Budget
+from fleet.core.objects.node import Node
+from fleet.core.objects.pod import Pod, PodRef
 from fleet.histories.builders import START, a_node
 from fleet.histories.scene import ROLE_LABEL
 from fleet.histories.troubles import others

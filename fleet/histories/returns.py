@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from fleet.core.pod import Pod
-from fleet.core.snapshot import Snapshot
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.objects.pod import Pod
 from fleet.histories.truth import Name
 
 MOST = 3

@@ -11,23 +11,33 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fleet.core.attachment import Attachment
-from fleet.core.budget import Budget
-from fleet.core.drainrule import Behaviour as Do
-from fleet.core.drainrule import PodRule, PodTerm
-from fleet.core.groups import Group
-from fleet.core.machine import Machine, Units
-from fleet.core.node import ARCHITECTURE_LABEL, ZONE_LABEL, Node, NodeRef, Resources, Toleration
-from fleet.core.placement import HOSTNAME_LABEL, Apart
-from fleet.core.pod import Owner, Pod, PodRef
-from fleet.core.policy import Amount, DrainRule, Freeze, Limits, Policy, Pool, RebootRule, StageRule, Window
-from fleet.core.quorum import Link, QuorumRule, SnapshotRule
-from fleet.core.release import Release
-from fleet.core.rollout import Goal
-from fleet.core.selector import Requirement, Selector
-from fleet.core.snapshot import Snapshot
-from fleet.core.volumes import PersistentVolume
-from fleet.core.workload import Workload
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.objects.attachment import Attachment
+from fleet.core.objects.budget import Budget
+from fleet.core.objects.machine import Machine, Units
+from fleet.core.objects.node import ARCHITECTURE_LABEL, ZONE_LABEL, Node, NodeRef, Resources, Toleration
+from fleet.core.objects.placement import HOSTNAME_LABEL, Apart
+from fleet.core.objects.pod import Owner, Pod, PodRef
+from fleet.core.objects.selector import Requirement, Selector
+from fleet.core.objects.volumes import PersistentVolume
+from fleet.core.objects.workload import Workload
+from fleet.core.policy.drain_rule import Behaviour as Do
+from fleet.core.policy.drain_rule import PodRule, PodTerm
+from fleet.core.policy.policy import (
+    Amount,
+    DrainRule,
+    Freeze,
+    Limits,
+    Policy,
+    Pool,
+    RebootRule,
+    StageRule,
+    Window,
+)
+from fleet.core.quorum.groups import Group
+from fleet.core.quorum.quorum import Link, QuorumRule, SnapshotRule
+from fleet.core.releases.release import Release
+from fleet.core.rollout.rollout import Goal
 from fleet.histories.builders import (
     NEW,
     START,

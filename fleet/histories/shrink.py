@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fleet.core.errors import UsageError
+from fleet.core.records.errors import UsageError
 from fleet.histories.history import History
 from fleet.histories.invariant import Invariant
 from fleet.histories.schedule import Fault, schedule

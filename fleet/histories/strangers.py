@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from fleet.core.node import Node
+from fleet.core.objects.node import Node
 from fleet.histories.truth import LAG, Name, Truth
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from fleet.core.journal import Entry
-from fleet.core.policy import Policy
+from fleet.core.policy.policy import Policy
+from fleet.core.records.journal import Entry
 
 BEGUN = ("cordon", "drain", "reboot", "verify", "uncordon", "soak", "return")
 WELL = ("done",)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from fleet.core.attachment import Attachment
-from fleet.core.event import Event, Gone, Seen
-from fleet.core.machine import Machine
-from fleet.core.node import Node
+from fleet.core.objects.attachment import Attachment
+from fleet.core.objects.machine import Machine
+from fleet.core.objects.node import Node
+from fleet.core.rollout.event import Event, Gone, Seen
 from fleet.histories.weather import LATEST
 
 LAG = LATEST + 4.0

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from fleet.core.policy import Policy
-from fleet.core.quorum import Member, Quorum
-from fleet.core.snapshot import Snapshot
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.policy.policy import Policy
+from fleet.core.quorum.quorum import Member, Quorum
 
 
 def lost(node: tuple[str, str], was: Snapshot, policy: Policy) -> str:

@@ -6,7 +6,7 @@ from random import Random
 
 from msgspec import Struct
 
-from fleet.core.action import AnyAction, Cordon, Evict, Mark, Result, Uncordon, Unmark
+from fleet.core.rollout.action import AnyAction, Cordon, Evict, Mark, Result, Uncordon, Unmark
 
 ROUND_TRIP = 0.04
 TIMEOUT = 10.0

@@ -5,8 +5,8 @@ from __future__ import annotations
 from heapq import heappop, heappush
 from random import Random
 
-from fleet.core.event import Event, Gone, Lost, Seen, Synced, Thing
-from fleet.core.snapshot import Snapshot
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.rollout.event import Event, Gone, Lost, Seen, Synced, Thing
 from fleet.histories.weather import Weather
 
 Key = tuple[str, str, str]

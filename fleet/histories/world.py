@@ -10,12 +10,12 @@ from random import Random
 
 import msgspec
 
-from fleet.core.action import AnyAction, Evict, Outcome, Result
-from fleet.core.engine import Engine
-from fleet.core.errors import StoreError
-from fleet.core.event import Event, Seen, Thing
-from fleet.core.journal import Entry, Record
-from fleet.core.rollout import Start
+from fleet.core.engine.engine import Engine
+from fleet.core.records.errors import StoreError
+from fleet.core.records.journal import Entry, Record
+from fleet.core.rollout.action import AnyAction, Evict, Outcome, Result
+from fleet.core.rollout.event import Event, Seen, Thing
+from fleet.core.rollout.rollout import Start
 from fleet.histories.builders import START
 from fleet.histories.checker import Checker
 from fleet.histories.controller import Controller

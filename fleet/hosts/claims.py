@@ -9,8 +9,8 @@ from __future__ import annotations
 import msgspec
 from msgspec import Struct
 
-from fleet.core.foreign import UnreadableError, decode
-from fleet.core.machine import NAME_MOST
+from fleet.core.objects.machine import NAME_MOST
+from fleet.core.text.untrusted import UnreadableError, decode
 from fleet.machines.host import Host, checked
 from fleet.machines.os.family import MachineError
 

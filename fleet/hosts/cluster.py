@@ -12,14 +12,14 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fleet.core.action import AnyAction, Outcome
-from fleet.core.errors import FleetError, UnreachableError, UsageError
-from fleet.core.event import Event, Gone, Lost, Seen, Synced
-from fleet.core.leadership import Leadership
-from fleet.core.machine import LogAsk, Machine
-from fleet.core.node import Node
-from fleet.core.requests import Sort
-from fleet.core.snapshot import Snapshot
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.objects.machine import LogAsk, Machine
+from fleet.core.objects.node import Node
+from fleet.core.records.errors import FleetError, UnreachableError, UsageError
+from fleet.core.records.leadership import Leadership
+from fleet.core.records.requests import Sort
+from fleet.core.rollout.action import AnyAction, Outcome
+from fleet.core.rollout.event import Event, Gone, Lost, Seen, Synced
 from fleet.hosts import claims, facts, seen
 from fleet.hosts.claims import Claim
 from fleet.hosts.inventory import Entry, Inventory

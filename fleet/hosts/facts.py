@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from fleet.core.machine import NAME_MOST
+from fleet.core.objects.machine import NAME_MOST
 from fleet.hosts import claims
 from fleet.hosts.claims import Claim
 from fleet.machines.host import Host, checked

@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from fleet.core.errors import FleetError
+from fleet.core.records.errors import FleetError
 from fleet.hosts.inventory import Hook
 from fleet.machines.host import Host, Ran, shown
 from fleet.machines.job import finish, unit_of

@@ -15,8 +15,8 @@ from fleet.config.findings import Findings, Place, TooMany
 from fleet.config.fragment import Block, Fragment
 from fleet.config.reader import Reader
 from fleet.config.stream import text_of
-from fleet.core.errors import ConfigError, UsageError
-from fleet.core.paths import expanded
+from fleet.core.records.errors import ConfigError, UsageError
+from fleet.core.text.paths import expanded
 
 Where = Literal["host", "controller"]
 WHERE: dict[str, Where] = {"host": "host", "controller": "controller"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from fleet.core.node import (
+from fleet.core.objects.node import (
     ARCHITECTURE_LABEL,
     CLAIMED_TAINT,
     INVENTORY_TAINT,

@@ -7,7 +7,7 @@ import logging
 
 from msgspec import Struct
 
-from fleet.core.errors import FleetError
+from fleet.core.records.errors import FleetError
 from fleet.hosts import facts, hooks, seen
 from fleet.hosts.facts import Facts
 from fleet.hosts.inventory import Entry

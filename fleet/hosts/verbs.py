@@ -8,7 +8,11 @@ from typing import Any, Protocol
 
 from msgspec.structs import replace
 
-from fleet.core.action import (
+from fleet.core.objects.machine import Ask, Request
+from fleet.core.objects.node import Node
+from fleet.core.records.errors import FleetError, UnreachableError
+from fleet.core.releases.release import Release
+from fleet.core.rollout.action import (
     Action,
     AnyAction,
     Clear,
@@ -22,10 +26,6 @@ from fleet.core.action import (
     Uncordon,
     Unmark,
 )
-from fleet.core.errors import FleetError, UnreachableError
-from fleet.core.machine import Ask, Request
-from fleet.core.node import Node
-from fleet.core.release import Release
 from fleet.hosts import claims, facts, hooks, seen
 from fleet.hosts.claims import Claim
 from fleet.hosts.hooks import HookError

@@ -7,8 +7,8 @@ import asyncio
 import msgspec
 from msgspec.structs import replace
 
-from fleet.core.errors import FleetError, ForbiddenError
-from fleet.core.foreign import UNREADABLE
+from fleet.core.records.errors import FleetError, ForbiddenError
+from fleet.core.text.untrusted import UNREADABLE
 from fleet.kube.permissions import PERMISSIONS, Permission
 from fleet.kube.refusal import Call, NotFoundError
 from fleet.kube.transport import Transport

@@ -13,9 +13,9 @@ from typing import NamedTuple, TypeVar
 from msgspec import Raw, Struct, field, json
 from msgspec.structs import replace
 
-from fleet.core.doubt import About, Doubt
-from fleet.core.placement import EVERYWHERE, Apart, Near, NodeTerm
-from fleet.core.selector import Requirement, Selector
+from fleet.core.objects.placement import EVERYWHERE, Apart, Near, NodeTerm
+from fleet.core.objects.selector import Requirement, Selector
+from fleet.core.records.doubt import About, Doubt
 
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 MOST_KEPT = 10_000

@@ -11,10 +11,10 @@ from urllib.parse import quote, urlencode
 import msgspec
 from msgspec import Struct
 
-from fleet.core.errors import FleetError
-from fleet.core.foreign import UNREADABLE
-from fleet.core.pod import PodRef
-from fleet.core.probe import Exec, Http
+from fleet.core.objects.pod import PodRef
+from fleet.core.quorum.probe import Exec, Http
+from fleet.core.records.errors import FleetError
+from fleet.core.text.untrusted import UNREADABLE
 from fleet.kube.refusal import Call, error_of, one_line
 from fleet.kube.transport import Transport
 

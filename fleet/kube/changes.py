@@ -10,8 +10,8 @@ from typing import Generic, TypeVar
 import msgspec
 from msgspec import Struct
 
-from fleet.core.errors import FleetError, UnreachableError
-from fleet.core.foreign import UNREADABLE
+from fleet.core.records.errors import FleetError, UnreachableError
+from fleet.core.text.untrusted import UNREADABLE
 from fleet.kube.clock import Clock
 from fleet.kube.refusal import Call, ExpiredError
 from fleet.kube.transport import Transport

@@ -7,11 +7,11 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from datetime import datetime
 
-from fleet.core.action import AnyAction, Outcome
-from fleet.core.event import Event
-from fleet.core.leadership import Leadership
-from fleet.core.machine import LogAsk
-from fleet.core.requests import Sort
+from fleet.core.objects.machine import LogAsk
+from fleet.core.records.leadership import Leadership
+from fleet.core.records.requests import Sort
+from fleet.core.rollout.action import AnyAction, Outcome
+from fleet.core.rollout.event import Event
 from fleet.kube import access, snapshot
 from fleet.kube.clock import Clock
 from fleet.kube.credentials import Source

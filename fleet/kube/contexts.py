@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from msgspec import Struct
 
-from fleet.core.errors import UsageError
+from fleet.core.records.errors import UsageError
 from fleet.kube.kubeconfig import Cluster, Exec, Kubeconfig, User, parsed
 
 PROXIES = ("http", "https", "socks5")

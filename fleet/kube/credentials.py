@@ -13,7 +13,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from fleet.core.errors import UsageError
+from fleet.core.records.errors import UsageError
 from fleet.kube import proxies
 from fleet.kube.connections import Connections, Wiring
 from fleet.kube.session import TOKEN_FILE_SECONDS, Session, identity

@@ -8,14 +8,14 @@ from datetime import datetime
 from sys import intern
 from typing import Literal, TypeVar, cast
 
-from fleet.core.attachment import Attachment
-from fleet.core.budget import Budget
-from fleet.core.daemonset import DaemonTemplate
-from fleet.core.machine import Ask, LogAsk, LogTold, Machine, Request, Units, Work
-from fleet.core.node import Node, Taint, Toleration
-from fleet.core.pod import Owner, Pod, PodPhase, is_word
-from fleet.core.release import Release
-from fleet.core.workload import Workload
+from fleet.core.objects.attachment import Attachment
+from fleet.core.objects.budget import Budget
+from fleet.core.objects.daemonset import DaemonTemplate
+from fleet.core.objects.machine import Ask, LogAsk, LogTold, Machine, Request, Units, Work
+from fleet.core.objects.node import Node, Taint, Toleration
+from fleet.core.objects.pod import Owner, Pod, PodPhase, is_word
+from fleet.core.objects.workload import Workload
+from fleet.core.releases.release import Release
 from fleet.kube import wire
 from fleet.kube.affinity import neighbours, node_terms
 from fleet.kube.maintenance import locks

@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from fleet.core.errors import ForbiddenError
-from fleet.core.pod import is_word
+from fleet.core.objects.pod import is_word
+from fleet.core.records.errors import ForbiddenError
 from fleet.kube.decode import KEPT_ANNOTATIONS, MIRROR, api_server
 from fleet.kube.kinds import KINDS, Kind
 from fleet.kube.listing import read

@@ -13,8 +13,8 @@ from contextlib import suppress
 
 from msgspec.structs import replace
 
-from fleet.core.errors import FleetError, ForbiddenError, UnreachableError
-from fleet.core.event import Object
+from fleet.core.records.errors import FleetError, ForbiddenError, UnreachableError
+from fleet.core.rollout.event import Object
 from fleet.kube.clock import Clock
 from fleet.kube.kinds import Change, Kind
 from fleet.kube.listing import read, refuse_more

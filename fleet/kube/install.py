@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from fleet.core import keepoff
-from fleet.core.errors import FleetError, HeldError, UnreachableError
-from fleet.core.foreign import UnreadableError, decode
-from fleet.core.node import CORDON_ANNOTATION, PENDING_TAINT
+from fleet.core.objects.node import CORDON_ANNOTATION, PENDING_TAINT
+from fleet.core.records.errors import FleetError, HeldError, UnreachableError
+from fleet.core.text.untrusted import UnreadableError, decode
+from fleet.core.third_parties import keep_off
 from fleet.kube.installation import MANAGED_BY, OWNER, Manifest, manifests
 from fleet.kube.marks import UNSCHEDULABLE_TAINT
 from fleet.kube.refusal import Call, ConflictError, ExpiredError, NotFoundError
@@ -170,7 +170,7 @@ def without_marks(node: Mapping[str, Any]) -> Json | None:
         change["taints"] = kept or None
     if not marks and not change:
         return None
-    annotations = dict.fromkeys([*marks, *keepoff.removals(metadata.get("annotations", {}))])
+    annotations = dict.fromkeys([*marks, *keep_off.removals(metadata.get("annotations", {}))])
     return {
         "metadata": {"resourceVersion": metadata["resourceVersion"], "annotations": annotations},
         "spec": change,

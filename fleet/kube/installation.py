@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from msgspec import Struct
 
-from fleet.core.errors import UsageError
+from fleet.core.records.errors import UsageError
 from fleet.kube.permissions import Permission, needed
 
 NAMESPACE = "fleet-system"

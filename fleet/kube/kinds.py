@@ -9,9 +9,9 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Raw, Struct
 
-from fleet.core.errors import FleetError
-from fleet.core.event import Object
-from fleet.core.foreign import UNREADABLE
+from fleet.core.records.errors import FleetError
+from fleet.core.rollout.event import Object
+from fleet.core.text.untrusted import UNREADABLE
 from fleet.kube import decode, maintenance, volumes, wire
 from fleet.kube.wire import Listed, ListMeta, Status
 

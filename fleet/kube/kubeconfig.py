@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from fleet.core.errors import UsageError
+from fleet.core.records.errors import UsageError
 from fleet.kube.yamls import NotReadError, document
 
 LARGEST = 4 * 2**20

@@ -13,9 +13,9 @@ from typing import Any
 
 import msgspec
 
-from fleet.core.errors import FleetError
-from fleet.core.foreign import UNREADABLE
-from fleet.core.leadership import Leadership
+from fleet.core.records.errors import FleetError
+from fleet.core.records.leadership import Leadership
+from fleet.core.text.untrusted import UNREADABLE
 from fleet.kube.clock import Clock
 from fleet.kube.permissions import LEASE_NAME, LEASE_NAMESPACE
 from fleet.kube.refusal import Call, ConflictError, NotFoundError

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import NamedTuple
 
-from fleet.core.errors import FleetError
-from fleet.core.event import Object
+from fleet.core.records.errors import FleetError
+from fleet.core.rollout.event import Object
 from fleet.kube.kinds import Kind
 from fleet.kube.refusal import Call, ExpiredError
 from fleet.kube.transport import Transport

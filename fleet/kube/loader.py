@@ -20,7 +20,7 @@ from urllib.parse import quote, unquote, urlsplit
 import msgspec
 from msgspec import Struct
 
-from fleet.core.errors import UsageError
+from fleet.core.records.errors import UsageError
 from fleet.kube import contexts, plugin, proxies
 from fleet.kube.connections import Connections, Wiring
 from fleet.kube.contexts import Chosen

@@ -6,9 +6,9 @@ import asyncio
 
 import msgspec
 
-from fleet.core.errors import FleetError, UnreachableError
-from fleet.core.foreign import UNREADABLE
-from fleet.core.machine import GROUP, LogAsk, LogTold
+from fleet.core.objects.machine import GROUP, LogAsk, LogTold
+from fleet.core.records.errors import FleetError, UnreachableError
+from fleet.core.text.untrusted import UNREADABLE
 from fleet.kube import decode
 from fleet.kube.clock import Clock
 from fleet.kube.kinds import MACHINES

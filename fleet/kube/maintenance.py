@@ -7,9 +7,9 @@ from sys import intern
 
 from msgspec import Struct, field
 
-from fleet.core.foreign import UnreadableError, decode
-from fleet.core.maintenance import Maintenance
-from fleet.core.workload import NodeLock
+from fleet.core.objects.workload import NodeLock
+from fleet.core.text.untrusted import UnreadableError, decode
+from fleet.core.third_parties.maintenance import Maintenance
 from fleet.kube.wire import Condition, Meta, Wire
 
 UPDATING = (

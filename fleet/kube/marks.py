@@ -6,8 +6,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from fleet.core import keepoff
-from fleet.core.node import CORDON_ANNOTATION, PENDING_TAINT, ROLLOUT_ANNOTATION
+from fleet.core.objects.node import CORDON_ANNOTATION, PENDING_TAINT, ROLLOUT_ANNOTATION
+from fleet.core.third_parties import keep_off
 from fleet.kube.wire import NodeInfo, Wire
 
 UNSCHEDULABLE_TAINT = "node.kubernetes.io/unschedulable"
@@ -70,7 +70,7 @@ def mark(node: MarkedNode, rollout: str) -> Patch | None:
 
 def unmark(node: MarkedNode, rollout: str) -> Patch | None:
     ours = node.rollout == rollout
-    gone = (*((ROLLOUT_ANNOTATION,) if ours else ()), *keepoff.removals(node.annotations, rollout))
+    gone = (*((ROLLOUT_ANNOTATION,) if ours else ()), *keep_off.removals(node.annotations, rollout))
     if not gone:
         return None
     patch: Patch = {"metadata": {"annotations": dict.fromkeys(gone)}}
@@ -82,13 +82,13 @@ def unmark(node: MarkedNode, rollout: str) -> Patch | None:
 def cordon(node: MarkedNode, rollout: str) -> Patch | Foreign | None:
     if node.spec.unschedulable:
         return None if node.cordoned_by == rollout else Foreign(node.cordoned_by or "somebody else")
-    added = {CORDON_ANNOTATION: rollout} | keepoff.additions(node.annotations, rollout)
+    added = {CORDON_ANNOTATION: rollout} | keep_off.additions(node.annotations, rollout)
     return {"metadata": {"annotations": added}, "spec": {"unschedulable": True}}
 
 
 def uncordon(node: MarkedNode, rollout: str) -> Patch | None:
     """A cordon that is not the rollout's stays; its pending taint and its annotations go in any case."""
-    annotations: Patch = dict.fromkeys(keepoff.removals(node.annotations, rollout))
+    annotations: Patch = dict.fromkeys(keep_off.removals(node.annotations, rollout))
     spec: Patch = {}
     leaving: list[str] = []
     if node.rollout == rollout:

@@ -12,8 +12,8 @@ from datetime import UTC, datetime, timedelta
 
 from msgspec import Struct
 
-from fleet.core.errors import UsageError
-from fleet.core.foreign import decode
+from fleet.core.records.errors import UsageError
+from fleet.core.text.untrusted import decode
 
 EARLY = timedelta(seconds=10)
 """kubectl takes a token for expired so long before."""

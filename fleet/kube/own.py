@@ -9,10 +9,10 @@ from collections.abc import AsyncIterator
 import msgspec
 from msgspec.structs import replace
 
-from fleet.core.errors import FleetError
-from fleet.core.foreign import UNREADABLE
-from fleet.core.machine import GROUP, VERSION, LogTold, Machine, Units, Work
-from fleet.core.release import Release
+from fleet.core.objects.machine import GROUP, VERSION, LogTold, Machine, Units, Work
+from fleet.core.records.errors import FleetError
+from fleet.core.releases.release import Release
+from fleet.core.text.untrusted import UNREADABLE
 from fleet.kube import decode
 from fleet.kube.changes import Complete, Found, Kind, Watch
 from fleet.kube.clock import Clock

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from sys import intern
 
-from fleet.core.doubt import About, Doubt
-from fleet.core.pod import Stuck
+from fleet.core.objects.pod import Stuck
+from fleet.core.records.doubt import About, Doubt
 from fleet.kube import wire
 
 SCHEDULER = "default-scheduler"

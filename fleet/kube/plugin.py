@@ -17,8 +17,8 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
-from fleet.core.environment import for_others
-from fleet.core.errors import AuthenticationError
+from fleet.core.records.errors import AuthenticationError
+from fleet.core.text.environment import for_others
 from fleet.kube.kubeconfig import Exec
 from fleet.kube.refusal import one_line
 from fleet.kube.yamls import NotReadError, document

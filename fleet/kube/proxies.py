@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from urllib.parse import SplitResult, urlsplit
 
-from fleet.core.errors import UsageError
+from fleet.core.records.errors import UsageError
 from fleet.kube.contexts import parts_of
 
 SCHEMES = ("http", "https", "socks5", "socks5h")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fleet.core.errors import FleetError
+from fleet.core.records.errors import FleetError
 from fleet.kube.refusal import Call, error_of
 from fleet.kube.transport import Transport
 

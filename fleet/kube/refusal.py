@@ -10,8 +10,8 @@ import aiohttp
 import msgspec
 from msgspec import Struct
 
-from fleet.core.errors import AuthenticationError, FleetError, ForbiddenError, UnreachableError
-from fleet.core.foreign import UNREADABLE
+from fleet.core.records.errors import AuthenticationError, FleetError, ForbiddenError, UnreachableError
+from fleet.core.text.untrusted import UNREADABLE
 from fleet.kube.wire import Status
 
 _WORDS = 500

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from sys import intern
 
-from fleet.core.node import Resources
-from fleet.core.placement import ALL_ADDRESSES, HostPort
+from fleet.core.objects.node import Resources
+from fleet.core.objects.placement import ALL_ADDRESSES, HostPort
 from fleet.kube import wire
 from fleet.kube.quantity import milli, whole
 

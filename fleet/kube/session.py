@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Struct
 
-from fleet.core.foreign import UnreadableError, decode
+from fleet.core.text.untrusted import UnreadableError, decode
 from fleet.kube.connections import Connections
 
 SHORT_TOKEN = 4

@@ -10,18 +10,18 @@ import msgspec
 from msgspec import Raw, Struct
 from msgspec.structs import replace
 
-from fleet.core.attachment import Attachment
-from fleet.core.budget import Budget
-from fleet.core.errors import FleetError, ForbiddenError, UsageError
-from fleet.core.event import Object
-from fleet.core.foreign import UNREADABLE
-from fleet.core.machine import Machine
-from fleet.core.maintenance import Maintenance
-from fleet.core.node import Node
-from fleet.core.pod import Pod
-from fleet.core.snapshot import Snapshot
-from fleet.core.volumes import PersistentVolume, PersistentVolumeClaim
-from fleet.core.workload import Workload
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.objects.attachment import Attachment
+from fleet.core.objects.budget import Budget
+from fleet.core.objects.machine import Machine
+from fleet.core.objects.node import Node
+from fleet.core.objects.pod import Pod
+from fleet.core.objects.volumes import PersistentVolume, PersistentVolumeClaim
+from fleet.core.objects.workload import Workload
+from fleet.core.records.errors import FleetError, ForbiddenError, UsageError
+from fleet.core.rollout.event import Object
+from fleet.core.text.untrusted import UNREADABLE
+from fleet.core.third_parties.maintenance import Maintenance
 from fleet.kube import truth
 from fleet.kube.kinds import KINDS, MACHINES, NODES, PODS, Kind, things_of
 from fleet.kube.listing import read as read_list

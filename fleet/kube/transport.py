@@ -14,8 +14,8 @@ import aiohttp
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fleet.core.errors import FleetError, UnreachableError, UsageError
-from fleet.core.requests import Sort
+from fleet.core.records.errors import FleetError, UnreachableError, UsageError
+from fleet.core.records.requests import Sort
 from fleet.kube import credentials
 from fleet.kube.clock import Clock
 from fleet.kube.credentials import Source

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from fleet.core.event import Object
+from fleet.core.rollout.event import Object
 from fleet.kube.kinds import Kind
 from fleet.kube.listing import read
 from fleet.kube.refusal import Call, NotFoundError

@@ -13,7 +13,11 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from fleet.core.action import (
+from fleet.core.objects.machine import GROUP, VERSION, Ask
+from fleet.core.objects.pod import Pod
+from fleet.core.records.errors import AuthenticationError, FleetError, UnreachableError
+from fleet.core.releases.release import Release
+from fleet.core.rollout.action import (
     Action,
     AnyAction,
     Clear,
@@ -27,11 +31,7 @@ from fleet.core.action import (
     Uncordon,
     Unmark,
 )
-from fleet.core.errors import AuthenticationError, FleetError, UnreachableError
-from fleet.core.foreign import UNREADABLE
-from fleet.core.machine import GROUP, VERSION, Ask
-from fleet.core.pod import Pod
-from fleet.core.release import Release
+from fleet.core.text.untrusted import UNREADABLE
 from fleet.kube import listing, marks
 from fleet.kube.kinds import MACHINES, NODES, PODS, Kind
 from fleet.kube.marks import Foreign, MarkedNode, Patch

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from sys import intern
 
-from fleet.core.placement import NodeTerm
-from fleet.core.pod import PodRef
-from fleet.core.selector import Requirement
-from fleet.core.volumes import PersistentVolume, PersistentVolumeClaim
+from fleet.core.objects.placement import NodeTerm
+from fleet.core.objects.pod import PodRef
+from fleet.core.objects.selector import Requirement
+from fleet.core.objects.volumes import PersistentVolume, PersistentVolumeClaim
 from fleet.kube import wire
 from fleet.kube.affinity import selector_terms
 

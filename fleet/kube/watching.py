@@ -10,9 +10,9 @@ from contextlib import suppress
 
 from msgspec import Struct
 
-from fleet.core.errors import FleetError, UnreachableError
-from fleet.core.event import Event, Gone, Lost, Object, Seen, Synced
-from fleet.core.foreign import UnreadableError, decode
+from fleet.core.records.errors import FleetError, UnreachableError
+from fleet.core.rollout.event import Event, Gone, Lost, Object, Seen, Synced
+from fleet.core.text.untrusted import UnreadableError, decode
 from fleet.kube import truth
 from fleet.kube.clock import Clock
 from fleet.kube.feed import Feed

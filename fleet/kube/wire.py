@@ -9,9 +9,9 @@ from typing import Any, Generic, TypeVar
 
 from msgspec import Raw, Struct, field
 
-from fleet.core.parties import KURED_LOCK
-from fleet.core.selector import Selector
-from fleet.core.workload import QUORUM_ANNOTATION
+from fleet.core.objects.selector import Selector
+from fleet.core.objects.workload import QUORUM_ANNOTATION
+from fleet.core.third_parties.parties import KURED_LOCK
 
 Quantities = dict[str, str | int | float]
 

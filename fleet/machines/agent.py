@@ -9,8 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from fleet.core.agent import Act, Answer, bounded, done, failed, next_duty, proves_boot, rolled_back
-from fleet.core.errors import FleetError
-from fleet.core.machine import (
+from fleet.core.objects.machine import (
     ARGUMENTS_MOST,
     LAYERED_MOST,
     LOG_MOST,
@@ -22,7 +21,8 @@ from fleet.core.machine import (
     Request,
     Work,
 )
-from fleet.core.release import Release
+from fleet.core.records.errors import FleetError
+from fleet.core.releases.release import Release
 from fleet.machines import secrets
 from fleet.machines.bootlog import Log
 from fleet.machines.contained import contained

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import Protocol
 
-from fleet.core.machine import LOG_MOST
+from fleet.core.objects.machine import LOG_MOST
 from fleet.machines import secrets
 from fleet.machines.host import Host, checked
 from fleet.machines.os.family import MachineError

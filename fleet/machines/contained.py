@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from fleet.core.errors import FleetError
+from fleet.core.records.errors import FleetError
 from fleet.machines.os.family import MachineError
 
 LOG = logging.getLogger(__name__)

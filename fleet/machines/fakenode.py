@@ -15,8 +15,8 @@ from typing import TypeVar
 import msgspec
 from msgspec import Struct
 
-from fleet.core.machine import Units
-from fleet.core.release import Release
+from fleet.core.objects.machine import Units
+from fleet.core.releases.release import Release
 from fleet.machines.os.family import MachineError
 
 Patch = Mapping[str, object]

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from fleet.core.errors import UnreachableError
+from fleet.core.records.errors import UnreachableError
 from fleet.machines import secrets
 from fleet.machines.os.family import MachineError
 

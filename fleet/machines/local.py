@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from fleet.core.environment import for_others
-from fleet.core.errors import UsageError
+from fleet.core.records.errors import UsageError
+from fleet.core.text.environment import for_others
 from fleet.machines.host import ABSENT, MOST, Ran
 from fleet.machines.os.family import MachineError
 from fleet.system import programs

@@ -16,9 +16,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from fleet.core.environment import for_others
-from fleet.core.errors import UsageError
-from fleet.core.paths import expanded
+from fleet.core.records.errors import UsageError
+from fleet.core.text.environment import for_others
+from fleet.core.text.paths import expanded
 from fleet.machines import plainconfig
 from fleet.machines.access import Access, Address
 from fleet.machines.settings import Here, Printed, Settings, printed, settings, unknown

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Protocol
 
-from fleet.core.machine import Machine
+from fleet.core.objects.machine import Machine
 
 
 class OwnMachine(Protocol):

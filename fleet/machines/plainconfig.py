@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from glob import glob
 from pathlib import Path
 
-from fleet.core.errors import ConfigError, UsageError
-from fleet.core.paths import expanded
+from fleet.core.records.errors import ConfigError, UsageError
+from fleet.core.text.paths import expanded
 from fleet.machines.access import Access, Address
 from fleet.machines.keywords import LEFT_ALONE
 from fleet.machines.patterns import listed

@@ -21,9 +21,9 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from fleet.core.environment import for_others
-from fleet.core.errors import UsageError
-from fleet.core.foreign import UnreadableError, decode
+from fleet.core.records.errors import UsageError
+from fleet.core.text.environment import for_others
+from fleet.core.text.untrusted import UnreadableError, decode
 from fleet.machines.host import shown
 from fleet.machines.os.family import MachineError
 from fleet.system.programs import end_group

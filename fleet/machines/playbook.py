@@ -16,10 +16,10 @@ from typing import Any
 
 from msgspec import Struct
 
-from fleet.core.errors import UnreachableError
-from fleet.core.foreign import UnreadableError, convert
-from fleet.core.machine import Units
-from fleet.core.release import Release, is_release, told_from
+from fleet.core.objects.machine import Units
+from fleet.core.records.errors import UnreachableError
+from fleet.core.releases.release import Release, is_release, told_from
+from fleet.core.text.untrusted import UnreadableError, convert
 from fleet.machines import secrets
 from fleet.machines.bootlog import LINES, LOOKED_AT, bounded, checked_unit, parse_boots
 from fleet.machines.host import LostError

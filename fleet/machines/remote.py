@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 
-from fleet.core.errors import FleetError
+from fleet.core.records.errors import FleetError
 from fleet.machines.agent import Agent, Pace
 from fleet.machines.bootlog import Log
 from fleet.machines.contained import contained

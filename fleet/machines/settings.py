@@ -12,7 +12,7 @@ from typing import Literal, get_args
 
 from msgspec import Struct
 
-from fleet.core.errors import UsageError
+from fleet.core.records.errors import UsageError
 from fleet.machines.keywords import FOLLOWED, LEFT_ALONE, REFUSED
 
 CONNECT_SECONDS = 20.0

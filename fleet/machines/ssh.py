@@ -16,8 +16,8 @@ from typing import TypeVar
 
 import paramiko
 
-from fleet.core.errors import AuthenticationError, UnreachableError
-from fleet.core.machine import MESSAGE_MOST
+from fleet.core.objects.machine import MESSAGE_MOST
+from fleet.core.records.errors import AuthenticationError, UnreachableError
 from fleet.machines import secrets
 from fleet.machines.access import Access, Address, address_of
 from fleet.machines.host import MOST, SHOWN, LostError, Ran

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from fleet.core.environment import for_others
-from fleet.core.errors import UnreachableError
+from fleet.core.records.errors import UnreachableError
+from fleet.core.text.environment import for_others
 from fleet.machines.access import Access, Address, address_of
 from fleet.machines.openssh import asked, here, text
 from fleet.machines.settings import CONNECT_SECONDS, Settings

@@ -16,7 +16,7 @@ from typing import IO, Any
 import paramiko
 from paramiko.agent import AgentKey
 
-from fleet.core.environment import for_others
+from fleet.core.text.environment import for_others
 from fleet.machines.hostcert import CERTIFICATE
 from fleet.machines.hostkeys import (
     SSH_PORT,

@@ -6,11 +6,11 @@ from random import Random
 
 from msgspec.structs import replace
 
-from fleet.core import osimage
 from fleet.core.agent import Act, Answer, next_duty
-from fleet.core.machine import Ask, Machine, Request, Units, Work
-from fleet.core.node import Node
-from fleet.core.release import Release, is_release, told_from
+from fleet.core.objects.machine import Ask, Machine, Request, Units, Work
+from fleet.core.objects.node import Node
+from fleet.core.releases import osimage
+from fleet.core.releases.release import Release, is_release, told_from
 from fleet.sim.behaviour import Behaviour, Length, draw
 from fleet.sim.kubelet import Kubelets
 from fleet.sim.objects import Objects

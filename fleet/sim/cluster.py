@@ -14,12 +14,12 @@ from typing import Any
 from msgspec import Raw
 from msgspec.structs import replace
 
-from fleet.core.action import AnyAction, Outcome, Result
-from fleet.core.errors import DISK_FULL, FleetError, UnreachableError
-from fleet.core.event import Event, Gone, Lost, Seen, Synced, Thing
-from fleet.core.leadership import Leadership
-from fleet.core.requests import Sort
-from fleet.core.snapshot import Snapshot
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.records.errors import DISK_FULL, FleetError, UnreachableError
+from fleet.core.records.leadership import Leadership
+from fleet.core.records.requests import Sort
+from fleet.core.rollout.action import AnyAction, Outcome, Result
+from fleet.core.rollout.event import Event, Gone, Lost, Seen, Synced, Thing
 from fleet.sim.agents import last_boot
 from fleet.sim.behaviour import Behaviour, SavedBehaviour
 from fleet.sim.clock import SAVE_SECONDS, SimulatedClock

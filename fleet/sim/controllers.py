@@ -18,9 +18,9 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fleet.core.daemonset import Place
-from fleet.core.pod import Owner, Pod, PodRef
-from fleet.core.workload import Workload
+from fleet.core.objects.daemonset import Place
+from fleet.core.objects.pod import Owner, Pod, PodRef
+from fleet.core.objects.workload import Workload
 from fleet.sim.behaviour import Behaviour, draw
 from fleet.sim.objects import Objects, WorkloadKey, controller_of
 from fleet.sim.scheduler import Scheduler

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from fleet.core.daemonset import Place
-from fleet.core.demand import STATE
-from fleet.core.node import Node
-from fleet.core.pod import Pod
-from fleet.core.workload import Workload
+from fleet.core.objects.daemonset import Place
+from fleet.core.objects.demand import STATE
+from fleet.core.objects.node import Node
+from fleet.core.objects.pod import Pod
+from fleet.core.objects.workload import Workload
 from fleet.sim.controllers import Controllers
 from fleet.sim.objects import Objects, WorkloadKey, controller_of
 

@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fleet.core.machine import Machine
-from fleet.core.node import SITE_LABEL, ZONE_LABEL, Node, NodeRef, Resources
-from fleet.core.pod import Pod
-from fleet.core.policy import site_of
-from fleet.core.quorum import Link, Member, Quorum
-from fleet.core.release import Release
-from fleet.core.snapshot import Snapshot
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.objects.machine import Machine
+from fleet.core.objects.node import SITE_LABEL, ZONE_LABEL, Node, NodeRef, Resources
+from fleet.core.objects.pod import Pod
+from fleet.core.policy.policy import site_of
+from fleet.core.quorum.quorum import Link, Member, Quorum
+from fleet.core.releases.release import Release
 from fleet.sim.behaviour import Behaviour, Failure, Spread
 from fleet.sim.fleets import POOL_LABEL, PoolShape, Shape, booted, budget, deployment, make_cluster
 

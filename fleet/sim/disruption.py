@@ -10,8 +10,8 @@ from collections import Counter
 
 from msgspec.structs import replace
 
-from fleet.core.budget import Budget, share
-from fleet.core.pod import Pod, PodRef
+from fleet.core.objects.budget import Budget, share
+from fleet.core.objects.pod import Pod, PodRef
 from fleet.sim.objects import Objects, WorkloadKey, controller_of
 
 SCALABLE = frozenset({"ReplicaSet", "Deployment", "StatefulSet", "ReplicationController"})

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 
 from msgspec.structs import replace
 
-from fleet.core.node import NodeRef
-from fleet.core.plan import Effort, Plan
+from fleet.core.objects.node import NodeRef
+from fleet.core.planning.plan import Effort, Plan
 
 Again = Callable[[Mapping[NodeRef, float]], Plan]
 """Plans the same with these urgencies of nodes."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from fleet.core.action import Evict, Result
-from fleet.core.budget import Budget
-from fleet.core.pod import Pod, PodRef
+from fleet.core.objects.budget import Budget
+from fleet.core.objects.pod import Pod, PodRef
+from fleet.core.rollout.action import Evict, Result
 from fleet.sim.disruption import Disruption
 from fleet.sim.objects import Objects
 from fleet.sim.refusal import Refusal

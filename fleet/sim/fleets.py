@@ -9,14 +9,14 @@ from random import Random
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fleet.core.budget import Budget, share
-from fleet.core.machine import Machine, Units
-from fleet.core.node import ZONE_LABEL, Node, Resources, Taint, Toleration
-from fleet.core.pod import Owner, Pod
-from fleet.core.release import Release
-from fleet.core.selector import Selector
-from fleet.core.snapshot import Snapshot
-from fleet.core.workload import Workload
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.objects.budget import Budget, share
+from fleet.core.objects.machine import Machine, Units
+from fleet.core.objects.node import ZONE_LABEL, Node, Resources, Taint, Toleration
+from fleet.core.objects.pod import Owner, Pod
+from fleet.core.objects.selector import Selector
+from fleet.core.objects.workload import Workload
+from fleet.core.releases.release import Release
 from fleet.sim.objects import Objects
 from fleet.sim.scheduler import Scheduler
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from selectors import EVENT_READ, DefaultSelector
 from typing import Any, NoReturn, TypeVar
 
-from fleet.core.errors import FleetError
+from fleet.core.records.errors import FleetError
 
 T = TypeVar("T")
 MOST = 4

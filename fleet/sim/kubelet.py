@@ -7,11 +7,11 @@ from random import Random
 
 from msgspec.structs import replace
 
-from fleet.core.guards.pods import stuck
-from fleet.core.machine import Machine
-from fleet.core.node import Node
-from fleet.core.pod import Pod, PodRef
-from fleet.core.times import app_of
+from fleet.core.objects.machine import Machine
+from fleet.core.objects.node import Node
+from fleet.core.objects.pod import Pod, PodRef
+from fleet.core.planning.estimates import app_of
+from fleet.core.policy.evictable import stuck
 from fleet.sim.behaviour import Behaviour, draw
 from fleet.sim.controllers import Controllers
 from fleet.sim.objects import Objects, WorkloadKey

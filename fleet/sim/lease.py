@@ -12,7 +12,7 @@ from time import monotonic
 import msgspec
 from msgspec import Struct
 
-from fleet.core.leadership import Leadership
+from fleet.core.records.leadership import Leadership
 
 
 class Lease(Struct, frozen=True):

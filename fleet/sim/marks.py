@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from fleet.core import keepoff
-from fleet.core.action import Result
-from fleet.core.node import CORDON_ANNOTATION, PENDING_TAINT, ROLLOUT_ANNOTATION, Node, Taint
+from fleet.core.objects.node import CORDON_ANNOTATION, PENDING_TAINT, ROLLOUT_ANNOTATION, Node, Taint
+from fleet.core.rollout.action import Result
+from fleet.core.third_parties import keep_off
 from fleet.sim.refusal import Refusal
 
 
@@ -22,7 +22,7 @@ def mark(node: Node, rollout: str) -> Node | None:
 
 def unmark(node: Node, rollout: str) -> Node | None:
     ours = node.rollout == rollout
-    gone = (*((ROLLOUT_ANNOTATION,) if ours else ()), *keepoff.removals(node.annotations, rollout))
+    gone = (*((ROLLOUT_ANNOTATION,) if ours else ()), *keep_off.removals(node.annotations, rollout))
     if not gone:
         return None
     taints = _without_pending(node) if ours else node.taints
@@ -35,7 +35,7 @@ def cordon(node: Node, rollout: str) -> Node | None:
         if node.cordoned_by == rollout:
             return None
         raise Refusal(Result.STALE, f"cordoned by {node.cordoned_by or 'somebody else'}")
-    added = {CORDON_ANNOTATION: rollout} | keepoff.additions(node.annotations, rollout)
+    added = {CORDON_ANNOTATION: rollout} | keep_off.additions(node.annotations, rollout)
     return replace(node, unschedulable=True, annotations=node.annotations | added)
 
 

@@ -12,7 +12,11 @@ from random import Random
 
 from msgspec.structs import replace
 
-from fleet.core.action import (
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.objects.machine import Ask, Machine, Request
+from fleet.core.objects.node import Node
+from fleet.core.objects.pod import PodRef
+from fleet.core.rollout.action import (
     Action,
     AnyAction,
     Clear,
@@ -29,11 +33,7 @@ from fleet.core.action import (
     Uncordon,
     Unmark,
 )
-from fleet.core.event import Event, Thing
-from fleet.core.machine import Ask, Machine, Request
-from fleet.core.node import Node
-from fleet.core.pod import PodRef
-from fleet.core.snapshot import Snapshot
+from fleet.core.rollout.event import Event, Thing
 from fleet.sim import marks
 from fleet.sim.agents import Agents
 from fleet.sim.behaviour import Behaviour, draw

@@ -9,15 +9,15 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from fleet.core.attachment import Attachment
-from fleet.core.budget import Budget
-from fleet.core.event import Event, Gone, Seen, Thing
-from fleet.core.machine import Machine
-from fleet.core.maintenance import Maintenance
-from fleet.core.node import Node
-from fleet.core.pod import Pod, PodRef
-from fleet.core.volumes import PersistentVolume, PersistentVolumeClaim, Volumes
-from fleet.core.workload import Workload
+from fleet.core.objects.attachment import Attachment
+from fleet.core.objects.budget import Budget
+from fleet.core.objects.machine import Machine
+from fleet.core.objects.node import Node
+from fleet.core.objects.pod import Pod, PodRef
+from fleet.core.objects.volumes import PersistentVolume, PersistentVolumeClaim, Volumes
+from fleet.core.objects.workload import Workload
+from fleet.core.rollout.event import Event, Gone, Seen, Thing
+from fleet.core.third_parties.maintenance import Maintenance
 
 
 class WorkloadKey(NamedTuple):

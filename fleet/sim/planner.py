@@ -10,26 +10,26 @@ from random import Random
 
 from msgspec.structs import replace
 
-from fleet.core import architectures
-from fleet.core.bound import bound, lengths
-from fleet.core.engine import Engine
-from fleet.core.event import Lost, Seen, Synced
-from fleet.core.foreseen import warnings
+from fleet.core.capacity.capacity import travels
+from fleet.core.cluster.snapshot import Snapshot, volumes_of
+from fleet.core.cluster.view import ClusterView
+from fleet.core.engine.engine import Engine
 from fleet.core.guards.budgets import is_ill
-from fleet.core.guards.pods import stuck
-from fleet.core.held import Held, Reason
-from fleet.core.losses import notes
-from fleet.core.node import NodeRef
-from fleet.core.plan import Plan, PlannedDoubt, PlannedHold, PlanWarning
-from fleet.core.pod import Pod
-from fleet.core.policy import DrainRule, Policy, site_of
-from fleet.core.release import Release, is_release
-from fleet.core.rollout import Goal, Rollout, Run, Start
-from fleet.core.room import travels
-from fleet.core.snapshot import Snapshot, volumes_of
-from fleet.core.steps import Step
-from fleet.core.times import Group, Known, Times, origin
-from fleet.core.view import ClusterView
+from fleet.core.objects.node import NodeRef
+from fleet.core.objects.pod import Pod
+from fleet.core.planning import architectures
+from fleet.core.planning.estimates import Group, Known, Times, origin
+from fleet.core.planning.foreseen import warnings
+from fleet.core.planning.losses import notes
+from fleet.core.planning.lower_bound import bound, lengths
+from fleet.core.planning.plan import Plan, PlannedDoubt, PlannedHold, PlanWarning
+from fleet.core.policy.evictable import stuck
+from fleet.core.policy.policy import DrainRule, Policy, site_of
+from fleet.core.records.held import Held, Reason
+from fleet.core.releases.release import Release, is_release
+from fleet.core.rollout.event import Lost, Seen, Synced
+from fleet.core.rollout.rollout import Goal, Rollout, Run, Start
+from fleet.core.rollout.steps import Step
 from fleet.sim.behaviour import Behaviour, Spread
 from fleet.sim.model import Model
 from fleet.sim.play import Tell, play, silent
@@ -60,7 +60,7 @@ def make_plan(
     `kept`: ended rollouts with failed runs that nobody has released; they become the planner's, which may change them.
     `lost`: clusters that do not answer, and why; their last snapshot may be among `snapshots`. Nodes that cannot go
     as long as nobody acts are in `held`. `urgency`: of nodes, for their goals. `tell` hears of the runs that have ended.
-    `brought`: the versions of etcd that the release is known to bring, as `fleet.core.proving.brought` has them.
+    `brought`: the versions of etcd that the release is known to bring, as `fleet.core.guards.recovery.brought` has them.
     Nothing outside is read or written.
     """
     with _uncollected():

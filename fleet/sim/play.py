@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 
-from fleet.core.action import AnyAction, Evict, Reboot, Result
-from fleet.core.engine import Decision, Engine
+from fleet.core.engine.engine import Decision, Engine
+from fleet.core.rollout.action import AnyAction, Evict, Reboot, Result
 from fleet.sim.model import Model
 from fleet.sim.timetable import Timetable
 

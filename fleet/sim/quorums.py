@@ -7,10 +7,10 @@ from random import Random
 
 from msgspec.structs import replace
 
-from fleet.core.action import Defragment, MoveLeader, Reboot, Result, SaveSnapshot
-from fleet.core.event import Seen
 from fleet.core.guards import quorum
-from fleet.core.quorum import Member, Quorum, foremost, unknown
+from fleet.core.quorum.quorum import Member, Quorum, foremost, unknown
+from fleet.core.rollout.action import Defragment, MoveLeader, Reboot, Result, SaveSnapshot
+from fleet.core.rollout.event import Seen
 from fleet.sim.behaviour import Behaviour, Length, draw
 from fleet.sim.kubelet import Kubelets
 from fleet.sim.objects import Objects

@@ -13,8 +13,8 @@ from pathlib import Path
 import msgspec
 from msgspec import Raw, Struct
 
-from fleet.core.action import AnyAction
-from fleet.core.errors import FleetError
+from fleet.core.records.errors import FleetError
+from fleet.core.rollout.action import AnyAction
 from fleet.sim.behaviour import SavedBehaviour
 from fleet.sim.clock import write
 from fleet.sim.model import Model

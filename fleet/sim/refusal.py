@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fleet.core.action import Result
+from fleet.core.rollout.action import Result
 
 
 class Refusal(Exception):

@@ -16,11 +16,11 @@ from math import ceil, inf, isfinite
 from random import Random
 from typing import NamedTuple
 
-from fleet.core import windows
-from fleet.core.plan import PlannedRun
-from fleet.core.policy import Policy, Pool
-from fleet.core.steps import HAS_SLOT, Step
-from fleet.core.times import Group, Ratios
+from fleet.core.planning.estimates import Group, Ratios
+from fleet.core.planning.plan import PlannedRun
+from fleet.core.policy import windows
+from fleet.core.policy.policy import Policy, Pool
+from fleet.core.rollout.steps import HAS_SLOT, Step
 
 DRAWS = 100
 """Rehearsals of which the p95 is taken."""

@@ -9,17 +9,17 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
-from fleet.core.attachment import Attachment
-from fleet.core.budget import Budget
-from fleet.core.event import Event, Gone, Seen
-from fleet.core.machine import Machine
-from fleet.core.maintenance import Maintenance
-from fleet.core.node import Node
-from fleet.core.pod import Pod, PodRef
-from fleet.core.quorum import Quorum
-from fleet.core.snapshot import Snapshot
-from fleet.core.volumes import PersistentVolume, PersistentVolumeClaim
-from fleet.core.workload import Workload
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.objects.attachment import Attachment
+from fleet.core.objects.budget import Budget
+from fleet.core.objects.machine import Machine
+from fleet.core.objects.node import Node
+from fleet.core.objects.pod import Pod, PodRef
+from fleet.core.objects.volumes import PersistentVolume, PersistentVolumeClaim
+from fleet.core.objects.workload import Workload
+from fleet.core.quorum.quorum import Quorum
+from fleet.core.rollout.event import Event, Gone, Seen
+from fleet.core.third_parties.maintenance import Maintenance
 from fleet.sim.controllers import SavedControllers
 from fleet.sim.timeline import Due
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from heapq import heapify, heappop, heappush
 
-from fleet.core.demand import Demand
-from fleet.core.neighbours import Judge, Neighbours
-from fleet.core.node import Node, Resources
-from fleet.core.pod import Pod, PodRef
-from fleet.core.taken import Taken
+from fleet.core.capacity.taken import Taken
+from fleet.core.capacity.topology import Judge, Neighbours
+from fleet.core.objects.demand import Demand
+from fleet.core.objects.node import Node, Resources
+from fleet.core.objects.pod import Pod, PodRef
 from fleet.sim.objects import Objects, WorkloadKey, controller_of
 
 CANDIDATES = 4

@@ -7,15 +7,15 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from fleet.core.attachment import Attachment
-from fleet.core.budget import Budget
-from fleet.core.machine import Machine
-from fleet.core.maintenance import Maintenance
-from fleet.core.node import Node, Taint
-from fleet.core.pod import PodRef
-from fleet.core.selector import Selector
-from fleet.core.volumes import PersistentVolume
-from fleet.core.workload import Workload
+from fleet.core.objects.attachment import Attachment
+from fleet.core.objects.budget import Budget
+from fleet.core.objects.machine import Machine
+from fleet.core.objects.node import Node, Taint
+from fleet.core.objects.pod import PodRef
+from fleet.core.objects.selector import Selector
+from fleet.core.objects.volumes import PersistentVolume
+from fleet.core.objects.workload import Workload
+from fleet.core.third_parties.maintenance import Maintenance
 from fleet.sim.controllers import Controllers
 from fleet.sim.daemons import Daemons
 from fleet.sim.disruption import Disruption

@@ -8,17 +8,17 @@ from collections.abc import Iterable, Mapping
 
 from msgspec.structs import replace
 
-from fleet.core.action import AnyAction, Evict, MoveLeader, Outcome, Result, SaveSnapshot
-from fleet.core.engine import Decision
-from fleet.core.event import Event, Gone, Seen
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.engine.engine import Decision
 from fleet.core.guards.quorum import Absence
-from fleet.core.journal import Record
-from fleet.core.node import NodeRef
-from fleet.core.plan import PlannedEviction, PlannedRun, PlannedStep, PlannedVote
-from fleet.core.pod import Pod
-from fleet.core.rollout import Run
-from fleet.core.snapshot import Snapshot
-from fleet.core.steps import HAS_SLOT, Step
+from fleet.core.objects.node import NodeRef
+from fleet.core.objects.pod import Pod
+from fleet.core.planning.plan import PlannedEviction, PlannedRun, PlannedStep, PlannedVote
+from fleet.core.records.journal import Record
+from fleet.core.rollout.action import AnyAction, Evict, MoveLeader, Outcome, Result, SaveSnapshot
+from fleet.core.rollout.event import Event, Gone, Seen
+from fleet.core.rollout.rollout import Run
+from fleet.core.rollout.steps import HAS_SLOT, Step
 
 WORKED = HAS_SLOT | {Step.STAGE}
 

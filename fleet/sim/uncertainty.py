@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from math import isfinite
 from random import Random
 
-from fleet.core.plan import Assumed, PlannedRun
-from fleet.core.policy import Policy
-from fleet.core.steps import Step
-from fleet.core.times import LEAST, PARTS, POD_PARTS, QUICK, SLOW, Group, Times
+from fleet.core.planning.estimates import LEAST, PARTS, POD_PARTS, QUICK, SLOW, Group, Times
+from fleet.core.planning.plan import Assumed, PlannedRun
+from fleet.core.policy.policy import Policy
+from fleet.core.rollout.steps import Step
 from fleet.sim.rehearsal import Activity, Lengths, p95, rehearsal, rehearse
 
 AS_PLANNED = (1.0,)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from random import Random
 
-from fleet.core.attachment import Attachment
-from fleet.core.pod import Pod, PodRef
-from fleet.core.volumes import PersistentVolume
+from fleet.core.objects.attachment import Attachment
+from fleet.core.objects.pod import Pod, PodRef
+from fleet.core.objects.volumes import PersistentVolume
 from fleet.sim.behaviour import Behaviour, draw
 from fleet.sim.objects import Objects, WorkloadKey
 from fleet.sim.timeline import Timeline

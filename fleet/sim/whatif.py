@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
-from fleet.core.bound import bounds
-from fleet.core.held import Reason
-from fleet.core.node import NodeRef
-from fleet.core.plan import Plan
-from fleet.core.policy import Policy
-from fleet.core.snapshot import Snapshot
-from fleet.core.times import Times
-from fleet.core.whatif import Bind, Change, Loosened, WhatIf, best_first, candidates, loosened
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.objects.node import NodeRef
+from fleet.core.planning.estimates import Times
+from fleet.core.planning.lower_bound import bounds
+from fleet.core.planning.plan import Plan
+from fleet.core.planning.what_if import Bind, Change, Loosened, WhatIf, best_first, candidates, loosened
+from fleet.core.policy.policy import Policy
+from fleet.core.records.held import Reason
 from fleet.sim.planner import staged_of, views_of
 
 Again = Callable[[Sequence[Snapshot], Policy], Plan]

@@ -9,7 +9,7 @@ from urllib.parse import quote, unquote
 
 from msgspec import Struct
 
-from fleet.core.errors import StoreError, UsageError
+from fleet.core.records.errors import StoreError, UsageError
 
 HIDDEN = "***"
 PASSWORD = re.compile(r"(?:://[^:@/?]*:(?=[^?]*@)|[?&]password=)([^?&]*(?=@)|[^&]*)")

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import rfc8785
 
-from fleet.core.journal import Entry
+from fleet.core.records.journal import Entry
 from fleet.store.tampering import BEGINNING, Checkpoint, Finding, Origin, broken
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from fleet.core.audit import SignedCheckpoint
-from fleet.core.errors import StoreError, TamperedError
+from fleet.core.records.audit import SignedCheckpoint
+from fleet.core.records.errors import StoreError, TamperedError
 from fleet.store import chain
 from fleet.store.database import Database, Row, Transaction, in_utc, is_row, moment
 from fleet.store.journal import as_found, stored_checkpoint

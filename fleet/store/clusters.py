@@ -8,7 +8,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from fleet.core.errors import UsageError
+from fleet.core.records.errors import UsageError
 from fleet.store.database import Database, Row, Transaction, moment_or_none
 from fleet.store.kinds import KINDS
 

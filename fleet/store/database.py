@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from fleet.core.errors import StoreError
+from fleet.core.records.errors import StoreError
 from fleet.store.address import Address
 
 Row = tuple[Any, ...]

@@ -13,9 +13,9 @@ from hashlib import sha256
 
 import msgspec
 
-from fleet.core.errors import StoreError
-from fleet.core.folded import Folded
-from fleet.core.journal import Record
+from fleet.core.records.errors import StoreError
+from fleet.core.records.journal import Record
+from fleet.core.rollout.checkpoint import Folded
 from fleet.store import chain, lease
 from fleet.store.database import Database, Transaction, in_utc
 from fleet.store.journal import COLUMNS, append_in, entry_of, fence

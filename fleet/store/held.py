@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from fleet.core.errors import StoreError
-from fleet.core.held import Held
+from fleet.core.records.errors import StoreError
+from fleet.core.records.held import Held
 from fleet.store.database import TAMPERED, Database, Row, Transaction, moment
 from fleet.store.facts import FEW
 

@@ -8,13 +8,13 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from fleet.core.errors import UsageError
-from fleet.core.event import Thing
-from fleet.core.machine import Machine
-from fleet.core.node import SITE_LABEL, Node
-from fleet.core.quorum import Quorum
-from fleet.core.retention import Retention
-from fleet.core.snapshot import Snapshot
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.objects.machine import Machine
+from fleet.core.objects.node import SITE_LABEL, Node
+from fleet.core.quorum.quorum import Quorum
+from fleet.core.records.errors import UsageError
+from fleet.core.records.retention import Retention
+from fleet.core.rollout.event import Thing
 from fleet.store import clusters, facts
 from fleet.store.database import Database, Row, Transaction, in_utc, moment, moment_or_none
 from fleet.store.facts import Changes, Writing

@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from fleet.core.audit import SignedCheckpoint
-from fleet.core.errors import JournalMovedError, StaleEpochError, StoreError
-from fleet.core.journal import GENESIS, Entry, Record
-from fleet.core.node import NodeRef
+from fleet.core.objects.node import NodeRef
+from fleet.core.records.audit import SignedCheckpoint
+from fleet.core.records.errors import JournalMovedError, StaleEpochError, StoreError
+from fleet.core.records.journal import GENESIS, Entry, Record
 from fleet.store import chain, lease
 from fleet.store.database import TAMPERED, Database, Row, Transaction, in_utc, is_row, moment
 from fleet.store.proof import Marks, broken

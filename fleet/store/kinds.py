@@ -15,16 +15,16 @@ import msgspec
 from msgspec import NODEFAULT, Struct
 from msgspec.structs import FieldInfo, fields
 
-from fleet.core.budget import Budget
-from fleet.core.errors import StoreError
-from fleet.core.event import Thing
-from fleet.core.machine import Machine
-from fleet.core.maintenance import Maintenance
-from fleet.core.node import Node
-from fleet.core.pod import Pod
-from fleet.core.quorum import Quorum
-from fleet.core.release import Release
-from fleet.core.workload import Workload
+from fleet.core.objects.budget import Budget
+from fleet.core.objects.machine import Machine
+from fleet.core.objects.node import Node
+from fleet.core.objects.pod import Pod
+from fleet.core.objects.workload import Workload
+from fleet.core.quorum.quorum import Quorum
+from fleet.core.records.errors import StoreError
+from fleet.core.releases.release import Release
+from fleet.core.rollout.event import Thing
+from fleet.core.third_parties.maintenance import Maintenance
 from fleet.store.database import TAMPERED
 
 T = TypeVar("T", bound=Thing)

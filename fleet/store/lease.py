@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct
 
-from fleet.core.leadership import Leadership
+from fleet.core.records.leadership import Leadership
 from fleet.store.database import Database, Transaction, moment_or_none
 
 LOCK = "journal"

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from fleet.core.errors import SchemaError, StoreError
+from fleet.core.records.errors import SchemaError, StoreError
 from fleet.store import opening, sqlite
 from fleet.store.address import Address
 

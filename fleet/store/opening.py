@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
-from fleet.core.errors import DISK_FULL, StoreError
+from fleet.core.records.errors import DISK_FULL, StoreError
 from fleet.store.address import Address
 from fleet.store.database import BUSY_SECONDS
 

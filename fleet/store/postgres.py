@@ -14,7 +14,7 @@ import psycopg
 from psycopg import Connection, Cursor
 from psycopg.conninfo import conninfo_to_dict
 
-from fleet.core.errors import NoRoomError, ReadOnlyError, StoreError
+from fleet.core.records.errors import NoRoomError, ReadOnlyError, StoreError
 from fleet.store.address import Address
 from fleet.store.database import BUSY_SECONDS, Row, in_utc
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from fleet.core.audit import SignedCheckpoint
-from fleet.core.journal import Entry
+from fleet.core.records.audit import SignedCheckpoint
+from fleet.core.records.journal import Entry
 from fleet.store.tampering import Finding, missing
 
 if TYPE_CHECKING:

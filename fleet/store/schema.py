@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fleet.core.errors import SchemaError
+from fleet.core.records.errors import SchemaError
 from fleet.store.database import Database
 
 NEWEST = "0007"

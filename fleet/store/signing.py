@@ -25,9 +25,9 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from msgspec.structs import asdict, replace
 
-from fleet.core.audit import Signature, SignedCheckpoint
-from fleet.core.errors import UsageError
-from fleet.core.report import Report
+from fleet.core.records.audit import Signature, SignedCheckpoint
+from fleet.core.records.errors import UsageError
+from fleet.core.reporting.report import Report
 from fleet.store import chain
 from fleet.system.files import beside
 

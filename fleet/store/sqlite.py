@@ -14,7 +14,7 @@ from datetime import datetime
 from threading import RLock
 from typing import Any
 
-from fleet.core.errors import NoRoomError, ReadOnlyError, SchemaError, StoreError
+from fleet.core.records.errors import NoRoomError, ReadOnlyError, SchemaError, StoreError
 from fleet.store import disk
 from fleet.store.address import Address, missing
 from fleet.store.database import BUSY_SECONDS, Row, in_utc

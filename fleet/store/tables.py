@@ -167,7 +167,7 @@ class Maintenance(Fact, table=True):
 
 
 class Journal(Table, table=True):
-    """Append-only, hash-chained (`fleet.core.journal.Entry`)."""
+    """Append-only, hash-chained (`fleet.core.records.journal.Entry`)."""
 
     __table_args__ = (Index("journal_rollout", "rollout", "seq"), Index("journal_node", "node", "seq"))
 
@@ -195,7 +195,7 @@ class Checkpoint(Table, table=True):
 
 
 class SignedCheckpoint(Table, table=True):
-    """Where the chain once ended, signed (`fleet.core.audit.SignedCheckpoint`). Append-only."""
+    """Where the chain once ended, signed (`fleet.core.records.audit.SignedCheckpoint`). Append-only."""
 
     __tablename__ = "signed_checkpoint"
 

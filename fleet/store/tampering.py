@@ -14,7 +14,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fleet.core.journal import GENESIS, Entry
+from fleet.core.records.journal import GENESIS, Entry
 
 What = Literal[
     "changed",

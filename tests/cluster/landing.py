@@ -19,10 +19,10 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from fleet.core.pod import Pod
-from fleet.core.room import Room
-from fleet.core.snapshot import Snapshot
-from fleet.core.view import ClusterView
+from fleet.core.capacity.capacity import Room
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.cluster.view import ClusterView
+from fleet.core.objects.pod import Pod
 from fleet.kube.cluster import Cluster as KubeCluster
 from fleet.kube.credentials import Source
 from fleet.lab import Lab

@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 from fleet.app.home import Home
 from fleet.app.run import run
-from fleet.core.journal import Entry, Record
+from fleet.core.records.journal import Entry, Record
 from fleet.store import Store
 from fleet.store.address import Address
 from fleet.store.database import Database, Transaction

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from fleet.core.errors import AuthenticationError, HeldError
-from fleet.core.parties import KEEP_OFF
+from fleet.core.records.errors import AuthenticationError, HeldError
+from fleet.core.third_parties.parties import KEEP_OFF
 from fleet.kube import install
 from fleet.kube.install import Applied, Uninstalled
 from fleet.kube.installation import manifests

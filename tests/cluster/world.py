@@ -11,7 +11,7 @@ from typing import Literal
 
 from msgspec.structs import asdict
 
-from fleet.core.node import Taint, Toleration
+from fleet.core.objects.node import Taint, Toleration
 from fleet.drivers import ports
 from fleet.kube.cluster import Cluster as KubeCluster
 from fleet.kube.credentials import Source

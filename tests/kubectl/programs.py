@@ -13,7 +13,7 @@ from unittest import mock
 from msgspec import Struct
 
 from fleet.app.clock import WallClock
-from fleet.core.errors import FleetError
+from fleet.core.records.errors import FleetError
 from fleet.kube import contexts
 from fleet.kube.credentials import Source
 from fleet.kube.refusal import Call

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.core.release import Release
+from fleet.core.releases.release import Release
 from fleet.machines.os import flatcar
 from fleet.machines.os.flatcar import Flatcar
 from tests.unit.machines import recorded

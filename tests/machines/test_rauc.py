@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.core.release import Release, is_release
+from fleet.core.releases.release import Release, is_release
 from fleet.machines.os.family import MachineError
 from fleet.machines.os.rauc import Rauc
 from tests.unit.machines.fakehost import FakeHost

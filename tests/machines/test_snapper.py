@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from fleet.core.release import Release
+from fleet.core.releases.release import Release
 from fleet.machines.os.family import MachineError
 from fleet.machines.os.transactional import TransactionalUpdate
 from tests.unit.machines.fakehost import FakeHost

@@ -20,7 +20,7 @@ import pytest
 from msgspec.structs import replace
 from paramiko import SSHException
 
-from fleet.core.errors import AuthenticationError, UnreachableError
+from fleet.core.records.errors import AuthenticationError, UnreachableError
 from fleet.machines.access import Access, Address
 from fleet.machines.host import LostError, read
 from fleet.machines.hostkeys import Known, UnknownKeyError, judge, parse

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from fleet.core.errors import UsageError
+from fleet.core.records.errors import UsageError
 from fleet.machines import openssh
 from fleet.machines.access import Access, Address, address_of
 from fleet.machines.settings import Settings

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from fleet.core.machine import Ask, Machine, Units
-from fleet.core.release import Release
+from fleet.core.objects.machine import Ask, Machine, Units
+from fleet.core.releases.release import Release
 from fleet.lab.machines import Machines
 from fleet.machines import updaters
 from fleet.machines.access import Access, Address

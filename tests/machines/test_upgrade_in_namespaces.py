@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.core.release import Release
+from fleet.core.releases.release import Release
 from fleet.lab.machines import Machines, cgroups
 from fleet.machines.job import finish
 from fleet.machines.local import Local, namespaces

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from fleet.config.policy import load as policy
-from fleet.core.errors import ConfigError, UsageError
+from fleet.core.records.errors import ConfigError, UsageError
 from fleet.hosts.ansible_run import ask
 from fleet.hosts.inventory import Entry, Hook, Inventory
 from fleet.hosts.source import Source, load

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from msgspec import convert
 
-from fleet.core.release import Release
+from fleet.core.releases.release import Release
 from fleet.machines.job import unit_of
 from fleet.machines.os.detect import family
 from fleet.machines.os.family import Family

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from msgspec import Struct
 
-from fleet.core.release import Release
+from fleet.core.releases.release import Release
 from fleet.machines.host import LostError
 from fleet.machines.os.detect import family
 from fleet.machines.os.family import MachineError, Observation

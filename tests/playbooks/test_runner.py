@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from msgspec import convert
 
-from fleet.core.errors import UnreachableError
-from fleet.core.machine import Units
-from fleet.core.release import Release
+from fleet.core.objects.machine import Units
+from fleet.core.records.errors import UnreachableError
+from fleet.core.releases.release import Release
 from fleet.machines import play
 from fleet.machines.access import Access, Address
 from fleet.machines.job import unit_of

@@ -10,10 +10,10 @@ from hashlib import sha256
 
 import msgspec
 
-from fleet.core.node import Resources
-from fleet.core.policy import Amount, Limits, Policy, Pool, StageRule
-from fleet.core.release import Release, Stream
-from fleet.core.times import Times
+from fleet.core.objects.node import Resources
+from fleet.core.planning.estimates import Times
+from fleet.core.policy.policy import Amount, Limits, Policy, Pool, StageRule
+from fleet.core.releases.release import Release, Stream
 from fleet.sim.fleets import PoolShape, Shape, make_cluster
 from fleet.sim.planner import make_plan
 

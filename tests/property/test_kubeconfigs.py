@@ -12,7 +12,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleet.core.errors import FleetError, UsageError
+from fleet.core.records.errors import FleetError, UsageError
 from fleet.histories.builders import START
 from fleet.kube import contexts, credentials
 from fleet.kube.credentials import Source

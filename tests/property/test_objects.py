@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleet.core.errors import FleetError, UsageError
-from fleet.core.plan import Plan
-from fleet.core.snapshot import Snapshot
-from fleet.core.times import Times
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.planning.estimates import Times
+from fleet.core.planning.plan import Plan
+from fleet.core.records.errors import FleetError, UsageError
 from fleet.histories.builders import NEW, START, a_policy
 from fleet.kube.kinds import KINDS, MACHINES, NODES
 from fleet.kube.snapshot import of_dump

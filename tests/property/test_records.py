@@ -14,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleet.app.evidence import verify_file
-from fleet.core.audit import JournalExport
-from fleet.core.errors import FleetError, StoreError, TamperedError, UsageError
-from fleet.core.history import rollouts_of
-from fleet.core.journal import GENESIS, Entry
-from fleet.core.plan import Plan
-from fleet.core.times import Times
+from fleet.core.planning.estimates import Times
+from fleet.core.planning.plan import Plan
+from fleet.core.records.audit import JournalExport
+from fleet.core.records.errors import FleetError, StoreError, TamperedError, UsageError
+from fleet.core.records.journal import GENESIS, Entry
+from fleet.core.rollout.replay import rollouts_of
 from fleet.histories.builders import NEW, START, a_budget, a_deployment, a_node, a_policy, a_snapshot
 from fleet.sim.planner import make_plan
 from fleet.store import Store, chain

@@ -9,8 +9,8 @@ from hashlib import sha256
 
 import pytest
 
-from fleet.core.held import Reason
-from fleet.core.steps import NEXT, Step, Turn
+from fleet.core.records.held import Reason
+from fleet.core.rollout.steps import NEXT, Step, Turn
 from fleet.histories.coverage import Coverage
 from fleet.histories.history import History
 from fleet.histories.invariant import Invariant

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from fleet.core.journal import GENESIS, Entry, Record
+from fleet.core.records.journal import GENESIS, Entry, Record
 from fleet.histories.builders import START
 from fleet.store import chain
 from fleet.store.tampering import Checkpoint, Finding

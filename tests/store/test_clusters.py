@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
-from fleet.core.errors import UsageError
+from fleet.core.records.errors import UsageError
 from fleet.histories.builders import START, a_node, a_snapshot
 from fleet.store import ClusterRow, Store
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from fleet.core.errors import NoRoomError, ReadOnlyError, StoreError
-from fleet.core.journal import Record
+from fleet.core.records.errors import NoRoomError, ReadOnlyError, StoreError
+from fleet.core.records.journal import Record
 from fleet.histories.builders import START, a_node, a_snapshot
 from fleet.store import ClusterRow, Store
 from fleet.store.disk import size

@@ -8,12 +8,12 @@ from datetime import datetime, timedelta
 import pytest
 from msgspec.structs import replace
 
-from fleet.core.errors import StoreError, UsageError
-from fleet.core.event import Lost, Seen, Synced
-from fleet.core.machine import Ask, Request
-from fleet.core.node import SITE_LABEL, Taint
-from fleet.core.retention import Retention
-from fleet.core.snapshot import Snapshot
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.objects.machine import Ask, Request
+from fleet.core.objects.node import SITE_LABEL, Taint
+from fleet.core.records.errors import StoreError, UsageError
+from fleet.core.records.retention import Retention
+from fleet.core.rollout.event import Lost, Seen, Synced
 from fleet.drivers.recorder import Recorder
 from fleet.histories.builders import (
     NEW,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from fleet.core.leadership import Leadership
+from fleet.core.records.leadership import Leadership
 from fleet.histories.builders import START
 from fleet.store import Store
 

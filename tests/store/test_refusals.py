@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.core.errors import SchemaError, StoreError, UsageError
+from fleet.core.records.errors import SchemaError, StoreError, UsageError
 from fleet.store import Store
 from fleet.store.address import Address
 from fleet.store.sqlite import SqliteDatabase

@@ -14,7 +14,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from fleet.core.errors import SchemaError, StoreError
+from fleet.core.records.errors import SchemaError, StoreError
 from fleet.histories.builders import START
 from fleet.store import Store, chain
 from fleet.store.address import Address

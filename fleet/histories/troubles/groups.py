@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
-from fleet.core.quorum import Member
+from fleet.core.quorum.quorum import Member
 from fleet.histories.builders import START
 from fleet.histories.world import World
 from fleet.sim.model import Model

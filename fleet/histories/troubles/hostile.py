@@ -8,7 +8,7 @@ from typing import Literal
 
 from msgspec.structs import replace
 
-from fleet.core.machine import (
+from fleet.core.objects.machine import (
     LAYERED_MOST,
     LOG_MOST,
     MESSAGE_MOST,
@@ -18,8 +18,8 @@ from fleet.core.machine import (
     Units,
     Work,
 )
-from fleet.core.node import Node
-from fleet.core.release import Release
+from fleet.core.objects.node import Node
+from fleet.core.releases.release import Release
 from fleet.histories.builders import START
 from fleet.histories.world import World
 from fleet.sim.model import Model

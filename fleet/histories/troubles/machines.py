@@ -6,9 +6,9 @@ from random import Random
 
 from msgspec.structs import replace
 
-from fleet.core.node import Node
-from fleet.core.release import built_for
-from fleet.core.steps import Step
+from fleet.core.objects.node import Node
+from fleet.core.releases.release import built_for
+from fleet.core.rollout.steps import Step
 from fleet.histories.builders import START
 from fleet.histories.troubles.nodes import runs
 from fleet.histories.world import World

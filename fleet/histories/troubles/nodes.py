@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
-from fleet.core.node import ZONE_LABEL, Node
-from fleet.core.rollout import Run
+from fleet.core.objects.node import ZONE_LABEL, Node
+from fleet.core.rollout.rollout import Run
 from fleet.histories.builders import START, a_machine
 from fleet.histories.world import World
 from fleet.sim.model import Model

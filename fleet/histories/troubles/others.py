@@ -6,10 +6,10 @@ from random import Random
 
 from msgspec.structs import replace
 
-from fleet.core.maintenance import Maintenance
-from fleet.core.node import Node, Taint
-from fleet.core.pod import PodRef
-from fleet.core.workload import NodeLock, Workload
+from fleet.core.objects.node import Node, Taint
+from fleet.core.objects.pod import PodRef
+from fleet.core.objects.workload import NodeLock, Workload
+from fleet.core.third_parties.maintenance import Maintenance
 from fleet.histories.builders import START
 from fleet.histories.troubles.nodes import delete_node
 from fleet.histories.world import World

@@ -7,8 +7,8 @@ from random import Random
 
 from msgspec.structs import replace
 
-from fleet.core.budget import Budget
-from fleet.core.pod import Pod
+from fleet.core.objects.budget import Budget
+from fleet.core.objects.pod import Pod
 from fleet.histories.builders import START
 from fleet.histories.scene import ROLE_LABEL
 from fleet.histories.troubles.machines import NEVER

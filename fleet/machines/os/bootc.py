@@ -10,8 +10,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from fleet.core.foreign import UnreadableError, decode
-from fleet.core.release import Release, is_release
+from fleet.core.releases.release import Release, is_release
+from fleet.core.text.untrusted import UnreadableError, decode
 from fleet.machines.host import Host
 from fleet.machines.os import imageref, shell
 from fleet.machines.os.family import MachineError, Observation, Progress

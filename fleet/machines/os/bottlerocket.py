@@ -14,8 +14,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from fleet.core.foreign import UnreadableError, convert, decode
-from fleet.core.release import Release
+from fleet.core.releases.release import Release
+from fleet.core.text.untrusted import UnreadableError, convert, decode
 from fleet.machines.host import Host, LostError, checked
 from fleet.machines.os import shell
 from fleet.machines.os.family import MachineError, Observation, Progress

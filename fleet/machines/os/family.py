@@ -7,9 +7,9 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from fleet.core.errors import FleetError
-from fleet.core.machine import MESSAGE_MOST, Units
-from fleet.core.release import Release
+from fleet.core.objects.machine import MESSAGE_MOST, Units
+from fleet.core.records.errors import FleetError
+from fleet.core.releases.release import Release
 
 Progress = Callable[[int], None]
 """Is called with the percent that is done, 0 to 100, as often as it is known; returns at once."""

@@ -16,7 +16,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from fleet.core.release import Release
+from fleet.core.releases.release import Release
 from fleet.machines.host import Host, checked, read
 from fleet.machines.os import osrelease, shell
 from fleet.machines.os.family import MachineError, Observation, Progress

@@ -8,8 +8,8 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fleet.core.foreign import UnreadableError, convert, decode
-from fleet.core.release import Release, is_release, told_from
+from fleet.core.releases.release import Release, is_release, told_from
+from fleet.core.text.untrusted import UnreadableError, convert, decode
 from fleet.machines.host import Host, checked, read, shown
 from fleet.machines.job import finish
 from fleet.machines.os import osrelease, shell

@@ -13,8 +13,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from fleet.core.foreign import UnreadableError, decode
-from fleet.core.release import Release
+from fleet.core.releases.release import Release
+from fleet.core.text.untrusted import UnreadableError, decode
 from fleet.machines.host import Host
 from fleet.machines.os import imageref, ostree, shell
 from fleet.machines.os.family import MachineError, Observation, Progress

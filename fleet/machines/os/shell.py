@@ -10,8 +10,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from fleet.core.foreign import UnreadableError, decode
-from fleet.core.machine import UNTOLD, Units
+from fleet.core.objects.machine import UNTOLD, Units
+from fleet.core.text.untrusted import UnreadableError, decode
 from fleet.machines.host import ABSENT, BOOT_ID, Host, LostError, Ran, checked, read_line
 from fleet.machines.job import Percent, finish
 from fleet.machines.os.family import MachineError, Progress

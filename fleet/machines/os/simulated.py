@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from msgspec import Struct
 
-from fleet.core.release import Release
+from fleet.core.releases.release import Release
 from fleet.machines import fakenode
 from fleet.machines.bootlog import LINES
 from fleet.machines.fakenode import REBOOT_MS, STAGE_MS, Boot, Disk, FakeNode, Fault, Patch

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from fleet.core.foreign import UnreadableError, decode_each
-from fleet.core.release import Release
+from fleet.core.releases.release import Release
+from fleet.core.text.untrusted import UnreadableError, decode_each
 from fleet.machines.host import Host, LostError, checked
 from fleet.machines.os import osrelease
 from fleet.machines.os.family import MachineError, Observation, Progress

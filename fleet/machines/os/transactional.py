@@ -13,8 +13,8 @@ import re
 
 from msgspec import Struct
 
-from fleet.core.foreign import UnreadableError, decode
-from fleet.core.release import Release
+from fleet.core.releases.release import Release
+from fleet.core.text.untrusted import UnreadableError, decode
 from fleet.machines.host import Host, Ran, checked, read
 from fleet.machines.os import osrelease, shell
 from fleet.machines.os.family import MachineError, Observation, Progress

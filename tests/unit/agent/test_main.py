@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from fleet.agent.main import FAMILY, NODE, main
-from fleet.core.errors import UsageError
+from fleet.core.records.errors import UsageError
 from fleet.kube.installation import manifests
 
 

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from msgspec.structs import replace
 
-from fleet.core.errors import UnreachableError
-from fleet.core.machine import Ask, Machine, Request, Units
-from fleet.core.release import Release
+from fleet.core.objects.machine import Ask, Machine, Request, Units
+from fleet.core.records.errors import UnreachableError
+from fleet.core.releases.release import Release
 from fleet.machines.agent import Agent, Pace
 from fleet.machines.os.family import MachineError, Observation, Progress
 

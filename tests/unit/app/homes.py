@@ -7,8 +7,8 @@ from pathlib import Path
 from fleet.app.home import CLOCK, Home
 from fleet.app.plans import plan
 from fleet.app.rollouts import start
-from fleet.core.plan import Plan
-from fleet.core.snapshot import Snapshot
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.planning.plan import Plan
 from fleet.histories.builders import NEW, OLD, START, a_budget, a_deployment, a_node, a_snapshot
 from fleet.sim.behaviour import Behaviour
 from fleet.sim.clock import SimulatedClock

@@ -21,10 +21,10 @@ from fleet.app.home import Home
 from fleet.app.report import report, with_evidence
 from fleet.app.run import run as work
 from fleet.cli.main import run
-from fleet.core.errors import TamperedError, UsageError
-from fleet.core.journal import GENESIS, Entry, Record
-from fleet.core.report import Report
-from fleet.core.requests import Sort
+from fleet.core.records.errors import TamperedError, UsageError
+from fleet.core.records.journal import GENESIS, Entry, Record
+from fleet.core.records.requests import Sort
+from fleet.core.reporting.report import Report
 from fleet.drivers.folding import keep
 from fleet.histories.builders import NEW, OLD
 from fleet.store import chain

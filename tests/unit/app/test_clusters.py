@@ -14,8 +14,8 @@ from fleet.app.look import look
 from fleet.app.status import all_clusters, fleet_status
 from fleet.app.sync import sync
 from fleet.cli.cluster_view import found
-from fleet.core.errors import HeldError, UnreachableError, UsageError
-from fleet.core.pod import Owner, Pod
+from fleet.core.objects.pod import Owner, Pod
+from fleet.core.records.errors import HeldError, UnreachableError, UsageError
 from fleet.histories.builders import a_policy
 from fleet.kube.permissions import Permission
 from tests.kube_fake.server import ApiServer, Fault

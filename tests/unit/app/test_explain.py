@@ -13,9 +13,9 @@ from fleet.app.status import fleet_status
 from fleet.app.sync import sync
 from fleet.app.why import why
 from fleet.cli.explain_view import whole
-from fleet.core.errors import UsageError
-from fleet.core.held import Held, Reason
-from fleet.core.node import NodeRef
+from fleet.core.objects.node import NodeRef
+from fleet.core.records.errors import UsageError
+from fleet.core.records.held import Held, Reason
 from tests.unit.app.homes import a_home, a_started_rollout, small_cluster
 
 

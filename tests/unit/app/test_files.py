@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from fleet.app.files import write_whole
-from fleet.core.errors import UsageError
+from fleet.core.records.errors import UsageError
 
 
 @pytest.mark.parametrize("before", [None, b"the last report"])

@@ -18,8 +18,8 @@ from fleet.app.report import report, with_evidence
 from fleet.app.rollouts import start
 from fleet.app.status import fleet_status
 from fleet.app.sync import sync
-from fleet.core.errors import NoRoomError
-from fleet.core.journal import Record
+from fleet.core.records.errors import NoRoomError
+from fleet.core.records.journal import Record
 from fleet.sim.lease import FileLease
 from tests.store.disks import fill, small_disk
 from tests.unit.app.finished import a_fast_home, carried_out

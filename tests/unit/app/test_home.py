@@ -10,7 +10,7 @@ import pytest
 
 from fleet.app.home import Home
 from fleet.app.init import init
-from fleet.core.errors import UsageError
+from fleet.core.records.errors import UsageError
 from tests.unit.app.homes import POLICY, a_home, small_cluster
 
 

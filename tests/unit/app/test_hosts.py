@@ -15,7 +15,7 @@ from fleet.app.installation import install
 from fleet.app.quorums import groups_of_hosts
 from fleet.cli.main import run
 from fleet.config import loads
-from fleet.core.errors import ConfigError, UnreachableError, UsageError
+from fleet.core.records.errors import ConfigError, UnreachableError, UsageError
 from fleet.store import ClusterRow
 
 POLICY = """\

@@ -14,9 +14,9 @@ from fleet.app.lint import lint_dump
 from fleet.app.sync import sync
 from fleet.app.why import why
 from fleet.cli.plan_view import whole
-from fleet.core.held import Reason
-from fleet.core.maintenance import Maintenance
-from fleet.core.node import Taint
+from fleet.core.objects.node import Taint
+from fleet.core.records.held import Reason
+from fleet.core.third_parties.maintenance import Maintenance
 from fleet.histories.builders import NEW
 from tests.unit.app.homes import a_home, small_cluster
 from tests.unit.app.test_dumps import a_dump, a_node

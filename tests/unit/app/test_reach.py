@@ -14,11 +14,11 @@ from fleet.app.clock import WallClock
 from fleet.app.connection import connect
 from fleet.app.home import Home
 from fleet.app.reach import ByCommands, Remote, RemoteAgents, Say
-from fleet.core.event import Event, Gone, Seen, Synced
-from fleet.core.node import Node
-from fleet.core.pod import Pod
-from fleet.core.policy import Policy, Pool
-from fleet.core.selector import Selector
+from fleet.core.objects.node import Node
+from fleet.core.objects.pod import Pod
+from fleet.core.objects.selector import Selector
+from fleet.core.policy.policy import Policy, Pool
+from fleet.core.rollout.event import Event, Gone, Seen, Synced
 from fleet.drivers.agents import ClusterWithAgents
 from fleet.kube.cluster import Cluster
 from fleet.kube.credentials import Source

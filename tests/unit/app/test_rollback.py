@@ -14,11 +14,11 @@ from fleet.app.rollback import forward_again, rollback
 from fleet.app.rollouts import Rollouts, release, say, start
 from fleet.app.run import run
 from fleet.app.why import why
-from fleet.core.errors import HeldError, UsageError
-from fleet.core.journal import Record
-from fleet.core.node import NodeRef
-from fleet.core.release import Release
-from fleet.core.steps import Step
+from fleet.core.objects.node import NodeRef
+from fleet.core.records.errors import HeldError, UsageError
+from fleet.core.records.journal import Record
+from fleet.core.releases.release import Release
+from fleet.core.rollout.steps import Step
 from fleet.histories.builders import NEW, OLD, START, a_machine, a_node, a_snapshot
 from fleet.sim.behaviour import Behaviour, Failure
 from fleet.sim.cluster import create, snapshot_of

@@ -8,7 +8,7 @@ import pytest
 
 from fleet.app.background import ensure_controller
 from fleet.app.run import run
-from fleet.core.errors import UsageError
+from fleet.core.records.errors import UsageError
 from fleet.store import ClusterRow
 from tests.unit.app.homes import POLICY, a_home
 

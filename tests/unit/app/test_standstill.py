@@ -20,9 +20,9 @@ from fleet.cli.explain_view import headline as explained
 from fleet.cli.live import scene_of
 from fleet.cli.rollout_view import headline, picture
 from fleet.cli.status_view import attention, glance
-from fleet.core.history import rollouts_of
-from fleet.core.standstill import MidAir, Standstill, sentence
-from fleet.core.steps import HAS_SLOT
+from fleet.core.reporting.standstill import MidAir, Standstill, sentence
+from fleet.core.rollout.replay import rollouts_of
+from fleet.core.rollout.steps import HAS_SLOT
 from fleet.drivers.identity import own_identity
 from fleet.histories.builders import a_deployment, a_node, a_policy, a_snapshot
 from tests.story import Story

@@ -10,7 +10,7 @@ import pytest
 
 from fleet.app.demo import prepare
 from fleet.cli.main import run
-from fleet.core.errors import UsageError
+from fleet.core.records.errors import UsageError
 from fleet.sim.demo import POLICY
 
 SPEED = 1000.0

@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from fleet.cli.commands import app
-from fleet.core.errors import UsageError
+from fleet.core.records.errors import UsageError
 
 
 def said(*words: str) -> str:

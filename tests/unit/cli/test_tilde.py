@@ -9,8 +9,8 @@ import pytest
 from fleet.app.home import Home
 from fleet.cli.main import run
 from fleet.config import load
-from fleet.core.errors import ConfigError, UsageError
-from fleet.core.paths import expanded
+from fleet.core.records.errors import ConfigError, UsageError
+from fleet.core.text.paths import expanded
 from fleet.machines.access import Access, Address
 from fleet.machines.openssh import asked
 

@@ -19,7 +19,7 @@ from fleet.cli.columns import columns
 from fleet.cli.output import console, note, show, show_csv, show_json
 from fleet.cli.report.page import page
 from fleet.cli.visible import Screen, visible_text
-from fleet.core.visible import visible, visible_json, visible_lines
+from fleet.core.text.visible import visible, visible_json, visible_lines
 from tests.unit.report.scenes import a_scene
 
 ODD = {

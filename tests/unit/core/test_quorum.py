@@ -8,9 +8,8 @@ import pytest
 from msgspec.structs import replace
 
 from fleet.core.guards import quorum
-from fleet.core.held import Reason
-from fleet.core.node import NodeRef
-from fleet.core.quorum import (
+from fleet.core.objects.node import NodeRef
+from fleet.core.quorum.quorum import (
     Link,
     Quorum,
     QuorumRule,
@@ -24,6 +23,7 @@ from fleet.core.quorum import (
     majority_sites,
     tolerates,
 )
+from fleet.core.records.held import Reason
 from fleet.histories.builders import a_group, a_node
 
 RULE = QuorumRule()

@@ -16,17 +16,17 @@ import pytest
 from msgspec.structs import replace
 
 from fleet.app import logs
-from fleet.core.action import AnyAction, Outcome
-from fleet.core.errors import StaleEpochError, StoreError
-from fleet.core.event import Event, Noted, Seen
-from fleet.core.held import Reason
-from fleet.core.history import rollouts_of
-from fleet.core.journal import Entry, Record
-from fleet.core.machine import Machine
-from fleet.core.node import NodeRef
-from fleet.core.retention import Retention
-from fleet.core.rollout import Goal, Rollout, Start
-from fleet.core.steps import Step
+from fleet.core.objects.machine import Machine
+from fleet.core.objects.node import NodeRef
+from fleet.core.records.errors import StaleEpochError, StoreError
+from fleet.core.records.held import Reason
+from fleet.core.records.journal import Entry, Record
+from fleet.core.records.retention import Retention
+from fleet.core.rollout.action import AnyAction, Outcome
+from fleet.core.rollout.event import Event, Noted, Seen
+from fleet.core.rollout.replay import rollouts_of
+from fleet.core.rollout.rollout import Goal, Rollout, Start
+from fleet.core.rollout.steps import Step
 from fleet.drivers.agents import ClusterWithAgents
 from fleet.drivers.controller import Controller
 from fleet.drivers.journal_log import LOG

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from fleet.core.quorum import QuorumRule, ailing, healthy
+from fleet.core.quorum.quorum import QuorumRule, ailing, healthy
 from fleet.etcd.errors import EtcdError
 from fleet.histories.builders import START
 from tests.unit.etcd.members import members

@@ -16,9 +16,9 @@ import pytest
 
 import fleet.hosts
 import fleet.machines
-from fleet.core.errors import FleetError, UnreachableError
-from fleet.core.machine import MESSAGE_MOST
-from fleet.core.release import Release
+from fleet.core.objects.machine import MESSAGE_MOST
+from fleet.core.records.errors import FleetError, UnreachableError
+from fleet.core.releases.release import Release
 from fleet.hosts import claims, facts, hooks
 from fleet.hosts.inventory import Hook
 from fleet.machines import job

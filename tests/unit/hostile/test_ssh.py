@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import pytest
 
-from fleet.core.errors import FleetError, UnreachableError
+from fleet.core.records.errors import FleetError, UnreachableError
 from fleet.machines.access import Access, Address
 from fleet.machines.host import MOST, Ran
 from fleet.machines.ssh import Limit, Ssh

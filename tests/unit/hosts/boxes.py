@@ -8,8 +8,8 @@ from pathlib import Path
 
 import yaml
 
-from fleet.core.errors import UnreachableError
-from fleet.core.release import Release
+from fleet.core.records.errors import UnreachableError
+from fleet.core.releases.release import Release
 from fleet.hosts import claims
 from fleet.hosts.claims import Claim
 from fleet.hosts.cluster import HostsCluster, Rhythm

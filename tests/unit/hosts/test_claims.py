@@ -10,10 +10,10 @@ import pytest
 from fleet.app.clusters import claim
 from fleet.app.home import Home
 from fleet.cli.main import run
-from fleet.core.action import Cordon, Result, Stage
-from fleet.core.errors import UsageError
 from fleet.core.guards import nodes
-from fleet.core.notice import of_node
+from fleet.core.records.errors import UsageError
+from fleet.core.rollout.action import Cordon, Result, Stage
+from fleet.core.third_parties.notice import of_node
 from fleet.histories.builders import START
 from fleet.hosts import claims
 from fleet.hosts.claims import Claim

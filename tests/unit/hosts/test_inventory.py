@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.core.errors import ConfigError, UsageError
+from fleet.core.records.errors import ConfigError, UsageError
 from fleet.hosts.inventory import Entry, Hook, Inventory
 from fleet.hosts.source import load
 

@@ -10,15 +10,15 @@ from urllib.parse import quote
 
 import pytest
 
-from fleet.core.errors import FleetError, ForbiddenError, UnreachableError
-from fleet.core.event import Gone, Seen
-from fleet.core.groups import Group, Members
-from fleet.core.node import Node, NodeRef
-from fleet.core.pod import Pod, PodRef
-from fleet.core.presets import PRESETS
-from fleet.core.probe import Exec, Http
-from fleet.core.quorum import healthy
-from fleet.core.selector import Selector
+from fleet.core.objects.node import Node, NodeRef
+from fleet.core.objects.pod import Pod, PodRef
+from fleet.core.objects.selector import Selector
+from fleet.core.quorum.groups import Group, Members
+from fleet.core.quorum.presets import PRESETS
+from fleet.core.quorum.probe import Exec, Http
+from fleet.core.quorum.quorum import healthy
+from fleet.core.records.errors import FleetError, ForbiddenError, UnreachableError
+from fleet.core.rollout.event import Gone, Seen
 from fleet.kube.asking import Asking
 from fleet.kube.cluster import Cluster
 from fleet.kube.credentials import Source

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from fleet.core.errors import UsageError
+from fleet.core.records.errors import UsageError
 from fleet.kube.credentials import of_pod
 from fleet.kube.session import TOKEN_FILE_SECONDS
 from fleet.lab.certificates import issue_etcd

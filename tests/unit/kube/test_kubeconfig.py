@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from fleet.core.errors import UsageError
+from fleet.core.records.errors import UsageError
 from fleet.kube import contexts
 
 GOOD: dict[str, Any] = {

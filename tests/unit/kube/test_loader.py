@@ -17,7 +17,13 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from fleet.core.errors import AuthenticationError, FleetError, ForbiddenError, UnreachableError, UsageError
+from fleet.core.records.errors import (
+    AuthenticationError,
+    FleetError,
+    ForbiddenError,
+    UnreachableError,
+    UsageError,
+)
 from fleet.kube import credentials, loader
 from fleet.kube.cluster import Cluster
 from fleet.kube.credentials import Source

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from fleet.core.maintenance import Maintenance
-from fleet.core.parties import OBJECTS
-from fleet.core.workload import NodeLock
+from fleet.core.objects.workload import NodeLock
+from fleet.core.third_parties.maintenance import Maintenance
+from fleet.core.third_parties.parties import OBJECTS
 from fleet.histories.builders import START
 from fleet.kube.kinds import KINDS, things_of
 from fleet.kube.maintenance import locks

@@ -8,9 +8,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from fleet.core.errors import FleetError
-from fleet.core.machine import Machine
-from fleet.core.release import Release
+from fleet.core.objects.machine import Machine
+from fleet.core.records.errors import FleetError
+from fleet.core.releases.release import Release
 from fleet.kube.credentials import Source
 from fleet.kube.own import PATH, Machines, decoded, status
 from fleet.kube.transport import Transport

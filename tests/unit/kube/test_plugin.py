@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.core.errors import AuthenticationError
+from fleet.core.records.errors import AuthenticationError
 from fleet.kube import plugin
 from fleet.kube.kubeconfig import Exec, Variable
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fleet.core.errors import UsageError
+from fleet.core.records.errors import UsageError
 from fleet.kube import proxies
 
 PROXY = "http://proxy.example:3128"

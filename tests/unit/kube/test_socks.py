@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.core.errors import UnreachableError
+from fleet.core.records.errors import UnreachableError
 from fleet.kube.cluster import Cluster
 from fleet.kube.credentials import Source
 from fleet.kube.refusal import Call

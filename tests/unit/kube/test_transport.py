@@ -12,8 +12,14 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from fleet.core.errors import AuthenticationError, FleetError, ForbiddenError, UnreachableError, UsageError
-from fleet.core.requests import Sort
+from fleet.core.records.errors import (
+    AuthenticationError,
+    FleetError,
+    ForbiddenError,
+    UnreachableError,
+    UsageError,
+)
+from fleet.core.records.requests import Sort
 from fleet.kube import listing
 from fleet.kube.cluster import Cluster
 from fleet.kube.credentials import Source

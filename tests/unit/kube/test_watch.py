@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from fleet.core.event import Event, Gone, Lost, Seen, Synced
+from fleet.core.rollout.event import Event, Gone, Lost, Seen, Synced
 from fleet.kube import listing
 from fleet.kube.cluster import Cluster
 from fleet.kube.kinds import KINDS

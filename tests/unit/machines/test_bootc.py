@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fleet.core.release import Release, is_release
+from fleet.core.releases.release import Release, is_release
 from fleet.machines.os import bootc, detect
 from fleet.machines.os.bootc import Bootc
 from fleet.machines.os.family import MachineError

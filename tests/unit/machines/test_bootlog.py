@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from fleet.cli.main import run
-from fleet.core.machine import LOG_MOST
+from fleet.core.objects.machine import LOG_MOST
 from fleet.machines.bootlog import BootLog, parse_boots
 from fleet.machines.os.family import MachineError
 from tests.unit.machines.fakehost import FakeHost

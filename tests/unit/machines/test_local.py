@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.core.errors import UsageError
+from fleet.core.records.errors import UsageError
 from fleet.machines.host import ABSENT, MOST, checked, read, read_line
 from fleet.machines.local import NAMESPACES, Local, prefix_of
 from fleet.machines.os.family import MachineError

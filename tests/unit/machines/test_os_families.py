@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.core.release import Release
+from fleet.core.releases.release import Release
 from fleet.machines.host import Ran
 from fleet.machines.local import Local
 from fleet.machines.os import bottlerocket, flatcar

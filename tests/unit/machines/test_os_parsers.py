@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from fleet.core.release import Release
+from fleet.core.releases.release import Release
 from fleet.machines.os import (
     bootc,
     bottlerocket,

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from fleet.core.release import Release
+from fleet.core.releases.release import Release
 from fleet.machines.os import ostree
 from fleet.machines.os.family import MachineError
 from fleet.machines.os.ostree import Ostree

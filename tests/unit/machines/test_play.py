@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from fleet.core.machine import Units
-from fleet.core.release import Release
+from fleet.core.objects.machine import Units
+from fleet.core.releases.release import Release
 from fleet.machines.os.family import MachineError
 from fleet.machines.play import Account, Happened, Played, play
 from fleet.machines.playbook import observation, shipped
@@ -210,7 +210,7 @@ def test_facts_that_are_not_understood_are_refused(told: dict[str, Any], words: 
 
 
 def test_every_step_is_shipped() -> None:
-    from fleet.core.policy import PLAYBOOKS
+    from fleet.core.policy.policy import PLAYBOOKS
 
     assert all(shipped(step).is_file() for step in PLAYBOOKS)
     assert str(Happened("Write", "changed")) == "Write: changed"

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import to_builtins
 
-from fleet.core import kernel, release
-from fleet.core.release import Release
+from fleet.core.releases import kernel, release
+from fleet.core.releases.release import Release
 from fleet.machines.os.family import MachineError
 from fleet.machines.playbook import observation
 from tests.property.test_kernel import REAL

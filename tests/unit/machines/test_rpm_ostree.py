@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fleet.core.release import Release
+from fleet.core.releases.release import Release
 from fleet.machines.os import imageref, rpm_ostree
 from fleet.machines.os.family import MachineError
 from fleet.machines.os.rpm_ostree import RpmOstree

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from fleet.core.release import Release
+from fleet.core.releases.release import Release
 from fleet.machines import fakenode
 from fleet.machines.fakenode import FakeNode
 from fleet.machines.os.family import MachineError

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.core.errors import ConfigError, UsageError
+from fleet.core.records.errors import ConfigError, UsageError
 from fleet.machines import openssh, plainconfig
 from fleet.machines.access import Access, Address, address_of
 from fleet.machines.openssh import asked

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from fleet.core.errors import UsageError
+from fleet.core.records.errors import UsageError
 from fleet.machines import plainconfig
 from fleet.machines.access import Access, Address
 from fleet.machines.openssh import asked

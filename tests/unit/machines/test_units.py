@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from fleet.core.machine import Units
+from fleet.core.objects.machine import Units
 from fleet.machines import secrets
 from fleet.machines.os import shell
 from fleet.machines.os.family import MachineError

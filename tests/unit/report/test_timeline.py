@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.cli.report.timeline import ROWS, Scale, timeline
-from fleet.core.policy import Amount
+from fleet.core.policy.policy import Amount
 from fleet.histories.builders import START
 from tests.unit.report.scenes import a_scene, nightly
 

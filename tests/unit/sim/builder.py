@@ -8,16 +8,16 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from fleet.core.action import Action, AnyAction, Cordon, Evict, Outcome, Reboot, Stage
-from fleet.core.budget import Budget
-from fleet.core.event import Event
-from fleet.core.machine import Machine
-from fleet.core.node import Node, NodeRef, Resources
-from fleet.core.pod import Owner, Pod, PodRef
-from fleet.core.release import Release
-from fleet.core.selector import Selector
-from fleet.core.snapshot import Snapshot
-from fleet.core.workload import Workload
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.objects.budget import Budget
+from fleet.core.objects.machine import Machine
+from fleet.core.objects.node import Node, NodeRef, Resources
+from fleet.core.objects.pod import Owner, Pod, PodRef
+from fleet.core.objects.selector import Selector
+from fleet.core.objects.workload import Workload
+from fleet.core.releases.release import Release
+from fleet.core.rollout.action import Action, AnyAction, Cordon, Evict, Outcome, Reboot, Stage
+from fleet.core.rollout.event import Event
 from fleet.sim.behaviour import Behaviour
 from fleet.sim.model import Model
 

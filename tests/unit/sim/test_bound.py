@@ -6,10 +6,10 @@ from datetime import time, timedelta
 
 from msgspec.structs import replace
 
-from fleet.core.plan import Plan
-from fleet.core.policy import Amount, Freeze, Limits, Policy, StageRule, Window
-from fleet.core.snapshot import Snapshot
-from fleet.core.times import Times
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.planning.estimates import Times
+from fleet.core.planning.plan import Plan
+from fleet.core.policy.policy import Amount, Freeze, Limits, Policy, StageRule, Window
 from fleet.histories.builders import NEW, START, a_budget, a_deployment, a_node, a_policy, a_pool, a_snapshot
 from fleet.sim.planner import make_plan
 from fleet.sim.timetable import most_out

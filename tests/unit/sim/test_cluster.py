@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from fleet.core.action import Cordon, Evict, Mark, Outcome, Result
-from fleet.core.errors import FleetError, UnreachableError
-from fleet.core.event import Event, Gone, Lost, Seen, Synced
-from fleet.core.node import NodeRef
-from fleet.core.pod import Pod, PodRef
+from fleet.core.objects.node import NodeRef
+from fleet.core.objects.pod import Pod, PodRef
+from fleet.core.records.errors import FleetError, UnreachableError
+from fleet.core.rollout.action import Cordon, Evict, Mark, Outcome, Result
+from fleet.core.rollout.event import Event, Gone, Lost, Seen, Synced
 from fleet.sim.clock import SimulatedClock
 from fleet.sim.cluster import SimulatedCluster, create, snapshot_of
 from tests.unit.sim.builder import QUICK, START, Builder

@@ -2,9 +2,9 @@
 
 import pytest
 
-from fleet.core.budget import Budget, share
-from fleet.core.pod import PodRef
-from fleet.core.selector import Selector
+from fleet.core.objects.budget import Budget, share
+from fleet.core.objects.pod import PodRef
+from fleet.core.objects.selector import Selector
 from tests.unit.sim.builder import Builder, Hand
 
 

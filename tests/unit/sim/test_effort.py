@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 import pytest
 from msgspec.structs import replace
 
-from fleet.core.node import NodeRef
-from fleet.core.plan import Effort, Plan, PlannedHold
-from fleet.core.policy import Amount, Limits, StageRule
-from fleet.core.snapshot import Snapshot
-from fleet.core.times import Times
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.objects.node import NodeRef
+from fleet.core.planning.estimates import Times
+from fleet.core.planning.plan import Effort, Plan, PlannedHold
+from fleet.core.policy.policy import Amount, Limits, StageRule
 from fleet.histories.builders import (
     NEW,
     START,

@@ -1,9 +1,9 @@
 """What the Eviction API answers, and what becomes of the pod and its budget."""
 
-from fleet.core.action import Result
-from fleet.core.event import Gone, Seen
-from fleet.core.pod import Pod, PodRef
-from fleet.core.quorum import Quorum
+from fleet.core.objects.pod import Pod, PodRef
+from fleet.core.quorum.quorum import Quorum
+from fleet.core.rollout.action import Result
+from fleet.core.rollout.event import Gone, Seen
 from fleet.sim.eviction import SEVERAL
 from tests.unit.sim.builder import Builder, Hand
 

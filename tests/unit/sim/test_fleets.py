@@ -5,9 +5,9 @@ from random import Random
 
 import pytest
 
-from fleet.core.node import Resources
-from fleet.core.pod import PodRef
-from fleet.core.policy import Policy
+from fleet.core.objects.node import Resources
+from fleet.core.objects.pod import PodRef
+from fleet.core.policy.policy import Policy
 from fleet.sim.behaviour import Behaviour
 from fleet.sim.demo import CHECKOUT, CORDONED, DEBUG, DRIFTED, FAILING, NEW, POLICY, DemoCluster, demo_fleet
 from fleet.sim.fleets import POOL_LABEL, PoolShape, Shape, make_cluster

@@ -10,7 +10,7 @@ from pickle import PicklingError
 
 import pytest
 
-from fleet.core.errors import FleetError, UsageError
+from fleet.core.records.errors import FleetError, UsageError
 from fleet.sim.forks import side_by_side
 
 

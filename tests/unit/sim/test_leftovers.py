@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from fleet.core.machine import Ask, Machine, Request, Work
-from fleet.core.times import Times
+from fleet.core.objects.machine import Ask, Machine, Request, Work
+from fleet.core.planning.estimates import Times
 from fleet.histories.builders import NEW, START, a_node, a_policy, a_pool, a_snapshot
 from fleet.sim.planner import make_plan
 

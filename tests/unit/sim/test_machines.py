@@ -5,11 +5,11 @@ from dataclasses import replace as changed
 import pytest
 from msgspec.structs import replace
 
-from fleet.core.action import Clear, Cordon, Mark, Result, Uncordon, Unmark
-from fleet.core.event import Seen
-from fleet.core.machine import Machine
-from fleet.core.node import CORDON_ANNOTATION, ROLLOUT_ANNOTATION, Node
-from fleet.core.pod import Owner, PodRef
+from fleet.core.objects.machine import Machine
+from fleet.core.objects.node import CORDON_ANNOTATION, ROLLOUT_ANNOTATION, Node
+from fleet.core.objects.pod import Owner, PodRef
+from fleet.core.rollout.action import Clear, Cordon, Mark, Result, Uncordon, Unmark
+from fleet.core.rollout.event import Seen
 from fleet.sim.behaviour import Failure
 from tests.unit.sim.builder import NEW, OLD, QUICK, Builder, Hand
 

@@ -8,12 +8,12 @@ import pytest
 from msgspec.structs import replace
 
 from fleet.cli.plan_view import whole
-from fleet.core.groups import Group
-from fleet.core.node import Node, NodeRef
-from fleet.core.plan import Plan
-from fleet.core.policy import Amount, Limits
-from fleet.core.quorum import Link, Quorum, QuorumRule, SnapshotRule
-from fleet.core.times import Times
+from fleet.core.objects.node import Node, NodeRef
+from fleet.core.planning.estimates import Times
+from fleet.core.planning.plan import Plan
+from fleet.core.policy.policy import Amount, Limits
+from fleet.core.quorum.groups import Group
+from fleet.core.quorum.quorum import Link, Quorum, QuorumRule, SnapshotRule
 from fleet.histories.builders import NEW, START, a_group, a_node, a_policy, a_pool, a_snapshot
 from fleet.sim.planner import make_plan
 

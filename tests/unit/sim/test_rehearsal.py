@@ -10,13 +10,22 @@ from statistics import median
 import pytest
 from msgspec.structs import replace
 
-from fleet.core.engine import Engine
-from fleet.core.event import Seen, Synced
-from fleet.core.plan import Plan
-from fleet.core.policy import Amount, Freeze, Limits, Policy, StageRule, Window
-from fleet.core.rollout import Rollout
-from fleet.core.snapshot import Snapshot
-from fleet.core.times import ENOUGH, ENOUGH_TO_SPREAD, PARTS, POD_PARTS, QUICK, SLOW, Known, Times
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.engine.engine import Engine
+from fleet.core.planning.estimates import (
+    ENOUGH,
+    ENOUGH_TO_SPREAD,
+    PARTS,
+    POD_PARTS,
+    QUICK,
+    SLOW,
+    Known,
+    Times,
+)
+from fleet.core.planning.plan import Plan
+from fleet.core.policy.policy import Amount, Freeze, Limits, Policy, StageRule, Window
+from fleet.core.rollout.event import Seen, Synced
+from fleet.core.rollout.rollout import Rollout
 from fleet.histories.builders import (
     NEW,
     START,

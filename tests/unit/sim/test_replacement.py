@@ -4,9 +4,9 @@ from dataclasses import replace as changed
 
 from msgspec.structs import replace
 
-from fleet.core.action import Cordon, Result
-from fleet.core.node import PENDING_TAINT, Resources, Taint, Toleration
-from fleet.core.pod import Owner, PodRef
+from fleet.core.objects.node import PENDING_TAINT, Resources, Taint, Toleration
+from fleet.core.objects.pod import Owner, PodRef
+from fleet.core.rollout.action import Cordon, Result
 from fleet.sim.model import Model
 from tests.unit.sim.builder import QUICK, Builder, Hand
 

@@ -9,11 +9,11 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from fleet.core.plan import Plan
-from fleet.core.policy import Amount, Limits, Policy, StageRule, Window
-from fleet.core.snapshot import Snapshot
-from fleet.core.times import Times
-from fleet.core.whatif import BUDGETS, MOST, WhatIf
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.planning.estimates import Times
+from fleet.core.planning.plan import Plan
+from fleet.core.planning.what_if import BUDGETS, MOST, WhatIf
+from fleet.core.policy.policy import Amount, Limits, Policy, StageRule, Window
 from fleet.histories.builders import (
     NEW,
     START,
