@@ -27,9 +27,9 @@ from fleet.app.plans import plan
 from fleet.app.rollouts import start
 from fleet.app.run import run
 from fleet.core.cluster.snapshot import Snapshot
-from fleet.sim.behaviour import Behaviour
-from fleet.sim.clock import SimulatedClock
-from fleet.sim.cluster import create
+from fleet.model.behaviour import Behaviour
+from fleet.simulated.clock import SimulatedClock
+from fleet.simulated.cluster import create
 from fleet.store import ClusterRow
 
 CLUSTER = "bench"

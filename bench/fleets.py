@@ -18,7 +18,7 @@ from fleet.core.objects.selector import Selector
 from fleet.core.objects.workload import Workload
 from fleet.core.policy.policy import Amount, Limits, Policy, Pool, StageRule
 from fleet.core.releases.release import Release, Stream
-from fleet.sim.fleets import POOL_LABEL, booted, budget, deployment
+from fleet.simulated.fleets import POOL_LABEL, booted, budget, deployment
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 OLD = Release("1.0", "sha256:1", "6.1")

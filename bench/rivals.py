@@ -23,7 +23,7 @@ from fleet.core.objects.node import Node, NodeRef
 from fleet.core.objects.pod import Pod
 from fleet.core.rollout.action import AnyAction, Cordon, Evict, Outcome, Reboot, Result, Stage, Uncordon
 from fleet.core.rollout.event import Gone, Seen
-from fleet.sim.model import Model
+from fleet.model.model import Model
 
 RETRY = 5.0
 """Seconds until a refused eviction is asked again, as in kubectl."""

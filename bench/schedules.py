@@ -31,11 +31,11 @@ from fleet.core.planning.estimates import Times
 from fleet.core.planning.plan import Plan
 from fleet.core.rollout.event import Seen, Synced
 from fleet.core.rollout.rollout import Rollout
-from fleet.sim.effort import improve
-from fleet.sim.model import Model
-from fleet.sim.planner import expected, make_plan
-from fleet.sim.play import play
-from fleet.sim.timetable import Timetable
+from fleet.model.model import Model
+from fleet.planner.order_search import improve
+from fleet.planner.planner import expected, make_plan
+from fleet.planner.recorder import Timetable
+from fleet.planner.simulate import play
 
 SIZES = (300, 1000, 3000)
 LARGE = (10000, 30000)

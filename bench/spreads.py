@@ -7,7 +7,7 @@ from math import exp
 from random import Random
 
 from fleet.core.planning.estimates import Times
-from fleet.sim.behaviour import Behaviour
+from fleet.model.behaviour import Behaviour
 
 SLOW_NODES = 0.04
 SLOW_APPS = 0.05

@@ -23,8 +23,8 @@ from fleet.core.rollout.replay import rollouts_of, unfinished
 from fleet.core.rollout.rollout import Goal, Rollout, Run, Start, intent, outcome
 from fleet.core.rollout.steps import Step
 from fleet.histories.builders import NEW, START
-from fleet.sim.behaviour import Behaviour
-from fleet.sim.model import Model
+from fleet.model.behaviour import Behaviour
+from fleet.model.model import Model
 
 
 class Story:

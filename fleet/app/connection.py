@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 async def connect(home: Home, row: ClusterRow) -> Cluster:
     """The cluster as a driver sees it. Close it. Raises FleetError where a simulated one's file is wrong."""
     if row.kind == "simulated":
-        from fleet.sim.clock import SimulatedClock
-        from fleet.sim.cluster import SimulatedCluster
+        from fleet.simulated.clock import SimulatedClock
+        from fleet.simulated.cluster import SimulatedCluster
 
         if not isinstance(home.clock, SimulatedClock):
             raise FleetError(

@@ -8,9 +8,9 @@ from pathlib import Path
 from fleet.app.audit import COPIES, FOLDER
 from fleet.app.home import CLOCK, DATABASE, Home
 from fleet.core.records.errors import UsageError
-from fleet.sim.clock import SimulatedClock
-from fleet.sim.cluster import create
-from fleet.sim.demo import BEGAN, POLICY, SEED, SPEED, demo_fleet
+from fleet.simulated.clock import SimulatedClock
+from fleet.simulated.cluster import create
+from fleet.simulated.demo import BEGAN, POLICY, SEED, SPEED, demo_fleet
 from fleet.store import ClusterRow
 
 OURS = ("fleet.yaml", DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", "controller.log", "report.html")

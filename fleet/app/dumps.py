@@ -39,7 +39,7 @@ def plan_of_dump(
     A node of which the dump has no Machine is taken to run what its osImage names, and to have an agent. Raises
     UsageError for what is no dump, and for names that the policy does not know.
     """
-    from fleet.sim.planner import make_plan
+    from fleet.planner.planner import make_plan
 
     policy = home.policy()
     pools = pools or the_pool(policy)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fleet.core.policy.policy import Policy
     from fleet.drivers.ports import Clock
     from fleet.hosts.claims import Claim
-    from fleet.sim.clock import SimulatedClock
+    from fleet.simulated.clock import SimulatedClock
     from fleet.store import ClusterRow, Store
 
 POLICY = "fleet.yaml"
@@ -257,7 +257,7 @@ class Home:
         saved = self.simulated / CLOCK
         if not saved.exists():
             return None
-        from fleet.sim.clock import SimulatedClock
+        from fleet.simulated.clock import SimulatedClock
 
         return SimulatedClock.load(saved)
 

@@ -82,7 +82,7 @@ async def _read_all(home: Home, rows: Sequence[ClusterRow], policy: Policy) -> l
 async def read(home: Home, row: ClusterRow, policy: Policy) -> Snapshot | FleetError:
     try:
         if row.kind == "simulated":
-            from fleet.sim.cluster import snapshot_of
+            from fleet.simulated.cluster import snapshot_of
 
             return snapshot_of(file_of(home, row))
         if row.kind == "hosts":

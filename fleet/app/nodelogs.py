@@ -55,7 +55,7 @@ def _last_log(home: Home, row: ClusterRow, node: str, ask: LogAsk, seconds: floa
 
     match row.kind:
         case "simulated":
-            from fleet.sim.cluster import log_of
+            from fleet.simulated.cluster import log_of
 
             return log_of(file_of(home, row), node)
         case "hosts":

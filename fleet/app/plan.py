@@ -67,7 +67,7 @@ def make(
     the policy does not know.
     """
     from fleet.drivers.folding import standing
-    from fleet.sim.planner import make_plan
+    from fleet.planner.planner import make_plan
 
     policy = home.policy()
     release = find_release(policy, pools, version)
@@ -104,10 +104,10 @@ def planned(
     beyond: Beyond,
 ) -> Plan:
     """The plan that `make` makes, and what is wanted beyond it. What-if compares first orders with first orders."""
-    from fleet.sim.effort import improve
-    from fleet.sim.forks import at_once, side_by_side
-    from fleet.sim.play import silent
-    from fleet.sim.whatif import Piece, what_if
+    from fleet.planner.order_search import improve
+    from fleet.planner.parallel import at_once, side_by_side
+    from fleet.planner.simulate import silent
+    from fleet.planner.what_if import Piece, what_if
 
     def telling(what: str) -> Tell:
         return lambda ended, runs: beyond.progress(f"{what}: {ended:,} of {runs:,} nodes")

@@ -13,7 +13,7 @@ from fleet.app.connection import connect
 from fleet.app.home import Home
 from fleet.core.records.retention import Retention
 from fleet.machines.play import refuse_without
-from fleet.sim.clock import SAVE_SECONDS, SimulatedClock
+from fleet.simulated.clock import SAVE_SECONDS, SimulatedClock
 
 if TYPE_CHECKING:
     from fleet.drivers.ports import Cluster

@@ -1,6 +1,6 @@
 """What a driver needs of the world.
 
-`fleet.kube` and `fleet.sim` each have a cluster of this shape; the same contract tests hold both to it.
+`fleet.kube` and `fleet.simulated` each have a cluster of this shape; the same contract tests hold both to it.
 """
 
 from __future__ import annotations

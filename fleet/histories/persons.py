@@ -15,8 +15,8 @@ from fleet.histories.troubles import others
 from fleet.histories.troubles.groups import member_up
 from fleet.histories.troubles.nodes import runs
 from fleet.histories.world import World
-from fleet.sim.behaviour import Spread
-from fleet.sim.model import Model
+from fleet.model.behaviour import Spread
+from fleet.model.model import Model
 
 STUCK = timedelta(minutes=15)
 """A pod that is still there so long after its grace period is looked at."""

@@ -50,8 +50,8 @@ from fleet.histories.builders import (
     a_pool,
     a_snapshot,
 )
-from fleet.sim.behaviour import Behaviour, Failure, Spread
-from fleet.sim.controllers import ORDINAL_LABEL
+from fleet.model.behaviour import Behaviour, Failure, Spread
+from fleet.model.control_plane.controllers import ORDINAL_LABEL
 
 ARCHITECTURES = ("amd64", "arm64")
 EXPECTED_SECONDS = 240

@@ -23,7 +23,7 @@ from fleet.histories.coverage import Coverage
 from fleet.histories.journal import Journal
 from fleet.histories.scene import EXPECTED_SECONDS, Scene
 from fleet.histories.weather import TIMEOUT, Weather
-from fleet.sim.model import Model
+from fleet.model.model import Model
 
 Driver = Callable[[Model, AnyAction, float], Outcome]
 PERSON = "ada@desk"

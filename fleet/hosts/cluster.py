@@ -32,7 +32,7 @@ from fleet.hosts.ways import Reach, Way, Ways, over_ssh
 from fleet.machines.agent import Pace
 from fleet.machines.bootlog import BootLog
 from fleet.machines.contained import contained
-from fleet.sim.lease import FileLease
+from fleet.model.file_lease import FileLease
 
 LOG = logging.getLogger(__name__)
 FILE_LOOK = 2.0

@@ -26,8 +26,8 @@ from fleet.core.objects.pod import Pod
 from fleet.kube.cluster import Cluster as KubeCluster
 from fleet.kube.credentials import Source
 from fleet.lab import Lab
-from fleet.sim.objects import Objects
-from fleet.sim.scheduler import Scheduler
+from fleet.model.control_plane.scheduler import Scheduler
+from fleet.model.objects import Objects
 from tests.cluster.cleaning import Baseline
 from tests.cluster.puzzles import CASE, CLASSES, Puzzle, puzzle, replica_set
 from tests.cluster.rest import Cluster, Json, Stream

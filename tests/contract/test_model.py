@@ -22,9 +22,9 @@ from fleet.core.objects.volumes import PersistentVolume
 from fleet.core.objects.workload import Workload
 from fleet.core.releases.release import Release
 from fleet.drivers.ports import Cluster
-from fleet.sim.behaviour import Behaviour, Spread
-from fleet.sim.clock import SimulatedClock
-from fleet.sim.cluster import SimulatedCluster, create
+from fleet.model.behaviour import Behaviour, Spread
+from fleet.simulated.clock import SimulatedClock
+from fleet.simulated.cluster import SimulatedCluster, create
 from tests.contract.cases import CASES, Case
 from tests.contract.world import NAMESPACE, Kind, World
 

@@ -29,9 +29,9 @@ from fleet.etcd.gateway import Gateway, trust
 from fleet.etcd.group import EtcdGroup
 from fleet.histories.builders import NEW, a_node, a_policy, a_pool, a_snapshot
 from fleet.lab.etcd.members import Members
-from fleet.sim.behaviour import Behaviour
-from fleet.sim.clock import SimulatedClock
-from fleet.sim.cluster import SimulatedCluster, create
+from fleet.model.behaviour import Behaviour
+from fleet.simulated.clock import SimulatedClock
+from fleet.simulated.cluster import SimulatedCluster, create
 from fleet.store import ClusterRow, Store
 from tests.etcd.timeline import Moment
 

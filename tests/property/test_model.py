@@ -15,9 +15,9 @@ from fleet.core.objects.node import PENDING_TAINT, Taint
 from fleet.core.objects.pod import PodRef
 from fleet.core.rollout.action import Clear, Cordon, Mark, Result, Uncordon, Unmark
 from fleet.core.rollout.event import Event, Gone, Seen
-from fleet.sim.behaviour import Behaviour, Spread
-from fleet.sim.model import Model
-from tests.unit.sim.builder import QUICK, START, Builder, Hand
+from fleet.model.behaviour import Behaviour, Spread
+from fleet.model.model import Model
+from tests.unit.model.builder import QUICK, START, Builder, Hand
 
 DRAWN = Behaviour(
     pod_start=Spread(1, 30),

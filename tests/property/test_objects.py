@@ -18,7 +18,7 @@ from fleet.core.records.errors import FleetError, UsageError
 from fleet.histories.builders import NEW, START, a_policy
 from fleet.kube.kinds import KINDS, MACHINES, NODES
 from fleet.kube.snapshot import of_dump
-from fleet.sim.planner import make_plan
+from fleet.planner.planner import make_plan
 from tests.property import objects
 from tests.property.absurd import anything, bent
 

@@ -17,8 +17,8 @@ from fleet.core.policy.policy import Amount, Freeze, Limits, Policy, Pool, Stage
 from fleet.core.releases.release import Release, Stream
 from fleet.core.rollout.rollout import Goal
 from fleet.core.rollout.steps import HAS_SLOT
-from fleet.sim.fleets import PoolShape, Shape, make_cluster
-from fleet.sim.planner import make_plan
+from fleet.planner.planner import make_plan
+from fleet.simulated.fleets import PoolShape, Shape, make_cluster
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 OLD, NEW = Release("1.0", "sha256:1", "6.1"), Release("2.0", "sha256:2", "6.2")

@@ -21,7 +21,7 @@ from fleet.core.records.errors import FleetError, StoreError, TamperedError, Usa
 from fleet.core.records.journal import GENESIS, Entry
 from fleet.core.rollout.replay import rollouts_of
 from fleet.histories.builders import NEW, START, a_budget, a_deployment, a_node, a_policy, a_snapshot
-from fleet.sim.planner import make_plan
+from fleet.planner.planner import make_plan
 from fleet.store import Store, chain
 from fleet.store.plans import id_of
 from fleet.store.signing import PrivateKey

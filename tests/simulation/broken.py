@@ -33,7 +33,7 @@ from fleet.histories.builders import NEW, START
 from fleet.histories.controller import Controller
 from fleet.histories.invariant import Invariant
 from fleet.histories.world import Parts
-from fleet.sim.model import Model
+from fleet.model.model import Model
 
 
 class Endless(Occupancy):

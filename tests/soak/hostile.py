@@ -40,7 +40,7 @@ from fleet.hosts.cluster import HostsCluster, Rhythm
 from fleet.hosts.steward import Looks
 from fleet.machines.agent import Pace
 from fleet.machines.host import LostError, Ran
-from fleet.sim.clock import SimulatedClock
+from fleet.simulated.clock import SimulatedClock
 from fleet.store import ClusterRow, Store
 from tests.hostile import ANSWERS
 from tests.hostile_ssh import KINDS, Answers, hosts

@@ -18,7 +18,7 @@ import pytest
 from fleet.app import audit
 from fleet.app.home import CLOCK, Home
 from fleet.histories.builders import NEW, START
-from fleet.sim.clock import SimulatedClock
+from fleet.simulated.clock import SimulatedClock
 from tests.kube_fake.server import ApiServer, Fault
 from tests.kube_fake.tls import self_signed
 from tests.kube_fake.world import node, pod, write_kubeconfig

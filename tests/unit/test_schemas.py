@@ -18,7 +18,7 @@ from fleet.core.reporting.report import Report, Verdict
 from fleet.core.reporting.reporter import make_report
 from fleet.core.reporting.status import Status, StatusCluster, StatusNode, StatusPool, Summary
 from fleet.histories.builders import NEW, OLD, START, a_budget, a_deployment, a_node, a_policy, a_snapshot
-from fleet.sim.planner import make_plan
+from fleet.planner.planner import make_plan
 from tests.story import Story
 
 FOLDER = Path(__file__).parents[2] / "docs" / "schemas"

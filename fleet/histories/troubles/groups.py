@@ -8,7 +8,7 @@ from random import Random
 from fleet.core.quorum.quorum import Member
 from fleet.histories.builders import START
 from fleet.histories.world import World
-from fleet.sim.model import Model
+from fleet.model.model import Model
 
 LASTING = 5000.0
 """Seconds: until somebody mends it."""

@@ -22,7 +22,7 @@ from fleet.core.objects.node import Node
 from fleet.core.releases.release import Release
 from fleet.histories.builders import START
 from fleet.histories.world import World
-from fleet.sim.model import Model
+from fleet.model.model import Model
 
 RARELY = 1800.0
 """Seconds between two lies of a host that never ends lying, once the first minutes are over."""

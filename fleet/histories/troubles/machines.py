@@ -12,8 +12,8 @@ from fleet.core.rollout.steps import Step
 from fleet.histories.builders import START
 from fleet.histories.troubles.nodes import runs
 from fleet.histories.world import World
-from fleet.sim.behaviour import Failure, Spread
-from fleet.sim.model import Model
+from fleet.model.behaviour import Failure, Spread
+from fleet.model.model import Model
 
 NEVER = 1e8
 """Seconds."""

@@ -9,7 +9,7 @@ from fleet.core.objects.node import ZONE_LABEL, Node
 from fleet.core.rollout.rollout import Run
 from fleet.histories.builders import START, a_machine
 from fleet.histories.world import World
-from fleet.sim.model import Model
+from fleet.model.model import Model
 
 
 def on_node(act: Callable[[World, Model, Node, Random], str]) -> Callable[[World, Random], str]:

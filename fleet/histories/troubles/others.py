@@ -13,7 +13,7 @@ from fleet.core.third_parties.maintenance import Maintenance
 from fleet.histories.builders import START
 from fleet.histories.troubles.nodes import delete_node
 from fleet.histories.world import World
-from fleet.sim.model import Model
+from fleet.model.model import Model
 
 TAINTS = (
     "ToBeDeletedByClusterAutoscaler",

@@ -8,7 +8,7 @@ from random import Random
 from fleet.histories.builders import START
 from fleet.histories.troubles import control, groups, hostile, machines, nodes, others, workloads
 from fleet.histories.world import World
-from fleet.sim.model import Model
+from fleet.model.model import Model
 
 
 def _ambush(world: World, rng: Random) -> str:

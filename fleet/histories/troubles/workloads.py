@@ -13,8 +13,8 @@ from fleet.histories.builders import START
 from fleet.histories.scene import ROLE_LABEL
 from fleet.histories.troubles.machines import NEVER
 from fleet.histories.world import World
-from fleet.sim.behaviour import Spread
-from fleet.sim.model import Model
+from fleet.model.behaviour import Spread
+from fleet.model.model import Model
 
 
 def on_budget(act: Callable[[Model, Budget, Random], None]) -> Callable[[World, Random], str]:

@@ -10,9 +10,9 @@ from fleet.app.rollouts import start
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.planning.plan import Plan
 from fleet.histories.builders import NEW, OLD, START, a_budget, a_deployment, a_node, a_snapshot
-from fleet.sim.behaviour import Behaviour
-from fleet.sim.clock import SimulatedClock
-from fleet.sim.cluster import create
+from fleet.model.behaviour import Behaviour
+from fleet.simulated.clock import SimulatedClock
+from fleet.simulated.cluster import create
 from fleet.store import ClusterRow
 
 POLICY = f"""\

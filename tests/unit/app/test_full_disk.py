@@ -20,7 +20,7 @@ from fleet.app.status import fleet_status
 from fleet.app.sync import sync
 from fleet.core.records.errors import NoRoomError
 from fleet.core.records.journal import Record
-from fleet.sim.lease import FileLease
+from fleet.model.file_lease import FileLease
 from tests.store.disks import fill, small_disk
 from tests.unit.app.finished import a_fast_home, carried_out
 from tests.unit.app.homes import a_home

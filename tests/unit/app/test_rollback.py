@@ -20,8 +20,8 @@ from fleet.core.records.journal import Record
 from fleet.core.releases.release import Release
 from fleet.core.rollout.steps import Step
 from fleet.histories.builders import NEW, OLD, START, a_machine, a_node, a_snapshot
-from fleet.sim.behaviour import Behaviour, Failure
-from fleet.sim.cluster import create, snapshot_of
+from fleet.model.behaviour import Behaviour, Failure
+from fleet.simulated.cluster import create, snapshot_of
 from tests.unit.app.finished import a_fast_home, carried_out, workers
 from tests.unit.app.homes import POLICY
 

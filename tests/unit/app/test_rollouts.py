@@ -16,8 +16,8 @@ from fleet.core.records.errors import HeldError, UsageError
 from fleet.core.records.journal import Record
 from fleet.core.rollout.rollout import State
 from fleet.histories.builders import NEW, OLD, START, a_machine, a_node, a_policy, a_snapshot
-from fleet.sim.behaviour import Behaviour
-from fleet.sim.planner import make_plan
+from fleet.model.behaviour import Behaviour
+from fleet.planner.planner import make_plan
 from tests.story import Story
 from tests.unit.app.homes import POLICY, a_home, a_started_rollout, small_cluster
 

@@ -11,7 +11,7 @@ import pytest
 from fleet.app.demo import prepare
 from fleet.cli.main import run
 from fleet.core.records.errors import UsageError
-from fleet.sim.demo import POLICY
+from fleet.simulated.demo import POLICY
 
 SPEED = 1000.0
 

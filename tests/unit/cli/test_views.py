@@ -27,7 +27,7 @@ from fleet.core.reporting.voters import status_of
 from fleet.core.rollout.steps import Turn
 from fleet.core.text.durations import words
 from fleet.histories.builders import NEW, START, a_group, a_node, a_policy, a_pool
-from fleet.sim.planner import make_plan
+from fleet.planner.planner import make_plan
 from tests.story import Story
 from tests.unit.app.homes import small_cluster
 from tests.unit.report.telling import Telling, a_goal

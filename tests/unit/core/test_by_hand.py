@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from fleet.core.rollout.steps import Step
 from fleet.histories.builders import NEW, a_machine, a_node, a_policy, a_snapshot
-from fleet.sim.behaviour import Behaviour, Spread
+from fleet.model.behaviour import Behaviour, Spread
 from tests.story import Story
 
 NODE = a_node("n-0")

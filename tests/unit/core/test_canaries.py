@@ -18,7 +18,7 @@ from fleet.core.rollout.replay import rollouts_of
 from fleet.core.rollout.rollout import State
 from fleet.core.rollout.steps import Step
 from fleet.histories.builders import START, a_budget, a_deployment, a_node, a_policy, a_pool, a_snapshot
-from fleet.sim.behaviour import Behaviour
+from fleet.model.behaviour import Behaviour
 from tests.story import Story
 
 

@@ -24,7 +24,7 @@ from fleet.histories.builders import (
     a_pool,
     a_snapshot,
 )
-from fleet.sim.behaviour import Behaviour
+from fleet.model.behaviour import Behaviour
 from tests.story import Story
 
 

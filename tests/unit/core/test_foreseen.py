@@ -30,7 +30,7 @@ from fleet.histories.builders import (
     a_pool,
     a_snapshot,
 )
-from fleet.sim.planner import make_plan
+from fleet.planner.planner import make_plan
 
 NODES = [a_node(f"n-{number}") for number in (1, 2, 3)]
 DAY = 86_400

@@ -14,8 +14,8 @@ from fleet.core.rollout.replay import rollouts_of
 from fleet.core.rollout.rollout import Rollout, Start
 from fleet.core.rollout.steps import Step
 from fleet.histories.builders import NEW, START, a_deployment, a_node, a_policy, a_pool, a_snapshot
-from fleet.sim.behaviour import Behaviour
-from fleet.sim.planner import make_plan
+from fleet.model.behaviour import Behaviour
+from fleet.planner.planner import make_plan
 from tests.story import Story
 
 ONE = a_pool(limits=Limits(max_unavailable=Amount(1)), failure_limit=3)

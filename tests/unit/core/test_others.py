@@ -31,7 +31,7 @@ from fleet.histories.builders import (
     a_pool,
     a_snapshot,
 )
-from fleet.sim.planner import make_plan
+from fleet.planner.planner import make_plan
 from tests.story import Story
 
 DOCS = (Path(__file__).parents[3] / "docs" / "workloads.md").read_text(encoding="utf-8")

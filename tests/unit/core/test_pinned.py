@@ -21,7 +21,7 @@ from fleet.core.records.held import Reason
 from fleet.core.rollout.action import Evict, Result
 from fleet.core.rollout.steps import Step
 from fleet.histories.builders import NEW, START, a_budget, a_node, a_policy, a_pool, a_snapshot
-from fleet.sim.planner import make_plan
+from fleet.planner.planner import make_plan
 from tests.story import Story
 
 MANY = a_pool(limits=Limits(max_unavailable=Amount(9)))

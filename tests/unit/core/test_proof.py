@@ -18,8 +18,8 @@ from fleet.core.rollout.rollout import Goal, Run
 from fleet.core.rollout.steps import Step
 from fleet.core.steps import daemons, verification
 from fleet.histories.builders import NEW, OLD, a_machine, a_node, a_policy, a_pool, a_snapshot
-from fleet.sim.agents import UNIT
-from fleet.sim.behaviour import Behaviour, Failure
+from fleet.model.agents import UNIT
+from fleet.model.behaviour import Behaviour, Failure
 from tests.story import Story
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)

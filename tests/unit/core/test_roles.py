@@ -18,9 +18,9 @@ from fleet.core.records.held import Reason
 from fleet.core.rollout.steps import Step
 from fleet.core.third_parties.roles import Roles
 from fleet.histories.builders import NEW, START, a_node, a_policy, a_pool, a_snapshot
-from fleet.sim.planner import make_plan
+from fleet.planner.planner import make_plan
 from tests.story import Story
-from tests.unit.sim.builder import Builder, Hand
+from tests.unit.model.builder import Builder, Hand
 
 NODES = [a_node(f"n-{number}") for number in (1, 2, 3)]
 CLUSTER = Owner("Cluster", "pg", "uid-pg")

@@ -16,8 +16,8 @@ from fleet.core.rollout.replay import rollouts_of, unfinished
 from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.steps import Step
 from fleet.histories.builders import NEW, OLD, START, a_machine, a_node, a_policy, a_pool, a_snapshot
-from fleet.sim.behaviour import Behaviour, Failure
-from fleet.sim.planner import make_plan
+from fleet.model.behaviour import Behaviour, Failure
+from fleet.planner.planner import make_plan
 from tests.story import Story
 
 NEWER = Release("44.20261201.3.0", "sha256:" + "c" * 64, "6.13.1")

@@ -13,7 +13,7 @@ from fleet.core.planning.estimates import ENOUGH, Times, app_of, measured, origi
 from fleet.core.records.journal import Entry, Record
 from fleet.core.rollout.rollout import Goal, Start
 from fleet.histories.builders import NEW, START, a_node, a_policy, a_snapshot
-from fleet.sim.planner import make_plan
+from fleet.planner.planner import make_plan
 
 STEPS = ("stage", "staged", "cordon", "drain", "reboot", "verify", "uncordon")
 

@@ -32,9 +32,9 @@ from fleet.drivers.controller import Controller
 from fleet.drivers.journal_log import LOG
 from fleet.drivers.ports import Cluster
 from fleet.histories.builders import NEW, START, a_budget, a_deployment, a_node, a_policy, a_snapshot
-from fleet.sim.behaviour import Behaviour
-from fleet.sim.clock import SimulatedClock
-from fleet.sim.cluster import SimulatedCluster, create, snapshot_of
+from fleet.model.behaviour import Behaviour
+from fleet.simulated.clock import SimulatedClock
+from fleet.simulated.cluster import SimulatedCluster, create, snapshot_of
 from fleet.store import ClusterRow, Store
 from fleet.store.inventory import FORGOTTEN_AT_ONCE
 from fleet.store.journal import Journal

@@ -21,7 +21,7 @@ from fleet.core.rollout.rollout import Goal, Rollout, Start, State
 from fleet.core.rollout.steps import Step
 from fleet.drivers.controller import Controller
 from fleet.drivers.ports import Cluster
-from fleet.sim.clock import SimulatedClock
+from fleet.simulated.clock import SimulatedClock
 from fleet.store import ClusterRow, Store
 from tests.unit.hosts.boxes import NEW, OLD, Site
 

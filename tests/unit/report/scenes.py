@@ -17,9 +17,9 @@ from fleet.core.releases.release import Stream
 from fleet.core.reporting.report import Report, Verdict
 from fleet.core.reporting.reporter import make_report
 from fleet.histories.builders import NEW, OLD, START
-from fleet.sim.behaviour import Behaviour, Failure, Spread
-from fleet.sim.fleets import POOL_LABEL, PoolShape, Shape, make_cluster
-from fleet.sim.planner import make_plan
+from fleet.model.behaviour import Behaviour, Failure, Spread
+from fleet.planner.planner import make_plan
+from fleet.simulated.fleets import POOL_LABEL, PoolShape, Shape, make_cluster
 from tests.story import Story
 
 LIMIT = Amount(20, percent=True)
