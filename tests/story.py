@@ -22,7 +22,7 @@ from fleet.core.rollout.event import Event, Seen, Synced
 from fleet.core.rollout.replay import rollouts_of, unfinished
 from fleet.core.rollout.rollout import Goal, Rollout, Run, Start, intent, outcome
 from fleet.core.rollout.steps import Step
-from fleet.histories.builders import NEW, START
+from fleet.lab.simulation.builders import NEW, START
 from fleet.model.behaviour import Behaviour
 from fleet.model.model import Model
 

@@ -183,8 +183,8 @@ def simulate(
     One that breaks an invariant is shrunk to the faults that it takes; exit code 1.
     """
     from fleet.cli.output import note
-    from fleet.histories.shrink import tell, tell_only
-    from fleet.histories.soak import soak
+    from fleet.lab.simulation.shrink import tell, tell_only
+    from fleet.lab.simulation.soak import soak
 
     if histories is not None and only:
         raise UsageError("--only is of one seed's faults: leave --histories out")

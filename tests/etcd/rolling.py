@@ -27,8 +27,8 @@ from fleet.drivers.quorums import ClusterWithQuorums
 from fleet.etcd.errors import EtcdError
 from fleet.etcd.gateway import Gateway, trust
 from fleet.etcd.group import EtcdGroup
-from fleet.histories.builders import NEW, a_node, a_policy, a_pool, a_snapshot
 from fleet.lab.etcd.members import Members
+from fleet.lab.simulation.builders import NEW, a_node, a_policy, a_pool, a_snapshot
 from fleet.model.behaviour import Behaviour
 from fleet.simulated.clock import SimulatedClock
 from fleet.simulated.cluster import SimulatedCluster, create

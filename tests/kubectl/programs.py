@@ -19,8 +19,8 @@ from fleet.kube.credentials import Source
 from fleet.kube.refusal import Call
 from fleet.kube.transport import Transport
 from fleet.lab.build import KUBERNETES_VERSION
-from fleet.lab.machines import kept
-from fleet.lab.machines.command import run
+from fleet.lab.machines.computer.command import run
+from fleet.lab.machines.images import kept
 
 GO = Path(__file__).parent / "go"
 NOW = datetime.now(UTC)  # noqa: TID251 - kubectl reads the clock, and judges certificates and tokens by it

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from fleet.core.releases.release import Release
-from fleet.lab.machines import Machines, cgroups
+from fleet.lab.machines import Machines
+from fleet.lab.machines.computer import cgroups
 from fleet.machines.job import finish
 from fleet.machines.local import Local, namespaces
 from fleet.machines.os.detect import detect

@@ -20,7 +20,7 @@ from fleet.core.records.audit import JournalExport
 from fleet.core.records.errors import FleetError, StoreError, TamperedError, UsageError
 from fleet.core.records.journal import GENESIS, Entry
 from fleet.core.rollout.replay import rollouts_of
-from fleet.histories.builders import NEW, START, a_budget, a_deployment, a_node, a_policy, a_snapshot
+from fleet.lab.simulation.builders import NEW, START, a_budget, a_deployment, a_node, a_policy, a_snapshot
 from fleet.planner.planner import make_plan
 from fleet.store import Store, chain
 from fleet.store.plans import id_of

@@ -29,10 +29,10 @@ from fleet.core.state.limits import Occupancy, Scope
 from fleet.core.state.quorums import Quorums
 from fleet.core.third_parties.notice import Notice
 from fleet.core.third_parties.parties import KEEP_OFF
-from fleet.histories.builders import NEW, START
-from fleet.histories.controller import Controller
-from fleet.histories.invariant import Invariant
-from fleet.histories.world import Parts
+from fleet.lab.simulation.builders import NEW, START
+from fleet.lab.simulation.checker.invariant import Invariant
+from fleet.lab.simulation.controller import Controller
+from fleet.lab.simulation.world import Parts
 from fleet.model.model import Model
 
 

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from fleet.core.planning.plan import Plan, PlannedRun, PlannedStep, short_id
 from fleet.core.records.errors import StoreError, TamperedError, UsageError
 from fleet.core.records.held import Held, Reason
-from fleet.histories.builders import NEW, START, a_policy
+from fleet.lab.simulation.builders import NEW, START, a_policy
 from fleet.store import Store, chain
 from tests.store.raw import raw
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from fleet.core.records.journal import GENESIS, Entry, Record
-from fleet.histories.builders import START
+from fleet.lab.simulation.builders import START
 from fleet.store import chain
 from fleet.store.tampering import Checkpoint, Finding
 

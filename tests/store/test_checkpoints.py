@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from fleet.core.records.audit import SignedCheckpoint
 from fleet.core.records.errors import TamperedError, UsageError
 from fleet.core.records.journal import GENESIS, Entry, Record
-from fleet.histories.builders import START
+from fleet.lab.simulation.builders import START
 from fleet.store import Store, chain, proof
 from fleet.store.signing import PrivateKey, PublicKey
 from fleet.store.tampering import Finding

@@ -17,7 +17,7 @@ import pytest
 
 from fleet.core.records.errors import NoRoomError, ReadOnlyError, StoreError
 from fleet.core.records.journal import Record
-from fleet.histories.builders import START, a_node, a_snapshot
+from fleet.lab.simulation.builders import START, a_node, a_snapshot
 from fleet.store import ClusterRow, Store
 from fleet.store.disk import size
 from tests.store.disks import fill, small_disk

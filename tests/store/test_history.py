@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.objects.node import Node
 from fleet.core.objects.pod import Pod
-from fleet.histories.builders import START, a_node, a_snapshot
+from fleet.lab.simulation.builders import START, a_node, a_snapshot
 from fleet.store import ClusterRow, Store
 
 NAMES = st.sampled_from(["a", "b", "c"])

@@ -15,7 +15,7 @@ from fleet.core.records.errors import StoreError, UsageError
 from fleet.core.records.retention import Retention
 from fleet.core.rollout.event import Lost, Seen, Synced
 from fleet.drivers.recorder import Recorder
-from fleet.histories.builders import (
+from fleet.lab.simulation.builders import (
     NEW,
     OLD,
     START,

@@ -13,7 +13,7 @@ import pytest
 
 from fleet.core.records.errors import StaleEpochError, StoreError
 from fleet.core.records.journal import GENESIS, Record
-from fleet.histories.builders import START
+from fleet.lab.simulation.builders import START
 from fleet.store import Store
 from fleet.store.tampering import Finding
 

@@ -14,7 +14,7 @@ from fleet.core.records.journal import Record
 from fleet.core.rollout.replay import rollouts_of
 from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.steps import Step
-from fleet.histories.builders import START, a_budget, a_deployment, a_node, a_snapshot
+from fleet.lab.simulation.builders import START, a_budget, a_deployment, a_node, a_snapshot
 from fleet.store.address import Address
 from fleet.store.postgres import PostgresDatabase
 from tests.cluster.struck import StruckJournal

@@ -13,7 +13,7 @@ from fleet.core.rollout.replay import rollouts_of
 from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.steps import Step
 from fleet.drivers.leadership import SECONDS
-from fleet.histories.builders import a_budget, a_deployment, a_node, a_snapshot
+from fleet.lab.simulation.builders import a_budget, a_deployment, a_node, a_snapshot
 from tests.store.processes import controller, wait
 from tests.unit.app.homes import a_home, a_started_rollout
 

@@ -15,7 +15,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from fleet.core.records.errors import SchemaError, StoreError
-from fleet.histories.builders import START
+from fleet.lab.simulation.builders import START
 from fleet.store import Store, chain
 from fleet.store.address import Address
 from fleet.store.migrate import config, engine_of

@@ -17,7 +17,7 @@ import pytest
 
 from fleet.app import audit
 from fleet.app.home import CLOCK, Home
-from fleet.histories.builders import NEW, START
+from fleet.lab.simulation.builders import NEW, START
 from fleet.simulated.clock import SimulatedClock
 from tests.kube_fake.server import ApiServer, Fault
 from tests.kube_fake.tls import self_signed

@@ -17,7 +17,16 @@ from fleet.core.reporting import schemas
 from fleet.core.reporting.report import Report, Verdict
 from fleet.core.reporting.reporter import make_report
 from fleet.core.reporting.status import Status, StatusCluster, StatusNode, StatusPool, Summary
-from fleet.histories.builders import NEW, OLD, START, a_budget, a_deployment, a_node, a_policy, a_snapshot
+from fleet.lab.simulation.builders import (
+    NEW,
+    OLD,
+    START,
+    a_budget,
+    a_deployment,
+    a_node,
+    a_policy,
+    a_snapshot,
+)
 from fleet.planner.planner import make_plan
 from tests.story import Story
 

@@ -10,7 +10,7 @@ from fleet.app.plans import plan
 from fleet.app.rollouts import start
 from fleet.app.run import run
 from fleet.core.cluster.snapshot import Snapshot
-from fleet.histories.builders import NEW, START, a_deployment, a_node, a_snapshot
+from fleet.lab.simulation.builders import NEW, START, a_deployment, a_node, a_snapshot
 from fleet.simulated.clock import SimulatedClock
 from tests.unit.app.homes import a_home
 

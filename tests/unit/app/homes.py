@@ -9,7 +9,7 @@ from fleet.app.plans import plan
 from fleet.app.rollouts import start
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.planning.plan import Plan
-from fleet.histories.builders import NEW, OLD, START, a_budget, a_deployment, a_node, a_snapshot
+from fleet.lab.simulation.builders import NEW, OLD, START, a_budget, a_deployment, a_node, a_snapshot
 from fleet.model.behaviour import Behaviour
 from fleet.simulated.clock import SimulatedClock
 from fleet.simulated.cluster import create

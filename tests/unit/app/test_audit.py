@@ -26,7 +26,7 @@ from fleet.core.records.journal import GENESIS, Entry, Record
 from fleet.core.records.requests import Sort
 from fleet.core.reporting.report import Report
 from fleet.drivers.folding import keep
-from fleet.histories.builders import NEW, OLD
+from fleet.lab.simulation.builders import NEW, OLD
 from fleet.store import chain
 from fleet.store.signing import PrivateKey
 from tests.store.raw import raw

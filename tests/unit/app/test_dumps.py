@@ -14,7 +14,7 @@ from fleet.app.lint import lint_dump
 from fleet.app.plan import Beyond
 from fleet.core.linting.lint import Finding, Lint
 from fleet.core.records.errors import UsageError
-from fleet.histories.builders import NEW, OLD
+from fleet.lab.simulation.builders import NEW, OLD
 from tests.unit.app.homes import POLICY, a_home
 
 

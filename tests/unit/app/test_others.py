@@ -17,7 +17,7 @@ from fleet.cli.plan_view import whole
 from fleet.core.objects.node import Taint
 from fleet.core.records.held import Reason
 from fleet.core.third_parties.maintenance import Maintenance
-from fleet.histories.builders import NEW
+from fleet.lab.simulation.builders import NEW
 from tests.unit.app.homes import a_home, small_cluster
 from tests.unit.app.test_dumps import a_dump, a_node
 

@@ -19,7 +19,7 @@ from fleet.core.records.errors import HeldError, UsageError
 from fleet.core.records.journal import Record
 from fleet.core.releases.release import Release
 from fleet.core.rollout.steps import Step
-from fleet.histories.builders import NEW, OLD, START, a_machine, a_node, a_snapshot
+from fleet.lab.simulation.builders import NEW, OLD, START, a_machine, a_node, a_snapshot
 from fleet.model.behaviour import Behaviour, Failure
 from fleet.simulated.cluster import create, snapshot_of
 from tests.unit.app.finished import a_fast_home, carried_out, workers

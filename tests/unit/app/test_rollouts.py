@@ -15,7 +15,7 @@ from fleet.core.planning.estimates import Times
 from fleet.core.records.errors import HeldError, UsageError
 from fleet.core.records.journal import Record
 from fleet.core.rollout.rollout import State
-from fleet.histories.builders import NEW, OLD, START, a_machine, a_node, a_policy, a_snapshot
+from fleet.lab.simulation.builders import NEW, OLD, START, a_machine, a_node, a_policy, a_snapshot
 from fleet.model.behaviour import Behaviour
 from fleet.planner.planner import make_plan
 from tests.story import Story

@@ -24,7 +24,7 @@ from fleet.core.reporting.standstill import MidAir, Standstill, sentence
 from fleet.core.rollout.replay import rollouts_of
 from fleet.core.rollout.steps import HAS_SLOT
 from fleet.drivers.identity import own_identity
-from fleet.histories.builders import a_deployment, a_node, a_policy, a_snapshot
+from fleet.lab.simulation.builders import a_deployment, a_node, a_policy, a_snapshot
 from tests.story import Story
 from tests.unit.app.homes import a_home, a_started_rollout, small_cluster
 

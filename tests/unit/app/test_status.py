@@ -13,7 +13,7 @@ from fleet.app.sync import sync
 from fleet.core.objects.node import SITE_LABEL
 from fleet.core.records.errors import UsageError
 from fleet.core.reporting.overview import Selection, select
-from fleet.histories.builders import START, a_group, a_node, a_snapshot
+from fleet.lab.simulation.builders import START, a_group, a_node, a_snapshot
 from tests.unit.app.homes import POLICY, a_home, small_cluster
 
 TWO_POOLS = f"""{POLICY}  - name: storage

@@ -26,7 +26,7 @@ from fleet.core.reporting.timeline import Chronicle
 from fleet.core.reporting.voters import status_of
 from fleet.core.rollout.steps import Turn
 from fleet.core.text.durations import words
-from fleet.histories.builders import NEW, START, a_group, a_node, a_policy, a_pool
+from fleet.lab.simulation.builders import NEW, START, a_group, a_node, a_policy, a_pool
 from fleet.planner.planner import make_plan
 from tests.story import Story
 from tests.unit.app.homes import small_cluster

@@ -15,7 +15,7 @@ from fleet.core.rollout.checkpoint import fold, unfold
 from fleet.core.rollout.replay import rollouts_of
 from fleet.core.rollout.rollout import State
 from fleet.core.rollout.steps import Step
-from fleet.histories.builders import NEW, a_deployment, a_machine, a_node, a_policy, a_pool, a_snapshot
+from fleet.lab.simulation.builders import NEW, a_deployment, a_machine, a_node, a_policy, a_pool, a_snapshot
 from fleet.model.behaviour import Behaviour
 from tests.story import Story
 

@@ -16,7 +16,7 @@ from fleet.core.reporting.report import Verdict
 from fleet.core.reporting.reporter import make_report
 from fleet.core.rollout.action import AnyAction, Outcome, Stage
 from fleet.core.rollout.steps import Step
-from fleet.histories.builders import NEW, OLD, START, a_node, a_pool, a_snapshot
+from fleet.lab.simulation.builders import NEW, OLD, START, a_node, a_pool, a_snapshot
 from fleet.planner.planner import make_plan
 from tests.releases import AMD, ARM, BOTH, INDEX
 from tests.story import Story

@@ -17,7 +17,7 @@ from fleet.core.rollout.checkpoint import fold, unfold
 from fleet.core.rollout.replay import rollouts_of
 from fleet.core.rollout.rollout import State
 from fleet.core.rollout.steps import Step
-from fleet.histories.builders import START, a_budget, a_deployment, a_node, a_policy, a_pool, a_snapshot
+from fleet.lab.simulation.builders import START, a_budget, a_deployment, a_node, a_policy, a_pool, a_snapshot
 from fleet.model.behaviour import Behaviour
 from tests.story import Story
 

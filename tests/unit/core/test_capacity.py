@@ -12,7 +12,7 @@ from fleet.core.objects.selector import Requirement
 from fleet.core.policy.policy import Amount, DrainRule, Limits
 from fleet.core.records.held import Reason
 from fleet.core.rollout.steps import Step
-from fleet.histories.builders import a_budget, a_deployment, a_node, a_policy, a_pool, a_snapshot
+from fleet.lab.simulation.builders import a_budget, a_deployment, a_node, a_policy, a_pool, a_snapshot
 from tests.story import Story
 
 SIZE = Resources(1000, 1 << 30, 10)

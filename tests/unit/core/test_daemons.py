@@ -19,7 +19,7 @@ from fleet.core.records.held import Reason
 from fleet.core.rollout.rollout import Goal, Run
 from fleet.core.rollout.steps import Step
 from fleet.core.steps import daemons
-from fleet.histories.builders import NEW, OLD, START, a_node, a_policy, a_pool, a_snapshot
+from fleet.lab.simulation.builders import NEW, OLD, START, a_node, a_policy, a_pool, a_snapshot
 from fleet.model.behaviour import Behaviour, Spread
 from tests.story import Story
 

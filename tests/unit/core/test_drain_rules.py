@@ -22,7 +22,16 @@ from fleet.core.records.held import Reason
 from fleet.core.rollout.action import AnyAction, Evict, Outcome, Reboot, Result
 from fleet.core.rollout.event import Seen
 from fleet.core.rollout.steps import Step
-from fleet.histories.builders import NEW, START, a_budget, a_deployment, a_node, a_policy, a_pool, a_snapshot
+from fleet.lab.simulation.builders import (
+    NEW,
+    START,
+    a_budget,
+    a_deployment,
+    a_node,
+    a_policy,
+    a_pool,
+    a_snapshot,
+)
 from fleet.model.behaviour import Behaviour
 from fleet.planner.planner import make_plan
 from tests.story import Story

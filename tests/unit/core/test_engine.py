@@ -14,7 +14,7 @@ from fleet.core.rollout.event import Lost, Synced
 from fleet.core.rollout.replay import rollouts_of
 from fleet.core.rollout.rollout import State
 from fleet.core.rollout.steps import Step
-from fleet.histories.builders import (
+from fleet.lab.simulation.builders import (
     NEW,
     a_budget,
     a_deployment,

@@ -20,7 +20,7 @@ from fleet.core.policy.policy import DrainRule, Pool, RebootRule, Window
 from fleet.core.records.held import Reason
 from fleet.core.rollout.event import Seen, Synced
 from fleet.core.rollout.rollout import Goal, Rollout, Start
-from fleet.histories.builders import (
+from fleet.lab.simulation.builders import (
     NEW,
     START,
     a_budget,

@@ -20,7 +20,7 @@ from fleet.core.planning.estimates import Times
 from fleet.core.planning.plan import Plan
 from fleet.core.records.doubt import About, Doubt
 from fleet.core.records.held import Held, Reason
-from fleet.histories.builders import NEW, START, a_node, a_policy, a_pool, a_snapshot
+from fleet.lab.simulation.builders import NEW, START, a_node, a_policy, a_pool, a_snapshot
 from fleet.planner.planner import make_plan
 
 ZONE = "topology.kubernetes.io/zone"

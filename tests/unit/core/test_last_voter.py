@@ -16,7 +16,7 @@ from fleet.core.records.held import Reason
 from fleet.core.rollout.action import Reboot
 from fleet.core.rollout.rollout import Goal, Rollout, Start
 from fleet.core.rollout.steps import Step
-from fleet.histories.builders import NEW, OLD, START, a_group, a_node
+from fleet.lab.simulation.builders import NEW, OLD, START, a_group, a_node
 from tests.unit.core.test_quorum_rollout import a_story, group_of, rebooted, with_rule
 
 NEWER = "3.7.3"

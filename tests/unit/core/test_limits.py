@@ -13,7 +13,7 @@ from fleet.core.rollout.event import Lost, Seen, Synced
 from fleet.core.rollout.replay import rollouts_of
 from fleet.core.rollout.rollout import Rollout, Start
 from fleet.core.rollout.steps import Step
-from fleet.histories.builders import NEW, START, a_deployment, a_node, a_policy, a_pool, a_snapshot
+from fleet.lab.simulation.builders import NEW, START, a_deployment, a_node, a_policy, a_pool, a_snapshot
 from fleet.model.behaviour import Behaviour
 from fleet.planner.planner import make_plan
 from tests.story import Story

@@ -15,7 +15,7 @@ from fleet.core.objects.selector import Selector
 from fleet.core.policy.policy import Amount, Limits, Policy, Pool
 from fleet.core.quorum.groups import Access, Group, Members
 from fleet.core.quorum.quorum import Member, Quorum, QuorumRule
-from fleet.histories.builders import a_budget, a_node, a_snapshot
+from fleet.lab.simulation.builders import a_budget, a_node, a_snapshot
 
 APP = Selector({"app": "zk"})
 NODES = [a_node(f"n-{number}", zone) for number, zone in enumerate("abcabc")]

@@ -11,7 +11,7 @@ from fleet.core.objects.selector import Selector
 from fleet.core.policy.policy import DrainRule
 from fleet.core.records.held import Reason
 from fleet.core.rollout.event import Thing
-from fleet.histories.builders import a_budget, a_deployment, a_node
+from fleet.lab.simulation.builders import a_budget, a_deployment, a_node
 
 API, ALL = PodRef("web", "api"), PodRef("web", "all")
 

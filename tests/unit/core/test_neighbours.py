@@ -12,7 +12,7 @@ from fleet.core.objects.node import Node
 from fleet.core.objects.placement import HOSTNAME_LABEL, Apart, NodeTerm
 from fleet.core.objects.pod import Pod
 from fleet.core.objects.selector import Requirement
-from fleet.histories.builders import a_node
+from fleet.lab.simulation.builders import a_node
 
 ZONE = "topology.kubernetes.io/zone"
 WEB = (Requirement("app", "In", ("web",)),)

@@ -21,7 +21,7 @@ from fleet.core.third_parties import keep_off
 from fleet.core.third_parties.maintenance import Maintenance
 from fleet.core.third_parties.notice import of_node
 from fleet.core.third_parties.parties import BY_NAME, KEEP_OFF, PARTIES, SIGNS, Does, Party, Sign
-from fleet.histories.builders import (
+from fleet.lab.simulation.builders import (
     NEW,
     START,
     a_deployment,

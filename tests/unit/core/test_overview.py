@@ -14,7 +14,7 @@ from fleet.core.reporting.overview import Known, Selection, natural, overview, s
 from fleet.core.reporting.status import Status, StatusCluster
 from fleet.core.rollout.rollout import Goal, Rollout, Run, Start
 from fleet.core.rollout.steps import Step
-from fleet.histories.builders import NEW, OLD, START, a_machine, a_node, a_policy
+from fleet.lab.simulation.builders import NEW, OLD, START, a_machine, a_node, a_policy
 
 EAST = StatusCluster("east", ("fra",), True, START, nodes=1)
 

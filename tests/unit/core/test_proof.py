@@ -17,7 +17,7 @@ from fleet.core.releases.release import Release
 from fleet.core.rollout.rollout import Goal, Run
 from fleet.core.rollout.steps import Step
 from fleet.core.steps import daemons, verification
-from fleet.histories.builders import NEW, OLD, a_machine, a_node, a_policy, a_pool, a_snapshot
+from fleet.lab.simulation.builders import NEW, OLD, a_machine, a_node, a_policy, a_pool, a_snapshot
 from fleet.model.agents import UNIT
 from fleet.model.behaviour import Behaviour, Failure
 from tests.story import Story

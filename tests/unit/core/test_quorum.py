@@ -24,7 +24,7 @@ from fleet.core.quorum.quorum import (
     tolerates,
 )
 from fleet.core.records.held import Reason
-from fleet.histories.builders import a_group, a_node
+from fleet.lab.simulation.builders import a_group, a_node
 
 RULE = QuorumRule()
 LINKS = (Link("f", "n", 0.008), Link("f", "s", 0.160), Link("n", "s", 0.150))

@@ -16,7 +16,7 @@ from fleet.core.rollout.action import Defragment, MoveLeader, Reboot, Result, Sa
 from fleet.core.rollout.event import Seen
 from fleet.core.rollout.rollout import State
 from fleet.core.rollout.steps import Step
-from fleet.histories.builders import a_group, a_node, a_policy, a_pool, a_snapshot
+from fleet.lab.simulation.builders import a_group, a_node, a_policy, a_pool, a_snapshot
 from tests.story import Story
 
 ALL = a_pool(limits=Limits(max_unavailable=Amount(9)))

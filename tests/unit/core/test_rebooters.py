@@ -11,7 +11,7 @@ from fleet.core.linting.rebooters import Rebooter, rebooters
 from fleet.core.objects.pod import Owner, Pod
 from fleet.core.objects.workload import Workload
 from fleet.core.policy.policy import Policy
-from fleet.histories.builders import a_node, a_snapshot
+from fleet.lab.simulation.builders import a_node, a_snapshot
 
 NODES = [a_node(f"n-{index}") for index in range(3)]
 CONTROLLER = {"upgrade.cattle.io/controller": "system-upgrade-controller"}

@@ -10,7 +10,7 @@ from fleet.core.records.held import Held, Reason
 from fleet.core.rollout.action import AnyAction, Outcome, Result
 from fleet.core.rollout.rollout import State
 from fleet.core.rollout.steps import Step
-from fleet.histories.builders import a_node, a_policy, a_pool, a_snapshot
+from fleet.lab.simulation.builders import a_node, a_policy, a_pool, a_snapshot
 from fleet.model.behaviour import Behaviour
 from tests.story import Story
 

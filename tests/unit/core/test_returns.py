@@ -15,7 +15,7 @@ from fleet.core.rollout.event import Seen
 from fleet.core.rollout.returns import LATE, PAUSES, Evicted, returned, tolerates_cordons
 from fleet.core.rollout.rollout import State
 from fleet.core.rollout.steps import Step
-from fleet.histories.builders import NEW, a_deployment, a_node, a_policy, a_pool, a_snapshot
+from fleet.lab.simulation.builders import NEW, a_deployment, a_node, a_policy, a_pool, a_snapshot
 from tests.story import Story
 
 EVERYTHING = (Toleration(operator="Exists"),)

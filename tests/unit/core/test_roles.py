@@ -17,7 +17,7 @@ from fleet.core.planning.plan import Plan
 from fleet.core.records.held import Reason
 from fleet.core.rollout.steps import Step
 from fleet.core.third_parties.roles import Roles
-from fleet.histories.builders import NEW, START, a_node, a_policy, a_pool, a_snapshot
+from fleet.lab.simulation.builders import NEW, START, a_node, a_policy, a_pool, a_snapshot
 from fleet.planner.planner import make_plan
 from tests.story import Story
 from tests.unit.model.builder import Builder, Hand

@@ -15,7 +15,7 @@ from fleet.core.releases.release import Release
 from fleet.core.rollout.replay import rollouts_of, unfinished
 from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.steps import Step
-from fleet.histories.builders import NEW, OLD, START, a_machine, a_node, a_policy, a_pool, a_snapshot
+from fleet.lab.simulation.builders import NEW, OLD, START, a_machine, a_node, a_policy, a_pool, a_snapshot
 from fleet.model.behaviour import Behaviour, Failure
 from fleet.planner.planner import make_plan
 from tests.story import Story

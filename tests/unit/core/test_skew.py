@@ -20,7 +20,7 @@ from fleet.core.records.held import Reason
 from fleet.core.rollout.action import Reboot, Stage
 from fleet.core.rollout.event import Gone, Seen, Synced
 from fleet.core.rollout.steps import Step
-from fleet.histories.builders import NEW, START, a_node, a_policy, a_pool, a_snapshot
+from fleet.lab.simulation.builders import NEW, START, a_node, a_policy, a_pool, a_snapshot
 from fleet.planner.planner import make_plan
 from tests.story import Story
 

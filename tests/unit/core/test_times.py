@@ -12,7 +12,7 @@ from fleet.core.objects.pod import Owner, Pod
 from fleet.core.planning.estimates import ENOUGH, Times, app_of, measured, origin
 from fleet.core.records.journal import Entry, Record
 from fleet.core.rollout.rollout import Goal, Start
-from fleet.histories.builders import NEW, START, a_node, a_policy, a_snapshot
+from fleet.lab.simulation.builders import NEW, START, a_node, a_policy, a_snapshot
 from fleet.planner.planner import make_plan
 
 STEPS = ("stage", "staged", "cordon", "drain", "reboot", "verify", "uncordon")

@@ -20,7 +20,7 @@ from fleet.core.rollout.replay import rollouts_of
 from fleet.core.rollout.rollout import Goal, Rollout, Start, State
 from fleet.core.rollout.steps import Step
 from fleet.core.state.reservations import Claims
-from fleet.histories.builders import (
+from fleet.lab.simulation.builders import (
     NEW,
     START,
     a_budget,

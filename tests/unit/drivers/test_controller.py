@@ -31,7 +31,7 @@ from fleet.drivers.agents import ClusterWithAgents
 from fleet.drivers.controller import Controller
 from fleet.drivers.journal_log import LOG
 from fleet.drivers.ports import Cluster
-from fleet.histories.builders import NEW, START, a_budget, a_deployment, a_node, a_policy, a_snapshot
+from fleet.lab.simulation.builders import NEW, START, a_budget, a_deployment, a_node, a_policy, a_snapshot
 from fleet.model.behaviour import Behaviour
 from fleet.simulated.clock import SimulatedClock
 from fleet.simulated.cluster import SimulatedCluster, create, snapshot_of

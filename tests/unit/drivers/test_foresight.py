@@ -16,7 +16,7 @@ from fleet.core.rollout.event import Lost, Seen, Synced
 from fleet.core.rollout.rollout import Goal, Rollout, Start
 from fleet.core.rollout.steps import Step
 from fleet.drivers.foresight import AGAIN, FRESH, PAUSE, Foresight
-from fleet.histories.builders import NEW, START, a_node, a_policy, a_pool, a_snapshot
+from fleet.lab.simulation.builders import NEW, START, a_node, a_policy, a_pool, a_snapshot
 from tests.unit.app.homes import small_cluster
 
 

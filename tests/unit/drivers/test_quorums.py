@@ -20,7 +20,7 @@ from fleet.core.rollout.action import AnyAction, MoveLeader, Outcome, Reboot, Re
 from fleet.core.rollout.event import Event, Gone, Seen, Synced
 from fleet.drivers.groups import Groups
 from fleet.drivers.quorums import ClusterWithQuorums
-from fleet.histories.builders import NEW, START, a_group, a_node
+from fleet.lab.simulation.builders import NEW, START, a_group, a_node
 
 NODES = [a_node(f"m-{index}") for index in range(3)]
 RULE = QuorumRule()

@@ -30,7 +30,6 @@ from fleet.core.text.untrusted import UnreadableError
 from fleet.etcd import gateway
 from fleet.etcd.etcd import Etcd
 from fleet.etcd.reading import Answer, trips
-from fleet.histories.builders import START
 from fleet.kube import plugin
 from fleet.kube.kinds import KINDS
 from fleet.kube.kubeconfig import Exec
@@ -39,6 +38,7 @@ from fleet.kube.oidc import id_token
 from fleet.kube.refusal import Call, error_of, status_of
 from fleet.kube.truth import number
 from fleet.kube.watching import by_age
+from fleet.lab.simulation.builders import START
 from tests.hostile import ANSWERS, LONG, MANY_DIGITS
 from tests.unit.quorums.test_presets import group, pod, reading
 

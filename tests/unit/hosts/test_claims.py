@@ -14,9 +14,9 @@ from fleet.core.guards import nodes
 from fleet.core.records.errors import UsageError
 from fleet.core.rollout.action import Cordon, Result, Stage
 from fleet.core.third_parties.notice import of_node
-from fleet.histories.builders import START
 from fleet.hosts import claims
 from fleet.hosts.claims import Claim
+from fleet.lab.simulation.builders import START
 from fleet.machines.local import Local
 from fleet.store import ClusterRow
 from tests.unit.app.homes import a_home

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from fleet.core.objects.machine import Ask, Machine, Request, Work
 from fleet.core.planning.estimates import Times
-from fleet.histories.builders import NEW, START, a_node, a_policy, a_pool, a_snapshot
+from fleet.lab.simulation.builders import NEW, START, a_node, a_policy, a_pool, a_snapshot
 from fleet.planner.planner import make_plan
 
 TOKEN = "r-1/n-0/reboot/0"

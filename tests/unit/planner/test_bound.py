@@ -10,7 +10,16 @@ from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.planning.estimates import Times
 from fleet.core.planning.plan import Plan
 from fleet.core.policy.policy import Amount, Freeze, Limits, Policy, StageRule, Window
-from fleet.histories.builders import NEW, START, a_budget, a_deployment, a_node, a_policy, a_pool, a_snapshot
+from fleet.lab.simulation.builders import (
+    NEW,
+    START,
+    a_budget,
+    a_deployment,
+    a_node,
+    a_policy,
+    a_pool,
+    a_snapshot,
+)
 from fleet.planner.planner import make_plan
 from fleet.planner.recorder import most_out
 

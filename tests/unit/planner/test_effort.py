@@ -12,7 +12,7 @@ from fleet.core.objects.node import NodeRef
 from fleet.core.planning.estimates import Times
 from fleet.core.planning.plan import Effort, Plan, PlannedHold
 from fleet.core.policy.policy import Amount, Limits, StageRule
-from fleet.histories.builders import (
+from fleet.lab.simulation.builders import (
     NEW,
     START,
     a_budget,

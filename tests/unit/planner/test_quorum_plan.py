@@ -14,7 +14,7 @@ from fleet.core.planning.plan import Plan
 from fleet.core.policy.policy import Amount, Limits
 from fleet.core.quorum.groups import Group
 from fleet.core.quorum.quorum import Link, Quorum, QuorumRule, SnapshotRule
-from fleet.histories.builders import NEW, START, a_group, a_node, a_policy, a_pool, a_snapshot
+from fleet.lab.simulation.builders import NEW, START, a_group, a_node, a_policy, a_pool, a_snapshot
 from fleet.planner.planner import make_plan
 
 LINKS = (Link("f", "n", 0.008), Link("f", "s", 0.160), Link("n", "s", 0.150))

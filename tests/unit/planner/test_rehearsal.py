@@ -26,7 +26,7 @@ from fleet.core.planning.plan import Plan
 from fleet.core.policy.policy import Amount, Freeze, Limits, Policy, StageRule, Window
 from fleet.core.rollout.event import Seen, Synced
 from fleet.core.rollout.rollout import Rollout
-from fleet.histories.builders import (
+from fleet.lab.simulation.builders import (
     NEW,
     START,
     a_budget,

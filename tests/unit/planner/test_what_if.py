@@ -14,7 +14,7 @@ from fleet.core.planning.estimates import Times
 from fleet.core.planning.plan import Plan
 from fleet.core.planning.what_if import BUDGETS, MOST, WhatIf
 from fleet.core.policy.policy import Amount, Limits, Policy, StageRule, Window
-from fleet.histories.builders import (
+from fleet.lab.simulation.builders import (
     NEW,
     START,
     a_budget,

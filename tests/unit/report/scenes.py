@@ -16,7 +16,7 @@ from fleet.core.records.journal import GENESIS, Entry, Record
 from fleet.core.releases.release import Stream
 from fleet.core.reporting.report import Report, Verdict
 from fleet.core.reporting.reporter import make_report
-from fleet.histories.builders import NEW, OLD, START
+from fleet.lab.simulation.builders import NEW, OLD, START
 from fleet.model.behaviour import Behaviour, Failure, Spread
 from fleet.planner.planner import make_plan
 from fleet.simulated.fleets import POOL_LABEL, PoolShape, Shape, make_cluster

@@ -14,7 +14,7 @@ from fleet.core.records.journal import GENESIS, Entry, Form, Record
 from fleet.core.rollout.action import Evict, Result
 from fleet.core.rollout.rollout import Goal, Rollout, Start, intent, outcome
 from fleet.core.rollout.steps import Step, Turn, after
-from fleet.histories.builders import NEW, OLD, START, a_policy
+from fleet.lab.simulation.builders import NEW, OLD, START, a_policy
 
 CONTROLLER = "fleet@ops-1/4711/88"
 ADA = "ada@desk"

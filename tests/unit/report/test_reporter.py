@@ -22,7 +22,7 @@ from fleet.core.reporting.reporter import make_report, nearest
 from fleet.core.rollout.action import Result
 from fleet.core.rollout.steps import Turn
 from fleet.core.text.durations import words
-from fleet.histories.builders import NEW, OLD, START, a_policy, a_pool
+from fleet.lab.simulation.builders import NEW, OLD, START, a_policy, a_pool
 from tests.unit.report.telling import ADA, CONTROLLER, Telling, a_goal
 
 GOOD = Verdict(True, 99)

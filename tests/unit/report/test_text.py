@@ -14,7 +14,7 @@ from fleet.core.reporting.report import Verdict
 from fleet.core.reporting.reporter import make_report
 from fleet.core.rollout.action import Result
 from fleet.core.rollout.steps import Turn
-from fleet.histories.builders import START
+from fleet.lab.simulation.builders import START
 from tests.unit.report.scenes import a_scene, later, nightly
 from tests.unit.report.telling import Telling, a_goal
 
