@@ -34,8 +34,8 @@ from fleet.core.engine.engine import Engine
 from fleet.core.quorum.groups import Access
 from fleet.core.rollout.event import Synced
 from fleet.etcd.gateway import Gateway, trust
+from fleet.kube.client.credentials import Source
 from fleet.kube.cluster import Cluster as Watched
-from fleet.kube.credentials import Source
 from fleet.lab import Lab
 from tests.cluster.rest import Cluster, Json
 from tests.cluster.rolling import wait

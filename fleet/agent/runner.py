@@ -9,9 +9,9 @@ from pathlib import Path
 from fleet.agent.bundle import LabSettings, run_lab_agents
 from fleet.app.clock import WallClock
 from fleet.core.records.errors import UsageError
-from fleet.kube.credentials import Source
-from fleet.kube.own import Machines
-from fleet.kube.transport import Transport
+from fleet.kube.actions.machine import Machines
+from fleet.kube.client.credentials import Source
+from fleet.kube.client.transport import Transport
 from fleet.machines import updaters
 from fleet.machines.agent import Agent, Pace
 from fleet.machines.bootlog import BootLog, Log

@@ -65,7 +65,7 @@ def add(home: Home, name: str, kubeconfig: Path | None, context: str, sites: Seq
     `kubeconfig` None: what kubectl reads, the files of KUBECONFIG or ~/.kube/config. Their paths are kept, and the name of
     the context: whoever makes another one the current one later makes no other cluster of this one.
     """
-    from fleet.kube import contexts
+    from fleet.kube.kubeconfig import contexts
     from fleet.store import ClusterRow
 
     _addable(home, name)
@@ -173,8 +173,8 @@ def rule(permission: Any) -> str:
 
 async def _uid(cluster: RealCluster) -> str:
     """Of the namespace kube-system; empty where fleet may not see it."""
-    from fleet.kube.refusal import Call
-    from fleet.kube.wire import ObjectWire
+    from fleet.kube.objects.errors import Call
+    from fleet.kube.objects.wire import ObjectWire
 
     path = "/api/v1/namespaces/kube-system"
     try:

@@ -49,8 +49,8 @@ def hosts_of(home: Home, row: ClusterRow) -> HostsCluster:
 
 
 def real(row: ClusterRow) -> RealCluster:
+    from fleet.kube.client.credentials import Source
     from fleet.kube.cluster import Cluster
-    from fleet.kube.credentials import Source
 
     first, *behind = row.files
     return Cluster(row.name, Source(first, row.context, tuple(behind)), WallClock())

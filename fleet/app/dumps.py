@@ -67,7 +67,7 @@ def _times(home: Home) -> Times:
 def dump_of(home: Home, path: Path, policy: Policy, cluster: str = "") -> Snapshot:
     """With its quorum groups as its pods show them. `cluster`: its name; empty: as the file. Raises UsageError for what is
     no dump, or has no nodes."""
-    from fleet.kube.snapshot import of_dump
+    from fleet.kube.watch.snapshot import of_dump
 
     try:
         data = path.read_bytes()
@@ -103,7 +103,7 @@ def save_dump(home: Home, name: str, path: Path) -> int:
 
 def _dumped(row: ClusterRow) -> bytes:
     """The live cluster as a dump. Raises UsageError for a simulated one, FleetError where it does not answer."""
-    from fleet.kube.dump import dump
+    from fleet.kube.watch.dump import dump
 
     if row.kind != "kubeconfig":
         why = "is simulated" if row.kind == "simulated" else "has hosts alone"

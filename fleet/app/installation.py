@@ -20,8 +20,8 @@ def manifests(home: Home, name: str, image: str | None) -> str:
     It is the same for every cluster, so none need be in the fleet yet; nor is a database made. Raises UsageError for one
     of the fleet that nothing can be installed into.
     """
-    from fleet.kube.installation import as_yaml
-    from fleet.kube.installation import manifests as objects
+    from fleet.kube.install.installation import as_yaml
+    from fleet.kube.install.installation import manifests as objects
 
     store = home.store_if_any
     if store is not None and any(row.name == name for row in store.clusters.list()):
@@ -31,8 +31,8 @@ def manifests(home: Home, name: str, image: str | None) -> str:
 
 def install(home: Home, name: str, image: str | None) -> list[str]:
     """What was done, an object a line. Raises ForbiddenError with the rule that is missing."""
-    from fleet.kube.install import apply
-    from fleet.kube.installation import manifests as objects
+    from fleet.kube.install.install import apply
+    from fleet.kube.install.installation import manifests as objects
 
     wanted = objects(image, home.policy_if_any().remote)
 
@@ -45,7 +45,7 @@ def install(home: Home, name: str, image: str | None) -> list[str]:
 
 def uninstall(home: Home, name: str) -> list[str]:
     """What was taken away. Raises HeldError while a rollout works there."""
-    from fleet.kube.install import uninstall as take_away
+    from fleet.kube.install.install import uninstall as take_away
 
     row = _installable(home, name)
     refuse_at_work(home, name)

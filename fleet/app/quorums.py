@@ -38,8 +38,8 @@ def groups_of(cluster: RealCluster, site: str, policy: Policy) -> Groups:
     from fleet.drivers.groups import Groups
     from fleet.etcd.group import EtcdGroup
     from fleet.etcd.static import own_name
-    from fleet.kube.asking import Asking
-    from fleet.kube.readiness import Readiness
+    from fleet.kube.client.asking import Asking
+    from fleet.kube.client.readiness import Readiness
     from fleet.quorums.pods import PodGroup
 
     named = [group for group in policy.quorums if group.cluster == cluster.name]

@@ -19,10 +19,10 @@ from fleet.core.records.journal import Record
 from fleet.core.rollout.event import Event, Gone, Noted, Seen, Synced
 from fleet.drivers.agents import ClusterWithAgents
 from fleet.drivers.ports import Cluster
+from fleet.kube.actions.machine import Machines
+from fleet.kube.client.transport import Transport
 from fleet.kube.cluster import Cluster as RealCluster
-from fleet.kube.installation import AGENT_LABELS, NAMESPACE
-from fleet.kube.own import Machines
-from fleet.kube.transport import Transport
+from fleet.kube.install.installation import AGENT_LABELS, NAMESPACE
 from fleet.machines.agent import Pace
 from fleet.machines.bootlog import BootLog, Log
 from fleet.machines.contained import contained

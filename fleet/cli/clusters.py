@@ -167,7 +167,7 @@ def install(
 def _warn_of_tag(image: str | None) -> None:
     """The agents run as root on every node."""
     from fleet.cli.output import warn
-    from fleet.kube.installation import by_digest
+    from fleet.kube.install.installation import by_digest
 
     if image is not None and not by_digest(image):
         warn(

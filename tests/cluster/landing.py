@@ -23,8 +23,8 @@ from fleet.core.capacity.capacity import Room
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.cluster.view import ClusterView
 from fleet.core.objects.pod import Pod
+from fleet.kube.client.credentials import Source
 from fleet.kube.cluster import Cluster as KubeCluster
-from fleet.kube.credentials import Source
 from fleet.lab import Lab
 from fleet.model.control_plane.scheduler import Scheduler
 from fleet.model.objects import Objects

@@ -14,10 +14,10 @@ from msgspec import Struct
 
 from fleet.app.clock import WallClock
 from fleet.core.records.errors import FleetError
-from fleet.kube import contexts
-from fleet.kube.credentials import Source
-from fleet.kube.refusal import Call
-from fleet.kube.transport import Transport
+from fleet.kube.client.credentials import Source
+from fleet.kube.client.transport import Transport
+from fleet.kube.kubeconfig import contexts
+from fleet.kube.objects.errors import Call
 from fleet.lab.build import KUBERNETES_VERSION
 from fleet.lab.machines.computer.command import run
 from fleet.lab.machines.images import kept

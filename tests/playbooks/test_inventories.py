@@ -15,7 +15,7 @@ from fleet.core.records.errors import ConfigError, UsageError
 from fleet.hosts.ansible_run import ask
 from fleet.hosts.inventory import Entry, Hook, Inventory
 from fleet.hosts.source import Source, load
-from fleet.kube import contexts
+from fleet.kube.kubeconfig import contexts
 
 ROOT = Path(__file__).parents[2]
 WORKED = ROOT / "inventory"

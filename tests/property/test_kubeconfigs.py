@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleet.core.records.errors import FleetError, UsageError
-from fleet.kube import contexts, credentials
-from fleet.kube.credentials import Source
+from fleet.kube.client import credentials
+from fleet.kube.client.credentials import Source
+from fleet.kube.kubeconfig import contexts
 from fleet.lab.simulation.builders import START
 from tests.property.absurd import anything, bent
 

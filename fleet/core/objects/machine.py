@@ -12,7 +12,7 @@ from fleet.core.releases.release import Release
 GROUP = "fleet.internal"
 VERSION = "v1"
 
-# The most that the CRD takes (`kube/manifests/20-machines.yaml`): an agent cuts off what is beyond.
+# The most that the CRD takes (`kube/install/manifests/20-machines.yaml`): an agent cuts off what is beyond.
 ARGUMENTS_MOST = 4096
 """Characters of a kernel's command line: what Linux itself takes at most."""
 LAYERED_MOST = 256

@@ -9,7 +9,7 @@ import pytest
 
 from fleet.agent.main import FAMILY, NODE, main
 from fleet.core.records.errors import UsageError
-from fleet.kube.installation import manifests
+from fleet.kube.install.installation import manifests
 
 
 def test_without_a_node_it_says_what_to_set() -> None:

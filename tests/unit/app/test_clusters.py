@@ -16,7 +16,7 @@ from fleet.app.sync import sync
 from fleet.cli.cluster_view import found
 from fleet.core.objects.pod import Owner, Pod
 from fleet.core.records.errors import HeldError, UnreachableError, UsageError
-from fleet.kube.permissions import Permission
+from fleet.kube.objects.permissions import Permission
 from fleet.lab.simulation.builders import a_policy
 from tests.kube_fake.server import ApiServer, Fault
 from tests.kube_fake.world import write_kubeconfig

@@ -11,8 +11,8 @@ from fleet.core.policy.policy import Policy
 from fleet.core.quorum.groups import Access, Group, Members
 from fleet.core.quorum.presets import PRESETS
 from fleet.etcd.group import EtcdGroup
+from fleet.kube.client.credentials import Source
 from fleet.kube.cluster import Cluster
-from fleet.kube.credentials import Source
 from fleet.quorums import PodGroup
 
 

@@ -20,10 +20,10 @@ from fleet.core.objects.selector import Selector
 from fleet.core.policy.policy import Policy, Pool
 from fleet.core.rollout.event import Event, Gone, Seen, Synced
 from fleet.drivers.agents import ClusterWithAgents
+from fleet.kube.actions.machine import PATH
+from fleet.kube.client.credentials import Source
+from fleet.kube.client.transport import Transport
 from fleet.kube.cluster import Cluster
-from fleet.kube.credentials import Source
-from fleet.kube.own import PATH
-from fleet.kube.transport import Transport
 from fleet.store.clusters import ClusterRow
 from tests.kube_fake.server import ApiServer
 from tests.kube_fake.world import write_kubeconfig

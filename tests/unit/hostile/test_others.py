@@ -30,14 +30,14 @@ from fleet.core.text.untrusted import UnreadableError
 from fleet.etcd import gateway
 from fleet.etcd.etcd import Etcd
 from fleet.etcd.reading import Answer, trips
-from fleet.kube import plugin
-from fleet.kube.kinds import KINDS
-from fleet.kube.kubeconfig import Exec
-from fleet.kube.maintenance import locks
-from fleet.kube.oidc import id_token
-from fleet.kube.refusal import Call, error_of, status_of
-from fleet.kube.truth import number
-from fleet.kube.watching import by_age
+from fleet.kube.client import plugin
+from fleet.kube.client.oidc import id_token
+from fleet.kube.kubeconfig.kubeconfig import Exec
+from fleet.kube.objects.errors import Call, error_of, status_of
+from fleet.kube.objects.kinds import KINDS
+from fleet.kube.objects.maintenance import locks
+from fleet.kube.watch.truth import number
+from fleet.kube.watch.watching import by_age
 from fleet.lab.simulation.builders import START
 from tests.hostile import ANSWERS, LONG, MANY_DIGITS
 from tests.unit.quorums.test_presets import group, pod, reading

@@ -9,8 +9,8 @@ import pytest
 
 from fleet.core.objects.placement import Apart, NodeTerm
 from fleet.core.objects.selector import Requirement
-from fleet.kube import decode, wire
-from fleet.kube.affinity import neighbours, node_terms
+from fleet.kube.objects import decode, wire
+from fleet.kube.objects.affinity import neighbours, node_terms
 
 
 def apart(

@@ -19,9 +19,9 @@ from fleet.core.quorum.probe import Exec, Http
 from fleet.core.quorum.quorum import healthy
 from fleet.core.records.errors import FleetError, ForbiddenError, UnreachableError
 from fleet.core.rollout.event import Gone, Seen
-from fleet.kube.asking import Asking
+from fleet.kube.client.asking import Asking
+from fleet.kube.client.credentials import Source
 from fleet.kube.cluster import Cluster
-from fleet.kube.credentials import Source
 from fleet.quorums import PodGroup
 from tests.kube_fake.pods import PodServer
 from tests.kube_fake.server import Fault

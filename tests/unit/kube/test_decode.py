@@ -18,7 +18,7 @@ from fleet.core.objects.selector import Requirement, Selector
 from fleet.core.objects.workload import Workload
 from fleet.core.records.errors import FleetError
 from fleet.core.releases.release import Release
-from fleet.kube.kinds import BUDGETS, KINDS, MACHINES, NODES, PODS, Kind
+from fleet.kube.objects.kinds import BUDGETS, KINDS, MACHINES, NODES, PODS, Kind
 
 Json = dict[str, Any]
 GI = 1 << 30

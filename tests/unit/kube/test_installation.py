@@ -12,8 +12,8 @@ import yaml
 from fleet.core.objects import machine
 from fleet.core.objects.machine import GROUP, VERSION, Ask, LogAsk, LogTold, Machine, Work
 from fleet.core.records.errors import UsageError
-from fleet.kube.installation import MANAGED_BY, Manifest, as_yaml, by_digest, manifests
-from fleet.kube.permissions import LEASE_NAMESPACE, PERMISSIONS
+from fleet.kube.install.installation import MANAGED_BY, Manifest, as_yaml, by_digest, manifests
+from fleet.kube.objects.permissions import LEASE_NAMESPACE, PERMISSIONS
 
 
 def find(kind: str, name: str) -> Manifest:

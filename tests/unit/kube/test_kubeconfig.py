@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from fleet.core.records.errors import UsageError
-from fleet.kube import contexts
+from fleet.kube.kubeconfig import contexts
 
 GOOD: dict[str, Any] = {
     "current-context": "one",

@@ -13,9 +13,9 @@ from fleet.core.objects.pod import Pod
 from fleet.core.objects.selector import Requirement
 from fleet.core.objects.volumes import PersistentVolume, PersistentVolumeClaim
 from fleet.core.records.doubt import About, Doubt
-from fleet.kube import decode, wire
-from fleet.kube.kinds import CLAIMS, VOLUMES
-from fleet.kube.requests import resources
+from fleet.kube.objects import decode, wire
+from fleet.kube.objects.kinds import CLAIMS, VOLUMES
+from fleet.kube.objects.requests import resources
 from fleet.lab.simulation.builders import a_node
 
 GI = 1 << 30

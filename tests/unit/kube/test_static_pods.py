@@ -17,7 +17,7 @@ from fleet.core.records.held import Reason
 from fleet.core.rollout.event import Seen
 from fleet.etcd.group import EtcdGroup
 from fleet.etcd.static import endpoints_of, group_in, pods_of
-from fleet.kube.snapshot import of_dump
+from fleet.kube.watch.snapshot import of_dump
 from fleet.lab.simulation.builders import START, a_node
 
 

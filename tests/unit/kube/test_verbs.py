@@ -30,9 +30,9 @@ from fleet.core.rollout.action import (
     Unmark,
 )
 from fleet.core.third_parties.keep_off import additions
+from fleet.kube.actions.machine import decoded
+from fleet.kube.actions.verbs import CONFLICTS, Verbs
 from fleet.kube.cluster import Cluster
-from fleet.kube.own import decoded
-from fleet.kube.verbs import CONFLICTS, Verbs
 from tests.kube_fake.server import ApiServer, Fault, Json
 from tests.kube_fake.world import faked, node, pod
 
