@@ -31,9 +31,9 @@ from fleet.kube.client.credentials import Source
 from fleet.kube.client.transport import Transport
 from fleet.kube.objects.errors import Call, ConflictError
 from fleet.kube.watch.changes import Found, Kind, Lost, Watch
-from fleet.machines.agent import Pace
+from fleet.machines.agent.agent import Pace
 from fleet.machines.fakenode import FakeNode, Patch
-from fleet.machines.os.simulated import Settings
+from fleet.machines.families.simulated import Settings
 
 LOG = logging.getLogger(__name__)
 NODES = "/api/v1/nodes"

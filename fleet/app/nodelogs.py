@@ -12,9 +12,9 @@ from fleet.app.status import fleet_status
 from fleet.core.objects.machine import LogAsk
 from fleet.core.records.errors import UsageError
 from fleet.core.records.journal import Record
-from fleet.machines.bootlog import BootLog, checked_unit
+from fleet.machines.agent.boot_log import BootLog, checked_unit
+from fleet.machines.families.family import MachineError
 from fleet.machines.local import Local, prefix_of
-from fleet.machines.os.family import MachineError
 
 if TYPE_CHECKING:
     from fleet.store import ClusterRow
@@ -86,7 +86,7 @@ async def _over(way: str, unit: str, lines: int) -> str:
     if not way.startswith("ssh:"):
         return await BootLog(Local(prefix_of(way))).last_boot(unit, lines)
     from fleet.machines.access import Access, address_of
-    from fleet.machines.ssh import Limit, Ssh
+    from fleet.machines.ssh.host import Limit, Ssh
 
     if not way.removeprefix("ssh:"):
         raise UsageError("ssh: names no machine", "--host ssh:USER@NAME")

@@ -23,14 +23,14 @@ from fleet.kube.actions.machine import Machines
 from fleet.kube.client.transport import Transport
 from fleet.kube.cluster import Cluster as RealCluster
 from fleet.kube.install.installation import AGENT_LABELS, NAMESPACE
-from fleet.machines.agent import Pace
-from fleet.machines.bootlog import BootLog, Log
-from fleet.machines.contained import contained
+from fleet.machines.agent.agent import Pace
+from fleet.machines.agent.boot_log import BootLog, Log
+from fleet.machines.agent.contained import contained
+from fleet.machines.agent.remote import RemoteAgent
+from fleet.machines.ansible.play import Happened, refuse_without
+from fleet.machines.families.detect import detect, family
+from fleet.machines.families.family import Family
 from fleet.machines.host import Host
-from fleet.machines.os.detect import detect, family
-from fleet.machines.os.family import Family
-from fleet.machines.play import Happened, refuse_without
-from fleet.machines.remote import RemoteAgent
 
 LOG = logging.getLogger(__name__)
 PARALLEL = 32
@@ -89,7 +89,7 @@ class ByCommands:
 
 def over_ssh() -> Open:
     from fleet.machines.access import Access, Address
-    from fleet.machines.ssh import Limit, Ssh
+    from fleet.machines.ssh.host import Limit, Ssh
 
     access, limit = Access(), Limit(PARALLEL)
     return lambda node, pool, say: ByCommands(node, pool.source, Ssh(Address(node), access, limit))
@@ -99,9 +99,9 @@ def by_playbooks(folder: Path) -> Open:
     """`folder`: where runs are kept, a folder a node. Raises UsageError where what runs them is not installed."""
     refuse_without()
     from fleet.machines.access import Access, Address
-    from fleet.machines.playbook import Playbooks, Rules
-    from fleet.machines.ssh import Limit
-    from fleet.machines.sshconfig import Login
+    from fleet.machines.ansible.playbook import Playbooks, Rules
+    from fleet.machines.ssh.config import Login
+    from fleet.machines.ssh.host import Limit
 
     access, limit = Access(), Limit(PARALLEL)
 

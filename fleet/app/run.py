@@ -12,7 +12,7 @@ from fleet.app.clock import WallClock
 from fleet.app.connection import connect
 from fleet.app.home import Home
 from fleet.core.records.retention import Retention
-from fleet.machines.play import refuse_without
+from fleet.machines.ansible.play import refuse_without
 from fleet.simulated.clock import SAVE_SECONDS, SimulatedClock
 
 if TYPE_CHECKING:

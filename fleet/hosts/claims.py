@@ -11,8 +11,8 @@ from msgspec import Struct
 
 from fleet.core.objects.machine import NAME_MOST
 from fleet.core.text.untrusted import UnreadableError, decode
+from fleet.machines.families.family import MachineError
 from fleet.machines.host import Host, checked
-from fleet.machines.os.family import MachineError
 
 PATH = "/var/lib/fleet/claim"
 TAKE = f"""

@@ -29,9 +29,9 @@ from fleet.hosts.steward import Looks, Steward
 from fleet.hosts.survey import survey
 from fleet.hosts.verbs import Verbs, told_of
 from fleet.hosts.ways import Reach, Way, Ways, over_ssh
-from fleet.machines.agent import Pace
-from fleet.machines.bootlog import BootLog
-from fleet.machines.contained import contained
+from fleet.machines.agent.agent import Pace
+from fleet.machines.agent.boot_log import BootLog
+from fleet.machines.agent.contained import contained
 from fleet.model.file_lease import FileLease
 
 LOG = logging.getLogger(__name__)

@@ -7,9 +7,9 @@ from msgspec import Struct
 from fleet.core.objects.machine import NAME_MOST
 from fleet.hosts import claims
 from fleet.hosts.claims import Claim
+from fleet.machines.families import osrelease
+from fleet.machines.families.family import MachineError
 from fleet.machines.host import Host, checked
-from fleet.machines.os import osrelease
-from fleet.machines.os.family import MachineError
 
 _SCRIPT = """
 echo "boot_id=$(cat /proc/sys/kernel/random/boot_id)"

@@ -13,11 +13,11 @@ from fleet.hosts.facts import Facts
 from fleet.hosts.inventory import Entry
 from fleet.hosts.record import Records
 from fleet.hosts.ways import Way
-from fleet.machines.agent import Agent, Pace
-from fleet.machines.bootlog import BootLog
-from fleet.machines.contained import contained
-from fleet.machines.os.detect import detect, family
-from fleet.machines.os.family import Family
+from fleet.machines.agent.agent import Agent, Pace
+from fleet.machines.agent.boot_log import BootLog
+from fleet.machines.agent.contained import contained
+from fleet.machines.families.detect import detect, family
+from fleet.machines.families.family import Family
 
 LOG = logging.getLogger(__name__)
 

@@ -9,9 +9,9 @@ from msgspec.structs import replace
 from fleet.hosts import facts, hooks, seen
 from fleet.hosts.inventory import Entry
 from fleet.hosts.record import Record
-from fleet.machines.agent import described, identified
+from fleet.machines.agent.agent import described, identified
+from fleet.machines.families.detect import detect, family
 from fleet.machines.host import Host
-from fleet.machines.os.detect import detect, family
 
 
 async def survey(record: Record, host: Entry, way: Host, told: Mapping[str, str]) -> Record:

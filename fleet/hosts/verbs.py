@@ -31,7 +31,7 @@ from fleet.hosts.claims import Claim
 from fleet.hosts.hooks import HookError
 from fleet.hosts.inventory import Entry, Hook
 from fleet.hosts.record import Record, Records
-from fleet.machines.contained import not_understood
+from fleet.machines.agent.contained import not_understood
 from fleet.machines.host import Host
 from fleet.model import node_patches
 from fleet.model.refusal import Refusal

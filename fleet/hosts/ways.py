@@ -27,7 +27,7 @@ class Reach(Protocol):
 def over_ssh(inventory: Inventory) -> Reach:
     """Nothing is connected before the first command."""
     from fleet.machines.access import Access, Address
-    from fleet.machines.ssh import Limit, Ssh
+    from fleet.machines.ssh.host import Limit, Ssh
 
     limit = Limit(inventory.parallel)
 

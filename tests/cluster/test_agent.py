@@ -20,8 +20,8 @@ from fleet.cli.main import run
 from fleet.kube.client.credentials import Source
 from fleet.kube.client.transport import Transport
 from fleet.lab import Lab
-from fleet.machines.agent import Pace
-from fleet.machines.os.simulated import Settings, Simulated
+from fleet.machines.agent.agent import Pace
+from fleet.machines.families.simulated import Settings, Simulated
 from tests.cluster.conftest import require_lab
 from tests.cluster.installed import installed
 from tests.cluster.rest import Cluster, Json

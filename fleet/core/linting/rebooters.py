@@ -1,7 +1,7 @@
 """Others that reboot nodes and run in the cluster as pods: recognized by who owns the pods and how these are labelled.
 
 Names and labels are those of their own manifests and charts. Who has renamed both is not recognized here; kured and
-Flatcar's agent are then still noticed on the machine (`machines/updaters.py`).
+Flatcar's agent are then still noticed on the machine (`machines/competing_updaters.py`).
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from fleet.hosts.cluster import HostsCluster, Rhythm
 from fleet.hosts.inventory import Entry, Inventory
 from fleet.hosts.steward import Looks
 from fleet.hosts.ways import Reach, Way
-from fleet.machines.agent import Pace
+from fleet.machines.agent.agent import Pace
 from fleet.machines.host import Ran
 from tests.unit.machines.fakehost import FakeHost
 
