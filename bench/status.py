@@ -25,7 +25,7 @@ from fleet.core.objects.node import NodeRef
 from fleet.core.records.journal import Record
 from fleet.core.rollout.rollout import Goal, Start
 from fleet.core.rollout.steps import Step, Turn
-from fleet.drivers.folding import keep
+from fleet.drivers.journal.checkpoints import keep
 from fleet.store import ClusterRow
 
 SITES = 7

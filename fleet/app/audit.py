@@ -17,12 +17,12 @@ from msgspec import Struct
 from fleet.app.home import DATABASE, Home
 from fleet.core.records.audit import JournalExport, SignedCheckpoint
 from fleet.core.records.errors import NoRoomError, ReadOnlyError, TamperedError, UsageError
-from fleet.drivers.journal_log import LOG
+from fleet.drivers.journal.log import LOG
 
 if TYPE_CHECKING:
     from fleet.store import Store
-    from fleet.store.signing import PrivateKey, PublicKey
-    from fleet.store.tampering import Finding
+    from fleet.store.journal.signing import PrivateKey, PublicKey
+    from fleet.store.journal.tampering import Finding
 
 FOLDER = "audit"
 PRIVATE = "signing-key.pem"
@@ -56,7 +56,7 @@ def keygen(home: Home) -> tuple[Keys, PublicKey, SignedCheckpoint | None]:
 
     Raises UsageError where there is a key already, since a key is never overwritten, or one that cannot be read.
     """
-    from fleet.store.signing import PrivateKey
+    from fleet.store.journal.signing import PrivateKey
 
     keys = keys_of(home)
     # A folder without a fleet is refused before there is a key in it.
@@ -91,7 +91,7 @@ def signing_key(home: Home) -> PrivateKey | None:
                 "put it back; to go on without signatures move the public one away, and keep it",
             )
         return None
-    from fleet.store.signing import PrivateKey
+    from fleet.store.journal.signing import PrivateKey
 
     key = PrivateKey.read(keys.private)
     if public_key(keys).id != key.public.id:
@@ -104,7 +104,7 @@ def signing_key(home: Home) -> PrivateKey | None:
 
 def public_key(keys: Keys) -> PublicKey:
     """Raises UsageError where it is missing or cannot be read."""
-    from fleet.store.signing import PublicKey
+    from fleet.store.journal.signing import PublicKey
 
     if not _is_there(keys.public):
         raise UsageError(
@@ -270,8 +270,8 @@ def verify(home: Home, keys: Sequence[Path] = (), kept: Sequence[Path] = ()) -> 
     `keys`: files of public keys; none: the home's own, if there is one. Raises UsageError for a file that is not there,
     and where checkpoints were signed and no key is there to verify them.
     """
-    from fleet.store import proof
-    from fleet.store.signing import PublicKey
+    from fleet.store.journal import proof
+    from fleet.store.journal.signing import PublicKey
 
     public = [PublicKey.read(path) for path in keys] or own_key(home)
     store = home.store
@@ -315,7 +315,7 @@ def own_key(home: Home) -> list[PublicKey]:
 def wrong(home: Home) -> list[Finding]:
     """What is wrong with the journal, as far as this home can tell: by its chain, and, where it has a key, by the
     checkpoints of that key in the database and beside it. Raises UsageError for a key that cannot be used."""
-    from fleet.store import proof
+    from fleet.store.journal import proof
 
     own = own_key(home)
     found = [*home.store.checkpoints.all(), *_kept_copies(home)[0]] if own else []
@@ -333,8 +333,8 @@ def _kept_copies(home: Home, elsewhere: Sequence[Path] = ()) -> tuple[list[Signe
 
 def _folds(store: Store) -> Iterator[Finding]:
     """What is kept of rollouts so that nobody has to read the whole journal, against the journal, which is whole."""
-    from fleet.drivers.folding import differing
-    from fleet.store.tampering import Finding
+    from fleet.drivers.journal.checkpoints import differing
+    from fleet.store.journal.tampering import Finding
 
     yield from store.folds.findings()
     try:
@@ -349,7 +349,7 @@ def _folds(store: Store) -> Iterator[Finding]:
 
 def _copies(paths: Sequence[Path]) -> tuple[list[SignedCheckpoint], list[Finding]]:
     """Checkpoints from files with one a line; and lines that are none."""
-    from fleet.store.tampering import Finding
+    from fleet.store.journal.tampering import Finding
 
     found: list[SignedCheckpoint] = []
     findings: list[Finding] = []

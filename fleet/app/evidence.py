@@ -20,9 +20,9 @@ from fleet.core.records.errors import UsageError
 from fleet.core.records.journal import Entry
 from fleet.core.reporting.report import OUTSIDE_JOURNAL, Report, ReportRun
 from fleet.core.reporting.reporter import make_report
-from fleet.store import chain, proof
-from fleet.store.signing import PublicKey
-from fleet.store.tampering import BEGINNING, Checkpoint, Finding, Origin
+from fleet.store.journal import chain, proof
+from fleet.store.journal.signing import PublicKey
+from fleet.store.journal.tampering import BEGINNING, Checkpoint, Finding, Origin
 
 NOT_READ = (msgspec.ValidationError, OverflowError, RecursionError, UnicodeError)
 """What msgspec raises for values that anybody may have written. UnicodeError: half a letter, as JSON can write it."""

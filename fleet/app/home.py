@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fleet.config import Caution
     from fleet.core.policy.policy import Policy
     from fleet.drivers.ports import Clock
-    from fleet.hosts.claims import Claim
+    from fleet.hosts.ownership import Claim
     from fleet.simulated.clock import SimulatedClock
     from fleet.store import ClusterRow, Store
 
@@ -116,7 +116,7 @@ class Home:
         """A database is there, or is a server's, which will say itself."""
         if "://" not in self.database:
             return Path(self.database).exists()
-        from fleet.store.address import Address
+        from fleet.store.db.address import Address
 
         address = Address.parse(self.database)
         return address.kind != "sqlite" or address.path.exists()
@@ -151,7 +151,7 @@ class Home:
         """By which a host without a cluster is of this fleet: of all homes that share its database."""
         from uuid import uuid4
 
-        from fleet.hosts.claims import Claim
+        from fleet.hosts.ownership import Claim
 
         self.store.settings.keep("fleet", str(uuid4()))
         return Claim(self.store.settings.get("fleet") or "", f"{person()} (home {self.path})")

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Literal
 
 from fleet.core.text.visible import visible, visible_lines
-from fleet.drivers.journal_log import CLUSTER
+from fleet.drivers.journal.log import CLUSTER
 
 Form = Literal["text", "json"]
 Level = Literal["debug", "info", "warning", "error"]

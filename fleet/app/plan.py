@@ -66,7 +66,7 @@ def make(
     Without `version` each plan goes to what the pools' stream has as its newest. Raises UsageError for names that
     the policy does not know.
     """
-    from fleet.drivers.folding import standing
+    from fleet.drivers.journal.checkpoints import standing
     from fleet.planner.planner import make_plan
 
     policy = home.policy()

@@ -13,7 +13,7 @@ from fleet.core.records.errors import StoreError
 from fleet.core.records.requests import requests_of
 from fleet.core.reporting.report import Report, Verdict
 from fleet.core.reporting.reporter import make_report
-from fleet.store.database import TAMPERED
+from fleet.store.db.database import TAMPERED
 
 
 def report(home: Home, ident: str = "") -> Report:

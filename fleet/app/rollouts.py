@@ -36,7 +36,7 @@ class Rollouts:
 
     @classmethod
     def load(cls, store: Store) -> Rollouts:
-        from fleet.drivers.folding import standing
+        from fleet.drivers.journal.checkpoints import standing
 
         return cls(standing(store.journal, store.folds).rollouts)
 

@@ -24,7 +24,7 @@ from fleet.core.rollout.rollout import Rollout
 
 if TYPE_CHECKING:
     from fleet.store import ClusterRow
-    from fleet.store.held import Waiting
+    from fleet.store.inventory.held import Waiting
 
 EVERYTHING = Selection()
 

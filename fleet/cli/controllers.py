@@ -34,7 +34,7 @@ def run(
     """
     from fleet.app.run import run as work
     from fleet.core.records.retention import Retention
-    from fleet.drivers.journal_log import LOG
+    from fleet.drivers.journal.log import LOG
 
     kept = Retention(None if history is None else timedelta(days=history))
     work(home_of(context), until_idle=until_idle, say=LOG.info, retention=kept)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from fleet.core.reporting.report import Report
-    from fleet.store.tampering import Finding
+    from fleet.store.journal.tampering import Finding
 
 audit = typer.Typer(
     cls=Menu, no_args_is_help=True, help="The journal's hash chain, and what proves it to others."

@@ -26,10 +26,10 @@ from fleet.core.rollout.action import (
     Uncordon,
     Unmark,
 )
-from fleet.hosts import claims, facts, hooks, seen
-from fleet.hosts.claims import Claim
+from fleet.hosts import facts, hooks, observation, ownership
 from fleet.hosts.hooks import HookError
-from fleet.hosts.inventory import Entry, Hook
+from fleet.hosts.inventory.inventory import Entry, Hook
+from fleet.hosts.ownership import Claim
 from fleet.hosts.record import Record, Records
 from fleet.machines.agent.contained import not_understood
 from fleet.machines.host import Host
@@ -120,7 +120,7 @@ class Verbs:
         """Raises Refusal where another fleet has the host."""
         if self._own is None:
             return
-        found = await claims.take(way, self._own)
+        found = await ownership.take(way, self._own)
         if found.fleet != self._own.fleet:
             raise Refusal(
                 Result.FAILED,
@@ -222,7 +222,7 @@ def told_of(cluster: str, node: str) -> dict[str, str]:
 
 def _cordoned(record: Record, host: Entry, rollout: str) -> Node | None:
     """Raises Refusal where somebody else has cordoned it."""
-    return node_patches.cordon(seen.node_of(record, host, None), rollout)
+    return node_patches.cordon(observation.node_of(record, host, None), rollout)
 
 
 def _with(record: Record, node: Node | None) -> Record:

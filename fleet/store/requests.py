@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from fleet.core.records.requests import Sort
-from fleet.store.database import Database
+from fleet.store.db.database import Database
 
 
 class RequestBook:

@@ -22,9 +22,10 @@ from fleet.core.records.journal import GENESIS, Entry
 from fleet.core.rollout.replay import rollouts_of
 from fleet.lab.simulation.builders import NEW, START, a_budget, a_deployment, a_node, a_policy, a_snapshot
 from fleet.planner.planner import make_plan
-from fleet.store import Store, chain
+from fleet.store import Store
+from fleet.store.journal import chain
+from fleet.store.journal.signing import PrivateKey
 from fleet.store.plans import id_of
-from fleet.store.signing import PrivateKey
 from tests.property.absurd import anything, bent
 from tests.story import Story
 

@@ -37,7 +37,7 @@ from fleet.core.rollout.steps import Step
 from fleet.drivers.controller import Controller
 from fleet.drivers.ports import Cluster
 from fleet.hosts.cluster import HostsCluster, Rhythm
-from fleet.hosts.steward import Looks
+from fleet.hosts.supervisor import Looks
 from fleet.machines.agent.agent import Pace
 from fleet.machines.host import LostError, Ran
 from fleet.simulated.clock import SimulatedClock

@@ -16,9 +16,10 @@ from fleet.core.records.audit import SignedCheckpoint
 from fleet.core.records.errors import TamperedError, UsageError
 from fleet.core.records.journal import GENESIS, Entry, Record
 from fleet.lab.simulation.builders import START
-from fleet.store import Store, chain, proof
-from fleet.store.signing import PrivateKey, PublicKey
-from fleet.store.tampering import Finding
+from fleet.store import Store
+from fleet.store.journal import chain, proof
+from fleet.store.journal.signing import PrivateKey, PublicKey
+from fleet.store.journal.tampering import Finding
 from tests.store.raw import raw, rows
 
 Tamper = Callable[..., None]

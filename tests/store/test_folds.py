@@ -15,7 +15,7 @@ from fleet.core.records.journal import Entry, Record
 from fleet.core.rollout.checkpoint import Folded, FoldedRun, fold, unfold
 from fleet.core.rollout.replay import rollouts_of
 from fleet.core.rollout.rollout import Rollout, Run
-from fleet.drivers.folding import differing, keep, standing
+from fleet.drivers.journal.checkpoints import differing, keep, standing
 from fleet.lab.simulation.builders import a_budget, a_deployment, a_node, a_policy, a_snapshot
 from fleet.store import Store
 from tests.store.raw import raw

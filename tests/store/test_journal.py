@@ -15,7 +15,7 @@ from fleet.core.records.errors import StaleEpochError, StoreError
 from fleet.core.records.journal import GENESIS, Record
 from fleet.lab.simulation.builders import START
 from fleet.store import Store
-from fleet.store.tampering import Finding
+from fleet.store.journal.tampering import Finding
 
 Tamper = Callable[..., None]
 

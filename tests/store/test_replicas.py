@@ -15,8 +15,8 @@ from fleet.core.rollout.replay import rollouts_of
 from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import START, a_budget, a_deployment, a_node, a_snapshot
-from fleet.store.address import Address
-from fleet.store.postgres import PostgresDatabase
+from fleet.store.db.address import Address
+from fleet.store.db.postgres import PostgresDatabase
 from tests.cluster.struck import StruckJournal
 from tests.store.processes import controller, wait
 from tests.store.raw import raw

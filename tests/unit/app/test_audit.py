@@ -25,10 +25,10 @@ from fleet.core.records.errors import TamperedError, UsageError
 from fleet.core.records.journal import GENESIS, Entry, Record
 from fleet.core.records.requests import Sort
 from fleet.core.reporting.report import Report
-from fleet.drivers.folding import keep
+from fleet.drivers.journal.checkpoints import keep
 from fleet.lab.simulation.builders import NEW, OLD
-from fleet.store import chain
-from fleet.store.signing import PrivateKey
+from fleet.store.journal import chain
+from fleet.store.journal.signing import PrivateKey
 from tests.store.raw import raw
 from tests.unit.app.finished import a_fast_home, carried_out
 from tests.unit.app.homes import a_home, a_started_rollout

@@ -10,7 +10,7 @@ import pytest
 
 from fleet.app import logs
 from fleet.app.logs import Json, Lines
-from fleet.drivers.journal_log import CLUSTER
+from fleet.drivers.journal.log import CLUSTER
 
 
 @pytest.fixture(autouse=True)

@@ -24,7 +24,7 @@ from fleet.kube.actions.machine import PATH
 from fleet.kube.client.credentials import Source
 from fleet.kube.client.transport import Transport
 from fleet.kube.cluster import Cluster
-from fleet.store.clusters import ClusterRow
+from fleet.store.inventory.clusters import ClusterRow
 from tests.kube_fake.server import ApiServer
 from tests.kube_fake.world import write_kubeconfig
 from tests.unit.hosts.boxes import NEW, QUICK, Box

@@ -29,15 +29,15 @@ from fleet.core.rollout.rollout import Goal, Rollout, Start
 from fleet.core.rollout.steps import Step
 from fleet.drivers.agents import ClusterWithAgents
 from fleet.drivers.controller import Controller
-from fleet.drivers.journal_log import LOG
+from fleet.drivers.journal.log import LOG
 from fleet.drivers.ports import Cluster
 from fleet.lab.simulation.builders import NEW, START, a_budget, a_deployment, a_node, a_policy, a_snapshot
 from fleet.model.behaviour import Behaviour
 from fleet.simulated.clock import SimulatedClock
 from fleet.simulated.cluster import SimulatedCluster, create, snapshot_of
 from fleet.store import ClusterRow, Store
-from fleet.store.inventory import FORGOTTEN_AT_ONCE
-from fleet.store.journal import Journal
+from fleet.store.inventory.inventory import FORGOTTEN_AT_ONCE
+from fleet.store.journal.journal import Journal
 from tests.store.disks import fill, small_disk
 
 SPEED = 300.0

@@ -19,8 +19,8 @@ import fleet.machines
 from fleet.core.objects.machine import MESSAGE_MOST
 from fleet.core.records.errors import FleetError, UnreachableError
 from fleet.core.releases.release import Release
-from fleet.hosts import claims, facts, hooks
-from fleet.hosts.inventory import Hook
+from fleet.hosts import facts, hooks, ownership
+from fleet.hosts.inventory.inventory import Hook
 from fleet.machines import job
 from fleet.machines.agent.boot_log import BootLog
 from fleet.machines.ansible.play import Account, words_of
@@ -144,7 +144,7 @@ def test_what_is_looked_at_beside_its_release_goes_on_too() -> None:
     _every_answer(
         lambda host: [
             lambda: facts.look(host),
-            lambda: claims.take(host, claims.Claim("f", "here")),
+            lambda: ownership.take(host, ownership.Claim("f", "here")),
             lambda: detect.detect(host),
             lambda: others(host),
             lambda: job.finish(host, "t", ("true",), lambda _: None, look=0.0),

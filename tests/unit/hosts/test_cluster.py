@@ -29,8 +29,8 @@ from fleet.core.rollout.action import (
 )
 from fleet.core.rollout.event import Lost, Seen, Synced
 from fleet.core.third_parties.notice import of_node
-from fleet.hosts.claims import Claim
 from fleet.hosts.cluster import HostsCluster
+from fleet.hosts.ownership import Claim
 from fleet.lab.simulation.builders import START
 from tests.contract.sight import Sight
 from tests.unit.hosts.boxes import NEW, OLD, QUICK, Box, Site
