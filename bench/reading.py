@@ -29,7 +29,7 @@ from msgspec import Struct
 from urllib3.exceptions import ReadTimeoutError
 
 from bench.memory import used_by
-from fleet.app.clock import WallClock
+from fleet.app.wiring.clock import WallClock
 from fleet.core.engine.engine import Engine
 from fleet.core.quorum.groups import Access
 from fleet.core.rollout.event import Synced

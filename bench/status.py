@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from bench.fleets import NEW, OLD, START, make, policy
 from bench.memory import Used, used_by
-from fleet.app.home import DATABASE, Home
+from fleet.app.wiring.home import DATABASE, Home
 from fleet.core.objects.node import NodeRef
 from fleet.core.records.journal import Record
 from fleet.core.rollout.rollout import Goal, Start

@@ -20,8 +20,8 @@ import msgspec
 from msgspec import Struct
 
 from fleet.agent.host import Host
-from fleet.app import logs
-from fleet.app.clock import WallClock
+from fleet.app.wiring import logs
+from fleet.app.wiring.clock import WallClock
 from fleet.core.records.errors import FleetError
 from fleet.core.text.untrusted import UNREADABLE
 from fleet.core.text.visible import visible_lines

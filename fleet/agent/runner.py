@@ -7,7 +7,7 @@ import logging
 from pathlib import Path
 
 from fleet.agent.bundle import LabSettings, run_lab_agents
-from fleet.app.clock import WallClock
+from fleet.app.wiring.clock import WallClock
 from fleet.core.records.errors import UsageError
 from fleet.kube.actions.machine import Machines
 from fleet.kube.client.credentials import Source

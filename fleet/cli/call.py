@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from fleet.app.home import Home
+from fleet.app.wiring.home import Home
 
 if TYPE_CHECKING:
     from rich.text import Text

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from fleet.app.clusters import Found
-from fleet.app.sync import Synced
+from fleet.app.inventory.clusters import Found
+from fleet.app.inventory.sync import Synced
 from fleet.cli.columns import columns
 
 if TYPE_CHECKING:

@@ -43,8 +43,8 @@ def add(
     Nothing is written to the cluster, and nothing is added if it does not answer. Hosts without a cluster are added as
     one, and driven over ssh.
     """
-    from fleet.app.clusters import add as join
-    from fleet.app.clusters import add_hosts
+    from fleet.app.inventory.clusters import add as join
+    from fleet.app.inventory.clusters import add_hosts
     from fleet.cli.cluster_view import found
     from fleet.cli.output import show
     from fleet.core.records.errors import UsageError
@@ -63,7 +63,7 @@ def add(
 @app.command("list")
 def list_(context: typer.Context, output: Format = "text") -> None:
     """All clusters: where they are, when they were last seen."""
-    from fleet.app.status import all_clusters
+    from fleet.app.reporting.status import all_clusters
     from fleet.cli.output import show, show_json
 
     home = home_of(context)
@@ -79,7 +79,7 @@ def list_(context: typer.Context, output: Format = "text") -> None:
 @app.command()
 def remove(context: typer.Context, name: Name) -> None:
     """Take a cluster out of the fleet. Nothing is done to the cluster; its history stays in the journal."""
-    from fleet.app.clusters import remove as leave
+    from fleet.app.inventory.clusters import remove as leave
     from fleet.cli.output import note
 
     leave(home_of(context), name)
@@ -89,7 +89,7 @@ def remove(context: typer.Context, name: Name) -> None:
 @app.command()
 def check(context: typer.Context, name: NameOrOnly = "") -> None:
     """Reach a cluster, and say what fleet may not do there (exit 4 if a permission is missing, or a host not reached)."""
-    from fleet.app.clusters import check as look
+    from fleet.app.inventory.clusters import check as look
     from fleet.cli.cluster_view import found
     from fleet.cli.output import show
 
@@ -107,7 +107,7 @@ def claim(
     reason: Annotated[str, typer.Option(help="Kept in the journal.")] = "",
 ) -> None:
     """Make hosts without a cluster this fleet's that another one has claimed. Stop that one's controller first."""
-    from fleet.app.clusters import claim as take
+    from fleet.app.inventory.clusters import claim as take
     from fleet.cli.output import show
 
     said = take(home_of(context), name, reason)
@@ -142,8 +142,8 @@ def install(
     """Put what fleet needs into a cluster: CRDs, roles, agents (server-side apply; again is harmless)."""
     from importlib.metadata import version
 
-    from fleet.app.installation import install as put
-    from fleet.app.installation import manifests
+    from fleet.app.inventory.installation import install as put
+    from fleet.app.inventory.installation import manifests
 
     agent = None if no_agent else image or f"fleet:{version('fleet')}"
     home = home_of(context)
@@ -183,7 +183,7 @@ def uninstall(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Take everything that fleet installed out of a cluster again. Refused while a rollout works there."""
-    from fleet.app.installation import uninstall as take
+    from fleet.app.inventory.installation import uninstall as take
     from fleet.cli.cluster_view import installed
     from fleet.cli.output import show
 
@@ -203,7 +203,7 @@ def accept(
     So it is after a restore from a backup. What was done since the copy is not in the journal; nodes that were in work
     then are looked at and taken on from where they are. Your word is journaled.
     """
-    from fleet.app.accept import accept as go_on
+    from fleet.app.inventory.accept import accept as go_on
     from fleet.cli.output import note
 
     place = go_on(home_of(context), name, reason)

@@ -32,7 +32,7 @@ def run(
     One leads at a time; a second one waits and takes over when the first is gone. Killed at any moment, it goes on
     where it was when it is started again.
     """
-    from fleet.app.run import run as work
+    from fleet.app.rollouts.run import run as work
     from fleet.core.records.retention import Retention
     from fleet.drivers.journal.log import LOG
 

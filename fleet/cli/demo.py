@@ -22,8 +22,8 @@ def demo(
     It has what real fleets have: a cluster that does not answer, a node that fails, a budget that holds, a cordon of
     somebody else's.
     """
-    from fleet.app.demo import prepare
-    from fleet.app.plans import stored
+    from fleet.app.planning.plans import stored
+    from fleet.app.rollouts.demo import prepare
     from fleet.cli.output import show
     from fleet.core.planning.plan import short_id
 
@@ -46,8 +46,8 @@ def demo(
 
 def _against_plan(folder: Path) -> str:
     """The plan against what happened."""
-    from fleet.app.home import Home
-    from fleet.app.report import report
+    from fleet.app.reporting.report import report
+    from fleet.app.wiring.home import Home
     from fleet.cli.report.answer import bound, sentence, took
     from fleet.core.text.durations import words
 
@@ -71,8 +71,8 @@ def _do(folder: Path, *words: str, fine: tuple[int, ...] = (0,)) -> None:
 
 def _held_node(folder: Path) -> str:
     """One that waits for a person."""
-    from fleet.app.home import Home
-    from fleet.app.status import fleet_status
+    from fleet.app.reporting.status import fleet_status
+    from fleet.app.wiring.home import Home
 
     nodes = fleet_status(Home(folder.absolute())).nodes
     held = next((node for node in nodes if node.state == "held"), nodes[0])

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from rich.text import Text
 
-from fleet.app.explain import Explanation, Happening
+from fleet.app.reporting.explain import Explanation, Happening
 from fleet.cli.columns import columns
 from fleet.cli.moments import ago, stamp
 from fleet.cli.standstill_view import standing_still

@@ -13,7 +13,7 @@ from fleet.cli.call import Format, home_of, repeat
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from fleet.app.home import Home
+    from fleet.app.wiring.home import Home
     from fleet.core.reporting.overview import Selection
     from fleet.core.reporting.status import Status
 
@@ -29,7 +29,7 @@ def init(context: typer.Context) -> None:
 
     What is there already is kept as it is.
     """
-    from fleet.app.init import init as begin
+    from fleet.app.inventory.init import init as begin
     from fleet.cli.output import note
 
     home = home_of(context, otherwise=Path.cwd())
@@ -50,7 +50,7 @@ def sync(context: typer.Context, cluster: ClusterOption = None, output: Format =
 
     Exits 1 if a cluster does not answer; what is known of it stays, with its age.
     """
-    from fleet.app.sync import sync as read
+    from fleet.app.inventory.sync import sync as read
     from fleet.cli.cluster_view import synced
     from fleet.cli.output import show, show_json
 
@@ -81,7 +81,7 @@ def lint(
     policy is checked before it is merged, the policy alone; with --from-dump neither is needed. Exits 0 if nothing is
     found, 4 with findings, 2 for a policy with mistakes.
     """
-    from fleet.app.lint import lint_dump, lint_fleet
+    from fleet.app.planning.lint import lint_dump, lint_fleet
     from fleet.cli.lint_view import findings
     from fleet.cli.output import note, show, show_json
     from fleet.core.records.errors import UsageError
@@ -144,7 +144,7 @@ def status(
 
 
 def _status(home: Home, chosen: Selection) -> Status:
-    from fleet.app.status import fleet_status
+    from fleet.app.reporting.status import fleet_status
     from fleet.core.reporting.overview import select
 
     return select(fleet_status(home, chosen), chosen)
@@ -188,8 +188,8 @@ def explain(
     output: Format = "text",
 ) -> None:
     """Why a node waits, what must happen first, what was done to it."""
-    from fleet.app.explain import explain as tell
-    from fleet.app.why import why
+    from fleet.app.reporting.blockers import why
+    from fleet.app.reporting.explain import explain as tell
     from fleet.cli.output import show, show_json
 
     told = tell(home_of(context), node, why)

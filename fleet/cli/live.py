@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from fleet.app.follow import Follower
+from fleet.app.rollouts.follow import Follower
 from fleet.cli.canvas import Canvas
 from fleet.cli.columns import folded
 from fleet.cli.moments import stamp

@@ -38,7 +38,7 @@ def logs(
 
     What a machine that rolled back told of itself is in fleet report.
     """
-    from fleet.app.nodelogs import of_node, over
+    from fleet.app.reporting.node_logs import of_node, over
     from fleet.core.records.errors import UsageError
     from fleet.core.text.visible import visible_lines
 

@@ -11,7 +11,7 @@ from fleet.cli.call import Format, home_of
 from fleet.cli.menu import Menu
 
 if TYPE_CHECKING:
-    from fleet.app.home import Home
+    from fleet.app.wiring.home import Home
     from fleet.core.planning.plan import Plan
 
 HELP = """Find the fastest safe order for an upgrade, and say what holds it. Writes nothing to any cluster.
@@ -85,17 +85,17 @@ def plan(
         _save(home_of(context), cluster, save_dump)
         return
     home, pools = home_of(context), pool or []
-    from fleet.app.plan import Beyond
+    from fleet.app.planning.plan import Beyond
     from fleet.cli.output import waiting
 
     with waiting() as progress:
         beyond = Beyond(what_if, effort, progress)
         if from_dump is not None:
-            from fleet.app.dumps import plan_of_dump
+            from fleet.app.planning.dumps import plan_of_dump
 
             made = plan_of_dump(home, pools, to, from_dump, beyond, cluster)
         else:
-            from fleet.app.plans import plan as make
+            from fleet.app.planning.plans import plan as make
 
             made = make(home, pools, to, beyond, keep)
     _print(home, made, output, timeline, held)
@@ -104,7 +104,7 @@ def plan(
 
 
 def _save(home: Home, cluster: str, path: Path) -> None:
-    from fleet.app.dumps import save_dump
+    from fleet.app.planning.dumps import save_dump
     from fleet.cli.output import note
 
     size = save_dump(home, cluster, path)
@@ -120,7 +120,7 @@ def show(
     held: AllHeld = False,
 ) -> None:
     """Show a plan again."""
-    from fleet.app.plans import stored
+    from fleet.app.planning.plans import stored
 
     home = home_of(context)
     _print(home, stored(home, plan), output, timeline, held)
@@ -129,7 +129,7 @@ def show(
 @app.command("list")
 def list_(context: typer.Context) -> None:
     """All plans, newest first."""
-    from fleet.app.plans import newest_first
+    from fleet.app.planning.plans import newest_first
     from fleet.cli.output import show as display
     from fleet.cli.plan_view import listing
 

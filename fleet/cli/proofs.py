@@ -37,9 +37,9 @@ def report(
 
     As json it can be verified elsewhere: fleet audit verify --file REPORT --key PUBLIC-KEY
     """
-    from fleet.app.files import write_whole
-    from fleet.app.report import report as make
-    from fleet.app.report import with_evidence
+    from fleet.app.reporting.report import report as make
+    from fleet.app.reporting.report import with_evidence
+    from fleet.app.wiring.files import write_whole
     from fleet.cli.output import note, show
 
     home = home_of(context)
@@ -112,7 +112,7 @@ def verify(
     if file is not None:
         _verify_file(file, key or [], checkpoints or [])
         return
-    from fleet.app.audit import verify as check
+    from fleet.app.audit.audit import verify as check
     from fleet.cli.output import note, show
 
     found = check(home_of(context), key or [], checkpoints or [])
@@ -130,7 +130,7 @@ def verify(
 
 
 def _verify_file(file: Path, keys: list[Path], checkpoints: list[Path]) -> None:
-    from fleet.app.evidence import verify_file
+    from fleet.app.audit.export_verification import verify_file
     from fleet.cli.output import show
     from fleet.core.records.errors import UsageError
 
@@ -171,7 +171,7 @@ def keygen(context: typer.Context) -> None:
 
     The private key stays in the home (mode 0600) and is never overwritten; give the public one to whoever verifies.
     """
-    from fleet.app.audit import keygen as make
+    from fleet.app.audit.audit import keygen as make
     from fleet.cli.output import note, show
 
     keys, public, signed = make(home_of(context))
@@ -193,7 +193,7 @@ def checkpoint(context: typer.Context) -> None:
     """
     import msgspec
 
-    from fleet.app.audit import checkpoint as sign
+    from fleet.app.audit.audit import checkpoint as sign
     from fleet.core.text.visible import visible_json
 
     typer.echo(visible_json(msgspec.json.encode(sign(home_of(context))).decode()))
@@ -212,8 +212,8 @@ def export(
     """
     import msgspec
 
-    from fleet.app.audit import export as make
-    from fleet.app.files import write_whole
+    from fleet.app.audit.audit import export as make
+    from fleet.app.wiring.files import write_whole
     from fleet.cli.output import note, warn
     from fleet.core.text.visible import visible_json
 

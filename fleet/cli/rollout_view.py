@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from msgspec import Struct
 from rich.text import Text
 
-from fleet.app.rollouts import RolloutSummary
+from fleet.app.rollouts.rollouts import RolloutSummary
 from fleet.cli.columns import Cell, columns
 from fleet.cli.moments import ago, clock
 from fleet.cli.standstill_view import standing_still

@@ -10,7 +10,7 @@ from fleet.cli.call import Format, home_of
 from fleet.cli.menu import Menu
 
 if TYPE_CHECKING:
-    from fleet.app.home import Home
+    from fleet.app.wiring.home import Home
 
 app = typer.Typer(cls=Menu, no_args_is_help=True, help="Rollouts: start, watch, pause, resume, abort.")
 
@@ -36,9 +36,9 @@ def start(
     already or the clusters are no longer as the plan presumes. With --watch: exit 0 all done, 1 some failed, 3 the
     rest waits for a person.
     """
-    from fleet.app.look import look
-    from fleet.app.plans import stored
-    from fleet.app.rollouts import start as begin
+    from fleet.app.planning.plans import stored
+    from fleet.app.rollouts.rollouts import start as begin
+    from fleet.app.wiring.refresh import look
     from fleet.cli.output import note, show, warn
 
     home = home_of(context)
@@ -58,9 +58,9 @@ def start(
 @app.command("list")
 def list_(context: typer.Context, output: Format = "text") -> None:
     """All rollouts, newest first."""
-    from fleet.app.rollouts import Rollouts, summary_of
-    from fleet.app.standstill import standstill
-    from fleet.app.status import etas
+    from fleet.app.reporting.status import etas
+    from fleet.app.rollouts.rollouts import Rollouts, summary_of
+    from fleet.app.rollouts.standstill import standstill
     from fleet.cli.output import show, show_json
 
     home = home_of(context)
@@ -81,19 +81,19 @@ def status(
     context: typer.Context, rollout: Rollout = "", watch: Watch = False, output: Format = "text"
 ) -> None:
     """How far a rollout is, who is in work, what each waits for and for how long."""
-    from fleet.app.rollouts import Rollouts
+    from fleet.app.rollouts.rollouts import Rollouts
 
     home = home_of(context)
     chosen = Rollouts.load(home.store).last(rollout)
     if output == "json":
-        from fleet.app.report import report
+        from fleet.app.reporting.report import report
         from fleet.cli.output import show_json
 
         show_json(report(home, chosen.id))
     elif watch:
         raise typer.Exit(_watch(home, chosen.id))
     else:
-        from fleet.app.follow import Follower
+        from fleet.app.rollouts.follow import Follower
         from fleet.cli.live import scene_of
         from fleet.cli.output import show
         from fleet.cli.rollout_view import picture
@@ -132,7 +132,7 @@ def release(
 
     A release that the node rolled back from may be tried there again from then on.
     """
-    from fleet.app.rollouts import release as let_go
+    from fleet.app.rollouts.rollouts import release as let_go
     from fleet.cli.output import show
 
     home = home_of(context)
@@ -155,8 +155,8 @@ def rollback(
     A downgrade is a plan to an older release, which a stream of the policy must have. Nodes that came from several
     versions go back in one rollout for each: --to names it. A rollout that still goes on is aborted first.
     """
-    from fleet.app.rollback import forward_again
-    from fleet.app.rollback import rollback as undo
+    from fleet.app.rollouts.rollback import forward_again
+    from fleet.app.rollouts.rollback import rollback as undo
     from fleet.cli.output import note, show, show_json, warn
     from fleet.cli.plan_view import whole
 
@@ -174,8 +174,8 @@ def rollback(
     if made.held and not made.runs:
         raise typer.Exit(3)
     if start:
-        from fleet.app.look import look
-        from fleet.app.rollouts import start as begin
+        from fleet.app.rollouts.rollouts import start as begin
+        from fleet.app.wiring.refresh import look
 
         begun = begin(home, made, lambda clusters: look(home, clusters).fresh)
         for words in begun.notes:
@@ -185,7 +185,7 @@ def rollback(
 
 
 def _say(context: typer.Context, kind: str, ident: str, words: str) -> None:
-    from fleet.app.rollouts import say
+    from fleet.app.rollouts.rollouts import say
     from fleet.cli.output import show
 
     home = home_of(context)
@@ -197,7 +197,7 @@ def _say(context: typer.Context, kind: str, ident: str, words: str) -> None:
 
 
 def _tell_what_follows(home: Home, ident: str) -> None:
-    from fleet.app.rollouts import Rollouts, what_follows
+    from fleet.app.rollouts.rollouts import Rollouts, what_follows
     from fleet.cli.output import note
 
     for words in what_follows(Rollouts.load(home.store).named(ident)):
@@ -206,7 +206,7 @@ def _tell_what_follows(home: Home, ident: str) -> None:
 
 def _see_to_it(home: Home) -> None:
     """Somebody has to carry out what was said."""
-    from fleet.app.background import ensure_controller
+    from fleet.app.rollouts.background import ensure_controller
     from fleet.cli.output import note
 
     if words := ensure_controller(home):
@@ -214,7 +214,7 @@ def _see_to_it(home: Home) -> None:
 
 
 def _watch(home: Home, ident: str, *, past: bool = False) -> int:
-    from fleet.app.follow import Follower
+    from fleet.app.rollouts.follow import Follower
     from fleet.cli.live import watch
 
     return watch(Follower(home, ident), past=past)
@@ -222,8 +222,8 @@ def _watch(home: Home, ident: str, *, past: bool = False) -> int:
 
 def _in_foreground(home: Home, ident: str) -> int:
     """This process is the controller until nothing is left to do."""
-    from fleet.app.rollouts import Rollouts
-    from fleet.app.run import run
+    from fleet.app.rollouts.rollouts import Rollouts
+    from fleet.app.rollouts.run import run
     from fleet.cli.output import note
     from fleet.core.rollout.steps import Step
 

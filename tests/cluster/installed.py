@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from fleet.app.clock import WallClock
+from fleet.app.wiring.clock import WallClock
 from fleet.kube.client.credentials import Source
 from fleet.kube.client.transport import Transport
 from fleet.kube.install import install

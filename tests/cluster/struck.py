@@ -19,8 +19,8 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any, Literal
 
-from fleet.app.home import Home
-from fleet.app.run import run
+from fleet.app.rollouts.run import run
+from fleet.app.wiring.home import Home
 from fleet.core.records.journal import Entry, Record
 from fleet.store import Store
 from fleet.store.db.address import Address

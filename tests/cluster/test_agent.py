@@ -15,7 +15,7 @@ import pytest
 
 from fleet.agent.bundle import ApiNode
 from fleet.agent.runner import run_agent
-from fleet.app.clock import WallClock
+from fleet.app.wiring.clock import WallClock
 from fleet.cli.main import run
 from fleet.kube.client.credentials import Source
 from fleet.kube.client.transport import Transport

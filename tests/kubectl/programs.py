@@ -12,7 +12,7 @@ from unittest import mock
 
 from msgspec import Struct
 
-from fleet.app.clock import WallClock
+from fleet.app.wiring.clock import WallClock
 from fleet.core.records.errors import FleetError
 from fleet.kube.client.credentials import Source
 from fleet.kube.client.transport import Transport

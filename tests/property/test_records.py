@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleet.app.evidence import verify_file
+from fleet.app.audit.export_verification import verify_file
 from fleet.core.planning.estimates import Times
 from fleet.core.planning.plan import Plan
 from fleet.core.records.audit import JournalExport

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.app.home import Home
+from fleet.app.wiring.home import Home
 from fleet.core.records.errors import StoreError
 from fleet.core.records.journal import Record
 from fleet.core.rollout.replay import rollouts_of

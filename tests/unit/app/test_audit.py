@@ -15,11 +15,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from fleet.app import audit
-from fleet.app.evidence import verify_file
-from fleet.app.home import Home
-from fleet.app.report import report, with_evidence
-from fleet.app.run import run as work
+from fleet.app.audit import audit
+from fleet.app.audit.export_verification import verify_file
+from fleet.app.reporting.report import report, with_evidence
+from fleet.app.rollouts.run import run as work
+from fleet.app.wiring.home import Home
 from fleet.cli.main import run
 from fleet.core.records.errors import TamperedError, UsageError
 from fleet.core.records.journal import GENESIS, Entry, Record

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from fleet.app import logs
-from fleet.app.logs import Json, Lines
+from fleet.app.wiring import logs
+from fleet.app.wiring.logs import Json, Lines
 from fleet.drivers.journal.log import CLUSTER
 
 

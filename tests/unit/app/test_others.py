@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from fleet.app.dumps import plan_of_dump
-from fleet.app.explain import explain
-from fleet.app.lint import lint_dump
-from fleet.app.sync import sync
-from fleet.app.why import why
+from fleet.app.inventory.sync import sync
+from fleet.app.planning.dumps import plan_of_dump
+from fleet.app.planning.lint import lint_dump
+from fleet.app.reporting.blockers import why
+from fleet.app.reporting.explain import explain
 from fleet.cli.plan_view import whole
 from fleet.core.objects.node import Taint
 from fleet.core.records.held import Reason

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fleet.app.clock import WallClock
-from fleet.app.quorums import groups_of
+from fleet.app.wiring.clock import WallClock
+from fleet.app.wiring.quorums import groups_of
 from fleet.core.objects.selector import Selector
 from fleet.core.policy.policy import Policy
 from fleet.core.quorum.groups import Access, Group, Members

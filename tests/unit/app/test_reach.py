@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from fleet.app.clock import WallClock
-from fleet.app.connection import connect
-from fleet.app.home import Home
-from fleet.app.reach import ByCommands, Remote, RemoteAgents, Say
+from fleet.app.wiring.clock import WallClock
+from fleet.app.wiring.connection import connect
+from fleet.app.wiring.home import Home
+from fleet.app.wiring.reach import ByCommands, Remote, RemoteAgents, Say
 from fleet.core.objects.node import Node
 from fleet.core.objects.pod import Pod
 from fleet.core.objects.selector import Selector

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from fleet.app.home import Home
-from fleet.app.plans import plan
-from fleet.app.report import report
-from fleet.app.rollback import forward_again, rollback
-from fleet.app.rollouts import Rollouts, release, say, start
-from fleet.app.run import run
-from fleet.app.why import why
+from fleet.app.planning.plans import plan
+from fleet.app.reporting.blockers import why
+from fleet.app.reporting.report import report
+from fleet.app.rollouts.rollback import forward_again, rollback
+from fleet.app.rollouts.rollouts import Rollouts, release, say, start
+from fleet.app.rollouts.run import run
+from fleet.app.wiring.home import Home
 from fleet.core.objects.node import NodeRef
 from fleet.core.records.errors import HeldError, UsageError
 from fleet.core.records.journal import Record

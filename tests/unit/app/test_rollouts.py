@@ -7,9 +7,18 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from fleet.app.home import Home
-from fleet.app.plans import plan, stored
-from fleet.app.rollouts import Rollouts, changes, newcomers, release, say, start, summary_of, what_follows
+from fleet.app.planning.plans import plan, stored
+from fleet.app.rollouts.rollouts import (
+    Rollouts,
+    changes,
+    newcomers,
+    release,
+    say,
+    start,
+    summary_of,
+    what_follows,
+)
+from fleet.app.wiring.home import Home
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.planning.estimates import Times
 from fleet.core.records.errors import HeldError, UsageError

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from fleet.app.clock import WallClock
-from fleet.app.explain import explain
-from fleet.app.follow import Follower
-from fleet.app.home import Home
-from fleet.app.report import report
-from fleet.app.rollouts import Rollouts
-from fleet.app.standstill import standstill, standstill_of
-from fleet.app.status import fleet_status
+from fleet.app.reporting.explain import explain
+from fleet.app.reporting.report import report
+from fleet.app.reporting.status import fleet_status
+from fleet.app.rollouts.follow import Follower
+from fleet.app.rollouts.rollouts import Rollouts
+from fleet.app.rollouts.standstill import standstill, standstill_of
+from fleet.app.wiring.clock import WallClock
+from fleet.app.wiring.home import Home
 from fleet.cli.explain_view import headline as explained
 from fleet.cli.live import scene_of
 from fleet.cli.rollout_view import headline, picture

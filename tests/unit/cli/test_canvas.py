@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 from rich.text import Text
 
-from fleet.app.look import look
+from fleet.app.wiring.refresh import look
 from fleet.cli.canvas import Canvas, changes
 from tests.unit.app.homes import a_home
 

@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import pytest
 
-from fleet.app.home import Home
-from fleet.app.rollouts import say
+from fleet.app.rollouts.rollouts import say
+from fleet.app.wiring.home import Home
 from fleet.cli.main import lifted, run
 from tests.unit.app.homes import a_home, a_started_rollout
 

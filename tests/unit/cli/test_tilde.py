@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.app.home import Home
+from fleet.app.wiring.home import Home
 from fleet.cli.main import run
 from fleet.config import load
 from fleet.core.records.errors import ConfigError, UsageError

@@ -9,7 +9,7 @@ import msgspec
 from msgspec.structs import replace
 from rich.text import Text
 
-from fleet.app.explain import explanation
+from fleet.app.reporting.explain import explanation
 from fleet.cli import explain_view, plan_view, quorum_view, rollout_view, status_view
 from fleet.cli.live import stuck
 from fleet.core.objects.node import NodeRef

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.text import Text
 
-from fleet.app import logs
-from fleet.app.logs import Lines
+from fleet.app.wiring import logs
+from fleet.app.wiring.logs import Lines
 from fleet.cli.canvas import Canvas
 from fleet.cli.columns import columns
 from fleet.cli.output import console, note, show, show_csv, show_json

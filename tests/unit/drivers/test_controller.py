@@ -15,7 +15,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from fleet.app import logs
+from fleet.app.wiring import logs
 from fleet.core.objects.machine import Machine
 from fleet.core.objects.node import NodeRef
 from fleet.core.records.errors import StaleEpochError, StoreError

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fleet.app.clusters import claim
-from fleet.app.home import Home
+from fleet.app.inventory.clusters import claim
+from fleet.app.wiring.home import Home
 from fleet.cli.main import run
 from fleet.core.guards import nodes
 from fleet.core.records.errors import UsageError
