@@ -99,7 +99,7 @@ def lifted(args: Sequence[str]) -> list[str]:
 
 
 def _invoke(args: Sequence[str]) -> int:
-    from fleet.cli.commands import app
+    from fleet.cli.registry import app
 
     code = app(lifted(args), prog_name="fleet", standalone_mode=False)
     return code if isinstance(code, int) else 0

@@ -13,7 +13,7 @@ from fleet.app.inventory.sync import sync
 from fleet.app.reporting.status import all_clusters, fleet_status
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.refresh import look
-from fleet.cli.cluster_view import found
+from fleet.cli.views.cluster import found
 from fleet.core.objects.pod import Owner, Pod
 from fleet.core.records.errors import HeldError, UnreachableError, UsageError
 from fleet.kube.objects.permissions import Permission

@@ -12,7 +12,7 @@ from fleet.app.reporting.blockers import why
 from fleet.app.reporting.explain import explain
 from fleet.app.reporting.status import fleet_status
 from fleet.app.rollouts.follow import Follower
-from fleet.cli.explain_view import whole
+from fleet.cli.views.explain import whole
 from fleet.core.objects.node import NodeRef
 from fleet.core.records.errors import UsageError
 from fleet.core.records.held import Held, Reason

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fleet.app.rollouts.follow import Follower
-from fleet.cli.live import told
+from fleet.cli.views.live import told
 from tests.unit.app.finished import a_fast_home, carried_out
 
 

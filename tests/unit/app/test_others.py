@@ -13,7 +13,7 @@ from fleet.app.planning.dumps import plan_of_dump
 from fleet.app.planning.lint import lint_dump
 from fleet.app.reporting.blockers import why
 from fleet.app.reporting.explain import explain
-from fleet.cli.plan_view import whole
+from fleet.cli.views.plan import whole
 from fleet.core.objects.node import Taint
 from fleet.core.records.held import Reason
 from fleet.core.third_parties.maintenance import Maintenance

@@ -10,8 +10,12 @@ from msgspec.structs import replace
 from rich.text import Text
 
 from fleet.app.reporting.explain import explanation
-from fleet.cli import explain_view, plan_view, quorum_view, rollout_view, status_view
-from fleet.cli.live import stuck
+from fleet.cli.views import explain as explain_view
+from fleet.cli.views import plan as plan_view
+from fleet.cli.views import quorum as quorum_view
+from fleet.cli.views import rollout as rollout_view
+from fleet.cli.views import status as status_view
+from fleet.cli.views.live import stuck
 from fleet.core.objects.node import NodeRef
 from fleet.core.planning.estimates import ENOUGH_TO_SPREAD, Times
 from fleet.core.planning.eta import seconds_left

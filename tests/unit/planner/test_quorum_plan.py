@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 from msgspec.structs import replace
 
-from fleet.cli.plan_view import whole
+from fleet.cli.views.plan import whole
 from fleet.core.objects.node import Node, NodeRef
 from fleet.core.planning.estimates import Times
 from fleet.core.planning.plan import Plan

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from fleet.app.rollouts.follow import Follower
-from fleet.cli.canvas import Canvas
-from fleet.cli.columns import folded
-from fleet.cli.moments import stamp
-from fleet.cli.output import console, note, people_watch
-from fleet.cli.rollout_view import WAITS, Scene, ending, headline, name, picture
-from fleet.cli.standstill_view import standing_still
+from fleet.cli.terminal.columns import folded
+from fleet.cli.terminal.live_display import Canvas
+from fleet.cli.terminal.output import console, note, people_watch
+from fleet.cli.terminal.time_format import stamp
+from fleet.cli.views.rollout import WAITS, Scene, ending, headline, name, picture
+from fleet.cli.views.standstill import standing_still
 from fleet.core.objects.node import NodeRef
 from fleet.core.records.held import Held, Reason
 from fleet.core.records.journal import Entry, Record

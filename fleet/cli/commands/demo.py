@@ -24,7 +24,7 @@ def demo(
     """
     from fleet.app.planning.plans import stored
     from fleet.app.rollouts.demo import prepare
-    from fleet.cli.output import show
+    from fleet.cli.terminal.output import show
     from fleet.core.planning.plan import short_id
 
     home = prepare(folder, speed)
@@ -61,7 +61,7 @@ def _against_plan(folder: Path) -> str:
 def _do(folder: Path, *words: str, fine: tuple[int, ...] = (0,)) -> None:
     """One command, shown as it would be typed. Raises Exit where it fails in a way that a demo does not mean."""
     from fleet.cli.main import run
-    from fleet.cli.output import show
+    from fleet.cli.terminal.output import show
 
     show(f"\n$ fleet {' '.join(words)}")
     code = run(["--home", str(folder), *words])

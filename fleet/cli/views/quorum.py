@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from rich.text import Text
 
-from fleet.cli.columns import Cell, columns
+from fleet.cli.terminal.columns import Cell, columns
 from fleet.core.reporting.status import Status, StatusMember, StatusQuorum
 
 HEAD = ("GROUP", "MEMBER", "NODE", "SITE", "ROLE", "INDEX", "BEHIND", "SIZE", "VERSION", "ANSWERS", "")

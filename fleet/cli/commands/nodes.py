@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from fleet.cli.call import home_of
-from fleet.cli.menu import Menu
+from fleet.cli.context import home_of
+from fleet.cli.help_format import Menu
 
 app = typer.Typer(cls=Menu, no_args_is_help=True, help="One machine: its logs.")
 

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from fleet.cli.call import Format, home_of
-from fleet.cli.menu import Menu
+from fleet.cli.context import Format, home_of
+from fleet.cli.help_format import Menu
 
 app = typer.Typer(cls=Menu, no_args_is_help=True, help="Clusters of the fleet.")
 
@@ -45,8 +45,8 @@ def add(
     """
     from fleet.app.inventory.clusters import add as join
     from fleet.app.inventory.clusters import add_hosts
-    from fleet.cli.cluster_view import found
-    from fleet.cli.output import show
+    from fleet.cli.terminal.output import show
+    from fleet.cli.views.cluster import found
     from fleet.core.records.errors import UsageError
 
     home = home_of(context)
@@ -64,14 +64,14 @@ def add(
 def list_(context: typer.Context, output: Format = "text") -> None:
     """All clusters: where they are, when they were last seen."""
     from fleet.app.reporting.status import all_clusters
-    from fleet.cli.output import show, show_json
+    from fleet.cli.terminal.output import show, show_json
 
     home = home_of(context)
     clusters = all_clusters(home)
     if output == "json":
         show_json(clusters)
         return
-    from fleet.cli.status_view import cluster_list
+    from fleet.cli.views.status import cluster_list
 
     show(cluster_list(clusters, home.now()))
 
@@ -80,7 +80,7 @@ def list_(context: typer.Context, output: Format = "text") -> None:
 def remove(context: typer.Context, name: Name) -> None:
     """Take a cluster out of the fleet. Nothing is done to the cluster; its history stays in the journal."""
     from fleet.app.inventory.clusters import remove as leave
-    from fleet.cli.output import note
+    from fleet.cli.terminal.output import note
 
     leave(home_of(context), name)
     note(f"Removed {name} from the fleet. What fleet installed there stays until fleet cluster uninstall.")
@@ -90,8 +90,8 @@ def remove(context: typer.Context, name: Name) -> None:
 def check(context: typer.Context, name: NameOrOnly = "") -> None:
     """Reach a cluster, and say what fleet may not do there (exit 4 if a permission is missing, or a host not reached)."""
     from fleet.app.inventory.clusters import check as look
-    from fleet.cli.cluster_view import found
-    from fleet.cli.output import show
+    from fleet.cli.terminal.output import show
+    from fleet.cli.views.cluster import found
 
     home = home_of(context)
     result = look(home, home.cluster(name).name)
@@ -108,7 +108,7 @@ def claim(
 ) -> None:
     """Make hosts without a cluster this fleet's that another one has claimed. Stop that one's controller first."""
     from fleet.app.inventory.clusters import claim as take
-    from fleet.cli.output import show
+    from fleet.cli.terminal.output import show
 
     said = take(home_of(context), name, reason)
     for host, words in said.items():
@@ -152,8 +152,8 @@ def install(
         _warn_of_tag(agent)
         return
     only = home.cluster(name).name
-    from fleet.cli.cluster_view import installed
-    from fleet.cli.output import note, show
+    from fleet.cli.terminal.output import note, show
+    from fleet.cli.views.cluster import installed
 
     done = put(home, only, agent)
     if not name:
@@ -166,7 +166,7 @@ def install(
 
 def _warn_of_tag(image: str | None) -> None:
     """The agents run as root on every node."""
-    from fleet.cli.output import warn
+    from fleet.cli.terminal.output import warn
     from fleet.kube.install.installation import by_digest
 
     if image is not None and not by_digest(image):
@@ -184,8 +184,8 @@ def uninstall(
 ) -> None:
     """Take everything that fleet installed out of a cluster again. Refused while a rollout works there."""
     from fleet.app.inventory.installation import uninstall as take
-    from fleet.cli.cluster_view import installed
-    from fleet.cli.output import show
+    from fleet.cli.terminal.output import show
+    from fleet.cli.views.cluster import installed
 
     if not yes:
         _ask(f"Take CRDs, roles and agents of fleet out of {name}, with all Machines?")
@@ -204,7 +204,7 @@ def accept(
     then are looked at and taken on from where they are. Your word is journaled.
     """
     from fleet.app.inventory.accept import accept as go_on
-    from fleet.cli.output import note
+    from fleet.cli.terminal.output import note
 
     place = go_on(home_of(context), name, reason)
     note(

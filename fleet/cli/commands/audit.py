@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from fleet.cli.call import home_of
-from fleet.cli.menu import Menu
+from fleet.cli.context import home_of
+from fleet.cli.help_format import Menu
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,7 +40,7 @@ def report(
     from fleet.app.reporting.report import report as make
     from fleet.app.reporting.report import with_evidence
     from fleet.app.wiring.files import write_whole
-    from fleet.cli.output import note, show
+    from fleet.cli.terminal.output import note, show
 
     home = home_of(context)
     made = make(home, rollout)
@@ -60,7 +60,7 @@ def report(
 
 
 def _warn_unsigned(made: Report) -> None:
-    from fleet.cli.output import warn
+    from fleet.cli.terminal.output import warn
 
     if made.signature is None:
         whole = made.journal.verdict.verified
@@ -113,7 +113,7 @@ def verify(
         _verify_file(file, key or [], checkpoints or [])
         return
     from fleet.app.audit.audit import verify as check
-    from fleet.cli.output import note, show
+    from fleet.cli.terminal.output import note, show
 
     found = check(home_of(context), key or [], checkpoints or [])
     _tell(found.findings)
@@ -131,7 +131,7 @@ def verify(
 
 def _verify_file(file: Path, keys: list[Path], checkpoints: list[Path]) -> None:
     from fleet.app.audit.export_verification import verify_file
-    from fleet.cli.output import show
+    from fleet.cli.terminal.output import show
     from fleet.core.records.errors import UsageError
 
     if not keys:
@@ -156,7 +156,7 @@ def _held(checkpoints: int) -> str:
 
 def _tell(findings: Iterable[Finding]) -> None:
     """Exits 4 if there are any."""
-    from fleet.cli.output import show
+    from fleet.cli.terminal.output import show
 
     told = [f"entry {each.seq}: {each.words}" if each.seq else each.words for each in findings]
     for words in told:
@@ -172,7 +172,7 @@ def keygen(context: typer.Context) -> None:
     The private key stays in the home (mode 0600) and is never overwritten; give the public one to whoever verifies.
     """
     from fleet.app.audit.audit import keygen as make
-    from fleet.cli.output import note, show
+    from fleet.cli.terminal.output import note, show
 
     keys, public, signed = make(home_of(context))
     show(f"Private key: {keys.private}")
@@ -214,7 +214,7 @@ def export(
 
     from fleet.app.audit.audit import export as make
     from fleet.app.wiring.files import write_whole
-    from fleet.cli.output import note, warn
+    from fleet.cli.terminal.output import note, warn
     from fleet.core.text.visible import visible_json
 
     made = make(home_of(context))

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from fleet.cli.columns import Cell, columns
-from fleet.cli.moments import ago, at_offset, clock, second
+from fleet.cli.terminal.columns import Cell, columns
+from fleet.cli.terminal.time_format import ago, at_offset, clock, second
 from fleet.core.planning.estimates import ENOUGH_TO_SPREAD, POD_PARTS, Known
 from fleet.core.planning.plan import (
     Effort,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fleet.cli.call import Format, home_of
-from fleet.cli.menu import Menu
+from fleet.cli.context import Format, home_of
+from fleet.cli.help_format import Menu
 
 if TYPE_CHECKING:
     from fleet.app.wiring.home import Home
@@ -86,7 +86,7 @@ def plan(
         return
     home, pools = home_of(context), pool or []
     from fleet.app.planning.plan import Beyond
-    from fleet.cli.output import waiting
+    from fleet.cli.terminal.output import waiting
 
     with waiting() as progress:
         beyond = Beyond(what_if, effort, progress)
@@ -105,7 +105,7 @@ def plan(
 
 def _save(home: Home, cluster: str, path: Path) -> None:
     from fleet.app.planning.dumps import save_dump
-    from fleet.cli.output import note
+    from fleet.cli.terminal.output import note
 
     size = save_dump(home, cluster, path)
     note(f"{path}: {size} bytes.\n  -> fleet plan --pool POOL --to VERSION --from-dump {path}")
@@ -130,19 +130,19 @@ def show(
 def list_(context: typer.Context) -> None:
     """All plans, newest first."""
     from fleet.app.planning.plans import newest_first
-    from fleet.cli.output import show as display
-    from fleet.cli.plan_view import listing
+    from fleet.cli.terminal.output import show as display
+    from fleet.cli.views.plan import listing
 
     home = home_of(context)
     display(listing(newest_first(home), home.now()))
 
 
 def _print(home: Home, made: Plan, output: str, timeline: bool, held: bool) -> None:
-    from fleet.cli import output as out
+    from fleet.cli.terminal import output as out
 
     if output == "json":
         out.show_json(made)
         return
-    from fleet.cli import plan_view
+    from fleet.cli.views import plan as plan_view
 
     out.show(plan_view.timeline(made) if timeline else plan_view.whole(made, home.now(), all_held=held))

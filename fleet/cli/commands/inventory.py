@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from fleet.cli.call import Format, home_of, repeat
+from fleet.cli.context import Format, home_of, repeat
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -30,7 +30,7 @@ def init(context: typer.Context) -> None:
     What is there already is kept as it is.
     """
     from fleet.app.inventory.init import init as begin
-    from fleet.cli.output import note
+    from fleet.cli.terminal.output import note
 
     home = home_of(context, otherwise=Path.cwd())
     before = home_of(context, quiet=True)
@@ -51,8 +51,8 @@ def sync(context: typer.Context, cluster: ClusterOption = None, output: Format =
     Exits 1 if a cluster does not answer; what is known of it stays, with its age.
     """
     from fleet.app.inventory.sync import sync as read
-    from fleet.cli.cluster_view import synced
-    from fleet.cli.output import show, show_json
+    from fleet.cli.terminal.output import show, show_json
+    from fleet.cli.views.cluster import synced
 
     results = read(home_of(context), cluster or ())
     if output == "json":
@@ -82,8 +82,8 @@ def lint(
     found, 4 with findings, 2 for a policy with mistakes.
     """
     from fleet.app.planning.lint import lint_dump, lint_fleet
-    from fleet.cli.lint_view import findings
-    from fleet.cli.output import note, show, show_json
+    from fleet.cli.terminal.output import note, show, show_json
+    from fleet.cli.views.lint import findings
     from fleet.core.records.errors import UsageError
 
     home, names = home_of(context), cluster or []
@@ -151,7 +151,8 @@ def _status(home: Home, chosen: Selection) -> Status:
 
 
 def _table(found: Status, chosen: Selection, output: Table, quorums: bool) -> Text:
-    from fleet.cli import quorum_view, status_view
+    from fleet.cli.views import quorum as quorum_view
+    from fleet.cli.views import status as status_view
 
     if quorums:
         return quorum_view.members(found)
@@ -163,12 +164,12 @@ def _table(found: Status, chosen: Selection, output: Table, quorums: bool) -> Te
 
 
 def _print_status(found: Status, chosen: Selection, output: Table, quorums: bool) -> None:
-    from fleet.cli.output import show, show_csv, show_json
+    from fleet.cli.terminal.output import show, show_csv, show_json
 
     if output == "json":
         show_json(found)
     elif output == "csv":
-        from fleet.cli.status_view import cells
+        from fleet.cli.views.status import cells
 
         show_csv(*cells(found))
     else:
@@ -190,12 +191,12 @@ def explain(
     """Why a node waits, what must happen first, what was done to it."""
     from fleet.app.reporting.blockers import why
     from fleet.app.reporting.explain import explain as tell
-    from fleet.cli.output import show, show_json
+    from fleet.cli.terminal.output import show, show_json
 
     told = tell(home_of(context), node, why)
     if output == "json":
         show_json(told)
         return
-    from fleet.cli.explain_view import whole
+    from fleet.cli.views.explain import whole
 
     show(whole(told))

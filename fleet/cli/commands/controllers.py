@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from fleet.cli.call import home_of
+from fleet.cli.context import home_of
 
 
 def run(

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fleet.cli.call import Format, home_of
-from fleet.cli.menu import Menu
+from fleet.cli.context import Format, home_of
+from fleet.cli.help_format import Menu
 
 if TYPE_CHECKING:
     from fleet.app.wiring.home import Home
@@ -39,7 +39,7 @@ def start(
     from fleet.app.planning.plans import stored
     from fleet.app.rollouts.rollouts import start as begin
     from fleet.app.wiring.refresh import look
-    from fleet.cli.output import note, show, warn
+    from fleet.cli.terminal.output import note, show, warn
 
     home = home_of(context)
     found = stored(home, plan)
@@ -61,7 +61,7 @@ def list_(context: typer.Context, output: Format = "text") -> None:
     from fleet.app.reporting.status import etas
     from fleet.app.rollouts.rollouts import Rollouts, summary_of
     from fleet.app.rollouts.standstill import standstill
-    from fleet.cli.output import show, show_json
+    from fleet.cli.terminal.output import show, show_json
 
     home = home_of(context)
     rollouts = Rollouts.load(home.store)
@@ -71,7 +71,7 @@ def list_(context: typer.Context, output: Format = "text") -> None:
     if output == "json":
         show_json(rows)
         return
-    from fleet.cli.rollout_view import listing
+    from fleet.cli.views.rollout import listing
 
     show(listing(rows, home.now(), stands))
 
@@ -87,16 +87,16 @@ def status(
     chosen = Rollouts.load(home.store).last(rollout)
     if output == "json":
         from fleet.app.reporting.report import report
-        from fleet.cli.output import show_json
+        from fleet.cli.terminal.output import show_json
 
         show_json(report(home, chosen.id))
     elif watch:
         raise typer.Exit(_watch(home, chosen.id))
     else:
         from fleet.app.rollouts.follow import Follower
-        from fleet.cli.live import scene_of
-        from fleet.cli.output import show
-        from fleet.cli.rollout_view import picture
+        from fleet.cli.terminal.output import show
+        from fleet.cli.views.live import scene_of
+        from fleet.cli.views.rollout import picture
 
         show(picture(scene_of(Follower(home, chosen.id))))
 
@@ -133,7 +133,7 @@ def release(
     A release that the node rolled back from may be tried there again from then on.
     """
     from fleet.app.rollouts.rollouts import release as let_go
-    from fleet.cli.output import show
+    from fleet.cli.terminal.output import show
 
     home = home_of(context)
     rollout, ref = let_go(home, node, reason)
@@ -157,8 +157,8 @@ def rollback(
     """
     from fleet.app.rollouts.rollback import forward_again
     from fleet.app.rollouts.rollback import rollback as undo
-    from fleet.cli.output import note, show, show_json, warn
-    from fleet.cli.plan_view import whole
+    from fleet.cli.terminal.output import note, show, show_json, warn
+    from fleet.cli.views.plan import whole
 
     home = home_of(context)
     made = undo(home, rollout, to)
@@ -186,7 +186,7 @@ def rollback(
 
 def _say(context: typer.Context, kind: str, ident: str, words: str) -> None:
     from fleet.app.rollouts.rollouts import say
-    from fleet.cli.output import show
+    from fleet.cli.terminal.output import show
 
     home = home_of(context)
     rollout = say(home, kind, ident)
@@ -198,7 +198,7 @@ def _say(context: typer.Context, kind: str, ident: str, words: str) -> None:
 
 def _tell_what_follows(home: Home, ident: str) -> None:
     from fleet.app.rollouts.rollouts import Rollouts, what_follows
-    from fleet.cli.output import note
+    from fleet.cli.terminal.output import note
 
     for words in what_follows(Rollouts.load(home.store).named(ident)):
         note(words)
@@ -207,7 +207,7 @@ def _tell_what_follows(home: Home, ident: str) -> None:
 def _see_to_it(home: Home) -> None:
     """Somebody has to carry out what was said."""
     from fleet.app.rollouts.background import ensure_controller
-    from fleet.cli.output import note
+    from fleet.cli.terminal.output import note
 
     if words := ensure_controller(home):
         note(words)
@@ -215,7 +215,7 @@ def _see_to_it(home: Home) -> None:
 
 def _watch(home: Home, ident: str, *, past: bool = False) -> int:
     from fleet.app.rollouts.follow import Follower
-    from fleet.cli.live import watch
+    from fleet.cli.views.live import watch
 
     return watch(Follower(home, ident), past=past)
 
@@ -224,7 +224,7 @@ def _in_foreground(home: Home, ident: str) -> int:
     """This process is the controller until nothing is left to do."""
     from fleet.app.rollouts.rollouts import Rollouts
     from fleet.app.rollouts.run import run
-    from fleet.cli.output import note
+    from fleet.cli.terminal.output import note
     from fleet.core.rollout.steps import Step
 
     run(home, until_idle=True, say=note)

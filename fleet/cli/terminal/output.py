@@ -23,7 +23,7 @@ SELDOM = 10.0
 
 def console(*, stderr: bool = False) -> Console:
     """Without colour in a pipe and under NO_COLOR. Lines are never cut or folded: a terminal folds them itself."""
-    from fleet.cli.visible import Screen
+    from fleet.cli.terminal.visible import Screen
 
     return Screen(stderr=stderr, soft_wrap=True, highlight=False, emoji=False, markup=False)
 
@@ -32,8 +32,8 @@ def show(result: Text | str) -> None:
     """On a terminal folded between words; in a pipe line by line as it is."""
     from rich.text import Text
 
-    from fleet.cli.columns import folded
-    from fleet.cli.visible import visible_text
+    from fleet.cli.terminal.columns import folded
+    from fleet.cli.terminal.visible import visible_text
 
     screen = console()
     # Before it is folded: what is written out takes more room.

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from fleet.app.inventory.clusters import Found
 from fleet.app.inventory.sync import Synced
-from fleet.cli.columns import columns
+from fleet.cli.terminal.columns import columns
 
 if TYPE_CHECKING:
     from fleet.lab import LabStatus

@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 from msgspec.structs import asdict, fields
 from rich.text import Text
 
-from fleet.cli.columns import Cell, columns
-from fleet.cli.moments import ago, clock
-from fleet.cli.standstill_view import standing_still
+from fleet.cli.terminal.columns import Cell, columns
+from fleet.cli.terminal.time_format import ago, clock
+from fleet.cli.views.standstill import standing_still
 from fleet.core.reporting.overview import ATTENTION
 from fleet.core.reporting.status import Status, StatusCluster, StatusNode, StatusPool, StatusQuorum
 from fleet.core.text.durations import words

@@ -32,7 +32,7 @@ def home_of(context: typer.Context, otherwise: Path | None = None, *, quiet: boo
 
 def tell(words: str) -> None:
     """On stderr: what a home says beside the command's result."""
-    from fleet.cli.output import note
+    from fleet.cli.terminal.output import note
 
     note(words, "yellow")
 
@@ -41,9 +41,9 @@ def repeat(draw: Callable[[], Text], seconds: float) -> None:
     """Draws again and again until Ctrl-C: on a terminal what has changed, in a pipe the lines that are new."""
     from threading import Event
 
-    from fleet.cli.canvas import Canvas
-    from fleet.cli.columns import folded
-    from fleet.cli.output import console, people_watch
+    from fleet.cli.terminal.columns import folded
+    from fleet.cli.terminal.live_display import Canvas
+    from fleet.cli.terminal.output import console, people_watch
 
     screen, never = console(), Event()
     if people_watch():

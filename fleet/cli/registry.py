@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from fleet.cli import clusters, controllers, inventory, labs, nodes, plans, proofs, rollouts
-from fleet.cli.demo import demo
-from fleet.cli.menu import Menu
+from fleet.cli.commands import audit, clusters, controllers, inventory, labs, nodes, plans, rollouts
+from fleet.cli.commands.demo import demo
+from fleet.cli.help_format import Menu
 
 FLEET, ROLLOUTS, CLUSTERS, LAB = "Fleet", "Rollouts", "Clusters", "Try it"
 
@@ -88,8 +88,8 @@ app.command(rich_help_panel=FLEET)(inventory.explain)
 app.command(rich_help_panel=FLEET)(inventory.lint)
 app.add_typer(plans.app, name="plan", rich_help_panel=ROLLOUTS)
 app.add_typer(rollouts.app, name="rollout", rich_help_panel=ROLLOUTS)
-app.command(rich_help_panel=ROLLOUTS)(proofs.report)
-app.add_typer(proofs.audit, name="audit", rich_help_panel=ROLLOUTS)
+app.command(rich_help_panel=ROLLOUTS)(audit.report)
+app.add_typer(audit.audit, name="audit", rich_help_panel=ROLLOUTS)
 app.command(rich_help_panel=ROLLOUTS)(controllers.run)
 app.add_typer(clusters.app, name="cluster", rich_help_panel=CLUSTERS)
 app.command(rich_help_panel=CLUSTERS)(controllers.agent)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fleet.cli.menu import Menu
+from fleet.cli.help_format import Menu
 from fleet.core.records.errors import UsageError
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def up(
     directory: Directory = None,
 ) -> None:
     """Start it: seconds once built, minutes the first time (needs Go)."""
-    from fleet.cli.output import note
+    from fleet.cli.terminal.output import note
     from fleet.lab import Lab, build
     from fleet.lab.nodes import CONTROL_POOL
 
@@ -72,7 +72,7 @@ def up(
 
 
 def _up_with_machines(where: Path, count: int) -> None:
-    from fleet.cli.output import note
+    from fleet.cli.terminal.output import note
     from fleet.lab.machines import Machines, beside, cluster
 
     names = [f"w{number}" for number in range(1, count + 1)]
@@ -87,7 +87,7 @@ def _up_with_machines(where: Path, count: int) -> None:
 
 
 def _up_on_machines(where: Path, workers: int, control_planes: int) -> None:
-    from fleet.cli.output import note
+    from fleet.cli.terminal.output import note
     from fleet.lab.machines import Machines, beside
     from fleet.lab.machines.stacked import Stacked
 
@@ -104,7 +104,7 @@ def _up_on_machines(where: Path, workers: int, control_planes: int) -> None:
 
 
 def _tell(kubeconfig: Path, hosts: Machines) -> None:
-    from fleet.cli.output import note
+    from fleet.cli.terminal.output import note
     from fleet.lab.machines import agent
 
     note(f"  -> kubectl --kubeconfig {kubeconfig} get nodes -o wide")
@@ -120,7 +120,7 @@ def agents(directory: Directory = None) -> None:
     import signal
 
     from fleet.agent.bundle import LabSettings, run_lab_agents
-    from fleet.cli.output import note
+    from fleet.cli.terminal.output import note
     from fleet.lab import Lab
 
     lab = Lab.load(directory or Lab.default_directory())
@@ -138,7 +138,7 @@ def agents(directory: Directory = None) -> None:
 @app.command()
 def down(directory: Directory = None) -> None:
     """Stop it and remove its files."""
-    from fleet.cli.output import note
+    from fleet.cli.terminal.output import note
     from fleet.lab import Lab
     from fleet.lab.machines import Machines, beside
     from fleet.lab.machines.stacked import Stacked
@@ -153,8 +153,8 @@ def down(directory: Directory = None) -> None:
 @app.command()
 def status(directory: Directory = None) -> None:
     """What of it runs, and how to reach it. Exits 1 if it does not answer."""
-    from fleet.cli.cluster_view import lab
-    from fleet.cli.output import show
+    from fleet.cli.terminal.output import show
+    from fleet.cli.views.cluster import lab
     from fleet.lab import Lab
     from fleet.lab.machines.stacked import Stacked
 
@@ -182,7 +182,7 @@ def simulate(
 
     One that breaks an invariant is shrunk to the faults that it takes; exit code 1.
     """
-    from fleet.cli.output import note
+    from fleet.cli.terminal.output import note
     from fleet.lab.simulation.shrink import tell, tell_only
     from fleet.lab.simulation.soak import soak
 

@@ -10,9 +10,9 @@ from msgspec import Struct
 from rich.text import Text
 
 from fleet.app.rollouts.rollouts import RolloutSummary
-from fleet.cli.columns import Cell, columns
-from fleet.cli.moments import ago, clock
-from fleet.cli.standstill_view import standing_still
+from fleet.cli.terminal.columns import Cell, columns
+from fleet.cli.terminal.time_format import ago, clock
+from fleet.cli.views.standstill import standing_still
 from fleet.core.objects.node import NodeRef
 from fleet.core.records import requests
 from fleet.core.records.held import Held

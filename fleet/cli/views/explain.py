@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from rich.text import Text
 
 from fleet.app.reporting.explain import Explanation, Happening
-from fleet.cli.columns import columns
-from fleet.cli.moments import ago, stamp
-from fleet.cli.standstill_view import standing_still
+from fleet.cli.terminal.columns import columns
+from fleet.cli.terminal.time_format import ago, stamp
+from fleet.cli.views.standstill import standing_still
 from fleet.core.records.held import Held
 
 MOST = 25
