@@ -6,7 +6,7 @@ PYTEST := $(BIN)/python -m pytest
 SET_UP := $(VENV)/.set-up
 
 # What needs no control plane, browser or database server of its own runs side by side on two cores.
-QUICK := tests/unit tests/property tests/contract tests/simulation tests/store
+QUICK := tests/unit tests/programs tests/property tests/contract tests/simulation tests/store
 # Real servers that bear each other's company, file by file.
 REAL := tests/cluster tests/kubectl tests/playbooks tests/quorums tests/web tests/kind tests/vagrant \
 	tests/machines/test_ssh.py tests/machines/test_ssh_settings.py tests/machines/test_known_hosts.py \

@@ -12,8 +12,8 @@ from fleet.core.policy.policy import Amount, Limits
 from fleet.core.quorum.quorum import QuorumRule, SnapshotRule
 from fleet.core.rollout.steps import Step
 from fleet.etcd.backup import check
-from tests.unit.hosts.home import POOL, Home
-from tests.unit.hosts.voters import Voters
+from tests.programs.hosts.home import POOL, Home
+from tests.programs.hosts.voters import Voters
 
 ALL_AT_ONCE = replace(POOL, limits=Limits(Amount(9)), canaries=0, soak_seconds=0)
 RULE = QuorumRule(soak_seconds=10)
