@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from fleet.app.wiring.clock import WallClock
 from fleet.core.objects.machine import Machine
 from fleet.core.objects.node import Node, NodeRef
 from fleet.core.objects.pod import Pod
@@ -31,6 +30,7 @@ from fleet.machines.ansible.play import Happened, refuse_without
 from fleet.machines.families.detect import detect, family
 from fleet.machines.families.family import Family
 from fleet.machines.host import Host
+from fleet.system.clock import WallClock
 
 LOG = logging.getLogger(__name__)
 PARALLEL = 32

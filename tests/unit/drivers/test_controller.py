@@ -15,7 +15,6 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from fleet.app.wiring import logs
 from fleet.core.objects.machine import Machine
 from fleet.core.objects.node import NodeRef
 from fleet.core.records.errors import StaleEpochError, StoreError
@@ -38,6 +37,7 @@ from fleet.simulated.cluster import SimulatedCluster, create, snapshot_of
 from fleet.store import ClusterRow, Store
 from fleet.store.inventory.inventory import FORGOTTEN_AT_ONCE
 from fleet.store.journal.journal import Journal
+from fleet.system import logs
 from tests.store.disks import fill, small_disk
 
 SPEED = 300.0
