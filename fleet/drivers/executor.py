@@ -29,7 +29,7 @@ from fleet.drivers.foresight import Foresight
 from fleet.drivers.journal import log
 from fleet.drivers.journal.checkpoints import standing
 from fleet.drivers.leadership import ClusterLease
-from fleet.drivers.ports import Clock, Cluster, Folds, HeldBoard, Journal
+from fleet.drivers.ports import BlockerStore, CheckpointStore, Clock, Cluster, Journal
 
 TICK = 1.0
 """Seconds between looks at the journal for the commands of other processes."""
@@ -43,8 +43,8 @@ class Executor:
         clusters: Mapping[str, Cluster],
         sites: Mapping[str, str],
         journal: Journal,
-        folds: Folds,
-        board: HeldBoard,
+        folds: CheckpointStore,
+        board: BlockerStore,
         clock: Clock,
         identity: str,
         epoch: int,

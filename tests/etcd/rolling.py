@@ -21,7 +21,7 @@ from fleet.core.rollout.event import Seen
 from fleet.core.rollout.replay import rollouts_of
 from fleet.core.rollout.rollout import Goal, Rollout, Start
 from fleet.drivers.controller import Controller
-from fleet.drivers.groups import Groups
+from fleet.drivers.groups import QuorumClients
 from fleet.drivers.ports import Cluster
 from fleet.drivers.quorums import ClusterWithQuorums
 from fleet.etcd.errors import EtcdError
@@ -147,7 +147,7 @@ class Rolling:
     async def _connect(self) -> Mapping[str, Cluster]:
         cluster = _Powered(self._path, self._clock, self._took)
         self._go(self._follow(cluster))
-        groups = Groups({"etcd": EtcdGroup(self._group, "fra", _NoServers())})
+        groups = QuorumClients({"etcd": EtcdGroup(self._group, "fra", _NoServers())})
         return {"east": ClusterWithQuorums(cluster, groups, self._clock)}
 
     def _took(self, name: str) -> None:
