@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from bench.quorum import ELECTION_MS, RULE, TRIPS, adapter, now, wait, whole
 from fleet.core.guards import quorum
 from fleet.core.objects.node import NodeRef
-from fleet.core.quorum.groups import Access, Group
+from fleet.core.quorum.groups import EtcdAccess, QuorumGroup
 from fleet.core.quorum.quorum import Member, Quorum, SnapshotRule, ailing, foremost, healthy, round_trip
 from fleet.etcd.backup import check
 from fleet.etcd.errors import EtcdError, RefusedError
@@ -40,7 +40,7 @@ def named(group: Quorum, name: str) -> Member:
     return next(each for each in group.members if each.name == name)
 
 
-def put(access: Access, member: int, count: int, size: int = 10) -> None:
+def put(access: EtcdAccess, member: int, count: int, size: int = 10) -> None:
     gateway = Gateway(access.endpoints[member], trust(access))
     value = base64.b64encode(b"x" * size).decode()
     for number in range(count):
@@ -289,9 +289,9 @@ def test_a_strange_certificate_is_not_let_in_and_the_reading_says_why(binary: Pa
     with bed(binary, tmp_path / "etcd", now(), names(1)) as members:
         strange = members.strange
         access = replace(members.access, cert=str(strange.certificate), key=str(strange.key))
-        group = Etcd(Group("etcd", "lab", access=access), {}).read(now())
+        group = Etcd(QuorumGroup("etcd", "lab", access=access), {}).read(now())
         assert "none of its members answers" in group.unread and group.members == ()
-        missing = Etcd(Group("etcd", "lab", access=replace(access, ca="/nowhere.crt")), {}).read(now())
+        missing = Etcd(QuorumGroup("etcd", "lab", access=replace(access, ca="/nowhere.crt")), {}).read(now())
         assert "/nowhere.crt" in missing.unread
         alone = wait(adapter(members), whole)
         held = quorum.held(alone, RULE, NodeRef("lab", "m0"), ())

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from fleet.core.objects.placement import EVERYWHERE, Apart, Near, NodeTerm
 from fleet.core.objects.selector import Requirement, Selector
-from fleet.core.records.doubt import About, Doubt
+from fleet.core.records.doubt import Doubt, DoubtKind
 
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 MOST_KEPT = 10_000
@@ -183,7 +183,7 @@ def _namespaces(term: PodTerm, namespace: str, doubts: dict[Doubt, None]) -> tup
     names = [each.values for each in asked if each.key == NAME_LABEL and each.operator == "In"]
     if len(names) != len(asked):
         words = ", ".join(f"{each.key} {each.operator} {' '.join(each.values)}".rstrip() for each in asked)
-        doubts[Doubt(About.NAMESPACES, words[:MOST_WORDS])] = None
+        doubts[Doubt(DoubtKind.NAMESPACES, words[:MOST_WORDS])] = None
         return listed
     meant = set(names[0]).intersection(*names[1:])
     return tuple(dict.fromkeys((*listed, *sorted(meant))))

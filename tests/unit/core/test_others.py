@@ -11,7 +11,7 @@ from fleet.core.linting.lint import lint
 from fleet.core.objects.node import KEEP_OFF_ANNOTATION, Node, NodeRef, Taint
 from fleet.core.objects.pod import Owner, Pod, PodRef
 from fleet.core.objects.workload import NodeLock, Workload
-from fleet.core.planning.estimates import Times
+from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.quorum.quorum import Quorum
 from fleet.core.records.held import Held, Reason
 from fleet.core.rollout.action import Evict, Outcome, Reboot, Result
@@ -238,12 +238,12 @@ def test_a_node_that_is_deleted_or_may_be_is_no_canary() -> None:
     soft = Taint("DeletionCandidateOfClusterAutoscaler", "PreferNoSchedule", "1793610000")
     nodes = [a_node("n-0", taints=(DELETED,)), a_node("n-1", taints=(soft,)), a_node("n-2")]
     policy = a_policy(a_pool(canaries=1))
-    plan = make_plan("p-1", [a_snapshot(nodes)], policy, ["workers"], NEW, START, Times())
+    plan = make_plan("p-1", [a_snapshot(nodes)], policy, ["workers"], NEW, START, DurationEstimates())
     assert [run.node for run in plan.runs if run.canary] == ["n-2"]
     assert [(each.node, each.reason) for each in plan.held] == [("n-0", "others")]
     # Where all of them may be deleted, one of them goes first all the same.
     nodes = [a_node("n-0", taints=(soft,)), a_node("n-1", taints=(soft,))]
-    plan = make_plan("p-1", [a_snapshot(nodes)], policy, ["workers"], NEW, START, Times())
+    plan = make_plan("p-1", [a_snapshot(nodes)], policy, ["workers"], NEW, START, DurationEstimates())
     assert sum(run.canary for run in plan.runs) == 1 and not plan.held
 
 
@@ -408,7 +408,13 @@ def test_lint_names_the_nodes_and_what_helps() -> None:
 def test_a_plan_says_first_that_another_party_deletes_the_nodes_and_not_that_room_is_lacking() -> None:
     nodes = [a_node(f"n-{number}", taints=(DELETED,)) for number in range(3)]
     plan = make_plan(
-        "p", [a_snapshot(nodes, a_deployment("api", 3, nodes))], a_policy(), ["workers"], NEW, START, Times()
+        "p",
+        [a_snapshot(nodes, a_deployment("api", 3, nodes))],
+        a_policy(),
+        ["workers"],
+        NEW,
+        START,
+        DurationEstimates(),
     )
     assert [each.reason for each in plan.held] == ["others"] * 3
     assert all([held.reason for held in each.others] == [Reason.CAPACITY] for each in plan.held)

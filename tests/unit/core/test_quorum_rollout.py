@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from fleet.core.objects.node import NodeRef
 from fleet.core.policy.policy import Amount, Limits, Policy
-from fleet.core.quorum.groups import Group
+from fleet.core.quorum.groups import QuorumGroup
 from fleet.core.quorum.quorum import Quorum, QuorumRule, SnapshotRule
 from fleet.core.records.held import Reason
 from fleet.core.rollout.action import Defragment, MoveLeader, Reboot, Result, SaveSnapshot
@@ -24,7 +24,7 @@ BIG = {"name": "etcd", "cluster": "east"}
 
 
 def with_rule(rule: QuorumRule) -> Policy:
-    return replace(a_policy(ALL), quorums=(Group("etcd", "east", rule=rule),))
+    return replace(a_policy(ALL), quorums=(QuorumGroup("etcd", "east", rule=rule),))
 
 
 def a_story(

@@ -12,7 +12,7 @@ from fleet.core.objects.placement import HOSTNAME_LABEL, Apart
 from fleet.core.objects.pod import Owner, Pod
 from fleet.core.objects.selector import Requirement, Selector
 from fleet.core.objects.workload import Workload
-from fleet.core.planning.estimates import Times
+from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.planning.plan import Plan
 from fleet.core.records.held import Reason
 from fleet.core.rollout.steps import Step
@@ -58,7 +58,7 @@ def a_database(owner: Owner, *budgets: Budget) -> Snapshot:
 
 
 def the_plan(snapshot: Snapshot) -> Plan:
-    return make_plan("p-1", [snapshot], POLICY, ["workers"], NEW, START, Times())
+    return make_plan("p-1", [snapshot], POLICY, ["workers"], NEW, START, DurationEstimates())
 
 
 def test_a_label_that_differs_among_the_pods_of_one_owner_may_move() -> None:

@@ -13,7 +13,7 @@ from fleet.core.guards.version_skew import Minor, minor_of, skews
 from fleet.core.linting.lint import lint
 from fleet.core.objects.node import NodeRef
 from fleet.core.objects.pod import Pod
-from fleet.core.planning.estimates import Times
+from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.policy.policy import Amount, Limits, Policy
 from fleet.core.quorum.quorum import Member, Quorum
 from fleet.core.records.held import Reason
@@ -199,6 +199,8 @@ def test_an_api_server_that_goes_back_lets_no_more_nodes_reboot() -> None:
     ("kubelet", "reason"), [("v1.37.1", "skew"), ("v1.32.0", "skew-old"), ("v1.36.3", None), ("", None)]
 )
 def test_a_plan_says_it_before_anything_is_started(kubelet: str, reason: str | None) -> None:
-    plan = make_plan("p-1", [a_cluster()], ALL, ["workers"], replace(NEW, kubelet=kubelet), START, Times())
+    plan = make_plan(
+        "p-1", [a_cluster()], ALL, ["workers"], replace(NEW, kubelet=kubelet), START, DurationEstimates()
+    )
     assert [hold.reason for hold in plan.held] == ([reason] * 3 if reason else [])
     assert len(plan.runs) == (0 if reason else 3)

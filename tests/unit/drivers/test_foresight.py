@@ -11,7 +11,7 @@ from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.engine.engine import Engine
 from fleet.core.objects.node import CORDON_ANNOTATION, NodeRef
 from fleet.core.records.held import Held, Reason
-from fleet.core.records.journal import Record
+from fleet.core.records.journal import JournalRecord
 from fleet.core.rollout.event import Lost, Seen, Synced
 from fleet.core.rollout.rollout import Goal, Rollout, Start
 from fleet.core.rollout.steps import Step
@@ -86,7 +86,7 @@ def test_a_node_whose_run_has_ended_is_held_no_more() -> None:
     board = Board()
     board.sync()
     board.turn()
-    board.engine.command(Record(form="command", kind="abort", rollout="r-1"), board.now, "ada")
+    board.engine.command(JournalRecord(form="command", kind="abort", rollout="r-1"), board.now, "ada")
     board.turn()
     assert board.step("n-2") is Step.CANCELLED
     assert not any(board.held.values())
