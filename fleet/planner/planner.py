@@ -343,7 +343,7 @@ def _doubts(rollout: Rollout, snapshots: Sequence[Snapshot]) -> Iterator[Planned
             if travels(pod):
                 for doubt in volumes.doubts(pod):
                     yield PlannedDoubt(
-                        str(pod.ref), pod.node, doubt.about, doubt.subject, doubt.words, snapshot.cluster
+                        str(pod.ref), pod.node, doubt.about, doubt.subject, doubt.message, snapshot.cluster
                     )
 
 
@@ -378,13 +378,13 @@ def _holds(
         reasons = tuple(said.get((each.reason, each.subject), each) for each in reasons)
         # Of a node that another party deletes, that comes first: nothing else about it has to be mended.
         held = next((each for each in reasons if each.passed_over), reasons[0] if reasons else None)
-        others = tuple(each for each in reasons if each.lasting and each is not held)
-        told = held.words if held is not None else "it did not end within the plan's horizon"
+        others = tuple(each for each in reasons if each.needs_action and each is not held)
+        told = held.message if held is not None else "it did not end within the plan's horizon"
         if held is not None and held.reason is Reason.HALTED:
             # There is no rollout yet that could be resumed.
             told = f"the rollout would halt before it: {rollout.why}"
-            held = replace(held, facts={**held.facts, "advice": "mend that first, then plan again"})
-        advice = held.advice if held is not None else ""
+            held = replace(held, params={**held.params, "advice": "mend that first, then plan again"})
+        advice = held.remedy if held is not None else ""
         if run.step in (Step.FAILED, Step.RETURN) and run.why:
             # Nothing has happened yet.
             told, advice = f"its run would fail: {run.why}", advice or "mend that first, then plan again"

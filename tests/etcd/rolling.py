@@ -78,7 +78,7 @@ class Rolling:
     def held(self, name: str) -> str:
         """What people are told of why the node waits."""
         waiting = self._store.held.of("r-1").get(f"east/{name}")
-        return "; ".join(each.words for each in waiting.held) if waiting is not None else ""
+        return "; ".join(each.message for each in waiting.held) if waiting is not None else ""
 
     def done(self, kind: str) -> int:
         """How often such an action has succeeded, by the journal."""

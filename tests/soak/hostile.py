@@ -170,7 +170,7 @@ class Soak:
         board = {NodeRef.parse(node).name: row.held for node, row in self._store.held.of("r-1").items()}
         return {
             f"{name} ({kind})": self._steps()[name][1]
-            or "; ".join(each.words for each in board.get(name, ()))
+            or "; ".join(each.message for each in board.get(name, ()))
             for name, kind in self._hostile.items()
         }
 

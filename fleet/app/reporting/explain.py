@@ -98,7 +98,7 @@ def _together(said: Sequence[Held], found: Sequence[Held]) -> tuple[Held, ...]:
     if not found:
         return tuple(said)
     known = {(held.reason, held.subject) for held in said}
-    mended = {(held.reason, held.subject) for held in said if held.lasting} - {
+    mended = {(held.reason, held.subject) for held in said if held.needs_action} - {
         (held.reason, held.subject) for held in found
     }
     return (
@@ -185,7 +185,7 @@ def explanation(
 
 def _chronicle(home: Home, ident: str) -> Timeline:
     chronicle = Timeline(ident)
-    chronicle.tell(home.store.journal.entries(rollout=ident))
+    chronicle.apply(home.store.journal.entries(rollout=ident))
     return chronicle
 
 

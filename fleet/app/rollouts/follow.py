@@ -46,7 +46,7 @@ class Follower:
         entries = list(self._store.journal.entries(rollout=self.chronicle.id, after=self._seq))
         if entries:
             self._seq = entries[-1].seq
-            self.chronicle.tell(entries)
+            self.chronicle.apply(entries)
         self._read_held()
         return entries
 

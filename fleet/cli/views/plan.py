@@ -301,7 +301,7 @@ def _who_acts(held: Sequence[PlannedHold]) -> str:
 
 def _needs_operator(each: PlannedHold) -> bool:
     """What helps against another party's work is told, and it ends by itself all the same."""
-    if each.held is None or each.held.lasting:
+    if each.held is None or each.held.needs_action:
         return True
     return bool(each.advice) and each.held.reason is not Reason.OTHERS
 
@@ -340,7 +340,7 @@ def _held(held: Sequence[PlannedHold], most: int | None) -> Iterator[Text]:
 
 def _others(members: Sequence[PlannedHold], width: int, *, all_held: bool) -> Iterator[Text]:
     """What must be seen to beside the reason that is told: the next plan would name them one by one."""
-    others = dict.fromkeys(held.words for each in members for held in each.others)
+    others = dict.fromkeys(held.message for each in members for held in each.others)
     if all_held:
         for told in others:
             yield Text(f"    {'':<{width}}  and: {told}")

@@ -92,7 +92,9 @@ def _when(scene: Scene) -> str:
     if rollout.state is State.RUNNING:
         if scene.eta is None:
             return "running"
-        return f"ETA {format_duration(scene.eta)} ({clock(scene.now + timedelta(seconds=scene.eta), scene.now)})"
+        return (
+            f"ETA {format_duration(scene.eta)} ({clock(scene.now + timedelta(seconds=scene.eta), scene.now)})"
+        )
     return str(rollout.state)
 
 
@@ -130,7 +132,7 @@ def _counts(scene: Scene) -> Text:
 
 
 def _lasting(scene: Scene, run: Run) -> bool:
-    return any(held.lasting for held in scene.held.get(run.node, ()))
+    return any(held.needs_action for held in scene.held.get(run.node, ()))
 
 
 def _standing(rollout: Rollout, now: datetime) -> Text:
@@ -163,7 +165,7 @@ def _working(scene: Scene, most: int) -> Iterator[Text]:
 
 def _at_work(scene: Scene, run: Run) -> tuple[Cell, ...]:
     taken = format_age(scene.now - run.since) if run.since is not None else ""
-    told = "; ".join(held.words for held in scene.held.get(run.node, ())[:2])
+    told = "; ".join(held.message for held in scene.held.get(run.node, ())[:2])
     pods = ""
     if run.step is Step.DRAIN:
         gone = _granted(scene.chronicle, run.node)
@@ -191,7 +193,7 @@ def _waiting(scene: Scene) -> Iterator[Text]:
     for run in scene.rollout.runs.values():
         reasons = scene.held.get(run.node, ())
         if run.waiting and (run.step is not Step.STAGE or _lasting(scene, run)) and reasons:
-            groups.setdefault(lasting_first(reasons)[0].words, []).append(run)
+            groups.setdefault(lasting_first(reasons)[0].message, []).append(run)
     ordered = sorted(groups.items(), key=lambda item: -len(item[1]))
     for told, runs in ordered[:WAITS]:
         first = name(scene.rollout, runs[0].node)
@@ -217,7 +219,9 @@ def ending(chronicle: Timeline, run: Run) -> str:
     told = f"{name(chronicle.rollout, run.node)} {run.step}"
     if run.begun is not None and run.since is not None:
         told += f" in {format_duration((run.since - run.begun).total_seconds())}"
-        steps = [f"{step} {format_duration(seconds)}" for step, seconds in lasted(chronicle, run.node).items()]
+        steps = [
+            f"{step} {format_duration(seconds)}" for step, seconds in lasted(chronicle, run.node).items()
+        ]
         told += f" ({', '.join(steps)})" if steps else ""
     if kernel := run.proof.get("kernel"):
         told += f", kernel {kernel}"

@@ -176,7 +176,7 @@ class Engine:
         if rollout is None or not rollout.runs[ref].waiting:
             return ()
         found = self._hindrances.own(rollout, rollout.runs[ref], now)
-        return tuple(held for held in found if held.lasting)
+        return tuple(held for held in found if held.needs_action)
 
     def canaries(self, ident: str, pool: str, count: int, now: datetime) -> list[NodeRef]:
         """The nodes of a pool that go first; fewer than `count` where no more are able to."""

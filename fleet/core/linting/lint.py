@@ -328,8 +328,8 @@ def _obstacles(policy: Policy, snapshot: Snapshot, never: Set[str]) -> Iterator[
         said = reason in SAID_OTHERWISE or (reason is Reason.BUDGET_NEVER and each.held.subject in never)
         if not said and reason not in OF_THE_MOMENT:
             does = "the rollout tries" if reason is Reason.LENGTH_UNKNOWN else "holds"
-            words = f"{each.held.words}; {does} {_listed(each.nodes)}"
-            yield LintFinding(snapshot.cluster, str(reason), each.held.subject, words, each.held.advice)
+            words = f"{each.held.message}; {does} {_listed(each.nodes)}"
+            yield LintFinding(snapshot.cluster, str(reason), each.held.subject, words, each.held.remedy)
 
 
 def _unknown(policy: Policy, snapshot: Snapshot) -> Iterator[LintFinding]:

@@ -26,7 +26,7 @@ def unknown_landings(policy: Policy, snapshot: Snapshot) -> Iterator[UnknownLand
         # The inventory keeps no volumes: of a snapshot from there nothing is said about them.
         if pod.node in pooled and travels(pod) and (pod.doubts or snapshot.claims):
             for doubt in volumes.doubts(pod):
-                found.setdefault((_workload(pod), doubt.words), []).append(str(pod.ref))
+                found.setdefault((_workload(pod), doubt.message), []).append(str(pod.ref))
     for (workload, words), refs in found.items():
         which = refs[0] if len(refs) == 1 else f"{len(refs)} pods, such as {refs[0]}"
         yield UnknownLanding(workload, f"{which}: {words}")

@@ -25,7 +25,7 @@ class Doubt(Struct, frozen=True, gc=False):
     """A name: of a claim, a scheduler, a selector."""
 
     @property
-    def words(self) -> str:
+    def message(self) -> str:
         """One line for a person, after the pod's name."""
         return f"cannot be known: {WORDS[self.about].format(self.subject)}"
 

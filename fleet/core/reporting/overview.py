@@ -152,13 +152,13 @@ def _since(known: KnownNode, part: RolloutPart | None, state: NodeState) -> date
 
 def _words(part: RolloutPart, state: NodeState) -> tuple[str, ...]:
     if state == "failed":
-        return tuple(words for words in (part.run.why, *(held.words for held in part.held)) if words)
-    return tuple(held.words for held in lasting_first(part.held))
+        return tuple(words for words in (part.run.why, *(held.message for held in part.held)) if words)
+    return tuple(held.message for held in lasting_first(part.held))
 
 
 def lasting_first(held: Iterable[Held]) -> tuple[Held, ...]:
     """What a person must act on before what passes by itself; in their order otherwise."""
-    return tuple(sorted(held, key=lambda each: not each.lasting))
+    return tuple(sorted(held, key=lambda each: not each.needs_action))
 
 
 def _target(policy: Policy, pool: Pool | None, part: RolloutPart | None) -> Release | None:
@@ -205,7 +205,7 @@ def _state_in(part: RolloutPart, patched: bool) -> NodeState | None:
     if not part.rollout.active:
         return None
     # Also while its image is written: that is no reason to wait with what an operator must mend.
-    if run.waiting and any(held.lasting and held.reason is not Reason.HALTED for held in part.held):
+    if run.waiting and any(held.needs_action and held.reason is not Reason.HALTED for held in part.held):
         return "held"
     return "running" if run.step in HAS_SLOT or run.step is Step.STAGE else None
 
@@ -247,9 +247,9 @@ def _waits_for(parts: Sequence[RolloutPart]) -> str:
     first = [part.held[0] for part in open_runs if part.held]
     for held in first:
         if held.reason is Reason.WINDOW:
-            return f"window {held.facts.get('opens', '?')}"
+            return f"window {held.params.get('opens', '?')}"
         if held.reason is Reason.FREEZE:
-            return f"freeze {held.subject} until {held.facts.get('until', '?')}"
+            return f"freeze {held.subject} until {held.params.get('until', '?')}"
     return ""
 
 

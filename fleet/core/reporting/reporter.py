@@ -51,7 +51,7 @@ def make_report(
     `held`: what nodes wait for now, as far as that is known. Raises LookupError if no entry starts that rollout.
     """
     chronicle = Timeline(rollout)
-    chronicle.tell(entries)
+    chronicle.apply(entries)
     if chronicle.rollout is None:
         raise LookupError(f"the journal has no rollout {rollout}")
     return _Making(chronicle, chronicle.rollout, at, plan, held).report(verdict)
@@ -148,7 +148,7 @@ class _Making:
             steps=steps,
             evictions=tuple(told.evictions.get(run.node, {}).values()),
             retries=tuple(told.retries.get(run.node, ())),
-            held=tuple(each.words for each in self.held.get(run.node, ())) if not run.ended else (),
+            held=tuple(each.message for each in self.held.get(run.node, ())) if not run.ended else (),
         )
 
     def _planned(self, ref: NodeRef) -> PlannedSpan | None:
@@ -203,9 +203,9 @@ class _Making:
             if run.ending not in ("waiting", "cancelled"):
                 continue
             known = [held for held in self.held.get(ref, ()) if held.reason is not Reason.HALTED]
-            now = next((held for held in known if held.lasting), None)
+            now = next((held for held in known if held.needs_action), None)
             if now is not None:
-                yield Hold(run.cluster, run.node, str(now.reason), now.words, now.advice)
+                yield Hold(run.cluster, run.node, str(now.reason), now.message, now.remedy)
             elif ref not in self.held and (hold := planned.get(ref)) is not None:
                 yield Hold(run.cluster, run.node, hold.reason, hold.detail, hold.advice)
 

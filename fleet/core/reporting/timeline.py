@@ -122,7 +122,7 @@ class Timeline:
         """Evictions in flight: action id -> node, uid of the pod."""
         self._out: dict[str, int] = {}
 
-    def tell(self, entries: Iterable[JournalEntry]) -> None:
+    def apply(self, entries: Iterable[JournalEntry]) -> None:
         """Raises KeyError or ValueError for records that this program cannot have written (see `Rollout.apply`)."""
         for entry in entries:
             if entry.record.rollout != self.id:

@@ -53,7 +53,7 @@ class Played:
         self.story.command(JournalRecord(form="command", kind="start", rollout="r-1", detail=detail))
         self.story.run(until=lambda: self.story.at >= seconds)
         self.chronicle = Timeline("r-1")
-        self.chronicle.tell(self.story.entries)
+        self.chronicle.apply(self.story.entries)
         self.now = self.story.now
         self.held: dict[NodeRef, tuple[Held, ...]] = {
             ref: held for ref in self.story.rollout.runs if (held := self.story.engine.why(ref, self.now))
@@ -180,7 +180,7 @@ def test_a_plan_says_who_needs_an_operator_and_who_waits_for_time() -> None:
     assert "2 nodes need an operator" in shown(plan_view.whole(plan, START))
     (first, *_) = plan.held
     window = Held(Reason.WINDOW, "workers", {"opens": "Sat 22:00"})
-    timed = msgspec.structs.replace(first, reason="window", detail=window.words, advice="", held=window)
+    timed = msgspec.structs.replace(first, reason="window", detail=window.message, advice="", held=window)
     text = shown(plan_view.whole(msgspec.structs.replace(plan, held=(first, timed)), START))
     assert "1 node needs an operator, 1 node waits for what passes by itself" in text
     alone = shown(plan_view.whole(msgspec.structs.replace(plan, held=(timed,)), START))
@@ -341,7 +341,7 @@ def test_progress_counts_what_is_done_and_shows_failed_and_cancelled_beside_it()
     )
     told.turn("n-3", Turn.CANCELLED, why="its node was deleted")
     chronicle = Timeline("r-1")
-    chronicle.tell(told.entries)
+    chronicle.apply(told.entries)
     assert "[########xxxxxxxx]  2/4" in rollout_view.headline(rollout_view.Scene(chronicle, START)).plain
 
 

@@ -78,7 +78,7 @@ def test_a_node_without_a_payload_is_held_in_the_plan_and_in_the_rollout(
     assert [run.node for run in plan.runs] == ["n-0"]
     (held,) = plan.held
     assert held.node == "n-1" and held.held is not None
-    assert held.held.reason is Reason.ARCHITECTURE and told in str(held.held.facts["architecture"])
+    assert held.held.reason is Reason.ARCHITECTURE and told in str(held.held.params["architecture"])
     assert {each.check for each in lint(policy, [cluster]).findings} >= {str(Reason.ARCHITECTURE)}
     story = Story([cluster], policy)
     story.start(OF_BOTH)
@@ -86,7 +86,7 @@ def test_a_node_without_a_payload_is_held_in_the_plan_and_in_the_rollout(
     assert story.steps() == {"n-0": Step.DONE, "n-1": Step.PENDING}
     assert "n-1" not in asked_of(story)
     (why,) = story.engine.why(NodeRef("east", "n-1"), story.now)
-    assert why.reason is Reason.ARCHITECTURE and why.lasting and why.advice
+    assert why.reason is Reason.ARCHITECTURE and why.needs_action and why.remedy
 
 
 @pytest.mark.parametrize(

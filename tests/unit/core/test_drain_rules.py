@@ -135,9 +135,9 @@ def test_a_pod_that_is_held_holds_its_node_before_anything_is_cordoned_and_names
     (held,) = story.engine.why(REF, story.now)
     assert (
         held.subject == "web/p-0"
-        and "karpenter.sh/do-not-disrupt" in held.words
-        and held.advice
-        and held.lasting
+        and "karpenter.sh/do-not-disrupt" in held.message
+        and held.remedy
+        and held.needs_action
     )
     assert story.steps() == {"n-0": Step.STAGED, "n-1": Step.DONE, "n-2": Step.DONE}
 
@@ -157,7 +157,7 @@ def test_a_pod_whose_finalizer_keeps_it_long_after_its_eviction_comes_with_what_
     story = story_of(a_pod(finalizers=True, finalizer_names=("volumes.example/guard",)), timeout=3600)
     story.run(until=lambda: Reason.STUCK_TERMINATING in reasons(story))
     (held,) = story.engine.why(REF, story.now)
-    assert story.run_of("n-0").step is Step.DRAIN and "volumes.example/guard" in held.advice
+    assert story.run_of("n-0").step is Step.DRAIN and "volumes.example/guard" in held.remedy
 
 
 def test_a_node_goes_once_its_annotation_is_taken_away() -> None:
@@ -352,7 +352,7 @@ def test_a_budget_that_counts_no_pods_since_they_have_no_controller_says_what_he
     story = story_of(bare, budgets=[uncounted], rules=(PodRule("let-go", "evict"),))
     story.run()
     (held,) = story.engine.why(REF, story.now)
-    assert held.reason is Reason.BUDGET_UNCOUNTED and held.facts["pod"] == str(bare.ref) and held.advice
+    assert held.reason is Reason.BUDGET_UNCOUNTED and held.params["pod"] == str(bare.ref) and held.remedy
 
 
 def test_a_budget_that_cannot_be_computed_is_told_with_its_controllers_words() -> None:
@@ -360,7 +360,7 @@ def test_a_budget_that_cannot_be_computed_is_told_with_its_controllers_words() -
     story = story_of(pod, budgets=[a_budget("made", 1, 1)])
     story.run()
     (held,) = story.engine.why(REF, story.now)
-    assert held.reason is Reason.BUDGET_FAILED and "scale" in held.words and held.advice
+    assert held.reason is Reason.BUDGET_FAILED and "scale" in held.message and held.remedy
 
 
 def test_rooks_blocking_budget_is_waited_for_and_needs_nobody() -> None:
@@ -369,7 +369,7 @@ def test_rooks_blocking_budget_is_waited_for_and_needs_nobody() -> None:
     story.run(seconds=300)
     assert reasons(story) == [Reason.BUDGET]
     (held,) = story.engine.why(REF, story.now)
-    assert not held.lasting and "Rook" in held.words
+    assert not held.needs_action and "Rook" in held.message
 
 
 def test_which_node_is_asked_survives_a_kill() -> None:

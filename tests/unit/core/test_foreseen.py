@@ -88,7 +88,7 @@ def test_a_pod_that_may_take_longer_to_stop_than_its_drain_lasts_is_held(
     hold = only(plan)
     assert (hold.node, hold.reason) == ("n-1", Reason.GRACE)
     assert hold.held is not None
-    assert hold.held.facts == {"grace": seconds, "timeout": 3600, "source": source}
+    assert hold.held.params == {"grace": seconds, "timeout": 3600, "source": source}
 
 
 @pytest.mark.parametrize("rule", [DrainRule(timeout_seconds=DAY + 1), DrainRule(grace_seconds=60)])

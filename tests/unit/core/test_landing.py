@@ -88,7 +88,7 @@ def test_what_no_other_node_has_is_named_with_its_numbers(
     asked: Resources, other: Resources, told: tuple[str, int, int]
 ) -> None:
     others = [a_pod(f"other-{index}", f"n-{index}", requests=other) for index in (1, 2)]
-    facts = held(a_pod("train", requests=asked), *others).facts
+    facts = held(a_pod("train", requests=asked), *others).params
     assert (facts["resource"], facts["asked"], facts["free"]) == told
     assert told[0] in str(facts["lacks"])
 

@@ -141,4 +141,4 @@ def test_a_limit_of_zero_is_to_be_raised_and_is_not_waited_for() -> None:
     plan = make_plan("", [cluster], policy, ["workers"], NEW, START, DurationEstimates())
     found = [each.held for each in plan.held if each.held is not None]
     assert {each.reason for each in found} == {Reason.POOL_LIMIT} and len(found) == 2
-    assert all("raise it" in each.advice and "uncordon" not in each.advice for each in found)
+    assert all("raise it" in each.remedy and "uncordon" not in each.remedy for each in found)

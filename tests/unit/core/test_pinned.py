@@ -92,7 +92,7 @@ def test_more_than_their_budget_ever_lets_be_away_are_never_begun_until_it_lets_
     assert set(story.steps().values()) == {Step.STAGED} and not evicted(story)
     assert why(story, "n-1") == [(Reason.PINNED_TOGETHER, "web/osd")]
     [held] = story.engine.why(NodeRef("east", "n-1"), story.now)
-    assert (held.facts["count"], held.facts["room"], held.lasting) == (2, 1, True)
+    assert (held.params["count"], held.params["room"], held.needs_action) == (2, 1, True)
     story.models["east"].stranger.put_budget(a_budget("osd", 6, 2))
     story.run()
     assert set(story.steps().values()) == {Step.DONE}

@@ -122,7 +122,7 @@ def test_replicas_go_and_the_primary_is_held_until_it_is_another_pod(owner: Owne
     assert sorted(run.node for run in plan.runs) == ["n-2", "n-3"]
     [hold] = plan.held
     assert (hold.node, hold.reason) == ("n-1", Reason.ROLE)
-    assert hold.held is not None and hold.held.facts["label"] == "role=primary"
+    assert hold.held is not None and hold.held.params["label"] == "role=primary"
     [moves] = [each for each in plan.warnings if each.check == "role-moves"]
     assert moves.subject == "db/pg" and "db/primary" in moves.words
 

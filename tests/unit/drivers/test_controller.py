@@ -228,7 +228,7 @@ def test_where_another_controller_leads_the_cluster_that_is_the_reason_and_not_t
         while not told and not work.done():
             await asyncio.sleep(0)
             board = home.store.held.of("r-1").values()
-            told = {held.reason for row in board for held in row.held if other in held.words}
+            told = {held.reason for row in board for held in row.held if other in held.message}
         work.cancel()
         await asyncio.gather(work, return_exceptions=True)
         return told

@@ -226,5 +226,5 @@ def test_budgets_and_finalizers_without_number_are_told_in_a_few_words() -> None
     names = [f"b-{number:04d}" for number in range(2000)]
     one = Pod("web", "p-1", "u-1", "n-1", finalizers=True, finalizer_names=tuple(names))
     found = evictable.held(one, [PodRef("web", name) for name in names], DrainRule())
-    assert found is not None and found.facts["budgets"] == "web/b-0000, web/b-0001, web/b-0002 and 1997 more"
+    assert found is not None and found.params["budgets"] == "web/b-0000, web/b-0001, web/b-0002 and 1997 more"
     assert evictable.finalizers(one) == "b-0000, b-0001, b-0002 and 1997 more"

@@ -96,4 +96,4 @@ class Home:
     def held(self) -> dict[str, list[str]]:
         """Why hosts wait, in words, by host."""
         board = self.store.held.of("r-1")
-        return {NodeRef.parse(node).name: [each.words for each in row.held] for node, row in board.items()}
+        return {NodeRef.parse(node).name: [each.message for each in row.held] for node, row in board.items()}

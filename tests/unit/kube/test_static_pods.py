@@ -173,7 +173,7 @@ def test_pods_alone_are_not_believed_where_the_api_server_cannot_count_on_its_et
     found = asyncio.run(a_group(Servers(words), EtcdAccess(), True, True, True).read(START))
     assert found is not None and not found.declared
     held = quorum.held(found, QuorumRule(), NodeRef("east", "cp-0"), ())
-    assert held is not None and held.reason is Reason.QUORUM_UNREAD and words in held.words
+    assert held is not None and held.reason is Reason.QUORUM_UNREAD and words in held.message
     assert words in quorum.back(found, QuorumRule(), NodeRef("east", "cp-0"))
 
 

@@ -377,7 +377,7 @@ def test_a_member_that_a_real_patroni_tells_no_more_is_away() -> None:
     quorum, _ = reading(of, patronis("pg-2"), answers)
     assert names(healthy(quorum, of.rule)) == ["pg-1", "pg-3"]
     held = guard.held(quorum, of.rule, NodeRef("east", "node-pg-1"), {})
-    assert held is not None and "1 of 3 voters" in held.words
+    assert held is not None and "1 of 3 voters" in held.message
 
 
 def test_a_declared_group_is_as_ready_as_its_pods() -> None:
