@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import msgspec
 
@@ -14,16 +14,46 @@ from fleet.core.records.journal import JournalEntry, JournalRecord
 from fleet.core.rollout.action import AnyAction, Outcome, Result
 from fleet.core.rollout.replay import rollouts_of, unfinished
 from fleet.core.rollout.rollout import Rollout, Start, intent, outcome
+from fleet.lab.simulation.coverage import Coverage
+from fleet.lab.simulation.journal import Journal
+from fleet.lab.simulation.network import Weather
 from fleet.lab.simulation.wire import Wire
 
-if TYPE_CHECKING:
-    from fleet.lab.simulation.world import World
+
+class Surroundings(Protocol):
+    """What a controller process finds around it, and what becomes of what it does. The simulated world is one."""
+
+    seed: int
+    at: float
+    """Seconds since the beginning of the history."""
+    journal: Journal
+    weather: dict[str, Weather]
+    """By cluster."""
+    sites: dict[str, str]
+    coverage: Coverage
+    doom: int | None
+    """Before which action the process is killed; -1: before its decision is in the journal."""
+
+    @property
+    def now(self) -> datetime: ...
+
+    def seconds(self, moment: datetime) -> float: ...
+
+    def log(self, words: str) -> None: ...
+
+    def send(self, controller: Controller, action: AnyAction) -> None: ...
+
+    def kill(self, controller: Controller, when: str) -> None: ...
+
+    def cut(self, controller: Controller, rest: list[AnyAction]) -> None: ...
+
+    def refused(self, controller: Controller, why: str) -> None: ...
 
 
 class Controller:
     """It leads from its first breath on; `alive` is False once it has been killed or has seen that it is stale."""
 
-    def __init__(self, world: World, number: int, make: type[Engine]) -> None:
+    def __init__(self, world: Surroundings, number: int, make: type[Engine]) -> None:
         self.world = world
         self.name = f"fleet@{number}"
         self.alive = True
