@@ -101,7 +101,8 @@ def took(report: Report) -> str:
     if report.ended is None:
         return f"{format_duration(report.seconds)} so far{planned}"
     if report.state == "aborted" and report.counts.cancelled:
-        return f"{format_duration(report.seconds)} until it ended, aborted with {nodes(report.counts.cancelled)} left{planned}"
+        left = nodes(report.counts.cancelled)
+        return f"{format_duration(report.seconds)} until it ended, aborted with {left} left{planned}"
     if against is None or against.seconds is None:
         return format_duration(report.seconds)
     return f"{format_duration(report.seconds)}, {difference(report.seconds - against.planned_seconds)}"
@@ -210,7 +211,9 @@ def steps(run: ReportRun) -> str:
         if taken.seconds is not None and taken.step not in ("pending", "staged"):
             lasted[taken.step] = lasted.get(taken.step, 0.0) + taken.seconds
     return ", ".join(
-        f"{step} {format_duration(seconds)}" for step, seconds in lasted.items() if format_duration(seconds) != "0s"
+        f"{step} {format_duration(seconds)}"
+        for step, seconds in lasted.items()
+        if format_duration(seconds) != "0s"
     )
 
 

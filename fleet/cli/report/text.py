@@ -46,7 +46,9 @@ def _answer(report: Report) -> Iterator[str]:
     ]
     if against is not None:
         late = f" (p95 {format_duration(against.p95_seconds)})" if against.p95_seconds is not None else ""
-        facts.append(("planned", f"{format_duration(against.planned_seconds)}{late}; {answer.bound(against)}"))
+        facts.append(
+            ("planned", f"{format_duration(against.planned_seconds)}{late}; {answer.bound(against)}")
+        )
     facts.append(("moved", _moved(report)))
     facts.append(("journal", answer.verdict(report)))
     for name, told in facts:

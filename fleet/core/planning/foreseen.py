@@ -336,8 +336,8 @@ def _limits_of_time(
             known = times.known(part, pool.name, os)
             if known.samples and known.p95 > limit:
                 told = (
-                    f"{part}.timeout is {format_duration(limit)} ({limit} s), and of {known.samples} measured runs one in twenty "
-                    f"took {format_duration(known.p95)} ({known.p95:.0f} s) or longer: such a run fails"
+                    f"{part}.timeout is {format_duration(limit)} ({limit} s), and of {known.samples} measured runs "
+                    f"one in twenty took {format_duration(known.p95)} ({known.p95:.0f} s) or longer: such a run fails"
                 )
                 yield PlanWarning(
                     f"{part}-timeout", "", f"pool {pool.name}", told, f"raise {part}.timeout of the pool"
@@ -354,8 +354,8 @@ def _windows(pool: Pool, times: DurationEstimates, start: datetime) -> Iterator[
     needed = reboot + times.known("pod_stop").p95 + times.known("pod_start").p95 + pool.soak_seconds
     if opened and longest.total_seconds() < needed:
         told = (
-            f"its longest window is {format_duration(longest.total_seconds())}, and a slow run takes {format_duration(needed)}: runs end "
-            "after the window"
+            f"its longest window is {format_duration(longest.total_seconds())}, and a slow run takes "
+            f"{format_duration(needed)}: runs end after the window"
         )
         yield PlanWarning(
             "window-short", "", f"pool {pool.name}", told, "make a window longer, or soak shorter"
