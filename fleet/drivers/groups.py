@@ -9,7 +9,7 @@ from typing import Protocol
 from fleet.core.objects.node import Node
 from fleet.core.objects.pod import Pod
 from fleet.core.objects.workload import Workload
-from fleet.core.quorum.groups import Group as Declared
+from fleet.core.quorum.groups import QuorumGroup as Declared
 from fleet.core.quorum.quorum import Quorum, SnapshotRule
 from fleet.core.rollout.event import Event, Gone, Seen
 

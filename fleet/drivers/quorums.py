@@ -11,7 +11,7 @@ from fleet.core.guards import quorum
 from fleet.core.quorum.quorum import Quorum, fresh
 from fleet.core.records.errors import FleetError
 from fleet.core.records.leadership import Leadership
-from fleet.core.records.requests import Sort
+from fleet.core.records.requests import RequestKind
 from fleet.core.rollout.action import AnyAction, Defragment, MoveLeader, Outcome, Reboot, Result, SaveSnapshot
 from fleet.core.rollout.event import Event, Gone, Seen, Synced
 from fleet.drivers.groups import QuorumClient, QuorumClients
@@ -35,7 +35,7 @@ class ClusterWithQuorums:
         """There are other groups than at the last reading."""
 
     @property
-    def requests(self) -> Mapping[Sort, int]:
+    def requests(self) -> Mapping[RequestKind, int]:
         return self._wrapped.requests
 
     async def events(self) -> AsyncGenerator[Event, None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from fleet.core.records.requests import Sort
+from fleet.core.records.requests import RequestKind
 from fleet.drivers.ports import Cluster, RequestCounts
 
 
@@ -13,7 +13,9 @@ class RequestRecorder:
     def __init__(self, clusters: Iterable[Cluster], book: RequestCounts) -> None:
         self._clusters = tuple(clusters)
         self._book = book
-        self._written: dict[str, Counter[Sort]] = {cluster.name: Counter() for cluster in self._clusters}
+        self._written: dict[str, Counter[RequestKind]] = {
+            cluster.name: Counter() for cluster in self._clusters
+        }
 
     def flush(self) -> None:
         """Writes what was sent since the last time."""

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
-from fleet.core.quorum.groups import Group
+from fleet.core.quorum.groups import QuorumGroup
 from fleet.core.quorum.quorum import Link, Member, Quorum, SnapshotRule, unknown
 from fleet.core.text.untrusted import UnreadableError, convert
 from fleet.etcd.backup import Saved, save
@@ -37,7 +37,7 @@ T = TypeVar("T")
 class Etcd:
     def __init__(
         self,
-        group: Group,
+        group: QuorumGroup,
         places: Mapping[str, MemberPlace],
         links: Sequence[Link] = (),
         transfer_seconds: float = TRANSFER_SECONDS,

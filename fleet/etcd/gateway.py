@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from fleet.core.quorum.groups import Access
+from fleet.core.quorum.groups import EtcdAccess
 from fleet.core.text.untrusted import UnreadableError, convert, decode
 from fleet.etcd.errors import EtcdError, EtcdRefusedError
 
@@ -38,7 +38,7 @@ class _Refusal(Struct, frozen=True):
     error: str | _Refusal = ""
 
 
-def trust(access: Access) -> ssl.SSLContext:
+def trust(access: EtcdAccess) -> ssl.SSLContext:
     """Raises EtcdError for files that are not there or hold no certificate."""
     try:
         context = ssl.create_default_context(cafile=access.ca or None)

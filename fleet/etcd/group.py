@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from fleet.core.objects.node import Node, NodeRef
 from fleet.core.objects.pod import Pod
-from fleet.core.quorum.groups import Group
+from fleet.core.quorum.groups import QuorumGroup
 from fleet.core.quorum.quorum import Quorum, SnapshotRule
 from fleet.core.rollout.event import Event, Gone, Seen
 from fleet.etcd.errors import EtcdError
@@ -37,7 +37,7 @@ class EtcdGroup:
     this one is."""
 
     def __init__(
-        self, group: Group, site: str, servers: Servers, beside: Sequence[EtcdGroup] | None = None
+        self, group: QuorumGroup, site: str, servers: Servers, beside: Sequence[EtcdGroup] | None = None
     ) -> None:
         self.name = group.name
         self.rest = REST

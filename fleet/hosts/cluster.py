@@ -17,7 +17,7 @@ from fleet.core.objects.machine import LogAsk, Machine
 from fleet.core.objects.node import Node
 from fleet.core.records.errors import FleetError, UnreachableError, UsageError
 from fleet.core.records.leadership import Leadership
-from fleet.core.records.requests import Sort
+from fleet.core.records.requests import RequestKind
 from fleet.core.rollout.action import AnyAction, Outcome
 from fleet.core.rollout.event import Event, Gone, Lost, Seen, Synced
 from fleet.hosts import facts, observation, ownership
@@ -83,7 +83,7 @@ class HostsCluster:
         self._watches: list[_Watch] = []
 
     @property
-    def requests(self) -> Mapping[Sort, int]:
+    def requests(self) -> Mapping[RequestKind, int]:
         """None: there is no API server."""
         return {}
 

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from fleet.core.objects.machine import LogAsk
 from fleet.core.records.leadership import Leadership
-from fleet.core.records.requests import Sort
+from fleet.core.records.requests import RequestKind
 from fleet.core.rollout.action import AnyAction, Outcome
 from fleet.core.rollout.event import Event
 from fleet.kube.actions import access
@@ -41,7 +41,7 @@ class KubeCluster:
         self._watching: list[Informers] = []
 
     @property
-    def requests(self) -> Counter[Sort]:
+    def requests(self) -> Counter[RequestKind]:
         """Requests sent so far."""
         return self.transport.requests
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from fleet.core.quorum.probe import Probe, Term
+from fleet.core.quorum.probe import Probe, ProbeTerm
 from fleet.core.text.untrusted import LONGEST_NUMBER, UnreadableError, decode
 
 MOST_BYTES = 4 << 20
@@ -51,7 +51,7 @@ def found(answer: Any, path: str) -> Any:
     return answer
 
 
-def holds(answer: Any, term: Term) -> bool:
+def holds(answer: Any, term: ProbeTerm) -> bool:
     return shown(found(answer, term.path)) in term.values
 
 

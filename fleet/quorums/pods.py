@@ -6,7 +6,7 @@ from datetime import datetime
 
 from fleet.core.objects.node import Node
 from fleet.core.objects.pod import Pod
-from fleet.core.quorum.groups import Group
+from fleet.core.quorum.groups import QuorumGroup
 from fleet.core.quorum.quorum import Quorum, SnapshotRule
 from fleet.core.records.errors import FleetError
 from fleet.core.rollout.event import Event, Gone, Seen
@@ -23,7 +23,7 @@ class PodGroup:
     """`site` is the cluster's. Its leader cannot be told to hand over, and nothing can be saved of it: such a group
     does so by itself, when a member is stopped."""
 
-    def __init__(self, group: Group, site: str, asks: Asks) -> None:
+    def __init__(self, group: QuorumGroup, site: str, asks: Asks) -> None:
         if group.members is None:
             raise ValueError(f"{group.name} is an etcd")
         self.name = group.name

@@ -13,7 +13,7 @@ from fleet.config import declared_by
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.objects.workload import Workload
 from fleet.core.policy.policy import Policy
-from fleet.core.quorum.groups import Group as Declared
+from fleet.core.quorum.groups import QuorumGroup as Declared
 from fleet.core.quorum.groups import settled
 from fleet.core.quorum.quorum import Quorum
 from fleet.core.records.errors import UsageError

@@ -13,9 +13,9 @@ from fleet.app.wiring.clock import WallClock
 from fleet.core.objects.machine import Machine
 from fleet.core.objects.node import Node, NodeRef
 from fleet.core.objects.pod import Pod
-from fleet.core.policy.policy import Policy, Pool, Reach
+from fleet.core.policy.policy import MachineReach, Policy, Pool
 from fleet.core.records.errors import FleetError
-from fleet.core.records.journal import Record
+from fleet.core.records.journal import JournalRecord
 from fleet.core.rollout.event import Event, Gone, Noted, Seen, Synced
 from fleet.drivers.agents import ClusterWithAgents
 from fleet.drivers.ports import Cluster
@@ -137,7 +137,7 @@ class RemoteAgents:
         cluster: str,
         policy: Policy,
         transport: Transport,
-        ways: Mapping[Reach, Open],
+        ways: Mapping[MachineReach, Open],
         retry: float = RETRY_SECONDS,
     ) -> None:
         """`retry`: seconds between two looks at a machine that is not reached, or that is none fleet knows."""
@@ -208,7 +208,7 @@ class RemoteAgents:
         rollout = self._tokens.get(node, "").partition("/")[0]
         ref = str(NodeRef(self._cluster, node))
         words = {"why": f"{step}: {task}", "playbook": step, "task": task.task, "result": task.result}
-        self.tell(Noted(self._cluster, Record("decision", "played", rollout, ref, words)))
+        self.tell(Noted(self._cluster, JournalRecord("decision", "played", rollout, ref, words)))
 
     async def run(self) -> None:
         served: dict[str, tuple[Pool, asyncio.Task[None]]] = {}
@@ -257,7 +257,7 @@ def with_agents(cluster: KubeCluster, policy: Policy, folder: Path) -> Cluster:
 
     Raises UsageError where a pool wants playbooks, and what runs them is not installed.
     """
-    ways: dict[Reach, Open] = {"ssh": over_ssh()}
+    ways: dict[MachineReach, Open] = {"ssh": over_ssh()}
     if "playbook" in policy.ways:
         ways["playbook"] = by_playbooks(folder / cluster.name)
     agents = RemoteAgents(cluster.name, policy, cluster.transport, ways)

@@ -8,7 +8,7 @@ from itertools import takewhile
 from typing import NamedTuple
 
 from fleet.core.records.errors import TamperedError
-from fleet.core.records.journal import Entry
+from fleet.core.records.journal import JournalEntry
 from fleet.core.rollout.checkpoint import fold, unfold
 from fleet.core.rollout.replay import rollouts_of
 from fleet.core.rollout.rollout import Rollout
@@ -47,7 +47,7 @@ def _after(journal: Journal, place: int, known: dict[str, Rollout]) -> Standing:
     changed: set[str] = set()
     seq = place
 
-    def entries() -> Iterator[Entry]:
+    def entries() -> Iterator[JournalEntry]:
         nonlocal seq
         for entry in journal.entries(after=place):
             seq = entry.seq

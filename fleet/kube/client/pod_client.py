@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from fleet.core.objects.pod import PodRef
-from fleet.core.quorum.probe import Exec, Http
+from fleet.core.quorum.probe import ExecProbe, HttpProbe
 from fleet.core.records.errors import FleetError
 from fleet.core.text.untrusted import UNREADABLE
 from fleet.kube.client.transport import Transport
@@ -41,15 +41,15 @@ class PodClient:
         self._transport = transport
         self._seconds = seconds
 
-    async def ask(self, pod: PodRef, how: Http | Exec) -> bytes:
+    async def ask(self, pod: PodRef, how: HttpProbe | ExecProbe) -> bytes:
         """The body of a good answer, or the output of a command that ended well. Raises FleetError."""
         match how:
-            case Http():
+            case HttpProbe():
                 return await self._get(pod, how)
-            case Exec():
+            case ExecProbe():
                 return await self._run(pod, how)
 
-    async def _get(self, pod: PodRef, how: Http) -> bytes:
+    async def _get(self, pod: PodRef, how: HttpProbe) -> bytes:
         name = f"{pod.name}:{how.port}" if how.scheme == "http" else f"https:{pod.name}:{how.port}"
         call = ApiRequest(
             verb="get",
@@ -63,7 +63,7 @@ class PodClient:
             raise error_of(self._transport.host, call, answer.status, answer.body)
         return answer.body
 
-    async def _run(self, pod: PodRef, how: Exec) -> bytes:
+    async def _run(self, pod: PodRef, how: ExecProbe) -> bytes:
         asked = [("command", word) for word in how.command]
         asked += [("container", how.container)] if how.container else []
         query = urlencode([*asked, ("stdout", "true"), ("stderr", "true")])
@@ -85,7 +85,7 @@ class PodClient:
         return said.get(STDOUT, b"")
 
 
-def _well(pod: PodRef, how: Exec, outcome: bytes, complaint: bytes) -> None:
+def _well(pod: PodRef, how: ExecProbe, outcome: bytes, complaint: bytes) -> None:
     """Raises FleetError unless the command is known to have ended well."""
     try:
         ended = _ENDED.decode(outcome)

@@ -15,7 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from fleet.core.records.errors import FleetError, UnreachableError, UsageError
-from fleet.core.records.requests import Sort
+from fleet.core.records.requests import RequestKind
 from fleet.kube.client import credentials
 from fleet.kube.client.clock import Clock
 from fleet.kube.client.credentials import CredentialSource
@@ -66,7 +66,7 @@ class Transport:
     """Close it. Credentials are loaded with the first request, and again when they are old or refused."""
 
     def __init__(self, source: CredentialSource, clock: Clock) -> None:
-        self.requests: Counter[Sort] = Counter()
+        self.requests: Counter[RequestKind] = Counter()
         """Requests sent, tries again among them."""
         self._source = source
         self._clock = clock
@@ -137,7 +137,7 @@ class Transport:
             raise unreachable(self.host, error, call.seconds) from None
 
     def _socket(self, session: Session, call: ApiRequest, protocol: str) -> Any:
-        self.requests[Sort(WORKS_FOR.get(), call.verb, call.resource)] += 1
+        self.requests[RequestKind(WORKS_FOR.get(), call.verb, call.resource)] += 1
         url = f"{session.host}{call.path}".replace("http", "ws", 1)
         return session.connections.socket(url, _identifying(session), protocol, min(LINE_LIMIT, call.most))
 
@@ -199,7 +199,7 @@ class Transport:
     async def _send(
         self, session: Session, call: ApiRequest, limits: aiohttp.ClientTimeout
     ) -> aiohttp.ClientResponse:
-        self.requests[Sort(WORKS_FOR.get(), call.verb, call.resource)] += 1
+        self.requests[RequestKind(WORKS_FOR.get(), call.verb, call.resource)] += 1
         headers = [("accept", "application/json"), ("Content-Type", _media(call)), *_identifying(session)]
         query = f"?{urlencode(call.query)}" if call.query else ""
         try:

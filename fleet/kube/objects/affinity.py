@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from fleet.core.objects.placement import EVERYWHERE, Apart, Near, NodeTerm
 from fleet.core.objects.selector import Requirement, Selector
-from fleet.core.records.doubt import About, Doubt
+from fleet.core.records.doubt import Doubt, DoubtKind
 from fleet.kube.objects.wire import ApiStruct
 
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
@@ -182,7 +182,7 @@ def _namespaces(term: PodAffinityTerm, namespace: str, doubts: dict[Doubt, None]
     names = [each.values for each in asked if each.key == NAME_LABEL and each.operator == "In"]
     if len(names) != len(asked):
         words = ", ".join(f"{each.key} {each.operator} {' '.join(each.values)}".rstrip() for each in asked)
-        doubts[Doubt(About.NAMESPACES, words[:MOST_WORDS])] = None
+        doubts[Doubt(DoubtKind.NAMESPACES, words[:MOST_WORDS])] = None
         return listed
     meant = set(names[0]).intersection(*names[1:])
     return tuple(dict.fromkeys((*listed, *sorted(meant))))

@@ -11,11 +11,11 @@ from msgspec.structs import replace
 
 from fleet.core.objects.node import NodeRef
 from fleet.core.objects.workload import Workload
-from fleet.core.quorum.groups import Group
+from fleet.core.quorum.groups import QuorumGroup
 from fleet.core.quorum.quorum import Quorum, QuorumRule, SnapshotRule
 from fleet.core.records.errors import FleetError
 from fleet.core.records.leadership import Leadership
-from fleet.core.records.requests import Sort
+from fleet.core.records.requests import RequestKind
 from fleet.core.rollout.action import AnyAction, MoveLeader, Outcome, Reboot, Result, SaveSnapshot
 from fleet.core.rollout.event import Event, Gone, Seen, Synced
 from fleet.drivers.groups import QuorumClients
@@ -58,7 +58,7 @@ class Plain:
         self.done: list[AnyAction] = []
 
     @property
-    def requests(self) -> Mapping[Sort, int]:
+    def requests(self) -> Mapping[RequestKind, int]:
         return {}
 
     async def events(self) -> AsyncIterator[Event]:
@@ -243,15 +243,15 @@ def a_workload(name: str, quorum: str | None) -> Workload:
 class Told(Etcd):
     """A group of one workload; its readings show what declares it."""
 
-    def __init__(self, declared: Group) -> None:
+    def __init__(self, declared: QuorumGroup) -> None:
         super().__init__()
         self.name = declared.name
         self.state = replace(a_group(NODES, name=declared.name), read_at=START, unread=declared.wrong)
 
 
 def some_groups() -> QuorumClients:
-    def declares(workloads: Collection[Workload]) -> list[Group]:
-        return [Group(each.name, "east", wrong=each.quorum or "") for each in workloads]
+    def declares(workloads: Collection[Workload]) -> list[QuorumGroup]:
+        return [QuorumGroup(each.name, "east", wrong=each.quorum or "") for each in workloads]
 
     return QuorumClients({}, declares, Told)
 

@@ -22,7 +22,7 @@ from fleet.core.objects.selector import Selector
 from fleet.core.objects.workload import Workload
 from fleet.core.policy import evictable
 from fleet.core.policy.policy import DrainRule
-from fleet.core.quorum.groups import Access, Group
+from fleet.core.quorum.groups import EtcdAccess, QuorumGroup
 from fleet.core.quorum.presets import PRESETS
 from fleet.core.quorum.quorum import Quorum
 from fleet.core.records.errors import AuthenticationError, FleetError
@@ -126,7 +126,7 @@ def _handler(content: bytes) -> type[BaseHTTPRequestHandler]:
 
 def test_an_etcd_is_read_whatever_its_members_answer() -> None:
     with served(ANSWERS) as urls:
-        found = Etcd(Group("etcd", "east", access=Access(tuple(urls))), {}).read(START)
+        found = Etcd(QuorumGroup("etcd", "east", access=EtcdAccess(tuple(urls))), {}).read(START)
     assert "none of its members answers" in found.unread
 
 
@@ -162,7 +162,7 @@ def test_a_member_that_speaks_a_byte_at_a_time_has_its_time_and_no_more(
         dripping.start()
         url = f"{scheme}://127.0.0.1:{listener.getsockname()[1]}"
         try:
-            found = Etcd(Group("etcd", "east", access=Access((url,))), {}).read(START)
+            found = Etcd(QuorumGroup("etcd", "east", access=EtcdAccess((url,))), {}).read(START)
         finally:
             over.set()
             dripping.join()
@@ -226,5 +226,5 @@ def test_budgets_and_finalizers_without_number_are_told_in_a_few_words() -> None
     names = [f"b-{number:04d}" for number in range(2000)]
     one = Pod("web", "p-1", "u-1", "n-1", finalizers=True, finalizer_names=tuple(names))
     found = evictable.held(one, [PodRef("web", name) for name in names], DrainRule())
-    assert found is not None and found.facts["budgets"] == "web/b-0000, web/b-0001, web/b-0002 and 1997 more"
+    assert found is not None and found.params["budgets"] == "web/b-0000, web/b-0001, web/b-0002 and 1997 more"
     assert evictable.finalizers(one) == "b-0000, b-0001, b-0002 and 1997 more"

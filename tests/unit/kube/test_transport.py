@@ -19,7 +19,7 @@ from fleet.core.records.errors import (
     UnreachableError,
     UsageError,
 )
-from fleet.core.records.requests import Sort
+from fleet.core.records.requests import RequestKind
 from fleet.kube.client.credentials import CredentialSource
 from fleet.kube.client.readiness import Readiness
 from fleet.kube.cluster import KubeCluster
@@ -338,7 +338,7 @@ def test_what_was_asked_is_counted(tmp_path: Path) -> None:
         async with faked(tmp_path) as (_, cluster):
             for _ in range(3):
                 await cluster.transport.call(NODES)
-            assert cluster.requests == {Sort("", "list", "nodes"): 3}
+            assert cluster.requests == {RequestKind("", "list", "nodes"): 3}
 
     run(story)
 
@@ -352,7 +352,7 @@ def test_a_snapshot_is_read_in_pages_and_says_what_is_missing(tmp_path: Path) ->
             server.forbidden.add(("list", "jobs"))
             reading = await cluster.read("fra", NOW)
             assert len({each.name for each in reading.snapshot.nodes}) == 2500
-            assert cluster.requests[Sort("", "list", "nodes")] == 3
+            assert cluster.requests[RequestKind("", "list", "nodes")] == 3
             assert set(reading.missing) == {"machines", "jobs"}
             assert reading.snapshot.server_version == "v1.36.3"
             server.forbidden.add(("list", "pods"))
