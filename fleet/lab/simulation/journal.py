@@ -12,7 +12,7 @@ from fleet.core.records.errors import StaleEpochError, StoreError
 from fleet.core.records.journal import Entry, Record
 
 
-class Journal:
+class SimulatedJournal:
     def __init__(self, told: Callable[[Entry], None]) -> None:
         self.entries: list[Entry] = []
         self.epoch = 0
