@@ -27,7 +27,7 @@ from bench.spreads import spread, usual_start
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.engine.engine import Engine
 from fleet.core.objects.node import NodeRef
-from fleet.core.planning.estimates import Times
+from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.planning.plan import Plan
 from fleet.core.rollout.event import Seen, Synced
 from fleet.core.rollout.rollout import Rollout
@@ -84,12 +84,12 @@ def fleet_case(shape: str, count: int, limit: int | None, orders: int = 0) -> Ro
     every machine."""
     snapshot = make(shape, count)
     began = process_time()
-    plan = _planned(snapshot, limit, Times(), orders)
+    plan = _planned(snapshot, limit, DurationEstimates(), orders)
     seconds = process_time() - began
     if plan.held:
         raise RuntimeError(f"held: {plan.held[0]}")
     memory = most_resident()
-    known = replace(Times(), apps={name: usual_start(name) for name in _apps(snapshot)})
+    known = replace(DurationEstimates(), apps={name: usual_start(name) for name in _apps(snapshot)})
     informed = _planned(snapshot, limit, known, orders)
     named = f"fleet, {'limit ' + str(limit) if limit else 'no limit'}"
     return Row(
@@ -110,7 +110,7 @@ def fleet_case(shape: str, count: int, limit: int | None, orders: int = 0) -> Ro
     )
 
 
-def _planned(snapshot: Snapshot, limit: int | None, times: Times, orders: int) -> Plan:
+def _planned(snapshot: Snapshot, limit: int | None, times: DurationEstimates, orders: int) -> Plan:
     def again(urgency: Mapping[NodeRef, float]) -> Plan:
         chosen = policy(limit)
         return make_plan("bench", [snapshot], chosen, ["workers"], NEW, START, times, urgency=urgency)
@@ -146,7 +146,7 @@ def _apps(snapshot: Snapshot) -> set[str]:
 def rival_case(shape: str, count: int, rival: Rival, bound: float, spread_bound: float) -> Row:
     snapshot = make(shape, count)
     began = process_time()
-    behaviours = (expected(Times()), spread())
+    behaviours = (expected(DurationEstimates()), spread())
     given = with_images(snapshot) if rival.staged else snapshot
     even, uneven = (
         Player(rival, given, Model.from_snapshot(given, behaviour, Random(1))).play()

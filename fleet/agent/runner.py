@@ -9,8 +9,8 @@ from pathlib import Path
 from fleet.agent.bundle import LabSettings, run_lab_agents
 from fleet.app.wiring.clock import WallClock
 from fleet.core.records.errors import UsageError
-from fleet.kube.actions.machine import Machines
-from fleet.kube.client.credentials import Source
+from fleet.kube.actions.machine_client import MachineInformer
+from fleet.kube.client.credentials import CredentialSource
 from fleet.kube.client.transport import Transport
 from fleet.machines import competing_updaters
 from fleet.machines.agent.agent import Agent, Pace
@@ -27,7 +27,7 @@ LOG = logging.getLogger(__name__)
 async def run_agent(
     node: str,
     family: Family,
-    source: Source,
+    source: CredentialSource,
     pace: Pace,
     stop: asyncio.Event,
     remote: bool = False,
@@ -42,8 +42,8 @@ async def run_agent(
     try:
         await transport.open()
         async with asyncio.TaskGroup() as group:
-            machines = Machines(transport, clock, node)
-            own = machines.own(node)
+            machines = MachineInformer(transport, clock, node)
+            own = machines.client(node)
             agent = RemoteAgent(own, family, pace, log=log) if remote else Agent(own, family, pace, log)
             tasks = [group.create_task(machines.run()), group.create_task(agent.run())]
             await stop.wait()
@@ -79,7 +79,9 @@ async def run(
     if name not in (bottlerocket.OS, talos.OS):
         await warn_of_others(host)
     system = detect.family(name, host, source, node)
-    await run_agent(node, system, Source(kubeconfig), Pace(), stop, remote=over_ssh, log=BootLog(host))
+    await run_agent(
+        node, system, CredentialSource(kubeconfig), Pace(), stop, remote=over_ssh, log=BootLog(host)
+    )
 
 
 async def warn_of_others(host: Host) -> None:

@@ -6,7 +6,7 @@ from random import Random
 
 from msgspec.structs import replace
 
-from fleet.core.agent import Act, Answer, next_duty
+from fleet.core.agent import ReportWork, StartWork, decide_work
 from fleet.core.objects.machine import Ask, Machine, Request, Units, Work
 from fleet.core.objects.node import Node
 from fleet.core.releases import osimage
@@ -78,10 +78,10 @@ class ModelAgents:
         last = machine.work
         if not machine.reported or (last is not None and (last.token == token or last.state == "working")):
             return
-        match next_duty(request, last, machine):
-            case Answer(work):
+        match decide_work(request, last, machine):
+            case ReportWork(work):
                 self._tell(machine, work)
-            case Act(work=work):
+            case StartWork(work=work):
                 self._begin(machine, request, work)
 
     def _begin(self, machine: Machine, request: Request, work: Work) -> None:

@@ -18,9 +18,9 @@ from fleet.core.guards.budgets import is_ill
 from fleet.core.objects.node import NodeRef
 from fleet.core.objects.pod import Pod
 from fleet.core.planning import architectures
-from fleet.core.planning.estimates import Group, Known, Times, origin
+from fleet.core.planning.estimates import DurationEstimates, Estimate, EstimateKey, origin
 from fleet.core.planning.foreseen import warnings
-from fleet.core.planning.losses import notes
+from fleet.core.planning.losses import loss_notes
 from fleet.core.planning.lower_bound import bound, lengths
 from fleet.core.planning.plan import Plan, PlannedDoubt, PlannedHold, PlanWarning
 from fleet.core.policy.evictable import stuck
@@ -47,7 +47,7 @@ def make_plan(
     pools: Collection[str],
     release: Release,
     start: datetime,
-    times: Times,
+    times: DurationEstimates,
     lost: Mapping[str, str] = {},
     kept: Sequence[Rollout] = (),
     only: Collection[NodeRef] | None = None,
@@ -96,7 +96,7 @@ def _make(
     pools: Collection[str],
     release: Release,
     start: datetime,
-    times: Times,
+    times: DurationEstimates,
     lost: Mapping[str, str],
     kept: Sequence[Rollout],
     tell: Progress,
@@ -184,14 +184,14 @@ def _rollout(
     return Rollout(PLANNED, begin, start, "planner")
 
 
-def groups_of(snapshot: Snapshot, policy: Policy) -> dict[str, Group]:
+def groups_of(snapshot: Snapshot, policy: Policy) -> dict[str, EstimateKey]:
     """The pool and the operating system of every node that is in a pool, by name."""
     systems = {machine.name: machine.os for machine in snapshot.machines}
     pools = ((node, policy.pool_of(snapshot.cluster, node)) for node in snapshot.nodes)
     return {node.name: (pool.name, systems.get(node.name, "")) for node, pool in pools if pool is not None}
 
 
-def expected(times: Times, groups: Mapping[str, Group] = {}) -> ClusterBehaviour:
+def expected(times: DurationEstimates, groups: Mapping[str, EstimateKey] = {}) -> ClusterBehaviour:
     """A cluster in which everything takes as long as expected. `groups`: of its nodes, by name."""
     if times.measured:
         stages = {name: times.stage_of(*group) for name, group in groups.items()}
@@ -210,7 +210,10 @@ def expected(times: Times, groups: Mapping[str, Group] = {}) -> ClusterBehaviour
 
 
 def expected_seconds(
-    policy: Policy, goals: Sequence[Goal], times: Times, groups: Mapping[str, Mapping[str, Group]]
+    policy: Policy,
+    goals: Sequence[Goal],
+    times: DurationEstimates,
+    groups: Mapping[str, Mapping[str, EstimateKey]],
 ) -> int:
     """p95 of one run from its cordon on, for windows. `groups`: of nodes, by cluster and name."""
     soaks = [pool.soak_seconds for goal in goals if (pool := policy.pool(goal.pool))]
@@ -229,11 +232,11 @@ def _plan(
     pools: Collection[str],
     release: Release,
     start: datetime,
-    times: Times,
+    times: DurationEstimates,
     lost: Mapping[str, str],
-    known: tuple[Known, ...],
+    known: tuple[Estimate, ...],
     lasting: Mapping[NodeRef, Sequence[Held]],
-    groups: Mapping[str, Mapping[str, Group]],
+    groups: Mapping[str, Mapping[str, EstimateKey]],
 ) -> Plan:
     rollout = engine.rollouts[PLANNED]
     done = [run for run in rollout.runs.values() if run.step is Step.DONE]
@@ -282,7 +285,7 @@ def _losses(
 ) -> Iterator[PlanWarning]:
     """Yields the pods that a drain would lose or not get rid of."""
     for name, view in views.items():
-        for note in notes(view, drained.get(name, {})):
+        for note in loss_notes(view, drained.get(name, {})):
             yield PlanWarning(note.check, name, note.subject, note.words, note.remedy)
 
 
@@ -340,7 +343,7 @@ def _doubts(rollout: Rollout, snapshots: Sequence[Snapshot]) -> Iterator[Planned
             if travels(pod):
                 for doubt in volumes.doubts(pod):
                     yield PlannedDoubt(
-                        str(pod.ref), pod.node, doubt.about, doubt.subject, doubt.words, snapshot.cluster
+                        str(pod.ref), pod.node, doubt.about, doubt.subject, doubt.message, snapshot.cluster
                     )
 
 
@@ -375,13 +378,13 @@ def _holds(
         reasons = tuple(said.get((each.reason, each.subject), each) for each in reasons)
         # Of a node that another party deletes, that comes first: nothing else about it has to be mended.
         held = next((each for each in reasons if each.passed_over), reasons[0] if reasons else None)
-        others = tuple(each for each in reasons if each.lasting and each is not held)
-        told = held.words if held is not None else "it did not end within the plan's horizon"
+        others = tuple(each for each in reasons if each.needs_action and each is not held)
+        told = held.message if held is not None else "it did not end within the plan's horizon"
         if held is not None and held.reason is Reason.HALTED:
             # There is no rollout yet that could be resumed.
             told = f"the rollout would halt before it: {rollout.why}"
-            held = replace(held, facts={**held.facts, "advice": "mend that first, then plan again"})
-        advice = held.advice if held is not None else ""
+            held = replace(held, params={**held.params, "advice": "mend that first, then plan again"})
+        advice = held.remedy if held is not None else ""
         if run.step in (Step.FAILED, Step.RETURN) and run.why:
             # Nothing has happened yet.
             told, advice = f"its run would fail: {run.why}", advice or "mend that first, then plan again"

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.records.errors import DISK_FULL, FleetError, UnreachableError
 from fleet.core.records.leadership import Leadership
-from fleet.core.records.requests import Sort
+from fleet.core.records.requests import RequestKind
 from fleet.core.rollout.action import AnyAction, Outcome, Result
 from fleet.core.rollout.event import Event, Gone, Lost, Seen, Synced, Thing
 from fleet.model.agents import last_boot
@@ -93,7 +93,7 @@ class SimulatedCluster:
         self._saving: asyncio.TimerHandle | None = None
 
     @property
-    def requests(self) -> Mapping[Sort, int]:
+    def requests(self) -> Mapping[RequestKind, int]:
         """None: there is no API server."""
         return {}
 

@@ -19,7 +19,7 @@ from fleet.core.objects.pod import Pod, PodRef
 from fleet.core.quorum.quorum import Quorum
 from fleet.core.records.errors import StaleEpochError
 from fleet.core.records.held import Held, Reason
-from fleet.core.records.journal import Record
+from fleet.core.records.journal import JournalRecord
 from fleet.core.rollout.action import AnyAction, Evict, Outcome, Reboot, Result, Uncordon, Unmark
 from fleet.core.rollout.event import Thing
 from fleet.core.rollout.rollout import Rollout, Run
@@ -150,7 +150,7 @@ class WithoutWindows(Engine):
 
 
 class Deaf(Engine):
-    def command(self, record: Record, at: datetime, actor: str) -> None:
+    def command(self, record: JournalRecord, at: datetime, actor: str) -> None:
         if record.kind not in ("pause", "abort"):
             super().command(record, at, actor)
 
@@ -216,7 +216,7 @@ class Usurper(ControllerProcess):
     def leads(self) -> bool:
         return True
 
-    def _append(self, records: Sequence[Record]) -> None:
+    def _append(self, records: Sequence[JournalRecord]) -> None:
         try:
             super()._append(records)
         except StaleEpochError:
@@ -226,14 +226,14 @@ class Usurper(ControllerProcess):
 class Hasty(ControllerProcess):
     """Keeps its intents for itself."""
 
-    def _append(self, records: Sequence[Record]) -> None:
+    def _append(self, records: Sequence[JournalRecord]) -> None:
         super()._append([record for record in records if record.form not in ("intent", "outcome")])
 
 
 class Forgetful(ControllerProcess):
     """Keeps the proofs for itself."""
 
-    def _append(self, records: Sequence[Record]) -> None:
+    def _append(self, records: Sequence[JournalRecord]) -> None:
         super()._append([replace(each, detail=_without_proof(each.detail)) for each in records])
 
 
@@ -244,7 +244,7 @@ def _without_proof(detail: dict[str, Any]) -> dict[str, Any]:
 class Disorderly(ControllerProcess):
     """Commits an uncordon for each cordon, at once."""
 
-    def _append(self, records: Sequence[Record]) -> None:
+    def _append(self, records: Sequence[JournalRecord]) -> None:
         more = [
             replace(
                 each,

@@ -14,9 +14,9 @@ from fleet.app.wiring.names import pool_named, there_is
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.guards.recovery import brought
 from fleet.core.objects.node import NodeRef
-from fleet.core.planning.estimates import TELL, Times, measured
+from fleet.core.planning.estimates import TELL, DurationEstimates, measured
 from fleet.core.planning.plan import Plan
-from fleet.core.planning.what_if import Change
+from fleet.core.planning.what_if import WhatIfChange
 from fleet.core.policy.policy import Policy
 from fleet.core.records.errors import UnwritableError, UsageError
 from fleet.core.releases.release import Release
@@ -99,7 +99,7 @@ def planned(
     snapshots: Sequence[Snapshot],
     policy: Policy,
     lost: Mapping[str, str],
-    times: Times,
+    times: DurationEstimates,
     make: Callable[[Sequence[Snapshot], Policy, Urgency, Tell], Plan],
     beyond: Beyond,
 ) -> Plan:
@@ -115,7 +115,7 @@ def planned(
     def other(snapshots: Sequence[Snapshot], policy: Policy) -> Plan:
         return make(snapshots, policy, {}, silent)
 
-    def others(pieces: Sequence[Trial]) -> Sequence[Change]:
+    def others(pieces: Sequence[Trial]) -> Sequence[WhatIfChange]:
         def tell(count: int) -> None:
             beyond.progress(f"planning again with what binds loosened: {count} of {len(pieces)} plans")
 

@@ -10,7 +10,7 @@ import msgspec
 
 from fleet.core.engine.engine import Engine
 from fleet.core.records.errors import StaleEpochError, StoreError
-from fleet.core.records.journal import Entry, Record
+from fleet.core.records.journal import JournalEntry, JournalRecord
 from fleet.core.rollout.action import AnyAction, Outcome, Result
 from fleet.core.rollout.replay import rollouts_of, unfinished
 from fleet.core.rollout.rollout import Rollout, Start, intent, outcome
@@ -97,7 +97,7 @@ class ControllerProcess:
             if world.kill_before == -1 and decision.actions:
                 world.kill(self, "before its decision is in the journal")
                 return
-            self._append([item if isinstance(item, Record) else intent(item) for item in decision.log])
+            self._append([item if isinstance(item, JournalRecord) else intent(item) for item in decision.log])
             self.wake = decision.wake
             self._send(decision.actions)
         except StaleEpochError:
@@ -120,13 +120,13 @@ class ControllerProcess:
         for entry in commands:
             self._obey(entry)
 
-    def _commands(self) -> list[Entry]:
+    def _commands(self) -> list[JournalEntry]:
         entries = self.world.journal.entries
         if self.world.journal.closed:
             return []
         return [entries[at] for at in range(self._seq, len(entries)) if entries[at].record.form == "command"]
 
-    def _obey(self, entry: Entry) -> None:
+    def _obey(self, entry: JournalEntry) -> None:
         record = entry.record
         if record.kind == "start":
             start = msgspec.convert(record.detail, Start)
@@ -149,7 +149,7 @@ class ControllerProcess:
         """Asked right before each action is sent: the lease is still its own."""
         return self.epoch == self.world.journal.epoch
 
-    def _append(self, records: Sequence[Record]) -> None:
+    def _append(self, records: Sequence[JournalRecord]) -> None:
         """Raises StaleEpochError."""
         if records:
             self.world.journal.append(records, self.world.now, self.name, self.epoch)

@@ -106,7 +106,7 @@ class History:
                 world.coverage.held([held])
                 mine = leader.engine.rollout_of(run.node) is rollout
                 if mine and not run.ended:
-                    said[str(run.node)] = [(each.reason.value, each.advice) for each in held]
+                    said[str(run.node)] = [(each.reason.value, each.remedy) for each in held]
                 if mine and run.step in ("pending", "staged") and rollout.active and not held:
                     world.checker.silent(world.at, f"{run.node} waits in {run.step}")
                 if run.ended and run.step != "done" and not run.why:
@@ -134,7 +134,7 @@ class History:
                 if run.step in ("done", "failed", "cancelled"):
                     continue
                 held = leader.engine.why(NodeRef.parse(name), world.now) if leader else ()
-                words += f"; {name} {run.step}: {', '.join(each.words for each in held)}"
+                words += f"; {name} {run.step}: {', '.join(each.message for each in held)}"
         world.checker.stuck(world.at, words)
 
 

@@ -21,8 +21,8 @@ from fleet.core.objects.pod import Owner, Pod, PodRef
 from fleet.core.objects.selector import Requirement, Selector
 from fleet.core.objects.volumes import PersistentVolume
 from fleet.core.objects.workload import Workload
-from fleet.core.policy.drain_rule import Behaviour as Do
-from fleet.core.policy.drain_rule import PodRule, PodTerm
+from fleet.core.policy.drain_rule import DrainBehaviour as Do
+from fleet.core.policy.drain_rule import PodRule, PodRuleTerm
 from fleet.core.policy.policy import (
     Amount,
     DrainRule,
@@ -34,7 +34,7 @@ from fleet.core.policy.policy import (
     StageRule,
     Window,
 )
-from fleet.core.quorum.groups import Group
+from fleet.core.quorum.groups import QuorumGroup
 from fleet.core.quorum.quorum import Link, QuorumRule, SnapshotRule
 from fleet.core.releases.release import Release
 from fleet.core.rollout.rollout import Goal
@@ -155,11 +155,11 @@ def _with_volumes(snapshot: Snapshot) -> Snapshot:
     )
 
 
-def draw_groups(seed: int, snapshots: Sequence[Snapshot]) -> tuple[Group, ...]:
+def draw_groups(seed: int, snapshots: Sequence[Snapshot]) -> tuple[QuorumGroup, ...]:
     """Every group of one or two voters may stand still: otherwise nobody could ever end the rollout."""
     rng = Random(f"group rules {seed}")
     return tuple(
-        Group(
+        QuorumGroup(
             group.name,
             snapshot.cluster,
             rule=QuorumRule(
@@ -233,7 +233,7 @@ def _rules(pool: str, limits: Limits) -> tuple[PodRule, ...]:
     if rng.random() >= 0.4:
         return ()
     do: Do = rng.choice(["wait", "ask", "ask", "ask", "ask", "skip", "hold", "evict"])
-    term = PodTerm(selector=Selector({"app": f"app-{rng.randint(0, 2)}"}))
+    term = PodRuleTerm(selector=Selector({"app": f"app-{rng.randint(0, 2)}"}))
     return (
         PodRule("drawn", do, (term,), order=rng.choice([-1, 0, 1]), timeout_seconds=rng.choice([None, 60])),
     )

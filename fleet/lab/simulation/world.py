@@ -12,7 +12,7 @@ import msgspec
 
 from fleet.core.engine.engine import Engine
 from fleet.core.records.errors import StoreError
-from fleet.core.records.journal import Entry, Record
+from fleet.core.records.journal import JournalEntry, JournalRecord
 from fleet.core.rollout.action import AnyAction, Evict, Outcome, Result
 from fleet.core.rollout.event import Event, Seen, Thing
 from fleet.core.rollout.rollout import Start
@@ -135,12 +135,12 @@ class World:
 
     def start(self, ident: str) -> None:
         start = Start("p-1", self.scenario.release, self.policy, self.scenario.goals, EXPECTED_SECONDS)
-        record = Record(form="command", kind="start", rollout=ident, detail=msgspec.to_builtins(start))
+        record = JournalRecord(form="command", kind="start", rollout=ident, detail=msgspec.to_builtins(start))
         self.journal.append([record], self.now, PERSON)
 
     def command(self, rollout: str, word: str, node: str = "") -> None:
         """A person's word."""
-        record = Record(form="command", kind=word, rollout=rollout, node=node)
+        record = JournalRecord(form="command", kind=word, rollout=rollout, node=node)
         self.journal.append([record], self.now, PERSON)
 
     def send(self, controller: ControllerProcess, action: AnyAction) -> None:
@@ -255,7 +255,7 @@ class World:
                 for controller in self.controllers:
                     controller.wires[model.cluster].tell(event, moment)
 
-    def _journaled(self, entry: Entry) -> None:
+    def _journaled(self, entry: JournalEntry) -> None:
         self.checker.journaled(self.at, entry)
         self.coverage.journaled(entry)
         record = entry.record

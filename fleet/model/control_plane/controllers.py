@@ -18,7 +18,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fleet.core.objects.daemonset import Place
+from fleet.core.objects.daemonset import DaemonSetFit
 from fleet.core.objects.pod import Owner, Pod, PodRef
 from fleet.core.objects.workload import Workload
 from fleet.model.behaviour import ClusterBehaviour, draw
@@ -224,7 +224,7 @@ class Controllers:
         """The DaemonSet starts a pod in the place of one that is gone."""
         node, workload = self._objects.nodes.get(name), self._objects.workloads.get(daemonset)
         asks = workload.daemon if workload is not None else None
-        return node is not None and (asks is None or asks.place(node) is Place.RUN)
+        return node is not None and (asks is None or asks.place(node) is DaemonSetFit.RUN)
 
     def _replicas(self, key: WorkloadKey) -> int:
         workload = self._objects.workloads.get(key)

@@ -16,7 +16,7 @@ from fleet.app.rollouts.run import run
 from fleet.app.wiring.home import Home
 from fleet.core.objects.node import NodeRef
 from fleet.core.records.errors import HeldError, UsageError
-from fleet.core.records.journal import Record
+from fleet.core.records.journal import JournalRecord
 from fleet.core.releases.release import Release
 from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import NEW, OLD, START, a_machine, a_node, a_snapshot
@@ -163,7 +163,7 @@ def test_a_rollback_is_stale_like_any_plan_and_says_how_to_make_it_anew(tmp_path
 def test_the_journal_of_a_rollout_without_a_reboot_has_nothing_to_undo(tmp_path: Path) -> None:
     home = a_fast_home(tmp_path / "home", a_snapshot([a_node("n-1")]))
     start(home, plan(home, ["workers"], NEW.version), lambda clusters: ())
-    finish = Record(form="decision", kind="finish", rollout="r-1")
+    finish = JournalRecord(form="decision", kind="finish", rollout="r-1")
     home.store.journal.append([finish], at=home.now(), actor="fleet@test")
     with pytest.raises(HeldError, match="no node runs"):
         rollback(home, "r-1")

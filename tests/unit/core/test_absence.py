@@ -56,7 +56,7 @@ def test_a_node_that_registers_anew_during_its_reboot_is_proven_as_the_machine_t
     story.models["east"].stranger.forget_node("n-0")
     story.turn()
     (held,) = story.engine.why(FIRST, story.now)
-    assert held.reason is Reason.NODE_ABSENT and not held.lasting
+    assert held.reason is Reason.NODE_ABSENT and not held.needs_action
     story.run()
     run = story.run_of("n-0")
     assert run.step is Step.DONE and run.proof["version"] == NEW.version

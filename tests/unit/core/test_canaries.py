@@ -69,7 +69,7 @@ def test_a_failed_canary_that_was_released_is_followed_by_the_next_best_once_the
     # Nobody has looked at the node yet: the reason says so, and what to do.
     assert story.steps()["n-1"] is Step.PENDING
     (held,) = story.engine.why(NodeRef("east", "n-1"), story.now)
-    assert held.reason is Reason.CANARY_FAILED and "fleet rollout release east/n-0" in held.advice
+    assert held.reason is Reason.CANARY_FAILED and "fleet rollout release east/n-0" in held.remedy
     story.say("release", "east/n-0")
     story.run()
     assert story.steps() == {"n-0": Step.FAILED, "n-1": Step.DONE, "n-2": Step.DONE}
@@ -128,7 +128,7 @@ def test_what_passes_by_itself_replaces_no_canary() -> None:
     # The pool's only place is taken by a node that is not Ready.
     assert canaries(story) == {"n-0"} and begun(story) == []
     (held,) = story.engine.why(NodeRef("east", "n-0"), story.now)
-    assert held.reason is Reason.POOL_LIMIT and held.advice
+    assert held.reason is Reason.POOL_LIMIT and held.remedy
 
 
 def test_where_no_node_can_be_the_next_canary_each_says_what_holds_it_and_one_that_is_mended_goes() -> None:
@@ -142,8 +142,8 @@ def test_where_no_node_can_be_the_next_canary_each_says_what_holds_it_and_one_th
     story.run(seconds=3600)
     found = story.engine.why(NodeRef("east", "n-1"), story.now)
     assert [held.reason for held in found] == [Reason.FOREIGN_CORDON, Reason.NO_CANARY]
-    assert all(held.lasting and held.advice for held in found)
-    assert "n-2: cordoned" in found[1].advice
+    assert all(held.needs_action and held.remedy for held in found)
+    assert "n-2: cordoned" in found[1].remedy
     model.stranger.uncordon("n-2")
     story.run(seconds=3600)
     assert story.steps()["n-2"] is Step.DONE and canaries(story) == {"n-0", "n-2"}
@@ -235,9 +235,9 @@ def test_a_pod_that_is_terminating_for_days_holds_its_node_before_anything_is_co
     story.run(seconds=7200)
     assert begun(story) == ["n-1", "n-2"]
     (held,) = story.engine.why(NodeRef("east", "n-0"), story.now)
-    assert held.reason is Reason.STUCK_TERMINATING and held.lasting
-    assert "volumes.example/guard" in held.words and "2026-10-24" in held.words
-    assert "volumes.example/guard" in held.advice
+    assert held.reason is Reason.STUCK_TERMINATING and held.needs_action
+    assert "volumes.example/guard" in held.message and "2026-10-24" in held.message
+    assert "volumes.example/guard" in held.remedy
     story.models["east"].stranger.take_finalizers(PodRef("web", held.subject.partition("/")[2]))
     story.run()
     assert story.rollout.state is State.FINISHED
@@ -255,7 +255,7 @@ def test_a_pod_without_finalizers_that_its_kubelet_cannot_end_has_another_remedy
     story.start()
     story.run(seconds=3600)
     (held,) = story.engine.why(NodeRef("east", "n-0"), story.now)
-    assert held.reason is Reason.STUCK_TERMINATING and "kubectl delete pod" in held.advice
+    assert held.reason is Reason.STUCK_TERMINATING and "kubectl delete pod" in held.remedy
 
 
 def test_a_canary_for_whose_pods_there_is_no_room_is_replaced_by_one_that_has_it() -> None:

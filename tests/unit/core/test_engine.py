@@ -121,7 +121,7 @@ def test_a_cordon_of_another_that_reboots_nodes_is_said_to_be_its(said: dict[str
     story.start()
     story.run(seconds=3600)
     held = story.engine.why(NodeRef("east", "n-1"), story.now)
-    assert [each.words for each in held] == [f"cordoned, not by fleet{f' ({words})' if words else ''}"]
+    assert [each.message for each in held] == [f"cordoned, not by fleet{f' ({words})' if words else ''}"]
     assert story.steps()["n-1"] is Step.PENDING
 
 
@@ -134,7 +134,7 @@ def test_a_budget_that_allows_nothing_holds_its_node_until_it_is_changed() -> No
     assert story.steps() == {"n-0": Step.STAGED, "n-1": Step.DONE}
     held = story.engine.why(NodeRef("east", "n-0"), story.now)
     assert [each.reason for each in held] == [Reason.BUDGET_NEVER]
-    assert "web/checkout" in held[0].words and "1 replica of web/checkout" in held[0].words
+    assert "web/checkout" in held[0].message and "1 replica of web/checkout" in held[0].message
     story.models["east"].stranger.put_budget(replace(budget, min_available=0))
     story.run()
     assert story.steps()["n-0"] is Step.DONE
@@ -320,7 +320,7 @@ def test_who_waits_for_its_turn_to_stage_is_told_how_many_are_before_it() -> Non
     story.run(until=lambda: Step.STAGE in story.steps().values())
     held = story.engine.why(NodeRef("east", "n-3"), story.now)
     assert [each.reason for each in held] == [Reason.TURN]
-    assert "3 nodes are before it" in held[0].words
+    assert "3 nodes are before it" in held[0].message
 
 
 def test_a_deleted_node_does_not_stop_the_others() -> None:

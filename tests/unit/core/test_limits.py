@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from fleet.core.engine.engine import Engine
 from fleet.core.objects.node import NodeRef
-from fleet.core.planning.estimates import Times
+from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.policy.policy import Amount, DrainRule, Limits
 from fleet.core.records.held import Reason
 from fleet.core.rollout.event import Lost, Seen, Synced
@@ -138,7 +138,7 @@ def test_a_limit_of_zero_is_to_be_raised_and_is_not_waited_for() -> None:
     """Nothing is out that could come back."""
     policy = a_policy(a_pool(limits=Limits(max_unavailable=Amount(0)), canaries=0))
     cluster = a_snapshot([a_node("n-0"), a_node("n-1")])
-    plan = make_plan("", [cluster], policy, ["workers"], NEW, START, Times())
+    plan = make_plan("", [cluster], policy, ["workers"], NEW, START, DurationEstimates())
     found = [each.held for each in plan.held if each.held is not None]
     assert {each.reason for each in found} == {Reason.POOL_LIMIT} and len(found) == 2
-    assert all("raise it" in each.advice and "uncordon" not in each.advice for each in found)
+    assert all("raise it" in each.remedy and "uncordon" not in each.remedy for each in found)

@@ -55,7 +55,7 @@ def test_the_servers_words_hold_the_run_and_it_goes_on_once_they_are_heeded(
     refusing = Refusing(kind, result)
     refusing.run_until_held()
     (held,) = refusing.held()
-    assert held.facts["why"] == WORDS and held.subject == "n-0"
+    assert held.params["why"] == WORDS and held.subject == "n-0"
     refusing.refuses = False
     refusing.story.run()
     assert refusing.story.run_of("n-0").step is Step.DONE
@@ -87,7 +87,7 @@ def test_a_mark_that_is_refused_is_said_of_the_nodes_that_wait_and_keeps_none_of
     refusing = Refusing("mark", nodes=4)
     refusing.run_until_held()
     (held,) = refusing.held()
-    assert held.facts["why"] == WORDS and not held.lasting
+    assert held.params["why"] == WORDS and not held.needs_action
     refusing.story.run()
     assert set(refusing.story.steps().values()) == {Step.DONE}
     assert refusing.story.rollout.state is State.FINISHED
@@ -115,7 +115,7 @@ def test_what_cannot_be_taken_off_an_ended_runs_node_is_said_and_tried_more_and_
     story.say("abort")
     refusing.run_until_held()
     (held,) = refusing.held()
-    assert held.facts["why"] == WORDS and story.rollout.active
+    assert held.params["why"] == WORDS and story.rollout.active
     story.run(seconds=86400 - story.at)
     assert len(refusing.times) < 120
     refusing.refuses = False

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.objects.node import NodeRef
-from fleet.core.planning.estimates import Times
+from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.planning.plan import Effort, Plan, PlannedHold
 from fleet.core.policy.policy import Amount, Limits, StageRule
 from fleet.lab.simulation.builders import (
@@ -25,7 +25,7 @@ from fleet.lab.simulation.builders import (
 from fleet.planner.order_search import search_order
 from fleet.planner.planner import make_plan
 
-SLOW = replace(Times(), pod_start=120.0)
+SLOW = replace(DurationEstimates(), pod_start=120.0)
 POLICY = a_policy(a_pool(limits=Limits(Amount(3)), stage=StageRule(concurrency=30)))
 
 

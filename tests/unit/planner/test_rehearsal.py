@@ -19,8 +19,8 @@ from fleet.core.planning.estimates import (
     POD_PARTS,
     QUICK,
     SLOW,
-    Known,
-    Times,
+    DurationEstimates,
+    Estimate,
 )
 from fleet.core.planning.plan import Plan
 from fleet.core.policy.policy import Amount, Freeze, Limits, Policy, StageRule, Window
@@ -53,12 +53,12 @@ UNEVEN = (0.7,) * 5 + (1.0,) * 10 + (1.5,) * 4 + (3.0,)
 """One reboot in twenty takes three times as long."""
 
 
-def measured(samples: int = ENOUGH_TO_SPREAD, **spreads: tuple[float, ...]) -> Times:
+def measured(samples: int = ENOUGH_TO_SPREAD, **spreads: tuple[float, ...]) -> DurationEstimates:
     """Everything was measured so often, and takes as long as usual. `spreads`: of parts, by what is usual."""
     group = {part: ("", "") if part in POD_PARTS else ("", "simulated") for part in PARTS}
-    known = {part: {group[part]: Known(part, USUAL[part], USUAL[part], samples)} for part in PARTS}
+    known = {part: {group[part]: Estimate(part, USUAL[part], USUAL[part], samples)} for part in PARTS}
     ratios = {part: {group[part]: spreads.get(part, EVEN)} for part in PARTS}
-    return Times(measured=known, spreads=ratios if samples >= ENOUGH_TO_SPREAD else {})
+    return DurationEstimates(measured=known, spreads=ratios if samples >= ENOUGH_TO_SPREAD else {})
 
 
 def a_fleet(count: int, replicas: int = 0) -> Snapshot:
@@ -75,7 +75,7 @@ def a_rule(places: int = 2, **changes: object) -> Policy:
     return a_policy(replace(pool, **changes))
 
 
-def the_plan(snapshot: Snapshot, policy: Policy, times: Times) -> Plan:
+def the_plan(snapshot: Snapshot, policy: Policy, times: DurationEstimates) -> Plan:
     return make_plan("", [snapshot], policy, ["workers"], NEW, START, times)
 
 
@@ -115,7 +115,7 @@ def executed(plan: Plan, snapshot: Snapshot, behaviour: ClusterBehaviour, seed: 
 def test_with_the_planned_lengths_a_rehearsal_ends_when_the_plan_does(
     snapshot: Snapshot, policy: Policy
 ) -> None:
-    plan = the_plan(snapshot, policy, Times())
+    plan = the_plan(snapshot, policy, DurationEstimates())
     assert rehearsed(plan, snapshot) == pytest.approx(plan.makespan_seconds, abs=0.01)
     assert the_plan(snapshot, policy, measured()).p95_seconds == pytest.approx(
         the_plan(snapshot, policy, measured()).makespan_seconds, abs=0.01
@@ -165,7 +165,7 @@ def test_a_plan_of_which_nothing_was_measured_says_how_far_off_it_may_be(
     lengths: Mapping[str, float],
 ) -> None:
     snapshot = a_fleet(20, 20)
-    plan = the_plan(snapshot, a_rule(3, soak_seconds=5), Times())
+    plan = the_plan(snapshot, a_rule(3, soak_seconds=5), DurationEstimates())
     assert plan.p95_seconds is None
     assumed = plan.assumed
     assert assumed is not None and assumed.slow_seconds is not None
@@ -179,7 +179,7 @@ def test_a_plan_of_which_nothing_was_measured_says_how_far_off_it_may_be(
 
 
 def test_what_is_expected_to_take_no_time_is_no_error() -> None:
-    plan = the_plan(a_fleet(3, 6), a_rule(), Times(pod_stop=0.0))
+    plan = the_plan(a_fleet(3, 6), a_rule(), DurationEstimates(pod_stop=0.0))
     assert plan.assumed is not None and plan.assumed.quick_seconds < plan.makespan_seconds
 
 

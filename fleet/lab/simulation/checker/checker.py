@@ -13,7 +13,7 @@ from fleet.core.objects.machine import Machine
 from fleet.core.objects.node import CORDON_ANNOTATION, ZONE_LABEL
 from fleet.core.objects.pod import Pod
 from fleet.core.policy.policy import Amount, Limits, Policy
-from fleet.core.records.journal import Entry
+from fleet.core.records.journal import JournalEntry
 from fleet.core.rollout.action import AnyAction, Cordon, Evict, Reboot, Result
 from fleet.core.rollout.event import Event
 from fleet.lab.simulation.checker.ground_truth import GroundTruth, NodeName
@@ -68,7 +68,7 @@ class Checker:
         self._lied: set[NodeName] = set()
         self._at = 0.0
 
-    def journaled(self, at: float, entry: Entry) -> None:
+    def journaled(self, at: float, entry: JournalEntry) -> None:
         """A new entry; the moment is the true one, `entry.at` what the controller's clock showed."""
         self._at = at
         record = entry.record
@@ -171,7 +171,7 @@ class Checker:
         self._at = at
         self._break(Invariant.LIVENESS, words)
 
-    def _intend(self, told: JournalView, entry: Entry) -> None:
+    def _intend(self, told: JournalView, entry: JournalEntry) -> None:
         record = entry.record
         self._intended[record.detail["id"]] = entry.at.timestamp()
         run = told.runs[record.node]
@@ -184,13 +184,13 @@ class Checker:
         if record.kind in ENDED_BY_ABORT and told.state == "aborted":
             self._break(Invariant.ASLEEP, f"{record.kind} of {run.name} after the abort")
 
-    def _before_change(self, told: JournalView, entry: Entry) -> None:
+    def _before_change(self, told: JournalView, entry: JournalEntry) -> None:
         run = told.runs[entry.record.node]
         becomes = entry.record.kind == "canary"
         if run.step not in ("pending", "staged") or (becomes and not told.may_appoint(run)):
             self._break(Invariant.CANARY, f"{entry.record.kind} {run.name} in {run.step}")
 
-    def _before_step(self, told: JournalView, entry: Entry) -> None:
+    def _before_step(self, told: JournalView, entry: JournalEntry) -> None:
         record = entry.record
         run, step = told.runs[record.node], record.detail["to"]
         if step in WELL and run.reboots and not self._has_lied(run.cluster, run.name):

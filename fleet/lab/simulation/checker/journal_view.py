@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from fleet.core.policy.policy import Policy
-from fleet.core.records.journal import Entry
+from fleet.core.records.journal import JournalEntry
 
 BEGUN = ("cordon", "drain", "reboot", "verify", "uncordon", "soak", "return")
 WELL = ("done",)
@@ -41,7 +41,7 @@ class RunView:
 class JournalView:
     """One rollout."""
 
-    def __init__(self, entry: Entry) -> None:
+    def __init__(self, entry: JournalEntry) -> None:
         detail = entry.record.detail
         self.id = entry.record.rollout
         self.policy = msgspec.convert(detail["policy"], Policy)
@@ -54,7 +54,7 @@ class JournalView:
         self.state = "running"
         self.ended = False
 
-    def hear(self, entry: Entry) -> None:
+    def hear(self, entry: JournalEntry) -> None:
         record = entry.record
         if record.form == "command":
             self._obey(record.kind, record.node)

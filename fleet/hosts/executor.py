@@ -39,22 +39,22 @@ from fleet.model.refused_patch import RefusedPatch
 SECONDS = 60.0
 """For one action, beside its hooks."""
 
-Answered = tuple[Result, str]
+HostActionResult = tuple[Result, str]
 
 
-class Known(Protocol):
+class HostLookup(Protocol):
     """The hosts as they are to be reached now. Raises FleetError where the inventory cannot be read."""
 
     async def __call__(self, name: str) -> tuple[Entry, Host] | None: ...
 
 
-class Verbs:
-    def __init__(self, records: Records, known: Known, own: Claim | None = None) -> None:
+class HostActionExecutor:
+    def __init__(self, records: Records, known: HostLookup, own: Claim | None = None) -> None:
         """`own`: the claim to be on a host before anything is done to it; None: it is not asked."""
         self._own = own
         self._records = records
         self._known = known
-        self._verbs: Mapping[type, Callable[[Any, Entry, Host], Awaitable[Answered]]] = {
+        self._verbs: Mapping[type, Callable[[Any, Entry, Host], Awaitable[HostActionResult]]] = {
             Mark: self._mark,
             Unmark: self._unmark,
             Cordon: self._cordon,
@@ -80,7 +80,7 @@ class Verbs:
             result, words = Result.FAILED, not_understood(error, action.node.name).message
         return Outcome(action, result, words)
 
-    async def _perform(self, action: AnyAction) -> Answered:
+    async def _perform(self, action: AnyAction) -> HostActionResult:
         found = await self._known(action.node.name)
         if found is None:
             return Result.GONE, f"{action.node.name} is not in the inventory any more"
@@ -109,13 +109,13 @@ class Verbs:
 
         return self._records.change(action.node.name, mine)
 
-    async def _mark(self, action: Mark, host: Entry, way: Host) -> Answered:
+    async def _mark(self, action: Mark, host: Entry, way: Host) -> HostActionResult:
         self._change(
             action, lambda record: _with(record, node_patches.add_pending_taint(record.node, action.rollout))
         )
         return Result.DONE, ""
 
-    async def _unmark(self, action: Unmark, host: Entry, way: Host) -> Answered:
+    async def _unmark(self, action: Unmark, host: Entry, way: Host) -> HostActionResult:
         await self._after(action, host, way)
         self._change(
             action,
@@ -134,7 +134,7 @@ class Verbs:
                 f"{found.words}: stop the other one first, then fleet cluster claim {action.node.cluster}",
             )
 
-    async def _cordon(self, action: Cordon, host: Entry, way: Host) -> Answered:
+    async def _cordon(self, action: Cordon, host: Entry, way: Host) -> HostActionResult:
         """The hook `before` comes first: the host is out of service once the cordon is there."""
         await self._claimed(action, way)
         if _cordoned(self._mine(action), host, action.rollout) is None:
@@ -160,17 +160,17 @@ class Verbs:
         self._change(action, cordon)
         return Result.DONE, ""
 
-    async def _uncordon(self, action: Uncordon, host: Entry, way: Host) -> Answered:
+    async def _uncordon(self, action: Uncordon, host: Entry, way: Host) -> HostActionResult:
         """The hook `after` comes first: a host that cannot be put back into service stays out."""
         await self._after(action, host, way)
         self._change(action, lambda record: _with(record, node_patches.uncordon(record.node, action.rollout)))
         return Result.DONE, ""
 
-    async def _stage(self, action: Stage, host: Entry, way: Host) -> Answered:
+    async def _stage(self, action: Stage, host: Entry, way: Host) -> HostActionResult:
         await self._claimed(action, way)
         return self._ask(action, Ask.STAGE, action.token, action.release)
 
-    async def _reboot(self, action: Reboot, host: Entry, way: Host) -> Answered:
+    async def _reboot(self, action: Reboot, host: Entry, way: Host) -> HostActionResult:
         record = self._mine(action)
         name, request = action.node.name, record.machine.request
         if request is not None and request.token == action.token:
@@ -186,7 +186,7 @@ class Verbs:
         await self._claimed(action, way)
         return self._ask(action, Ask.REBOOT, action.token, action.release)
 
-    async def _clear(self, action: Clear, host: Entry, way: Host) -> Answered:
+    async def _clear(self, action: Clear, host: Entry, way: Host) -> HostActionResult:
         def clear(record: Record) -> Record:
             request = record.machine.request
             if request is None or not request.token.startswith(f"{action.rollout}/"):
@@ -196,7 +196,7 @@ class Verbs:
         self._change(action, clear)
         return Result.DONE, ""
 
-    def _ask(self, action: Action, ask: Ask, token: str, release: Release) -> Answered:
+    def _ask(self, action: Action, ask: Ask, token: str, release: Release) -> HostActionResult:
         def asked(record: Record) -> Record:
             if record.machine.request is not None and record.machine.request.token == token:
                 return record
