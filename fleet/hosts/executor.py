@@ -34,7 +34,7 @@ from fleet.hosts.record import Record, Records
 from fleet.machines.agent.contained import not_understood
 from fleet.machines.host import Host
 from fleet.model import node_patches
-from fleet.model.refusal import Refusal
+from fleet.model.refused_patch import RefusedPatch
 
 SECONDS = 60.0
 """For one action, beside its hooks."""
@@ -68,7 +68,7 @@ class HostActionExecutor:
         """Never raises, except when cancelled."""
         try:
             result, words = await self._perform(action)
-        except Refusal as refusal:
+        except RefusedPatch as refusal:
             result, words = refusal.result, refusal.words
         except UnreachableError as error:
             result, words = Result.UNKNOWN, error.message
@@ -96,24 +96,31 @@ class HostActionExecutor:
         """The record of the machine that is meant. Raises Refusal where another stands under its name."""
         record = self._records.read(action.node.name)
         if record.node.uid != action.uid:
-            raise Refusal(Result.GONE, f"another machine now stands under the name {action.node.name}")
+            raise RefusedPatch(Result.GONE, f"another machine now stands under the name {action.node.name}")
         return record
 
     def _change(self, action: Action, how: Callable[[Record], Record]) -> Record:
         def mine(record: Record) -> Record:
             if record.node.uid != action.uid:
-                raise Refusal(Result.GONE, f"another machine now stands under the name {action.node.name}")
+                raise RefusedPatch(
+                    Result.GONE, f"another machine now stands under the name {action.node.name}"
+                )
             return how(record)
 
         return self._records.change(action.node.name, mine)
 
     async def _mark(self, action: Mark, host: Entry, way: Host) -> HostActionResult:
-        self._change(action, lambda record: _with(record, node_patches.mark(record.node, action.rollout)))
+        self._change(
+            action, lambda record: _with(record, node_patches.add_pending_taint(record.node, action.rollout))
+        )
         return Result.DONE, ""
 
     async def _unmark(self, action: Unmark, host: Entry, way: Host) -> HostActionResult:
         await self._after(action, host, way)
-        self._change(action, lambda record: _with(record, node_patches.unmark(record.node, action.rollout)))
+        self._change(
+            action,
+            lambda record: _with(record, node_patches.remove_pending_taint(record.node, action.rollout)),
+        )
         return Result.DONE, ""
 
     async def _claimed(self, action: Action, way: Host) -> None:
@@ -122,7 +129,7 @@ class HostActionExecutor:
             return
         found = await ownership.take(way, self._own)
         if found.fleet != self._own.fleet:
-            raise Refusal(
+            raise RefusedPatch(
                 Result.FAILED,
                 f"{found.words}: stop the other one first, then fleet cluster claim {action.node.cluster}",
             )
@@ -137,7 +144,8 @@ class HostActionExecutor:
             self._change(
                 action,
                 lambda record: replace(
-                    _with(record, node_patches.mark(record.node, action.rollout)), hooked=action.rollout
+                    _with(record, node_patches.add_pending_taint(record.node, action.rollout)),
+                    hooked=action.rollout,
                 ),
             )
             await self._hook("before", host.before, action, way)
@@ -212,7 +220,7 @@ class HostActionExecutor:
         try:
             await hooks.run(name, hook, way, f"{action.rollout}/{action.node.name}/{name}", told)
         except HookError as error:
-            raise Refusal(Result.FAILED, error.message) from None
+            raise RefusedPatch(Result.FAILED, error.message) from None
 
 
 def told_of(cluster: str, node: str) -> dict[str, str]:
