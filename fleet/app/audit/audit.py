@@ -199,7 +199,7 @@ def sign_end(home: Home) -> PrivateKey | None:
     except ReadOnlyError:
         pass  # Whoever may only read has not been asked to write: what is not signed is found at the verification.
     except NoRoomError as error:
-        home.warn(f"the end of the journal is not signed: {error.words}")
+        home.warn(f"the end of the journal is not signed: {error.full_message}")
     except OSError as error:
         home.warn(f"{NO_COPY}: {error}")
     return key

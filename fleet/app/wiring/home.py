@@ -183,7 +183,7 @@ class Home:
         try:
             yield
         except UnwritableError as error:
-            self.warn(f"what was seen is not written down: {error.words}")
+            self.warn(f"what was seen is not written down: {error.full_message}")
 
     def warn(self, words: str) -> None:
         """Tells it, once."""

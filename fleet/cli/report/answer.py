@@ -181,7 +181,7 @@ def cases(report: Report) -> list[Case]:
                 (run.cluster, run.node)
             )
     for hold in report.held:
-        found.setdefault(("held", hold.words, hold.advice), []).append((hold.cluster, hold.node))
+        found.setdefault(("held", hold.message, hold.remedy), []).append((hold.cluster, hold.node))
     return [Case(*what, tuple(names)) for what, names in found.items()]
 
 

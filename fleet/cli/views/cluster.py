@@ -27,8 +27,8 @@ def found(result: Found) -> Text:
     ]
     lines += _pools(result)
     for each in result.rebooters:
-        lines.append(Text(f"  {each.name} {each.words}", "yellow"))
-        lines.append(Text(f"  -> {each.advice}"))
+        lines.append(Text(f"  {each.name} {each.message}", "yellow"))
+        lines.append(Text(f"  -> {each.remedy}"))
     if result.missing:
         lines.append(Text(f"  missing {len(result.missing)} RBAC rules:", "yellow"))
         lines += [Text(f"    {rule}", "yellow") for rule in result.missing]
