@@ -33,7 +33,7 @@ from fleet.core.quorum.quorum import Link, Quorum, QuorumRule, best_leader, heal
 from fleet.etcd.errors import EtcdError
 from fleet.etcd.etcd import Etcd
 from fleet.etcd.gateway import Gateway, trust
-from fleet.etcd.reading import Place
+from fleet.etcd.reading import MemberPlace
 from fleet.lab import build
 from fleet.lab.etcd.members import Members
 
@@ -133,7 +133,7 @@ def now() -> datetime:
 
 
 def adapter(members: Members, links: Mapping[tuple[str, str], float] = TRIPS) -> Etcd:
-    places = {name: Place(NodeRef("lab", name), site) for name, site in members.sites.items()}
+    places = {name: MemberPlace(NodeRef("lab", name), site) for name, site in members.sites.items()}
     told = [Link(one, other, seconds) for (one, other), seconds in links.items()]
     return Etcd(QuorumGroup("etcd", "lab", access=members.access), places, told)
 

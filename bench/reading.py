@@ -29,14 +29,14 @@ from msgspec import Struct
 from urllib3.exceptions import ReadTimeoutError
 
 from bench.memory import used_by
-from fleet.app.wiring.clock import WallClock
 from fleet.core.engine.engine import Engine
 from fleet.core.quorum.groups import EtcdAccess
 from fleet.core.rollout.event import Synced
 from fleet.etcd.gateway import Gateway, trust
-from fleet.kube.client.credentials import Source
-from fleet.kube.cluster import Cluster as Watched
+from fleet.kube.client.credentials import CredentialSource
+from fleet.kube.cluster import KubeCluster
 from fleet.lab import Lab
+from fleet.system.clock import WallClock
 from tests.cluster.rest import Cluster, Json
 from tests.cluster.rolling import wait
 from tests.cluster.scenario import is_ready
@@ -200,7 +200,7 @@ def view(kubeconfig: Path) -> None:
 
     async def until_synced() -> None:
         clock = WallClock()
-        cluster = Watched("lab", Source(kubeconfig), clock)
+        cluster = KubeCluster("lab", CredentialSource(kubeconfig), clock)
         try:
             async for event in cluster.events():
                 engine.observe(event, clock.now())

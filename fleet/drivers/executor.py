@@ -29,7 +29,8 @@ from fleet.drivers.foresight import Foresight
 from fleet.drivers.journal import log
 from fleet.drivers.journal.checkpoints import standing
 from fleet.drivers.leadership import ClusterLease
-from fleet.drivers.ports import Clock, Cluster, Folds, HeldBoard, Journal
+from fleet.drivers.ports import BlockerStore, CheckpointStore, Clock, Cluster, Journal
+from fleet.system import logs
 
 TICK = 1.0
 """Seconds between looks at the journal for the commands of other processes."""
@@ -43,8 +44,8 @@ class Executor:
         clusters: Mapping[str, Cluster],
         sites: Mapping[str, str],
         journal: Journal,
-        folds: Folds,
-        board: HeldBoard,
+        folds: CheckpointStore,
+        board: BlockerStore,
         clock: Clock,
         identity: str,
         epoch: int,
@@ -217,7 +218,7 @@ class Executor:
 
     async def _watch(self, cluster: Cluster) -> None:
         """What a cluster tells goes to the engine; whether it may be worked on depends on its lease too."""
-        log.CLUSTER.set(cluster.name)
+        logs.CLUSTER.set(cluster.name)
         async for event in cluster.events():
             self._watcher(cluster.name, event)
             if isinstance(event, Lost | Synced):

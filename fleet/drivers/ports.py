@@ -50,7 +50,7 @@ class Journal(Protocol):
         ...
 
 
-class Folds(Protocol):
+class CheckpointStore(Protocol):
     """Rollouts as they stood at one place of the journal."""
 
     def load(self) -> tuple[int, Sequence[Folded]]:
@@ -72,7 +72,7 @@ class Folds(Protocol):
         ...
 
 
-class Notary(Protocol):
+class JournalSigner(Protocol):
     """Signs the journal, so that it can be proved to others."""
 
     def look(self) -> None:
@@ -94,7 +94,7 @@ class DatabaseLease(Protocol):
     def release(self, identity: str) -> None: ...
 
 
-class HeldBoard(Protocol):
+class BlockerStore(Protocol):
     """Where other processes read what holds whom."""
 
     def replace(self, rollout: str, held: Mapping[str, tuple[Held, ...]], *, at: datetime) -> None:
@@ -116,7 +116,7 @@ class Inventory(Protocol):
         ...
 
 
-class RequestBook(Protocol):
+class RequestCounts(Protocol):
     """How many requests were sent, for everybody to read."""
 
     def add(self, cluster: str, counts: Mapping[RequestKind, int]) -> None:
@@ -124,7 +124,7 @@ class RequestBook(Protocol):
         ...
 
 
-class ClusterBook(Protocol):
+class ClusterRegistry(Protocol):
     """When each cluster was seen last, or why it was not."""
 
     def touch(self, name: str, *, at: datetime, error: str = "", version: str = "") -> None: ...

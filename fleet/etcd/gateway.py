@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from fleet.core.quorum.groups import EtcdAccess
 from fleet.core.text.untrusted import UnreadableError, convert, decode
-from fleet.etcd.errors import EtcdError, RefusedError
+from fleet.etcd.errors import EtcdError, EtcdRefusedError
 
 SECONDS = 5.0
 """How long a member may take to answer what it knows by itself."""
@@ -130,7 +130,7 @@ class Gateway:
         response = connection.getresponse()
         found = _body(response)
         if response.status != 200:
-            raise RefusedError(f"{self.endpoint}: {_words(found)}")
+            raise EtcdRefusedError(f"{self.endpoint}: {_words(found)}")
         return decode(found, dict[str, Any])
 
     @contextmanager

@@ -16,7 +16,7 @@ from fleet.core.quorum.quorum import Quorum, SnapshotRule
 from fleet.core.rollout.event import Event, Gone, Seen
 from fleet.etcd.errors import EtcdError
 from fleet.etcd.etcd import Etcd
-from fleet.etcd.reading import Place
+from fleet.etcd.reading import MemberPlace
 from fleet.etcd.static import are_at, declared, endpoints_of, place_of, pods_of
 
 
@@ -107,7 +107,7 @@ class EtcdGroup:
     async def defragment(self, member: str) -> str:
         return await asyncio.to_thread(self._etcd.defragment, member)
 
-    def _places(self) -> dict[str, Place]:
+    def _places(self) -> dict[str, MemberPlace]:
         """By the names of nodes, and by their addresses."""
         places = {
             name: place_of(self._cluster, self._site, node, self._spread)

@@ -10,7 +10,7 @@ from fleet.core.objects.node import Node, NodeRef
 from fleet.core.objects.pod import Pod
 from fleet.core.quorum.groups import GroupSpread, place_name
 from fleet.core.quorum.quorum import Member, Quorum
-from fleet.etcd.reading import Place, host_of
+from fleet.etcd.reading import MemberPlace, host_of
 
 NAMESPACE = "kube-system"
 LABEL = ("component", "etcd")
@@ -44,17 +44,19 @@ def are_at(endpoints: Iterable[str], pods: Sequence[Pod], nodes: Mapping[str, No
     return not asked.isdisjoint(own)
 
 
-def place_of(cluster: str, site: str, node: Node, spread: GroupSpread = "site") -> Place:
+def place_of(cluster: str, site: str, node: Node, spread: GroupSpread = "site") -> MemberPlace:
     """`site` is the cluster's; the node's own label beats it."""
-    return Place(NodeRef(cluster, node.name), place_name(node, site, spread))
+    return MemberPlace(NodeRef(cluster, node.name), place_name(node, site, spread))
 
 
-def declared(name: str, pods: Sequence[Pod], where: Mapping[str, Place], why: str, now: datetime) -> Quorum:
+def declared(
+    name: str, pods: Sequence[Pod], where: Mapping[str, MemberPlace], why: str, now: datetime
+) -> Quorum:
     """The group by the readiness of its pods: who leads and who is behind is not known. `why` etcd itself cannot be
     asked."""
     members = []
     for pod in pods:
-        place = where.get(pod.node, Place())
+        place = where.get(pod.node, MemberPlace())
         ready = pod.ready and not pod.deleting
         members.append(Member(pod.node, place.node, place.site, reachable=ready))
     return Quorum(name, "etcd", members=tuple(members), declared=True, unread=why, read_at=now)

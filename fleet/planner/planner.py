@@ -30,10 +30,10 @@ from fleet.core.releases.release import Release, is_release
 from fleet.core.rollout.event import Lost, Seen, Synced
 from fleet.core.rollout.rollout import Goal, Rollout, Run, Start
 from fleet.core.rollout.steps import Step
-from fleet.model.behaviour import Behaviour, Spread
+from fleet.model.behaviour import ClusterBehaviour, SpreadLength
 from fleet.model.model import Model
-from fleet.planner.recorder import Timetable, most_out
-from fleet.planner.simulate import Tell, play, silent
+from fleet.planner.recorder import PlanRecorder, most_out
+from fleet.planner.simulate import Progress, silent, simulate
 from fleet.planner.uncertainty import uncertainty
 
 PLANNED = "plan"
@@ -52,7 +52,7 @@ def make_plan(
     kept: Sequence[Rollout] = (),
     only: Collection[NodeRef] | None = None,
     urgency: Mapping[NodeRef, float] = {},
-    tell: Tell = silent,
+    tell: Progress = silent,
     brought: Mapping[tuple[NodeRef, str], dict[str, str]] = {},
 ) -> Plan:
     """Plans the upgrade of every node of the pools that does not run the release yet, or of those in `only`.
@@ -99,7 +99,7 @@ def _make(
     times: DurationEstimates,
     lost: Mapping[str, str],
     kept: Sequence[Rollout],
-    tell: Tell,
+    tell: Progress,
 ) -> Plan:
     sites = {snapshot.cluster: snapshot.site for snapshot in snapshots}
     groups = {each.cluster: groups_of(each, policy) for each in snapshots}
@@ -121,7 +121,7 @@ def _make(
         sites, [*kept, _rollout(goals, policy, release, longest, start)], first.views, foretells=True
     )
     seen = [each for each in snapshots if each.cluster not in lost]
-    table = Timetable(seen)
+    table = PlanRecorder(seen)
     models = {
         each.cluster: Model.from_snapshot(
             replace(each, at=start, pods=_as_they_go(each.pods, start)),
@@ -131,7 +131,7 @@ def _make(
         )
         for each in seen
     }
-    play(engine, models, table, start, tell)
+    simulate(engine, models, table, start, tell)
     known = tuple(times.of_groups(groups[goal.node.cluster][goal.node.name] for goal in goals))
     return _plan(
         ident, engine, table, snapshots, policy, pools, release, start, times, lost, known, lasting, groups
@@ -191,18 +191,18 @@ def groups_of(snapshot: Snapshot, policy: Policy) -> dict[str, EstimateKey]:
     return {node.name: (pool.name, systems.get(node.name, "")) for node, pool in pools if pool is not None}
 
 
-def expected(times: DurationEstimates, groups: Mapping[str, EstimateKey] = {}) -> Behaviour:
+def expected(times: DurationEstimates, groups: Mapping[str, EstimateKey] = {}) -> ClusterBehaviour:
     """A cluster in which everything takes as long as expected. `groups`: of its nodes, by name."""
     if times.measured:
         stages = {name: times.stage_of(*group) for name, group in groups.items()}
         reboots = {name: times.reboot_of(*group) for name, group in groups.items()}
     else:
         stages, reboots = {}, {}
-    return Behaviour(
-        pod_start=Spread(times.pod_start, times.pod_start, times.apps),
+    return ClusterBehaviour(
+        pod_start=SpreadLength(times.pod_start, times.pod_start, times.apps),
         pod_stop=times.pod_stop,
-        stage=Spread(times.stage, times.stage, stages) if stages else times.stage,
-        reboot=Spread(times.reboot, times.reboot, reboots) if reboots else times.reboot,
+        stage=SpreadLength(times.stage, times.stage, stages) if stages else times.stage,
+        reboot=SpreadLength(times.reboot, times.reboot, reboots) if reboots else times.reboot,
         agent=times.agent,
         budget=times.status,
         workload=None,
@@ -226,7 +226,7 @@ def expected_seconds(
 def _plan(
     ident: str,
     engine: Engine,
-    table: Timetable,
+    table: PlanRecorder,
     snapshots: Sequence[Snapshot],
     policy: Policy,
     pools: Collection[str],

@@ -32,7 +32,7 @@ def most_out(runs: Iterable[PlannedRun]) -> int:
     return max((place + 1 - bisect_right(ends, begin) for place, begin in enumerate(begins)), default=0)
 
 
-class Timetable:
+class PlanRecorder:
     def __init__(self, snapshots: Iterable[Snapshot]) -> None:
         """`snapshots`: what was there at the start."""
         self.peak = 0

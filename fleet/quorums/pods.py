@@ -10,7 +10,7 @@ from fleet.core.quorum.groups import QuorumGroup
 from fleet.core.quorum.quorum import Quorum, SnapshotRule
 from fleet.core.records.errors import FleetError
 from fleet.core.rollout.event import Event, Gone, Seen
-from fleet.quorums.group import Place
+from fleet.quorums.group import PodsPlace
 from fleet.quorums.reading import Asks, read
 
 REST = 5.0
@@ -51,7 +51,7 @@ class PodGroup:
     async def read(self, now: datetime) -> Quorum:
         """Never raises: a group that does not answer is a reading too."""
         return await read(
-            self._group, Place(self._nodes, self._site), list(self._pods.values()), self._asks, now
+            self._group, PodsPlace(self._nodes, self._site), list(self._pods.values()), self._asks, now
         )
 
     async def move_leader(self, to: str) -> str:

@@ -13,7 +13,7 @@ from fleet.core.quorum.groups import GroupMembers, QuorumGroup
 from fleet.core.quorum.probe import ExecProbe, HttpProbe, Probe
 from fleet.core.quorum.quorum import Quorum
 from fleet.core.records.errors import FleetError
-from fleet.quorums.group import Place, pods_of, quorum_of
+from fleet.quorums.group import PodsPlace, pods_of, quorum_of
 
 MOST_ASKED = 100
 """Members of a group."""
@@ -31,7 +31,7 @@ class Asks(Protocol):
 
 async def read(
     group: QuorumGroup,
-    place: Place,
+    place: PodsPlace,
     pods: Sequence[Pod],
     asks: Asks,
     now: datetime,

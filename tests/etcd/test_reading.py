@@ -20,7 +20,7 @@ from fleet.core.objects.node import NodeRef
 from fleet.core.quorum.groups import EtcdAccess, QuorumGroup
 from fleet.core.quorum.quorum import Member, Quorum, SnapshotRule, ailing, foremost, healthy, round_trip
 from fleet.etcd.backup import check
-from fleet.etcd.errors import EtcdError, RefusedError
+from fleet.etcd.errors import EtcdError, EtcdRefusedError
 from fleet.etcd.etcd import Etcd
 from fleet.etcd.gateway import Gateway, trust
 from fleet.lab.etcd.members import Members
@@ -170,7 +170,7 @@ def test_a_learner_that_has_started_is_well_though_it_refuses_every_list(
             ("/v3/cluster/member/list", {"linearizable": False}),
             ("/v3/maintenance/alarm", {}),
         ):
-            with pytest.raises(RefusedError, match="not supported for learner"):
+            with pytest.raises(EtcdRefusedError, match="not supported for learner"):
                 last.call(path, body)
         # What an alarm is told by, also to a learner; memberID 0 disarms nothing.
         arm(members, "m1", "NOSPACE")
@@ -218,7 +218,7 @@ def _change(etcd: Etcd, change: Callable[[], object], is_made: Callable[[], bool
             if not is_made():
                 change()
             return is_made()
-        except RefusedError as error:
+        except EtcdRefusedError as error:
             assert "unhealthy cluster" in error.message or "leader" in error.message
         except EtcdError:
             pass  # Nobody has answered in time: the next look tells.

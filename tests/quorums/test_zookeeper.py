@@ -22,7 +22,7 @@ from fleet.core.quorum.quorum import Quorum, ailing, healthy
 from fleet.core.records.errors import UnreachableError
 from fleet.core.records.held import Reason
 from fleet.quorums import read
-from fleet.quorums.group import Place
+from fleet.quorums.group import PodsPlace
 from tests.quorums.zookeeper import Ensemble, need
 
 GROUP = QuorumGroup(
@@ -71,7 +71,8 @@ async def until(ensemble: Ensemble, holds: Callable[[Quorum], bool]) -> Quorum:
     try:
         async with asyncio.timeout(SECONDS):
             while True:
-                found = await read(GROUP, Place(NODES, "fra"), PODS, Loopback(ensemble), datetime.now(UTC))  # noqa: TID251 - of a real server
+                now = datetime.now(UTC)  # noqa: TID251 - of a real server
+                found = await read(GROUP, PodsPlace(NODES, "fra"), PODS, Loopback(ensemble), now)
                 if holds(found):
                     return found
                 await asyncio.sleep(0.2)

@@ -25,7 +25,7 @@ from fleet.core.text.paths import expanded
 from fleet.core.text.untrusted import UnreadableError, decode
 
 if TYPE_CHECKING:
-    from fleet.kube.cluster import Cluster as RealCluster
+    from fleet.kube.cluster import KubeCluster
     from fleet.store import ClusterRow
 
 
@@ -171,14 +171,14 @@ def rule(permission: Any) -> str:
     return f"{', '.join(permission.verbs)} {permission.url or permission.resource}{group}{place}"
 
 
-async def _uid(cluster: RealCluster) -> str:
+async def _uid(cluster: KubeCluster) -> str:
     """Of the namespace kube-system; empty where fleet may not see it."""
-    from fleet.kube.objects.errors import Call
+    from fleet.kube.objects.errors import ApiRequest
     from fleet.kube.objects.wire import ObjectWire
 
     path = "/api/v1/namespaces/kube-system"
     try:
-        body = await cluster.transport.call(Call(verb="get", path=path, resource="namespaces"))
+        body = await cluster.transport.call(ApiRequest(verb="get", path=path, resource="namespaces"))
     except ForbiddenError:
         return ""
     try:

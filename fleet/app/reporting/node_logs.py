@@ -13,7 +13,7 @@ from fleet.core.objects.machine import LogAsk
 from fleet.core.records.errors import UsageError
 from fleet.core.records.journal import JournalRecord
 from fleet.machines.agent.boot_log import BootLog, checked_unit
-from fleet.machines.families.family import MachineError
+from fleet.machines.errors import MachineError
 from fleet.machines.local import Local, prefix_of
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from fleet.core.records.errors import HeldError, UsageError
 from fleet.core.records.journal import JournalRecord
 from fleet.core.rollout.rollout import State
 from fleet.lab.simulation.builders import NEW, OLD, START, a_machine, a_node, a_policy, a_snapshot
-from fleet.model.behaviour import Behaviour
+from fleet.model.behaviour import ClusterBehaviour
 from fleet.planner.planner import make_plan
 from tests.story import Story
 from tests.unit.app.homes import POLICY, a_home, a_started_rollout, small_cluster
@@ -193,7 +193,7 @@ def test_a_misspelt_rollout_gets_the_nearest_name(tmp_path: Path) -> None:
 
 def a_halted_canary() -> Story:
     nodes = [a_node(f"n-{number}") for number in range(3)]
-    story = Story([a_snapshot(nodes)], a_policy(), Behaviour(failures={"n-0": "old-version"}))
+    story = Story([a_snapshot(nodes)], a_policy(), ClusterBehaviour(failures={"n-0": "old-version"}))
     story.start(canaries=["n-0"])
     story.run()
     assert story.rollout.state is State.HALTED

@@ -32,7 +32,7 @@ from fleet.lab.simulation.builders import (
     a_pool,
     a_snapshot,
 )
-from fleet.model.behaviour import Behaviour
+from fleet.model.behaviour import ClusterBehaviour
 from fleet.planner.planner import make_plan
 from tests.story import Story
 
@@ -143,7 +143,9 @@ def test_a_pod_that_is_held_holds_its_node_before_anything_is_cordoned_and_names
 
 
 def test_a_pod_that_comes_in_mid_drain_and_is_held_is_named_with_who_says_so_at_the_runs_end() -> None:
-    story = story_of(a_pod(name="slow", uid="slow", grace_seconds=500), behaviour=Behaviour(pod_stop=400.0))
+    story = story_of(
+        a_pod(name="slow", uid="slow", grace_seconds=500), behaviour=ClusterBehaviour(pod_stop=400.0)
+    )
     story.run(until=lambda: story.run_of("n-0").step is Step.DRAIN)
     late = a_pod(annotations={"karpenter.sh/do-not-disrupt": "true"})
     story.models["east"]._objects.put_pod(late)

@@ -14,7 +14,7 @@ from fleet.core.rollout.replay import rollouts_of
 from fleet.core.rollout.rollout import Rollout, Start
 from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import NEW, START, a_deployment, a_node, a_policy, a_pool, a_snapshot
-from fleet.model.behaviour import Behaviour
+from fleet.model.behaviour import ClusterBehaviour
 from fleet.planner.planner import make_plan
 from tests.story import Story
 
@@ -35,7 +35,7 @@ def some(count: int = 3) -> Story:
 def test_a_cluster_that_a_new_controller_has_not_seen_yet_counts_as_out() -> None:
     east = a_snapshot([a_node("e-0", unschedulable=True)])
     west = a_snapshot([a_node("w-0")], cluster="west")
-    story = Story([east, west], a_policy(ONE), Behaviour(reboot=800.0))
+    story = Story([east, west], a_policy(ONE), ClusterBehaviour(reboot=800.0))
     story.start()
     story.run(until=lambda: story.run_of("w-0", "west").step is Step.REBOOT)
     story.models["east"].stranger.uncordon("e-0")
@@ -115,7 +115,7 @@ def test_a_node_whose_run_failed_in_an_earlier_rollout_waits_for_its_release() -
 def test_a_node_whose_run_failed_and_that_is_deleted_keeps_its_place_in_later_rollouts_too() -> None:
     name = "n-0"
     nodes = [a_node(f"n-{index}") for index in range(3)]
-    story = Story([a_snapshot(nodes)], a_policy(ONE), Behaviour(failures={name: "old-version"}))
+    story = Story([a_snapshot(nodes)], a_policy(ONE), ClusterBehaviour(failures={name: "old-version"}))
     story.start()
     story.run(until=lambda: story.steps()[name] is Step.FAILED)
     story.models["east"].stranger.delete_node(name)

@@ -16,7 +16,7 @@ from fleet.core.rollout.replay import rollouts_of, unfinished
 from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import NEW, OLD, START, a_machine, a_node, a_policy, a_pool, a_snapshot
-from fleet.model.behaviour import Behaviour, Failure
+from fleet.model.behaviour import ClusterBehaviour, Failure
 from fleet.planner.planner import make_plan
 from tests.story import Story
 
@@ -27,7 +27,7 @@ POOL = a_pool(failure_limit=9)
 
 def after_a_failure(failures: Mapping[str, Failure] = OLD_VERSION) -> Story:
     """n-0 failed in r-1, which has ended; n-1 was upgraded."""
-    behaviour = Behaviour(failures=failures)
+    behaviour = ClusterBehaviour(failures=failures)
     story = Story([a_snapshot([a_node("n-0"), a_node("n-1")])], a_policy(POOL), behaviour, seed=1)
     story.start()
     story.run()

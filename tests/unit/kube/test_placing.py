@@ -14,7 +14,7 @@ from fleet.core.objects.selector import Requirement
 from fleet.core.objects.volumes import PersistentVolume, PersistentVolumeClaim
 from fleet.core.records.doubt import Doubt, DoubtKind
 from fleet.kube.objects import decode, wire
-from fleet.kube.objects.kinds import CLAIMS, VOLUMES
+from fleet.kube.objects.api_resources import CLAIMS, VOLUMES
 from fleet.kube.objects.requests import resources
 from fleet.lab.simulation.builders import a_node
 

@@ -19,7 +19,7 @@ from fleet.core.quorum.probe import ExecProbe, HttpProbe, Probe, ProbeTerm
 from fleet.core.quorum.quorum import Member, Quorum, ailing, healthy
 from fleet.core.records.errors import UnreachableError
 from fleet.quorums import read
-from fleet.quorums.group import Place
+from fleet.quorums.group import PodsPlace
 from tests.unit.quorums import recorded
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -52,7 +52,7 @@ def group(kind: QuorumKind, voters: int | None = None, probe: Probe | None = Non
 def reading(of: QuorumGroup, pods: list[Pod], answers: Mapping[str, bytes]) -> tuple[Quorum, list[str]]:
     nodes = {each.node: Node(each.node, f"uid-{each.node}") for each in pods}
     asks = Pods(answers)
-    return asyncio.run(read(of, Place(nodes, "fra"), pods, asks, NOW)), asks.asked
+    return asyncio.run(read(of, PodsPlace(nodes, "fra"), pods, asks, NOW)), asks.asked
 
 
 def names(members: tuple[Member, ...]) -> list[str]:
@@ -274,7 +274,7 @@ def test_a_group_of_too_many_pods_is_not_asked_and_one_that_is_slow_keeps_nobody
             return b""
 
     pods = zookeepers()
-    quorum = asyncio.run(read(of, Place({}, "fra"), pods, Slow(), NOW, seconds=0.01))
+    quorum = asyncio.run(read(of, PodsPlace({}, "fra"), pods, Slow(), NOW, seconds=0.01))
     assert "have not all answered" in quorum.unread and not healthy(quorum, of.rule)
 
 
@@ -421,7 +421,7 @@ def test_a_members_site_is_its_nodes_own_or_that_of_the_cluster() -> None:
     of = group("pods")
     pods = [pod("a"), pod("b")]
     nodes = {"node-a": Node("node-a", "1", labels={SITE_LABEL: "nyc"}), "node-b": Node("node-b", "2")}
-    quorum = asyncio.run(read(of, Place(nodes, "fra"), pods, Pods({}), NOW))
+    quorum = asyncio.run(read(of, PodsPlace(nodes, "fra"), pods, Pods({}), NOW))
     assert [member.site for member in quorum.members] == ["nyc", "fra"]
 
 
@@ -433,5 +433,5 @@ def test_where_zones_are_what_may_be_lost_a_members_place_is_its_nodes_zone() ->
         "node-c": Node("node-c", "3"),
     }
     pods = [pod("a"), pod("b"), pod("c")]
-    quorum = asyncio.run(read(of, Place(nodes, "fra"), pods, Pods({}), NOW))
+    quorum = asyncio.run(read(of, PodsPlace(nodes, "fra"), pods, Pods({}), NOW))
     assert [member.site for member in quorum.members] == ["nyc-1", "fra-1", "fra"]

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Iterable
 
 from fleet.core.records.requests import RequestKind
-from fleet.drivers.ports import Cluster, RequestBook
+from fleet.drivers.ports import Cluster, RequestCounts
 
 
-class Tally:
-    def __init__(self, clusters: Iterable[Cluster], book: RequestBook) -> None:
+class RequestRecorder:
+    def __init__(self, clusters: Iterable[Cluster], book: RequestCounts) -> None:
         self._clusters = tuple(clusters)
         self._book = book
         self._written: dict[str, Counter[RequestKind]] = {

@@ -9,7 +9,7 @@ from typing import cast
 
 from fleet.core.records.requests import RequestKind
 from fleet.drivers.ports import Cluster
-from fleet.drivers.tally import Tally
+from fleet.drivers.request_recorder import RequestRecorder
 
 PATCH, LIST = RequestKind("r-1", "patch", "nodes"), RequestKind("", "list", "pods")
 
@@ -26,7 +26,7 @@ class Book:
 def test_what_was_written_is_not_written_again() -> None:
     sent: Counter[RequestKind] = Counter({LIST: 2})
     cluster, book = cast(Cluster, SimpleNamespace(name="east", requests=sent)), Book()
-    tally = Tally([cluster], book)
+    tally = RequestRecorder([cluster], book)
     tally.flush()
     sent[PATCH] += 5
     tally.flush()

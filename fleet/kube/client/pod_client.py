@@ -16,7 +16,7 @@ from fleet.core.quorum.probe import ExecProbe, HttpProbe
 from fleet.core.records.errors import FleetError
 from fleet.core.text.untrusted import UNREADABLE
 from fleet.kube.client.transport import Transport
-from fleet.kube.objects.errors import Call, error_of, one_line
+from fleet.kube.objects.errors import ApiRequest, error_of, one_line
 
 SECONDS = 5.0
 MOST_BYTES = 4 << 20
@@ -26,17 +26,17 @@ WORDS = 200
 STDOUT, STDERR, OUTCOME = 1, 2, 3
 
 
-class Ended(Struct, frozen=True):
+class CommandStatus(Struct, frozen=True):
     """How a command did (a Status on the channel of its own)."""
 
     status: str = ""
     message: str = ""
 
 
-_ENDED = msgspec.json.Decoder(Ended)
+_ENDED = msgspec.json.Decoder(CommandStatus)
 
 
-class Asking:
+class PodClient:
     def __init__(self, transport: Transport, seconds: float = SECONDS) -> None:
         self._transport = transport
         self._seconds = seconds
@@ -51,14 +51,14 @@ class Asking:
 
     async def _get(self, pod: PodRef, how: HttpProbe) -> bytes:
         name = f"{pod.name}:{how.port}" if how.scheme == "http" else f"https:{pod.name}:{how.port}"
-        call = Call(
+        call = ApiRequest(
             verb="get",
             path=f"{_path(pod, name)}/proxy{how.path}",
             resource="pods/proxy",
             seconds=self._seconds,
             most=MOST_BYTES,
         )
-        answer = await self._transport.request(call, obey_overload=False)
+        answer = await self._transport.request(call, retry_on_429=False)
         if not answer.good and answer.status not in how.also:
             raise error_of(self._transport.host, call, answer.status, answer.body)
         return answer.body
@@ -67,7 +67,7 @@ class Asking:
         asked = [("command", word) for word in how.command]
         asked += [("container", how.container)] if how.container else []
         query = urlencode([*asked, ("stdout", "true"), ("stderr", "true")])
-        call = Call(
+        call = ApiRequest(
             verb="get",
             path=f"{_path(pod, pod.name)}/exec?{query}",
             resource="pods/exec",

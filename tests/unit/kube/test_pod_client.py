@@ -19,9 +19,9 @@ from fleet.core.quorum.probe import ExecProbe, HttpProbe
 from fleet.core.quorum.quorum import healthy
 from fleet.core.records.errors import FleetError, ForbiddenError, UnreachableError
 from fleet.core.rollout.event import Gone, Seen
-from fleet.kube.client.asking import Asking
-from fleet.kube.client.credentials import Source
-from fleet.kube.cluster import Cluster
+from fleet.kube.client.credentials import CredentialSource
+from fleet.kube.client.pod_client import PodClient
+from fleet.kube.cluster import KubeCluster
 from fleet.quorums import PodGroup
 from tests.kube_fake.pods import PodServer
 from tests.kube_fake.server import Fault
@@ -34,10 +34,12 @@ STATS = "/commands/server_stats"
 
 
 @asynccontextmanager
-async def asking(tmp_path: Path, server: PodServer, seconds: float = 5.0) -> AsyncIterator[Asking]:
-    cluster = Cluster("east", Source(write_kubeconfig(tmp_path / "kc", server.url)), QuickClock())
+async def asking(tmp_path: Path, server: PodServer, seconds: float = 5.0) -> AsyncIterator[PodClient]:
+    cluster = KubeCluster(
+        "east", CredentialSource(write_kubeconfig(tmp_path / "kc", server.url)), QuickClock()
+    )
     try:
-        yield Asking(cluster.transport, seconds)
+        yield PodClient(cluster.transport, seconds)
     finally:
         await cluster.close()
 
@@ -93,7 +95,7 @@ def test_a_server_that_sends_a_command_elsewhere_is_not_followed(tmp_path: Path)
             there = {"Location": f"{elsewhere.url}/latest/meta-data"}
             server.faults.append(Fault("GET", "/exec", 307, "gone there", headers=there))
             with pytest.raises(UnreachableError, match="answers 307"):
-                await Asking(cluster.transport).ask(ZK, ExecProbe(("own", "state")))
+                await PodClient(cluster.transport).ask(ZK, ExecProbe(("own", "state")))
             assert len(server.asked) == 1
             assert not elsewhere.asked
 
@@ -106,9 +108,11 @@ def test_what_is_said_of_a_failed_command_is_brief_and_without_our_password(tmp_
             server.failure = f'"{PASSWORD}" {{code}}' + " and so on" * 100
             server.complaint = f"{PASSWORD}\x1b[2K\n{PASSWORD}"
             named = server.url.replace("//", f"//ada:{quote(PASSWORD)}@")
-            cluster = Cluster("east", Source(write_kubeconfig(tmp_path / "kc", named)), QuickClock())
+            cluster = KubeCluster(
+                "east", CredentialSource(write_kubeconfig(tmp_path / "kc", named)), QuickClock()
+            )
             with pytest.raises(FleetError) as failed:
-                await Asking(cluster.transport).ask(ZK, ExecProbe(("own", "state")))
+                await PodClient(cluster.transport).ask(ZK, ExecProbe(("own", "state")))
             await cluster.close()
             assert '"***" 3 and so on' in failed.value.message
             assert failed.value.message.isprintable() and len(failed.value.message) < 500
@@ -174,8 +178,8 @@ def test_a_silent_pod_is_given_up_in_time(tmp_path: Path) -> None:
         quiet = await asyncio.start_server(lambda reader, writer: asyncio.sleep(60), "127.0.0.1", 0)
         port = quiet.sockets[0].getsockname()[1]
         path = write_kubeconfig(tmp_path / "kc", f"http://127.0.0.1:{port}")
-        cluster = Cluster("east", Source(path), QuickClock())
-        asks = Asking(cluster.transport, 0.3)
+        cluster = KubeCluster("east", CredentialSource(path), QuickClock())
+        asks = PodClient(cluster.transport, 0.3)
         for how in (HttpProbe(1, "/"), ExecProbe(("x",))):
             with pytest.raises(FleetError, match="did not answer within"):
                 await asks.ask(ZK, how)
