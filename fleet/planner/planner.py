@@ -132,7 +132,7 @@ def _make(
         for each in seen
     }
     simulate(engine, models, table, start, tell)
-    known = tuple(times.told(groups[goal.node.cluster][goal.node.name] for goal in goals))
+    known = tuple(times.of_groups(groups[goal.node.cluster][goal.node.name] for goal in goals))
     return _plan(
         ident, engine, table, snapshots, policy, pools, release, start, times, lost, known, lasting, groups
     )
@@ -218,8 +218,8 @@ def expected_seconds(
     """p95 of one run from its cordon on, for windows. `groups`: of nodes, by cluster and name."""
     soaks = [pool.soak_seconds for goal in goals if (pool := policy.pool(goal.pool))]
     chosen = {groups[goal.node.cluster][goal.node.name] for goal in goals}
-    reboot = max((times.known("reboot", *group).p95 for group in chosen), default=0.0)
-    pods = times.known("pod_stop").p95 + times.known("pod_start").p95
+    reboot = max((times.estimate("reboot", *group).p95 for group in chosen), default=0.0)
+    pods = times.estimate("pod_stop").p95 + times.estimate("pod_start").p95
     return int(reboot + pods + max(soaks, default=0))
 
 
@@ -254,7 +254,9 @@ def _plan(
         start=start,
         makespan_seconds=makespan,
         lower_bound_seconds=min(least.seconds, makespan),
-        bound_by=least.told(most_out(run for run in runs if NodeRef(run.cluster, run.node) in least.inside)),
+        bound_by=least.describe(
+            most_out(run for run in runs if NodeRef(run.cluster, run.node) in least.inside)
+        ),
         evictions=sum(len(run.evictions) for run in runs),
         pods=_pods(done, snapshots),
         peak_unavailable=table.peak,
@@ -286,7 +288,7 @@ def _losses(
     """Yields the pods that a drain would lose or not get rid of."""
     for name, view in views.items():
         for note in loss_notes(view, drained.get(name, {})):
-            yield PlanWarning(note.check, name, note.subject, note.words, note.remedy)
+            yield PlanWarning(note.check, name, note.subject, note.message, note.remedy)
 
 
 def _empty(snapshots: Sequence[Snapshot], policy: Policy, pools: Collection[str]) -> Iterator[PlanWarning]:
@@ -393,7 +395,7 @@ def _holds(
             reason=held.reason if held is not None else str(run.step),
             detail=told if run.step is not Step.CANCELLED else run.why or told,
             cluster=run.node.cluster,
-            advice=advice,
+            remedy=advice,
             held=held,
             goal=run.goal,
             others=others,

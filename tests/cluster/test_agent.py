@@ -161,7 +161,7 @@ def test_a_node_is_staged_and_rebooted_into_the_release(bed: Bed) -> None:
     node = bed.until_node("True", NEW["version"])
     machine = bed.answer("t-reboot", "done")["status"]
     assert machine["booted"] == NEW
-    assert machine["rollback"]["version"] == old["osImage"].removeprefix("FakeMachine OS ")
+    assert machine["rollback"]["version"] == old["osImage"].removeprefix("Simulated OS ")
     assert machine["bootID"] == node["status"]["nodeInfo"]["bootID"] != old["bootID"]
     assert node["status"]["nodeInfo"]["kernelVersion"] == machine["kernel"] == NEW["kernel"]
     assert node["status"]["nodeInfo"]["kubeletVersion"] == old["kubeletVersion"]

@@ -68,12 +68,14 @@ Open = Callable[[str, Pool, Say], Remote]
 """To a node by its name, which the user's own ssh configuration may explain."""
 
 
-class Way(Host, Protocol):
+class RemoteHost(Host, Protocol):
     async def close(self) -> None: ...
 
 
 class ByCommands:
-    def __init__(self, node: str, source: str, way: Way, pace: Pace | None = None, look: float = 5.0) -> None:
+    def __init__(
+        self, node: str, source: str, way: RemoteHost, pace: Pace | None = None, look: float = 5.0
+    ) -> None:
         self.log = BootLog(way)
         self.pace = pace or Pace()
         self.look = look

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fleet.cli.help_format import Menu
+from fleet.cli.help_format import CommandList
 from fleet.core.records.errors import UsageError
 
 if TYPE_CHECKING:
     from fleet.lab.machines import LabMachines
 
 app = typer.Typer(
-    cls=Menu,
+    cls=CommandList,
     no_args_is_help=True,
     help="A real Kubernetes control plane with fake nodes on this machine; simulated faults.",
 )

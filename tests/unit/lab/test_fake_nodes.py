@@ -28,7 +28,7 @@ class NodeInMemory:
         self.object: dict[str, Any] = {
             "metadata": {"name": "n-1", "resourceVersion": "1", "annotations": dict(annotations or {})},
             "status": {
-                "nodeInfo": {"bootID": "b1", "osImage": "FakeMachine OS 1.0", "kernelVersion": "6.1"},
+                "nodeInfo": {"bootID": "b1", "osImage": "Simulated OS 1.0", "kernelVersion": "6.1"},
                 "conditions": [{"type": "Ready", "status": "True"}],
             },
         }
@@ -114,12 +114,12 @@ def test_stage_and_reboot_change_what_a_real_machine_changes() -> None:
     async def tell(node: NodeInMemory, machine: FakeMachine) -> None:
         percents = await stage(machine)
         assert percents == sorted(percents) and (percents[0], percents[-1]) == (0, 100)
-        assert (node.image, node.boot_id) == ("FakeMachine OS 1.0", "b1")
+        assert (node.image, node.boot_id) == ("Simulated OS 1.0", "b1")
         await machine.reboot()
         assert (node.ready, node.boot_id) == ("Unknown", "b1")
         assert fake.REBOOTING in node.annotations
         assert await machine.come_up()
-        assert (node.image, node.ready, node.boots) == ("FakeMachine OS 2.0", "True", 1)
+        assert (node.image, node.ready, node.boots) == ("Simulated OS 2.0", "True", 1)
         assert not {fake.REBOOTING, fake.BOOT} & set(node.annotations)
         seen = await machine.observe()
         assert (seen.booted, seen.staged, seen.rollback, seen.kernel) == (NEW, None, OLD, "6.2")
@@ -179,7 +179,7 @@ def test_a_rollback_boots_the_previous_deployment() -> None:
         await machine.reboot()
         await machine.come_up()
         seen = await machine.observe()
-        assert (seen.booted, seen.rollback, node.image) == (OLD, NEW, "FakeMachine OS 1.0")
+        assert (seen.booted, seen.rollback, node.image) == (OLD, NEW, "Simulated OS 1.0")
 
     story(tell)
 
@@ -208,7 +208,7 @@ def test_the_old_version_can_boot_once() -> None:
         await stage(machine)
         await machine.reboot()
         await machine.come_up()
-        assert node.image == "FakeMachine OS 2.0"
+        assert node.image == "Simulated OS 2.0"
 
     story(tell, fail="old-version:once")
 
@@ -230,7 +230,7 @@ def test_a_kubelet_that_is_not_ready_is_once_the_fault_is_gone() -> None:
         await stage(machine)
         await machine.reboot()
         await machine.come_up()
-        assert (node.image, node.ready, node.boots) == ("FakeMachine OS 2.0", "False", 1)
+        assert (node.image, node.ready, node.boots) == ("Simulated OS 2.0", "False", 1)
         assert fake.REBOOTING in node.annotations
         assert not await machine.mend()
         node.annotate(fake.FAIL, None)
