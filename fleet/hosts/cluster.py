@@ -141,7 +141,7 @@ class HostsCluster:
             raise UnreachableError(told, next((why.hint for why in unreached.values()), ""))
         nodes, machines = tuple(each[0] for each in answers), tuple(each[1] for each in answers)
         snapshot = Snapshot(self.name, site, at, nodes=nodes, machines=machines)
-        return HostsReading(snapshot, {name: why.words for name, why in unreached.items()})
+        return HostsReading(snapshot, {name: why.full_message for name, why in unreached.items()})
 
     async def claim(self) -> dict[str, str]:
         """Makes every host this fleet's, whoever has it: what was done, or why not, by host. Raises ConfigError."""

@@ -54,7 +54,7 @@ def assemble(request: PlanRequest, ended: Ended) -> Plan:
     late, assumed = uncertainty(
         runs, request.policy, start, rollout.start.expected_seconds, groups, request.times
     )
-    known = tuple(request.times.told(_group_of(goal, groups) for goal in goals))
+    known = tuple(request.times.of_groups(_group_of(goal, groups) for goal in goals))
     return Plan(
         plan_id=request.plan_id,
         target=request.release,
@@ -62,7 +62,7 @@ def assemble(request: PlanRequest, ended: Ended) -> Plan:
         start=start,
         makespan_seconds=makespan,
         lower_bound_seconds=min(least.seconds, makespan),
-        bound_by=least.told(most_out(_inside(runs, least.inside))),
+        bound_by=least.describe(most_out(_inside(runs, least.inside))),
         evictions=sum(len(run.evictions) for run in runs),
         pods=_pods(done, request.snapshots),
         peak_unavailable=ended.table.peak,
@@ -100,7 +100,7 @@ def _losses(
     """Yields the pods that a drain would lose or not get rid of."""
     for name, view in views.items():
         for note in loss_notes(view, drained.get(name, {})):
-            yield PlanWarning(note.check, name, note.subject, note.words, note.remedy)
+            yield PlanWarning(note.check, name, note.subject, note.message, note.remedy)
 
 
 def _empty(snapshots: Sequence[Snapshot], policy: Policy, pools: Collection[str]) -> Iterator[PlanWarning]:
@@ -197,7 +197,7 @@ def _holds(ended: Ended, start: datetime) -> Iterator[PlannedHold]:
             reason=held.reason if held is not None else str(run.step),
             detail=told if run.step is not Step.CANCELLED else run.why or told,
             cluster=run.node.cluster,
-            advice=advice,
+            remedy=advice,
             held=held,
             goal=run.goal,
             others=others,

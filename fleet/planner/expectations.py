@@ -46,6 +46,6 @@ def expected_seconds(
     by cluster and name."""
     soaks = [pool.soak_seconds for goal in goals if (pool := policy.pool(goal.pool))]
     chosen = {groups[goal.node.cluster][goal.node.name] for goal in goals}
-    reboot = max((times.known("reboot", *group).p95 for group in chosen), default=0.0)
-    pods = times.known("pod_stop").p95 + times.known("pod_start").p95
+    reboot = max((times.estimate("reboot", *group).p95 for group in chosen), default=0.0)
+    pods = times.estimate("pod_stop").p95 + times.estimate("pod_start").p95
     return int(reboot + pods + max(soaks, default=0))

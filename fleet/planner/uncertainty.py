@@ -31,7 +31,7 @@ def uncertainty(
     parts = ["stage"] * images + ["reboot"] * bool(runs) + list(POD_PARTS) * pods
     chosen = {groups[run.cluster][run.node] for run in runs}
     unknown = [
-        part for part in parts if any(not times.known(part, *_of(part, group)).samples for group in chosen)
+        part for part in parts if any(not times.estimate(part, *_of(part, group)).samples for group in chosen)
     ]
 
     def drawn(group: EstimateKey) -> Lengths:
@@ -39,7 +39,7 @@ def uncertainty(
 
     def at(seconds: Mapping[str, float]) -> Callable[[EstimateKey], Lengths]:
         def assumed(group: EstimateKey) -> Lengths:
-            known = (times.known(part, *_of(part, group)) for part in PARTS)
+            known = (times.estimate(part, *_of(part, group)) for part in PARTS)
             return Lengths(
                 *(
                     AS_PLANNED if each.samples else (seconds[each.part] / max(LEAST, each.p50),)

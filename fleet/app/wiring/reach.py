@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from fleet.app.wiring.clock import WallClock
 from fleet.core.objects.machine import Machine
 from fleet.core.objects.node import Node, NodeRef
 from fleet.core.objects.pod import Pod
@@ -31,6 +30,7 @@ from fleet.machines.ansible.play import Happened, refuse_without
 from fleet.machines.families.detect import detect, family
 from fleet.machines.families.family import Family
 from fleet.machines.host import Host
+from fleet.system.clock import WallClock
 
 LOG = logging.getLogger(__name__)
 PARALLEL = 32
@@ -68,12 +68,14 @@ Open = Callable[[str, Pool, Say], Remote]
 """To a node by its name, which the user's own ssh configuration may explain."""
 
 
-class Way(Host, Protocol):
+class RemoteHost(Host, Protocol):
     async def close(self) -> None: ...
 
 
 class ByCommands:
-    def __init__(self, node: str, source: str, way: Way, pace: Pace | None = None, look: float = 5.0) -> None:
+    def __init__(
+        self, node: str, source: str, way: RemoteHost, pace: Pace | None = None, look: float = 5.0
+    ) -> None:
         self.log = BootLog(way)
         self.pace = pace or Pace()
         self.look = look

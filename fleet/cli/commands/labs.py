@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fleet.cli.help_format import Menu
+from fleet.cli.help_format import CommandList
 from fleet.core.records.errors import UsageError
 
 if TYPE_CHECKING:
     from fleet.lab.machines import Machines
 
 app = typer.Typer(
-    cls=Menu,
+    cls=CommandList,
     no_args_is_help=True,
     help="A real Kubernetes control plane with fake nodes on this machine; simulated faults.",
 )
@@ -119,9 +119,9 @@ def agents(directory: Directory = None) -> None:
     import asyncio
     import signal
 
-    from fleet.agent.bundle import LabSettings, run_lab_agents
     from fleet.cli.terminal.output import note
     from fleet.lab import Lab
+    from fleet.lab.fake_nodes.agents import LabSettings, run_lab_agents
 
     lab = Lab.load(directory or Lab.default_directory())
 

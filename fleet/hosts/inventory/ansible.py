@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from fleet.config import forms
-from fleet.config.findings import Findings, Place
+from fleet.config.findings import Findings, SourcePlace
 from fleet.config.fragment import Block, Fragment, Items, Scalar, is_nothing
-from fleet.config.fragment import Entry as Pair
+from fleet.config.fragment import KeyEntry as Pair
 from fleet.config.reader import Reader
 from fleet.hosts.inventory.ansible_run import Told, folder_of
 from fleet.hosts.inventory.inventory import (
@@ -98,10 +98,13 @@ def _hosts(path: Path, told: Told, findings: Findings) -> tuple[Entry, ...]:
         found.append(_entry(name, reader, folder))
     for name, other in doubled(found):
         findings.problem(
-            Place(str(path), 0, f"hosts.{name}"), f"expected an address of its own, found that of {other}"
+            SourcePlace(str(path), 0, f"hosts.{name}"),
+            f"expected an address of its own, found that of {other}",
         )
     if not found:
-        findings.problem(Place(str(path), 0), "expected an inventory with at least one host, found none")
+        findings.problem(
+            SourcePlace(str(path), 0), "expected an inventory with at least one host, found none"
+        )
     return tuple(found)
 
 
@@ -130,7 +133,7 @@ def _entry(name: str, reader: Reader, folder: str) -> Entry:
     )
 
 
-def _either(reader: Reader, keys: tuple[str, str], form: forms.Form[T], default: T) -> T:
+def _either(reader: Reader, keys: tuple[str, str], form: forms.ValueForm[T], default: T) -> T:
     """Of a variable with two names, of which the first counts."""
     return reader.value(next((key for key in keys if reader.has(key)), keys[0]), form, default)
 

@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from fleet.config import forms
-from fleet.config.findings import Findings, Place, TooMany
+from fleet.config.findings import Findings, SourcePlace, TooMany
 from fleet.config.fragment import Block, Fragment
 from fleet.config.reader import Reader
 from fleet.config.stream import text_of
@@ -75,7 +75,7 @@ def _script(text: str) -> str:
     return text
 
 
-SCRIPT = forms.Form("a command line or a script for sh", _script)
+SCRIPT = forms.ValueForm("a command line or a script for sh", _script)
 ADDRESS = forms.matching(
     "a host name or an IP address, and its port under port",
     r"(?![^:]*:[^:]*$)(?:[A-Za-z0-9_][A-Za-z0-9._:%-]{0,252}|[0-9A-Fa-f:]+)",
@@ -109,7 +109,7 @@ def read(document: Fragment | None, path: Path, findings: Findings) -> Inventory
     """Raises TooMany."""
     if not isinstance(document, Block):
         if document is not None or not findings.problems:
-            findings.problem(Place(str(path), 1), "expected a mapping with the key hosts, found none")
+            findings.problem(SourcePlace(str(path), 1), "expected a mapping with the key hosts, found none")
         return Inventory()
     reader = Reader(document, str(path), findings)
     ssh = reader.block("ssh")

@@ -106,7 +106,7 @@ class Informers:
         if self._wrong:
             word = Lost(self._cluster, self._wrong)
         elif error is not None:
-            word = Lost(self._cluster, error.words)
+            word = Lost(self._cluster, error.full_message)
         elif self._heard and all(feed.listed for feed in self._feeds):
             word = Synced(self._cluster, min(filter(None, self._heard), key=by_age, default=""))
         else:

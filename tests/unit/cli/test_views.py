@@ -63,9 +63,9 @@ class Played:
         }
         self.eta = seconds_left(self.story.rollout, self.plan, self.now)
 
-    def scene(self) -> rollout_view.Scene:
+    def scene(self) -> rollout_view.RolloutScene:
         since = dict.fromkeys(self.held, self.now - timedelta(seconds=41))
-        return rollout_view.Scene(self.chronicle, self.now, self.held, since, self.eta)
+        return rollout_view.RolloutScene(self.chronicle, self.now, self.held, since, self.eta)
 
     def status(self) -> FleetStatus:
         snapshot = self.story.models["east"].snapshot(self.now)
@@ -345,7 +345,9 @@ def test_progress_counts_what_is_done_and_shows_failed_and_cancelled_beside_it()
     told.turn("n-3", Turn.CANCELLED, why="its node was deleted")
     chronicle = Timeline("r-1")
     chronicle.apply(told.entries)
-    assert "[########xxxxxxxx]  2/4" in rollout_view.headline(rollout_view.Scene(chronicle, START)).plain
+    assert (
+        "[########xxxxxxxx]  2/4" in rollout_view.headline(rollout_view.RolloutScene(chronicle, START)).plain
+    )
 
 
 def test_an_explanation_numbers_its_reasons_and_says_what_to_do_about_each() -> None:

@@ -424,7 +424,7 @@ def test_a_plan_says_what_will_be_tried_and_promises_no_time_for_it() -> None:
     assert [run.node for run in plan.runs] == ["n-1", "n-2"]
     (held,) = plan.held
     assert (held.node, held.reason) == ("n-0", Reason.LENGTH_UNKNOWN)
-    assert "Longhorn" in held.detail and "600 s" in held.advice
+    assert "Longhorn" in held.detail and "600 s" in held.remedy
     assert not next(goal for goal in plan.begin().goals if goal.node.name == "n-0").canary
 
 

@@ -258,7 +258,7 @@ def test_what_cannot_be_known_is_said_in_the_plan_and_holds_nobody(doubt: Doubt)
         doubt.about,
         doubt.subject,
     )
-    assert told.words.startswith("cannot be known: ")
+    assert told.message.startswith("cannot be known: ")
 
 
 def test_volumes_that_were_not_read_or_are_not_bound_are_a_doubt() -> None:

@@ -403,7 +403,7 @@ def test_lint_names_the_nodes_and_what_helps() -> None:
         a_node("n-2", taints=(soft,)),
     ]
     findings = lint(a_policy(), [a_snapshot(nodes)]).findings
-    told = {each.check: (each.subject, each.words) for each in findings}
+    told = {each.check: (each.subject, each.message) for each in findings}
     assert {subject for subject, _ in told.values()} == {"cluster-autoscaler"}
     assert "n-0" in told["others-node"][1] and "n-1" in told["others-node"][1]
     assert "n-2" in told["may-be-deleted"][1] and "n-0" not in told["may-be-deleted"][1]
@@ -444,7 +444,7 @@ def test_the_table_is_sound() -> None:
     assert len(BY_NAME) == len(PARTIES)
     assert sum(len(each) for each in SIGNS.values()) == len(EVERY)
     for party, sign in EVERY:
-        assert (sign.advice or party.advice).format(node="n", value="v", object="o"), party.name
+        assert (sign.remedy or party.remedy).format(node="n", value="v", object="o"), party.name
 
 
 def test_a_lock_that_has_expired_and_is_still_written_wakes_nobody() -> None:

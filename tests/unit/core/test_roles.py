@@ -125,7 +125,7 @@ def test_replicas_go_and_the_primary_is_held_until_it_is_another_pod(owner: Owne
     assert (hold.node, hold.reason) == ("n-1", Reason.ROLE)
     assert hold.held is not None and hold.held.params["label"] == "role=primary"
     [moves] = [each for each in plan.warnings if each.check == "role-moves"]
-    assert moves.subject == "db/pg" and "db/primary" in moves.words
+    assert moves.subject == "db/pg" and "db/primary" in moves.message
 
 
 def test_pods_of_a_custom_resource_are_said_to_be_its_operators() -> None:
@@ -152,7 +152,7 @@ def test_a_rule_that_counts_the_whole_workload_and_selects_a_part_of_it_never_op
     snapshot = replace(a_database(PATRONI, replace(PRIMARY, **fields)), workloads=(workload,))
     [hold] = the_plan(snapshot).held
     assert (hold.node, hold.reason) == ("n-1", Reason.ROLE)
-    assert "minAvailable" in hold.advice
+    assert "minAvailable" in hold.remedy
 
 
 def test_the_node_goes_once_the_operator_has_made_another_pod_the_primary() -> None:

@@ -67,7 +67,7 @@ def test_a_plan_holds_it_back_from_the_release_that_it_rolled_back_from() -> Non
     assert held.detail == (
         f"it booted {OLD.version} instead of {NEW.version} in rollout r-1: rolled back, and nobody has released it"
     )
-    assert held.advice == "find out why; fleet rollout release n-0 lets it be tried there again"
+    assert held.remedy == "find out why; fleet rollout release n-0 lets it be tried there again"
     assert held.held is not None and held.held.needs_action
 
 

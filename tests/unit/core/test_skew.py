@@ -127,7 +127,7 @@ def test_lint_tells_of_it_with_what_to_do() -> None:
         quorums=(an_etcd("3.4.20", "3.6.1", "3.6.1"),),
     )
     found = lint(Policy(), [snapshot]).findings
-    assert [(each.check, each.advice) for each in found if each.check.startswith("skew")] == [
+    assert [(each.check, each.remedy) for each in found if each.check.startswith("skew")] == [
         ("skew-etcd", "upgrade the older members, one minor version at a time"),
         ("skew-kubelet", "upgrade the kubelet there to 1.33 or newer"),
         ("skew-kubelet", "upgrade the API servers to 1.36 first"),

@@ -15,7 +15,6 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from fleet.app.wiring import logs
 from fleet.core.objects.machine import Machine
 from fleet.core.objects.node import NodeRef
 from fleet.core.records.errors import StaleEpochError, StoreError
@@ -37,7 +36,8 @@ from fleet.simulated.clock import SimulatedClock
 from fleet.simulated.cluster import SimulatedCluster, create, snapshot_of
 from fleet.store import ClusterRow, Store
 from fleet.store.inventory.inventory import FORGOTTEN_AT_ONCE
-from fleet.store.journal.journal import Journal
+from fleet.store.journal.journal import SqlJournal
+from fleet.system import logs
 from tests.store.disks import fill, small_disk
 
 SPEED = 300.0
@@ -265,7 +265,7 @@ def test_a_database_that_refuses_is_said_at_once_and_the_work_goes_on_after(tmp_
 class Journaled(SimulatedCluster):
     """Hears of every action, which has to be in the journal by then."""
 
-    def __init__(self, path: Path, clock: SimulatedClock, journal: Journal) -> None:
+    def __init__(self, path: Path, clock: SimulatedClock, journal: SqlJournal) -> None:
         super().__init__(path, clock)
         self._journal = journal
 

@@ -109,7 +109,7 @@ def test_voters_that_cannot_go_back_are_held_in_the_plan_and_the_rest_of_it_goes
     plan = plan_of(group, [*nodes, a_node("w-0")], brought)
     assert [run.node for run in plan.runs] == ["w-0"]
     assert {(each.node, each.reason) for each in plan.held} == {(each.name, "etcd-data") for each in nodes}
-    assert all("etcdctl downgrade enable 3.6" in each.advice for each in plan.held)
+    assert all("etcdctl downgrade enable 3.6" in each.remedy for each in plan.held)
     # Who starts the plan all the same has them held by the engine as well.
     assert [goal.etcd for goal in plan.begin().goals if goal.node.name != "w-0"] == [{"etcd": "3.6.8"}] * 3
     ready = plan_of(*etcd_of("nnn", "3.6.0"), brought)
@@ -121,4 +121,4 @@ def test_a_group_that_cannot_spare_anybody_is_held_with_what_to_do() -> None:
     plan = a_plan(1, "", QuorumRule())
     assert plan.runs == ()
     [held] = plan.held
-    assert held.reason == "quorum-downtime" and "downtime: allow" in held.advice
+    assert held.reason == "quorum-downtime" and "downtime: allow" in held.remedy

@@ -1,6 +1,6 @@
 """The lab's agents: those of all fake nodes in one process, over one watch of Machines and one of Nodes.
 
-    python -m fleet.agent.bundle KUBECONFIG
+    python -m fleet.lab.fake_nodes.agents KUBECONFIG
 
 may be killed and started at any time. Besides the agents it plays the machines themselves, so it needs more than
 an agent may: get, list and watch nodes, and patch nodes/status.
@@ -19,9 +19,6 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from fleet.agent.host import Host
-from fleet.app.wiring import logs
-from fleet.app.wiring.clock import WallClock
 from fleet.core.records.errors import FleetError
 from fleet.core.text.untrusted import UNREADABLE
 from fleet.core.text.visible import visible_lines
@@ -31,9 +28,12 @@ from fleet.kube.client.credentials import CredentialSource
 from fleet.kube.client.transport import Transport
 from fleet.kube.objects.errors import ApiRequest, ConflictError
 from fleet.kube.watch.changes import Found, Kind, Lost, Watch
+from fleet.lab.fake_nodes.host import Host
+from fleet.lab.fake_nodes.machine import Settings
+from fleet.lab.fake_nodes.node import FakeNode, Patch
 from fleet.machines.agent.agent import Pace
-from fleet.machines.fakenode import FakeNode, Patch
-from fleet.machines.families.simulated import Settings
+from fleet.system import logs
+from fleet.system.clock import WallClock
 
 LOG = logging.getLogger(__name__)
 NODES = "/api/v1/nodes"
@@ -131,7 +131,9 @@ async def run_lab_agents(kubeconfig: Path, *, settings: LabSettings, stop: async
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m fleet.agent.bundle", description="The lab's agents.")
+    parser = argparse.ArgumentParser(
+        prog="python -m fleet.lab.fake_nodes.agents", description="The lab's agents."
+    )
     parser.add_argument("kubeconfig", type=Path)
     return parser.parse_args()
 
