@@ -32,9 +32,11 @@ from fleet.core.planning.plan import Plan
 from fleet.core.rollout.event import Seen, Synced
 from fleet.core.rollout.rollout import Rollout
 from fleet.model.model import Model
+from fleet.planner.expectations import expected
 from fleet.planner.order_search import search_order
-from fleet.planner.planner import expected, make_plan
+from fleet.planner.planner import make_plan
 from fleet.planner.recorder import PlanRecorder
+from fleet.planner.request import PlanRequest
 from fleet.planner.simulate import simulate
 
 SIZES = (300, 1000, 3000)
@@ -113,7 +115,9 @@ def fleet_case(shape: str, count: int, limit: int | None, orders: int = 0) -> Ro
 def _planned(snapshot: Snapshot, limit: int | None, times: DurationEstimates, orders: int) -> Plan:
     def again(urgency: Mapping[NodeRef, float]) -> Plan:
         chosen = policy(limit)
-        return make_plan("bench", [snapshot], chosen, ["workers"], NEW, START, times, urgency=urgency)
+        return make_plan(
+            PlanRequest("bench", [snapshot], chosen, ["workers"], NEW, START, times, urgency=urgency)
+        )
 
     left = iter(range(orders))
     first = again({})

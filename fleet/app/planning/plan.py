@@ -68,6 +68,7 @@ def make(
     """
     from fleet.drivers.journal.checkpoints import standing
     from fleet.planner.planner import make_plan
+    from fleet.planner.request import PlanRequest
 
     policy = home.policy()
     release = find_release(policy, pools, version)
@@ -80,9 +81,10 @@ def make(
 
     def again(snapshots: Sequence[Snapshot], policy: Policy, urgency: Urgency, tell: PlanProgress) -> Plan:
         mine = deepcopy(kept)
-        return make_plan(
-            "", snapshots, policy, pools, release, now, times, lost, mine, only, urgency, tell, etcd
+        request = PlanRequest(
+            "", snapshots, policy, pools, release, now, times, lost, mine, only, urgency, etcd
         )
+        return make_plan(request, tell)
 
     plan = planned(snapshots, policy, lost, times, again, beyond)
     plan = replace(plan, rolls_back=undoing.rollout if undoing is not None else "")

@@ -27,6 +27,7 @@ from fleet.core.rollout.rollout import State
 from fleet.lab.simulation.builders import NEW, OLD, START, a_machine, a_node, a_policy, a_snapshot
 from fleet.model.behaviour import ClusterBehaviour
 from fleet.planner.planner import make_plan
+from fleet.planner.request import PlanRequest
 from tests.story import Story
 from tests.unit.app.homes import POLICY, a_home, a_started_rollout, small_cluster
 
@@ -105,7 +106,7 @@ def test_a_node_that_tells_no_version_is_known_by_its_digest() -> None:
     before = small_cluster()
     base, unversioned = replace(OLD, version="9.6"), replace(NEW, version=NEW.digest)
     told = replace(before, machines=tuple(a_machine(node, base) for node in before.nodes))
-    made = make_plan("p", [told], a_policy(), ["workers"], NEW, START, DurationEstimates())
+    made = make_plan(PlanRequest("p", [told], a_policy(), ["workers"], NEW, START, DurationEstimates()))
     assert {run.from_version for run in made.runs} == {OLD.version}
     fresh = a_node("n-5")
     now = replace(

@@ -32,6 +32,7 @@ from fleet.core.rollout.steps import Turn
 from fleet.core.text.durations import format_duration
 from fleet.lab.simulation.builders import NEW, START, a_group, a_node, a_policy, a_pool
 from fleet.planner.planner import make_plan
+from fleet.planner.request import PlanRequest
 from tests.story import Story
 from tests.unit.app.homes import small_cluster
 from tests.unit.report.telling import Telling, a_goal
@@ -40,7 +41,9 @@ POLICY = a_policy(a_pool())
 
 
 def a_plan() -> Plan:
-    return make_plan("p-9c41", [small_cluster()], POLICY, ["workers"], NEW, START, DurationEstimates())
+    return make_plan(
+        PlanRequest("p-9c41", [small_cluster()], POLICY, ["workers"], NEW, START, DurationEstimates())
+    )
 
 
 class Played:

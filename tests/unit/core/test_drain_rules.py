@@ -34,6 +34,7 @@ from fleet.lab.simulation.builders import (
 )
 from fleet.model.behaviour import ClusterBehaviour
 from fleet.planner.planner import make_plan
+from fleet.planner.request import PlanRequest
 from tests.story import Story
 
 NODES = [a_node(f"n-{index}") for index in range(3)]
@@ -414,7 +415,7 @@ def test_lint_names_pods_that_a_drain_would_lose_or_not_get_rid_of() -> None:
 def planned(budgets: list[object], pods: list[Pod]) -> Plan:
     snapshot = a_snapshot(NODES, ([], pods), budgets)  # type: ignore[arg-type]
     policy = a_policy(a_pool(canaries=1, drain=DrainRule(no_room="evict", timeout_seconds=600)))
-    return make_plan("p-1", [snapshot], policy, ["workers"], NEW, START, DurationEstimates())
+    return make_plan(PlanRequest("p-1", [snapshot], policy, ["workers"], NEW, START, DurationEstimates()))
 
 
 def test_a_plan_says_what_will_be_tried_and_promises_no_time_for_it() -> None:

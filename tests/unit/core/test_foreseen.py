@@ -31,6 +31,7 @@ from fleet.lab.simulation.builders import (
     a_snapshot,
 )
 from fleet.planner.planner import make_plan
+from fleet.planner.request import PlanRequest
 
 NODES = [a_node(f"n-{number}") for number in (1, 2, 3)]
 DAY = 86_400
@@ -47,7 +48,9 @@ def the_plan(
     snapshot: Snapshot, rule: DrainRule | None = None, times: DurationEstimates | None = None, **pool: object
 ) -> Plan:
     own = a_pool(drain=rule or DrainRule(), **pool)  # type: ignore[arg-type]
-    return make_plan("p", [snapshot], a_policy(own), ["workers"], NEW, START, times or DurationEstimates())
+    return make_plan(
+        PlanRequest("p", [snapshot], a_policy(own), ["workers"], NEW, START, times or DurationEstimates())
+    )
 
 
 def checks(plan: Plan) -> dict[str, str]:

@@ -22,6 +22,7 @@ from fleet.core.records.doubt import Doubt, DoubtKind
 from fleet.core.records.held import Held, Reason
 from fleet.lab.simulation.builders import NEW, START, a_node, a_policy, a_pool, a_snapshot
 from fleet.planner.planner import make_plan
+from fleet.planner.request import PlanRequest
 
 ZONE = "topology.kubernetes.io/zone"
 GPU = "nvidia.com/gpu"
@@ -68,7 +69,9 @@ def held(*pods: Pod) -> Held:
 
 def a_plan(*pods: Pod, **changes: Any) -> Plan:
     snapshot = replace(a_snapshot(nodes(), ([], list(pods))), **changes)
-    return make_plan("p", [snapshot], a_policy(a_pool()), ["workers"], NEW, START, DurationEstimates())
+    return make_plan(
+        PlanRequest("p", [snapshot], a_policy(a_pool()), ["workers"], NEW, START, DurationEstimates())
+    )
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import NEW, START, a_deployment, a_node, a_policy, a_pool, a_snapshot
 from fleet.model.behaviour import ClusterBehaviour
 from fleet.planner.planner import make_plan
+from fleet.planner.request import PlanRequest
 from tests.story import Story
 
 ONE = a_pool(limits=Limits(max_unavailable=Amount(1)), failure_limit=3)
@@ -138,7 +139,7 @@ def test_a_limit_of_zero_is_to_be_raised_and_is_not_waited_for() -> None:
     """Nothing is out that could come back."""
     policy = a_policy(a_pool(limits=Limits(max_unavailable=Amount(0)), canaries=0))
     cluster = a_snapshot([a_node("n-0"), a_node("n-1")])
-    plan = make_plan("", [cluster], policy, ["workers"], NEW, START, DurationEstimates())
+    plan = make_plan(PlanRequest("", [cluster], policy, ["workers"], NEW, START, DurationEstimates()))
     found = [each.held for each in plan.held if each.held is not None]
     assert {each.reason for each in found} == {Reason.POOL_LIMIT} and len(found) == 2
     assert all("raise it" in each.remedy and "uncordon" not in each.remedy for each in found)

@@ -19,6 +19,7 @@ from fleet.core.rollout.steps import Step
 from fleet.core.third_parties.roles import Roles
 from fleet.lab.simulation.builders import NEW, START, a_node, a_policy, a_pool, a_snapshot
 from fleet.planner.planner import make_plan
+from fleet.planner.request import PlanRequest
 from tests.story import Story
 from tests.unit.model.builder import Builder, Hand
 
@@ -58,7 +59,7 @@ def a_database(owner: Owner, *budgets: Budget) -> Snapshot:
 
 
 def the_plan(snapshot: Snapshot) -> Plan:
-    return make_plan("p-1", [snapshot], POLICY, ["workers"], NEW, START, DurationEstimates())
+    return make_plan(PlanRequest("p-1", [snapshot], POLICY, ["workers"], NEW, START, DurationEstimates()))
 
 
 def test_a_label_that_differs_among_the_pods_of_one_owner_may_move() -> None:

@@ -22,6 +22,7 @@ from fleet.core.rollout.event import Gone, Seen, Synced
 from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import NEW, START, a_node, a_policy, a_pool, a_snapshot
 from fleet.planner.planner import make_plan
+from fleet.planner.request import PlanRequest
 from tests.story import Story
 
 
@@ -200,7 +201,9 @@ def test_an_api_server_that_goes_back_lets_no_more_nodes_reboot() -> None:
 )
 def test_a_plan_says_it_before_anything_is_started(kubelet: str, reason: str | None) -> None:
     plan = make_plan(
-        "p-1", [a_cluster()], ALL, ["workers"], replace(NEW, kubelet=kubelet), START, DurationEstimates()
+        PlanRequest(
+            "p-1", [a_cluster()], ALL, ["workers"], replace(NEW, kubelet=kubelet), START, DurationEstimates()
+        )
     )
     assert [hold.reason for hold in plan.held] == ([reason] * 3 if reason else [])
     assert len(plan.runs) == (0 if reason else 3)

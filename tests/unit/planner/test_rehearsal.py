@@ -39,9 +39,11 @@ from fleet.lab.simulation.builders import (
 )
 from fleet.model.behaviour import ClusterBehaviour, Length
 from fleet.model.model import Model
-from fleet.planner.planner import groups_of, make_plan
+from fleet.planner.expectations import groups_of
+from fleet.planner.planner import make_plan
 from fleet.planner.recorder import PlanRecorder
 from fleet.planner.rehearsal import Lengths, rehearsal, rehearse
+from fleet.planner.request import PlanRequest
 from fleet.planner.simulate import simulate
 
 HOUR = 3600.0
@@ -76,7 +78,7 @@ def a_rule(places: int = 2, **changes: object) -> Policy:
 
 
 def the_plan(snapshot: Snapshot, policy: Policy, times: DurationEstimates) -> Plan:
-    return make_plan("", [snapshot], policy, ["workers"], NEW, START, times)
+    return make_plan(PlanRequest("", [snapshot], policy, ["workers"], NEW, START, times))
 
 
 def rehearsed(plan: Plan, snapshot: Snapshot) -> float:
