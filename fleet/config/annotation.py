@@ -8,16 +8,18 @@ from contextlib import suppress
 from msgspec.structs import replace
 
 from fleet.config import forms
-from fleet.config.findings import Findings, Place, TooMany
-from fleet.config.fragment import Block, Entry, Scalar, compose
+from fleet.config.findings import Findings, SourcePlace, TooMany
+from fleet.config.fragment import Block, KeyEntry, Scalar, compose
 from fleet.config.quorum import KINDS, probe, rule, spread, voters
 from fleet.config.reader import Reader
 from fleet.core.objects.selector import Selector
 from fleet.core.objects.workload import QUORUM_ANNOTATION, Workload
-from fleet.core.quorum.groups import Group, Kind, Members
-from fleet.core.quorum.probe import Exec
+from fleet.core.quorum.groups import GroupMembers, QuorumGroup, QuorumKind
+from fleet.core.quorum.probe import ExecProbe
 
-KIND: forms.Form[Kind] = forms.choice({name: kind for name, kind in KINDS.items() if kind != "etcd"})
+KIND: forms.ValueForm[QuorumKind] = forms.choice(
+    {name: kind for name, kind in KINDS.items() if kind != "etcd"}
+)
 """An etcd needs files of the machine that asks it: that is for the policy to say."""
 LINE = re.compile(r"^1: ")
 MOST_CHARACTERS = 8192
@@ -26,16 +28,16 @@ MOST_TOLD = 3
 """Mistakes: it is one line for a person."""
 
 
-def declared_by(workload: Workload, cluster: str) -> Group:
+def declared_by(workload: Workload, cluster: str) -> QuorumGroup:
     """`wrong` where the annotation cannot be followed, with what is wrong with it; its pods are its members even
     so. It is called CLUSTER/NAMESPACE/NAME."""
     source = f"{workload.kind} {workload.ref}"
     place, findings = f"{source}, annotation {QUORUM_ANNOTATION}", Findings()
-    pods = Group(
+    pods = QuorumGroup(
         f"{cluster}/{workload.ref}",
         cluster,
         "pods",
-        members=Members(workload.namespace, workload.selector or Selector()),
+        members=GroupMembers(workload.namespace, workload.selector or Selector()),
         source=source,
     )
     group = pods
@@ -50,24 +52,24 @@ def declared_by(workload: Workload, cluster: str) -> Group:
     return replace(pods, wrong=f"{place}: {'; '.join(words[:MOST_TOLD] + more)}")
 
 
-def _read(pods: Group, workload: Workload, place: str, findings: Findings) -> Group:
+def _read(pods: QuorumGroup, workload: Workload, place: str, findings: Findings) -> QuorumGroup:
     written = workload.quorum or ""
     if len(written) > MOST_CHARACTERS:
         findings.problem(
-            Place(place, 1), f"expected at most {MOST_CHARACTERS} characters, found {len(written)}"
+            SourcePlace(place, 1), f"expected at most {MOST_CHARACTERS} characters, found {len(written)}"
         )
         return pods
     document = compose(written, place, findings)
     if isinstance(document, Scalar):
-        document = Block(document.line, {"kind": Entry(document.line, document)})
+        document = Block(document.line, {"kind": KeyEntry(document.line, document)})
     reader = Reader(document if isinstance(document, Block) else Block(1), place, findings)
     if not isinstance(document, Block) and not findings.problems:
         reader.problem(f"expected {KIND.words}, or a mapping with the key kind, found neither")
     return _written(pods, workload, reader)
 
 
-def _written(pods: Group, workload: Workload, reader: Reader) -> Group:
-    kind: Kind = reader.value("kind", KIND, "pods")
+def _written(pods: QuorumGroup, workload: Workload, reader: Reader) -> QuorumGroup:
+    kind: QuorumKind = reader.value("kind", KIND, "pods")
     name = reader.value("name", forms.NAME, workload.name)
     assert pods.members is not None
     members = replace(pods.members, voters=voters(reader), probe=probe(reader, kind), owner=workload.uid)
@@ -79,7 +81,11 @@ def _written(pods: Group, workload: Workload, reader: Reader) -> Group:
         spread=spread(reader),
         members=members,
     )
-    if members.probe is not None and isinstance(members.probe.ask, Exec) and workload.kind == "Deployment":
+    if (
+        members.probe is not None
+        and isinstance(members.probe.ask, ExecProbe)
+        and workload.kind == "Deployment"
+    ):
         reader.problem(
             "expected http of a Deployment (its pods are not its own, but a ReplicaSet's), found exec"
         )

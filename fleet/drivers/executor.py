@@ -20,16 +20,17 @@ from fleet.core.objects.node import NodeRef
 from fleet.core.planning.pod_timings import Stopwatch
 from fleet.core.records.errors import FleetError
 from fleet.core.records.held import Held
-from fleet.core.records.journal import Entry, Record
+from fleet.core.records.journal import JournalEntry, JournalRecord
 from fleet.core.rollout.action import AnyAction, Evict, Outcome, Result
-from fleet.core.rollout.event import Event, Lost, Noted, Synced
+from fleet.core.rollout.event import ClusterEvent, ClusterLost, ClusterSynced, JournalNote
 from fleet.core.rollout.replay import unfinished
 from fleet.core.rollout.rollout import Rollout, Start, intent, outcome
 from fleet.drivers.foresight import Foresight
 from fleet.drivers.journal import log
 from fleet.drivers.journal.checkpoints import standing
 from fleet.drivers.leadership import ClusterLease
-from fleet.drivers.ports import Clock, Cluster, Folds, HeldBoard, Journal
+from fleet.drivers.ports import BlockerStore, CheckpointStore, Clock, Cluster, Journal
+from fleet.system import logs
 
 TICK = 1.0
 """Seconds between looks at the journal for the commands of other processes."""
@@ -43,13 +44,13 @@ class Executor:
         clusters: Mapping[str, Cluster],
         sites: Mapping[str, str],
         journal: Journal,
-        folds: Folds,
-        board: HeldBoard,
+        folds: CheckpointStore,
+        board: BlockerStore,
         clock: Clock,
         identity: str,
         epoch: int,
         abandoned: Callable[[str], bool],
-        watcher: Callable[[str, Event], None],
+        watcher: Callable[[str, ClusterEvent], None],
     ) -> None:
         """`watcher` is told every event of every cluster, for the inventory."""
         self._clusters = dict(clusters)
@@ -60,12 +61,12 @@ class Executor:
         self._identity = identity
         self._epoch = epoch
         self._watcher = watcher
-        self._inbox: deque[Event] = deque()
+        self._inbox: deque[ClusterEvent] = deque()
         self._news = asyncio.Event()
         self._leases = {
             name: ClusterLease(cluster, identity, abandoned, journal) for name, cluster in clusters.items()
         }
-        self._reach: dict[str, Lost | Synced] = {}
+        self._reach: dict[str, ClusterLost | ClusterSynced] = {}
         """The last word of each cluster on whether it can be seen."""
         self._performing: set[asyncio.Task[None]] = set()
         self._broken: BaseException | None = None
@@ -134,7 +135,7 @@ class Executor:
         noted = [
             event.record
             for event in events
-            if isinstance(event, Noted) and event.record.rollout in self._engine.rollouts
+            if isinstance(event, JournalNote) and event.record.rollout in self._engine.rollouts
         ]
         self._append([*(outcome(each.action, each.result, each.detail) for each in outcomes), *noted])
         for event in events:
@@ -143,7 +144,7 @@ class Executor:
         for entry in self._news_of_journal():
             self._obey(entry)
         decision = self._engine.decide(now)
-        log = [item if isinstance(item, Record) else intent(item) for item in decision.log]
+        log = [item if isinstance(item, JournalRecord) else intent(item) for item in decision.log]
         self._append([*log, *self._measured(decision.actions, now)])
         for action in decision.actions:
             task = asyncio.create_task(self._perform(action))
@@ -152,7 +153,7 @@ class Executor:
         self._publish(self._foresight.told(decision, now), now)
         return decision.wake
 
-    def _measured(self, actions: Sequence[AnyAction], now: datetime) -> Iterator[Record]:
+    def _measured(self, actions: Sequence[AnyAction], now: datetime) -> Iterator[JournalRecord]:
         """How long pods took: those that are evicted now are measured from now on."""
         for action in actions:
             if isinstance(action, Evict):
@@ -161,29 +162,29 @@ class Executor:
                     self._stopwatch.sent(action, pod, now)
         yield from self._stopwatch.take(now)
 
-    def _take(self) -> list[Event]:
+    def _take(self) -> list[ClusterEvent]:
         events = [self._inbox.popleft() for _ in range(min(BATCH, len(self._inbox)))]
         if not self._inbox:
             self._news.clear()
         return events
 
-    def _put(self, event: Event) -> None:
+    def _put(self, event: ClusterEvent) -> None:
         self._inbox.append(event)
         self._news.set()
 
-    def _append(self, records: Sequence[Record]) -> None:
+    def _append(self, records: Sequence[JournalRecord]) -> None:
         if records:
             self._journal.append(records, at=self._clock.now(), actor=self._identity, epoch=self._epoch)
             log.log(records)
 
-    def _news_of_journal(self) -> list[Entry]:
+    def _news_of_journal(self) -> list[JournalEntry]:
         """Commands since the last look."""
         entries = list(self._journal.entries(after=self._seq))
         if entries:
             self._seq = entries[-1].seq
         return [entry for entry in entries if entry.record.form == "command"]
 
-    def _obey(self, entry: Entry) -> None:
+    def _obey(self, entry: JournalEntry) -> None:
         record = entry.record
         log.log((record,), entry.actor)
         if record.kind == "start":
@@ -217,10 +218,10 @@ class Executor:
 
     async def _watch(self, cluster: Cluster) -> None:
         """What a cluster tells goes to the engine; whether it may be worked on depends on its lease too."""
-        log.CLUSTER.set(cluster.name)
+        logs.CLUSTER.set(cluster.name)
         async for event in cluster.events():
             self._watcher(cluster.name, event)
-            if isinstance(event, Lost | Synced):
+            if isinstance(event, ClusterLost | ClusterSynced):
                 self._reach[cluster.name] = event
                 self._tell_reach(cluster.name)
             else:
@@ -233,11 +234,11 @@ class Executor:
         """A cluster is there for the engine while it answers and its lease is ours."""
         reach = self._reach.get(name)
         lease = self._leases[name]
-        if reach is not None and (lease.valid or isinstance(reach, Lost)):
+        if reach is not None and (lease.valid or isinstance(reach, ClusterLost)):
             self._put(reach)
-            log.reached(name, reach.why if isinstance(reach, Lost) else "")
+            log.reached(name, reach.why if isinstance(reach, ClusterLost) else "")
         elif reach is not None and lease.why:
-            self._put(Lost(name, lease.why, led_by_another=True))
+            self._put(ClusterLost(name, lease.why, led_by_another=True))
             log.reached(name, lease.why)
 
     async def _stop(self, tasks: Sequence[asyncio.Task[None]]) -> None:

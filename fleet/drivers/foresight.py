@@ -13,8 +13,8 @@ from datetime import datetime, timedelta
 from fleet.core.engine.engine import Decision, Engine
 from fleet.core.objects.node import NodeRef
 from fleet.core.records.held import Held
-from fleet.core.records.journal import Record
-from fleet.core.rollout.steps import Turn
+from fleet.core.records.journal import JournalRecord
+from fleet.core.rollout.steps import StepResult
 
 PAUSE = timedelta(seconds=1)
 """Between two looks ahead."""
@@ -46,12 +46,12 @@ class Foresight:
         for ref, reasons in decision.held.items():
             self._said[ref] = reasons
         for item in decision.log:
-            if isinstance(item, Record) and item.kind == "step":
+            if isinstance(item, JournalRecord) and item.kind == "step":
                 ref = NodeRef.parse(item.node)
                 news[ref] = None
                 if not self._waits(ref):
                     self._lasting.pop(ref, None)
-                elif item.detail["turn"] == Turn.BACK:
+                elif item.detail["turn"] == StepResult.BACK:
                     self._fresh.append(ref)
         if self._next is None or now >= self._next:
             self._next = now + PAUSE

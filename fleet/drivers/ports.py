@@ -11,13 +11,13 @@ from typing import Protocol
 
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.records.held import Held
-from fleet.core.records.journal import Entry, Record
+from fleet.core.records.journal import JournalEntry, JournalRecord
 from fleet.core.records.leadership import Leadership
-from fleet.core.records.requests import Sort
+from fleet.core.records.requests import RequestKind
 from fleet.core.records.retention import Retention
 from fleet.core.rollout.action import AnyAction, Outcome
-from fleet.core.rollout.checkpoint import Folded
-from fleet.core.rollout.event import Event, Thing
+from fleet.core.rollout.checkpoint import RolloutCheckpoint
+from fleet.core.rollout.event import ClusterEvent, ClusterObject
 
 
 class Clock(Protocol):
@@ -34,15 +34,15 @@ class Journal(Protocol):
     """The one append-only table. Appends are whole or not at all."""
 
     def append(
-        self, records: Sequence[Record], *, at: datetime, actor: str, epoch: int = 0
-    ) -> Sequence[Entry]:
+        self, records: Sequence[JournalRecord], *, at: datetime, actor: str, epoch: int = 0
+    ) -> Sequence[JournalEntry]:
         """Raises StaleEpochError where `epoch` (not 0) is not that of the database's lease any more."""
         ...
 
-    def entries(self, *, rollout: str | None = None, after: int = 0) -> Iterator[Entry]: ...
+    def entries(self, *, rollout: str | None = None, after: int = 0) -> Iterator[JournalEntry]: ...
 
     def place(self) -> str:
-        """Of the newest entry (`Entry.place`); empty before the first."""
+        """Of the newest entry (`JournalEntry.place`); empty before the first."""
         ...
 
     def knows(self, place: str, cluster: str) -> bool:
@@ -50,10 +50,10 @@ class Journal(Protocol):
         ...
 
 
-class Folds(Protocol):
+class CheckpointStore(Protocol):
     """Rollouts as they stood at one place of the journal."""
 
-    def load(self) -> tuple[int, Sequence[Folded]]:
+    def load(self) -> tuple[int, Sequence[RolloutCheckpoint]]:
         """The entry up to which they are told (0: none), and they, oldest first."""
         ...
 
@@ -61,7 +61,7 @@ class Folds(Protocol):
         self,
         before: int,
         seq: int,
-        folded: Mapping[str, tuple[int, Folded]],
+        folded: Mapping[str, tuple[int, RolloutCheckpoint]],
         *,
         at: datetime,
         actor: str,
@@ -72,7 +72,7 @@ class Folds(Protocol):
         ...
 
 
-class Notary(Protocol):
+class JournalSigner(Protocol):
     """Signs the journal, so that it can be proved to others."""
 
     def look(self) -> None:
@@ -94,7 +94,7 @@ class DatabaseLease(Protocol):
     def release(self, identity: str) -> None: ...
 
 
-class HeldBoard(Protocol):
+class BlockerStore(Protocol):
     """Where other processes read what holds whom."""
 
     def replace(self, rollout: str, held: Mapping[str, tuple[Held, ...]], *, at: datetime) -> None:
@@ -108,7 +108,13 @@ class Inventory(Protocol):
     def sync(self, snapshot: Snapshot, *, at: datetime, source: str) -> object: ...
 
     def note(
-        self, cluster: str, seen: Sequence[Thing], gone: Sequence[Thing], *, at: datetime, source: str
+        self,
+        cluster: str,
+        seen: Sequence[ClusterObject],
+        gone: Sequence[ClusterObject],
+        *,
+        at: datetime,
+        source: str,
     ) -> object: ...
 
     def forget(self, retention: Retention, *, at: datetime) -> int:
@@ -116,15 +122,15 @@ class Inventory(Protocol):
         ...
 
 
-class RequestBook(Protocol):
+class RequestCounts(Protocol):
     """How many requests were sent, for everybody to read."""
 
-    def add(self, cluster: str, counts: Mapping[Sort, int]) -> None:
+    def add(self, cluster: str, counts: Mapping[RequestKind, int]) -> None:
         """`counts`: since the last time."""
         ...
 
 
-class ClusterBook(Protocol):
+class ClusterRegistry(Protocol):
     """When each cluster was seen last, or why it was not."""
 
     def touch(self, name: str, *, at: datetime, error: str = "", version: str = "") -> None: ...
@@ -136,11 +142,11 @@ class Cluster(Protocol):
     name: str
 
     @property
-    def requests(self) -> Mapping[Sort, int]:
+    def requests(self) -> Mapping[RequestKind, int]:
         """Sent so far, by this process."""
         ...
 
-    def events(self) -> AsyncIterator[Event]:
+    def events(self) -> AsyncIterator[ClusterEvent]:
         """Lists and watches every kind: `Seen` for all there is, `Synced`, then changes as they come; `Lost` while the
         cluster does not answer, and after it the differences and `Synced` again. Ends only when it is closed."""
         ...

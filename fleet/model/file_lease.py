@@ -1,4 +1,4 @@
-"""The lease of a simulated cluster: a file that processes of one machine lock while they look at it."""
+"""The lease of a simulated cluster: a file that the processes of one computer lock while they read and write it."""
 
 from __future__ import annotations
 
@@ -15,37 +15,37 @@ from msgspec import Struct
 from fleet.core.records.leadership import Leadership
 
 
-class Lease(Struct, frozen=True):
+class FileLeaseHolder(Struct, frozen=True):
     holder: str = ""
     epoch: int = 0
     seconds: int = 0
     renewals: int = 0
-    """Changes at each renewal; who waits for the expiry watches it, by a clock of its own."""
+    """A number that changes with each renewal. Whoever waits for the expiry watches the number, by a clock of its own."""
     place: str = ""
-    """How far the holder's journal had come."""
+    """The last entry of the holder's journal."""
 
 
 class FileLease:
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._seen: tuple[Lease, float] | None = None
-        """The last renewal that was seen, and when (seconds of the wall's clock)."""
+        self._seen: tuple[FileLeaseHolder, float] | None = None
+        """The last renewal that was seen, and when, in seconds of the wall clock."""
 
     def attempt(
         self, identity: str, seconds: int, abandoned: Callable[[str], bool], place: str = ""
     ) -> Leadership:
-        """Takes or renews it for that long, in seconds of the wall, and notes the place in it."""
+        """Takes or renews the lease for so many wall-clock seconds, and notes the place of the journal in the lease."""
         with self._locked() as file:
             lease = _read(file)
             mine = lease.holder == identity
             if not mine and lease.holder and not self._expired(lease) and not abandoned(lease.holder):
                 return Leadership(False, lease.holder, lease.epoch, lease.place)
             epoch = lease.epoch if mine else lease.epoch + 1
-            _write(file, Lease(identity, epoch, seconds, lease.renewals + 1, place or lease.place))
+            _write(file, FileLeaseHolder(identity, epoch, seconds, lease.renewals + 1, place or lease.place))
             return Leadership(True, identity, epoch, lease.place)
 
     def place(self) -> str:
-        """What was noted last."""
+        """Returns the place of the journal that was noted last."""
         with self._locked() as file:
             return _read(file).place
 
@@ -55,8 +55,8 @@ class FileLease:
             if lease.holder == identity:
                 _write(file, msgspec.structs.replace(lease, holder="", renewals=lease.renewals + 1))
 
-    def _expired(self, lease: Lease) -> bool:
-        """Its renewal has not been seen to change for its duration."""
+    def _expired(self, lease: FileLeaseHolder) -> bool:
+        """Returns whether the lease has expired: no renewal was seen for its duration."""
         now = monotonic()
         if self._seen is None or self._seen[0] != lease:
             self._seen = (lease, now)
@@ -72,12 +72,13 @@ class FileLease:
             os.close(file)
 
 
-def _read(file: int) -> Lease:
+def _read(file: int) -> FileLeaseHolder:
     data = os.pread(file, 65536, 0)
-    return msgspec.json.decode(data, type=Lease) if data else Lease()
+    return msgspec.json.decode(data, type=FileLeaseHolder) if data else FileLeaseHolder()
 
 
-def _write(file: int, lease: Lease) -> None:
-    """Over what is there, with blanks behind: cut off first, it would be gone where the disk is full."""
+def _write(file: int, lease: FileLeaseHolder) -> None:
+    """Writes over what is there, with blanks behind. If the file were cut first, its content would be lost on a full
+    disk."""
     data = msgspec.json.encode(lease)
     os.pwrite(file, data.ljust(os.fstat(file).st_size), 0)

@@ -1,4 +1,4 @@
-"""A model of one cluster: it answers as an API server does, and moves as its controllers do, in virtual time.
+"""Models one cluster: answers as an API server does, and changes as its controllers do, in virtual time.
 
 Deterministic: the same snapshot, behaviour, seed and calls give the same events. Times are seconds since the
 model's beginning. It is held to the real server by the tests in tests/contract.
@@ -19,7 +19,7 @@ from fleet.core.objects.pod import PodRef
 from fleet.core.rollout.action import (
     Action,
     AnyAction,
-    Clear,
+    CancelRequest,
     Cordon,
     Defragment,
     Evict,
@@ -33,29 +33,29 @@ from fleet.core.rollout.action import (
     Uncordon,
     Unmark,
 )
-from fleet.core.rollout.event import Event, Thing
+from fleet.core.rollout.event import ClusterEvent, ClusterObject
 from fleet.model import node_patches
-from fleet.model.agents import Agents
-from fleet.model.behaviour import Behaviour, draw
+from fleet.model.agents import ModelAgents
+from fleet.model.behaviour import ClusterBehaviour, draw
 from fleet.model.control_plane.controllers import Controllers
 from fleet.model.control_plane.daemons import Daemons
-from fleet.model.control_plane.disruption import Disruption
+from fleet.model.control_plane.disruption import DisruptionController
 from fleet.model.control_plane.eviction import granted
 from fleet.model.control_plane.kubelet import Kubelets
 from fleet.model.control_plane.scheduler import Scheduler
-from fleet.model.control_plane.volumes import Volumes
-from fleet.model.event_queue import Timeline
-from fleet.model.external_changes import Stranger
+from fleet.model.control_plane.volumes import AttachController
+from fleet.model.event_queue import EventQueue
+from fleet.model.external_changes import ExternalChanges
 from fleet.model.objects import Objects, WorkloadKey
-from fleet.model.quorums import Quorums
-from fleet.model.refusal import Refusal
+from fleet.model.quorums import ModelQuorums
+from fleet.model.refused_patch import RefusedPatch
 from fleet.model.saved import SavedModel, decode, encode, saved_event
 
 
 class Model:
-    """Made by `from_snapshot` or `load`. `stranger` does what others do to the cluster."""
+    """One cluster, made by `from_snapshot` or `load`. `stranger` makes the changes that others make to a cluster."""
 
-    def __init__(self, saved: SavedModel, behaviour: Behaviour, rng: Random) -> None:
+    def __init__(self, saved: SavedModel, behaviour: ClusterBehaviour, rng: Random) -> None:
         self.looks = True
         """What performs the actions looks at the node's pods right before a reboot, as the real driver does."""
         self.cluster = saved.cluster
@@ -76,21 +76,21 @@ class Model:
         )
         objects.now, objects.revision, objects.epoch = saved.now, saved.revision, saved.epoch
         objects.told.extend((each.at, each.event(saved.cluster)) for each in saved.told)
-        self._timeline = timeline = Timeline(list(saved.timeline), saved.made)
-        self._disruption = Disruption(objects)
+        self._timeline = timeline = EventQueue(list(saved.timeline), saved.made)
+        self._disruption = DisruptionController(objects)
         self._scheduler = Scheduler(objects)
         self._controllers = Controllers(objects, self._scheduler, timeline, rng, saved.controllers)
         self._kubelets = Kubelets(objects, self._controllers, timeline, rng)
         self._kubelets.away, self._kubelets.outages = dict(saved.away), saved.outages
         self._kubelets.unregistered = dict(saved.unregistered)
-        self._volumes = Volumes(objects, timeline, rng)
+        self._volumes = AttachController(objects, timeline, rng)
         self._volumes.claims, self._volumes.stuck = set(saved.attachable), dict(saved.stuck)
         daemons = Daemons(objects, self._controllers)
-        self.quorums = Quorums(objects, self._kubelets, timeline, rng)
+        self.quorums = ModelQuorums(objects, self._kubelets, timeline, rng)
         self.quorums.groups = {group.name: replace(group, read_at=None) for group in saved.quorums}
         self.quorums.unread, self.quorums.full = dict(saved.unread), saved.full
-        self._agents = Agents(objects, self._kubelets, timeline, rng)
-        self.stranger = Stranger(
+        self._agents = ModelAgents(objects, self._kubelets, timeline, rng)
+        self.stranger = ExternalChanges(
             objects, self._controllers, self._disruption, self._kubelets, daemons, self._volumes, self._settle
         )
         self._late_budgets = {PodRef(*due[3]) for due in timeline.entries if due[2] == "budget"}
@@ -101,7 +101,7 @@ class Model:
 
     @classmethod
     def from_snapshot(
-        cls, snapshot: Snapshot, behaviour: Behaviour, rng: Random, ill: Iterable[str] = ()
+        cls, snapshot: Snapshot, behaviour: ClusterBehaviour, rng: Random, ill: Iterable[str] = ()
     ) -> Model:
         """Begins at time 0, the moment of the snapshot. What it shows under way (starting pods, requests) goes on.
 
@@ -117,8 +117,8 @@ class Model:
         return model
 
     @classmethod
-    def load(cls, data: bytes, behaviour: Behaviour) -> Model:
-        """Goes on exactly where `save` was called. Raises msgspec.DecodeError for anything else."""
+    def load(cls, data: bytes, behaviour: ClusterBehaviour) -> Model:
+        """Returns a model that goes on exactly where `save` was called. Raises msgspec.DecodeError for anything else."""
         saved = decode(data)
         rng = Random()  # noqa: S311
         version, state, gauss = saved.rng
@@ -129,8 +129,8 @@ class Model:
     def now(self) -> float:
         return self._objects.now
 
-    def behave(self, behaviour: Behaviour) -> None:
-        """From now on; what has begun takes as long as it was drawn."""
+    def behave(self, behaviour: ClusterBehaviour) -> None:
+        """Changes how the cluster behaves from now on. What has begun takes as long as was drawn for it."""
         self._behaviour = behaviour
         self._controllers.behaviour = behaviour
         self._kubelets.behaviour = behaviour
@@ -139,30 +139,31 @@ class Model:
         self.quorums.behaviour = behaviour
 
     def perform(self, action: AnyAction, now: float) -> Outcome:
-        """What the API server would answer. The events that it causes are told by the next `advance`."""
+        """Performs the action and returns what the API server would answer. The next `advance` returns the events that
+        it causes."""
         self._run(now)
         try:
             words = self._verbs[type(action)](action)
-        except Refusal as refusal:
+        except RefusedPatch as refusal:
             return Outcome(action, refusal.result, refusal.words, refusal.retry_after)
         self._settle()
         return Outcome(action, Result.DONE, words)
 
-    def advance(self, until: float) -> list[tuple[float, Event]]:
-        """All that happened and has not been told yet, up to that time, in order."""
+    def advance(self, until: float) -> list[tuple[float, ClusterEvent]]:
+        """Returns the events up to that time that were not returned before, in order, each with its time in seconds."""
         self._run(until)
         told = list(self._objects.told)
         self._objects.told.clear()
         return told
 
     def next_at(self) -> float | None:
-        """When `advance` next has something to tell or do; None: nothing more will happen by itself."""
+        """Returns when `advance` next has something to do, in seconds; None if nothing more will happen by itself."""
         if self._objects.told:
             return self._objects.told[0][0]
         return self._timeline.next_at()
 
-    def things(self) -> Iterator[Thing]:
-        """Every object, what pods refer to before the pods."""
+    def things(self) -> Iterator[ClusterObject]:
+        """Returns every object, with those that pods refer to before the pods."""
         objects = self._objects
         yield from objects.workloads.values()
         yield from objects.budgets.values()
@@ -195,7 +196,7 @@ class Model:
         )
 
     def save(self) -> bytes:
-        """JSON, with all that is going to happen. The behaviour is not in it."""
+        """Returns the model as JSON, with all that is going to happen. The behaviour is not part of the JSON."""
         objects, timeline = self._objects, self._timeline
         version, state, gauss = self._rng.getstate()
         return encode(
@@ -233,21 +234,21 @@ class Model:
 
     def _make_verbs(self) -> Mapping[type, Callable[..., str]]:
         return {
-            Mark: lambda action: self._patch(action, node_patches.mark),
-            Unmark: lambda action: self._patch(action, node_patches.unmark),
+            Mark: lambda action: self._patch(action, node_patches.add_pending_taint),
+            Unmark: lambda action: self._patch(action, node_patches.remove_pending_taint),
             Cordon: lambda action: self._patch(action, node_patches.cordon),
             Uncordon: self._uncordon,
             Evict: self._evict,
             Stage: self._stage,
             Reboot: self._reboot,
-            Clear: self._clear,
+            CancelRequest: self._clear,
             MoveLeader: self.quorums.move_leader,
             SaveSnapshot: self.quorums.save_snapshot,
             Defragment: self.quorums.defragment,
         }
 
     def _make_happenings(self) -> Mapping[str, Callable[..., None]]:
-        """What a timeline's words mean."""
+        """Does what an entry of the event queue stands for."""
         return {
             "started": self._kubelets.started,
             "stopped": self._kubelets.stopped,
@@ -278,7 +279,7 @@ class Model:
             self._objects.now = until
 
     def _settle(self) -> None:
-        """Controllers and scheduler act until nothing is left to do."""
+        """Lets the controllers and the scheduler act until nothing is left to do."""
         controllers, scheduler = self._controllers, self._scheduler
         while True:
             if controllers.behind or controllers.lost:
@@ -291,7 +292,7 @@ class Model:
             self._put_off()
 
     def _put_off(self) -> None:
-        """Status is written a little later than what it is about has changed."""
+        """Queues the writing of a status, which comes a little later than the change that the status is about."""
         now, rng = self._objects.now, self._rng
         if self._disruption.dirty:
             for ref in self._disruption.dirty:
@@ -321,9 +322,9 @@ class Model:
     def _node(self, action: Action) -> Node:
         node = self._objects.nodes.get(action.node.name)
         if node is None:
-            raise Refusal(Result.GONE, f'nodes "{action.node.name}" not found')
+            raise RefusedPatch(Result.GONE, f'nodes "{action.node.name}" not found')
         if node.uid != action.uid:
-            raise Refusal(Result.GONE, f"another machine now stands under the name {node.name}")
+            raise RefusedPatch(Result.GONE, f"another machine now stands under the name {node.name}")
         return node
 
     def _patch(self, action: Action, patch: Callable[[Node, str], Node | None]) -> str:
@@ -348,7 +349,7 @@ class Model:
         self._node(action)
         machine = self._objects.machines.get(action.node.name)
         if machine is None:
-            raise Refusal(Result.GONE, f'machines.fleet.internal "{action.node.name}" not found')
+            raise RefusedPatch(Result.GONE, f'machines.fleet.internal "{action.node.name}" not found')
         return machine
 
     def _stage(self, action: Stage) -> str:
@@ -360,11 +361,11 @@ class Model:
         if machine.request is not None and machine.request.token == action.token:
             return ""
         if not node.unschedulable or node.cordoned_by != action.rollout:
-            raise Refusal(Result.STALE, f"{node.name} is not cordoned by {action.rollout}")
+            raise RefusedPatch(Result.STALE, f"{node.name} is not cordoned by {action.rollout}")
         if node.boot_id != action.boot_id:
-            raise Refusal(Result.STALE, f"{node.name} has booted since: {node.boot_id}")
+            raise RefusedPatch(Result.STALE, f"{node.name} has booted since: {node.boot_id}")
         if self.looks and (left := self._undrained(action)):
-            raise Refusal(Result.STALE, f"{node.name} is not drained: {left} came late")
+            raise RefusedPatch(Result.STALE, f"{node.name} is not drained: {left} came late")
         if self.looks:
             self.quorums.may_reboot(action)
         self._request(machine, Request(Ask.REBOOT, action.token, action.release))
@@ -381,7 +382,7 @@ class Model:
         self._objects.put_machine(machine, request=request)
         self._agents.requested(machine.name, request.token)
 
-    def _clear(self, action: Clear) -> str:
+    def _clear(self, action: CancelRequest) -> str:
         machine = self._machine(action)
         if machine.request is not None and machine.request.token.startswith(f"{action.rollout}/"):
             self._objects.put_machine(machine, request=None)

@@ -9,7 +9,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from fleet.core.cluster.view import ClusterView
-from fleet.core.engine.admission import Hindrances
+from fleet.core.engine.admission import Blockers
 from fleet.core.engine.engine import Decision, Engine
 from fleet.core.guards import gates
 from fleet.core.objects.attachment import Attachment
@@ -19,24 +19,24 @@ from fleet.core.objects.pod import Pod, PodRef
 from fleet.core.quorum.quorum import Quorum
 from fleet.core.records.errors import StaleEpochError
 from fleet.core.records.held import Held, Reason
-from fleet.core.records.journal import Record
+from fleet.core.records.journal import JournalRecord
 from fleet.core.rollout.action import AnyAction, Evict, Outcome, Reboot, Result, Uncordon, Unmark
-from fleet.core.rollout.event import Thing
+from fleet.core.rollout.event import ClusterObject
 from fleet.core.rollout.rollout import Rollout, Run
 from fleet.core.state.agenda import Agenda
-from fleet.core.state.gates import Gates
-from fleet.core.state.limits import Occupancy, Scope
-from fleet.core.state.quorums import Quorums
+from fleet.core.state.gate_cache import GateCache
+from fleet.core.state.limits import DisruptionLimits, Scope
+from fleet.core.state.quorum_index import QuorumIndex
 from fleet.core.third_parties.notice import Notice
 from fleet.core.third_parties.parties import KEEP_OFF
 from fleet.lab.simulation.builders import NEW, START
 from fleet.lab.simulation.checker.invariant import Invariant
-from fleet.lab.simulation.controller import Controller
+from fleet.lab.simulation.controller import ControllerProcess
 from fleet.lab.simulation.world import Parts
 from fleet.model.model import Model
 
 
-class Endless(Occupancy):
+class Endless(DisruptionLimits):
     def held(self, ref: NodeRef) -> tuple[Scope, Held] | None:
         return None
 
@@ -101,12 +101,12 @@ class WithoutOthers(WithoutBudgets):
 
 
 class Trusting(ClusterView):
-    def see(self, thing: Thing) -> set[str]:
+    def see(self, thing: ClusterObject) -> set[str]:
         return super().see(replace(thing, units=None) if isinstance(thing, Machine) else thing)
 
 
 class Credulous(ClusterView):
-    def see(self, thing: Thing) -> set[str]:
+    def see(self, thing: ClusterObject) -> set[str]:
         if isinstance(thing, Machine) and thing.request is not None and thing.request.action is Ask.REBOOT:
             thing = replace(thing, booted=thing.request.release)
         elif isinstance(thing, Node):
@@ -135,7 +135,7 @@ class WithoutDrain(WithoutBudgets):
     views_are = Blind
 
 
-class Timeless(Gates):
+class Timeless(GateCache):
     def ask(self, rollout: Rollout, run: Run, now: datetime) -> Held | None:
         return gates.begin(rollout, run)
 
@@ -144,13 +144,13 @@ class WithoutWindows(Engine):
     def __init__(self, sites: Mapping[str, str], rollouts: Iterable[Rollout] = ()) -> None:
         super().__init__(sites)
         self._gates = Timeless(self.rollouts)
-        self._hindrances = Hindrances(self._books, self._gates)
+        self._hindrances = Blockers(self._books, self._gates)
         for rollout in rollouts:
             self.add(rollout)
 
 
 class Deaf(Engine):
-    def command(self, record: Record, at: datetime, actor: str) -> None:
+    def command(self, record: JournalRecord, at: datetime, actor: str) -> None:
         if record.kind not in ("pause", "abort"):
             super().command(record, at, actor)
 
@@ -185,7 +185,7 @@ class Idler(Engine):
         return (Held(Reason.WINDOW, "workers", {"opens": "soon"}),)
 
 
-class Unknowing(Quorums):
+class Unknowing(QuorumIndex):
     """Has never heard of any group."""
 
     def of(self, ref: NodeRef) -> Iterable[Quorum]:
@@ -210,30 +210,30 @@ class Twice(Engine):
         return replace(decision, log=decision.log + more, actions=decision.actions + more)
 
 
-class Usurper(Controller):
+class Usurper(ControllerProcess):
     """Does not care that it does not lead any more."""
 
     def leads(self) -> bool:
         return True
 
-    def _append(self, records: Sequence[Record]) -> None:
+    def _append(self, records: Sequence[JournalRecord]) -> None:
         try:
             super()._append(records)
         except StaleEpochError:
             self.world.log(f"{self.name} goes on all the same")
 
 
-class Hasty(Controller):
+class Hasty(ControllerProcess):
     """Keeps its intents for itself."""
 
-    def _append(self, records: Sequence[Record]) -> None:
+    def _append(self, records: Sequence[JournalRecord]) -> None:
         super()._append([record for record in records if record.form not in ("intent", "outcome")])
 
 
-class Forgetful(Controller):
+class Forgetful(ControllerProcess):
     """Keeps the proofs for itself."""
 
-    def _append(self, records: Sequence[Record]) -> None:
+    def _append(self, records: Sequence[JournalRecord]) -> None:
         super()._append([replace(each, detail=_without_proof(each.detail)) for each in records])
 
 
@@ -241,10 +241,10 @@ def _without_proof(detail: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in detail.items() if key != "proof"}
 
 
-class Disorderly(Controller):
+class Disorderly(ControllerProcess):
     """Commits an uncordon for each cordon, at once."""
 
-    def _append(self, records: Sequence[Record]) -> None:
+    def _append(self, records: Sequence[JournalRecord]) -> None:
         more = [
             replace(
                 each,

@@ -53,12 +53,12 @@ def _against_plan(folder: Path) -> str:
     from fleet.app.reporting.report import report
     from fleet.app.wiring.home import Home
     from fleet.cli.report.answer import bound, sentence, took
-    from fleet.core.text.durations import words
+    from fleet.core.text.durations import format_duration
 
     found = report(Home(folder.absolute()))
     if found.against is None:
         return f"It took {took(found)}."
-    planned = words(found.against.planned_seconds)
+    planned = format_duration(found.against.planned_seconds)
     return f"Planned: {planned}. It took: {took(found)}. {sentence(bound(found.against))}"
 
 

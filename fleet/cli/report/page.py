@@ -14,9 +14,9 @@ from markupsafe import Markup
 
 from fleet.cli.report import answer, timeline
 from fleet.core.planning.plan import short_id
-from fleet.core.records.journal import Entry
+from fleet.core.records.journal import JournalEntry
 from fleet.core.reporting.report import Report
-from fleet.core.text.durations import words
+from fleet.core.text.durations import format_duration
 from fleet.core.text.visible import visible, visible_lines
 
 ROW = 18
@@ -43,7 +43,7 @@ LEGEND = {
 }
 
 
-class Part(NamedTuple):
+class PagePart(NamedTuple):
     """Of the bar that shows what became of the nodes."""
 
     name: str
@@ -116,16 +116,16 @@ def _hash(text: str) -> str:
 
 
 def _words(seconds: float | None) -> str:
-    return words(seconds) if seconds is not None else "–"
+    return format_duration(seconds) if seconds is not None else "–"
 
 
-def _names(lines: timeline.Timeline) -> int:
+def _names(lines: timeline.TimelineView) -> int:
     """Width of the names beside the timeline, in characters."""
     names = [len(run.node) + 2 * run.canary for group in lines.groups for run in group.nodes]
     return min(max(names, default=-2), LONGEST_NAME) + 2
 
 
-def _parts(report: Report) -> Iterator[Part]:
+def _parts(report: Report) -> Iterator[PagePart]:
     counts, left = report.counts, 0.0
     for name, count in (
         ("done", counts.done),
@@ -136,7 +136,7 @@ def _parts(report: Report) -> Iterator[Part]:
     ):
         if count:
             share = count / counts.nodes
-            yield Part(name, count, timeline.percent(left), timeline.percent(share))
+            yield PagePart(name, count, timeline.percent(left), timeline.percent(share))
             left += share
 
 
@@ -147,7 +147,7 @@ def _journal(report: Report) -> Iterator[str]:
         yield "\n".join(chunk)
 
 
-def _line(entry: Entry, report: Report) -> str:
+def _line(entry: JournalEntry, report: Report) -> str:
     record = entry.record
     what = f"{record.form} {record.kind}"
     told = answer.entry_words(entry)

@@ -12,7 +12,7 @@ from fleet.core.objects.node import NodeRef
 from fleet.core.policy.policy import Policy, Pool, site_of
 from fleet.core.records.held import Held
 from fleet.core.releases.release import Release
-from fleet.core.rollout.event import Seen, Synced
+from fleet.core.rollout.event import ClusterSynced, Upserted
 from fleet.core.rollout.rollout import Goal, Rollout, Start
 
 
@@ -31,15 +31,15 @@ def obstacles(policy: Policy, snapshot: Snapshot) -> tuple[Obstacle, ...]:
     """
     engine = Engine({snapshot.cluster: snapshot.site}, foretells=True)
     for thing in snapshot.things():
-        engine.observe(Seen(snapshot.cluster, thing), snapshot.at)
-    engine.observe(Synced(snapshot.cluster, snapshot.server_version), snapshot.at)
+        engine.observe(Upserted(snapshot.cluster, thing), snapshot.at)
+    engine.observe(ClusterSynced(snapshot.cluster, snapshot.server_version), snapshot.at)
     found: dict[tuple[str, str, str], tuple[Held, list[str]]] = {}
     for rollout in _rollouts(policy, snapshot):
         engine.add(rollout)
         for ref in rollout.runs:
             for held in engine.lasting(ref, snapshot.at):
                 # Facts that no word of it tells (how much of a budget one node needs) make it no other reason.
-                found.setdefault((held.reason, held.subject, held.words), (held, []))[1].append(ref.name)
+                found.setdefault((held.reason, held.subject, held.message), (held, []))[1].append(ref.name)
     return tuple(Obstacle(held, tuple(sorted(names))) for held, names in found.values())
 
 

@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 from fleet.core.objects.node import NodeRef
 from fleet.core.objects.pod import Pod
 from fleet.core.planning.estimates import app_of
-from fleet.core.records.journal import Record
+from fleet.core.records.journal import JournalRecord
 from fleet.core.rollout.action import Evict, Outcome, Result
-from fleet.core.rollout.event import Event, Gone, Seen
+from fleet.core.rollout.event import ClusterEvent, Deleted, Upserted
 
 PATIENCE = timedelta(hours=1)
 """A replacement that is not Ready by then is no longer waited for."""
@@ -54,13 +54,13 @@ class Stopwatch:
                 self._awaited.setdefault(owner, deque()).append(action.node)
         self._leaving[key] = (action.node, pod, now)
 
-    def observe(self, event: Event, now: datetime) -> None:
+    def observe(self, event: ClusterEvent, now: datetime) -> None:
         match event:
             case Outcome(Evict() as action, result) if result not in (Result.DONE, Result.UNKNOWN):
                 self._refused(action)
-            case Seen(cluster, Pod() as pod):
+            case Upserted(cluster, Pod() as pod):
                 self._see(cluster, pod, now)
-            case Gone(cluster, Pod() as pod):
+            case Deleted(cluster, Pod() as pod):
                 self._lose(cluster, pod, now)
 
     def _refused(self, action: Evict) -> None:
@@ -76,14 +76,14 @@ class Stopwatch:
             awaited.remove(ref)
             self._close(ref)
 
-    def take(self, now: datetime) -> Iterator[Record]:
+    def take(self, now: datetime) -> Iterator[JournalRecord]:
         """What is measured of nodes of which nothing more is to be seen, or has not been seen for too long."""
         for ref, node in list(self._nodes.items()):
             if node.open <= 0 or now - node.since > PATIENCE:
                 del self._nodes[ref]
                 if node.stop or node.start:
                     detail = {"stop": node.stop, "start": node.start}
-                    yield Record(
+                    yield JournalRecord(
                         form="decision", kind="timed", rollout=node.rollout, node=str(ref), detail=detail
                     )
 

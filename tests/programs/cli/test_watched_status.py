@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from fleet.app.wiring.refresh import look
+from fleet.app.wiring.refresh import refresh
 from tests.unit.app.homes import a_home
 
 
@@ -34,7 +34,7 @@ def read_until(source: int, enough: Callable[[str], bool]) -> str:
 
 def test_status_on_a_terminal_and_in_a_pipe_tells_again_what_has_changed(tmp_path: Path) -> None:
     home = a_home(tmp_path / "home")
-    look(home)
+    refresh(home)
     for make in (pty.openpty, os.pipe):
         home.policy_file.write_text(home.policy_file.read_text().replace("name: helpers", "name: workers"))
         source, out = make()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 from rich.text import Text
 
-from fleet.cli.terminal.live_display import Canvas, changes
+from fleet.cli.terminal.live_display import LiveDisplay, changes
 
 lines = st.lists(st.text("abc ", max_size=4), max_size=6)
 
@@ -71,7 +71,7 @@ def a_screen(height: int) -> Console:
 
 def test_what_does_not_fit_is_said() -> None:
     screen = a_screen(5)
-    with Canvas(screen) as canvas:
+    with LiveDisplay(screen) as canvas:
         canvas.draw(Text("\n".join(f"line {number}" for number in range(9))))
     assert isinstance(screen.file, io.StringIO)
     shown = [each for each in screen.file.getvalue().split("\n") if "line" in each]
@@ -80,7 +80,7 @@ def test_what_does_not_fit_is_said() -> None:
 
 def test_a_terminal_of_another_size_is_drawn_anew() -> None:
     screen = a_screen(9)
-    with Canvas(screen) as canvas:
+    with LiveDisplay(screen) as canvas:
         canvas.draw(Text("one\ntwo"))
         screen.size = (30, 9)
         canvas.draw(Text("one\ntwo"))

@@ -10,9 +10,9 @@ from fleet.core.objects.pod import PodRef
 from fleet.core.policy.policy import Amount, DrainRule, Limits, StageRule
 from fleet.core.records.held import Reason
 from fleet.core.rollout.action import AnyAction, Cordon, Evict, Outcome, Reboot, Result
-from fleet.core.rollout.event import Lost, Synced
+from fleet.core.rollout.event import ClusterLost, ClusterSynced
 from fleet.core.rollout.replay import rollouts_of
-from fleet.core.rollout.rollout import State
+from fleet.core.rollout.rollout import RolloutState
 from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import (
     NEW,
@@ -24,7 +24,7 @@ from fleet.lab.simulation.builders import (
     a_pool,
     a_snapshot,
 )
-from fleet.model.behaviour import Behaviour
+from fleet.model.behaviour import ClusterBehaviour
 from tests.story import Story
 
 
@@ -43,7 +43,7 @@ def test_every_node_is_upgraded_proven_and_left_clean() -> None:
     story.start()
     story.run()
     assert set(story.steps().values()) == {Step.DONE}
-    assert story.rollout.state is State.FINISHED
+    assert story.rollout.state is RolloutState.FINISHED
     for node in story.models["east"].snapshot(story.now).nodes:
         assert node.available and not node.pending_taint and not node.annotations
         assert node.kernel == NEW.kernel
@@ -121,7 +121,7 @@ def test_a_cordon_of_another_that_reboots_nodes_is_said_to_be_its(said: dict[str
     story.start()
     story.run(seconds=3600)
     held = story.engine.why(NodeRef("east", "n-1"), story.now)
-    assert [each.words for each in held] == [f"cordoned, not by fleet{f' ({words})' if words else ''}"]
+    assert [each.message for each in held] == [f"cordoned, not by fleet{f' ({words})' if words else ''}"]
     assert story.steps()["n-1"] is Step.PENDING
 
 
@@ -134,7 +134,7 @@ def test_a_budget_that_allows_nothing_holds_its_node_until_it_is_changed() -> No
     assert story.steps() == {"n-0": Step.STAGED, "n-1": Step.DONE}
     held = story.engine.why(NodeRef("east", "n-0"), story.now)
     assert [each.reason for each in held] == [Reason.BUDGET_NEVER]
-    assert "web/checkout" in held[0].words and "1 replica of web/checkout" in held[0].words
+    assert "web/checkout" in held[0].message and "1 replica of web/checkout" in held[0].message
     story.models["east"].stranger.put_budget(replace(budget, min_available=0))
     story.run()
     assert story.steps()["n-0"] is Step.DONE
@@ -198,12 +198,12 @@ def test_a_pod_of_two_budgets_holds_its_node() -> None:
 def test_a_node_that_fails_halts_the_rollout_and_keeps_its_slot(failure: str, words: str) -> None:
     nodes = [a_node(f"n-{index}") for index in range(3)]
     pool = a_pool(limits=Limits(max_unavailable=Amount(1)))
-    story = Story([a_snapshot(nodes)], a_policy(pool), Behaviour(failures={"n-0": failure}))  # type: ignore[dict-item]
+    story = Story([a_snapshot(nodes)], a_policy(pool), ClusterBehaviour(failures={"n-0": failure}))  # type: ignore[dict-item]
     story.start(canaries=["n-0"])
     story.run(seconds=20000)
     run = story.run_of("n-0")
     assert run.step is Step.FAILED and words in run.why
-    assert story.rollout.state is State.HALTED
+    assert story.rollout.state is RolloutState.HALTED
     assert run.slot is (failure != "stage-fails")
     assert {story.steps()["n-1"], story.steps()["n-2"]} == {Step.PENDING}
 
@@ -211,9 +211,9 @@ def test_a_node_that_fails_halts_the_rollout_and_keeps_its_slot(failure: str, wo
 def test_after_a_release_and_a_resume_the_failed_node_is_given_back_and_the_rest_goes_on() -> None:
     nodes = [a_node(f"n-{index}") for index in range(3)]
     pool = a_pool(limits=Limits(max_unavailable=Amount(1)))
-    story = Story([a_snapshot(nodes)], a_policy(pool), Behaviour(failures={"n-0": "old-version"}))
+    story = Story([a_snapshot(nodes)], a_policy(pool), ClusterBehaviour(failures={"n-0": "old-version"}))
     story.start()
-    story.run(until=lambda: story.rollout.state is State.HALTED)
+    story.run(until=lambda: story.rollout.state is RolloutState.HALTED)
     story.run(seconds=600)
     assert story.models["east"].snapshot(story.now).nodes[0].cordoned_by == "r-1"
     story.say("release", "east/n-0")
@@ -320,7 +320,7 @@ def test_who_waits_for_its_turn_to_stage_is_told_how_many_are_before_it() -> Non
     story.run(until=lambda: Step.STAGE in story.steps().values())
     held = story.engine.why(NodeRef("east", "n-3"), story.now)
     assert [each.reason for each in held] == [Reason.TURN]
-    assert "3 nodes are before it" in held[0].words
+    assert "3 nodes are before it" in held[0].message
 
 
 def test_a_deleted_node_does_not_stop_the_others() -> None:
@@ -400,12 +400,12 @@ def test_an_unreachable_cluster_starts_nothing_and_goes_on_when_it_is_back() -> 
     story = small_fleet(count=4)
     story.start()
     story.run(until=lambda: Step.DRAIN in story.steps().values())
-    story.engine.observe(Lost("east", "connection refused"), story.now)
+    story.engine.observe(ClusterLost("east", "connection refused"), story.now)
     before = len(story.performed)
     story.run(seconds=1800)
     assert len(story.performed) == before
     assert Reason.UNREACHABLE in reasons(story, next(iter(story.steps())))
-    story.engine.observe(Synced("east"), story.now)
+    story.engine.observe(ClusterSynced("east"), story.now)
     story.run()
     assert set(story.steps().values()) == {Step.DONE}
 
@@ -414,7 +414,7 @@ def test_an_aborted_rollout_ends_though_a_cluster_that_it_never_touched_is_away(
     near = a_snapshot([a_node("n-0"), a_node("n-1")])
     far = a_snapshot([a_node("f-0")], cluster="far")
     story = Story([near, far], a_policy())
-    story.engine.observe(Lost("far", "connection refused"), story.now)
+    story.engine.observe(ClusterLost("far", "connection refused"), story.now)
     story.start()
     story.run(seconds=3600)
     assert story.steps() == {"n-0": Step.DONE, "n-1": Step.DONE, "f-0": Step.PENDING}

@@ -11,9 +11,9 @@ from fleet.core.objects.pod import Pod, PodRef
 from fleet.core.policy.policy import DrainRule
 from fleet.core.records.held import Reason
 from fleet.core.rollout.action import AnyAction, Evict, Outcome, Result
-from fleet.core.rollout.event import Seen
-from fleet.core.rollout.returns import LATE, PAUSES, Evicted, returned, tolerates_cordons
-from fleet.core.rollout.rollout import State
+from fleet.core.rollout.event import Upserted
+from fleet.core.rollout.returning_pods import LATE, PAUSES, EvictionMemory, times_returned, tolerates_cordons
+from fleet.core.rollout.rollout import RolloutState
 from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import NEW, a_deployment, a_node, a_policy, a_pool, a_snapshot
 from tests.story import Story
@@ -78,8 +78,12 @@ def test_while_it_waits_the_reason_names_the_workload_and_the_node() -> None:
 
     story.run(until=waits)
     held = next(each for each in story.engine.why(ref, story.now) if each.reason is Reason.COMES_BACK)
-    assert (held.subject, held.facts["node"], held.facts["times"]) == ("Deployment web/agent", "n-0", "once")
-    assert "node.kubernetes.io/unschedulable" in str(held.facts["why"]) and held.advice
+    assert (held.subject, held.params["node"], held.params["times"]) == (
+        "Deployment web/agent",
+        "n-0",
+        "once",
+    )
+    assert "node.kubernetes.io/unschedulable" in str(held.params["why"]) and held.remedy
 
 
 def test_pods_of_one_workload_that_are_all_there_at_first_are_no_returns() -> None:
@@ -128,7 +132,7 @@ def test_a_pod_that_was_bound_before_the_cordon_and_is_seen_after_it_has_not_com
     story.start()
     story.run(until=lambda: bool(drained(story)))
     late = replace(pods[0], name="shop-1-late", uid="late")
-    story.engine.observe(Seen("east", late), story.now)
+    story.engine.observe(Upserted("east", late), story.now)
     decision = story.engine.decide(story.now)
     assert not [action for action in decision.actions if isinstance(action, Evict)]
     decision = story.engine.decide(story.now + LATE)
@@ -156,10 +160,10 @@ def test_an_eviction_that_was_refused_is_none() -> None:
 
 
 def test_counts() -> None:
-    known = Evicted(2, ("a", "b"))
-    assert [returned(known, uid) for uid in ("a", "c")] == [0, 1]
-    assert returned(Evicted(2, ("a",)), "b") == 0
-    assert returned(None, "a") == 0
+    known = EvictionMemory(2, ("a", "b"))
+    assert [times_returned(known, uid) for uid in ("a", "c")] == [0, 1]
+    assert times_returned(EvictionMemory(2, ("a",)), "b") == 0
+    assert times_returned(None, "a") == 0
 
 
 def test_who_tolerates_a_cordon() -> None:
@@ -214,7 +218,7 @@ def test_a_halt_lets_what_has_begun_end() -> None:
     story = Story([snapshot], a_policy())
     story.start()
     story.run(until=lambda: story.run_of("n-0").step is Step.DRAIN)
-    story.rollout.state = State.HALTED
+    story.rollout.state = RolloutState.HALTED
     story.run(until=lambda: story.run_of("n-0").ended)
     assert story.run_of("n-0").step is Step.DONE
 
@@ -233,8 +237,8 @@ def test_words_of_a_webhook_that_is_down_reach_the_held_reason_and_the_runs_end(
     story = Story([a_snapshot(nodes, ([], [pod]))], a_policy(pool), perform=refuse)
     story.start()
     ref = NodeRef("east", "n-0")
-    story.run(until=lambda: any(words in held.words for held in story.engine.why(ref, story.now)))
+    story.run(until=lambda: any(words in held.message for held in story.engine.why(ref, story.now)))
     (held,) = story.engine.why(ref, story.now)
-    assert held.reason is Reason.BACKOFF and held.facts["what"] == f"eviction of {PodRef('default', 'db-0')}"
+    assert held.reason is Reason.BACKOFF and held.params["what"] == f"eviction of {PodRef('default', 'db-0')}"
     story.run(until=lambda: story.run_of("n-0").ended)
     assert story.run_of("n-0").why == f"not drained within 60 s: default/db-0: {words}"

@@ -9,9 +9,9 @@ import pytest
 
 from fleet.core.objects.machine import Units
 from fleet.core.releases.release import Release
-from fleet.machines.ansible.play import Account, Happened, Played
+from fleet.machines.ansible.play import AnsibleEvents, AnsibleResult, TaskResult
 from fleet.machines.ansible.playbook import observation, shipped
-from fleet.machines.families.family import MachineError
+from fleet.machines.errors import MachineError
 
 NOW = {
     "os": "ostree",
@@ -33,8 +33,8 @@ class Told:
         self.happened: list[str] = []
         self.percents: list[int] = []
 
-    def of(self, code: int, *events: dict[str, Any] | str) -> Played:
-        account = Account("n-1", lambda each: self.happened.append(str(each)), self.percents.append)
+    def of(self, code: int, *events: dict[str, Any] | str) -> AnsibleResult:
+        account = AnsibleEvents("n-1", lambda each: self.happened.append(str(each)), self.percents.append)
         for event in events:
             account.see(event.encode() if isinstance(event, str) else json.dumps(event).encode())
         return account.end(code)
@@ -206,4 +206,4 @@ def test_every_step_is_shipped() -> None:
     from fleet.core.policy.policy import PLAYBOOKS
 
     assert all(shipped(step).is_file() for step in PLAYBOOKS)
-    assert str(Happened("Write", "changed")) == "Write: changed"
+    assert str(TaskResult("Write", "changed")) == "Write: changed"

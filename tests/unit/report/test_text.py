@@ -9,11 +9,11 @@ from msgspec.structs import replace
 from fleet.cli.report.answer import took
 from fleet.cli.report.page import page
 from fleet.cli.report.text import text
-from fleet.core.records.journal import Record
+from fleet.core.records.journal import JournalRecord
 from fleet.core.reporting.report import Verdict
 from fleet.core.reporting.reporter import make_report
 from fleet.core.rollout.action import Result
-from fleet.core.rollout.steps import Turn
+from fleet.core.rollout.steps import StepResult
 from fleet.lab.simulation.builders import START
 from tests.unit.report.scenes import a_scene, later, nightly
 from tests.unit.report.telling import Telling, a_goal
@@ -88,7 +88,7 @@ def test_who_paused_it_is_told_with_the_time() -> None:
 
 
 def test_refused_evictions_are_counted() -> None:
-    telling = Telling(a_goal("n-1")).begin("n-1").turn("n-1", Turn.DONE)
+    telling = Telling(a_goal("n-1")).begin("n-1").turn("n-1", StepResult.DONE)
     telling.evict("n-1", "db-0", Result.REFUSED, Result.DONE, words="no")
     assert "1 pod, 1 eviction refused at first" in text(make_report("r-1", telling.entries, START, Verdict()))
 
@@ -102,7 +102,9 @@ def test_what_a_machine_says_begins_no_line_of_its_own() -> None:
     runs = (replace(run, proof=replace(run.proof, kernel=forged)), *scene.runs[1:])
     entry = replace(
         scene.entries[1],
-        record=Record("outcome", "drain", "r-1", "east/n-1", {"id": "1", "result": "done", "detail": forged}),
+        record=JournalRecord(
+            "outcome", "drain", "r-1", "east/n-1", {"id": "1", "result": "done", "detail": forged}
+        ),
     )
     odd = replace(scene, runs=runs, entries=(entry,))
     # In a page line feeds count in what is preformatted.

@@ -1,0 +1,37 @@
+"""Has another party said that it deletes the node, or works on it? Two programs on one node break each other's promises."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from fleet.core.records.held import Held, Reason
+from fleet.core.third_parties.notice import Notice
+from fleet.core.third_parties.parties import Does
+
+SHOWN = 3
+"""Notices that one line tells."""
+
+
+def heeded(notices: Sequence[Notice], now: datetime) -> list[Notice]:
+    """Returns those that hold the node, first those that an operator must end, then those of parties that delete it."""
+    valid = (each for each in notices if each.holds and (each.until is None or now < each.until))
+    return sorted(valid, key=lambda each: (not each.stays, each.does is not Does.DELETES))
+
+
+def held(node: str, notices: Sequence[Notice], now: datetime) -> Held | None:
+    """`notices`: all that is said of the node."""
+    found = heeded(notices, now)
+    if not found:
+        return None
+    first = found[0]
+    facts: dict[str, str | int] = {
+        "party": first.party,
+        "does": str(first.does),
+        "mark": first.mark,
+        "told": "; ".join(dict.fromkeys(each.told for each in found[:SHOWN])),
+        "advice": first.remedy,
+    }
+    if first.since is not None:
+        facts["since"] = first.since.isoformat()
+    return Held(Reason.OTHERS_STAY if first.stays else Reason.OTHERS, node, facts)
