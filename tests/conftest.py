@@ -27,7 +27,7 @@ def reason(report: pytest.TestReport) -> str:
 
 
 def left_out(skipped: Iterable[tuple[str, str]], everywhere: Iterable[str]) -> list[str]:
-    """A line for each reason, and below it whole files, or functions of a file of which others have run.
+    """A line for each reason, and below it each file with how many of its tests were left out for that.
 
     `skipped`: tests with their reasons. `everywhere`: all tests that have run or were left out.
     """
@@ -37,15 +37,10 @@ def left_out(skipped: Iterable[tuple[str, str]], everywhere: Iterable[str]) -> l
     of_file = Counter(map(_file, everywhere))
     lines = []
     for why, tests in by_reason.items():
-        whole = {file for file, number in Counter(map(_file, tests)).items() if number == of_file[file]}
-        named = Counter(_file(each) if _file(each) in whole else each.partition("[")[0] for each in tests)
-        lines += [f"{why}:", *(f"  {name} ({_tests(number)})" for name, number in named.items())]
+        files = Counter(map(_file, tests))
+        lines += [f"{why}:", *(f"  {file}: {number} of {of_file[file]}" for file, number in files.items())]
     return lines
 
 
 def _file(test: str) -> str:
     return test.partition("::")[0]
-
-
-def _tests(number: int) -> str:
-    return "1 test" if number == 1 else f"{number} tests"
