@@ -25,7 +25,7 @@ SHARED = frozenset({"budget", "scope"})
 
 
 class WaitGroup:
-    __slots__ = ("heap", "key", "leading", "generation", "limit_group", "waits_for")
+    __slots__ = ("generation", "heap", "key", "leading", "limit_group", "waits_for")
 
     def __init__(self, key: WaitKey, place: int) -> None:
         self.key = key
