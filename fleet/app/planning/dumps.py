@@ -37,6 +37,7 @@ def plan_of_dump(
     UsageError for what is no dump, and for names that the policy does not know.
     """
     from fleet.planner.planner import make_plan
+    from fleet.planner.request import PlanRequest
 
     policy = home.policy()
     pools = pools or the_pool(policy)
@@ -46,7 +47,9 @@ def plan_of_dump(
     now, whole = home.now(), [with_machines(snapshot, policy)]
 
     def again(snapshots: Sequence[Snapshot], policy: Policy, urgency: Urgency, tell: PlanProgress) -> Plan:
-        return make_plan("", snapshots, policy, pools, release, now, times, urgency=urgency, tell=tell)
+        return make_plan(
+            PlanRequest("", snapshots, policy, pools, release, now, times, urgency=urgency), tell
+        )
 
     return planned(whole, policy, {}, times, again, beyond)
 

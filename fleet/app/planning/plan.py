@@ -13,7 +13,7 @@ from fleet.app.wiring.actor import actor
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.names import pool_named, there_is
 from fleet.core.cluster.snapshot import Snapshot
-from fleet.core.guards.recovery import brought
+from fleet.core.guards.upgraded_voters import brought
 from fleet.core.objects.node import NodeRef
 from fleet.core.planning.estimates import TELL, DurationEstimates, measured
 from fleet.core.planning.plan import Plan
@@ -69,6 +69,7 @@ def make(
     """
     from fleet.drivers.journal.checkpoints import standing
     from fleet.planner.planner import make_plan
+    from fleet.planner.request import PlanRequest
 
     policy = home.policy()
     release = find_release(policy, pools, version)
@@ -81,9 +82,10 @@ def make(
 
     def again(snapshots: Sequence[Snapshot], policy: Policy, urgency: Urgency, tell: PlanProgress) -> Plan:
         mine = deepcopy(kept)
-        return make_plan(
-            "", snapshots, policy, pools, release, now, times, lost, mine, only, urgency, tell, etcd
+        request = PlanRequest(
+            "", snapshots, policy, pools, release, now, times, lost, mine, only, urgency, etcd
         )
+        return make_plan(request, tell)
 
     plan = planned(snapshots, policy, lost, times, again, beyond)
     plan = replace(plan, rolls_back=undoing.rollout if undoing is not None else "")

@@ -61,12 +61,12 @@ def _refuse_odd(unit: str) -> None:
 async def _over(way: str, unit: str, lines: int) -> str:
     if not way.startswith("ssh:"):
         return await BootLog(Local(prefix_of(way))).last_boot(unit, lines)
-    from fleet.machines.access import Access, address_of
+    from fleet.machines.access import SshAccess, address_of
     from fleet.machines.ssh.host import Limit, Ssh
 
     if not way.removeprefix("ssh:"):
         raise UsageError("ssh: names no machine", "--host ssh:USER@NAME")
-    ssh = Ssh(address_of(way.removeprefix("ssh:")), Access(), Limit())
+    ssh = Ssh(address_of(way.removeprefix("ssh:")), SshAccess(), Limit())
     try:
         return await BootLog(ssh).last_boot(unit, lines)
     finally:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from msgspec import Struct, field
 
-from fleet.core.cluster.notices import said_of
+from fleet.core.cluster.notices import notices_by_node
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.cluster.view import ClusterView
 from fleet.core.guards.version_skew import skews
@@ -308,7 +308,7 @@ def _rebooters(snapshot: Snapshot) -> Iterator[LintFinding]:
 def _others(snapshot: Snapshot) -> Iterator[LintFinding]:
     """Yields what other parties say of nodes and will end by themselves; what they do not end is an obstacle."""
     found: dict[tuple[str, str, str], list[str]] = {}
-    for name, notices in said_of(snapshot).items():
+    for name, notices in notices_by_node(snapshot).items():
         for each in notices:
             if each.holds and not each.stays:
                 found.setdefault((each.party, f"{each.message} ({each.mark})", each.remedy), []).append(name)

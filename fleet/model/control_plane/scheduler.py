@@ -8,21 +8,21 @@ from __future__ import annotations
 
 from heapq import heapify, heappop, heappush
 
-from fleet.core.capacity.taken import Taken
-from fleet.core.capacity.topology import Judge, Neighbours
+from fleet.core.capacity.node_usage import NodeUsage
+from fleet.core.capacity.topology import PlacementCheck, TopologyCounts
 from fleet.core.objects.demand import Demand
 from fleet.core.objects.node import Node, Resources
 from fleet.core.objects.pod import Pod, PodRef
 from fleet.model.objects import Objects, WorkloadKey, controller_of
 
 CANDIDATES = 4
-"""Nodes looked at to find one without a pod of the same workload."""
+"""How many nodes are tried to find one without a pod of the same workload."""
 TRIES = 32
-"""Nodes looked at, emptiest first, before all of them are."""
+"""How many nodes are tried, emptiest first, before all of them are."""
 
 
-class NodeRoom(Taken):
-    """What of a node is taken, and how full that makes it."""
+class NodeRoom(NodeUsage):
+    """What pods take of a node, and how full the node is."""
 
     __slots__ = ("level", "size")
 
@@ -30,7 +30,7 @@ class NodeRoom(Taken):
         super().__init__()
         self.size = size
         self.level = 0.0
-        """The fullest of cpu, memory and pods, from 0 to 1."""
+        """The highest of the shares of cpu, memory and pods that are taken, from 0 to 1."""
 
     def take(self, pod: Pod, sign: int = 1) -> None:
         super().take(pod, sign)
@@ -44,18 +44,19 @@ class NodeRoom(Taken):
 
 
 class NodeShelf:
-    """The nodes that suit one demand, and the pods of it that wait for room."""
+    """The nodes that fit one kind of demand, and the pods with that demand that wait for capacity."""
 
     def __init__(self, demand: Demand) -> None:
         self.demand = demand
         self.listed: dict[str, tuple[int, float]] = {}
-        """The entry that counts for a node: never above its true level."""
+        """The entry that counts for a node. Its level is never above the true one."""
         self.heap: list[tuple[int, float, str]] = []
         self.full: set[Resources] = set()
-        """Sizes that fit nowhere, until room appears."""
+        """Sizes that fit nowhere until capacity appears."""
         self.waiting: dict[Resources, dict[PodRef, int]] = {}
         self.picky = False
-        """One that has waited minds its neighbours, or ports: a node without new room may suit it now."""
+        """True if a waiting pod depends on its neighbours, or on host ports: a node without new capacity may fit it
+        now."""
 
     def list(self, name: str, dislikes: int, level: float) -> None:
         self.listed[name] = (dislikes, level)
@@ -71,11 +72,11 @@ class Scheduler:
         self._rooms: dict[str, NodeRoom] = {}
         self._shelves: dict[Demand, NodeShelf] = {}
         self._spread: dict[tuple[str, WorkloadKey], int] = {}
-        self._neighbours = Neighbours()
+        self._neighbours = TopologyCounts()
         self._placeholders: dict[str, dict[PodRef, Pod]] = {}
-        """By node: pods of negative priority, which make way for others."""
+        """Pods of negative priority, by node. They are preempted by others."""
         self.gained: dict[str, None] = {}
-        """Nodes where room appeared for pods that wait, until `settle`."""
+        """Nodes with new capacity for waiting pods, until `settle`."""
         self._queued = 0
         self._arrivals = 0
         for node in objects.nodes.values():
@@ -93,7 +94,7 @@ class Scheduler:
         objects.node_listeners.append(self._node_changed)
 
     def choose(self, pod: Pod) -> str:
-        """The node that the pod would be bound to now; empty if it fits nowhere."""
+        """Returns the node that the pod would be bound to now; empty if the pod fits nowhere."""
         if pod.stuck == "gated":
             return ""
         shelf = self._shelf(pod)
@@ -106,7 +107,7 @@ class Scheduler:
         return chosen
 
     def wait(self, pod: Pod) -> None:
-        """The pod is bound when room appears; one with a scheduling gate never is."""
+        """Queues the pod until capacity appears. A pod with a scheduling gate is never bound."""
         if pod.stuck == "gated":
             return
         self._arrivals += 1
@@ -116,7 +117,7 @@ class Scheduler:
         shelf.picky = shelf.picky or self._picky(pod)
 
     def victims(self, pod: Pod) -> list[Pod]:
-        """The placeholders that make way for the pod, which fits nowhere: all of one node."""
+        """Returns the placeholder pods of one node to preempt for a pod that fits nowhere."""
         if not self._placeholders or not pod.preempts or pod.placeholder or pod.stuck == "gated":
             return []
         demand, judge = Demand.of(pod, self._objects.bound), self._neighbours.judge(pod)
@@ -128,8 +129,8 @@ class Scheduler:
                     return going
         return []
 
-    def _cleared(self, pod: Pod, node: Node, standing: list[Pod], judge: Judge) -> list[Pod]:
-        """So many of these as have to go from the node for the pod to fit; empty where all of them are not enough."""
+    def _cleared(self, pod: Pod, node: Node, standing: list[Pod], judge: PlacementCheck) -> list[Pod]:
+        """Returns those of the pods that must leave the node for the pod to fit; none if all of them are not enough."""
         rest = self._rooms[node.name].copied()
         going: list[Pod] = []
         try:
@@ -150,11 +151,11 @@ class Scheduler:
         return pod.stuck != "unschedulable" or not self.choose(pod)
 
     def _picky(self, pod: Pod) -> bool:
-        """More than room decides where it can be."""
+        """Returns whether more than capacity decides where the pod can run."""
         return bool(pod.ports or self._neighbours.judge(pod).minds)
 
     def settle(self) -> None:
-        """Binds waiting pods to what room has appeared."""
+        """Binds waiting pods to the capacity that has appeared."""
         gained, self.gained = self.gained, {}
         for shelf in sorted(self._shelves.values(), key=self._only_placeholders):
             if not shelf.waiting:
@@ -165,7 +166,7 @@ class Scheduler:
                     self._bind_waiting(shelf, asked)
 
     def _only_placeholders(self, shelf: NodeShelf) -> bool:
-        """They come after all others."""
+        """Returns the nodes with a PreferNoSchedule taint, which come after all others."""
         if not self._placeholders:
             return False
         waiting = (ref for refs in shelf.waiting.values() for ref in refs)
@@ -180,8 +181,8 @@ class Scheduler:
             elif not shelf.picky:
                 return
 
-    def _best(self, shelf: NodeShelf, pod: Pod, judge: Judge) -> str:
-        """The emptiest that fits, rather one of the first few that has no pod of the same workload."""
+    def _best(self, shelf: NodeShelf, pod: Pod, judge: PlacementCheck) -> str:
+        """Returns the emptiest node that fits, preferably one of the first few that has no pod of the same workload."""
         key = controller_of(pod)
         looked: list[tuple[int, float, str]] = []
         first = chosen = ""
@@ -211,8 +212,8 @@ class Scheduler:
             heappush(shelf.heap, entry)
         return chosen or first
 
-    def _any(self, shelf: NodeShelf, pod: Pod, judge: Judge) -> str:
-        """The best of all nodes."""
+    def _any(self, shelf: NodeShelf, pod: Pod, judge: PlacementCheck) -> str:
+        """Returns the best of all nodes."""
         found = min(
             (
                 (entry[0], self._rooms[name].level, name)
@@ -223,7 +224,7 @@ class Scheduler:
         )
         return found[2] if found else ""
 
-    def _fits(self, pod: Pod, name: str, judge: Judge) -> bool:
+    def _fits(self, pod: Pod, name: str, judge: PlacementCheck) -> bool:
         room = self._rooms[name]
         return room.fits(pod, room.size) and (not judge.minds or judge.allows(self._objects.nodes[name]))
 

@@ -23,10 +23,11 @@ from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.records.errors import HeldError, UsageError
 from fleet.core.records.journal import JournalRecord
-from fleet.core.rollout.rollout import State
+from fleet.core.rollout.rollout import RolloutState
 from fleet.lab.simulation.builders import NEW, OLD, START, a_machine, a_node, a_policy, a_snapshot
 from fleet.model.behaviour import ClusterBehaviour
 from fleet.planner.planner import make_plan
+from fleet.planner.request import PlanRequest
 from tests.story import Story
 from tests.unit.app.homes import POLICY, a_home, a_started_rollout, small_cluster
 
@@ -105,7 +106,7 @@ def test_a_node_that_tells_no_version_is_known_by_its_digest() -> None:
     before = small_cluster()
     base, unversioned = replace(OLD, version="9.6"), replace(NEW, version=NEW.digest)
     told = replace(before, machines=tuple(a_machine(node, base) for node in before.nodes))
-    made = make_plan("p", [told], a_policy(), ["workers"], NEW, START, DurationEstimates())
+    made = make_plan(PlanRequest("p", [told], a_policy(), ["workers"], NEW, START, DurationEstimates()))
     assert {run.from_version for run in made.runs} == {OLD.version}
     fresh = a_node("n-5")
     now = replace(
@@ -196,7 +197,7 @@ def a_halted_canary() -> Story:
     story = Story([a_snapshot(nodes)], a_policy(), ClusterBehaviour(failures={"n-0": "old-version"}))
     story.start(canaries=["n-0"])
     story.run()
-    assert story.rollout.state is State.HALTED
+    assert story.rollout.state is RolloutState.HALTED
     return story
 
 
@@ -225,7 +226,7 @@ def test_release_first_and_then_resume_is_as_good() -> None:
     assert "becomes the canary" in told[0] and "fleet rollout resume r-1" in told[1]
     story.say("resume")
     story.run()
-    assert story.rollout.state is State.FINISHED
+    assert story.rollout.state is RolloutState.FINISHED
 
 
 def test_looks_at_plans_leave_one_behind_and_a_started_or_kept_one_stays(tmp_path: Path) -> None:
