@@ -29,7 +29,6 @@ from msgspec import Struct
 from urllib3.exceptions import ReadTimeoutError
 
 from bench.memory import used_by
-from fleet.app.wiring.clock import WallClock
 from fleet.core.engine.engine import Engine
 from fleet.core.quorum.groups import EtcdAccess
 from fleet.core.rollout.event import Synced
@@ -37,6 +36,7 @@ from fleet.etcd.gateway import Gateway, trust
 from fleet.kube.client.credentials import CredentialSource
 from fleet.kube.cluster import KubeCluster
 from fleet.lab import Lab
+from fleet.system.clock import WallClock
 from tests.cluster.rest import Cluster, Json
 from tests.cluster.rolling import wait
 from tests.cluster.scenario import is_ready

@@ -32,10 +32,12 @@ from fleet.core.planning.plan import Plan
 from fleet.core.rollout.event import Seen, Synced
 from fleet.core.rollout.rollout import Rollout
 from fleet.model.model import Model
-from fleet.planner.order_search import improve
-from fleet.planner.planner import expected, make_plan
-from fleet.planner.recorder import Timetable
-from fleet.planner.simulate import play
+from fleet.planner.expectations import expected
+from fleet.planner.order_search import search_order
+from fleet.planner.planner import make_plan
+from fleet.planner.recorder import PlanRecorder
+from fleet.planner.request import PlanRequest
+from fleet.planner.simulate import simulate
 
 SIZES = (300, 1000, 3000)
 LARGE = (10000, 30000)
@@ -113,11 +115,13 @@ def fleet_case(shape: str, count: int, limit: int | None, orders: int = 0) -> Ro
 def _planned(snapshot: Snapshot, limit: int | None, times: DurationEstimates, orders: int) -> Plan:
     def again(urgency: Mapping[NodeRef, float]) -> Plan:
         chosen = policy(limit)
-        return make_plan("bench", [snapshot], chosen, ["workers"], NEW, START, times, urgency=urgency)
+        return make_plan(
+            PlanRequest("bench", [snapshot], chosen, ["workers"], NEW, START, times, urgency=urgency)
+        )
 
     left = iter(range(orders))
     first = again({})
-    return improve(first, again, lambda best: next(left, None) is not None) if orders else first
+    return search_order(first, again, lambda best: next(left, None) is not None) if orders else first
 
 
 def _executed(plan: Plan, snapshot: Snapshot) -> float:
@@ -128,10 +132,10 @@ def _executed(plan: Plan, snapshot: Snapshot) -> float:
     engine.observe(Synced(snapshot.cluster, snapshot.server_version), START)
     rollout = Rollout("bench", plan.begin(), START, "bench")
     engine.add(rollout)
-    play(
+    simulate(
         engine,
         {snapshot.cluster: Model.from_snapshot(snapshot, spread(), Random(1))},
-        Timetable([snapshot]),
+        PlanRecorder([snapshot]),
         START,
     )
     if rollout.remaining or rollout.ended_at is None:

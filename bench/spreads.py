@@ -7,7 +7,7 @@ from math import exp
 from random import Random
 
 from fleet.core.planning.estimates import DurationEstimates
-from fleet.model.behaviour import Behaviour
+from fleet.model.behaviour import ClusterBehaviour
 
 SLOW_NODES = 0.04
 SLOW_APPS = 0.05
@@ -42,8 +42,8 @@ def stage(rng: Random, _: str) -> float:
     return DurationEstimates().stage * exp(rng.gauss(0.0, 0.4))
 
 
-def spread() -> Behaviour:
-    return Behaviour(
+def spread() -> ClusterBehaviour:
+    return ClusterBehaviour(
         pod_start=pod_start, pod_stop=pod_stop, stage=stage, reboot=reboot, agent=agent, workload=None
     )
 

@@ -23,7 +23,7 @@ from fleet.core.rollout.replay import rollouts_of, unfinished
 from fleet.core.rollout.rollout import Goal, Rollout, Run, Start, intent, outcome
 from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import NEW, START
-from fleet.model.behaviour import Behaviour
+from fleet.model.behaviour import ClusterBehaviour
 from fleet.model.model import Model
 
 
@@ -32,14 +32,14 @@ class Story:
         self,
         snapshots: Sequence[Snapshot],
         policy: Policy,
-        behaviour: Behaviour | None = None,
+        behaviour: ClusterBehaviour | None = None,
         seed: int = 0,
         perform: Callable[[AnyAction, float], Outcome] | None = None,
     ) -> None:
         self.policy = policy
         self.sites = {snapshot.cluster: snapshot.site for snapshot in snapshots}
         self.models = {
-            each.cluster: Model.from_snapshot(each, behaviour or Behaviour(), Random(seed))
+            each.cluster: Model.from_snapshot(each, behaviour or ClusterBehaviour(), Random(seed))
             for each in snapshots
         }
         self.entries: list[JournalEntry] = []

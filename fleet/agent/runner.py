@@ -6,8 +6,6 @@ import asyncio
 import logging
 from pathlib import Path
 
-from fleet.agent.bundle import LabSettings, run_lab_agents
-from fleet.app.wiring.clock import WallClock
 from fleet.core.records.errors import UsageError
 from fleet.kube.actions.machine_client import MachineInformer
 from fleet.kube.client.credentials import CredentialSource
@@ -16,10 +14,12 @@ from fleet.machines import competing_updaters
 from fleet.machines.agent.agent import Agent, Pace
 from fleet.machines.agent.boot_log import BootLog, Log
 from fleet.machines.agent.remote import RemoteAgent
-from fleet.machines.families import bottlerocket, detect, simulated, talos
-from fleet.machines.families.family import Family, MachineError
+from fleet.machines.errors import MachineError
+from fleet.machines.families import bottlerocket, detect, talos
+from fleet.machines.families.family import Family
 from fleet.machines.host import Host
 from fleet.machines.local import Local, prefix_of
+from fleet.system.clock import WallClock
 
 LOG = logging.getLogger(__name__)
 
@@ -62,15 +62,10 @@ async def run(
     `source`: where its releases are.
     Raises UsageError for what this version has not, MachineError where the family cannot be told.
     """
-    if family == simulated.OS:
-        if kubeconfig is None:
-            raise UsageError("a simulated machine needs a kubeconfig", "name one with --kubeconfig")
-        await run_lab_agents(kubeconfig, settings=LabSettings(nodes=frozenset({node})), stop=stop)
-        return
     if family and family not in detect.FAMILIES:
         raise UsageError(
             f"this version of fleet cannot work on the operating system {family!r} of node {node}",
-            f"it knows {', '.join((*detect.FAMILIES, simulated.OS))}; leave it out, and it is told by looking",
+            f"it knows {', '.join(detect.FAMILIES)}; leave it out, and it is told by looking",
         )
     over_ssh = way.startswith("ssh:")
     host: Host = _over_ssh(way) if over_ssh else Local(prefix_of(way or "namespaces"))
@@ -95,7 +90,7 @@ async def warn_of_others(host: Host) -> None:
 
 def _over_ssh(way: str) -> Host:
     """Of `ssh:USER@NAME:PORT`; user and port may be left to the ssh configuration."""
-    from fleet.machines.access import Access, address_of
+    from fleet.machines.access import SshAccess, address_of
     from fleet.machines.ssh.host import Limit, Ssh
 
-    return Ssh(address_of(way.removeprefix("ssh:")), Access(), Limit())
+    return Ssh(address_of(way.removeprefix("ssh:")), SshAccess(), Limit())

@@ -9,7 +9,7 @@ import typer
 
 from fleet.cli.commands import audit, clusters, controllers, inventory, labs, nodes, plans, rollouts
 from fleet.cli.commands.demo import demo
-from fleet.cli.help_format import Menu
+from fleet.cli.help_format import CommandList
 
 FLEET, ROLLOUTS, CLUSTERS, LAB = "Fleet", "Rollouts", "Clusters", "Try it"
 
@@ -21,7 +21,7 @@ Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 held (nothing started)
 """
 
 app = typer.Typer(
-    cls=Menu,
+    cls=CommandList,
     name="fleet",
     help=HELP,
     epilog=EPILOG,
@@ -75,7 +75,7 @@ def root(
         bool, typer.Option("--version", help="Say which version this is.", callback=_version, is_eager=True)
     ] = False,
 ) -> None:
-    from fleet.app.wiring import logs
+    from fleet.system import logs
 
     context.obj = (home, database)
     logs.begin(log_format, log_level or ("info" if context.invoked_subcommand in LONG_RUNNING else "warning"))

@@ -30,6 +30,7 @@ from fleet.drivers.journal import log
 from fleet.drivers.journal.checkpoints import standing
 from fleet.drivers.leadership import ClusterLease
 from fleet.drivers.ports import BlockerStore, CheckpointStore, Clock, Cluster, Journal
+from fleet.system import logs
 
 TICK = 1.0
 """Seconds between looks at the journal for the commands of other processes."""
@@ -217,7 +218,7 @@ class Executor:
 
     async def _watch(self, cluster: Cluster) -> None:
         """What a cluster tells goes to the engine; whether it may be worked on depends on its lease too."""
-        log.CLUSTER.set(cluster.name)
+        logs.CLUSTER.set(cluster.name)
         async for event in cluster.events():
             self._watcher(cluster.name, event)
             if isinstance(event, Lost | Synced):

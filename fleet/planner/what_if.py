@@ -1,4 +1,4 @@
-"""Plans again with what binds loosened: the same planner, on changed snapshots and policies."""
+"""Plans again with one constraint loosened at a time: the same planner, on changed snapshots and policies."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from fleet.core.planning.plan import Plan
 from fleet.core.planning.what_if import Bind, Loosened, WhatIf, WhatIfChange, best_first, candidates, loosened
 from fleet.core.policy.policy import Policy
 from fleet.core.records.held import Reason
-from fleet.planner.planner import staged_of, views_of
+from fleet.planner.assembly import staged_of, views_of
 
-Again = Callable[[Sequence[Snapshot], Policy], Plan]
-"""Plans the same upgrade from other snapshots, by another policy."""
-Piece = Callable[[], WhatIfChange]
-SideBySide = Callable[[Sequence[Piece]], Sequence[WhatIfChange]]
-"""What the pieces answer, in their order."""
+ReplanWith = Callable[[Sequence[Snapshot], Policy], Plan]
+"""Makes the plan of the same upgrade from other snapshots, by another policy."""
+Trial = Callable[[], WhatIfChange]
+SideBySide = Callable[[Sequence[Trial]], Sequence[WhatIfChange]]
+"""Returns what the trials found, in their order."""
 GAIN = 1.0
-"""Seconds that a change must save to be worth a word."""
+"""Seconds that a change must save to be shown."""
 
 
 def what_if(
@@ -29,11 +29,12 @@ def what_if(
     snapshots: Sequence[Snapshot],
     lost: Mapping[str, str],
     times: DurationEstimates,
-    again: Again,
+    again: ReplanWith,
     side_by_side: SideBySide,
 ) -> WhatIf:
-    """`snapshots`, `lost`, `times`: what the plan was made from. At most `MOST` + 1 plans are made."""
-    found = candidates(_binds(plan, snapshots, lost, times), _never(plan), _windows(plan))
+    """Returns what would make the plan shorter, best first. `snapshots`, `lost`, `times`: what the plan was made from. At
+    most `MOST` + 1 plans are made."""
+    found = candidates(_binds(plan, snapshots, lost, times), _binds_of_held(plan), _windows(plan))
     loose = [(bind, each) for bind in found if (each := loosened(bind, snapshots, plan.policy)) is not None]
     changes = [*side_by_side([partial(_change, plan, each, again) for _, each in loose])]
     useful = [bind for (bind, _), change in zip(loose, changes, strict=True) if _helps(plan, change)]
@@ -53,7 +54,7 @@ def _binds(
         yield each.seconds, each.bind
 
 
-def _never(plan: Plan) -> Iterator[Bind]:
+def _binds_of_held(plan: Plan) -> Iterator[Bind]:
     for hold in plan.held:
         if hold.held is not None and hold.held.reason is Reason.BUDGET_NEVER:
             yield "budget", hold.cluster, hold.held.subject
@@ -65,7 +66,7 @@ def _windows(plan: Plan) -> bool:
     return closed or any(freeze.until > plan.start for freeze in plan.policy.freezes)
 
 
-def _change(plan: Plan, loose: Loosened, again: Again) -> WhatIfChange:
+def _change(plan: Plan, loose: Loosened, again: ReplanWith) -> WhatIfChange:
     other = again(loose.snapshots, loose.policy)
     return WhatIfChange(
         binds=loose.binds,

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from fleet.app.wiring.clock import WallClock
 from fleet.kube.client.credentials import CredentialSource
 from fleet.kube.client.transport import Transport
 from fleet.kube.install import install
 from fleet.kube.install.installation import manifests
+from fleet.system.clock import WallClock
 
 T = TypeVar("T")
 

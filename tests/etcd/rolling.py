@@ -29,7 +29,7 @@ from fleet.etcd.gateway import Gateway, trust
 from fleet.etcd.group import EtcdGroup
 from fleet.lab.etcd.members import Members
 from fleet.lab.simulation.builders import NEW, a_node, a_policy, a_pool, a_snapshot
-from fleet.model.behaviour import Behaviour
+from fleet.model.behaviour import ClusterBehaviour
 from fleet.simulated.clock import SimulatedClock
 from fleet.simulated.cluster import SimulatedCluster, create
 from fleet.store import ClusterRow, Store
@@ -40,7 +40,7 @@ SECONDS = 150.0
 PATIENT_MS = 5000
 """An election timeout: members on a busy computer miss heartbeats for longer than bench.quorum's; an election that a
 reboot costs comes at any."""
-QUICK = Behaviour(stage=1, reboot=3, agent=0.2)
+QUICK = ClusterBehaviour(stage=1, reboot=3, agent=0.2)
 
 
 class Rolling:

@@ -12,7 +12,6 @@ from unittest import mock
 
 from msgspec import Struct
 
-from fleet.app.wiring.clock import WallClock
 from fleet.core.records.errors import FleetError
 from fleet.kube.client.credentials import CredentialSource
 from fleet.kube.client.transport import Transport
@@ -21,6 +20,7 @@ from fleet.kube.objects.errors import ApiRequest
 from fleet.lab.build import KUBERNETES_VERSION
 from fleet.lab.machines.computer.command import run
 from fleet.lab.machines.images import kept
+from fleet.system.clock import WallClock
 
 GO = Path(__file__).parent / "go"
 NOW = datetime.now(UTC)  # noqa: TID251 - kubectl reads the clock, and judges certificates and tokens by it

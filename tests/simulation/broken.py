@@ -31,7 +31,7 @@ from fleet.core.third_parties.notice import Notice
 from fleet.core.third_parties.parties import KEEP_OFF
 from fleet.lab.simulation.builders import NEW, START
 from fleet.lab.simulation.checker.invariant import Invariant
-from fleet.lab.simulation.controller import Controller
+from fleet.lab.simulation.controller import ControllerProcess
 from fleet.lab.simulation.world import Parts
 from fleet.model.model import Model
 
@@ -210,7 +210,7 @@ class Twice(Engine):
         return replace(decision, log=decision.log + more, actions=decision.actions + more)
 
 
-class Usurper(Controller):
+class Usurper(ControllerProcess):
     """Does not care that it does not lead any more."""
 
     def leads(self) -> bool:
@@ -223,14 +223,14 @@ class Usurper(Controller):
             self.world.log(f"{self.name} goes on all the same")
 
 
-class Hasty(Controller):
+class Hasty(ControllerProcess):
     """Keeps its intents for itself."""
 
     def _append(self, records: Sequence[JournalRecord]) -> None:
         super()._append([record for record in records if record.form not in ("intent", "outcome")])
 
 
-class Forgetful(Controller):
+class Forgetful(ControllerProcess):
     """Keeps the proofs for itself."""
 
     def _append(self, records: Sequence[JournalRecord]) -> None:
@@ -241,7 +241,7 @@ def _without_proof(detail: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in detail.items() if key != "proof"}
 
 
-class Disorderly(Controller):
+class Disorderly(ControllerProcess):
     """Commits an uncordon for each cordon, at once."""
 
     def _append(self, records: Sequence[JournalRecord]) -> None:

@@ -14,7 +14,7 @@ from fleet.core.rollout.replay import unfinished
 from fleet.core.rollout.rollout import Goal, Rollout, Start
 
 
-def why(home: Home, ref: NodeRef) -> tuple[Held, ...]:
+def blockers(home: Home, ref: NodeRef) -> tuple[Held, ...]:
     """For a node in an active rollout, or in one of its own that would begin now. Nothing is begun or written."""
     now = home.now()
     rows = home.clusters()

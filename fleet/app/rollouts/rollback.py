@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from fleet.app.planning.plan import Undoing, make
+from fleet.app.planning.plan import RollbackScope, make
 from fleet.app.rollouts.rollouts import Rollouts
 from fleet.app.wiring.home import Home
-from fleet.app.wiring.refresh import look
+from fleet.app.wiring.refresh import refresh
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.objects.node import NodeRef
 from fleet.core.planning.plan import Plan
@@ -34,7 +34,7 @@ def rollback(home: Home, ident: str, version: str = "") -> Plan:
     names = [name for name in dict.fromkeys(ref.cluster for ref in rollout.runs) if name in known]
     if not names:
         raise HeldError(f"no cluster of rollout {ident} is in the fleet any more", "fleet cluster list")
-    seen = look(home, names)
+    seen = refresh(home, names)
     snapshots = (*seen.fresh, *seen.old)
     came_from: dict[str, set[NodeRef]] = {}
     for ref in upgraded(rollout, snapshots):
@@ -49,7 +49,7 @@ def rollback(home: Home, ident: str, version: str = "") -> Plan:
     pools = pools_of(policy, snapshots, nodes)
     if not pools:
         raise HeldError(f"the nodes of {ident} are in no pool any more", "add a pool for them to fleet.yaml")
-    return make(home, pools, before, snapshots, seen.lost, Undoing(ident, nodes))
+    return make(home, pools, before, snapshots, seen.lost, RollbackScope(ident, nodes))
 
 
 def refuse_active(rollout: Rollout) -> None:

@@ -6,10 +6,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fleet.app.wiring.clock import WallClock
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.quorums import guarded, guarded_hosts
 from fleet.core.records.errors import FleetError
+from fleet.system.clock import WallClock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

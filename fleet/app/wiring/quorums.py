@@ -62,9 +62,9 @@ def groups_of(cluster: KubeCluster, site: str, policy: Policy) -> QuorumClients:
 
 def guarded(cluster: KubeCluster, site: str, policy: Policy, played: Path) -> Cluster:
     """The cluster with its groups and the agents that run here, as a driver sees it. `played`: as `with_agents`."""
-    from fleet.app.wiring.clock import WallClock
     from fleet.app.wiring.reach import with_agents
     from fleet.drivers.quorums import ClusterWithQuorums
+    from fleet.system.clock import WallClock
 
     served = with_agents(cluster, policy, played) if policy.remote else cluster
     return ClusterWithQuorums(served, groups_of(cluster, site, policy), WallClock())

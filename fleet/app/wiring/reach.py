@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from fleet.app.wiring.clock import WallClock
 from fleet.core.objects.machine import Machine
 from fleet.core.objects.node import Node, NodeRef
 from fleet.core.objects.pod import Pod
@@ -27,10 +26,11 @@ from fleet.machines.agent.agent import Pace
 from fleet.machines.agent.boot_log import BootLog, Log
 from fleet.machines.agent.contained import contained
 from fleet.machines.agent.remote import RemoteAgent
-from fleet.machines.ansible.play import Happened, refuse_without
+from fleet.machines.ansible.play import TaskResult, refuse_without
 from fleet.machines.families.detect import detect, family
 from fleet.machines.families.family import Family
 from fleet.machines.host import Host
+from fleet.system.clock import WallClock
 
 LOG = logging.getLogger(__name__)
 PARALLEL = 32
@@ -41,7 +41,7 @@ PLAYED = Pace(looks=(10.0, 60.0))
 PLAYED_LOOK = 3600.0
 """The node's kubelet tells of a boot."""
 
-Say = Callable[[str, str, Happened], None]
+Say = Callable[[str, str, TaskResult], None]
 """Is told the node, the step and the task."""
 
 
@@ -68,12 +68,14 @@ Open = Callable[[str, Pool, Say], Remote]
 """To a node by its name, which the user's own ssh configuration may explain."""
 
 
-class Way(Host, Protocol):
+class RemoteHost(Host, Protocol):
     async def close(self) -> None: ...
 
 
 class ByCommands:
-    def __init__(self, node: str, source: str, way: Way, pace: Pace | None = None, look: float = 5.0) -> None:
+    def __init__(
+        self, node: str, source: str, way: RemoteHost, pace: Pace | None = None, look: float = 5.0
+    ) -> None:
         self.log = BootLog(way)
         self.pace = pace or Pace()
         self.look = look
@@ -88,22 +90,22 @@ class ByCommands:
 
 
 def over_ssh() -> Open:
-    from fleet.machines.access import Access, Address
+    from fleet.machines.access import SshAccess, SshAddress
     from fleet.machines.ssh.host import Limit, Ssh
 
-    access, limit = Access(), Limit(PARALLEL)
-    return lambda node, pool, say: ByCommands(node, pool.source, Ssh(Address(node), access, limit))
+    access, limit = SshAccess(), Limit(PARALLEL)
+    return lambda node, pool, say: ByCommands(node, pool.source, Ssh(SshAddress(node), access, limit))
 
 
 def by_playbooks(folder: Path) -> Open:
     """`folder`: where runs are kept, a folder a node. Raises UsageError where what runs them is not installed."""
     refuse_without()
-    from fleet.machines.access import Access, Address
-    from fleet.machines.ansible.playbook import Playbooks, Rules
+    from fleet.machines.access import SshAccess, SshAddress
+    from fleet.machines.ansible.playbook import PlaybookRules, Playbooks
     from fleet.machines.ssh.config import Login
     from fleet.machines.ssh.host import Limit
 
-    access, limit = Access(), Limit(PARALLEL)
+    access, limit = SshAccess(), Limit(PARALLEL)
 
     class ByPlaybooks(Playbooks):
         pace, look = PLAYED, PLAYED_LOOK
@@ -116,13 +118,13 @@ def by_playbooks(folder: Path) -> Open:
             return self
 
     def opened(node: str, pool: Pool, say: Say) -> Remote:
-        rules = Rules(
+        rules = PlaybookRules(
             {step: Path(path) for step, path in pool.playbooks.items()},
             pool.stage.timeout_seconds,
             pool.reboot.timeout_seconds,
             source=pool.source,
         )
-        login = Login(Address(node), access, limit)
+        login = Login(SshAddress(node), access, limit)
         return ByPlaybooks(node, login, folder / node, rules, lambda step, task: say(node, step, task))
 
     return opened
@@ -203,7 +205,7 @@ class RemoteAgents:
         if remote is not None and before != node.boot_id:
             remote.news.set()
 
-    def _say(self, node: str, step: str, task: Happened) -> None:
+    def _say(self, node: str, step: str, task: TaskResult) -> None:
         """Into the journal of the rollout that asks for it."""
         rollout = self._tokens.get(node, "").partition("/")[0]
         ref = str(NodeRef(self._cluster, node))

@@ -10,10 +10,10 @@ from rich.text import Text
 
 from fleet.app.rollouts.follow import Follower
 from fleet.cli.terminal.columns import folded
-from fleet.cli.terminal.live_display import Canvas
+from fleet.cli.terminal.live_display import LiveDisplay
 from fleet.cli.terminal.output import console, note, people_watch
 from fleet.cli.terminal.time_format import stamp
-from fleet.cli.views.rollout import WAITS, Scene, ending, headline, name, picture
+from fleet.cli.views.rollout import WAITS, RolloutScene, ending, headline, name, picture
 from fleet.cli.views.standstill import standing_still
 from fleet.core.objects.node import NodeRef
 from fleet.core.records.held import Held, Reason
@@ -84,7 +84,7 @@ def _code(follower: Follower) -> int:
     return 3 if rollout.active else 0
 
 
-class Patience:
+class StallDetector:
     """Ends a view of a rollout in which nothing will move by itself."""
 
     def __init__(self, follower: Follower) -> None:
@@ -113,8 +113,8 @@ def _in_the_way(held: tuple[Held, ...]) -> bool:
     return any(each.needs_action or each.reason in STANDING for each in held)
 
 
-def scene_of(follower: Follower) -> Scene:
-    return Scene(
+def scene_of(follower: Follower) -> RolloutScene:
+    return RolloutScene(
         chronicle=follower.chronicle,
         now=follower.now,
         held=follower.held,
@@ -129,9 +129,9 @@ def scene_of(follower: Follower) -> Scene:
 def _draw(follower: Follower) -> None:
     screen = console()
     pause = Event()
-    with Canvas(screen) as canvas:
+    with LiveDisplay(screen) as canvas:
         canvas.draw(_picture(follower, screen))
-        patience = Patience(follower)
+        patience = StallDetector(follower)
         while not patience.over:
             pause.wait(LOOK_SECONDS)
             follower.look()
@@ -152,7 +152,7 @@ def _lines(follower: Follower, past: bool) -> None:
     pause = Event()
     screen.print(headline(scene_of(follower)))
     entries = list(follower.chronicle.entries) if past else []
-    patience = Patience(follower)
+    patience = StallDetector(follower)
     stood = False
     while True:
         for entry in entries:

@@ -48,9 +48,9 @@ def unseen(node: Node, uid: str) -> bool:
 
 def _foreign(node: Node, notices: Sequence[Notice], now: datetime) -> Held:
     found = others.heeded(notices, now)
-    facts: dict[str, str | int] = {"by": f" ({found[0].words})" if found else ""}
+    facts: dict[str, str | int] = {"by": f" ({found[0].message})" if found else ""}
     if found:
-        facts["advice"] = found[0].advice
+        facts["advice"] = found[0].remedy
     return Held(Reason.FOREIGN_CORDON, node.name, facts)
 
 

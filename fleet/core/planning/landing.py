@@ -14,7 +14,7 @@ from fleet.core.policy.policy import Policy
 class UnknownLanding(NamedTuple):
     subject: str
     """A workload, namespace/name."""
-    words: str
+    message: str
 
 
 def unknown_landings(policy: Policy, snapshot: Snapshot) -> Iterator[UnknownLanding]:

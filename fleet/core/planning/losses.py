@@ -18,7 +18,7 @@ class LossNote(NamedTuple):
     check: str
     """`tolerates-cordon`, `unmanaged-lost`, `job-lost`, `local-data-lost`: docs/workloads.md names them."""
     subject: str
-    words: str
+    message: str
     remedy: str
 
 

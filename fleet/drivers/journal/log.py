@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from contextvars import ContextVar
 
 from fleet.core.objects.node import NodeRef
 from fleet.core.records.journal import JournalRecord
 from fleet.core.rollout.rollout import Rollout
 
 LOG = logging.getLogger("fleet.controller")
-CLUSTER: ContextVar[str] = ContextVar("cluster", default="")
-"""The cluster that the running task works for."""
 
 
 def log(records: Iterable[JournalRecord], actor: str = "") -> None:

@@ -110,7 +110,7 @@ class ActionExecutor:
             except (UnreachableError, AuthenticationError) as error:
                 result, words = Result.UNKNOWN, error.message
             except FleetError as error:
-                result, words = Result.FAILED, error.words
+                result, words = Result.FAILED, error.full_message
             return Outcome(action, result, words)
 
     async def _mark(

@@ -131,7 +131,7 @@ class Informers:
         if self._wrong:
             word = Lost(self._cluster, self._wrong)
         elif error is not None:
-            word = Lost(self._cluster, error.words)
+            word = Lost(self._cluster, error.full_message)
         elif self._heard and all(each.listed for each in reflectors):
             word = Synced(self._cluster, min(filter(None, self._heard), key=by_age, default=""))
         else:

@@ -15,9 +15,9 @@ from fleet.core.rollout.action import AnyAction, Outcome, Result
 from fleet.core.rollout.replay import rollouts_of, unfinished
 from fleet.core.rollout.rollout import Rollout, Start, intent, outcome
 from fleet.lab.simulation.coverage import Coverage
-from fleet.lab.simulation.journal import Journal
-from fleet.lab.simulation.network import Weather
-from fleet.lab.simulation.wire import Wire
+from fleet.lab.simulation.journal import SimulatedJournal
+from fleet.lab.simulation.network import Network
+from fleet.lab.simulation.wire import WatchStream
 
 
 class Surroundings(Protocol):
@@ -26,12 +26,12 @@ class Surroundings(Protocol):
     seed: int
     at: float
     """Seconds since the beginning of the history."""
-    journal: Journal
-    weather: dict[str, Weather]
+    journal: SimulatedJournal
+    networks: dict[str, Network]
     """By cluster."""
     sites: dict[str, str]
     coverage: Coverage
-    doom: int | None
+    kill_before: int | None
     """Before which action the process is killed; -1: before its decision is in the journal."""
 
     @property
@@ -41,16 +41,16 @@ class Surroundings(Protocol):
 
     def log(self, words: str) -> None: ...
 
-    def send(self, controller: Controller, action: AnyAction) -> None: ...
+    def send(self, controller: ControllerProcess, action: AnyAction) -> None: ...
 
-    def kill(self, controller: Controller, when: str) -> None: ...
+    def kill(self, controller: ControllerProcess, when: str) -> None: ...
 
-    def cut(self, controller: Controller, rest: list[AnyAction]) -> None: ...
+    def cut(self, controller: ControllerProcess, rest: list[AnyAction]) -> None: ...
 
-    def refused(self, controller: Controller, why: str) -> None: ...
+    def refused(self, controller: ControllerProcess, why: str) -> None: ...
 
 
-class Controller:
+class ControllerProcess:
     """It leads from its first breath on; `alive` is False once it has been killed or has seen that it is stale."""
 
     def __init__(self, world: Surroundings, number: int, make: type[Engine]) -> None:
@@ -65,8 +65,8 @@ class Controller:
         self.wake: datetime | None = world.now
         self.epoch = world.journal.take_over()
         self.wires = {
-            name: Wire(name, weather, f"{world.seed} {number} {name}")
-            for name, weather in world.weather.items()
+            name: WatchStream(name, weather, f"{world.seed} {number} {name}")
+            for name, weather in world.networks.items()
         }
         self._seq = len(world.journal.entries)
         rollouts = [each for each in rollouts_of(world.journal.entries).values() if unfinished(each)]
@@ -94,7 +94,7 @@ class Controller:
             self._hear()
             decision = self.engine.decide(world.now)
             world.coverage.held(decision.held.values())
-            if world.doom == -1 and decision.actions:
+            if world.kill_before == -1 and decision.actions:
                 world.kill(self, "before its decision is in the journal")
                 return
             self._append([item if isinstance(item, JournalRecord) else intent(item) for item in decision.log])
@@ -137,7 +137,7 @@ class Controller:
     def _send(self, actions: Sequence[AnyAction]) -> None:
         world = self.world
         for number, action in enumerate(actions):
-            if world.doom == number:
+            if world.kill_before == number:
                 world.cut(self, list(actions[number:]))
                 return
             if self.leads():

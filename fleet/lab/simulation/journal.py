@@ -12,7 +12,7 @@ from fleet.core.records.errors import StaleEpochError, StoreError
 from fleet.core.records.journal import JournalEntry, JournalRecord
 
 
-class Journal:
+class SimulatedJournal:
     def __init__(self, told: Callable[[JournalEntry], None]) -> None:
         self.entries: list[JournalEntry] = []
         self.epoch = 0

@@ -36,7 +36,8 @@ from fleet.machines import redaction
 from fleet.machines.agent.boot_log import Log
 from fleet.machines.agent.contained import contained
 from fleet.machines.agent.own_machine import OwnMachine
-from fleet.machines.families.family import Family, MachineError, Observation
+from fleet.machines.errors import MachineError
+from fleet.machines.families.family import Family, Observation
 
 LOG = logging.getLogger(__name__)
 

@@ -18,9 +18,11 @@ from msgspec import Struct
 
 from fleet.core.releases.release import Release
 from fleet.machines.competing_updaters import refuse_others
+from fleet.machines.errors import MachineError
 from fleet.machines.families import osrelease, shell
-from fleet.machines.families.family import MachineError, Observation, Progress
+from fleet.machines.families.family import Observation
 from fleet.machines.host import Host, checked, read
+from fleet.machines.progress import ReportPercent
 
 OS = "flatcar"
 NOTE = "/run/fleet-staged-version"
@@ -60,13 +62,13 @@ class Operation(StrEnum):
     REPORTING_ERROR = "UPDATE_STATUS_REPORTING_ERROR_EVENT"
 
 
-class Status(Struct, frozen=True):
+class UpdateEngineStatus(Struct, frozen=True):
     operation: Operation
     new_version: str
     """Empty where update_engine does not tell it."""
 
 
-def parse(text: str) -> Status:
+def parse(text: str) -> UpdateEngineStatus:
     """The last status in the output of update_engine_client. Raises MachineError with the text."""
     fields = dict(
         line.strip().split("=", 1) for line in text.splitlines() if "=" in line and line[:1].isupper()
@@ -76,7 +78,7 @@ def parse(text: str) -> Status:
     except (KeyError, ValueError) as error:
         raise MachineError(f"update_engine's status is not understood ({error}): {text[:300]!r}") from error
     version = fields.get("NEW_VERSION", "")
-    return Status(operation, "" if UNTOLD.fullmatch(version) else version)
+    return UpdateEngineStatus(operation, "" if UNTOLD.fullmatch(version) else version)
 
 
 class Flatcar:
@@ -107,7 +109,7 @@ class Flatcar:
         found = _VERSION.search(ran.stdout)
         return Release(found[1]) if found else None
 
-    async def stage(self, release: Release, progress: Progress, token: str = "") -> None:
+    async def stage(self, release: Release, progress: ReportPercent, token: str = "") -> None:
         staged, _ = await self._waiting()
         if staged is not None and staged.version == release.version:
             return

@@ -11,10 +11,12 @@ from msgspec.structs import replace
 from fleet.core.releases.release import Release, is_release, told_from
 from fleet.core.text.untrusted import UnreadableError, convert, decode
 from fleet.machines.competing_updaters import refuse_others
+from fleet.machines.errors import MachineError
 from fleet.machines.families import osrelease, shell
-from fleet.machines.families.family import MachineError, Observation, Progress
+from fleet.machines.families.family import Observation
 from fleet.machines.host import Host, checked, read, shown
 from fleet.machines.job import finish
+from fleet.machines.progress import ReportPercent
 
 OS = "rauc"
 STATUS = ("rauc", "status", "--detailed", "--output-format=json")
@@ -25,7 +27,7 @@ EXTERNAL = frozenset({"_external_", "/dev/nfs"})
 """What `booted` says where no slot was booted; older versions have `/dev/nfs` for a root over NFS."""
 
 
-class Bundle(Struct, frozen=True):
+class RaucBundle(Struct, frozen=True):
     version: str | None = None
 
 
@@ -34,7 +36,7 @@ class Checksum(Struct, frozen=True):
 
 
 class SlotStatus(Struct, frozen=True):
-    bundle: Bundle | None = None
+    bundle: RaucBundle | None = None
     checksum: Checksum | None = None
 
 
@@ -59,7 +61,7 @@ class Slot(Struct, frozen=True, rename={"kind": "class"}):
         return Release(status.bundle.version, f"sha256:{sha}" if sha else "")
 
 
-class Status(Struct, frozen=True):
+class RaucStatus(Struct, frozen=True):
     slots: tuple[Slot, ...]
     """Those that can be booted."""
     booted: Slot | None
@@ -91,7 +93,7 @@ class _Wire(Struct, frozen=True):
     boot_primary: str | None = None
 
 
-def parse(text: str) -> Status:
+def parse(text: str) -> RaucStatus:
     """Raises MachineError with the text. `booted` there may be a device or a boot name: slots tell their state."""
     try:
         wire = decode(text, _Wire)
@@ -108,7 +110,7 @@ def parse(text: str) -> Status:
         states = ", ".join(f"{slot.name} {slot.state}" for slot in slots) or "none"
         raise MachineError(f"rauc status has not one booted slot: {states}")
     waiting = next((slot for slot in bootable if slot.name == wire.boot_primary), None)
-    return Status(bootable, booted[0] if booted else None, waiting)
+    return RaucStatus(bootable, booted[0] if booted else None, waiting)
 
 
 def bundle_of(source: str, release: Release) -> str:
@@ -151,7 +153,7 @@ class Rauc:
             units=await shell.units(self._host),
         )
 
-    async def stage(self, release: Release, progress: Progress, token: str = "") -> None:
+    async def stage(self, release: Release, progress: ReportPercent, token: str = "") -> None:
         """`install` writes the other slot and makes it the next to boot."""
         argv = ("rauc", "install", bundle_of(self._source, release))
         await refuse_others(self._host)
@@ -195,5 +197,5 @@ class Rauc:
         """A slot that was flashed in the factory: the booted system's own word."""
         return Release(osrelease.version(osrelease.parse(await read(self._host, "/etc/os-release") or "")))
 
-    async def _status(self) -> Status:
+    async def _status(self) -> RaucStatus:
         return parse(await checked(self._host, STATUS))

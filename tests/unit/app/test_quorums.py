@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fleet.app.wiring.clock import WallClock
 from fleet.app.wiring.quorums import groups_of
 from fleet.core.objects.selector import Selector
 from fleet.core.policy.policy import Policy
@@ -14,6 +13,7 @@ from fleet.etcd.group import EtcdGroup
 from fleet.kube.client.credentials import CredentialSource
 from fleet.kube.cluster import KubeCluster
 from fleet.quorums import PodGroup
+from fleet.system.clock import WallClock
 
 
 def test_each_group_is_asked_as_its_kind_is(tmp_path: Path) -> None:

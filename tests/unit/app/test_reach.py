@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from fleet.app.wiring.clock import WallClock
 from fleet.app.wiring.connection import connect
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.reach import ByCommands, Remote, RemoteAgents, Say
@@ -25,6 +24,7 @@ from fleet.kube.client.credentials import CredentialSource
 from fleet.kube.client.transport import Transport
 from fleet.kube.cluster import KubeCluster
 from fleet.store.inventory.clusters import ClusterRow
+from fleet.system.clock import WallClock
 from tests.kube_fake.server import ApiServer
 from tests.kube_fake.world import write_kubeconfig
 from tests.unit.hosts.boxes import NEW, QUICK, Box

@@ -8,10 +8,10 @@ import pytest
 from msgspec.structs import replace
 
 from fleet.app.planning.plans import plan
-from fleet.app.reporting.blockers import why
+from fleet.app.reporting.blockers import blockers
 from fleet.app.reporting.report import report
 from fleet.app.rollouts.rollback import forward_again, rollback
-from fleet.app.rollouts.rollouts import Rollouts, release, say, start
+from fleet.app.rollouts.rollouts import Rollouts, release, send_command, start
 from fleet.app.rollouts.run import run
 from fleet.app.wiring.home import Home
 from fleet.core.objects.node import NodeRef
@@ -20,7 +20,7 @@ from fleet.core.records.journal import JournalRecord
 from fleet.core.releases.release import Release
 from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import NEW, OLD, START, a_machine, a_node, a_snapshot
-from fleet.model.behaviour import Behaviour, Failure
+from fleet.model.behaviour import ClusterBehaviour, Failure
 from fleet.simulated.cluster import create, snapshot_of
 from tests.unit.app.finished import a_fast_home, carried_out, workers
 from tests.unit.app.homes import POLICY
@@ -68,7 +68,7 @@ def test_nodes_that_the_rollout_did_not_upgrade_are_left_alone(tmp_path: Path) -
     file = home.simulated / "east.json"
     now = snapshot_of(file)
     nodes = tuple(replace(node, uid="another") if node.name == "n-4" else node for node in now.nodes)
-    create(file, replace(now, nodes=nodes), Behaviour(), 1, START)
+    create(file, replace(now, nodes=nodes), ClusterBehaviour(), 1, START)
     made = rollback(home, "r-1")
     assert sorted(each.node for each in made.runs) == ["n-1", "n-2"]
 
@@ -105,7 +105,7 @@ def test_a_rollout_that_goes_on_is_aborted_first(tmp_path: Path) -> None:
     with pytest.raises(HeldError) as refused:
         rollback(home, "r-1")
     assert refused.value.hint == "fleet rollout abort r-1"
-    say(home, "abort")
+    send_command(home, "abort")
     with pytest.raises(HeldError, match="r-1 is aborted: what it has begun has not ended"):
         rollback(home, "r-1")
     run(home, lambda words: None, until_idle=True)
@@ -119,7 +119,7 @@ def failed(path: Path, failure: Failure) -> Home:
     """r-1 has failed on n-1 and is done on n-2; the trouble is over by now."""
     home = a_fast_home(path, policy=POLICY + "    failure_limit: 9\n    drain: {no_room: evict}\n")
     file = home.simulated / "east.json"
-    create(file, workers(), Behaviour(failures={"n-1": failure}), 1, START)
+    create(file, workers(), ClusterBehaviour(failures={"n-1": failure}), 1, START)
     carried_out(home)
     rollout = Rollouts.load(home.store).named("r-1")
     assert {ref.name: each.step for ref, each in rollout.runs.items()} == {
@@ -135,7 +135,7 @@ def test_a_node_that_rolled_back_by_itself_waits_for_a_persons_word(tmp_path: Pa
     assert (run_of.rolled_back, run_of.slot) == (OLD.version, True)
     made = plan(home, ["workers"], NEW.version)
     assert ([each.node for each in made.runs], [each.reason for each in made.held]) == ([], ["rolled-back"])
-    assert [str(each.reason) for each in why(home, NodeRef("east", "n-1"))] == ["rolled-back"]
+    assert [str(each.reason) for each in blockers(home, NodeRef("east", "n-1"))] == ["rolled-back"]
     release(home, "n-1", "firmware was too old")
     run(home, lambda words: None, until_idle=True)
     told = report(home, "r-1").commands[-1]

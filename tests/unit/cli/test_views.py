@@ -32,6 +32,7 @@ from fleet.core.rollout.steps import Turn
 from fleet.core.text.durations import format_duration
 from fleet.lab.simulation.builders import NEW, START, a_group, a_node, a_policy, a_pool
 from fleet.planner.planner import make_plan
+from fleet.planner.request import PlanRequest
 from tests.story import Story
 from tests.unit.app.homes import small_cluster
 from tests.unit.report.telling import Telling, a_goal
@@ -40,7 +41,9 @@ POLICY = a_policy(a_pool())
 
 
 def a_plan() -> Plan:
-    return make_plan("p-9c41", [small_cluster()], POLICY, ["workers"], NEW, START, DurationEstimates())
+    return make_plan(
+        PlanRequest("p-9c41", [small_cluster()], POLICY, ["workers"], NEW, START, DurationEstimates())
+    )
 
 
 class Played:
@@ -60,9 +63,9 @@ class Played:
         }
         self.eta = seconds_left(self.story.rollout, self.plan, self.now)
 
-    def scene(self) -> rollout_view.Scene:
+    def scene(self) -> rollout_view.RolloutScene:
         since = dict.fromkeys(self.held, self.now - timedelta(seconds=41))
-        return rollout_view.Scene(self.chronicle, self.now, self.held, since, self.eta)
+        return rollout_view.RolloutScene(self.chronicle, self.now, self.held, since, self.eta)
 
     def status(self) -> FleetStatus:
         snapshot = self.story.models["east"].snapshot(self.now)
@@ -342,7 +345,9 @@ def test_progress_counts_what_is_done_and_shows_failed_and_cancelled_beside_it()
     told.turn("n-3", Turn.CANCELLED, why="its node was deleted")
     chronicle = Timeline("r-1")
     chronicle.apply(told.entries)
-    assert "[########xxxxxxxx]  2/4" in rollout_view.headline(rollout_view.Scene(chronicle, START)).plain
+    assert (
+        "[########xxxxxxxx]  2/4" in rollout_view.headline(rollout_view.RolloutScene(chronicle, START)).plain
+    )
 
 
 def test_an_explanation_numbers_its_reasons_and_says_what_to_do_about_each() -> None:

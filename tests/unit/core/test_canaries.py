@@ -18,11 +18,11 @@ from fleet.core.rollout.replay import rollouts_of
 from fleet.core.rollout.rollout import State
 from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import START, a_budget, a_deployment, a_node, a_policy, a_pool, a_snapshot
-from fleet.model.behaviour import Behaviour
+from fleet.model.behaviour import ClusterBehaviour
 from tests.story import Story
 
 
-def a_fleet(*nodes: Node, behaviour: Behaviour | None = None) -> Story:
+def a_fleet(*nodes: Node, behaviour: ClusterBehaviour | None = None) -> Story:
     pools = [
         a_pool(name, limits=Limits(Amount(9))) for name in dict.fromkeys(n.labels["pool"] for n in nodes)
     ]
@@ -60,7 +60,7 @@ def test_a_canary_whose_node_is_deleted_before_it_began_is_followed_by_the_next_
 
 
 def test_a_failed_canary_that_was_released_is_followed_by_the_next_best_once_the_rollout_goes_on() -> None:
-    story = a_fleet(*nodes(3), behaviour=Behaviour(failures={"n-0": "old-version"}))
+    story = a_fleet(*nodes(3), behaviour=ClusterBehaviour(failures={"n-0": "old-version"}))
     story.start(canaries=["n-0"])
     story.run()
     assert story.rollout.state is State.HALTED
@@ -77,7 +77,7 @@ def test_a_failed_canary_that_was_released_is_followed_by_the_next_best_once_the
 
 
 def test_every_canary_that_fails_halts_the_rollout_again() -> None:
-    behaviour = Behaviour(failures={"n-0": "old-version", "n-1": "old-version"})
+    behaviour = ClusterBehaviour(failures={"n-0": "old-version", "n-1": "old-version"})
     story = a_fleet(*nodes(3), behaviour=behaviour)
     story.start(canaries=["n-0"])
     for name in ("n-0", "n-1"):
@@ -168,7 +168,9 @@ def test_a_pool_in_which_no_node_can_go_does_not_keep_the_others() -> None:
 
 
 def test_canaries_of_every_pool_are_proven_before_the_rest_of_any_pool_begins() -> None:
-    story = a_fleet(*nodes(2), *nodes(2, "edge", "e"), behaviour=Behaviour(failures={"e-0": "stage-fails"}))
+    story = a_fleet(
+        *nodes(2), *nodes(2, "edge", "e"), behaviour=ClusterBehaviour(failures={"e-0": "stage-fails"})
+    )
     story.start(canaries=["n-0", "e-0"])
     story.run()
     assert story.rollout.state is State.HALTED and story.steps()["n-1"] is Step.PENDING

@@ -20,7 +20,7 @@ from fleet.core.rollout.rollout import Goal, Run
 from fleet.core.rollout.steps import Step
 from fleet.core.steps import daemons
 from fleet.lab.simulation.builders import NEW, OLD, START, a_node, a_policy, a_pool, a_snapshot
-from fleet.model.behaviour import Behaviour, Spread
+from fleet.model.behaviour import ClusterBehaviour, SpreadLength
 from tests.story import Story
 
 KERNEL = "feature.node.kubernetes.io/kernel-version.full"
@@ -209,7 +209,9 @@ def drivers(
     pods = [a_pod(OLD_DRIVER, node.name) for node in nodes]
     snapshot = a_snapshot(nodes, (list(daemonsets), pods))
     pool = a_pool(failure_limit=1)
-    story = Story([snapshot], a_policy(pool), Behaviour(pod_start=Spread(8, 8, slow or {})), seed=1)
+    story = Story(
+        [snapshot], a_policy(pool), ClusterBehaviour(pod_start=SpreadLength(8, 8, slow or {})), seed=1
+    )
     story.start(canaries=["n-0"])
     return story
 

@@ -32,8 +32,9 @@ from fleet.lab.simulation.builders import (
     a_pool,
     a_snapshot,
 )
-from fleet.model.behaviour import Behaviour
+from fleet.model.behaviour import ClusterBehaviour
 from fleet.planner.planner import make_plan
+from fleet.planner.request import PlanRequest
 from tests.story import Story
 
 NODES = [a_node(f"n-{index}") for index in range(3)]
@@ -143,7 +144,9 @@ def test_a_pod_that_is_held_holds_its_node_before_anything_is_cordoned_and_names
 
 
 def test_a_pod_that_comes_in_mid_drain_and_is_held_is_named_with_who_says_so_at_the_runs_end() -> None:
-    story = story_of(a_pod(name="slow", uid="slow", grace_seconds=500), behaviour=Behaviour(pod_stop=400.0))
+    story = story_of(
+        a_pod(name="slow", uid="slow", grace_seconds=500), behaviour=ClusterBehaviour(pod_stop=400.0)
+    )
     story.run(until=lambda: story.run_of("n-0").step is Step.DRAIN)
     late = a_pod(annotations={"karpenter.sh/do-not-disrupt": "true"})
     story.models["east"]._objects.put_pod(late)
@@ -412,7 +415,7 @@ def test_lint_names_pods_that_a_drain_would_lose_or_not_get_rid_of() -> None:
 def planned(budgets: list[object], pods: list[Pod]) -> Plan:
     snapshot = a_snapshot(NODES, ([], pods), budgets)  # type: ignore[arg-type]
     policy = a_policy(a_pool(canaries=1, drain=DrainRule(no_room="evict", timeout_seconds=600)))
-    return make_plan("p-1", [snapshot], policy, ["workers"], NEW, START, DurationEstimates())
+    return make_plan(PlanRequest("p-1", [snapshot], policy, ["workers"], NEW, START, DurationEstimates()))
 
 
 def test_a_plan_says_what_will_be_tried_and_promises_no_time_for_it() -> None:
@@ -421,7 +424,7 @@ def test_a_plan_says_what_will_be_tried_and_promises_no_time_for_it() -> None:
     assert [run.node for run in plan.runs] == ["n-1", "n-2"]
     (held,) = plan.held
     assert (held.node, held.reason) == ("n-0", Reason.LENGTH_UNKNOWN)
-    assert "Longhorn" in held.detail and "600 s" in held.advice
+    assert "Longhorn" in held.detail and "600 s" in held.remedy
     assert not next(goal for goal in plan.begin().goals if goal.node.name == "n-0").canary
 
 

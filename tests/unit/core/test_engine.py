@@ -24,7 +24,7 @@ from fleet.lab.simulation.builders import (
     a_pool,
     a_snapshot,
 )
-from fleet.model.behaviour import Behaviour
+from fleet.model.behaviour import ClusterBehaviour
 from tests.story import Story
 
 
@@ -198,7 +198,7 @@ def test_a_pod_of_two_budgets_holds_its_node() -> None:
 def test_a_node_that_fails_halts_the_rollout_and_keeps_its_slot(failure: str, words: str) -> None:
     nodes = [a_node(f"n-{index}") for index in range(3)]
     pool = a_pool(limits=Limits(max_unavailable=Amount(1)))
-    story = Story([a_snapshot(nodes)], a_policy(pool), Behaviour(failures={"n-0": failure}))  # type: ignore[dict-item]
+    story = Story([a_snapshot(nodes)], a_policy(pool), ClusterBehaviour(failures={"n-0": failure}))  # type: ignore[dict-item]
     story.start(canaries=["n-0"])
     story.run(seconds=20000)
     run = story.run_of("n-0")
@@ -211,7 +211,7 @@ def test_a_node_that_fails_halts_the_rollout_and_keeps_its_slot(failure: str, wo
 def test_after_a_release_and_a_resume_the_failed_node_is_given_back_and_the_rest_goes_on() -> None:
     nodes = [a_node(f"n-{index}") for index in range(3)]
     pool = a_pool(limits=Limits(max_unavailable=Amount(1)))
-    story = Story([a_snapshot(nodes)], a_policy(pool), Behaviour(failures={"n-0": "old-version"}))
+    story = Story([a_snapshot(nodes)], a_policy(pool), ClusterBehaviour(failures={"n-0": "old-version"}))
     story.start()
     story.run(until=lambda: story.rollout.state is State.HALTED)
     story.run(seconds=600)

@@ -22,6 +22,7 @@ from fleet.core.records.doubt import Doubt, DoubtKind
 from fleet.core.records.held import Held, Reason
 from fleet.lab.simulation.builders import NEW, START, a_node, a_policy, a_pool, a_snapshot
 from fleet.planner.planner import make_plan
+from fleet.planner.request import PlanRequest
 
 ZONE = "topology.kubernetes.io/zone"
 GPU = "nvidia.com/gpu"
@@ -68,7 +69,9 @@ def held(*pods: Pod) -> Held:
 
 def a_plan(*pods: Pod, **changes: Any) -> Plan:
     snapshot = replace(a_snapshot(nodes(), ([], list(pods))), **changes)
-    return make_plan("p", [snapshot], a_policy(a_pool()), ["workers"], NEW, START, DurationEstimates())
+    return make_plan(
+        PlanRequest("p", [snapshot], a_policy(a_pool()), ["workers"], NEW, START, DurationEstimates())
+    )
 
 
 @pytest.mark.parametrize(
@@ -255,7 +258,7 @@ def test_what_cannot_be_known_is_said_in_the_plan_and_holds_nobody(doubt: Doubt)
         doubt.about,
         doubt.subject,
     )
-    assert told.words.startswith("cannot be known: ")
+    assert told.message.startswith("cannot be known: ")
 
 
 def test_volumes_that_were_not_read_or_are_not_bound_are_a_doubt() -> None:

@@ -22,6 +22,7 @@ from fleet.core.rollout.action import Evict, Result
 from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import NEW, START, a_budget, a_node, a_policy, a_pool, a_snapshot
 from fleet.planner.planner import make_plan
+from fleet.planner.request import PlanRequest
 from tests.story import Story
 
 MANY = a_pool(limits=Limits(max_unavailable=Amount(9)))
@@ -236,11 +237,13 @@ def test_a_cluster_of_one_node_goes_where_its_budgets_let_it() -> None:
 def test_the_plan_says_the_same_and_its_bound_holds() -> None:
     pods = [an_osd(number, f"n-{number + 1}") for number in range(3)]
     snapshot = a_snapshot(NODES, ([], pods), [a_budget("osd", 3, 1)])
-    plan = make_plan("p", [snapshot], a_policy(MANY), ["workers"], NEW, START, DurationEstimates())
+    plan = make_plan(
+        PlanRequest("p", [snapshot], a_policy(MANY), ["workers"], NEW, START, DurationEstimates())
+    )
     assert len(plan.runs) == 3 and not plan.held
     assert plan.lower_bound_seconds <= plan.makespan_seconds
     double = a_snapshot(NODES, ([], [*pods, an_osd(7, "n-1")]), [a_budget("osd", 4, 1)])
-    plan = make_plan("p", [double], a_policy(MANY), ["workers"], NEW, START, DurationEstimates())
+    plan = make_plan(PlanRequest("p", [double], a_policy(MANY), ["workers"], NEW, START, DurationEstimates()))
     assert [(hold.node, hold.reason) for hold in plan.held] == [("n-1", Reason.PINNED_TOGETHER)]
 
 

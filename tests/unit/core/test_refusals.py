@@ -11,7 +11,7 @@ from fleet.core.rollout.action import AnyAction, Outcome, Result
 from fleet.core.rollout.rollout import State
 from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import a_node, a_policy, a_pool, a_snapshot
-from fleet.model.behaviour import Behaviour
+from fleet.model.behaviour import ClusterBehaviour
 from tests.story import Story
 
 WORDS = 'admission webhook "guard.example" denied the request: ask the platform team'
@@ -110,7 +110,7 @@ def test_what_cannot_be_taken_off_an_ended_runs_node_is_said_and_tried_more_and_
     refusing = Refusing(kind)
     story = refusing.story
     model = story.models["east"]
-    model.behave(Behaviour(stage=1e9))
+    model.behave(ClusterBehaviour(stage=1e9))
     story.run(until=lambda: model.snapshot(story.now).machines[0].request is not None)
     story.say("abort")
     refusing.run_until_held()

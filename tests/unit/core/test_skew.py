@@ -22,6 +22,7 @@ from fleet.core.rollout.event import Gone, Seen, Synced
 from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import NEW, START, a_node, a_policy, a_pool, a_snapshot
 from fleet.planner.planner import make_plan
+from fleet.planner.request import PlanRequest
 from tests.story import Story
 
 
@@ -126,7 +127,7 @@ def test_lint_tells_of_it_with_what_to_do() -> None:
         quorums=(an_etcd("3.4.20", "3.6.1", "3.6.1"),),
     )
     found = lint(Policy(), [snapshot]).findings
-    assert [(each.check, each.advice) for each in found if each.check.startswith("skew")] == [
+    assert [(each.check, each.remedy) for each in found if each.check.startswith("skew")] == [
         ("skew-etcd", "upgrade the older members, one minor version at a time"),
         ("skew-kubelet", "upgrade the kubelet there to 1.33 or newer"),
         ("skew-kubelet", "upgrade the API servers to 1.36 first"),
@@ -200,7 +201,9 @@ def test_an_api_server_that_goes_back_lets_no_more_nodes_reboot() -> None:
 )
 def test_a_plan_says_it_before_anything_is_started(kubelet: str, reason: str | None) -> None:
     plan = make_plan(
-        "p-1", [a_cluster()], ALL, ["workers"], replace(NEW, kubelet=kubelet), START, DurationEstimates()
+        PlanRequest(
+            "p-1", [a_cluster()], ALL, ["workers"], replace(NEW, kubelet=kubelet), START, DurationEstimates()
+        )
     )
     assert [hold.reason for hold in plan.held] == ([reason] * 3 if reason else [])
     assert len(plan.runs) == (0 if reason else 3)

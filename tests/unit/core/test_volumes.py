@@ -18,7 +18,7 @@ from fleet.core.rollout.action import AnyAction, Outcome, Result
 from fleet.core.rollout.event import Gone, Seen
 from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import a_node, a_policy, a_pool, a_snapshot
-from fleet.model.behaviour import Behaviour
+from fleet.model.behaviour import ClusterBehaviour
 from tests.story import Story
 
 WAIT = DrainRule()
@@ -106,7 +106,7 @@ def databases(timeout: int = 600, rule: str = "wait") -> Story:
         drain=DrainRule(timeout_seconds=timeout, volumes=rule),  # type: ignore[arg-type]
         failure_limit=1,
     )
-    story = Story([snapshot], a_policy(pool), Behaviour(detach=20.0), seed=1)
+    story = Story([snapshot], a_policy(pool), ClusterBehaviour(detach=20.0), seed=1)
     story.start(canaries=["n-0"])
     return story
 

@@ -15,7 +15,6 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from fleet.app.wiring import logs
 from fleet.core.objects.machine import Machine
 from fleet.core.objects.node import NodeRef
 from fleet.core.records.errors import StaleEpochError, StoreError
@@ -32,12 +31,13 @@ from fleet.drivers.controller import Controller
 from fleet.drivers.journal.log import LOG
 from fleet.drivers.ports import Cluster
 from fleet.lab.simulation.builders import NEW, START, a_budget, a_deployment, a_node, a_policy, a_snapshot
-from fleet.model.behaviour import Behaviour
+from fleet.model.behaviour import ClusterBehaviour
 from fleet.simulated.clock import SimulatedClock
 from fleet.simulated.cluster import SimulatedCluster, create, snapshot_of
 from fleet.store import ClusterRow, Store
 from fleet.store.inventory.inventory import FORGOTTEN_AT_ONCE
-from fleet.store.journal.journal import Journal
+from fleet.store.journal.journal import SqlJournal
+from fleet.system import logs
 from tests.store.disks import fill, small_disk
 
 SPEED = 300.0
@@ -52,7 +52,7 @@ class Home:
         nodes = [a_node(f"n-{index}", zone="abc"[index % 3]) for index in range(4)]
         snapshot = a_snapshot(nodes, a_deployment("shop", 6, nodes), [a_budget("shop", 6, 1)])
         self.path = folder / "east.json"
-        create(self.path, snapshot, Behaviour(stage=20, reboot=30), 1, START)
+        create(self.path, snapshot, ClusterBehaviour(stage=20, reboot=30), 1, START)
         self.store = Store.open(database or folder / "fleet.db")
         self.store.clusters.add(ClusterRow(name="east", sites=("fra",), kind="simulated"))
         self.clock = SimulatedClock(START, SPEED)
@@ -265,7 +265,7 @@ def test_a_database_that_refuses_is_said_at_once_and_the_work_goes_on_after(tmp_
 class Journaled(SimulatedCluster):
     """Hears of every action, which has to be in the journal by then."""
 
-    def __init__(self, path: Path, clock: SimulatedClock, journal: Journal) -> None:
+    def __init__(self, path: Path, clock: SimulatedClock, journal: SqlJournal) -> None:
         super().__init__(path, clock)
         self._journal = journal
 

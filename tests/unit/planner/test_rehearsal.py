@@ -37,12 +37,14 @@ from fleet.lab.simulation.builders import (
     a_pool,
     a_snapshot,
 )
-from fleet.model.behaviour import Behaviour, Length
+from fleet.model.behaviour import ClusterBehaviour, Length
 from fleet.model.model import Model
-from fleet.planner.planner import groups_of, make_plan
-from fleet.planner.recorder import Timetable
+from fleet.planner.expectations import groups_of
+from fleet.planner.planner import make_plan
+from fleet.planner.recorder import PlanRecorder
 from fleet.planner.rehearsal import Lengths, rehearsal, rehearse
-from fleet.planner.simulate import play
+from fleet.planner.request import PlanRequest
+from fleet.planner.simulate import simulate
 
 HOUR = 3600.0
 EVENING = Window(tuple(range(7)), time(20), time(21))
@@ -76,7 +78,7 @@ def a_rule(places: int = 2, **changes: object) -> Policy:
 
 
 def the_plan(snapshot: Snapshot, policy: Policy, times: DurationEstimates) -> Plan:
-    return make_plan("", [snapshot], policy, ["workers"], NEW, START, times)
+    return make_plan(PlanRequest("", [snapshot], policy, ["workers"], NEW, START, times))
 
 
 def rehearsed(plan: Plan, snapshot: Snapshot) -> float:
@@ -88,7 +90,7 @@ def rehearsed(plan: Plan, snapshot: Snapshot) -> float:
     return rehearse(found, Random(1))
 
 
-def executed(plan: Plan, snapshot: Snapshot, behaviour: Behaviour, seed: int = 0) -> float:
+def executed(plan: Plan, snapshot: Snapshot, behaviour: ClusterBehaviour, seed: int = 0) -> float:
     """Seconds that the engine takes for the plan in such a cluster."""
     engine = Engine({snapshot.cluster: snapshot.site})
     for thing in snapshot.things():
@@ -97,7 +99,7 @@ def executed(plan: Plan, snapshot: Snapshot, behaviour: Behaviour, seed: int = 0
     rollout = Rollout("r-1", plan.begin(), START, "somebody")
     engine.add(rollout)
     model = Model.from_snapshot(snapshot, behaviour, Random(seed))
-    play(engine, {snapshot.cluster: model}, Timetable([snapshot]), START)
+    simulate(engine, {snapshot.cluster: model}, PlanRecorder([snapshot]), START)
     assert rollout.ended_at is not None
     return (rollout.ended_at - START).total_seconds()
 
@@ -146,7 +148,7 @@ def test_the_p95_is_what_the_engine_comes_to_with_such_lengths() -> None:
     def drawn(usual: float) -> Length:
         return lambda rng, _: usual * rng.choice(UNEVEN)
 
-    behaviour = Behaviour(pod_start=10.0, pod_stop=5.0, stage=drawn(60.0), reboot=drawn(90.0))
+    behaviour = ClusterBehaviour(pod_start=10.0, pod_stop=5.0, stage=drawn(60.0), reboot=drawn(90.0))
     ends = [executed(plan, snapshot, behaviour, seed) for seed in range(20)]
     assert plan.p95_seconds is not None
     assert median(ends) < plan.p95_seconds < 1.2 * max(ends)
@@ -173,7 +175,7 @@ def test_a_plan_of_which_nothing_was_measured_says_how_far_off_it_may_be(
     assert set(assumed.parts) == set(PARTS)
     stage, reboot, pod_stop, pod_start = (lengths[part] for part in PARTS)
     took = executed(
-        plan, snapshot, Behaviour(stage=stage, reboot=reboot, pod_stop=pod_stop, pod_start=pod_start)
+        plan, snapshot, ClusterBehaviour(stage=stage, reboot=reboot, pod_stop=pod_stop, pod_start=pod_start)
     )
     assert assumed.quick_seconds * 0.85 < took < assumed.slow_seconds * 1.1
 

@@ -17,8 +17,9 @@ from fleet.core.releases.release import Stream
 from fleet.core.reporting.report import Report, Verdict
 from fleet.core.reporting.reporter import make_report
 from fleet.lab.simulation.builders import NEW, OLD, START
-from fleet.model.behaviour import Behaviour, Failure, Spread
+from fleet.model.behaviour import ClusterBehaviour, Failure, SpreadLength
 from fleet.planner.planner import make_plan
+from fleet.planner.request import PlanRequest
 from fleet.simulated.fleets import POOL_LABEL, PoolShape, Shape, make_cluster
 from tests.story import Story
 
@@ -41,10 +42,15 @@ def a_scene(
     snapshot = make_cluster("east", "fra", shape, [OLD], 7, START)
     policy = a_mixed_policy(limit, windows)
     plan = make_plan(
-        "p-9c41", [snapshot], policy, ["workers", "storage"], NEW, START, DurationEstimates(reboot=60)
+        PlanRequest(
+            "p-9c41", [snapshot], policy, ["workers", "storage"], NEW, START, DurationEstimates(reboot=60)
+        )
     )
-    behaviour = Behaviour(
-        stage=Spread(40, 80), reboot=Spread(45, 90), pod_start=Spread(4, 16), failures=failures
+    behaviour = ClusterBehaviour(
+        stage=SpreadLength(40, 80),
+        reboot=SpreadLength(45, 90),
+        pod_start=SpreadLength(4, 16),
+        failures=failures,
     )
     story = Story([snapshot], policy, behaviour, seed=3)
     detail = msgspec.to_builtins(plan.begin())

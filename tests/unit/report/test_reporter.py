@@ -257,7 +257,7 @@ def test_a_held_node_says_what_the_plan_found_until_more_is_known() -> None:
     telling = Telling(a_goal("n-1"), a_goal("n-2"))
     hold = PlannedHold("n-1", "unmanaged", "pod ops/debug has no controller", "east", "delete it")
     report = report_of(telling, plan=a_plan(held=(hold,)))
-    assert [(each.node, each.words) for each in report.held] == [("n-1", "pod ops/debug has no controller")]
+    assert [(each.node, each.message) for each in report.held] == [("n-1", "pod ops/debug has no controller")]
     now = {NodeRef("east", "n-1"): (Held(Reason.FOREIGN_CORDON, "n-1", {"by": " (bob)"}),)}
     report = report_of(telling, plan=a_plan(held=(hold,)), held=now)
     assert [(each.node, each.reason) for each in report.held] == [("n-1", "foreign-cordon")]

@@ -1,6 +1,6 @@
 """The lab's agents: those of all fake nodes in one process, over one watch of Machines and one of Nodes.
 
-    python -m fleet.agent.bundle KUBECONFIG
+    python -m fleet.lab.fake_nodes.agents KUBECONFIG
 
 may be killed and started at any time. Besides the agents it plays the machines themselves, so it needs more than
 an agent may: get, list and watch nodes, and patch nodes/status.
@@ -19,9 +19,6 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from fleet.agent.host import Host
-from fleet.app.wiring import logs
-from fleet.app.wiring.clock import WallClock
 from fleet.core.records.errors import FleetError
 from fleet.core.text.visible import visible_lines
 from fleet.kube.actions.machine_client import MachineInformer
@@ -32,9 +29,12 @@ from fleet.kube.client.transport import Transport
 from fleet.kube.objects.api_resource import ApiResource
 from fleet.kube.objects.errors import ApiRequest, decoded
 from fleet.kube.watch.reflector import Reflector
+from fleet.lab.fake_nodes.host import FakeHost
+from fleet.lab.fake_nodes.machine import MachineDurations
+from fleet.lab.fake_nodes.node import FakeNode, NodePatch
 from fleet.machines.agent.agent import Pace
-from fleet.machines.fakenode import FakeNode, Patch
-from fleet.machines.families.simulated import Settings
+from fleet.system import logs
+from fleet.system.clock import WallClock
 
 LOG = logging.getLogger(__name__)
 NODES = "/api/v1/nodes"
@@ -50,7 +50,7 @@ _NODES = ApiResource[FakeNode]("Node", "", "v1", "nodes", FakeNode, lambda found
 class LabSettings(Struct, frozen=True):
     """`nodes` limits it to nodes of these names; empty means all fake ones."""
 
-    machines: Settings = Settings()
+    machines: MachineDurations = MachineDurations()
     # No looks after a boot: a fake machine's units are on its Node, which is watched.
     pace: Pace = Pace(progress=0.5, retry=0.2, retry_most=5.0, looks=())
     nodes: frozenset[str] = frozenset()
@@ -67,7 +67,7 @@ class ApiNode:
         call = ApiRequest(verb="get", path=self._path, resource="nodes")
         return decoded(_NODE, await self._transport.call(call), "the Node")
 
-    async def change(self, change: Callable[[FakeNode], Patch | None]) -> bool:
+    async def change(self, change: Callable[[FakeNode], NodePatch | None]) -> bool:
         async def attempt() -> bool:
             patch = change(await self.read())
             if patch is not None:
@@ -76,7 +76,7 @@ class ApiNode:
 
         return await retry_on_conflict(attempt)
 
-    def _patch(self, patch: Patch) -> ApiRequest:
+    def _patch(self, patch: NodePatch) -> ApiRequest:
         media = "application/strategic-merge-patch+json"
         path = f"{self._path}/status"
         return ApiRequest(verb="patch", path=path, resource="nodes/status", body=dict(patch), media=media)
@@ -88,7 +88,7 @@ class FakeNodes:
     def __init__(
         self,
         plays: Callable[[FakeNode], bool],
-        host: Callable[[str], Host],
+        host: Callable[[str], FakeHost],
         drop: Callable[[str], None],
     ) -> None:
         self._plays = plays
@@ -122,7 +122,7 @@ def _log(reflector: Reflector[FakeNode]) -> None:
         LOG.warning("%s: %s", reflector.resource.resource, reflector.error)
 
 
-class Bundle:
+class FakeNodeAgents:
     """The hosts of a cluster's fake nodes."""
 
     def __init__(self, transport: Transport, clock: Clock, settings: LabSettings) -> None:
@@ -130,7 +130,7 @@ class Bundle:
         self._clock = clock
         self._settings = settings
         self._machines = MachineInformer(transport, clock)
-        self._hosts: dict[str, tuple[Host, asyncio.Task[None]]] = {}
+        self._hosts: dict[str, tuple[FakeHost, asyncio.Task[None]]] = {}
 
     async def run(self) -> None:
         """Runs until it is cancelled. Raises what a host died of: a bug."""
@@ -150,10 +150,10 @@ class Bundle:
         chosen = self._settings.nodes
         return FAKE in node.annotations and (not chosen or node.name in chosen)
 
-    def _host(self, name: str, start: Callable[..., asyncio.Task[None]]) -> Host:
+    def _host(self, name: str, start: Callable[..., asyncio.Task[None]]) -> FakeHost:
         if name not in self._hosts:
             own, node = self._machines.client(name), ApiNode(self._transport, name)
-            host = Host(own, node, self._settings.machines, self._settings.pace, self._clock.now)
+            host = FakeHost(own, node, self._settings.machines, self._settings.pace, self._clock.now)
             self._hosts[name] = host, start(host.run())
         return self._hosts[name][0]
 
@@ -165,7 +165,7 @@ async def run_lab_agents(kubeconfig: Path, *, settings: LabSettings, stop: async
     """
     clock = WallClock()
     transport = Transport(CredentialSource(kubeconfig), clock)
-    playing = asyncio.create_task(Bundle(transport, clock, settings).run())
+    playing = asyncio.create_task(FakeNodeAgents(transport, clock, settings).run())
     stopping = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait({playing, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -179,7 +179,9 @@ async def run_lab_agents(kubeconfig: Path, *, settings: LabSettings, stop: async
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m fleet.agent.bundle", description="The lab's agents.")
+    parser = argparse.ArgumentParser(
+        prog="python -m fleet.lab.fake_nodes.agents", description="The lab's agents."
+    )
     parser.add_argument("kubeconfig", type=Path)
     return parser.parse_args()
 

@@ -11,17 +11,27 @@ from uuid import uuid4
 from msgspec import Struct
 
 from fleet.core.releases.release import Release
-from fleet.machines import fakenode
+from fleet.lab.fake_nodes import node as fake
+from fleet.lab.fake_nodes.node import (
+    REBOOT_MS,
+    STAGE_MS,
+    FakeBoot,
+    FakeDisk,
+    FakeNode,
+    FakeNodeFault,
+    NodePatch,
+)
 from fleet.machines.agent.boot_log import LINES
-from fleet.machines.fakenode import REBOOT_MS, STAGE_MS, Boot, Disk, FakeNode, Fault, Patch
-from fleet.machines.families.family import MachineError, Observation, Progress
+from fleet.machines.errors import MachineError
+from fleet.machines.families.family import Observation
+from fleet.machines.progress import ReportPercent
 
 OS = "simulated"
 _PROGRESS_STEPS = 10
 """Other writers of a Node are few and quick: a change that meets more conflicts than this one after another is a bug."""
 
 
-class Settings(Struct, frozen=True):
+class MachineDurations(Struct, frozen=True):
     """How long a simulated machine takes, in seconds, where its node's annotations say nothing else."""
 
     stage: float = 1.0
@@ -35,7 +45,7 @@ class NodeObject(Protocol):
         """As it is now. Raises FleetError."""
         ...
 
-    async def change(self, change: Callable[[FakeNode], Patch | None]) -> bool:
+    async def change(self, change: Callable[[FakeNode], NodePatch | None]) -> bool:
         """Writes the patch that `change` makes of the newest state, and asks it again where another writer came first.
 
         Returns False if `change` wants nothing. Raises FleetError.
@@ -43,10 +53,10 @@ class NodeObject(Protocol):
         ...
 
 
-class Simulated:
+class FakeMachine:
     """The Family of one fake node; and its power button."""
 
-    def __init__(self, node: NodeObject, settings: Settings, now: Callable[[], datetime]) -> None:
+    def __init__(self, node: NodeObject, settings: MachineDurations, now: Callable[[], datetime]) -> None:
         self._node = node
         self._settings = settings
         self._now = now
@@ -60,19 +70,19 @@ class Simulated:
 
     async def last_boot(self, unit: str = "", lines: int = LINES, known: str = "") -> str:
         """As bootlog.Log: a simulated machine is its own."""
-        text = (await self._node.read()).annotations.get(fakenode.LOG)
+        text = (await self._node.read()).annotations.get(fake.LOG)
         if text is None:
             raise MachineError("the machine's journal has no earlier boot (simulated)")
         return "".join([line for line in text.splitlines(keepends=True) if unit in line][-lines:])
 
-    async def stage(self, release: Release, progress: Progress, token: str = "") -> None:
+    async def stage(self, release: Release, progress: ReportPercent, token: str = "") -> None:
         node = await self._node.read()
         seconds = node.seconds(STAGE_MS, self._settings.stage)
         for step in range(_PROGRESS_STEPS):
             progress(step * 100 // _PROGRESS_STEPS)
             await asyncio.sleep(seconds / _PROGRESS_STEPS)
-            if node.fault is Fault.STAGE_FAILS and step == _PROGRESS_STEPS // 2:
-                await self._node.change(fakenode.fault_spent)
+            if node.fault is FakeNodeFault.STAGE_FAILS and step == _PROGRESS_STEPS // 2:
+                await self._node.change(fake.fault_spent)
                 raise MachineError(f"error: pulling {release.version}: No space left on device (simulated)")
         await self._node.change(lambda now: _with_staged(now, release))
         progress(100)
@@ -96,29 +106,29 @@ class Simulated:
 
     async def mend(self) -> bool:
         """Makes a machine Ready that booted without, if its fault has been taken away. False if there was nothing."""
-        return await self._node.change(fakenode.mended)
+        return await self._node.change(fake.mended)
 
-    def _switched_off(self, node: FakeNode) -> Patch | None:
+    def _switched_off(self, node: FakeNode) -> NodePatch | None:
         if node.boot is not None:
             return None
         away = node.seconds(REBOOT_MS, self._settings.reboot)
         now = self._now()
-        return fakenode.switched_off(node, Boot(str(uuid4()), now + timedelta(seconds=away)), now)
+        return fake.switched_off(node, FakeBoot(str(uuid4()), now + timedelta(seconds=away)), now)
 
-    def _switched_on(self, node: FakeNode) -> Patch | None:
-        if node.boot is None or node.fault is Fault.NEVER_BACK:
+    def _switched_on(self, node: FakeNode) -> NodePatch | None:
+        if node.boot is None or node.fault is FakeNodeFault.NEVER_BACK:
             return None
-        return fakenode.booted(node, node.boot, self._now())
+        return fake.booted(node, node.boot, self._now())
 
 
-def _with_staged(node: FakeNode, release: Release) -> Patch:
-    return fakenode.written(node, Disk(node.disk.booted, release, node.disk.rollback))
+def _with_staged(node: FakeNode, release: Release) -> NodePatch:
+    return fake.written(node, FakeDisk(node.disk.booted, release, node.disk.rollback))
 
 
-def _with_rollback_staged(node: FakeNode) -> Patch | None:
+def _with_rollback_staged(node: FakeNode) -> NodePatch | None:
     disk = node.disk
     if disk.rollback is None:
         raise MachineError("error: no rollback deployment found (simulated)")
     if disk.staged == disk.rollback:
         return None
-    return fakenode.written(node, Disk(disk.booted, disk.rollback, disk.rollback))
+    return fake.written(node, FakeDisk(disk.booted, disk.rollback, disk.rollback))

@@ -12,10 +12,10 @@ import msgspec
 import pytest
 
 from fleet.core.releases.release import Release
-from fleet.machines import fakenode
-from fleet.machines.fakenode import FakeNode
-from fleet.machines.families.family import MachineError
-from fleet.machines.families.simulated import Settings, Simulated
+from fleet.lab.fake_nodes import node as fake
+from fleet.lab.fake_nodes.machine import FakeMachine, MachineDurations
+from fleet.lab.fake_nodes.node import FakeNode
+from fleet.machines.errors import MachineError
 
 OLD, NEW = Release("1.0", kernel="6.1"), Release("2.0", "sha256:02", "6.2")
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
@@ -90,28 +90,26 @@ class NodeInMemory:
         return str(self.object["status"]["conditions"][0]["status"])
 
 
-Tell = Callable[[NodeInMemory, Simulated], Awaitable[None]]
+Tell = Callable[[NodeInMemory, FakeMachine], Awaitable[None]]
 
 
 def story(tell: Tell, **annotations: str) -> None:
-    node = NodeInMemory(
-        {fakenode.PREFIX + key.replace("_", "-"): value for key, value in annotations.items()}
-    )
+    node = NodeInMemory({fake.PREFIX + key.replace("_", "-"): value for key, value in annotations.items()})
     asyncio.run(asyncio.wait_for(_told(tell, node), 10))
 
 
 async def _told(tell: Tell, node: NodeInMemory) -> None:
-    await tell(node, Simulated(node, Settings(stage=0.01, reboot=0.0), lambda: NOW))
+    await tell(node, FakeMachine(node, MachineDurations(stage=0.01, reboot=0.0), lambda: NOW))
 
 
-async def stage(machine: Simulated) -> list[int]:
+async def stage(machine: FakeMachine) -> list[int]:
     percents: list[int] = []
     await machine.stage(NEW, percents.append)
     return percents
 
 
 def test_a_new_machine_has_what_its_node_tells() -> None:
-    async def tell(node: NodeInMemory, machine: Simulated) -> None:
+    async def tell(node: NodeInMemory, machine: FakeMachine) -> None:
         seen = await machine.observe()
         assert (seen.booted, seen.staged, seen.boot_id, seen.kernel) == (OLD, None, "b1", "6.1")
 
@@ -119,16 +117,16 @@ def test_a_new_machine_has_what_its_node_tells() -> None:
 
 
 def test_stage_and_reboot_change_what_a_real_machine_changes() -> None:
-    async def tell(node: NodeInMemory, machine: Simulated) -> None:
+    async def tell(node: NodeInMemory, machine: FakeMachine) -> None:
         percents = await stage(machine)
         assert percents == sorted(percents) and (percents[0], percents[-1]) == (0, 100)
         assert (node.image, node.boot_id) == ("Simulated OS 1.0", "b1")
         await machine.reboot()
         assert (node.ready, node.boot_id) == ("Unknown", "b1")
-        assert fakenode.REBOOTING in node.annotations
+        assert fake.REBOOTING in node.annotations
         assert await machine.come_up()
         assert (node.image, node.ready, node.boots) == ("Simulated OS 2.0", "True", 1)
-        assert not {fakenode.REBOOTING, fakenode.BOOT} & set(node.annotations)
+        assert not {fake.REBOOTING, fake.BOOT} & set(node.annotations)
         seen = await machine.observe()
         assert (seen.booted, seen.staged, seen.rollback, seen.kernel) == (NEW, None, OLD, "6.2")
 
@@ -136,7 +134,7 @@ def test_stage_and_reboot_change_what_a_real_machine_changes() -> None:
 
 
 def test_a_machine_that_is_told_twice_to_reboot_reboots_once() -> None:
-    async def tell(node: NodeInMemory, machine: Simulated) -> None:
+    async def tell(node: NodeInMemory, machine: FakeMachine) -> None:
         await machine.reboot()
         to_come = (await node.read()).boot
         await machine.reboot()
@@ -148,9 +146,9 @@ def test_a_machine_that_is_told_twice_to_reboot_reboots_once() -> None:
 
 
 def test_whoever_brings_the_machine_up_gives_it_the_same_boot_id() -> None:
-    async def tell(node: NodeInMemory, machine: Simulated) -> None:
+    async def tell(node: NodeInMemory, machine: FakeMachine) -> None:
         await machine.reboot()
-        other = Simulated(node, Settings(), lambda: NOW)
+        other = FakeMachine(node, MachineDurations(), lambda: NOW)
         await asyncio.gather(machine.come_up(), other.come_up())
         assert node.boots == 1
 
@@ -158,7 +156,7 @@ def test_whoever_brings_the_machine_up_gives_it_the_same_boot_id() -> None:
 
 
 def test_a_reboot_takes_its_time_even_if_its_process_starts_anew() -> None:
-    async def tell(node: NodeInMemory, machine: Simulated) -> None:
+    async def tell(node: NodeInMemory, machine: FakeMachine) -> None:
         await machine.reboot()
         boot = (await node.read()).boot
         assert boot is not None and (boot.due - NOW).total_seconds() == 90
@@ -167,7 +165,7 @@ def test_a_reboot_takes_its_time_even_if_its_process_starts_anew() -> None:
 
 
 def test_writes_of_others_in_between_lose_nothing() -> None:
-    async def tell(node: NodeInMemory, machine: Simulated) -> None:
+    async def tell(node: NodeInMemory, machine: FakeMachine) -> None:
         node.others_write = 5
         await stage(machine)
         assert (await machine.observe()).staged == NEW
@@ -176,7 +174,7 @@ def test_writes_of_others_in_between_lose_nothing() -> None:
 
 
 def test_a_rollback_boots_the_previous_deployment() -> None:
-    async def tell(node: NodeInMemory, machine: Simulated) -> None:
+    async def tell(node: NodeInMemory, machine: FakeMachine) -> None:
         with pytest.raises(MachineError, match="no rollback deployment"):
             await machine.roll_back()
         await stage(machine)
@@ -194,7 +192,7 @@ def test_a_rollback_boots_the_previous_deployment() -> None:
 
 @pytest.mark.parametrize(("fail", "times"), [("stage-fails", 3), ("stage-fails:once", 1)])
 def test_staging_can_fail(fail: str, times: int) -> None:
-    async def tell(node: NodeInMemory, machine: Simulated) -> None:
+    async def tell(node: NodeInMemory, machine: FakeMachine) -> None:
         for _ in range(times):
             with pytest.raises(MachineError, match="No space left on device"):
                 await stage(machine)
@@ -207,7 +205,7 @@ def test_staging_can_fail(fail: str, times: int) -> None:
 
 
 def test_the_old_version_can_boot_once() -> None:
-    async def tell(node: NodeInMemory, machine: Simulated) -> None:
+    async def tell(node: NodeInMemory, machine: FakeMachine) -> None:
         await stage(machine)
         await machine.reboot()
         await machine.come_up()
@@ -222,11 +220,11 @@ def test_the_old_version_can_boot_once() -> None:
 
 
 def test_a_machine_that_never_comes_back_does_once_the_fault_is_gone() -> None:
-    async def tell(node: NodeInMemory, machine: Simulated) -> None:
+    async def tell(node: NodeInMemory, machine: FakeMachine) -> None:
         await machine.reboot()
         assert not await machine.come_up()
         assert (node.boot_id, node.ready) == ("b1", "Unknown")
-        node.annotate(fakenode.FAIL, None)
+        node.annotate(fake.FAIL, None)
         assert await machine.come_up()
         assert (node.boots, node.ready) == (1, "True")
 
@@ -234,16 +232,16 @@ def test_a_machine_that_never_comes_back_does_once_the_fault_is_gone() -> None:
 
 
 def test_a_kubelet_that_is_not_ready_is_once_the_fault_is_gone() -> None:
-    async def tell(node: NodeInMemory, machine: Simulated) -> None:
+    async def tell(node: NodeInMemory, machine: FakeMachine) -> None:
         await stage(machine)
         await machine.reboot()
         await machine.come_up()
         assert (node.image, node.ready, node.boots) == ("Simulated OS 2.0", "False", 1)
-        assert fakenode.REBOOTING in node.annotations
+        assert fake.REBOOTING in node.annotations
         assert not await machine.mend()
-        node.annotate(fakenode.FAIL, None)
+        node.annotate(fake.FAIL, None)
         assert await machine.mend()
-        assert fakenode.REBOOTING not in node.annotations
+        assert fake.REBOOTING not in node.annotations
 
     story(tell, fail="not-ready")
 
@@ -253,7 +251,7 @@ def test_a_kubelet_that_is_not_ready_is_once_the_fault_is_gone() -> None:
     [({"fail": "explode"}, "known are stage-fails"), ({"stage_ms": "soon"}, "not milliseconds")],
 )
 def test_an_annotation_that_means_nothing_is_told(annotations: dict[str, str], word: str) -> None:
-    async def tell(node: NodeInMemory, machine: Simulated) -> None:
+    async def tell(node: NodeInMemory, machine: FakeMachine) -> None:
         with pytest.raises(MachineError, match=word):
             await stage(machine)
 
