@@ -45,7 +45,7 @@ from fleet.kube.objects.errors import (
     one_line,
     status_of,
 )
-from fleet.kube.objects.marks import CordonedByOther, MarkedNode, NodePatch
+from fleet.kube.objects.marks import CordonedByOther, MarkedNode, MergePatch
 from fleet.kube.objects.wire import MachineWire, ObjectWire
 from fleet.kube.watch import listing
 
@@ -114,7 +114,7 @@ class ActionExecutor:
             return Outcome(action, result, words)
 
     async def _mark(
-        self, action: Action, change: Callable[[MarkedNode, str], NodePatch | CordonedByOther | None]
+        self, action: Action, change: Callable[[MarkedNode, str], MergePatch | CordonedByOther | None]
     ) -> ActionResult:
         async def attempt() -> ActionResult:
             node = await self._node(action)
@@ -133,7 +133,7 @@ class ActionExecutor:
     async def _uncordon(self, action: Uncordon) -> ActionResult:
         foreign = False
 
-        def change(node: MarkedNode, rollout: str) -> NodePatch | None:
+        def change(node: MarkedNode, rollout: str) -> MergePatch | None:
             nonlocal foreign
             foreign = node.spec.unschedulable and node.cordoned_by != rollout
             return marks.uncordon(node, rollout)
@@ -260,11 +260,11 @@ class ActionExecutor:
         except NotFoundError:
             return None
 
-    async def _patch_machine(self, name: str, machine: MachineWire, spec: NodePatch) -> None:
+    async def _patch_machine(self, name: str, machine: MachineWire, spec: MergePatch) -> None:
         meta = {"uid": machine.metadata.uid, "resourceVersion": machine.metadata.resource_version}
         await self._transport.call(_call(MACHINES, "patch", name, {"metadata": meta, "spec": spec}))
 
-    async def _create_machine(self, action: Stage | Reboot, spec: NodePatch) -> None:
+    async def _create_machine(self, action: Stage | Reboot, spec: MergePatch) -> None:
         """It goes when its Node goes."""
         name = action.node.name
         owner = {"apiVersion": "v1", "kind": "Node", "name": name, "uid": action.uid}
@@ -281,7 +281,7 @@ class ActionExecutor:
             raise FleetError(words, f"fleet cluster install {action.node.cluster}") from None
 
 
-def _request(ask: Ask, token: str, release: Release) -> NodePatch:
+def _request(ask: Ask, token: str, release: Release) -> MergePatch:
     """`spec` of a Machine, for a merge patch: null takes away what an earlier request said."""
     told = {
         "version": release.version,
