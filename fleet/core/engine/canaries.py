@@ -113,7 +113,7 @@ class Canaries:
                 continue
             end = self._stuck.setdefault(ref, now) + REPLACEMENT_DELAY
             if now < end:
-                self._books.agenda.wake_at(ref, end)
+                self._books.state.wake_at(ref, end)
                 continue
             pool = (rollout.id, run.goal.pool)
             if not self._may_look(pool, now):
@@ -142,7 +142,7 @@ class Canaries:
         if now < at + RECHECK_DELAY:
             rollout = self._books.rollouts[pool[0]]
             ref = next(run.node for run in rollout.runs.values() if run.goal.pool == pool[1])
-            self._books.agenda.wake_at(ref, at + RECHECK_DELAY)
+            self._books.state.wake_at(ref, at + RECHECK_DELAY)
             return False
         return True
 
@@ -153,11 +153,11 @@ class Canaries:
                 yield run.node
 
     def _rank(self, ref: NodeRef) -> tuple[bool, bool, float, NodeRef]:
-        agenda = self._books.agenda
+        agenda = self._books.state
         notices = agenda.view(ref.cluster).notices(ref.name)
         may_go = any(not each.holds for each in notices)
         leads = any(group.leader in group.on(ref) for group in agenda.quorums.of(ref))
-        return may_go, leads, self._books.claims.pressure(agenda.view(ref.cluster), ref.name), ref
+        return may_go, leads, self._books.reservations.pressure(agenda.view(ref.cluster), ref.name), ref
 
     def _holds(self, rollout: Rollout, run: Run, now: datetime) -> Held | None:
         """What keeps the node from going and does not pass by itself. A cluster that is unreachable may be for days."""

@@ -58,7 +58,7 @@ class Engine:
         `salt`: ends the ids of its actions, and of no other controller's. `foretells`: what it decides is a plan on a
         model, so nodes whose drain no model can know are held."""
         self._books = EngineIndex(sites, views, salt)
-        self._agenda = self._books.agenda
+        self._agenda = self._books.state
         self._queue = self._books.queue
         self._staging = Staging(self._books)
         self._untidy: dict[str, dict[NodeRef, None]] = {}
@@ -84,7 +84,7 @@ class Engine:
     @property
     def timed(self) -> bool:
         """A closed window, a freeze, a canary's time to be able to go, a voter's proof: time alone will change something."""
-        return self._gates.timed or self._canaries.waits or bool(self._agenda.quorums.proof_awaited)
+        return self._gates.timed or self._canaries.waits or bool(self._agenda.quorums.awaiting_upgraded)
 
     @property
     def views(self) -> Mapping[str, ClusterView]:
@@ -96,7 +96,7 @@ class Engine:
 
     def pressure(self, ref: NodeRef) -> float:
         """The most work left per unit of allowance among the budgets of the node's pods."""
-        return self._books.claims.pressure(self._agenda.view(ref.cluster), ref.name)
+        return self._books.reservations.pressure(self._agenda.view(ref.cluster), ref.name)
 
     def absences(self, ref: NodeRef) -> tuple[quorum.GroupWithoutNode, ...]:
         """What its quorum groups are without the node, as they are now."""
@@ -112,7 +112,7 @@ class Engine:
         is missing is asked for again under the same token.
         """
         for ident in list(rollout.intents):
-            rollout.settle(ident, Result.UNKNOWN)
+            rollout.add_outcome(ident, Result.UNKNOWN)
         self._books.add(rollout)
         self._staging.add(rollout)
         self._gates.add(rollout)
@@ -128,7 +128,7 @@ class Engine:
         rollout.apply(record, at, actor)
         self._canaries.hear()
         for ref in rollout.runs:
-            self._agenda.touch(ref)
+            self._agenda.mark_dirty(ref)
         if record.kind == "release":
             ref = NodeRef.parse(record.node)
             if rollout.runs[ref].ended:
@@ -139,7 +139,7 @@ class Engine:
         """What is to be done now."""
         agenda = self._agenda
         agenda.log, agenda.changed = [], {}
-        if agenda.due(now):
+        if agenda.wake_due(now):
             self._canaries.hear()
         self._go_on(now)
         self._begin(now)
@@ -215,7 +215,7 @@ class Engine:
             self._staging.look_again(run.node)
         elif run.step is Step.STAGED:
             hindrance = self._hindrances.first(rollout, run, now)
-            place = self._books.occupancy.place_of(run.node)
+            place = self._books.limits.limit_group(run.node)
             if hindrance is None or not self._queue.waits(run.node, hindrance[0], place):
                 start = ("start", rollout.id)
                 self._queue.put(run.node, start, place, *self._urgency(run))
@@ -238,15 +238,15 @@ class Engine:
             and node.uid == run.goal.uid
             and self._agenda.view(run.node.cluster).synced
             and not has_our_marks(node, rollout)
-            and self._agenda.may_ask(run.node, "mark", now)
+            and self._agenda.may_issue(run.node, "mark", now)
         ):
             ident = self._agenda.next_id(rollout)
-            self._agenda.emit(rollout, Mark(id=ident, rollout=rollout.id, node=run.node, uid=node.uid))
+            self._agenda.issue(rollout, Mark(id=ident, rollout=rollout.id, node=run.node, uid=node.uid))
 
     def _turn(self, rollout: Rollout, run: Run, turn: StepResult, now: datetime, **detail: object) -> None:
-        after = self._agenda.step(rollout, run, turn, now, **detail)
+        after = self._agenda.finish_step(rollout, run, turn, now, **detail)
         self._staging.turned(rollout, run, after)
-        self._books.turned(after)
+        self._books.step_changed(after)
         if after.ended:
             self._untidy[rollout.id][run.node] = None
 
@@ -263,7 +263,7 @@ class Engine:
             self._agenda.decide(rollout, kind, now, node=ref, why=why)
             self._staging.regrouped(rollout, rollout.runs[ref])
             self._gates.add(rollout)
-            self._agenda.touch(ref)
+            self._agenda.mark_dirty(ref)
 
     def _begin_staging(self, now: datetime) -> None:
         """Images are written ahead of a window, but never before the canaries have proven the release."""
@@ -272,7 +272,7 @@ class Engine:
 
     def _begin_slots(self, now: datetime) -> None:
         """Gives slots to the runs whose hindrance has changed, best first, until it hinders again."""
-        queue, occupancy = self._queue, self._books.occupancy
+        queue, occupancy = self._queue, self._books.limits
         while (key := queue.opened()) is not None:
             taken = queue.pop(key)
             if taken is None:
@@ -280,12 +280,12 @@ class Engine:
             ref = taken.ref
             rollout = self._books.rollout_of(ref)
             if rollout is None or rollout.runs[ref].step is not Step.STAGED:
-                queue.gone(taken)
+                queue.ack(taken)
                 continue
             run = rollout.runs[ref]
             hindrance = self._hindrances.first(rollout, run, now)
             if hindrance is None:
-                queue.gone(taken)
+                queue.ack(taken)
                 asks = self._hindrances.asks(run)
                 self._turn(rollout, run, StepResult.BEGIN, now, **({"asks": list(asks)} if asks else {}))
                 continue
@@ -294,14 +294,14 @@ class Engine:
             self._agenda.hold(ref, held, *self._unmarked(rollout, run))
             if held.passed_over and (before or ())[:1] != (held,):
                 self._books.open_quorums(ref)
-            queue.put_back(taken, by, occupancy.place_of(ref), *self._urgency(run))
+            queue.requeue(taken, by, occupancy.limit_group(ref), *self._urgency(run))
             if by == key:
                 queue.close(key)
 
     def _urgency(self, run: Run) -> tuple[float, int]:
         """Who is asked first: by the most work left per unit of allowance, then by the plan's order."""
         view = self._agenda.view(run.node.cluster)
-        pressure = self._books.claims.pressure(view, run.node.name)
+        pressure = self._books.reservations.pressure(view, run.node.name)
         return pressure + run.goal.urgency, self._books.order(run.node)
 
     def _end(self, now: datetime) -> None:
@@ -311,8 +311,8 @@ class Engine:
             for ref in list(untidy):
                 if clean_up(self._agenda, rollout, rollout.runs[ref], now):
                     del untidy[ref]
-                    if ref in rollout.untidy:
-                        self._agenda.tidied(rollout, ref, now)
+                    if ref in rollout.needs_cleanup:
+                        self._agenda.cleaned_up(rollout, ref, now)
             if rollout.active and not rollout.remaining and not untidy and not rollout.intents:
                 self._agenda.decide(rollout, "finish", now)
                 self._gates.end(rollout)

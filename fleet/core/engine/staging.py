@@ -70,7 +70,7 @@ class Staging:
                 if run.step is not Step.PENDING:
                     continue
                 if held := self._held(rollout, run, now):
-                    self._books.agenda.hold(run.node, held)
+                    self._books.state.hold(run.node, held)
                     self._set_aside[run.node] = group
                     continue
                 return run
@@ -88,12 +88,12 @@ class Staging:
 
     def _held(self, rollout: Rollout, run: Run, now: datetime) -> Held | None:
         ref = run.node
-        view = self._books.agenda.view(ref.cluster)
+        view = self._books.state.view(ref.cluster)
         if not view.synced:
             return view.lost
         node, machine = view.nodes.get(ref.name), view.machines.get(ref.name)
         found = nodes.held(
-            ref.name, run.goal.uid, node, machine, rollout.id, self._books.heard(ref, now), now
+            ref.name, run.goal.uid, node, machine, rollout.id, self._books.notices_for(ref, now), now
         )
         found = found or kubelet_skew.held(view.name, run.release, view.servers)
         return found or (architecture.held(node, run.release) if node is not None else None)

@@ -57,7 +57,7 @@ def action_key(action: AnyAction) -> ActionKey:
     return action.node, action.kind, about
 
 
-class Agenda:
+class EngineState:
     def __init__(self, salt: str = "") -> None:
         """`salt` ends the ids of actions, so that no two controllers give the same one, also where the journal of the
         first was lost."""
@@ -80,11 +80,11 @@ class Agenda:
         self._again: dict[ActionKey, datetime] = {}
         self._refusals: dict[ActionKey, tuple[int, str]] = {}
         """How often in a row it failed for good, and the server's words."""
-        self.served: set[ActionKey] = set()
+        self.group_actions_done: set[ActionKey] = set()
         """What has been done for quorum groups on nodes of runs that go on: snapshots, defragmentations."""
-        self.absent: dict[NodeRef, datetime] = {}
+        self.absent_since: dict[NodeRef, datetime] = {}
         """Nodes with a run whose Node object is gone: since when that is known."""
-        self.unready: set[NodeRef] = set()
+        self.not_ready: set[NodeRef] = set()
         """Nodes in soak that are not Ready now."""
         self._answers: dict[ActionKey, str] = {}
         """Why it was not done the last time: the server's words, or that there was no answer, or who was faster."""
@@ -111,7 +111,7 @@ class Agenda:
     def machine(self, ref: NodeRef) -> Machine | None:
         return self.view(ref.cluster).machines.get(ref.name)
 
-    def touch(self, ref: NodeRef) -> None:
+    def mark_dirty(self, ref: NodeRef) -> None:
         self.dirty[ref] = None
 
     def wake_at(self, ref: NodeRef, when: datetime) -> None:
@@ -119,7 +119,7 @@ class Agenda:
             self._armed.add((when, ref))
             heappush(self._timers, (when, ref))
 
-    def look_again(self, ref: NodeRef, now: datetime) -> None:
+    def recheck(self, ref: NodeRef, now: datetime) -> None:
         """Looks at the node again after `RECHECK_SECONDS` at the latest. However often that is asked for meanwhile, one look
         is due: else each event of a long wait would be followed by looks of its own until the wait is over."""
         due = self._looks.get(ref)
@@ -127,13 +127,13 @@ class Agenda:
             due = self._looks[ref] = now + timedelta(seconds=RECHECK_SECONDS)
             self.wake_at(ref, due)
 
-    def due(self, now: datetime) -> bool:
+    def wake_due(self, now: datetime) -> bool:
         """Makes dirty whose time has come. Returns whether there were some."""
         found = False
         while self._timers and self._timers[0][0] <= now:
             timer = heappop(self._timers)
             self._armed.discard(timer)
-            self.touch(timer[1])
+            self.mark_dirty(timer[1])
             found = True
         return found
 
@@ -150,7 +150,7 @@ class Agenda:
             else:
                 self.held.pop(ref, None)
 
-    def step(self, rollout: Rollout, run: Run, turn: StepResult, now: datetime, **detail: Any) -> Run:
+    def finish_step(self, rollout: Rollout, run: Run, turn: StepResult, now: datetime, **detail: Any) -> Run:
         """Takes the run on; answers it in its new step."""
         record = JournalRecord(
             form="decision",
@@ -163,7 +163,7 @@ class Agenda:
         self.hold(run.node)
         for kind in STEP_ACTIONS:
             self._answers.pop((run.node, kind, ""), None)
-            self.came(run.node, kind)
+            self.request_fulfilled(run.node, kind)
         return rollout.runs[run.node]
 
     def retry(self, rollout: Rollout, run: Run, why: str, now: datetime) -> None:
@@ -172,7 +172,7 @@ class Agenda:
         )
         self._record(rollout, record, now)
 
-    def tidied(self, rollout: Rollout, ref: NodeRef, now: datetime) -> None:
+    def cleaned_up(self, rollout: Rollout, ref: NodeRef, now: datetime) -> None:
         """Nothing of the ended rollout is left on a node that was released."""
         record = JournalRecord(form="decision", kind="tidied", rollout=rollout.id, node=str(ref))
         self._record(rollout, record, now)
@@ -192,7 +192,7 @@ class Agenda:
     def in_flight(self, matter: ActionKey) -> bool:
         return matter in self._open
 
-    def may_ask(self, ref: NodeRef, kind: str, now: datetime, about: str = "") -> bool:
+    def may_issue(self, ref: NodeRef, kind: str, now: datetime, about: str = "") -> bool:
         """Neither in flight nor just answered; sets a timer for when it may be asked again. `about`: of the matter."""
         matter = (ref, kind, about)
         if matter in self._open:
@@ -203,25 +203,25 @@ class Agenda:
             return False
         return True
 
-    def asked_since(self, ref: NodeRef, kind: str, now: datetime) -> datetime:
+    def requested_since(self, ref: NodeRef, kind: str, now: datetime) -> datetime:
         """Returns since when the node's step has asked for this and the node does not show it: since now, at first."""
         return self._asked_since.setdefault((ref, kind, ""), now)
 
-    def came(self, ref: NodeRef, kind: str) -> None:
+    def request_fulfilled(self, ref: NodeRef, kind: str) -> None:
         """The node shows what was asked for, or its step asks no more."""
         self._asked_since.pop((ref, kind, ""), None)
 
-    def refusals(self, ref: NodeRef, kind: str, about: str = "") -> int:
+    def failures(self, ref: NodeRef, kind: str, about: str = "") -> int:
         """How often in a row the server refused this for good."""
         return self._refusals.get((ref, kind, about), (0, ""))[0]
 
-    def refusal(self, ref: NodeRef, kind: str, about: str = "") -> str:
+    def last_failure(self, ref: NodeRef, kind: str, about: str = "") -> str:
         """The server's words, if it refused this for good the last time."""
         return self._refusals.get((ref, kind, about), (0, ""))[1]
 
-    def emit(self, rollout: Rollout, action: AnyAction) -> None:
+    def issue(self, rollout: Rollout, action: AnyAction) -> None:
         self._open[action_key(action)] = action
-        rollout.intend(action)
+        rollout.add_intent(action)
         self.log.append(action)
 
     def next_id(self, rollout: Rollout) -> str:
@@ -253,10 +253,10 @@ class Agenda:
             )
         self._again[matter] = now + timedelta(seconds=pause)
         if isinstance(action, (SaveSnapshot, Defragment)) and outcome.result is Result.DONE:
-            self.served.add(matter)
+            self.group_actions_done.add(matter)
         if isinstance(action, Evict) and outcome.result is not Result.DONE:
-            self.view(action.node.cluster).undo_debit(action.pod_uid)
-        self.touch(action.node)
+            self.view(action.node.cluster).remove_pending_eviction(action.pod_uid)
+        self.mark_dirty(action.node)
 
     def _politely(self, outcome: Outcome, matter: ActionKey, pause: float) -> float:
         """Returns the seconds until the eviction is sent again."""
@@ -268,34 +268,34 @@ class Agenda:
         times = self._asked[matter] = self._asked.get(matter, 0) + 1
         return min(MAX_OPERATOR_DELAY, RETRY_DELAY[Result.REFUSED] * 2.0 ** min(times - 1, 8))
 
-    def answer(self, ref: NodeRef, kind: str, about: str = "") -> str:
+    def last_error(self, ref: NodeRef, kind: str, about: str = "") -> str:
         """Returns the server's words where the last such action was not granted; empty: it was, or has no answer."""
         return self._answers.get((ref, kind, about), "")
 
-    def part_since(self, ref: NodeRef, part: tuple[int, bool], first: datetime, now: datetime) -> datetime:
+    def wave_since(self, ref: NodeRef, part: tuple[int, bool], first: datetime, now: datetime) -> datetime:
         """Returns since when the node's drain has been at this part, or at a later one. The first began at `first`."""
         known = self._parts.get(ref)
         if known is None or part > known[0]:
             known = self._parts[ref] = (part, first if known is None else now)
         return known[1]
 
-    def emptied_since(self, ref: NodeRef, first: datetime, now: datetime) -> datetime:
+    def empty_since(self, ref: NodeRef, first: datetime, now: datetime) -> datetime:
         """Returns since when no pod with a time of its own keeps the node: what else a reboot presumes shares the time
         of the pods without one. `first`: of a node on which no pod had to go."""
         known = self._parts.get(ref)
-        return self.part_since(ref, (known[0][0] if known is not None else 0, True), first, now)
+        return self.wave_since(ref, (known[0][0] if known is not None else 0, True), first, now)
 
-    def drained(self, ref: NodeRef) -> None:
+    def drain_ended(self, ref: NodeRef) -> None:
         """The node's drain is over."""
         self._parts.pop(ref, None)
         self._last_sent.pop(ref, None)
 
-    def unserve(self, ref: NodeRef) -> None:
+    def forget_group_actions(self, ref: NodeRef) -> None:
         """What was done for the groups of a node counts for one way of its run through the steps."""
-        for matter in [matter for matter in self.served if matter[0] == ref]:
-            self.served.discard(matter)
+        for matter in [matter for matter in self.group_actions_done if matter[0] == ref]:
+            self.group_actions_done.discard(matter)
 
-    def forget(self, ref: NodeRef, pod_uid: str) -> None:
+    def forget_pod(self, ref: NodeRef, pod_uid: str) -> None:
         """The pod is gone: nothing about it is of interest any more."""
         matter = (ref, "evict", pod_uid)
         self._again.pop(matter, None)
@@ -304,7 +304,7 @@ class Agenda:
         self._asked.pop(matter, None)
         self._back_since.pop((ref, pod_uid), None)
 
-    def back_since(self, ref: NodeRef, pod_uid: str, now: datetime) -> datetime:
+    def returned_since(self, ref: NodeRef, pod_uid: str, now: datetime) -> datetime:
         """Returns since when the pod is known to have come back to its node: since now, at the first look."""
         return self._back_since.setdefault((ref, pod_uid), now)
 
@@ -312,6 +312,6 @@ class Agenda:
         """Returns when the last eviction of the workload's pods from the node was asked for, by this controller."""
         return self._last_sent.get(ref, {}).get(workload)
 
-    def note_eviction(self, ref: NodeRef, workload: str, now: datetime) -> None:
+    def eviction_issued(self, ref: NodeRef, workload: str, now: datetime) -> None:
         """The eviction of a pod of this workload is asked for."""
         self._last_sent.setdefault(ref, {})[workload] = now

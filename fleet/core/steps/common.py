@@ -12,7 +12,7 @@ from fleet.core.records.held import Held, Reason
 from fleet.core.rollout.action import Cordon, Uncordon
 from fleet.core.rollout.rollout import Rollout, Run
 from fleet.core.rollout.steps import Step, StepResult
-from fleet.core.state.agenda import Agenda
+from fleet.core.state.agenda import EngineState
 
 ACTION_NAMES: Mapping[str, str] = {
     "mark": "the taint of nodes that wait",
@@ -49,7 +49,12 @@ def has_our_marks(node: Node, rollout: Rollout) -> bool:
 
 
 def expired(
-    agenda: Agenda, rollout: Rollout, run: Run, seconds: int, now: datetime, since: datetime | None = None
+    agenda: EngineState,
+    rollout: Rollout,
+    run: Run,
+    seconds: int,
+    now: datetime,
+    since: datetime | None = None,
 ) -> bool:
     """The step has had its time, counted anew after nobody could look or a person had stopped it. Sets the timer
     otherwise. `since`: of a part of the step."""
@@ -62,31 +67,31 @@ def expired(
     return False
 
 
-def backoff(agenda: Agenda, run: Run, kind: str) -> Held | None:
+def backoff(agenda: EngineState, run: Run, kind: str) -> Held | None:
     """Returns why the last request of this kind for the run's node was not fulfilled, in the server's words."""
-    why = agenda.answer(run.node, kind)
+    why = agenda.last_error(run.node, kind)
     return Held(Reason.BACKOFF, run.node.name, {"what": ACTION_NAMES[kind], "why": why}) if why else None
 
 
-def hold_backoff(agenda: Agenda, run: Run, kind: str) -> None:
+def hold_backoff(agenda: EngineState, run: Run, kind: str) -> None:
     if held := backoff(agenda, run, kind):
         agenda.hold(run.node, held)
 
 
-def refusal_suffix(agenda: Agenda, run: Run, kind: str) -> str:
+def refusal_suffix(agenda: EngineState, run: Run, kind: str) -> str:
     """Ends the words of a run that fails because its request was never fulfilled."""
-    why = agenda.answer(run.node, kind)
+    why = agenda.last_error(run.node, kind)
     return f": {ACTION_NAMES[kind]} was refused ({why})" if why else ""
 
 
-def request_cordon(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> None:
-    if agenda.may_ask(run.node, "cordon", now):
+def request_cordon(agenda: EngineState, rollout: Rollout, run: Run, node: Node, now: datetime) -> None:
+    if agenda.may_issue(run.node, "cordon", now):
         ident = agenda.next_id(rollout)
-        agenda.emit(rollout, Cordon(id=ident, rollout=rollout.id, node=run.node, uid=node.uid))
+        agenda.issue(rollout, Cordon(id=ident, rollout=rollout.id, node=run.node, uid=node.uid))
 
 
-def request_uncordon(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> None:
+def request_uncordon(agenda: EngineState, rollout: Rollout, run: Run, node: Node, now: datetime) -> None:
     hold_backoff(agenda, run, "uncordon")
-    if agenda.may_ask(run.node, "uncordon", now):
+    if agenda.may_issue(run.node, "uncordon", now):
         ident = agenda.next_id(rollout)
-        agenda.emit(rollout, Uncordon(id=ident, rollout=rollout.id, node=run.node, uid=node.uid))
+        agenda.issue(rollout, Uncordon(id=ident, rollout=rollout.id, node=run.node, uid=node.uid))

@@ -9,7 +9,7 @@ from fleet.core.guards import nodes
 from fleet.core.objects.node import Node
 from fleet.core.rollout.rollout import Rollout, Run
 from fleet.core.rollout.steps import Step
-from fleet.core.state.agenda import Agenda
+from fleet.core.state.agenda import EngineState
 from fleet.core.steps.absence import node_absent, node_present, node_replaced
 from fleet.core.steps.common import Answer
 from fleet.core.steps.drain import cordon, drain
@@ -18,7 +18,7 @@ from fleet.core.steps.reboot import reboot, verify
 from fleet.core.steps.stage import pending, stage, staged
 
 
-def advance(agenda: Agenda, rollout: Rollout, run: Run, now: datetime) -> Answer:
+def advance(agenda: EngineState, rollout: Rollout, run: Run, now: datetime) -> Answer:
     """The turn that this run takes now, with what the journal is to say of it."""
     view = agenda.view(run.node.cluster)
     if run.ended:
@@ -41,7 +41,7 @@ def advance(agenda: Agenda, rollout: Rollout, run: Run, now: datetime) -> Answer
     return STEPS[run.step](agenda, rollout, run, node, now)
 
 
-STEPS: Mapping[Step, Callable[[Agenda, Rollout, Run, Node, datetime], Answer]] = {
+STEPS: Mapping[Step, Callable[[EngineState, Rollout, Run, Node, datetime], Answer]] = {
     Step.PENDING: pending,
     Step.STAGE: stage,
     Step.STAGED: staged,

@@ -12,7 +12,7 @@ from fleet.core.records.held import Held, Reason
 from fleet.core.releases.release import is_release
 from fleet.core.rollout.rollout import Rollout, Run
 from fleet.core.rollout.steps import StepResult
-from fleet.core.state.agenda import Agenda
+from fleet.core.state.agenda import EngineState
 from fleet.core.steps import daemonsets, quorum_work
 from fleet.core.steps.common import (
     Answer,
@@ -34,7 +34,7 @@ CORDON_ATTEMPTS = 4
 """A server's error may pass; a right that is missing does not."""
 
 
-def cordon(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
+def cordon(agenda: EngineState, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
     if cordoned_by_us(node, rollout):
         return StepResult.DONE, {}
     if node.foreign_cordon:
@@ -52,15 +52,15 @@ def cordon(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime
     if waits is not None:
         agenda.hold(run.node, waits)
         return None
-    if agenda.refusals(run.node, "cordon") >= CORDON_ATTEMPTS:
-        return StepResult.FAILED, {"why": f"cordon refused: {agenda.refusal(run.node, 'cordon')}"}
+    if agenda.failures(run.node, "cordon") >= CORDON_ATTEMPTS:
+        return StepResult.FAILED, {"why": f"cordon refused: {agenda.last_failure(run.node, 'cordon')}"}
     return _until_cordoned(agenda, rollout, run, node, now)
 
 
-def _until_cordoned(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
+def _until_cordoned(agenda: EngineState, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
     """Asks for the cordon until the node shows it. Where another takes it off each time, that ends as a drain does."""
     timeout = rollout.pool(run).drain.timeout_seconds
-    if expired(agenda, rollout, run, timeout, now, agenda.asked_since(run.node, "cordon", now)):
+    if expired(agenda, rollout, run, timeout, now, agenda.requested_since(run.node, "cordon", now)):
         return StepResult.FAILED, {
             "why": f"it was not cordoned within {timeout} s{refusal_suffix(agenda, run, 'cordon')}"
         }
@@ -69,7 +69,7 @@ def _until_cordoned(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now:
     return None
 
 
-def drain(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
+def drain(agenda: EngineState, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
     if held := gates.paused(rollout):
         agenda.hold(run.node, held)
         return None
@@ -85,7 +85,7 @@ def drain(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime)
             return StepResult.FAILED, {"why": f"not drained within {seconds} s: {names}"}
     if not cordoned_by_us(node, rollout):
         return _until_cordoned(agenda, rollout, run, node, now)
-    agenda.came(run.node, "cordon")
+    agenda.request_fulfilled(run.node, "cordon")
     try:
         pods = part.pods if part is not None else ()
         last = capacity.last(node.name, view, [pod for pod, _ in pods])
@@ -95,13 +95,13 @@ def drain(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime)
         return StepResult.FAILED, {"why": str(why)}
     agenda.hold(run.node, *waits)
     if waits:
-        agenda.look_again(run.node, now)
+        agenda.recheck(run.node, now)
     if left or agenda.in_flight((run.node, "cordon", "")):
         return None
     return _ready_to_reboot(agenda, rollout, run, node, now)
 
 
-def _stand_back(agenda: Agenda, rollout: Rollout, run: Run, held: Held, now: datetime) -> Answer:
+def _stand_back(agenda: EngineState, rollout: Rollout, run: Run, held: Held, now: datetime) -> Answer:
     """Another party deletes the node: it is given back at once. Or works on it: no pod is evicted meanwhile, and after
     the drain's time the node is given back. Nothing has failed."""
     if held.params["does"] == Does.DELETES:
@@ -110,11 +110,11 @@ def _stand_back(agenda: Agenda, rollout: Rollout, run: Run, held: Held, now: dat
     if expired(agenda, rollout, run, timeout, now):
         return StepResult.CANCELLED, {"why": f"could not go within {timeout} s: {held.message}"}
     agenda.hold(run.node, held)
-    agenda.look_again(run.node, now)
+    agenda.recheck(run.node, now)
     return None
 
 
-def _ready_to_reboot(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
+def _ready_to_reboot(agenda: EngineState, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
     """Drained. Asks once more what a reboot presumes."""
     if run.since is not None and now < run.since + SETTLE:
         agenda.wake_at(run.node, run.since + SETTLE)
@@ -136,11 +136,11 @@ def _ready_to_reboot(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now
         return StepResult.FAILED, {"why": waits}
     if waits is not None:
         timeout = rollout.pool(run).drain.timeout_seconds
-        since = agenda.emptied_since(run.node, run.since or now, now)
+        since = agenda.empty_since(run.node, run.since or now, now)
         if expired(agenda, rollout, run, timeout, now, since):
             return StepResult.FAILED, {"why": f"could not go within {timeout} s: {waits.message}"}
         agenda.hold(run.node, waits)
-        agenda.look_again(run.node, now)
+        agenda.recheck(run.node, now)
         return None
     known = identity.remembered(node, machine)
     etcd = quorum_work.etcd_versions(agenda, run)
@@ -155,7 +155,7 @@ def _without_boot_id(node: Node) -> Held | None:
     return Held(Reason.NOT_VERIFIED, node.name, {"why": "the node tells no boot id"})
 
 
-def _daemons(agenda: Agenda, node: Node, run: Run) -> dict[str, Any]:
+def _daemons(agenda: EngineState, node: Node, run: Run) -> dict[str, Any]:
     """What the proof compares with, should the node come back with other labels."""
     view = agenda.view(run.node.cluster)
     found, labels = daemonsets.ready(node.name, view), daemonsets.labels(node, view)

@@ -11,13 +11,13 @@ from fleet.core.records.held import Held, Reason
 from fleet.core.rollout.action import CancelRequest, Unmark
 from fleet.core.rollout.rollout import Rollout, Run
 from fleet.core.rollout.steps import StepResult
-from fleet.core.state.agenda import Agenda
+from fleet.core.state.agenda import EngineState
 from fleet.core.steps import daemonsets, quorum_work, verification
 from fleet.core.steps.common import Answer, expired, has_our_marks, hold_backoff, request_uncordon
 from fleet.core.steps.reboot import newly_failed
 
 
-def uncordon(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
+def uncordon(agenda: EngineState, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
     """The node goes back into service: upgraded and proven, or never rebooted by a run that failed or was aborted."""
     if not has_our_marks(node, rollout):
         return StepResult.CANCELLED if run.cancelled else StepResult.DONE, {}
@@ -25,28 +25,28 @@ def uncordon(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: dateti
     return None
 
 
-def soak(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
+def soak(agenda: EngineState, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
     """How it ends is noted with the versions of etcd that the node's voters run by then."""
     answer = _soak(agenda, rollout, run, node, now)
     etcd = quorum_work.etcd_versions(agenda, run) if answer is not None else {}
     return (answer[0], {**answer[1], "etcd_after": etcd}) if answer is not None and etcd else answer
 
 
-def _soak(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
+def _soak(agenda: EngineState, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
     if failed := newly_failed(rollout, run, node, agenda.machine(run.node)):
         return StepResult.FAILED, {"why": failed}
     seconds = quorum_work.soak_seconds(agenda, rollout, run)
     why = quorum_work.why_not_recovered(agenda, rollout, run) or _newcomers(agenda, run, node)
     if node.ready is not True or why:
-        agenda.unready.add(run.node)
+        agenda.not_ready.add(run.node)
         if expired(agenda, rollout, run, seconds + rollout.pool(run).reboot.timeout_seconds, now):
             return StepResult.FAILED, {"why": why or node.why_unready or "it did not stay Ready"}
         not_yet = Held(Reason.NOT_VERIFIED, node.name, {"why": why})
         agenda.hold(run.node, nodes.not_ready(node) if node.ready is not True else not_yet)
-        agenda.look_again(run.node, now)
+        agenda.recheck(run.node, now)
         return None
-    if run.node in agenda.unready:
-        agenda.unready.discard(run.node)
+    if run.node in agenda.not_ready:
+        agenda.not_ready.discard(run.node)
         agenda.healthy_since[run.node] = now
     since = agenda.healthy_since.get(run.node, run.since or now)
     end = since + timedelta(seconds=seconds)
@@ -60,13 +60,13 @@ def _soak(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime)
     return None
 
 
-def _newcomers(agenda: Agenda, run: Run, node: Node) -> str:
+def _newcomers(agenda: EngineState, run: Run, node: Node) -> str:
     """Labels may change only after the proof, and then DaemonSets come that nobody could have waited for."""
     away = daemonsets.newcomers_not_ready(run, node, agenda.view(run.node.cluster))
     return f"DaemonSet pods are not Ready: {verification.listed(away)}" if away else ""
 
 
-def clean_up(agenda: Agenda, rollout: Rollout, run: Run, now: datetime) -> bool:
+def clean_up(agenda: EngineState, rollout: Rollout, run: Run, now: datetime) -> bool:
     """Takes away what is ours on the node of an ended run; True when nothing is left.
 
     A failed run that keeps its slot keeps its cordon too, until a person releases it. What was asked a moment ago may
@@ -87,20 +87,20 @@ def clean_up(agenda: Agenda, rollout: Rollout, run: Run, now: datetime) -> bool:
             request_uncordon(agenda, rollout, run, node, now)
             return False
         hold_backoff(agenda, run, "unmark")
-        if agenda.may_ask(run.node, "unmark", now):
+        if agenda.may_issue(run.node, "unmark", now):
             ident = agenda.next_id(rollout)
-            agenda.emit(rollout, Unmark(id=ident, rollout=rollout.id, node=run.node, uid=node.uid))
+            agenda.issue(rollout, Unmark(id=ident, rollout=rollout.id, node=run.node, uid=node.uid))
         return False
     machine = view.machines.get(run.node.name)
     if machine is not None and _unfinished(machine, rollout):
         hold_backoff(agenda, run, "clear")
-        if agenda.may_ask(run.node, "clear", now):
+        if agenda.may_issue(run.node, "clear", now):
             ident = agenda.next_id(rollout)
-            agenda.emit(rollout, CancelRequest(id=ident, rollout=rollout.id, node=run.node, uid=node.uid))
+            agenda.issue(rollout, CancelRequest(id=ident, rollout=rollout.id, node=run.node, uid=node.uid))
         return False
     if any(held.reason is Reason.BACKOFF for held in agenda.held.get(run.node, ())):
         agenda.hold(run.node)
-    unsure = [kind for kind in ("mark", "stage", "cordon") if not agenda.may_ask(run.node, kind, now)]
+    unsure = [kind for kind in ("mark", "stage", "cordon") if not agenda.may_issue(run.node, kind, now)]
     return not unsure
 
 

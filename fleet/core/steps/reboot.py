@@ -12,7 +12,7 @@ from fleet.core.releases.release import built_for, is_release, told_from
 from fleet.core.rollout.action import Reboot
 from fleet.core.rollout.rollout import Rollout, Run
 from fleet.core.rollout.steps import Step, StepResult
-from fleet.core.state.agenda import Agenda
+from fleet.core.state.agenda import EngineState
 from fleet.core.steps import quorum_work, verification
 from fleet.core.steps.common import (
     Answer,
@@ -25,7 +25,7 @@ from fleet.core.steps.common import (
 )
 
 
-def reboot(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
+def reboot(agenda: EngineState, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
     if node.boot_id and node.boot_id != run.boot_id:
         return StepResult.DONE, {}
     rule = rollout.pool(run).reboot
@@ -48,8 +48,8 @@ def reboot(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime
     if not _may_go(agenda, rollout, run, node, now):
         return StepResult.BACK, {}
     hold_backoff(agenda, run, "reboot")
-    if agenda.may_ask(run.node, "reboot", now):
-        agenda.emit(
+    if agenda.may_issue(run.node, "reboot", now):
+        agenda.issue(
             rollout,
             Reboot(
                 id=agenda.next_id(rollout),
@@ -66,7 +66,7 @@ def reboot(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime
     return None
 
 
-def _may_go(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> bool:
+def _may_go(agenda: EngineState, rollout: Rollout, run: Run, node: Node, now: datetime) -> bool:
     """Returns whether all that let the drain end is still so, right before the reboot is asked for."""
     view = agenda.view(run.node.cluster)
     return cordoned_by_us(node, rollout) and not (
@@ -79,7 +79,7 @@ def _may_go(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetim
     )
 
 
-def verify(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
+def verify(agenda: EngineState, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
     machine = agenda.machine(run.node)
     missing = verification.missing_proof(run, node, machine, agenda.view(run.node.cluster), now)
     if (
@@ -104,7 +104,7 @@ def verify(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime
     if expired(agenda, rollout, run, timeout, now):
         return StepResult.FAILED, {"why": f"not proven within {timeout} s: {missing}"}
     if verification.has_reported(machine, node):
-        agenda.look_again(run.node, now)
+        agenda.recheck(run.node, now)
     agenda.hold(run.node, Held(Reason.NOT_VERIFIED, node.name, {"why": missing or "no report"}))
     return None
 

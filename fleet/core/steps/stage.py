@@ -12,21 +12,21 @@ from fleet.core.releases.release import built_for, is_release, told_from
 from fleet.core.rollout.action import Stage
 from fleet.core.rollout.rollout import Rollout, Run
 from fleet.core.rollout.steps import StepResult
-from fleet.core.state.agenda import Agenda
+from fleet.core.state.agenda import EngineState
 from fleet.core.steps.common import Answer, expired, hold_backoff, refusal_suffix, token_of, was_requested
 
 STAGE_ATTEMPTS = 3
 STAGE_BACKOFF = timedelta(seconds=15)
 
 
-def pending(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
+def pending(agenda: EngineState, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
     machine = agenda.machine(run.node)
     if machine is not None and is_release(machine.booted, run.release):
         return StepResult.DONE, {"why": f"{run.release.version} is booted already"}
     return None
 
 
-def stage(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
+def stage(agenda: EngineState, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
     rule = rollout.pool(run).stage
     machine = agenda.machine(run.node)
     # Booted already: by somebody else, or in a time that an older copy of the journal does not know.
@@ -59,10 +59,10 @@ def stage(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime)
     if held := architecture.held(node, run.release):
         agenda.hold(run.node, held)
         return None
-    if agenda.may_ask(run.node, "stage", now):
+    if agenda.may_issue(run.node, "stage", now):
         ident = agenda.next_id(rollout)
         release = built_for(run.release, node.architecture) or run.release
-        agenda.emit(
+        agenda.issue(
             rollout,
             Stage(id=ident, rollout=rollout.id, node=run.node, uid=node.uid, token=token, release=release),
         )
@@ -81,7 +81,7 @@ def _another(machine: Machine, run: Run) -> str:
     )
 
 
-def staged(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
+def staged(agenda: EngineState, rollout: Rollout, run: Run, node: Node, now: datetime) -> Answer:
     """Waits for a slot: `Engine` gives it, and knows what holds it."""
     machine = agenda.machine(run.node)
     if machine is not None and is_release(machine.booted, run.release):
