@@ -8,32 +8,32 @@ from typing import Any
 from msgspec import Raw
 
 from fleet.core.records.errors import FleetError
-from fleet.core.rollout.event import Object
+from fleet.core.rollout.event import ApiObject
 from fleet.core.text.untrusted import UNREADABLE
 from fleet.kube.objects import decode, maintenance, volumes, wire
 from fleet.kube.objects.api_resource import NAMED, ApiResource, NamedObject, brief
 
 
-def _workload(kind: str, group: str, resource: str, *, optional: bool = False) -> ApiResource[Object]:
-    def convert(found: wire.WorkloadWire) -> Object:
+def _workload(kind: str, group: str, resource: str, *, optional: bool = False) -> ApiResource[ApiObject]:
+    def convert(found: wire.WorkloadWire) -> ApiObject:
         return decode.workload(found, kind)
 
     found = wire.DaemonSetWire if kind == "DaemonSet" else wire.WorkloadWire
     return ApiResource(kind, group, "v1", resource, found, convert, optional=optional)
 
 
-def _of_others(kind: str, group: str, version: str, resource: str) -> ApiResource[Object]:
+def _of_others(kind: str, group: str, version: str, resource: str) -> ApiResource[ApiObject]:
     """Another project's, by which it says that it works on a node. Most clusters have none."""
     full = f"{resource}.{group}"
     if kind == "MachineConfigNode":
         found: type[Any] = maintenance.ConfigNodeWire
 
-        def convert(found: Any) -> Object:
+        def convert(found: Any) -> ApiObject:
             return maintenance.config_node(found, full)
     else:
         found = maintenance.MaintenanceWire
 
-        def convert(found: Any) -> Object:
+        def convert(found: Any) -> ApiObject:
             return maintenance.maintenance(found, full)
 
     return ApiResource(
@@ -79,7 +79,7 @@ ATTACHMENTS = ApiResource(
     optional=True,
 )
 
-KINDS: tuple[ApiResource[Object], ...] = (
+KINDS: tuple[ApiResource[ApiObject], ...] = (
     NODES,
     MACHINES,
     BUDGETS,
@@ -98,10 +98,10 @@ KINDS: tuple[ApiResource[Object], ...] = (
 )
 
 
-def things_of(objects: Iterable[Raw]) -> list[Object]:
+def things_of(objects: Iterable[Raw]) -> list[ApiObject]:
     """Of objects of any kind, each saying which it is; those of other kinds are left out. Raises FleetError."""
     by_kind = {(kind.group, kind.kind): kind for kind in KINDS}
-    things: list[Object] = []
+    things: list[ApiObject] = []
     for each in objects:
         try:
             kind = by_kind.get(_kind_of(NAMED.decode(each)))

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from fleet.core.records.errors import FleetError, UnreachableError
-from fleet.core.rollout.event import Event, Gone, Lost, Object, Seen, Synced
+from fleet.core.rollout.event import ApiObject, ClusterEvent, ClusterLost, ClusterSynced, Deleted, Upserted
 from fleet.core.text.untrusted import UnreadableError, decode
 from fleet.kube.client.clock import Clock
 from fleet.kube.client.retry import Jitter, random_jitter
@@ -49,7 +49,7 @@ class HealthCheck(Struct, frozen=True):
 class Informer(NamedTuple):
     """One resource: what lists and watches it, and what keeps it."""
 
-    reflector: Reflector[Object]
+    reflector: Reflector[ApiObject]
     store: ObjectStore
 
 
@@ -68,17 +68,17 @@ class Informers:
         self._transport = transport
         self._clock = clock
         self._health_check = health_check
-        self._inbox: deque[Event] = deque()
+        self._inbox: deque[ClusterEvent] = deque()
         self._news = asyncio.Event()
         self._closed = False
         self._informers = [self._informer(kind, jitter) for kind in KINDS]
         self._wrong = ""
         """Why nothing that the server's lists tell is to be believed; empty: it is."""
-        self._stale: tuple[ApiResource[Object], Object, int] | None = None
+        self._stale: tuple[ApiResource[ApiObject], ApiObject, int] | None = None
         """By which object that was found, and the resourceVersion of the server's lists then."""
-        self._behind: dict[str, Object] = {}
+        self._behind: dict[str, ApiObject] = {}
         """By resource: an object that is another in etcd, and as new in the server's lists. Its watch may tell it yet."""
-        self._told: Synced | Lost | None = None
+        self._told: ClusterSynced | ClusterLost | None = None
         """The last word about the reach of the cluster."""
         self._heard: deque[str] = deque(maxlen=HEARD)
         """The versions that the last answers told; of several API servers each may have given one."""
@@ -89,7 +89,7 @@ class Informers:
         reflectors = (each.reflector for each in self._informers)
         return {each.resource.named: each.absent for each in reflectors if each.absent}
 
-    async def events(self) -> AsyncGenerator[Event, None]:
+    async def events(self) -> AsyncGenerator[ClusterEvent, None]:
         tasks = [asyncio.create_task(each.reflector.run()) for each in self._informers]
         tasks.append(asyncio.create_task(self._check_health()))
         for task in tasks:
@@ -114,26 +114,26 @@ class Informers:
         self._closed = True
         self._news.set()
 
-    def _informer(self, resource: ApiResource[Object], jitter: Jitter) -> Informer:
+    def _informer(self, resource: ApiResource[ApiObject], jitter: Jitter) -> Informer:
         store = ObjectStore(resource, self._changed)
         reflector = Reflector(self._transport, resource, self._clock, store, self._reached, jitter=jitter)
         return Informer(reflector, store)
 
-    def _changed(self, there: Sequence[Object], gone: Sequence[Object]) -> None:
-        self._inbox.extend(Gone(self._cluster, thing) for thing in gone)
-        self._inbox.extend(Seen(self._cluster, thing) for thing in there)
+    def _changed(self, there: Sequence[ApiObject], gone: Sequence[ApiObject]) -> None:
+        self._inbox.extend(Deleted(self._cluster, thing) for thing in gone)
+        self._inbox.extend(Upserted(self._cluster, thing) for thing in there)
         self._news.set()
 
     def _reached(self) -> None:
         reflectors = [each.reflector for each in self._informers]
         error = next((each.error for each in reflectors if each.error is not None), None)
-        word: Synced | Lost
+        word: ClusterSynced | ClusterLost
         if self._wrong:
-            word = Lost(self._cluster, self._wrong)
+            word = ClusterLost(self._cluster, self._wrong)
         elif error is not None:
-            word = Lost(self._cluster, error.full_message)
+            word = ClusterLost(self._cluster, error.full_message)
         elif self._heard and all(each.listed for each in reflectors):
-            word = Synced(self._cluster, min(filter(None, self._heard), key=by_age, default=""))
+            word = ClusterSynced(self._cluster, min(filter(None, self._heard), key=by_age, default=""))
         else:
             return
         # Servers of one control plane may be of different versions: the oldest counts, until it is heard of no more.

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from fleet.core.objects.node import Node
-from fleet.core.rollout.event import Object
+from fleet.core.rollout.event import ApiObject
 from fleet.kube.actions.machine_client import PATH, MachineInformer
 from fleet.kube.client.retry import CONFLICT_TRIES, Backoff, random_jitter, retry_on_conflict
 from fleet.kube.cluster import KubeCluster
@@ -30,16 +30,16 @@ class Names:
         self.changed = asyncio.Condition()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def replace(self, objects: Sequence[Object]) -> None:
+    def replace(self, objects: Sequence[ApiObject]) -> None:
         self.there = {each.name for each in objects}
         self.lists += 1
         self._notify()
 
-    def upsert(self, found: Object) -> None:
+    def upsert(self, found: ApiObject) -> None:
         self.there.add(found.name)
         self._notify()
 
-    def delete(self, found: Object) -> None:
+    def delete(self, found: ApiObject) -> None:
         self.there.discard(found.name)
         self._notify()
 
