@@ -2,7 +2,7 @@
 
 They know the views of the clusters, which node is in which rollout, how many are out in each scope, what budgets are
 claimed for; and when something changes, they say whose waiting that may end (queue), and who has to be looked at
-(agenda).
+(state).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from fleet.core.rollout.event import (
 )
 from fleet.core.rollout.rollout import Rollout, Run
 from fleet.core.rollout.steps import DRAINED, Step
-from fleet.core.state.agenda import EngineState
+from fleet.core.state.engine_state import EngineState
 from fleet.core.state.limits import DisruptionLimits, Scope, scopes
 from fleet.core.state.operator_requests import OperatorRequests
 from fleet.core.state.reservations import BudgetKey, BudgetReservations
@@ -165,14 +165,14 @@ class EngineIndex:
             if self.state.view(ref.cluster).capacity.end_drain(ref.name):
                 self._open_room(ref.cluster)
         if run.step is not Step.DRAIN:
-            self.state.drain_ended(ref)
+            self.state.drains.end(ref)
         for group in self.operator_requests.update(run):
             self.queue.open(("asked", ref.cluster, group))
         if run.ended:
             self.queue.drop(ref)
             self._place(ref)
         if run.ended or run.waiting:
-            self.state.forget_group_actions(ref)
+            self.state.actions.forget_group_actions(ref)
         self.update_unavailable(ref)
         self.state.mark_dirty(ref)
         self.open_quorums(ref)
@@ -215,7 +215,7 @@ class EngineIndex:
         notices = self.state.view(ref.cluster).notices(ref.name)
         for each in notices:
             if each.until is not None and now < each.until:
-                self.state.wake_at(ref, each.until)
+                self.state.timers.wake_at(ref, each.until)
         return notices
 
     def _open_room(self, cluster: str) -> None:
