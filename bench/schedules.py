@@ -29,7 +29,7 @@ from fleet.core.engine.engine import Engine
 from fleet.core.objects.node import NodeRef
 from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.planning.plan import Plan
-from fleet.core.rollout.event import Seen, Synced
+from fleet.core.rollout.event import ClusterSynced, Upserted
 from fleet.core.rollout.rollout import Rollout
 from fleet.model.model import Model
 from fleet.planner.expectations import expected
@@ -128,8 +128,8 @@ def _executed(plan: Plan, snapshot: Snapshot) -> float:
     """The same engine on a cluster whose times are spread; seconds until the last run has ended."""
     engine = Engine({snapshot.cluster: snapshot.site})
     for thing in snapshot.things():
-        engine.observe(Seen(snapshot.cluster, thing), START)
-    engine.observe(Synced(snapshot.cluster, snapshot.server_version), START)
+        engine.observe(Upserted(snapshot.cluster, thing), START)
+    engine.observe(ClusterSynced(snapshot.cluster, snapshot.server_version), START)
     rollout = Rollout("bench", plan.begin(), START, "bench")
     engine.add(rollout)
     simulate(

@@ -19,7 +19,7 @@ from fleet.core.records.errors import FleetError, UnreachableError, UsageError
 from fleet.core.records.leadership import Leadership
 from fleet.core.records.requests import RequestKind
 from fleet.core.rollout.action import AnyAction, Outcome
-from fleet.core.rollout.event import Event, Gone, Lost, Seen, Synced
+from fleet.core.rollout.event import ClusterEvent, ClusterLost, ClusterSynced, Deleted, Upserted
 from fleet.hosts import facts, observation, ownership
 from fleet.hosts.connections import ConnectHost, Connector, HostConnection, over_ssh
 from fleet.hosts.executor import HostActionExecutor, told_of
@@ -57,6 +57,14 @@ class HostsReading(Struct, frozen=True):
     """Hosts that were not reached, and why."""
 
 
+class HostClaim(Struct, frozen=True):
+    """What became of the claim on one host."""
+
+    message: str
+    claimed: bool = True
+    """The host belongs to this fleet now."""
+
+
 class HostsCluster:
     """`path`: the inventory file. `folder`: where the records and the lease are kept. Nothing is connected before the
     first call."""
@@ -87,7 +95,7 @@ class HostsCluster:
         """None: there is no API server."""
         return {}
 
-    async def events(self) -> AsyncGenerator[Event, None]:
+    async def events(self) -> AsyncGenerator[ClusterEvent, None]:
         """One reader at a time: it is for as long as somebody reads that the hosts are looked after."""
         watch = _Watch(
             self.name, self._source, self._records, self._stewards, self._ways, self._rhythm, self._own
@@ -143,22 +151,24 @@ class HostsCluster:
         snapshot = Snapshot(self.name, site, at, nodes=nodes, machines=machines)
         return HostsReading(snapshot, {name: why.full_message for name, why in unreached.items()})
 
-    async def claim(self) -> dict[str, str]:
+    async def claim(self) -> dict[str, HostClaim]:
         """Makes every host this fleet's, whoever has it: what was done, or why not, by host. Raises ConfigError."""
         inventory = await self._source.now()
         reach = self._ways(inventory)
 
-        async def one(host: HostEntry) -> str:
+        async def one(host: HostEntry) -> HostClaim:
             way = reach(host)
             try:
                 with contained(host.name):
                     before = (await facts.look(way)).claim
                 if self._own is None or (before is not None and before.fleet == self._own.fleet):
-                    return "was claimed already"
+                    return HostClaim("was claimed already")
                 await ownership.take(way, self._own, over=True)
-                return "claimed" if before is None else f"taken over from {before.by or 'another fleet'}"
+                return HostClaim(
+                    "claimed" if before is None else f"taken over from {before.by or 'another fleet'}"
+                )
             except FleetError as error:
-                return f"not claimed: {error.message}"
+                return HostClaim(f"not claimed: {error.message}", claimed=False)
             finally:
                 await way.close()
 
@@ -207,7 +217,7 @@ class _Watch:
         own: Claim | None,
     ) -> None:
         self._own = own
-        self.inbox: asyncio.Queue[Event | None] = asyncio.Queue()
+        self.inbox: asyncio.Queue[ClusterEvent | None] = asyncio.Queue()
         self._name = name
         self._records = records
         self._stewards = stewards
@@ -224,7 +234,7 @@ class _Watch:
         self._heard_at = 0.0
         """When the last of these looks was over or begun, by the event loop's clock."""
         self._news = asyncio.Event()
-        self._said: Lost | Synced | None = None
+        self._said: ClusterLost | ClusterSynced | None = None
         records.changed = self._changed
 
     async def run(self) -> None:
@@ -328,7 +338,7 @@ class _Watch:
         del self._stewards[name]
         if gone and (told := self._told.pop(name, None)) is not None:
             for thing in told:
-                self.inbox.put_nowait(Gone(self._name, thing))
+                self.inbox.put_nowait(Deleted(self._name, thing))
 
     def _tell(self) -> None:
         hosts = {host.name: host for host in self._inventory.hosts}
@@ -338,9 +348,9 @@ class _Watch:
             before = self._told.get(name)
             self._told[name] = now
             if before is None or before[0] != now[0]:
-                self.inbox.put_nowait(Seen(self._name, now[0]))
+                self.inbox.put_nowait(Upserted(self._name, now[0]))
             if before is None or before[1] != now[1]:
-                self.inbox.put_nowait(Seen(self._name, now[1]))
+                self.inbox.put_nowait(Upserted(self._name, now[1]))
         self._dirty &= self._first.keys()
 
     def _cut_off(self) -> str:
@@ -353,7 +363,7 @@ class _Watch:
         return _none(there) if len(there) > 1 and all(there.values()) else ""
 
     def _say(self, why: str) -> None:
-        said: Lost | Synced = Lost(self._name, why) if why else Synced(self._name)
+        said: ClusterLost | ClusterSynced = ClusterLost(self._name, why) if why else ClusterSynced(self._name)
         if said != self._said:
             self._said = said
             self.inbox.put_nowait(said)

@@ -15,7 +15,7 @@ from fleet.core.releases.release import Release
 from fleet.core.rollout.action import (
     Action,
     AnyAction,
-    Clear,
+    CancelRequest,
     Cordon,
     Evict,
     Mark,
@@ -61,7 +61,7 @@ class HostActionExecutor:
             Uncordon: self._uncordon,
             Stage: self._stage,
             Reboot: self._reboot,
-            Clear: self._clear,
+            CancelRequest: self._clear,
         }
 
     async def perform(self, action: AnyAction) -> Outcome:
@@ -186,7 +186,7 @@ class HostActionExecutor:
         await self._claimed(action, way)
         return self._ask(action, Ask.REBOOT, action.token, action.release)
 
-    async def _clear(self, action: Clear, host: HostEntry, way: Host) -> HostActionResult:
+    async def _clear(self, action: CancelRequest, host: HostEntry, way: Host) -> HostActionResult:
         def clear(record: HostRecord) -> HostRecord:
             request = record.machine.request
             if request is None or not request.token.startswith(f"{action.rollout}/"):

@@ -8,7 +8,7 @@ from datetime import datetime
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fleet.core.capacity.capacity import travels
+from fleet.core.capacity.capacity import needs_place_elsewhere
 from fleet.core.cluster.snapshot import Snapshot, volumes_of
 from fleet.core.cluster.view import ClusterView
 from fleet.core.engine.engine import Engine
@@ -123,7 +123,7 @@ def _drained(rollout: Rollout, views: Mapping[str, ClusterView]) -> dict[str, di
     found: dict[str, dict[str, DrainRule]] = {}
     for run in rollout.runs.values():
         rule = rollout.pool(run).drain
-        views[run.node.cluster].govern(run.node.name, rule.rules)
+        views[run.node.cluster].set_drain_rules(run.node.name, rule.rules)
         found.setdefault(run.node.cluster, {})[run.node.name] = rule
     return found
 
@@ -154,7 +154,7 @@ def _doubts(rollout: Rollout, snapshots: Sequence[Snapshot]) -> Iterator[Planned
         for pod in snapshot.pods:
             if not (pod.doubts or pod.claims) or NodeRef(snapshot.cluster, pod.node) not in rollout.runs:
                 continue
-            if travels(pod):
+            if needs_place_elsewhere(pod):
                 for doubt in volumes.doubts(pod):
                     yield PlannedDoubt(
                         str(pod.ref), pod.node, doubt.about, doubt.subject, doubt.message, snapshot.cluster

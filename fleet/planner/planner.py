@@ -17,7 +17,7 @@ from fleet.core.objects.pod import Pod
 from fleet.core.planning.lower_bound import lengths
 from fleet.core.planning.plan import Plan
 from fleet.core.policy.evictable import stuck
-from fleet.core.rollout.event import Lost, Seen, Synced
+from fleet.core.rollout.event import ClusterLost, ClusterSynced, Upserted
 from fleet.core.rollout.rollout import Goal, Rollout, Start
 from fleet.model.model import Model
 from fleet.planner.assembly import Ended, assemble
@@ -82,11 +82,11 @@ def _first_look(request: PlanRequest, goals: tuple[Goal, ...], longest: int) -> 
     engine = Engine(sites, request.kept, foretells=True)
     for snapshot in request.snapshots:
         for thing in snapshot.things():
-            engine.observe(Seen(snapshot.cluster, thing), request.start)
+            engine.observe(Upserted(snapshot.cluster, thing), request.start)
         if snapshot.cluster in request.lost:
-            engine.observe(Lost(snapshot.cluster, request.lost[snapshot.cluster]), request.start)
+            engine.observe(ClusterLost(snapshot.cluster, request.lost[snapshot.cluster]), request.start)
         else:
-            engine.observe(Synced(snapshot.cluster, snapshot.server_version), request.start)
+            engine.observe(ClusterSynced(snapshot.cluster, snapshot.server_version), request.start)
     engine.add(_rollout(request, goals, longest))
     return engine
 

@@ -10,13 +10,13 @@ from msgspec.structs import replace
 
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.engine.engine import Decision
-from fleet.core.guards.quorum import Absence
+from fleet.core.guards.quorum import GroupWithoutNode
 from fleet.core.objects.node import NodeRef
 from fleet.core.objects.pod import Pod
 from fleet.core.planning.plan import PlannedEviction, PlannedRun, PlannedStep, PlannedVote
 from fleet.core.records.journal import JournalRecord
 from fleet.core.rollout.action import AnyAction, Evict, MoveLeader, Outcome, Result, SaveSnapshot
-from fleet.core.rollout.event import Event, Gone, Seen
+from fleet.core.rollout.event import ClusterEvent, Deleted, Upserted
 from fleet.core.rollout.rollout import Run
 from fleet.core.rollout.steps import HAS_SLOT, Step
 
@@ -74,7 +74,7 @@ class PlanRecorder:
             self._led[action.node, action.group] = action.to
 
     def rebooted(
-        self, ref: NodeRef, absences: Iterable[Absence], at: float, brings: Mapping[str, str]
+        self, ref: NodeRef, absences: Iterable[GroupWithoutNode], at: float, brings: Mapping[str, str]
     ) -> None:
         """Records the reboot of a node that has voters. `absences`: one for each group that it is away from. `brings`: the
         version of etcd that the release is known to bring, by group."""
@@ -96,12 +96,12 @@ class PlanRecorder:
             for each in absences
         )
 
-    def saw(self, event: Event, at: float) -> None:
+    def saw(self, event: ClusterEvent, at: float) -> None:
         """Records that a replacement became Ready. Replacements of one owner are counted in the order of the evictions."""
-        if not isinstance(event, (Seen, Gone)) or not isinstance(event.thing, Pod):
+        if not isinstance(event, (Upserted, Deleted)) or not isinstance(event.thing, Pod):
             return
         pod = event.thing
-        if isinstance(event, Gone):
+        if isinstance(event, Deleted):
             self._pods.pop(pod.uid, None)
             return
         before = self._pods.get(pod.uid)

@@ -18,7 +18,7 @@ from fleet.core.planning.plan import Plan
 from fleet.core.policy.policy import Policy
 from fleet.core.records.errors import HeldError, UsageError
 from fleet.core.releases.release import is_release
-from fleet.core.rollout.rollout import Rollout, State
+from fleet.core.rollout.rollout import Rollout, RolloutState
 
 
 def rollback(home: Home, ident: str, version: str = "") -> Plan:
@@ -56,7 +56,7 @@ def refuse_active(rollout: Rollout) -> None:
     """Raises HeldError. What goes forward and what goes back would be on the same nodes."""
     if not rollout.active:
         return
-    aborted = rollout.state is State.ABORTED
+    aborted = rollout.state is RolloutState.ABORTED
     raise HeldError(
         f"rollout {rollout.id} is {rollout.state}: what it has begun has not ended",
         f"fleet rollout status {rollout.id} --watch" if aborted else f"fleet rollout abort {rollout.id}",

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
-from fleet.app.wiring.home import Home, actor
+from fleet.app.wiring.actor import actor
+from fleet.app.wiring.home import Home
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.guards import gates
 from fleet.core.objects.node import NodeRef
@@ -18,7 +19,7 @@ from fleet.core.planning.plan import Plan, short_id
 from fleet.core.records.errors import HeldError, JournalMovedError, UsageError
 from fleet.core.records.journal import JournalRecord
 from fleet.core.releases.release import is_release
-from fleet.core.rollout.rollout import Rollout, Run, Start, State
+from fleet.core.rollout.rollout import Rollout, RolloutState, Run, Start
 from fleet.core.rollout.steps import Step
 
 if TYPE_CHECKING:
@@ -266,16 +267,16 @@ def validate_command(rollout: Rollout, kind: str) -> None:
     """Raises UsageError in words, before anything is written."""
     if not rollout.active:
         raise UsageError(f"rollout {rollout.id} has ended: {rollout.state}", "fleet rollout list")
-    if rollout.state is State.ABORTED:
+    if rollout.state is RolloutState.ABORTED:
         raise UsageError(
             f"rollout {rollout.id} was aborted by {rollout.state_by}: what has begun ends, and it cannot go on",
             "a new plan takes up the rest",
         )
-    if kind == "resume" and rollout.state is State.RUNNING:
+    if kind == "resume" and rollout.state is RolloutState.RUNNING:
         raise UsageError(f"rollout {rollout.id} is running")
-    if kind == "pause" and rollout.state is State.PAUSED:
+    if kind == "pause" and rollout.state is RolloutState.PAUSED:
         raise UsageError(f"rollout {rollout.id} is paused already, by {rollout.state_by}")
-    if kind == "pause" and rollout.state is State.HALTED:
+    if kind == "pause" and rollout.state is RolloutState.HALTED:
         raise UsageError(
             f"rollout {rollout.id} is halted: {rollout.why}", f"fleet rollout resume {rollout.id}"
         )
@@ -286,7 +287,7 @@ def what_follows(rollout: Rollout) -> tuple[str, ...]:
 
     Empty where it simply goes on.
     """
-    if not rollout.active or rollout.state is State.ABORTED:
+    if not rollout.active or rollout.state is RolloutState.ABORTED:
         return ()
     kept = [
         ref for ref in rollout.canaries if rollout.runs[ref].step is Step.FAILED and rollout.runs[ref].slot
@@ -295,7 +296,7 @@ def what_follows(rollout: Rollout) -> tuple[str, ...]:
         f"The rest waits: canary {ref} failed and nobody has released it.\n  -> fleet rollout release {ref}"
         for ref in kept
     ]
-    if rollout.state in (State.HALTED, State.PAUSED):
+    if rollout.state in (RolloutState.HALTED, RolloutState.PAUSED):
         notes.append(f"  -> fleet rollout resume {rollout.id} goes on with the others")
     if not kept and any(gates.lack(rollout, pool) and rollout.open_in[pool] for pool in rollout.required):
         notes.insert(0, "The next best node that is able to go becomes the canary.")

@@ -15,7 +15,7 @@ from fleet.core.objects.pod import Pod
 from fleet.core.policy.policy import MachineReach, Policy, Pool
 from fleet.core.records.errors import FleetError
 from fleet.core.records.journal import JournalRecord
-from fleet.core.rollout.event import Event, Gone, Noted, Seen, Synced
+from fleet.core.rollout.event import ClusterEvent, ClusterSynced, Deleted, JournalNote, Upserted
 from fleet.drivers.agents import ClusterWithAgents
 from fleet.drivers.ports import Cluster
 from fleet.kube.actions.machine_client import MachineInformer
@@ -144,7 +144,7 @@ class RemoteAgents:
         retry: float = RETRY_SECONDS,
     ) -> None:
         """`retry`: seconds between two looks at a machine that is not reached, or that is none fleet knows."""
-        self.tell: Callable[[Event], None] = lambda _: None
+        self.tell: Callable[[ClusterEvent], None] = lambda _: None
         self._cluster = cluster
         self._policy = policy
         self._machines = MachineInformer(transport, WallClock())
@@ -169,25 +169,25 @@ class RemoteAgents:
         own = set(self._pods.values())
         return {name: pool for name, pool in self._nodes.items() if name not in own}
 
-    def see(self, event: Event) -> None:
+    def see(self, event: ClusterEvent) -> None:
         changed = False
         match event:
-            case Seen(_, Node() as node):
+            case Upserted(_, Node() as node):
                 pool = self._policy.pool_of(self._cluster, node)
                 changed = self._note(
                     node.name, pool if pool is not None and pool.reach in self._ways else None
                 )
                 self._booted(node)
-            case Gone(_, Node() as node):
+            case Deleted(_, Node() as node):
                 changed = self._note(node.name, None)
-            case Seen(_, Pod() as pod) if pod.node and not pod.finished and _is_agents(pod):
+            case Upserted(_, Pod() as pod) if pod.node and not pod.finished and _is_agents(pod):
                 changed = pod.uid not in self._pods
                 self._pods[pod.uid] = pod.node
-            case Seen(_, Pod() as pod) | Gone(_, Pod() as pod):
+            case Upserted(_, Pod() as pod) | Deleted(_, Pod() as pod):
                 changed = self._pods.pop(pod.uid, None) is not None
-            case Seen(_, Machine() as machine) if machine.name in self._nodes:
+            case Upserted(_, Machine() as machine) if machine.name in self._nodes:
                 self._tokens[machine.name] = machine.request.token if machine.request is not None else ""
-            case Synced():
+            case ClusterSynced():
                 changed = self._complete = True
         if changed:
             self._changed.set()
@@ -211,7 +211,7 @@ class RemoteAgents:
         rollout = self._tokens.get(node, "").partition("/")[0]
         ref = str(NodeRef(self._cluster, node))
         words = {"why": f"{step}: {task}", "playbook": step, "task": task.task, "result": task.result}
-        self.tell(Noted(self._cluster, JournalRecord("decision", "played", rollout, ref, words)))
+        self.tell(JournalNote(self._cluster, JournalRecord("decision", "played", rollout, ref, words)))
 
     async def run(self) -> None:
         served: dict[str, tuple[Pool, asyncio.Task[None]]] = {}

@@ -18,7 +18,7 @@ from fleet.cli.views.standstill import standing_still
 from fleet.core.objects.node import NodeRef
 from fleet.core.records.held import Held, Reason
 from fleet.core.records.journal import JournalEntry, JournalRecord
-from fleet.core.rollout.rollout import State
+from fleet.core.rollout.rollout import RolloutState
 from fleet.core.rollout.steps import ENDED, Step
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def watch(follower: Follower, *, past: bool = False) -> int:
 
 def _code(follower: Follower) -> int:
     rollout = follower.rollout
-    if rollout.active and rollout.state is not State.HALTED:
+    if rollout.active and rollout.state is not RolloutState.HALTED:
         note(
             f"What is left of {rollout.id} waits for people: fleet status --attention says why. It goes on as soon as "
             f"nothing holds it; fleet rollout abort {rollout.id} leaves it at that."
@@ -102,9 +102,13 @@ class StallDetector:
 def stuck(rollout: Rollout, held: Mapping[NodeRef, tuple[Held, ...]]) -> bool:
     """Nothing is at work, and each node that waits does so for a person, for a cluster that does not answer, or for
     a limit that is used up by nodes on which nobody works."""
-    if rollout.working or not rollout.remaining or rollout.state not in (State.RUNNING, State.HALTED):
+    if (
+        rollout.working
+        or not rollout.remaining
+        or rollout.state not in (RolloutState.RUNNING, RolloutState.HALTED)
+    ):
         return False
-    if rollout.state is State.HALTED:
+    if rollout.state is RolloutState.HALTED:
         return True
     return all(_in_the_way(held.get(run.node, ())) for run in rollout.runs.values() if not run.ended)
 

@@ -20,7 +20,7 @@ from fleet.core.records.requests import RequestCount
 from fleet.core.reporting.overview import lasting_first, natural
 from fleet.core.reporting.standstill import Standstill
 from fleet.core.reporting.timeline import Timeline
-from fleet.core.rollout.rollout import Rollout, Run, State
+from fleet.core.rollout.rollout import Rollout, RolloutState, Run
 from fleet.core.rollout.steps import HAS_SLOT, Step
 from fleet.core.text.durations import format_age, format_duration
 
@@ -57,7 +57,7 @@ def picture(scene: RolloutScene, in_work: int = IN_WORK) -> Text:
     """The whole picture, for a live view and for `rollout status` alike."""
     rollout = scene.rollout
     lines = [headline(scene), _counts(scene)]
-    if rollout.state in (State.HALTED, State.PAUSED, State.ABORTED):
+    if rollout.state in (RolloutState.HALTED, RolloutState.PAUSED, RolloutState.ABORTED):
         lines.append(_standing(rollout, scene.now))
     if scene.standstill is not None:
         lines.append(standing_still(scene.standstill))
@@ -87,9 +87,9 @@ def _when(scene: RolloutScene) -> str:
     if rollout.ended_at is not None:
         took = format_duration((rollout.ended_at - rollout.started_at).total_seconds())
         return f"{rollout.state} after {took}"
-    if rollout.state is State.RUNNING and scene.standstill is not None:
+    if rollout.state is RolloutState.RUNNING and scene.standstill is not None:
         return "stands still"
-    if rollout.state is State.RUNNING:
+    if rollout.state is RolloutState.RUNNING:
         if scene.eta is None:
             return "running"
         return (
@@ -99,9 +99,9 @@ def _when(scene: RolloutScene) -> str:
 
 
 def _state_style(rollout: Rollout) -> str:
-    if rollout.counts[Step.FAILED] or rollout.state is State.HALTED:
+    if rollout.counts[Step.FAILED] or rollout.state is RolloutState.HALTED:
         return "bold red"
-    return "yellow" if rollout.state in (State.PAUSED, State.ABORTED) else "green"
+    return "yellow" if rollout.state in (RolloutState.PAUSED, RolloutState.ABORTED) else "green"
 
 
 def _counts(scene: RolloutScene) -> Text:
@@ -139,10 +139,10 @@ def _standing(rollout: Rollout, now: datetime) -> Text:
     """Why it does not go on, and what to do."""
     by, since = rollout.state_by, clock(rollout.state_at, now)
     match rollout.state:
-        case State.HALTED:
+        case RolloutState.HALTED:
             told = f"halted {since}: {rollout.why}"
             advice = f"look at the failed nodes, then: fleet rollout release NODE; fleet rollout resume {rollout.id}"
-        case State.PAUSED:
+        case RolloutState.PAUSED:
             told, advice = f"paused {since} by {by}", f"fleet rollout resume {rollout.id}"
         case _ if rollout.ended_at is not None:
             left = rollout.counts[Step.CANCELLED]

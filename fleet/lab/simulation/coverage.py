@@ -1,4 +1,4 @@
-"""What histories have come by: transitions of the table, reasons, faults."""
+"""What histories have covered: transitions of the table, reasons, faults."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Iterable
 
 from fleet.core.records.held import Held
 from fleet.core.records.journal import JournalEntry
-from fleet.core.rollout.steps import Step, Turn
+from fleet.core.rollout.steps import Step, StepResult
 
 
 class Coverage:
     def __init__(self) -> None:
-        self.turns: Counter[tuple[Step, Turn]] = Counter()
+        self.turns: Counter[tuple[Step, StepResult]] = Counter()
         self.reasons: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
-        """Those that had something to act on."""
+        """The faults that had something to act on."""
         self._steps: dict[tuple[str, str], Step] = {}
 
     def journaled(self, entry: JournalEntry) -> None:
@@ -23,7 +23,7 @@ class Coverage:
         if record.form == "decision" and record.kind == "step":
             run = (record.rollout, record.node)
             before = self._steps.get(run, Step.PENDING)
-            self.turns[before, Turn(record.detail["turn"])] += 1
+            self.turns[before, StepResult(record.detail["turn"])] += 1
             self._steps[run] = Step(record.detail["to"])
 
     def held(self, found: Iterable[tuple[Held, ...]]) -> None:

@@ -14,7 +14,7 @@ from fleet.core.objects.node import SITE_LABEL, Node
 from fleet.core.quorum.quorum import Quorum
 from fleet.core.records.errors import UsageError
 from fleet.core.records.retention import Retention
-from fleet.core.rollout.event import Thing
+from fleet.core.rollout.event import ClusterObject
 from fleet.store.db.database import Row, SqlDatabase, Transaction, in_utc, moment, moment_or_none
 from fleet.store.inventory import clusters, facts
 from fleet.store.inventory.facts import Changes, Writing
@@ -92,7 +92,13 @@ class SqlInventory:
         return self._write(snapshot.cluster, news, at, source)
 
     def note(
-        self, cluster: str, seen: Sequence[Thing], gone: Sequence[Thing], *, at: datetime, source: str
+        self,
+        cluster: str,
+        seen: Sequence[ClusterObject],
+        gone: Sequence[ClusterObject],
+        *,
+        at: datetime,
+        source: str,
     ) -> Changes:
         """What a watch told: objects that are now so, and objects that are no more (but see `seen` of the same name).
 

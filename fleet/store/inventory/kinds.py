@@ -23,11 +23,11 @@ from fleet.core.objects.workload import Workload
 from fleet.core.quorum.quorum import Quorum
 from fleet.core.records.errors import StoreError
 from fleet.core.releases.release import Release
-from fleet.core.rollout.event import Thing
+from fleet.core.rollout.event import ClusterObject
 from fleet.core.third_parties.maintenance import Maintenance
 from fleet.store.db.database import TAMPERED
 
-T = TypeVar("T", bound=Thing)
+T = TypeVar("T", bound=ClusterObject)
 FactKey = tuple[str, ...]
 Encode = Callable[[Any], str]
 
@@ -54,7 +54,7 @@ class FactKind(Generic[T]):
         self.key = tuple(key)
         self.columns = tuple(columns)
         self.runs = tuple(runs)
-        self.key_of: Callable[[Thing], FactKey] = _key_of(self.key)
+        self.key_of: Callable[[ClusterObject], FactKey] = _key_of(self.key)
         self._values = tuple(columns.values())
         kept = {each.name: _default(each) for each in fields(type_) if each.name not in FORGOTTEN}
         self.fact_of: Encode = _encoder({name: kept[name] for name in kept if name not in state})

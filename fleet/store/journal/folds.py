@@ -15,14 +15,14 @@ import msgspec
 
 from fleet.core.records.errors import StoreError
 from fleet.core.records.journal import JournalRecord
-from fleet.core.rollout.checkpoint import Folded
+from fleet.core.rollout.checkpoint import RolloutCheckpoint
 from fleet.store.db.database import SqlDatabase, Transaction, in_utc
 from fleet.store.journal import chain, lease
 from fleet.store.journal.journal import COLUMNS, append_in, entry_of, fence
 from fleet.store.journal.tampering import JournalFinding
 
 KIND = "fold"
-DECODER = msgspec.json.Decoder(Folded)
+DECODER = msgspec.json.Decoder(RolloutCheckpoint)
 ENCODER = msgspec.json.Encoder(order="deterministic")
 
 
@@ -39,7 +39,7 @@ class SqlFolds:
     def __init__(self, database: SqlDatabase) -> None:
         self._database = database
 
-    def load(self) -> tuple[int, Sequence[Folded]]:
+    def load(self) -> tuple[int, Sequence[RolloutCheckpoint]]:
         """Returns the last entry that the kept rollouts have in them, and the rollouts, oldest first. Returns 0 and none
         where they do not have the hash that the journal tells, or where another version of fleet has written them in a
         way that this one does not understand."""
@@ -64,7 +64,7 @@ class SqlFolds:
         self,
         before: int,
         seq: int,
-        folded: Mapping[str, tuple[int, Folded]],
+        folded: Mapping[str, tuple[int, RolloutCheckpoint]],
         *,
         at: datetime,
         actor: str,

@@ -23,7 +23,7 @@ from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.records.errors import HeldError, UsageError
 from fleet.core.records.journal import JournalRecord
-from fleet.core.rollout.rollout import State
+from fleet.core.rollout.rollout import RolloutState
 from fleet.lab.simulation.builders import NEW, OLD, START, a_machine, a_node, a_policy, a_snapshot
 from fleet.model.behaviour import ClusterBehaviour
 from fleet.planner.planner import make_plan
@@ -197,7 +197,7 @@ def a_halted_canary() -> Story:
     story = Story([a_snapshot(nodes)], a_policy(), ClusterBehaviour(failures={"n-0": "old-version"}))
     story.start(canaries=["n-0"])
     story.run()
-    assert story.rollout.state is State.HALTED
+    assert story.rollout.state is RolloutState.HALTED
     return story
 
 
@@ -226,7 +226,7 @@ def test_release_first_and_then_resume_is_as_good() -> None:
     assert "becomes the canary" in told[0] and "fleet rollout resume r-1" in told[1]
     story.say("resume")
     story.run()
-    assert story.rollout.state is State.FINISHED
+    assert story.rollout.state is RolloutState.FINISHED
 
 
 def test_looks_at_plans_leave_one_behind_and_a_started_or_kept_one_stays(tmp_path: Path) -> None:

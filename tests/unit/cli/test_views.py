@@ -28,7 +28,7 @@ from fleet.core.reporting.overview import KnownNode, Selection, overview, parts_
 from fleet.core.reporting.status import FleetStatus, StatusCluster
 from fleet.core.reporting.timeline import Timeline
 from fleet.core.reporting.voters import status_of
-from fleet.core.rollout.steps import Turn
+from fleet.core.rollout.steps import StepResult
 from fleet.core.text.durations import format_duration
 from fleet.lab.simulation.builders import NEW, START, a_group, a_node, a_policy, a_pool
 from fleet.planner.planner import make_plan
@@ -339,10 +339,10 @@ def test_at_its_end_it_says_how_the_last_node_went_and_who_is_left() -> None:
 def test_progress_counts_what_is_done_and_shows_failed_and_cancelled_beside_it() -> None:
     told = Telling(*(a_goal(f"n-{number}") for number in range(4)))
     told.upgrade("n-0").upgrade("n-1")
-    told.begin("n-2").turn("n-2", Turn.DONE).turn("n-2", Turn.FAILED, why="not drained").turn(
-        "n-2", Turn.DONE
+    told.begin("n-2").turn("n-2", StepResult.DONE).turn("n-2", StepResult.FAILED, why="not drained").turn(
+        "n-2", StepResult.DONE
     )
-    told.turn("n-3", Turn.CANCELLED, why="its node was deleted")
+    told.turn("n-3", StepResult.CANCELLED, why="its node was deleted")
     chronicle = Timeline("r-1")
     chronicle.apply(told.entries)
     assert (

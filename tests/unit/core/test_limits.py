@@ -9,7 +9,7 @@ from fleet.core.objects.node import NodeRef
 from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.policy.policy import Amount, DrainRule, Limits
 from fleet.core.records.held import Reason
-from fleet.core.rollout.event import Lost, Seen, Synced
+from fleet.core.rollout.event import ClusterLost, ClusterSynced, Upserted
 from fleet.core.rollout.replay import rollouts_of
 from fleet.core.rollout.rollout import Rollout, Start
 from fleet.core.rollout.steps import Step
@@ -41,11 +41,11 @@ def test_a_cluster_that_a_new_controller_has_not_seen_yet_counts_as_out() -> Non
     story.run(until=lambda: story.run_of("w-0", "west").step is Step.REBOOT)
     story.models["east"].stranger.uncordon("e-0")
     story.run(until=lambda: story.run_of("e-0").step is Step.STAGED)
-    for lost in (Lost("west", "connection refused"), None):
+    for lost in (ClusterLost("west", "connection refused"), None):
         engine = Engine(story.sites, rollouts_of(story.entries).values())
         for thing in story.models["east"].snapshot(story.now).things():
-            engine.observe(Seen("east", thing), story.now)
-        engine.observe(Synced("east"), story.now)
+            engine.observe(Upserted("east", thing), story.now)
+        engine.observe(ClusterSynced("east"), story.now)
         if lost:
             engine.observe(lost, story.now)
         engine.decide(story.now)

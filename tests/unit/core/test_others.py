@@ -15,7 +15,7 @@ from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.quorum.quorum import Quorum
 from fleet.core.records.held import Held, Reason
 from fleet.core.rollout.action import Evict, Outcome, Reboot, Result
-from fleet.core.rollout.rollout import State
+from fleet.core.rollout.rollout import RolloutState
 from fleet.core.rollout.steps import Step
 from fleet.core.third_parties import keep_off
 from fleet.core.third_parties.maintenance import Maintenance
@@ -294,7 +294,7 @@ def test_a_node_that_is_to_be_deleted_in_mid_drain_is_given_back_and_nothing_has
         story.models["east"].stranger.delete_node("n-0")
     story.run()
     assert story.steps() == {"n-0": Step.CANCELLED, "n-1": Step.DONE}
-    assert story.rollout.state is State.FINISHED and not story.rollout.failures
+    assert story.rollout.state is RolloutState.FINISHED and not story.rollout.failures
     assert not [action for _, action, _ in story.performed if isinstance(action, Evict)]
     assert DELETED.key in story.run_of("n-0").why
     for node in story.models["east"].snapshot(START).nodes:

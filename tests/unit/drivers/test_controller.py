@@ -22,7 +22,7 @@ from fleet.core.records.held import Reason
 from fleet.core.records.journal import JournalEntry, JournalRecord
 from fleet.core.records.retention import Retention
 from fleet.core.rollout.action import AnyAction, Outcome
-from fleet.core.rollout.event import Event, Noted, Seen
+from fleet.core.rollout.event import ClusterEvent, JournalNote, Upserted
 from fleet.core.rollout.replay import rollouts_of
 from fleet.core.rollout.rollout import Goal, Rollout, Start
 from fleet.core.rollout.steps import Step
@@ -359,14 +359,20 @@ class Tellers:
     """Agents that say a word when a machine is asked for something."""
 
     def __init__(self) -> None:
-        self.tell: Callable[[Event], None] = lambda _: None
+        self.tell: Callable[[ClusterEvent], None] = lambda _: None
 
-    def see(self, event: Event) -> None:
-        if isinstance(event, Seen) and isinstance(event.thing, Machine) and event.thing.request is not None:
+    def see(self, event: ClusterEvent) -> None:
+        if (
+            isinstance(event, Upserted)
+            and isinstance(event.thing, Machine)
+            and event.thing.request is not None
+        ):
             ref = f"east/{event.thing.name}"
             for rollout in (event.thing.request.token.partition("/")[0], "r-9"):
                 self.tell(
-                    Noted("east", JournalRecord("decision", "played", rollout, ref, {"why": "stage: done"}))
+                    JournalNote(
+                        "east", JournalRecord("decision", "played", rollout, ref, {"why": "stage: done"})
+                    )
                 )
 
     async def run(self) -> None:

@@ -24,7 +24,7 @@ from fleet.core.planning.estimates import (
 )
 from fleet.core.planning.plan import Plan
 from fleet.core.policy.policy import Amount, Freeze, Limits, Policy, StageRule, Window
-from fleet.core.rollout.event import Seen, Synced
+from fleet.core.rollout.event import ClusterSynced, Upserted
 from fleet.core.rollout.rollout import Rollout
 from fleet.lab.simulation.builders import (
     NEW,
@@ -94,8 +94,8 @@ def executed(plan: Plan, snapshot: Snapshot, behaviour: ClusterBehaviour, seed: 
     """Seconds that the engine takes for the plan in such a cluster."""
     engine = Engine({snapshot.cluster: snapshot.site})
     for thing in snapshot.things():
-        engine.observe(Seen(snapshot.cluster, thing), START)
-    engine.observe(Synced(snapshot.cluster, snapshot.server_version), START)
+        engine.observe(Upserted(snapshot.cluster, thing), START)
+    engine.observe(ClusterSynced(snapshot.cluster, snapshot.server_version), START)
     rollout = Rollout("r-1", plan.begin(), START, "somebody")
     engine.add(rollout)
     model = Model.from_snapshot(snapshot, behaviour, Random(seed))
