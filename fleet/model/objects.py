@@ -87,9 +87,9 @@ class Objects:
         self.machines = {machine.name: machine for machine in machines}
         self.volumes, self.claims = {volume.name: volume for volume in volumes}, tuple(claims)
         for volume in self.volumes.values():
-            self.bound.see(volume)
+            self.bound.upsert(volume)
         for claim in self.claims:
-            self.bound.see(claim)
+            self.bound.upsert(claim)
         self.attachments = {each.name: each for each in attachments}
         for each in self.attachments.values():
             self._attached.setdefault(each.node, {})[each.name] = None
@@ -187,7 +187,7 @@ class Objects:
     def put_volume(self, volume: PersistentVolume) -> None:
         volume = replace(volume, resource_version=self._version())
         self.volumes[volume.name] = volume
-        self.bound.see(volume)
+        self.bound.upsert(volume)
         self._tell(volume)
 
     def put_attachment(self, attachment: Attachment, **fields: Any) -> None:

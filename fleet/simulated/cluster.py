@@ -58,7 +58,9 @@ def snapshot_of(path: Path) -> Snapshot:
     fleet's."""
     model, state = StateFile(path).restore()
     if state.unreachable:
-        raise UnreachableError(f"cluster {model.cluster} does not answer: {state.unreachable}")
+        raise UnreachableError(
+            f"cluster {model.cluster} does not answer: {state.unreachable}", reason=state.unreachable
+        )
     return model.snapshot(state.began + timedelta(seconds=model.now))
 
 
@@ -221,7 +223,9 @@ class SimulatedCluster:
 
     def _must_answer(self) -> None:
         if self.unreachable:
-            raise UnreachableError(f"cluster {self.name} does not answer: {self.unreachable}")
+            raise UnreachableError(
+                f"cluster {self.name} does not answer: {self.unreachable}", reason=self.unreachable
+            )
 
     def _now(self) -> float:
         return (self._clock.now() - self._state.began).total_seconds()

@@ -81,7 +81,7 @@ class Scheduler:
         self._arrivals = 0
         for node in objects.nodes.values():
             self._rooms[node.name] = NodeRoom(node.allocatable)
-            self._neighbours.see_node(node)
+            self._neighbours.upsert_node(node)
         for pod in objects.pods.values():
             if _occupies(pod):
                 self._take(pod, controller_of(pod), 1)
@@ -100,7 +100,7 @@ class Scheduler:
         shelf = self._shelf(pod)
         if pod.requests in shelf.full:
             return ""
-        judge = self._neighbours.judge(pod)
+        judge = self._neighbours.check(pod)
         chosen = self._best(shelf, pod, judge) or self._any(shelf, pod, judge)
         if not chosen and not self._picky(pod):
             shelf.full.add(pod.requests)
@@ -120,10 +120,10 @@ class Scheduler:
         """Returns the placeholder pods of one node to preempt for a pod that fits nowhere."""
         if not self._placeholders or not pod.preempts or pod.placeholder or pod.stuck == "gated":
             return []
-        demand, judge = Demand.of(pod, self._objects.bound), self._neighbours.judge(pod)
+        demand, judge = Demand.of(pod, self._objects.bound), self._neighbours.check(pod)
         for name, there in self._placeholders.items():
             node = self._objects.nodes.get(name)
-            if node is not None and demand.suits(node):
+            if node is not None and demand.fits_now(node):
                 standing = sorted(there.values(), key=lambda each: (each.priority, each.ref))
                 if going := self._cleared(pod, node, standing, judge):
                     return going
@@ -136,14 +136,14 @@ class Scheduler:
         try:
             for each in standing:
                 rest.take(each, -1)
-                self._neighbours.take(each, -1)
+                self._neighbours.count_pod(each, -1)
                 going.append(each)
                 if rest.fits(pod, node.allocatable) and judge.allows(node):
                     return going
             return []
         finally:
             for each in going:
-                self._neighbours.take(each, 1)
+                self._neighbours.count_pod(each, 1)
 
     def _may_come(self, pod: Pod) -> bool:
         """One for which the real scheduler has found no node, though this one finds one, waits for what is not known
@@ -152,7 +152,7 @@ class Scheduler:
 
     def _picky(self, pod: Pod) -> bool:
         """Returns whether more than capacity decides where the pod can run."""
-        return bool(pod.ports or self._neighbours.judge(pod).minds)
+        return bool(pod.ports or self._neighbours.check(pod).constrained)
 
     def settle(self) -> None:
         """Binds waiting pods to the capacity that has appeared."""
@@ -226,7 +226,9 @@ class Scheduler:
 
     def _fits(self, pod: Pod, name: str, judge: PlacementCheck) -> bool:
         room = self._rooms[name]
-        return room.fits(pod, room.size) and (not judge.minds or judge.allows(self._objects.nodes[name]))
+        return room.fits(pod, room.size) and (
+            not judge.constrained or judge.allows(self._objects.nodes[name])
+        )
 
     def _shelf(self, pod: Pod) -> NodeShelf:
         demand = Demand.of(pod, self._objects.bound)
@@ -234,7 +236,7 @@ class Scheduler:
         if shelf is None:
             shelf = self._shelves[demand] = NodeShelf(demand)
             for node in self._objects.nodes.values():
-                if demand.suits(node):
+                if demand.fits_now(node):
                     shelf.list(node.name, demand.dislikes(node), self._rooms[node.name].level)
         return shelf
 
@@ -242,7 +244,7 @@ class Scheduler:
         room = self._rooms.get(pod.node)
         if room is not None:
             room.take(pod, sign)
-        self._neighbours.take(pod, sign)
+        self._neighbours.count_pod(pod, sign)
         if pod.placeholder:
             there = self._placeholders.setdefault(pod.node, {})
             if sign > 0:
@@ -263,7 +265,7 @@ class Scheduler:
         before, after = old is not None and _occupies(old), new is not None and _occupies(new)
         if before and after and old is not None and new is not None and new.deleting and not old.deleting:
             # Its room is still taken; a spread counts it no more.
-            self._neighbours.delete(new)
+            self._neighbours.count_deleting(new)
             if self._queued:
                 self.gained[new.node] = None
         elif after and not before:
@@ -275,8 +277,8 @@ class Scheduler:
             if old.node in self._rooms:
                 self._gain(old.node)
         elif old is not None and new is not None and before and old.labels != new.labels:
-            self._neighbours.take(old, -1)
-            self._neighbours.take(new, 1)
+            self._neighbours.count_pod(old, -1)
+            self._neighbours.count_pod(new, 1)
         if old is not None and not old.node and (new is None or new.node or new.deleting):
             self._leave(ref, old)
 
@@ -312,18 +314,18 @@ class Scheduler:
         if new is None:
             assert old is not None
             del self._rooms[old.name]
-            self._neighbours.lose_node(old.name)
+            self._neighbours.delete_node(old.name)
             self.gained.pop(old.name, None)
             for shelf in self._shelves.values():
                 shelf.listed.pop(old.name, None)
             return
-        self._neighbours.see_node(new)
+        self._neighbours.upsert_node(new)
         room = self._rooms.get(new.name) or self._measure(new)
         if room.size != new.allocatable:
             room.size = new.allocatable
             room.measure()
         for shelf in self._shelves.values():
-            if shelf.demand.suits(new):
+            if shelf.demand.fits_now(new):
                 entry = (shelf.demand.dislikes(new), room.level)
                 if shelf.listed.get(new.name) != entry:
                     shelf.list(new.name, *entry)
