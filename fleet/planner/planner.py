@@ -28,7 +28,8 @@ from fleet.core.policy.policy import DrainRule, Policy, site_of
 from fleet.core.records.held import Held, Reason
 from fleet.core.releases.release import Release, is_release
 from fleet.core.rollout.event import Lost, Seen, Synced
-from fleet.core.rollout.rollout import Goal, Rollout, Run, Start
+from fleet.core.rollout.goal import Goal, Start
+from fleet.core.rollout.rollout import Rollout, Run
 from fleet.core.rollout.steps import Step
 from fleet.model.behaviour import ClusterBehaviour, SpreadLength
 from fleet.model.model import Model

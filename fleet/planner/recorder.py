@@ -14,8 +14,8 @@ from fleet.core.guards.quorum import Absence
 from fleet.core.objects.node import NodeRef
 from fleet.core.objects.pod import Pod
 from fleet.core.planning.plan import PlannedEviction, PlannedRun, PlannedStep, PlannedVote
-from fleet.core.records.journal import JournalRecord
 from fleet.core.rollout.action import AnyAction, Evict, MoveLeader, Outcome, Result, SaveSnapshot
+from fleet.core.rollout.decisions import StepEnded
 from fleet.core.rollout.event import Event, Gone, Seen
 from fleet.core.rollout.rollout import Run
 from fleet.core.rollout.steps import HAS_SLOT, Step
@@ -53,8 +53,8 @@ class PlanRecorder:
 
     def decided(self, decision: Decision, at: float) -> None:
         for item in decision.log:
-            if isinstance(item, JournalRecord) and item.kind == "step":
-                self._step(NodeRef.parse(item.node), Step(item.detail["to"]), at)
+            if isinstance(item, StepEnded):
+                self._step(item.node, item.to, at)
 
     def performed(self, outcome: Outcome, at: float, budgets: tuple[str, ...] = ()) -> None:
         action: AnyAction = outcome.action

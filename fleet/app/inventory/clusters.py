@@ -20,7 +20,8 @@ from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.linting.rebooters import Rebooter, rebooters
 from fleet.core.policy.policy import Policy
 from fleet.core.records.errors import FleetError, ForbiddenError, HeldError, UsageError
-from fleet.core.records.journal import JournalRecord
+from fleet.core.rollout.codec import to_record
+from fleet.core.rollout.commands import HostsClaimed
 from fleet.core.text.paths import expanded
 from fleet.core.text.untrusted import UnreadableError, decode
 
@@ -242,8 +243,6 @@ def claim(home: Home, name: str, reason: str) -> dict[str, str]:
     row = home.store.clusters.get(name)
     if row.kind != "hosts":
         raise UsageError(f"{name} is a cluster: its Lease says whose it is", "fleet cluster check " + name)
-    detail = {"cluster": name} | ({"reason": reason} if reason else {})
-    home.store.journal.append(
-        [JournalRecord("command", "claim", detail=detail)], at=home.now(), actor=person()
-    )
+    claimed = HostsClaimed(cluster=name, reason=reason)
+    home.store.journal.append([to_record(claimed)], at=home.now(), actor=person())
     return asyncio.run(hosts_of(home, row).claim())

@@ -22,8 +22,10 @@ from fleet.core.guards import gates, quorum
 from fleet.core.objects.node import NodeRef
 from fleet.core.policy.policy import Policy
 from fleet.core.records.held import Held, Reason
-from fleet.core.records.journal import JournalRecord
-from fleet.core.rollout.action import AnyAction, Mark, Result
+from fleet.core.rollout.action import Action, AnyAction, Mark, Result
+from fleet.core.rollout.codec import Journaled
+from fleet.core.rollout.commands import Command, NodeReleased
+from fleet.core.rollout.decisions import CanaryAppointed, CanaryDismissed, RolloutFinished, RolloutHalted
 from fleet.core.rollout.event import Event
 from fleet.core.rollout.rollout import Rollout, Run, State
 from fleet.core.rollout.steps import DRAINED, Step, Turn
@@ -35,7 +37,7 @@ from fleet.core.steps.finish import tidy
 
 
 class Decision(Struct, frozen=True):
-    log: tuple[JournalRecord | AnyAction, ...] = ()
+    log: tuple[Journaled, ...] = ()
     """In order, for the journal: decisions, and the intents of `actions`."""
     actions: tuple[AnyAction, ...] = ()
     """To be performed, in any order, once the log is committed."""
@@ -122,15 +124,15 @@ class Engine:
         self._canaries.hear()
         self._books.observe(event, now)
 
-    def command(self, record: JournalRecord, at: datetime, actor: str) -> None:
-        """A person's word, as it stands in the journal. Raises KeyError for a rollout that is not known."""
-        rollout = self.rollouts[record.rollout]
-        rollout.apply(record, at, actor)
+    def command(self, command: Command, at: datetime, actor: str) -> None:
+        """Carries out what a person ordered in the journal. Raises KeyError for a rollout that is not known."""
+        rollout = self.rollouts[command.rollout]
+        rollout.apply(command, at, actor)
         self._canaries.hear()
         for ref in rollout.runs:
             self._agenda.touch(ref)
-        if record.kind == "release":
-            ref = NodeRef.parse(record.node)
+        if isinstance(command, NodeReleased):
+            ref = command.node
             if rollout.runs[ref].ended:
                 self._untidy[rollout.id][ref] = None
             self._books.released(ref)
@@ -147,7 +149,7 @@ class Engine:
             self._go_on(now)
             self._begin(now)
         self._end(now)
-        actions = tuple(item for item in agenda.log if not isinstance(item, JournalRecord))
+        actions = tuple(item for item in agenda.log if isinstance(item, Action))
         return Decision(tuple(agenda.log), actions, agenda.changed, self._wake(now))
 
     def why(self, ref: NodeRef, now: datetime) -> tuple[Held, ...]:
@@ -254,13 +256,13 @@ class Engine:
         """Too many failures that nobody has looked at: a person decides."""
         for rollout in self.rollouts.values():
             if rollout.state is State.RUNNING and rollout.active and (why := gates.failures(rollout)):
-                self._agenda.decide(rollout, "halt", now, why=why)
+                self._agenda.decide(rollout, RolloutHalted(rollout=rollout.id, why=why), now)
 
     def _appoint(self, now: datetime) -> None:
         """Another node takes the place of a canary that did not get there, or cannot go."""
         for rollout, ref, canary, why in self._canaries.due(now):
-            kind = "canary" if canary else "no-canary"
-            self._agenda.decide(rollout, kind, now, node=ref, why=why)
+            kind = CanaryAppointed if canary else CanaryDismissed
+            self._agenda.decide(rollout, kind(rollout=rollout.id, node=ref, why=why), now)
             self._staging.regrouped(rollout, rollout.runs[ref])
             self._gates.add(rollout)
             self._agenda.touch(ref)
@@ -314,7 +316,7 @@ class Engine:
                     if ref in rollout.untidy:
                         self._agenda.tidied(rollout, ref, now)
             if rollout.active and not rollout.remaining and not untidy and not rollout.intents:
-                self._agenda.decide(rollout, "finish", now)
+                self._agenda.decide(rollout, RolloutFinished(rollout=rollout.id), now)
                 self._gates.end(rollout)
 
     def _wake(self, now: datetime) -> datetime | None:

@@ -14,8 +14,9 @@ from fleet.core.cluster.view import ClusterView
 from fleet.core.objects.machine import Machine
 from fleet.core.objects.node import Node, NodeRef
 from fleet.core.records.held import Held
-from fleet.core.records.journal import JournalRecord
 from fleet.core.rollout.action import AnyAction, Defragment, Evict, MoveLeader, Outcome, Result, SaveSnapshot
+from fleet.core.rollout.codec import Journaled
+from fleet.core.rollout.decisions import Decision, NodeCleaned, RunRetried, StepEnded
 from fleet.core.rollout.rollout import Rollout, Run
 from fleet.core.rollout.steps import Turn, after
 from fleet.core.state.quorums import Quorums
@@ -64,7 +65,7 @@ class Agenda:
         self._salt = salt
         self.views: dict[str, ClusterView] = {}
         self.quorums = Quorums()
-        self.log: list[JournalRecord | AnyAction] = []
+        self.log: list[Journaled] = []
         """What this decision has come to so far, in order."""
         self.held: dict[NodeRef, tuple[Held, ...]] = {}
         self.changed: dict[NodeRef, tuple[Held, ...]] = {}
@@ -152,14 +153,8 @@ class Agenda:
 
     def step(self, rollout: Rollout, run: Run, turn: Turn, now: datetime, **detail: Any) -> Run:
         """Takes the run on; answers it in its new step."""
-        record = JournalRecord(
-            form="decision",
-            kind="step",
-            rollout=rollout.id,
-            node=str(run.node),
-            detail={"turn": str(turn), "to": str(after(run.step, turn)), **detail},
-        )
-        self._record(rollout, record, now)
+        to = after(run.step, turn)
+        self.decide(rollout, StepEnded(rollout=rollout.id, node=run.node, turn=turn, to=to, **detail), now)
         self.hold(run.node)
         for kind in STEPS_OWN:
             self._answers.pop((run.node, kind, ""), None)
@@ -167,27 +162,16 @@ class Agenda:
         return rollout.runs[run.node]
 
     def retry(self, rollout: Rollout, run: Run, why: str, now: datetime) -> None:
-        record = JournalRecord(
-            form="decision", kind="retry", rollout=rollout.id, node=str(run.node), detail={"why": why}
-        )
-        self._record(rollout, record, now)
+        self.decide(rollout, RunRetried(rollout=rollout.id, node=run.node, why=why), now)
 
     def tidied(self, rollout: Rollout, ref: NodeRef, now: datetime) -> None:
         """Nothing of the ended rollout is left on a node that was released."""
-        record = JournalRecord(form="decision", kind="tidied", rollout=rollout.id, node=str(ref))
-        self._record(rollout, record, now)
+        self.decide(rollout, NodeCleaned(rollout=rollout.id, node=ref), now)
 
-    def decide(
-        self, rollout: Rollout, kind: str, now: datetime, *, node: NodeRef | None = None, **detail: Any
-    ) -> None:
-        """A decision that takes no run to another step: about the rollout as a whole, or about one node."""
-        about = str(node) if node is not None else ""
-        record = JournalRecord(form="decision", kind=kind, rollout=rollout.id, node=about, detail=detail)
-        self._record(rollout, record, now)
-
-    def _record(self, rollout: Rollout, record: JournalRecord, now: datetime) -> None:
-        rollout.apply(record, now, "fleet")
-        self.log.append(record)
+    def decide(self, rollout: Rollout, decision: Decision, now: datetime) -> None:
+        """Changes the rollout as the decision says, and logs the decision."""
+        rollout.apply(decision, now, "fleet")
+        self.log.append(decision)
 
     def in_flight(self, matter: Matter) -> bool:
         return matter in self._open

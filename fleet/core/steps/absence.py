@@ -8,6 +8,7 @@ from fleet.core.guards import nodes
 from fleet.core.objects import identity
 from fleet.core.objects.node import Node
 from fleet.core.records.held import Held, Reason
+from fleet.core.rollout.decisions import NodeReregistered
 from fleet.core.rollout.rollout import Rollout, Run
 from fleet.core.rollout.steps import Step, Turn
 from fleet.core.state.agenda import Agenda
@@ -51,7 +52,10 @@ def renewed(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetim
     """Another Node object stands under the name: of the same machine, or of another one."""
     if run.step in REBOOTED and identity.same(run.identity, node):
         why = "the same machine has registered again, as another Node object"
-        agenda.decide(rollout, "re-registered", now, node=run.node, uid=node.uid, was=run.goal.uid, why=why)
+        decision = NodeReregistered(
+            rollout=rollout.id, node=run.node, uid=node.uid, was=run.goal.uid, why=why
+        )
+        agenda.decide(rollout, decision, now)
         agenda.touch(run.node)
         return None
     held = nodes.held(run.node.name, run.goal.uid, node, None, rollout.id, (), now)
