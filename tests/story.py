@@ -19,8 +19,8 @@ from fleet.core.records.journal import JournalEntry, JournalRecord
 from fleet.core.releases.release import Release
 from fleet.core.rollout.action import AnyAction, Outcome, Result
 from fleet.core.rollout.codec import from_record, to_record
-from fleet.core.rollout.commands import Command, RolloutStarted
-from fleet.core.rollout.event import Event, Seen, Synced
+from fleet.core.rollout.commands import CommandRecord, RolloutStarted
+from fleet.core.rollout.event import ClusterEvent, ClusterSynced, Upserted
 from fleet.core.rollout.goal import Goal, Start
 from fleet.core.rollout.record import ActionEnded
 from fleet.core.rollout.replay import rollouts_of, unfinished
@@ -47,7 +47,7 @@ class Story:
             for each in snapshots
         }
         self.entries: list[JournalEntry] = []
-        self.events: list[tuple[float, Event]] = []
+        self.events: list[tuple[float, ClusterEvent]] = []
         self.performed: list[tuple[float, AnyAction, Result]] = []
         self.at = 0.0
         self._perform = perform or self.really
@@ -90,7 +90,7 @@ class Story:
         if isinstance(said, RolloutStarted):
             self.engine.add(Rollout(said.rollout, said.start, self.now, "ada@desk"))
         else:
-            assert isinstance(said, Command)
+            assert isinstance(said, CommandRecord)
             self.engine.command(said, self.now, "ada@desk")
 
     def run(self, seconds: float = 86400, until: Callable[[], bool] = lambda: False) -> None:
@@ -144,8 +144,8 @@ class Story:
         for model in self.models.values():
             model.advance(self.at)
             for thing in model.snapshot(self.now).things():
-                engine.observe(Seen(model.cluster, thing), self.now)
-            engine.observe(Synced(model.cluster, model.server_version), self.now)
+                engine.observe(Upserted(model.cluster, thing), self.now)
+            engine.observe(ClusterSynced(model.cluster, model.server_version), self.now)
         return engine
 
     def _append(self, records: Sequence[JournalRecord], actor: str = "fleet@test") -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from fleet.app.wiring.connection import connect
-from fleet.app.wiring.home import Home, person
+from fleet.app.wiring.actor import actor
+from fleet.app.wiring.home import Home
+from fleet.app.wiring.sources.registry import source_of
 from fleet.core.records.errors import HeldError
 from fleet.core.rollout.codec import to_record
 from fleet.core.rollout.commands import JournalAccepted
@@ -16,7 +17,7 @@ def accept(home: Home, name: str, reason: str) -> str:
     row, journal = home.store.clusters.get(name), home.store.journal
 
     async def look() -> str:
-        cluster = await connect(home, row)
+        cluster = await source_of(home, row).connect()
         try:
             return await cluster.place()
         finally:
@@ -26,5 +27,5 @@ def accept(home: Home, name: str, reason: str) -> str:
     if not place or journal.knows(place, name):
         raise HeldError(f"{name} has seen nothing that is not in this journal", "there is nothing to accept")
     accepted = JournalAccepted(cluster=name, place=place, reason=reason)
-    journal.append([to_record(accepted)], at=home.now(), actor=person())
+    journal.append([to_record(accepted)], at=home.now(), actor=actor())
     return place

@@ -13,8 +13,8 @@ from fleet.core.reporting.report import Against, Report, ReportRun
 from fleet.core.reporting.timeline import OperatorCommand
 from fleet.core.rollout.action import Action, Evict
 from fleet.core.rollout.codec import from_record
-from fleet.core.rollout.commands import Command, RolloutStarted
-from fleet.core.rollout.decisions import StepEnded
+from fleet.core.rollout.commands import CommandRecord, RolloutStarted
+from fleet.core.rollout.decisions import StepFinished
 from fleet.core.rollout.record import ActionEnded, UnknownRecord
 from fleet.core.text.durations import format_duration
 
@@ -26,7 +26,7 @@ SHORT = 12
 """Characters of a hash or an id that tell it from another."""
 
 
-class Happening(NamedTuple):
+class ReportEvent(NamedTuple):
     at: datetime
     by: str
     words: str
@@ -194,13 +194,13 @@ def named(run: ReportRun) -> str:
     return f"{run.cluster}/{run.node}"
 
 
-def happenings(report: Report) -> list[Happening]:
+def happenings(report: Report) -> list[ReportEvent]:
     """What people said and when the engine stopped for them, in order."""
-    told = [Happening(each.at, each.by, _command(each)) for each in report.commands] + [
-        Happening(each.at, "fleet", f"halt: {each.why}") for each in report.halts
+    told = [ReportEvent(each.at, each.by, _command(each)) for each in report.commands] + [
+        ReportEvent(each.at, "fleet", f"halt: {each.why}") for each in report.halts
     ]
     if report.ended is not None:
-        told.append(Happening(report.ended, "fleet", "ended"))
+        told.append(ReportEvent(report.ended, "fleet", "ended"))
     return sorted(told, key=lambda each: each.at)
 
 
@@ -236,7 +236,7 @@ def entry_words(entry: JournalEntry) -> str:
     match from_record(entry.record):
         case RolloutStarted(start=start):
             return f"plan {short_id(start.plan)}, {start.release.version}, {nodes(len(start.goals))}"
-        case StepEnded() as ended:
+        case StepFinished() as ended:
             why = f": {ended.why}" if ended.why else ""
             return f"{ended.turn} -> {ended.to}{why}"
         case Evict() as action:
@@ -246,7 +246,7 @@ def entry_words(entry: JournalEntry) -> str:
         case ActionEnded() as ended:
             more = f": {ended.detail}" if ended.detail else ""
             return f"{ended.id} {ended.result}{more}"
-        case Command():
+        case CommandRecord():
             return ""
         case UnknownRecord() as unknown:
             return f"cannot be read: {unknown.problem}"

@@ -15,7 +15,7 @@ from fleet.core.objects.pod import Pod
 from fleet.core.records.journal import JournalEntry
 from fleet.core.rollout.codec import Journaled, from_record
 from fleet.core.rollout.commands import RolloutStarted
-from fleet.core.rollout.decisions import StepEnded
+from fleet.core.rollout.decisions import StepFinished
 from fleet.core.rollout.record import PodsTimed
 from fleet.core.rollout.steps import Step
 
@@ -178,12 +178,12 @@ class _Samples:
             case RolloutStarted():
                 for goal in said.start.goals:
                     self._pools[said.rollout, goal.node] = goal.pool
-            case StepEnded():
+            case StepFinished():
                 self._step(said, at)
             case PodsTimed():
                 self._timed(said)
 
-    def _step(self, ended: StepEnded, at: datetime) -> None:
+    def _step(self, ended: StepFinished, at: datetime) -> None:
         run = (ended.rollout, ended.node)
         step, since, before = self._begun.get(run, (Step.PENDING, at, at))
         if ended.to is Step.STAGED and step is Step.STAGE:

@@ -16,14 +16,14 @@ from fleet.core.objects.node import NodeRef
 from fleet.core.records.journal import JournalEntry
 from fleet.core.rollout.action import Evict, Result
 from fleet.core.rollout.codec import Journaled, from_record
-from fleet.core.rollout.commands import Command, RolloutStarted
+from fleet.core.rollout.commands import CommandRecord, RolloutStarted
 from fleet.core.rollout.decisions import (
     CanaryAppointed,
     CanaryDismissed,
     NodeReregistered,
     RolloutHalted,
     RunRetried,
-    StepEnded,
+    StepFinished,
 )
 from fleet.core.rollout.record import ActionEnded, UnknownRecord
 from fleet.core.rollout.rollout import Rollout
@@ -162,7 +162,7 @@ class Timeline:
         if ref is not None:
             self._count(rollout, ref, had, entry.at)
         match said:
-            case StepEnded():
+            case StepFinished():
                 self._step(said, entry.at)
             case RunRetried():
                 self.retries.setdefault(said.node, []).append(Retry(entry.at, said.why))
@@ -177,7 +177,7 @@ class Timeline:
                 self._answer(said, entry.at)
 
     def _credit(self, said: Journaled, entry: JournalEntry) -> None:
-        if isinstance(said, Command):
+        if isinstance(said, CommandRecord):
             by, node = entry.actor, entry.record.node
             self.commands.append(OperatorCommand(entry.at, entry.seq, by, said.kind, node, said.reason))
             return
@@ -199,7 +199,7 @@ class Timeline:
         if had and run.ended and run.step is Step.FAILED:
             self.released[ref] = at
 
-    def _step(self, ended: StepEnded, at: datetime) -> None:
+    def _step(self, ended: StepFinished, at: datetime) -> None:
         steps = self.steps[ended.node]
         steps[-1] = replace(steps[-1], end=at, turn=str(ended.turn))
         if ended.to not in ENDED:

@@ -9,7 +9,7 @@ from fleet.core.rollout.goal import Start
 from fleet.core.rollout.record import TypedRecord
 
 
-class Command(TypedRecord, frozen=True, gc=False, kw_only=True, omit_defaults=True):
+class CommandRecord(TypedRecord, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """What a person orders, and why."""
 
     form = "command"
@@ -17,31 +17,31 @@ class Command(TypedRecord, frozen=True, gc=False, kw_only=True, omit_defaults=Tr
     """As the person gave it; empty: none was given."""
 
 
-class RolloutStarted(Command, frozen=True, gc=False, kw_only=True, tag="start"):
+class RolloutStarted(CommandRecord, frozen=True, gc=False, kw_only=True, tag="start"):
     """The record's detail is `start` itself."""
 
     start: Start
 
 
-class RolloutPaused(Command, frozen=True, gc=False, kw_only=True, tag="pause"):
+class RolloutPaused(CommandRecord, frozen=True, gc=False, kw_only=True, tag="pause"):
     """Nothing new begins; what has begun goes on."""
 
 
-class RolloutResumed(Command, frozen=True, gc=False, kw_only=True, tag="resume"):
+class RolloutResumed(CommandRecord, frozen=True, gc=False, kw_only=True, tag="resume"):
     """A paused or halted rollout goes on. After a halt, its failures no longer count."""
 
 
-class RolloutAborted(Command, frozen=True, gc=False, kw_only=True, tag="abort"):
+class RolloutAborted(CommandRecord, frozen=True, gc=False, kw_only=True, tag="abort"):
     """Nothing new begins, for good."""
 
 
-class NodeReleased(Command, frozen=True, gc=False, kw_only=True, tag="release"):
+class NodeReleased(CommandRecord, frozen=True, gc=False, kw_only=True, tag="release"):
     """An operator has looked at the failed node: its slot becomes free."""
 
     node: NodeRef
 
 
-class JournalAccepted(Command, frozen=True, gc=False, kw_only=True, tag="accept"):
+class JournalAccepted(CommandRecord, frozen=True, gc=False, kw_only=True, tag="accept"):
     """A cluster that has seen a later journal may be worked in with this one."""
 
     cluster: str
@@ -49,7 +49,7 @@ class JournalAccepted(Command, frozen=True, gc=False, kw_only=True, tag="accept"
     """The entry that the cluster has seen (`JournalEntry.place`)."""
 
 
-class LogRequested(Command, frozen=True, gc=False, kw_only=True, tag="log"):
+class LogRequested(CommandRecord, frozen=True, gc=False, kw_only=True, tag="log"):
     """A person reads the log of a machine's last boot."""
 
     node: NodeRef
@@ -58,13 +58,13 @@ class LogRequested(Command, frozen=True, gc=False, kw_only=True, tag="log"):
     """Of systemd; empty: of all."""
 
 
-class HostsClaimed(Command, frozen=True, gc=False, kw_only=True, tag="claim"):
+class HostsClaimed(CommandRecord, frozen=True, gc=False, kw_only=True, tag="claim"):
     """The hosts of a cluster are this fleet's from now on, whoever had them."""
 
     cluster: str
 
 
-COMMANDS: tuple[type[Command], ...] = (
+COMMANDS: tuple[type[CommandRecord], ...] = (
     RolloutStarted,
     RolloutPaused,
     RolloutResumed,
@@ -75,7 +75,7 @@ COMMANDS: tuple[type[Command], ...] = (
     HostsClaimed,
 )
 
-ORDERS: Mapping[str, type[Command]] = {
+ORDERS: Mapping[str, type[CommandRecord]] = {
     str(each.__struct_config__.tag): each for each in (RolloutPaused, RolloutResumed, RolloutAborted)
 }
 """What a person orders for a rollout as a whole, by the word that `fleet rollout` has for it."""

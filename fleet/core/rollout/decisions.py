@@ -6,20 +6,20 @@ from msgspec import UNSET, UnsetType
 
 from fleet.core.objects.node import NodeRef
 from fleet.core.rollout.record import TypedRecord
-from fleet.core.rollout.steps import Step, Turn
+from fleet.core.rollout.steps import Step, StepResult
 
 
-class Decision(TypedRecord, frozen=True, gc=False, kw_only=True):
+class DecisionRecord(TypedRecord, frozen=True, gc=False, kw_only=True):
     """Changes the state of a rollout."""
 
     form = "decision"
 
 
-class StepEnded(Decision, frozen=True, gc=False, kw_only=True, tag="step"):
+class StepFinished(DecisionRecord, frozen=True, gc=False, kw_only=True, tag="step"):
     """A run has gone from one step to the next. What is UNSET stays as it was in the run."""
 
     node: NodeRef
-    turn: Turn
+    turn: StepResult
     to: Step
     why: str | UnsetType = UNSET
     boot_id: str | UnsetType = UNSET
@@ -37,38 +37,38 @@ class StepEnded(Decision, frozen=True, gc=False, kw_only=True, tag="step"):
     etcd_after: dict[str, str] | UnsetType = UNSET
 
 
-class RunRetried(Decision, frozen=True, gc=False, kw_only=True, tag="retry"):
+class RunRetried(DecisionRecord, frozen=True, gc=False, kw_only=True, tag="retry"):
     """The present step of the run is tried again."""
 
     node: NodeRef
     why: str
 
 
-class RolloutHalted(Decision, frozen=True, gc=False, kw_only=True, tag="halt"):
+class RolloutHalted(DecisionRecord, frozen=True, gc=False, kw_only=True, tag="halt"):
     """Too many nodes have failed: an operator decides how it goes on."""
 
     why: str
 
 
-class RolloutFinished(Decision, frozen=True, gc=False, kw_only=True, tag="finish"):
+class RolloutFinished(DecisionRecord, frozen=True, gc=False, kw_only=True, tag="finish"):
     """Nothing is left to do."""
 
 
-class CanaryAppointed(Decision, frozen=True, gc=False, kw_only=True, tag="canary"):
+class CanaryAppointed(DecisionRecord, frozen=True, gc=False, kw_only=True, tag="canary"):
     """The node takes the place of a canary that did not get there, or cannot go."""
 
     node: NodeRef
     why: str = ""
 
 
-class CanaryDismissed(Decision, frozen=True, gc=False, kw_only=True, tag="no-canary"):
+class CanaryDismissed(DecisionRecord, frozen=True, gc=False, kw_only=True, tag="no-canary"):
     """The node is a canary no longer."""
 
     node: NodeRef
     why: str = ""
 
 
-class NodeReregistered(Decision, frozen=True, gc=False, kw_only=True, tag="re-registered"):
+class NodeReregistered(DecisionRecord, frozen=True, gc=False, kw_only=True, tag="re-registered"):
     """The same machine has registered again, as another Node object."""
 
     node: NodeRef
@@ -79,14 +79,14 @@ class NodeReregistered(Decision, frozen=True, gc=False, kw_only=True, tag="re-re
     why: str | UnsetType = UNSET
 
 
-class NodeCleaned(Decision, frozen=True, gc=False, kw_only=True, tag="tidied"):
+class NodeCleaned(DecisionRecord, frozen=True, gc=False, kw_only=True, tag="tidied"):
     """Nothing of the ended rollout is left on a node that was released."""
 
     node: NodeRef
 
 
-DECISIONS: tuple[type[Decision], ...] = (
-    StepEnded,
+DECISIONS: tuple[type[DecisionRecord], ...] = (
+    StepFinished,
     RunRetried,
     RolloutHalted,
     RolloutFinished,

@@ -13,30 +13,36 @@ from msgspec.structs import replace
 from fleet.core.objects.node import NodeRef
 from fleet.core.policy.policy import Amount, Pool
 from fleet.core.releases.release import Release
-from fleet.core.rollout import returns
+from fleet.core.rollout import returning_pods
 from fleet.core.rollout.action import Action, AnyAction, Cordon, Evict, Result
 from fleet.core.rollout.codec import Journaled
-from fleet.core.rollout.commands import Command, NodeReleased, RolloutAborted, RolloutPaused, RolloutResumed
+from fleet.core.rollout.commands import (
+    CommandRecord,
+    NodeReleased,
+    RolloutAborted,
+    RolloutPaused,
+    RolloutResumed,
+)
 from fleet.core.rollout.decisions import (
     CanaryAppointed,
     CanaryDismissed,
-    Decision,
+    DecisionRecord,
     NodeCleaned,
     NodeReregistered,
     RolloutFinished,
     RolloutHalted,
     RunRetried,
-    StepEnded,
+    StepFinished,
 )
 from fleet.core.rollout.goal import Goal, Start
 from fleet.core.rollout.record import ActionEnded, PodsTimed, TaskPlayed, UnknownRecord
-from fleet.core.rollout.returns import Evicted
-from fleet.core.rollout.steps import ENDED, HAS_SLOT, WAITING, Step, Turn, after
+from fleet.core.rollout.returning_pods import EvictionMemory
+from fleet.core.rollout.steps import ENDED, HAS_SLOT, WAITING, Step, StepResult, next_step
 
 T = TypeVar("T")
 
 
-class State(StrEnum):
+class RolloutState(StrEnum):
     RUNNING = "running"
     PAUSED = "paused"
     HALTED = "halted"
@@ -72,7 +78,7 @@ class Run(Struct, frozen=True, gc=False):
     """What told the machine from others before its reboot (`core/objects/identity.py`); empty until then."""
     failed_units: tuple[str, ...] = ()
     """Units of systemd that had failed before the reboot. Read only where the Machine object that kept them is lost."""
-    evicted: dict[str, Evicted] = {}
+    evicted: dict[str, EvictionMemory] = {}
     """By workload, the evictions of this drain: since the node's last cordon, until its reboot or its return."""
     asks: tuple[str, ...] = ()
     """Groups of operators' pods that go only once their operator is asked, while the run has its slot: one node of a
@@ -114,7 +120,7 @@ class Rollout:
         self.release = start.release
         self.started_at = at
         self.by = by
-        self.state = State.RUNNING
+        self.state = RolloutState.RUNNING
         self.state_at = at
         self.state_by = by
         self.why = ""
@@ -141,7 +147,7 @@ class Rollout:
         """Nodes that something was ever meant to be done to: only there may be something of ours."""
         self.counter = 0
         """Intents so far: makes action ids unique."""
-        self.untidy: set[NodeRef] = set()
+        self.needs_cleanup: set[NodeRef] = set()
         """Released after the rollout's end: what is ours on them has not been taken away yet."""
 
     def pool(self, run: Run) -> Pool:
@@ -170,25 +176,27 @@ class Rollout:
         """A run has begun and has not ended."""
         return any(self.counts[step] for step in (Step.STAGE, *HAS_SLOT))
 
-    def intend(self, action: AnyAction) -> None:
+    def add_intent(self, action: AnyAction) -> None:
         self.intents[action.id] = action
         self.acted.add(action.node)
         self.counter += 1
         run = self.runs.get(action.node)
         if isinstance(action, Evict) and action.workload and run is not None:
-            self.runs[action.node] = replace(run, evicted=returns.sent(run.evicted, action))
+            self.runs[action.node] = replace(run, evicted=returning_pods.eviction_sent(run.evicted, action))
         elif isinstance(action, Cordon) and run is not None and run.evicted:
             # Until now the node was open: what is on it may have come there as to any other.
             self.runs[action.node] = replace(run, evicted={})
 
-    def settle(self, action_id: str, result: Result) -> None:
+    def add_outcome(self, action_id: str, result: Result) -> None:
         """The intent has this outcome."""
         action = self.intents.pop(action_id, None)
         if not isinstance(action, Evict) or result in (Result.DONE, Result.UNKNOWN):
             return
         run = self.runs.get(action.node)
         if run is not None and action.workload in run.evicted:
-            self.runs[action.node] = replace(run, evicted=returns.not_granted(run.evicted, action))
+            self.runs[action.node] = replace(
+                run, evicted=returning_pods.eviction_refused(run.evicted, action)
+            )
 
     def apply(self, said: Journaled, at: datetime, actor: str) -> None:
         """Changes the state as one record of the journal says. `actor`: who wrote it.
@@ -197,12 +205,12 @@ class Rollout:
         """
         match said:
             case Action():
-                self.intend(said)
+                self.add_intent(said)
             case ActionEnded():
-                self.settle(said.id, said.result)
-            case Command():
+                self.add_outcome(said.id, said.result)
+            case CommandRecord():
                 self._command(said, at, actor)
-            case Decision():
+            case DecisionRecord():
                 self._decision(said, at)
             case PodsTimed() | TaskPlayed():
                 pass  # for the plans to come (`core/planning/estimates.py`), and for people
@@ -211,16 +219,16 @@ class Rollout:
             case _:
                 raise ValueError(f"{said.kind!r} is not about a rollout")
 
-    def _command(self, command: Command, at: datetime, actor: str) -> None:
+    def _command(self, command: CommandRecord, at: datetime, actor: str) -> None:
         match command:
             case RolloutPaused():
-                self._enter(State.PAUSED, at, actor)
+                self._enter(RolloutState.PAUSED, at, actor)
             case RolloutResumed():
-                if self.state is State.HALTED:
+                if self.state is RolloutState.HALTED:
                     self.allowance += self.failures
-                self._enter(State.RUNNING, at, actor)
+                self._enter(RolloutState.RUNNING, at, actor)
             case RolloutAborted():
-                self._enter(State.ABORTED, at, actor)
+                self._enter(RolloutState.ABORTED, at, actor)
             case NodeReleased():
                 self._release(command.node)
             case _:
@@ -232,17 +240,17 @@ class Rollout:
         if run.step is Step.FAILED:
             self.runs[node] = replace(run, slot=False)
             if not self.active:
-                self.untidy.add(node)
+                self.needs_cleanup.add(node)
 
-    def _decision(self, decision: Decision, at: datetime) -> None:
+    def _decision(self, decision: DecisionRecord, at: datetime) -> None:
         match decision:
-            case StepEnded():
+            case StepFinished():
                 self._step(decision, at)
             case RunRetried():
                 run = self.runs[decision.node]
                 self.runs[decision.node] = replace(run, attempts=run.attempts + 1, since=at)
             case RolloutHalted():
-                self._enter(State.HALTED, at, "fleet", decision.why)
+                self._enter(RolloutState.HALTED, at, "fleet", decision.why)
             case CanaryAppointed():
                 self.change_goal(replace(self.runs[decision.node].goal, canary=True))
             case CanaryDismissed():
@@ -250,13 +258,13 @@ class Rollout:
             case NodeReregistered():
                 self.change_goal(replace(self.runs[decision.node].goal, uid=decision.uid))
             case NodeCleaned():
-                self.untidy.discard(decision.node)
+                self.needs_cleanup.discard(decision.node)
             case RolloutFinished():
-                self._enter(State.FINISHED, at, "fleet")
+                self._enter(RolloutState.FINISHED, at, "fleet")
                 self.ended_at = at
 
-    def _enter(self, state: State, at: datetime, by: str, why: str = "") -> None:
-        if self.state is State.ABORTED or self.ended_at is not None:
+    def _enter(self, state: RolloutState, at: datetime, by: str, why: str = "") -> None:
+        if self.state is RolloutState.ABORTED or self.ended_at is not None:
             return
         self.state, self.state_at, self.state_by, self.why = state, at, by, why
 
@@ -266,9 +274,9 @@ class Rollout:
         if goal.canary != (goal.node in self.canaries):
             self.canaries = tuple(run.node for run in self.runs.values() if run.goal.canary)
 
-    def _step(self, ended: StepEnded, at: datetime) -> None:
+    def _step(self, ended: StepFinished, at: datetime) -> None:
         run = self.runs[ended.node]
-        step = after(run.step, ended.turn)
+        step = next_step(run.step, ended.turn)
         if step != ended.to:
             raise ValueError(f"{ended.node}: from {run.step} by {ended.turn} comes {step}, not {ended.to}")
         self.counts[run.step] -= 1
@@ -290,7 +298,7 @@ class Rollout:
             failed_units=tuple(_given(ended.failed_units, run.failed_units)),
             evicted=run.evicted if step in (Step.DRAIN, Step.REBOOT) else {},
             asks=tuple(_given(ended.asks, run.asks)) if step in HAS_SLOT else (),
-            cancelled=run.cancelled or ended.turn is Turn.CANCELLED,
+            cancelled=run.cancelled or ended.turn is StepResult.CANCELLED,
             labels=_given(ended.labels, run.labels),
             etcd=_given(ended.etcd, run.etcd),
             etcd_after=_given(ended.etcd_after, run.etcd_after),

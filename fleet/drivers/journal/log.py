@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from fleet.core.objects.node import NodeRef
 from fleet.core.rollout.action import Action, Result
 from fleet.core.rollout.codec import Journaled
-from fleet.core.rollout.commands import Command
-from fleet.core.rollout.decisions import RolloutFinished, RolloutHalted, RunRetried, StepEnded
+from fleet.core.rollout.commands import CommandRecord
+from fleet.core.rollout.decisions import RolloutFinished, RolloutHalted, RunRetried, StepFinished
 from fleet.core.rollout.record import ActionEnded, UnknownRecord
 from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.steps import Step
@@ -50,7 +50,7 @@ def reached(cluster: str, why: str) -> None:
 def line(said: Journaled) -> tuple[int, str]:
     """Returns level and message. What is done to each pod, and what is only measured, is for debugging."""
     match said:
-        case StepEnded():
+        case StepFinished():
             level = logging.WARNING if said.to is Step.FAILED else logging.INFO
             return level, f"step {said.to}: {said.why}" if said.why else f"step {said.to}"
         case RolloutHalted():
@@ -63,7 +63,7 @@ def line(said: Journaled) -> tuple[int, str]:
             level = logging.WARNING if said.result in (Result.FAILED, Result.UNKNOWN) else logging.DEBUG
             told = f"{said.action}: {said.result}"
             return level, f"{told}: {said.detail}" if said.detail else told
-        case Command():
+        case CommandRecord():
             return logging.INFO, f"{said.kind}: {said.reason}" if said.reason else said.kind
         case UnknownRecord():
             return logging.DEBUG, f"{said.written_as} {said.name}"

@@ -13,24 +13,25 @@ import asyncio
 import logging
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
 from fleet.core.records.errors import FleetError
-from fleet.core.text.untrusted import UNREADABLE
 from fleet.core.text.visible import visible_lines
 from fleet.kube.actions.machine_client import MachineInformer
 from fleet.kube.client.clock import Clock
 from fleet.kube.client.credentials import CredentialSource
+from fleet.kube.client.retry import Backoff, retry_on_conflict
 from fleet.kube.client.transport import Transport
-from fleet.kube.objects.errors import ApiRequest, ConflictError
-from fleet.kube.watch.changes import Found, Kind, Lost, Watch
-from fleet.lab.fake_nodes.host import Host
-from fleet.lab.fake_nodes.machine import Settings
-from fleet.lab.fake_nodes.node import FakeNode, Patch
+from fleet.kube.objects.api_resource import ApiResource
+from fleet.kube.objects.errors import ApiRequest, decoded
+from fleet.kube.watch.reflector import Reflector
+from fleet.lab.fake_nodes.host import FakeHost
+from fleet.lab.fake_nodes.machine import MachineDurations
+from fleet.lab.fake_nodes.node import FakeNode, NodePatch
 from fleet.machines.agent.agent import Pace
 from fleet.system import logs
 from fleet.system.clock import WallClock
@@ -40,13 +41,16 @@ NODES = "/api/v1/nodes"
 FAKE = "kwok.x-k8s.io/node"
 """The annotation of nodes without a machine. No other node is ever touched."""
 
+BACKOFF = Backoff(0.2, 10.0)
+
 _NODE = msgspec.json.Decoder(FakeNode)
+_NODES = ApiResource[FakeNode]("Node", "", "v1", "nodes", FakeNode, lambda found: found)
 
 
 class LabSettings(Struct, frozen=True):
     """`nodes` limits it to nodes of these names; empty means all fake ones."""
 
-    machines: Settings = Settings()
+    machines: MachineDurations = MachineDurations()
     # No looks after a boot: a fake machine's units are on its Node, which is watched.
     pace: Pace = Pace(progress=0.5, retry=0.2, retry_most=5.0, looks=())
     nodes: frozenset[str] = frozenset()
@@ -61,23 +65,64 @@ class ApiNode:
 
     async def read(self) -> FakeNode:
         call = ApiRequest(verb="get", path=self._path, resource="nodes")
-        try:
-            return _NODE.decode(await self._transport.call(call))
-        except UNREADABLE as error:
-            raise FleetError(f"the Node cannot be read: {error}") from None
+        return decoded(_NODE, await self._transport.call(call), "the Node")
 
-    async def patch(self, patch: Patch) -> bool:
+    async def change(self, change: Callable[[FakeNode], NodePatch | None]) -> bool:
+        async def attempt() -> bool:
+            patch = change(await self.read())
+            if patch is not None:
+                await self._transport.call(self._patch(patch))
+            return patch is not None
+
+        return await retry_on_conflict(attempt)
+
+    def _patch(self, patch: NodePatch) -> ApiRequest:
         media = "application/strategic-merge-patch+json"
         path = f"{self._path}/status"
-        call = ApiRequest(verb="patch", path=path, resource="nodes/status", body=dict(patch), media=media)
-        try:
-            await self._transport.call(call)
-        except ConflictError:
-            return False
-        return True
+        return ApiRequest(verb="patch", path=path, resource="nodes/status", body=dict(patch), media=media)
 
 
-class Bundle:
+class FakeNodes:
+    """The Store of a Reflector for Nodes: each that is played here has a host."""
+
+    def __init__(
+        self,
+        plays: Callable[[FakeNode], bool],
+        host: Callable[[str], FakeHost],
+        drop: Callable[[str], None],
+    ) -> None:
+        self._plays = plays
+        self._host = host
+        self._drop = drop
+        self._names: set[str] = set()
+
+    def replace(self, objects: Sequence[FakeNode]) -> None:
+        for name in self._names - {each.name for each in objects}:
+            self._forget(name)
+        for each in objects:
+            self.upsert(each)
+
+    def upsert(self, found: FakeNode) -> None:
+        if self._plays(found):
+            self._names.add(found.name)
+            self._host(found.name).seen(found)
+        else:
+            self._forget(found.name)
+
+    def delete(self, found: FakeNode) -> None:
+        self._forget(found.name)
+
+    def _forget(self, name: str) -> None:
+        self._names.discard(name)
+        self._drop(name)
+
+
+def _log(reflector: Reflector[FakeNode]) -> None:
+    if reflector.error is not None:
+        LOG.warning("%s: %s", reflector.resource.resource, reflector.error)
+
+
+class FakeNodeAgents:
     """The hosts of a cluster's fake nodes."""
 
     def __init__(self, transport: Transport, clock: Clock, settings: LabSettings) -> None:
@@ -85,27 +130,30 @@ class Bundle:
         self._clock = clock
         self._settings = settings
         self._machines = MachineInformer(transport, clock)
-        self._hosts: dict[str, tuple[Host, asyncio.Task[None]]] = {}
+        self._hosts: dict[str, tuple[FakeHost, asyncio.Task[None]]] = {}
 
     async def run(self) -> None:
-        """Until it is cancelled. Raises what a host died of: a bug."""
+        """Runs until it is cancelled. Raises what a host died of: a bug."""
         async with asyncio.TaskGroup() as group:
+            nodes = FakeNodes(self._plays, lambda name: self._host(name, group.create_task), self._drop)
+            reflector = Reflector(
+                self._transport, _NODES, self._clock, nodes, lambda: _log(reflector), backoff=BACKOFF
+            )
             group.create_task(self._machines.run())
-            watch = Watch(self._transport, self._clock, Kind(NODES, "", "nodes"), _NODE.decode)
-            async for change in watch.changes():
-                if isinstance(change, Found) and self._plays(change.thing):
-                    self._host(change.name, group.create_task).seen(change.thing)
-                elif isinstance(change, Found | Lost) and change.name in self._hosts:
-                    self._hosts.pop(change.name)[1].cancel()
+            await reflector.run()
+
+    def _drop(self, name: str) -> None:
+        if name in self._hosts:
+            self._hosts.pop(name)[1].cancel()
 
     def _plays(self, node: FakeNode) -> bool:
         chosen = self._settings.nodes
         return FAKE in node.annotations and (not chosen or node.name in chosen)
 
-    def _host(self, name: str, start: Callable[..., asyncio.Task[None]]) -> Host:
+    def _host(self, name: str, start: Callable[..., asyncio.Task[None]]) -> FakeHost:
         if name not in self._hosts:
             own, node = self._machines.client(name), ApiNode(self._transport, name)
-            host = Host(own, node, self._settings.machines, self._settings.pace, self._clock.now)
+            host = FakeHost(own, node, self._settings.machines, self._settings.pace, self._clock.now)
             self._hosts[name] = host, start(host.run())
         return self._hosts[name][0]
 
@@ -117,7 +165,7 @@ async def run_lab_agents(kubeconfig: Path, *, settings: LabSettings, stop: async
     """
     clock = WallClock()
     transport = Transport(CredentialSource(kubeconfig), clock)
-    playing = asyncio.create_task(Bundle(transport, clock, settings).run())
+    playing = asyncio.create_task(FakeNodeAgents(transport, clock, settings).run())
     stopping = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait({playing, stopping}, return_when=asyncio.FIRST_COMPLETED)

@@ -1,4 +1,4 @@
-"""What histories have come by: transitions of the table, reasons, faults."""
+"""What histories have covered: transitions of the table, reasons, faults."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from fleet.core.objects.node import NodeRef
 from fleet.core.records.held import Held
 from fleet.core.records.journal import JournalEntry
 from fleet.core.rollout.codec import from_record
-from fleet.core.rollout.decisions import StepEnded
-from fleet.core.rollout.steps import Step, Turn
+from fleet.core.rollout.decisions import StepFinished
+from fleet.core.rollout.steps import Step, StepResult
 
 
 class Coverage:
     def __init__(self) -> None:
-        self.turns: Counter[tuple[Step, Turn]] = Counter()
+        self.turns: Counter[tuple[Step, StepResult]] = Counter()
         self.reasons: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
-        """Those that had something to act on."""
+        """The faults that had something to act on."""
         self._steps: dict[tuple[str, NodeRef], Step] = {}
 
     def journaled(self, entry: JournalEntry) -> None:
         said = from_record(entry.record)
-        if isinstance(said, StepEnded):
+        if isinstance(said, StepFinished):
             run = (said.rollout, said.node)
             before = self._steps.get(run, Step.PENDING)
             self.turns[before, said.turn] += 1

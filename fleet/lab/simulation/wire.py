@@ -1,4 +1,4 @@
-"""What one controller hears of one cluster: watches of each kind with delays of their own, in order within a kind."""
+"""What one controller receives from one cluster: a watch of each kind with its own delays, in order within a kind."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ from heapq import heappop, heappush
 from random import Random
 
 from fleet.core.cluster.snapshot import Snapshot
-from fleet.core.rollout.event import Event, Gone, Lost, Seen, Synced, Thing
+from fleet.core.rollout.event import (
+    ClusterEvent,
+    ClusterLost,
+    ClusterObject,
+    ClusterSynced,
+    Deleted,
+    Upserted,
+)
 from fleet.lab.simulation.network import Network
 
 ObjectKey = tuple[str, str, str]
@@ -16,55 +23,57 @@ class WatchStream:
     def __init__(self, cluster: str, weather: Network, seed: str) -> None:
         self.cluster = cluster
         self.heard = False
-        """Its watches are open, as far as the server goes."""
+        """The watches are open, as far as the server knows."""
         self._weather = weather
         self._rng = Random(seed)
-        self._queue: list[tuple[float, int, Event]] = []
+        self._queue: list[tuple[float, int, ClusterEvent]] = []
         self._made = 0
         self._latest: dict[str, float] = {}
-        """When the last event of each kind arrives: none overtakes one of its own kind."""
-        self._known: dict[ObjectKey, Thing] = {}
-        """What has been delivered and is not gone."""
+        """When the last event of each kind arrives: no event overtakes another of its kind."""
+        self._known: dict[ObjectKey, ClusterObject] = {}
+        """The objects that were delivered and not deleted."""
 
-    def tell(self, event: Event, at: float) -> None:
-        """A change in the cluster at that time."""
-        if not self.heard or not isinstance(event, Seen | Gone):
+    def tell(self, event: ClusterEvent, at: float) -> None:
+        """Takes a change in the cluster at that time."""
+        if not self.heard or not isinstance(event, Upserted | Deleted):
             return
         self._put(event, at)
         if self._weather.has("doubled events", at) and self._rng.random() < 0.5:
             self._put(event, at + self._rng.choice([0.0, 3.0]))
 
     def relist(self, snapshot: Snapshot, at: float) -> None:
-        """All there is, what is gone since, and that this is all."""
+        """Delivers all objects, the deletions since the last list, and the end of the list."""
         self.heard = True
         there = {_key(thing): thing for thing in snapshot.things()}
         for key, thing in self._known.items():
             if key not in there or there[key].uid != thing.uid:
-                self._put(Gone(self.cluster, thing), at)
+                self._put(Deleted(self.cluster, thing), at)
         for thing in there.values():
-            self._put(Seen(self.cluster, thing), at)
-        self._push(max(self._latest.values(), default=at), Synced(self.cluster, snapshot.server_version))
+            self._put(Upserted(self.cluster, thing), at)
+        self._push(
+            max(self._latest.values(), default=at), ClusterSynced(self.cluster, snapshot.server_version)
+        )
 
     def forget(self, snapshot: Snapshot, at: float) -> None:
-        """The server knows no more where the watches were (410 Gone): what was on its way is in the new list."""
+        """Expires the watches (410 Gone): the events on their way are in the new list."""
         self._queue.clear()
         self._latest.clear()
         self.relist(snapshot, at)
 
     def lose(self, why: str, at: float) -> None:
-        """The connections break: what was on its way never arrives."""
+        """Breaks the connections: the events on their way never arrive."""
         self.heard = False
         self._queue.clear()
         self._latest.clear()
-        self._push(at, Lost(self.cluster, why))
+        self._push(at, ClusterLost(self.cluster, why))
 
-    def due(self, at: float) -> list[Event]:
+    def due(self, at: float) -> list[ClusterEvent]:
         found = []
         while self._queue and self._queue[0][0] <= at:
             event = heappop(self._queue)[2]
-            if isinstance(event, Seen):
+            if isinstance(event, Upserted):
                 self._known[_key(event.thing)] = event.thing
-            elif isinstance(event, Gone):
+            elif isinstance(event, Deleted):
                 self._known.pop(_key(event.thing), None)
             found.append(event)
         return found
@@ -72,16 +81,16 @@ class WatchStream:
     def next_at(self) -> float | None:
         return self._queue[0][0] if self._queue else None
 
-    def _put(self, event: Seen | Gone, at: float) -> None:
+    def _put(self, event: Upserted | Deleted, at: float) -> None:
         kind = type(event.thing).__name__
         due = max(self._latest.get(kind, 0.0), at + self._weather.delay(kind, at, self._rng))
         self._latest[kind] = due
         self._push(due, event)
 
-    def _push(self, due: float, event: Event) -> None:
+    def _push(self, due: float, event: ClusterEvent) -> None:
         self._made += 1
         heappush(self._queue, (due, self._made, event))
 
 
-def _key(thing: Thing) -> ObjectKey:
+def _key(thing: ClusterObject) -> ObjectKey:
     return getattr(thing, "kind", type(thing).__name__), getattr(thing, "namespace", ""), thing.name

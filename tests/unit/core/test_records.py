@@ -32,11 +32,11 @@ from fleet.core.rollout.decisions import (
     RolloutFinished,
     RolloutHalted,
     RunRetried,
-    StepEnded,
+    StepFinished,
 )
 from fleet.core.rollout.goal import Goal, Start
 from fleet.core.rollout.record import ActionEnded, CheckpointKept, PodsTimed, TaskPlayed, UnknownRecord
-from fleet.core.rollout.steps import Step, Turn
+from fleet.core.rollout.steps import Step, StepResult
 
 R = "r-1"
 N = NodeRef("east", "n-1")
@@ -76,8 +76,14 @@ CASES: list[tuple[Journaled, RecordForm, str, str, str, dict[str, Any]]] = [
         {"lines": 9, "unit": "kubelet.service"},
     ),
     (
-        StepEnded(
-            rollout=R, node=N, turn=Turn.DONE, to=Step.REBOOT, boot_id="b", daemons=(), labels={"a": None}
+        StepFinished(
+            rollout=R,
+            node=N,
+            turn=StepResult.DONE,
+            to=Step.REBOOT,
+            boot_id="b",
+            daemons=(),
+            labels={"a": None},
         ),
         "decision",
         "step",
@@ -86,7 +92,7 @@ CASES: list[tuple[Journaled, RecordForm, str, str, str, dict[str, Any]]] = [
         {"turn": "done", "to": "reboot", "boot_id": "b", "daemons": [], "labels": {"a": None}},
     ),
     (
-        StepEnded(rollout=R, node=N, turn=Turn.BEGIN, to=Step.STAGE, why=""),
+        StepFinished(rollout=R, node=N, turn=StepResult.BEGIN, to=Step.STAGE, why=""),
         "decision",
         "step",
         R,
@@ -188,7 +194,7 @@ def test_what_this_version_cannot_read_is_said_to_be_unknown(
 def test_keys_of_a_newer_version_are_passed_over() -> None:
     detail = {"turn": "done", "to": "reboot", "boot_id": "b", "weather": "fine"}
     said = from_record(JournalRecord("decision", "step", R, "east/n-1", detail))
-    assert said == StepEnded(rollout=R, node=N, turn=Turn.DONE, to=Step.REBOOT, boot_id="b")
+    assert said == StepFinished(rollout=R, node=N, turn=StepResult.DONE, to=Step.REBOOT, boot_id="b")
 
 
 def test_what_an_older_version_did_not_write_is_unset() -> None:
