@@ -5,6 +5,7 @@ All of it can be rebuilt from the journal and a fresh observation.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -27,12 +28,18 @@ STEP_ACTIONS = ("stage", "cordon", "reboot", "uncordon")
 
 
 class EngineState:
-    def __init__(self, salt: str = "") -> None:
-        """`salt` ends the ids of actions, so that no two controllers give the same one, also where the journal of the
-        first was lost."""
+    def __init__(self, salt: str = "", views: Mapping[str, ClusterView] | None = None) -> None:
+        """`views`: what another engine has been told already; that engine is to be thrown away.
+
+        `salt` ends the ids of actions, so that no two controllers give the same one, also where the journal of the
+        first was lost.
+        """
         self._salt = salt
-        self.views: dict[str, ClusterView] = {}
+        self.views: dict[str, ClusterView] = dict(views or {})
         self.quorums = QuorumIndex()
+        for view in self.views.values():
+            for group in view.quorums.values():
+                self.quorums.upsert(group)
         self.timers = RequeueTimers()
         self.actions = InFlightActions(self.timers)
         self.drains = DrainProgress()
