@@ -14,8 +14,8 @@ from fleet.core.objects.node import Node, NodeRef
 from fleet.core.objects.pod import Pod
 from fleet.core.policy.policy import MachineReach, Policy, Pool
 from fleet.core.records.errors import FleetError
-from fleet.core.records.journal import JournalRecord
 from fleet.core.rollout.event import ClusterEvent, ClusterSynced, Deleted, JournalNote, Upserted
+from fleet.core.rollout.record import TaskPlayed
 from fleet.drivers.agents import ClusterWithAgents
 from fleet.drivers.ports import Cluster
 from fleet.kube.actions.machine_client import MachineInformer
@@ -209,9 +209,15 @@ class RemoteAgents:
     def _say(self, node: str, step: str, task: TaskResult) -> None:
         """Into the journal of the rollout that asks for it."""
         rollout = self._tokens.get(node, "").partition("/")[0]
-        ref = str(NodeRef(self._cluster, node))
-        words = {"why": f"{step}: {task}", "playbook": step, "task": task.task, "result": task.result}
-        self.tell(JournalNote(self._cluster, JournalRecord("decision", "played", rollout, ref, words)))
+        played = TaskPlayed(
+            rollout=rollout,
+            node=NodeRef(self._cluster, node),
+            why=f"{step}: {task}",
+            playbook=step,
+            task=task.task,
+            result=task.result,
+        )
+        self.tell(JournalNote(self._cluster, played))
 
     async def run(self) -> None:
         served: dict[str, tuple[Pool, asyncio.Task[None]]] = {}

@@ -19,7 +19,8 @@ from fleet.core.planning.plan import Plan, PlannedHold
 from fleet.core.policy.policy import DrainRule, Pool, RebootRule, Window
 from fleet.core.records.held import Reason
 from fleet.core.rollout.event import ClusterSynced, Upserted
-from fleet.core.rollout.rollout import Goal, Rollout, Start
+from fleet.core.rollout.goal import Goal, Start
+from fleet.core.rollout.rollout import Rollout
 from fleet.lab.simulation.builders import (
     NEW,
     START,

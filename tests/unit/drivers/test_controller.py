@@ -23,8 +23,10 @@ from fleet.core.records.journal import JournalEntry, JournalRecord
 from fleet.core.records.retention import Retention
 from fleet.core.rollout.action import AnyAction, Outcome
 from fleet.core.rollout.event import ClusterEvent, JournalNote, Upserted
+from fleet.core.rollout.goal import Goal, Start
+from fleet.core.rollout.record import TaskPlayed
 from fleet.core.rollout.replay import rollouts_of
-from fleet.core.rollout.rollout import Goal, Rollout, Start
+from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.steps import Step
 from fleet.drivers.agents import ClusterWithAgents
 from fleet.drivers.controller import Controller
@@ -367,13 +369,9 @@ class Tellers:
             and isinstance(event.thing, Machine)
             and event.thing.request is not None
         ):
-            ref = f"east/{event.thing.name}"
+            ref = NodeRef("east", event.thing.name)
             for rollout in (event.thing.request.token.partition("/")[0], "r-9"):
-                self.tell(
-                    JournalNote(
-                        "east", JournalRecord("decision", "played", rollout, ref, {"why": "stage: done"})
-                    )
-                )
+                self.tell(JournalNote("east", TaskPlayed(rollout=rollout, node=ref, why="stage: done")))
 
     async def run(self) -> None:
         await asyncio.Event().wait()
