@@ -12,7 +12,7 @@ from fleet.core.planning.plan import (
     PlannedHold,
     PlanWarning,
 )
-from fleet.core.records.held import Reason
+from fleet.core.records.reasons.reason import Reason
 
 
 def who_acts(held: Sequence[PlannedHold]) -> str:
