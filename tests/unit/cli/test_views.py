@@ -22,8 +22,9 @@ from fleet.core.planning.eta import seconds_left
 from fleet.core.planning.plan import Plan
 from fleet.core.planning.what_if import WhatIf, WhatIfChange
 from fleet.core.quorum.quorum import Link, Member, QuorumRule
-from fleet.core.records.held import Held, Reason
+from fleet.core.records.held import Held
 from fleet.core.records.journal import JournalRecord
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.reporting.overview import KnownNode, Selection, overview, parts_of, select
 from fleet.core.reporting.status import FleetStatus, StatusCluster
 from fleet.core.reporting.timeline import Timeline
