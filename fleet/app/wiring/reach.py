@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -16,8 +16,7 @@ from fleet.core.policy.policy import MachineReach, Policy, Pool
 from fleet.core.records.errors import FleetError
 from fleet.core.records.journal import JournalRecord
 from fleet.core.rollout.event import ClusterEvent, ClusterSynced, Deleted, JournalNote, Upserted
-from fleet.drivers.agents import ClusterWithAgents
-from fleet.drivers.ports import Cluster
+from fleet.drivers.pipeline import EngineInput
 from fleet.kube.actions.machine_client import MachineInformer
 from fleet.kube.client.transport import Transport
 from fleet.kube.cluster import KubeCluster
@@ -143,7 +142,8 @@ class RemoteAgents:
         retry: float = RETRY_SECONDS,
     ) -> None:
         """`retry`: seconds between two looks at a machine that is not reached, or that is none fleet knows."""
-        self.tell: Callable[[ClusterEvent], None] = lambda _: None
+        self._put: Callable[[ClusterEvent], None] = lambda _: None
+        """Into the executor's inbox."""
         self._cluster = cluster
         self._policy = policy
         self._machines = MachineInformer(transport, WallClock())
@@ -167,6 +167,14 @@ class RemoteAgents:
             return {}
         own = set(self._pods.values())
         return {name: pool for name, pool in self._nodes.items() if name not in own}
+
+    def attach(self, engine: EngineInput) -> None:
+        self._put = engine.put
+
+    async def before(self, event: ClusterEvent) -> Sequence[ClusterEvent]:
+        """Learns which nodes are to be served; adds nothing."""
+        self.see(event)
+        return ()
 
     def see(self, event: ClusterEvent) -> None:
         changed = False
@@ -210,7 +218,7 @@ class RemoteAgents:
         rollout = self._tokens.get(node, "").partition("/")[0]
         ref = str(NodeRef(self._cluster, node))
         words = {"why": f"{step}: {task}", "playbook": step, "task": task.task, "result": task.result}
-        self.tell(JournalNote(self._cluster, JournalRecord("decision", "played", rollout, ref, words)))
+        self._put(JournalNote(self._cluster, JournalRecord("decision", "played", rollout, ref, words)))
 
     async def run(self) -> None:
         served: dict[str, tuple[Pool, asyncio.Task[None]]] = {}
@@ -254,16 +262,15 @@ class RemoteAgents:
             await asyncio.sleep(self._retry)
 
 
-def with_agents(cluster: KubeCluster, policy: Policy, folder: Path) -> Cluster:
-    """With the agents of its pools that are not reached by agents on their nodes. `folder`: what playbooks leave.
+def agents_of(cluster: KubeCluster, policy: Policy, folder: Path) -> RemoteAgents:
+    """Returns the agents of the pools that are not reached by agents on their nodes. `folder`: what playbooks leave.
 
     Raises UsageError where a pool wants playbooks, and what runs them is not installed.
     """
     ways: dict[MachineReach, Open] = {"ssh": over_ssh()}
     if "playbook" in policy.ways:
         ways["playbook"] = by_playbooks(folder / cluster.name)
-    agents = RemoteAgents(cluster.name, policy, cluster.transport, ways)
-    return ClusterWithAgents(cluster, agents)
+    return RemoteAgents(cluster.name, policy, cluster.transport, ways)
 
 
 def _is_agents(pod: Pod) -> bool:
