@@ -33,9 +33,10 @@ from fleet.core.rollout.action import (
 )
 from fleet.kube.client.retry import retry_on_conflict
 from fleet.kube.client.transport import WORKS_FOR, ApiResponse, Transport
+from fleet.kube.kinds.api_resources import MACHINES, NODES, PODS
+from fleet.kube.kinds.machine import MachineWire
 from fleet.kube.objects import marks
 from fleet.kube.objects.api_resource import ApiResource
-from fleet.kube.objects.api_resources import MACHINES, NODES, PODS
 from fleet.kube.objects.errors import (
     ApiRequest,
     ConflictError,
@@ -46,7 +47,7 @@ from fleet.kube.objects.errors import (
     status_of,
 )
 from fleet.kube.objects.marks import CordonedByOther, MarkedNode, MergePatch
-from fleet.kube.objects.wire import MachineWire, ObjectWire
+from fleet.kube.objects.wire import ObjectWire
 from fleet.kube.watch import listing
 
 AT_ONCE = 64

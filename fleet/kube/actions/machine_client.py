@@ -15,10 +15,10 @@ from fleet.core.releases.release import Release
 from fleet.kube.client.clock import Clock
 from fleet.kube.client.retry import Backoff, Jitter, random_jitter
 from fleet.kube.client.transport import Transport
-from fleet.kube.objects import decode, errors
+from fleet.kube.kinds.machine import MachineWire, log_ask, log_told, machine_of
+from fleet.kube.objects import errors
 from fleet.kube.objects.api_resource import ApiResource
 from fleet.kube.objects.errors import ApiRequest, ConflictError, NotFoundError
-from fleet.kube.objects.wire import MachineWire
 from fleet.kube.watch.reflector import Reflector
 
 LOG = logging.getLogger(__name__)
@@ -39,8 +39,7 @@ def decoded(body: bytes) -> Machine:
 
 
 def _converted(found: MachineWire) -> Machine:
-    log_ask, log_told = decode.log_ask(found), decode.log_told(found)
-    return replace(decode.machine(found), log_ask=log_ask, log_told=log_told)
+    return replace(machine_of(found), log_ask=log_ask(found), log_told=log_told(found))
 
 
 _MACHINES = ApiResource("Machine", GROUP, VERSION, _RESOURCE, MachineWire, _converted)

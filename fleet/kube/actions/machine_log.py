@@ -12,11 +12,10 @@ from fleet.core.records.errors import FleetError, UnreachableError
 from fleet.kube.client.clock import Clock
 from fleet.kube.client.retry import retry_on_conflict
 from fleet.kube.client.transport import Transport
-from fleet.kube.objects import decode
-from fleet.kube.objects.api_resources import MACHINES
+from fleet.kube.kinds.api_resources import MACHINES
+from fleet.kube.kinds.machine import MachineWire, log_ask, log_told
 from fleet.kube.objects.errors import ApiRequest, NotFoundError, decoded
 from fleet.kube.objects.permissions import LEASE_NAMESPACE
-from fleet.kube.objects.wire import MachineWire
 
 _INSTALL = "fleet cluster install brings this cluster's agents up to date"
 _POD = f"kubectl -n {LEASE_NAMESPACE} get pods -o wide shows whether it runs; {_INSTALL}, which an older one needs"
@@ -37,7 +36,7 @@ async def machine_log(transport: Transport, clock: Clock, name: str, ask: LogAsk
         asked = _decoded(await transport.call(_call("patch", name, {"spec": {"log": wish}})))
     except NotFoundError:
         raise FleetError(f"there is no Machine {name}: no agent has ever told of it", _POD) from None
-    if decode.log_ask(asked) != ask:
+    if log_ask(asked) != ask:
         raise FleetError(
             "Machines of this cluster have no place for the question: they are an older fleet's", _INSTALL
         )
@@ -56,10 +55,10 @@ async def machine_log(transport: Transport, clock: Clock, name: str, ask: LogAsk
 async def _answer(transport: Transport, clock: Clock, name: str, ask: LogAsk) -> LogTold:
     while True:
         found = _decoded(await transport.call(_call("get", name)))
-        told = decode.log_told(found)
+        told = log_told(found)
         if told is not None and told.token == ask.token:
             return told
-        if decode.log_ask(found) != ask:
+        if log_ask(found) != ask:
             raise FleetError(f"somebody else asks {name} for a log at this moment", "ask again")
         await clock.sleep(LOOK)
 
@@ -69,7 +68,7 @@ async def _take_back(transport: Transport, name: str, token: str) -> None:
 
     async def attempt() -> None:
         found = _decoded(await transport.call(_call("get", name)))
-        asked = decode.log_ask(found)
+        asked = log_ask(found)
         if asked is None or asked.token != token:
             return
         metadata = {"uid": found.metadata.uid, "resourceVersion": found.metadata.resource_version}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from fleet.core.objects.node import CORDON_ANNOTATION, PENDING_TAINT, ROLLOUT_ANNOTATION
 from fleet.core.third_parties import keep_off
-from fleet.kube.objects.wire import ApiStruct, NodeInfo
+from fleet.kube.objects.wire import ApiStruct
 
 UNSCHEDULABLE_TAINT = "node.kubernetes.io/unschedulable"
 """The node controller's echo of `unschedulable`, which it takes away a little later than the field."""
@@ -28,8 +28,12 @@ class MarkedSpec(ApiStruct, frozen=True):
     """As they are: a patch of the list writes all of them back."""
 
 
+class MarkedNodeInfo(ApiStruct, frozen=True):
+    boot_id: str = field(name="bootID", default="")
+
+
 class MarkedStatus(ApiStruct, frozen=True):
-    node_info: NodeInfo = NodeInfo()
+    node_info: MarkedNodeInfo = MarkedNodeInfo()
 
 
 class MarkedNode(ApiStruct, frozen=True):

@@ -11,11 +11,13 @@ import msgspec
 from fleet.core.objects.pod import is_word
 from fleet.core.records.errors import ForbiddenError
 from fleet.kube.client.transport import Transport
+from fleet.kube.kinds.api_resources import KINDS
+from fleet.kube.kinds.machine import MachineWire
+from fleet.kube.kinds.node import KEPT_ANNOTATIONS
+from fleet.kube.kinds.pod import MIRROR, api_server
+from fleet.kube.kinds.pod_wire import PodWire
 from fleet.kube.objects.api_resource import ApiResource
-from fleet.kube.objects.api_resources import KINDS
-from fleet.kube.objects.decode import KEPT_ANNOTATIONS, MIRROR, api_server
 from fleet.kube.objects.errors import NotFoundError
-from fleet.kube.objects.wire import MachineWire, PodWire
 from fleet.kube.watch.listing import read
 
 

@@ -17,8 +17,8 @@ from fleet.core.text.untrusted import UnreadableError, decode
 from fleet.kube.client.clock import Clock
 from fleet.kube.client.retry import Jitter, random_jitter
 from fleet.kube.client.transport import Transport
+from fleet.kube.kinds.api_resources import KINDS, NODES, PODS
 from fleet.kube.objects.api_resource import ApiResource
-from fleet.kube.objects.api_resources import KINDS, NODES, PODS
 from fleet.kube.objects.errors import ApiRequest
 from fleet.kube.watch import etcd_check
 from fleet.kube.watch.object_store import ObjectStore

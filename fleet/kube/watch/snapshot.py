@@ -23,8 +23,8 @@ from fleet.core.rollout.event import ApiObject
 from fleet.core.text.untrusted import UNREADABLE
 from fleet.core.third_parties.maintenance import Maintenance
 from fleet.kube.client.transport import Transport
+from fleet.kube.kinds.api_resources import KINDS, MACHINES, NODES, PODS, things_of
 from fleet.kube.objects.api_resource import ApiResource
-from fleet.kube.objects.api_resources import KINDS, MACHINES, NODES, PODS, things_of
 from fleet.kube.objects.errors import NotFoundError
 from fleet.kube.watch import etcd_check
 from fleet.kube.watch.informers import server_version

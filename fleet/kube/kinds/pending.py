@@ -7,12 +7,13 @@ from sys import intern
 
 from fleet.core.objects.pod import Stuck
 from fleet.core.records.doubt import Doubt, DoubtKind
-from fleet.kube.objects import wire
+from fleet.kube.kinds.pod_wire import PodWire, Volume
+from fleet.kube.objects.wire import NULL
 
 SCHEDULER = "default-scheduler"
 
 
-def stuck(found: wire.PodWire) -> Stuck:
+def stuck(found: PodWire) -> Stuck:
     if found.spec.node_name:
         return ""
     if found.spec.scheduling_gates:
@@ -26,7 +27,7 @@ def stuck(found: wire.PodWire) -> Stuck:
     return "unschedulable" if scheduled.reason == "Unschedulable" else ""
 
 
-def claims(volumes: Iterable[wire.Volume]) -> tuple[str, ...]:
+def claims(volumes: Iterable[Volume]) -> tuple[str, ...]:
     return tuple(
         intern(each.persistent_volume_claim.claim_name)
         for each in volumes
@@ -34,19 +35,19 @@ def claims(volumes: Iterable[wire.Volume]) -> tuple[str, ...]:
     )
 
 
-def own_claims(pod: str, volumes: Iterable[wire.Volume]) -> tuple[str, ...]:
+def own_claims(pod: str, volumes: Iterable[Volume]) -> tuple[str, ...]:
     """Returns the names of the claims of ephemeral volumes. Source: kubernetes, component-helpers/storage/ephemeral."""
     return tuple(f"{pod}-{each.name}" for each in volumes if each.ephemeral is not None)
 
 
-def doubts(found: wire.PodWire) -> Iterator[Doubt]:
+def doubts(found: PodWire) -> Iterator[Doubt]:
     """What decides where the pod can be, its neighbours aside, and cannot be judged."""
     spec = found.spec
     if spec.scheduler_name not in ("", SCHEDULER):
         yield Doubt(DoubtKind.SCHEDULER, intern(spec.scheduler_name))
     for claim in spec.resource_claims or ():
         yield Doubt(DoubtKind.RESOURCE_CLAIM, intern(claim.name))
-    if found.status.extended_resource_claim_status != wire.NULL:
+    if found.status.extended_resource_claim_status != NULL:
         yield Doubt(DoubtKind.RESOURCE_CLAIM, "of an extended resource")
     if spec.scheduling_group is not None:
         yield Doubt(DoubtKind.GANG, spec.scheduling_group.pod_group_name)

@@ -1,0 +1,94 @@
+"""What core makes of a Pod."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from sys import intern
+from typing import cast
+
+from fleet.core.objects.pod import Pod, PodPhase, is_word
+from fleet.kube.kinds.affinity import neighbours, node_terms
+from fleet.kube.kinds.pending import claims, doubts, own_claims, stuck
+from fleet.kube.kinds.pod_wire import PodMeta, PodSpec, PodWire
+from fleet.kube.kinds.requests import host_ports, requests
+from fleet.kube.objects.sharing import NOTHING, condition, moment, owner_of, shared, tolerations
+from fleet.kube.objects.wire import Condition
+
+API_SERVER = ("component", "kube-apiserver")
+"""Label of the static pods of kubeadm and alike."""
+GRACE_SECONDS = 30
+"""The API server's default."""
+MIRROR = "kubernetes.io/config.mirror"
+"""The annotation of static pods."""
+ETCD = "kubeadm.kubernetes.io/etcd.advertise-client-urls"
+_PHASES = ("Pending", "Running", "Succeeded", "Failed")
+
+
+def pod_of(found: PodWire) -> Pod:
+    meta, spec = found.metadata, found.spec
+    ready = condition(found.status.conditions, "Ready")
+    volumes, annotations = spec.volumes or (), meta.annotations or NOTHING
+    around = neighbours(spec.affinity, spec.topology_spread_constraints, meta.namespace, meta.labels or {})
+    grace = meta.deletion_grace_period_seconds
+    if grace is None:
+        grace = spec.termination_grace_period_seconds
+    is_ready = ready is not None and ready.status == "True"
+    return Pod(
+        namespace=intern(meta.namespace),
+        name=meta.name,
+        uid=meta.uid,
+        node=intern(spec.node_name),
+        labels=shared(meta.labels),
+        phase=_phase(found.status.phase),
+        ready=is_ready,
+        unready_since=None if is_ready else _unready_since(meta, ready),
+        deleting=meta.deletion_timestamp is not None,
+        owner=owner_of(meta),
+        mirror=MIRROR in annotations,
+        etcd=annotations.get(ETCD, ""),
+        api_server=api_server(meta, spec),
+        local_data=any(each.empty_dir is not None and each.empty_dir.medium != "Memory" for each in volumes),
+        host_path=any(each.host_path is not None for each in volumes),
+        finalizers=bool(meta.finalizers),
+        gone_by=moment(meta.deletion_timestamp),
+        finalizer_names=meta.finalizers or (),
+        grace_seconds=GRACE_SECONDS if grace is None else grace,
+        requests=requests(spec),
+        tolerations=tolerations(spec.tolerations),
+        node_selector=shared(spec.node_selector),
+        affinity=node_terms(spec.affinity),
+        apart=around.apart,
+        resource_version=meta.resource_version,
+        annotations=_words(annotations) if annotations else NOTHING,
+        near=around.near,
+        ports=host_ports(spec),
+        claims=claims(volumes),
+        own_claims=own_claims(meta.name, volumes),
+        priority=spec.priority or 0,
+        preempts=spec.preemption_policy != "Never",
+        stuck=stuck(found),
+        doubts=(*around.doubts, *doubts(found)),
+    )
+
+
+def _unready_since(meta: PodMeta, ready: Condition | None) -> datetime | None:
+    """A pod that was never Ready, and has no such condition, is not Ready since it was made."""
+    found = moment(ready.last_transition_time) if ready is not None else None
+    return found or moment(meta.creation_timestamp)
+
+
+def _phase(phase: str) -> PodPhase:
+    return cast(PodPhase, intern(phase)) if phase in _PHASES else "Unknown"
+
+
+def _words(annotations: dict[str, str]) -> dict[str, str]:
+    return shared({key: value for key, value in annotations.items() if is_word(value)})
+
+
+def api_server(meta: PodMeta, spec: PodSpec) -> str:
+    """Version of the API server in the pod, as the tag of its image says; empty: it is none."""
+    key, value = API_SERVER
+    if meta.namespace != "kube-system" or not spec.containers or (meta.labels or NOTHING).get(key) != value:
+        return ""
+    _, colon, tag = spec.containers[0].image.partition("@")[0].rpartition(":")
+    return intern(tag) if colon and "/" not in tag else ""
