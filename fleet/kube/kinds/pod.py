@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from sys import intern
 from typing import cast
 
-from fleet.core.objects.pod import Pod, PodPhase, is_word
+from fleet.core.objects.pod import Pod, PodPhase, Stuck, is_word
+from fleet.core.records.doubt import Doubt, DoubtKind
 from fleet.kube.kinds.affinity import neighbours, node_terms
-from fleet.kube.kinds.pending import claims, doubts, own_claims, stuck
-from fleet.kube.kinds.pod_wire import PodMeta, PodSpec, PodWire
+from fleet.kube.kinds.pod_wire import PodMeta, PodSpec, PodWire, Volume
 from fleet.kube.kinds.requests import host_ports, requests
 from fleet.kube.objects.sharing import NOTHING, condition, moment, owner_of, shared, tolerations
-from fleet.kube.objects.wire import Condition
+from fleet.kube.objects.wire import NULL, Condition
 
+SCHEDULER = "default-scheduler"
 API_SERVER = ("component", "kube-apiserver")
 """Label of the static pods of kubeadm and alike."""
 GRACE_SECONDS = 30
@@ -92,3 +94,46 @@ def api_server(meta: PodMeta, spec: PodSpec) -> str:
         return ""
     _, colon, tag = spec.containers[0].image.partition("@")[0].rpartition(":")
     return intern(tag) if colon and "/" not in tag else ""
+
+
+def stuck(found: PodWire) -> Stuck:
+    if found.spec.node_name:
+        return ""
+    if found.spec.scheduling_gates:
+        return "gated"
+    conditions = found.status.conditions or ()
+    scheduled = next((each for each in conditions if each.type == "PodScheduled"), None)
+    if scheduled is None or scheduled.status != "False":
+        return ""
+    if scheduled.reason == "SchedulingGated":
+        return "gated"
+    return "unschedulable" if scheduled.reason == "Unschedulable" else ""
+
+
+def claims(volumes: Iterable[Volume]) -> tuple[str, ...]:
+    return tuple(
+        intern(each.persistent_volume_claim.claim_name)
+        for each in volumes
+        if each.persistent_volume_claim is not None
+    )
+
+
+def own_claims(pod: str, volumes: Iterable[Volume]) -> tuple[str, ...]:
+    """Returns the names of the claims of ephemeral volumes. Source: kubernetes, component-helpers/storage/ephemeral."""
+    return tuple(f"{pod}-{each.name}" for each in volumes if each.ephemeral is not None)
+
+
+def doubts(found: PodWire) -> Iterator[Doubt]:
+    """What decides where the pod can be, its neighbours aside, and cannot be judged."""
+    spec = found.spec
+    if spec.scheduler_name not in ("", SCHEDULER):
+        yield Doubt(DoubtKind.SCHEDULER, intern(spec.scheduler_name))
+    for claim in spec.resource_claims or ():
+        yield Doubt(DoubtKind.RESOURCE_CLAIM, intern(claim.name))
+    if found.status.extended_resource_claim_status != NULL:
+        yield Doubt(DoubtKind.RESOURCE_CLAIM, "of an extended resource")
+    if spec.scheduling_group is not None:
+        yield Doubt(DoubtKind.GANG, spec.scheduling_group.pod_group_name)
+    for volume in spec.volumes or ():
+        if volume.ephemeral is not None:
+            yield Doubt(DoubtKind.VOLUME_MADE, intern(volume.name))
