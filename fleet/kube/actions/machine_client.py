@@ -104,10 +104,12 @@ class MachineInformer:
             LOG.warning("%s: %s", _RESOURCE, self._reflector.absent)
 
     def client(self, name: str) -> MachineClient:
+        """Returns the access to the Machine of this name."""
         return MachineClient(self._transport, self._clock, name, self)
 
     async def follow(self, name: str) -> AsyncIterator[Machine | None]:
-        """Its state, then its changes; None while there is none. One follower a name; states may be skipped."""
+        """Yields the state of one Machine, then its changes; None while there is none. States may be skipped.
+        One follower a name."""
         changed = self._changed[name] = asyncio.Event()
         changed.set()
         try:
@@ -149,7 +151,7 @@ class MachineClient:
             return None
 
     async def _made(self) -> Machine:
-        """As `read`, however long it takes."""
+        """Reads or makes the Machine, however long it takes."""
         while True:
             try:
                 return await self.read()
@@ -172,7 +174,7 @@ class MachineClient:
 
 
 def status(machine: Machine) -> dict[str, object]:
-    """For a merge patch: what is absent is null, and thereby removed."""
+    """Returns `status` for a merge patch: what is absent is null, and so is removed."""
     return {
         "os": machine.os,
         "bootID": machine.boot_id,

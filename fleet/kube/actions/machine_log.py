@@ -25,11 +25,11 @@ _WIRE = msgspec.json.Decoder(MachineWire)
 
 
 async def machine_log(transport: Transport, clock: Clock, name: str, ask: LogAsk, seconds: float) -> str:
-    """The log that the agent of this machine tells. Nothing is left in the Machine, unless this process is killed:
-    then until the next who asks.
+    """Returns the log that the agent of this machine sends. Nothing is left in the Machine, unless this process is
+    killed: then the question stays until somebody asks the next one.
 
-    Raises UnreachableError where the agent has not answered after `seconds`, FleetError with what it answers if it
-    has no log, where there is no agent, or somebody else asks for another log meanwhile.
+    Raises UnreachableError where the agent has not answered after `seconds`; FleetError with what it answers if it
+    has no log, where there is no agent, or where somebody else asks for another log meanwhile.
     """
     wish = {"token": ask.token, "unit": ask.unit or None, "lines": ask.lines}
     try:
@@ -64,7 +64,7 @@ async def _answer(transport: Transport, clock: Clock, name: str, ask: LogAsk) ->
 
 
 async def _take_back(transport: Transport, name: str, token: str) -> None:
-    """Where it is still this question: the agent then takes its answer back too."""
+    """Removes the question, unless somebody has asked another one by now. The agent then removes its answer."""
 
     async def attempt() -> None:
         found = _decoded(await transport.call(_call("get", name)))

@@ -31,7 +31,8 @@ def _workload(kind: str, group: str, resource: str, *, optional: bool = False) -
 
 
 def _of_others(kind: str, group: str, version: str, resource: str) -> ApiResource[ApiObject]:
-    """Another project's, by which it says that it works on a node. Most clusters have none."""
+    """Returns a resource of another project, by which that project says that it works on a node. Most clusters have
+    none."""
     full = f"{resource}.{group}"
     if kind == "MachineConfigNode":
         found: type[Any] = maintenance.ConfigNodeWire
@@ -103,7 +104,8 @@ KINDS: tuple[ApiResource[ApiObject], ...] = (
 
 
 def things_of(objects: Iterable[Raw]) -> list[ApiObject]:
-    """Of objects of any kind, each saying which it is; those of other kinds are left out. Raises FleetError."""
+    """Decodes objects of any kind, each of which says its kind; objects of kinds that fleet does not read are left
+    out. Raises FleetError."""
     by_kind = {(kind.group, kind.kind): kind for kind in KINDS}
     things: list[ApiObject] = []
     for each in objects:
@@ -117,7 +119,7 @@ def things_of(objects: Iterable[Raw]) -> list[ApiObject]:
 
 
 def _kind_of(named: NamedObject) -> tuple[str, str]:
-    """Group and kind. A dump that leaves `apiVersion` out means the kinds of Kubernetes and of fleet."""
+    """Returns group and kind. A dump that leaves `apiVersion` out means the kinds of Kubernetes and of fleet."""
     if named.api_version:
         group, slash, _ = named.api_version.partition("/")
         return (group if slash else ""), named.kind

@@ -36,6 +36,7 @@ class AttachmentWire(ApiStruct, frozen=True):
 
 
 def attachment_of(found: AttachmentWire) -> Attachment:
+    """Converts a VolumeAttachment."""
     meta, spec, status = found.metadata, found.spec, found.status
     error = status.detach_error.message if status.detach_error is not None else ""
     return Attachment(

@@ -40,6 +40,7 @@ _PERCENT = re.compile(r"[0-9]{1,9}%")
 
 
 def budget_of(found: BudgetWire) -> Budget:
+    """Converts a PodDisruptionBudget. Raises ValueError for a number of pods that no API server takes."""
     meta, spec, status = found.metadata, found.spec, found.status
     allowed = condition(status.conditions, "DisruptionAllowed")
     failed = allowed is not None and allowed.reason == "SyncFailed"
@@ -67,7 +68,8 @@ def budget_of(found: BudgetWire) -> Budget:
 
 
 def _share(found: int | str | None, key: str) -> int | str | None:
-    """As the API server takes it. Raises ValueError with the key. Source: kubernetes, apis/policy/validation."""
+    """Checks a number or percentage as the API server does. Raises ValueError with the key. Source: kubernetes,
+    apis/policy/validation."""
     if found is None or (_PERCENT.fullmatch(found) if isinstance(found, str) else found >= 0):
         return found
     raise ValueError(f"{key}: expected a number or a percentage such as 50%, found {str(found)[:40]!r}")

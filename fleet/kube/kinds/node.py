@@ -1,4 +1,4 @@
-"""Nodes."""
+"""Nodes: as the API server writes them, and what core makes of them."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ _READY: dict[str, bool | None] = {"True": True, "False": False}
 
 
 def node_of(found: NodeWire) -> Node:
-    """Raises ValueError for a name that no API server takes for a node."""
+    """Converts a Node. Raises ValueError for a name that no API server takes for a node."""
     meta, info = found.metadata, found.status.node_info
     if not _NODE.fullmatch(meta.name):
         raise ValueError("a node has a DNS subdomain as its name - at `$.metadata.name`")

@@ -1,4 +1,4 @@
-"""What core makes of a Pod."""
+"""What core makes of a Pod; `pod_wire` has it as the API server writes it."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ _PHASES = ("Pending", "Running", "Succeeded", "Failed")
 
 
 def pod_of(found: PodWire) -> Pod:
+    """Converts a Pod. Raises ValueError for a quantity that is none."""
     meta, spec = found.metadata, found.spec
     ready = condition(found.status.conditions, "Ready")
     volumes, annotations = spec.volumes or (), meta.annotations or NOTHING
@@ -74,7 +75,8 @@ def pod_of(found: PodWire) -> Pod:
 
 
 def _unready_since(meta: PodMeta, ready: Condition | None) -> datetime | None:
-    """A pod that was never Ready, and has no such condition, is not Ready since it was made."""
+    """Returns since when a pod is not Ready. A pod that was never Ready, and has no such condition, is not Ready
+    since its creation."""
     found = moment(ready.last_transition_time) if ready is not None else None
     return found or moment(meta.creation_timestamp)
 
@@ -88,7 +90,8 @@ def _words(annotations: dict[str, str]) -> dict[str, str]:
 
 
 def api_server(meta: PodMeta, spec: PodSpec) -> str:
-    """Version of the API server in the pod, as the tag of its image says; empty: it is none."""
+    """Returns the version of the API server in the pod, as the tag of its image says; empty: the pod is no API
+    server."""
     key, value = API_SERVER
     if meta.namespace != "kube-system" or not spec.containers or (meta.labels or NOTHING).get(key) != value:
         return ""
@@ -97,6 +100,7 @@ def api_server(meta: PodMeta, spec: PodSpec) -> str:
 
 
 def stuck(found: PodWire) -> Stuck:
+    """Returns what keeps the pod from a node: a scheduling gate, or no node that fits; empty: nothing that is known."""
     if found.spec.node_name:
         return ""
     if found.spec.scheduling_gates:
@@ -124,7 +128,7 @@ def own_claims(pod: str, volumes: Iterable[Volume]) -> tuple[str, ...]:
 
 
 def doubts(found: PodWire) -> Iterator[Doubt]:
-    """What decides where the pod can be, its neighbours aside, and cannot be judged."""
+    """Yields what decides where the pod can be and cannot be judged by fleet, its neighbours aside."""
     spec = found.spec
     if spec.scheduler_name not in ("", SCHEDULER):
         yield Doubt(DoubtKind.SCHEDULER, intern(spec.scheduler_name))

@@ -23,7 +23,7 @@ Scale = Callable[[str | int | float], int]
 
 
 def resources(found: Quantities | None) -> Resources:
-    """Of a node. Raises ValueError with the resource's name."""
+    """Returns what a node has to give. Raises ValueError with the resource's name."""
     if not found:
         return Resources()
     return Resources(
@@ -36,7 +36,7 @@ def resources(found: Quantities | None) -> Resources:
 
 
 def requests(spec: PodSpec) -> Resources:
-    """What the scheduler reserves for the pod. Raises ValueError with the resource's name."""
+    """Returns what the scheduler reserves for the pod. Raises ValueError with the resource's name."""
     cpu, memory = _asked(spec, milli, CPU), _asked(spec, whole, MEMORY)
     if (names := _names(spec)) <= PLAIN:
         return Resources(cpu, memory, 1)
@@ -50,7 +50,7 @@ def requests(spec: PodSpec) -> Resources:
 
 
 def host_ports(spec: PodSpec) -> tuple[HostPort, ...]:
-    """Of all containers that go on running beside each other: sidecars too."""
+    """Returns the host ports of all containers that run beside each other: sidecars too."""
     found: dict[HostPort, None] = {}
     sidecars = (each for each in spec.init_containers or () if each.restart_policy == "Always")
     for container in (*(spec.containers or ()), *sidecars):
@@ -62,7 +62,7 @@ def host_ports(spec: PodSpec) -> tuple[HostPort, ...]:
 
 
 def _names(spec: PodSpec) -> set[str]:
-    """All resources that somebody in the pod asks for."""
+    """Returns every resource that a container of the pod requests."""
     names: set[str] = set()
     for each in (*(spec.containers or ()), *(spec.init_containers or ())):
         names.update(each.resources.requests or (), each.resources.limits or ())
@@ -79,7 +79,7 @@ def _asked(spec: PodSpec, scale: Scale, name: str) -> int:
 
 
 def _peak(spec: PodSpec, scale: Scale, name: str) -> int:
-    """Of all containers together, or of the init container that needs most at its time.
+    """Returns the sum of all containers, or the need of the init container that needs most at its time.
 
     An init container that restarts always (a sidecar) goes on beside all that come after it.
     """
@@ -95,7 +95,7 @@ def _peak(spec: PodSpec, scale: Scale, name: str) -> int:
 
 
 def _of(container: Container, scale: Scale, name: str) -> int:
-    """What is only limited is asked for as well: the API server writes it so."""
+    """Returns the request of one container. What is only limited is requested as well: the API server writes it so."""
     asked = container.resources.requests
     if asked and name in asked:
         return _read(scale, asked, name)
@@ -104,7 +104,7 @@ def _of(container: Container, scale: Scale, name: str) -> int:
 
 
 def _read(scale: Scale, found: Quantities, name: str) -> int:
-    """0 where it is not named. Raises ValueError with the name."""
+    """Returns the quantity of one resource; 0 where it is not named. Raises ValueError with the name."""
     try:
         return scale(found.get(name, 0))
     except ValueError as error:

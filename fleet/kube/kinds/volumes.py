@@ -54,6 +54,7 @@ class PersistentVolumeWire(ApiStruct, frozen=True):
 
 
 def persistent_volume(found: PersistentVolumeWire) -> PersistentVolume:
+    """Converts a PersistentVolume, with the nodes that it can be used on."""
     meta, affinity = found.metadata, found.spec.node_affinity
     labels = meta.labels or {}
     rules = [_zone_terms(key, labels[key]) for key in ZONE_LABELS if key in labels]
@@ -70,7 +71,8 @@ def persistent_volume(found: PersistentVolumeWire) -> PersistentVolume:
 
 
 def _zone_terms(key: str, value: str) -> tuple[NodeTerm, ...]:
-    """Nodes in one of the volume's zones; where a node has no label of this kind at all, nothing is asked of it."""
+    """Returns terms for the nodes in one of the volume's zones. A node that has no label of this kind at all is
+    asked for nothing."""
     zones = tuple(value.split(ZONES_BETWEEN))
     known = {key: None, **({ZONE_LABELS[key]: None} if ZONE_LABELS[key] else {})}
     named = (NodeTerm((Requirement(each, "In", zones),)) for each in known)
@@ -78,6 +80,7 @@ def _zone_terms(key: str, value: str) -> tuple[NodeTerm, ...]:
 
 
 def persistent_volume_claim(found: PersistentVolumeClaimWire) -> PersistentVolumeClaim:
+    """Converts a PersistentVolumeClaim."""
     meta = found.metadata
     return PersistentVolumeClaim(
         namespace=intern(meta.namespace),

@@ -1,4 +1,5 @@
-"""Deployments, ReplicaSets, StatefulSets, DaemonSets and Jobs."""
+"""Deployments, ReplicaSets, StatefulSets, DaemonSets and Jobs: as the API server writes them, and what core makes of
+them."""
 
 from __future__ import annotations
 
@@ -97,6 +98,7 @@ DISRUPTED = "DisruptionTarget"
 
 
 def workload_of(found: WorkloadWire, kind: str) -> Workload:
+    """Converts a workload of this kind."""
     meta, spec, status = found.metadata, found.spec, found.status
     replicas, ready = 1 if spec.replicas is None else spec.replicas, status.ready_replicas
     if kind == "DaemonSet":
@@ -123,10 +125,11 @@ def workload_of(found: WorkloadWire, kind: str) -> Workload:
 
 
 def _fails_by_eviction(spec: WorkloadSpec, failed: int) -> bool:
-    """A Job that has no retry left, and does not leave evicted pods out of what it counts as failures.
+    """Returns whether an eviction makes the Job fail: it has no retry left, and does not leave evicted pods out of
+    what it counts as failures.
 
-    Source: kubernetes, Job's podFailurePolicy: an evicted pod has the condition DisruptionTarget, the first rule that
-    matches a pod counts, and FailIndex and FailJob fail at once.
+    Source: kubernetes, Job's podFailurePolicy: an evicted pod has the condition DisruptionTarget, the first rule
+    that matches a pod counts, and FailIndex and FailJob fail at once.
     """
     used_up = spec.backoff_limit is not None and failed >= spec.backoff_limit
     last = used_up or spec.backoff_limit_per_index == 0

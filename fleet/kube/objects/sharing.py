@@ -34,11 +34,12 @@ def moment(text: str | None) -> datetime | None:
 
 
 def condition(conditions: Iterable[Condition] | None, kind: str) -> Condition | None:
+    """Returns the condition of this type; None: there is none."""
     return next((each for each in conditions or () if each.type == kind), None)
 
 
 def owner_of(meta: Meta) -> Owner | None:
-    """The owner that controls the object."""
+    """Returns the owner that controls the object."""
     for each in meta.owner_references or ():
         if each.controller:
             _bound(_SHARED_OWNERS)
@@ -49,7 +50,7 @@ def owner_of(meta: Meta) -> Owner | None:
 
 
 def shared(labels: dict[str, str] | None) -> dict[str, str]:
-    """One dict for all that say the same. Nobody changes them."""
+    """Returns one dict for all objects that say the same. Nobody changes these dicts."""
     if not labels:
         return NOTHING
     _bound(_SHARED_LABELS)
@@ -57,6 +58,7 @@ def shared(labels: dict[str, str] | None) -> dict[str, str]:
 
 
 def tolerations(found: tuple[TolerationWire, ...] | None) -> tuple[Toleration, ...]:
+    """Converts tolerations; pods that say the same share one tuple."""
     if not found:
         return ()
     known = _SHARED_TOLERATIONS.get(found)
@@ -68,6 +70,6 @@ def tolerations(found: tuple[TolerationWire, ...] | None) -> tuple[Toleration, .
 
 
 def _bound(shared: dict[_K, _V]) -> None:
-    """Forgetting costs memory, never truth."""
+    """Empties a full cache: that costs memory, and changes no answer."""
     if len(shared) >= _MOST_SHARED:
         shared.clear()

@@ -22,8 +22,8 @@ from fleet.kube.watch.listing import read
 
 
 async def dump(transport: Transport) -> bytes:
-    """JSON that `snapshot.of_dump` reads, with the kinds that were read, of which there may be no object. Kinds that one
-    can live without may be missing in it. Raises FleetError."""
+    """Returns JSON that `snapshot.of_dump` reads, with the resources that were read, of which there may be no
+    object. Resources that fleet can do without may be missing in it. Raises FleetError."""
     items: list[Any] = []
     kinds: list[str] = []
     for kind in KINDS:
@@ -64,7 +64,8 @@ def _item(kind: ApiResource[Any], found: object) -> Any:
 
 
 def _bare(value: Any) -> Any:
-    """Without what was not there. An empty map may say much: `emptyDir: {}`, a selector of everything."""
+    """Returns the value without what was absent. An empty map may mean much: `emptyDir: {}`, a selector of
+    everything."""
     if isinstance(value, dict):
         return {key: _bare(each) for key, each in value.items() if each is not None}
     if isinstance(value, list | tuple):
