@@ -13,18 +13,19 @@ from contextlib import suppress
 from datetime import datetime
 from hashlib import sha256
 
-import msgspec
-
 from fleet.core.engine.engine import Engine
 from fleet.core.objects.node import NodeRef
 from fleet.core.planning.pod_timings import Stopwatch
 from fleet.core.records.errors import FleetError
 from fleet.core.records.held import Held
-from fleet.core.records.journal import JournalEntry, JournalRecord
+from fleet.core.records.journal import JournalEntry
 from fleet.core.rollout.action import AnyAction, Evict, Outcome, Result
+from fleet.core.rollout.codec import Journaled, from_record, to_record
+from fleet.core.rollout.commands import CommandRecord, RolloutStarted
 from fleet.core.rollout.event import ClusterEvent, ClusterLost, ClusterSynced, JournalNote
+from fleet.core.rollout.record import ActionEnded, PodsTimed, UnknownRecord
 from fleet.core.rollout.replay import unfinished
-from fleet.core.rollout.rollout import Rollout, Start, intent, outcome
+from fleet.core.rollout.rollout import Rollout
 from fleet.drivers.foresight import Foresight
 from fleet.drivers.journal import log
 from fleet.drivers.journal.checkpoints import standing
@@ -87,7 +88,7 @@ class Executor:
             log.taken_up(rollout)
         words = "the controller stopped before it knew"
         pending = [action for rollout in rollouts for action in rollout.intents.values()]
-        self._append([outcome(action, Result.UNKNOWN, words) for action in pending])
+        self._append([ActionEnded.of(action, Result.UNKNOWN, words) for action in pending])
         salt = sha256(f"{self._identity} {self._epoch}".encode()).hexdigest()[:6]
         return Engine(sites, sorted(rollouts, key=lambda rollout: rollout.active), salt=f"-{salt}")
 
@@ -140,7 +141,7 @@ class Executor:
             for event in events
             if isinstance(event, JournalNote) and event.record.rollout in self._engine.rollouts
         ]
-        self._append([*(outcome(each.action, each.result, each.detail) for each in outcomes), *noted])
+        self._append([*(ActionEnded.of(each.action, each.result, each.detail) for each in outcomes), *noted])
         for event in events:
             self._stopwatch.observe(event, now)
             self._engine.observe(event, now)
@@ -150,8 +151,7 @@ class Executor:
         for entry in self._news_of_journal():
             self._obey(entry)
         decision = self._engine.decide(now)
-        log = [item if isinstance(item, JournalRecord) else intent(item) for item in decision.log]
-        self._append([*log, *self._measured(decision.actions, now)])
+        self._append([*decision.log, *self._measured(decision.actions, now)])
         for action in decision.actions:
             task = asyncio.create_task(self._perform(action))
             self._performing.add(task)
@@ -159,7 +159,7 @@ class Executor:
         self._publish(self._foresight.told(decision, now), now)
         return decision.wake
 
-    def _measured(self, actions: Sequence[AnyAction], now: datetime) -> Iterator[JournalRecord]:
+    def _measured(self, actions: Sequence[AnyAction], now: datetime) -> Iterator[PodsTimed]:
         """How long pods took: those that are evicted now are measured from now on."""
         for action in actions:
             if isinstance(action, Evict):
@@ -186,10 +186,11 @@ class Executor:
         self._inbox.append(event)
         self._news.set()
 
-    def _append(self, records: Sequence[JournalRecord]) -> None:
-        if records:
+    def _append(self, said: Sequence[Journaled]) -> None:
+        if said:
+            records = [to_record(each) for each in said]
             self._journal.append(records, at=self._clock.now(), actor=self._identity, epoch=self._epoch)
-            log.log(records)
+            log.log(said)
 
     def _news_of_journal(self) -> list[JournalEntry]:
         """Commands since the last look."""
@@ -199,13 +200,15 @@ class Executor:
         return [entry for entry in entries if entry.record.form == "command"]
 
     def _obey(self, entry: JournalEntry) -> None:
-        record = entry.record
-        log.log((record,), entry.actor)
-        if record.kind == "start":
-            start = msgspec.convert(record.detail, Start)
-            self._engine.add(Rollout(record.rollout, start, entry.at, entry.actor))
-        elif record.rollout in self._engine.rollouts:
-            self._engine.command(record, entry.at, entry.actor)
+        said = from_record(entry.record)
+        log.log((said,), entry.actor)
+        match said:
+            case RolloutStarted():
+                self._engine.add(Rollout(said.rollout, said.start, entry.at, entry.actor))
+            case CommandRecord() if said.rollout in self._engine.rollouts:
+                self._engine.command(said, entry.at, entry.actor)
+            case UnknownRecord() if said.name == "start" or said.rollout in self._engine.rollouts:
+                raise ValueError(said.problem)
 
     def _publish(self, held: Mapping[NodeRef, tuple[Held, ...]], now: datetime) -> None:
         changes: dict[str, dict[str, tuple[Held, ...]]] = {}

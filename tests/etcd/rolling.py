@@ -18,8 +18,9 @@ from fleet.core.quorum.quorum import QuorumRule
 from fleet.core.records.journal import JournalEntry, JournalRecord
 from fleet.core.rollout.action import AnyAction, Outcome, Reboot, Result
 from fleet.core.rollout.event import Upserted
+from fleet.core.rollout.goal import Goal, Start
 from fleet.core.rollout.replay import rollouts_of
-from fleet.core.rollout.rollout import Goal, Rollout, Start
+from fleet.core.rollout.rollout import Rollout
 from fleet.drivers.controller import Controller
 from fleet.drivers.pipeline import ClusterPipeline
 from fleet.drivers.quorum_clients import QuorumClients

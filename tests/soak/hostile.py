@@ -31,8 +31,8 @@ from fleet.core.objects.selector import Selector
 from fleet.core.policy.policy import Amount, Limits, Policy, Pool
 from fleet.core.records.journal import JournalRecord
 from fleet.core.releases.release import Stream
+from fleet.core.rollout.goal import Goal, Start
 from fleet.core.rollout.replay import rollouts_of
-from fleet.core.rollout.rollout import Goal, Start
 from fleet.core.rollout.steps import Step
 from fleet.drivers.controller import Controller
 from fleet.drivers.pipeline import ClusterPipeline

@@ -7,7 +7,6 @@ from datetime import datetime
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-import msgspec
 from msgspec import Struct
 
 from fleet.app.wiring.actor import actor
@@ -17,9 +16,11 @@ from fleet.core.guards import gates
 from fleet.core.objects.node import NodeRef
 from fleet.core.planning.plan import Plan, short_id
 from fleet.core.records.errors import HeldError, JournalMovedError, UsageError
-from fleet.core.records.journal import JournalRecord
 from fleet.core.releases.release import is_release
-from fleet.core.rollout.rollout import Rollout, RolloutState, Run, Start
+from fleet.core.rollout.codec import to_record
+from fleet.core.rollout.commands import ORDERS, NodeReleased, RolloutStarted
+from fleet.core.rollout.goal import Start
+from fleet.core.rollout.rollout import Rollout, RolloutState, Run
 from fleet.core.rollout.steps import Step
 
 if TYPE_CHECKING:
@@ -191,7 +192,7 @@ def _commit(home: Home, plan: Plan, begin: Start) -> str:
         rollouts = Rollouts.load(home.store)
         ensure_pools_free(rollouts.active, plan)
         ident = rollouts.next_id
-        record = JournalRecord(form="command", kind="start", rollout=ident, detail=msgspec.to_builtins(begin))
+        record = to_record(RolloutStarted(rollout=ident, start=begin))
         seen = newest.seq if newest is not None else 0
         try:
             journal.append([record], at=home.now(), actor=actor(), last=seen)
@@ -258,7 +259,7 @@ def send_command(home: Home, kind: str, ident: str = "") -> Rollout:
     """pause, resume or abort, as a command in the journal. Raises UsageError where it makes no sense now."""
     rollout = Rollouts.load(home.store).choose(ident)
     validate_command(rollout, kind)
-    record = JournalRecord(form="command", kind=kind, rollout=rollout.id)
+    record = to_record(ORDERS[kind](rollout=rollout.id))
     home.store.journal.append([record], at=home.now(), actor=actor())
     return rollout
 
@@ -307,9 +308,6 @@ def release(home: Home, name: str, reason: str = "") -> tuple[Rollout, NodeRef]:
     """A person has looked at the failed node: its slot becomes free, what is ours on it is taken away, and a release
     that it rolled back from may be tried there again."""
     rollout, run = Rollouts.load(home.store).failed_run(name)
-    detail = {"reason": reason} if reason else {}
-    record = JournalRecord(
-        form="command", kind="release", rollout=rollout.id, node=str(run.node), detail=detail
-    )
+    record = to_record(NodeReleased(rollout=rollout.id, node=run.node, reason=reason))
     home.store.journal.append([record], at=home.now(), actor=actor())
     return rollout, run.node

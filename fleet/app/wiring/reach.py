@@ -14,8 +14,8 @@ from fleet.core.objects.node import Node, NodeRef
 from fleet.core.objects.pod import Pod
 from fleet.core.policy.policy import MachineReach, Policy, Pool
 from fleet.core.records.errors import FleetError
-from fleet.core.records.journal import JournalRecord
 from fleet.core.rollout.event import ClusterEvent, ClusterSynced, Deleted, JournalNote, Upserted
+from fleet.core.rollout.record import TaskPlayed
 from fleet.drivers.pipeline import EngineInput
 from fleet.kube.actions.machine_client import MachineInformer
 from fleet.kube.client.transport import Transport
@@ -26,8 +26,9 @@ from fleet.machines.agent.boot_log import BootLog, Log
 from fleet.machines.agent.contained import contained
 from fleet.machines.agent.remote import RemoteAgent
 from fleet.machines.ansible.play import TaskResult, refuse_without
-from fleet.machines.families.detect import detect, family
+from fleet.machines.families.detect import detect
 from fleet.machines.families.family import Family
+from fleet.machines.families.registry import connect
 from fleet.machines.host import Host
 from fleet.system.clock import WallClock
 
@@ -82,7 +83,7 @@ class ByCommands:
         self._node, self._source, self._way = node, source, way
 
     async def system(self) -> Family:
-        return family(await detect(self._way), self._way, self._source, self._node)
+        return connect(await detect(self._way), self._way, self._source, self._node)
 
     async def close(self) -> None:
         await self._way.close()
@@ -216,9 +217,15 @@ class RemoteAgents:
     def _say(self, node: str, step: str, task: TaskResult) -> None:
         """Into the journal of the rollout that asks for it."""
         rollout = self._tokens.get(node, "").partition("/")[0]
-        ref = str(NodeRef(self._cluster, node))
-        words = {"why": f"{step}: {task}", "playbook": step, "task": task.task, "result": task.result}
-        self._put(JournalNote(self._cluster, JournalRecord("decision", "played", rollout, ref, words)))
+        played = TaskPlayed(
+            rollout=rollout,
+            node=NodeRef(self._cluster, node),
+            why=f"{step}: {task}",
+            playbook=step,
+            task=task.task,
+            result=task.result,
+        )
+        self._put(JournalNote(self._cluster, played))
 
     async def run(self) -> None:
         served: dict[str, tuple[Pool, asyncio.Task[None]]] = {}

@@ -25,7 +25,7 @@ from fleet.core.planning.plan import (
 from fleet.core.planning.what_if import WhatIf, WhatIfChange
 from fleet.core.policy.policy import Window
 from fleet.core.quorum.quorum import QuorumRule
-from fleet.core.records.held import Reason
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.text.durations import format_duration
 
 if TYPE_CHECKING:

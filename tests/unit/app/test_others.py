@@ -15,7 +15,7 @@ from fleet.app.reporting.blockers import blockers
 from fleet.app.reporting.explain import explain
 from fleet.cli.views.plan import whole
 from fleet.core.objects.node import Taint
-from fleet.core.records.held import Reason
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.third_parties.maintenance import Maintenance
 from fleet.lab.simulation.builders import NEW
 from tests.unit.app.homes import a_home, small_cluster

@@ -22,8 +22,9 @@ from fleet.core.planning.eta import seconds_left
 from fleet.core.planning.plan import Plan
 from fleet.core.planning.what_if import WhatIf, WhatIfChange
 from fleet.core.quorum.quorum import Link, Member, QuorumRule
-from fleet.core.records.held import Held, Reason
+from fleet.core.records.held import Held
 from fleet.core.records.journal import JournalRecord
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.reporting.overview import KnownNode, Selection, overview, parts_of, select
 from fleet.core.reporting.status import FleetStatus, StatusCluster
 from fleet.core.reporting.timeline import Timeline
@@ -183,7 +184,7 @@ def test_a_plan_says_who_needs_an_operator_and_who_waits_for_time() -> None:
     assert "2 nodes need an operator" in shown(plan_view.whole(plan, START))
     (first, *_) = plan.held
     window = Held(Reason.WINDOW, "workers", {"opens": "Sat 22:00"})
-    timed = msgspec.structs.replace(first, reason="window", detail=window.message, advice="", held=window)
+    timed = msgspec.structs.replace(first, reason="window", detail=window.message, remedy="", held=window)
     text = shown(plan_view.whole(msgspec.structs.replace(plan, held=(first, timed)), START))
     assert "1 node needs an operator, 1 node waits for what passes by itself" in text
     alone = shown(plan_view.whole(msgspec.structs.replace(plan, held=(timed,)), START))

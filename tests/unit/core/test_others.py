@@ -13,7 +13,8 @@ from fleet.core.objects.pod import Owner, Pod, PodRef
 from fleet.core.objects.workload import NodeLock, Workload
 from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.quorum.quorum import Quorum
-from fleet.core.records.held import Held, Reason
+from fleet.core.records.held import Held
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.action import Evict, Outcome, Reboot, Result
 from fleet.core.rollout.rollout import RolloutState
 from fleet.core.rollout.steps import Step
@@ -312,7 +313,7 @@ def test_a_mark_right_before_the_reboot_stops_it() -> None:
             return Outcome(action, Result.FAILED, "the server is busy")
         return model.perform(action, at)  # type: ignore[arg-type]
 
-    story._perform = perform  # type: ignore[assignment]
+    story.perform = perform  # type: ignore[assignment]
     story.run(seconds=600)
     assert len([action for _, action, _ in story.performed if isinstance(action, Reboot)]) == 1
     assert story.steps()["n-0"] is Step.DRAIN

@@ -20,13 +20,15 @@ from fleet.core.objects.machine import Machine
 from fleet.core.objects.node import NodeRef
 from fleet.core.quorum.quorum import Quorum, SnapshotRule
 from fleet.core.records.errors import StaleEpochError, StoreError
-from fleet.core.records.held import Reason
 from fleet.core.records.journal import JournalEntry, JournalRecord
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.records.retention import Retention
 from fleet.core.rollout.action import AnyAction, Outcome
 from fleet.core.rollout.event import ClusterEvent, JournalNote, Upserted
+from fleet.core.rollout.goal import Goal, Start
+from fleet.core.rollout.record import TaskPlayed
 from fleet.core.rollout.replay import rollouts_of
-from fleet.core.rollout.rollout import Goal, Rollout, Start
+from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.steps import Step
 from fleet.drivers.controller import Controller
 from fleet.drivers.journal.log import LOG
@@ -373,13 +375,9 @@ class Tellers:
             and isinstance(event.thing, Machine)
             and event.thing.request is not None
         ):
-            ref = f"east/{event.thing.name}"
+            ref = NodeRef("east", event.thing.name)
             for rollout in (event.thing.request.token.partition("/")[0], "r-9"):
-                self._put(
-                    JournalNote(
-                        "east", JournalRecord("decision", "played", rollout, ref, {"why": "stage: done"})
-                    )
-                )
+                self._put(JournalNote("east", TaskPlayed(rollout=rollout, node=ref, why="stage: done")))
         return ()
 
     async def run(self) -> None:

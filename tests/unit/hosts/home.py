@@ -16,8 +16,9 @@ from fleet.core.policy.policy import Amount, Limits, Policy, Pool
 from fleet.core.quorum.groups import QuorumGroup
 from fleet.core.records.journal import JournalRecord
 from fleet.core.releases.release import Release, Stream
+from fleet.core.rollout.goal import Goal, Start
 from fleet.core.rollout.replay import rollouts_of
-from fleet.core.rollout.rollout import Goal, Rollout, RolloutState, Start
+from fleet.core.rollout.rollout import Rollout, RolloutState
 from fleet.core.rollout.steps import Step
 from fleet.drivers.controller import Controller
 from fleet.drivers.pipeline import ClusterPipeline
