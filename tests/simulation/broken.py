@@ -18,8 +18,9 @@ from fleet.core.objects.node import PENDING_TAINT, Node, NodeRef, Taint
 from fleet.core.objects.pod import Pod, PodRef
 from fleet.core.quorum.quorum import Quorum
 from fleet.core.records.errors import StaleEpochError
-from fleet.core.records.held import Held, Reason
+from fleet.core.records.held import Held
 from fleet.core.records.journal import JournalRecord
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.action import AnyAction, Evict, Outcome, Reboot, Result, Uncordon, Unmark
 from fleet.core.rollout.commands import CommandRecord, RolloutAborted, RolloutPaused
 from fleet.core.rollout.event import ClusterObject

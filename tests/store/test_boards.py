@@ -15,7 +15,8 @@ from msgspec.structs import replace
 
 from fleet.core.planning.plan import Plan, PlannedRun, PlannedStep, short_id
 from fleet.core.records.errors import StoreError, TamperedError, UsageError
-from fleet.core.records.held import Held, Reason
+from fleet.core.records.held import Held
+from fleet.core.records.reasons.reason import Reason
 from fleet.lab.simulation.builders import NEW, START, a_policy
 from fleet.store import Store
 from fleet.store.journal import chain

@@ -8,7 +8,8 @@ from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.engine.engine import Engine
 from fleet.core.objects.node import NodeRef
 from fleet.core.policy.policy import site_of
-from fleet.core.records.held import Held, Reason
+from fleet.core.records.held import Held
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.event import ClusterLost, ClusterSynced, Upserted
 from fleet.core.rollout.goal import Goal, Start
 from fleet.core.rollout.replay import unfinished

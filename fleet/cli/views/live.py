@@ -16,8 +16,9 @@ from fleet.cli.terminal.time_format import stamp
 from fleet.cli.views.rollout import WAITS, RolloutScene, ending, headline, name, picture
 from fleet.cli.views.standstill import standing_still
 from fleet.core.objects.node import NodeRef
-from fleet.core.records.held import Held, Reason
+from fleet.core.records.held import Held
 from fleet.core.records.journal import JournalEntry
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.action import Action, Result
 from fleet.core.rollout.codec import from_record
 from fleet.core.rollout.commands import CommandRecord

@@ -21,7 +21,8 @@ from fleet.core.engine.staging import Staging
 from fleet.core.guards import gates, quorum
 from fleet.core.objects.node import NodeRef
 from fleet.core.policy.policy import Policy
-from fleet.core.records.held import Held, Reason
+from fleet.core.records.held import Held
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.action import Action, AnyAction, Mark, Result
 from fleet.core.rollout.codec import Journaled
 from fleet.core.rollout.commands import CommandRecord, NodeReleased

@@ -12,7 +12,8 @@ from types import MappingProxyType
 from fleet.core.guards import gates
 from fleet.core.objects.node import NodeRef
 from fleet.core.policy import windows
-from fleet.core.records.held import Held, Reason
+from fleet.core.records.held import Held
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.rollout import Rollout, Run
 from fleet.core.state.wait_queue import WaitKey
 

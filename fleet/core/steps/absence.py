@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from fleet.core.guards import nodes
 from fleet.core.objects import identity
 from fleet.core.objects.node import Node
-from fleet.core.records.held import Held, Reason
+from fleet.core.records.held import Held
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.decisions import NodeReregistered
 from fleet.core.rollout.rollout import Rollout, Run
 from fleet.core.rollout.steps import Step, StepResult

@@ -6,7 +6,8 @@ from datetime import timedelta
 
 from fleet.core.guards import architecture, gates
 from fleet.core.objects.machine import Machine
-from fleet.core.records.held import Held, Reason
+from fleet.core.records.held import Held
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.releases.release import built_for, is_release, told_from
 from fleet.core.rollout.action import Stage
 from fleet.core.rollout.decisions import RunRetried

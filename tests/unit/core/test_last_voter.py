@@ -12,7 +12,7 @@ from fleet.core.guards.upgraded_voters import UpgradedVoters, brought, upgraded_
 from fleet.core.guards.version_skew import MinorVersion
 from fleet.core.objects.node import NodeRef
 from fleet.core.quorum.quorum import Member, Quorum, QuorumRule
-from fleet.core.records.held import Reason
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.action import Reboot
 from fleet.core.rollout.goal import Goal, Start
 from fleet.core.rollout.rollout import Rollout

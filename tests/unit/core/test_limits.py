@@ -8,7 +8,7 @@ from fleet.core.engine.engine import Engine
 from fleet.core.objects.node import NodeRef
 from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.policy.policy import Amount, DrainRule, Limits
-from fleet.core.records.held import Reason
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.event import ClusterLost, ClusterSynced, Upserted
 from fleet.core.rollout.goal import Start
 from fleet.core.rollout.replay import rollouts_of

@@ -8,7 +8,8 @@ from msgspec.structs import replace
 
 from fleet.core.objects.machine import Units
 from fleet.core.objects.node import Node, NodeRef
-from fleet.core.records.held import Held, Reason
+from fleet.core.records.held import Held
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.releases.release import Release
 from fleet.core.reporting.overview import KnownNode, Selection, natural, overview, select
 from fleet.core.reporting.status import FleetStatus, StatusCluster

@@ -18,8 +18,8 @@ from msgspec.structs import replace
 from fleet.core.objects.machine import Machine
 from fleet.core.objects.node import NodeRef
 from fleet.core.records.errors import StaleEpochError, StoreError
-from fleet.core.records.held import Reason
 from fleet.core.records.journal import JournalEntry, JournalRecord
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.records.retention import Retention
 from fleet.core.rollout.action import AnyAction, Outcome
 from fleet.core.rollout.event import ClusterEvent, JournalNote, Upserted

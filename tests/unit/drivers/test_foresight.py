@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.engine.engine import Engine
 from fleet.core.objects.node import CORDON_ANNOTATION, NodeRef
-from fleet.core.records.held import Held, Reason
+from fleet.core.records.held import Held
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.commands import RolloutAborted
 from fleet.core.rollout.event import ClusterLost, ClusterSynced, Upserted
 from fleet.core.rollout.goal import Goal, Start

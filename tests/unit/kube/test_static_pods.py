@@ -13,7 +13,7 @@ from fleet.core.objects.node import ZONE_LABEL, Node, NodeRef
 from fleet.core.objects.pod import Pod
 from fleet.core.quorum.groups import EtcdAccess, QuorumGroup
 from fleet.core.quorum.quorum import QuorumRule
-from fleet.core.records.held import Reason
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.event import Upserted
 from fleet.etcd.group import EtcdGroup
 from fleet.etcd.static import endpoints_of, group_in, pods_of
