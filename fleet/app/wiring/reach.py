@@ -25,7 +25,8 @@ from fleet.machines.agent.agent import Pace
 from fleet.machines.agent.boot_log import BootLog, Log
 from fleet.machines.agent.contained import contained
 from fleet.machines.agent.remote import RemoteAgent
-from fleet.machines.ansible.play import TaskResult, refuse_without
+from fleet.machines.ansible.events import TaskResult
+from fleet.machines.ansible.play import refuse_without
 from fleet.machines.families.detect import detect
 from fleet.machines.families.family import Family
 from fleet.machines.families.registry import connect
@@ -101,8 +102,8 @@ def by_playbooks(folder: Path) -> Open:
     """`folder`: where runs are kept, a folder a node. Raises UsageError where what runs them is not installed."""
     refuse_without()
     from fleet.machines.access import SshAccess, SshAddress
+    from fleet.machines.ansible.connection import Login
     from fleet.machines.ansible.playbook import PlaybookRules, Playbooks
-    from fleet.machines.ssh.config import Login
     from fleet.machines.ssh.host import Limit
 
     access, limit = SshAccess(), Limit(PARALLEL)
