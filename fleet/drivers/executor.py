@@ -30,8 +30,9 @@ from fleet.drivers.foresight import Foresight
 from fleet.drivers.journal import log
 from fleet.drivers.journal.checkpoints import standing
 from fleet.drivers.leadership import ClusterLease
-from fleet.drivers.ports import BlockerStore, CheckpointStore, Clock, Cluster, Journal
+from fleet.drivers.ports import BlockerStore, CheckpointStore, Cluster, Journal
 from fleet.system import logs
+from fleet.system.clock import Clock
 
 TICK = 1.0
 """Seconds between looks at the journal for the commands of other processes."""

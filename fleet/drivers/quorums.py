@@ -15,7 +15,8 @@ from fleet.core.records.requests import RequestKind
 from fleet.core.rollout.action import AnyAction, Defragment, MoveLeader, Outcome, Reboot, Result, SaveSnapshot
 from fleet.core.rollout.event import ClusterEvent, ClusterSynced, Deleted, Upserted
 from fleet.drivers.groups import QuorumClient, QuorumClients
-from fleet.drivers.ports import Clock, Cluster
+from fleet.drivers.ports import Cluster
+from fleet.system.clock import Clock
 
 LOOK_SECONDS = 5.0
 """Between two looks which groups are to be read again."""

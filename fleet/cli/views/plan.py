@@ -26,6 +26,7 @@ from fleet.core.planning.what_if import WhatIf, WhatIfChange
 from fleet.core.policy.policy import Window
 from fleet.core.quorum.quorum import QuorumRule
 from fleet.core.records.reasons.reason import Reason
+from fleet.core.text.counts import counted
 from fleet.core.text.durations import format_duration
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def title(plan: Plan) -> str:
 
 
 def _nodes(count: int) -> str:
-    return f"{count:,} node{'' if count == 1 else 's'}"
+    return counted(count, "node")
 
 
 def _fact(name: str, text: str, style: str = "") -> Text:
@@ -354,7 +355,7 @@ def _doubts(doubts: Sequence[PlannedDoubt], most: int | None) -> Iterator[Text]:
     if not doubts:
         return
     pods = len({(each.cluster, each.pod) for each in doubts})
-    told = f"of {'1 pod' if pods == 1 else f'{pods} pods'} whether another node can take {'it' if pods == 1 else 'them'}"
+    told = f"of {counted(pods, 'pod')} whether another node can take {'it' if pods == 1 else 'them'}"
     yield _fact("unknown", told, "yellow")
     for each in doubts[:most]:
         yield Text(f"    {each.pod} on {each.node}: {each.message}")

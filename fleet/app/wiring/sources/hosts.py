@@ -20,11 +20,12 @@ from fleet.system.clock import WallClock
 
 if TYPE_CHECKING:
     from fleet.drivers.groups import QuorumClients
-    from fleet.drivers.ports import Clock, Cluster
+    from fleet.drivers.ports import Cluster
     from fleet.hosts.cluster import HostsCluster
     from fleet.hosts.ownership import Claim
     from fleet.kube.cluster import KubeCluster
     from fleet.store import ClusterRow
+    from fleet.system.clock import Clock
 
 
 class HostsSource:
