@@ -17,7 +17,7 @@ def accept(home: Home, name: str, reason: str) -> str:
     row, journal = home.store.clusters.get(name), home.store.journal
 
     async def look() -> str:
-        cluster = await source_of(home, row).connect()
+        cluster = (await source_of(home, row).connect()).cluster
         try:
             return await cluster.place()
         finally:
