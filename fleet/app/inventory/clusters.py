@@ -20,14 +20,15 @@ from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.linting.rebooters import Rebooter, rebooters
 from fleet.core.policy.policy import Policy
 from fleet.core.records.errors import FleetError, HeldError, UsageError
-from fleet.core.records.journal import JournalRecord
+from fleet.core.rollout.codec import to_record
+from fleet.core.rollout.commands import HostsClaimed
 
 if TYPE_CHECKING:
     from fleet.store import ClusterRow
 
 
 class ClusterCheck(Struct, frozen=True):
-    """What one look at a cluster says."""
+    """What one look at a cluster found."""
 
     name: str
     sites: tuple[str, ...]
@@ -88,7 +89,8 @@ def _add(home: Home, row: ClusterRow) -> ClusterCheck:
 
 
 def check(home: Home, name: str) -> ClusterCheck:
-    """Reaches a cluster of the fleet. Raises FleetError where it does not answer, and keeps why."""
+    """Reaches a cluster of the fleet and keeps what was found. Raises FleetError where the cluster gives no answer,
+    and keeps the reason."""
     row = home.store.clusters.get(name)
     try:
         found, snapshot = _inspect(home, row)
@@ -139,13 +141,15 @@ def checked(row: ClusterRow, seen: Inspection, policy: Policy, *, hosts_alone: b
 
 
 def remove(home: Home, name: str) -> None:
-    """Raises UsageError where the fleet has none, HeldError while a rollout works there."""
+    """Removes a cluster from the fleet; nothing is done to the cluster. Raises UsageError where the fleet has none of
+    that name, HeldError while a rollout works there."""
     row = home.store.clusters.get(name)
     refuse_at_work(home, row.name)
     home.store.clusters.remove(row.name, at=home.now())
 
 
 def refuse_at_work(home: Home, name: str) -> None:
+    """Raises HeldError while a rollout works on the cluster."""
     from fleet.app.rollouts.rollouts import Rollouts
 
     for rollout in Rollouts.load(home.store).active:
@@ -161,8 +165,6 @@ def claim(home: Home, name: str, reason: str) -> dict[str, ClaimResult]:
     Raises UsageError, and writes nothing, for a cluster whose Lease says whose it is.
     """
     claimer = source_of(home, home.store.clusters.get(name)).claimer()
-    detail = {"cluster": name} | ({"reason": reason} if reason else {})
-    home.store.journal.append(
-        [JournalRecord("command", "claim", detail=detail)], at=home.now(), actor=actor()
-    )
+    claimed = HostsClaimed(cluster=name, reason=reason)
+    home.store.journal.append([to_record(claimed)], at=home.now(), actor=actor())
     return asyncio.run(claimer())

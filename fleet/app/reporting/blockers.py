@@ -8,14 +8,17 @@ from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.engine.engine import Engine
 from fleet.core.objects.node import NodeRef
 from fleet.core.policy.policy import site_of
-from fleet.core.records.held import Held, Reason
+from fleet.core.records.held import Held
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.event import ClusterLost, ClusterSynced, Upserted
+from fleet.core.rollout.goal import Goal, Start
 from fleet.core.rollout.replay import unfinished
-from fleet.core.rollout.rollout import Goal, Rollout, Start
+from fleet.core.rollout.rollout import Rollout
 
 
 def blockers(home: Home, ref: NodeRef) -> tuple[Held, ...]:
-    """For a node in an active rollout, or in one of its own that would begin now. Nothing is begun or written."""
+    """Returns what holds a node in its active rollout, or in a rollout of its own that would start now. Nothing is
+    started or written."""
     now = home.now()
     rows = home.clusters()
     engine = Engine({row.name: row.site for row in rows})
@@ -41,7 +44,7 @@ def blockers(home: Home, ref: NodeRef) -> tuple[Held, ...]:
 
 
 def _alone(home: Home, ref: NodeRef, snapshot: Snapshot) -> list[Rollout]:
-    """A rollout of this node alone; none where nobody has said what it should run."""
+    """Returns a rollout of this node alone; None where nobody has said what the node should run."""
     policy = home.policy_if_any()
     node = next((each for each in snapshot.nodes if each.name == ref.name), None)
     pool = policy.pool_of(ref.cluster, node) if node is not None else None

@@ -10,8 +10,10 @@ from fleet.app.wiring.actor import actor
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.sources.registry import source_of
 from fleet.core.objects.machine import LogAsk
+from fleet.core.objects.node import NodeRef
 from fleet.core.records.errors import UsageError
-from fleet.core.records.journal import JournalRecord
+from fleet.core.rollout.codec import to_record
+from fleet.core.rollout.commands import LogRequested
 from fleet.machines.agent.boot_log import BootLog, checked_unit
 from fleet.machines.errors import MachineError
 from fleet.machines.local import Local, prefix_of
@@ -21,10 +23,11 @@ SECONDS = 90.0
 
 
 def of_node(home: Home, name: str, unit: str = "", lines: int = 100, seconds: float = SECONDS) -> str:
-    """Of a node of the fleet, in the way in which fleet reaches it. That it was asked for is journaled.
+    """Returns the log of the last boot of a node of the fleet, reached as fleet reaches the node. That the log was
+    asked for is journaled.
 
-    Raises UsageError for a node that the fleet has not and for what is no unit's name, UnreachableError where there is no
-    answer, FleetError where the machine has no such log.
+    Raises UsageError for a node that the fleet does not have and for what is no unit's name, UnreachableError where
+    there is no answer, FleetError where the machine has no such log.
     """
     _refuse_odd(unit)
     if not home.begun:
@@ -33,25 +36,25 @@ def of_node(home: Home, name: str, unit: str = "", lines: int = 100, seconds: fl
             f"over ssh: fleet node logs {name} --last-boot --host ssh:{name}",
         )
     node = find(fleet_status(home).nodes, name)
-    asked = {"lines": lines} | ({"unit": unit} if unit else {})
-    record = JournalRecord("command", "log", node=f"{node.cluster}/{node.name}", detail=asked)
-    (entry,) = home.store.journal.append([record], at=home.now(), actor=actor())
+    asked = LogRequested(node=NodeRef(node.cluster, node.name), lines=lines, unit=unit)
+    (entry,) = home.store.journal.append([to_record(asked)], at=home.now(), actor=actor())
     source = source_of(home, home.store.clusters.get(node.cluster))
     return asyncio.run(source.boot_log(node.name, LogAsk(f"log/{entry.place}", unit, lines), seconds))
 
 
 def over(way: str, unit: str = "", lines: int = 100) -> str:
-    """`way`: `ssh:USER@NAME:PORT`, or as `machines.local.prefix_of` has it. Its last characters, as BootLog bounds them.
+    """Returns the log of a machine's last boot over a connection of the caller's choice, its last characters as
+    BootLog bounds them. `way`: `ssh:USER@NAME:PORT`, or as `machines.local.prefix_of` has it.
 
-    Raises UsageError for what is no way and for what is no unit's name, MachineError where the machine keeps no such log,
-    UnreachableError.
+    Raises UsageError for what names no connection and for what is no unit's name, MachineError where the machine
+    keeps no such log, UnreachableError.
     """
     _refuse_odd(unit)
     return asyncio.run(_over(way, unit, lines))
 
 
 def _refuse_odd(unit: str) -> None:
-    """Before the question is journaled, or goes to any machine."""
+    """Raises UsageError for what is no unit's name, before the question is journaled or goes to any machine."""
     try:
         checked_unit(unit)
     except MachineError as error:

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from fleet.machines.ansible.play import AnsibleEvents, run_playbook
+from fleet.machines.ansible.events import AnsibleEvents
+from fleet.machines.ansible.play import run_playbook
 
 
 class Heard(AnsibleEvents):

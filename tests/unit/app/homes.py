@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from fleet.app.planning.plans import plan
-from fleet.app.rollouts.rollouts import start
+from fleet.app.rollouts.start import start
 from fleet.app.wiring.home import DATABASE, Home
 from fleet.app.wiring.sources.simulated_clock import CLOCK
 from fleet.core.cluster.snapshot import Snapshot
