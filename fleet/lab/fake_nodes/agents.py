@@ -22,7 +22,6 @@ from msgspec import Struct
 from fleet.core.records.errors import FleetError
 from fleet.core.text.visible import visible_lines
 from fleet.kube.actions.machine_client import MachineInformer
-from fleet.kube.client.clock import Clock
 from fleet.kube.client.credentials import CredentialSource
 from fleet.kube.client.retry import Backoff, retry_on_conflict
 from fleet.kube.client.transport import Transport
@@ -32,9 +31,9 @@ from fleet.kube.watch.reflector import Reflector
 from fleet.lab.fake_nodes.host import FakeHost
 from fleet.lab.fake_nodes.machine import MachineDurations
 from fleet.lab.fake_nodes.node import FakeNode, NodePatch
-from fleet.machines.agent.agent import Pace
+from fleet.machines.agent.agent import AgentIntervals
 from fleet.system import logs
-from fleet.system.clock import WallClock
+from fleet.system.clock import Clock, WallClock
 
 LOG = logging.getLogger(__name__)
 NODES = "/api/v1/nodes"
@@ -52,7 +51,7 @@ class LabSettings(Struct, frozen=True):
 
     machines: MachineDurations = MachineDurations()
     # No looks after a boot: a fake machine's units are on its Node, which is watched.
-    pace: Pace = Pace(progress=0.5, retry=0.2, retry_most=5.0, looks=())
+    pace: AgentIntervals = AgentIntervals(progress=0.5, retry=0.2, retry_most=5.0, looks=())
     nodes: frozenset[str] = frozenset()
 
 
