@@ -50,7 +50,7 @@ def test_a_run_imports_no_daemon_and_nothing_of_the_folder_that_fleet_is_in(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")
     account = Heard("n-1")
-    assert asyncio.run(run_playbook(*here(tmp_path, DEBUG), account)).good
+    assert asyncio.run(run_playbook(*here(tmp_path, DEBUG), account)).succeeded
     imported = {found[1] for line in account.lines if (found := re.search(r"\|\s*([\w.]+)$", line.rstrip()))}
     assert "ansible_runner.interface" in imported, "what it imports is told"
     assert not {name for name in imported if name.split(".")[0] in ("daemon", "lockfile")}
@@ -82,7 +82,7 @@ def test_what_a_run_is_given_is_read_by_nobody_else_whatever_the_umask(tmp_path:
 
     before = os.umask(0)
     try:
-        assert asyncio.run(run_playbook(*here(tmp_path, DEBUG), Heard("n-1", look))).good
+        assert asyncio.run(run_playbook(*here(tmp_path, DEBUG), Heard("n-1", look))).succeeded
     finally:
         os.umask(before)
     assert (tmp_path / "played").stat().st_mode & 0o777 == 0o700
@@ -96,7 +96,7 @@ def test_what_a_killed_controller_has_left_is_taken_away_before_the_next_run(tmp
     seen: list[bool] = []
     assert asyncio.run(
         run_playbook(*here(tmp_path, DEBUG), Heard("n-1", lambda line: seen.append(left.exists())))
-    ).good
+    ).succeeded
     assert seen and not any(seen)
 
 
