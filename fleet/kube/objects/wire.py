@@ -11,7 +11,7 @@ from msgspec import Raw, Struct, field
 
 from fleet.core.objects.selector import Selector
 from fleet.core.objects.workload import QUORUM_ANNOTATION
-from fleet.core.third_parties.parties import KURED_LOCK
+from fleet.core.third_parties.update_parties import KURED_LOCK
 
 Quantities = dict[str, str | int | float]
 
