@@ -30,8 +30,10 @@ from fleet.drivers.foresight import Foresight
 from fleet.drivers.journal import log
 from fleet.drivers.journal.checkpoints import standing
 from fleet.drivers.leadership import ClusterLease
-from fleet.drivers.ports import BlockerStore, CheckpointStore, Clock, Cluster, Journal
+from fleet.drivers.pipeline import ClusterPipeline
+from fleet.drivers.ports import BlockerStore, CheckpointStore, Journal
 from fleet.system import logs
+from fleet.system.clock import Clock
 
 TICK = 1.0
 """Seconds between looks at the journal for the commands of other processes."""
@@ -42,7 +44,7 @@ BATCH = 5000
 class Executor:
     def __init__(
         self,
-        clusters: Mapping[str, Cluster],
+        pipelines: Mapping[str, ClusterPipeline],
         sites: Mapping[str, str],
         journal: Journal,
         folds: CheckpointStore,
@@ -54,7 +56,7 @@ class Executor:
         watcher: Callable[[str, ClusterEvent], None],
     ) -> None:
         """`watcher` is told every event of every cluster, for the inventory."""
-        self._clusters = dict(clusters)
+        self._pipelines = dict(pipelines)
         self._journal = journal
         self._folds = folds
         self._board = board
@@ -62,10 +64,12 @@ class Executor:
         self._identity = identity
         self._epoch = epoch
         self._watcher = watcher
-        self._inbox: deque[ClusterEvent] = deque()
+        self._inbox: deque[ClusterEvent | asyncio.Future[None]] = deque()
+        """Events, and who waits until those before have been observed."""
         self._news = asyncio.Event()
         self._leases = {
-            name: ClusterLease(cluster, identity, abandoned, journal) for name, cluster in clusters.items()
+            name: ClusterLease(each.cluster, identity, abandoned, journal, each.leader_work)
+            for name, each in pipelines.items()
         }
         self._reach: dict[str, ClusterLost | ClusterSynced] = {}
         """The last word of each cluster on whether it can be seen."""
@@ -100,7 +104,7 @@ class Executor:
         Raises StaleEpochError when another controller has taken over and StoreError when the journal cannot be
         written. Nothing has been begun then that is not in the journal.
         """
-        watches = [asyncio.create_task(self._watch(cluster)) for cluster in self._clusters.values()]
+        watches = [asyncio.create_task(self._feed(name)) for name in self._pipelines]
         keepers = [asyncio.create_task(self._keep(lease)) for lease in self._leases.values()]
         try:
             while True:
@@ -131,7 +135,7 @@ class Executor:
     def _turn(self) -> datetime | None:
         """One turn of the loop; answers when the engine wants the next."""
         now = self._clock.now()
-        events = self._take()
+        events, waiting = self._take()
         outcomes = [event for event in events if isinstance(event, Outcome)]
         noted = [
             event.record
@@ -142,6 +146,9 @@ class Executor:
         for event in events:
             self._stopwatch.observe(event, now)
             self._engine.observe(event, now)
+        for each in waiting:
+            if not each.done():
+                each.set_result(None)
         for entry in self._news_of_journal():
             self._obey(entry)
         decision = self._engine.decide(now)
@@ -162,13 +169,21 @@ class Executor:
                     self._stopwatch.sent(action, pod, now)
         yield from self._stopwatch.take(now)
 
-    def _take(self) -> list[ClusterEvent]:
-        events = [self._inbox.popleft() for _ in range(min(BATCH, len(self._inbox)))]
+    def _take(self) -> tuple[list[ClusterEvent], list[asyncio.Future[None]]]:
+        """Returns what is next in the inbox: events, and who waits until they have been observed."""
+        events: list[ClusterEvent] = []
+        waiting: list[asyncio.Future[None]] = []
+        for _ in range(min(BATCH, len(self._inbox))):
+            each = self._inbox.popleft()
+            if isinstance(each, asyncio.Future):
+                waiting.append(each)
+            else:
+                events.append(each)
         if not self._inbox:
             self._news.clear()
-        return events
+        return events, waiting
 
-    def _put(self, event: ClusterEvent) -> None:
+    def _put(self, event: ClusterEvent | asyncio.Future[None]) -> None:
         self._inbox.append(event)
         self._news.set()
 
@@ -210,7 +225,7 @@ class Executor:
         if not lease.valid:
             self._put(Outcome(action, Result.STALE, f"not sent: {lease.why}"))
             return
-        self._put(await self._clusters[action.node.cluster].perform(action))
+        self._put(await self._pipelines[action.node.cluster].perform(action))
 
     def _performed(self, task: asyncio.Task[None]) -> None:
         """Outcomes come through the inbox. An error that no adapter mapped is a bug, and ends the loop."""
@@ -219,16 +234,27 @@ class Executor:
             self._broken = error
             self._news.set()
 
-    async def _watch(self, cluster: Cluster) -> None:
-        """What a cluster tells goes to the engine; whether it may be worked on depends on its lease too."""
-        logs.CLUSTER.set(cluster.name)
-        async for event in cluster.events():
-            self._watcher(cluster.name, event)
-            if isinstance(event, ClusterLost | ClusterSynced):
-                self._reach[cluster.name] = event
-                self._tell_reach(cluster.name)
-            else:
-                self._put(event)
+    async def _feed(self, name: str) -> None:
+        """Takes what a cluster reports, until the cluster is closed."""
+        logs.CLUSTER.set(name)
+        await self._pipelines[name].feed(
+            self._engine.view(name), lambda event: self._receive(name, event), self._caught_up
+        )
+
+    def _receive(self, name: str, event: ClusterEvent) -> None:
+        """Puts an event into the inbox; whether the cluster may be worked on depends on its lease too."""
+        self._watcher(name, event)
+        if isinstance(event, ClusterLost | ClusterSynced):
+            self._reach[name] = event
+            self._tell_reach(name)
+        else:
+            self._put(event)
+
+    async def _caught_up(self) -> None:
+        """Waits until the engine has observed every event that is in the inbox now."""
+        observed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._put(observed)
+        await observed
 
     async def _keep(self, lease: ClusterLease) -> None:
         await lease.keep(lambda: self._tell_reach(lease.cluster.name))

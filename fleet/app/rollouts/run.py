@@ -15,7 +15,7 @@ from fleet.core.records.retention import Retention
 from fleet.system.clock import WallClock
 
 if TYPE_CHECKING:
-    from fleet.drivers.ports import Cluster
+    from fleet.drivers.pipeline import ClusterPipeline
 
 KEEP = Retention()
 
@@ -23,11 +23,11 @@ KEEP = Retention()
 def run(
     home: Home, say: Callable[[str], None], until_idle: bool = False, retention: Retention = KEEP
 ) -> None:
-    """Works until SIGTERM or Ctrl-C; with `until_idle` until there is nothing left to do. `retention`: of what was seen in
-    clusters, and is no more.
+    """Runs a controller until SIGTERM or Ctrl-C; with `until_idle` until there is nothing left to do. `retention`:
+    how long what is gone from clusters is kept.
 
-    What has been sent when the signal comes is awaited; the leases are given back. Raises UsageError, and leads
-    nothing, where the policy is wrong or wants what is not on this machine.
+    What has been sent when the signal comes is awaited, and the leases are given back. Raises UsageError, and leads
+    nothing, where the policy is wrong or needs a program that is not installed here.
     """
     policy = home.policy_if_any()
     for row in home.store.clusters.list():
@@ -45,7 +45,7 @@ async def _run(home: Home, say: Callable[[str], None], until_idle: bool, retenti
     def sites() -> Mapping[str, str]:
         return {row.name: row.site for row in store.clusters.list()}
 
-    async def open_all() -> Mapping[str, Cluster]:
+    async def open_all() -> Mapping[str, ClusterPipeline]:
         return {row.name: await source_of(home, row).connect() for row in store.clusters.list()}
 
     controller = Controller(store, open_all, sites, home.clock, wall.now, say, notary, retention)

@@ -11,29 +11,31 @@ from msgspec.structs import replace
 
 from fleet.config import declared_by
 from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.cluster.view import ClusterView
 from fleet.core.objects.workload import Workload
 from fleet.core.policy.policy import Policy
 from fleet.core.quorum.groups import QuorumGroup as Declared
 from fleet.core.quorum.groups import settled
 from fleet.core.quorum.quorum import Quorum
-from fleet.core.rollout.event import ClusterObject, Upserted
+from fleet.core.rollout.event import Upserted
 
 if TYPE_CHECKING:
-    from fleet.drivers.groups import QuorumClient, QuorumClients
-    from fleet.drivers.ports import Cluster
+    from fleet.drivers.pipeline import ClusterPipeline
+    from fleet.drivers.quorum_clients import QuorumClient, QuorumClients
     from fleet.kube.cluster import KubeCluster
 
 OF_DUMP = "only its pods were read"
 
 
 def annotated(workloads: Iterable[Workload], cluster: str) -> tuple[Declared, ...]:
-    """What the workloads of a cluster declare, each for itself."""
+    """Returns the groups that the workloads of a cluster declare, each for itself."""
     return tuple(declared_by(each, cluster) for each in workloads if each.quorum is not None)
 
 
 def groups_of(cluster: KubeCluster, site: str, policy: Policy) -> QuorumClients:
-    """An etcd in static pods that no policy names goes by these: one member at a time, each Ready again."""
-    from fleet.drivers.groups import QuorumClients
+    """Returns the quorum groups of a cluster. An etcd in static pods that no policy names goes by the default rule:
+    one member at a time, each Ready again."""
+    from fleet.drivers.quorum_clients import QuorumClients
     from fleet.etcd.group import EtcdGroup
     from fleet.etcd.static import own_name
     from fleet.kube.client.pod_client import PodClient
@@ -58,32 +60,37 @@ def groups_of(cluster: KubeCluster, site: str, policy: Policy) -> QuorumClients:
     return QuorumClients(standing, declares, opened)
 
 
-def guarded(cluster: KubeCluster, site: str, policy: Policy, played: Path) -> Cluster:
-    """The cluster with its groups and the agents that run here, as a driver sees it. `played`: as `with_agents`."""
-    from fleet.app.wiring.reach import with_agents
-    from fleet.drivers.quorums import ClusterWithQuorums
+def guarded(cluster: KubeCluster, site: str, policy: Policy, played: Path) -> ClusterPipeline:
+    """Returns the cluster with its quorum groups and the agents that run here, as a driver sees it. `played`: as
+    `with_agents`."""
+    from fleet.app.wiring.reach import agents_of
+    from fleet.drivers.pipeline import ClusterPipeline
+    from fleet.drivers.quorum_monitor import QuorumMonitor
     from fleet.system.clock import WallClock
 
-    served = with_agents(cluster, policy, played) if policy.remote else cluster
-    return ClusterWithQuorums(served, groups_of(cluster, site, policy), WallClock())
+    monitor = QuorumMonitor(cluster.name, groups_of(cluster, site, policy), WallClock())
+    if not policy.remote:
+        return ClusterPipeline(cluster, [monitor], [monitor])
+    agents = agents_of(cluster, policy, played)
+    return ClusterPipeline(cluster, [agents, monitor], [monitor], agents)
 
 
 async def with_quorums(snapshot: Snapshot, cluster: KubeCluster, policy: Policy) -> Snapshot:
-    """The same with its groups read now."""
+    """Returns the snapshot with the quorum groups of the cluster, read now."""
     return await read_into(snapshot, groups_of(cluster, snapshot.site, policy))
 
 
 async def read_into(snapshot: Snapshot, groups: QuorumClients) -> Snapshot:
-    """The same with these groups read now."""
-    things: tuple[ClusterObject, ...] = (*snapshot.nodes, *snapshot.pods, *snapshot.workloads)
-    for thing in things:
-        groups.see(Upserted(snapshot.cluster, thing))
-    found = [told for group in groups if (told := await group.read(snapshot.at)) is not None]
+    """Returns the snapshot with these quorum groups, read now."""
+    for workload in snapshot.workloads:
+        groups.see(Upserted(snapshot.cluster, workload))
+    view = ClusterView.of(snapshot)
+    found = [told for group in groups if (told := await group.read(view, snapshot.at)) is not None]
     return replace(snapshot, quorums=tuple(found))
 
 
 def by_pods(snapshot: Snapshot, policy: Policy) -> Snapshot:
-    """The same with its groups as its pods show them, of a cluster that cannot be asked."""
+    """Returns the snapshot with the quorum groups that its pods show, for a cluster that cannot be asked."""
     from fleet.etcd.static import are_at, group_in
     from fleet.etcd.static import pods_of as static_pods
     from fleet.quorums import PodsPlace, pods_of, quorum_of

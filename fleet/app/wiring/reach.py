@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -16,8 +16,7 @@ from fleet.core.policy.policy import MachineReach, Policy, Pool
 from fleet.core.records.errors import FleetError
 from fleet.core.rollout.event import ClusterEvent, ClusterSynced, Deleted, JournalNote, Upserted
 from fleet.core.rollout.record import TaskPlayed
-from fleet.drivers.agents import ClusterWithAgents
-from fleet.drivers.ports import Cluster
+from fleet.drivers.pipeline import EngineInput
 from fleet.kube.actions.machine_client import MachineInformer
 from fleet.kube.client.transport import Transport
 from fleet.kube.cluster import KubeCluster
@@ -26,7 +25,8 @@ from fleet.machines.agent.agent import Pace
 from fleet.machines.agent.boot_log import BootLog, Log
 from fleet.machines.agent.contained import contained
 from fleet.machines.agent.remote import RemoteAgent
-from fleet.machines.ansible.play import TaskResult, refuse_without
+from fleet.machines.ansible.events import TaskResult
+from fleet.machines.ansible.play import refuse_without
 from fleet.machines.families.detect import detect
 from fleet.machines.families.family import Family
 from fleet.machines.families.registry import connect
@@ -47,7 +47,7 @@ Say = Callable[[str, str, TaskResult], None]
 
 
 class Remote(Protocol):
-    """A machine that is worked on from here. Nothing is connected before it is asked for."""
+    """A machine that is worked on from here. Nothing is connected before the first call."""
 
     pace: Pace
     look: float
@@ -59,7 +59,8 @@ class Remote(Protocol):
     def log(self) -> Log: ...
 
     async def system(self) -> Family:
-        """Raises FleetError where it is not reached, or is none fleet knows."""
+        """Returns the OS family of the machine. Raises FleetError where the machine is not reached, or fleet does not
+        know its OS."""
         ...
 
     async def close(self) -> None: ...
@@ -99,11 +100,12 @@ def over_ssh() -> Open:
 
 
 def by_playbooks(folder: Path) -> Open:
-    """`folder`: where runs are kept, a folder a node. Raises UsageError where what runs them is not installed."""
+    """Returns what reaches nodes by playbooks. `folder`: where runs are kept, a folder a node. Raises UsageError
+    where ansible-runner is not installed."""
     refuse_without()
     from fleet.machines.access import SshAccess, SshAddress
+    from fleet.machines.ansible.connection import Login
     from fleet.machines.ansible.playbook import PlaybookRules, Playbooks
-    from fleet.machines.ssh.config import Login
     from fleet.machines.ssh.host import Limit
 
     access, limit = SshAccess(), Limit(PARALLEL)
@@ -132,8 +134,8 @@ def by_playbooks(folder: Path) -> Open:
 
 
 class RemoteAgents:
-    """Of the nodes whose pool is not reached by agents on them, but for those on which one's pod runs all the same: two
-    would both act."""
+    """Runs the agents of nodes whose pool is not reached by agents on the nodes. A node on which an agent's pod runs
+    all the same is left alone: two agents would both act."""
 
     def __init__(
         self,
@@ -144,7 +146,8 @@ class RemoteAgents:
         retry: float = RETRY_SECONDS,
     ) -> None:
         """`retry`: seconds between two looks at a machine that is not reached, or that is none fleet knows."""
-        self.tell: Callable[[ClusterEvent], None] = lambda _: None
+        self._put: Callable[[ClusterEvent], None] = lambda _: None
+        """Into the executor's inbox."""
         self._cluster = cluster
         self._policy = policy
         self._machines = MachineInformer(transport, WallClock())
@@ -163,13 +166,22 @@ class RemoteAgents:
 
     @property
     def wanted(self) -> dict[str, Pool]:
-        """The nodes that are served from here, with their pools."""
+        """Returns the nodes that are served from here, with their pools."""
         if not self._complete:
             return {}
         own = set(self._pods.values())
         return {name: pool for name, pool in self._nodes.items() if name not in own}
 
+    def attach(self, engine: EngineInput) -> None:
+        self._put = engine.put
+
+    async def before(self, event: ClusterEvent) -> Sequence[ClusterEvent]:
+        """Learns which nodes are to be served; adds nothing."""
+        self.see(event)
+        return ()
+
     def see(self, event: ClusterEvent) -> None:
+        """Takes up one event of the cluster: nodes, agents' pods and requests to machines that come, change and go."""
         changed = False
         match event:
             case Upserted(_, Node() as node):
@@ -193,21 +205,22 @@ class RemoteAgents:
             self._changed.set()
 
     def _note(self, node: str, pool: Pool | None) -> bool:
-        """True: it is served otherwise than before."""
+        """Returns whether the node is served otherwise than before."""
         before = self._nodes.pop(node, None)
         if pool is not None:
             self._nodes[node] = pool
         return before != pool
 
     def _booted(self, node: Node) -> None:
-        """Its kubelet is sooner to say that it has booted than the next look."""
+        """Asks for a look at a machine as soon as its kubelet reports a new boot, which is sooner than the next
+        regular look."""
         before, self._boots[node.name] = self._boots.get(node.name), node.boot_id
         remote = self._served.get(node.name)
         if remote is not None and before != node.boot_id:
             remote.news.set()
 
     def _say(self, node: str, step: str, task: TaskResult) -> None:
-        """Into the journal of the rollout that asks for it."""
+        """Writes a playbook's task into the journal of the rollout that asked for it."""
         rollout = self._tokens.get(node, "").partition("/")[0]
         played = TaskPlayed(
             rollout=rollout,
@@ -217,9 +230,10 @@ class RemoteAgents:
             task=task.task,
             result=task.result,
         )
-        self.tell(JournalNote(self._cluster, played))
+        self._put(JournalNote(self._cluster, played))
 
     async def run(self) -> None:
+        """Serves each wanted node by a task of its own, from the moment it is wanted until it is not."""
         served: dict[str, tuple[Pool, asyncio.Task[None]]] = {}
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._machines.run())
@@ -248,7 +262,7 @@ class RemoteAgents:
             await remote.close()
 
     async def _system(self, node: str, remote: Remote) -> Family:
-        """Waits for a machine that is not reached, and for one that somebody has to mend."""
+        """Waits for a machine that is not reached, and for one that somebody has to fix."""
         said = ""
         while True:
             try:
@@ -261,16 +275,15 @@ class RemoteAgents:
             await asyncio.sleep(self._retry)
 
 
-def with_agents(cluster: KubeCluster, policy: Policy, folder: Path) -> Cluster:
-    """With the agents of its pools that are not reached by agents on their nodes. `folder`: what playbooks leave.
+def agents_of(cluster: KubeCluster, policy: Policy, folder: Path) -> RemoteAgents:
+    """Returns the agents of the pools that are not reached by agents on their nodes. `folder`: what playbooks leave.
 
     Raises UsageError where a pool wants playbooks, and what runs them is not installed.
     """
     ways: dict[MachineReach, Open] = {"ssh": over_ssh()}
     if "playbook" in policy.ways:
         ways["playbook"] = by_playbooks(folder / cluster.name)
-    agents = RemoteAgents(cluster.name, policy, cluster.transport, ways)
-    return ClusterWithAgents(cluster, agents)
+    return RemoteAgents(cluster.name, policy, cluster.transport, ways)
 
 
 def _is_agents(pod: Pod) -> bool:

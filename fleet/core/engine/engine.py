@@ -101,6 +101,10 @@ class Engine:
         """A closed window, a freeze, a canary's time to be able to go, a voter's proof: time alone will change something."""
         return self._gates.timed or self._canaries.waits or bool(self._state.quorums.awaiting_upgraded)
 
+    def view(self, cluster: str) -> ClusterView:
+        """Returns what is known of one cluster; the same object for as long as this engine lives."""
+        return self._state.view(cluster)
+
     @property
     def views(self) -> Mapping[str, ClusterView]:
         return self._state.views

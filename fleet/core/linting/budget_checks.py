@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from fleet.core.cluster.snapshot import Snapshot
-from fleet.core.linting.carried_group import CarriedGroup, pods_are, spare_voters, voters_text
+from fleet.core.linting.carried_group import CarriedGroup, pods_are, spare_voters
 from fleet.core.linting.finding import LintFinding
 from fleet.core.objects.budget import Budget, share
 from fleet.core.objects.pod import Pod
+from fleet.core.text.counts import counted
 from fleet.core.third_parties.operators import asked_by, opens_again
 from fleet.core.third_parties.roles import Roles
 
@@ -62,7 +63,7 @@ class _PodIndex:
 def _never(cluster: str, budget: Budget, pods: int) -> Iterator[LintFinding]:
     if not pods or _allowed(budget, pods) > 0:
         return
-    words = f"{budget.rule} over {'1 pod' if pods == 1 else f'{pods} pods'} never allows an eviction"
+    words = f"{budget.rule} over {counted(pods, 'pod')} never allows an eviction"
     more = (
         "set maxUnavailable: 1" if pods > 1 else "set maxUnavailable: 1 (the pod goes), or run a second one"
     )
@@ -78,7 +79,7 @@ def _against(cluster: str, budget: Budget, group: CarriedGroup, own: Sequence[Po
         stays = f", margin {group.rule.margin}" if group.rule.margin else ""
         words = (
             f"{budget.rule} lets {min(allowed, len(own))} of {len(own)} pods go at once; {group.name} can spare "
-            f"{spare} of {voters_text(group.voters)}{stays}. fleet goes by the group, which is stricter; others who "
+            f"{spare} of {counted(group.voters, 'voter')}{stays}. fleet goes by the group, which is stricter; others who "
             "evict go by the budget"
         )
         advice = f"set maxUnavailable: {spare}" if spare else "use 3 voters; no budget can help fewer"

@@ -74,9 +74,5 @@ def spare_voters(group: CarriedGroup) -> int:
     return max(0, tolerates(group.voters) - group.rule.margin)
 
 
-def voters_text(count: int) -> str:
-    return "1 voter" if count == 1 else f"{count} voters"
-
-
 def pods_are(count: int) -> str:
     return "1 pod is" if count == 1 else f"{count} pods are"

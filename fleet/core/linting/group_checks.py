@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence, Set
 
-from fleet.core.linting.carried_group import CarriedGroup, pods_are, voters_text
+from fleet.core.linting.carried_group import CarriedGroup, pods_are
 from fleet.core.linting.finding import LintFinding
 from fleet.core.objects.node import Node
 from fleet.core.policy.policy import Policy, Pool
 from fleet.core.quorum.groups import QuorumGroup, settled
 from fleet.core.quorum.quorum import majority, tolerates
+from fleet.core.text.counts import counted
 
 
 def check_clusters(policy: Policy, known: Set[str]) -> Iterator[LintFinding]:
@@ -55,7 +56,7 @@ def check_size(cluster: str, group: CarriedGroup) -> Iterator[LintFinding]:
         )
     elif count <= 2:
         if group.rule.downtime == "hold":
-            words = f"{voters_text(count)}: it stands still while one reboots, so its nodes never go"
+            words = f"{counted(count, 'voter')}: it stands still while one reboots, so its nodes never go"
             yield LintFinding(cluster, "voters-few", name, words, "use 3 voters, or set downtime: allow")
     elif count % 2 == 0:
         words = (

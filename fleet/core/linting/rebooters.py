@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.objects.pod import Owner, Pod
+from fleet.core.text.counts import counted
 from fleet.core.third_parties.parties import PARTIES
 from fleet.core.third_parties.party import Program
 from fleet.core.third_parties.update_parties import PLAN_CONTROLLER
@@ -34,7 +35,7 @@ class Rebooter(Struct, frozen=True):
     def message(self) -> str:
         """One line for a person, without the name."""
         program = PROGRAMS[self.name]
-        nodes = "1 node" if self.nodes == 1 else f"{self.nodes:,} nodes"
+        nodes = counted(self.nodes, "node")
         words = program.does if self.nodes else program.nowhere
         return words.format(workloads=", ".join(self.workloads), nodes=nodes)
 

@@ -17,7 +17,7 @@ from fleet.app.inventory.sync import sync
 from fleet.app.planning.plans import plan
 from fleet.app.reporting.report import report, with_evidence
 from fleet.app.reporting.status import fleet_status
-from fleet.app.rollouts.rollouts import start
+from fleet.app.rollouts.start import start
 from fleet.app.wiring.home import Home
 from fleet.core.records.errors import NoRoomError
 from fleet.core.records.journal import JournalRecord

@@ -47,3 +47,11 @@ def test_a_name_that_is_none_is_refused_with_the_known_ones() -> None:
     with pytest.raises(MachineError) as caught:
         connect("plan9", FakeHost())
     assert all(name in caught.value.message for name in FAMILIES)
+
+
+def test_one_rule_alone_says_whether_a_machine_has_a_release() -> None:
+    """`core.releases.release.is_release`: nothing below the engine compares versions or digests by itself."""
+    own = re.compile(r"\.(?:version|digest) (?:==|!=)|(?:==|!=) \w+\.(?:version|digest)\b(?!\.)")
+    rooms = ("agent", "hosts", "lab/fake_nodes", "machines", "model", "planner", "simulated")
+    files = [path for room in rooms for path in (ROOT / "fleet" / room).rglob("*.py")]
+    assert [str(path) for path in files if own.search(path.read_text(encoding="utf-8"))] == []

@@ -20,8 +20,8 @@ from fleet.core.records.errors import UsageError
 from fleet.core.text.environment import for_others
 from fleet.core.text.paths import expanded
 from fleet.machines.access import SshAccess, SshAddress
-from fleet.machines.ssh import plain_config
-from fleet.machines.ssh.settings import Here, Printed, SshSettings, printed, settings, unknown
+from fleet.machines.ssh.configuration import plain_config
+from fleet.machines.ssh.configuration.settings import Here, Printed, SshSettings, printed, settings, unknown
 from fleet.system import programs
 from fleet.system.programs import first
 

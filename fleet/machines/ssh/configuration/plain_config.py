@@ -14,9 +14,9 @@ from pathlib import Path
 from fleet.core.records.errors import ConfigError, UsageError
 from fleet.core.text.paths import expanded
 from fleet.machines.access import SshAccess, SshAddress
-from fleet.machines.ssh.keywords import LEFT_ALONE
-from fleet.machines.ssh.patterns import listed
-from fleet.machines.ssh.settings import Here, Printed
+from fleet.machines.ssh.configuration.keywords import LEFT_ALONE
+from fleet.machines.ssh.configuration.patterns import listed
+from fleet.machines.ssh.configuration.settings import Here, Printed
 
 HINT = "without OpenSSH only a plain configuration is read (docs/hosts.md): install it (openssh-client), or change the line"
 SYSTEM = Path("/etc/ssh/ssh_config")

@@ -72,7 +72,8 @@ class LockWire(Struct, frozen=True):
 
 
 def maintenance(found: MaintenanceWire, kind: str) -> Maintenance:
-    """Of a NodeMaintenance: medik8s tells a phase, maintenance-operator a condition Ready with the phase as its reason."""
+    """Converts a NodeMaintenance: medik8s writes a phase, maintenance-operator a condition Ready with the phase as
+    its reason."""
     meta, spec, status = found.metadata, found.spec, found.status or MaintenanceStatus()
     by_type = {each.type: each for each in status.conditions or ()}
     phase = status.phase or (by_type["Ready"].reason if "Ready" in by_type else "")
@@ -83,7 +84,7 @@ def maintenance(found: MaintenanceWire, kind: str) -> Maintenance:
 
 
 def config_node(found: ConfigNodeWire, kind: str) -> Maintenance:
-    """Of a MachineConfigNode: `Updated`, or the condition in which its update is."""
+    """Converts a MachineConfigNode: its state is `Updated`, or the condition in which its update is."""
     spec, conditions = found.spec, (found.status or MaintenanceStatus()).conditions or ()
     by_type = {each.type: each.status for each in conditions}
     phase = ""
@@ -108,7 +109,7 @@ def _maintenance(kind: str, meta: Meta, node: str, phase: str, requestors: tuple
 
 
 def locks(written: str | None) -> tuple[NodeLock, ...]:
-    """Nodes that kured has locked. What is no lock of kured's locks nothing, as kured has it."""
+    """Returns the nodes that kured has locked. What is no lock of kured's locks nothing, as kured has it."""
     if not written:
         return ()
     try:

@@ -10,8 +10,9 @@ from sys import intern
 
 from fleet.core.objects.node import Resources
 from fleet.core.objects.placement import ALL_ADDRESSES, HostPort
-from fleet.kube.objects import wire
-from fleet.kube.objects.quantity import milli, whole
+from fleet.kube.kinds.pod_wire import Container, PodSpec
+from fleet.kube.kinds.quantity import milli, whole
+from fleet.kube.objects.wire import Quantities
 
 CPU, MEMORY, STORAGE, PODS = "cpu", "memory", "ephemeral-storage", "pods"
 PLAIN = frozenset({CPU, MEMORY})
@@ -21,8 +22,8 @@ NAMED = frozenset({CPU, MEMORY, STORAGE, PODS})
 Scale = Callable[[str | int | float], int]
 
 
-def resources(found: wire.Quantities | None) -> Resources:
-    """Of a node. Raises ValueError with the resource's name."""
+def resources(found: Quantities | None) -> Resources:
+    """Returns what a node has to give. Raises ValueError with the resource's name."""
     if not found:
         return Resources()
     return Resources(
@@ -34,8 +35,8 @@ def resources(found: wire.Quantities | None) -> Resources:
     )
 
 
-def requests(spec: wire.PodSpec) -> Resources:
-    """What the scheduler reserves for the pod. Raises ValueError with the resource's name."""
+def requests(spec: PodSpec) -> Resources:
+    """Returns what the scheduler reserves for the pod. Raises ValueError with the resource's name."""
     cpu, memory = _asked(spec, milli, CPU), _asked(spec, whole, MEMORY)
     if (names := _names(spec)) <= PLAIN:
         return Resources(cpu, memory, 1)
@@ -48,8 +49,8 @@ def requests(spec: wire.PodSpec) -> Resources:
     )
 
 
-def host_ports(spec: wire.PodSpec) -> tuple[HostPort, ...]:
-    """Of all containers that go on running beside each other: sidecars too."""
+def host_ports(spec: PodSpec) -> tuple[HostPort, ...]:
+    """Returns the host ports of all containers that run beside each other: sidecars too."""
     found: dict[HostPort, None] = {}
     sidecars = (each for each in spec.init_containers or () if each.restart_policy == "Always")
     for container in (*(spec.containers or ()), *sidecars):
@@ -60,8 +61,8 @@ def host_ports(spec: wire.PodSpec) -> tuple[HostPort, ...]:
     return tuple(found)
 
 
-def _names(spec: wire.PodSpec) -> set[str]:
-    """All resources that somebody in the pod asks for."""
+def _names(spec: PodSpec) -> set[str]:
+    """Returns every resource that a container of the pod requests."""
     names: set[str] = set()
     for each in (*(spec.containers or ()), *(spec.init_containers or ())):
         names.update(each.resources.requests or (), each.resources.limits or ())
@@ -71,14 +72,14 @@ def _names(spec: wire.PodSpec) -> set[str]:
     return names
 
 
-def _asked(spec: wire.PodSpec, scale: Scale, name: str) -> int:
+def _asked(spec: PodSpec, scale: Scale, name: str) -> int:
     own = spec.resources.requests if spec.resources is not None else None
     amount = _read(scale, own, name) if own and name in own else _peak(spec, scale, name)
     return amount + (_read(scale, spec.overhead, name) if spec.overhead else 0)
 
 
-def _peak(spec: wire.PodSpec, scale: Scale, name: str) -> int:
-    """Of all containers together, or of the init container that needs most at its time.
+def _peak(spec: PodSpec, scale: Scale, name: str) -> int:
+    """Returns the sum of all containers, or the need of the init container that needs most at its time.
 
     An init container that restarts always (a sidecar) goes on beside all that come after it.
     """
@@ -93,8 +94,8 @@ def _peak(spec: wire.PodSpec, scale: Scale, name: str) -> int:
     return max(peak, beside)
 
 
-def _of(container: wire.Container, scale: Scale, name: str) -> int:
-    """What is only limited is asked for as well: the API server writes it so."""
+def _of(container: Container, scale: Scale, name: str) -> int:
+    """Returns the request of one container. What is only limited is requested as well: the API server writes it so."""
     asked = container.resources.requests
     if asked and name in asked:
         return _read(scale, asked, name)
@@ -102,8 +103,8 @@ def _of(container: wire.Container, scale: Scale, name: str) -> int:
     return _read(scale, limits, name) if limits else 0
 
 
-def _read(scale: Scale, found: wire.Quantities, name: str) -> int:
-    """0 where it is not named. Raises ValueError with the name."""
+def _read(scale: Scale, found: Quantities, name: str) -> int:
+    """Returns the quantity of one resource; 0 where it is not named. Raises ValueError with the name."""
     try:
         return scale(found.get(name, 0))
     except ValueError as error:

@@ -10,20 +10,29 @@ from msgspec import Raw
 from fleet.core.records.errors import FleetError
 from fleet.core.rollout.event import ApiObject
 from fleet.core.text.untrusted import UNREADABLE
-from fleet.kube.objects import decode, maintenance, volumes, wire
+from fleet.kube.kinds import maintenance, volumes
+from fleet.kube.kinds.attachment import AttachmentWire, attachment_of
+from fleet.kube.kinds.budget import BudgetWire, budget_of
+from fleet.kube.kinds.machine import MachineWire, machine_of
+from fleet.kube.kinds.node import NodeWire, node_of
+from fleet.kube.kinds.pod import pod_of
+from fleet.kube.kinds.pod_wire import PodWire
+from fleet.kube.kinds.volumes import PersistentVolumeClaimWire, PersistentVolumeWire
+from fleet.kube.kinds.workload import DaemonSetWire, WorkloadWire, workload_of
 from fleet.kube.objects.api_resource import NAMED, ApiResource, NamedObject, brief
 
 
 def _workload(kind: str, group: str, resource: str, *, optional: bool = False) -> ApiResource[ApiObject]:
-    def convert(found: wire.WorkloadWire) -> ApiObject:
-        return decode.workload(found, kind)
+    def convert(found: WorkloadWire) -> ApiObject:
+        return workload_of(found, kind)
 
-    found = wire.DaemonSetWire if kind == "DaemonSet" else wire.WorkloadWire
+    found = DaemonSetWire if kind == "DaemonSet" else WorkloadWire
     return ApiResource(kind, group, "v1", resource, found, convert, optional=optional)
 
 
 def _of_others(kind: str, group: str, version: str, resource: str) -> ApiResource[ApiObject]:
-    """Another project's, by which it says that it works on a node. Most clusters have none."""
+    """Returns a resource of another project, by which that project says that it works on a node. Most clusters have
+    none."""
     full = f"{resource}.{group}"
     if kind == "MachineConfigNode":
         found: type[Any] = maintenance.ConfigNodeWire
@@ -41,14 +50,14 @@ def _of_others(kind: str, group: str, version: str, resource: str) -> ApiResourc
     )
 
 
-NODES = ApiResource("Node", "", "v1", "nodes", wire.NodeWire, decode.node)
-PODS = ApiResource("Pod", "", "v1", "pods", wire.PodWire, decode.pod)
+NODES = ApiResource("Node", "", "v1", "nodes", NodeWire, node_of)
+PODS = ApiResource("Pod", "", "v1", "pods", PodWire, pod_of)
 VOLUMES = ApiResource(
     "PersistentVolume",
     "",
     "v1",
     "persistentvolumes",
-    wire.PersistentVolumeWire,
+    PersistentVolumeWire,
     volumes.persistent_volume,
     optional=True,
     lenient=True,
@@ -58,24 +67,20 @@ CLAIMS = ApiResource(
     "",
     "v1",
     "persistentvolumeclaims",
-    wire.PersistentVolumeClaimWire,
+    PersistentVolumeClaimWire,
     volumes.persistent_volume_claim,
     optional=True,
 )
-BUDGETS = ApiResource(
-    "PodDisruptionBudget", "policy", "v1", "poddisruptionbudgets", wire.BudgetWire, decode.budget
-)
-MACHINES = ApiResource(
-    "Machine", "fleet.internal", "v1", "machines", wire.MachineWire, decode.machine, lenient=True
-)
+BUDGETS = ApiResource("PodDisruptionBudget", "policy", "v1", "poddisruptionbudgets", BudgetWire, budget_of)
+MACHINES = ApiResource("Machine", "fleet.internal", "v1", "machines", MachineWire, machine_of, lenient=True)
 
 ATTACHMENTS = ApiResource(
     "VolumeAttachment",
     "storage.k8s.io",
     "v1",
     "volumeattachments",
-    wire.AttachmentWire,
-    decode.attachment,
+    AttachmentWire,
+    attachment_of,
     optional=True,
 )
 
@@ -99,7 +104,8 @@ KINDS: tuple[ApiResource[ApiObject], ...] = (
 
 
 def things_of(objects: Iterable[Raw]) -> list[ApiObject]:
-    """Of objects of any kind, each saying which it is; those of other kinds are left out. Raises FleetError."""
+    """Decodes objects of any kind, each of which says its kind; objects of kinds that fleet does not read are left
+    out. Raises FleetError."""
     by_kind = {(kind.group, kind.kind): kind for kind in KINDS}
     things: list[ApiObject] = []
     for each in objects:
@@ -113,7 +119,7 @@ def things_of(objects: Iterable[Raw]) -> list[ApiObject]:
 
 
 def _kind_of(named: NamedObject) -> tuple[str, str]:
-    """Group and kind. A dump that leaves `apiVersion` out means the kinds of Kubernetes and of fleet."""
+    """Returns group and kind. A dump that leaves `apiVersion` out means the kinds of Kubernetes and of fleet."""
     if named.api_version:
         group, slash, _ = named.api_version.partition("/")
         return (group if slash else ""), named.kind

@@ -86,17 +86,19 @@ class LabelKeys(NamedTuple):
 
 
 def node_terms(affinity: Raw) -> tuple[NodeTerm, ...]:
-    """Raises msgspec.ValidationError for what is none."""
+    """Returns the required node affinity. Raises msgspec.ValidationError for what is no affinity."""
     return _node_terms(bytes(affinity))
 
 
 def selector_terms(terms: Raw) -> tuple[NodeTerm, ...]:
-    """Of a node selector as a PersistentVolume has it. Raises msgspec.ValidationError for what is none."""
+    """Returns the terms of a node selector, as a PersistentVolume has it. Raises msgspec.ValidationError for what is
+    none."""
     return _selector_terms(bytes(terms))
 
 
 def neighbours(affinity: Raw, constraints: Raw, namespace: str, labels: Mapping[str, str]) -> NeighbourRules:
-    """Raises msgspec.ValidationError for what is neither. `labels`: of the pod."""
+    """Returns what a pod requires of its neighbours. `labels`: of the pod. Raises msgspec.ValidationError for what
+    is neither affinity nor spread constraints."""
     data, spread = bytes(affinity), bytes(constraints)
     if data == NOTHING and spread == NOTHING:
         return NONE
@@ -137,7 +139,7 @@ def _terms(required: NodeSelector | None) -> tuple[NodeTerm, ...]:
 def _rules(
     affinity: bytes, constraints: bytes, namespace: str
 ) -> tuple[NeighbourRules, tuple[LabelKeys, ...]]:
-    """With the keys of each rule, those of `apart` first; without any where no rule has some."""
+    """Returns the rules with the label keys of each, those of `apart` first; no keys at all where no rule has some."""
     found = json.decode(affinity, type=Affinity | None) or Affinity()
     doubts: dict[Doubt, None] = {}
     apart = [*_anti_affinity(found.pod_anti_affinity, namespace, doubts), *_spread(constraints, namespace)]
@@ -172,7 +174,7 @@ def _keys(term: PodAffinityTerm) -> LabelKeys:
 
 
 def _namespaces(term: PodAffinityTerm, namespace: str, doubts: dict[Doubt, None]) -> tuple[str, ...]:
-    """Where the others are, as far as it can be known; a doubt says what cannot."""
+    """Returns the namespaces of the other pods, as far as they can be known; a doubt says what cannot."""
     listed, selector = term.namespaces or (), term.namespace_selector
     if selector is None:
         return listed or (namespace,)
@@ -213,7 +215,8 @@ def _requirements(selector: Selector) -> tuple[Requirement, ...]:
 
 
 def _with_keys(rule: R, keys: LabelKeys, labels: Mapping[str, str]) -> R:
-    """The API server has written most of these into the selector itself; twice does no harm."""
+    """Adds the pod's own values of label keys to a rule. The API server has written most of them into the selector
+    itself; twice does no harm."""
     if rule.others is None:
         return rule
     own = [Requirement(key, "In", (labels[key],)) for key in keys.match if key in labels]

@@ -13,7 +13,7 @@ from typing import Literal, get_args
 from msgspec import Struct
 
 from fleet.core.records.errors import UsageError
-from fleet.machines.ssh.keywords import FOLLOWED, LEFT_ALONE, REFUSED
+from fleet.machines.ssh.configuration.keywords import FOLLOWED, LEFT_ALONE, REFUSED
 
 CONNECT_SECONDS = 20.0
 """Where the configuration has no ConnectTimeout."""

@@ -32,12 +32,13 @@ _SUFFIXES = {
 
 
 def whole(quantity: str | int | float) -> int:
-    """In whole units (bytes, pods), rounded up as the API server does. Raises ValueError for what is no quantity."""
+    """Returns a quantity in whole units (bytes, pods), rounded up as the API server does. Raises ValueError for what
+    is no quantity."""
     return _scaled(str(quantity), 1)
 
 
 def milli(quantity: str | int | float) -> int:
-    """In thousandths (millicores), rounded up. Raises ValueError for what is no quantity."""
+    """Returns a quantity in thousandths (millicores), rounded up. Raises ValueError for what is no quantity."""
     return _scaled(str(quantity), 1000)
 
 

@@ -15,9 +15,9 @@ from msgspec import Struct
 from fleet.core.records.errors import UnreachableError
 from fleet.core.text.environment import for_others
 from fleet.machines.access import SshAccess, SshAddress, address_of
+from fleet.machines.ssh.configuration.openssh import asked, here, text
+from fleet.machines.ssh.configuration.settings import CONNECT_SECONDS, SshSettings
 from fleet.machines.ssh.host import JUMPS, Limit
-from fleet.machines.ssh.openssh import asked, here, text
-from fleet.machines.ssh.settings import CONNECT_SECONDS, SshSettings
 from fleet.system import programs
 from fleet.system.programs import first
 
