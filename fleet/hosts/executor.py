@@ -131,7 +131,7 @@ class HostActionExecutor:
         if found.fleet != self._own.fleet:
             raise RefusedPatch(
                 Result.FAILED,
-                f"{found.words}: stop the other one first, then fleet cluster claim {action.node.cluster}",
+                f"{found.message}: stop the other one first, then fleet cluster claim {action.node.cluster}",
             )
 
     async def _cordon(self, action: Cordon, host: HostEntry, way: Host) -> HostActionResult:
@@ -178,7 +178,7 @@ class HostActionExecutor:
         if not record.node.unschedulable or record.node.cordoned_by != action.rollout:
             return Result.STALE, f"{name} is not cordoned by {action.rollout}"
         async with asyncio.timeout(SECONDS):
-            found = await facts.look(way)
+            found = await facts.read_facts(way)
         if found.machine_id != action.uid:
             return Result.GONE, f"another machine now stands under the name {name}"
         if found.boot_id != action.boot_id:
