@@ -18,7 +18,7 @@ HEAVY_REST = 15.0
 
 
 class PodGroup:
-    """`site` is the cluster's. The leader of such a group cannot be asked to hand over, and no snapshot can be saved: a group
+    """`site` is the cluster's. The leader of such a group cannot be asked to hand over, and no snapshot is possible: a group
     in pods elects another leader by itself, when a member is stopped."""
 
     def __init__(self, group: QuorumGroup, site: str, asks: Asks) -> None:

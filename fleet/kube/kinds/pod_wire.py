@@ -36,7 +36,7 @@ class EmptyDir(ApiStruct, frozen=True):
 
 
 class VolumeSource(ApiStruct, frozen=True):
-    """A volume's source: that it is there says enough. The claim template of an ephemeral volume may have any annotations."""
+    """A volume's source: its presence says enough. The claim template of an ephemeral volume may have any annotations."""
 
 
 class ClaimSource(ApiStruct, frozen=True):

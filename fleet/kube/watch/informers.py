@@ -77,7 +77,7 @@ class Informers:
         self._stale: tuple[ApiResource[ApiObject], ApiObject, int] | None = None
         """By which object that was found, and the resourceVersion of the server's lists then."""
         self._behind: dict[str, ApiObject] = {}
-        """By resource: an object that differs in etcd, and in the server's lists as well. Its watch may still report that."""
+        """By resource: an object that differs in etcd, and in the server's lists too. Its watch may still report it."""
         self._reported: ClusterSynced | ClusterLost | None = None
         """What was reported last on whether the cluster can be seen."""
         self._heard: deque[str] = deque(maxlen=HEARD)
