@@ -227,7 +227,7 @@ def steps(run: ReportRun) -> str:
 
 
 def troubles(run: ReportRun) -> Iterator[str]:
-    """Returns what did not go well without being the reason of the run's end."""
+    """Yields what did not go well without being the reason of the run's end."""
     for retry in run.retries:
         yield f"tried again: {retry.why}"
     refusals = sum(eviction.refusals for eviction in run.evictions)

@@ -234,7 +234,7 @@ def _track(run: ReportRun, row: int, scale: TimeScale, report: Report, packed: b
 
 
 def _ticks(begin: datetime, end: datetime, scale: TimeScale, breadth: int) -> Iterator[Tick]:
-    """Returns ticks at round times, with room for their labels; a new day needs more of it."""
+    """Yields ticks at round times, with room for their labels; a new day needs more of it."""
     count = TICKS * breadth / BROAD
     step = next((step for step in TICK_STEPS if scale.seconds / step <= count), TICK_STEPS[-1])
     moment = datetime.fromtimestamp(-(-begin.timestamp() // step) * step, UTC)

@@ -61,7 +61,7 @@ class LiveDisplay:
 
 
 def changes(before: Sequence[str], lines: Sequence[str]) -> Iterator[str]:
-    """Returns what to write, with the cursor below the last line of `before`, so that `lines` stand there and the
+    """Yields what to write, with the cursor below the last line of `before`, so that `lines` stand there and the
     cursor is below their last. Empty where they are the same."""
     at = len(before)
     for index, line in enumerate(lines):

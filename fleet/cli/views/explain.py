@@ -61,7 +61,7 @@ def headline(told: Explanation) -> str:
 
 
 def _reasons(told: Explanation) -> Iterator[Text]:
-    """Returns the reasons, numbered: what must come first stands first. What an operator must do stands below each."""
+    """Yields the reasons, numbered: what must come first stands first. What an operator must do stands below each."""
     if told.held and not told.status.rollout:
         yield Text("  A rollout now would wait:")
     for number, held in enumerate(told.held, 1):

@@ -181,7 +181,7 @@ def _lines(follower: Follower, past: bool) -> None:
 
 
 def told(follower: Follower, entry: JournalEntry) -> Iterator[str]:
-    """Returns the line about one entry; None for an entry that nobody follows."""
+    """Yields the line about one entry; nothing for an entry that nobody follows."""
     record, rollout = entry.record, follower.rollout
     at = stamp(entry.at)
     match from_record(record):
@@ -201,7 +201,7 @@ def told(follower: Follower, entry: JournalEntry) -> Iterator[str]:
 
 
 def _outcome(ended: ActionEnded, at: str) -> Iterator[str]:
-    """Returns what was done for a quorum group, and what could not be done."""
+    """Yields what was done for a quorum group, and what could not be done."""
     what = FOLLOWED.get(ended.action)
     if what is not None and ended.result is Result.FAILED:
         yield f"{at} {ended.node} {what} failed: {ended.detail}"

@@ -155,7 +155,7 @@ def _standing(rollout: Rollout, now: datetime) -> Text:
 
 
 def _working(scene: RolloutScene, most: int) -> Iterator[Text]:
-    """Returns the nodes that are out, those that have been longest in their step first."""
+    """Yields the nodes that are out, those that have been longest in their step first."""
     runs = [run for run in scene.rollout.runs.values() if run.step in HAS_SLOT]
     runs.sort(key=lambda run: (run.since or scene.now, natural(run.node.name)))
     if runs:
@@ -189,7 +189,7 @@ def _failed(scene: RolloutScene) -> Iterator[Text]:
 
 
 def _waiting(scene: RolloutScene) -> Iterator[Text]:
-    """Returns what holds those that wait: the reason that holds most nodes first, one node of each named."""
+    """Yields what holds those that wait: the reason that holds most nodes first, one node of each named."""
     groups: dict[str, list[Run]] = {}
     for run in scene.rollout.runs.values():
         reasons = scene.held.get(run.node, ())
