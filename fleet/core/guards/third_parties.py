@@ -8,7 +8,7 @@ from datetime import datetime
 from fleet.core.records.held import Held
 from fleet.core.records.reasons.reason import Reason
 from fleet.core.third_parties.notice import Notice
-from fleet.core.third_parties.parties import Does
+from fleet.core.third_parties.party import Does
 
 SHOWN = 3
 """So many notices are named in one line."""
