@@ -194,7 +194,7 @@ def _chronicle(home: Home, ident: str) -> Timeline:
 
 
 def happenings(chronicle: Timeline, ref: NodeRef) -> Iterator[NodeEvent]:
-    """Returns what one rollout did to the node."""
+    """Yields what one rollout did to the node."""
     rollout = chronicle.rollout
     if rollout is None or ref not in rollout.runs:
         return

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 def found(result: ClusterCheck) -> Text:
+    """Returns what a look at a cluster found, and what to do next."""
     if result.hosts:
         return _hosts(result)
     lines = [
@@ -65,6 +66,7 @@ def _hosts(result: ClusterCheck) -> Text:
 
 
 def synced(results: Sequence[ClusterSync]) -> Text:
+    """Returns a row for each cluster that was read."""
     rows = [
         (
             result.cluster,
@@ -82,6 +84,7 @@ def synced(results: Sequence[ClusterSync]) -> Text:
 
 
 def installed(done: Sequence[str]) -> Text:
+    """Returns what was installed or removed, an object a line."""
     return Text("\n").join(Text(line) for line in done) if done else Text("Nothing had to be done.")
 
 

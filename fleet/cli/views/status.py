@@ -36,7 +36,7 @@ NO_CLUSTERS = "No clusters yet.\n  -> fleet cluster add NAME --kubeconfig FILE -
 
 
 def glance(status: FleetStatus) -> Text:
-    """A row for each pool in each cluster, and below what a person should know of first."""
+    """Returns a row for each pool in each cluster, and below what an operator should know of first."""
     if not status.clusters:
         return Text(NO_CLUSTERS)
     head = ("SITE", "CLUSTER", "POOL", "NODES", "PATCHED", "TARGET", "ROLLOUT", "ETA")
@@ -111,7 +111,8 @@ def _below(status: FleetStatus) -> Iterator[Text]:
 
 
 def _quorum(group: StatusQuorum) -> Text:
-    """Its voters, and who ails; known only by its pods, it does not tell who leads."""
+    """Returns the group's voters, and which of them are unhealthy; a group that is known only by its pods does not
+    tell who leads."""
     told = f"Quorum: {group.name}, {group.healthy} of {group.voters} voters well, {group.needed} needed"
     if group.leader:
         on = f" ({group.leader_node})" if group.leader_node not in ("", group.leader) else ""
@@ -127,7 +128,7 @@ def _quorum(group: StatusQuorum) -> Text:
 
 
 def needs(status: FleetStatus) -> list[str]:
-    """What waits for a person: `2 nodes failed`, `1 cluster unreachable`."""
+    """Returns what needs an operator: `2 nodes failed`, `1 cluster unreachable`."""
     found: list[str] = []
     for state in ATTENTION:
         if count := status.summary.states.get(state, 0):
@@ -181,7 +182,7 @@ def _or_dash(cell: Cell) -> Cell:
 
 
 def outdated(status: FleetStatus) -> Text:
-    """Nodes that do not run what their pool wants."""
+    """Returns the nodes that do not run what their pool wants."""
     head = ("NODE", "CLUSTER", "POOL", "STATE", "SINCE", "VERSION", "TARGET")
     rows = [
         (
@@ -194,7 +195,7 @@ def outdated(status: FleetStatus) -> Text:
 
 
 def attention(status: FleetStatus) -> Text:
-    """What waits for a person, and why."""
+    """Returns what needs an operator, and why."""
     lines: list[Text] = [] if status.standstill is None else [standing_still(status.standstill, "Control: ")]
     away = [cluster for cluster in status.clusters if not cluster.reachable]
     if away:
@@ -229,7 +230,7 @@ def _since(node: StatusNode, now: datetime) -> str:
 
 
 def cells(status: FleetStatus) -> tuple[Sequence[str], Iterable[Sequence[object]]]:
-    """Head and rows for CSV: the nodes, in the fields of the published JSON."""
+    """Returns head and rows for CSV: the nodes, in the fields of the published JSON."""
     head = [field.name for field in fields(StatusNode)]
     return head, ([_cell(value) for value in asdict(node).values()] for node in status.nodes)
 
@@ -243,6 +244,7 @@ def _cell(value: object) -> object:
 
 
 def cluster_list(clusters: Sequence[StatusCluster], now: datetime) -> Text:
+    """Returns a row for each cluster, with when it was seen last."""
     if not clusters:
         return Text(NO_CLUSTERS)
     head = ("CLUSTER", "SITE", "VERSION", "NODES", "SEEN", "STATE")
