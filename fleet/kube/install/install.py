@@ -36,14 +36,14 @@ class Applied(Struct, frozen=True):
     result: Literal["created", "configured", "unchanged"]
 
 
-class Deleted(Struct, frozen=True):
+class RemovedManifest(Struct, frozen=True):
     manifest: Manifest
     result: Literal["deleted", "absent", "foreign"]
     """foreign: an object of that name is there that fleet did not make; it stays."""
 
 
 class Uninstalled(Struct, frozen=True):
-    objects: tuple[Deleted, ...]
+    objects: tuple[RemovedManifest, ...]
     nodes: tuple[str, ...]
     """Nodes that fleet's marks were taken off: taint, annotations, its own cordon."""
 
@@ -106,22 +106,22 @@ async def _apply(transport: Transport, manifest: Manifest, before: JsonObject | 
     return Applied(manifest, "unchanged" if _content(before) == _content(after) else "configured")
 
 
-async def _delete(transport: Transport, manifest: Manifest) -> Deleted:
+async def _delete(transport: Transport, manifest: Manifest) -> RemovedManifest:
     found = await _find(transport, manifest)
     if found is None:
-        return Deleted(manifest, "absent")
+        return RemovedManifest(manifest, "absent")
     if not _ours(found):
-        return Deleted(manifest, "foreign")
+        return RemovedManifest(manifest, "foreign")
     # The uid: what somebody puts in its place meanwhile is not ours.
     body = {"propagationPolicy": "Foreground", "preconditions": {"uid": found["metadata"]["uid"]}}
     try:
         await transport.call(_call("delete", manifest, manifest.path, body=body))
     except NotFoundError:
-        return Deleted(manifest, "absent")
+        return RemovedManifest(manifest, "absent")
     except ConflictError as error:
         if not found["metadata"].get("deletionTimestamp"):
             raise FleetError(f"{manifest} cannot be deleted: {error.message}") from None
-    return Deleted(manifest, "deleted")
+    return RemovedManifest(manifest, "deleted")
 
 
 async def _unmark(transport: Transport) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ T = TypeVar("T")
 T_contra = TypeVar("T_contra", contravariant=True)
 
 
-class Store(Protocol[T_contra]):
+class ObjectSink(Protocol[T_contra]):
     """Where a Reflector puts objects. A FleetError that is raised here counts as a failure of the watch."""
 
     def replace(self, objects: Sequence[T_contra]) -> None:
@@ -58,7 +58,7 @@ class Reflector(Generic[T]):
         transport: Transport,
         resource: ApiResource[T],
         clock: Clock,
-        store: Store[T],
+        store: ObjectSink[T],
         state_changed: Callable[[], None],
         *,
         fields: str = "",
