@@ -128,7 +128,7 @@ class BootcStatus(Struct, frozen=True):
 
     @property
     def queued(self) -> bool:
-        """The rollback deployment stands before the booted one in the boot loader."""
+        """Says whether the rollback deployment stands before the booted one in the boot loader."""
         slots = self.status
         composefs = slots.booted.composefs if slots.booted is not None else None
         told = composefs is None or composefs.tells_queue
@@ -148,7 +148,8 @@ class BootcStatus(Struct, frozen=True):
 
 
 def parse(text: str) -> BootcStatus:
-    """Raises MachineError with the text where it is no status of a BootcHost, and with each state it does not know."""
+    """Reads `bootc status`. Raises MachineError with the text where it is no status of a BootcHost, and with each
+    unknown state."""
     try:
         head = decode(text, Head)
         refuse_unknown({"apiVersion": (head.api_version, API_VERSIONS), "kind": (head.kind, KINDS)})
@@ -179,7 +180,8 @@ def refuse_unknown(states: dict[str, tuple[str | None, Sequence[str | None]]]) -
 
 
 def booted(status: BootcStatus) -> BootcDeployment:
-    """Raises MachineError on a machine that bootc has not booted, or where it does not tell what it has booted."""
+    """Returns the booted deployment. Raises MachineError on a machine that bootc has not booted, or where bootc does not say
+    what it has booted."""
     entry = status.status.booted
     if entry is None:
         raise MachineError("bootc status has no booted deployment: this machine was not booted by bootc")
@@ -189,13 +191,13 @@ def booted(status: BootcStatus) -> BootcDeployment:
 
 
 def is_bootc(status: BootcStatus) -> bool:
-    """It has booted an image of bootc's own, one that rpm-ostree has not changed."""
+    """Says whether the machine has booted an image of bootc's own, one that rpm-ostree has not changed."""
     entry = status.status.booted
     return entry is not None and (entry.image is not None or entry.composefs is not None)
 
 
 def stage_command(status: BootcStatus, release: Release) -> tuple[str, ...]:
-    """What makes the release boot next. Raises MachineError as `switch` does.
+    """Returns the command that makes the release boot next. Raises MachineError as `switch` does.
 
     What is on the disk already is only unlocked, where it came under the same signature policy as what is booted.
     """
@@ -207,7 +209,8 @@ def stage_command(status: BootcStatus, release: Release) -> tuple[str, ...]:
 
 
 def switch(entry: BootcDeployment, release: Release) -> tuple[str, ...]:
-    """What stages the release: the booted image's repository, by digest, under the booted image's signature policy.
+    """Returns the command that stages the release: from the booted image's repository, by digest, under its
+    signature policy.
 
     Raises MachineError where the repository, the digest, or a way to keep the policy is missing.
     """
@@ -231,7 +234,8 @@ def switch(entry: BootcDeployment, release: Release) -> tuple[str, ...]:
 
 
 def policy(reference: BootcImageReference) -> tuple[str, ...]:
-    """The options of `bootc switch` that keep the signature policy; without them it drops it (bootc#815)."""
+    """Returns the options of `bootc switch` that keep the signature policy; without them bootc drops the policy
+    (bootc#815)."""
     match reference.signature:
         case None | "insecure":
             return ()
@@ -254,6 +258,7 @@ class Bootc:
         self._host = host
 
     async def observe(self) -> Observation:
+        """Observes the machine, as `Family.observe` says."""
         status = await self._status()
         back = status.status.rollback
         return Observation(
@@ -268,7 +273,7 @@ class Bootc:
         )
 
     async def stage(self, release: Release, progress: ReportPercent, token: str = "") -> None:
-        """What was staged with --download-only is made to boot next, where it is the release."""
+        """Stages the release. What was staged with --download-only is made to boot next, where it is the release."""
         argv = stage_command(await self._status(), release)
         await shell.long(self._host, token or f"stage/{release.version}", argv, progress)
         progress(100)
@@ -277,7 +282,9 @@ class Bootc:
         await shell.reboot(self._host, FULL_REBOOT)
 
     async def roll_back(self) -> None:
-        """`bootc rollback` is a switch to and fro, and drops what is staged: it is pressed as often as is needed."""
+        """Queues the rollback deployment. `bootc rollback` toggles the queue and drops what is staged, so it runs as
+        often as is
+        needed."""
         status = await self._status()
         slots = status.status
         if slots.rollback is None:
@@ -294,7 +301,7 @@ class Bootc:
             await shell.output(self._host, "bootc", "rollback")
 
     async def mark_good(self) -> None:
-        """Nothing: bootc does not count boots."""
+        """Does nothing: bootc does not count boots."""
 
     async def _status(self) -> BootcStatus:
         return parse(await shell.output(self._host, *STATUS))
