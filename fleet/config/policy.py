@@ -36,7 +36,7 @@ def loads(text: str, name: str = "fleet.yaml") -> tuple[Policy, tuple[Caution, .
     """Reads the policy from a text. `name` is the file's in messages; feed files are looked for beside it. Raises
     ConfigError."""
     findings = Findings()
-    hint = f"mend {name}; docs/policy.md has every key"
+    hint = f"fix {name}; docs/policy.md has every key"
     try:
         policy = read(text, name, findings)
     except TooMany:

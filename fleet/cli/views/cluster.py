@@ -59,7 +59,7 @@ def _hosts(result: ClusterCheck) -> Text:
     ]
     lines += [Text(f"  {name}: {why}", "yellow") for name, why in result.unreached.items()]
     if result.unreached:
-        lines.append(Text(f"  -> mend that, then: fleet cluster check {result.name}"))
+        lines.append(Text(f"  -> fix that, then: fleet cluster check {result.name}"))
     else:
         lines.append(Text("  fleet may do there all that it needs.", "green"))
     return Text("\n").join(lines)

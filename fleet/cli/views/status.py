@@ -88,12 +88,12 @@ def _below(status: FleetStatus) -> Iterator[Text]:
         told = [f"{count:,} on {kernel}" for kernel, count in kernels[:KERNELS]]
         others = sum(count for _, count in kernels[KERNELS:])
         yield Text("Kernel: " + ", ".join(told) + (f", {others:,} on others" if others else ""))
-    ill = [node.failed_units for node in status.nodes if node.failed_units]
-    if ill:
-        units = Counter(unit for failed in ill for unit in failed).most_common()
+    failing = [node.failed_units for node in status.nodes if node.failed_units]
+    if failing:
+        units = Counter(unit for failed in failing for unit in failed).most_common()
         told = [f"{unit} on {count:,}" for unit, count in units[:UNITS]]
         more = f", {len(units) - UNITS} others" if len(units) > UNITS else ""
-        nodes = counted(len(ill), "node")
+        nodes = counted(len(failing), "node")
         yield Text(f"Units:  failed on {nodes}: {', '.join(told)}{more} (fleet status -o json)", "yellow")
     seen = [each.last_seen for each in status.clusters if each.reachable and each.last_seen is not None]
     if seen and status.at - min(seen) > OLD:
@@ -113,7 +113,7 @@ def _below(status: FleetStatus) -> Iterator[Text]:
 def _quorum(group: StatusQuorum) -> Text:
     """Returns the group's voters, and which of them are unhealthy; a group that is known only by its pods does not
     tell who leads."""
-    told = f"Quorum: {group.name}, {group.healthy} of {group.voters} voters well, {group.needed} needed"
+    told = f"Quorum: {group.name}, {group.healthy} of {group.voters} voters healthy, {group.needed} needed"
     if group.leader:
         on = f" ({group.leader_node})" if group.leader_node not in ("", group.leader) else ""
         told += f", {group.leader}{on} leads"
@@ -209,7 +209,7 @@ def attention(status: FleetStatus) -> Text:
         ]
         lines.append(columns(head, rows))
         lines.append(Text(f"  -> fleet explain {status.nodes[0].name} says what to do"))
-    return Text("\n").join(lines) if lines else Text("Nothing waits for a person.")
+    return Text("\n").join(lines) if lines else Text("Nothing needs an operator.")
 
 
 def _why(node: StatusNode) -> str:

@@ -50,7 +50,8 @@ class PublicKey:
             key = load_pem_public_key(_content(path))
         except (ValueError, UnsupportedAlgorithm) as error:
             raise UsageError(
-                f"{path} holds no public key (PEM)", "fleet audit keygen writes one beside the private key"
+                f"{path} has no public key in it (PEM)",
+                "fleet audit keygen writes one beside the private key",
             ) from error
         if not isinstance(key, Ed25519PublicKey):
             raise UsageError(f"{path} holds a key of another kind than Ed25519")
@@ -104,7 +105,7 @@ class PrivateKey:
             key = load_pem_private_key(_content(path), password=None)
         except (ValueError, TypeError, UnsupportedAlgorithm):
             # The library's words may quote what it has read.
-            raise UsageError(f"{path} holds no private key (PEM, without a password)") from None
+            raise UsageError(f"{path} has no private key in it (PEM, without a password)") from None
         if not isinstance(key, Ed25519PrivateKey):
             raise UsageError(f"{path} holds a key of another kind than Ed25519")
         _refuse_shared(path)
