@@ -54,6 +54,7 @@ def test_without_a_group_the_same_limits_let_all_go_together(tmp_path: Path) -> 
     assert steps(home) == {Step.DONE}
     # Nobody asks the members here, so that one that has booted does not vote again: whoever is the second finds that.
     assert min(each.others for each in voters.went) < MAJORITY
+    assert any(each.led for each in voters.went) and not voters.moved, "the leader went as it was"
 
 
 def test_a_snapshot_is_taken_before_each_voter_goes(tmp_path: Path) -> None:
