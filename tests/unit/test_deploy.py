@@ -79,8 +79,9 @@ def test_the_image_has_what_runs_in_the_tested_versions_and_no_tools_of_developm
     direct = {named(each) for each in project["project"]["dependencies"]}
     direct |= {named(each) for each in project["project"]["optional-dependencies"]["playbooks"]}
     assert direct <= set(image)
-    # packaging is what ansible needs too.
-    assert set(image) & {named(each) for each in project["dependency-groups"]["dev"]} <= {"packaging"}
+    # What ansible and rich need too.
+    shared = {"packaging", "markdown-it-py"}
+    assert set(image) & {named(each) for each in project["dependency-groups"]["dev"]} <= shared
     assert "-r deploy/requirements.lock" in IMAGE
 
 
