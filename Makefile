@@ -21,7 +21,7 @@ ALONE := tests/etcd tests/machines/test_faults.py tests/machines/test_agents.py 
 BEHAVIOUR := tests/cluster/test_contract.py tests/cluster/test_kube.py tests/cluster/test_restored_etcd.py \
 	tests/etcd/test_reading.py
 
-.PHONY: set-up demo test check unit lab machines machines-test qemu newer soak hostile landings bench live schemas lock sbom scan \
+.PHONY: set-up demo test check unit lab machines machines-test qemu newer soak hostile landings bench live schemas reference lock sbom scan \
 	clean
 
 set-up: $(SET_UP)
@@ -105,6 +105,10 @@ live: $(SET_UP)
 
 schemas: $(SET_UP)
 	$(BIN)/python docs/schemas/generate.py
+
+# docs/cli/, from the commands themselves.
+reference: $(SET_UP)
+	$(BIN)/python -m tools.cli_pages
 
 # The newest versions that pyproject.toml allows, with hashes and without the name of any index: of all that work on fleet
 # needs, and the part of them that the image runs.
