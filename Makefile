@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 SET_UP := $(VENV)/.set-up
+DOCS := build/docs-venv
 
 # What needs no control plane, browser or database server of its own runs side by side on two cores.
 QUICK := tests/unit tests/property tests/contract tests/simulation tests/store
@@ -21,7 +22,7 @@ ALONE := tests/etcd tests/machines/test_faults.py tests/machines/test_agents.py 
 BEHAVIOUR := tests/cluster/test_contract.py tests/cluster/test_kube.py tests/cluster/test_restored_etcd.py \
 	tests/etcd/test_reading.py
 
-.PHONY: set-up demo test check unit lab machines machines-test qemu newer soak hostile landings bench live schemas reference lock sbom scan \
+.PHONY: set-up demo test check unit lab machines machines-test qemu newer soak hostile landings bench live schemas reference docs lock sbom scan \
 	clean
 
 set-up: $(SET_UP)
@@ -110,9 +111,23 @@ schemas: $(SET_UP)
 reference: $(SET_UP)
 	$(BIN)/python -m tools.cli_pages
 
-# The newest versions that pyproject.toml allows, with hashes and without the name of any index: of all that work on fleet
-# needs, and the part of them that the image runs.
+# The documentation as a site, in build/site. The first time it installs what builds it; building needs no network, and
+# stops at a link or anchor that leads nowhere and at a page that would fetch something from elsewhere.
+docs: $(SET_UP) $(DOCS)/.set-up
+	$(BIN)/python -m tools.site gather build/pages
+	$(DOCS)/bin/zensical build --clean --strict
+	$(BIN)/python -m tools.site check build/site
+
+$(DOCS)/.set-up: docs/requirements.lock
+	$(PYTHON) -m venv --clear $(DOCS)
+	$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r docs/requirements.lock
+	@touch $@
+
+# The newest versions that pyproject.toml allows, with hashes and without the name of any index: of what builds the
+# documentation, of all else that work on fleet needs, and the part of that which the image runs.
 lock:
+	uv pip compile --universal --generate-hashes --no-header --no-annotate --no-emit-index-url \
+		--python-version 3.11 --group docs --upgrade -o docs/requirements.lock
 	uv pip compile --universal --generate-hashes --no-header --no-annotate --no-emit-index-url \
 		--python-version 3.11 --group dev --extra playbooks --upgrade pyproject.toml -o requirements.lock
 	uv pip compile --universal --generate-hashes --no-header --no-annotate --no-emit-index-url \

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +74,13 @@ def _records(context: Any, kind: str) -> list[tuple[str, str]]:
 
 def _table(kind: str, records: list[tuple[str, str]]) -> Iterator[str]:
     if records:
-        rows = (f"| `{name.replace('|', chr(92) + '|')}` | {_cell(words)} |" for name, words in records)
+        rows = (f"| {_code(name)} | {_cell(words)} |" for name, words in records)
         yield "\n".join((f"| {kind} | what it means |", "|---|---|", *rows, ""))
+
+
+def _code(name: str) -> str:
+    """Code in a cell: readers of Markdown do not agree on how a bar in backticks is written there."""
+    return f"`{name}`" if "|" not in name else f"<code>{escape(name).replace('|', '&#124;')}</code>"
 
 
 def _cell(words: str) -> str:

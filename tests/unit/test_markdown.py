@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from tests.markdown import anchors, links, words_in_code
+from tools.markdown import anchors, links, words_in_code
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = {path.name for path in ROOT.iterdir() if path.is_dir() and path.name[0] != "."} - {"build"} | {
@@ -43,7 +43,8 @@ def broken(page: Path, text: str) -> list[str]:
 def _leads_somewhere(page: Path, text: str, link: str) -> bool:
     name, _, anchor = link.partition("#")
     target = (ROOT / page.parent / name).resolve()
-    if not target.is_relative_to(ROOT) or not target.exists():
+    # A folder is no page: of the site, or where the README is read.
+    if name and not (target.is_relative_to(ROOT) and target.is_file()):
         return False
     if name and anchor:
         text = target.read_text(encoding="utf-8") if target.suffix == ".md" else ""
@@ -83,13 +84,18 @@ def test_every_path_that_is_named_is_there(page: Path) -> None:
     assert missing(page, read(page)) == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_no_bar_in_code_is_written_in_a_way_that_some_show_with_a_backslash(page: Path) -> None:
+    assert re.findall(r"`[^`\n]*\\\|[^`\n]*`", read(page)) == []
+
+
 def test_what_leads_nowhere_is_found() -> None:
     text = """\
 # A `b`: c's (d)
 
-[fine](#a-b-cs-d) [`fine`](policy.md#drain-rules) [fine](https://example.org/x) [fine](schemas/)
+[fine](#a-b-cs-d) [`fine`](policy.md#drain-rules) [fine](https://example.org/x) [fine](site.css)
 [no such heading](#a-b), [no such file](nowhere.md), [no such heading there](policy.md#nowhere), [out](../../etc/passwd)
-[no such heading by a reference], `[code](nowhere.md)`
+[a folder](schemas/), [no such heading by a reference], `[code](nowhere.md)`
 
     [code](nowhere.md)
 
@@ -108,6 +114,7 @@ def test_what_leads_nowhere_is_found() -> None:
         "nowhere.md",
         "policy.md#nowhere",
         "../../etc/passwd",
+        "schemas/",
         "#nowhere",
         "nowhere.html",
     ]

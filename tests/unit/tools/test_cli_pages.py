@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from tests.markdown import anchors
 from tools.cli_pages import FOLDER, INDEX, pages
+from tools.markdown import anchors
 
 
 def test_the_committed_reference_is_that_of_the_commands() -> None:

@@ -1,0 +1,133 @@
+"""The documentation site: gathers its pages, and looks whether what was built stands alone.
+
+`python -m tools.site gather FOLDER` copies into FOLDER the README, all that can be reached from it by links, at the same
+paths as in the repository, and a page of docstrings for each package of fleet. `python -m tools.site check FOLDER` names
+what the built pages would fetch from elsewhere. `make docs` runs both, and zensical between them.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote
+
+from tools.markdown import links
+
+ROOT = Path(__file__).parents[1]
+START = Path("README.md")
+STYLE = Path("docs/site.css")
+API = Path("docs/api")
+_FOREIGN = re.compile(r"(?:https?:)?//", re.IGNORECASE)
+_FETCHED_BY_STYLE = re.compile(r"""(?:url\(\s*|@import\s+)["']?([^"')\s]+)""", re.IGNORECASE)
+
+
+def reachable(root: Path) -> list[Path]:
+    """The files below `root` that the README links to, that those pages link to, and so on; the README first."""
+    found = [START]
+    for page in found:
+        if page.suffix != ".md":
+            continue
+        for link in links((root / page).read_text(encoding="utf-8")):
+            path = (root / page.parent / unquote(link).partition("#")[0]).resolve()
+            if not link.startswith("#") and path.is_file() and path.relative_to(root) not in found:
+                found.append(path.relative_to(root))
+    return found
+
+
+def packages(root: Path) -> dict[str, list[str]]:
+    """The packages of fleet with the modules in each; those that have none but `__init__` are left out."""
+    found: dict[str, list[str]] = {}
+    for path in sorted((root / "fleet").rglob("*.py")):
+        *package, module = path.relative_to(root).with_suffix("").parts
+        if (
+            not module.startswith("__")
+            and "playbooks" not in package
+            and (path.parent / "__init__.py").exists()
+        ):
+            found.setdefault(".".join(package), []).append(".".join((*package, module)))
+    return found
+
+
+def api_pages(known: dict[str, list[str]]) -> dict[str, str]:
+    """Markdown by file name: an index, and of each package a page that mkdocstrings fills in."""
+    made = {
+        f"{package}.md": f"# {package}\n\n" + "\n".join(f"::: {each}\n" for each in modules)
+        for package, modules in known.items()
+    }
+    rows = [f"- [{package}]({package}.md)" for package in known]
+    head = "# Modules\n\nThe docstrings, package by package. [The rooms](../architecture.md#rooms) say what is where.\n"
+    listed = [f"* [{package.removeprefix('fleet.')}]({package}.md)" for package in known]
+    return {
+        "README.md": "\n".join((head, *rows, "")),
+        "SUMMARY.md": "\n".join(("* [Index](README.md)", *listed, "")),
+        **made,
+    }
+
+
+def gather(root: Path, folder: Path) -> None:
+    """Fills a folder, emptied first, with what the site is built from."""
+    shutil.rmtree(folder, ignore_errors=True)
+    for path in (*reachable(root), STYLE):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(root / path, folder / path)
+    (folder / API).mkdir(parents=True)
+    for name, text in api_pages(packages(root)).items():
+        (folder / API / name).write_text(text, encoding="utf-8")
+
+
+class _Fetched(HTMLParser):
+    """What a browser fetches for a page, without a click on anything."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        known = {name: value or "" for name, value in attrs}
+        if tag == "link" and known.get("rel") not in ("canonical", "alternate", "next", "prev"):
+            self.found.append(known.get("href", ""))
+        elif tag != "a":
+            self.found += [known.get(name, "") for name in ("src", "srcset", "data", "poster")]
+        self.found += _FETCHED_BY_STYLE.findall(known.get("style", ""))
+
+
+def fetched(path: Path) -> Iterator[str]:
+    """The addresses on other hosts that a built page or style sheet would have a browser fetch."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".html":
+        page = _Fetched()
+        page.feed(text)
+        found = page.found
+        text = "".join(re.findall(r"<style.*?</style>", text, re.DOTALL | re.IGNORECASE))
+    else:
+        found = []
+    yield from (each for each in (*found, *_FETCHED_BY_STYLE.findall(text)) if _FOREIGN.match(each))
+
+
+def check(folder: Path) -> list[str]:
+    """What is fetched from elsewhere, as `FILE: ADDRESS`; a folder without pages is a mistake, too."""
+    pages = sorted(path for path in folder.rglob("*") if path.suffix in (".html", ".css"))
+    if not any(path.name == "index.html" for path in pages):
+        return [f"{folder}: there is no index.html"]
+    return [f"{path.relative_to(folder)}: {address}" for path in pages for address in fetched(path)]
+
+
+def main(arguments: list[str]) -> int:
+    match arguments:
+        case ["gather", folder]:
+            gather(ROOT, Path(folder))
+            return 0
+        case ["check", folder]:
+            wrong = check(Path(folder))
+            print(*wrong, sep="\n", end="\n" if wrong else "", file=sys.stderr)
+            return 1 if wrong else 0
+    print("usage: python -m tools.site gather FOLDER | check FOLDER", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
