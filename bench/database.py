@@ -22,14 +22,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from bench.fleets import START, make
-from fleet.app.home import CLOCK, DATABASE, Home
-from fleet.app.plans import plan
-from fleet.app.rollouts import start
-from fleet.app.run import run
-from fleet.core.snapshot import Snapshot
-from fleet.sim.behaviour import Behaviour
-from fleet.sim.clock import SimulatedClock
-from fleet.sim.cluster import create
+from fleet.app.planning.plans import plan
+from fleet.app.rollouts.rollouts import start
+from fleet.app.rollouts.run import run
+from fleet.app.wiring.home import CLOCK, DATABASE, Home
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.model.behaviour import Behaviour
+from fleet.simulated.clock import SimulatedClock
+from fleet.simulated.cluster import create
 from fleet.store import ClusterRow
 
 CLUSTER = "bench"

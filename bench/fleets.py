@@ -9,16 +9,16 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from fleet.core.budget import Budget
-from fleet.core.machine import Machine
-from fleet.core.node import ZONE_LABEL, Node, Resources
-from fleet.core.pod import Owner, Pod
-from fleet.core.policy import Amount, Limits, Policy, Pool, StageRule
-from fleet.core.release import Release, Stream
-from fleet.core.selector import Selector
-from fleet.core.snapshot import Snapshot
-from fleet.core.workload import Workload
-from fleet.sim.fleets import POOL_LABEL, booted, budget, deployment
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.objects.budget import Budget
+from fleet.core.objects.machine import Machine
+from fleet.core.objects.node import ZONE_LABEL, Node, Resources
+from fleet.core.objects.pod import Owner, Pod
+from fleet.core.objects.selector import Selector
+from fleet.core.objects.workload import Workload
+from fleet.core.policy.policy import Amount, Limits, Policy, Pool, StageRule
+from fleet.core.releases.release import Release, Stream
+from fleet.simulated.fleets import POOL_LABEL, booted, budget, deployment
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 OLD = Release("1.0", "sha256:1", "6.1")

@@ -23,8 +23,8 @@ from msgspec import Struct
 
 from bench.fleets import NEW, START, App, fleet_of, policy
 from bench.memory import most_resident
-from fleet.core.times import Times
-from fleet.sim.planner import make_plan
+from fleet.core.planning.estimates import Times
+from fleet.planner.planner import make_plan
 
 HEAD = ("GROWS", "NODES", "PODS", "BUDGETS", "SECONDS", "EXPONENT", "MEMORY", "TAKES", "RATIO")
 """SECONDS: of CPU, for the plan. MEMORY: MB at most, the fleet itself included."""

@@ -26,10 +26,10 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from fleet.core.groups import Access, Group
 from fleet.core.guards import quorum
-from fleet.core.node import NodeRef
-from fleet.core.quorum import Link, Quorum, QuorumRule, best_leader, healthy
+from fleet.core.objects.node import NodeRef
+from fleet.core.quorum.groups import Access, Group
+from fleet.core.quorum.quorum import Link, Quorum, QuorumRule, best_leader, healthy
 from fleet.etcd.errors import EtcdError
 from fleet.etcd.etcd import Etcd
 from fleet.etcd.gateway import Gateway, trust

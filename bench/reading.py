@@ -29,13 +29,13 @@ from msgspec import Struct
 from urllib3.exceptions import ReadTimeoutError
 
 from bench.memory import used_by
-from fleet.app.clock import WallClock
-from fleet.core.engine import Engine
-from fleet.core.event import Synced
-from fleet.core.groups import Access
+from fleet.app.wiring.clock import WallClock
+from fleet.core.engine.engine import Engine
+from fleet.core.quorum.groups import Access
+from fleet.core.rollout.event import Synced
 from fleet.etcd.gateway import Gateway, trust
+from fleet.kube.client.credentials import Source
 from fleet.kube.cluster import Cluster as Watched
-from fleet.kube.credentials import Source
 from fleet.lab import Lab
 from tests.cluster.rest import Cluster, Json
 from tests.cluster.rolling import wait

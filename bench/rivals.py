@@ -17,13 +17,13 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from bench.fleets import NEW
-from fleet.core.action import AnyAction, Cordon, Evict, Outcome, Reboot, Result, Stage, Uncordon
-from fleet.core.event import Gone, Seen
-from fleet.core.machine import Machine
-from fleet.core.node import Node, NodeRef
-from fleet.core.pod import Pod
-from fleet.core.snapshot import Snapshot
-from fleet.sim.model import Model
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.objects.machine import Machine
+from fleet.core.objects.node import Node, NodeRef
+from fleet.core.objects.pod import Pod
+from fleet.core.rollout.action import AnyAction, Cordon, Evict, Outcome, Reboot, Result, Stage, Uncordon
+from fleet.core.rollout.event import Gone, Seen
+from fleet.model.model import Model
 
 RETRY = 5.0
 """Seconds until a refused eviction is asked again, as in kubectl."""

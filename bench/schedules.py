@@ -24,18 +24,18 @@ from bench.fleets import NEW, SHAPES, START, make, policy
 from bench.memory import most_resident
 from bench.rivals import Player, Rival, rivals, with_images
 from bench.spreads import spread, usual_start
-from fleet.core.engine import Engine
-from fleet.core.event import Seen, Synced
-from fleet.core.node import NodeRef
-from fleet.core.plan import Plan
-from fleet.core.rollout import Rollout
-from fleet.core.snapshot import Snapshot
-from fleet.core.times import Times
-from fleet.sim.effort import improve
-from fleet.sim.model import Model
-from fleet.sim.planner import expected, make_plan
-from fleet.sim.play import play
-from fleet.sim.timetable import Timetable
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.engine.engine import Engine
+from fleet.core.objects.node import NodeRef
+from fleet.core.planning.estimates import Times
+from fleet.core.planning.plan import Plan
+from fleet.core.rollout.event import Seen, Synced
+from fleet.core.rollout.rollout import Rollout
+from fleet.model.model import Model
+from fleet.planner.order_search import improve
+from fleet.planner.planner import expected, make_plan
+from fleet.planner.recorder import Timetable
+from fleet.planner.simulate import play
 
 SIZES = (300, 1000, 3000)
 LARGE = (10000, 30000)

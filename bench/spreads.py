@@ -6,8 +6,8 @@ from functools import cache
 from math import exp
 from random import Random
 
-from fleet.core.times import Times
-from fleet.sim.behaviour import Behaviour
+from fleet.core.planning.estimates import Times
+from fleet.model.behaviour import Behaviour
 
 SLOW_NODES = 0.04
 SLOW_APPS = 0.05

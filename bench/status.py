@@ -20,12 +20,12 @@ from msgspec.structs import replace
 
 from bench.fleets import NEW, OLD, START, make, policy
 from bench.memory import Used, used_by
-from fleet.app.home import DATABASE, Home
-from fleet.core.journal import Record
-from fleet.core.node import NodeRef
-from fleet.core.rollout import Goal, Start
-from fleet.core.steps import Step, Turn
-from fleet.drivers.folding import keep
+from fleet.app.wiring.home import DATABASE, Home
+from fleet.core.objects.node import NodeRef
+from fleet.core.records.journal import Record
+from fleet.core.rollout.rollout import Goal, Start
+from fleet.core.rollout.steps import Step, Turn
+from fleet.drivers.journal.checkpoints import keep
 from fleet.store import ClusterRow
 
 SITES = 7

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from fleet.core.release import Release
+from fleet.core.releases.release import Release
 
 
 def sha(letter: str) -> str:

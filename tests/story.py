@@ -11,20 +11,20 @@ from random import Random
 
 import msgspec
 
-from fleet.core.action import AnyAction, Outcome, Result
-from fleet.core.engine import Engine
-from fleet.core.event import Event, Seen, Synced
-from fleet.core.history import rollouts_of, unfinished
-from fleet.core.journal import Entry, Record
-from fleet.core.node import NodeRef
-from fleet.core.policy import Policy
-from fleet.core.release import Release
-from fleet.core.rollout import Goal, Rollout, Run, Start, intent, outcome
-from fleet.core.snapshot import Snapshot
-from fleet.core.steps import Step
-from fleet.histories.builders import NEW, START
-from fleet.sim.behaviour import Behaviour
-from fleet.sim.model import Model
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.engine.engine import Engine
+from fleet.core.objects.node import NodeRef
+from fleet.core.policy.policy import Policy
+from fleet.core.records.journal import Entry, Record
+from fleet.core.releases.release import Release
+from fleet.core.rollout.action import AnyAction, Outcome, Result
+from fleet.core.rollout.event import Event, Seen, Synced
+from fleet.core.rollout.replay import rollouts_of, unfinished
+from fleet.core.rollout.rollout import Goal, Rollout, Run, Start, intent, outcome
+from fleet.core.rollout.steps import Step
+from fleet.lab.simulation.builders import NEW, START
+from fleet.model.behaviour import Behaviour
+from fleet.model.model import Model
 
 
 class Story:

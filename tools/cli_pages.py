@@ -9,7 +9,7 @@ from typing import Any
 
 from typer.main import get_command
 
-from fleet.cli.commands import app
+from fleet.cli.registry import app
 
 FOLDER = Path(__file__).parents[1] / "docs" / "cli"
 INDEX = "README.md"

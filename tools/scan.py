@@ -16,8 +16,8 @@ from msgspec import Struct
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from fleet.core.errors import UsageError
-from fleet.core.visible import visible
+from fleet.core.records.errors import UsageError
+from fleet.core.text.visible import visible
 from tools.lock import DOCKERFILE, LOCK, LockError, Pinned, image_python, pinned
 from tools.osv import Advisory, Package, affects, fixes, of_package
 

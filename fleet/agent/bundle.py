@@ -20,20 +20,20 @@ import msgspec
 from msgspec import Struct
 
 from fleet.agent.host import Host
-from fleet.app import logs
-from fleet.app.clock import WallClock
-from fleet.core.errors import FleetError
-from fleet.core.foreign import UNREADABLE
-from fleet.core.visible import visible_lines
-from fleet.kube.changes import Found, Kind, Lost, Watch
-from fleet.kube.clock import Clock
-from fleet.kube.credentials import Source
-from fleet.kube.own import Machines
-from fleet.kube.refusal import Call, ConflictError
-from fleet.kube.transport import Transport
-from fleet.machines.agent import Pace
+from fleet.app.wiring import logs
+from fleet.app.wiring.clock import WallClock
+from fleet.core.records.errors import FleetError
+from fleet.core.text.untrusted import UNREADABLE
+from fleet.core.text.visible import visible_lines
+from fleet.kube.actions.machine import Machines
+from fleet.kube.client.clock import Clock
+from fleet.kube.client.credentials import Source
+from fleet.kube.client.transport import Transport
+from fleet.kube.objects.errors import Call, ConflictError
+from fleet.kube.watch.changes import Found, Kind, Lost, Watch
+from fleet.machines.agent.agent import Pace
 from fleet.machines.fakenode import FakeNode, Patch
-from fleet.machines.os.simulated import Settings
+from fleet.machines.families.simulated import Settings
 
 LOG = logging.getLogger(__name__)
 NODES = "/api/v1/nodes"

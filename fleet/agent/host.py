@@ -7,12 +7,12 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 
-from fleet.core.errors import FleetError
+from fleet.core.records.errors import FleetError
 from fleet.machines import fakenode
-from fleet.machines.agent import Agent, Pace
+from fleet.machines.agent.agent import Agent, Pace
+from fleet.machines.agent.own_machine import OwnMachine
 from fleet.machines.fakenode import DISK, FAILED_UNITS, FakeNode
-from fleet.machines.os.simulated import NodeObject, Settings, Simulated
-from fleet.machines.own import OwnMachine
+from fleet.machines.families.simulated import NodeObject, Settings, Simulated
 
 LOG = logging.getLogger(__name__)
 _RETRY_SECONDS = 1.0

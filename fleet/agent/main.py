@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from fleet.agent.runner import run
-from fleet.core.errors import UsageError
+from fleet.core.records.errors import UsageError
 
 NODE = "FLEET_NODE"
 """Environment: the node whose Machine is the agent's own. The DaemonSet sets it."""

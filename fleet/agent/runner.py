@@ -7,19 +7,19 @@ import logging
 from pathlib import Path
 
 from fleet.agent.bundle import LabSettings, run_lab_agents
-from fleet.app.clock import WallClock
-from fleet.core.errors import UsageError
-from fleet.kube.credentials import Source
-from fleet.kube.own import Machines
-from fleet.kube.transport import Transport
-from fleet.machines import updaters
-from fleet.machines.agent import Agent, Pace
-from fleet.machines.bootlog import BootLog, Log
+from fleet.app.wiring.clock import WallClock
+from fleet.core.records.errors import UsageError
+from fleet.kube.actions.machine import Machines
+from fleet.kube.client.credentials import Source
+from fleet.kube.client.transport import Transport
+from fleet.machines import competing_updaters
+from fleet.machines.agent.agent import Agent, Pace
+from fleet.machines.agent.boot_log import BootLog, Log
+from fleet.machines.agent.remote import RemoteAgent
+from fleet.machines.families import bottlerocket, detect, simulated, talos
+from fleet.machines.families.family import Family, MachineError
 from fleet.machines.host import Host
 from fleet.machines.local import Local, prefix_of
-from fleet.machines.os import bottlerocket, detect, simulated, talos
-from fleet.machines.os.family import Family, MachineError
-from fleet.machines.remote import RemoteAgent
 
 LOG = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ async def run(
 async def warn_of_others(host: Host) -> None:
     """A look that fails keeps no agent from its work: staging looks again, and refuses then."""
     try:
-        for each in await updaters.others(host):
+        for each in await competing_updaters.others(host):
             LOG.warning("not fleet alone is at work on this machine: %s", each.words)
     except MachineError as error:
         LOG.warning("%s", error)
@@ -94,6 +94,6 @@ async def warn_of_others(host: Host) -> None:
 def _over_ssh(way: str) -> Host:
     """Of `ssh:USER@NAME:PORT`; user and port may be left to the ssh configuration."""
     from fleet.machines.access import Access, address_of
-    from fleet.machines.ssh import Limit, Ssh
+    from fleet.machines.ssh.host import Limit, Ssh
 
     return Ssh(address_of(way.removeprefix("ssh:")), Access(), Limit())

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from types import FrameType
 
-    from fleet.core.errors import FleetError
+    from fleet.core.records.errors import FleetError
 
 INTERRUPTED = 130
 GLOBAL = ("--home", "--database", "--log-format", "--log-level")
@@ -99,7 +99,7 @@ def lifted(args: Sequence[str]) -> list[str]:
 
 
 def _invoke(args: Sequence[str]) -> int:
-    from fleet.cli.commands import app
+    from fleet.cli.registry import app
 
     code = app(lifted(args), prog_name="fleet", standalone_mode=False)
     return code if isinstance(code, int) else 0
@@ -108,7 +108,7 @@ def _invoke(args: Sequence[str]) -> int:
 def _tell(error: Exception) -> int:
     import typer
 
-    from fleet.core.errors import FleetError
+    from fleet.core.records.errors import FleetError
 
     if isinstance(error, FleetError):
         return _say(error)
@@ -124,7 +124,7 @@ def _tell(error: Exception) -> int:
 
 
 def _say(error: FleetError) -> int:
-    from fleet.core.errors import ConfigError, HeldError
+    from fleet.core.records.errors import ConfigError, HeldError
 
     if isinstance(error, ConfigError):
         count = len(error.problems)
@@ -157,7 +157,7 @@ def _say_usage(error: Exception) -> int:
 
 def _say_os(error: OSError) -> int:
     """A file or the disk, where no adapter said it better."""
-    from fleet.core.errors import DISK_FULL
+    from fleet.core.records.errors import DISK_FULL
 
     where = f"{error.filename}: " if error.filename else ""
     _print(f"error: {where}{error.strerror or error}")
@@ -175,6 +175,6 @@ def _reader_left() -> int:
 
 
 def _print(line: str) -> None:
-    from fleet.core.visible import visible_lines
+    from fleet.core.text.visible import visible_lines
 
     print(visible_lines(line), file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Reads `fleet.yaml` into a `fleet.core.policy.Policy`: whole, and every conflict in one go, before anything runs.
+"""Reads `fleet.yaml` into a `fleet.core.policy.policy.Policy`: whole, and every conflict in one go, before anything runs.
 
 In three stages: fragments as written, each with its line (`fragment`); values checked one by one by a `Reader`
 (`forms` says what each looks like); the policy as used (`pool`, `calendar`, `stream`, put together in `policy`).

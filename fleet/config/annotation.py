@@ -12,10 +12,10 @@ from fleet.config.findings import Findings, Place, TooMany
 from fleet.config.fragment import Block, Entry, Scalar, compose
 from fleet.config.quorum import KINDS, probe, rule, spread, voters
 from fleet.config.reader import Reader
-from fleet.core.groups import Group, Kind, Members
-from fleet.core.probe import Exec
-from fleet.core.selector import Selector
-from fleet.core.workload import QUORUM_ANNOTATION, Workload
+from fleet.core.objects.selector import Selector
+from fleet.core.objects.workload import QUORUM_ANNOTATION, Workload
+from fleet.core.quorum.groups import Group, Kind, Members
+from fleet.core.quorum.probe import Exec
 
 KIND: forms.Form[Kind] = forms.choice({name: kind for name, kind in KINDS.items() if kind != "etcd"})
 """An etcd needs files of the machine that asks it: that is for the policy to say."""

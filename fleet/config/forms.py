@@ -10,10 +10,10 @@ from typing import Generic, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo, available_timezones
 
 from fleet.config.fragment import PASSWORD, QUERY, USER_IN_URL
-from fleet.core.machine import NAME_MOST
-from fleet.core.pod import is_word
-from fleet.core.policy import Amount
-from fleet.core.probe import Term
+from fleet.core.objects.machine import NAME_MOST
+from fleet.core.objects.pod import is_word
+from fleet.core.policy.policy import Amount
+from fleet.core.quorum.probe import Term
 
 T = TypeVar("T")
 
@@ -98,7 +98,7 @@ ENDPOINT = matching(
 PATH = matching("keys with dots between, such as servers.0.lag", r"[^.\s=]+(?:\.[^.\s=]+)*")
 LABEL_KEY = matching("a label such as example.com/pool", LABEL)
 WORD = Form("a word of at most 20 letters and '-', such as \"true\"", _word)
-"""The only values of pods' annotations that are kept: see `fleet.core.pod`."""
+"""The only values of pods' annotations that are kept: see `fleet.core.objects.pod`."""
 KIND = matching("a kind such as Job, or none", r"[A-Z][A-Za-z0-9]{0,62}|none")
 LABEL_TEXT = matching("a label's value (at most 63 letters, digits, '-', '_' and '.')", LABEL_VALUE)
 

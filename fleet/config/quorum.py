@@ -10,10 +10,10 @@ from msgspec.structs import replace
 from fleet.config import forms
 from fleet.config.reader import Reader
 from fleet.config.selector import selector
-from fleet.core.groups import Access, Group, Kind, Members, Spread
-from fleet.core.presets import PRESETS, default_rule
-from fleet.core.probe import Exec, Http, Probe
-from fleet.core.quorum import QuorumRule, SnapshotRule
+from fleet.core.quorum.groups import Access, Group, Kind, Members, Spread
+from fleet.core.quorum.presets import PRESETS, default_rule
+from fleet.core.quorum.probe import Exec, Http, Probe
+from fleet.core.quorum.quorum import QuorumRule, SnapshotRule
 
 KINDS: dict[str, Kind] = {
     "etcd": "etcd",

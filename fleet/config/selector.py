@@ -8,8 +8,8 @@ from typing import Literal
 
 from fleet.config.forms import LABEL_KEY, LABEL_TEXT, choice
 from fleet.config.reader import Reader
-from fleet.core.policy import Pool
-from fleet.core.selector import Requirement, Selector
+from fleet.core.objects.selector import Requirement, Selector
+from fleet.core.policy.policy import Pool
 
 Operator = Literal["In", "NotIn", "Exists", "DoesNotExist"]
 OPERATORS: dict[str, Operator | None] = {

@@ -7,8 +7,8 @@ from pathlib import Path
 from fleet.config import forms
 from fleet.config.fragment import MOST_BYTES, Block, compose, shown
 from fleet.config.reader import Reader
-from fleet.core.kernel import architecture_of
-from fleet.core.release import Release, Stream
+from fleet.core.releases.kernel import architecture_of
+from fleet.core.releases.release import Release, Stream
 
 Releases = tuple[Release, ...]
 

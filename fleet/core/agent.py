@@ -18,8 +18,8 @@ from typing import Protocol
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fleet.core.machine import NAME_MOST, UNITS_MOST, Ask, Request, Units, Work
-from fleet.core.release import Release, is_release, told_from
+from fleet.core.objects.machine import NAME_MOST, UNITS_MOST, Ask, Request, Units, Work
+from fleet.core.releases.release import Release, is_release, told_from
 
 TOKENS_KEPT = 16
 

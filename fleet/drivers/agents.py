@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Protocol
 
-from fleet.core.action import AnyAction, Outcome
-from fleet.core.event import Event
-from fleet.core.leadership import Leadership
-from fleet.core.requests import Sort
+from fleet.core.records.leadership import Leadership
+from fleet.core.records.requests import Sort
+from fleet.core.rollout.action import AnyAction, Outcome
+from fleet.core.rollout.event import Event
 from fleet.drivers.ports import Cluster
 
 

@@ -12,12 +12,20 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Protocol
 
-from fleet.core.errors import DISK_FULL, FleetError, SchemaError, StaleEpochError, StoreError, TamperedError
-from fleet.core.retention import Retention
+from fleet.core.records.errors import (
+    DISK_FULL,
+    FleetError,
+    SchemaError,
+    StaleEpochError,
+    StoreError,
+    TamperedError,
+)
+from fleet.core.records.retention import Retention
 from fleet.drivers.executor import Executor
-from fleet.drivers.folding import keep
 from fleet.drivers.identity import abandoned, own_identity
-from fleet.drivers.journal_log import LOG
+from fleet.drivers.journal.checkpoints import keep
+from fleet.drivers.journal.log import LOG
+from fleet.drivers.journal.recorder import Recorder
 from fleet.drivers.leadership import SECONDS, wait_for
 from fleet.drivers.ports import (
     Clock,
@@ -31,7 +39,6 @@ from fleet.drivers.ports import (
     Notary,
     RequestBook,
 )
-from fleet.drivers.recorder import Recorder
 from fleet.drivers.schedule import Duty, duties
 from fleet.drivers.tally import Tally
 

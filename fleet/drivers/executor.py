@@ -15,19 +15,19 @@ from hashlib import sha256
 
 import msgspec
 
-from fleet.core.action import AnyAction, Evict, Outcome, Result
-from fleet.core.engine import Engine
-from fleet.core.errors import FleetError
-from fleet.core.event import Event, Lost, Noted, Synced
-from fleet.core.held import Held
-from fleet.core.history import unfinished
-from fleet.core.journal import Entry, Record
-from fleet.core.node import NodeRef
-from fleet.core.rollout import Rollout, Start, intent, outcome
-from fleet.core.stopwatch import Stopwatch
-from fleet.drivers import journal_log
-from fleet.drivers.folding import standing
+from fleet.core.engine.engine import Engine
+from fleet.core.objects.node import NodeRef
+from fleet.core.planning.pod_timings import Stopwatch
+from fleet.core.records.errors import FleetError
+from fleet.core.records.held import Held
+from fleet.core.records.journal import Entry, Record
+from fleet.core.rollout.action import AnyAction, Evict, Outcome, Result
+from fleet.core.rollout.event import Event, Lost, Noted, Synced
+from fleet.core.rollout.replay import unfinished
+from fleet.core.rollout.rollout import Rollout, Start, intent, outcome
 from fleet.drivers.foresight import Foresight
+from fleet.drivers.journal import log
+from fleet.drivers.journal.checkpoints import standing
 from fleet.drivers.leadership import ClusterLease
 from fleet.drivers.ports import Clock, Cluster, Folds, HeldBoard, Journal
 
@@ -80,7 +80,7 @@ class Executor:
         self._seq = now.seq
         rollouts = [rollout for rollout in now.rollouts.values() if unfinished(rollout)]
         for rollout in rollouts:
-            journal_log.taken_up(rollout)
+            log.taken_up(rollout)
         words = "the controller stopped before it knew"
         pending = [action for rollout in rollouts for action in rollout.intents.values()]
         self._append([outcome(action, Result.UNKNOWN, words) for action in pending])
@@ -174,7 +174,7 @@ class Executor:
     def _append(self, records: Sequence[Record]) -> None:
         if records:
             self._journal.append(records, at=self._clock.now(), actor=self._identity, epoch=self._epoch)
-            journal_log.log(records)
+            log.log(records)
 
     def _news_of_journal(self) -> list[Entry]:
         """Commands since the last look."""
@@ -185,7 +185,7 @@ class Executor:
 
     def _obey(self, entry: Entry) -> None:
         record = entry.record
-        journal_log.log((record,), entry.actor)
+        log.log((record,), entry.actor)
         if record.kind == "start":
             start = msgspec.convert(record.detail, Start)
             self._engine.add(Rollout(record.rollout, start, entry.at, entry.actor))
@@ -217,7 +217,7 @@ class Executor:
 
     async def _watch(self, cluster: Cluster) -> None:
         """What a cluster tells goes to the engine; whether it may be worked on depends on its lease too."""
-        journal_log.CLUSTER.set(cluster.name)
+        log.CLUSTER.set(cluster.name)
         async for event in cluster.events():
             self._watcher(cluster.name, event)
             if isinstance(event, Lost | Synced):
@@ -235,10 +235,10 @@ class Executor:
         lease = self._leases[name]
         if reach is not None and (lease.valid or isinstance(reach, Lost)):
             self._put(reach)
-            journal_log.reached(name, reach.why if isinstance(reach, Lost) else "")
+            log.reached(name, reach.why if isinstance(reach, Lost) else "")
         elif reach is not None and lease.why:
             self._put(Lost(name, lease.why, led_by_another=True))
-            journal_log.reached(name, lease.why)
+            log.reached(name, lease.why)
 
     async def _stop(self, tasks: Sequence[asyncio.Task[None]]) -> None:
         """What has been sent gets a moment to be answered; then the leases go back. May be cut short."""

@@ -10,11 +10,11 @@ from collections import deque
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from fleet.core.engine import Decision, Engine
-from fleet.core.held import Held
-from fleet.core.journal import Record
-from fleet.core.node import NodeRef
-from fleet.core.steps import Turn
+from fleet.core.engine.engine import Decision, Engine
+from fleet.core.objects.node import NodeRef
+from fleet.core.records.held import Held
+from fleet.core.records.journal import Record
+from fleet.core.rollout.steps import Turn
 
 PAUSE = timedelta(seconds=1)
 """Between two looks ahead."""

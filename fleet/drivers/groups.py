@@ -6,12 +6,12 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from fleet.core.event import Event, Gone, Seen
-from fleet.core.groups import Group as Declared
-from fleet.core.node import Node
-from fleet.core.pod import Pod
-from fleet.core.quorum import Quorum, SnapshotRule
-from fleet.core.workload import Workload
+from fleet.core.objects.node import Node
+from fleet.core.objects.pod import Pod
+from fleet.core.objects.workload import Workload
+from fleet.core.quorum.groups import Group as Declared
+from fleet.core.quorum.quorum import Quorum, SnapshotRule
+from fleet.core.rollout.event import Event, Gone, Seen
 
 
 class Group(Protocol):

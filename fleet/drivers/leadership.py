@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable
 from datetime import datetime
 
-from fleet.core.errors import FleetError
-from fleet.core.leadership import Leadership
+from fleet.core.records.errors import FleetError
+from fleet.core.records.leadership import Leadership
 from fleet.drivers.ports import Cluster, DatabaseLease, Journal
 
 SECONDS = 15

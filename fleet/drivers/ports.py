@@ -1,6 +1,6 @@
 """What a driver needs of the world.
 
-`fleet.kube` and `fleet.sim` each have a cluster of this shape; the same contract tests hold both to it.
+`fleet.kube` and `fleet.simulated` each have a cluster of this shape; the same contract tests hold both to it.
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from fleet.core.action import AnyAction, Outcome
-from fleet.core.event import Event, Thing
-from fleet.core.folded import Folded
-from fleet.core.held import Held
-from fleet.core.journal import Entry, Record
-from fleet.core.leadership import Leadership
-from fleet.core.requests import Sort
-from fleet.core.retention import Retention
-from fleet.core.snapshot import Snapshot
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.records.held import Held
+from fleet.core.records.journal import Entry, Record
+from fleet.core.records.leadership import Leadership
+from fleet.core.records.requests import Sort
+from fleet.core.records.retention import Retention
+from fleet.core.rollout.action import AnyAction, Outcome
+from fleet.core.rollout.checkpoint import Folded
+from fleet.core.rollout.event import Event, Thing
 
 
 class Clock(Protocol):

@@ -7,13 +7,13 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from datetime import datetime
 
-from fleet.core.action import AnyAction, Defragment, MoveLeader, Outcome, Reboot, Result, SaveSnapshot
-from fleet.core.errors import FleetError
-from fleet.core.event import Event, Gone, Seen, Synced
 from fleet.core.guards import quorum
-from fleet.core.leadership import Leadership
-from fleet.core.quorum import Quorum, fresh
-from fleet.core.requests import Sort
+from fleet.core.quorum.quorum import Quorum, fresh
+from fleet.core.records.errors import FleetError
+from fleet.core.records.leadership import Leadership
+from fleet.core.records.requests import Sort
+from fleet.core.rollout.action import AnyAction, Defragment, MoveLeader, Outcome, Reboot, Result, SaveSnapshot
+from fleet.core.rollout.event import Event, Gone, Seen, Synced
 from fleet.drivers.groups import Group, Groups
 from fleet.drivers.ports import Clock, Cluster
 

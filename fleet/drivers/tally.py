@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from fleet.core.requests import Sort
+from fleet.core.records.requests import Sort
 from fleet.drivers.ports import Cluster, RequestBook
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from fleet.core.quorum import SnapshotRule
+from fleet.core.quorum.quorum import SnapshotRule
 from fleet.etcd.errors import EtcdError
 
 HASH_BYTES = 32

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from fleet.core.errors import FleetError
+from fleet.core.records.errors import FleetError
 
 
 class EtcdError(FleetError):

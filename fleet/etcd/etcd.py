@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
-from fleet.core.foreign import UnreadableError, convert
-from fleet.core.groups import Group
-from fleet.core.quorum import Link, Member, Quorum, SnapshotRule, unknown
+from fleet.core.quorum.groups import Group
+from fleet.core.quorum.quorum import Link, Member, Quorum, SnapshotRule, unknown
+from fleet.core.text.untrusted import UnreadableError, convert
 from fleet.etcd.backup import Saved, save
 from fleet.etcd.errors import EtcdError, RefusedError
 from fleet.etcd.gateway import LONG_SECONDS, Gateway, trust

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from fleet.core.foreign import UnreadableError, convert, decode
-from fleet.core.groups import Access
+from fleet.core.quorum.groups import Access
+from fleet.core.text.untrusted import UnreadableError, convert, decode
 from fleet.etcd.errors import EtcdError, RefusedError
 
 SECONDS = 5.0

@@ -9,11 +9,11 @@ from typing import Protocol
 
 from msgspec.structs import replace
 
-from fleet.core.event import Event, Gone, Seen
-from fleet.core.groups import Group
-from fleet.core.node import Node, NodeRef
-from fleet.core.pod import Pod
-from fleet.core.quorum import Quorum, SnapshotRule
+from fleet.core.objects.node import Node, NodeRef
+from fleet.core.objects.pod import Pod
+from fleet.core.quorum.groups import Group
+from fleet.core.quorum.quorum import Quorum, SnapshotRule
+from fleet.core.rollout.event import Event, Gone, Seen
 from fleet.etcd.errors import EtcdError
 from fleet.etcd.etcd import Etcd
 from fleet.etcd.reading import Place

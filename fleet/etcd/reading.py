@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct, field
 
-from fleet.core.foreign import convert
-from fleet.core.node import NodeRef
-from fleet.core.quorum import Link, Member, Quorum
+from fleet.core.objects.node import NodeRef
+from fleet.core.quorum.quorum import Link, Member, Quorum
+from fleet.core.text.untrusted import convert
 
 ALARM = re.compile(r"memberID:(\d+)\s+alarm:(\w+)")
 """As `AlarmMember.String()` prints it among the errors of a status."""

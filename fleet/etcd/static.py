@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from fleet.core.groups import Spread, place_name
-from fleet.core.node import Node, NodeRef
-from fleet.core.pod import Pod
-from fleet.core.quorum import Member, Quorum
-from fleet.core.snapshot import Snapshot
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.objects.node import Node, NodeRef
+from fleet.core.objects.pod import Pod
+from fleet.core.quorum.groups import Spread, place_name
+from fleet.core.quorum.quorum import Member, Quorum
 from fleet.etcd.reading import Place, host_of
 
 NAMESPACE = "kube-system"

@@ -12,27 +12,27 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fleet.core.action import AnyAction, Outcome
-from fleet.core.errors import FleetError, UnreachableError, UsageError
-from fleet.core.event import Event, Gone, Lost, Seen, Synced
-from fleet.core.leadership import Leadership
-from fleet.core.machine import LogAsk, Machine
-from fleet.core.node import Node
-from fleet.core.requests import Sort
-from fleet.core.snapshot import Snapshot
-from fleet.hosts import claims, facts, seen
-from fleet.hosts.claims import Claim
-from fleet.hosts.inventory import Entry, Inventory
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.objects.machine import LogAsk, Machine
+from fleet.core.objects.node import Node
+from fleet.core.records.errors import FleetError, UnreachableError, UsageError
+from fleet.core.records.leadership import Leadership
+from fleet.core.records.requests import Sort
+from fleet.core.rollout.action import AnyAction, Outcome
+from fleet.core.rollout.event import Event, Gone, Lost, Seen, Synced
+from fleet.hosts import facts, observation, ownership
+from fleet.hosts.connections import Reach, Way, Ways, over_ssh
+from fleet.hosts.inventory.inventory import Entry, Inventory
+from fleet.hosts.inventory.source import Source
+from fleet.hosts.ownership import Claim
+from fleet.hosts.probe import survey
 from fleet.hosts.record import Records
-from fleet.hosts.source import Source
-from fleet.hosts.steward import Looks, Steward
-from fleet.hosts.survey import survey
+from fleet.hosts.supervisor import Looks, Steward
 from fleet.hosts.verbs import Verbs, told_of
-from fleet.hosts.ways import Reach, Way, Ways, over_ssh
-from fleet.machines.agent import Pace
-from fleet.machines.bootlog import BootLog
-from fleet.machines.contained import contained
-from fleet.sim.lease import FileLease
+from fleet.machines.agent.agent import Pace
+from fleet.machines.agent.boot_log import BootLog
+from fleet.machines.agent.contained import contained
+from fleet.model.file_lease import FileLease
 
 LOG = logging.getLogger(__name__)
 FILE_LOOK = 2.0
@@ -129,10 +129,10 @@ class HostsCluster:
                 with contained(host.name):
                     found, why = await survey(record, host, way, told_of(self.name, host.name)), None
             except FleetError as error:
-                found, why = seen.away(record, error.message), error
+                found, why = observation.away(record, error.message), error
             finally:
                 await way.close()
-            return seen.node_of(found, host, self._own), found.machine, why
+            return observation.node_of(found, host, self._own), found.machine, why
 
         answers = await asyncio.gather(*(one(host) for host in inventory.hosts))
         unreached = {node.name: why for node, _, why in answers if why is not None}
@@ -155,7 +155,7 @@ class HostsCluster:
                     before = (await facts.look(way)).claim
                 if self._own is None or (before is not None and before.fleet == self._own.fleet):
                     return "was claimed already"
-                await claims.take(way, self._own, over=True)
+                await ownership.take(way, self._own, over=True)
                 return "claimed" if before is None else f"taken over from {before.by or 'another fleet'}"
             except FleetError as error:
                 return f"not claimed: {error.message}"
@@ -316,7 +316,7 @@ class _Watch:
         for name in list(self._first):
             LOG.warning("%s: %s", name, why)
             self._stewards[name].why = why
-            self._records.change(name, lambda record: seen.away(record, why))
+            self._records.change(name, lambda record: observation.away(record, why))
             self._first.pop(name).cancel()
 
     async def _leave(self, name: str, gone: bool) -> None:
@@ -334,7 +334,7 @@ class _Watch:
         hosts = {host.name: host for host in self._inventory.hosts}
         for name in [name for name in self._dirty if name in hosts and name not in self._first]:
             record = self._records.read(name)
-            now = (seen.node_of(record, hosts[name], self._own), record.machine)
+            now = (observation.node_of(record, hosts[name], self._own), record.machine)
             before = self._told.get(name)
             self._told[name] = now
             if before is None or before[0] != now[0]:
@@ -348,7 +348,7 @@ class _Watch:
         there = {
             name: each.why
             for name, each in self._stewards.items()
-            if not seen.busy(self._records.read(name)) or not each.why
+            if not observation.busy(self._records.read(name)) or not each.why
         }
         return _none(there) if len(there) > 1 and all(there.values()) else ""
 

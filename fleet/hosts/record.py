@@ -17,11 +17,11 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fleet.core.errors import FleetError
-from fleet.core.foreign import UNREADABLE
-from fleet.core.machine import Machine
-from fleet.core.node import Node
-from fleet.hosts.claims import Claim
+from fleet.core.objects.machine import Machine
+from fleet.core.objects.node import Node
+from fleet.core.records.errors import FleetError
+from fleet.core.text.untrusted import UNREADABLE
+from fleet.hosts.ownership import Claim
 
 
 class Record(Struct, frozen=True):

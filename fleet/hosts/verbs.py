@@ -8,7 +8,11 @@ from typing import Any, Protocol
 
 from msgspec.structs import replace
 
-from fleet.core.action import (
+from fleet.core.objects.machine import Ask, Request
+from fleet.core.objects.node import Node
+from fleet.core.records.errors import FleetError, UnreachableError
+from fleet.core.releases.release import Release
+from fleet.core.rollout.action import (
     Action,
     AnyAction,
     Clear,
@@ -22,19 +26,15 @@ from fleet.core.action import (
     Uncordon,
     Unmark,
 )
-from fleet.core.errors import FleetError, UnreachableError
-from fleet.core.machine import Ask, Request
-from fleet.core.node import Node
-from fleet.core.release import Release
-from fleet.hosts import claims, facts, hooks, seen
-from fleet.hosts.claims import Claim
+from fleet.hosts import facts, hooks, observation, ownership
 from fleet.hosts.hooks import HookError
-from fleet.hosts.inventory import Entry, Hook
+from fleet.hosts.inventory.inventory import Entry, Hook
+from fleet.hosts.ownership import Claim
 from fleet.hosts.record import Record, Records
-from fleet.machines.contained import not_understood
+from fleet.machines.agent.contained import not_understood
 from fleet.machines.host import Host
-from fleet.sim import marks
-from fleet.sim.refusal import Refusal
+from fleet.model import node_patches
+from fleet.model.refusal import Refusal
 
 SECONDS = 60.0
 """For one action, beside its hooks."""
@@ -108,19 +108,19 @@ class Verbs:
         return self._records.change(action.node.name, mine)
 
     async def _mark(self, action: Mark, host: Entry, way: Host) -> Answered:
-        self._change(action, lambda record: _with(record, marks.mark(record.node, action.rollout)))
+        self._change(action, lambda record: _with(record, node_patches.mark(record.node, action.rollout)))
         return Result.DONE, ""
 
     async def _unmark(self, action: Unmark, host: Entry, way: Host) -> Answered:
         await self._after(action, host, way)
-        self._change(action, lambda record: _with(record, marks.unmark(record.node, action.rollout)))
+        self._change(action, lambda record: _with(record, node_patches.unmark(record.node, action.rollout)))
         return Result.DONE, ""
 
     async def _claimed(self, action: Action, way: Host) -> None:
         """Raises Refusal where another fleet has the host."""
         if self._own is None:
             return
-        found = await claims.take(way, self._own)
+        found = await ownership.take(way, self._own)
         if found.fleet != self._own.fleet:
             raise Refusal(
                 Result.FAILED,
@@ -137,7 +137,7 @@ class Verbs:
             self._change(
                 action,
                 lambda record: replace(
-                    _with(record, marks.mark(record.node, action.rollout)), hooked=action.rollout
+                    _with(record, node_patches.mark(record.node, action.rollout)), hooked=action.rollout
                 ),
             )
             await self._hook("before", host.before, action, way)
@@ -147,7 +147,7 @@ class Verbs:
         def cordon(record: Record) -> Record:
             if _cordoned(record, host, action.rollout) is None:
                 return record
-            return _with(record, marks.cordon(record.node, action.rollout))
+            return _with(record, node_patches.cordon(record.node, action.rollout))
 
         self._change(action, cordon)
         return Result.DONE, ""
@@ -155,7 +155,7 @@ class Verbs:
     async def _uncordon(self, action: Uncordon, host: Entry, way: Host) -> Answered:
         """The hook `after` comes first: a host that cannot be put back into service stays out."""
         await self._after(action, host, way)
-        self._change(action, lambda record: _with(record, marks.uncordon(record.node, action.rollout)))
+        self._change(action, lambda record: _with(record, node_patches.uncordon(record.node, action.rollout)))
         return Result.DONE, ""
 
     async def _stage(self, action: Stage, host: Entry, way: Host) -> Answered:
@@ -222,7 +222,7 @@ def told_of(cluster: str, node: str) -> dict[str, str]:
 
 def _cordoned(record: Record, host: Entry, rollout: str) -> Node | None:
     """Raises Refusal where somebody else has cordoned it."""
-    return marks.cordon(seen.node_of(record, host, None), rollout)
+    return node_patches.cordon(observation.node_of(record, host, None), rollout)
 
 
 def _with(record: Record, node: Node | None) -> Record:

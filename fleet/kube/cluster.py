@@ -7,21 +7,22 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from datetime import datetime
 
-from fleet.core.action import AnyAction, Outcome
-from fleet.core.event import Event
-from fleet.core.leadership import Leadership
-from fleet.core.machine import LogAsk
-from fleet.core.requests import Sort
-from fleet.kube import access, snapshot
-from fleet.kube.clock import Clock
-from fleet.kube.credentials import Source
-from fleet.kube.lease import Lease
-from fleet.kube.machinelog import machine_log
-from fleet.kube.permissions import Permission, needed
-from fleet.kube.snapshot import Reading
-from fleet.kube.transport import Transport
-from fleet.kube.verbs import Verbs
-from fleet.kube.watching import Pulse, Watching
+from fleet.core.objects.machine import LogAsk
+from fleet.core.records.leadership import Leadership
+from fleet.core.records.requests import Sort
+from fleet.core.rollout.action import AnyAction, Outcome
+from fleet.core.rollout.event import Event
+from fleet.kube.actions import access
+from fleet.kube.actions.lease import Lease
+from fleet.kube.actions.machine_log import machine_log
+from fleet.kube.actions.verbs import Verbs
+from fleet.kube.client.clock import Clock
+from fleet.kube.client.credentials import Source
+from fleet.kube.client.transport import Transport
+from fleet.kube.objects.permissions import Permission, needed
+from fleet.kube.watch import snapshot
+from fleet.kube.watch.snapshot import Reading
+from fleet.kube.watch.watching import Pulse, Watching
 
 PULSE = Pulse()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fleet.core.errors import FleetError
+from fleet.core.records.errors import FleetError
 
 
 class LabError(FleetError):

@@ -16,8 +16,9 @@ from typing import Any
 
 import msgspec
 
-from fleet.lab import build, certificates, controlplane, nodes, ports, process, state
-from fleet.lab.api import Api
+from fleet.lab import build, nodes, process
+from fleet.lab.control_plane import certificates, control_plane, ports, state
+from fleet.lab.control_plane.api import Api
 from fleet.lab.errors import LabError
 from fleet.lab.objects import core_api
 
@@ -66,7 +67,7 @@ class Lab:
         self, directory: Path, known: state.LabState, running: Mapping[str, process.Process] | None = None
     ) -> None:
         self._state = known
-        self._layout = controlplane.Layout(
+        self._layout = control_plane.Layout(
             directory, known.binaries, known.certificates, known.ports, known.address
         )
         found = {record.name: process.Process(record) for record in known.processes}
@@ -222,27 +223,27 @@ class Lab:
 
     def stop_apiserver(self) -> None:
         """Stops the API server alone; the rest goes on and waits for it."""
-        self._stop(controlplane.API_SERVER)
+        self._stop(control_plane.API_SERVER)
 
     def start_apiserver(self) -> None:
         """Starts the API server again and returns when it is ready. Raises LabError when it runs already."""
-        if controlplane.API_SERVER in self._processes:
+        if control_plane.API_SERVER in self._processes:
             raise LabError("the lab's API server runs already")
-        controlplane.wait_until_ready(self._start(controlplane.API_SERVER), self._layout)
+        control_plane.wait_until_ready(self._start(control_plane.API_SERVER), self._layout)
 
     def keep_etcd(self, target: Path) -> None:
         """Copies the data of the lab's one etcd to `target`, which is made; etcd stands still meanwhile. Raises LabError."""
-        self._stop(controlplane.ETCD)
+        self._stop(control_plane.ETCD)
         shutil.copytree(self.directory / "etcd", target)
-        controlplane.wait_until_ready(self._start(controlplane.ETCD), self._layout)
+        control_plane.wait_until_ready(self._start(control_plane.ETCD), self._layout)
 
     def restore_etcd(self, kept: Path) -> None:
         """Brings back what `keep_etcd` has copied. Its API server goes on running, which is what one must not do with a
         backup. Raises LabError."""
-        self._stop(controlplane.ETCD)
+        self._stop(control_plane.ETCD)
         shutil.rmtree(self.directory / "etcd")
         shutil.copytree(kept, self.directory / "etcd")
-        controlplane.wait_until_ready(self._start(controlplane.ETCD), self._layout)
+        control_plane.wait_until_ready(self._start(control_plane.ETCD), self._layout)
 
     def member(self, host: int) -> str:
         """The name of the etcd member on that host of the control plane."""
@@ -263,7 +264,7 @@ class Lab:
         """It is back, and its programs start. Returns when they are ready; `ready` is told of each. Raises LabError."""
         names = (self._layout.etcds[host], self._layout.api_servers[host])
         for started in [self._start(name) for name in names]:
-            controlplane.wait_until_ready(started, self._layout)
+            control_plane.wait_until_ready(started, self._layout)
             ready(started.record.name)
 
     def compact_etcd(self) -> int:
@@ -311,23 +312,23 @@ class Lab:
         )
         state.write(directory, known)
         lab = Lab(directory, known)
-        controlplane.write_files(lab._layout)
+        control_plane.write_files(lab._layout)
         return lab
 
     def _start_all(self, progress: Progress) -> None:
         layout = self._layout
         # The first API server by itself: it fills the empty etcd.
         first, *others = layout.api_servers
-        door = [controlplane.BALANCER] if layout.balanced else []
+        door = [control_plane.BALANCER] if layout.balanced else []
         for names in (layout.etcds, [first], others, door, layout.rest):
             if names:
                 progress(f"starting {', '.join(names)}")
             for started in [self._start(name) for name in names]:
-                controlplane.wait_until_ready(started, layout)
+                control_plane.wait_until_ready(started, layout)
         progress(f"the lab is up: {self.server}")
 
     def _start(self, name: str) -> process.Process:
-        started = controlplane.start(name, self._layout, tied=self._state.tied)
+        started = control_plane.start(name, self._layout, tied=self._state.tied)
         self._processes[name] = started
         self._remember()
         return started
@@ -342,7 +343,7 @@ class Lab:
     def _stop_all(self) -> None:
         """The API servers' clients first, together; then they; then their etcds."""
         layout = self._layout
-        for names in (layout.rest, [controlplane.BALANCER], layout.api_servers, layout.etcds):
+        for names in (layout.rest, [control_plane.BALANCER], layout.api_servers, layout.etcds):
             there = [name for name in names if name in self._processes]
             with ThreadPoolExecutor() as pool:
                 list(pool.map(lambda name: self._processes[name].stop(), there))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from fleet.lab.certificates import Certificates
+from fleet.lab.control_plane.certificates import Certificates
 from fleet.lab.errors import LabError
 
 SECONDS = 10.0

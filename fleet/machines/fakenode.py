@@ -15,9 +15,9 @@ from typing import TypeVar
 import msgspec
 from msgspec import Struct
 
-from fleet.core.machine import Units
-from fleet.core.release import Release
-from fleet.machines.os.family import MachineError
+from fleet.core.objects.machine import Units
+from fleet.core.releases.release import Release
+from fleet.machines.families.family import MachineError
 
 Patch = Mapping[str, object]
 """A strategic merge patch of a Node's `status` and annotations, both through `nodes/status`."""

@@ -11,8 +11,8 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 
+from fleet.machines.families.family import MachineError, Progress
 from fleet.machines.host import BOOT_ID, Host, LostError, Ran, checked, read_end, read_line
-from fleet.machines.os.family import MachineError, Progress
 
 FOLDER = "/run/fleet"
 LOOK = 1.0

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from fleet.core.environment import for_others
-from fleet.core.errors import UsageError
+from fleet.core.records.errors import UsageError
+from fleet.core.text.environment import for_others
+from fleet.machines.families.family import MachineError
 from fleet.machines.host import ABSENT, MOST, Ran
-from fleet.machines.os.family import MachineError
 from fleet.system import programs
 from fleet.system.programs import last
 

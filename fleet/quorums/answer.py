@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from fleet.core.foreign import LONGEST_NUMBER, UnreadableError, decode
-from fleet.core.probe import Probe, Term
+from fleet.core.quorum.probe import Probe, Term
+from fleet.core.text.untrusted import LONGEST_NUMBER, UnreadableError, decode
 
 MOST_BYTES = 4 << 20
 SHOWN = 256

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from fleet.core.groups import Group, Members, place_name
-from fleet.core.node import Node, NodeRef
-from fleet.core.pod import Pod
-from fleet.core.probe import Probe
-from fleet.core.quorum import Member, Quorum
+from fleet.core.objects.node import Node, NodeRef
+from fleet.core.objects.pod import Pod
+from fleet.core.quorum.groups import Group, Members, place_name
+from fleet.core.quorum.probe import Probe
+from fleet.core.quorum.quorum import Member, Quorum
 from fleet.quorums.answer import Unreadable, found, holds, number, parse, shown
 
 SILENT_SECONDS = 5.0

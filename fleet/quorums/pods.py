@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from fleet.core.errors import FleetError
-from fleet.core.event import Event, Gone, Seen
-from fleet.core.groups import Group
-from fleet.core.node import Node
-from fleet.core.pod import Pod
-from fleet.core.quorum import Quorum, SnapshotRule
+from fleet.core.objects.node import Node
+from fleet.core.objects.pod import Pod
+from fleet.core.quorum.groups import Group
+from fleet.core.quorum.quorum import Quorum, SnapshotRule
+from fleet.core.records.errors import FleetError
+from fleet.core.rollout.event import Event, Gone, Seen
 from fleet.quorums.group import Place
 from fleet.quorums.reading import Asks, read
 

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from fleet.core.errors import FleetError
-from fleet.core.groups import Group, Members
-from fleet.core.pod import Pod, PodRef
-from fleet.core.probe import Exec, Http, Probe
-from fleet.core.quorum import Quorum
+from fleet.core.objects.pod import Pod, PodRef
+from fleet.core.quorum.groups import Group, Members
+from fleet.core.quorum.probe import Exec, Http, Probe
+from fleet.core.quorum.quorum import Quorum
+from fleet.core.records.errors import FleetError
 from fleet.quorums.group import Place, pods_of, quorum_of
 
 MOST_ASKED = 100

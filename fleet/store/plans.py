@@ -11,10 +11,10 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fleet.core.errors import SchemaError, TamperedError, UsageError
-from fleet.core.plan import Plan, short_id
-from fleet.store import chain
-from fleet.store.database import Database, Transaction
+from fleet.core.planning.plan import Plan, short_id
+from fleet.core.records.errors import SchemaError, TamperedError, UsageError
+from fleet.store.db.database import Database, Transaction
+from fleet.store.journal import chain
 from fleet.store.settings import set_in
 
 WORDS = 300

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from fleet.core.requests import Sort
-from fleet.store.database import Database
+from fleet.core.records.requests import Sort
+from fleet.store.db.database import Database
 
 
 class RequestBook:

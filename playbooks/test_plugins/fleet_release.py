@@ -1,4 +1,4 @@
-"""Tests of Jinja by which the playbooks tell releases and kernels: the rules of fleet/core/release.py and kernel.py.
+"""Tests of Jinja by which the playbooks tell releases and kernels: the rules of fleet/core/releases.
 
 They are written anew here, since the playbooks run without fleet; tests/unit/machines/test_playbook_rules.py compares them.
 """

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from fleet.app.clock import WallClock
-from fleet.kube import install
-from fleet.kube.credentials import Source
-from fleet.kube.installation import manifests
-from fleet.kube.transport import Transport
+from fleet.app.wiring.clock import WallClock
+from fleet.kube.client.credentials import Source
+from fleet.kube.client.transport import Transport
+from fleet.kube.install import install
+from fleet.kube.install.installation import manifests
 
 T = TypeVar("T")
 

@@ -19,15 +19,15 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from fleet.core.pod import Pod
-from fleet.core.room import Room
-from fleet.core.snapshot import Snapshot
-from fleet.core.view import ClusterView
+from fleet.core.capacity.capacity import Room
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.cluster.view import ClusterView
+from fleet.core.objects.pod import Pod
+from fleet.kube.client.credentials import Source
 from fleet.kube.cluster import Cluster as KubeCluster
-from fleet.kube.credentials import Source
 from fleet.lab import Lab
-from fleet.sim.objects import Objects
-from fleet.sim.scheduler import Scheduler
+from fleet.model.control_plane.scheduler import Scheduler
+from fleet.model.objects import Objects
 from tests.cluster.cleaning import Baseline
 from tests.cluster.puzzles import CASE, CLASSES, Puzzle, puzzle, replica_set
 from tests.cluster.rest import Cluster, Json, Stream

@@ -15,13 +15,13 @@ import pytest
 
 from fleet.agent.bundle import ApiNode
 from fleet.agent.runner import run_agent
-from fleet.app.clock import WallClock
+from fleet.app.wiring.clock import WallClock
 from fleet.cli.main import run
-from fleet.kube.credentials import Source
-from fleet.kube.transport import Transport
+from fleet.kube.client.credentials import Source
+from fleet.kube.client.transport import Transport
 from fleet.lab import Lab
-from fleet.machines.agent import Pace
-from fleet.machines.os.simulated import Settings, Simulated
+from fleet.machines.agent.agent import Pace
+from fleet.machines.families.simulated import Settings, Simulated
 from tests.cluster.conftest import require_lab
 from tests.cluster.installed import installed
 from tests.cluster.rest import Cluster, Json

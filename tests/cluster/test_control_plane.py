@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from fleet.core.groups import Access, Group
-from fleet.core.quorum import Quorum, QuorumRule, healthy
+from fleet.core.quorum.groups import Access, Group
+from fleet.core.quorum.quorum import Quorum, QuorumRule, healthy
 from fleet.etcd.etcd import Etcd
 from fleet.lab import Lab
 from tests.beside import repeated

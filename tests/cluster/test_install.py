@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from fleet.core.errors import AuthenticationError, HeldError
-from fleet.core.parties import KEEP_OFF
-from fleet.kube import install
-from fleet.kube.install import Applied, Uninstalled
-from fleet.kube.installation import manifests
+from fleet.core.records.errors import AuthenticationError, HeldError
+from fleet.core.third_parties.parties import KEEP_OFF
+from fleet.kube.install import install
+from fleet.kube.install.install import Applied, Uninstalled
+from fleet.kube.install.installation import manifests
 from tests.cluster.installed import with_transport
 from tests.cluster.rest import Cluster, Json
 from tests.cluster.tokens import agent_pod, kubeconfig_with, token

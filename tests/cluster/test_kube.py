@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from fleet.core.action import Action, Clear, Cordon, Mark, Reboot, Result, Stage, Uncordon, Unmark
-from fleet.core.errors import AuthenticationError, FleetError, ForbiddenError, UnreachableError
-from fleet.core.event import Gone, Lost, Seen, Synced
-from fleet.kube.permissions import PERMISSIONS
-from fleet.kube.readiness import Readiness
+from fleet.core.records.errors import AuthenticationError, FleetError, ForbiddenError, UnreachableError
+from fleet.core.rollout.action import Action, Clear, Cordon, Mark, Reboot, Result, Stage, Uncordon, Unmark
+from fleet.core.rollout.event import Gone, Lost, Seen, Synced
+from fleet.kube.client.readiness import Readiness
+from fleet.kube.objects.permissions import PERMISSIONS
 from fleet.lab import Lab
 from tests.cluster.rest import Cluster, Json
 from tests.cluster.world import RealWorld, WallClock

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from fleet.core.groups import Group
-from fleet.core.quorum import Quorum, QuorumRule, healthy
+from fleet.core.quorum.groups import Group
+from fleet.core.quorum.quorum import Quorum, QuorumRule, healthy
 from fleet.etcd.etcd import Etcd
 from fleet.lab import Lab, build
 from fleet.lab.etcd.members import Members

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from fleet.core.errors import FleetError
-from fleet.core.event import Event, Lost, Seen, Synced
-from fleet.core.node import Node
+from fleet.core.objects.node import Node
+from fleet.core.records.errors import FleetError
+from fleet.core.rollout.event import Event, Lost, Seen, Synced
+from fleet.kube.client.credentials import Source
 from fleet.kube.cluster import Cluster as Fleets
-from fleet.kube.credentials import Source
-from fleet.kube.watching import Pulse
+from fleet.kube.watch.watching import Pulse
 from fleet.lab import Lab
 from tests.cluster.rest import Cluster
 

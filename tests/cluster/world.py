@@ -11,12 +11,12 @@ from typing import Literal
 
 from msgspec.structs import asdict
 
-from fleet.core.node import Taint, Toleration
+from fleet.core.objects.node import Taint, Toleration
 from fleet.drivers import ports
+from fleet.kube.client.credentials import Source
 from fleet.kube.cluster import Cluster as KubeCluster
-from fleet.kube.credentials import Source
-from fleet.kube.install import apply
-from fleet.kube.installation import manifests
+from fleet.kube.install.install import apply
+from fleet.kube.install.installation import manifests
 from fleet.lab import Lab
 from tests.cluster.rest import Cluster, Json
 from tests.contract.world import NAMESPACE, Kind

@@ -6,7 +6,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from fleet.core.action import (
+from fleet.core.objects.daemonset import Place
+from fleet.core.objects.machine import Ask
+from fleet.core.objects.node import NodeRef, Taint, Toleration
+from fleet.core.objects.pod import Pod, PodRef
+from fleet.core.objects.selector import Selector
+from fleet.core.objects.workload import Workload
+from fleet.core.releases.release import Release
+from fleet.core.rollout.action import (
     Action,
     AnyAction,
     Clear,
@@ -20,15 +27,8 @@ from fleet.core.action import (
     Uncordon,
     Unmark,
 )
-from fleet.core.daemonset import Place
-from fleet.core.event import Seen, Synced
-from fleet.core.machine import Ask
-from fleet.core.node import NodeRef, Taint, Toleration
-from fleet.core.parties import KEEP_OFF
-from fleet.core.pod import Pod, PodRef
-from fleet.core.release import Release
-from fleet.core.selector import Selector
-from fleet.core.workload import Workload
+from fleet.core.rollout.event import Seen, Synced
+from fleet.core.third_parties.parties import KEEP_OFF
 from fleet.drivers.ports import Cluster
 from tests.contract.sight import Sight
 from tests.contract.world import Kind, World

@@ -6,15 +6,15 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from fleet.core.attachment import Attachment
-from fleet.core.budget import Budget
-from fleet.core.event import Event, Gone, Lost, Seen, Synced
-from fleet.core.machine import Machine
-from fleet.core.maintenance import Maintenance
-from fleet.core.node import Node
-from fleet.core.pod import Pod, PodRef
-from fleet.core.volumes import PersistentVolume
-from fleet.core.workload import Workload
+from fleet.core.objects.attachment import Attachment
+from fleet.core.objects.budget import Budget
+from fleet.core.objects.machine import Machine
+from fleet.core.objects.node import Node
+from fleet.core.objects.pod import Pod, PodRef
+from fleet.core.objects.volumes import PersistentVolume
+from fleet.core.objects.workload import Workload
+from fleet.core.rollout.event import Event, Gone, Lost, Seen, Synced
+from fleet.core.third_parties.maintenance import Maintenance
 from fleet.drivers.ports import Cluster
 from tests.contract.world import NAMESPACE
 

@@ -10,21 +10,21 @@ from typing import Any, Literal
 
 import pytest
 
-from fleet.core.attachment import Attachment
-from fleet.core.budget import Budget
-from fleet.core.daemonset import DaemonTemplate
-from fleet.core.machine import Machine
-from fleet.core.node import Node, Resources, Taint, Toleration
-from fleet.core.pod import Owner, Pod, PodRef
-from fleet.core.release import Release
-from fleet.core.selector import Selector
-from fleet.core.snapshot import Snapshot
-from fleet.core.volumes import PersistentVolume
-from fleet.core.workload import Workload
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.objects.attachment import Attachment
+from fleet.core.objects.budget import Budget
+from fleet.core.objects.daemonset import DaemonTemplate
+from fleet.core.objects.machine import Machine
+from fleet.core.objects.node import Node, Resources, Taint, Toleration
+from fleet.core.objects.pod import Owner, Pod, PodRef
+from fleet.core.objects.selector import Selector
+from fleet.core.objects.volumes import PersistentVolume
+from fleet.core.objects.workload import Workload
+from fleet.core.releases.release import Release
 from fleet.drivers.ports import Cluster
-from fleet.sim.behaviour import Behaviour, Spread
-from fleet.sim.clock import SimulatedClock
-from fleet.sim.cluster import SimulatedCluster, create
+from fleet.model.behaviour import Behaviour, Spread
+from fleet.simulated.clock import SimulatedClock
+from fleet.simulated.cluster import SimulatedCluster, create
 from tests.contract.cases import CASES, Case
 from tests.contract.world import NAMESPACE, Kind, World
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol
 
-from fleet.core.node import Taint, Toleration
+from fleet.core.objects.node import Taint, Toleration
 from fleet.drivers.ports import Cluster
 
 NAMESPACE = "web"

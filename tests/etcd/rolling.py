@@ -11,15 +11,15 @@ from typing import Any
 import msgspec
 
 from bench.quorum import now
-from fleet.core.action import AnyAction, Outcome, Reboot, Result
-from fleet.core.event import Seen
-from fleet.core.groups import Group
-from fleet.core.history import rollouts_of
-from fleet.core.journal import Entry, Record
-from fleet.core.node import SITE_LABEL, Node, NodeRef
-from fleet.core.policy import Amount, Limits, Policy
-from fleet.core.quorum import QuorumRule
-from fleet.core.rollout import Goal, Rollout, Start
+from fleet.core.objects.node import SITE_LABEL, Node, NodeRef
+from fleet.core.policy.policy import Amount, Limits, Policy
+from fleet.core.quorum.groups import Group
+from fleet.core.quorum.quorum import QuorumRule
+from fleet.core.records.journal import Entry, Record
+from fleet.core.rollout.action import AnyAction, Outcome, Reboot, Result
+from fleet.core.rollout.event import Seen
+from fleet.core.rollout.replay import rollouts_of
+from fleet.core.rollout.rollout import Goal, Rollout, Start
 from fleet.drivers.controller import Controller
 from fleet.drivers.groups import Groups
 from fleet.drivers.ports import Cluster
@@ -27,11 +27,11 @@ from fleet.drivers.quorums import ClusterWithQuorums
 from fleet.etcd.errors import EtcdError
 from fleet.etcd.gateway import Gateway, trust
 from fleet.etcd.group import EtcdGroup
-from fleet.histories.builders import NEW, a_node, a_policy, a_pool, a_snapshot
 from fleet.lab.etcd.members import Members
-from fleet.sim.behaviour import Behaviour
-from fleet.sim.clock import SimulatedClock
-from fleet.sim.cluster import SimulatedCluster, create
+from fleet.lab.simulation.builders import NEW, a_node, a_policy, a_pool, a_snapshot
+from fleet.model.behaviour import Behaviour
+from fleet.simulated.clock import SimulatedClock
+from fleet.simulated.cluster import SimulatedCluster, create
 from fleet.store import ClusterRow, Store
 from tests.etcd.timeline import Moment
 

@@ -15,11 +15,11 @@ import pytest
 
 from bench.quorum import RULE, Writer, adapter, now, wait, whole
 from fleet.core.guards import quorum
-from fleet.core.node import NodeRef
-from fleet.core.quorum import QuorumRule, fresh, healthy
-from fleet.core.steps import Step
+from fleet.core.objects.node import NodeRef
+from fleet.core.quorum.quorum import QuorumRule, fresh, healthy
+from fleet.core.rollout.steps import Step
 from fleet.etcd.gateway import trust
-from fleet.lab.certificates import BACKDATED
+from fleet.lab.control_plane.certificates import BACKDATED
 from fleet.lab.etcd.members import Members
 from tests.etcd.bed import bed
 from tests.etcd.clock import Clock

@@ -9,8 +9,8 @@ import pytest
 from msgspec.structs import replace
 
 from bench.quorum import SITES, TRIPS, Writer, adapter, now, wait, whole
-from fleet.core.quorum import QuorumRule
-from fleet.core.steps import Step
+from fleet.core.quorum.quorum import QuorumRule
+from fleet.core.rollout.steps import Step
 from tests.etcd.bed import bed
 from tests.etcd.rolling import Rolling
 from tests.etcd.timeline import Moment, judged

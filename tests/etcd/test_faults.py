@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from bench.quorum import adapter, now, wait, whole
-from fleet.core.quorum import QuorumRule, healthy
-from fleet.core.steps import Step
+from fleet.core.quorum.quorum import QuorumRule, healthy
+from fleet.core.rollout.steps import Step
 from fleet.lab.etcd.members import Members
 from tests.etcd.bed import bed
 from tests.etcd.rolling import PATIENT_MS, Rolling

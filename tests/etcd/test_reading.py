@@ -15,10 +15,10 @@ import pytest
 from msgspec.structs import replace
 
 from bench.quorum import ELECTION_MS, RULE, TRIPS, adapter, now, wait, whole
-from fleet.core.groups import Access, Group
 from fleet.core.guards import quorum
-from fleet.core.node import NodeRef
-from fleet.core.quorum import Member, Quorum, SnapshotRule, ailing, foremost, healthy, round_trip
+from fleet.core.objects.node import NodeRef
+from fleet.core.quorum.groups import Access, Group
+from fleet.core.quorum.quorum import Member, Quorum, SnapshotRule, ailing, foremost, healthy, round_trip
 from fleet.etcd.backup import check
 from fleet.etcd.errors import EtcdError, RefusedError
 from fleet.etcd.etcd import Etcd

@@ -16,8 +16,8 @@ import pytest
 import yaml
 
 from fleet.lab.errors import LabError
-from fleet.lab.machines import kept
-from fleet.lab.machines.command import run
+from fleet.lab.machines.computer.command import run
+from fleet.lab.machines.images import kept
 
 FOLDER = Path(__file__).parent
 CONFIG = FOLDER / "cluster.yaml"

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import yaml
 
+from fleet.kube.client.credentials import Source
 from fleet.kube.cluster import Cluster
-from fleet.kube.credentials import Source
-from fleet.kube.watching import Pulse
+from fleet.kube.watch.watching import Pulse
 from tests.kube_fake.server import ApiServer, Json
 from tests.kube_fake.tls import self_signed
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from fleet.lab.certificates import Certificates
+from fleet.lab.control_plane.certificates import Certificates
 from tests.kubectl.programs import NOW
 from tests.kubectl.recorder import Recorder
 

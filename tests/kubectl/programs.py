@@ -12,15 +12,15 @@ from unittest import mock
 
 from msgspec import Struct
 
-from fleet.app.clock import WallClock
-from fleet.core.errors import FleetError
-from fleet.kube import contexts
-from fleet.kube.credentials import Source
-from fleet.kube.refusal import Call
-from fleet.kube.transport import Transport
+from fleet.app.wiring.clock import WallClock
+from fleet.core.records.errors import FleetError
+from fleet.kube.client.credentials import Source
+from fleet.kube.client.transport import Transport
+from fleet.kube.kubeconfig import contexts
+from fleet.kube.objects.errors import Call
 from fleet.lab.build import KUBERNETES_VERSION
-from fleet.lab.machines import kept
-from fleet.lab.machines.command import run
+from fleet.lab.machines.computer.command import run
+from fleet.lab.machines.images import kept
 
 GO = Path(__file__).parent / "go"
 NOW = datetime.now(UTC)  # noqa: TID251 - kubectl reads the clock, and judges certificates and tokens by it

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from msgspec import Struct
 
-from fleet.lab.certificates import issue
+from fleet.lab.control_plane.certificates import issue
 from fleet.lab.errors import LabError
 from tests.kubectl.cases import SECRETS, Case, World
 from tests.kubectl.drawn import generated

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from fleet.lab import LabError
-from fleet.lab.machines import Machines, releases, requirements
+from fleet.lab.machines import Machines, requirements
+from fleet.lab.machines.images import releases
 from tests.machines.host import powered
 from tests.machines.stack import Stack, stack_in
 

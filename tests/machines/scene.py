@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from fleet.core.machine import Work
+from fleet.core.objects.machine import Work
 from fleet.hosts.record import Records
 from fleet.lab.machines import Machines
 from fleet.machines.job import unit_of

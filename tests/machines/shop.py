@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fleet.lab.machines import Machines, agent
-from fleet.lab.machines.releases import EDITIONS
+from fleet.lab.machines.images.releases import EDITIONS
 from tests.cluster.command import Fleet
 from tests.cluster.rest import Cluster, Json
 from tests.cluster.rolling import marks, reported

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.quorum import Writer
-from fleet.core.groups import Access
+from fleet.core.quorum.groups import Access
 from fleet.lab.machines import Machines
 from fleet.lab.machines.manifests import ETCD_PORT
 from fleet.lab.machines.stacked import ROLE, Stacked

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from fleet.lab.machines import Machines
-from fleet.lab.machines.disk import Disk
+from fleet.lab.machines.images.disk import Disk
 from tests.machines.scene import VICTIM, Scene, added, boots, started, two_machines
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from fleet.lab.machines import Machines
-from fleet.lab.machines.command import run
+from fleet.lab.machines.computer.command import run
 from tests.machines import setups
 from tests.machines.host import Host, powered
 from tests.machines.sshd import Sshd, sshd

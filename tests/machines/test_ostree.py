@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from fleet.lab.machines import Machines, cgroups
+from fleet.lab.machines import Machines
+from fleet.lab.machines.computer import cgroups
 from tests.machines.host import Host
 
 UPGRADE = "systemd-run --quiet --wait --unit=upgrade-test ostree admin upgrade"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.lab.balancer import GONE_SECONDS
+from fleet.lab.control_plane.balancer import GONE_SECONDS
 from tests.machines.shop import Bed, upgrade_by_agents, wait
 from tests.machines.stack import MEMBERS, Stack
 from tests.machines.voting import GAP, etcd, one_voter_at_a_time

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import urllib3
 
-from fleet.lab.api import Api
-from fleet.lab.certificates import Certificates
+from fleet.lab.control_plane.api import Api
+from fleet.lab.control_plane.certificates import Certificates
 from tests.beside import repeated
 from tests.cluster.rest import Cluster
 from tests.etcd.timeline import Moment

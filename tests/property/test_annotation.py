@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleet.config import declared_by
-from fleet.core.selector import Selector
-from fleet.core.workload import Workload
+from fleet.core.objects.selector import Selector
+from fleet.core.objects.workload import Workload
 
 KEYS = st.sampled_from(
     ["kind", "name", "voters", "margin", "probe", "http", "port", "path", "exec", "leader", "lag", "soak", "stale"]

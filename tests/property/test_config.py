@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from fleet.config import default_policy_text, loads
 from fleet.config.forms import seconds
-from fleet.core import spans
-from fleet.core.errors import ConfigError
-from fleet.core.policy import Policy
+from fleet.core.policy.policy import Policy
+from fleet.core.records.errors import ConfigError
+from fleet.core.text import durations
 
 VALID = default_policy_text()
 LINES = VALID.splitlines()
@@ -112,6 +112,6 @@ def test_an_unknown_key_anywhere_is_told_unless_keys_are_free_there(place: tuple
 @settings(deadline=None)
 @given(st.integers(0, 30 * 86400))
 def test_durations_are_read_as_they_are_told(length: int) -> None:
-    told = spans.words(length)
+    told = durations.words(length)
     read = seconds(0).read(told)
-    assert spans.words(read) == told
+    assert durations.words(read) == told

@@ -10,12 +10,12 @@ from hashlib import sha256
 
 import msgspec
 
-from fleet.core.node import Resources
-from fleet.core.policy import Amount, Limits, Policy, Pool, StageRule
-from fleet.core.release import Release, Stream
-from fleet.core.times import Times
-from fleet.sim.fleets import PoolShape, Shape, make_cluster
-from fleet.sim.planner import make_plan
+from fleet.core.objects.node import Resources
+from fleet.core.planning.estimates import Times
+from fleet.core.policy.policy import Amount, Limits, Policy, Pool, StageRule
+from fleet.core.releases.release import Release, Stream
+from fleet.planner.planner import make_plan
+from fleet.simulated.fleets import PoolShape, Shape, make_cluster
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 OLD, NEW = Release("1.0", "sha256:1", "6.1"), Release("2.0", "sha256:2", "6.2")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.core.kernel import is_kernel
+from fleet.core.releases.kernel import is_kernel
 
 REAL = (
     "6.11.4-301.fc43.x86_64",

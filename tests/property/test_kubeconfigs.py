@@ -12,10 +12,11 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleet.core.errors import FleetError, UsageError
-from fleet.histories.builders import START
-from fleet.kube import contexts, credentials
-from fleet.kube.credentials import Source
+from fleet.core.records.errors import FleetError, UsageError
+from fleet.kube.client import credentials
+from fleet.kube.client.credentials import Source
+from fleet.kube.kubeconfig import contexts
+from fleet.lab.simulation.builders import START
 from tests.property.absurd import anything, bent
 
 SECRET = "MARKED-s3cret-t0ken"

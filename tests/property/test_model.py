@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from fleet.core.action import Clear, Cordon, Mark, Result, Uncordon, Unmark
-from fleet.core.budget import share
-from fleet.core.event import Event, Gone, Seen
-from fleet.core.node import PENDING_TAINT, Taint
-from fleet.core.pod import PodRef
-from fleet.sim.behaviour import Behaviour, Spread
-from fleet.sim.model import Model
-from tests.unit.sim.builder import QUICK, START, Builder, Hand
+from fleet.core.objects.budget import share
+from fleet.core.objects.node import PENDING_TAINT, Taint
+from fleet.core.objects.pod import PodRef
+from fleet.core.rollout.action import Clear, Cordon, Mark, Result, Uncordon, Unmark
+from fleet.core.rollout.event import Event, Gone, Seen
+from fleet.model.behaviour import Behaviour, Spread
+from fleet.model.model import Model
+from tests.unit.model.builder import QUICK, START, Builder, Hand
 
 DRAWN = Behaviour(
     pod_start=Spread(1, 30),

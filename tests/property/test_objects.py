@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleet.core.errors import FleetError, UsageError
-from fleet.core.plan import Plan
-from fleet.core.snapshot import Snapshot
-from fleet.core.times import Times
-from fleet.histories.builders import NEW, START, a_policy
-from fleet.kube.kinds import KINDS, MACHINES, NODES
-from fleet.kube.snapshot import of_dump
-from fleet.sim.planner import make_plan
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.planning.estimates import Times
+from fleet.core.planning.plan import Plan
+from fleet.core.records.errors import FleetError, UsageError
+from fleet.kube.objects.kinds import KINDS, MACHINES, NODES
+from fleet.kube.watch.snapshot import of_dump
+from fleet.lab.simulation.builders import NEW, START, a_policy
+from fleet.planner.planner import make_plan
 from tests.property import objects
 from tests.property.absurd import anything, bent
 

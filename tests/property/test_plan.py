@@ -7,18 +7,18 @@ from datetime import UTC, datetime, time, timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleet.core.bound import bound
-from fleet.core.node import NodeRef, Resources
-from fleet.core.plan import Plan
-from fleet.core.policy import Amount, Freeze, Limits, Policy, Pool, StageRule, Window
-from fleet.core.release import Release, Stream
-from fleet.core.rollout import Goal
-from fleet.core.snapshot import Snapshot
-from fleet.core.steps import HAS_SLOT
-from fleet.core.times import Times
-from fleet.core.view import ClusterView
-from fleet.sim.fleets import PoolShape, Shape, make_cluster
-from fleet.sim.planner import make_plan
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.cluster.view import ClusterView
+from fleet.core.objects.node import NodeRef, Resources
+from fleet.core.planning.estimates import Times
+from fleet.core.planning.lower_bound import bound
+from fleet.core.planning.plan import Plan
+from fleet.core.policy.policy import Amount, Freeze, Limits, Policy, Pool, StageRule, Window
+from fleet.core.releases.release import Release, Stream
+from fleet.core.rollout.rollout import Goal
+from fleet.core.rollout.steps import HAS_SLOT
+from fleet.planner.planner import make_plan
+from fleet.simulated.fleets import PoolShape, Shape, make_cluster
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 OLD, NEW = Release("1.0", "sha256:1", "6.1"), Release("2.0", "sha256:2", "6.2")

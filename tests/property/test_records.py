@@ -13,18 +13,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleet.app.evidence import verify_file
-from fleet.core.audit import JournalExport
-from fleet.core.errors import FleetError, StoreError, TamperedError, UsageError
-from fleet.core.history import rollouts_of
-from fleet.core.journal import GENESIS, Entry
-from fleet.core.plan import Plan
-from fleet.core.times import Times
-from fleet.histories.builders import NEW, START, a_budget, a_deployment, a_node, a_policy, a_snapshot
-from fleet.sim.planner import make_plan
-from fleet.store import Store, chain
+from fleet.app.audit.export_verification import verify_file
+from fleet.core.planning.estimates import Times
+from fleet.core.planning.plan import Plan
+from fleet.core.records.audit import JournalExport
+from fleet.core.records.errors import FleetError, StoreError, TamperedError, UsageError
+from fleet.core.records.journal import GENESIS, Entry
+from fleet.core.rollout.replay import rollouts_of
+from fleet.lab.simulation.builders import NEW, START, a_budget, a_deployment, a_node, a_policy, a_snapshot
+from fleet.planner.planner import make_plan
+from fleet.store import Store
+from fleet.store.journal import chain
+from fleet.store.journal.signing import PrivateKey
 from fleet.store.plans import id_of
-from fleet.store.signing import PrivateKey
 from tests.property.absurd import anything, bent
 from tests.story import Story
 

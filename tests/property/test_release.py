@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from fleet.core.release import Release, built_for, is_release, told_from
+from fleet.core.releases.release import Release, built_for, is_release, told_from
 from tests.releases import sha
 
 ARCHITECTURES = ("amd64", "arm64", "s390x")

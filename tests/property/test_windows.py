@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleet.core import windows
-from fleet.core.policy import Freeze, Pool, Window
+from fleet.core.policy import windows
+from fleet.core.policy.policy import Freeze, Pool, Window
 
 MINUTE = timedelta(minutes=1)
 DAY = timedelta(days=1)

@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from fleet.lab.machines import kernels, requirements
+from fleet.lab.machines import requirements
+from fleet.lab.machines.images import kernels
 from fleet.lab.machines.vm import NAME, Vm
 
 OLD, NEW = kernels.VERSIONS

@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from fleet.core.errors import UnreachableError
-from fleet.core.groups import Group, Members
 from fleet.core.guards import quorum as guard
-from fleet.core.held import Reason
-from fleet.core.node import Node, NodeRef
-from fleet.core.pod import Pod, PodRef
-from fleet.core.presets import PRESETS
-from fleet.core.probe import Exec, Http
-from fleet.core.quorum import Quorum, ailing, healthy
-from fleet.core.selector import Selector
+from fleet.core.objects.node import Node, NodeRef
+from fleet.core.objects.pod import Pod, PodRef
+from fleet.core.objects.selector import Selector
+from fleet.core.quorum.groups import Group, Members
+from fleet.core.quorum.presets import PRESETS
+from fleet.core.quorum.probe import Exec, Http
+from fleet.core.quorum.quorum import Quorum, ailing, healthy
+from fleet.core.records.errors import UnreachableError
+from fleet.core.records.held import Reason
 from fleet.quorums import read
 from fleet.quorums.group import Place
 from tests.quorums.zookeeper import Ensemble, need

@@ -8,32 +8,32 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from fleet.core.action import AnyAction, Evict, Outcome, Reboot, Result, Uncordon, Unmark
-from fleet.core.agenda import Agenda
-from fleet.core.attachment import Attachment
-from fleet.core.engine import Decision, Engine
-from fleet.core.errors import StaleEpochError
-from fleet.core.event import Thing
-from fleet.core.gates import Gates
+from fleet.core.cluster.view import ClusterView
+from fleet.core.engine.admission import Hindrances
+from fleet.core.engine.engine import Decision, Engine
 from fleet.core.guards import gates
-from fleet.core.held import Held, Reason
-from fleet.core.hindrances import Hindrances
-from fleet.core.journal import Record
-from fleet.core.machine import Ask, Machine
-from fleet.core.node import PENDING_TAINT, Node, NodeRef, Taint
-from fleet.core.notice import Notice
-from fleet.core.occupancy import Occupancy, Scope
-from fleet.core.parties import KEEP_OFF
-from fleet.core.pod import Pod, PodRef
-from fleet.core.quorum import Quorum
-from fleet.core.quorums import Quorums
-from fleet.core.rollout import Rollout, Run
-from fleet.core.view import ClusterView
-from fleet.histories.builders import NEW, START
-from fleet.histories.controller import Controller
-from fleet.histories.invariant import Invariant
-from fleet.histories.world import Parts
-from fleet.sim.model import Model
+from fleet.core.objects.attachment import Attachment
+from fleet.core.objects.machine import Ask, Machine
+from fleet.core.objects.node import PENDING_TAINT, Node, NodeRef, Taint
+from fleet.core.objects.pod import Pod, PodRef
+from fleet.core.quorum.quorum import Quorum
+from fleet.core.records.errors import StaleEpochError
+from fleet.core.records.held import Held, Reason
+from fleet.core.records.journal import Record
+from fleet.core.rollout.action import AnyAction, Evict, Outcome, Reboot, Result, Uncordon, Unmark
+from fleet.core.rollout.event import Thing
+from fleet.core.rollout.rollout import Rollout, Run
+from fleet.core.state.agenda import Agenda
+from fleet.core.state.gates import Gates
+from fleet.core.state.limits import Occupancy, Scope
+from fleet.core.state.quorums import Quorums
+from fleet.core.third_parties.notice import Notice
+from fleet.core.third_parties.parties import KEEP_OFF
+from fleet.lab.simulation.builders import NEW, START
+from fleet.lab.simulation.checker.invariant import Invariant
+from fleet.lab.simulation.controller import Controller
+from fleet.lab.simulation.world import Parts
+from fleet.model.model import Model
 
 
 class Endless(Occupancy):

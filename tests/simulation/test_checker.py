@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from fleet.histories.history import History
-from fleet.histories.invariant import Invariant
-from fleet.histories.world import Parts
+from fleet.lab.simulation.checker.invariant import Invariant
+from fleet.lab.simulation.history import History
+from fleet.lab.simulation.world import Parts
 from tests.simulation.broken import BROKEN
 
 SEEDS = 120

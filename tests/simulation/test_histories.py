@@ -9,14 +9,14 @@ from hashlib import sha256
 
 import pytest
 
-from fleet.core.held import Reason
-from fleet.core.steps import NEXT, Step, Turn
-from fleet.histories.coverage import Coverage
-from fleet.histories.history import History
-from fleet.histories.invariant import Invariant
-from fleet.histories.schedule import MOST, schedule
-from fleet.histories.shrink import shrink, tell
-from fleet.histories.world import Parts
+from fleet.core.records.held import Reason
+from fleet.core.rollout.steps import NEXT, Step, Turn
+from fleet.lab.simulation.checker.invariant import Invariant
+from fleet.lab.simulation.coverage import Coverage
+from fleet.lab.simulation.history import History
+from fleet.lab.simulation.schedule import MOST, schedule
+from fleet.lab.simulation.shrink import shrink, tell
+from fleet.lab.simulation.world import Parts
 from tests.simulation.broken import WithoutDrain, does_not_look
 
 BLOCKS, BLOCK = 8, 75
@@ -96,7 +96,7 @@ def _missing(found: Coverage) -> tuple[set[str], set[tuple[Step, Turn]], set[Rea
 
 def test_the_same_seed_is_the_same_history_in_another_process() -> None:
     def told(hash_seed: str) -> str:
-        words = "from fleet.histories.history import History\n"
+        words = "from fleet.lab.simulation.history import History\n"
         words += "for seed in (3, 7, 11):\n    history = History(seed)\n    history.run()\n"
         words += "    print('\\n'.join(history.world.lines))\n"
         environment = {**os.environ, "PYTHONHASHSEED": hash_seed}

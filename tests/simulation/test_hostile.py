@@ -6,9 +6,9 @@ from random import Random
 
 import pytest
 
-from fleet.histories.history import History
-from fleet.histories.schedule import Fault
-from fleet.histories.troubles.hostile import LIES
+from fleet.lab.simulation.faults.hostile import LIES
+from fleet.lab.simulation.history import History
+from fleet.lab.simulation.schedule import Fault
 
 SEEDS = 100
 

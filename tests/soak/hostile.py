@@ -25,22 +25,22 @@ from typing import Any
 import msgspec
 import yaml
 
-from fleet.app.quorums import guarded_hosts
-from fleet.core.history import rollouts_of
-from fleet.core.journal import Record
-from fleet.core.node import NodeRef
-from fleet.core.policy import Amount, Limits, Policy, Pool
-from fleet.core.release import Stream
-from fleet.core.rollout import Goal, Start
-from fleet.core.selector import Selector
-from fleet.core.steps import Step
+from fleet.app.wiring.quorums import guarded_hosts
+from fleet.core.objects.node import NodeRef
+from fleet.core.objects.selector import Selector
+from fleet.core.policy.policy import Amount, Limits, Policy, Pool
+from fleet.core.records.journal import Record
+from fleet.core.releases.release import Stream
+from fleet.core.rollout.replay import rollouts_of
+from fleet.core.rollout.rollout import Goal, Start
+from fleet.core.rollout.steps import Step
 from fleet.drivers.controller import Controller
 from fleet.drivers.ports import Cluster
 from fleet.hosts.cluster import HostsCluster, Rhythm
-from fleet.hosts.steward import Looks
-from fleet.machines.agent import Pace
+from fleet.hosts.supervisor import Looks
+from fleet.machines.agent.agent import Pace
 from fleet.machines.host import LostError, Ran
-from fleet.sim.clock import SimulatedClock
+from fleet.simulated.clock import SimulatedClock
 from fleet.store import ClusterRow, Store
 from tests.hostile import ANSWERS
 from tests.hostile_ssh import KINDS, Answers, hosts

@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from fleet.core.journal import GENESIS, Entry, Record
-from fleet.histories.builders import START
-from fleet.store import chain
-from fleet.store.tampering import Checkpoint, Finding
+from fleet.core.records.journal import GENESIS, Entry, Record
+from fleet.lab.simulation.builders import START
+from fleet.store.journal import chain
+from fleet.store.journal.tampering import Checkpoint, Finding
 
 
 def a_chain(length: int) -> list[Entry]:

@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from fleet.core.audit import SignedCheckpoint
-from fleet.core.errors import TamperedError, UsageError
-from fleet.core.journal import GENESIS, Entry, Record
-from fleet.histories.builders import START
-from fleet.store import Store, chain, proof
-from fleet.store.signing import PrivateKey, PublicKey
-from fleet.store.tampering import Finding
+from fleet.core.records.audit import SignedCheckpoint
+from fleet.core.records.errors import TamperedError, UsageError
+from fleet.core.records.journal import GENESIS, Entry, Record
+from fleet.lab.simulation.builders import START
+from fleet.store import Store
+from fleet.store.journal import chain, proof
+from fleet.store.journal.signing import PrivateKey, PublicKey
+from fleet.store.journal.tampering import Finding
 from tests.store.raw import raw, rows
 
 Tamper = Callable[..., None]

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
-from fleet.core.errors import UsageError
-from fleet.histories.builders import START, a_node, a_snapshot
+from fleet.core.records.errors import UsageError
+from fleet.lab.simulation.builders import START, a_node, a_snapshot
 from fleet.store import ClusterRow, Store
 
 EAST = ClusterRow(name="east", sites=("fra", "ber"), kubeconfig="kc", context="admin", uid="uid-east")

@@ -10,13 +10,13 @@ import msgspec
 import pytest
 from msgspec.structs import fields
 
-from fleet.core.folded import Folded, FoldedRun, fold, unfold
-from fleet.core.history import rollouts_of
-from fleet.core.journal import Entry, Record
-from fleet.core.node import NodeRef
-from fleet.core.rollout import Rollout, Run
-from fleet.drivers.folding import differing, keep, standing
-from fleet.histories.builders import a_budget, a_deployment, a_node, a_policy, a_snapshot
+from fleet.core.objects.node import NodeRef
+from fleet.core.records.journal import Entry, Record
+from fleet.core.rollout.checkpoint import Folded, FoldedRun, fold, unfold
+from fleet.core.rollout.replay import rollouts_of
+from fleet.core.rollout.rollout import Rollout, Run
+from fleet.drivers.journal.checkpoints import differing, keep, standing
+from fleet.lab.simulation.builders import a_budget, a_deployment, a_node, a_policy, a_snapshot
 from fleet.store import Store
 from tests.store.raw import raw
 from tests.story import Story

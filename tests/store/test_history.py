@@ -11,10 +11,10 @@ from tempfile import TemporaryDirectory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleet.core.node import Node
-from fleet.core.pod import Pod
-from fleet.core.snapshot import Snapshot
-from fleet.histories.builders import START, a_node, a_snapshot
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.objects.node import Node
+from fleet.core.objects.pod import Pod
+from fleet.lab.simulation.builders import START, a_node, a_snapshot
 from fleet.store import ClusterRow, Store
 
 NAMES = st.sampled_from(["a", "b", "c"])

@@ -8,14 +8,14 @@ from datetime import datetime, timedelta
 import pytest
 from msgspec.structs import replace
 
-from fleet.core.errors import StoreError, UsageError
-from fleet.core.event import Lost, Seen, Synced
-from fleet.core.machine import Ask, Request
-from fleet.core.node import SITE_LABEL, Taint
-from fleet.core.retention import Retention
-from fleet.core.snapshot import Snapshot
-from fleet.drivers.recorder import Recorder
-from fleet.histories.builders import (
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.objects.machine import Ask, Request
+from fleet.core.objects.node import SITE_LABEL, Taint
+from fleet.core.records.errors import StoreError, UsageError
+from fleet.core.records.retention import Retention
+from fleet.core.rollout.event import Lost, Seen, Synced
+from fleet.drivers.journal.recorder import Recorder
+from fleet.lab.simulation.builders import (
     NEW,
     OLD,
     START,
@@ -27,7 +27,7 @@ from fleet.histories.builders import (
     a_snapshot,
 )
 from fleet.store import ClusterRow, Store
-from fleet.store.facts import Changes
+from fleet.store.inventory.facts import Changes
 from tests.store.raw import rows
 
 NODES = [a_node(f"n-{number}") for number in range(4)]

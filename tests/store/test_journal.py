@@ -11,11 +11,11 @@ from datetime import timedelta
 
 import pytest
 
-from fleet.core.errors import StaleEpochError, StoreError
-from fleet.core.journal import GENESIS, Record
-from fleet.histories.builders import START
+from fleet.core.records.errors import StaleEpochError, StoreError
+from fleet.core.records.journal import GENESIS, Record
+from fleet.lab.simulation.builders import START
 from fleet.store import Store
-from fleet.store.tampering import Finding
+from fleet.store.journal.tampering import Finding
 
 Tamper = Callable[..., None]
 
@@ -157,7 +157,7 @@ def test_an_entry_that_cannot_be_read_says_so(store: Store, tamper: Tamper) -> N
 APPENDING = """
 import sys
 from datetime import UTC, datetime
-from fleet.core.journal import Record
+from fleet.core.records.journal import Record
 from fleet.store import Store
 
 place, actor, count = sys.argv[1], sys.argv[2], int(sys.argv[3])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from fleet.core.leadership import Leadership
-from fleet.histories.builders import START
+from fleet.core.records.leadership import Leadership
+from fleet.lab.simulation.builders import START
 from fleet.store import Store
 
 ANN, BOB = "fleet@a/10/1", "fleet@b/20/2"

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from fleet.core.errors import JournalMovedError
-from fleet.core.journal import Record
+from fleet.core.records.errors import JournalMovedError
+from fleet.core.records.journal import Record
 from fleet.store import Store
 
 NOW = datetime(2026, 11, 2, tzinfo=UTC)

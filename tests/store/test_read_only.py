@@ -16,13 +16,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from fleet.app import audit
-from fleet.app.evidence import verify_file
-from fleet.app.home import Home
-from fleet.app.plans import plan
-from fleet.app.report import report, with_evidence
-from fleet.core.errors import ReadOnlyError, StoreError
-from fleet.core.journal import Record
+from fleet.app.audit import audit
+from fleet.app.audit.export_verification import verify_file
+from fleet.app.planning.plans import plan
+from fleet.app.reporting.report import report, with_evidence
+from fleet.app.wiring.home import Home
+from fleet.core.records.errors import ReadOnlyError, StoreError
+from fleet.core.records.journal import Record
 from fleet.store import Store
 from tests.store.raw import raw
 from tests.unit.app.finished import a_fast_home, carried_out

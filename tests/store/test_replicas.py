@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from fleet.app.home import Home
-from fleet.core.errors import StoreError
-from fleet.core.history import rollouts_of
-from fleet.core.journal import Record
-from fleet.core.rollout import Rollout
-from fleet.core.steps import Step
-from fleet.histories.builders import START, a_budget, a_deployment, a_node, a_snapshot
-from fleet.store.address import Address
-from fleet.store.postgres import PostgresDatabase
+from fleet.app.wiring.home import Home
+from fleet.core.records.errors import StoreError
+from fleet.core.records.journal import Record
+from fleet.core.rollout.replay import rollouts_of
+from fleet.core.rollout.rollout import Rollout
+from fleet.core.rollout.steps import Step
+from fleet.lab.simulation.builders import START, a_budget, a_deployment, a_node, a_snapshot
+from fleet.store.db.address import Address
+from fleet.store.db.postgres import PostgresDatabase
 from tests.cluster.struck import StruckJournal
 from tests.store.processes import controller, wait
 from tests.store.raw import raw

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fleet.core.requests import Sort, requests_of, words
+from fleet.core.records.requests import Sort, requests_of, words
 from fleet.store import Store
 
 PATCH, EVICT, LIST = (

@@ -7,13 +7,13 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from fleet.app.home import Home
+from fleet.app.wiring.home import Home
 from fleet.cli.main import run
-from fleet.core.history import rollouts_of
-from fleet.core.rollout import Rollout
-from fleet.core.steps import Step
+from fleet.core.rollout.replay import rollouts_of
+from fleet.core.rollout.rollout import Rollout
+from fleet.core.rollout.steps import Step
 from fleet.drivers.leadership import SECONDS
-from fleet.histories.builders import a_budget, a_deployment, a_node, a_snapshot
+from fleet.lab.simulation.builders import a_budget, a_deployment, a_node, a_snapshot
 from tests.store.processes import controller, wait
 from tests.unit.app.homes import a_home, a_started_rollout
 

@@ -15,10 +15,10 @@ from urllib.parse import quote
 
 import pytest
 
-from fleet.app import audit
-from fleet.app.home import CLOCK, Home
-from fleet.histories.builders import NEW, START
-from fleet.sim.clock import SimulatedClock
+from fleet.app.audit import audit
+from fleet.app.wiring.home import CLOCK, Home
+from fleet.lab.simulation.builders import NEW, START
+from fleet.simulated.clock import SimulatedClock
 from tests.kube_fake.server import ApiServer, Fault
 from tests.kube_fake.tls import self_signed
 from tests.kube_fake.world import node, pod, write_kubeconfig

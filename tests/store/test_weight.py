@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from fleet.histories.builders import START, a_node, a_snapshot
+from fleet.lab.simulation.builders import START, a_node, a_snapshot
 from fleet.store import ClusterRow, Store
 
 HEAVY = ("sqlmodel", "sqlalchemy", "pydantic", "alembic", "psycopg")

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from fleet.kube.installation import AGENT_LABELS, NAMESPACE
+from fleet.kube.install.installation import AGENT_LABELS, NAMESPACE
 
 ROOT = Path(__file__).parents[2]
 IMAGE = (ROOT / "deploy/Dockerfile").read_text()
@@ -64,7 +64,7 @@ def test_everything_that_is_mounted_is_there_and_documented() -> None:
 
 
 def test_its_account_is_the_one_that_fleet_installs_and_it_is_no_agent() -> None:
-    accounts = list(yaml.safe_load_all((ROOT / "fleet/kube/manifests/30-accounts.yaml").read_text()))
+    accounts = list(yaml.safe_load_all((ROOT / "fleet/kube/install/manifests/30-accounts.yaml").read_text()))
     assert pod()["serviceAccountName"] in {each["metadata"]["name"] for each in accounts}
     assert deployment()["metadata"]["namespace"] == NAMESPACE
     labels = deployment()["spec"]["template"]["metadata"]["labels"]

@@ -11,14 +11,23 @@ import jsonschema
 import msgspec
 import pytest
 
-from fleet.core import schemas
-from fleet.core.plan import Plan
-from fleet.core.report import Report, Verdict
-from fleet.core.reporter import make_report
-from fleet.core.status import Status, StatusCluster, StatusNode, StatusPool, Summary
-from fleet.core.times import Times
-from fleet.histories.builders import NEW, OLD, START, a_budget, a_deployment, a_node, a_policy, a_snapshot
-from fleet.sim.planner import make_plan
+from fleet.core.planning.estimates import Times
+from fleet.core.planning.plan import Plan
+from fleet.core.reporting import schemas
+from fleet.core.reporting.report import Report, Verdict
+from fleet.core.reporting.reporter import make_report
+from fleet.core.reporting.status import Status, StatusCluster, StatusNode, StatusPool, Summary
+from fleet.lab.simulation.builders import (
+    NEW,
+    OLD,
+    START,
+    a_budget,
+    a_deployment,
+    a_node,
+    a_policy,
+    a_snapshot,
+)
+from fleet.planner.planner import make_plan
 from tests.story import Story
 
 FOLDER = Path(__file__).parents[2] / "docs" / "schemas"

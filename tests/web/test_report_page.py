@@ -15,7 +15,7 @@ import pytest
 from msgspec.structs import replace
 
 from fleet.cli.report.page import page
-from fleet.core.report import Hold, Report
+from fleet.core.reporting.report import Hold, Report
 from tests.unit.report.scenes import a_scene
 from tests.web.chromium import Tab, a_tab, executable
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
-from fleet.core.chronicle import Command
-from fleet.core.journal import Entry
-from fleet.core.plan import short_id
-from fleet.core.report import Against, Report, ReportRun
-from fleet.core.spans import words
-from fleet.core.times import PARTS
+from fleet.core.planning.estimates import PARTS
+from fleet.core.planning.plan import short_id
+from fleet.core.records.journal import Entry
+from fleet.core.reporting.report import Against, Report, ReportRun
+from fleet.core.reporting.timeline import Command
+from fleet.core.text.durations import words
 
 RELEASE = "counts as out until a person has looked at it: fleet rollout release NODE"
 Mood = Literal["good", "open", "bad"]

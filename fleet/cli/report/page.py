@@ -13,11 +13,11 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from fleet.cli.report import answer, timeline
-from fleet.core.journal import Entry
-from fleet.core.plan import short_id
-from fleet.core.report import Report
-from fleet.core.spans import words
-from fleet.core.visible import visible, visible_lines
+from fleet.core.planning.plan import short_id
+from fleet.core.records.journal import Entry
+from fleet.core.reporting.report import Report
+from fleet.core.text.durations import words
+from fleet.core.text.visible import visible, visible_lines
 
 ROW = 18
 """Pixels of a node's row in the timeline."""

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from textwrap import wrap
 
 from fleet.cli.report import answer
-from fleet.core.plan import short_id
-from fleet.core.report import Report, ReportRun
-from fleet.core.spans import words
-from fleet.core.visible import visible
+from fleet.core.planning.plan import short_id
+from fleet.core.reporting.report import Report, ReportRun
+from fleet.core.text.durations import words
+from fleet.core.text.visible import visible
 
 WIDTH = 80
 SHORT_BOOT = 7

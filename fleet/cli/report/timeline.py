@@ -11,9 +11,9 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from fleet.cli.report import answer
-from fleet.core.report import Report, ReportPool, ReportRun
-from fleet.core.spans import words
-from fleet.core.steps import HAS_SLOT, Step
+from fleet.core.reporting.report import Report, ReportPool, ReportRun
+from fleet.core.rollout.steps import HAS_SLOT, Step
+from fleet.core.text.durations import words
 
 ROWS = 80
 FOLD_SHARE = 0.15

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from fleet.core.held import Held, Reason
-from fleet.core.node import ARCHITECTURE_LABEL, Node
-from fleet.core.release import Release, built_for
+from fleet.core.objects.node import ARCHITECTURE_LABEL, Node
+from fleet.core.records.held import Held, Reason
+from fleet.core.releases.release import Release, built_for
 
 
 def held(node: Node, release: Release) -> Held | None:

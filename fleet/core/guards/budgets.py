@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from fleet.core.budget import Budget
-from fleet.core.guards.pods import pod_needs_no_leave
-from fleet.core.held import Held, Reason
-from fleet.core.operators import opens_again
-from fleet.core.pod import Pod, PodRef
+from fleet.core.objects.budget import Budget
+from fleet.core.objects.pod import Pod, PodRef
+from fleet.core.records.held import Held, Reason
+from fleet.core.third_parties.operators import opens_again
 
 if TYPE_CHECKING:
-    from fleet.core.view import ClusterView
+    from fleet.core.cluster.view import ClusterView
 
 LONG = timedelta(minutes=10)
 """A pod that starts is Ready sooner. One that is not for so long needs a person."""
@@ -23,36 +22,6 @@ SCALED = ("ReplicaSet", "StatefulSet", "ReplicationController")
 """Controllers from whose scale a budget is counted."""
 NAMED = 5
 """Pods that are named; there may be thousands."""
-
-
-def takes(pod: Pod, budget: Budget) -> bool:
-    """An eviction of this pod uses up one disruption.
-
-    Unready pods go without using one: always under AlwaysAllow, and under IfHealthyBudget while the rest is healthy
-    enough. Where it is not, they need an allowance that the budget does not have.
-    """
-    if pod_needs_no_leave(pod):
-        return False
-    if pod.ready:
-        return True
-    if budget.unhealthy_policy == "AlwaysAllow":
-        return False
-    return not (budget.current_healthy >= budget.desired_healthy > 0)
-
-
-def room(budget: Budget) -> int:
-    """Disruptions that it allows when everything is healthy."""
-    return max(0, budget.expected_pods - budget.desired_healthy)
-
-
-def shut(budget: Budget) -> bool:
-    """It allows nothing even when everything is healthy: what is closed for now opens by itself."""
-    return bool(budget.failure) or room(budget) == 0
-
-
-def scarcity(budget: Budget) -> float:
-    """Pods for each disruption that it allows at once."""
-    return budget.expected_pods / max(1, room(budget))
 
 
 def asked(view: ClusterView, ref: PodRef, pod: Pod, allowance: int, need: int, now: datetime) -> Held | None:
@@ -99,9 +68,9 @@ def held(
         "replicas": "1 replica" if budget.expected_pods == 1 else f"{budget.expected_pods} replicas",
         "workload": workload,
     }
-    if budget.observed and room(budget) == 0 and budget.disruptions_allowed == 0 and not opens:
+    if budget.observed and budget.most_at_once == 0 and budget.disruptions_allowed == 0 and not opens:
         return Held(Reason.BUDGET_NEVER, str(budget.ref), facts)
-    if allowance >= min(need, max(1, room(budget) - short)):
+    if allowance >= min(need, max(1, budget.most_at_once - short)):
         return None
     return Held(Reason.BUDGET, str(budget.ref), facts)
 
@@ -130,7 +99,7 @@ def _of_role(found: Held, budget: Budget, label: str, pod: Pod) -> Held:
 
 def _of_unready(held: Held, budget: Budget, pod: Pod, unready: Sequence[Pod], ill: Sequence[Pod]) -> Held:
     """Where too many of its pods are ill for the budget ever to open, a person has to act."""
-    lasting = len(ill) >= room(budget)
+    lasting = len(ill) >= budget.most_at_once
     named = ill if lasting else unready
     rest = f" and {len(named) - NAMED} more" if len(named) > NAMED else ""
     pods = ", ".join(str(each.ref) for each in named[:NAMED]) + rest

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
-from fleet.core.guards import budgets
-from fleet.core.held import Held, Reason
-from fleet.core.layout import Lack
-from fleet.core.pod import Pod, PodRef
-from fleet.core.room import Room
-from fleet.core.view import ClusterView
+from fleet.core.capacity.capacity import Room
+from fleet.core.capacity.layout import Lack
+from fleet.core.cluster.view import ClusterView
+from fleet.core.objects.pod import Pod, PodRef
+from fleet.core.records.held import Held, Reason
 
 NAMED = 5
 """Pods that are named; there may be a hundred on a node."""
@@ -47,7 +46,7 @@ def held(node: str, pods: Sequence[tuple[Pod, Sequence[PodRef]]], room: Room) ->
 def together(node: str, view: ClusterView, ref: PodRef, count: int) -> Held | None:
     """More pods that only this node can take than their budget ever lets be away: the first ones wait for the node, and
     the others could never follow. `count`: pods of the node that take from the budget."""
-    most = budgets.room(view.budgets[ref])
+    most = view.budgets[ref].most_at_once
     if not 0 < most < count:
         return None
     bound = view.room.bound(node, [pod for pod, refs in view.load(node).moving if ref in refs and pod.ready])
@@ -65,11 +64,11 @@ def last(node: str, view: ClusterView, left: Sequence[Pod]) -> Collection[str]:
     asking: dict[PodRef, list[Pod]] = {}
     for pod in left:
         for ref in view.refs_of(pod):
-            if not pod.deleting and budgets.takes(pod, view.budgets[ref]):
+            if not pod.deleting and view.budgets[ref].charges(pod):
                 asking.setdefault(ref, []).append(pod)
     later: set[str] = set()
     for ref, pods in asking.items():
-        if len(pods) > budgets.room(view.budgets[ref]):
+        if len(pods) > view.budgets[ref].most_at_once:
             bound = {pod.uid for pod in view.room.bound(node, pods)}
             if len(bound) < len(pods):
                 later |= bound

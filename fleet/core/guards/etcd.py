@@ -6,13 +6,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
-from fleet.core import spans
-from fleet.core.held import Held, Reason
-from fleet.core.node import NodeRef
-from fleet.core.proving import KIND, Proving, minors
-from fleet.core.quorum import Member, Quorum, QuorumRule
-from fleet.core.skew import Minor, minor_of
-from fleet.core.windows import told
+from fleet.core.guards.recovery import KIND, Proving, minors
+from fleet.core.guards.version_skew import Minor, minor_of
+from fleet.core.objects.node import NodeRef
+from fleet.core.policy.windows import told
+from fleet.core.quorum.quorum import Member, Quorum, QuorumRule
+from fleet.core.records.held import Held, Reason
+from fleet.core.text import durations
 
 MEMBERSHIP = "etcd refuses to change its members until five seconds after the last restart of a voter"
 """Told wherever adding or replacing a member is advised. Every readyz says ok meanwhile."""
@@ -79,7 +79,7 @@ def last_voter(
         "member": ", ".join(member.name for member in group.on(node) if member.voter),
         "old": str(old),
         "new": str(new),
-        "wait": spans.words(rule.last_voter_seconds),
+        "wait": durations.words(rule.last_voter_seconds),
         "until": "they are all well" if end is None else told(end, now, "UTC"),
     }
     return Held(Reason.LAST_VOTER, group.name, facts), end

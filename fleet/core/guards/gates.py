@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from fleet.core.held import Held, Reason
-from fleet.core.rollout import Rollout, Run, State
-from fleet.core.steps import Step
+from fleet.core.records.held import Held, Reason
+from fleet.core.rollout.rollout import Rollout, Run, State
+from fleet.core.rollout.steps import Step
 
 NAMED = 3
 """So many open canaries are named."""

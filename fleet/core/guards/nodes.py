@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from fleet.core.guards import others
-from fleet.core.held import Held, Reason
-from fleet.core.machine import Machine
-from fleet.core.node import Node
-from fleet.core.notice import Notice
+from fleet.core.objects.machine import Machine
+from fleet.core.objects.node import Node
+from fleet.core.records.held import Held, Reason
+from fleet.core.third_parties.notice import Notice
 
 
 def held(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from fleet.core.held import Held, Reason
-from fleet.core.notice import Notice
-from fleet.core.parties import Does
+from fleet.core.records.held import Held, Reason
+from fleet.core.third_parties.notice import Notice
+from fleet.core.third_parties.parties import Does
 
 SHOWN = 3
 """Notices that one line tells."""

@@ -6,9 +6,8 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from fleet.core.guards import etcd
-from fleet.core.held import Held, Reason
-from fleet.core.node import NodeRef
-from fleet.core.quorum import (
+from fleet.core.objects.node import NodeRef
+from fleet.core.quorum.quorum import (
     MOVES_LEADER,
     Member,
     Quorum,
@@ -24,6 +23,7 @@ from fleet.core.quorum import (
     majority_sites,
     tolerates,
 )
+from fleet.core.records.held import Held, Reason
 
 
 class Rank(NamedTuple):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from fleet.core.held import Held, Reason
-from fleet.core.release import Release
-from fleet.core.skew import OLDER, allowed, apart, minor_of, too_new, too_old
+from fleet.core.guards.version_skew import OLDER, allowed, apart, minor_of, too_new, too_old
+from fleet.core.records.held import Held, Reason
+from fleet.core.releases.release import Release
 
 
 def held(cluster: str, release: Release, servers: Collection[str]) -> Held | None:

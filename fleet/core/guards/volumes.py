@@ -5,11 +5,11 @@ Until then another node cannot attach them: the pods would wait for this node to
 
 from __future__ import annotations
 
-from fleet.core.attachment import Attachment
-from fleet.core.held import Held, Reason
-from fleet.core.pod import PodRef
-from fleet.core.policy import DrainRule
-from fleet.core.view import ClusterView
+from fleet.core.cluster.view import ClusterView
+from fleet.core.objects.attachment import Attachment
+from fleet.core.objects.pod import PodRef
+from fleet.core.policy.policy import DrainRule
+from fleet.core.records.held import Held, Reason
 
 
 def held(node: str, view: ClusterView, rule: DrainRule) -> Held | None:

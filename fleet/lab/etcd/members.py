@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from fleet.core.groups import Access
-from fleet.lab.certificates import KeyPair, issue_etcd
+from fleet.core.quorum.groups import Access
+from fleet.lab.control_plane.certificates import KeyPair, issue_etcd
 from fleet.lab.errors import LabError
 from fleet.lab.etcd.namespaces import Namespaces, places
 from fleet.lab.etcd.wan import Relay, Wan

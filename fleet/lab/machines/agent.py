@@ -16,7 +16,7 @@ from pathlib import Path
 
 import fleet
 from fleet.lab.errors import LabError
-from fleet.lab.machines import image
+from fleet.lab.machines.images import image
 
 IMAGE = "lab.fleet.internal/fleet:1"
 """What `fleet cluster install --image` is given in a lab of machines."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from fleet.lab import Lab, kubeconfig
+from fleet.lab import Lab
 from fleet.lab.build import Progress
-from fleet.lab.certificates import Certificates
+from fleet.lab.control_plane import kubeconfig
+from fleet.lab.control_plane.certificates import Certificates
 from fleet.lab.machines import agent, etc
 from fleet.lab.machines.machines import Machines
 

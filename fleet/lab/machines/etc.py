@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from fleet.lab.certificates import API_SERVER_ADDRESSES
+from fleet.lab.control_plane.certificates import API_SERVER_ADDRESSES
 from fleet.lab.machines.keys import Key
 from fleet.lab.machines.machine import Machine
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from fleet.lab.errors import LabError
-from fleet.lab.machines.network import Network
+from fleet.lab.machines.computer.network import Network
 
 _FILE = "machine.json"
 

@@ -16,8 +16,10 @@ import msgspec
 
 from fleet.lab.build import Progress
 from fleet.lab.errors import LabError
-from fleet.lab.machines import cgroups, etc, keys, limits, machine, network, releases, requirements
-from fleet.lab.machines.disk import Disk
+from fleet.lab.machines import etc, keys, machine, requirements
+from fleet.lab.machines.computer import cgroups, limits, network
+from fleet.lab.machines.images import releases
+from fleet.lab.machines.images.disk import Disk
 from fleet.lab.process import Process, ProcessRecord, last_lines
 
 REACHABLE_SECONDS = 120.0
@@ -131,7 +133,9 @@ class Machines:
         """Boots a machine that is off. Raises LabError when it is on."""
         if self.is_on(name):
             raise LabError(f"{name} is on already")
-        self._start(name, [sys.executable, "-P", "-m", "fleet.lab.machines.power", self.directory / name])
+        self._start(
+            name, [sys.executable, "-P", "-m", "fleet.lab.machines.computer.power", self.directory / name]
+        )
 
     def power_off(self, name: str) -> None:
         """Shuts it down in good order; where that takes more than ten seconds the power is cut."""

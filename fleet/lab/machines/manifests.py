@@ -11,13 +11,13 @@ from pathlib import Path
 
 import yaml
 
-from fleet.lab import controlplane
 from fleet.lab.build import Binaries
-from fleet.lab.certificates import Certificates
-from fleet.lab.controlplane import API_SERVER, CONTROLLER_MANAGER, ETCD, SCHEDULER, Layout
+from fleet.lab.control_plane import control_plane
+from fleet.lab.control_plane.certificates import Certificates
+from fleet.lab.control_plane.control_plane import API_SERVER, CONTROLLER_MANAGER, ETCD, SCHEDULER, Layout
+from fleet.lab.control_plane.ports import HostPorts, Ports
 from fleet.lab.machines.etc import File
 from fleet.lab.machines.machine import Machine
-from fleet.lab.ports import HostPorts, Ports
 
 API_PORT, ETCD_PORT, PEER_PORT, METRICS_PORT = 6443, 2379, 2380, 2381
 PORTS = Ports((HostPorts(ETCD_PORT, PEER_PORT, API_PORT),), 10257, 10259, 0)
@@ -84,14 +84,14 @@ def _arguments(
 ) -> Mapping[str, Mapping[str, object]]:
     """Of each program: what the lab gives it, and what is otherwise where there are several."""
     elected = {"leader-elect": "true"}
-    scheduler = {**controlplane.arguments(SCHEDULER, layout), **elected}
+    scheduler = {**control_plane.arguments(SCHEDULER, layout), **elected}
     # With the file of the lab, which has one, the election could not be asked for.
     del scheduler["config"]
     own = layout.program_kubeconfig(SCHEDULER)
     return {
-        ETCD: {**controlplane.arguments(ETCD, layout), **_etcd(machine, members)},
-        API_SERVER: controlplane.arguments(API_SERVER, layout),
-        CONTROLLER_MANAGER: {**controlplane.arguments(CONTROLLER_MANAGER, layout), **elected},
+        ETCD: {**control_plane.arguments(ETCD, layout), **_etcd(machine, members)},
+        API_SERVER: control_plane.arguments(API_SERVER, layout),
+        CONTROLLER_MANAGER: {**control_plane.arguments(CONTROLLER_MANAGER, layout), **elected},
         SCHEDULER: {**scheduler, "kubeconfig": own},
     }
 

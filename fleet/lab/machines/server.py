@@ -11,7 +11,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from fleet.lab.machines import tied
+from fleet.lab.machines.computer import tied
 
 CONTENT = ".filez"
 """OSTree's objects of this name are files; all others say which files there are."""

@@ -13,11 +13,12 @@ from pathlib import Path
 
 import msgspec
 
-from fleet.lab import certificates, kubeconfig, nodes
-from fleet.lab.api import Api
+from fleet.lab import nodes
 from fleet.lab.build import KUBERNETES_VERSION, Progress
-from fleet.lab.certificates import Certificates
-from fleet.lab.controlplane import BALANCER, NAME
+from fleet.lab.control_plane import certificates, kubeconfig
+from fleet.lab.control_plane.api import Api
+from fleet.lab.control_plane.certificates import Certificates
+from fleet.lab.control_plane.control_plane import BALANCER, NAME
 from fleet.lab.errors import LabError
 from fleet.lab.lab import LabStatus, ProgramStatus
 from fleet.lab.machines import cluster, manifests
@@ -147,7 +148,7 @@ class Stacked:
         addresses = tuple(each.address for each in chosen)
         issued = certificates.issue(directory / "pki", now, machines.gateway, hosts, addresses)
         port = _free_port(machines.gateway)
-        command: list[str | Path] = [sys.executable, "-P", "-m", "fleet.lab.balancer"]
+        command: list[str | Path] = [sys.executable, "-P", "-m", "fleet.lab.control_plane.balancer"]
         command += [f"--listen={machines.gateway}:{port}", f"--authority={issued.authority}"]
         command += [f"--servers={','.join(f'{address}:{manifests.API_PORT}' for address in addresses)}"]
         balancer = Process.start(BALANCER, command, directory / "balancer.log", tied=tied)

@@ -18,9 +18,11 @@ import msgspec
 
 from fleet.lab.build import Progress
 from fleet.lab.errors import LabError
-from fleet.lab.machines import etc, kernels, keys, requirements, tied
-from fleet.lab.machines.command import run
-from fleet.lab.machines.disk import Disk
+from fleet.lab.machines import etc, keys, requirements
+from fleet.lab.machines.computer import tied
+from fleet.lab.machines.computer.command import run
+from fleet.lab.machines.images import kernels
+from fleet.lab.machines.images.disk import Disk
 from fleet.lab.process import Process, last_lines
 
 NAME = "vm-1"

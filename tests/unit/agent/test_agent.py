@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 from msgspec.structs import replace
 
-from fleet.core.machine import MESSAGE_MOST, NAME_MOST, Ask, LogAsk, LogTold, Machine, Units, Work
-from fleet.core.release import Release
+from fleet.core.objects.machine import MESSAGE_MOST, NAME_MOST, Ask, LogAsk, LogTold, Machine, Units, Work
+from fleet.core.releases.release import Release
 from fleet.machines.host import Ran
 from tests.unit.agent.world import NEW, OLD, World, story
 

@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from msgspec.structs import replace
 
-from fleet.core.errors import UnreachableError
-from fleet.core.machine import Ask, Machine, Request, Units
-from fleet.core.release import Release
-from fleet.machines.agent import Agent, Pace
-from fleet.machines.os.family import MachineError, Observation, Progress
+from fleet.core.objects.machine import Ask, Machine, Request, Units
+from fleet.core.records.errors import UnreachableError
+from fleet.core.releases.release import Release
+from fleet.machines.agent.agent import Agent, Pace
+from fleet.machines.families.family import MachineError, Observation, Progress
 
 OLD = Release("1.0", "sha256:01", "6.1")
 NEW = Release("2.0", "sha256:02", "6.2")

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fleet.app.home import CLOCK, Home
-from fleet.app.plans import plan
-from fleet.app.rollouts import start
-from fleet.core.plan import Plan
-from fleet.core.snapshot import Snapshot
-from fleet.histories.builders import NEW, OLD, START, a_budget, a_deployment, a_node, a_snapshot
-from fleet.sim.behaviour import Behaviour
-from fleet.sim.clock import SimulatedClock
-from fleet.sim.cluster import create
+from fleet.app.planning.plans import plan
+from fleet.app.rollouts.rollouts import start
+from fleet.app.wiring.home import CLOCK, Home
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.planning.plan import Plan
+from fleet.lab.simulation.builders import NEW, OLD, START, a_budget, a_deployment, a_node, a_snapshot
+from fleet.model.behaviour import Behaviour
+from fleet.simulated.clock import SimulatedClock
+from fleet.simulated.cluster import create
 from fleet.store import ClusterRow
 
 POLICY = f"""\

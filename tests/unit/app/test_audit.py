@@ -15,20 +15,20 @@ from typing import Any
 import msgspec
 import pytest
 
-from fleet.app import audit
-from fleet.app.evidence import verify_file
-from fleet.app.home import Home
-from fleet.app.report import report, with_evidence
-from fleet.app.run import run as work
+from fleet.app.audit import audit
+from fleet.app.audit.export_verification import verify_file
+from fleet.app.reporting.report import report, with_evidence
+from fleet.app.rollouts.run import run as work
+from fleet.app.wiring.home import Home
 from fleet.cli.main import run
-from fleet.core.errors import TamperedError, UsageError
-from fleet.core.journal import GENESIS, Entry, Record
-from fleet.core.report import Report
-from fleet.core.requests import Sort
-from fleet.drivers.folding import keep
-from fleet.histories.builders import NEW, OLD
-from fleet.store import chain
-from fleet.store.signing import PrivateKey
+from fleet.core.records.errors import TamperedError, UsageError
+from fleet.core.records.journal import GENESIS, Entry, Record
+from fleet.core.records.requests import Sort
+from fleet.core.reporting.report import Report
+from fleet.drivers.journal.checkpoints import keep
+from fleet.lab.simulation.builders import NEW, OLD
+from fleet.store.journal import chain
+from fleet.store.journal.signing import PrivateKey
 from tests.store.raw import raw
 from tests.unit.app.finished import a_fast_home, carried_out
 from tests.unit.app.homes import a_home, a_started_rollout

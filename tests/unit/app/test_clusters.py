@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from fleet.app.clusters import add, check, found_in, remove, rule
-from fleet.app.home import Home
-from fleet.app.look import look
-from fleet.app.status import all_clusters, fleet_status
-from fleet.app.sync import sync
-from fleet.cli.cluster_view import found
-from fleet.core.errors import HeldError, UnreachableError, UsageError
-from fleet.core.pod import Owner, Pod
-from fleet.histories.builders import a_policy
-from fleet.kube.permissions import Permission
+from fleet.app.inventory.clusters import add, check, found_in, remove, rule
+from fleet.app.inventory.sync import sync
+from fleet.app.reporting.status import all_clusters, fleet_status
+from fleet.app.wiring.home import Home
+from fleet.app.wiring.refresh import look
+from fleet.cli.views.cluster import found
+from fleet.core.objects.pod import Owner, Pod
+from fleet.core.records.errors import HeldError, UnreachableError, UsageError
+from fleet.kube.objects.permissions import Permission
+from fleet.lab.simulation.builders import a_policy
 from tests.kube_fake.server import ApiServer, Fault
 from tests.kube_fake.world import write_kubeconfig
 from tests.unit.app.homes import POLICY, a_home, a_started_rollout, small_cluster

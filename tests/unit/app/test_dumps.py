@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from fleet.app.dumps import plan_of_dump
-from fleet.app.home import Home
-from fleet.app.lint import lint_dump
-from fleet.app.plan import Beyond
-from fleet.core.errors import UsageError
-from fleet.core.lint import Finding, Lint
-from fleet.histories.builders import NEW, OLD
+from fleet.app.planning.dumps import plan_of_dump
+from fleet.app.planning.lint import lint_dump
+from fleet.app.planning.plan import Beyond
+from fleet.app.wiring.home import Home
+from fleet.core.linting.lint import Finding, Lint
+from fleet.core.records.errors import UsageError
+from fleet.lab.simulation.builders import NEW, OLD
 from tests.unit.app.homes import POLICY, a_home
 
 

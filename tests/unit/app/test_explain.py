@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from fleet.app.explain import explain
-from fleet.app.follow import Follower
-from fleet.app.status import fleet_status
-from fleet.app.sync import sync
-from fleet.app.why import why
-from fleet.cli.explain_view import whole
-from fleet.core.errors import UsageError
-from fleet.core.held import Held, Reason
-from fleet.core.node import NodeRef
+from fleet.app.inventory.sync import sync
+from fleet.app.reporting.blockers import why
+from fleet.app.reporting.explain import explain
+from fleet.app.reporting.status import fleet_status
+from fleet.app.rollouts.follow import Follower
+from fleet.cli.views.explain import whole
+from fleet.core.objects.node import NodeRef
+from fleet.core.records.errors import UsageError
+from fleet.core.records.held import Held, Reason
 from tests.unit.app.homes import a_home, a_started_rollout, small_cluster
 
 

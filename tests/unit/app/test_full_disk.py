@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from fleet.app import audit
-from fleet.app.home import Home
-from fleet.app.plans import plan
-from fleet.app.report import report, with_evidence
-from fleet.app.rollouts import start
-from fleet.app.status import fleet_status
-from fleet.app.sync import sync
-from fleet.core.errors import NoRoomError
-from fleet.core.journal import Record
-from fleet.sim.lease import FileLease
+from fleet.app.audit import audit
+from fleet.app.inventory.sync import sync
+from fleet.app.planning.plans import plan
+from fleet.app.reporting.report import report, with_evidence
+from fleet.app.reporting.status import fleet_status
+from fleet.app.rollouts.rollouts import start
+from fleet.app.wiring.home import Home
+from fleet.core.records.errors import NoRoomError
+from fleet.core.records.journal import Record
+from fleet.model.file_lease import FileLease
 from tests.store.disks import fill, small_disk
 from tests.unit.app.finished import a_fast_home, carried_out
 from tests.unit.app.homes import a_home

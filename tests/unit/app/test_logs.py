@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from fleet.app import logs
-from fleet.app.logs import Json, Lines
-from fleet.drivers.journal_log import CLUSTER
+from fleet.app.wiring import logs
+from fleet.app.wiring.logs import Json, Lines
+from fleet.drivers.journal.log import CLUSTER
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from fleet.cli.main import run
-from fleet.core.machine import Work
+from fleet.core.objects.machine import Work
 from tests.unit.app.homes import a_home, small_cluster
 
 

@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from fleet.app.dumps import plan_of_dump
-from fleet.app.explain import explain
-from fleet.app.lint import lint_dump
-from fleet.app.sync import sync
-from fleet.app.why import why
-from fleet.cli.plan_view import whole
-from fleet.core.held import Reason
-from fleet.core.maintenance import Maintenance
-from fleet.core.node import Taint
-from fleet.histories.builders import NEW
+from fleet.app.inventory.sync import sync
+from fleet.app.planning.dumps import plan_of_dump
+from fleet.app.planning.lint import lint_dump
+from fleet.app.reporting.blockers import why
+from fleet.app.reporting.explain import explain
+from fleet.cli.views.plan import whole
+from fleet.core.objects.node import Taint
+from fleet.core.records.held import Reason
+from fleet.core.third_parties.maintenance import Maintenance
+from fleet.lab.simulation.builders import NEW
 from tests.unit.app.homes import a_home, small_cluster
 from tests.unit.app.test_dumps import a_dump, a_node
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fleet.app.clock import WallClock
-from fleet.app.quorums import groups_of
-from fleet.core.groups import Access, Group, Members
-from fleet.core.policy import Policy
-from fleet.core.presets import PRESETS
-from fleet.core.selector import Selector
+from fleet.app.wiring.clock import WallClock
+from fleet.app.wiring.quorums import groups_of
+from fleet.core.objects.selector import Selector
+from fleet.core.policy.policy import Policy
+from fleet.core.quorum.groups import Access, Group, Members
+from fleet.core.quorum.presets import PRESETS
 from fleet.etcd.group import EtcdGroup
+from fleet.kube.client.credentials import Source
 from fleet.kube.cluster import Cluster
-from fleet.kube.credentials import Source
 from fleet.quorums import PodGroup
 
 

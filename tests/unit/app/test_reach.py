@@ -10,21 +10,21 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from fleet.app.clock import WallClock
-from fleet.app.connection import connect
-from fleet.app.home import Home
-from fleet.app.reach import ByCommands, Remote, RemoteAgents, Say
-from fleet.core.event import Event, Gone, Seen, Synced
-from fleet.core.node import Node
-from fleet.core.pod import Pod
-from fleet.core.policy import Policy, Pool
-from fleet.core.selector import Selector
+from fleet.app.wiring.clock import WallClock
+from fleet.app.wiring.connection import connect
+from fleet.app.wiring.home import Home
+from fleet.app.wiring.reach import ByCommands, Remote, RemoteAgents, Say
+from fleet.core.objects.node import Node
+from fleet.core.objects.pod import Pod
+from fleet.core.objects.selector import Selector
+from fleet.core.policy.policy import Policy, Pool
+from fleet.core.rollout.event import Event, Gone, Seen, Synced
 from fleet.drivers.agents import ClusterWithAgents
+from fleet.kube.actions.machine import PATH
+from fleet.kube.client.credentials import Source
+from fleet.kube.client.transport import Transport
 from fleet.kube.cluster import Cluster
-from fleet.kube.credentials import Source
-from fleet.kube.own import PATH
-from fleet.kube.transport import Transport
-from fleet.store.clusters import ClusterRow
+from fleet.store.inventory.clusters import ClusterRow
 from tests.kube_fake.server import ApiServer
 from tests.kube_fake.world import write_kubeconfig
 from tests.unit.hosts.boxes import NEW, QUICK, Box

@@ -7,21 +7,21 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from fleet.app.home import Home
-from fleet.app.plans import plan
-from fleet.app.report import report
-from fleet.app.rollback import forward_again, rollback
-from fleet.app.rollouts import Rollouts, release, say, start
-from fleet.app.run import run
-from fleet.app.why import why
-from fleet.core.errors import HeldError, UsageError
-from fleet.core.journal import Record
-from fleet.core.node import NodeRef
-from fleet.core.release import Release
-from fleet.core.steps import Step
-from fleet.histories.builders import NEW, OLD, START, a_machine, a_node, a_snapshot
-from fleet.sim.behaviour import Behaviour, Failure
-from fleet.sim.cluster import create, snapshot_of
+from fleet.app.planning.plans import plan
+from fleet.app.reporting.blockers import why
+from fleet.app.reporting.report import report
+from fleet.app.rollouts.rollback import forward_again, rollback
+from fleet.app.rollouts.rollouts import Rollouts, release, say, start
+from fleet.app.rollouts.run import run
+from fleet.app.wiring.home import Home
+from fleet.core.objects.node import NodeRef
+from fleet.core.records.errors import HeldError, UsageError
+from fleet.core.records.journal import Record
+from fleet.core.releases.release import Release
+from fleet.core.rollout.steps import Step
+from fleet.lab.simulation.builders import NEW, OLD, START, a_machine, a_node, a_snapshot
+from fleet.model.behaviour import Behaviour, Failure
+from fleet.simulated.cluster import create, snapshot_of
 from tests.unit.app.finished import a_fast_home, carried_out, workers
 from tests.unit.app.homes import POLICY
 

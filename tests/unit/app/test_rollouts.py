@@ -7,17 +7,26 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from fleet.app.home import Home
-from fleet.app.plans import plan, stored
-from fleet.app.rollouts import Rollouts, changes, newcomers, release, say, start, summary_of, what_follows
-from fleet.core.errors import HeldError, UsageError
-from fleet.core.journal import Record
-from fleet.core.rollout import State
-from fleet.core.snapshot import Snapshot
-from fleet.core.times import Times
-from fleet.histories.builders import NEW, OLD, START, a_machine, a_node, a_policy, a_snapshot
-from fleet.sim.behaviour import Behaviour
-from fleet.sim.planner import make_plan
+from fleet.app.planning.plans import plan, stored
+from fleet.app.rollouts.rollouts import (
+    Rollouts,
+    changes,
+    newcomers,
+    release,
+    say,
+    start,
+    summary_of,
+    what_follows,
+)
+from fleet.app.wiring.home import Home
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.planning.estimates import Times
+from fleet.core.records.errors import HeldError, UsageError
+from fleet.core.records.journal import Record
+from fleet.core.rollout.rollout import State
+from fleet.lab.simulation.builders import NEW, OLD, START, a_machine, a_node, a_policy, a_snapshot
+from fleet.model.behaviour import Behaviour
+from fleet.planner.planner import make_plan
 from tests.story import Story
 from tests.unit.app.homes import POLICY, a_home, a_started_rollout, small_cluster
 

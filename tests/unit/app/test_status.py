@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from fleet.app.home import Home
-from fleet.app.status import fleet_status
-from fleet.app.sync import sync
-from fleet.core.errors import UsageError
-from fleet.core.node import SITE_LABEL
-from fleet.core.overview import Selection, select
-from fleet.histories.builders import START, a_group, a_node, a_snapshot
+from fleet.app.inventory.sync import sync
+from fleet.app.reporting.status import fleet_status
+from fleet.app.wiring.home import Home
+from fleet.core.objects.node import SITE_LABEL
+from fleet.core.records.errors import UsageError
+from fleet.core.reporting.overview import Selection, select
+from fleet.lab.simulation.builders import START, a_group, a_node, a_snapshot
 from tests.unit.app.homes import POLICY, a_home, small_cluster
 
 TWO_POOLS = f"""{POLICY}  - name: storage

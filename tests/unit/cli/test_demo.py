@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from fleet.app.demo import prepare
+from fleet.app.rollouts.demo import prepare
 from fleet.cli.main import run
-from fleet.core.errors import UsageError
-from fleet.sim.demo import POLICY
+from fleet.core.records.errors import UsageError
+from fleet.simulated.demo import POLICY
 
 SPEED = 1000.0
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from typer.testing import CliRunner
 
-from fleet.cli.commands import app
-from fleet.core.errors import UsageError
+from fleet.cli.registry import app
+from fleet.core.records.errors import UsageError
 
 
 def said(*words: str) -> str:

@@ -9,25 +9,29 @@ import msgspec
 from msgspec.structs import replace
 from rich.text import Text
 
-from fleet.app.explain import explanation
-from fleet.cli import explain_view, plan_view, quorum_view, rollout_view, status_view
-from fleet.cli.live import stuck
-from fleet.core.chronicle import Chronicle
-from fleet.core.eta import seconds_left
-from fleet.core.held import Held, Reason
-from fleet.core.journal import Record
-from fleet.core.node import NodeRef
-from fleet.core.overview import Known, Selection, overview, parts_of, select
-from fleet.core.plan import Plan
-from fleet.core.quorum import Link, Member, QuorumRule
-from fleet.core.spans import words
-from fleet.core.status import Status, StatusCluster
-from fleet.core.steps import Turn
-from fleet.core.times import ENOUGH_TO_SPREAD, Times
-from fleet.core.voters import status_of
-from fleet.core.whatif import Change, WhatIf
-from fleet.histories.builders import NEW, START, a_group, a_node, a_policy, a_pool
-from fleet.sim.planner import make_plan
+from fleet.app.reporting.explain import explanation
+from fleet.cli.views import explain as explain_view
+from fleet.cli.views import plan as plan_view
+from fleet.cli.views import quorum as quorum_view
+from fleet.cli.views import rollout as rollout_view
+from fleet.cli.views import status as status_view
+from fleet.cli.views.live import stuck
+from fleet.core.objects.node import NodeRef
+from fleet.core.planning.estimates import ENOUGH_TO_SPREAD, Times
+from fleet.core.planning.eta import seconds_left
+from fleet.core.planning.plan import Plan
+from fleet.core.planning.what_if import Change, WhatIf
+from fleet.core.quorum.quorum import Link, Member, QuorumRule
+from fleet.core.records.held import Held, Reason
+from fleet.core.records.journal import Record
+from fleet.core.reporting.overview import Known, Selection, overview, parts_of, select
+from fleet.core.reporting.status import Status, StatusCluster
+from fleet.core.reporting.timeline import Chronicle
+from fleet.core.reporting.voters import status_of
+from fleet.core.rollout.steps import Turn
+from fleet.core.text.durations import words
+from fleet.lab.simulation.builders import NEW, START, a_group, a_node, a_policy, a_pool
+from fleet.planner.planner import make_plan
 from tests.story import Story
 from tests.unit.app.homes import small_cluster
 from tests.unit.report.telling import Telling, a_goal

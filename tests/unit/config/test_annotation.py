@@ -7,12 +7,12 @@ import json
 import pytest
 
 from fleet.config import declared_by, loads
-from fleet.core.groups import Group, settled
-from fleet.core.presets import PRESETS, default_rule
-from fleet.core.probe import Http, Probe, Term
-from fleet.core.quorum import QuorumRule
-from fleet.core.selector import Selector
-from fleet.core.workload import Workload
+from fleet.core.objects.selector import Selector
+from fleet.core.objects.workload import Workload
+from fleet.core.quorum.groups import Group, settled
+from fleet.core.quorum.presets import PRESETS, default_rule
+from fleet.core.quorum.probe import Http, Probe, Term
+from fleet.core.quorum.quorum import QuorumRule
 
 APP = Selector({"app": "zk"})
 PLACE = "StatefulSet data/zk, annotation fleet.internal/quorum"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from fleet.config import loads
-from fleet.core.drainrule import PodRule, PodTerm
-from fleet.core.selector import Selector
+from fleet.core.objects.selector import Selector
+from fleet.core.policy.drain_rule import PodRule, PodTerm
 from tests.unit.config.test_problems import problems
 
 HEAD = """\

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from fleet.config import default_policy_text, load, loads
-from fleet.core.errors import ConfigError, UsageError
-from fleet.core.policy import Amount, DrainRule, Freeze, Limits, Policy, Pool, Window
-from fleet.core.release import Release
-from fleet.core.selector import Requirement, Selector
+from fleet.core.objects.selector import Requirement, Selector
+from fleet.core.policy.policy import Amount, DrainRule, Freeze, Limits, Policy, Pool, Window
+from fleet.core.records.errors import ConfigError, UsageError
+from fleet.core.releases.release import Release
 
 DIGEST = "sha256:" + "a1" * 32
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fleet.config import loads
-from fleet.core.errors import ConfigError
+from fleet.core.records.errors import ConfigError
 
 ONE, OTHER = "sha256:" + "1" * 64, "sha256:" + "2" * 64
 STREAM = "streams: [{name: s, releases: [{version: a}]}]\n"

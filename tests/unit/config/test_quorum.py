@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from fleet.config import load, loads
-from fleet.core.errors import ConfigError
-from fleet.core.groups import Access, Group
-from fleet.core.presets import PRESETS
-from fleet.core.probe import Exec, Http, Probe, Term
-from fleet.core.quorum import Quorum, QuorumRule, SnapshotRule
-from fleet.core.selector import Selector
+from fleet.core.objects.selector import Selector
+from fleet.core.quorum.groups import Access, Group
+from fleet.core.quorum.presets import PRESETS
+from fleet.core.quorum.probe import Exec, Http, Probe, Term
+from fleet.core.quorum.quorum import Quorum, QuorumRule, SnapshotRule
+from fleet.core.records.errors import ConfigError
 
 PODS = "namespace: data, selector: {matchLabels: {app: own}}"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from fleet.config.selector import hidden
-from fleet.core.policy import Pool
-from fleet.core.selector import Requirement, Selector
+from fleet.core.objects.selector import Requirement, Selector
+from fleet.core.policy.policy import Pool
 
 ALL = Selector()
 WEB = Selector({"role": "web"})

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fleet.config import load
-from fleet.core.errors import ConfigError
+from fleet.core.records.errors import ConfigError
 
 POLICY = """
 streams: [{{name: stable, releases: [{{version: "1"}}]}}]

@@ -5,18 +5,18 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from fleet.core import identity
-from fleet.core.action import Evict, Reboot, Result
-from fleet.core.folded import fold, unfold
-from fleet.core.held import Reason
-from fleet.core.history import rollouts_of
-from fleet.core.machine import Units
-from fleet.core.node import Node, NodeRef
-from fleet.core.policy import Amount, Limits
-from fleet.core.rollout import State
-from fleet.core.steps import Step
-from fleet.histories.builders import NEW, a_deployment, a_machine, a_node, a_policy, a_pool, a_snapshot
-from fleet.sim.behaviour import Behaviour
+from fleet.core.objects import identity
+from fleet.core.objects.machine import Units
+from fleet.core.objects.node import Node, NodeRef
+from fleet.core.policy.policy import Amount, Limits
+from fleet.core.records.held import Reason
+from fleet.core.rollout.action import Evict, Reboot, Result
+from fleet.core.rollout.checkpoint import fold, unfold
+from fleet.core.rollout.replay import rollouts_of
+from fleet.core.rollout.rollout import State
+from fleet.core.rollout.steps import Step
+from fleet.lab.simulation.builders import NEW, a_deployment, a_machine, a_node, a_policy, a_pool, a_snapshot
+from fleet.model.behaviour import Behaviour
 from tests.story import Story
 
 POOL = a_pool(limits=Limits(Amount(1)), failure_limit=1)

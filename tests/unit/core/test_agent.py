@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from fleet.core.agent import Act, Answer, Seen, next_duty, proves_boot, rolled_back
-from fleet.core.machine import Ask, Machine, Request, Work
-from fleet.core.release import Release
-from fleet.machines.os.family import Observation
+from fleet.core.objects.machine import Ask, Machine, Request, Work
+from fleet.core.releases.release import Release
+from fleet.machines.families.family import Observation
 from tests.releases import PAIRS, Pair
 
 OTHER = Release("0", "sha256:00")

@@ -5,19 +5,19 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from fleet.core.action import AnyAction, Outcome, Stage
-from fleet.core.held import Reason
-from fleet.core.lint import lint
-from fleet.core.node import ARCHITECTURE_LABEL, ZONE_LABEL, Node, NodeRef
-from fleet.core.policy import Amount, Limits, Policy
-from fleet.core.release import Release, Stream, is_release
-from fleet.core.report import Verdict
-from fleet.core.reporter import make_report
-from fleet.core.snapshot import Snapshot
-from fleet.core.steps import Step
-from fleet.core.times import Times
-from fleet.histories.builders import NEW, OLD, START, a_node, a_pool, a_snapshot
-from fleet.sim.planner import make_plan
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.linting.lint import lint
+from fleet.core.objects.node import ARCHITECTURE_LABEL, ZONE_LABEL, Node, NodeRef
+from fleet.core.planning.estimates import Times
+from fleet.core.policy.policy import Amount, Limits, Policy
+from fleet.core.records.held import Reason
+from fleet.core.releases.release import Release, Stream, is_release
+from fleet.core.reporting.report import Verdict
+from fleet.core.reporting.reporter import make_report
+from fleet.core.rollout.action import AnyAction, Outcome, Stage
+from fleet.core.rollout.steps import Step
+from fleet.lab.simulation.builders import NEW, OLD, START, a_node, a_pool, a_snapshot
+from fleet.planner.planner import make_plan
 from tests.releases import AMD, ARM, BOTH, INDEX
 from tests.story import Story
 

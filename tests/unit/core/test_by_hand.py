@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from fleet.core.steps import Step
-from fleet.histories.builders import NEW, a_machine, a_node, a_policy, a_snapshot
-from fleet.sim.behaviour import Behaviour, Spread
+from fleet.core.rollout.steps import Step
+from fleet.lab.simulation.builders import NEW, a_machine, a_node, a_policy, a_snapshot
+from fleet.model.behaviour import Behaviour, Spread
 from tests.story import Story
 
 NODE = a_node("n-0")

@@ -7,18 +7,18 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
-from fleet.core.action import Cordon
-from fleet.core.folded import fold, unfold
-from fleet.core.held import Reason
-from fleet.core.history import rollouts_of
-from fleet.core.node import Node, NodeRef, Resources
-from fleet.core.pod import PodRef
-from fleet.core.policy import Amount, Limits
-from fleet.core.rollout import State
-from fleet.core.steps import Step
-from fleet.core.workload import NodeLock, Workload
-from fleet.histories.builders import START, a_budget, a_deployment, a_node, a_policy, a_pool, a_snapshot
-from fleet.sim.behaviour import Behaviour
+from fleet.core.objects.node import Node, NodeRef, Resources
+from fleet.core.objects.pod import PodRef
+from fleet.core.objects.workload import NodeLock, Workload
+from fleet.core.policy.policy import Amount, Limits
+from fleet.core.records.held import Reason
+from fleet.core.rollout.action import Cordon
+from fleet.core.rollout.checkpoint import fold, unfold
+from fleet.core.rollout.replay import rollouts_of
+from fleet.core.rollout.rollout import State
+from fleet.core.rollout.steps import Step
+from fleet.lab.simulation.builders import START, a_budget, a_deployment, a_node, a_policy, a_pool, a_snapshot
+from fleet.model.behaviour import Behaviour
 from tests.story import Story
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from fleet.core.held import Reason
-from fleet.core.node import NodeRef, Resources, Taint
-from fleet.core.placement import HOSTNAME_LABEL, Apart, NodeTerm
-from fleet.core.pod import Owner, Pod
-from fleet.core.policy import Amount, DrainRule, Limits
-from fleet.core.room import Room
-from fleet.core.selector import Requirement
-from fleet.core.steps import Step
-from fleet.histories.builders import a_budget, a_deployment, a_node, a_policy, a_pool, a_snapshot
+from fleet.core.capacity.capacity import Room
+from fleet.core.objects.node import NodeRef, Resources, Taint
+from fleet.core.objects.placement import HOSTNAME_LABEL, Apart, NodeTerm
+from fleet.core.objects.pod import Owner, Pod
+from fleet.core.objects.selector import Requirement
+from fleet.core.policy.policy import Amount, DrainRule, Limits
+from fleet.core.records.held import Reason
+from fleet.core.rollout.steps import Step
+from fleet.lab.simulation.builders import a_budget, a_deployment, a_node, a_policy, a_pool, a_snapshot
 from tests.story import Story
 
 SIZE = Resources(1000, 1 << 30, 10)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from fleet.core.action import AnyAction, Outcome, Result
-from fleet.core.rollout import State
-from fleet.core.steps import Step
-from fleet.histories.builders import a_node, a_policy, a_pool, a_snapshot
-from fleet.sim.behaviour import Behaviour
+from fleet.core.rollout.action import AnyAction, Outcome, Result
+from fleet.core.rollout.rollout import State
+from fleet.core.rollout.steps import Step
+from fleet.lab.simulation.builders import a_node, a_policy, a_pool, a_snapshot
+from fleet.model.behaviour import Behaviour
 from tests.story import Story
 
 

@@ -8,19 +8,19 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
-from fleet.core import daemons
-from fleet.core.daemonset import DaemonTemplate, Place
-from fleet.core.held import Reason
-from fleet.core.node import Node, NodeRef, Taint, Toleration
-from fleet.core.placement import NodeTerm
-from fleet.core.pod import Owner, Pod
-from fleet.core.rollout import Goal, Run
-from fleet.core.selector import Requirement
-from fleet.core.steps import Step
-from fleet.core.view import ClusterView
-from fleet.core.workload import Workload
-from fleet.histories.builders import NEW, OLD, START, a_node, a_policy, a_pool, a_snapshot
-from fleet.sim.behaviour import Behaviour, Spread
+from fleet.core.cluster.view import ClusterView
+from fleet.core.objects.daemonset import DaemonTemplate, Place
+from fleet.core.objects.node import Node, NodeRef, Taint, Toleration
+from fleet.core.objects.placement import NodeTerm
+from fleet.core.objects.pod import Owner, Pod
+from fleet.core.objects.selector import Requirement
+from fleet.core.objects.workload import Workload
+from fleet.core.records.held import Reason
+from fleet.core.rollout.rollout import Goal, Run
+from fleet.core.rollout.steps import Step
+from fleet.core.steps import daemons
+from fleet.lab.simulation.builders import NEW, OLD, START, a_node, a_policy, a_pool, a_snapshot
+from fleet.model.behaviour import Behaviour, Spread
 from tests.story import Story
 
 KERNEL = "feature.node.kubernetes.io/kernel-version.full"

@@ -7,24 +7,33 @@ from itertools import pairwise
 import pytest
 from msgspec.structs import replace
 
-from fleet.core.action import AnyAction, Evict, Outcome, Reboot, Result
-from fleet.core.attachment import Attachment
-from fleet.core.drainrule import PodRule, PodTerm
-from fleet.core.event import Seen
-from fleet.core.held import Reason
-from fleet.core.lint import lint
-from fleet.core.node import NodeRef, Toleration
-from fleet.core.plan import Plan
-from fleet.core.pod import Owner, Pod
-from fleet.core.policy import Amount, DrainRule, Limits
-from fleet.core.selector import Selector
-from fleet.core.steps import Step
-from fleet.core.times import Times
-from fleet.core.treatment import Treatment, treatment
-from fleet.core.workload import Workload
-from fleet.histories.builders import NEW, START, a_budget, a_deployment, a_node, a_policy, a_pool, a_snapshot
-from fleet.sim.behaviour import Behaviour
-from fleet.sim.planner import make_plan
+from fleet.core.linting.lint import lint
+from fleet.core.objects.attachment import Attachment
+from fleet.core.objects.node import NodeRef, Toleration
+from fleet.core.objects.pod import Owner, Pod
+from fleet.core.objects.selector import Selector
+from fleet.core.objects.workload import Workload
+from fleet.core.planning.estimates import Times
+from fleet.core.planning.plan import Plan
+from fleet.core.policy.drain_rule import PodRule, PodTerm
+from fleet.core.policy.policy import Amount, DrainRule, Limits
+from fleet.core.policy.treatment import Treatment, treatment
+from fleet.core.records.held import Reason
+from fleet.core.rollout.action import AnyAction, Evict, Outcome, Reboot, Result
+from fleet.core.rollout.event import Seen
+from fleet.core.rollout.steps import Step
+from fleet.lab.simulation.builders import (
+    NEW,
+    START,
+    a_budget,
+    a_deployment,
+    a_node,
+    a_policy,
+    a_pool,
+    a_snapshot,
+)
+from fleet.model.behaviour import Behaviour
+from fleet.planner.planner import make_plan
 from tests.story import Story
 
 NODES = [a_node(f"n-{index}") for index in range(3)]

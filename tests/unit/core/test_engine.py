@@ -5,16 +5,16 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from fleet.core.action import AnyAction, Cordon, Evict, Outcome, Reboot, Result
-from fleet.core.event import Lost, Synced
-from fleet.core.held import Reason
-from fleet.core.history import rollouts_of
-from fleet.core.node import NodeRef
-from fleet.core.pod import PodRef
-from fleet.core.policy import Amount, DrainRule, Limits, StageRule
-from fleet.core.rollout import State
-from fleet.core.steps import Step
-from fleet.histories.builders import (
+from fleet.core.objects.node import NodeRef
+from fleet.core.objects.pod import PodRef
+from fleet.core.policy.policy import Amount, DrainRule, Limits, StageRule
+from fleet.core.records.held import Reason
+from fleet.core.rollout.action import AnyAction, Cordon, Evict, Outcome, Reboot, Result
+from fleet.core.rollout.event import Lost, Synced
+from fleet.core.rollout.replay import rollouts_of
+from fleet.core.rollout.rollout import State
+from fleet.core.rollout.steps import Step
+from fleet.lab.simulation.builders import (
     NEW,
     a_budget,
     a_deployment,
@@ -24,7 +24,7 @@ from fleet.histories.builders import (
     a_pool,
     a_snapshot,
 )
-from fleet.sim.behaviour import Behaviour
+from fleet.model.behaviour import Behaviour
 from tests.story import Story
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from fleet.core.eta import seconds_left
-from fleet.core.node import NodeRef
-from fleet.core.plan import Plan, PlannedRun
-from fleet.core.rollout import Goal, Rollout, Run, Start, State
-from fleet.core.steps import Step
-from fleet.histories.builders import NEW, START, a_policy
+from fleet.core.objects.node import NodeRef
+from fleet.core.planning.eta import seconds_left
+from fleet.core.planning.plan import Plan, PlannedRun
+from fleet.core.rollout.rollout import Goal, Rollout, Run, Start, State
+from fleet.core.rollout.steps import Step
+from fleet.lab.simulation.builders import NEW, START, a_policy
 
 ENDS = (100.0, 200.0, 300.0, 400.0, 500.0)
 

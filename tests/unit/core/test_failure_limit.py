@@ -7,11 +7,11 @@ from typing import NoReturn
 import pytest
 
 from fleet.core.guards import gates
-from fleet.core.node import NodeRef
-from fleet.core.policy import Amount
-from fleet.core.rollout import Run, State
-from fleet.histories.builders import a_node, a_policy, a_pool, a_snapshot
-from fleet.sim.behaviour import Behaviour
+from fleet.core.objects.node import NodeRef
+from fleet.core.policy.policy import Amount
+from fleet.core.rollout.rollout import Run, State
+from fleet.lab.simulation.builders import a_node, a_policy, a_pool, a_snapshot
+from fleet.model.behaviour import Behaviour
 from tests.story import Story
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Struct
 
-from fleet.core.foreign import DEEPEST, LONGEST_NUMBER, UnreadableError, convert, decode
+from fleet.core.text.untrusted import DEEPEST, LONGEST_NUMBER, UnreadableError, convert, decode
 
 
 class Named(Struct):

@@ -7,20 +7,20 @@ from datetime import time, timedelta
 import pytest
 from msgspec.structs import replace
 
-from fleet.core.budget import Budget
-from fleet.core.engine import Engine
-from fleet.core.event import Seen, Synced
-from fleet.core.held import Reason
-from fleet.core.lint import lint
-from fleet.core.node import Node, NodeRef
-from fleet.core.plan import Plan, PlannedHold
-from fleet.core.pod import Owner, Pod
-from fleet.core.policy import DrainRule, Pool, RebootRule, Window
-from fleet.core.rollout import Goal, Rollout, Start
-from fleet.core.snapshot import Snapshot
-from fleet.core.times import Known, Times
-from fleet.core.workload import Workload
-from fleet.histories.builders import (
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.engine.engine import Engine
+from fleet.core.linting.lint import lint
+from fleet.core.objects.budget import Budget
+from fleet.core.objects.node import Node, NodeRef
+from fleet.core.objects.pod import Owner, Pod
+from fleet.core.objects.workload import Workload
+from fleet.core.planning.estimates import Known, Times
+from fleet.core.planning.plan import Plan, PlannedHold
+from fleet.core.policy.policy import DrainRule, Pool, RebootRule, Window
+from fleet.core.records.held import Reason
+from fleet.core.rollout.event import Seen, Synced
+from fleet.core.rollout.rollout import Goal, Rollout, Start
+from fleet.lab.simulation.builders import (
     NEW,
     START,
     a_budget,
@@ -30,7 +30,7 @@ from fleet.histories.builders import (
     a_pool,
     a_snapshot,
 )
-from fleet.sim.planner import make_plan
+from fleet.planner.planner import make_plan
 
 NODES = [a_node(f"n-{number}") for number in (1, 2, 3)]
 DAY = 86_400

@@ -6,8 +6,8 @@ import inspect
 import re
 from pathlib import Path
 
-from fleet.core import foreseen
-from fleet.core.held import Reason
+from fleet.core.planning import foreseen
+from fleet.core.records.held import Reason
 
 PAGE = (Path(__file__).parents[3] / "docs" / "workloads.md").read_text(encoding="utf-8")
 CHECKS = set(

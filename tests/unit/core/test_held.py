@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fleet.core.held import ADVICE, LASTING, WITHOUT_ADVICE, WORDS, Held, Reason
+from fleet.core.records.held import ADVICE, LASTING, WITHOUT_ADVICE, WORDS, Held, Reason
 
 BY_TIME = {
     *(Reason.WINDOW, Reason.FREEZE, Reason.STAGING, Reason.BACKOFF, Reason.TURN, Reason.NODE_ABSENT),

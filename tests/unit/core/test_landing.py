@@ -7,21 +7,21 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from fleet.core.doubt import About, Doubt
+from fleet.core.capacity.capacity import Room
+from fleet.core.capacity.layout import Lack
 from fleet.core.guards import capacity
-from fleet.core.held import Held, Reason
-from fleet.core.layout import Lack
-from fleet.core.lint import lint
-from fleet.core.node import Node, Resources, Taint
-from fleet.core.placement import HOSTNAME_LABEL, Apart, HostPort, Near, NodeTerm
-from fleet.core.plan import Plan
-from fleet.core.pod import Owner, Pod
-from fleet.core.room import Room
-from fleet.core.selector import Requirement
-from fleet.core.times import Times
-from fleet.core.volumes import PersistentVolume, PersistentVolumeClaim
-from fleet.histories.builders import NEW, START, a_node, a_policy, a_pool, a_snapshot
-from fleet.sim.planner import make_plan
+from fleet.core.linting.lint import lint
+from fleet.core.objects.node import Node, Resources, Taint
+from fleet.core.objects.placement import HOSTNAME_LABEL, Apart, HostPort, Near, NodeTerm
+from fleet.core.objects.pod import Owner, Pod
+from fleet.core.objects.selector import Requirement
+from fleet.core.objects.volumes import PersistentVolume, PersistentVolumeClaim
+from fleet.core.planning.estimates import Times
+from fleet.core.planning.plan import Plan
+from fleet.core.records.doubt import About, Doubt
+from fleet.core.records.held import Held, Reason
+from fleet.lab.simulation.builders import NEW, START, a_node, a_policy, a_pool, a_snapshot
+from fleet.planner.planner import make_plan
 
 ZONE = "topology.kubernetes.io/zone"
 GPU = "nvidia.com/gpu"

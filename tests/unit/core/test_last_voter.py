@@ -7,16 +7,16 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
-from fleet.core.action import Reboot
 from fleet.core.guards import etcd
-from fleet.core.held import Reason
-from fleet.core.node import NodeRef
-from fleet.core.proving import Proving, brought, proving
-from fleet.core.quorum import Member, Quorum, QuorumRule
-from fleet.core.rollout import Goal, Rollout, Start
-from fleet.core.skew import Minor
-from fleet.core.steps import Step
-from fleet.histories.builders import NEW, OLD, START, a_group, a_node
+from fleet.core.guards.recovery import Proving, brought, proving
+from fleet.core.guards.version_skew import Minor
+from fleet.core.objects.node import NodeRef
+from fleet.core.quorum.quorum import Member, Quorum, QuorumRule
+from fleet.core.records.held import Reason
+from fleet.core.rollout.action import Reboot
+from fleet.core.rollout.rollout import Goal, Rollout, Start
+from fleet.core.rollout.steps import Step
+from fleet.lab.simulation.builders import NEW, OLD, START, a_group, a_node
 from tests.unit.core.test_quorum_rollout import a_story, group_of, rebooted, with_rule
 
 NEWER = "3.7.3"

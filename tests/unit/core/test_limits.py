@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from fleet.core.engine import Engine
-from fleet.core.event import Lost, Seen, Synced
-from fleet.core.held import Reason
-from fleet.core.history import rollouts_of
-from fleet.core.node import NodeRef
-from fleet.core.policy import Amount, DrainRule, Limits
-from fleet.core.rollout import Rollout, Start
-from fleet.core.steps import Step
-from fleet.core.times import Times
-from fleet.histories.builders import NEW, START, a_deployment, a_node, a_policy, a_pool, a_snapshot
-from fleet.sim.behaviour import Behaviour
-from fleet.sim.planner import make_plan
+from fleet.core.engine.engine import Engine
+from fleet.core.objects.node import NodeRef
+from fleet.core.planning.estimates import Times
+from fleet.core.policy.policy import Amount, DrainRule, Limits
+from fleet.core.records.held import Reason
+from fleet.core.rollout.event import Lost, Seen, Synced
+from fleet.core.rollout.replay import rollouts_of
+from fleet.core.rollout.rollout import Rollout, Start
+from fleet.core.rollout.steps import Step
+from fleet.lab.simulation.builders import NEW, START, a_deployment, a_node, a_policy, a_pool, a_snapshot
+from fleet.model.behaviour import Behaviour
+from fleet.planner.planner import make_plan
 from tests.story import Story
 
 ONE = a_pool(limits=Limits(max_unavailable=Amount(1)), failure_limit=3)

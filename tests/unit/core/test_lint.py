@@ -7,15 +7,15 @@ from collections.abc import Sequence
 import pytest
 from msgspec.structs import replace
 
-from fleet.core.budget import Budget
-from fleet.core.groups import Access, Group, Members
-from fleet.core.lint import Finding, lint
-from fleet.core.node import NodeRef
-from fleet.core.pod import Owner, Pod
-from fleet.core.policy import Amount, Limits, Policy, Pool
-from fleet.core.quorum import Member, Quorum, QuorumRule
-from fleet.core.selector import Selector
-from fleet.histories.builders import a_budget, a_node, a_snapshot
+from fleet.core.linting.lint import Finding, lint
+from fleet.core.objects.budget import Budget
+from fleet.core.objects.node import NodeRef
+from fleet.core.objects.pod import Owner, Pod
+from fleet.core.objects.selector import Selector
+from fleet.core.policy.policy import Amount, Limits, Policy, Pool
+from fleet.core.quorum.groups import Access, Group, Members
+from fleet.core.quorum.quorum import Member, Quorum, QuorumRule
+from fleet.lab.simulation.builders import a_budget, a_node, a_snapshot
 
 APP = Selector({"app": "zk"})
 NODES = [a_node(f"n-{number}", zone) for number, zone in enumerate("abcabc")]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from fleet.core.budget import Budget
-from fleet.core.event import Thing
-from fleet.core.held import Reason
-from fleet.core.pod import Pod, PodRef
-from fleet.core.policy import DrainRule
-from fleet.core.selector import Selector
-from fleet.core.view import ClusterView
-from fleet.histories.builders import a_budget, a_deployment, a_node
+from fleet.core.cluster.view import ClusterView
+from fleet.core.objects.budget import Budget
+from fleet.core.objects.pod import Pod, PodRef
+from fleet.core.objects.selector import Selector
+from fleet.core.policy.policy import DrainRule
+from fleet.core.records.held import Reason
+from fleet.core.rollout.event import Thing
+from fleet.lab.simulation.builders import a_budget, a_deployment, a_node
 
 API, ALL = PodRef("web", "api"), PodRef("web", "all")
 

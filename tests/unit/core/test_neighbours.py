@@ -7,12 +7,12 @@ from itertools import pairwise
 import pytest
 from msgspec.structs import replace
 
-from fleet.core.neighbours import Neighbours
-from fleet.core.node import Node
-from fleet.core.placement import HOSTNAME_LABEL, Apart, NodeTerm
-from fleet.core.pod import Pod
-from fleet.core.selector import Requirement
-from fleet.histories.builders import a_node
+from fleet.core.capacity.topology import Neighbours
+from fleet.core.objects.node import Node
+from fleet.core.objects.placement import HOSTNAME_LABEL, Apart, NodeTerm
+from fleet.core.objects.pod import Pod
+from fleet.core.objects.selector import Requirement
+from fleet.lab.simulation.builders import a_node
 
 ZONE = "topology.kubernetes.io/zone"
 WEB = (Requirement("app", "In", ("web",)),)

@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from fleet.core.drainrule import PodRule
-from fleet.core.held import Reason
-from fleet.core.lint import lint
-from fleet.core.obstacles import obstacles
-from fleet.core.pod import Owner, Pod
-from fleet.core.policy import DrainRule, Policy
-from fleet.core.snapshot import Snapshot
-from fleet.histories.builders import a_budget, a_deployment, a_node, a_policy, a_pool, a_snapshot
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.linting.lint import lint
+from fleet.core.objects.pod import Owner, Pod
+from fleet.core.planning.obstacles import obstacles
+from fleet.core.policy.drain_rule import PodRule
+from fleet.core.policy.policy import DrainRule, Policy
+from fleet.core.records.held import Reason
+from fleet.lab.simulation.builders import a_budget, a_deployment, a_node, a_policy, a_pool, a_snapshot
 
 NODES = [a_node(f"n-{number}", zone) for number, zone in enumerate("abc")]
 

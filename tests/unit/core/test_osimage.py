@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fleet.core.osimage import names, release_in, renamed
-from fleet.core.release import Release
+from fleet.core.releases.osimage import names, release_in, renamed
+from fleet.core.releases.release import Release
 
 
 @pytest.mark.parametrize(

@@ -7,21 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from fleet.core import keepoff
-from fleet.core.action import Evict, Outcome, Reboot, Result
-from fleet.core.held import Held, Reason
-from fleet.core.lint import lint
-from fleet.core.maintenance import Maintenance
-from fleet.core.node import KEEP_OFF_ANNOTATION, Node, NodeRef, Taint
-from fleet.core.notice import of_node
-from fleet.core.parties import BY_NAME, KEEP_OFF, PARTIES, SIGNS, Does, Party, Sign
-from fleet.core.pod import Owner, Pod, PodRef
-from fleet.core.quorum import Quorum
-from fleet.core.rollout import State
-from fleet.core.steps import Step
-from fleet.core.times import Times
-from fleet.core.workload import NodeLock, Workload
-from fleet.histories.builders import (
+from fleet.core.linting.lint import lint
+from fleet.core.objects.node import KEEP_OFF_ANNOTATION, Node, NodeRef, Taint
+from fleet.core.objects.pod import Owner, Pod, PodRef
+from fleet.core.objects.workload import NodeLock, Workload
+from fleet.core.planning.estimates import Times
+from fleet.core.quorum.quorum import Quorum
+from fleet.core.records.held import Held, Reason
+from fleet.core.rollout.action import Evict, Outcome, Reboot, Result
+from fleet.core.rollout.rollout import State
+from fleet.core.rollout.steps import Step
+from fleet.core.third_parties import keep_off
+from fleet.core.third_parties.maintenance import Maintenance
+from fleet.core.third_parties.notice import of_node
+from fleet.core.third_parties.parties import BY_NAME, KEEP_OFF, PARTIES, SIGNS, Does, Party, Sign
+from fleet.lab.simulation.builders import (
     NEW,
     START,
     a_deployment,
@@ -31,7 +31,7 @@ from fleet.histories.builders import (
     a_pool,
     a_snapshot,
 )
-from fleet.sim.planner import make_plan
+from fleet.planner.planner import make_plan
 from tests.story import Story
 
 DOCS = (Path(__file__).parents[3] / "docs" / "workloads.md").read_text(encoding="utf-8")
@@ -372,21 +372,21 @@ ALL = dict.fromkeys(KEEP_OFF, "true")
     ],
 )
 def test_exactly_what_was_added_is_taken_away(before: dict[str, str], after: dict[str, str]) -> None:
-    during = before | keepoff.additions(before, "r-1")
-    assert keepoff.additions(during, "r-1") == {}
+    during = before | keep_off.additions(before, "r-1")
+    assert keep_off.additions(during, "r-1") == {}
     # A cordon after a person's uncordon takes nothing of a stranger's for its own.
-    again = during | keepoff.additions(during, "r-2")
+    again = during | keep_off.additions(during, "r-2")
     for carried, rollout in ((during, "r-1"), (again, "r-2"), (during, "")):
-        gone = keepoff.removals(carried, rollout)
+        gone = keep_off.removals(carried, rollout)
         assert {key: value for key, value in carried.items() if key not in gone} == after
     if during != before:
-        assert keepoff.removals(during, "r-2") == ()
+        assert keep_off.removals(during, "r-2") == ()
 
 
 def test_what_a_person_has_changed_meanwhile_and_what_is_no_such_mark_stays() -> None:
-    during = keepoff.additions({}, "r-1") | {KEEP_OFF[1]: "24h", "team": "shop"}
+    during = keep_off.additions({}, "r-1") | {KEEP_OFF[1]: "24h", "team": "shop"}
     during[KEEP_OFF_ANNOTATION] += " team"
-    gone = keepoff.removals(during, "r-1")
+    gone = keep_off.removals(during, "r-1")
     assert KEEP_OFF[1] not in gone and "team" not in gone and KEEP_OFF[0] in gone
 
 

@@ -6,15 +6,15 @@ from datetime import timedelta
 
 from msgspec.structs import replace
 
-from fleet.core.held import Held, Reason
-from fleet.core.machine import Units
-from fleet.core.node import Node, NodeRef
-from fleet.core.overview import Known, Selection, natural, overview, select
-from fleet.core.release import Release
-from fleet.core.rollout import Goal, Rollout, Run, Start
-from fleet.core.status import Status, StatusCluster
-from fleet.core.steps import Step
-from fleet.histories.builders import NEW, OLD, START, a_machine, a_node, a_policy
+from fleet.core.objects.machine import Units
+from fleet.core.objects.node import Node, NodeRef
+from fleet.core.records.held import Held, Reason
+from fleet.core.releases.release import Release
+from fleet.core.reporting.overview import Known, Selection, natural, overview, select
+from fleet.core.reporting.status import Status, StatusCluster
+from fleet.core.rollout.rollout import Goal, Rollout, Run, Start
+from fleet.core.rollout.steps import Step
+from fleet.lab.simulation.builders import NEW, OLD, START, a_machine, a_node, a_policy
 
 EAST = StatusCluster("east", ("fra",), True, START, nodes=1)
 

@@ -7,21 +7,21 @@ from collections.abc import Callable
 import pytest
 from msgspec.structs import replace
 
-from fleet.core.action import Evict, Result
-from fleet.core.budget import Budget
-from fleet.core.held import Reason
-from fleet.core.node import NodeRef, Resources, Taint, Toleration
-from fleet.core.placement import HOSTNAME_LABEL, Apart, NodeTerm
-from fleet.core.pod import Owner, Pod
-from fleet.core.policy import Amount, DrainRule, Limits
-from fleet.core.room import Room
-from fleet.core.selector import Requirement, Selector
-from fleet.core.steps import Step
-from fleet.core.takers import Takers
-from fleet.core.times import Times
-from fleet.core.volumes import Volumes
-from fleet.histories.builders import NEW, START, a_budget, a_node, a_policy, a_pool, a_snapshot
-from fleet.sim.planner import make_plan
+from fleet.core.capacity.capacity import Room
+from fleet.core.capacity.takers import Takers
+from fleet.core.objects.budget import Budget
+from fleet.core.objects.node import NodeRef, Resources, Taint, Toleration
+from fleet.core.objects.placement import HOSTNAME_LABEL, Apart, NodeTerm
+from fleet.core.objects.pod import Owner, Pod
+from fleet.core.objects.selector import Requirement, Selector
+from fleet.core.objects.volumes import Volumes
+from fleet.core.planning.estimates import Times
+from fleet.core.policy.policy import Amount, DrainRule, Limits
+from fleet.core.records.held import Reason
+from fleet.core.rollout.action import Evict, Result
+from fleet.core.rollout.steps import Step
+from fleet.lab.simulation.builders import NEW, START, a_budget, a_node, a_policy, a_pool, a_snapshot
+from fleet.planner.planner import make_plan
 from tests.story import Story
 
 MANY = a_pool(limits=Limits(max_unavailable=Amount(9)))

@@ -8,18 +8,18 @@ from datetime import UTC, datetime
 import pytest
 from msgspec.structs import replace
 
-from fleet.core import daemons, proof
-from fleet.core.machine import UNTOLD, Units, Work
-from fleet.core.node import NodeRef
-from fleet.core.pod import Owner, Pod
-from fleet.core.release import Release
-from fleet.core.rollout import Goal, Run
-from fleet.core.steps import Step
-from fleet.core.view import ClusterView
-from fleet.core.workload import Workload
-from fleet.histories.builders import NEW, OLD, a_machine, a_node, a_policy, a_pool, a_snapshot
-from fleet.sim.agents import UNIT
-from fleet.sim.behaviour import Behaviour, Failure
+from fleet.core.cluster.view import ClusterView
+from fleet.core.objects.machine import UNTOLD, Units, Work
+from fleet.core.objects.node import NodeRef
+from fleet.core.objects.pod import Owner, Pod
+from fleet.core.objects.workload import Workload
+from fleet.core.releases.release import Release
+from fleet.core.rollout.rollout import Goal, Run
+from fleet.core.rollout.steps import Step
+from fleet.core.steps import daemons, verification
+from fleet.lab.simulation.builders import NEW, OLD, a_machine, a_node, a_policy, a_pool, a_snapshot
+from fleet.model.agents import UNIT
+from fleet.model.behaviour import Behaviour, Failure
 from tests.story import Story
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -48,8 +48,8 @@ def view(*things: Workload | Pod) -> ClusterView:
 
 
 def test_nothing_is_missing_of_a_node_that_is_back() -> None:
-    assert proof.missing(RUN, BACK, MACHINE, view(), NOW) is None
-    assert proof.proof(RUN, BACK, MACHINE) == {
+    assert verification.missing(RUN, BACK, MACHINE, view(), NOW) is None
+    assert verification.proof(RUN, BACK, MACHINE) == {
         "boot_id_before": "boot-1",
         "boot_id_after": "boot-2",
         "version": NEW.version,
@@ -63,60 +63,65 @@ def test_nothing_is_missing_of_a_node_that_is_back() -> None:
 
 def test_its_kubelet_must_be_ready() -> None:
     for ready in (False, None):
-        assert proof.missing(RUN, replace(BACK, ready=ready), MACHINE, view(), NOW) == "kubelet not Ready"
+        assert (
+            verification.missing(RUN, replace(BACK, ready=ready), MACHINE, view(), NOW) == "kubelet not Ready"
+        )
 
 
 def test_its_agent_must_have_told_of_this_very_boot() -> None:
     for machine in (None, replace(MACHINE, boot_id="boot-1")):
-        assert proof.missing(RUN, BACK, machine, view(), NOW) == "its agent has not reported since the boot"
+        assert (
+            verification.missing(RUN, BACK, machine, view(), NOW)
+            == "its agent has not reported since the boot"
+        )
 
 
 def test_the_digest_counts_and_not_the_version() -> None:
     other = replace(MACHINE, booted=Release(NEW.version, "sha256:" + "e" * 64, NEW.kernel))
-    assert proof.missing(RUN, BACK, other, view(), NOW) == "another release is booted"
+    assert verification.missing(RUN, BACK, other, view(), NOW) == "another release is booted"
 
 
 def test_the_kernel_must_be_the_releases() -> None:
     words = f"kernel {OLD.kernel} runs, {NEW.kernel} is the release's"
-    assert proof.missing(RUN, replace(BACK, kernel=OLD.kernel), MACHINE, view(), NOW) == words
+    assert verification.missing(RUN, replace(BACK, kernel=OLD.kernel), MACHINE, view(), NOW) == words
 
 
 def test_a_kernel_that_the_policy_names_without_its_distributions_suffix_is_the_releases() -> None:
     full = replace(BACK, kernel=f"{NEW.kernel}-301.fc43.x86_64")
-    assert proof.missing(RUN, full, MACHINE, view(), NOW) is None
+    assert verification.missing(RUN, full, MACHINE, view(), NOW) is None
     longer = replace(BACK, kernel=f"{NEW.kernel}0-301.fc43.x86_64")
-    assert proof.missing(RUN, longer, MACHINE, view(), NOW) is not None
+    assert verification.missing(RUN, longer, MACHINE, view(), NOW) is not None
 
 
 def test_systemd_must_have_ended_its_start() -> None:
     starting = replace(MACHINE, units=Units("starting"))
-    assert "still starting" in (proof.missing(RUN, BACK, starting, view(), NOW) or "")
+    assert "still starting" in (verification.missing(RUN, BACK, starting, view(), NOW) or "")
     rescue = replace(MACHINE, units=Units("maintenance"))
-    assert "rescue or emergency" in (proof.missing(RUN, BACK, rescue, view(), NOW) or "")
+    assert "rescue or emergency" in (verification.missing(RUN, BACK, rescue, view(), NOW) or "")
 
 
 def test_a_systemd_that_does_not_answer_proves_nothing_and_tells_nothing_of_before() -> None:
     silent = Units(UNTOLD)
-    unanswered = proof.missing(RUN, BACK, replace(MACHINE, units=silent), view(), NOW)
+    unanswered = verification.missing(RUN, BACK, replace(MACHINE, units=silent), view(), NOW)
     assert "does not answer which units have failed" in (unanswered or "")
     after = replace(MACHINE, units=Units("degraded", ("b.service",)))
     work = Work("t", "done", units=silent)
-    assert "what had failed before the reboot was not told" in proof.words(
-        proof.newly_failed(work, after), work, "n-0"
+    assert "what had failed before the reboot was not told" in verification.words(
+        verification.newly_failed(work, after), work, "n-0"
     )
 
 
 def test_the_daemonset_pods_that_were_ready_must_be_so_again() -> None:
     words = "DaemonSet pods are not Ready: kube-system/cni"
     assert (
-        proof.missing(RUN, BACK, MACHINE, view(DAEMON, replace(POD, ready=False)), NOW)
+        verification.missing(RUN, BACK, MACHINE, view(DAEMON, replace(POD, ready=False)), NOW)
         == f"{words} (not Ready)"
     )
-    assert proof.missing(RUN, BACK, MACHINE, view(DAEMON), NOW) == f"{words} (no pod)"
+    assert verification.missing(RUN, BACK, MACHINE, view(DAEMON), NOW) == f"{words} (no pod)"
 
 
 def test_a_daemonset_that_is_deleted_meanwhile_is_not_waited_for() -> None:
-    assert proof.missing(RUN, BACK, MACHINE, view(replace(POD, uid="x", node="n-1")), NOW) is None
+    assert verification.missing(RUN, BACK, MACHINE, view(replace(POD, uid="x", node="n-1")), NOW) is None
 
 
 def test_a_daemonset_whose_pod_was_not_ready_before_is_none_that_must_be_back() -> None:
@@ -127,10 +132,10 @@ def test_a_daemonset_whose_pod_was_not_ready_before_is_none_that_must_be_back() 
 def test_only_what_was_fine_before_the_reboot_counts_as_failed() -> None:
     work = Work("t", "done", units=Units("degraded", ("a.service", "b.service")))
     after = replace(MACHINE, units=Units("degraded", ("b.service", "c.service")))
-    assert proof.newly_failed(work, after) == ("c.service",)
-    assert proof.newly_failed(work, replace(MACHINE, units=None)) == ()
-    assert "that had not before the reboot" in proof.words(("c.service",), work, "n-0")
-    assert "was not told" in proof.words(("c.service",), None, "n-0")
+    assert verification.newly_failed(work, after) == ("c.service",)
+    assert verification.newly_failed(work, replace(MACHINE, units=None)) == ()
+    assert "that had not before the reboot" in verification.words(("c.service",), work, "n-0")
+    assert "was not told" in verification.words(("c.service",), None, "n-0")
 
 
 def told(failures: Mapping[str, Failure], before: Units | None = None) -> Story:

@@ -8,9 +8,8 @@ import pytest
 from msgspec.structs import replace
 
 from fleet.core.guards import quorum
-from fleet.core.held import Reason
-from fleet.core.node import NodeRef
-from fleet.core.quorum import (
+from fleet.core.objects.node import NodeRef
+from fleet.core.quorum.quorum import (
     Link,
     Quorum,
     QuorumRule,
@@ -24,7 +23,8 @@ from fleet.core.quorum import (
     majority_sites,
     tolerates,
 )
-from fleet.histories.builders import a_group, a_node
+from fleet.core.records.held import Reason
+from fleet.lab.simulation.builders import a_group, a_node
 
 RULE = QuorumRule()
 LINKS = (Link("f", "n", 0.008), Link("f", "s", 0.160), Link("n", "s", 0.150))

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from fleet.core.guards.quorum import held, rank
-from fleet.core.node import NodeRef
-from fleet.core.quorum import (
+from fleet.core.objects.node import NodeRef
+from fleet.core.quorum.quorum import (
     Link,
     Member,
     Quorum,

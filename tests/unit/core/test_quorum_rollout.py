@@ -7,16 +7,16 @@ from collections.abc import Callable
 import pytest
 from msgspec.structs import replace
 
-from fleet.core.action import Defragment, MoveLeader, Reboot, Result, SaveSnapshot
-from fleet.core.event import Seen
-from fleet.core.groups import Group
-from fleet.core.held import Reason
-from fleet.core.node import NodeRef
-from fleet.core.policy import Amount, Limits, Policy
-from fleet.core.quorum import Quorum, QuorumRule, SnapshotRule
-from fleet.core.rollout import State
-from fleet.core.steps import Step
-from fleet.histories.builders import a_group, a_node, a_policy, a_pool, a_snapshot
+from fleet.core.objects.node import NodeRef
+from fleet.core.policy.policy import Amount, Limits, Policy
+from fleet.core.quorum.groups import Group
+from fleet.core.quorum.quorum import Quorum, QuorumRule, SnapshotRule
+from fleet.core.records.held import Reason
+from fleet.core.rollout.action import Defragment, MoveLeader, Reboot, Result, SaveSnapshot
+from fleet.core.rollout.event import Seen
+from fleet.core.rollout.rollout import State
+from fleet.core.rollout.steps import Step
+from fleet.lab.simulation.builders import a_group, a_node, a_policy, a_pool, a_snapshot
 from tests.story import Story
 
 ALL = a_pool(limits=Limits(max_unavailable=Amount(9)))

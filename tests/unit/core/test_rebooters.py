@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from fleet.core.lint import Finding, lint
-from fleet.core.pod import Owner, Pod
-from fleet.core.policy import Policy
-from fleet.core.rebooters import Rebooter, rebooters
-from fleet.core.snapshot import Snapshot
-from fleet.core.workload import Workload
-from fleet.histories.builders import a_node, a_snapshot
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.linting.lint import Finding, lint
+from fleet.core.linting.rebooters import Rebooter, rebooters
+from fleet.core.objects.pod import Owner, Pod
+from fleet.core.objects.workload import Workload
+from fleet.core.policy.policy import Policy
+from fleet.lab.simulation.builders import a_node, a_snapshot
 
 NODES = [a_node(f"n-{index}") for index in range(3)]
 CONTROLLER = {"upgrade.cattle.io/controller": "system-upgrade-controller"}

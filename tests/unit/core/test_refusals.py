@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from fleet.core.action import AnyAction, Outcome, Result
-from fleet.core.held import Held, Reason
-from fleet.core.node import NodeRef
-from fleet.core.policy import RebootRule, StageRule
-from fleet.core.rollout import State
-from fleet.core.steps import Step
-from fleet.histories.builders import a_node, a_policy, a_pool, a_snapshot
-from fleet.sim.behaviour import Behaviour
+from fleet.core.objects.node import NodeRef
+from fleet.core.policy.policy import RebootRule, StageRule
+from fleet.core.records.held import Held, Reason
+from fleet.core.rollout.action import AnyAction, Outcome, Result
+from fleet.core.rollout.rollout import State
+from fleet.core.rollout.steps import Step
+from fleet.lab.simulation.builders import a_node, a_policy, a_pool, a_snapshot
+from fleet.model.behaviour import Behaviour
 from tests.story import Story
 
 WORDS = 'admission webhook "guard.example" denied the request: ask the platform team'

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from fleet.core.release import Release, built_for, is_release
+from fleet.core.releases.release import Release, built_for, is_release
 from tests.releases import AMD, ARM, BOTH, INDEX, PAIRS, Pair
 
 

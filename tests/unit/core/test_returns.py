@@ -6,16 +6,16 @@ from itertools import pairwise
 
 from msgspec.structs import replace
 
-from fleet.core.action import AnyAction, Evict, Outcome, Result
-from fleet.core.event import Seen
-from fleet.core.held import Reason
-from fleet.core.node import NodeRef, Toleration
-from fleet.core.pod import Pod, PodRef
-from fleet.core.policy import DrainRule
-from fleet.core.returns import LATE, PAUSES, Evicted, returned, tolerates_cordons
-from fleet.core.rollout import State
-from fleet.core.steps import Step
-from fleet.histories.builders import NEW, a_deployment, a_node, a_policy, a_pool, a_snapshot
+from fleet.core.objects.node import NodeRef, Toleration
+from fleet.core.objects.pod import Pod, PodRef
+from fleet.core.policy.policy import DrainRule
+from fleet.core.records.held import Reason
+from fleet.core.rollout.action import AnyAction, Evict, Outcome, Result
+from fleet.core.rollout.event import Seen
+from fleet.core.rollout.returns import LATE, PAUSES, Evicted, returned, tolerates_cordons
+from fleet.core.rollout.rollout import State
+from fleet.core.rollout.steps import Step
+from fleet.lab.simulation.builders import NEW, a_deployment, a_node, a_policy, a_pool, a_snapshot
 from tests.story import Story
 
 EVERYTHING = (Toleration(operator="Exists"),)

@@ -5,22 +5,22 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from fleet.core.budget import Budget
-from fleet.core.held import Reason
-from fleet.core.node import NodeRef
-from fleet.core.placement import HOSTNAME_LABEL, Apart
-from fleet.core.plan import Plan
-from fleet.core.pod import Owner, Pod
-from fleet.core.roles import Roles
-from fleet.core.selector import Requirement, Selector
-from fleet.core.snapshot import Snapshot
-from fleet.core.steps import Step
-from fleet.core.times import Times
-from fleet.core.workload import Workload
-from fleet.histories.builders import NEW, START, a_node, a_policy, a_pool, a_snapshot
-from fleet.sim.planner import make_plan
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.objects.budget import Budget
+from fleet.core.objects.node import NodeRef
+from fleet.core.objects.placement import HOSTNAME_LABEL, Apart
+from fleet.core.objects.pod import Owner, Pod
+from fleet.core.objects.selector import Requirement, Selector
+from fleet.core.objects.workload import Workload
+from fleet.core.planning.estimates import Times
+from fleet.core.planning.plan import Plan
+from fleet.core.records.held import Reason
+from fleet.core.rollout.steps import Step
+from fleet.core.third_parties.roles import Roles
+from fleet.lab.simulation.builders import NEW, START, a_node, a_policy, a_pool, a_snapshot
+from fleet.planner.planner import make_plan
 from tests.story import Story
-from tests.unit.sim.builder import Builder, Hand
+from tests.unit.model.builder import Builder, Hand
 
 NODES = [a_node(f"n-{number}") for number in (1, 2, 3)]
 CLUSTER = Owner("Cluster", "pg", "uid-pg")

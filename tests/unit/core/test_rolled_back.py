@@ -7,17 +7,17 @@ from collections.abc import Mapping, Sequence
 import pytest
 from msgspec.structs import replace
 
-from fleet.core.held import Reason
-from fleet.core.history import rollouts_of, unfinished
-from fleet.core.node import NodeRef
-from fleet.core.plan import Plan
-from fleet.core.release import Release
-from fleet.core.rollout import Rollout
-from fleet.core.steps import Step
-from fleet.core.times import Times
-from fleet.histories.builders import NEW, OLD, START, a_machine, a_node, a_policy, a_pool, a_snapshot
-from fleet.sim.behaviour import Behaviour, Failure
-from fleet.sim.planner import make_plan
+from fleet.core.objects.node import NodeRef
+from fleet.core.planning.estimates import Times
+from fleet.core.planning.plan import Plan
+from fleet.core.records.held import Reason
+from fleet.core.releases.release import Release
+from fleet.core.rollout.replay import rollouts_of, unfinished
+from fleet.core.rollout.rollout import Rollout
+from fleet.core.rollout.steps import Step
+from fleet.lab.simulation.builders import NEW, OLD, START, a_machine, a_node, a_policy, a_pool, a_snapshot
+from fleet.model.behaviour import Behaviour, Failure
+from fleet.planner.planner import make_plan
 from tests.story import Story
 
 NEWER = Release("44.20261201.3.0", "sha256:" + "c" * 64, "6.13.1")

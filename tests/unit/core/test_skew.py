@@ -7,21 +7,21 @@ from collections.abc import Collection
 import pytest
 from msgspec.structs import replace
 
-from fleet.core.action import Reboot, Stage
-from fleet.core.event import Gone, Seen, Synced
+from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.guards import skew as guard
-from fleet.core.held import Reason
-from fleet.core.lint import lint
-from fleet.core.node import NodeRef
-from fleet.core.pod import Pod
-from fleet.core.policy import Amount, Limits, Policy
-from fleet.core.quorum import Member, Quorum
-from fleet.core.skew import Minor, minor_of, skews
-from fleet.core.snapshot import Snapshot
-from fleet.core.steps import Step
-from fleet.core.times import Times
-from fleet.histories.builders import NEW, START, a_node, a_policy, a_pool, a_snapshot
-from fleet.sim.planner import make_plan
+from fleet.core.guards.version_skew import Minor, minor_of, skews
+from fleet.core.linting.lint import lint
+from fleet.core.objects.node import NodeRef
+from fleet.core.objects.pod import Pod
+from fleet.core.planning.estimates import Times
+from fleet.core.policy.policy import Amount, Limits, Policy
+from fleet.core.quorum.quorum import Member, Quorum
+from fleet.core.records.held import Reason
+from fleet.core.rollout.action import Reboot, Stage
+from fleet.core.rollout.event import Gone, Seen, Synced
+from fleet.core.rollout.steps import Step
+from fleet.lab.simulation.builders import NEW, START, a_node, a_policy, a_pool, a_snapshot
+from fleet.planner.planner import make_plan
 from tests.story import Story
 
 

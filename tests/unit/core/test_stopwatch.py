@@ -7,12 +7,12 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from fleet.core.action import Evict, Outcome, Result
-from fleet.core.event import Gone, Seen
-from fleet.core.node import NodeRef
-from fleet.core.pod import Owner, Pod
-from fleet.core.stopwatch import PATIENCE, Stopwatch
-from fleet.histories.builders import START
+from fleet.core.objects.node import NodeRef
+from fleet.core.objects.pod import Owner, Pod
+from fleet.core.planning.pod_timings import PATIENCE, Stopwatch
+from fleet.core.rollout.action import Evict, Outcome, Result
+from fleet.core.rollout.event import Gone, Seen
+from fleet.lab.simulation.builders import START
 
 OLD = Pod("web", "shop-1", "uid-1", node="n-1", owner=Owner("ReplicaSet", "shop", "rs-1"))
 NEW = Pod("web", "shop-2", "uid-2", phase="Pending", ready=False, owner=Owner("ReplicaSet", "shop", "rs-1"))

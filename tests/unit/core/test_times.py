@@ -7,13 +7,13 @@ from datetime import timedelta
 
 import msgspec
 
-from fleet.core.journal import Entry, Record
-from fleet.core.node import NodeRef
-from fleet.core.pod import Owner, Pod
-from fleet.core.rollout import Goal, Start
-from fleet.core.times import ENOUGH, Times, app_of, measured, origin
-from fleet.histories.builders import NEW, START, a_node, a_policy, a_snapshot
-from fleet.sim.planner import make_plan
+from fleet.core.objects.node import NodeRef
+from fleet.core.objects.pod import Owner, Pod
+from fleet.core.planning.estimates import ENOUGH, Times, app_of, measured, origin
+from fleet.core.records.journal import Entry, Record
+from fleet.core.rollout.rollout import Goal, Start
+from fleet.lab.simulation.builders import NEW, START, a_node, a_policy, a_snapshot
+from fleet.planner.planner import make_plan
 
 STEPS = ("stage", "staged", "cordon", "drain", "reboot", "verify", "uncordon")
 

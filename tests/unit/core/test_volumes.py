@@ -5,20 +5,20 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from fleet.core.action import AnyAction, Outcome, Result
-from fleet.core.attachment import Attachment
-from fleet.core.event import Gone, Seen
+from fleet.core.cluster.view import ClusterView
 from fleet.core.guards import volumes
-from fleet.core.held import Reason
-from fleet.core.node import NodeRef
-from fleet.core.pod import Owner, Pod, PodRef
-from fleet.core.policy import DrainRule
-from fleet.core.steps import Step
-from fleet.core.view import ClusterView
-from fleet.core.volumes import PersistentVolume
-from fleet.core.workload import Workload
-from fleet.histories.builders import a_node, a_policy, a_pool, a_snapshot
-from fleet.sim.behaviour import Behaviour
+from fleet.core.objects.attachment import Attachment
+from fleet.core.objects.node import NodeRef
+from fleet.core.objects.pod import Owner, Pod, PodRef
+from fleet.core.objects.volumes import PersistentVolume
+from fleet.core.objects.workload import Workload
+from fleet.core.policy.policy import DrainRule
+from fleet.core.records.held import Reason
+from fleet.core.rollout.action import AnyAction, Outcome, Result
+from fleet.core.rollout.event import Gone, Seen
+from fleet.core.rollout.steps import Step
+from fleet.lab.simulation.builders import a_node, a_policy, a_pool, a_snapshot
+from fleet.model.behaviour import Behaviour
 from tests.story import Story
 
 WAIT = DrainRule()

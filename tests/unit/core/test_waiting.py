@@ -7,20 +7,20 @@ from datetime import time, timedelta
 import pytest
 from msgspec.structs import replace
 
-from fleet.core.action import AnyAction, Cordon, Outcome, Result
-from fleet.core.claims import Claims
-from fleet.core.engine import Engine
-from fleet.core.event import Event, Gone, Seen, Synced, Thing
-from fleet.core.held import Reason
-from fleet.core.history import rollouts_of
-from fleet.core.machine import Machine
-from fleet.core.node import CORDON_ANNOTATION, Node, NodeRef
-from fleet.core.policy import Window
-from fleet.core.rollout import Goal, Rollout, Start, State
-from fleet.core.snapshot import Snapshot
-from fleet.core.steps import Step
-from fleet.core.view import ClusterView
-from fleet.histories.builders import (
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.cluster.view import ClusterView
+from fleet.core.engine.engine import Engine
+from fleet.core.objects.machine import Machine
+from fleet.core.objects.node import CORDON_ANNOTATION, Node, NodeRef
+from fleet.core.policy.policy import Window
+from fleet.core.records.held import Reason
+from fleet.core.rollout.action import AnyAction, Cordon, Outcome, Result
+from fleet.core.rollout.event import Event, Gone, Seen, Synced, Thing
+from fleet.core.rollout.replay import rollouts_of
+from fleet.core.rollout.rollout import Goal, Rollout, Start, State
+from fleet.core.rollout.steps import Step
+from fleet.core.state.reservations import Claims
+from fleet.lab.simulation.builders import (
     NEW,
     START,
     a_budget,

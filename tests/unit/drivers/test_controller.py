@@ -15,29 +15,29 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from fleet.app import logs
-from fleet.core.action import AnyAction, Outcome
-from fleet.core.errors import StaleEpochError, StoreError
-from fleet.core.event import Event, Noted, Seen
-from fleet.core.held import Reason
-from fleet.core.history import rollouts_of
-from fleet.core.journal import Entry, Record
-from fleet.core.machine import Machine
-from fleet.core.node import NodeRef
-from fleet.core.retention import Retention
-from fleet.core.rollout import Goal, Rollout, Start
-from fleet.core.steps import Step
+from fleet.app.wiring import logs
+from fleet.core.objects.machine import Machine
+from fleet.core.objects.node import NodeRef
+from fleet.core.records.errors import StaleEpochError, StoreError
+from fleet.core.records.held import Reason
+from fleet.core.records.journal import Entry, Record
+from fleet.core.records.retention import Retention
+from fleet.core.rollout.action import AnyAction, Outcome
+from fleet.core.rollout.event import Event, Noted, Seen
+from fleet.core.rollout.replay import rollouts_of
+from fleet.core.rollout.rollout import Goal, Rollout, Start
+from fleet.core.rollout.steps import Step
 from fleet.drivers.agents import ClusterWithAgents
 from fleet.drivers.controller import Controller
-from fleet.drivers.journal_log import LOG
+from fleet.drivers.journal.log import LOG
 from fleet.drivers.ports import Cluster
-from fleet.histories.builders import NEW, START, a_budget, a_deployment, a_node, a_policy, a_snapshot
-from fleet.sim.behaviour import Behaviour
-from fleet.sim.clock import SimulatedClock
-from fleet.sim.cluster import SimulatedCluster, create, snapshot_of
+from fleet.lab.simulation.builders import NEW, START, a_budget, a_deployment, a_node, a_policy, a_snapshot
+from fleet.model.behaviour import Behaviour
+from fleet.simulated.clock import SimulatedClock
+from fleet.simulated.cluster import SimulatedCluster, create, snapshot_of
 from fleet.store import ClusterRow, Store
-from fleet.store.inventory import FORGOTTEN_AT_ONCE
-from fleet.store.journal import Journal
+from fleet.store.inventory.inventory import FORGOTTEN_AT_ONCE
+from fleet.store.journal.journal import Journal
 from tests.store.disks import fill, small_disk
 
 SPEED = 300.0

@@ -7,16 +7,16 @@ from datetime import timedelta
 
 from msgspec.structs import replace
 
-from fleet.core.engine import Engine
-from fleet.core.event import Lost, Seen, Synced
-from fleet.core.held import Held, Reason
-from fleet.core.journal import Record
-from fleet.core.node import CORDON_ANNOTATION, NodeRef
-from fleet.core.rollout import Goal, Rollout, Start
-from fleet.core.snapshot import Snapshot
-from fleet.core.steps import Step
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.engine.engine import Engine
+from fleet.core.objects.node import CORDON_ANNOTATION, NodeRef
+from fleet.core.records.held import Held, Reason
+from fleet.core.records.journal import Record
+from fleet.core.rollout.event import Lost, Seen, Synced
+from fleet.core.rollout.rollout import Goal, Rollout, Start
+from fleet.core.rollout.steps import Step
 from fleet.drivers.foresight import AGAIN, FRESH, PAUSE, Foresight
-from fleet.histories.builders import NEW, START, a_node, a_policy, a_pool, a_snapshot
+from fleet.lab.simulation.builders import NEW, START, a_node, a_policy, a_pool, a_snapshot
 from tests.unit.app.homes import small_cluster
 
 

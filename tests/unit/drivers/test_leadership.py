@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, cast
 
-from fleet.core.errors import ForbiddenError
-from fleet.core.leadership import Leadership
+from fleet.core.records.errors import ForbiddenError
+from fleet.core.records.leadership import Leadership
 from fleet.drivers.leadership import ClusterLease
 from fleet.drivers.ports import Cluster, Journal
 

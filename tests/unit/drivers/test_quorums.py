@@ -9,18 +9,18 @@ from datetime import datetime, timedelta
 import pytest
 from msgspec.structs import replace
 
-from fleet.core.action import AnyAction, MoveLeader, Outcome, Reboot, Result, SaveSnapshot
-from fleet.core.errors import FleetError
-from fleet.core.event import Event, Gone, Seen, Synced
-from fleet.core.groups import Group
-from fleet.core.leadership import Leadership
-from fleet.core.node import NodeRef
-from fleet.core.quorum import Quorum, QuorumRule, SnapshotRule
-from fleet.core.requests import Sort
-from fleet.core.workload import Workload
+from fleet.core.objects.node import NodeRef
+from fleet.core.objects.workload import Workload
+from fleet.core.quorum.groups import Group
+from fleet.core.quorum.quorum import Quorum, QuorumRule, SnapshotRule
+from fleet.core.records.errors import FleetError
+from fleet.core.records.leadership import Leadership
+from fleet.core.records.requests import Sort
+from fleet.core.rollout.action import AnyAction, MoveLeader, Outcome, Reboot, Result, SaveSnapshot
+from fleet.core.rollout.event import Event, Gone, Seen, Synced
 from fleet.drivers.groups import Groups
 from fleet.drivers.quorums import ClusterWithQuorums
-from fleet.histories.builders import NEW, START, a_group, a_node
+from fleet.lab.simulation.builders import NEW, START, a_group, a_node
 
 NODES = [a_node(f"m-{index}") for index in range(3)]
 RULE = QuorumRule()

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import cast
 
-from fleet.core.requests import Sort
+from fleet.core.records.requests import Sort
 from fleet.drivers.ports import Cluster
 from fleet.drivers.tally import Tally
 

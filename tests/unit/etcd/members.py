@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from fleet.core.groups import Access, Group
+from fleet.core.quorum.groups import Access, Group
 from fleet.etcd.etcd import Etcd
 
 

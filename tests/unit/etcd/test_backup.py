@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from fleet.core.quorum import SnapshotRule
+from fleet.core.quorum.quorum import SnapshotRule
 from fleet.etcd.backup import PAGE_BYTES, save
 from fleet.etcd.errors import EtcdError
 

@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from fleet.core.quorum import QuorumRule, ailing, healthy
+from fleet.core.quorum.quorum import QuorumRule, ailing, healthy
 from fleet.etcd.errors import EtcdError
-from fleet.histories.builders import START
+from fleet.lab.simulation.builders import START
 from tests.unit.etcd.members import members
 
 

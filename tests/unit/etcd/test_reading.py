@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from fleet.core.node import NodeRef
+from fleet.core.objects.node import NodeRef
 from fleet.etcd.reading import Answer, Place, Trips, leader_of, links_of, placed, reading, trips
-from fleet.histories.builders import START
+from fleet.lab.simulation.builders import START
 
 MEMBERS: tuple[dict[str, Any], ...] = (
     {

@@ -17,28 +17,28 @@ import msgspec
 import pytest
 
 from fleet.config import declared_by
-from fleet.core.errors import AuthenticationError, FleetError
-from fleet.core.foreign import UnreadableError
-from fleet.core.groups import Access, Group
-from fleet.core.guards import pods
-from fleet.core.pod import Pod, PodRef
-from fleet.core.policy import DrainRule
-from fleet.core.presets import PRESETS
-from fleet.core.quorum import Quorum
-from fleet.core.selector import Selector
-from fleet.core.workload import Workload
+from fleet.core.objects.pod import Pod, PodRef
+from fleet.core.objects.selector import Selector
+from fleet.core.objects.workload import Workload
+from fleet.core.policy import evictable
+from fleet.core.policy.policy import DrainRule
+from fleet.core.quorum.groups import Access, Group
+from fleet.core.quorum.presets import PRESETS
+from fleet.core.quorum.quorum import Quorum
+from fleet.core.records.errors import AuthenticationError, FleetError
+from fleet.core.text.untrusted import UnreadableError
 from fleet.etcd import gateway
 from fleet.etcd.etcd import Etcd
 from fleet.etcd.reading import Answer, trips
-from fleet.histories.builders import START
-from fleet.kube import plugin
-from fleet.kube.kinds import KINDS
-from fleet.kube.kubeconfig import Exec
-from fleet.kube.maintenance import locks
-from fleet.kube.oidc import id_token
-from fleet.kube.refusal import Call, error_of, status_of
-from fleet.kube.truth import number
-from fleet.kube.watching import by_age
+from fleet.kube.client import plugin
+from fleet.kube.client.oidc import id_token
+from fleet.kube.kubeconfig.kubeconfig import Exec
+from fleet.kube.objects.errors import Call, error_of, status_of
+from fleet.kube.objects.kinds import KINDS
+from fleet.kube.objects.maintenance import locks
+from fleet.kube.watch.truth import number
+from fleet.kube.watch.watching import by_age
+from fleet.lab.simulation.builders import START
 from tests.hostile import ANSWERS, LONG, MANY_DIGITS
 from tests.unit.quorums.test_presets import group, pod, reading
 
@@ -225,6 +225,6 @@ def test_versions_that_are_none_order_and_end_nothing() -> None:
 def test_budgets_and_finalizers_without_number_are_told_in_a_few_words() -> None:
     names = [f"b-{number:04d}" for number in range(2000)]
     one = Pod("web", "p-1", "u-1", "n-1", finalizers=True, finalizer_names=tuple(names))
-    found = pods.held(one, [PodRef("web", name) for name in names], DrainRule())
+    found = evictable.held(one, [PodRef("web", name) for name in names], DrainRule())
     assert found is not None and found.facts["budgets"] == "web/b-0000, web/b-0001, web/b-0002 and 1997 more"
-    assert pods.finalizers(one) == "b-0000, b-0001, b-0002 and 1997 more"
+    assert evictable.finalizers(one) == "b-0000, b-0001, b-0002 and 1997 more"

@@ -9,19 +9,19 @@ from pathlib import Path
 
 import msgspec
 
-from fleet.app.quorums import guarded_hosts
-from fleet.core.groups import Group
-from fleet.core.history import rollouts_of
-from fleet.core.journal import Record
-from fleet.core.node import NodeRef
-from fleet.core.policy import Amount, Limits, Policy, Pool
-from fleet.core.release import Release, Stream
-from fleet.core.rollout import Goal, Rollout, Start, State
-from fleet.core.selector import Selector
-from fleet.core.steps import Step
+from fleet.app.wiring.quorums import guarded_hosts
+from fleet.core.objects.node import NodeRef
+from fleet.core.objects.selector import Selector
+from fleet.core.policy.policy import Amount, Limits, Policy, Pool
+from fleet.core.quorum.groups import Group
+from fleet.core.records.journal import Record
+from fleet.core.releases.release import Release, Stream
+from fleet.core.rollout.replay import rollouts_of
+from fleet.core.rollout.rollout import Goal, Rollout, Start, State
+from fleet.core.rollout.steps import Step
 from fleet.drivers.controller import Controller
 from fleet.drivers.ports import Cluster
-from fleet.sim.clock import SimulatedClock
+from fleet.simulated.clock import SimulatedClock
 from fleet.store import ClusterRow, Store
 from tests.unit.hosts.boxes import NEW, OLD, Site
 

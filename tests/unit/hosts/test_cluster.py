@@ -12,16 +12,26 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from fleet.core.action import Action, AnyAction, Cordon, Outcome, Reboot, Result, Stage, Uncordon, Unmark
-from fleet.core.errors import UnreachableError
-from fleet.core.event import Lost, Seen, Synced
 from fleet.core.guards import nodes
-from fleet.core.machine import Machine
-from fleet.core.node import Node, NodeRef
-from fleet.core.notice import of_node
-from fleet.histories.builders import START
-from fleet.hosts.claims import Claim
+from fleet.core.objects.machine import Machine
+from fleet.core.objects.node import Node, NodeRef
+from fleet.core.records.errors import UnreachableError
+from fleet.core.rollout.action import (
+    Action,
+    AnyAction,
+    Cordon,
+    Outcome,
+    Reboot,
+    Result,
+    Stage,
+    Uncordon,
+    Unmark,
+)
+from fleet.core.rollout.event import Lost, Seen, Synced
+from fleet.core.third_parties.notice import of_node
 from fleet.hosts.cluster import HostsCluster
+from fleet.hosts.ownership import Claim
+from fleet.lab.simulation.builders import START
 from tests.contract.sight import Sight
 from tests.unit.hosts.boxes import NEW, OLD, QUICK, Box, Site
 from tests.unit.machines.fakehost import until

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from fleet.core.policy import Amount, Limits
-from fleet.core.quorum import QuorumRule, SnapshotRule
-from fleet.core.steps import Step
+from fleet.core.policy.policy import Amount, Limits
+from fleet.core.quorum.quorum import QuorumRule, SnapshotRule
+from fleet.core.rollout.steps import Step
 from fleet.etcd.backup import check
 from tests.unit.hosts.home import POOL, Home
 from tests.unit.hosts.voters import Voters

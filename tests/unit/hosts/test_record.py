@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.core.errors import FleetError
+from fleet.core.records.errors import FleetError
 from fleet.hosts.record import Records
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from fleet.core.held import Reason
-from fleet.core.policy import Pool, Window
-from fleet.core.release import Release
-from fleet.core.rollout import State
-from fleet.core.steps import Step
+from fleet.core.policy.policy import Pool, Window
+from fleet.core.records.held import Reason
+from fleet.core.releases.release import Release
+from fleet.core.rollout.rollout import State
+from fleet.core.rollout.steps import Step
 from tests.unit.hosts.boxes import NEW, NEW_ON_ARM, OLD
 from tests.unit.hosts.home import BEGAN, POOL, Home
 

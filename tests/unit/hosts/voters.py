@@ -13,8 +13,8 @@ from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
-from fleet.core.groups import Access, Group
-from fleet.core.quorum import QuorumRule
+from fleet.core.quorum.groups import Access, Group
+from fleet.core.quorum.quorum import QuorumRule
 from tests.unit.hosts.boxes import Box
 
 DEAF = 3

@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from fleet.core.placement import Apart, NodeTerm
-from fleet.core.selector import Requirement
-from fleet.kube import decode, wire
-from fleet.kube.affinity import neighbours, node_terms
+from fleet.core.objects.placement import Apart, NodeTerm
+from fleet.core.objects.selector import Requirement
+from fleet.kube.objects import decode, wire
+from fleet.kube.objects.affinity import neighbours, node_terms
 
 
 def apart(

@@ -10,18 +10,18 @@ from urllib.parse import quote
 
 import pytest
 
-from fleet.core.errors import FleetError, ForbiddenError, UnreachableError
-from fleet.core.event import Gone, Seen
-from fleet.core.groups import Group, Members
-from fleet.core.node import Node, NodeRef
-from fleet.core.pod import Pod, PodRef
-from fleet.core.presets import PRESETS
-from fleet.core.probe import Exec, Http
-from fleet.core.quorum import healthy
-from fleet.core.selector import Selector
-from fleet.kube.asking import Asking
+from fleet.core.objects.node import Node, NodeRef
+from fleet.core.objects.pod import Pod, PodRef
+from fleet.core.objects.selector import Selector
+from fleet.core.quorum.groups import Group, Members
+from fleet.core.quorum.presets import PRESETS
+from fleet.core.quorum.probe import Exec, Http
+from fleet.core.quorum.quorum import healthy
+from fleet.core.records.errors import FleetError, ForbiddenError, UnreachableError
+from fleet.core.rollout.event import Gone, Seen
+from fleet.kube.client.asking import Asking
+from fleet.kube.client.credentials import Source
 from fleet.kube.cluster import Cluster
-from fleet.kube.credentials import Source
 from fleet.quorums import PodGroup
 from tests.kube_fake.pods import PodServer
 from tests.kube_fake.server import Fault

@@ -11,10 +11,10 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from fleet.core.errors import UsageError
-from fleet.kube.credentials import of_pod
-from fleet.kube.session import TOKEN_FILE_SECONDS
-from fleet.lab.certificates import issue_etcd
+from fleet.core.records.errors import UsageError
+from fleet.kube.client.credentials import of_pod
+from fleet.kube.client.session import TOKEN_FILE_SECONDS
+from fleet.lab.control_plane.certificates import issue_etcd
 
 NOW = datetime.now(UTC)  # noqa: TID251 - certificates are valid at the time of day
 LIMITS = aiohttp.ClientTimeout(total=30)

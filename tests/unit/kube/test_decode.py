@@ -8,17 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.core.budget import Budget
-from fleet.core.daemonset import DaemonTemplate
-from fleet.core.errors import FleetError
-from fleet.core.machine import Ask, Machine, Request, Work
-from fleet.core.node import Node, Resources, Toleration
-from fleet.core.placement import NodeTerm
-from fleet.core.pod import Owner, Pod
-from fleet.core.release import Release
-from fleet.core.selector import Requirement, Selector
-from fleet.core.workload import Workload
-from fleet.kube.kinds import BUDGETS, KINDS, MACHINES, NODES, PODS, Kind
+from fleet.core.objects.budget import Budget
+from fleet.core.objects.daemonset import DaemonTemplate
+from fleet.core.objects.machine import Ask, Machine, Request, Work
+from fleet.core.objects.node import Node, Resources, Toleration
+from fleet.core.objects.placement import NodeTerm
+from fleet.core.objects.pod import Owner, Pod
+from fleet.core.objects.selector import Requirement, Selector
+from fleet.core.objects.workload import Workload
+from fleet.core.records.errors import FleetError
+from fleet.core.releases.release import Release
+from fleet.kube.objects.kinds import BUDGETS, KINDS, MACHINES, NODES, PODS, Kind
 
 Json = dict[str, Any]
 GI = 1 << 30

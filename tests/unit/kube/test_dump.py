@@ -7,9 +7,9 @@ import copy
 import json
 from pathlib import Path
 
-from fleet.kube.dump import dump
-from fleet.kube.kinds import KINDS
-from fleet.kube.snapshot import of_dump
+from fleet.kube.objects.kinds import KINDS
+from fleet.kube.watch.dump import dump
+from fleet.kube.watch.snapshot import of_dump
 from tests.kube_fake.world import NOW, faked
 from tests.property import objects
 

@@ -9,11 +9,11 @@ import msgspec
 import pytest
 import yaml
 
-from fleet.core import machine
-from fleet.core.errors import UsageError
-from fleet.core.machine import GROUP, VERSION, Ask, LogAsk, LogTold, Machine, Work
-from fleet.kube.installation import MANAGED_BY, Manifest, as_yaml, by_digest, manifests
-from fleet.kube.permissions import LEASE_NAMESPACE, PERMISSIONS
+from fleet.core.objects import machine
+from fleet.core.objects.machine import GROUP, VERSION, Ask, LogAsk, LogTold, Machine, Work
+from fleet.core.records.errors import UsageError
+from fleet.kube.install.installation import MANAGED_BY, Manifest, as_yaml, by_digest, manifests
+from fleet.kube.objects.permissions import LEASE_NAMESPACE, PERMISSIONS
 
 
 def find(kind: str, name: str) -> Manifest:

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from fleet.core.errors import UsageError
-from fleet.kube import contexts
+from fleet.core.records.errors import UsageError
+from fleet.kube.kubeconfig import contexts
 
 GOOD: dict[str, Any] = {
     "current-context": "one",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.core.errors import FleetError, ForbiddenError, UnreachableError
+from fleet.core.records.errors import FleetError, ForbiddenError, UnreachableError
 from fleet.kube.cluster import Cluster
 from tests.kube_fake.server import ApiServer, Fault, Json
 from tests.kube_fake.world import faked

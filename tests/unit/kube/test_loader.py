@@ -17,12 +17,18 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from fleet.core.errors import AuthenticationError, FleetError, ForbiddenError, UnreachableError, UsageError
-from fleet.kube import credentials, loader
+from fleet.core.records.errors import (
+    AuthenticationError,
+    FleetError,
+    ForbiddenError,
+    UnreachableError,
+    UsageError,
+)
+from fleet.kube.client import credentials, loader
+from fleet.kube.client.credentials import Source
+from fleet.kube.client.transport import Transport
 from fleet.kube.cluster import Cluster
-from fleet.kube.credentials import Source
-from fleet.kube.refusal import Call
-from fleet.kube.transport import Transport
+from fleet.kube.objects.errors import Call
 from tests.kube_fake.server import ApiServer, Fault
 from tests.kube_fake.tls import self_signed
 from tests.kube_fake.world import NOW, QuickClock, faked, write_kubeconfig

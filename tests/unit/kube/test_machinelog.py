@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from fleet.core.errors import FleetError, UnreachableError
-from fleet.core.machine import LogAsk
+from fleet.core.objects.machine import LogAsk
+from fleet.core.records.errors import FleetError, UnreachableError
 from fleet.kube.cluster import Cluster
 from tests.kube_fake.server import ApiServer, Fault, Json
 from tests.kube_fake.world import faked

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from fleet.core.maintenance import Maintenance
-from fleet.core.parties import OBJECTS
-from fleet.core.workload import NodeLock
-from fleet.histories.builders import START
-from fleet.kube.kinds import KINDS, things_of
-from fleet.kube.maintenance import locks
-from fleet.kube.snapshot import of_dump
+from fleet.core.objects.workload import NodeLock
+from fleet.core.third_parties.maintenance import Maintenance
+from fleet.core.third_parties.parties import OBJECTS
+from fleet.kube.objects.kinds import KINDS, things_of
+from fleet.kube.objects.maintenance import locks
+from fleet.kube.watch.snapshot import of_dump
+from fleet.lab.simulation.builders import START
 from tests.kube_fake.world import faked, node
 from tests.unit.kube.test_watch import NODES, Ear, run, watched
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from fleet.core.errors import FleetError
-from fleet.core.machine import Machine
-from fleet.core.release import Release
-from fleet.kube.credentials import Source
-from fleet.kube.own import PATH, Machines, decoded, status
-from fleet.kube.transport import Transport
+from fleet.core.objects.machine import Machine
+from fleet.core.records.errors import FleetError
+from fleet.core.releases.release import Release
+from fleet.kube.actions.machine import PATH, Machines, decoded, status
+from fleet.kube.client.credentials import Source
+from fleet.kube.client.transport import Transport
 from tests.kube_fake.server import ApiServer
 from tests.kube_fake.world import QuickClock, write_kubeconfig
 

@@ -7,16 +7,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from fleet.core.doubt import About, Doubt
-from fleet.core.node import Resources
-from fleet.core.placement import Apart, HostPort, Near
-from fleet.core.pod import Pod
-from fleet.core.selector import Requirement
-from fleet.core.volumes import PersistentVolume, PersistentVolumeClaim
-from fleet.histories.builders import a_node
-from fleet.kube import decode, wire
-from fleet.kube.kinds import CLAIMS, VOLUMES
-from fleet.kube.requests import resources
+from fleet.core.objects.node import Resources
+from fleet.core.objects.placement import Apart, HostPort, Near
+from fleet.core.objects.pod import Pod
+from fleet.core.objects.selector import Requirement
+from fleet.core.objects.volumes import PersistentVolume, PersistentVolumeClaim
+from fleet.core.records.doubt import About, Doubt
+from fleet.kube.objects import decode, wire
+from fleet.kube.objects.kinds import CLAIMS, VOLUMES
+from fleet.kube.objects.requests import resources
+from fleet.lab.simulation.builders import a_node
 
 GI = 1 << 30
 GPU = "nvidia.com/gpu"

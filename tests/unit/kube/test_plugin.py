@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from fleet.core.errors import AuthenticationError
-from fleet.kube import plugin
-from fleet.kube.kubeconfig import Exec, Variable
+from fleet.core.records.errors import AuthenticationError
+from fleet.kube.client import plugin
+from fleet.kube.kubeconfig.kubeconfig import Exec, Variable
 
 V1 = "client.authentication.k8s.io/v1"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fleet.core.errors import UsageError
-from fleet.kube import proxies
+from fleet.core.records.errors import UsageError
+from fleet.kube.kubeconfig import proxies
 
 PROXY = "http://proxy.example:3128"
 SERVER = "https://api.east.example:6443"

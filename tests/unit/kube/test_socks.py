@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from fleet.core.errors import UnreachableError
+from fleet.core.records.errors import UnreachableError
+from fleet.kube.client.credentials import Source
 from fleet.kube.cluster import Cluster
-from fleet.kube.credentials import Source
-from fleet.kube.refusal import Call
+from fleet.kube.objects.errors import Call
 from tests.kube_fake.world import QuickClock, write_kubeconfig
 
 Proxy = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

@@ -8,17 +8,17 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from fleet.core.event import Seen
-from fleet.core.groups import Access, Group
 from fleet.core.guards import quorum
-from fleet.core.held import Reason
-from fleet.core.node import ZONE_LABEL, Node, NodeRef
-from fleet.core.pod import Pod
-from fleet.core.quorum import QuorumRule
+from fleet.core.objects.node import ZONE_LABEL, Node, NodeRef
+from fleet.core.objects.pod import Pod
+from fleet.core.quorum.groups import Access, Group
+from fleet.core.quorum.quorum import QuorumRule
+from fleet.core.records.held import Reason
+from fleet.core.rollout.event import Seen
 from fleet.etcd.group import EtcdGroup
 from fleet.etcd.static import endpoints_of, group_in, pods_of
-from fleet.histories.builders import START, a_node
-from fleet.kube.snapshot import of_dump
+from fleet.kube.watch.snapshot import of_dump
+from fleet.lab.simulation.builders import START, a_node
 
 
 def static_pod(node: str, ready: bool) -> dict[str, Any]:

@@ -12,15 +12,21 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from fleet.core.errors import AuthenticationError, FleetError, ForbiddenError, UnreachableError, UsageError
-from fleet.core.requests import Sort
-from fleet.kube import listing
+from fleet.core.records.errors import (
+    AuthenticationError,
+    FleetError,
+    ForbiddenError,
+    UnreachableError,
+    UsageError,
+)
+from fleet.core.records.requests import Sort
+from fleet.kube.client.credentials import Source
+from fleet.kube.client.readiness import Readiness
 from fleet.kube.cluster import Cluster
-from fleet.kube.credentials import Source
-from fleet.kube.permissions import PERMISSIONS
-from fleet.kube.readiness import Readiness
-from fleet.kube.refusal import Call
-from fleet.kube.snapshot import of_dump
+from fleet.kube.objects.errors import Call
+from fleet.kube.objects.permissions import PERMISSIONS
+from fleet.kube.watch import listing
+from fleet.kube.watch.snapshot import of_dump
 from tests.kube_fake.server import ApiServer, Fault
 from tests.kube_fake.tls import self_signed
 from tests.kube_fake.world import NOW, QuickClock, faked, node, write_kubeconfig

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from fleet.core.errors import FleetError
-from fleet.core.event import Lost
+from fleet.core.records.errors import FleetError
+from fleet.core.rollout.event import Lost
 from tests.kube_fake.server import ApiServer
 from tests.kube_fake.world import NOW, node, pod
 from tests.unit.kube.test_watch import NODES, PODS, run, watched

@@ -11,7 +11,11 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from fleet.core.action import (
+from fleet.core.objects.machine import Ask, Request
+from fleet.core.objects.node import CORDON_ANNOTATION, PENDING_TAINT, ROLLOUT_ANNOTATION, NodeRef
+from fleet.core.objects.pod import PodRef
+from fleet.core.releases.release import Release
+from fleet.core.rollout.action import (
     Action,
     AnyAction,
     Clear,
@@ -25,14 +29,10 @@ from fleet.core.action import (
     Uncordon,
     Unmark,
 )
-from fleet.core.keepoff import additions
-from fleet.core.machine import Ask, Request
-from fleet.core.node import CORDON_ANNOTATION, PENDING_TAINT, ROLLOUT_ANNOTATION, NodeRef
-from fleet.core.pod import PodRef
-from fleet.core.release import Release
+from fleet.core.third_parties.keep_off import additions
+from fleet.kube.actions.machine import decoded
+from fleet.kube.actions.verbs import CONFLICTS, Verbs
 from fleet.kube.cluster import Cluster
-from fleet.kube.own import decoded
-from fleet.kube.verbs import CONFLICTS, Verbs
 from tests.kube_fake.server import ApiServer, Fault, Json
 from tests.kube_fake.world import faked, node, pod
 

@@ -11,11 +11,11 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from fleet.core.event import Event, Gone, Lost, Seen, Synced
-from fleet.kube import listing
+from fleet.core.rollout.event import Event, Gone, Lost, Seen, Synced
 from fleet.kube.cluster import Cluster
-from fleet.kube.kinds import KINDS
-from fleet.kube.watching import HEARD
+from fleet.kube.objects.kinds import KINDS
+from fleet.kube.watch import listing
+from fleet.kube.watch.watching import HEARD
 from tests.kube_fake.server import ApiServer, Fault
 from tests.kube_fake.world import faked, node, pod
 

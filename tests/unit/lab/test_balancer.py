@@ -9,8 +9,8 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from fleet.lab import certificates
-from fleet.lab.balancer import Balancer
+from fleet.lab.control_plane import certificates
+from fleet.lab.control_plane.balancer import Balancer
 
 GONE = 0.5
 HELD = 1.0

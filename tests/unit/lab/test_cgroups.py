@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.lab.machines.cgroups import processes_in
+from fleet.lab.machines.computer.cgroups import processes_in
 
 
 def test_processes_are_found_in_all_groups_below_and_one_that_has_gone_has_none(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fleet.lab.machines.limits import INSTANCES, raise_limits
+from fleet.lab.machines.computer.limits import INSTANCES, raise_limits
 
 
 def test_too_few_instances_become_enough_and_that_is_said(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fleet.lab.machines.loader import Entry, choose, parse
+from fleet.lab.machines.images.loader import Entry, choose, parse
 
 WRITTEN = """title Fleet Lab OS 1.1 (ostree:0)
 version 2

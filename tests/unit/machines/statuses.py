@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from fleet.core.release import Release
+from fleet.core.releases.release import Release
 
 A, B, C = (f"sha256:{letter * 64}" for letter in "abc")
 INDEX, MANIFEST = f"sha256:{'1' * 64}", f"sha256:{'9' * 64}"

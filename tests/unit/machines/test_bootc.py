@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from fleet.core.release import Release, is_release
-from fleet.machines.os import bootc, detect
-from fleet.machines.os.bootc import Bootc
-from fleet.machines.os.family import MachineError
+from fleet.core.releases.release import Release, is_release
+from fleet.machines.families import bootc, detect
+from fleet.machines.families.bootc import Bootc
+from fleet.machines.families.family import MachineError
 from tests.unit.machines import recorded
 from tests.unit.machines.fakehost import FakeHost
 from tests.unit.machines.statuses import INDEX, A, B, C, Entry

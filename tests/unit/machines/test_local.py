@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from fleet.core.errors import UsageError
+from fleet.core.records.errors import UsageError
+from fleet.machines.families.family import MachineError
 from fleet.machines.host import ABSENT, MOST, checked, read, read_line
 from fleet.machines.local import NAMESPACES, Local, prefix_of
-from fleet.machines.os.family import MachineError
-from fleet.machines.sshlogin import proxied
+from fleet.machines.ssh.login import proxied
 
 
 def test_exit_code_and_both_outputs_are_answered() -> None:

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from fleet.core.release import Release
-from fleet.machines.os import (
+from fleet.core.releases.release import Release
+from fleet.machines.families import (
     bootc,
     bottlerocket,
     flatcar,
@@ -18,7 +18,7 @@ from fleet.machines.os import (
     talos,
     transactional,
 )
-from fleet.machines.os.family import MachineError
+from fleet.machines.families.family import MachineError
 from tests.unit.machines import recorded
 
 

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import to_builtins
 
-from fleet.core import kernel, release
-from fleet.core.release import Release
-from fleet.machines.os.family import MachineError
-from fleet.machines.playbook import observation
+from fleet.core.releases import kernel, release
+from fleet.core.releases.release import Release
+from fleet.machines.ansible.playbook import observation
+from fleet.machines.families.family import MachineError
 from tests.property.test_kernel import REAL
 from tests.property.test_release import ANY
 from tests.releases import AMD, INDEX, PAIRS, Pair

@@ -11,11 +11,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from fleet.core.release import Release
+from fleet.core.releases.release import Release
 from fleet.machines import fakenode
 from fleet.machines.fakenode import FakeNode
-from fleet.machines.os.family import MachineError
-from fleet.machines.os.simulated import Settings, Simulated
+from fleet.machines.families.family import MachineError
+from fleet.machines.families.simulated import Settings, Simulated
 
 OLD, NEW = Release("1.0", kernel="6.1"), Release("2.0", "sha256:02", "6.2")
 NOW = datetime(2026, 11, 1, tzinfo=UTC)

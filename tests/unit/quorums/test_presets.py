@@ -9,15 +9,15 @@ from datetime import UTC, datetime
 import pytest
 from msgspec.structs import replace
 
-from fleet.core.errors import UnreachableError
-from fleet.core.groups import Group, Kind, Members
 from fleet.core.guards import quorum as guard
-from fleet.core.node import SITE_LABEL, ZONE_LABEL, Node, NodeRef
-from fleet.core.pod import Owner, Pod, PodRef
-from fleet.core.presets import PRESETS, default_rule
-from fleet.core.probe import Exec, Http, Probe, Term
-from fleet.core.quorum import Member, Quorum, ailing, healthy
-from fleet.core.selector import Selector
+from fleet.core.objects.node import SITE_LABEL, ZONE_LABEL, Node, NodeRef
+from fleet.core.objects.pod import Owner, Pod, PodRef
+from fleet.core.objects.selector import Selector
+from fleet.core.quorum.groups import Group, Kind, Members
+from fleet.core.quorum.presets import PRESETS, default_rule
+from fleet.core.quorum.probe import Exec, Http, Probe, Term
+from fleet.core.quorum.quorum import Member, Quorum, ailing, healthy
+from fleet.core.records.errors import UnreachableError
 from fleet.quorums import read
 from fleet.quorums.group import Place
 from tests.unit.quorums import recorded

@@ -9,17 +9,17 @@ from random import Random
 import msgspec
 from msgspec.structs import replace
 
-from fleet.core.journal import GENESIS, Entry, Record
-from fleet.core.policy import Amount, Limits, Policy, Pool, Window
-from fleet.core.release import Stream
-from fleet.core.report import Report, Verdict
-from fleet.core.reporter import make_report
-from fleet.core.selector import Selector
-from fleet.core.times import Times
-from fleet.histories.builders import NEW, OLD, START
-from fleet.sim.behaviour import Behaviour, Failure, Spread
-from fleet.sim.fleets import POOL_LABEL, PoolShape, Shape, make_cluster
-from fleet.sim.planner import make_plan
+from fleet.core.objects.selector import Selector
+from fleet.core.planning.estimates import Times
+from fleet.core.policy.policy import Amount, Limits, Policy, Pool, Window
+from fleet.core.records.journal import GENESIS, Entry, Record
+from fleet.core.releases.release import Stream
+from fleet.core.reporting.report import Report, Verdict
+from fleet.core.reporting.reporter import make_report
+from fleet.lab.simulation.builders import NEW, OLD, START
+from fleet.model.behaviour import Behaviour, Failure, Spread
+from fleet.planner.planner import make_plan
+from fleet.simulated.fleets import POOL_LABEL, PoolShape, Shape, make_cluster
 from tests.story import Story
 
 LIMIT = Amount(20, percent=True)

@@ -7,14 +7,14 @@ from hashlib import sha256
 
 import msgspec
 
-from fleet.core.action import Evict, Result
-from fleet.core.journal import GENESIS, Entry, Form, Record
-from fleet.core.node import NodeRef
-from fleet.core.pod import PodRef
-from fleet.core.policy import Policy
-from fleet.core.rollout import Goal, Rollout, Start, intent, outcome
-from fleet.core.steps import Step, Turn, after
-from fleet.histories.builders import NEW, OLD, START, a_policy
+from fleet.core.objects.node import NodeRef
+from fleet.core.objects.pod import PodRef
+from fleet.core.policy.policy import Policy
+from fleet.core.records.journal import GENESIS, Entry, Form, Record
+from fleet.core.rollout.action import Evict, Result
+from fleet.core.rollout.rollout import Goal, Rollout, Start, intent, outcome
+from fleet.core.rollout.steps import Step, Turn, after
+from fleet.lab.simulation.builders import NEW, OLD, START, a_policy
 
 CONTROLLER = "fleet@ops-1/4711/88"
 ADA = "ada@desk"

@@ -10,11 +10,11 @@ import pytest
 from msgspec.structs import replace
 
 from fleet.cli.report.page import page
-from fleet.core.action import Result
-from fleet.core.report import Report, Verdict
-from fleet.core.reporter import make_report
-from fleet.core.steps import Turn
-from fleet.histories.builders import START
+from fleet.core.reporting.report import Report, Verdict
+from fleet.core.reporting.reporter import make_report
+from fleet.core.rollout.action import Result
+from fleet.core.rollout.steps import Turn
+from fleet.lab.simulation.builders import START
 from tests.unit.report.scenes import a_scene
 from tests.unit.report.telling import Telling, a_goal
 

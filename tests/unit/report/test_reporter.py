@@ -11,18 +11,18 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from fleet.cli.report import answer
-from fleet.core.action import Result
-from fleet.core.held import Held, Reason
-from fleet.core.journal import Record
-from fleet.core.node import NodeRef
-from fleet.core.plan import Plan, PlannedHold, PlannedRun
-from fleet.core.policy import Window
-from fleet.core.report import Proof, Report, ReportRun, Span, Verdict
-from fleet.core.reporter import make_report, nearest
-from fleet.core.spans import words
-from fleet.core.steps import Turn
-from fleet.core.times import Known
-from fleet.histories.builders import NEW, OLD, START, a_policy, a_pool
+from fleet.core.objects.node import NodeRef
+from fleet.core.planning.estimates import Known
+from fleet.core.planning.plan import Plan, PlannedHold, PlannedRun
+from fleet.core.policy.policy import Window
+from fleet.core.records.held import Held, Reason
+from fleet.core.records.journal import Record
+from fleet.core.reporting.report import Proof, Report, ReportRun, Span, Verdict
+from fleet.core.reporting.reporter import make_report, nearest
+from fleet.core.rollout.action import Result
+from fleet.core.rollout.steps import Turn
+from fleet.core.text.durations import words
+from fleet.lab.simulation.builders import NEW, OLD, START, a_policy, a_pool
 from tests.unit.report.telling import ADA, CONTROLLER, Telling, a_goal
 
 GOOD = Verdict(True, 99)

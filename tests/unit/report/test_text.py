@@ -9,12 +9,12 @@ from msgspec.structs import replace
 from fleet.cli.report.answer import took
 from fleet.cli.report.page import page
 from fleet.cli.report.text import text
-from fleet.core.action import Result
-from fleet.core.journal import Record
-from fleet.core.report import Verdict
-from fleet.core.reporter import make_report
-from fleet.core.steps import Turn
-from fleet.histories.builders import START
+from fleet.core.records.journal import Record
+from fleet.core.reporting.report import Verdict
+from fleet.core.reporting.reporter import make_report
+from fleet.core.rollout.action import Result
+from fleet.core.rollout.steps import Turn
+from fleet.lab.simulation.builders import START
 from tests.unit.report.scenes import a_scene, later, nightly
 from tests.unit.report.telling import Telling, a_goal
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.cli.report.timeline import ROWS, Scale, timeline
-from fleet.core.policy import Amount
-from fleet.histories.builders import START
+from fleet.core.policy.policy import Amount
+from fleet.lab.simulation.builders import START
 from tests.unit.report.scenes import a_scene, nightly
 
 seconds = st.integers(0, 7 * 86400)

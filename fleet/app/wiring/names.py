@@ -1,0 +1,31 @@
+"""Names that people type: what they may have meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+from fleet.core.policy.policy import Policy, Pool
+from fleet.core.records.errors import UsageError
+
+MOST = 12
+"""Names that are told before the rest is counted."""
+
+
+def pool_named(policy: Policy, name: str) -> Pool:
+    """Raises UsageError with the nearest name where the policy has no such pool."""
+    pool = policy.pool(name)
+    if pool is None:
+        raise UsageError(
+            f"the policy has no pool {name}", there_is((each.name for each in policy.pools), name)
+        )
+    return pool
+
+
+def there_is(names: Iterable[str], wanted: str) -> str:
+    """Advice where `wanted` is none of the names: the nearest one, else what there is."""
+    known = list(dict.fromkeys(names))
+    if near := get_close_matches(wanted, known, 1):
+        return f"did you mean {near[0]}?"
+    rest = f" and {len(known) - MOST} more" if len(known) > MOST else ""
+    return f"there is: {', '.join(known[:MOST]) or 'none'}{rest}"

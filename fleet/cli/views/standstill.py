@@ -1,0 +1,12 @@
+"""That no controller is at work, in words, with the remedy. Pure."""
+
+from __future__ import annotations
+
+from rich.text import Text
+
+from fleet.core.reporting.standstill import REMEDY, Standstill, sentence
+
+
+def standing_still(found: Standstill, lead: str = "  ") -> Text:
+    """`lead` stands before the sentence."""
+    return Text(f"{lead}{sentence(found)}", "bold yellow") + Text(f"\n  -> {REMEDY}")

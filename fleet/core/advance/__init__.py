@@ -1,1 +1,0 @@
-"""How a run goes on, a function for each step. Each answers the turn that it takes, or None while it waits."""

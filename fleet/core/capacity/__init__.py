@@ -1,0 +1,1 @@
+"""What the nodes of a cluster have free, and where the pods of a drained node would land."""

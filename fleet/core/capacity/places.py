@@ -1,0 +1,85 @@
+"""How many pods of one size the nodes that suit one demand take, counted once and kept up to date."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from fleet.core.capacity.taken import NOTHING, Taken
+from fleet.core.objects.demand import Demand
+from fleet.core.objects.node import Node, Resources
+
+Size = tuple[int, int, int, tuple[tuple[str, int], ...]]
+"""Millicores, bytes, bytes of storage, and other resources by name; each rounded up to a power of two."""
+
+
+class Count:
+    """Of one demand and size."""
+
+    __slots__ = ("dirty", "most", "of", "total")
+
+    def __init__(self, names: Mapping[str, Node]) -> None:
+        self.of: dict[str, int] = {}
+        self.total = 0
+        self.most = 0
+        """The most on one node so far: what a dirty one can have lost."""
+        self.dirty = set(names)
+        """Nodes whose count may have changed."""
+
+
+class Places:
+    def __init__(
+        self,
+        nodes: Mapping[str, Node],
+        taken: Mapping[str, Taken],
+        is_open: Callable[[str, Demand], bool],
+    ) -> None:
+        self._nodes = nodes
+        self._taken = taken
+        self._is_open = is_open
+        self._counts: dict[tuple[Demand, Size], Count] = {}
+
+    def changed(self, name: str) -> None:
+        """The node may take more or fewer than before."""
+        for count in self._counts.values():
+            count.dirty.add(name)
+
+    def enough(self, demand: Demand, size: Size, wanted: int, leaver: str) -> bool:
+        """All nodes but `leaver` take so many."""
+        count = self._counts.get((demand, size))
+        if count is None:
+            count = self._counts[demand, size] = Count(self._nodes)
+        # The leaver's own places, and whatever those that have changed had, may be gone.
+        if count.total - (len(count.dirty) + 1) * count.most >= wanted:
+            return True
+        for name in count.dirty:
+            now = self._on(name, demand, size)
+            count.total += now - count.of.get(name, 0)
+            count.of[name] = now
+            count.most = max(count.most, now)
+        count.dirty.clear()
+        return count.total - count.of.get(leaver, 0) >= wanted
+
+    def _on(self, name: str, demand: Demand, size: Size) -> int:
+        if not self._is_open(name, demand):
+            return 0
+        whole, taken = self._nodes[name].allocatable, self._taken.get(name, NOTHING)
+        cpu, memory, storage, others = size
+        fits = whole.pods - taken.pods
+        if cpu:
+            fits = min(fits, (whole.cpu - taken.cpu) // cpu)
+        if memory:
+            fits = min(fits, (whole.memory - taken.memory) // memory)
+        if storage:
+            fits = min(fits, (whole.storage - taken.storage) // storage)
+        for each, amount in others:
+            fits = min(fits, taken.left(each, whole) // amount)
+        return max(0, fits)
+
+
+def size_of(asked: Resources) -> Size:
+    others = tuple((name, _power(amount)) for name, amount in asked.others) if asked.others else ()
+    return _power(asked.cpu), _power(asked.memory), _power(asked.storage), others
+
+
+def _power(number: int) -> int:
+    return 1 << (number - 1).bit_length() if number > 0 else 0

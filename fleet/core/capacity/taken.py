@@ -1,0 +1,80 @@
+"""What of one node is taken by its pods: resources, and ports of the host.
+
+A pod counts from its binding until it is gone or has finished. Source: kube-scheduler, plugins noderesources (fit.go)
+and nodeports.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from copy import copy
+
+from fleet.core.objects.node import Resources
+from fleet.core.objects.placement import HostPort
+from fleet.core.objects.pod import Pod
+
+
+class Taken:
+    __slots__ = ("cpu", "memory", "others", "pods", "ports", "storage")
+
+    def __init__(self) -> None:
+        self.cpu = self.memory = self.storage = self.pods = 0
+        """Millicores, bytes, bytes, pods."""
+        self.others: dict[str, int] | None = None
+        """By the resource's name. None: no pod here asks for any."""
+        self.ports: Counter[HostPort] | None = None
+
+    def take(self, pod: Pod, sign: int = 1) -> None:
+        """A pod has come (+1), or is gone (-1)."""
+        asked = pod.requests
+        self.cpu += sign * asked.cpu
+        self.memory += sign * asked.memory
+        self.storage += sign * asked.storage
+        self.pods += sign
+        if asked.others:
+            others = self.others = self.others if self.others is not None else {}
+            for name, amount in asked.others:
+                others[name] = others.get(name, 0) + sign * amount
+        if pod.ports:
+            ports = self.ports = self.ports if self.ports is not None else Counter()
+            for port in pod.ports:
+                ports[port] += sign
+                if not ports[port]:
+                    del ports[port]
+
+    def copied(self) -> Taken:
+        other = copy(self)
+        other.others = dict(self.others) if self.others is not None else None
+        other.ports = Counter(self.ports) if self.ports is not None else None
+        return other
+
+    def fits(self, pod: Pod, size: Resources) -> bool:
+        """The node, which has `size` in all, has room for the pod, and its ports are free."""
+        return self.holds(pod.requests, size) and (not pod.ports or self.free_of(pod))
+
+    def holds(self, asked: Resources, size: Resources) -> bool:
+        """What is not asked for is not looked at: pods that ask for nothing go to an overcommitted node as well."""
+        return (
+            self.pods < size.pods
+            and (not asked.cpu or self.cpu + asked.cpu <= size.cpu)
+            and (not asked.memory or self.memory + asked.memory <= size.memory)
+            and (not asked.storage or self.storage + asked.storage <= size.storage)
+            and (not asked.others or self._holds_others(asked, size))
+        )
+
+    def free_of(self, pod: Pod) -> bool:
+        """Nobody here uses the pod's ports."""
+        taken = self.ports or ()
+        return not any(mine.collides(other) for mine in pod.ports for other in taken)
+
+    def left(self, name: str, size: Resources) -> int:
+        """How much of one of the other resources is free."""
+        there = next((amount for each, amount in size.others if each == name), 0)
+        return there - (self.others or {}).get(name, 0)
+
+    def _holds_others(self, asked: Resources, size: Resources) -> bool:
+        return all(self.left(name, size) >= amount for name, amount in asked.others)
+
+
+NOTHING = Taken()
+"""Of a node without pods. Nobody changes it."""

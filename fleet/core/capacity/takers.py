@@ -1,0 +1,52 @@
+"""Which nodes could ever take a pod: Ready, open and empty. Of one that no other node could take, its own is the only one.
+
+Two such nodes are remembered for each kind of pod, so that in most cases nothing is looked for.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+
+from fleet.core.capacity.taken import Taken
+from fleet.core.objects.demand import Demand, lasts
+from fleet.core.objects.node import Node, Resources
+from fleet.core.objects.pod import Pod
+from fleet.core.objects.volumes import Volumes
+
+EMPTY = Taken()
+
+
+class Takers:
+    def __init__(self, volumes: Volumes) -> None:
+        self._volumes = volumes
+        self._nodes: dict[str, Node] = {}
+        self._shape = 0
+        """How often what is asked of nodes here has changed: one came or went, its labels, lasting taints or size."""
+        self._known: dict[tuple[Demand, Resources], tuple[int, list[str]]] = {}
+        """Two nodes at most, as of which `_shape`."""
+
+    def see_node(self, node: Node) -> None:
+        before = self._nodes.get(node.name)
+        self._shape += before is None or _shape_of(before) != _shape_of(node)
+        self._nodes[node.name] = node
+
+    def lose_node(self, name: str) -> None:
+        self._shape += self._nodes.pop(name, None) is not None
+
+    def alone(self, name: str, pod: Pod) -> bool:
+        """No node but this one could take the pod, by node selector, affinity, volumes, taints that last and size."""
+        demand, asked = Demand.of(pod, self._volumes), pod.requests
+        shape, known = self._known.get((demand, asked), (-1, []))
+        if shape != self._shape:
+            if len(known) < 2 or not all(self._could(each, demand, asked) for each in known):
+                known = list(islice((each for each in self._nodes if self._could(each, demand, asked)), 2))
+            self._known[demand, asked] = self._shape, known
+        return known == [name]
+
+    def _could(self, name: str, demand: Demand, asked: Resources) -> bool:
+        node = self._nodes.get(name)
+        return node is not None and demand.admits(node) and EMPTY.holds(asked, node.allocatable)
+
+
+def _shape_of(node: Node) -> tuple[object, ...]:
+    return node.labels, [taint for taint in node.taints if lasts(taint)], node.allocatable

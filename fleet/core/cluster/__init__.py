@@ -1,0 +1,1 @@
+"""One cluster as last observed: its objects, and the indexes that decisions need."""

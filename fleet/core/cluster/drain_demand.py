@@ -1,0 +1,102 @@
+"""What the drain of one node asks of budgets: found once, valid until its pods or the set of budgets change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from fleet.core.objects.budget import Budget
+from fleet.core.objects.pod import Pod, PodRef
+from fleet.core.policy import evictable
+from fleet.core.policy.drain_rule import Behaviour
+from fleet.core.policy.policy import DrainRule
+from fleet.core.policy.treatment import EVICTED, OWN_TIME, Treatment
+from fleet.core.records.held import Held
+
+Matched = tuple[Pod, tuple[PodRef, ...]]
+"""A pod to drain, with every budget that matches it."""
+
+
+class Load:
+    __slots__ = ("_free_of", "_needs", "budgets", "deleting", "pods", "terms", "treated")
+
+    def __init__(
+        self,
+        matched: tuple[Matched, ...],
+        known: Mapping[PodRef, Budget],
+        terms: int,
+        treated: Mapping[str, Treatment],
+    ) -> None:
+        self.treated = treated
+        """By uid: pods that are not simply evicted as their budgets allow, and what is done with them."""
+        self.terms = terms
+        """The state of the cluster's selectors under which it was found."""
+        self.pods = matched
+        self.deleting = tuple(pod for pod, _ in matched if pod.deleting)
+        scarce = {ref: (-known[ref].scarcity, ref) for _, found in matched for ref in found}
+        self.budgets: tuple[PodRef, ...] = tuple(sorted(scarce, key=scarce.__getitem__))
+        """Scarcest first, by what they said when this was found."""
+        self._needs: Mapping[PodRef, tuple[int, Pod]] | None = None
+        self._free_of: DrainRule | None = None
+        """The rule that was found not to hold any of these pods."""
+
+    def held(self, rule: DrainRule) -> list[tuple[Pod, Held]]:
+        """Pods that may not be evicted whatever budgets allow."""
+        if self._free_of is rule:
+            return []
+        treated = self.treated
+        found = [
+            (pod, held)
+            for pod, refs in self.pods
+            if (held := evictable.held(pod, refs, rule, treated.get(pod.uid, EVICTED)))
+        ]
+        if not found:
+            self._free_of = rule
+        return found
+
+    @property
+    def moving(self) -> tuple[Matched, ...]:
+        """Pods that are evicted and need a place elsewhere; the others end, or are moved by their operator."""
+        if not self.treated:
+            return self.pods
+        return tuple(each for each in self.pods if self.treated.get(each[0].uid, EVICTED).do not in OWN_TIME)
+
+    def waits(self) -> list[tuple[Pod, Treatment]]:
+        """Pods that are left to end by themselves."""
+        return [(pod, treated) for pod, treated, _ in self._of("wait")]
+
+    def asks(self, known: Mapping[PodRef, Budget]) -> list[tuple[Pod, Treatment, tuple[PodRef, ...]]]:
+        """Pods whose eviction may be asked for although no budget allows it, with the budgets that it takes from."""
+        return [
+            (pod, treated, tuple(ref for ref in refs if known[ref].charges(pod)))
+            for pod, treated, refs in self._of("ask")
+        ]
+
+    def _of(self, do: Behaviour) -> list[tuple[Pod, Treatment, tuple[PodRef, ...]]]:
+        """Pods with which that is done; where every pod is simply evicted none is looked at."""
+        if not self.treated:
+            return []
+        found = ((pod, self.treated.get(pod.uid, EVICTED), refs) for pod, refs in self.pods)
+        return [each for each in found if each[1].do == do]
+
+    def needs(self, known: Mapping[PodRef, Budget]) -> Mapping[PodRef, tuple[int, Pod]]:
+        """How many disruptions the pods take from which budget, and one of the pods; the scarcest budget first."""
+        if self._needs is not None:
+            return self._needs
+        found: dict[PodRef, tuple[int, Pod]] = {}
+        settled = True
+        for pod, refs in self.pods:
+            do = self.treated.get(pod.uid, EVICTED).do if self.treated else "evict"
+            if do == "wait":
+                continue
+            if do == "ask":
+                settled = False
+                refs = tuple(ref for ref in refs if not known[ref].never_allows)
+            # What an unready pod takes depends on the budget's status of the moment.
+            settled = settled and pod.ready
+            for ref in refs:
+                if known[ref].charges(pod):
+                    found[ref] = (found[ref][0] + 1 if ref in found else 1, pod)
+        needs = {ref: found[ref] for ref in self.budgets if ref in found}
+        if settled:
+            self._needs = needs
+        return needs

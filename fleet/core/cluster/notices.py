@@ -1,0 +1,75 @@
+"""What objects, locks and pods of one cluster say of its nodes, kept by node: see `notice.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.objects.pod import Pod
+from fleet.core.objects.workload import Workload
+from fleet.core.rollout.event import Thing
+from fleet.core.third_parties.maintenance import Maintenance
+from fleet.core.third_parties.notice import Notice, of_locks, of_maintenance, of_node, of_pod
+
+Source = tuple[str, ...]
+
+
+class Notices:
+    def __init__(self) -> None:
+        self._of_source: dict[Source, dict[str, Notice]] = {}
+        """By node."""
+        self._of_node: dict[str, dict[Source, Notice]] = {}
+
+    def of(self, node: str) -> Iterable[Notice]:
+        return self._of_node.get(node, {}).values()
+
+    def see(self, thing: Thing) -> set[str]:
+        """Returns the nodes of which something else is said now."""
+        match thing:
+            case Maintenance():
+                notice = of_maintenance(thing)
+                return self._say(thing, {thing.node: notice} if notice is not None else {})
+            case Workload():
+                return self._say(thing, dict(of_locks(thing)) if thing.locks else {})
+            case Pod():
+                notice = of_pod(thing)
+                return self._say(thing, {thing.node: notice} if notice is not None else {})
+            case _:
+                return set()
+
+    def lose(self, thing: Thing) -> set[str]:
+        """Returns the nodes of which the object says nothing any more."""
+        return self._say(thing, {})
+
+    def _say(self, thing: Thing, now: dict[str, Notice]) -> set[str]:
+        source = _source(thing)
+        before = self._of_source.get(source, {})
+        if before == now:
+            return set()
+        for node in before:
+            said = self._of_node[node]
+            del said[source]
+            if not said:
+                del self._of_node[node]
+        for node, notice in now.items():
+            self._of_node.setdefault(node, {})[source] = notice
+        if now:
+            self._of_source[source] = now
+        else:
+            del self._of_source[source]
+        return before.keys() | now.keys()
+
+
+def said_of(snapshot: Snapshot) -> dict[str, list[Notice]]:
+    """Returns all that is said of the nodes of a snapshot, by node; those of which nothing is said are left out."""
+    notices = Notices()
+    for thing in snapshot.things():
+        notices.see(thing)
+    said = {node.name: [*of_node(node), *notices.of(node.name)] for node in snapshot.nodes}
+    return {name: found for name, found in said.items() if found}
+
+
+def _source(thing: Thing) -> Source:
+    if isinstance(thing, Maintenance):
+        return thing.key
+    return (type(thing).__name__, thing.uid)

@@ -1,0 +1,60 @@
+"""One cluster at one moment: what a planner starts from, and what a dump or a sync brings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from msgspec import Struct
+
+from fleet.core.objects.attachment import Attachment
+from fleet.core.objects.budget import Budget
+from fleet.core.objects.machine import Machine
+from fleet.core.objects.node import Node
+from fleet.core.objects.pod import Pod
+from fleet.core.objects.volumes import PersistentVolume, PersistentVolumeClaim, Volumes
+from fleet.core.objects.workload import Workload
+from fleet.core.quorum.quorum import Quorum
+from fleet.core.rollout.event import Thing
+from fleet.core.third_parties.maintenance import Maintenance
+
+
+class Snapshot(Struct, frozen=True):
+    cluster: str
+    site: str
+    at: datetime
+    server_version: str = ""
+    nodes: tuple[Node, ...] = ()
+    pods: tuple[Pod, ...] = ()
+    budgets: tuple[Budget, ...] = ()
+    workloads: tuple[Workload, ...] = ()
+    machines: tuple[Machine, ...] = ()
+    quorums: tuple[Quorum, ...] = ()
+    volumes: tuple[PersistentVolume, ...] = ()
+    claims: tuple[PersistentVolumeClaim, ...] = ()
+    missing: dict[str, str] = {}
+    """Kinds (their resource) of which nothing was read, and why: what is not here may be there."""
+    attachments: tuple[Attachment, ...] = ()
+    maintenances: tuple[Maintenance, ...] = ()
+
+    def things(self) -> Iterator[Thing]:
+        """Yields every object, budgets and workloads before the pods that they are about."""
+        yield from self.workloads
+        yield from self.budgets
+        yield from self.nodes
+        yield from self.machines
+        yield from self.volumes
+        yield from self.claims
+        yield from self.attachments
+        yield from self.pods
+        yield from self.quorums
+        yield from self.maintenances
+
+
+def volumes_of(snapshot: Snapshot) -> Volumes:
+    found = Volumes()
+    for volume in snapshot.volumes:
+        found.see(volume)
+    for claim in snapshot.claims:
+        found.see(claim)
+    return found

@@ -1,0 +1,384 @@
+"""What the engine knows of one cluster: its objects as last seen, and the indexes that decisions need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from enum import Enum, auto
+from itertools import islice
+
+from fleet.core.capacity.capacity import Room
+from fleet.core.cluster.drain_demand import Load
+from fleet.core.cluster.notices import Notices
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.objects.attachment import Attachment
+from fleet.core.objects.budget import Budget
+from fleet.core.objects.machine import Machine
+from fleet.core.objects.node import Node
+from fleet.core.objects.pod import Pod, PodRef
+from fleet.core.objects.volumes import PersistentVolume, PersistentVolumeClaim
+from fleet.core.objects.workload import Workload
+from fleet.core.policy.drain_rule import PodRule
+from fleet.core.policy.treatment import EVICTED, Treatment, is_plain, treatment
+from fleet.core.quorum.quorum import Quorum
+from fleet.core.records.held import Held, Reason
+from fleet.core.rollout.event import Thing
+from fleet.core.third_parties.maintenance import Maintenance
+from fleet.core.third_parties.notice import Notice, of_node
+from fleet.core.third_parties.roles import Roles
+
+MOST_UNREADY = 500
+"""Pods of one namespace that are looked at to say which of a budget are not Ready."""
+
+
+class Debit(Enum):
+    """An eviction of ours that the budget's status does not show yet."""
+
+    SENT = auto()
+    SEEN = auto()
+    """The pod was seen to go; the budget's next status counts it."""
+
+
+class ClusterView:
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.room = Room()
+        self.roles = Roles()
+        self.said = Notices()
+        """What objects say of nodes for other parties; what the nodes themselves say is in `notices`."""
+        self.why_lost, self.led_by_another = "", False
+        """Why it does not answer, or is led by another controller; empty: it does, or has not been asked yet."""
+        self.synced_at: datetime | None = None
+        self.server_version = ""
+        self.api_servers: dict[str, str] = {}
+        """Their versions, as far as they are pods of the cluster, by uid of the pod."""
+        self.nodes: dict[str, Node] = {}
+        self.machines: dict[str, Machine] = {}
+        self.workloads: dict[str, Workload] = {}
+        """By uid."""
+        self.daemonsets: dict[PodRef, Workload] = {}
+        """Of these, the DaemonSets, by name."""
+        self.quorums: dict[str, Quorum] = {}
+        """Those that the cluster's driver tells of; their members may be on nodes of others."""
+        self.budgets: dict[PodRef, Budget] = {}
+        self.pods: dict[str, Pod] = {}
+        """By uid."""
+        self._attachments: dict[str, dict[str, Attachment]] = {}
+        """By node and name."""
+        self._pods_on: dict[str, dict[str, Pod]] = {}
+        """By node and uid."""
+        self._to_drain: dict[str, dict[str, Pod]] = {}
+        """Of these, those that must go before a reboot, if no drain rule leaves them."""
+        self._rules: dict[str, tuple[PodRule, ...]] = {}
+        """By node: the drain rules for its pods, where there are some."""
+        self._marked: dict[str, set[str]] = {}
+        """By node: uids of pods to drain that ask for a treatment of their own."""
+        self._unready: dict[str, dict[str, Pod]] = {}
+        """Pods that should be Ready and are not, by namespace and uid."""
+        self._by_label: dict[tuple[str, str, str], dict[PodRef, None]] = {}
+        """(namespace, key, value) -> budgets whose selector needs that label."""
+        self._by_namespace: dict[str, dict[PodRef, None]] = {}
+        """Budgets whose selector needs no certain label."""
+        self._terms: dict[str, int] = {}
+        """By namespace: how often its budgets, or what they select, have changed."""
+        self._matching: dict[str, tuple[int, dict[str, str], tuple[PodRef, ...]]] = {}
+        """By pod: the terms and labels under which it was matched, and the budgets found."""
+        self._loads: dict[str, Load] = {}
+        """By node."""
+        self._selectors = 0
+        """How often a budget has come, gone or changed its selector."""
+        self._debits: dict[PodRef, dict[str, Debit]] = {}
+        """By budget, then by the pod's uid."""
+        self._debited: dict[str, PodRef] = {}
+        """The pod's uid -> the budget that its eviction takes from."""
+
+    @classmethod
+    def of(cls, snapshot: Snapshot) -> ClusterView:
+        """Returns a view of its own of what one snapshot holds."""
+        view = cls(snapshot.cluster)
+        for thing in snapshot.things():
+            view.see(thing)
+        return view
+
+    @property
+    def synced(self) -> bool:
+        """Everything has been listed and is watched."""
+        return self.synced_at is not None and not self.why_lost
+
+    @property
+    def lost(self) -> Held:
+        """What its nodes wait for, where it is not `synced`."""
+        reason = Reason.LED_BY_ANOTHER if self.why_lost and self.led_by_another else Reason.UNREACHABLE
+        return Held(reason, self.name, {"why": self.why_lost or "it has not been read yet"})
+
+    @property
+    def servers(self) -> set[str]:
+        """Versions of the API servers."""
+        return {version for version in (self.server_version, *self.api_servers.values()) if version}
+
+    def notices(self, node: str) -> list[Notice]:
+        """All that other parties say of the node."""
+        found = self.nodes.get(node)
+        return [*(of_node(found) if found is not None else ()), *self.said.of(node)]
+
+    def pods_on(self, node: str) -> Iterable[Pod]:
+        return self._pods_on.get(node, {}).values()
+
+    def attachments_on(self, node: str) -> Iterable[Attachment]:
+        return self._attachments.get(node, {}).values()
+
+    def to_drain(self, node: str) -> list[Pod]:
+        """Pods that must go before a reboot: neither bound to the node for good, nor left there by a rule, nor
+        finished."""
+        found = self._to_drain.get(node, {}).values()
+        if self.plain(node):
+            return list(found)
+        return [pod for pod in found if self.treatment(pod).do != "skip"]
+
+    def plain(self, node: str) -> bool:
+        """All pods of the node are simply evicted as their budgets allow: no rule, and no mark of their own."""
+        return not self._rules.get(node) and not self._marked.get(node)
+
+    def staying(self, node: str) -> tuple[str, ...]:
+        """uids of the pods that a drain rule leaves on the node."""
+        found = self._to_drain.get(node, {})
+        return tuple(uid for uid, pod in found.items() if self.treatment(pod).do == "skip")
+
+    def govern(self, node: str, rules: tuple[PodRule, ...]) -> None:
+        """From now on these drain rules hold for the node's pods."""
+        if self._rules.get(node, ()) != rules:
+            self._rules[node] = rules
+            self._loads.pop(node, None)
+
+    def treatment(self, pod: Pod) -> Treatment:
+        """What a drain does with the pod on its node."""
+        rules = self._rules.get(pod.node, ())
+        if not rules and is_plain(pod):
+            return EVICTED
+        controller = self.workloads.get(pod.owner.uid) if pod.owner is not None else None
+        return treatment(pod, rules, controller)
+
+    def load(self, node: str) -> Load:
+        """What the node's drain asks of budgets."""
+        known = self._loads.get(node)
+        if known is None or known.terms != self._selectors:
+            own = self.to_drain(node)
+            matched = tuple((pod, self.refs_of(pod)) for pod in own)
+            treated = {pod.uid: found for pod in own if (found := self.treatment(pod)) is not EVICTED}
+            known = Load(matched, self.budgets, self._selectors, treated)
+            if all(self._controller_known(pod) for pod in own):
+                self._loads[node] = known
+        return known
+
+    def _controller_known(self, pod: Pod) -> bool:
+        """What a drain does with the pod does not depend on a controller that has not been seen yet."""
+        if pod.owner is None or pod.owner.uid in self.workloads:
+            return True
+        return pod.owner.kind != "Job" and not any(
+            term.owners for rule in self._rules.get(pod.node, ()) for term in rule.pods
+        )
+
+    def budgets_of(self, pod: Pod) -> list[Budget]:
+        """Every budget that matches the pod; the Eviction API takes one at most."""
+        return [self.budgets[ref] for ref in self.refs_of(pod)]
+
+    def refs_of(self, pod: Pod) -> tuple[PodRef, ...]:
+        """The names of `budgets_of`."""
+        terms = self._terms.get(pod.namespace, 0)
+        known = self._matching.get(pod.uid)
+        if known is None or known[0] != terms or (known[1] is not pod.labels and known[1] != pod.labels):
+            known = self._matching[pod.uid] = (terms, pod.labels, tuple(self._match(pod)))
+        return known[2]
+
+    def _match(self, pod: Pod) -> Iterable[PodRef]:
+        candidates = dict(self._by_namespace.get(pod.namespace, {}))
+        for key, value in pod.labels.items():
+            candidates.update(self._by_label.get((pod.namespace, key, value), {}))
+        return (ref for ref in candidates if self.budgets[ref].matches(pod))
+
+    def workload_of(self, pod: Pod) -> str:
+        """The workload's name for people: a ReplicaSet's is that of its Deployment."""
+        if pod.owner is None:
+            return str(pod.ref)
+        workload = self.workloads.get(pod.owner.uid)
+        owner = workload.owner if workload is not None and workload.owner is not None else pod.owner
+        return f"{pod.namespace}/{owner.name}"
+
+    def controller_of(self, pod: Pod) -> str:
+        """Returns what keeps the pod running, with its kind: a Deployment and not its ReplicaSet."""
+        if pod.owner is None:
+            return f"Pod {pod.ref}"
+        workload = self.workloads.get(pod.owner.uid)
+        owner = workload.owner if workload is not None and workload.owner is not None else pod.owner
+        return f"{owner.kind} {pod.namespace}/{owner.name}"
+
+    def unready(self, budget: Budget) -> list[Pod]:
+        """Pods of the budget that are not Ready, by name; where a namespace has very many, some of them."""
+        found = islice(self._unready.get(budget.namespace, {}).values(), MOST_UNREADY)
+        return sorted((pod for pod in found if budget.matches(pod)), key=lambda pod: pod.ref)
+
+    def allowance(self, ref: PodRef) -> int:
+        """Evictions that the budget grants now, less those of ours that it has not counted yet."""
+        budget = self.budgets[ref]
+        if not budget.observed:
+            return 0
+        debits = self._debits.get(ref)
+        return max(0, budget.disruptions_allowed - len(debits)) if debits else budget.disruptions_allowed
+
+    def debit(self, ref: PodRef, pod: Pod) -> None:
+        """An eviction of the pod is asked for, which takes from that budget."""
+        self._debits.setdefault(ref, {})[pod.uid] = Debit.SENT
+        self._debited[pod.uid] = ref
+
+    def undo_debit(self, pod_uid: str) -> PodRef | None:
+        """The eviction was not granted, or its pod is gone. Answers the budget that it has been counted against."""
+        budget = self._debited.pop(pod_uid, None)
+        if budget is not None:
+            self._debits.get(budget, {}).pop(pod_uid, None)
+        return budget
+
+    def see(self, thing: Thing) -> set[str]:
+        """Returns the nodes of which objects of other parties say something else now."""
+        match thing:
+            case Pod():
+                self._see_pod(thing)
+            case Node():
+                self.nodes[thing.name] = thing
+                self.room.see_node(thing)
+            case Budget():
+                self._see_budget(thing)
+            case Machine():
+                self.machines[thing.name] = thing
+            case Workload():
+                self.workloads[thing.uid] = thing
+                if thing.kind == "DaemonSet":
+                    self.daemonsets[thing.ref] = thing
+            case PersistentVolume() | PersistentVolumeClaim():
+                self.room.see_volume(thing)
+            case Attachment():
+                self._attachments.setdefault(thing.node, {})[thing.name] = thing
+            case Quorum():
+                self.quorums[thing.name] = thing
+            case Maintenance():
+                pass
+        return self.said.see(thing)
+
+    def lose(self, thing: Thing) -> set[str]:
+        """Returns what `see` does."""
+        match thing:
+            case Pod():
+                self._lose_pod(thing.uid)
+            case Node():
+                self.nodes.pop(thing.name, None)
+                self.room.lose_node(thing.name)
+            case Budget():
+                self._drop_budget(thing.ref)
+                self._debits.pop(thing.ref, None)
+            case Machine():
+                self.machines.pop(thing.name, None)
+            case Workload():
+                self.workloads.pop(thing.uid, None)
+                known = self.daemonsets.get(thing.ref) if thing.kind == "DaemonSet" else None
+                if known is not None and known.uid == thing.uid:
+                    del self.daemonsets[thing.ref]
+            case PersistentVolume() | PersistentVolumeClaim():
+                self.room.lose_volume(thing)
+            case Attachment():
+                self._attachments.get(thing.node, {}).pop(thing.name, None)
+            case Quorum():
+                self.quorums.pop(thing.name, None)
+            case Maintenance():
+                pass
+        return self.said.lose(thing)
+
+    def _see_pod(self, pod: Pod) -> None:
+        before = self.pods.get(pod.uid)
+        if before is not None and before.node != pod.node:
+            self._leave(before)
+        self.room.see_pod(before, pod)
+        if pod.api_server:
+            self.api_servers[pod.uid] = pod.api_server
+        self.pods[pod.uid] = pod
+        self.roles.see(pod)
+        if pod.ready or pod.finished or pod.deleting:
+            self._now_ready(pod)
+        else:
+            self._unready.setdefault(pod.namespace, {})[pod.uid] = pod
+        if pod.node:
+            self._pods_on.setdefault(pod.node, {})[pod.uid] = pod
+            if not pod.stays and not pod.finished:
+                self._to_drain.setdefault(pod.node, {})[pod.uid] = pod
+                if not is_plain(pod):
+                    self._marked.setdefault(pod.node, set()).add(pod.uid)
+                elif before is not None:
+                    self._unmark(pod)
+            elif before is not None:
+                self._to_drain.get(pod.node, {}).pop(pod.uid, None)
+                self._unmark(pod)
+            self._loads.pop(pod.node, None)
+        if pod.deleting:
+            self._settle(pod.uid)
+
+    def _lose_pod(self, uid: str) -> None:
+        pod = self.pods.pop(uid, None)
+        self.api_servers.pop(uid, None)
+        self._matching.pop(uid, None)
+        if pod is not None:
+            self.room.lose_pod(pod)
+            self._leave(pod)
+            self._now_ready(pod)
+        self._settle(uid)
+
+    def _now_ready(self, pod: Pod) -> None:
+        """Or it is no longer expected to be."""
+        if others := self._unready.get(pod.namespace):
+            others.pop(pod.uid, None)
+
+    def _unmark(self, pod: Pod) -> None:
+        if marked := self._marked.get(pod.node):
+            marked.discard(pod.uid)
+
+    def _leave(self, pod: Pod) -> None:
+        """It is no longer on its node."""
+        if pod.node:
+            self._unmark(pod)
+            self._pods_on[pod.node].pop(pod.uid, None)
+            self._to_drain.get(pod.node, {}).pop(pod.uid, None)
+            self._loads.pop(pod.node, None)
+
+    def _settle(self, uid: str) -> None:
+        budget = self._debited.get(uid)
+        if budget is not None and uid in self._debits.get(budget, {}):
+            self._debits[budget][uid] = Debit.SEEN
+
+    def _see_budget(self, budget: Budget) -> None:
+        ref = budget.ref
+        before = self.budgets.get(ref)
+        if before is None or before.selector != budget.selector:
+            self._drop_budget(ref)
+            self._terms[budget.namespace] = self._terms.get(budget.namespace, 0) + 1
+            self._selectors += 1
+            self._index(budget)[ref] = None
+        self.budgets[ref] = budget
+        debits = self._debits.get(ref)
+        if debits:
+            counted = [
+                uid
+                for uid, debit in debits.items()
+                if debit is Debit.SEEN or ((pod := self.pods.get(uid)) and pod.name in budget.disrupted)
+            ]
+            for uid in counted:
+                self.undo_debit(uid)
+
+    def _drop_budget(self, ref: PodRef) -> None:
+        budget = self.budgets.pop(ref, None)
+        if budget is not None:
+            self._terms[ref.namespace] = self._terms.get(ref.namespace, 0) + 1
+            self._selectors += 1
+            self._index(budget).pop(ref, None)
+
+    def _index(self, budget: Budget) -> dict[PodRef, None]:
+        if budget.selector is not None and budget.selector.match_labels:
+            key, value = min(budget.selector.match_labels.items())
+            return self._by_label.setdefault((budget.namespace, key, value), {})
+        return self._by_namespace.setdefault(budget.namespace, {})

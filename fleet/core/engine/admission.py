@@ -1,0 +1,161 @@
+"""What keeps a waiting run from its slot: every guard, cheapest to ask first, each with the key that opens with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from fleet.core.cluster.view import ClusterView
+from fleet.core.guards import architecture, budgets, capacity, nodes, quorum, skew
+from fleet.core.objects.node import NodeRef
+from fleet.core.objects.pod import Pod
+from fleet.core.policy import evictable
+from fleet.core.policy.treatment import Treatment
+from fleet.core.quorum.quorum import Quorum
+from fleet.core.records.held import OF_QUORUMS, Held, Reason
+from fleet.core.rollout.rollout import Rollout, Run
+from fleet.core.state.books import Books
+from fleet.core.state.gates import Gates, gate_key, group_of
+from fleet.core.state.wait_queue import Key
+from fleet.core.steps import quorum_work
+
+Hindrance = tuple[Key, Held]
+
+
+class Hindrances:
+    def __init__(self, books: Books, gates: Gates, foretells: bool = False) -> None:
+        """`foretells`: nodes whose drain takes a time that no model can know are held."""
+        self._books = books
+        self._gates = gates
+        self._foretells = foretells
+
+    def asks(self, run: Run) -> tuple[str, ...]:
+        """Returns the groups of which an eviction on the run's node will be asked for that no budget allows."""
+        view = self._books.agenda.view(run.node.cluster)
+        return tuple(sorted({treated.group for _, treated in self._asked(view, run)}))
+
+    def _asked(self, view: ClusterView, run: Run) -> list[tuple[Pod, Treatment]]:
+        return [
+            (pod, treated)
+            for pod, treated, refs in view.load(run.node.name).asks(view.budgets)
+            if any(view.budgets[ref].never_allows and view.allowance(ref) < 1 for ref in refs)
+        ]
+
+    def first(self, rollout: Rollout, run: Run, now: datetime) -> Hindrance | None:
+        """By the gates as this decision has found them."""
+        return next(self._all(rollout, run, self._gates.of(rollout, run, now), now), None)
+
+    def all(self, rollout: Rollout, run: Run, now: datetime) -> Iterator[Hindrance]:
+        return self._all(rollout, run, self._gates.ask(rollout, run, now), now)
+
+    def own(self, rollout: Rollout, run: Run, now: datetime) -> Iterator[Held]:
+        """What holds this run itself, whatever the gate of its group says."""
+        return (held for _, held in self._all(rollout, run, None, now))
+
+    def _all(self, rollout: Rollout, run: Run, gate: Held | None, now: datetime) -> Iterator[Hindrance]:
+        ref = run.node
+        view = self._books.agenda.view(ref.cluster)
+        if not view.synced:
+            yield ("node", ref), view.lost
+            return
+        # Where no node can be the next canary, what holds this one comes first: mended, it may be.
+        vacant = gate is not None and gate.reason is Reason.NO_CANARY
+        if gate and not vacant:
+            yield gate_key(rollout, run), gate
+        node, machine = view.nodes.get(ref.name), view.machines.get(ref.name)
+        if kept := self._books.kept(ref, rollout):
+            yield ("node", ref), kept
+        notices = self._books.heard(ref, now)
+        held = nodes.held(ref.name, run.goal.uid, node, machine, rollout.id, notices, now)
+        # The cordon of a run that keeps its slot says no more than that.
+        if held and not (kept and held.reason is Reason.OTHER_CORDON):
+            yield ("node", ref), held
+        if wrong := skew.held(view.name, run.release, view.servers):
+            yield ("node", ref), wrong
+        if node is not None and (none := architecture.held(node, run.release)):
+            yield ("node", ref), none
+        if full := self._books.occupancy.held(ref):
+            yield ("scope", full[0]), full[1]
+        yield from self._of_quorums(rollout, run, now)
+        yield from self._of_pods(rollout, run, now)
+        if self._foretells:
+            # Last: whatever else holds the node is told first.
+            yield from self._of_time(rollout, run)
+        if gate and vacant:
+            yield gate_key(rollout, run), gate
+
+    def _of_quorums(self, rollout: Rollout, run: Run, now: datetime) -> Iterator[Hindrance]:
+        quorums = self._books.agenda.quorums
+        for group in quorums.of(run.node):
+            rule = rollout.policy.quorum_rule(group)
+            found = quorum.held(group, rule, run.node, quorums.away)
+            found = found or quorum_work.tied(self._books.agenda, rollout, run, group, now)
+            if found is None:
+                peers = [ref for ref in quorums.nodes(group.name) if self._may_precede(ref, run, group)]
+                found = quorum.order(group, rule, run.node, peers)
+            if found is not None:
+                yield ("quorum", group.name, run.node), found
+
+    def _may_precede(self, ref: NodeRef, run: Run, group: Quorum) -> bool:
+        """The other node waits as well, and nothing but its turn keeps it: for any other it would be waited in vain."""
+        rollout = self._books.rollout_of(ref)
+        other = rollout.runs[ref] if rollout is not None else None
+        if rollout is None or other is None or ref == run.node or not other.waiting:
+            return False
+        if rollout is not self._books.rollout_of(run.node) or group_of(rollout, other) != group_of(
+            rollout, run
+        ):
+            return False
+        # What quorum groups have said of it may be over: they are asked anew.
+        told = self._books.agenda.held.get(ref, ())
+        if any(held.passed_over and held.reason not in OF_QUORUMS for held in told):
+            return False
+        quorums = self._books.agenda.quorums
+        for each in quorums.of(ref):
+            found = quorum.held(each, rollout.policy.quorum_rule(each), ref, quorums.away)
+            if found is not None and (each.name == group.name or found.lasting):
+                return False
+        return True
+
+    def _of_pods(self, rollout: Rollout, run: Run, now: datetime) -> Iterator[Hindrance]:
+        ref = run.node
+        view = self._books.agenda.view(ref.cluster)
+        load = view.load(ref.name)
+        rule = rollout.pool(run).drain
+        for pod in load.deleting:
+            if stuck := evictable.stuck(pod, now) or evictable.going(pod, rule):
+                yield ("node", ref), stuck
+        for pod, held in load.held(rule):
+            several = held.reason is Reason.SEVERAL_BUDGETS
+            yield ("budgets", ref.cluster, pod.namespace) if several else ("node", ref), held
+        for group in sorted({treated.group for _, treated in self._asked(view, run)}):
+            if other := self._books.asked.other(ref, group):
+                yield ("asked", ref.cluster, group), Held(Reason.ASK_TURN, group, {"node": other.name})
+        for budget_ref, (count, pod) in load.needs(view.budgets).items():
+            if together := capacity.together(ref.name, view, budget_ref, count):
+                yield self._books.pinned_key(ref), together
+            free = self._books.free(budget_ref, view)
+            if found := budgets.asked(view, budget_ref, pod, free, count, now):
+                yield ("budget", ref.cluster, budget_ref), found
+        if rule.no_room == "evict":
+            return
+        if lacking := capacity.held(ref.name, load.moving, view.room):
+            yield self._books.room_key(ref, lacking), lacking
+
+    def _of_time(self, rollout: Rollout, run: Run) -> Iterator[Hindrance]:
+        """Pods whose drain takes as long as their operator, or they themselves, take."""
+        ref = run.node
+        view = self._books.agenda.view(ref.cluster)
+        seconds = rollout.pool(run).drain.timeout_seconds
+        for pod, treated in (*self._asked(view, run), *view.load(ref.name).waits()):
+            yield ("node", ref), _unknown(ref.name, pod, treated, seconds)
+
+
+def _unknown(node: str, pod: Pod, treated: Treatment, seconds: int) -> Held:
+    what = (
+        f"pod {pod.ref} is left to end by itself ({treated.by})"
+        if treated.do == "wait"
+        else f"no budget allows the eviction of {pod.ref} now, and it is asked for ({treated.by})"
+    )
+    limit = seconds if treated.timeout_seconds is None else treated.timeout_seconds
+    return Held(Reason.LENGTH_UNKNOWN, node, {"what": what, "limit": f"{limit} s"})

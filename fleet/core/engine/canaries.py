@@ -1,0 +1,189 @@
+"""Canaries: which node goes first, and which one takes its place where it never will.
+
+A canary that was cancelled, or has failed and was released, is replaced at once. One that has not begun and is held
+by what does not pass by itself is replaced once that has stood for `PATIENCE`, so that a node that is not Ready for
+a few seconds stays the canary. What passes by itself (a window, a budget, a limit, a reboot) replaces nobody. A
+canary that stepped down is one of the rest from then on, also if it could go again a moment later.
+
+Each change is a decision in the journal (`canary`, `no-canary`), so the replay of it gives the same canaries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from fleet.core.engine.admission import Hindrances
+from fleet.core.guards import gates
+from fleet.core.objects.node import NodeRef
+from fleet.core.records.held import AWAY, Held, Reason
+from fleet.core.rollout.rollout import Rollout, Run, State
+from fleet.core.rollout.steps import Step
+from fleet.core.state.books import Books
+from fleet.core.state.gates import Facts
+
+PATIENCE = timedelta(minutes=5)
+"""For so long an open canary is held by what does not pass by itself, without a break, before another takes its place.
+A controller that starts counts anew."""
+LOOK_AGAIN = timedelta(seconds=15)
+"""A pool in which no node could be the canary is looked at again after this at the earliest, once something has been
+heard: the look goes over all of its nodes."""
+NAMED = 3
+"""So many nodes that cannot be the canary are named, each with its reason."""
+
+Pool = tuple[str, str]
+"""Rollout and pool."""
+
+
+class Change(NamedTuple):
+    """A node becomes a canary, or steps down."""
+
+    rollout: Rollout
+    ref: NodeRef
+    canary: bool
+    why: str
+
+
+class Canaries:
+    def __init__(self, books: Books, hindrances: Hindrances, vacancies: dict[Pool, Facts]) -> None:
+        """`vacancies` is filled here, and read by the gates."""
+        self._books = books
+        self._hindrances = hindrances
+        self._vacancies = vacancies
+        self._stuck: dict[NodeRef, datetime] = {}
+        """Open canaries that are held by what does not pass by itself: since when."""
+        self._looked: dict[Pool, tuple[datetime, int]] = {}
+        """When a vacancy was found, and how much had been observed by then."""
+        self._heard = 0
+
+    def hear(self) -> None:
+        """Something was observed, or a time has come that a node waited for: one that could not be a canary may be able
+        to now."""
+        self._heard += 1
+
+    @property
+    def waits(self) -> bool:
+        """A canary's time to be able to go runs out at a moment that is known."""
+        return any(self._may_change(ref) for ref in self._stuck)
+
+    def choose(
+        self, rollout: Rollout, pool: str, count: int, now: datetime, instead_of: Collection[NodeRef] = ()
+    ) -> list[NodeRef]:
+        """The nodes that go first: able to go, if possible none that another party may delete and no leader of a quorum
+        group, those whose budgets have the least work left. Where too few are able, those that can only be tried. Fewer
+        than `count` where no more are."""
+        able: list[NodeRef] = []
+        tried: list[NodeRef] = []
+        unable: list[str] = []
+        for ref in sorted(self._candidates(rollout, pool, instead_of), key=self._rank):
+            if len(able) == count:
+                break
+            held = self._holds(rollout, rollout.runs[ref], now)
+            if held is not None and held.reason is Reason.LENGTH_UNKNOWN:
+                tried.append(ref)
+            elif held is not None:
+                unable.append(f"{ref}: {held.words}")
+            else:
+                able.append(ref)
+        able += tried[: count - len(able)]
+        if able or not count:
+            self._vacancies.pop((rollout.id, pool), None)
+        else:
+            more = f"; and {len(unable) - NAMED} more" if len(unable) > NAMED else ""
+            self._vacancies[rollout.id, pool] = {"pool": pool, "nodes": "; ".join(unable[:NAMED]) + more}
+            self._looked[rollout.id, pool] = (now, self._heard)
+        return able
+
+    def due(self, now: datetime) -> Iterator[Change]:
+        """What has to change now. Each change is to be made before the next one is asked for."""
+        for rollout in list(self._books.rollouts.values()):
+            if rollout.required and rollout.active and rollout.state is State.RUNNING:
+                yield from self._step_down(rollout, now)
+                yield from self._succeed(rollout, now)
+
+    def _step_down(self, rollout: Rollout, now: datetime) -> Iterator[Change]:
+        for ref in rollout.canaries:
+            run = rollout.runs[ref]
+            held = self._holds(rollout, run, now) if run.step in (Step.PENDING, Step.STAGED) else None
+            if held is None or held.reason is Reason.LENGTH_UNKNOWN:
+                self._stuck.pop(ref, None)
+                continue
+            end = self._stuck.setdefault(ref, now) + PATIENCE
+            if now < end:
+                self._books.agenda.wake_at(ref, end)
+                continue
+            pool = (rollout.id, run.goal.pool)
+            if not self._may_look(pool, now):
+                continue
+            why = f"held for {PATIENCE.total_seconds():.0f} s: {held.words}"
+            successors = self.choose(rollout, run.goal.pool, 1, now, [ref])
+            # Without a successor it stays the canary, unless other pools wait for it in vain.
+            if successors or self._others_wait(rollout, run.goal.pool):
+                del self._stuck[ref]
+                yield Change(rollout, ref, False, why)
+            for successor in successors:
+                yield Change(rollout, successor, True, f"instead of {ref}, {why}")
+
+    def _succeed(self, rollout: Rollout, now: datetime) -> Iterator[Change]:
+        for pool in list(gates.lacking(rollout)):
+            if self._may_look((rollout.id, pool), now):
+                for ref in self.choose(rollout, pool, gates.lack(rollout, pool), now):
+                    yield Change(rollout, ref, True, _instead(rollout, pool))
+
+    def _may_look(self, pool: Pool, now: datetime) -> bool:
+        if pool not in self._vacancies:
+            return True
+        at, heard = self._looked[pool]
+        if heard == self._heard:
+            return False
+        if now < at + LOOK_AGAIN:
+            rollout = self._books.rollouts[pool[0]]
+            ref = next(run.node for run in rollout.runs.values() if run.goal.pool == pool[1])
+            self._books.agenda.wake_at(ref, at + LOOK_AGAIN)
+            return False
+        return True
+
+    def _candidates(self, rollout: Rollout, pool: str, instead_of: Collection[NodeRef]) -> Iterator[NodeRef]:
+        for run in rollout.runs.values():
+            open_one = run.step in (Step.PENDING, Step.STAGED) and not run.goal.canary
+            if open_one and run.goal.pool == pool and run.node not in instead_of:
+                yield run.node
+
+    def _rank(self, ref: NodeRef) -> tuple[bool, bool, float, NodeRef]:
+        agenda = self._books.agenda
+        notices = agenda.view(ref.cluster).notices(ref.name)
+        may_go = any(not each.holds for each in notices)
+        leads = any(group.leader in group.on(ref) for group in agenda.quorums.of(ref))
+        return may_go, leads, self._books.claims.pressure(agenda.view(ref.cluster), ref.name), ref
+
+    def _holds(self, rollout: Rollout, run: Run, now: datetime) -> Held | None:
+        """What keeps the node from going and does not pass by itself. A cluster that is unreachable may be for days."""
+        if self._books.rollout_of(run.node) is not rollout:
+            return Held(Reason.OTHER_ROLLOUT, run.node.name, {"by": "another"})
+        found = self._hindrances.own(rollout, run, now)
+        stays = [held for held in found if held.passed_over or held.reason in AWAY]
+        return min(stays, key=lambda held: held.reason is Reason.LENGTH_UNKNOWN, default=None)
+
+    def _others_wait(self, rollout: Rollout, pool: str) -> bool:
+        return any(count for each, count in rollout.open_in.items() if each != pool)
+
+    def _may_change(self, ref: NodeRef) -> bool:
+        """Another node may take the place of this canary once its time has run out."""
+        rollout = self._books.rollout_of(ref)
+        if rollout is None or not rollout.active or rollout.state is not State.RUNNING:
+            return False
+        return (rollout.id, rollout.runs[ref].goal.pool) not in self._vacancies
+
+
+def _instead(rollout: Rollout, pool: str) -> str:
+    """Why another canary is needed: the last one of the pool that did not get there, if any did."""
+    ended = [
+        run
+        for ref in rollout.canaries
+        if (run := rollout.runs[ref]).goal.pool == pool and run.step in (Step.FAILED, Step.CANCELLED)
+    ]
+    if not ended:
+        return "the one before it stepped down"
+    last = max(ended, key=lambda run: (run.since is not None, run.since, run.node))
+    return f"instead of {last.node}, {last.step}: {last.why}"

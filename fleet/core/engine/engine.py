@@ -1,0 +1,322 @@
+"""The engine: fed observations and time, it answers with actions, records for the journal, and what holds whom.
+
+It never reads a clock, a socket, a database or a random source. The executor, the planner, the lab and the
+simulation tests drive this same object.
+
+`decide` takes what it decides as begun: a driver commits `Decision.log` to the journal before it performs the
+actions, and throws the engine away where that fails (a new one is rebuilt from the journal and a fresh observation).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from msgspec import Struct
+
+from fleet.core.cluster.view import ClusterView
+from fleet.core.engine.admission import Hindrances
+from fleet.core.engine.canaries import Canaries, Pool
+from fleet.core.engine.staging import Staging
+from fleet.core.guards import gates, quorum
+from fleet.core.objects.node import NodeRef
+from fleet.core.policy.policy import Policy
+from fleet.core.records.held import Held, Reason
+from fleet.core.records.journal import Record
+from fleet.core.rollout.action import AnyAction, Mark, Result
+from fleet.core.rollout.event import Event
+from fleet.core.rollout.rollout import Rollout, Run, State
+from fleet.core.rollout.steps import DRAINED, Step, Turn
+from fleet.core.state.books import Books
+from fleet.core.state.gates import Facts, Gates
+from fleet.core.steps.common import marked, refused
+from fleet.core.steps.dispatch import advance
+from fleet.core.steps.finish import tidy
+
+
+class Decision(Struct, frozen=True):
+    log: tuple[Record | AnyAction, ...] = ()
+    """In order, for the journal: decisions, and the intents of `actions`."""
+    actions: tuple[AnyAction, ...] = ()
+    """To be performed, in any order, once the log is committed."""
+    held: dict[NodeRef, tuple[Held, ...]] = {}
+    """What has changed since the last decision; an empty tuple: nothing holds the node any more."""
+    wake: datetime | None = None
+    """Decide again then, if nothing is observed before."""
+
+
+class Engine:
+    def __init__(
+        self,
+        sites: Mapping[str, str],
+        rollouts: Iterable[Rollout] = (),
+        views: Mapping[str, ClusterView] | None = None,
+        salt: str = "",
+        foretells: bool = False,
+    ) -> None:
+        """`sites`: of each cluster. `views`: what another engine has been told already; it is to be thrown away.
+        `salt`: ends the ids of its actions, and of no other controller's. `foretells`: what it decides is a plan on a
+        model, so nodes whose drain no model can know are held."""
+        self._books = Books(sites, views, salt)
+        self._agenda = self._books.agenda
+        self._queue = self._books.queue
+        self._staging = Staging(self._books)
+        self._untidy: dict[str, dict[NodeRef, None]] = {}
+        """Ended runs on whose nodes something of ours may be left, by rollout."""
+        vacancies: dict[Pool, Facts] = {}
+        self._gates = Gates(self._books.rollouts, vacancies)
+        self._hindrances = Hindrances(self._books, self._gates, foretells)
+        self._canaries = Canaries(self._books, self._hindrances, vacancies)
+        for rollout in rollouts:
+            self.add(rollout)
+
+    @property
+    def rollouts(self) -> Mapping[str, Rollout]:
+        return self._books.rollouts
+
+    @property
+    def idle(self) -> bool:
+        """Nothing is left to do or to tidy for any rollout."""
+        return not any(rollout.active for rollout in self.rollouts.values()) and not any(
+            self._untidy.values()
+        )
+
+    @property
+    def timed(self) -> bool:
+        """A closed window, a freeze, a canary's time to be able to go, a voter's proof: time alone will change something."""
+        return self._gates.timed or self._canaries.waits or bool(self._agenda.quorums.proof_awaited)
+
+    @property
+    def views(self) -> Mapping[str, ClusterView]:
+        return self._agenda.views
+
+    def rollout_of(self, ref: NodeRef) -> Rollout | None:
+        """The rollout that the node is in."""
+        return self._books.rollout_of(ref)
+
+    def pressure(self, ref: NodeRef) -> float:
+        """The most work left per unit of allowance among the budgets of the node's pods."""
+        return self._books.claims.pressure(self._agenda.view(ref.cluster), ref.name)
+
+    def absences(self, ref: NodeRef) -> tuple[quorum.Absence, ...]:
+        """What its quorum groups are without the node, as they are now."""
+        groups = self._agenda.quorums.of(ref)
+        policy = rollout.policy if (rollout := self.rollout_of(ref)) is not None else Policy()
+        found = (quorum.absence(group, policy.quorum_rule(group), ref) for group in groups)
+        return tuple(each for each in found if each is not None)
+
+    def add(self, rollout: Rollout) -> None:
+        """A rollout to work on: new, or rebuilt from the journal.
+
+        Its open intents are of a controller that is no more: what came of them is seen in the clusters, and whatever
+        is missing is asked for again under the same token.
+        """
+        for ident in list(rollout.intents):
+            rollout.settle(ident, Result.UNKNOWN)
+        self._books.add(rollout)
+        self._staging.add(rollout)
+        self._gates.add(rollout)
+        self._untidy[rollout.id] = {run.node: None for run in rollout.runs.values() if run.ended}
+
+    def observe(self, event: Event, now: datetime) -> None:
+        self._canaries.hear()
+        self._books.observe(event, now)
+
+    def command(self, record: Record, at: datetime, actor: str) -> None:
+        """A person's word, as it stands in the journal. Raises KeyError for a rollout that is not known."""
+        rollout = self.rollouts[record.rollout]
+        rollout.apply(record, at, actor)
+        self._canaries.hear()
+        for ref in rollout.runs:
+            self._agenda.touch(ref)
+        if record.kind == "release":
+            ref = NodeRef.parse(record.node)
+            if rollout.runs[ref].ended:
+                self._untidy[rollout.id][ref] = None
+            self._books.released(ref)
+
+    def decide(self, now: datetime) -> Decision:
+        """What is to be done now."""
+        agenda = self._agenda
+        agenda.log, agenda.changed = [], {}
+        if agenda.due(now):
+            self._canaries.hear()
+        self._go_on(now)
+        self._begin(now)
+        while agenda.dirty:
+            self._go_on(now)
+            self._begin(now)
+        self._end(now)
+        actions = tuple(item for item in agenda.log if not isinstance(item, Record))
+        return Decision(tuple(agenda.log), actions, agenda.changed, self._wake(now))
+
+    def why(self, ref: NodeRef, now: datetime) -> tuple[Held, ...]:
+        """All that stands between the node and its next step, what must come first first."""
+        rollout = self._books.rollout_of(ref)
+        if rollout is None:
+            return ()
+        run = rollout.runs[ref]
+        if not run.waiting:
+            return self._agenda.held.get(ref, ())
+        found = list(self._agenda.held.get(ref, ())) if run.step is Step.STAGE else []
+        for _, held in self._hindrances.all(rollout, run, now):
+            if held not in found:
+                found.append(held)
+        unmarked = self._unmarked(rollout, run)
+        if run.step is Step.PENDING and not found:
+            found.append(self._staging.turn(rollout, run))
+        if run.step is Step.STAGED and not found:
+            # What it needs is there, and a better one that needs more of the same waits before it.
+            found.append(Held(Reason.TURN, ref.name, {"ahead": self._queue.ahead(ref)}))
+        return (*found, *unmarked)
+
+    def lasting(self, ref: NodeRef, now: datetime) -> tuple[Held, ...]:
+        """Returns what keeps a waiting node itself from going until an operator acts, whatever its gate says."""
+        rollout = self._books.rollout_of(ref)
+        if rollout is None or not rollout.runs[ref].waiting:
+            return ()
+        found = self._hindrances.own(rollout, rollout.runs[ref], now)
+        return tuple(held for held in found if held.lasting)
+
+    def canaries(self, ident: str, pool: str, count: int, now: datetime) -> list[NodeRef]:
+        """The nodes of a pool that go first; fewer than `count` where no more are able to."""
+        return self._canaries.choose(self.rollouts[ident], pool, count, now)
+
+    def _begin(self, now: datetime) -> None:
+        """What may begin now. A run that goes on may let others begin, and the other way round."""
+        self._halt(now)
+        self._appoint(now)
+        for key in self._gates.look(now):
+            self._queue.open(key)
+        self._begin_staging(now)
+        self._begin_slots(now)
+
+    def _go_on(self, now: datetime) -> None:
+        """Takes every run that something has happened to as far as it goes."""
+        while self._agenda.dirty:
+            ref = next(iter(self._agenda.dirty))
+            del self._agenda.dirty[ref]
+            rollout = self._books.rollout_of(ref)
+            if rollout is None:
+                continue
+            run = rollout.runs[ref]
+            if rollout.state is State.ABORTED and (run.waiting or run.step in DRAINED):
+                self._turn(rollout, run, Turn.CANCELLED, now, why=f"aborted by {rollout.state_by}")
+            elif answer := advance(self._agenda, rollout, run, now):
+                turn, detail = answer
+                self._turn(rollout, run, turn, now, **detail)
+            else:
+                self._mark(rollout, run, now)
+                self._wait(rollout, run, now)
+
+    def _wait(self, rollout: Rollout, run: Run, now: datetime) -> None:
+        """Something has happened to a run that may wait: what held it last need not hold it any more."""
+        if run.step is Step.PENDING:
+            self._staging.look_again(run.node)
+        elif run.step is Step.STAGED:
+            hindrance = self._hindrances.first(rollout, run, now)
+            place = self._books.occupancy.place_of(run.node)
+            if hindrance is None or not self._queue.waits(run.node, hindrance[0], place):
+                start = ("start", rollout.id)
+                self._queue.put(run.node, start, place, *self._urgency(run))
+                self._queue.open(start)
+
+    def _unmarked(self, rollout: Rollout, run: Run) -> tuple[Held, ...]:
+        """That the node has no taint keeps nobody from anything: evicted pods may land there and move twice."""
+        node = self._agenda.node(run.node)
+        if node is None or marked(node, rollout):
+            return ()
+        held = refused(self._agenda, run, "mark")
+        return (held,) if held is not None else ()
+
+    def _mark(self, rollout: Rollout, run: Run, now: datetime) -> None:
+        node = self._agenda.node(run.node)
+        if (
+            run.waiting
+            and rollout.state is State.RUNNING
+            and node is not None
+            and node.uid == run.goal.uid
+            and self._agenda.view(run.node.cluster).synced
+            and not marked(node, rollout)
+            and self._agenda.may_ask(run.node, "mark", now)
+        ):
+            ident = self._agenda.next_id(rollout)
+            self._agenda.emit(rollout, Mark(id=ident, rollout=rollout.id, node=run.node, uid=node.uid))
+
+    def _turn(self, rollout: Rollout, run: Run, turn: Turn, now: datetime, **detail: object) -> None:
+        after = self._agenda.step(rollout, run, turn, now, **detail)
+        self._staging.turned(rollout, run, after)
+        self._books.turned(after)
+        if after.ended:
+            self._untidy[rollout.id][run.node] = None
+
+    def _halt(self, now: datetime) -> None:
+        """Too many failures that nobody has looked at: a person decides."""
+        for rollout in self.rollouts.values():
+            if rollout.state is State.RUNNING and rollout.active and (why := gates.failures(rollout)):
+                self._agenda.decide(rollout, "halt", now, why=why)
+
+    def _appoint(self, now: datetime) -> None:
+        """Another node takes the place of a canary that did not get there, or cannot go."""
+        for rollout, ref, canary, why in self._canaries.due(now):
+            kind = "canary" if canary else "no-canary"
+            self._agenda.decide(rollout, kind, now, node=ref, why=why)
+            self._staging.regrouped(rollout, rollout.runs[ref])
+            self._gates.add(rollout)
+            self._agenda.touch(ref)
+
+    def _begin_staging(self, now: datetime) -> None:
+        """Images are written ahead of a window, but never before the canaries have proven the release."""
+        while (run := self._staging.next(now)) is not None:
+            self._turn(self.rollouts[self._staging.rollout(run)], run, Turn.BEGIN, now)
+
+    def _begin_slots(self, now: datetime) -> None:
+        """Gives slots to the runs whose hindrance has changed, best first, until it hinders again."""
+        queue, occupancy = self._queue, self._books.occupancy
+        while (key := queue.opened()) is not None:
+            taken = queue.pop(key)
+            if taken is None:
+                continue
+            ref = taken.ref
+            rollout = self._books.rollout_of(ref)
+            if rollout is None or rollout.runs[ref].step is not Step.STAGED:
+                queue.gone(taken)
+                continue
+            run = rollout.runs[ref]
+            hindrance = self._hindrances.first(rollout, run, now)
+            if hindrance is None:
+                queue.gone(taken)
+                asks = self._hindrances.asks(run)
+                self._turn(rollout, run, Turn.BEGIN, now, **({"asks": list(asks)} if asks else {}))
+                continue
+            by, held = hindrance
+            before = self._agenda.held.get(ref)
+            self._agenda.hold(ref, held, *self._unmarked(rollout, run))
+            if held.passed_over and (before or ())[:1] != (held,):
+                self._books.open_quorums(ref)
+            queue.put_back(taken, by, occupancy.place_of(ref), *self._urgency(run))
+            if by == key:
+                queue.close(key)
+
+    def _urgency(self, run: Run) -> tuple[float, int]:
+        """Who is asked first: by the most work left per unit of allowance, then by the plan's order."""
+        view = self._agenda.view(run.node.cluster)
+        pressure = self._books.claims.pressure(view, run.node.name)
+        return pressure + run.goal.urgency, self._books.order(run.node)
+
+    def _end(self, now: datetime) -> None:
+        """Tidies after ended runs, and finishes rollouts of which nothing is left to do."""
+        for rollout in self.rollouts.values():
+            untidy = self._untidy[rollout.id]
+            for ref in list(untidy):
+                if tidy(self._agenda, rollout, rollout.runs[ref], now):
+                    del untidy[ref]
+                    if ref in rollout.untidy:
+                        self._agenda.tidied(rollout, ref, now)
+            if rollout.active and not rollout.remaining and not untidy and not rollout.intents:
+                self._agenda.decide(rollout, "finish", now)
+                self._gates.end(rollout)
+
+    def _wake(self, now: datetime) -> datetime | None:
+        moments = (self._agenda.next_wake, self._gates.opens(now))
+        return min((moment for moment in moments if moment is not None), default=None)

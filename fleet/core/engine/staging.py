@@ -1,0 +1,103 @@
+"""Who stages next: images are written ahead while nodes work, a limited number of machines of a pool at once."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from fleet.core.guards import architecture, gates, nodes, skew
+from fleet.core.objects.node import NodeRef
+from fleet.core.records.held import Held, Reason
+from fleet.core.rollout.rollout import Rollout, Run
+from fleet.core.rollout.steps import Step
+from fleet.core.state.books import Books
+from fleet.core.state.gates import Group, group_of
+
+
+class Staging:
+    def __init__(self, books: Books) -> None:
+        self._books = books
+        self._waiting: dict[Group, list[NodeRef]] = {}
+        """In reverse order: the next one is the last."""
+        self._set_aside: dict[NodeRef, Group] = {}
+        """Cannot stage as things are; looked at again when something happens to the node."""
+        self._busy: dict[tuple[str, str], int] = {}
+        """Machines that write now, by rollout and pool."""
+
+    def add(self, rollout: Rollout) -> None:
+        for run in reversed(rollout.runs.values()):
+            if run.step is Step.PENDING:
+                self._waiting.setdefault(group_of(rollout, run), []).append(run.node)
+            elif run.step is Step.STAGE:
+                self._count(rollout, run, 1)
+
+    def turned(self, rollout: Rollout, before: Run, after: Run) -> None:
+        if after.step is Step.STAGE:
+            self._count(rollout, after, 1)
+        elif before.step is Step.STAGE:
+            self._count(rollout, after, -1)
+
+    def regrouped(self, rollout: Rollout, run: Run) -> None:
+        """The run is a canary now, or has stepped down. Where it waited before, it is passed over."""
+        if run.step is Step.PENDING:
+            self._set_aside.pop(run.node, None)
+            self._waiting.setdefault(group_of(rollout, run), []).append(run.node)
+
+    def look_again(self, ref: NodeRef) -> None:
+        group = self._set_aside.pop(ref, None)
+        if group is not None:
+            self._waiting.setdefault(group, []).append(ref)
+
+    def rollout(self, run: Run) -> str:
+        """The rollout that `next` found the run in."""
+        found = self._books.rollout_of(run.node)
+        if found is None:
+            raise KeyError(run.node)
+        return found.id
+
+    def next(self, now: datetime) -> Run | None:
+        """A run that may begin to stage; None while none may."""
+        for group, waiting in self._waiting.items():
+            rollout = self._books.rollouts[group[0]]
+            while waiting:
+                run = rollout.runs[waiting[-1]]
+                if group_of(rollout, run) != group:
+                    waiting.pop()
+                    continue
+                limit = rollout.pool(run).stage.concurrency
+                if self._busy.get(group[:2], 0) >= limit or gates.begin(rollout, run):
+                    break
+                waiting.pop()
+                if run.step is not Step.PENDING:
+                    continue
+                if held := self._held(rollout, run, now):
+                    self._books.agenda.hold(run.node, held)
+                    self._set_aside[run.node] = group
+                    continue
+                return run
+        return None
+
+    def turn(self, rollout: Rollout, run: Run) -> Held:
+        """Nothing else holds the run: others of its pool stage before it."""
+        ahead = 0
+        for other in rollout.runs.values():
+            if other.node == run.node:
+                break
+            same = (other.goal.pool, other.goal.canary) == (run.goal.pool, run.goal.canary)
+            ahead += same and other.step in (Step.PENDING, Step.STAGE)
+        return Held(Reason.TURN, run.node.name, {"ahead": ahead})
+
+    def _held(self, rollout: Rollout, run: Run, now: datetime) -> Held | None:
+        ref = run.node
+        view = self._books.agenda.view(ref.cluster)
+        if not view.synced:
+            return view.lost
+        node, machine = view.nodes.get(ref.name), view.machines.get(ref.name)
+        found = nodes.held(
+            ref.name, run.goal.uid, node, machine, rollout.id, self._books.heard(ref, now), now
+        )
+        found = found or skew.held(view.name, run.release, view.servers)
+        return found or (architecture.held(node, run.release) if node is not None else None)
+
+    def _count(self, rollout: Rollout, run: Run, change: int) -> None:
+        key = (rollout.id, run.goal.pool)
+        self._busy[key] = self._busy.get(key, 0) + change

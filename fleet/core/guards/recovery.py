@@ -1,0 +1,94 @@
+"""How long an etcd's newer members have proved themselves, while others still run an older minor version.
+
+When the last voter runs the newer minor version, the members move their data to its format within seconds, and an older
+etcd does not start on them any more (seen with 3.6.8 and 3.7.3). Until then each member can go back by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from fleet.core.guards.version_skew import Minor, minor_of
+from fleet.core.objects.node import NodeRef
+from fleet.core.quorum.quorum import Member, Quorum
+from fleet.core.rollout.rollout import Rollout, Run
+
+KIND = "etcd"
+
+
+class Proving(Struct, frozen=True):
+    """The newer voters of one group."""
+
+    minor: Minor
+    members: frozenset[str]
+    """Voters that run the newest minor version, by name."""
+    since: datetime | None
+    """Since when all of them have been well. None: one of them is not."""
+    whole: bool = True
+    """None of them has been away or ill since they were first seen so. False: what a journal says is out of date."""
+
+
+def minors(group: Quorum) -> dict[str, Minor]:
+    """Returns the minor version of each voter that tells one, by name."""
+    found = ((member.name, minor_of(member.version)) for member in group.voters)
+    return {name: minor for name, minor in found if minor is not None}
+
+
+def proving(group: Quorum, before: Proving | None, now: datetime) -> Proving | None:
+    """Returns how the group's newer voters stand after this reading, or None if all voters run one minor version.
+
+    A group that was not read, and an older voter that does not answer in this reading, change nothing.
+    """
+    if group.kind != KIND or group.declared or group.unread:
+        return before
+    versions = minors(group)
+    if not versions:
+        return before
+    newest = max(versions.values())
+    newer = frozenset(name for name, minor in versions.items() if minor == newest)
+    if len(newer) == len(versions):
+        unheard = len(versions) < len(group.voters)
+        return before if before is not None and before.minor == newest and unheard else None
+    if before is None or before.minor != newest:
+        return Proving(newest, newer, now)
+    well = {member.name for member in group.voters if _well(member)}
+    if not (newer | before.members) <= well:
+        return replace(before, members=before.members | newer, since=None, whole=False)
+    if newer != before.members or before.since is None:
+        return replace(before, members=newer, since=now)
+    return before
+
+
+def brought(rollouts: Iterable[Rollout], version: str) -> dict[tuple[NodeRef, str], dict[str, str]]:
+    """Returns, by node (and its uid) and by group, the version of etcd that the release of that version brought there.
+
+    Only where it is known: a run went from that release to another, or to it, and the minor version of the node's voter
+    changed with it. Where it did not, etcd does not come with the releases. `rollouts`: oldest first; the newest counts.
+    """
+    found: dict[tuple[NodeRef, str], dict[str, str]] = {}
+    for rollout in rollouts:
+        for ref, run in rollout.runs.items():
+            changed = _changed(run)
+            if not changed:
+                continue
+            told = {
+                run.goal.from_version: {group: run.etcd[group] for group in changed},
+                run.release.version: {group: run.etcd_after[group] for group in changed},
+            }
+            if version in told:
+                found.setdefault((ref, run.goal.uid), {}).update(told[version])
+    return found
+
+
+def _changed(run: Run) -> list[str]:
+    """Groups whose voter ran another minor version after the run's reboot."""
+    both = [group for group in run.etcd if group in run.etcd_after]
+    return [group for group in both if minor_of(run.etcd[group]) != minor_of(run.etcd_after[group])]
+
+
+def _well(member: Member) -> bool:
+    return member.started and member.reachable and not member.alarms

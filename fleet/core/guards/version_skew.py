@@ -1,0 +1,115 @@
+"""How far kubelets, API servers and members of an etcd may be apart, in minor versions.
+
+Source: the Kubernetes version skew policy (kubernetes.io/releases/version-skew-policy) and etcd's upgrade guides, which
+take one minor version at a time.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from fleet.core.quorum.quorum import Quorum
+
+VERSION = re.compile(r"v?(\d{1,4})\.(\d{1,4})(?:[.+-].*)?")
+OLDER = 3
+"""Minor versions that a kubelet may be behind its API server."""
+OLD_KUBELET = 25
+"""Of version 1: kubelets before it may be behind by one less."""
+APART = 1
+"""API servers of one cluster, members of one etcd."""
+
+
+class Minor(NamedTuple):
+    major: int
+    minor: int
+
+    def __str__(self) -> str:
+        return f"{self.major}.{self.minor}"
+
+    def before(self, count: int) -> Minor:
+        return Minor(self.major, max(0, self.minor - count))
+
+
+class Skew(Struct, frozen=True, order=True):
+    """Versions of a cluster that are further apart than they may be."""
+
+    check: str
+    """`skew-kubelet`, `skew-server`, `skew-etcd`."""
+    subject: str
+    words: str
+    advice: str
+
+
+def minor_of(version: str) -> Minor | None:
+    """Of `v1.36.3`, `1.36`, `v1.30.1-rke2r1` or `v1.31.4+k3s1`; None: it is none."""
+    found = VERSION.fullmatch(version.strip())
+    return Minor(int(found[1]), int(found[2])) if found else None
+
+
+def apart(older: Minor, newer: Minor) -> int:
+    """Minor versions; another major version is further than any."""
+    return (newer.major - older.major) * 10_000 + newer.minor - older.minor
+
+
+def too_new(kubelet: Minor, servers: Iterable[Minor]) -> Minor | None:
+    """The API server that is older than the kubelet: the oldest one; None: none is."""
+    oldest = min(servers, default=kubelet)
+    return oldest if kubelet > oldest else None
+
+
+def too_old(kubelet: Minor, servers: Iterable[Minor]) -> Minor | None:
+    """The API server that is too far ahead of the kubelet: the newest one; None: none is."""
+    newest = max(servers, default=kubelet)
+    return newest if apart(kubelet, newest) > allowed(kubelet) else None
+
+
+def allowed(kubelet: Minor) -> int:
+    return OLDER if kubelet >= Minor(1, OLD_KUBELET) else OLDER - 1
+
+
+def skews(
+    servers: Collection[str], kubelets: Mapping[str, Collection[str]], groups: Iterable[Quorum]
+) -> Iterator[Skew]:
+    """Of one cluster. `servers`: versions of its API servers, as far as they are known; `kubelets`: nodes by version;
+    `groups`: those of them that are an etcd are looked at."""
+    known = {found: version for version in servers if (found := minor_of(version)) is not None}
+    if known and apart(min(known), max(known)) > APART:
+        words = f"API servers run {known[min(known)]} and {known[max(known)]}: they must be within one minor version"
+        yield Skew(
+            "skew-server", "API servers", words, f"bring the older ones to {max(known).before(1)} first"
+        )
+    for version, nodes in sorted(kubelets.items()):
+        kubelet = minor_of(version)
+        if kubelet is not None and known:
+            yield from _kubelets(version, kubelet, sorted(nodes), known)
+    for group in groups:
+        if group.kind == "etcd":
+            yield from _members(group)
+
+
+def _kubelets(version: str, kubelet: Minor, nodes: list[str], known: Mapping[Minor, str]) -> Iterator[Skew]:
+    who = f"{len(nodes)} nodes run" if len(nodes) > 1 else f"{nodes[0]} runs"
+    subject = f"kubelet {version}"
+    if server := too_new(kubelet, known):
+        words = f"{who} kubelet {version}, which is newer than API server {known[server]}"
+        yield Skew("skew-kubelet", subject, words, f"upgrade the API servers to {kubelet} first")
+    if server := too_old(kubelet, known):
+        words = (
+            f"{who} kubelet {version}, {apart(kubelet, server)} minor versions older than API server "
+            f"{known[server]}; {allowed(kubelet)} are supported"
+        )
+        advice = f"upgrade the kubelet there to {server.before(OLDER)} or newer"
+        yield Skew("skew-kubelet", subject, words, advice)
+
+
+def _members(group: Quorum) -> Iterator[Skew]:
+    known = {minor for each in group.members if (minor := minor_of(each.version)) is not None}
+    if not known or apart(min(known), max(known)) <= APART:
+        return
+    told = ", ".join(f"{each.name} {each.version}" for each in group.members if each.version)
+    words = f"members are more than one minor version apart: {told}"
+    yield Skew("skew-etcd", group.name, words, "upgrade the older members, one minor version at a time")

@@ -1,0 +1,1 @@
+"""What a policy, a snapshot or an installation will run into, found before any rollout."""

@@ -1,0 +1,84 @@
+"""Others that reboot nodes and run in the cluster as pods: recognized by who owns the pods and how these are labelled.
+
+Names and labels are those of their own manifests and charts. Who has renamed both is not recognized here; kured and
+Flatcar's agent are then still noticed on the machine (`machines/competing_updaters.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from msgspec import Struct
+
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.objects.pod import Owner, Pod
+from fleet.core.third_parties.parties import PARTIES, PLAN_CONTROLLER, Program
+
+PROGRAMS = {party.name: party.program for party in PARTIES if party.program is not None}
+"""By party."""
+
+
+class Rebooter(Struct, frozen=True):
+    """One of them, as it is in a cluster."""
+
+    name: str
+    """Of PARTIES."""
+    workloads: tuple[str, ...]
+    """Such as `DaemonSet kube-system/kured`."""
+    nodes: int = 0
+    """On which it is at work: those with its pods, or with those of its Jobs that have not ended."""
+
+    @property
+    def words(self) -> str:
+        """One line for a person, without the name."""
+        program = PROGRAMS[self.name]
+        nodes = "1 node" if self.nodes == 1 else f"{self.nodes:,} nodes"
+        words = program.does if self.nodes else program.nowhere
+        return words.format(workloads=", ".join(self.workloads), nodes=nodes)
+
+    @property
+    def advice(self) -> str:
+        return PROGRAMS[self.name].advice
+
+
+def rebooters(snapshot: Snapshot) -> tuple[Rebooter, ...]:
+    """Those with a pod that has not ended, by name."""
+    owners = {
+        (each.kind, each.namespace, each.name): each.owner
+        for each in snapshot.workloads
+        if each.owner is not None
+    }
+    found: dict[str, list[Pod]] = {}
+    for pod in snapshot.pods:
+        if (name := _whose(pod)) and not pod.finished:
+            found.setdefault(name, []).append(pod)
+    return tuple(_rebooter(name, pods, owners) for name, pods in sorted(found.items()))
+
+
+def _whose(pod: Pod) -> str:
+    """Empty: of none of them."""
+    owner = pod.owner
+    if owner is None:
+        return ""
+    if owner.kind == "Job":
+        key, value = PLAN_CONTROLLER
+        return value if pod.labels.get(key) == value else ""
+    for name, program in PROGRAMS.items():
+        if program.owner == owner.kind and _is(program, owner, pod):
+            return name
+    return ""
+
+
+def _is(program: Program, owner: Owner, pod: Pod) -> bool:
+    return owner.name in program.names or not program.labels.isdisjoint(pod.labels.items())
+
+
+def _rebooter(name: str, pods: Iterable[Pod], owners: Mapping[tuple[str, str, str], Owner]) -> Rebooter:
+    workloads, nodes = set(), set()
+    for pod in pods:
+        assert pod.owner is not None
+        if pod.owner.kind != "ReplicaSet":
+            nodes.add(pod.node)
+        top = owners.get((pod.owner.kind, pod.namespace, pod.owner.name), pod.owner)
+        workloads.add(f"{top.kind} {pod.namespace}/{top.name}")
+    return Rebooter(name, tuple(sorted(workloads)), len(nodes - {""}))

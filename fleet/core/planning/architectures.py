@@ -1,0 +1,56 @@
+"""What is seen before an upgrade of a release that may be of another architecture than its nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from fleet.core.cluster.view import ClusterView
+from fleet.core.objects.node import Node
+from fleet.core.planning.plan import PlanWarning
+from fleet.core.releases.kernel import architecture_of
+from fleet.core.releases.release import Release
+from fleet.core.rollout.rollout import Goal
+
+
+def of_pool(pool: str, nodes: Sequence[Node], release: Release) -> Iterator[PlanWarning]:
+    """Yields what an upgrade of these nodes of the pool is warned of."""
+    yield from _one_digest(pool, nodes, release)
+    yield from _other_kernel(pool, nodes, release)
+
+
+def _one_digest(pool: str, nodes: Sequence[Node], release: Release) -> Iterator[PlanWarning]:
+    """All of them would be asked to write the payload of that digest: it may be an index's, and it may not."""
+    known = sorted({node.architecture for node in nodes} - {""})
+    if len(known) > 1 and release.digest and not release.digests:
+        words = (
+            f"nodes of pool {pool} are {' and '.join(known)}, and {release.version} has one digest: "
+            "a payload of one architecture would be written to all of them"
+        )
+        remedy = "see that it is the digest of an index over these architectures; name theirs in the stream (digests)"
+        yield PlanWarning("one-digest", "", pool, words, remedy)
+
+
+def _other_kernel(pool: str, nodes: Sequence[Node], release: Release) -> Iterator[PlanWarning]:
+    """The release's kernel is named with an architecture, and no kernel of these nodes could ever have that name."""
+    named = architecture_of(release.kernel)
+    others = sorted({architecture_of(node.kernel) for node in nodes} - {"", named})
+    if named and others:
+        words = (
+            f"nodes of pool {pool} run kernels of {' and '.join(others)}, and the kernel of {release.version} is named "
+            f"{release.kernel}: their runs would fail after the reboot"
+        )
+        yield PlanWarning(
+            "other-kernel", "", pool, words, "leave the architecture out of its kernel in the stream"
+        )
+
+
+def warnings(
+    goals: Iterable[Goal], views: Mapping[str, ClusterView], release: Release
+) -> Iterator[PlanWarning]:
+    """Yields what a plan for these nodes warns of."""
+    pools: dict[str, list[Node]] = {}
+    for goal in goals:
+        if node := views[goal.node.cluster].nodes.get(goal.node.name):
+            pools.setdefault(goal.pool, []).append(node)
+    for pool, nodes in pools.items():
+        yield from of_pool(pool, nodes, release)

@@ -1,0 +1,247 @@
+"""How long the parts of a run are expected to take: measured where there is history, assumed where there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from math import ceil
+from statistics import median
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from fleet.core.objects.node import NodeRef
+from fleet.core.objects.pod import Pod
+from fleet.core.records.journal import Entry, Record
+from fleet.core.rollout.steps import Step
+
+NODE_PARTS = ("stage", "reboot", "verify")
+POD_PARTS = ("pod_stop", "pod_start")
+PARTS = ("stage", "reboot", "pod_stop", "pod_start")
+ENOUGH = 5
+"""Runs, or pods, that must have been seen before their times count for more than the defaults."""
+ENOUGH_OF_APP = 3
+ENOUGH_TO_SPREAD = 20
+"""Runs, or pods, from which on it is known how slow one in twenty is."""
+QUICK: Mapping[str, float] = {"stage": 1.0, "reboot": 5.0, "pod_stop": 1.0, "pod_start": 1.0}
+"""Seconds, where nothing is measured: small images on fast disks, virtual machines, pods that just stop."""
+SLOW: Mapping[str, float] = {"stage": 600.0, "reboot": 600.0, "pod_stop": 30.0, "pod_start": 120.0}
+"""The same of large images over slow lines, servers that test their memory, pods that take their whole grace."""
+TELL = ("start", "step", "timed")
+"""Kinds of the journal's records that tell of times: most tell of none."""
+LEAST = 0.1
+"""Seconds: what is measured to take less is as quick as anything can be."""
+
+
+class Known(Struct, frozen=True):
+    """What is known of one part of a run, in seconds: from the journal, or assumed."""
+
+    part: str
+    """stage: write the image. reboot: from the request until the new boot is proven. verify: of that, from the new boot
+    id until it is proven. pod_stop: from an eviction until the pod is gone. pod_start: from being bound to a node until
+    Ready."""
+    p50: float
+    p95: float
+    samples: int
+    """Runs, or pods, that were measured; 0: none, it is the default."""
+    pool: str = ""
+    """Empty: of every pool."""
+    os: str = ""
+    """Empty: of every operating system."""
+
+
+Group = tuple[str, str]
+"""A pool and an operating system; an empty one stands for all."""
+Ratios = tuple[float, ...]
+"""What was measured, ascending, by what is expected in its place."""
+
+
+class Times(Struct, frozen=True):
+    """Seconds. The plain ones hold where `groups` and `apps` know no better."""
+
+    stage: float = 60.0
+    """Write the image."""
+    reboot: float = 90.0
+    """From the machine's going down until the node is Ready on its new boot."""
+    pod_stop: float = 5.0
+    """From an eviction until the pod is gone; never more than its grace period."""
+    pod_start: float = 10.0
+    """From being bound to a node until Ready."""
+    apps: dict[str, float] = {}
+    """`pod_start` of the pods of one controller (`app_of`), where it is known to be another."""
+    agent: float = 1.0
+    """From a request until the machine's agent takes it up, and from its boot until it reports."""
+    status: float = 0.2
+    """From a change of pods until the status of their budget counts it."""
+    p95: float = 1.25
+    """Factor by which a slow run is taken to be longer where nothing is measured."""
+    measured: dict[str, dict[Group, Known]] = {}
+    """By part: what the journal tells of a pool and an operating system, of an operating system in all pools, of all."""
+    spreads: dict[str, dict[Group, Ratios]] = {}
+    """The same, where there is enough of it to know how slow one in twenty is. Pods by what is expected of their app."""
+
+    def start_of(self, pod: Pod) -> float:
+        """From being bound until Ready."""
+        return self.apps.get(app_of(pod), self.pod_start) if self.apps else self.pod_start
+
+    def known(self, part: str, pool: str = "", os: str = "") -> Known:
+        """Of that pool's machines with that operating system, else of such machines in any pool, else the default. Where
+        the operating system is not known, of all machines."""
+        found = self.measured.get(part, {})
+        known = found.get((pool, os)) or found.get(("", os))
+        if known is not None:
+            return known
+        usual = self.agent if part == "verify" else getattr(self, part)
+        return Known(part, usual, usual * self.p95, 0)
+
+    def spread(self, part: str, pool: str = "", os: str = "") -> Ratios:
+        """As `known`. Empty: too little was measured."""
+        found = self.spreads.get(part, {})
+        return found.get((pool, os)) or found.get(("", os)) or ()
+
+    def stage_of(self, pool: str, os: str) -> float:
+        """From the moment at which the agent begins with it."""
+        known = self.known("stage", pool, os)
+        return max(LEAST, known.p50 - self.agent) if known.samples else self.stage
+
+    def reboot_of(self, pool: str, os: str) -> float:
+        """From the machine's going down until the node is Ready on its new boot. What was measured has in it that the
+        agent took up the request and reported after the boot."""
+        known = self.known("reboot", pool, os)
+        return max(LEAST, known.p50 - 2 * self.agent) if known.samples else self.reboot
+
+    def told(self, groups: Iterable[Group]) -> Iterator[Known]:
+        """Every part, as these pools with their operating systems have it: for the plan."""
+        ordered = sorted(set(groups))
+        for part in NODE_PARTS:
+            for pool, os in ordered:
+                yield replace(self.known(part, pool, os), pool=pool, os=os)
+        for part in POD_PARTS:
+            yield self.known(part)
+
+
+def app_of(pod: Pod) -> str:
+    """`namespace/name` of its controller, the same over a Deployment's revisions; of a pod without one its own."""
+    if pod.owner is None:
+        return f"{pod.namespace}/{pod.name}"
+    name = pod.owner.name
+    if revision := pod.labels.get("pod-template-hash"):
+        name = name.removesuffix(f"-{revision}")
+    return f"{pod.namespace}/{name}"
+
+
+def origin(known: Iterable[Known]) -> dict[str, str]:
+    """Of each part in words: `default`, `measured: 31 runs`, or where it is measured and where not."""
+    parts: dict[str, list[Known]] = {}
+    for each in known:
+        parts.setdefault(each.part, []).append(each)
+    words = {}
+    for part in PARTS:
+        found = [each for each in parts.get(part, ()) if each.samples]
+        what = "pods" if part in POD_PARTS else "runs"
+        if not found:
+            words[part] = "default"
+        else:
+            words[part] = f"measured: {max(each.samples for each in found)} {what}"
+            if lacking := [each.pool for each in parts[part] if not each.samples]:
+                words[part] += f"; default for {', '.join(dict.fromkeys(lacking))}"
+    return words
+
+
+def measured(entries: Iterable[Entry], systems: Mapping[NodeRef, str] = {}) -> Times:
+    """From all past runs, in the journal's order; those of the kinds `TELL` are enough. `systems`: the
+    operating system of each node, where it is known."""
+    samples = _Samples(systems)
+    for entry in entries:
+        samples.tell(entry.record, entry.at)
+    return samples.times()
+
+
+class _Samples:
+    def __init__(self, systems: Mapping[NodeRef, str]) -> None:
+        self._systems = systems
+        self._pools: dict[tuple[str, str], str] = {}
+        """By rollout and node."""
+        self._begun: dict[tuple[str, str], tuple[Step, datetime, datetime]] = {}
+        """The step that a run is in, since when, and since when the one before."""
+        self._seconds: dict[str, dict[Group, list[float]]] = {}
+        self._apps: dict[str, list[float]] = {}
+
+    def tell(self, record: Record, at: datetime) -> None:
+        match record.form, record.kind:
+            case "command", "start":
+                for goal in record.detail["goals"]:
+                    self._pools[record.rollout, "/".join(goal["node"])] = goal["pool"]
+            case "decision", "step":
+                self._step(record, at)
+            case "decision", "timed":
+                self._timed(record)
+
+    def _step(self, record: Record, at: datetime) -> None:
+        run, to = (record.rollout, record.node), Step(record.detail["to"])
+        step, since, before = self._begun.get(run, (Step.PENDING, at, at))
+        if to is Step.STAGED and step is Step.STAGE:
+            self._note("stage", run, (at - since).total_seconds())
+        elif to is Step.UNCORDON and step is Step.VERIFY:
+            self._note("verify", run, (at - since).total_seconds())
+            self._note("reboot", run, (at - before).total_seconds())
+        self._begun[run] = (to, at, since)
+
+    def _timed(self, record: Record) -> None:
+        for milliseconds in record.detail["stop"]:
+            self._add("pod_stop", ("", ""), milliseconds / 1000)
+        for app, lengths in record.detail["start"].items():
+            for milliseconds in lengths:
+                self._add("pod_start", ("", ""), milliseconds / 1000)
+                self._apps.setdefault(app, []).append(milliseconds / 1000)
+
+    def _note(self, part: str, run: tuple[str, str], seconds: float) -> None:
+        os = self._systems.get(NodeRef.parse(run[1]), "")
+        for group in {(self._pools.get(run, ""), os), ("", os), ("", "")}:
+            self._add(part, group, seconds)
+
+    def _add(self, part: str, group: Group, seconds: float) -> None:
+        self._seconds.setdefault(part, {}).setdefault(group, []).append(seconds)
+
+    def times(self) -> Times:
+        found = {
+            part: {
+                group: _known(part, group, found) for group, found in groups.items() if len(found) >= ENOUGH
+            }
+            for part, groups in self._seconds.items()
+        }
+        usual = {
+            part: max(LEAST, found[part]["", ""].p50) for part in POD_PARTS if ("", "") in found.get(part, {})
+        }
+        apps = {app: median(found) for app, found in self._apps.items() if len(found) >= ENOUGH_OF_APP}
+        made = Times(measured=found, apps=apps, spreads=self._spreads(found, apps), **usual)
+        reboots = [known for known in found.get("reboot", {}).values() if not known.pool and known.p50 > 0]
+        return replace(made, p95=max((each.p95 / each.p50 for each in reboots), default=made.p95))
+
+    def _spreads(
+        self, found: Mapping[str, Mapping[Group, Known]], apps: Mapping[str, float]
+    ) -> dict[str, dict[Group, Ratios]]:
+        enough = {
+            part: {
+                group: _ratios((each, known.p50) for each in self._seconds[part][group])
+                for group, known in groups.items()
+                if known.samples >= ENOUGH_TO_SPREAD
+            }
+            for part, groups in found.items()
+        }
+        if enough.get("pod_start"):
+            usual = found["pod_start"]["", ""].p50
+            starts = ((each, apps.get(app, usual)) for app, own in self._apps.items() for each in own)
+            enough["pod_start"] = {("", ""): _ratios(starts)}
+        return enough
+
+
+def _ratios(pairs: Iterable[tuple[float, float]]) -> Ratios:
+    """Of what was measured by what is expected."""
+    return tuple(sorted(seconds / max(LEAST, usual) for seconds, usual in pairs))
+
+
+def _known(part: str, group: Group, seconds: list[float]) -> Known:
+    ordered = sorted(seconds)
+    late = ordered[ceil(len(ordered) * 0.95) - 1]
+    return Known(part, round(median(ordered), 3), round(late, 3), len(ordered), *group)

@@ -1,0 +1,38 @@
+"""When a rollout will have ended, as far as its plan and its pace so far tell."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from fleet.core.planning.plan import Plan
+from fleet.core.rollout.rollout import Rollout, State
+
+PACE_NEEDS = 3
+"""Ended runs from which on the pace so far says more than the plan alone."""
+PACE_RANGE = (0.5, 3.0)
+
+
+def seconds_left(rollout: Rollout, plan: Plan, now: datetime) -> int | None:
+    """Seconds until the last run of the plan ends; None while nothing is at work or the plan says no more.
+
+    The plan tells how long what is left takes after as many runs as have ended; the pace is how much longer those
+    took than planned.
+    """
+    if rollout.state not in (State.RUNNING, State.ABORTED) or not rollout.active:
+        return None
+    planned = sorted(run.end for run in plan.runs)
+    ended = sorted(run.since for run in rollout.runs.values() if run.ended and run.since is not None)
+    done = len(ended)
+    if done >= len(planned) or (done and not rollout.working):
+        return None
+    last = ended[-1] if ended else rollout.started_at
+    before = planned[done - 1] if done else 0.0
+    pace = _pace((last - rollout.started_at).total_seconds(), before) if done >= PACE_NEEDS else 1.0
+    left = (planned[-1] - before) * pace - (now - last).total_seconds()
+    after_next = (planned[-1] - planned[done]) * pace
+    return round(max(left, after_next, 0.0))
+
+
+def _pace(taken: float, planned: float) -> float:
+    low, high = PACE_RANGE
+    return min(max(taken / planned, low), high) if planned > 0 else 1.0

@@ -1,0 +1,36 @@
+"""Workloads of whose drained pods it cannot be known whether another node can take them: for `fleet lint`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from fleet.core.capacity.capacity import travels
+from fleet.core.cluster.snapshot import Snapshot, volumes_of
+from fleet.core.objects.pod import Pod
+from fleet.core.policy.policy import Policy
+
+
+class Unknown(NamedTuple):
+    subject: str
+    """A workload, namespace/name."""
+    words: str
+
+
+def unknown(policy: Policy, snapshot: Snapshot) -> Iterator[Unknown]:
+    """Yields one for each workload and reason, of pods on nodes of the policy's pools."""
+    pooled = {node.name for node in snapshot.nodes if policy.pool_of(snapshot.cluster, node) is not None}
+    volumes = volumes_of(snapshot)
+    found: dict[tuple[str, str], list[str]] = {}
+    for pod in snapshot.pods:
+        # The inventory keeps no volumes: of a snapshot from there nothing is said about them.
+        if pod.node in pooled and travels(pod) and (pod.doubts or snapshot.claims):
+            for doubt in volumes.doubts(pod):
+                found.setdefault((_workload(pod), doubt.words), []).append(str(pod.ref))
+    for (workload, words), refs in found.items():
+        which = refs[0] if len(refs) == 1 else f"{len(refs)} pods, such as {refs[0]}"
+        yield Unknown(workload, f"{which}: {words}")
+
+
+def _workload(pod: Pod) -> str:
+    return f"{pod.namespace}/{pod.owner.name}" if pod.owner is not None else str(pod.ref)

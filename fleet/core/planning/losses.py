@@ -1,0 +1,95 @@
+"""What a drain loses, or may not get rid of, told before it begins: one note for all pods of a cluster alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from fleet.core.cluster.view import ClusterView
+from fleet.core.objects.pod import Pod
+from fleet.core.policy.policy import DrainRule
+from fleet.core.rollout.returns import tolerates_cordons
+
+NAMED = 3
+"""Pods or workloads that a note names before it counts the rest."""
+
+
+class Note(NamedTuple):
+    check: str
+    """`tolerates-cordon`, `unmanaged-lost`, `job-lost`, `local-data-lost`: docs/workloads.md names them."""
+    subject: str
+    words: str
+    remedy: str
+
+
+def notes(view: ClusterView, drained: Mapping[str, DrainRule]) -> tuple[Note, ...]:
+    """`drained`: the nodes that are to be drained, each with its pool's rule; the view knows the rules for their pods."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for node in drained:
+        for pod in view.to_drain(node):
+            if view.treatment(pod).do in ("evict", "ask") and not pod.deleting:
+                for check in _checks(view, pod, drained[node]):
+                    found.setdefault(check, []).append((view.controller_of(pod), str(pod.ref)))
+    return tuple(_note(check, pods) for check, pods in sorted(found.items()))
+
+
+def _checks(view: ClusterView, pod: Pod, rule: DrainRule) -> Iterator[str]:
+    by_rule = view.treatment(pod).rule
+    if tolerates_cordons(pod) and pod.owner is not None:
+        yield "tolerates-cordon"
+    if pod.owner is None and (by_rule or rule.unmanaged == "evict"):
+        yield "unmanaged-lost"
+    controller = view.workloads.get(pod.owner.uid) if pod.owner is not None else None
+    if controller is not None and controller.fails_by_eviction:
+        yield "job-lost"
+    if pod.local_data and (by_rule or rule.local_data == "evict"):
+        yield "local-data-lost"
+
+
+def _note(check: str, pods: list[tuple[str, str]]) -> Note:
+    workloads = list(dict.fromkeys(workload for workload, _ in pods))
+    names = [name for _, name in pods]
+    match check:
+        case "tolerates-cordon":
+            return Note(
+                check,
+                _listed(workloads),
+                f"{_count(pods)} tolerate a cordon: the scheduler may put them back on the node that is drained; after a "
+                "few evictions the run fails",
+                "take the toleration of node.kubernetes.io/unschedulable:NoSchedule (or of everything) away, or leave "
+                "them with a drain rule: skip",
+            )
+        case "unmanaged-lost":
+            return Note(
+                check,
+                _listed(names),
+                f"{_count(pods)} have no controller and are lost by their eviction",
+                "give them a controller, or hold their nodes: drain.unmanaged: hold",
+            )
+        case "job-lost":
+            return Note(
+                check,
+                _listed(workloads),
+                f"{_count(pods)} belong to Jobs without a retry, which fail by the eviction",
+                "let them end first: a drain rule with do: wait",
+            )
+    return Note(
+        check,
+        _listed(names),
+        f"{_count(pods)} have local data (emptyDir), which their eviction deletes",
+        "hold their nodes with drain.local_data: hold, or with a drain rule",
+    )
+
+
+def _count(pods: list[tuple[str, str]]) -> str:
+    return (
+        "1 pod of those that are evicted"
+        if len(pods) == 1
+        else f"{len(pods):,} pods of those that are evicted"
+    )
+
+
+def _listed(names: Iterable[str]) -> str:
+    found = list(names)
+    more = f" and {len(found) - NAMED:,} more" if len(found) > NAMED else ""
+    return f"{', '.join(found[:NAMED])}{more}"

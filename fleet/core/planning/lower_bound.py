@@ -1,0 +1,284 @@
+"""The lower bound: no order of nodes can end sooner than this, and this is what binds it.
+
+Each bound takes one scarce thing and asks how long the work that must pass through it lasts if nothing else ever
+waited. The greatest of them is shown beside the plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from math import ceil
+from typing import NamedTuple
+
+from fleet.core.cluster.view import ClusterView
+from fleet.core.objects.node import NodeRef
+from fleet.core.objects.pod import Pod, PodRef
+from fleet.core.planning.estimates import Times
+from fleet.core.planning.what_if import Bind
+from fleet.core.policy import windows
+from fleet.core.policy.policy import Amount, Policy, site_of
+from fleet.core.rollout.rollout import Goal
+from fleet.core.state.limits import Scope, scopes
+from fleet.core.steps.drain import SETTLE
+
+HORIZON = timedelta(weeks=9)
+"""Windows are looked at so far ahead."""
+
+
+class Work(NamedTuple):
+    """One node's run, at its shortest."""
+
+    goal: Goal
+    stage: float
+    """Seconds to write its image; 0: that is done."""
+    out: float
+    """Seconds that it has a slot."""
+    drained: float
+    """Of these, the seconds from its last pod's end on."""
+    grace: int | None
+    """The pool's own grace period."""
+
+    @property
+    def whole(self) -> float:
+        return self.stage + self.out
+
+
+class Bound(NamedTuple):
+    seconds: float
+    by: str
+    """What binds, in words."""
+    bind: Bind = ()
+    """The same for `core/planning/what_if.py`; empty: nobody can loosen it."""
+    places: int = 0
+    """So many of `inside` may be out at once; 0: it is no limit that binds."""
+    inside: frozenset[NodeRef] = frozenset()
+
+    def told(self, peak: int) -> str:
+        """Returns what binds, in words. `peak`: most of `inside` that are out at once in the plan: a limit that is never
+        full binds no order, whatever the arithmetic says."""
+        if peak >= self.places:
+            return self.by
+        return f"{self.by}, but other guards let no more than {peak} of its {self.places} places be taken"
+
+
+def lengths(
+    goals: Sequence[Goal], views: Mapping[str, ClusterView], policy: Policy, times: Times
+) -> Mapping[NodeRef, float]:
+    """How long each node has a slot at least, in seconds: its pods' grace and the reboot are in it."""
+    return {goal.node: _work(goal, views[goal.node.cluster], policy, times, True).out for goal in goals}
+
+
+def bound(
+    goals: Sequence[Goal],
+    views: Mapping[str, ClusterView],
+    policy: Policy,
+    times: Times,
+    staged: frozenset[NodeRef],
+    start: datetime,
+) -> Bound:
+    """The greatest of `bounds`."""
+    return max(bounds(goals, views, policy, times, staged, start))
+
+
+def bounds(
+    goals: Sequence[Goal],
+    views: Mapping[str, ClusterView],
+    policy: Policy,
+    times: Times,
+    staged: frozenset[NodeRef],
+    start: datetime,
+) -> Iterator[Bound]:
+    """`goals`: the nodes that are upgraded. `views`: as they were at the `start`, from which seconds are counted.
+    `staged`: the nodes whose image is written already."""
+    works = [_work(goal, views[goal.node.cluster], policy, times, goal.node in staged) for goal in goals]
+    canaries = [work for work in works if work.goal.canary]
+    rest = [work for work in works if not work.goal.canary]
+    going = frozenset(goal.node for goal in goals)
+    yield from _bounds(works, views, policy, going)
+    yield from _windows(works, views, policy, going, start)
+    yield from _budgets(works, views, times)
+    yield from _quorums(works, views, policy)
+    if canaries and rest:
+        head = max(work.whole for work in canaries)
+        # The canaries' drains bring pods to the others, and take none from them.
+        for tail in (*_bounds(rest, views, policy, going), *_budgets(rest, views, times)):
+            yield tail._replace(seconds=head + tail.seconds, by=f"the canaries, then {tail.by}")
+
+
+def _bounds(
+    works: Sequence[Work],
+    views: Mapping[str, ClusterView],
+    policy: Policy,
+    going: frozenset[NodeRef],
+) -> Iterator[Bound]:
+    """`going`: all nodes that are upgraded, those of `works` among them."""
+    if not works:
+        yield Bound(0.0, "nothing to do")
+        return
+    longest = max(works, key=lambda work: work.whole)
+    yield Bound(longest.whole, f"one run of {longest.goal.node.name}")
+    yield from _staging(works, policy)
+    yield from _limits(works, views, policy, going)
+
+
+def _work(goal: Goal, view: ClusterView, policy: Policy, times: Times, staged: bool) -> Work:
+    pool = policy.pool(goal.pool)
+    grace = pool.drain.grace_seconds if pool is not None else None
+    stops = [_stop(pod, grace, times) for pod in view.to_drain(goal.node.name)]
+    drain = max(SETTLE.total_seconds(), *stops) if stops else SETTLE.total_seconds()
+    soak = pool.soak_seconds if pool is not None else 0
+    machine = view.machines.get(goal.node.name)
+    os = machine.os if machine is not None else ""
+    drained = times.agent + times.reboot_of(goal.pool, os) + times.agent + soak
+    stage = 0.0 if staged else times.agent + times.stage_of(goal.pool, os)
+    return Work(goal, stage, drain + drained, drained, grace)
+
+
+def _stop(pod: Pod, grace: int | None, times: Times) -> float:
+    return min(times.pod_stop, pod.grace_seconds if grace is None else grace)
+
+
+def _staging(works: Sequence[Work], policy: Policy) -> Iterator[Bound]:
+    """A pool's machines write so many images at once; the last one written still has to run."""
+    pools: dict[str, list[Work]] = {}
+    for work in works:
+        pools.setdefault(work.goal.pool, []).append(work)
+    for name, members in pools.items():
+        pool = policy.pool(name)
+        open_ = [work for work in members if work.stage]
+        if open_:
+            waves = ceil(len(open_) / max(1, pool.stage.concurrency if pool else 1))
+            seconds = waves * min(work.stage for work in open_) + min(work.out for work in open_)
+            yield Bound(seconds, f"stage.concurrency of pool {name}", ("stage", name))
+
+
+def _limits(
+    works: Sequence[Work], views: Mapping[str, ClusterView], policy: Policy, going: frozenset[NodeRef]
+) -> Iterator[Bound]:
+    """So many nodes of a scope may be out at once, each for so long."""
+    for scope, limit, places, taken, inside in _scopes(works, views, policy, going):
+        # Places are whole: one of them has to take this many, one after another.
+        turns = ceil(len(inside) / places) * min(work.out for work in inside)
+        seconds = max(sum(work.out for work in inside) / places, turns)
+        least = min(work.stage for work in inside)
+        words = f"limit of {limit} for {scope.reason.split('-')[0]} {scope.subject}"
+        if taken:
+            words += f" ({taken} out already)"
+        nodes = frozenset(work.goal.node for work in inside)
+        yield Bound(least + seconds, words, ("limit", str(scope.reason), scope.pool), places, nodes)
+
+
+def _windows(
+    works: Sequence[Work],
+    views: Mapping[str, ClusterView],
+    policy: Policy,
+    going: frozenset[NodeRef],
+    start: datetime,
+) -> Iterator[Bound]:
+    """A run begins while a window is open and no freeze is in force, and may end after it."""
+    spans: dict[str, Sequence[windows.Span]] = {}
+    for pool in policy.pools:
+        own = [work for work in works if work.goal.pool == pool.name]
+        if own and (pool.windows or policy.freezes):
+            until = max([start, *(freeze.until for freeze in policy.freezes)]) + HORIZON
+            found = spans[pool.name] = windows.open_spans(pool.windows, policy.freezes, start, until)
+            if found:
+                opens = (found[0][0] - start).total_seconds()
+                longest = max(work.out for work in own)
+                yield Bound(opens + longest, f"the windows of pool {pool.name}", ("windows",))
+    for scope, _, places, _, inside in _scopes(works, views, policy, going):
+        if spans.get(scope.pool):
+            overrun = max(work.out for work in inside)
+            each = sum(work.out for work in inside) / places
+            seconds = _through(spans[scope.pool], start, each, overrun)
+            words = f"the windows of pool {scope.pool} and the limit for {scope.reason.split('-')[0]} {scope.subject}"
+            yield Bound(seconds, words, ("windows",))
+
+
+def _through(spans: Sequence[windows.Span], start: datetime, work: float, overrun: float) -> float:
+    """When one place has done so many seconds of work, if it begins none outside the spans."""
+    for begin, end in spans:
+        room = (end - begin).total_seconds() + overrun
+        if room >= work:
+            return (begin - start).total_seconds() + work
+        work -= room
+    return (spans[-1][1] - start).total_seconds()
+
+
+def _scopes(
+    works: Sequence[Work], views: Mapping[str, ClusterView], policy: Policy, going: frozenset[NodeRef]
+) -> Iterator[tuple[Scope, int, int, int, Sequence[Work]]]:
+    """Each with its limit, the places that are left, those that nodes take which are out all the time, and the work."""
+    totals: dict[Scope, int] = {}
+    taken: dict[Scope, int] = {}
+    amounts: dict[Scope, Amount] = {}
+    members: dict[Scope, list[Work]] = {}
+    wanted = {work.goal.node: work for work in works}
+    sites = {work.goal.node.cluster: work.goal.site for work in works}
+    for view in views.values():
+        for node in view.nodes.values():
+            pool = policy.pool_of(view.name, node)
+            if pool is None:
+                continue
+            ref = NodeRef(view.name, node.name)
+            lasting = bool(view.why_lost) or (not node.available and ref not in going)
+            site = site_of(node, sites.get(view.name, ""))
+            for scope, amount in scopes(ref, pool.name, site, node.zone, pool.limits, policy.limits):
+                totals[scope] = totals.get(scope, 0) + 1
+                taken[scope] = taken.get(scope, 0) + lasting
+                amounts[scope] = amount
+                if ref in wanted:
+                    members.setdefault(scope, []).append(wanted[ref])
+    for scope, inside in members.items():
+        limit = amounts[scope].of(totals[scope])
+        if limit > taken[scope]:
+            yield scope, limit, limit - taken[scope], taken[scope], inside
+
+
+def _quorums(works: Sequence[Work], views: Mapping[str, ClusterView], policy: Policy) -> Iterator[Bound]:
+    """Nodes with voters of one group go one after another, and each counts as away until it has soaked."""
+    by_node = {work.goal.node: work for work in works}
+    for group in (group for view in views.values() for group in view.quorums.values()):
+        nodes = {member.node for member in group.voters if member.node is not None}
+        inside = [by_node[ref] for ref in sorted(nodes) if ref in by_node]
+        if inside:
+            soak = policy.quorum_rule(group).soak_seconds
+            seconds = sum(work.out + max(0, soak - _soak(work, policy)) for work in inside)
+            yield Bound(min(work.stage for work in inside) + seconds, f"quorum group {group.name}")
+
+
+def _soak(work: Work, policy: Policy) -> int:
+    pool = policy.pool(work.goal.pool)
+    return pool.soak_seconds if pool is not None else 0
+
+
+def _budgets(works: Sequence[Work], views: Mapping[str, ClusterView], times: Times) -> Iterator[Bound]:
+    """Every pod of a budget on these nodes must move once, and each move holds the budget until the pod that takes
+    its place is Ready. The last move need not be awaited, its pod's end and its node's reboot must."""
+    moves: dict[tuple[str, PodRef], list[tuple[Pod, Work]]] = {}
+    for work in works:
+        view = views[work.goal.node.cluster]
+        for pod in view.to_drain(work.goal.node.name):
+            for ref in view.refs_of(pod):
+                if view.budgets[ref].charges(pod):
+                    moves.setdefault((view.name, ref), []).append((pod, work))
+    for (cluster, ref), pods in moves.items():
+        room = views[cluster].budgets[ref].most_at_once
+        if room == 0:
+            continue
+        hold = min(_hold(pod, work.grace, times, room) for pod, work in pods)
+        rounds = ceil(len(pods) / room) - 1
+        head = min(work.stage for _, work in pods)
+        tail = min(_stop(pod, work.grace, times) + work.drained for pod, work in pods)
+        yield Bound(head + rounds * hold + tail, f"budget {ref}", ("budget", cluster, str(ref)))
+
+
+def _hold(pod: Pod, grace: int | None, times: Times, room: int) -> float:
+    """A ReplicaSet replaces a pod at once; a StatefulSet waits until the old one is gone. Only where one pod is away at
+    a time is the count of its being Ready sure not to come with that of another's change."""
+    stop = _stop(pod, grace, times)
+    start = times.start_of(pod)
+    in_place = pod.owner is not None and pod.owner.kind == "StatefulSet"
+    alone = room == 1 and (in_place or abs(start - stop) > times.status)
+    return (stop if in_place else 0.0) + start + (times.status if alone else 0.0)

@@ -1,0 +1,126 @@
+"""How long evicted pods take to be gone, and their replacements to be Ready: measured as it is seen, for the journal.
+
+Kept beside the engine, which needs none of it: what is measured is for the plans to come.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from fleet.core.objects.node import NodeRef
+from fleet.core.objects.pod import Pod
+from fleet.core.planning.estimates import app_of
+from fleet.core.records.journal import Record
+from fleet.core.rollout.action import Evict, Outcome, Result
+from fleet.core.rollout.event import Event, Gone, Seen
+
+PATIENCE = timedelta(hours=1)
+"""A replacement that is not Ready by then is no longer waited for."""
+
+
+class _Node:
+    """What has been measured of the pods of one node, in milliseconds."""
+
+    def __init__(self, rollout: str, since: datetime) -> None:
+        self.rollout = rollout
+        self.since = since
+        self.open = 0
+        """What is still to be seen: that a pod is gone, that its replacement is Ready."""
+        self.stop: list[int] = []
+        self.start: dict[str, list[int]] = {}
+
+
+class Stopwatch:
+    def __init__(self) -> None:
+        self._nodes: dict[NodeRef, _Node] = {}
+        self._leaving: dict[tuple[str, str], tuple[NodeRef, Pod, datetime]] = {}
+        """By cluster and uid: pods whose eviction was sent."""
+        self._awaited: dict[tuple[str, str], deque[NodeRef]] = {}
+        """By cluster and the owner's uid: nodes whose pods are to be replaced."""
+        self._bound: dict[tuple[str, str], datetime] = {}
+        """By cluster and uid: since when a replacement has been on its node."""
+
+    def sent(self, action: Evict, pod: Pod, now: datetime) -> None:
+        """An eviction is on its way."""
+        key = (action.node.cluster, action.pod_uid)
+        if key not in self._leaving:
+            node = self._nodes.setdefault(action.node, _Node(action.rollout, now))
+            node.open += 1
+            if pod.owner is not None:
+                node.open += 1
+                owner = (action.node.cluster, pod.owner.uid)
+                self._awaited.setdefault(owner, deque()).append(action.node)
+        self._leaving[key] = (action.node, pod, now)
+
+    def observe(self, event: Event, now: datetime) -> None:
+        match event:
+            case Outcome(Evict() as action, result) if result not in (Result.DONE, Result.UNKNOWN):
+                self._refused(action)
+            case Seen(cluster, Pod() as pod):
+                self._see(cluster, pod, now)
+            case Gone(cluster, Pod() as pod):
+                self._lose(cluster, pod, now)
+
+    def _refused(self, action: Evict) -> None:
+        left = self._leaving.pop((action.node.cluster, action.pod_uid), None)
+        if left is None:
+            return
+        ref, pod, _ = left
+        self._close(ref)
+        if pod.owner is None:
+            return
+        awaited = self._awaited.get((ref.cluster, pod.owner.uid), deque())
+        if ref in awaited:
+            awaited.remove(ref)
+            self._close(ref)
+
+    def take(self, now: datetime) -> Iterator[Record]:
+        """What is measured of nodes of which nothing more is to be seen, or has not been seen for too long."""
+        for ref, node in list(self._nodes.items()):
+            if node.open <= 0 or now - node.since > PATIENCE:
+                del self._nodes[ref]
+                if node.stop or node.start:
+                    detail = {"stop": node.stop, "start": node.start}
+                    yield Record(
+                        form="decision", kind="timed", rollout=node.rollout, node=str(ref), detail=detail
+                    )
+
+    def _see(self, cluster: str, pod: Pod, now: datetime) -> None:
+        key = (cluster, pod.uid)
+        if pod.deleting or not pod.node or pod.owner is None:
+            return
+        if not pod.ready:
+            if self._awaited.get((cluster, pod.owner.uid)):
+                self._bound.setdefault(key, now)
+            return
+        since = self._bound.pop(key, None)
+        if since is None:
+            return
+        awaited = self._awaited.get((cluster, pod.owner.uid))
+        if not awaited:
+            return
+        ref = awaited.popleft()
+        if ref in self._nodes:
+            self._nodes[ref].start.setdefault(app_of(pod), []).append(_milliseconds(now - since))
+            self._close(ref)
+
+    def _lose(self, cluster: str, pod: Pod, now: datetime) -> None:
+        self._bound.pop((cluster, pod.uid), None)
+        left = self._leaving.pop((cluster, pod.uid), None)
+        if left is None:
+            return
+        ref, _, since = left
+        if ref in self._nodes:
+            self._nodes[ref].stop.append(_milliseconds(now - since))
+            self._close(ref)
+
+    def _close(self, ref: NodeRef) -> None:
+        node = self._nodes.get(ref)
+        if node is not None:
+            node.open -= 1
+
+
+def _milliseconds(span: timedelta) -> int:
+    return round(span.total_seconds() * 1000)

@@ -1,0 +1,153 @@
+"""What binds a plan, loosened one at a time: the changes that people could allow, for the planner to plan with.
+
+Nothing here is done to a cluster or to a policy: the changed snapshots and policies are only planned with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.objects.budget import Budget
+from fleet.core.policy.policy import Amount, Limits, Policy, Pool
+from fleet.core.records.held import Reason
+
+MOST = 6
+"""Changes that are planned with, one plan each; all useful ones together take one more."""
+BUDGETS = 3
+"""Of these at most so many are budgets that bind: where many bind alike, there is room for limits and staging."""
+NEAR = 0.25
+"""What binds less than this share of what binds most is not worth a plan."""
+LIMITS = {
+    Reason.POOL_LIMIT: "max_unavailable",
+    Reason.SITE_LIMIT: "per_site",
+    Reason.CLUSTER_LIMIT: "per_cluster",
+    Reason.ZONE_LIMIT: "per_zone",
+}
+
+Bind = tuple[str, ...]
+"""What binds: ("budget", cluster, namespace/name), ("limit", reason, pool), ("stage", pool), ("windows",); the pool of a
+limit of the whole fleet is empty."""
+
+
+class Change(Struct, frozen=True):
+    """One thing loosened, and the plan that comes of it."""
+
+    binds: str
+    """What binds now, in words; empty: several, all that help, are loosened together."""
+    change: str
+    """What to change, in words."""
+    makespan_seconds: float
+    saved_seconds: float
+    """Below zero: it takes longer, as when more nodes can go."""
+    nodes: int
+    """That the plan upgrades then."""
+    bound_by: str
+    """What binds then."""
+
+
+class WhatIf(Struct, frozen=True):
+    plans: int
+    """That were made to find out."""
+    changes: tuple[Change, ...] = ()
+    """Those that let most nodes go first, of these those that save most time."""
+
+
+class Loosened(NamedTuple):
+    """What there would be to plan with."""
+
+    binds: str
+    change: str
+    snapshots: Sequence[Snapshot]
+    policy: Policy
+
+
+def candidates(binds: Iterable[tuple[float, Bind]], never: Iterable[Bind], windows: bool) -> list[Bind]:
+    """`binds`: with the seconds that each needs at least. `never`: budgets that let nothing go. `windows`: some are
+    closed at times."""
+    ordered = sorted(
+        ((seconds, bind) for seconds, bind in binds if bind), key=lambda each: (-each[0], each[1])
+    )
+    worth = [bind for seconds, bind in ordered if seconds >= NEAR * ordered[0][0]]
+    budgets = list(dict.fromkeys(bind for bind in worth if bind[0] == "budget"))[:BUDGETS]
+    others = (bind for bind in worth if bind[0] != "budget" or bind in budgets)
+    found: list[Bind] = [("windows",)] if windows else []
+    return list(dict.fromkeys([*found, *list(dict.fromkeys(never))[:2], *others]))[:MOST]
+
+
+def loosened(bind: Bind, snapshots: Sequence[Snapshot], policy: Policy) -> Loosened | None:
+    """None: there is nothing left to loosen."""
+    match bind:
+        case ("budget", cluster, ref):
+            return _budget(cluster, ref, snapshots, policy)
+        case ("limit", reason, pool):
+            return _limit(Reason(reason), pool, snapshots, policy)
+        case ("stage", name):
+            return _stage(name, snapshots, policy)
+        case _:
+            pools = tuple(replace(pool, windows=()) for pool in policy.pools)
+            free = replace(policy, pools=pools, freezes=())
+            return Loosened("windows and freezes", "keep windows open and freezes away", snapshots, free)
+
+
+def _budget(cluster: str, ref: str, snapshots: Sequence[Snapshot], policy: Policy) -> Loosened | None:
+    words = ""
+    changed = []
+    for snapshot in snapshots:
+        budgets = list(snapshot.budgets)
+        for index, budget in enumerate(budgets):
+            if snapshot.cluster == cluster and str(budget.ref) == ref and budget.desired_healthy > 0:
+                budgets[index], words = _one_more(budget)
+        changed.append(replace(snapshot, budgets=tuple(budgets)) if snapshot.cluster == cluster else snapshot)
+    where = f" of cluster {cluster}" if len(snapshots) > 1 else ""
+    return Loosened(f"budget {ref}{where}", words, changed, policy) if words else None
+
+
+def _one_more(budget: Budget) -> tuple[Budget, str]:
+    """One pod more may be away; percentages become the numbers that they amount to."""
+    desired = budget.desired_healthy - 1
+    allowed = budget.expected_pods - desired
+    status = replace(budget, desired_healthy=desired, disruptions_allowed=budget.disruptions_allowed + 1)
+    if budget.min_available is not None:
+        return replace(status, min_available=desired), f"lower minAvailable to {desired}"
+    return replace(status, max_unavailable=allowed), f"raise maxUnavailable to {allowed}"
+
+
+def _limit(reason: Reason, name: str, snapshots: Sequence[Snapshot], policy: Policy) -> Loosened | None:
+    pool = policy.pool(name) if name else None
+    limits = pool.limits if pool is not None else policy.limits
+    field = LIMITS[reason]
+    amount: Amount | None = getattr(limits, field)
+    if amount is None or (amount.percent and amount.number >= 100):
+        return None
+    twice = Amount(min(100, 2 * amount.number) if amount.percent else 2 * amount.number, amount.percent)
+    wider: Limits = replace(limits, **{field: twice})
+    if pool is not None:
+        changed = _with_pool(policy, replace(pool, limits=wider))
+    else:
+        changed = replace(policy, limits=wider)
+    binds = f"{field} {amount} of {f'pool {name}' if name else 'the fleet'}"
+    return Loosened(binds, f"raise {field} to {twice}", snapshots, changed)
+
+
+def _stage(name: str, snapshots: Sequence[Snapshot], policy: Policy) -> Loosened | None:
+    pool = policy.pool(name)
+    if pool is None:
+        return None
+    twice = 2 * pool.stage.concurrency
+    changed = _with_pool(policy, replace(pool, stage=replace(pool.stage, concurrency=twice)))
+    binds = f"stage.concurrency {pool.stage.concurrency} of pool {name}"
+    return Loosened(binds, f"raise stage.concurrency to {twice}", snapshots, changed)
+
+
+def _with_pool(policy: Policy, changed: Pool) -> Policy:
+    pools = (changed if pool.name == changed.name else pool for pool in policy.pools)
+    return replace(policy, pools=tuple(pools))
+
+
+def best_first(changes: Iterable[Change]) -> Iterator[Change]:
+    yield from sorted(changes, key=lambda each: (-each.nodes, -each.saved_seconds, each.binds))

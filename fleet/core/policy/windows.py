@@ -1,0 +1,245 @@
+"""When runs may start: weekly windows on the clocks of their zones, less the freezes.
+
+A moment is inside a window if a clock on the wall there shows a weekday and time of it. So where clocks are put
+forward a window that lies in the gap has no moment that night, and where they are put back the hour that comes twice
+is inside twice. Everything here is in aware datetimes; spans are half-open, in UTC, in order and apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime, time, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from fleet.core.policy.policy import Freeze, Pool, Window
+from fleet.core.records.held import Held, Reason
+from fleet.core.text import durations
+
+Span = tuple[datetime, datetime]
+Windows = tuple[Window, ...]
+
+OPENING = timedelta(minutes=15)
+"""A run that is too long for every window may start in the first minutes of the longest one."""
+DAY = timedelta(days=1)
+WEEK = timedelta(days=7)
+FORESIGHT = 4 * WEEK
+"""Windows come every week; one or two may be missed where clocks are put forward."""
+MONDAY = datetime(1970, 1, 5, tzinfo=UTC)
+LAST_YEAR = 9000
+"""What opens later than this never does."""
+
+
+def held(pool: Pool, freezes: Sequence[Freeze], now: datetime, needed: timedelta) -> Held | None:
+    """May a run that takes `needed` (p95) start now? It must end before the window does, and before a freeze begins.
+
+    A run longer than every window could never start: it is asked for no more than the longest window less its first
+    15 minutes (`OPENING`). Neither a window's end nor a freeze interrupts a run that has begun.
+    """
+    windows = pool.windows
+    zone = windows[0].zone if windows else "UTC"
+    asked = _asked(windows, now, needed)
+    if freeze := _in_force(freezes, now):
+        return Held(Reason.FREEZE, freeze.name, {"until": told(freeze.until, now, zone)})
+    if _fits(closes(windows, freezes, now), now, asked):
+        return None
+    if _fits(closes(windows, (), now), now, asked):
+        ahead = min((freeze for freeze in freezes if freeze.begin > now), key=lambda freeze: freeze.begin)
+        return Held(Reason.FREEZE, ahead.name, {"until": told(ahead.until, now, zone)})
+    start = next_start(windows, freezes, now, needed)
+    facts: dict[str, str | int] = {
+        "opens": "never" if start is None else told(start, now, zone),
+        "needed": durations.words(needed.total_seconds()),
+    }
+    return Held(Reason.WINDOW, pool.name, facts)
+
+
+def next_start(
+    windows: Windows, freezes: Sequence[Freeze], now: datetime, needed: timedelta
+) -> datetime | None:
+    """The first moment from `now` on at which `held` would let such a run start; None: never."""
+    asked = _asked(windows, now, needed)
+    horizon = max([now, *(freeze.until for freeze in freezes)]) + FORESIGHT
+    moment = opens(windows, freezes, now)
+    while moment is not None and moment < horizon:
+        end = closes(windows, freezes, moment)
+        if end is None or end - moment >= asked:
+            return moment
+        moment = opens(windows, freezes, end)
+    return None
+
+
+def opens(windows: Windows, freezes: Sequence[Freeze], now: datetime) -> datetime | None:
+    """The first open moment from `now` on, `now` itself included; None: never."""
+    moment = now
+    while moment.year < LAST_YEAR:
+        if windows:
+            found = next(iter(_inside(windows, moment, moment + FORESIGHT)), None)
+            if found is None:
+                return None
+            moment = found[0]
+        freeze = _in_force(freezes, moment)
+        if freeze is None:
+            return moment
+        moment = freeze.until.astimezone(UTC)
+    return None
+
+
+def closes(windows: Windows, freezes: Sequence[Freeze], now: datetime) -> datetime | None:
+    """When what is open at `now` closes; `now` itself where nothing is open; None: never."""
+    if _in_force(freezes, now):
+        return now
+    end = None
+    if windows:
+        horizon = now + 2 * WEEK
+        begin, until = next(iter(_inside(windows, now, horizon)), (horizon, horizon))
+        if begin > now:
+            return now
+        # Open for two weeks on end is open always.
+        end = until if until < horizon else None
+    ahead = [freeze.begin for freeze in freezes if freeze.begin > now]
+    return min([*ahead, *([end] if end else [])], default=None)
+
+
+def open_spans(windows: Windows, freezes: Sequence[Freeze], begin: datetime, end: datetime) -> list[Span]:
+    """All that is open in [begin, end)."""
+    found = _inside(windows, begin, end) if windows else [(begin, end)] if begin < end else []
+    for freeze in freezes:
+        found = [part for span in found for part in _without(span, freeze)]
+    return found
+
+
+def starts(
+    windows: Windows, freezes: Sequence[Freeze], begin: datetime, end: datetime, needed: timedelta
+) -> list[Span]:
+    """The spans of [begin, end) in which `held` lets a run begin that takes `needed` (p95); of these, both ends count."""
+    asked = _asked(windows, begin, needed)
+    found = open_spans(windows, freezes, begin, end)
+    return [(first, last - asked) for first, last in found if last - first >= asked]
+
+
+def told(moment: datetime, now: datetime, zone: str) -> str:
+    """A moment in a person's words on the clock of `zone`: `Sat 01:00 CET`, from six days on `Sat 12 Dec 01:00 CET`."""
+    local = moment.astimezone(ZoneInfo(zone))
+    if abs(moment - now) < 6 * DAY:
+        return f"{local:%a %H:%M %Z}"
+    year = f" {local.year}" if local.year != now.year else ""
+    return f"{local:%a} {local.day} {local:%b}{year} {local:%H:%M %Z}"
+
+
+def _asked(windows: Windows, now: datetime, needed: timedelta) -> timedelta:
+    """The time that must be left for a run to start."""
+    if not windows:
+        return needed
+    return min(needed, max(timedelta(), _longest(windows, (now - MONDAY) // WEEK) - OPENING))
+
+
+def _fits(end: datetime | None, now: datetime, asked: timedelta) -> bool:
+    return end is None or (end > now and end - now >= asked)
+
+
+def _in_force(freezes: Iterable[Freeze], now: datetime) -> Freeze | None:
+    """Of those in force the one that lasts longest."""
+    found = (freeze for freeze in freezes if freeze.begin <= now < freeze.until)
+    return max(found, key=lambda freeze: freeze.until, default=None)
+
+
+def _without(span: Span, freeze: Freeze) -> Iterator[Span]:
+    begin, end = span
+    if begin < min(end, freeze.begin):
+        yield begin, min(end, freeze.begin)
+    if max(begin, freeze.until) < end:
+        yield max(begin, freeze.until), end
+
+
+def _inside(windows: Windows, begin: datetime, end: datetime) -> list[Span]:
+    """What of [begin, end) is inside a window."""
+    found: list[Span] = []
+    week = (begin - MONDAY) // WEEK
+    while MONDAY + week * WEEK < end:
+        found.extend(_week(windows, week))
+        week += 1
+    return [
+        (max(begin, first), min(end, last)) for first, last in _merged(found) if first < end and last > begin
+    ]
+
+
+@lru_cache(maxsize=1024)
+def _week(windows: Windows, week: int) -> tuple[Span, ...]:
+    """Spans inside windows in one UTC week, counted from that of `MONDAY`."""
+    begin = MONDAY + week * WEEK
+    found: list[Span] = []
+    for window in windows:
+        for first, last, offset in _offsets(window.zone, begin, begin + WEEK):
+            found.extend(_at_offset(window, first, last, offset))
+    return tuple(_merged(found))
+
+
+@lru_cache(maxsize=1024)
+def _longest(windows: Windows, week: int) -> timedelta:
+    """The longest that it is open on end if no clock were changed after that week's begin, freezes aside."""
+    begin = MONDAY + week * WEEK
+    found: list[Span] = []
+    for window in windows:
+        offset = begin.astimezone(ZoneInfo(window.zone)).utcoffset() or timedelta()
+        found.extend(_at_offset(window, begin, begin + 2 * WEEK, offset))
+    return max((last - first for first, last in _merged(found)), default=timedelta())
+
+
+def _at_offset(window: Window, begin: datetime, end: datetime, offset: timedelta) -> Iterator[Span]:
+    """What of [begin, end) is inside the window, while its zone is at this distance from UTC."""
+    day = datetime.combine((begin + offset).date(), time(), UTC) - DAY
+    while day - offset < end:
+        if day.weekday() in window.days:
+            first = day + _since_midnight(window.start) - offset
+            last = day + _since_midnight(window.end) - offset
+            if window.end <= window.start:
+                last += DAY
+            if max(begin, first) < min(end, last):
+                yield max(begin, first), min(end, last)
+        day += DAY
+
+
+def _since_midnight(clock: time) -> timedelta:
+    return timedelta(hours=clock.hour, minutes=clock.minute, seconds=clock.second)
+
+
+def _offsets(zone: str, begin: datetime, end: datetime) -> Iterator[tuple[datetime, datetime, timedelta]]:
+    """[begin, end) in parts in which the zone keeps its distance from UTC."""
+    info = ZoneInfo(zone)
+
+    def offset(moment: datetime) -> timedelta:
+        return moment.astimezone(info).utcoffset() or timedelta()
+
+    first, day = begin, begin
+    while day < end:
+        after = min(day + DAY, end)
+        if offset(day) != offset(after):
+            change = _change(offset(day), day, after, info)
+            yield first, change, offset(day)
+            first = change
+        day = after
+    if first < end:
+        yield first, end, offset(first)
+
+
+def _change(before: timedelta, low: datetime, high: datetime, info: ZoneInfo) -> datetime:
+    """The first second of (low, high] at which the zone is no longer at `before` from UTC."""
+    while high - low > timedelta(seconds=1):
+        middle = low + timedelta(seconds=(high - low) // timedelta(seconds=2))
+        if middle.astimezone(info).utcoffset() == before:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+def _merged(found: Iterable[Span]) -> list[Span]:
+    """In order, those that touch or overlap made one."""
+    merged: list[Span] = []
+    for first, last in sorted(found):
+        if merged and first <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(last, merged[-1][1]))
+        else:
+            merged.append((first, last))
+    return merged

@@ -1,0 +1,1 @@
+"""What is persisted or told: journal entries, reasons for waiting, errors, requests."""

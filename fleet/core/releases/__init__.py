@@ -1,0 +1,1 @@
+"""Releases of an operating system: versions, digests, kernels."""

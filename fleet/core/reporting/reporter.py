@@ -1,0 +1,282 @@
+"""Makes the report of a rollout. Pure: journal entries in, a frozen `Report` out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from math import ceil
+
+import msgspec
+
+from fleet.core.objects.node import NodeRef
+from fleet.core.planning.eta import seconds_left
+from fleet.core.planning.plan import Plan
+from fleet.core.policy import windows
+from fleet.core.policy.policy import Pool
+from fleet.core.records.held import Held, Reason
+from fleet.core.records.journal import Entry
+from fleet.core.reporting.report import (
+    Against,
+    Counts,
+    Duration,
+    Ending,
+    Hold,
+    JournalSpan,
+    Proof,
+    Report,
+    ReportPool,
+    ReportRun,
+    Span,
+    Verdict,
+)
+from fleet.core.reporting.timeline import Chronicle, StepTaken
+from fleet.core.rollout.rollout import Rollout, Run
+from fleet.core.rollout.steps import HAS_SLOT, Step
+
+TIMED = (Step.STAGE, Step.CORDON, Step.DRAIN, Step.REBOOT, Step.VERIFY, Step.UNCORDON, Step.SOAK)
+"""The steps whose durations are told, in order."""
+
+
+def make_report(
+    rollout: str,
+    entries: Iterable[Entry],
+    at: datetime,
+    verdict: Verdict,
+    plan: Plan | None = None,
+    held: Mapping[NodeRef, Sequence[Held]] = {},
+) -> Report:
+    """Of the rollout with that id. `entries`: in the journal's order; those of other rollouts are passed over.
+
+    `held`: what nodes wait for now, as far as that is known. Raises LookupError if no entry starts that rollout.
+    """
+    chronicle = Chronicle(rollout)
+    chronicle.tell(entries)
+    if chronicle.rollout is None:
+        raise LookupError(f"the journal has no rollout {rollout}")
+    return _Making(chronicle, chronicle.rollout, at, plan, held).report(verdict)
+
+
+class _Making:
+    def __init__(
+        self,
+        chronicle: Chronicle,
+        rollout: Rollout,
+        at: datetime,
+        plan: Plan | None,
+        held: Mapping[NodeRef, Sequence[Held]],
+    ) -> None:
+        self.chronicle = chronicle
+        self.rollout = rollout
+        self.at = at
+        self.plan = plan
+        self.held = held
+        self.end = rollout.ended_at or at
+        planned = plan.runs if plan is not None else ()
+        self.planned = {NodeRef(run.cluster, run.node): run for run in planned}
+        self.runs = sorted((self._run(run) for run in rollout.runs.values()), key=_order)
+
+    def report(self, verdict: Verdict) -> Report:
+        rollout, told = self.rollout, self.chronicle
+        versions = Counter(run.from_version for run in self.runs)
+        return Report(
+            rollout=rollout.id,
+            at=self.at,
+            state=str(rollout.state),
+            why=rollout.why,
+            by=rollout.by,
+            plan=rollout.start.plan,
+            target=rollout.release,
+            from_versions=dict(versions.most_common()),
+            started=rollout.started_at,
+            ended=rollout.ended_at,
+            seconds=(self.end - rollout.started_at).total_seconds(),
+            clusters=tuple(dict.fromkeys(ref.cluster for ref in rollout.runs)),
+            counts=self._counts(),
+            pools=tuple(self._pools()),
+            peak=told.peak,
+            peak_at=told.peak_at,
+            durations=tuple(_durations(self.runs)),
+            against=self._against(self.plan) if self.plan is not None else None,
+            commands=tuple(told.commands),
+            halts=tuple(told.halts),
+            controllers=tuple(told.controllers.values()),
+            runs=tuple(self.runs),
+            held=tuple(self._holds()),
+            journal=JournalSpan(
+                entries=len(told.entries),
+                first_seq=told.entries[0].seq,
+                first_hash=told.entries[0].hash,
+                last_seq=told.entries[-1].seq,
+                last_hash=told.entries[-1].hash,
+                verdict=verdict,
+            ),
+            entries=tuple(told.entries),
+        )
+
+    def _run(self, run: Run) -> ReportRun:
+        goal, told = run.goal, self.chronicle
+        steps = tuple(told.steps[run.node])
+        proof = msgspec.convert(run.proof, Proof) if run.proof else None
+        before = self.rollout.policy.find_release(goal.from_version)
+        ended = steps[-1].end if run.ended else None
+        begun = _begun(steps)
+        return ReportRun(
+            cluster=run.node.cluster,
+            node=run.node.name,
+            pool=goal.pool,
+            site=goal.site,
+            zone=goal.zone,
+            canary=goal.canary,
+            ending=_ending(run),
+            step=str(run.step),
+            from_version=goal.from_version,
+            from_kernel=before.kernel if before is not None else "",
+            # A host may tell no version, or that of the image that its own was built on.
+            to_version=run.release.version,
+            to_kernel=proof.kernel if proof is not None else run.release.kernel,
+            begun=begun,
+            ended=ended,
+            seconds=(ended - begun).total_seconds() if ended and begun else None,
+            why=run.why,
+            proof=proof,
+            slot=run.slot,
+            released=told.released.get(run.node),
+            rolled_back=run.rolled_back,
+            log=run.log,
+            planned=self._planned(run.node),
+            steps=steps,
+            evictions=tuple(told.evictions.get(run.node, {}).values()),
+            retries=tuple(told.retries.get(run.node, ())),
+            held=tuple(each.words for each in self.held.get(run.node, ())) if not run.ended else (),
+        )
+
+    def _planned(self, ref: NodeRef) -> Span | None:
+        planned = self.planned.get(ref)
+        if planned is None:
+            return None
+        start = self.rollout.started_at
+        return Span(start + timedelta(seconds=planned.start), start + timedelta(seconds=planned.end))
+
+    def _counts(self) -> Counts:
+        endings = [run.ending for run in self.runs]
+        evictions = [eviction for run in self.runs for eviction in run.evictions]
+        return Counts(
+            nodes=len(endings),
+            done=endings.count("done"),
+            proven=sum(run.ending == "done" and run.proof is not None for run in self.runs),
+            failed=endings.count("failed"),
+            cancelled=endings.count("cancelled"),
+            running=endings.count("running"),
+            waiting=endings.count("waiting"),
+            held=sum(1 for _ in self._holds()),
+            unreleased=sum(run.ending == "failed" and run.slot for run in self.runs),
+            evictions=sum(eviction.result == "done" for eviction in evictions),
+            refusals=sum(eviction.refusals for eviction in evictions),
+        )
+
+    def _pools(self) -> Iterator[ReportPool]:
+        for name in dict.fromkeys(run.pool for run in self.runs):
+            runs = [run for run in self.runs if run.pool == name]
+            pool = self.rollout.policy.pool(name) or Pool(name)
+            limit = pool.limits.max_unavailable
+            bans = self.rollout.policy.freezes
+            begin = self.rollout.started_at
+            found = windows.open_spans(pool.windows, bans, begin, self.end)
+            always = found == [(begin, self.end)] or begin == self.end
+            yield ReportPool(
+                name=name,
+                nodes=len(runs),
+                done=sum(run.ending == "done" for run in runs),
+                failed=sum(run.ending == "failed" for run in runs),
+                peak=self.chronicle.peaks.get(name, 0),
+                limit=str(limit) if limit is not None else "",
+                windows=() if always else tuple(Span(*span) for span in found),
+                always_open=always,
+            )
+
+    def _holds(self) -> Iterator[Hold]:
+        """What lasts and is known now, else what the plan found. That the whole rollout is halted is told elsewhere."""
+        planned = {NodeRef(hold.cluster, hold.node): hold for hold in (self.plan.held if self.plan else ())}
+        for run in self.runs:
+            ref = NodeRef(run.cluster, run.node)
+            if run.ending not in ("waiting", "cancelled"):
+                continue
+            known = [held for held in self.held.get(ref, ()) if held.reason is not Reason.HALTED]
+            now = next((held for held in known if held.lasting), None)
+            if now is not None:
+                yield Hold(run.cluster, run.node, str(now.reason), now.words, now.advice)
+            elif ref not in self.held and (hold := planned.get(ref)) is not None:
+                yield Hold(run.cluster, run.node, hold.reason, hold.detail, hold.advice)
+
+    def _against(self, plan: Plan) -> Against:
+        start = self.rollout.started_at
+        ends = [run.ended if run.ending != "cancelled" else None for run in self.runs]
+        last = max((end for end in ends if end is not None), default=start)
+        return Against(
+            plan=plan.plan_id,
+            planned_seconds=plan.makespan_seconds,
+            p95_seconds=plan.p95_seconds,
+            bound_seconds=plan.lower_bound_seconds,
+            bound_by=plan.bound_by,
+            planned_end=start + timedelta(seconds=plan.makespan_seconds),
+            eta=self._eta(plan),
+            seconds=(last - start).total_seconds() if None not in ends else None,
+            planned_evictions=plan.evictions,
+            evictions=self._counts().evictions,
+            planned_peak=plan.peak_unavailable,
+            peak=self.chronicle.peak,
+            durations=plan.durations,
+        )
+
+    def _eta(self, plan: Plan) -> datetime | None:
+        if self.rollout.ended_at is not None:
+            return self.rollout.ended_at
+        left = seconds_left(self.rollout, plan, self.at)
+        return self.at + timedelta(seconds=left) if left is not None else None
+
+
+def _begun(steps: Sequence[StepTaken]) -> datetime | None:
+    """When it took the slot that it did not have to give back."""
+    for taken in reversed(steps):
+        if taken.step == Step.CORDON:
+            return taken.start
+        if taken.step == Step.STAGED:
+            break
+    return None
+
+
+def _ending(run: Run) -> Ending:
+    match run.step:
+        case Step.DONE:
+            return "done"
+        case Step.FAILED:
+            return "failed"
+        case Step.CANCELLED:
+            return "cancelled"
+        case step:
+            return "running" if step in HAS_SLOT or step is Step.STAGE else "waiting"
+
+
+def _order(run: ReportRun) -> tuple[bool, datetime, bool, str, str]:
+    first = run.steps[0].start
+    return run.begun is None, run.begun or run.ended or first, not run.canary, run.cluster, run.node
+
+
+def _durations(runs: Sequence[ReportRun]) -> Iterator[Duration]:
+    for step in TIMED:
+        taken = [each for run in runs for each in run.steps if each.step == step and each.turn == "done"]
+        yield from _spread(str(step), [each.seconds for each in taken if each.seconds is not None])
+    whole = [run.seconds for run in runs if run.ending == "done" and run.seconds is not None]
+    yield from _spread("run", whole)
+
+
+def _spread(step: str, seconds: Sequence[float]) -> Iterator[Duration]:
+    if seconds:
+        ranked = sorted(seconds)
+        yield Duration(step, len(ranked), nearest(ranked, 0.5), nearest(ranked, 0.95), ranked[-1])
+
+
+def nearest(ranked: Sequence[float], share: float) -> float:
+    """The smallest value that at least `share` of them do not exceed (nearest rank). `ranked`: ascending, not empty."""
+    return ranked[max(1, ceil(share * len(ranked))) - 1]

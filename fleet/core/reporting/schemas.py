@@ -1,0 +1,96 @@
+"""The JSON Schemas of what fleet prints for programs, made from the structs and their docstrings (`docs/schemas/`)."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from textwrap import dedent
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from msgspec.inspect import DateTimeType, StructType, Type, UnionType, type_info
+
+from fleet.core.linting.lint import Lint
+from fleet.core.planning.plan import Plan
+from fleet.core.records.audit import JournalExport
+from fleet.core.records.journal import Entry
+from fleet.core.reporting.report import Report
+from fleet.core.reporting.status import Status
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+PUBLISHED: Mapping[str, tuple[type[Struct], str]] = {
+    "plan": (Plan, "fleet plan -o json"),
+    "status": (Status, "fleet status -o json"),
+    "journal-entry": (Entry, "An entry of the journal"),
+    "journal": (JournalExport, "fleet audit export"),
+    "report": (Report, "fleet report -o json"),
+    "lint": (Lint, "fleet lint -o json"),
+}
+"""By the name of the file: the struct, and what prints it. Keys are added, never renamed or dropped."""
+
+
+def text(name: str) -> str:
+    """The content of that file of `PUBLISHED`."""
+    return msgspec.json.format(msgspec.json.encode(schema(name)), indent=2).decode() + "\n"
+
+
+def schema(name: str) -> dict[str, Any]:
+    """Every key that a struct has is required: fleet always writes them all. Needs the source of the structs."""
+    kind, title = PUBLISHED[name]
+    (root,), parts = msgspec.json.schema_components([kind], ref_template="#/$defs/{name}")
+    for struct in _structs(type_info(kind)):
+        _describe(parts[struct.cls.__name__], struct)
+    return {"$schema": DIALECT, "title": title, **root, "$defs": dict(sorted(parts.items()))}
+
+
+def _describe(part: dict[str, Any], struct: StructType) -> None:
+    told = _docstrings(struct.cls)
+    part["required"] = [field.encode_name for field in struct.fields]
+    for field in struct.fields:
+        value = part["properties"][field.encode_name]
+        value.pop("default", None)
+        if _has_time(field.type):
+            for way in value.get("anyOf", [value]):
+                if way.get("type") == "string":
+                    way["format"] = "date-time"
+        if field.name in told:
+            value["description"] = told[field.name]
+
+
+def _structs(info: Type, known: set[type] | None = None) -> Iterator[StructType]:
+    """This one and all that it is made of, each once."""
+    known = set() if known is None else known
+    if isinstance(info, StructType):
+        if info.cls in known:
+            return
+        known.add(info.cls)
+        yield info
+        for field in info.fields:
+            yield from _structs(field.type, known)
+        return
+    for part in ("types", "item_types", "item_type", "key_type", "value_type"):
+        inner = getattr(info, part, ())
+        for each in inner if isinstance(inner, tuple) else (inner,):
+            yield from _structs(each, known)
+
+
+def _has_time(info: Type) -> bool:
+    ways = info.types if isinstance(info, UnionType) else (info,)
+    return any(isinstance(way, DateTimeType) for way in ways)
+
+
+def _docstrings(kind: type) -> dict[str, str]:
+    """Of its fields: a string that stands alone after a field tells about it."""
+    (tree,) = ast.parse(dedent(inspect.getsource(kind))).body
+    told: dict[str, str] = {}
+    body = tree.body if isinstance(tree, ast.ClassDef) else []
+    for field, after in pairwise(body):
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
+            match after:
+                case ast.Expr(value=ast.Constant(value=str(words))):
+                    told[field.target.id] = " ".join(words.split())
+    return told

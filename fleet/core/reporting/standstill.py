@@ -1,0 +1,52 @@
+"""That no controller is at work although there is something to do: what stands still, and what may be in mid-air."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from msgspec import Struct
+
+from fleet.core.text.durations import words
+
+NAMED = 3
+"""Nodes in mid-air that are named before the rest is counted."""
+REMEDY = "fleet run starts a controller, which goes on where this one was"
+
+
+class MidAir(Struct, frozen=True):
+    """A node that a run was working on when the controller went. It may have gone on: a reboot needs no controller."""
+
+    cluster: str
+    node: str
+    step: str
+    rollout: str
+
+
+class Standstill(Struct, frozen=True):
+    at: datetime
+    """When this was looked at, by the wall's clock, as is `since`."""
+    since: datetime | None
+    """No controller has been at work since then, seconds apart. None: there was none on this database yet."""
+    rollouts: tuple[str, ...]
+    """Those that are active."""
+    mid_air: tuple[MidAir, ...] = ()
+
+
+def sentence(told: Standstill) -> str:
+    """`no controller has been at work for 4h 2m: r-1 stands still, with n-7 (reboot) in mid-air`."""
+    if told.since is None:
+        when = "no controller has been at work yet"
+    else:
+        when = f"no controller has been at work for {words(max(0.0, (told.at - told.since).total_seconds()))}"
+    *others, last = told.rollouts
+    stands = f"{', '.join(others)} and {last} stand still" if others else f"{last} stands still"
+    return f"{when}: {stands}{_mid_air(told.mid_air)}"
+
+
+def _mid_air(nodes: Sequence[MidAir]) -> str:
+    if not nodes:
+        return ""
+    named = ", ".join(f"{each.node} ({each.step})" for each in nodes[:NAMED])
+    more = f" and {len(nodes) - NAMED} more" if len(nodes) > NAMED else ""
+    return f", with {named}{more} in mid-air"

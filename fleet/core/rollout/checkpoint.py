@@ -1,0 +1,106 @@
+"""A rollout as it stood at one place of the journal: what need not be told again by all entries before it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from msgspec import Struct
+from msgspec.structs import astuple
+
+from fleet.core.objects.node import NodeRef
+from fleet.core.rollout.action import AnyAction
+from fleet.core.rollout.returns import Evicted
+from fleet.core.rollout.rollout import Goal, Rollout, Run, Start, State
+from fleet.core.rollout.steps import ENDED, Step
+
+
+class FoldedRun(Struct, frozen=True, gc=False, array_like=True, omit_defaults=True):
+    """What a run has beside its goal and release, which are the rollout's: the other fields of `Run`, in its order."""
+
+    step: Step = Step.PENDING
+    since: datetime | None = None
+    begun: datetime | None = None
+    slot: bool = False
+    boot_id: str = ""
+    why: str = ""
+    attempts: int = 0
+    daemons: tuple[str, ...] = ()
+    proof: dict[str, str] = {}
+    rolled_back: str = ""
+    log: str = ""
+    identity: tuple[str, ...] = ()
+    failed_units: tuple[str, ...] = ()
+    evicted: dict[str, Evicted] = {}
+    asks: tuple[str, ...] = ()
+    cancelled: bool = False
+    labels: dict[str, str | None] = {}
+    etcd: dict[str, str] = {}
+    etcd_after: dict[str, str] = {}
+
+
+class Folded(Struct, frozen=True, omit_defaults=True):
+    id: str
+    start: Start
+    started_at: datetime
+    by: str
+    state: State
+    state_at: datetime
+    state_by: str
+    why: str = ""
+    ended_at: datetime | None = None
+    allowance: int = 0
+    runs: tuple[FoldedRun, ...] = ()
+    """In the order of the goals."""
+    intents: tuple[AnyAction, ...] = ()
+    acted: tuple[NodeRef, ...] = ()
+    counter: int = 0
+    untidy: tuple[NodeRef, ...] = ()
+    goals: tuple[Goal, ...] = ()
+    """Those that are no longer as at the start: another node is the canary, or the node has another uid."""
+
+
+def fold(rollout: Rollout) -> Folded:
+    return Folded(
+        id=rollout.id,
+        start=rollout.start,
+        started_at=rollout.started_at,
+        by=rollout.by,
+        state=rollout.state,
+        state_at=rollout.state_at,
+        state_by=rollout.state_by,
+        why=rollout.why,
+        ended_at=rollout.ended_at,
+        allowance=rollout.allowance,
+        runs=tuple(_fold(run) for run in rollout.runs.values()),
+        intents=tuple(rollout.intents.values()),
+        acted=tuple(sorted(rollout.acted)),
+        counter=rollout.counter,
+        untidy=tuple(sorted(rollout.untidy)),
+        goals=tuple(now for goal in rollout.start.goals if (now := rollout.runs[goal.node].goal) != goal),
+    )
+
+
+def unfold(folded: Folded) -> Rollout:
+    """The same rollout. Raises ValueError where its runs are not those of its goals."""
+    rollout = Rollout(folded.id, folded.start, folded.started_at, folded.by)
+    rollout.state, rollout.state_at, rollout.state_by = folded.state, folded.state_at, folded.state_by
+    rollout.why, rollout.ended_at, rollout.allowance = folded.why, folded.ended_at, folded.allowance
+    rollout.counts.clear()
+    for (ref, run), told in zip(rollout.runs.items(), folded.runs, strict=True):
+        rollout.runs[ref] = _unfold(run, told)
+        rollout.counts[told.step] += 1
+        rollout.open_in[run.goal.pool] -= told.step in ENDED
+    for goal in folded.goals:
+        rollout.change_goal(goal)
+    rollout.intents = {action.id: action for action in folded.intents}
+    rollout.acted, rollout.untidy = set(folded.acted), set(folded.untidy)
+    rollout.counter = folded.counter
+    return rollout
+
+
+def _fold(run: Run) -> FoldedRun:
+    return FoldedRun(*astuple(run)[2:])
+
+
+def _unfold(run: Run, told: FoldedRun) -> Run:
+    return Run(run.goal, run.release, *astuple(told))

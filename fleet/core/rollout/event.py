@@ -1,0 +1,79 @@
+"""What the engine is told: the state of objects, the reach of clusters, outcomes of its actions.
+
+Of one cluster and kind events come in the order of the API server; between kinds there is no order: a pod may name
+a node that has not been seen yet.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from fleet.core.objects.attachment import Attachment
+from fleet.core.objects.budget import Budget
+from fleet.core.objects.machine import Machine
+from fleet.core.objects.node import Node
+from fleet.core.objects.pod import Pod
+from fleet.core.objects.volumes import PersistentVolume, PersistentVolumeClaim
+from fleet.core.objects.workload import Workload
+from fleet.core.quorum.quorum import Quorum
+from fleet.core.records.journal import Record
+from fleet.core.rollout.action import Outcome
+from fleet.core.third_parties.maintenance import Maintenance
+
+Object = (
+    Node
+    | Pod
+    | Budget
+    | Workload
+    | Machine
+    | PersistentVolume
+    | PersistentVolumeClaim
+    | Attachment
+    | Maintenance
+)
+"""What an API server keeps."""
+Thing = Object | Quorum
+
+
+class Seen(Struct, frozen=True, gc=False):
+    """The object is there, as it is now. Repeats are harmless."""
+
+    cluster: str
+    thing: Thing
+
+
+class Gone(Struct, frozen=True, gc=False):
+    """The object was deleted; `thing` is its last known state."""
+
+    cluster: str
+    thing: Thing
+
+
+class Synced(Struct, frozen=True):
+    """Every kind of this cluster has been listed once and is being watched: what is not known is not there.
+
+    Comes again after each `Lost`, and where the version is another one.
+    """
+
+    cluster: str
+    server_version: str = ""
+    """The oldest of its API servers', as far as they have answered."""
+
+
+class Lost(Struct, frozen=True):
+    """The cluster does not answer: what is known of it may be old. Nothing new starts there."""
+
+    cluster: str
+    why: str
+    led_by_another: bool = False
+    """It does answer; another controller works there, or this one must not."""
+
+
+class Noted(Struct, frozen=True):
+    """Something for the journal alone: nobody decides by it."""
+
+    cluster: str
+    record: Record
+
+
+Event = Seen | Gone | Synced | Lost | Outcome | Noted

@@ -1,0 +1,44 @@
+"""Rollouts as the journal tells them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from fleet.core.records.errors import TamperedError
+from fleet.core.records.journal import Entry
+from fleet.core.rollout.rollout import Rollout, Start
+
+WORDS = 300
+"""Letters of an error's words that are shown."""
+
+
+def rollouts_of(entries: Iterable[Entry], begun: Mapping[str, Rollout] = {}) -> dict[str, Rollout]:
+    """Every rollout in the entries, by id, oldest first. The entries are in the journal's order. `begun`: as rollouts
+    stood before the first of them; they go on.
+
+    Raises TamperedError for an entry that no fleet can have written there.
+    """
+    rollouts = dict(begun)
+    for entry in entries:
+        try:
+            _apply(rollouts, entry)
+        except (LookupError, ValueError, TypeError, AttributeError, msgspec.ValidationError) as error:
+            words = f"entry {entry.seq} of the journal makes no sense: {str(error)[:WORDS]}"
+            raise TamperedError(words, "fleet audit verify") from error
+    return rollouts
+
+
+def _apply(rollouts: dict[str, Rollout], entry: Entry) -> None:
+    record = entry.record
+    if record.form == "command" and record.kind == "start":
+        start = msgspec.convert(record.detail, Start)
+        rollouts[record.rollout] = Rollout(record.rollout, start, entry.at, entry.actor)
+    elif record.rollout in rollouts:
+        rollouts[record.rollout].apply(record, entry.at, entry.actor)
+
+
+def unfinished(rollout: Rollout) -> bool:
+    """A controller still has something to do for it, or may have when a person releases a failed run."""
+    return rollout.active or bool(rollout.untidy) or any(run.slot for run in rollout.runs.values())

@@ -1,0 +1,81 @@
+"""What a drain remembers of its evictions, by workload: a workload that comes back to the node is not evicted for ever.
+
+The memory is a part of the run, folded from the journal, so that it survives a controller that is killed. It counts
+pods and needs no clock: what goes beyond the pods that were there when the drain began has come back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from msgspec import Struct
+
+from fleet.core.objects.demand import UNSCHEDULABLE
+from fleet.core.objects.pod import Pod
+from fleet.core.records.held import Held, Reason
+from fleet.core.rollout.action import Evict
+
+PAUSES = (5.0, 15.0, 45.0)
+"""Seconds before a pod that came back is evicted, by how often its workload has come back; then the run fails."""
+LATE = timedelta(seconds=10)
+"""For so long after the node's cordon a pod may be news from before it: watches of different kinds have no common order.
+Then all such pods together count as having been there."""
+
+
+class Evicted(Struct, frozen=True, gc=False, array_like=True):
+    """Evictions of one workload's pods from one node."""
+
+    there: int
+    """Pods that were on the node before the first of them, as far as known."""
+    pods: tuple[str, ...] = ()
+    """uids of the pods whose eviction was sent and not refused."""
+
+
+def sent(known: Mapping[str, Evicted], action: Evict) -> dict[str, Evicted]:
+    """Returns what is known once the eviction is intended."""
+    before = known.get(action.workload, Evicted(0))
+    pods = before.pods if action.pod_uid in before.pods else (*before.pods, action.pod_uid)
+    return {**known, action.workload: Evicted(max(before.there, action.there), pods)}
+
+
+def not_granted(known: Mapping[str, Evicted], action: Evict) -> dict[str, Evicted]:
+    """Returns what is known once the server has refused the eviction."""
+    before = known.get(action.workload, Evicted(0))
+    pods = tuple(uid for uid in before.pods if uid != action.pod_uid)
+    return {**known, action.workload: Evicted(before.there, pods)}
+
+
+def returned(evicted: Evicted | None, pod_uid: str) -> int:
+    """How often the workload has come back, with this pod; 0: the pod was there before, or was sent away already."""
+    if evicted is None or not evicted.pods or pod_uid in evicted.pods:
+        return 0
+    return max(0, len(evicted.pods) + 1 - evicted.there)
+
+
+def tolerates_cordons(pod: Pod) -> bool:
+    """The scheduler may bind the pod to a cordoned node."""
+    return any(each.tolerates(UNSCHEDULABLE) for each in pod.tolerations)
+
+
+def held(pod: Pod, workload: str, node: str, times: int) -> Held:
+    """The pod's workload has come back to the node so many times, with this pod."""
+    facts: dict[str, str | int] = {
+        "pod": str(pod.ref),
+        "node": node,
+        "times": "once" if times == 1 else f"{times} times",
+        "why": _why(pod),
+        "then": f"fleet evicts it again after {PAUSES[times - 1]:.0f} s"
+        if times <= len(PAUSES)
+        else "it stays",
+    }
+    return Held(Reason.COMES_BACK, workload, facts)
+
+
+def _why(pod: Pod) -> str:
+    found = next((each for each in pod.tolerations if each.tolerates(UNSCHEDULABLE)), None)
+    if found is None:
+        return "its pods do not tolerate a cordon, so something binds them to the node past the scheduler (spec.nodeName)"
+    if not found.key:
+        return "its pods tolerate every taint, a cordon's too"
+    return f"its pods tolerate {UNSCHEDULABLE.key}"

@@ -1,0 +1,335 @@
+"""A rollout and its runs, as the journal tells them: the state is a fold over records, and nothing else changes it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from fleet.core.objects.node import NodeRef
+from fleet.core.policy.policy import Amount, Policy, Pool
+from fleet.core.records.journal import Record
+from fleet.core.releases.release import Release
+from fleet.core.rollout import returns
+from fleet.core.rollout.action import Action, AnyAction, Cordon, Evict, Result
+from fleet.core.rollout.returns import Evicted
+from fleet.core.rollout.steps import ENDED, HAS_SLOT, WAITING, Step, Turn, after
+
+
+class State(StrEnum):
+    RUNNING = "running"
+    PAUSED = "paused"
+    HALTED = "halted"
+    """Too many failures: a person decides."""
+    ABORTED = "aborted"
+    FINISHED = "finished"
+
+
+class Goal(Struct, frozen=True, gc=False):
+    """One node's part of a rollout."""
+
+    node: NodeRef
+    uid: str
+    pool: str
+    site: str = ""
+    zone: str = ""
+    from_version: str = ""
+    canary: bool = False
+    urgency: float = 0.0
+    """Added to the pressure of its budgets where several wait for the same: what a search for a better order found."""
+    etcd: dict[str, str] = {}
+    """By quorum group: the version of etcd that the release is known to have brought to this node when it ran there."""
+
+
+class Start(Struct, frozen=True):
+    """Detail of the command that starts a rollout. Goals are in the plan's order."""
+
+    plan: str
+    release: Release
+    policy: Policy
+    goals: tuple[Goal, ...]
+    expected_seconds: int = 0
+    """How long one run takes at most, as far as can be said (p95): what must fit into a window."""
+
+
+class Run(Struct, frozen=True, gc=False):
+    """One node's way through a rollout. What is in `slot` counts as out until it ends well or is released."""
+
+    goal: Goal
+    release: Release
+    step: Step = Step.PENDING
+    since: datetime | None = None
+    """Start of the step."""
+    begun: datetime | None = None
+    """When its slot was taken."""
+    slot: bool = False
+    boot_id: str = ""
+    """Before the reboot."""
+    why: str = ""
+    """Why it failed or was cancelled."""
+    attempts: int = 0
+    daemons: tuple[str, ...] = ()
+    """DaemonSets whose pods were Ready on the node before the reboot."""
+    proof: dict[str, str] = {}
+    rolled_back: str = ""
+    """The version that it booted instead of the wanted one, with its digest where the versions are equal."""
+    log: str = ""
+    """The end of the log of the boot that failed, where it has rolled back."""
+    identity: tuple[str, ...] = ()
+    """What told the machine from others before its reboot (`core/objects/identity.py`); empty until then."""
+    failed_units: tuple[str, ...] = ()
+    """Units of systemd that had failed before the reboot. Read only where the Machine object that kept them is lost."""
+    evicted: dict[str, Evicted] = {}
+    """By workload, the evictions of this drain: since the node's last cordon, until its reboot or its return."""
+    asks: tuple[str, ...] = ()
+    """Groups of operators' pods that go only once their operator is asked, while the run has its slot: one node of a
+    group at a time."""
+    cancelled: bool = False
+    """An abort, or another party's work on the node, stopped it: the node is given back, and nothing has failed."""
+    labels: dict[str, str | None] = {}
+    """The node's labels before the reboot, of those that DaemonSets of its cluster select by; None: it had none of
+    that key."""
+    etcd: dict[str, str] = {}
+    """By quorum group: the version of etcd that the node's voter ran before the reboot."""
+    etcd_after: dict[str, str] = {}
+    """The same after the soak."""
+
+    @property
+    def node(self) -> NodeRef:
+        return self.goal.node
+
+    @property
+    def ended(self) -> bool:
+        return self.step in ENDED
+
+    @property
+    def touched(self) -> bool:
+        return self.slot or self.step in HAS_SLOT
+
+    @property
+    def waiting(self) -> bool:
+        return self.step in WAITING
+
+
+class Rollout:
+    """Mutable only through `apply`, so that what runs and what is replayed from the journal are the same."""
+
+    def __init__(self, ident: str, start: Start, at: datetime, by: str) -> None:
+        self.id = ident
+        self.start = start
+        self.policy = start.policy
+        self.release = start.release
+        self.started_at = at
+        self.by = by
+        self.state = State.RUNNING
+        self.state_at = at
+        self.state_by = by
+        self.why = ""
+        self.ended_at: datetime | None = None
+        self.allowance = 0
+        """Failures that a person has looked at (`resume` after a halt): they no longer count."""
+        self.runs: dict[NodeRef, Run] = {
+            goal.node: Run(goal=goal, release=start.release, since=at) for goal in start.goals
+        }
+        self.canaries = tuple(goal.node for goal in start.goals if goal.canary)
+        """Present and past ones: a node that has stepped down before it began is none."""
+        self.required = Counter(goal.pool for goal in start.goals if goal.canary)
+        """How many nodes of each pool must be proven before the rest of it begins."""
+        used = Counter(goal.pool for goal in start.goals)
+        self.open_in = Counter(used)
+        """Runs of each pool that have not ended."""
+        pools = [pool for pool in start.policy.pools if pool.name in used]
+        self.failure_limit = min((_failures(pool, used[pool.name]) for pool in pools), default=1)
+        """Of the strictest pool."""
+        self.counts: Counter[Step] = Counter({Step.PENDING: len(self.runs)})
+        self.intents: dict[str, AnyAction] = {}
+        """Committed and without an outcome yet."""
+        self.acted: set[NodeRef] = set()
+        """Nodes that something was ever meant to be done to: only there may be something of ours."""
+        self.counter = 0
+        """Intents so far: makes action ids unique."""
+        self.untidy: set[NodeRef] = set()
+        """Released after the rollout's end: what is ours on them has not been taken away yet."""
+
+    def pool(self, run: Run) -> Pool:
+        """Raises KeyError for a goal whose pool the rollout's policy lacks: `Start` was made wrongly."""
+        pool = self.policy.pool(run.goal.pool)
+        if pool is None:
+            raise KeyError(run.goal.pool)
+        return pool
+
+    @property
+    def active(self) -> bool:
+        return self.ended_at is None
+
+    @property
+    def failures(self) -> int:
+        """Failed runs that nobody has looked at yet."""
+        return self.counts[Step.FAILED] - self.allowance
+
+    @property
+    def remaining(self) -> int:
+        """Runs that have not ended."""
+        return len(self.runs) - sum(self.counts[step] for step in ENDED)
+
+    @property
+    def working(self) -> bool:
+        """A run has begun and has not ended."""
+        return any(self.counts[step] for step in (Step.STAGE, *HAS_SLOT))
+
+    def intend(self, action: AnyAction) -> None:
+        self.intents[action.id] = action
+        self.acted.add(action.node)
+        self.counter += 1
+        run = self.runs.get(action.node)
+        if isinstance(action, Evict) and action.workload and run is not None:
+            self.runs[action.node] = replace(run, evicted=returns.sent(run.evicted, action))
+        elif isinstance(action, Cordon) and run is not None and run.evicted:
+            # Until now the node was open: what is on it may have come there as to any other.
+            self.runs[action.node] = replace(run, evicted={})
+
+    def settle(self, action_id: str, result: Result) -> None:
+        """The intent has this outcome."""
+        action = self.intents.pop(action_id, None)
+        if not isinstance(action, Evict) or result in (Result.DONE, Result.UNKNOWN):
+            return
+        run = self.runs.get(action.node)
+        if run is not None and action.workload in run.evicted:
+            self.runs[action.node] = replace(run, evicted=returns.not_granted(run.evicted, action))
+
+    def apply(self, record: Record, at: datetime, actor: str) -> None:
+        """Raises KeyError or ValueError for a record that this program cannot have written."""
+        match record.form:
+            case "command":
+                self._command(record, at, actor)
+            case "decision":
+                self._decision(record, at)
+            case "intent":
+                self.intend(msgspec.convert(record.detail, AnyAction))
+            case "outcome":
+                self.settle(record.detail["id"], Result(record.detail["result"]))
+
+    def _command(self, record: Record, at: datetime, actor: str) -> None:
+        match record.kind:
+            case "pause":
+                self._enter(State.PAUSED, at, actor)
+            case "resume":
+                if self.state is State.HALTED:
+                    self.allowance += self.failures
+                self._enter(State.RUNNING, at, actor)
+            case "abort":
+                self._enter(State.ABORTED, at, actor)
+            case "release":
+                self._release(NodeRef.parse(record.node))
+            case other:
+                raise ValueError(f"unknown command {other!r}")
+
+    def _release(self, node: NodeRef) -> None:
+        """The word may be about a run that goes on: that one keeps its slot."""
+        run = self.runs[node]
+        if run.step is Step.FAILED:
+            self.runs[node] = replace(run, slot=False)
+            if not self.active:
+                self.untidy.add(node)
+
+    def _decision(self, record: Record, at: datetime) -> None:
+        match record.kind:
+            case "step":
+                self._step(NodeRef.parse(record.node), record.detail, at)
+            case "retry":
+                node = NodeRef.parse(record.node)
+                run = self.runs[node]
+                self.runs[node] = replace(run, attempts=run.attempts + 1, since=at)
+            case "halt":
+                self._enter(State.HALTED, at, "fleet", record.detail["why"])
+            case "canary":
+                self.change_goal(self._goal(record, canary=True))
+            case "no-canary":
+                self.change_goal(self._goal(record, canary=False))
+            case "re-registered":
+                self.change_goal(self._goal(record, uid=record.detail["uid"]))
+            case "tidied":
+                self.untidy.discard(NodeRef.parse(record.node))
+            case "timed":
+                pass  # for the plans to come (`core/planning/estimates.py`)
+            case "played":
+                pass  # for people
+            case "finish":
+                self._enter(State.FINISHED, at, "fleet")
+                self.ended_at = at
+            case other:
+                raise ValueError(f"unknown decision {other!r}")
+
+    def _enter(self, state: State, at: datetime, by: str, why: str = "") -> None:
+        if self.state is State.ABORTED or self.ended_at is not None:
+            return
+        self.state, self.state_at, self.state_by, self.why = state, at, by, why
+
+    def _goal(self, record: Record, **changes: Any) -> Goal:
+        return replace(self.runs[NodeRef.parse(record.node)].goal, **changes)
+
+    def change_goal(self, goal: Goal) -> None:
+        """Another node is the canary, or the node has another uid. For `apply`, and for who unfolds a rollout."""
+        self.runs[goal.node] = replace(self.runs[goal.node], goal=goal)
+        if goal.canary != (goal.node in self.canaries):
+            self.canaries = tuple(run.node for run in self.runs.values() if run.goal.canary)
+
+    def _step(self, node: NodeRef, detail: dict[str, Any], at: datetime) -> None:
+        run = self.runs[node]
+        step = after(run.step, Turn(detail["turn"]))
+        if step != detail["to"]:
+            raise ValueError(f"{node}: from {run.step} by {detail['turn']} comes {step}, not {detail['to']}")
+        self.counts[run.step] -= 1
+        self.counts[step] += 1
+        self.open_in[run.goal.pool] -= step in ENDED
+        self.runs[node] = replace(
+            run,
+            step=step,
+            since=at,
+            begun=at if step is Step.CORDON else run.begun,
+            slot=step in HAS_SLOT or (run.slot and step is Step.FAILED),
+            boot_id=detail.get("boot_id", run.boot_id),
+            why=detail.get("why", run.why),
+            daemons=tuple(detail.get("daemons", run.daemons)),
+            proof=detail.get("proof", run.proof),
+            rolled_back=detail.get("rolled_back", run.rolled_back),
+            log=detail.get("log", run.log),
+            identity=tuple(detail.get("identity", run.identity)),
+            failed_units=tuple(detail.get("failed_units", run.failed_units)),
+            evicted=run.evicted if step in (Step.DRAIN, Step.REBOOT) else {},
+            asks=tuple(detail.get("asks", run.asks)) if step in HAS_SLOT else (),
+            cancelled=run.cancelled or detail["turn"] == Turn.CANCELLED,
+            labels=detail.get("labels", run.labels),
+            etcd=detail.get("etcd", run.etcd),
+            etcd_after=detail.get("etcd_after", run.etcd_after),
+        )
+
+
+def intent(action: Action) -> Record:
+    """The record that is committed before the action is performed."""
+    return Record(
+        form="intent",
+        kind=action.kind,
+        rollout=action.rollout,
+        node=str(action.node),
+        detail=msgspec.to_builtins(action),
+    )
+
+
+def outcome(action: Action, result: Result, detail: str = "") -> Record:
+    """The record of what came of it. `Result.UNKNOWN` closes the intent too: the engine looks again."""
+    told = {"id": action.id, "result": str(result)} | ({"detail": detail} if detail else {})
+    return Record(
+        form="outcome", kind=action.kind, rollout=action.rollout, node=str(action.node), detail=told
+    )
+
+
+def _failures(pool: Pool, nodes: int) -> int:
+    """So many of the pool's nodes may fail, and the next one halts the rollout with them."""
+    limit = pool.failure_limit
+    return limit.of(nodes) if isinstance(limit, Amount) else limit

@@ -1,0 +1,33 @@
+"""Which operators are asked to let go of a node now: of the nodes of one group, one at a time is in work."""
+
+from __future__ import annotations
+
+from fleet.core.objects.node import NodeRef
+from fleet.core.rollout.rollout import Run
+from fleet.core.rollout.steps import HAS_SLOT
+
+
+class Asked:
+    def __init__(self) -> None:
+        self._nodes: dict[tuple[str, str], dict[NodeRef, None]] = {}
+        """By cluster and group."""
+        self._groups: dict[NodeRef, tuple[str, ...]] = {}
+
+    def note(self, run: Run) -> tuple[str, ...]:
+        """The run has come into another step. Returns the groups that its node is no longer in work for."""
+        ref = run.node
+        before, now = self._groups.get(ref, ()), run.asks if run.step in HAS_SLOT else ()
+        left = tuple(group for group in before if group not in now)
+        for group in left:
+            self._nodes[ref.cluster, group].pop(ref, None)
+        for group in now:
+            self._nodes.setdefault((ref.cluster, group), {})[ref] = None
+        if now:
+            self._groups[ref] = now
+        elif before:
+            del self._groups[ref]
+        return left
+
+    def other(self, ref: NodeRef, group: str) -> NodeRef | None:
+        """Returns another node of the group that is in work."""
+        return next((each for each in self._nodes.get((ref.cluster, group), ()) if each != ref), None)

@@ -1,0 +1,112 @@
+"""Gates: whether runs of one group, which begin or wait together, may begin at all now.
+
+What a gate asks (guards/gates.py, windows) is the same for every run behind it, so it is asked once for all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from types import MappingProxyType
+
+from fleet.core.guards import gates
+from fleet.core.objects.node import NodeRef
+from fleet.core.policy import windows
+from fleet.core.records.held import Held, Reason
+from fleet.core.rollout.rollout import Rollout, Run
+from fleet.core.state.wait_queue import Key
+
+Facts = Mapping[str, str | int]
+Vacancies = Mapping[tuple[str, str], Facts]
+"""By rollout and pool: no node can be its next canary."""
+Group = tuple[str, str, bool]
+"""Runs that begin or wait together: rollout, pool, canaries or the rest."""
+
+TIMED = (Reason.WINDOW, Reason.FREEZE)
+
+
+def group_of(rollout: Rollout, run: Run) -> Group:
+    return rollout.id, run.goal.pool, run.goal.canary
+
+
+def gate_key(rollout: Rollout, run: Run) -> Key:
+    """What opens with the run's gate."""
+    return ("gate", *group_of(rollout, run))
+
+
+class Gates:
+    def __init__(self, rollouts: Mapping[str, Rollout], vacancies: Vacancies = MappingProxyType({})) -> None:
+        self._rollouts = rollouts
+        self._vacancies = vacancies
+        self._groups: dict[str, dict[Group, NodeRef]] = {}
+        """Of each rollout: a node that stands for each group."""
+        self._found: dict[Group, Held | None] = {}
+        """As this decision, or the last one, has found them."""
+
+    def add(self, rollout: Rollout) -> None:
+        """Also a rollout that is known and has other canaries now."""
+        before = self._groups.get(rollout.id, {})
+        now = {group_of(rollout, run): run.node for run in rollout.runs.values()}
+        self._groups[rollout.id] = now
+        for group in before.keys() - now.keys():
+            self._found.pop(group, None)
+
+    def end(self, rollout: Rollout) -> None:
+        for group in self._groups[rollout.id]:
+            self._found.pop(group, None)
+
+    @property
+    def timed(self) -> bool:
+        """A closed window or a freeze is among what is waited for: time alone will change something."""
+        return any(held is not None and held.reason in TIMED for held in self._found.values())
+
+    def ask(self, rollout: Rollout, run: Run, now: datetime) -> Held | None:
+        """What closes the run's gate at this moment."""
+        needed = timedelta(seconds=rollout.start.expected_seconds)
+        pool, freezes = rollout.pool(run), rollout.policy.freezes
+        held = gates.begin(rollout, run)
+        if held is not None and held.reason is Reason.CANARY:
+            return self._vacant(rollout, run.goal.pool, held) or held
+        return held or windows.held(pool, freezes, now, needed)
+
+    def _vacant(self, rollout: Rollout, pool: str, held: Held) -> Held | None:
+        """Nothing opens this gate before a person has mended a node that could be the canary."""
+        if held.facts["open"]:
+            return None
+        # A pool that needs no canary of its own waits for those of all others.
+        pools = [pool] if rollout.required[pool] else list(rollout.required)
+        found = [self._vacancies.get((rollout.id, each)) for each in pools]
+        if first := next((each for each in found if each is not None), None):
+            return Held(Reason.NO_CANARY, rollout.id, {**held.facts, **first})
+        return None
+
+    def of(self, rollout: Rollout, run: Run, now: datetime) -> Held | None:
+        """As this decision has found it."""
+        group = group_of(rollout, run)
+        if group not in self._found:
+            self._found[group] = self.ask(rollout, run, now)
+        return self._found[group]
+
+    def look(self, now: datetime) -> Iterator[Key]:
+        """Asks all of them anew. Answers the keys of those that have opened."""
+        for ident, groups in self._groups.items():
+            rollout = self._rollouts[ident]
+            if rollout.active:
+                for group, ref in groups.items():
+                    before = self._found.get(group)
+                    self._found[group] = self.ask(rollout, rollout.runs[ref], now)
+                    if before is not None and self._found[group] is None:
+                        yield ("gate", *group)
+
+    def opens(self, now: datetime) -> datetime | None:
+        """When the first window opens, or freeze ends, that is waited for."""
+        moments = []
+        for (ident, pool, _), held in self._found.items():
+            if held is not None and held.reason in TIMED:
+                rollout = self._rollouts[ident]
+                named = rollout.policy.pool(pool)
+                needed = timedelta(seconds=rollout.start.expected_seconds)
+                moments.append(
+                    windows.next_start(named.windows if named else (), rollout.policy.freezes, now, needed)
+                )
+        return min((moment for moment in moments if moment is not None), default=None)

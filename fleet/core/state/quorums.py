@@ -1,0 +1,59 @@
+"""The quorum groups as last read, which nodes carry their members, and which of those are away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from fleet.core.guards.recovery import Proving, proving
+from fleet.core.objects.node import NodeRef
+from fleet.core.quorum.quorum import Quorum
+
+
+class Quorums:
+    def __init__(self) -> None:
+        self._groups: dict[str, Quorum] = {}
+        self._on: dict[NodeRef, dict[str, None]] = {}
+        """By node: names of the groups with a member there."""
+        self.away: set[NodeRef] = set()
+        """Nodes that a run has taken out of service and not given back."""
+        self.proving: dict[str, Proving] = {}
+        """Of groups whose voters run different minor versions of etcd: since when the newer ones have been well."""
+
+        self.proof_awaited: set[NodeRef] = set()
+        """Nodes with a last voter that waits for time alone, until the newer voters have proved themselves."""
+
+    def prove(self, group: Quorum, now: datetime) -> None:
+        """Notes how the group's newer voters stand by this reading."""
+        found = proving(group, self.proving.get(group.name), now)
+        if found is None:
+            self.proving.pop(group.name, None)
+        else:
+            self.proving[group.name] = found
+
+    def see(self, group: Quorum) -> None:
+        self.lose(group.name)
+        self._groups[group.name] = group
+        for ref in self.nodes(group.name):
+            self._on.setdefault(ref, {})[group.name] = None
+
+    def lose(self, name: str) -> None:
+        for ref in self.nodes(name):
+            self._on[ref].pop(name, None)
+        self._groups.pop(name, None)
+
+    def mark(self, ref: NodeRef, away: bool) -> None:
+        if away:
+            self.away.add(ref)
+        else:
+            self.away.discard(ref)
+
+    def of(self, ref: NodeRef) -> Iterable[Quorum]:
+        """The groups with a member on the node."""
+        return [self._groups[name] for name in self._on.get(ref, ())]
+
+    def nodes(self, name: str) -> tuple[NodeRef, ...]:
+        """That carry the group's members."""
+        group = self._groups.get(name)
+        members = group.members if group is not None else ()
+        return tuple(dict.fromkeys(member.node for member in members if member.node is not None))

@@ -1,0 +1,76 @@
+"""What budgets are claimed for: by nodes that still wait (demand), and by those between cordon and reboot (reserves)."""
+
+from __future__ import annotations
+
+from fleet.core.cluster.view import ClusterView
+from fleet.core.objects.node import NodeRef
+from fleet.core.objects.pod import Pod, PodRef
+from fleet.core.policy.treatment import NOT_EVICTED
+
+BudgetKey = tuple[str, PodRef]
+"""Cluster and budget."""
+
+
+class Claims:
+    def __init__(self) -> None:
+        self._demand: dict[BudgetKey, int] = {}
+        self._reserved: dict[NodeRef, dict[str, tuple[BudgetKey, ...]]] = {}
+        """By node and the pod's uid: the budgets that its eviction takes from."""
+        self._claimants: dict[BudgetKey, dict[str, NodeRef]] = {}
+        """By the pod's uid: the reserves again, from the budget's side."""
+
+    def demand(self, view: ClusterView, pod: Pod, change: int) -> None:
+        """A pod has come to a node that still has to be drained (+1), or left it (-1)."""
+        if not pod.stays and view.treatment(pod).do not in NOT_EVICTED:
+            for ref in view.refs_of(pod):
+                key = (view.name, ref)
+                self._demand[key] = max(0, self._demand.get(key, 0) + change)
+
+    def forget_demand(self, cluster: str) -> None:
+        """It is about to be counted anew."""
+        for key in [key for key in self._demand if key[0] == cluster]:
+            del self._demand[key]
+
+    def pressure(self, view: ClusterView, node: str) -> float:
+        """The most work left per unit of allowance among the budgets of the node's pods."""
+        most = 0.0
+        for ref in view.load(node).budgets:
+            work = self._demand.get((view.name, ref), 0)
+            if work > most:
+                most = max(most, work / max(1, view.budgets[ref].most_at_once))
+        return most
+
+    def reserve(self, view: ClusterView, ref: NodeRef) -> None:
+        """The node is to be drained: what its pods will take from budgets is no longer for others."""
+        for pod in view.to_drain(ref.name):
+            self.reserve_pod(view, ref, pod)
+
+    def reserve_pod(self, view: ClusterView, ref: NodeRef, pod: Pod) -> None:
+        if pod.stays or pod.deleting or view.treatment(pod).do in NOT_EVICTED:
+            return
+        self.release(ref, pod.uid)
+        refs = view.refs_of(pod)
+        keys = tuple((view.name, each) for each in refs if view.budgets[each].charges(pod))
+        if keys:
+            self._reserved.setdefault(ref, {})[pod.uid] = keys
+        for key in keys:
+            self._claimants.setdefault(key, {})[pod.uid] = ref
+
+    def release(self, ref: NodeRef, pod_uid: str) -> tuple[BudgetKey, ...]:
+        """The pod's eviction was granted, or it is gone. Answers the budgets that have more room for others now."""
+        reserved = self._reserved.get(ref)
+        keys = reserved.pop(pod_uid, ()) if reserved else ()
+        for key in keys:
+            self._claimants[key].pop(pod_uid, None)
+        return keys
+
+    def release_all(self, ref: NodeRef) -> list[BudgetKey]:
+        uids = list(self._reserved.get(ref, ()))
+        return [key for uid in uids for key in self.release(ref, uid)]
+
+    def reserved(self, key: BudgetKey) -> int:
+        return len(self._claimants.get(key, ()))
+
+    def claimants(self, key: BudgetKey) -> list[NodeRef]:
+        """Nodes being drained whose pods wait for the budget."""
+        return list(dict.fromkeys(self._claimants.get(key, {}).values()))

@@ -1,0 +1,95 @@
+"""Whether a node has come back with its release, and as sound as it went: a run is done by this and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from fleet.core.cluster.view import ClusterView
+from fleet.core.objects.machine import Machine, Work
+from fleet.core.objects.node import Node
+from fleet.core.releases.kernel import is_kernel
+from fleet.core.releases.release import is_release
+from fleet.core.rollout.rollout import Run
+from fleet.core.steps import daemons
+
+SHOWN = 5
+"""Names in a sentence."""
+
+
+def told(machine: Machine | None, node: Node) -> bool:
+    """The agent has reported since the node's last boot."""
+    return machine is not None and machine.boot_id == node.boot_id
+
+
+def missing(run: Run, node: Node, machine: Machine | None, view: ClusterView, now: datetime) -> str | None:
+    """What is yet to come, or to be told; None: nothing."""
+    if node.ready is not True:
+        return node.why_unready or "kubelet not Ready"
+    if machine is None or not told(machine, node):
+        return "its agent has not reported since the boot"
+    if not is_release(machine.booted, run.release):
+        return "another release is booted"
+    if not is_kernel(node.kernel, run.release.kernel):
+        return f"kernel {node.kernel} runs, {run.release.kernel} is the release's"
+    if machine.units is not None and machine.units.starting:
+        return "systemd is still starting (systemctl list-jobs on the machine tells what it waits for)"
+    if machine.units is not None and not machine.units.told:
+        return "systemd does not answer which units have failed (systemctl is-system-running on the machine)"
+    if machine.units is not None and machine.units.state == "maintenance":
+        return "systemd is in maintenance: the machine came up in rescue or emergency mode"
+    if away := daemons.away(run, node, view):
+        return f"DaemonSet pods are not Ready: {listed(away)}"
+    if alone := daemons.without_successor(run, node, view, now):
+        return f"no longer wanted by DaemonSet {listed(alone)}: another may come for its new labels"
+    return None
+
+
+def newly_failed(work: Work | None, machine: Machine) -> tuple[str, ...]:
+    """Units that have failed since the reboot that this word is about, and had not before it."""
+    if machine.units is None:
+        return ()
+    before = work.units.failed if work is not None and work.units is not None else ()
+    return tuple(name for name in machine.units.failed if name not in before)
+
+
+def words(units: tuple[str, ...], work: Work | None, node: str) -> str:
+    """Of `newly_failed`, with what to do."""
+    compared = (
+        "that had not before the reboot"
+        if work is not None and work.units is not None and work.units.told
+        else ("and what had failed before the reboot was not told")
+    )
+    verb = "has failed" if len(units) == 1 else "have failed"
+    return (
+        f"{listed(units)} {verb} {compared}: systemctl status {units[0]} on {node} tells why; "
+        "mend it or the release, or go back with fleet rollout rollback"
+    )
+
+
+def proof(run: Run, node: Node, machine: Machine) -> dict[str, str]:
+    """For the journal, once nothing is missing."""
+    booted, units = machine.booted, machine.units
+    shown = {
+        "boot_id_before": run.boot_id,
+        "boot_id_after": node.boot_id,
+        "version": booted.version if booted is not None else "",
+        "digest": booted.digest if booted is not None else "",
+        "kernel": node.kernel,
+        "ready": "True",
+    }
+    if booted is not None and booted.reference_digest:
+        shown["reference_digest"] = booted.reference_digest
+    if units is not None:
+        shown["units"] = units.state
+        if units.failed:
+            shown["units"] += f", as before: {listed(units.failed)}"
+    if run.daemons:
+        shown["daemons"] = str(len(run.daemons))
+    return shown
+
+
+def listed(names: Iterable[str]) -> str:
+    found = list(names)
+    more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+    return f"{', '.join(found[:SHOWN])}{more}"

@@ -1,0 +1,172 @@
+"""What another party says of a node: read from the Node, and from objects, locks and pods that are about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from msgspec import Struct
+
+from fleet.core.objects.node import Node
+from fleet.core.objects.pod import Pod
+from fleet.core.objects.workload import Workload
+from fleet.core.third_parties.maintenance import Maintenance
+from fleet.core.third_parties.parties import (
+    BY_NAME,
+    KURED_LOCK,
+    LABELS,
+    OBJECTS,
+    PLAN_CONTROLLER,
+    SIGNS,
+    Does,
+    Party,
+    Place,
+    Sign,
+)
+
+LONGEST = 80
+"""Letters that are shown of what a cluster says."""
+SECONDS_DIGITS = 10
+"""A Unix time in seconds has so many digits until the year 2286."""
+
+
+class Notice(Struct, frozen=True, gc=False):
+    party: str
+    does: Does
+    words: str
+    """`the cluster autoscaler deletes it`."""
+    mark: str
+    """Where it is said: `taint ToBeDeletedByClusterAutoscaler`."""
+    advice: str
+    stays: bool = False
+    """It does not pass by itself: an operator has to act."""
+    since: datetime | None = None
+    until: datetime | None = None
+    """It means nothing from then on."""
+
+    @property
+    def holds(self) -> bool:
+        """fleet begins nothing on the node meanwhile."""
+        return self.does is not Does.MAY_DELETE
+
+    @property
+    def told(self) -> str:
+        """One line: who does what, by which mark, since when."""
+        since = f" since {self.since:%Y-%m-%d %H:%M} UTC" if self.since is not None else ""
+        return f"{self.words} ({self.mark}{since})"
+
+
+def of_node(node: Node) -> Iterator[Notice]:
+    """Yields what the Node's own taints, annotations and labels say, in the order of the table for each."""
+    for taint in node.taints:
+        yield from _signs(node, "taint", taint.key, taint.value)
+    for key, value in node.annotations.items():
+        yield from _signs(node, "annotation", key, value)
+    for key in LABELS:
+        if key in node.labels:
+            yield from _signs(node, "label", key, node.labels[key])
+
+
+def of_maintenance(maintenance: Maintenance) -> Notice | None:
+    """None: the object's party does nothing with the node, or is none that fleet knows."""
+    party, sign = OBJECTS.get(maintenance.kind, (None, None))
+    if party is None or sign is None or maintenance.phase in sign.idle:
+        return None
+    place = f"{maintenance.namespace}/" if maintenance.namespace else ""
+    mark = f"{sign.kind} {place}{_brief(maintenance.name)}"
+    for_whom = f" for {_brief(', '.join(maintenance.requestors))}" if maintenance.requestors else ""
+    phase = f": {_brief(maintenance.phase)}" if maintenance.phase else ""
+    named = f"{sign.resource} {maintenance.name}" + (
+        f" -n {maintenance.namespace}" if maintenance.namespace else ""
+    )
+    return Notice(
+        party.name,
+        Does.WORKS,
+        f"{sign.words}{for_whom}{phase}",
+        mark,
+        party.advice.format(object=f"it: kubectl delete {named}", node=maintenance.node, value=""),
+        stays=bool({"*", maintenance.phase} & sign.stays),
+    )
+
+
+def of_locks(workload: Workload) -> Iterator[tuple[str, Notice]]:
+    """Yields the nodes that kured has locked on its DaemonSet, each with its notice."""
+    party = BY_NAME["kured"]
+    for lock in workload.locks:
+        where = f"DaemonSet {workload.ref}"
+        undo = f"kubectl annotate -n {workload.namespace} daemonset {workload.name} {KURED_LOCK}-"
+        yield (
+            lock.node,
+            Notice(
+                party.name,
+                Does.WORKS,
+                "kured reboots it",
+                f"lock on {where}",
+                party.advice.format(object=f"if kured is gone: {undo}", node=lock.node, value=""),
+                since=lock.since,
+                until=lock.until,
+            ),
+        )
+
+
+def of_pod(pod: Pod) -> Notice | None:
+    """None: the pod is not at work on its node for a Plan of the system-upgrade-controller."""
+    key, value = PLAN_CONTROLLER
+    if pod.labels.get(key) != value or pod.owner is None or pod.owner.kind != "Job":
+        return None
+    if pod.finished or not pod.node:
+        return None
+    party = BY_NAME["system-upgrade-controller"]
+    return Notice(
+        party.name,
+        Does.WORKS,
+        "a Plan of the system-upgrade-controller is at work on it",
+        f"pod {pod.ref}",
+        party.advice,
+    )
+
+
+def _signs(node: Node, place: Place, key: str, value: str) -> Iterator[Notice]:
+    for party, sign in SIGNS.get((place, key), ()):
+        if _means(node, sign, value):
+            yield _notice(node, party, sign, value)
+            return
+
+
+def _means(node: Node, sign: Sign, value: str) -> bool:
+    if value not in sign.only if sign.only else value in sign.never:
+        return False
+    return not sign.unlike or node.annotations.get(sign.unlike, "") != value
+
+
+def _notice(node: Node, party: Party, sign: Sign, value: str) -> Notice:
+    shown = _brief(value)
+    advice = (sign.advice or party.advice).format(
+        node=node.name,
+        value=shown,
+        object=f"if kured is gone, take the annotation away: kubectl annotate node {node.name} {sign.key}-",
+    )
+    return Notice(
+        party.name,
+        sign.does,
+        sign.words.format(value=shown),
+        f"{sign.place} {sign.key}",
+        advice,
+        stays=sign.stays,
+        since=_moment(value),
+    )
+
+
+def _moment(value: str) -> datetime | None:
+    """Returns the time that a mark's value tells: seconds since 1970, or RFC 3339. None: it tells none."""
+    try:
+        if value.isascii() and value.isdigit() and len(value) == SECONDS_DIGITS:
+            return datetime.fromtimestamp(int(value), UTC)
+        found = datetime.fromisoformat(value)
+        return found.astimezone(UTC) if found.tzinfo is not None else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _brief(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"

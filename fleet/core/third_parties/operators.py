@@ -1,0 +1,92 @@
+"""Operators that open their budgets only once a node is cordoned, or once an eviction is asked for.
+
+A budget of theirs that allows nothing is a protocol, not an obstacle: they see the cordon or the request, move what
+has to move, and then let the pod go. Sources: each project's documentation of node maintenance; docs/workloads.md
+lists them.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from fleet.core.objects.pod import Pod
+
+
+class Operator(NamedTuple):
+    name: str
+    labels: dict[str, str]
+    """Of the pods; an empty value: any."""
+    owner: str
+    """Kind of the pods' controller; empty: any."""
+    group: str
+    """Label whose value tells the operator's clusters apart; empty: it has one in a Kubernetes cluster."""
+    signal: str
+    """What makes it act, in words."""
+
+    def owns(self, pod: Pod) -> bool:
+        if self.owner and (pod.owner is None or pod.owner.kind != self.owner):
+            return False
+        return all(key in pod.labels and value in ("", pod.labels[key]) for key, value in self.labels.items())
+
+    def group_of(self, pod: Pod) -> str:
+        """Returns the name of what must not lose two nodes at once."""
+        return f"{self.name} {pod.namespace}/{pod.labels.get(self.group, '')}" if self.group else self.name
+
+
+ASKED = (
+    Operator(
+        "Longhorn",
+        {"longhorn.io/component": "instance-manager"},
+        "",
+        "",
+        "it lets its instance manager go once the node is cordoned and its volumes have moved",
+    ),
+    Operator(
+        "Strimzi",
+        {"strimzi.io/cluster": ""},
+        "StrimziPodSet",
+        "strimzi.io/cluster",
+        "its drain cleaner sees the request, and the cluster operator rolls the pod",
+    ),
+    Operator(
+        "KubeVirt",
+        {"kubevirt.io": "virt-launcher"},
+        "",
+        "",
+        "it sees the request and migrates the virtual machine",
+    ),
+    Operator(
+        "CloudNativePG",
+        {"cnpg.io/cluster": "", "cnpg.io/instanceRole": "primary"},
+        "",
+        "cnpg.io/cluster",
+        "it switches over from a primary on a cordoned node",
+    ),
+    Operator(
+        "Portworx",
+        {"name": "portworx"},
+        "StorageCluster",
+        "",
+        "it opens a storage node's budget once the node is cordoned and its volumes keep their quorum",
+    ),
+)
+
+ROOK = "Rook opens it again once its placement groups are clean"
+_ROOK = ("app", "rook-ceph-osd")
+
+
+KEYS = frozenset(key for each in ASKED for key in each.labels)
+"""Labels, one of which every pod of theirs has."""
+
+
+def asked_by(pod: Pod) -> Operator | None:
+    """Returns the operator that acts upon a cordon or an eviction of this pod, if there is one."""
+    if KEYS.isdisjoint(pod.labels):
+        return None
+    return next((each for each in ASKED if each.owns(pod)), None)
+
+
+def opens_again(pod: Pod) -> str:
+    """Returns why a budget of the pod that allows nothing now opens by itself; empty: nothing is known of that."""
+    key, value = _ROOK
+    return ROOK if pod.labels.get(key) == value else ""

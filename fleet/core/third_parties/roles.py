@@ -1,0 +1,86 @@
+"""Labels that tell pods of one owner apart: a role, such as primary, that an operator moves from one pod to another.
+
+A budget that selects by such a label is about other pods after a switch-over, and nobody can know beforehand which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+
+from fleet.core.objects.budget import Budget
+from fleet.core.objects.pod import Pod
+
+OWN = frozenset(
+    {
+        "statefulset.kubernetes.io/pod-name",
+        "apps.kubernetes.io/pod-index",
+        "batch.kubernetes.io/job-completion-index",
+        "controller-revision-hash",
+        "pod-template-hash",
+        "pod-template-generation",
+    }
+)
+"""Labels by which Kubernetes names one pod, or one revision of its template. They stay with the pod."""
+KNOWN = frozenset(
+    {
+        "cnpg.io/instanceRole",
+        "k8s.mariadb.com/role",
+        "kubedb.com/role",
+        "moco.cybozu.com/role",
+        "mysql.oracle.com/cluster-role",
+        "postgres-operator.crunchydata.com/role",
+        "spilo-role",
+        "vault-active",
+    }
+)
+"""Labels that operators are known to move, also where each pod has an owner of its own."""
+
+
+class Roles:
+    """Kept up to date as pods are seen: one comparison of labels for each pod that is not like the one before."""
+
+    def __init__(self) -> None:
+        self._labels: dict[Hashable, tuple[str, dict[str, str]]] = {}
+        """By owner: the name and labels of the pod that was seen first."""
+        self._differ: dict[Hashable, frozenset[str]] = {}
+
+    def see(self, pod: Pod) -> None:
+        if pod.owner is None or pod.finished:
+            return
+        owner = _key(pod)
+        name, labels = self._labels.setdefault(owner, (pod.name, pod.labels))
+        if labels is pod.labels or labels == pod.labels:
+            return
+        known = self._differ.get(owner, frozenset())
+        found = frozenset(_differing(name, labels, pod)) - known
+        if found:
+            self._differ[owner] = known | found
+
+    def of(self, pod: Pod) -> frozenset[str]:
+        """Labels that may move between this pod and others of its owner."""
+        differing = self._differ.get(_key(pod), frozenset()) if pod.owner is not None else frozenset()
+        return differing | (KNOWN & pod.labels.keys())
+
+    def selecting(self, budget: Budget, pod: Pod) -> str:
+        """The label by which the budget tells this pod from others of its owner; empty: it does not."""
+        if budget.selector is None:
+            return ""
+        asked = {*budget.selector.match_labels, *(each.key for each in budget.selector.match_expressions)}
+        return min(asked & self.of(pod), default="")
+
+
+def _key(pod: Pod) -> Hashable:
+    assert pod.owner is not None
+    return pod.owner.uid or (pod.namespace, pod.owner.kind, pod.owner.name)
+
+
+def _differing(name: str, labels: dict[str, str], pod: Pod) -> Iterator[str]:
+    for key in labels.keys() | pod.labels.keys():
+        mine, other = pod.labels.get(key), labels.get(key)
+        if mine != other and key not in OWN and not (_names(mine, pod.name) and _names(other, name)):
+            yield key
+
+
+def _names(value: str | None, name: str) -> bool:
+    """The value is the pod's own name or number: no other pod can take it over."""
+    return value is not None and (value == name or (value.isdigit() and name.endswith(f"-{value}")))

@@ -1,1 +1,0 @@
-"""The kinds of fault, by what they strike; `table` names them all."""

@@ -1,0 +1,116 @@
+"""Asks Ansible for the hosts of an inventory, by a playbook of one task that writes their variables into a file."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
+from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from fleet.core.records.errors import UsageError
+from fleet.core.text.environment import for_others
+from fleet.core.text.untrusted import UnreadableError, decode
+from fleet.machines.host import shown
+from fleet.system import programs
+
+SECONDS = 120.0
+"""That Ansible has to read an inventory; a program may ask a cloud."""
+MOST_BYTES = 16 << 20
+_SAID_MOST = 1 << 16
+"""Bytes of Ansible's errors that are looked at."""
+
+
+class Told(Struct, frozen=True):
+    """What Ansible tells of the hosts."""
+
+    hosts: dict[str, dict[str, Any]]
+    """By name: its variables, as a play has them."""
+    unfilled: dict[str, tuple[str, ...]] = {}
+    """By name: those of its variables whose template names something that is not defined."""
+
+
+async def ask(path: Path, names: Sequence[str], secret: Sequence[str]) -> Told:
+    """`names`: the variables that are wanted; `secret`: those of which only whether they are there.
+
+    Raises UsageError where Ansible cannot read the inventory, or is not there, and where fleet cannot read its answer.
+    """
+    if find_spec("ansible") is None:
+        raise UsageError(
+            f"{path} is an Ansible inventory, and Ansible is not installed", "pip install 'fleet[playbooks]'"
+        )
+    with TemporaryDirectory(prefix="fleet-inventory-") as folder:
+        into = Path(folder) / "hosts.json"
+        code, said = await _play(path, into, names, secret)
+        if code != 0:
+            raise UsageError(
+                f"{path} cannot be read by Ansible: {said or f'exit {code}'}",
+                f"ansible-inventory -i {path} --list",
+            )
+        content = await asyncio.to_thread(_beginning, into)
+    if len(content) > MOST_BYTES:
+        raise UsageError(f"{path} tells more than {MOST_BYTES >> 20} MiB of its hosts")
+    try:
+        return decode(content, Told)
+    except UnreadableError as error:
+        # Such as a number that is none (.nan), which JSON has no word for.
+        raise UsageError(f"{path} has a variable of a host that cannot be read: {error}") from None
+
+
+def _beginning(file: Path) -> bytes:
+    with file.open("rb") as opened:
+        return opened.read(MOST_BYTES + 1)
+
+
+def folder_of(path: Path) -> Path:
+    """In which the inventory is: an ansible.cfg there counts."""
+    return path if path.is_dir() else path.parent
+
+
+def _argv(path: Path, into: Path, names: Sequence[str], secret: Sequence[str]) -> tuple[str, ...]:
+    playbook = Path(str(files("fleet.machines").joinpath("playbooks"))) / "read-inventory.yaml"
+    asked = {"fleet_into": str(into), "fleet_names": names, "fleet_secret": secret}
+    program = (sys.executable, "-P", "-m", "ansible", "playbook", str(playbook))
+    return (*program, "-i", str(path.absolute()), "-e", msgspec.json.encode(asked).decode())
+
+
+async def _play(path: Path, into: Path, names: Sequence[str], secret: Sequence[str]) -> tuple[int, str]:
+    """Runs the playbook that writes `into`. Returns the exit code and what Ansible said."""
+    environ = for_others(os.environ) | _settings(into.parent)
+    try:
+        # An ansible.cfg beside the inventory counts.
+        done = await programs.run(
+            _argv(path, into, names, secret), environ, SECONDS, programs.last(_SAID_MOST), folder_of(path)
+        )
+    except TimeoutError:
+        return -1, f"it has not ended after {SECONDS:.0f} s"
+    return done.code, _errors(done.err.decode("utf-8", "replace"))
+
+
+def _settings(folder: Path) -> dict[str, str]:
+    return {
+        "LC_ALL": "C.UTF-8",
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_FORCE_COLOR": "0",
+        "ANSIBLE_RETRY_FILES_ENABLED": "False",
+        "ANSIBLE_LOCAL_TEMP": str(folder / "tmp"),
+        "ANSIBLE_REMOTE_TEMP": str(folder / "tmp"),
+        # A source that cannot be read is a mistake, and no inventory with fewer hosts.
+        "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "True",
+        "ANSIBLE_INVENTORY_UNPARSED_FAILED": "True",
+        "ANSIBLE_RUN_TAGS": "all",
+        "ANSIBLE_SKIP_TAGS": "",
+    }
+
+
+def _errors(said: str) -> str:
+    """On one line, without secrets."""
+    lines = [line for line in said.splitlines() if "[WARNING]" not in line and "[DEPRECATION" not in line]
+    return shown(" ".join(" ".join(lines).split()))

@@ -1,0 +1,96 @@
+"""What fleet may not do in a cluster, asked of the cluster itself."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+from msgspec.structs import replace
+
+from fleet.core.records.errors import FleetError, ForbiddenError
+from fleet.core.text.untrusted import UNREADABLE
+from fleet.kube.client.transport import Transport
+from fleet.kube.objects.errors import Call, NotFoundError
+from fleet.kube.objects.permissions import PERMISSIONS, Permission
+from fleet.kube.objects.wire import Wire
+
+GROUP = "authorization.k8s.io"
+AT_ONCE = 16
+
+
+class ReviewStatus(Wire, frozen=True):
+    allowed: bool = False
+
+
+class Review(Wire, frozen=True):
+    status: ReviewStatus = ReviewStatus()
+
+
+async def missing(
+    transport: Transport, permissions: tuple[Permission, ...] = PERMISSIONS
+) -> tuple[Permission, ...]:
+    """The permissions that are not granted, each with the verbs alone that are not; those of another project only where
+    the cluster serves its group. Raises FleetError.
+
+    Every user may ask this of himself (ClusterRole system:basic-user).
+    """
+    slots = asyncio.Semaphore(AT_ONCE)
+
+    async def allowed(permission: Permission, verb: str) -> bool:
+        async with slots:
+            return await _allowed(transport, permission, verb)
+
+    async def refused(permission: Permission) -> Permission:
+        answers = await asyncio.gather(*(allowed(permission, verb) for verb in permission.verbs))
+        verbs = tuple(verb for verb, good in zip(permission.verbs, answers, strict=True) if not good)
+        if verbs and permission.foreign and not await _served(transport, permission.group):
+            verbs = ()
+        return replace(permission, verbs=verbs)
+
+    found = await asyncio.gather(*(refused(permission) for permission in permissions))
+    return tuple(each for each in found if each.verbs)
+
+
+async def _served(transport: Transport, group: str) -> bool:
+    """Everybody who is logged in may ask this (ClusterRole system:discovery); who may not is told the worse answer."""
+    try:
+        await transport.call(Call(verb="get", path=f"/apis/{group}"))
+    except NotFoundError:
+        return False
+    except ForbiddenError:
+        return True
+    return True
+
+
+async def _allowed(transport: Transport, permission: Permission, verb: str) -> bool:
+    body = await transport.call(
+        Call(
+            verb="create",
+            path=f"/apis/{GROUP}/v1/selfsubjectaccessreviews",
+            group=GROUP,
+            resource="selfsubjectaccessreviews",
+            body={
+                "apiVersion": f"{GROUP}/v1",
+                "kind": "SelfSubjectAccessReview",
+                "spec": _asked(permission, verb),
+            },
+        )
+    )
+    try:
+        return msgspec.json.decode(body, type=Review).status.allowed
+    except UNREADABLE as error:
+        raise FleetError(f"the access review cannot be read: {error}") from None
+
+
+def _asked(permission: Permission, verb: str) -> dict[str, dict[str, str]]:
+    if permission.url:
+        return {"nonResourceAttributes": {"verb": verb, "path": permission.url}}
+    resource, _, subresource = permission.resource.partition("/")
+    asked = {
+        "verb": verb,
+        "group": permission.group,
+        "resource": resource,
+        "subresource": subresource,
+        "namespace": permission.namespace,
+    }
+    return {"resourceAttributes": asked}

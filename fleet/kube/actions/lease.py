@@ -1,0 +1,174 @@
+"""The Lease that says which controller works on a cluster.
+
+Clocks of two controllers differ, so `renewTime` is compared with nothing: a lease has expired when it has not been
+seen to change for its duration, by the clock of who wants it. `leaseTransitions` is the epoch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from fleet.core.records.errors import FleetError
+from fleet.core.records.leadership import Leadership
+from fleet.core.text.untrusted import UNREADABLE
+from fleet.kube.client.clock import Clock
+from fleet.kube.client.transport import Transport
+from fleet.kube.objects.errors import Call, ConflictError, NotFoundError
+from fleet.kube.objects.permissions import LEASE_NAME, LEASE_NAMESPACE
+from fleet.kube.objects.wire import Wire
+
+GROUP = "coordination.k8s.io"
+SECONDS = 10.0
+"""For one request."""
+TRIES = 5
+PLACE = "fleet.internal/journal"
+"""The annotation that tells how far the holder's journal had come."""
+
+_FOLDER = f"/apis/{GROUP}/v1/namespaces/{LEASE_NAMESPACE}/leases"
+
+
+class LeaseSpec(Wire, frozen=True):
+    holder_identity: str | None = None
+    lease_duration_seconds: int | None = None
+    acquire_time: str | None = None
+    renew_time: str | None = None
+    lease_transitions: int | None = None
+
+
+class LeaseMeta(Wire, frozen=True):
+    resource_version: str = ""
+    uid: str = ""
+    annotations: dict[str, str] | None = None
+
+
+class LeaseWire(Wire, frozen=True):
+    metadata: LeaseMeta = LeaseMeta()
+    spec: LeaseSpec = LeaseSpec()
+
+    @property
+    def holder(self) -> str:
+        return self.spec.holder_identity or ""
+
+    @property
+    def epoch(self) -> int:
+        return self.spec.lease_transitions or 0
+
+    @property
+    def place(self) -> str:
+        return (self.metadata.annotations or {}).get(PLACE, "")
+
+
+_LEASE = msgspec.json.Decoder(LeaseWire)
+
+
+class Lease:
+    def __init__(self, transport: Transport, clock: Clock, cluster: str) -> None:
+        self._transport = transport
+        self._clock = clock
+        self._cluster = cluster
+        self._seen: LeaseSpec | None = None
+        """The renewal seen last."""
+        self._seen_at = 0.0
+        """When it was new, in seconds of the event loop's clock."""
+
+    async def attempt(
+        self, identity: str, seconds: int, abandoned: Callable[[str], bool], place: str = ""
+    ) -> Leadership:
+        """Takes or renews it for so long, if it may, and notes the place in it. Raises FleetError."""
+        for _ in range(TRIES):
+            found = await self._read()
+            if found is not None and not self._may_take(found, identity, abandoned):
+                return Leadership(False, found.holder, found.epoch, found.place)
+            try:
+                return await self._write(found, identity, seconds, place)
+            except ConflictError:
+                continue  # somebody else was faster: perhaps with the lease
+        raise ConflictError(f"the lease of cluster {self._cluster} is fought over")
+
+    async def resign(self, identity: str) -> None:
+        """Gives it back, if it is held by `identity`. Raises FleetError."""
+        found = await self._read()
+        if found is None or found.holder != identity:
+            return
+        spec = msgspec.to_builtins(found.spec) | {"holderIdentity": "", "leaseDurationSeconds": 1}
+        try:
+            await self._send("update", found, spec, found.place)
+        except ConflictError:
+            # Only another holder writes it: so it is not ours any more.
+            return
+
+    async def place(self) -> str:
+        """What was noted last. Raises FleetError."""
+        found = await self._read()
+        return "" if found is None else found.place
+
+    def _may_take(self, found: LeaseWire, identity: str, abandoned: Callable[[str], bool]) -> bool:
+        now = asyncio.get_running_loop().time()
+        if self._seen != found.spec:
+            self._seen, self._seen_at = found.spec, now
+        expired = now - self._seen_at >= (found.spec.lease_duration_seconds or 0)
+        holder = found.holder
+        return not holder or holder == identity or expired or abandoned(holder)
+
+    async def _read(self) -> LeaseWire | None:
+        try:
+            body = await self._transport.call(_call("get", LEASE_NAME))
+        except NotFoundError:
+            return None
+        return _decoded(body)
+
+    async def _write(self, found: LeaseWire | None, identity: str, seconds: int, place: str) -> Leadership:
+        now = _micro_time(self._clock.now())
+        ours = found is not None and found.holder == identity
+        before = found.epoch if found is not None else 0
+        spec = {
+            "holderIdentity": identity,
+            "leaseDurationSeconds": seconds,
+            "acquireTime": found.spec.acquire_time if ours and found is not None else now,
+            "renewTime": now,
+            "leaseTransitions": before if ours else before + 1,
+        }
+        noted = "" if found is None else found.place
+        written = await self._send("create" if found is None else "update", found, spec, place or noted)
+        return Leadership(True, identity, written.epoch, noted)
+
+    async def _send(self, verb: str, found: LeaseWire | None, spec: dict[str, Any], place: str) -> LeaseWire:
+        meta: dict[str, Any] = {"name": LEASE_NAME, "namespace": LEASE_NAMESPACE}
+        if place:
+            meta["annotations"] = {PLACE: place}
+        if found is not None:
+            meta |= {"resourceVersion": found.metadata.resource_version, "uid": found.metadata.uid}
+        body = {"apiVersion": f"{GROUP}/v1", "kind": "Lease", "metadata": meta, "spec": spec}
+        try:
+            return _decoded(
+                await self._transport.call(_call(verb, "" if found is None else LEASE_NAME, body))
+            )
+        except NotFoundError as error:
+            if found is not None:
+                raise ConflictError(error.message) from None  # deleted meanwhile
+            raise FleetError(
+                f"cluster {self._cluster} has no namespace {LEASE_NAMESPACE}",
+                f"fleet cluster install {self._cluster}",
+            ) from None
+
+
+def _call(verb: str, name: str, body: object = None) -> Call:
+    path = f"{_FOLDER}/{name}" if name else _FOLDER
+    return Call(verb=verb, path=path, group=GROUP, resource="leases", body=body, seconds=SECONDS)
+
+
+def _decoded(body: bytes) -> LeaseWire:
+    try:
+        return _LEASE.decode(body)
+    except UNREADABLE as error:
+        raise FleetError(f"the lease cannot be read: {error}") from None
+
+
+def _micro_time(now: datetime) -> str:
+    """metav1.MicroTime."""
+    return now.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

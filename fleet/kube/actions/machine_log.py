@@ -1,0 +1,91 @@
+"""Asks the agent of one machine for a log, through its Machine object: the agent listens to nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+
+from fleet.core.objects.machine import GROUP, LogAsk, LogTold
+from fleet.core.records.errors import FleetError, UnreachableError
+from fleet.core.text.untrusted import UNREADABLE
+from fleet.kube.client.clock import Clock
+from fleet.kube.client.transport import Transport
+from fleet.kube.objects import decode
+from fleet.kube.objects.errors import Call, ConflictError, NotFoundError
+from fleet.kube.objects.kinds import MACHINES
+from fleet.kube.objects.permissions import LEASE_NAMESPACE
+from fleet.kube.objects.wire import MachineWire
+
+_INSTALL = "fleet cluster install brings this cluster's agents up to date"
+_POD = f"kubectl -n {LEASE_NAMESPACE} get pods -o wide shows whether it runs; {_INSTALL}, which an older one needs"
+LOOK = 0.5
+"""Seconds between two looks for the answer."""
+_WIRE = msgspec.json.Decoder(MachineWire)
+
+
+async def machine_log(transport: Transport, clock: Clock, name: str, ask: LogAsk, seconds: float) -> str:
+    """The log that the agent of this machine tells. Nothing is left in the Machine, unless this process is killed:
+    then until the next who asks.
+
+    Raises UnreachableError where the agent has not answered after `seconds`, FleetError with what it answers if it
+    has no log, where there is no agent, or somebody else asks for another log meanwhile.
+    """
+    wish = {"token": ask.token, "unit": ask.unit or None, "lines": ask.lines}
+    try:
+        asked = _decoded(await transport.call(_call("patch", name, {"spec": {"log": wish}})))
+    except NotFoundError:
+        raise FleetError(f"there is no Machine {name}: no agent has ever told of it", _POD) from None
+    if decode.log_ask(asked) != ask:
+        raise FleetError(
+            "Machines of this cluster have no place for the question: they are an older fleet's", _INSTALL
+        )
+    try:
+        async with asyncio.timeout(seconds):
+            told = await _answer(transport, clock, name, ask)
+    except TimeoutError:
+        raise UnreachableError(f"the agent of {name} has not answered within {seconds:.0f} s", _POD) from None
+    finally:
+        await _take_back(transport, name, ask.token)
+    if told.error:
+        raise FleetError(f"{name}: {told.error}")
+    return told.text
+
+
+async def _answer(transport: Transport, clock: Clock, name: str, ask: LogAsk) -> LogTold:
+    while True:
+        found = _decoded(await transport.call(_call("get", name)))
+        told = decode.log_told(found)
+        if told is not None and told.token == ask.token:
+            return told
+        if decode.log_ask(found) != ask:
+            raise FleetError(f"somebody else asks {name} for a log at this moment", "ask again")
+        await clock.sleep(LOOK)
+
+
+async def _take_back(transport: Transport, name: str, token: str) -> None:
+    """Where it is still this question: the agent then takes its answer back too."""
+    while True:
+        try:
+            found = _decoded(await transport.call(_call("get", name)))
+            asked = decode.log_ask(found)
+            if asked is None or asked.token != token:
+                return
+            metadata = {"uid": found.metadata.uid, "resourceVersion": found.metadata.resource_version}
+            await transport.call(_call("patch", name, {"metadata": metadata, "spec": {"log": None}}))
+        except ConflictError:
+            continue
+        except NotFoundError:
+            return
+        return
+
+
+def _call(verb: str, name: str, body: object = None) -> Call:
+    return Call(verb=verb, path=f"{MACHINES.path}/{name}", group=GROUP, resource=MACHINES.resource, body=body)
+
+
+def _decoded(body: bytes) -> MachineWire:
+    try:
+        return _WIRE.decode(body)
+    except UNREADABLE as error:
+        raise FleetError(f"the Machine cannot be read: {error}") from None

@@ -1,0 +1,1 @@
+"""The HTTP client for an API server: transport, sessions, credentials, proxies."""

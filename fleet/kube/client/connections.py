@@ -1,0 +1,94 @@
+"""Connections to one server, and how they are secured."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from collections.abc import Sequence
+from typing import Any
+
+import aiohttp
+import msgspec
+from msgspec import Struct
+
+from fleet.kube.client.socks import SocksConnector
+
+AT_A_TIME = 100
+"""Connections that may be open to a server."""
+READ_BYTES = 1 << 21
+"""An event of a watch may be larger than aiohttp's own buffer."""
+
+
+SOCKS = "socks5"
+"""How the address of a SOCKS proxy begins."""
+Headers = Sequence[tuple[str, str]]
+"""A name may come more than once."""
+
+
+class Wiring(Struct, frozen=True):
+    """How a server is reached."""
+
+    context: ssl.SSLContext
+    server_name: str = ""
+    """That its certificate must have; empty: the one in its address."""
+    proxy: str = ""
+    """http://, https:// or socks5://; empty: none."""
+
+
+def _connector(wiring: Wiring) -> aiohttp.TCPConnector:
+    if wiring.proxy.startswith("https:"):
+        logging.getLogger("asyncio").addFilter(_is_news)
+    if wiring.proxy.startswith(SOCKS):
+        return SocksConnector(wiring.proxy, limit=AT_A_TIME, ssl=wiring.context)
+    return aiohttp.TCPConnector(limit=AT_A_TIME, ssl=wiring.context)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """CPython 3.11 writes a traceback where TLS within a proxy's TLS is refused; whoever has asked gets that error too."""
+    return not record.getMessage().startswith("Fatal error on SSL protocol")
+
+
+async def _refuse_redirect(_: object, __: object, asked: aiohttp.TraceRequestRedirectParams) -> None:
+    """A WebSocket is begun by a request that aiohttp itself lets be sent elsewhere."""
+    answer = asked.response
+    answer.close()
+    raise aiohttp.WSServerHandshakeError(
+        answer.request_info, answer.history, status=answer.status, headers=answer.headers
+    )
+
+
+class Connections:
+    """Made where an event loop runs, opened as they are needed. Close them."""
+
+    def __init__(self, wiring: Wiring) -> None:
+        # No API server sends elsewhere, and who does would have fleet ask what only fleet can reach.
+        nowhere_else = aiohttp.TraceConfig()
+        nowhere_else.on_request_redirect.append(_refuse_redirect)
+        # Without trust_env: it would have a host's password from ~/.netrc sent, which no kubeconfig asks for.
+        self._pool = aiohttp.ClientSession(
+            connector=_connector(wiring),
+            read_bufsize=READ_BYTES,
+            trace_configs=[nowhere_else],
+        )
+        self._way: dict[str, Any] = {
+            "proxy": None if wiring.proxy.startswith(SOCKS) else wiring.proxy or None,
+            "server_hostname": wiring.server_name or None,
+        }
+
+    async def request(
+        self, method: str, url: str, headers: Headers, body: object, limits: aiohttp.ClientTimeout
+    ) -> aiohttp.ClientResponse:
+        """The head of an answer; its body is the caller's to read and to release. `body`: JSON; None: nothing is sent."""
+        data = None if body is None else msgspec.json.encode(body)
+        return await self._pool.request(
+            method, url, headers=headers, data=data, timeout=limits, allow_redirects=False, **self._way
+        )
+
+    def socket(self, url: str, headers: Headers, protocol: str, most: int) -> Any:
+        """A context of a WebSocket, whose messages have `most` bytes."""
+        return self._pool.ws_connect(
+            url, headers=headers, protocols=(protocol,), max_msg_size=most, **self._way
+        )
+
+    async def close(self) -> None:
+        await self._pool.close()

@@ -1,0 +1,113 @@
+"""Credential plugins of a kubeconfig, run as client-go runs them, without a terminal.
+
+https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
+
+from fleet.core.records.errors import AuthenticationError
+from fleet.core.text.environment import for_others
+from fleet.kube.kubeconfig.kubeconfig import Exec
+from fleet.kube.kubeconfig.yamls import NotReadError, document
+from fleet.kube.objects.errors import one_line
+from fleet.system import programs
+from fleet.system.programs import Ended, first
+
+PLUGIN_SECONDS = 20.0
+"""A plugin that asks a person something finds nobody."""
+LARGEST = 2**20
+"""Bytes that a plugin may print: a token and a chain of certificates have some thousand."""
+INFO = "KUBERNETES_EXEC_INFO"
+
+_LONG = re.compile(r"[A-Za-z0-9_\-.+/=]{40,}")
+
+
+class Given(Struct, frozen=True, rename="camel"):
+    """What a plugin says: the status of an ExecCredential."""
+
+    token: str = ""
+    client_certificate_data: str = ""
+    """PEM, as is the key."""
+    client_key_data: str = ""
+    expiration_timestamp: Annotated[datetime, Meta(tz=True)] | None = None
+
+
+class _Credential(Struct, frozen=True, rename="camel"):
+    kind: str = ""
+    api_version: str = ""
+    status: Given | None = None
+
+
+async def run(plugin: Exec, cluster: Mapping[str, Any] | None) -> Given:
+    """`cluster`: spec.cluster of what the plugin is told; None: nothing. Raises AuthenticationError."""
+    spec = {"interactive": False} if cluster is None else {"cluster": cluster, "interactive": False}
+    told = {"kind": "ExecCredential", "apiVersion": plugin.api_version, "spec": spec}
+    environ = for_others(os.environ) | {each.name: each.value for each in plugin.env}
+    environ[INFO] = msgspec.json.encode(told).decode()
+    name = f"credential plugin {plugin.command!r}"
+    ended = await _output(name, plugin, environ)
+    if ended.code != 0:
+        said = without_secrets(one_line(ended.err.decode(errors="replace")))
+        raise AuthenticationError(f"{name} failed with exit code {ended.code}: {said or 'it said nothing'}")
+    # What is no JSON is read as YAML, which may take seconds: others are not to wait for it.
+    return await asyncio.to_thread(_given, name, plugin.api_version, ended.out)
+
+
+async def _output(name: str, plugin: Exec, environ: Mapping[str, str]) -> Ended:
+    """The beginning of what it prints. Nothing that it has started is left when it has ended."""
+    command = shutil.which(str(Path(plugin.command)))
+    if command is None or not Path(command).is_absolute():
+        hint = one_line(plugin.install_hint) or "install it, or correct exec.command of the user"
+        raise AuthenticationError(f"{name} is not on this machine", hint)
+    try:
+        ended = await programs.run((command, *plugin.args), environ, PLUGIN_SECONDS, first(LARGEST + 1))
+    except TimeoutError:
+        raise AuthenticationError(f"{name} did not end within {PLUGIN_SECONDS:.0f} s") from None
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or "an argument or variable holds a zero byte"
+        raise AuthenticationError(f"{name} cannot be started: {why}") from None
+    if len(ended.out) > LARGEST:
+        raise AuthenticationError(f"{name} printed more than {LARGEST >> 20} MiB")
+    return ended
+
+
+def _given(name: str, version: str, out: bytes) -> Given:
+    try:
+        found = msgspec.convert(_without_nulls(document(out)), _Credential)
+    except (NotReadError, msgspec.ValidationError):
+        raise AuthenticationError(f"{name} printed no ExecCredential of {version}") from None
+    if found.kind not in ("", "ExecCredential") or found.api_version != version:
+        said = f"{found.kind or 'no kind'} of {found.api_version or 'no apiVersion'}"
+        raise AuthenticationError(f"{name} printed {one_line(said, 100)}, not ExecCredential of {version}")
+    given = found.status or Given()
+    if bool(given.client_certificate_data) != bool(given.client_key_data):
+        raise AuthenticationError(f"{name} gave a certificate or its key, not both")
+    if given.expiration_timestamp is not None and given.expiration_timestamp.year == 1:
+        # Go's zero time: it does not expire.
+        given = msgspec.structs.replace(given, expiration_timestamp=None)
+    if not given.token and not given.client_certificate_data:
+        raise AuthenticationError(f"{name} gave neither token nor certificate")
+    return given
+
+
+def _without_nulls(found: Any) -> Any:
+    if not isinstance(found, dict):
+        return found
+    return {key: _without_nulls(value) for key, value in found.items() if value is not None}
+
+
+def without_secrets(words: str) -> str:
+    """Long runs of letters and digits may be tokens or keys."""
+    return _LONG.sub("…", words)[:400]

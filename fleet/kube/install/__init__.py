@@ -1,0 +1,1 @@
+"""What `fleet cluster install` applies, and whether it is there."""

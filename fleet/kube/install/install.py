@@ -1,0 +1,254 @@
+"""Installs fleet into a cluster by server-side apply, and takes it out again without a trace."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from fleet.core.objects.node import CORDON_ANNOTATION, PENDING_TAINT
+from fleet.core.records.errors import FleetError, HeldError, UnreachableError
+from fleet.core.text.untrusted import UnreadableError, decode
+from fleet.core.third_parties import keep_off
+from fleet.kube.client.transport import Transport
+from fleet.kube.install.installation import MANAGED_BY, OWNER, Manifest, manifests
+from fleet.kube.objects.errors import Call, ConflictError, ExpiredError, NotFoundError
+from fleet.kube.objects.marks import UNSCHEDULABLE_TAINT
+
+FIELD_MANAGER = "fleet"
+ESTABLISHED_SECONDS = 30.0
+GONE_SECONDS = 300.0
+"""A namespace goes when every kind of object in it was looked through; some clusters have hundreds."""
+
+_OUR_ANNOTATIONS = "fleet.internal/"
+_PAGE = 500
+_CONFLICTS = 10
+_WATCH_SECONDS = 60
+
+Json = dict[str, Any]
+
+
+class Applied(Struct, frozen=True):
+    manifest: Manifest
+    result: Literal["created", "configured", "unchanged"]
+
+
+class Deleted(Struct, frozen=True):
+    manifest: Manifest
+    result: Literal["deleted", "absent", "foreign"]
+    """foreign: an object of that name is there that fleet did not make; it stays."""
+
+
+class Uninstalled(Struct, frozen=True):
+    objects: tuple[Deleted, ...]
+    nodes: tuple[str, ...]
+    """Nodes that fleet's marks were taken off: taint, annotations, its own cordon."""
+
+
+async def apply(transport: Transport, objects: Sequence[Manifest]) -> tuple[Applied, ...]:
+    """Makes the cluster have these objects, in order, and waits until Machines can be made.
+
+    Raises HeldError, before anything is written, where an object of the same name is not fleet's; ForbiddenError
+    where the user may not write one.
+    """
+    before = [await _find(transport, each) for each in objects]
+    foreign = [each for each, found in zip(objects, before, strict=True) if found and not _ours(found)]
+    if foreign:
+        names = ", ".join(str(each) for each in foreign)
+        raise HeldError(
+            f"not made by fleet, but in its place: {names}",
+            f"remove it, or hand it over: kubectl label ... {MANAGED_BY}={OWNER}",
+        )
+    applied = [await _apply(transport, each, found) for each, found in zip(objects, before, strict=True)]
+    for each in objects:
+        if each.kind == "CustomResourceDefinition":
+            await _until(transport, each, _established, ESTABLISHED_SECONDS, "served")
+    return tuple(applied)
+
+
+async def uninstall(transport: Transport) -> Uninstalled:
+    """Deletes what `apply` ever makes, all Machines, and fleet's marks on nodes; returns when it is gone.
+
+    No controller may work on the cluster meanwhile: it would set its marks again. A second call finds nothing.
+    """
+    objects = tuple(reversed(manifests("of no matter")))
+    deleted = tuple([await _delete(transport, each) for each in objects])
+    nodes = await _unmark(transport)
+    for each in deleted:
+        if each.result == "deleted":
+            await _until(transport, each.manifest, _absent, GONE_SECONDS, "gone")
+    return Uninstalled(deleted, nodes)
+
+
+async def _find(transport: Transport, manifest: Manifest) -> Json | None:
+    try:
+        return _json(await transport.call(_call("get", manifest, manifest.path)))
+    except NotFoundError:
+        return None
+
+
+async def _apply(transport: Transport, manifest: Manifest, before: Json | None) -> Applied:
+    call = Call(
+        verb="patch",
+        path=manifest.path,
+        group=manifest.group,
+        resource=manifest.resource,
+        query={"fieldManager": FIELD_MANAGER, "force": "true"},
+        body=manifest.body,
+        media="application/apply-patch+yaml",
+    )
+    after = _json(await transport.call(call))
+    if before is None:
+        return Applied(manifest, "created")
+    return Applied(manifest, "unchanged" if _content(before) == _content(after) else "configured")
+
+
+async def _delete(transport: Transport, manifest: Manifest) -> Deleted:
+    found = await _find(transport, manifest)
+    if found is None:
+        return Deleted(manifest, "absent")
+    if not _ours(found):
+        return Deleted(manifest, "foreign")
+    # The uid: what somebody puts in its place meanwhile is not ours.
+    body = {"propagationPolicy": "Foreground", "preconditions": {"uid": found["metadata"]["uid"]}}
+    try:
+        await transport.call(_call("delete", manifest, manifest.path, body=body))
+    except NotFoundError:
+        return Deleted(manifest, "absent")
+    except ConflictError as error:
+        if not found["metadata"].get("deletionTimestamp"):
+            raise FleetError(f"{manifest} cannot be deleted: {error.message}") from None
+    return Deleted(manifest, "deleted")
+
+
+async def _unmark(transport: Transport) -> tuple[str, ...]:
+    unmarked: list[str] = []
+    query = {"limit": str(_PAGE)}
+    while True:
+        call = Call(verb="list", path="/api/v1/nodes", resource="nodes", query=query)
+        page = _json(await transport.call(call))
+        unmarked += [node["metadata"]["name"] for node in page["items"] if await _unmark_one(transport, node)]
+        if not page["metadata"].get("continue"):
+            return tuple(unmarked)
+        query = {"limit": str(_PAGE), "continue": page["metadata"]["continue"]}
+
+
+async def _unmark_one(transport: Transport, node: Json) -> bool:
+    path = f"/api/v1/nodes/{node['metadata']['name']}"
+    for _ in range(_CONFLICTS):
+        patch = without_marks(node)
+        if patch is None:
+            return False
+        try:
+            await transport.call(Call(verb="patch", path=path, resource="nodes", body=patch))
+        except ConflictError:
+            node = _json(await transport.call(Call(verb="get", path=path, resource="nodes")))
+        except NotFoundError:
+            return False
+        else:
+            return True
+    raise FleetError(f"node {node['metadata']['name']} changes faster than its marks can be taken off")
+
+
+def without_marks(node: Mapping[str, Any]) -> Json | None:
+    """The merge patch that takes fleet's marks off a Node object; None where it has none.
+
+    A cordon stays unless fleet's annotation says that it is fleet's own.
+    """
+    metadata, spec = node["metadata"], node.get("spec", {})
+    marks = [key for key in metadata.get("annotations", {}) if key.startswith(_OUR_ANNOTATIONS)]
+    taints = spec.get("taints", [])
+    change: Json = {}
+    ours = {PENDING_TAINT}
+    if CORDON_ANNOTATION in marks:
+        change["unschedulable"] = None
+        ours.add(UNSCHEDULABLE_TAINT)
+    kept = [taint for taint in taints if taint["key"] not in ours]
+    if kept != taints:
+        change["taints"] = kept or None
+    if not marks and not change:
+        return None
+    annotations = dict.fromkeys([*marks, *keep_off.removals(metadata.get("annotations", {}))])
+    return {
+        "metadata": {"resourceVersion": metadata["resourceVersion"], "annotations": annotations},
+        "spec": change,
+    }
+
+
+async def _until(
+    transport: Transport,
+    manifest: Manifest,
+    fulfils: Callable[[Json | None], bool],
+    seconds: float,
+    state: str,
+) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            while not await _came_true(transport, manifest, fulfils):
+                continue
+    except TimeoutError:
+        raise UnreachableError(f"{manifest} is not {state} after {seconds:.0f} s") from None
+
+
+async def _came_true(
+    transport: Transport, manifest: Manifest, fulfils: Callable[[Json | None], bool]
+) -> bool:
+    """Lists the object and watches it for a while; False if the watch ended before it came true."""
+    only = {"fieldSelector": f"metadata.name={manifest.name}"}
+    page = _json(await transport.call(_call("list", manifest, manifest.collection, only)))
+    if fulfils(page["items"][0] if page["items"] else None):
+        return True
+    query = {
+        **only,
+        "watch": "true",
+        "resourceVersion": page["metadata"]["resourceVersion"],
+        "timeoutSeconds": str(_WATCH_SECONDS),
+    }
+    try:
+        async with transport.stream(_call("watch", manifest, manifest.collection, query)) as lines:
+            async for line in lines:
+                event = _json(line)
+                if event["type"] == "ERROR":
+                    return False
+                if fulfils(None if event["type"] == "DELETED" else event["object"]):
+                    return True
+    except ExpiredError:
+        return False
+    return False
+
+
+def _established(found: Json | None) -> bool:
+    conditions = (found or {}).get("status", {}).get("conditions", [])
+    return any((each["type"], each["status"]) == ("Established", "True") for each in conditions)
+
+
+def _absent(found: Json | None) -> bool:
+    return found is None
+
+
+def _ours(found: Json) -> bool:
+    return bool(found["metadata"].get("labels", {}).get(MANAGED_BY) == OWNER)
+
+
+def _content(found: Json) -> Json:
+    """What somebody wanted of the object, without what the server and its controllers say of it."""
+    told = ("managedFields", "resourceVersion", "generation")
+    metadata = {key: value for key, value in found["metadata"].items() if key not in told}
+    return {**found, "metadata": metadata, "status": None}
+
+
+def _call(
+    verb: str, manifest: Manifest, path: str, query: dict[str, str] | None = None, body: object = None
+) -> Call:
+    return Call(
+        verb=verb, path=path, group=manifest.group, resource=manifest.resource, query=query or {}, body=body
+    )
+
+
+def _json(body: bytes) -> Json:
+    try:
+        return decode(body, Json)
+    except UnreadableError as error:
+        raise FleetError(f"the server's answer cannot be read: {error}") from None

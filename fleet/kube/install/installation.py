@@ -1,0 +1,120 @@
+"""What fleet puts into a cluster: the objects of `manifests/`, complete, in the order in which they are made."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from importlib import resources
+from typing import Any
+
+import yaml
+from msgspec import Struct
+
+from fleet.core.records.errors import UsageError
+from fleet.kube.objects.permissions import Permission, needed
+
+NAMESPACE = "fleet-system"
+CONTROLLER = "fleet-controller"
+"""Its service account, and its roles."""
+MANAGED_BY = "app.kubernetes.io/managed-by"
+OWNER = "fleet"
+AGENT_LABELS = {"app.kubernetes.io/name": "fleet-agent"}
+"""Of the pods of its DaemonSet."""
+
+_DIGEST = re.compile(r"[^@]+@sha256:[0-9a-f]{64}")
+
+_PLURALS = {
+    "ClusterRole": "clusterroles",
+    "ClusterRoleBinding": "clusterrolebindings",
+    "CustomResourceDefinition": "customresourcedefinitions",
+    "DaemonSet": "daemonsets",
+    "Namespace": "namespaces",
+    "Role": "roles",
+    "RoleBinding": "rolebindings",
+    "ServiceAccount": "serviceaccounts",
+    "ValidatingAdmissionPolicy": "validatingadmissionpolicies",
+    "ValidatingAdmissionPolicyBinding": "validatingadmissionpolicybindings",
+}
+
+
+class Manifest(Struct, frozen=True):
+    """One object to be. `body` is its JSON."""
+
+    kind: str
+    name: str
+    namespace: str
+    group: str
+    resource: str
+    collection: str
+    """Path of all objects of its kind, in its namespace."""
+    body: dict[str, Any]
+
+    @property
+    def path(self) -> str:
+        """Of the object in the API server."""
+        return f"{self.collection}/{self.name}"
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
+
+
+def manifests(image: str | None, remote: bool = False) -> tuple[Manifest, ...]:
+    """Everything, in order. `image` is that of the agent; None leaves its DaemonSet out. `remote`: the controller
+    works on machines itself.
+
+    Raises UsageError for an empty image, and one whose digest is none.
+    """
+    if image == "":
+        raise UsageError("the agent's image is empty", "name one, or install without agents")
+    if image is not None and "@" in image and not by_digest(image):
+        raise UsageError(f"{image}: its digest is none", "NAME@sha256: and 64 hexadecimal digits")
+    bodies = [_completed(body, image, remote) for body in _files()]
+    return tuple(_manifest(body) for body in bodies if image is not None or body["kind"] != "DaemonSet")
+
+
+def by_digest(image: str) -> bool:
+    """Whether an image is named by what is in it. A tag may be another image tomorrow."""
+    return _DIGEST.fullmatch(image) is not None
+
+
+def as_yaml(objects: Sequence[Manifest]) -> str:
+    """As `kubectl apply -f` reads them."""
+    return yaml.safe_dump_all([each.body for each in objects], sort_keys=False, explicit_start=True)
+
+
+def rules(permissions: Sequence[Permission], namespace: str) -> list[dict[str, Any]]:
+    """RBAC rules, one a permission, of those that are needed in this namespace only; if it is empty, everywhere."""
+    return [_rule(each) for each in permissions if each.namespace == namespace]
+
+
+def _rule(permission: Permission) -> dict[str, Any]:
+    verbs = list(permission.verbs)
+    if permission.url:
+        return {"nonResourceURLs": [permission.url], "verbs": verbs}
+    return {"apiGroups": [permission.group], "resources": [permission.resource], "verbs": verbs}
+
+
+def _files() -> list[dict[str, Any]]:
+    folder = resources.files("fleet.kube.install").joinpath("manifests")
+    files = sorted((file for file in folder.iterdir() if file.name.endswith(".yaml")), key=lambda f: f.name)
+    # An alias of the YAML is one object in several places; after this it is several.
+    return [json.loads(json.dumps(body)) for file in files for body in yaml.safe_load_all(file.read_text())]
+
+
+def _completed(body: dict[str, Any], image: str | None, remote: bool) -> dict[str, Any]:
+    body["metadata"].setdefault("labels", {})[MANAGED_BY] = OWNER
+    if body["kind"] in ("ClusterRole", "Role") and body["metadata"]["name"] == CONTROLLER:
+        body["rules"] = rules(needed(remote), body["metadata"].get("namespace", ""))
+    if body["kind"] == "DaemonSet":
+        body["spec"]["template"]["spec"]["containers"][0]["image"] = image
+    return body
+
+
+def _manifest(body: dict[str, Any]) -> Manifest:
+    metadata, kind, resource = body["metadata"], body["kind"], _PLURALS[body["kind"]]
+    namespace = metadata.get("namespace", "")
+    group = body["apiVersion"].rpartition("/")[0]
+    root = f"/{'apis' if group else 'api'}/{body['apiVersion']}"
+    collection = f"{root}/namespaces/{namespace}/{resource}" if namespace else f"{root}/{resource}"
+    return Manifest(kind, metadata["name"], namespace, group, resource, collection, body)

@@ -1,0 +1,219 @@
+"""The one context that is used: of one kubeconfig, or of several that are merged as client-go merges those of KUBECONFIG.
+
+https://kubernetes.io/docs/concepts/configuration/organize-cluster-access-kubeconfig/#merging-kubeconfig-files
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
+
+from msgspec import Struct
+
+from fleet.core.records.errors import UsageError
+from fleet.kube.kubeconfig.kubeconfig import Cluster, Exec, Kubeconfig, User, parsed
+
+PROXIES = ("http", "https", "socks5")
+PLUGIN_VERSIONS = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1")
+_OPTIONAL_MODE = "client.authentication.k8s.io/v1beta1"
+"""Its interactiveMode is IfAvailable where it is not given."""
+_REMOVED = {
+    "azure": "https://github.com/Azure/kubelogin",
+    "gcp": "https://cloud.google.com/kubernetes-engine/docs/how-to/cluster-access-for-kubectl#install_plugin",
+}
+"""Auth-providers that Kubernetes 1.26 removed, and the credential plugins that came instead."""
+
+
+class Chosen(Struct, frozen=True):
+    """A context that can be used."""
+
+    where: str
+    """The file or files, as they may be told to people."""
+    context: str
+    cluster: Cluster
+    user: User
+
+    @property
+    def secure(self) -> bool:
+        """Over plain HTTP no credentials are sent: https://pkg.go.dev/k8s.io/client-go/rest#IsConfigTransportTLS."""
+        return parts_of(self.cluster.server, ("https",)) is not None
+
+
+def of_environment(environ: Mapping[str, str], home: Path) -> tuple[Path, ...]:
+    """The files that kubectl reads where none is named: those of KUBECONFIG, or ~/.kube/config. All absolute."""
+    named = [each for each in environ.get("KUBECONFIG", "").split(os.pathsep) if each]
+    return tuple(Path(each).absolute() for each in dict.fromkeys(named)) or (home / ".kube" / "config",)
+
+
+def read(files: Sequence[Path], context: str = "") -> Chosen:
+    """The named context, or the current one.
+
+    Of several files those that are not there are passed over; one file must be there. Raises UsageError with all that
+    keeps the context from being used.
+    """
+    there = [each for each in files if not _missing(each)] if len(files) > 1 else list(files)
+    where = " and ".join(map(str, files))
+    if not there:
+        raise UsageError(f"no kubeconfig at {where}")
+    return _chosen(where, merged([parsed(each) for each in there]), context)
+
+
+def _missing(file: Path) -> bool:
+    try:
+        file.stat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        pass  # It is there, and reading it says what is wrong with it.
+    return False
+
+
+def merged(found: Sequence[Kubeconfig]) -> Kubeconfig:
+    """The first that has an entry of a name, or a current context, has it for all: entries are never mixed."""
+    result = Kubeconfig()
+    for each in found:
+        result = Kubeconfig(
+            result.current or each.current,
+            {**each.clusters, **result.clusters},
+            {**each.users, **result.users},
+            {**each.contexts, **result.contexts},
+        )
+    return result
+
+
+def _chosen(where: str, found: Kubeconfig, context: str) -> Chosen:
+    name = context or found.current
+    there = _there("contexts", found.contexts) if found.contexts else "it holds no contexts at all"
+    if not name:
+        raise UsageError(f"{where} has no current context", f"name one with --context; {there}")
+    if name not in found.contexts:
+        raise UsageError(f"{where} has no context {name!r}", there)
+    used = found.contexts[name]
+    if used.cluster not in found.clusters:
+        raise UsageError(
+            f"{where}: context {name!r} names cluster {used.cluster!r}, which is not there",
+            _there("clusters", found.clusters),
+        )
+    if used.user and used.user not in found.users:
+        raise UsageError(
+            f"{where}: context {name!r} names user {used.user!r}, who is not there",
+            _there("users", found.users),
+        )
+    chosen = Chosen(where, name, found.clusters[used.cluster], found.users.get(used.user, User()))
+    if wrong := (*_wrong_cluster(chosen.cluster, chosen.secure), *_wrong_user(chosen.user, chosen.secure)):
+        raise UsageError(f"{where}, context {name!r}: {'; '.join(wrong)}")
+    return chosen
+
+
+def _there(kind: str, names: Mapping[str, object]) -> str:
+    return f"{kind} there: {', '.join(sorted(names)) or 'none'}"
+
+
+def parts_of(address: str, schemes: Sequence[str]) -> SplitResult | None:
+    """None for what is no address of one of the schemes."""
+    try:
+        parts = urlsplit(address)
+        good = parts.scheme.lower() in schemes and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return None
+    return parts if good and address.isprintable() and " " not in address else None
+
+
+def _wrong_cluster(cluster: Cluster, secure: bool) -> list[str]:
+    wrong = []
+    if parts_of(cluster.server, ("http", "https")) is None:
+        wrong.append("the cluster has no usable server (expected https://HOST:PORT)")
+    if cluster.proxy_url and parts_of(cluster.proxy_url, PROXIES) is None:
+        wrong.append("the cluster has no usable proxy-url (expected http://, https:// or socks5://HOST:PORT)")
+    if cluster.certificate_authority and cluster.certificate_authority_data:
+        wrong.append("certificate-authority and certificate-authority-data are both given (keep one)")
+    given = cluster.certificate_authority or cluster.certificate_authority_data
+    if secure and cluster.insecure_skip_tls_verify and given:
+        wrong.append("certificate-authority and insecure-skip-tls-verify contradict each other")
+    return wrong + _unreadable("certificate-authority", cluster.certificate_authority)
+
+
+def _wrong_user(user: User, secure: bool) -> list[str]:
+    wrong = _wrong_certificate(user)
+    if (user.token and (user.username or user.password)) or (secure and user.token_file and user.username):
+        wrong.append("the user has a token and a username or password (keep one)")
+    if not user.impersonate and (user.impersonate_uid or user.impersonate_groups or user.impersonate_extra):
+        wrong.append("as-uid, as-groups or as-user-extra without as: nobody to be is named")
+    if user.exec is not None:
+        wrong += _wrong_plugin(user.exec)
+    if user.exec is not None and user.auth_provider is not None:
+        wrong.append("the user has an exec plugin and an auth-provider (keep the plugin)")
+    elif user.auth_provider is not None and secure:
+        wrong += _wrong_provider(user.auth_provider.name)
+    if secure and not _identified(user):
+        wrong.append(
+            "the user has no credentials (kubectl would ask for a username and a password; "
+            "give a client-certificate, a token or an exec plugin)"
+        )
+    return wrong
+
+
+def _identified(user: User) -> bool:
+    return bool(
+        user.has_certificate
+        or user.token
+        or user.token_file
+        or user.username
+        or user.exec is not None
+        or user.auth_provider is not None
+    )
+
+
+def _wrong_certificate(user: User) -> list[str]:
+    if not user.has_certificate:
+        return []
+    wrong = []
+    if user.client_certificate and user.client_certificate_data:
+        wrong.append("client-certificate and client-certificate-data are both given (keep one)")
+    if user.client_key and user.client_key_data:
+        wrong.append("client-key and client-key-data are both given (keep one)")
+    if not user.client_key and not user.client_key_data:
+        wrong.append("client-certificate has no client-key or client-key-data")
+    wrong += _unreadable("client-certificate", user.client_certificate)
+    return wrong + _unreadable("client-key", user.client_key)
+
+
+def _unreadable(key: str, name: str) -> list[str]:
+    if not name:
+        return []
+    try:
+        with Path(name).open("rb"):
+            return []
+    except (OSError, ValueError) as error:
+        return [f"{key} {name} cannot be read: {getattr(error, 'strerror', None) or 'no file name'}"]
+
+
+def _wrong_plugin(plugin: Exec) -> list[str]:
+    wrong = []
+    if not plugin.command:
+        wrong.append("exec names no command")
+    if plugin.api_version not in PLUGIN_VERSIONS:
+        wrong.append(
+            f"exec.apiVersion {plugin.api_version!r} is not known (expected {' or '.join(PLUGIN_VERSIONS)})"
+        )
+    if any(not each.name for each in plugin.env):
+        wrong.append("exec.env has a variable without a name")
+    if plugin.interactive_mode == "Always":
+        wrong.append(
+            "exec.interactiveMode is Always, and fleet has nobody to ask (expected Never or IfAvailable)"
+        )
+    elif plugin.interactive_mode not in ("Never", "IfAvailable") and (
+        plugin.interactive_mode or plugin.api_version != _OPTIONAL_MODE
+    ):
+        wrong.append(
+            f"exec.interactiveMode {plugin.interactive_mode!r} is not known (expected Never or IfAvailable)"
+        )
+    return wrong
+
+
+def _wrong_provider(name: str) -> list[str]:
+    if name in _REMOVED:
+        return [f"auth-provider {name!r} was removed from Kubernetes 1.26 (use the plugin {_REMOVED[name]})"]
+    return [] if name == "oidc" else [f"auth-provider {name!r} is not known (use an exec plugin)"]

@@ -1,0 +1,246 @@
+"""One kubeconfig file: its fields as client-go has them.
+
+https://pkg.go.dev/k8s.io/client-go@v0.37.2/tools/clientcmd/api/v1. What a person may have got wrong in it is said before
+anything is tried, without a word of its secrets. Fields that client-go does not know are passed over there and here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from fleet.core.records.errors import UsageError
+from fleet.kube.kubeconfig.yamls import NotReadError, document
+
+LARGEST = 4 * 2**20
+"""Bytes of a kubeconfig, and of a file that it names."""
+EXEC_EXTENSION = "client.authentication.k8s.io/exec"
+"""The extension of a cluster that is handed to a credential plugin."""
+
+_WHERE = re.compile(r"(?P<what>.*) - at `\$\.?(?P<where>.*)`", re.DOTALL)
+_KINDS = {
+    "str": "a text",
+    "bool": "true or false",
+    "object": "a mapping",
+    "array": "a list",
+    "int": "a number",
+}
+
+
+class Extension(Struct, frozen=True):
+    name: str = ""
+    extension: Any = None
+
+
+class Cluster(Struct, frozen=True, rename="kebab"):
+    """How a server is reached, and how it proves who it is."""
+
+    server: str = ""
+    tls_server_name: str = ""
+    insecure_skip_tls_verify: bool = False
+    certificate_authority: str = ""
+    certificate_authority_data: bytes = b""
+    proxy_url: str = ""
+    disable_compression: bool = False
+    extensions: tuple[Extension, ...] = ()
+
+
+class Variable(Struct, frozen=True):
+    name: str = ""
+    value: str = ""
+
+
+class Exec(Struct, frozen=True, rename="camel"):
+    """A credential plugin: https://kubernetes.io/docs/reference/config-api/client-authentication.v1/"""
+
+    command: str = ""
+    args: tuple[str, ...] = ()
+    env: tuple[Variable, ...] = ()
+    api_version: str = ""
+    install_hint: str = ""
+    provide_cluster_info: bool = False
+    interactive_mode: str = ""
+
+
+class AuthProvider(Struct, frozen=True):
+    name: str = ""
+    config: dict[str, str] = {}
+
+
+class User(Struct, frozen=True, rename="kebab"):
+    """Who asks, and as whom."""
+
+    client_certificate: str = ""
+    client_certificate_data: bytes = b""
+    client_key: str = ""
+    client_key_data: bytes = b""
+    token: str = ""
+    token_file: str = msgspec.field(default="", name="tokenFile")
+    impersonate: str = msgspec.field(default="", name="as")
+    impersonate_uid: str = msgspec.field(default="", name="as-uid")
+    impersonate_groups: tuple[str, ...] = msgspec.field(default=(), name="as-groups")
+    impersonate_extra: dict[str, tuple[str, ...]] = msgspec.field(default={}, name="as-user-extra")
+    username: str = ""
+    password: str = ""
+    auth_provider: AuthProvider | None = None
+    exec: Exec | None = None
+
+    @property
+    def has_certificate(self) -> bool:
+        return bool(self.client_certificate or self.client_certificate_data)
+
+
+class Context(Struct, frozen=True):
+    """Its namespace is of no use here: fleet reads whole clusters."""
+
+    cluster: str = ""
+    user: str = ""
+
+
+class _Cluster(Struct, frozen=True):
+    name: str = ""
+    cluster: Cluster = Cluster()
+
+
+class _User(Struct, frozen=True):
+    name: str = ""
+    user: User = User()
+
+
+class _Context(Struct, frozen=True):
+    name: str = ""
+    context: Context = Context()
+
+
+class _Config(Struct, frozen=True, rename="kebab"):
+    kind: str = ""
+    api_version: str = msgspec.field(default="", name="apiVersion")
+    current_context: str = ""
+    clusters: tuple[_Cluster, ...] = ()
+    users: tuple[_User, ...] = ()
+    contexts: tuple[_Context, ...] = ()
+
+
+class Kubeconfig(Struct, frozen=True):
+    """What one file holds, by name; files that it names are absolute."""
+
+    current: str = ""
+    clusters: Mapping[str, Cluster] = {}
+    users: Mapping[str, User] = {}
+    contexts: Mapping[str, Context] = {}
+
+
+def parsed(path: Path) -> Kubeconfig:
+    """Raises UsageError with the file's name, and the line or the key where it is known."""
+    try:
+        config = msgspec.convert(_typed(document(_content(path)) or {}), _Config)
+    except NotReadError as error:
+        raise UsageError(f"{path}{f':{error.line}' if error.line else ''}: not YAML: {error}") from None
+    except msgspec.ValidationError as error:
+        raise UsageError(f"{path} is no kubeconfig: {_words(str(error))}") from None
+    if config.kind not in ("", "Config") or config.api_version not in ("", "v1"):
+        raise UsageError(
+            f"{path} is no kubeconfig: it is a {config.kind or 'Config'} of {config.api_version or 'v1'}",
+            "expected kind Config of apiVersion v1",
+        )
+    folder = path.absolute().parent
+    for each in config.clusters:
+        _by_name(path, "extensions", [(own.name, own) for own in each.cluster.extensions])
+    return Kubeconfig(
+        config.current_context,
+        _by_name(
+            path, "clusters", [(each.name, _cluster_in(folder, each.cluster)) for each in config.clusters]
+        ),
+        _by_name(path, "users", [(each.name, _user_in(folder, each.user)) for each in config.users]),
+        _by_name(path, "contexts", [(each.name, each.context) for each in config.contexts]),
+    )
+
+
+def _content(path: Path) -> bytes:
+    try:
+        found = start_of(path)
+    except FileNotFoundError:
+        raise UsageError(f"no kubeconfig at {path}", _beside(path)) from None
+    except IsADirectoryError:
+        raise UsageError(f"{path} is a folder, not a kubeconfig", _beside(path / "config")) from None
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
+    if len(found) > LARGEST:
+        raise UsageError(f"{path} has more than {LARGEST >> 20} MiB, so it is no kubeconfig")
+    return found
+
+
+def start_of(path: Path) -> bytes:
+    """The first LARGEST bytes of a file and one more: a device need not end. Raises OSError."""
+    with path.open("rb") as file:
+        return file.read(LARGEST + 1)
+
+
+def _beside(path: Path) -> str:
+    """What a person may have meant."""
+    try:
+        names = sorted(each.name for each in path.parent.iterdir() if each.is_file())
+    except OSError:
+        return f"the folder {path.parent} is not there either"
+    return f"{path.parent} holds: {', '.join(names[:10])}" if names else f"{path.parent} is empty"
+
+
+def _typed(found: Any) -> Any:
+    """Null is what is not there, and base64 may have line ends, as Go's JSON has both."""
+    if isinstance(found, dict):
+        return {key: _field(key, value) for key, value in found.items() if value is not None}
+    return [_typed(each) for each in found] if isinstance(found, list) else found
+
+
+def _field(key: str, value: Any) -> Any:
+    if key == "extension":
+        return value
+    if key.endswith("-data") and isinstance(value, str):
+        return value.replace("\n", "").replace("\r", "")
+    return _typed(value)
+
+
+def _words(error: str) -> str:
+    """msgspec's, in words of a person: what was expected where."""
+    match = _WHERE.fullmatch(error)
+    what, where = (match["what"], match["where"]) if match else (error, "")
+    for name, kind in _KINDS.items():
+        what = what.replace(f"`{name}`", kind)
+    what = "expected base64" if "base64" in what else what[:1].lower() + what[1:]
+    return f"{where}: {what}" if where else what
+
+
+def _by_name(path: Path, key: str, entries: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, entry in entries:
+        if name in found:
+            raise UsageError(f"{path}: {key} has two entries called {name!r}", "rename or remove one of them")
+        found[name] = entry
+    return found
+
+
+def _in(folder: Path, name: str) -> str:
+    return str(folder / name) if name else ""
+
+
+def _cluster_in(folder: Path, cluster: Cluster) -> Cluster:
+    return msgspec.structs.replace(cluster, certificate_authority=_in(folder, cluster.certificate_authority))
+
+
+def _user_in(folder: Path, user: User) -> User:
+    plugin = user.exec
+    if plugin is not None and "/" in plugin.command:
+        # A command without a slash is looked for in PATH.
+        plugin = msgspec.structs.replace(plugin, command=_in(folder, plugin.command))
+    return msgspec.structs.replace(
+        user,
+        client_certificate=_in(folder, user.client_certificate),
+        client_key=_in(folder, user.client_key),
+        token_file=_in(folder, user.token_file),
+        exec=plugin,
+    )

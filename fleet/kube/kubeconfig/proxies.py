@@ -1,0 +1,82 @@
+"""The proxy that the environment names for a server, as Go's programs find it, kubectl among them.
+
+https://pkg.go.dev/golang.org/x/net/http/httpproxy#Config. It is not quite what aiohttp and curl do: no ALL_PROXY, no
+~/.netrc, networks in NO_PROXY, and never a proxy for this computer itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from urllib.parse import SplitResult, urlsplit
+
+from fleet.core.records.errors import UsageError
+from fleet.kube.kubeconfig.contexts import parts_of
+
+SCHEMES = ("http", "https", "socks5", "socks5h")
+_PORTS = {"http": 80, "https": 443}
+
+Address = IPv4Address | IPv6Address
+
+
+def of_environment(server: str, environ: Mapping[str, str]) -> str:
+    """Empty: none. Raises UsageError for one that cannot be used."""
+    parts = urlsplit(server)
+    name = f"{parts.scheme}_proxy"
+    proxy = environ.get(name.upper()) or environ.get(name) or ""
+    if not proxy or _is_direct(parts, environ.get("NO_PROXY") or environ.get("no_proxy") or ""):
+        return ""
+    address = proxy if "://" in proxy else f"http://{proxy}"
+    if parts_of(address, SCHEMES) is None:
+        # Its value may hold a password.
+        raise UsageError(
+            f"the environment variable {name.upper()} names no usable proxy",
+            "expected http://, https:// or socks5://HOST:PORT",
+        )
+    return address
+
+
+def _is_direct(parts: SplitResult, exceptions: str) -> bool:
+    host = (parts.hostname or "").lower()
+    port = parts.port or _PORTS[parts.scheme]
+    own = _address(host)
+    if host == "localhost" or (own is not None and own.is_loopback):
+        return True
+    entries = [each.strip().lower() for each in exceptions.split(",")]
+    return "*" in entries or any(each and _excepts(each, host, port, own) for each in entries)
+
+
+def _excepts(entry: str, host: str, port: int, own: Address | None) -> bool:
+    """Whether one entry of NO_PROXY (network, address or name, these two perhaps with a port) is about the server."""
+    if "/" in entry:
+        try:
+            return own is not None and own in ip_network(entry, strict=False)
+        except ValueError:
+            return False
+    name, wanted = _split(entry)
+    if wanted and wanted != str(port):
+        return False
+    if own is not None:
+        return _address(name) == own
+    name = name.removeprefix("*")
+    if name.startswith("."):
+        return host.endswith(name)
+    return bool(name) and (host == name or host.endswith(f".{name}"))
+
+
+def _split(entry: str) -> tuple[str, str]:
+    """Name or address, and port; empty: any."""
+    if entry.startswith("["):
+        name, _, rest = entry[1:].partition("]")
+        return name, rest.removeprefix(":")
+    if entry.count(":") == 1:
+        name, _, port = entry.partition(":")
+        return name, port
+    return entry, ""
+
+
+def _address(host: str) -> Address | None:
+    try:
+        return ip_address(host)
+    except ValueError:
+        return None

@@ -1,0 +1,1 @@
+"""Kubernetes objects on the wire, and how they become the objects of the core."""

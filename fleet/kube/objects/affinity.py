@@ -1,0 +1,222 @@
+"""Required affinity and spread of a pod, from the API server's JSON. Found once for all pods that say the same.
+
+Namespaces are not read: of a namespaceSelector only the empty one, which means all namespaces, and names of namespaces
+(`kubernetes.io/metadata.name`) are understood. What is not understood is a doubt, and holds nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import NamedTuple, TypeVar
+
+from msgspec import Raw, Struct, field, json
+from msgspec.structs import replace
+
+from fleet.core.objects.placement import EVERYWHERE, Apart, Near, NodeTerm
+from fleet.core.objects.selector import Requirement, Selector
+from fleet.core.records.doubt import About, Doubt
+
+REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+MOST_KEPT = 10_000
+MOST_WORDS = 200
+NAME_LABEL = "kubernetes.io/metadata.name"
+"""The API server puts the namespace's own name there."""
+
+R = TypeVar("R", Apart, Near)
+
+
+class Wire(Struct, frozen=True, rename="camel", gc=False):
+    pass
+
+
+class NodeTermWire(Wire, frozen=True):
+    match_expressions: tuple[Requirement, ...] | None = None
+    match_fields: tuple[Requirement, ...] | None = None
+
+
+class NodeTerms(Wire, frozen=True):
+    node_selector_terms: tuple[NodeTermWire, ...] | None = None
+
+
+class NodeAffinity(Wire, frozen=True):
+    required: NodeTerms | None = field(name=REQUIRED, default=None)
+
+
+class PodTerm(Wire, frozen=True):
+    topology_key: str = ""
+    label_selector: Selector | None = None
+    namespaces: tuple[str, ...] | None = None
+    namespace_selector: Selector | None = None
+    match_label_keys: tuple[str, ...] | None = None
+    mismatch_label_keys: tuple[str, ...] | None = None
+
+
+class PodAffinity(Wire, frozen=True):
+    required: tuple[PodTerm, ...] | None = field(name=REQUIRED, default=None)
+
+
+class Affinity(Wire, frozen=True):
+    node_affinity: NodeAffinity | None = None
+    pod_affinity: PodAffinity | None = None
+    pod_anti_affinity: PodAffinity | None = None
+
+
+class Constraint(Wire, frozen=True):
+    max_skew: int = 1
+    topology_key: str = ""
+    when_unsatisfiable: str = ""
+    label_selector: Selector | None = None
+    match_label_keys: tuple[str, ...] | None = None
+    min_domains: int | None = None
+    node_affinity_policy: str | None = None
+    node_taints_policy: str | None = None
+
+
+class Found(NamedTuple):
+    """All that the pod asks of its neighbours."""
+
+    apart: tuple[Apart, ...] = ()
+    near: tuple[Near, ...] = ()
+    doubts: tuple[Doubt, ...] = ()
+
+
+class Keys(NamedTuple):
+    """Labels whose values are to be the pod's own, or not to be."""
+
+    match: tuple[str, ...] = ()
+    mismatch: tuple[str, ...] = ()
+
+
+def node_terms(affinity: Raw) -> tuple[NodeTerm, ...]:
+    """Raises msgspec.ValidationError for what is none."""
+    return _node_terms(bytes(affinity))
+
+
+def selector_terms(terms: Raw) -> tuple[NodeTerm, ...]:
+    """Of a node selector as a PersistentVolume has it. Raises msgspec.ValidationError for what is none."""
+    return _selector_terms(bytes(terms))
+
+
+def neighbours(affinity: Raw, constraints: Raw, namespace: str, labels: Mapping[str, str]) -> Found:
+    """Raises msgspec.ValidationError for what is neither. `labels`: of the pod."""
+    data, spread = bytes(affinity), bytes(constraints)
+    if data == NOTHING and spread == NOTHING:
+        return NONE
+    found, keyed = _rules(data, spread, namespace)
+    if not keyed:
+        return found
+    return Found(
+        tuple(_with_keys(rule, keys, labels) for rule, keys in zip(found.apart, keyed, strict=False)),
+        tuple(
+            _with_keys(rule, keys, labels)
+            for rule, keys in zip(found.near, keyed[len(found.apart) :], strict=True)
+        ),
+        found.doubts,
+    )
+
+
+NOTHING = b"null"
+NONE = Found()
+
+
+@lru_cache(MOST_KEPT)
+def _node_terms(data: bytes) -> tuple[NodeTerm, ...]:
+    found = json.decode(data, type=Affinity | None)
+    return _terms(found.node_affinity.required if found and found.node_affinity else None)
+
+
+@lru_cache(MOST_KEPT)
+def _selector_terms(data: bytes) -> tuple[NodeTerm, ...]:
+    return _terms(json.decode(data, type=NodeTerms | None))
+
+
+def _terms(required: NodeTerms | None) -> tuple[NodeTerm, ...]:
+    terms = (required.node_selector_terms or ()) if required else ()
+    return tuple(NodeTerm(each.match_expressions or (), each.match_fields or ()) for each in terms)
+
+
+@lru_cache(MOST_KEPT)
+def _rules(affinity: bytes, constraints: bytes, namespace: str) -> tuple[Found, tuple[Keys, ...]]:
+    """With the keys of each rule, those of `apart` first; without any where no rule has some."""
+    found = json.decode(affinity, type=Affinity | None) or Affinity()
+    doubts: dict[Doubt, None] = {}
+    apart = [*_anti_affinity(found.pod_anti_affinity, namespace, doubts), *_spread(constraints, namespace)]
+    near = list(_affinity(found.pod_affinity, namespace, doubts))
+    keys = (*(each for _, each in apart), *(each for _, each in near))
+    rules = Found(tuple(rule for rule, _ in apart), tuple(rule for rule, _ in near), tuple(doubts))
+    return rules, keys if any(each != Keys() for each in keys) else ()
+
+
+def _anti_affinity(
+    found: PodAffinity | None, namespace: str, doubts: dict[Doubt, None]
+) -> Iterator[tuple[Apart, Keys]]:
+    for term in (found.required or ()) if found else ():
+        where = _namespaces(term, namespace, doubts)
+        # A term without a selector is about nobody.
+        if term.label_selector is not None and where:
+            yield Apart(term.topology_key, _requirements(term.label_selector), where), _keys(term)
+
+
+def _affinity(
+    found: PodAffinity | None, namespace: str, doubts: dict[Doubt, None]
+) -> Iterator[tuple[Near, Keys]]:
+    for term in (found.required or ()) if found else ():
+        where = _namespaces(term, namespace, doubts)
+        if where:
+            others = _requirements(term.label_selector) if term.label_selector is not None else None
+            yield Near(term.topology_key, others, where), _keys(term)
+
+
+def _keys(term: PodTerm) -> Keys:
+    return Keys(term.match_label_keys or (), term.mismatch_label_keys or ())
+
+
+def _namespaces(term: PodTerm, namespace: str, doubts: dict[Doubt, None]) -> tuple[str, ...]:
+    """Where the others are, as far as it can be known; a doubt says what cannot."""
+    listed, selector = term.namespaces or (), term.namespace_selector
+    if selector is None:
+        return listed or (namespace,)
+    asked = _requirements(selector)
+    if not asked:
+        return (EVERYWHERE,)
+    names = [each.values for each in asked if each.key == NAME_LABEL and each.operator == "In"]
+    if len(names) != len(asked):
+        words = ", ".join(f"{each.key} {each.operator} {' '.join(each.values)}".rstrip() for each in asked)
+        doubts[Doubt(About.NAMESPACES, words[:MOST_WORDS])] = None
+        return listed
+    meant = set(names[0]).intersection(*names[1:])
+    return tuple(dict.fromkeys((*listed, *sorted(meant))))
+
+
+def _spread(data: bytes, namespace: str) -> Iterator[tuple[Apart, Keys]]:
+    constraints = json.decode(data, type=tuple[Constraint, ...] | None) or ()
+    for each in constraints:
+        if each.when_unsatisfiable != "DoNotSchedule":
+            continue
+        # Without a selector it counts nobody, and yet asks for a node that has the label.
+        others = _requirements(each.label_selector) if each.label_selector is not None else ()
+        rule = Apart(
+            each.topology_key,
+            others,
+            (namespace,),
+            max(1, each.max_skew),
+            max(1, each.min_domains or 1),
+            by_affinity=each.node_affinity_policy != "Ignore",
+            by_taints=each.node_taints_policy == "Honor",
+        )
+        yield rule, Keys(each.match_label_keys or ())
+
+
+def _requirements(selector: Selector) -> tuple[Requirement, ...]:
+    labels = (Requirement(key, "In", (value,)) for key, value in selector.match_labels.items())
+    return (*labels, *selector.match_expressions)
+
+
+def _with_keys(rule: R, keys: Keys, labels: Mapping[str, str]) -> R:
+    """The API server has written most of these into the selector itself; twice does no harm."""
+    if rule.others is None:
+        return rule
+    own = [Requirement(key, "In", (labels[key],)) for key in keys.match if key in labels]
+    own += [Requirement(key, "NotIn", (labels[key],)) for key in keys.mismatch if key in labels]
+    return replace(rule, others=rule.others + tuple(own)) if own else rule

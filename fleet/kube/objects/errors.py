@@ -1,0 +1,166 @@
+"""An API server's refusals, and the network's, as core's errors."""
+
+from __future__ import annotations
+
+import json
+import re
+import ssl
+
+import aiohttp
+import msgspec
+from msgspec import Struct
+
+from fleet.core.records.errors import AuthenticationError, FleetError, ForbiddenError, UnreachableError
+from fleet.core.text.untrusted import UNREADABLE
+from fleet.kube.objects.wire import Status
+
+_WORDS = 500
+_NO_VERDICT = re.compile(
+    r"raft proposal dropped|transport is closing|context (deadline exceeded|canceled)"
+    r"|etcdserver: |rpc error: code = (Unavailable|DeadlineExceeded|Canceled|Aborted|Unknown)"
+)
+"""In a 500: etcd has not told the API server whether it took the write, as while its leader moves or is elected."""
+_VERDICT = re.compile(
+    r"failed calling webhook|space exceeded|is too large|permission denied|auth token|user name|authentication"
+)
+"""In a 500: a refusal, whatever else its words are. Nothing was written."""
+_STATUS = msgspec.json.Decoder(Status)
+
+
+class Call(Struct, frozen=True, kw_only=True):
+    """One request, in RBAC's words: `verb` `resource` of `group`."""
+
+    verb: str
+    """get, list, watch, create, update, patch, delete."""
+    path: str
+    group: str = ""
+    resource: str = ""
+    query: dict[str, str] = {}
+    body: object = None
+    media: str = ""
+    """The body's media type; empty: JSON, and of a patch JSON merge patch."""
+    seconds: float = 30.0
+    """The whole time it may take."""
+    most: int = 256 << 20
+    """Bytes of its answer, beyond which no more of it is read."""
+
+
+class NotFoundError(FleetError):
+    """404: the object is not there, or the kind of object is not served."""
+
+
+class ConflictError(FleetError):
+    """409: it was changed meanwhile, or it is there already."""
+
+
+class ExpiredError(FleetError):
+    """410: what the list or watch goes on from is forgotten."""
+
+
+class RefusedError(FleetError):
+    """Any other refusal. `status` is the HTTP one."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def status_of(code: int, body: bytes) -> Status:
+    """The server's Status; one with the body's words where it is none (a proxy's page, a 429 of overload)."""
+    try:
+        found = _STATUS.decode(body)
+    except UNREADABLE:
+        found = Status()
+    if found.message:
+        return msgspec.structs.replace(found, code=code, message=one_line(found.message))
+    text = one_line(body[: 4 * _WORDS].decode(errors="replace"))
+    return msgspec.structs.replace(found, code=code, message=text or f"HTTP {code}")
+
+
+def one_line(words: str, most: int = _WORDS) -> str:
+    """Anybody's webhook may have written them: without line ends and what a terminal would obey."""
+    text = " ".join(words[: 4 * most].split())
+    return "".join(each if each.isprintable() else "?" for each in text)[:most]
+
+
+def error_of(host: str, call: Call, code: int, body: bytes) -> FleetError:
+    """The error that an answer other than 2xx means."""
+    status = status_of(code, body)
+    words = status.message
+    match code:
+        case 301 | 302 | 303 | 307 | 308:
+            return UnreachableError(
+                f"{host} answers {code}: it sends elsewhere, where fleet does not go",
+                "correct its address in the kubeconfig: this is no API server",
+            )
+        case 401:
+            return AuthenticationError(
+                f"{host} does not accept the credentials: {words}",
+                "log in again: the token or certificate of the kubeconfig has expired or is not known there",
+            )
+        case 403 if " cannot impersonate " in words:
+            return ForbiddenError(
+                words,
+                'grant verb "impersonate" to the kubeconfig\'s user, or take `as` out of the kubeconfig',
+            )
+        case 403:
+            return ForbiddenError(words, missing_rule(call) if " cannot " in words else "")
+        case 404:
+            return NotFoundError(words)
+        case 409:
+            return ConflictError(words)
+        case 410:
+            return ExpiredError(words)
+        case 429 | 502 | 503 | 504:
+            return UnreachableError(f"{host} answers {code}: {words}")
+        case 500 if no_verdict(words):
+            return UnreachableError(f"{host} answers {code}: {words}")
+    return RefusedError(words, code)
+
+
+def no_verdict(words: str) -> bool:
+    """A server's error that leaves open whether the write has happened: it is looked at again, not taken for a refusal."""
+    return _NO_VERDICT.search(words) is not None and _VERDICT.search(words) is None
+
+
+def missing_rule(call: Call) -> str:
+    if not call.path.startswith(("/api/", "/apis/")):
+        return f"RBAC does not allow it: grant verb {json.dumps(call.verb)} on nonResourceURL {json.dumps(call.path)}"
+    return (
+        f"RBAC does not allow it: grant verb {json.dumps(call.verb)} on resource {json.dumps(call.resource)} "
+        f"of apiGroup {json.dumps(call.group)}"
+    )
+
+
+def unreachable(host: str, error: BaseException, seconds: float) -> UnreachableError:
+    """What a failed connection means to a person."""
+    match error:
+        case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientConnectorSSLError() | ssl.SSLError():
+            return UnreachableError(
+                f"the certificate of {host} is not trusted: {_reason(error)}",
+                "check certificate-authority and server in the kubeconfig",
+            )
+        case aiohttp.ClientConnectorDNSError() | UnicodeError():
+            return UnreachableError(
+                f"the name in {host} is not found", "check server and proxy-url in the kubeconfig"
+            )
+        case TimeoutError():
+            return UnreachableError(f"{host} did not answer within {seconds:.0f} s")
+        case aiohttp.ClientConnectorError() if isinstance(error.os_error, ConnectionRefusedError):
+            return UnreachableError(f"{host} refused the connection: nothing listens there")
+        case aiohttp.ClientHttpProxyError():
+            return UnreachableError(
+                f"the proxy before {host} answers {error.status}",
+                "check proxy-url in the kubeconfig, or HTTPS_PROXY and NO_PROXY of the environment",
+            )
+        case aiohttp.ServerDisconnectedError() | aiohttp.ClientPayloadError() | ConnectionResetError():
+            return UnreachableError(f"{host} broke the connection off")
+        case OSError() if error.strerror:
+            return UnreachableError(f"{host} cannot be reached: {error.strerror}")
+    return UnreachableError(f"{host} cannot be reached: {type(error).__name__}")
+
+
+def _reason(error: BaseException) -> str:
+    inner = getattr(error, "certificate_error", None) or getattr(error, "os_error", None) or error
+    found = getattr(inner, "verify_message", "") or getattr(inner, "reason", "") or ""
+    return str(found) or type(inner).__name__

@@ -1,0 +1,113 @@
+"""What fleet leaves on a Node, as patches: each is what a merge patch changes, or None where nothing is to change."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct
+
+from fleet.core.objects.node import CORDON_ANNOTATION, PENDING_TAINT, ROLLOUT_ANNOTATION
+from fleet.core.third_parties import keep_off
+from fleet.kube.objects.wire import NodeInfo, Wire
+
+UNSCHEDULABLE_TAINT = "node.kubernetes.io/unschedulable"
+"""The node controller's echo of `unschedulable`, which it takes away a little later than the field."""
+
+Patch = dict[str, Any]
+
+
+class MarkedMeta(Wire, frozen=True):
+    uid: str = ""
+    resource_version: str = ""
+    annotations: dict[str, str] | None = None
+
+
+class MarkedSpec(Wire, frozen=True):
+    unschedulable: bool = False
+    taints: list[dict[str, Any]] | None = None
+    """As they are: a patch of the list writes all of them back."""
+
+
+class MarkedStatus(Wire, frozen=True):
+    node_info: NodeInfo = NodeInfo()
+
+
+class MarkedNode(Wire, frozen=True):
+    """A Node as its marks and its boot tell it."""
+
+    metadata: MarkedMeta = MarkedMeta()
+    spec: MarkedSpec = MarkedSpec()
+    status: MarkedStatus = MarkedStatus()
+
+    @property
+    def annotations(self) -> dict[str, str]:
+        return self.metadata.annotations or {}
+
+    @property
+    def cordoned_by(self) -> str:
+        return self.annotations.get(CORDON_ANNOTATION, "")
+
+    @property
+    def rollout(self) -> str:
+        return self.annotations.get(ROLLOUT_ANNOTATION, "")
+
+
+class Foreign(Struct, frozen=True):
+    """Somebody else has cordoned the node first."""
+
+    by: str
+
+
+def mark(node: MarkedNode, rollout: str) -> Patch | None:
+    if node.rollout == rollout and _has(node, PENDING_TAINT):
+        return None
+    taint = {"key": PENDING_TAINT, "effect": "PreferNoSchedule"}
+    return {
+        "metadata": {"annotations": {ROLLOUT_ANNOTATION: rollout}},
+        "spec": {"taints": [*_taints_without(node, PENDING_TAINT), taint]},
+    }
+
+
+def unmark(node: MarkedNode, rollout: str) -> Patch | None:
+    ours = node.rollout == rollout
+    gone = (*((ROLLOUT_ANNOTATION,) if ours else ()), *keep_off.removals(node.annotations, rollout))
+    if not gone:
+        return None
+    patch: Patch = {"metadata": {"annotations": dict.fromkeys(gone)}}
+    if ours and _has(node, PENDING_TAINT):
+        patch["spec"] = {"taints": _taints_without(node, PENDING_TAINT)}
+    return patch
+
+
+def cordon(node: MarkedNode, rollout: str) -> Patch | Foreign | None:
+    if node.spec.unschedulable:
+        return None if node.cordoned_by == rollout else Foreign(node.cordoned_by or "somebody else")
+    added = {CORDON_ANNOTATION: rollout} | keep_off.additions(node.annotations, rollout)
+    return {"metadata": {"annotations": added}, "spec": {"unschedulable": True}}
+
+
+def uncordon(node: MarkedNode, rollout: str) -> Patch | None:
+    """A cordon that is not the rollout's stays; its pending taint and its annotations go in any case."""
+    annotations: Patch = dict.fromkeys(keep_off.removals(node.annotations, rollout))
+    spec: Patch = {}
+    leaving: list[str] = []
+    if node.rollout == rollout:
+        annotations[ROLLOUT_ANNOTATION] = None
+        leaving.append(PENDING_TAINT)
+    if node.cordoned_by == rollout:
+        annotations[CORDON_ANNOTATION] = None
+        spec["unschedulable"] = None
+        leaving.append(UNSCHEDULABLE_TAINT)
+    if any(_has(node, key) for key in leaving):
+        spec["taints"] = _taints_without(node, *leaving)
+    if not annotations:
+        return None
+    return {"metadata": {"annotations": annotations}} | ({"spec": spec} if spec else {})
+
+
+def _has(node: MarkedNode, taint: str) -> bool:
+    return any(each.get("key") == taint for each in node.spec.taints or ())
+
+
+def _taints_without(node: MarkedNode, *keys: str) -> list[dict[str, Any]]:
+    return [each for each in node.spec.taints or () if each.get("key") not in keys]

@@ -1,0 +1,1 @@
+"""Lists and watches, and snapshots and dumps made of them."""

@@ -1,0 +1,69 @@
+"""A cluster in a file, as `kubectl get nodes,pods,... -A -o json` prints it, with what fleet reads and nothing else: no
+environment, no commands, no images but of API servers, no logs of machines, and of others' annotations only those that mark
+a node, and of a pod those whose value is a single word (`true`, `skip`)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from fleet.core.objects.pod import is_word
+from fleet.core.records.errors import ForbiddenError
+from fleet.kube.client.transport import Transport
+from fleet.kube.objects.decode import KEPT_ANNOTATIONS, MIRROR, api_server
+from fleet.kube.objects.errors import NotFoundError
+from fleet.kube.objects.kinds import KINDS, Kind
+from fleet.kube.objects.wire import MachineWire, PodWire
+from fleet.kube.watch.listing import read
+
+
+async def dump(transport: Transport) -> bytes:
+    """JSON that `snapshot.of_dump` reads, with the kinds that were read, of which there may be no object. Kinds that one
+    can live without may be missing in it. Raises FleetError."""
+    items: list[Any] = []
+    kinds: list[str] = []
+    for kind in KINDS:
+        try:
+            found = (await read(transport, kind.as_written())).things
+        except NotFoundError:
+            continue
+        except ForbiddenError:
+            if not kind.optional:
+                raise
+            continue
+        kinds.append(kind.resource)
+        items += [_item(kind, each) for each in found]
+    return msgspec.json.encode({"apiVersion": "v1", "kind": "List", "read": kinds, "items": items})
+
+
+def _item(kind: Kind, found: object) -> Any:
+    item = _bare(msgspec.json.decode(msgspec.json.encode(found)))
+    if isinstance(found, PodWire) and not api_server(found.metadata, found.spec):
+        for container in (*item["spec"].get("containers", ()), *item["spec"].get("initContainers", ())):
+            container.pop("image", None)
+    if isinstance(found, MachineWire):
+        for told in (item.get("spec", {}), item.get("status", {}), item.get("status", {}).get("work", {})):
+            told.pop("log", None)
+    annotations = item["metadata"].get("annotations", {})
+    words = isinstance(found, PodWire)
+    kept = {
+        key: value
+        for key, value in annotations.items()
+        if key.startswith((*KEPT_ANNOTATIONS, MIRROR)) or (words and is_word(value))
+    }
+    return {
+        "apiVersion": kind.api_version,
+        "kind": kind.kind,
+        **item,
+        "metadata": {**item["metadata"], "annotations": kept},
+    }
+
+
+def _bare(value: Any) -> Any:
+    """Without what was not there. An empty map may say much: `emptyDir: {}`, a selector of everything."""
+    if isinstance(value, dict):
+        return {key: _bare(each) for key, each in value.items() if each is not None}
+    if isinstance(value, list | tuple):
+        return [_bare(each) for each in value]
+    return value

@@ -1,0 +1,61 @@
+"""All objects of one kind, in pages."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import NamedTuple
+
+from fleet.core.records.errors import FleetError
+from fleet.core.rollout.event import Object
+from fleet.kube.client.transport import Transport
+from fleet.kube.objects.errors import Call, ExpiredError
+from fleet.kube.objects.kinds import Kind
+
+PAGE = 1000
+PAGES = 5000
+"""More than that no list has: of a selection a server sends pages that are not full."""
+OBJECTS = 500_000
+"""Of one kind in a cluster, that are kept in memory. Kubernetes is made for 150,000 pods."""
+TRIES = 3
+"""A list whose rest is forgotten while it is read begins again."""
+
+
+class Listing(NamedTuple):
+    things: list[Object]
+    version: str
+    """resourceVersion to watch from."""
+
+
+async def read(transport: Transport, kind: Kind, fields: str = "") -> Listing:
+    """As they are now; `fields`: a field selector. Raises FleetError."""
+    for left in reversed(range(TRIES)):
+        try:
+            return await _read(transport, kind, fields)
+        except ExpiredError:
+            if not left:
+                raise
+    raise AssertionError("unreachable")
+
+
+async def _read(transport: Transport, kind: Kind, fields: str) -> Listing:
+    things: list[Object] = []
+    rest = ""
+    for _ in range(PAGES):
+        query = {"limit": str(PAGE)} | ({"continue": rest} if rest else {})
+        query |= {"fieldSelector": fields} if fields else {}
+        call = Call(verb="list", path=kind.path, group=kind.group, resource=kind.resource, query=query)
+        page = kind.page(await transport.call(call))
+        things += page.things
+        refuse_more(len(things), kind)
+        rest = page.rest
+        if not rest:
+            return Listing(things, page.version)
+        # Others run between the pages of a large list, which take long to decode.
+        await asyncio.sleep(0)
+    raise FleetError(f"the list of {kind.resource} has not ended after {PAGES} pages")
+
+
+def refuse_more(count: int, kind: Kind) -> None:
+    """Raises FleetError: a server may tell of objects without end, and others are to be served too."""
+    if count > OBJECTS:
+        raise FleetError(f"the server tells of more than {OBJECTS} {kind.resource}")

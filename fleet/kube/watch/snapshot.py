@@ -1,0 +1,156 @@
+"""A cluster at one moment: read from its API server, or from a dump that `kubectl get ... -o json` printed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+from msgspec import Raw, Struct
+from msgspec.structs import replace
+
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.objects.attachment import Attachment
+from fleet.core.objects.budget import Budget
+from fleet.core.objects.machine import Machine
+from fleet.core.objects.node import Node
+from fleet.core.objects.pod import Pod
+from fleet.core.objects.volumes import PersistentVolume, PersistentVolumeClaim
+from fleet.core.objects.workload import Workload
+from fleet.core.records.errors import FleetError, ForbiddenError, UsageError
+from fleet.core.rollout.event import Object
+from fleet.core.text.untrusted import UNREADABLE
+from fleet.core.third_parties.maintenance import Maintenance
+from fleet.kube.client.transport import Transport
+from fleet.kube.objects.errors import NotFoundError
+from fleet.kube.objects.kinds import KINDS, MACHINES, NODES, PODS, Kind, things_of
+from fleet.kube.watch import truth
+from fleet.kube.watch.listing import read as read_list
+from fleet.kube.watch.watching import server_version
+
+VERSION_SECONDS = 10.0
+
+
+class Reading(Struct, frozen=True):
+    snapshot: Snapshot
+    missing: dict[str, str]
+    """Kinds (their resource) that the cluster has not, or does not let us see, and why."""
+
+
+async def read(transport: Transport, cluster: str, site: str, at: datetime) -> Reading:
+    """Everything once, all kinds at a time. Raises FleetError."""
+    version = await server_version(transport, VERSION_SECONDS)
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(_things(transport, kind)) for kind in KINDS]
+    except ExceptionGroup as errors:
+        raise next((each for each in errors.exceptions if isinstance(each, FleetError)), errors) from None
+    found: list[Object] = []
+    missing: dict[str, str] = {}
+    for kind, task in zip(KINDS, tasks, strict=True):
+        answer = task.result()
+        if isinstance(answer, FleetError):
+            if not (kind.foreign and isinstance(answer, NotFoundError)):
+                missing[kind.named] = answer.message
+        else:
+            found += answer
+    snapshot = replace(_snapshot(found, cluster, site, at, version), missing=missing)
+    await _compare(transport, NODES, snapshot.nodes)
+    await _compare(transport, PODS, snapshot.pods)
+    return Reading(snapshot, missing)
+
+
+async def _compare(transport: Transport, kind: Kind, things: Sequence[Object]) -> None:
+    """Raises FleetError where the server's lists tell another state than its etcd holds."""
+    newest = truth.newest(things)
+    if newest is None:
+        return
+    try:
+        found = await truth.look(transport, kind, newest)
+    except ForbiddenError:
+        return  # who may list and not get cannot tell
+    if found.contradiction:
+        raise FleetError(found.contradiction, truth.REMEDY)
+
+
+def of_dump(data: bytes, cluster: str, site: str, at: datetime) -> Snapshot:
+    """Kinds of which the file has no object are `missing` in it: the cluster may have none, or nobody asked for them.
+
+    Raises UsageError for what is no list of Kubernetes objects.
+    """
+    try:
+        listed = _DUMP.decode(data)
+    except UNREADABLE as error:
+        raise UsageError(
+            f"not a dump of a cluster: {error}",
+            "make one with: kubectl get nodes,pods,poddisruptionbudgets,... -A -o json",
+        ) from None
+    try:
+        things = things_of(listed.items)
+    except UsageError:
+        raise
+    except FleetError as error:
+        raise UsageError(error.message, error.hint) from None
+    snapshot = _snapshot(things, cluster, site, at, "")
+    return replace(snapshot, missing=_absent(snapshot, listed.read))
+
+
+def _absent(snapshot: Snapshot, read: Sequence[str]) -> dict[str, str]:
+    """`read`: resources that the file says were read, so that the cluster had none."""
+    there = {each.kind for each in snapshot.workloads}
+    if snapshot.budgets:
+        there.add("PodDisruptionBudget")
+    names = {(each.kind, each.namespace, each.name) for each in snapshot.workloads}
+    owned = {
+        (pod.owner.kind, pod.namespace, pod.owner.name) for pod in snapshot.pods if pod.owner is not None
+    }
+    lacking = {kind for kind, *_ in owned - names}
+    absent = {}
+    for kind in KINDS:
+        if kind in (NODES, PODS, MACHINES) or kind.foreign or kind.resource in read:
+            continue
+        if kind.kind not in there:
+            absent[kind.resource] = "none in the file"
+        elif kind.kind in lacking:
+            absent[kind.resource] = "not all are in the file"
+    return absent
+
+
+class _Dump(Struct, frozen=True):
+    items: tuple[Raw, ...]
+    read: tuple[str, ...] = ()
+    """Of a dump by fleet: the resources that were listed."""
+
+
+_DUMP = msgspec.json.Decoder(_Dump)
+
+
+async def _things(transport: Transport, kind: Kind) -> list[Object] | FleetError:
+    """What one can live without comes back as the reason."""
+    try:
+        return (await read_list(transport, kind)).things
+    except NotFoundError as error:
+        return error
+    except ForbiddenError as error:
+        if kind.optional:
+            return error
+        raise
+
+
+def _snapshot(things: Sequence[Object], cluster: str, site: str, at: datetime, version: str) -> Snapshot:
+    return Snapshot(
+        cluster=cluster,
+        site=site,
+        at=at,
+        server_version=version,
+        nodes=tuple(each for each in things if isinstance(each, Node)),
+        pods=tuple(each for each in things if isinstance(each, Pod)),
+        budgets=tuple(each for each in things if isinstance(each, Budget)),
+        workloads=tuple(each for each in things if isinstance(each, Workload)),
+        machines=tuple(each for each in things if isinstance(each, Machine)),
+        volumes=tuple(each for each in things if isinstance(each, PersistentVolume)),
+        claims=tuple(each for each in things if isinstance(each, PersistentVolumeClaim)),
+        attachments=tuple(each for each in things if isinstance(each, Attachment)),
+        maintenances=tuple(each for each in things if isinstance(each, Maintenance)),
+    )

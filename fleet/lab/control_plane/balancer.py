@@ -1,0 +1,159 @@
+"""What stands before several API servers: hands each connection on to one that says it is ready.
+
+    python -m fleet.lab.control_plane.balancer --listen=ADDRESS:PORT --authority=FILE --servers=ADDRESS:PORT,...
+
+It looks at `/readyz` of each, as health checks of load balancers do, and passes TLS through unopened. Connections to one
+that says nothing any more, since its host has lost power, are closed: their clients would wait for minutes. With
+FLEET_LAB_TIED it ends with its standard input, as the lab's other programs do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import ssl
+import sys
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+
+LOOK_SECONDS = 0.25
+"""Between two looks at one server."""
+ANSWER_SECONDS = 2.0
+GONE_SECONDS = 8.0
+"""Without a word, be it a refusal."""
+CHUNK = 1 << 16
+
+Server = tuple[str, int]
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+class Balancer:
+    def __init__(self, servers: list[Server], authority: Path, gone: float = GONE_SECONDS) -> None:
+        self._servers = servers
+        self._gone = gone
+        self._trust = ssl.create_default_context(cafile=str(authority))
+        self._ready: set[Server] = set()
+        self._open: dict[Server, set[asyncio.StreamWriter]] = {server: set() for server in servers}
+        """Connections to each."""
+        self._turn = count()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self, listen: Server) -> None:
+        for server in self._servers:
+            task = asyncio.create_task(self._look(server))
+            self._tasks.add(task)
+        async with await asyncio.start_server(self._called, *listen) as front:
+            await front.serve_forever()
+
+    async def _look(self, server: Server) -> None:
+        clock = asyncio.get_running_loop().time
+        heard = clock()
+        while True:
+            ready = False
+            try:
+                ready = await asyncio.wait_for(self._is_ready(server), ANSWER_SECONDS)
+                heard = clock()
+            except (ConnectionError, ssl.SSLError, asyncio.IncompleteReadError):
+                heard = clock()
+            except (OSError, TimeoutError):
+                pass
+            (self._ready.add if ready else self._ready.discard)(server)
+            if clock() - heard > self._gone:
+                for writer in self._open[server]:
+                    writer.transport.abort()
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _is_ready(self, server: Server) -> bool:
+        reader, writer = await asyncio.open_connection(*server, ssl=self._trust)
+        try:
+            writer.write(f"GET /readyz HTTP/1.1\r\nHost: {server[0]}\r\nConnection: close\r\n\r\n".encode())
+            return b" 200 " in await reader.readline()
+        finally:
+            writer.close()
+
+    async def _called(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            if (found := await self._next()) is not None:
+                server, there = found
+                self._open[server].add(there[1])
+                try:
+                    await _both((reader, writer), there)
+                finally:
+                    self._open[server].discard(there[1])
+        finally:
+            writer.close()
+
+    async def _next(self) -> tuple[Server, Streams] | None:
+        """A connection to the next one that is ready; None: none is."""
+        start = next(self._turn)
+        for offset in range(len(self._servers)):
+            server = self._servers[(start + offset) % len(self._servers)]
+            if server in self._ready:
+                try:
+                    return server, await asyncio.wait_for(asyncio.open_connection(*server), ANSWER_SECONDS)
+                except (OSError, TimeoutError):
+                    self._ready.discard(server)
+        return None
+
+
+async def _both(one: Streams, other: Streams) -> None:
+    """Until either side is done: then both are closed, so that nobody waits for a server that is gone."""
+    ways = [asyncio.create_task(_pass(one[0], other[1])), asyncio.create_task(_pass(other[0], one[1]))]
+    try:
+        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for way in ways:
+            way.cancel()
+        await asyncio.gather(*ways, return_exceptions=True)
+        other[1].close()
+
+
+async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(OSError):
+        while chunk := await reader.read(CHUNK):
+            writer.write(chunk)
+            await writer.drain()
+
+
+async def _starter_gone() -> None:
+    """Returns at the end of standard input."""
+    ended = asyncio.Event()
+
+    def read() -> None:
+        if not os.read(sys.stdin.fileno(), CHUNK):
+            ended.set()
+
+    asyncio.get_running_loop().add_reader(sys.stdin.fileno(), read)
+    await ended.wait()
+
+
+async def _main(listen: Server, servers: list[Server], authority: Path) -> None:
+    ways = [asyncio.create_task(Balancer(servers, authority).run(listen))]
+    if os.environ.get("FLEET_LAB_TIED"):
+        ways.append(asyncio.create_task(_starter_gone()))
+    done, _ = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+    for way in ways:
+        way.cancel()
+    for way in done:
+        way.result()
+
+
+def _server(text: str) -> Server:
+    address, _, port = text.rpartition(":")
+    return address, int(port)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--listen", type=_server, required=True)
+    parser.add_argument("--authority", type=Path, required=True)
+    parser.add_argument("--servers", required=True)
+    options = parser.parse_args()
+    servers = [_server(each) for each in options.servers.split(",")]
+    asyncio.run(_main(options.listen, servers, options.authority))
+
+
+if __name__ == "__main__":
+    main()

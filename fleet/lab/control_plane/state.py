@@ -1,0 +1,65 @@
+"""What a lab remembers of itself on disk, so that another process can find it, look at it and stop it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from fleet.lab.build import KUBERNETES_VERSION, Binaries
+from fleet.lab.control_plane.certificates import Certificates
+from fleet.lab.control_plane.ports import Ports
+from fleet.lab.errors import LabError
+from fleet.lab.process import ProcessRecord
+
+_FILE = "lab.json"
+
+
+class LabState(msgspec.Struct, frozen=True):
+    """A lab as it was started. `processes` holds what was started and not yet stopped, in the order of starting."""
+
+    started_at: datetime
+    tied: bool
+    binaries: Binaries
+    certificates: Certificates
+    ports: Ports
+    processes: tuple[ProcessRecord, ...] = ()
+    address: str = "127.0.0.1"
+    kubernetes: str = KUBERNETES_VERSION
+
+
+def read(directory: Path) -> LabState:
+    """The lab in `directory`. Raises LabError when there is none or its file cannot be read."""
+    file = directory / _FILE
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=LabState, dec_hook=_decoded)
+    except FileNotFoundError as error:
+        raise LabError(f"there is no lab in {directory}", "start one with: fleet lab up") from error
+    except (OSError, msgspec.MsgspecError) as error:
+        raise LabError(f"{file} cannot be read: {error}") from error
+
+
+def exists(directory: Path) -> bool:
+    """Whether `directory` holds a lab, running or not."""
+    return (directory / _FILE).exists()
+
+
+def write(directory: Path, state: LabState) -> None:
+    """Replaces the lab's file at once, so that a reader never sees half of it."""
+    temporary = directory / f"{_FILE}.new"
+    temporary.write_bytes(msgspec.json.format(msgspec.json.encode(state, enc_hook=_encoded), indent=2))
+    temporary.replace(directory / _FILE)
+
+
+def _encoded(value: object) -> str:
+    if isinstance(value, Path):
+        return str(value)
+    raise NotImplementedError(type(value))
+
+
+def _decoded(kind: type, value: Any) -> Any:
+    if kind is Path:
+        return Path(value)
+    raise NotImplementedError(kind)

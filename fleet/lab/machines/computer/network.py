@@ -1,0 +1,128 @@
+"""The network between the machines and this computer: one bridge for each set of machines, with a subnet of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from fleet.lab.errors import LabError
+from fleet.lab.machines.computer.command import run
+
+_NUMBERS = range(1, 200)
+_FIRST_HOST = 11
+_NOBODY = "02:00:00:00:00:00"
+_NAME_MOST = 15
+_DISABLED, _FORWARDING = 0, 3
+"""States of a bridge's port. Source: ip-link(8)."""
+_FIRST_PODS = 120
+
+
+class Network(msgspec.Struct, frozen=True):
+    """10.88.NUMBER.0/24 on the bridge `fleet-labNUMBER`; pods of its machine K have 10.(120+K).NUMBER.0/24."""
+
+    number: int
+
+    @property
+    def bridge(self) -> str:
+        return f"fleet-lab{self.number}"
+
+    @property
+    def card(self) -> str:
+        """The bridge's hardware address. Without one of its own it takes a machine's, another one whenever machines
+        come and go, and those that remain call the old one."""
+        return f"02:88:00:00:{self.number:02x}:01"
+
+    @property
+    def gateway(self) -> str:
+        """This computer's own address on the bridge."""
+        return f"10.88.{self.number}.1"
+
+    def address(self, index: int) -> str:
+        """Of the machine with this index, from 0."""
+        return f"10.88.{self.number}.{_FIRST_HOST + index}"
+
+    def pods(self, index: int) -> str:
+        """The subnet of the pods of the machine with this index."""
+        return f"10.{_FIRST_PODS + index}.{self.number}.0/24"
+
+
+def create() -> Network:
+    """A new bridge with the first number that nobody uses. Raises LabError when the kernel makes none."""
+    refusal: LabError | None = None
+    for number in _NUMBERS:
+        network = Network(number)
+        try:
+            run("ip", "link", "add", network.bridge, "address", network.card, "type", "bridge")
+        except LabError as error:
+            refusal = error
+            if "File exists" in str(error):
+                continue
+            break
+        try:
+            run("ip", "address", "add", f"{network.gateway}/24", "dev", network.bridge)
+            run("ip", "link", "set", network.bridge, "up")
+        except LabError:
+            remove(network)
+            raise
+        return network
+    raise LabError(
+        f"no bridge for the machines: {refusal}", "the rights of root and a Linux with bridges are needed"
+    )
+
+
+def cut(network: Network, address: str, container: str) -> None:
+    """Nothing goes to the machine any more, nor comes from it, and neither side is told. A machine that boots meanwhile
+    is heard of, and not answered. Raises LabError."""
+    run(
+        *("ip", "neighbour", "replace", address, "lladdr", _NOBODY),
+        *("dev", network.bridge, "nud", "permanent"),
+    )
+    _port(container, _DISABLED)
+
+
+def mend(network: Network, address: str, container: str) -> None:
+    """Raises LabError where it was not cut."""
+    run("ip", "neighbour", "delete", address, "dev", network.bridge)
+    _port(container, _FORWARDING)
+
+
+def unplug(container: str) -> None:
+    """Takes away the card that a machine has left. It stays for minutes where connections have not heard of its end, and
+    no other can be put in its place. Raises LabError."""
+    name = _card(container)
+    if Path("/sys/class/net", name).exists():
+        try:
+            run("ip", "link", "delete", name)
+        except LabError as error:
+            if "Cannot find device" not in str(error):
+                raise
+
+
+def _port(container: str, state: int) -> None:
+    """There is none while the machine is off."""
+    name = _card(container)
+    if len(name) > _NAME_MOST:
+        raise LabError(f"the network of {container} cannot be cut: its name is too long")
+    if Path("/sys/class/net", name).exists():
+        run("ip", "link", "set", "dev", name, "type", "bridge_slave", "state", str(state))
+
+
+def _card(container: str) -> str:
+    """This computer's end of the machine's cable, as systemd-nspawn names it."""
+    return f"vb-{container}"
+
+
+def route(network: Network, count: int) -> None:
+    """From this computer to the pods of so many machines; gone with the bridge. Raises LabError."""
+    for index in range(count):
+        run("ip", "route", "add", network.pods(index), "via", network.address(index), "dev", network.bridge)
+
+
+def remove(network: Network) -> None:
+    """Takes the bridge away. Raises LabError when it is there and stays."""
+    try:
+        run("ip", "link", "delete", network.bridge)
+    except LabError as error:
+        if "Cannot find device" not in str(error):
+            raise

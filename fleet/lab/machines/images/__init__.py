@@ -1,0 +1,1 @@
+"""The operating systems of the lab's hosts: kernels, releases, programs, disks."""

@@ -1,0 +1,394 @@
+"""Judges a history by what truly is in the clusters, what reached them, and the journal. Shares no code with the
+engine: its idea of readiness, budgets, limits, order and ownership is its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from math import ceil, floor
+from typing import Any
+
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.objects.budget import Budget
+from fleet.core.objects.machine import Machine
+from fleet.core.objects.node import CORDON_ANNOTATION, ZONE_LABEL
+from fleet.core.objects.pod import Pod
+from fleet.core.policy.policy import Amount, Limits, Policy
+from fleet.core.records.journal import Entry
+from fleet.core.rollout.action import AnyAction, Cordon, Evict, Reboot, Result
+from fleet.core.rollout.event import Event
+from fleet.lab.simulation.checker.ground_truth import Name, Truth
+from fleet.lab.simulation.checker.invariant import Broken, Invariant
+from fleet.lab.simulation.checker.journal_view import BEGUN, ENDED, WELL, Told, ToldRun
+from fleet.lab.simulation.checker.returns import Returns
+from fleet.lab.simulation.checker.strangers import Strangers
+from fleet.lab.simulation.checker.voting import lost, unsaved
+
+WHEN = {
+    "mark": ("pending", "stage", "staged"),
+    "stage": ("stage",),
+    "cordon": ("cordon", "drain", "reboot"),
+    "evict": ("drain",),
+    "reboot": ("reboot",),
+    "snapshot": ("cordon",),
+    "move-leader": ("drain",),
+    "defragment": ("soak",),
+    "uncordon": ("uncordon", "return", *ENDED),
+    "unmark": ENDED,
+    "clear": ENDED,
+}
+"""The steps of a run in which an action may be intended."""
+FOR_OTHERS = ("canary", "turn", "quorum-order")
+"""Reasons that point to other nodes, which must have a way on of their own."""
+BY_ITSELF = (
+    *("window", "freeze", "budget", "staging", "backoff", "quorum-away", "leader", "snapshot"),
+    *("terminating", "not-verified", "node-absent"),
+)
+"""What passes without anybody's doing."""
+STARTS = ("stage", "cordon", "evict", "reboot", "snapshot", "move-leader")
+"""What a pause forbids."""
+ENDED_BY_ABORT = ("stage", "cordon", "evict")
+"""What an abort forbids, also in runs that have begun."""
+MINDS_OTHERS = ("cordon", "evict", "reboot")
+"""What is not begun on a node that another party deletes or works on."""
+
+
+class Checker:
+    def __init__(self, sites: dict[str, str]) -> None:
+        self.broken: list[Broken] = []
+        self.rollouts: dict[str, Told] = {}
+        self.truth = Truth()
+        self.strangers = Strangers(self.truth)
+        self._sites = sites
+        self._intended: dict[str, float] = {}
+        """Ids of actions, and when each was intended by the controller's clock, in seconds."""
+        self._returns = Returns()
+        self._foreign: set[Name] = set()
+        self._saved: set[tuple[str, str]] = set()
+        """Rollout and node: a snapshot was taken before the node's reboot."""
+        self._lied: set[Name] = set()
+        self._at = 0.0
+
+    def journaled(self, at: float, entry: Entry) -> None:
+        """A new entry; the moment is the true one, `entry.at` what the controller's clock showed."""
+        self._at = at
+        record = entry.record
+        if record.form == "command" and record.kind == "start":
+            self.rollouts[record.rollout] = Told(entry)
+            return
+        told = self.rollouts[record.rollout]
+        if record.form == "intent":
+            self._intend(told, entry)
+        elif record.form == "outcome" and record.kind == "snapshot" and record.detail["result"] == "done":
+            self._saved.add((record.rollout, record.node))
+        elif record.form == "decision" and record.kind == "step":
+            self._before_step(told, entry)
+        elif record.form == "decision" and record.kind in ("canary", "no-canary"):
+            self._before_change(told, entry)
+        told.hear(entry)
+
+    def saw(self, at: float, event: Event) -> None:
+        self.truth.saw(at, event)
+
+    def cordoned_by_a_person(self, cluster: str, node: str) -> None:
+        """Over our own cordon, or where our annotation has stayed, nobody could tell it from ours."""
+        found = self.truth.nodes.get((cluster, node))
+        if found is not None and CORDON_ANNOTATION not in found.annotations and not found.unschedulable:
+            self._foreign.add((cluster, node))
+
+    def uncordoned_by_a_person(self, cluster: str, node: str) -> None:
+        self._foreign.discard((cluster, node))
+
+    def lied(self, cluster: str, node: str) -> None:
+        """What the machine tells of itself is not so: neither its release nor its answers prove anything."""
+        self._lied.add((cluster, node))
+
+    def before(self, at: float, action: AnyAction, led: bool, was: Snapshot) -> None:
+        """Right before an action reaches its cluster. `led`: its controller led when it sent it."""
+        self._at = at
+        name = action.node.name
+        if not led:
+            self._break(Invariant.EPOCH, f"{action.kind} of {name}")
+        if action.id not in self._intended:
+            self._break(Invariant.INTENT, f"{action.kind} of {name}")
+
+    def after(self, at: float, action: AnyAction, result: Result, was: Snapshot, now: Snapshot) -> None:
+        """What an action has done to the cluster."""
+        self._at = at
+        if isinstance(action, Reboot) and result is Result.DONE:
+            self._after_reboot(action, was)
+        if isinstance(action, Cordon) and result is Result.DONE:
+            self._returns.cordoned((action.node.cluster, action.node.name), now)
+        if isinstance(action, Evict):
+            self._after_evict(action, was, now)
+        for node in now.nodes:
+            name = (now.cluster, node.name)
+            if name in self._foreign and not node.unschedulable:
+                self._foreign.discard(name)
+                self._break(Invariant.FOREIGN, f"{action.kind} of {node.name}")
+        if robbed := self.strangers.robbed(now.cluster, now.nodes):
+            self._break(Invariant.FOREIGN, f"{action.kind} took {robbed}")
+
+    def at_rest(self, at: float, snapshots: list[Snapshot]) -> None:
+        """Nothing is left to do for any rollout."""
+        self._at = at
+        for snapshot in snapshots:
+            for node in snapshot.nodes:
+                kept = any(
+                    run.keeps
+                    for told in self.rollouts.values()
+                    for run in told.runs.values()
+                    if (run.cluster, run.name) == (snapshot.cluster, node.name)
+                )
+                theirs = self.strangers.are_theirs(snapshot.cluster, node)
+                marks = [*node.annotations, *(taint.key for taint in node.taints)]
+                marks = [each for each in marks if each not in theirs]
+                asked = _ours_unfinished(snapshot, node.name) and not self._has_lied(
+                    snapshot.cluster, node.name
+                )
+                if not kept and (marks or asked):
+                    self._break(Invariant.LEFT, f"on {node.name}: {', '.join(marks) or 'a request'}")
+
+    def waits(self, at: float, rollout: str, said: dict[str, list[tuple[str, str]]]) -> None:
+        """`said`: of each node that has not ended, the reasons that hold it, each with the advice that is given."""
+        self._at = at
+        told = self.rollouts[rollout]
+        if told.state != "running" or told.ended or told.in_work or not said:
+            return
+        reasons = {each for found in said.values() for each in found if each[0] not in FOR_OTHERS}
+        if not any(advice or reason in BY_ITSELF for reason, advice in reasons):
+            words = ", ".join(f"{name} {found}" for name, found in said.items())
+            self._break(Invariant.NO_WAY_ON, f"{rollout} waits for nothing that can come: {words}")
+
+    def silent(self, at: float, words: str) -> None:
+        self._at = at
+        self._break(Invariant.SILENT, words)
+
+    def differs(self, at: float, words: str) -> None:
+        self._at = at
+        self._break(Invariant.REPLAY, words)
+
+    def stuck(self, at: float, words: str) -> None:
+        self._at = at
+        self._break(Invariant.LIVENESS, words)
+
+    def _intend(self, told: Told, entry: Entry) -> None:
+        record = entry.record
+        self._intended[record.detail["id"]] = entry.at.timestamp()
+        run = told.runs[record.node]
+        if run.step not in WHEN[record.kind]:
+            self._break(Invariant.ORDER, f"{record.kind} of {run.name} in step {run.step}")
+        if record.kind in MINDS_OTHERS and self.strangers.taken(self._at, run.cluster, run.name):
+            self._break(Invariant.OTHERS, f"{record.kind} of {run.name}")
+        if record.kind in STARTS and told.state == "paused":
+            self._break(Invariant.ASLEEP, f"{record.kind} of {run.name} while paused")
+        if record.kind in ENDED_BY_ABORT and told.state == "aborted":
+            self._break(Invariant.ASLEEP, f"{record.kind} of {run.name} after the abort")
+
+    def _before_change(self, told: Told, entry: Entry) -> None:
+        run = told.runs[entry.record.node]
+        becomes = entry.record.kind == "canary"
+        if run.step not in ("pending", "staged") or (becomes and not told.may_appoint(run)):
+            self._break(Invariant.CANARY, f"{entry.record.kind} {run.name} in {run.step}")
+
+    def _before_step(self, told: Told, entry: Entry) -> None:
+        record = entry.record
+        run, step = told.runs[record.node], record.detail["to"]
+        if step in WELL and run.reboots and not self._has_lied(run.cluster, run.name):
+            if not _runs(self.truth.machines.get((run.cluster, run.name)), told.release):
+                self._break(Invariant.RELEASE, run.name)
+            failed = failed_units(self.truth.machines.get((run.cluster, run.name))) - run.failed_before
+            if failed:
+                self._break(Invariant.SOUND, f"{run.name}: {', '.join(sorted(failed))}")
+        first = step == "cordon" and run.step not in BEGUN
+        if first or (step == "stage" and run.step == "pending"):
+            if told.state != "running":
+                self._break(Invariant.ASLEEP, f"{step} of {run.name} while {told.state}")
+            if self.strangers.taken(self._at, run.cluster, run.name):
+                self._break(Invariant.OTHERS, f"{step} of {run.name}")
+            if not run.canary and not told.canaries_proven(run.pool):
+                self._break(Invariant.CANARY, f"{step} of {run.name}")
+        if first:
+            if not told.open(run.pool, entry.at):
+                self._break(Invariant.WINDOW, f"{run.name} at {entry.at:%H:%M:%S}")
+            if told.frozen(entry.at):
+                self._break(Invariant.FREEZE, f"{run.name} at {entry.at:%H:%M:%S}")
+            self._count(told, run)
+
+    def _count(self, told: Told, run: ToldRun) -> None:
+        """Whether one more may go out in each of its scopes."""
+        name = (run.cluster, run.name)
+        if self.truth.unsettled(self._at) or self.truth.known_out(self._at, name):
+            return
+        pool = next(each for each in told.policy.pools if each.name == run.pool)
+        for limits, owner in ((told.policy.limits, ""), (pool.limits, pool.name)):
+            names = {owner} if owner else {each.name for each in told.policy.pools}
+            out = {each for each in self._out() if names & self._pools(each)}
+            members = {each for each in self.truth.nodes if names & self._shares(each)} | out | {name}
+            for words, amount, place in self._scopes(limits, name):
+                here = {each for each in out if place(each)}
+                limit = _most(amount, sum(map(place, members)))
+                if len(here | {name}) > limit:
+                    there = ", ".join(sorted(each[1] for each in here))
+                    self._break(
+                        Invariant.LIMIT, f"{run.name} begins, out are {there}; {limit} of {owner} {words}"
+                    )
+
+    def _scopes(self, limits: Limits, name: Name) -> Iterator[tuple[str, Amount, Callable[[Name], bool]]]:
+        """Each limit that there is, and who belongs to the place that it is about."""
+        site, zone = self._sites[name[0]], (name[0], self._zone(name))
+        for words, amount, place in (
+            ("in all", limits.max_unavailable, lambda each: True),
+            (f"in zone {zone[1]}", limits.per_zone, lambda each: (each[0], self._zone(each)) == zone),
+            (f"in site {site}", limits.per_site, lambda each: self._sites[each[0]] == site),
+            (f"in cluster {name[0]}", limits.per_cluster, lambda each: each[0] == name[0]),
+        ):
+            if amount is not None:
+                yield words, amount, place
+
+    def _out(self) -> set[Name]:
+        """Nodes of pools that hold a place by the journal, or are known to be out of service."""
+        runs = [run for told in self.rollouts.values() for run in told.runs.values()]
+        kept = {(run.cluster, run.name) for run in runs if run.keeps}
+        named = {(run.cluster, run.name) for run in runs} | set(self.truth.nodes)
+        return kept | {name for name in named if self.truth.known_out(self._at, name)}
+
+    def _runs(self, name: Name) -> list[ToldRun]:
+        key = f"{name[0]}/{name[1]}"
+        return [told.runs[key] for told in self.rollouts.values() if key in told.runs]
+
+    def _pools(self, name: Name) -> set[str]:
+        node = self.truth.nodes.get(name)
+        now = {node.labels.get("pool", "")} if node is not None else set()
+        return now | {run.pool for run in self._runs(name) if run.keeps or node is None}
+
+    def _shares(self, name: Name) -> set[str]:
+        """Pools of which it is one of the nodes that a percentage is of: also that which its open run is meant for."""
+        return self._pools(name) | {run.pool for run in self._runs(name) if run.step not in ENDED}
+
+    def _zone(self, name: Name) -> str:
+        node = self.truth.nodes.get(name)
+        if node is not None:
+            return node.labels.get(ZONE_LABEL, "")
+        return next((run.zone for run in self._runs(name)), "")
+
+    def _after_reboot(self, action: Reboot, was: Snapshot) -> None:
+        name = action.node.name
+        node = next(each for each in was.nodes if each.name == name)
+        told = self.rollouts[action.rollout]
+        run = told.runs[str(action.node)]
+        if not node.unschedulable or node.annotations.get(CORDON_ANNOTATION) != action.rollout:
+            self._break(Invariant.DRAIN, f"{name} is not cordoned by us")
+        for pod in was.pods:
+            left = _stays(pod) or _is_left(told.policy, run.pool, pod)
+            if pod.node == name and not left and pod.phase not in ("Succeeded", "Failed"):
+                self._break(Invariant.DRAIN, f"{name} under pod {pod.namespace}/{pod.name}")
+        for each in self.truth.attached(at=self._at, name=(was.cluster, name)):
+            if each.volume not in _volumes_of_pods(was, name):
+                self._break(Invariant.VOLUME, f"{name}: {each.volume}")
+        policy = told.policy
+        if why := lost(action.node, was, policy):
+            self._break(Invariant.QUORUM, f"{name}: {why}")
+        if unsaved(action.node, was, policy) and (action.rollout, str(action.node)) not in self._saved:
+            self._break(Invariant.SAVED, name)
+        if not run.reboots:
+            run.failed_before = failed_units(machine_of(was, name))
+        run.reboots.add(action.token)
+        if len(run.reboots) > 1:
+            self._break(Invariant.TWICE, f"{name} by {', '.join(sorted(run.reboots))}")
+
+    def _after_evict(self, action: Evict, was: Snapshot, now: Snapshot) -> None:
+        """`was`: the truth right before. What the budget's own status does not know yet is not held against us."""
+        pod = next((each for each in was.pods if each.uid == action.pod_uid), None)
+        there = {each.uid: each for each in now.pods}
+        if pod is None or pod.deleting or (pod.uid in there and not there[pod.uid].deleting):
+            return
+        times = self._at, self._intended.get(action.id, self._at)
+        if why := self._returns.granted((action.node.cluster, action.node.name), pod, was, times):
+            self._break(Invariant.RETURNS, why)
+        if pod.phase == "Pending" or not pod.ready:
+            return
+        for budget in was.budgets:
+            covered = [each for each in was.pods if _covers(budget, each)]
+            if not _covers(budget, pod):
+                continue
+            healthy = sum(each.ready and not each.deleting for each in covered)
+            informed = budget.observed_generation >= budget.generation and (
+                budget.current_healthy - len(budget.disrupted) <= healthy
+            )
+            if informed and healthy - 1 < _needed(budget):
+                self._break(Invariant.BUDGET, f"{pod.name} goes, {healthy - 1} are Ready under {budget.name}")
+
+    def _has_lied(self, cluster: str, node: str) -> bool:
+        return (cluster, node) in self._lied
+
+    def _break(self, invariant: Invariant, words: str) -> None:
+        self.broken.append(Broken(self._at, invariant, words))
+
+
+def machine_of(snapshot: Snapshot, name: str) -> Machine | None:
+    return next((each for each in snapshot.machines if each.name == name), None)
+
+
+def _runs(machine: Machine | None, wanted: dict[str, Any]) -> bool:
+    """By a digest that the two have in common; by the version where one of them has no digest."""
+    if machine is None or machine.booted is None:
+        return False
+    mine = {machine.booted.digest, machine.booted.reference_digest} - {""}
+    its = {wanted["digest"], *(digest for _, digest in wanted.get("digests", ()))} - {""}
+    return bool(mine & its) if mine and its else machine.booted.version == wanted["version"]
+
+
+def failed_units(machine: Machine | None) -> frozenset[str]:
+    return frozenset(machine.units.failed if machine is not None and machine.units is not None else ())
+
+
+def _stays(pod: Pod) -> bool:
+    return pod.mirror or (pod.owner is not None and pod.owner.kind in ("DaemonSet", "Node"))
+
+
+def _is_left(policy: Policy, pool: str, pod: Pod) -> bool:
+    """The first rule about pods with such labels leaves it on its node."""
+    rules = next(each.drain.rules for each in policy.pools if each.name == pool)
+    for rule in rules:
+        if any(term.selector.match_labels.items() <= pod.labels.items() for term in rule.pods):
+            return rule.do == "skip"
+    return False
+
+
+def _volumes_of_pods(snapshot: Snapshot, node: str) -> set[str]:
+    """Names of the volumes that pods on the node use."""
+    claims = {(pod.namespace, claim) for pod in snapshot.pods if pod.node == node for claim in pod.mounted}
+    return {each.name for each in snapshot.volumes if each.claim in claims}
+
+
+def _ours_unfinished(snapshot: Snapshot, name: str) -> bool:
+    """A request of ours that a machine might still act upon."""
+    machine = machine_of(snapshot, name)
+    if machine is None or machine.request is None:
+        return False
+    work = machine.work
+    return work is None or work.token != machine.request.token or work.state == "working"
+
+
+def _covers(budget: Budget, pod: Pod) -> bool:
+    terms = budget.selector.match_labels if budget.selector is not None else None
+    return terms is not None and budget.namespace == pod.namespace and terms.items() <= pod.labels.items()
+
+
+def _needed(budget: Budget) -> int:
+    """Healthy pods that the budget asks for, from its spec and the pods that its controller expects."""
+    expected = budget.expected_pods
+    if budget.min_available is not None:
+        return _share(budget.min_available, expected)
+    return max(0, expected - _share(budget.max_unavailable or 0, expected))
+
+
+def _share(amount: int | str, total: int) -> int:
+    return ceil(total * int(amount.rstrip("%")) / 100) if isinstance(amount, str) else amount
+
+
+def _most(amount: Amount, members: int) -> int:
+    """Nodes that may be out at once. Part of a node is none, but a share that is not nothing lets one go."""
+    if not amount.percent:
+        return amount.number
+    return max(floor(members * amount.number / 100), 1 if amount.number else 0)

@@ -1,0 +1,78 @@
+"""What truly is in the clusters, told by the models themselves: who is out since when, whose cordon it is."""
+
+from __future__ import annotations
+
+from fleet.core.objects.attachment import Attachment
+from fleet.core.objects.machine import Machine
+from fleet.core.objects.node import Node
+from fleet.core.rollout.event import Event, Gone, Seen
+from fleet.lab.simulation.network import LATEST
+
+LAG = LATEST + 4.0
+"""Seconds after which a controller that hears of a cluster knows what has changed there."""
+
+Name = tuple[str, str]
+"""Cluster and node."""
+
+
+class Truth:
+    def __init__(self) -> None:
+        self.nodes: dict[Name, Node] = {}
+        self.machines: dict[Name, Machine] = {}
+        self._out_since: dict[Name, float] = {}
+        self._lost_since: dict[str, float] = {}
+        self._attachments: dict[tuple[str, str], tuple[float, Attachment]] = {}
+        """By cluster and name: since when it is there."""
+        self._moved = -LAG
+        """When a node last came into another scope."""
+
+    def saw(self, at: float, event: Event) -> None:
+        if isinstance(event, Seen) and isinstance(event.thing, Node):
+            self._see(at, (event.cluster, event.thing.name), event.thing)
+        elif isinstance(event, Seen) and isinstance(event.thing, Machine):
+            self.machines[event.cluster, event.thing.name] = event.thing
+        elif isinstance(event, Seen) and isinstance(event.thing, Attachment):
+            key = (event.cluster, event.thing.name)
+            self._attachments[key] = (self._attachments.get(key, (at,))[0], event.thing)
+        elif isinstance(event, Gone) and isinstance(event.thing, Attachment):
+            self._attachments.pop((event.cluster, event.thing.name), None)
+        elif isinstance(event, Gone) and isinstance(event.thing, Node):
+            name = (event.cluster, event.thing.name)
+            self.nodes.pop(name, None)
+            self._out_since.pop(name, None)
+            self._moved = at
+
+    def reach(self, at: float, cluster: str, lost: bool) -> None:
+        if lost:
+            self._lost_since.setdefault(cluster, at)
+        else:
+            self._lost_since.pop(cluster, None)
+
+    def known_out(self, at: float, name: Name) -> bool:
+        """Out for so long that a controller must have heard of it, or in a cluster that nobody can see."""
+        lost = self._lost_since.get(name[0])
+        if lost is not None and at - lost > LAG:
+            return True
+        since = self._out_since.get(name)
+        return since is not None and at - since > LAG
+
+    def attached(self, at: float, name: Name) -> list[Attachment]:
+        """Volumes at the node, for so long that a controller must have heard of them."""
+        found = [
+            (since, each) for (cluster, _), (since, each) in self._attachments.items() if cluster == name[0]
+        ]
+        return [each for since, each in found if each.node == name[1] and at - since > LAG]
+
+    def unsettled(self, at: float) -> bool:
+        """Who belongs to which limit may not be known yet."""
+        return at - self._moved < LAG
+
+    def _see(self, at: float, name: Name, node: Node) -> None:
+        before = self.nodes.get(name)
+        if before is not None and before.labels != node.labels:
+            self._moved = at
+        self.nodes[name] = node
+        if node.unschedulable or node.ready is not True or node.deleting:
+            self._out_since.setdefault(name, at)
+        else:
+            self._out_since.pop(name, None)

@@ -1,0 +1,52 @@
+"""Whether a workload that comes back to the node that is drained is evicted for ever: counted by what truly happened."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.objects.pod import Pod
+from fleet.lab.simulation.checker.ground_truth import Name
+
+MOST = 3
+"""Evictions of pods that came back."""
+LATE = 2
+"""Pods beyond: those that were gone before the drain began, which a controller may have counted as there."""
+PAUSE = 4.0
+"""Seconds at least between two of these, from the third on."""
+
+
+class Returns:
+    def __init__(self) -> None:
+        self._there: dict[Name, Counter[str]] = {}
+        """By node, since its cordon: pods of each workload."""
+        self._evicted: dict[tuple[Name, str], dict[str, tuple[float, float]]] = {}
+        """By node and workload: when each pod's eviction was granted, in true time and by the controller's clock."""
+
+    def cordoned(self, name: Name, now: Snapshot) -> None:
+        self._there[name] = Counter(_workload(pod, now) for pod in now.pods if pod.node == name[1])
+        for key in [key for key in self._evicted if key[0] == name]:
+            del self._evicted[key]
+
+    def granted(self, name: Name, pod: Pod, was: Snapshot, times: tuple[float, float]) -> str:
+        """Returns what is wrong with it; empty: nothing."""
+        workload = _workload(pod, was)
+        known = self._evicted.setdefault((name, workload), {})
+        if pod.uid in known:
+            return ""
+        known[pod.uid] = times
+        back = len(known) - self._there.get(name, Counter())[workload]
+        if back > MOST + LATE:
+            return f"{workload} was evicted from {name[1]} {len(known)} times"
+        if back > LATE:
+            before = list(known.values())[-2]
+            if max(times[0] - before[0], times[1] - before[1]) < PAUSE:
+                return f"{workload} came back to {name[1]} {back} times and was evicted at once"
+        return ""
+
+
+def _workload(pod: Pod, snapshot: Snapshot) -> str:
+    if pod.owner is None:
+        return f"{pod.namespace}/{pod.name}"
+    above = next((each.owner for each in snapshot.workloads if each.uid == pod.owner.uid), None)
+    return f"{pod.namespace}/{(above or pod.owner).name}"

@@ -1,0 +1,125 @@
+"""One controller process: what the executor does with an engine, in turns without waiting."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from fleet.core.engine.engine import Engine
+from fleet.core.records.errors import StaleEpochError, StoreError
+from fleet.core.records.journal import Entry, Record
+from fleet.core.rollout.action import AnyAction, Outcome, Result
+from fleet.core.rollout.replay import rollouts_of, unfinished
+from fleet.core.rollout.rollout import Rollout, Start, intent, outcome
+from fleet.lab.simulation.wire import Wire
+
+if TYPE_CHECKING:
+    from fleet.lab.simulation.world import World
+
+
+class Controller:
+    """It leads from its first breath on; `alive` is False once it has been killed or has seen that it is stale."""
+
+    def __init__(self, world: World, number: int, make: type[Engine]) -> None:
+        self.world = world
+        self.name = f"fleet@{number}"
+        self.alive = True
+        self.stopped = False
+        """Its process is stopped (SIGSTOP): it neither hears nor does anything."""
+        self.inbox: list[Outcome] = []
+        self.unsent: list[AnyAction] = []
+        """Committed, and not sent before the process was stopped."""
+        self.wake: datetime | None = world.now
+        self.epoch = world.journal.take_over()
+        self.wires = {
+            name: Wire(name, weather, f"{world.seed} {number} {name}")
+            for name, weather in world.weather.items()
+        }
+        self._seq = len(world.journal.entries)
+        rollouts = [each for each in rollouts_of(world.journal.entries).values() if unfinished(each)]
+        pending = [action for each in rollouts for action in each.intents.values()]
+        self._append([outcome(action, Result.UNKNOWN, "the controller stopped") for action in pending])
+        self.engine = make(world.sites, sorted(rollouts, key=lambda rollout: rollout.active))
+
+    def next_at(self) -> float | None:
+        """When its next turn is due; None while it has nothing to wait for."""
+        if not self.alive or self.stopped:
+            return None
+        if self.inbox or self.unsent or self._commands():
+            return self.world.at
+        moments = [at for wire in self.wires.values() if (at := wire.next_at()) is not None]
+        if self.wake is not None:
+            moments.append(self.world.seconds(self.wake))
+        return min(moments, default=None)
+
+    def turn(self) -> None:
+        """As the executor's: outcomes to the journal, events, commands, a decision, its log, then its actions."""
+        world = self.world
+        try:
+            self._send(self.unsent)
+            self.unsent = []
+            self._hear()
+            decision = self.engine.decide(world.now)
+            world.coverage.held(decision.held.values())
+            if world.doom == -1 and decision.actions:
+                world.kill(self, "before its decision is in the journal")
+                return
+            self._append([item if isinstance(item, Record) else intent(item) for item in decision.log])
+            self.wake = decision.wake
+            self._send(decision.actions)
+        except StaleEpochError:
+            self.alive = False
+            world.log(f"{self.name} stops: it does not lead any more")
+        except StoreError as error:
+            world.refused(self, str(error))
+
+    def _hear(self) -> None:
+        now = self.world.now
+        outcomes, self.inbox = self.inbox, []
+        self._append([outcome(each.action, each.result, each.detail) for each in outcomes])
+        for wire in self.wires.values():
+            for event in wire.due(self.world.at):
+                self.engine.observe(event, now)
+        for each in outcomes:
+            self.engine.observe(each, now)
+        commands = self._commands()
+        self._seq = len(self.world.journal.entries) if not self.world.journal.closed else self._seq
+        for entry in commands:
+            self._obey(entry)
+
+    def _commands(self) -> list[Entry]:
+        entries = self.world.journal.entries
+        if self.world.journal.closed:
+            return []
+        return [entries[at] for at in range(self._seq, len(entries)) if entries[at].record.form == "command"]
+
+    def _obey(self, entry: Entry) -> None:
+        record = entry.record
+        if record.kind == "start":
+            start = msgspec.convert(record.detail, Start)
+            self.engine.add(Rollout(record.rollout, start, entry.at, entry.actor))
+        elif record.rollout in self.engine.rollouts:
+            self.engine.command(record, entry.at, entry.actor)
+
+    def _send(self, actions: Sequence[AnyAction]) -> None:
+        world = self.world
+        for number, action in enumerate(actions):
+            if world.doom == number:
+                world.cut(self, list(actions[number:]))
+                return
+            if self.leads():
+                world.send(self, action)
+            else:
+                self.inbox.append(Outcome(action, Result.STALE, "not sent: another controller leads"))
+
+    def leads(self) -> bool:
+        """Asked right before each action is sent: the lease is still its own."""
+        return self.epoch == self.world.journal.epoch
+
+    def _append(self, records: Sequence[Record]) -> None:
+        """Raises StaleEpochError."""
+        if records:
+            self.world.journal.append(records, self.world.now, self.name, self.epoch)

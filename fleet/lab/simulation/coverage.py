@@ -1,0 +1,35 @@
+"""What histories have come by: transitions of the table, reasons, faults."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from fleet.core.records.held import Held
+from fleet.core.records.journal import Entry
+from fleet.core.rollout.steps import Step, Turn
+
+
+class Coverage:
+    def __init__(self) -> None:
+        self.turns: Counter[tuple[Step, Turn]] = Counter()
+        self.reasons: Counter[str] = Counter()
+        self.faults: Counter[str] = Counter()
+        """Those that had something to act on."""
+        self._steps: dict[tuple[str, str], Step] = {}
+
+    def journaled(self, entry: Entry) -> None:
+        record = entry.record
+        if record.form == "decision" and record.kind == "step":
+            run = (record.rollout, record.node)
+            before = self._steps.get(run, Step.PENDING)
+            self.turns[before, Turn(record.detail["turn"])] += 1
+            self._steps[run] = Step(record.detail["to"])
+
+    def held(self, found: Iterable[tuple[Held, ...]]) -> None:
+        self.reasons.update(each.reason.value for reasons in found for each in reasons)
+
+    def add(self, other: Coverage) -> None:
+        self.turns.update(other.turns)
+        self.reasons.update(other.reasons)
+        self.faults.update(other.faults)

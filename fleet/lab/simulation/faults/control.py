@@ -1,0 +1,130 @@
+"""The controllers, their database, the way to the clusters, clocks, and what persons say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+
+from msgspec.structs import replace
+
+from fleet.lab.simulation.builders import START
+from fleet.lab.simulation.network import LATEST
+from fleet.lab.simulation.scenario import draw_policy
+from fleet.lab.simulation.world import World
+
+
+def weather(kind: str, low: float, high: float) -> Callable[[World, Random], str]:
+    def begin(world: World, rng: Random) -> str:
+        cluster, length = rng.choice(list(world.weather)), rng.uniform(low, high)
+        world.weather[cluster].begin(kind, world.at + length)
+        return f"{cluster} for {length:.0f} s"
+
+    return begin
+
+
+def late(world: World, rng: Random) -> str:
+    cluster, length = rng.choice(list(world.weather)), rng.uniform(10, 300)
+    kinds = rng.sample(["Node", "Pod", "Budget", "Workload", "Machine"], rng.randint(1, 3))
+    delay = rng.choice([1.0, LATEST])
+    world.weather[cluster].late = dict.fromkeys(kinds, delay)
+    world.weather[cluster].begin("late events", world.at + length)
+    return f"{cluster}: {', '.join(kinds)} by up to {delay:.0f} s, for {length:.0f} s"
+
+
+def forget(world: World, rng: Random) -> str:
+    cluster = rng.choice(list(world.weather))
+    wires = [each.wires[cluster] for each in world.controllers if each.wires[cluster].heard]
+    for wire in wires:
+        wire.forget(world.models[cluster].snapshot(START), world.at)
+    return cluster if wires else ""
+
+
+def away(world: World, rng: Random) -> str:
+    cluster, length = rng.choice(list(world.weather)), rng.uniform(5, 400)
+    world.lose(cluster, world.at + length)
+    return f"{cluster} for {length:.0f} s"
+
+
+def kill(world: World, rng: Random) -> str:
+    leader = world.leader
+    if leader is None or leader.stopped:
+        return ""
+    world.kill(leader, "between turns")
+    return leader.name
+
+
+def doom(world: World, rng: Random) -> str:
+    world.doom = rng.choice([0, 0, 1, 1, 2, 3])
+    return f"after {world.doom} actions"
+
+
+def doom_before(world: World, rng: Random) -> str:
+    world.doom = -1
+    return "at the next decision"
+
+
+def stop(world: World, rng: Random) -> str:
+    world.doom, world.doomed_to_stop = rng.choice([0, 1, 2]), True
+    return f"after {world.doom} actions"
+
+
+def second(world: World, rng: Random) -> str:
+    if world.leader is None or world.journal.closed:
+        return ""
+    world.take_over()
+    return "and the first goes on"
+
+
+def close(world: World, rng: Random) -> str:
+    length = rng.uniform(1, 200)
+    world.journal.closed = rng.choice(["the database is locked", "the disk is full", "the database is gone"])
+
+    def reopen() -> None:
+        world.journal.closed = ""
+
+    world.later(world.at + length, reopen)
+    return f"{world.journal.closed}, for {length:.0f} s"
+
+
+def hush(world: World, rng: Random) -> str:
+    world.journal.hushed = True
+    return "at its next append"
+
+
+def say(word: str) -> Callable[[World, Random], str]:
+    def tell(world: World, rng: Random) -> str:
+        active = [each.id for each in world.checker.rollouts.values() if not each.ended]
+        if not active or world.journal.closed:
+            return ""
+        world.say(active[-1], word)
+        return active[-1]
+
+    return tell
+
+
+def policy(world: World, rng: Random) -> str:
+    """Somebody edits the file: it counts from the next rollout on."""
+    groups = world.policy.quorums
+    world.policy = replace(draw_policy(rng, [pool.name for pool in world.policy.pools]), quorums=groups)
+    return ", ".join(f"{pool.name}: {pool.limits.max_unavailable}" for pool in world.policy.pools)
+
+
+def release(world: World, rng: Random) -> str:
+    """Of any run: a person may be mistaken."""
+    told = [each for each in world.checker.rollouts.values() if not each.ended]
+    if not told or world.journal.closed:
+        return ""
+    node = rng.choice(list(told[-1].runs))
+    world.say(told[-1].id, "release", node)
+    return node
+
+
+def clock(sign: int) -> Callable[[World, Random], str]:
+    def jump(world: World, rng: Random) -> str:
+        by = sign * rng.uniform(20, 1800)
+        world.skew += by
+        for controller in world.controllers:
+            controller.wake = world.now
+        return f"{by:+.0f} s"
+
+    return jump

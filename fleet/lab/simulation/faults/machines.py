@@ -1,0 +1,59 @@
+"""The machines under the nodes, and their agents."""
+
+from __future__ import annotations
+
+from random import Random
+
+from msgspec.structs import replace
+
+from fleet.core.objects.node import Node
+from fleet.core.releases.release import built_for
+from fleet.core.rollout.steps import Step
+from fleet.lab.simulation.builders import START
+from fleet.lab.simulation.faults.nodes import runs
+from fleet.lab.simulation.world import World
+from fleet.model.behaviour import Failure, Spread
+from fleet.model.model import Model
+
+NEVER = 1e8
+"""Seconds."""
+
+
+def boot(world: World, model: Model, node: Node, rng: Random) -> str:
+    """Somebody has upgraded the machine by hand."""
+    waiting = {run.node.name for run in runs(world) if run.waiting and run.node.cluster == model.cluster}
+    machines = [each for each in model.snapshot(START).machines if each.name in waiting]
+    if not machines:
+        return ""
+    machine = rng.choice(machines)
+    under = next((each for each in model.snapshot(START).nodes if each.name == machine.name), None)
+    release = built_for(world.scene.release, under.architecture if under is not None else "")
+    if release is None:
+        return ""
+    model.stranger.put_machine(replace(machine, booted=release, staged=None))
+    return machine.name
+
+
+def unstage(world: World, model: Model, node: Node, rng: Random) -> str:
+    """Somebody has thrown the written image away."""
+    drained = {run.node.name for run in runs(world) if run.step in (Step.STAGED, Step.DRAIN, Step.CORDON)}
+    machines = [each for each in model.snapshot(START).machines if each.name in drained]
+    if not machines:
+        return ""
+    machine = rng.choice(machines)
+    model.stranger.put_machine(replace(machine, staged=None))
+    return machine.name
+
+
+def agent_dies(world: World, model: Model, node: Node, rng: Random) -> str:
+    """Whoever stages on that node next never ends, or takes very long."""
+    length = rng.choice([NEVER, 350.0])
+    world.behave(model, stage=Spread(10, 90, {node.name: length}))
+    return f"{node.name}: staging takes {length:.0f} s"
+
+
+def fail(world: World, model: Model, node: Node, rng: Random) -> str:
+    ways: list[Failure] = ["never-back", "old-version", "old-version", "stage-fails", "not-ready"]
+    way = rng.choice(ways)
+    world.behave(model, failures={**world.behaviours[model.cluster].failures, node.name: way})
+    return f"{node.name}: {way}"

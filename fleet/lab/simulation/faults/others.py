@@ -1,0 +1,133 @@
+"""Other parties: they mark a node that they delete or work on, for a while; some do delete it."""
+
+from __future__ import annotations
+
+from random import Random
+
+from msgspec.structs import replace
+
+from fleet.core.objects.node import Node, Taint
+from fleet.core.objects.pod import PodRef
+from fleet.core.objects.workload import NodeLock, Workload
+from fleet.core.third_parties.maintenance import Maintenance
+from fleet.lab.simulation.builders import START
+from fleet.lab.simulation.faults.nodes import delete_node
+from fleet.lab.simulation.world import World
+from fleet.model.model import Model
+
+TAINTS = (
+    "ToBeDeletedByClusterAutoscaler",
+    "karpenter.sh/disrupted",
+    "node.cloudprovider.kubernetes.io/uninitialized",
+    "aws-node-termination-handler/spot-itn",
+)
+SOFT_TAINT = "DeletionCandidateOfClusterAutoscaler"
+LASTING_TAINT = "node.kubernetes.io/out-of-service"
+ANNOTATIONS = {
+    "weave.works/kured-reboot-in-progress": "2026-11-02T09:00:00Z",
+    "machineconfiguration.openshift.io/state": "Working",
+    "flatcar-linux-update.v1.flatcar-linux.net/reboot-ok": "true",
+}
+KEEPS_OFF = ("cluster-autoscaler.kubernetes.io/scale-down-disabled", "karpenter.sh/do-not-disrupt")
+KURED = PodRef("kube-system", "kured")
+
+
+def taint(world: World, model: Model, node: Node, rng: Random) -> str:
+    key = rng.choice([*TAINTS, SOFT_TAINT, LASTING_TAINT])
+    length = rng.choice([rng.uniform(5, 900), 5000.0])
+    model.stranger.taint(node.name, *node.taints, Taint(key, "NoSchedule", "1793610000"))
+    world.checker.strangers.mark(model.cluster, node.name, key)
+    if key != SOFT_TAINT:
+        world.checker.strangers.take(world.at, model.cluster, node.name)
+    if key in TAINTS[:2] and rng.random() < 0.4:
+        world.later(world.at + length, lambda: _delete(world, model, node, rng))
+        return f"{key} on {node.name}, which is deleted after {length:.0f} s"
+    world.later(world.at + length, lambda: leave(world, model, node.name))
+    return f"{key} on {node.name} for {length:.0f} s"
+
+
+def annotate(world: World, model: Model, node: Node, rng: Random) -> str:
+    key = rng.choice(list(ANNOTATIONS))
+    length = rng.choice([rng.uniform(5, 900), 5000.0])
+    model.stranger.annotate(node.name, key, ANNOTATIONS[key])
+    world.checker.strangers.mark(model.cluster, node.name, key)
+    world.checker.strangers.take(world.at, model.cluster, node.name)
+    world.later(world.at + length, lambda: leave(world, model, node.name))
+    return f"{key} on {node.name} for {length:.0f} s"
+
+
+def maintain(world: World, model: Model, node: Node, rng: Random) -> str:
+    """An object that says so, or kured's lock."""
+    length = rng.choice([rng.uniform(5, 900), 5000.0])
+    if rng.random() < 0.3:
+        there = (each for each in model.snapshot(START).workloads if each.locks)
+        daemon_set = next(there, Workload("DaemonSet", *KURED, "uid-kured", replicas=0))
+        locks = (*_without(daemon_set, node.name), NodeLock(node.name))
+        model.stranger.put_workload(replace(daemon_set, locks=locks))
+        what = "kured's lock"
+    else:
+        kind = rng.choice(["maintenance.nvidia.com", "nodemaintenance.medik8s.io"])
+        what = f"nodemaintenances.{kind}"
+        work = Maintenance(what, "", f"nm-{node.name}", f"uid-nm-{node.name}", node.name, phase="Draining")
+        model.stranger.put_maintenance(work)
+    world.checker.strangers.take(world.at, model.cluster, node.name)
+    world.later(world.at + length, lambda: leave(world, model, node.name))
+    return f"{what} for {node.name} for {length:.0f} s"
+
+
+def keep_off(world: World, model: Model, node: Node, rng: Random) -> str:
+    """A person keeps autoscalers off the node, and means it to stay."""
+    key = rng.choice(KEEPS_OFF)
+    if key in node.annotations:
+        return ""
+    model.stranger.annotate(node.name, key, "true")
+    world.checker.strangers.annotate(model.cluster, node.name, key)
+    return f"{key} on {node.name}"
+
+
+def leave(world: World, model: Model, name: str) -> None:
+    """Everything that others have said of the node is over."""
+    node = next((each for each in model.snapshot(START).nodes if each.name == name), None)
+    for work in model.snapshot(START).maintenances:
+        if work.node == name:
+            model.stranger.delete_maintenance(work)
+    for each in model.snapshot(START).workloads:
+        left = _without(each, name)
+        if left != each.locks and left:
+            model.stranger.put_workload(replace(each, locks=left))
+        elif left != each.locks:
+            model.stranger.delete_workload(each)
+    world.checker.strangers.leave(model.cluster, name)
+    if node is None:
+        return
+    kept = [each for each in node.taints if each.key not in (*TAINTS, SOFT_TAINT, LASTING_TAINT)]
+    if len(kept) != len(node.taints):
+        model.stranger.taint(name, *kept)
+    for key in ANNOTATIONS:
+        if key in node.annotations:
+            model.stranger.annotate(name, key, None)
+
+
+def _without(daemon_set: Workload, node: str) -> tuple[NodeLock, ...]:
+    """Returns its locks of other nodes: several may be locked at once."""
+    return tuple(lock for lock in daemon_set.locks if lock.node != node)
+
+
+def mend(world: World, model: Model) -> None:
+    """Others have finished with every node, and a person takes back what kept autoscalers off."""
+    now = model.snapshot(START)
+    about = {work.node for work in now.maintenances} | {
+        lock.node for each in now.workloads for lock in each.locks
+    }
+    for name in sorted(about | {node.name for node in now.nodes}):
+        leave(world, model, name)
+    for node in now.nodes:
+        for key in world.checker.strangers.annotated(model.cluster, node.name):
+            world.checker.strangers.unannotate(model.cluster, node.name, key)
+            model.stranger.annotate(node.name, key, None)
+
+
+def _delete(world: World, model: Model, node: Node, rng: Random) -> None:
+    there = {each.name: each.uid for each in model.snapshot(START).nodes}
+    if there.get(node.name) == node.uid:
+        delete_node(world, model, node, rng)

@@ -1,0 +1,100 @@
+"""Budgets, pods, and what owns them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+
+from msgspec.structs import replace
+
+from fleet.core.objects.budget import Budget
+from fleet.core.objects.pod import Pod
+from fleet.lab.simulation.builders import START
+from fleet.lab.simulation.faults.machines import NEVER
+from fleet.lab.simulation.scenario import ROLE_LABEL
+from fleet.lab.simulation.world import World
+from fleet.model.behaviour import Spread
+from fleet.model.model import Model
+
+
+def on_budget(act: Callable[[Model, Budget, Random], None]) -> Callable[[World, Random], str]:
+    def choose(world: World, rng: Random) -> str:
+        model = rng.choice(list(world.models.values()))
+        budgets = model.snapshot(START).budgets
+        if not budgets:
+            return ""
+        budget = rng.choice(budgets)
+        act(model, budget, rng)
+        return f"{model.cluster} {budget.name}"
+
+    return choose
+
+
+def tighter(model: Model, budget: Budget, rng: Random) -> None:
+    kept: dict[str, int | str | None] = rng.choice(
+        [
+            {"max_unavailable": 1, "min_available": None},
+            {"max_unavailable": None, "min_available": "90%"},
+            {"max_unavailable": "30%", "min_available": None},
+        ]
+    )
+    model.stranger.put_budget(replace(budget, **kept))
+
+
+def none(model: Model, budget: Budget, rng: Random) -> None:
+    model.stranger.put_budget(replace(budget, max_unavailable=0, min_available=None))
+
+
+def delete_budget(model: Model, budget: Budget, rng: Random) -> None:
+    model.stranger.delete_budget(budget.ref)
+
+
+def double(model: Model, budget: Budget, rng: Random) -> None:
+    name = f"{budget.name}-twice"
+    model.stranger.put_budget(replace(budget, name=name, uid=f"{budget.uid}-twice"))
+
+
+def scale(world: World, rng: Random) -> str:
+    model = rng.choice(list(world.models.values()))
+    found = [each for each in model.snapshot(START).workloads if each.kind == "Deployment"]
+    if not found:
+        return ""
+    workload = rng.choice(found)
+    replicas = rng.randint(0, workload.replicas)
+    model.stranger.scale("Deployment", workload.ref, replicas)
+    return f"{model.cluster} {workload.ref} to {replicas}"
+
+
+def delete_pod(world: World, rng: Random) -> str:
+    model = rng.choice(list(world.models.values()))
+    pods: tuple[Pod, ...] = model.snapshot(START).pods
+    if not pods:
+        return ""
+    pod = rng.choice(pods)
+    model.stranger.delete_pod(pod.ref)
+    return f"{model.cluster} {pod.ref}"
+
+
+def crash(world: World, rng: Random) -> str:
+    model = rng.choice(list(world.models.values()))
+    found = [each for each in model.snapshot(START).workloads if each.kind == "ReplicaSet"]
+    if not found:
+        return ""
+    name = f"{found[0].namespace}/{rng.choice(found).name}"
+    world.behave(model, pod_start=Spread(2, 30, {name: NEVER}))
+    return f"{model.cluster} {name} never starts again"
+
+
+def switch_over(world: World, rng: Random) -> str:
+    """An operator makes another pod of a database the primary."""
+    model = rng.choice(list(world.models.values()))
+    pods = [pod for pod in model.snapshot(START).pods if ROLE_LABEL in pod.labels]
+    replicas = [pod for pod in pods if pod.labels[ROLE_LABEL] == "replica"]
+    if not replicas:
+        return ""
+    chosen = rng.choice(replicas)
+    for pod in pods:
+        if pod.labels[ROLE_LABEL] == "primary":
+            model.stranger.relabel(pod.ref, ROLE_LABEL, "replica")
+    model.stranger.relabel(chosen.ref, ROLE_LABEL, "primary")
+    return f"{model.cluster} {chosen.ref} is the primary"

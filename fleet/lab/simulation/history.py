@@ -1,0 +1,150 @@
+"""One seeded history: a made-up fleet, a rollout, faults at every point, persons, kills; then peace, and an end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fleet.core.objects.node import NodeRef
+from fleet.core.rollout.replay import rollouts_of
+from fleet.core.rollout.rollout import Rollout
+from fleet.lab.simulation.builders import START
+from fleet.lab.simulation.checker.invariant import Broken
+from fleet.lab.simulation.faults.table import TROUBLES
+from fleet.lab.simulation.humans import look, mend
+from fleet.lab.simulation.scenario import draw_scene
+from fleet.lab.simulation.schedule import Fault, schedule
+from fleet.lab.simulation.world import WHOLE, Parts, World
+
+CALM = 3600.0
+"""Seconds; all faults have ended by then."""
+LOOK = 300.0
+"""Between a person's looks, from then on."""
+PATIENCE = 14 * 86400.0
+"""By then every rollout has ended; windows open daily."""
+MOMENTS = 60000
+"""More than this in one history is no progress but a loop."""
+
+
+class History:
+    def __init__(self, seed: int, faults: Sequence[Fault] | None = None, parts: Parts = WHOLE) -> None:
+        """`faults`: other than those that the seed draws."""
+        self.seed = seed
+        self.faults = tuple(faults) if faults is not None else schedule(seed)
+        self.world = World(seed, draw_scene(seed), parts)
+        self.moments = 0
+
+    @property
+    def broken(self) -> list[Broken]:
+        return self.world.checker.broken
+
+    def run(self) -> list[Broken]:
+        """The invariants that were broken; none is what we want. Stops at the first."""
+        world = self.world
+        world.start("r-1")
+        for fault in self.faults:
+            world.later(fault.at, lambda fault=fault: self._strike(fault))  # type: ignore[misc]
+        world.later(CALM, self._calm)
+        while not self.broken and world.step(PATIENCE):
+            self.moments += 1
+            if self._at_rest() and self._end():
+                return self.broken
+            if self.moments > MOMENTS:
+                break
+        if not self.broken:
+            self._stuck()
+        return self.broken
+
+    def _strike(self, fault: Fault) -> None:
+        words = TROUBLES[fault.kind](self.world, fault.rng)
+        if words:
+            self.world.log(f"* {fault.kind}: {words}")
+            self.world.coverage.faults[fault.kind] += 1
+
+    def _calm(self) -> None:
+        """Once before anybody mends anything, and then again and again."""
+        self._ask_why()
+        mend(self.world)
+        look(self.world)
+        self.world.later(self.world.at + LOOK, self._calm)
+
+    def _at_rest(self) -> bool:
+        world = self.world
+        leader = world.leader
+        return (
+            leader is not None
+            and not world.journal.closed
+            and all(told.ended for told in world.checker.rollouts.values())
+            and leader.engine.idle
+            and not leader.inbox
+            and not world.sent
+            and all(wire.heard for wire in leader.wires.values())
+        )
+
+    def _end(self) -> bool:
+        """True: nothing is left to happen."""
+        world = self.world
+        self._ask_why()
+        self._replay()
+        if world.scene.again and "r-2" not in world.checker.rollouts:
+            world.start("r-2")
+            return False
+        if look(world):
+            return False
+        world.checker.at_rest(world.at, [model.snapshot(START) for model in world.models.values()])
+        return True
+
+    def _ask_why(self) -> None:
+        """Of every run that has not ended well, and of those that wait."""
+        world = self.world
+        leader = world.leader
+        if leader is None or leader.stopped or leader.next_at() == world.at:
+            return
+        for rollout in leader.engine.rollouts.values():
+            said: dict[str, list[tuple[str, str]]] = {}
+            for run in rollout.runs.values():
+                held = leader.engine.why(run.node, world.now)
+                world.coverage.held([held])
+                mine = leader.engine.rollout_of(run.node) is rollout
+                if mine and not run.ended:
+                    said[str(run.node)] = [(each.reason.value, each.advice) for each in held]
+                if mine and run.step in ("pending", "staged") and rollout.active and not held:
+                    world.checker.silent(world.at, f"{run.node} waits in {run.step}")
+                if run.ended and run.step != "done" and not run.why:
+                    world.checker.silent(world.at, f"{run.node} {run.step}")
+            if rollout.id in world.checker.rollouts:
+                world.checker.waits(world.at, rollout.id, said)
+
+    def _replay(self) -> None:
+        leader = self.world.leader
+        if leader is None:
+            return
+        replayed = rollouts_of(self.world.journal.entries)
+        for ident, rollout in leader.engine.rollouts.items():
+            for word, mine in _state(rollout).items():
+                told = _state(replayed[ident])[word]
+                if told != mine:
+                    self.world.checker.differs(self.world.at, f"{ident} {word}: {told} instead of {mine}")
+
+    def _stuck(self) -> None:
+        world = self.world
+        leader = world.leader
+        words = "the rollout goes round in circles" if self.moments > MOMENTS else "nothing moves any more"
+        for told in world.checker.rollouts.values():
+            for name, run in told.runs.items():
+                if run.step in ("done", "failed", "cancelled"):
+                    continue
+                held = leader.engine.why(NodeRef.parse(name), world.now) if leader else ()
+                words += f"; {name} {run.step}: {', '.join(each.words for each in held)}"
+        world.checker.stuck(world.at, words)
+
+
+def _state(rollout: Rollout) -> dict[str, object]:
+    return {
+        "state": (rollout.state, rollout.state_at, rollout.state_by, rollout.why),
+        "runs": rollout.runs,
+        "end": rollout.ended_at,
+        "counts": {step: count for step, count in rollout.counts.items() if count},
+        "intents": list(rollout.intents),
+        "counter": rollout.counter,
+        "allowance": rollout.allowance,
+    }

@@ -1,0 +1,45 @@
+"""The one journal of a history: it refuses what comes under an epoch that is no longer the current one, and everything
+while its database is locked, full or gone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+import msgspec
+
+from fleet.core.records.errors import StaleEpochError, StoreError
+from fleet.core.records.journal import Entry, Record
+
+
+class Journal:
+    def __init__(self, told: Callable[[Entry], None]) -> None:
+        self.entries: list[Entry] = []
+        self.epoch = 0
+        self.closed = ""
+        """Why the database refuses; empty: it does not."""
+        self.hushed = False
+        """What is appended next is committed, and the writer does not hear of it."""
+        self._told = told
+
+    def take_over(self) -> int:
+        """The epoch of a new leader. Raises StoreError."""
+        if self.closed:
+            raise StoreError(self.closed)
+        self.epoch += 1
+        return self.epoch
+
+    def append(self, records: Sequence[Record], at: datetime, actor: str, epoch: int = 0) -> None:
+        """Epoch 0: a person's. Raises StaleEpochError; StoreError where the database refuses, or seems to."""
+        if self.closed:
+            raise StoreError(self.closed)
+        if epoch not in (0, self.epoch):
+            raise StaleEpochError(f"epoch {epoch} is over, {self.epoch} leads")
+        for record in records:
+            plain = msgspec.convert(msgspec.to_builtins(record), Record)
+            entry = Entry(len(self.entries) + 1, at, actor, epoch, plain, "", "")
+            self.entries.append(entry)
+            self._told(entry)
+        if epoch and self.hushed:
+            self.hushed = False
+            raise StoreError("the connection to the database was lost")

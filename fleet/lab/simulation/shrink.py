@@ -1,0 +1,69 @@
+"""Which of a history's faults it takes to break what is broken: the others are left out, one after another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fleet.core.records.errors import UsageError
+from fleet.lab.simulation.checker.invariant import Invariant
+from fleet.lab.simulation.history import History
+from fleet.lab.simulation.schedule import Fault, schedule
+from fleet.lab.simulation.world import WHOLE, Parts
+
+TRIES = 150
+
+
+def shrink(seed: int, invariant: Invariant, parts: Parts = WHOLE) -> tuple[Fault, ...]:
+    """Faults without any one of which the history breaks it no more (or those after so many tries)."""
+    faults, tries = schedule(seed), 0
+    size = len(faults)
+    while size:
+        begin = 0
+        while begin < len(faults) and tries < TRIES:
+            fewer = faults[:begin] + faults[begin + size :]
+            tries += 1
+            if _breaks(seed, fewer, invariant, parts):
+                faults = fewer
+            else:
+                begin += size
+        size = size // 2
+    return faults
+
+
+def _breaks(seed: int, faults: Sequence[Fault], invariant: Invariant, parts: Parts) -> bool:
+    return any(each.invariant is invariant for each in History(seed, faults, parts).run())
+
+
+def tell(seed: int, parts: Parts = WHOLE) -> tuple[str, bool]:
+    """The seed's history as a list of what happened when, a broken one shrunk first; and whether it is whole."""
+    history = History(seed, parts=parts)
+    broken = history.run()
+    if not broken:
+        return "\n".join([*history.world.lines, f"seed {seed}: no invariant was broken"]), True
+    kept = shrink(seed, broken[0].invariant, parts)
+    short = History(seed, kept, parts)
+    short.run()
+    names = ",".join(str(schedule(seed).index(fault)) for fault in kept)
+    lines = [
+        *_readable(short.world.lines),
+        *map(str, short.broken),
+        f"seed {seed}: {len(kept)} of its {len(history.faults)} faults are enough",
+        f"replay: fleet lab simulate --seed {seed}",
+        f"with these faults only: fleet lab simulate --seed {seed} --only {names or 'none'}",
+    ]
+    return "\n".join(lines), False
+
+
+def tell_only(seed: int, numbers: Sequence[int]) -> tuple[str, bool]:
+    """The same with these of the seed's faults alone, counted from 0. Raises UsageError for a number it has not."""
+    faults = schedule(seed)
+    if strange := [number for number in numbers if not 0 <= number < len(faults)]:
+        raise UsageError(f"seed {seed} has faults 0 to {len(faults) - 1}, not {', '.join(map(str, strange))}")
+    history = History(seed, [faults[number] for number in numbers])
+    broken = history.run()
+    return "\n".join([*history.world.lines, *map(str, broken)]), not broken
+
+
+def _readable(lines: Sequence[str]) -> list[str]:
+    """Without the answers that were as expected."""
+    return [line for line in lines if not (" hears of " in line and line.endswith((": done", ": gone")))]

@@ -1,0 +1,87 @@
+"""What one controller hears of one cluster: watches of each kind with delays of their own, in order within a kind."""
+
+from __future__ import annotations
+
+from heapq import heappop, heappush
+from random import Random
+
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.rollout.event import Event, Gone, Lost, Seen, Synced, Thing
+from fleet.lab.simulation.network import Weather
+
+Key = tuple[str, str, str]
+
+
+class Wire:
+    def __init__(self, cluster: str, weather: Weather, seed: str) -> None:
+        self.cluster = cluster
+        self.heard = False
+        """Its watches are open, as far as the server goes."""
+        self._weather = weather
+        self._rng = Random(seed)
+        self._queue: list[tuple[float, int, Event]] = []
+        self._made = 0
+        self._latest: dict[str, float] = {}
+        """When the last event of each kind arrives: none overtakes one of its own kind."""
+        self._known: dict[Key, Thing] = {}
+        """What has been delivered and is not gone."""
+
+    def tell(self, event: Event, at: float) -> None:
+        """A change in the cluster at that time."""
+        if not self.heard or not isinstance(event, Seen | Gone):
+            return
+        self._put(event, at)
+        if self._weather.has("doubled events", at) and self._rng.random() < 0.5:
+            self._put(event, at + self._rng.choice([0.0, 3.0]))
+
+    def relist(self, snapshot: Snapshot, at: float) -> None:
+        """All there is, what is gone since, and that this is all."""
+        self.heard = True
+        there = {_key(thing): thing for thing in snapshot.things()}
+        for key, thing in self._known.items():
+            if key not in there or there[key].uid != thing.uid:
+                self._put(Gone(self.cluster, thing), at)
+        for thing in there.values():
+            self._put(Seen(self.cluster, thing), at)
+        self._push(max(self._latest.values(), default=at), Synced(self.cluster, snapshot.server_version))
+
+    def forget(self, snapshot: Snapshot, at: float) -> None:
+        """The server knows no more where the watches were (410 Gone): what was on its way is in the new list."""
+        self._queue.clear()
+        self._latest.clear()
+        self.relist(snapshot, at)
+
+    def lose(self, why: str, at: float) -> None:
+        """The connections break: what was on its way never arrives."""
+        self.heard = False
+        self._queue.clear()
+        self._latest.clear()
+        self._push(at, Lost(self.cluster, why))
+
+    def due(self, at: float) -> list[Event]:
+        found = []
+        while self._queue and self._queue[0][0] <= at:
+            event = heappop(self._queue)[2]
+            if isinstance(event, Seen):
+                self._known[_key(event.thing)] = event.thing
+            elif isinstance(event, Gone):
+                self._known.pop(_key(event.thing), None)
+            found.append(event)
+        return found
+
+    def next_at(self) -> float | None:
+        return self._queue[0][0] if self._queue else None
+
+    def _put(self, event: Seen | Gone, at: float) -> None:
+        kind = type(event.thing).__name__
+        due = max(self._latest.get(kind, 0.0), at + self._weather.delay(kind, at, self._rng))
+        self._latest[kind] = due
+        self._push(due, event)
+
+    def _push(self, due: float, event: Event) -> None:
+        self._made += 1
+        heappush(self._queue, (due, self._made, event))
+
+
+def _key(thing: Thing) -> Key:
+    return getattr(thing, "kind", type(thing).__name__), getattr(thing, "namespace", ""), thing.name

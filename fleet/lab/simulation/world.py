@@ -1,0 +1,282 @@
+"""Everything around the engines of one history: models, ways to them, the journal, the clock, the controllers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from heapq import heappop, heappush
+from random import Random
+
+import msgspec
+
+from fleet.core.engine.engine import Engine
+from fleet.core.records.errors import StoreError
+from fleet.core.records.journal import Entry, Record
+from fleet.core.rollout.action import AnyAction, Evict, Outcome, Result
+from fleet.core.rollout.event import Event, Seen, Thing
+from fleet.core.rollout.rollout import Start
+from fleet.lab.simulation.builders import START
+from fleet.lab.simulation.checker.checker import Checker
+from fleet.lab.simulation.controller import Controller
+from fleet.lab.simulation.coverage import Coverage
+from fleet.lab.simulation.journal import Journal
+from fleet.lab.simulation.network import TIMEOUT, Weather
+from fleet.lab.simulation.scenario import EXPECTED_SECONDS, Scene
+from fleet.model.model import Model
+
+Driver = Callable[[Model, AnyAction, float], Outcome]
+PERSON = "ada@desk"
+PAUSE = 5.0
+"""Seconds before a controller looks again whether its database answers."""
+
+
+def really(model: Model, action: AnyAction, at: float) -> Outcome:
+    return model.perform(action, at)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a history is made of; tests of the checker put a broken one in its place."""
+
+    engine: type[Engine] = Engine
+    controller: type[Controller] = Controller
+    driver: Driver = really
+
+
+WHOLE = Parts()
+
+
+class World:
+    def __init__(self, seed: int, scene: Scene, parts: Parts) -> None:
+        self.seed = seed
+        self.scene = scene
+        self.policy = scene.policy
+        """What the file says now. A rollout goes by what it said at its start."""
+        self.at = 0.0
+        self.skew = 0.0
+        """Seconds by which the controllers' clock is ahead of the true time."""
+        self.lines: list[str] = []
+        self.coverage = Coverage()
+        self.sites = {each.cluster: each.site for each in scene.snapshots}
+        self.checker = Checker(self.sites)
+        self.journal = Journal(self._journaled)
+        self.weather = {each.cluster: Weather(seed, each.cluster) for each in scene.snapshots}
+        self.models = {
+            each.cluster: Model.from_snapshot(each, scene.behaviour, Random(f"{seed} {each.cluster}"))
+            for each in scene.snapshots
+        }
+        self.behaviours = dict.fromkeys(self.models, scene.behaviour)
+        for each in scene.snapshots:
+            for event in _told(each.cluster, self.models[each.cluster]):
+                self.checker.saw(-1000.0, event)
+        self.doom: int | None = None
+        """How many actions of the next decision go out before its controller is cut off; -1: not even its log."""
+        self.doomed_to_stop = False
+        self.ambush: tuple[str, Callable[[Model, str], None]] | None = None
+        """A step, and what befalls the node of the next run that comes into it."""
+        self.sent = 0
+        """Actions under way to a cluster."""
+        self._parts = parts
+        self._agenda: list[tuple[float, int, Callable[[], None]]] = []
+        self._made = 0
+        self._numbers = 0
+        self.controllers: list[Controller] = []
+        self.take_over()
+
+    @property
+    def now(self) -> datetime:
+        """What the controllers' clock shows."""
+        return START + timedelta(seconds=self.at + self.skew)
+
+    def seconds(self, moment: datetime) -> float:
+        """The true time at which the controllers' clock shows that moment or a microsecond more; not before now."""
+        if moment <= self.now:
+            return self.at
+        return max(self.at, (moment - START).total_seconds() - self.skew) + 1e-6
+
+    @property
+    def leader(self) -> Controller | None:
+        return next((each for each in self.controllers if each.alive and each.leads()), None)
+
+    def behave(self, model: Model, **changes: object) -> None:
+        """From now on the cluster behaves differently."""
+        self.behaviours[model.cluster] = replace(self.behaviours[model.cluster], **changes)  # type: ignore[arg-type]
+        model.behave(self.behaviours[model.cluster])
+
+    def log(self, words: str) -> None:
+        self.lines.append(f"{self.at:10.3f}  {words}")
+
+    def later(self, at: float, what: Callable[[], None]) -> None:
+        self._made += 1
+        heappush(self._agenda, (max(at, self.at), self._made, what))
+
+    def step(self, end: float) -> bool:
+        """On to the next moment at which anything happens; False: none before the end."""
+        moments = [due for model in self.models.values() if (due := model.next_at()) is not None]
+        moments += [due for each in self.controllers if (due := each.next_at()) is not None]
+        if self._agenda:
+            moments.append(self._agenda[0][0])
+        following = max(self.at, min(moments, default=end + 1))
+        if following > end:
+            self.at = end
+            return False
+        self.at = following
+        self._pump()
+        while self._agenda and self._agenda[0][0] <= self.at:
+            heappop(self._agenda)[2]()
+            self._pump()
+        for controller in list(self.controllers):
+            due = controller.next_at()
+            if due is not None and due <= self.at:
+                controller.turn()
+        self.controllers = [each for each in self.controllers if each.alive]
+        return True
+
+    def start(self, ident: str) -> None:
+        start = Start("p-1", self.scene.release, self.policy, self.scene.goals, EXPECTED_SECONDS)
+        record = Record(form="command", kind="start", rollout=ident, detail=msgspec.to_builtins(start))
+        self.journal.append([record], self.now, PERSON)
+
+    def say(self, rollout: str, word: str, node: str = "") -> None:
+        """A person's word."""
+        record = Record(form="command", kind=word, rollout=rollout, node=node)
+        self.journal.append([record], self.now, PERSON)
+
+    def send(self, controller: Controller, action: AnyAction) -> None:
+        fate = self.weather[action.node.cluster].fate(action, self.at)
+        led = controller.epoch == self.journal.epoch
+        self.sent += 1
+
+        def arrive() -> None:
+            outcome = Outcome(action, fate.instead or Result.UNKNOWN, fate.words, fate.retry_after)
+            answers = fate.answers
+            if fate.effect:
+                answer = self._perform(action, led)
+                lost = self.weather[action.node.cluster].has("away", self.at)
+                answers = TIMEOUT if lost else answers
+                outcome = outcome if fate.instead is not None or lost else answer
+            self.later(self.at + answers, lambda: hear(outcome))
+
+        def hear(outcome: Outcome) -> None:
+            self.sent -= 1
+            self.log(f"{controller.name} hears of {action.kind} {action.node.name}: {outcome.result}")
+            if controller.alive:
+                controller.inbox.append(outcome)
+
+        self.later(self.at + fate.takes, arrive)
+
+    def kill(self, controller: Controller, when: str) -> None:
+        """Another one starts a little later."""
+        self.log(f"{controller.name} is killed {when}")
+        controller.alive = False
+        self.doom = None
+        self.later(self.at + Random(f"{self.seed} {self._numbers}").choice([0.5, 5.0, 60.0]), self._replace)
+
+    def refused(self, controller: Controller, why: str) -> None:
+        """By its database. What it has decided is thrown away with its engine; it tries again a little later."""
+        self.log(f"{controller.name} begins anew: {why}")
+        controller.alive = False
+        self.later(self.at + PAUSE, self._replace)
+
+    def cut(self, controller: Controller, rest: list[AnyAction]) -> None:
+        """Between two actions of a decision."""
+        if not self.doomed_to_stop:
+            self.kill(controller, f"before {rest[0].kind} of {rest[0].node.name}")
+            return
+        self.doom, self.doomed_to_stop = None, False
+        self.log(f"{controller.name} is stopped before {rest[0].kind} of {rest[0].node.name}")
+        controller.stopped, controller.unsent = True, rest
+        self.take_over()
+
+        def resume() -> None:
+            self.log(f"{controller.name} goes on as if nothing had happened")
+            controller.stopped = False
+
+        self.later(self.at + 40.0, resume)
+
+    def take_over(self) -> None:
+        """A controller starts and leads from now on, whoever else thinks so of itself; later if it cannot yet."""
+        self._numbers += 1
+        try:
+            controller = self._parts.controller(self, self._numbers, self._parts.engine)
+        except StoreError as error:
+            self.log(f"no controller starts: {error}")
+            self.later(self.at + PAUSE, self._replace)
+            return
+        self.log(f"{controller.name} leads")
+        self.controllers.append(controller)
+        rng = Random(f"{self.seed} lists {self._numbers}")
+        for name in self.models:
+            self.later(self.at + rng.choice([0.1, 0.1, 5.0]), lambda name=name: self.list(controller, name))  # type: ignore[misc]
+
+    def list(self, controller: Controller, cluster: str) -> None:
+        """The controller lists the cluster, if it answers."""
+        wire = controller.wires[cluster]
+        if self.weather[cluster].has("away", self.at):
+            wire.lose("connection refused", self.at)
+        elif controller.alive and not wire.heard:
+            wire.relist(self.models[cluster].snapshot(START), self.at)
+
+    def lose(self, cluster: str, until: float) -> None:
+        """The cluster does not answer until then."""
+        self.weather[cluster].begin("away", until)
+        self.checker.truth.reach(self.at, cluster, lost=True)
+        for controller in self.controllers:
+            controller.wires[cluster].lose("connection refused", self.at)
+        self.later(until, lambda: self._find(cluster))
+
+    def _find(self, cluster: str) -> None:
+        if self.weather[cluster].has("away", self.at):
+            return
+        self.checker.truth.reach(self.at, cluster, lost=False)
+        for controller in self.controllers:
+            self.list(controller, cluster)
+
+    def _replace(self) -> None:
+        if self.leader is None:
+            self.take_over()
+
+    def _perform(self, action: AnyAction, led: bool) -> Outcome:
+        model = self.models[action.node.cluster]
+        was = model.snapshot(START)
+        self.checker.before(self.at, action, led, was)
+        answer = self._parts.driver(model, action, self.at)
+        self.log(
+            f"{action.kind} {action.node.name}{_about(action)}: {answer.result} {answer.detail}".rstrip()
+        )
+        self.checker.after(self.at, action, answer.result, was, model.snapshot(START))
+        return answer
+
+    def _pump(self) -> None:
+        for model in self.models.values():
+            for moment, event in model.advance(self.at):
+                self.checker.saw(moment, event)
+                for controller in self.controllers:
+                    controller.wires[model.cluster].tell(event, moment)
+
+    def _journaled(self, entry: Entry) -> None:
+        self.checker.journaled(self.at, entry)
+        self.coverage.journaled(entry)
+        record = entry.record
+        if record.form in ("command", "decision"):
+            words = record.detail.get("to", record.kind) if record.form == "decision" else record.kind
+            why = record.detail.get("why", "")
+            self.log(f"{entry.actor}: {record.node or record.rollout} {words} {why}".rstrip())
+            self._waylay(record.node, words)
+
+    def _waylay(self, node: str, step: str) -> None:
+        if self.ambush is not None and step == self.ambush[0]:
+            befall, self.ambush = self.ambush[1], None
+            cluster, _, name = node.partition("/")
+            self.later(self.at, lambda: befall(self.models[cluster], name))
+
+
+def _told(cluster: str, model: Model) -> list[Event]:
+    found = model.snapshot(START)
+    things: tuple[Thing, ...] = (*found.nodes, *found.attachments)
+    return [Seen(cluster, thing) for thing in things]
+
+
+def _about(action: AnyAction) -> str:
+    return f" {action.pod.name}" if isinstance(action, Evict) else ""

@@ -1,0 +1,228 @@
+"""The agents of all machines: they see a request, work on it once, and tell of it in their Machine."""
+
+from __future__ import annotations
+
+from random import Random
+
+from msgspec.structs import replace
+
+from fleet.core.agent import Act, Answer, next_duty
+from fleet.core.objects.machine import Ask, Machine, Request, Units, Work
+from fleet.core.objects.node import Node
+from fleet.core.releases import osimage
+from fleet.core.releases.release import Release, is_release, told_from
+from fleet.model.behaviour import Behaviour, Length, draw
+from fleet.model.control_plane.kubelet import Kubelets
+from fleet.model.event_queue import Timeline
+from fleet.model.objects import Objects
+
+UNIT = "app-gateway.service"
+"""Fails where a machine is to boot with a unit that fails."""
+LOG = "(simulated) systemd[1]: Failed to start app-gateway.service\n"
+"""Of the boot that failed, where a machine boots its old release again."""
+
+
+def last_boot(machine: Machine) -> str:
+    """The log of the boot before this one, as far as a model has one; empty: it has not rebooted yet."""
+    if machine.work is not None and machine.work.log:
+        return machine.work.log
+    return f"(simulated) systemd[1]: {machine.rollback.version} shuts down\n" if machine.rollback else ""
+
+
+class Agents:
+    def __init__(self, objects: Objects, kubelets: Kubelets, timeline: Timeline, rng: Random) -> None:
+        self.behaviour = Behaviour()
+        self._objects = objects
+        self._kubelets = kubelets
+        self._timeline = timeline
+        self._rng = rng
+
+    def begin(self) -> None:
+        """Takes up what a snapshot shows under way: requests without an answer, or with work half done."""
+        for machine in list(self._objects.machines.values()):
+            machine = self._concluded(machine)
+            request = machine.request
+            if request is None:
+                continue
+            answer = machine.answer(request.token)
+            if answer is None:
+                self.requested(machine.name, request.token)
+            elif answer.state == "working" and request.action is Ask.STAGE:
+                self._stage(machine, request)
+            elif answer.state == "working" and request.action is Ask.REBOOT:
+                self._reboot(machine, request.token)
+
+    def _concluded(self, machine: Machine) -> Machine:
+        """Half-done work that is over all the same: it has booted since, or nobody asks for it any more. Its agent would
+        find that out before it does anything else."""
+        work, request = machine.work, machine.request
+        if work is None or work.state != "working":
+            return machine
+        rebooted = bool(work.boot_id and machine.boot_id and work.boot_id != machine.boot_id)
+        asked = request.action if request is not None and request.token == work.token else None
+        if asked is not None and not (rebooted and asked is Ask.REBOOT):
+            return machine
+        over = replace(work, state="done", percent=100) if rebooted else replace(work, state="failed")
+        self._tell(machine, over)
+        return self._objects.machines[machine.name]
+
+    def requested(self, name: str, token: str) -> None:
+        """A request was written: its agent sees it a little later."""
+        self._later(self.behaviour.agent, name, "asked", name, token)
+
+    def asked(self, name: str, token: str) -> None:
+        machine = self._objects.machines.get(name)
+        request = machine.request if machine is not None else None
+        if machine is None or request is None or request.token != token or name in self._kubelets.away:
+            return
+        last = machine.work
+        if not machine.reported or (last is not None and (last.token == token or last.state == "working")):
+            return
+        match next_duty(request, last, machine):
+            case Answer(work):
+                self._tell(machine, work)
+            case Act(work=work):
+                self._begin(machine, request, work)
+
+    def _begin(self, machine: Machine, request: Request, work: Work) -> None:
+        match request.action:
+            case Ask.STAGE:
+                self._tell(machine, work)
+                self._stage(machine, request)
+            case Ask.REBOOT:
+                self._tell(machine, work)
+                self._reboot(machine, request.token)
+            case Ask.ROLLBACK:
+                self._tell(machine, replace(work, state="failed", message="rollback is not simulated"))
+
+    def progress(self, name: str, token: str, percent: str) -> None:
+        machine = self._objects.machines.get(name)
+        if machine is not None and (work := machine.answer(token)) is not None and work.state == "working":
+            self._tell(machine, replace(work, percent=int(percent)))
+
+    def staged(
+        self,
+        name: str,
+        token: str,
+        version: str,
+        digest: str,
+        kernel: str,
+        kubelet: str,
+        reference_digest: str = "",
+    ) -> None:
+        """The image is written. `reference_digest` is not in the states of an earlier fleet."""
+        machine = self._objects.machines.get(name)
+        if machine is None or (work := machine.answer(token)) is None:
+            return
+        if self.behaviour.failures.get(name) == "stage-fails":
+            words = "cannot write the image: no space left on device"
+            self._tell(machine, replace(work, state="failed", message=words))
+        else:
+            release = Release(version, digest, kernel, kubelet, reference_digest)
+            self._tell(machine, replace(work, state="done", percent=100), staged=release)
+
+    def booted(self, name: str, token: str) -> None:
+        """The machine is up again, and its kubelet tells of the new boot."""
+        if name in self._kubelets.away:
+            self._kubelets.register(name, _uuid(self._rng))
+        node, machine = self._objects.nodes.get(name), self._objects.machines.get(name)
+        if node is None or machine is None or name not in self._kubelets.away:
+            return
+        release = self._boots(machine)
+        ready = self.behaviour.failures.get(name) != "not-ready"
+        boot_id = _uuid(self._rng)
+        self._objects.put_node(
+            node,
+            boot_id=boot_id,
+            os_image=_os_image(node, machine, release),
+            kernel=(release.kernel if release is not None else "") or node.kernel,
+            kubelet=(release.kubelet if release is not None else "") or node.kubelet,
+            ready=ready,
+        )
+        if ready:
+            self._kubelets.up(name)
+        else:
+            self._kubelets.not_ready(name)
+        self._later(self.behaviour.agent, name, "reported", name, token, boot_id)
+
+    def reported(self, name: str, token: str, boot_id: str) -> None:
+        """The agent runs again after a boot, and tells what it finds and how its request ended."""
+        machine = self._objects.machines.get(name)
+        if machine is None:
+            return
+        release, work, request = self._boots(machine), machine.work, machine.request
+        if work is not None and work.token == token:
+            # Done is the reboot. Whether it brought the wanted release is for the controller to see.
+            wanted = request.release if request is not None and request.token == token else None
+            work = replace(work, state="done", message=f"booted {told_from(release, wanted)}", percent=100)
+            if wanted is not None and not is_release(release, wanted):
+                work = replace(work, log=LOG)
+        changed = release != machine.booted
+        self._tell(
+            machine,
+            work,
+            booted=release,
+            staged=None,
+            rollback=machine.booted if changed else machine.staged or machine.rollback,
+            boot_id=boot_id,
+            kernel=(release.kernel if release is not None else "") or machine.kernel,
+            units=self._units(machine),
+            reported=True,
+        )
+        if request is not None and request.token != token:
+            self.requested(name, request.token)
+
+    def _boots(self, machine: Machine) -> Release | None:
+        if self.behaviour.failures.get(machine.name) == "old-version":
+            return machine.booted
+        return machine.staged or machine.booted
+
+    def _units(self, machine: Machine) -> Units:
+        """What had failed before the boot fails again."""
+        failed = machine.units.failed if machine.units is not None else ()
+        match self.behaviour.failures.get(machine.name):
+            case "stays-starting":
+                return Units("starting", failed)
+            case "unit-fails":
+                return Units("degraded", tuple(sorted({*failed, UNIT})))
+            case _:
+                return Units("degraded" if failed else "running", failed)
+
+    def _stage(self, machine: Machine, request: Request) -> None:
+        name, release = machine.name, request.release
+        length = draw(self.behaviour.stage, self._rng, name)
+        reports = self.behaviour.stage_reports
+        for number in range(1, reports + 1):
+            share = number / (reports + 1)
+            at = self._objects.now + length * share
+            self._timeline.add(at, "progress", name, request.token, str(int(100 * share)))
+        told = (release.version, release.digest, release.kernel, release.kubelet, release.reference_digest)
+        self._timeline.add(self._objects.now + length, "staged", name, request.token, *told)
+
+    def _reboot(self, machine: Machine, token: str) -> None:
+        name = machine.name
+        if name not in self._objects.nodes:
+            return
+        self._kubelets.down(name)
+        if self.behaviour.failures.get(name) != "never-back":
+            self._later(self.behaviour.reboot, name, "booted", name, token)
+
+    def _tell(self, machine: Machine, work: Work | None, **fields: object) -> None:
+        self._objects.put_machine(machine, work=work, **fields)
+
+    def _later(self, length: Length, name: str, what: str, *words: str) -> None:
+        delay = draw(length, self._rng, name)
+        self._timeline.add(self._objects.now + delay, what, *words)
+
+
+def _uuid(rng: Random) -> str:
+    text = f"{rng.getrandbits(128):032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def _os_image(node: Node, machine: Machine, release: Release | None) -> str:
+    """An OS that names its version keeps its own words."""
+    if release is None:
+        return node.os_image
+    old = machine.booted.version if machine.booted is not None else ""
+    return osimage.renamed(node.os_image, old, release.version) or f"Simulated OS {release.version}"

@@ -1,0 +1,309 @@
+"""The controllers of workloads: what replaces a pod that goes, and when.
+
+A ReplicaSet (and what is like it) makes a pod the moment another gets its deletionTimestamp; a StatefulSet once
+the old one is gone, under its name; a Job after its backoff; a DaemonSet and a static pod on the same node once
+the old one is gone. A pod without a controller is lost.
+
+ReplicaSets and Jobs make all their pods from one template. Other owners (StatefulSets, operators) may give each pod
+labels, selectors and volumes of its own, so a replacement is made as the pod was that it replaces. A role that an
+operator moves from pod to pod is not moved here: to whom it goes is not known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from random import Random
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from fleet.core.objects.daemonset import Place
+from fleet.core.objects.pod import Owner, Pod, PodRef
+from fleet.core.objects.workload import Workload
+from fleet.model.behaviour import Behaviour, draw
+from fleet.model.control_plane.scheduler import Scheduler
+from fleet.model.event_queue import Timeline
+from fleet.model.objects import Objects, WorkloadKey, controller_of
+
+ORDINAL_LABEL = "statefulset.kubernetes.io/pod-name"
+FRESH: Mapping[str, Any] = {
+    "phase": "Pending",
+    "ready": False,
+    "unready_since": None,
+    "deleting": False,
+    "gone_by": None,
+    "stuck": "",
+}
+"""Of a pod that has just been made."""
+ALIKE = frozenset({"ReplicaSet", "ReplicationController", "Job"})
+"""Owners whose pods all come from one template."""
+COUNTED = frozenset({"Job", "StatefulSet", "DaemonSet", "Node"})
+"""Kinds that are not simply kept at a number of pods, each with a way of its own."""
+
+
+class SavedControllers(Struct, frozen=True):
+    templates: list[Pod]
+    implied: list[tuple[str, str, str, int]]
+
+
+class Controllers:
+    def __init__(
+        self,
+        objects: Objects,
+        scheduler: Scheduler,
+        timeline: Timeline,
+        rng: Random,
+        saved: SavedControllers | None = None,
+    ) -> None:
+        self.behaviour = Behaviour()
+        self._objects = objects
+        self._scheduler = scheduler
+        self._timeline = timeline
+        self._rng = rng
+        self._active: dict[WorkloadKey, int] = {}
+        """Pods that count as there: not finished, not being deleted."""
+        self._ready: dict[WorkloadKey, int] = {}
+        self._templates: dict[WorkloadKey, Pod] = {}
+        self._leavers: dict[WorkloadKey, list[Pod]] = {}
+        """Pods that are to be replaced by such as they were, until `settle`."""
+        self._implied: dict[WorkloadKey, int] = {}
+        """Replicas of workloads that the snapshot lacks: those that were there."""
+        self.behind: dict[WorkloadKey, None] = {}
+        """Workloads whose number of pods is to be looked at, by `settle`."""
+        self.lost: list[Pod] = []
+        """Pods that are gone and come again under a name or on a node of their own."""
+        self.unready: dict[WorkloadKey, None] = {}
+        """Workloads whose count of ready pods may be old, since somebody last emptied it."""
+        for template in saved.templates if saved else ():
+            key = controller_of(template)
+            assert key is not None
+            self._templates[key] = template
+        for pod in objects.pods.values():
+            self._learn(pod)
+        if saved:
+            self._implied = {WorkloadKey(*each[:3]): each[3] for each in saved.implied}
+        else:
+            self._implied = {k: n for k, n in self._active.items() if k not in objects.workloads}
+        objects.pod_listeners.append(self._pod_changed)
+
+    def save(self) -> SavedControllers:
+        return SavedControllers(
+            list(self._templates.values()), [(*key, count) for key, count in self._implied.items()]
+        )
+
+    def settle(self) -> None:
+        """Makes and deletes pods until the numbers are right."""
+        lost, self.lost = self.lost, []
+        for pod in lost:
+            self._make_again(pod)
+        behind, self.behind = self.behind, {}
+        for key in behind:
+            self._keep_number(key)
+
+    def scale(self, key: WorkloadKey) -> None:
+        """Its replicas were changed."""
+        if key.kind == "StatefulSet":
+            self._scale_set(key)
+        elif key.kind != "Deployment":
+            self.behind[key] = None
+
+    def start_over(self, key: WorkloadKey) -> None:
+        """A Job's backoff is over."""
+        job = self._objects.workloads.get(key)
+        if job is None or self._active.get(key, 0) < job.replicas:
+            self._make(key, self._fresh_name(key))
+
+    def start_daemons(self, node: str) -> None:
+        """A pod of each DaemonSet of which only pods are known, on a node that has come."""
+        for key in list(self._templates):
+            workload = self._objects.workloads.get(key)
+            if key.kind == "DaemonSet" and (workload is None or workload.daemon is None):
+                self.start_daemon(key, node)
+
+    def start_daemon(self, key: WorkloadKey, node: str) -> None:
+        """A pod of the DaemonSet, on this node."""
+        workload = self._objects.workloads.get(key)
+        owner = Owner("DaemonSet", key.name, workload.uid if workload is not None else "")
+        template = self._templates.get(key) or Pod(
+            key.namespace, "", "", labels={"app": key.name}, owner=owner
+        )
+        self._make(key, self._fresh_name(key), node, template)
+
+    def write(self, key: WorkloadKey) -> None:
+        """Brings the workload's count of ready pods up to date, and that of its owner."""
+        workload = self._objects.workloads.get(key)
+        if workload is None:
+            return
+        ready = self._ready.get(key, 0)
+        if workload.ready == ready:
+            return
+        self._objects.put_workload(workload, ready=ready)
+        owner = self._owner(workload)
+        if owner is not None:
+            self._objects.put_workload(owner, ready=max(0, owner.ready + ready - workload.ready))
+
+    def delete(self, pod: Pod) -> None:
+        """Gives a pod its deletionTimestamp; one that was never bound is gone at once."""
+        if pod.deleting:
+            return
+        if pod.node or pod.finalizers:
+            gone_by = self._objects.clock(pod.grace_seconds)
+            self._objects.change_pod(pod, deleting=True, gone_by=gone_by)
+        else:
+            self._objects.drop_pod(pod)
+
+    def _owner(self, workload: Workload) -> Workload | None:
+        owner = workload.owner
+        if owner is None:
+            return None
+        return self._objects.workloads.get(WorkloadKey(owner.kind, workload.namespace, owner.name))
+
+    def _learn(self, pod: Pod) -> None:
+        key = controller_of(pod)
+        if key is None:
+            return
+        self._active[key] = self._active.get(key, 0) + _active(pod)
+        self._ready[key] = self._ready.get(key, 0) + _ready(pod)
+        template = self._templates.get(key)
+        if template is None:
+            self._templates[key] = _template(pod)
+        elif key.kind in ALIKE and template.labels is not pod.labels and template.labels != pod.labels:
+            # What one of them has beside the others was put there later, and is not in the template.
+            common = {key: value for key, value in template.labels.items() if pod.labels.get(key) == value}
+            self._templates[key] = replace(template, labels=common)
+
+    def _pod_changed(self, _: PodRef, key: WorkloadKey | None, old: Pod | None, new: Pod | None) -> None:
+        pod = new if new is not None else old
+        assert pod is not None
+        if new is None and (pod.mirror or key is not None):
+            self._gone(pod, key)
+        if key is None:
+            return
+        before, after = old is not None and _active(old), new is not None and _active(new)
+        if before != after:
+            self._active[key] = self._active.get(key, 0) + after - before
+            if before:
+                self._left(key, pod)
+        was, is_ = old is not None and _ready(old), new is not None and _ready(new)
+        if was != is_:
+            self._ready[key] = self._ready.get(key, 0) + is_ - was
+            self.unready[key] = None
+
+    def _left(self, key: WorkloadKey, pod: Pod) -> None:
+        if key.kind == "Job":
+            if not pod.finished:
+                delay = draw(self.behaviour.job_backoff, self._rng, f"{key.namespace}/{key.name}")
+                self._timeline.add(self._objects.now + delay, "job", *key)
+        elif key.kind not in COUNTED:
+            self.behind[key] = None
+            if key.kind not in ALIKE or pod.uid in self._objects.ill:
+                self._leavers.setdefault(key, []).append(pod)
+
+    def _gone(self, pod: Pod, key: WorkloadKey | None) -> None:
+        if pod.mirror or (key is not None and key.kind in ("DaemonSet", "StatefulSet")):
+            self.lost.append(pod)
+
+    def _make_again(self, pod: Pod) -> None:
+        key = controller_of(pod)
+        if pod.ref in self._objects.pods:
+            return
+        if pod.mirror:
+            if pod.node in self._objects.nodes:
+                self._create(pod, pod.name, pod.labels, pod.node)
+        elif key is not None and key.kind == "DaemonSet":
+            if self._wants(key, pod.node):
+                self._make(key, self._fresh_name(key), pod.node, pod)
+        elif key is not None and _ordinal(pod.name) < self._replicas(key):
+            self._make(key, pod.name, template=pod, ill=self._is_ill(pod))
+
+    def _is_ill(self, pod: Pod) -> bool:
+        return pod.uid in self._objects.ill
+
+    def _wants(self, daemonset: WorkloadKey, name: str) -> bool:
+        """The DaemonSet starts a pod in the place of one that is gone."""
+        node, workload = self._objects.nodes.get(name), self._objects.workloads.get(daemonset)
+        asks = workload.daemon if workload is not None else None
+        return node is not None and (asks is None or asks.place(node) is Place.RUN)
+
+    def _replicas(self, key: WorkloadKey) -> int:
+        workload = self._objects.workloads.get(key)
+        if workload is not None:
+            return workload.replicas
+        # A StatefulSet that is not known gets back whatever it loses.
+        return 1 << 30 if key.kind == "StatefulSet" else self._implied.get(key, 0)
+
+    def _keep_number(self, key: WorkloadKey) -> None:
+        missing = self._replicas(key) - self._active.get(key, 0)
+        leavers = self._leavers.pop(key, [])
+        for index in range(missing):
+            left = leavers[index] if index < len(leavers) else None
+            own = left if key.kind not in ALIKE else None
+            self._make(key, self._fresh_name(key), template=own, ill=left is not None and self._is_ill(left))
+        if missing < 0:
+            pods = [pod for pod in self._pods(key) if _active(pod)]
+            pods.sort(key=lambda pod: (pod.ready, pod.ref))
+            for pod in pods[:-missing]:
+                self.delete(pod)
+
+    def _scale_set(self, key: WorkloadKey) -> None:
+        wanted = {f"{key.name}-{ordinal}" for ordinal in range(self._replicas(key))}
+        there = {pod.name: pod for pod in self._pods(key)}
+        for name in sorted(wanted - there.keys(), key=_ordinal):
+            self._make(key, name)
+        for name in sorted(there.keys() - wanted, key=_ordinal, reverse=True):
+            self.delete(there[name])
+
+    def _pods(self, key: WorkloadKey) -> list[Pod]:
+        return [pod for pod in self._objects.pods.values() if controller_of(pod) == key]
+
+    def _fresh_name(self, key: WorkloadKey) -> str:
+        while True:
+            name = f"{key.name}-{self._rng.getrandbits(24):06x}"
+            if PodRef(key.namespace, name) not in self._objects.pods:
+                return name
+
+    def _make(
+        self, key: WorkloadKey, name: str, node: str = "", template: Pod | None = None, ill: bool = False
+    ) -> None:
+        template = (
+            template or self._templates.get(key) or Pod(key.namespace, name, "", labels={"app": key.name})
+        )
+        labels = template.labels
+        if key.kind == "StatefulSet" and labels.get(ORDINAL_LABEL, name) != name:
+            labels = labels | {ORDINAL_LABEL: name}
+        self._create(template, name, labels, node, ill)
+
+    def _create(self, template: Pod, name: str, labels: dict[str, str], node: str, ill: bool = False) -> None:
+        """The scheduler binds it in the same moment, which is told once; else it waits."""
+        uid = f"{self._rng.getrandbits(128):032x}"
+        if ill:
+            self._objects.ill.add(uid)
+        pod = replace(template, name=name, uid=uid, labels=labels, node=node, **FRESH)
+        if not node:
+            node = self._scheduler.choose(pod)
+        pod = self._objects.put_pod(pod, node=node, stuck="" if node else "unschedulable")
+        if not node:
+            self._scheduler.wait(pod)
+            for victim in self._scheduler.victims(pod):
+                self.delete(victim)
+
+
+def _template(pod: Pod) -> Pod:
+    if pod.deleting:
+        # What keeps this one is its own, as far as can be told.
+        pod = replace(pod, finalizers=False, finalizer_names=())
+    return replace(pod, name="", uid="", node="", **FRESH)
+
+
+def _active(pod: Pod) -> bool:
+    return not pod.deleting and not pod.finished
+
+
+def _ready(pod: Pod) -> bool:
+    return pod.ready and not pod.deleting
+
+
+def _ordinal(name: str) -> int:
+    tail = name.rpartition("-")[2]
+    return int(tail) if tail.isdigit() else 0

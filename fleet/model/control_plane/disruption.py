@@ -1,0 +1,208 @@
+"""The disruption controller: counts a budget's pods as they change, and writes its status a little later.
+
+The counts are kept as pods change, so that one change costs one budget's work. Source: kubernetes,
+pkg/controller/disruption/disruption.go.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from msgspec.structs import replace
+
+from fleet.core.objects.budget import Budget, share
+from fleet.core.objects.pod import Pod, PodRef
+from fleet.model.objects import Objects, WorkloadKey, controller_of
+
+SCALABLE = frozenset({"ReplicaSet", "Deployment", "StatefulSet", "ReplicationController"})
+SCALELESS = {
+    "DaemonSet": "daemonsets.apps does not implement the scale subresource",
+    "Job": "jobs.batch does not implement the scale subresource",
+    "Node": "nodes does not implement the scale subresource",
+}
+
+
+class Tally:
+    """What a budget's pods are now."""
+
+    __slots__ = ("healthy", "owners", "total")
+
+    def __init__(self) -> None:
+        self.total = 0
+        self.healthy = 0
+        """Ready, and not being deleted."""
+        self.owners: Counter[WorkloadKey] = Counter()
+
+
+class Disruption:
+    def __init__(self, objects: Objects) -> None:
+        self._objects = objects
+        self._tallies: dict[PodRef, Tally] = {}
+        self._covering: dict[PodRef, tuple[PodRef, ...]] = {}
+        self._matches: dict[tuple[str, tuple[tuple[str, str], ...]], tuple[PodRef, ...]] = {}
+        self._matched: dict[WorkloadKey, tuple[dict[str, str], tuple[PodRef, ...]]] = {}
+        """The labels of a workload's last pod, and the budgets that match them."""
+        self._by_label: dict[tuple[str, str, str], dict[PodRef, None]] = {}
+        """By namespace and a label that the selector needs; without both where it needs none."""
+        self._of_owner: dict[WorkloadKey, set[PodRef]] = {}
+        self.dirty: dict[PodRef, None] = {}
+        """Budgets whose status may be old, since somebody last emptied it."""
+        for ref, budget in objects.budgets.items():
+            self._tallies[ref] = Tally()
+            self._list(ref, budget)
+        for ref, pod in objects.pods.items():
+            self._begin(ref, pod)
+        objects.pod_listeners.append(self._pod_changed)
+
+    def covering(self, pod: PodRef) -> tuple[PodRef, ...]:
+        """The budgets that match a pod."""
+        return self._covering.get(pod, ())
+
+    def budget_changed(self, ref: PodRef) -> None:
+        """It was made, changed or deleted: its namespace is counted anew."""
+        namespace = ref.namespace
+        refs = [each for each in self._objects.budgets if each.namespace == namespace]
+        for shelf in [shelf for shelf in self._by_label if shelf[0] == namespace]:
+            del self._by_label[shelf]
+        for each in refs:
+            self._list(each, self._objects.budgets[each])
+        self._matches = {key: found for key, found in self._matches.items() if key[0] != namespace}
+        self._matched.clear()
+        self._tallies.pop(ref, None)
+        for each in refs:
+            self._tallies[each] = Tally()
+        for pod_ref, pod in self._objects.pods.items():
+            if pod.namespace == namespace:
+                self._begin(pod_ref, pod)
+        if ref in self._objects.budgets:
+            self.dirty[ref] = None
+
+    def scaled(self, key: WorkloadKey) -> None:
+        """Its budgets expect another number of pods now."""
+        for ref in sorted(self._of_owner.get(key, ())):
+            if ref in self._tallies:
+                self.dirty[ref] = None
+
+    def write(self, ref: PodRef) -> None:
+        """Brings the status of a budget up to date."""
+        budget = self._objects.budgets.get(ref)
+        if budget is None:
+            return
+        tally = self._tallies[ref]
+        expected, desired, failure = self._expect(budget, tally)
+        if failure:
+            new = replace(budget, disruptions_allowed=0, failure=failure)
+        else:
+            allowed = max(0, tally.healthy - desired) if expected > 0 else 0
+            new = replace(
+                budget,
+                observed_generation=budget.generation,
+                disruptions_allowed=allowed,
+                current_healthy=tally.healthy,
+                desired_healthy=desired,
+                expected_pods=expected,
+                disrupted=frozenset(),
+                failure="",
+            )
+        if new != budget:
+            self._objects.put_budget(new)
+
+    def _expect(self, budget: Budget, tally: Tally) -> tuple[int, int, str]:
+        """Expected pods, healthy pods wanted, and why it cannot be told."""
+        least, most = budget.min_available, budget.max_unavailable
+        if isinstance(least, int):
+            return tally.total, least, ""
+        if least is None and most is None:
+            return tally.total, 0, ""
+        expected = 0
+        for key in tally.owners:
+            if key.kind in SCALELESS:
+                return 0, 0, SCALELESS[key.kind]
+            if budget.failure and key.kind not in SCALABLE:
+                # Whether a custom resource has a scale is told by the server alone, which has said that it has none.
+                return 0, 0, budget.failure
+            expected += self._scale(key, tally)
+        if least is not None:
+            return expected, share(least, expected), ""
+        assert most is not None
+        return expected, max(0, expected - share(most, expected)), ""
+
+    def _scale(self, key: WorkloadKey, tally: Tally) -> int:
+        """Replicas that are wanted. A workload that is not known has those that are there."""
+        workload = self._objects.workloads.get(key)
+        return tally.owners[key] if workload is None else workload.replicas
+
+    def _list(self, ref: PodRef, budget: Budget) -> None:
+        if budget.selector is None:
+            return
+        label = next(iter(budget.selector.match_labels.items()), ("", ""))
+        self._by_label.setdefault((ref.namespace, *label), {})[ref] = None
+
+    def _begin(self, ref: PodRef, pod: Pod) -> None:
+        key = controller_of(pod)
+        self._count(pod, key, self._cover(ref, key, pod), 1)
+
+    def _cover(self, ref: PodRef, key: WorkloadKey | None, pod: Pod) -> tuple[PodRef, ...]:
+        """Pods of one workload have the same labels object, as they come from one template."""
+        known = self._matched.get(key) if key is not None else None
+        if known is not None and known[0] is pod.labels:
+            found = known[1]
+        else:
+            found = self._match(pod)
+            if key is not None:
+                self._matched[key] = (pod.labels, found)
+        if found:
+            self._covering[ref] = found
+        else:
+            self._covering.pop(ref, None)
+        return found
+
+    def _match(self, pod: Pod) -> tuple[PodRef, ...]:
+        key = (pod.namespace, tuple(pod.labels.items()))
+        found = self._matches.get(key)
+        if found is None:
+            budgets = self._objects.budgets
+            shelves = [(pod.namespace, "", ""), *((pod.namespace, *label) for label in pod.labels.items())]
+            refs = {ref: None for shelf in shelves for ref in self._by_label.get(shelf, ())}
+            found = self._matches[key] = tuple(ref for ref in refs if budgets[ref].matches(pod))
+        return found
+
+    def _count(self, pod: Pod, key: WorkloadKey | None, refs: tuple[PodRef, ...], sign: int) -> None:
+        healthy = _healthy(pod)
+        for ref in refs:
+            tally = self._tallies[ref]
+            tally.total += sign
+            tally.healthy += sign * healthy
+            if key is not None:
+                tally.owners[key] += sign
+                if tally.owners[key] <= 0:
+                    del tally.owners[key]
+                self._of_owner.setdefault(key, set()).add(ref)
+
+    def _pod_changed(self, ref: PodRef, key: WorkloadKey | None, old: Pod | None, new: Pod | None) -> None:
+        if old is None:
+            assert new is not None
+            refs = self._cover(ref, key, new)
+            self._count(new, key, refs, 1)
+        elif new is None:
+            refs = self._covering.pop(ref, ())
+            self._count(old, key, refs, -1)
+        elif new.labels is not old.labels and new.labels != old.labels:
+            before = self._covering.get(ref, ())
+            self._count(old, key, before, -1)
+            after = self._cover(ref, key, new)
+            self._count(new, key, after, 1)
+            refs = tuple(dict.fromkeys((*before, *after)))
+        else:
+            change = _healthy(new) - _healthy(old)
+            if not change and new.deleting == old.deleting:
+                return
+            refs = self._covering.get(ref, ())
+            for each in refs:
+                self._tallies[each].healthy += change
+        for each in refs:
+            self.dirty[each] = None
+
+
+def _healthy(pod: Pod) -> bool:
+    return pod.ready and not pod.deleting

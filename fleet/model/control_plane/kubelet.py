@@ -1,0 +1,176 @@
+"""The kubelets of all nodes: pods start, stop, stay through a reboot; and what is said of a node not heard of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+
+from msgspec.structs import replace
+
+from fleet.core.objects.machine import Machine
+from fleet.core.objects.node import Node
+from fleet.core.objects.pod import Pod, PodRef
+from fleet.core.planning.estimates import app_of
+from fleet.core.policy.evictable import stuck
+from fleet.model.behaviour import Behaviour, draw
+from fleet.model.control_plane.controllers import Controllers
+from fleet.model.event_queue import Timeline
+from fleet.model.objects import Objects, WorkloadKey
+
+
+class Kubelets:
+    def __init__(self, objects: Objects, controllers: Controllers, timeline: Timeline, rng: Random) -> None:
+        self.behaviour = Behaviour()
+        self._objects = objects
+        self._controllers = controllers
+        self._timeline = timeline
+        self._rng = rng
+        self.away: dict[str, int] = {}
+        """Nodes whose kubelet does not run, and which time it is (numbers grow)."""
+        self.outages = 0
+        self.unregistered: dict[str, tuple[Node, Machine]] = {}
+        """Machines that live on while their Node object is gone, and how it was; they register when their kubelet starts."""
+        self.listeners: list[Callable[[str, bool], None]] = []
+        """Told of each node whose machine goes down, or is up again."""
+        objects.pod_listeners.append(self._pod_changed)
+
+    def begin(self) -> None:
+        """Takes up what a snapshot shows under way: pods that start or stop, nodes that are not heard of."""
+        for node in self._objects.nodes.values():
+            if node.ready is None:
+                self._leave(node.name)
+        for pod in self._objects.pods.values():
+            if pod.deleting:
+                # One that should have been gone long ago does not go by itself.
+                if (now := self._objects.clock()) is None or stuck(pod, now) is None:
+                    self._stop(pod)
+            elif pod.node and pod.phase == "Pending":
+                self._start(pod)
+
+    def down(self, name: str) -> None:
+        """The machine goes down: its pods are not Ready; its node is called Unknown only after a while."""
+        if name in self.away:
+            return
+        self._leave(name)
+        self._tell(name, False)
+        for ref in self._objects.pods_on(name):
+            pod = self._objects.pods[ref]
+            if pod.ready:
+                self._objects.change_pod(pod, ready=False)
+        if self._objects.nodes[name].ready is not None:
+            grace = draw(self.behaviour.monitor_grace, self._rng, name)
+            self._timeline.add(self._objects.now + grace, "unheard", name, str(self.away[name]))
+
+    def up(self, name: str) -> None:
+        """The kubelet runs again: what was to stop is gone, the rest starts again in place."""
+        self.away.pop(name, None)
+        self._tell(name, True)
+        for ref in self._objects.pods_on(name):
+            pod = self._objects.pods[ref]
+            if pod.deleting:
+                self._end(pod)
+            elif not pod.finished and not pod.ready:
+                self._start(pod, again=pod.phase == "Running")
+
+    def not_ready(self, name: str) -> None:
+        """The kubelet is heard of, and runs no pods."""
+        self._leave(name)
+        self._tolerate(name)
+
+    def unheard(self, name: str, outage: str) -> None:
+        node = self._objects.nodes.get(name)
+        if node is None or self.away.get(name) != int(outage):
+            return
+        self._objects.put_node(node, ready=None)
+        self._tolerate(name)
+
+    def given_up(self, name: str, outage: str) -> None:
+        """The pods of a node that stays away are deleted; they stay Terminating, since nobody stops them."""
+        if self.away.get(name) != int(outage):
+            return
+        for ref in self._objects.pods_on(name):
+            pod = self._objects.pods[ref]
+            if not pod.stays and not pod.finished:
+                self._controllers.delete(pod)
+
+    def started(self, namespace: str, name: str, uid: str) -> None:
+        pod = self._objects.pods.get(PodRef(namespace, name))
+        if pod is None or pod.uid != uid or pod.deleting or pod.ready or pod.finished:
+            return
+        if self._runs(pod.node):
+            is_ready = uid not in self._objects.ill
+            self._objects.change_pod(pod, phase="Running", ready=is_ready, unready_since=None)
+
+    def stopped(self, namespace: str, name: str, uid: str) -> None:
+        pod = self._objects.pods.get(PodRef(namespace, name))
+        if pod is not None and pod.uid == uid and (self._runs(pod.node) or not pod.node):
+            self._end(pod)
+
+    def node_gone(self, node: Node) -> None:
+        """Its pods are removed with it."""
+        self.away.pop(node.name, None)
+        self._tell(node.name, False)
+        for ref in self._objects.pods_on(node.name):
+            self._objects.drop_pod(self._objects.pods[ref])
+
+    def forgotten(self, node: Node, machine: Machine) -> None:
+        """The Node object is gone, and its pods with it; the machine is not."""
+        self.unregistered[node.name] = (node, machine)
+        for ref in self._objects.pods_on(node.name):
+            self._objects.drop_pod(self._objects.pods[ref])
+
+    def register(self, name: str, uid: str) -> bool:
+        """The kubelet of a machine without a Node object starts: a new one, without anybody's marks, and a Machine in which
+        nobody has asked for anything. False: there is no such machine."""
+        known = self.unregistered.pop(name, None)
+        if known is None:
+            return False
+        node, machine = known
+        fresh = replace(node, uid=uid, annotations={}, taints=(), unschedulable=False)
+        self._objects.put_node(fresh)
+        self._objects.put_machine(machine, uid=f"machine-{uid}", request=None, work=None, reported=False)
+        self._controllers.start_daemons(name)
+        return True
+
+    def _tell(self, name: str, up: bool) -> None:
+        for listener in self.listeners:
+            listener(name, up)
+
+    def _leave(self, name: str) -> None:
+        self.outages += 1
+        self.away[name] = self.outages
+
+    def _tolerate(self, name: str) -> None:
+        delay = draw(self.behaviour.toleration, self._rng, name)
+        self._timeline.add(self._objects.now + delay, "given-up", name, str(self.away[name]))
+
+    def _runs(self, node: str) -> bool:
+        return node in self._objects.nodes and node not in self.away
+
+    def _pod_changed(self, _: PodRef, key: WorkloadKey | None, old: Pod | None, new: Pod | None) -> None:
+        if new is None:
+            return
+        if new.deleting and (old is None or not old.deleting):
+            self._stop(new)
+        elif new.node and (old is None or not old.node) and not new.finished and not new.deleting:
+            self._start(new)
+
+    def _start(self, pod: Pod, again: bool = False) -> None:
+        length = self.behaviour.pod_restart if again else self.behaviour.pod_start
+        delay = draw(length, self._rng, _called(pod))
+        self._timeline.add(self._objects.now + delay, "started", pod.namespace, pod.name, pod.uid)
+
+    def _stop(self, pod: Pod) -> None:
+        delay = min(float(pod.grace_seconds), draw(self.behaviour.pod_stop, self._rng, _called(pod)))
+        self._timeline.add(self._objects.now + delay, "stopped", pod.namespace, pod.name, pod.uid)
+
+    def _end(self, pod: Pod) -> None:
+        """A pod with finalizers stays, with its containers stopped."""
+        if not pod.finalizers:
+            self._objects.drop_pod(pod)
+        elif pod.ready:
+            self._objects.change_pod(pod, ready=False)
+
+
+def _called(pod: Pod) -> str:
+    return app_of(pod)

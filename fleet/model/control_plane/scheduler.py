@@ -1,0 +1,335 @@
+"""Where a pod goes: nodes that suit it, by room; those without a PreferNoSchedule taint first, the emptiest first.
+
+Nodes are kept in a heap per kind of demand (node selector, affinity, volumes and tolerations), so that placing a pod
+looks at a few nodes, not at all. Room that is taken leaves an entry too low; it is corrected when it is next looked at.
+"""
+
+from __future__ import annotations
+
+from heapq import heapify, heappop, heappush
+
+from fleet.core.capacity.taken import Taken
+from fleet.core.capacity.topology import Judge, Neighbours
+from fleet.core.objects.demand import Demand
+from fleet.core.objects.node import Node, Resources
+from fleet.core.objects.pod import Pod, PodRef
+from fleet.model.objects import Objects, WorkloadKey, controller_of
+
+CANDIDATES = 4
+"""Nodes looked at to find one without a pod of the same workload."""
+TRIES = 32
+"""Nodes looked at, emptiest first, before all of them are."""
+
+
+class Room(Taken):
+    """What of a node is taken, and how full that makes it."""
+
+    __slots__ = ("level", "size")
+
+    def __init__(self, size: Resources) -> None:
+        super().__init__()
+        self.size = size
+        self.level = 0.0
+        """The fullest of cpu, memory and pods, from 0 to 1."""
+
+    def take(self, pod: Pod, sign: int = 1) -> None:
+        super().take(pod, sign)
+        self.measure()
+
+    def measure(self) -> None:
+        size = self.size
+        self.level = max(
+            self.cpu / (size.cpu or 1), self.memory / (size.memory or 1), self.pods / (size.pods or 1)
+        )
+
+
+class Shelf:
+    """The nodes that suit one demand, and the pods of it that wait for room."""
+
+    def __init__(self, demand: Demand) -> None:
+        self.demand = demand
+        self.listed: dict[str, tuple[int, float]] = {}
+        """The entry that counts for a node: never above its true level."""
+        self.heap: list[tuple[int, float, str]] = []
+        self.full: set[Resources] = set()
+        """Sizes that fit nowhere, until room appears."""
+        self.waiting: dict[Resources, dict[PodRef, int]] = {}
+        self.picky = False
+        """One that has waited minds its neighbours, or ports: a node without new room may suit it now."""
+
+    def list(self, name: str, dislikes: int, level: float) -> None:
+        self.listed[name] = (dislikes, level)
+        heappush(self.heap, (dislikes, level, name))
+        if len(self.heap) > 64 + 4 * len(self.listed):
+            self.heap = [(*entry, name) for name, entry in self.listed.items()]
+            heapify(self.heap)
+
+
+class Scheduler:
+    def __init__(self, objects: Objects) -> None:
+        self._objects = objects
+        self._rooms: dict[str, Room] = {}
+        self._shelves: dict[Demand, Shelf] = {}
+        self._spread: dict[tuple[str, WorkloadKey], int] = {}
+        self._neighbours = Neighbours()
+        self._placeholders: dict[str, dict[PodRef, Pod]] = {}
+        """By node: pods of negative priority, which make way for others."""
+        self.gained: dict[str, None] = {}
+        """Nodes where room appeared for pods that wait, until `settle`."""
+        self._queued = 0
+        self._arrivals = 0
+        for node in objects.nodes.values():
+            self._rooms[node.name] = Room(node.allocatable)
+            self._neighbours.see_node(node)
+        for pod in objects.pods.values():
+            if _occupies(pod):
+                self._take(pod, controller_of(pod), 1)
+        for pod in objects.pods.values():
+            if not pod.node and not pod.deleting and not pod.finished and self._may_come(pod):
+                self.wait(pod)
+        if self._queued:
+            self.gained = dict.fromkeys(objects.nodes)
+        objects.pod_listeners.append(self._pod_changed)
+        objects.node_listeners.append(self._node_changed)
+
+    def choose(self, pod: Pod) -> str:
+        """The node that the pod would be bound to now; empty if it fits nowhere."""
+        if pod.stuck == "gated":
+            return ""
+        shelf = self._shelf(pod)
+        if pod.requests in shelf.full:
+            return ""
+        judge = self._neighbours.judge(pod)
+        chosen = self._best(shelf, pod, judge) or self._any(shelf, pod, judge)
+        if not chosen and not self._picky(pod):
+            shelf.full.add(pod.requests)
+        return chosen
+
+    def wait(self, pod: Pod) -> None:
+        """The pod is bound when room appears; one with a scheduling gate never is."""
+        if pod.stuck == "gated":
+            return
+        self._arrivals += 1
+        self._queued += 1
+        shelf = self._shelf(pod)
+        shelf.waiting.setdefault(pod.requests, {})[pod.ref] = self._arrivals
+        shelf.picky = shelf.picky or self._picky(pod)
+
+    def victims(self, pod: Pod) -> list[Pod]:
+        """The placeholders that make way for the pod, which fits nowhere: all of one node."""
+        if not self._placeholders or not pod.preempts or pod.placeholder or pod.stuck == "gated":
+            return []
+        demand, judge = Demand.of(pod, self._objects.bound), self._neighbours.judge(pod)
+        for name, there in self._placeholders.items():
+            node = self._objects.nodes.get(name)
+            if node is not None and demand.suits(node):
+                standing = sorted(there.values(), key=lambda each: (each.priority, each.ref))
+                if going := self._cleared(pod, node, standing, judge):
+                    return going
+        return []
+
+    def _cleared(self, pod: Pod, node: Node, standing: list[Pod], judge: Judge) -> list[Pod]:
+        """So many of these as have to go from the node for the pod to fit; empty where all of them are not enough."""
+        rest = self._rooms[node.name].copied()
+        going: list[Pod] = []
+        try:
+            for each in standing:
+                rest.take(each, -1)
+                self._neighbours.take(each, -1)
+                going.append(each)
+                if rest.fits(pod, node.allocatable) and judge.allows(node):
+                    return going
+            return []
+        finally:
+            for each in going:
+                self._neighbours.take(each, 1)
+
+    def _may_come(self, pod: Pod) -> bool:
+        """One for which the real scheduler has found no node, though this one finds one, waits for what is not known
+        here."""
+        return pod.stuck != "unschedulable" or not self.choose(pod)
+
+    def _picky(self, pod: Pod) -> bool:
+        """More than room decides where it can be."""
+        return bool(pod.ports or self._neighbours.judge(pod).minds)
+
+    def settle(self) -> None:
+        """Binds waiting pods to what room has appeared."""
+        gained, self.gained = self.gained, {}
+        for shelf in sorted(self._shelves.values(), key=self._only_placeholders):
+            if not shelf.waiting:
+                continue
+            here = [self._rooms[name] for name in gained if name in shelf.listed]
+            for asked in sorted(shelf.waiting, key=lambda each: next(iter(shelf.waiting[each].values()))):
+                if shelf.picky or any(room.holds(asked, room.size) for room in here):
+                    self._bind_waiting(shelf, asked)
+
+    def _only_placeholders(self, shelf: Shelf) -> bool:
+        """They come after all others."""
+        if not self._placeholders:
+            return False
+        waiting = (ref for refs in shelf.waiting.values() for ref in refs)
+        return all(self._objects.pods[ref].placeholder for ref in waiting)
+
+    def _bind_waiting(self, shelf: Shelf, asked: Resources) -> None:
+        for ref in list(shelf.waiting[asked]):
+            pod = self._objects.pods[ref]
+            node = self.choose(pod)
+            if node:
+                self._objects.change_pod(pod, node=node, stuck="")
+            elif not shelf.picky:
+                return
+
+    def _best(self, shelf: Shelf, pod: Pod, judge: Judge) -> str:
+        """The emptiest that fits, rather one of the first few that has no pod of the same workload."""
+        key = controller_of(pod)
+        looked: list[tuple[int, float, str]] = []
+        first = chosen = ""
+        fitting = 0
+        dislikes = 0
+        while shelf.heap and len(looked) < TRIES and fitting < CANDIDATES:
+            entry = heappop(shelf.heap)
+            name = entry[2]
+            if shelf.listed.get(name) != entry[:2] or (looked and looked[-1] == entry):
+                continue
+            room = self._rooms[name]
+            if entry[1] < room.level:
+                shelf.list(name, entry[0], room.level)
+                continue
+            looked.append(entry)
+            if first and entry[0] > dislikes:
+                break
+            if not self._fits(pod, name, judge):
+                continue
+            fitting += 1
+            if not first:
+                first, dislikes = name, entry[0]
+            if key is None or (name, key) not in self._spread:
+                chosen = name
+                break
+        for entry in looked:
+            heappush(shelf.heap, entry)
+        return chosen or first
+
+    def _any(self, shelf: Shelf, pod: Pod, judge: Judge) -> str:
+        """The best of all nodes."""
+        found = min(
+            (
+                (entry[0], self._rooms[name].level, name)
+                for name, entry in shelf.listed.items()
+                if self._fits(pod, name, judge)
+            ),
+            default=None,
+        )
+        return found[2] if found else ""
+
+    def _fits(self, pod: Pod, name: str, judge: Judge) -> bool:
+        room = self._rooms[name]
+        return room.fits(pod, room.size) and (not judge.minds or judge.allows(self._objects.nodes[name]))
+
+    def _shelf(self, pod: Pod) -> Shelf:
+        demand = Demand.of(pod, self._objects.bound)
+        shelf = self._shelves.get(demand)
+        if shelf is None:
+            shelf = self._shelves[demand] = Shelf(demand)
+            for node in self._objects.nodes.values():
+                if demand.suits(node):
+                    shelf.list(node.name, demand.dislikes(node), self._rooms[node.name].level)
+        return shelf
+
+    def _take(self, pod: Pod, key: WorkloadKey | None, sign: int) -> None:
+        room = self._rooms.get(pod.node)
+        if room is not None:
+            room.take(pod, sign)
+        self._neighbours.take(pod, sign)
+        if pod.placeholder:
+            there = self._placeholders.setdefault(pod.node, {})
+            if sign > 0:
+                there[pod.ref] = pod
+            else:
+                there.pop(pod.ref, None)
+                if not there:
+                    del self._placeholders[pod.node]
+        if key is not None:
+            place = (pod.node, key)
+            count = self._spread.get(place, 0) + sign
+            if count:
+                self._spread[place] = count
+            else:
+                del self._spread[place]
+
+    def _pod_changed(self, ref: PodRef, key: WorkloadKey | None, old: Pod | None, new: Pod | None) -> None:
+        before, after = old is not None and _occupies(old), new is not None and _occupies(new)
+        if before and after and old is not None and new is not None and new.deleting and not old.deleting:
+            # Its room is still taken; a spread counts it no more.
+            self._neighbours.delete(new)
+            if self._queued:
+                self.gained[new.node] = None
+        elif after and not before:
+            assert new is not None
+            self._take(new, key, 1)
+        elif before and not after:
+            assert old is not None
+            self._take(old, key, -1)
+            if old.node in self._rooms:
+                self._gain(old.node)
+        elif old is not None and new is not None and before and old.labels != new.labels:
+            self._neighbours.take(old, -1)
+            self._neighbours.take(new, 1)
+        if old is not None and not old.node and (new is None or new.node or new.deleting):
+            self._leave(ref, old)
+
+    def _measure(self, node: Node) -> Room:
+        room = self._rooms[node.name] = Room(node.allocatable)
+        for ref in self._objects.pods_on(node.name):
+            pod = self._objects.pods[ref]
+            if _occupies(pod):
+                room.take(pod)
+        return room
+
+    def _leave(self, ref: PodRef, pod: Pod) -> None:
+        waiting = self._shelf(pod).waiting
+        group = waiting.get(pod.requests, {})
+        self._queued -= group.pop(ref, None) is not None
+        if not group:
+            waiting.pop(pod.requests, None)
+
+    def _gain(self, name: str) -> None:
+        room = self._rooms[name]
+        if self._queued:
+            self.gained[name] = None
+        for shelf in self._shelves.values():
+            entry = shelf.listed.get(name)
+            if entry is None:
+                continue
+            if room.level < entry[1]:
+                shelf.list(name, entry[0], room.level)
+            if shelf.full:
+                shelf.full = {asked for asked in shelf.full if not room.holds(asked, room.size)}
+
+    def _node_changed(self, old: Node | None, new: Node | None) -> None:
+        if new is None:
+            assert old is not None
+            del self._rooms[old.name]
+            self._neighbours.lose_node(old.name)
+            self.gained.pop(old.name, None)
+            for shelf in self._shelves.values():
+                shelf.listed.pop(old.name, None)
+            return
+        self._neighbours.see_node(new)
+        room = self._rooms.get(new.name) or self._measure(new)
+        if room.size != new.allocatable:
+            room.size = new.allocatable
+            room.measure()
+        for shelf in self._shelves.values():
+            if shelf.demand.suits(new):
+                entry = (shelf.demand.dislikes(new), room.level)
+                if shelf.listed.get(new.name) != entry:
+                    shelf.list(new.name, *entry)
+            else:
+                shelf.listed.pop(new.name, None)
+        self._gain(new.name)
+
+
+def _occupies(pod: Pod) -> bool:
+    return bool(pod.node) and not pod.finished

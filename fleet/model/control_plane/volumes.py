@@ -1,0 +1,116 @@
+"""The attach/detach controller and the CSI drivers: a volume is attached where a pod uses it, and detached after.
+
+Only volumes of which a snapshot shows an attachment, or that `attachable` is told of: others need none.
+"""
+
+from __future__ import annotations
+
+from random import Random
+
+from fleet.core.objects.attachment import Attachment
+from fleet.core.objects.pod import Pod, PodRef
+from fleet.core.objects.volumes import PersistentVolume
+from fleet.model.behaviour import Behaviour, draw
+from fleet.model.event_queue import Timeline
+from fleet.model.objects import Objects, WorkloadKey
+
+ATTACHER = "csi.sim.internal"
+
+
+class Volumes:
+    def __init__(self, objects: Objects, timeline: Timeline, rng: Random) -> None:
+        self.behaviour = Behaviour()
+        self.claims: set[PodRef] = set()
+        """Those whose volume is attached to nodes."""
+        self.stuck: dict[str, str] = {}
+        """Nodes from which no volume is detached, and what the driver says."""
+        self._bound = {each.claim: each for each in objects.volumes.values() if each.claim is not None}
+        self._objects = objects
+        self._timeline = timeline
+        self._rng = rng
+        objects.pod_listeners.append(self._pod_changed)
+
+    def begin(self) -> None:
+        """Takes up what a snapshot shows: what no pod of its node uses is detached."""
+        claims = (self._claim_of(each) for each in self._objects.attachments.values())
+        self.claims |= {claim for claim in claims if claim is not None}
+        for each in self._objects.attachments.values():
+            self._leave(each)
+
+    def attachable(self, claim: PodRef) -> None:
+        """The claim's volume is one that is attached to nodes, and is attached where pods use it."""
+        self.claims.add(claim)
+        for pod in list(self._objects.pods.values()):
+            self._attach(pod)
+
+    def stay(self, node: str, why: str) -> None:
+        """Nothing is detached from this node any more."""
+        self.stuck[node] = why
+        for each in self._objects.attachments_on(node):
+            if each.deleting:
+                self._objects.put_attachment(each, error=why)
+
+    def let_go(self, node: str) -> None:
+        """Its volumes are detached again."""
+        self.stuck.pop(node, None)
+        for each in self._objects.attachments_on(node):
+            self._leave(each)
+
+    def detached(self, name: str) -> None:
+        """The driver has answered."""
+        found = self._objects.attachments.get(name)
+        if found is None or self._used(found):
+            return
+        if why := self.stuck.get(found.node):
+            self._objects.put_attachment(found, deleting=True, error=why)
+        else:
+            self._objects.drop_attachment(found)
+
+    def node_gone(self, node: str) -> None:
+        for each in self._objects.attachments_on(node):
+            self._objects.drop_attachment(each)
+
+    def _pod_changed(self, _: PodRef, key: WorkloadKey | None, old: Pod | None, new: Pod | None) -> None:
+        if new is None:
+            if old is not None and old.mounted and old.node:
+                for each in self._objects.attachments_on(old.node):
+                    self._leave(each)
+        elif new.node and (old is None or not old.node):
+            self._attach(new)
+
+    def _attach(self, pod: Pod) -> None:
+        for claim in pod.mounted:
+            ref = PodRef(pod.namespace, claim)
+            if not pod.node or ref not in self.claims:
+                continue
+            volume = self._volume_of(ref)
+            if any(each.volume == volume.name for each in self._objects.attachments_on(pod.node)):
+                continue
+            name = f"csi-{volume.name}-{pod.node}"
+            attachment = Attachment(name, f"uid-{name}", pod.node, volume.name, ATTACHER, attached=True)
+            self._objects.put_attachment(attachment)
+
+    def _leave(self, attachment: Attachment) -> None:
+        """It is detached a little later, should nothing use it."""
+        if not self._used(attachment):
+            delay = draw(self.behaviour.detach, self._rng, attachment.volume)
+            self._timeline.add(self._objects.now + delay, "detached", attachment.name)
+
+    def _used(self, attachment: Attachment) -> bool:
+        """By a pod of its node; where its claim is not known, by any that has claims."""
+        claim = self._claim_of(attachment)
+        pods = (self._objects.pods[ref] for ref in self._objects.pods_on(attachment.node))
+        used = {PodRef(pod.namespace, each) for pod in pods for each in pod.mounted}
+        return claim in used if claim is not None else bool(used)
+
+    def _claim_of(self, attachment: Attachment) -> PodRef | None:
+        volume = self._objects.volumes.get(attachment.volume)
+        return volume.claim if volume is not None else None
+
+    def _volume_of(self, claim: PodRef) -> PersistentVolume:
+        known = self._bound.get(claim)
+        if known is None:
+            name = f"pvc-{claim.namespace}-{claim.name}"
+            known = self._bound[claim] = PersistentVolume(name, f"uid-{name}", claim)
+            self._objects.put_volume(known)
+        return known

@@ -1,0 +1,248 @@
+"""What others do to a cluster while fleet works: people, other controllers, and chance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec.structs import replace
+
+from fleet.core.objects.attachment import Attachment
+from fleet.core.objects.budget import Budget
+from fleet.core.objects.machine import Machine
+from fleet.core.objects.node import Node, Taint
+from fleet.core.objects.pod import PodRef
+from fleet.core.objects.selector import Selector
+from fleet.core.objects.volumes import PersistentVolume
+from fleet.core.objects.workload import Workload
+from fleet.core.third_parties.maintenance import Maintenance
+from fleet.model.control_plane.controllers import Controllers
+from fleet.model.control_plane.daemons import Daemons
+from fleet.model.control_plane.disruption import Disruption
+from fleet.model.control_plane.kubelet import Kubelets
+from fleet.model.control_plane.volumes import Volumes
+from fleet.model.objects import Objects, WorkloadKey
+
+
+class Stranger:
+    """Acts at the model's own time (`Model.now`). Raises KeyError for what is not there."""
+
+    def __init__(
+        self,
+        objects: Objects,
+        controllers: Controllers,
+        disruption: Disruption,
+        kubelets: Kubelets,
+        daemons: Daemons,
+        volumes: Volumes,
+        settle: Callable[[], None],
+    ) -> None:
+        self._objects = objects
+        self._controllers = controllers
+        self._disruption = disruption
+        self._kubelets = kubelets
+        self._daemons = daemons
+        self._volumes = volumes
+        self._settle = settle
+
+    def cordon(self, node: str) -> None:
+        self._change_node(node, unschedulable=True)
+
+    def uncordon(self, node: str) -> None:
+        """As `kubectl uncordon`: annotations stay."""
+        self._change_node(node, unschedulable=False)
+
+    def taint(self, node: str, *taints: Taint) -> None:
+        """These are all the taints it has then."""
+        self._change_node(node, taints=taints)
+
+    def annotate(self, node: str, key: str, value: str | None) -> None:
+        """None takes the annotation away."""
+        annotations = {k: v for k, v in self._objects.nodes[node].annotations.items() if k != key}
+        self._change_node(node, annotations=annotations | ({} if value is None else {key: value}))
+
+    def label(self, node: str, key: str, value: str | None) -> None:
+        """None takes the label away."""
+        labels = {k: v for k, v in self._objects.nodes[node].labels.items() if k != key}
+        self._change_node(node, labels=labels | ({} if value is None else {key: value}))
+
+    def node_ready(self, node: str, ready: bool | None) -> None:
+        """The kubelet says so; None: it is not heard of any more, and its pods neither start nor stop."""
+        if ready is None:
+            self._kubelets.down(node)
+        self._change_node(node, ready=ready)
+        if ready:
+            self._kubelets.up(node)
+        self._settle()
+
+    def add_node(self, node: Node, machine: Machine | None = None) -> None:
+        """Also another machine under a name that was there before."""
+        if node.name in self._objects.nodes:
+            self.delete_node(node.name)
+        self._objects.put_node(node)
+        if machine is not None:
+            self._objects.put_machine(machine)
+        self._controllers.start_daemons(node.name)
+        self._settle()
+
+    def delete_node(self, node: str) -> None:
+        """With its Machine; its pods are removed."""
+        found = self._objects.nodes[node]
+        self._objects.drop_node(found)
+        machine = self._objects.machines.get(node)
+        if machine is not None:
+            self._objects.drop_machine(machine)
+        self._kubelets.node_gone(found)
+        self._volumes.node_gone(node)
+        self._settle()
+
+    def forget_node(self, node: str) -> None:
+        """Deletes the Node object of a machine that lives on, as a cloud's controller does; its Machine object goes too.
+        The machine registers again when its kubelet starts: at its next boot, or by `register`."""
+        found, machine = self._objects.nodes[node], self._objects.machines[node]
+        self._objects.drop_node(found)
+        self._objects.drop_machine(machine)
+        self._kubelets.forgotten(found, machine)
+        self._settle()
+
+    def register(self, node: str, uid: str) -> None:
+        """The kubelet of a machine without a Node object is restarted."""
+        if self._kubelets.register(node, uid):
+            machine = self._objects.machines[node]
+            self._objects.put_machine(machine, reported=True)
+        self._settle()
+
+    def delete_machine(self, name: str) -> None:
+        self._objects.drop_machine(self._objects.machines[name])
+
+    def put_machine(self, machine: Machine) -> None:
+        self._objects.put_machine(machine)
+
+    def scale(self, kind: str, workload: PodRef, replicas: int) -> None:
+        """Of a Deployment: its ReplicaSets follow."""
+        key = WorkloadKey(kind, *workload)
+        self._objects.put_workload(replace(self._objects.workloads[key], replicas=replicas))
+        for owned in [key, *self._owned_by(key)]:
+            found = self._objects.workloads[owned]
+            if found.replicas != replicas:
+                self._objects.put_workload(replace(found, replicas=replicas))
+            self._controllers.scale(owned)
+            self._disruption.scaled(owned)
+        self._settle()
+
+    def declare(self, kind: str, workload: PodRef, quorum: str | None, selector: Selector) -> None:
+        """Annotates it as a quorum group, or takes the annotation away."""
+        found = self._objects.workloads[WorkloadKey(kind, *workload)]
+        told = None if quorum is None else selector
+        self._objects.put_workload(replace(found, quorum=quorum, selector=told))
+        self._settle()
+
+    def put_daemonset(self, daemonset: Workload) -> None:
+        """A new one with its template, or another template of one that is there."""
+        self._daemons.put(daemonset)
+        self._settle()
+
+    def delete_daemonset(self, name: PodRef) -> None:
+        self._daemons.drop(self._objects.workloads[WorkloadKey("DaemonSet", *name)])
+        self._settle()
+
+    def put_attachment(self, volume: PersistentVolume, attachment: Attachment) -> None:
+        """Of a volume that no pod of the model uses: it stays until it is dropped."""
+        self._objects.put_volume(volume)
+        self._objects.put_attachment(attachment)
+
+    def drop_attachment(self, name: str) -> None:
+        self._objects.drop_attachment(self._objects.attachments[name])
+
+    def attachable(self, claim: PodRef) -> None:
+        """The claim's volume is attached to the nodes of pods that use it."""
+        self._volumes.attachable(claim)
+
+    def keep_attached(self, node: str, why: str | None) -> None:
+        """The CSI driver detaches nothing from this node, and says why; None: it does again."""
+        if why is None:
+            self._volumes.let_go(node)
+        else:
+            self._volumes.stay(node, why)
+
+    def put_workload(self, workload: Workload) -> None:
+        """One that is new or has changed; no pods come of that."""
+        self._objects.put_workload(workload)
+
+    def delete_workload(self, workload: Workload) -> None:
+        """Its pods stay."""
+        self._objects.drop_workload(workload)
+
+    def put_maintenance(self, maintenance: Maintenance) -> None:
+        self._objects.put_maintenance(maintenance)
+
+    def delete_maintenance(self, maintenance: Maintenance) -> None:
+        self._objects.drop_maintenance(maintenance)
+
+    def put_budget(self, budget: Budget) -> None:
+        """A new one, or new words of one that is there: its status is behind until its controller has seen it."""
+        old = self._objects.budgets.get(budget.ref)
+        if old is None:
+            fresh = Budget(namespace=budget.namespace, name=budget.name, uid=budget.uid)
+            old = replace(fresh, generation=0, observed_generation=0)
+        self._objects.put_budget(
+            replace(
+                old,
+                selector=budget.selector,
+                min_available=budget.min_available,
+                max_unavailable=budget.max_unavailable,
+                unhealthy_policy=budget.unhealthy_policy,
+                generation=old.generation + 1,
+            )
+        )
+        self._disruption.budget_changed(budget.ref)
+        self._settle()
+
+    def delete_budget(self, budget: PodRef) -> None:
+        self._objects.drop_budget(self._objects.budgets[budget])
+        self._disruption.budget_changed(budget)
+        self._settle()
+
+    def pod_ready(self, pod: PodRef, ready: bool) -> None:
+        """Its readiness probe says so; a Pending pod starts."""
+        found = self._objects.pods[pod]
+        fields: dict[str, Any] = {"ready": ready}
+        if ready:
+            fields["phase"] = "Running"
+        self._objects.change_pod(found, **fields)
+        self._settle()
+
+    def relabel(self, pod: PodRef, key: str, value: str) -> None:
+        """As an operator does that makes a pod the primary, or takes that from it."""
+        found = self._objects.pods[pod]
+        self._objects.change_pod(found, labels=found.labels | {key: value})
+        self._settle()
+
+    def finish_pod(self, pod: PodRef, failed: bool = False) -> None:
+        """Its containers have ended."""
+        found = self._objects.pods[pod]
+        self._objects.change_pod(found, phase="Failed" if failed else "Succeeded", ready=False)
+        self._settle()
+
+    def delete_pod(self, pod: PodRef) -> None:
+        """Without asking any budget."""
+        self._controllers.delete(self._objects.pods[pod])
+        self._settle()
+
+    def take_finalizers(self, pod: PodRef) -> None:
+        """What its owner, or a person in its place, does: one that is being deleted goes once its containers are gone."""
+        found = self._objects.change_pod(self._objects.pods[pod], finalizers=False, finalizer_names=())
+        if found.deleting and not found.ready:
+            self._objects.drop_pod(found)
+        self._settle()
+
+    def _owned_by(self, key: WorkloadKey) -> list[WorkloadKey]:
+        return [
+            other
+            for other, each in self._objects.workloads.items()
+            if each.owner is not None and (each.owner.kind, each.namespace, each.owner.name) == key
+        ]
+
+    def _change_node(self, name: str, **fields: Any) -> None:
+        self._objects.put_node(self._objects.nodes[name], **fields)
+        self._settle()

@@ -1,0 +1,83 @@
+"""The lease of a simulated cluster: a file that processes of one machine lock while they look at it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic
+
+import msgspec
+from msgspec import Struct
+
+from fleet.core.records.leadership import Leadership
+
+
+class Lease(Struct, frozen=True):
+    holder: str = ""
+    epoch: int = 0
+    seconds: int = 0
+    renewals: int = 0
+    """Changes at each renewal; who waits for the expiry watches it, by a clock of its own."""
+    place: str = ""
+    """How far the holder's journal had come."""
+
+
+class FileLease:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seen: tuple[Lease, float] | None = None
+        """The last renewal that was seen, and when (seconds of the wall's clock)."""
+
+    def attempt(
+        self, identity: str, seconds: int, abandoned: Callable[[str], bool], place: str = ""
+    ) -> Leadership:
+        """Takes or renews it for that long, in seconds of the wall, and notes the place in it."""
+        with self._locked() as file:
+            lease = _read(file)
+            mine = lease.holder == identity
+            if not mine and lease.holder and not self._expired(lease) and not abandoned(lease.holder):
+                return Leadership(False, lease.holder, lease.epoch, lease.place)
+            epoch = lease.epoch if mine else lease.epoch + 1
+            _write(file, Lease(identity, epoch, seconds, lease.renewals + 1, place or lease.place))
+            return Leadership(True, identity, epoch, lease.place)
+
+    def place(self) -> str:
+        """What was noted last."""
+        with self._locked() as file:
+            return _read(file).place
+
+    def resign(self, identity: str) -> None:
+        with self._locked() as file:
+            lease = _read(file)
+            if lease.holder == identity:
+                _write(file, msgspec.structs.replace(lease, holder="", renewals=lease.renewals + 1))
+
+    def _expired(self, lease: Lease) -> bool:
+        """Its renewal has not been seen to change for its duration."""
+        now = monotonic()
+        if self._seen is None or self._seen[0] != lease:
+            self._seen = (lease, now)
+        return now - self._seen[1] >= lease.seconds
+
+    @contextmanager
+    def _locked(self) -> Iterator[int]:
+        file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield file
+        finally:
+            os.close(file)
+
+
+def _read(file: int) -> Lease:
+    data = os.pread(file, 65536, 0)
+    return msgspec.json.decode(data, type=Lease) if data else Lease()
+
+
+def _write(file: int, lease: Lease) -> None:
+    """Over what is there, with blanks behind: cut off first, it would be gone where the disk is full."""
+    data = msgspec.json.encode(lease)
+    os.pwrite(file, data.ljust(os.fstat(file).st_size), 0)

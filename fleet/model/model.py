@@ -1,0 +1,388 @@
+"""A model of one cluster: it answers as an API server does, and moves as its controllers do, in virtual time.
+
+Deterministic: the same snapshot, behaviour, seed and calls give the same events. Times are seconds since the
+model's beginning. It is held to the real server by the tests in tests/contract.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+from random import Random
+
+from msgspec.structs import replace
+
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.objects.machine import Ask, Machine, Request
+from fleet.core.objects.node import Node
+from fleet.core.objects.pod import PodRef
+from fleet.core.rollout.action import (
+    Action,
+    AnyAction,
+    Clear,
+    Cordon,
+    Defragment,
+    Evict,
+    Mark,
+    MoveLeader,
+    Outcome,
+    Reboot,
+    Result,
+    SaveSnapshot,
+    Stage,
+    Uncordon,
+    Unmark,
+)
+from fleet.core.rollout.event import Event, Thing
+from fleet.model import node_patches
+from fleet.model.agents import Agents
+from fleet.model.behaviour import Behaviour, draw
+from fleet.model.control_plane.controllers import Controllers
+from fleet.model.control_plane.daemons import Daemons
+from fleet.model.control_plane.disruption import Disruption
+from fleet.model.control_plane.eviction import granted
+from fleet.model.control_plane.kubelet import Kubelets
+from fleet.model.control_plane.scheduler import Scheduler
+from fleet.model.control_plane.volumes import Volumes
+from fleet.model.event_queue import Timeline
+from fleet.model.external_changes import Stranger
+from fleet.model.objects import Objects, WorkloadKey
+from fleet.model.quorums import Quorums
+from fleet.model.refusal import Refusal
+from fleet.model.saved import SavedModel, decode, encode, saved_event
+
+
+class Model:
+    """Made by `from_snapshot` or `load`. `stranger` does what others do to the cluster."""
+
+    def __init__(self, saved: SavedModel, behaviour: Behaviour, rng: Random) -> None:
+        self.looks = True
+        """What performs the actions looks at the node's pods right before a reboot, as the real driver does."""
+        self.cluster = saved.cluster
+        self.site = saved.site
+        self.server_version = saved.server_version
+        self._rng = rng
+        self._objects = objects = Objects(saved.cluster)
+        objects.load(
+            saved.nodes,
+            saved.pods,
+            saved.budgets,
+            saved.workloads,
+            saved.machines,
+            saved.volumes,
+            saved.claims,
+            saved.attachments,
+            saved.maintenances,
+        )
+        objects.now, objects.revision, objects.epoch = saved.now, saved.revision, saved.epoch
+        objects.told.extend((each.at, each.event(saved.cluster)) for each in saved.told)
+        self._timeline = timeline = Timeline(list(saved.timeline), saved.made)
+        self._disruption = Disruption(objects)
+        self._scheduler = Scheduler(objects)
+        self._controllers = Controllers(objects, self._scheduler, timeline, rng, saved.controllers)
+        self._kubelets = Kubelets(objects, self._controllers, timeline, rng)
+        self._kubelets.away, self._kubelets.outages = dict(saved.away), saved.outages
+        self._kubelets.unregistered = dict(saved.unregistered)
+        self._volumes = Volumes(objects, timeline, rng)
+        self._volumes.claims, self._volumes.stuck = set(saved.attachable), dict(saved.stuck)
+        daemons = Daemons(objects, self._controllers)
+        self.quorums = Quorums(objects, self._kubelets, timeline, rng)
+        self.quorums.groups = {group.name: replace(group, read_at=None) for group in saved.quorums}
+        self.quorums.unread, self.quorums.full = dict(saved.unread), saved.full
+        self._agents = Agents(objects, self._kubelets, timeline, rng)
+        self.stranger = Stranger(
+            objects, self._controllers, self._disruption, self._kubelets, daemons, self._volumes, self._settle
+        )
+        self._late_budgets = {PodRef(*due[3]) for due in timeline.entries if due[2] == "budget"}
+        self._late_workloads = {WorkloadKey(*due[3]) for due in timeline.entries if due[2] == "workload"}
+        self._verbs = self._make_verbs()
+        self._happenings = self._make_happenings()
+        self.behave(behaviour)
+
+    @classmethod
+    def from_snapshot(
+        cls, snapshot: Snapshot, behaviour: Behaviour, rng: Random, ill: Iterable[str] = ()
+    ) -> Model:
+        """Begins at time 0, the moment of the snapshot. What it shows under way (starting pods, requests) goes on.
+
+        `ill`: uids of pods that never become Ready, nor do those that replace them.
+        """
+        model = cls(SavedModel.of(snapshot), behaviour, rng)
+        model._objects.ill.update(ill)
+        model._disruption.dirty = dict.fromkeys(model._objects.budgets)
+        model._kubelets.begin()
+        model._agents.begin()
+        model._volumes.begin()
+        model._settle()
+        return model
+
+    @classmethod
+    def load(cls, data: bytes, behaviour: Behaviour) -> Model:
+        """Goes on exactly where `save` was called. Raises msgspec.DecodeError for anything else."""
+        saved = decode(data)
+        rng = Random()  # noqa: S311
+        version, state, gauss = saved.rng
+        rng.setstate((version, tuple(state), gauss))
+        return cls(saved, behaviour, rng)
+
+    @property
+    def now(self) -> float:
+        return self._objects.now
+
+    def behave(self, behaviour: Behaviour) -> None:
+        """From now on; what has begun takes as long as it was drawn."""
+        self._behaviour = behaviour
+        self._controllers.behaviour = behaviour
+        self._kubelets.behaviour = behaviour
+        self._agents.behaviour = behaviour
+        self._volumes.behaviour = behaviour
+        self.quorums.behaviour = behaviour
+
+    def perform(self, action: AnyAction, now: float) -> Outcome:
+        """What the API server would answer. The events that it causes are told by the next `advance`."""
+        self._run(now)
+        try:
+            words = self._verbs[type(action)](action)
+        except Refusal as refusal:
+            return Outcome(action, refusal.result, refusal.words, refusal.retry_after)
+        self._settle()
+        return Outcome(action, Result.DONE, words)
+
+    def advance(self, until: float) -> list[tuple[float, Event]]:
+        """All that happened and has not been told yet, up to that time, in order."""
+        self._run(until)
+        told = list(self._objects.told)
+        self._objects.told.clear()
+        return told
+
+    def next_at(self) -> float | None:
+        """When `advance` next has something to tell or do; None: nothing more will happen by itself."""
+        if self._objects.told:
+            return self._objects.told[0][0]
+        return self._timeline.next_at()
+
+    def things(self) -> Iterator[Thing]:
+        """Every object, what pods refer to before the pods."""
+        objects = self._objects
+        yield from objects.workloads.values()
+        yield from objects.budgets.values()
+        yield from objects.nodes.values()
+        yield from objects.machines.values()
+        yield from objects.volumes.values()
+        yield from objects.claims
+        yield from objects.attachments.values()
+        yield from objects.pods.values()
+        yield from (self.quorums.told(name) for name in self.quorums.groups)
+        yield from objects.maintenances.values()
+
+    def snapshot(self, at: datetime) -> Snapshot:
+        objects = self._objects
+        return Snapshot(
+            cluster=self.cluster,
+            site=self.site,
+            at=at,
+            server_version=self.server_version,
+            nodes=tuple(objects.nodes.values()),
+            pods=tuple(objects.pods.values()),
+            budgets=tuple(objects.budgets.values()),
+            workloads=tuple(objects.workloads.values()),
+            machines=tuple(objects.machines.values()),
+            quorums=tuple(self.quorums.told(name) for name in self.quorums.groups),
+            volumes=tuple(objects.volumes.values()),
+            claims=objects.claims,
+            attachments=tuple(objects.attachments.values()),
+            maintenances=tuple(objects.maintenances.values()),
+        )
+
+    def save(self) -> bytes:
+        """JSON, with all that is going to happen. The behaviour is not in it."""
+        objects, timeline = self._objects, self._timeline
+        version, state, gauss = self._rng.getstate()
+        return encode(
+            SavedModel(
+                cluster=self.cluster,
+                site=self.site,
+                server_version=self.server_version,
+                nodes=tuple(objects.nodes.values()),
+                pods=tuple(objects.pods.values()),
+                budgets=tuple(objects.budgets.values()),
+                workloads=tuple(objects.workloads.values()),
+                machines=tuple(objects.machines.values()),
+                quorums=tuple(self.quorums.groups.values()),
+                claims=objects.claims,
+                maintenances=tuple(objects.maintenances.values()),
+                unread=self.quorums.unread,
+                full=self.quorums.full,
+                now=objects.now,
+                revision=objects.revision,
+                timeline=tuple(timeline.entries),
+                made=timeline.made,
+                told=tuple(saved_event(at, event) for at, event in objects.told),
+                rng=(version, state, gauss),
+                away=dict(self._kubelets.away),
+                outages=self._kubelets.outages,
+                controllers=self._controllers.save(),
+                unregistered=dict(self._kubelets.unregistered),
+                epoch=objects.epoch,
+                volumes=tuple(objects.volumes.values()),
+                attachments=tuple(objects.attachments.values()),
+                attachable=tuple(sorted(self._volumes.claims)),
+                stuck=dict(self._volumes.stuck),
+            )
+        )
+
+    def _make_verbs(self) -> Mapping[type, Callable[..., str]]:
+        return {
+            Mark: lambda action: self._patch(action, node_patches.mark),
+            Unmark: lambda action: self._patch(action, node_patches.unmark),
+            Cordon: lambda action: self._patch(action, node_patches.cordon),
+            Uncordon: self._uncordon,
+            Evict: self._evict,
+            Stage: self._stage,
+            Reboot: self._reboot,
+            Clear: self._clear,
+            MoveLeader: self.quorums.move_leader,
+            SaveSnapshot: self.quorums.save_snapshot,
+            Defragment: self.quorums.defragment,
+        }
+
+    def _make_happenings(self) -> Mapping[str, Callable[..., None]]:
+        """What a timeline's words mean."""
+        return {
+            "started": self._kubelets.started,
+            "stopped": self._kubelets.stopped,
+            "unheard": self._kubelets.unheard,
+            "given-up": self._kubelets.given_up,
+            "asked": self._agents.asked,
+            "progress": self._agents.progress,
+            "staged": self._agents.staged,
+            "booted": self._agents.booted,
+            "reported": self._agents.reported,
+            "elected": self.quorums.elected,
+            "rejoined": self.quorums.rejoined,
+            "detached": self._volumes.detached,
+            "caught-up": self.quorums.caught_up,
+            "job": lambda *key: self._controllers.start_over(WorkloadKey(*key)),
+            "budget": self._write_budget,
+            "workload": self._write_workload,
+        }
+
+    def _run(self, until: float) -> None:
+        while due := self._timeline.pop(until):
+            at, _, what, words = due
+            if at > self._objects.now:
+                self._objects.now = at
+            self._happenings[what](*words)
+            self._settle()
+        if until > self._objects.now:
+            self._objects.now = until
+
+    def _settle(self) -> None:
+        """Controllers and scheduler act until nothing is left to do."""
+        controllers, scheduler = self._controllers, self._scheduler
+        while True:
+            if controllers.behind or controllers.lost:
+                controllers.settle()
+            elif scheduler.gained:
+                scheduler.settle()
+            else:
+                break
+        if self._disruption.dirty or controllers.unready:
+            self._put_off()
+
+    def _put_off(self) -> None:
+        """Status is written a little later than what it is about has changed."""
+        now, rng = self._objects.now, self._rng
+        if self._disruption.dirty:
+            for ref in self._disruption.dirty:
+                if ref not in self._late_budgets:
+                    self._late_budgets.add(ref)
+                    delay = draw(self._behaviour.budget, rng, ref.name)
+                    self._timeline.add(now + delay, "budget", *ref)
+            self._disruption.dirty = {}
+        if self._controllers.unready:
+            for key in self._controllers.unready:
+                if self._behaviour.workload is not None and key not in self._late_workloads:
+                    self._late_workloads.add(key)
+                    delay = draw(self._behaviour.workload, rng, f"{key.namespace}/{key.name}")
+                    self._timeline.add(now + delay, "workload", *key)
+            self._controllers.unready = {}
+
+    def _write_budget(self, namespace: str, name: str) -> None:
+        ref = PodRef(namespace, name)
+        self._late_budgets.discard(ref)
+        self._disruption.write(ref)
+
+    def _write_workload(self, kind: str, namespace: str, name: str) -> None:
+        key = WorkloadKey(kind, namespace, name)
+        self._late_workloads.discard(key)
+        self._controllers.write(key)
+
+    def _node(self, action: Action) -> Node:
+        node = self._objects.nodes.get(action.node.name)
+        if node is None:
+            raise Refusal(Result.GONE, f'nodes "{action.node.name}" not found')
+        if node.uid != action.uid:
+            raise Refusal(Result.GONE, f"another machine now stands under the name {node.name}")
+        return node
+
+    def _patch(self, action: Action, patch: Callable[[Node, str], Node | None]) -> str:
+        new = patch(self._node(action), action.rollout)
+        if new is not None:
+            self._objects.put_node(new)
+        return ""
+
+    def _uncordon(self, action: Uncordon) -> str:
+        foreign = self._node(action).cordoned_by != action.rollout and self._node(action).unschedulable
+        self._patch(action, node_patches.uncordon)
+        return "the cordon is not this rollout's: it stays" if foreign else ""
+
+    def _evict(self, action: Evict) -> str:
+        pod = granted(self._objects, self._disruption, action, self.looks)
+        if action.grace_seconds is not None and not pod.deleting:
+            pod = replace(pod, grace_seconds=action.grace_seconds)
+        self._controllers.delete(pod)
+        return ""
+
+    def _machine(self, action: Action) -> Machine:
+        self._node(action)
+        machine = self._objects.machines.get(action.node.name)
+        if machine is None:
+            raise Refusal(Result.GONE, f'machines.fleet.internal "{action.node.name}" not found')
+        return machine
+
+    def _stage(self, action: Stage) -> str:
+        self._request(self._machine(action), Request(Ask.STAGE, action.token, action.release))
+        return ""
+
+    def _reboot(self, action: Reboot) -> str:
+        machine, node = self._machine(action), self._node(action)
+        if machine.request is not None and machine.request.token == action.token:
+            return ""
+        if not node.unschedulable or node.cordoned_by != action.rollout:
+            raise Refusal(Result.STALE, f"{node.name} is not cordoned by {action.rollout}")
+        if node.boot_id != action.boot_id:
+            raise Refusal(Result.STALE, f"{node.name} has booted since: {node.boot_id}")
+        if self.looks and (left := self._undrained(action)):
+            raise Refusal(Result.STALE, f"{node.name} is not drained: {left} came late")
+        if self.looks:
+            self.quorums.may_reboot(action)
+        self._request(machine, Request(Ask.REBOOT, action.token, action.release))
+        return ""
+
+    def _undrained(self, action: Reboot) -> str:
+        pods = (self._objects.pods[ref] for ref in self._objects.pods_on(action.node.name))
+        left = (pod for pod in pods if not pod.stays and not pod.finished and pod.uid not in action.staying)
+        return next((str(pod.ref) for pod in left), "")
+
+    def _request(self, machine: Machine, request: Request) -> None:
+        if machine.request is not None and machine.request.token == request.token:
+            return
+        self._objects.put_machine(machine, request=request)
+        self._agents.requested(machine.name, request.token)
+
+    def _clear(self, action: Clear) -> str:
+        machine = self._machine(action)
+        if machine.request is not None and machine.request.token.startswith(f"{action.rollout}/"):
+            self._objects.put_machine(machine, request=None)
+        return ""

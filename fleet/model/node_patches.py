@@ -1,0 +1,55 @@
+"""What fleet's own verbs do to a Node, as one patch each. None: there is nothing to change."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from fleet.core.objects.node import CORDON_ANNOTATION, PENDING_TAINT, ROLLOUT_ANNOTATION, Node, Taint
+from fleet.core.rollout.action import Result
+from fleet.core.third_parties import keep_off
+from fleet.model.refusal import Refusal
+
+
+def mark(node: Node, rollout: str) -> Node | None:
+    if node.pending_taint and node.annotations.get(ROLLOUT_ANNOTATION) == rollout:
+        return None
+    return replace(
+        node,
+        taints=(*_without_pending(node), Taint(PENDING_TAINT, "PreferNoSchedule")),
+        annotations=node.annotations | {ROLLOUT_ANNOTATION: rollout},
+    )
+
+
+def unmark(node: Node, rollout: str) -> Node | None:
+    ours = node.rollout == rollout
+    gone = (*((ROLLOUT_ANNOTATION,) if ours else ()), *keep_off.removals(node.annotations, rollout))
+    if not gone:
+        return None
+    taints = _without_pending(node) if ours else node.taints
+    return replace(node, taints=taints, annotations=_without(node, *gone))
+
+
+def cordon(node: Node, rollout: str) -> Node | None:
+    """Raises Refusal (STALE) if another has cordoned it."""
+    if node.unschedulable:
+        if node.cordoned_by == rollout:
+            return None
+        raise Refusal(Result.STALE, f"cordoned by {node.cordoned_by or 'somebody else'}")
+    added = {CORDON_ANNOTATION: rollout} | keep_off.additions(node.annotations, rollout)
+    return replace(node, unschedulable=True, annotations=node.annotations | added)
+
+
+def uncordon(node: Node, rollout: str) -> Node | None:
+    """A cordon that is not the rollout's stays; its pending taint and its annotations go in any case."""
+    new = unmark(node, rollout) or node
+    if new.cordoned_by == rollout:
+        new = replace(new, unschedulable=False, annotations=_without(new, CORDON_ANNOTATION))
+    return None if new is node else new
+
+
+def _without_pending(node: Node) -> tuple[Taint, ...]:
+    return tuple(taint for taint in node.taints if taint.key != PENDING_TAINT)
+
+
+def _without(node: Node, *annotations: str) -> dict[str, str]:
+    return {key: value for key, value in node.annotations.items() if key not in annotations}

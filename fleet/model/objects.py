@@ -1,0 +1,229 @@
+"""The objects that a model's API server keeps, and its watch: every change is told, and gets a new version."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from msgspec.structs import replace
+
+from fleet.core.objects.attachment import Attachment
+from fleet.core.objects.budget import Budget
+from fleet.core.objects.machine import Machine
+from fleet.core.objects.node import Node
+from fleet.core.objects.pod import Pod, PodRef
+from fleet.core.objects.volumes import PersistentVolume, PersistentVolumeClaim, Volumes
+from fleet.core.objects.workload import Workload
+from fleet.core.rollout.event import Event, Gone, Seen, Thing
+from fleet.core.third_parties.maintenance import Maintenance
+
+
+class WorkloadKey(NamedTuple):
+    kind: str
+    namespace: str
+    name: str
+
+
+PodListener = Callable[[PodRef, WorkloadKey | None, Pod | None, Pod | None], None]
+"""Of a pod's name, its controller, and the pod before and after a change; None: it was not there, or is gone."""
+NodeListener = Callable[[Node | None, Node | None], None]
+
+
+def controller_of(pod: Pod) -> WorkloadKey | None:
+    owner = pod.owner
+    return None if owner is None else WorkloadKey(owner.kind, pod.namespace, owner.name)
+
+
+class Objects:
+    """Changes are told to listeners at once, in the order they were added, and to watchers through `told`."""
+
+    def __init__(self, cluster: str) -> None:
+        self.cluster = cluster
+        self.now = 0.0
+        self.epoch: datetime | None = None
+        """What the clock shows at time 0; None where nobody has said."""
+        self.revision = 0
+        self.told: deque[tuple[float, Event]] = deque()
+        """Events that no watcher has taken yet."""
+        self.nodes: dict[str, Node] = {}
+        self.pods: dict[PodRef, Pod] = {}
+        self.budgets: dict[PodRef, Budget] = {}
+        self.workloads: dict[WorkloadKey, Workload] = {}
+        self.machines: dict[str, Machine] = {}
+        self.ill: set[str] = set()
+        """Uids of pods that never become Ready, and whose replacements do not either. Not kept when a model is saved."""
+        self.claims: tuple[PersistentVolumeClaim, ...] = ()
+        self.bound = Volumes()
+        """Which claim has which volume. Nothing here makes or binds another."""
+        self.volumes: dict[str, PersistentVolume] = {}
+        self.attachments: dict[str, Attachment] = {}
+        self._attached: dict[str, dict[str, None]] = {}
+        """By node, the names of its attachments."""
+        self.maintenances: dict[tuple[str, str, str], Maintenance] = {}
+        self._on_node: dict[str, set[PodRef]] = {}
+        self._controllers: dict[PodRef, WorkloadKey | None] = {}
+        self.pod_listeners: list[PodListener] = []
+        self.node_listeners: list[NodeListener] = []
+
+    def load(
+        self,
+        nodes: Iterable[Node],
+        pods: Iterable[Pod],
+        budgets: Iterable[Budget],
+        workloads: Iterable[Workload],
+        machines: Iterable[Machine],
+        volumes: Iterable[PersistentVolume] = (),
+        claims: Iterable[PersistentVolumeClaim] = (),
+        attachments: Iterable[Attachment] = (),
+        maintenances: Iterable[Maintenance] = (),
+    ) -> None:
+        """Silently: nobody watches yet."""
+        self.nodes = {node.name: node for node in nodes}
+        self.budgets = {budget.ref: budget for budget in budgets}
+        self.workloads = {WorkloadKey(each.kind, each.namespace, each.name): each for each in workloads}
+        self.machines = {machine.name: machine for machine in machines}
+        self.volumes, self.claims = {volume.name: volume for volume in volumes}, tuple(claims)
+        for volume in self.volumes.values():
+            self.bound.see(volume)
+        for claim in self.claims:
+            self.bound.see(claim)
+        self.attachments = {each.name: each for each in attachments}
+        for each in self.attachments.values():
+            self._attached.setdefault(each.node, {})[each.name] = None
+        self.maintenances = {each.key: each for each in maintenances}
+        for pod in pods:
+            ref = pod.ref
+            self.pods[ref] = pod
+            self._controllers[ref] = controller_of(pod)
+            if pod.node:
+                self._on_node.setdefault(pod.node, set()).add(ref)
+
+    def clock(self, seconds: float = 0.0) -> datetime | None:
+        """What the clock shows so many seconds from now."""
+        return self.epoch + timedelta(seconds=self.now + seconds) if self.epoch is not None else None
+
+    def pods_on(self, node: str) -> list[PodRef]:
+        """In the order of their names, which does not depend on the past."""
+        return sorted(self._on_node.get(node, ()))
+
+    def attachments_on(self, node: str) -> list[Attachment]:
+        return [self.attachments[name] for name in self._attached.get(node, ())]
+
+    def emit(self, event: Event) -> None:
+        """The one place where watchers are told."""
+        self.told.append((self.now, event))
+
+    def put_pod(self, pod: Pod, **fields: Any) -> Pod:
+        """A new pod. `fields` are those that it has otherwise."""
+        pod = replace(pod, resource_version=self._version(), **fields)
+        ref, key = pod.ref, controller_of(pod)
+        self.pods[ref] = pod
+        self._controllers[ref] = key
+        if pod.node:
+            self._on_node.setdefault(pod.node, set()).add(ref)
+        self._tell(pod)
+        for listener in self.pod_listeners:
+            listener(ref, key, None, pod)
+        return pod
+
+    def change_pod(self, old: Pod, **fields: Any) -> Pod:
+        pod = replace(old, resource_version=self._version(), **fields)
+        ref = pod.ref
+        self.pods[ref] = pod
+        if pod.node != old.node:
+            self._on_node.setdefault(pod.node, set()).add(ref)
+        self._tell(pod)
+        key = self._controllers[ref]
+        for listener in self.pod_listeners:
+            listener(ref, key, old, pod)
+        return pod
+
+    def drop_pod(self, pod: Pod) -> None:
+        ref = pod.ref
+        del self.pods[ref]
+        key = self._controllers.pop(ref)
+        if pod.node:
+            self._on_node[pod.node].discard(ref)
+        self._tell_gone(pod)
+        for listener in self.pod_listeners:
+            listener(ref, key, pod, None)
+
+    def put_node(self, node: Node, **fields: Any) -> None:
+        node = replace(node, resource_version=self._version(), **fields)
+        old = self.nodes.get(node.name)
+        self.nodes[node.name] = node
+        self._tell(node)
+        for listener in self.node_listeners:
+            listener(old, node)
+
+    def drop_node(self, node: Node) -> None:
+        del self.nodes[node.name]
+        self._tell_gone(node)
+        for listener in self.node_listeners:
+            listener(node, None)
+
+    def put_budget(self, budget: Budget, **fields: Any) -> None:
+        """`fields` are those that it has otherwise."""
+        budget = replace(budget, resource_version=self._version(), **fields)
+        self.budgets[budget.ref] = budget
+        self._tell(budget)
+
+    def drop_budget(self, budget: Budget) -> None:
+        del self.budgets[budget.ref]
+        self._tell_gone(budget)
+
+    def put_workload(self, workload: Workload, **fields: Any) -> None:
+        workload = replace(workload, resource_version=self._version(), **fields)
+        self.workloads[WorkloadKey(workload.kind, workload.namespace, workload.name)] = workload
+        self._tell(workload)
+
+    def drop_workload(self, workload: Workload) -> None:
+        del self.workloads[WorkloadKey(workload.kind, workload.namespace, workload.name)]
+        self._tell_gone(workload)
+
+    def put_volume(self, volume: PersistentVolume) -> None:
+        volume = replace(volume, resource_version=self._version())
+        self.volumes[volume.name] = volume
+        self.bound.see(volume)
+        self._tell(volume)
+
+    def put_attachment(self, attachment: Attachment, **fields: Any) -> None:
+        attachment = replace(attachment, resource_version=self._version(), **fields)
+        self.attachments[attachment.name] = attachment
+        self._attached.setdefault(attachment.node, {})[attachment.name] = None
+        self._tell(attachment)
+
+    def drop_attachment(self, attachment: Attachment) -> None:
+        del self.attachments[attachment.name]
+        del self._attached[attachment.node][attachment.name]
+        self._tell_gone(attachment)
+
+    def put_machine(self, machine: Machine, **fields: Any) -> None:
+        machine = replace(machine, resource_version=self._version(), **fields)
+        self.machines[machine.name] = machine
+        self._tell(machine)
+
+    def drop_machine(self, machine: Machine) -> None:
+        del self.machines[machine.name]
+        self._tell_gone(machine)
+
+    def put_maintenance(self, maintenance: Maintenance) -> None:
+        maintenance = replace(maintenance, resource_version=self._version())
+        self.maintenances[maintenance.key] = maintenance
+        self._tell(maintenance)
+
+    def drop_maintenance(self, maintenance: Maintenance) -> None:
+        del self.maintenances[maintenance.key]
+        self._tell_gone(maintenance)
+
+    def _version(self) -> str:
+        self.revision += 1
+        return str(self.revision)
+
+    def _tell(self, thing: Thing) -> None:
+        self.emit(Seen(self.cluster, thing))
+
+    def _tell_gone(self, thing: Thing) -> None:
+        self.emit(Gone(self.cluster, thing))

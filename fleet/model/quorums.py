@@ -1,0 +1,141 @@
+"""The quorum groups of a model cluster: members go with their nodes, come back, catch up, and elect a leader."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+
+from msgspec.structs import replace
+
+from fleet.core.guards import quorum
+from fleet.core.quorum.quorum import Member, Quorum, foremost, unknown
+from fleet.core.rollout.action import Defragment, MoveLeader, Reboot, Result, SaveSnapshot
+from fleet.core.rollout.event import Seen
+from fleet.model.behaviour import Behaviour, Length, draw
+from fleet.model.control_plane.kubelet import Kubelets
+from fleet.model.event_queue import Timeline
+from fleet.model.objects import Objects
+from fleet.model.refusal import Refusal
+
+BEHIND = 5000
+"""Entries that a member lacks when it comes back."""
+
+
+class Quorums:
+    def __init__(self, objects: Objects, kubelets: Kubelets, timeline: Timeline, rng: Random) -> None:
+        self.behaviour = Behaviour()
+        self.groups: dict[str, Quorum] = {}
+        self.unread: dict[str, str] = {}
+        """Groups that cannot be read, and why: what is told of them then is not what they are."""
+        self.full = ""
+        """Why no snapshot can be written; empty: it can."""
+        self._objects = objects
+        self._timeline = timeline
+        self._rng = rng
+        kubelets.listeners.append(self._node_changed)
+
+    def told(self, name: str) -> Quorum:
+        """What a reader would see of it."""
+        group, why = self.groups[name], self.unread.get(name, "")
+        return unknown(group, why) if why else group
+
+    def change(self, name: str, member: str, **fields: object) -> None:
+        """Of one member; the group is told anew, and elects where it has to."""
+        self._put(name, lambda each: replace(each, **fields) if each.name == member else each)
+
+    def lead(self, name: str, member: str) -> None:
+        """It leads from now on, and nobody else; empty: nobody does, until one is elected."""
+        self._put(name, lambda each: replace(each, leader=each.name == member))
+
+    def hide(self, name: str, why: str) -> None:
+        """It cannot be read from now on; empty: it can."""
+        self.unread[name] = why
+        self._tell(name)
+
+    def move_leader(self, action: MoveLeader) -> str:
+        group = self._group(action.group)
+        leader = group.leader
+        if leader is None or leader.node != action.node:
+            raise Refusal(Result.STALE, f"{action.node.name} does not lead {group.name}")
+        to = next((each for each in group.members if each.name == action.to), None)
+        if to is None or not (to.voter and to.started and to.reachable):
+            raise Refusal(Result.FAILED, f"{action.to} cannot lead {group.name}")
+        self.lead(group.name, to.name)
+        return f"{to.name} leads"
+
+    def save_snapshot(self, action: SaveSnapshot) -> str:
+        group = self._group(action.group)
+        if self.full:
+            raise Refusal(Result.FAILED, self.full)
+        if group.leader is None:
+            raise Refusal(Result.FAILED, f"{group.name} has no leader")
+        return f"{action.rule.directory}/{group.name}-{foremost(group)}.db"
+
+    def defragment(self, action: Defragment) -> str:
+        group = self._group(action.group)
+        member = next((each for each in group.members if each.name == action.member), None)
+        if member is None or member.leader:
+            raise Refusal(Result.STALE, f"{action.member} leads {group.name} or is not in it")
+        if not member.reachable:
+            raise Refusal(Result.FAILED, f"{member.name} does not answer")
+        self.change(group.name, member.name, size=member.in_use)
+        return ""
+
+    def may_reboot(self, action: Reboot) -> None:
+        """As the driver does: reads the groups once more. Raises Refusal."""
+        for name, rule in action.quorums.items():
+            if name in self.groups and (why := quorum.forbidden(self.told(name), rule, action.node)):
+                raise Refusal(Result.STALE, why)
+
+    def rejoined(self, name: str, member: str) -> None:
+        """The member answers again, and lacks what was written meanwhile."""
+        group = self.groups[name]
+        index = max(0, foremost(group) - BEHIND)
+        self.change(name, member, reachable=True, index=index)
+        self._later(self.behaviour.catch_up, "caught-up", name, member)
+
+    def caught_up(self, name: str, member: str) -> None:
+        found = next(each for each in self.groups[name].members if each.name == member)
+        if found.reachable:
+            self.change(name, member, index=foremost(self.groups[name]))
+
+    def elected(self, name: str) -> None:
+        """The voters that can be reached agree on one of them, if they are a majority."""
+        group = self.groups[name]
+        if group.leader is not None:
+            return
+        able = [each for each in group.voters if each.reachable and each.started]
+        if len(able) >= group.majority:
+            self.lead(name, self._rng.choice(able).name)
+
+    def _group(self, name: str) -> Quorum:
+        if name not in self.groups or self.unread.get(name):
+            raise Refusal(Result.FAILED, f"{name} cannot be reached")
+        return self.groups[name]
+
+    def _node_changed(self, node: str, up: bool) -> None:
+        for group in self.groups.values():
+            for member in group.members:
+                if member.node is None or member.node.name != node or member.reachable == up:
+                    continue
+                if up:
+                    self._later(self.behaviour.rejoin, "rejoined", group.name, member.name)
+                else:
+                    self.change(group.name, member.name, reachable=False, leader=False)
+
+    def _put(self, name: str, change: Callable[[Member], Member]) -> None:
+        before = self.groups[name]
+        group = replace(before, members=tuple(change(each) for each in before.members))
+        if group == before:
+            return
+        self.groups[name] = group
+        if group.leader is None and not group.declared:
+            self._later(self.behaviour.election, "elected", name)
+        self._tell(name)
+
+    def _tell(self, name: str) -> None:
+        self._objects.emit(Seen(self._objects.cluster, self.told(name)))
+
+    def _later(self, length: Length, what: str, *words: str) -> None:
+        delay = draw(length, self._rng, words[-1])
+        self._timeline.add(self._objects.now + delay, what, *words)

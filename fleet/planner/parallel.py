@@ -1,0 +1,125 @@
+"""Independent work side by side: each piece in a fork of this process, which has all that this one has read already, so
+that nothing but what it found is sent back.
+
+A fork leaves by `os._exit`: it flushes and closes nothing of its parent's, neither its terminal nor its database.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from selectors import EVENT_READ, DefaultSelector
+from typing import Any, NoReturn, TypeVar
+
+from fleet.core.records.errors import FleetError
+
+T = TypeVar("T")
+MOST = 4
+"""Forks at once: each copies what it changes, which for a plan is about all that the plan takes."""
+CHUNK = 1 << 16
+
+
+def at_once() -> int:
+    """So many pieces this computer has processors for."""
+    return min(MOST, len(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else 1
+
+
+def side_by_side(
+    pieces: Sequence[Callable[[], T]], most: int, ended: Callable[[int], None] = lambda count: None
+) -> list[T]:
+    """What the pieces answer, in their order; it must go through `pickle`. `most` are at work at once: where that is one,
+    or there is but one, it is done in this process.
+
+    What a piece changes outside itself may be lost. `ended` hears how many have ended. Raises what a piece raised, and
+    FleetError for one that was killed; the others are ended then.
+    """
+    if min(most, len(pieces)) < 2:
+        return list(_in_turn(pieces, ended))
+    waiting = deque(enumerate(pieces))
+    found: dict[int, T] = {}
+    working: dict[int, Fork] = {}
+    with DefaultSelector() as selector:
+        try:
+            while waiting or working:
+                while waiting and len(working) < most:
+                    number, piece = waiting.popleft()
+                    working[number] = fork = Fork(piece)
+                    selector.register(fork.answer, EVENT_READ, number)
+                for key, _ in selector.select():
+                    fork = working[key.data]
+                    if fork.read():
+                        continue
+                    selector.unregister(fork.answer)
+                    del working[key.data]
+                    found[key.data] = fork.end()
+                    ended(len(found))
+        finally:
+            for fork in working.values():
+                fork.kill()
+    return [found[number] for number in range(len(pieces))]
+
+
+def _in_turn(pieces: Sequence[Callable[[], T]], ended: Callable[[int], None]) -> Iterator[T]:
+    for count, piece in enumerate(pieces, start=1):
+        yield piece()
+        ended(count)
+
+
+class Fork:
+    """A piece at work."""
+
+    def __init__(self, piece: Callable[[], Any]) -> None:
+        self.answer, write = os.pipe()
+        """What it writes is to be read here."""
+        self._told = bytearray()
+        self.pid = os.fork()
+        if self.pid == 0:
+            os.close(self.answer)
+            _work(piece, write)
+        os.close(write)
+
+    def read(self) -> bool:
+        """Takes what it has written; False: that was all."""
+        told = os.read(self.answer, CHUNK)
+        self._told += told
+        return bool(told)
+
+    def end(self) -> Any:
+        """What it answered. Raises what it raised, and FleetError where it was killed."""
+        os.close(self.answer)
+        _, status = os.waitpid(self.pid, 0)
+        if status or not self._told:
+            raise FleetError(
+                f"a process that planned ended with {os.waitstatus_to_exitcode(status)}",
+                "it may have had too little memory: try it where there is more",
+            )
+        fine, value = pickle.loads(self._told)  # noqa: S301 (our own process wrote it)
+        if not fine:
+            raise value
+        return value
+
+    def kill(self) -> None:
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+        os.close(self.answer)
+
+
+def _work(piece: Callable[[], Any], write: int) -> NoReturn:
+    """In the fork. An interrupt from the terminal is its parent's to act on."""
+    code = 1
+    try:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        try:
+            told = pickle.dumps((True, piece()))
+        except Exception as error:  # raised again in the parent
+            told = pickle.dumps((False, error))
+        view = memoryview(told)
+        while view:
+            view = view[os.write(write, view) :]
+        code = 0
+    finally:
+        os._exit(code)

@@ -1,0 +1,136 @@
+"""What happened when, while the engine worked on a model: the plan's runs, steps and evictions."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Iterable, Mapping
+
+from msgspec.structs import replace
+
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.engine.engine import Decision
+from fleet.core.guards.quorum import Absence
+from fleet.core.objects.node import NodeRef
+from fleet.core.objects.pod import Pod
+from fleet.core.planning.plan import PlannedEviction, PlannedRun, PlannedStep, PlannedVote
+from fleet.core.records.journal import Record
+from fleet.core.rollout.action import AnyAction, Evict, MoveLeader, Outcome, Result, SaveSnapshot
+from fleet.core.rollout.event import Event, Gone, Seen
+from fleet.core.rollout.rollout import Run
+from fleet.core.rollout.steps import HAS_SLOT, Step
+
+WORKED = HAS_SLOT | {Step.STAGE}
+
+
+def most_out(runs: Iterable[PlannedRun]) -> int:
+    """Returns the most of these nodes that have a slot at once."""
+    out = [[step for step in run.steps if step.step in HAS_SLOT] for run in runs]
+    begins = sorted(steps[0].start for steps in out if steps)
+    ends = sorted(steps[-1].end for steps in out if steps)
+    # Of a moment at which one comes back and another goes, the former counts first.
+    return max((place + 1 - bisect_right(ends, begin) for place, begin in enumerate(begins)), default=0)
+
+
+class Timetable:
+    def __init__(self, snapshots: Iterable[Snapshot]) -> None:
+        """`snapshots`: what was there at the start."""
+        self.peak = 0
+        """Most nodes with a slot at once."""
+        self._out = 0
+        self._steps: dict[NodeRef, list[PlannedStep]] = {}
+        self._open: dict[NodeRef, tuple[Step, float]] = {}
+        """The step that a node is in, and since when."""
+        self._evictions: dict[NodeRef, list[PlannedEviction]] = {}
+        self._votes: dict[NodeRef, tuple[PlannedVote, ...]] = {}
+        self._saved: dict[tuple[NodeRef, str], float] = {}
+        """By node and group: when a snapshot was taken."""
+        self._led: dict[tuple[NodeRef, str], str] = {}
+        """By node and group: to whom leadership was handed over."""
+        self._pods = {pod.uid: pod for snapshot in snapshots for pod in snapshot.pods}
+        self._awaited: dict[str, deque[tuple[NodeRef, int]]] = {}
+        """By the owner's uid: evictions whose replacement is not Ready yet."""
+
+    def decided(self, decision: Decision, at: float) -> None:
+        for item in decision.log:
+            if isinstance(item, Record) and item.kind == "step":
+                self._step(NodeRef.parse(item.node), Step(item.detail["to"]), at)
+
+    def performed(self, outcome: Outcome, at: float, budgets: tuple[str, ...] = ()) -> None:
+        action: AnyAction = outcome.action
+        if isinstance(action, Evict) and outcome.result is Result.DONE:
+            planned = self._evictions.setdefault(action.node, [])
+            pod = self._pods.get(action.pod_uid)
+            planned.append(PlannedEviction(str(action.pod), at, None, budgets))
+            if pod is not None and pod.owner is not None:
+                self._awaited.setdefault(pod.owner.uid, deque()).append((action.node, len(planned) - 1))
+
+        elif isinstance(action, SaveSnapshot) and outcome.result is Result.DONE:
+            self._saved[action.node, action.group] = at
+        elif isinstance(action, MoveLeader) and outcome.result is Result.DONE:
+            self._led[action.node, action.group] = action.to
+
+    def goes(self, ref: NodeRef, absences: Iterable[Absence], at: float, brings: Mapping[str, str]) -> None:
+        """The node reboots, with voters of these groups. `brings`: by group, what the release is known to bring."""
+        self._votes[ref] = tuple(
+            PlannedVote(
+                each.group,
+                each.member,
+                at,
+                self._saved.get((ref, each.group)),
+                self._led.get((ref, each.group), ""),
+                each.commit_seconds,
+                each.breaking,
+                each.links,
+                each.etcd,
+                each.last_before,
+                each.data,
+                brings.get(each.group, ""),
+            )
+            for each in absences
+        )
+
+    def saw(self, event: Event, at: float) -> None:
+        if not isinstance(event, (Seen, Gone)) or not isinstance(event.thing, Pod):
+            return
+        pod = event.thing
+        if isinstance(event, Gone):
+            self._pods.pop(pod.uid, None)
+            return
+        before = self._pods.get(pod.uid)
+        self._pods[pod.uid] = pod
+        fresh = pod.ready and not pod.deleting and (before is None or not before.ready)
+        awaited = self._awaited.get(pod.owner.uid) if pod.owner is not None and fresh else None
+        if awaited:
+            ref, index = awaited.popleft()
+            self._evictions[ref][index] = replace(self._evictions[ref][index], ready_at=at)
+
+    def run(self, run: Run) -> PlannedRun:
+        steps = tuple(self._steps.get(run.node, ()))
+        goal = run.goal
+        return PlannedRun(
+            node=goal.node.name,
+            pool=goal.pool,
+            release=run.release.version,
+            start=steps[0].start if steps else 0.0,
+            end=steps[-1].end if steps else 0.0,
+            steps=steps,
+            evictions=tuple(self._evictions.get(run.node, ())),
+            cluster=goal.node.cluster,
+            site=goal.site,
+            zone=goal.zone,
+            uid=goal.uid,
+            from_version=goal.from_version,
+            canary=goal.canary,
+            votes=self._votes.get(run.node, ()),
+            urgency=goal.urgency,
+        )
+
+    def _step(self, ref: NodeRef, step: Step, at: float) -> None:
+        before, since = self._open.pop(ref, (Step.PENDING, at))
+        if before in WORKED:
+            self._steps.setdefault(ref, []).append(PlannedStep(str(before), since, at))
+        self._open[ref] = (step, at)
+        if (before in HAS_SLOT) != (step in HAS_SLOT):
+            self._out += 1 if step in HAS_SLOT else -1
+            self.peak = max(self.peak, self._out)

@@ -1,0 +1,260 @@
+"""How long a plan takes when its parts take as long as measured ones did, drawn again and again.
+
+To play the engine once more for each draw would take as long as planning did. So a rehearsal keeps the order of the plan
+and what each run waited for: its own image, so many others to have come back, a window. Only lengths are drawn; what lies
+between the last of these and its begin stays as planned. With the planned lengths a rehearsal ends when the plan does. A
+run that would miss its window begins in the next one, and what waits for it later still.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from heapq import heappop, heappush
+from math import ceil, inf, isfinite
+from random import Random
+from typing import NamedTuple
+
+from fleet.core.planning.estimates import Group, Ratios
+from fleet.core.planning.plan import PlannedRun
+from fleet.core.policy import windows
+from fleet.core.policy.policy import Policy, Pool
+from fleet.core.rollout.steps import HAS_SLOT, Step
+
+DRAWS = 100
+"""Rehearsals of which the p95 is taken."""
+HORIZON = timedelta(weeks=13)
+"""Windows are looked at so far ahead: a plan covers 60 days."""
+TIE = 1.0
+"""Seconds: ends that lie closer together are told apart by nothing that waits for them."""
+EXACT = 1e-6
+
+
+class Lengths(NamedTuple):
+    """What the parts of one run took when they were measured, by what is planned for them."""
+
+    stage: Ratios
+    reboot: Ratios
+    pod_stop: Ratios
+    pod_start: Ratios
+
+
+class Openings(NamedTuple):
+    """The spans in which runs of a pool may begin, in seconds since the plan's start."""
+
+    firsts: Sequence[float]
+    lasts: Sequence[float]
+
+    def following(self, moment: float) -> float:
+        """Returns the first moment from this one on at which a run may begin; infinity: none is known."""
+        index = bisect_left(self.lasts, moment)
+        return max(moment, self.firsts[index]) if index < len(self.firsts) else inf
+
+
+class Activity(NamedTuple):
+    """A node's image is written, or the node is out. Seconds are the planned ones."""
+
+    pool: str
+    image: int | None
+    """The index of the activity that writes the node's image; None: it is written already, or this is it."""
+    images: int
+    """How many images of the pool had to be written before."""
+    outs: int
+    """How many nodes of the pool had to be back before."""
+    gap: float
+    """From the last of these until it began; from the plan's start where it waited for none."""
+    openings: Openings | None
+    """None: always."""
+    lengths: Lengths
+    stage: float
+    """0: the node is out."""
+    refused: float = 0.0
+    """Of its drain, until the last eviction was granted: it waited for the pods of others to be Ready."""
+    stops: float = 0.0
+    """The rest of its drain."""
+    pods: int = 0
+    reboot: float = 0.0
+    """With its proof."""
+    rest: float = 0.0
+    """What takes as long as planned, such as the soak."""
+
+
+def rehearsal(
+    runs: Iterable[PlannedRun],
+    policy: Policy,
+    start: datetime,
+    needed: timedelta,
+    groups: Mapping[str, Mapping[str, Group]],
+    lengths: Callable[[Group], Lengths],
+) -> list[Activity]:
+    """Returns the activities of a plan in the order in which they begin. `needed`: what must fit into a window for a run
+    to begin. `groups`: of nodes, by cluster and name."""
+    openings = {pool.name: _openings(pool, policy, start, needed) for pool in policy.pools}
+    known: dict[Group, Lengths] = {}
+    ends: dict[tuple[str, bool], _Planned] = {}
+    images: dict[tuple[str, str], tuple[int, float]] = {}
+    activities: list[Activity] = []
+    for span in sorted((span for run in runs for span in _spans(run)), key=lambda span: span.begin):
+        name, pool = (span.run.cluster, span.run.node), span.run.pool
+        group = groups[span.run.cluster][span.run.node]
+        if group not in known:
+            known[group] = lengths(group)
+        written, back = (ends.setdefault((pool, image), _Planned()) for image in (True, False))
+        if span.image:
+            images[name] = len(activities), span.end
+            activities.append(_image(span, written, back, known[group]))
+        else:
+            activities.append(_out(span, images.get(name), back, openings[pool], known[group]))
+        (written if span.image else back).add(span.end)
+    return activities
+
+
+def _image(span: _Span, written: _Planned, back: _Planned, lengths: Lengths) -> Activity:
+    """Images are written one after another, unless a node that came back later let this one begin, such as a canary."""
+    images, free = written.needed(span.begin)
+    outs, later = back.needed(span.begin, takes=False)
+    outs, free = (outs, later) if later > free + TIE else (0, free)
+    length = max(span.end - span.begin, EXACT)
+    return Activity(span.run.pool, None, images, outs, span.begin - free, None, lengths, length)
+
+
+def _out(
+    span: _Span,
+    image: tuple[int, float] | None,
+    back: _Planned,
+    openings: Openings | None,
+    lengths: Lengths,
+) -> Activity:
+    outs, free = back.needed(span.begin)
+    index, written = image or (None, 0.0)
+    free = max(written, _following(openings, free) if outs else 0.0)
+    steps, pods = span.run.steps, len(span.run.evictions)
+    drains = [step for step in steps if step.step == Step.DRAIN]
+    drain = sum(step.end - step.start for step in drains)
+    reboot = sum(step.end - step.start for step in steps if step.step in (Step.REBOOT, Step.VERIFY))
+    granted = max((each.at for each in span.run.evictions), default=0.0)
+    refused = min(max(granted - drains[0].start, 0.0), drain) if drains else 0.0
+    stops = drain - refused if pods else 0.0
+    rest = span.end - span.begin - reboot - refused - stops
+    gap = max(0.0, span.begin - free)
+    parts = (refused, stops, pods, reboot, rest)
+    return Activity(span.run.pool, index, 0, outs, gap, openings, lengths, 0.0, *parts)
+
+
+def p95(activities: Sequence[Activity]) -> float | None:
+    """Returns the seconds that 95 of 100 rehearsals do not exceed. None: they find no window."""
+    rng = Random(0)  # noqa: S311
+    ends = sorted(rehearse(activities, rng) for _ in range(DRAWS))
+    late = ends[ceil(DRAWS * 0.95) - 1]
+    return late if isfinite(late) else None
+
+
+def rehearse(activities: Sequence[Activity], rng: Random) -> float:
+    """Returns the seconds from the plan's start until its last run has ended; infinity: it finds no window."""
+    written: dict[str, _Drawn] = {each.pool: _Drawn() for each in activities}
+    back: dict[str, _Drawn] = {each.pool: _Drawn() for each in activities}
+    ends: list[float] = []
+    for each in activities:
+        begin = written[each.pool].first(each.images) if each.images else 0.0
+        if each.outs:
+            begin = max(begin, _following(each.openings, back[each.pool].first(each.outs)))
+        if each.image is not None:
+            begin = max(begin, ends[each.image])
+        end = _following(each.openings, begin + each.gap) + _length(each, rng)
+        ends.append(end)
+        (written if each.stage else back)[each.pool].add(end)
+    return max(ends, default=0.0)
+
+
+def _following(openings: Openings | None, moment: float) -> float:
+    return moment if openings is None else openings.following(moment)
+
+
+def _length(each: Activity, rng: Random) -> float:
+    """Of a node's pods the slowest to stop counts; all that it waits for until its evictions are granted is as slow as
+    one draw."""
+    lengths = each.lengths
+    if each.stage:
+        return each.stage * _drawn(lengths.stage, rng.random())
+    seconds = each.rest + each.reboot * _drawn(lengths.reboot, rng.random())
+    if each.pods:
+        seconds += each.refused * _drawn(lengths.pod_start, rng.random())
+        # The greatest of several draws is as one draw of this share.
+        seconds += each.stops * _drawn(lengths.pod_stop, rng.random() ** (1 / each.pods))
+    return seconds
+
+
+def _drawn(ratios: Ratios, share: float) -> float:
+    return ratios[min(int(share * len(ratios)), len(ratios) - 1)]
+
+
+class _Span(NamedTuple):
+    """What one activity took in the plan."""
+
+    run: PlannedRun
+    image: bool
+    begin: float
+    end: float
+
+
+def _spans(run: PlannedRun) -> Iterator[_Span]:
+    image = [step for step in run.steps if step.step == Step.STAGE]
+    out = [step for step in run.steps if step.step in HAS_SLOT]
+    if image:
+        yield _Span(run, True, image[0].start, image[-1].end)
+    if out:
+        yield _Span(run, False, out[0].start, out[-1].end)
+
+
+class _Planned:
+    """When the images of one pool are written, or its nodes back, as planned."""
+
+    def __init__(self) -> None:
+        self._ahead: list[float] = []
+        self._ended: list[float] = []
+        self._taken = 0
+
+    def add(self, end: float) -> None:
+        heappush(self._ahead, end)
+
+    def needed(self, moment: float, *, takes: bool = True) -> tuple[int, float]:
+        """Returns how many have to have ended for what begins at this moment, and when that was. Of those that ended
+        together each makes room for one that `takes` its place."""
+        while self._ahead and self._ahead[0] <= moment + EXACT:
+            self._ended.append(heappop(self._ahead))
+        if not self._ended:
+            return 0, 0.0
+        earlier = bisect_left(self._ended, self._ended[-1] - TIE)
+        count = min(len(self._ended), max(self._taken, earlier) + 1)
+        if takes:
+            self._taken = count
+        return count, self._ended[count - 1]
+
+
+class _Drawn:
+    """The same, as drawn. They are asked for in the order in which the plan's activities begin."""
+
+    def __init__(self) -> None:
+        self._ahead: list[float] = []
+        self._count = 0
+        self._latest = 0.0
+
+    def add(self, end: float) -> None:
+        heappush(self._ahead, end)
+
+    def first(self, count: int) -> float:
+        """Returns the moment at which so many have ended."""
+        while self._count < count:
+            self._latest = max(self._latest, heappop(self._ahead))
+            self._count += 1
+        return self._latest
+
+
+def _openings(pool: Pool, policy: Policy, start: datetime, needed: timedelta) -> Openings | None:
+    if not pool.windows and not policy.freezes:
+        return None
+    until = max([start, *(freeze.until for freeze in policy.freezes)]) + HORIZON
+    found = windows.starts(pool.windows, policy.freezes, start, until, needed)
+    firsts = [(first - start).total_seconds() for first, _ in found]
+    return Openings(firsts, [(last - start).total_seconds() for _, last in found])

@@ -1,0 +1,64 @@
+"""How certain a plan's makespan is: its p95 where enough runs were measured, else how far off it may be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from math import isfinite
+from random import Random
+
+from fleet.core.planning.estimates import LEAST, PARTS, POD_PARTS, QUICK, SLOW, Group, Times
+from fleet.core.planning.plan import Assumed, PlannedRun
+from fleet.core.policy.policy import Policy
+from fleet.core.rollout.steps import Step
+from fleet.planner.rehearsal import Activity, Lengths, p95, rehearsal, rehearse
+
+AS_PLANNED = (1.0,)
+
+
+def uncertainty(
+    runs: Sequence[PlannedRun],
+    policy: Policy,
+    start: datetime,
+    run_seconds: int,
+    groups: Mapping[str, Mapping[str, Group]],
+    times: Times,
+) -> tuple[float | None, Assumed | None]:
+    """Returns the p95 of such a plan, where enough was measured, and how far off it may be where nothing was."""
+    images = any(step.step == Step.STAGE and step.end > step.start for run in runs for step in run.steps)
+    pods = any(run.evictions for run in runs)
+    parts = ["stage"] * images + ["reboot"] * bool(runs) + list(POD_PARTS) * pods
+    chosen = {groups[run.cluster][run.node] for run in runs}
+    unknown = [
+        part for part in parts if any(not times.known(part, *_of(part, group)).samples for group in chosen)
+    ]
+
+    def drawn(group: Group) -> Lengths:
+        return Lengths(*(times.spread(part, *_of(part, group)) or AS_PLANNED for part in PARTS))
+
+    def at(seconds: Mapping[str, float]) -> Callable[[Group], Lengths]:
+        def assumed(group: Group) -> Lengths:
+            known = (times.known(part, *_of(part, group)) for part in PARTS)
+            return Lengths(
+                *(
+                    AS_PLANNED if each.samples else (seconds[each.part] / max(LEAST, each.p50),)
+                    for each in known
+                )
+            )
+
+        return assumed
+
+    def played(lengths: Callable[[Group], Lengths]) -> list[Activity]:
+        return rehearsal(runs, policy, start, timedelta(seconds=run_seconds), groups, lengths)
+
+    if unknown:
+        quick, slow = (rehearse(played(at(seconds)), Random(0)) for seconds in (QUICK, SLOW))  # noqa: S311
+        found = {part: (QUICK[part], SLOW[part]) for part in unknown}
+        return None, Assumed(quick, slow if isfinite(slow) else None, found)
+    enough = all(times.spread(part, *_of(part, group)) for part in parts for group in chosen)
+    return p95(played(drawn)) if runs and enough else None, None
+
+
+def _of(part: str, group: Group) -> Group:
+    """The group whose times count for a part of a run in this one: pods are the same in all."""
+    return ("", "") if part in POD_PARTS else group

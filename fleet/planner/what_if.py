@@ -1,0 +1,89 @@
+"""Plans again with what binds loosened: the same planner, on changed snapshots and policies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.objects.node import NodeRef
+from fleet.core.planning.estimates import Times
+from fleet.core.planning.lower_bound import bounds
+from fleet.core.planning.plan import Plan
+from fleet.core.planning.what_if import Bind, Change, Loosened, WhatIf, best_first, candidates, loosened
+from fleet.core.policy.policy import Policy
+from fleet.core.records.held import Reason
+from fleet.planner.planner import staged_of, views_of
+
+Again = Callable[[Sequence[Snapshot], Policy], Plan]
+"""Plans the same upgrade from other snapshots, by another policy."""
+Piece = Callable[[], Change]
+SideBySide = Callable[[Sequence[Piece]], Sequence[Change]]
+"""What the pieces answer, in their order."""
+GAIN = 1.0
+"""Seconds that a change must save to be worth a word."""
+
+
+def what_if(
+    plan: Plan,
+    snapshots: Sequence[Snapshot],
+    lost: Mapping[str, str],
+    times: Times,
+    again: Again,
+    side_by_side: SideBySide,
+) -> WhatIf:
+    """`snapshots`, `lost`, `times`: what the plan was made from. At most `MOST` + 1 plans are made."""
+    found = candidates(_binds(plan, snapshots, lost, times), _never(plan), _windows(plan))
+    loose = [(bind, each) for bind in found if (each := loosened(bind, snapshots, plan.policy)) is not None]
+    changes = [*side_by_side([partial(_change, plan, each, again) for _, each in loose])]
+    useful = [bind for (bind, _), change in zip(loose, changes, strict=True) if _helps(plan, change)]
+    if len(useful) > 1:
+        together = _together(useful, snapshots, plan.policy)
+        changes += side_by_side([partial(_change, plan, together, again)])
+    return WhatIf(len(changes), tuple(best_first(changes)))
+
+
+def _binds(
+    plan: Plan, snapshots: Sequence[Snapshot], lost: Mapping[str, str], times: Times
+) -> Iterator[tuple[float, Bind]]:
+    going = {NodeRef(run.cluster, run.node) for run in plan.runs}
+    goals = [goal for goal in plan.begin().goals if goal.node in going]
+    staged = staged_of(snapshots, plan.target)
+    for each in bounds(goals, views_of(snapshots, lost), plan.policy, times, staged, plan.start):
+        yield each.seconds, each.bind
+
+
+def _never(plan: Plan) -> Iterator[Bind]:
+    for hold in plan.held:
+        if hold.held is not None and hold.held.reason is Reason.BUDGET_NEVER:
+            yield "budget", hold.cluster, hold.held.subject
+
+
+def _windows(plan: Plan) -> bool:
+    pools = (plan.policy.pool(name) for name in plan.pools)
+    closed = any(pool.windows for pool in pools if pool is not None)
+    return closed or any(freeze.until > plan.start for freeze in plan.policy.freezes)
+
+
+def _change(plan: Plan, loose: Loosened, again: Again) -> Change:
+    other = again(loose.snapshots, loose.policy)
+    return Change(
+        binds=loose.binds,
+        change=loose.change,
+        makespan_seconds=other.makespan_seconds,
+        saved_seconds=plan.makespan_seconds - other.makespan_seconds,
+        nodes=len(other.runs),
+        bound_by=other.bound_by,
+    )
+
+
+def _helps(plan: Plan, change: Change) -> bool:
+    return change.nodes > len(plan.runs) or change.saved_seconds >= GAIN
+
+
+def _together(binds: Sequence[Bind], snapshots: Sequence[Snapshot], policy: Policy) -> Loosened:
+    all_of_them = Loosened("", "all that helps, together", snapshots, policy)
+    for bind in binds:
+        if (loose := loosened(bind, all_of_them.snapshots, all_of_them.policy)) is not None:
+            all_of_them = all_of_them._replace(snapshots=loose.snapshots, policy=loose.policy)
+    return all_of_them

@@ -1,1 +1,0 @@
-"""The model cluster, which answers as an API server does, and the made-up fleets that live in it."""

@@ -1,0 +1,272 @@
+"""A model cluster as a driver sees a cluster: events as (simulated) time passes, actions, a lease; kept in a file."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from random import Random
+from time import monotonic
+from typing import Any
+
+from msgspec import Raw
+from msgspec.structs import replace
+
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.records.errors import DISK_FULL, FleetError, UnreachableError
+from fleet.core.records.leadership import Leadership
+from fleet.core.records.requests import Sort
+from fleet.core.rollout.action import AnyAction, Outcome, Result
+from fleet.core.rollout.event import Event, Gone, Lost, Seen, Synced, Thing
+from fleet.model.agents import last_boot
+from fleet.model.behaviour import Behaviour, SavedBehaviour
+from fleet.model.external_changes import Stranger
+from fleet.model.file_lease import FileLease
+from fleet.model.model import Model
+from fleet.simulated.clock import SAVE_SECONDS, SimulatedClock
+from fleet.simulated.state_file import ClusterRecord, State
+
+
+def create(
+    path: Path, snapshot: Snapshot, behaviour: Behaviour, seed: int, began: datetime, unreachable: str = ""
+) -> None:
+    """Writes a new simulated cluster, over one that was there. `began`: aware UTC."""
+    model = Model.from_snapshot(replace(snapshot, at=began), behaviour, Random(seed))  # noqa: S311
+    state = State(
+        began=began, unreachable=unreachable, behaviour=SavedBehaviour.of(behaviour), model=Raw(b"null")
+    )
+    ClusterRecord(path).save(model, state)
+
+
+def snapshot_of(path: Path) -> Snapshot:
+    """The cluster as its process last left or saved it. Raises UnreachableError, and FleetError for a wrong file."""
+    model, state = ClusterRecord(path).restore()
+    if state.unreachable:
+        raise UnreachableError(f"cluster {model.cluster} does not answer: {state.unreachable}")
+    return model.snapshot(state.began + timedelta(seconds=model.now))
+
+
+def log_of(path: Path, machine: str) -> str:
+    """Of the boot before this one. Raises UnreachableError, and FleetError where the machine has not rebooted yet."""
+    found = {each.name: each for each in snapshot_of(path).machines}.get(machine)
+    text = last_boot(found) if found is not None else ""
+    if not text:
+        raise FleetError(f"{machine}: the machine's journal has no earlier boot")
+    return text
+
+
+class Inbox:
+    """What one reader of `events` has not read yet."""
+
+    def __init__(self) -> None:
+        self.events: deque[Event] = deque()
+        self.wake = asyncio.Event()
+
+    def put(self, *events: Event) -> None:
+        self.events.extend(events)
+        self.wake.set()
+
+
+class SimulatedCluster:
+    """Lives in one process at a time: the one that holds its lease. Others read its file with `snapshot_of`."""
+
+    def __init__(self, path: Path, clock: SimulatedClock) -> None:
+        """Raises FleetError where the file is not there or not ours. The clock is set to what has happened."""
+        self._clock = clock
+        self._record = ClusterRecord(path)
+        self._lease = FileLease(path.with_suffix(".lease"))
+        self._model, self._state = self._restore()
+        self.name = self._model.cluster
+        self._inboxes: list[Inbox] = []
+        self._untold: list[Event] = []
+        """What happened while the cluster did not answer."""
+        self._leads = False
+        self._closed = False
+        self._saved_at = 0.0
+        self._saving: asyncio.TimerHandle | None = None
+
+    @property
+    def requests(self) -> Mapping[Sort, int]:
+        """None: there is no API server."""
+        return {}
+
+    @property
+    def unreachable(self) -> str:
+        """Why the cluster does not answer; empty: it does."""
+        return self._state.unreachable
+
+    @property
+    def stranger(self) -> Stranger:
+        """Others' hands in this cluster, now. What they did is told and saved by `touch`."""
+        self._pump()
+        return self._model.stranger
+
+    def snapshot(self) -> Snapshot:
+        """Raises UnreachableError."""
+        self._must_answer()
+        self._pump()
+        return self._model.snapshot(self._clock.now())
+
+    async def events(self) -> AsyncIterator[Event]:
+        inbox = Inbox()
+        self._pump()
+        self._list(inbox)
+        self._inboxes.append(inbox)
+        try:
+            while not self._closed:
+                self._pump()
+                inbox.wake.clear()
+                while inbox.events:
+                    yield inbox.events.popleft()
+                await self._pause(inbox)
+        finally:
+            self._inboxes.remove(inbox)
+
+    async def perform(self, action: AnyAction) -> Outcome:
+        await asyncio.sleep(0)
+        if self.unreachable or self._closed:
+            return Outcome(action, Result.UNKNOWN, self.unreachable or "closed")
+        now = self._now()
+        self._record.add(action, now)
+        outcome = self._model.perform(action, now)
+        self.touch()
+        return outcome
+
+    async def lead(
+        self, identity: str, seconds: int, abandoned: Callable[[str], bool], place: str = ""
+    ) -> Leadership:
+        """`seconds` are the wall's, as leases guard against processes, which live in its time."""
+        self._must_answer()
+        found = self._lease.attempt(identity, seconds, abandoned, place)
+        if found.held and not self._leads:
+            self._take_over()
+        self._leads = found.held
+        return found
+
+    async def place(self) -> str:
+        """How far the journal of its last controller had come; empty: nobody has noted it."""
+        self._must_answer()
+        return self._lease.place()
+
+    async def resign(self, identity: str) -> None:
+        if self._leads:
+            self._save()
+        self._leads = False
+        self._lease.resign(identity)
+
+    async def close(self) -> None:
+        """Saves, if this process is the one that may."""
+        if self._leads or self._saving is not None:
+            self._save()
+        self._closed = True
+        for inbox in self._inboxes:
+            inbox.wake.set()
+
+    def reach(self, unreachable: str) -> None:
+        """From now on the cluster does not answer, for that reason; empty: it does again."""
+        if unreachable == self.unreachable:
+            return
+        self._pump()
+        self._state = replace(self._state, unreachable=unreachable)
+        for inbox in self._inboxes:
+            if unreachable:
+                inbox.put(Lost(self.name, unreachable))
+            else:
+                inbox.put(*self._untold, Synced(self.name, self._model.server_version))
+        self._untold.clear()
+        self._save_soon()
+
+    def touch(self) -> None:
+        """Something was done to the model: tells it to the readers, and saves it soon."""
+        self._pump()
+        self._save_soon()
+
+    def _restore(self) -> tuple[Model, State]:
+        model, state = self._record.restore()
+        model.advance(model.now)
+        self._clock.at_least(state.began + timedelta(seconds=model.now))
+        return model, state
+
+    def _take_over(self) -> None:
+        """Another process may have moved the cluster on: what it left is the truth."""
+        before = {_key(thing): thing for thing in self._model.things()}
+        self._model, self._state = self._restore()
+        # Also lets go of an action that a killed process has left half written.
+        self._save()
+        after = {_key(thing): thing for thing in self._model.things()}
+        if before == after:
+            return
+        for inbox in self._inboxes:
+            inbox.put(*(Gone(self.name, thing) for key, thing in before.items() if key not in after))
+            self._list(inbox)
+
+    def _must_answer(self) -> None:
+        if self.unreachable:
+            raise UnreachableError(f"cluster {self.name} does not answer: {self.unreachable}")
+
+    def _now(self) -> float:
+        return (self._clock.now() - self._state.began).total_seconds()
+
+    def _list(self, inbox: Inbox) -> None:
+        if self.unreachable:
+            inbox.put(Lost(self.name, self.unreachable))
+            return
+        inbox.put(*(Seen(self.name, thing) for thing in self._model.things()))
+        inbox.put(Synced(self.name, self._model.server_version))
+
+    def _pump(self) -> None:
+        """Lets the model live until now, and hands out what happened."""
+        told = [event for _, event in self._model.advance(self._now())]
+        if not told:
+            return
+        if self.unreachable:
+            self._untold += told
+        else:
+            for inbox in self._inboxes:
+                inbox.put(*told)
+        if self._leads:
+            self._save_soon()
+
+    async def _pause(self, inbox: Inbox) -> None:
+        """Until something is to be read or done in the model."""
+        ways: list[asyncio.Task[Any]] = [asyncio.create_task(inbox.wake.wait())]
+        due = self._model.next_at()
+        if due is not None:
+            ways.append(asyncio.create_task(self._clock.sleep(due - self._now())))
+        try:
+            done, _ = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            for way in done:
+                way.result()
+        finally:
+            for way in ways:
+                way.cancel()
+
+    def _save_soon(self) -> None:
+        if self._saving is not None:
+            return
+        wait = self._saved_at + SAVE_SECONDS - monotonic()
+        self._saving = asyncio.get_running_loop().call_later(max(0.0, wait), self._save_in_time)
+
+    def _save_in_time(self) -> None:
+        """What a full disk does not take yet is in memory, and the actions are in their file: whoever acts hears of it."""
+        try:
+            self._save()
+        except OSError as error:
+            if error.errno not in DISK_FULL:
+                raise
+            self._save_soon()
+
+    def _save(self) -> None:
+        self._pump()
+        if self._saving is not None:
+            self._saving.cancel()
+            self._saving = None
+        self._saved_at = monotonic()
+        self._record.save(self._model, self._state)
+        self._clock.save()
+
+
+def _key(thing: Thing) -> tuple[str, str, str]:
+    return getattr(thing, "kind", type(thing).__name__), getattr(thing, "namespace", ""), thing.name

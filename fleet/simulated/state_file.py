@@ -1,0 +1,97 @@
+"""Where a simulated cluster is kept: its state as one file, and beside it the actions since, written before they act.
+
+The model is deterministic, so the state and the actions after it give the cluster exactly as it was, also after a
+process was killed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+from msgspec import Raw, Struct
+
+from fleet.core.records.errors import FleetError
+from fleet.core.rollout.action import AnyAction
+from fleet.model.behaviour import SavedBehaviour
+from fleet.model.model import Model
+from fleet.simulated.clock import write
+
+FORMAT = 1
+LOOKS = 10
+
+
+class State(Struct, frozen=True, kw_only=True):
+    format: int = FORMAT
+    began: datetime
+    """When the model's time was 0."""
+    unreachable: str = ""
+    """Why the cluster does not answer; empty: it does."""
+    behaviour: SavedBehaviour
+    acted: int = 0
+    """Actions up to here are in the model."""
+    model: Raw
+
+
+class Act(Struct, frozen=True):
+    number: int
+    at: float
+    action: AnyAction
+
+
+class ClusterRecord:
+    """`path` is the state's; the actions are in a file of the same name that ends in `.actions`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._acts = path.with_suffix(".actions")
+        self._count = 0
+
+    def restore(self) -> tuple[Model, State]:
+        """Raises FleetError where the files are not there or not ours."""
+        try:
+            for _ in range(LOOKS):
+                state = msgspec.json.decode(self._path.read_bytes(), type=State)
+                if state.format != FORMAT:
+                    raise FleetError(f"{self._path} is of format {state.format}; this program knows {FORMAT}")
+                acts = [act for act in self._acted() if act.number > state.acted]
+                if not acts or acts[0].number == state.acted + 1:
+                    break
+                # Between the two looks its process has saved: the state is a newer one by now.
+            else:
+                raise FleetError(f"{self._path} and {self._acts.name} do not fit together")
+            model = Model.load(bytes(state.model), state.behaviour.restore())
+        except FileNotFoundError as error:
+            raise FleetError(f"simulated cluster {self._path.stem} is not there: {self._path}") from error
+        except msgspec.DecodeError as error:
+            raise FleetError(
+                f"{self._path} is damaged: {error}", "remove the home and make a new one"
+            ) from error
+        for act in acts:
+            model.perform(act.action, act.at)
+        self._count = state.acted + len(acts)
+        return model, state
+
+    def add(self, action: AnyAction, at: float) -> None:
+        """Comes before the action acts on the model."""
+        self._count += 1
+        with self._acts.open("ab") as file:
+            file.write(msgspec.json.encode(Act(self._count, at, action)) + b"\n")
+
+    def save(self, model: Model, state: State) -> None:
+        saved = msgspec.structs.replace(state, model=Raw(model.save()), acted=self._count)
+        write(self._path, msgspec.json.encode(saved))
+        # Killed here, the next one finds actions that are in the model already, and passes over them.
+        self._acts.unlink(missing_ok=True)
+
+    def _acted(self) -> Iterator[Act]:
+        try:
+            lines = self._acts.read_bytes().splitlines(keepends=True)
+        except FileNotFoundError:
+            return
+        for line in lines:
+            # A line without its end was being written when the process was killed: it has not acted.
+            if line.endswith(b"\n"):
+                yield msgspec.json.decode(line, type=Act)

@@ -1,0 +1,66 @@
+"""Where a database is: the path of an SQLite file, or a PostgreSQL URL, which is never shown with its password."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Literal
+from urllib.parse import quote, unquote
+
+from msgspec import Struct
+
+from fleet.core.records.errors import StoreError, UsageError
+
+HIDDEN = "***"
+PASSWORD = re.compile(r"(?:://[^:@/?]*:(?=[^?]*@)|[?&]password=)([^?&]*(?=@)|[^&]*)")
+SHORT = 3
+"""A part of a password that is shorter tells nobody anything, and hiding it would spoil the words."""
+
+
+class Address(Struct, frozen=True):
+    kind: Literal["sqlite", "postgresql"]
+    path: Path = Path()
+    """Of the SQLite file."""
+    url: str = ""
+    """Of the PostgreSQL database, as libpq takes it, with the password: not for people's eyes."""
+
+    @classmethod
+    def parse(cls, text: str | Path) -> Address:
+        """A path, `sqlite:///PATH`, or `postgresql://...` (`postgres://`, `postgresql+psycopg://`).
+
+        Raises UsageError for any other scheme.
+        """
+        scheme, mark, rest = str(text).partition("://")
+        if not mark:
+            return cls("sqlite", Path(text))
+        if scheme == "sqlite":
+            return cls("sqlite", Path(unquote(rest.removeprefix("/"))))
+        if scheme in ("postgresql", "postgres", "postgresql+psycopg"):
+            return cls("postgresql", url=f"postgresql://{rest}")
+        raise UsageError(
+            f"unknown kind of database: {scheme}://",
+            "use a path, sqlite:///PATH, or postgresql://USER@HOST/DATABASE",
+        )
+
+    @property
+    def shown(self) -> str:
+        """For messages."""
+        return str(self.path) if self.kind == "sqlite" else self.without_password(self.url)
+
+    def without_password(self, words: str) -> str:
+        """The words of a library, in which it may have quoted the URL or the password."""
+        for secret in self._secrets():
+            words = words.replace(secret, HIDDEN)
+        return words
+
+    def _secrets(self) -> list[str]:
+        """Found without parsing the URL, which may be none. The longest first."""
+        written = PASSWORD.findall(self.url)
+        # One that holds an @ is cut there by libpq, which then takes the rest for the host.
+        parts = [part for each in written for part in each.split("@") if len(part) >= SHORT]
+        forms = {form for each in [*written, *parts] for form in (each, unquote(each), quote(unquote(each)))}
+        return sorted(forms - {""}, key=len, reverse=True)
+
+
+def missing(address: Address) -> StoreError:
+    return StoreError(f"no database at {address.shown}", "name another one with --database")

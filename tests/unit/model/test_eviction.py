@@ -1,0 +1,164 @@
+"""What the Eviction API answers, and what becomes of the pod and its budget."""
+
+from fleet.core.objects.pod import Pod, PodRef
+from fleet.core.quorum.quorum import Quorum
+from fleet.core.rollout.action import Result
+from fleet.core.rollout.event import Gone, Seen
+from fleet.model.control_plane.eviction import SEVERAL
+from tests.unit.model.builder import Builder, Hand
+
+
+def test_a_granted_eviction_charges_the_budget_at_once_and_deletes_the_pod() -> None:
+    hand = Hand(Builder().workload("shop", 3).budget("shop", max_unavailable=1).model())
+
+    assert hand.evict("shop-rs-0").result is Result.DONE
+
+    assert hand.budget("shop").disruptions_allowed == 0
+    assert hand.budget("shop").disrupted == {"shop-rs-0"}
+    pod = hand.pod("shop-rs-0")
+    assert pod is not None and pod.deleting
+
+
+def test_a_second_eviction_is_refused_until_the_replacement_is_ready() -> None:
+    hand = Hand(Builder().workload("shop", 3).budget("shop", max_unavailable=1).model())
+    hand.evict("shop-rs-0")
+
+    refused = hand.evict("shop-rs-1")
+    hand.pass_time(7.9)
+    still = hand.evict("shop-rs-1")
+    hand.pass_time(0.4)
+    granted = hand.evict("shop-rs-1")
+
+    assert refused.result is still.result is Result.REFUSED
+    assert "needs 2 healthy pods and has 2 currently" in still.detail
+    assert granted.result is Result.DONE
+
+
+def test_the_budget_is_free_before_the_node_is_back() -> None:
+    hand = Hand(Builder().workload("shop", 3).budget("shop", min_available=2).model())
+    hand.evict("shop-rs-0")
+
+    hand.pass_time(8.5)
+
+    assert hand.budget("shop").disruptions_allowed == 1
+    assert hand.budget("shop").disrupted == frozenset()
+    assert len(hand.pods("shop")) == 3
+
+
+def test_evicting_a_pod_that_is_going_already_is_granted_and_charges_nothing() -> None:
+    hand = Hand(Builder().workload("shop", 4).budget("shop", max_unavailable=2).model())
+    hand.evict("shop-rs-0")
+
+    assert hand.evict("shop-rs-0").result is Result.DONE
+    assert hand.budget("shop").disruptions_allowed == 1
+
+
+def test_a_pod_that_is_gone_or_another_of_the_same_name_is_gone() -> None:
+    hand = Hand(Builder().workload("db", 3, "StatefulSet").model())
+
+    assert hand.evict("no-such-pod").result is Result.GONE
+    namesake = hand.evict("db-0", pod_uid="of-the-old-one")
+
+    assert namesake.result is Result.GONE
+    pod = hand.pod("db-0")
+    assert pod is not None and not pod.deleting
+
+
+def test_the_server_charges_the_budget_for_a_namesake_and_who_looks_first_does_not_ask_it() -> None:
+    def left(looks: bool) -> int:
+        builder = Builder().workload("db", 3, "StatefulSet").budget("db", max_unavailable=1)
+        model = builder.model()
+        model.looks = looks
+        hand = Hand(model)
+        assert hand.evict("db-0", pod_uid="of-the-old-one").result is Result.GONE
+        return hand.budget("db").disruptions_allowed
+
+    assert (left(looks=True), left(looks=False)) == (1, 0)
+
+
+def test_a_pod_with_two_budgets_is_refused_for_good() -> None:
+    hand = Hand(
+        Builder()
+        .workload("shop", 3)
+        .budget("one", "shop", max_unavailable=1)
+        .budget("two", "shop", max_unavailable=1)
+        .model()
+    )
+
+    outcome = hand.evict("shop-rs-0")
+
+    assert (outcome.result, outcome.detail) == (Result.FAILED, SEVERAL)
+
+
+def test_two_budgets_do_not_matter_to_a_pod_that_does_not_run() -> None:
+    builder = Builder().budget("one", "shop", min_available=1).budget("two", "shop", min_available=1)
+    for name, phase in (("a", "Succeeded"), ("b", "Failed"), ("c", "Pending")):
+        builder.pod(name, 0, {"app": "shop"}, phase=phase, ready=False)
+    hand = Hand(builder.model())
+
+    assert [hand.evict(name).result for name in "abc"] == [Result.DONE] * 3
+
+
+def test_a_budget_not_yet_observed_refuses_and_says_when_to_come_again() -> None:
+    builder = Builder().workload("shop", 3).budget("shop", max_unavailable=1, generation=2)
+    hand = Hand(builder.model(settled=False))
+
+    early = hand.evict("shop-rs-0")
+    hand.pass_time(0.3)
+
+    assert (early.result, early.retry_after) == (Result.REFUSED, 10.0)
+    assert "still being processed" in early.detail
+    assert hand.evict("shop-rs-0").result is Result.DONE
+
+
+def test_an_unready_pod_goes_freely_only_while_the_others_are_enough() -> None:
+    hand = Hand(Builder().workload("shop", 3).budget("shop", min_available=2).model())
+    hand.model.stranger.pod_ready(PodRef("web", "shop-rs-0"), False)
+    hand.model.stranger.pod_ready(PodRef("web", "shop-rs-1"), False)
+    hand.pass_time(0.3)
+    refused = hand.evict("shop-rs-0")
+
+    hand.model.stranger.pod_ready(PodRef("web", "shop-rs-1"), True)
+    hand.pass_time(0.3)
+    granted = hand.evict("shop-rs-0")
+
+    assert (refused.result, granted.result) == (Result.REFUSED, Result.DONE)
+    assert hand.budget("shop").disrupted == frozenset()
+
+
+def test_always_allow_lets_unready_pods_go_whatever_the_others_do() -> None:
+    builder = Builder().workload("shop", 3).budget("shop", min_available=3, unhealthy_policy="AlwaysAllow")
+    hand = Hand(builder.model())
+    for name in ("shop-rs-0", "shop-rs-1"):
+        hand.model.stranger.pod_ready(PodRef("web", name), False)
+
+    assert hand.evict("shop-rs-0").result is Result.DONE
+    assert hand.evict("shop-rs-2").result is Result.REFUSED
+
+
+def test_the_grace_of_the_eviction_beats_the_pods_own() -> None:
+    hand = Hand(Builder().workload("shop", 1).model())
+    hand.evict("shop-rs-0", grace_seconds=0)
+
+    told = hand.pass_time(0.0)
+
+    assert any(isinstance(event, Gone) and event.thing == hand_pod(event) for _, event in told)
+    assert hand.pod("shop-rs-0") is None
+
+
+def hand_pod(event: Gone) -> Pod | None:
+    return event.thing if isinstance(event.thing, Pod) and event.thing.name == "shop-rs-0" else None
+
+
+def test_every_change_is_told_in_order_of_its_version() -> None:
+    hand = Hand(Builder().workload("shop", 3).budget("shop", max_unavailable=1).model())
+    hand.evict("shop-rs-0")
+
+    told = hand.pass_time(20)
+
+    things = [event.thing for _, event in told if isinstance(event, Seen)]
+    seen = [thing for thing in things if not isinstance(thing, Quorum)]
+    assert [type(thing).__name__ for thing in seen[:3]] == ["Budget", "Pod", "Pod"]
+    versions = [int(thing.resource_version) for thing in seen]
+    assert versions == sorted(set(versions))
+    assert [at for at, _ in told] == sorted(at for at, _ in told)

@@ -1,0 +1,42 @@
+"""A snapshot may show work that is over and was not told so: its controller ended in that moment. A plan goes on from it."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from fleet.core.objects.machine import Ask, Machine, Request, Work
+from fleet.core.planning.estimates import Times
+from fleet.lab.simulation.builders import NEW, START, a_node, a_policy, a_pool, a_snapshot
+from fleet.planner.planner import make_plan
+
+TOKEN = "r-1/n-0/reboot/0"
+WORK = Work(TOKEN, "working", boot_id="an-earlier-boot")
+
+
+def planned(machine: Machine) -> tuple[list[str], list[str]]:
+    """Who is upgraded, and what is said of who is not."""
+    snapshot = a_snapshot([a_node("n-0"), a_node("n-1")])
+    machines = [
+        replace(machine, name=each.name) if each.name == "n-0" else each for each in snapshot.machines
+    ]
+    snapshot = replace(snapshot, machines=tuple(machines))
+    plan = make_plan("", [snapshot], a_policy(a_pool()), ["workers"], NEW, START, Times())
+    return sorted(run.node for run in plan.runs), [hold.detail for hold in plan.held]
+
+
+@pytest.fixture
+def machine() -> Machine:
+    return a_snapshot([a_node("n-0")]).machines[0]
+
+
+@pytest.mark.parametrize("boot_id", ["an-earlier-boot", ""])
+def test_work_that_nobody_asks_for_any_more_is_in_no_ones_way(machine: Machine, boot_id: str) -> None:
+    left = replace(machine, work=replace(WORK, boot_id=boot_id or machine.boot_id))
+    assert planned(left) == (["n-0", "n-1"], [])
+
+
+def test_a_reboot_that_has_happened_is_not_played_again(machine: Machine) -> None:
+    asked = Request(Ask.REBOOT, TOKEN, NEW)
+    runs, held = planned(replace(machine, work=WORK, request=asked))
+    assert (runs, held) == (["n-0", "n-1"], [])

@@ -1,0 +1,235 @@
+"""What comes in place of a pod that goes, when, and where."""
+
+from dataclasses import replace as changed
+
+from msgspec.structs import replace
+
+from fleet.core.objects.node import PENDING_TAINT, Resources, Taint, Toleration
+from fleet.core.objects.pod import Owner, PodRef
+from fleet.core.rollout.action import Cordon, Result
+from fleet.model.model import Model
+from tests.unit.model.builder import QUICK, Builder, Hand
+
+
+def test_a_replica_set_makes_the_replacement_at_once_elsewhere() -> None:
+    hand = Hand(Builder(3).workload("shop", 3).model())
+    hand(Cordon, "n-1")
+
+    hand.evict("shop-rs-0")
+
+    old, new = hand.pod("shop-rs-0"), hand.pods("shop")[-1]
+    assert old is not None and old.deleting
+    assert new.name.startswith("shop-rs-") and new.node in ("n-2", "n-3")
+    assert (new.phase, new.ready) == ("Pending", False)
+    hand.pass_time(8.1)
+    assert [pod.ready for pod in hand.pods("shop")] == [True] * 3
+
+
+def test_a_stateful_set_waits_for_the_old_pod_and_takes_its_name() -> None:
+    hand = Hand(Builder(3).workload("db", 3, "StatefulSet").model())
+    hand(Cordon, "n-1")
+    old = hand.pod("db-0")
+    hand.evict("db-0")
+
+    hand.pass_time(4.9)
+    assert len(hand.pods("db")) == 3
+    hand.pass_time(0.2)
+    new = hand.pod("db-0")
+
+    assert old is not None and new is not None
+    assert (new.uid != old.uid, new.deleting, new.node != "n-1") == (True, False, True)
+
+
+def test_a_job_starts_over_after_its_backoff() -> None:
+    hand = Hand(Builder(3).workload("sum", 1, "Job").model())
+    hand.evict("sum-0")
+
+    hand.pass_time(9.9)
+    between = hand.pods("sum")
+    hand.pass_time(0.2)
+
+    assert between == []
+    assert len(hand.pods("sum")) == 1
+
+
+def test_a_pod_without_a_controller_is_lost() -> None:
+    hand = Hand(Builder().pod("debug").model())
+    hand.evict("debug")
+
+    hand.pass_time(60)
+
+    assert hand.pod("debug") is None
+
+
+def test_daemon_and_static_pods_come_back_on_their_cordoned_node() -> None:
+    builder = Builder(2).workload("net", 2, "DaemonSet").pod("etcd-n-1", 0, {"app": "etcd"}, mirror=True)
+    hand = Hand(builder.model())
+    hand(Cordon, "n-1")
+    for name in ("net-0", "etcd-n-1"):
+        hand.evict(name)
+
+    hand.pass_time(15)
+
+    assert sorted(pod.node for pod in hand.pods("net")) == ["n-1", "n-2"]
+    etcd = hand.pod("etcd-n-1")
+    assert etcd is not None and (etcd.node, etcd.ready, etcd.uid != "uid-etcd-n-1-1") == ("n-1", True, True)
+
+
+def test_a_workload_that_the_snapshot_lacks_keeps_its_number() -> None:
+    builder = Builder(3)
+    for number in range(3):
+        builder.pod(f"roll-{number}", number, {"app": "roll"}, Owner("Rollout", "roll"))
+    hand = Hand(builder.model())
+
+    hand.evict("roll-0")
+    hand.pass_time(10)
+
+    assert len(hand.pods("roll")) == 3
+
+
+def test_pods_avoid_nodes_with_the_pending_taint_while_others_have_room() -> None:
+    builder = Builder(3).workload("shop", 3)
+    pending = (Taint(PENDING_TAINT, "PreferNoSchedule"),)
+    builder.nodes[:2] = [replace(node, taints=pending) for node in builder.nodes[:2]]
+    hand = Hand(builder.model())
+    hand(Cordon, "n-1")
+
+    hand.evict("shop-rs-0")
+
+    assert hand.pods("shop")[-1].node == "n-3"
+
+
+def test_pods_go_to_the_emptiest_node_and_apart_from_their_own_kind() -> None:
+    builder = Builder(4).workload("shop", 2, requests=Resources(100, 1 << 20, 1))
+    for number in range(6):
+        builder.pod(f"other-{number}", 3, requests=Resources(1000, 1 << 30, 1))
+    hand = Hand(builder.model())
+
+    hand.model.stranger.scale("Deployment", PodRef("web", "shop"), 4)
+
+    assert sorted(pod.node for pod in hand.pods("shop")) == ["n-1", "n-2", "n-3", "n-4"]
+
+
+def test_taints_selectors_and_tolerations_decide_where_a_pod_may_go() -> None:
+    builder = Builder(3).workload("shop", 1, node_selector={"disk": "ssd"})
+    builder.nodes[1] = replace(builder.nodes[1], labels={"disk": "ssd"}, taints=(Taint("gpu", "NoSchedule"),))
+    hand = Hand(builder.model())
+    hand.evict("shop-rs-0")
+    waiting = hand.pods("shop")[-1]
+
+    hand.model.stranger.taint("n-2")
+
+    assert waiting.node == ""
+    assert hand.pods("shop")[-1].node == "n-2"
+    tolerant = Builder(2).workload("shop", 1, tolerations=(Toleration("gpu", "Exists"),))
+    tolerant.nodes = [replace(node, taints=(Taint("gpu", "NoSchedule"),)) for node in tolerant.nodes]
+    hand = Hand(tolerant.model())
+    hand.evict("shop-rs-0")
+    assert hand.pods("shop")[-1].node == "n-2"
+
+
+def test_a_pod_that_tolerates_the_cordon_comes_right_back() -> None:
+    everything = (Toleration(operator="Exists"),)
+    builder = Builder(2).workload("shop", 1, tolerations=everything, node_selector={"name": "n-1"})
+    hand = Hand(builder.model())
+    hand(Cordon, "n-1")
+
+    hand.evict("shop-rs-0")
+
+    assert hand.pods("shop")[-1].node == "n-1"
+
+
+def test_a_pod_without_room_stays_pending_and_is_placed_when_room_appears() -> None:
+    builder = Builder(2).workload("big", 2, requests=Resources(6000, 1 << 30, 1))
+    hand = Hand(builder.model())
+    hand(Cordon, "n-1")
+    hand.evict("big-rs-0")
+    hand.pass_time(20)
+    waiting = hand.pods("big")[-1]
+
+    hand.model.stranger.uncordon("n-1")
+
+    assert (waiting.node, waiting.phase) == ("", "Pending")
+    assert hand.pods("big")[-1].node == "n-1"
+    hand.pass_time(9)
+    assert hand.pods("big")[-1].ready
+
+
+def test_room_is_free_only_when_the_old_pod_is_gone() -> None:
+    hand = Hand(Builder(1).workload("big", 1, requests=Resources(6000, 1 << 30, 1)).model())
+    hand.evict("big-rs-0")
+    hand.pass_time(4.9)
+    waiting = hand.pods("big")[-1].node
+
+    hand.pass_time(0.2)
+
+    assert (waiting, hand.pods("big")[-1].node) == ("", "n-1")
+
+
+def test_scaling_down_takes_unready_pods_first() -> None:
+    hand = Hand(Builder(3).workload("shop", 3).model())
+    hand.model.stranger.pod_ready(PodRef("web", "shop-rs-1"), False)
+
+    hand.model.stranger.scale("Deployment", PodRef("web", "shop"), 2)
+    hand.pass_time(10)
+
+    assert sorted(pod.name for pod in hand.pods("shop")) == ["shop-rs-0", "shop-rs-2"]
+    assert hand.workload("Deployment", "shop").ready == 2
+
+
+def test_a_stateful_set_scales_by_ordinals() -> None:
+    hand = Hand(Builder(3).workload("db", 3, "StatefulSet").model())
+    where = PodRef("web", "db")
+
+    hand.model.stranger.scale("StatefulSet", where, 4)
+    grown = sorted(pod.name for pod in hand.pods("db"))
+    hand.model.stranger.scale("StatefulSet", where, 1)
+    hand.pass_time(20)
+
+    assert grown == ["db-0", "db-1", "db-2", "db-3"]
+    assert [pod.name for pod in hand.pods("db")] == ["db-0"]
+
+
+def test_the_count_of_ready_pods_of_a_workload_follows() -> None:
+    hand = Hand(Builder(3).workload("shop", 3).model())
+    hand.evict("shop-rs-0")
+    hand.pass_time(1.1)
+    during = [
+        hand.workload(kind, name).ready for kind, name in (("ReplicaSet", "shop-rs"), ("Deployment", "shop"))
+    ]
+
+    hand.pass_time(9)
+
+    assert during == [2, 2]
+    assert hand.workload("Deployment", "shop").ready == 3
+
+
+def test_a_workloads_count_is_never_written_where_nobody_reads_it() -> None:
+    hand = Hand(Builder(3).workload("shop", 3).model(changed(QUICK, workload=None)))
+    hand.evict("shop-rs-0")
+
+    hand.pass_time(3)
+
+    assert hand.workload("Deployment", "shop").ready == 3
+
+
+def test_a_pod_with_finalizers_stays_terminating() -> None:
+    hand = Hand(Builder().workload("shop", 1, finalizers=True).model())
+    assert hand.evict("shop-rs-0").result is Result.DONE
+
+    hand.pass_time(600)
+
+    stuck = hand.pod("shop-rs-0")
+    assert stuck is not None and (stuck.deleting, stuck.ready) == (True, False)
+
+
+def test_a_workload_of_no_pods_is_remembered_in_a_saved_model() -> None:
+    hand = Hand(Builder(3).workload("shop", 2, grace_seconds=7).model())
+    hand.model.stranger.scale("Deployment", PodRef("web", "shop"), 0)
+    hand.pass_time(20)
+    again = Hand(Model.load(hand.model.save(), QUICK))
+
+    again.model.stranger.scale("Deployment", PodRef("web", "shop"), 1)
+
+    assert hand.pods("shop") == []
+    assert [(pod.grace_seconds, pod.labels) for pod in again.pods("shop")] == [(7, {"app": "shop"})]

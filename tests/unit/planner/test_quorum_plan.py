@@ -1,0 +1,117 @@
+"""A plan over the nodes of a quorum group: its order, its snapshots, its leader's move, its latency, its bound."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from msgspec.structs import replace
+
+from fleet.cli.views.plan import whole
+from fleet.core.objects.node import Node, NodeRef
+from fleet.core.planning.estimates import Times
+from fleet.core.planning.plan import Plan
+from fleet.core.policy.policy import Amount, Limits
+from fleet.core.quorum.groups import Group
+from fleet.core.quorum.quorum import Link, Quorum, QuorumRule, SnapshotRule
+from fleet.lab.simulation.builders import NEW, START, a_group, a_node, a_policy, a_pool, a_snapshot
+from fleet.planner.planner import make_plan
+
+LINKS = (Link("f", "n", 0.008), Link("f", "s", 0.160), Link("n", "s", 0.150))
+
+
+def a_plan(count: int, sites: str, rule: QuorumRule, soak: int = 30) -> Plan:
+    nodes = [a_node(f"m-{index}") for index in range(count)]
+    group = replace(a_group(nodes, sites=sites), links=LINKS)
+    pool = a_pool(limits=Limits(max_unavailable=Amount(9)), soak_seconds=soak)
+    policy = replace(a_policy(pool), quorums=(Group("etcd", "east", rule=rule),))
+    return make_plan("p-1", [a_snapshot(nodes, quorums=(group,))], policy, ["workers"], NEW, START, Times())
+
+
+def test_every_voter_is_in_the_plan_with_what_is_done_for_it() -> None:
+    plan = a_plan(5, "ffnns", QuorumRule(snapshot=SnapshotRule("/backup")))
+    votes = sorted((vote for run in plan.runs for vote in run.votes), key=lambda vote: vote.at)
+    assert [vote.member for vote in votes][-1] == "m0"
+    assert [vote.leader_to for vote in votes] == ["", "", "", "", "m1"]
+    assert all(vote.snapshot_at is not None and vote.snapshot_at < vote.at for vote in votes)
+    by_member = {vote.member: vote for vote in votes}
+    # fra leads: with both of its voters one of nyc makes the majority.
+    assert by_member["m4"].commit_seconds == pytest.approx(0.008)
+    assert (by_member["m4"].breaking, by_member["m4"].breaking_links) == (("f", "n"), ("f-n",))
+    assert (by_member["m1"].breaking, by_member["m1"].breaking_links) == (("n",), ())
+    assert by_member["m1"].commit_seconds == pytest.approx(0.008)
+
+
+def test_no_two_runs_of_a_group_overlap_and_the_bound_knows_it() -> None:
+    plan = a_plan(3, "", QuorumRule(soak_seconds=100))
+    spans = sorted(
+        (next(step.start for step in run.steps if step.step == "cordon"), run.end) for run in plan.runs
+    )
+    assert all(before[1] <= after[0] for before, after in pairwise(spans))
+    assert plan.bound_by == "quorum group etcd"
+    assert plan.lower_bound_seconds <= plan.makespan_seconds <= 1.1 * plan.lower_bound_seconds
+
+
+def test_the_plan_says_it_in_words() -> None:
+    words = whole(a_plan(5, "ffnns", QuorumRule(snapshot=SnapshotRule("/backup"))), START).plain
+    assert "etcd: one voter at a time" in words
+    assert "snapshot first; m1 leads from then on" in words
+    assert "meanwhile the loss of f or n or the link f-n would stop it" in words
+    assert all(len(line) <= 110 for line in words.splitlines())
+
+
+def etcd_of(versions: str, storage: str = "3.6.0") -> tuple[Quorum, list[Node]]:
+    """A letter for each member: `o` runs 3.6, `n` runs 3.7."""
+    nodes = [a_node(f"m-{index}") for index in range(len(versions))]
+    group = a_group(nodes)
+    told = {"o": "3.6.8", "n": "3.7.3"}
+    members = tuple(
+        replace(each, version=told[letter], storage=storage)
+        for each, letter in zip(group.members, versions, strict=True)
+    )
+    return replace(group, members=members), nodes
+
+
+def plan_of(group: Quorum, nodes: list[Node], brought: dict[tuple[NodeRef, str], dict[str, str]]) -> Plan:
+    policy = replace(
+        a_policy(a_pool(limits=Limits(max_unavailable=Amount(9)))), quorums=(Group("etcd", "east"),)
+    )
+    snapshot = a_snapshot(nodes, quorums=(group,))
+    return make_plan("p-1", [snapshot], policy, ["workers"], NEW, START, Times(), brought=brought)
+
+
+def test_the_plan_waits_before_the_last_voter_and_says_that_there_is_no_way_back() -> None:
+    plan = plan_of(*etcd_of("nno"), {})
+    [last] = [vote for run in plan.runs for vote in run.votes if vote.last_before]
+    assert (last.member, last.etcd, last.last_before) == ("m2", "3.6.8", "3.7") and last.at >= 900
+    assert "no way back after it" in whole(plan, START).plain
+
+
+def test_where_nobody_can_know_which_etcd_a_release_brings_the_plan_says_so() -> None:
+    plan = plan_of(*etcd_of("ooo"), {})
+    assert not [vote for run in plan.runs for vote in run.votes if vote.last_before]
+    words = whole(plan, START).plain
+    assert "another minor version than etcd 3.6.8 is not known" in words and "for 15m" in words
+    back = replace(plan, rolls_back="r-1")
+    assert "which etcd" in whole(back, START).plain and "m0, m1, m2 is not known" in whole(back, START).plain
+
+
+def test_voters_that_cannot_go_back_are_held_in_the_plan_and_the_rest_of_it_goes() -> None:
+    group, nodes = etcd_of("nnn", "3.7.0")
+    brought = {(NodeRef("east", each.name), each.uid): {"etcd": "3.6.8"} for each in nodes}
+    plan = plan_of(group, [*nodes, a_node("w-0")], brought)
+    assert [run.node for run in plan.runs] == ["w-0"]
+    assert {(each.node, each.reason) for each in plan.held} == {(each.name, "etcd-data") for each in nodes}
+    assert all("etcdctl downgrade enable 3.6" in each.advice for each in plan.held)
+    # Who starts the plan all the same has them held by the engine as well.
+    assert [goal.etcd for goal in plan.begin().goals if goal.node.name != "w-0"] == [{"etcd": "3.6.8"}] * 3
+    ready = plan_of(*etcd_of("nnn", "3.6.0"), brought)
+    assert len(ready.runs) == 3 and {vote.brings for run in ready.runs for vote in run.votes} == {"3.6.8"}
+    assert "is not known" not in whole(replace(ready, rolls_back="r-1"), START).plain
+
+
+def test_a_group_that_cannot_spare_anybody_is_held_with_what_to_do() -> None:
+    plan = a_plan(1, "", QuorumRule())
+    assert plan.runs == ()
+    [held] = plan.held
+    assert held.reason == "quorum-downtime" and "downtime: allow" in held.advice
