@@ -1,12 +1,18 @@
-"""What an installed fleet has: every file of the package, and the marker that its types may be used."""
+"""An installed fleet has every file of the package, says that it is typed, and needs what it imports."""
 
 from __future__ import annotations
 
+import ast
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
+from importlib.metadata import packages_distributions
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[2]
 
@@ -39,3 +45,33 @@ def test_a_wheel_has_every_file_of_the_package_and_says_that_it_is_typed(tmp_pat
         packed = {name for name in archive.namelist() if name.startswith("fleet/")}
     assert "fleet/py.typed" in packed
     assert files(ROOT / "fleet") == packed
+
+
+def imported(folder: Path) -> set[str]:
+    """The top-level names of all absolute imports below a folder."""
+    found = set()
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {each.name.split(".")[0] for each in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                found.add((node.module or "").split(".")[0])
+    return found
+
+
+def named(requirement: str) -> str:
+    return re.split(r"[\[<>=,;]", requirement)[0].lower()
+
+
+@pytest.mark.parametrize("folder", ["fleet", "tests", "tools", "bench", "docs"])
+def test_every_package_that_is_imported_is_declared(folder: str) -> None:
+    """A package that another one happens to need may be gone with the next version of that one."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    project = settings["project"]
+    declared = [*project["dependencies"], *project["optional-dependencies"]["playbooks"]]
+    if folder != "fleet":
+        declared += settings["dependency-groups"]["dev"]
+    names = {named(each) for each in declared}
+    known = packages_distributions()
+    others = imported(ROOT / folder) - sys.stdlib_module_names - {"fleet", "tests", "tools", "bench"}
+    assert {each for each in others if not {name.lower() for name in known.get(each, [])} & names} == set()
