@@ -7,13 +7,17 @@ what the built pages would fetch from elsewhere. `make docs` runs both, and zens
 
 from __future__ import annotations
 
+import ast
 import re
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html.parser import HTMLParser
+from itertools import groupby
 from pathlib import Path
 from urllib.parse import unquote
+
+from msgspec import Struct
 
 from tools.markdown import links
 
@@ -38,34 +42,46 @@ def reachable(root: Path) -> list[Path]:
     return found
 
 
-def packages(root: Path) -> dict[str, list[str]]:
-    """The packages of fleet with the modules in each; those that have none but `__init__` are left out."""
-    found: dict[str, list[str]] = {}
-    for path in sorted((root / "fleet").rglob("*.py")):
-        *package, module = path.relative_to(root).with_suffix("").parts
-        if (
-            not module.startswith("__")
-            and "playbooks" not in package
-            and (path.parent / "__init__.py").exists()
-        ):
-            found.setdefault(".".join(package), []).append(".".join((*package, module)))
-    return found
+class Package(Struct, frozen=True):
+    name: str
+    summary: str
+    """The first line of its docstring; empty where it has none."""
+    modules: tuple[str, ...]
 
 
-def api_pages(known: dict[str, list[str]]) -> dict[str, str]:
-    """Markdown by file name: an index, and of each package a page that mkdocstrings fills in."""
+def packages(root: Path) -> list[Package]:
+    """Returns the packages of fleet that have modules besides `__init__`, by name."""
+    found = []
+    for path in sorted((root / "fleet").rglob("__init__.py")):
+        name = ".".join(path.parent.relative_to(root).parts)
+        modules = sorted(each.stem for each in path.parent.glob("*.py") if not each.stem.startswith("__"))
+        if modules:
+            words = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+            found.append(Package(name, words.partition("\n")[0], tuple(f"{name}.{each}" for each in modules)))
+    return sorted(found, key=lambda each: each.name)
+
+
+def api_pages(known: Sequence[Package]) -> dict[str, str]:
+    """Returns Markdown by file name: an index, its navigation, and for each package a page that mkdocstrings fills in."""
     made = {
-        f"{package}.md": f"# {package}\n\n" + "\n".join(f"::: {each}\n" for each in modules)
-        for package, modules in known.items()
+        f"{each.name}.md": f"# {each.name}\n\n" + "\n".join(f"::: {module}\n" for module in each.modules)
+        for each in known
     }
-    rows = [f"- [{package}]({package}.md)" for package in known]
-    head = "# Modules\n\nThe docstrings, package by package. [The rooms](../architecture.md#rooms) say what is where.\n"
-    listed = [f"* [{package.removeprefix('fleet.')}]({package}.md)" for package in known]
-    return {
-        "README.md": "\n".join((head, *rows, "")),
-        "SUMMARY.md": "\n".join(("* [Index](README.md)", *listed, "")),
-        **made,
-    }
+    rows = [f"| [{each.name}]({each.name}.md) | {each.summary} |" for each in known]
+    head = "# Modules\n\nThe docstrings, package by package. [Rooms](../architecture.md#rooms) describes the layers.\n"
+    index = "\n".join((head, "| package | has |", "|---|---|", *rows, ""))
+    return {"README.md": index, "SUMMARY.md": _navigation(known), **made}
+
+
+def _navigation(known: Sequence[Package]) -> str:
+    """A nested list, as literate-nav reads it: the packages below their rooms."""
+    lines = ["* [Index](README.md)"]
+    for room, members in groupby(known, key=lambda each: each.name.split(".")[1]):
+        lines.append(f"* {room}")
+        for each in members:
+            short = each.name.removeprefix(f"fleet.{room}").lstrip(".") or room
+            lines.append(f"    * [{short}]({each.name}.md)")
+    return "\n".join((*lines, ""))
 
 
 def gather(root: Path, folder: Path) -> None:

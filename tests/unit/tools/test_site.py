@@ -11,7 +11,7 @@ import pytest
 
 from tests.unit.test_markdown import PAGES
 from tools.lock import pinned
-from tools.site import API, ROOT, STYLE, api_pages, check, gather, main, packages, reachable
+from tools.site import API, ROOT, STYLE, check, gather, main, packages, reachable
 
 
 @pytest.fixture(scope="module")
@@ -46,15 +46,16 @@ def test_every_page_is_in_the_navigation_and_what_is_there_exists(gathered: Path
 
 def test_every_package_with_modules_has_a_page_of_docstrings(gathered: Path) -> None:
     known = packages(ROOT)
-    modules = {name for names in known.values() for name in names}
+    modules = {name for each in known for name in each.modules}
     assert {"fleet.cli.main", "fleet.agent.main"} <= modules
     assert not any("playbooks" in name or "__" in name for name in modules)
-    index = (gathered / API / "README.md").read_text()
-    for package, names in known.items():
-        assert f"]({package}.md)" in index
-        lines = (gathered / API / f"{package}.md").read_text().splitlines()
-        assert [line.removeprefix("::: ") for line in lines if line.startswith(":::")] == names
-    assert set(api_pages({})) == {"README.md", "SUMMARY.md"}
+    index, navigation = ((gathered / API / name).read_text() for name in ("README.md", "SUMMARY.md"))
+    for each in known:
+        assert f"]({each.name}.md)" in index and f"]({each.name}.md)" in navigation
+        lines = (gathered / API / f"{each.name}.md").read_text().splitlines()
+        named = [line.removeprefix("::: ") for line in lines if line.startswith(":::")]
+        assert tuple(named) == each.modules
+    assert any(each.summary for each in known)
 
 
 def test_what_a_page_would_fetch_from_elsewhere_is_found(
