@@ -75,7 +75,7 @@ def root(
         bool, typer.Option("--version", help="Say which version this is.", callback=_version, is_eager=True)
     ] = False,
 ) -> None:
-    from fleet.app.wiring import logs
+    from fleet.system import logs
 
     context.obj = (home, database)
     logs.begin(log_format, log_level or ("info" if context.invoked_subcommand in LONG_RUNNING else "warning"))

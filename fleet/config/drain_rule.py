@@ -5,9 +5,9 @@ from __future__ import annotations
 from fleet.config import forms
 from fleet.config.reader import Reader
 from fleet.config.selector import selector
-from fleet.core.policy.drain_rule import NO_OWNER, Behaviour, PodRule, PodTerm
+from fleet.core.policy.drain_rule import NO_OWNER, DrainBehaviour, PodRule, PodRuleTerm
 
-BEHAVIOURS: dict[str, Behaviour] = {
+BEHAVIOURS: dict[str, DrainBehaviour] = {
     "evict": "evict",
     "hold": "hold",
     "wait": "wait",
@@ -38,7 +38,7 @@ def rules(reader: Reader, base: tuple[PodRule, ...]) -> tuple[PodRule, ...]:
 
 def _rule(reader: Reader) -> PodRule:
     name = reader.required("name", forms.NAME, "")
-    do: Behaviour = reader.required("do", forms.choice(BEHAVIOURS), "evict")
+    do: DrainBehaviour = reader.required("do", forms.choice(BEHAVIOURS), "evict")
     pods = tuple(_term(part) for part in reader.blocks("pods"))
     if not pods and do != "evict":
         reader.problem(
@@ -51,7 +51,7 @@ def _rule(reader: Reader) -> PodRule:
     return PodRule(name, do, pods, order, timeout)
 
 
-def _term(reader: Reader) -> PodTerm:
+def _term(reader: Reader) -> PodRuleTerm:
     if not any(reader.has(key) for key in TERMS):
         reader.problem(f"expected at least one of {', '.join(TERMS)}, found none")
     owners = reader.values("owners", forms.KIND)
@@ -62,7 +62,7 @@ def _term(reader: Reader) -> PodTerm:
         reader.caution(
             f"{NO_OWNER} means pods without a controller, beside {len(owners) - 1} kinds", "owners"
         )
-    return PodTerm(
+    return PodRuleTerm(
         namespaces=reader.values("namespaces", forms.NAME),
         selector=selector(reader.block("selector")),
         annotations=reader.pairs("annotations", forms.LABEL_KEY, forms.WORD),

@@ -17,18 +17,18 @@ from fleet.core.objects.machine import LogAsk, Machine
 from fleet.core.objects.node import Node
 from fleet.core.records.errors import FleetError, UnreachableError, UsageError
 from fleet.core.records.leadership import Leadership
-from fleet.core.records.requests import Sort
+from fleet.core.records.requests import RequestKind
 from fleet.core.rollout.action import AnyAction, Outcome
 from fleet.core.rollout.event import Event, Gone, Lost, Seen, Synced
 from fleet.hosts import facts, observation, ownership
 from fleet.hosts.connections import Reach, Way, Ways, over_ssh
+from fleet.hosts.executor import HostActionExecutor, told_of
 from fleet.hosts.inventory.inventory import Entry, Inventory
 from fleet.hosts.inventory.source import Source
 from fleet.hosts.ownership import Claim
 from fleet.hosts.probe import survey
 from fleet.hosts.record import Records
 from fleet.hosts.supervisor import Looks, Steward
-from fleet.hosts.verbs import Verbs, told_of
 from fleet.machines.agent.agent import Pace
 from fleet.machines.agent.boot_log import BootLog
 from fleet.machines.agent.contained import contained
@@ -51,7 +51,7 @@ class Rhythm(Struct, frozen=True):
 RHYTHM = Rhythm()
 
 
-class Reading(Struct, frozen=True):
+class HostsReading(Struct, frozen=True):
     snapshot: Snapshot
     unreached: dict[str, str]
     """Hosts that were not reached, and why."""
@@ -78,12 +78,12 @@ class HostsCluster:
         folder.mkdir(parents=True, exist_ok=True)
         self._lease = FileLease(folder / "lease")
         self._own = own
-        self._verbs = Verbs(self._records, self._known, own)
+        self._verbs = HostActionExecutor(self._records, self._known, own)
         self._stewards: dict[str, Steward] = {}
         self._watches: list[_Watch] = []
 
     @property
-    def requests(self) -> Mapping[Sort, int]:
+    def requests(self) -> Mapping[RequestKind, int]:
         """None: there is no API server."""
         return {}
 
@@ -117,7 +117,7 @@ class HostsCluster:
     async def resign(self, identity: str) -> None:
         self._lease.resign(identity)
 
-    async def read(self, site: str, at: datetime) -> Reading:
+    async def read(self, site: str, at: datetime) -> HostsReading:
         """Every host once, side by side. Raises UnreachableError where none is reached, ConfigError."""
         inventory = await self._source.now()
         reach = self._ways(inventory)
@@ -141,7 +141,7 @@ class HostsCluster:
             raise UnreachableError(told, next((why.hint for why in unreached.values()), ""))
         nodes, machines = tuple(each[0] for each in answers), tuple(each[1] for each in answers)
         snapshot = Snapshot(self.name, site, at, nodes=nodes, machines=machines)
-        return Reading(snapshot, {name: why.words for name, why in unreached.items()})
+        return HostsReading(snapshot, {name: why.words for name, why in unreached.items()})
 
     async def claim(self) -> dict[str, str]:
         """Makes every host this fleet's, whoever has it: what was done, or why not, by host. Raises ConfigError."""

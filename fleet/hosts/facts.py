@@ -7,8 +7,8 @@ from msgspec import Struct
 from fleet.core.objects.machine import NAME_MOST
 from fleet.hosts import ownership
 from fleet.hosts.ownership import Claim
+from fleet.machines.errors import MachineError
 from fleet.machines.families import osrelease
-from fleet.machines.families.family import MachineError
 from fleet.machines.host import Host, checked
 
 _SCRIPT = """

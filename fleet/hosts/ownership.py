@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from fleet.core.objects.machine import NAME_MOST
 from fleet.core.text.untrusted import UnreadableError, decode
-from fleet.machines.families.family import MachineError
+from fleet.machines.errors import MachineError
 from fleet.machines.host import Host, checked
 
 PATH = "/var/lib/fleet/claim"

@@ -13,7 +13,7 @@ from importlib.resources import files
 
 from msgspec import Struct
 
-from fleet.machines.families.family import MachineError
+from fleet.machines.errors import MachineError
 from fleet.machines.host import Host
 
 SCHEDULED = "scheduled"

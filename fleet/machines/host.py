@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from fleet.core.records.errors import UnreachableError
 from fleet.machines import redaction
-from fleet.machines.families.family import MachineError
+from fleet.machines.errors import MachineError
 
 SHOWN = 600
 """Most characters of a command's output that an error shows: the last ones, where programs say what was wrong."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from fleet.core.records.errors import UsageError
 from fleet.core.text.environment import for_others
-from fleet.machines.families.family import MachineError
+from fleet.machines.errors import MachineError
 from fleet.machines.host import ABSENT, MOST, Ran
 from fleet.system import programs
 from fleet.system.programs import last

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from fleet.core.releases.release import Release
-from fleet.machines.families.family import MachineError
+from fleet.machines.errors import MachineError
 from fleet.machines.families.ostree import Ostree
 from tests.unit.machines.fakehost import FakeHost
 

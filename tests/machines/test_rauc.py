@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from fleet.core.releases.release import Release, is_release
-from fleet.machines.families.family import MachineError
+from fleet.machines.errors import MachineError
 from fleet.machines.families.rauc import Rauc
 from tests.unit.machines.fakehost import FakeHost
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from fleet.core.releases.release import Release
-from fleet.machines.families.family import MachineError
+from fleet.machines.errors import MachineError
 from fleet.machines.families.transactional import TransactionalUpdate
 from tests.unit.machines.fakehost import FakeHost
 

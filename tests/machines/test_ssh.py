@@ -22,8 +22,8 @@ from paramiko import SSHException
 
 from fleet.core.records.errors import AuthenticationError, UnreachableError
 from fleet.machines.access import Access, Address
+from fleet.machines.errors import MachineError
 from fleet.machines.families import shell
-from fleet.machines.families.family import MachineError
 from fleet.machines.host import LostError, read
 from fleet.machines.ssh.host import Limit, Ssh, line
 from fleet.machines.ssh.host_keys import Known, UnknownKeyError, judge, parse

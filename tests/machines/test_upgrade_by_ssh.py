@@ -15,8 +15,8 @@ from fleet.machines.access import Access, Address
 from fleet.machines.agent.agent import Pace
 from fleet.machines.agent.boot_log import BootLog
 from fleet.machines.agent.remote import RemoteAgent
+from fleet.machines.errors import MachineError
 from fleet.machines.families.detect import detect
-from fleet.machines.families.family import MachineError
 from fleet.machines.families.ostree import Ostree
 from fleet.machines.job import finish, unit_of
 from fleet.machines.ssh.host import Limit, Ssh

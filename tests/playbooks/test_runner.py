@@ -20,7 +20,7 @@ from fleet.machines.access import Access, Address
 from fleet.machines.ansible import play
 from fleet.machines.ansible.play import Happened
 from fleet.machines.ansible.playbook import Playbooks, Rules
-from fleet.machines.families.family import MachineError
+from fleet.machines.errors import MachineError
 from fleet.machines.job import unit_of
 from fleet.machines.ssh.config import Login
 from fleet.machines.ssh.host import Limit

@@ -17,7 +17,7 @@ from msgspec.structs import asdict, replace
 
 from fleet.core.records.audit import JournalExport, Signature, SignedCheckpoint
 from fleet.core.records.errors import UsageError
-from fleet.core.records.journal import Entry
+from fleet.core.records.journal import JournalEntry
 from fleet.core.reporting.report import OUTSIDE_JOURNAL, Report, ReportRun
 from fleet.core.reporting.reporter import make_report
 from fleet.store.journal import chain, proof
@@ -27,7 +27,7 @@ from fleet.store.journal.tampering import BEGINNING, Checkpoint, Finding, Origin
 NOT_READ = (msgspec.ValidationError, OverflowError, RecursionError, UnicodeError)
 """What msgspec raises for values that anybody may have written. UnicodeError: half a letter, as JSON can write it."""
 PARTS = JournalExport.__struct_fields__
-Part = TypeVar("Part", Entry, SignedCheckpoint)
+Part = TypeVar("Part", JournalEntry, SignedCheckpoint)
 
 
 class Evidence(Struct, frozen=True):
@@ -54,7 +54,7 @@ def verify_file(path: Path, keys: Sequence[Path]) -> Evidence:
         )
     findings: list[Finding] = []
     parts = ("entries", "others") if report else ("entries",)
-    entries = [entry for part in parts for entry in _each(told, part, Entry, findings)]
+    entries = [entry for part in parts for entry in _each(told, part, JournalEntry, findings)]
     signed = list(_each(told, "checkpoints", SignedCheckpoint, findings))
     if report:
         entries.sort(key=lambda entry: entry.seq)
@@ -115,7 +115,11 @@ def _each(told: Mapping[str, Any], part: str, kind: type[Part], findings: list[F
 
 
 def _chained(
-    entries: Sequence[Entry], signed: Sequence[SignedCheckpoint], keys: Sequence[PublicKey], *, whole: bool
+    entries: Sequence[JournalEntry],
+    signed: Sequence[SignedCheckpoint],
+    keys: Sequence[PublicKey],
+    *,
+    whole: bool,
 ) -> Iterator[Finding]:
     """A whole journal begins at its first entry; a report's part of it where the rollout does."""
     origin = BEGINNING
@@ -151,7 +155,7 @@ def _vouched(told: Mapping[str, Any], keys: Sequence[PublicKey]) -> Iterator[Fin
         yield Finding(0, "forged", "the report was changed after it was signed: its signature does not hold")
 
 
-def _said(told: Mapping[str, Any], entries: Sequence[Entry]) -> Iterator[Finding]:
+def _said(told: Mapping[str, Any], entries: Sequence[JournalEntry]) -> Iterator[Finding]:
     """What a report says, against what its entries say. `entries`: all of the file, in the journal's order, since
     which of them are the rollout's is not for the report to say."""
     try:

@@ -20,12 +20,12 @@ from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.linting.rebooters import Rebooter, rebooters
 from fleet.core.policy.policy import Policy
 from fleet.core.records.errors import FleetError, ForbiddenError, HeldError, UsageError
-from fleet.core.records.journal import Record
+from fleet.core.records.journal import JournalRecord
 from fleet.core.text.paths import expanded
 from fleet.core.text.untrusted import UnreadableError, decode
 
 if TYPE_CHECKING:
-    from fleet.kube.cluster import Cluster as RealCluster
+    from fleet.kube.cluster import KubeCluster
     from fleet.store import ClusterRow
 
 
@@ -171,14 +171,14 @@ def rule(permission: Any) -> str:
     return f"{', '.join(permission.verbs)} {permission.url or permission.resource}{group}{place}"
 
 
-async def _uid(cluster: RealCluster) -> str:
+async def _uid(cluster: KubeCluster) -> str:
     """Of the namespace kube-system; empty where fleet may not see it."""
-    from fleet.kube.objects.errors import Call
+    from fleet.kube.objects.errors import ApiRequest
     from fleet.kube.objects.wire import ObjectWire
 
     path = "/api/v1/namespaces/kube-system"
     try:
-        body = await cluster.transport.call(Call(verb="get", path=path, resource="namespaces"))
+        body = await cluster.transport.call(ApiRequest(verb="get", path=path, resource="namespaces"))
     except ForbiddenError:
         return ""
     try:
@@ -243,5 +243,7 @@ def claim(home: Home, name: str, reason: str) -> dict[str, str]:
     if row.kind != "hosts":
         raise UsageError(f"{name} is a cluster: its Lease says whose it is", "fleet cluster check " + name)
     detail = {"cluster": name} | ({"reason": reason} if reason else {})
-    home.store.journal.append([Record("command", "claim", detail=detail)], at=home.now(), actor=person())
+    home.store.journal.append(
+        [JournalRecord("command", "claim", detail=detail)], at=home.now(), actor=person()
+    )
     return asyncio.run(hosts_of(home, row).claim())

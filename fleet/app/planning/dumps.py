@@ -18,7 +18,7 @@ from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.guards.version_skew import minor_of
 from fleet.core.objects.machine import Machine
 from fleet.core.objects.node import Node, NodeRef
-from fleet.core.planning.estimates import TELL, Times, measured
+from fleet.core.planning.estimates import TELL, DurationEstimates, measured
 from fleet.core.planning.plan import Plan
 from fleet.core.policy.policy import Policy
 from fleet.core.records.errors import UsageError
@@ -54,11 +54,11 @@ def plan_of_dump(
     return planned(whole, policy, {}, times, again, beyond)
 
 
-def _times(home: Home) -> Times:
+def _times(home: Home) -> DurationEstimates:
     """From the home's journal; without a database the defaults, and none is made."""
     store = home.store_if_any
     if store is None:
-        return Times()
+        return DurationEstimates()
     known = store.inventory.nodes()
     systems = {NodeRef(each.cluster, each.name): each.machine.os for each in known if each.machine}
     return measured(store.journal.entries(kinds=TELL), systems)

@@ -12,9 +12,9 @@ from fleet.app.planning.dumps import dump_of
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.quorums import annotated
 from fleet.core.cluster.snapshot import Snapshot
-from fleet.core.linting.lint import Finding, Lint, lint
+from fleet.core.linting.lint import LintFinding, LintResult, lint
 from fleet.core.policy.policy import Policy, Pool
-from fleet.core.quorum.groups import Group
+from fleet.core.quorum.groups import QuorumGroup
 from fleet.core.records.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ EVERY_NODE = Policy(pools=(Pool("nodes"),))
 """Stands in for a policy file that is not there: all nodes, under the rules that a pool has by default."""
 
 
-def lint_fleet(home: Home, clusters: Sequence[str] = ()) -> Lint:
+def lint_fleet(home: Home, clusters: Sequence[str] = ()) -> LintResult:
     """As of the last sync; without a database, or without a cluster in it, the policy alone. No database is made.
 
     Raises ConfigError for a policy with mistakes, and UsageError for a named cluster that is unknown or was never read.
@@ -46,7 +46,7 @@ def lint_fleet(home: Home, clusters: Sequence[str] = ()) -> Lint:
     return _with(cautions, lint(own, known, unread, _annotated(known)))
 
 
-def lint_dump(home: Home, cluster: str, path: Path) -> Lint:
+def lint_dump(home: Home, cluster: str, path: Path) -> LintResult:
     """Judges a dump by the home's policy, or by `EVERY_NODE` where it has none. No database is needed.
 
     `cluster`: what the policy calls it; empty: as the file. Groups of other clusters are left out. Raises ConfigError
@@ -65,12 +65,12 @@ def _groups_of(policy: Policy, chosen: Set[str], everyone: Set[str]) -> Policy:
     return replace(policy, quorums=tuple(own) if chosen else ())
 
 
-def _with(cautions: Iterable[Caution], found: Lint) -> Lint:
+def _with(cautions: Iterable[Caution], found: LintResult) -> LintResult:
     """And what the policy says that is hardly meant."""
-    mine = (Finding("", "policy", str(each.place), each.words, MEANT) for each in cautions)
+    mine = (LintFinding("", "policy", str(each.place), each.words, MEANT) for each in cautions)
     return replace(found, findings=tuple(sorted({*mine, *found.findings})))
 
 
-def _annotated(snapshots: Iterable[Snapshot]) -> dict[str, tuple[Group, ...]]:
+def _annotated(snapshots: Iterable[Snapshot]) -> dict[str, tuple[QuorumGroup, ...]]:
     """What the workloads of each cluster declare, by its name."""
     return {each.cluster: annotated(each.workloads, each.cluster) for each in snapshots}

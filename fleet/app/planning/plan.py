@@ -14,9 +14,9 @@ from fleet.app.wiring.names import pool_named, there_is
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.guards.recovery import brought
 from fleet.core.objects.node import NodeRef
-from fleet.core.planning.estimates import TELL, Times, measured
+from fleet.core.planning.estimates import TELL, DurationEstimates, measured
 from fleet.core.planning.plan import Plan
-from fleet.core.planning.what_if import Change
+from fleet.core.planning.what_if import WhatIfChange
 from fleet.core.policy.policy import Policy
 from fleet.core.records.errors import UnwritableError, UsageError
 from fleet.core.releases.release import Release
@@ -99,15 +99,15 @@ def planned(
     snapshots: Sequence[Snapshot],
     policy: Policy,
     lost: Mapping[str, str],
-    times: Times,
+    times: DurationEstimates,
     make: Callable[[Sequence[Snapshot], Policy, Urgency, Tell], Plan],
     beyond: Beyond,
 ) -> Plan:
     """The plan that `make` makes, and what is wanted beyond it. What-if compares first orders with first orders."""
-    from fleet.planner.order_search import improve
+    from fleet.planner.order_search import search_order
     from fleet.planner.parallel import at_once, side_by_side
     from fleet.planner.simulate import silent
-    from fleet.planner.what_if import Piece, what_if
+    from fleet.planner.what_if import Trial, what_if
 
     def telling(what: str) -> Tell:
         return lambda ended, runs: beyond.progress(f"{what}: {ended:,} of {runs:,} nodes")
@@ -115,7 +115,7 @@ def planned(
     def other(snapshots: Sequence[Snapshot], policy: Policy) -> Plan:
         return make(snapshots, policy, {}, silent)
 
-    def others(pieces: Sequence[Piece]) -> Sequence[Change]:
+    def others(pieces: Sequence[Trial]) -> Sequence[WhatIfChange]:
         def tell(count: int) -> None:
             beyond.progress(f"planning again with what binds loosened: {count} of {len(pieces)} plans")
 
@@ -130,7 +130,7 @@ def planned(
     took = monotonic() - began
     if beyond.effort:
         until = monotonic() + beyond.effort
-        plan = improve(first, ordered, lambda best: monotonic() + took < until)
+        plan = search_order(first, ordered, lambda best: monotonic() + took < until)
     if beyond.loosen:
         plan = replace(plan, what_if=what_if(first, snapshots, lost, times, other, others))
     return plan

@@ -15,13 +15,13 @@ from fleet.app.wiring.home import Home
 from fleet.core.objects.node import NodeRef
 from fleet.core.records.errors import UsageError
 from fleet.core.records.held import Held
-from fleet.core.reporting.overview import Part, lasting_first, parts_of
+from fleet.core.reporting.overview import RolloutPart, lasting_first, parts_of
 from fleet.core.reporting.standstill import Standstill
 from fleet.core.reporting.status import StatusNode
-from fleet.core.reporting.timeline import Chronicle, Command, Eviction, StepTaken
+from fleet.core.reporting.timeline import Eviction, OperatorCommand, StepTaken, Timeline
 from fleet.core.rollout.rollout import Run
 from fleet.core.rollout.steps import Step
-from fleet.core.text.durations import words
+from fleet.core.text.durations import format_duration
 from fleet.core.third_parties.notice import of_node
 
 Why = Callable[[Home, NodeRef], tuple[Held, ...]]
@@ -98,7 +98,7 @@ def _together(said: Sequence[Held], found: Sequence[Held]) -> tuple[Held, ...]:
     if not found:
         return tuple(said)
     known = {(held.reason, held.subject) for held in said}
-    mended = {(held.reason, held.subject) for held in said if held.lasting} - {
+    mended = {(held.reason, held.subject) for held in said if held.needs_action} - {
         (held.reason, held.subject) for held in found
     }
     return (
@@ -159,10 +159,10 @@ def find(nodes: Sequence[StatusNode], name: str) -> StatusNode:
 def explanation(
     status: StatusNode,
     now: datetime,
-    part: Part | None,
+    part: RolloutPart | None,
     held: Sequence[Held] = (),
     held_since: Mapping[str, datetime] | None = None,
-    chronicles: Iterable[Chronicle] = (),
+    chronicles: Iterable[Timeline] = (),
     unknown: str = "",
     may_be_deleted: tuple[str, ...] = (),
 ) -> Explanation:
@@ -183,13 +183,13 @@ def explanation(
     )
 
 
-def _chronicle(home: Home, ident: str) -> Chronicle:
-    chronicle = Chronicle(ident)
-    chronicle.tell(home.store.journal.entries(rollout=ident))
+def _chronicle(home: Home, ident: str) -> Timeline:
+    chronicle = Timeline(ident)
+    chronicle.apply(home.store.journal.entries(rollout=ident))
     return chronicle
 
 
-def happenings(chronicle: Chronicle, ref: NodeRef) -> Iterator[Happening]:
+def happenings(chronicle: Timeline, ref: NodeRef) -> Iterator[Happening]:
     """What one rollout did to the node."""
     rollout = chronicle.rollout
     if rollout is None or ref not in rollout.runs:
@@ -218,7 +218,7 @@ def happenings(chronicle: Chronicle, ref: NodeRef) -> Iterator[Happening]:
         yield Happening(run.since, rollout.id, str(run.step), _ending(run))
 
 
-def _command(command: Command) -> str:
+def _command(command: OperatorCommand) -> str:
     return f"by {command.by}" + (f": {command.reason}" if command.reason else "")
 
 
@@ -226,7 +226,7 @@ def _step(step: StepTaken) -> str:
     if step.seconds is None:
         return "now"
     ended = "" if step.turn in ("done", "begin") else f", {step.turn}"
-    return f"{words(step.seconds)}{ended}"
+    return f"{format_duration(step.seconds)}{ended}"
 
 
 def _eviction(eviction: Eviction) -> str:
@@ -235,7 +235,7 @@ def _eviction(eviction: Eviction) -> str:
         eviction.answered_at is not None
         and (seconds := (eviction.answered_at - eviction.asked_at).total_seconds()) >= 1
     ):
-        told += f" after {words(seconds)}"
+        told += f" after {format_duration(seconds)}"
     if eviction.refusals:
         told += f", refused {eviction.refusals} time{'s' if eviction.refusals > 1 else ''}"
     return f"{told} ({eviction.detail})" if eviction.detail and eviction.result != "done" else told

@@ -11,9 +11,9 @@ from fleet.app.wiring.connection import file_of, hosts_of, opened
 from fleet.app.wiring.home import Home, person
 from fleet.core.objects.machine import LogAsk
 from fleet.core.records.errors import UsageError
-from fleet.core.records.journal import Record
+from fleet.core.records.journal import JournalRecord
 from fleet.machines.agent.boot_log import BootLog, checked_unit
-from fleet.machines.families.family import MachineError
+from fleet.machines.errors import MachineError
 from fleet.machines.local import Local, prefix_of
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def of_node(home: Home, name: str, unit: str = "", lines: int = 100, seconds: fl
         )
     node = find(fleet_status(home).nodes, name)
     asked = {"lines": lines} | ({"unit": unit} if unit else {})
-    record = Record("command", "log", node=f"{node.cluster}/{node.name}", detail=asked)
+    record = JournalRecord("command", "log", node=f"{node.cluster}/{node.name}", detail=asked)
     (entry,) = home.store.journal.append([record], at=home.now(), actor=person())
     row = home.store.clusters.get(node.cluster)
     return _last_log(home, row, node.name, LogAsk(f"log/{entry.place}", unit, lines), seconds)

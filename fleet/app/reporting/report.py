@@ -10,7 +10,7 @@ from fleet.app.rollouts.standstill import standstill
 from fleet.app.wiring.home import Home
 from fleet.core.objects.node import NodeRef
 from fleet.core.records.errors import StoreError
-from fleet.core.records.requests import requests_of
+from fleet.core.records.requests import counts_of_rollout
 from fleet.core.reporting.report import Report, Verdict
 from fleet.core.reporting.reporter import make_report
 from fleet.store.db.database import TAMPERED
@@ -30,7 +30,7 @@ def report(home: Home, ident: str = "") -> Report:
         made = make_report(rollout.id, entries, home.now(), verdict, plan, held)
     except (LookupError, ValueError, TypeError) as error:
         raise StoreError(f"the entries of {rollout.id} tell no rollout: {error}", TAMPERED) from error
-    sent = requests_of(rollout.id, store.requests.of(rollout.id), len(rollout.acted))
+    sent = counts_of_rollout(rollout.id, store.requests.of(rollout.id), len(rollout.acted))
     against = made.against
     if against is not None and standstill(home, [rollout]) is not None:
         # Nobody works for it.

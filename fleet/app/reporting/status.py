@@ -17,8 +17,8 @@ from fleet.core.planning.eta import seconds_left
 from fleet.core.policy.policy import Policy
 from fleet.core.quorum.quorum import Quorum, unknown
 from fleet.core.records.errors import UsageError
-from fleet.core.reporting.overview import Known, Selection, overview, rows_of
-from fleet.core.reporting.status import Status, StatusCluster, StatusQuorum
+from fleet.core.reporting.overview import KnownNode, Selection, overview, rows_of
+from fleet.core.reporting.status import FleetStatus, StatusCluster, StatusQuorum
 from fleet.core.reporting.voters import status_of
 from fleet.core.rollout.rollout import Rollout
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 EVERYTHING = Selection()
 
 
-def fleet_status(home: Home, selection: Selection = EVERYTHING) -> Status:
+def fleet_status(home: Home, selection: Selection = EVERYTHING) -> FleetStatus:
     """Of everything, or at least of what is selected. Raises UsageError for a cluster, a site or a pool that there is
     not: to show nothing of it would look like nothing to do."""
     chosen = home.clusters(selection.clusters)
@@ -52,7 +52,7 @@ def fleet_status(home: Home, selection: Selection = EVERYTHING) -> Status:
     return replace(found, quorums=quorums_of(home, chosen, policy), standstill=stands)
 
 
-def _refuse_unknown(selection: Selection, found: Status, policy: Policy) -> None:
+def _refuse_unknown(selection: Selection, found: FleetStatus, policy: Policy) -> None:
     sites = {node.site for node in found.nodes}.union(*(cluster.sites for cluster in found.clusters))
     for name in selection.sites:
         if name not in sites:
@@ -95,12 +95,12 @@ def groups_in(home: Home) -> dict[str, list[Quorum]]:
     return found
 
 
-def known_in(home: Home, rows: Sequence[ClusterRow]) -> list[Known]:
+def known_in(home: Home, rows: Sequence[ClusterRow]) -> list[KnownNode]:
     """Every node that the inventory has of these clusters, and machines without a node."""
     seen = {row.name: row.last_seen for row in rows}
     one = rows[0].name if len(rows) == 1 else None
     return [
-        Known(
+        KnownNode(
             each.cluster,
             each.site,
             each.name,
@@ -116,7 +116,7 @@ def known_in(home: Home, rows: Sequence[ClusterRow]) -> list[Known]:
 
 
 def clusters_of(
-    rows: Sequence[ClusterRow], known: Iterable[Known], groups: Mapping[str, Iterable[Quorum]]
+    rows: Sequence[ClusterRow], known: Iterable[KnownNode], groups: Mapping[str, Iterable[Quorum]]
 ) -> list[StatusCluster]:
     """Their sites are those that were named, and those that their nodes are in."""
     kubelets: dict[str, dict[str, list[str]]] = {}

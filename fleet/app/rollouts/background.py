@@ -6,10 +6,10 @@ import os
 import subprocess
 import sys
 
-from fleet.app.wiring.clock import WallClock
 from fleet.app.wiring.home import Home
 from fleet.core.records.errors import FleetError
 from fleet.drivers.identity import abandoned
+from fleet.system.clock import WallClock
 
 TRIES = 100
 TRY_SECONDS = 0.1

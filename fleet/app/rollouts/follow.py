@@ -11,10 +11,10 @@ from fleet.core.objects.node import NodeRef
 from fleet.core.planning.eta import seconds_left
 from fleet.core.records.errors import UsageError
 from fleet.core.records.held import Held
-from fleet.core.records.journal import Entry
-from fleet.core.records.requests import Requests, requests_of
+from fleet.core.records.journal import JournalEntry
+from fleet.core.records.requests import RequestCount, counts_of_rollout
 from fleet.core.reporting.standstill import Standstill
-from fleet.core.reporting.timeline import Chronicle
+from fleet.core.reporting.timeline import Timeline
 from fleet.core.rollout.rollout import Rollout
 
 
@@ -25,7 +25,7 @@ class Follower:
         """Raises UsageError where the journal has no such rollout."""
         self._home = home
         self._store = home.store
-        self.chronicle = Chronicle(rollout)
+        self.chronicle = Timeline(rollout)
         self._seq = 0
         self.held: dict[NodeRef, tuple[Held, ...]] = {}
         self.held_since: dict[NodeRef, datetime] = {}
@@ -41,12 +41,12 @@ class Follower:
         assert self.chronicle.rollout is not None
         return self.chronicle.rollout
 
-    def look(self) -> Sequence[Entry]:
+    def look(self) -> Sequence[JournalEntry]:
         """What has come since the last look."""
         entries = list(self._store.journal.entries(rollout=self.chronicle.id, after=self._seq))
         if entries:
             self._seq = entries[-1].seq
-            self.chronicle.tell(entries)
+            self.chronicle.apply(entries)
         self._read_held()
         return entries
 
@@ -56,10 +56,10 @@ class Follower:
         self.held_since = {NodeRef.parse(node): row.since for node, row in board.items()}
 
     @property
-    def requests(self) -> tuple[Requests, ...]:
+    def requests(self) -> tuple[RequestCount, ...]:
         """Sent to API servers for the rollout so far."""
         ident = self.rollout.id
-        return requests_of(ident, self._store.requests.of(ident), len(self.rollout.acted))
+        return counts_of_rollout(ident, self._store.requests.of(ident), len(self.rollout.acted))
 
     @property
     def now(self) -> datetime:

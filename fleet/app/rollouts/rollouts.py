@@ -16,7 +16,7 @@ from fleet.core.guards import gates
 from fleet.core.objects.node import NodeRef
 from fleet.core.planning.plan import Plan, short_id
 from fleet.core.records.errors import HeldError, JournalMovedError, UsageError
-from fleet.core.records.journal import Record
+from fleet.core.records.journal import JournalRecord
 from fleet.core.releases.release import is_release
 from fleet.core.rollout.rollout import Rollout, Run, Start, State
 from fleet.core.rollout.steps import Step
@@ -190,7 +190,7 @@ def _commit(home: Home, plan: Plan, begin: Start) -> str:
         rollouts = Rollouts.load(home.store)
         refuse_second(rollouts.active, plan)
         ident = rollouts.next_id
-        record = Record(form="command", kind="start", rollout=ident, detail=msgspec.to_builtins(begin))
+        record = JournalRecord(form="command", kind="start", rollout=ident, detail=msgspec.to_builtins(begin))
         seen = newest.seq if newest is not None else 0
         try:
             journal.append([record], at=home.now(), actor=person(), last=seen)
@@ -257,7 +257,7 @@ def say(home: Home, kind: str, ident: str = "") -> Rollout:
     """pause, resume or abort, as a command in the journal. Raises UsageError where it makes no sense now."""
     rollout = Rollouts.load(home.store).choose(ident)
     refuse_senseless(rollout, kind)
-    record = Record(form="command", kind=kind, rollout=rollout.id)
+    record = JournalRecord(form="command", kind=kind, rollout=rollout.id)
     home.store.journal.append([record], at=home.now(), actor=person())
     return rollout
 
@@ -307,6 +307,8 @@ def release(home: Home, name: str, reason: str = "") -> tuple[Rollout, NodeRef]:
     that it rolled back from may be tried there again."""
     rollout, run = Rollouts.load(home.store).failed_run(name)
     detail = {"reason": reason} if reason else {}
-    record = Record(form="command", kind="release", rollout=rollout.id, node=str(run.node), detail=detail)
+    record = JournalRecord(
+        form="command", kind="release", rollout=rollout.id, node=str(run.node), detail=detail
+    )
     home.store.journal.append([record], at=home.now(), actor=person())
     return rollout, run.node

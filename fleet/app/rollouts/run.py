@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from fleet.app.audit.audit import notary_of
-from fleet.app.wiring.clock import WallClock
 from fleet.app.wiring.connection import connect
 from fleet.app.wiring.home import Home
 from fleet.core.records.retention import Retention
 from fleet.machines.ansible.play import refuse_without
 from fleet.simulated.clock import SAVE_SECONDS, SimulatedClock
+from fleet.system.clock import WallClock
 
 if TYPE_CHECKING:
     from fleet.drivers.ports import Cluster

@@ -6,17 +6,17 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fleet.app.wiring.clock import WallClock
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.quorums import guarded, guarded_hosts
 from fleet.core.records.errors import FleetError
+from fleet.system.clock import WallClock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from fleet.drivers.ports import Cluster
     from fleet.hosts.cluster import HostsCluster
-    from fleet.kube.cluster import Cluster as RealCluster
+    from fleet.kube.cluster import KubeCluster
     from fleet.store import ClusterRow
 
 
@@ -48,16 +48,16 @@ def hosts_of(home: Home, row: ClusterRow) -> HostsCluster:
     return HostsCluster(row.name, Path(row.kubeconfig), home.hosts / row.name, own=own)
 
 
-def real(row: ClusterRow) -> RealCluster:
-    from fleet.kube.client.credentials import Source
-    from fleet.kube.cluster import Cluster
+def real(row: ClusterRow) -> KubeCluster:
+    from fleet.kube.client.credentials import CredentialSource
+    from fleet.kube.cluster import KubeCluster
 
     first, *behind = row.files
-    return Cluster(row.name, Source(first, row.context, tuple(behind)), WallClock())
+    return KubeCluster(row.name, CredentialSource(first, row.context, tuple(behind)), WallClock())
 
 
 @asynccontextmanager
-async def opened(row: ClusterRow) -> AsyncIterator[RealCluster]:
+async def opened(row: ClusterRow) -> AsyncIterator[KubeCluster]:
     cluster = real(row)
     try:
         yield cluster

@@ -245,7 +245,7 @@ class Home:
     @cached_property
     def clock(self) -> Clock:
         """The wall's; in a simulated home the simulated one, which stands still until a controller runs it."""
-        from fleet.app.wiring.clock import WallClock
+        from fleet.system.clock import WallClock
 
         return self._saved_clock() or WallClock()
 

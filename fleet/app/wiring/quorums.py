@@ -13,17 +13,17 @@ from fleet.config import declared_by
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.objects.workload import Workload
 from fleet.core.policy.policy import Policy
-from fleet.core.quorum.groups import Group as Declared
+from fleet.core.quorum.groups import QuorumGroup as Declared
 from fleet.core.quorum.groups import settled
 from fleet.core.quorum.quorum import Quorum
 from fleet.core.records.errors import UsageError
 from fleet.core.rollout.event import Seen, Thing
 
 if TYPE_CHECKING:
-    from fleet.drivers.groups import Group, Groups
+    from fleet.drivers.groups import QuorumClient, QuorumClients
     from fleet.drivers.ports import Clock, Cluster
     from fleet.hosts.cluster import HostsCluster
-    from fleet.kube.cluster import Cluster as RealCluster
+    from fleet.kube.cluster import KubeCluster
 
 OF_DUMP = "only its pods were read"
 
@@ -33,12 +33,12 @@ def annotated(workloads: Iterable[Workload], cluster: str) -> tuple[Declared, ..
     return tuple(declared_by(each, cluster) for each in workloads if each.quorum is not None)
 
 
-def groups_of(cluster: RealCluster, site: str, policy: Policy) -> Groups:
+def groups_of(cluster: KubeCluster, site: str, policy: Policy) -> QuorumClients:
     """An etcd in static pods that no policy names goes by these: one member at a time, each Ready again."""
-    from fleet.drivers.groups import Groups
+    from fleet.drivers.groups import QuorumClients
     from fleet.etcd.group import EtcdGroup
     from fleet.etcd.static import own_name
-    from fleet.kube.client.asking import Asking
+    from fleet.kube.client.pod_client import PodClient
     from fleet.kube.client.readiness import Readiness
     from fleet.quorums.pods import PodGroup
 
@@ -47,24 +47,24 @@ def groups_of(cluster: RealCluster, site: str, policy: Policy) -> Groups:
     def declares(workloads: Iterable[Workload]) -> tuple[Declared, ...]:
         return settled(annotated(workloads, cluster.name), named)
 
-    def opened(group: Declared) -> Group:
-        return PodGroup(group, site, Asking(cluster.transport))
+    def opened(group: Declared) -> QuorumClient:
+        return PodGroup(group, site, PodClient(cluster.transport))
 
     servers = Readiness(cluster.transport)
     etcds = [EtcdGroup(group, site, servers) for group in named if group.kind == "etcd"]
-    standing: dict[str, Group] = {group.name: opened(group) for group in named if group.kind != "etcd"}
+    standing: dict[str, QuorumClient] = {group.name: opened(group) for group in named if group.kind != "etcd"}
     standing |= {group.name: group for group in etcds}
     if all(group.access.endpoints for group in named if group.kind == "etcd"):
         own = Declared(own_name(cluster.name), cluster.name)
         standing[own.name] = EtcdGroup(own, site, servers, beside=etcds)
-    return Groups(standing, declares, opened)
+    return QuorumClients(standing, declares, opened)
 
 
-def guarded(cluster: RealCluster, site: str, policy: Policy, played: Path) -> Cluster:
+def guarded(cluster: KubeCluster, site: str, policy: Policy, played: Path) -> Cluster:
     """The cluster with its groups and the agents that run here, as a driver sees it. `played`: as `with_agents`."""
-    from fleet.app.wiring.clock import WallClock
     from fleet.app.wiring.reach import with_agents
     from fleet.drivers.quorums import ClusterWithQuorums
+    from fleet.system.clock import WallClock
 
     served = with_agents(cluster, policy, played) if policy.remote else cluster
     return ClusterWithQuorums(served, groups_of(cluster, site, policy), WallClock())
@@ -77,12 +77,12 @@ class NoServers:
         return "and no API server counts on it"
 
 
-def groups_of_hosts(name: str, site: str, policy: Policy) -> Groups:
+def groups_of_hosts(name: str, site: str, policy: Policy) -> QuorumClients:
     """Those that the policy names, each read at its endpoints; a member is on the host of its name.
 
     Raises UsageError for one that would be asked in pods: not to know it would be to forget it.
     """
-    from fleet.drivers.groups import Groups
+    from fleet.drivers.groups import QuorumClients
     from fleet.etcd.group import EtcdGroup
 
     named = [group for group in policy.quorums if group.cluster == name]
@@ -92,7 +92,7 @@ def groups_of_hosts(name: str, site: str, policy: Policy) -> Groups:
                 f"quorum group {group.name} cannot be read: {name} has no pods, only hosts",
                 "of hosts without a cluster only etcd with its endpoints can be a group",
             )
-    return Groups({group.name: EtcdGroup(group, site, NoServers()) for group in named})
+    return QuorumClients({group.name: EtcdGroup(group, site, NoServers()) for group in named})
 
 
 def guarded_hosts(hosts: HostsCluster, site: str, policy: Policy, clock: Clock) -> Cluster:
@@ -102,12 +102,12 @@ def guarded_hosts(hosts: HostsCluster, site: str, policy: Policy, clock: Clock) 
     return ClusterWithQuorums(hosts, groups_of_hosts(hosts.name, site, policy), clock)
 
 
-async def with_quorums(snapshot: Snapshot, cluster: RealCluster, policy: Policy) -> Snapshot:
+async def with_quorums(snapshot: Snapshot, cluster: KubeCluster, policy: Policy) -> Snapshot:
     """The same with its groups read now."""
     return await read_into(snapshot, groups_of(cluster, snapshot.site, policy))
 
 
-async def read_into(snapshot: Snapshot, groups: Groups) -> Snapshot:
+async def read_into(snapshot: Snapshot, groups: QuorumClients) -> Snapshot:
     """The same with these groups read now."""
     things: tuple[Thing, ...] = (*snapshot.nodes, *snapshot.pods, *snapshot.workloads)
     for thing in things:
@@ -120,10 +120,10 @@ def by_pods(snapshot: Snapshot, policy: Policy) -> Snapshot:
     """The same with its groups as its pods show them, of a cluster that cannot be asked."""
     from fleet.etcd.static import are_at, group_in
     from fleet.etcd.static import pods_of as static_pods
-    from fleet.quorums import Place, pods_of, quorum_of
+    from fleet.quorums import PodsPlace, pods_of, quorum_of
 
     named = [group for group in policy.quorums if group.cluster == snapshot.cluster]
-    place = Place({node.name: node for node in snapshot.nodes}, snapshot.site)
+    place = PodsPlace({node.name: node for node in snapshot.nodes}, snapshot.site)
     static = static_pods(snapshot.pods)
     etcds = [
         group

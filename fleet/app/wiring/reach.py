@@ -9,19 +9,18 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from fleet.app.wiring.clock import WallClock
 from fleet.core.objects.machine import Machine
 from fleet.core.objects.node import Node, NodeRef
 from fleet.core.objects.pod import Pod
-from fleet.core.policy.policy import Policy, Pool, Reach
+from fleet.core.policy.policy import MachineReach, Policy, Pool
 from fleet.core.records.errors import FleetError
-from fleet.core.records.journal import Record
+from fleet.core.records.journal import JournalRecord
 from fleet.core.rollout.event import Event, Gone, Noted, Seen, Synced
 from fleet.drivers.agents import ClusterWithAgents
 from fleet.drivers.ports import Cluster
-from fleet.kube.actions.machine import Machines
+from fleet.kube.actions.machine_client import MachineInformer
 from fleet.kube.client.transport import Transport
-from fleet.kube.cluster import Cluster as RealCluster
+from fleet.kube.cluster import KubeCluster
 from fleet.kube.install.installation import AGENT_LABELS, NAMESPACE
 from fleet.machines.agent.agent import Pace
 from fleet.machines.agent.boot_log import BootLog, Log
@@ -31,6 +30,7 @@ from fleet.machines.ansible.play import Happened, refuse_without
 from fleet.machines.families.detect import detect, family
 from fleet.machines.families.family import Family
 from fleet.machines.host import Host
+from fleet.system.clock import WallClock
 
 LOG = logging.getLogger(__name__)
 PARALLEL = 32
@@ -137,14 +137,14 @@ class RemoteAgents:
         cluster: str,
         policy: Policy,
         transport: Transport,
-        ways: Mapping[Reach, Open],
+        ways: Mapping[MachineReach, Open],
         retry: float = RETRY_SECONDS,
     ) -> None:
         """`retry`: seconds between two looks at a machine that is not reached, or that is none fleet knows."""
         self.tell: Callable[[Event], None] = lambda _: None
         self._cluster = cluster
         self._policy = policy
-        self._machines = Machines(transport, WallClock())
+        self._machines = MachineInformer(transport, WallClock())
         self._ways = ways
         self._retry = retry
         self._nodes: dict[str, Pool] = {}
@@ -208,7 +208,7 @@ class RemoteAgents:
         rollout = self._tokens.get(node, "").partition("/")[0]
         ref = str(NodeRef(self._cluster, node))
         words = {"why": f"{step}: {task}", "playbook": step, "task": task.task, "result": task.result}
-        self.tell(Noted(self._cluster, Record("decision", "played", rollout, ref, words)))
+        self.tell(Noted(self._cluster, JournalRecord("decision", "played", rollout, ref, words)))
 
     async def run(self) -> None:
         served: dict[str, tuple[Pool, asyncio.Task[None]]] = {}
@@ -231,7 +231,7 @@ class RemoteAgents:
         remote = self._served[node] = self._ways[pool.reach](node, pool, self._say)
         try:
             system = await self._system(node, remote)
-            own = self._machines.own(node)
+            own = self._machines.client(node)
             agent = RemoteAgent(own, system, remote.pace, remote.look, remote.log, remote.news)
             await agent.run()
         finally:
@@ -252,12 +252,12 @@ class RemoteAgents:
             await asyncio.sleep(self._retry)
 
 
-def with_agents(cluster: RealCluster, policy: Policy, folder: Path) -> Cluster:
+def with_agents(cluster: KubeCluster, policy: Policy, folder: Path) -> Cluster:
     """With the agents of its pools that are not reached by agents on their nodes. `folder`: what playbooks leave.
 
     Raises UsageError where a pool wants playbooks, and what runs them is not installed.
     """
-    ways: dict[Reach, Open] = {"ssh": over_ssh()}
+    ways: dict[MachineReach, Open] = {"ssh": over_ssh()}
     if "playbook" in policy.ways:
         ways["playbook"] = by_playbooks(folder / cluster.name)
     agents = RemoteAgents(cluster.name, policy, cluster.transport, ways)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +14,7 @@ REPORT = "report.html"
 
 
 def demo(
+    context: typer.Context,
     folder: Annotated[
         Path, typer.Argument(help="Its home, made anew. It stays, so that you can go on and ask.")
     ] = Path("demo-fleet"),
@@ -28,18 +31,19 @@ def demo(
     from fleet.core.planning.plan import short_id
 
     home = prepare(folder, speed)
+    run = partial(_run, context.find_root().command.main, folder)
     show(f"A simulated fleet in {folder}: a minute of its time is {60 / speed:.2g} s of yours.")
-    _do(folder, "sync", fine=(0, 1))
-    _do(folder, "status")
-    _do(folder, "plan", "--pool", POOL)
-    _do(folder, "rollout", "start", short_id(stored(home, "").plan_id), "--watch", fine=(0, 1, 3))
-    _do(folder, "status", "--attention")
-    _do(folder, "explain", _held_node(folder))
-    _do(folder, "rollout", "abort", fine=(0, 2))
-    _do(folder, "rollout", "status", "--watch", fine=(0, 1))
-    _do(folder, "status")
+    run("sync", fine=(0, 1))
+    run("status")
+    run("plan", "--pool", POOL)
+    run("rollout", "start", short_id(stored(home, "").plan_id), "--watch", fine=(0, 1, 3))
+    run("status", "--attention")
+    run("explain", _held_node(folder))
+    run("rollout", "abort", fine=(0, 2))
+    run("rollout", "status", "--watch", fine=(0, 1))
+    run("status")
     show(f"\n{_against_plan(folder)}")
-    _do(folder, "report", "-o", "html", "--file", str(folder / REPORT))
+    run("report", "-o", "html", "--file", str(folder / REPORT))
     show(f"\nGo on and ask it: cd {folder}, then fleet status, fleet report, fleet audit verify ...")
     show(f"The report, with its timeline, is for your browser: {folder / REPORT}")
 
@@ -49,22 +53,24 @@ def _against_plan(folder: Path) -> str:
     from fleet.app.reporting.report import report
     from fleet.app.wiring.home import Home
     from fleet.cli.report.answer import bound, sentence, took
-    from fleet.core.text.durations import words
+    from fleet.core.text.durations import format_duration
 
     found = report(Home(folder.absolute()))
     if found.against is None:
         return f"It took {took(found)}."
-    planned = words(found.against.planned_seconds)
+    planned = format_duration(found.against.planned_seconds)
     return f"Planned: {planned}. It took: {took(found)}. {sentence(bound(found.against))}"
 
 
-def _do(folder: Path, *words: str, fine: tuple[int, ...] = (0,)) -> None:
-    """One command, shown as it would be typed. Raises Exit where it fails in a way that a demo does not mean."""
-    from fleet.cli.main import run
+def _run(command: Callable[..., object], folder: Path, *words: str, fine: tuple[int, ...] = (0,)) -> None:
+    """Runs one command, shown as it would be typed. Raises Exit where it fails in a way that a demo does not mean."""
+    from fleet.cli.line import run_line
     from fleet.cli.terminal.output import show
 
     show(f"\n$ fleet {' '.join(words)}")
-    code = run(["--home", str(folder), *words])
+    code = run_line(
+        ["--home", str(folder), *words], lambda line: command(line, "fleet", standalone_mode=False)
+    )
     if code not in fine:
         raise typer.Exit(code)
 

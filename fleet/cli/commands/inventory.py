@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from fleet.app.wiring.home import Home
     from fleet.core.reporting.overview import Selection
-    from fleet.core.reporting.status import Status
+    from fleet.core.reporting.status import FleetStatus
 
 Names = list[str] | None
 ClusterOption = Annotated[
@@ -143,14 +143,14 @@ def status(
         raise typer.Exit(4)
 
 
-def _status(home: Home, chosen: Selection) -> Status:
+def _status(home: Home, chosen: Selection) -> FleetStatus:
     from fleet.app.reporting.status import fleet_status
     from fleet.core.reporting.overview import select
 
     return select(fleet_status(home, chosen), chosen)
 
 
-def _table(found: Status, chosen: Selection, output: Table, quorums: bool) -> Text:
+def _table(found: FleetStatus, chosen: Selection, output: Table, quorums: bool) -> Text:
     from fleet.cli.views import quorum as quorum_view
     from fleet.cli.views import status as status_view
 
@@ -163,7 +163,7 @@ def _table(found: Status, chosen: Selection, output: Table, quorums: bool) -> Te
     return status_view.outdated(found) if chosen.outdated else status_view.glance(found)
 
 
-def _print_status(found: Status, chosen: Selection, output: Table, quorums: bool) -> None:
+def _print_status(found: FleetStatus, chosen: Selection, output: Table, quorums: bool) -> None:
     from fleet.cli.terminal.output import show, show_csv, show_json
 
     if output == "json":
@@ -176,7 +176,7 @@ def _print_status(found: Status, chosen: Selection, output: Table, quorums: bool
         show(_table(found, chosen, output, quorums))
 
 
-def _findings(found: Status) -> bool:
+def _findings(found: FleetStatus) -> bool:
     fine = ("patched", "running")
     return any(node.state not in fine for node in found.nodes) or any(
         not each.reachable for each in found.clusters

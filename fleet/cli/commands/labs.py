@@ -119,9 +119,9 @@ def agents(directory: Directory = None) -> None:
     import asyncio
     import signal
 
-    from fleet.agent.bundle import LabSettings, run_lab_agents
     from fleet.cli.terminal.output import note
     from fleet.lab import Lab
+    from fleet.lab.fake_nodes.agents import LabSettings, run_lab_agents
 
     lab = Lab.load(directory or Lab.default_directory())
 

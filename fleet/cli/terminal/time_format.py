@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from fleet.core.text.durations import age
+from fleet.core.text.durations import format_age
 
 
 def clock(moment: datetime, now: datetime) -> str:
@@ -28,7 +28,7 @@ def second(moment: datetime, now: datetime) -> str:
 
 def ago(moment: datetime | None, now: datetime) -> str:
     """`4s`, `3m`, `2d`; `never`."""
-    return age(now - moment) if moment is not None else "never"
+    return format_age(now - moment) if moment is not None else "never"
 
 
 def at_offset(seconds: float) -> str:

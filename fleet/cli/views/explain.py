@@ -64,9 +64,9 @@ def _reasons(told: Explanation) -> Iterator[Text]:
         yield Text("  A rollout now would wait:")
     for number, held in enumerate(told.held, 1):
         then = "then: " if number > 1 else ""
-        yield Text(f"  {number}. {then}{held.words}{_waited(told, held)}", "yellow")
-        if held.advice:
-            yield Text(f"     -> {held.advice}")
+        yield Text(f"  {number}. {then}{held.message}{_waited(told, held)}", "yellow")
+        if held.remedy:
+            yield Text(f"     -> {held.remedy}")
     for each in told.may_be_deleted:
         yield Text(f"  {each}: it is no canary where another node can be")
     if told.status.state == "failed":

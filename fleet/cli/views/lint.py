@@ -6,10 +6,10 @@ from itertools import groupby
 
 from rich.text import Text
 
-from fleet.core.linting.lint import Lint
+from fleet.core.linting.lint import LintResult
 
 
-def findings(lint: Lint) -> Text:
+def findings(lint: LintResult) -> Text:
     where = ", ".join(lint.checked) or "the policy; no cluster was looked at"
     where += f" (never read: {', '.join(lint.unread)})" if lint.unread else ""
     if not lint.findings:

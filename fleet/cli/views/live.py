@@ -17,7 +17,7 @@ from fleet.cli.views.rollout import WAITS, Scene, ending, headline, name, pictur
 from fleet.cli.views.standstill import standing_still
 from fleet.core.objects.node import NodeRef
 from fleet.core.records.held import Held, Reason
-from fleet.core.records.journal import Entry, Record
+from fleet.core.records.journal import JournalEntry, JournalRecord
 from fleet.core.rollout.rollout import State
 from fleet.core.rollout.steps import ENDED, Step
 
@@ -110,7 +110,7 @@ def stuck(rollout: Rollout, held: Mapping[NodeRef, tuple[Held, ...]]) -> bool:
 
 
 def _in_the_way(held: tuple[Held, ...]) -> bool:
-    return any(each.lasting or each.reason in STANDING for each in held)
+    return any(each.needs_action or each.reason in STANDING for each in held)
 
 
 def scene_of(follower: Follower) -> Scene:
@@ -169,7 +169,7 @@ def _lines(follower: Follower, past: bool) -> None:
     screen.print(headline(scene_of(follower)))
 
 
-def told(follower: Follower, entry: Entry) -> Iterator[str]:
+def told(follower: Follower, entry: JournalEntry) -> Iterator[str]:
     """The line about one entry; none for what nobody follows."""
     record, rollout = entry.record, follower.rollout
     at = stamp(entry.at)
@@ -188,7 +188,7 @@ def told(follower: Follower, entry: Entry) -> Iterator[str]:
         yield from _outcome(record, at)
 
 
-def _outcome(record: Record, at: str) -> Iterator[str]:
+def _outcome(record: JournalRecord, at: str) -> Iterator[str]:
     """What was done for a quorum group, and what could not be done."""
     what, result = FOLLOWED.get(record.kind), record.detail["result"]
     if what is not None and result == "failed":

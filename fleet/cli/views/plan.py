@@ -11,7 +11,7 @@ from rich.text import Text
 
 from fleet.cli.terminal.columns import Cell, columns
 from fleet.cli.terminal.time_format import ago, at_offset, clock, second
-from fleet.core.planning.estimates import ENOUGH_TO_SPREAD, POD_PARTS, Known
+from fleet.core.planning.estimates import ENOUGH_TO_SPREAD, POD_PARTS, Estimate
 from fleet.core.planning.plan import (
     Effort,
     Plan,
@@ -22,11 +22,11 @@ from fleet.core.planning.plan import (
     PlanWarning,
     short_id,
 )
-from fleet.core.planning.what_if import Change, WhatIf
+from fleet.core.planning.what_if import WhatIf, WhatIfChange
 from fleet.core.policy.policy import Window
 from fleet.core.quorum.quorum import QuorumRule
 from fleet.core.records.held import Reason
-from fleet.core.text.durations import words
+from fleet.core.text.durations import format_duration
 
 if TYPE_CHECKING:
     from fleet.store.plans import PlanRow
@@ -100,7 +100,7 @@ def _effort(effort: Effort) -> str:
         return "none: this order is at its bound, or another would have taken longer to plan"
     tried = f"{effort.orders} more order{'s' * (effort.orders > 1)} tried"
     return (
-        f"{tried}, the best takes {words(effort.saved_seconds)} less than the first"
+        f"{tried}, the best takes {format_duration(effort.saved_seconds)} less than the first"
         if (effort.saved_seconds >= 1)
         else f"{tried}, none takes less than the first"
     )
@@ -109,12 +109,12 @@ def _effort(effort: Effort) -> str:
 def _takes(plan: Plan, now: datetime) -> str:
     """With the moment at which it would end, had it been started as it was made."""
     first = min((step.start for run in plan.runs for step in run.steps if step.step != "stage"), default=0.0)
-    begins = f"first node goes out in {words(first)} ({_clock(plan, first, now)})"
+    begins = f"first node goes out in {format_duration(first)} ({_clock(plan, first, now)})"
     windows = sorted(
         {text for pool in plan.policy.pools if pool.name in plan.pools for text in _windows(pool.windows)}
     )
     told = [
-        f"{words(plan.makespan_seconds)} until {_clock(plan, plan.makespan_seconds, now)}",
+        f"{format_duration(plan.makespan_seconds)} until {_clock(plan, plan.makespan_seconds, now)}",
         "at the earliest now" if first <= SOON else begins,
     ]
     return ", ".join([*told, *([f"in window {'; '.join(windows)}"] if windows else [])])
@@ -124,18 +124,18 @@ def _late(plan: Plan, now: datetime) -> Iterator[Text]:
     """By the spread of measured runs; where there is none, how far off the plan may be."""
     assumed = plan.assumed
     if plan.p95_seconds is not None:
-        yield _fact("p95", f"{words(plan.p95_seconds)} until {_clock(plan, plan.p95_seconds, now)}")
+        yield _fact("p95", f"{format_duration(plan.p95_seconds)} until {_clock(plan, plan.p95_seconds, now)}")
     elif assumed is None:
         yield _fact("p95", f"unknown: fewer than {ENOUGH_TO_SPREAD} runs are measured")
     else:
-        quick, slow = words(assumed.quick_seconds), "without end"
+        quick, slow = format_duration(assumed.quick_seconds), "without end"
         if assumed.slow_seconds is not None:
-            slow = words(assumed.slow_seconds)
+            slow = format_duration(assumed.slow_seconds)
         yield _fact(
             "p95", f"unknown: it takes {quick} if all that was never measured is quick, {slow} if it is slow"
         )
         spans = (
-            f"{part.replace('_', ' ')} {words(low)} to {words(high)}"
+            f"{part.replace('_', ' ')} {format_duration(low)} to {format_duration(high)}"
             for part, (low, high) in assumed.parts.items()
         )
         yield _fact("", f"({', '.join(spans)})")
@@ -152,7 +152,7 @@ def _what_if(plan: Plan, found: WhatIf) -> Iterator[Text]:
         return
     best = max((each for each in found.changes if each.binds), key=lambda each: each.saved_seconds)
     if best.saved_seconds >= 1:
-        saved = words(best.saved_seconds)
+        saved = format_duration(best.saved_seconds)
         told = f"bound by {best.binds}: {best.change} and the plan takes {saved} less"
         yield _fact("what if", told, "bold")
     else:
@@ -160,7 +160,7 @@ def _what_if(plan: Plan, found: WhatIf) -> Iterator[Text]:
     rows = [
         (
             f"    {each.binds}: {each.change}" if each.binds else f"    {each.change}",
-            words(each.makespan_seconds),
+            format_duration(each.makespan_seconds),
             Text(gain, "green") if (gain := _gain(plan, each)) else Text("nothing", "dim"),
         )
         for each in found.changes
@@ -168,13 +168,13 @@ def _what_if(plan: Plan, found: WhatIf) -> Iterator[Text]:
     yield columns(("    CHANGE", "TAKES", "GAIN"), rows, right=(1,))
 
 
-def _gain(plan: Plan, change: Change) -> str:
+def _gain(plan: Plan, change: WhatIfChange) -> str:
     """In words; empty: there is none."""
     parts = []
     if (more := change.nodes - len(plan.runs)) > 0:
         parts.append(f"{more:,} more node{'s' * (more != 1)}")
     if change.saved_seconds >= 1:
-        parts.append(f"{words(change.saved_seconds)} less")
+        parts.append(f"{format_duration(change.saved_seconds)} less")
     return ", ".join(parts)
 
 
@@ -223,7 +223,7 @@ def _etcd(plan: Plan, group: str, votes: Sequence[PlannedVote]) -> tuple[str, ..
     rule = next((each.rule for each in plan.policy.quorums if each.name == group), QuorumRule())
     return (
         f"whether {target} brings another minor version than etcd {runs[-1]} is not known: if it does, the last",
-        f"voter of {group} waits until the others have run it for {words(rule.last_voter_seconds)}, "
+        f"voter of {group} waits until the others have run it for {format_duration(rule.last_voter_seconds)}, "
         "and after it there is no way back",
     )
 
@@ -240,7 +240,7 @@ def _with_vote(vote: PlannedVote) -> Iterator[str]:
         yield f"meanwhile the loss of {' or '.join(losses)} would stop it"
 
 
-def _times(known: Sequence[Known]) -> Iterator[str]:
+def _times(known: Sequence[Estimate]) -> Iterator[str]:
     """What was measured, and what is only assumed; the median of each part."""
     several = len({(each.pool, each.os) for each in known if each.pool}) > 1
     shown = [each for each in known if each.part != "verify"]
@@ -252,13 +252,13 @@ def _times(known: Sequence[Known]) -> Iterator[str]:
             yield f"{word}: {', '.join(_time(each, several) for each in found)}"
 
 
-def _time(known: Known, several: bool) -> str:
-    told = f"{known.part.replace('_', ' ')} {words(known.p50)}"
+def _time(known: Estimate, several: bool) -> str:
+    told = f"{known.part.replace('_', ' ')} {format_duration(known.p50)}"
     if several and known.pool:
         told += f" of {known.pool}{f' ({known.os})' if known.os else ''}"
     if known.samples:
         what = "pods" if known.part in POD_PARTS else "runs"
-        told += f" (p95 {words(known.p95)}, {known.samples:,} {what})"
+        told += f" (p95 {format_duration(known.p95)}, {known.samples:,} {what})"
     return told
 
 
@@ -279,7 +279,7 @@ def _days(days: Sequence[int]) -> str:
 
 def _bound(plan: Plan) -> str:
     by = f"; bound by {plan.bound_by}" if plan.bound_by else ""
-    return f"{words(plan.lower_bound_seconds)}: no order can be faster at these times{by}"
+    return f"{format_duration(plan.lower_bound_seconds)}: no order can be faster at these times{by}"
 
 
 def _moves(plan: Plan) -> str:
@@ -301,7 +301,7 @@ def _who_acts(held: Sequence[PlannedHold]) -> str:
 
 def _needs_operator(each: PlannedHold) -> bool:
     """What helps against another party's work is told, and it ends by itself all the same."""
-    if each.held is None or each.held.lasting:
+    if each.held is None or each.held.needs_action:
         return True
     return bool(each.advice) and each.held.reason is not Reason.OTHERS
 
@@ -340,7 +340,7 @@ def _held(held: Sequence[PlannedHold], most: int | None) -> Iterator[Text]:
 
 def _others(members: Sequence[PlannedHold], width: int, *, all_held: bool) -> Iterator[Text]:
     """What must be seen to beside the reason that is told: the next plan would name them one by one."""
-    others = dict.fromkeys(held.words for each in members for held in each.others)
+    others = dict.fromkeys(held.message for each in members for held in each.others)
     if all_held:
         for told in others:
             yield Text(f"    {'':<{width}}  and: {told}")
@@ -412,7 +412,7 @@ def _row(run: PlannedRun, start: datetime) -> tuple[Cell, ...]:
     return (
         *(second(moment, start) for moment in moments),
         *(run.node, run.cluster, run.zone or "-"),
-        *(words(lengths[step]) for step in ("stage", "drain", "reboot", "soak")),
+        *(format_duration(lengths[step]) for step in ("stage", "drain", "reboot", "soak")),
         str(len(run.evictions)),
         "canary" if run.canary else "",
     )
@@ -425,7 +425,7 @@ def listing(rows: Sequence[PlanRow], now: datetime) -> Text:
     cells: list[tuple[Cell, ...]] = [
         (
             *(short_id(row.plan_id), ", ".join(row.pools), row.target),
-            *(f"{row.nodes:,}", str(row.held), words(row.makespan_seconds)),
+            *(f"{row.nodes:,}", str(row.held), format_duration(row.makespan_seconds)),
             f"{ago(row.start, now)} ago, {clock(row.start, now)}",
         )
         for row in rows

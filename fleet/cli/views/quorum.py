@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from rich.text import Text
 
 from fleet.cli.terminal.columns import Cell, columns
-from fleet.core.reporting.status import Status, StatusMember, StatusQuorum
+from fleet.core.reporting.status import FleetStatus, StatusMember, StatusQuorum
 
 HEAD = ("GROUP", "MEMBER", "NODE", "SITE", "ROLE", "INDEX", "BEHIND", "SIZE", "VERSION", "ANSWERS", "")
 
 
-def members(status: Status) -> Text:
+def members(status: FleetStatus) -> Text:
     """A row for each member, and below what a commit takes where it is known."""
     if not status.quorums:
         return Text("No quorum groups are known.\n  -> fleet sync, or declare them: docs/quorum.md")
@@ -41,7 +41,7 @@ def _role(member: StatusMember) -> str:
     return "voter" if member.voter else "learner"
 
 
-def _commits(status: Status) -> Iterator[Text]:
+def _commits(status: FleetStatus) -> Iterator[Text]:
     for group in status.quorums:
         if group.links and group.commit_seconds is not None:
             links = ", ".join(

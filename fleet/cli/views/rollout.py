@@ -16,13 +16,13 @@ from fleet.cli.views.standstill import standing_still
 from fleet.core.objects.node import NodeRef
 from fleet.core.records import requests
 from fleet.core.records.held import Held
-from fleet.core.records.requests import Requests
+from fleet.core.records.requests import RequestCount
 from fleet.core.reporting.overview import lasting_first, natural
 from fleet.core.reporting.standstill import Standstill
-from fleet.core.reporting.timeline import Chronicle
+from fleet.core.reporting.timeline import Timeline
 from fleet.core.rollout.rollout import Rollout, Run, State
 from fleet.core.rollout.steps import HAS_SLOT, Step
-from fleet.core.text.durations import age, words
+from fleet.core.text.durations import format_age, format_duration
 
 BAR = 16
 """Letters: `#` for nodes that are done, `x` for those that failed or were cancelled."""
@@ -35,7 +35,7 @@ WAITS = 5
 class Scene(Struct, frozen=True):
     """All that a picture of one rollout needs."""
 
-    chronicle: Chronicle
+    chronicle: Timeline
     """Of a rollout that has started."""
     now: datetime
     held: Mapping[NodeRef, tuple[Held, ...]] = {}
@@ -43,7 +43,7 @@ class Scene(Struct, frozen=True):
     eta: int | None = None
     pods: Mapping[NodeRef, int] = {}
     """Pods that the plan wants to move, by node."""
-    requests: tuple[Requests, ...] = ()
+    requests: tuple[RequestCount, ...] = ()
     """Sent to API servers for it so far."""
     standstill: Standstill | None = None
 
@@ -65,7 +65,7 @@ def picture(scene: Scene, in_work: int = IN_WORK) -> Text:
     lines += _failed(scene)
     lines += _waiting(scene)
     lines += _last(scene)
-    if sent := requests.words(scene.requests):
+    if sent := requests.format_requests(scene.requests):
         lines.append(Text(f"  {sent}", "dim"))
     return Text("\n").join(lines)
 
@@ -85,14 +85,16 @@ def headline(scene: Scene) -> Text:
 def _when(scene: Scene) -> str:
     rollout = scene.rollout
     if rollout.ended_at is not None:
-        took = words((rollout.ended_at - rollout.started_at).total_seconds())
+        took = format_duration((rollout.ended_at - rollout.started_at).total_seconds())
         return f"{rollout.state} after {took}"
     if rollout.state is State.RUNNING and scene.standstill is not None:
         return "stands still"
     if rollout.state is State.RUNNING:
         if scene.eta is None:
             return "running"
-        return f"ETA {words(scene.eta)} ({clock(scene.now + timedelta(seconds=scene.eta), scene.now)})"
+        return (
+            f"ETA {format_duration(scene.eta)} ({clock(scene.now + timedelta(seconds=scene.eta), scene.now)})"
+        )
     return str(rollout.state)
 
 
@@ -130,7 +132,7 @@ def _counts(scene: Scene) -> Text:
 
 
 def _lasting(scene: Scene, run: Run) -> bool:
-    return any(held.lasting for held in scene.held.get(run.node, ()))
+    return any(held.needs_action for held in scene.held.get(run.node, ()))
 
 
 def _standing(rollout: Rollout, now: datetime) -> Text:
@@ -162,8 +164,8 @@ def _working(scene: Scene, most: int) -> Iterator[Text]:
 
 
 def _at_work(scene: Scene, run: Run) -> tuple[Cell, ...]:
-    taken = age(scene.now - run.since) if run.since is not None else ""
-    told = "; ".join(held.words for held in scene.held.get(run.node, ())[:2])
+    taken = format_age(scene.now - run.since) if run.since is not None else ""
+    told = "; ".join(held.message for held in scene.held.get(run.node, ())[:2])
     pods = ""
     if run.step is Step.DRAIN:
         gone = _granted(scene.chronicle, run.node)
@@ -172,7 +174,7 @@ def _at_work(scene: Scene, run: Run) -> tuple[Cell, ...]:
     return f"  {name(scene.rollout, run.node)}", Text(str(run.step), "cyan"), f"{taken:>3}", pods, told
 
 
-def _granted(chronicle: Chronicle, ref: NodeRef) -> int:
+def _granted(chronicle: Timeline, ref: NodeRef) -> int:
     return sum(each.result in ("done", "gone") for each in chronicle.evictions.get(ref, {}).values())
 
 
@@ -191,13 +193,13 @@ def _waiting(scene: Scene) -> Iterator[Text]:
     for run in scene.rollout.runs.values():
         reasons = scene.held.get(run.node, ())
         if run.waiting and (run.step is not Step.STAGE or _lasting(scene, run)) and reasons:
-            groups.setdefault(lasting_first(reasons)[0].words, []).append(run)
+            groups.setdefault(lasting_first(reasons)[0].message, []).append(run)
     ordered = sorted(groups.items(), key=lambda item: -len(item[1]))
     for told, runs in ordered[:WAITS]:
         first = name(scene.rollout, runs[0].node)
         others = f" and {len(runs) - 1} more" if len(runs) > 1 else ""
         since = min((moment for run in runs if (moment := scene.held_since.get(run.node))), default=None)
-        waited = f" {age(scene.now - since)}" if since is not None else ""
+        waited = f" {format_age(scene.now - since)}" if since is not None else ""
         yield Text(f"  {first}{others} wait{'' if others else 's'}{waited}: {told}", "yellow")
     if len(ordered) > WAITS:
         yield Text(f"  other reasons: {len(ordered) - WAITS} (fleet status --attention)", "dim")
@@ -211,20 +213,22 @@ def _last(scene: Scene) -> Iterator[Text]:
     yield Text(f"  last: {ending(scene.chronicle, last)}", "dim")
 
 
-def ending(chronicle: Chronicle, run: Run) -> str:
+def ending(chronicle: Timeline, run: Run) -> str:
     """`n-0098 done in 3m 12s (drain 48s, reboot 64s, soak 60s), kernel 6.12.9`, or why it failed."""
     assert chronicle.rollout is not None
     told = f"{name(chronicle.rollout, run.node)} {run.step}"
     if run.begun is not None and run.since is not None:
-        told += f" in {words((run.since - run.begun).total_seconds())}"
-        steps = [f"{step} {words(seconds)}" for step, seconds in lasted(chronicle, run.node).items()]
+        told += f" in {format_duration((run.since - run.begun).total_seconds())}"
+        steps = [
+            f"{step} {format_duration(seconds)}" for step, seconds in lasted(chronicle, run.node).items()
+        ]
         told += f" ({', '.join(steps)})" if steps else ""
     if kernel := run.proof.get("kernel"):
         told += f", kernel {kernel}"
     return f"{told}: {run.why}" if run.why else told
 
 
-def lasted(chronicle: Chronicle, ref: NodeRef) -> dict[str, float]:
+def lasted(chronicle: Timeline, ref: NodeRef) -> dict[str, float]:
     """Seconds of drain, reboot and soak, of those that took any."""
     lengths: dict[str, float] = {}
     for taken in chronicle.steps.get(ref, ()):
@@ -252,7 +256,7 @@ def _row(row: RolloutSummary, now: datetime) -> tuple[Cell, ...]:
     ending = row.state == "aborted" and row.ended_at is None
     bad = row.failed or row.state == "halted"
     style = "bold red" if bad else "yellow" if row.state in ("paused", "aborted") else "green"
-    eta = words(row.eta_seconds) if row.eta_seconds is not None else "-"
+    eta = format_duration(row.eta_seconds) if row.eta_seconds is not None else "-"
     return (
         *(row.rollout, ", ".join(row.pools), row.version, Text("aborting" if ending else row.state, style)),
         *(f"{row.done:,}/{row.nodes:,}", str(row.failed), f"{ago(row.started_at, now)} ago", row.by, eta),

@@ -13,8 +13,8 @@ from fleet.cli.terminal.columns import Cell, columns
 from fleet.cli.terminal.time_format import ago, clock
 from fleet.cli.views.standstill import standing_still
 from fleet.core.reporting.overview import ATTENTION
-from fleet.core.reporting.status import Status, StatusCluster, StatusNode, StatusPool, StatusQuorum
-from fleet.core.text.durations import words
+from fleet.core.reporting.status import FleetStatus, StatusCluster, StatusNode, StatusPool, StatusQuorum
+from fleet.core.text.durations import format_duration
 
 STYLES: Mapping[str, str] = {
     "patched": "green",
@@ -33,7 +33,7 @@ UNITS = 3
 NO_CLUSTERS = "No clusters yet.\n  -> fleet cluster add NAME --kubeconfig FILE --site SITE"
 
 
-def glance(status: Status) -> Text:
+def glance(status: FleetStatus) -> Text:
     """A row for each pool in each cluster, and below what a person should know of first."""
     if not status.clusters:
         return Text(NO_CLUSTERS)
@@ -42,7 +42,7 @@ def glance(status: Status) -> Text:
     return Text("\n").join([table, *_below(status)])
 
 
-def _rows(status: Status) -> Iterator[tuple[Cell, ...]]:
+def _rows(status: FleetStatus) -> Iterator[tuple[Cell, ...]]:
     clusters = {cluster.name: cluster for cluster in status.clusters}
     site = name = ""
     for row in status.summary.pools:
@@ -69,7 +69,7 @@ def _pool(row: StatusPool) -> tuple[Cell, ...]:
         Text(f"{row.patched:,} {percent:3}%" if row.target else "-", "green" if whole else ""),
         row.target or "-",
         rollout,
-        row.note or (words(row.eta_seconds) if row.eta_seconds is not None else ""),
+        row.note or (format_duration(row.eta_seconds) if row.eta_seconds is not None else ""),
     )
 
 
@@ -80,7 +80,7 @@ def _away(cluster: StatusCluster, now: datetime, *, whole: bool = False) -> Text
     return Text(f"{told} (last seen {clock(cluster.last_seen, now)})" if whole else told, "red")
 
 
-def _below(status: Status) -> Iterator[Text]:
+def _below(status: FleetStatus) -> Iterator[Text]:
     if status.summary.kernels:
         kernels = list(status.summary.kernels.items())
         told = [f"{count:,} on {kernel}" for kernel, count in kernels[:KERNELS]]
@@ -124,7 +124,7 @@ def _quorum(group: StatusQuorum) -> Text:
     return Text(told, "bold red" if lost else "yellow" if group.healthy < group.voters else "")
 
 
-def needs(status: Status) -> list[str]:
+def needs(status: FleetStatus) -> list[str]:
     """What waits for a person: `2 nodes failed`, `1 cluster unreachable`."""
     found: list[str] = []
     for state in ATTENTION:
@@ -137,7 +137,7 @@ def needs(status: Status) -> list[str]:
     return found
 
 
-def wide(status: Status) -> Text:
+def wide(status: FleetStatus) -> Text:
     """A row for each node."""
     head = (
         *("NODE", "CLUSTER", "SITE", "ZONE", "POOL", "STATE", "STEP", "VERSION", "STAGED", "TARGET"),
@@ -159,7 +159,7 @@ def wide(status: Status) -> Text:
     return columns(head, rows, right=(11,))
 
 
-def outdated(status: Status) -> Text:
+def outdated(status: FleetStatus) -> Text:
     """Nodes that do not run what their pool wants."""
     head = ("NODE", "CLUSTER", "POOL", "STATE", "SINCE", "VERSION", "TARGET")
     rows = [
@@ -172,7 +172,7 @@ def outdated(status: Status) -> Text:
     return columns(head, rows) if rows else Text("Every node runs what its pool wants.")
 
 
-def attention(status: Status) -> Text:
+def attention(status: FleetStatus) -> Text:
     """What waits for a person, and why."""
     lines: list[Text] = [] if status.standstill is None else [standing_still(status.standstill, "Control: ")]
     away = [cluster for cluster in status.clusters if not cluster.reachable]
@@ -207,7 +207,7 @@ def _since(node: StatusNode, now: datetime) -> str:
     return ago(node.since, now) if node.since is not None else "-"
 
 
-def cells(status: Status) -> tuple[Sequence[str], Iterable[Sequence[object]]]:
+def cells(status: FleetStatus) -> tuple[Sequence[str], Iterable[Sequence[object]]]:
     """Head and rows for CSV: the nodes, in the fields of the published JSON."""
     head = [field.name for field in fields(StatusNode)]
     return head, ([_cell(value) for value in asdict(node).values()] for node in status.nodes)

@@ -7,10 +7,10 @@ from datetime import datetime
 from msgspec import Struct
 
 from fleet.core.objects.node import NodeRef
-from fleet.core.planning.estimates import Known
+from fleet.core.planning.estimates import Estimate
 from fleet.core.planning.what_if import WhatIf
 from fleet.core.policy.policy import Policy
-from fleet.core.records.doubt import About
+from fleet.core.records.doubt import DoubtKind
 from fleet.core.records.held import Held
 from fleet.core.releases.release import Release
 from fleet.core.rollout.rollout import Goal, Start
@@ -114,7 +114,7 @@ class PlannedDoubt(Struct, frozen=True):
     pod: str
     """namespace/name"""
     node: str
-    about: About
+    about: DoubtKind
     subject: str = ""
     """A name: of a claim, a scheduler, a selector."""
     words: str = ""
@@ -180,7 +180,7 @@ class Plan(Struct, frozen=True):
     """The rollout whose nodes this plan brings back to what they ran before it; empty: it does not."""
     times: dict[str, str] = {}
     """Where the expected durations come from, per step: `default`, or `measured: 31 runs`."""
-    durations: tuple[Known, ...] = ()
+    durations: tuple[Estimate, ...] = ()
     """What the plan expects of each step, of each pool and operating system, and from how many samples."""
     what_if: WhatIf | None = None
     """What would come of it if what binds were loosened; None: nobody has asked."""

@@ -1,4 +1,4 @@
-"""One exception tree. The command line maps it to exit codes in one place (`fleet.cli.main`)."""
+"""One exception tree. The command line maps it to exit codes in one place (`fleet.cli.line`)."""
 
 from __future__ import annotations
 

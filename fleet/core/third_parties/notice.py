@@ -19,8 +19,8 @@ from fleet.core.third_parties.parties import (
     PLAN_CONTROLLER,
     SIGNS,
     Does,
+    MarkPlace,
     Party,
-    Place,
     Sign,
 )
 
@@ -126,7 +126,7 @@ def of_pod(pod: Pod) -> Notice | None:
     )
 
 
-def _signs(node: Node, place: Place, key: str, value: str) -> Iterator[Notice]:
+def _signs(node: Node, place: MarkPlace, key: str, value: str) -> Iterator[Notice]:
     for party, sign in SIGNS.get((place, key), ()):
         if _means(node, sign, value):
             yield _notice(node, party, sign, value)

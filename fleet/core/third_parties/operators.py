@@ -12,7 +12,7 @@ from typing import NamedTuple
 from fleet.core.objects.pod import Pod
 
 
-class Operator(NamedTuple):
+class WorkloadOperator(NamedTuple):
     name: str
     labels: dict[str, str]
     """Of the pods; an empty value: any."""
@@ -34,35 +34,35 @@ class Operator(NamedTuple):
 
 
 ASKED = (
-    Operator(
+    WorkloadOperator(
         "Longhorn",
         {"longhorn.io/component": "instance-manager"},
         "",
         "",
         "it lets its instance manager go once the node is cordoned and its volumes have moved",
     ),
-    Operator(
+    WorkloadOperator(
         "Strimzi",
         {"strimzi.io/cluster": ""},
         "StrimziPodSet",
         "strimzi.io/cluster",
         "its drain cleaner sees the request, and the cluster operator rolls the pod",
     ),
-    Operator(
+    WorkloadOperator(
         "KubeVirt",
         {"kubevirt.io": "virt-launcher"},
         "",
         "",
         "it sees the request and migrates the virtual machine",
     ),
-    Operator(
+    WorkloadOperator(
         "CloudNativePG",
         {"cnpg.io/cluster": "", "cnpg.io/instanceRole": "primary"},
         "",
         "cnpg.io/cluster",
         "it switches over from a primary on a cordoned node",
     ),
-    Operator(
+    WorkloadOperator(
         "Portworx",
         {"name": "portworx"},
         "StorageCluster",
@@ -79,7 +79,7 @@ KEYS = frozenset(key for each in ASKED for key in each.labels)
 """Labels, one of which every pod of theirs has."""
 
 
-def asked_by(pod: Pod) -> Operator | None:
+def asked_by(pod: Pod) -> WorkloadOperator | None:
     """Returns the operator that acts upon a cordon or an eviction of this pod, if there is one."""
     if KEYS.isdisjoint(pod.labels):
         return None

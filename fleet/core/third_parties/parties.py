@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 from fleet.core.objects.node import CLAIMED_TAINT, INVENTORY_TAINT
 
-Place = Literal["taint", "annotation", "label"]
+MarkPlace = Literal["taint", "annotation", "label"]
 
 PLAN_CONTROLLER = ("upgrade.cattle.io/controller", "system-upgrade-controller")
 """Label of the pods of the system-upgrade-controller, and of those of the Jobs that it makes of its Plans."""
@@ -44,7 +44,7 @@ class Does(StrEnum):
 class Sign(NamedTuple):
     """A taint, an annotation or a label of a Node that says what a party does with it."""
 
-    place: Place
+    place: MarkPlace
     key: str
     does: Does
     words: str
@@ -415,7 +415,7 @@ def _signs() -> Iterator[tuple[Party, Sign]]:
             yield party, sign
 
 
-SIGNS: Mapping[tuple[Place, str], tuple[tuple[Party, Sign], ...]] = {
+SIGNS: Mapping[tuple[MarkPlace, str], tuple[tuple[Party, Sign], ...]] = {
     place_and_key: tuple((party, sign) for party, sign in _signs() if (sign.place, sign.key) == place_and_key)
     for place_and_key in {(sign.place, sign.key): None for _, sign in _signs()}
 }

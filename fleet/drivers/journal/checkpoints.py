@@ -8,11 +8,11 @@ from itertools import takewhile
 from typing import NamedTuple
 
 from fleet.core.records.errors import TamperedError
-from fleet.core.records.journal import Entry
+from fleet.core.records.journal import JournalEntry
 from fleet.core.rollout.checkpoint import fold, unfold
 from fleet.core.rollout.replay import rollouts_of
 from fleet.core.rollout.rollout import Rollout
-from fleet.drivers.ports import Folds, Journal
+from fleet.drivers.ports import CheckpointStore, Journal
 
 ENOUGH = 2000
 """Entries that are worth keeping rollouts anew."""
@@ -31,7 +31,7 @@ class Standing(NamedTuple):
     """Rollouts that were told of after that."""
 
 
-def standing(journal: Journal, folds: Folds) -> Standing:
+def standing(journal: Journal, folds: CheckpointStore) -> Standing:
     """At the journal's end. Raises TamperedError for an entry that no fleet can have written."""
     place, known = _kept(folds)
     try:
@@ -47,7 +47,7 @@ def _after(journal: Journal, place: int, known: dict[str, Rollout]) -> Standing:
     changed: set[str] = set()
     seq = place
 
-    def entries() -> Iterator[Entry]:
+    def entries() -> Iterator[JournalEntry]:
         nonlocal seq
         for entry in journal.entries(after=place):
             seq = entry.seq
@@ -59,7 +59,7 @@ def _after(journal: Journal, place: int, known: dict[str, Rollout]) -> Standing:
 
 
 def keep(
-    journal: Journal, folds: Folds, at: datetime, actor: str, epoch: int = 0, enough: int = ENOUGH
+    journal: Journal, folds: CheckpointStore, at: datetime, actor: str, epoch: int = 0, enough: int = ENOUGH
 ) -> None:
     """Writes down how the rollouts stand, where so many entries have come since the last time. Raises StaleEpochError
     as an append to the journal does."""
@@ -74,7 +74,7 @@ def keep(
     folds.keep(now.place, now.seq, changed, at=at, actor=actor, epoch=epoch)
 
 
-def differing(journal: Journal, folds: Folds) -> tuple[int, list[str]]:
+def differing(journal: Journal, folds: CheckpointStore) -> tuple[int, list[str]]:
     """The entry up to which rollouts are kept, and those that the journal tells otherwise. Reads all of the journal up
     to there. Raises TamperedError for an entry that no fleet can have written."""
     place, known = _kept(folds)
@@ -87,7 +87,7 @@ def differing(journal: Journal, folds: Folds) -> tuple[int, list[str]]:
     ]
 
 
-def _kept(folds: Folds) -> tuple[int, dict[str, Rollout]]:
+def _kept(folds: CheckpointStore) -> tuple[int, dict[str, Rollout]]:
     """What makes no sense is as if it had not been kept: the journal tells it again."""
     place, kept = folds.load()
     try:

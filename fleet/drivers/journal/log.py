@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from contextvars import ContextVar
 
 from fleet.core.objects.node import NodeRef
-from fleet.core.records.journal import Record
+from fleet.core.records.journal import JournalRecord
 from fleet.core.rollout.rollout import Rollout
 
 LOG = logging.getLogger("fleet.controller")
-CLUSTER: ContextVar[str] = ContextVar("cluster", default="")
-"""The cluster that the running task works for."""
 
 
-def log(records: Iterable[Record], actor: str = "") -> None:
+def log(records: Iterable[JournalRecord], actor: str = "") -> None:
     """Logs what has just been journaled. `actor`: whose order it is."""
     if not LOG.isEnabledFor(logging.ERROR):
         return
@@ -45,7 +42,7 @@ def reached(cluster: str, why: str) -> None:
         LOG.info("seen, and its lease is held", extra={"cluster": cluster})
 
 
-def line(record: Record) -> tuple[int, str]:
+def line(record: JournalRecord) -> tuple[int, str]:
     """Level and message. What is done to each pod, and what is only measured, is for debugging."""
     why = str(record.detail.get("why", ""))
     match record.form, record.kind:

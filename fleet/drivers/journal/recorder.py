@@ -20,7 +20,7 @@ from fleet.core.quorum.quorum import Quorum
 from fleet.core.rollout.action import Outcome
 from fleet.core.rollout.event import Event, Gone, Lost, Noted, Seen, Synced, Thing
 from fleet.core.third_parties.maintenance import Maintenance
-from fleet.drivers.ports import Clock, ClusterBook, Inventory
+from fleet.drivers.ports import Clock, ClusterRegistry, Inventory
 
 SOURCE = "watch"
 
@@ -29,7 +29,7 @@ ThingKey = tuple[type[Thing], str, str, str]
 
 class Recorder:
     def __init__(
-        self, inventory: Inventory, clusters: ClusterBook, sites: Mapping[str, str], clock: Clock
+        self, inventory: Inventory, clusters: ClusterRegistry, sites: Mapping[str, str], clock: Clock
     ) -> None:
         self._inventory = inventory
         self._clusters = clusters

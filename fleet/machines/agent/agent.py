@@ -8,7 +8,16 @@ import logging
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fleet.core.agent import Act, Answer, bounded, done, failed, next_duty, proves_boot, rolled_back
+from fleet.core.agent import (
+    ReportWork,
+    StartWork,
+    bounded,
+    decide_work,
+    done,
+    failed,
+    proves_boot,
+    rolled_back,
+)
 from fleet.core.objects.machine import (
     ARGUMENTS_MOST,
     LAYERED_MOST,
@@ -27,7 +36,8 @@ from fleet.machines import redaction
 from fleet.machines.agent.boot_log import Log
 from fleet.machines.agent.contained import contained
 from fleet.machines.agent.own_machine import OwnMachine
-from fleet.machines.families.family import Family, MachineError, Observation
+from fleet.machines.errors import MachineError
+from fleet.machines.families.family import Family, Observation
 
 LOG = logging.getLogger(__name__)
 
@@ -177,14 +187,14 @@ class Agent:
         self._look = None
         self.look_again()
 
-    def _next(self, machine: Machine, seen: Observation) -> tuple[Work | None, Act | None]:
+    def _next(self, machine: Machine, seen: Observation) -> tuple[Work | None, StartWork | None]:
         """The word to be in the status, and what to do once it is there."""
         if self._act is not None:
             return self._act.word(), None
-        match next_duty(machine.request, machine.work, seen):
-            case Answer(work):
+        match decide_work(machine.request, machine.work, seen):
+            case ReportWork(work):
                 return work, None
-            case Act(work=work) as act:
+            case StartWork(work=work) as act:
                 return work, act
             case _:
                 return machine.work, None
@@ -224,7 +234,7 @@ class Agent:
 class _Running:
     """One act under way, and the agent's word about it."""
 
-    def __init__(self, act: Act, family: Family, progress_seconds: float, wake: asyncio.Event) -> None:
+    def __init__(self, act: StartWork, family: Family, progress_seconds: float, wake: asyncio.Event) -> None:
         self.token = act.work.token
         self._act = act
         self._family = family

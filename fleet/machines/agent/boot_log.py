@@ -11,7 +11,7 @@ from typing import Protocol
 
 from fleet.core.objects.machine import LOG_MOST
 from fleet.machines import redaction
-from fleet.machines.families.family import MachineError
+from fleet.machines.errors import MachineError
 from fleet.machines.host import Host, checked
 
 LINES = 100

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from fleet.core.records.errors import FleetError
-from fleet.machines.families.family import MachineError
+from fleet.machines.errors import MachineError
 
 LOG = logging.getLogger(__name__)
 SHOWN = 200

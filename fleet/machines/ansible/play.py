@@ -24,7 +24,7 @@ from msgspec import Struct
 from fleet.core.records.errors import UsageError
 from fleet.core.text.environment import for_others
 from fleet.core.text.untrusted import UnreadableError, decode
-from fleet.machines.families.family import MachineError
+from fleet.machines.errors import MachineError
 from fleet.machines.host import shown
 from fleet.system.programs import end_group
 

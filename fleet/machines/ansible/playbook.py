@@ -23,9 +23,11 @@ from fleet.core.text.untrusted import UnreadableError, convert
 from fleet.machines import redaction
 from fleet.machines.agent.boot_log import LINES, LOOKED_AT, bounded, checked_unit, parse_boots
 from fleet.machines.ansible.play import KEPT, Account, Happened, Played, play
-from fleet.machines.families.family import MachineError, Observation, Progress
+from fleet.machines.errors import MachineError
+from fleet.machines.families.family import Observation
 from fleet.machines.families.shell import STATE
 from fleet.machines.host import LostError
+from fleet.machines.progress import ReportPercent
 from fleet.machines.ssh.config import Login, Way
 
 LOOK_SECONDS = 5.0
@@ -160,7 +162,7 @@ class Playbooks:
                 self._seen_at = now()
             return self._seen
 
-    async def stage(self, release: Release, progress: Progress, token: str = "") -> None:
+    async def stage(self, release: Release, progress: ReportPercent, token: str = "") -> None:
         """Its job on the machine goes on where this is broken off, and is found again by its token. A playbook that ends
         well and has staged nothing is an error: its author's `when` or `end_play` was wrong."""
         wanted = self._wanted(release) | {"fleet_token": token or f"stage/{release.version}"}
@@ -259,7 +261,7 @@ class Playbooks:
         step: str,
         seconds: float,
         variables: Mapping[str, Any] | None = None,
-        progress: Progress = lambda _: None,
+        progress: ReportPercent = lambda _: None,
         *,
         note: bool = False,
         kept: int = KEPT,

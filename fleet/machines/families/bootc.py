@@ -12,10 +12,12 @@ from msgspec import Struct
 
 from fleet.core.releases.release import Release, is_release
 from fleet.core.text.untrusted import UnreadableError, decode
+from fleet.machines.errors import MachineError
 from fleet.machines.families import imageref, shell
-from fleet.machines.families.family import MachineError, Observation, Progress
+from fleet.machines.families.family import Observation
 from fleet.machines.families.softreboot import FULL_REBOOT
 from fleet.machines.host import Host
+from fleet.machines.progress import ReportPercent
 
 OS = "bootc"
 STATUS = ("bootc", "status", "--format", "json", "--format-version", "1")
@@ -260,7 +262,7 @@ class Bootc:
             units=await shell.units(self._host),
         )
 
-    async def stage(self, release: Release, progress: Progress, token: str = "") -> None:
+    async def stage(self, release: Release, progress: ReportPercent, token: str = "") -> None:
         """What was staged with --download-only is made to boot next, where it is the release."""
         argv = stage_command(await self._status(), release)
         await shell.long(self._host, token or f"stage/{release.version}", argv, progress)

@@ -16,9 +16,11 @@ from msgspec import Struct
 
 from fleet.core.releases.release import Release
 from fleet.core.text.untrusted import UnreadableError, convert, decode
+from fleet.machines.errors import MachineError
 from fleet.machines.families import shell
-from fleet.machines.families.family import MachineError, Observation, Progress
+from fleet.machines.families.family import Observation
 from fleet.machines.host import Host, LostError, checked
+from fleet.machines.progress import ReportPercent
 
 OS = "bottlerocket"
 STATES = ("Idle", "Available", "Staged", "Ready")
@@ -105,7 +107,7 @@ class Bottlerocket:
             OS, booted, await shell.boot_id(self._host), await shell.kernel(self._host), staged
         )
 
-    async def stage(self, release: Release, progress: Progress, token: str = "") -> None:
+    async def stage(self, release: Release, progress: ReportPercent, token: str = "") -> None:
         """The actions answer at once and go on in the machine; the version is pinned by a setting."""
         version = release.version
         if version.startswith("v"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 from msgspec.structs import replace
 
+from fleet.machines.errors import MachineError
 from fleet.machines.families import (
     bootc,
     bottlerocket,
@@ -16,7 +17,7 @@ from fleet.machines.families import (
     talos,
     transactional,
 )
-from fleet.machines.families.family import Family, MachineError
+from fleet.machines.families.family import Family
 from fleet.machines.host import Host, Ran, checked
 
 FAMILIES = (

@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Protocol
 
 from msgspec import Struct
 
-from fleet.core.objects.machine import MESSAGE_MOST, Units
-from fleet.core.records.errors import FleetError
+from fleet.core.objects.machine import Units
 from fleet.core.releases.release import Release
-
-Progress = Callable[[int], None]
-"""Is called with the percent that is done, 0 to 100, as often as it is known; returns at once."""
-
-
-class MachineError(FleetError):
-    """The operating system refused or failed; the message has what it printed, without the middle of a long text."""
-
-    def __init__(self, message: str, hint: str = "") -> None:
-        half = MESSAGE_MOST // 2
-        super().__init__(
-            message if len(message) <= MESSAGE_MOST else f"{message[:half]}…{message[1 - half :]}", hint
-        )
+from fleet.machines.progress import ReportPercent
 
 
 class Observation(Struct, frozen=True):
@@ -61,7 +47,7 @@ class Family(Protocol):
         """Looks at the machine; changes nothing."""
         ...
 
-    async def stage(self, release: Release, progress: Progress, token: str = "") -> None:
+    async def stage(self, release: Release, progress: ReportPercent, token: str = "") -> None:
         """Writes the release beside the booted deployment, so that it boots next. The machine works meanwhile.
 
         `token` names this intent: a staging that goes on by itself is found again under it.

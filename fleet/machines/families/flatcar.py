@@ -18,9 +18,11 @@ from msgspec import Struct
 
 from fleet.core.releases.release import Release
 from fleet.machines.competing_updaters import refuse_others
+from fleet.machines.errors import MachineError
 from fleet.machines.families import osrelease, shell
-from fleet.machines.families.family import MachineError, Observation, Progress
+from fleet.machines.families.family import Observation
 from fleet.machines.host import Host, checked, read
+from fleet.machines.progress import ReportPercent
 
 OS = "flatcar"
 NOTE = "/run/fleet-staged-version"
@@ -107,7 +109,7 @@ class Flatcar:
         found = _VERSION.search(ran.stdout)
         return Release(found[1]) if found else None
 
-    async def stage(self, release: Release, progress: Progress, token: str = "") -> None:
+    async def stage(self, release: Release, progress: ReportPercent, token: str = "") -> None:
         staged, _ = await self._waiting()
         if staged is not None and staged.version == release.version:
             return

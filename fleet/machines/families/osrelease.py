@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 
-from fleet.machines.families.family import MachineError
+from fleet.machines.errors import MachineError
 
 MOST = 16 * 1024
 """Characters that are read. The longest of any distribution has some thousand."""

@@ -12,10 +12,12 @@ from msgspec import Struct
 
 from fleet.core.releases.release import Release, is_release
 from fleet.core.text.untrusted import UnreadableError, decode
+from fleet.machines.errors import MachineError
 from fleet.machines.families import shell
-from fleet.machines.families.family import MachineError, Observation, Progress
+from fleet.machines.families.family import Observation
 from fleet.machines.families.softreboot import FULL_REBOOT
 from fleet.machines.host import Host
+from fleet.machines.progress import ReportPercent
 
 OS = "ostree"
 STATUS = ("ostree", "admin", "status")
@@ -151,7 +153,7 @@ class Ostree:
             units=await shell.units(self._host),
         )
 
-    async def stage(self, release: Release, progress: Progress, token: str = "") -> None:
+    async def stage(self, release: Release, progress: ReportPercent, token: str = "") -> None:
         """By commit, and with the origin's refspec kept, so that a later upgrade still follows its branch.
 
         What is staged with its finalization locked is unlocked, where it is the release.

@@ -11,10 +11,12 @@ from msgspec.structs import replace
 from fleet.core.releases.release import Release, is_release, told_from
 from fleet.core.text.untrusted import UnreadableError, convert, decode
 from fleet.machines.competing_updaters import refuse_others
+from fleet.machines.errors import MachineError
 from fleet.machines.families import osrelease, shell
-from fleet.machines.families.family import MachineError, Observation, Progress
+from fleet.machines.families.family import Observation
 from fleet.machines.host import Host, checked, read, shown
 from fleet.machines.job import finish
+from fleet.machines.progress import ReportPercent
 
 OS = "rauc"
 STATUS = ("rauc", "status", "--detailed", "--output-format=json")
@@ -151,7 +153,7 @@ class Rauc:
             units=await shell.units(self._host),
         )
 
-    async def stage(self, release: Release, progress: Progress, token: str = "") -> None:
+    async def stage(self, release: Release, progress: ReportPercent, token: str = "") -> None:
         """`install` writes the other slot and makes it the next to boot."""
         argv = ("rauc", "install", bundle_of(self._source, release))
         await refuse_others(self._host)

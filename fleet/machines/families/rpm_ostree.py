@@ -15,10 +15,12 @@ from msgspec import Struct
 
 from fleet.core.releases.release import Release
 from fleet.core.text.untrusted import UnreadableError, decode
+from fleet.machines.errors import MachineError
 from fleet.machines.families import imageref, ostree, shell
-from fleet.machines.families.family import MachineError, Observation, Progress
+from fleet.machines.families.family import Observation
 from fleet.machines.families.softreboot import FULL_REBOOT, refuse_prepared
 from fleet.machines.host import Host
+from fleet.machines.progress import ReportPercent
 
 OS = "rpm-ostree"
 LOCKED = ("--bypass-driver", "--lock-finalization")
@@ -183,7 +185,7 @@ class RpmOstree:
             await shell.units(self._host),
         )
 
-    async def stage(self, release: Release, progress: Progress, token: str = "") -> None:
+    async def stage(self, release: Release, progress: ReportPercent, token: str = "") -> None:
         argv = stage_command((await self._status()).booted, release, self._source)
         await shell.long(self._host, token or f"stage/{release.version}", argv, progress, percent)
         progress(100)

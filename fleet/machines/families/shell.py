@@ -13,9 +13,10 @@ from typing import Any
 from fleet.core.objects.machine import UNTOLD, Units
 from fleet.core.text.untrusted import UnreadableError, decode
 from fleet.machines.competing_updaters import refuse_others, refuse_scheduled
-from fleet.machines.families.family import MachineError, Progress
+from fleet.machines.errors import MachineError
 from fleet.machines.host import ABSENT, BOOT_ID, Host, LostError, Ran, checked, read_line
 from fleet.machines.job import Percent, finish
+from fleet.machines.progress import ReportPercent
 
 FAILED = ("systemctl", "list-units", "--state=failed", "--all", "--output=json")
 """JSON since systemd 246; one before it prints its table, by the flags that follow without legend and ellipses."""
@@ -91,7 +92,7 @@ async def go_down(host: Host, argv: Sequence[str]) -> None:
 
 
 async def long(
-    host: Host, token: str, argv: Sequence[str], progress: Progress, percent: Percent = lambda _: None
+    host: Host, token: str, argv: Sequence[str], progress: ReportPercent, percent: Percent = lambda _: None
 ) -> Ran:
     """A job that must end well. Others that upgrade or reboot the machine must not be at work beside it."""
     await refuse_others(host)

@@ -7,7 +7,7 @@ a boot, and so does the kernel. fleet reboots in full.
 
 from __future__ import annotations
 
-from fleet.machines.families.family import MachineError
+from fleet.machines.errors import MachineError
 from fleet.machines.host import Host
 
 FULL_REBOOT = ("env", "SYSTEMCTL_SKIP_AUTO_SOFT_REBOOT=1", "systemctl", "reboot")

@@ -10,9 +10,11 @@ from msgspec import Struct
 
 from fleet.core.releases.release import Release
 from fleet.core.text.untrusted import UnreadableError, decode_each
+from fleet.machines.errors import MachineError
 from fleet.machines.families import osrelease
-from fleet.machines.families.family import MachineError, Observation, Progress
+from fleet.machines.families.family import Observation
 from fleet.machines.host import Host, LostError, checked
+from fleet.machines.progress import ReportPercent
 
 OS = "talos"
 STAGED_IMAGE = frozenset({7, "0x07"})
@@ -85,7 +87,7 @@ class Talos:
             kernel_arguments=await self._arguments(),
         )
 
-    async def stage(self, release: Release, progress: Progress, token: str = "") -> None:
+    async def stage(self, release: Release, progress: ReportPercent, token: str = "") -> None:
         if not self._source:
             raise MachineError(
                 "Talos needs the repository of its installer image (source), such as ghcr.io/siderolabs/installer"

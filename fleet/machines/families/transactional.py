@@ -15,9 +15,11 @@ from msgspec import Struct
 
 from fleet.core.releases.release import Release
 from fleet.core.text.untrusted import UnreadableError, decode
+from fleet.machines.errors import MachineError
 from fleet.machines.families import osrelease, shell
-from fleet.machines.families.family import MachineError, Observation, Progress
+from fleet.machines.families.family import Observation
 from fleet.machines.host import Host, Ran, checked, read
+from fleet.machines.progress import ReportPercent
 
 OS = "transactional-update"
 LIST = ("--jsonout", "list", "--columns", "number,default,active,userdata")
@@ -133,7 +135,7 @@ class TransactionalUpdate:
             units=await shell.units(self._host),
         )
 
-    async def stage(self, release: Release, progress: Progress, token: str = "") -> None:
+    async def stage(self, release: Release, progress: ReportPercent, token: str = "") -> None:
         before = (await self._snapshots()).active
         how = await self._how(before, release)
         argv = ("transactional-update", "--non-interactive", "--no-selfupdate", *how)

@@ -20,7 +20,7 @@ from fleet.core.objects.machine import MESSAGE_MOST
 from fleet.core.records.errors import AuthenticationError, UnreachableError
 from fleet.machines import redaction
 from fleet.machines.access import Access, Address, address_of
-from fleet.machines.families.family import MachineError
+from fleet.machines.errors import MachineError
 from fleet.machines.host import MOST, SHOWN, LostError, Ran
 from fleet.machines.ssh.host_keys import UnknownKeyError
 from fleet.machines.ssh.login import Line, LoginError, Transport, dial, log_in, proxied

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import rfc8785
 
-from fleet.core.records.journal import Entry
+from fleet.core.records.journal import JournalEntry
 from fleet.store.journal.tampering import BEGINNING, Checkpoint, Finding, Origin, broken
 
 
@@ -22,14 +22,14 @@ def canonical(value: Any) -> bytes:
     return rfc8785.dumps(msgspec.to_builtins(value))
 
 
-def hash_of(entry: Entry) -> str:
+def hash_of(entry: JournalEntry) -> str:
     """In hex, of all fields but `hash`."""
     fields = msgspec.to_builtins(entry)
     del fields["hash"]
     return hashlib.sha256(rfc8785.dumps(fields)).hexdigest()
 
 
-def _hash_of(entry: Entry) -> str:
+def _hash_of(entry: JournalEntry) -> str:
     """Of an entry that may hold anything; empty where canonical JSON cannot say it, so that fleet has not written it."""
     try:
         return hash_of(entry)
@@ -38,7 +38,7 @@ def _hash_of(entry: Entry) -> str:
 
 
 def verify(
-    entries: Iterable[Entry], checkpoint: Checkpoint | None = None, origin: Origin = BEGINNING
+    entries: Iterable[JournalEntry], checkpoint: Checkpoint | None = None, origin: Origin = BEGINNING
 ) -> list[Finding]:
     """What is wrong, in the order of the entries; empty: nothing is. Entries come in the order of `seq`.
 
@@ -52,7 +52,9 @@ def verify(
     return findings or [Finding(found[-1].seq if found else 0, "changed", "the chain does not hold")]
 
 
-def sound(entries: Iterable[Entry], checkpoint: Checkpoint | None = None, origin: Origin = BEGINNING) -> bool:
+def sound(
+    entries: Iterable[JournalEntry], checkpoint: Checkpoint | None = None, origin: Origin = BEGINNING
+) -> bool:
     """Nothing is wrong. Looks at one entry after the other and keeps none."""
     seq, last = origin.seq, origin.hash
     for entry in entries:

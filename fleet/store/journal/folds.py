@@ -14,7 +14,7 @@ from hashlib import sha256
 import msgspec
 
 from fleet.core.records.errors import StoreError
-from fleet.core.records.journal import Record
+from fleet.core.records.journal import JournalRecord
 from fleet.core.rollout.checkpoint import Folded
 from fleet.store.db.database import Database, Transaction, in_utc
 from fleet.store.journal import chain, lease
@@ -90,7 +90,7 @@ class Folds:
                     [rollout, number, ENCODER.encode(each).decode()],
                 )
             detail = msgspec.to_builtins(Written(seq, digest_of(_bodies(transaction))))
-            record = Record("decision", KIND, detail=detail)
+            record = JournalRecord("decision", KIND, detail=detail)
             (entry,) = append_in(transaction, self._database.bind, [record], in_utc(at), actor, epoch)
             transaction.run("DELETE FROM fold_place", [])
             transaction.run("INSERT INTO fold_place (seq, hash) VALUES (?, ?)", [entry.seq, entry.hash])

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from fleet.core.objects.node import NodeRef
 from fleet.core.records.audit import SignedCheckpoint
 from fleet.core.records.errors import JournalMovedError, StaleEpochError, StoreError
-from fleet.core.records.journal import GENESIS, Entry, Record
+from fleet.core.records.journal import GENESIS, JournalEntry, JournalRecord
 from fleet.store.db.database import TAMPERED, Database, Row, Transaction, in_utc, is_row, moment
 from fleet.store.journal import chain, lease
 from fleet.store.journal.proof import Marks, broken
@@ -30,13 +30,13 @@ class Journal:
 
     def append(
         self,
-        records: Sequence[Record],
+        records: Sequence[JournalRecord],
         *,
         at: datetime,
         actor: str,
         epoch: int = 0,
         last: int | None = None,
-    ) -> list[Entry]:
+    ) -> list[JournalEntry]:
         """All of them, in one transaction, or none. On return they are on the disk.
 
         `last`: the seq of the newest entry that the writer has seen. Raises JournalMovedError where there is a newer
@@ -59,7 +59,7 @@ class Journal:
         kinds: Collection[str] = (),
         after: int = 0,
         limit: int | None = None,
-    ) -> Iterator[Entry]:
+    ) -> Iterator[JournalEntry]:
         """In the order in which they were written; `node` is `cluster/name`; `after` is a `seq`; no `kinds`: of all.
 
         Read in pages, so entries that are appended meanwhile come as well.
@@ -81,18 +81,18 @@ class Journal:
             after = rows[-1][0]
             left = None if left is None else left - len(rows)
 
-    def found(self) -> Iterator[Entry]:
+    def found(self) -> Iterator[JournalEntry]:
         """All that stands there at one moment, also what no fleet has written: that has a hash that is wrong."""
         with self._database.read() as transaction:
             yield from as_found(transaction)
 
-    def last(self) -> Entry | None:
+    def last(self) -> JournalEntry | None:
         with self._database.read() as transaction:
             row = transaction.one(f"SELECT {COLUMNS} FROM journal ORDER BY seq DESC LIMIT 1")  # noqa: S608
         return None if row is None else entry_of(row)
 
     def place(self) -> str:
-        """Of the newest entry (`Entry.place`); empty before the first."""
+        """Of the newest entry (`JournalEntry.place`); empty before the first."""
         last = self.last()
         return "" if last is None else last.place
 
@@ -143,18 +143,18 @@ class Journal:
 def append_in(
     transaction: Transaction,
     bind: Callable[[datetime], Any],
-    records: Sequence[Record],
+    records: Sequence[JournalRecord],
     at: datetime,
     actor: str,
     epoch: int,
-) -> list[Entry]:
+) -> list[JournalEntry]:
     """Appends them within a transaction that was begun under the lease's lock and has been fenced. `bind`: how the
     database stores a moment."""
     end = _end(transaction)
-    entries: list[Entry] = []
+    entries: list[JournalEntry] = []
     for number, record in enumerate(records, start=1):
         prev = entries[-1].hash if entries else end.hash
-        entry = Entry(end.seq + number, at, actor, epoch, record, prev, "")
+        entry = JournalEntry(end.seq + number, at, actor, epoch, record, prev, "")
         entries.append(replace(entry, hash=chain.hash_of(entry)))
     bound = bind(at)
     transaction.many(
@@ -194,7 +194,7 @@ def stored_checkpoint(transaction: Transaction) -> Checkpoint | None:
     return None if row is None else Checkpoint(*row)
 
 
-def _checkpoint(transaction: Transaction, last: Entry, count: int) -> None:
+def _checkpoint(transaction: Transaction, last: JournalEntry, count: int) -> None:
     transaction.run(
         "INSERT INTO checkpoint (id, seq, hash, count) VALUES (1, ?, ?, ?) "
         "ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, hash = excluded.hash, count = excluded.count",
@@ -202,7 +202,7 @@ def _checkpoint(transaction: Transaction, last: Entry, count: int) -> None:
     )
 
 
-def as_found(transaction: Transaction, after: int = -(2**63)) -> Iterator[Entry]:
+def as_found(transaction: Transaction, after: int = -(2**63)) -> Iterator[JournalEntry]:
     """Entries behind that `seq`; what somebody made unreadable comes as an entry whose hash is wrong."""
     sql = f"SELECT {COLUMNS} FROM journal WHERE seq > ? ORDER BY seq LIMIT {PAGE}"  # noqa: S608
     while True:
@@ -217,14 +217,14 @@ def as_found(transaction: Transaction, after: int = -(2**63)) -> Iterator[Entry]
         after = rows[-1][0]
 
 
-def _row(entry: Entry, at: Any) -> Row:
+def _row(entry: JournalEntry, at: Any) -> Row:
     record = entry.record
     detail = chain.canonical(record.detail).decode()
     told = (record.form, record.kind, record.rollout, record.node, detail)
     return (entry.seq, at, entry.actor, entry.epoch, *told, entry.prev_hash, entry.hash)
 
 
-def entry_of(row: Row) -> Entry:
+def entry_of(row: Row) -> JournalEntry:
     """`row`: its COLUMNS. Raises StoreError for what no fleet has written."""
     seq, at, actor, epoch, form, kind, rollout, node, detail, prev_hash, hashed = row
     if not is_row(row, TYPES):
@@ -232,15 +232,15 @@ def entry_of(row: Row) -> Entry:
     try:
         if node:
             NodeRef.parse(node)
-        record = Record(form, kind, rollout, node, msgspec.json.decode(detail, type=dict[str, Any]))
-        return Entry(seq, moment(at), actor, epoch, record, prev_hash, hashed)
+        record = JournalRecord(form, kind, rollout, node, msgspec.json.decode(detail, type=dict[str, Any]))
+        return JournalEntry(seq, moment(at), actor, epoch, record, prev_hash, hashed)
     except (ValueError, TypeError) as error:
         raise StoreError(
             f"entry {seq} of the journal cannot be read: {error}", "fleet audit verify"
         ) from error
 
 
-def _unreadable(row: Row) -> Entry:
-    record = Record("decision", "unreadable", detail={"row": [str(value) for value in row]})
+def _unreadable(row: Row) -> JournalEntry:
+    record = JournalRecord("decision", "unreadable", detail={"row": [str(value) for value in row]})
     seq = row[0] if isinstance(row[0], int) else 0
-    return Entry(seq, datetime.min.replace(tzinfo=UTC), "", 0, record, str(row[9]), str(row[10]))
+    return JournalEntry(seq, datetime.min.replace(tzinfo=UTC), "", 0, record, str(row[9]), str(row[10]))

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from fleet.core.records.audit import SignedCheckpoint
-from fleet.core.records.journal import Entry
+from fleet.core.records.journal import JournalEntry
 from fleet.store.journal.tampering import Finding, missing
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Marks:
         self.last = 0
         """The highest seq; 0: there is no entry."""
 
-    def follow(self, entries: Iterable[Entry]) -> Iterator[Entry]:
+    def follow(self, entries: Iterable[JournalEntry]) -> Iterator[JournalEntry]:
         for entry in entries:
             if entry.seq in self._wanted:
                 self.hashes.setdefault(entry.seq, entry.hash)

@@ -14,7 +14,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fleet.core.records.journal import GENESIS, Entry
+from fleet.core.records.journal import GENESIS, JournalEntry
 
 What = Literal[
     "changed",
@@ -29,7 +29,7 @@ What = Literal[
 ]
 """rewritten: other than when it was signed. forged: a checkpoint that the key has not signed. unsigned: nothing vouches
 for it. unlike: a report says something else than its entries."""
-HashOf = Callable[[Entry], str]
+HashOf = Callable[[JournalEntry], str]
 
 
 class Checkpoint(Struct, frozen=True):
@@ -62,13 +62,13 @@ BEGINNING = Origin()
 class Piece(Struct, frozen=True):
     """Entries each of which names the one before it; in the order in which they were written."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[JournalEntry, ...]
     places: tuple[int, ...]
     """The `seq` with which each was written, which need not be the one that it has now."""
 
 
 def broken(
-    entries: Sequence[Entry], checkpoint: Checkpoint | None, hash_of: HashOf, origin: Origin
+    entries: Sequence[JournalEntry], checkpoint: Checkpoint | None, hash_of: HashOf, origin: Origin
 ) -> Iterator[Finding]:
     """`entries` in the order of `seq`; they are known not to be sound."""
     pieces, reached = _pieces(entries, checkpoint, hash_of, origin)
@@ -85,7 +85,7 @@ def broken(
 
 
 def _pieces(
-    entries: Sequence[Entry], checkpoint: Checkpoint | None, hash_of: HashOf, origin: Origin
+    entries: Sequence[JournalEntry], checkpoint: Checkpoint | None, hash_of: HashOf, origin: Origin
 ) -> tuple[list[Piece], set[int]]:
     """First to last; and the indexes of all that is in them."""
     by_hash = {entry.hash: index for index, entry in reversed(list(enumerate(entries)))}
@@ -109,7 +109,7 @@ def _pieces(
     return pieces[::-1], reached
 
 
-def _deepest(entries: Sequence[Entry], by_hash: Mapping[str, int]) -> int | None:
+def _deepest(entries: Sequence[JournalEntry], by_hash: Mapping[str, int]) -> int | None:
     """The entry that has most before it; of equals the last."""
     depth: dict[int, int] = {}
     for start in range(len(entries)):
@@ -125,7 +125,9 @@ def _deepest(entries: Sequence[Entry], by_hash: Mapping[str, int]) -> int | None
     return max(depth, key=lambda each: (depth[each], each), default=None)
 
 
-def _places(entries: Sequence[Entry], end: int | None, hash_of: HashOf, origin: Origin) -> tuple[int, ...]:
+def _places(
+    entries: Sequence[JournalEntry], end: int | None, hash_of: HashOf, origin: Origin
+) -> tuple[int, ...]:
     """Counted from an entry whose hash proves its `seq`; without one from an end that is known."""
     first = next((entry.seq - at for at, entry in enumerate(entries) if hash_of(entry) == entry.hash), None)
     if first is None and end is not None:
@@ -135,7 +137,7 @@ def _places(entries: Sequence[Entry], end: int | None, hash_of: HashOf, origin: 
     return tuple(range(first, first + len(entries)))
 
 
-def _out_of_order(entries: Sequence[Entry]) -> Iterator[Finding]:
+def _out_of_order(entries: Sequence[JournalEntry]) -> Iterator[Finding]:
     """Possible in an exported report; a table has its own order."""
     for before, entry in pairwise(entries):
         if entry.seq < before.seq:

@@ -12,7 +12,7 @@ from fleet.app.planning.dumps import plan_of_dump
 from fleet.app.planning.lint import lint_dump
 from fleet.app.planning.plan import Beyond
 from fleet.app.wiring.home import Home
-from fleet.core.linting.lint import Finding, Lint
+from fleet.core.linting.lint import LintFinding, LintResult
 from fleet.core.records.errors import UsageError
 from fleet.lab.simulation.builders import NEW, OLD
 from tests.unit.app.homes import POLICY, a_home
@@ -164,7 +164,7 @@ def a_set(quorum: str, replicas: int = 3) -> dict[str, Any]:
     }
 
 
-def of_groups(found: Lint) -> list[Finding]:
+def of_groups(found: LintResult) -> list[LintFinding]:
     return [each for each in found.findings if each.check.startswith(("annotation-", "budget-quorum"))]
 
 

@@ -51,7 +51,7 @@ def test_explain_leads_with_what_every_other_view_tells(tmp_path: Path) -> None:
     for name in ("n-1", "n-2"):
         told = explain(home, name, why)
         assert full in told.held
-        assert follower.held[NodeRef("east", name)] == (full,) and shown[name] == (full.words,)
+        assert follower.held[NodeRef("east", name)] == (full,) and shown[name] == (full.message,)
     assert explain(home, "n-1", why).held[0] == full
     assert explain(home, "n-2", why).held == (cordoned, full), "a person has to act on that first"
     assert mended not in explain(home, "n-4", why).held

@@ -14,7 +14,6 @@ from fleet.app.reporting.status import fleet_status
 from fleet.app.rollouts.follow import Follower
 from fleet.app.rollouts.rollouts import Rollouts
 from fleet.app.rollouts.standstill import standstill, standstill_of
-from fleet.app.wiring.clock import WallClock
 from fleet.app.wiring.home import Home
 from fleet.cli.views.explain import headline as explained
 from fleet.cli.views.live import scene_of
@@ -25,6 +24,7 @@ from fleet.core.rollout.replay import rollouts_of
 from fleet.core.rollout.steps import HAS_SLOT
 from fleet.drivers.identity import own_identity
 from fleet.lab.simulation.builders import a_deployment, a_node, a_policy, a_snapshot
+from fleet.system.clock import WallClock
 from tests.story import Story
 from tests.unit.app.homes import a_home, a_started_rollout, small_cluster
 

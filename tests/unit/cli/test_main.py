@@ -16,7 +16,8 @@ import pytest
 
 from fleet.app.rollouts.rollouts import say
 from fleet.app.wiring.home import Home
-from fleet.cli.main import lifted, run
+from fleet.cli.line import lifted
+from fleet.cli.main import run
 from tests.unit.app.homes import a_home, a_started_rollout
 
 

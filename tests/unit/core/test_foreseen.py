@@ -14,7 +14,7 @@ from fleet.core.objects.budget import Budget
 from fleet.core.objects.node import Node, NodeRef
 from fleet.core.objects.pod import Owner, Pod
 from fleet.core.objects.workload import Workload
-from fleet.core.planning.estimates import Known, Times
+from fleet.core.planning.estimates import DurationEstimates, Estimate
 from fleet.core.planning.plan import Plan, PlannedHold
 from fleet.core.policy.policy import DrainRule, Pool, RebootRule, Window
 from fleet.core.records.held import Reason
@@ -44,10 +44,10 @@ def a_shop(
 
 
 def the_plan(
-    snapshot: Snapshot, rule: DrainRule | None = None, times: Times | None = None, **pool: object
+    snapshot: Snapshot, rule: DrainRule | None = None, times: DurationEstimates | None = None, **pool: object
 ) -> Plan:
     own = a_pool(drain=rule or DrainRule(), **pool)  # type: ignore[arg-type]
-    return make_plan("p", [snapshot], a_policy(own), ["workers"], NEW, START, times or Times())
+    return make_plan("p", [snapshot], a_policy(own), ["workers"], NEW, START, times or DurationEstimates())
 
 
 def checks(plan: Plan) -> dict[str, str]:
@@ -88,7 +88,7 @@ def test_a_pod_that_may_take_longer_to_stop_than_its_drain_lasts_is_held(
     hold = only(plan)
     assert (hold.node, hold.reason) == ("n-1", Reason.GRACE)
     assert hold.held is not None
-    assert hold.held.facts == {"grace": seconds, "timeout": 3600, "source": source}
+    assert hold.held.params == {"grace": seconds, "timeout": 3600, "source": source}
 
 
 @pytest.mark.parametrize("rule", [DrainRule(timeout_seconds=DAY + 1), DrainRule(grace_seconds=60)])
@@ -269,9 +269,9 @@ def test_a_dump_of_one_namespace_alone_is_told() -> None:
 
 
 def test_a_time_limit_that_measured_runs_have_passed_is_told() -> None:
-    times = Times(
+    times = DurationEstimates(
         measured={
-            "reboot": {("workers", "simulated"): Known("reboot", 300, 1000, 40, "workers", "simulated")}
+            "reboot": {("workers", "simulated"): Estimate("reboot", 300, 1000, 40, "workers", "simulated")}
         }
     )
     told = checks(the_plan(a_snapshot(NODES), times=times, reboot=RebootRule(timeout_seconds=900)))

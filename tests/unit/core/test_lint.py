@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import pytest
 from msgspec.structs import replace
 
-from fleet.core.linting.lint import Finding, lint
+from fleet.core.linting.lint import LintFinding, lint
 from fleet.core.objects.budget import Budget
 from fleet.core.objects.node import NodeRef
 from fleet.core.objects.pod import Owner, Pod
 from fleet.core.objects.selector import Selector
 from fleet.core.policy.policy import Amount, Limits, Policy, Pool
-from fleet.core.quorum.groups import Access, Group, Members
+from fleet.core.quorum.groups import EtcdAccess, GroupMembers, QuorumGroup
 from fleet.core.quorum.quorum import Member, Quorum, QuorumRule
 from fleet.lab.simulation.builders import a_budget, a_node, a_snapshot
 
@@ -29,17 +29,17 @@ def pods(count: int, nodes: Sequence[int] = range(6), app: str = "zk") -> list[P
     ]
 
 
-def a_group(voters: int | None = None, rule: QuorumRule | None = None, cluster: str = "east") -> Group:
-    return Group("zk", cluster, "pods", rule or QuorumRule(), members=Members("web", APP, voters))
+def a_group(voters: int | None = None, rule: QuorumRule | None = None, cluster: str = "east") -> QuorumGroup:
+    return QuorumGroup("zk", cluster, "pods", rule or QuorumRule(), members=GroupMembers("web", APP, voters))
 
 
 def findings(
     own: list[Pod],
     *budgets: Budget,
-    group: Group | None = None,
+    group: QuorumGroup | None = None,
     pool: Pool | None = None,
     read: Quorum | None = None,
-) -> tuple[Finding, ...]:
+) -> tuple[LintFinding, ...]:
     policy = Policy(
         pools=(pool or Pool("workers", limits=Limits(Amount(1))),),
         quorums=(group,) if group is not None else (),
@@ -48,7 +48,7 @@ def findings(
     return lint(policy, [snapshot]).findings
 
 
-def checks(found: tuple[Finding, ...]) -> list[str]:
+def checks(found: tuple[LintFinding, ...]) -> list[str]:
     return [finding.check for finding in found]
 
 
@@ -157,8 +157,8 @@ def test_an_etcd_is_known_by_its_static_pods_or_as_it_was_read() -> None:
         Pod("kube-system", f"etcd-n-{number}", str(number), f"n-{number}", {"component": "etcd"}, mirror=True)
         for number in range(4)
     ]
-    assert checks(findings(own, group=Group("zk", "east"))) == ["members-zone", "voters-even"]
-    outside = Group("zk", "east", access=Access(("https://10.0.0.1:2379",)))
+    assert checks(findings(own, group=QuorumGroup("zk", "east"))) == ["members-zone", "voters-even"]
+    outside = QuorumGroup("zk", "east", access=EtcdAccess(("https://10.0.0.1:2379",)))
     assert checks(findings(own, group=outside)) == ["group-empty"]
     members = tuple(Member(f"m-{number}", NodeRef("east", f"n-{number}")) for number in range(3))
     learner = Member("m-3", NodeRef("east", "n-3"), voter=False)

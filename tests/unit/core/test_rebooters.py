@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from fleet.core.cluster.snapshot import Snapshot
-from fleet.core.linting.lint import Finding, lint
+from fleet.core.linting.lint import LintFinding, lint
 from fleet.core.linting.rebooters import Rebooter, rebooters
 from fleet.core.objects.pod import Owner, Pod
 from fleet.core.objects.workload import Workload
@@ -119,5 +119,5 @@ def test_a_daemon_that_reboots_nodes_is_a_finding_with_what_to_do() -> None:
     snapshot = seen(*pods("DaemonSet", "kured", {"name": "kured"}))
     (kured,) = rebooters(snapshot)
     assert lint(Policy(), [snapshot]).findings == (
-        Finding("east", "others-reboot", "kured", kured.words, kured.advice),
+        LintFinding("east", "others-reboot", "kured", kured.words, kured.advice),
     )

@@ -12,7 +12,7 @@ from fleet.core.objects.placement import HOSTNAME_LABEL, Apart
 from fleet.core.objects.pod import Owner, Pod
 from fleet.core.objects.selector import Requirement, Selector
 from fleet.core.objects.workload import Workload
-from fleet.core.planning.estimates import Times
+from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.planning.plan import Plan
 from fleet.core.records.held import Reason
 from fleet.core.rollout.steps import Step
@@ -58,7 +58,7 @@ def a_database(owner: Owner, *budgets: Budget) -> Snapshot:
 
 
 def the_plan(snapshot: Snapshot) -> Plan:
-    return make_plan("p-1", [snapshot], POLICY, ["workers"], NEW, START, Times())
+    return make_plan("p-1", [snapshot], POLICY, ["workers"], NEW, START, DurationEstimates())
 
 
 def test_a_label_that_differs_among_the_pods_of_one_owner_may_move() -> None:
@@ -122,7 +122,7 @@ def test_replicas_go_and_the_primary_is_held_until_it_is_another_pod(owner: Owne
     assert sorted(run.node for run in plan.runs) == ["n-2", "n-3"]
     [hold] = plan.held
     assert (hold.node, hold.reason) == ("n-1", Reason.ROLE)
-    assert hold.held is not None and hold.held.facts["label"] == "role=primary"
+    assert hold.held is not None and hold.held.params["label"] == "role=primary"
     [moves] = [each for each in plan.warnings if each.check == "role-moves"]
     assert moves.subject == "db/pg" and "db/primary" in moves.words
 

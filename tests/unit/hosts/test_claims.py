@@ -54,8 +54,8 @@ def test_the_first_that_acts_has_the_host_and_the_other_is_told(tmp_path: Path) 
             await second.sight.until(lambda: second.sight.nodes["n-0"].foreign_cordon, "it is seen")
             node, machine = second.sight.nodes["n-0"], second.sight.machines["n-0"]
             held = nodes.held("n-0", node.uid, node, machine, "r-1", list(of_node(node)), START)
-            assert held is not None and ADA.words in held.words
-            assert held.advice == "stop it there, then: fleet cluster claim"
+            assert held is not None and ADA.words in held.message
+            assert held.remedy == "stop it there, then: fleet cluster claim"
             assert not first.sight.nodes["n-0"].foreign_cordon
 
             assert await second.cluster.claim() == {"n-0": f"taken over from {ADA.by}"}

@@ -8,7 +8,7 @@ import signal
 import pytest
 
 from fleet.machines import job
-from fleet.machines.families.family import MachineError
+from fleet.machines.errors import MachineError
 from fleet.machines.host import LostError
 from fleet.machines.job import finish, unit_of
 from tests.unit.machines.fakehost import FakeHost, until

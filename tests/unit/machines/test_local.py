@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fleet.core.records.errors import UsageError
-from fleet.machines.families.family import MachineError
+from fleet.machines.errors import MachineError
 from fleet.machines.host import ABSENT, MOST, checked, read, read_line
 from fleet.machines.local import NAMESPACES, Local, prefix_of
 from fleet.machines.ssh.login import proxied

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from fleet.core.releases.release import Release
+from fleet.machines.errors import MachineError
 from fleet.machines.families import bottlerocket, flatcar
 from fleet.machines.families.bottlerocket import Bottlerocket
 from fleet.machines.families.detect import Signs, detect, family, family_of, parse_signs
-from fleet.machines.families.family import Family, MachineError
+from fleet.machines.families.family import Family
 from fleet.machines.families.flatcar import Flatcar
 from fleet.machines.families.ostree import Ostree
 from fleet.machines.families.rauc import Rauc

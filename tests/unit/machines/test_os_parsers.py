@@ -7,6 +7,7 @@ import json
 import pytest
 
 from fleet.core.releases.release import Release
+from fleet.machines.errors import MachineError
 from fleet.machines.families import (
     bootc,
     bottlerocket,
@@ -18,7 +19,6 @@ from fleet.machines.families import (
     talos,
     transactional,
 )
-from fleet.machines.families.family import MachineError
 from tests.unit.machines import recorded
 
 

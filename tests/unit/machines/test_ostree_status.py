@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from fleet.core.releases.release import Release
+from fleet.machines.errors import MachineError
 from fleet.machines.families import ostree
-from fleet.machines.families.family import MachineError
 from fleet.machines.families.ostree import Ostree
 from tests.unit.machines import recorded
 from tests.unit.machines.fakehost import FakeHost

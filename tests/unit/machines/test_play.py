@@ -18,7 +18,7 @@ from fleet.core.objects.machine import Units
 from fleet.core.releases.release import Release
 from fleet.machines.ansible.play import Account, Happened, Played, play
 from fleet.machines.ansible.playbook import observation, shipped
-from fleet.machines.families.family import MachineError
+from fleet.machines.errors import MachineError
 
 NOW = {
     "os": "ostree",

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from fleet.core.releases.release import Release
+from fleet.machines.errors import MachineError
 from fleet.machines.families import imageref, rpm_ostree
-from fleet.machines.families.family import MachineError
 from fleet.machines.families.rpm_ostree import RpmOstree
 from tests.unit.machines.fakehost import FakeHost
 from tests.unit.machines.statuses import INDEX, MANIFEST, Entry, image_entry

@@ -8,8 +8,8 @@ import pytest
 
 from fleet.core.objects.machine import Units
 from fleet.machines import redaction
+from fleet.machines.errors import MachineError
 from fleet.machines.families import shell
-from fleet.machines.families.family import MachineError
 from tests.unit.machines.fakehost import FakeHost
 
 # Of a Debian 12 host (systemd 252), `systemctl list-units --state=failed --all --plain --no-legend --no-pager --full`.

@@ -9,7 +9,7 @@ import pytest
 
 from fleet.machines import competing_updaters
 from fleet.machines.competing_updaters import Other
-from fleet.machines.families.family import MachineError
+from fleet.machines.errors import MachineError
 
 SYSTEMCTL = """#!/bin/sh
 cd {folder} || exit 1

@@ -13,7 +13,7 @@ from fleet.core.records.errors import FleetError
 from fleet.core.rollout.event import Object
 from fleet.core.text.untrusted import UNREADABLE
 from fleet.kube.objects import decode, maintenance, volumes, wire
-from fleet.kube.objects.wire import Listed, ListMeta, Status
+from fleet.kube.objects.wire import ApiStatus, ListMeta, ObjectList
 
 Verb = Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR"]
 
@@ -26,17 +26,17 @@ class Page(Struct, frozen=True):
     """Continues the list; empty at its end."""
 
 
-class Change(Struct, frozen=True):
+class WatchEvent(Struct, frozen=True):
     """A line of a watch. Of a bookmark and an error `thing` is None."""
 
     verb: Verb
     thing: Object | None
     version: str
     """resourceVersion to go on from; empty for an error."""
-    status: Status | None = None
+    status: ApiStatus | None = None
 
 
-class Kind:
+class ApiResource:
     """One kind of object. `lenient`: an object that cannot be read is left out, since anybody may have written it."""
 
     def __init__(
@@ -65,7 +65,7 @@ class Kind:
         """What an operator calls it."""
         self._lenient = lenient
         self._convert = convert
-        listed: Any = Listed
+        listed: Any = ObjectList
         self._list: msgspec.json.Decoder[Any] = msgspec.json.Decoder(listed[found])
         self._one: msgspec.json.Decoder[Any] = msgspec.json.Decoder(found)
 
@@ -74,7 +74,7 @@ class Kind:
         head, _, resource = self.path.rpartition("/")
         return f"{head}/namespaces/{namespace}/{resource}/{name}" if namespace else f"{self.path}/{name}"
 
-    def as_written(self) -> Kind:
+    def as_written(self) -> ApiResource:
         """The same kind, whose objects stay as the server writes them, with the fields that fleet reads."""
         other = copy(self)
         other._convert = lambda found: found
@@ -103,20 +103,20 @@ class Kind:
             raise FleetError(f"{self.kind} {_name_in(body)} cannot be read: {_brief(error)}") from None
         return thing
 
-    def change(self, line: bytes) -> Change:
+    def change(self, line: bytes) -> WatchEvent:
         """Raises FleetError for what is no line of a watch of this kind."""
         try:
             told = _TOLD.decode(line)
             if told.type == "ERROR":
-                return Change("ERROR", None, "", _STATUS.decode(told.object))
+                return WatchEvent("ERROR", None, "", _STATUS.decode(told.object))
             version = _VERSIONED.decode(told.object).metadata.resource_version
         except UNREADABLE as error:
             raise FleetError(f"the watch of {self.resource} cannot be read: {_brief(error)}") from None
         match told.type:
             case "BOOKMARK":
-                return Change("BOOKMARK", None, version)
+                return WatchEvent("BOOKMARK", None, version)
             case "ADDED" | "MODIFIED" | "DELETED" as verb:
-                return Change(verb, self.thing(told.object), version)
+                return WatchEvent(verb, self.thing(told.object), version)
         raise FleetError(f"the watch of {self.resource} tells of {told.type[:40]!r}")
 
     def _one_by_one(self, body: bytes) -> Page:
@@ -144,10 +144,10 @@ class _Named(Struct, frozen=True, rename="camel"):
     metadata: _NamedMeta = _NamedMeta()
 
 
-_TOLD = msgspec.json.Decoder(wire.Told)
-_STATUS = msgspec.json.Decoder(Status)
+_TOLD = msgspec.json.Decoder(wire.WatchLine)
+_STATUS = msgspec.json.Decoder(ApiStatus)
 _VERSIONED = msgspec.json.Decoder(_Versioned)
-_RAW_LIST = msgspec.json.Decoder(Listed[Raw])
+_RAW_LIST = msgspec.json.Decoder(ObjectList[Raw])
 _NAMED = msgspec.json.Decoder(_Named)
 
 
@@ -165,15 +165,15 @@ def _brief(words: object) -> str:
     return text if len(text) <= 400 else f"{text[:200]}…{text[-200:]}"
 
 
-def _workload(kind: str, group: str, resource: str, *, optional: bool = False) -> Kind:
+def _workload(kind: str, group: str, resource: str, *, optional: bool = False) -> ApiResource:
     def convert(found: wire.WorkloadWire) -> Object:
         return decode.workload(found, kind)
 
     found = wire.DaemonSetWire if kind == "DaemonSet" else wire.WorkloadWire
-    return Kind(kind, group, "v1", resource, found, convert, optional=optional)
+    return ApiResource(kind, group, "v1", resource, found, convert, optional=optional)
 
 
-def _of_others(kind: str, group: str, version: str, resource: str) -> Kind:
+def _of_others(kind: str, group: str, version: str, resource: str) -> ApiResource:
     """Another project's, by which it says that it works on a node. Most clusters have none."""
     full = f"{resource}.{group}"
     if kind == "MachineConfigNode":
@@ -187,12 +187,14 @@ def _of_others(kind: str, group: str, version: str, resource: str) -> Kind:
         def convert(found: Any) -> Object:
             return maintenance.maintenance(found, full)
 
-    return Kind(kind, group, version, resource, found, convert, optional=True, lenient=True, foreign=True)
+    return ApiResource(
+        kind, group, version, resource, found, convert, optional=True, lenient=True, foreign=True
+    )
 
 
-NODES = Kind("Node", "", "v1", "nodes", wire.NodeWire, decode.node)
-PODS = Kind("Pod", "", "v1", "pods", wire.PodWire, decode.pod)
-VOLUMES = Kind(
+NODES = ApiResource("Node", "", "v1", "nodes", wire.NodeWire, decode.node)
+PODS = ApiResource("Pod", "", "v1", "pods", wire.PodWire, decode.pod)
+VOLUMES = ApiResource(
     "PersistentVolume",
     "",
     "v1",
@@ -202,7 +204,7 @@ VOLUMES = Kind(
     optional=True,
     lenient=True,
 )
-CLAIMS = Kind(
+CLAIMS = ApiResource(
     "PersistentVolumeClaim",
     "",
     "v1",
@@ -211,10 +213,14 @@ CLAIMS = Kind(
     volumes.persistent_volume_claim,
     optional=True,
 )
-BUDGETS = Kind("PodDisruptionBudget", "policy", "v1", "poddisruptionbudgets", wire.BudgetWire, decode.budget)
-MACHINES = Kind("Machine", "fleet.internal", "v1", "machines", wire.MachineWire, decode.machine, lenient=True)
+BUDGETS = ApiResource(
+    "PodDisruptionBudget", "policy", "v1", "poddisruptionbudgets", wire.BudgetWire, decode.budget
+)
+MACHINES = ApiResource(
+    "Machine", "fleet.internal", "v1", "machines", wire.MachineWire, decode.machine, lenient=True
+)
 
-ATTACHMENTS = Kind(
+ATTACHMENTS = ApiResource(
     "VolumeAttachment",
     "storage.k8s.io",
     "v1",
@@ -224,7 +230,7 @@ ATTACHMENTS = Kind(
     optional=True,
 )
 
-KINDS: tuple[Kind, ...] = (
+KINDS: tuple[ApiResource, ...] = (
     NODES,
     MACHINES,
     BUDGETS,

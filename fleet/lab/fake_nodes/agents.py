@@ -1,6 +1,6 @@
 """The lab's agents: those of all fake nodes in one process, over one watch of Machines and one of Nodes.
 
-    python -m fleet.agent.bundle KUBECONFIG
+    python -m fleet.lab.fake_nodes.agents KUBECONFIG
 
 may be killed and started at any time. Besides the agents it plays the machines themselves, so it needs more than
 an agent may: get, list and watch nodes, and patch nodes/status.
@@ -19,21 +19,21 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from fleet.agent.host import Host
-from fleet.app.wiring import logs
-from fleet.app.wiring.clock import WallClock
 from fleet.core.records.errors import FleetError
 from fleet.core.text.untrusted import UNREADABLE
 from fleet.core.text.visible import visible_lines
-from fleet.kube.actions.machine import Machines
+from fleet.kube.actions.machine_client import MachineInformer
 from fleet.kube.client.clock import Clock
-from fleet.kube.client.credentials import Source
+from fleet.kube.client.credentials import CredentialSource
 from fleet.kube.client.transport import Transport
-from fleet.kube.objects.errors import Call, ConflictError
+from fleet.kube.objects.errors import ApiRequest, ConflictError
 from fleet.kube.watch.changes import Found, Kind, Lost, Watch
+from fleet.lab.fake_nodes.host import Host
+from fleet.lab.fake_nodes.machine import Settings
+from fleet.lab.fake_nodes.node import FakeNode, Patch
 from fleet.machines.agent.agent import Pace
-from fleet.machines.fakenode import FakeNode, Patch
-from fleet.machines.families.simulated import Settings
+from fleet.system import logs
+from fleet.system.clock import WallClock
 
 LOG = logging.getLogger(__name__)
 NODES = "/api/v1/nodes"
@@ -60,7 +60,7 @@ class ApiNode:
         self._path = f"{NODES}/{name}"
 
     async def read(self) -> FakeNode:
-        call = Call(verb="get", path=self._path, resource="nodes")
+        call = ApiRequest(verb="get", path=self._path, resource="nodes")
         try:
             return _NODE.decode(await self._transport.call(call))
         except UNREADABLE as error:
@@ -69,7 +69,7 @@ class ApiNode:
     async def patch(self, patch: Patch) -> bool:
         media = "application/strategic-merge-patch+json"
         path = f"{self._path}/status"
-        call = Call(verb="patch", path=path, resource="nodes/status", body=dict(patch), media=media)
+        call = ApiRequest(verb="patch", path=path, resource="nodes/status", body=dict(patch), media=media)
         try:
             await self._transport.call(call)
         except ConflictError:
@@ -84,7 +84,7 @@ class Bundle:
         self._transport = transport
         self._clock = clock
         self._settings = settings
-        self._machines = Machines(transport, clock)
+        self._machines = MachineInformer(transport, clock)
         self._hosts: dict[str, tuple[Host, asyncio.Task[None]]] = {}
 
     async def run(self) -> None:
@@ -104,7 +104,7 @@ class Bundle:
 
     def _host(self, name: str, start: Callable[..., asyncio.Task[None]]) -> Host:
         if name not in self._hosts:
-            own, node = self._machines.own(name), ApiNode(self._transport, name)
+            own, node = self._machines.client(name), ApiNode(self._transport, name)
             host = Host(own, node, self._settings.machines, self._settings.pace, self._clock.now)
             self._hosts[name] = host, start(host.run())
         return self._hosts[name][0]
@@ -116,7 +116,7 @@ async def run_lab_agents(kubeconfig: Path, *, settings: LabSettings, stop: async
     Raises FleetError where the kubeconfig cannot be used. An API server that is away is waited for.
     """
     clock = WallClock()
-    transport = Transport(Source(kubeconfig), clock)
+    transport = Transport(CredentialSource(kubeconfig), clock)
     playing = asyncio.create_task(Bundle(transport, clock, settings).run())
     stopping = asyncio.create_task(stop.wait())
     try:
@@ -131,7 +131,9 @@ async def run_lab_agents(kubeconfig: Path, *, settings: LabSettings, stop: async
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m fleet.agent.bundle", description="The lab's agents.")
+    parser = argparse.ArgumentParser(
+        prog="python -m fleet.lab.fake_nodes.agents", description="The lab's agents."
+    )
     parser.add_argument("kubeconfig", type=Path)
     return parser.parse_args()
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Literal
 
 from fleet.core.text.visible import visible, visible_lines
-from fleet.drivers.journal.log import CLUSTER
 
 Form = Literal["text", "json"]
 Level = Literal["debug", "info", "warning", "error"]
 Raised = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
+CLUSTER: ContextVar[str] = ContextVar("cluster", default="")
+"""The cluster that the running task works for."""
 PLACE = ("cluster", "rollout", "node")
 """What a record may be about: given to a logger's method as `extra`. A cluster's own tasks have it in their context."""
 

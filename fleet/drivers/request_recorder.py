@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from fleet.core.records.requests import Sort
-from fleet.drivers.ports import Cluster, RequestBook
+from fleet.core.records.requests import RequestKind
+from fleet.drivers.ports import Cluster, RequestCounts
 
 
-class Tally:
-    def __init__(self, clusters: Iterable[Cluster], book: RequestBook) -> None:
+class RequestRecorder:
+    def __init__(self, clusters: Iterable[Cluster], book: RequestCounts) -> None:
         self._clusters = tuple(clusters)
         self._book = book
-        self._written: dict[str, Counter[Sort]] = {cluster.name: Counter() for cluster in self._clusters}
+        self._written: dict[str, Counter[RequestKind]] = {
+            cluster.name: Counter() for cluster in self._clusters
+        }
 
     def flush(self) -> None:
         """Writes what was sent since the last time."""

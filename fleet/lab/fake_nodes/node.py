@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from fleet.core.objects.machine import Units
 from fleet.core.releases.release import Release
-from fleet.machines.families.family import MachineError
+from fleet.machines.errors import MachineError
 
 Patch = Mapping[str, object]
 """A strategic merge patch of a Node's `status` and annotations, both through `nodes/status`."""

@@ -32,11 +32,11 @@ from fleet.core.rollout.action import (
     Unmark,
 )
 from fleet.core.text.untrusted import UNREADABLE
-from fleet.kube.client.transport import WORKS_FOR, Answer, Transport
+from fleet.kube.client.transport import WORKS_FOR, ApiResponse, Transport
 from fleet.kube.objects import marks
-from fleet.kube.objects.errors import Call, ConflictError, NotFoundError, error_of, one_line, status_of
-from fleet.kube.objects.kinds import MACHINES, NODES, PODS, Kind
-from fleet.kube.objects.marks import Foreign, MarkedNode, Patch
+from fleet.kube.objects.api_resources import MACHINES, NODES, PODS, ApiResource
+from fleet.kube.objects.errors import ApiRequest, ConflictError, NotFoundError, error_of, one_line, status_of
+from fleet.kube.objects.marks import CordonedByOther, MarkedNode, NodePatch
 from fleet.kube.objects.wire import MachineWire, ObjectWire
 from fleet.kube.watch import listing
 
@@ -53,7 +53,7 @@ BUDGET_CAUSE = "DisruptionBudget"
 """Of a 429 that is about a budget; others are of overload, or of whoever answers in the server's place."""
 
 T = TypeVar("T")
-Answered = tuple[Result, str]
+ActionResult = tuple[Result, str]
 
 _NODE = msgspec.json.Decoder(MarkedNode)
 _META = msgspec.json.Decoder(ObjectWire)
@@ -69,12 +69,12 @@ class _Refusal(Exception):
         self.words = words
 
 
-class Verbs:
+class ActionExecutor:
     def __init__(self, transport: Transport, at_once: int = AT_ONCE, seconds: float = SECONDS) -> None:
         self._transport = transport
         self._seconds = seconds
         self._slots = asyncio.Semaphore(at_once)
-        self._verbs: Mapping[type, Callable[[Any], Awaitable[Answered]]] = {
+        self._verbs: Mapping[type, Callable[[Any], Awaitable[ActionResult]]] = {
             Mark: lambda action: self._mark(action, marks.mark),
             Unmark: lambda action: self._mark(action, marks.unmark),
             Cordon: lambda action: self._mark(action, marks.cordon),
@@ -108,12 +108,12 @@ class Verbs:
             return Outcome(action, result, words)
 
     async def _mark(
-        self, action: Action, change: Callable[[MarkedNode, str], Patch | Foreign | None]
-    ) -> Answered:
+        self, action: Action, change: Callable[[MarkedNode, str], NodePatch | CordonedByOther | None]
+    ) -> ActionResult:
         for _ in range(CONFLICTS):
             node = await self._node(action)
             patch = change(node, action.rollout)
-            if isinstance(patch, Foreign):
+            if isinstance(patch, CordonedByOther):
                 return Result.STALE, f"cordoned by {patch.by}"
             if patch is None:
                 return Result.DONE, ""
@@ -126,10 +126,10 @@ class Verbs:
             return Result.DONE, ""
         return _conflicts()
 
-    async def _uncordon(self, action: Uncordon) -> Answered:
+    async def _uncordon(self, action: Uncordon) -> ActionResult:
         foreign = False
 
-        def change(node: MarkedNode, rollout: str) -> Patch | None:
+        def change(node: MarkedNode, rollout: str) -> NodePatch | None:
             nonlocal foreign
             foreign = node.spec.unschedulable and node.cordoned_by != rollout
             return marks.uncordon(node, rollout)
@@ -149,7 +149,7 @@ class Verbs:
         if action.grace_seconds is not None:
             options["gracePeriodSeconds"] = action.grace_seconds
         pod = action.pod
-        call = Call(
+        call = ApiRequest(
             verb="create",
             path=f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}/eviction",
             resource="pods/eviction",
@@ -161,12 +161,12 @@ class Verbs:
             },
             seconds=SECONDS,
         )
-        answer = await self._transport.request(call, obey_overload=False)
+        answer = await self._transport.request(call, retry_on_429=False)
         if answer.good:
             return Outcome(action, Result.DONE)
         return self._not_evicted(action, call, answer)
 
-    def _not_evicted(self, action: Evict, call: Call, answer: Answer) -> Outcome:
+    def _not_evicted(self, action: Evict, call: ApiRequest, answer: ApiResponse) -> Outcome:
         status = status_of(answer.status, answer.body)
         words = status.message
         if WEBHOOK.match(words):
@@ -188,11 +188,11 @@ class Verbs:
                 return Outcome(action, Result.UNKNOWN, words)
         raise error_of(self._transport.host, call, answer.status, answer.body)
 
-    async def _stage(self, action: Stage) -> Answered:
+    async def _stage(self, action: Stage) -> ActionResult:
         await self._node(action)
         return await self._ask(action, Ask.STAGE, action.token, action.release)
 
-    async def _reboot(self, action: Reboot) -> Answered:
+    async def _reboot(self, action: Reboot) -> ActionResult:
         node = await self._node(action)
         machine = await self._machine(action.node.name)
         if machine is None:
@@ -207,7 +207,7 @@ class Verbs:
             return Result.STALE, f"{action.node.name} is not drained: {left} came late"
         return await self._ask(action, Ask.REBOOT, action.token, action.release)
 
-    async def _clear(self, action: Clear) -> Answered:
+    async def _clear(self, action: Clear) -> ActionResult:
         name = action.node.name
         for _ in range(CONFLICTS):
             machine = await self._machine(name)
@@ -223,7 +223,7 @@ class Verbs:
             return Result.DONE, ""
         return _conflicts()
 
-    async def _ask(self, action: Stage | Reboot, ask: Ask, token: str, release: Release) -> Answered:
+    async def _ask(self, action: Stage | Reboot, ask: Ask, token: str, release: Release) -> ActionResult:
         name = action.node.name
         for _ in range(CONFLICTS):
             machine = await self._machine(name)
@@ -259,11 +259,11 @@ class Verbs:
         except NotFoundError:
             return None
 
-    async def _patch_machine(self, name: str, machine: MachineWire, spec: Patch) -> None:
+    async def _patch_machine(self, name: str, machine: MachineWire, spec: NodePatch) -> None:
         meta = {"uid": machine.metadata.uid, "resourceVersion": machine.metadata.resource_version}
         await self._transport.call(_call(MACHINES, "patch", name, {"metadata": meta, "spec": spec}))
 
-    async def _create_machine(self, action: Stage | Reboot, spec: Patch) -> None:
+    async def _create_machine(self, action: Stage | Reboot, spec: NodePatch) -> None:
         """It goes when its Node goes."""
         name = action.node.name
         owner = {"apiVersion": "v1", "kind": "Node", "name": name, "uid": action.uid}
@@ -280,7 +280,7 @@ class Verbs:
             raise FleetError(words, f"fleet cluster install {action.node.cluster}") from None
 
 
-def _request(ask: Ask, token: str, release: Release) -> Patch:
+def _request(ask: Ask, token: str, release: Release) -> NodePatch:
     """`spec` of a Machine, for a merge patch: null takes away what an earlier request said."""
     told = {
         "version": release.version,
@@ -291,15 +291,17 @@ def _request(ask: Ask, token: str, release: Release) -> Patch:
     return {"action": str(ask), "token": token, "release": told}
 
 
-def _call(kind: Kind, verb: str, name: str, body: object = None) -> Call:
+def _call(kind: ApiResource, verb: str, name: str, body: object = None) -> ApiRequest:
     path = f"{kind.path}/{name}" if name else kind.path
-    return Call(verb=verb, path=path, group=kind.group, resource=kind.resource, body=body, seconds=SECONDS)
+    return ApiRequest(
+        verb=verb, path=path, group=kind.group, resource=kind.resource, body=body, seconds=SECONDS
+    )
 
 
-def _of_pod(action: Evict) -> Call:
+def _of_pod(action: Evict) -> ApiRequest:
     pod = action.pod
     path = f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}"
-    return Call(verb="get", path=path, resource="pods", seconds=SECONDS)
+    return ApiRequest(verb="get", path=path, resource="pods", seconds=SECONDS)
 
 
 def _decoded(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
@@ -309,5 +311,5 @@ def _decoded(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
         raise FleetError(f"the server's answer cannot be read: {error}") from None
 
 
-def _conflicts() -> Answered:
+def _conflicts() -> ActionResult:
     return Result.STALE, f"others changed it {CONFLICTS} times in a row"

@@ -10,7 +10,7 @@ import pytest
 
 from fleet.core.objects.machine import LogAsk
 from fleet.core.records.errors import FleetError, UnreachableError
-from fleet.kube.cluster import Cluster
+from fleet.kube.cluster import KubeCluster
 from tests.kube_fake.server import ApiServer, Fault, Json
 from tests.kube_fake.world import faked
 
@@ -19,7 +19,7 @@ ASK = LogAsk("log/7:ab", "kubelet.service", 20)
 CONFLICT = {"code": 409, "reason": "Conflict", "message": "the object has been modified"}
 
 
-def tell(tmp_path: Path, story: Callable[[ApiServer, Cluster], Awaitable[None]]) -> None:
+def tell(tmp_path: Path, story: Callable[[ApiServer, KubeCluster], Awaitable[None]]) -> None:
     async def bounded() -> None:
         async with asyncio.timeout(30), faked(tmp_path) as (server, cluster):
             await story(server, cluster)
@@ -44,7 +44,7 @@ async def answer(server: ApiServer, **told: str) -> None:
 
 
 def test_the_question_is_put_beside_the_controllers_and_taken_back_with_the_answer(tmp_path: Path) -> None:
-    async def story(server: ApiServer, cluster: Cluster) -> None:
+    async def story(server: ApiServer, cluster: KubeCluster) -> None:
         await server.put(MACHINES, machine(action="stage", token="t-1"))
         looking = asyncio.create_task(cluster.log("n-1", ASK, 20))
         found = await asked(server)
@@ -59,7 +59,7 @@ def test_the_question_is_put_beside_the_controllers_and_taken_back_with_the_answ
 
 
 def test_an_agent_that_has_no_log_says_why(tmp_path: Path) -> None:
-    async def story(server: ApiServer, cluster: Cluster) -> None:
+    async def story(server: ApiServer, cluster: KubeCluster) -> None:
         await server.put(MACHINES, machine())
         answering = asyncio.create_task(answer(server, error="the journal has no earlier boot"))
         with pytest.raises(FleetError, match="n-1: the journal has no earlier boot"):
@@ -70,7 +70,7 @@ def test_an_agent_that_has_no_log_says_why(tmp_path: Path) -> None:
 
 
 def test_an_agent_that_does_not_answer_is_given_up_on_and_nothing_is_left(tmp_path: Path) -> None:
-    async def story(server: ApiServer, cluster: Cluster) -> None:
+    async def story(server: ApiServer, cluster: KubeCluster) -> None:
         await server.put(MACHINES, machine())
         with pytest.raises(UnreachableError, match="the agent of n-1 has not answered") as refused:
             await cluster.log("n-1", ASK, 0.2)
@@ -81,7 +81,7 @@ def test_an_agent_that_does_not_answer_is_given_up_on_and_nothing_is_left(tmp_pa
 
 
 def test_two_who_ask_at_once_do_not_take_each_others_question_away(tmp_path: Path) -> None:
-    async def story(server: ApiServer, cluster: Cluster) -> None:
+    async def story(server: ApiServer, cluster: KubeCluster) -> None:
         await server.put(MACHINES, machine())
         looking = asyncio.create_task(cluster.log("n-1", ASK, 20))
         await asked(server)
@@ -95,7 +95,7 @@ def test_two_who_ask_at_once_do_not_take_each_others_question_away(tmp_path: Pat
 
 
 def test_where_no_agent_ever_was_it_is_said(tmp_path: Path) -> None:
-    async def story(server: ApiServer, cluster: Cluster) -> None:
+    async def story(server: ApiServer, cluster: KubeCluster) -> None:
         with pytest.raises(FleetError, match="there is no Machine n-1"):
             await cluster.log("n-1", ASK, 20)
 

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from datetime import datetime
 
 from fleet.core.records.errors import FleetError
-from fleet.machines import fakenode
+from fleet.lab.fake_nodes import node as fake
+from fleet.lab.fake_nodes.machine import NodeObject, Settings, Simulated
+from fleet.lab.fake_nodes.node import DISK, FAILED_UNITS, FakeNode
 from fleet.machines.agent.agent import Agent, Pace
 from fleet.machines.agent.own_machine import OwnMachine
-from fleet.machines.fakenode import DISK, FAILED_UNITS, FakeNode
-from fleet.machines.families.simulated import NodeObject, Settings, Simulated
 
 LOG = logging.getLogger(__name__)
 _RETRY_SECONDS = 1.0
@@ -59,7 +59,7 @@ class Host:
             await self._end_agent()
             await self._machine.come_up()
             return
-        if fakenode.mended(node) is not None:
+        if fake.mended(node) is not None:
             await self._machine.mend()
         if self._agent is not None and self._agent.boot_id != node.status.node_info.boot_id:
             await self._end_agent()

@@ -34,27 +34,27 @@ from fleet.hosts.record import Record, Records
 from fleet.machines.agent.contained import not_understood
 from fleet.machines.host import Host
 from fleet.model import node_patches
-from fleet.model.refusal import Refusal
+from fleet.model.refused_patch import RefusedPatch
 
 SECONDS = 60.0
 """For one action, beside its hooks."""
 
-Answered = tuple[Result, str]
+HostActionResult = tuple[Result, str]
 
 
-class Known(Protocol):
+class HostLookup(Protocol):
     """The hosts as they are to be reached now. Raises FleetError where the inventory cannot be read."""
 
     async def __call__(self, name: str) -> tuple[Entry, Host] | None: ...
 
 
-class Verbs:
-    def __init__(self, records: Records, known: Known, own: Claim | None = None) -> None:
+class HostActionExecutor:
+    def __init__(self, records: Records, known: HostLookup, own: Claim | None = None) -> None:
         """`own`: the claim to be on a host before anything is done to it; None: it is not asked."""
         self._own = own
         self._records = records
         self._known = known
-        self._verbs: Mapping[type, Callable[[Any, Entry, Host], Awaitable[Answered]]] = {
+        self._verbs: Mapping[type, Callable[[Any, Entry, Host], Awaitable[HostActionResult]]] = {
             Mark: self._mark,
             Unmark: self._unmark,
             Cordon: self._cordon,
@@ -68,7 +68,7 @@ class Verbs:
         """Never raises, except when cancelled."""
         try:
             result, words = await self._perform(action)
-        except Refusal as refusal:
+        except RefusedPatch as refusal:
             result, words = refusal.result, refusal.words
         except UnreachableError as error:
             result, words = Result.UNKNOWN, error.message
@@ -80,7 +80,7 @@ class Verbs:
             result, words = Result.FAILED, not_understood(error, action.node.name).message
         return Outcome(action, result, words)
 
-    async def _perform(self, action: AnyAction) -> Answered:
+    async def _perform(self, action: AnyAction) -> HostActionResult:
         found = await self._known(action.node.name)
         if found is None:
             return Result.GONE, f"{action.node.name} is not in the inventory any more"
@@ -96,24 +96,31 @@ class Verbs:
         """The record of the machine that is meant. Raises Refusal where another stands under its name."""
         record = self._records.read(action.node.name)
         if record.node.uid != action.uid:
-            raise Refusal(Result.GONE, f"another machine now stands under the name {action.node.name}")
+            raise RefusedPatch(Result.GONE, f"another machine now stands under the name {action.node.name}")
         return record
 
     def _change(self, action: Action, how: Callable[[Record], Record]) -> Record:
         def mine(record: Record) -> Record:
             if record.node.uid != action.uid:
-                raise Refusal(Result.GONE, f"another machine now stands under the name {action.node.name}")
+                raise RefusedPatch(
+                    Result.GONE, f"another machine now stands under the name {action.node.name}"
+                )
             return how(record)
 
         return self._records.change(action.node.name, mine)
 
-    async def _mark(self, action: Mark, host: Entry, way: Host) -> Answered:
-        self._change(action, lambda record: _with(record, node_patches.mark(record.node, action.rollout)))
+    async def _mark(self, action: Mark, host: Entry, way: Host) -> HostActionResult:
+        self._change(
+            action, lambda record: _with(record, node_patches.add_pending_taint(record.node, action.rollout))
+        )
         return Result.DONE, ""
 
-    async def _unmark(self, action: Unmark, host: Entry, way: Host) -> Answered:
+    async def _unmark(self, action: Unmark, host: Entry, way: Host) -> HostActionResult:
         await self._after(action, host, way)
-        self._change(action, lambda record: _with(record, node_patches.unmark(record.node, action.rollout)))
+        self._change(
+            action,
+            lambda record: _with(record, node_patches.remove_pending_taint(record.node, action.rollout)),
+        )
         return Result.DONE, ""
 
     async def _claimed(self, action: Action, way: Host) -> None:
@@ -122,12 +129,12 @@ class Verbs:
             return
         found = await ownership.take(way, self._own)
         if found.fleet != self._own.fleet:
-            raise Refusal(
+            raise RefusedPatch(
                 Result.FAILED,
                 f"{found.words}: stop the other one first, then fleet cluster claim {action.node.cluster}",
             )
 
-    async def _cordon(self, action: Cordon, host: Entry, way: Host) -> Answered:
+    async def _cordon(self, action: Cordon, host: Entry, way: Host) -> HostActionResult:
         """The hook `before` comes first: the host is out of service once the cordon is there."""
         await self._claimed(action, way)
         if _cordoned(self._mine(action), host, action.rollout) is None:
@@ -137,7 +144,8 @@ class Verbs:
             self._change(
                 action,
                 lambda record: replace(
-                    _with(record, node_patches.mark(record.node, action.rollout)), hooked=action.rollout
+                    _with(record, node_patches.add_pending_taint(record.node, action.rollout)),
+                    hooked=action.rollout,
                 ),
             )
             await self._hook("before", host.before, action, way)
@@ -152,17 +160,17 @@ class Verbs:
         self._change(action, cordon)
         return Result.DONE, ""
 
-    async def _uncordon(self, action: Uncordon, host: Entry, way: Host) -> Answered:
+    async def _uncordon(self, action: Uncordon, host: Entry, way: Host) -> HostActionResult:
         """The hook `after` comes first: a host that cannot be put back into service stays out."""
         await self._after(action, host, way)
         self._change(action, lambda record: _with(record, node_patches.uncordon(record.node, action.rollout)))
         return Result.DONE, ""
 
-    async def _stage(self, action: Stage, host: Entry, way: Host) -> Answered:
+    async def _stage(self, action: Stage, host: Entry, way: Host) -> HostActionResult:
         await self._claimed(action, way)
         return self._ask(action, Ask.STAGE, action.token, action.release)
 
-    async def _reboot(self, action: Reboot, host: Entry, way: Host) -> Answered:
+    async def _reboot(self, action: Reboot, host: Entry, way: Host) -> HostActionResult:
         record = self._mine(action)
         name, request = action.node.name, record.machine.request
         if request is not None and request.token == action.token:
@@ -178,7 +186,7 @@ class Verbs:
         await self._claimed(action, way)
         return self._ask(action, Ask.REBOOT, action.token, action.release)
 
-    async def _clear(self, action: Clear, host: Entry, way: Host) -> Answered:
+    async def _clear(self, action: Clear, host: Entry, way: Host) -> HostActionResult:
         def clear(record: Record) -> Record:
             request = record.machine.request
             if request is None or not request.token.startswith(f"{action.rollout}/"):
@@ -188,7 +196,7 @@ class Verbs:
         self._change(action, clear)
         return Result.DONE, ""
 
-    def _ask(self, action: Action, ask: Ask, token: str, release: Release) -> Answered:
+    def _ask(self, action: Action, ask: Ask, token: str, release: Release) -> HostActionResult:
         def asked(record: Record) -> Record:
             if record.machine.request is not None and record.machine.request.token == token:
                 return record
@@ -212,7 +220,7 @@ class Verbs:
         try:
             await hooks.run(name, hook, way, f"{action.rollout}/{action.node.name}/{name}", told)
         except HookError as error:
-            raise Refusal(Result.FAILED, error.message) from None
+            raise RefusedPatch(Result.FAILED, error.message) from None
 
 
 def told_of(cluster: str, node: str) -> dict[str, str]:

@@ -8,9 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from fleet.app.wiring import logs
-from fleet.app.wiring.logs import Json, Lines
-from fleet.drivers.journal.log import CLUSTER
+from fleet.system import logs
+from fleet.system.logs import CLUSTER, Json, Lines
 
 
 @pytest.fixture(autouse=True)

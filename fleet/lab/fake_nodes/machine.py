@@ -11,10 +11,12 @@ from uuid import uuid4
 from msgspec import Struct
 
 from fleet.core.releases.release import Release
-from fleet.machines import fakenode
+from fleet.lab.fake_nodes import node as fake
+from fleet.lab.fake_nodes.node import REBOOT_MS, STAGE_MS, Boot, Disk, FakeNode, Fault, Patch
 from fleet.machines.agent.boot_log import LINES
-from fleet.machines.fakenode import REBOOT_MS, STAGE_MS, Boot, Disk, FakeNode, Fault, Patch
-from fleet.machines.families.family import MachineError, Observation, Progress
+from fleet.machines.errors import MachineError
+from fleet.machines.families.family import Observation
+from fleet.machines.progress import ReportPercent
 
 OS = "simulated"
 _PROGRESS_STEPS = 10
@@ -58,19 +60,19 @@ class Simulated:
 
     async def last_boot(self, unit: str = "", lines: int = LINES, known: str = "") -> str:
         """As bootlog.Log: a simulated machine is its own."""
-        text = (await self._node.read()).annotations.get(fakenode.LOG)
+        text = (await self._node.read()).annotations.get(fake.LOG)
         if text is None:
             raise MachineError("the machine's journal has no earlier boot (simulated)")
         return "".join([line for line in text.splitlines(keepends=True) if unit in line][-lines:])
 
-    async def stage(self, release: Release, progress: Progress, token: str = "") -> None:
+    async def stage(self, release: Release, progress: ReportPercent, token: str = "") -> None:
         node = await self._node.read()
         seconds = node.seconds(STAGE_MS, self._settings.stage)
         for step in range(_PROGRESS_STEPS):
             progress(step * 100 // _PROGRESS_STEPS)
             await asyncio.sleep(seconds / _PROGRESS_STEPS)
             if node.fault is Fault.STAGE_FAILS and step == _PROGRESS_STEPS // 2:
-                await self._change(fakenode.fault_spent)
+                await self._change(fake.fault_spent)
                 raise MachineError(f"error: pulling {release.version}: No space left on device (simulated)")
         await self._change(lambda now: _with_staged(now, release))
         progress(100)
@@ -94,19 +96,19 @@ class Simulated:
 
     async def mend(self) -> bool:
         """Makes a machine Ready that booted without, if its fault has been taken away. False if there was nothing."""
-        return await self._change(fakenode.mended)
+        return await self._change(fake.mended)
 
     def _switched_off(self, node: FakeNode) -> Patch | None:
         if node.boot is not None:
             return None
         away = node.seconds(REBOOT_MS, self._settings.reboot)
         now = self._now()
-        return fakenode.switched_off(node, Boot(str(uuid4()), now + timedelta(seconds=away)), now)
+        return fake.switched_off(node, Boot(str(uuid4()), now + timedelta(seconds=away)), now)
 
     def _switched_on(self, node: FakeNode) -> Patch | None:
         if node.boot is None or node.fault is Fault.NEVER_BACK:
             return None
-        return fakenode.booted(node, node.boot, self._now())
+        return fake.booted(node, node.boot, self._now())
 
     async def _change(self, change: Callable[[FakeNode], Patch | None]) -> bool:
         """What `change` makes of the newest state; again if another writer came first. False if it wants nothing."""
@@ -120,7 +122,7 @@ class Simulated:
 
 
 def _with_staged(node: FakeNode, release: Release) -> Patch:
-    return fakenode.written(node, Disk(node.disk.booted, release, node.disk.rollback))
+    return fake.written(node, Disk(node.disk.booted, release, node.disk.rollback))
 
 
 def _with_rollback_staged(node: FakeNode) -> Patch | None:
@@ -129,4 +131,4 @@ def _with_rollback_staged(node: FakeNode) -> Patch | None:
         raise MachineError("error: no rollback deployment found (simulated)")
     if disk.staged == disk.rollback:
         return None
-    return fakenode.written(node, Disk(disk.booted, disk.rollback, disk.rollback))
+    return fake.written(node, Disk(disk.booted, disk.rollback, disk.rollback))

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from fleet.drivers.schedule import Duty, duties
+from fleet.drivers.periodic import PeriodicTask, run_periodically
 
 INTERVAL = 0.01
 
@@ -21,7 +21,7 @@ def test_duties_are_done_again_and_again() -> None:
             if len(calls) == 3:
                 often.set()
 
-        async with duties([Duty("note", INTERVAL, note)]):
+        async with run_periodically([PeriodicTask("note", INTERVAL, note)]):
             await asyncio.wait_for(often.wait(), 10)
 
     asyncio.run(story())
@@ -36,8 +36,8 @@ def test_after_a_failure_nothing_is_done_any_more() -> None:
         raise ValueError("locked")
 
     async def story() -> None:
-        others = [Duty("other", INTERVAL, lambda: calls.append("other"))]
-        async with duties([Duty("fail", INTERVAL / 2, fail), *others]) as failure:
+        others = [PeriodicTask("other", INTERVAL, lambda: calls.append("other"))]
+        async with run_periodically([PeriodicTask("fail", INTERVAL / 2, fail), *others]) as failure:
             with pytest.raises(ValueError, match="locked"):
                 await asyncio.wait_for(asyncio.shield(failure), 10)
             before = list(calls)

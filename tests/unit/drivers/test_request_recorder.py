@@ -7,26 +7,26 @@ from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import cast
 
-from fleet.core.records.requests import Sort
+from fleet.core.records.requests import RequestKind
 from fleet.drivers.ports import Cluster
-from fleet.drivers.tally import Tally
+from fleet.drivers.request_recorder import RequestRecorder
 
-PATCH, LIST = Sort("r-1", "patch", "nodes"), Sort("", "list", "pods")
+PATCH, LIST = RequestKind("r-1", "patch", "nodes"), RequestKind("", "list", "pods")
 
 
 class Book:
     def __init__(self) -> None:
-        self.counts: Counter[Sort] = Counter()
+        self.counts: Counter[RequestKind] = Counter()
 
-    def add(self, cluster: str, counts: Mapping[Sort, int]) -> None:
+    def add(self, cluster: str, counts: Mapping[RequestKind, int]) -> None:
         assert cluster == "east" and all(counts.values())
         self.counts.update(counts)
 
 
 def test_what_was_written_is_not_written_again() -> None:
-    sent: Counter[Sort] = Counter({LIST: 2})
+    sent: Counter[RequestKind] = Counter({LIST: 2})
     cluster, book = cast(Cluster, SimpleNamespace(name="east", requests=sent)), Book()
-    tally = Tally([cluster], book)
+    tally = RequestRecorder([cluster], book)
     tally.flush()
     sent[PATCH] += 5
     tally.flush()

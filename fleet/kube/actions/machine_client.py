@@ -16,7 +16,7 @@ from fleet.core.text.untrusted import UNREADABLE
 from fleet.kube.client.clock import Clock
 from fleet.kube.client.transport import Transport
 from fleet.kube.objects import decode
-from fleet.kube.objects.errors import Call, ConflictError, NotFoundError
+from fleet.kube.objects.errors import ApiRequest, ConflictError, NotFoundError
 from fleet.kube.objects.wire import MachineWire
 from fleet.kube.watch.changes import Complete, Found, Kind, Watch
 
@@ -37,7 +37,7 @@ def decoded(body: bytes | msgspec.Raw) -> Machine:
         raise FleetError(f"the Machine cannot be read: {error}") from None
 
 
-class Machines:
+class MachineInformer:
     """The Machines of one cluster, or the one of `name` alone: which of them there are, and their newest state."""
 
     def __init__(self, transport: Transport, clock: Clock, name: str = "") -> None:
@@ -64,8 +64,8 @@ class Machines:
             if change.name in self._changed:
                 self._changed[change.name].set()
 
-    def own(self, name: str) -> ApiMachine:
-        return ApiMachine(self._transport, self._clock, name, self)
+    def client(self, name: str) -> MachineClient:
+        return MachineClient(self._transport, self._clock, name, self)
 
     async def follow(self, name: str) -> AsyncIterator[Machine | None]:
         """Its state, then its changes; None while there is none. One follower a name; states may be skipped."""
@@ -82,10 +82,10 @@ class Machines:
                 del self._changed[name]
 
 
-class ApiMachine:
+class MachineClient:
     """The OwnMachine of one agent."""
 
-    def __init__(self, transport: Transport, clock: Clock, name: str, machines: Machines) -> None:
+    def __init__(self, transport: Transport, clock: Clock, name: str, machines: MachineInformer) -> None:
         self._transport = transport
         self._clock = clock
         self._name = name
@@ -121,15 +121,15 @@ class ApiMachine:
     async def _create(self) -> Machine:
         metadata = {"name": self._name, "labels": {"app.kubernetes.io/managed-by": "fleet"}}
         body = {"apiVersion": f"{GROUP}/{VERSION}", "kind": "Machine", "metadata": metadata}
-        call = Call(verb="create", path=PATH, group=GROUP, resource=_RESOURCE, body=body)
+        call = ApiRequest(verb="create", path=PATH, group=GROUP, resource=_RESOURCE, body=body)
         try:
             return decoded(await self._transport.call(call))
         except ConflictError:
             return decoded(await self._transport.call(self._call("get")))
 
-    def _call(self, verb: str, body: object = None, subresource: str = "") -> Call:
+    def _call(self, verb: str, body: object = None, subresource: str = "") -> ApiRequest:
         path = f"{PATH}/{self._name}{subresource}"
-        return Call(verb=verb, path=path, group=GROUP, resource=_RESOURCE + subresource, body=body)
+        return ApiRequest(verb=verb, path=path, group=GROUP, resource=_RESOURCE + subresource, body=body)
 
 
 def status(machine: Machine) -> dict[str, object]:

@@ -11,8 +11,8 @@ import pytest
 from fleet.core.objects.machine import Machine
 from fleet.core.records.errors import FleetError
 from fleet.core.releases.release import Release
-from fleet.kube.actions.machine import PATH, Machines, decoded, status
-from fleet.kube.client.credentials import Source
+from fleet.kube.actions.machine_client import PATH, MachineInformer, decoded, status
+from fleet.kube.client.credentials import CredentialSource
 from fleet.kube.client.transport import Transport
 from tests.kube_fake.server import ApiServer
 from tests.kube_fake.world import QuickClock, write_kubeconfig
@@ -41,16 +41,18 @@ def test_a_machine_that_cannot_be_read_is_waited_for(tmp_path: Path) -> None:
     async def story() -> None:
         async with asyncio.timeout(20), ApiServer() as server:
             clock = TellingClock()
-            transport = Transport(Source(write_kubeconfig(tmp_path / "kubeconfig", server.url)), clock)
-            machines = Machines(transport, clock, "n-1")
+            transport = Transport(
+                CredentialSource(write_kubeconfig(tmp_path / "kubeconfig", server.url)), clock
+            )
+            machines = MachineInformer(transport, clock, "n-1")
             await server.put(PATH, {"metadata": {"name": "n-1"}, "status": {"bootID": ["?"]}})
             watching = asyncio.create_task(machines.run())
             with pytest.raises(FleetError, match="cannot be read"):
-                await machines.own("n-1").read()
+                await machines.client("n-1").read()
             await clock.used.wait()
             assert not watching.done()
             await server.put(PATH, {"metadata": {"name": "n-1"}, "status": {"bootID": "b-1"}})
-            async for machine in machines.own("n-1").watch():
+            async for machine in machines.client("n-1").watch():
                 assert machine.boot_id == "b-1"
                 break
             watching.cancel()

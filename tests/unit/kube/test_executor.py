@@ -30,9 +30,9 @@ from fleet.core.rollout.action import (
     Unmark,
 )
 from fleet.core.third_parties.keep_off import additions
-from fleet.kube.actions.machine import decoded
-from fleet.kube.actions.verbs import CONFLICTS, Verbs
-from fleet.kube.cluster import Cluster
+from fleet.kube.actions.executor import CONFLICTS, ActionExecutor
+from fleet.kube.actions.machine_client import decoded
+from fleet.kube.cluster import KubeCluster
 from tests.kube_fake.server import ApiServer, Fault, Json
 from tests.kube_fake.world import faked, node, pod
 
@@ -51,7 +51,7 @@ def action(kind: type[Action], uid: str, **fields: Any) -> AnyAction:
 
 
 class Hand:
-    def __init__(self, server: ApiServer, cluster: Cluster) -> None:
+    def __init__(self, server: ApiServer, cluster: KubeCluster) -> None:
         self._server = server
         self._cluster = cluster
 
@@ -367,7 +367,7 @@ def test_an_eviction_means_one_pod_and_may_shorten_its_grace(tmp_path: Path) -> 
 
 def test_without_an_answer_nobody_knows(tmp_path: Path) -> None:
     async def story(server: ApiServer, hand: Hand) -> None:
-        verbs = Verbs(hand._cluster.transport, seconds=0.3)
+        verbs = ActionExecutor(hand._cluster.transport, seconds=0.3)
         uid = hand.node["metadata"]["uid"]
         await verbs.perform(action(Mark, uid))
         server.silent = True
@@ -500,7 +500,7 @@ def test_actions_in_flight_are_bounded(tmp_path: Path) -> None:
             at_once -= 1
 
         server.faults.append(Fault("GET", NAME, 404, {"code": 404, "message": "no"}, times=20, then=slow))
-        verbs = Verbs(hand._cluster.transport, at_once=3)
+        verbs = ActionExecutor(hand._cluster.transport, at_once=3)
         cordon = action(Cordon, hand.node["metadata"]["uid"])
         outcomes = await asyncio.gather(*(verbs.perform(cordon) for _ in range(20)))
         assert {outcome.result for outcome in outcomes} == {Result.GONE}

@@ -15,9 +15,9 @@ from fleet.core.rollout.event import Event, Gone, Lost, Object, Seen, Synced
 from fleet.core.text.untrusted import UnreadableError, decode
 from fleet.kube.client.clock import Clock
 from fleet.kube.client.transport import Transport
-from fleet.kube.objects.errors import Call
-from fleet.kube.objects.kinds import KINDS, NODES, PODS, Kind
-from fleet.kube.watch import truth
+from fleet.kube.objects.api_resources import KINDS, NODES, PODS, ApiResource
+from fleet.kube.objects.errors import ApiRequest
+from fleet.kube.watch import etcd_check
 from fleet.kube.watch.feed import Feed
 
 COMPARED = (NODES, PODS)
@@ -32,7 +32,7 @@ class _Version(Struct, frozen=True, rename="camel"):
     git_version: str
 
 
-class Pulse(Struct, frozen=True):
+class HealthCheck(Struct, frozen=True):
     """How to find out that a server has gone without a word: a dead network ends no watch. Seconds."""
 
     every: float = 10.0
@@ -42,10 +42,10 @@ class Pulse(Struct, frozen=True):
     """So many in a row without an answer: the cluster is lost."""
 
 
-class Watching:
+class Informers:
     """For one reader."""
 
-    def __init__(self, cluster: str, transport: Transport, clock: Clock, pulse: Pulse) -> None:
+    def __init__(self, cluster: str, transport: Transport, clock: Clock, pulse: HealthCheck) -> None:
         self._cluster = cluster
         self._transport = transport
         self._clock = clock
@@ -56,7 +56,7 @@ class Watching:
         self._feeds = [Feed(transport, kind, clock, self._tell, self._reached) for kind in KINDS]
         self._wrong = ""
         """Why nothing that the server's lists tell is to be believed; empty: it is."""
-        self._stale: tuple[Kind, Object, int] | None = None
+        self._stale: tuple[ApiResource, Object, int] | None = None
         """By which object that was found, and the resourceVersion of the server's lists then."""
         self._behind: dict[str, Object] = {}
         """By resource: an object that is another in etcd, and as new in the server's lists. Its watch may tell it yet."""
@@ -120,7 +120,7 @@ class Watching:
     async def _compare(self) -> None:
         """Reads one object of a kind from etcd: is it as the server's lists and watches have told?"""
         if self._stale is not None:
-            if await truth.mended(self._transport, *self._stale):
+            if await etcd_check.has_recovered(self._transport, *self._stale):
                 self._stale, self._wrong = None, ""
                 self._list_again("its API server has read its etcd anew")
             return
@@ -131,10 +131,10 @@ class Watching:
             known = doubted if doubted is not None and feed.knows(doubted) else feed.example()
             if known is None:
                 continue
-            found = await truth.look(self._transport, feed.kind, known)
+            found = await etcd_check.compare_with_etcd(self._transport, feed.kind, known)
             if found.contradiction:
-                self._stale = (feed.kind, known, await truth.listed_at(self._transport, feed.kind))
-                self._wrong = f"{found.contradiction}: {truth.REMEDY}"
+                self._stale = (feed.kind, known, await etcd_check.listed_at(self._transport, feed.kind))
+                self._wrong = f"{found.contradiction}: {etcd_check.REMEDY}"
                 return
             if found.behind and feed.knows(known):
                 if known is doubted:
@@ -178,7 +178,7 @@ def by_age(version: str) -> tuple[int, ...]:
 
 async def server_version(transport: Transport, seconds: float) -> str:
     """Such as `v1.36.3`. Raises FleetError."""
-    body = await transport.call(Call(verb="get", path="/version", resource="version", seconds=seconds))
+    body = await transport.call(ApiRequest(verb="get", path="/version", resource="version", seconds=seconds))
     try:
         return decode(body, _Version).git_version[:VERSION_MOST]
     except UnreadableError:

@@ -12,11 +12,11 @@ import msgspec
 from msgspec import Struct
 
 from fleet.core.objects.pod import PodRef
-from fleet.core.quorum.probe import Exec, Http
+from fleet.core.quorum.probe import ExecProbe, HttpProbe
 from fleet.core.records.errors import FleetError
 from fleet.core.text.untrusted import UNREADABLE
 from fleet.kube.client.transport import Transport
-from fleet.kube.objects.errors import Call, error_of, one_line
+from fleet.kube.objects.errors import ApiRequest, error_of, one_line
 
 SECONDS = 5.0
 MOST_BYTES = 4 << 20
@@ -26,48 +26,48 @@ WORDS = 200
 STDOUT, STDERR, OUTCOME = 1, 2, 3
 
 
-class Ended(Struct, frozen=True):
+class CommandStatus(Struct, frozen=True):
     """How a command did (a Status on the channel of its own)."""
 
     status: str = ""
     message: str = ""
 
 
-_ENDED = msgspec.json.Decoder(Ended)
+_ENDED = msgspec.json.Decoder(CommandStatus)
 
 
-class Asking:
+class PodClient:
     def __init__(self, transport: Transport, seconds: float = SECONDS) -> None:
         self._transport = transport
         self._seconds = seconds
 
-    async def ask(self, pod: PodRef, how: Http | Exec) -> bytes:
+    async def ask(self, pod: PodRef, how: HttpProbe | ExecProbe) -> bytes:
         """The body of a good answer, or the output of a command that ended well. Raises FleetError."""
         match how:
-            case Http():
+            case HttpProbe():
                 return await self._get(pod, how)
-            case Exec():
+            case ExecProbe():
                 return await self._run(pod, how)
 
-    async def _get(self, pod: PodRef, how: Http) -> bytes:
+    async def _get(self, pod: PodRef, how: HttpProbe) -> bytes:
         name = f"{pod.name}:{how.port}" if how.scheme == "http" else f"https:{pod.name}:{how.port}"
-        call = Call(
+        call = ApiRequest(
             verb="get",
             path=f"{_path(pod, name)}/proxy{how.path}",
             resource="pods/proxy",
             seconds=self._seconds,
             most=MOST_BYTES,
         )
-        answer = await self._transport.request(call, obey_overload=False)
+        answer = await self._transport.request(call, retry_on_429=False)
         if not answer.good and answer.status not in how.also:
             raise error_of(self._transport.host, call, answer.status, answer.body)
         return answer.body
 
-    async def _run(self, pod: PodRef, how: Exec) -> bytes:
+    async def _run(self, pod: PodRef, how: ExecProbe) -> bytes:
         asked = [("command", word) for word in how.command]
         asked += [("container", how.container)] if how.container else []
         query = urlencode([*asked, ("stdout", "true"), ("stderr", "true")])
-        call = Call(
+        call = ApiRequest(
             verb="get",
             path=f"{_path(pod, pod.name)}/exec?{query}",
             resource="pods/exec",
@@ -85,7 +85,7 @@ class Asking:
         return said.get(STDOUT, b"")
 
 
-def _well(pod: PodRef, how: Exec, outcome: bytes, complaint: bytes) -> None:
+def _well(pod: PodRef, how: ExecProbe, outcome: bytes, complaint: bytes) -> None:
     """Raises FleetError unless the command is known to have ended well."""
     try:
         ended = _ENDED.decode(outcome)

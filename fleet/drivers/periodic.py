@@ -10,14 +10,14 @@ from typing import Any, NamedTuple
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 
-class Duty(NamedTuple):
+class PeriodicTask(NamedTuple):
     name: str
     seconds: float
     do: Callable[[], object]
 
 
 @asynccontextmanager
-async def duties(each: Sequence[Duty]) -> AsyncIterator[asyncio.Future[None]]:
+async def run_periodically(each: Sequence[PeriodicTask]) -> AsyncIterator[asyncio.Future[None]]:
     """While the context is open every duty is done at its interval, never twice at once; late rather than not at all.
 
     Yields a future that fails with the first error of a duty: to be awaited beside the work. From then on nothing is
@@ -26,7 +26,7 @@ async def duties(each: Sequence[Duty]) -> AsyncIterator[asyncio.Future[None]]:
     failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     scheduler: Any = AsyncIOScheduler(timezone="UTC")
 
-    def guarded(duty: Duty) -> Callable[[], Any]:
+    def guarded(duty: PeriodicTask) -> Callable[[], Any]:
         async def once() -> None:
             if failure.done():
                 return

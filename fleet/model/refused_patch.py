@@ -5,7 +5,7 @@ from __future__ import annotations
 from fleet.core.rollout.action import Result
 
 
-class Refusal(Exception):
+class RefusedPatch(Exception):
     def __init__(self, result: Result, words: str, retry_after: float | None = None) -> None:
         super().__init__(words)
         self.result = result

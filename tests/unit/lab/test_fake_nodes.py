@@ -12,10 +12,10 @@ import msgspec
 import pytest
 
 from fleet.core.releases.release import Release
-from fleet.machines import fakenode
-from fleet.machines.fakenode import FakeNode
-from fleet.machines.families.family import MachineError
-from fleet.machines.families.simulated import Settings, Simulated
+from fleet.lab.fake_nodes import node as fake
+from fleet.lab.fake_nodes.machine import Settings, Simulated
+from fleet.lab.fake_nodes.node import FakeNode
+from fleet.machines.errors import MachineError
 
 OLD, NEW = Release("1.0", kernel="6.1"), Release("2.0", "sha256:02", "6.2")
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
@@ -88,9 +88,7 @@ Tell = Callable[[NodeInMemory, Simulated], Awaitable[None]]
 
 
 def story(tell: Tell, **annotations: str) -> None:
-    node = NodeInMemory(
-        {fakenode.PREFIX + key.replace("_", "-"): value for key, value in annotations.items()}
-    )
+    node = NodeInMemory({fake.PREFIX + key.replace("_", "-"): value for key, value in annotations.items()})
     asyncio.run(asyncio.wait_for(_told(tell, node), 10))
 
 
@@ -119,10 +117,10 @@ def test_stage_and_reboot_change_what_a_real_machine_changes() -> None:
         assert (node.image, node.boot_id) == ("Simulated OS 1.0", "b1")
         await machine.reboot()
         assert (node.ready, node.boot_id) == ("Unknown", "b1")
-        assert fakenode.REBOOTING in node.annotations
+        assert fake.REBOOTING in node.annotations
         assert await machine.come_up()
         assert (node.image, node.ready, node.boots) == ("Simulated OS 2.0", "True", 1)
-        assert not {fakenode.REBOOTING, fakenode.BOOT} & set(node.annotations)
+        assert not {fake.REBOOTING, fake.BOOT} & set(node.annotations)
         seen = await machine.observe()
         assert (seen.booted, seen.staged, seen.rollback, seen.kernel) == (NEW, None, OLD, "6.2")
 
@@ -220,7 +218,7 @@ def test_a_machine_that_never_comes_back_does_once_the_fault_is_gone() -> None:
         await machine.reboot()
         assert not await machine.come_up()
         assert (node.boot_id, node.ready) == ("b1", "Unknown")
-        node.annotate(fakenode.FAIL, None)
+        node.annotate(fake.FAIL, None)
         assert await machine.come_up()
         assert (node.boots, node.ready) == (1, "True")
 
@@ -233,11 +231,11 @@ def test_a_kubelet_that_is_not_ready_is_once_the_fault_is_gone() -> None:
         await machine.reboot()
         await machine.come_up()
         assert (node.image, node.ready, node.boots) == ("Simulated OS 2.0", "False", 1)
-        assert fakenode.REBOOTING in node.annotations
+        assert fake.REBOOTING in node.annotations
         assert not await machine.mend()
-        node.annotate(fakenode.FAIL, None)
+        node.annotate(fake.FAIL, None)
         assert await machine.mend()
-        assert fakenode.REBOOTING not in node.annotations
+        assert fake.REBOOTING not in node.annotations
 
     story(tell, fail="not-ready")
 

@@ -13,15 +13,15 @@ import pytest
 from fleet.core.objects.node import Node, NodeRef
 from fleet.core.objects.pod import Pod, PodRef
 from fleet.core.objects.selector import Selector
-from fleet.core.quorum.groups import Group, Members
+from fleet.core.quorum.groups import GroupMembers, QuorumGroup
 from fleet.core.quorum.presets import PRESETS
-from fleet.core.quorum.probe import Exec, Http
+from fleet.core.quorum.probe import ExecProbe, HttpProbe
 from fleet.core.quorum.quorum import healthy
 from fleet.core.records.errors import FleetError, ForbiddenError, UnreachableError
 from fleet.core.rollout.event import Gone, Seen
-from fleet.kube.client.asking import Asking
-from fleet.kube.client.credentials import Source
-from fleet.kube.cluster import Cluster
+from fleet.kube.client.credentials import CredentialSource
+from fleet.kube.client.pod_client import PodClient
+from fleet.kube.cluster import KubeCluster
 from fleet.quorums import PodGroup
 from tests.kube_fake.pods import PodServer
 from tests.kube_fake.server import Fault
@@ -34,10 +34,12 @@ STATS = "/commands/server_stats"
 
 
 @asynccontextmanager
-async def asking(tmp_path: Path, server: PodServer, seconds: float = 5.0) -> AsyncIterator[Asking]:
-    cluster = Cluster("east", Source(write_kubeconfig(tmp_path / "kc", server.url)), QuickClock())
+async def asking(tmp_path: Path, server: PodServer, seconds: float = 5.0) -> AsyncIterator[PodClient]:
+    cluster = KubeCluster(
+        "east", CredentialSource(write_kubeconfig(tmp_path / "kc", server.url)), QuickClock()
+    )
     try:
-        yield Asking(cluster.transport, seconds)
+        yield PodClient(cluster.transport, seconds)
     finally:
         await cluster.close()
 
@@ -54,11 +56,11 @@ def test_a_page_of_a_pod(tmp_path: Path) -> None:
     async def story() -> None:
         pages = {"/health?ready=1": (200, "well"), "/v1": (429, "not all are"), "/no": (503, "not leading")}
         async with PodServer(pages, {}) as server, asking(tmp_path, server) as asks:
-            assert await asks.ask(ZK, Http(8080, "/health?ready=1")) == b"well"
-            assert await asks.ask(ZK, Http(8443, "/v1", "https", also=(429,))) == b"not all are"
+            assert await asks.ask(ZK, HttpProbe(8080, "/health?ready=1")) == b"well"
+            assert await asks.ask(ZK, HttpProbe(8443, "/v1", "https", also=(429,))) == b"not all are"
             for path in ("/v1", "/no", "/nothing"):
                 with pytest.raises(FleetError):
-                    await asks.ask(ZK, Http(8080, path))
+                    await asks.ask(ZK, HttpProbe(8080, path))
             assert server.asked[:2] == [
                 "/api/v1/namespaces/data/pods/zk-0:8080/proxy/health?ready=1",
                 "/api/v1/namespaces/data/pods/https:zk-0:8443/proxy/v1",
@@ -71,16 +73,16 @@ def test_a_command_in_a_pod(tmp_path: Path) -> None:
     async def story() -> None:
         commands = {"own state": (0, "role leader"), "own fail": (3, "half"), "own die": (-1, "half")}
         async with PodServer({}, commands) as server, asking(tmp_path, server) as asks:
-            assert await asks.ask(ZK, Exec(("own", "state"), "main")) == b"role leader"
+            assert await asks.ask(ZK, ExecProbe(("own", "state"), "main")) == b"role leader"
             assert "container=main" in server.asked[0]
             with pytest.raises(
                 FleetError, match="own in data/zk-0: command terminated with exit code 3: a warning"
             ):
-                await asks.ask(ZK, Exec(("own", "fail")))
+                await asks.ask(ZK, ExecProbe(("own", "fail")))
             with pytest.raises(FleetError, match="own in data/zk-0 was broken off"):
-                await asks.ask(ZK, Exec(("own", "die")))
+                await asks.ask(ZK, ExecProbe(("own", "die")))
             with pytest.raises(ForbiddenError):
-                await asks.ask(ZK, Exec(("rm",)))
+                await asks.ask(ZK, ExecProbe(("rm",)))
 
     run(story)
 
@@ -93,7 +95,7 @@ def test_a_server_that_sends_a_command_elsewhere_is_not_followed(tmp_path: Path)
             there = {"Location": f"{elsewhere.url}/latest/meta-data"}
             server.faults.append(Fault("GET", "/exec", 307, "gone there", headers=there))
             with pytest.raises(UnreachableError, match="answers 307"):
-                await Asking(cluster.transport).ask(ZK, Exec(("own", "state")))
+                await PodClient(cluster.transport).ask(ZK, ExecProbe(("own", "state")))
             assert len(server.asked) == 1
             assert not elsewhere.asked
 
@@ -106,9 +108,11 @@ def test_what_is_said_of_a_failed_command_is_brief_and_without_our_password(tmp_
             server.failure = f'"{PASSWORD}" {{code}}' + " and so on" * 100
             server.complaint = f"{PASSWORD}\x1b[2K\n{PASSWORD}"
             named = server.url.replace("//", f"//ada:{quote(PASSWORD)}@")
-            cluster = Cluster("east", Source(write_kubeconfig(tmp_path / "kc", named)), QuickClock())
+            cluster = KubeCluster(
+                "east", CredentialSource(write_kubeconfig(tmp_path / "kc", named)), QuickClock()
+            )
             with pytest.raises(FleetError) as failed:
-                await Asking(cluster.transport).ask(ZK, Exec(("own", "state")))
+                await PodClient(cluster.transport).ask(ZK, ExecProbe(("own", "state")))
             await cluster.close()
             assert '"***" 3 and so on' in failed.value.message
             assert failed.value.message.isprintable() and len(failed.value.message) < 500
@@ -123,11 +127,11 @@ def a_pod(name: str, node: str) -> Pod:
 
 def test_a_group_is_read_as_its_cluster_and_its_pods_tell(tmp_path: Path) -> None:
     async def story() -> None:
-        of = Group(
+        of = QuorumGroup(
             "zk",
             "east",
             "zookeeper",
-            members=Members("data", Selector({"app": "db"}), 3, PRESETS["zookeeper"]),
+            members=GroupMembers("data", Selector({"app": "db"}), 3, PRESETS["zookeeper"]),
         )
         pages = {STATS: (200, zookeeper("follower", 5).decode())}
         async with PodServer(pages, {}) as server, asking(tmp_path, server) as asks:
@@ -151,9 +155,11 @@ def test_a_group_is_read_as_its_cluster_and_its_pods_tell(tmp_path: Path) -> Non
 
 def test_kafka_is_asked_by_command(tmp_path: Path) -> None:
     async def story() -> None:
-        of = Group("k", "east", "kafka", members=Members("data", Selector(), None, PRESETS["kafka"]))
+        of = QuorumGroup(
+            "k", "east", "kafka", members=GroupMembers("data", Selector(), None, PRESETS["kafka"])
+        )
         probe = PRESETS["kafka"].ask
-        assert isinstance(probe, Exec)
+        assert isinstance(probe, ExecProbe)
         commands = {" ".join(probe.command): (0, KAFKA_HEALTHY.decode())}
         async with PodServer({}, commands) as server, asking(tmp_path, server) as asks:
             group = PodGroup(of, "fra", asks)
@@ -172,9 +178,9 @@ def test_a_silent_pod_is_given_up_in_time(tmp_path: Path) -> None:
         quiet = await asyncio.start_server(lambda reader, writer: asyncio.sleep(60), "127.0.0.1", 0)
         port = quiet.sockets[0].getsockname()[1]
         path = write_kubeconfig(tmp_path / "kc", f"http://127.0.0.1:{port}")
-        cluster = Cluster("east", Source(path), QuickClock())
-        asks = Asking(cluster.transport, 0.3)
-        for how in (Http(1, "/"), Exec(("x",))):
+        cluster = KubeCluster("east", CredentialSource(path), QuickClock())
+        asks = PodClient(cluster.transport, 0.3)
+        for how in (HttpProbe(1, "/"), ExecProbe(("x",))):
             with pytest.raises(FleetError, match="did not answer within"):
                 await asks.ask(ZK, how)
         await cluster.close()

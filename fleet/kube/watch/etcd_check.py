@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from fleet.core.rollout.event import Object
 from fleet.kube.client.transport import Transport
-from fleet.kube.objects.errors import Call, NotFoundError
-from fleet.kube.objects.kinds import Kind
+from fleet.kube.objects.api_resources import ApiResource
+from fleet.kube.objects.errors import ApiRequest, NotFoundError
 from fleet.kube.watch.listing import read
 
 SECONDS = 5.0
@@ -32,41 +32,41 @@ _NUMBER = re.compile(r"[0-9]{1,20}")
 """etcd's revisions have 64 bits."""
 
 
-class Finding(NamedTuple):
+class EtcdComparison(NamedTuple):
     contradiction: str = ""
     """What the list tells and etcd does not hold, in words; empty: nothing."""
     behind: bool = False
     """The server tells the truth, and what was known before is another state: list again."""
 
 
-async def look(transport: Transport, kind: Kind, known: Object) -> Finding:
+async def compare_with_etcd(transport: Transport, kind: ApiResource, known: Object) -> EtcdComparison:
     """Reads one object that is known from a list or a watch from etcd, and where it differs from the cache as well.
 
     Raises FleetError for what gives no answer. A list that is begun after a GET must be as new as what that told.
     """
     stored = await _stored(transport, kind, known)
     if stored is not None and stored.uid == known.uid and stored.resource_version == known.resource_version:
-        return Finding()
+        return EtcdComparison()
     listed = await _listed(transport, kind, known)
     again = await _stored(transport, kind, known)
     name = f"{kind.kind} {known.name}"
     if stored is None and listed is not None and listed.uid == known.uid:
-        return Finding(f"{name} is in its lists and not in its etcd")
+        return EtcdComparison(f"{name} is in its lists and not in its etcd")
     if stored is not None and listed is not None and older(listed, stored):
-        return Finding(f"its lists tell {name} at {_revisions(listed, stored)}")
+        return EtcdComparison(f"its lists tell {name} at {_revisions(listed, stored)}")
     if again is not None and listed is not None and older(again, listed):
-        return Finding(f"its lists tell {name} at {_revisions(listed, again)}")
-    return Finding(behind=True)
+        return EtcdComparison(f"its lists tell {name} at {_revisions(listed, again)}")
+    return EtcdComparison(behind=True)
 
 
-async def listed_at(transport: Transport, kind: Kind) -> int:
+async def listed_at(transport: Transport, kind: ApiResource) -> int:
     """Returns the resourceVersion of the server's lists, 0 where it is no number. Raises FleetError."""
     query = {"limit": "1"}
-    call = Call(verb="list", path=kind.path, group=kind.group, resource=kind.resource, query=query)
+    call = ApiRequest(verb="list", path=kind.path, group=kind.group, resource=kind.resource, query=query)
     return number(kind.page(await transport.call(call)).version) or 0
 
 
-async def mended(transport: Transport, kind: Kind, wrong: Object, before: int) -> bool:
+async def has_recovered(transport: Transport, kind: ApiResource, wrong: Object, before: int) -> bool:
     """The server has read its etcd anew since its lists, then at resourceVersion `before`, told `wrong`. Raises FleetError.
 
     Where they are older than that now, or far newer. Or where they tell that object as etcd holds it, at a revision that
@@ -101,8 +101,8 @@ def older(one: Object, other: Object) -> bool:
     return left is not None and right is not None and left < right
 
 
-async def _stored(transport: Transport, kind: Kind, known: Object) -> Object | None:
-    call = Call(
+async def _stored(transport: Transport, kind: ApiResource, known: Object) -> Object | None:
+    call = ApiRequest(
         verb="get",
         path=kind.path_of(getattr(known, "namespace", ""), known.name),
         group=kind.group,
@@ -115,7 +115,7 @@ async def _stored(transport: Transport, kind: Kind, known: Object) -> Object | N
         return None
 
 
-async def _listed(transport: Transport, kind: Kind, known: Object) -> Object | None:
+async def _listed(transport: Transport, kind: ApiResource, known: Object) -> Object | None:
     namespace = getattr(known, "namespace", "")
     fields = f"metadata.name={known.name}" + (f",metadata.namespace={namespace}" if namespace else "")
     things = (await read(transport, kind, fields)).things
