@@ -13,6 +13,9 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from packaging.utils import canonicalize_name
+
+from tools.lock import pinned
 
 ROOT = Path(__file__).parents[2]
 
@@ -75,3 +78,16 @@ def test_every_package_that_is_imported_is_declared(folder: str) -> None:
     known = packages_distributions()
     others = imported(ROOT / folder) - sys.stdlib_module_names - {"fleet", "tests", "tools", "bench"}
     assert {each for each in others if not {name.lower() for name in known.get(each, [])} & names} == set()
+
+
+@pytest.mark.parametrize(
+    ("lock", "group"),
+    [("requirements.lock", "dev"), ("docs/requirements.lock", "docs"), ("deploy/requirements.lock", "")],
+)
+def test_a_lock_pins_every_package_by_hashes_and_names_no_index(lock: str, group: str) -> None:
+    text = (ROOT / lock).read_text()
+    assert "://" not in text and not re.findall(r"^--", text, re.MULTILINE)
+    locked = {each.name for each in pinned(text, "3.11")}
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    wanted = settings["dependency-groups"][group] if group else settings["project"]["dependencies"]
+    assert {canonicalize_name(named(each)) for each in wanted} <= locked

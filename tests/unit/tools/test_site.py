@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from tests.unit.test_markdown import PAGES
-from tools.lock import pinned
 from tools.site import API, ROOT, STYLE, check, gather, main, packages, reachable
 
 
@@ -91,11 +90,3 @@ def test_a_site_that_stands_alone_passes_and_an_empty_folder_does_not(tmp_path: 
     )
     assert main(["check", str(tmp_path)]) == 0
     assert main(["build"]) == 2
-
-
-def test_what_builds_it_is_pinned_with_hashes_and_from_no_named_index() -> None:
-    text = (ROOT / "docs/requirements.lock").read_text()
-    assert "://" not in text
-    known = {each.name for each in pinned(text, "3.11")}
-    group = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]["docs"]
-    assert group and {each.partition(">")[0] for each in group} <= known
