@@ -19,7 +19,7 @@ from fleet.core.objects.pod import PodRef
 from fleet.core.rollout.action import (
     Action,
     AnyAction,
-    Clear,
+    CancelRequest,
     Cordon,
     Defragment,
     Evict,
@@ -33,7 +33,7 @@ from fleet.core.rollout.action import (
     Uncordon,
     Unmark,
 )
-from fleet.core.rollout.event import Event, Thing
+from fleet.core.rollout.event import ClusterEvent, ClusterObject
 from fleet.model import node_patches
 from fleet.model.agents import ModelAgents
 from fleet.model.behaviour import ClusterBehaviour, draw
@@ -148,7 +148,7 @@ class Model:
         self._settle()
         return Outcome(action, Result.DONE, words)
 
-    def advance(self, until: float) -> list[tuple[float, Event]]:
+    def advance(self, until: float) -> list[tuple[float, ClusterEvent]]:
         """All that happened and has not been told yet, up to that time, in order."""
         self._run(until)
         told = list(self._objects.told)
@@ -161,7 +161,7 @@ class Model:
             return self._objects.told[0][0]
         return self._timeline.next_at()
 
-    def things(self) -> Iterator[Thing]:
+    def things(self) -> Iterator[ClusterObject]:
         """Every object, what pods refer to before the pods."""
         objects = self._objects
         yield from objects.workloads.values()
@@ -240,7 +240,7 @@ class Model:
             Evict: self._evict,
             Stage: self._stage,
             Reboot: self._reboot,
-            Clear: self._clear,
+            CancelRequest: self._clear,
             MoveLeader: self.quorums.move_leader,
             SaveSnapshot: self.quorums.save_snapshot,
             Defragment: self.quorums.defragment,
@@ -381,7 +381,7 @@ class Model:
         self._objects.put_machine(machine, request=request)
         self._agents.requested(machine.name, request.token)
 
-    def _clear(self, action: Clear) -> str:
+    def _clear(self, action: CancelRequest) -> str:
         machine = self._machine(action)
         if machine.request is not None and machine.request.token.startswith(f"{action.rollout}/"):
             self._objects.put_machine(machine, request=None)

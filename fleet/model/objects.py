@@ -16,7 +16,7 @@ from fleet.core.objects.node import Node
 from fleet.core.objects.pod import Pod, PodRef
 from fleet.core.objects.volumes import ClusterVolumes, PersistentVolume, PersistentVolumeClaim
 from fleet.core.objects.workload import Workload
-from fleet.core.rollout.event import Event, Gone, Seen, Thing
+from fleet.core.rollout.event import ClusterEvent, ClusterObject, Deleted, Upserted
 from fleet.core.third_parties.maintenance import Maintenance
 
 
@@ -45,7 +45,7 @@ class Objects:
         self.epoch: datetime | None = None
         """What the clock shows at time 0; None where nobody has said."""
         self.revision = 0
-        self.told: deque[tuple[float, Event]] = deque()
+        self.told: deque[tuple[float, ClusterEvent]] = deque()
         """Events that no watcher has taken yet."""
         self.nodes: dict[str, Node] = {}
         self.pods: dict[PodRef, Pod] = {}
@@ -111,7 +111,7 @@ class Objects:
     def attachments_on(self, node: str) -> list[Attachment]:
         return [self.attachments[name] for name in self._attached.get(node, ())]
 
-    def emit(self, event: Event) -> None:
+    def emit(self, event: ClusterEvent) -> None:
         """The one place where watchers are told."""
         self.told.append((self.now, event))
 
@@ -222,8 +222,8 @@ class Objects:
         self.revision += 1
         return str(self.revision)
 
-    def _tell(self, thing: Thing) -> None:
-        self.emit(Seen(self.cluster, thing))
+    def _tell(self, thing: ClusterObject) -> None:
+        self.emit(Upserted(self.cluster, thing))
 
-    def _tell_gone(self, thing: Thing) -> None:
-        self.emit(Gone(self.cluster, thing))
+    def _tell_gone(self, thing: ClusterObject) -> None:
+        self.emit(Deleted(self.cluster, thing))

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from fleet.core.guards import quorum
 from fleet.core.quorum.quorum import Member, Quorum, foremost, unknown
 from fleet.core.rollout.action import Defragment, MoveLeader, Reboot, Result, SaveSnapshot
-from fleet.core.rollout.event import Seen
+from fleet.core.rollout.event import Upserted
 from fleet.model.behaviour import ClusterBehaviour, Length, draw
 from fleet.model.control_plane.kubelet import Kubelets
 from fleet.model.event_queue import EventQueue
@@ -84,7 +84,7 @@ class ModelQuorums:
     def may_reboot(self, action: Reboot) -> None:
         """As the driver does: reads the groups once more. Raises Refusal."""
         for name, rule in action.quorums.items():
-            if name in self.groups and (why := quorum.forbidden(self.told(name), rule, action.node)):
+            if name in self.groups and (why := quorum.why_no_reboot(self.told(name), rule, action.node)):
                 raise RefusedPatch(Result.STALE, why)
 
     def rejoined(self, name: str, member: str) -> None:
@@ -134,7 +134,7 @@ class ModelQuorums:
         self._tell(name)
 
     def _tell(self, name: str) -> None:
-        self._objects.emit(Seen(self._objects.cluster, self.told(name)))
+        self._objects.emit(Upserted(self._objects.cluster, self.told(name)))
 
     def _later(self, length: Length, what: str, *words: str) -> None:
         delay = draw(length, self._rng, words[-1])

@@ -18,7 +18,7 @@ from fleet.core.objects.pod import Pod, PodRef
 from fleet.core.objects.volumes import PersistentVolume, PersistentVolumeClaim
 from fleet.core.objects.workload import Workload
 from fleet.core.quorum.quorum import Quorum
-from fleet.core.rollout.event import Event, Gone, Seen
+from fleet.core.rollout.event import ClusterEvent, Deleted, Upserted
 from fleet.core.third_parties.maintenance import Maintenance
 from fleet.model.control_plane.controllers import SavedControllers
 from fleet.model.event_queue import Due
@@ -39,11 +39,11 @@ class SavedEvent(Struct, frozen=True, omit_defaults=True):
     attachment: Attachment | None = None
     maintenance: Maintenance | None = None
 
-    def event(self, cluster: str) -> Event:
+    def event(self, cluster: str) -> ClusterEvent:
         kept = self.node or self.pod or self.budget or self.workload or self.machine
         thing = kept or self.quorum or self.volume or self.attachment or self.maintenance
         assert thing is not None
-        return Seen(cluster, thing) if self.form == "seen" else Gone(cluster, thing)
+        return Upserted(cluster, thing) if self.form == "seen" else Deleted(cluster, thing)
 
 
 class SavedModel(Struct, frozen=True, kw_only=True):
@@ -117,11 +117,11 @@ FIELDS: Mapping[type, str] = {
 """Fields of a saved event, by what it is about. A model changes no PersistentVolumeClaim."""
 
 
-def saved_event(at: float, event: Event) -> SavedEvent:
+def saved_event(at: float, event: ClusterEvent) -> SavedEvent:
     """Raises TypeError for an event that a model does not make."""
-    if not isinstance(event, Seen | Gone):
+    if not isinstance(event, Upserted | Deleted):
         raise TypeError(f"a model does not make {type(event).__name__}")
-    form: Literal["seen", "gone"] = "seen" if isinstance(event, Seen) else "gone"
+    form: Literal["seen", "gone"] = "seen" if isinstance(event, Upserted) else "gone"
     field = FIELDS.get(type(event.thing))
     if field is None:
         raise TypeError(f"a model tells nothing of a {type(event.thing).__name__}")

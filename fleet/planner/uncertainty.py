@@ -1,4 +1,4 @@
-"""How certain a plan's makespan is: its p95 where enough runs were measured, else how far off it may be."""
+"""Says how certain a plan's makespan is: its p95 where enough runs were measured, else how far off it may be."""
 
 from __future__ import annotations
 
@@ -24,13 +24,14 @@ def uncertainty(
     groups: Mapping[str, Mapping[str, EstimateKey]],
     times: DurationEstimates,
 ) -> tuple[float | None, Assumed | None]:
-    """Returns the p95 of such a plan, where enough was measured, and how far off it may be where nothing was."""
+    """Returns the p95 of the plan in seconds, where enough was measured, and how far off the plan may be where nothing was.
+    `run_seconds`: the p95 of one run, which must fit into a window."""
     images = any(step.step == Step.STAGE and step.end > step.start for run in runs for step in run.steps)
     pods = any(run.evictions for run in runs)
     parts = ["stage"] * images + ["reboot"] * bool(runs) + list(POD_PARTS) * pods
     chosen = {groups[run.cluster][run.node] for run in runs}
     unknown = [
-        part for part in parts if any(not times.known(part, *_of(part, group)).samples for group in chosen)
+        part for part in parts if any(not times.estimate(part, *_of(part, group)).samples for group in chosen)
     ]
 
     def drawn(group: EstimateKey) -> Lengths:
@@ -38,7 +39,7 @@ def uncertainty(
 
     def at(seconds: Mapping[str, float]) -> Callable[[EstimateKey], Lengths]:
         def assumed(group: EstimateKey) -> Lengths:
-            known = (times.known(part, *_of(part, group)) for part in PARTS)
+            known = (times.estimate(part, *_of(part, group)) for part in PARTS)
             return Lengths(
                 *(
                     AS_PLANNED if each.samples else (seconds[each.part] / max(LEAST, each.p50),)
@@ -60,5 +61,5 @@ def uncertainty(
 
 
 def _of(part: str, group: EstimateKey) -> EstimateKey:
-    """The group whose times count for a part of a run in this one: pods are the same in all."""
+    """Returns the group whose measured durations count for a part of a run: those of pods are the same for all groups."""
     return ("", "") if part in POD_PARTS else group

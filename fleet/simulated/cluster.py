@@ -19,7 +19,14 @@ from fleet.core.records.errors import DISK_FULL, FleetError, UnreachableError
 from fleet.core.records.leadership import Leadership
 from fleet.core.records.requests import RequestKind
 from fleet.core.rollout.action import AnyAction, Outcome, Result
-from fleet.core.rollout.event import Event, Gone, Lost, Seen, Synced, Thing
+from fleet.core.rollout.event import (
+    ClusterEvent,
+    ClusterLost,
+    ClusterObject,
+    ClusterSynced,
+    Deleted,
+    Upserted,
+)
 from fleet.model.agents import last_boot
 from fleet.model.behaviour import ClusterBehaviour, SavedBehaviour
 from fleet.model.external_changes import ExternalChanges
@@ -66,10 +73,10 @@ class EventInbox:
     """What one reader of `events` has not read yet."""
 
     def __init__(self) -> None:
-        self.events: deque[Event] = deque()
+        self.events: deque[ClusterEvent] = deque()
         self.wake = asyncio.Event()
 
-    def put(self, *events: Event) -> None:
+    def put(self, *events: ClusterEvent) -> None:
         self.events.extend(events)
         self.wake.set()
 
@@ -85,7 +92,7 @@ class SimulatedCluster:
         self._model, self._state = self._restore()
         self.name = self._model.cluster
         self._inboxes: list[EventInbox] = []
-        self._untold: list[Event] = []
+        self._untold: list[ClusterEvent] = []
         """What happened while the cluster did not answer."""
         self._leads = False
         self._closed = False
@@ -114,7 +121,7 @@ class SimulatedCluster:
         self._pump()
         return self._model.snapshot(self._clock.now())
 
-    async def events(self) -> AsyncIterator[Event]:
+    async def events(self) -> AsyncIterator[ClusterEvent]:
         inbox = EventInbox()
         self._pump()
         self._list(inbox)
@@ -177,9 +184,9 @@ class SimulatedCluster:
         self._state = replace(self._state, unreachable=unreachable)
         for inbox in self._inboxes:
             if unreachable:
-                inbox.put(Lost(self.name, unreachable))
+                inbox.put(ClusterLost(self.name, unreachable))
             else:
-                inbox.put(*self._untold, Synced(self.name, self._model.server_version))
+                inbox.put(*self._untold, ClusterSynced(self.name, self._model.server_version))
         self._untold.clear()
         self._save_soon()
 
@@ -204,7 +211,7 @@ class SimulatedCluster:
         if before == after:
             return
         for inbox in self._inboxes:
-            inbox.put(*(Gone(self.name, thing) for key, thing in before.items() if key not in after))
+            inbox.put(*(Deleted(self.name, thing) for key, thing in before.items() if key not in after))
             self._list(inbox)
 
     def _must_answer(self) -> None:
@@ -216,10 +223,10 @@ class SimulatedCluster:
 
     def _list(self, inbox: EventInbox) -> None:
         if self.unreachable:
-            inbox.put(Lost(self.name, self.unreachable))
+            inbox.put(ClusterLost(self.name, self.unreachable))
             return
-        inbox.put(*(Seen(self.name, thing) for thing in self._model.things()))
-        inbox.put(Synced(self.name, self._model.server_version))
+        inbox.put(*(Upserted(self.name, thing) for thing in self._model.things()))
+        inbox.put(ClusterSynced(self.name, self._model.server_version))
 
     def _pump(self) -> None:
         """Lets the model live until now, and hands out what happened."""
@@ -273,5 +280,5 @@ class SimulatedCluster:
         self._clock.save()
 
 
-def _key(thing: Thing) -> tuple[str, str, str]:
+def _key(thing: ClusterObject) -> tuple[str, str, str]:
     return getattr(thing, "kind", type(thing).__name__), getattr(thing, "namespace", ""), thing.name

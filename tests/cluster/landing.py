@@ -19,7 +19,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from fleet.core.capacity.capacity import Room
+from fleet.core.capacity.capacity import ClusterCapacity
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.cluster.view import ClusterView
 from fleet.core.objects.pod import Pod
@@ -287,7 +287,7 @@ def _read(lab: Lab) -> Snapshot:
     return asyncio.run(read())
 
 
-def _room(snapshot: Snapshot) -> Room:
+def _room(snapshot: Snapshot) -> ClusterCapacity:
     view = ClusterView(snapshot.cluster)
     for thing in snapshot.things():
         view.see(thing)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from fleet.app.wiring.connection import connect
-from fleet.app.wiring.home import Home, person
+from fleet.app.wiring.home import Home, actor
 from fleet.core.records.errors import HeldError
 from fleet.core.records.journal import JournalRecord
 
@@ -25,5 +25,5 @@ def accept(home: Home, name: str, reason: str) -> str:
     if not place or journal.knows(place, name):
         raise HeldError(f"{name} has seen nothing that is not in this journal", "there is nothing to accept")
     detail = {"cluster": name, "place": place} | ({"reason": reason} if reason else {})
-    journal.append([JournalRecord("command", "accept", detail=detail)], at=home.now(), actor=person())
+    journal.append([JournalRecord("command", "accept", detail=detail)], at=home.now(), actor=actor())
     return place

@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from fleet.app.wiring.connection import hosts_of, opened
-from fleet.app.wiring.home import Home, person
+from fleet.app.wiring.home import Home, actor
 from fleet.app.wiring.quorums import with_quorums
 from fleet.app.wiring.refresh import keep, read, read_hosts, reason
 from fleet.core.cluster.snapshot import Snapshot
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from fleet.store import ClusterRow
 
 
-class Found(Struct, frozen=True):
+class ClusterCheck(Struct, frozen=True):
     """What one look at a cluster says."""
 
     name: str
@@ -59,7 +59,7 @@ class Found(Struct, frozen=True):
     """Others that run there and reboot nodes."""
 
 
-def add(home: Home, name: str, kubeconfig: Path | None, context: str, sites: Sequence[str]) -> Found:
+def add(home: Home, name: str, kubeconfig: Path | None, context: str, sites: Sequence[str]) -> ClusterCheck:
     """Reads the cluster once and keeps it. Raises FleetError, and keeps nothing, where it does not answer.
 
     `kubeconfig` None: what kubectl reads, the files of KUBECONFIG or ~/.kube/config. Their paths are kept, and the name of
@@ -83,7 +83,7 @@ def add(home: Home, name: str, kubeconfig: Path | None, context: str, sites: Seq
     return _add(home, row)
 
 
-def add_hosts(home: Home, name: str, inventory: Path, sites: Sequence[str]) -> Found:
+def add_hosts(home: Home, name: str, inventory: Path, sites: Sequence[str]) -> ClusterCheck:
     """Hosts without a cluster, as `add`. Raises FleetError, and keeps nothing, where none of them is reached."""
     from fleet.store import ClusterRow
 
@@ -99,14 +99,14 @@ def _addable(home: Home, name: str) -> None:
         raise UsageError(f"cluster {name} is in the fleet already", "fleet cluster check looks at it again")
 
 
-def _add(home: Home, row: ClusterRow) -> Found:
+def _add(home: Home, row: ClusterRow) -> ClusterCheck:
     found, snapshot = _inspect(home, row)
     home.make().clusters.add(replace(row, uid=found.uid))
     keep(home, snapshot)
     return found
 
 
-def check(home: Home, name: str) -> Found:
+def check(home: Home, name: str) -> ClusterCheck:
     """Reaches a cluster of the fleet. Raises FleetError where it does not answer, and keeps why."""
     row = home.store.clusters.get(name)
     try:
@@ -125,7 +125,7 @@ def check(home: Home, name: str) -> Found:
     return found
 
 
-def _inspect(home: Home, row: ClusterRow) -> tuple[Found, Snapshot]:
+def _inspect(home: Home, row: ClusterRow) -> tuple[ClusterCheck, Snapshot]:
     policy = home.policy_if_any()
     if row.kind == "simulated":
         snapshot = asyncio.run(read(home, row, policy))
@@ -139,7 +139,7 @@ def _inspect(home: Home, row: ClusterRow) -> tuple[Found, Snapshot]:
     return asyncio.run(_inspect_real(home, row, policy))
 
 
-async def _inspect_real(home: Home, row: ClusterRow, policy: Policy) -> tuple[Found, Snapshot]:
+async def _inspect_real(home: Home, row: ClusterRow, policy: Policy) -> tuple[ClusterCheck, Snapshot]:
     async with opened(row) as cluster:
         missing = await cluster.forbidden(policy.remote)
         unreadable = [each for each in missing if each.resource in ("nodes", "pods") and "list" in each.verbs]
@@ -197,11 +197,11 @@ def found_in(
     unread: Mapping[str, str] | None = None,
     uid: str = "",
     simulated: bool = False,
-) -> Found:
+) -> ClusterCheck:
     pools = Counter(
         pool.name if pool else "" for pool in (policy.pool_of(name, node) for node in snapshot.nodes)
     )
-    return Found(
+    return ClusterCheck(
         name=name,
         sites=tuple(sites),
         version=snapshot.server_version,
@@ -244,6 +244,6 @@ def claim(home: Home, name: str, reason: str) -> dict[str, str]:
         raise UsageError(f"{name} is a cluster: its Lease says whose it is", "fleet cluster check " + name)
     detail = {"cluster": name} | ({"reason": reason} if reason else {})
     home.store.journal.append(
-        [JournalRecord("command", "claim", detail=detail)], at=home.now(), actor=person()
+        [JournalRecord("command", "claim", detail=detail)], at=home.now(), actor=actor()
     )
     return asyncio.run(hosts_of(home, row).claim())

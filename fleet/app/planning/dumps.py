@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from fleet.app.planning.plan import GREEDY, Beyond, Tell, Urgency, find_release, planned, the_pool
+from fleet.app.planning.plan import GREEDY, PlanExtras, PlanProgress, Urgency, find_release, planned, the_pool
 from fleet.app.wiring.connection import opened
 from fleet.app.wiring.files import write_whole
 from fleet.app.wiring.home import Home
@@ -32,7 +32,7 @@ HOW = "kubectl get nodes,pods,poddisruptionbudgets,deployments,replicasets,state
 
 
 def plan_of_dump(
-    home: Home, pools: Sequence[str], version: str, path: Path, beyond: Beyond = GREEDY, cluster: str = ""
+    home: Home, pools: Sequence[str], version: str, path: Path, beyond: PlanExtras = GREEDY, cluster: str = ""
 ) -> Plan:
     """By the home's policy, which calls it `cluster`; empty: as the file. The plan is not kept: it cannot be started.
 
@@ -40,6 +40,7 @@ def plan_of_dump(
     UsageError for what is no dump, and for names that the policy does not know.
     """
     from fleet.planner.planner import make_plan
+    from fleet.planner.request import PlanRequest
 
     policy = home.policy()
     pools = pools or the_pool(policy)
@@ -48,8 +49,10 @@ def plan_of_dump(
     times = _times(home)
     now, whole = home.now(), [with_machines(snapshot, policy)]
 
-    def again(snapshots: Sequence[Snapshot], policy: Policy, urgency: Urgency, tell: Tell) -> Plan:
-        return make_plan("", snapshots, policy, pools, release, now, times, urgency=urgency, tell=tell)
+    def again(snapshots: Sequence[Snapshot], policy: Policy, urgency: Urgency, tell: PlanProgress) -> Plan:
+        return make_plan(
+            PlanRequest("", snapshots, policy, pools, release, now, times, urgency=urgency), tell
+        )
 
     return planned(whole, policy, {}, times, again, beyond)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from fleet.app.reporting.explain import find
 from fleet.app.reporting.status import fleet_status
 from fleet.app.wiring.connection import file_of, hosts_of, opened
-from fleet.app.wiring.home import Home, person
+from fleet.app.wiring.home import Home, actor
 from fleet.core.objects.machine import LogAsk
 from fleet.core.records.errors import UsageError
 from fleet.core.records.journal import JournalRecord
@@ -38,7 +38,7 @@ def of_node(home: Home, name: str, unit: str = "", lines: int = 100, seconds: fl
     node = find(fleet_status(home).nodes, name)
     asked = {"lines": lines} | ({"unit": unit} if unit else {})
     record = JournalRecord("command", "log", node=f"{node.cluster}/{node.name}", detail=asked)
-    (entry,) = home.store.journal.append([record], at=home.now(), actor=person())
+    (entry,) = home.store.journal.append([record], at=home.now(), actor=actor())
     row = home.store.clusters.get(node.cluster)
     return _last_log(home, row, node.name, LogAsk(f"log/{entry.place}", unit, lines), seconds)
 
@@ -85,12 +85,12 @@ def _refuse_odd(unit: str) -> None:
 async def _over(way: str, unit: str, lines: int) -> str:
     if not way.startswith("ssh:"):
         return await BootLog(Local(prefix_of(way))).last_boot(unit, lines)
-    from fleet.machines.access import Access, address_of
+    from fleet.machines.access import SshAccess, address_of
     from fleet.machines.ssh.host import Limit, Ssh
 
     if not way.removeprefix("ssh:"):
         raise UsageError("ssh: names no machine", "--host ssh:USER@NAME")
-    ssh = Ssh(address_of(way.removeprefix("ssh:")), Access(), Limit())
+    ssh = Ssh(address_of(way.removeprefix("ssh:")), SshAccess(), Limit())
     try:
         return await BootLog(ssh).last_boot(unit, lines)
     finally:

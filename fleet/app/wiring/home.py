@@ -34,12 +34,12 @@ NO_LOGIN = 2**32 - 1
 """The login uid of a process that no login has begun: a service, a container."""
 BEGIN = "fleet cluster add NAME --kubeconfig FILE --site SITE begins one; --home FOLDER names another; or try fleet demo"
 
-Tell = Callable[[str], None]
+ShowMessage = Callable[[str], None]
 """Hears what a person should know whatever the command's result is."""
 
 
 class Home:
-    def __init__(self, path: Path, database: str = "", tell: Tell = lambda words: None) -> None:
+    def __init__(self, path: Path, database: str = "", tell: ShowMessage = lambda words: None) -> None:
         """`database`: URL of a PostgreSQL, or a path; empty: `fleet.db` in the folder.
 
         `tell` hears, each once, the warnings of the policy, and that a database was made.
@@ -56,7 +56,7 @@ class Home:
         database: str,
         environ: Mapping[str, str],
         here: Path,
-        tell: Tell = lambda words: None,
+        tell: ShowMessage = lambda words: None,
     ) -> Home:
         """What the call names; else FLEET_HOME; else `here` if it holds a fleet; else the user's own.
 
@@ -116,9 +116,9 @@ class Home:
         """A database is there, or is a server's, which will say itself."""
         if "://" not in self.database:
             return Path(self.database).exists()
-        from fleet.store.db.address import Address
+        from fleet.store.db.address import DatabaseAddress
 
-        address = Address.parse(self.database)
+        address = DatabaseAddress.parse(self.database)
         return address.kind != "sqlite" or address.path.exists()
 
     @property
@@ -154,7 +154,7 @@ class Home:
         from fleet.hosts.ownership import Claim
 
         self.store.settings.keep("fleet", str(uuid4()))
-        return Claim(self.store.settings.get("fleet") or "", f"{person()} (home {self.path})")
+        return Claim(self.store.settings.get("fleet") or "", f"{actor()} (home {self.path})")
 
     def make(self) -> Store:
         """The store, made if it was not there."""
@@ -183,7 +183,7 @@ class Home:
         try:
             yield
         except UnwritableError as error:
-            self.warn(f"what was seen is not written down: {error.words}")
+            self.warn(f"what was seen is not written down: {error.full_message}")
 
     def warn(self, words: str) -> None:
         """Tells it, once."""
@@ -274,7 +274,7 @@ def _refuse_anothers(folder: Path) -> None:
         )
 
 
-def person() -> str:
+def actor() -> str:
     """Who gives a command, for the journal: `user@host`, as the system and not the environment says, and behind it who
     has logged in, where that is somebody else (sudo, su)."""
     return actor_of(os.getuid(), _login_uid(), socket.gethostname(), _user_name)

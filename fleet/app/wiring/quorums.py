@@ -17,7 +17,7 @@ from fleet.core.quorum.groups import QuorumGroup as Declared
 from fleet.core.quorum.groups import settled
 from fleet.core.quorum.quorum import Quorum
 from fleet.core.records.errors import UsageError
-from fleet.core.rollout.event import Seen, Thing
+from fleet.core.rollout.event import ClusterObject, Upserted
 
 if TYPE_CHECKING:
     from fleet.drivers.groups import QuorumClient, QuorumClients
@@ -109,9 +109,9 @@ async def with_quorums(snapshot: Snapshot, cluster: KubeCluster, policy: Policy)
 
 async def read_into(snapshot: Snapshot, groups: QuorumClients) -> Snapshot:
     """The same with these groups read now."""
-    things: tuple[Thing, ...] = (*snapshot.nodes, *snapshot.pods, *snapshot.workloads)
+    things: tuple[ClusterObject, ...] = (*snapshot.nodes, *snapshot.pods, *snapshot.workloads)
     for thing in things:
-        groups.see(Seen(snapshot.cluster, thing))
+        groups.see(Upserted(snapshot.cluster, thing))
     found = [told for group in groups if (told := await group.read(snapshot.at)) is not None]
     return replace(snapshot, quorums=tuple(found))
 

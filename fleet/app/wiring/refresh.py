@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fleet.store import ClusterRow
 
 
-class Look(Struct, frozen=True):
+class Refresh(Struct, frozen=True):
     """Several clusters at one moment, as far as they answer."""
 
     fresh: tuple[Snapshot, ...]
@@ -29,19 +29,19 @@ class Look(Struct, frozen=True):
     """Why those do not answer."""
 
 
-def look(home: Home, names: Sequence[str] = ()) -> Look:
+def refresh(home: Home, names: Sequence[str] = ()) -> Refresh:
     """Reads clusters afresh, all at a time, and writes what was found to the inventory if it can be written.
 
     Raises ConfigError, and reads none, for a policy with mistakes: they are not the clusters'.
     """
-    seen = looked(home, names)
+    seen = refreshed(home, names)
     with home.by_the_way():
-        note(home, seen)
+        record(home, seen)
     return seen
 
 
-def looked(home: Home, names: Sequence[str] = ()) -> Look:
-    """As `look`, and writes nothing."""
+def refreshed(home: Home, names: Sequence[str] = ()) -> Refresh:
+    """As `refresh`, and writes nothing."""
     rows = home.clusters(names)
     policy = home.policy_if_any()
     answers = asyncio.run(_read_all(home, rows, policy))
@@ -53,10 +53,10 @@ def looked(home: Home, names: Sequence[str] = ()) -> Look:
         else:
             lost[row.name] = reason(row.name, answer)
     old = tuple(home.store.inventory.snapshot(name) for name in lost)
-    return Look(tuple(fresh), old, lost)
+    return Refresh(tuple(fresh), old, lost)
 
 
-def note(home: Home, seen: Look) -> dict[str, int]:
+def record(home: Home, seen: Refresh) -> dict[str, int]:
     """Writes down what was seen; answers how many facts were news to the inventory, by cluster."""
     for name, why in seen.lost.items():
         home.store.clusters.touch(name, at=home.now(), error=why)

@@ -18,7 +18,7 @@ def findings(lint: LintResult) -> Text:
     for cluster, found in groupby(lint.findings, key=lambda finding: finding.cluster):
         text.append(f"{cluster or 'the policy'}\n", "bold")
         for finding in found:
-            text.append(f"  {finding.subject}", "yellow").append(f": {finding.words} ")
-            text.append(f"({finding.check})\n", "dim").append(f"    -> {finding.advice}\n")
+            text.append(f"  {finding.subject}", "yellow").append(f": {finding.message} ")
+            text.append(f"({finding.check})\n", "dim").append(f"    -> {finding.remedy}\n")
     count = len(lint.findings)
     return text.append(f"{count} finding{'' if count == 1 else 's'} in {where}.")

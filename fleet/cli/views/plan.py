@@ -303,7 +303,7 @@ def _needs_operator(each: PlannedHold) -> bool:
     """What helps against another party's work is told, and it ends by itself all the same."""
     if each.held is None or each.held.needs_action:
         return True
-    return bool(each.advice) and each.held.reason is not Reason.OTHERS
+    return bool(each.remedy) and each.held.reason is not Reason.OTHERS
 
 
 def parted(held: Sequence[PlannedHold]) -> tuple[list[PlannedHold], list[PlannedHold]]:
@@ -317,7 +317,7 @@ def _warnings(found: Sequence[PlanWarning]) -> Iterator[Text]:
     several = len({each.cluster for each in found if each.cluster}) > 1
     for each in found:
         where = f"{each.cluster}: " if several and each.cluster else ""
-        yield _fact("warning", f"{where}{each.subject}: {each.words}", "yellow")
+        yield _fact("warning", f"{where}{each.subject}: {each.message}", "yellow")
         yield _fact("", f"-> {each.remedy}", "dim")
 
 
@@ -325,7 +325,7 @@ def _held(held: Sequence[PlannedHold], most: int | None) -> Iterator[Text]:
     """Nodes that are held for the same reason together."""
     groups: dict[tuple[str, str], list[PlannedHold]] = {}
     for each in held:
-        groups.setdefault((each.detail, each.advice), []).append(each)
+        groups.setdefault((each.detail, each.remedy), []).append(each)
     shown = list(groups.items())[:most]
     width = max((len(_names(members)) for _, members in shown), default=0)
     for (detail, advice), members in shown:
@@ -357,7 +357,7 @@ def _doubts(doubts: Sequence[PlannedDoubt], most: int | None) -> Iterator[Text]:
     told = f"of {'1 pod' if pods == 1 else f'{pods} pods'} whether another node can take {'it' if pods == 1 else 'them'}"
     yield _fact("unknown", told, "yellow")
     for each in doubts[:most]:
-        yield Text(f"    {each.pod} on {each.node}: {each.words}")
+        yield Text(f"    {each.pod} on {each.node}: {each.message}")
     if most is not None and len(doubts) > most:
         yield Text(f"    and {len(doubts) - most} more (--held shows all)", "dim")
 

@@ -12,16 +12,16 @@ from fleet.core.policy.policy import DrainRule
 from fleet.core.policy.treatment import EVICTED, OWN_TIME, Treatment
 from fleet.core.records.held import Held
 
-Matched = tuple[Pod, tuple[PodRef, ...]]
+MatchedPod = tuple[Pod, tuple[PodRef, ...]]
 """A pod to drain, with every budget that matches it."""
 
 
-class Load:
+class DrainDemand:
     __slots__ = ("_free_of", "_needs", "budgets", "deleting", "pods", "terms", "treated")
 
     def __init__(
         self,
-        matched: tuple[Matched, ...],
+        matched: tuple[MatchedPod, ...],
         known: Mapping[PodRef, Budget],
         terms: int,
         treated: Mapping[str, Treatment],
@@ -54,7 +54,7 @@ class Load:
         return found
 
     @property
-    def moving(self) -> tuple[Matched, ...]:
+    def moving(self) -> tuple[MatchedPod, ...]:
         """Pods that are evicted and need a place elsewhere; the others end, or are moved by their operator."""
         if not self.treated:
             return self.pods

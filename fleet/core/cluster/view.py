@@ -7,8 +7,8 @@ from datetime import datetime
 from enum import Enum, auto
 from itertools import islice
 
-from fleet.core.capacity.capacity import Room
-from fleet.core.cluster.drain_demand import Load
+from fleet.core.capacity.capacity import ClusterCapacity
+from fleet.core.cluster.drain_demand import DrainDemand
 from fleet.core.cluster.notices import Notices
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.objects.attachment import Attachment
@@ -22,7 +22,7 @@ from fleet.core.policy.drain_rule import PodRule
 from fleet.core.policy.treatment import EVICTED, Treatment, is_plain, treatment
 from fleet.core.quorum.quorum import Quorum
 from fleet.core.records.held import Held, Reason
-from fleet.core.rollout.event import Thing
+from fleet.core.rollout.event import ClusterObject
 from fleet.core.third_parties.maintenance import Maintenance
 from fleet.core.third_parties.notice import Notice, of_node
 from fleet.core.third_parties.roles import Roles
@@ -31,7 +31,7 @@ MOST_UNREADY = 500
 """Pods of one namespace that are looked at to say which of a budget are not Ready."""
 
 
-class Debit(Enum):
+class PendingEviction(Enum):
     """An eviction of ours that the budget's status does not show yet."""
 
     SENT = auto()
@@ -42,7 +42,7 @@ class Debit(Enum):
 class ClusterView:
     def __init__(self, name: str) -> None:
         self.name = name
-        self.room = Room()
+        self.room = ClusterCapacity()
         self.roles = Roles()
         self.said = Notices()
         """What objects say of nodes for other parties; what the nodes themselves say is in `notices`."""
@@ -83,11 +83,11 @@ class ClusterView:
         """By namespace: how often its budgets, or what they select, have changed."""
         self._matching: dict[str, tuple[int, dict[str, str], tuple[PodRef, ...]]] = {}
         """By pod: the terms and labels under which it was matched, and the budgets found."""
-        self._loads: dict[str, Load] = {}
+        self._loads: dict[str, DrainDemand] = {}
         """By node."""
         self._selectors = 0
         """How often a budget has come, gone or changed its selector."""
-        self._debits: dict[PodRef, dict[str, Debit]] = {}
+        self._debits: dict[PodRef, dict[str, PendingEviction]] = {}
         """By budget, then by the pod's uid."""
         self._debited: dict[str, PodRef] = {}
         """The pod's uid -> the budget that its eviction takes from."""
@@ -158,14 +158,14 @@ class ClusterView:
         controller = self.workloads.get(pod.owner.uid) if pod.owner is not None else None
         return treatment(pod, rules, controller)
 
-    def load(self, node: str) -> Load:
+    def load(self, node: str) -> DrainDemand:
         """What the node's drain asks of budgets."""
         known = self._loads.get(node)
         if known is None or known.terms != self._selectors:
             own = self.to_drain(node)
             matched = tuple((pod, self.refs_of(pod)) for pod in own)
             treated = {pod.uid: found for pod in own if (found := self.treatment(pod)) is not EVICTED}
-            known = Load(matched, self.budgets, self._selectors, treated)
+            known = DrainDemand(matched, self.budgets, self._selectors, treated)
             if all(self._controller_known(pod) for pod in own):
                 self._loads[node] = known
         return known
@@ -227,7 +227,7 @@ class ClusterView:
 
     def debit(self, ref: PodRef, pod: Pod) -> None:
         """An eviction of the pod is asked for, which takes from that budget."""
-        self._debits.setdefault(ref, {})[pod.uid] = Debit.SENT
+        self._debits.setdefault(ref, {})[pod.uid] = PendingEviction.SENT
         self._debited[pod.uid] = ref
 
     def undo_debit(self, pod_uid: str) -> PodRef | None:
@@ -237,7 +237,7 @@ class ClusterView:
             self._debits.get(budget, {}).pop(pod_uid, None)
         return budget
 
-    def see(self, thing: Thing) -> set[str]:
+    def see(self, thing: ClusterObject) -> set[str]:
         """Returns the nodes of which objects of other parties say something else now."""
         match thing:
             case Pod():
@@ -263,7 +263,7 @@ class ClusterView:
                 pass
         return self.said.see(thing)
 
-    def lose(self, thing: Thing) -> set[str]:
+    def lose(self, thing: ClusterObject) -> set[str]:
         """Returns what `see` does."""
         match thing:
             case Pod():
@@ -349,7 +349,7 @@ class ClusterView:
     def _settle(self, uid: str) -> None:
         budget = self._debited.get(uid)
         if budget is not None and uid in self._debits.get(budget, {}):
-            self._debits[budget][uid] = Debit.SEEN
+            self._debits[budget][uid] = PendingEviction.SEEN
 
     def _see_budget(self, budget: Budget) -> None:
         ref = budget.ref
@@ -365,7 +365,8 @@ class ClusterView:
             counted = [
                 uid
                 for uid, debit in debits.items()
-                if debit is Debit.SEEN or ((pod := self.pods.get(uid)) and pod.name in budget.disrupted)
+                if debit is PendingEviction.SEEN
+                or ((pod := self.pods.get(uid)) and pod.name in budget.disrupted)
             ]
             for uid in counted:
                 self.undo_debit(uid)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from fleet.core.cluster.view import ClusterView
-from fleet.core.guards import architecture, budgets, capacity, nodes, quorum, skew
+from fleet.core.guards import architecture, budgets, capacity, kubelet_skew, nodes, quorum
 from fleet.core.objects.node import NodeRef
 from fleet.core.objects.pod import Pod
 from fleet.core.policy import evictable
@@ -14,16 +14,16 @@ from fleet.core.policy.treatment import Treatment
 from fleet.core.quorum.quorum import Quorum
 from fleet.core.records.held import OF_QUORUMS, Held, Reason
 from fleet.core.rollout.rollout import Rollout, Run
-from fleet.core.state.books import Books
-from fleet.core.state.gates import Gates, gate_key, group_of
-from fleet.core.state.wait_queue import Key
+from fleet.core.state.books import EngineIndex
+from fleet.core.state.gate_cache import GateCache, gate_key, group_of
+from fleet.core.state.wait_queue import WaitKey
 from fleet.core.steps import quorum_work
 
-Hindrance = tuple[Key, Held]
+Blocker = tuple[WaitKey, Held]
 
 
-class Hindrances:
-    def __init__(self, books: Books, gates: Gates, foretells: bool = False) -> None:
+class Blockers:
+    def __init__(self, books: EngineIndex, gates: GateCache, foretells: bool = False) -> None:
         """`foretells`: nodes whose drain takes a time that no model can know are held."""
         self._books = books
         self._gates = gates
@@ -41,18 +41,18 @@ class Hindrances:
             if any(view.budgets[ref].never_allows and view.allowance(ref) < 1 for ref in refs)
         ]
 
-    def first(self, rollout: Rollout, run: Run, now: datetime) -> Hindrance | None:
+    def first(self, rollout: Rollout, run: Run, now: datetime) -> Blocker | None:
         """By the gates as this decision has found them."""
         return next(self._all(rollout, run, self._gates.of(rollout, run, now), now), None)
 
-    def all(self, rollout: Rollout, run: Run, now: datetime) -> Iterator[Hindrance]:
+    def all(self, rollout: Rollout, run: Run, now: datetime) -> Iterator[Blocker]:
         return self._all(rollout, run, self._gates.ask(rollout, run, now), now)
 
     def own(self, rollout: Rollout, run: Run, now: datetime) -> Iterator[Held]:
         """What holds this run itself, whatever the gate of its group says."""
         return (held for _, held in self._all(rollout, run, None, now))
 
-    def _all(self, rollout: Rollout, run: Run, gate: Held | None, now: datetime) -> Iterator[Hindrance]:
+    def _all(self, rollout: Rollout, run: Run, gate: Held | None, now: datetime) -> Iterator[Blocker]:
         ref = run.node
         view = self._books.agenda.view(ref.cluster)
         if not view.synced:
@@ -70,7 +70,7 @@ class Hindrances:
         # The cordon of a run that keeps its slot says no more than that.
         if held and not (kept and held.reason is Reason.OTHER_CORDON):
             yield ("node", ref), held
-        if wrong := skew.held(view.name, run.release, view.servers):
+        if wrong := kubelet_skew.held(view.name, run.release, view.servers):
             yield ("node", ref), wrong
         if node is not None and (none := architecture.held(node, run.release)):
             yield ("node", ref), none
@@ -84,12 +84,12 @@ class Hindrances:
         if gate and vacant:
             yield gate_key(rollout, run), gate
 
-    def _of_quorums(self, rollout: Rollout, run: Run, now: datetime) -> Iterator[Hindrance]:
+    def _of_quorums(self, rollout: Rollout, run: Run, now: datetime) -> Iterator[Blocker]:
         quorums = self._books.agenda.quorums
         for group in quorums.of(run.node):
             rule = rollout.policy.quorum_rule(group)
             found = quorum.held(group, rule, run.node, quorums.away)
-            found = found or quorum_work.tied(self._books.agenda, rollout, run, group, now)
+            found = found or quorum_work.blocked_by_data_format(self._books.agenda, rollout, run, group, now)
             if found is None:
                 peers = [ref for ref in quorums.nodes(group.name) if self._may_precede(ref, run, group)]
                 found = quorum.order(group, rule, run.node, peers)
@@ -117,7 +117,7 @@ class Hindrances:
                 return False
         return True
 
-    def _of_pods(self, rollout: Rollout, run: Run, now: datetime) -> Iterator[Hindrance]:
+    def _of_pods(self, rollout: Rollout, run: Run, now: datetime) -> Iterator[Blocker]:
         ref = run.node
         view = self._books.agenda.view(ref.cluster)
         load = view.load(ref.name)
@@ -142,7 +142,7 @@ class Hindrances:
         if lacking := capacity.held(ref.name, load.moving, view.room):
             yield self._books.room_key(ref, lacking), lacking
 
-    def _of_time(self, rollout: Rollout, run: Run) -> Iterator[Hindrance]:
+    def _of_time(self, rollout: Rollout, run: Run) -> Iterator[Blocker]:
         """Pods whose drain takes as long as their operator, or they themselves, take."""
         ref = run.node
         view = self._books.agenda.view(ref.cluster)

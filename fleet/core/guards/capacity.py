@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
-from fleet.core.capacity.capacity import Room
-from fleet.core.capacity.layout import Lack
+from fleet.core.capacity.capacity import ClusterCapacity
+from fleet.core.capacity.trial_placement import Shortfall
 from fleet.core.cluster.view import ClusterView
 from fleet.core.objects.pod import Pod, PodRef
 from fleet.core.records.held import Held, Reason
@@ -14,7 +14,7 @@ NAMED = 5
 """Pods that are named; there may be a hundred on a node."""
 
 
-def held(node: str, pods: Sequence[tuple[Pod, Sequence[PodRef]]], room: Room) -> Held | None:
+def held(node: str, pods: Sequence[tuple[Pod, Sequence[PodRef]]], room: ClusterCapacity) -> Held | None:
     """`pods`: to drain, each with its budgets. A pod with a budget may wait for the node itself to come back where no
     other could ever take it: its owner has said how many may be away, and until it is Ready again the budget lets no
     other go. Of one without a budget nobody has said that it may be away."""
@@ -75,7 +75,7 @@ def last(node: str, view: ClusterView, left: Sequence[Pod]) -> Collection[str]:
     return later
 
 
-def _lacks(lack: Lack) -> str:
+def _lacks(lack: Shortfall) -> str:
     if lack.volumes:
         return (
             f"its persistent volumes can be used on none of the {lack.suitable} other open nodes that suit it"
@@ -96,7 +96,7 @@ def _lacks(lack: Lack) -> str:
     return f"{lack.suitable} other open nodes suit it, with {what} beside pods on their way"
 
 
-def _apart(lack: Lack) -> str:
+def _apart(lack: Shortfall) -> str:
     pod = lack.pod
     if pod.near and not pod.apart:
         return "the pods that its pod affinity wants to be near leave it no other node with room"
@@ -105,7 +105,7 @@ def _apart(lack: Lack) -> str:
     return "its anti-affinity or topology spread leaves it no other node"
 
 
-def _short(lack: Lack) -> list[tuple[str, int, int]]:
+def _short(lack: Shortfall) -> list[tuple[str, int, int]]:
     """What no node has enough of: its name, how much is asked for, and the most that one has free."""
     asked = lack.pod.requests
     if not lack.suitable or lack.volumes or lack.apart or lack.ports:
@@ -120,7 +120,7 @@ def _short(lack: Lack) -> list[tuple[str, int, int]]:
     return [each for each in all_of_it if each[2] < each[1]]
 
 
-def _told(lack: Lack) -> Iterator[tuple[str, str, str, bool]]:
+def _told(lack: Shortfall) -> Iterator[tuple[str, str, str, bool]]:
     """The same in words. What a pod needs of cpu and memory is said before."""
     for name, wanted, free in _short(lack):
         if name == "cpu":

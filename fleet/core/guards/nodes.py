@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from fleet.core.guards import others
+from fleet.core.guards import third_parties
 from fleet.core.objects.machine import Machine
 from fleet.core.objects.node import Node
 from fleet.core.records.held import Held, Reason
@@ -32,7 +32,7 @@ def held(
         return Held(Reason.OTHER_CORDON, name, {"by": node.cordoned_by})
     if node.foreign_cordon:
         return _foreign(node, notices, now)
-    if by_others := others.held(name, notices, now):
+    if by_others := third_parties.held(name, notices, now):
         return by_others
     if machine is None or not machine.reported:
         return Held(Reason.NO_AGENT, name)
@@ -47,10 +47,10 @@ def unseen(node: Node, uid: str) -> bool:
 
 
 def _foreign(node: Node, notices: Sequence[Notice], now: datetime) -> Held:
-    found = others.heeded(notices, now)
-    facts: dict[str, str | int] = {"by": f" ({found[0].words})" if found else ""}
+    found = third_parties.heeded(notices, now)
+    facts: dict[str, str | int] = {"by": f" ({found[0].message})" if found else ""}
     if found:
-        facts["advice"] = found[0].advice
+        facts["advice"] = found[0].remedy
     return Held(Reason.FOREIGN_CORDON, node.name, facts)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import NamedTuple
 
-from msgspec import Struct
+from msgspec import Struct, field
 
-from fleet.core.cluster.notices import said_of
+from fleet.core.cluster.notices import notices_by_node
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.cluster.view import ClusterView
 from fleet.core.guards.version_skew import skews
@@ -62,8 +62,8 @@ class LintFinding(Struct, frozen=True, order=True):
     """`voters-even`, `budget-quorum`, ...: docs/quorum.md names them all."""
     subject: str
     """A group, a budget or pod (namespace/name), a pool, or another that reboots nodes."""
-    words: str
-    advice: str
+    message: str = field(name="words")
+    remedy: str = field(name="advice")
 
 
 class LintResult(Struct, frozen=True):
@@ -302,16 +302,16 @@ def _rebooters(snapshot: Snapshot) -> Iterator[LintFinding]:
     """Of others those that are at work on nodes; that one could be is no contradiction."""
     for each in rebooters(snapshot):
         if each.nodes:
-            yield LintFinding(snapshot.cluster, "others-reboot", each.name, each.words, each.advice)
+            yield LintFinding(snapshot.cluster, "others-reboot", each.name, each.message, each.remedy)
 
 
 def _others(snapshot: Snapshot) -> Iterator[LintFinding]:
     """Yields what other parties say of nodes and will end by themselves; what they do not end is an obstacle."""
     found: dict[tuple[str, str, str], list[str]] = {}
-    for name, notices in said_of(snapshot).items():
+    for name, notices in notices_by_node(snapshot).items():
         for each in notices:
             if each.holds and not each.stays:
-                found.setdefault((each.party, f"{each.words} ({each.mark})", each.advice), []).append(name)
+                found.setdefault((each.party, f"{each.message} ({each.mark})", each.remedy), []).append(name)
     for (party, told, advice), names in found.items():
         yield LintFinding(
             snapshot.cluster, "others-node", party, f"{told}: {_listed(tuple(sorted(names)))}", advice
@@ -335,7 +335,7 @@ def _obstacles(policy: Policy, snapshot: Snapshot, never: Set[str]) -> Iterator[
 def _unknown(policy: Policy, snapshot: Snapshot) -> Iterator[LintFinding]:
     for each in unknown_landings(policy, snapshot):
         advice = "see that another node can take it"
-        yield LintFinding(snapshot.cluster, "landing-unknown", each.subject, each.words, advice)
+        yield LintFinding(snapshot.cluster, "landing-unknown", each.subject, each.message, advice)
 
 
 def _losses(policy: Policy, snapshot: Snapshot) -> Iterator[LintFinding]:
@@ -348,13 +348,13 @@ def _losses(policy: Policy, snapshot: Snapshot) -> Iterator[LintFinding]:
         view.govern(name, rule.rules)
     for note in loss_notes(view, drained):
         if note.check != "local-data-lost":
-            yield LintFinding(snapshot.cluster, note.check, note.subject, note.words, note.remedy)
+            yield LintFinding(snapshot.cluster, note.check, note.subject, note.message, note.remedy)
 
 
 def _warnings(policy: Policy, snapshot: Snapshot) -> Iterator[LintFinding]:
     """Yields what a plan for all pools would warn of."""
     for each in (*snapshot_warnings(policy, snapshot), *_architectures(policy, snapshot)):
-        yield LintFinding(snapshot.cluster, each.check, each.subject, each.words, each.remedy)
+        yield LintFinding(snapshot.cluster, each.check, each.subject, each.message, each.remedy)
 
 
 def _architectures(policy: Policy, snapshot: Snapshot) -> Iterator[PlanWarning]:

@@ -84,7 +84,7 @@ class DurationEstimates(Struct, frozen=True):
         """From being bound until Ready."""
         return self.apps.get(app_of(pod), self.pod_start) if self.apps else self.pod_start
 
-    def known(self, part: str, pool: str = "", os: str = "") -> Estimate:
+    def estimate(self, part: str, pool: str = "", os: str = "") -> Estimate:
         """Of that pool's machines with that operating system, else of such machines in any pool, else the default. Where
         the operating system is not known, of all machines."""
         found = self.measured.get(part, {})
@@ -101,23 +101,23 @@ class DurationEstimates(Struct, frozen=True):
 
     def stage_of(self, pool: str, os: str) -> float:
         """From the moment at which the agent begins with it."""
-        known = self.known("stage", pool, os)
+        known = self.estimate("stage", pool, os)
         return max(LEAST, known.p50 - self.agent) if known.samples else self.stage
 
     def reboot_of(self, pool: str, os: str) -> float:
         """From the machine's going down until the node is Ready on its new boot. What was measured has in it that the
         agent took up the request and reported after the boot."""
-        known = self.known("reboot", pool, os)
+        known = self.estimate("reboot", pool, os)
         return max(LEAST, known.p50 - 2 * self.agent) if known.samples else self.reboot
 
-    def told(self, groups: Iterable[EstimateKey]) -> Iterator[Estimate]:
+    def of_groups(self, groups: Iterable[EstimateKey]) -> Iterator[Estimate]:
         """Every part, as these pools with their operating systems have it: for the plan."""
         ordered = sorted(set(groups))
         for part in NODE_PARTS:
             for pool, os in ordered:
-                yield replace(self.known(part, pool, os), pool=pool, os=os)
+                yield replace(self.estimate(part, pool, os), pool=pool, os=os)
         for part in POD_PARTS:
-            yield self.known(part)
+            yield self.estimate(part)
 
 
 def app_of(pod: Pod) -> str:

@@ -166,7 +166,7 @@ def _may_be_deleted(view: ClusterView, goals: Sequence[Goal]) -> Iterator[PlanWa
     for goal in goals:
         for each in view.notices(goal.node.name):
             if not each.holds:
-                found.setdefault((each.party, each.words, each.mark), []).append(goal.node.name)
+                found.setdefault((each.party, each.message, each.mark), []).append(goal.node.name)
     for (party, told, mark), names in found.items():
         yield PlanWarning(
             "may-be-deleted",
@@ -333,7 +333,7 @@ def _limits_of_time(
     }
     for part, limit in (("stage", pool.stage.timeout_seconds), ("reboot", pool.reboot.timeout_seconds)):
         for os in sorted(systems):
-            known = times.known(part, pool.name, os)
+            known = times.estimate(part, pool.name, os)
             if known.samples and known.p95 > limit:
                 told = (
                     f"{part}.timeout is {format_duration(limit)} ({limit} s), and of {known.samples} measured runs "
@@ -350,8 +350,8 @@ def _windows(pool: Pool, times: DurationEstimates, start: datetime) -> Iterator[
         return
     opened = windows.open_spans(pool.windows, (), start, start + timedelta(weeks=4))
     longest = max((end - begin for begin, end in opened), default=timedelta())
-    reboot = times.known("reboot", pool.name).p95
-    needed = reboot + times.known("pod_stop").p95 + times.known("pod_start").p95 + pool.soak_seconds
+    reboot = times.estimate("reboot", pool.name).p95
+    needed = reboot + times.estimate("pod_stop").p95 + times.estimate("pod_start").p95 + pool.soak_seconds
     if opened and longest.total_seconds() < needed:
         told = (
             f"its longest window is {format_duration(longest.total_seconds())}, and a slow run takes "

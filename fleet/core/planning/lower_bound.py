@@ -54,7 +54,7 @@ class Bound(NamedTuple):
     """So many of `inside` may be out at once; 0: it is no limit that binds."""
     inside: frozenset[NodeRef] = frozenset()
 
-    def told(self, peak: int) -> str:
+    def describe(self, peak: int) -> str:
         """Returns what binds, in words. `peak`: most of `inside` that are out at once in the plan: a limit that is never
         full binds no order, whatever the arithmetic says."""
         if peak >= self.places:

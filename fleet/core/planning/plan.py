@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from fleet.core.objects.node import NodeRef
 from fleet.core.planning.estimates import Estimate
@@ -86,7 +86,7 @@ class PlannedHold(Struct, frozen=True):
     detail: str
     """The words for people."""
     cluster: str = ""
-    advice: str = ""
+    remedy: str = field(default="", name="advice")
     held: Held | None = None
     goal: Goal | None = None
     """Its part of the rollout: it goes as soon as nothing holds it any more."""
@@ -103,7 +103,7 @@ class PlanWarning(Struct, frozen=True):
     """Empty: of the policy."""
     subject: str
     """A budget (namespace/name), a pool, workloads, pods, a kind."""
-    words: str
+    message: str = field(name="words")
     remedy: str
 
 
@@ -117,7 +117,7 @@ class PlannedDoubt(Struct, frozen=True):
     about: DoubtKind
     subject: str = ""
     """A name: of a claim, a scheduler, a selector."""
-    words: str = ""
+    message: str = field(default="", name="words")
     """cannot be known: ..."""
     cluster: str = ""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from fleet.core.planning.estimates import Estimate
 from fleet.core.records.audit import Signature, SignedCheckpoint
@@ -113,8 +113,8 @@ class Hold(Struct, frozen=True):
     cluster: str
     node: str
     reason: str
-    words: str
-    advice: str = ""
+    message: str = field(name="words")
+    remedy: str = field(default="", name="advice")
 
 
 class Counts(Struct, frozen=True):

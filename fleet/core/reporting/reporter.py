@@ -207,7 +207,7 @@ class _Making:
             if now is not None:
                 yield Hold(run.cluster, run.node, str(now.reason), now.message, now.remedy)
             elif ref not in self.held and (hold := planned.get(ref)) is not None:
-                yield Hold(run.cluster, run.node, hold.reason, hold.detail, hold.advice)
+                yield Hold(run.cluster, run.node, hold.reason, hold.detail, hold.remedy)
 
     def _against(self, plan: Plan) -> Against:
         start = self.rollout.started_at

@@ -9,12 +9,12 @@ from msgspec.structs import astuple
 
 from fleet.core.objects.node import NodeRef
 from fleet.core.rollout.action import AnyAction
-from fleet.core.rollout.returns import Evicted
-from fleet.core.rollout.rollout import Goal, Rollout, Run, Start, State
+from fleet.core.rollout.returning_pods import EvictionMemory
+from fleet.core.rollout.rollout import Goal, Rollout, RolloutState, Run, Start
 from fleet.core.rollout.steps import ENDED, Step
 
 
-class FoldedRun(Struct, frozen=True, gc=False, array_like=True, omit_defaults=True):
+class RunCheckpoint(Struct, frozen=True, gc=False, array_like=True, omit_defaults=True):
     """What a run has beside its goal and release, which are the rollout's: the other fields of `Run`, in its order."""
 
     step: Step = Step.PENDING
@@ -30,7 +30,7 @@ class FoldedRun(Struct, frozen=True, gc=False, array_like=True, omit_defaults=Tr
     log: str = ""
     identity: tuple[str, ...] = ()
     failed_units: tuple[str, ...] = ()
-    evicted: dict[str, Evicted] = {}
+    evicted: dict[str, EvictionMemory] = {}
     asks: tuple[str, ...] = ()
     cancelled: bool = False
     labels: dict[str, str | None] = {}
@@ -38,18 +38,18 @@ class FoldedRun(Struct, frozen=True, gc=False, array_like=True, omit_defaults=Tr
     etcd_after: dict[str, str] = {}
 
 
-class Folded(Struct, frozen=True, omit_defaults=True):
+class RolloutCheckpoint(Struct, frozen=True, omit_defaults=True):
     id: str
     start: Start
     started_at: datetime
     by: str
-    state: State
+    state: RolloutState
     state_at: datetime
     state_by: str
     why: str = ""
     ended_at: datetime | None = None
     allowance: int = 0
-    runs: tuple[FoldedRun, ...] = ()
+    runs: tuple[RunCheckpoint, ...] = ()
     """In the order of the goals."""
     intents: tuple[AnyAction, ...] = ()
     acted: tuple[NodeRef, ...] = ()
@@ -59,8 +59,8 @@ class Folded(Struct, frozen=True, omit_defaults=True):
     """Those that are no longer as at the start: another node is the canary, or the node has another uid."""
 
 
-def fold(rollout: Rollout) -> Folded:
-    return Folded(
+def take_checkpoint(rollout: Rollout) -> RolloutCheckpoint:
+    return RolloutCheckpoint(
         id=rollout.id,
         start=rollout.start,
         started_at=rollout.started_at,
@@ -80,7 +80,7 @@ def fold(rollout: Rollout) -> Folded:
     )
 
 
-def unfold(folded: Folded) -> Rollout:
+def restore_checkpoint(folded: RolloutCheckpoint) -> Rollout:
     """The same rollout. Raises ValueError where its runs are not those of its goals."""
     rollout = Rollout(folded.id, folded.start, folded.started_at, folded.by)
     rollout.state, rollout.state_at, rollout.state_by = folded.state, folded.state_at, folded.state_by
@@ -98,9 +98,9 @@ def unfold(folded: Folded) -> Rollout:
     return rollout
 
 
-def _fold(run: Run) -> FoldedRun:
-    return FoldedRun(*astuple(run)[2:])
+def _fold(run: Run) -> RunCheckpoint:
+    return RunCheckpoint(*astuple(run)[2:])
 
 
-def _unfold(run: Run, told: FoldedRun) -> Run:
+def _unfold(run: Run, told: RunCheckpoint) -> Run:
     return Run(run.goal, run.release, *astuple(told))

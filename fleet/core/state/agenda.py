@@ -17,13 +17,13 @@ from fleet.core.records.held import Held
 from fleet.core.records.journal import JournalRecord
 from fleet.core.rollout.action import AnyAction, Defragment, Evict, MoveLeader, Outcome, Result, SaveSnapshot
 from fleet.core.rollout.rollout import Rollout, Run
-from fleet.core.rollout.steps import Turn, after
-from fleet.core.state.quorums import Quorums
+from fleet.core.rollout.steps import StepResult, next_step
+from fleet.core.state.quorum_index import QuorumIndex
 
-Matter = tuple[NodeRef, str, str]
+ActionKey = tuple[NodeRef, str, str]
 """What an action is about: the node, the action's kind, the uid of the pod or the name of the group."""
 
-LOOK_AGAIN: Mapping[Result, float] = {
+RETRY_DELAY: Mapping[Result, float] = {
     Result.DONE: 15.0,
     Result.REFUSED: 5.0,
     Result.GONE: 1.0,
@@ -34,19 +34,19 @@ LOOK_AGAIN: Mapping[Result, float] = {
 """Seconds after an outcome before the same is asked again, should the cluster still not show it. FAILED doubles, to
 two minutes."""
 
-LOOK_SECONDS = 15.0
+RECHECK_SECONDS = 15.0
 """A step that waits for something looks again after this."""
-POLITE = 60.0
+MAX_OPERATOR_DELAY = 60.0
 """Seconds at most between two evictions that are sent for a pod's operator to see; they double up to that."""
-MOST_SECONDS = 120.0
-RARELY: Mapping[str, float] = {"mark": 3600.0, "unmark": 900.0, "clear": 900.0}
+MAX_RETRY_DELAY = 120.0
+MAX_DELAY_BY_KIND: Mapping[str, float] = {"mark": 3600.0, "unmark": 900.0, "clear": 900.0}
 """The longest pause between attempts, by the action's kind, where it is not the usual one: no run waits for these, and
 each attempt is two entries of the journal."""
-STEPS_OWN = ("stage", "cordon", "reboot", "uncordon")
+STEP_ACTIONS = ("stage", "cordon", "reboot", "uncordon")
 """Kinds of actions that one step of a run asks for."""
 
 
-def matter_of(action: AnyAction) -> Matter:
+def action_key(action: AnyAction) -> ActionKey:
     match action:
         case Evict():
             about = action.pod_uid
@@ -63,7 +63,7 @@ class Agenda:
         first was lost."""
         self._salt = salt
         self.views: dict[str, ClusterView] = {}
-        self.quorums = Quorums()
+        self.quorums = QuorumIndex()
         self.log: list[JournalRecord | AnyAction] = []
         """What this decision has come to so far, in order."""
         self.held: dict[NodeRef, tuple[Held, ...]] = {}
@@ -74,21 +74,21 @@ class Agenda:
         self._armed: set[tuple[datetime, NodeRef]] = set()
         self._looks: dict[NodeRef, datetime] = {}
         """When a step that waits for something looks again, should no event say that it is over."""
-        self._open: dict[Matter, AnyAction] = {}
-        self._asked_since: dict[Matter, datetime] = {}
-        """Of `STEPS_OWN`: when it was asked for first, in this step."""
-        self._again: dict[Matter, datetime] = {}
-        self._refusals: dict[Matter, tuple[int, str]] = {}
+        self._open: dict[ActionKey, AnyAction] = {}
+        self._asked_since: dict[ActionKey, datetime] = {}
+        """Of `STEP_ACTIONS`: when it was asked for first, in this step."""
+        self._again: dict[ActionKey, datetime] = {}
+        self._refusals: dict[ActionKey, tuple[int, str]] = {}
         """How often in a row it failed for good, and the server's words."""
-        self.served: set[Matter] = set()
+        self.served: set[ActionKey] = set()
         """What has been done for quorum groups on nodes of runs that go on: snapshots, defragmentations."""
         self.absent: dict[NodeRef, datetime] = {}
         """Nodes with a run whose Node object is gone: since when that is known."""
         self.unready: set[NodeRef] = set()
         """Nodes in soak that are not Ready now."""
-        self._answers: dict[Matter, str] = {}
+        self._answers: dict[ActionKey, str] = {}
         """Why it was not done the last time: the server's words, or that there was no answer, or who was faster."""
-        self._asked: dict[Matter, int] = {}
+        self._asked: dict[ActionKey, int] = {}
         """How often in a row an eviction was sent for a pod's operator to see."""
         self._parts: dict[NodeRef, tuple[tuple[int, bool], datetime]] = {}
         """How far the drain of a node has come, and since when."""
@@ -120,11 +120,11 @@ class Agenda:
             heappush(self._timers, (when, ref))
 
     def look_again(self, ref: NodeRef, now: datetime) -> None:
-        """Looks at the node again after `LOOK_SECONDS` at the latest. However often that is asked for meanwhile, one look
+        """Looks at the node again after `RECHECK_SECONDS` at the latest. However often that is asked for meanwhile, one look
         is due: else each event of a long wait would be followed by looks of its own until the wait is over."""
         due = self._looks.get(ref)
         if due is None or due <= now:
-            due = self._looks[ref] = now + timedelta(seconds=LOOK_SECONDS)
+            due = self._looks[ref] = now + timedelta(seconds=RECHECK_SECONDS)
             self.wake_at(ref, due)
 
     def due(self, now: datetime) -> bool:
@@ -150,18 +150,18 @@ class Agenda:
             else:
                 self.held.pop(ref, None)
 
-    def step(self, rollout: Rollout, run: Run, turn: Turn, now: datetime, **detail: Any) -> Run:
+    def step(self, rollout: Rollout, run: Run, turn: StepResult, now: datetime, **detail: Any) -> Run:
         """Takes the run on; answers it in its new step."""
         record = JournalRecord(
             form="decision",
             kind="step",
             rollout=rollout.id,
             node=str(run.node),
-            detail={"turn": str(turn), "to": str(after(run.step, turn)), **detail},
+            detail={"turn": str(turn), "to": str(next_step(run.step, turn)), **detail},
         )
         self._record(rollout, record, now)
         self.hold(run.node)
-        for kind in STEPS_OWN:
+        for kind in STEP_ACTIONS:
             self._answers.pop((run.node, kind, ""), None)
             self.came(run.node, kind)
         return rollout.runs[run.node]
@@ -189,7 +189,7 @@ class Agenda:
         rollout.apply(record, now, "fleet")
         self.log.append(record)
 
-    def in_flight(self, matter: Matter) -> bool:
+    def in_flight(self, matter: ActionKey) -> bool:
         return matter in self._open
 
     def may_ask(self, ref: NodeRef, kind: str, now: datetime, about: str = "") -> bool:
@@ -220,7 +220,7 @@ class Agenda:
         return self._refusals.get((ref, kind, about), (0, ""))[1]
 
     def emit(self, rollout: Rollout, action: AnyAction) -> None:
-        self._open[matter_of(action)] = action
+        self._open[action_key(action)] = action
         rollout.intend(action)
         self.log.append(action)
 
@@ -230,14 +230,14 @@ class Agenda:
     def settle(self, outcome: Outcome, now: datetime) -> None:
         """The outcome of an action that is in flight."""
         action = outcome.action
-        matter = matter_of(action)
+        matter = action_key(action)
         if self._open.get(matter) is not None and self._open[matter].id == action.id:
             del self._open[matter]
-        pause = LOOK_AGAIN[outcome.result]
+        pause = RETRY_DELAY[outcome.result]
         if outcome.result is Result.FAILED:
             times = self._refusals.get(matter, (0, ""))[0] + 1
             self._refusals[matter] = (times, outcome.detail)
-            most = RARELY.get(action.kind, MOST_SECONDS)
+            most = MAX_DELAY_BY_KIND.get(action.kind, MAX_RETRY_DELAY)
             pause = min(most, pause * 2 ** (times - 1))
         else:
             self._refusals.pop(matter, None)
@@ -258,7 +258,7 @@ class Agenda:
             self.view(action.node.cluster).undo_debit(action.pod_uid)
         self.touch(action.node)
 
-    def _politely(self, outcome: Outcome, matter: Matter, pause: float) -> float:
+    def _politely(self, outcome: Outcome, matter: ActionKey, pause: float) -> float:
         """Returns the seconds until the eviction is sent again."""
         if outcome.result is Result.DONE:
             self._asked.pop(matter, None)
@@ -266,7 +266,7 @@ class Agenda:
         if not isinstance(outcome.action, Evict) or not outcome.action.asked:
             return pause
         times = self._asked[matter] = self._asked.get(matter, 0) + 1
-        return min(POLITE, LOOK_AGAIN[Result.REFUSED] * 2.0 ** min(times - 1, 8))
+        return min(MAX_OPERATOR_DELAY, RETRY_DELAY[Result.REFUSED] * 2.0 ** min(times - 1, 8))
 
     def answer(self, ref: NodeRef, kind: str, about: str = "") -> str:
         """Returns the server's words where the last such action was not granted; empty: it was, or has no answer."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
-from fleet.core.capacity.shortages import Shortage
+from fleet.core.capacity.unplaceable import PodShape
 from fleet.core.cluster.view import ClusterView
 from fleet.core.objects.attachment import Attachment
 from fleet.core.objects.budget import Budget
@@ -23,14 +23,21 @@ from fleet.core.quorum.quorum import Quorum
 from fleet.core.records.held import Held, Reason
 from fleet.core.releases.release import is_release
 from fleet.core.rollout.action import Evict, Outcome, Result
-from fleet.core.rollout.event import Event, Gone, Lost, Seen, Synced, Thing
+from fleet.core.rollout.event import (
+    ClusterEvent,
+    ClusterLost,
+    ClusterObject,
+    ClusterSynced,
+    Deleted,
+    Upserted,
+)
 from fleet.core.rollout.rollout import Rollout, Run
 from fleet.core.rollout.steps import DRAINED, Step
 from fleet.core.state.agenda import Agenda
-from fleet.core.state.asked import Asked
-from fleet.core.state.limits import Occupancy, Scope, scopes
-from fleet.core.state.reservations import BudgetKey, Claims
-from fleet.core.state.wait_queue import Key, Queue
+from fleet.core.state.limits import DisruptionLimits, Scope, scopes
+from fleet.core.state.operator_requests import OperatorRequests
+from fleet.core.state.reservations import BudgetKey, BudgetReservations
+from fleet.core.state.wait_queue import WaitKey, WaitQueue
 from fleet.core.third_parties.notice import Notice
 
 UNDRAINED = frozenset({Step.PENDING, Step.STAGE, Step.STAGED, Step.CORDON, Step.DRAIN})
@@ -42,7 +49,7 @@ MINDS_VOLUMES = frozenset({Step.DRAIN, Step.REBOOT})
 """Steps in which a run may go on, or be held, because of a volume that is attached to its node."""
 
 
-class Books:
+class EngineIndex:
     def __init__(
         self, sites: Mapping[str, str], views: Mapping[str, ClusterView] | None = None, salt: str = ""
     ) -> None:
@@ -54,15 +61,15 @@ class Books:
         for view in self.agenda.views.values():
             for group in view.quorums.values():
                 self.agenda.quorums.see(group)
-        self.queue = Queue()
-        self.occupancy = Occupancy()
-        self.claims = Claims()
+        self.queue = WaitQueue()
+        self.occupancy = DisruptionLimits()
+        self.claims = BudgetReservations()
         self._of: dict[NodeRef, Rollout] = {}
         self._order: dict[NodeRef, int] = {}
-        self.asked = Asked()
-        self._short: dict[str, dict[Key, None]] = {}
+        self.asked = OperatorRequests()
+        self._short: dict[str, dict[WaitKey, None]] = {}
         """By cluster: what waits for room there."""
-        self._scarce: dict[str, dict[Shortage, dict[Key, None]]] = {}
+        self._scarce: dict[str, dict[PodShape, dict[WaitKey, None]]] = {}
         """The same, of what no open node has room for."""
 
     def add(self, rollout: Rollout) -> None:
@@ -97,22 +104,22 @@ class Books:
         """Place in the plan."""
         return self._order[ref]
 
-    def observe(self, event: Event, now: datetime) -> None:
+    def observe(self, event: ClusterEvent, now: datetime) -> None:
         match event:
-            case Seen(cluster, thing):
+            case Upserted(cluster, thing):
                 if isinstance(thing, Quorum):
                     self.agenda.quorums.prove(thing, now)
                 self._see(cluster, thing)
-            case Gone(cluster, thing):
+            case Deleted(cluster, thing):
                 self._lose(cluster, thing)
             case Outcome():
                 self._settle(event, now)
-            case Synced(cluster):
+            case ClusterSynced(cluster):
                 view = self.agenda.view(cluster)
                 view.why_lost, view.synced_at, view.server_version = "", now, event.server_version
                 self._count_demand(cluster)
                 self._look_at_all(cluster)
-            case Lost(cluster, why, led_by_another):
+            case ClusterLost(cluster, why, led_by_another):
                 view = self.agenda.view(cluster)
                 view.why_lost, view.led_by_another = why, led_by_another
                 self._look_at_all(cluster)
@@ -182,7 +189,7 @@ class Books:
         """Evictions that the budget grants and nobody has reserved."""
         return max(0, view.allowance(ref) - self.claims.reserved((view.name, ref)))
 
-    def room_key(self, ref: NodeRef, lacking: Held) -> Key:
+    def room_key(self, ref: NodeRef, lacking: Held) -> WaitKey:
         """Opens when there may be more room for the pod that has just been found to have no place."""
         key = ("room", ref.cluster, lacking.subject)
         room = self.agenda.view(ref.cluster).room
@@ -192,12 +199,12 @@ class Books:
         self._scarce.setdefault(ref.cluster, {}).setdefault(shortage, {})[key] = None
         return key
 
-    def pinned_key(self, ref: NodeRef) -> Key:
+    def pinned_key(self, ref: NodeRef) -> WaitKey:
         """Opens when another node may take the pods of this one, or a budget lets more of them be away. Others that wait
         for the same budget do not stand behind it."""
         return self._with_room(ref.cluster, ("pinned", ref))
 
-    def _with_room(self, cluster: str, key: Key) -> Key:
+    def _with_room(self, cluster: str, key: WaitKey) -> WaitKey:
         self._short.setdefault(cluster, {})[key] = None
         return key
 
@@ -237,7 +244,7 @@ class Books:
                     self._place(ref)
                 self._look_at(ref)
 
-    def _see(self, cluster: str, thing: Thing) -> None:
+    def _see(self, cluster: str, thing: ClusterObject) -> None:
         view = self.agenda.view(cluster)
         match thing:
             case Pod():
@@ -345,7 +352,7 @@ class Books:
             self._open_budgets(self.claims.release(ref, pod.uid))
             self.claims.reserve_pod(view, ref, pod)
 
-    def _lose(self, cluster: str, thing: Thing) -> None:
+    def _lose(self, cluster: str, thing: ClusterObject) -> None:
         view = self.agenda.view(cluster)
         match thing:
             case Pod():

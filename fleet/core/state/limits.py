@@ -26,7 +26,7 @@ class Scope(NamedTuple):
         return self.place or self.pool or "fleet"
 
 
-class Occupancy:
+class DisruptionLimits:
     def __init__(self) -> None:
         self._scopes: dict[NodeRef, tuple[tuple[Scope, Amount], ...]] = {}
         self._members: dict[Scope, int] = {}

@@ -11,7 +11,7 @@ BudgetKey = tuple[str, PodRef]
 """Cluster and budget."""
 
 
-class Claims:
+class BudgetReservations:
     def __init__(self) -> None:
         self._demand: dict[BudgetKey, int] = {}
         self._reserved: dict[NodeRef, dict[str, tuple[BudgetKey, ...]]] = {}

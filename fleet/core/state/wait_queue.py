@@ -16,18 +16,18 @@ from typing import NamedTuple
 
 from fleet.core.objects.node import NodeRef
 
-Key = tuple[Hashable, ...]
-Entry = tuple[float, int, NodeRef]
+WaitKey = tuple[Hashable, ...]
+QueueEntry = tuple[float, int, NodeRef]
 """Sorts as it is to be served."""
 
 SHARED = frozenset({"budget", "scope"})
 """Kinds of keys whose waiters lack nothing else that a limit would be asked after: their shelves move as a whole."""
 
 
-class Shelf:
+class WaitGroup:
     __slots__ = ("heap", "key", "leading", "number", "place", "waits")
 
-    def __init__(self, key: Key, place: int) -> None:
+    def __init__(self, key: WaitKey, place: int) -> None:
         self.key = key
         """What held its waiters."""
         self.place = place
@@ -36,41 +36,41 @@ class Shelf:
         """What has to open before they are asked: `key`, or a limit that was full when it had opened."""
         self.number = 0
         """Another one each time that it waits for something else."""
-        self.heap: list[Entry] = []
-        self.leading: set[Entry] = set()
+        self.heap: list[QueueEntry] = []
+        self.leading: set[QueueEntry] = set()
         """Those of its entries that stand for it among all that wait for the same."""
 
 
-class Taken(NamedTuple):
+class Waiter(NamedTuple):
     """A waiter that is to be asked again."""
 
     ref: NodeRef
-    shelf: Shelf
+    shelf: WaitGroup
 
 
-class Queue:
+class WaitQueue:
     def __init__(self) -> None:
-        self._shelves: dict[tuple[Key, int], Shelf] = {}
-        self._where: dict[NodeRef, Shelf] = {}
-        self._first: dict[Key, list[tuple[float, int, NodeRef, int, Shelf]]] = {}
+        self._shelves: dict[tuple[WaitKey, int], WaitGroup] = {}
+        self._where: dict[NodeRef, WaitGroup] = {}
+        self._first: dict[WaitKey, list[tuple[float, int, NodeRef, int, WaitGroup]]] = {}
         """By what they wait for: the best of each shelf. Entries of the past are passed over."""
-        self._open: dict[Key, None] = {}
+        self._open: dict[WaitKey, None] = {}
         self._made = 0
 
-    def put(self, ref: NodeRef, key: Key, place: int, priority: float, order: int) -> None:
+    def put(self, ref: NodeRef, key: WaitKey, place: int, priority: float, order: int) -> None:
         """Higher priority first; then lower order."""
         shelf = self._shelves.get((key, place))
         if shelf is None:
-            shelf = Shelf(key, place)
+            shelf = WaitGroup(key, place)
             self._wait_for(shelf, key)
         self._put(shelf, (-priority, order, ref))
 
-    def gone(self, taken: Taken) -> None:
+    def gone(self, taken: Waiter) -> None:
         """Nothing holds it any more: the next of its shelf is the first."""
         if self._clean(taken.shelf):
             self._lead(taken.shelf)
 
-    def put_back(self, taken: Taken, by: Key, place: int, priority: float, order: int) -> None:
+    def put_back(self, taken: Waiter, by: WaitKey, place: int, priority: float, order: int) -> None:
         """It is held again, by this."""
         shelf = taken.shelf
         if place != shelf.place or not (by == shelf.key or (by[0] == "scope" and shelf.key[0] in SHARED)):
@@ -84,7 +84,7 @@ class Queue:
     def drop(self, ref: NodeRef) -> None:
         self._where.pop(ref, None)
 
-    def waits(self, ref: NodeRef, key: Key, place: int) -> bool:
+    def waits(self, ref: NodeRef, key: WaitKey, place: int) -> bool:
         """The key's opening is what it waits for, or has waited for until a limit stood before it."""
         shelf = self._where.get(ref)
         return shelf is not None and shelf.place == place and key in (shelf.key, shelf.waits)
@@ -103,19 +103,19 @@ class Queue:
         )
         return next((place for place, each in enumerate(waiting) if each[2] == ref), 0)
 
-    def open(self, key: Key) -> None:
+    def open(self, key: WaitKey) -> None:
         """What this key stands for has changed: its waiters are to be looked at."""
         if key in self._first:
             self._open[key] = None
 
-    def close(self, key: Key) -> None:
+    def close(self, key: WaitKey) -> None:
         self._open.pop(key, None)
 
-    def opened(self) -> Key | None:
+    def opened(self) -> WaitKey | None:
         """The key that was opened first."""
         return next(iter(self._open), None)
 
-    def pop(self, key: Key) -> Taken | None:
+    def pop(self, key: WaitKey) -> Waiter | None:
         """The best waiter for the key, to be `put_back` or `gone`; None, and the key is closed, where there is none."""
         first = self._first.get(key, [])
         while first:
@@ -128,25 +128,25 @@ class Queue:
                 if shelf.heap[0] == entry:
                     heappop(shelf.heap)
                     del self._where[ref]
-                    return Taken(ref, shelf)
+                    return Waiter(ref, shelf)
                 self._lead(shelf)
         self._first.pop(key, None)
         self.close(key)
         return None
 
-    def _put(self, shelf: Shelf, entry: Entry) -> None:
+    def _put(self, shelf: WaitGroup, entry: QueueEntry) -> None:
         self._shelves[shelf.key, shelf.place] = shelf
         self._where[entry[2]] = shelf
         heappush(shelf.heap, entry)
         if self._clean(shelf):
             self._lead(shelf)
 
-    def _wait_for(self, shelf: Shelf, key: Key) -> None:
+    def _wait_for(self, shelf: WaitGroup, key: WaitKey) -> None:
         self._made += 1
         shelf.waits, shelf.number = key, self._made
         shelf.leading.clear()
 
-    def _clean(self, shelf: Shelf) -> bool:
+    def _clean(self, shelf: WaitGroup) -> bool:
         """Passes over waiters that have gone elsewhere; False, and the shelf is cleared away, where none is left."""
         heap = shelf.heap
         while heap and self._where.get(heap[0][2]) is not shelf:
@@ -155,7 +155,7 @@ class Queue:
             del self._shelves[shelf.key, shelf.place]
         return bool(heap)
 
-    def _lead(self, shelf: Shelf) -> None:
+    def _lead(self, shelf: WaitGroup) -> None:
         """Its first waiter stands for it where it waits."""
         entry = shelf.heap[0]
         if entry not in shelf.leading:

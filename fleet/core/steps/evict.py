@@ -10,13 +10,13 @@ from fleet.core.objects.pod import Pod
 from fleet.core.policy import evictable
 from fleet.core.policy.treatment import Treatment
 from fleet.core.records.held import Held, Reason
-from fleet.core.rollout import returns
+from fleet.core.rollout import returning_pods
 from fleet.core.rollout.action import Evict
 from fleet.core.rollout.rollout import Rollout, Run
 from fleet.core.state.agenda import Agenda
 
 
-class ComesBack(Exception):
+class ComesBackError(Exception):
     """The pod's workload has come back to the node too often: the run fails with these words."""
 
     def __init__(self, held: Held) -> None:
@@ -93,20 +93,20 @@ def unfinished(agenda: Agenda, rollout: Rollout, run: Run, pod: Pod) -> str:
 
 def _back(agenda: Agenda, run: Run, pod: Pod, workload: str, now: datetime) -> Held | None:
     """Returns what holds a pod whose workload came back to the node, until its pause is over."""
-    times = returns.returned(run.evicted.get(workload), pod.uid)
+    times = returning_pods.times_returned(run.evicted.get(workload), pod.uid)
     if not times:
         return None
     since = agenda.back_since(run.node, pod.uid, now)
     if (end := _late_until(run, pod, since)) is not None:
-        held = returns.held(pod, workload, run.node.name, 1)
+        held = returning_pods.held(pod, workload, run.node.name, 1)
     else:
-        held = returns.held(pod, workload, run.node.name, times)
-        if times > len(returns.PAUSES):
-            raise ComesBack(held)
+        held = returning_pods.held(pod, workload, run.node.name, times)
+        if times > len(returning_pods.PAUSES):
+            raise ComesBackError(held)
         # Of several pods that came back together each waits for the one before it.
         last = agenda.last_eviction(run.node, workload)
         begins = since if last is None else max(since, last)
-        end = begins + timedelta(seconds=returns.PAUSES[times - 1])
+        end = begins + timedelta(seconds=returning_pods.PAUSES[times - 1])
     if now >= end:
         return None
     agenda.wake_at(run.node, end)
@@ -128,9 +128,9 @@ def _there(agenda: Agenda, run: Run, pod: Pod, workload: str, now: datetime) -> 
 def _late_until(run: Run, pod: Pod, since: datetime) -> datetime | None:
     """Until when it waits whether a pod that was first seen at `since` was bound before the cordon, and its news is
     late: the scheduler binds no such pod to a cordoned node. None: it cannot have been."""
-    if run.begun is None or returns.tolerates_cordons(pod):
+    if run.begun is None or returning_pods.tolerates_cordons(pod):
         return None
-    end = run.begun + returns.LATE
+    end = run.begun + returning_pods.LATE
     return end if since < end else None
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from fleet.core.guards import etcd, quorum
-from fleet.core.guards.recovery import KIND, Proving
+from fleet.core.guards.upgraded_voters import KIND, UpgradedVoters
 from fleet.core.objects.node import Node, NodeRef
 from fleet.core.quorum.quorum import Quorum, QuorumRule, best_leader, healthy
 from fleet.core.records.held import Held, Reason
@@ -21,7 +21,7 @@ from fleet.core.state.agenda import Agenda
 ATTEMPTS = 3
 """Of a snapshot, or of handing over: then the run fails, and gives its node back."""
 
-Waits = Held | str | None
+WaitOrFailure = Held | str | None
 """What is waited for; a text: why the run fails; None: it may go on."""
 
 
@@ -32,11 +32,11 @@ def groups(agenda: Agenda, rollout: Rollout, run: Run) -> Iterator[tuple[Quorum,
             yield group, rollout.policy.quorum_rule(group)
 
 
-def rules(agenda: Agenda, rollout: Rollout, run: Run) -> dict[str, QuorumRule]:
+def quorum_rules(agenda: Agenda, rollout: Rollout, run: Run) -> dict[str, QuorumRule]:
     return {group.name: rule for group, rule in groups(agenda, rollout, run)}
 
 
-def save(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> Waits:
+def take_snapshot(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> WaitOrFailure:
     """A snapshot of each group whose rule asks for one, before the node is touched."""
     for group, rule in groups(agenda, rollout, run):
         if rule.snapshot is None or (run.node, "snapshot", group.name) in agenda.served:
@@ -60,16 +60,20 @@ def save(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) 
     return None
 
 
-def spare(agenda: Agenda, rollout: Rollout, run: Run, now: datetime) -> Held | None:
+def blocked_by_quorum(agenda: Agenda, rollout: Rollout, run: Run, now: datetime) -> Held | None:
     """The first group that cannot do without the node now, or that would be tied to what the node comes back with."""
     away = agenda.quorums.away
     for group, rule in groups(agenda, rollout, run):
-        if held := quorum.held(group, rule, run.node, away) or tied(agenda, rollout, run, group, now):
+        if held := quorum.held(group, rule, run.node, away) or blocked_by_data_format(
+            agenda, rollout, run, group, now
+        ):
             return held
     return None
 
 
-def tied(agenda: Agenda, rollout: Rollout, run: Run, group: Quorum, now: datetime) -> Held | None:
+def blocked_by_data_format(
+    agenda: Agenda, rollout: Rollout, run: Run, group: Quorum, now: datetime
+) -> Held | None:
     """What holds the node because of the format of its etcd's data: that of a release which it cannot go back to, or the
     one that the group gets with its last voter. The run is looked at again when the others have proved themselves."""
     if held := etcd.data_format(group, run.node, run.goal.etcd):
@@ -88,7 +92,7 @@ def tied(agenda: Agenda, rollout: Rollout, run: Run, group: Quorum, now: datetim
     return held
 
 
-def _by_journal(rollout: Rollout, group: Quorum, proving: Proving) -> Proving:
+def _by_journal(rollout: Rollout, group: Quorum, proving: UpgradedVoters) -> UpgradedVoters:
     """What a controller has seen that has just begun is younger than what the journal tells: when the runs of all the
     newer voters have ended well."""
     if not proving.whole or proving.since is None:
@@ -104,7 +108,7 @@ def _by_journal(rollout: Rollout, group: Quorum, proving: Proving) -> Proving:
     return replace(proving, since=min(proving.since, max(ends)))
 
 
-def versions(agenda: Agenda, run: Run) -> dict[str, str]:
+def etcd_versions(agenda: Agenda, run: Run) -> dict[str, str]:
     """By group, the version of etcd that the node's voter tells now."""
     found = {}
     for group in agenda.quorums.of(run.node):
@@ -119,7 +123,7 @@ def leads(agenda: Agenda, rollout: Rollout, run: Run) -> bool:
     return any(quorum.leads(group, rule, run.node) for group, rule in groups(agenda, rollout, run))
 
 
-def hand_over(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> Waits:
+def move_leader(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime) -> WaitOrFailure:
     """Leadership goes to the member that should lead without this node. Done is it when the group is seen so."""
     for group, rule in groups(agenda, rollout, run):
         if not quorum.leads(group, rule, run.node):
@@ -152,13 +156,13 @@ def hand_over(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datet
     return None
 
 
-def not_back(agenda: Agenda, rollout: Rollout, run: Run) -> str:
+def why_not_recovered(agenda: Agenda, rollout: Rollout, run: Run) -> str:
     """Why the node's members, or what they belong to, are not well yet; empty: they are. A reading from before the node
     was given back shows its members as they were before they went."""
     for group, rule in groups(agenda, rollout, run):
         if run.since and group.read_at and group.read_at < run.since:
             return f"group {group.name} has not been read since the node came back"
-        if why := quorum.back(group, rule, run.node):
+        if why := quorum.why_not_recovered(group, rule, run.node):
             return why
     return ""
 

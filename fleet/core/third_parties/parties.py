@@ -47,7 +47,7 @@ class Sign(NamedTuple):
     place: MarkPlace
     key: str
     does: Does
-    words: str
+    message: str
     """`{value}`: the sign's own value."""
     only: frozenset[str] = frozenset()
     """The values that mean it. Empty: any value that is not in `never`."""
@@ -56,7 +56,7 @@ class Sign(NamedTuple):
     """Another annotation: the sign counts only while that one has another value."""
     stays: bool = False
     """It does not pass by itself: an operator has to act."""
-    advice: str = ""
+    remedy: str = ""
     """Instead of the party's."""
 
 
@@ -66,7 +66,7 @@ class ObjectSign(NamedTuple):
     kind: str
     resource: str
     """As kubectl takes it: `nodemaintenances.medik8s.io`."""
-    words: str
+    message: str
     idle: frozenset[str] = frozenset()
     """Phases in which the party does nothing with the node."""
     stays: frozenset[str] = frozenset()
@@ -85,12 +85,12 @@ class Program(NamedTuple):
     does: str
     nowhere: str
     """What to say of it while it is at work on no node."""
-    advice: str
+    remedy: str
 
 
 class Party(NamedTuple):
     name: str
-    advice: str
+    remedy: str
     """What helps while it holds a node. `{node}`, `{object}` and `{value}` are filled in."""
     signs: tuple[Sign, ...] = ()
     objects: tuple[ObjectSign, ...] = ()
@@ -125,13 +125,13 @@ PARTIES: tuple[Party, ...] = (
         signs=(
             Sign("taint", "karpenter.sh/disrupted", Does.DELETES, "Karpenter disrupts it"),
             Sign("taint", "karpenter.sh/disruption", Does.DELETES, "Karpenter disrupts it"),
-            Sign("taint", "karpenter.sh/rebooting", Does.WORKS, "Karpenter reboots it", advice=WAIT),
+            Sign("taint", "karpenter.sh/rebooting", Does.WORKS, "Karpenter reboots it", remedy=WAIT),
             Sign(
                 "taint",
                 "karpenter.sh/unregistered",
                 Does.WORKS,
                 "Karpenter has not set it up yet",
-                advice=WAIT,
+                remedy=WAIT,
             ),
         ),
         keep_off="karpenter.sh/do-not-disrupt",
@@ -176,7 +176,7 @@ PARTIES: tuple[Party, ...] = (
                 Does.WORKS,
                 "node-maintenance-operator keeps it in maintenance",
                 stays=True,
-                advice="finish the maintenance, then delete its NodeMaintenance: kubectl get "
+                remedy="finish the maintenance, then delete its NodeMaintenance: kubectl get "
                 "nodemaintenances.nodemaintenance.medik8s.io",
             ),
         ),
@@ -207,7 +207,7 @@ PARTIES: tuple[Party, ...] = (
                 "the Machine Config Operator could not change it ({value})",
                 only=frozenset({"Degraded", "Unreconcilable"}),
                 stays=True,
-                advice=f"the annotation {MCO}reason of {{node}} says why; oc get machineconfigpools",
+                remedy=f"the annotation {MCO}reason of {{node}} says why; oc get machineconfigpools",
             ),
             Sign(
                 "annotation",
@@ -299,7 +299,7 @@ PARTIES: tuple[Party, ...] = (
                 f"{NTH}scheduled-maintenance",
                 Does.WORKS,
                 "AWS has scheduled maintenance of it",
-                advice="wait for the maintenance",
+                remedy="wait for the maintenance",
             ),
             Sign(
                 "taint",
@@ -320,7 +320,7 @@ PARTIES: tuple[Party, ...] = (
                 Does.WORKS,
                 "GKE maintains its host",
                 only=frozenset({"ONGOING"}),
-                advice="wait for the maintenance",
+                remedy="wait for the maintenance",
             ),
         ),
     ),
@@ -359,7 +359,7 @@ PARTIES: tuple[Party, ...] = (
                     "the GPU Operator could not upgrade its driver",
                     only=frozenset({"upgrade-failed"}),
                     stays=True,
-                    advice="mend what its driver pod says; the label then goes on to upgrade-done",
+                    remedy="mend what its driver pod says; the label then goes on to upgrade-done",
                 ),
             )
         ),
@@ -379,7 +379,7 @@ PARTIES: tuple[Party, ...] = (
                 "node.cloudprovider.kubernetes.io/shutdown",
                 Does.WORKS,
                 "its machine is shut down",
-                advice="start the machine, or delete it",
+                remedy="start the machine, or delete it",
                 stays=True,
             ),
             Sign(
@@ -387,7 +387,7 @@ PARTIES: tuple[Party, ...] = (
                 "node.kubernetes.io/out-of-service",
                 Does.WORKS,
                 "somebody has declared it out of service",
-                advice="when it is repaired: kubectl taint nodes {node} node.kubernetes.io/out-of-service-",
+                remedy="when it is repaired: kubectl taint nodes {node} node.kubernetes.io/out-of-service-",
                 stays=True,
             ),
         ),

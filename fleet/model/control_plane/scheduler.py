@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from heapq import heapify, heappop, heappush
 
-from fleet.core.capacity.taken import Taken
-from fleet.core.capacity.topology import Judge, Neighbours
+from fleet.core.capacity.node_usage import NodeUsage
+from fleet.core.capacity.topology import PlacementCheck, TopologyCounts
 from fleet.core.objects.demand import Demand
 from fleet.core.objects.node import Node, Resources
 from fleet.core.objects.pod import Pod, PodRef
@@ -21,7 +21,7 @@ TRIES = 32
 """Nodes looked at, emptiest first, before all of them are."""
 
 
-class NodeRoom(Taken):
+class NodeRoom(NodeUsage):
     """What of a node is taken, and how full that makes it."""
 
     __slots__ = ("level", "size")
@@ -71,7 +71,7 @@ class Scheduler:
         self._rooms: dict[str, NodeRoom] = {}
         self._shelves: dict[Demand, NodeShelf] = {}
         self._spread: dict[tuple[str, WorkloadKey], int] = {}
-        self._neighbours = Neighbours()
+        self._neighbours = TopologyCounts()
         self._placeholders: dict[str, dict[PodRef, Pod]] = {}
         """By node: pods of negative priority, which make way for others."""
         self.gained: dict[str, None] = {}
@@ -128,7 +128,7 @@ class Scheduler:
                     return going
         return []
 
-    def _cleared(self, pod: Pod, node: Node, standing: list[Pod], judge: Judge) -> list[Pod]:
+    def _cleared(self, pod: Pod, node: Node, standing: list[Pod], judge: PlacementCheck) -> list[Pod]:
         """So many of these as have to go from the node for the pod to fit; empty where all of them are not enough."""
         rest = self._rooms[node.name].copied()
         going: list[Pod] = []
@@ -180,7 +180,7 @@ class Scheduler:
             elif not shelf.picky:
                 return
 
-    def _best(self, shelf: NodeShelf, pod: Pod, judge: Judge) -> str:
+    def _best(self, shelf: NodeShelf, pod: Pod, judge: PlacementCheck) -> str:
         """The emptiest that fits, rather one of the first few that has no pod of the same workload."""
         key = controller_of(pod)
         looked: list[tuple[int, float, str]] = []
@@ -211,7 +211,7 @@ class Scheduler:
             heappush(shelf.heap, entry)
         return chosen or first
 
-    def _any(self, shelf: NodeShelf, pod: Pod, judge: Judge) -> str:
+    def _any(self, shelf: NodeShelf, pod: Pod, judge: PlacementCheck) -> str:
         """The best of all nodes."""
         found = min(
             (
@@ -223,7 +223,7 @@ class Scheduler:
         )
         return found[2] if found else ""
 
-    def _fits(self, pod: Pod, name: str, judge: Judge) -> bool:
+    def _fits(self, pod: Pod, name: str, judge: PlacementCheck) -> bool:
         room = self._rooms[name]
         return room.fits(pod, room.size) and (not judge.minds or judge.allows(self._objects.nodes[name]))
 

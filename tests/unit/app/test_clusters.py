@@ -12,7 +12,7 @@ from fleet.app.inventory.clusters import add, check, found_in, remove, rule
 from fleet.app.inventory.sync import sync
 from fleet.app.reporting.status import all_clusters, fleet_status
 from fleet.app.wiring.home import Home
-from fleet.app.wiring.refresh import look
+from fleet.app.wiring.refresh import refresh
 from fleet.cli.views.cluster import found
 from fleet.core.objects.pod import Owner, Pod
 from fleet.core.records.errors import HeldError, UnreachableError, UsageError
@@ -36,7 +36,7 @@ def test_a_cluster_that_does_not_answer_says_why_and_keeps_what_was_known(tmp_pa
     home.store.inventory.sync(small_cluster("west"), at=home.now(), source="sync")
     results = {result.cluster: result.error for result in sync(home)}
     assert results == {"east": "", "west": "connection refused"}
-    seen = look(home, ["west"])
+    seen = refresh(home, ["west"])
     assert [(snapshot.cluster, len(snapshot.nodes)) for snapshot in seen.old] == [("west", 4)]
     status = fleet_status(home)
     assert {node.state for node in status.nodes if node.cluster == "west"} == {"unknown"}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from fleet.core.capacity.capacity import Room
+from fleet.core.capacity.capacity import ClusterCapacity
 from fleet.core.objects.node import NodeRef, Resources, Taint
-from fleet.core.objects.placement import HOSTNAME_LABEL, Apart, NodeTerm
+from fleet.core.objects.placement import HOSTNAME_LABEL, NodeTerm, SpreadRule
 from fleet.core.objects.pod import Owner, Pod
 from fleet.core.objects.selector import Requirement
 from fleet.core.policy.policy import Amount, DrainRule, Limits
@@ -95,8 +95,8 @@ def test_room_that_appears_lets_the_next_begin() -> None:
     assert set(story.steps().values()) == {Step.DONE}
 
 
-def a_room(*pods: Pod, nodes: int = 2, taints: tuple[Taint, ...] = ()) -> Room:
-    room = Room()
+def a_room(*pods: Pod, nodes: int = 2, taints: tuple[Taint, ...] = ()) -> ClusterCapacity:
+    room = ClusterCapacity()
     for index in range(nodes):
         room.see_node(a_node(f"n-{index}", allocatable=SIZE, taints=taints if index else ()))
     for pod in pods:
@@ -141,7 +141,7 @@ def test_what_is_finished_takes_no_room() -> None:
     assert room.lack("n-0", [mine]) is None
 
 
-HOSTS = Apart(HOSTNAME_LABEL, (Requirement("app", "In", ("api",)),), ("web",))
+HOSTS = SpreadRule(HOSTNAME_LABEL, (Requirement("app", "In", ("api",)),), ("web",))
 
 
 def test_pods_that_keep_apart_hold_a_node_until_one_of_the_others_is_back() -> None:

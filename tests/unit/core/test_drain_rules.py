@@ -20,7 +20,7 @@ from fleet.core.policy.policy import Amount, DrainRule, Limits
 from fleet.core.policy.treatment import Treatment, treatment
 from fleet.core.records.held import Reason
 from fleet.core.rollout.action import AnyAction, Evict, Outcome, Reboot, Result
-from fleet.core.rollout.event import Seen
+from fleet.core.rollout.event import Upserted
 from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import (
     NEW,
@@ -34,6 +34,7 @@ from fleet.lab.simulation.builders import (
 )
 from fleet.model.behaviour import ClusterBehaviour
 from fleet.planner.planner import make_plan
+from fleet.planner.request import PlanRequest
 from tests.story import Story
 
 NODES = [a_node(f"n-{index}") for index in range(3)]
@@ -244,7 +245,7 @@ def test_the_time_of_volumes_begins_once_the_pods_that_are_waited_for_are_gone()
     story = story_of(job, rules=(rule,))
     volume = Attachment("csi-a", "uid-a", "n-0", "pv-a", "ebs.csi.aws.com", attached=True)
     story.run(seconds=1800)
-    story.engine.observe(Seen("east", volume), story.now)
+    story.engine.observe(Upserted("east", volume), story.now)
     story.models["east"]._objects.change_pod(job, phase="Succeeded", ready=False)
     story.run(seconds=500)
     assert story.run_of("n-0").step is Step.DRAIN and reasons(story) == [Reason.VOLUMES_ATTACHED]
@@ -261,7 +262,7 @@ def test_events_of_a_long_wait_do_not_add_up_to_looks_without_end() -> None:
         end = story.at + 7.3
         story.run(seconds=7.3)
         story.at = end
-        story.engine.observe(Seen("east", job), story.now)
+        story.engine.observe(Upserted("east", job), story.now)
     turns = 0
 
     def count() -> bool:
@@ -389,7 +390,7 @@ def test_a_job_that_is_seen_after_its_pod_is_waited_for_too() -> None:
     pod = a_pod(namespace="db", owner=Owner("Job", "backup", "job-1"))
     story = story_of(pod)
     assert story.engine.views["east"].load("n-0").waits() == []
-    story.engine.observe(Seen("east", JOB), story.now)
+    story.engine.observe(Upserted("east", JOB), story.now)
     ((waiting, treated),) = story.engine.views["east"].load("n-0").waits()
     assert waiting.uid == pod.uid and isinstance(treated, Treatment)
 
@@ -414,7 +415,7 @@ def test_lint_names_pods_that_a_drain_would_lose_or_not_get_rid_of() -> None:
 def planned(budgets: list[object], pods: list[Pod]) -> Plan:
     snapshot = a_snapshot(NODES, ([], pods), budgets)  # type: ignore[arg-type]
     policy = a_policy(a_pool(canaries=1, drain=DrainRule(no_room="evict", timeout_seconds=600)))
-    return make_plan("p-1", [snapshot], policy, ["workers"], NEW, START, DurationEstimates())
+    return make_plan(PlanRequest("p-1", [snapshot], policy, ["workers"], NEW, START, DurationEstimates()))
 
 
 def test_a_plan_says_what_will_be_tried_and_promises_no_time_for_it() -> None:
@@ -423,7 +424,7 @@ def test_a_plan_says_what_will_be_tried_and_promises_no_time_for_it() -> None:
     assert [run.node for run in plan.runs] == ["n-1", "n-2"]
     (held,) = plan.held
     assert (held.node, held.reason) == ("n-0", Reason.LENGTH_UNKNOWN)
-    assert "Longhorn" in held.detail and "600 s" in held.advice
+    assert "Longhorn" in held.detail and "600 s" in held.remedy
     assert not next(goal for goal in plan.begin().goals if goal.node.name == "n-0").canary
 
 

@@ -18,7 +18,7 @@ from fleet.core.planning.estimates import DurationEstimates, Estimate
 from fleet.core.planning.plan import Plan, PlannedHold
 from fleet.core.policy.policy import DrainRule, Pool, RebootRule, Window
 from fleet.core.records.held import Reason
-from fleet.core.rollout.event import Seen, Synced
+from fleet.core.rollout.event import ClusterSynced, Upserted
 from fleet.core.rollout.rollout import Goal, Rollout, Start
 from fleet.lab.simulation.builders import (
     NEW,
@@ -31,6 +31,7 @@ from fleet.lab.simulation.builders import (
     a_snapshot,
 )
 from fleet.planner.planner import make_plan
+from fleet.planner.request import PlanRequest
 
 NODES = [a_node(f"n-{number}") for number in (1, 2, 3)]
 DAY = 86_400
@@ -47,11 +48,13 @@ def the_plan(
     snapshot: Snapshot, rule: DrainRule | None = None, times: DurationEstimates | None = None, **pool: object
 ) -> Plan:
     own = a_pool(drain=rule or DrainRule(), **pool)  # type: ignore[arg-type]
-    return make_plan("p", [snapshot], a_policy(own), ["workers"], NEW, START, times or DurationEstimates())
+    return make_plan(
+        PlanRequest("p", [snapshot], a_policy(own), ["workers"], NEW, START, times or DurationEstimates())
+    )
 
 
 def checks(plan: Plan) -> dict[str, str]:
-    return {each.check: f"{each.subject}: {each.words}" for each in plan.warnings}
+    return {each.check: f"{each.subject}: {each.message}" for each in plan.warnings}
 
 
 def test_how_many_volumes_a_node_can_attach_is_said_not_to_be_looked_at() -> None:
@@ -103,8 +106,8 @@ def test_a_pod_that_is_going_already_and_has_longer_than_a_drain_is_waited_for_b
         pods = a_shop(1, grace_seconds=seconds, deleting=True, gone_by=gone_by)
         first = Engine({"east": "fra"})
         for thing in a_snapshot(NODES, pods).things():
-            first.observe(Seen("east", thing), START)
-        first.observe(Synced("east", "v1.36.3"), START)
+            first.observe(Upserted("east", thing), START)
+        first.observe(ClusterSynced("east", "v1.36.3"), START)
         goal = Goal(NodeRef("east", "n-1"), "uid-n-1", "workers")
         first.add(Rollout("r-1", Start("", NEW, a_policy(), (goal,)), START, "test"))
         return [each.reason for each in first.why(goal.node, START)]
@@ -149,7 +152,7 @@ def test_pods_that_are_not_ready_are_named_with_what_helps(since: object) -> Non
     assert [run.node for run in plan.runs] == ["n-3"]
     assert {hold.reason for hold in plan.held} == {Reason.BUDGET_UNHEALTHY}
     assert all("web/shop-1-0, web/shop-1-1" in hold.detail for hold in plan.held)
-    assert all("AlwaysAllow" in hold.advice for hold in plan.held)
+    assert all("AlwaysAllow" in hold.remedy for hold in plan.held)
     canaries = the_plan(a_snapshot(NODES, pods, [ill()]), canaries=1)
     assert [run.node for run in canaries.runs] == ["n-3"] and canaries.runs[0].canary
 
@@ -187,7 +190,7 @@ def test_a_ready_pod_that_waits_for_ill_ones_elsewhere_is_not_told_of_always_all
     budget = replace(a_budget("shop", 3, 1), current_healthy=2, disruptions_allowed=0)
     plan = the_plan(a_snapshot(NODES, (workloads, sick), [budget]))
     by_node = {hold.node: hold for hold in plan.held}
-    assert by_node["n-2"].reason == Reason.BUDGET_UNHEALTHY and "AlwaysAllow" not in by_node["n-2"].advice
+    assert by_node["n-2"].reason == Reason.BUDGET_UNHEALTHY and "AlwaysAllow" not in by_node["n-2"].remedy
 
 
 @pytest.mark.parametrize("rule", [{"max_unavailable": 1}, {"max_unavailable": None, "min_available": "50%"}])
@@ -203,7 +206,7 @@ def test_bare_pods_under_a_rule_that_needs_a_controller_are_told_so(rule: dict[s
     budget = replace(a_budget("shop", 2, 1), **fields)
     plan = the_plan(a_snapshot(NODES, ([], pods), [budget]), DrainRule(unmanaged="evict"))
     assert {hold.reason for hold in plan.held} == {Reason.BUDGET_UNCOUNTED}
-    assert all("minAvailable" in hold.advice for hold in plan.held)
+    assert all("minAvailable" in hold.remedy for hold in plan.held)
 
 
 def test_all_that_holds_a_node_is_told_not_only_the_first() -> None:

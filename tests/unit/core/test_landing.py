@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from fleet.core.capacity.capacity import Room
-from fleet.core.capacity.layout import Lack
+from fleet.core.capacity.capacity import ClusterCapacity
+from fleet.core.capacity.trial_placement import Shortfall
 from fleet.core.guards import capacity
 from fleet.core.linting.lint import lint
 from fleet.core.objects.node import Node, Resources, Taint
-from fleet.core.objects.placement import HOSTNAME_LABEL, Apart, HostPort, Near, NodeTerm
+from fleet.core.objects.placement import HOSTNAME_LABEL, AffinityRule, HostPort, NodeTerm, SpreadRule
 from fleet.core.objects.pod import Owner, Pod
 from fleet.core.objects.selector import Requirement
 from fleet.core.objects.volumes import PersistentVolume, PersistentVolumeClaim
@@ -22,6 +22,7 @@ from fleet.core.records.doubt import Doubt, DoubtKind
 from fleet.core.records.held import Held, Reason
 from fleet.lab.simulation.builders import NEW, START, a_node, a_policy, a_pool, a_snapshot
 from fleet.planner.planner import make_plan
+from fleet.planner.request import PlanRequest
 
 ZONE = "topology.kubernetes.io/zone"
 GPU = "nvidia.com/gpu"
@@ -46,8 +47,8 @@ def nodes(zones: str = "aaa", **changes: Any) -> list[Node]:
     ]
 
 
-def a_room(pods: list[Pod], found: list[Node] | None = None) -> Room:
-    room = Room()
+def a_room(pods: list[Pod], found: list[Node] | None = None) -> ClusterCapacity:
+    room = ClusterCapacity()
     for node in found or nodes():
         room.see_node(node)
     for pod in pods:
@@ -55,7 +56,7 @@ def a_room(pods: list[Pod], found: list[Node] | None = None) -> Room:
     return room
 
 
-def lack(*pods: Pod, found: list[Node] | None = None) -> Lack | None:
+def lack(*pods: Pod, found: list[Node] | None = None) -> Shortfall | None:
     """Of those on n-0 when it is drained."""
     return a_room(list(pods), found).lack("n-0", [pod for pod in pods if pod.node == "n-0"])
 
@@ -68,7 +69,9 @@ def held(*pods: Pod) -> Held:
 
 def a_plan(*pods: Pod, **changes: Any) -> Plan:
     snapshot = replace(a_snapshot(nodes(), ([], list(pods))), **changes)
-    return make_plan("p", [snapshot], a_policy(a_pool()), ["workers"], NEW, START, DurationEstimates())
+    return make_plan(
+        PlanRequest("p", [snapshot], a_policy(a_pool()), ["workers"], NEW, START, DurationEstimates())
+    )
 
 
 @pytest.mark.parametrize(
@@ -173,7 +176,7 @@ def test_the_pods_volumes_say_which_nodes_it_can_go_to() -> None:
 
 
 def test_a_pod_that_must_be_near_others_goes_where_they_are_and_the_first_of_a_kind_anywhere() -> None:
-    near = (Near(ZONE, IS_WEB, ("shop",)),)
+    near = (AffinityRule(ZONE, IS_WEB, ("shop",)),)
     cache, web = a_pod("cache", near=near), a_pod("web", "n-2")
     assert lack(cache, web, found=nodes("aab")) is None
     full = a_pod("big", "n-2", requests=Resources(3900, 0, 1))
@@ -185,15 +188,15 @@ def test_a_pod_that_must_be_near_others_goes_where_they_are_and_the_first_of_a_k
 
 
 def test_pods_that_keep_others_away_are_heard_though_the_pod_itself_does_not_mind() -> None:
-    alone = Apart(HOSTNAME_LABEL, (Requirement("app", "Exists"),), ("*",))
+    alone = SpreadRule(HOSTNAME_LABEL, (Requirement("app", "Exists"),), ("*",))
     hermits = [a_pod(f"hermit-{index}", f"n-{index}", apart=(alone,)) for index in (1, 2)]
     found = lack(a_pod("web"), *hermits)
     assert found is not None and found.apart
     assert lack(a_pod("web"), *hermits[1:]) is None
 
 
-def spread(**changes: Any) -> Apart:
-    return replace(Apart(ZONE, IS_WEB, ("shop",), 1), **changes)
+def spread(**changes: Any) -> SpreadRule:
+    return replace(SpreadRule(ZONE, IS_WEB, ("shop",), 1), **changes)
 
 
 def test_with_fewer_domains_than_wanted_the_fewest_is_none() -> None:
@@ -255,7 +258,7 @@ def test_what_cannot_be_known_is_said_in_the_plan_and_holds_nobody(doubt: Doubt)
         doubt.about,
         doubt.subject,
     )
-    assert told.words.startswith("cannot be known: ")
+    assert told.message.startswith("cannot be known: ")
 
 
 def test_volumes_that_were_not_read_or_are_not_bound_are_a_doubt() -> None:

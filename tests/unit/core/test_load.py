@@ -10,7 +10,7 @@ from fleet.core.objects.pod import Pod, PodRef
 from fleet.core.objects.selector import Selector
 from fleet.core.policy.policy import DrainRule
 from fleet.core.records.held import Reason
-from fleet.core.rollout.event import Thing
+from fleet.core.rollout.event import ClusterObject
 from fleet.lab.simulation.builders import a_budget, a_deployment, a_node
 
 API, ALL = PodRef("web", "api"), PodRef("web", "all")
@@ -20,7 +20,7 @@ def a_view() -> tuple[ClusterView, list[Pod]]:
     """Three pods of web/api on n-1."""
     view, node = ClusterView("east"), a_node("n-1")
     workloads, pods = a_deployment("api", 3, [node])
-    things: list[Thing] = [node, a_budget("api", 3, 1), *workloads, *pods]
+    things: list[ClusterObject] = [node, a_budget("api", 3, 1), *workloads, *pods]
     for thing in things:
         view.see(thing)
     return view, pods

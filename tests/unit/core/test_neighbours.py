@@ -7,27 +7,29 @@ from itertools import pairwise
 import pytest
 from msgspec.structs import replace
 
-from fleet.core.capacity.topology import Neighbours
+from fleet.core.capacity.topology import TopologyCounts
 from fleet.core.objects.node import Node
-from fleet.core.objects.placement import HOSTNAME_LABEL, Apart, NodeTerm
+from fleet.core.objects.placement import HOSTNAME_LABEL, NodeTerm, SpreadRule
 from fleet.core.objects.pod import Pod
 from fleet.core.objects.selector import Requirement
 from fleet.lab.simulation.builders import a_node
 
 ZONE = "topology.kubernetes.io/zone"
 WEB = (Requirement("app", "In", ("web",)),)
-HOST_APART = Apart(HOSTNAME_LABEL, WEB, ("shop",))
-ZONE_APART = Apart(ZONE, WEB, ("shop",))
-SPREAD = Apart(ZONE, WEB, ("shop",), 1)
+HOST_APART = SpreadRule(HOSTNAME_LABEL, WEB, ("shop",))
+ZONE_APART = SpreadRule(ZONE, WEB, ("shop",))
+SPREAD = SpreadRule(ZONE, WEB, ("shop",), 1)
 
 
-def a_pod(name: str, node: str, rule: Apart | None = None, app: str = "web", namespace: str = "shop") -> Pod:
+def a_pod(
+    name: str, node: str, rule: SpreadRule | None = None, app: str = "web", namespace: str = "shop"
+) -> Pod:
     return Pod(namespace, name, name, node, {"app": app}, apart=(rule,) if rule else ())
 
 
-def neighbours(zones: str, *pods: Pod) -> tuple[Neighbours, list[Node]]:
+def neighbours(zones: str, *pods: Pod) -> tuple[TopologyCounts, list[Node]]:
     """`zones`: of nodes n-0, n-1 and so on, a letter each."""
-    found = Neighbours()
+    found = TopologyCounts()
     nodes = [a_node(f"n-{index}", zone) for index, zone in enumerate(zones)]
     for node in nodes:
         found.see_node(node)
@@ -36,7 +38,7 @@ def neighbours(zones: str, *pods: Pod) -> tuple[Neighbours, list[Node]]:
     return found, nodes
 
 
-def allowed(found: Neighbours, nodes: list[Node], rule: Apart, *away: str) -> str:
+def allowed(found: TopologyCounts, nodes: list[Node], rule: SpreadRule, *away: str) -> str:
     """A letter for each node: whether one more pod of the kind may come, without the pods of the nodes that are `away`."""
     for name in away:
         found.take(a_pod("gone", name), -1)
@@ -89,7 +91,7 @@ def test_a_node_without_the_label_is_in_no_domain() -> None:
 
 
 @pytest.mark.parametrize("rule", [HOST_APART, ZONE_APART, SPREAD])
-def test_however_it_came_to_be_the_counts_are_the_same(rule: Apart) -> None:
+def test_however_it_came_to_be_the_counts_are_the_same(rule: SpreadRule) -> None:
     """Nodes that come, go, and change their zone; rules that are first asked for early or late."""
     early, _ = neighbours("aabb")
     allowed(early, [], rule)

@@ -15,7 +15,7 @@ from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.quorum.quorum import Quorum
 from fleet.core.records.held import Held, Reason
 from fleet.core.rollout.action import Evict, Outcome, Reboot, Result
-from fleet.core.rollout.rollout import State
+from fleet.core.rollout.rollout import RolloutState
 from fleet.core.rollout.steps import Step
 from fleet.core.third_parties import keep_off
 from fleet.core.third_parties.maintenance import Maintenance
@@ -32,6 +32,7 @@ from fleet.lab.simulation.builders import (
     a_snapshot,
 )
 from fleet.planner.planner import make_plan
+from fleet.planner.request import PlanRequest
 from tests.story import Story
 
 DOCS = (Path(__file__).parents[3] / "docs" / "workloads.md").read_text(encoding="utf-8")
@@ -238,12 +239,16 @@ def test_a_node_that_is_deleted_or_may_be_is_no_canary() -> None:
     soft = Taint("DeletionCandidateOfClusterAutoscaler", "PreferNoSchedule", "1793610000")
     nodes = [a_node("n-0", taints=(DELETED,)), a_node("n-1", taints=(soft,)), a_node("n-2")]
     policy = a_policy(a_pool(canaries=1))
-    plan = make_plan("p-1", [a_snapshot(nodes)], policy, ["workers"], NEW, START, DurationEstimates())
+    plan = make_plan(
+        PlanRequest("p-1", [a_snapshot(nodes)], policy, ["workers"], NEW, START, DurationEstimates())
+    )
     assert [run.node for run in plan.runs if run.canary] == ["n-2"]
     assert [(each.node, each.reason) for each in plan.held] == [("n-0", "others")]
     # Where all of them may be deleted, one of them goes first all the same.
     nodes = [a_node("n-0", taints=(soft,)), a_node("n-1", taints=(soft,))]
-    plan = make_plan("p-1", [a_snapshot(nodes)], policy, ["workers"], NEW, START, DurationEstimates())
+    plan = make_plan(
+        PlanRequest("p-1", [a_snapshot(nodes)], policy, ["workers"], NEW, START, DurationEstimates())
+    )
     assert sum(run.canary for run in plan.runs) == 1 and not plan.held
 
 
@@ -289,7 +294,7 @@ def test_a_node_that_is_to_be_deleted_in_mid_drain_is_given_back_and_nothing_has
         story.models["east"].stranger.delete_node("n-0")
     story.run()
     assert story.steps() == {"n-0": Step.CANCELLED, "n-1": Step.DONE}
-    assert story.rollout.state is State.FINISHED and not story.rollout.failures
+    assert story.rollout.state is RolloutState.FINISHED and not story.rollout.failures
     assert not [action for _, action, _ in story.performed if isinstance(action, Evict)]
     assert DELETED.key in story.run_of("n-0").why
     for node in story.models["east"].snapshot(START).nodes:
@@ -398,7 +403,7 @@ def test_lint_names_the_nodes_and_what_helps() -> None:
         a_node("n-2", taints=(soft,)),
     ]
     findings = lint(a_policy(), [a_snapshot(nodes)]).findings
-    told = {each.check: (each.subject, each.words) for each in findings}
+    told = {each.check: (each.subject, each.message) for each in findings}
     assert {subject for subject, _ in told.values()} == {"cluster-autoscaler"}
     assert "n-0" in told["others-node"][1] and "n-1" in told["others-node"][1]
     assert "n-2" in told["may-be-deleted"][1] and "n-0" not in told["may-be-deleted"][1]
@@ -408,13 +413,15 @@ def test_lint_names_the_nodes_and_what_helps() -> None:
 def test_a_plan_says_first_that_another_party_deletes_the_nodes_and_not_that_room_is_lacking() -> None:
     nodes = [a_node(f"n-{number}", taints=(DELETED,)) for number in range(3)]
     plan = make_plan(
-        "p",
-        [a_snapshot(nodes, a_deployment("api", 3, nodes))],
-        a_policy(),
-        ["workers"],
-        NEW,
-        START,
-        DurationEstimates(),
+        PlanRequest(
+            "p",
+            [a_snapshot(nodes, a_deployment("api", 3, nodes))],
+            a_policy(),
+            ["workers"],
+            NEW,
+            START,
+            DurationEstimates(),
+        )
     )
     assert [each.reason for each in plan.held] == ["others"] * 3
     assert all([held.reason for held in each.others] == [Reason.CAPACITY] for each in plan.held)
@@ -437,7 +444,7 @@ def test_the_table_is_sound() -> None:
     assert len(BY_NAME) == len(PARTIES)
     assert sum(len(each) for each in SIGNS.values()) == len(EVERY)
     for party, sign in EVERY:
-        assert (sign.advice or party.advice).format(node="n", value="v", object="o"), party.name
+        assert (sign.remedy or party.remedy).format(node="n", value="v", object="o"), party.name
 
 
 def test_a_lock_that_has_expired_and_is_still_written_wakes_nobody() -> None:

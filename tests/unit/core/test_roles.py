@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.objects.budget import Budget
 from fleet.core.objects.node import NodeRef
-from fleet.core.objects.placement import HOSTNAME_LABEL, Apart
+from fleet.core.objects.placement import HOSTNAME_LABEL, SpreadRule
 from fleet.core.objects.pod import Owner, Pod
 from fleet.core.objects.selector import Requirement, Selector
 from fleet.core.objects.workload import Workload
@@ -19,6 +19,7 @@ from fleet.core.rollout.steps import Step
 from fleet.core.third_parties.roles import Roles
 from fleet.lab.simulation.builders import NEW, START, a_node, a_policy, a_pool, a_snapshot
 from fleet.planner.planner import make_plan
+from fleet.planner.request import PlanRequest
 from tests.story import Story
 from tests.unit.model.builder import Builder, Hand
 
@@ -58,7 +59,7 @@ def a_database(owner: Owner, *budgets: Budget) -> Snapshot:
 
 
 def the_plan(snapshot: Snapshot) -> Plan:
-    return make_plan("p-1", [snapshot], POLICY, ["workers"], NEW, START, DurationEstimates())
+    return make_plan(PlanRequest("p-1", [snapshot], POLICY, ["workers"], NEW, START, DurationEstimates()))
 
 
 def test_a_label_that_differs_among_the_pods_of_one_owner_may_move() -> None:
@@ -124,7 +125,7 @@ def test_replicas_go_and_the_primary_is_held_until_it_is_another_pod(owner: Owne
     assert (hold.node, hold.reason) == ("n-1", Reason.ROLE)
     assert hold.held is not None and hold.held.params["label"] == "role=primary"
     [moves] = [each for each in plan.warnings if each.check == "role-moves"]
-    assert moves.subject == "db/pg" and "db/primary" in moves.words
+    assert moves.subject == "db/pg" and "db/primary" in moves.message
 
 
 def test_pods_of_a_custom_resource_are_said_to_be_its_operators() -> None:
@@ -151,12 +152,12 @@ def test_a_rule_that_counts_the_whole_workload_and_selects_a_part_of_it_never_op
     snapshot = replace(a_database(PATRONI, replace(PRIMARY, **fields)), workloads=(workload,))
     [hold] = the_plan(snapshot).held
     assert (hold.node, hold.reason) == ("n-1", Reason.ROLE)
-    assert "minAvailable" in hold.advice
+    assert "minAvailable" in hold.remedy
 
 
 def test_the_node_goes_once_the_operator_has_made_another_pod_the_primary() -> None:
     database = a_database(CLUSTER, PRIMARY, REPLICAS)
-    apart = (Apart(HOSTNAME_LABEL, (Requirement("app", "In", ("pg",)),), ("db",)),)
+    apart = (SpreadRule(HOSTNAME_LABEL, (Requirement("app", "In", ("pg",)),), ("db",)),)
     spread = replace(database, pods=tuple(replace(pod, apart=apart) for pod in database.pods))
     story = Story([spread], POLICY)
     story.start()

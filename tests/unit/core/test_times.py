@@ -14,6 +14,7 @@ from fleet.core.records.journal import JournalEntry, JournalRecord
 from fleet.core.rollout.rollout import Goal, Start
 from fleet.lab.simulation.builders import NEW, START, a_node, a_policy, a_snapshot
 from fleet.planner.planner import make_plan
+from fleet.planner.request import PlanRequest
 
 STEPS = ("stage", "staged", "cordon", "drain", "reboot", "verify", "uncordon")
 
@@ -60,13 +61,13 @@ def test_pools_and_operating_systems_have_times_of_their_own() -> None:
     nodes |= {f"s{number}": ("storage", 60.0, 300.0) for number in range(ENOUGH)}
     systems = {NodeRef("east", name): "flatcar" if name.startswith("w") else "ostree" for name in nodes}
     times = measured(history(**nodes), systems)
-    known = times.known("reboot", "workers", "flatcar")
+    known = times.estimate("reboot", "workers", "flatcar")
     assert (known.p50, known.p95, known.samples) == (102.0, 104.0, ENOUGH)
-    assert times.known("verify", "workers", "flatcar").p50 == 2.0
-    assert times.known("stage", "storage", "ostree").p50 == 60.0
-    assert times.known("reboot", "canaries", "ostree").p50 == 300.0, "the same system in another pool"
-    assert times.known("reboot", "workers", "talos").samples == 0, "another system tells nothing"
-    assert times.known("reboot", "workers", "").samples == 2 * ENOUGH, "not known which: all of them"
+    assert times.estimate("verify", "workers", "flatcar").p50 == 2.0
+    assert times.estimate("stage", "storage", "ostree").p50 == 60.0
+    assert times.estimate("reboot", "canaries", "ostree").p50 == 300.0, "the same system in another pool"
+    assert times.estimate("reboot", "workers", "talos").samples == 0, "another system tells nothing"
+    assert times.estimate("reboot", "workers", "").samples == 2 * ENOUGH, "not known which: all of them"
     assert times.reboot_of("workers", "flatcar") == 102.0 - 2 * times.agent
     assert times.reboot_of("workers", "talos") == DurationEstimates().reboot
 
@@ -74,8 +75,8 @@ def test_pools_and_operating_systems_have_times_of_their_own() -> None:
 def test_a_few_runs_are_no_history() -> None:
     nodes = {f"w{number}": ("workers", 30.0, 100.0) for number in range(ENOUGH - 1)}
     times = measured(history(**nodes))
-    assert times.known("reboot", "workers", "").samples == 0
-    assert set(origin(times.told([("workers", "")])).values()) == {"default"}
+    assert times.estimate("reboot", "workers", "").samples == 0
+    assert set(origin(times.of_groups([("workers", "")])).values()) == {"default"}
 
 
 def test_pods_are_measured_and_slow_apps_are_known_by_name() -> None:
@@ -84,8 +85,8 @@ def test_pods_are_measured_and_slow_apps_are_known_by_name() -> None:
     times = measured(entries([started({"w0": "workers"}), (5.0, record), (6.0, record)]))
     assert times.pod_stop == 1.0
     assert times.apps == {"web/quick": 2.1, "web/slow": 60.0}
-    assert times.known("pod_start").samples == 12
-    assert origin(times.told([("workers", "")]))["pod_start"] == "measured: 12 pods"
+    assert times.estimate("pod_start").samples == 12
+    assert origin(times.of_groups([("workers", "")]))["pod_start"] == "measured: 12 pods"
     slow = Pod(
         "web", "slow-7d9-x", "u", labels={"pod-template-hash": "7d9"}, owner=Owner("ReplicaSet", "slow-7d9")
     )
@@ -99,7 +100,7 @@ def test_a_plan_expects_of_each_node_what_its_pool_has_shown() -> None:
     past = [f"x{number}" for number in range(ENOUGH)]
     systems = {NodeRef("east", name): snapshot.machines[0].os for name in past}
     known = measured(history(**dict.fromkeys(past, ("workers", 11.0, 32.0))), systems)
-    plan = make_plan("p-1", [snapshot], a_policy(), ["workers"], NEW, START, known)
+    plan = make_plan(PlanRequest("p-1", [snapshot], a_policy(), ["workers"], NEW, START, known))
     (reboots,) = {
         round(step.end - step.start, 1) for run in plan.runs for step in run.steps if step.step == "reboot"
     }

@@ -15,7 +15,7 @@ from fleet.core.objects.workload import Workload
 from fleet.core.policy.policy import DrainRule
 from fleet.core.records.held import Reason
 from fleet.core.rollout.action import AnyAction, Outcome, Result
-from fleet.core.rollout.event import Gone, Seen
+from fleet.core.rollout.event import Deleted, Upserted
 from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import a_node, a_policy, a_pool, a_snapshot
 from fleet.model.behaviour import ClusterBehaviour
@@ -163,7 +163,7 @@ def test_a_volume_that_is_seen_only_at_the_reboot_sends_the_run_back_to_its_drai
         if action.kind != "reboot" or refused:
             return story.really(action, at)
         refused.append(at)
-        story.engine.observe(Seen("east", late), story.now)
+        story.engine.observe(Upserted("east", late), story.now)
         return Outcome(action, Result.STALE, "a conflict")
 
     story.start()
@@ -171,7 +171,7 @@ def test_a_volume_that_is_seen_only_at_the_reboot_sends_the_run_back_to_its_drai
     story.run(seconds=60)
     assert story.run_of("n-0").step is Step.DRAIN and len(reboots(story)) == 1
     assert [each.subject for each in story.engine.why(NodeRef("east", "n-0"), story.now)] == ["pv-late"]
-    story.engine.observe(Gone("east", late), story.now)
+    story.engine.observe(Deleted("east", late), story.now)
     story.run()
     assert story.run_of("n-0").step is Step.DONE and len(reboots(story)) == 2
 

@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 from fleet.core.objects.demand import UNSCHEDULABLE, Demand
 from fleet.core.objects.node import Node
-from fleet.core.objects.placement import Apart, Near, domain_of
+from fleet.core.objects.placement import AffinityRule, SpreadRule, domain_of
 
-Rules = tuple[Apart | Near, ...]
+PlacementRules = tuple[SpreadRule | AffinityRule, ...]
 
 
-class Where(NamedTuple):
+class NodeInclusion(NamedTuple):
     """Which nodes count for a spread. Source: kube-scheduler, podtopologyspread/common.go."""
 
     keys: tuple[str, ...]
@@ -33,12 +33,12 @@ class Where(NamedTuple):
         return self.bears.bears(node) and (not node.unschedulable or self.bears.tolerates(UNSCHEDULABLE))
 
 
-class Domains:
+class TopologyDomains:
     """The domains that one kind of spread is over, with how many nodes each has."""
 
     __slots__ = ("nodes", "topology", "where")
 
-    def __init__(self, topology: str, where: Where | None, nodes: Iterable[Node]) -> None:
+    def __init__(self, topology: str, where: NodeInclusion | None, nodes: Iterable[Node]) -> None:
         self.topology = topology
         self.where = where
         self.nodes: Counter[str] = Counter()
@@ -60,12 +60,12 @@ class Domains:
                 del self.nodes[domain]
 
 
-class Tally:
+class RuleCounts:
     """The pods that one rule is about: those that all of `rules` match."""
 
     __slots__ = ("by_domain", "by_node", "domains", "levels", "rules")
 
-    def __init__(self, rules: Rules, domains: Domains) -> None:
+    def __init__(self, rules: PlacementRules, domains: TopologyDomains) -> None:
         self.rules = rules
         self.domains = domains
         self.by_node: Counter[str] = Counter()

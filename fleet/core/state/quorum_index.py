@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from fleet.core.guards.recovery import Proving, proving
+from fleet.core.guards.upgraded_voters import UpgradedVoters, upgraded_voters
 from fleet.core.objects.node import NodeRef
 from fleet.core.quorum.quorum import Quorum
 
 
-class Quorums:
+class QuorumIndex:
     def __init__(self) -> None:
         self._groups: dict[str, Quorum] = {}
         self._on: dict[NodeRef, dict[str, None]] = {}
         """By node: names of the groups with a member there."""
         self.away: set[NodeRef] = set()
         """Nodes that a run has taken out of service and not given back."""
-        self.proving: dict[str, Proving] = {}
+        self.proving: dict[str, UpgradedVoters] = {}
         """Of groups whose voters run different minor versions of etcd: since when the newer ones have been well."""
 
         self.proof_awaited: set[NodeRef] = set()
@@ -25,7 +25,7 @@ class Quorums:
 
     def prove(self, group: Quorum, now: datetime) -> None:
         """Notes how the group's newer voters stand by this reading."""
-        found = proving(group, self.proving.get(group.name), now)
+        found = upgraded_voters(group, self.proving.get(group.name), now)
         if found is None:
             self.proving.pop(group.name, None)
         else:

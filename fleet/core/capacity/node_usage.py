@@ -14,7 +14,7 @@ from fleet.core.objects.placement import HostPort
 from fleet.core.objects.pod import Pod
 
 
-class Taken:
+class NodeUsage:
     __slots__ = ("cpu", "memory", "others", "pods", "ports", "storage")
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class Taken:
                 if not ports[port]:
                     del ports[port]
 
-    def copied(self) -> Taken:
+    def copied(self) -> NodeUsage:
         other = copy(self)
         other.others = dict(self.others) if self.others is not None else None
         other.ports = Counter(self.ports) if self.ports is not None else None
@@ -76,5 +76,5 @@ class Taken:
         return all(self.left(name, size) >= amount for name, amount in asked.others)
 
 
-NOTHING = Taken()
+NO_USAGE = NodeUsage()
 """Of a node without pods. Nobody changes it."""

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from itertools import islice
 
-from fleet.core.capacity.taken import Taken
+from fleet.core.capacity.node_usage import NodeUsage
 from fleet.core.objects.demand import Demand, lasts
 from fleet.core.objects.node import Node, Resources
 from fleet.core.objects.pod import Pod
 from fleet.core.objects.volumes import ClusterVolumes
 
-EMPTY = Taken()
+EMPTY = NodeUsage()
 
 
-class Takers:
+class EligibleNodes:
     def __init__(self, volumes: ClusterVolumes) -> None:
         self._volumes = volumes
         self._nodes: dict[str, Node] = {}

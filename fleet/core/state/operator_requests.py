@@ -7,7 +7,7 @@ from fleet.core.rollout.rollout import Run
 from fleet.core.rollout.steps import HAS_SLOT
 
 
-class Asked:
+class OperatorRequests:
     def __init__(self) -> None:
         self._nodes: dict[tuple[str, str], dict[NodeRef, None]] = {}
         """By cluster and group."""
