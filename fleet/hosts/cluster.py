@@ -57,6 +57,14 @@ class HostsReading(Struct, frozen=True):
     """Hosts that were not reached, and why."""
 
 
+class HostClaim(Struct, frozen=True):
+    """What became of the claim on one host."""
+
+    message: str
+    claimed: bool = True
+    """The host belongs to this fleet now."""
+
+
 class HostsCluster:
     """`path`: the inventory file. `folder`: where the records and the lease are kept. Nothing is connected before the
     first call."""
@@ -143,22 +151,24 @@ class HostsCluster:
         snapshot = Snapshot(self.name, site, at, nodes=nodes, machines=machines)
         return HostsReading(snapshot, {name: why.full_message for name, why in unreached.items()})
 
-    async def claim(self) -> dict[str, str]:
+    async def claim(self) -> dict[str, HostClaim]:
         """Makes every host this fleet's, whoever has it: what was done, or why not, by host. Raises ConfigError."""
         inventory = await self._source.now()
         reach = self._ways(inventory)
 
-        async def one(host: HostEntry) -> str:
+        async def one(host: HostEntry) -> HostClaim:
             way = reach(host)
             try:
                 with contained(host.name):
                     before = (await facts.look(way)).claim
                 if self._own is None or (before is not None and before.fleet == self._own.fleet):
-                    return "was claimed already"
+                    return HostClaim("was claimed already")
                 await ownership.take(way, self._own, over=True)
-                return "claimed" if before is None else f"taken over from {before.by or 'another fleet'}"
+                return HostClaim(
+                    "claimed" if before is None else f"taken over from {before.by or 'another fleet'}"
+                )
             except FleetError as error:
-                return f"not claimed: {error.message}"
+                return HostClaim(f"not claimed: {error.message}", claimed=False)
             finally:
                 await way.close()
 

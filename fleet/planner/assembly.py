@@ -123,7 +123,7 @@ def _drained(rollout: Rollout, views: Mapping[str, ClusterView]) -> dict[str, di
     found: dict[str, dict[str, DrainRule]] = {}
     for run in rollout.runs.values():
         rule = rollout.pool(run).drain
-        views[run.node.cluster].govern(run.node.name, rule.rules)
+        views[run.node.cluster].set_drain_rules(run.node.name, rule.rules)
         found.setdefault(run.node.cluster, {})[run.node.name] = rule
     return found
 

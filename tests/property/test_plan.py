@@ -133,5 +133,5 @@ def _goals(plan: Plan) -> list[Goal]:
 def _view(fleet: Snapshot) -> ClusterView:
     view = ClusterView(fleet.cluster)
     for thing in fleet.things():
-        view.see(thing)
+        view.upsert(thing)
     return view

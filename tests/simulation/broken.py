@@ -23,7 +23,7 @@ from fleet.core.records.journal import JournalRecord
 from fleet.core.rollout.action import AnyAction, Evict, Outcome, Reboot, Result, Uncordon, Unmark
 from fleet.core.rollout.event import ClusterObject
 from fleet.core.rollout.rollout import Rollout, Run
-from fleet.core.state.agenda import Agenda
+from fleet.core.state.engine_state import EngineState
 from fleet.core.state.gate_cache import GateCache
 from fleet.core.state.limits import DisruptionLimits, Scope
 from fleet.core.state.quorum_index import QuorumIndex
@@ -44,7 +44,7 @@ class Endless(DisruptionLimits):
 class WithoutLimits(Engine):
     def __init__(self, sites: Mapping[str, str], rollouts: Iterable[Rollout] = ()) -> None:
         super().__init__(sites)
-        self._books.occupancy = Endless()
+        self._index.limits = Endless()
         for rollout in rollouts:
             self.add(rollout)
 
@@ -59,7 +59,7 @@ class Blind(ClusterView):
         return []
 
 
-class Deceived(Agenda):
+class Deceived(EngineState):
     """What it is told of clusters is not so."""
 
     def __init__(self, kind: type[ClusterView]) -> None:
@@ -75,7 +75,7 @@ class WithoutBudgets(Engine):
 
     def __init__(self, sites: Mapping[str, str], rollouts: Iterable[Rollout] = ()) -> None:
         super().__init__(sites)
-        self._books.agenda = self._agenda = Deceived(self.views_are)
+        self._index.state = self._state = Deceived(self.views_are)
         for rollout in rollouts:
             self.add(rollout)
 
@@ -101,17 +101,17 @@ class WithoutOthers(WithoutBudgets):
 
 
 class Trusting(ClusterView):
-    def see(self, thing: ClusterObject) -> set[str]:
-        return super().see(replace(thing, units=None) if isinstance(thing, Machine) else thing)
+    def upsert(self, thing: ClusterObject) -> set[str]:
+        return super().upsert(replace(thing, units=None) if isinstance(thing, Machine) else thing)
 
 
 class Credulous(ClusterView):
-    def see(self, thing: ClusterObject) -> set[str]:
+    def upsert(self, thing: ClusterObject) -> set[str]:
         if isinstance(thing, Machine) and thing.request is not None and thing.request.action is Ask.REBOOT:
             thing = replace(thing, booted=thing.request.release)
         elif isinstance(thing, Node):
             thing = replace(thing, kernel=NEW.kernel)
-        return super().see(thing)
+        return super().upsert(thing)
 
 
 class WithoutReleases(WithoutBudgets):
@@ -144,7 +144,7 @@ class WithoutWindows(Engine):
     def __init__(self, sites: Mapping[str, str], rollouts: Iterable[Rollout] = ()) -> None:
         super().__init__(sites)
         self._gates = Timeless(self.rollouts)
-        self._hindrances = Blockers(self._books, self._gates)
+        self._blockers = Blockers(self._index, self._gates)
         for rollout in rollouts:
             self.add(rollout)
 
@@ -165,7 +165,7 @@ class Reckless(Engine):
 class Hopeless(Engine):
     """Waits for its first canaries, whatever became of them."""
 
-    def _appoint(self, now: datetime) -> None:
+    def _change_canaries(self, now: datetime) -> None:
         pass
 
 
@@ -195,7 +195,7 @@ class Unknowing(QuorumIndex):
 class WithoutQuorums(Engine):
     def __init__(self, sites: Mapping[str, str], rollouts: Iterable[Rollout] = ()) -> None:
         super().__init__(sites)
-        self._agenda.quorums = Unknowing()
+        self._state.quorums = Unknowing()
         for rollout in rollouts:
             self.add(rollout)
 

@@ -25,7 +25,7 @@ from typing import Any
 import msgspec
 import yaml
 
-from fleet.app.wiring.quorums import guarded_hosts
+from fleet.app.wiring.sources.hosts import guarded_hosts
 from fleet.core.objects.node import NodeRef
 from fleet.core.objects.selector import Selector
 from fleet.core.policy.policy import Amount, Limits, Policy, Pool

@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from fleet.app.planning.plan import GREEDY, PlanExtras, PlanProgress, Urgency, find_release, planned, the_pool
-from fleet.app.wiring.connection import opened
 from fleet.app.wiring.files import write_whole
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.quorums import by_pods
+from fleet.app.wiring.sources.registry import source_of
+from fleet.app.wiring.sources.source import ClusterSource
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.guards.version_skew import minor_of
 from fleet.core.objects.machine import Machine
@@ -24,9 +24,6 @@ from fleet.core.policy.policy import Policy
 from fleet.core.records.errors import UsageError
 from fleet.core.releases.osimage import release_in
 from fleet.core.releases.release import Release
-
-if TYPE_CHECKING:
-    from fleet.store import ClusterRow
 
 HOW = "kubectl get nodes,pods,poddisruptionbudgets,deployments,replicasets,statefulsets,daemonsets -A -o json > FILE"
 
@@ -96,7 +93,7 @@ def save_dump(home: Home, name: str, path: Path) -> int:
 
     `name` may be empty where there is one cluster alone. Raises UsageError, and FleetError where it does not answer.
     """
-    data = _dumped(home.cluster(name))
+    data = _dumped(source_of(home, home.cluster(name)))
     try:
         write_whole(path, data)
     except OSError as error:
@@ -104,16 +101,13 @@ def save_dump(home: Home, name: str, path: Path) -> int:
     return len(data)
 
 
-def _dumped(row: ClusterRow) -> bytes:
-    """The live cluster as a dump. Raises UsageError for a simulated one, FleetError where it does not answer."""
+def _dumped(source: ClusterSource) -> bytes:
+    """Reads the live cluster as a dump. Raises UsageError where it has no API server, FleetError where that gives no
+    answer."""
     from fleet.kube.watch.dump import dump
 
-    if row.kind != "kubeconfig":
-        why = "is simulated" if row.kind == "simulated" else "has hosts alone"
-        raise UsageError(f"{row.name} {why}: there is no API server to dump", "--cluster NAME")
-
     async def work() -> bytes:
-        async with opened(row) as cluster:
+        async with source.api_server() as cluster:
             return await dump(cluster.transport)
 
     return asyncio.run(work())

@@ -9,7 +9,8 @@ from time import monotonic
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fleet.app.wiring.home import Home, actor
+from fleet.app.wiring.actor import actor
+from fleet.app.wiring.home import Home
 from fleet.app.wiring.names import pool_named, there_is
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.guards.upgraded_voters import brought

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
-from fleet.app.wiring.home import Home, actor
+from fleet.app.wiring.actor import actor
+from fleet.app.wiring.home import Home
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.guards import gates
 from fleet.core.objects.node import NodeRef

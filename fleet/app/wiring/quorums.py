@@ -16,13 +16,11 @@ from fleet.core.policy.policy import Policy
 from fleet.core.quorum.groups import QuorumGroup as Declared
 from fleet.core.quorum.groups import settled
 from fleet.core.quorum.quorum import Quorum
-from fleet.core.records.errors import UsageError
 from fleet.core.rollout.event import ClusterObject, Upserted
 
 if TYPE_CHECKING:
     from fleet.drivers.groups import QuorumClient, QuorumClients
-    from fleet.drivers.ports import Clock, Cluster
-    from fleet.hosts.cluster import HostsCluster
+    from fleet.drivers.ports import Cluster
     from fleet.kube.cluster import KubeCluster
 
 OF_DUMP = "only its pods were read"
@@ -68,38 +66,6 @@ def guarded(cluster: KubeCluster, site: str, policy: Policy, played: Path) -> Cl
 
     served = with_agents(cluster, policy, played) if policy.remote else cluster
     return ClusterWithQuorums(served, groups_of(cluster, site, policy), WallClock())
-
-
-class NoServers:
-    """There is no API server that keeps its objects in the etcd of hosts without a cluster."""
-
-    async def etcd(self) -> str:
-        return "and no API server counts on it"
-
-
-def groups_of_hosts(name: str, site: str, policy: Policy) -> QuorumClients:
-    """Those that the policy names, each read at its endpoints; a member is on the host of its name.
-
-    Raises UsageError for one that would be asked in pods: not to know it would be to forget it.
-    """
-    from fleet.drivers.groups import QuorumClients
-    from fleet.etcd.group import EtcdGroup
-
-    named = [group for group in policy.quorums if group.cluster == name]
-    for group in named:
-        if group.kind != "etcd" or not group.access.endpoints:
-            raise UsageError(
-                f"quorum group {group.name} cannot be read: {name} has no pods, only hosts",
-                "of hosts without a cluster only etcd with its endpoints can be a group",
-            )
-    return QuorumClients({group.name: EtcdGroup(group, site, NoServers()) for group in named})
-
-
-def guarded_hosts(hosts: HostsCluster, site: str, policy: Policy, clock: Clock) -> Cluster:
-    """The hosts with their groups, as a driver sees them. `clock`: the controller's. Raises UsageError."""
-    from fleet.drivers.quorums import ClusterWithQuorums
-
-    return ClusterWithQuorums(hosts, groups_of_hosts(hosts.name, site, policy), clock)
 
 
 async def with_quorums(snapshot: Snapshot, cluster: KubeCluster, policy: Policy) -> Snapshot:

@@ -111,9 +111,9 @@ def claim(
     from fleet.cli.terminal.output import show
 
     said = take(home_of(context), name, reason)
-    for host, words in said.items():
-        show(f"{host}: {words}")
-    if any(words.startswith("not claimed") for words in said.values()):
+    for host, result in said.items():
+        show(f"{host}: {result.message}")
+    if not all(result.claimed for result in said.values()):
         raise typer.Exit(1)
 
 

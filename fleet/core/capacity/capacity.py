@@ -48,33 +48,33 @@ class ClusterCapacity:
         self.volumes = ClusterVolumes()
         self._takers = EligibleNodes(self.volumes)
 
-    def see_node(self, node: Node) -> None:
+    def upsert_node(self, node: Node) -> None:
         self._nodes[node.name] = node
-        self._takers.see_node(node)
-        self._neighbours.see_node(node)
+        self._takers.upsert_node(node)
+        self._neighbours.upsert_node(node)
         self._node_changed(node.name)
 
-    def lose_node(self, name: str) -> None:
+    def delete_node(self, name: str) -> None:
         self._nodes.pop(name, None)
-        self._neighbours.lose_node(name)
-        self._takers.lose_node(name)
+        self._neighbours.delete_node(name)
+        self._takers.delete_node(name)
         self._node_changed(name)
 
-    def see_volume(self, thing: PersistentVolume | PersistentVolumeClaim) -> None:
-        self.volumes.see(thing)
+    def upsert_volume(self, thing: PersistentVolume | PersistentVolumeClaim) -> None:
+        self.volumes.upsert(thing)
         self._shortages.forget()
 
-    def lose_volume(self, thing: PersistentVolume | PersistentVolumeClaim) -> None:
-        self.volumes.lose(thing)
+    def delete_volume(self, thing: PersistentVolume | PersistentVolumeClaim) -> None:
+        self.volumes.delete(thing)
         self._shortages.forget()
 
-    def see_pod(self, before: Pod | None, pod: Pod) -> None:
+    def upsert_pod(self, before: Pod | None, pod: Pod) -> None:
         if before is not None:
             if _same(before, pod):
                 if pod.deleting and not before.deleting and pod.node:
                     self._deleted(pod)
                 return
-            self.lose_pod(before)
+            self.delete_pod(before)
         if pod.finished:
             return
         if pod.node:
@@ -90,14 +90,14 @@ class ClusterCapacity:
     def _deleted(self, pod: Pod) -> None:
         """It keeps its room until it is gone."""
         if not pod.finished:
-            self._neighbours.delete(pod)
+            self._neighbours.count_deleting(pod)
             if pod.placeholder:
                 self._stand(pod, 1)
             leaving = self._leaving.get(pod.node)
             if leaving is not None and pod.uid in leaving:
                 leaving[pod.uid] = pod
 
-    def lose_pod(self, pod: Pod) -> None:
+    def delete_pod(self, pod: Pod) -> None:
         if pod.finished:
             return
         if pod.node:
@@ -108,14 +108,14 @@ class ClusterCapacity:
         if gone is not None:
             self._left(gone)
 
-    def leave(self, name: str, pods: Iterable[Pod]) -> None:
+    def start_drain(self, name: str, pods: Iterable[Pod]) -> None:
         """The node is to be drained: it is no place any more, and its pods are on their way."""
         if name not in self._leaving:
             self._leaving[name] = {pod.uid: pod for pod in pods if needs_place_elsewhere(pod)}
             self._way.update(rounded_size(pod.requests) for pod in self._leaving[name].values())
             self._changed(name)
 
-    def stay(self, name: str) -> bool:
+    def end_drain(self, name: str) -> bool:
         """Its drain is over. Answers whether it was one."""
         pods = self._leaving.pop(name, None)
         if pods is None:
@@ -125,7 +125,7 @@ class ClusterCapacity:
         self._changed(name)
         return True
 
-    def lack(self, name: str, pods: Sequence[Pod], patient: Collection[str] = ()) -> Shortfall | None:
+    def shortfall(self, name: str, pods: Sequence[Pod], patient: Collection[str] = ()) -> Shortfall | None:
         """Which of these pods, all of the node, finds no place elsewhere if it is drained now.
 
         `patient`: by uid, pods that may wait for this node where no other could ever take them. Where one could once it
@@ -135,7 +135,8 @@ class ClusterCapacity:
         going = [
             pod
             for pod in pods
-            if needs_place_elsewhere(pod) and not (pod.uid in patient and self._takers.alone(name, pod))
+            if needs_place_elsewhere(pod)
+            and not (pod.uid in patient and self._takers.is_only_node(name, pod))
         ]
         if not going:
             return None
@@ -150,7 +151,7 @@ class ClusterCapacity:
         """A node could have room by now for what `shortage` told of."""
         return self._shortages.eased(shortage)
 
-    def shortage(self, name: str) -> PodShape | None:
+    def lacking_shape(self, name: str) -> PodShape | None:
         """Why `lack` has just found no place for a pod of the node, where that lasts until another node gains room.
         None: anything may change it."""
         return self._short.get(name)
@@ -158,7 +159,7 @@ class ClusterCapacity:
     def _known_lack(self, name: str, going: Iterable[Pod]) -> Shortfall | None:
         for pod in going:
             shortage = PodShape(Demand.of(pod, self.volumes), pod.requests)
-            if lack := self._shortages.lack(shortage):
+            if lack := self._shortages.shortfall(shortage):
                 self._short[name] = shortage
                 return replace(lack, pod=pod)
         return None
@@ -183,7 +184,7 @@ class ClusterCapacity:
             if not any(self._picky(pod) for pod in going):
                 return None
             way = (pod for pod in way if self._picky(pod))
-        return self._layout(name, pods, patient).lack(list(way), going)
+        return self._layout(name, pods, patient).shortfall(list(way), going)
 
     def _layout(self, leaver: str, leavers: Sequence[Pod], patient: Collection[str]) -> TrialPlacement:
         rest = TrialBase(self._nodes, self._taken, self._placeholders, self._leaving, self._neighbours)
@@ -192,17 +193,20 @@ class ClusterCapacity:
     def pinned(self, name: str, pods: Iterable[Pod]) -> list[Pod]:
         """Returns the pods that no node but this one could take, by node selector, affinity, volumes, lasting taints and
         size."""
-        return [pod for pod in pods if needs_place_elsewhere(pod) and self._takers.alone(name, pod)]
+        return [pod for pod in pods if needs_place_elsewhere(pod) and self._takers.is_only_node(name, pod)]
 
-    def bound(self, name: str, pods: Iterable[Pod]) -> list[Pod]:
+    def tied_to_node(self, name: str, pods: Iterable[Pod]) -> list[Pod]:
         """Returns those that are pinned, and those that the distance which they keep from others leaves no other node."""
         return [
             pod
             for pod in pods
             if needs_place_elsewhere(pod)
             and (
-                self._takers.alone(name, pod)
-                or (pod.apart and self._layout(name, [pod], {pod.uid}).waits(self._others_on_way(pod), pod))
+                self._takers.is_only_node(name, pod)
+                or (
+                    pod.apart
+                    and self._layout(name, [pod], {pod.uid}).must_wait(self._others_on_way(pod), pod)
+                )
             )
         ]
 
@@ -218,7 +222,7 @@ class ClusterCapacity:
     def _picky(self, pod: Pod) -> bool:
         """More than room decides where it can be."""
         return bool(
-            pod.ports or pod.apart or pod.near or not pod.preempts or self._neighbours.judge(pod).minds
+            pod.ports or pod.apart or pod.near or not pod.preempts or self._neighbours.check(pod).constrained
         )
 
     def _plenty(self, name: str, going: Sequence[Pod]) -> bool:
@@ -235,7 +239,7 @@ class ClusterCapacity:
             (Demand.of(pod, self.volumes), tuple(each for each, _ in pod.requests.others)) for pod in going
         }
         return all(
-            self._places.enough(
+            self._places.has_at_least(
                 demand, (cpu, memory, storage, tuple((each, most[each]) for each in names)), wanted, name
             )
             for demand, names in classes
@@ -247,11 +251,11 @@ class ClusterCapacity:
             return False
         known = self._suits.setdefault(demand, {})
         if name not in known:
-            known[name] = demand.suits(node)
+            known[name] = demand.fits_now(node)
         return known[name]
 
     def _take(self, pod: Pod, sign: int) -> None:
-        self._neighbours.take(pod, sign)
+        self._neighbours.count_pod(pod, sign)
         if pod.placeholder:
             self._stand(pod, sign)
             return

@@ -43,7 +43,7 @@ class FitCounts:
         for count in self._counts.values():
             count.dirty.add(name)
 
-    def enough(self, demand: Demand, size: RoundedSize, wanted: int, leaver: str) -> bool:
+    def has_at_least(self, demand: Demand, size: RoundedSize, wanted: int, leaver: str) -> bool:
         """All nodes but `leaver` take so many."""
         count = self._counts.get((demand, size))
         if count is None:

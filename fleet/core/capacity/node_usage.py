@@ -50,7 +50,7 @@ class NodeUsage:
 
     def fits(self, pod: Pod, size: Resources) -> bool:
         """The node, which has `size` in all, has room for the pod, and its ports are free."""
-        return self.holds(pod.requests, size) and (not pod.ports or self.free_of(pod))
+        return self.holds(pod.requests, size) and (not pod.ports or self.ports_free_for(pod))
 
     def holds(self, asked: Resources, size: Resources) -> bool:
         """What is not asked for is not looked at: pods that ask for nothing go to an overcommitted node as well."""
@@ -62,7 +62,7 @@ class NodeUsage:
             and (not asked.others or self._holds_others(asked, size))
         )
 
-    def free_of(self, pod: Pod) -> bool:
+    def ports_free_for(self, pod: Pod) -> bool:
         """Nobody here uses the pod's ports."""
         taken = self.ports or ()
         return not any(mine.collides(other) for mine in pod.ports for other in taken)

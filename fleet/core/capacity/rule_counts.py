@@ -20,7 +20,7 @@ class NodeInclusion(NamedTuple):
     """Labels that a node must have: those of all spreads of the pod."""
     selects: Demand | None
     """By node selector and affinity; None: whatever the pod's are (nodeAffinityPolicy Ignore)."""
-    bears: Demand | None
+    tolerations: Demand | None
     """By taints; None: whatever the node's are (nodeTaintsPolicy Ignore)."""
 
     def counts(self, node: Node) -> bool:
@@ -28,9 +28,11 @@ class NodeInclusion(NamedTuple):
             return False
         if self.selects is not None and not self.selects.selects(node):
             return False
-        if self.bears is None:
+        if self.tolerations is None:
             return True
-        return self.bears.bears(node) and (not node.unschedulable or self.bears.tolerates(UNSCHEDULABLE))
+        return self.tolerations.tolerates_all(node) and (
+            not node.unschedulable or self.tolerations.tolerates(UNSCHEDULABLE)
+        )
 
 
 class TopologyDomains:

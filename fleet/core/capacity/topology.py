@@ -22,13 +22,13 @@ PodKind = tuple[str, tuple[tuple[str, str], ...], tuple[SpreadRule, ...]]
 class LabelSetCounts:
     """All pods of one kind."""
 
-    __slots__ = ("by_node", "deleting", "repelled", "repelled_by", "tallies")
+    __slots__ = ("by_node", "deleting", "repelled", "repelled_by", "rule_counts")
 
     def __init__(self, tallies: Iterable[RuleCounts]) -> None:
         self.by_node: dict[str, int] = {}
         self.deleting: Counter[str] = Counter()
         """Of these, those that are being deleted: spreads do not count them."""
-        self.tallies = list(tallies)
+        self.rule_counts = list(tallies)
         """Of the rules that are about them."""
         self.repelled: list[RuleCounts] = []
         """Of those that keep their distance from pods of this kind."""
@@ -39,7 +39,7 @@ class LabelSetCounts:
 class PlacementCheck:
     """Says of one pod where its neighbours let it go, as things stand when it is asked. Made by `TopologyCounts.judge`."""
 
-    __slots__ = ("_apart", "_first", "_near", "_spreads", "minds")
+    __slots__ = ("_apart", "_first", "_near", "_spreads", "constrained")
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class PlacementCheck:
         self._near = near
         self._first = first
         """The pod is one of those that it wants to be near: the first of them may go anywhere."""
-        self.minds = bool(apart or spreads or near)
+        self.constrained = bool(apart or spreads or near)
         """False: no neighbour matters to this pod."""
 
     def allows(self, node: Node) -> bool:
@@ -99,7 +99,7 @@ class TopologyCounts:
         self._repels: dict[str, list[RuleCounts]] = {}
         """The same, by the namespace of the pods from which they keep their distance."""
 
-    def see_node(self, node: Node) -> None:
+    def upsert_node(self, node: Node) -> None:
         before = self._nodes.get(node.name)
         if before is not None and (before.labels, before.taints, before.unschedulable) == (
             node.labels,
@@ -110,7 +110,7 @@ class TopologyCounts:
             return
         self._replace(node.name, before, node)
 
-    def lose_node(self, name: str) -> None:
+    def delete_node(self, name: str) -> None:
         before = self._nodes.get(name)
         if before is not None:
             self._replace(name, before, None)
@@ -133,11 +133,11 @@ class TopologyCounts:
         else:
             self._nodes[name] = after
 
-    def take(self, pod: Pod, sign: int) -> None:
+    def count_pod(self, pod: Pod, sign: int) -> None:
         """A pod has come to its node (+1), or is gone from it (-1)."""
-        self.put(pod, pod.node, sign)
+        self.count_pod_on(pod, pod.node, sign)
 
-    def put(self, pod: Pod, name: str, sign: int) -> None:
+    def count_pod_on(self, pod: Pod, name: str, sign: int) -> None:
         """As `take`, on another node than the one that the pod names."""
         crowd = self._crowd(pod)
         number = crowd.by_node.get(name, 0) + sign
@@ -147,25 +147,25 @@ class TopologyCounts:
             crowd.by_node.pop(name, None)
         if pod.deleting:
             crowd.deleting[name] += sign
-        if crowd.tallies:
+        if crowd.rule_counts:
             node = self._nodes.get(name)
-            for tally in crowd.tallies:
+            for tally in crowd.rule_counts:
                 if not (pod.deleting and tally.spread):
                     tally.add(name, node, sign)
 
-    def delete(self, pod: Pod) -> None:
+    def count_deleting(self, pod: Pod) -> None:
         """A pod that has been taken is being deleted now."""
         crowd = self._crowd(pod)
         crowd.deleting[pod.node] += 1
-        for tally in crowd.tallies:
+        for tally in crowd.rule_counts:
             if tally.spread:
                 tally.add(pod.node, self._nodes.get(pod.node), -1)
 
     def allow(self, pod: Pod, node: Node) -> bool:
         """The pod may come to the node as things stand."""
-        return self.judge(pod).allows(node)
+        return self.check(pod).allows(node)
 
-    def judge(self, pod: Pod) -> PlacementCheck:
+    def check(self, pod: Pod) -> PlacementCheck:
         if not (pod.apart or pod.near or self._repels):
             return ALWAYS_ALLOWED
         apart = self._repelled(pod) if self._repels else []
@@ -221,7 +221,7 @@ class TopologyCounts:
                 self._about.setdefault(namespace, []).append(tally)
             for kind, crowd in self._crowds.items():
                 if _counted(tally, kind):
-                    crowd.tallies.append(tally)
+                    crowd.rule_counts.append(tally)
                     for name, number in crowd.by_node.items():
                         less = crowd.deleting[name] if tally.spread else 0
                         if number > less:

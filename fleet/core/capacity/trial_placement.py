@@ -84,7 +84,7 @@ class TrialPlacement:
         self._reached: dict[tuple[Demand, Resources], int] = {}
         """How far the suitable nodes are known to be too full for such a pod: they do not become emptier."""
 
-    def lack(self, way: Sequence[Pod], going: Sequence[Pod]) -> Shortfall | None:
+    def shortfall(self, way: Sequence[Pod], going: Sequence[Pod]) -> Shortfall | None:
         """Lays out those on their way, then those that go, the largest first; answers for the first without a place.
 
         Pods on their way that fit nowhere take no room from others.
@@ -98,7 +98,7 @@ class TrialPlacement:
             first.insert(0, found.pod)
         return found
 
-    def waits(self, way: Sequence[Pod], pod: Pod) -> bool:
+    def must_wait(self, way: Sequence[Pod], pod: Pod) -> bool:
         """Returns whether the pod, a patient one, is left no node but its own by its neighbours."""
         with self._trial(sorted(way, key=_order)):
             return not self._put(pod) and self._waits(pod)
@@ -129,8 +129,8 @@ class TrialPlacement:
 
     def _put(self, pod: Pod) -> bool:
         demand, asked = Demand.of(pod, self._volumes), pod.requests
-        judge = self._rest.neighbours.judge(pod)
-        plain = not (judge.minds or pod.ports or not pod.preempts)
+        judge = self._rest.neighbours.check(pod)
+        plain = not (judge.constrained or pod.ports or not pod.preempts)
         at = self._reached.get((demand, asked), 0)
         full = True
         while (name := self._suitable(demand, at)) is not None:
@@ -180,14 +180,14 @@ class TrialPlacement:
         sizes = ((self._room_on(name), self._rest.nodes[name].allocatable) for name in self._all(demand))
         if not any(taken.fits(pod, size) for taken, size in sizes):
             return False
-        return not self._later(demand, self._rest.neighbours.judge(pod))
+        return not self._later(demand, self._rest.neighbours.check(pod))
 
     def _later(self, demand: Demand, judge: PlacementCheck) -> bool:
         """A node that fleet works on could take it."""
         return any(
             (name in self._rest.leaving or node.cordoned_by)
             and name != self._leaver
-            and demand.admits(node)
+            and demand.could_fit(node)
             and judge.allows(node)
             for name, node in self._rest.nodes.items()
         )
@@ -201,7 +201,7 @@ class TrialPlacement:
         sizes = [(self._room_on(name), self._rest.nodes[name].allocatable) for name in suitable]
         holding = [(taken, size) for taken, size in sizes if taken.holds(pod.requests, size)]
         if holding:
-            ports = not any(taken.free_of(pod) for taken, _ in holding)
+            ports = not any(taken.ports_free_for(pod) for taken, _ in holding)
             return Shortfall(pod, len(suitable), apart=not ports, ports=ports)
         return Shortfall(
             pod,
@@ -241,10 +241,10 @@ class TrialPlacement:
 
     def _unshift(self) -> None:
         pod, name, sign = self._moved.pop()
-        self._rest.neighbours.put(pod, name, -sign)
+        self._rest.neighbours.count_pod_on(pod, name, -sign)
 
     def _shift(self, pod: Pod, name: str, sign: int) -> None:
-        self._rest.neighbours.put(pod, name, sign)
+        self._rest.neighbours.count_pod_on(pod, name, sign)
         self._moved.append((pod, name, sign))
 
 

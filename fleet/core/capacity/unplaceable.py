@@ -58,7 +58,7 @@ class UnplaceablePods:
         self._seen[shortage] = len(self._gained)
         return False
 
-    def lack(self, shortage: PodShape) -> Shortfall | None:
+    def shortfall(self, shortage: PodShape) -> Shortfall | None:
         """What was lacking when it was noted, if that is so still."""
         if shortage not in self._seen or self.eased(shortage):
             return None

@@ -60,11 +60,13 @@ class DrainDemand:
             return self.pods
         return tuple(each for each in self.pods if self.treated.get(each[0].uid, EVICTED).do not in OWN_TIME)
 
-    def waits(self) -> list[tuple[Pod, Treatment]]:
+    def left_to_end(self) -> list[tuple[Pod, Treatment]]:
         """Pods that are left to end by themselves."""
         return [(pod, treated) for pod, treated, _ in self._of("wait")]
 
-    def asks(self, known: Mapping[PodRef, Budget]) -> list[tuple[Pod, Treatment, tuple[PodRef, ...]]]:
+    def asked_of_operators(
+        self, known: Mapping[PodRef, Budget]
+    ) -> list[tuple[Pod, Treatment, tuple[PodRef, ...]]]:
         """Pods whose eviction may be asked for although no budget allows it, with the budgets that it takes from."""
         return [
             (pod, treated, tuple(ref for ref in refs if known[ref].charges(pod)))

@@ -23,7 +23,7 @@ class Notices:
     def of(self, node: str) -> Iterable[Notice]:
         return self._of_node.get(node, {}).values()
 
-    def see(self, thing: ClusterObject) -> set[str]:
+    def upsert(self, thing: ClusterObject) -> set[str]:
         """Returns the nodes of which something else is said now."""
         match thing:
             case Maintenance():
@@ -37,7 +37,7 @@ class Notices:
             case _:
                 return set()
 
-    def lose(self, thing: ClusterObject) -> set[str]:
+    def delete(self, thing: ClusterObject) -> set[str]:
         """Returns the nodes of which the object says nothing any more."""
         return self._say(thing, {})
 
@@ -64,7 +64,7 @@ def notices_by_node(snapshot: Snapshot) -> dict[str, list[Notice]]:
     """Returns all that is said of the nodes of a snapshot, by node; those of which nothing is said are left out."""
     notices = Notices()
     for thing in snapshot.things():
-        notices.see(thing)
+        notices.upsert(thing)
     said = {node.name: [*of_node(node), *notices.of(node.name)] for node in snapshot.nodes}
     return {name: found for name, found in said.items() if found}
 

@@ -54,7 +54,7 @@ class Snapshot(Struct, frozen=True):
 def volumes_of(snapshot: Snapshot) -> ClusterVolumes:
     found = ClusterVolumes()
     for volume in snapshot.volumes:
-        found.see(volume)
+        found.upsert(volume)
     for claim in snapshot.claims:
-        found.see(claim)
+        found.upsert(claim)
     return found

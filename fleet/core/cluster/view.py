@@ -42,9 +42,9 @@ class PendingEviction(Enum):
 class ClusterView:
     def __init__(self, name: str) -> None:
         self.name = name
-        self.room = ClusterCapacity()
+        self.capacity = ClusterCapacity()
         self.roles = Roles()
-        self.said = Notices()
+        self.reported_notices = Notices()
         """What objects say of nodes for other parties; what the nodes themselves say is in `notices`."""
         self.why_lost, self.led_by_another = "", False
         """Why it does not answer, or is led by another controller; empty: it does, or has not been asked yet."""
@@ -97,7 +97,7 @@ class ClusterView:
         """Returns a view of its own of what one snapshot holds."""
         view = cls(snapshot.cluster)
         for thing in snapshot.things():
-            view.see(thing)
+            view.upsert(thing)
         return view
 
     @property
@@ -119,7 +119,7 @@ class ClusterView:
     def notices(self, node: str) -> list[Notice]:
         """All that other parties say of the node."""
         found = self.nodes.get(node)
-        return [*(of_node(found) if found is not None else ()), *self.said.of(node)]
+        return [*(of_node(found) if found is not None else ()), *self.reported_notices.of(node)]
 
     def pods_on(self, node: str) -> Iterable[Pod]:
         return self._pods_on.get(node, {}).values()
@@ -131,11 +131,11 @@ class ClusterView:
         """Pods that must go before a reboot: neither bound to the node for good, nor left there by a rule, nor
         finished."""
         found = self._to_drain.get(node, {}).values()
-        if self.plain(node):
+        if self.has_default_treatment(node):
             return list(found)
         return [pod for pod in found if self.treatment(pod).do != "skip"]
 
-    def plain(self, node: str) -> bool:
+    def has_default_treatment(self, node: str) -> bool:
         """All pods of the node are simply evicted as their budgets allow: no rule, and no mark of their own."""
         return not self._rules.get(node) and not self._marked.get(node)
 
@@ -144,7 +144,7 @@ class ClusterView:
         found = self._to_drain.get(node, {})
         return tuple(uid for uid, pod in found.items() if self.treatment(pod).do == "skip")
 
-    def govern(self, node: str, rules: tuple[PodRule, ...]) -> None:
+    def set_drain_rules(self, node: str, rules: tuple[PodRule, ...]) -> None:
         """From now on these drain rules hold for the node's pods."""
         if self._rules.get(node, ()) != rules:
             self._rules[node] = rules
@@ -158,7 +158,7 @@ class ClusterView:
         controller = self.workloads.get(pod.owner.uid) if pod.owner is not None else None
         return treatment(pod, rules, controller)
 
-    def load(self, node: str) -> DrainDemand:
+    def drain_demand(self, node: str) -> DrainDemand:
         """What the node's drain asks of budgets."""
         known = self._loads.get(node)
         if known is None or known.terms != self._selectors:
@@ -225,26 +225,26 @@ class ClusterView:
         debits = self._debits.get(ref)
         return max(0, budget.disruptions_allowed - len(debits)) if debits else budget.disruptions_allowed
 
-    def debit(self, ref: PodRef, pod: Pod) -> None:
+    def add_pending_eviction(self, ref: PodRef, pod: Pod) -> None:
         """An eviction of the pod is asked for, which takes from that budget."""
         self._debits.setdefault(ref, {})[pod.uid] = PendingEviction.SENT
         self._debited[pod.uid] = ref
 
-    def undo_debit(self, pod_uid: str) -> PodRef | None:
+    def remove_pending_eviction(self, pod_uid: str) -> PodRef | None:
         """The eviction was not granted, or its pod is gone. Answers the budget that it has been counted against."""
         budget = self._debited.pop(pod_uid, None)
         if budget is not None:
             self._debits.get(budget, {}).pop(pod_uid, None)
         return budget
 
-    def see(self, thing: ClusterObject) -> set[str]:
+    def upsert(self, thing: ClusterObject) -> set[str]:
         """Returns the nodes of which objects of other parties say something else now."""
         match thing:
             case Pod():
                 self._see_pod(thing)
             case Node():
                 self.nodes[thing.name] = thing
-                self.room.see_node(thing)
+                self.capacity.upsert_node(thing)
             case Budget():
                 self._see_budget(thing)
             case Machine():
@@ -254,23 +254,23 @@ class ClusterView:
                 if thing.kind == "DaemonSet":
                     self.daemonsets[thing.ref] = thing
             case PersistentVolume() | PersistentVolumeClaim():
-                self.room.see_volume(thing)
+                self.capacity.upsert_volume(thing)
             case Attachment():
                 self._attachments.setdefault(thing.node, {})[thing.name] = thing
             case Quorum():
                 self.quorums[thing.name] = thing
             case Maintenance():
                 pass
-        return self.said.see(thing)
+        return self.reported_notices.upsert(thing)
 
-    def lose(self, thing: ClusterObject) -> set[str]:
+    def delete(self, thing: ClusterObject) -> set[str]:
         """Returns what `see` does."""
         match thing:
             case Pod():
                 self._lose_pod(thing.uid)
             case Node():
                 self.nodes.pop(thing.name, None)
-                self.room.lose_node(thing.name)
+                self.capacity.delete_node(thing.name)
             case Budget():
                 self._drop_budget(thing.ref)
                 self._debits.pop(thing.ref, None)
@@ -282,24 +282,24 @@ class ClusterView:
                 if known is not None and known.uid == thing.uid:
                     del self.daemonsets[thing.ref]
             case PersistentVolume() | PersistentVolumeClaim():
-                self.room.lose_volume(thing)
+                self.capacity.delete_volume(thing)
             case Attachment():
                 self._attachments.get(thing.node, {}).pop(thing.name, None)
             case Quorum():
                 self.quorums.pop(thing.name, None)
             case Maintenance():
                 pass
-        return self.said.lose(thing)
+        return self.reported_notices.delete(thing)
 
     def _see_pod(self, pod: Pod) -> None:
         before = self.pods.get(pod.uid)
         if before is not None and before.node != pod.node:
             self._leave(before)
-        self.room.see_pod(before, pod)
+        self.capacity.upsert_pod(before, pod)
         if pod.api_server:
             self.api_servers[pod.uid] = pod.api_server
         self.pods[pod.uid] = pod
-        self.roles.see(pod)
+        self.roles.upsert(pod)
         if pod.ready or pod.finished or pod.deleting:
             self._now_ready(pod)
         else:
@@ -324,7 +324,7 @@ class ClusterView:
         self.api_servers.pop(uid, None)
         self._matching.pop(uid, None)
         if pod is not None:
-            self.room.lose_pod(pod)
+            self.capacity.delete_pod(pod)
             self._leave(pod)
             self._now_ready(pod)
         self._settle(uid)
@@ -369,7 +369,7 @@ class ClusterView:
                 or ((pod := self.pods.get(uid)) and pod.name in budget.disrupted)
             ]
             for uid in counted:
-                self.undo_debit(uid)
+                self.remove_pending_eviction(uid)
 
     def _drop_budget(self, ref: PodRef) -> None:
         budget = self.budgets.pop(ref, None)

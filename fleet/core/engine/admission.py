@@ -23,21 +23,21 @@ Blocker = tuple[WaitKey, Held]
 
 
 class Blockers:
-    def __init__(self, books: EngineIndex, gates: GateCache, foretells: bool = False) -> None:
+    def __init__(self, index: EngineIndex, gates: GateCache, foretells: bool = False) -> None:
         """`foretells`: nodes whose drain takes a time that no model can know are held."""
-        self._books = books
+        self._index = index
         self._gates = gates
         self._foretells = foretells
 
     def asks(self, run: Run) -> tuple[str, ...]:
         """Returns the groups of which an eviction on the run's node will be asked for that no budget allows."""
-        view = self._books.agenda.view(run.node.cluster)
+        view = self._index.state.view(run.node.cluster)
         return tuple(sorted({treated.group for _, treated in self._asked(view, run)}))
 
     def _asked(self, view: ClusterView, run: Run) -> list[tuple[Pod, Treatment]]:
         return [
             (pod, treated)
-            for pod, treated, refs in view.load(run.node.name).asks(view.budgets)
+            for pod, treated, refs in view.drain_demand(run.node.name).asked_of_operators(view.budgets)
             if any(view.budgets[ref].never_allows and view.allowance(ref) < 1 for ref in refs)
         ]
 
@@ -54,7 +54,7 @@ class Blockers:
 
     def _all(self, rollout: Rollout, run: Run, gate: Held | None, now: datetime) -> Iterator[Blocker]:
         ref = run.node
-        view = self._books.agenda.view(ref.cluster)
+        view = self._index.state.view(ref.cluster)
         if not view.synced:
             yield ("node", ref), view.lost
             return
@@ -63,9 +63,9 @@ class Blockers:
         if gate and not vacant:
             yield gate_key(rollout, run), gate
         node, machine = view.nodes.get(ref.name), view.machines.get(ref.name)
-        if kept := self._books.kept(ref, rollout):
+        if kept := self._index.kept_by_other(ref, rollout):
             yield ("node", ref), kept
-        notices = self._books.heard(ref, now)
+        notices = self._index.notices_for(ref, now)
         held = nodes.held(ref.name, run.goal.uid, node, machine, rollout.id, notices, now)
         # The cordon of a run that keeps its slot says no more than that.
         if held and not (kept and held.reason is Reason.OTHER_CORDON):
@@ -74,7 +74,7 @@ class Blockers:
             yield ("node", ref), wrong
         if node is not None and (none := architecture.held(node, run.release)):
             yield ("node", ref), none
-        if full := self._books.occupancy.held(ref):
+        if full := self._index.limits.held(ref):
             yield ("scope", full[0]), full[1]
         yield from self._of_quorums(rollout, run, now)
         yield from self._of_pods(rollout, run, now)
@@ -85,11 +85,11 @@ class Blockers:
             yield gate_key(rollout, run), gate
 
     def _of_quorums(self, rollout: Rollout, run: Run, now: datetime) -> Iterator[Blocker]:
-        quorums = self._books.agenda.quorums
+        quorums = self._index.state.quorums
         for group in quorums.of(run.node):
             rule = rollout.policy.quorum_rule(group)
             found = quorum.held(group, rule, run.node, quorums.away)
-            found = found or quorum_work.blocked_by_data_format(self._books.agenda, rollout, run, group, now)
+            found = found or quorum_work.blocked_by_data_format(self._index.state, rollout, run, group, now)
             if found is None:
                 peers = [ref for ref in quorums.nodes(group.name) if self._may_precede(ref, run, group)]
                 found = quorum.order(group, rule, run.node, peers)
@@ -98,19 +98,19 @@ class Blockers:
 
     def _may_precede(self, ref: NodeRef, run: Run, group: Quorum) -> bool:
         """The other node waits as well, and nothing but its turn keeps it: for any other it would be waited in vain."""
-        rollout = self._books.rollout_of(ref)
+        rollout = self._index.rollout_of(ref)
         other = rollout.runs[ref] if rollout is not None else None
         if rollout is None or other is None or ref == run.node or not other.waiting:
             return False
-        if rollout is not self._books.rollout_of(run.node) or group_of(rollout, other) != group_of(
+        if rollout is not self._index.rollout_of(run.node) or group_of(rollout, other) != group_of(
             rollout, run
         ):
             return False
         # What quorum groups have said of it may be over: they are asked anew.
-        told = self._books.agenda.held.get(ref, ())
+        told = self._index.state.held.get(ref, ())
         if any(held.passed_over and held.reason not in OF_QUORUMS for held in told):
             return False
-        quorums = self._books.agenda.quorums
+        quorums = self._index.state.quorums
         for each in quorums.of(ref):
             found = quorum.held(each, rollout.policy.quorum_rule(each), ref, quorums.away)
             if found is not None and (each.name == group.name or found.needs_action):
@@ -119,8 +119,8 @@ class Blockers:
 
     def _of_pods(self, rollout: Rollout, run: Run, now: datetime) -> Iterator[Blocker]:
         ref = run.node
-        view = self._books.agenda.view(ref.cluster)
-        load = view.load(ref.name)
+        view = self._index.state.view(ref.cluster)
+        load = view.drain_demand(ref.name)
         rule = rollout.pool(run).drain
         for pod in load.deleting:
             if stuck := evictable.stuck(pod, now) or evictable.going(pod, rule):
@@ -129,25 +129,25 @@ class Blockers:
             several = held.reason is Reason.SEVERAL_BUDGETS
             yield ("budgets", ref.cluster, pod.namespace) if several else ("node", ref), held
         for group in sorted({treated.group for _, treated in self._asked(view, run)}):
-            if other := self._books.asked.other(ref, group):
+            if other := self._index.operator_requests.other_node(ref, group):
                 yield ("asked", ref.cluster, group), Held(Reason.ASK_TURN, group, {"node": other.name})
         for budget_ref, (count, pod) in load.needs(view.budgets).items():
             if together := capacity.together(ref.name, view, budget_ref, count):
-                yield self._books.pinned_key(ref), together
-            free = self._books.free(budget_ref, view)
+                yield self._index.pinned_key(ref), together
+            free = self._index.free_evictions(budget_ref, view)
             if found := budgets.asked(view, budget_ref, pod, free, count, now):
                 yield ("budget", ref.cluster, budget_ref), found
         if rule.no_room == "evict":
             return
-        if lacking := capacity.held(ref.name, load.moving, view.room):
-            yield self._books.room_key(ref, lacking), lacking
+        if lacking := capacity.held(ref.name, load.moving, view.capacity):
+            yield self._index.room_key(ref, lacking), lacking
 
     def _of_time(self, rollout: Rollout, run: Run) -> Iterator[Blocker]:
         """Pods whose drain takes as long as their operator, or they themselves, take."""
         ref = run.node
-        view = self._books.agenda.view(ref.cluster)
+        view = self._index.state.view(ref.cluster)
         seconds = rollout.pool(run).drain.timeout_seconds
-        for pod, treated in (*self._asked(view, run), *view.load(ref.name).waits()):
+        for pod, treated in (*self._asked(view, run), *view.drain_demand(ref.name).left_to_end()):
             yield ("node", ref), _unknown(ref.name, pod, treated, seconds)
 
 

@@ -22,7 +22,7 @@ def held(node: str, pods: Sequence[tuple[Pod, Sequence[PodRef]]], room: ClusterC
     lonely = room.pinned(node, [pod for pod, budgets in pods if not budgets])
     if lonely:
         return Held(Reason.PINNED, str(lonely[0].ref))
-    lack = room.lack(node, [pod for pod, _ in pods], patient)
+    lack = room.shortfall(node, [pod for pod, _ in pods], patient)
     if lack is None:
         return None
     asked = lack.pod.requests
@@ -49,7 +49,9 @@ def together(node: str, view: ClusterView, ref: PodRef, count: int) -> Held | No
     most = view.budgets[ref].most_at_once
     if not 0 < most < count:
         return None
-    bound = view.room.bound(node, [pod for pod, refs in view.load(node).moving if ref in refs and pod.ready])
+    bound = view.capacity.tied_to_node(
+        node, [pod for pod, refs in view.drain_demand(node).moving if ref in refs and pod.ready]
+    )
     if len(bound) <= most:
         return None
     named = ", ".join(str(pod.ref) for pod in bound[:NAMED])
@@ -69,7 +71,7 @@ def last(node: str, view: ClusterView, left: Sequence[Pod]) -> Collection[str]:
     later: set[str] = set()
     for ref, pods in asking.items():
         if len(pods) > view.budgets[ref].most_at_once:
-            bound = {pod.uid for pod in view.room.bound(node, pods)}
+            bound = {pod.uid for pod in view.capacity.tied_to_node(node, pods)}
             if len(bound) < len(pods):
                 later |= bound
     return later

@@ -265,7 +265,7 @@ def _budgets(snapshot: Snapshot, groups: Sequence[Carried]) -> Iterator[LintFind
     drained = [pod for pod in snapshot.pods if not pod.stays and not pod.finished]
     index, roles = _Index(drained), Roles()
     for pod in snapshot.pods:
-        roles.see(pod)
+        roles.upsert(pod)
     several: dict[tuple[str, ...], list[Pod]] = {}
     matched: dict[str, list[str]] = {}
     for budget in snapshot.budgets:
@@ -345,7 +345,7 @@ def _losses(policy: Policy, snapshot: Snapshot) -> Iterator[LintFinding]:
     pools = ((node.name, policy.pool_of(snapshot.cluster, node)) for node in snapshot.nodes)
     drained = {name: pool.drain for name, pool in pools if pool is not None}
     for name, rule in drained.items():
-        view.govern(name, rule.rules)
+        view.set_drain_rules(name, rule.rules)
     for note in loss_notes(view, drained):
         if note.check != "local-data-lost":
             yield LintFinding(snapshot.cluster, note.check, note.subject, note.message, note.remedy)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import astuple
 
 from fleet.core.objects.node import NodeRef
@@ -54,7 +54,7 @@ class RolloutCheckpoint(Struct, frozen=True, omit_defaults=True):
     intents: tuple[AnyAction, ...] = ()
     acted: tuple[NodeRef, ...] = ()
     counter: int = 0
-    untidy: tuple[NodeRef, ...] = ()
+    needs_cleanup: tuple[NodeRef, ...] = field(default=(), name="untidy")
     goals: tuple[Goal, ...] = ()
     """Those that are no longer as at the start: another node is the canary, or the node has another uid."""
 
@@ -75,7 +75,7 @@ def take_checkpoint(rollout: Rollout) -> RolloutCheckpoint:
         intents=tuple(rollout.intents.values()),
         acted=tuple(sorted(rollout.acted)),
         counter=rollout.counter,
-        untidy=tuple(sorted(rollout.untidy)),
+        needs_cleanup=tuple(sorted(rollout.needs_cleanup)),
         goals=tuple(now for goal in rollout.start.goals if (now := rollout.runs[goal.node].goal) != goal),
     )
 
@@ -93,7 +93,7 @@ def restore_checkpoint(folded: RolloutCheckpoint) -> Rollout:
     for goal in folded.goals:
         rollout.change_goal(goal)
     rollout.intents = {action.id: action for action in folded.intents}
-    rollout.acted, rollout.untidy = set(folded.acted), set(folded.untidy)
+    rollout.acted, rollout.needs_cleanup = set(folded.acted), set(folded.needs_cleanup)
     rollout.counter = folded.counter
     return rollout
 

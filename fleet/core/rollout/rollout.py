@@ -153,7 +153,7 @@ class Rollout:
         """Nodes that something was ever meant to be done to: only there may be something of ours."""
         self.counter = 0
         """Intents so far: makes action ids unique."""
-        self.untidy: set[NodeRef] = set()
+        self.needs_cleanup: set[NodeRef] = set()
         """Released after the rollout's end: what is ours on them has not been taken away yet."""
 
     def pool(self, run: Run) -> Pool:
@@ -182,7 +182,7 @@ class Rollout:
         """A run has begun and has not ended."""
         return any(self.counts[step] for step in (Step.STAGE, *HAS_SLOT))
 
-    def intend(self, action: AnyAction) -> None:
+    def add_intent(self, action: AnyAction) -> None:
         self.intents[action.id] = action
         self.acted.add(action.node)
         self.counter += 1
@@ -193,7 +193,7 @@ class Rollout:
             # Until now the node was open: what is on it may have come there as to any other.
             self.runs[action.node] = replace(run, evicted={})
 
-    def settle(self, action_id: str, result: Result) -> None:
+    def add_outcome(self, action_id: str, result: Result) -> None:
         """The intent has this outcome."""
         action = self.intents.pop(action_id, None)
         if not isinstance(action, Evict) or result in (Result.DONE, Result.UNKNOWN):
@@ -212,9 +212,9 @@ class Rollout:
             case "decision":
                 self._decision(record, at)
             case "intent":
-                self.intend(msgspec.convert(record.detail, AnyAction))
+                self.add_intent(msgspec.convert(record.detail, AnyAction))
             case "outcome":
-                self.settle(record.detail["id"], Result(record.detail["result"]))
+                self.add_outcome(record.detail["id"], Result(record.detail["result"]))
 
     def _command(self, record: JournalRecord, at: datetime, actor: str) -> None:
         match record.kind:
@@ -237,7 +237,7 @@ class Rollout:
         if run.step is Step.FAILED:
             self.runs[node] = replace(run, slot=False)
             if not self.active:
-                self.untidy.add(node)
+                self.needs_cleanup.add(node)
 
     def _decision(self, record: JournalRecord, at: datetime) -> None:
         match record.kind:
@@ -256,7 +256,7 @@ class Rollout:
             case "re-registered":
                 self.change_goal(self._goal(record, uid=record.detail["uid"]))
             case "tidied":
-                self.untidy.discard(NodeRef.parse(record.node))
+                self.needs_cleanup.discard(NodeRef.parse(record.node))
             case "timed":
                 pass  # for the plans to come (`core/planning/estimates.py`)
             case "played":

@@ -25,16 +25,16 @@ SHARED = frozenset({"budget", "scope"})
 
 
 class WaitGroup:
-    __slots__ = ("heap", "key", "leading", "number", "place", "waits")
+    __slots__ = ("generation", "heap", "key", "leading", "limit_group", "waits_for")
 
     def __init__(self, key: WaitKey, place: int) -> None:
         self.key = key
         """What held its waiters."""
-        self.place = place
+        self.limit_group = place
         """Stands for the limits that they count for."""
-        self.waits = key
+        self.waits_for = key
         """What has to open before they are asked: `key`, or a limit that was full when it had opened."""
-        self.number = 0
+        self.generation = 0
         """Another one each time that it waits for something else."""
         self.heap: list[QueueEntry] = []
         self.leading: set[QueueEntry] = set()
@@ -45,7 +45,7 @@ class Waiter(NamedTuple):
     """A waiter that is to be asked again."""
 
     ref: NodeRef
-    shelf: WaitGroup
+    group: WaitGroup
 
 
 class WaitQueue:
@@ -65,19 +65,21 @@ class WaitQueue:
             self._wait_for(shelf, key)
         self._put(shelf, (-priority, order, ref))
 
-    def gone(self, taken: Waiter) -> None:
+    def ack(self, taken: Waiter) -> None:
         """Nothing holds it any more: the next of its shelf is the first."""
-        if self._clean(taken.shelf):
-            self._lead(taken.shelf)
+        if self._clean(taken.group):
+            self._lead(taken.group)
 
-    def put_back(self, taken: Waiter, by: WaitKey, place: int, priority: float, order: int) -> None:
+    def requeue(self, taken: Waiter, by: WaitKey, place: int, priority: float, order: int) -> None:
         """It is held again, by this."""
-        shelf = taken.shelf
-        if place != shelf.place or not (by == shelf.key or (by[0] == "scope" and shelf.key[0] in SHARED)):
-            self.gone(taken)
+        shelf = taken.group
+        if place != shelf.limit_group or not (
+            by == shelf.key or (by[0] == "scope" and shelf.key[0] in SHARED)
+        ):
+            self.ack(taken)
             self.put(taken.ref, by, place, priority, order)
             return
-        if by != shelf.waits:
+        if by != shelf.waits_for:
             self._wait_for(shelf, by)
         self._put(shelf, (-priority, order, taken.ref))
 
@@ -87,7 +89,7 @@ class WaitQueue:
     def waits(self, ref: NodeRef, key: WaitKey, place: int) -> bool:
         """The key's opening is what it waits for, or has waited for until a limit stood before it."""
         shelf = self._where.get(ref)
-        return shelf is not None and shelf.place == place and key in (shelf.key, shelf.waits)
+        return shelf is not None and shelf.limit_group == place and key in (shelf.key, shelf.waits_for)
 
     def ahead(self, ref: NodeRef) -> int:
         """How many wait under the same key and are better; 0 for one that does not wait."""
@@ -121,7 +123,7 @@ class WaitQueue:
         while first:
             priority, order, ref, number, shelf = heappop(first)
             entry = (priority, order, ref)
-            if shelf.number != number or entry not in shelf.leading:
+            if shelf.generation != number or entry not in shelf.leading:
                 continue
             shelf.leading.discard(entry)
             if self._clean(shelf):
@@ -135,7 +137,7 @@ class WaitQueue:
         return None
 
     def _put(self, shelf: WaitGroup, entry: QueueEntry) -> None:
-        self._shelves[shelf.key, shelf.place] = shelf
+        self._shelves[shelf.key, shelf.limit_group] = shelf
         self._where[entry[2]] = shelf
         heappush(shelf.heap, entry)
         if self._clean(shelf):
@@ -143,7 +145,7 @@ class WaitQueue:
 
     def _wait_for(self, shelf: WaitGroup, key: WaitKey) -> None:
         self._made += 1
-        shelf.waits, shelf.number = key, self._made
+        shelf.waits_for, shelf.generation = key, self._made
         shelf.leading.clear()
 
     def _clean(self, shelf: WaitGroup) -> bool:
@@ -151,8 +153,8 @@ class WaitQueue:
         heap = shelf.heap
         while heap and self._where.get(heap[0][2]) is not shelf:
             heappop(heap)
-        if not heap and self._shelves.get((shelf.key, shelf.place)) is shelf:
-            del self._shelves[shelf.key, shelf.place]
+        if not heap and self._shelves.get((shelf.key, shelf.limit_group)) is shelf:
+            del self._shelves[shelf.key, shelf.limit_group]
         return bool(heap)
 
     def _lead(self, shelf: WaitGroup) -> None:
@@ -160,4 +162,4 @@ class WaitQueue:
         entry = shelf.heap[0]
         if entry not in shelf.leading:
             shelf.leading.add(entry)
-            heappush(self._first.setdefault(shelf.waits, []), (*entry, shelf.number, shelf))
+            heappush(self._first.setdefault(shelf.waits_for, []), (*entry, shelf.generation, shelf))

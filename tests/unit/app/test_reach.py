@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from fleet.app.wiring.connection import connect
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.reach import ByCommands, Remote, RemoteAgents, Say
+from fleet.app.wiring.sources.registry import source_of
 from fleet.core.objects.node import Node
 from fleet.core.objects.pod import Pod
 from fleet.core.objects.selector import Selector
@@ -201,7 +201,7 @@ def test_the_policy_of_a_home_says_whom_its_controller_reaches(
             (tmp_path / "fleet.yaml").write_text(
                 "pools:\n- {name: bare, reach: ssh, selector: {matchLabels: {pool: bare}}}\n- {name: rest}\n"
             )
-            cluster = await connect(Home(tmp_path), row)
+            cluster = await source_of(Home(tmp_path), row).connect()
 
             async def listen() -> None:
                 async for _ in cluster.events():

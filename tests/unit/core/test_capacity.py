@@ -98,9 +98,9 @@ def test_room_that_appears_lets_the_next_begin() -> None:
 def a_room(*pods: Pod, nodes: int = 2, taints: tuple[Taint, ...] = ()) -> ClusterCapacity:
     room = ClusterCapacity()
     for index in range(nodes):
-        room.see_node(a_node(f"n-{index}", allocatable=SIZE, taints=taints if index else ()))
+        room.upsert_node(a_node(f"n-{index}", allocatable=SIZE, taints=taints if index else ()))
     for pod in pods:
-        room.see_pod(None, pod)
+        room.upsert_pod(None, pod)
     return room
 
 
@@ -110,35 +110,35 @@ def a_pod(name: str, node: str, cpu: int) -> Pod:
 
 def test_a_taint_that_the_pod_does_not_tolerate_is_no_room() -> None:
     mine = a_pod("a", "n-0", 100)
-    assert a_room(mine).lack("n-0", [mine]) is None
-    assert a_room(mine, taints=(Taint("gpu", "PreferNoSchedule"),)).lack("n-0", [mine]) is None
-    lack = a_room(mine, taints=(Taint("gpu", "NoSchedule"),)).lack("n-0", [mine])
+    assert a_room(mine).shortfall("n-0", [mine]) is None
+    assert a_room(mine, taints=(Taint("gpu", "PreferNoSchedule"),)).shortfall("n-0", [mine]) is None
+    lack = a_room(mine, taints=(Taint("gpu", "NoSchedule"),)).shortfall("n-0", [mine])
     assert lack is not None and lack.suitable == 0
 
 
 def test_pods_on_their_way_take_room_and_one_that_fits_nowhere_takes_none() -> None:
     mine = a_pod("a", "n-0", 600)
-    assert a_room(mine, a_pod("waits", "", 300)).lack("n-0", [mine]) is None
-    assert a_room(mine, a_pod("waits", "", 500)).lack("n-0", [mine]) is not None
-    assert a_room(mine, a_pod("huge", "", 5000)).lack("n-0", [mine]) is None
+    assert a_room(mine, a_pod("waits", "", 300)).shortfall("n-0", [mine]) is None
+    assert a_room(mine, a_pod("waits", "", 500)).shortfall("n-0", [mine]) is not None
+    assert a_room(mine, a_pod("huge", "", 5000)).shortfall("n-0", [mine]) is None
 
 
 def test_a_node_that_is_left_gives_its_room_back_when_its_drain_is_over() -> None:
     mine, other = a_pod("a", "n-0", 600), a_pod("b", "n-1", 100)
     room = a_room(mine, other)
-    room.leave("n-1", [other])
-    assert room.lack("n-0", [mine]) is not None
-    room.lose_pod(other)
-    assert room.stay("n-1")
-    assert room.lack("n-0", [mine]) is None
+    room.start_drain("n-1", [other])
+    assert room.shortfall("n-0", [mine]) is not None
+    room.delete_pod(other)
+    assert room.end_drain("n-1")
+    assert room.shortfall("n-0", [mine]) is None
 
 
 def test_what_is_finished_takes_no_room() -> None:
     mine, job = a_pod("a", "n-0", 600), a_pod("job", "n-1", 900)
     room = a_room(mine, job)
-    assert room.lack("n-0", [mine]) is not None
-    room.see_pod(job, replace(job, phase="Succeeded"))
-    assert room.lack("n-0", [mine]) is None
+    assert room.shortfall("n-0", [mine]) is not None
+    room.upsert_pod(job, replace(job, phase="Succeeded"))
+    assert room.shortfall("n-0", [mine]) is None
 
 
 HOSTS = SpreadRule(HOSTNAME_LABEL, (Requirement("app", "In", ("api",)),), ("web",))
@@ -175,5 +175,5 @@ def test_where_no_other_node_is_left_the_budget_says_whether_one_may_be_away() -
 def test_required_node_affinity_is_asked_as_a_selector_is() -> None:
     only_here = NodeTerm(fields=(Requirement("metadata.name", "In", ("n-0",)),))
     mine = replace(a_pod("a", "n-0", 100), affinity=(only_here,))
-    lack = a_room(mine).lack("n-0", [mine])
+    lack = a_room(mine).shortfall("n-0", [mine])
     assert lack is not None and lack.suitable == 0

@@ -70,7 +70,7 @@ RUN = Run(
 def view(*things: Workload | Pod) -> ClusterView:
     found = ClusterView("east")
     for each in things:
-        found.see(each)
+        found.upsert(each)
     return found
 
 

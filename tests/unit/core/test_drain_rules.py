@@ -389,9 +389,9 @@ def test_which_node_is_asked_survives_a_kill() -> None:
 def test_a_job_that_is_seen_after_its_pod_is_waited_for_too() -> None:
     pod = a_pod(namespace="db", owner=Owner("Job", "backup", "job-1"))
     story = story_of(pod)
-    assert story.engine.views["east"].load("n-0").waits() == []
+    assert story.engine.views["east"].drain_demand("n-0").left_to_end() == []
     story.engine.observe(Upserted("east", JOB), story.now)
-    ((waiting, treated),) = story.engine.views["east"].load("n-0").waits()
+    ((waiting, treated),) = story.engine.views["east"].drain_demand("n-0").left_to_end()
     assert waiting.uid == pod.uid and isinstance(treated, Treatment)
 
 

@@ -50,15 +50,15 @@ def nodes(zones: str = "aaa", **changes: Any) -> list[Node]:
 def a_room(pods: list[Pod], found: list[Node] | None = None) -> ClusterCapacity:
     room = ClusterCapacity()
     for node in found or nodes():
-        room.see_node(node)
+        room.upsert_node(node)
     for pod in pods:
-        room.see_pod(None, pod)
+        room.upsert_pod(None, pod)
     return room
 
 
 def lack(*pods: Pod, found: list[Node] | None = None) -> Shortfall | None:
     """Of those on n-0 when it is drained."""
-    return a_room(list(pods), found).lack("n-0", [pod for pod in pods if pod.node == "n-0"])
+    return a_room(list(pods), found).shortfall("n-0", [pod for pod in pods if pod.node == "n-0"])
 
 
 def held(*pods: Pod) -> Held:
@@ -143,9 +143,9 @@ def test_a_pod_whose_gate_is_lifted_counts_as_on_its_way() -> None:
     gated = a_pod("job", "", requests=Resources(3000, 0, 1), stuck="gated")
     mine = a_pod("web", requests=Resources(3000, 0, 1))
     room = a_room([mine, gated], nodes("aa"))
-    assert room.lack("n-0", [mine]) is None
-    room.see_pod(gated, replace(gated, stuck=""))
-    assert room.lack("n-0", [mine]) is not None
+    assert room.shortfall("n-0", [mine]) is None
+    room.upsert_pod(gated, replace(gated, stuck=""))
+    assert room.shortfall("n-0", [mine]) is not None
 
 
 def test_placeholders_make_way_for_pods_that_preempt_and_hold_nobody() -> None:
@@ -167,9 +167,9 @@ def test_the_pods_volumes_say_which_nodes_it_can_go_to() -> None:
     mine = a_pod("db", claims=("data",))
     for term, found in ((here, False), (there, True)):
         room = a_room([mine], nodes("aab"))
-        room.see_volume(PersistentVolumeClaim("shop", "data", "c", "pv"))
-        room.see_volume(PersistentVolume("pv", "v", rules=((term,),)))
-        answer = room.lack("n-0", [mine])
+        room.upsert_volume(PersistentVolumeClaim("shop", "data", "c", "pv"))
+        room.upsert_volume(PersistentVolume("pv", "v", rules=((term,),)))
+        answer = room.shortfall("n-0", [mine])
         assert (answer is None) == found
         if answer is not None:
             assert answer.volumes
@@ -228,14 +228,14 @@ def test_a_spread_does_not_count_pods_that_are_being_deleted() -> None:
     found[2] = replace(found[2], allocatable=Resources())
     mine, other = a_pod("web-0", apart=(spread(),)), a_pod("web-1", "n-1")
     room = a_room([mine, other], found)
-    assert room.lack("n-0", [mine]) is not None
+    assert room.shortfall("n-0", [mine]) is not None
     gone = replace(other, deleting=True)
-    room.see_pod(other, gone)
-    assert room.lack("n-0", [mine]) is None
-    room.lose_pod(gone)
-    assert room.lack("n-0", [mine]) is None
-    room.see_pod(None, other)
-    assert room.lack("n-0", [mine]) is not None
+    room.upsert_pod(other, gone)
+    assert room.shortfall("n-0", [mine]) is None
+    room.delete_pod(gone)
+    assert room.shortfall("n-0", [mine]) is None
+    room.upsert_pod(None, other)
+    assert room.shortfall("n-0", [mine]) is not None
 
 
 @pytest.mark.parametrize(
@@ -288,17 +288,17 @@ def test_nodes_held_for_want_of_a_resource_are_asked_again_once_a_node_has_enoug
     room = a_room(trains)
     for _ in range(2):
         for train in trains:
-            assert room.lack(train.node, [train]) is not None
-    shortage = room.shortage("n-0")
+            assert room.shortfall(train.node, [train]) is not None
+    shortage = room.lacking_shape("n-0")
     assert shortage is not None and not room.eased(shortage)
-    room.lose_pod(trains[2])
+    room.delete_pod(trains[2])
     assert room.eased(shortage)
-    assert room.lack("n-0", [trains[0]]) is None and room.shortage("n-0") is None
-    room.see_pod(None, trains[2])
-    assert room.lack("n-0", [trains[0]]) is not None
-    room.see_node(a_node("n-3", allocatable=SIZE, unschedulable=True))
+    assert room.shortfall("n-0", [trains[0]]) is None and room.lacking_shape("n-0") is None
+    room.upsert_pod(None, trains[2])
+    assert room.shortfall("n-0", [trains[0]]) is not None
+    room.upsert_node(a_node("n-3", allocatable=SIZE, unschedulable=True))
     assert not room.eased(shortage)
-    room.see_node(a_node("n-3", allocatable=SIZE))
+    room.upsert_node(a_node("n-3", allocatable=SIZE))
     assert room.eased(shortage)
 
 
@@ -308,5 +308,5 @@ def test_a_shortage_of_a_node_that_has_room_itself_is_no_shortage_of_others() ->
     wide[1] = replace(wide[1], allocatable=replace(SIZE, others=((GPU, 4),)))
     trains = [a_pod(f"train-{index}", f"n-{index}", requests=TWO_GPUS) for index in range(3)]
     room = a_room(trains, wide)
-    assert room.lack("n-1", [trains[1]]) is not None and room.shortage("n-1") is None
-    assert room.lack("n-0", [trains[0]]) is None
+    assert room.shortfall("n-1", [trains[1]]) is not None and room.lacking_shape("n-1") is None
+    assert room.shortfall("n-0", [trains[0]]) is None

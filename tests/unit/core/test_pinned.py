@@ -199,14 +199,14 @@ def test_a_pod_that_another_node_can_take_is_not_pinned_once_its_node_is_drained
     pods = [an_osd(number, f"n-{number}", node_selector={}, apart=(apart,)) for number in (1, 2, 3)]
     room = ClusterCapacity()
     for node in [*NODES, a_host("n-4")]:
-        room.see_node(node)
+        room.upsert_node(node)
     for pod in pods:
-        room.see_pod(None, pod)
-    assert room.bound("n-1", pods[:1]) == []
-    room.leave("n-1", pods[:1])
-    assert room.bound("n-1", pods[:1]) == []
-    room.lose_node("n-4")
-    assert room.bound("n-1", pods[:1]) == pods[:1]
+        room.upsert_pod(None, pod)
+    assert room.tied_to_node("n-1", pods[:1]) == []
+    room.start_drain("n-1", pods[:1])
+    assert room.tied_to_node("n-1", pods[:1]) == []
+    room.delete_node("n-4")
+    assert room.tied_to_node("n-1", pods[:1]) == pods[:1]
 
 
 def test_a_node_that_could_take_them_once_it_is_back_is_waited_for() -> None:
@@ -251,16 +251,16 @@ def test_a_node_that_comes_goes_or_is_labelled_changes_who_is_pinned() -> None:
     takers, pod = EligibleNodes(ClusterVolumes()), an_osd(0, "n-1", node_selector={"disk": "nvme"})
     here, there = (replace(node, labels={**node.labels, "disk": "nvme"}) for node in NODES[:2])
     steps: list[tuple[Callable[[], None], bool]] = [
-        (lambda: takers.see_node(here), True),
-        (lambda: takers.see_node(NODES[1]), True),
-        (lambda: takers.see_node(there), False),
-        (lambda: takers.see_node(replace(there, taints=(Taint("x", "NoSchedule"),))), True),
-        (lambda: takers.see_node(replace(there, ready=False, unschedulable=True)), False),
-        (lambda: takers.see_node(replace(there, allocatable=Resources(50, 1 << 20, 10))), True),
-        (lambda: takers.see_node(there), False),
-        (lambda: takers.lose_node("n-2"), True),
-        (lambda: takers.lose_node("n-1"), False),
+        (lambda: takers.upsert_node(here), True),
+        (lambda: takers.upsert_node(NODES[1]), True),
+        (lambda: takers.upsert_node(there), False),
+        (lambda: takers.upsert_node(replace(there, taints=(Taint("x", "NoSchedule"),))), True),
+        (lambda: takers.upsert_node(replace(there, ready=False, unschedulable=True)), False),
+        (lambda: takers.upsert_node(replace(there, allocatable=Resources(50, 1 << 20, 10))), True),
+        (lambda: takers.upsert_node(there), False),
+        (lambda: takers.delete_node("n-2"), True),
+        (lambda: takers.delete_node("n-1"), False),
     ]
     for step, alone in steps:
         step()
-        assert takers.alone("n-1", pod) is alone
+        assert takers.is_only_node("n-1", pod) is alone

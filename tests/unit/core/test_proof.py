@@ -43,7 +43,7 @@ RUN = Run(
 def view(*things: Workload | Pod) -> ClusterView:
     found = ClusterView("east")
     for each in things or (DAEMON, POD):
-        found.see(each)
+        found.upsert(each)
     return found
 
 

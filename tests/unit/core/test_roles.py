@@ -66,7 +66,7 @@ def test_a_label_that_differs_among_the_pods_of_one_owner_may_move() -> None:
     roles = Roles()
     pods = [a_pod(1, "primary"), a_pod(2, "replica")]
     for pod in pods:
-        roles.see(pod)
+        roles.upsert(pod)
     assert all(roles.of(pod) == {"role"} for pod in pods)
     assert roles.selecting(PRIMARY, pods[0]) == "role"
     assert roles.selecting(a_budget("all", Selector({"app": "pg"}), 2), pods[0]) == ""
@@ -77,7 +77,7 @@ def test_a_label_that_only_one_of_them_has_may_move_too() -> None:
     leader = a_pod(1, "leader", Owner("ReplicaSet", "web-1", "rs"))
     other = a_pod(2, None, Owner("ReplicaSet", "web-1", "rs"))
     for pod in (other, leader):
-        roles.see(pod)
+        roles.upsert(pod)
     led = a_budget("led", Selector(match_expressions=(Requirement("role", "Exists"),)), 1)
     assert roles.selecting(led, leader) == "role"
 
@@ -96,7 +96,7 @@ def test_what_names_one_pod_or_its_revision_does_not_move(key: str, values: tupl
     roles = Roles()
     pods = [a_pod(number, None, labels={"app": "pg", key: value}) for number, value in enumerate(values, 1)]
     for pod in pods:
-        roles.see(pod)
+        roles.upsert(pod)
     assert [roles.of(pod) for pod in pods] == [frozenset(), frozenset()]
 
 
@@ -107,7 +107,7 @@ def test_pods_of_different_owners_may_differ() -> None:
         a_pod(2, "controller", Owner("StatefulSet", "b", "b")),
     ]
     for pod in pods:
-        roles.see(pod)
+        roles.upsert(pod)
     assert [roles.of(pod) for pod in pods] == [frozenset(), frozenset()]
 
 

@@ -42,7 +42,7 @@ def staying(*claims: str, **changes: object) -> Pod:
 def held(*things: Attachment | PersistentVolume | Pod, rule: DrainRule = WAIT) -> str:
     view = ClusterView("east")
     for each in things:
-        view.see(each)
+        view.upsert(each)
     found = volumes.held("n-0", view, rule)
     if found is None:
         return ""
@@ -79,8 +79,8 @@ def test_a_claim_of_the_same_name_in_another_namespace_is_another_one() -> None:
 
 def test_the_words_name_the_volume_its_driver_and_what_the_driver_says() -> None:
     view = ClusterView("east")
-    view.see(attached("a", error="rpc error: timeout", deleting=True))
-    view.see(attached("b"))
+    view.upsert(attached("a", error="rpc error: timeout", deleting=True))
+    view.upsert(attached("b"))
     found = volumes.held("n-0", view, WAIT)
     assert found is not None and found.params["count"] == 2
     for told in ("pv-a", DRIVER, "and 1 more", "rpc error: timeout"):

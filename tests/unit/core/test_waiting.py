@@ -132,7 +132,7 @@ def test_what_was_reserved_in_two_budgets_of_one_pod_is_given_back_to_both() -> 
     both = [a_budget("one", 1, 1, app="shop"), a_budget("two", 1, 1, app="shop")]
     things: list[ClusterObject] = [*both, *pods]
     for thing in things:
-        view.see(thing)
+        view.upsert(thing)
     claims.reserve(view, REF)
     assert [claims.reserved(("east", each.ref)) for each in both] == [1, 1]
     claims.release_all(REF)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from fleet.app.wiring.quorums import guarded_hosts
+from fleet.app.wiring.sources.hosts import guarded_hosts
 from fleet.core.objects.node import NodeRef
 from fleet.core.objects.selector import Selector
 from fleet.core.policy.policy import Amount, Limits, Policy, Pool

@@ -30,8 +30,9 @@ from fleet.core.rollout.action import (
     Unmark,
 )
 from fleet.core.third_parties.keep_off import additions
-from fleet.kube.actions.executor import CONFLICTS, ActionExecutor
+from fleet.kube.actions.executor import ActionExecutor
 from fleet.kube.actions.machine_client import decoded
+from fleet.kube.client.retry import CONFLICT_TRIES
 from fleet.kube.cluster import KubeCluster
 from tests.kube_fake.server import ApiServer, Fault, Json
 from tests.kube_fake.world import faked, node, pod
@@ -169,7 +170,7 @@ def test_who_is_always_overtaken_gives_up(tmp_path: Path) -> None:
     async def story(server: ApiServer, hand: Hand) -> None:
         server.faults.append(Fault("PATCH", NAME, 409, CONFLICT, times=99))
         assert (await hand(Cordon)).result is Result.STALE
-        assert len(hand.changes()) == CONFLICTS
+        assert len(hand.changes()) == CONFLICT_TRIES
 
     tell(tmp_path, story)
 
