@@ -4,7 +4,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 SET_UP := $(VENV)/.set-up
-DOCS := build/docs-venv
 
 # What needs no control plane, browser or database server of its own runs side by side on two cores.
 QUICK := tests/unit tests/property tests/contract tests/simulation tests/store
@@ -22,7 +21,7 @@ ALONE := tests/etcd tests/machines/test_faults.py tests/machines/test_agents.py 
 BEHAVIOUR := tests/cluster/test_contract.py tests/cluster/test_kube.py tests/cluster/test_restored_etcd.py \
 	tests/etcd/test_reading.py
 
-.PHONY: set-up demo test check unit lab machines machines-test qemu newer soak hostile landings bench live schemas reference docs lock sbom scan \
+.PHONY: set-up demo test check unit lab machines machines-test qemu newer soak hostile landings bench live schemas lock sbom scan \
 	clean
 
 set-up: $(SET_UP)
@@ -108,11 +107,14 @@ schemas: $(SET_UP)
 	$(BIN)/python docs/schemas/generate.py
 
 # docs/cli/, from the commands themselves.
+.PHONY: reference
 reference: $(SET_UP)
 	$(BIN)/python -m tools.cli_pages
 
 # The documentation as a site, in build/site. The first time it installs what builds it; building needs no network, and
 # stops at a link or anchor that leads nowhere and at a page that would fetch something from elsewhere.
+DOCS := build/docs-venv
+.PHONY: docs
 docs: $(SET_UP) $(DOCS)/.set-up
 	$(BIN)/python -m tools.site gather build/pages
 	$(DOCS)/bin/zensical build --clean --strict
