@@ -7,11 +7,11 @@ from pathlib import Path
 
 from msgspec.structs import fields, replace
 
-from fleet.config import forms
+from fleet.config.document import forms
+from fleet.config.document.reader import Reader
+from fleet.config.document.rule import read_rule
 from fleet.config.drain_rule import rules
 from fleet.config.playbook import mistake_in
-from fleet.config.reader import Reader
-from fleet.config.rule import read_rule
 from fleet.config.selector import hidden, selector
 from fleet.config.window import window
 from fleet.core.policy.policy import PLAYBOOKS, DrainRule, Limits, Pool

@@ -15,7 +15,7 @@ from fleet.core.quorum.quorum import Quorum, QuorumRule
 from fleet.core.releases.release import Release, Stream, is_release
 
 AtLeastOne = Annotated[int, Meta(extra={"least": 1})]
-"""Of a policy's key: `fleet.config.rule` refuses less. Not a bound of the JSON schema."""
+"""Of a policy's key: `fleet.config.document.rule` refuses less. Not a bound of the JSON schema."""
 
 
 class Amount(Struct, frozen=True):

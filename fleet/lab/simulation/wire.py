@@ -16,7 +16,7 @@ from fleet.core.rollout.event import (
 )
 from fleet.lab.simulation.network import Network
 
-ObjectKey = tuple[str, str, str]
+DeliveredKey = tuple[str, str, str]
 
 
 class WatchStream:
@@ -30,7 +30,7 @@ class WatchStream:
         self._made = 0
         self._latest: dict[str, float] = {}
         """When the last event of each kind arrives: no event overtakes another of its kind."""
-        self._known: dict[ObjectKey, ClusterObject] = {}
+        self._known: dict[DeliveredKey, ClusterObject] = {}
         """The objects that were delivered and not deleted."""
 
     def tell(self, event: ClusterEvent, at: float) -> None:
@@ -92,5 +92,5 @@ class WatchStream:
         heappush(self._queue, (due, self._made, event))
 
 
-def _key(thing: ClusterObject) -> ObjectKey:
+def _key(thing: ClusterObject) -> DeliveredKey:
     return getattr(thing, "kind", type(thing).__name__), getattr(thing, "namespace", ""), thing.name

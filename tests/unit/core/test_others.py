@@ -312,7 +312,7 @@ def test_a_mark_right_before_the_reboot_stops_it() -> None:
             return Outcome(action, Result.FAILED, "the server is busy")
         return model.perform(action, at)  # type: ignore[arg-type]
 
-    story._perform = perform  # type: ignore[assignment]
+    story.perform = perform  # type: ignore[assignment]
     story.run(seconds=600)
     assert len([action for _, action, _ in story.performed if isinstance(action, Reboot)]) == 1
     assert story.steps()["n-0"] is Step.DRAIN

@@ -116,7 +116,7 @@ def test_pods_that_are_bound_past_the_scheduler_are_counted_too() -> None:
         for pod in model.snapshot(story.now).pods:
             if not pod.node and not pod.deleting and story.run_of("n-0").step is Step.DRAIN:
                 made += 1
-                model._objects.change_pod(pod, node="n-0")
+                model.stranger.place_pod(pod.ref, "n-0")
         return False
 
     story.run(until=bind)

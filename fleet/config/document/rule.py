@@ -12,8 +12,8 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 from msgspec import Meta, Struct
 from msgspec.structs import fields, replace
 
-from fleet.config import forms
-from fleet.config.reader import Reader
+from fleet.config.document import forms
+from fleet.config.document.reader import Reader
 from fleet.core.policy.policy import Amount
 
 R = TypeVar("R", bound=Struct)
