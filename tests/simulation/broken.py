@@ -18,13 +18,16 @@ from fleet.core.objects.node import PENDING_TAINT, Node, NodeRef, Taint
 from fleet.core.objects.pod import Pod, PodRef
 from fleet.core.quorum.quorum import Quorum
 from fleet.core.records.errors import StaleEpochError
-from fleet.core.records.held import Held, Reason
+from fleet.core.records.held import Held
 from fleet.core.records.journal import JournalRecord
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.action import AnyAction, Evict, Outcome, Reboot, Result, Uncordon, Unmark
+from fleet.core.rollout.commands import CommandRecord, RolloutAborted, RolloutPaused
 from fleet.core.rollout.event import ClusterObject
 from fleet.core.rollout.rollout import Rollout, Run
 from fleet.core.state.engine_state import EngineState
 from fleet.core.state.gate_cache import GateCache
+from fleet.core.state.index import EngineIndex
 from fleet.core.state.limits import DisruptionLimits, Scope
 from fleet.core.state.quorum_index import QuorumIndex
 from fleet.core.third_parties.notice import Notice
@@ -43,8 +46,7 @@ class Endless(DisruptionLimits):
 
 class WithoutLimits(Engine):
     def __init__(self, sites: Mapping[str, str], rollouts: Iterable[Rollout] = ()) -> None:
-        super().__init__(sites)
-        self._index.limits = Endless()
+        super().__init__(sites, index=EngineIndex(sites, limits=Endless()))
         for rollout in rollouts:
             self.add(rollout)
 
@@ -74,8 +76,7 @@ class WithoutBudgets(Engine):
     views_are: type[ClusterView] = Generous
 
     def __init__(self, sites: Mapping[str, str], rollouts: Iterable[Rollout] = ()) -> None:
-        super().__init__(sites)
-        self._index.state = self._state = Deceived(self.views_are)
+        super().__init__(sites, index=EngineIndex(sites, Deceived(self.views_are)))
         for rollout in rollouts:
             self.add(rollout)
 
@@ -150,9 +151,9 @@ class WithoutWindows(Engine):
 
 
 class Deaf(Engine):
-    def command(self, record: JournalRecord, at: datetime, actor: str) -> None:
-        if record.kind not in ("pause", "abort"):
-            super().command(record, at, actor)
+    def command(self, command: CommandRecord, at: datetime, actor: str) -> None:
+        if not isinstance(command, RolloutPaused | RolloutAborted):
+            super().command(command, at, actor)
 
 
 class Reckless(Engine):

@@ -21,7 +21,8 @@ from fleet.core.objects.workload import Workload
 from fleet.core.policy.drain_rule import PodRule
 from fleet.core.policy.treatment import EVICTED, Treatment, is_plain, treatment
 from fleet.core.quorum.quorum import Quorum
-from fleet.core.records.held import Held, Reason
+from fleet.core.records.held import Held
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.event import ClusterObject
 from fleet.core.third_parties.maintenance import Maintenance
 from fleet.core.third_parties.notice import Notice, of_node

@@ -17,11 +17,12 @@ from typing import NamedTuple
 from fleet.core.engine.admission import Blockers
 from fleet.core.guards import gates
 from fleet.core.objects.node import NodeRef
-from fleet.core.records.held import AWAY, Held, Reason
+from fleet.core.records.held import Held
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.rollout import Rollout, RolloutState, Run
 from fleet.core.rollout.steps import Step
-from fleet.core.state.books import EngineIndex
 from fleet.core.state.gate_cache import HeldParams
+from fleet.core.state.index import EngineIndex
 
 REPLACEMENT_DELAY = timedelta(minutes=5)
 """For so long an open canary is held by what does not pass by itself, without a break, before another takes its place.
@@ -97,7 +98,7 @@ class Canaries:
 
     def due(self, now: datetime) -> Iterator[CanaryChange]:
         """What has to change now. Each change is to be made before the next one is asked for."""
-        for rollout in list(self._index.rollouts.values()):
+        for rollout in list(self._index.runs.rollouts.values()):
             if rollout.required and rollout.active and rollout.state is RolloutState.RUNNING:
                 yield from self._step_down(rollout, now)
                 yield from self._succeed(rollout, now)
@@ -138,7 +139,7 @@ class Canaries:
         if heard == self._heard:
             return False
         if now < at + RECHECK_DELAY:
-            rollout = self._index.rollouts[pool[0]]
+            rollout = self._index.runs.rollouts[pool[0]]
             ref = next(run.node for run in rollout.runs.values() if run.goal.pool == pool[1])
             self._index.state.timers.wake_at(ref, at + RECHECK_DELAY)
             return False
@@ -159,10 +160,10 @@ class Canaries:
 
     def _holds(self, rollout: Rollout, run: Run, now: datetime) -> Held | None:
         """What keeps the node from going and does not pass by itself. A cluster that is unreachable may be for days."""
-        if self._index.rollout_of(run.node) is not rollout:
+        if self._index.runs.rollout_of(run.node) is not rollout:
             return Held(Reason.OTHER_ROLLOUT, run.node.name, {"by": "another"})
         found = self._blockers.own(rollout, run, now)
-        stays = [held for held in found if held.passed_over or held.reason in AWAY]
+        stays = [held for held in found if held.passed_over or held.spec.scope == "cluster"]
         return min(stays, key=lambda held: held.reason is Reason.LENGTH_UNKNOWN, default=None)
 
     def _others_wait(self, rollout: Rollout, pool: str) -> bool:
@@ -170,7 +171,7 @@ class Canaries:
 
     def _may_change(self, ref: NodeRef) -> bool:
         """Another node may take the place of this canary once its time has run out."""
-        rollout = self._index.rollout_of(ref)
+        rollout = self._index.runs.rollout_of(ref)
         if rollout is None or not rollout.active or rollout.state is not RolloutState.RUNNING:
             return False
         return (rollout.id, rollout.runs[ref].goal.pool) not in self._vacancies

@@ -21,21 +21,32 @@ from fleet.core.engine.staging import Staging
 from fleet.core.guards import gates, quorum
 from fleet.core.objects.node import NodeRef
 from fleet.core.policy.policy import Policy
-from fleet.core.records.held import Held, Reason
-from fleet.core.records.journal import JournalRecord
-from fleet.core.rollout.action import AnyAction, Mark, Result
+from fleet.core.records.held import Held
+from fleet.core.records.reasons.reason import Reason
+from fleet.core.rollout.action import Action, AnyAction, Mark, Result
+from fleet.core.rollout.codec import Journaled
+from fleet.core.rollout.commands import CommandRecord, NodeReleased
+from fleet.core.rollout.decisions import (
+    CanaryAppointed,
+    CanaryDismissed,
+    NodeCleaned,
+    RolloutFinished,
+    RolloutHalted,
+)
 from fleet.core.rollout.event import ClusterEvent
 from fleet.core.rollout.rollout import Rollout, RolloutState, Run
 from fleet.core.rollout.steps import DRAINED, Step, StepResult
-from fleet.core.state.books import EngineIndex
+from fleet.core.state.engine_state import EngineState
 from fleet.core.state.gate_cache import GateCache, HeldParams
+from fleet.core.state.index import EngineIndex
+from fleet.core.state.wait_queue import WaitKey
 from fleet.core.steps.context import StepContext, has_our_marks
 from fleet.core.steps.dispatch import advance
 from fleet.core.steps.finish import clean_up
 
 
 class Decision(Struct, frozen=True):
-    log: tuple[JournalRecord | AnyAction, ...] = ()
+    log: tuple[Journaled, ...] = ()
     """In order, for the journal: decisions, and the intents of `actions`."""
     actions: tuple[AnyAction, ...] = ()
     """To be performed, in any order, once the log is committed."""
@@ -53,18 +64,22 @@ class Engine:
         views: Mapping[str, ClusterView] | None = None,
         salt: str = "",
         foretells: bool = False,
+        index: EngineIndex | None = None,
     ) -> None:
-        """`sites`: of each cluster. `views`: what another engine has been told already; it is to be thrown away.
-        `salt`: ends the ids of its actions, and of no other controller's. `foretells`: what it decides is a plan on a
-        model, so nodes whose drain no model can know are held."""
-        self._index = EngineIndex(sites, views, salt)
+        """`sites`: the site of each cluster.
+
+        `views`: what another engine has been told already; that engine is to be thrown away. `salt` ends the ids of the
+        engine's actions, and of no other controller's. `foretells`: what the engine decides is a plan on a model, so nodes
+        whose drain no model can know are held. `index`: its indexes, if not those of `sites`, `views` and `salt`.
+        """
+        self._index = index or EngineIndex(sites, EngineState(salt, views))
         self._state = self._index.state
         self._queue = self._index.queue
         self._staging = Staging(self._index)
         self._needs_cleanup: dict[str, dict[NodeRef, None]] = {}
         """Ended runs on whose nodes something of ours may be left, by rollout."""
         vacancies: dict[PoolKey, HeldParams] = {}
-        self._gates = GateCache(self._index.rollouts, vacancies)
+        self._gates = GateCache(self._index.runs.rollouts, vacancies)
         self._blockers = Blockers(self._index, self._gates, foretells)
         self._canaries = Canaries(self._index, self._blockers, vacancies)
         for rollout in rollouts:
@@ -72,7 +87,7 @@ class Engine:
 
     @property
     def rollouts(self) -> Mapping[str, Rollout]:
-        return self._index.rollouts
+        return self._index.runs.rollouts
 
     @property
     def idle(self) -> bool:
@@ -86,13 +101,17 @@ class Engine:
         """A closed window, a freeze, a canary's time to be able to go, a voter's proof: time alone will change something."""
         return self._gates.timed or self._canaries.waits or bool(self._state.quorums.awaiting_upgraded)
 
+    def view(self, cluster: str) -> ClusterView:
+        """Returns what is known of one cluster; the same object for as long as this engine lives."""
+        return self._state.view(cluster)
+
     @property
     def views(self) -> Mapping[str, ClusterView]:
         return self._state.views
 
     def rollout_of(self, ref: NodeRef) -> Rollout | None:
         """The rollout that the node is in."""
-        return self._index.rollout_of(ref)
+        return self._index.runs.rollout_of(ref)
 
     def pressure(self, ref: NodeRef) -> float:
         """The most work left per unit of allowance among the budgets of the node's pods."""
@@ -122,15 +141,15 @@ class Engine:
         self._canaries.hear()
         self._index.observe(event, now)
 
-    def command(self, record: JournalRecord, at: datetime, actor: str) -> None:
-        """A person's word, as it stands in the journal. Raises KeyError for a rollout that is not known."""
-        rollout = self.rollouts[record.rollout]
-        rollout.apply(record, at, actor)
+    def command(self, command: CommandRecord, at: datetime, actor: str) -> None:
+        """Carries out what a person ordered in the journal. Raises KeyError for a rollout that is not known."""
+        rollout = self.rollouts[command.rollout]
+        rollout.apply(command, at, actor)
         self._canaries.hear()
         for ref in rollout.runs:
             self._state.mark_dirty(ref)
-        if record.kind == "release":
-            ref = NodeRef.parse(record.node)
+        if isinstance(command, NodeReleased):
+            ref = command.node
             if rollout.runs[ref].ended:
                 self._needs_cleanup[rollout.id][ref] = None
             self._index.released(ref)
@@ -147,12 +166,12 @@ class Engine:
             self._advance_runs(now)
             self._begin(now)
         self._end(now)
-        actions = tuple(item for item in state.log if not isinstance(item, JournalRecord))
+        actions = tuple(item for item in state.log if isinstance(item, Action))
         return Decision(tuple(state.log), actions, state.changed, self._wake(now))
 
     def why(self, ref: NodeRef, now: datetime) -> tuple[Held, ...]:
         """All that stands between the node and its next step, what must come first first."""
-        rollout = self._index.rollout_of(ref)
+        rollout = self._index.runs.rollout_of(ref)
         if rollout is None:
             return ()
         run = rollout.runs[ref]
@@ -172,7 +191,7 @@ class Engine:
 
     def lasting(self, ref: NodeRef, now: datetime) -> tuple[Held, ...]:
         """Returns what keeps a waiting node itself from going until an operator acts, whatever its gate says."""
-        rollout = self._index.rollout_of(ref)
+        rollout = self._index.runs.rollout_of(ref)
         if rollout is None or not rollout.runs[ref].waiting:
             return ()
         found = self._blockers.own(rollout, rollout.runs[ref], now)
@@ -196,7 +215,7 @@ class Engine:
         while self._state.dirty:
             ref = next(iter(self._state.dirty))
             del self._state.dirty[ref]
-            rollout = self._index.rollout_of(ref)
+            rollout = self._index.runs.rollout_of(ref)
             if rollout is None:
                 continue
             run = rollout.runs[ref]
@@ -218,7 +237,7 @@ class Engine:
             blocker = self._blockers.first(rollout, run, now)
             place = self._index.limits.limit_group(run.node)
             if blocker is None or not self._queue.waits(run.node, blocker[0], place):
-                start = ("start", rollout.id)
+                start = WaitKey("start", rollout.id)
                 self._queue.put(run.node, start, place, *self._urgency(run))
                 self._queue.open(start)
 
@@ -256,13 +275,13 @@ class Engine:
         """Too many failures that nobody has looked at: a person decides."""
         for rollout in self.rollouts.values():
             if rollout.state is RolloutState.RUNNING and rollout.active and (why := gates.failures(rollout)):
-                self._state.decide(rollout, "halt", now, why=why)
+                self._state.decide(rollout, RolloutHalted(rollout=rollout.id, why=why), now)
 
     def _change_canaries(self, now: datetime) -> None:
         """Another node takes the place of a canary that did not get there, or cannot go."""
         for rollout, ref, canary, why in self._canaries.due(now):
-            kind = "canary" if canary else "no-canary"
-            self._state.decide(rollout, kind, now, node=ref, why=why)
+            kind = CanaryAppointed if canary else CanaryDismissed
+            self._state.decide(rollout, kind(rollout=rollout.id, node=ref, why=why), now)
             self._staging.regrouped(rollout, rollout.runs[ref])
             self._gates.add(rollout)
             self._state.mark_dirty(ref)
@@ -280,7 +299,7 @@ class Engine:
             if taken is None:
                 continue
             ref = taken.ref
-            rollout = self._index.rollout_of(ref)
+            rollout = self._index.runs.rollout_of(ref)
             if rollout is None or rollout.runs[ref].step is not Step.STAGED:
                 queue.ack(taken)
                 continue
@@ -297,7 +316,7 @@ class Engine:
             before = self._state.held.get(ref)
             self._state.hold(ref, held, *self._unmarked(rollout, run, now))
             if held.passed_over and (before or ())[:1] != (held,):
-                self._index.open_quorums(ref)
+                self._index.wakeups.open_quorums(ref)
             queue.requeue(taken, by, limits.limit_group(ref), *self._urgency(run))
             if by == key:
                 queue.close(key)
@@ -306,7 +325,7 @@ class Engine:
         """Who is asked first: by the most work left per unit of allowance, then by the plan's order."""
         view = self._state.view(run.node.cluster)
         pressure = self._index.reservations.pressure(view, run.node.name)
-        return pressure + run.goal.urgency, self._index.order(run.node)
+        return pressure + run.goal.urgency, self._index.runs.order(run.node)
 
     def _end(self, now: datetime) -> None:
         """Tidies after ended runs, and finishes rollouts of which nothing is left to do."""
@@ -316,9 +335,9 @@ class Engine:
                 if clean_up(self._state, rollout, rollout.runs[ref], now):
                     del untidy[ref]
                     if ref in rollout.needs_cleanup:
-                        self._state.decide(rollout, "tidied", now, node=ref)
+                        self._state.decide(rollout, NodeCleaned(rollout=rollout.id, node=ref), now)
             if rollout.active and not rollout.remaining and not untidy and not rollout.intents:
-                self._state.decide(rollout, "finish", now)
+                self._state.decide(rollout, RolloutFinished(rollout=rollout.id), now)
                 self._gates.end(rollout)
 
     def _wake(self, now: datetime) -> datetime | None:

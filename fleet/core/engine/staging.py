@@ -6,11 +6,12 @@ from datetime import datetime
 
 from fleet.core.guards import architecture, gates, kubelet_skew, nodes
 from fleet.core.objects.node import NodeRef
-from fleet.core.records.held import Held, Reason
+from fleet.core.records.held import Held
+from fleet.core.records.reasons.reason import Reason
 from fleet.core.rollout.rollout import Rollout, Run
 from fleet.core.rollout.steps import Step
-from fleet.core.state.books import EngineIndex
 from fleet.core.state.gate_cache import GateGroup, group_of
+from fleet.core.state.index import EngineIndex
 
 
 class Staging:
@@ -49,7 +50,7 @@ class Staging:
 
     def rollout(self, run: Run) -> str:
         """The rollout that `next` found the run in."""
-        found = self._index.rollout_of(run.node)
+        found = self._index.runs.rollout_of(run.node)
         if found is None:
             raise KeyError(run.node)
         return found.id
@@ -57,7 +58,7 @@ class Staging:
     def next(self, now: datetime) -> Run | None:
         """A run that may begin to stage; None while none may."""
         for group, waiting in self._waiting.items():
-            rollout = self._index.rollouts[group[0]]
+            rollout = self._index.runs.rollouts[group[0]]
             while waiting:
                 run = rollout.runs[waiting[-1]]
                 if group_of(rollout, run) != group:

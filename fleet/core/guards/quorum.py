@@ -23,7 +23,8 @@ from fleet.core.quorum.quorum import (
     majority_sites,
     tolerates,
 )
-from fleet.core.records.held import Held, Reason
+from fleet.core.records.held import Held
+from fleet.core.records.reasons.reason import Reason
 
 
 class GoOrder(NamedTuple):

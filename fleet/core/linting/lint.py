@@ -24,14 +24,15 @@ from fleet.core.planning.plan import PlanWarning
 from fleet.core.policy.policy import Policy, Pool
 from fleet.core.quorum.groups import QuorumGroup, settled
 from fleet.core.quorum.quorum import Quorum, QuorumRule, majority, tolerates
-from fleet.core.records.held import OF_QUORUMS, Reason
+from fleet.core.records.reasons.reason import Reason
+from fleet.core.records.reasons.table import SPECS
 from fleet.core.third_parties.operators import asked_by, opens_again
 from fleet.core.third_parties.roles import Roles
 
 ETCD_LABELS = {"component": "etcd"}
 """Of the static pods of kubeadm and alike."""
 
-SAID_OTHERWISE = OF_QUORUMS | {
+SAID_OTHERWISE = {spec.reason for spec in SPECS.values() if spec.scope == "quorum group"} | {
     Reason.SEVERAL_BUDGETS,
     Reason.SKEW,
     Reason.SKEW_OLD,

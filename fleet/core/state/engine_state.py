@@ -5,6 +5,7 @@ All of it can be rebuilt from the journal and a fresh observation.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -12,8 +13,9 @@ from fleet.core.cluster.view import ClusterView
 from fleet.core.objects.machine import Machine
 from fleet.core.objects.node import Node, NodeRef
 from fleet.core.records.held import Held
-from fleet.core.records.journal import JournalRecord
 from fleet.core.rollout.action import AnyAction, Evict, Outcome, Result
+from fleet.core.rollout.codec import Journaled
+from fleet.core.rollout.decisions import DecisionRecord, StepFinished
 from fleet.core.rollout.rollout import Rollout, Run
 from fleet.core.rollout.steps import StepResult, next_step
 from fleet.core.state.drain_progress import DrainProgress
@@ -26,16 +28,22 @@ STEP_ACTIONS = ("stage", "cordon", "reboot", "uncordon")
 
 
 class EngineState:
-    def __init__(self, salt: str = "") -> None:
-        """`salt` ends the ids of actions, so that no two controllers give the same one, also where the journal of the
-        first was lost."""
+    def __init__(self, salt: str = "", views: Mapping[str, ClusterView] | None = None) -> None:
+        """`views`: what another engine has been told already; that engine is to be thrown away.
+
+        `salt` ends the ids of actions, so that no two controllers give the same one, also where the journal of the
+        first was lost.
+        """
         self._salt = salt
-        self.views: dict[str, ClusterView] = {}
+        self.views: dict[str, ClusterView] = dict(views or {})
         self.quorums = QuorumIndex()
+        for view in self.views.values():
+            for group in view.quorums.values():
+                self.quorums.upsert(group)
         self.timers = RequeueTimers()
         self.actions = InFlightActions(self.timers)
         self.drains = DrainProgress()
-        self.log: list[JournalRecord | AnyAction] = []
+        self.log: list[Journaled] = []
         """What this decision has come to so far, in order."""
         self.held: dict[NodeRef, tuple[Held, ...]] = {}
         self.changed: dict[NodeRef, tuple[Held, ...]] = {}
@@ -85,8 +93,10 @@ class EngineState:
         self, rollout: Rollout, run: Run, result: StepResult, now: datetime, **detail: Any
     ) -> Run:
         """Takes the run to its next step, and returns the run as it is then."""
-        detail = {"turn": str(result), "to": str(next_step(run.step, result)), **detail}
-        self.decide(rollout, "step", now, node=run.node, **detail)
+        to = next_step(run.step, result)
+        self.decide(
+            rollout, StepFinished(rollout=rollout.id, node=run.node, turn=result, to=to, **detail), now
+        )
         self.hold(run.node)
         for kind in STEP_ACTIONS:
             key = ActionKey(run.node, kind)
@@ -94,14 +104,10 @@ class EngineState:
             self.actions.fulfilled(key)
         return rollout.runs[run.node]
 
-    def decide(
-        self, rollout: Rollout, kind: str, now: datetime, *, node: NodeRef | None = None, **detail: Any
-    ) -> None:
-        """Applies a decision to the rollout and logs it: about the rollout as a whole, or about one node."""
-        about = str(node) if node is not None else ""
-        record = JournalRecord(form="decision", kind=kind, rollout=rollout.id, node=about, detail=detail)
-        rollout.apply(record, now, "fleet")
-        self.log.append(record)
+    def decide(self, rollout: Rollout, decision: DecisionRecord, now: datetime) -> None:
+        """Applies a decision to the rollout and logs it."""
+        rollout.apply(decision, now, "fleet")
+        self.log.append(decision)
 
     def next_id(self, rollout: Rollout) -> str:
         """Returns the id of the rollout's next action."""

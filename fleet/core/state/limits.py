@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from fleet.core.objects.node import NodeRef
 from fleet.core.policy.policy import Amount, Limits
-from fleet.core.records.held import Held, Reason
+from fleet.core.records.held import Held
+from fleet.core.records.reasons.reason import Reason
 
 NAMED = 3
 """So many nodes that are out are named."""

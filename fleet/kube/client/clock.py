@@ -7,8 +7,10 @@ from typing import Protocol
 
 
 class Clock(Protocol):
+    """Time, real or simulated."""
+
     def now(self) -> datetime:
-        """Aware UTC."""
+        """Returns the time, aware UTC."""
         ...
 
     async def sleep(self, seconds: float) -> None: ...

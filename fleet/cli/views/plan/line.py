@@ -1,0 +1,13 @@
+"""One line of a plan's text: the name of a fact, and the fact."""
+
+from __future__ import annotations
+
+from rich.text import Text
+
+
+def count_nodes(count: int) -> str:
+    return f"{count:,} node{'' if count == 1 else 's'}"
+
+
+def fact(name: str, text: str, style: str = "") -> Text:
+    return Text("  ") + Text(f"{name:<9} ", "dim") + Text(text, style)
