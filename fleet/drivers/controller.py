@@ -32,7 +32,6 @@ from fleet.drivers.pipeline import ClusterPipeline
 from fleet.drivers.ports import (
     BlockerStore,
     CheckpointStore,
-    Clock,
     ClusterRegistry,
     DatabaseLease,
     Inventory,
@@ -41,6 +40,7 @@ from fleet.drivers.ports import (
     RequestCounts,
 )
 from fleet.drivers.request_recorder import RequestRecorder
+from fleet.system.clock import Clock
 
 FLUSH = 2.0
 """Seconds between writes of the inventory."""

@@ -31,8 +31,9 @@ from fleet.drivers.journal import log
 from fleet.drivers.journal.checkpoints import standing
 from fleet.drivers.leadership import ClusterLease
 from fleet.drivers.pipeline import ClusterPipeline
-from fleet.drivers.ports import BlockerStore, CheckpointStore, Clock, Journal
+from fleet.drivers.ports import BlockerStore, CheckpointStore, Journal
 from fleet.system import logs
+from fleet.system.clock import Clock
 
 TICK = 1.0
 """Seconds between looks at the journal for the commands of other processes."""

@@ -13,8 +13,8 @@ from fleet.core.records.errors import FleetError
 from fleet.core.rollout.action import AnyAction, Defragment, MoveLeader, Outcome, Reboot, Result, SaveSnapshot
 from fleet.core.rollout.event import ClusterEvent, ClusterSynced, Deleted, Upserted
 from fleet.drivers.pipeline import EngineInput
-from fleet.drivers.ports import Clock
 from fleet.drivers.quorum_clients import QuorumClient, QuorumClients
+from fleet.system.clock import Clock
 
 CHECK_SECONDS = 5.0
 """Pause between two checks which groups are to be read again."""

@@ -16,7 +16,6 @@ from fleet.kube.actions import access
 from fleet.kube.actions.executor import ActionExecutor
 from fleet.kube.actions.lease import LeaseClient
 from fleet.kube.actions.machine_log import machine_log
-from fleet.kube.client.clock import Clock
 from fleet.kube.client.credentials import CredentialSource
 from fleet.kube.client.retry import Jitter, random_jitter
 from fleet.kube.client.transport import Transport
@@ -24,6 +23,7 @@ from fleet.kube.objects.permissions import Permission, needed
 from fleet.kube.watch import snapshot
 from fleet.kube.watch.informers import HealthCheck, Informers
 from fleet.kube.watch.snapshot import ClusterReading
+from fleet.system.clock import Clock
 
 HEALTH_CHECK = HealthCheck()
 

@@ -23,10 +23,11 @@ SECONDS = 90.0
 
 
 def of_node(home: Home, name: str, unit: str = "", lines: int = 100, seconds: float = SECONDS) -> str:
-    """Of a node of the fleet, in the way in which fleet reaches it. That it was asked for is journaled.
+    """Returns the log of the last boot of a node of the fleet, reached as fleet reaches the node. That the log was
+    asked for is journaled.
 
-    Raises UsageError for a node that the fleet has not and for what is no unit's name, UnreachableError where there is no
-    answer, FleetError where the machine has no such log.
+    Raises UsageError for a node that the fleet does not have and for what is no unit's name, UnreachableError where
+    there is no answer, FleetError where the machine has no such log.
     """
     _refuse_odd(unit)
     if not home.begun:
@@ -42,17 +43,18 @@ def of_node(home: Home, name: str, unit: str = "", lines: int = 100, seconds: fl
 
 
 def over(way: str, unit: str = "", lines: int = 100) -> str:
-    """`way`: `ssh:USER@NAME:PORT`, or as `machines.local.prefix_of` has it. Its last characters, as BootLog bounds them.
+    """Returns the log of a machine's last boot over a connection of the caller's choice, its last characters as
+    BootLog bounds them. `way`: `ssh:USER@NAME:PORT`, or as `machines.local.prefix_of` has it.
 
-    Raises UsageError for what is no way and for what is no unit's name, MachineError where the machine keeps no such log,
-    UnreachableError.
+    Raises UsageError for what names no connection and for what is no unit's name, MachineError where the machine
+    keeps no such log, UnreachableError.
     """
     _refuse_odd(unit)
     return asyncio.run(_over(way, unit, lines))
 
 
 def _refuse_odd(unit: str) -> None:
-    """Before the question is journaled, or goes to any machine."""
+    """Raises UsageError for what is no unit's name, before the question is journaled or goes to any machine."""
     try:
         checked_unit(unit)
     except MachineError as error:

@@ -47,7 +47,7 @@ Say = Callable[[str, str, TaskResult], None]
 
 
 class Remote(Protocol):
-    """A machine that is worked on from here. Nothing is connected before it is asked for."""
+    """A machine that is worked on from here. Nothing is connected before the first call."""
 
     pace: Pace
     look: float
@@ -59,7 +59,8 @@ class Remote(Protocol):
     def log(self) -> Log: ...
 
     async def system(self) -> Family:
-        """Raises FleetError where it is not reached, or is none fleet knows."""
+        """Returns the OS family of the machine. Raises FleetError where the machine is not reached, or fleet does not
+        know its OS."""
         ...
 
     async def close(self) -> None: ...
@@ -99,7 +100,8 @@ def over_ssh() -> Open:
 
 
 def by_playbooks(folder: Path) -> Open:
-    """`folder`: where runs are kept, a folder a node. Raises UsageError where what runs them is not installed."""
+    """Returns what reaches nodes by playbooks. `folder`: where runs are kept, a folder a node. Raises UsageError
+    where ansible-runner is not installed."""
     refuse_without()
     from fleet.machines.access import SshAccess, SshAddress
     from fleet.machines.ansible.connection import Login
@@ -132,8 +134,8 @@ def by_playbooks(folder: Path) -> Open:
 
 
 class RemoteAgents:
-    """Of the nodes whose pool is not reached by agents on them, but for those on which one's pod runs all the same: two
-    would both act."""
+    """Runs the agents of nodes whose pool is not reached by agents on the nodes. A node on which an agent's pod runs
+    all the same is left alone: two agents would both act."""
 
     def __init__(
         self,
@@ -164,7 +166,7 @@ class RemoteAgents:
 
     @property
     def wanted(self) -> dict[str, Pool]:
-        """The nodes that are served from here, with their pools."""
+        """Returns the nodes that are served from here, with their pools."""
         if not self._complete:
             return {}
         own = set(self._pods.values())
@@ -179,6 +181,7 @@ class RemoteAgents:
         return ()
 
     def see(self, event: ClusterEvent) -> None:
+        """Takes up one event of the cluster: nodes, agents' pods and requests to machines that come, change and go."""
         changed = False
         match event:
             case Upserted(_, Node() as node):
@@ -202,21 +205,22 @@ class RemoteAgents:
             self._changed.set()
 
     def _note(self, node: str, pool: Pool | None) -> bool:
-        """True: it is served otherwise than before."""
+        """Returns whether the node is served otherwise than before."""
         before = self._nodes.pop(node, None)
         if pool is not None:
             self._nodes[node] = pool
         return before != pool
 
     def _booted(self, node: Node) -> None:
-        """Its kubelet is sooner to say that it has booted than the next look."""
+        """Asks for a look at a machine as soon as its kubelet reports a new boot, which is sooner than the next
+        regular look."""
         before, self._boots[node.name] = self._boots.get(node.name), node.boot_id
         remote = self._served.get(node.name)
         if remote is not None and before != node.boot_id:
             remote.news.set()
 
     def _say(self, node: str, step: str, task: TaskResult) -> None:
-        """Into the journal of the rollout that asks for it."""
+        """Writes a playbook's task into the journal of the rollout that asked for it."""
         rollout = self._tokens.get(node, "").partition("/")[0]
         played = TaskPlayed(
             rollout=rollout,
@@ -229,6 +233,7 @@ class RemoteAgents:
         self._put(JournalNote(self._cluster, played))
 
     async def run(self) -> None:
+        """Serves each wanted node by a task of its own, from the moment it is wanted until it is not."""
         served: dict[str, tuple[Pool, asyncio.Task[None]]] = {}
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._machines.run())
@@ -257,7 +262,7 @@ class RemoteAgents:
             await remote.close()
 
     async def _system(self, node: str, remote: Remote) -> Family:
-        """Waits for a machine that is not reached, and for one that somebody has to mend."""
+        """Waits for a machine that is not reached, and for one that somebody has to fix."""
         said = ""
         while True:
             try:

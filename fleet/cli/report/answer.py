@@ -16,6 +16,7 @@ from fleet.core.rollout.codec import from_record
 from fleet.core.rollout.commands import CommandRecord, RolloutStarted
 from fleet.core.rollout.decisions import StepFinished
 from fleet.core.rollout.record import ActionEnded, UnknownRecord
+from fleet.core.text.counts import counted
 from fleet.core.text.durations import format_duration
 
 RELEASE = "counts as out until a person has looked at it: fleet rollout release NODE"
@@ -262,11 +263,6 @@ def short(ident: str) -> str:
 def number(count: int) -> str:
     """`4,211`"""
     return f"{count:,}"
-
-
-def counted(count: int, noun: str) -> str:
-    """`1 pod`, `4,211 pods`"""
-    return f"{number(count)} {noun}{'s' if count != 1 else ''}"
 
 
 def nodes(count: int) -> str:

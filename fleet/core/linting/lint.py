@@ -26,6 +26,7 @@ from fleet.core.quorum.groups import QuorumGroup, settled
 from fleet.core.quorum.quorum import Quorum, QuorumRule, majority, tolerates
 from fleet.core.records.reasons.reason import Reason
 from fleet.core.records.reasons.table import SPECS
+from fleet.core.text.counts import counted
 from fleet.core.third_parties.operators import asked_by, opens_again
 from fleet.core.third_parties.roles import Roles
 
@@ -386,7 +387,7 @@ class _Index:
 def _never(cluster: str, budget: Budget, pods: int) -> Iterator[LintFinding]:
     if not pods or _allowed(budget, pods) > 0:
         return
-    words = f"{budget.rule} over {'1 pod' if pods == 1 else f'{pods} pods'} never allows an eviction"
+    words = f"{budget.rule} over {counted(pods, 'pod')} never allows an eviction"
     more = (
         "set maxUnavailable: 1" if pods > 1 else "set maxUnavailable: 1 (the pod goes), or run a second one"
     )
@@ -424,7 +425,7 @@ def _listed(nodes: Sequence[str]) -> str:
 
 
 def _voters(count: int) -> str:
-    return "1 voter" if count == 1 else f"{count} voters"
+    return counted(count, "voter")
 
 
 def _pods(count: int) -> str:

@@ -15,12 +15,12 @@ import msgspec
 
 from fleet.core.records.errors import FleetError
 from fleet.core.records.leadership import Leadership
-from fleet.kube.client.clock import Clock
 from fleet.kube.client.retry import retry_on_conflict
 from fleet.kube.client.transport import Transport
 from fleet.kube.objects.errors import ApiRequest, ConflictError, NotFoundError, decoded
 from fleet.kube.objects.permissions import LEASE_NAME, LEASE_NAMESPACE
 from fleet.kube.objects.wire import ApiStruct
+from fleet.system.clock import Clock
 
 GROUP = "coordination.k8s.io"
 SECONDS = 10.0

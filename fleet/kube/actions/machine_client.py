@@ -12,7 +12,6 @@ from msgspec.structs import replace
 from fleet.core.objects.machine import GROUP, VERSION, LogTold, Machine, Units, Work
 from fleet.core.records.errors import FleetError, UnreachableError
 from fleet.core.releases.release import Release
-from fleet.kube.client.clock import Clock
 from fleet.kube.client.retry import Backoff, Jitter, random_jitter
 from fleet.kube.client.transport import Transport
 from fleet.kube.kinds.machine import MachineWire, log_ask, log_told, machine_of
@@ -20,6 +19,7 @@ from fleet.kube.objects import errors
 from fleet.kube.objects.api_resource import ApiResource
 from fleet.kube.objects.errors import ApiRequest, ConflictError, NotFoundError
 from fleet.kube.watch.reflector import Reflector
+from fleet.system.clock import Clock
 
 LOG = logging.getLogger(__name__)
 PATH = f"/apis/{GROUP}/{VERSION}/machines"

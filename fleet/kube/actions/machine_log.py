@@ -9,13 +9,13 @@ import msgspec
 
 from fleet.core.objects.machine import GROUP, LogAsk, LogTold
 from fleet.core.records.errors import FleetError, UnreachableError
-from fleet.kube.client.clock import Clock
 from fleet.kube.client.retry import retry_on_conflict
 from fleet.kube.client.transport import Transport
 from fleet.kube.kinds.api_resources import MACHINES
 from fleet.kube.kinds.machine import MachineWire, log_ask, log_told
 from fleet.kube.objects.errors import ApiRequest, NotFoundError, decoded
 from fleet.kube.objects.permissions import LEASE_NAMESPACE
+from fleet.system.clock import Clock
 
 _INSTALL = "fleet cluster install brings this cluster's agents up to date"
 _POD = f"kubectl -n {LEASE_NAMESPACE} get pods -o wide shows whether it runs; {_INSTALL}, which an older one needs"

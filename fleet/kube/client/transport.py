@@ -17,10 +17,10 @@ from msgspec.structs import replace
 from fleet.core.records.errors import FleetError, UnreachableError, UsageError
 from fleet.core.records.requests import RequestKind
 from fleet.kube.client import credentials
-from fleet.kube.client.clock import Clock
 from fleet.kube.client.credentials import CredentialSource
 from fleet.kube.client.session import Session, shown
 from fleet.kube.objects.errors import ApiRequest, error_of, status_of, unreachable
+from fleet.system.clock import Clock
 
 LINE_LIMIT = 16 * 2**20
 """etcd keeps no object above 1.5 MiB; some clusters raise that."""

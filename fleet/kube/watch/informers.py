@@ -14,7 +14,6 @@ from msgspec import Struct
 from fleet.core.records.errors import FleetError, UnreachableError
 from fleet.core.rollout.event import ApiObject, ClusterEvent, ClusterLost, ClusterSynced, Deleted, Upserted
 from fleet.core.text.untrusted import UnreadableError, decode
-from fleet.kube.client.clock import Clock
 from fleet.kube.client.retry import Jitter, random_jitter
 from fleet.kube.client.transport import Transport
 from fleet.kube.kinds.api_resources import KINDS, NODES, PODS
@@ -23,6 +22,7 @@ from fleet.kube.objects.errors import ApiRequest
 from fleet.kube.watch import etcd_check
 from fleet.kube.watch.object_store import ObjectStore
 from fleet.kube.watch.reflector import Reflector
+from fleet.system.clock import Clock
 
 COMPARED = (NODES, PODS)
 """Kinds of which one object is compared with what etcd holds."""

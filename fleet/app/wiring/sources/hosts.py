@@ -20,12 +20,12 @@ from fleet.system.clock import WallClock
 
 if TYPE_CHECKING:
     from fleet.drivers.pipeline import ClusterPipeline
-    from fleet.drivers.ports import Clock
     from fleet.drivers.quorum_clients import QuorumClients
     from fleet.hosts.cluster import HostsCluster
     from fleet.hosts.ownership import Claim
     from fleet.kube.cluster import KubeCluster
     from fleet.store import ClusterRow
+    from fleet.system.clock import Clock
 
 
 class HostsSource:

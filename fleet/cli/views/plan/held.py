@@ -13,6 +13,7 @@ from fleet.core.planning.plan import (
     PlanWarning,
 )
 from fleet.core.records.reasons.reason import Reason
+from fleet.core.text.counts import counted
 
 
 def who_acts(held: Sequence[PlannedHold]) -> str:
@@ -80,7 +81,7 @@ def doubt_lines(doubts: Sequence[PlannedDoubt], most: int | None) -> Iterator[Te
     if not doubts:
         return
     pods = len({(each.cluster, each.pod) for each in doubts})
-    told = f"of {'1 pod' if pods == 1 else f'{pods} pods'} whether another node can take {'it' if pods == 1 else 'them'}"
+    told = f"of {counted(pods, 'pod')} whether another node can take {'it' if pods == 1 else 'them'}"
     yield fact("unknown", told, "yellow")
     for each in doubts[:most]:
         yield Text(f"    {each.pod} on {each.node}: {each.message}")

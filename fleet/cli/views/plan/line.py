@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from rich.text import Text
 
+from fleet.core.text.counts import counted
+
 
 def count_nodes(count: int) -> str:
-    return f"{count:,} node{'' if count == 1 else 's'}"
+    return counted(count, "node")
 
 
 def fact(name: str, text: str, style: str = "") -> Text:
