@@ -11,8 +11,8 @@ from fleet.kube.actions.machine_client import MachineInformer
 from fleet.kube.client.credentials import CredentialSource
 from fleet.kube.client.transport import Transport
 from fleet.machines import competing_updaters
-from fleet.machines.agent.agent import Agent, Pace
-from fleet.machines.agent.boot_log import BootLog, Log
+from fleet.machines.agent.agent import Agent, AgentIntervals
+from fleet.machines.agent.boot_log import BootLogReader, JournalctlBootLog
 from fleet.machines.agent.remote import RemoteAgent
 from fleet.machines.errors import MachineError
 from fleet.machines.families.detect import detect
@@ -29,12 +29,14 @@ async def run_agent(
     node: str,
     family: Family,
     source: CredentialSource,
-    pace: Pace,
+    pace: AgentIntervals,
     stop: asyncio.Event,
     remote: bool = False,
-    log: Log | None = None,
+    log: BootLogReader | None = None,
 ) -> None:
-    """Until `stop` is set. An API server that is away is waited for. `remote`: it does not run on its machine.
+    """Runs the agent until `stop` is set, and waits for an API server that is away.
+
+    `remote`: the agent does not run on its machine but reaches the machine over ssh.
 
     Raises UsageError or AuthenticationError where the credentials cannot be used.
     """
@@ -57,10 +59,10 @@ async def run_agent(
 async def run(
     node: str, family: str, kubeconfig: Path | None, stop: asyncio.Event, way: str = "", source: str = ""
 ) -> None:
-    """What `fleet agent` does: the agent of this node, on the operating system of this family; empty: which it is.
+    """Runs `fleet agent`: the agent of this node, on the operating system of this family; empty: detects the family.
 
-    `way` is how the host's commands are run: as `machines.local.prefix_of` has it, or `ssh:ADDRESS`.
-    `source`: where its releases are.
+    `way` says how the host's commands are run: as `machines.local.prefix_of` reads it, or `ssh:ADDRESS`.
+    `source` says where the family's releases are.
     Raises UsageError for what this version has not, MachineError where the family cannot be told.
     """
     if family and family not in FAMILIES:
@@ -76,21 +78,29 @@ async def run(
         await warn_of_others(host)
     system = connect(name, host, source, node)
     await run_agent(
-        node, system, CredentialSource(kubeconfig), Pace(), stop, remote=over_ssh, log=BootLog(host)
+        node,
+        system,
+        CredentialSource(kubeconfig),
+        AgentIntervals(),
+        stop,
+        remote=over_ssh,
+        log=JournalctlBootLog(host),
     )
 
 
 async def warn_of_others(host: Host) -> None:
-    """A look that fails keeps no agent from its work: staging looks again, and refuses then."""
+    """Logs the updaters that compete with fleet on this machine.
+
+    A look that fails keeps no agent from its work: staging looks again, and refuses then."""
     try:
-        for each in await competing_updaters.others(host):
-            LOG.warning("not fleet alone is at work on this machine: %s", each.words)
+        for each in await competing_updaters.find_competing_updaters(host):
+            LOG.warning("not fleet alone is at work on this machine: %s", each.message)
     except MachineError as error:
         LOG.warning("%s", error)
 
 
 def _over_ssh(way: str) -> Host:
-    """Of `ssh:USER@NAME:PORT`; user and port may be left to the ssh configuration."""
+    """Returns the host of `ssh:USER@NAME:PORT`; user and port may be left to the ssh configuration."""
     from fleet.machines.access import SshAccess, address_of
     from fleet.machines.ssh.host import Limit, Ssh
 

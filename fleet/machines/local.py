@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from fleet.core.records.errors import UsageError
 from fleet.core.text.environment import for_others
 from fleet.machines.errors import MachineError
-from fleet.machines.host import ABSENT, MOST, Ran
+from fleet.machines.host import ABSENT, MOST, CommandResult
 from fleet.system import programs
 from fleet.system.programs import last
 
@@ -16,7 +16,7 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def namespaces(pid: int) -> tuple[str, ...]:
-    """What runs a command in the namespaces of this process. Needs the rights of root."""
+    """Returns the words that run a command in the namespaces of this process. Needs the rights of root."""
     return ("nsenter", "--target", str(pid), "--mount", "--uts", "--ipc", "--net", "--pid", "--")
 
 
@@ -25,7 +25,8 @@ NAMESPACES = namespaces(1)
 
 
 def prefix_of(way: str) -> tuple[str, ...]:
-    """`namespaces`, `here`, or `chroot:/host`: what stands before each command. Raises UsageError for another one."""
+    """Returns the words before each command, for `namespaces`, `here`, or `chroot:/host`.
+    Raises UsageError for another one."""
     if way == "namespaces":
         return NAMESPACES
     if way == "here":
@@ -42,9 +43,9 @@ class Local:
     def __init__(self, prefix: Sequence[str] = ()) -> None:
         self._prefix = tuple(prefix)
 
-    async def run(self, argv: Sequence[str], seconds: float = 60.0) -> Ran:
-        """As Host. A command that is given up on is killed with its children; one that is not there is answered as a
-        shell does."""
+    async def run(self, argv: Sequence[str], seconds: float = 60.0) -> CommandResult:
+        """Runs as `Host.run`. A command that runs too long is killed with its children; a missing program gives exit
+        code 127, as in a shell."""
         words = (*self._prefix, *argv)
         environment = {"PATH": PATH, "LC_ALL": "C.UTF-8", "HOME": "/root"}
         try:
@@ -54,10 +55,10 @@ class Local:
         except FileNotFoundError:
             if self._prefix:
                 raise MachineError(f"{words[0]} cannot be run: it is not there") from None
-            return Ran(tuple(argv), ABSENT, "", f"{words[0]}: not found")
+            return CommandResult(tuple(argv), ABSENT, "", f"{words[0]}: not found")
         except OSError as error:
             raise MachineError(f"{words[0]} cannot be run: {error.strerror or error}") from None
-        return Ran(tuple(argv), ended.code, _text(ended.out), _text(ended.err))
+        return CommandResult(tuple(argv), ended.code, _text(ended.out), _text(ended.err))
 
 
 def _text(data: bytes) -> str:

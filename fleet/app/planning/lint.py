@@ -12,7 +12,8 @@ from fleet.app.planning.dumps import dump_of
 from fleet.app.wiring.home import Home
 from fleet.app.wiring.quorums import annotated
 from fleet.core.cluster.snapshot import Snapshot
-from fleet.core.linting.lint import LintFinding, LintResult, lint
+from fleet.core.linting.finding import LintFinding, LintResult
+from fleet.core.linting.lint import lint
 from fleet.core.policy.policy import Policy, Pool
 from fleet.core.quorum.groups import QuorumGroup
 from fleet.core.records.errors import UsageError

@@ -15,7 +15,7 @@ from fleet.app.wiring.home import Home
 from fleet.core.objects.node import NodeRef
 from fleet.core.records.errors import UsageError
 from fleet.core.records.held import Held
-from fleet.core.reporting.overview import RolloutPart, lasting_first, parts_of
+from fleet.core.reporting.node_state import RolloutPart, needs_action_first, parts_of
 from fleet.core.reporting.standstill import Standstill
 from fleet.core.reporting.status import StatusNode
 from fleet.core.reporting.timeline import Eviction, OperatorCommand, StepTaken, Timeline
@@ -100,11 +100,11 @@ def _together(said: Sequence[Held], found: Sequence[Held]) -> tuple[Held, ...]:
     if not found:
         return tuple(said)
     known = {(held.reason, held.subject) for held in said}
-    mended = {(held.reason, held.subject) for held in said if held.needs_action} - {
+    fixed = {(held.reason, held.subject) for held in said if held.needs_action} - {
         (held.reason, held.subject) for held in found
     }
     return (
-        *(held for held in said if (held.reason, held.subject) not in mended),
+        *(held for held in said if (held.reason, held.subject) not in fixed),
         *(held for held in found if (held.reason, held.subject) not in known),
     )
 
@@ -177,7 +177,7 @@ def explanation(
     return Explanation(
         status=status,
         now=now,
-        held=lasting_first(held),
+        held=needs_action_first(held),
         held_since=dict(held_since or {}),
         since=run.since if run is not None else status.since,
         slot=run is not None and run.step is Step.FAILED and run.slot,
@@ -194,7 +194,7 @@ def _chronicle(home: Home, ident: str) -> Timeline:
 
 
 def happenings(chronicle: Timeline, ref: NodeRef) -> Iterator[NodeEvent]:
-    """Returns what one rollout did to the node."""
+    """Yields what one rollout did to the node."""
     rollout = chronicle.rollout
     if rollout is None or ref not in rollout.runs:
         return

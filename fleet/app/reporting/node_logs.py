@@ -14,7 +14,7 @@ from fleet.core.objects.node import NodeRef
 from fleet.core.records.errors import UsageError
 from fleet.core.rollout.codec import to_record
 from fleet.core.rollout.commands import LogRequested
-from fleet.machines.agent.boot_log import BootLog, checked_unit
+from fleet.machines.agent.boot_log import JournalctlBootLog, checked_unit
 from fleet.machines.errors import MachineError
 from fleet.machines.local import Local, prefix_of
 
@@ -63,7 +63,7 @@ def _refuse_odd(unit: str) -> None:
 
 async def _over(way: str, unit: str, lines: int) -> str:
     if not way.startswith("ssh:"):
-        return await BootLog(Local(prefix_of(way))).last_boot(unit, lines)
+        return await JournalctlBootLog(Local(prefix_of(way))).last_boot(unit, lines)
     from fleet.machines.access import SshAccess, address_of
     from fleet.machines.ssh.host import Limit, Ssh
 
@@ -71,6 +71,6 @@ async def _over(way: str, unit: str, lines: int) -> str:
         raise UsageError("ssh: names no machine", "--host ssh:USER@NAME")
     ssh = Ssh(address_of(way.removeprefix("ssh:")), SshAccess(), Limit())
     try:
-        return await BootLog(ssh).last_boot(unit, lines)
+        return await JournalctlBootLog(ssh).last_boot(unit, lines)
     finally:
         await ssh.close()

@@ -18,7 +18,9 @@ from fleet.core.planning.eta import seconds_left
 from fleet.core.policy.policy import Policy
 from fleet.core.quorum.quorum import Quorum, unknown
 from fleet.core.records.errors import UsageError
-from fleet.core.reporting.overview import KnownNode, Selection, overview, rows_of
+from fleet.core.reporting.node_state import KnownNode
+from fleet.core.reporting.overview import overview
+from fleet.core.reporting.selection import Selection, rows_of
 from fleet.core.reporting.status import FleetStatus, StatusCluster, StatusQuorum
 from fleet.core.reporting.voters import status_of
 from fleet.core.rollout.rollout import Rollout

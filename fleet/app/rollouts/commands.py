@@ -57,7 +57,9 @@ def what_follows(rollout: Rollout) -> tuple[str, ...]:
     ]
     if rollout.state in (RolloutState.HALTED, RolloutState.PAUSED):
         notes.append(f"  -> fleet rollout resume {rollout.id} goes on with the others")
-    if not kept and any(gates.lack(rollout, pool) and rollout.open_in[pool] for pool in rollout.required):
+    if not kept and any(
+        gates.missing_canaries(rollout, pool) and rollout.open_in[pool] for pool in rollout.required
+    ):
         notes.insert(0, "The next best node that is able to go becomes the canary.")
     return tuple(notes)
 

@@ -21,8 +21,8 @@ from fleet.kube.actions.machine_client import MachineInformer
 from fleet.kube.client.transport import Transport
 from fleet.kube.cluster import KubeCluster
 from fleet.kube.install.installation import AGENT_LABELS, NAMESPACE
-from fleet.machines.agent.agent import Pace
-from fleet.machines.agent.boot_log import BootLog, Log
+from fleet.machines.agent.agent import AgentIntervals
+from fleet.machines.agent.boot_log import BootLogReader, JournalctlBootLog
 from fleet.machines.agent.contained import contained
 from fleet.machines.agent.remote import RemoteAgent
 from fleet.machines.ansible.events import TaskResult
@@ -37,7 +37,7 @@ LOG = logging.getLogger(__name__)
 PARALLEL = 32
 """Connections that are made, commands that run, and playbooks, at once in one cluster."""
 RETRY_SECONDS = 15.0
-PLAYED = Pace(looks=(10.0, 60.0))
+PLAYED = AgentIntervals(looks=(10.0, 60.0))
 """A look by playbook takes seconds of a processor."""
 PLAYED_LOOK = 3600.0
 """The node's kubelet tells of a boot."""
@@ -49,14 +49,14 @@ Say = Callable[[str, str, TaskResult], None]
 class Remote(Protocol):
     """A machine that is worked on from here. Nothing is connected before the first call."""
 
-    pace: Pace
+    pace: AgentIntervals
     look: float
     """Seconds between two looks whether it has booted."""
     news: asyncio.Event
     """It is worth a look before that."""
 
     @property
-    def log(self) -> Log: ...
+    def log(self) -> BootLogReader: ...
 
     async def system(self) -> Family:
         """Returns the OS family of the machine. Raises FleetError where the machine is not reached, or fleet does not
@@ -76,10 +76,10 @@ class RemoteHost(Host, Protocol):
 
 class ByCommands:
     def __init__(
-        self, node: str, source: str, way: RemoteHost, pace: Pace | None = None, look: float = 5.0
+        self, node: str, source: str, way: RemoteHost, pace: AgentIntervals | None = None, look: float = 5.0
     ) -> None:
-        self.log = BootLog(way)
-        self.pace = pace or Pace()
+        self.log = JournalctlBootLog(way)
+        self.pace = pace or AgentIntervals()
         self.look = look
         self.news = asyncio.Event()
         self._node, self._source, self._way = node, source, way
@@ -114,7 +114,7 @@ def by_playbooks(folder: Path) -> Open:
         pace, look = PLAYED, PLAYED_LOOK
 
         @property
-        def log(self) -> Log:
+        def log(self) -> BootLogReader:
             return self
 
         async def system(self) -> Family:

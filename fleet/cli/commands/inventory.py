@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from fleet.app.wiring.home import Home
-    from fleet.core.reporting.overview import Selection
+    from fleet.core.reporting.selection import Selection
     from fleet.core.reporting.status import FleetStatus
 
 Names = list[str] | None
@@ -111,19 +111,19 @@ def status(
     outdated: Annotated[
         bool, typer.Option("--outdated", help="Nodes that do not run what their pool wants.")
     ] = False,
-    attention: Annotated[bool, typer.Option("--attention", help="What waits for a person, and why.")] = False,
+    attention: Annotated[bool, typer.Option("--attention", help="What needs an operator, and why.")] = False,
     quorums: Annotated[
         bool, typer.Option("--quorums", help="The members of quorum groups, as last read.")
     ] = False,
     check: Annotated[
-        bool, typer.Option("--check", help="Exit 4 if anything is outdated or waits for a person.")
+        bool, typer.Option("--check", help="Exit 4 if anything is outdated or needs an operator.")
     ] = False,
     watch: Annotated[
         bool, typer.Option("--watch", "-w", help="Draw it again every 2 s until Ctrl-C.")
     ] = False,
 ) -> None:
-    """The fleet at a glance: what runs where, and what needs a person."""
-    from fleet.core.reporting.overview import Selection
+    """The fleet at a glance: what runs where, and what needs an operator."""
+    from fleet.core.reporting.selection import Selection
 
     home = home_of(context)
     chosen = Selection(tuple(cluster or ()), tuple(site or ()), tuple(pool or ()), outdated, attention)
@@ -145,7 +145,7 @@ def status(
 
 def _status(home: Home, chosen: Selection) -> FleetStatus:
     from fleet.app.reporting.status import fleet_status
-    from fleet.core.reporting.overview import select
+    from fleet.core.reporting.selection import select
 
     return select(fleet_status(home, chosen), chosen)
 

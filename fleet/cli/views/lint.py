@@ -6,11 +6,12 @@ from itertools import groupby
 
 from rich.text import Text
 
-from fleet.core.linting.lint import LintResult
+from fleet.core.linting.finding import LintResult
 from fleet.core.text.counts import counted
 
 
 def findings(lint: LintResult) -> Text:
+    """Returns the findings, each with its place and what to do."""
     where = ", ".join(lint.checked) or "the policy; no cluster was looked at"
     where += f" (never read: {', '.join(lint.unread)})" if lint.unread else ""
     if not lint.findings:

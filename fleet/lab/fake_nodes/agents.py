@@ -31,7 +31,7 @@ from fleet.kube.watch.reflector import Reflector
 from fleet.lab.fake_nodes.host import FakeHost
 from fleet.lab.fake_nodes.machine import MachineDurations
 from fleet.lab.fake_nodes.node import FakeNode, NodePatch
-from fleet.machines.agent.agent import Pace
+from fleet.machines.agent.agent import AgentIntervals
 from fleet.system import logs
 from fleet.system.clock import Clock, WallClock
 
@@ -51,7 +51,7 @@ class LabSettings(Struct, frozen=True):
 
     machines: MachineDurations = MachineDurations()
     # No looks after a boot: a fake machine's units are on its Node, which is watched.
-    pace: Pace = Pace(progress=0.5, retry=0.2, retry_most=5.0, looks=())
+    pace: AgentIntervals = AgentIntervals(progress=0.5, retry=0.2, retry_most=5.0, looks=())
     nodes: frozenset[str] = frozenset()
 
 
@@ -132,7 +132,7 @@ class FakeNodeAgents:
         self._hosts: dict[str, tuple[FakeHost, asyncio.Task[None]]] = {}
 
     async def run(self) -> None:
-        """Runs until it is cancelled. Raises what a host died of: a bug."""
+        """Runs until it is cancelled. Raises the error that ended a host: a bug."""
         async with asyncio.TaskGroup() as group:
             nodes = FakeNodes(self._plays, lambda name: self._host(name, group.create_task), self._drop)
             reflector = Reflector(
@@ -158,7 +158,7 @@ class FakeNodeAgents:
 
 
 async def run_lab_agents(kubeconfig: Path, *, settings: LabSettings, stop: asyncio.Event) -> None:
-    """Plays the machines of all fake nodes, those to come too, and runs their agents, until `stop` is set.
+    """Simulates the machines of all fake nodes, future ones too, and runs their agents, until `stop` is set.
 
     Raises FleetError where the kubeconfig cannot be used. An API server that is away is waited for.
     """

@@ -1,4 +1,4 @@
-"""A fake node's machine, as the lab plays it: it comes up after a reboot, and its agent lives and dies with it."""
+"""A fake node's machine, simulated: the machine comes up after a reboot, and its agent starts and ends with each boot."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fleet.core.records.errors import FleetError
 from fleet.lab.fake_nodes import node as fake
 from fleet.lab.fake_nodes.machine import FakeMachine, MachineDurations, NodeObject
 from fleet.lab.fake_nodes.node import DISK, FAILED_UNITS, FakeNode
-from fleet.machines.agent.agent import Agent, Pace
+from fleet.machines.agent.agent import Agent, AgentIntervals
 from fleet.machines.agent.own_machine import OwnMachine
 
 LOG = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ class FakeHost:
         own: OwnMachine,
         node: NodeObject,
         settings: MachineDurations,
-        pace: Pace,
+        pace: AgentIntervals,
         now: Callable[[], datetime],
     ) -> None:
         self._own = own
@@ -37,7 +37,7 @@ class FakeHost:
         self._agent: _Life | None = None
 
     def seen(self, node: FakeNode) -> None:
-        """Tells it the newest state of its Node."""
+        """Takes the newest state of the host's Node."""
         self._newest = node
         self._wake.set()
 
@@ -64,7 +64,7 @@ class FakeHost:
             await self._end_agent()
             await self._machine.come_up()
             return
-        if fake.mended(node) is not None:
+        if fake.ready_again(node) is not None:
             await self._machine.mend()
         if self._agent is not None and self._agent.boot_id != node.status.node_info.boot_id:
             await self._end_agent()
@@ -89,7 +89,7 @@ class _Life:
         self._task.add_done_callback(lambda _: ended.set())
 
     def node_changed(self, node: FakeNode) -> None:
-        """Raises what the agent died of, if it did: a bug."""
+        """Has the agent observe again where its machine has changed. Raises the error that ended the agent: a bug."""
         if self._task.done():
             self._task.result()
         seen = _own_part(node)

@@ -7,8 +7,8 @@ import contextlib
 import logging
 
 from fleet.core.records.errors import FleetError
-from fleet.machines.agent.agent import Agent, Pace
-from fleet.machines.agent.boot_log import Log
+from fleet.machines.agent.agent import Agent, AgentIntervals
+from fleet.machines.agent.boot_log import BootLogReader
 from fleet.machines.agent.contained import contained
 from fleet.machines.agent.own_machine import OwnMachine
 from fleet.machines.families.family import Family
@@ -26,9 +26,9 @@ class RemoteAgent:
         self,
         own: OwnMachine,
         family: Family,
-        pace: Pace,
+        pace: AgentIntervals,
         look: float = 5.0,
-        log: Log | None = None,
+        log: BootLogReader | None = None,
         news: asyncio.Event | None = None,
     ) -> None:
         """`look`: seconds between two looks at the machine, whether it has booted since; `news`: it is worth one now."""
@@ -40,7 +40,7 @@ class RemoteAgent:
         self._look = look
 
     async def run(self) -> None:
-        """Runs until it is cancelled. A machine that cannot be reached is waited for."""
+        """Runs until it is cancelled, and waits for a machine that cannot be reached."""
         while True:
             boot = await self._booted(after="")
             agent = asyncio.create_task(Agent(self._own, self._family, self._pace, self._log).run())
@@ -57,7 +57,7 @@ class RemoteAgent:
                 next_boot.result()
 
     async def _booted(self, after: str) -> str:
-        """Waits until the machine is reached in another boot than this one: its boot id."""
+        """Waits until the machine is reached in another boot than `after`, and returns its boot id."""
         said = ""
         while True:
             rest = self._look

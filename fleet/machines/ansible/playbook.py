@@ -57,7 +57,7 @@ class PlaybookRules(Struct, frozen=True):
 
 
 def shipped(step: str) -> Path:
-    """fleet's own playbook of this step."""
+    """Returns the path of fleet's own playbook of this step."""
     return Path(str(files("fleet.machines").joinpath("playbooks"))) / f"{step}.yaml"
 
 
@@ -89,13 +89,14 @@ class Playbooks:
         await asyncio.to_thread(shutil.rmtree, self._sockets, ignore_errors=True)
 
     async def observe(self) -> Observation:
-        """What somebody else has just been told is told again: a look takes seconds of a processor."""
+        """Observes the machine. An observation that is younger than FRESH_SECONDS is returned again: a run takes
+        seconds of CPU."""
         now = asyncio.get_running_loop().time
         async with self._look:
             if self._seen is None or not self._fresh or now() - self._seen_at > FRESH_SECONDS:
                 self._fresh = True
                 played = await self._play("facts", SHORT_SECONDS, kept=1)
-                self._seen = observation(checked(self._name, played).told)
+                self._seen = observation(checked(self._name, played).stats)
                 self._seen_at = now()
             return self._seen
 
@@ -129,7 +130,7 @@ class Playbooks:
         """Waits for another boot; not where the playbook ended with an error while the one of before goes on. A
         connection that was cut may have been cut by the reboot: that is known when the machine has had its time."""
         looks = 0
-        gave_up = 1 if not played.good and not played.unreached else GOING_DOWN_LOOKS
+        gave_up = 1 if not played.succeeded and not played.unreachable else GOING_DOWN_LOOKS
         try:
             async with asyncio.timeout(self._rules.boot_seconds):
                 while True:
@@ -143,13 +144,14 @@ class Playbooks:
                         checked(self._name, played)
                     await asyncio.sleep(self._rules.look_seconds)
         except TimeoutError:
-            ended = f"; its playbook had ended with: {played.words}" if played.words else ""
+            ended = f"; its playbook had ended with: {played.message}" if played.message else ""
             raise MachineError(
                 f"it has not booted again within {self._rules.boot_seconds} s: boot id {before} is the one of "
                 f"before{ended}"
             ) from None
 
     async def roll_back(self) -> None:
+        """Makes the rollback deployment boot next, as `Family.roll_back` says."""
         seen = self._seen or await self.observe()
         if seen.rollback is None:
             if seen.staged is None:
@@ -168,7 +170,7 @@ class Playbooks:
             )
 
     async def last_boot(self, unit: str = "", lines: int = LINES, known: str = "") -> str:
-        """As Log."""
+        """Returns as `BootLogReader.last_boot`."""
         folder = self._folder / "logs"
         variables = {
             "fleet_log_unit": checked_unit(unit),
@@ -217,7 +219,7 @@ class Playbooks:
                 played = await run_playbook(
                     self._folder / step, playbook, host, variables or {}, seconds, account, kept=kept
                 )
-                self._doubtful = played.unreached
+                self._doubtful = played.unreachable
                 return played
             except MachineError:
                 # It has not ended.
@@ -228,17 +230,19 @@ class Playbooks:
 
 
 def checked(name: str, played: AnsibleResult) -> AnsibleResult:
-    """Raises UnreachableError, LostError where it was lost in the midst, and MachineError with the task that failed."""
-    if played.good:
+    """Returns a result that succeeded. Raises UnreachableError, LostError where the machine was lost in the midst, and
+    MachineError with the task that failed."""
+    if played.succeeded:
         return played
-    if played.unreached:
-        error = LostError if played.answered else UnreachableError
-        raise error(f"{name}: {played.words}")
-    raise MachineError(played.words)
+    if played.unreachable:
+        error = LostError if played.responded else UnreachableError
+        raise error(f"{name}: {played.message}")
+    raise MachineError(played.message)
 
 
 def log_in(folder: Path, known: str) -> str:
-    """What `collect-logs` has left, as BootLog tells it. Raises MachineError where the journal has no earlier boot."""
+    """Returns the log that `collect-logs` has fetched, as JournalctlBootLog returns it.
+    Raises MachineError where the journal has no earlier boot."""
     boots, text = folder / "boots", folder / "boot-1.log"
     found = parse_boots(_end_of(boots)) if boots.exists() else ()
     if not text.exists() or (boots.exists() and len(found) < 2):
@@ -248,7 +252,7 @@ def log_in(folder: Path, known: str) -> str:
         )
     other = known and found and found[-2] == known.replace("-", "")
     head = "(the boot that failed has left no log; this is the end of the one before it)\n" if other else ""
-    return bounded(head, redaction.hidden(_end_of(text)))
+    return bounded(head, redaction.redact(_end_of(text)))
 
 
 def _end_of(file: Path) -> str:

@@ -17,7 +17,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from fleet.core.releases.release import Release, is_release
-from fleet.machines.competing_updaters import refuse_others
+from fleet.machines.competing_updaters import refuse_competing_updaters
 from fleet.machines.errors import MachineError
 from fleet.machines.families.family import Observation, OsFamily
 from fleet.machines.families.shared import os_release, shell
@@ -87,6 +87,7 @@ class Flatcar:
         self._host = host
 
     async def observe(self) -> Observation:
+        """Observes the machine, as `Family.observe` says."""
         fields = os_release.parse(await read(self._host, "/etc/os-release") or "")
         try:
             staged, idle = await self._waiting()
@@ -111,12 +112,13 @@ class Flatcar:
         return Release(found[1]) if found else None
 
     async def stage(self, release: Release, progress: ReportPercent, token: str = "") -> None:
+        """Stages the release, as `Family.stage` says."""
         staged, _ = await self._waiting()
         if is_release(staged, release):
             return
         options = await self._options()
         if staged is not None:
-            await refuse_others(self._host)
+            await refuse_competing_updaters(self._host)
             wake = f"systemctl unmask {SERVICE} && systemctl start {SERVICE} && "
             await checked(self._host, ("sh", "-c", f"{wake}update_engine_client -reset_status"))
         script = (
@@ -149,7 +151,7 @@ class Flatcar:
         await checked(self._host, ("sh", "-c", script))
 
     async def mark_good(self) -> None:
-        """Nothing: update_engine marks the booted partition good by itself, some minutes after the boot. Staging has
+        """Does nothing: update_engine marks the booted partition good by itself, some minutes after the boot. Staging has
         seen to it that it runs."""
 
     async def _waiting(self) -> tuple[Release | None, bool]:

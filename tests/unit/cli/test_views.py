@@ -26,7 +26,9 @@ from fleet.core.quorum.quorum import Link, Member, QuorumRule
 from fleet.core.records.held import Held
 from fleet.core.records.journal import JournalRecord
 from fleet.core.records.reasons.reason import Reason
-from fleet.core.reporting.overview import KnownNode, Selection, overview, parts_of, select
+from fleet.core.reporting.node_state import KnownNode, parts_of
+from fleet.core.reporting.overview import overview
+from fleet.core.reporting.selection import Selection, select
 from fleet.core.reporting.status import FleetStatus, StatusCluster
 from fleet.core.reporting.timeline import Timeline
 from fleet.core.reporting.voters import status_of
@@ -277,10 +279,10 @@ def test_quorum_groups_are_told_below_the_fleet() -> None:
     status = replace(Played(100).status(), quorums=tuple(told))
     lines = [line for line in shown(status_view.glance(status)).splitlines() if line.startswith("Quorum")]
     assert lines == [
-        "Quorum: etcd, 3 of 3 voters well, 2 needed, m0 (cp-0) leads",
-        "Quorum: etcd, 2 of 3 voters well, 2 needed, m0 (cp-0) leads; m2 has alarm NOSPACE",
-        "Quorum: etcd, 0 of 3 voters well, 2 needed; not read: connection refused",
-        "Quorum: etcd, 3 of 3 voters well, 2 needed, by its pods alone",
+        "Quorum: etcd, 3 of 3 voters healthy, 2 needed, m0 (cp-0) leads",
+        "Quorum: etcd, 2 of 3 voters healthy, 2 needed, m0 (cp-0) leads; m2 has alarm NOSPACE",
+        "Quorum: etcd, 0 of 3 voters healthy, 2 needed; not read: connection refused",
+        "Quorum: etcd, 3 of 3 voters healthy, 2 needed, by its pods alone",
     ]
 
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from fleet.core.objects.machine import UNTOLD, Units
 from fleet.core.text.untrusted import UnreadableError, decode
-from fleet.machines.competing_updaters import refuse_others, refuse_scheduled
+from fleet.machines.competing_updaters import refuse_competing_updaters, refuse_scheduled
 from fleet.machines.errors import MachineError
-from fleet.machines.host import ABSENT, BOOT_ID, Host, LostError, Ran, checked, read_line
+from fleet.machines.host import ABSENT, BOOT_ID, CommandResult, Host, LostError, checked, read_line
 from fleet.machines.job import Percent, finish
 from fleet.machines.progress import ReportPercent
 
@@ -33,22 +33,22 @@ async def boot_id(host: Host) -> str:
 
 
 async def kernel(host: Host) -> str:
-    """Empty where the machine does not tell it."""
+    """Returns the release of the kernel; empty where the machine does not tell it."""
     return await _line(host, "/proc/sys/kernel/osrelease")
 
 
 async def kernel_arguments(host: Host) -> str:
-    """Empty where the machine does not tell them."""
+    """Returns the kernel's arguments in one line; empty where the machine does not tell them."""
     return await _line(host, "/proc/cmdline")
 
 
 async def _line(host: Host, path: str) -> str:
     ran = await host.run(("cat", path))
-    return ran.stdout.strip() if ran.good else ""
+    return ran.stdout.strip() if ran.succeeded else ""
 
 
 async def units(host: Host) -> Units | None:
-    """What systemd says of the machine; None where it was not booted with systemd.
+    """Returns what systemd says of the machine; None where the machine was not booted with systemd.
 
     Its state is UNTOLD where systemd is there and does not answer. Newer systemd may have states that are not known
     here: they are told as they are. Source: systemctl(1), is-system-running, whose exit code says less than its word.
@@ -58,13 +58,13 @@ async def units(host: Host) -> Units | None:
     if ran.code == ABSENT or state == "offline":
         return None
     listed = await host.run((*FAILED, *TABLE))
-    if not listed.good or not STATE.fullmatch(state):
+    if not listed.succeeded or not STATE.fullmatch(state):
         return Units(UNTOLD)
     return Units(state, parse_failed(listed.stdout))
 
 
 def parse_failed(text: str) -> tuple[str, ...]:
-    """Names of units, in order. An entry or a line that names no unit, such as a hint or a warning, is passed over."""
+    """Returns names of units, sorted. An entry or a line without a unit's name, such as a hint, is passed over."""
     try:
         listed = decode(text, list[dict[str, Any]])
         found = {unit for each in listed if isinstance(unit := each.get("unit"), str)}
@@ -82,23 +82,24 @@ async def reboot(host: Host, argv: Sequence[str] = ("systemctl", "reboot")) -> N
 
 
 async def go_down(host: Host, argv: Sequence[str]) -> None:
-    """A connection that dies because the machine goes down is what was asked for."""
+    """Runs a command that takes the machine down. A connection that breaks by it counts as success."""
     try:
         ran = await host.run(argv)
     except LostError:
         return
-    if not ran.good:
-        raise MachineError(ran.words)
+    if not ran.succeeded:
+        raise MachineError(ran.message)
 
 
 async def long(
     host: Host, token: str, argv: Sequence[str], progress: ReportPercent, percent: Percent = lambda _: None
-) -> Ran:
-    """A job that must end well. Others that upgrade or reboot the machine must not be at work beside it."""
-    await refuse_others(host)
+) -> CommandResult:
+    """Runs a job that must succeed. Raises MachineError where it fails, or where another updater is at work on the
+    machine."""
+    await refuse_competing_updaters(host)
     ran = await finish(host, token, argv, progress, percent)
-    if not ran.good:
-        raise MachineError(ran.words)
+    if not ran.succeeded:
+        raise MachineError(ran.message)
     return ran
 
 
