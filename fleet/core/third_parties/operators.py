@@ -1,8 +1,8 @@
-"""Operators that open their budgets only once a node is cordoned, or once an eviction is asked for.
+"""Kubernetes operators whose budgets allow an eviction only after a node is cordoned, or an eviction is requested.
 
-A budget of theirs that allows nothing is a protocol, not an obstacle: they see the cordon or the request, move what
-has to move, and then let the pod go. Sources: each project's documentation of node maintenance; docs/workloads.md
-lists them.
+A budget of such an operator that allows no disruption is a protocol, not an obstacle: the operator sees the cordon or
+the eviction request, moves what has to move, and then lets the pod go. Sources: each project's documentation of node
+maintenance; docs/workloads.md lists them.
 """
 
 from __future__ import annotations
@@ -13,23 +13,27 @@ from fleet.core.objects.pod import Pod
 
 
 class WorkloadOperator(NamedTuple):
+    """A Kubernetes operator that acts on a cordon or an eviction request, and how its pods are recognized."""
+
     name: str
     labels: dict[str, str]
-    """Of the pods; an empty value: any."""
+    """Labels that all of its pods have; an empty value stands for any value."""
     owner: str
-    """Kind of the pods' controller; empty: any."""
+    """Kind of the pods' controller; empty for any kind."""
     group: str
-    """Label whose value tells the operator's clusters apart; empty: it has one in a Kubernetes cluster."""
+    """Key of the label whose value is the name of the operator's own cluster; empty if a Kubernetes cluster has only
+    one."""
     signal: str
-    """What makes it act, in words."""
+    """What makes the operator act, for messages."""
 
     def owns(self, pod: Pod) -> bool:
+        """Returns whether the pod is one of this operator's."""
         if self.owner and (pod.owner is None or pod.owner.kind != self.owner):
             return False
         return all(key in pod.labels and value in ("", pod.labels[key]) for key, value in self.labels.items())
 
     def group_of(self, pod: Pod) -> str:
-        """Returns the name of what must not lose two nodes at once."""
+        """Returns the name of the operator's cluster that the pod belongs to, which must not lose two nodes at once."""
         return f"{self.name} {pod.namespace}/{pod.labels.get(self.group, '')}" if self.group else self.name
 
 
@@ -76,17 +80,19 @@ _ROOK = ("app", "rook-ceph-osd")
 
 
 KEYS = frozenset(key for each in ASKED for key in each.labels)
-"""Labels, one of which every pod of theirs has."""
+"""Label keys of all these operators: every pod of theirs has at least one of them."""
 
 
 def asked_by(pod: Pod) -> WorkloadOperator | None:
-    """Returns the operator that acts upon a cordon or an eviction of this pod, if there is one."""
+    """Returns the operator that acts on a cordon of this pod's node or an eviction of this pod; None if there is
+    none."""
     if KEYS.isdisjoint(pod.labels):
         return None
     return next((each for each in ASKED if each.owns(pod)), None)
 
 
 def opens_again(pod: Pod) -> str:
-    """Returns why a budget of the pod that allows nothing now opens by itself; empty: nothing is known of that."""
+    """Returns why a budget of the pod that allows no disruption now will allow one without an operator's action; empty
+    if nothing is known about the pod's budget."""
     key, value = _ROOK
     return ROOK if pod.labels.get(key) == value else ""
