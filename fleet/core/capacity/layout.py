@@ -5,8 +5,8 @@ A layout is a trial: counts of neighbours are changed while it lasts, and are as
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -116,16 +116,24 @@ class Layout:
         self._taken.clear()
         self._reached.clear()
         self._cleared.clear()
-        for pod in (*self._leavers, *way):
-            if pod.node:
-                self._shift(pod, pod.node, -1)
-        try:
-            for pod in way:
-                self._put(pod)
-            yield
-        finally:
-            while self._moved:
-                self._unshift()
+        pods = (*self._leavers, *way)
+        with self._cordoned(pods):
+            for pod in pods:
+                if pod.node:
+                    self._shift(pod, pod.node, -1)
+            try:
+                for pod in way:
+                    self._put(pod)
+                yield
+            finally:
+                while self._moved:
+                    self._unshift()
+
+    def _cordoned(self, pods: Iterable[Pod]) -> AbstractContextManager[None]:
+        """The leaver is cordoned before any of its pods goes. Only a spread that honours taints minds that."""
+        if any(rule.by_taints for pod in pods for rule in pod.apart):
+            return self._rest.neighbours.cordoned(self._leaver)
+        return nullcontext()
 
     def _put(self, pod: Pod) -> bool:
         demand, asked = Demand.of(pod, self._volumes), pod.requests
