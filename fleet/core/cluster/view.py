@@ -26,6 +26,7 @@ from fleet.core.rollout.event import Thing
 from fleet.core.third_parties.maintenance import Maintenance
 from fleet.core.third_parties.notice import Notice, of_node
 from fleet.core.third_parties.roles import Roles
+from fleet.core.third_parties.standbys import Standbys
 
 MOST_UNREADY = 500
 """Pods of one namespace that are looked at to say which of a budget are not Ready."""
@@ -43,7 +44,7 @@ class ClusterView:
     def __init__(self, name: str) -> None:
         self.name = name
         self.room = Room()
-        self.roles = Roles()
+        self.roles, self.standbys = Roles(), Standbys()
         self.said = Notices()
         """What objects say of nodes for other parties; what the nodes themselves say is in `notices`."""
         self.why_lost, self.led_by_another = "", False
@@ -156,7 +157,9 @@ class ClusterView:
         if not rules and is_plain(pod):
             return EVICTED
         controller = self.workloads.get(pod.owner.uid) if pod.owner is not None else None
-        return treatment(pod, rules, controller)
+        found = treatment(pod, rules, controller)
+        in_vain = found.do == "ask" and not found.rule and self.standbys.lacking(pod)
+        return EVICTED if in_vain else found
 
     def load(self, node: str) -> Load:
         """What the node's drain asks of budgets."""
@@ -238,9 +241,12 @@ class ClusterView:
         return budget
 
     def see(self, thing: Thing) -> set[str]:
-        """Returns the nodes of which objects of other parties say something else now."""
+        """Returns the nodes of which objects of other parties say something else now, or with whose pods something else
+        is done."""
+        told: set[str] = set()
         match thing:
             case Pod():
+                told = self._stand_by(self.pods.get(thing.uid), thing)
                 self._see_pod(thing)
             case Node():
                 self.nodes[thing.name] = thing
@@ -261,12 +267,14 @@ class ClusterView:
                 self.quorums[thing.name] = thing
             case Maintenance():
                 pass
-        return self.said.see(thing)
+        return self.said.see(thing) | told
 
     def lose(self, thing: Thing) -> set[str]:
         """Returns what `see` does."""
+        told: set[str] = set()
         match thing:
             case Pod():
+                told = self._stand_by(self.pods.get(thing.uid), None)
                 self._lose_pod(thing.uid)
             case Node():
                 self.nodes.pop(thing.name, None)
@@ -289,7 +297,14 @@ class ClusterView:
                 self.quorums.pop(thing.name, None)
             case Maintenance():
                 pass
-        return self.said.lose(thing)
+        return self.said.lose(thing) | told
+
+    def _stand_by(self, before: Pod | None, pod: Pod | None) -> set[str]:
+        """What is done with pods of one cluster of an operator goes by where its other pods are."""
+        nodes = self.standbys.see(before, pod)
+        for node in nodes:
+            self._loads.pop(node, None)
+        return nodes
 
     def _see_pod(self, pod: Pod) -> None:
         before = self.pods.get(pod.uid)

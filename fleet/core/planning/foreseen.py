@@ -215,7 +215,8 @@ def _roles(cluster: str, view: ClusterView, drained: Sequence[Drained]) -> Itera
     found: dict[str, tuple[str, dict[str, None]]] = {}
     for each in drained:
         for ref in each.budgets:
-            if label := view.roles.selecting(view.budgets[ref], each.pod):
+            label = view.roles.selecting(view.budgets[ref], each.pod)
+            if label and not view.standbys.lacking(each.pod):
                 found.setdefault(view.workload_of(each.pod), (label, {}))[1][str(ref)] = None
     for workload, (label, refs) in found.items():
         told = (

@@ -22,6 +22,9 @@ class Operator(NamedTuple):
     """Label whose value tells the operator's clusters apart; empty: it has one in a Kubernetes cluster."""
     signal: str
     """What makes it act, in words."""
+    alone: str = ""
+    """It hands over to another pod of its cluster first: what helps where there is none on another node. Empty: it needs
+    none."""
 
     def owns(self, pod: Pod) -> bool:
         if self.owner and (pod.owner is None or pod.owner.kind != self.owner):
@@ -61,6 +64,8 @@ ASKED = (
         "",
         "cnpg.io/cluster",
         "it switches over from a primary on a cordoned node",
+        "add an instance on another node, or set enablePDB: false on the Cluster if the database may be down until its node "
+        "is back",
     ),
     Operator(
         "Portworx",
@@ -84,6 +89,14 @@ def asked_by(pod: Pod) -> Operator | None:
     if KEYS.isdisjoint(pod.labels):
         return None
     return next((each for each in ASKED if each.owns(pod)), None)
+
+
+def cluster_of(pod: Pod) -> str:
+    """Returns the cluster in which the pod could take over from another; empty: its operator hands nothing over."""
+    if KEYS.isdisjoint(pod.labels):
+        return ""
+    hands_over = (each for each in ASKED if each.alone and each.labels.keys() <= pod.labels.keys())
+    return next((each.group_of(pod) for each in hands_over), "")
 
 
 def opens_again(pod: Pod) -> str:
