@@ -149,7 +149,7 @@ WORDS: Mapping[Reason, str] = {
     "to register again",
     Reason.NODE_REPLACED: "another machine now stands under the name {subject}",
     Reason.NODE_NOT_READY: "node {subject} is not Ready{why}",
-    Reason.FOREIGN_CORDON: "cordoned, not by fleet{by}",
+    Reason.FOREIGN_CORDON: "cordoned, not by fleet",
     Reason.OTHERS: "{told}",
     Reason.OTHERS_STAY: "{told}",
     Reason.OTHER_ROLLOUT: "rollout {by} holds it: its run there failed and nobody has released it",

@@ -56,8 +56,21 @@ class Notice(Struct, frozen=True, gc=False):
         return f"{self.words} ({self.mark}{since})"
 
 
+DELETED = Notice(
+    "Kubernetes",
+    Does.DELETES,
+    "it is being deleted",
+    "metadata.deletionTimestamp",
+    "nothing to do: when the node is gone, its run is cancelled; if it stays, its metadata.finalizers say who has to let go",
+)
+"""Somebody has deleted the Node object, and a finalizer keeps it: what Karpenter does, for one."""
+
+
 def of_node(node: Node) -> Iterator[Notice]:
-    """Yields what the Node's own taints, annotations and labels say, in the order of the table for each."""
+    """Yields what the Node itself says: that it is being deleted, then its taints, annotations and labels, in the order
+    of the table for each."""
+    if node.deleting:
+        yield DELETED
     for taint in node.taints:
         yield from _signs(node, "taint", taint.key, taint.value)
     for key, value in node.annotations.items():

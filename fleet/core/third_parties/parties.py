@@ -21,6 +21,8 @@ KURED_LOCK = "weave.works/kured-node-lock"
 FLUO = "flatcar-linux-update.v1.flatcar-linux.net/"
 MCO = "machineconfiguration.openshift.io/"
 NTH = "aws-node-termination-handler/"
+CAST_AI_DRAINING = "autoscaling.cast.ai/draining"
+HARVESTER = "harvesterhci.io/maintain-status"
 
 UPGRADES_DRIVER = frozenset(
     {
@@ -211,6 +213,13 @@ PARTIES: tuple[Party, ...] = (
             ),
             Sign(
                 "annotation",
+                f"{MCO}desiredDrain",
+                Does.WORKS,
+                "the Machine Config Operator is about to drain it, or to give it back",
+                unlike=f"{MCO}lastAppliedDrain",
+            ),
+            Sign(
+                "annotation",
                 f"{MCO}desiredConfig",
                 Does.WORKS,
                 "the Machine Config Operator is about to change it",
@@ -336,6 +345,91 @@ PARTIES: tuple[Party, ...] = (
                 only=frozenset({"Quarantined"}),
                 stays=True,
             ),
+            *(
+                Sign(
+                    "taint",
+                    f"remediator.{domain}/unschedulable",
+                    Does.WORKS,
+                    "AKS repairs it, or drains it for an event of its host",
+                    advice=WAIT,
+                )
+                for domain in ("kubernetes.azure.com", "aks.microsoft.com")
+            ),
+        ),
+    ),
+    Party(
+        "CAST AI",
+        WAIT_FOR_DELETION,
+        signs=(
+            Sign("taint", CAST_AI_DRAINING, Does.DELETES, "CAST AI drains it and deletes it"),
+            Sign(
+                "label",
+                CAST_AI_DRAINING,
+                Does.DELETES,
+                "CAST AI drains it and deletes it ({value})",
+                never=frozenset({"", "false"}),
+            ),
+        ),
+        keep_off="autoscaling.cast.ai/removal-disabled",
+    ),
+    Party(
+        "Gardener",
+        f"{WAIT_FOR_DELETION}; if the node stays, its Machine in the seed says why",
+        signs=(
+            Sign(
+                "annotation",
+                "node.machine.sapcloud.io/trigger-deletion-by-mcm",
+                Does.DELETES,
+                "its machine-controller-manager is told to delete it",
+                only=frozenset({"true"}),
+            ),
+        ),
+    ),
+    Party(
+        "Harvester",
+        WAIT,
+        signs=(
+            Sign(
+                "annotation",
+                HARVESTER,
+                Does.WORKS,
+                "Harvester puts it into maintenance",
+                only=frozenset({"running"}),
+            ),
+            Sign(
+                "annotation",
+                HARVESTER,
+                Does.WORKS,
+                "Harvester keeps it in maintenance",
+                only=frozenset({"completed"}),
+                stays=True,
+                advice="when the maintenance is done, disable it for the host in Harvester",
+            ),
+        ),
+    ),
+    Party(
+        "KubeVirt",
+        "when its machines have moved and the work is done: kubectl taint nodes {node} kubevirt.io/drain-",
+        signs=(
+            Sign(
+                "taint",
+                "kubevirt.io/drain",
+                Does.WORKS,
+                "somebody moves its virtual machines away",
+                stays=True,
+            ),
+        ),
+    ),
+    Party(
+        "medik8s' remediation",
+        "wait until it has rebooted the node; if that does not end, its remediation objects say why",
+        signs=tuple(
+            Sign("taint", key, Does.WORKS, "medik8s reboots it, since it was not healthy")
+            for key in (
+                "medik8s.io/remediation",
+                "medik8s.io/fence-agents-remediation",
+                "remediation.medik8s.io/fence-agents-remediation",
+            )
         ),
     ),
     Party(

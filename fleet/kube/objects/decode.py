@@ -34,6 +34,9 @@ KEPT_ANNOTATIONS = (
     "machineconfiguration.openshift.io/",
     "flatcar-linux-update.v1.flatcar-linux.net/",
     "weave.works/kured",
+    "autoscaling.cast.ai/",
+    "node.machine.sapcloud.io/",
+    "harvesterhci.io/maintain",
 )
 """Of nodes: ours, and those of others who drain, reboot or delete nodes."""
 

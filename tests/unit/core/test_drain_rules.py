@@ -79,6 +79,8 @@ def evicted(story: Story) -> list[str]:
         (a_pod(labels={"cluster.x-k8s.io/drain": "nonsense"}), "evict"),
         (a_pod(annotations={"karpenter.sh/do-not-disrupt": "true"}), "hold"),
         (a_pod(annotations={"karpenter.sh/do-not-disrupt": "false"}), "evict"),
+        (a_pod(annotations={"karpenter.sh/do-not-evict": "true"}), "hold"),
+        (a_pod(annotations={"autoscaling.cast.ai/removal-disabled": "true"}), "hold"),
         (a_pod(annotations={"cluster-autoscaler.kubernetes.io/safe-to-evict": "false"}), "hold"),
         (a_pod(annotations={"cluster-autoscaler.kubernetes.io/safe-to-evict": "true"}), "evict"),
         (a_pod(labels={"longhorn.io/component": "instance-manager"}), "ask"),

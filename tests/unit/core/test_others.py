@@ -390,6 +390,47 @@ def test_what_a_person_has_changed_meanwhile_and_what_is_no_such_mark_stays() ->
     assert KEEP_OFF[1] not in gone and "team" not in gone and KEEP_OFF[0] in gone
 
 
+def test_a_node_that_is_being_deleted_and_that_a_finalizer_keeps_is_left_alone() -> None:
+    story = started(a_node("n-0"), a_node("n-1", deleting=True))
+    story.run(seconds=7200)
+    assert story.steps() == {"n-0": Step.DONE, "n-1": Step.PENDING}
+    (found,) = held(story, "n-1")
+    assert found.reason is Reason.OTHERS and not found.lasting
+    assert found.facts["mark"] == "metadata.deletionTimestamp" and "finalizers" in found.advice
+    (finding,) = lint(a_policy(), [a_snapshot([a_node("n-0"), a_node("n-1", deleting=True)])]).findings
+    assert finding.check == "others-node" and "n-1" in finding.words
+
+
+def test_a_node_that_somebody_deletes_in_mid_drain_is_given_back_although_a_finalizer_keeps_it() -> None:
+    nodes = [a_node("n-0"), a_node("n-1")]
+    story = Story([a_snapshot(nodes, a_deployment("shop", 1, nodes[:1]))], a_policy())
+    story.start()
+    story.run(until=lambda: story.steps()["n-0"] is Step.CORDON)
+    model = story.models["east"]
+    model._objects.put_node(model._objects.nodes["n-0"], deleting=True)
+    story.run()
+    assert story.steps() == {"n-0": Step.CANCELLED, "n-1": Step.DONE}
+    rebooted = {action.node.name for _, action, _ in story.performed if isinstance(action, Reboot)}
+    assert rebooted == {"n-1"}
+    assert "deletionTimestamp" in story.run_of("n-0").why and not story.rollout.failures
+
+
+@pytest.mark.parametrize("mark", [DELETED, REBOOTS])
+def test_the_cordon_of_a_party_that_will_be_done_needs_nobody(mark: Taint) -> None:
+    """kured, the Machine Config Operator and autoscalers cordon a node before they drain it."""
+    story = started(a_node("n-0", taints=(mark,), unschedulable=True))
+    story.run(seconds=600)
+    (found,) = held(story, "n-0")
+    assert found.reason is Reason.OTHERS and not found.lasting
+    assert mark.key in found.words and "cordoned" in found.words and "uncordon" not in found.advice
+    checks = [each.check for each in lint(a_policy(), [story.models["east"].snapshot(story.now)]).findings]
+    assert checks == ["others-node"]
+    # What the party leaves behind is somebody's to undo.
+    story.models["east"].stranger.taint("n-0")
+    story.run(seconds=600)
+    assert [each.reason for each in held(story, "n-0")] == [Reason.FOREIGN_CORDON]
+
+
 def test_lint_names_the_nodes_and_what_helps() -> None:
     soft = Taint("DeletionCandidateOfClusterAutoscaler", "PreferNoSchedule")
     nodes = [
