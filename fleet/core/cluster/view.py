@@ -28,6 +28,10 @@ from fleet.core.third_parties.notice import Notice, of_node
 from fleet.core.third_parties.roles import Roles
 from fleet.core.third_parties.standbys import Standbys
 
+KEEP_PODS = frozenset(
+    {"Deployment", "ReplicaSet", "StatefulSet", "ReplicationController", "CronJob", "DaemonSet"}
+)
+"""Kinds that make a pod anew, under their own name, when one is gone."""
 MOST_UNREADY = 500
 """Pods of one namespace that are looked at to say which of a budget are not Ready."""
 
@@ -214,6 +218,14 @@ class ClusterView:
         workload = self.workloads.get(pod.owner.uid)
         owner = workload.owner if workload is not None and workload.owner is not None else pod.owner
         return f"{owner.kind} {pod.namespace}/{owner.name}"
+
+    def is_one_off(self, pod: Pod) -> bool:
+        """Nothing that is known keeps such pods running: whatever made it may make another under another name."""
+        if pod.owner is None:
+            return True
+        workload = self.workloads.get(pod.owner.uid)
+        owner = workload.owner if workload is not None and workload.owner is not None else pod.owner
+        return owner.kind not in KEEP_PODS
 
     def unready(self, budget: Budget) -> list[Pod]:
         """Pods of the budget that are not Ready, by name; where a namespace has very many, some of them."""

@@ -5,7 +5,7 @@ All of it can be rebuilt from the journal and a fresh observation.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from heapq import heappop, heappush
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from fleet.core.cluster.view import ClusterView
 from fleet.core.objects.machine import Machine
 from fleet.core.objects.node import Node, NodeRef
+from fleet.core.objects.pod import Pod
 from fleet.core.records.held import Held
 from fleet.core.records.journal import Record
 from fleet.core.rollout.action import AnyAction, Defragment, Evict, MoveLeader, Outcome, Result, SaveSnapshot
@@ -94,6 +95,8 @@ class Agenda:
         """How far the drain of a node has come, and since when."""
         self._back_since: dict[tuple[NodeRef, str], datetime] = {}
         """By node and the pod's uid: when a pod that came back to its node was first looked at."""
+        self._there: dict[NodeRef, frozenset[str]] = {}
+        """By node that is drained: uids of the pods that were on it at the first look."""
         self._last_sent: dict[NodeRef, dict[str, datetime]] = {}
         """By node that is drained and workload: when the last eviction of one of its pods was asked for."""
         self.healthy_since: dict[NodeRef, datetime] = {}
@@ -289,6 +292,7 @@ class Agenda:
         """The node's drain is over."""
         self._parts.pop(ref, None)
         self._last_sent.pop(ref, None)
+        self._there.pop(ref, None)
 
     def unserve(self, ref: NodeRef) -> None:
         """What was done for the groups of a node counts for one way of its run through the steps."""
@@ -303,6 +307,15 @@ class Agenda:
         self._answers.pop(matter, None)
         self._asked.pop(matter, None)
         self._back_since.pop((ref, pod_uid), None)
+
+    def begin_drain(self, ref: NodeRef, pods: Iterable[Pod]) -> None:
+        """These are on the node. Only the first of several calls counts."""
+        if ref not in self._there:
+            self._there[ref] = frozenset(pod.uid for pod in pods)
+
+    def was_there(self, ref: NodeRef, pod_uid: str) -> bool:
+        """The pod was on the node when this controller first looked at its drain."""
+        return pod_uid in self._there.get(ref, ())
 
     def back_since(self, ref: NodeRef, pod_uid: str, now: datetime) -> datetime:
         """Returns since when the pod is known to have come back to its node: since now, at the first look."""

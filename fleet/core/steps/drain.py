@@ -77,6 +77,7 @@ def drain(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime)
     if not ours(node, rollout):
         return _until_cordoned(agenda, rollout, run, node, now)
     agenda.came(run.node, "cordon")
+    agenda.begin_drain(run.node, left)
     try:
         pods = part.pods if part is not None else ()
         last = capacity.last(node.name, view, [pod for pod, _ in pods])

@@ -37,6 +37,7 @@ def evict(agenda: Agenda, rollout: Rollout, run: Run, pod: Pod, now: datetime) -
         return Held(Reason.POD_WAITS, str(pod.ref), {"by": treated.by})
     if agenda.in_flight((run.node, "evict", pod.uid)):
         return None
+    workload = _counted_as(agenda, run, pod, now)
     refs = view.refs_of(pod)
     rule = rollout.pool(run).drain
     if held := evictable.held(pod, refs, rule, treated):
@@ -45,7 +46,6 @@ def evict(agenda: Agenda, rollout: Rollout, run: Run, pod: Pod, now: datetime) -
     closed = next((ref for ref in taking if view.allowance(ref) < 1), None)
     if closed is not None and not (treated.do == "ask" and view.budgets[closed].never_allows):
         return budgets.asked(view, closed, pod, 0, 1, now)
-    workload = view.controller_of(pod)
     if held := _back(agenda, run, pod, workload, now):
         return held
     if not agenda.may_ask(run.node, "evict", now, pod.uid):
@@ -91,6 +91,20 @@ def unfinished(agenda: Agenda, rollout: Rollout, run: Run, pod: Pod) -> str:
     return f"{pod.ref}: {words}" if words else str(pod.ref)
 
 
+def _counted_as(agenda: Agenda, run: Run, pod: Pod, now: datetime) -> str:
+    """Returns the workload that the pod's eviction is remembered by: what keeps it running. Who makes pods or Jobs one
+    after another gives each a name of its own: those that come to the node while it is drained are counted together."""
+    view = agenda.view(run.node.cluster)
+    own = view.controller_of(pod)
+    if own in run.evicted or not view.is_one_off(pod):
+        return own
+    was_there = agenda.was_there(run.node, pod.uid)
+    if was_there or _late_until(run, pod, agenda.back_since(run.node, pod.uid, now)) is not None:
+        return own
+    kind = pod.owner.kind if pod.owner is not None else "Pod"
+    return f"{kind} in {pod.namespace}"
+
+
 def _back(agenda: Agenda, run: Run, pod: Pod, workload: str, now: datetime) -> Held | None:
     """Returns what holds a pod whose workload came back to the node, until its pause is over."""
     times = returns.returned(run.evicted.get(workload), pod.uid)
@@ -119,7 +133,7 @@ def _there(agenda: Agenda, run: Run, pod: Pod, workload: str, now: datetime) -> 
     known = run.evicted.get(workload)
     if known is None or not known.pods:
         own = (each for each in view.to_drain(run.node.name) if each.namespace == pod.namespace)
-        return sum(view.controller_of(each) == workload for each in own)
+        return sum(_counted_as(agenda, run, each, now) == workload for each in own)
     if pod.uid in known.pods or _late_until(run, pod, agenda.back_since(run.node, pod.uid, now)) is None:
         return known.there
     return max(known.there, len(known.pods) + 1)
