@@ -286,7 +286,8 @@ def _moves(plan: Plan) -> str:
     out = f"at most {_nodes(plan.peak_unavailable)} out at once"
     if not plan.pods:
         return f"no pods; {out}"
-    return f"{plan.pods:,} pods, {plan.evictions / plan.pods:.2f} times each; {out}"
+    pods = "1 pod" if plan.pods == 1 else f"{plan.pods:,} pods"
+    return f"{pods}, {plan.evictions / plan.pods:.2f} times each; {out}"
 
 
 def _who_acts(held: Sequence[PlannedHold]) -> str:

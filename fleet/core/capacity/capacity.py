@@ -48,9 +48,10 @@ class Room:
         self.volumes = Volumes()
         self._takers = Takers(self.volumes)
 
-    def see_node(self, node: Node) -> None:
+    def see_node(self, node: Node, later: Node | None = None) -> None:
+        """`later`: the node as it will be once what passes by itself has passed, if that is not how it is now."""
         self._nodes[node.name] = node
-        self._takers.see_node(node)
+        self._takers.see_node(later or node)
         self._neighbours.see_node(node)
         self._node_changed(node.name)
 

@@ -24,7 +24,7 @@ from fleet.core.quorum.quorum import Quorum
 from fleet.core.records.held import Held, Reason
 from fleet.core.rollout.event import Thing
 from fleet.core.third_parties.maintenance import Maintenance
-from fleet.core.third_parties.notice import Notice, of_node
+from fleet.core.third_parties.notice import Notice, of_node, once_done
 from fleet.core.third_parties.roles import Roles
 from fleet.core.third_parties.standbys import Standbys
 
@@ -262,7 +262,7 @@ class ClusterView:
                 self._see_pod(thing)
             case Node():
                 self.nodes[thing.name] = thing
-                self.room.see_node(thing)
+                self.room.see_node(thing, once_done(thing))
             case Budget():
                 self._see_budget(thing)
             case Machine():

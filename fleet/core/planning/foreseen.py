@@ -185,9 +185,10 @@ def _operators(cluster: str, view: ClusterView, drained: Sequence[Drained]) -> I
         if owner is not None and owner.kind not in BUILT_IN:
             kinds.setdefault(owner.kind, {})[f"{each.pod.namespace}/{owner.name}"] = None
     for kind, names in kinds.items():
+        what = "another pod" if kind == "Pod" else f"a custom resource ({kind})"
         told = (
-            f"pods of {some(names)} belong to a custom resource ({kind}): whether its operator makes an evicted pod "
-            "anew, when and where, is not known; the plan takes it to come back at once, as it was"
+            f"pods of {some(names)} belong to {what}: whether its operator makes an evicted pod anew, when and where, is "
+            "not known; the plan takes it to come back at once, as it was"
         )
         remedy = "see what its operator does when a node is drained; a drain rule can hold its pods"
         yield PlanWarning("operator", cluster, kind, told, remedy)

@@ -9,7 +9,7 @@ from msgspec import Struct
 from fleet.core.objects.pod import Pod
 from fleet.core.objects.workload import Workload
 from fleet.core.policy.drain_rule import Behaviour, PodRule
-from fleet.core.third_parties.operators import KEYS, asked_by
+from fleet.core.third_parties.operators import KEYS, asked_by, follows
 
 CAPI_LABEL = "cluster.x-k8s.io/drain"
 HOLDS: Mapping[str, str] = {
@@ -97,6 +97,8 @@ def _by_marks(pod: Pod) -> Treatment | None:
 def _by_controller(pod: Pod, controller: Workload | None) -> Treatment | None:
     if controller is not None and controller.fails_by_eviction:
         return Treatment("wait", f"Job {controller.ref}, which fails with the first pod that it loses")
+    if why := follows(pod):
+        return Treatment("wait", why)
     operator = asked_by(pod)
     if operator is not None:
         return Treatment("ask", f"{operator.name}: {operator.signal}", group=operator.group_of(pod))

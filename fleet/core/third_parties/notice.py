@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from fleet.core.objects.node import Node
+from fleet.core.objects.node import Node, Taint
 from fleet.core.objects.pod import Pod
 from fleet.core.objects.workload import Workload
 from fleet.core.third_parties.maintenance import Maintenance
@@ -80,6 +81,12 @@ def of_node(node: Node) -> Iterator[Notice]:
             yield from _signs(node, "label", key, node.labels[key])
 
 
+def once_done(node: Node) -> Node:
+    """Returns the node as it will be when those who work on it have taken their taints away."""
+    taints = tuple(taint for taint in node.taints if not _passes(taint))
+    return node if len(taints) == len(node.taints) else replace(node, taints=taints)
+
+
 def of_maintenance(maintenance: Maintenance) -> Notice | None:
     """None: the object's party does nothing with the node, or is none that fleet knows."""
     party, sign = OBJECTS.get(maintenance.kind, (None, None))
@@ -137,6 +144,10 @@ def of_pod(pod: Pod) -> Notice | None:
         f"pod {pod.ref}",
         party.advice,
     )
+
+
+def _passes(taint: Taint) -> bool:
+    return any(sign.does is Does.WORKS for _, sign in SIGNS.get(("taint", taint.key), ()))
 
 
 def _signs(node: Node, place: Place, key: str, value: str) -> Iterator[Notice]:

@@ -7,6 +7,7 @@ lists them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from fleet.core.objects.pod import Pod
@@ -76,11 +77,16 @@ ASKED = (
     ),
 )
 
+FOLLOWERS: Mapping[tuple[str, str], str] = {
+    ("kubevirt.io", "hotplug-disk"): "KubeVirt: it holds a volume of its virtual machine, and goes with it",
+}
+"""Labels of pods that their operator ends when another pod has gone, and why: evicted before, they harm it."""
+
 ROOK = "Rook opens it again once its placement groups are clean"
 _ROOK = ("app", "rook-ceph-osd")
 
 
-KEYS = frozenset(key for each in ASKED for key in each.labels)
+KEYS = frozenset((*(key for each in ASKED for key in each.labels), *(key for key, _ in FOLLOWERS)))
 """Labels, one of which every pod of theirs has."""
 
 
@@ -89,6 +95,13 @@ def asked_by(pod: Pod) -> Operator | None:
     if KEYS.isdisjoint(pod.labels):
         return None
     return next((each for each in ASKED if each.owns(pod)), None)
+
+
+def follows(pod: Pod) -> str:
+    """Returns why the pod is left to its operator, which ends it when another one has gone; empty: it is not."""
+    if KEYS.isdisjoint(pod.labels):
+        return ""
+    return next((why for (key, value), why in FOLLOWERS.items() if pod.labels.get(key) == value), "")
 
 
 def cluster_of(pod: Pod) -> str:

@@ -88,6 +88,7 @@ def evicted(story: Story) -> list[str]:
         (a_pod(labels={"strimzi.io/cluster": "k"}, owner=Owner("StrimziPodSet", "k", "1")), "ask"),
         (a_pod(labels={"strimzi.io/cluster": "k"}, owner=Owner("ReplicaSet", "operator", "1")), "evict"),
         (a_pod(labels={"kubevirt.io": "virt-launcher"}), "ask"),
+        (a_pod(labels={"kubevirt.io": "hotplug-disk"}, owner=Owner("Pod", "virt-launcher-vm", "1")), "wait"),
         (a_pod(labels={"cnpg.io/cluster": "pg", "cnpg.io/instanceRole": "primary"}), "ask"),
         (a_pod(labels={"cnpg.io/cluster": "pg", "cnpg.io/instanceRole": "replica"}), "evict"),
         (a_pod(labels={"name": "portworx"}, owner=Owner("StorageCluster", "px", "1")), "ask"),
@@ -386,6 +387,22 @@ def test_a_standby_that_is_gone_leaves_the_primary_untried() -> None:
     assert "n-0" in view.lose(replace(pods[1], uid="another"))
     view.govern("n-0", (PodRule("as-it-is", "ask"),))
     assert view.treatment(pods[0]).do == "ask", "a rule of the policy has the last word"
+
+
+def test_a_pod_that_holds_a_volume_of_a_virtual_machine_goes_with_it_and_is_not_evicted() -> None:
+    """kubevirt#13523: evicted before its machine has moved, it takes the disk from under it."""
+    pods, budgets = closed_pods(**{"kubevirt.io": "virt-launcher"})
+    machine, owner = pods[0], Owner("Pod", pods[0].name, pods[0].uid)
+    volume = a_pod(name="hp-volume", uid="hp", labels={"kubevirt.io": "hotplug-disk"}, owner=owner)
+    story = story_of(machine, volume, budgets=budgets)
+    story.run(until=lambda: Reason.ASKED in reasons(story))
+    assert set(evicted(story)) == {machine.name} and Reason.POD_WAITS in reasons(story)
+    objects = story.models["east"]._objects
+    for pod in (machine, volume):
+        objects.drop_pod(objects.pods[pod.ref])
+    story.run()
+    assert set(story.steps().values()) == {Step.DONE} and set(evicted(story)) == {machine.name}
+    assert "operator" not in {each.check for each in planned(budgets, [machine, volume]).warnings}
 
 
 def test_a_rule_may_say_that_an_operators_budgets_are_to_be_kept() -> None:

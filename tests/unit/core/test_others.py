@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from fleet.core.linting.lint import lint
+from fleet.core.objects.budget import Budget
 from fleet.core.objects.node import KEEP_OFF_ANNOTATION, Node, NodeRef, Taint
 from fleet.core.objects.pod import Owner, Pod, PodRef
 from fleet.core.objects.workload import NodeLock, Workload
@@ -24,6 +25,7 @@ from fleet.core.third_parties.parties import BY_NAME, KEEP_OFF, PARTIES, SIGNS, 
 from fleet.lab.simulation.builders import (
     NEW,
     START,
+    a_budget,
     a_deployment,
     a_group,
     a_node,
@@ -429,6 +431,32 @@ def test_the_cordon_of_a_party_that_will_be_done_needs_nobody(mark: Taint) -> No
     story.models["east"].stranger.taint("n-0")
     story.run(seconds=600)
     assert [each.reason for each in held(story, "n-0")] == [Reason.FOREIGN_CORDON]
+
+
+@pytest.mark.parametrize("budgets", [[], [a_budget("shop", 1, 1)]])
+def test_pods_whose_only_other_node_is_in_work_are_not_bound_to_their_own(budgets: list[Budget]) -> None:
+    """Evicted now they would wait, Pending, for their own node: the other one will take them soon."""
+    nodes = [a_node("n-0"), a_node("n-1", taints=(REBOOTS,))]
+    story = Story([a_snapshot(nodes, a_deployment("shop", 1, nodes[:1]), budgets)], a_policy())
+    story.start()
+    story.run(seconds=7200)
+    assert story.steps()["n-0"] is Step.STAGED
+    assert [each.reason for each in held(story, "n-0")] == [Reason.CAPACITY]
+    story.models["east"].stranger.taint("n-1")
+    story.run()
+    assert story.steps() == {"n-0": Step.DONE, "n-1": Step.DONE}
+    # A node that will be gone takes nobody.
+    nodes[1] = a_node("n-1", taints=(DELETED,))
+    plan = make_plan(
+        "p",
+        [a_snapshot(nodes, a_deployment("shop", 1, nodes[:1]))],
+        a_policy(),
+        ["workers"],
+        NEW,
+        START,
+        Times(),
+    )
+    assert {each.node: each.reason for each in plan.held} == {"n-0": "pinned", "n-1": "others"}
 
 
 def test_lint_names_the_nodes_and_what_helps() -> None:
