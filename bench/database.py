@@ -22,12 +22,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from bench.fleets import START, make
-from fleet.app.home import CLOCK, DATABASE, Home
-from fleet.app.plans import plan
-from fleet.app.rollouts import start
-from fleet.app.run import run
+from fleet.app.planning.plans import plan
+from fleet.app.rollouts.rollouts import start
+from fleet.app.rollouts.run import run
+from fleet.app.wiring.home import CLOCK, DATABASE, Home
 from fleet.core.cluster.snapshot import Snapshot
-from fleet.model.behaviour import Behaviour
+from fleet.model.behaviour import ClusterBehaviour
 from fleet.simulated.clock import SimulatedClock
 from fleet.simulated.cluster import create
 from fleet.store import ClusterRow
@@ -75,7 +75,7 @@ def a_home(path: Path, snapshot: Snapshot) -> Home:
     home = Home(path)
     home.simulated.mkdir(parents=True)
     home.policy_file.write_text(POLICY)
-    create(home.simulated / f"{CLUSTER}.json", snapshot, Behaviour(), 1, START)
+    create(home.simulated / f"{CLUSTER}.json", snapshot, ClusterBehaviour(), 1, START)
     SimulatedClock(START, SPEED, home.simulated / CLOCK).save()
     home.make().clusters.add(ClusterRow(name=CLUSTER, sites=("bench",), kind="simulated"))
     return home

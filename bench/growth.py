@@ -23,7 +23,7 @@ from msgspec import Struct
 
 from bench.fleets import NEW, START, App, fleet_of, policy
 from bench.memory import most_resident
-from fleet.core.planning.estimates import Times
+from fleet.core.planning.estimates import DurationEstimates
 from fleet.planner.planner import make_plan
 
 HEAD = ("GROWS", "NODES", "PODS", "BUDGETS", "SECONDS", "EXPONENT", "MEMORY", "TAKES", "RATIO")
@@ -70,7 +70,7 @@ def measure(case: Case) -> Row:
     rng = Random(str(case))
     snapshot = fleet_of(apps(case, rng), case.nodes, rng)
     began = process_time()
-    plan = make_plan("bench", [snapshot], policy(LIMIT), ["workers"], NEW, START, Times())
+    plan = make_plan("bench", [snapshot], policy(LIMIT), ["workers"], NEW, START, DurationEstimates())
     seconds = process_time() - began
     if plan.held:
         raise RuntimeError(f"held: {plan.held[0]}")

@@ -27,7 +27,7 @@ import msgspec
 from msgspec import Struct
 
 from fleet.lab import Lab, LabError
-from fleet.machines.fakenode import REBOOT_MS, STAGE_MS
+from fleet.lab.fake_nodes.node import REBOOT_MS, STAGE_MS
 from tests.cluster.agents import agents
 from tests.cluster.command import Fleet
 from tests.cluster.rest import Cluster, Json

@@ -28,12 +28,12 @@ from msgspec import Struct
 
 from fleet.core.guards import quorum
 from fleet.core.objects.node import NodeRef
-from fleet.core.quorum.groups import Access, Group
+from fleet.core.quorum.groups import EtcdAccess, QuorumGroup
 from fleet.core.quorum.quorum import Link, Quorum, QuorumRule, best_leader, healthy
 from fleet.etcd.errors import EtcdError
 from fleet.etcd.etcd import Etcd
 from fleet.etcd.gateway import Gateway, trust
-from fleet.etcd.reading import Place
+from fleet.etcd.reading import MemberPlace
 from fleet.lab import build
 from fleet.lab.etcd.members import Members
 
@@ -68,7 +68,7 @@ class Result(Struct, frozen=True):
 class Writer:
     """A linearizable put and get, again and again, by whichever member answers; knows its longest gap."""
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: EtcdAccess) -> None:
         context = trust(access)
         self._gateways = [Gateway(endpoint, context) for endpoint in access.endpoints]
         self._over = threading.Event()
@@ -133,9 +133,9 @@ def now() -> datetime:
 
 
 def adapter(members: Members, links: Mapping[tuple[str, str], float] = TRIPS) -> Etcd:
-    places = {name: Place(NodeRef("lab", name), site) for name, site in members.sites.items()}
+    places = {name: MemberPlace(NodeRef("lab", name), site) for name, site in members.sites.items()}
     told = [Link(one, other, seconds) for (one, other), seconds in links.items()]
-    return Etcd(Group("etcd", "lab", access=members.access), places, told)
+    return Etcd(QuorumGroup("etcd", "lab", access=members.access), places, told)
 
 
 def wait(etcd: Etcd, condition: Callable[[Quorum], object], seconds: float = 120.0) -> Quorum:

@@ -29,14 +29,14 @@ from msgspec import Struct
 from urllib3.exceptions import ReadTimeoutError
 
 from bench.memory import used_by
-from fleet.app.clock import WallClock
 from fleet.core.engine.engine import Engine
-from fleet.core.quorum.groups import Access
+from fleet.core.quorum.groups import EtcdAccess
 from fleet.core.rollout.event import Synced
 from fleet.etcd.gateway import Gateway, trust
-from fleet.kube.client.credentials import Source
-from fleet.kube.cluster import Cluster as Watched
+from fleet.kube.client.credentials import CredentialSource
+from fleet.kube.cluster import KubeCluster
 from fleet.lab import Lab
+from fleet.system.clock import WallClock
 from tests.cluster.rest import Cluster, Json
 from tests.cluster.rolling import wait
 from tests.cluster.scenario import is_ready
@@ -107,7 +107,7 @@ def filled(lab: Lab, nodes: int, pods: int) -> None:
     wait(lambda: not _alive(lab), lambda: f"{_alive(lab)} go on")
     names = [name, *(f"m-{number:05}" for number in range(1, nodes))]
     certificates = lab.certificates
-    access = Access(
+    access = EtcdAccess(
         (lab.etcd_endpoint,),
         str(certificates.etcd_authority),
         str(certificates.etcd_client.certificate),
@@ -200,7 +200,7 @@ def view(kubeconfig: Path) -> None:
 
     async def until_synced() -> None:
         clock = WallClock()
-        cluster = Watched("lab", Source(kubeconfig), clock)
+        cluster = KubeCluster("lab", CredentialSource(kubeconfig), clock)
         try:
             async for event in cluster.events():
                 engine.observe(event, clock.now())

@@ -27,15 +27,15 @@ from bench.spreads import spread, usual_start
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.engine.engine import Engine
 from fleet.core.objects.node import NodeRef
-from fleet.core.planning.estimates import Times
+from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.planning.plan import Plan
 from fleet.core.rollout.event import Seen, Synced
 from fleet.core.rollout.rollout import Rollout
 from fleet.model.model import Model
-from fleet.planner.order_search import improve
+from fleet.planner.order_search import search_order
 from fleet.planner.planner import expected, make_plan
-from fleet.planner.recorder import Timetable
-from fleet.planner.simulate import play
+from fleet.planner.recorder import PlanRecorder
+from fleet.planner.simulate import simulate
 
 SIZES = (300, 1000, 3000)
 LARGE = (10000, 30000)
@@ -84,12 +84,12 @@ def fleet_case(shape: str, count: int, limit: int | None, orders: int = 0) -> Ro
     every machine."""
     snapshot = make(shape, count)
     began = process_time()
-    plan = _planned(snapshot, limit, Times(), orders)
+    plan = _planned(snapshot, limit, DurationEstimates(), orders)
     seconds = process_time() - began
     if plan.held:
         raise RuntimeError(f"held: {plan.held[0]}")
     memory = most_resident()
-    known = replace(Times(), apps={name: usual_start(name) for name in _apps(snapshot)})
+    known = replace(DurationEstimates(), apps={name: usual_start(name) for name in _apps(snapshot)})
     informed = _planned(snapshot, limit, known, orders)
     named = f"fleet, {'limit ' + str(limit) if limit else 'no limit'}"
     return Row(
@@ -110,14 +110,14 @@ def fleet_case(shape: str, count: int, limit: int | None, orders: int = 0) -> Ro
     )
 
 
-def _planned(snapshot: Snapshot, limit: int | None, times: Times, orders: int) -> Plan:
+def _planned(snapshot: Snapshot, limit: int | None, times: DurationEstimates, orders: int) -> Plan:
     def again(urgency: Mapping[NodeRef, float]) -> Plan:
         chosen = policy(limit)
         return make_plan("bench", [snapshot], chosen, ["workers"], NEW, START, times, urgency=urgency)
 
     left = iter(range(orders))
     first = again({})
-    return improve(first, again, lambda best: next(left, None) is not None) if orders else first
+    return search_order(first, again, lambda best: next(left, None) is not None) if orders else first
 
 
 def _executed(plan: Plan, snapshot: Snapshot) -> float:
@@ -128,10 +128,10 @@ def _executed(plan: Plan, snapshot: Snapshot) -> float:
     engine.observe(Synced(snapshot.cluster, snapshot.server_version), START)
     rollout = Rollout("bench", plan.begin(), START, "bench")
     engine.add(rollout)
-    play(
+    simulate(
         engine,
         {snapshot.cluster: Model.from_snapshot(snapshot, spread(), Random(1))},
-        Timetable([snapshot]),
+        PlanRecorder([snapshot]),
         START,
     )
     if rollout.remaining or rollout.ended_at is None:
@@ -146,7 +146,7 @@ def _apps(snapshot: Snapshot) -> set[str]:
 def rival_case(shape: str, count: int, rival: Rival, bound: float, spread_bound: float) -> Row:
     snapshot = make(shape, count)
     began = process_time()
-    behaviours = (expected(Times()), spread())
+    behaviours = (expected(DurationEstimates()), spread())
     given = with_images(snapshot) if rival.staged else snapshot
     even, uneven = (
         Player(rival, given, Model.from_snapshot(given, behaviour, Random(1))).play()

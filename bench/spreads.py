@@ -6,8 +6,8 @@ from functools import cache
 from math import exp
 from random import Random
 
-from fleet.core.planning.estimates import Times
-from fleet.model.behaviour import Behaviour
+from fleet.core.planning.estimates import DurationEstimates
+from fleet.model.behaviour import ClusterBehaviour
 
 SLOW_NODES = 0.04
 SLOW_APPS = 0.05
@@ -17,7 +17,7 @@ LONGEST = 600.0
 
 def reboot(rng: Random, _: str) -> float:
     """One node in twenty-five checks its disks or its memory: three times as long."""
-    length = Times().reboot * exp(rng.gauss(0.0, 0.25))
+    length = DurationEstimates().reboot * exp(rng.gauss(0.0, 0.25))
     return min(LONGEST, length * 3 if rng.random() < SLOW_NODES else length)
 
 
@@ -27,7 +27,7 @@ def usual_start(app: str) -> float:
     rng = Random(app)
     if rng.random() < SLOW_APPS:
         return rng.uniform(60.0, 180.0)
-    return Times().pod_start * exp(rng.gauss(0.0, 0.5))
+    return DurationEstimates().pod_start * exp(rng.gauss(0.0, 0.5))
 
 
 def pod_start(rng: Random, app: str) -> float:
@@ -35,15 +35,15 @@ def pod_start(rng: Random, app: str) -> float:
 
 
 def pod_stop(rng: Random, _: str) -> float:
-    return Times().pod_stop * exp(rng.gauss(0.0, 0.6))
+    return DurationEstimates().pod_stop * exp(rng.gauss(0.0, 0.6))
 
 
 def stage(rng: Random, _: str) -> float:
-    return Times().stage * exp(rng.gauss(0.0, 0.4))
+    return DurationEstimates().stage * exp(rng.gauss(0.0, 0.4))
 
 
-def spread() -> Behaviour:
-    return Behaviour(
+def spread() -> ClusterBehaviour:
+    return ClusterBehaviour(
         pod_start=pod_start, pod_stop=pod_stop, stage=stage, reboot=reboot, agent=agent, workload=None
     )
 

@@ -20,12 +20,12 @@ from msgspec.structs import replace
 
 from bench.fleets import NEW, OLD, START, make, policy
 from bench.memory import Used, used_by
-from fleet.app.home import DATABASE, Home
+from fleet.app.wiring.home import DATABASE, Home
 from fleet.core.objects.node import NodeRef
-from fleet.core.records.journal import Record
+from fleet.core.records.journal import JournalRecord
 from fleet.core.rollout.rollout import Goal, Start
 from fleet.core.rollout.steps import Step, Turn
-from fleet.drivers.folding import keep
+from fleet.drivers.journal.checkpoints import keep
 from fleet.store import ClusterRow
 
 SITES = 7
@@ -77,16 +77,16 @@ def a_home(path: Path, clusters: int, nodes: int) -> Home:
     )
     append = partial(store.journal.append, at=START, actor="bench")
     begin = msgspec.to_builtins(Start("p-1", NEW, policy(100), goals))
-    append([Record(form="command", kind="start", rollout="r-1", detail=begin)])
+    append([JournalRecord(form="command", kind="start", rollout="r-1", detail=begin)])
     for turn, to in WAY:
         detail = {"turn": str(turn), "to": str(to)}
         append(
             [
-                Record(form="decision", kind="step", rollout="r-1", node=str(goal.node), detail=detail)
+                JournalRecord(form="decision", kind="step", rollout="r-1", node=str(goal.node), detail=detail)
                 for goal in goals
             ]
         )
-    append([Record(form="decision", kind="finish", rollout="r-1")])
+    append([JournalRecord(form="decision", kind="finish", rollout="r-1")])
     keep(store.journal, store.folds, START, "bench")
     return home
 

@@ -15,7 +15,7 @@ from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.engine.engine import Engine
 from fleet.core.objects.node import NodeRef
 from fleet.core.policy.policy import Policy
-from fleet.core.records.journal import Entry, Record
+from fleet.core.records.journal import JournalEntry, JournalRecord
 from fleet.core.releases.release import Release
 from fleet.core.rollout.action import AnyAction, Outcome, Result
 from fleet.core.rollout.event import Event, Seen, Synced
@@ -23,7 +23,7 @@ from fleet.core.rollout.replay import rollouts_of, unfinished
 from fleet.core.rollout.rollout import Goal, Rollout, Run, Start, intent, outcome
 from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import NEW, START
-from fleet.model.behaviour import Behaviour
+from fleet.model.behaviour import ClusterBehaviour
 from fleet.model.model import Model
 
 
@@ -32,17 +32,17 @@ class Story:
         self,
         snapshots: Sequence[Snapshot],
         policy: Policy,
-        behaviour: Behaviour | None = None,
+        behaviour: ClusterBehaviour | None = None,
         seed: int = 0,
         perform: Callable[[AnyAction, float], Outcome] | None = None,
     ) -> None:
         self.policy = policy
         self.sites = {snapshot.cluster: snapshot.site for snapshot in snapshots}
         self.models = {
-            each.cluster: Model.from_snapshot(each, behaviour or Behaviour(), Random(seed))
+            each.cluster: Model.from_snapshot(each, behaviour or ClusterBehaviour(), Random(seed))
             for each in snapshots
         }
-        self.entries: list[Entry] = []
+        self.entries: list[JournalEntry] = []
         self.events: list[tuple[float, Event]] = []
         self.performed: list[tuple[float, AnyAction, Result]] = []
         self.at = 0.0
@@ -74,13 +74,13 @@ class Story:
                     goals.append(Goal(ref, node.uid, pool.name, canary=node.name in canaries, zone=node.zone))
         start = Start("p-1", release, self.policy, tuple(goals))
         detail = msgspec.to_builtins(start)
-        self.command(Record(form="command", kind="start", rollout="r-1", detail=detail))
+        self.command(JournalRecord(form="command", kind="start", rollout="r-1", detail=detail))
 
     def say(self, kind: str, node: str = "") -> None:
         """A person's word about the rollout."""
-        self.command(Record(form="command", kind=kind, rollout="r-1", node=node))
+        self.command(JournalRecord(form="command", kind=kind, rollout="r-1", node=node))
 
-    def command(self, record: Record) -> None:
+    def command(self, record: JournalRecord) -> None:
         self._append([record], "ada@desk")
         if record.kind == "start":
             start = msgspec.convert(record.detail, Start)
@@ -104,7 +104,7 @@ class Story:
                 self.events.append((moment, event))
                 self.engine.observe(event, self.now)
         decision = self.engine.decide(self.now)
-        self._append([item if isinstance(item, Record) else intent(item) for item in decision.log])
+        self._append([item if isinstance(item, JournalRecord) else intent(item) for item in decision.log])
         for action in decision.actions:
             answer = self._perform(action, self.at)
             self.performed.append((self.at, action, answer.result))
@@ -138,7 +138,7 @@ class Story:
             engine.observe(Synced(model.cluster, model.server_version), self.now)
         return engine
 
-    def _append(self, records: Sequence[Record], actor: str = "fleet@test") -> None:
+    def _append(self, records: Sequence[JournalRecord], actor: str = "fleet@test") -> None:
         for record in records:
-            plain = msgspec.convert(msgspec.to_builtins(record), Record)
-            self.entries.append(Entry(len(self.entries) + 1, self.now, actor, 1, plain, "", ""))
+            plain = msgspec.convert(msgspec.to_builtins(record), JournalRecord)
+            self.entries.append(JournalEntry(len(self.entries) + 1, self.now, actor, 1, plain, "", ""))

@@ -6,20 +6,20 @@ import asyncio
 import logging
 from pathlib import Path
 
-from fleet.agent.bundle import LabSettings, run_lab_agents
-from fleet.app.clock import WallClock
 from fleet.core.records.errors import UsageError
-from fleet.kube.actions.machine import Machines
-from fleet.kube.client.credentials import Source
+from fleet.kube.actions.machine_client import MachineInformer
+from fleet.kube.client.credentials import CredentialSource
 from fleet.kube.client.transport import Transport
-from fleet.machines import updaters
-from fleet.machines.agent import Agent, Pace
-from fleet.machines.bootlog import BootLog, Log
+from fleet.machines import competing_updaters
+from fleet.machines.agent.agent import Agent, Pace
+from fleet.machines.agent.boot_log import BootLog, Log
+from fleet.machines.agent.remote import RemoteAgent
+from fleet.machines.errors import MachineError
+from fleet.machines.families import bottlerocket, detect, talos
+from fleet.machines.families.family import Family
 from fleet.machines.host import Host
 from fleet.machines.local import Local, prefix_of
-from fleet.machines.os import bottlerocket, detect, simulated, talos
-from fleet.machines.os.family import Family, MachineError
-from fleet.machines.remote import RemoteAgent
+from fleet.system.clock import WallClock
 
 LOG = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ LOG = logging.getLogger(__name__)
 async def run_agent(
     node: str,
     family: Family,
-    source: Source,
+    source: CredentialSource,
     pace: Pace,
     stop: asyncio.Event,
     remote: bool = False,
@@ -42,8 +42,8 @@ async def run_agent(
     try:
         await transport.open()
         async with asyncio.TaskGroup() as group:
-            machines = Machines(transport, clock, node)
-            own = machines.own(node)
+            machines = MachineInformer(transport, clock, node)
+            own = machines.client(node)
             agent = RemoteAgent(own, family, pace, log=log) if remote else Agent(own, family, pace, log)
             tasks = [group.create_task(machines.run()), group.create_task(agent.run())]
             await stop.wait()
@@ -62,15 +62,10 @@ async def run(
     `source`: where its releases are.
     Raises UsageError for what this version has not, MachineError where the family cannot be told.
     """
-    if family == simulated.OS:
-        if kubeconfig is None:
-            raise UsageError("a simulated machine needs a kubeconfig", "name one with --kubeconfig")
-        await run_lab_agents(kubeconfig, settings=LabSettings(nodes=frozenset({node})), stop=stop)
-        return
     if family and family not in detect.FAMILIES:
         raise UsageError(
             f"this version of fleet cannot work on the operating system {family!r} of node {node}",
-            f"it knows {', '.join((*detect.FAMILIES, simulated.OS))}; leave it out, and it is told by looking",
+            f"it knows {', '.join(detect.FAMILIES)}; leave it out, and it is told by looking",
         )
     over_ssh = way.startswith("ssh:")
     host: Host = _over_ssh(way) if over_ssh else Local(prefix_of(way or "namespaces"))
@@ -79,13 +74,15 @@ async def run(
     if name not in (bottlerocket.OS, talos.OS):
         await warn_of_others(host)
     system = detect.family(name, host, source, node)
-    await run_agent(node, system, Source(kubeconfig), Pace(), stop, remote=over_ssh, log=BootLog(host))
+    await run_agent(
+        node, system, CredentialSource(kubeconfig), Pace(), stop, remote=over_ssh, log=BootLog(host)
+    )
 
 
 async def warn_of_others(host: Host) -> None:
     """A look that fails keeps no agent from its work: staging looks again, and refuses then."""
     try:
-        for each in await updaters.others(host):
+        for each in await competing_updaters.others(host):
             LOG.warning("not fleet alone is at work on this machine: %s", each.words)
     except MachineError as error:
         LOG.warning("%s", error)
@@ -94,6 +91,6 @@ async def warn_of_others(host: Host) -> None:
 def _over_ssh(way: str) -> Host:
     """Of `ssh:USER@NAME:PORT`; user and port may be left to the ssh configuration."""
     from fleet.machines.access import Access, address_of
-    from fleet.machines.ssh import Limit, Ssh
+    from fleet.machines.ssh.host import Limit, Ssh
 
     return Ssh(address_of(way.removeprefix("ssh:")), Access(), Limit())

@@ -1,11 +1,7 @@
-"""The one place that turns errors into messages and exit codes.
-
-0 done, 1 failed, 2 usage or configuration, 3 held (nothing wrong, nothing started), 4 findings, 130 interrupted.
-"""
+"""The entry point of the process: signals, streams, and then one command line."""
 
 from __future__ import annotations
 
-import errno
 import gc
 import os
 import signal
@@ -13,14 +9,10 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from fleet.cli.line import run_line
+
 if TYPE_CHECKING:
     from types import FrameType
-
-    from fleet.core.records.errors import FleetError
-
-INTERRUPTED = 130
-GLOBAL = ("--home", "--database", "--log-format", "--log-level")
-"""Options of `fleet` itself that may stand anywhere on the line."""
 
 
 def main() -> None:
@@ -52,24 +44,14 @@ def _open_streams() -> None:
 
 
 def run(args: Sequence[str]) -> int:
-    """Runs one command; answers its exit code. Nothing but SystemExit of the interpreter passes through."""
-    try:
-        code = _invoke(args)
-        print(end="", flush=True)
-        return code
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except BrokenPipeError:
-        return _reader_left()
-    except SystemExit as left:
-        # Typer makes an exit of a broken pipe.
-        if isinstance(left.__context__, BrokenPipeError):
-            return _reader_left()
-        raise
-    except Exception as error:
-        if os.environ.get("FLEET_DEBUG"):
-            raise
-        return _tell(error)
+    """Runs one command and returns its exit code."""
+    return run_line(args, _invoke)
+
+
+def _invoke(line: Sequence[str]) -> object:
+    from fleet.cli.registry import app
+
+    return app(line, prog_name="fleet", standalone_mode=False)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
@@ -79,102 +61,3 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
     # Sent and not called: an event loop hears of the signal itself.
     signal.raise_signal(signal.SIGINT)
-
-
-def lifted(args: Sequence[str]) -> list[str]:
-    """The global options first, as their parser wants them; what stands behind `--` stays."""
-    first: list[str] = []
-    rest: list[str] = []
-    left = iter(args)
-    for word in left:
-        if word == "--":
-            rest += [word, *left]
-        elif word in GLOBAL:
-            first += [word, *([value] if (value := next(left, None)) is not None else [])]
-        elif word.startswith(tuple(f"{name}=" for name in GLOBAL)):
-            first.append(word)
-        else:
-            rest.append(word)
-    return first + rest
-
-
-def _invoke(args: Sequence[str]) -> int:
-    from fleet.cli.commands import app
-
-    code = app(lifted(args), prog_name="fleet", standalone_mode=False)
-    return code if isinstance(code, int) else 0
-
-
-def _tell(error: Exception) -> int:
-    import typer
-
-    from fleet.core.records.errors import FleetError
-
-    if isinstance(error, FleetError):
-        return _say(error)
-    if isinstance(error, typer.TyperException):
-        return _say_usage(error)
-    if isinstance(error, typer.Abort):
-        return INTERRUPTED
-    if isinstance(error, OSError):
-        return _say_os(error)
-    _print(f"error: {type(error).__name__}: {error}")
-    _print("  -> this is a bug of fleet; FLEET_DEBUG=1 shows where it happened")
-    return 1
-
-
-def _say(error: FleetError) -> int:
-    from fleet.core.records.errors import ConfigError, HeldError
-
-    if isinstance(error, ConfigError):
-        count = len(error.problems)
-        _print(f"error: {count} problem{'' if count == 1 else 's'} in the configuration")
-        for problem in error.problems:
-            _print(f"  {problem}")
-    else:
-        _print(f"{'held' if isinstance(error, HeldError) else 'error'}: {error.message}")
-    if error.hint:
-        _print(f"  -> {error.hint}")
-    return error.exit_code
-
-
-def _say_usage(error: Exception) -> int:
-    """What Typer found wrong with the line: its words, and where to read on."""
-    words = error.format_message() if hasattr(error, "format_message") else str(error)
-    words = words.replace("Value error, ", "")
-    context = getattr(error, "ctx", None)
-    path = context.command_path if context is not None else "fleet"
-    if not words:
-        return 2
-    if context is not None and words == context.get_help():
-        # A group of commands without one: nothing is wrong with its help, and there is no more to read.
-        _print(words)
-    else:
-        _print(f"error: {words[0].lower()}{words[1:]}")
-        _print(f"  -> {path} --help")
-    return int(getattr(error, "exit_code", 2))
-
-
-def _say_os(error: OSError) -> int:
-    """A file or the disk, where no adapter said it better."""
-    from fleet.core.records.errors import DISK_FULL
-
-    where = f"{error.filename}: " if error.filename else ""
-    _print(f"error: {where}{error.strerror or error}")
-    if error.errno == errno.ENOENT and not where:
-        _print("  -> the current folder is not there any more: go to another one")
-    if error.errno in DISK_FULL:
-        _print("  -> make room on that disk; nothing that was journaled is lost")
-    return 1
-
-
-def _reader_left() -> int:
-    """Whoever read the output has seen enough (`fleet status | head`). Keeps the interpreter's last flush quiet."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    return 0
-
-
-def _print(line: str) -> None:
-    from fleet.core.text.visible import visible_lines
-
-    print(visible_lines(line), file=sys.stderr)

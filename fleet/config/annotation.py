@@ -14,10 +14,10 @@ from fleet.config.quorum import KINDS, probe, rule, spread, voters
 from fleet.config.reader import Reader
 from fleet.core.objects.selector import Selector
 from fleet.core.objects.workload import QUORUM_ANNOTATION, Workload
-from fleet.core.quorum.groups import Group, Kind, Members
-from fleet.core.quorum.probe import Exec
+from fleet.core.quorum.groups import GroupMembers, QuorumGroup, QuorumKind
+from fleet.core.quorum.probe import ExecProbe
 
-KIND: forms.Form[Kind] = forms.choice({name: kind for name, kind in KINDS.items() if kind != "etcd"})
+KIND: forms.Form[QuorumKind] = forms.choice({name: kind for name, kind in KINDS.items() if kind != "etcd"})
 """An etcd needs files of the machine that asks it: that is for the policy to say."""
 LINE = re.compile(r"^1: ")
 MOST_CHARACTERS = 8192
@@ -26,16 +26,16 @@ MOST_TOLD = 3
 """Mistakes: it is one line for a person."""
 
 
-def declared_by(workload: Workload, cluster: str) -> Group:
+def declared_by(workload: Workload, cluster: str) -> QuorumGroup:
     """`wrong` where the annotation cannot be followed, with what is wrong with it; its pods are its members even
     so. It is called CLUSTER/NAMESPACE/NAME."""
     source = f"{workload.kind} {workload.ref}"
     place, findings = f"{source}, annotation {QUORUM_ANNOTATION}", Findings()
-    pods = Group(
+    pods = QuorumGroup(
         f"{cluster}/{workload.ref}",
         cluster,
         "pods",
-        members=Members(workload.namespace, workload.selector or Selector()),
+        members=GroupMembers(workload.namespace, workload.selector or Selector()),
         source=source,
     )
     group = pods
@@ -50,7 +50,7 @@ def declared_by(workload: Workload, cluster: str) -> Group:
     return replace(pods, wrong=f"{place}: {'; '.join(words[:MOST_TOLD] + more)}")
 
 
-def _read(pods: Group, workload: Workload, place: str, findings: Findings) -> Group:
+def _read(pods: QuorumGroup, workload: Workload, place: str, findings: Findings) -> QuorumGroup:
     written = workload.quorum or ""
     if len(written) > MOST_CHARACTERS:
         findings.problem(
@@ -66,8 +66,8 @@ def _read(pods: Group, workload: Workload, place: str, findings: Findings) -> Gr
     return _written(pods, workload, reader)
 
 
-def _written(pods: Group, workload: Workload, reader: Reader) -> Group:
-    kind: Kind = reader.value("kind", KIND, "pods")
+def _written(pods: QuorumGroup, workload: Workload, reader: Reader) -> QuorumGroup:
+    kind: QuorumKind = reader.value("kind", KIND, "pods")
     name = reader.value("name", forms.NAME, workload.name)
     assert pods.members is not None
     members = replace(pods.members, voters=voters(reader), probe=probe(reader, kind), owner=workload.uid)
@@ -79,7 +79,11 @@ def _written(pods: Group, workload: Workload, reader: Reader) -> Group:
         spread=spread(reader),
         members=members,
     )
-    if members.probe is not None and isinstance(members.probe.ask, Exec) and workload.kind == "Deployment":
+    if (
+        members.probe is not None
+        and isinstance(members.probe.ask, ExecProbe)
+        and workload.kind == "Deployment"
+    ):
         reader.problem(
             "expected http of a Deployment (its pods are not its own, but a ReplicaSet's), found exec"
         )

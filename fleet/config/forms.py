@@ -13,7 +13,7 @@ from fleet.config.fragment import PASSWORD, QUERY, USER_IN_URL
 from fleet.core.objects.machine import NAME_MOST
 from fleet.core.objects.pod import is_word
 from fleet.core.policy.policy import Amount
-from fleet.core.quorum.probe import Term
+from fleet.core.quorum.probe import ProbeTerm
 
 T = TypeVar("T")
 
@@ -176,14 +176,14 @@ def _port(text: str) -> int:
     return number
 
 
-def _term(text: str) -> Term | None:
+def _term(text: str) -> ProbeTerm | None:
     path, is_given, values = text.partition("=")
     found = PATH.read(path)
     if not is_given:
-        return Term(found)
+        return ProbeTerm(found)
     if not all(values.split("|")) or not values.isprintable():
         raise ValueError(text)
-    return Term(found, tuple(values.split("|")))
+    return ProbeTerm(found, tuple(values.split("|")))
 
 
 def _http_path(text: str) -> str:
@@ -204,7 +204,7 @@ def _http_path(text: str) -> str:
 HTTP_PATH = Form("a path such as /health?ready=1, without . or .. in it", _http_path)
 VOTERS = Form(count(1).words, _voters)
 PORT = Form("a port, 1 to 65535", _port)
-TERM: Form[Term | None] = Form(
+TERM: Form[ProbeTerm | None] = Form(
     "keys with dots between and what to find there, such as role=leader|primary (alone: true)", _term
 )
 FAILURES: Form[int | Amount] = Form("a whole number from 1 on, or a percentage", _failures)

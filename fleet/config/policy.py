@@ -5,13 +5,13 @@ from __future__ import annotations
 from importlib.resources import files
 from pathlib import Path
 
-from fleet.config.calendar import freezes
 from fleet.config.findings import Caution, Findings, Place, TooMany
 from fleet.config.fragment import Block, compose
 from fleet.config.pool import limits, pools
 from fleet.config.quorum import quorums
 from fleet.config.reader import Reader
 from fleet.config.stream import streams, text_of
+from fleet.config.window import freezes
 from fleet.core.policy.policy import Limits, Policy
 from fleet.core.records.errors import ConfigError, UsageError
 

@@ -9,16 +9,16 @@ from typing import Literal
 from msgspec.structs import replace
 
 from fleet.config import forms
-from fleet.config.calendar import window
-from fleet.config.drainrule import rules
+from fleet.config.drain_rule import rules
 from fleet.config.playbook import mistake_in
 from fleet.config.reader import Reader
 from fleet.config.selector import hidden, selector
-from fleet.core.policy.policy import PLAYBOOKS, DrainRule, Limits, Pool, Reach, RebootRule, StageRule
+from fleet.config.window import window
+from fleet.core.policy.policy import PLAYBOOKS, DrainRule, Limits, MachineReach, Pool, RebootRule, StageRule
 from fleet.core.releases.release import Stream
 from fleet.core.text.paths import expanded
 
-WAYS: dict[str, Reach] = {"agent": "agent", "ssh": "ssh", "playbook": "playbook"}
+WAYS: dict[str, MachineReach] = {"agent": "agent", "ssh": "ssh", "playbook": "playbook"}
 WAIT_OR_IGNORE: dict[str, Literal["wait", "ignore"]] = {"wait": "wait", "ignore": "ignore"}
 HOLD_OR_EVICT: dict[str, Literal["hold", "evict"]] = {"hold": "hold", "evict": "evict"}
 

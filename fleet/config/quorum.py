@@ -10,12 +10,12 @@ from msgspec.structs import replace
 from fleet.config import forms
 from fleet.config.reader import Reader
 from fleet.config.selector import selector
-from fleet.core.quorum.groups import Access, Group, Kind, Members, Spread
+from fleet.core.quorum.groups import EtcdAccess, GroupMembers, GroupSpread, QuorumGroup, QuorumKind
 from fleet.core.quorum.presets import PRESETS, default_rule
-from fleet.core.quorum.probe import Exec, Http, Probe
+from fleet.core.quorum.probe import ExecProbe, HttpProbe, Probe
 from fleet.core.quorum.quorum import QuorumRule, SnapshotRule
 
-KINDS: dict[str, Kind] = {
+KINDS: dict[str, QuorumKind] = {
     "etcd": "etcd",
     "zookeeper": "zookeeper",
     "consul": "consul",
@@ -24,7 +24,7 @@ KINDS: dict[str, Kind] = {
     "patroni": "patroni",
     "pods": "pods",
 }
-SPREADS: dict[str, Spread] = {"site": "site", "zone": "zone"}
+SPREADS: dict[str, GroupSpread] = {"site": "site", "zone": "zone"}
 HOLD_OR_ALLOW: dict[str, Literal["hold", "allow"]] = {"hold": "hold", "allow": "allow"}
 SCHEMES: dict[str, Literal["http", "https"]] = {"http": "http", "https": "https"}
 Answer = Literal["json", "lines", "table", "metrics"]
@@ -33,9 +33,9 @@ OF_ETCD = ("endpoints", "ca", "cert", "key", "snapshot", "defragment", "last_vot
 OF_PODS = ("namespace", "selector", "voters", "probe")
 
 
-def quorums(reader: Reader, folder: Path) -> tuple[Group, ...]:
+def quorums(reader: Reader, folder: Path) -> tuple[QuorumGroup, ...]:
     """`folder` is what the paths of files are relative to."""
-    found: dict[str, Group] = {}
+    found: dict[str, QuorumGroup] = {}
     for each in reader.blocks("quorums"):
         group = _group(each, folder)
         if group.name and group.name in found:
@@ -44,10 +44,10 @@ def quorums(reader: Reader, folder: Path) -> tuple[Group, ...]:
     return tuple(found.values())
 
 
-def _group(reader: Reader, folder: Path) -> Group:
-    kind: Kind = reader.value("kind", forms.choice(KINDS), KINDS["etcd"])
+def _group(reader: Reader, folder: Path) -> QuorumGroup:
+    kind: QuorumKind = reader.value("kind", forms.choice(KINDS), KINDS["etcd"])
     access = _access(reader, folder)
-    members = Members(
+    members = GroupMembers(
         namespace=reader.value("namespace", forms.NAME, ""),
         selector=selector(reader.block("selector")),
         voters=voters(reader),
@@ -55,7 +55,7 @@ def _group(reader: Reader, folder: Path) -> Group:
     )
     base = rule(reader, kind)
     _fitting(reader, kind)
-    return Group(
+    return QuorumGroup(
         name=reader.required("name", forms.NAME, ""),
         cluster=reader.required("cluster", forms.NAME, ""),
         kind=kind,
@@ -71,7 +71,7 @@ def _group(reader: Reader, folder: Path) -> Group:
     )
 
 
-def _fitting(reader: Reader, kind: Kind) -> None:
+def _fitting(reader: Reader, kind: QuorumKind) -> None:
     for key in OF_PODS if kind == "etcd" else OF_ETCD:
         if reader.has(key):
             reader.problem(f"expected no {key} of a group of kind {kind}, found one", key)
@@ -81,7 +81,7 @@ def _fitting(reader: Reader, kind: Kind) -> None:
                 reader.problem(f"expected the key {key} (which pods are the members), found none")
 
 
-def rule(reader: Reader, kind: Kind) -> QuorumRule:
+def rule(reader: Reader, kind: QuorumKind) -> QuorumRule:
     """What may be allowed of a group of any kind."""
     base, choice = default_rule(kind), forms.choice(HOLD_OR_ALLOW)
     return replace(
@@ -106,16 +106,16 @@ def _snapshot(reader: Reader, folder: Path) -> SnapshotRule | None:
     return SnapshotRule(str((folder / directory).absolute()), keep)
 
 
-def _access(reader: Reader, folder: Path) -> Access:
+def _access(reader: Reader, folder: Path) -> EtcdAccess:
     endpoints = reader.values("endpoints", forms.ENDPOINT)
     paths = {key: reader.value(key, forms.TEXT, "") for key in ("ca", "cert", "key")}
     if bool(paths["cert"]) != bool(paths["key"]):
         reader.problem("expected both cert and key, found one", "cert" if paths["cert"] else "key")
     files = {key: str((folder / path).absolute()) if path else "" for key, path in paths.items()}
-    return Access(endpoints, files["ca"], files["cert"], files["key"])
+    return EtcdAccess(endpoints, files["ca"], files["cert"], files["key"])
 
 
-def spread(reader: Reader) -> Spread:
+def spread(reader: Reader) -> GroupSpread:
     return reader.value("spread", forms.choice(SPREADS), SPREADS["site"])
 
 
@@ -123,7 +123,7 @@ def voters(reader: Reader) -> int | None:
     return reader.value("voters", forms.VOTERS, None)
 
 
-def probe(reader: Reader, kind: Kind) -> Probe | None:
+def probe(reader: Reader, kind: QuorumKind) -> Probe | None:
     return _probe(reader.block("probe"), PRESETS.get(kind), reader.has("probe"))
 
 
@@ -131,7 +131,7 @@ def _probe(reader: Reader, base: Probe | None, given: bool) -> Probe | None:
     """Of its kind, key by key as the policy has it otherwise. None: nobody is asked."""
     ask = _ask(reader, base.ask if base is not None else None, given)
     asked = given or base is not None
-    base = base if base is not None else Probe(Http(0, "/"))
+    base = base if base is not None else Probe(HttpProbe(0, "/"))
     found = replace(
         base,
         ask=ask if ask is not None else base.ask,
@@ -154,22 +154,22 @@ def _probe(reader: Reader, base: Probe | None, given: bool) -> Probe | None:
     return found if asked else None
 
 
-def _ask(reader: Reader, base: Http | Exec | None, given: bool) -> Http | Exec | None:
+def _ask(reader: Reader, base: HttpProbe | ExecProbe | None, given: bool) -> HttpProbe | ExecProbe | None:
     """The one that is given, or else the preset's. A problem where a probe asks nothing, or in both ways."""
     http, command = (
         _http(reader.block("http"), base),
         reader.values("exec", forms.TEXT, some=reader.has("exec")),
     )
-    container = reader.value("container", forms.NAME, base.container if isinstance(base, Exec) else "")
+    container = reader.value("container", forms.NAME, base.container if isinstance(base, ExecProbe) else "")
     if reader.has("http") and reader.has("exec"):
         reader.problem("expected either http or exec, found both", "exec")
     if command:
-        return Exec(command, container)
+        return ExecProbe(command, container)
     if reader.has("http"):
         if not http.port:
             reader.problem("expected the key port, found none", "http")
         return http
-    if isinstance(base, Exec):
+    if isinstance(base, ExecProbe):
         return replace(base, container=container)
     if base is None and reader.has("leader") | reader.has("healthy") | reader.has("lag") | reader.has(
         "index"
@@ -178,8 +178,8 @@ def _ask(reader: Reader, base: Http | Exec | None, given: bool) -> Http | Exec |
     return base
 
 
-def _http(reader: Reader, base: Http | Exec | None) -> Http:
-    known = base if isinstance(base, Http) else Http(0, "/")
+def _http(reader: Reader, base: HttpProbe | ExecProbe | None) -> HttpProbe:
+    known = base if isinstance(base, HttpProbe) else HttpProbe(0, "/")
     return replace(
         known,
         port=reader.value("port", forms.PORT, known.port),

@@ -24,7 +24,7 @@ from fleet.core.releases.release import Release, is_release, told_from
 TOKENS_KEPT = 16
 
 
-class Seen(Protocol):
+class MachineView(Protocol):
     """A machine as its agent sees it."""
 
     @property
@@ -43,37 +43,37 @@ class Seen(Protocol):
     def units(self) -> Units | None: ...
 
 
-class Answer(Struct, frozen=True):
+class ReportWork(Struct, frozen=True):
     """To be written to the status; there is nothing else to do."""
 
     work: Work
 
 
-class Act(Struct, frozen=True):
+class StartWork(Struct, frozen=True):
     """To be done, once `work` is written to the status on top of the very object that this was decided on."""
 
     request: Request
     work: Work
 
 
-class Rest(StrEnum):
+class Idle(StrEnum):
     """Why there is nothing to do."""
 
     UNASKED = "nothing is asked"
     ANSWERED = "it was answered"
 
 
-Duty = Answer | Act | Rest
+AgentDecision = ReportWork | StartWork | Idle
 
 
-def next_duty(request: Request | None, work: Work | None, seen: Seen) -> Duty:
+def decide_work(request: Request | None, work: Work | None, seen: MachineView) -> AgentDecision:
     """`work` is what the status says. Not to be asked while this very process is acting."""
     if request is None:
-        return Rest.UNASKED
+        return Idle.UNASKED
     if work is None or work.token != request.token:
         return _taken_up(request, work, seen)
     if work.state != "working":
-        return Rest.ANSWERED
+        return Idle.ANSWERED
     return _gone_on(request, work, seen)
 
 
@@ -85,14 +85,14 @@ def failed(work: Work, message: str) -> Work:
     return replace(work, state="failed", message=message)
 
 
-def proves_boot(request: Request | None, before: Work | None, after: Work | None, seen: Seen) -> bool:
+def proves_boot(request: Request | None, before: Work | None, after: Work | None, seen: MachineView) -> bool:
     """This very answer says that the release that was asked for has booted: the boot loader may be told."""
     if request is None or after is None or after == before or request.action is Ask.STAGE:
         return False
     return after.state == "done" and is_release(seen.booted, request.release)
 
 
-def rolled_back(request: Request | None, before: Work | None, after: Work | None, seen: Seen) -> bool:
+def rolled_back(request: Request | None, before: Work | None, after: Work | None, seen: MachineView) -> bool:
     """This very answer says that the machine came back from its reboot with another release than was asked for."""
     if request is None or after is None or after == before or request.action is Ask.STAGE:
         return False
@@ -106,34 +106,38 @@ def bounded(units: Units | None) -> Units | None:
     return replace(units, failed=tuple(name[:NAME_MOST] for name in units.failed[:UNITS_MOST]))
 
 
-def _taken_up(request: Request, last: Work | None, seen: Seen) -> Duty:
+def _taken_up(request: Request, last: Work | None, seen: MachineView) -> AgentDecision:
     earlier = () if last is None else (*last.earlier, last.token)[-TOKENS_KEPT:]
     units = seen.units if request.action is not Ask.STAGE else None
     work = Work(request.token, "working", boot_id=seen.boot_id, earlier=earlier, units=bounded(units))
     if request.token in earlier:
-        return Answer(failed(work, "this token was taken up before another one; it is not acted upon again"))
+        return ReportWork(
+            failed(work, "this token was taken up before another one; it is not acted upon again")
+        )
     return _begun(request, work, seen)
 
 
-def _gone_on(request: Request, work: Work, seen: Seen) -> Duty:
+def _gone_on(request: Request, work: Work, seen: MachineView) -> AgentDecision:
     if request.action is Ask.STAGE:
         return _begun(request, work, seen)
     if not work.boot_id:
-        return Answer(failed(work, "interrupted, and the boot in which it began is not known"))
+        return ReportWork(failed(work, "interrupted, and the boot in which it began is not known"))
     if work.boot_id != seen.boot_id:
-        return Answer(done(work, f"booted {told_from(seen.booted, request.release)}"))
+        return ReportWork(done(work, f"booted {told_from(seen.booted, request.release)}"))
     return _begun(request, work, seen)
 
 
-def _begun(request: Request, work: Work, seen: Seen) -> Duty:
+def _begun(request: Request, work: Work, seen: MachineView) -> AgentDecision:
     wanted, next_one, back = request.release, seen.staged or seen.booted, seen.rollback
     match request.action:
         case Ask.STAGE if is_release(next_one, wanted):
-            return Answer(done(work, "was booted already" if seen.staged is None else ""))
+            return ReportWork(done(work, "was booted already" if seen.staged is None else ""))
         case Ask.REBOOT if not is_release(next_one, wanted):
             words = f"{told_from(next_one, wanted)} would boot, not {told_from(wanted, next_one)}"
-            return Answer(failed(work, words))
+            return ReportWork(failed(work, words))
         case Ask.ROLLBACK if not (is_release(back, wanted) or is_release(seen.staged, wanted)):
             there = "nothing" if back is None else told_from(back, wanted)
-            return Answer(failed(work, f"there is {there} to roll back to, not {told_from(wanted, back)}"))
-    return Act(request, work)
+            return ReportWork(
+                failed(work, f"there is {there} to roll back to, not {told_from(wanted, back)}")
+            )
+    return StartWork(request, work)

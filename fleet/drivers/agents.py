@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Protocol
 
 from fleet.core.records.leadership import Leadership
-from fleet.core.records.requests import Sort
+from fleet.core.records.requests import RequestKind
 from fleet.core.rollout.action import AnyAction, Outcome
 from fleet.core.rollout.event import Event
 from fleet.drivers.ports import Cluster
@@ -36,7 +36,7 @@ class ClusterWithAgents:
         self._work: asyncio.Task[None] | None = None
 
     @property
-    def requests(self) -> Mapping[Sort, int]:
+    def requests(self) -> Mapping[RequestKind, int]:
         return self._wrapped.requests
 
     async def events(self) -> AsyncGenerator[Event, None]:

@@ -22,25 +22,25 @@ from fleet.core.records.errors import (
 )
 from fleet.core.records.retention import Retention
 from fleet.drivers.executor import Executor
-from fleet.drivers.folding import keep
 from fleet.drivers.identity import abandoned, own_identity
-from fleet.drivers.journal_log import LOG
+from fleet.drivers.journal.checkpoints import keep
+from fleet.drivers.journal.log import LOG
+from fleet.drivers.journal.recorder import Recorder
 from fleet.drivers.leadership import SECONDS, wait_for
+from fleet.drivers.periodic import PeriodicTask, run_periodically
 from fleet.drivers.ports import (
+    BlockerStore,
+    CheckpointStore,
     Clock,
     Cluster,
-    ClusterBook,
+    ClusterRegistry,
     DatabaseLease,
-    Folds,
-    HeldBoard,
     Inventory,
     Journal,
-    Notary,
-    RequestBook,
+    JournalSigner,
+    RequestCounts,
 )
-from fleet.drivers.recorder import Recorder
-from fleet.drivers.schedule import Duty, duties
-from fleet.drivers.tally import Tally
+from fleet.drivers.request_recorder import RequestRecorder
 
 FLUSH = 2.0
 """Seconds between writes of the inventory."""
@@ -53,7 +53,7 @@ PAUSE = 5.0
 """Seconds before a new try after the database refused."""
 
 
-class Database(Protocol):
+class ControllerStore(Protocol):
     """What a controller needs of a store."""
 
     @property
@@ -61,31 +61,31 @@ class Database(Protocol):
     @property
     def lease(self) -> DatabaseLease: ...
     @property
-    def held(self) -> HeldBoard: ...
+    def held(self) -> BlockerStore: ...
     @property
     def inventory(self) -> Inventory: ...
     @property
-    def clusters(self) -> ClusterBook: ...
+    def clusters(self) -> ClusterRegistry: ...
     @property
-    def requests(self) -> RequestBook: ...
+    def requests(self) -> RequestCounts: ...
     @property
-    def folds(self) -> Folds: ...
+    def folds(self) -> CheckpointStore: ...
 
 
-class Changed(Exception):
+class ClustersChanged(Exception):
     """The clusters of the database are no longer those that this controller started with."""
 
 
 class Controller:
     def __init__(
         self,
-        database: Database,
+        database: ControllerStore,
         connect: Callable[[], Awaitable[Mapping[str, Cluster]]],
         sites: Callable[[], Mapping[str, str]],
         clock: Clock,
         wall: Callable[[], datetime],
         say: Callable[[str], None],
-        notary: Notary | None = None,
+        notary: JournalSigner | None = None,
         retention: Retention = KEEP,
     ) -> None:
         """`connect` opens the clusters of the database, `sites` names them and their sites, without a look at them.
@@ -110,7 +110,7 @@ class Controller:
                 # A command that came while the lease was being given back has found a controller at work.
                 if executor.heard_all:
                     return
-            except Changed:
+            except ClustersChanged:
                 self._say("the clusters have changed: starting anew")
             except StaleEpochError as error:
                 self._say(f"{error.message}: standing by")
@@ -158,7 +158,7 @@ class Controller:
         sites = self._sites()
         clusters = await self._connect()
         recorder = Recorder(self._database.inventory, self._database.clusters, sites, self._clock)
-        tally = Tally(clusters.values(), self._database.requests)
+        tally = RequestRecorder(clusters.values(), self._database.requests)
         executor = Executor(
             clusters,
             sites,
@@ -181,7 +181,7 @@ class Controller:
             if not kept.held or kept.epoch != epoch:
                 raise StaleEpochError(f"{kept.holder} has taken over")
             if self._sites() != sites:
-                raise Changed
+                raise ClustersChanged
 
         def fold() -> None:
             keep(self._database.journal, self._database.folds, self._clock.now(), self._identity, epoch)
@@ -191,15 +191,15 @@ class Controller:
 
         try:
             regular = [
-                Duty("lease", SECONDS / 3, renew),
-                Duty("inventory", FLUSH, recorder.flush),
-                Duty("requests", FLUSH, tally.flush),
-                Duty("folds", FOLD, fold),
-                Duty("history", FORGET, forget),
+                PeriodicTask("lease", SECONDS / 3, renew),
+                PeriodicTask("inventory", FLUSH, recorder.flush),
+                PeriodicTask("requests", FLUSH, tally.flush),
+                PeriodicTask("folds", FOLD, fold),
+                PeriodicTask("history", FORGET, forget),
             ]
             if self._notary is not None:
-                regular.append(Duty("notary", FLUSH, self._notary.look))
-            async with duties(regular) as failure:
+                regular.append(PeriodicTask("notary", FLUSH, self._notary.look))
+            async with run_periodically(regular) as failure:
                 work = asyncio.create_task(executor.run(until_idle))
                 await _first(work, failure)
             recorder.flush()

@@ -20,16 +20,17 @@ from fleet.core.objects.node import NodeRef
 from fleet.core.planning.pod_timings import Stopwatch
 from fleet.core.records.errors import FleetError
 from fleet.core.records.held import Held
-from fleet.core.records.journal import Entry, Record
+from fleet.core.records.journal import JournalEntry, JournalRecord
 from fleet.core.rollout.action import AnyAction, Evict, Outcome, Result
 from fleet.core.rollout.event import Event, Lost, Noted, Synced
 from fleet.core.rollout.replay import unfinished
 from fleet.core.rollout.rollout import Rollout, Start, intent, outcome
-from fleet.drivers import journal_log
-from fleet.drivers.folding import standing
 from fleet.drivers.foresight import Foresight
+from fleet.drivers.journal import log
+from fleet.drivers.journal.checkpoints import standing
 from fleet.drivers.leadership import ClusterLease
-from fleet.drivers.ports import Clock, Cluster, Folds, HeldBoard, Journal
+from fleet.drivers.ports import BlockerStore, CheckpointStore, Clock, Cluster, Journal
+from fleet.system import logs
 
 TICK = 1.0
 """Seconds between looks at the journal for the commands of other processes."""
@@ -43,8 +44,8 @@ class Executor:
         clusters: Mapping[str, Cluster],
         sites: Mapping[str, str],
         journal: Journal,
-        folds: Folds,
-        board: HeldBoard,
+        folds: CheckpointStore,
+        board: BlockerStore,
         clock: Clock,
         identity: str,
         epoch: int,
@@ -80,7 +81,7 @@ class Executor:
         self._seq = now.seq
         rollouts = [rollout for rollout in now.rollouts.values() if unfinished(rollout)]
         for rollout in rollouts:
-            journal_log.taken_up(rollout)
+            log.taken_up(rollout)
         words = "the controller stopped before it knew"
         pending = [action for rollout in rollouts for action in rollout.intents.values()]
         self._append([outcome(action, Result.UNKNOWN, words) for action in pending])
@@ -143,7 +144,7 @@ class Executor:
         for entry in self._news_of_journal():
             self._obey(entry)
         decision = self._engine.decide(now)
-        log = [item if isinstance(item, Record) else intent(item) for item in decision.log]
+        log = [item if isinstance(item, JournalRecord) else intent(item) for item in decision.log]
         self._append([*log, *self._measured(decision.actions, now)])
         for action in decision.actions:
             task = asyncio.create_task(self._perform(action))
@@ -152,7 +153,7 @@ class Executor:
         self._publish(self._foresight.told(decision, now), now)
         return decision.wake
 
-    def _measured(self, actions: Sequence[AnyAction], now: datetime) -> Iterator[Record]:
+    def _measured(self, actions: Sequence[AnyAction], now: datetime) -> Iterator[JournalRecord]:
         """How long pods took: those that are evicted now are measured from now on."""
         for action in actions:
             if isinstance(action, Evict):
@@ -171,21 +172,21 @@ class Executor:
         self._inbox.append(event)
         self._news.set()
 
-    def _append(self, records: Sequence[Record]) -> None:
+    def _append(self, records: Sequence[JournalRecord]) -> None:
         if records:
             self._journal.append(records, at=self._clock.now(), actor=self._identity, epoch=self._epoch)
-            journal_log.log(records)
+            log.log(records)
 
-    def _news_of_journal(self) -> list[Entry]:
+    def _news_of_journal(self) -> list[JournalEntry]:
         """Commands since the last look."""
         entries = list(self._journal.entries(after=self._seq))
         if entries:
             self._seq = entries[-1].seq
         return [entry for entry in entries if entry.record.form == "command"]
 
-    def _obey(self, entry: Entry) -> None:
+    def _obey(self, entry: JournalEntry) -> None:
         record = entry.record
-        journal_log.log((record,), entry.actor)
+        log.log((record,), entry.actor)
         if record.kind == "start":
             start = msgspec.convert(record.detail, Start)
             self._engine.add(Rollout(record.rollout, start, entry.at, entry.actor))
@@ -217,7 +218,7 @@ class Executor:
 
     async def _watch(self, cluster: Cluster) -> None:
         """What a cluster tells goes to the engine; whether it may be worked on depends on its lease too."""
-        journal_log.CLUSTER.set(cluster.name)
+        logs.CLUSTER.set(cluster.name)
         async for event in cluster.events():
             self._watcher(cluster.name, event)
             if isinstance(event, Lost | Synced):
@@ -235,10 +236,10 @@ class Executor:
         lease = self._leases[name]
         if reach is not None and (lease.valid or isinstance(reach, Lost)):
             self._put(reach)
-            journal_log.reached(name, reach.why if isinstance(reach, Lost) else "")
+            log.reached(name, reach.why if isinstance(reach, Lost) else "")
         elif reach is not None and lease.why:
             self._put(Lost(name, lease.why, led_by_another=True))
-            journal_log.reached(name, lease.why)
+            log.reached(name, lease.why)
 
     async def _stop(self, tasks: Sequence[asyncio.Task[None]]) -> None:
         """What has been sent gets a moment to be answered; then the leases go back. May be cut short."""

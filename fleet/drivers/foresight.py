@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from fleet.core.engine.engine import Decision, Engine
 from fleet.core.objects.node import NodeRef
 from fleet.core.records.held import Held
-from fleet.core.records.journal import Record
+from fleet.core.records.journal import JournalRecord
 from fleet.core.rollout.steps import Turn
 
 PAUSE = timedelta(seconds=1)
@@ -46,7 +46,7 @@ class Foresight:
         for ref, reasons in decision.held.items():
             self._said[ref] = reasons
         for item in decision.log:
-            if isinstance(item, Record) and item.kind == "step":
+            if isinstance(item, JournalRecord) and item.kind == "step":
                 ref = NodeRef.parse(item.node)
                 news[ref] = None
                 if not self._waits(ref):

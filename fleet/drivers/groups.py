@@ -9,12 +9,12 @@ from typing import Protocol
 from fleet.core.objects.node import Node
 from fleet.core.objects.pod import Pod
 from fleet.core.objects.workload import Workload
-from fleet.core.quorum.groups import Group as Declared
+from fleet.core.quorum.groups import QuorumGroup as Declared
 from fleet.core.quorum.quorum import Quorum, SnapshotRule
 from fleet.core.rollout.event import Event, Gone, Seen
 
 
-class Group(Protocol):
+class QuorumClient(Protocol):
     """One quorum group as a driver asks it. Everything is bounded in time; raises FleetError."""
 
     name: str
@@ -36,7 +36,7 @@ class Group(Protocol):
     async def defragment(self, member: str) -> str: ...
 
 
-class Declares(Protocol):
+class GroupDeclarations(Protocol):
     """How groups come from workloads that carry an annotation."""
 
     def __call__(self, workloads: Collection[Workload]) -> Sequence[Declared]:
@@ -44,16 +44,16 @@ class Declares(Protocol):
         ...
 
 
-class Groups:
+class QuorumClients:
     """`opened`: a declared group as it is asked."""
 
     def __init__(
         self,
-        standing: Mapping[str, Group],
-        declares: Declares | None = None,
-        opened: Callable[[Declared], Group] | None = None,
+        standing: Mapping[str, QuorumClient],
+        declares: GroupDeclarations | None = None,
+        opened: Callable[[Declared], QuorumClient] | None = None,
     ) -> None:
-        self._live: dict[str, Group] = dict(standing)
+        self._live: dict[str, QuorumClient] = dict(standing)
         self._declares = declares
         self._opened = opened
         self._declared: dict[str, Declared] = {}
@@ -63,10 +63,10 @@ class Groups:
         self._pods: dict[str, Seen] = {}
         """What a group that comes later has missed."""
 
-    def __iter__(self) -> Iterator[Group]:
+    def __iter__(self) -> Iterator[QuorumClient]:
         return iter(list(self._live.values()))
 
-    def get(self, name: str) -> Group | None:
+    def get(self, name: str) -> QuorumClient | None:
         return self._live.get(name)
 
     def see(self, event: Event) -> bool:
@@ -105,7 +105,7 @@ class Groups:
                 self._live[name] = self._told(self._opened(group))
         return found != before
 
-    def _told(self, group: Group) -> Group:
+    def _told(self, group: QuorumClient) -> QuorumClient:
         for event in (*self._nodes.values(), *self._pods.values()):
             group.see(event)
         return group

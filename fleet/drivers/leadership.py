@@ -52,7 +52,7 @@ class ClusterLease:
                 await self._leave(found.place)
                 return False
         except FleetError as error:
-            self.why = error.words
+            self.why = error.full_message
             return False
         if found.held:
             self._until = asked + SECONDS

@@ -11,9 +11,9 @@ from typing import Protocol
 
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.records.held import Held
-from fleet.core.records.journal import Entry, Record
+from fleet.core.records.journal import JournalEntry, JournalRecord
 from fleet.core.records.leadership import Leadership
-from fleet.core.records.requests import Sort
+from fleet.core.records.requests import RequestKind
 from fleet.core.records.retention import Retention
 from fleet.core.rollout.action import AnyAction, Outcome
 from fleet.core.rollout.checkpoint import Folded
@@ -34,15 +34,15 @@ class Journal(Protocol):
     """The one append-only table. Appends are whole or not at all."""
 
     def append(
-        self, records: Sequence[Record], *, at: datetime, actor: str, epoch: int = 0
-    ) -> Sequence[Entry]:
+        self, records: Sequence[JournalRecord], *, at: datetime, actor: str, epoch: int = 0
+    ) -> Sequence[JournalEntry]:
         """Raises StaleEpochError where `epoch` (not 0) is not that of the database's lease any more."""
         ...
 
-    def entries(self, *, rollout: str | None = None, after: int = 0) -> Iterator[Entry]: ...
+    def entries(self, *, rollout: str | None = None, after: int = 0) -> Iterator[JournalEntry]: ...
 
     def place(self) -> str:
-        """Of the newest entry (`Entry.place`); empty before the first."""
+        """Of the newest entry (`JournalEntry.place`); empty before the first."""
         ...
 
     def knows(self, place: str, cluster: str) -> bool:
@@ -50,7 +50,7 @@ class Journal(Protocol):
         ...
 
 
-class Folds(Protocol):
+class CheckpointStore(Protocol):
     """Rollouts as they stood at one place of the journal."""
 
     def load(self) -> tuple[int, Sequence[Folded]]:
@@ -72,7 +72,7 @@ class Folds(Protocol):
         ...
 
 
-class Notary(Protocol):
+class JournalSigner(Protocol):
     """Signs the journal, so that it can be proved to others."""
 
     def look(self) -> None:
@@ -94,7 +94,7 @@ class DatabaseLease(Protocol):
     def release(self, identity: str) -> None: ...
 
 
-class HeldBoard(Protocol):
+class BlockerStore(Protocol):
     """Where other processes read what holds whom."""
 
     def replace(self, rollout: str, held: Mapping[str, tuple[Held, ...]], *, at: datetime) -> None:
@@ -116,15 +116,15 @@ class Inventory(Protocol):
         ...
 
 
-class RequestBook(Protocol):
+class RequestCounts(Protocol):
     """How many requests were sent, for everybody to read."""
 
-    def add(self, cluster: str, counts: Mapping[Sort, int]) -> None:
+    def add(self, cluster: str, counts: Mapping[RequestKind, int]) -> None:
         """`counts`: since the last time."""
         ...
 
 
-class ClusterBook(Protocol):
+class ClusterRegistry(Protocol):
     """When each cluster was seen last, or why it was not."""
 
     def touch(self, name: str, *, at: datetime, error: str = "", version: str = "") -> None: ...
@@ -136,7 +136,7 @@ class Cluster(Protocol):
     name: str
 
     @property
-    def requests(self) -> Mapping[Sort, int]:
+    def requests(self) -> Mapping[RequestKind, int]:
         """Sent so far, by this process."""
         ...
 

@@ -11,10 +11,10 @@ from fleet.core.guards import quorum
 from fleet.core.quorum.quorum import Quorum, fresh
 from fleet.core.records.errors import FleetError
 from fleet.core.records.leadership import Leadership
-from fleet.core.records.requests import Sort
+from fleet.core.records.requests import RequestKind
 from fleet.core.rollout.action import AnyAction, Defragment, MoveLeader, Outcome, Reboot, Result, SaveSnapshot
 from fleet.core.rollout.event import Event, Gone, Seen, Synced
-from fleet.drivers.groups import Group, Groups
+from fleet.drivers.groups import QuorumClient, QuorumClients
 from fleet.drivers.ports import Clock, Cluster
 
 LOOK_SECONDS = 5.0
@@ -24,7 +24,7 @@ LOOK_SECONDS = 5.0
 class ClusterWithQuorums:
     """Of the shape of `Cluster`. `wrapped` and its groups are this object's alone from now on."""
 
-    def __init__(self, wrapped: Cluster, groups: Groups, clock: Clock) -> None:
+    def __init__(self, wrapped: Cluster, groups: QuorumClients, clock: Clock) -> None:
         self.name = wrapped.name
         self._wrapped = wrapped
         self._groups = groups
@@ -35,7 +35,7 @@ class ClusterWithQuorums:
         """There are other groups than at the last reading."""
 
     @property
-    def requests(self) -> Mapping[Sort, int]:
+    def requests(self) -> Mapping[RequestKind, int]:
         return self._wrapped.requests
 
     async def events(self) -> AsyncGenerator[Event, None]:
@@ -114,12 +114,12 @@ class ClusterWithQuorums:
             for way in ways:
                 way.cancel()
 
-    def _due_now(self) -> list[Group]:
+    def _due_now(self) -> list[QuorumClient]:
         """All, where some are others than before."""
         now = self._clock.now()
         return [group for group in self._groups if self._changed.is_set() or self._rested(group, now)]
 
-    async def _read_some(self, groups: Sequence[Group]) -> list[Event]:
+    async def _read_some(self, groups: Sequence[QuorumClient]) -> list[Event]:
         """Side by side: one that does not answer keeps no other."""
         self._changed.clear()
         found = await asyncio.gather(*(self._read(group) for group in groups))
@@ -127,11 +127,11 @@ class ClusterWithQuorums:
         lost: list[Event] = [Gone(self.name, self._last.pop(name)) for name in gone]
         return [*lost, *(event for event in found if event is not None)]
 
-    def _rested(self, group: Group, now: datetime) -> bool:
+    def _rested(self, group: QuorumClient, now: datetime) -> bool:
         last = self._last.get(group.name)
         return last is None or last.read_at is None or (now - last.read_at).total_seconds() >= group.rest
 
-    async def _read(self, group: Group) -> Event | None:
+    async def _read(self, group: QuorumClient) -> Event | None:
         told = await group.read(self._clock.now())
         if self._groups.get(group.name) is not group:
             return None

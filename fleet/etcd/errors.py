@@ -7,5 +7,5 @@ class EtcdError(FleetError):
     """An etcd refused, or gave no answer; the message has its words."""
 
 
-class RefusedError(EtcdError):
+class EtcdRefusedError(EtcdError):
     """The member answered, and refused: it is there."""

@@ -12,13 +12,13 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
-from fleet.core.quorum.groups import Group
+from fleet.core.quorum.groups import QuorumGroup
 from fleet.core.quorum.quorum import Link, Member, Quorum, SnapshotRule, unknown
 from fleet.core.text.untrusted import UnreadableError, convert
 from fleet.etcd.backup import Saved, save
-from fleet.etcd.errors import EtcdError, RefusedError
+from fleet.etcd.errors import EtcdError, EtcdRefusedError
 from fleet.etcd.gateway import LONG_SECONDS, Gateway, trust
-from fleet.etcd.reading import Answer, Place, foremost_list, leader_of, links_of, reading, trips
+from fleet.etcd.reading import MemberPlace, MemberResponse, foremost_list, leader_of, links_of, reading, trips
 
 STATUS = "/v3/maintenance/status"
 MEMBERS = "/v3/cluster/member/list"
@@ -37,8 +37,8 @@ T = TypeVar("T")
 class Etcd:
     def __init__(
         self,
-        group: Group,
-        places: Mapping[str, Place],
+        group: QuorumGroup,
+        places: Mapping[str, MemberPlace],
         links: Sequence[Link] = (),
         transfer_seconds: float = TRANSFER_SECONDS,
     ) -> None:
@@ -134,7 +134,7 @@ class Etcd:
         size = str(asked.call(STATUS).get("dbSize", 0))[:20]
         return f"{member} of {self.name}: {answers[asked].status.get('dbSize', 0)} bytes before, {size} after"
 
-    def _answers(self) -> dict[Gateway, Answer]:
+    def _answers(self) -> dict[Gateway, MemberResponse]:
         """Of every member that can be reached; those that the configuration does not name are learned from the rest."""
         context = trust(self._access)
         self._silent = {}
@@ -163,10 +163,10 @@ class Etcd:
             )
         return {gateway: found[gateway] for gateway in unique.values()}
 
-    def _ask(self, gateways: Sequence[Gateway]) -> dict[Gateway, Answer]:
-        def one(gateway: Gateway) -> Answer:
+    def _ask(self, gateways: Sequence[Gateway]) -> dict[Gateway, MemberResponse]:
+        def one(gateway: Gateway) -> MemberResponse:
             status, seconds = gateway.timed(STATUS)
-            answer = Answer(status, _members(gateway, status), seconds)
+            answer = MemberResponse(status, _members(gateway, status), seconds)
             answer.check()
             return answer
 
@@ -174,7 +174,7 @@ class Etcd:
         self._silent |= silent
         return found
 
-    def _measure(self, answers: Mapping[Gateway, Answer]) -> None:
+    def _measure(self, answers: Mapping[Gateway, MemberResponse]) -> None:
         """Round trips between the members, where they are in several sites."""
         sites = {place.site for place in self.places.values()}
         known = {frozenset((link.one, link.other)) for link in self._links}
@@ -192,7 +192,7 @@ class Etcd:
         members = foremost.members if foremost is not None else ()
         self._links = links_of(members, measured, self.places) or self._links
 
-    def _ident(self, answers: Mapping[Gateway, Answer], name: str) -> str:
+    def _ident(self, answers: Mapping[Gateway, MemberResponse], name: str) -> str:
         """Of a member that answers."""
         for answer in answers.values():
             for member in answer.members:
@@ -223,7 +223,7 @@ def _members(gateway: Gateway, status: Mapping[str, Any]) -> tuple[dict[str, Any
         # Not linearizable: a member without a quorum tells what it knows.
         listed = gateway.call(MEMBERS, {"linearizable": False}).get("members", [])
         return convert(listed, tuple[dict[str, Any], ...])
-    except RefusedError:
+    except EtcdRefusedError:
         # It has just answered: it is there, and others give the list.
         return ()
 

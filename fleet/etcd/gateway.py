@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from fleet.core.quorum.groups import Access
+from fleet.core.quorum.groups import EtcdAccess
 from fleet.core.text.untrusted import UnreadableError, convert, decode
-from fleet.etcd.errors import EtcdError, RefusedError
+from fleet.etcd.errors import EtcdError, EtcdRefusedError
 
 SECONDS = 5.0
 """How long a member may take to answer what it knows by itself."""
@@ -38,7 +38,7 @@ class _Refusal(Struct, frozen=True):
     error: str | _Refusal = ""
 
 
-def trust(access: Access) -> ssl.SSLContext:
+def trust(access: EtcdAccess) -> ssl.SSLContext:
     """Raises EtcdError for files that are not there or hold no certificate."""
     try:
         context = ssl.create_default_context(cafile=access.ca or None)
@@ -130,7 +130,7 @@ class Gateway:
         response = connection.getresponse()
         found = _body(response)
         if response.status != 200:
-            raise RefusedError(f"{self.endpoint}: {_words(found)}")
+            raise EtcdRefusedError(f"{self.endpoint}: {_words(found)}")
         return decode(found, dict[str, Any])
 
     @contextmanager

@@ -11,12 +11,12 @@ from msgspec.structs import replace
 
 from fleet.core.objects.node import Node, NodeRef
 from fleet.core.objects.pod import Pod
-from fleet.core.quorum.groups import Group
+from fleet.core.quorum.groups import QuorumGroup
 from fleet.core.quorum.quorum import Quorum, SnapshotRule
 from fleet.core.rollout.event import Event, Gone, Seen
 from fleet.etcd.errors import EtcdError
 from fleet.etcd.etcd import Etcd
-from fleet.etcd.reading import Place
+from fleet.etcd.reading import MemberPlace
 from fleet.etcd.static import are_at, declared, endpoints_of, place_of, pods_of
 
 
@@ -37,7 +37,7 @@ class EtcdGroup:
     this one is."""
 
     def __init__(
-        self, group: Group, site: str, servers: Servers, beside: Sequence[EtcdGroup] | None = None
+        self, group: QuorumGroup, site: str, servers: Servers, beside: Sequence[EtcdGroup] | None = None
     ) -> None:
         self.name = group.name
         self.rest = REST
@@ -107,7 +107,7 @@ class EtcdGroup:
     async def defragment(self, member: str) -> str:
         return await asyncio.to_thread(self._etcd.defragment, member)
 
-    def _places(self) -> dict[str, Place]:
+    def _places(self) -> dict[str, MemberPlace]:
         """By the names of nodes, and by their addresses."""
         places = {
             name: place_of(self._cluster, self._site, node, self._spread)

@@ -39,7 +39,7 @@ SMOOTH = 200
 """Of so many values the last one has come as near as a float can tell."""
 
 
-class Place(Struct, frozen=True):
+class MemberPlace(Struct, frozen=True):
     """Where a member is."""
 
     node: NodeRef | None = None
@@ -84,7 +84,7 @@ class _Member(Struct, frozen=True, rename={"ident": "ID", "peers": "peerURLs", "
 _Members = Annotated[tuple[_Member, ...], Meta(max_length=100)]
 
 
-class Answer(Struct, frozen=True):
+class MemberResponse(Struct, frozen=True):
     """What one member says."""
 
     status: dict[str, Any]
@@ -112,8 +112,8 @@ class Answer(Struct, frozen=True):
 
 def reading(
     name: str,
-    answers: Sequence[Answer],
-    places: Mapping[str, Place],
+    answers: Sequence[MemberResponse],
+    places: Mapping[str, MemberPlace],
     links: Sequence[Link],
     now: datetime,
     silent: Mapping[str, str] | None = None,
@@ -135,13 +135,13 @@ def reading(
     return Quorum(name, "etcd", uid, members=members, links=tuple(links), read_at=now)
 
 
-def foremost_list(answers: Iterable[Answer]) -> Answer | None:
+def foremost_list(answers: Iterable[MemberResponse]) -> MemberResponse | None:
     """Returns the answer with a member list whose member has applied the most, or None if nobody gives a list."""
     listed = (answer for answer in answers if answer.members)
     return max(listed, key=lambda answer: (answer.applied, answer.ident), default=None)
 
 
-def leader_of(answers: Sequence[Answer]) -> str:
+def leader_of(answers: Sequence[MemberResponse]) -> str:
     """The id that those of the newest term name; empty: none. A leader that was cut off still believes an older one."""
     newest = max(answer.term for answer in answers)
     named = {str(answer.status.get("leader", "0")) for answer in answers if answer.term == newest}
@@ -151,10 +151,10 @@ def leader_of(answers: Sequence[Answer]) -> str:
 
 def _member(
     found: Mapping[str, Any],
-    answer: Answer | None,
+    answer: MemberResponse | None,
     leader: str,
     alarms: Mapping[str, tuple[str, ...]],
-    places: Mapping[str, Place],
+    places: Mapping[str, MemberPlace],
     silent: Mapping[str, str],
 ) -> Member:
     ident, name = str(found["ID"]), str(found.get("name", ""))
@@ -184,12 +184,12 @@ def _member(
     )
 
 
-def placed(member: Mapping[str, Any], places: Mapping[str, Place]) -> Place:
+def placed(member: Mapping[str, Any], places: Mapping[str, MemberPlace]) -> MemberPlace:
     """`places`: by the names of nodes, and by their addresses. A member is on the node of its name, as kubeadm has it,
     or else on that which has the address where its peers or its clients find it."""
     urls = (url for key in ("peerURLs", "clientURLs") for url in member.get(key) or ())
     known = (places.get(where) for where in (str(member.get("name", "")), *map(host_of, urls)))
-    return next((place for place in known if place is not None), Place())
+    return next((place for place in known if place is not None), MemberPlace())
 
 
 def host_of(url: str) -> str:
@@ -200,7 +200,7 @@ def host_of(url: str) -> str:
         return ""
 
 
-def _alarms(answers: Sequence[Answer]) -> dict[str, tuple[str, ...]]:
+def _alarms(answers: Sequence[MemberResponse]) -> dict[str, tuple[str, ...]]:
     """By member id. Each member knows those of all; reading them so needs no quorum, as asking for them would."""
     found: dict[str, set[str]] = {}
     for answer in answers:
@@ -266,7 +266,7 @@ def _version(text: str) -> tuple[int, ...]:
 def links_of(
     members: Sequence[Mapping[str, Any]],
     measured: Mapping[str, Mapping[str, Trips]],
-    places: Mapping[str, Place],
+    places: Mapping[str, MemberPlace],
 ) -> tuple[Link, ...]:
     """Between sites, and within one. `measured`: by member id, then by peer id. Who has measured longer counts more."""
     sites = {str(each["ID"]): placed(each, places).site for each in members}

@@ -8,9 +8,9 @@ from datetime import datetime
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.objects.node import Node, NodeRef
 from fleet.core.objects.pod import Pod
-from fleet.core.quorum.groups import Spread, place_name
+from fleet.core.quorum.groups import GroupSpread, place_name
 from fleet.core.quorum.quorum import Member, Quorum
-from fleet.etcd.reading import Place, host_of
+from fleet.etcd.reading import MemberPlace, host_of
 
 NAMESPACE = "kube-system"
 LABEL = ("component", "etcd")
@@ -44,23 +44,25 @@ def are_at(endpoints: Iterable[str], pods: Sequence[Pod], nodes: Mapping[str, No
     return not asked.isdisjoint(own)
 
 
-def place_of(cluster: str, site: str, node: Node, spread: Spread = "site") -> Place:
+def place_of(cluster: str, site: str, node: Node, spread: GroupSpread = "site") -> MemberPlace:
     """`site` is the cluster's; the node's own label beats it."""
-    return Place(NodeRef(cluster, node.name), place_name(node, site, spread))
+    return MemberPlace(NodeRef(cluster, node.name), place_name(node, site, spread))
 
 
-def declared(name: str, pods: Sequence[Pod], where: Mapping[str, Place], why: str, now: datetime) -> Quorum:
+def declared(
+    name: str, pods: Sequence[Pod], where: Mapping[str, MemberPlace], why: str, now: datetime
+) -> Quorum:
     """The group by the readiness of its pods: who leads and who is behind is not known. `why` etcd itself cannot be
     asked."""
     members = []
     for pod in pods:
-        place = where.get(pod.node, Place())
+        place = where.get(pod.node, MemberPlace())
         ready = pod.ready and not pod.deleting
         members.append(Member(pod.node, place.node, place.site, reachable=ready))
     return Quorum(name, "etcd", members=tuple(members), declared=True, unread=why, read_at=now)
 
 
-def group_in(snapshot: Snapshot, spread: Spread = "site") -> Quorum | None:
+def group_in(snapshot: Snapshot, spread: GroupSpread = "site") -> Quorum | None:
     """The cluster's own etcd, of which nothing but its pods is known; None: it has none that can be seen."""
     pods = pods_of(snapshot.pods)
     where = {node.name: place_of(snapshot.cluster, snapshot.site, node, spread) for node in snapshot.nodes}

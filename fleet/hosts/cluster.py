@@ -17,21 +17,21 @@ from fleet.core.objects.machine import LogAsk, Machine
 from fleet.core.objects.node import Node
 from fleet.core.records.errors import FleetError, UnreachableError, UsageError
 from fleet.core.records.leadership import Leadership
-from fleet.core.records.requests import Sort
+from fleet.core.records.requests import RequestKind
 from fleet.core.rollout.action import AnyAction, Outcome
 from fleet.core.rollout.event import Event, Gone, Lost, Seen, Synced
-from fleet.hosts import claims, facts, seen
-from fleet.hosts.claims import Claim
-from fleet.hosts.inventory import Entry, Inventory
+from fleet.hosts import facts, observation, ownership
+from fleet.hosts.connections import Reach, Way, Ways, over_ssh
+from fleet.hosts.executor import HostActionExecutor, told_of
+from fleet.hosts.inventory.inventory import Entry, Inventory
+from fleet.hosts.inventory.source import Source
+from fleet.hosts.ownership import Claim
+from fleet.hosts.probe import survey
 from fleet.hosts.record import Records
-from fleet.hosts.source import Source
-from fleet.hosts.steward import Looks, Steward
-from fleet.hosts.survey import survey
-from fleet.hosts.verbs import Verbs, told_of
-from fleet.hosts.ways import Reach, Way, Ways, over_ssh
-from fleet.machines.agent import Pace
-from fleet.machines.bootlog import BootLog
-from fleet.machines.contained import contained
+from fleet.hosts.supervisor import Looks, Steward
+from fleet.machines.agent.agent import Pace
+from fleet.machines.agent.boot_log import BootLog
+from fleet.machines.agent.contained import contained
 from fleet.model.file_lease import FileLease
 
 LOG = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class Rhythm(Struct, frozen=True):
 RHYTHM = Rhythm()
 
 
-class Reading(Struct, frozen=True):
+class HostsReading(Struct, frozen=True):
     snapshot: Snapshot
     unreached: dict[str, str]
     """Hosts that were not reached, and why."""
@@ -78,12 +78,12 @@ class HostsCluster:
         folder.mkdir(parents=True, exist_ok=True)
         self._lease = FileLease(folder / "lease")
         self._own = own
-        self._verbs = Verbs(self._records, self._known, own)
+        self._verbs = HostActionExecutor(self._records, self._known, own)
         self._stewards: dict[str, Steward] = {}
         self._watches: list[_Watch] = []
 
     @property
-    def requests(self) -> Mapping[Sort, int]:
+    def requests(self) -> Mapping[RequestKind, int]:
         """None: there is no API server."""
         return {}
 
@@ -117,7 +117,7 @@ class HostsCluster:
     async def resign(self, identity: str) -> None:
         self._lease.resign(identity)
 
-    async def read(self, site: str, at: datetime) -> Reading:
+    async def read(self, site: str, at: datetime) -> HostsReading:
         """Every host once, side by side. Raises UnreachableError where none is reached, ConfigError."""
         inventory = await self._source.now()
         reach = self._ways(inventory)
@@ -129,10 +129,10 @@ class HostsCluster:
                 with contained(host.name):
                     found, why = await survey(record, host, way, told_of(self.name, host.name)), None
             except FleetError as error:
-                found, why = seen.away(record, error.message), error
+                found, why = observation.away(record, error.message), error
             finally:
                 await way.close()
-            return seen.node_of(found, host, self._own), found.machine, why
+            return observation.node_of(found, host, self._own), found.machine, why
 
         answers = await asyncio.gather(*(one(host) for host in inventory.hosts))
         unreached = {node.name: why for node, _, why in answers if why is not None}
@@ -141,7 +141,7 @@ class HostsCluster:
             raise UnreachableError(told, next((why.hint for why in unreached.values()), ""))
         nodes, machines = tuple(each[0] for each in answers), tuple(each[1] for each in answers)
         snapshot = Snapshot(self.name, site, at, nodes=nodes, machines=machines)
-        return Reading(snapshot, {name: why.words for name, why in unreached.items()})
+        return HostsReading(snapshot, {name: why.full_message for name, why in unreached.items()})
 
     async def claim(self) -> dict[str, str]:
         """Makes every host this fleet's, whoever has it: what was done, or why not, by host. Raises ConfigError."""
@@ -155,7 +155,7 @@ class HostsCluster:
                     before = (await facts.look(way)).claim
                 if self._own is None or (before is not None and before.fleet == self._own.fleet):
                     return "was claimed already"
-                await claims.take(way, self._own, over=True)
+                await ownership.take(way, self._own, over=True)
                 return "claimed" if before is None else f"taken over from {before.by or 'another fleet'}"
             except FleetError as error:
                 return f"not claimed: {error.message}"
@@ -316,7 +316,7 @@ class _Watch:
         for name in list(self._first):
             LOG.warning("%s: %s", name, why)
             self._stewards[name].why = why
-            self._records.change(name, lambda record: seen.away(record, why))
+            self._records.change(name, lambda record: observation.away(record, why))
             self._first.pop(name).cancel()
 
     async def _leave(self, name: str, gone: bool) -> None:
@@ -334,7 +334,7 @@ class _Watch:
         hosts = {host.name: host for host in self._inventory.hosts}
         for name in [name for name in self._dirty if name in hosts and name not in self._first]:
             record = self._records.read(name)
-            now = (seen.node_of(record, hosts[name], self._own), record.machine)
+            now = (observation.node_of(record, hosts[name], self._own), record.machine)
             before = self._told.get(name)
             self._told[name] = now
             if before is None or before[0] != now[0]:
@@ -348,7 +348,7 @@ class _Watch:
         there = {
             name: each.why
             for name, each in self._stewards.items()
-            if not seen.busy(self._records.read(name)) or not each.why
+            if not observation.busy(self._records.read(name)) or not each.why
         }
         return _none(there) if len(there) > 1 and all(there.values()) else ""
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from msgspec import Struct
 
 from fleet.core.objects.machine import NAME_MOST
-from fleet.hosts import claims
-from fleet.hosts.claims import Claim
+from fleet.hosts import ownership
+from fleet.hosts.ownership import Claim
+from fleet.machines.errors import MachineError
+from fleet.machines.families import osrelease
 from fleet.machines.host import Host, checked
-from fleet.machines.os import osrelease
-from fleet.machines.os.family import MachineError
 
 _SCRIPT = """
 echo "boot_id=$(cat /proc/sys/kernel/random/boot_id)"
@@ -70,7 +70,7 @@ def parse(text: str) -> Facts:
         found.get("kernel", "")[:NAME_MOST],
         found.get("state", "")[:NAME_MOST],
         osrelease.parse(release).get("PRETTY_NAME", "")[:NAME_MOST],
-        claims.parse(found.get("claim", "")),
+        ownership.parse(found.get("claim", "")),
         ARCHITECTURES.get(found.get("machine", ""), ""),
     )
 

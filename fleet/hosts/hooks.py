@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from fleet.core.records.errors import FleetError
-from fleet.hosts.inventory import Hook
+from fleet.hosts.inventory.inventory import Hook
 from fleet.machines.host import Host, Ran, shown
 from fleet.machines.job import finish, unit_of
 from fleet.machines.local import Local

@@ -21,7 +21,7 @@ from fleet.core.objects.machine import Machine
 from fleet.core.objects.node import Node
 from fleet.core.records.errors import FleetError
 from fleet.core.text.untrusted import UNREADABLE
-from fleet.hosts.claims import Claim
+from fleet.hosts.ownership import Claim
 
 
 class Record(Struct, frozen=True):

@@ -9,39 +9,39 @@ from datetime import datetime
 
 from fleet.core.objects.machine import LogAsk
 from fleet.core.records.leadership import Leadership
-from fleet.core.records.requests import Sort
+from fleet.core.records.requests import RequestKind
 from fleet.core.rollout.action import AnyAction, Outcome
 from fleet.core.rollout.event import Event
 from fleet.kube.actions import access
-from fleet.kube.actions.lease import Lease
+from fleet.kube.actions.executor import ActionExecutor
+from fleet.kube.actions.lease import LeaseClient
 from fleet.kube.actions.machine_log import machine_log
-from fleet.kube.actions.verbs import Verbs
 from fleet.kube.client.clock import Clock
-from fleet.kube.client.credentials import Source
+from fleet.kube.client.credentials import CredentialSource
 from fleet.kube.client.transport import Transport
 from fleet.kube.objects.permissions import Permission, needed
 from fleet.kube.watch import snapshot
-from fleet.kube.watch.snapshot import Reading
-from fleet.kube.watch.watching import Pulse, Watching
+from fleet.kube.watch.informers import HealthCheck, Informers
+from fleet.kube.watch.snapshot import ClusterReading
 
-PULSE = Pulse()
+PULSE = HealthCheck()
 
 
-class Cluster:
+class KubeCluster:
     """Raises nothing but `FleetError`s. Nothing is read or sent before the first call. Close it."""
 
-    def __init__(self, name: str, source: Source, clock: Clock, pulse: Pulse = PULSE) -> None:
+    def __init__(self, name: str, source: CredentialSource, clock: Clock, pulse: HealthCheck = PULSE) -> None:
         self.name = name
         self.transport = Transport(source, clock)
         """For what else is to be asked of the API server."""
         self._clock = clock
         self._pulse = pulse
-        self._verbs = Verbs(self.transport)
-        self._lease = Lease(self.transport, clock, name)
-        self._watching: list[Watching] = []
+        self._verbs = ActionExecutor(self.transport)
+        self._lease = LeaseClient(self.transport, clock, name)
+        self._watching: list[Informers] = []
 
     @property
-    def requests(self) -> Counter[Sort]:
+    def requests(self) -> Counter[RequestKind]:
         """Requests sent so far."""
         return self.transport.requests
 
@@ -51,7 +51,7 @@ class Cluster:
         return {resource: why for each in self._watching for resource, why in each.missing.items()}
 
     async def events(self) -> AsyncGenerator[Event, None]:
-        watching = Watching(self.name, self.transport, self._clock, self._pulse)
+        watching = Informers(self.name, self.transport, self._clock, self._pulse)
         self._watching.append(watching)
         try:
             async with aclosing(watching.events()) as events:
@@ -75,7 +75,7 @@ class Cluster:
     async def resign(self, identity: str) -> None:
         await self._lease.resign(identity)
 
-    async def read(self, site: str, at: datetime) -> Reading:
+    async def read(self, site: str, at: datetime) -> ClusterReading:
         """Everything once."""
         return await snapshot.read(self.transport, self.name, site, at)
 

@@ -8,8 +8,8 @@ from typing import Protocol
 from msgspec import Struct
 
 from fleet.core.records.errors import UnreachableError
-from fleet.machines import secrets
-from fleet.machines.os.family import MachineError
+from fleet.machines import redaction
+from fleet.machines.errors import MachineError
 
 SHOWN = 600
 """Most characters of a command's output that an error shows: the last ones, where programs say what was wrong."""
@@ -42,7 +42,7 @@ class Ran(Struct, frozen=True):
     @property
     def words(self) -> str:
         """The command and what it printed, for an error."""
-        return f"{secrets.hidden(' '.join(self.argv))[:200]}: {self.printed}"
+        return f"{redaction.hidden(' '.join(self.argv))[:200]}: {self.printed}"
 
     @property
     def printed(self) -> str:
@@ -63,7 +63,7 @@ class Host(Protocol):
 
 def shown(text: str) -> str:
     """The last part of a text that may be long, without secrets."""
-    text = secrets.hidden(text[-PRINTED:])
+    text = redaction.hidden(text[-PRINTED:])
     return text if len(text) <= SHOWN else f"... {text[-SHOWN:]}"
 
 

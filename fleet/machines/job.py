@@ -11,8 +11,9 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 
+from fleet.machines.errors import MachineError
 from fleet.machines.host import BOOT_ID, Host, LostError, Ran, checked, read_end, read_line
-from fleet.machines.os.family import MachineError, Progress
+from fleet.machines.progress import ReportPercent
 
 FOLDER = "/run/fleet"
 LOOK = 1.0
@@ -34,7 +35,7 @@ async def finish(
     host: Host,
     token: str,
     argv: Sequence[str],
-    progress: Progress | None = None,
+    progress: ReportPercent | None = None,
     percent: Percent = lambda _: None,
     look: float = LOOK,
 ) -> Ran:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from fleet.core.records.errors import UsageError
 from fleet.core.text.environment import for_others
+from fleet.machines.errors import MachineError
 from fleet.machines.host import ABSENT, MOST, Ran
-from fleet.machines.os.family import MachineError
 from fleet.system import programs
 from fleet.system.programs import last
 

@@ -6,14 +6,14 @@ from random import Random
 
 from msgspec.structs import replace
 
-from fleet.core.agent import Act, Answer, next_duty
+from fleet.core.agent import ReportWork, StartWork, decide_work
 from fleet.core.objects.machine import Ask, Machine, Request, Units, Work
 from fleet.core.objects.node import Node
 from fleet.core.releases import osimage
 from fleet.core.releases.release import Release, is_release, told_from
-from fleet.model.behaviour import Behaviour, Length, draw
+from fleet.model.behaviour import ClusterBehaviour, Length, draw
 from fleet.model.control_plane.kubelet import Kubelets
-from fleet.model.event_queue import Timeline
+from fleet.model.event_queue import EventQueue
 from fleet.model.objects import Objects
 
 UNIT = "app-gateway.service"
@@ -29,9 +29,9 @@ def last_boot(machine: Machine) -> str:
     return f"(simulated) systemd[1]: {machine.rollback.version} shuts down\n" if machine.rollback else ""
 
 
-class Agents:
-    def __init__(self, objects: Objects, kubelets: Kubelets, timeline: Timeline, rng: Random) -> None:
-        self.behaviour = Behaviour()
+class ModelAgents:
+    def __init__(self, objects: Objects, kubelets: Kubelets, timeline: EventQueue, rng: Random) -> None:
+        self.behaviour = ClusterBehaviour()
         self._objects = objects
         self._kubelets = kubelets
         self._timeline = timeline
@@ -78,10 +78,10 @@ class Agents:
         last = machine.work
         if not machine.reported or (last is not None and (last.token == token or last.state == "working")):
             return
-        match next_duty(request, last, machine):
-            case Answer(work):
+        match decide_work(request, last, machine):
+            case ReportWork(work):
                 self._tell(machine, work)
-            case Act(work=work):
+            case StartWork(work=work):
                 self._begin(machine, request, work)
 
     def _begin(self, machine: Machine, request: Request, work: Work) -> None:

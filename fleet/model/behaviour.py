@@ -18,7 +18,7 @@ new image cannot be written. not-ready: it boots, and its kubelet does not becom
 unit of systemd fails that had not before. stays-starting: it boots, and systemd never ends its start."""
 
 
-class Spread(Struct, frozen=True):
+class SpreadLength(Struct, frozen=True):
     """Seconds, even between `low` and `high`; `named` names always take their own."""
 
     low: float
@@ -36,7 +36,7 @@ def draw(length: Length, rng: Random, name: str) -> float:
 
 
 @dataclass(frozen=True)
-class Behaviour:
+class ClusterBehaviour:
     """All times in seconds. The name given to a pod's lengths is `namespace/workload`, else `namespace/pod`."""
 
     pod_start: Length = 8.0
@@ -75,27 +75,27 @@ class Behaviour:
 
 
 class SavedBehaviour(Struct, frozen=True):
-    """A behaviour as data. Only constants and `Spread`s can be saved."""
+    """A behaviour as data. Only constants and `SpreadLength`s can be saved."""
 
-    lengths: dict[str, float | Spread | None]
+    lengths: dict[str, float | SpreadLength | None]
     stage_reports: int
     failures: dict[str, Failure]
 
     @classmethod
-    def of(cls, behaviour: Behaviour) -> SavedBehaviour:
+    def of(cls, behaviour: ClusterBehaviour) -> SavedBehaviour:
         """Raises TypeError for a length that is any other function."""
-        lengths: dict[str, float | Spread | None] = {}
+        lengths: dict[str, float | SpreadLength | None] = {}
         for each in fields(behaviour):
             if each.name in ("stage_reports", "failures"):
                 continue
             value = getattr(behaviour, each.name)
-            if value is not None and not isinstance(value, (float, int, Spread)):
+            if value is not None and not isinstance(value, (float, int, SpreadLength)):
                 raise TypeError(f"{each.name} is a function, which cannot be saved")
             lengths[each.name] = value
         return cls(lengths, behaviour.stage_reports, dict(behaviour.failures))
 
-    def restore(self) -> Behaviour:
-        return Behaviour(
+    def restore(self) -> ClusterBehaviour:
+        return ClusterBehaviour(
             **self.lengths,  # type: ignore[arg-type]
             stage_reports=self.stage_reports,
             failures=self.failures,

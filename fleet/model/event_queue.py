@@ -8,7 +8,7 @@ Due = tuple[float, int, str, tuple[str, ...]]
 """When (seconds), a number that keeps entries of one moment in order, what, and its words."""
 
 
-class Timeline:
+class EventQueue:
     def __init__(self, entries: list[Due] | None = None, made: int = 0) -> None:
         self.entries = entries or []
         """A heap."""

@@ -18,23 +18,23 @@ from fleet.core.objects.workload import Workload
 from fleet.core.third_parties.maintenance import Maintenance
 from fleet.model.control_plane.controllers import Controllers
 from fleet.model.control_plane.daemons import Daemons
-from fleet.model.control_plane.disruption import Disruption
+from fleet.model.control_plane.disruption import DisruptionController
 from fleet.model.control_plane.kubelet import Kubelets
-from fleet.model.control_plane.volumes import Volumes
+from fleet.model.control_plane.volumes import AttachController
 from fleet.model.objects import Objects, WorkloadKey
 
 
-class Stranger:
+class ExternalChanges:
     """Acts at the model's own time (`Model.now`). Raises KeyError for what is not there."""
 
     def __init__(
         self,
         objects: Objects,
         controllers: Controllers,
-        disruption: Disruption,
+        disruption: DisruptionController,
         kubelets: Kubelets,
         daemons: Daemons,
-        volumes: Volumes,
+        volumes: AttachController,
         settle: Callable[[], None],
     ) -> None:
         self._objects = objects

@@ -15,7 +15,7 @@ from msgspec import Struct
 from fleet.core.records.leadership import Leadership
 
 
-class Lease(Struct, frozen=True):
+class FileLeaseHolder(Struct, frozen=True):
     holder: str = ""
     epoch: int = 0
     seconds: int = 0
@@ -28,7 +28,7 @@ class Lease(Struct, frozen=True):
 class FileLease:
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._seen: tuple[Lease, float] | None = None
+        self._seen: tuple[FileLeaseHolder, float] | None = None
         """The last renewal that was seen, and when (seconds of the wall's clock)."""
 
     def attempt(
@@ -41,7 +41,7 @@ class FileLease:
             if not mine and lease.holder and not self._expired(lease) and not abandoned(lease.holder):
                 return Leadership(False, lease.holder, lease.epoch, lease.place)
             epoch = lease.epoch if mine else lease.epoch + 1
-            _write(file, Lease(identity, epoch, seconds, lease.renewals + 1, place or lease.place))
+            _write(file, FileLeaseHolder(identity, epoch, seconds, lease.renewals + 1, place or lease.place))
             return Leadership(True, identity, epoch, lease.place)
 
     def place(self) -> str:
@@ -55,7 +55,7 @@ class FileLease:
             if lease.holder == identity:
                 _write(file, msgspec.structs.replace(lease, holder="", renewals=lease.renewals + 1))
 
-    def _expired(self, lease: Lease) -> bool:
+    def _expired(self, lease: FileLeaseHolder) -> bool:
         """Its renewal has not been seen to change for its duration."""
         now = monotonic()
         if self._seen is None or self._seen[0] != lease:
@@ -72,12 +72,12 @@ class FileLease:
             os.close(file)
 
 
-def _read(file: int) -> Lease:
+def _read(file: int) -> FileLeaseHolder:
     data = os.pread(file, 65536, 0)
-    return msgspec.json.decode(data, type=Lease) if data else Lease()
+    return msgspec.json.decode(data, type=FileLeaseHolder) if data else FileLeaseHolder()
 
 
-def _write(file: int, lease: Lease) -> None:
+def _write(file: int, lease: FileLeaseHolder) -> None:
     """Over what is there, with blanks behind: cut off first, it would be gone where the disk is full."""
     data = msgspec.json.encode(lease)
     os.pwrite(file, data.ljust(os.fstat(file).st_size), 0)

@@ -35,27 +35,27 @@ from fleet.core.rollout.action import (
 )
 from fleet.core.rollout.event import Event, Thing
 from fleet.model import node_patches
-from fleet.model.agents import Agents
-from fleet.model.behaviour import Behaviour, draw
+from fleet.model.agents import ModelAgents
+from fleet.model.behaviour import ClusterBehaviour, draw
 from fleet.model.control_plane.controllers import Controllers
 from fleet.model.control_plane.daemons import Daemons
-from fleet.model.control_plane.disruption import Disruption
+from fleet.model.control_plane.disruption import DisruptionController
 from fleet.model.control_plane.eviction import granted
 from fleet.model.control_plane.kubelet import Kubelets
 from fleet.model.control_plane.scheduler import Scheduler
-from fleet.model.control_plane.volumes import Volumes
-from fleet.model.event_queue import Timeline
-from fleet.model.external_changes import Stranger
+from fleet.model.control_plane.volumes import AttachController
+from fleet.model.event_queue import EventQueue
+from fleet.model.external_changes import ExternalChanges
 from fleet.model.objects import Objects, WorkloadKey
-from fleet.model.quorums import Quorums
-from fleet.model.refusal import Refusal
+from fleet.model.quorums import ModelQuorums
+from fleet.model.refused_patch import RefusedPatch
 from fleet.model.saved import SavedModel, decode, encode, saved_event
 
 
 class Model:
     """Made by `from_snapshot` or `load`. `stranger` does what others do to the cluster."""
 
-    def __init__(self, saved: SavedModel, behaviour: Behaviour, rng: Random) -> None:
+    def __init__(self, saved: SavedModel, behaviour: ClusterBehaviour, rng: Random) -> None:
         self.looks = True
         """What performs the actions looks at the node's pods right before a reboot, as the real driver does."""
         self.cluster = saved.cluster
@@ -76,21 +76,21 @@ class Model:
         )
         objects.now, objects.revision, objects.epoch = saved.now, saved.revision, saved.epoch
         objects.told.extend((each.at, each.event(saved.cluster)) for each in saved.told)
-        self._timeline = timeline = Timeline(list(saved.timeline), saved.made)
-        self._disruption = Disruption(objects)
+        self._timeline = timeline = EventQueue(list(saved.timeline), saved.made)
+        self._disruption = DisruptionController(objects)
         self._scheduler = Scheduler(objects)
         self._controllers = Controllers(objects, self._scheduler, timeline, rng, saved.controllers)
         self._kubelets = Kubelets(objects, self._controllers, timeline, rng)
         self._kubelets.away, self._kubelets.outages = dict(saved.away), saved.outages
         self._kubelets.unregistered = dict(saved.unregistered)
-        self._volumes = Volumes(objects, timeline, rng)
+        self._volumes = AttachController(objects, timeline, rng)
         self._volumes.claims, self._volumes.stuck = set(saved.attachable), dict(saved.stuck)
         daemons = Daemons(objects, self._controllers)
-        self.quorums = Quorums(objects, self._kubelets, timeline, rng)
+        self.quorums = ModelQuorums(objects, self._kubelets, timeline, rng)
         self.quorums.groups = {group.name: replace(group, read_at=None) for group in saved.quorums}
         self.quorums.unread, self.quorums.full = dict(saved.unread), saved.full
-        self._agents = Agents(objects, self._kubelets, timeline, rng)
-        self.stranger = Stranger(
+        self._agents = ModelAgents(objects, self._kubelets, timeline, rng)
+        self.stranger = ExternalChanges(
             objects, self._controllers, self._disruption, self._kubelets, daemons, self._volumes, self._settle
         )
         self._late_budgets = {PodRef(*due[3]) for due in timeline.entries if due[2] == "budget"}
@@ -101,7 +101,7 @@ class Model:
 
     @classmethod
     def from_snapshot(
-        cls, snapshot: Snapshot, behaviour: Behaviour, rng: Random, ill: Iterable[str] = ()
+        cls, snapshot: Snapshot, behaviour: ClusterBehaviour, rng: Random, ill: Iterable[str] = ()
     ) -> Model:
         """Begins at time 0, the moment of the snapshot. What it shows under way (starting pods, requests) goes on.
 
@@ -117,7 +117,7 @@ class Model:
         return model
 
     @classmethod
-    def load(cls, data: bytes, behaviour: Behaviour) -> Model:
+    def load(cls, data: bytes, behaviour: ClusterBehaviour) -> Model:
         """Goes on exactly where `save` was called. Raises msgspec.DecodeError for anything else."""
         saved = decode(data)
         rng = Random()  # noqa: S311
@@ -129,7 +129,7 @@ class Model:
     def now(self) -> float:
         return self._objects.now
 
-    def behave(self, behaviour: Behaviour) -> None:
+    def behave(self, behaviour: ClusterBehaviour) -> None:
         """From now on; what has begun takes as long as it was drawn."""
         self._behaviour = behaviour
         self._controllers.behaviour = behaviour
@@ -143,7 +143,7 @@ class Model:
         self._run(now)
         try:
             words = self._verbs[type(action)](action)
-        except Refusal as refusal:
+        except RefusedPatch as refusal:
             return Outcome(action, refusal.result, refusal.words, refusal.retry_after)
         self._settle()
         return Outcome(action, Result.DONE, words)
@@ -233,8 +233,8 @@ class Model:
 
     def _make_verbs(self) -> Mapping[type, Callable[..., str]]:
         return {
-            Mark: lambda action: self._patch(action, node_patches.mark),
-            Unmark: lambda action: self._patch(action, node_patches.unmark),
+            Mark: lambda action: self._patch(action, node_patches.add_pending_taint),
+            Unmark: lambda action: self._patch(action, node_patches.remove_pending_taint),
             Cordon: lambda action: self._patch(action, node_patches.cordon),
             Uncordon: self._uncordon,
             Evict: self._evict,
@@ -321,9 +321,9 @@ class Model:
     def _node(self, action: Action) -> Node:
         node = self._objects.nodes.get(action.node.name)
         if node is None:
-            raise Refusal(Result.GONE, f'nodes "{action.node.name}" not found')
+            raise RefusedPatch(Result.GONE, f'nodes "{action.node.name}" not found')
         if node.uid != action.uid:
-            raise Refusal(Result.GONE, f"another machine now stands under the name {node.name}")
+            raise RefusedPatch(Result.GONE, f"another machine now stands under the name {node.name}")
         return node
 
     def _patch(self, action: Action, patch: Callable[[Node, str], Node | None]) -> str:
@@ -348,7 +348,7 @@ class Model:
         self._node(action)
         machine = self._objects.machines.get(action.node.name)
         if machine is None:
-            raise Refusal(Result.GONE, f'machines.fleet.internal "{action.node.name}" not found')
+            raise RefusedPatch(Result.GONE, f'machines.fleet.internal "{action.node.name}" not found')
         return machine
 
     def _stage(self, action: Stage) -> str:
@@ -360,11 +360,11 @@ class Model:
         if machine.request is not None and machine.request.token == action.token:
             return ""
         if not node.unschedulable or node.cordoned_by != action.rollout:
-            raise Refusal(Result.STALE, f"{node.name} is not cordoned by {action.rollout}")
+            raise RefusedPatch(Result.STALE, f"{node.name} is not cordoned by {action.rollout}")
         if node.boot_id != action.boot_id:
-            raise Refusal(Result.STALE, f"{node.name} has booted since: {node.boot_id}")
+            raise RefusedPatch(Result.STALE, f"{node.name} has booted since: {node.boot_id}")
         if self.looks and (left := self._undrained(action)):
-            raise Refusal(Result.STALE, f"{node.name} is not drained: {left} came late")
+            raise RefusedPatch(Result.STALE, f"{node.name} is not drained: {left} came late")
         if self.looks:
             self.quorums.may_reboot(action)
         self._request(machine, Request(Ask.REBOOT, action.token, action.release))

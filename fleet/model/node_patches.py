@@ -7,10 +7,10 @@ from msgspec.structs import replace
 from fleet.core.objects.node import CORDON_ANNOTATION, PENDING_TAINT, ROLLOUT_ANNOTATION, Node, Taint
 from fleet.core.rollout.action import Result
 from fleet.core.third_parties import keep_off
-from fleet.model.refusal import Refusal
+from fleet.model.refused_patch import RefusedPatch
 
 
-def mark(node: Node, rollout: str) -> Node | None:
+def add_pending_taint(node: Node, rollout: str) -> Node | None:
     if node.pending_taint and node.annotations.get(ROLLOUT_ANNOTATION) == rollout:
         return None
     return replace(
@@ -20,7 +20,7 @@ def mark(node: Node, rollout: str) -> Node | None:
     )
 
 
-def unmark(node: Node, rollout: str) -> Node | None:
+def remove_pending_taint(node: Node, rollout: str) -> Node | None:
     ours = node.rollout == rollout
     gone = (*((ROLLOUT_ANNOTATION,) if ours else ()), *keep_off.removals(node.annotations, rollout))
     if not gone:
@@ -30,18 +30,18 @@ def unmark(node: Node, rollout: str) -> Node | None:
 
 
 def cordon(node: Node, rollout: str) -> Node | None:
-    """Raises Refusal (STALE) if another has cordoned it."""
+    """Raises RefusedPatch (STALE) if another has cordoned it."""
     if node.unschedulable:
         if node.cordoned_by == rollout:
             return None
-        raise Refusal(Result.STALE, f"cordoned by {node.cordoned_by or 'somebody else'}")
+        raise RefusedPatch(Result.STALE, f"cordoned by {node.cordoned_by or 'somebody else'}")
     added = {CORDON_ANNOTATION: rollout} | keep_off.additions(node.annotations, rollout)
     return replace(node, unschedulable=True, annotations=node.annotations | added)
 
 
 def uncordon(node: Node, rollout: str) -> Node | None:
     """A cordon that is not the rollout's stays; its pending taint and its annotations go in any case."""
-    new = unmark(node, rollout) or node
+    new = remove_pending_taint(node, rollout) or node
     if new.cordoned_by == rollout:
         new = replace(new, unschedulable=False, annotations=_without(new, CORDON_ANNOTATION))
     return None if new is node else new

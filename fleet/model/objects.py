@@ -14,7 +14,7 @@ from fleet.core.objects.budget import Budget
 from fleet.core.objects.machine import Machine
 from fleet.core.objects.node import Node
 from fleet.core.objects.pod import Pod, PodRef
-from fleet.core.objects.volumes import PersistentVolume, PersistentVolumeClaim, Volumes
+from fleet.core.objects.volumes import ClusterVolumes, PersistentVolume, PersistentVolumeClaim
 from fleet.core.objects.workload import Workload
 from fleet.core.rollout.event import Event, Gone, Seen, Thing
 from fleet.core.third_parties.maintenance import Maintenance
@@ -55,7 +55,7 @@ class Objects:
         self.ill: set[str] = set()
         """Uids of pods that never become Ready, and whose replacements do not either. Not kept when a model is saved."""
         self.claims: tuple[PersistentVolumeClaim, ...] = ()
-        self.bound = Volumes()
+        self.bound = ClusterVolumes()
         """Which claim has which volume. Nothing here makes or binds another."""
         self.volumes: dict[str, PersistentVolume] = {}
         self.attachments: dict[str, Attachment] = {}

@@ -11,19 +11,19 @@ from fleet.core.guards import quorum
 from fleet.core.quorum.quorum import Member, Quorum, foremost, unknown
 from fleet.core.rollout.action import Defragment, MoveLeader, Reboot, Result, SaveSnapshot
 from fleet.core.rollout.event import Seen
-from fleet.model.behaviour import Behaviour, Length, draw
+from fleet.model.behaviour import ClusterBehaviour, Length, draw
 from fleet.model.control_plane.kubelet import Kubelets
-from fleet.model.event_queue import Timeline
+from fleet.model.event_queue import EventQueue
 from fleet.model.objects import Objects
-from fleet.model.refusal import Refusal
+from fleet.model.refused_patch import RefusedPatch
 
 BEHIND = 5000
 """Entries that a member lacks when it comes back."""
 
 
-class Quorums:
-    def __init__(self, objects: Objects, kubelets: Kubelets, timeline: Timeline, rng: Random) -> None:
-        self.behaviour = Behaviour()
+class ModelQuorums:
+    def __init__(self, objects: Objects, kubelets: Kubelets, timeline: EventQueue, rng: Random) -> None:
+        self.behaviour = ClusterBehaviour()
         self.groups: dict[str, Quorum] = {}
         self.unread: dict[str, str] = {}
         """Groups that cannot be read, and why: what is told of them then is not what they are."""
@@ -56,28 +56,28 @@ class Quorums:
         group = self._group(action.group)
         leader = group.leader
         if leader is None or leader.node != action.node:
-            raise Refusal(Result.STALE, f"{action.node.name} does not lead {group.name}")
+            raise RefusedPatch(Result.STALE, f"{action.node.name} does not lead {group.name}")
         to = next((each for each in group.members if each.name == action.to), None)
         if to is None or not (to.voter and to.started and to.reachable):
-            raise Refusal(Result.FAILED, f"{action.to} cannot lead {group.name}")
+            raise RefusedPatch(Result.FAILED, f"{action.to} cannot lead {group.name}")
         self.lead(group.name, to.name)
         return f"{to.name} leads"
 
     def save_snapshot(self, action: SaveSnapshot) -> str:
         group = self._group(action.group)
         if self.full:
-            raise Refusal(Result.FAILED, self.full)
+            raise RefusedPatch(Result.FAILED, self.full)
         if group.leader is None:
-            raise Refusal(Result.FAILED, f"{group.name} has no leader")
+            raise RefusedPatch(Result.FAILED, f"{group.name} has no leader")
         return f"{action.rule.directory}/{group.name}-{foremost(group)}.db"
 
     def defragment(self, action: Defragment) -> str:
         group = self._group(action.group)
         member = next((each for each in group.members if each.name == action.member), None)
         if member is None or member.leader:
-            raise Refusal(Result.STALE, f"{action.member} leads {group.name} or is not in it")
+            raise RefusedPatch(Result.STALE, f"{action.member} leads {group.name} or is not in it")
         if not member.reachable:
-            raise Refusal(Result.FAILED, f"{member.name} does not answer")
+            raise RefusedPatch(Result.FAILED, f"{member.name} does not answer")
         self.change(group.name, member.name, size=member.in_use)
         return ""
 
@@ -85,7 +85,7 @@ class Quorums:
         """As the driver does: reads the groups once more. Raises Refusal."""
         for name, rule in action.quorums.items():
             if name in self.groups and (why := quorum.forbidden(self.told(name), rule, action.node)):
-                raise Refusal(Result.STALE, why)
+                raise RefusedPatch(Result.STALE, why)
 
     def rejoined(self, name: str, member: str) -> None:
         """The member answers again, and lacks what was written meanwhile."""
@@ -110,7 +110,7 @@ class Quorums:
 
     def _group(self, name: str) -> Quorum:
         if name not in self.groups or self.unread.get(name):
-            raise Refusal(Result.FAILED, f"{name} cannot be reached")
+            raise RefusedPatch(Result.FAILED, f"{name} cannot be reached")
         return self.groups[name]
 
     def _node_changed(self, node: str, up: bool) -> None:

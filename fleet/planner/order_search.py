@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from fleet.core.objects.node import NodeRef
 from fleet.core.planning.plan import Effort, Plan
 
-Again = Callable[[Mapping[NodeRef, float]], Plan]
+Replan = Callable[[Mapping[NodeRef, float]], Plan]
 """Plans the same with these urgencies of nodes."""
 CLOSE = 1.005
 """A makespan of so many lower bounds is not worth a search."""
@@ -24,13 +24,13 @@ STEEPNESS = 4
 """A node that ended halfway gains a sixteenth of that."""
 
 
-def improve(plan: Plan, again: Again, go_on: Callable[[Plan], bool]) -> Plan:
+def search_order(plan: Plan, again: Replan, go_on: Callable[[Plan], bool]) -> Plan:
     """The best of the plans found while `go_on`, which is asked with the best so far before each further one."""
     best = last = plan
     urgency: dict[NodeRef, float] = {}
     orders = 0
     while best.runs and best.makespan_seconds > CLOSE * best.lower_bound_seconds and go_on(best):
-        for ref, gained in _squeaks(last).items():
+        for ref, gained in _raised_urgency(last).items():
             urgency[ref] = urgency.get(ref, 0.0) + gained
         last = again(urgency)
         orders += 1
@@ -43,7 +43,7 @@ def _cost(plan: Plan) -> tuple[int, float, int]:
     return len(plan.held), plan.makespan_seconds, plan.evictions
 
 
-def _squeaks(plan: Plan) -> Mapping[NodeRef, float]:
+def _raised_urgency(plan: Plan) -> Mapping[NodeRef, float]:
     work = Counter(budget for run in plan.runs for each in run.evictions for budget in each.budgets)
     most = RAISE * max(work.values(), default=1)
     return {

@@ -18,9 +18,9 @@ from fleet.core.guards.budgets import is_ill
 from fleet.core.objects.node import NodeRef
 from fleet.core.objects.pod import Pod
 from fleet.core.planning import architectures
-from fleet.core.planning.estimates import Group, Known, Times, origin
+from fleet.core.planning.estimates import DurationEstimates, Estimate, EstimateKey, origin
 from fleet.core.planning.foreseen import warnings
-from fleet.core.planning.losses import notes
+from fleet.core.planning.losses import loss_notes
 from fleet.core.planning.lower_bound import bound, lengths
 from fleet.core.planning.plan import Plan, PlannedDoubt, PlannedHold, PlanWarning
 from fleet.core.policy.evictable import stuck
@@ -30,10 +30,10 @@ from fleet.core.releases.release import Release, is_release
 from fleet.core.rollout.event import Lost, Seen, Synced
 from fleet.core.rollout.rollout import Goal, Rollout, Run, Start
 from fleet.core.rollout.steps import Step
-from fleet.model.behaviour import Behaviour, Spread
+from fleet.model.behaviour import ClusterBehaviour, SpreadLength
 from fleet.model.model import Model
-from fleet.planner.recorder import Timetable, most_out
-from fleet.planner.simulate import Tell, play, silent
+from fleet.planner.recorder import PlanRecorder, most_out
+from fleet.planner.simulate import Progress, silent, simulate
 from fleet.planner.uncertainty import uncertainty
 
 PLANNED = "plan"
@@ -47,12 +47,12 @@ def make_plan(
     pools: Collection[str],
     release: Release,
     start: datetime,
-    times: Times,
+    times: DurationEstimates,
     lost: Mapping[str, str] = {},
     kept: Sequence[Rollout] = (),
     only: Collection[NodeRef] | None = None,
     urgency: Mapping[NodeRef, float] = {},
-    tell: Tell = silent,
+    tell: Progress = silent,
     brought: Mapping[tuple[NodeRef, str], dict[str, str]] = {},
 ) -> Plan:
     """Plans the upgrade of every node of the pools that does not run the release yet, or of those in `only`.
@@ -96,10 +96,10 @@ def _make(
     pools: Collection[str],
     release: Release,
     start: datetime,
-    times: Times,
+    times: DurationEstimates,
     lost: Mapping[str, str],
     kept: Sequence[Rollout],
-    tell: Tell,
+    tell: Progress,
 ) -> Plan:
     sites = {snapshot.cluster: snapshot.site for snapshot in snapshots}
     groups = {each.cluster: groups_of(each, policy) for each in snapshots}
@@ -121,7 +121,7 @@ def _make(
         sites, [*kept, _rollout(goals, policy, release, longest, start)], first.views, foretells=True
     )
     seen = [each for each in snapshots if each.cluster not in lost]
-    table = Timetable(seen)
+    table = PlanRecorder(seen)
     models = {
         each.cluster: Model.from_snapshot(
             replace(each, at=start, pods=_as_they_go(each.pods, start)),
@@ -131,8 +131,8 @@ def _make(
         )
         for each in seen
     }
-    play(engine, models, table, start, tell)
-    known = tuple(times.told(groups[goal.node.cluster][goal.node.name] for goal in goals))
+    simulate(engine, models, table, start, tell)
+    known = tuple(times.of_groups(groups[goal.node.cluster][goal.node.name] for goal in goals))
     return _plan(
         ident, engine, table, snapshots, policy, pools, release, start, times, lost, known, lasting, groups
     )
@@ -184,25 +184,25 @@ def _rollout(
     return Rollout(PLANNED, begin, start, "planner")
 
 
-def groups_of(snapshot: Snapshot, policy: Policy) -> dict[str, Group]:
+def groups_of(snapshot: Snapshot, policy: Policy) -> dict[str, EstimateKey]:
     """The pool and the operating system of every node that is in a pool, by name."""
     systems = {machine.name: machine.os for machine in snapshot.machines}
     pools = ((node, policy.pool_of(snapshot.cluster, node)) for node in snapshot.nodes)
     return {node.name: (pool.name, systems.get(node.name, "")) for node, pool in pools if pool is not None}
 
 
-def expected(times: Times, groups: Mapping[str, Group] = {}) -> Behaviour:
+def expected(times: DurationEstimates, groups: Mapping[str, EstimateKey] = {}) -> ClusterBehaviour:
     """A cluster in which everything takes as long as expected. `groups`: of its nodes, by name."""
     if times.measured:
         stages = {name: times.stage_of(*group) for name, group in groups.items()}
         reboots = {name: times.reboot_of(*group) for name, group in groups.items()}
     else:
         stages, reboots = {}, {}
-    return Behaviour(
-        pod_start=Spread(times.pod_start, times.pod_start, times.apps),
+    return ClusterBehaviour(
+        pod_start=SpreadLength(times.pod_start, times.pod_start, times.apps),
         pod_stop=times.pod_stop,
-        stage=Spread(times.stage, times.stage, stages) if stages else times.stage,
-        reboot=Spread(times.reboot, times.reboot, reboots) if reboots else times.reboot,
+        stage=SpreadLength(times.stage, times.stage, stages) if stages else times.stage,
+        reboot=SpreadLength(times.reboot, times.reboot, reboots) if reboots else times.reboot,
         agent=times.agent,
         budget=times.status,
         workload=None,
@@ -210,30 +210,33 @@ def expected(times: Times, groups: Mapping[str, Group] = {}) -> Behaviour:
 
 
 def expected_seconds(
-    policy: Policy, goals: Sequence[Goal], times: Times, groups: Mapping[str, Mapping[str, Group]]
+    policy: Policy,
+    goals: Sequence[Goal],
+    times: DurationEstimates,
+    groups: Mapping[str, Mapping[str, EstimateKey]],
 ) -> int:
     """p95 of one run from its cordon on, for windows. `groups`: of nodes, by cluster and name."""
     soaks = [pool.soak_seconds for goal in goals if (pool := policy.pool(goal.pool))]
     chosen = {groups[goal.node.cluster][goal.node.name] for goal in goals}
-    reboot = max((times.known("reboot", *group).p95 for group in chosen), default=0.0)
-    pods = times.known("pod_stop").p95 + times.known("pod_start").p95
+    reboot = max((times.estimate("reboot", *group).p95 for group in chosen), default=0.0)
+    pods = times.estimate("pod_stop").p95 + times.estimate("pod_start").p95
     return int(reboot + pods + max(soaks, default=0))
 
 
 def _plan(
     ident: str,
     engine: Engine,
-    table: Timetable,
+    table: PlanRecorder,
     snapshots: Sequence[Snapshot],
     policy: Policy,
     pools: Collection[str],
     release: Release,
     start: datetime,
-    times: Times,
+    times: DurationEstimates,
     lost: Mapping[str, str],
-    known: tuple[Known, ...],
+    known: tuple[Estimate, ...],
     lasting: Mapping[NodeRef, Sequence[Held]],
-    groups: Mapping[str, Mapping[str, Group]],
+    groups: Mapping[str, Mapping[str, EstimateKey]],
 ) -> Plan:
     rollout = engine.rollouts[PLANNED]
     done = [run for run in rollout.runs.values() if run.step is Step.DONE]
@@ -251,7 +254,9 @@ def _plan(
         start=start,
         makespan_seconds=makespan,
         lower_bound_seconds=min(least.seconds, makespan),
-        bound_by=least.told(most_out(run for run in runs if NodeRef(run.cluster, run.node) in least.inside)),
+        bound_by=least.describe(
+            most_out(run for run in runs if NodeRef(run.cluster, run.node) in least.inside)
+        ),
         evictions=sum(len(run.evictions) for run in runs),
         pods=_pods(done, snapshots),
         peak_unavailable=table.peak,
@@ -282,8 +287,8 @@ def _losses(
 ) -> Iterator[PlanWarning]:
     """Yields the pods that a drain would lose or not get rid of."""
     for name, view in views.items():
-        for note in notes(view, drained.get(name, {})):
-            yield PlanWarning(note.check, name, note.subject, note.words, note.remedy)
+        for note in loss_notes(view, drained.get(name, {})):
+            yield PlanWarning(note.check, name, note.subject, note.message, note.remedy)
 
 
 def _empty(snapshots: Sequence[Snapshot], policy: Policy, pools: Collection[str]) -> Iterator[PlanWarning]:
@@ -340,7 +345,7 @@ def _doubts(rollout: Rollout, snapshots: Sequence[Snapshot]) -> Iterator[Planned
             if travels(pod):
                 for doubt in volumes.doubts(pod):
                     yield PlannedDoubt(
-                        str(pod.ref), pod.node, doubt.about, doubt.subject, doubt.words, snapshot.cluster
+                        str(pod.ref), pod.node, doubt.about, doubt.subject, doubt.message, snapshot.cluster
                     )
 
 
@@ -375,13 +380,13 @@ def _holds(
         reasons = tuple(said.get((each.reason, each.subject), each) for each in reasons)
         # Of a node that another party deletes, that comes first: nothing else about it has to be mended.
         held = next((each for each in reasons if each.passed_over), reasons[0] if reasons else None)
-        others = tuple(each for each in reasons if each.lasting and each is not held)
-        told = held.words if held is not None else "it did not end within the plan's horizon"
+        others = tuple(each for each in reasons if each.needs_action and each is not held)
+        told = held.message if held is not None else "it did not end within the plan's horizon"
         if held is not None and held.reason is Reason.HALTED:
             # There is no rollout yet that could be resumed.
             told = f"the rollout would halt before it: {rollout.why}"
-            held = replace(held, facts={**held.facts, "advice": "mend that first, then plan again"})
-        advice = held.advice if held is not None else ""
+            held = replace(held, params={**held.params, "advice": "mend that first, then plan again"})
+        advice = held.remedy if held is not None else ""
         if run.step in (Step.FAILED, Step.RETURN) and run.why:
             # Nothing has happened yet.
             told, advice = f"its run would fail: {run.why}", advice or "mend that first, then plan again"
@@ -390,7 +395,7 @@ def _holds(
             reason=held.reason if held is not None else str(run.step),
             detail=told if run.step is not Step.CANCELLED else run.why or told,
             cluster=run.node.cluster,
-            advice=advice,
+            remedy=advice,
             held=held,
             goal=run.goal,
             others=others,

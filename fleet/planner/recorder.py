@@ -14,7 +14,7 @@ from fleet.core.guards.quorum import Absence
 from fleet.core.objects.node import NodeRef
 from fleet.core.objects.pod import Pod
 from fleet.core.planning.plan import PlannedEviction, PlannedRun, PlannedStep, PlannedVote
-from fleet.core.records.journal import Record
+from fleet.core.records.journal import JournalRecord
 from fleet.core.rollout.action import AnyAction, Evict, MoveLeader, Outcome, Result, SaveSnapshot
 from fleet.core.rollout.event import Event, Gone, Seen
 from fleet.core.rollout.rollout import Run
@@ -32,7 +32,7 @@ def most_out(runs: Iterable[PlannedRun]) -> int:
     return max((place + 1 - bisect_right(ends, begin) for place, begin in enumerate(begins)), default=0)
 
 
-class Timetable:
+class PlanRecorder:
     def __init__(self, snapshots: Iterable[Snapshot]) -> None:
         """`snapshots`: what was there at the start."""
         self.peak = 0
@@ -53,7 +53,7 @@ class Timetable:
 
     def decided(self, decision: Decision, at: float) -> None:
         for item in decision.log:
-            if isinstance(item, Record) and item.kind == "step":
+            if isinstance(item, JournalRecord) and item.kind == "step":
                 self._step(NodeRef.parse(item.node), Step(item.detail["to"]), at)
 
     def performed(self, outcome: Outcome, at: float, budgets: tuple[str, ...] = ()) -> None:

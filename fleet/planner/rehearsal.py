@@ -16,7 +16,7 @@ from math import ceil, inf, isfinite
 from random import Random
 from typing import NamedTuple
 
-from fleet.core.planning.estimates import Group, Ratios
+from fleet.core.planning.estimates import EstimateKey, Ratios
 from fleet.core.planning.plan import PlannedRun
 from fleet.core.policy import windows
 from fleet.core.policy.policy import Policy, Pool
@@ -85,13 +85,13 @@ def rehearsal(
     policy: Policy,
     start: datetime,
     needed: timedelta,
-    groups: Mapping[str, Mapping[str, Group]],
-    lengths: Callable[[Group], Lengths],
+    groups: Mapping[str, Mapping[str, EstimateKey]],
+    lengths: Callable[[EstimateKey], Lengths],
 ) -> list[Activity]:
     """Returns the activities of a plan in the order in which they begin. `needed`: what must fit into a window for a run
     to begin. `groups`: of nodes, by cluster and name."""
     openings = {pool.name: _openings(pool, policy, start, needed) for pool in policy.pools}
-    known: dict[Group, Lengths] = {}
+    known: dict[EstimateKey, Lengths] = {}
     ends: dict[tuple[str, bool], _Planned] = {}
     images: dict[tuple[str, str], tuple[int, float]] = {}
     activities: list[Activity] = []

@@ -8,13 +8,13 @@ from datetime import datetime, timedelta
 from fleet.core.engine.engine import Decision, Engine
 from fleet.core.rollout.action import AnyAction, Evict, Reboot, Result
 from fleet.model.model import Model
-from fleet.planner.recorder import Timetable
+from fleet.planner.recorder import PlanRecorder
 
 HORIZON = timedelta(days=60)
 """Playing ends here, whatever still waits."""
 
 
-Tell = Callable[[int, int], None]
+Progress = Callable[[int, int], None]
 """Hears how many runs have ended, of how many."""
 
 
@@ -22,12 +22,12 @@ def silent(ended: int, all_of_them: int) -> None:
     """For whom nobody waits."""
 
 
-def play(
+def simulate(
     engine: Engine,
     models: Mapping[str, Model],
-    table: Timetable,
+    table: PlanRecorder,
     start: datetime,
-    tell: Tell = silent,
+    tell: Progress = silent,
 ) -> None:
     """Until nothing moves any more. `table` is told what happened when."""
     at, end = 0.0, HORIZON.total_seconds()

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from math import isfinite
 from random import Random
 
-from fleet.core.planning.estimates import LEAST, PARTS, POD_PARTS, QUICK, SLOW, Group, Times
+from fleet.core.planning.estimates import LEAST, PARTS, POD_PARTS, QUICK, SLOW, DurationEstimates, EstimateKey
 from fleet.core.planning.plan import Assumed, PlannedRun
 from fleet.core.policy.policy import Policy
 from fleet.core.rollout.steps import Step
@@ -21,8 +21,8 @@ def uncertainty(
     policy: Policy,
     start: datetime,
     run_seconds: int,
-    groups: Mapping[str, Mapping[str, Group]],
-    times: Times,
+    groups: Mapping[str, Mapping[str, EstimateKey]],
+    times: DurationEstimates,
 ) -> tuple[float | None, Assumed | None]:
     """Returns the p95 of such a plan, where enough was measured, and how far off it may be where nothing was."""
     images = any(step.step == Step.STAGE and step.end > step.start for run in runs for step in run.steps)
@@ -30,15 +30,15 @@ def uncertainty(
     parts = ["stage"] * images + ["reboot"] * bool(runs) + list(POD_PARTS) * pods
     chosen = {groups[run.cluster][run.node] for run in runs}
     unknown = [
-        part for part in parts if any(not times.known(part, *_of(part, group)).samples for group in chosen)
+        part for part in parts if any(not times.estimate(part, *_of(part, group)).samples for group in chosen)
     ]
 
-    def drawn(group: Group) -> Lengths:
+    def drawn(group: EstimateKey) -> Lengths:
         return Lengths(*(times.spread(part, *_of(part, group)) or AS_PLANNED for part in PARTS))
 
-    def at(seconds: Mapping[str, float]) -> Callable[[Group], Lengths]:
-        def assumed(group: Group) -> Lengths:
-            known = (times.known(part, *_of(part, group)) for part in PARTS)
+    def at(seconds: Mapping[str, float]) -> Callable[[EstimateKey], Lengths]:
+        def assumed(group: EstimateKey) -> Lengths:
+            known = (times.estimate(part, *_of(part, group)) for part in PARTS)
             return Lengths(
                 *(
                     AS_PLANNED if each.samples else (seconds[each.part] / max(LEAST, each.p50),)
@@ -48,7 +48,7 @@ def uncertainty(
 
         return assumed
 
-    def played(lengths: Callable[[Group], Lengths]) -> list[Activity]:
+    def played(lengths: Callable[[EstimateKey], Lengths]) -> list[Activity]:
         return rehearsal(runs, policy, start, timedelta(seconds=run_seconds), groups, lengths)
 
     if unknown:
@@ -59,6 +59,6 @@ def uncertainty(
     return p95(played(drawn)) if runs and enough else None, None
 
 
-def _of(part: str, group: Group) -> Group:
+def _of(part: str, group: EstimateKey) -> EstimateKey:
     """The group whose times count for a part of a run in this one: pods are the same in all."""
     return ("", "") if part in POD_PARTS else group

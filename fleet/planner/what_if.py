@@ -7,18 +7,18 @@ from functools import partial
 
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.objects.node import NodeRef
-from fleet.core.planning.estimates import Times
+from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.planning.lower_bound import bounds
 from fleet.core.planning.plan import Plan
-from fleet.core.planning.what_if import Bind, Change, Loosened, WhatIf, best_first, candidates, loosened
+from fleet.core.planning.what_if import Bind, Loosened, WhatIf, WhatIfChange, best_first, candidates, loosened
 from fleet.core.policy.policy import Policy
 from fleet.core.records.held import Reason
 from fleet.planner.planner import staged_of, views_of
 
-Again = Callable[[Sequence[Snapshot], Policy], Plan]
+ReplanWith = Callable[[Sequence[Snapshot], Policy], Plan]
 """Plans the same upgrade from other snapshots, by another policy."""
-Piece = Callable[[], Change]
-SideBySide = Callable[[Sequence[Piece]], Sequence[Change]]
+Trial = Callable[[], WhatIfChange]
+SideBySide = Callable[[Sequence[Trial]], Sequence[WhatIfChange]]
 """What the pieces answer, in their order."""
 GAIN = 1.0
 """Seconds that a change must save to be worth a word."""
@@ -28,12 +28,12 @@ def what_if(
     plan: Plan,
     snapshots: Sequence[Snapshot],
     lost: Mapping[str, str],
-    times: Times,
-    again: Again,
+    times: DurationEstimates,
+    again: ReplanWith,
     side_by_side: SideBySide,
 ) -> WhatIf:
     """`snapshots`, `lost`, `times`: what the plan was made from. At most `MOST` + 1 plans are made."""
-    found = candidates(_binds(plan, snapshots, lost, times), _never(plan), _windows(plan))
+    found = candidates(_binds(plan, snapshots, lost, times), _binds_of_held(plan), _windows(plan))
     loose = [(bind, each) for bind in found if (each := loosened(bind, snapshots, plan.policy)) is not None]
     changes = [*side_by_side([partial(_change, plan, each, again) for _, each in loose])]
     useful = [bind for (bind, _), change in zip(loose, changes, strict=True) if _helps(plan, change)]
@@ -44,7 +44,7 @@ def what_if(
 
 
 def _binds(
-    plan: Plan, snapshots: Sequence[Snapshot], lost: Mapping[str, str], times: Times
+    plan: Plan, snapshots: Sequence[Snapshot], lost: Mapping[str, str], times: DurationEstimates
 ) -> Iterator[tuple[float, Bind]]:
     going = {NodeRef(run.cluster, run.node) for run in plan.runs}
     goals = [goal for goal in plan.begin().goals if goal.node in going]
@@ -53,7 +53,7 @@ def _binds(
         yield each.seconds, each.bind
 
 
-def _never(plan: Plan) -> Iterator[Bind]:
+def _binds_of_held(plan: Plan) -> Iterator[Bind]:
     for hold in plan.held:
         if hold.held is not None and hold.held.reason is Reason.BUDGET_NEVER:
             yield "budget", hold.cluster, hold.held.subject
@@ -65,9 +65,9 @@ def _windows(plan: Plan) -> bool:
     return closed or any(freeze.until > plan.start for freeze in plan.policy.freezes)
 
 
-def _change(plan: Plan, loose: Loosened, again: Again) -> Change:
+def _change(plan: Plan, loose: Loosened, again: ReplanWith) -> WhatIfChange:
     other = again(loose.snapshots, loose.policy)
-    return Change(
+    return WhatIfChange(
         binds=loose.binds,
         change=loose.change,
         makespan_seconds=other.makespan_seconds,
@@ -77,7 +77,7 @@ def _change(plan: Plan, loose: Loosened, again: Again) -> Change:
     )
 
 
-def _helps(plan: Plan, change: Change) -> bool:
+def _helps(plan: Plan, change: WhatIfChange) -> bool:
     return change.nodes > len(plan.runs) or change.saved_seconds >= GAIN
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from fleet.core.quorum.probe import Probe, Term
+from fleet.core.quorum.probe import Probe, ProbeTerm
 from fleet.core.text.untrusted import LONGEST_NUMBER, UnreadableError, decode
 
 MOST_BYTES = 4 << 20
@@ -14,20 +14,20 @@ SHOWN = 256
 _INDEX = re.compile("[0-9]{1,6}")
 
 
-class Unreadable(ValueError):
+class UnreadableAnswer(ValueError):
     """An answer that is not what the probe expects; its words say why."""
 
 
 def parse(body: bytes, probe: Probe) -> Any:
     """Of `json` whatever it is; of `lines` and `metrics` a mapping; of `table` a mapping with `rows`. Raises Unreadable."""
     if len(body) > MOST_BYTES:
-        raise Unreadable(f"the answer is larger than {MOST_BYTES >> 20} MiB")
+        raise UnreadableAnswer(f"the answer is larger than {MOST_BYTES >> 20} MiB")
     try:
         if probe.answer == "json":
             return decode(body)
         text = body.decode()
     except (UnreadableError, UnicodeDecodeError) as error:
-        raise Unreadable(f"the answer is no {probe.answer}: {error}") from None
+        raise UnreadableAnswer(f"the answer is no {probe.answer}: {error}") from None
     match probe.answer:
         case "lines":
             return dict(line.split(None, 1) for line in text.splitlines() if len(line.split(None, 1)) == 2)
@@ -51,7 +51,7 @@ def found(answer: Any, path: str) -> Any:
     return answer
 
 
-def holds(answer: Any, term: Term) -> bool:
+def holds(answer: Any, term: ProbeTerm) -> bool:
     return shown(found(answer, term.path)) in term.values
 
 
@@ -93,5 +93,5 @@ def _metrics(text: str) -> dict[str, float]:
         try:
             sums[name.strip()] = sums.get(name.strip(), 0.0) + float(rest.split()[0])
         except (IndexError, ValueError):
-            raise Unreadable(f"the answer is no metrics: {line[:80]!r}") from None
+            raise UnreadableAnswer(f"the answer is no metrics: {line[:80]!r}") from None
     return sums

@@ -10,16 +10,16 @@ from msgspec.structs import replace
 
 from fleet.core.objects.node import Node, NodeRef
 from fleet.core.objects.pod import Pod
-from fleet.core.quorum.groups import Group, Members, place_name
+from fleet.core.quorum.groups import GroupMembers, QuorumGroup, place_name
 from fleet.core.quorum.probe import Probe
 from fleet.core.quorum.quorum import Member, Quorum
-from fleet.quorums.answer import Unreadable, found, holds, number, parse, shown
+from fleet.quorums.answer import UnreadableAnswer, found, holds, number, parse, shown
 
 SILENT_SECONDS = 5.0
 """Kafka's controllers fetch twice a second, and call an election after two seconds without an answer."""
 
 
-class Place(NamedTuple):
+class PodsPlace(NamedTuple):
     """Where the pods run."""
 
     nodes: Mapping[str, Node]
@@ -27,7 +27,7 @@ class Place(NamedTuple):
     """Of the cluster; a node's own label beats it."""
 
 
-def pods_of(members: Members, pods: Iterable[Pod]) -> tuple[Pod, ...]:
+def pods_of(members: GroupMembers, pods: Iterable[Pod]) -> tuple[Pod, ...]:
     """That carry the group, by name."""
     chosen = (
         pod
@@ -38,7 +38,11 @@ def pods_of(members: Members, pods: Iterable[Pod]) -> tuple[Pod, ...]:
 
 
 def quorum_of(
-    group: Group, place: Place, pods: Sequence[Pod], answers: Mapping[str, bytes | str], at: datetime
+    group: QuorumGroup,
+    place: PodsPlace,
+    pods: Sequence[Pod],
+    answers: Mapping[str, bytes | str],
+    at: datetime,
 ) -> Quorum:
     """`pods` are the group's own; `answers` by pod: its answer, or why there is none. Raises ValueError for an etcd."""
     if group.members is None:
@@ -70,7 +74,7 @@ def quorum_of(
     )
 
 
-def _member(group: Group, place: Place, pod: Pod) -> Member:
+def _member(group: QuorumGroup, place: PodsPlace, pod: Pod) -> Member:
     node = place.nodes.get(pod.node)
     ready = pod.ready and not pod.deleting and pod.phase == "Running"
     return Member(
@@ -96,7 +100,7 @@ def _parsed(
             continue
         try:
             parsed[pod.name] = parse(answer, probe)
-        except Unreadable as error:
+        except UnreadableAnswer as error:
             why[pod.name] = str(error)
     return parsed, why
 
@@ -239,7 +243,7 @@ def _settled(probe: Probe, members: list[Member], answers: Iterable[Any]) -> lis
     return [replace(each, alarms=tuple(wrong)) for each in members] if wrong else members
 
 
-def _counted(group: Group, members: list[Member]) -> list[Member]:
+def _counted(group: QuorumGroup, members: list[Member]) -> list[Member]:
     """With the voters that were declared: those that are missing count, and beyond them nobody who cannot say that it
     votes."""
     declared = group.members.voters if group.members is not None else None

@@ -6,11 +6,11 @@ from datetime import datetime
 
 from fleet.core.objects.node import Node
 from fleet.core.objects.pod import Pod
-from fleet.core.quorum.groups import Group
+from fleet.core.quorum.groups import QuorumGroup
 from fleet.core.quorum.quorum import Quorum, SnapshotRule
 from fleet.core.records.errors import FleetError
 from fleet.core.rollout.event import Event, Gone, Seen
-from fleet.quorums.group import Place
+from fleet.quorums.group import PodsPlace
 from fleet.quorums.reading import Asks, read
 
 REST = 5.0
@@ -23,7 +23,7 @@ class PodGroup:
     """`site` is the cluster's. Its leader cannot be told to hand over, and nothing can be saved of it: such a group
     does so by itself, when a member is stopped."""
 
-    def __init__(self, group: Group, site: str, asks: Asks) -> None:
+    def __init__(self, group: QuorumGroup, site: str, asks: Asks) -> None:
         if group.members is None:
             raise ValueError(f"{group.name} is an etcd")
         self.name = group.name
@@ -51,7 +51,7 @@ class PodGroup:
     async def read(self, now: datetime) -> Quorum:
         """Never raises: a group that does not answer is a reading too."""
         return await read(
-            self._group, Place(self._nodes, self._site), list(self._pods.values()), self._asks, now
+            self._group, PodsPlace(self._nodes, self._site), list(self._pods.values()), self._asks, now
         )
 
     async def move_leader(self, to: str) -> str:

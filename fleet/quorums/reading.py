@@ -9,11 +9,11 @@ from datetime import datetime
 from typing import Protocol
 
 from fleet.core.objects.pod import Pod, PodRef
-from fleet.core.quorum.groups import Group, Members
-from fleet.core.quorum.probe import Exec, Http, Probe
+from fleet.core.quorum.groups import GroupMembers, QuorumGroup
+from fleet.core.quorum.probe import ExecProbe, HttpProbe, Probe
 from fleet.core.quorum.quorum import Quorum
 from fleet.core.records.errors import FleetError
-from fleet.quorums.group import Place, pods_of, quorum_of
+from fleet.quorums.group import PodsPlace, pods_of, quorum_of
 
 MOST_ASKED = 100
 """Members of a group."""
@@ -23,15 +23,15 @@ MOST_SECONDS = 20.0
 
 
 class Asks(Protocol):
-    async def ask(self, pod: PodRef, how: Http | Exec) -> bytes:
+    async def ask(self, pod: PodRef, how: HttpProbe | ExecProbe) -> bytes:
         """The body of a good answer, or the output of a command that ended well. Raises FleetError, also where there is
         none in time."""
         ...
 
 
 async def read(
-    group: Group,
-    place: Place,
+    group: QuorumGroup,
+    place: PodsPlace,
     pods: Sequence[Pod],
     asks: Asks,
     now: datetime,
@@ -57,9 +57,9 @@ async def read(
         return quorum_of(group, place, own, dict.fromkeys(answers, why), now)
 
 
-def _may_ask(members: Members, probe: Probe, pod: Pod) -> bool:
+def _may_ask(members: GroupMembers, probe: Probe, pod: Pod) -> bool:
     """Whoever may annotate a workload may run commands in its pods; not in others that its selector happens to match."""
-    if not isinstance(probe.ask, Exec) or not members.owner:
+    if not isinstance(probe.ask, ExecProbe) or not members.owner:
         return True
     return pod.owner is not None and pod.owner.uid == members.owner
 

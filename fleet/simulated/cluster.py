@@ -17,32 +17,37 @@ from msgspec.structs import replace
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.records.errors import DISK_FULL, FleetError, UnreachableError
 from fleet.core.records.leadership import Leadership
-from fleet.core.records.requests import Sort
+from fleet.core.records.requests import RequestKind
 from fleet.core.rollout.action import AnyAction, Outcome, Result
 from fleet.core.rollout.event import Event, Gone, Lost, Seen, Synced, Thing
 from fleet.model.agents import last_boot
-from fleet.model.behaviour import Behaviour, SavedBehaviour
-from fleet.model.external_changes import Stranger
+from fleet.model.behaviour import ClusterBehaviour, SavedBehaviour
+from fleet.model.external_changes import ExternalChanges
 from fleet.model.file_lease import FileLease
 from fleet.model.model import Model
 from fleet.simulated.clock import SAVE_SECONDS, SimulatedClock
-from fleet.simulated.state_file import ClusterRecord, State
+from fleet.simulated.state_file import SavedCluster, StateFile
 
 
 def create(
-    path: Path, snapshot: Snapshot, behaviour: Behaviour, seed: int, began: datetime, unreachable: str = ""
+    path: Path,
+    snapshot: Snapshot,
+    behaviour: ClusterBehaviour,
+    seed: int,
+    began: datetime,
+    unreachable: str = "",
 ) -> None:
     """Writes a new simulated cluster, over one that was there. `began`: aware UTC."""
     model = Model.from_snapshot(replace(snapshot, at=began), behaviour, Random(seed))  # noqa: S311
-    state = State(
+    state = SavedCluster(
         began=began, unreachable=unreachable, behaviour=SavedBehaviour.of(behaviour), model=Raw(b"null")
     )
-    ClusterRecord(path).save(model, state)
+    StateFile(path).save(model, state)
 
 
 def snapshot_of(path: Path) -> Snapshot:
     """The cluster as its process last left or saved it. Raises UnreachableError, and FleetError for a wrong file."""
-    model, state = ClusterRecord(path).restore()
+    model, state = StateFile(path).restore()
     if state.unreachable:
         raise UnreachableError(f"cluster {model.cluster} does not answer: {state.unreachable}")
     return model.snapshot(state.began + timedelta(seconds=model.now))
@@ -57,7 +62,7 @@ def log_of(path: Path, machine: str) -> str:
     return text
 
 
-class Inbox:
+class EventInbox:
     """What one reader of `events` has not read yet."""
 
     def __init__(self) -> None:
@@ -75,11 +80,11 @@ class SimulatedCluster:
     def __init__(self, path: Path, clock: SimulatedClock) -> None:
         """Raises FleetError where the file is not there or not ours. The clock is set to what has happened."""
         self._clock = clock
-        self._record = ClusterRecord(path)
+        self._record = StateFile(path)
         self._lease = FileLease(path.with_suffix(".lease"))
         self._model, self._state = self._restore()
         self.name = self._model.cluster
-        self._inboxes: list[Inbox] = []
+        self._inboxes: list[EventInbox] = []
         self._untold: list[Event] = []
         """What happened while the cluster did not answer."""
         self._leads = False
@@ -88,7 +93,7 @@ class SimulatedCluster:
         self._saving: asyncio.TimerHandle | None = None
 
     @property
-    def requests(self) -> Mapping[Sort, int]:
+    def requests(self) -> Mapping[RequestKind, int]:
         """None: there is no API server."""
         return {}
 
@@ -98,7 +103,7 @@ class SimulatedCluster:
         return self._state.unreachable
 
     @property
-    def stranger(self) -> Stranger:
+    def stranger(self) -> ExternalChanges:
         """Others' hands in this cluster, now. What they did is told and saved by `touch`."""
         self._pump()
         return self._model.stranger
@@ -110,7 +115,7 @@ class SimulatedCluster:
         return self._model.snapshot(self._clock.now())
 
     async def events(self) -> AsyncIterator[Event]:
-        inbox = Inbox()
+        inbox = EventInbox()
         self._pump()
         self._list(inbox)
         self._inboxes.append(inbox)
@@ -183,7 +188,7 @@ class SimulatedCluster:
         self._pump()
         self._save_soon()
 
-    def _restore(self) -> tuple[Model, State]:
+    def _restore(self) -> tuple[Model, SavedCluster]:
         model, state = self._record.restore()
         model.advance(model.now)
         self._clock.at_least(state.began + timedelta(seconds=model.now))
@@ -209,7 +214,7 @@ class SimulatedCluster:
     def _now(self) -> float:
         return (self._clock.now() - self._state.began).total_seconds()
 
-    def _list(self, inbox: Inbox) -> None:
+    def _list(self, inbox: EventInbox) -> None:
         if self.unreachable:
             inbox.put(Lost(self.name, self.unreachable))
             return
@@ -229,7 +234,7 @@ class SimulatedCluster:
         if self._leads:
             self._save_soon()
 
-    async def _pause(self, inbox: Inbox) -> None:
+    async def _pause(self, inbox: EventInbox) -> None:
         """Until something is to be read or done in the model."""
         ways: list[asyncio.Task[Any]] = [asyncio.create_task(inbox.wake.wait())]
         due = self._model.next_at()

@@ -15,7 +15,7 @@ from fleet.core.objects.pod import Pod
 from fleet.core.policy.policy import site_of
 from fleet.core.quorum.quorum import Link, Member, Quorum
 from fleet.core.releases.release import Release
-from fleet.model.behaviour import Behaviour, Failure, Spread
+from fleet.model.behaviour import ClusterBehaviour, Failure, SpreadLength
 from fleet.simulated.fleets import POOL_LABEL, PoolShape, Shape, booted, budget, deployment, make_cluster
 
 BEGAN = datetime(2026, 11, 3, 9, 0, tzinfo=UTC)
@@ -135,7 +135,7 @@ class DemoCluster(Struct, frozen=True):
     name: str
     site: str
     snapshot: Snapshot
-    behaviour: Behaviour
+    behaviour: ClusterBehaviour
     unreachable: str = ""
 
 
@@ -159,15 +159,15 @@ def demo_fleet(at: datetime = BEGAN, seed: int = SEED) -> tuple[DemoCluster, ...
     )
 
 
-def _behaviour(failures: dict[str, Failure]) -> Behaviour:
-    return Behaviour(
-        pod_start=Spread(5, 30),
-        pod_restart=Spread(3, 8),
-        pod_stop=Spread(3, 15),
-        stage=Spread(60, 120),
+def _behaviour(failures: dict[str, Failure]) -> ClusterBehaviour:
+    return ClusterBehaviour(
+        pod_start=SpreadLength(5, 30),
+        pod_restart=SpreadLength(3, 8),
+        pod_stop=SpreadLength(3, 15),
+        stage=SpreadLength(60, 120),
         stage_reports=4,
-        reboot=Spread(60, 120),
-        agent=Spread(0.5, 2),
+        reboot=SpreadLength(60, 120),
+        agent=SpreadLength(0.5, 2),
         budget=0.3,
         failures=failures,
     )

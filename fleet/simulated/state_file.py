@@ -23,7 +23,7 @@ FORMAT = 1
 LOOKS = 10
 
 
-class State(Struct, frozen=True, kw_only=True):
+class SavedCluster(Struct, frozen=True, kw_only=True):
     format: int = FORMAT
     began: datetime
     """When the model's time was 0."""
@@ -35,13 +35,13 @@ class State(Struct, frozen=True, kw_only=True):
     model: Raw
 
 
-class Act(Struct, frozen=True):
+class SavedAction(Struct, frozen=True):
     number: int
     at: float
     action: AnyAction
 
 
-class ClusterRecord:
+class StateFile:
     """`path` is the state's; the actions are in a file of the same name that ends in `.actions`."""
 
     def __init__(self, path: Path) -> None:
@@ -49,11 +49,11 @@ class ClusterRecord:
         self._acts = path.with_suffix(".actions")
         self._count = 0
 
-    def restore(self) -> tuple[Model, State]:
+    def restore(self) -> tuple[Model, SavedCluster]:
         """Raises FleetError where the files are not there or not ours."""
         try:
             for _ in range(LOOKS):
-                state = msgspec.json.decode(self._path.read_bytes(), type=State)
+                state = msgspec.json.decode(self._path.read_bytes(), type=SavedCluster)
                 if state.format != FORMAT:
                     raise FleetError(f"{self._path} is of format {state.format}; this program knows {FORMAT}")
                 acts = [act for act in self._acted() if act.number > state.acted]
@@ -78,15 +78,15 @@ class ClusterRecord:
         """Comes before the action acts on the model."""
         self._count += 1
         with self._acts.open("ab") as file:
-            file.write(msgspec.json.encode(Act(self._count, at, action)) + b"\n")
+            file.write(msgspec.json.encode(SavedAction(self._count, at, action)) + b"\n")
 
-    def save(self, model: Model, state: State) -> None:
+    def save(self, model: Model, state: SavedCluster) -> None:
         saved = msgspec.structs.replace(state, model=Raw(model.save()), acted=self._count)
         write(self._path, msgspec.json.encode(saved))
         # Killed here, the next one finds actions that are in the model already, and passes over them.
         self._acts.unlink(missing_ok=True)
 
-    def _acted(self) -> Iterator[Act]:
+    def _acted(self) -> Iterator[SavedAction]:
         try:
             lines = self._acts.read_bytes().splitlines(keepends=True)
         except FileNotFoundError:
@@ -94,4 +94,4 @@ class ClusterRecord:
         for line in lines:
             # A line without its end was being written when the process was killed: it has not acted.
             if line.endswith(b"\n"):
-                yield msgspec.json.decode(line, type=Act)
+                yield msgspec.json.decode(line, type=SavedAction)

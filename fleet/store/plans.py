@@ -13,8 +13,8 @@ from msgspec.structs import replace
 
 from fleet.core.planning.plan import Plan, short_id
 from fleet.core.records.errors import SchemaError, TamperedError, UsageError
-from fleet.store import chain
-from fleet.store.database import Database, Transaction
+from fleet.store.db.database import Database, Transaction
+from fleet.store.journal import chain
 from fleet.store.settings import set_in
 
 WORDS = 300

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from fleet.core.records.requests import Sort
-from fleet.store.database import Database
+from fleet.core.records.requests import RequestKind
+from fleet.store.db.database import Database
 
 
 class RequestBook:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, cluster: str, counts: Mapping[Sort, int]) -> None:
+    def add(self, cluster: str, counts: Mapping[RequestKind, int]) -> None:
         """`counts`: of requests sent since the last time. Nothing is written where there are none."""
         if not counts:
             return
@@ -26,9 +26,9 @@ class RequestBook:
                     [sort.rollout, cluster, sort.verb, sort.resource, count],
                 )
 
-    def of(self, rollout: str) -> Counter[Sort]:
+    def of(self, rollout: str) -> Counter[RequestKind]:
         """To all clusters together; of "" those that were for no rollout in particular."""
         query = "SELECT verb, resource, SUM(count) FROM api_request WHERE rollout = ? GROUP BY verb, resource"
         with self._database.read() as transaction:
             rows = transaction.all(query, [rollout])
-        return Counter({Sort(rollout, verb, resource): int(count) for verb, resource, count in rows})
+        return Counter({RequestKind(rollout, verb, resource): int(count) for verb, resource, count in rows})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fleet.store.database import Database, Transaction
+from fleet.store.db.database import Database, Transaction
 
 
 class Settings:

@@ -5,20 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 from types import TracebackType
 
-from fleet.store.address import Address, missing
-from fleet.store.checkpoints import Checkpoints
-from fleet.store.clusters import Clusters
-from fleet.store.database import Database
-from fleet.store.folds import Folds
-from fleet.store.held import HeldBoard
-from fleet.store.inventory import Inventory
-from fleet.store.journal import Journal
-from fleet.store.lease import Lease
+from fleet.store.db.address import Address, missing
+from fleet.store.db.database import Database
+from fleet.store.db.schema import NEWEST, version
+from fleet.store.db.sqlite import SqliteDatabase
+from fleet.store.inventory.clusters import Clusters
+from fleet.store.inventory.held import HeldBoard
+from fleet.store.inventory.inventory import Inventory
+from fleet.store.journal.checkpoints import Checkpoints
+from fleet.store.journal.folds import Folds
+from fleet.store.journal.journal import Journal
+from fleet.store.journal.lease import Lease
 from fleet.store.plans import Plans
 from fleet.store.requests import RequestBook
-from fleet.store.schema import NEWEST, version
 from fleet.store.settings import Settings
-from fleet.store.sqlite import SqliteDatabase
 
 
 class Store:
@@ -53,7 +53,7 @@ class Store:
             if not found and not create:
                 raise missing(address)
             if found != NEWEST:
-                from fleet.store.migrate import migrate
+                from fleet.store.db.migrate import migrate
 
                 migrate(address)
             database.settle()
@@ -82,6 +82,6 @@ class Store:
 def _connect(address: Address, create: bool) -> Database:
     if address.kind == "sqlite":
         return SqliteDatabase(address, create=create)
-    from fleet.store.postgres import PostgresDatabase
+    from fleet.store.db.postgres import PostgresDatabase
 
     return PostgresDatabase(address)

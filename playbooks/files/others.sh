@@ -1,7 +1,7 @@
 # Who else would upgrade or reboot this machine: a line for each, its kind and a sentence with the remedy, with a tab
 # between them. The last line is "end": without it the look has broken off. Changes nothing.
 #
-# fleet/machines/updaters.py and playbooks/tasks/updaters.yaml both run this file, so that they go by one list. Units and
+# fleet/machines/competing_updaters.py and playbooks/tasks/updaters.yaml both run this file, so that they go by one list. Units and
 # settings are those of the programs' own packages and manuals; where a unit does harm only with some setting, the file
 # that was looked at is named. Needs sh, sed and systemctl; $1: the folder with the machine's files, empty on itself.
 root=${1-}

@@ -12,7 +12,7 @@ from fleet.lab import Lab
 
 @contextmanager
 def agents(lab: Lab) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen([sys.executable, "-m", "fleet.agent.bundle", str(lab.kubeconfig)])
+    process = subprocess.Popen([sys.executable, "-m", "fleet.lab.fake_nodes.agents", str(lab.kubeconfig)])
     try:
         yield process
     finally:

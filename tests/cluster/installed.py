@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from fleet.app.clock import WallClock
-from fleet.kube.client.credentials import Source
+from fleet.kube.client.credentials import CredentialSource
 from fleet.kube.client.transport import Transport
 from fleet.kube.install import install
 from fleet.kube.install.installation import manifests
+from fleet.system.clock import WallClock
 
 T = TypeVar("T")
 
@@ -21,7 +21,7 @@ def with_transport(kubeconfig: Path, work: Callable[[Transport], Awaitable[T]]) 
     """What `work` answers, over a connection of its own."""
 
     async def run() -> T:
-        transport = Transport(Source(kubeconfig), WallClock())
+        transport = Transport(CredentialSource(kubeconfig), WallClock())
         try:
             return await work(transport)
         finally:

@@ -23,8 +23,8 @@ from fleet.core.capacity.capacity import Room
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.cluster.view import ClusterView
 from fleet.core.objects.pod import Pod
-from fleet.kube.client.credentials import Source
-from fleet.kube.cluster import Cluster as KubeCluster
+from fleet.kube.client.credentials import CredentialSource
+from fleet.kube.cluster import KubeCluster
 from fleet.lab import Lab
 from fleet.model.control_plane.scheduler import Scheduler
 from fleet.model.objects import Objects
@@ -278,7 +278,7 @@ def _each(pool: ThreadPoolExecutor, things_: Sequence[Any], do: Callable[[Any], 
 def _read(lab: Lab) -> Snapshot:
     async def read() -> Snapshot:
         clock = WallClock()
-        cluster = KubeCluster("east", Source(lab.kubeconfig), clock)
+        cluster = KubeCluster("east", CredentialSource(lab.kubeconfig), clock)
         try:
             return (await cluster.read("here", clock.now())).snapshot
         finally:

@@ -19,13 +19,13 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any, Literal
 
-from fleet.app.home import Home
-from fleet.app.run import run
-from fleet.core.records.journal import Entry, Record
+from fleet.app.rollouts.run import run
+from fleet.app.wiring.home import Home
+from fleet.core.records.journal import JournalEntry, JournalRecord
 from fleet.store import Store
-from fleet.store.address import Address
-from fleet.store.database import Database, Transaction
-from fleet.store.journal import Journal
+from fleet.store.db.address import Address
+from fleet.store.db.database import Database, Transaction
+from fleet.store.journal.journal import Journal
 from tests.cluster.journal import label
 
 Side = Literal["before", "after"]
@@ -60,7 +60,7 @@ class StruckJournal(Journal):
         self._brink = Brink(database)
         super().__init__(self._brink)
 
-    def append(self, records: Sequence[Record], **how: Any) -> list[Entry]:
+    def append(self, records: Sequence[JournalRecord], **how: Any) -> list[JournalEntry]:
         labels = [label(each.form, each.kind, each.node, each.detail) for each in records]
         self._brink.edge = lambda: self.strike("before", labels)
         entries = super().append(records, **how)

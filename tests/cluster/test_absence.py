@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fleet.lab import Lab
-from fleet.machines.fakenode import BOOT, REBOOT_MS, REBOOTING
+from fleet.lab.fake_nodes.node import BOOT, REBOOT_MS, REBOOTING
 from tests.cluster.journal import assert_told_once, entries
 from tests.cluster.rest import Cluster, Json
 from tests.cluster.rolling import NEW, STREAM, assert_left_clean, begun_fleet, wait

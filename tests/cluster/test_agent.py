@@ -13,15 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from fleet.agent.bundle import ApiNode
 from fleet.agent.runner import run_agent
-from fleet.app.clock import WallClock
 from fleet.cli.main import run
-from fleet.kube.client.credentials import Source
+from fleet.kube.client.credentials import CredentialSource
 from fleet.kube.client.transport import Transport
 from fleet.lab import Lab
-from fleet.machines.agent import Pace
-from fleet.machines.os.simulated import Settings, Simulated
+from fleet.lab.fake_nodes.agents import ApiNode
+from fleet.lab.fake_nodes.machine import Settings, Simulated
+from fleet.machines.agent.agent import Pace
+from fleet.system.clock import WallClock
 from tests.cluster.conftest import require_lab
 from tests.cluster.installed import installed
 from tests.cluster.rest import Cluster, Json
@@ -59,7 +59,7 @@ class Bed:
         return self._process is not None
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "fleet.agent.bundle", str(self.lab.kubeconfig)]
+        command = [sys.executable, "-m", "fleet.lab.fake_nodes.agents", str(self.lab.kubeconfig)]
         self._process = subprocess.Popen(command, env={**os.environ, "PYTHONUNBUFFERED": "1"})
 
     def end(self, with_signal: signal.Signals) -> int:
@@ -342,12 +342,12 @@ def test_one_agent_works_with_the_token_of_its_own_pod(bed: Bed, tmp_path: Path)
     bed.stop()
     uid = bed.machines.versions(bed.name)[-1]["metadata"]["uid"]
     bearer = token(bed.cluster, agent_pod(bed.cluster, bed.name))
-    identity = Source(kubeconfig_with(bed.lab.kubeconfig, bearer, tmp_path / "agent"))
+    identity = CredentialSource(kubeconfig_with(bed.lab.kubeconfig, bearer, tmp_path / "agent"))
     bed.cluster.delete(f"{MACHINES}/{bed.name}")
 
     async def story() -> None:
         clock, stop = WallClock(), asyncio.Event()
-        admin = Transport(Source(bed.lab.kubeconfig), clock)
+        admin = Transport(CredentialSource(bed.lab.kubeconfig), clock)
         machine = Simulated(ApiNode(admin, bed.name), Settings(), clock.now)
         agent = asyncio.create_task(run_agent(bed.name, machine, identity, Pace(progress=0.2), stop))
         try:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.core.quorum.groups import Access, Group
+from fleet.core.quorum.groups import EtcdAccess, QuorumGroup
 from fleet.core.quorum.quorum import Quorum, QuorumRule, healthy
 from fleet.etcd.etcd import Etcd
 from fleet.lab import Lab
@@ -143,7 +143,7 @@ def test_three_control_plane_hosts_and_their_workers_in_one_rollout(tmp_path: Pa
         with begun as (fleet, cluster, _):
             show_members(cluster, lab)
             steady = Cluster(lab.kubeconfig, PATIENCE)
-            etcd = Etcd(Group("own", "east", access=access(lab)), {})
+            etcd = Etcd(QuorumGroup("own", "east", access=access(lab)), {})
             readings: list[Quorum] = []
 
             def well() -> bool:
@@ -180,9 +180,9 @@ def test_three_control_plane_hosts_and_their_workers_in_one_rollout(tmp_path: Pa
         lab.down(keep_files=True)
 
 
-def access(lab: Lab) -> Access:
+def access(lab: Lab) -> EtcdAccess:
     issued = lab.certificates
-    return Access(
+    return EtcdAccess(
         tuple(lab.etcd_endpoint_of(host) for host in range(HOSTS)),
         str(issued.etcd_authority),
         str(issued.etcd_client.certificate),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.core.quorum.groups import Group
+from fleet.core.quorum.groups import QuorumGroup
 from fleet.core.quorum.quorum import Quorum, QuorumRule, healthy
 from fleet.etcd.etcd import Etcd
 from fleet.lab import Lab, build
@@ -93,7 +93,7 @@ def test_three_members_one_after_another_the_leader_last(lab: Lab, tmp_path: Pat
             binary, tmp_path / "etcd", now(), sites, heartbeat_ms=500, election_ms=ELECTION_MS
         ) as members:
             (home / "fleet.yaml").write_text(POLICY.replace("25%", "6") + quorums(members, backup))
-            etcd = Etcd(Group("prod", "east", access=members.access), {})
+            etcd = Etcd(QuorumGroup("prod", "east", access=members.access), {})
             reading: list[Quorum] = []
 
             def well() -> bool:

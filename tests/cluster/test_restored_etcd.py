@@ -13,9 +13,9 @@ import pytest
 from fleet.core.objects.node import Node
 from fleet.core.records.errors import FleetError
 from fleet.core.rollout.event import Event, Lost, Seen, Synced
-from fleet.kube.client.credentials import Source
-from fleet.kube.cluster import Cluster as Fleets
-from fleet.kube.watch.watching import Pulse
+from fleet.kube.client.credentials import CredentialSource
+from fleet.kube.cluster import KubeCluster
+from fleet.kube.watch.informers import HealthCheck
 from fleet.lab import Lab
 from tests.cluster.rest import Cluster
 
@@ -35,7 +35,7 @@ class RealClock:
 
 
 class Ear:
-    def __init__(self, fleets: Fleets) -> None:
+    def __init__(self, fleets: KubeCluster) -> None:
         self.log: list[Event] = []
         self._fleets = fleets
         self._news = asyncio.Condition()
@@ -83,7 +83,9 @@ def test_a_restored_etcd_is_noticed_and_a_restart_of_the_api_server_mends_it(
     cluster = Cluster(fresh_lab.kubeconfig)
 
     async def story() -> None:
-        fleets = Fleets("lab", Source(fresh_lab.kubeconfig), RealClock(), Pulse(every=1.0))
+        fleets = KubeCluster(
+            "lab", CredentialSource(fresh_lab.kubeconfig), RealClock(), HealthCheck(every=1.0)
+        )
         ear = Ear(fleets)
         listening = asyncio.create_task(ear.listen())
         try:

@@ -13,8 +13,8 @@ from msgspec.structs import asdict
 
 from fleet.core.objects.node import Taint, Toleration
 from fleet.drivers import ports
-from fleet.kube.client.credentials import Source
-from fleet.kube.cluster import Cluster as KubeCluster
+from fleet.kube.client.credentials import CredentialSource
+from fleet.kube.cluster import KubeCluster
 from fleet.kube.install.install import apply
 from fleet.kube.install.installation import manifests
 from fleet.lab import Lab
@@ -57,7 +57,7 @@ class RealWorld:
 
     def open(self, kubeconfig: Path) -> KubeCluster:
         """Closed with this world."""
-        cluster = KubeCluster("east", Source(kubeconfig), WallClock())
+        cluster = KubeCluster("east", CredentialSource(kubeconfig), WallClock())
         self._opened.append(cluster)
         return cluster
 

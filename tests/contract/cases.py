@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from fleet.core.objects.daemonset import Place
+from fleet.core.objects.daemonset import DaemonSetFit
 from fleet.core.objects.machine import Ask
 from fleet.core.objects.node import NodeRef, Taint, Toleration
 from fleet.core.objects.pod import Pod, PodRef
@@ -632,7 +632,7 @@ def _as_wanted(sight: Sight, daemonset: Workload | None, node: str) -> bool:
         return False
     pods = [pod for pod in sight.pods_of(daemonset.name) if pod.node == node and not pod.deleting]
     place = daemonset.daemon.place(sight.nodes[node])
-    return place is Place.KEEP or bool(pods) == (place is Place.RUN)
+    return place is DaemonSetFit.KEEP or bool(pods) == (place is DaemonSetFit.RUN)
 
 
 async def a_volume_is_seen_attached_and_detached(world: World) -> None:

@@ -22,7 +22,7 @@ from fleet.core.objects.volumes import PersistentVolume
 from fleet.core.objects.workload import Workload
 from fleet.core.releases.release import Release
 from fleet.drivers.ports import Cluster
-from fleet.model.behaviour import Behaviour, Spread
+from fleet.model.behaviour import ClusterBehaviour, SpreadLength
 from fleet.simulated.clock import SimulatedClock
 from fleet.simulated.cluster import SimulatedCluster, create
 from tests.contract.cases import CASES, Case
@@ -54,9 +54,9 @@ class ModelWorld:
     @property
     def _own(self) -> SimulatedCluster:
         if not self._clusters:
-            behaviour = Behaviour(
-                pod_start=Spread(NEVER, NEVER, self._starts),
-                pod_stop=Spread(NEVER, NEVER, self._stops),
+            behaviour = ClusterBehaviour(
+                pod_start=SpreadLength(NEVER, NEVER, self._starts),
+                pod_stop=SpreadLength(NEVER, NEVER, self._stops),
                 agent=NEVER,
             )
             create(self._path, self._snapshot(), behaviour, 1, BEGAN)

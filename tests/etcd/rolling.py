@@ -13,15 +13,15 @@ import msgspec
 from bench.quorum import now
 from fleet.core.objects.node import SITE_LABEL, Node, NodeRef
 from fleet.core.policy.policy import Amount, Limits, Policy
-from fleet.core.quorum.groups import Group
+from fleet.core.quorum.groups import QuorumGroup
 from fleet.core.quorum.quorum import QuorumRule
-from fleet.core.records.journal import Entry, Record
+from fleet.core.records.journal import JournalEntry, JournalRecord
 from fleet.core.rollout.action import AnyAction, Outcome, Reboot, Result
 from fleet.core.rollout.event import Seen
 from fleet.core.rollout.replay import rollouts_of
 from fleet.core.rollout.rollout import Goal, Rollout, Start
 from fleet.drivers.controller import Controller
-from fleet.drivers.groups import Groups
+from fleet.drivers.groups import QuorumClients
 from fleet.drivers.ports import Cluster
 from fleet.drivers.quorums import ClusterWithQuorums
 from fleet.etcd.errors import EtcdError
@@ -29,7 +29,7 @@ from fleet.etcd.gateway import Gateway, trust
 from fleet.etcd.group import EtcdGroup
 from fleet.lab.etcd.members import Members
 from fleet.lab.simulation.builders import NEW, a_node, a_policy, a_pool, a_snapshot
-from fleet.model.behaviour import Behaviour
+from fleet.model.behaviour import ClusterBehaviour
 from fleet.simulated.clock import SimulatedClock
 from fleet.simulated.cluster import SimulatedCluster, create
 from fleet.store import ClusterRow, Store
@@ -40,7 +40,7 @@ SECONDS = 150.0
 PATIENT_MS = 5000
 """An election timeout: members on a busy computer miss heartbeats for longer than bench.quorum's; an election that a
 reboot costs comes at any."""
-QUICK = Behaviour(stage=1, reboot=3, agent=0.2)
+QUICK = ClusterBehaviour(stage=1, reboot=3, agent=0.2)
 
 
 class Rolling:
@@ -50,7 +50,7 @@ class Rolling:
         self.members = members
         self.timeline: list[Moment] = []
         self._tasks: set[asyncio.Task[None]] = set()
-        self._group = Group("etcd", "east", rule=rule, access=members.access)
+        self._group = QuorumGroup("etcd", "east", rule=rule, access=members.access)
         folder.mkdir(exist_ok=True)
         self._store = Store.open(folder / "fleet.db")
         self._store.clusters.add(ClusterRow(name="east", sites=("fra",), kind="simulated"))
@@ -78,7 +78,7 @@ class Rolling:
     def held(self, name: str) -> str:
         """What people are told of why the node waits."""
         waiting = self._store.held.of("r-1").get(f"east/{name}")
-        return "; ".join(each.words for each in waiting.held) if waiting is not None else ""
+        return "; ".join(each.message for each in waiting.held) if waiting is not None else ""
 
     def done(self, kind: str) -> int:
         """How often such an action has succeeded, by the journal."""
@@ -87,7 +87,7 @@ class Rolling:
             for entry in self.entries()
         )
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[JournalEntry]:
         """The journal."""
         return list(self._store.journal.entries())
 
@@ -141,13 +141,13 @@ class Rolling:
         self._command("abort", {})
 
     def _command(self, kind: str, detail: dict[str, Any]) -> None:
-        record = Record(form="command", kind=kind, rollout="r-1", detail=detail)
+        record = JournalRecord(form="command", kind=kind, rollout="r-1", detail=detail)
         self._store.journal.append([record], at=self._clock.now(), actor="ada@desk")
 
     async def _connect(self) -> Mapping[str, Cluster]:
         cluster = _Powered(self._path, self._clock, self._took)
         self._go(self._follow(cluster))
-        groups = Groups({"etcd": EtcdGroup(self._group, "fra", _NoServers())})
+        groups = QuorumClients({"etcd": EtcdGroup(self._group, "fra", _NoServers())})
         return {"east": ClusterWithQuorums(cluster, groups, self._clock)}
 
     def _took(self, name: str) -> None:

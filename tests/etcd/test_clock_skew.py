@@ -105,8 +105,8 @@ def test_a_member_for_which_all_certificates_are_of_the_future_is_away_and_peopl
         assert {each.name for each in healthy(group, RULE)} == {"m0", "m1"}
         held = quorum.held(group, RULE, NodeRef("lab", "m1"), ())
         assert held is not None
-        assert "refuses the client certificate as expired or not yet valid" in held.words
-        assert "is its clock wrong" in held.words
+        assert "refuses the client certificate as expired or not yet valid" in held.message
+        assert "is its clock wrong" in held.message
         clock.set(timedelta())
         wait(etcd, whole)
 
@@ -116,4 +116,4 @@ def test_certificates_that_are_not_valid_yet_by_fleets_own_clock(binary: Path, t
         found = adapter(members).read(now())
         assert "its certificate is refused: certificate is not yet valid by the clock here" in found.unread
         held = quorum.held(found, RULE, NodeRef("lab", "m0"), ())
-        assert held is not None and "certificate is not yet valid by the clock here" in held.words
+        assert held is not None and "certificate is not yet valid by the clock here" in held.message

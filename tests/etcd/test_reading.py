@@ -17,10 +17,10 @@ from msgspec.structs import replace
 from bench.quorum import ELECTION_MS, RULE, TRIPS, adapter, now, wait, whole
 from fleet.core.guards import quorum
 from fleet.core.objects.node import NodeRef
-from fleet.core.quorum.groups import Access, Group
+from fleet.core.quorum.groups import EtcdAccess, QuorumGroup
 from fleet.core.quorum.quorum import Member, Quorum, SnapshotRule, ailing, foremost, healthy, round_trip
 from fleet.etcd.backup import check
-from fleet.etcd.errors import EtcdError, RefusedError
+from fleet.etcd.errors import EtcdError, EtcdRefusedError
 from fleet.etcd.etcd import Etcd
 from fleet.etcd.gateway import Gateway, trust
 from fleet.lab.etcd.members import Members
@@ -40,7 +40,7 @@ def named(group: Quorum, name: str) -> Member:
     return next(each for each in group.members if each.name == name)
 
 
-def put(access: Access, member: int, count: int, size: int = 10) -> None:
+def put(access: EtcdAccess, member: int, count: int, size: int = 10) -> None:
     gateway = Gateway(access.endpoints[member], trust(access))
     value = base64.b64encode(b"x" * size).decode()
     for number in range(count):
@@ -112,7 +112,7 @@ def test_one_that_is_down_and_a_majority_that_is(binary: Path, tmp_path: Path) -
         group = wait(etcd, lambda group: group.leader is not None and not named(group, "m2").reachable)
         assert [each.name for each in healthy(group, RULE)] == ["m0", "m1"]
         held = quorum.held(group, RULE, NodeRef("lab", "m1"), ())
-        assert held is not None and "m2 does not vote: https://" in held.words
+        assert held is not None and "m2 does not vote: https://" in held.message
         assert quorum.held(group, RULE, NodeRef("lab", "m2"), ()) is None
         members.kill("m1")
         alone = wait(etcd, lambda group: not healthy(group, RULE))
@@ -143,7 +143,7 @@ def test_a_learner_and_one_that_never_started(binary: Path, tmp_path: Path) -> N
         assert added.majority == 3 and not next(each for each in added.members if not each.started).reachable
         # Three of four are healthy: none of them can go.
         held = quorum.held(added, RULE, NodeRef("lab", "m1"), ())
-        assert held is not None and "has not joined yet" in held.words
+        assert held is not None and "has not joined yet" in held.message
 
 
 def test_a_learner_that_has_started_is_well_though_it_refuses_every_list(
@@ -170,7 +170,7 @@ def test_a_learner_that_has_started_is_well_though_it_refuses_every_list(
             ("/v3/cluster/member/list", {"linearizable": False}),
             ("/v3/maintenance/alarm", {}),
         ):
-            with pytest.raises(RefusedError, match="not supported for learner"):
+            with pytest.raises(EtcdRefusedError, match="not supported for learner"):
                 last.call(path, body)
         # What an alarm is told by, also to a learner; memberID 0 disarms nothing.
         arm(members, "m1", "NOSPACE")
@@ -218,7 +218,7 @@ def _change(etcd: Etcd, change: Callable[[], object], is_made: Callable[[], bool
             if not is_made():
                 change()
             return is_made()
-        except RefusedError as error:
+        except EtcdRefusedError as error:
             assert "unhealthy cluster" in error.message or "leader" in error.message
         except EtcdError:
             pass  # Nobody has answered in time: the next look tells.
@@ -244,7 +244,7 @@ def test_one_that_lags_is_not_in_step_until_it_has_caught_up(binary: Path, tmp_p
         assert named(group, "m2").reachable and group.leader is not None and group.leader.name == "m0"
         assert {each.name for each in healthy(group, rule)} == {"m0", "m1"}
         held = quorum.held(group, rule, NodeRef("lab", "m1"), ())
-        assert held is not None and "m2 is 6" in held.words and "entries behind" in held.words
+        assert held is not None and "m2 is 6" in held.message and "entries behind" in held.message
         assert "entries behind" in quorum.back(group, rule, NodeRef("lab", "m2"))
         members.wan.heal()
         group = wait(etcd, lambda group: len(healthy(group, rule)) == 3)
@@ -260,7 +260,7 @@ def test_an_alarm_holds_the_others_until_it_is_gone(binary: Path, tmp_path: Path
         group = wait(etcd, lambda group: named(group, "m1").alarms)
         assert {each.name: each.alarms for each in group.members} == {"m0": (), "m1": (alarm,), "m2": ()}
         held = quorum.held(group, RULE, NodeRef("lab", "m2"), ())
-        assert held is not None and f"m1 has alarm {alarm}" in held.words
+        assert held is not None and f"m1 has alarm {alarm}" in held.message
         assert quorum.held(group, RULE, NodeRef("lab", "m1"), ()) is None
         arm(members, "m1", alarm, action="DEACTIVATE")
         group = wait(etcd, lambda group: not named(group, "m1").alarms)
@@ -289,13 +289,13 @@ def test_a_strange_certificate_is_not_let_in_and_the_reading_says_why(binary: Pa
     with bed(binary, tmp_path / "etcd", now(), names(1)) as members:
         strange = members.strange
         access = replace(members.access, cert=str(strange.certificate), key=str(strange.key))
-        group = Etcd(Group("etcd", "lab", access=access), {}).read(now())
+        group = Etcd(QuorumGroup("etcd", "lab", access=access), {}).read(now())
         assert "none of its members answers" in group.unread and group.members == ()
-        missing = Etcd(Group("etcd", "lab", access=replace(access, ca="/nowhere.crt")), {}).read(now())
+        missing = Etcd(QuorumGroup("etcd", "lab", access=replace(access, ca="/nowhere.crt")), {}).read(now())
         assert "/nowhere.crt" in missing.unread
         alone = wait(adapter(members), whole)
         held = quorum.held(alone, RULE, NodeRef("lab", "m0"), ())
-        assert held is not None and "stands still" in held.words
+        assert held is not None and "stands still" in held.message
 
 
 def test_one_that_is_cut_off_is_not_believed(binary: Path, tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import yaml
 
-from fleet.kube.client.credentials import Source
-from fleet.kube.cluster import Cluster
-from fleet.kube.watch.watching import Pulse
+from fleet.kube.client.credentials import CredentialSource
+from fleet.kube.cluster import KubeCluster
+from fleet.kube.watch.informers import HealthCheck
 from tests.kube_fake.server import ApiServer, Json
 from tests.kube_fake.tls import self_signed
 
@@ -46,12 +46,12 @@ def write_kubeconfig(path: Path, server: str, user: Json | None = None, cluster:
 
 
 @asynccontextmanager
-async def faked(tmp_path: Path, user: Json | None = None) -> AsyncIterator[tuple[ApiServer, Cluster]]:
+async def faked(tmp_path: Path, user: Json | None = None) -> AsyncIterator[tuple[ApiServer, KubeCluster]]:
     """A user's credentials are sent over TLS only."""
     authority = {"certificate-authority": "certificate.pem"} if user else None
     async with ApiServer(tls=self_signed(tmp_path) if user else None) as server:
         kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", server.url, user, authority)
-        cluster = Cluster("east", Source(kubeconfig), QuickClock(), Pulse(answer=1.0))
+        cluster = KubeCluster("east", CredentialSource(kubeconfig), QuickClock(), HealthCheck(answer=1.0))
         try:
             yield server, cluster
         finally:

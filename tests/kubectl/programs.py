@@ -12,20 +12,20 @@ from unittest import mock
 
 from msgspec import Struct
 
-from fleet.app.clock import WallClock
 from fleet.core.records.errors import FleetError
-from fleet.kube.client.credentials import Source
+from fleet.kube.client.credentials import CredentialSource
 from fleet.kube.client.transport import Transport
 from fleet.kube.kubeconfig import contexts
-from fleet.kube.objects.errors import Call
+from fleet.kube.objects.errors import ApiRequest
 from fleet.lab.build import KUBERNETES_VERSION
 from fleet.lab.machines.computer.command import run
 from fleet.lab.machines.images import kept
+from fleet.system.clock import WallClock
 
 GO = Path(__file__).parent / "go"
 NOW = datetime.now(UTC)  # noqa: TID251 - kubectl reads the clock, and judges certificates and tokens by it
 SECONDS = 5.0
-VERSION = Call(verb="get", path="/version", seconds=SECONDS)
+VERSION = ApiRequest(verb="get", path="/version", seconds=SECONDS)
 
 
 class Said(Struct, frozen=True):
@@ -82,7 +82,7 @@ def by_fleet(environ: Mapping[str, str], context: str) -> Said:
 
 
 async def _asked(files: tuple[Path, ...], context: str) -> None:
-    transport = Transport(Source(files[0], context, files[1:]), WallClock())
+    transport = Transport(CredentialSource(files[0], context, files[1:]), WallClock())
     try:
         await transport.call(VERSION)
     finally:

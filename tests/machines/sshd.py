@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from fleet.machines.access import Access, Address
-from fleet.machines.ssh import Limit, Ssh
+from fleet.machines.ssh.host import Limit, Ssh
 
 PROGRAM = "/usr/sbin/sshd"
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.quorum import Writer
-from fleet.core.quorum.groups import Access
+from fleet.core.quorum.groups import EtcdAccess
 from fleet.lab.machines import Machines
 from fleet.lab.machines.manifests import ETCD_PORT
 from fleet.lab.machines.stacked import ROLE, Stacked
@@ -69,10 +69,10 @@ class Stack:
         return Reader(self.control.kubeconfig)
 
 
-def access(control: Stacked, endpoints: tuple[str, ...] = ()) -> Access:
+def access(control: Stacked, endpoints: tuple[str, ...] = ()) -> EtcdAccess:
     issued = control.certificates
     pair = issued.etcd_client
-    return Access(endpoints, str(issued.etcd_authority), str(pair.certificate), str(pair.key))
+    return EtcdAccess(endpoints, str(issued.etcd_authority), str(pair.certificate), str(pair.key))
 
 
 @contextmanager

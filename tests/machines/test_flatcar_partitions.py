@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from fleet.core.releases.release import Release
-from fleet.machines.os import flatcar
-from fleet.machines.os.flatcar import Flatcar
+from fleet.machines.families import flatcar
+from fleet.machines.families.flatcar import Flatcar
 from tests.unit.machines import recorded
 from tests.unit.machines.fakehost import FakeHost
 

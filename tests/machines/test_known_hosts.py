@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import pytest
 
 from fleet.machines.access import Access, Address
-from fleet.machines.hostkeys import UnknownKeyError
-from fleet.machines.openssh import asked
-from fleet.machines.sshlogin import log_in, proxied
+from fleet.machines.ssh.host_keys import UnknownKeyError
+from fleet.machines.ssh.login import log_in, proxied
+from fleet.machines.ssh.openssh import asked
 from tests.machines.knownhosts import Case, Servers, asked_of_ssh, case, servers
 
 SEED, COUNT = 15, 64

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from fleet.core.releases.release import Release
-from fleet.machines.os.family import MachineError
-from fleet.machines.os.ostree import Ostree
+from fleet.machines.errors import MachineError
+from fleet.machines.families.ostree import Ostree
 from tests.unit.machines.fakehost import FakeHost
 
 

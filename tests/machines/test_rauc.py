@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 from fleet.core.releases.release import Release, is_release
-from fleet.machines.os.family import MachineError
-from fleet.machines.os.rauc import Rauc
+from fleet.machines.errors import MachineError
+from fleet.machines.families.rauc import Rauc
 from tests.unit.machines.fakehost import FakeHost
 
 PROGRAMS = ("rauc", "mksquashfs", "openssl", "dbus-daemon")

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from fleet.core.releases.release import Release
-from fleet.machines.os.family import MachineError
-from fleet.machines.os.transactional import TransactionalUpdate
+from fleet.machines.errors import MachineError
+from fleet.machines.families.transactional import TransactionalUpdate
 from tests.unit.machines.fakehost import FakeHost
 
 PROGRAMS = ("snapper", "mkfs.btrfs", "btrfs", "mount")

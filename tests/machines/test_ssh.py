@@ -22,13 +22,13 @@ from paramiko import SSHException
 
 from fleet.core.records.errors import AuthenticationError, UnreachableError
 from fleet.machines.access import Access, Address
+from fleet.machines.errors import MachineError
+from fleet.machines.families import shell
 from fleet.machines.host import LostError, read
-from fleet.machines.hostkeys import Known, UnknownKeyError, judge, parse
-from fleet.machines.openssh import asked
-from fleet.machines.os import shell
-from fleet.machines.os.family import MachineError
-from fleet.machines.ssh import Limit, Ssh, line
-from fleet.machines.sshlogin import dial, log_in
+from fleet.machines.ssh.host import Limit, Ssh, line
+from fleet.machines.ssh.host_keys import Known, UnknownKeyError, judge, parse
+from fleet.machines.ssh.login import dial, log_in
+from fleet.machines.ssh.openssh import asked
 from tests.machines.sshd import Sshd, sshd
 
 

@@ -10,16 +10,16 @@ import pytest
 from fleet.core.objects.machine import Ask, Machine, Units
 from fleet.core.releases.release import Release
 from fleet.lab.machines import Machines
-from fleet.machines import updaters
+from fleet.machines import competing_updaters
 from fleet.machines.access import Access, Address
-from fleet.machines.agent import Pace
-from fleet.machines.bootlog import BootLog
+from fleet.machines.agent.agent import Pace
+from fleet.machines.agent.boot_log import BootLog
+from fleet.machines.agent.remote import RemoteAgent
+from fleet.machines.errors import MachineError
+from fleet.machines.families.detect import detect
+from fleet.machines.families.ostree import Ostree
 from fleet.machines.job import finish, unit_of
-from fleet.machines.os.detect import detect
-from fleet.machines.os.family import MachineError
-from fleet.machines.os.ostree import Ostree
-from fleet.machines.remote import RemoteAgent
-from fleet.machines.ssh import Limit, Ssh
+from fleet.machines.ssh.host import Limit, Ssh
 from tests.machines.host import Host
 from tests.unit.agent.world import ApiServer
 
@@ -49,7 +49,7 @@ def over_ssh(host: Host, tell: Callable[[Ssh], Awaitable[None]]) -> None:
 def test_it_is_told_to_be_plain_ostree_and_nobody_else_upgrades_it(host: Host) -> None:
     async def tell(ssh: Ssh) -> None:
         assert await detect(ssh) == "ostree"
-        assert await updaters.others(ssh) == ()
+        assert await competing_updaters.others(ssh) == ()
         seen = await Ostree(ssh).observe()
         assert seen.booted.digest == release(host, "1.0").digest
         assert seen.boot_id == host.boot_id()
@@ -61,8 +61,8 @@ def test_a_reboot_that_a_person_has_scheduled_is_told_and_left_to_them(host: Hos
     """`shutdown` of a real systemd: nothing but its file shows it."""
 
     async def tell(ssh: Ssh) -> None:
-        (found,) = await updaters.others(ssh)
-        assert found.kind == updaters.SCHEDULED
+        (found,) = await competing_updaters.others(ssh)
+        assert found.kind == competing_updaters.SCHEDULED
         assert "a reboot is scheduled for 20" in found.words and "new disk" in found.words
         boot = (await Ostree(ssh).observe()).boot_id
         for act in (Ostree(ssh).stage(release(host, "1.1"), lambda _: None), Ostree(ssh).reboot()):
@@ -78,7 +78,7 @@ def test_a_reboot_that_a_person_has_scheduled_is_told_and_left_to_them(host: Hos
         host.run("shutdown -c")
 
     async def gone(ssh: Ssh) -> None:
-        assert await updaters.others(ssh) == ()
+        assert await competing_updaters.others(ssh) == ()
 
     over_ssh(host, gone)
 

@@ -10,10 +10,10 @@ import pytest
 from fleet.core.releases.release import Release
 from fleet.lab.machines import Machines
 from fleet.lab.machines.computer import cgroups
+from fleet.machines.families.detect import detect
+from fleet.machines.families.ostree import Ostree
 from fleet.machines.job import finish
 from fleet.machines.local import Local, namespaces
-from fleet.machines.os.detect import detect
-from fleet.machines.os.ostree import Ostree
 from tests.machines.host import Host
 
 

@@ -12,9 +12,9 @@ import pytest
 
 from fleet.config.policy import load as policy
 from fleet.core.records.errors import ConfigError, UsageError
-from fleet.hosts.ansible_run import ask
-from fleet.hosts.inventory import Entry, Hook, Inventory
-from fleet.hosts.source import Source, load
+from fleet.hosts.inventory.ansible_run import ask
+from fleet.hosts.inventory.inventory import Entry, Hook, Inventory
+from fleet.hosts.inventory.source import Source, load
 from fleet.kube.kubeconfig import contexts
 
 ROOT = Path(__file__).parents[2]

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from fleet.machines import play
-from fleet.machines.play import Account, Played
+from fleet.machines.ansible import play
+from fleet.machines.ansible.play import Account, Played
 
 AT_ONCE = 3
 HERE = {"ansible_connection": "local"}

@@ -12,9 +12,9 @@ import pytest
 from msgspec import convert
 
 from fleet.core.releases.release import Release
+from fleet.machines.families.detect import family
+from fleet.machines.families.family import Family
 from fleet.machines.job import unit_of
-from fleet.machines.os.detect import family
-from fleet.machines.os.family import Family
 from tests.playbooks.box import Box, lacking, release
 
 FAMILIES = ("ostree", "rpm-ostree", "bootc")

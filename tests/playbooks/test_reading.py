@@ -19,9 +19,10 @@ import pytest
 from msgspec import Struct
 
 from fleet.core.releases.release import Release
+from fleet.machines.errors import MachineError
+from fleet.machines.families.detect import family
+from fleet.machines.families.family import Observation
 from fleet.machines.host import LostError
-from fleet.machines.os.detect import family
-from fleet.machines.os.family import MachineError, Observation
 from tests.playbooks.box import PLAYBOOKS
 from tests.unit.machines import recorded
 from tests.unit.machines.fakehost import FakeHost

@@ -16,15 +16,15 @@ from msgspec import convert
 from fleet.core.objects.machine import Units
 from fleet.core.records.errors import UnreachableError
 from fleet.core.releases.release import Release
-from fleet.machines import play
 from fleet.machines.access import Access, Address
+from fleet.machines.ansible import play
+from fleet.machines.ansible.play import Happened
+from fleet.machines.ansible.playbook import Playbooks, Rules
+from fleet.machines.errors import MachineError
 from fleet.machines.job import unit_of
-from fleet.machines.os.family import MachineError
-from fleet.machines.play import Happened
-from fleet.machines.playbook import Playbooks, Rules
-from fleet.machines.settings import printed
-from fleet.machines.ssh import Limit
-from fleet.machines.sshconfig import Login
+from fleet.machines.ssh.config import Login
+from fleet.machines.ssh.host import Limit
+from fleet.machines.ssh.settings import printed
 from tests.playbooks.box import Box, lacking, release
 
 NEW = convert(release("2.0"), Release)

@@ -112,6 +112,6 @@ def test_an_unknown_key_anywhere_is_told_unless_keys_are_free_there(place: tuple
 @settings(deadline=None)
 @given(st.integers(0, 30 * 86400))
 def test_durations_are_read_as_they_are_told(length: int) -> None:
-    told = durations.words(length)
+    told = durations.format_duration(length)
     read = seconds(0).read(told)
-    assert durations.words(read) == told
+    assert durations.format_duration(read) == told

@@ -11,7 +11,7 @@ from hashlib import sha256
 import msgspec
 
 from fleet.core.objects.node import Resources
-from fleet.core.planning.estimates import Times
+from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.policy.policy import Amount, Limits, Policy, Pool, StageRule
 from fleet.core.releases.release import Release, Stream
 from fleet.planner.planner import make_plan
@@ -34,7 +34,7 @@ def digest() -> str:
     limits = Limits(Amount(8), per_zone=Amount(4))
     pool = Pool("workers", stream="stable", limits=limits, stage=StageRule(10), canaries=2)
     policy = Policy(pools=(pool,), streams=(Stream("stable", (OLD, NEW)),))
-    plan = make_plan("", [cluster], policy, ["workers"], NEW, START, Times())
+    plan = make_plan("", [cluster], policy, ["workers"], NEW, START, DurationEstimates())
     assert plan.runs
     return sha256(msgspec.json.encode(plan, order="sorted")).hexdigest()
 

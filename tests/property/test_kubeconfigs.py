@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from fleet.core.records.errors import FleetError, UsageError
 from fleet.kube.client import credentials
-from fleet.kube.client.credentials import Source
+from fleet.kube.client.credentials import CredentialSource
 from fleet.kube.kubeconfig import contexts
 from fleet.lab.simulation.builders import START
 from tests.property.absurd import anything, bent
@@ -63,7 +63,7 @@ def answers(content: bytes) -> bool:
 
 
 async def loaded(path: Path) -> None:
-    session = await credentials.load(Source(path), START)
+    session = await credentials.load(CredentialSource(path), START)
     await session.connections.close()
 
 

@@ -15,27 +15,27 @@ from fleet.core.objects.node import PENDING_TAINT, Taint
 from fleet.core.objects.pod import PodRef
 from fleet.core.rollout.action import Clear, Cordon, Mark, Result, Uncordon, Unmark
 from fleet.core.rollout.event import Event, Gone, Seen
-from fleet.model.behaviour import Behaviour, Spread
+from fleet.model.behaviour import ClusterBehaviour, SpreadLength
 from fleet.model.model import Model
 from tests.unit.model.builder import QUICK, START, Builder, Hand
 
-DRAWN = Behaviour(
-    pod_start=Spread(1, 30),
-    pod_restart=Spread(1, 8),
-    pod_stop=Spread(0, 20),
-    stage=Spread(5, 20),
+DRAWN = ClusterBehaviour(
+    pod_start=SpreadLength(1, 30),
+    pod_restart=SpreadLength(1, 8),
+    pod_stop=SpreadLength(0, 20),
+    stage=SpreadLength(5, 20),
     stage_reports=2,
-    reboot=Spread(20, 90),
-    agent=Spread(0, 3),
-    budget=Spread(0, 2),
-    job_backoff=Spread(5, 15),
+    reboot=SpreadLength(20, 90),
+    agent=SpreadLength(0, 3),
+    budget=SpreadLength(0, 2),
+    job_backoff=SpreadLength(5, 15),
 )
 GUARDED = ("shop", "cart", "db", "half")
 KINDS = {"shop": "Deployment", "cart": "Deployment", "db": "StatefulSet", "half": "Deployment", "sum": "Job"}
 REPLICAS = {"shop": 4, "cart": 3, "db": 3, "half": 5, "sum": 2}
 
 
-def built(seed: int, behaviour: Behaviour = DRAWN) -> Hand:
+def built(seed: int, behaviour: ClusterBehaviour = DRAWN) -> Hand:
     builder = Builder(6)
     for name, kind in KINDS.items():
         builder.workload(name, REPLICAS[name], kind)
@@ -224,7 +224,7 @@ def test_no_node_ever_holds_more_than_it_has_room_for(seed: int, nodes: list[int
     builder = Builder(6, pods=6)
     for name in ("shop", "cart"):
         builder.workload(name, 10)
-    hand = Hand(builder.model(changed(QUICK, pod_stop=Spread(0, 9)), seed))
+    hand = Hand(builder.model(changed(QUICK, pod_stop=SpreadLength(0, 9)), seed))
     rng = Random(seed)
     for number in nodes:
         node = f"n-{number + 1}"

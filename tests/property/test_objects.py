@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fleet.core.cluster.snapshot import Snapshot
-from fleet.core.planning.estimates import Times
+from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.planning.plan import Plan
 from fleet.core.records.errors import FleetError, UsageError
-from fleet.kube.objects.kinds import KINDS, MACHINES, NODES
+from fleet.kube.objects.api_resources import KINDS, MACHINES, NODES
 from fleet.kube.watch.snapshot import of_dump
 from fleet.lab.simulation.builders import NEW, START, a_policy
 from fleet.planner.planner import make_plan
@@ -117,6 +117,6 @@ def test_what_could_be_read_can_be_planned_with(told: Any) -> None:
     found = read(written(told))
     if found is None:
         return
-    plan = make_plan("p-1", [found], a_policy(), ["workers"], NEW, START, Times())
+    plan = make_plan("p-1", [found], a_policy(), ["workers"], NEW, START, DurationEstimates())
     again = msgspec.json.decode(msgspec.json.encode(plan), type=Plan)
     assert len(again.runs) + len(again.held) <= len(found.nodes)

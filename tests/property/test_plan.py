@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.cluster.view import ClusterView
 from fleet.core.objects.node import NodeRef, Resources
-from fleet.core.planning.estimates import Times
+from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.planning.lower_bound import bound
 from fleet.core.planning.plan import Plan
 from fleet.core.policy.policy import Amount, Freeze, Limits, Policy, Pool, StageRule, Window
@@ -76,7 +76,7 @@ fleets = st.builds(
     st.integers(0, 1 << 16),
 )
 times = st.builds(
-    Times,
+    DurationEstimates,
     stage=st.floats(1, 200),
     reboot=st.floats(5, 300),
     pod_stop=st.floats(0, 60),
@@ -87,7 +87,7 @@ times = st.builds(
 @settings(max_examples=60, deadline=None)
 @given(fleets, pools, times, freezes)
 def test_no_plan_is_faster_than_its_bound(
-    fleet: Snapshot, pool: Pool, lengths: Times, freezes: list[Freeze]
+    fleet: Snapshot, pool: Pool, lengths: DurationEstimates, freezes: list[Freeze]
 ) -> None:
     policy = Policy(pools=(pool,), streams=(Stream("stable", (OLD, NEW)),), freezes=tuple(freezes))
     plan = make_plan("p", [fleet], policy, ["workers"], NEW, START, lengths)
@@ -100,7 +100,7 @@ def test_no_plan_is_faster_than_its_bound(
 @given(fleets, pools)
 def test_no_plan_takes_more_places_than_a_limit_has(fleet: Snapshot, pool: Pool) -> None:
     policy = Policy(pools=(pool,), streams=(Stream("stable", (OLD, NEW)),))
-    plan = make_plan("p", [fleet], policy, ["workers"], NEW, START, Times())
+    plan = make_plan("p", [fleet], policy, ["workers"], NEW, START, DurationEstimates())
     zones = {node.name: node.zone for node in fleet.nodes}
     if pool.limits.max_unavailable is not None:
         assert _most_out(plan, set(zones)) <= pool.limits.max_unavailable.number

@@ -13,18 +13,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fleet.app.evidence import verify_file
-from fleet.core.planning.estimates import Times
+from fleet.app.audit.export_verification import verify_file
+from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.planning.plan import Plan
 from fleet.core.records.audit import JournalExport
 from fleet.core.records.errors import FleetError, StoreError, TamperedError, UsageError
-from fleet.core.records.journal import GENESIS, Entry
+from fleet.core.records.journal import GENESIS, JournalEntry
 from fleet.core.rollout.replay import rollouts_of
 from fleet.lab.simulation.builders import NEW, START, a_budget, a_deployment, a_node, a_policy, a_snapshot
 from fleet.planner.planner import make_plan
-from fleet.store import Store, chain
+from fleet.store import Store
+from fleet.store.journal import chain
+from fleet.store.journal.signing import PrivateKey
 from fleet.store.plans import id_of
-from fleet.store.signing import PrivateKey
 from tests.property.absurd import anything, bent
 from tests.story import Story
 
@@ -32,16 +33,16 @@ from tests.story import Story
 def a_plan() -> Plan:
     nodes = [a_node(f"n-{number}") for number in range(3)]
     snapshot = a_snapshot(nodes, a_deployment("shop", 3, nodes), [a_budget("shop", 3, 1)])
-    return make_plan("p-1", [snapshot], a_policy(), ["workers"], NEW, START, Times())
+    return make_plan("p-1", [snapshot], a_policy(), ["workers"], NEW, START, DurationEstimates())
 
 
-def entries() -> list[Entry]:
+def entries() -> list[JournalEntry]:
     """Of a whole rollout, chained."""
     nodes = [a_node("n-0"), a_node("n-1", unschedulable=True), a_node("n-2", pool="others")]
     story = Story([a_snapshot(nodes, a_deployment("shop", 2, nodes))], a_policy())
     story.start()
     story.run(seconds=600)
-    found: list[Entry] = []
+    found: list[JournalEntry] = []
     for entry in story.entries:
         told = msgspec.structs.replace(entry, prev_hash=found[-1].hash if found else GENESIS)
         found.append(msgspec.structs.replace(told, hash=chain.hash_of(told)))

@@ -15,17 +15,19 @@ from fleet.core.guards import quorum as guard
 from fleet.core.objects.node import Node, NodeRef
 from fleet.core.objects.pod import Pod, PodRef
 from fleet.core.objects.selector import Selector
-from fleet.core.quorum.groups import Group, Members
+from fleet.core.quorum.groups import GroupMembers, QuorumGroup
 from fleet.core.quorum.presets import PRESETS
-from fleet.core.quorum.probe import Exec, Http
+from fleet.core.quorum.probe import ExecProbe, HttpProbe
 from fleet.core.quorum.quorum import Quorum, ailing, healthy
 from fleet.core.records.errors import UnreachableError
 from fleet.core.records.held import Reason
 from fleet.quorums import read
-from fleet.quorums.group import Place
+from fleet.quorums.group import PodsPlace
 from tests.quorums.zookeeper import Ensemble, need
 
-GROUP = Group("zk", "east", "zookeeper", members=Members("data", Selector(), 3, PRESETS["zookeeper"]))
+GROUP = QuorumGroup(
+    "zk", "east", "zookeeper", members=GroupMembers("data", Selector(), 3, PRESETS["zookeeper"])
+)
 PODS = [Pod("data", f"zk-{number}", str(number), node=f"n{number}") for number in (1, 2, 3)]
 NODES = {each.node: Node(each.node, each.node) for each in PODS}
 SECONDS = 150.0
@@ -37,8 +39,8 @@ class Loopback:
     def __init__(self, ensemble: Ensemble) -> None:
         self._ensemble = ensemble
 
-    async def ask(self, pod: PodRef, how: Http | Exec) -> bytes:
-        assert isinstance(how, Http)
+    async def ask(self, pod: PodRef, how: HttpProbe | ExecProbe) -> bytes:
+        assert isinstance(how, HttpProbe)
         port = self._ensemble.admin[int(pod.name.removeprefix("zk-"))]
         return await asyncio.to_thread(get, f"http://127.0.0.1:{port}{how.path}")
 
@@ -69,7 +71,8 @@ async def until(ensemble: Ensemble, holds: Callable[[Quorum], bool]) -> Quorum:
     try:
         async with asyncio.timeout(SECONDS):
             while True:
-                found = await read(GROUP, Place(NODES, "fra"), PODS, Loopback(ensemble), datetime.now(UTC))  # noqa: TID251 - of a real server
+                now = datetime.now(UTC)  # noqa: TID251 - of a real server
+                found = await read(GROUP, PodsPlace(NODES, "fra"), PODS, Loopback(ensemble), now)
                 if holds(found):
                     return found
                 await asyncio.sleep(0.2)

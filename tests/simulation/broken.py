@@ -19,7 +19,7 @@ from fleet.core.objects.pod import Pod, PodRef
 from fleet.core.quorum.quorum import Quorum
 from fleet.core.records.errors import StaleEpochError
 from fleet.core.records.held import Held, Reason
-from fleet.core.records.journal import Record
+from fleet.core.records.journal import JournalRecord
 from fleet.core.rollout.action import AnyAction, Evict, Outcome, Reboot, Result, Uncordon, Unmark
 from fleet.core.rollout.event import Thing
 from fleet.core.rollout.rollout import Rollout, Run
@@ -31,7 +31,7 @@ from fleet.core.third_parties.notice import Notice
 from fleet.core.third_parties.parties import KEEP_OFF
 from fleet.lab.simulation.builders import NEW, START
 from fleet.lab.simulation.checker.invariant import Invariant
-from fleet.lab.simulation.controller import Controller
+from fleet.lab.simulation.controller import ControllerProcess
 from fleet.lab.simulation.world import Parts
 from fleet.model.model import Model
 
@@ -150,7 +150,7 @@ class WithoutWindows(Engine):
 
 
 class Deaf(Engine):
-    def command(self, record: Record, at: datetime, actor: str) -> None:
+    def command(self, record: JournalRecord, at: datetime, actor: str) -> None:
         if record.kind not in ("pause", "abort"):
             super().command(record, at, actor)
 
@@ -210,30 +210,30 @@ class Twice(Engine):
         return replace(decision, log=decision.log + more, actions=decision.actions + more)
 
 
-class Usurper(Controller):
+class Usurper(ControllerProcess):
     """Does not care that it does not lead any more."""
 
     def leads(self) -> bool:
         return True
 
-    def _append(self, records: Sequence[Record]) -> None:
+    def _append(self, records: Sequence[JournalRecord]) -> None:
         try:
             super()._append(records)
         except StaleEpochError:
             self.world.log(f"{self.name} goes on all the same")
 
 
-class Hasty(Controller):
+class Hasty(ControllerProcess):
     """Keeps its intents for itself."""
 
-    def _append(self, records: Sequence[Record]) -> None:
+    def _append(self, records: Sequence[JournalRecord]) -> None:
         super()._append([record for record in records if record.form not in ("intent", "outcome")])
 
 
-class Forgetful(Controller):
+class Forgetful(ControllerProcess):
     """Keeps the proofs for itself."""
 
-    def _append(self, records: Sequence[Record]) -> None:
+    def _append(self, records: Sequence[JournalRecord]) -> None:
         super()._append([replace(each, detail=_without_proof(each.detail)) for each in records])
 
 
@@ -241,10 +241,10 @@ def _without_proof(detail: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in detail.items() if key != "proof"}
 
 
-class Disorderly(Controller):
+class Disorderly(ControllerProcess):
     """Commits an uncordon for each cordon, at once."""
 
-    def _append(self, records: Sequence[Record]) -> None:
+    def _append(self, records: Sequence[JournalRecord]) -> None:
         more = [
             replace(
                 each,

@@ -25,11 +25,11 @@ from typing import Any
 import msgspec
 import yaml
 
-from fleet.app.quorums import guarded_hosts
+from fleet.app.wiring.quorums import guarded_hosts
 from fleet.core.objects.node import NodeRef
 from fleet.core.objects.selector import Selector
 from fleet.core.policy.policy import Amount, Limits, Policy, Pool
-from fleet.core.records.journal import Record
+from fleet.core.records.journal import JournalRecord
 from fleet.core.releases.release import Stream
 from fleet.core.rollout.replay import rollouts_of
 from fleet.core.rollout.rollout import Goal, Start
@@ -37,8 +37,8 @@ from fleet.core.rollout.steps import Step
 from fleet.drivers.controller import Controller
 from fleet.drivers.ports import Cluster
 from fleet.hosts.cluster import HostsCluster, Rhythm
-from fleet.hosts.steward import Looks
-from fleet.machines.agent import Pace
+from fleet.hosts.supervisor import Looks
+from fleet.machines.agent.agent import Pace
 from fleet.machines.host import LostError, Ran
 from fleet.simulated.clock import SimulatedClock
 from fleet.store import ClusterRow, Store
@@ -118,7 +118,9 @@ class Soak:
         )
         start = msgspec.to_builtins(Start("p-1", NEW, self._policy, goals))
         self._store.journal.append(
-            [Record(form="command", kind="start", rollout="r-1", detail=start)], at=BEGAN, actor="ada@desk"
+            [JournalRecord(form="command", kind="start", rollout="r-1", detail=start)],
+            at=BEGAN,
+            actor="ada@desk",
         )
 
     def run(self) -> dict[str, Any]:
@@ -168,7 +170,7 @@ class Soak:
         board = {NodeRef.parse(node).name: row.held for node, row in self._store.held.of("r-1").items()}
         return {
             f"{name} ({kind})": self._steps()[name][1]
-            or "; ".join(each.words for each in board.get(name, ()))
+            or "; ".join(each.message for each in board.get(name, ()))
             for name, kind in self._hostile.items()
         }
 

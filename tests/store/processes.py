@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from fleet.app.home import Home
+from fleet.app.wiring.home import Home
 
 
 def wait(condition: Callable[[], object], said: Callable[[], str], seconds: float = 60) -> None:

@@ -17,7 +17,8 @@ from fleet.core.planning.plan import Plan, PlannedRun, PlannedStep, short_id
 from fleet.core.records.errors import StoreError, TamperedError, UsageError
 from fleet.core.records.held import Held, Reason
 from fleet.lab.simulation.builders import NEW, START, a_policy
-from fleet.store import Store, chain
+from fleet.store import Store
+from fleet.store.journal import chain
 from tests.store.raw import raw
 
 BUDGET = Held(Reason.BUDGET, "web/checkout", {"allowed": 0, "need": 1})

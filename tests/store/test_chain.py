@@ -13,26 +13,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from fleet.core.records.journal import GENESIS, Entry, Record
+from fleet.core.records.journal import GENESIS, JournalEntry, JournalRecord
 from fleet.lab.simulation.builders import START
-from fleet.store import chain
-from fleet.store.tampering import Checkpoint, Finding
+from fleet.store.journal import chain
+from fleet.store.journal.tampering import Checkpoint, Finding
 
 
-def a_chain(length: int) -> list[Entry]:
-    entries: list[Entry] = []
+def a_chain(length: int) -> list[JournalEntry]:
+    entries: list[JournalEntry] = []
     for seq in range(1, length + 1):
-        record = Record("decision", "step", "r-1", f"east/n-{seq}", {"step": "drain", "number": seq})
+        record = JournalRecord("decision", "step", "r-1", f"east/n-{seq}", {"step": "drain", "number": seq})
         prev = entries[-1].hash if entries else GENESIS
-        entries.append(hashed(Entry(seq, START + timedelta(seconds=seq), "fleet@a", 1, record, prev, "")))
+        entries.append(
+            hashed(JournalEntry(seq, START + timedelta(seconds=seq), "fleet@a", 1, record, prev, ""))
+        )
     return entries
 
 
-def hashed(entry: Entry) -> Entry:
+def hashed(entry: JournalEntry) -> JournalEntry:
     return replace(entry, hash=chain.hash_of(entry))
 
 
-def end_of(entries: Sequence[Entry]) -> Checkpoint:
+def end_of(entries: Sequence[JournalEntry]) -> Checkpoint:
     return Checkpoint(entries[-1].seq, entries[-1].hash, len(entries))
 
 
@@ -44,7 +46,7 @@ ENTRIES = a_chain(9)
 END = end_of(ENTRIES)
 
 
-def with_detail(entry: Entry, **detail: object) -> Entry:
+def with_detail(entry: JournalEntry, **detail: object) -> JournalEntry:
     return replace(entry, record=replace(entry.record, detail=detail))
 
 
@@ -64,7 +66,7 @@ def test_anybody_can_compute_the_hash_from_an_exported_entry() -> None:
 
 def test_a_chain_survives_its_export() -> None:
     exported = msgspec.json.encode(ENTRIES)
-    assert chain.verify(msgspec.json.decode(exported, type=list[Entry]), END) == []
+    assert chain.verify(msgspec.json.decode(exported, type=list[JournalEntry]), END) == []
 
 
 @pytest.mark.parametrize("at", [0, 4, 8])
@@ -141,7 +143,7 @@ def test_an_entry_that_canonical_json_cannot_say_was_changed(odd: object) -> Non
     assert told(chain.verify([*ENTRIES[:4], forged, *ENTRIES[5:]], END)) != []
 
 
-def changes(entries: list[Entry], draw: st.DataObject) -> list[Entry]:
+def changes(entries: list[JournalEntry], draw: st.DataObject) -> list[JournalEntry]:
     """One random thing done to a chain."""
     at = draw.draw(st.integers(0, len(entries) - 1))
     other = draw.draw(st.integers(0, len(entries) - 1).filter(lambda index: index != at))

@@ -14,11 +14,12 @@ from msgspec.structs import replace
 
 from fleet.core.records.audit import SignedCheckpoint
 from fleet.core.records.errors import TamperedError, UsageError
-from fleet.core.records.journal import GENESIS, Entry, Record
+from fleet.core.records.journal import GENESIS, JournalEntry, JournalRecord
 from fleet.lab.simulation.builders import START
-from fleet.store import Store, chain, proof
-from fleet.store.signing import PrivateKey, PublicKey
-from fleet.store.tampering import Finding
+from fleet.store import Store
+from fleet.store.journal import chain, proof
+from fleet.store.journal.signing import PrivateKey, PublicKey
+from fleet.store.journal.tampering import Finding
 from tests.store.raw import raw, rows
 
 Tamper = Callable[..., None]
@@ -31,7 +32,7 @@ def key() -> PrivateKey:
 
 def appended(store: Store, first: int, last: int, minutes: int = 0) -> None:
     records = [
-        Record("decision", "step", "r-1", f"east/n-{number}", {"number": number})
+        JournalRecord("decision", "step", "r-1", f"east/n-{number}", {"number": number})
         for number in range(first, last + 1)
     ]
     store.journal.append(records, at=START + timedelta(minutes=minutes), actor="fleet@a")
@@ -48,7 +49,7 @@ def written_anew(place: str, first: int, **changes: str) -> None:
     with Store.open(place, create=False) as store:
         entries = list(store.journal.entries())
     prev = entries[first - 2].hash if first > 1 else GENESIS
-    forged: list[Entry] = []
+    forged: list[JournalEntry] = []
     for entry in entries[first - 1 :]:
         changed = replace(entry, prev_hash=prev, **changes)
         prev = chain.hash_of(changed)
@@ -207,7 +208,7 @@ def test_what_a_chain_shows_is_not_told_twice(store: Store, key: PrivateKey, tam
 def test_a_rollouts_end_is_seen_until_it_is_signed(store: Store, key: PrivateKey) -> None:
     appended(store, 1, 2)
     assert not store.checkpoints.ended_since(0)
-    store.journal.append([Record("decision", "finish", "r-1")], at=START, actor="fleet@a")
+    store.journal.append([JournalRecord("decision", "finish", "r-1")], at=START, actor="fleet@a")
     assert store.checkpoints.ended_since(2)
     assert not store.checkpoints.ended_since(signed(store, key).seq)
 

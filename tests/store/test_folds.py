@@ -11,11 +11,11 @@ import pytest
 from msgspec.structs import fields
 
 from fleet.core.objects.node import NodeRef
-from fleet.core.records.journal import Entry, Record
+from fleet.core.records.journal import JournalEntry, JournalRecord
 from fleet.core.rollout.checkpoint import Folded, FoldedRun, fold, unfold
 from fleet.core.rollout.replay import rollouts_of
 from fleet.core.rollout.rollout import Rollout, Run
-from fleet.drivers.folding import differing, keep, standing
+from fleet.drivers.journal.checkpoints import differing, keep, standing
 from fleet.lab.simulation.builders import a_budget, a_deployment, a_node, a_policy, a_snapshot
 from fleet.store import Store
 from tests.store.raw import raw
@@ -24,7 +24,7 @@ from tests.story import Story
 START = datetime(2026, 11, 2, 9, tzinfo=UTC)
 
 
-def story() -> list[Entry]:
+def story() -> list[JournalEntry]:
     """A rollout that is paused, halted by a failure, resumed, and released."""
     nodes = [a_node(f"n-{number}") for number in range(4)]
     told = Story([a_snapshot(nodes, a_deployment("shop", 4, nodes), [a_budget("shop", 4, 1)])], a_policy())
@@ -64,7 +64,7 @@ def test_wherever_it_was_kept_what_comes_after_leads_to_the_same(part: int) -> N
         assert {k: facts(v) for k, v in after.items()} == {k: facts(v) for k, v in whole.items()}
 
 
-def write(store: Store, entries: list[Entry], name: str = "r-1") -> None:
+def write(store: Store, entries: list[JournalEntry], name: str = "r-1") -> None:
     for entry in entries:
         record = msgspec.structs.replace(entry.record, rollout=name)
         store.journal.append([record], at=entry.at, actor=entry.actor)
@@ -117,7 +117,7 @@ def test_another_journal_is_read_from_its_beginning(tmp_path: Path) -> None:
         assert store.folds.load()[0] > 0
         with raw(store.shown) as database:
             database.execute("DELETE FROM journal WHERE seq > 40")
-        store.journal.append([Record("command", "pause", "r-1")], at=START, actor="ada@desk")
+        store.journal.append([JournalRecord("command", "pause", "r-1")], at=START, actor="ada@desk")
         assert store.folds.load() == (0, ()) and store.folds.findings() == []
         assert told(store) == truth(store)
 

@@ -16,15 +16,15 @@ import psycopg
 import pytest
 
 from fleet.core.records.errors import NoRoomError, ReadOnlyError, StoreError
-from fleet.core.records.journal import Record
+from fleet.core.records.journal import JournalRecord
 from fleet.lab.simulation.builders import START, a_node, a_snapshot
 from fleet.store import ClusterRow, Store
-from fleet.store.disk import size
+from fleet.store.db.disk import size
 from tests.store.disks import fill, small_disk
 from tests.store.raw import rows
 
-BIG = Record("decision", "step", detail={"words": "x" * 4000})
-NOTE = Record("decision", "note")
+BIG = JournalRecord("decision", "step", detail={"words": "x" * 4000})
+NOTE = JournalRecord("decision", "note")
 
 
 def test_a_full_disk_loses_nothing_that_was_committed(tmp_path: Path) -> None:
@@ -195,8 +195,8 @@ def test_a_postgresql_that_its_provider_has_made_read_only_is_read(
 
 SORTING = """
 import sys
-from fleet.store.address import Address
-from fleet.store.sqlite import SqliteDatabase
+from fleet.store.db.address import Address
+from fleet.store.db.sqlite import SqliteDatabase
 
 with SqliteDatabase(Address.parse(sys.argv[1]), create=False).read() as transaction:
     print(len(transaction.all("SELECT detail || seq FROM journal ORDER BY detail || seq")))

@@ -14,7 +14,7 @@ from fleet.core.objects.node import SITE_LABEL, Taint
 from fleet.core.records.errors import StoreError, UsageError
 from fleet.core.records.retention import Retention
 from fleet.core.rollout.event import Lost, Seen, Synced
-from fleet.drivers.recorder import Recorder
+from fleet.drivers.journal.recorder import Recorder
 from fleet.lab.simulation.builders import (
     NEW,
     OLD,
@@ -27,7 +27,7 @@ from fleet.lab.simulation.builders import (
     a_snapshot,
 )
 from fleet.store import ClusterRow, Store
-from fleet.store.facts import Changes
+from fleet.store.inventory.facts import Changes
 from tests.store.raw import rows
 
 NODES = [a_node(f"n-{number}") for number in range(4)]

@@ -12,16 +12,16 @@ from datetime import timedelta
 import pytest
 
 from fleet.core.records.errors import StaleEpochError, StoreError
-from fleet.core.records.journal import GENESIS, Record
+from fleet.core.records.journal import GENESIS, JournalRecord
 from fleet.lab.simulation.builders import START
 from fleet.store import Store
-from fleet.store.tampering import Finding
+from fleet.store.journal.tampering import Finding
 
 Tamper = Callable[..., None]
 
 
-def a_record(number: int, rollout: str = "r-1") -> Record:
-    return Record(
+def a_record(number: int, rollout: str = "r-1") -> JournalRecord:
+    return JournalRecord(
         "decision", "step", rollout, f"east/n-{number}", {"number": number, "words": "é \U0001f600 /"}
     )
 
@@ -70,7 +70,7 @@ def test_entries_are_found_by_rollout_node_and_place(store: Store) -> None:
     assert sum(1 for _ in entries(limit=1500)) == 1500
     assert list(entries(limit=0)) == []
     (command,) = store.journal.append(
-        [Record(form="command", kind="pause", rollout="r-1")], at=START, actor="ann@a"
+        [JournalRecord(form="command", kind="pause", rollout="r-1")], at=START, actor="ann@a"
     )
     assert list(entries(kinds=("pause", "abort"))) == [command]
     assert [entry.seq for entry in entries(kinds=(records[0].kind,), after=2498)] == [2499, 2500]
@@ -80,7 +80,9 @@ def test_an_append_that_fails_leaves_nothing(store: Store) -> None:
     filled(store, 2)
     with pytest.raises(ValueError, match="9007199254740993"):
         store.journal.append(
-            [a_record(3), Record("decision", "step", detail={"big": 2**53 + 1})], at=START, actor="fleet@a"
+            [a_record(3), JournalRecord("decision", "step", detail={"big": 2**53 + 1})],
+            at=START,
+            actor="fleet@a",
         )
     assert store.journal.count() == 2
     assert store.journal.verify() == []

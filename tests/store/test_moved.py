@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 import pytest
 
 from fleet.core.records.errors import JournalMovedError
-from fleet.core.records.journal import Record
+from fleet.core.records.journal import JournalRecord
 from fleet.store import Store
 
 NOW = datetime(2026, 11, 2, tzinfo=UTC)
-START = Record(form="command", kind="start", rollout="r-1", detail={})
+START = JournalRecord(form="command", kind="start", rollout="r-1", detail={})
 
 
 def test_of_two_writers_that_saw_the_same_journal_one_is_refused(store: Store) -> None:

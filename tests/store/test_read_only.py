@@ -16,13 +16,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from fleet.app import audit
-from fleet.app.evidence import verify_file
-from fleet.app.home import Home
-from fleet.app.plans import plan
-from fleet.app.report import report, with_evidence
+from fleet.app.audit import audit
+from fleet.app.audit.export_verification import verify_file
+from fleet.app.planning.plans import plan
+from fleet.app.reporting.report import report, with_evidence
+from fleet.app.wiring.home import Home
 from fleet.core.records.errors import ReadOnlyError, StoreError
-from fleet.core.records.journal import Record
+from fleet.core.records.journal import JournalRecord
 from fleet.store import Store
 from tests.store.raw import raw
 from tests.unit.app.finished import a_fast_home, carried_out
@@ -50,7 +50,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = a_fast_home(tmp_path_factory.mktemp("home") / "home")
     audit.keygen(home)
     carried_out(home)
-    home.store.journal.append([Record("decision", "note", "r-9")], at=home.now(), actor="ada@desk")
+    home.store.journal.append([JournalRecord("decision", "note", "r-9")], at=home.now(), actor="ada@desk")
     home.store.close()
     with closing(raw(str(home.path / "fleet.db"))) as database:
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -71,7 +71,7 @@ def test_a_home_on_a_read_only_mount_tells_and_proves_what_was_signed(finished: 
             findings = verify_file(tmp_path / "evidence", [finished / "audit" / "public-key.pem"]).findings
             assert [each.what for each in findings] == kinds
         with pytest.raises(ReadOnlyError):
-            home.store.journal.append([Record("command", "pause", "r-1")], at=START, actor="ada@desk")
+            home.store.journal.append([JournalRecord("command", "pause", "r-1")], at=START, actor="ada@desk")
 
 
 def test_a_plan_is_shown_there_and_not_stored(finished: Path) -> None:
@@ -89,7 +89,7 @@ def test_commits_that_cannot_be_read_there_are_said_and_not_passed_over(tmp_path
     folder = tmp_path / "home"
     folder.mkdir()
     with Store.open(folder / "fleet.db") as store:
-        store.journal.append([Record("command", "pause", "r-1")], at=START, actor="ada@desk")
+        store.journal.append([JournalRecord("command", "pause", "r-1")], at=START, actor="ada@desk")
         copied = [(path.name, path.read_bytes()) for path in folder.iterdir()]
     other = tmp_path / "copy"
     other.mkdir()
@@ -103,7 +103,7 @@ def test_commits_that_cannot_be_read_there_are_said_and_not_passed_over(tmp_path
 @pytest.mark.parametrize("fresh", ["postgresql"], indirect=True)
 def test_a_database_user_who_may_only_read(place: str) -> None:
     with Store.open(place) as store:
-        store.journal.append([Record("command", "pause", "r-1")], at=START, actor="ada@desk")
+        store.journal.append([JournalRecord("command", "pause", "r-1")], at=START, actor="ada@desk")
     with closing(raw(place)) as admin:
         admin.execute("DROP ROLE IF EXISTS auditor")
         admin.execute("CREATE ROLE auditor LOGIN")
@@ -112,7 +112,7 @@ def test_a_database_user_who_may_only_read(place: str) -> None:
     with Store.open(place.replace("fleet@", "auditor@"), create=False) as store:
         assert store.journal.verify() == [] and store.journal.count() == 1
         with pytest.raises(ReadOnlyError):
-            store.journal.append([Record("command", "pause", "r-1")], at=START, actor="ada@desk")
+            store.journal.append([JournalRecord("command", "pause", "r-1")], at=START, actor="ada@desk")
 
 
 @pytest.fixture
@@ -153,7 +153,7 @@ def test_a_user_who_may_only_read_a_file(finished: Path, public_folder: Path) ->
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be somebody else")
 def test_a_user_who_may_only_read_sees_what_a_fleet_writes_that_begins_later(public_folder: Path) -> None:
     """It was told that the database is damaged: the file changes under a reader who takes it for one that nobody writes."""
-    record = Record("decision", "note", "r-9", detail={"words": "x" * 500})
+    record = JournalRecord("decision", "note", "r-9", detail={"words": "x" * 500})
     place = public_folder / "fleet.db"
     with Store.open(place) as store:
         store.journal.append([record], at=START, actor="ada@desk")

@@ -12,8 +12,8 @@ import pytest
 
 from fleet.core.records.errors import SchemaError, StoreError, UsageError
 from fleet.store import Store
-from fleet.store.address import Address
-from fleet.store.sqlite import SqliteDatabase
+from fleet.store.db.address import Address
+from fleet.store.db.sqlite import SqliteDatabase
 from tests.store.raw import raw
 
 

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from fleet.app.home import Home
+from fleet.app.wiring.home import Home
 from fleet.core.records.errors import StoreError
-from fleet.core.records.journal import Record
+from fleet.core.records.journal import JournalRecord
 from fleet.core.rollout.replay import rollouts_of
 from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import START, a_budget, a_deployment, a_node, a_snapshot
-from fleet.store.address import Address
-from fleet.store.postgres import PostgresDatabase
+from fleet.store.db.address import Address
+from fleet.store.db.postgres import PostgresDatabase
 from tests.cluster.struck import StruckJournal
 from tests.store.processes import controller, wait
 from tests.store.raw import raw
@@ -76,7 +76,7 @@ def test_a_connection_that_is_cut_before_the_commit_leaves_nothing(
             _cut_all_others(place)
 
     journal.strike = strike
-    record = Record(form="decision", kind="halt", rollout="r-1")
+    record = JournalRecord(form="decision", kind="halt", rollout="r-1")
     with pytest.raises(StoreError):
         journal.append([record, record], at=START, actor="fleet@1")
     assert journal.count() == 0

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from fleet.core.records.requests import Sort, requests_of, words
+from fleet.core.records.requests import RequestKind, counts_of_rollout, format_requests
 from fleet.store import Store
 
 PATCH, EVICT, LIST = (
-    Sort("r-1", "patch", "nodes"),
-    Sort("r-1", "create", "pods/eviction"),
-    Sort("", "list", "pods"),
+    RequestKind("r-1", "patch", "nodes"),
+    RequestKind("r-1", "create", "pods/eviction"),
+    RequestKind("", "list", "pods"),
 )
 
 
@@ -25,10 +25,10 @@ def test_counts_are_added_over_restarts_and_clusters(place: str) -> None:
 
 
 def test_what_is_shown_is_per_node_and_most_first() -> None:
-    shown = requests_of("r-1", {EVICT: 1, PATCH: 8, LIST: 2}, 4)
+    shown = counts_of_rollout("r-1", {EVICT: 1, PATCH: 8, LIST: 2}, 4)
     assert [(each.verb, each.resource, each.count, each.per_node) for each in shown] == [
         ("patch", "nodes", 8, 2.0),
         ("create", "pods/eviction", 1, 0.25),
     ]
-    assert words(shown) == "9 API requests, 2.2 a node"
-    assert words(requests_of("r-1", {}, 0)) == ""
+    assert format_requests(shown) == "9 API requests, 2.2 a node"
+    assert format_requests(counts_of_rollout("r-1", {}, 0)) == ""

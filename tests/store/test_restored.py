@@ -7,7 +7,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from fleet.app.home import Home
+from fleet.app.wiring.home import Home
 from fleet.cli.main import run
 from fleet.core.rollout.replay import rollouts_of
 from fleet.core.rollout.rollout import Rollout

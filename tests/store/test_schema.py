@@ -16,12 +16,13 @@ from alembic.script import ScriptDirectory
 
 from fleet.core.records.errors import SchemaError, StoreError
 from fleet.lab.simulation.builders import START
-from fleet.store import Store, chain
-from fleet.store.address import Address
-from fleet.store.migrate import config, engine_of
-from fleet.store.schema import NEWEST, VERSION_TABLE
-from fleet.store.signing import PrivateKey
-from fleet.store.tables import Table
+from fleet.store import Store
+from fleet.store.db.address import Address
+from fleet.store.db.migrate import config, engine_of
+from fleet.store.db.schema import NEWEST, VERSION_TABLE
+from fleet.store.db.tables import Table
+from fleet.store.journal import chain
+from fleet.store.journal.signing import PrivateKey
 from tests.store.raw import raw, rows
 from tests.store.test_chain import a_chain
 
@@ -56,8 +57,9 @@ def test_nothing_is_made_where_it_is_not_asked_for(empty: str) -> None:
 
 OPENING = """
 import sys
-import fleet.store.migrate
-from fleet.store import Store, chain
+import fleet.store.db.migrate
+from fleet.store import Store
+from fleet.store.journal import chain
 
 print("ready", flush=True)
 sys.stdin.readline()

@@ -15,8 +15,8 @@ from urllib.parse import quote
 
 import pytest
 
-from fleet.app import audit
-from fleet.app.home import CLOCK, Home
+from fleet.app.audit import audit
+from fleet.app.wiring.home import CLOCK, Home
 from fleet.lab.simulation.builders import NEW, START
 from fleet.simulated.clock import SimulatedClock
 from tests.kube_fake.server import ApiServer, Fault

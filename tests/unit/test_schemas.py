@@ -11,12 +11,12 @@ import jsonschema
 import msgspec
 import pytest
 
-from fleet.core.planning.estimates import Times
+from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.planning.plan import Plan
 from fleet.core.reporting import schemas
 from fleet.core.reporting.report import Report, Verdict
 from fleet.core.reporting.reporter import make_report
-from fleet.core.reporting.status import Status, StatusCluster, StatusNode, StatusPool, Summary
+from fleet.core.reporting.status import FleetStatus, StatusCluster, StatusNode, StatusPool, Summary
 from fleet.lab.simulation.builders import (
     NEW,
     OLD,
@@ -36,7 +36,7 @@ FOLDER = Path(__file__).parents[2] / "docs" / "schemas"
 @pytest.fixture(scope="module")
 def plan() -> Plan:
     """Of four nodes, one of which a budget holds."""
-    return make_plan("p-1", [fleet()], a_policy(), ["workers"], NEW, START, Times())
+    return make_plan("p-1", [fleet()], a_policy(), ["workers"], NEW, START, DurationEstimates())
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def fleet() -> Any:
     return a_snapshot(nodes, (web[0] + stuck[0], web[1] + stuck[1]), budgets)
 
 
-def status() -> Status:
+def status() -> FleetStatus:
     node = StatusNode(
         cluster="east",
         site="fra",
@@ -75,7 +75,7 @@ def status() -> Status:
     )
     cluster = StatusCluster("east", ("fra",), True, START)
     row = StatusPool("fra", "east", "workers", 1, 0, NEW.version, eta_seconds=90)
-    return Status(START + timedelta(1), (cluster,), (node,), Summary(1, 0, {"held": 1}, pools=(row,)))
+    return FleetStatus(START + timedelta(1), (cluster,), (node,), Summary(1, 0, {"held": 1}, pools=(row,)))
 
 
 def check(name: str, document: object) -> None:

@@ -55,7 +55,9 @@ def test_the_refusal_names_the_pool_and_when_the_next_window_that_fits_opens() -
     refused = ask("2026-11-28 04:30", HOUR, WEEKEND)
     assert refused is not None
     assert refused.reason is Reason.WINDOW
-    assert refused.words == "outside the windows of pool workers; the next one that fits opens Sun 01:00 CET"
+    assert (
+        refused.message == "outside the windows of pool workers; the next one that fits opens Sun 01:00 CET"
+    )
 
 
 def test_the_next_window_that_fits_may_not_be_the_next_one() -> None:
@@ -100,7 +102,7 @@ def test_runs_may_start_where_none_is_held(needed: timedelta) -> None:
 def test_a_freeze_beats_a_window() -> None:
     refused = ask("2026-12-26 02:00", HOUR, WEEKEND, freezes=(freeze("2026-12-19", "2027-01-04"),))
     assert refused is not None
-    assert refused.words == "freeze year end until Mon 4 Jan 2027 00:00 CET"
+    assert refused.message == "freeze year end until Mon 4 Jan 2027 00:00 CET"
 
 
 def test_a_run_must_end_before_a_freeze_begins() -> None:
@@ -159,7 +161,7 @@ def test_the_night_that_clocks_are_put_forward_shortens_a_window() -> None:
     ]
     refused = ask("2026-03-29 01:00", timedelta(hours=3, minutes=30), WEEKEND)
     assert refused is not None
-    assert refused.facts["opens"] == "Sat 01:00 CEST"
+    assert refused.params["opens"] == "Sat 01:00 CEST"
 
 
 def test_a_window_in_the_gap_opens_the_week_after() -> None:
@@ -186,7 +188,7 @@ def test_windows_that_never_open_are_said_so() -> None:
     assert windows.next_start((nowhere,), (), datetime(2026, 1, 1, tzinfo=UTC), HOUR) is None
     refused = ask("2026-01-01", HOUR, nowhere)
     assert refused is not None
-    assert refused.facts["opens"] == "never"
+    assert refused.params["opens"] == "never"
 
 
 @pytest.mark.parametrize(

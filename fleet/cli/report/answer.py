@@ -8,10 +8,10 @@ from typing import Literal, NamedTuple
 
 from fleet.core.planning.estimates import PARTS
 from fleet.core.planning.plan import short_id
-from fleet.core.records.journal import Entry
+from fleet.core.records.journal import JournalEntry
 from fleet.core.reporting.report import Against, Report, ReportRun
-from fleet.core.reporting.timeline import Command
-from fleet.core.text.durations import words
+from fleet.core.reporting.timeline import OperatorCommand
+from fleet.core.text.durations import format_duration
 
 RELEASE = "counts as out until a person has looked at it: fleet rollout release NODE"
 Mood = Literal["good", "open", "bad"]
@@ -97,20 +97,21 @@ def verdict(report: Report) -> str:
 def took(report: Report) -> str:
     """`1h 52m, 4m longer than planned`; `18m so far, planned 1h 48m`. A reader who subtracts finds what is said."""
     against = report.against
-    planned = f", planned {words(against.planned_seconds)}" if against is not None else ""
+    planned = f", planned {format_duration(against.planned_seconds)}" if against is not None else ""
     if report.ended is None:
-        return f"{words(report.seconds)} so far{planned}"
+        return f"{format_duration(report.seconds)} so far{planned}"
     if report.state == "aborted" and report.counts.cancelled:
-        return f"{words(report.seconds)} until it ended, aborted with {nodes(report.counts.cancelled)} left{planned}"
+        left = nodes(report.counts.cancelled)
+        return f"{format_duration(report.seconds)} until it ended, aborted with {left} left{planned}"
     if against is None or against.seconds is None:
-        return words(report.seconds)
-    return f"{words(report.seconds)}, {difference(report.seconds - against.planned_seconds)}"
+        return format_duration(report.seconds)
+    return f"{format_duration(report.seconds)}, {difference(report.seconds - against.planned_seconds)}"
 
 
 def bound(against: Against) -> str:
     """`no order could be faster than 31m (limit of 5 for pool workers), with stage 1m, reboot 1m 30s`: the bound stands
     for the times that the plan expected. Runs that took less may end before it."""
-    told = f"no order could be faster than {words(against.bound_seconds)} ({against.bound_by})"
+    told = f"no order could be faster than {format_duration(against.bound_seconds)} ({against.bound_by})"
     lengths: dict[str, list[float]] = {}
     for known in against.durations:
         if known.part in PARTS:
@@ -130,13 +131,13 @@ def sentence(told: str) -> str:
 
 
 def _range(seconds: Sequence[float]) -> str:
-    least, most = words(min(seconds)), words(max(seconds))
+    least, most = format_duration(min(seconds)), format_duration(max(seconds))
     return least if least == most else f"{least} to {most}"
 
 
 def difference(seconds: float) -> str:
     """`4m longer than planned`, `12s sooner than planned`, `as planned`."""
-    told = words(abs(seconds))
+    told = format_duration(abs(seconds))
     if told == "0s":
         return "as planned"
     return f"{told} {'longer' if seconds > 0 else 'sooner'} than planned"
@@ -180,7 +181,7 @@ def cases(report: Report) -> list[Case]:
                 (run.cluster, run.node)
             )
     for hold in report.held:
-        found.setdefault(("held", hold.words, hold.advice), []).append((hold.cluster, hold.node))
+        found.setdefault(("held", hold.message, hold.remedy), []).append((hold.cluster, hold.node))
     return [Case(*what, tuple(names)) for what, names in found.items()]
 
 
@@ -198,7 +199,7 @@ def happenings(report: Report) -> list[Happening]:
     return sorted(told, key=lambda each: each.at)
 
 
-def _command(command: Command) -> str:
+def _command(command: OperatorCommand) -> str:
     told = f"{command.kind} {command.node}".rstrip()
     return f"{told}: {command.reason}" if command.reason else told
 
@@ -209,7 +210,11 @@ def steps(run: ReportRun) -> str:
     for taken in run.steps:
         if taken.seconds is not None and taken.step not in ("pending", "staged"):
             lasted[taken.step] = lasted.get(taken.step, 0.0) + taken.seconds
-    return ", ".join(f"{step} {words(seconds)}" for step, seconds in lasted.items() if words(seconds) != "0s")
+    return ", ".join(
+        f"{step} {format_duration(seconds)}"
+        for step, seconds in lasted.items()
+        if format_duration(seconds) != "0s"
+    )
 
 
 def troubles(run: ReportRun) -> Iterator[str]:
@@ -221,7 +226,7 @@ def troubles(run: ReportRun) -> Iterator[str]:
         yield f"{counted(refusals, 'eviction')} refused at first"
 
 
-def entry_words(entry: Entry) -> str:
+def entry_words(entry: JournalEntry) -> str:
     """What an entry of the journal says, in one line."""
     record, detail = entry.record, entry.record.detail
     match record.form:

@@ -14,9 +14,9 @@ from markupsafe import Markup
 
 from fleet.cli.report import answer, timeline
 from fleet.core.planning.plan import short_id
-from fleet.core.records.journal import Entry
+from fleet.core.records.journal import JournalEntry
 from fleet.core.reporting.report import Report
-from fleet.core.text.durations import words
+from fleet.core.text.durations import format_duration
 from fleet.core.text.visible import visible, visible_lines
 
 ROW = 18
@@ -116,7 +116,7 @@ def _hash(text: str) -> str:
 
 
 def _words(seconds: float | None) -> str:
-    return words(seconds) if seconds is not None else "–"
+    return format_duration(seconds) if seconds is not None else "–"
 
 
 def _names(lines: timeline.Timeline) -> int:
@@ -147,7 +147,7 @@ def _journal(report: Report) -> Iterator[str]:
         yield "\n".join(chunk)
 
 
-def _line(entry: Entry, report: Report) -> str:
+def _line(entry: JournalEntry, report: Report) -> str:
     record = entry.record
     what = f"{record.form} {record.kind}"
     told = answer.entry_words(entry)

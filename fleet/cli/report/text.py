@@ -8,7 +8,7 @@ from textwrap import wrap
 from fleet.cli.report import answer
 from fleet.core.planning.plan import short_id
 from fleet.core.reporting.report import Report, ReportRun
-from fleet.core.text.durations import words
+from fleet.core.text.durations import format_duration
 from fleet.core.text.visible import visible
 
 WIDTH = 80
@@ -45,8 +45,10 @@ def _answer(report: Report) -> Iterator[str]:
         ("took", f"{answer.took(report)}; {answer.out_at_once(report)}"),
     ]
     if against is not None:
-        late = f" (p95 {words(against.p95_seconds)})" if against.p95_seconds is not None else ""
-        facts.append(("planned", f"{words(against.planned_seconds)}{late}; {answer.bound(against)}"))
+        late = f" (p95 {format_duration(against.p95_seconds)})" if against.p95_seconds is not None else ""
+        facts.append(
+            ("planned", f"{format_duration(against.planned_seconds)}{late}; {answer.bound(against)}")
+        )
     facts.append(("moved", _moved(report)))
     facts.append(("journal", answer.verdict(report)))
     for name, told in facts:
@@ -78,7 +80,12 @@ def _said(report: Report) -> Iterator[str]:
 
 def _measures(report: Report) -> Iterator[str]:
     rows = [
-        [each.step, words(each.median_seconds), words(each.p95_seconds), words(each.max_seconds)]
+        [
+            each.step,
+            format_duration(each.median_seconds),
+            format_duration(each.p95_seconds),
+            format_duration(each.max_seconds),
+        ]
         for each in report.durations
     ]
     if rows:
@@ -111,7 +118,7 @@ def _nodes(report: Report) -> Iterator[str]:
 
 def _row(run: ReportRun, report: Report) -> list[str]:
     begun = answer.clock(run.begun, report) if run.begun is not None else "-"
-    took = words(run.seconds) if run.seconds is not None else "-"
+    took = format_duration(run.seconds) if run.seconds is not None else "-"
     moved = sum(eviction.result == "done" for eviction in run.evictions)
     ending = run.step if run.ending in ("running", "waiting") else run.ending
     canary = "*" if run.canary else ""

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from fleet.cli.report import answer
 from fleet.core.reporting.report import Report, ReportPool, ReportRun
 from fleet.core.rollout.steps import HAS_SLOT, Step
-from fleet.core.text.durations import words
+from fleet.core.text.durations import format_duration
 
 ROWS = 80
 FOLD_SHARE = 0.15
@@ -149,7 +149,7 @@ def timeline(report: Report) -> Timeline:
             Fold(
                 percent(scale.share(first)),
                 percent(scale.share(last) - scale.share(first)),
-                words((last - first).total_seconds()),
+                format_duration((last - first).total_seconds()),
             )
             for first, last in scale.folded
         ),
@@ -224,7 +224,7 @@ def _track(run: ReportRun, row: int, scale: Scale, report: Report, packed: bool)
     if run.ending == "failed" and run.ended is not None:
         bars.append(scale.bar("failed", run.ended, run.ended))
     steps = answer.steps(run)
-    took = words(run.seconds) if run.seconds is not None else run.step
+    took = format_duration(run.seconds) if run.seconds is not None else run.step
     title = f"{run.node}, zone {run.zone or '-'}, {run.ending} ({took}){f': {steps}' if steps else ''}"
     mark = percent(scale.share(run.begun or _worked(run, report.at)[0][1])) if run.canary else ""
     return Track(run, title, row, mark, tuple(bars))

@@ -24,7 +24,7 @@ from fleet.core.capacity.topology import Neighbours
 from fleet.core.objects.demand import Demand
 from fleet.core.objects.node import Node
 from fleet.core.objects.pod import Pod
-from fleet.core.objects.volumes import PersistentVolume, PersistentVolumeClaim, Volumes
+from fleet.core.objects.volumes import ClusterVolumes, PersistentVolume, PersistentVolumeClaim
 
 
 class Room:
@@ -45,7 +45,7 @@ class Room:
         self._shortages = Shortages(self._has_room)
         self._short: dict[str, Shortage] = {}
         """By node: why its pods were found to have no place, where no open node has room for one of them."""
-        self.volumes = Volumes()
+        self.volumes = ClusterVolumes()
         self._takers = Takers(self.volumes)
 
     def see_node(self, node: Node, later: Node | None = None) -> None:

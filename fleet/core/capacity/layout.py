@@ -16,7 +16,7 @@ from fleet.core.capacity.topology import Judge, Neighbours
 from fleet.core.objects.demand import Demand
 from fleet.core.objects.node import Node, Resources
 from fleet.core.objects.pod import Pod
-from fleet.core.objects.volumes import Volumes
+from fleet.core.objects.volumes import ClusterVolumes
 
 TRIES = 4
 """Orders in which the pods are laid out at most, each with the one that found no place before the others."""
@@ -63,7 +63,7 @@ class Layout:
         leaver: str,
         leavers: Sequence[Pod],
         is_open: Callable[[str, Demand], bool],
-        volumes: Volumes,
+        volumes: ClusterVolumes,
         patient: Collection[str],
     ) -> None:
         """`leavers`: all pods that the drain of `leaver` takes away, also those that are not laid out."""

@@ -11,13 +11,13 @@ from fleet.core.capacity.taken import Taken
 from fleet.core.objects.demand import Demand, lasts
 from fleet.core.objects.node import Node, Resources
 from fleet.core.objects.pod import Pod
-from fleet.core.objects.volumes import Volumes
+from fleet.core.objects.volumes import ClusterVolumes
 
 EMPTY = Taken()
 
 
 class Takers:
-    def __init__(self, volumes: Volumes) -> None:
+    def __init__(self, volumes: ClusterVolumes) -> None:
         self._volumes = volumes
         self._nodes: dict[str, Node] = {}
         self._shape = 0

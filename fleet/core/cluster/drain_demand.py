@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from fleet.core.objects.budget import Budget
 from fleet.core.objects.pod import Pod, PodRef
 from fleet.core.policy import evictable
-from fleet.core.policy.drain_rule import Behaviour
+from fleet.core.policy.drain_rule import DrainBehaviour
 from fleet.core.policy.policy import DrainRule
 from fleet.core.policy.treatment import EVICTED, OWN_TIME, Treatment
 from fleet.core.records.held import Held
@@ -71,7 +71,7 @@ class Load:
             for pod, treated, refs in self._of("ask")
         ]
 
-    def _of(self, do: Behaviour) -> list[tuple[Pod, Treatment, tuple[PodRef, ...]]]:
+    def _of(self, do: DrainBehaviour) -> list[tuple[Pod, Treatment, tuple[PodRef, ...]]]:
         """Pods with which that is done; where every pod is simply evicted none is looked at."""
         if not self.treated:
             return []

@@ -12,7 +12,7 @@ from fleet.core.objects.budget import Budget
 from fleet.core.objects.machine import Machine
 from fleet.core.objects.node import Node
 from fleet.core.objects.pod import Pod
-from fleet.core.objects.volumes import PersistentVolume, PersistentVolumeClaim, Volumes
+from fleet.core.objects.volumes import ClusterVolumes, PersistentVolume, PersistentVolumeClaim
 from fleet.core.objects.workload import Workload
 from fleet.core.quorum.quorum import Quorum
 from fleet.core.rollout.event import Thing
@@ -51,8 +51,8 @@ class Snapshot(Struct, frozen=True):
         yield from self.maintenances
 
 
-def volumes_of(snapshot: Snapshot) -> Volumes:
-    found = Volumes()
+def volumes_of(snapshot: Snapshot) -> ClusterVolumes:
+    found = ClusterVolumes()
     for volume in snapshot.volumes:
         found.see(volume)
     for claim in snapshot.claims:

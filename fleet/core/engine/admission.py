@@ -113,7 +113,7 @@ class Hindrances:
         quorums = self._books.agenda.quorums
         for each in quorums.of(ref):
             found = quorum.held(each, rollout.policy.quorum_rule(each), ref, quorums.away)
-            if found is not None and (each.name == group.name or found.lasting):
+            if found is not None and (each.name == group.name or found.needs_action):
                 return False
         return True
 

@@ -83,7 +83,7 @@ class Canaries:
             if held is not None and held.reason is Reason.LENGTH_UNKNOWN:
                 tried.append(ref)
             elif held is not None:
-                unable.append(f"{ref}: {held.words}")
+                unable.append(f"{ref}: {held.message}")
             else:
                 able.append(ref)
         able += tried[: count - len(able)]
@@ -116,7 +116,7 @@ class Canaries:
             pool = (rollout.id, run.goal.pool)
             if not self._may_look(pool, now):
                 continue
-            why = f"held for {PATIENCE.total_seconds():.0f} s: {held.words}"
+            why = f"held for {PATIENCE.total_seconds():.0f} s: {held.message}"
             successors = self.choose(rollout, run.goal.pool, 1, now, [ref])
             # Without a successor it stays the canary, unless other pools wait for it in vain.
             if successors or self._others_wait(rollout, run.goal.pool):

@@ -22,7 +22,7 @@ from fleet.core.guards import gates, quorum
 from fleet.core.objects.node import NodeRef
 from fleet.core.policy.policy import Policy
 from fleet.core.records.held import Held, Reason
-from fleet.core.records.journal import Record
+from fleet.core.records.journal import JournalRecord
 from fleet.core.rollout.action import AnyAction, Mark, Result
 from fleet.core.rollout.event import Event
 from fleet.core.rollout.rollout import Rollout, Run, State
@@ -35,7 +35,7 @@ from fleet.core.steps.finish import tidy
 
 
 class Decision(Struct, frozen=True):
-    log: tuple[Record | AnyAction, ...] = ()
+    log: tuple[JournalRecord | AnyAction, ...] = ()
     """In order, for the journal: decisions, and the intents of `actions`."""
     actions: tuple[AnyAction, ...] = ()
     """To be performed, in any order, once the log is committed."""
@@ -122,7 +122,7 @@ class Engine:
         self._canaries.hear()
         self._books.observe(event, now)
 
-    def command(self, record: Record, at: datetime, actor: str) -> None:
+    def command(self, record: JournalRecord, at: datetime, actor: str) -> None:
         """A person's word, as it stands in the journal. Raises KeyError for a rollout that is not known."""
         rollout = self.rollouts[record.rollout]
         rollout.apply(record, at, actor)
@@ -147,7 +147,7 @@ class Engine:
             self._go_on(now)
             self._begin(now)
         self._end(now)
-        actions = tuple(item for item in agenda.log if not isinstance(item, Record))
+        actions = tuple(item for item in agenda.log if not isinstance(item, JournalRecord))
         return Decision(tuple(agenda.log), actions, agenda.changed, self._wake(now))
 
     def why(self, ref: NodeRef, now: datetime) -> tuple[Held, ...]:
@@ -176,7 +176,7 @@ class Engine:
         if rollout is None or not rollout.runs[ref].waiting:
             return ()
         found = self._hindrances.own(rollout, rollout.runs[ref], now)
-        return tuple(held for held in found if held.lasting)
+        return tuple(held for held in found if held.needs_action)
 
     def canaries(self, ident: str, pool: str, count: int, now: datetime) -> list[NodeRef]:
         """The nodes of a pool that go first; fewer than `count` where no more are able to."""

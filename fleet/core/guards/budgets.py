@@ -85,7 +85,7 @@ def _counts_more(budget: Budget, unready: Sequence[Pod]) -> bool:
 def _of_role(found: Held, budget: Budget, label: str, pod: Pod, alone: str) -> Held:
     """`alone`: what helps where no other pod could get the role."""
     value = pod.labels.get(label)
-    facts = {name: found.facts[name] for name in ("rule", "healthy", "expected", "workload")}
+    facts = {name: found.params[name] for name in ("rule", "healthy", "expected", "workload")}
     told: dict[str, str | int] = {
         "label": f"{label}={value}" if value is not None else label,
         "pod": str(pod.ref),
@@ -93,7 +93,7 @@ def _of_role(found: Held, budget: Budget, label: str, pod: Pod, alone: str) -> H
     if found.reason is not Reason.BUDGET_NEVER:
         told["advice"] = (
             f"set minAvailable of {budget.ref} to a number: {budget.rule} is counted from all pods of "
-            f"{found.facts['workload']}, also those that it does not select"
+            f"{found.params['workload']}, also those that it does not select"
         )
     elif alone:
         told["advice"] = alone
@@ -106,7 +106,7 @@ def _of_unready(held: Held, budget: Budget, pod: Pod, unready: Sequence[Pod], il
     named = ill if lasting else unready
     rest = f" and {len(named) - NAMED} more" if len(named) > NAMED else ""
     pods = ", ".join(str(each.ref) for each in named[:NAMED]) + rest
-    facts = {**held.facts, "unready": f"; not Ready: {pods}", "unready_pods": len(named)}
+    facts = {**held.params, "unready": f"; not Ready: {pods}", "unready_pods": len(named)}
     if not lasting:
         return Held(Reason.BUDGET, held.subject, facts)
     if any(each.node == pod.node for each in named):

@@ -79,7 +79,7 @@ def last_voter(
         "member": ", ".join(member.name for member in group.on(node) if member.voter),
         "old": str(old),
         "new": str(new),
-        "wait": durations.words(rule.last_voter_seconds),
+        "wait": durations.format_duration(rule.last_voter_seconds),
         "until": "they are all well" if end is None else told(end, now, "UTC"),
     }
     return Held(Reason.LAST_VOTER, group.name, facts), end

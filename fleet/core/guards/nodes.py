@@ -49,7 +49,7 @@ def unseen(node: Node, uid: str) -> bool:
 
 def _cordoned_too(held: Held) -> Held:
     return Held(
-        held.reason, held.subject, {**held.facts, "told": f"cordoned, not by fleet: {held.facts['told']}"}
+        held.reason, held.subject, {**held.params, "told": f"cordoned, not by fleet: {held.params['told']}"}
     )
 
 

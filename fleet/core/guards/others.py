@@ -30,7 +30,7 @@ def held(node: str, notices: Sequence[Notice], now: datetime) -> Held | None:
         "does": str(first.does),
         "mark": first.mark,
         "told": "; ".join(dict.fromkeys(each.told for each in found[:SHOWN])),
-        "advice": first.advice,
+        "advice": first.remedy,
     }
     if first.since is not None:
         facts["since"] = first.since.isoformat()

@@ -172,7 +172,7 @@ def forbidden(group: Quorum, rule: QuorumRule, node: NodeRef) -> str:
     """Why the node must not reboot in this very moment, by a reading of now; empty: it may. For whoever performs it."""
     found = held(group, rule, node, ())
     if found is not None:
-        return found.words
+        return found.message
     return f"a member on {node.name} leads {group.name}" if leads(group, rule, node) else ""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import NamedTuple
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from fleet.core.cluster.notices import said_of
 from fleet.core.cluster.snapshot import Snapshot
@@ -17,12 +17,12 @@ from fleet.core.objects.node import Node
 from fleet.core.objects.pod import Pod
 from fleet.core.planning import architectures
 from fleet.core.planning.foreseen import snapshot_warnings
-from fleet.core.planning.landing import unknown
-from fleet.core.planning.losses import notes
+from fleet.core.planning.landing import unknown_landings
+from fleet.core.planning.losses import loss_notes
 from fleet.core.planning.obstacles import obstacles
 from fleet.core.planning.plan import PlanWarning
 from fleet.core.policy.policy import Policy, Pool
-from fleet.core.quorum.groups import Group, settled
+from fleet.core.quorum.groups import QuorumGroup, settled
 from fleet.core.quorum.quorum import Quorum, QuorumRule, majority, tolerates
 from fleet.core.records.held import OF_QUORUMS, Reason
 from fleet.core.third_parties.operators import asked_by, opens_again
@@ -55,19 +55,19 @@ NAMED = 3
 """Nodes that a finding names before it counts the rest."""
 
 
-class Finding(Struct, frozen=True, order=True):
+class LintFinding(Struct, frozen=True, order=True):
     cluster: str
     """Empty: of no cluster of the fleet."""
     check: str
     """`voters-even`, `budget-quorum`, ...: docs/quorum.md names them all."""
     subject: str
     """A group, a budget or pod (namespace/name), a pool, or another that reboots nodes."""
-    words: str
-    advice: str
+    message: str = field(name="words")
+    remedy: str = field(name="advice")
 
 
-class Lint(Struct, frozen=True):
-    findings: tuple[Finding, ...] = ()
+class LintResult(Struct, frozen=True):
+    findings: tuple[LintFinding, ...] = ()
     checked: tuple[str, ...] = ()
     """Clusters."""
     unread: tuple[str, ...] = ()
@@ -90,8 +90,8 @@ def lint(
     policy: Policy,
     snapshots: Sequence[Snapshot],
     unread: Sequence[str] = (),
-    annotated: Mapping[str, Sequence[Group]] = {},
-) -> Lint:
+    annotated: Mapping[str, Sequence[QuorumGroup]] = {},
+) -> LintResult:
     """`annotated`: what workloads declare, each for itself, by cluster."""
     found = list(_strangers(policy, {*unread, *(snapshot.cluster for snapshot in snapshots)}))
     for snapshot in snapshots:
@@ -113,35 +113,37 @@ def lint(
         found += _losses(policy, snapshot)
         found += _warnings(policy, snapshot)
         found += _unknown(policy, snapshot)
-    return Lint(tuple(sorted(set(found))), tuple(snapshot.cluster for snapshot in snapshots), tuple(unread))
+    return LintResult(
+        tuple(sorted(set(found))), tuple(snapshot.cluster for snapshot in snapshots), tuple(unread)
+    )
 
 
-def _strangers(policy: Policy, known: Set[str]) -> Iterator[Finding]:
+def _strangers(policy: Policy, known: Set[str]) -> Iterator[LintFinding]:
     for group in policy.quorums:
         if group.cluster not in known:
             words = (
                 f"cluster {group.cluster} is none of those that were looked at: {', '.join(sorted(known))}"
             )
-            yield Finding("", "group-cluster", group.name, words, "mend cluster, or add it and sync")
+            yield LintFinding("", "group-cluster", group.name, words, "mend cluster, or add it and sync")
 
 
-def _annotations(policy: Policy, cluster: str, annotated: Sequence[Group]) -> Iterator[Finding]:
+def _annotations(policy: Policy, cluster: str, annotated: Sequence[QuorumGroup]) -> Iterator[LintFinding]:
     mine = [group for group in policy.quorums if group.cluster == cluster]
     holding = settled(annotated, mine)
     for group in holding:
         if group.wrong:
             advice = "mend the annotation, or take it away; until then its nodes are held"
-            yield Finding(cluster, "annotation-wrong", group.name, group.wrong, advice)
+            yield LintFinding(cluster, "annotation-wrong", group.name, group.wrong, advice)
     names = {group.full_name: group.name for group in mine}
     for group in annotated:
         if group.name in names:
             words = (
                 f"{group.source} declares it, and so does the policy ({names[group.name]}): the policy holds"
             )
-            yield Finding(cluster, "annotation-policy", group.name, words, "keep one of the two")
+            yield LintFinding(cluster, "annotation-policy", group.name, words, "keep one of the two")
 
 
-def _groups(policy: Policy, snapshot: Snapshot, annotated: Sequence[Group]) -> list[Carried]:
+def _groups(policy: Policy, snapshot: Snapshot, annotated: Sequence[QuorumGroup]) -> list[Carried]:
     """Those that are declared, and others that were read."""
     read = {quorum.name: quorum for quorum in snapshot.quorums}
     mine = [group for group in policy.quorums if group.cluster == snapshot.cluster]
@@ -152,7 +154,7 @@ def _groups(policy: Policy, snapshot: Snapshot, annotated: Sequence[Group]) -> l
     return found + [_as_read(quorum, policy.quorum_rule(quorum)) for quorum in others]
 
 
-def _carried(group: Group, read: Quorum | None, pods: Iterable[Pod]) -> Carried:
+def _carried(group: QuorumGroup, read: Quorum | None, pods: Iterable[Pod]) -> Carried:
     if group.members is None:
         own = [pod for pod in pods if pod.mirror and ETCD_LABELS.items() <= pod.labels.items()]
         if read is not None:
@@ -186,41 +188,41 @@ def _spare(group: Carried) -> int:
     return max(0, tolerates(group.voters) - group.rule.margin)
 
 
-def _sizes(cluster: str, group: Carried) -> Iterator[Finding]:
+def _sizes(cluster: str, group: Carried) -> Iterator[LintFinding]:
     count, name = group.voters, group.name
     if group.pods and len(group.pods) < count:
         words = f"{count} voters are declared and {_pods(len(group.pods))} there"
-        yield Finding(
+        yield LintFinding(
             cluster, "voters-missing", name, words, "mend voters, or the selector, or bring them up"
         )
     if not count:
         if group.nodes or group.pods:
             return
         words = "no member of it is known in this cluster"
-        yield Finding(
+        yield LintFinding(
             cluster, "group-empty", name, words, "mend namespace and selector; fleet sync reads anew"
         )
     elif count <= 2:
         if group.rule.downtime == "hold":
             words = f"{_voters(count)}: it stands still while one reboots, so its nodes never go"
-            yield Finding(cluster, "voters-few", name, words, "use 3 voters, or set downtime: allow")
+            yield LintFinding(cluster, "voters-few", name, words, "use 3 voters, or set downtime: allow")
     elif count % 2 == 0:
         words = (
             f"{count} voters can spare {tolerates(count)}, as {count - 1} can, and need one more to decide"
         )
-        yield Finding(cluster, "voters-even", name, words, f"use {count - 1} or {count + 1} voters")
+        yield LintFinding(cluster, "voters-even", name, words, f"use {count - 1} or {count + 1} voters")
     if count > 2 and majority(count) + group.rule.margin > count - 1:
         needed = majority(count) + group.rule.margin
         words = f"margin {group.rule.margin} wants {needed} of {count} healthy without the one that goes"
         advice = f"set margin: {tolerates(count) - 1}" if tolerates(count) else "set margin: 0"
-        yield Finding(cluster, "margin-never", name, words + ": no member can ever go", advice)
+        yield LintFinding(cluster, "margin-never", name, words + ": no member can ever go", advice)
 
 
-def _spread(cluster: str, group: Carried, nodes: Mapping[str, Node]) -> Iterator[Finding]:
+def _spread(cluster: str, group: Carried, nodes: Mapping[str, Node]) -> Iterator[LintFinding]:
     together = sorted({node for node in group.nodes if group.nodes.count(node) > 1})
     for node in together:
         words = f"{group.nodes.count(node)} of {group.voters} members are on node {node}, and go together"
-        yield Finding(
+        yield LintFinding(
             cluster, "members-node", group.name, words, "spread them: a podAntiAffinity by hostname"
         )
     zones = [nodes[node].zone for node in group.nodes if node in nodes and nodes[node].zone]
@@ -232,10 +234,10 @@ def _spread(cluster: str, group: Carried, nodes: Mapping[str, Node]) -> Iterator
             )
             few = " (two zones cannot do it: a third is needed)" if len(there) == 2 else ""
             advice = f"spread them: topologySpreadConstraints by zone{few}"
-            yield Finding(cluster, "members-zone", group.name, words, advice)
+            yield LintFinding(cluster, "members-zone", group.name, words, advice)
 
 
-def _limits(cluster: str, group: Carried, policy: Policy, nodes: Mapping[str, Node]) -> Iterator[Finding]:
+def _limits(cluster: str, group: Carried, policy: Policy, nodes: Mapping[str, Node]) -> Iterator[LintFinding]:
     """A limit of nodes at once that the group never lets a pool reach."""
     carriers = set(group.nodes)
     by_pool: dict[str, list[str]] = {}
@@ -256,10 +258,10 @@ def _limits(cluster: str, group: Carried, policy: Policy, nodes: Mapping[str, No
             f"lets {limit} of its {len(own)} nodes go at once; {len(inside)} carry {group.name}, whose members "
             f"go one at a time: never more than {most}"
         )
-        yield Finding(cluster, "limit-quorum", f"pool {name}", words, f"set limits.per_cluster: {most}")
+        yield LintFinding(cluster, "limit-quorum", f"pool {name}", words, f"set limits.per_cluster: {most}")
 
 
-def _budgets(snapshot: Snapshot, groups: Sequence[Carried]) -> Iterator[Finding]:
+def _budgets(snapshot: Snapshot, groups: Sequence[Carried]) -> Iterator[LintFinding]:
     drained = [pod for pod in snapshot.pods if not pod.stays and not pod.finished]
     index, roles = _Index(drained), Roles()
     for pod in snapshot.pods:
@@ -282,39 +284,41 @@ def _budgets(snapshot: Snapshot, groups: Sequence[Carried]) -> Iterator[Finding]
             several.setdefault(tuple(matched[pod.uid]), []).append(pod)
     for names, pods in several.items():
         words = f"{_pods(len(pods))} also under {', '.join(names[1:])}: the API server evicts none of them"
-        yield Finding(snapshot.cluster, "budgets-several", names[0], words, "keep one budget for each pod")
+        yield LintFinding(
+            snapshot.cluster, "budgets-several", names[0], words, "keep one budget for each pod"
+        )
 
 
-def _skews(snapshot: Snapshot) -> Iterator[Finding]:
+def _skews(snapshot: Snapshot) -> Iterator[LintFinding]:
     servers = {snapshot.server_version, *(pod.api_server for pod in snapshot.pods)}
     kubelets: dict[str, list[str]] = {}
     for node in snapshot.nodes:
         kubelets.setdefault(node.kubelet, []).append(node.name)
     for each in skews(servers, kubelets, snapshot.quorums):
-        yield Finding(snapshot.cluster, each.check, each.subject, each.words, each.advice)
+        yield LintFinding(snapshot.cluster, each.check, each.subject, each.words, each.advice)
 
 
-def _rebooters(snapshot: Snapshot) -> Iterator[Finding]:
+def _rebooters(snapshot: Snapshot) -> Iterator[LintFinding]:
     """Of others those that are at work on nodes; that one could be is no contradiction."""
     for each in rebooters(snapshot):
         if each.nodes:
-            yield Finding(snapshot.cluster, "others-reboot", each.name, each.words, each.advice)
+            yield LintFinding(snapshot.cluster, "others-reboot", each.name, each.message, each.remedy)
 
 
-def _others(snapshot: Snapshot) -> Iterator[Finding]:
+def _others(snapshot: Snapshot) -> Iterator[LintFinding]:
     """Yields what other parties say of nodes and will end by themselves; what they do not end is an obstacle."""
     found: dict[tuple[str, str, str], list[str]] = {}
     for name, notices in said_of(snapshot).items():
         for each in notices:
             if each.holds and not each.stays:
-                found.setdefault((each.party, f"{each.words} ({each.mark})", each.advice), []).append(name)
+                found.setdefault((each.party, f"{each.message} ({each.mark})", each.remedy), []).append(name)
     for (party, told, advice), names in found.items():
-        yield Finding(
+        yield LintFinding(
             snapshot.cluster, "others-node", party, f"{told}: {_listed(tuple(sorted(names)))}", advice
         )
 
 
-def _obstacles(policy: Policy, snapshot: Snapshot, never: Set[str]) -> Iterator[Finding]:
+def _obstacles(policy: Policy, snapshot: Snapshot, never: Set[str]) -> Iterator[LintFinding]:
     """Yields what would hold nodes until an operator acts, as the guards of a rollout say it.
 
     `never`: budgets of which it is said already that they never allow an eviction.
@@ -324,17 +328,17 @@ def _obstacles(policy: Policy, snapshot: Snapshot, never: Set[str]) -> Iterator[
         said = reason in SAID_OTHERWISE or (reason is Reason.BUDGET_NEVER and each.held.subject in never)
         if not said and reason not in OF_THE_MOMENT:
             does = "the rollout tries" if reason is Reason.LENGTH_UNKNOWN else "holds"
-            words = f"{each.held.words}; {does} {_listed(each.nodes)}"
-            yield Finding(snapshot.cluster, str(reason), each.held.subject, words, each.held.advice)
+            words = f"{each.held.message}; {does} {_listed(each.nodes)}"
+            yield LintFinding(snapshot.cluster, str(reason), each.held.subject, words, each.held.remedy)
 
 
-def _unknown(policy: Policy, snapshot: Snapshot) -> Iterator[Finding]:
-    for each in unknown(policy, snapshot):
+def _unknown(policy: Policy, snapshot: Snapshot) -> Iterator[LintFinding]:
+    for each in unknown_landings(policy, snapshot):
         advice = "see that another node can take it"
-        yield Finding(snapshot.cluster, "landing-unknown", each.subject, each.words, advice)
+        yield LintFinding(snapshot.cluster, "landing-unknown", each.subject, each.message, advice)
 
 
-def _losses(policy: Policy, snapshot: Snapshot) -> Iterator[Finding]:
+def _losses(policy: Policy, snapshot: Snapshot) -> Iterator[LintFinding]:
     """Pods that a drain would lose or not get rid of. Local data is left out: that an emptyDir goes with its pod is
     what its owner has chosen, and the plan names it."""
     view = ClusterView.of(snapshot)
@@ -342,15 +346,15 @@ def _losses(policy: Policy, snapshot: Snapshot) -> Iterator[Finding]:
     drained = {name: pool.drain for name, pool in pools if pool is not None}
     for name, rule in drained.items():
         view.govern(name, rule.rules)
-    for note in notes(view, drained):
+    for note in loss_notes(view, drained):
         if note.check != "local-data-lost":
-            yield Finding(snapshot.cluster, note.check, note.subject, note.words, note.remedy)
+            yield LintFinding(snapshot.cluster, note.check, note.subject, note.message, note.remedy)
 
 
-def _warnings(policy: Policy, snapshot: Snapshot) -> Iterator[Finding]:
+def _warnings(policy: Policy, snapshot: Snapshot) -> Iterator[LintFinding]:
     """Yields what a plan for all pools would warn of."""
     for each in (*snapshot_warnings(policy, snapshot), *_architectures(policy, snapshot)):
-        yield Finding(snapshot.cluster, each.check, each.subject, each.words, each.remedy)
+        yield LintFinding(snapshot.cluster, each.check, each.subject, each.message, each.remedy)
 
 
 def _architectures(policy: Policy, snapshot: Snapshot) -> Iterator[PlanWarning]:
@@ -378,17 +382,17 @@ class _Index:
         return [pod for pod in few if budget.matches(pod)]
 
 
-def _never(cluster: str, budget: Budget, pods: int) -> Iterator[Finding]:
+def _never(cluster: str, budget: Budget, pods: int) -> Iterator[LintFinding]:
     if not pods or _allowed(budget, pods) > 0:
         return
     words = f"{budget.rule} over {'1 pod' if pods == 1 else f'{pods} pods'} never allows an eviction"
     more = (
         "set maxUnavailable: 1" if pods > 1 else "set maxUnavailable: 1 (the pod goes), or run a second one"
     )
-    yield Finding(cluster, "budget-never", str(budget.ref), words, more)
+    yield LintFinding(cluster, "budget-never", str(budget.ref), words, more)
 
 
-def _against(cluster: str, budget: Budget, group: Carried, own: Sequence[Pod]) -> Iterator[Finding]:
+def _against(cluster: str, budget: Budget, group: Carried, own: Sequence[Pod]) -> Iterator[LintFinding]:
     mine = {pod.uid for pod in group.pods}
     if not group.voters or not any(pod.uid in mine for pod in own):
         return
@@ -401,7 +405,7 @@ def _against(cluster: str, budget: Budget, group: Carried, own: Sequence[Pod]) -
             "evict go by the budget"
         )
         advice = f"set maxUnavailable: {spare}" if spare else "use 3 voters; no budget can help fewer"
-        yield Finding(cluster, "budget-quorum", str(budget.ref), words, advice)
+        yield LintFinding(cluster, "budget-quorum", str(budget.ref), words, advice)
 
 
 def _allowed(budget: Budget, pods: int) -> int:

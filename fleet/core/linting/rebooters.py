@@ -1,7 +1,7 @@
 """Others that reboot nodes and run in the cluster as pods: recognized by who owns the pods and how these are labelled.
 
 Names and labels are those of their own manifests and charts. Who has renamed both is not recognized here; kured and
-Flatcar's agent are then still noticed on the machine (`machines/updaters.py`).
+Flatcar's agent are then still noticed on the machine (`machines/competing_updaters.py`).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Rebooter(Struct, frozen=True):
     """On which it is at work: those with its pods, or with those of its Jobs that have not ended."""
 
     @property
-    def words(self) -> str:
+    def message(self) -> str:
         """One line for a person, without the name."""
         program = PROGRAMS[self.name]
         nodes = "1 node" if self.nodes == 1 else f"{self.nodes:,} nodes"
@@ -37,8 +37,8 @@ class Rebooter(Struct, frozen=True):
         return words.format(workloads=", ".join(self.workloads), nodes=nodes)
 
     @property
-    def advice(self) -> str:
-        return PROGRAMS[self.name].advice
+    def remedy(self) -> str:
+        return PROGRAMS[self.name].remedy
 
 
 def rebooters(snapshot: Snapshot) -> tuple[Rebooter, ...]:

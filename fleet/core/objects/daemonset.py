@@ -26,7 +26,7 @@ AUTOMATIC = (
 OF_HOST_NETWORK = Toleration(f"{_STATE}network-unavailable", "Exists", effect="NoSchedule")
 
 
-class Place(StrEnum):
+class DaemonSetFit(StrEnum):
     """What a DaemonSet makes of a node."""
 
     RUN = "run"
@@ -48,18 +48,18 @@ class DaemonTemplate(Struct, frozen=True, gc=False):
     tolerations: tuple[Toleration, ...] = ()
     host_network: bool = False
 
-    def place(self, node: Node) -> Place:
+    def place(self, node: Node) -> DaemonSetFit:
         """Returns what the DaemonSet makes of this node."""
         if self.node_name and self.node_name != node.name:
-            return Place.NONE
+            return DaemonSetFit.NONE
         if any(node.labels.get(key) != value for key, value in self.node_selector.items()):
-            return Place.NONE
+            return DaemonSetFit.NONE
         if self.affinity and not any(term.matches(node) for term in self.affinity):
-            return Place.NONE
+            return DaemonSetFit.NONE
         refused = {taint.effect for taint in node.taints if not self._tolerates(taint)}
         if "NoExecute" in refused:
-            return Place.NONE
-        return Place.KEEP if "NoSchedule" in refused else Place.RUN
+            return DaemonSetFit.NONE
+        return DaemonSetFit.KEEP if "NoSchedule" in refused else DaemonSetFit.RUN
 
     def label_keys(self) -> Iterator[str]:
         """Yields the keys of the node labels that it selects by."""

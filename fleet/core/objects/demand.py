@@ -10,7 +10,7 @@ from typing import NamedTuple
 from fleet.core.objects.node import Node, Taint, Toleration
 from fleet.core.objects.placement import NodeTerm
 from fleet.core.objects.pod import Pod
-from fleet.core.objects.volumes import Terms, Volumes
+from fleet.core.objects.volumes import ClusterVolumes, Terms
 
 UNSCHEDULABLE = Taint("node.kubernetes.io/unschedulable", "NoSchedule")
 STATE = "node.kubernetes.io/"
@@ -25,7 +25,7 @@ class Demand(NamedTuple):
     """What the pod's persistent volumes ask of its node; all must be met."""
 
     @classmethod
-    def of(cls, pod: Pod, volumes: Volumes | None = None) -> Demand:
+    def of(cls, pod: Pod, volumes: ClusterVolumes | None = None) -> Demand:
         rules = volumes.rules(pod) if volumes is not None and pod.claims else ()
         return cls(tuple(pod.node_selector.items()), pod.tolerations, pod.affinity, rules)
 

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from fleet.core.objects.placement import NodeTerm
 from fleet.core.objects.pod import Pod, PodRef
-from fleet.core.records.doubt import About, Doubt
+from fleet.core.records.doubt import Doubt, DoubtKind
 
 Terms = tuple[NodeTerm, ...]
 """One of them must match the node."""
@@ -38,7 +38,7 @@ class PersistentVolumeClaim(Struct, frozen=True, gc=False):
         return PodRef(self.namespace, self.name)
 
 
-class Volumes:
+class ClusterVolumes:
     """Those of one cluster."""
 
     def __init__(self) -> None:
@@ -79,8 +79,8 @@ class Volumes:
         for name in pod.claims:
             claim = self._claims.get(PodRef(pod.namespace, name))
             if claim is None:
-                yield Doubt(About.CLAIM_UNREAD, name)
+                yield Doubt(DoubtKind.CLAIM_UNREAD, name)
             elif not claim.volume:
-                yield Doubt(About.CLAIM_UNBOUND, name)
+                yield Doubt(DoubtKind.CLAIM_UNBOUND, name)
             elif claim.volume not in self._volumes:
-                yield Doubt(About.VOLUME_UNREAD, f"{name} ({claim.volume})")
+                yield Doubt(DoubtKind.VOLUME_UNREAD, f"{name} ({claim.volume})")

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from fleet.core.objects.node import NodeRef
 from fleet.core.objects.pod import Pod
-from fleet.core.records.journal import Entry, Record
+from fleet.core.records.journal import JournalEntry, JournalRecord
 from fleet.core.rollout.steps import Step
 
 NODE_PARTS = ("stage", "reboot", "verify")
@@ -33,7 +33,7 @@ LEAST = 0.1
 """Seconds: what is measured to take less is as quick as anything can be."""
 
 
-class Known(Struct, frozen=True):
+class Estimate(Struct, frozen=True):
     """What is known of one part of a run, in seconds: from the journal, or assumed."""
 
     part: str
@@ -50,13 +50,13 @@ class Known(Struct, frozen=True):
     """Empty: of every operating system."""
 
 
-Group = tuple[str, str]
+EstimateKey = tuple[str, str]
 """A pool and an operating system; an empty one stands for all."""
 Ratios = tuple[float, ...]
 """What was measured, ascending, by what is expected in its place."""
 
 
-class Times(Struct, frozen=True):
+class DurationEstimates(Struct, frozen=True):
     """Seconds. The plain ones hold where `groups` and `apps` know no better."""
 
     stage: float = 60.0
@@ -75,16 +75,16 @@ class Times(Struct, frozen=True):
     """From a change of pods until the status of their budget counts it."""
     p95: float = 1.25
     """Factor by which a slow run is taken to be longer where nothing is measured."""
-    measured: dict[str, dict[Group, Known]] = {}
+    measured: dict[str, dict[EstimateKey, Estimate]] = {}
     """By part: what the journal tells of a pool and an operating system, of an operating system in all pools, of all."""
-    spreads: dict[str, dict[Group, Ratios]] = {}
+    spreads: dict[str, dict[EstimateKey, Ratios]] = {}
     """The same, where there is enough of it to know how slow one in twenty is. Pods by what is expected of their app."""
 
     def start_of(self, pod: Pod) -> float:
         """From being bound until Ready."""
         return self.apps.get(app_of(pod), self.pod_start) if self.apps else self.pod_start
 
-    def known(self, part: str, pool: str = "", os: str = "") -> Known:
+    def estimate(self, part: str, pool: str = "", os: str = "") -> Estimate:
         """Of that pool's machines with that operating system, else of such machines in any pool, else the default. Where
         the operating system is not known, of all machines."""
         found = self.measured.get(part, {})
@@ -92,7 +92,7 @@ class Times(Struct, frozen=True):
         if known is not None:
             return known
         usual = self.agent if part == "verify" else getattr(self, part)
-        return Known(part, usual, usual * self.p95, 0)
+        return Estimate(part, usual, usual * self.p95, 0)
 
     def spread(self, part: str, pool: str = "", os: str = "") -> Ratios:
         """As `known`. Empty: too little was measured."""
@@ -101,23 +101,23 @@ class Times(Struct, frozen=True):
 
     def stage_of(self, pool: str, os: str) -> float:
         """From the moment at which the agent begins with it."""
-        known = self.known("stage", pool, os)
+        known = self.estimate("stage", pool, os)
         return max(LEAST, known.p50 - self.agent) if known.samples else self.stage
 
     def reboot_of(self, pool: str, os: str) -> float:
         """From the machine's going down until the node is Ready on its new boot. What was measured has in it that the
         agent took up the request and reported after the boot."""
-        known = self.known("reboot", pool, os)
+        known = self.estimate("reboot", pool, os)
         return max(LEAST, known.p50 - 2 * self.agent) if known.samples else self.reboot
 
-    def told(self, groups: Iterable[Group]) -> Iterator[Known]:
+    def of_groups(self, groups: Iterable[EstimateKey]) -> Iterator[Estimate]:
         """Every part, as these pools with their operating systems have it: for the plan."""
         ordered = sorted(set(groups))
         for part in NODE_PARTS:
             for pool, os in ordered:
-                yield replace(self.known(part, pool, os), pool=pool, os=os)
+                yield replace(self.estimate(part, pool, os), pool=pool, os=os)
         for part in POD_PARTS:
-            yield self.known(part)
+            yield self.estimate(part)
 
 
 def app_of(pod: Pod) -> str:
@@ -130,9 +130,9 @@ def app_of(pod: Pod) -> str:
     return f"{pod.namespace}/{name}"
 
 
-def origin(known: Iterable[Known]) -> dict[str, str]:
+def origin(known: Iterable[Estimate]) -> dict[str, str]:
     """Of each part in words: `default`, `measured: 31 runs`, or where it is measured and where not."""
-    parts: dict[str, list[Known]] = {}
+    parts: dict[str, list[Estimate]] = {}
     for each in known:
         parts.setdefault(each.part, []).append(each)
     words = {}
@@ -148,7 +148,7 @@ def origin(known: Iterable[Known]) -> dict[str, str]:
     return words
 
 
-def measured(entries: Iterable[Entry], systems: Mapping[NodeRef, str] = {}) -> Times:
+def measured(entries: Iterable[JournalEntry], systems: Mapping[NodeRef, str] = {}) -> DurationEstimates:
     """From all past runs, in the journal's order; those of the kinds `TELL` are enough. `systems`: the
     operating system of each node, where it is known."""
     samples = _Samples(systems)
@@ -164,10 +164,10 @@ class _Samples:
         """By rollout and node."""
         self._begun: dict[tuple[str, str], tuple[Step, datetime, datetime]] = {}
         """The step that a run is in, since when, and since when the one before."""
-        self._seconds: dict[str, dict[Group, list[float]]] = {}
+        self._seconds: dict[str, dict[EstimateKey, list[float]]] = {}
         self._apps: dict[str, list[float]] = {}
 
-    def tell(self, record: Record, at: datetime) -> None:
+    def tell(self, record: JournalRecord, at: datetime) -> None:
         match record.form, record.kind:
             case "command", "start":
                 for goal in record.detail["goals"]:
@@ -177,7 +177,7 @@ class _Samples:
             case "decision", "timed":
                 self._timed(record)
 
-    def _step(self, record: Record, at: datetime) -> None:
+    def _step(self, record: JournalRecord, at: datetime) -> None:
         run, to = (record.rollout, record.node), Step(record.detail["to"])
         step, since, before = self._begun.get(run, (Step.PENDING, at, at))
         if to is Step.STAGED and step is Step.STAGE:
@@ -187,7 +187,7 @@ class _Samples:
             self._note("reboot", run, (at - before).total_seconds())
         self._begun[run] = (to, at, since)
 
-    def _timed(self, record: Record) -> None:
+    def _timed(self, record: JournalRecord) -> None:
         for milliseconds in record.detail["stop"]:
             self._add("pod_stop", ("", ""), milliseconds / 1000)
         for app, lengths in record.detail["start"].items():
@@ -200,10 +200,10 @@ class _Samples:
         for group in {(self._pools.get(run, ""), os), ("", os), ("", "")}:
             self._add(part, group, seconds)
 
-    def _add(self, part: str, group: Group, seconds: float) -> None:
+    def _add(self, part: str, group: EstimateKey, seconds: float) -> None:
         self._seconds.setdefault(part, {}).setdefault(group, []).append(seconds)
 
-    def times(self) -> Times:
+    def times(self) -> DurationEstimates:
         found = {
             part: {
                 group: _known(part, group, found) for group, found in groups.items() if len(found) >= ENOUGH
@@ -214,13 +214,13 @@ class _Samples:
             part: max(LEAST, found[part]["", ""].p50) for part in POD_PARTS if ("", "") in found.get(part, {})
         }
         apps = {app: median(found) for app, found in self._apps.items() if len(found) >= ENOUGH_OF_APP}
-        made = Times(measured=found, apps=apps, spreads=self._spreads(found, apps), **usual)
+        made = DurationEstimates(measured=found, apps=apps, spreads=self._spreads(found, apps), **usual)
         reboots = [known for known in found.get("reboot", {}).values() if not known.pool and known.p50 > 0]
         return replace(made, p95=max((each.p95 / each.p50 for each in reboots), default=made.p95))
 
     def _spreads(
-        self, found: Mapping[str, Mapping[Group, Known]], apps: Mapping[str, float]
-    ) -> dict[str, dict[Group, Ratios]]:
+        self, found: Mapping[str, Mapping[EstimateKey, Estimate]], apps: Mapping[str, float]
+    ) -> dict[str, dict[EstimateKey, Ratios]]:
         enough = {
             part: {
                 group: _ratios((each, known.p50) for each in self._seconds[part][group])
@@ -241,7 +241,7 @@ def _ratios(pairs: Iterable[tuple[float, float]]) -> Ratios:
     return tuple(sorted(seconds / max(LEAST, usual) for seconds, usual in pairs))
 
 
-def _known(part: str, group: Group, seconds: list[float]) -> Known:
+def _known(part: str, group: EstimateKey, seconds: list[float]) -> Estimate:
     ordered = sorted(seconds)
     late = ordered[ceil(len(ordered) * 0.95) - 1]
-    return Known(part, round(median(ordered), 3), round(late, 3), len(ordered), *group)
+    return Estimate(part, round(median(ordered), 3), round(late, 3), len(ordered), *group)

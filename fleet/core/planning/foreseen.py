@@ -13,13 +13,13 @@ from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.cluster.view import ClusterView
 from fleet.core.objects.node import NodeRef
 from fleet.core.objects.pod import Pod, PodRef
-from fleet.core.planning.estimates import Times
+from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.planning.plan import PlanWarning
 from fleet.core.policy import windows
 from fleet.core.policy.evictable import finalizers, grace_of, stuck
 from fleet.core.policy.policy import Policy, Pool
 from fleet.core.rollout.rollout import Goal
-from fleet.core.text.durations import words
+from fleet.core.text.durations import format_duration
 
 BUILT_IN = {
     "ReplicaSet": "replicasets",
@@ -59,7 +59,7 @@ def warnings(
     views: Mapping[str, ClusterView],
     policy: Policy,
     goals: Sequence[Goal],
-    times: Times,
+    times: DurationEstimates,
     start: datetime,
 ) -> tuple[PlanWarning, ...]:
     """`views`: of the snapshots, at the `start`. `goals`: the nodes that the plan is about."""
@@ -92,7 +92,7 @@ def snapshot_warnings(policy: Policy, snapshot: Snapshot) -> tuple[PlanWarning, 
         for node in snapshot.nodes
         if (pool := policy.pool_of(snapshot.cluster, node)) is not None
     ]
-    found = warnings([snapshot], {snapshot.cluster: view}, policy, goals, Times(), snapshot.at)
+    found = warnings([snapshot], {snapshot.cluster: view}, policy, goals, DurationEstimates(), snapshot.at)
     return tuple(each for each in found if each.check != "volume-limits")
 
 
@@ -166,7 +166,7 @@ def _may_be_deleted(view: ClusterView, goals: Sequence[Goal]) -> Iterator[PlanWa
     for goal in goals:
         for each in view.notices(goal.node.name):
             if not each.holds:
-                found.setdefault((each.party, each.words, each.mark), []).append(goal.node.name)
+                found.setdefault((each.party, each.message, each.mark), []).append(goal.node.name)
     for (party, told, mark), names in found.items():
         yield PlanWarning(
             "may-be-deleted",
@@ -272,8 +272,8 @@ def _graces(cluster: str, view: ClusterView, drained: Sequence[Drained]) -> Iter
     for name, long in pools.items():
         most, first = max(long, key=lambda pair: (pair[0], pair[1].pod.ref))
         told = (
-            f"{_pods(len(long))} may take up to {words(most)} ({most} s) to stop: {some(_refs(long))}; the plan "
-            f"expects what pods usually take, drain.timeout is {words(first.pool.drain.timeout_seconds)}"
+            f"{_pods(len(long))} may take up to {format_duration(most)} ({most} s) to stop: {some(_refs(long))}; the plan "
+            f"expects what pods usually take, drain.timeout is {format_duration(first.pool.drain.timeout_seconds)}"
         )
         yield PlanWarning("long-grace", cluster, f"pool {name}", told, "drain.grace cuts it short")
 
@@ -299,8 +299,8 @@ def _one_after_another(cluster: str, view: ClusterView, drained: Sequence[Draine
     for ref, (seconds, count, node, pool) in worst.items():
         told = (
             f"it lets {max(1, view.budgets[ref].most_at_once)} of {count} pods on {node} go at a time: if each takes "
-            f"its whole grace, that is {words(seconds)} ({seconds} s), and drain.timeout is "
-            f"{words(pool.drain.timeout_seconds)} ({pool.drain.timeout_seconds} s)"
+            f"its whole grace, that is {format_duration(seconds)} ({seconds} s), and drain.timeout is "
+            f"{format_duration(pool.drain.timeout_seconds)} ({pool.drain.timeout_seconds} s)"
         )
         remedy = f"raise drain.timeout of pool {pool.name}, cut with drain.grace, or spread the pods"
         yield PlanWarning("one-after-another", cluster, str(ref), told, remedy)
@@ -325,7 +325,7 @@ def _cut_short(cluster: str, view: ClusterView, drained: Sequence[Drained]) -> I
 
 
 def _limits_of_time(
-    pool: Pool, times: Times, goals: Mapping[NodeRef, Goal], views: Mapping[str, ClusterView]
+    pool: Pool, times: DurationEstimates, goals: Mapping[NodeRef, Goal], views: Mapping[str, ClusterView]
 ) -> Iterator[PlanWarning]:
     """What a slow one of the measured runs took, beyond what the policy gives it."""
     systems = {
@@ -335,29 +335,29 @@ def _limits_of_time(
     }
     for part, limit in (("stage", pool.stage.timeout_seconds), ("reboot", pool.reboot.timeout_seconds)):
         for os in sorted(systems):
-            known = times.known(part, pool.name, os)
+            known = times.estimate(part, pool.name, os)
             if known.samples and known.p95 > limit:
                 told = (
-                    f"{part}.timeout is {words(limit)} ({limit} s), and of {known.samples} measured runs one in twenty "
-                    f"took {words(known.p95)} ({known.p95:.0f} s) or longer: such a run fails"
+                    f"{part}.timeout is {format_duration(limit)} ({limit} s), and of {known.samples} measured runs "
+                    f"one in twenty took {format_duration(known.p95)} ({known.p95:.0f} s) or longer: such a run fails"
                 )
                 yield PlanWarning(
                     f"{part}-timeout", "", f"pool {pool.name}", told, f"raise {part}.timeout of the pool"
                 )
 
 
-def _windows(pool: Pool, times: Times, start: datetime) -> Iterator[PlanWarning]:
+def _windows(pool: Pool, times: DurationEstimates, start: datetime) -> Iterator[PlanWarning]:
     """A window in which a run may begin and not end."""
     if not pool.windows:
         return
     opened = windows.open_spans(pool.windows, (), start, start + timedelta(weeks=4))
     longest = max((end - begin for begin, end in opened), default=timedelta())
-    reboot = times.known("reboot", pool.name).p95
-    needed = reboot + times.known("pod_stop").p95 + times.known("pod_start").p95 + pool.soak_seconds
+    reboot = times.estimate("reboot", pool.name).p95
+    needed = reboot + times.estimate("pod_stop").p95 + times.estimate("pod_start").p95 + pool.soak_seconds
     if opened and longest.total_seconds() < needed:
         told = (
-            f"its longest window is {words(longest.total_seconds())}, and a slow run takes {words(needed)}: runs end "
-            "after the window"
+            f"its longest window is {format_duration(longest.total_seconds())}, and a slow run takes "
+            f"{format_duration(needed)}: runs end after the window"
         )
         yield PlanWarning(
             "window-short", "", f"pool {pool.name}", told, "make a window longer, or soak shorter"

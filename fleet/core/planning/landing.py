@@ -11,13 +11,13 @@ from fleet.core.objects.pod import Pod
 from fleet.core.policy.policy import Policy
 
 
-class Unknown(NamedTuple):
+class UnknownLanding(NamedTuple):
     subject: str
     """A workload, namespace/name."""
-    words: str
+    message: str
 
 
-def unknown(policy: Policy, snapshot: Snapshot) -> Iterator[Unknown]:
+def unknown_landings(policy: Policy, snapshot: Snapshot) -> Iterator[UnknownLanding]:
     """Yields one for each workload and reason, of pods on nodes of the policy's pools."""
     pooled = {node.name for node in snapshot.nodes if policy.pool_of(snapshot.cluster, node) is not None}
     volumes = volumes_of(snapshot)
@@ -26,10 +26,10 @@ def unknown(policy: Policy, snapshot: Snapshot) -> Iterator[Unknown]:
         # The inventory keeps no volumes: of a snapshot from there nothing is said about them.
         if pod.node in pooled and travels(pod) and (pod.doubts or snapshot.claims):
             for doubt in volumes.doubts(pod):
-                found.setdefault((_workload(pod), doubt.words), []).append(str(pod.ref))
+                found.setdefault((_workload(pod), doubt.message), []).append(str(pod.ref))
     for (workload, words), refs in found.items():
         which = refs[0] if len(refs) == 1 else f"{len(refs)} pods, such as {refs[0]}"
-        yield Unknown(workload, f"{which}: {words}")
+        yield UnknownLanding(workload, f"{which}: {words}")
 
 
 def _workload(pod: Pod) -> str:

@@ -14,15 +14,15 @@ NAMED = 3
 """Pods or workloads that a note names before it counts the rest."""
 
 
-class Note(NamedTuple):
+class LossNote(NamedTuple):
     check: str
     """`tolerates-cordon`, `unmanaged-lost`, `job-lost`, `local-data-lost`: docs/workloads.md names them."""
     subject: str
-    words: str
+    message: str
     remedy: str
 
 
-def notes(view: ClusterView, drained: Mapping[str, DrainRule]) -> tuple[Note, ...]:
+def loss_notes(view: ClusterView, drained: Mapping[str, DrainRule]) -> tuple[LossNote, ...]:
     """`drained`: the nodes that are to be drained, each with its pool's rule; the view knows the rules for their pods."""
     found: dict[str, list[tuple[str, str]]] = {}
     for node in drained:
@@ -46,12 +46,12 @@ def _checks(view: ClusterView, pod: Pod, rule: DrainRule) -> Iterator[str]:
         yield "local-data-lost"
 
 
-def _note(check: str, pods: list[tuple[str, str]]) -> Note:
+def _note(check: str, pods: list[tuple[str, str]]) -> LossNote:
     workloads = list(dict.fromkeys(workload for workload, _ in pods))
     names = [name for _, name in pods]
     match check:
         case "tolerates-cordon":
-            return Note(
+            return LossNote(
                 check,
                 _listed(workloads),
                 f"{_count(pods)} tolerate a cordon: the scheduler may put them back on the node that is drained; after a "
@@ -60,20 +60,20 @@ def _note(check: str, pods: list[tuple[str, str]]) -> Note:
                 "them with a drain rule: skip",
             )
         case "unmanaged-lost":
-            return Note(
+            return LossNote(
                 check,
                 _listed(names),
                 f"{_count(pods)} have no controller and are lost by their eviction",
                 "give them a controller, or hold their nodes: drain.unmanaged: hold",
             )
         case "job-lost":
-            return Note(
+            return LossNote(
                 check,
                 _listed(workloads),
                 f"{_count(pods)} belong to Jobs without a retry, which fail by the eviction",
                 "let them end first: a drain rule with do: wait",
             )
-    return Note(
+    return LossNote(
         check,
         _listed(names),
         f"{_count(pods)} have local data (emptyDir), which their eviction deletes",

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from fleet.core.cluster.view import ClusterView
 from fleet.core.objects.node import NodeRef
 from fleet.core.objects.pod import Pod, PodRef
-from fleet.core.planning.estimates import Times
+from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.planning.what_if import Bind
 from fleet.core.policy import windows
 from fleet.core.policy.policy import Amount, Policy, site_of
@@ -26,7 +26,7 @@ HORIZON = timedelta(weeks=9)
 """Windows are looked at so far ahead."""
 
 
-class Work(NamedTuple):
+class ShortestRun(NamedTuple):
     """One node's run, at its shortest."""
 
     goal: Goal
@@ -54,7 +54,7 @@ class Bound(NamedTuple):
     """So many of `inside` may be out at once; 0: it is no limit that binds."""
     inside: frozenset[NodeRef] = frozenset()
 
-    def told(self, peak: int) -> str:
+    def describe(self, peak: int) -> str:
         """Returns what binds, in words. `peak`: most of `inside` that are out at once in the plan: a limit that is never
         full binds no order, whatever the arithmetic says."""
         if peak >= self.places:
@@ -63,7 +63,7 @@ class Bound(NamedTuple):
 
 
 def lengths(
-    goals: Sequence[Goal], views: Mapping[str, ClusterView], policy: Policy, times: Times
+    goals: Sequence[Goal], views: Mapping[str, ClusterView], policy: Policy, times: DurationEstimates
 ) -> Mapping[NodeRef, float]:
     """How long each node has a slot at least, in seconds: its pods' grace and the reboot are in it."""
     return {goal.node: _work(goal, views[goal.node.cluster], policy, times, True).out for goal in goals}
@@ -73,7 +73,7 @@ def bound(
     goals: Sequence[Goal],
     views: Mapping[str, ClusterView],
     policy: Policy,
-    times: Times,
+    times: DurationEstimates,
     staged: frozenset[NodeRef],
     start: datetime,
 ) -> Bound:
@@ -85,7 +85,7 @@ def bounds(
     goals: Sequence[Goal],
     views: Mapping[str, ClusterView],
     policy: Policy,
-    times: Times,
+    times: DurationEstimates,
     staged: frozenset[NodeRef],
     start: datetime,
 ) -> Iterator[Bound]:
@@ -107,7 +107,7 @@ def bounds(
 
 
 def _bounds(
-    works: Sequence[Work],
+    works: Sequence[ShortestRun],
     views: Mapping[str, ClusterView],
     policy: Policy,
     going: frozenset[NodeRef],
@@ -122,7 +122,9 @@ def _bounds(
     yield from _limits(works, views, policy, going)
 
 
-def _work(goal: Goal, view: ClusterView, policy: Policy, times: Times, staged: bool) -> Work:
+def _work(
+    goal: Goal, view: ClusterView, policy: Policy, times: DurationEstimates, staged: bool
+) -> ShortestRun:
     pool = policy.pool(goal.pool)
     grace = pool.drain.grace_seconds if pool is not None else None
     stops = [_stop(pod, grace, times) for pod in view.to_drain(goal.node.name)]
@@ -132,16 +134,16 @@ def _work(goal: Goal, view: ClusterView, policy: Policy, times: Times, staged: b
     os = machine.os if machine is not None else ""
     drained = times.agent + times.reboot_of(goal.pool, os) + times.agent + soak
     stage = 0.0 if staged else times.agent + times.stage_of(goal.pool, os)
-    return Work(goal, stage, drain + drained, drained, grace)
+    return ShortestRun(goal, stage, drain + drained, drained, grace)
 
 
-def _stop(pod: Pod, grace: int | None, times: Times) -> float:
+def _stop(pod: Pod, grace: int | None, times: DurationEstimates) -> float:
     return min(times.pod_stop, pod.grace_seconds if grace is None else grace)
 
 
-def _staging(works: Sequence[Work], policy: Policy) -> Iterator[Bound]:
+def _staging(works: Sequence[ShortestRun], policy: Policy) -> Iterator[Bound]:
     """A pool's machines write so many images at once; the last one written still has to run."""
-    pools: dict[str, list[Work]] = {}
+    pools: dict[str, list[ShortestRun]] = {}
     for work in works:
         pools.setdefault(work.goal.pool, []).append(work)
     for name, members in pools.items():
@@ -154,7 +156,7 @@ def _staging(works: Sequence[Work], policy: Policy) -> Iterator[Bound]:
 
 
 def _limits(
-    works: Sequence[Work], views: Mapping[str, ClusterView], policy: Policy, going: frozenset[NodeRef]
+    works: Sequence[ShortestRun], views: Mapping[str, ClusterView], policy: Policy, going: frozenset[NodeRef]
 ) -> Iterator[Bound]:
     """So many nodes of a scope may be out at once, each for so long."""
     for scope, limit, places, taken, inside in _scopes(works, views, policy, going):
@@ -170,14 +172,14 @@ def _limits(
 
 
 def _windows(
-    works: Sequence[Work],
+    works: Sequence[ShortestRun],
     views: Mapping[str, ClusterView],
     policy: Policy,
     going: frozenset[NodeRef],
     start: datetime,
 ) -> Iterator[Bound]:
     """A run begins while a window is open and no freeze is in force, and may end after it."""
-    spans: dict[str, Sequence[windows.Span]] = {}
+    spans: dict[str, Sequence[windows.OpenSpan]] = {}
     for pool in policy.pools:
         own = [work for work in works if work.goal.pool == pool.name]
         if own and (pool.windows or policy.freezes):
@@ -196,7 +198,7 @@ def _windows(
             yield Bound(seconds, words, ("windows",))
 
 
-def _through(spans: Sequence[windows.Span], start: datetime, work: float, overrun: float) -> float:
+def _through(spans: Sequence[windows.OpenSpan], start: datetime, work: float, overrun: float) -> float:
     """When one place has done so many seconds of work, if it begins none outside the spans."""
     for begin, end in spans:
         room = (end - begin).total_seconds() + overrun
@@ -207,13 +209,13 @@ def _through(spans: Sequence[windows.Span], start: datetime, work: float, overru
 
 
 def _scopes(
-    works: Sequence[Work], views: Mapping[str, ClusterView], policy: Policy, going: frozenset[NodeRef]
-) -> Iterator[tuple[Scope, int, int, int, Sequence[Work]]]:
+    works: Sequence[ShortestRun], views: Mapping[str, ClusterView], policy: Policy, going: frozenset[NodeRef]
+) -> Iterator[tuple[Scope, int, int, int, Sequence[ShortestRun]]]:
     """Each with its limit, the places that are left, those that nodes take which are out all the time, and the work."""
     totals: dict[Scope, int] = {}
     taken: dict[Scope, int] = {}
     amounts: dict[Scope, Amount] = {}
-    members: dict[Scope, list[Work]] = {}
+    members: dict[Scope, list[ShortestRun]] = {}
     wanted = {work.goal.node: work for work in works}
     sites = {work.goal.node.cluster: work.goal.site for work in works}
     for view in views.values():
@@ -236,7 +238,9 @@ def _scopes(
             yield scope, limit, limit - taken[scope], taken[scope], inside
 
 
-def _quorums(works: Sequence[Work], views: Mapping[str, ClusterView], policy: Policy) -> Iterator[Bound]:
+def _quorums(
+    works: Sequence[ShortestRun], views: Mapping[str, ClusterView], policy: Policy
+) -> Iterator[Bound]:
     """Nodes with voters of one group go one after another, and each counts as away until it has soaked."""
     by_node = {work.goal.node: work for work in works}
     for group in (group for view in views.values() for group in view.quorums.values()):
@@ -248,15 +252,17 @@ def _quorums(works: Sequence[Work], views: Mapping[str, ClusterView], policy: Po
             yield Bound(min(work.stage for work in inside) + seconds, f"quorum group {group.name}")
 
 
-def _soak(work: Work, policy: Policy) -> int:
+def _soak(work: ShortestRun, policy: Policy) -> int:
     pool = policy.pool(work.goal.pool)
     return pool.soak_seconds if pool is not None else 0
 
 
-def _budgets(works: Sequence[Work], views: Mapping[str, ClusterView], times: Times) -> Iterator[Bound]:
+def _budgets(
+    works: Sequence[ShortestRun], views: Mapping[str, ClusterView], times: DurationEstimates
+) -> Iterator[Bound]:
     """Every pod of a budget on these nodes must move once, and each move holds the budget until the pod that takes
     its place is Ready. The last move need not be awaited, its pod's end and its node's reboot must."""
-    moves: dict[tuple[str, PodRef], list[tuple[Pod, Work]]] = {}
+    moves: dict[tuple[str, PodRef], list[tuple[Pod, ShortestRun]]] = {}
     for work in works:
         view = views[work.goal.node.cluster]
         for pod in view.to_drain(work.goal.node.name):
@@ -274,7 +280,7 @@ def _budgets(works: Sequence[Work], views: Mapping[str, ClusterView], times: Tim
         yield Bound(head + rounds * hold + tail, f"budget {ref}", ("budget", cluster, str(ref)))
 
 
-def _hold(pod: Pod, grace: int | None, times: Times, room: int) -> float:
+def _hold(pod: Pod, grace: int | None, times: DurationEstimates, room: int) -> float:
     """A ReplicaSet replaces a pod at once; a StatefulSet waits until the old one is gone. Only where one pod is away at
     a time is the count of its being Ready sure not to come with that of another's change."""
     stop = _stop(pod, grace, times)

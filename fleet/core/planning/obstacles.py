@@ -39,7 +39,7 @@ def obstacles(policy: Policy, snapshot: Snapshot) -> tuple[Obstacle, ...]:
         for ref in rollout.runs:
             for held in engine.lasting(ref, snapshot.at):
                 # Facts that no word of it tells (how much of a budget one node needs) make it no other reason.
-                found.setdefault((held.reason, held.subject, held.words), (held, []))[1].append(ref.name)
+                found.setdefault((held.reason, held.subject, held.message), (held, []))[1].append(ref.name)
     return tuple(Obstacle(held, tuple(sorted(names))) for held, names in found.values())
 
 

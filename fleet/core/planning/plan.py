@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from fleet.core.objects.node import NodeRef
-from fleet.core.planning.estimates import Known
+from fleet.core.planning.estimates import Estimate
 from fleet.core.planning.what_if import WhatIf
 from fleet.core.policy.policy import Policy
-from fleet.core.records.doubt import About
+from fleet.core.records.doubt import DoubtKind
 from fleet.core.records.held import Held
 from fleet.core.releases.release import Release
 from fleet.core.rollout.rollout import Goal, Start
@@ -86,7 +86,7 @@ class PlannedHold(Struct, frozen=True):
     detail: str
     """The words for people."""
     cluster: str = ""
-    advice: str = ""
+    remedy: str = field(default="", name="advice")
     held: Held | None = None
     goal: Goal | None = None
     """Its part of the rollout: it goes as soon as nothing holds it any more."""
@@ -103,7 +103,7 @@ class PlanWarning(Struct, frozen=True):
     """Empty: of the policy."""
     subject: str
     """A budget (namespace/name), a pool, workloads, pods, a kind."""
-    words: str
+    message: str = field(name="words")
     remedy: str
 
 
@@ -114,10 +114,10 @@ class PlannedDoubt(Struct, frozen=True):
     pod: str
     """namespace/name"""
     node: str
-    about: About
+    about: DoubtKind
     subject: str = ""
     """A name: of a claim, a scheduler, a selector."""
-    words: str = ""
+    message: str = field(default="", name="words")
     """cannot be known: ..."""
     cluster: str = ""
 
@@ -180,7 +180,7 @@ class Plan(Struct, frozen=True):
     """The rollout whose nodes this plan brings back to what they ran before it; empty: it does not."""
     times: dict[str, str] = {}
     """Where the expected durations come from, per step: `default`, or `measured: 31 runs`."""
-    durations: tuple[Known, ...] = ()
+    durations: tuple[Estimate, ...] = ()
     """What the plan expects of each step, of each pool and operating system, and from how many samples."""
     what_if: WhatIf | None = None
     """What would come of it if what binds were loosened; None: nobody has asked."""

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from fleet.core.objects.node import NodeRef
 from fleet.core.objects.pod import Pod
 from fleet.core.planning.estimates import app_of
-from fleet.core.records.journal import Record
+from fleet.core.records.journal import JournalRecord
 from fleet.core.rollout.action import Evict, Outcome, Result
 from fleet.core.rollout.event import Event, Gone, Seen
 
@@ -76,14 +76,14 @@ class Stopwatch:
             awaited.remove(ref)
             self._close(ref)
 
-    def take(self, now: datetime) -> Iterator[Record]:
+    def take(self, now: datetime) -> Iterator[JournalRecord]:
         """What is measured of nodes of which nothing more is to be seen, or has not been seen for too long."""
         for ref, node in list(self._nodes.items()):
             if node.open <= 0 or now - node.since > PATIENCE:
                 del self._nodes[ref]
                 if node.stop or node.start:
                     detail = {"stop": node.stop, "start": node.start}
-                    yield Record(
+                    yield JournalRecord(
                         form="decision", kind="timed", rollout=node.rollout, node=str(ref), detail=detail
                     )
 

@@ -34,7 +34,7 @@ Bind = tuple[str, ...]
 limit of the whole fleet is empty."""
 
 
-class Change(Struct, frozen=True):
+class WhatIfChange(Struct, frozen=True):
     """One thing loosened, and the plan that comes of it."""
 
     binds: str
@@ -53,7 +53,7 @@ class Change(Struct, frozen=True):
 class WhatIf(Struct, frozen=True):
     plans: int
     """That were made to find out."""
-    changes: tuple[Change, ...] = ()
+    changes: tuple[WhatIfChange, ...] = ()
     """Those that let most nodes go first, of these those that save most time."""
 
 
@@ -149,5 +149,5 @@ def _with_pool(policy: Policy, changed: Pool) -> Policy:
     return replace(policy, pools=tuple(pools))
 
 
-def best_first(changes: Iterable[Change]) -> Iterator[Change]:
+def best_first(changes: Iterable[WhatIfChange]) -> Iterator[WhatIfChange]:
     yield from sorted(changes, key=lambda each: (-each.nodes, -each.saved_seconds, each.binds))

@@ -9,12 +9,12 @@ from msgspec import Struct
 from fleet.core.objects.pod import Pod
 from fleet.core.objects.selector import Selector
 
-Behaviour = Literal["evict", "hold", "wait", "skip", "ask"]
+DrainBehaviour = Literal["evict", "hold", "wait", "skip", "ask"]
 NO_OWNER = "none"
 """Stands for the kind of a controller that a pod does not have."""
 
 
-class PodTerm(Struct, frozen=True):
+class PodRuleTerm(Struct, frozen=True):
     """Pods that meet all of this. What is left empty is met by every pod."""
 
     namespaces: tuple[str, ...] = ()
@@ -40,11 +40,11 @@ class PodRule(Struct, frozen=True):
     """The first rule that matches a pod says what is done with it."""
 
     name: str
-    do: Behaviour
+    do: DrainBehaviour
     """`evict` as its budgets allow, whatever the pool says of such pods; `hold`: its node is not begun; `wait`: the
     pod is left to end by itself; `skip`: it stays, as a DaemonSet's pod does; `ask`: the eviction is sent although
     no budget allows it, since the pod's operator acts upon the request or the cordon."""
-    pods: tuple[PodTerm, ...] = ()
+    pods: tuple[PodRuleTerm, ...] = ()
     """Any of them. Empty: every pod."""
     order: int = 0
     """Pods of a lower order are gone before those of a higher one are evicted."""

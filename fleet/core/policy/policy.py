@@ -10,7 +10,7 @@ from msgspec import Struct
 from fleet.core.objects.node import SITE_LABEL, Node
 from fleet.core.objects.selector import Selector
 from fleet.core.policy.drain_rule import PodRule
-from fleet.core.quorum.groups import Group
+from fleet.core.quorum.groups import QuorumGroup
 from fleet.core.quorum.quorum import Quorum, QuorumRule
 from fleet.core.releases.release import Release, Stream, is_release
 
@@ -91,7 +91,7 @@ class Freeze(Struct, frozen=True):
     until: datetime
 
 
-Reach = Literal["agent", "ssh", "playbook"]
+MachineReach = Literal["agent", "ssh", "playbook"]
 """How machines are reached: by an agent that runs on each; or, over ssh or by playbooks, from where fleet's controller
 runs."""
 PLAYBOOKS = ("facts", "preflight", "stage", "reboot", "verify", "rollback", "collect-logs")
@@ -119,7 +119,7 @@ class Pool(Struct, frozen=True):
     """Failed runs that halt the rollout; a percentage is of the rollout's nodes in this pool."""
     windows: tuple[Window, ...] = ()
     """None: always open."""
-    reach: Reach = "agent"
+    reach: MachineReach = "agent"
     source: str = ""
     """With ssh, of operating systems that need it: where releases are. An agent is told so itself."""
     playbooks: dict[str, str] = {}
@@ -134,7 +134,7 @@ class Policy(Struct, frozen=True):
     streams: tuple[Stream, ...] = ()
     limits: Limits = Limits(max_unavailable=None)
     freezes: tuple[Freeze, ...] = ()
-    quorums: tuple[Group, ...] = ()
+    quorums: tuple[QuorumGroup, ...] = ()
 
     def quorum_rule(self, group: Quorum) -> QuorumRule:
         """One that the policy does not name goes by its own annotation, or else by the defaults."""
@@ -167,7 +167,7 @@ class Policy(Struct, frozen=True):
         return stream.find(pool.version) if pool.version else stream.newest
 
     @property
-    def ways(self) -> frozenset[Reach]:
+    def ways(self) -> frozenset[MachineReach]:
         """In which some pool's machines are reached."""
         return frozenset(pool.reach for pool in self.pools)
 

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from fleet.core.objects.pod import Pod
 from fleet.core.objects.workload import Workload
-from fleet.core.policy.drain_rule import Behaviour, PodRule
+from fleet.core.policy.drain_rule import DrainBehaviour, PodRule
 from fleet.core.third_parties.operators import KEYS, asked_by, follows
 
 CAPI_LABEL = "cluster.x-k8s.io/drain"
@@ -27,7 +27,7 @@ NOT_EVICTED = frozenset({"wait", "skip"})
 
 
 class Treatment(Struct, frozen=True, gc=False):
-    do: Behaviour = "evict"
+    do: DrainBehaviour = "evict"
     by: str = ""
     """Who says so, in words; empty: nobody, so it is evicted as every other pod."""
     rule: bool = False

@@ -16,7 +16,7 @@ from fleet.core.policy.policy import Freeze, Pool, Window
 from fleet.core.records.held import Held, Reason
 from fleet.core.text import durations
 
-Span = tuple[datetime, datetime]
+OpenSpan = tuple[datetime, datetime]
 Windows = tuple[Window, ...]
 
 OPENING = timedelta(minutes=15)
@@ -49,7 +49,7 @@ def held(pool: Pool, freezes: Sequence[Freeze], now: datetime, needed: timedelta
     start = next_start(windows, freezes, now, needed)
     facts: dict[str, str | int] = {
         "opens": "never" if start is None else told(start, now, zone),
-        "needed": durations.words(needed.total_seconds()),
+        "needed": durations.format_duration(needed.total_seconds()),
     }
     return Held(Reason.WINDOW, pool.name, facts)
 
@@ -101,7 +101,7 @@ def closes(windows: Windows, freezes: Sequence[Freeze], now: datetime) -> dateti
     return min([*ahead, *([end] if end else [])], default=None)
 
 
-def open_spans(windows: Windows, freezes: Sequence[Freeze], begin: datetime, end: datetime) -> list[Span]:
+def open_spans(windows: Windows, freezes: Sequence[Freeze], begin: datetime, end: datetime) -> list[OpenSpan]:
     """All that is open in [begin, end)."""
     found = _inside(windows, begin, end) if windows else [(begin, end)] if begin < end else []
     for freeze in freezes:
@@ -111,7 +111,7 @@ def open_spans(windows: Windows, freezes: Sequence[Freeze], begin: datetime, end
 
 def starts(
     windows: Windows, freezes: Sequence[Freeze], begin: datetime, end: datetime, needed: timedelta
-) -> list[Span]:
+) -> list[OpenSpan]:
     """The spans of [begin, end) in which `held` lets a run begin that takes `needed` (p95); of these, both ends count."""
     asked = _asked(windows, begin, needed)
     found = open_spans(windows, freezes, begin, end)
@@ -144,7 +144,7 @@ def _in_force(freezes: Iterable[Freeze], now: datetime) -> Freeze | None:
     return max(found, key=lambda freeze: freeze.until, default=None)
 
 
-def _without(span: Span, freeze: Freeze) -> Iterator[Span]:
+def _without(span: OpenSpan, freeze: Freeze) -> Iterator[OpenSpan]:
     begin, end = span
     if begin < min(end, freeze.begin):
         yield begin, min(end, freeze.begin)
@@ -152,9 +152,9 @@ def _without(span: Span, freeze: Freeze) -> Iterator[Span]:
         yield max(begin, freeze.until), end
 
 
-def _inside(windows: Windows, begin: datetime, end: datetime) -> list[Span]:
+def _inside(windows: Windows, begin: datetime, end: datetime) -> list[OpenSpan]:
     """What of [begin, end) is inside a window."""
-    found: list[Span] = []
+    found: list[OpenSpan] = []
     week = (begin - MONDAY) // WEEK
     while MONDAY + week * WEEK < end:
         found.extend(_week(windows, week))
@@ -165,10 +165,10 @@ def _inside(windows: Windows, begin: datetime, end: datetime) -> list[Span]:
 
 
 @lru_cache(maxsize=1024)
-def _week(windows: Windows, week: int) -> tuple[Span, ...]:
+def _week(windows: Windows, week: int) -> tuple[OpenSpan, ...]:
     """Spans inside windows in one UTC week, counted from that of `MONDAY`."""
     begin = MONDAY + week * WEEK
-    found: list[Span] = []
+    found: list[OpenSpan] = []
     for window in windows:
         for first, last, offset in _offsets(window.zone, begin, begin + WEEK):
             found.extend(_at_offset(window, first, last, offset))
@@ -179,14 +179,14 @@ def _week(windows: Windows, week: int) -> tuple[Span, ...]:
 def _longest(windows: Windows, week: int) -> timedelta:
     """The longest that it is open on end if no clock were changed after that week's begin, freezes aside."""
     begin = MONDAY + week * WEEK
-    found: list[Span] = []
+    found: list[OpenSpan] = []
     for window in windows:
         offset = begin.astimezone(ZoneInfo(window.zone)).utcoffset() or timedelta()
         found.extend(_at_offset(window, begin, begin + 2 * WEEK, offset))
     return max((last - first for first, last in _merged(found)), default=timedelta())
 
 
-def _at_offset(window: Window, begin: datetime, end: datetime, offset: timedelta) -> Iterator[Span]:
+def _at_offset(window: Window, begin: datetime, end: datetime, offset: timedelta) -> Iterator[OpenSpan]:
     """What of [begin, end) is inside the window, while its zone is at this distance from UTC."""
     day = datetime.combine((begin + offset).date(), time(), UTC) - DAY
     while day - offset < end:
@@ -234,9 +234,9 @@ def _change(before: timedelta, low: datetime, high: datetime, info: ZoneInfo) ->
     return high
 
 
-def _merged(found: Iterable[Span]) -> list[Span]:
+def _merged(found: Iterable[OpenSpan]) -> list[OpenSpan]:
     """In order, those that touch or overlap made one."""
-    merged: list[Span] = []
+    merged: list[OpenSpan] = []
     for first, last in sorted(found):
         if merged and first <= merged[-1][1]:
             merged[-1] = (merged[-1][0], max(last, merged[-1][1]))

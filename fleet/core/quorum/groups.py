@@ -15,15 +15,15 @@ from fleet.core.objects.selector import Selector
 from fleet.core.quorum.probe import Probe
 from fleet.core.quorum.quorum import QuorumRule
 
-Kind = Literal["etcd", "zookeeper", "consul", "cockroachdb", "kafka", "patroni", "pods"]
+QuorumKind = Literal["etcd", "zookeeper", "consul", "cockroachdb", "kafka", "patroni", "pods"]
 """pods: whatever else votes; known by the readiness of its pods, or by a probe of its own."""
 
 
-Spread = Literal["site", "zone"]
+GroupSpread = Literal["site", "zone"]
 """What a group's members are spread over, and may lose together."""
 
 
-class Access(Struct, frozen=True):
+class EtcdAccess(Struct, frozen=True):
     """To an etcd. Paths are absolute."""
 
     endpoints: tuple[str, ...] = ()
@@ -33,7 +33,7 @@ class Access(Struct, frozen=True):
     key: str = ""
 
 
-class Members(Struct, frozen=True):
+class GroupMembers(Struct, frozen=True):
     """The pods that carry a group which is no etcd."""
 
     namespace: str
@@ -46,17 +46,17 @@ class Members(Struct, frozen=True):
     """uid of the workload whose annotation says so: commands are run in its own pods only. Empty: in all."""
 
 
-class Group(Struct, frozen=True):
+class QuorumGroup(Struct, frozen=True):
     name: str
     """Unique in the fleet."""
     cluster: str
     """Whose nodes carry its members."""
-    kind: Kind = "etcd"
+    kind: QuorumKind = "etcd"
     rule: QuorumRule = QuorumRule()
-    spread: Spread = "site"
-    access: Access = Access()
+    spread: GroupSpread = "site"
+    access: EtcdAccess = EtcdAccess()
     """Of an etcd."""
-    members: Members | None = None
+    members: GroupMembers | None = None
     """Of all others."""
     source: str = ""
     """The workload whose annotation declares it, such as `StatefulSet data/zk`; empty: the policy does."""
@@ -70,12 +70,12 @@ class Group(Struct, frozen=True):
         return self.name if self.source else f"{self.cluster}/{place}{self.name}"
 
 
-def place_name(node: Node, cluster_site: str, spread: Spread) -> str:
+def place_name(node: Node, cluster_site: str, spread: GroupSpread) -> str:
     """The site, or the zone, of a member on that node. A node without a zone is in its site."""
     return (node.zone if spread == "zone" else "") or node.labels.get(SITE_LABEL, cluster_site)
 
 
-def settled(annotated: Iterable[Group], policy: Iterable[Group]) -> tuple[Group, ...]:
+def settled(annotated: Iterable[QuorumGroup], policy: Iterable[QuorumGroup]) -> tuple[QuorumGroup, ...]:
     """Those that hold: the policy's of the same name wins, and of two annotations neither can be followed.
 
     `policy`: its groups of the same cluster."""
@@ -89,7 +89,7 @@ def settled(annotated: Iterable[Group], policy: Iterable[Group]) -> tuple[Group,
     )
 
 
-def _disputed(group: Group, annotated: Iterable[Group]) -> Group:
+def _disputed(group: QuorumGroup, annotated: Iterable[QuorumGroup]) -> QuorumGroup:
     others = sorted(
         each.source for each in annotated if each.name == group.name and each.source != group.source
     )

@@ -4,40 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from fleet.core.quorum.groups import Kind
-from fleet.core.quorum.probe import Exec, Http, Probe, Term
+from fleet.core.quorum.groups import QuorumKind
+from fleet.core.quorum.probe import ExecProbe, HttpProbe, Probe, ProbeTerm
 from fleet.core.quorum.quorum import QuorumRule
 
-PRESETS: Mapping[Kind, Probe] = {
+PRESETS: Mapping[QuorumKind, Probe] = {
     # The admin server (3.5 and later) of each server; a follower serves only once it is in step with its leader.
     "zookeeper": Probe(
-        ask=Http(8080, "/commands/server_stats"),
-        leader=Term("server_stats.server_state", ("leader", "standalone")),
-        voter=Term("server_stats.server_state", ("leader", "follower", "standalone")),
-        healthy=Term("server_stats.server_state", ("leader", "follower", "observer", "standalone")),
+        ask=HttpProbe(8080, "/commands/server_stats"),
+        leader=ProbeTerm("server_stats.server_state", ("leader", "standalone")),
+        voter=ProbeTerm("server_stats.server_state", ("leader", "follower", "standalone")),
+        healthy=ProbeTerm("server_stats.server_state", ("leader", "follower", "observer", "standalone")),
         index="server_stats.last_processed_zxid",
         epoch_bits=32,
         version="version",
     ),
     # Any server answers with what the leader knows; 429 says that not all are healthy. Needs operator:read.
     "consul": Probe(
-        ask=Http(8500, "/v1/operator/autopilot/health", also=(429,)),
+        ask=HttpProbe(8500, "/v1/operator/autopilot/health", also=(429,)),
         members="Servers",
         name="Name",
-        leader=Term("Leader"),
-        voter=Term("Voter"),
-        healthy=Term("Healthy"),
+        leader=ProbeTerm("Leader"),
+        voter=ProbeTerm("Voter"),
+        healthy=ProbeTerm("Healthy"),
         index="LastIndex",
         version="Version",
     ),
     # There is no one leader: each range has its own. What counts is that every range has all its replicas.
     "cockroachdb": Probe(
-        ask=Http(8080, "/_status/vars"),
+        ask=HttpProbe(8080, "/_status/vars"),
         answer="metrics",
-        settled=(Term("ranges_underreplicated", ("0",)), Term("ranges_unavailable", ("0",))),
+        settled=(ProbeTerm("ranges_underreplicated", ("0",)), ProbeTerm("ranges_unavailable", ("0",))),
     ),
     "kafka": Probe(
-        ask=Exec(
+        ask=ExecProbe(
             (
                 "/opt/kafka/bin/kafka-metadata-quorum.sh",
                 "--bootstrap-controller",
@@ -49,24 +49,24 @@ PRESETS: Mapping[Kind, Probe] = {
         answer="table",
         members="rows",
         name="NodeId",
-        leader=Term("Status", ("Leader",)),
-        voter=Term("Status", ("Leader", "Follower")),
+        leader=ProbeTerm("Status", ("Leader",)),
+        voter=ProbeTerm("Status", ("Leader", "Follower")),
         index="LogEndOffset",
         heard="LastFetchTimestamp",
     ),
     # PostgreSQL itself does not vote, but a member that lags cannot take over. Its lag is in bytes.
     "patroni": Probe(
-        ask=Http(8008, "/cluster"),
+        ask=HttpProbe(8008, "/cluster"),
         members="members",
         name="name",
-        leader=Term("role", ("leader", "standby_leader", "master")),
-        healthy=Term("state", ("running", "streaming", "in archive recovery")),
+        leader=ProbeTerm("role", ("leader", "standby_leader", "master")),
+        healthy=ProbeTerm("state", ("running", "streaming", "in archive recovery")),
         lag="lag",
     ),
 }
-RULES: Mapping[Kind, QuorumRule] = {"patroni": QuorumRule(lag_entries=16 << 20)}
+RULES: Mapping[QuorumKind, QuorumRule] = {"patroni": QuorumRule(lag_entries=16 << 20)}
 """Where the usual rule does not fit."""
 
 
-def default_rule(kind: Kind) -> QuorumRule:
+def default_rule(kind: QuorumKind) -> QuorumRule:
     return RULES.get(kind, QuorumRule())

@@ -7,7 +7,7 @@ from typing import Literal
 from msgspec import Struct
 
 
-class Http(Struct, frozen=True, tag="http"):
+class HttpProbe(Struct, frozen=True, tag="http"):
     """A GET of the member's pod."""
 
     port: int
@@ -17,7 +17,7 @@ class Http(Struct, frozen=True, tag="http"):
     """Statuses beside 2xx with which an answer counts too."""
 
 
-class Exec(Struct, frozen=True, tag="exec"):
+class ExecProbe(Struct, frozen=True, tag="exec"):
     """A command in the member's pod; its output is the answer."""
 
     command: tuple[str, ...]
@@ -25,7 +25,7 @@ class Exec(Struct, frozen=True, tag="exec"):
     """Empty: the pod's first one."""
 
 
-class Term(Struct, frozen=True):
+class ProbeTerm(Struct, frozen=True):
     path: str
     """Keys from the top of the answer with dots between; a number is a place in a list."""
     values: tuple[str, ...] = ("true",)
@@ -36,7 +36,7 @@ class Term(Struct, frozen=True):
 
 
 class Probe(Struct, frozen=True):
-    ask: Http | Exec
+    ask: HttpProbe | ExecProbe
     answer: Literal["json", "lines", "table", "metrics"] = "json"
     """lines: a key and its value each (ZooKeeper's `mntr`). table: a line with the names of the columns, and rows.
     metrics: the text format of Prometheus; what one metric says of several stores is summed up."""
@@ -44,12 +44,12 @@ class Probe(Struct, frozen=True):
     """Path of the list of all members, of a table `rows`. Empty: an answer is about the member that gave it."""
     name: str = ""
     """In that list: what a member is called; the name of its pod, a host name that begins with it, or its ordinal."""
-    leader: Term | None = None
-    voter: Term | None = None
+    leader: ProbeTerm | None = None
+    voter: ProbeTerm | None = None
     """None: all vote."""
-    healthy: Term | None = None
+    healthy: ProbeTerm | None = None
     """None: whoever answers."""
-    settled: tuple[Term, ...] = ()
+    settled: tuple[ProbeTerm, ...] = ()
     """Of the group as a whole, as every answer must confirm; where one does not, nobody counts as healthy."""
     index: str = ""
     """Path of the last entry that the member has applied."""
@@ -66,4 +66,4 @@ class Probe(Struct, frozen=True):
     @property
     def heavy(self) -> bool:
         """A command that tells of all members: it starts a program, and one answer is enough."""
-        return bool(self.members) and isinstance(self.ask, Exec)
+        return bool(self.members) and isinstance(self.ask, ExecProbe)

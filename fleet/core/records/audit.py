@@ -10,7 +10,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from fleet.core.records.journal import Entry
+from fleet.core.records.journal import JournalEntry
 
 
 class SignedCheckpoint(Struct, frozen=True):
@@ -46,5 +46,5 @@ class JournalExport(Struct, frozen=True):
     kind: Literal["fleet journal"]
     at: datetime
     """Of the export."""
-    entries: tuple[Entry, ...]
+    entries: tuple[JournalEntry, ...]
     checkpoints: tuple[SignedCheckpoint, ...]

@@ -1,4 +1,4 @@
-"""One exception tree. The command line maps it to exit codes in one place (`fleet.cli.main`)."""
+"""One exception tree. The command line maps it to exit codes in one place (`fleet.cli.line`)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class FleetError(Exception):
         self.hint = hint
 
     @property
-    def words(self) -> str:
+    def full_message(self) -> str:
         """What happened and what to do, in one line."""
         return f"{self.message} ({self.hint})" if self.hint else self.message
 

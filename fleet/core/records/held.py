@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 
 class Reason(StrEnum):
@@ -87,29 +87,29 @@ class Held(Struct, frozen=True, gc=False):
 
     reason: Reason
     subject: str = ""
-    facts: dict[str, str | int] = {}
+    params: dict[str, str | int] = field(default_factory=dict, name="facts")
 
     @property
-    def words(self) -> str:
+    def message(self) -> str:
         """One line for a person."""
         return WORDS[self.reason].format_map(_Facts(self))
 
     @property
-    def advice(self) -> str:
+    def remedy(self) -> str:
         """What to do about it; empty where waiting is all there is to do. A fact of that name beats the usual one."""
-        if own := self.facts.get("advice"):
+        if own := self.params.get("advice"):
             return str(own)
         return ADVICE.get(self.reason, "").format_map(_Facts(self))
 
     @property
-    def lasting(self) -> bool:
+    def needs_action(self) -> bool:
         """It does not pass by itself while the rollout goes on: a person has to act."""
         return self.reason in LASTING
 
     @property
     def passed_over(self) -> bool:
         """Nobody waits for the node's turn meanwhile, and another one is the canary."""
-        return self.lasting or self.reason is Reason.OTHERS
+        return self.needs_action or self.reason is Reason.OTHERS
 
 
 BLANK: Mapping[str, object] = {"unready": ""}
@@ -120,7 +120,7 @@ class _Facts(Mapping[str, object]):
     """The values a template may name; one it lacks shows as `?` rather than failing while a person waits."""
 
     def __init__(self, held: Held) -> None:
-        self._values: dict[str, object] = {**BLANK, "subject": held.subject, **held.facts}
+        self._values: dict[str, object] = {**BLANK, "subject": held.subject, **held.params}
 
     def __getitem__(self, key: str) -> object:
         return self._values.get(key, "?")

@@ -7,17 +7,17 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-Form = Literal["command", "decision", "intent", "outcome"]
+RecordForm = Literal["command", "decision", "intent", "outcome"]
 """command: a person's word. decision: the engine's. intent: what will be done now. outcome: what came of it."""
 
 GENESIS = "0" * 64
 """`prev_hash` of the first entry."""
 
 
-class Record(Struct, frozen=True, gc=False):
+class JournalRecord(Struct, frozen=True, gc=False):
     """What is to be journaled, before it has a place in the chain."""
 
-    form: Form
+    form: RecordForm
     kind: str
     """command: start, pause, resume, abort, release; accept (a cluster has seen a later journal); log (a person asks
     for a machine's); claim (hosts are this fleet's from now on, whoever had them).
@@ -30,7 +30,7 @@ class Record(Struct, frozen=True, gc=False):
     """JSON values only; no fractions (durations are integers of milliseconds, times are strings)."""
 
 
-class Entry(Struct, frozen=True):
+class JournalEntry(Struct, frozen=True):
     """The hash is SHA-256, in hex, over the canonical JSON (RFC 8785) of all other fields."""
 
     seq: int
@@ -40,7 +40,7 @@ class Entry(Struct, frozen=True):
     """`fleet@host` for a controller, `user@host` for a person."""
     epoch: int
     """Of the lease under which a controller wrote; 0 for a person's command."""
-    record: Record
+    record: JournalRecord
     prev_hash: str
     hash: str
 

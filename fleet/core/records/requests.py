@@ -8,7 +8,7 @@ from typing import NamedTuple
 from msgspec import Struct
 
 
-class Sort(NamedTuple):
+class RequestKind(NamedTuple):
     """Requests that are counted together."""
 
     rollout: str
@@ -18,7 +18,7 @@ class Sort(NamedTuple):
     resource: str
 
 
-class Requests(Struct, frozen=True):
+class RequestCount(Struct, frozen=True):
     """Requests of one sort that were sent for a rollout, to all its clusters."""
 
     verb: str
@@ -28,17 +28,19 @@ class Requests(Struct, frozen=True):
     """Of the nodes that anything was done to."""
 
 
-def requests_of(rollout: str, counts: Mapping[Sort, int], nodes: int) -> tuple[Requests, ...]:
+def counts_of_rollout(
+    rollout: str, counts: Mapping[RequestKind, int], nodes: int
+) -> tuple[RequestCount, ...]:
     """Most first. `nodes`: that the rollout has done anything to."""
     mine = [(sort, count) for sort, count in counts.items() if sort.rollout == rollout]
     mine.sort(key=lambda each: (-each[1], each[0]))
     return tuple(
-        Requests(sort.verb, sort.resource, count, round(count / nodes, 2) if nodes else 0.0)
+        RequestCount(sort.verb, sort.resource, count, round(count / nodes, 2) if nodes else 0.0)
         for sort, count in mine
     )
 
 
-def words(requests: Sequence[Requests]) -> str:
+def format_requests(requests: Sequence[RequestCount]) -> str:
     """`4,210 API requests, 8.1 a node`; empty: none were sent."""
     total = sum(each.count for each in requests)
     return f"{total:,} API requests, {sum(each.per_node for each in requests):.1f} a node" if total else ""

@@ -15,7 +15,7 @@ from fleet.core.objects.node import Node, NodeRef
 from fleet.core.policy.policy import Policy, Pool
 from fleet.core.records.held import Held, Reason
 from fleet.core.releases.release import Release, is_release
-from fleet.core.reporting.status import NodeState, Status, StatusCluster, StatusNode, StatusPool, Summary
+from fleet.core.reporting.status import FleetStatus, NodeState, StatusCluster, StatusNode, StatusPool, Summary
 from fleet.core.rollout.rollout import Rollout, Run
 from fleet.core.rollout.steps import HAS_SLOT, Step
 
@@ -25,7 +25,7 @@ UNREACHABLE = "unreachable"
 DIGITS = re.compile(r"(\d+)")
 
 
-class Known(Struct, frozen=True):
+class KnownNode(Struct, frozen=True):
     """What the inventory knows of one node."""
 
     cluster: str
@@ -44,7 +44,7 @@ class Known(Struct, frozen=True):
         return NodeRef(self.cluster, self.name)
 
 
-class Part(Struct, frozen=True):
+class RolloutPart(Struct, frozen=True):
     """A node's part in the last rollout that has it."""
 
     rollout: Rollout
@@ -71,13 +71,13 @@ class Selection(Struct, frozen=True):
 def overview(
     now: datetime,
     clusters: Sequence[StatusCluster],
-    known: Iterable[Known],
+    known: Iterable[KnownNode],
     policy: Policy,
     rollouts: Iterable[Rollout] = (),
     held: Mapping[NodeRef, tuple[Held, ...]] | None = None,
     eta: Mapping[str, int | None] | None = None,
     held_since: Mapping[NodeRef, datetime] = {},
-) -> Status:
+) -> FleetStatus:
     """`rollouts` are in the order of their starts; `eta` is in seconds, by rollout; `held_since`: when what holds a node
     began to."""
     reachable = {cluster.name for cluster in clusters if cluster.reachable}
@@ -86,25 +86,25 @@ def overview(
     nodes.sort(key=lambda node: (node.site, node.cluster, node.pool, natural(node.name)))
     pools = (*_pools(nodes, reachable, parts, eta or {}), *_away(clusters))
     ordered = sorted(pools, key=lambda row: (row.site, row.cluster, row.pool))
-    return Status(now, tuple(clusters), tuple(nodes), summary(nodes, ordered))
+    return FleetStatus(now, tuple(clusters), tuple(nodes), summary(nodes, ordered))
 
 
 def parts_of(
     rollouts: Iterable[Rollout],
     held: Mapping[NodeRef, tuple[Held, ...]],
     held_since: Mapping[NodeRef, datetime] = {},
-) -> dict[NodeRef, Part]:
+) -> dict[NodeRef, RolloutPart]:
     """The part of each node in the last rollout that has touched it or still wants it."""
-    parts: dict[NodeRef, Part] = {}
+    parts: dict[NodeRef, RolloutPart] = {}
     for rollout in rollouts:
         for ref, run in rollout.runs.items():
             if run.step is not Step.CANCELLED:
                 waits = held.get(ref, ()) if rollout.active else ()
-                parts[ref] = Part(rollout, run, waits, held_since.get(ref))
+                parts[ref] = RolloutPart(rollout, run, waits, held_since.get(ref))
     return parts
 
 
-def describe(known: Known, policy: Policy, part: Part | None, reachable: bool) -> StatusNode:
+def describe(known: KnownNode, policy: Policy, part: RolloutPart | None, reachable: bool) -> StatusNode:
     node, machine = known.node, known.machine
     pool = policy.pool_of(known.cluster, node) if node is not None else None
     target = _target(policy, pool, part)
@@ -141,7 +141,7 @@ def describe(known: Known, policy: Policy, part: Part | None, reachable: bool) -
     )
 
 
-def _since(known: Known, part: Part | None, state: NodeState) -> datetime | None:
+def _since(known: KnownNode, part: RolloutPart | None, state: NodeState) -> datetime | None:
     """When the node came into its state, as far as that is known."""
     if part is not None and state in ("running", "failed"):
         return part.run.since
@@ -150,18 +150,18 @@ def _since(known: Known, part: Part | None, state: NodeState) -> datetime | None
     return known.since
 
 
-def _words(part: Part, state: NodeState) -> tuple[str, ...]:
+def _words(part: RolloutPart, state: NodeState) -> tuple[str, ...]:
     if state == "failed":
-        return tuple(words for words in (part.run.why, *(held.words for held in part.held)) if words)
-    return tuple(held.words for held in lasting_first(part.held))
+        return tuple(words for words in (part.run.why, *(held.message for held in part.held)) if words)
+    return tuple(held.message for held in lasting_first(part.held))
 
 
 def lasting_first(held: Iterable[Held]) -> tuple[Held, ...]:
     """What a person must act on before what passes by itself; in their order otherwise."""
-    return tuple(sorted(held, key=lambda each: not each.lasting))
+    return tuple(sorted(held, key=lambda each: not each.needs_action))
 
 
-def _target(policy: Policy, pool: Pool | None, part: Part | None) -> Release | None:
+def _target(policy: Policy, pool: Pool | None, part: RolloutPart | None) -> Release | None:
     """What the rollout in progress brings; else what the policy wants; else what was brought last."""
     if part is not None and part.rollout.active:
         return part.rollout.release
@@ -172,11 +172,11 @@ def _target(policy: Policy, pool: Pool | None, part: Part | None) -> Release | N
 
 
 def _state(
-    known: Known,
+    known: KnownNode,
     policy: Policy,
     pool: Pool | None,
     target: Release | None,
-    part: Part | None,
+    part: RolloutPart | None,
     reachable: bool,
 ) -> NodeState:
     if not reachable:
@@ -197,7 +197,7 @@ def _state(
     return "outdated" if target is not None else "unknown"
 
 
-def _state_in(part: Part, patched: bool) -> NodeState | None:
+def _state_in(part: RolloutPart, patched: bool) -> NodeState | None:
     """What the node's run says; None where it says nothing that the node itself does not."""
     run = part.run
     if run.step is Step.FAILED and (run.slot or (run.begun is None and not patched)):
@@ -205,7 +205,7 @@ def _state_in(part: Part, patched: bool) -> NodeState | None:
     if not part.rollout.active:
         return None
     # Also while its image is written: that is no reason to wait with what an operator must mend.
-    if run.waiting and any(held.lasting and held.reason is not Reason.HALTED for held in part.held):
+    if run.waiting and any(held.needs_action and held.reason is not Reason.HALTED for held in part.held):
         return "held"
     return "running" if run.step in HAS_SLOT or run.step is Step.STAGE else None
 
@@ -213,7 +213,7 @@ def _state_in(part: Part, patched: bool) -> NodeState | None:
 def _pools(
     nodes: Iterable[StatusNode],
     reachable: set[str],
-    parts: Mapping[NodeRef, Part],
+    parts: Mapping[NodeRef, RolloutPart],
     eta: Mapping[str, int | None],
 ) -> Iterable[StatusPool]:
     """One row for each pool in each reachable cluster."""
@@ -239,7 +239,7 @@ def _pools(
         )
 
 
-def _waits_for(parts: Sequence[Part]) -> str:
+def _waits_for(parts: Sequence[RolloutPart]) -> str:
     """What time alone will open, where nothing else goes on."""
     open_runs = [part for part in parts if not part.run.ended]
     if any(not part.run.waiting for part in open_runs):
@@ -247,9 +247,9 @@ def _waits_for(parts: Sequence[Part]) -> str:
     first = [part.held[0] for part in open_runs if part.held]
     for held in first:
         if held.reason is Reason.WINDOW:
-            return f"window {held.facts.get('opens', '?')}"
+            return f"window {held.params.get('opens', '?')}"
         if held.reason is Reason.FREEZE:
-            return f"freeze {held.subject} until {held.facts.get('until', '?')}"
+            return f"freeze {held.subject} until {held.params.get('until', '?')}"
     return ""
 
 
@@ -280,7 +280,7 @@ def _counted(values: Iterable[str]) -> dict[str, int]:
     return dict(sorted(Counter(values).items(), key=lambda item: (-item[1], item[0])))
 
 
-def select(status: Status, selection: Selection) -> Status:
+def select(status: FleetStatus, selection: Selection) -> FleetStatus:
     """The part of the fleet that is asked for. Rows of pools are whole: they are not narrowed by state."""
     clusters = [
         cluster
@@ -304,7 +304,7 @@ def select(status: Status, selection: Selection) -> Status:
     )
 
 
-def rows_of(status: Status, selection: Selection) -> list[StatusPool]:
+def rows_of(status: FleetStatus, selection: Selection) -> list[StatusPool]:
     """The rows of pools that are asked for by name; none: no node is in all that was named. The row of a cluster that is
     not reached stands for all of its pools."""
     return [

@@ -8,14 +8,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
-from fleet.core.planning.estimates import Known
+from fleet.core.planning.estimates import Estimate
 from fleet.core.records.audit import Signature, SignedCheckpoint
-from fleet.core.records.journal import Entry
-from fleet.core.records.requests import Requests
+from fleet.core.records.journal import JournalEntry
+from fleet.core.records.requests import RequestCount
 from fleet.core.releases.release import Release
-from fleet.core.reporting.timeline import Command, Controller, Eviction, Halt, Retry, StepTaken
+from fleet.core.reporting.timeline import ControllerTerm, Eviction, Halt, OperatorCommand, Retry, StepTaken
 
 OUTSIDE_JOURNAL = (
     "at",
@@ -45,12 +45,12 @@ class Verdict(Struct, frozen=True):
     """What is wrong with it, or why it was not checked."""
 
 
-class Span(Struct, frozen=True):
+class PlannedSpan(Struct, frozen=True):
     start: datetime
     end: datetime
 
 
-class Proof(Struct, frozen=True):
+class VerificationProof(Struct, frozen=True):
     """What was seen of the node when its run was verified."""
 
     boot_id_before: str = ""
@@ -90,7 +90,7 @@ class ReportRun(Struct, frozen=True):
     """From `begun` to `ended`."""
     why: str
     """Why it failed, was cancelled, or had nothing to do."""
-    proof: Proof | None
+    proof: VerificationProof | None
     slot: bool
     """It still counts as out: at work, or failed and not released by a person."""
     released: datetime | None = None
@@ -98,7 +98,7 @@ class ReportRun(Struct, frozen=True):
     """The version that it booted instead of the wanted one."""
     log: str = ""
     """The end of the log of the boot that failed, where it has rolled back and the machine has kept one."""
-    planned: Span | None = None
+    planned: PlannedSpan | None = None
     """As planned, counted from the start of this rollout."""
     steps: tuple[StepTaken, ...] = ()
     evictions: tuple[Eviction, ...] = ()
@@ -113,8 +113,8 @@ class Hold(Struct, frozen=True):
     cluster: str
     node: str
     reason: str
-    words: str
-    advice: str = ""
+    message: str = field(name="words")
+    remedy: str = field(default="", name="advice")
 
 
 class Counts(Struct, frozen=True):
@@ -154,7 +154,7 @@ class ReportPool(Struct, frozen=True):
     """Most slots taken at once."""
     limit: str
     """`max_unavailable` of the policy, such as `5` or `10%`; empty: none."""
-    windows: tuple[Span, ...] = ()
+    windows: tuple[PlannedSpan, ...] = ()
     """When runs were allowed to start, from the start of the rollout to its end, unless that was always."""
     always_open: bool = True
 
@@ -178,7 +178,7 @@ class Against(Struct, frozen=True):
     evictions: int
     planned_peak: int
     peak: int
-    durations: tuple[Known, ...] = ()
+    durations: tuple[Estimate, ...] = ()
     """What the plan expected of each step, of each pool and operating system."""
 
 
@@ -221,17 +221,17 @@ class Report(Struct, frozen=True):
     durations: tuple[Duration, ...]
     against: Against | None
     """None: the plan was not given."""
-    commands: tuple[Command, ...]
+    commands: tuple[OperatorCommand, ...]
     halts: tuple[Halt, ...]
-    controllers: tuple[Controller, ...]
+    controllers: tuple[ControllerTerm, ...]
     runs: tuple[ReportRun, ...]
     """In the order in which they began; those that have not begun last."""
     held: tuple[Hold, ...]
     journal: JournalSpan
-    requests: tuple[Requests, ...] = ()
+    requests: tuple[RequestCount, ...] = ()
     """Sent to API servers for this rollout, most first; not in the journal: counted by the controllers."""
-    entries: tuple[Entry, ...] = ()
-    others: tuple[Entry, ...] = ()
+    entries: tuple[JournalEntry, ...] = ()
+    others: tuple[JournalEntry, ...] = ()
     """Of other rollouts, between the first of `entries` and the last of `checkpoints`: the chain goes through them."""
     checkpoints: tuple[SignedCheckpoint, ...] = ()
     """What vouches for the entries (`fleet audit verify --file`)."""

@@ -15,7 +15,7 @@ from fleet.core.planning.plan import Plan
 from fleet.core.policy import windows
 from fleet.core.policy.policy import Pool
 from fleet.core.records.held import Held, Reason
-from fleet.core.records.journal import Entry
+from fleet.core.records.journal import JournalEntry
 from fleet.core.reporting.report import (
     Against,
     Counts,
@@ -23,14 +23,14 @@ from fleet.core.reporting.report import (
     Ending,
     Hold,
     JournalSpan,
-    Proof,
+    PlannedSpan,
     Report,
     ReportPool,
     ReportRun,
-    Span,
     Verdict,
+    VerificationProof,
 )
-from fleet.core.reporting.timeline import Chronicle, StepTaken
+from fleet.core.reporting.timeline import StepTaken, Timeline
 from fleet.core.rollout.rollout import Rollout, Run
 from fleet.core.rollout.steps import HAS_SLOT, Step
 
@@ -40,7 +40,7 @@ TIMED = (Step.STAGE, Step.CORDON, Step.DRAIN, Step.REBOOT, Step.VERIFY, Step.UNC
 
 def make_report(
     rollout: str,
-    entries: Iterable[Entry],
+    entries: Iterable[JournalEntry],
     at: datetime,
     verdict: Verdict,
     plan: Plan | None = None,
@@ -50,8 +50,8 @@ def make_report(
 
     `held`: what nodes wait for now, as far as that is known. Raises LookupError if no entry starts that rollout.
     """
-    chronicle = Chronicle(rollout)
-    chronicle.tell(entries)
+    chronicle = Timeline(rollout)
+    chronicle.apply(entries)
     if chronicle.rollout is None:
         raise LookupError(f"the journal has no rollout {rollout}")
     return _Making(chronicle, chronicle.rollout, at, plan, held).report(verdict)
@@ -60,7 +60,7 @@ def make_report(
 class _Making:
     def __init__(
         self,
-        chronicle: Chronicle,
+        chronicle: Timeline,
         rollout: Rollout,
         at: datetime,
         plan: Plan | None,
@@ -117,7 +117,7 @@ class _Making:
     def _run(self, run: Run) -> ReportRun:
         goal, told = run.goal, self.chronicle
         steps = tuple(told.steps[run.node])
-        proof = msgspec.convert(run.proof, Proof) if run.proof else None
+        proof = msgspec.convert(run.proof, VerificationProof) if run.proof else None
         before = self.rollout.policy.find_release(goal.from_version)
         ended = steps[-1].end if run.ended else None
         begun = _begun(steps)
@@ -148,15 +148,15 @@ class _Making:
             steps=steps,
             evictions=tuple(told.evictions.get(run.node, {}).values()),
             retries=tuple(told.retries.get(run.node, ())),
-            held=tuple(each.words for each in self.held.get(run.node, ())) if not run.ended else (),
+            held=tuple(each.message for each in self.held.get(run.node, ())) if not run.ended else (),
         )
 
-    def _planned(self, ref: NodeRef) -> Span | None:
+    def _planned(self, ref: NodeRef) -> PlannedSpan | None:
         planned = self.planned.get(ref)
         if planned is None:
             return None
         start = self.rollout.started_at
-        return Span(start + timedelta(seconds=planned.start), start + timedelta(seconds=planned.end))
+        return PlannedSpan(start + timedelta(seconds=planned.start), start + timedelta(seconds=planned.end))
 
     def _counts(self) -> Counts:
         endings = [run.ending for run in self.runs]
@@ -191,7 +191,7 @@ class _Making:
                 failed=sum(run.ending == "failed" for run in runs),
                 peak=self.chronicle.peaks.get(name, 0),
                 limit=str(limit) if limit is not None else "",
-                windows=() if always else tuple(Span(*span) for span in found),
+                windows=() if always else tuple(PlannedSpan(*span) for span in found),
                 always_open=always,
             )
 
@@ -203,11 +203,11 @@ class _Making:
             if run.ending not in ("waiting", "cancelled"):
                 continue
             known = [held for held in self.held.get(ref, ()) if held.reason is not Reason.HALTED]
-            now = next((held for held in known if held.lasting), None)
+            now = next((held for held in known if held.needs_action), None)
             if now is not None:
-                yield Hold(run.cluster, run.node, str(now.reason), now.words, now.advice)
+                yield Hold(run.cluster, run.node, str(now.reason), now.message, now.remedy)
             elif ref not in self.held and (hold := planned.get(ref)) is not None:
-                yield Hold(run.cluster, run.node, hold.reason, hold.detail, hold.advice)
+                yield Hold(run.cluster, run.node, hold.reason, hold.detail, hold.remedy)
 
     def _against(self, plan: Plan) -> Against:
         start = self.rollout.started_at

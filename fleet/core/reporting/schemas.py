@@ -13,22 +13,22 @@ import msgspec
 from msgspec import Struct
 from msgspec.inspect import DateTimeType, StructType, Type, UnionType, type_info
 
-from fleet.core.linting.lint import Lint
+from fleet.core.linting.lint import LintResult
 from fleet.core.planning.plan import Plan
 from fleet.core.records.audit import JournalExport
-from fleet.core.records.journal import Entry
+from fleet.core.records.journal import JournalEntry
 from fleet.core.reporting.report import Report
-from fleet.core.reporting.status import Status
+from fleet.core.reporting.status import FleetStatus
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 PUBLISHED: Mapping[str, tuple[type[Struct], str]] = {
     "plan": (Plan, "fleet plan -o json"),
-    "status": (Status, "fleet status -o json"),
-    "journal-entry": (Entry, "An entry of the journal"),
+    "status": (FleetStatus, "fleet status -o json"),
+    "journal-entry": (JournalEntry, "An entry of the journal"),
     "journal": (JournalExport, "fleet audit export"),
     "report": (Report, "fleet report -o json"),
-    "lint": (Lint, "fleet lint -o json"),
+    "lint": (LintResult, "fleet lint -o json"),
 }
 """By the name of the file: the struct, and what prints it. Keys are added, never renamed or dropped."""
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from fleet.core.text.durations import words
+from fleet.core.text.durations import format_duration
 
 NAMED = 3
 """Nodes in mid-air that are named before the rest is counted."""
@@ -38,7 +38,7 @@ def sentence(told: Standstill) -> str:
     if told.since is None:
         when = "no controller has been at work yet"
     else:
-        when = f"no controller has been at work for {words(max(0.0, (told.at - told.since).total_seconds()))}"
+        when = f"no controller has been at work for {format_duration(max(0.0, (told.at - told.since).total_seconds()))}"
     *others, last = told.rollouts
     stands = f"{', '.join(others)} and {last} stand still" if others else f"{last} stands still"
     return f"{when}: {stands}{_mid_air(told.mid_air)}"

@@ -148,7 +148,7 @@ class Summary(Struct, frozen=True):
     pools: tuple[StatusPool, ...] = ()
 
 
-class Status(Struct, frozen=True):
+class FleetStatus(Struct, frozen=True):
     at: datetime
     clusters: tuple[StatusCluster, ...]
     nodes: tuple[StatusNode, ...]

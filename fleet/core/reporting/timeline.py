@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from fleet.core.objects.node import NodeRef
-from fleet.core.records.journal import Entry, Record
+from fleet.core.records.journal import JournalEntry, JournalRecord
 from fleet.core.rollout.rollout import Rollout, Start
 from fleet.core.rollout.steps import ENDED, Step, Turn
 
@@ -55,7 +55,7 @@ class Retry(Struct, frozen=True):
     why: str
 
 
-class Command(Struct, frozen=True):
+class OperatorCommand(Struct, frozen=True):
     """A person's word."""
 
     at: datetime
@@ -77,7 +77,7 @@ class Halt(Struct, frozen=True):
     why: str
 
 
-class Change(Struct, frozen=True):
+class GoalChange(Struct, frozen=True):
     """A node's part in the rollout has changed, and not its step."""
 
     at: datetime
@@ -86,7 +86,7 @@ class Change(Struct, frozen=True):
     why: str
 
 
-class Controller(Struct, frozen=True):
+class ControllerTerm(Struct, frozen=True):
     """A process that carried the rollout out, under one lease."""
 
     actor: str
@@ -96,22 +96,22 @@ class Controller(Struct, frozen=True):
     entries: int
 
 
-class Chronicle:
+class Timeline:
     """Of one rollout. Fed its entries in the journal's order; entries of other rollouts are passed over."""
 
     def __init__(self, rollout: str) -> None:
         self.id = rollout
         self.rollout: Rollout | None = None
         """None until its start command has been told."""
-        self.entries: list[Entry] = []
+        self.entries: list[JournalEntry] = []
         self.steps: dict[NodeRef, list[StepTaken]] = {}
         self.evictions: dict[NodeRef, dict[str, Eviction]] = {}
         """By the pod's uid."""
         self.retries: dict[NodeRef, list[Retry]] = {}
-        self.changes: dict[NodeRef, list[Change]] = {}
-        self.commands: list[Command] = []
+        self.changes: dict[NodeRef, list[GoalChange]] = {}
+        self.commands: list[OperatorCommand] = []
         self.halts: list[Halt] = []
-        self.controllers: dict[tuple[str, int], Controller] = {}
+        self.controllers: dict[tuple[str, int], ControllerTerm] = {}
         self.peaks: dict[str, int] = {}
         """Most slots taken at once, by pool."""
         self.peak = 0
@@ -122,7 +122,7 @@ class Chronicle:
         """Evictions in flight: action id -> node, uid of the pod."""
         self._out: dict[str, int] = {}
 
-    def tell(self, entries: Iterable[Entry]) -> None:
+    def apply(self, entries: Iterable[JournalEntry]) -> None:
         """Raises KeyError or ValueError for records that this program cannot have written (see `Rollout.apply`)."""
         for entry in entries:
             if entry.record.rollout != self.id:
@@ -136,13 +136,13 @@ class Chronicle:
             self.entries.append(entry)
             self._credit(entry)
 
-    def _start(self, entry: Entry) -> None:
+    def _start(self, entry: JournalEntry) -> None:
         start = msgspec.convert(entry.record.detail, Start)
         self.rollout = Rollout(self.id, start, entry.at, entry.actor)
         for ref in self.rollout.runs:
             self.steps[ref] = [StepTaken(str(Step.PENDING), entry.at)]
 
-    def _go_on(self, rollout: Rollout, entry: Entry) -> None:
+    def _go_on(self, rollout: Rollout, entry: JournalEntry) -> None:
         record = entry.record
         ref = NodeRef.parse(record.node) if record.node else None
         had = ref is not None and rollout.runs[ref].slot
@@ -156,7 +156,7 @@ class Chronicle:
                 self.retries.setdefault(ref, []).append(Retry(entry.at, record.detail["why"]))
             case "decision", ("canary" | "no-canary" | "re-registered") if ref is not None:
                 why = record.detail.get("why", "")
-                self.changes.setdefault(ref, []).append(Change(entry.at, record.kind, why))
+                self.changes.setdefault(ref, []).append(GoalChange(entry.at, record.kind, why))
             case "decision", "halt":
                 self.halts.append(Halt(entry.at, entry.seq, record.detail["why"]))
             case "intent", "evict" if ref is not None:
@@ -164,15 +164,15 @@ class Chronicle:
             case "outcome", "evict":
                 self._answer(record, entry.at)
 
-    def _credit(self, entry: Entry) -> None:
+    def _credit(self, entry: JournalEntry) -> None:
         if entry.record.form == "command":
             record = entry.record
             reason = record.detail.get("reason", "")
-            told = Command(entry.at, entry.seq, entry.actor, record.kind, record.node, reason)
+            told = OperatorCommand(entry.at, entry.seq, entry.actor, record.kind, record.node, reason)
             self.commands.append(told)
             return
         key = (entry.actor, entry.epoch)
-        known = self.controllers.get(key) or Controller(entry.actor, entry.epoch, entry.at, entry.at, 0)
+        known = self.controllers.get(key) or ControllerTerm(entry.actor, entry.epoch, entry.at, entry.at, 0)
         self.controllers[key] = replace(known, last_at=entry.at, entries=known.entries + 1)
 
     def _count(self, rollout: Rollout, ref: NodeRef, had: bool, at: datetime) -> None:
@@ -189,21 +189,21 @@ class Chronicle:
         if had and run.ended and run.step is Step.FAILED:
             self.released[ref] = at
 
-    def _step(self, ref: NodeRef, record: Record, at: datetime) -> None:
+    def _step(self, ref: NodeRef, record: JournalRecord, at: datetime) -> None:
         steps = self.steps[ref]
         steps[-1] = replace(steps[-1], end=at, turn=str(Turn(record.detail["turn"])))
         to = Step(record.detail["to"])
         if to not in ENDED:
             steps.append(StepTaken(str(to), at))
 
-    def _ask(self, ref: NodeRef, record: Record, at: datetime) -> None:
+    def _ask(self, ref: NodeRef, record: JournalRecord, at: datetime) -> None:
         uid: str = record.detail["pod_uid"]
         self._asked[record.detail["id"]] = (ref, uid)
         asked = self.evictions.setdefault(ref, {})
         if uid not in asked:
             asked[uid] = Eviction("/".join(record.detail["pod"]), uid, at)
 
-    def _answer(self, record: Record, at: datetime) -> None:
+    def _answer(self, record: JournalRecord, at: datetime) -> None:
         asked = self._asked.pop(record.detail["id"], None)
         if asked is None:
             return

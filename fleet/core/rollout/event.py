@@ -16,7 +16,7 @@ from fleet.core.objects.pod import Pod
 from fleet.core.objects.volumes import PersistentVolume, PersistentVolumeClaim
 from fleet.core.objects.workload import Workload
 from fleet.core.quorum.quorum import Quorum
-from fleet.core.records.journal import Record
+from fleet.core.records.journal import JournalRecord
 from fleet.core.rollout.action import Outcome
 from fleet.core.third_parties.maintenance import Maintenance
 
@@ -73,7 +73,7 @@ class Noted(Struct, frozen=True):
     """Something for the journal alone: nobody decides by it."""
 
     cluster: str
-    record: Record
+    record: JournalRecord
 
 
 Event = Seen | Gone | Synced | Lost | Outcome | Noted

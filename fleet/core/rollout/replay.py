@@ -7,14 +7,14 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from fleet.core.records.errors import TamperedError
-from fleet.core.records.journal import Entry
+from fleet.core.records.journal import JournalEntry
 from fleet.core.rollout.rollout import Rollout, Start
 
 WORDS = 300
 """Letters of an error's words that are shown."""
 
 
-def rollouts_of(entries: Iterable[Entry], begun: Mapping[str, Rollout] = {}) -> dict[str, Rollout]:
+def rollouts_of(entries: Iterable[JournalEntry], begun: Mapping[str, Rollout] = {}) -> dict[str, Rollout]:
     """Every rollout in the entries, by id, oldest first. The entries are in the journal's order. `begun`: as rollouts
     stood before the first of them; they go on.
 
@@ -30,7 +30,7 @@ def rollouts_of(entries: Iterable[Entry], begun: Mapping[str, Rollout] = {}) -> 
     return rollouts
 
 
-def _apply(rollouts: dict[str, Rollout], entry: Entry) -> None:
+def _apply(rollouts: dict[str, Rollout], entry: JournalEntry) -> None:
     record = entry.record
     if record.form == "command" and record.kind == "start":
         start = msgspec.convert(record.detail, Start)

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from fleet.core.objects.node import NodeRef
 from fleet.core.policy.policy import Amount, Policy, Pool
-from fleet.core.records.journal import Record
+from fleet.core.records.journal import JournalRecord
 from fleet.core.releases.release import Release
 from fleet.core.rollout import returns
 from fleet.core.rollout.action import Action, AnyAction, Cordon, Evict, Result
@@ -202,7 +202,7 @@ class Rollout:
         if run is not None and action.workload in run.evicted:
             self.runs[action.node] = replace(run, evicted=returns.not_granted(run.evicted, action))
 
-    def apply(self, record: Record, at: datetime, actor: str) -> None:
+    def apply(self, record: JournalRecord, at: datetime, actor: str) -> None:
         """Raises KeyError or ValueError for a record that this program cannot have written."""
         match record.form:
             case "command":
@@ -214,7 +214,7 @@ class Rollout:
             case "outcome":
                 self.settle(record.detail["id"], Result(record.detail["result"]))
 
-    def _command(self, record: Record, at: datetime, actor: str) -> None:
+    def _command(self, record: JournalRecord, at: datetime, actor: str) -> None:
         match record.kind:
             case "pause":
                 self._enter(State.PAUSED, at, actor)
@@ -237,7 +237,7 @@ class Rollout:
             if not self.active:
                 self.untidy.add(node)
 
-    def _decision(self, record: Record, at: datetime) -> None:
+    def _decision(self, record: JournalRecord, at: datetime) -> None:
         match record.kind:
             case "step":
                 self._step(NodeRef.parse(record.node), record.detail, at)
@@ -270,7 +270,7 @@ class Rollout:
             return
         self.state, self.state_at, self.state_by, self.why = state, at, by, why
 
-    def _goal(self, record: Record, **changes: Any) -> Goal:
+    def _goal(self, record: JournalRecord, **changes: Any) -> Goal:
         return replace(self.runs[NodeRef.parse(record.node)].goal, **changes)
 
     def change_goal(self, goal: Goal) -> None:
@@ -310,9 +310,9 @@ class Rollout:
         )
 
 
-def intent(action: Action) -> Record:
+def intent(action: Action) -> JournalRecord:
     """The record that is committed before the action is performed."""
-    return Record(
+    return JournalRecord(
         form="intent",
         kind=action.kind,
         rollout=action.rollout,
@@ -321,10 +321,10 @@ def intent(action: Action) -> Record:
     )
 
 
-def outcome(action: Action, result: Result, detail: str = "") -> Record:
+def outcome(action: Action, result: Result, detail: str = "") -> JournalRecord:
     """The record of what came of it. `Result.UNKNOWN` closes the intent too: the engine looks again."""
     told = {"id": action.id, "result": str(result)} | ({"detail": detail} if detail else {})
-    return Record(
+    return JournalRecord(
         form="outcome", kind=action.kind, rollout=action.rollout, node=str(action.node), detail=told
     )
 

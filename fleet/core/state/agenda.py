@@ -15,7 +15,7 @@ from fleet.core.objects.machine import Machine
 from fleet.core.objects.node import Node, NodeRef
 from fleet.core.objects.pod import Pod
 from fleet.core.records.held import Held
-from fleet.core.records.journal import Record
+from fleet.core.records.journal import JournalRecord
 from fleet.core.rollout.action import AnyAction, Defragment, Evict, MoveLeader, Outcome, Result, SaveSnapshot
 from fleet.core.rollout.rollout import Rollout, Run
 from fleet.core.rollout.steps import Turn, after
@@ -65,7 +65,7 @@ class Agenda:
         self._salt = salt
         self.views: dict[str, ClusterView] = {}
         self.quorums = Quorums()
-        self.log: list[Record | AnyAction] = []
+        self.log: list[JournalRecord | AnyAction] = []
         """What this decision has come to so far, in order."""
         self.held: dict[NodeRef, tuple[Held, ...]] = {}
         self.changed: dict[NodeRef, tuple[Held, ...]] = {}
@@ -155,7 +155,7 @@ class Agenda:
 
     def step(self, rollout: Rollout, run: Run, turn: Turn, now: datetime, **detail: Any) -> Run:
         """Takes the run on; answers it in its new step."""
-        record = Record(
+        record = JournalRecord(
             form="decision",
             kind="step",
             rollout=rollout.id,
@@ -170,14 +170,14 @@ class Agenda:
         return rollout.runs[run.node]
 
     def retry(self, rollout: Rollout, run: Run, why: str, now: datetime) -> None:
-        record = Record(
+        record = JournalRecord(
             form="decision", kind="retry", rollout=rollout.id, node=str(run.node), detail={"why": why}
         )
         self._record(rollout, record, now)
 
     def tidied(self, rollout: Rollout, ref: NodeRef, now: datetime) -> None:
         """Nothing of the ended rollout is left on a node that was released."""
-        record = Record(form="decision", kind="tidied", rollout=rollout.id, node=str(ref))
+        record = JournalRecord(form="decision", kind="tidied", rollout=rollout.id, node=str(ref))
         self._record(rollout, record, now)
 
     def decide(
@@ -185,10 +185,10 @@ class Agenda:
     ) -> None:
         """A decision that takes no run to another step: about the rollout as a whole, or about one node."""
         about = str(node) if node is not None else ""
-        record = Record(form="decision", kind=kind, rollout=rollout.id, node=about, detail=detail)
+        record = JournalRecord(form="decision", kind=kind, rollout=rollout.id, node=about, detail=detail)
         self._record(rollout, record, now)
 
-    def _record(self, rollout: Rollout, record: Record, now: datetime) -> None:
+    def _record(self, rollout: Rollout, record: JournalRecord, now: datetime) -> None:
         rollout.apply(record, now, "fleet")
         self.log.append(record)
 

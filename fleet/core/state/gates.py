@@ -71,13 +71,13 @@ class Gates:
 
     def _vacant(self, rollout: Rollout, pool: str, held: Held) -> Held | None:
         """Nothing opens this gate before a person has mended a node that could be the canary."""
-        if held.facts["open"]:
+        if held.params["open"]:
             return None
         # A pool that needs no canary of its own waits for those of all others.
         pools = [pool] if rollout.required[pool] else list(rollout.required)
         found = [self._vacancies.get((rollout.id, each)) for each in pools]
         if first := next((each for each in found if each is not None), None):
-            return Held(Reason.NO_CANARY, rollout.id, {**held.facts, **first})
+            return Held(Reason.NO_CANARY, rollout.id, {**held.params, **first})
         return None
 
     def of(self, rollout: Rollout, run: Run, now: datetime) -> Held | None:

@@ -32,7 +32,7 @@ def absent(agenda: Agenda, rollout: Rollout, run: Run, now: datetime) -> Answer:
             return None
     del agenda.absent[ref]
     if run.waiting:
-        return Turn.GONE, {"why": Held(Reason.NODE_GONE, ref.name).words}
+        return Turn.GONE, {"why": Held(Reason.NODE_GONE, ref.name).message}
     if run.step is Step.RETURN:
         return _returned(run), {"why": f"{run.why}; then its owner removed it"}
     why = f"removed by its owner at {_moment(since)}, in step {run.step}"
@@ -55,7 +55,7 @@ def renewed(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetim
         agenda.touch(run.node)
         return None
     held = nodes.held(run.node.name, run.goal.uid, node, None, rollout.id, (), now)
-    words = held.words if held is not None else ""
+    words = held.message if held is not None else ""
     if run.waiting:
         return Turn.GONE, {"why": words}
     if run.step is Step.RETURN:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from msgspec.structs import replace
 
 from fleet.core.cluster.view import ClusterView
-from fleet.core.objects.daemonset import Place
+from fleet.core.objects.daemonset import DaemonSetFit
 from fleet.core.objects.node import Node
 from fleet.core.objects.pod import Pod
 from fleet.core.rollout.rollout import Run
@@ -59,8 +59,8 @@ def without_successor(run: Run, node: Node, view: ClusterView, now: datetime) ->
             for name, asks in found
             if name in run.daemons
             and asks is not None
-            and asks.place(node) is Place.NONE
-            and asks.place(before) is not Place.NONE
+            and asks.place(node) is DaemonSetFit.NONE
+            and asks.place(before) is not DaemonSetFit.NONE
         )
     )
 
@@ -78,7 +78,7 @@ def _required(run: Run, node: Node, view: ClusterView) -> set[str]:
             wanted = True
         else:
             place = found.daemon.place(node)
-            wanted = place is Place.RUN or (place is Place.KEEP and name in there)
+            wanted = place is DaemonSetFit.RUN or (place is DaemonSetFit.KEEP and name in there)
         if wanted:
             required.add(name)
     return required
@@ -92,8 +92,8 @@ def _newcomers(run: Run, node: Node, view: ClusterView) -> set[str]:
         str(each.ref)
         for each in view.daemonsets.values()
         if each.daemon is not None
-        and each.daemon.place(node) is Place.RUN
-        and each.daemon.place(before) is Place.NONE
+        and each.daemon.place(node) is DaemonSetFit.RUN
+        and each.daemon.place(before) is DaemonSetFit.NONE
     }
 
 

@@ -96,11 +96,11 @@ def drain(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now: datetime)
 def _stand_back(agenda: Agenda, rollout: Rollout, run: Run, held: Held, now: datetime) -> Answer:
     """Another party deletes the node: it is given back at once. Or works on it: no pod is evicted meanwhile, and after
     the drain's time the node is given back. Nothing has failed."""
-    if held.facts["does"] == Does.DELETES:
-        return Turn.CANCELLED, {"why": held.words}
+    if held.params["does"] == Does.DELETES:
+        return Turn.CANCELLED, {"why": held.message}
     timeout = rollout.pool(run).drain.timeout_seconds
     if expired(agenda, rollout, run, timeout, now):
-        return Turn.CANCELLED, {"why": f"could not go within {timeout} s: {held.words}"}
+        return Turn.CANCELLED, {"why": f"could not go within {timeout} s: {held.message}"}
     agenda.hold(run.node, held)
     agenda.look_again(run.node, now)
     return None
@@ -130,7 +130,7 @@ def _ready_to_reboot(agenda: Agenda, rollout: Rollout, run: Run, node: Node, now
         timeout = rollout.pool(run).drain.timeout_seconds
         since = agenda.emptied_since(run.node, run.since or now, now)
         if expired(agenda, rollout, run, timeout, now, since):
-            return Turn.FAILED, {"why": f"could not go within {timeout} s: {waits.words}"}
+            return Turn.FAILED, {"why": f"could not go within {timeout} s: {waits.message}"}
         agenda.hold(run.node, waits)
         agenda.look_again(run.node, now)
         return None

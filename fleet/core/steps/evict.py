@@ -20,7 +20,7 @@ class ComesBack(Exception):
     """The pod's workload has come back to the node too often: the run fails with these words."""
 
     def __init__(self, held: Held) -> None:
-        super().__init__(f"{held.words}. {held.advice}")
+        super().__init__(f"{held.message}. {held.remedy}")
 
 
 def evict(agenda: Agenda, rollout: Rollout, run: Run, pod: Pod, now: datetime) -> Held | None:
@@ -85,9 +85,9 @@ def unfinished(agenda: Agenda, rollout: Rollout, run: Run, pod: Pod) -> str:
         refs = (ref for ref in view.refs_of(pod) if view.budgets[ref].charges(pod))
         closed = next((ref for ref in refs if view.allowance(ref) < 1), None)
         held = budgets.held(view.budgets[closed], 0, 1, view.workload_of(pod)) if closed is not None else None
-        words = held.words if held is not None else ""
+        words = held.message if held is not None else ""
     if not words and (barred := evictable.held(pod, view.refs_of(pod), rollout.pool(run).drain, treated)):
-        words = barred.words
+        words = barred.message
     return f"{pod.ref}: {words}" if words else str(pod.ref)
 
 

@@ -9,13 +9,13 @@ HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
 
-def words(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """A duration in at most two units: `0s`, `48s`, `3m 12s`, `1h 52m`, `2d 3h`; a smaller unit of 0 is left out.
 
     Rounded to the nearest of what is shown (so 119.6 s is `2m`, never `1m 60s`); below zero with a leading `-`.
     """
     if seconds < 0:
-        told = words(-seconds)
+        told = format_duration(-seconds)
         return told if told == "0s" else f"-{told}"
     whole = round(seconds)
     if whole < HOUR:
@@ -32,7 +32,7 @@ def _pair(whole: int, large: int, large_name: str, small: int, small_name: str) 
     return " ".join(parts) or "0s"
 
 
-def age(delta: timedelta) -> str:
+def format_age(delta: timedelta) -> str:
     """How long ago, in one unit, rounded down as ages are: `4s`, `3m`, `5h`, `2d`. A clock ahead of ours: `0s`."""
     seconds = max(0, int(delta.total_seconds()))
     for size, name in ((DAY, "d"), (HOUR, "h"), (MINUTE, "m")):

@@ -20,8 +20,8 @@ from fleet.core.third_parties.parties import (
     PLAN_CONTROLLER,
     SIGNS,
     Does,
+    MarkPlace,
     Party,
-    Place,
     Sign,
 )
 
@@ -34,11 +34,11 @@ SECONDS_DIGITS = 10
 class Notice(Struct, frozen=True, gc=False):
     party: str
     does: Does
-    words: str
+    message: str
     """`the cluster autoscaler deletes it`."""
     mark: str
     """Where it is said: `taint ToBeDeletedByClusterAutoscaler`."""
-    advice: str
+    remedy: str
     stays: bool = False
     """It does not pass by itself: an operator has to act."""
     since: datetime | None = None
@@ -54,7 +54,7 @@ class Notice(Struct, frozen=True, gc=False):
     def told(self) -> str:
         """One line: who does what, by which mark, since when."""
         since = f" since {self.since:%Y-%m-%d %H:%M} UTC" if self.since is not None else ""
-        return f"{self.words} ({self.mark}{since})"
+        return f"{self.message} ({self.mark}{since})"
 
 
 DELETED = Notice(
@@ -102,9 +102,9 @@ def of_maintenance(maintenance: Maintenance) -> Notice | None:
     return Notice(
         party.name,
         Does.WORKS,
-        f"{sign.words}{for_whom}{phase}",
+        f"{sign.message}{for_whom}{phase}",
         mark,
-        party.advice.format(object=f"it: kubectl delete {named}", node=maintenance.node, value=""),
+        party.remedy.format(object=f"it: kubectl delete {named}", node=maintenance.node, value=""),
         stays=bool({"*", maintenance.phase} & sign.stays),
     )
 
@@ -122,7 +122,7 @@ def of_locks(workload: Workload) -> Iterator[tuple[str, Notice]]:
                 Does.WORKS,
                 "kured reboots it",
                 f"lock on {where}",
-                party.advice.format(object=f"if kured is gone: {undo}", node=lock.node, value=""),
+                party.remedy.format(object=f"if kured is gone: {undo}", node=lock.node, value=""),
                 since=lock.since,
                 until=lock.until,
             ),
@@ -142,7 +142,7 @@ def of_pod(pod: Pod) -> Notice | None:
         Does.WORKS,
         "a Plan of the system-upgrade-controller is at work on it",
         f"pod {pod.ref}",
-        party.advice,
+        party.remedy,
     )
 
 
@@ -150,7 +150,7 @@ def _passes(taint: Taint) -> bool:
     return any(sign.does is Does.WORKS for _, sign in SIGNS.get(("taint", taint.key), ()))
 
 
-def _signs(node: Node, place: Place, key: str, value: str) -> Iterator[Notice]:
+def _signs(node: Node, place: MarkPlace, key: str, value: str) -> Iterator[Notice]:
     for party, sign in SIGNS.get((place, key), ()):
         if _means(node, sign, value):
             yield _notice(node, party, sign, value)
@@ -165,7 +165,7 @@ def _means(node: Node, sign: Sign, value: str) -> bool:
 
 def _notice(node: Node, party: Party, sign: Sign, value: str) -> Notice:
     shown = _brief(value)
-    advice = (sign.advice or party.advice).format(
+    advice = (sign.remedy or party.remedy).format(
         node=node.name,
         value=shown,
         object=f"if kured is gone, take the annotation away: kubectl annotate node {node.name} {sign.key}-",
@@ -173,7 +173,7 @@ def _notice(node: Node, party: Party, sign: Sign, value: str) -> Notice:
     return Notice(
         party.name,
         sign.does,
-        sign.words.format(value=shown),
+        sign.message.format(value=shown),
         f"{sign.place} {sign.key}",
         advice,
         stays=sign.stays,

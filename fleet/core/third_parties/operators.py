@@ -13,7 +13,7 @@ from typing import NamedTuple
 from fleet.core.objects.pod import Pod
 
 
-class Operator(NamedTuple):
+class WorkloadOperator(NamedTuple):
     name: str
     labels: dict[str, str]
     """Of the pods; an empty value: any."""
@@ -38,28 +38,28 @@ class Operator(NamedTuple):
 
 
 ASKED = (
-    Operator(
+    WorkloadOperator(
         "Longhorn",
         {"longhorn.io/component": "instance-manager"},
         "",
         "",
         "it lets its instance manager go once the node is cordoned and its volumes have moved",
     ),
-    Operator(
+    WorkloadOperator(
         "Strimzi",
         {"strimzi.io/cluster": ""},
         "StrimziPodSet",
         "strimzi.io/cluster",
         "its drain cleaner sees the request, and the cluster operator rolls the pod",
     ),
-    Operator(
+    WorkloadOperator(
         "KubeVirt",
         {"kubevirt.io": "virt-launcher"},
         "",
         "",
         "it sees the request and migrates the virtual machine",
     ),
-    Operator(
+    WorkloadOperator(
         "CloudNativePG",
         {"cnpg.io/cluster": "", "cnpg.io/instanceRole": "primary"},
         "",
@@ -68,7 +68,7 @@ ASKED = (
         "add an instance on another node, or set enablePDB: false on the Cluster if the database may be down until its node "
         "is back",
     ),
-    Operator(
+    WorkloadOperator(
         "Portworx",
         {"name": "portworx"},
         "StorageCluster",
@@ -90,7 +90,7 @@ KEYS = frozenset((*(key for each in ASKED for key in each.labels), *(key for key
 """Labels, one of which every pod of theirs has."""
 
 
-def asked_by(pod: Pod) -> Operator | None:
+def asked_by(pod: Pod) -> WorkloadOperator | None:
     """Returns the operator that acts upon a cordon or an eviction of this pod, if there is one."""
     if KEYS.isdisjoint(pod.labels):
         return None

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 from fleet.core.objects.node import CLAIMED_TAINT, INVENTORY_TAINT
 
-Place = Literal["taint", "annotation", "label"]
+MarkPlace = Literal["taint", "annotation", "label"]
 
 PLAN_CONTROLLER = ("upgrade.cattle.io/controller", "system-upgrade-controller")
 """Label of the pods of the system-upgrade-controller, and of those of the Jobs that it makes of its Plans."""
@@ -46,10 +46,10 @@ class Does(StrEnum):
 class Sign(NamedTuple):
     """A taint, an annotation or a label of a Node that says what a party does with it."""
 
-    place: Place
+    place: MarkPlace
     key: str
     does: Does
-    words: str
+    message: str
     """`{value}`: the sign's own value."""
     only: frozenset[str] = frozenset()
     """The values that mean it. Empty: any value that is not in `never`."""
@@ -58,7 +58,7 @@ class Sign(NamedTuple):
     """Another annotation: the sign counts only while that one has another value."""
     stays: bool = False
     """It does not pass by itself: an operator has to act."""
-    advice: str = ""
+    remedy: str = ""
     """Instead of the party's."""
 
 
@@ -68,7 +68,7 @@ class ObjectSign(NamedTuple):
     kind: str
     resource: str
     """As kubectl takes it: `nodemaintenances.medik8s.io`."""
-    words: str
+    message: str
     idle: frozenset[str] = frozenset()
     """Phases in which the party does nothing with the node."""
     stays: frozenset[str] = frozenset()
@@ -87,12 +87,12 @@ class Program(NamedTuple):
     does: str
     nowhere: str
     """What to say of it while it is at work on no node."""
-    advice: str
+    remedy: str
 
 
 class Party(NamedTuple):
     name: str
-    advice: str
+    remedy: str
     """What helps while it holds a node. `{node}`, `{object}` and `{value}` are filled in."""
     signs: tuple[Sign, ...] = ()
     objects: tuple[ObjectSign, ...] = ()
@@ -127,13 +127,13 @@ PARTIES: tuple[Party, ...] = (
         signs=(
             Sign("taint", "karpenter.sh/disrupted", Does.DELETES, "Karpenter disrupts it"),
             Sign("taint", "karpenter.sh/disruption", Does.DELETES, "Karpenter disrupts it"),
-            Sign("taint", "karpenter.sh/rebooting", Does.WORKS, "Karpenter reboots it", advice=WAIT),
+            Sign("taint", "karpenter.sh/rebooting", Does.WORKS, "Karpenter reboots it", remedy=WAIT),
             Sign(
                 "taint",
                 "karpenter.sh/unregistered",
                 Does.WORKS,
                 "Karpenter has not set it up yet",
-                advice=WAIT,
+                remedy=WAIT,
             ),
         ),
         keep_off="karpenter.sh/do-not-disrupt",
@@ -178,7 +178,7 @@ PARTIES: tuple[Party, ...] = (
                 Does.WORKS,
                 "node-maintenance-operator keeps it in maintenance",
                 stays=True,
-                advice="finish the maintenance, then delete its NodeMaintenance: kubectl get "
+                remedy="finish the maintenance, then delete its NodeMaintenance: kubectl get "
                 "nodemaintenances.nodemaintenance.medik8s.io",
             ),
         ),
@@ -209,7 +209,7 @@ PARTIES: tuple[Party, ...] = (
                 "the Machine Config Operator could not change it ({value})",
                 only=frozenset({"Degraded", "Unreconcilable"}),
                 stays=True,
-                advice=f"the annotation {MCO}reason of {{node}} says why; oc get machineconfigpools",
+                remedy=f"the annotation {MCO}reason of {{node}} says why; oc get machineconfigpools",
             ),
             Sign(
                 "annotation",
@@ -308,7 +308,7 @@ PARTIES: tuple[Party, ...] = (
                 f"{NTH}scheduled-maintenance",
                 Does.WORKS,
                 "AWS has scheduled maintenance of it",
-                advice="wait for the maintenance",
+                remedy="wait for the maintenance",
             ),
             Sign(
                 "taint",
@@ -329,7 +329,7 @@ PARTIES: tuple[Party, ...] = (
                 Does.WORKS,
                 "GKE maintains its host",
                 only=frozenset({"ONGOING"}),
-                advice="wait for the maintenance",
+                remedy="wait for the maintenance",
             ),
         ),
     ),
@@ -351,7 +351,7 @@ PARTIES: tuple[Party, ...] = (
                     f"remediator.{domain}/unschedulable",
                     Does.WORKS,
                     "AKS repairs it, or drains it for an event of its host",
-                    advice=WAIT,
+                    remedy=WAIT,
                 )
                 for domain in ("kubernetes.azure.com", "aks.microsoft.com")
             ),
@@ -403,7 +403,7 @@ PARTIES: tuple[Party, ...] = (
                 "Harvester keeps it in maintenance",
                 only=frozenset({"completed"}),
                 stays=True,
-                advice="when the maintenance is done, disable it for the host in Harvester",
+                remedy="when the maintenance is done, disable it for the host in Harvester",
             ),
         ),
     ),
@@ -453,7 +453,7 @@ PARTIES: tuple[Party, ...] = (
                     "the GPU Operator could not upgrade its driver",
                     only=frozenset({"upgrade-failed"}),
                     stays=True,
-                    advice="mend what its driver pod says; the label then goes on to upgrade-done",
+                    remedy="mend what its driver pod says; the label then goes on to upgrade-done",
                 ),
             )
         ),
@@ -473,7 +473,7 @@ PARTIES: tuple[Party, ...] = (
                 "node.cloudprovider.kubernetes.io/shutdown",
                 Does.WORKS,
                 "its machine is shut down",
-                advice="start the machine, or delete it",
+                remedy="start the machine, or delete it",
                 stays=True,
             ),
             Sign(
@@ -481,7 +481,7 @@ PARTIES: tuple[Party, ...] = (
                 "node.kubernetes.io/out-of-service",
                 Does.WORKS,
                 "somebody has declared it out of service",
-                advice="when it is repaired: kubectl taint nodes {node} node.kubernetes.io/out-of-service-",
+                remedy="when it is repaired: kubectl taint nodes {node} node.kubernetes.io/out-of-service-",
                 stays=True,
             ),
         ),
@@ -509,7 +509,7 @@ def _signs() -> Iterator[tuple[Party, Sign]]:
             yield party, sign
 
 
-SIGNS: Mapping[tuple[Place, str], tuple[tuple[Party, Sign], ...]] = {
+SIGNS: Mapping[tuple[MarkPlace, str], tuple[tuple[Party, Sign], ...]] = {
     place_and_key: tuple((party, sign) for party, sign in _signs() if (sign.place, sign.key) == place_and_key)
     for place_and_key in {(sign.place, sign.key): None for _, sign in _signs()}
 }

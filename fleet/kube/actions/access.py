@@ -10,19 +10,19 @@ from msgspec.structs import replace
 from fleet.core.records.errors import FleetError, ForbiddenError
 from fleet.core.text.untrusted import UNREADABLE
 from fleet.kube.client.transport import Transport
-from fleet.kube.objects.errors import Call, NotFoundError
+from fleet.kube.objects.errors import ApiRequest, NotFoundError
 from fleet.kube.objects.permissions import PERMISSIONS, Permission
-from fleet.kube.objects.wire import Wire
+from fleet.kube.objects.wire import ApiStruct
 
 GROUP = "authorization.k8s.io"
 AT_ONCE = 16
 
 
-class ReviewStatus(Wire, frozen=True):
+class ReviewStatus(ApiStruct, frozen=True):
     allowed: bool = False
 
 
-class Review(Wire, frozen=True):
+class Review(ApiStruct, frozen=True):
     status: ReviewStatus = ReviewStatus()
 
 
@@ -54,7 +54,7 @@ async def missing(
 async def _served(transport: Transport, group: str) -> bool:
     """Everybody who is logged in may ask this (ClusterRole system:discovery); who may not is told the worse answer."""
     try:
-        await transport.call(Call(verb="get", path=f"/apis/{group}"))
+        await transport.call(ApiRequest(verb="get", path=f"/apis/{group}"))
     except NotFoundError:
         return False
     except ForbiddenError:
@@ -64,7 +64,7 @@ async def _served(transport: Transport, group: str) -> bool:
 
 async def _allowed(transport: Transport, permission: Permission, verb: str) -> bool:
     body = await transport.call(
-        Call(
+        ApiRequest(
             verb="create",
             path=f"/apis/{GROUP}/v1/selfsubjectaccessreviews",
             group=GROUP,

@@ -18,9 +18,9 @@ from fleet.core.records.leadership import Leadership
 from fleet.core.text.untrusted import UNREADABLE
 from fleet.kube.client.clock import Clock
 from fleet.kube.client.transport import Transport
-from fleet.kube.objects.errors import Call, ConflictError, NotFoundError
+from fleet.kube.objects.errors import ApiRequest, ConflictError, NotFoundError
 from fleet.kube.objects.permissions import LEASE_NAME, LEASE_NAMESPACE
-from fleet.kube.objects.wire import Wire
+from fleet.kube.objects.wire import ApiStruct
 
 GROUP = "coordination.k8s.io"
 SECONDS = 10.0
@@ -32,7 +32,7 @@ PLACE = "fleet.internal/journal"
 _FOLDER = f"/apis/{GROUP}/v1/namespaces/{LEASE_NAMESPACE}/leases"
 
 
-class LeaseSpec(Wire, frozen=True):
+class LeaseSpec(ApiStruct, frozen=True):
     holder_identity: str | None = None
     lease_duration_seconds: int | None = None
     acquire_time: str | None = None
@@ -40,13 +40,13 @@ class LeaseSpec(Wire, frozen=True):
     lease_transitions: int | None = None
 
 
-class LeaseMeta(Wire, frozen=True):
+class LeaseMeta(ApiStruct, frozen=True):
     resource_version: str = ""
     uid: str = ""
     annotations: dict[str, str] | None = None
 
 
-class LeaseWire(Wire, frozen=True):
+class LeaseWire(ApiStruct, frozen=True):
     metadata: LeaseMeta = LeaseMeta()
     spec: LeaseSpec = LeaseSpec()
 
@@ -66,7 +66,7 @@ class LeaseWire(Wire, frozen=True):
 _LEASE = msgspec.json.Decoder(LeaseWire)
 
 
-class Lease:
+class LeaseClient:
     def __init__(self, transport: Transport, clock: Clock, cluster: str) -> None:
         self._transport = transport
         self._clock = clock
@@ -143,7 +143,7 @@ class Lease:
             meta["annotations"] = {PLACE: place}
         if found is not None:
             meta |= {"resourceVersion": found.metadata.resource_version, "uid": found.metadata.uid}
-        body = {"apiVersion": f"{GROUP}/v1", "kind": "Lease", "metadata": meta, "spec": spec}
+        body = {"apiVersion": f"{GROUP}/v1", "kind": "LeaseClient", "metadata": meta, "spec": spec}
         try:
             return _decoded(
                 await self._transport.call(_call(verb, "" if found is None else LEASE_NAME, body))
@@ -157,9 +157,9 @@ class Lease:
             ) from None
 
 
-def _call(verb: str, name: str, body: object = None) -> Call:
+def _call(verb: str, name: str, body: object = None) -> ApiRequest:
     path = f"{_FOLDER}/{name}" if name else _FOLDER
-    return Call(verb=verb, path=path, group=GROUP, resource="leases", body=body, seconds=SECONDS)
+    return ApiRequest(verb=verb, path=path, group=GROUP, resource="leases", body=body, seconds=SECONDS)
 
 
 def _decoded(body: bytes) -> LeaseWire:

@@ -12,8 +12,8 @@ from fleet.core.text.untrusted import UNREADABLE
 from fleet.kube.client.clock import Clock
 from fleet.kube.client.transport import Transport
 from fleet.kube.objects import decode
-from fleet.kube.objects.errors import Call, ConflictError, NotFoundError
-from fleet.kube.objects.kinds import MACHINES
+from fleet.kube.objects.api_resources import MACHINES
+from fleet.kube.objects.errors import ApiRequest, ConflictError, NotFoundError
 from fleet.kube.objects.permissions import LEASE_NAMESPACE
 from fleet.kube.objects.wire import MachineWire
 
@@ -80,8 +80,10 @@ async def _take_back(transport: Transport, name: str, token: str) -> None:
         return
 
 
-def _call(verb: str, name: str, body: object = None) -> Call:
-    return Call(verb=verb, path=f"{MACHINES.path}/{name}", group=GROUP, resource=MACHINES.resource, body=body)
+def _call(verb: str, name: str, body: object = None) -> ApiRequest:
+    return ApiRequest(
+        verb=verb, path=f"{MACHINES.path}/{name}", group=GROUP, resource=MACHINES.resource, body=body
+    )
 
 
 def _decoded(body: bytes) -> MachineWire:

@@ -25,7 +25,7 @@ Headers = Sequence[tuple[str, str]]
 """A name may come more than once."""
 
 
-class Wiring(Struct, frozen=True):
+class ConnectionOptions(Struct, frozen=True):
     """How a server is reached."""
 
     context: ssl.SSLContext
@@ -35,7 +35,7 @@ class Wiring(Struct, frozen=True):
     """http://, https:// or socks5://; empty: none."""
 
 
-def _connector(wiring: Wiring) -> aiohttp.TCPConnector:
+def _connector(wiring: ConnectionOptions) -> aiohttp.TCPConnector:
     if wiring.proxy.startswith("https:"):
         logging.getLogger("asyncio").addFilter(_is_news)
     if wiring.proxy.startswith(SOCKS):
@@ -60,7 +60,7 @@ async def _refuse_redirect(_: object, __: object, asked: aiohttp.TraceRequestRed
 class Connections:
     """Made where an event loop runs, opened as they are needed. Close them."""
 
-    def __init__(self, wiring: Wiring) -> None:
+    def __init__(self, wiring: ConnectionOptions) -> None:
         # No API server sends elsewhere, and who does would have fleet ask what only fleet can reach.
         nowhere_else = aiohttp.TraceConfig()
         nowhere_else.on_request_redirect.append(_refuse_redirect)

@@ -14,7 +14,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from fleet.core.records.errors import UsageError
-from fleet.kube.client.connections import Connections, Wiring
+from fleet.kube.client.connections import ConnectionOptions, Connections
 from fleet.kube.client.session import TOKEN_FILE_SECONDS, Session, identity
 from fleet.kube.kubeconfig import proxies
 
@@ -25,7 +25,7 @@ HOST = "KUBERNETES_SERVICE_HOST"
 PORT = "KUBERNETES_SERVICE_PORT"
 
 
-class Source(Struct, frozen=True):
+class CredentialSource(Struct, frozen=True):
     """Where credentials come from."""
 
     kubeconfig: Path | None = None
@@ -36,7 +36,7 @@ class Source(Struct, frozen=True):
     """Further files, merged behind the first as kubectl merges those of KUBECONFIG."""
 
 
-async def load(source: Source, now: datetime) -> Session:
+async def load(source: CredentialSource, now: datetime) -> Session:
     """Raises UsageError for a wrong configuration, AuthenticationError where a plugin gives no credentials."""
     if source.kubeconfig is None:
         return of_pod(os.environ, ACCOUNT)
@@ -69,7 +69,7 @@ def of_pod(environ: Mapping[str, str], account: Path) -> Session:
         raise UsageError(f"the certificate of {account / 'ca.crt'} cannot be used: {error}") from None
     address = f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
     return Session(
-        connections=Connections(Wiring(context, proxy=proxies.of_environment(address, environ))),
+        connections=Connections(ConnectionOptions(context, proxy=proxies.of_environment(address, environ))),
         host=address,
         authorization=f"Bearer {token}",
         stale_after=TOKEN_FILE_SECONDS,

@@ -22,12 +22,18 @@ from msgspec import Struct
 
 from fleet.core.records.errors import UsageError
 from fleet.kube.client import plugin
-from fleet.kube.client.connections import Connections, Wiring
+from fleet.kube.client.connections import ConnectionOptions, Connections
 from fleet.kube.client.oidc import id_token
 from fleet.kube.client.session import TOKEN_FILE_SECONDS, Session, identity
 from fleet.kube.kubeconfig import contexts, proxies
-from fleet.kube.kubeconfig.contexts import Chosen
-from fleet.kube.kubeconfig.kubeconfig import EXEC_EXTENSION, LARGEST, Cluster, User, start_of
+from fleet.kube.kubeconfig.contexts import SelectedContext
+from fleet.kube.kubeconfig.kubeconfig import (
+    EXEC_EXTENSION,
+    LARGEST,
+    KubeconfigCluster,
+    KubeconfigUser,
+    start_of,
+)
 
 EARLY_SECONDS = 60.0
 """A token is renewed so long before it expires, or after half of its life, whichever is later."""
@@ -64,7 +70,7 @@ async def load(files: Sequence[Path], context: str, now: datetime) -> Session:
         raise UsageError(f"{chosen.where}, context {chosen.context!r}: {error.message}", error.hint) from None
     told = (host, cluster.insecure_skip_tls_verify, cluster.tls_server_name, proxy)
     return Session(
-        connections=Connections(Wiring(tls, cluster.tls_server_name, proxy)),
+        connections=Connections(ConnectionOptions(tls, cluster.tls_server_name, proxy)),
         host=host,
         authorization=proof.authorization,
         stale_after=proof.stale_after,
@@ -80,7 +86,7 @@ def _host(server: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{quote(path)}".rstrip("/")
 
 
-async def _proof(chosen: Chosen, authority: bytes, now: datetime) -> Proof:
+async def _proof(chosen: SelectedContext, authority: bytes, now: datetime) -> Proof:
     """What is in the server's address goes before all else, as in Go's http.Client, but it does not stand for a user."""
     proof = await _of_user(chosen, authority, now) if chosen.secure else Proof()
     parts = urlsplit(chosen.cluster.server)
@@ -91,7 +97,7 @@ async def _proof(chosen: Chosen, authority: bytes, now: datetime) -> Proof:
     return proof
 
 
-async def _of_user(chosen: Chosen, authority: bytes, now: datetime) -> Proof:
+async def _of_user(chosen: SelectedContext, authority: bytes, now: datetime) -> Proof:
     """A token, a username, an id-token or a plugin's token, in this order, and a certificate beside."""
     user = chosen.user
     own = _with_certificate(user, authority_file=chosen.cluster.certificate_authority)
@@ -117,7 +123,7 @@ async def _of_user(chosen: Chosen, authority: bytes, now: datetime) -> Proof:
     )
 
 
-def _with_certificate(user: User, authority_file: str) -> Proof:
+def _with_certificate(user: KubeconfigUser, authority_file: str) -> Proof:
     if not user.has_certificate:
         return Proof(stale_after=CERTIFICATE_SECONDS if authority_file else None)
     return Proof(
@@ -127,7 +133,7 @@ def _with_certificate(user: User, authority_file: str) -> Proof:
     )
 
 
-def _token(user: User) -> str:
+def _token(user: KubeconfigUser) -> str:
     """The file's, which may be rotated; the one given beside it where the file cannot be read."""
     if not user.token_file:
         return user.token
@@ -152,7 +158,7 @@ def _stale_after(expires: datetime, now: datetime) -> float:
     return max(life - EARLY_SECONDS, life / 2, 1.0)
 
 
-def _told(cluster: Cluster, authority: bytes) -> Mapping[str, Any]:
+def _told(cluster: KubeconfigCluster, authority: bytes) -> Mapping[str, Any]:
     """`spec.cluster` of what a plugin is told."""
     extensions = {each.name: each.extension for each in cluster.extensions}
     told = {
@@ -166,7 +172,7 @@ def _told(cluster: Cluster, authority: bytes) -> Mapping[str, Any]:
     return {"server": cluster.server, **given, "config": extensions.get(EXEC_EXTENSION)}
 
 
-def _headers(chosen: Chosen) -> tuple[tuple[str, str], ...]:
+def _headers(chosen: SelectedContext) -> tuple[tuple[str, str], ...]:
     user = chosen.user
     found = [("Accept-Encoding", "identity")] if chosen.cluster.disable_compression else []
     if user.impersonate:
@@ -204,7 +210,7 @@ def _content(name: str) -> bytes:
     return found
 
 
-def _tls(cluster: Cluster, authority: bytes, proof: Proof) -> ssl.SSLContext:
+def _tls(cluster: KubeconfigCluster, authority: bytes, proof: Proof) -> ssl.SSLContext:
     """Verifies as Go does: any certificate of the authority's file may be where a chain ends, and only alternative names
     count. Raises UsageError for certificates that cannot be used."""
     given = bool(cluster.certificate_authority or cluster.certificate_authority_data)

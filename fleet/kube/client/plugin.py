@@ -19,8 +19,8 @@ from msgspec import Meta, Struct
 
 from fleet.core.records.errors import AuthenticationError
 from fleet.core.text.environment import for_others
-from fleet.kube.kubeconfig.kubeconfig import Exec
-from fleet.kube.kubeconfig.yamls import NotReadError, document
+from fleet.kube.kubeconfig.kubeconfig import ExecPlugin
+from fleet.kube.kubeconfig.yaml_document import NotReadError, document
 from fleet.kube.objects.errors import one_line
 from fleet.system import programs
 from fleet.system.programs import Ended, first
@@ -50,7 +50,7 @@ class _Credential(Struct, frozen=True, rename="camel"):
     status: Given | None = None
 
 
-async def run(plugin: Exec, cluster: Mapping[str, Any] | None) -> Given:
+async def run(plugin: ExecPlugin, cluster: Mapping[str, Any] | None) -> Given:
     """`cluster`: spec.cluster of what the plugin is told; None: nothing. Raises AuthenticationError."""
     spec = {"interactive": False} if cluster is None else {"cluster": cluster, "interactive": False}
     told = {"kind": "ExecCredential", "apiVersion": plugin.api_version, "spec": spec}
@@ -65,7 +65,7 @@ async def run(plugin: Exec, cluster: Mapping[str, Any] | None) -> Given:
     return await asyncio.to_thread(_given, name, plugin.api_version, ended.out)
 
 
-async def _output(name: str, plugin: Exec, environ: Mapping[str, str]) -> Ended:
+async def _output(name: str, plugin: ExecPlugin, environ: Mapping[str, str]) -> Ended:
     """The beginning of what it prints. Nothing that it has started is left when it has ended."""
     command = shutil.which(str(Path(plugin.command)))
     if command is None or not Path(command).is_absolute():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fleet.core.records.errors import FleetError
 from fleet.kube.client.transport import Transport
-from fleet.kube.objects.errors import Call, error_of
+from fleet.kube.objects.errors import ApiRequest, error_of
 
 PATH = "/readyz/etcd"
 SECONDS = 5.0
@@ -19,9 +19,9 @@ class Readiness:
 
     async def etcd(self) -> str:
         """Why it cannot, or that nobody knows; empty: it can. Raises nothing."""
-        call = Call(verb="get", path=PATH, resource="readyz", seconds=self._seconds)
+        call = ApiRequest(verb="get", path=PATH, resource="readyz", seconds=self._seconds)
         try:
-            answer = await self._transport.request(call, obey_overload=False)
+            answer = await self._transport.request(call, retry_on_429=False)
             if answer.good:
                 return ""
             raise error_of(self._transport.host, call, answer.status, answer.body)

@@ -15,12 +15,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from fleet.core.records.errors import FleetError, UnreachableError, UsageError
-from fleet.core.records.requests import Sort
+from fleet.core.records.requests import RequestKind
 from fleet.kube.client import credentials
 from fleet.kube.client.clock import Clock
-from fleet.kube.client.credentials import Source
+from fleet.kube.client.credentials import CredentialSource
 from fleet.kube.client.session import Session, shown
-from fleet.kube.objects.errors import Call, error_of, status_of, unreachable
+from fleet.kube.objects.errors import ApiRequest, error_of, status_of, unreachable
 
 LINE_LIMIT = 16 * 2**20
 """etcd keeps no object above 1.5 MiB; some clusters raise that."""
@@ -51,7 +51,7 @@ _BROKEN = (aiohttp.ClientError, OSError, TimeoutError, asyncio.IncompleteReadErr
 """UnicodeError: Python's own encoding of a host's name, by whoever looks it up."""
 
 
-class Answer(Struct, frozen=True):
+class ApiResponse(Struct, frozen=True):
     status: int
     body: bytes
     retry_after: float | None = None
@@ -65,8 +65,8 @@ class Answer(Struct, frozen=True):
 class Transport:
     """Close it. Credentials are loaded with the first request, and again when they are old or refused."""
 
-    def __init__(self, source: Source, clock: Clock) -> None:
-        self.requests: Counter[Sort] = Counter()
+    def __init__(self, source: CredentialSource, clock: Clock) -> None:
+        self.requests: Counter[RequestKind] = Counter()
         """Requests sent, tries again among them."""
         self._source = source
         self._clock = clock
@@ -87,7 +87,7 @@ class Transport:
         used."""
         await self._fresh(None)
 
-    async def request(self, call: Call, *, obey_overload: bool = True) -> Answer:
+    async def request(self, call: ApiRequest, *, retry_on_429: bool = True) -> ApiResponse:
         """Any answer, whatever its status; in a bad one our token is masked. Raises UnreachableError where there is none
         in time.
 
@@ -96,11 +96,11 @@ class Transport:
         """
         try:
             async with asyncio.timeout(call.seconds):
-                return await self._request(call, OVERLOADED_TRIES if obey_overload else 1)
+                return await self._request(call, OVERLOADED_TRIES if retry_on_429 else 1)
         except TimeoutError as error:
             raise unreachable(self.host, error, call.seconds) from None
 
-    async def call(self, call: Call) -> bytes:
+    async def call(self, call: ApiRequest) -> bytes:
         """The body of a good answer. Raises the FleetError that any other means."""
         answer = await self.request(call)
         if not answer.good:
@@ -108,7 +108,7 @@ class Transport:
         return answer.body
 
     @asynccontextmanager
-    async def stream(self, call: Call) -> AsyncIterator[AsyncIterator[bytes]]:
+    async def stream(self, call: ApiRequest) -> AsyncIterator[AsyncIterator[bytes]]:
         """The lines of a watch, once the server has accepted it; an overloaded one is given its time, as `request` does.
 
         Raises as `call` does, also between lines.
@@ -123,7 +123,7 @@ class Transport:
         finally:
             response.close()
 
-    async def frames(self, call: Call, protocol: str) -> AsyncIterator[bytes]:
+    async def frames(self, call: ApiRequest, protocol: str) -> AsyncIterator[bytes]:
         """What a WebSocket says until the server closes it. Raises as `call` does, also in between."""
         try:
             async with asyncio.timeout(call.seconds):
@@ -136,8 +136,8 @@ class Transport:
         except (*_BROKEN, RuntimeError) as error:
             raise unreachable(self.host, error, call.seconds) from None
 
-    def _socket(self, session: Session, call: Call, protocol: str) -> Any:
-        self.requests[Sort(WORKS_FOR.get(), call.verb, call.resource)] += 1
+    def _socket(self, session: Session, call: ApiRequest, protocol: str) -> Any:
+        self.requests[RequestKind(WORKS_FOR.get(), call.verb, call.resource)] += 1
         url = f"{session.host}{call.path}".replace("http", "ws", 1)
         return session.connections.socket(url, _identifying(session), protocol, min(LINE_LIMIT, call.most))
 
@@ -147,7 +147,7 @@ class Transport:
         if session is not None:
             await session.connections.close()
 
-    async def _request(self, call: Call, tries: int) -> Answer:
+    async def _request(self, call: ApiRequest, tries: int) -> ApiResponse:
         limits = aiohttp.ClientTimeout(total=call.seconds, sock_connect=CONNECT_SECONDS)
         while True:
             response = await self._opened(call, limits)
@@ -156,13 +156,13 @@ class Transport:
             finally:
                 response.release()
             body = body if response.status < 300 else self.masked(body)
-            answer = Answer(response.status, body, _retry_after(response, body))
+            answer = ApiResponse(response.status, body, _retry_after(response, body))
             tries -= 1
             if answer.status != 429 or tries <= 0:
                 return answer
             await self._give_time(answer.retry_after)
 
-    async def _accepted(self, call: Call) -> aiohttp.ClientResponse:
+    async def _accepted(self, call: ApiRequest) -> aiohttp.ClientResponse:
         """The answer to a watch, its lines not read yet."""
         limits = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=SILENCE_SECONDS)
         tries = OVERLOADED_TRIES
@@ -182,7 +182,7 @@ class Transport:
     async def _give_time(self, retry_after: float | None) -> None:
         await self._clock.sleep(min(1.0 if retry_after is None else retry_after, OVERLOADED_SECONDS))
 
-    async def _opened(self, call: Call, limits: aiohttp.ClientTimeout) -> aiohttp.ClientResponse:
+    async def _opened(self, call: ApiRequest, limits: aiohttp.ClientTimeout) -> aiohttp.ClientResponse:
         """With fresh credentials where the ones at hand are refused, once."""
         session = await self._fresh(None)
         response = await self._send(session, call, limits)
@@ -197,9 +197,9 @@ class Transport:
         return response
 
     async def _send(
-        self, session: Session, call: Call, limits: aiohttp.ClientTimeout
+        self, session: Session, call: ApiRequest, limits: aiohttp.ClientTimeout
     ) -> aiohttp.ClientResponse:
-        self.requests[Sort(WORKS_FOR.get(), call.verb, call.resource)] += 1
+        self.requests[RequestKind(WORKS_FOR.get(), call.verb, call.resource)] += 1
         headers = [("accept", "application/json"), ("Content-Type", _media(call)), *_identifying(session)]
         query = f"?{urlencode(call.query)}" if call.query else ""
         try:
@@ -244,7 +244,7 @@ class Transport:
         """Without our token."""
         return words if self._session is None else self._session.masked(words)
 
-    async def _read(self, response: aiohttp.ClientResponse, call: Call) -> bytes:
+    async def _read(self, response: aiohttp.ClientResponse, call: ApiRequest) -> bytes:
         parts: list[bytes] = []
         size = 0
         try:
@@ -280,7 +280,7 @@ def _identifying(session: Session) -> list[tuple[str, str]]:
     return own + list(session.headers)
 
 
-def _media(call: Call) -> str:
+def _media(call: ApiRequest) -> str:
     return call.media or ("application/merge-patch+json" if call.verb == "patch" else "application/json")
 
 

@@ -14,7 +14,7 @@ from fleet.core.text.untrusted import UnreadableError, decode
 from fleet.core.third_parties import keep_off
 from fleet.kube.client.transport import Transport
 from fleet.kube.install.installation import MANAGED_BY, OWNER, Manifest, manifests
-from fleet.kube.objects.errors import Call, ConflictError, ExpiredError, NotFoundError
+from fleet.kube.objects.errors import ApiRequest, ConflictError, ExpiredError, NotFoundError
 from fleet.kube.objects.marks import UNSCHEDULABLE_TAINT
 
 FIELD_MANAGER = "fleet"
@@ -27,7 +27,7 @@ _PAGE = 500
 _CONFLICTS = 10
 _WATCH_SECONDS = 60
 
-Json = dict[str, Any]
+JsonObject = dict[str, Any]
 
 
 class Applied(Struct, frozen=True):
@@ -82,15 +82,15 @@ async def uninstall(transport: Transport) -> Uninstalled:
     return Uninstalled(deleted, nodes)
 
 
-async def _find(transport: Transport, manifest: Manifest) -> Json | None:
+async def _find(transport: Transport, manifest: Manifest) -> JsonObject | None:
     try:
         return _json(await transport.call(_call("get", manifest, manifest.path)))
     except NotFoundError:
         return None
 
 
-async def _apply(transport: Transport, manifest: Manifest, before: Json | None) -> Applied:
-    call = Call(
+async def _apply(transport: Transport, manifest: Manifest, before: JsonObject | None) -> Applied:
+    call = ApiRequest(
         verb="patch",
         path=manifest.path,
         group=manifest.group,
@@ -127,7 +127,7 @@ async def _unmark(transport: Transport) -> tuple[str, ...]:
     unmarked: list[str] = []
     query = {"limit": str(_PAGE)}
     while True:
-        call = Call(verb="list", path="/api/v1/nodes", resource="nodes", query=query)
+        call = ApiRequest(verb="list", path="/api/v1/nodes", resource="nodes", query=query)
         page = _json(await transport.call(call))
         unmarked += [node["metadata"]["name"] for node in page["items"] if await _unmark_one(transport, node)]
         if not page["metadata"].get("continue"):
@@ -135,16 +135,16 @@ async def _unmark(transport: Transport) -> tuple[str, ...]:
         query = {"limit": str(_PAGE), "continue": page["metadata"]["continue"]}
 
 
-async def _unmark_one(transport: Transport, node: Json) -> bool:
+async def _unmark_one(transport: Transport, node: JsonObject) -> bool:
     path = f"/api/v1/nodes/{node['metadata']['name']}"
     for _ in range(_CONFLICTS):
         patch = without_marks(node)
         if patch is None:
             return False
         try:
-            await transport.call(Call(verb="patch", path=path, resource="nodes", body=patch))
+            await transport.call(ApiRequest(verb="patch", path=path, resource="nodes", body=patch))
         except ConflictError:
-            node = _json(await transport.call(Call(verb="get", path=path, resource="nodes")))
+            node = _json(await transport.call(ApiRequest(verb="get", path=path, resource="nodes")))
         except NotFoundError:
             return False
         else:
@@ -152,7 +152,7 @@ async def _unmark_one(transport: Transport, node: Json) -> bool:
     raise FleetError(f"node {node['metadata']['name']} changes faster than its marks can be taken off")
 
 
-def without_marks(node: Mapping[str, Any]) -> Json | None:
+def without_marks(node: Mapping[str, Any]) -> JsonObject | None:
     """The merge patch that takes fleet's marks off a Node object; None where it has none.
 
     A cordon stays unless fleet's annotation says that it is fleet's own.
@@ -160,7 +160,7 @@ def without_marks(node: Mapping[str, Any]) -> Json | None:
     metadata, spec = node["metadata"], node.get("spec", {})
     marks = [key for key in metadata.get("annotations", {}) if key.startswith(_OUR_ANNOTATIONS)]
     taints = spec.get("taints", [])
-    change: Json = {}
+    change: JsonObject = {}
     ours = {PENDING_TAINT}
     if CORDON_ANNOTATION in marks:
         change["unschedulable"] = None
@@ -180,7 +180,7 @@ def without_marks(node: Mapping[str, Any]) -> Json | None:
 async def _until(
     transport: Transport,
     manifest: Manifest,
-    fulfils: Callable[[Json | None], bool],
+    fulfils: Callable[[JsonObject | None], bool],
     seconds: float,
     state: str,
 ) -> None:
@@ -193,7 +193,7 @@ async def _until(
 
 
 async def _came_true(
-    transport: Transport, manifest: Manifest, fulfils: Callable[[Json | None], bool]
+    transport: Transport, manifest: Manifest, fulfils: Callable[[JsonObject | None], bool]
 ) -> bool:
     """Lists the object and watches it for a while; False if the watch ended before it came true."""
     only = {"fieldSelector": f"metadata.name={manifest.name}"}
@@ -219,20 +219,20 @@ async def _came_true(
     return False
 
 
-def _established(found: Json | None) -> bool:
+def _established(found: JsonObject | None) -> bool:
     conditions = (found or {}).get("status", {}).get("conditions", [])
     return any((each["type"], each["status"]) == ("Established", "True") for each in conditions)
 
 
-def _absent(found: Json | None) -> bool:
+def _absent(found: JsonObject | None) -> bool:
     return found is None
 
 
-def _ours(found: Json) -> bool:
+def _ours(found: JsonObject) -> bool:
     return bool(found["metadata"].get("labels", {}).get(MANAGED_BY) == OWNER)
 
 
-def _content(found: Json) -> Json:
+def _content(found: JsonObject) -> JsonObject:
     """What somebody wanted of the object, without what the server and its controllers say of it."""
     told = ("managedFields", "resourceVersion", "generation")
     metadata = {key: value for key, value in found["metadata"].items() if key not in told}
@@ -241,14 +241,14 @@ def _content(found: Json) -> Json:
 
 def _call(
     verb: str, manifest: Manifest, path: str, query: dict[str, str] | None = None, body: object = None
-) -> Call:
-    return Call(
+) -> ApiRequest:
+    return ApiRequest(
         verb=verb, path=path, group=manifest.group, resource=manifest.resource, query=query or {}, body=body
     )
 
 
-def _json(body: bytes) -> Json:
+def _json(body: bytes) -> JsonObject:
     try:
-        return decode(body, Json)
+        return decode(body, JsonObject)
     except UnreadableError as error:
         raise FleetError(f"the server's answer cannot be read: {error}") from None

@@ -13,7 +13,7 @@ from urllib.parse import SplitResult, urlsplit
 from msgspec import Struct
 
 from fleet.core.records.errors import UsageError
-from fleet.kube.kubeconfig.kubeconfig import Cluster, Exec, Kubeconfig, User, parsed
+from fleet.kube.kubeconfig.kubeconfig import ExecPlugin, Kubeconfig, KubeconfigCluster, KubeconfigUser, parsed
 
 PROXIES = ("http", "https", "socks5")
 PLUGIN_VERSIONS = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1")
@@ -26,14 +26,14 @@ _REMOVED = {
 """Auth-providers that Kubernetes 1.26 removed, and the credential plugins that came instead."""
 
 
-class Chosen(Struct, frozen=True):
+class SelectedContext(Struct, frozen=True):
     """A context that can be used."""
 
     where: str
     """The file or files, as they may be told to people."""
     context: str
-    cluster: Cluster
-    user: User
+    cluster: KubeconfigCluster
+    user: KubeconfigUser
 
     @property
     def secure(self) -> bool:
@@ -47,7 +47,7 @@ def of_environment(environ: Mapping[str, str], home: Path) -> tuple[Path, ...]:
     return tuple(Path(each).absolute() for each in dict.fromkeys(named)) or (home / ".kube" / "config",)
 
 
-def read(files: Sequence[Path], context: str = "") -> Chosen:
+def read(files: Sequence[Path], context: str = "") -> SelectedContext:
     """The named context, or the current one.
 
     Of several files those that are not there are passed over; one file must be there. Raises UsageError with all that
@@ -83,7 +83,7 @@ def merged(found: Sequence[Kubeconfig]) -> Kubeconfig:
     return result
 
 
-def _chosen(where: str, found: Kubeconfig, context: str) -> Chosen:
+def _chosen(where: str, found: Kubeconfig, context: str) -> SelectedContext:
     name = context or found.current
     there = _there("contexts", found.contexts) if found.contexts else "it holds no contexts at all"
     if not name:
@@ -101,7 +101,9 @@ def _chosen(where: str, found: Kubeconfig, context: str) -> Chosen:
             f"{where}: context {name!r} names user {used.user!r}, who is not there",
             _there("users", found.users),
         )
-    chosen = Chosen(where, name, found.clusters[used.cluster], found.users.get(used.user, User()))
+    chosen = SelectedContext(
+        where, name, found.clusters[used.cluster], found.users.get(used.user, KubeconfigUser())
+    )
     if wrong := (*_wrong_cluster(chosen.cluster, chosen.secure), *_wrong_user(chosen.user, chosen.secure)):
         raise UsageError(f"{where}, context {name!r}: {'; '.join(wrong)}")
     return chosen
@@ -121,7 +123,7 @@ def parts_of(address: str, schemes: Sequence[str]) -> SplitResult | None:
     return parts if good and address.isprintable() and " " not in address else None
 
 
-def _wrong_cluster(cluster: Cluster, secure: bool) -> list[str]:
+def _wrong_cluster(cluster: KubeconfigCluster, secure: bool) -> list[str]:
     wrong = []
     if parts_of(cluster.server, ("http", "https")) is None:
         wrong.append("the cluster has no usable server (expected https://HOST:PORT)")
@@ -135,7 +137,7 @@ def _wrong_cluster(cluster: Cluster, secure: bool) -> list[str]:
     return wrong + _unreadable("certificate-authority", cluster.certificate_authority)
 
 
-def _wrong_user(user: User, secure: bool) -> list[str]:
+def _wrong_user(user: KubeconfigUser, secure: bool) -> list[str]:
     wrong = _wrong_certificate(user)
     if (user.token and (user.username or user.password)) or (secure and user.token_file and user.username):
         wrong.append("the user has a token and a username or password (keep one)")
@@ -155,7 +157,7 @@ def _wrong_user(user: User, secure: bool) -> list[str]:
     return wrong
 
 
-def _identified(user: User) -> bool:
+def _identified(user: KubeconfigUser) -> bool:
     return bool(
         user.has_certificate
         or user.token
@@ -166,7 +168,7 @@ def _identified(user: User) -> bool:
     )
 
 
-def _wrong_certificate(user: User) -> list[str]:
+def _wrong_certificate(user: KubeconfigUser) -> list[str]:
     if not user.has_certificate:
         return []
     wrong = []
@@ -190,7 +192,7 @@ def _unreadable(key: str, name: str) -> list[str]:
         return [f"{key} {name} cannot be read: {getattr(error, 'strerror', None) or 'no file name'}"]
 
 
-def _wrong_plugin(plugin: Exec) -> list[str]:
+def _wrong_plugin(plugin: ExecPlugin) -> list[str]:
     wrong = []
     if not plugin.command:
         wrong.append("exec names no command")

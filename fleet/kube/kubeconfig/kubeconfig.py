@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from fleet.core.records.errors import UsageError
-from fleet.kube.kubeconfig.yamls import NotReadError, document
+from fleet.kube.kubeconfig.yaml_document import NotReadError, document
 
 LARGEST = 4 * 2**20
 """Bytes of a kubeconfig, and of a file that it names."""
@@ -37,7 +37,7 @@ class Extension(Struct, frozen=True):
     extension: Any = None
 
 
-class Cluster(Struct, frozen=True, rename="kebab"):
+class KubeconfigCluster(Struct, frozen=True, rename="kebab"):
     """How a server is reached, and how it proves who it is."""
 
     server: str = ""
@@ -55,7 +55,7 @@ class Variable(Struct, frozen=True):
     value: str = ""
 
 
-class Exec(Struct, frozen=True, rename="camel"):
+class ExecPlugin(Struct, frozen=True, rename="camel"):
     """A credential plugin: https://kubernetes.io/docs/reference/config-api/client-authentication.v1/"""
 
     command: str = ""
@@ -72,7 +72,7 @@ class AuthProvider(Struct, frozen=True):
     config: dict[str, str] = {}
 
 
-class User(Struct, frozen=True, rename="kebab"):
+class KubeconfigUser(Struct, frozen=True, rename="kebab"):
     """Who asks, and as whom."""
 
     client_certificate: str = ""
@@ -88,7 +88,7 @@ class User(Struct, frozen=True, rename="kebab"):
     username: str = ""
     password: str = ""
     auth_provider: AuthProvider | None = None
-    exec: Exec | None = None
+    exec: ExecPlugin | None = None
 
     @property
     def has_certificate(self) -> bool:
@@ -104,12 +104,12 @@ class Context(Struct, frozen=True):
 
 class _Cluster(Struct, frozen=True):
     name: str = ""
-    cluster: Cluster = Cluster()
+    cluster: KubeconfigCluster = KubeconfigCluster()
 
 
 class _User(Struct, frozen=True):
     name: str = ""
-    user: User = User()
+    user: KubeconfigUser = KubeconfigUser()
 
 
 class _Context(Struct, frozen=True):
@@ -130,8 +130,8 @@ class Kubeconfig(Struct, frozen=True):
     """What one file holds, by name; files that it names are absolute."""
 
     current: str = ""
-    clusters: Mapping[str, Cluster] = {}
-    users: Mapping[str, User] = {}
+    clusters: Mapping[str, KubeconfigCluster] = {}
+    users: Mapping[str, KubeconfigUser] = {}
     contexts: Mapping[str, Context] = {}
 
 
@@ -228,11 +228,11 @@ def _in(folder: Path, name: str) -> str:
     return str(folder / name) if name else ""
 
 
-def _cluster_in(folder: Path, cluster: Cluster) -> Cluster:
+def _cluster_in(folder: Path, cluster: KubeconfigCluster) -> KubeconfigCluster:
     return msgspec.structs.replace(cluster, certificate_authority=_in(folder, cluster.certificate_authority))
 
 
-def _user_in(folder: Path, user: User) -> User:
+def _user_in(folder: Path, user: KubeconfigUser) -> KubeconfigUser:
     plugin = user.exec
     if plugin is not None and "/" in plugin.command:
         # A command without a slash is looked for in PATH.

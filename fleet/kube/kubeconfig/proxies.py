@@ -16,7 +16,7 @@ from fleet.kube.kubeconfig.contexts import parts_of
 SCHEMES = ("http", "https", "socks5", "socks5h")
 _PORTS = {"http": 80, "https": 443}
 
-Address = IPv4Address | IPv6Address
+IpAddress = IPv4Address | IPv6Address
 
 
 def of_environment(server: str, environ: Mapping[str, str]) -> str:
@@ -46,7 +46,7 @@ def _is_direct(parts: SplitResult, exceptions: str) -> bool:
     return "*" in entries or any(each and _excepts(each, host, port, own) for each in entries)
 
 
-def _excepts(entry: str, host: str, port: int, own: Address | None) -> bool:
+def _excepts(entry: str, host: str, port: int, own: IpAddress | None) -> bool:
     """Whether one entry of NO_PROXY (network, address or name, these two perhaps with a port) is about the server."""
     if "/" in entry:
         try:
@@ -75,7 +75,7 @@ def _split(entry: str) -> tuple[str, str]:
     return entry, ""
 
 
-def _address(host: str) -> Address | None:
+def _address(host: str) -> IpAddress | None:
     try:
         return ip_address(host)
     except ValueError:

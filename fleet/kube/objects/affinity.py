@@ -10,12 +10,13 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
-from msgspec import Raw, Struct, field, json
+from msgspec import Raw, field, json
 from msgspec.structs import replace
 
 from fleet.core.objects.placement import EVERYWHERE, Apart, Near, NodeTerm
 from fleet.core.objects.selector import Requirement, Selector
-from fleet.core.records.doubt import About, Doubt
+from fleet.core.records.doubt import Doubt, DoubtKind
+from fleet.kube.objects.wire import ApiStruct
 
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 MOST_KEPT = 10_000
@@ -26,24 +27,20 @@ NAME_LABEL = "kubernetes.io/metadata.name"
 R = TypeVar("R", Apart, Near)
 
 
-class Wire(Struct, frozen=True, rename="camel", gc=False):
-    pass
-
-
-class NodeTermWire(Wire, frozen=True):
+class NodeSelectorTerm(ApiStruct, frozen=True):
     match_expressions: tuple[Requirement, ...] | None = None
     match_fields: tuple[Requirement, ...] | None = None
 
 
-class NodeTerms(Wire, frozen=True):
-    node_selector_terms: tuple[NodeTermWire, ...] | None = None
+class NodeSelector(ApiStruct, frozen=True):
+    node_selector_terms: tuple[NodeSelectorTerm, ...] | None = None
 
 
-class NodeAffinity(Wire, frozen=True):
-    required: NodeTerms | None = field(name=REQUIRED, default=None)
+class NodeAffinity(ApiStruct, frozen=True):
+    required: NodeSelector | None = field(name=REQUIRED, default=None)
 
 
-class PodTerm(Wire, frozen=True):
+class PodAffinityTerm(ApiStruct, frozen=True):
     topology_key: str = ""
     label_selector: Selector | None = None
     namespaces: tuple[str, ...] | None = None
@@ -52,17 +49,17 @@ class PodTerm(Wire, frozen=True):
     mismatch_label_keys: tuple[str, ...] | None = None
 
 
-class PodAffinity(Wire, frozen=True):
-    required: tuple[PodTerm, ...] | None = field(name=REQUIRED, default=None)
+class PodAffinity(ApiStruct, frozen=True):
+    required: tuple[PodAffinityTerm, ...] | None = field(name=REQUIRED, default=None)
 
 
-class Affinity(Wire, frozen=True):
+class Affinity(ApiStruct, frozen=True):
     node_affinity: NodeAffinity | None = None
     pod_affinity: PodAffinity | None = None
     pod_anti_affinity: PodAffinity | None = None
 
 
-class Constraint(Wire, frozen=True):
+class TopologySpreadConstraint(ApiStruct, frozen=True):
     max_skew: int = 1
     topology_key: str = ""
     when_unsatisfiable: str = ""
@@ -73,7 +70,7 @@ class Constraint(Wire, frozen=True):
     node_taints_policy: str | None = None
 
 
-class Found(NamedTuple):
+class NeighbourRules(NamedTuple):
     """All that the pod asks of its neighbours."""
 
     apart: tuple[Apart, ...] = ()
@@ -81,7 +78,7 @@ class Found(NamedTuple):
     doubts: tuple[Doubt, ...] = ()
 
 
-class Keys(NamedTuple):
+class LabelKeys(NamedTuple):
     """Labels whose values are to be the pod's own, or not to be."""
 
     match: tuple[str, ...] = ()
@@ -98,7 +95,7 @@ def selector_terms(terms: Raw) -> tuple[NodeTerm, ...]:
     return _selector_terms(bytes(terms))
 
 
-def neighbours(affinity: Raw, constraints: Raw, namespace: str, labels: Mapping[str, str]) -> Found:
+def neighbours(affinity: Raw, constraints: Raw, namespace: str, labels: Mapping[str, str]) -> NeighbourRules:
     """Raises msgspec.ValidationError for what is neither. `labels`: of the pod."""
     data, spread = bytes(affinity), bytes(constraints)
     if data == NOTHING and spread == NOTHING:
@@ -106,7 +103,7 @@ def neighbours(affinity: Raw, constraints: Raw, namespace: str, labels: Mapping[
     found, keyed = _rules(data, spread, namespace)
     if not keyed:
         return found
-    return Found(
+    return NeighbourRules(
         tuple(_with_keys(rule, keys, labels) for rule, keys in zip(found.apart, keyed, strict=False)),
         tuple(
             _with_keys(rule, keys, labels)
@@ -117,7 +114,7 @@ def neighbours(affinity: Raw, constraints: Raw, namespace: str, labels: Mapping[
 
 
 NOTHING = b"null"
-NONE = Found()
+NONE = NeighbourRules()
 
 
 @lru_cache(MOST_KEPT)
@@ -128,29 +125,31 @@ def _node_terms(data: bytes) -> tuple[NodeTerm, ...]:
 
 @lru_cache(MOST_KEPT)
 def _selector_terms(data: bytes) -> tuple[NodeTerm, ...]:
-    return _terms(json.decode(data, type=NodeTerms | None))
+    return _terms(json.decode(data, type=NodeSelector | None))
 
 
-def _terms(required: NodeTerms | None) -> tuple[NodeTerm, ...]:
+def _terms(required: NodeSelector | None) -> tuple[NodeTerm, ...]:
     terms = (required.node_selector_terms or ()) if required else ()
     return tuple(NodeTerm(each.match_expressions or (), each.match_fields or ()) for each in terms)
 
 
 @lru_cache(MOST_KEPT)
-def _rules(affinity: bytes, constraints: bytes, namespace: str) -> tuple[Found, tuple[Keys, ...]]:
+def _rules(
+    affinity: bytes, constraints: bytes, namespace: str
+) -> tuple[NeighbourRules, tuple[LabelKeys, ...]]:
     """With the keys of each rule, those of `apart` first; without any where no rule has some."""
     found = json.decode(affinity, type=Affinity | None) or Affinity()
     doubts: dict[Doubt, None] = {}
     apart = [*_anti_affinity(found.pod_anti_affinity, namespace, doubts), *_spread(constraints, namespace)]
     near = list(_affinity(found.pod_affinity, namespace, doubts))
     keys = (*(each for _, each in apart), *(each for _, each in near))
-    rules = Found(tuple(rule for rule, _ in apart), tuple(rule for rule, _ in near), tuple(doubts))
-    return rules, keys if any(each != Keys() for each in keys) else ()
+    rules = NeighbourRules(tuple(rule for rule, _ in apart), tuple(rule for rule, _ in near), tuple(doubts))
+    return rules, keys if any(each != LabelKeys() for each in keys) else ()
 
 
 def _anti_affinity(
     found: PodAffinity | None, namespace: str, doubts: dict[Doubt, None]
-) -> Iterator[tuple[Apart, Keys]]:
+) -> Iterator[tuple[Apart, LabelKeys]]:
     for term in (found.required or ()) if found else ():
         where = _namespaces(term, namespace, doubts)
         # A term without a selector is about nobody.
@@ -160,7 +159,7 @@ def _anti_affinity(
 
 def _affinity(
     found: PodAffinity | None, namespace: str, doubts: dict[Doubt, None]
-) -> Iterator[tuple[Near, Keys]]:
+) -> Iterator[tuple[Near, LabelKeys]]:
     for term in (found.required or ()) if found else ():
         where = _namespaces(term, namespace, doubts)
         if where:
@@ -168,11 +167,11 @@ def _affinity(
             yield Near(term.topology_key, others, where), _keys(term)
 
 
-def _keys(term: PodTerm) -> Keys:
-    return Keys(term.match_label_keys or (), term.mismatch_label_keys or ())
+def _keys(term: PodAffinityTerm) -> LabelKeys:
+    return LabelKeys(term.match_label_keys or (), term.mismatch_label_keys or ())
 
 
-def _namespaces(term: PodTerm, namespace: str, doubts: dict[Doubt, None]) -> tuple[str, ...]:
+def _namespaces(term: PodAffinityTerm, namespace: str, doubts: dict[Doubt, None]) -> tuple[str, ...]:
     """Where the others are, as far as it can be known; a doubt says what cannot."""
     listed, selector = term.namespaces or (), term.namespace_selector
     if selector is None:
@@ -183,14 +182,14 @@ def _namespaces(term: PodTerm, namespace: str, doubts: dict[Doubt, None]) -> tup
     names = [each.values for each in asked if each.key == NAME_LABEL and each.operator == "In"]
     if len(names) != len(asked):
         words = ", ".join(f"{each.key} {each.operator} {' '.join(each.values)}".rstrip() for each in asked)
-        doubts[Doubt(About.NAMESPACES, words[:MOST_WORDS])] = None
+        doubts[Doubt(DoubtKind.NAMESPACES, words[:MOST_WORDS])] = None
         return listed
     meant = set(names[0]).intersection(*names[1:])
     return tuple(dict.fromkeys((*listed, *sorted(meant))))
 
 
-def _spread(data: bytes, namespace: str) -> Iterator[tuple[Apart, Keys]]:
-    constraints = json.decode(data, type=tuple[Constraint, ...] | None) or ()
+def _spread(data: bytes, namespace: str) -> Iterator[tuple[Apart, LabelKeys]]:
+    constraints = json.decode(data, type=tuple[TopologySpreadConstraint, ...] | None) or ()
     for each in constraints:
         if each.when_unsatisfiable != "DoNotSchedule":
             continue
@@ -205,7 +204,7 @@ def _spread(data: bytes, namespace: str) -> Iterator[tuple[Apart, Keys]]:
             by_affinity=each.node_affinity_policy != "Ignore",
             by_taints=each.node_taints_policy == "Honor",
         )
-        yield rule, Keys(each.match_label_keys or ())
+        yield rule, LabelKeys(each.match_label_keys or ())
 
 
 def _requirements(selector: Selector) -> tuple[Requirement, ...]:
@@ -213,7 +212,7 @@ def _requirements(selector: Selector) -> tuple[Requirement, ...]:
     return (*labels, *selector.match_expressions)
 
 
-def _with_keys(rule: R, keys: Keys, labels: Mapping[str, str]) -> R:
+def _with_keys(rule: R, keys: LabelKeys, labels: Mapping[str, str]) -> R:
     """The API server has written most of these into the selector itself; twice does no harm."""
     if rule.others is None:
         return rule

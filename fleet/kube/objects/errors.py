@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from fleet.core.records.errors import AuthenticationError, FleetError, ForbiddenError, UnreachableError
 from fleet.core.text.untrusted import UNREADABLE
-from fleet.kube.objects.wire import Status
+from fleet.kube.objects.wire import ApiStatus
 
 _WORDS = 500
 _NO_VERDICT = re.compile(
@@ -24,10 +24,10 @@ _VERDICT = re.compile(
     r"failed calling webhook|space exceeded|is too large|permission denied|auth token|user name|authentication"
 )
 """In a 500: a refusal, whatever else its words are. Nothing was written."""
-_STATUS = msgspec.json.Decoder(Status)
+_STATUS = msgspec.json.Decoder(ApiStatus)
 
 
-class Call(Struct, frozen=True, kw_only=True):
+class ApiRequest(Struct, frozen=True, kw_only=True):
     """One request, in RBAC's words: `verb` `resource` of `group`."""
 
     verb: str
@@ -57,7 +57,7 @@ class ExpiredError(FleetError):
     """410: what the list or watch goes on from is forgotten."""
 
 
-class RefusedError(FleetError):
+class ApiRefusedError(FleetError):
     """Any other refusal. `status` is the HTTP one."""
 
     def __init__(self, message: str, status: int) -> None:
@@ -65,12 +65,12 @@ class RefusedError(FleetError):
         self.status = status
 
 
-def status_of(code: int, body: bytes) -> Status:
+def status_of(code: int, body: bytes) -> ApiStatus:
     """The server's Status; one with the body's words where it is none (a proxy's page, a 429 of overload)."""
     try:
         found = _STATUS.decode(body)
     except UNREADABLE:
-        found = Status()
+        found = ApiStatus()
     if found.message:
         return msgspec.structs.replace(found, code=code, message=one_line(found.message))
     text = one_line(body[: 4 * _WORDS].decode(errors="replace"))
@@ -83,7 +83,7 @@ def one_line(words: str, most: int = _WORDS) -> str:
     return "".join(each if each.isprintable() else "?" for each in text)[:most]
 
 
-def error_of(host: str, call: Call, code: int, body: bytes) -> FleetError:
+def error_of(host: str, call: ApiRequest, code: int, body: bytes) -> FleetError:
     """The error that an answer other than 2xx means."""
     status = status_of(code, body)
     words = status.message
@@ -115,7 +115,7 @@ def error_of(host: str, call: Call, code: int, body: bytes) -> FleetError:
             return UnreachableError(f"{host} answers {code}: {words}")
         case 500 if no_verdict(words):
             return UnreachableError(f"{host} answers {code}: {words}")
-    return RefusedError(words, code)
+    return ApiRefusedError(words, code)
 
 
 def no_verdict(words: str) -> bool:
@@ -123,7 +123,7 @@ def no_verdict(words: str) -> bool:
     return _NO_VERDICT.search(words) is not None and _VERDICT.search(words) is None
 
 
-def missing_rule(call: Call) -> str:
+def missing_rule(call: ApiRequest) -> str:
     if not call.path.startswith(("/api/", "/apis/")):
         return f"RBAC does not allow it: grant verb {json.dumps(call.verb)} on nonResourceURL {json.dumps(call.path)}"
     return (

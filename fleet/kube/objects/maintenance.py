@@ -10,7 +10,7 @@ from msgspec import Struct, field
 from fleet.core.objects.workload import NodeLock
 from fleet.core.text.untrusted import UnreadableError, decode
 from fleet.core.third_parties.maintenance import Maintenance
-from fleet.kube.objects.wire import Condition, Meta, Wire
+from fleet.kube.objects.wire import ApiStruct, Condition, Meta
 
 UPDATING = (
     "Uncordoned",
@@ -24,7 +24,7 @@ UPDATING = (
 """Conditions of a MachineConfigNode, the last step of an update first."""
 
 
-class MaintenanceSpec(Wire, frozen=True):
+class MaintenanceSpec(ApiStruct, frozen=True):
     """Of a NodeMaintenance, of either group."""
 
     node_name: str = ""
@@ -33,27 +33,27 @@ class MaintenanceSpec(Wire, frozen=True):
     reason: str = ""
 
 
-class MaintenanceStatus(Wire, frozen=True):
+class MaintenanceStatus(ApiStruct, frozen=True):
     phase: str = ""
     conditions: tuple[Condition, ...] | None = None
 
 
-class MaintenanceWire(Wire, frozen=True):
+class MaintenanceWire(ApiStruct, frozen=True):
     metadata: Meta = Meta()
     spec: MaintenanceSpec = MaintenanceSpec()
     status: MaintenanceStatus | None = None
 
 
-class NamedWire(Wire, frozen=True):
+class NamedWire(ApiStruct, frozen=True):
     name: str = ""
 
 
-class ConfigNodeSpec(Wire, frozen=True):
+class ConfigNodeSpec(ApiStruct, frozen=True):
     node: NamedWire = NamedWire()
     pool: NamedWire = NamedWire()
 
 
-class ConfigNodeWire(Wire, frozen=True):
+class ConfigNodeWire(ApiStruct, frozen=True):
     """A MachineConfigNode."""
 
     metadata: Meta = Meta()

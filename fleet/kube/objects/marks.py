@@ -8,31 +8,31 @@ from msgspec import Struct
 
 from fleet.core.objects.node import CORDON_ANNOTATION, PENDING_TAINT, ROLLOUT_ANNOTATION
 from fleet.core.third_parties import keep_off
-from fleet.kube.objects.wire import NodeInfo, Wire
+from fleet.kube.objects.wire import ApiStruct, NodeInfo
 
 UNSCHEDULABLE_TAINT = "node.kubernetes.io/unschedulable"
 """The node controller's echo of `unschedulable`, which it takes away a little later than the field."""
 
-Patch = dict[str, Any]
+NodePatch = dict[str, Any]
 
 
-class MarkedMeta(Wire, frozen=True):
+class MarkedMeta(ApiStruct, frozen=True):
     uid: str = ""
     resource_version: str = ""
     annotations: dict[str, str] | None = None
 
 
-class MarkedSpec(Wire, frozen=True):
+class MarkedSpec(ApiStruct, frozen=True):
     unschedulable: bool = False
     taints: list[dict[str, Any]] | None = None
     """As they are: a patch of the list writes all of them back."""
 
 
-class MarkedStatus(Wire, frozen=True):
+class MarkedStatus(ApiStruct, frozen=True):
     node_info: NodeInfo = NodeInfo()
 
 
-class MarkedNode(Wire, frozen=True):
+class MarkedNode(ApiStruct, frozen=True):
     """A Node as its marks and its boot tell it."""
 
     metadata: MarkedMeta = MarkedMeta()
@@ -52,13 +52,13 @@ class MarkedNode(Wire, frozen=True):
         return self.annotations.get(ROLLOUT_ANNOTATION, "")
 
 
-class Foreign(Struct, frozen=True):
+class CordonedByOther(Struct, frozen=True):
     """Somebody else has cordoned the node first."""
 
     by: str
 
 
-def mark(node: MarkedNode, rollout: str) -> Patch | None:
+def mark(node: MarkedNode, rollout: str) -> NodePatch | None:
     if node.rollout == rollout and _has(node, PENDING_TAINT):
         return None
     taint = {"key": PENDING_TAINT, "effect": "PreferNoSchedule"}
@@ -68,28 +68,28 @@ def mark(node: MarkedNode, rollout: str) -> Patch | None:
     }
 
 
-def unmark(node: MarkedNode, rollout: str) -> Patch | None:
+def unmark(node: MarkedNode, rollout: str) -> NodePatch | None:
     ours = node.rollout == rollout
     gone = (*((ROLLOUT_ANNOTATION,) if ours else ()), *keep_off.removals(node.annotations, rollout))
     if not gone:
         return None
-    patch: Patch = {"metadata": {"annotations": dict.fromkeys(gone)}}
+    patch: NodePatch = {"metadata": {"annotations": dict.fromkeys(gone)}}
     if ours and _has(node, PENDING_TAINT):
         patch["spec"] = {"taints": _taints_without(node, PENDING_TAINT)}
     return patch
 
 
-def cordon(node: MarkedNode, rollout: str) -> Patch | Foreign | None:
+def cordon(node: MarkedNode, rollout: str) -> NodePatch | CordonedByOther | None:
     if node.spec.unschedulable:
-        return None if node.cordoned_by == rollout else Foreign(node.cordoned_by or "somebody else")
+        return None if node.cordoned_by == rollout else CordonedByOther(node.cordoned_by or "somebody else")
     added = {CORDON_ANNOTATION: rollout} | keep_off.additions(node.annotations, rollout)
     return {"metadata": {"annotations": added}, "spec": {"unschedulable": True}}
 
 
-def uncordon(node: MarkedNode, rollout: str) -> Patch | None:
+def uncordon(node: MarkedNode, rollout: str) -> NodePatch | None:
     """A cordon that is not the rollout's stays; its pending taint and its annotations go in any case."""
-    annotations: Patch = dict.fromkeys(keep_off.removals(node.annotations, rollout))
-    spec: Patch = {}
+    annotations: NodePatch = dict.fromkeys(keep_off.removals(node.annotations, rollout))
+    spec: NodePatch = {}
     leaving: list[str] = []
     if node.rollout == rollout:
         annotations[ROLLOUT_ANNOTATION] = None

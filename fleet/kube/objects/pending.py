@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from sys import intern
 
 from fleet.core.objects.pod import Stuck
-from fleet.core.records.doubt import About, Doubt
+from fleet.core.records.doubt import Doubt, DoubtKind
 from fleet.kube.objects import wire
 
 SCHEDULER = "default-scheduler"
@@ -43,13 +43,13 @@ def doubts(found: wire.PodWire) -> Iterator[Doubt]:
     """What decides where the pod can be, its neighbours aside, and cannot be judged."""
     spec = found.spec
     if spec.scheduler_name not in ("", SCHEDULER):
-        yield Doubt(About.SCHEDULER, intern(spec.scheduler_name))
+        yield Doubt(DoubtKind.SCHEDULER, intern(spec.scheduler_name))
     for claim in spec.resource_claims or ():
-        yield Doubt(About.RESOURCE_CLAIM, intern(claim.name))
+        yield Doubt(DoubtKind.RESOURCE_CLAIM, intern(claim.name))
     if found.status.extended_resource_claim_status != wire.NULL:
-        yield Doubt(About.RESOURCE_CLAIM, "of an extended resource")
+        yield Doubt(DoubtKind.RESOURCE_CLAIM, "of an extended resource")
     if spec.scheduling_group is not None:
-        yield Doubt(About.GANG, spec.scheduling_group.pod_group_name)
+        yield Doubt(DoubtKind.GANG, spec.scheduling_group.pod_group_name)
     for volume in spec.volumes or ():
         if volume.ephemeral is not None:
-            yield Doubt(About.VOLUME_MADE, intern(volume.name))
+            yield Doubt(DoubtKind.VOLUME_MADE, intern(volume.name))

@@ -19,18 +19,18 @@ Quantities = dict[str, str | int | float]
 NULL = Raw(b"null")
 
 
-class Wire(Struct, frozen=True, rename="camel", gc=False):
+class ApiStruct(Struct, frozen=True, rename="camel", gc=False):
     pass
 
 
-class Reference(Wire, frozen=True):
+class OwnerReference(ApiStruct, frozen=True):
     kind: str = ""
     name: str = ""
     uid: str = ""
     controller: bool | None = None
 
 
-class Meta(Wire, frozen=True):
+class Meta(ApiStruct, frozen=True):
     name: str = ""
     namespace: str = ""
     uid: str = ""
@@ -38,11 +38,11 @@ class Meta(Wire, frozen=True):
     generation: int = 0
     deletion_timestamp: str | None = None
     labels: dict[str, str] | None = None
-    owner_references: tuple[Reference, ...] | None = None
+    owner_references: tuple[OwnerReference, ...] | None = None
     finalizers: tuple[str, ...] | None = None
 
 
-class ObjectWire(Wire, frozen=True):
+class ObjectWire(ApiStruct, frozen=True):
     """Any object, as far as its identity goes."""
 
     metadata: Meta = Meta()
@@ -58,7 +58,7 @@ class PodMeta(Meta, frozen=True):
     deletion_grace_period_seconds: int | None = None
 
 
-class Condition(Wire, frozen=True):
+class Condition(ApiStruct, frozen=True):
     type: str = ""
     status: str = ""
     reason: str = ""
@@ -66,19 +66,19 @@ class Condition(Wire, frozen=True):
     last_transition_time: str | None = None
 
 
-class TaintWire(Wire, frozen=True):
+class TaintWire(ApiStruct, frozen=True):
     key: str = ""
     effect: str = ""
     value: str = ""
 
 
-class NodeSpec(Wire, frozen=True):
+class NodeSpec(ApiStruct, frozen=True):
     provider_id: str = field(name="providerID", default="")
     unschedulable: bool = False
     taints: tuple[TaintWire, ...] | None = None
 
 
-class NodeInfo(Wire, frozen=True):
+class NodeInfo(ApiStruct, frozen=True):
     boot_id: str = field(name="bootID", default="")
     machine_id: str = field(name="machineID", default="")
     system_uuid: str = field(name="systemUUID", default="")
@@ -87,77 +87,77 @@ class NodeInfo(Wire, frozen=True):
     kubelet_version: str = ""
 
 
-class Address(Wire, frozen=True):
+class NodeAddress(ApiStruct, frozen=True):
     address: str = ""
 
 
-class NodeStatus(Wire, frozen=True):
-    addresses: tuple[Address, ...] | None = None
+class NodeStatus(ApiStruct, frozen=True):
+    addresses: tuple[NodeAddress, ...] | None = None
     conditions: tuple[Condition, ...] | None = None
     node_info: NodeInfo = NodeInfo()
     allocatable: Quantities | None = None
 
 
-class NodeWire(Wire, frozen=True):
+class NodeWire(ApiStruct, frozen=True):
     metadata: NodeMeta = NodeMeta()
     spec: NodeSpec = NodeSpec()
     status: NodeStatus = NodeStatus()
 
 
-class Requirements(Wire, frozen=True):
+class Requirements(ApiStruct, frozen=True):
     requests: Quantities | None = None
     limits: Quantities | None = None
 
 
-class Port(Wire, frozen=True):
+class Port(ApiStruct, frozen=True):
     host_port: int = 0
     host_ip: str = field(name="hostIP", default="")
     protocol: str = ""
 
 
-class Container(Wire, frozen=True):
+class Container(ApiStruct, frozen=True):
     image: str = ""
     ports: tuple[Port, ...] | None = None
     resources: Requirements = Requirements()
     restart_policy: str = ""
 
 
-class EmptyDir(Wire, frozen=True):
+class EmptyDir(ApiStruct, frozen=True):
     medium: str = ""
 
 
-class Source(Wire, frozen=True):
+class VolumeSource(ApiStruct, frozen=True):
     """Of a volume: that it is there says enough. An ephemeral volume's template of a claim may have any annotations."""
 
 
-class ClaimSource(Wire, frozen=True):
+class ClaimSource(ApiStruct, frozen=True):
     claim_name: str = ""
 
 
-class Volume(Wire, frozen=True):
+class Volume(ApiStruct, frozen=True):
     name: str = ""
     empty_dir: EmptyDir | None = None
-    host_path: Source | None = None
+    host_path: VolumeSource | None = None
     persistent_volume_claim: ClaimSource | None = None
-    ephemeral: Source | None = None
+    ephemeral: VolumeSource | None = None
 
 
-class TolerationWire(Wire, frozen=True):
+class TolerationWire(ApiStruct, frozen=True):
     key: str = ""
     operator: str = "Equal"
     value: str = ""
     effect: str = ""
 
 
-class ResourceClaim(Wire, frozen=True):
+class ResourceClaim(ApiStruct, frozen=True):
     name: str = ""
 
 
-class SchedulingGroup(Wire, frozen=True):
+class SchedulingGroup(ApiStruct, frozen=True):
     pod_group_name: str = ""
 
 
-class PodSpec(Wire, frozen=True):
+class PodSpec(ApiStruct, frozen=True):
     node_name: str = ""
     containers: tuple[Container, ...] | None = None
     init_containers: tuple[Container, ...] | None = None
@@ -178,56 +178,56 @@ class PodSpec(Wire, frozen=True):
     scheduling_group: SchedulingGroup | None = None
 
 
-class PodStatus(Wire, frozen=True):
+class PodStatus(ApiStruct, frozen=True):
     phase: str = ""
     conditions: tuple[Condition, ...] | None = None
     extended_resource_claim_status: Raw = NULL
     """There, where an extended resource is given by a driver for dynamic resource allocation."""
 
 
-class PodWire(Wire, frozen=True):
+class PodWire(ApiStruct, frozen=True):
     metadata: PodMeta = PodMeta()
     spec: PodSpec = PodSpec()
     status: PodStatus = PodStatus()
 
 
-class PersistentVolumeClaimSpec(Wire, frozen=True):
+class PersistentVolumeClaimSpec(ApiStruct, frozen=True):
     volume_name: str = ""
 
 
-class PersistentVolumeClaimWire(Wire, frozen=True):
+class PersistentVolumeClaimWire(ApiStruct, frozen=True):
     metadata: Meta = Meta()
     spec: PersistentVolumeClaimSpec = PersistentVolumeClaimSpec()
 
 
-class VolumeAffinity(Wire, frozen=True):
+class VolumeAffinity(ApiStruct, frozen=True):
     required: Raw = NULL
     """Node selector terms."""
 
 
-class ClaimReference(Wire, frozen=True):
+class ClaimReference(ApiStruct, frozen=True):
     namespace: str = ""
     name: str = ""
 
 
-class PersistentVolumeSpec(Wire, frozen=True):
+class PersistentVolumeSpec(ApiStruct, frozen=True):
     claim_ref: ClaimReference | None = None
     node_affinity: VolumeAffinity | None = None
 
 
-class PersistentVolumeWire(Wire, frozen=True):
+class PersistentVolumeWire(ApiStruct, frozen=True):
     metadata: Meta = Meta()
     spec: PersistentVolumeSpec = PersistentVolumeSpec()
 
 
-class BudgetSpec(Wire, frozen=True):
+class BudgetSpec(ApiStruct, frozen=True):
     selector: Selector | None = None
     min_available: int | str | None = None
     max_unavailable: int | str | None = None
     unhealthy_pod_eviction_policy: str | None = None
 
 
-class BudgetStatus(Wire, frozen=True):
+class BudgetStatus(ApiStruct, frozen=True):
     observed_generation: int = 0
     disruptions_allowed: int = 0
     current_healthy: int = 0
@@ -237,7 +237,7 @@ class BudgetStatus(Wire, frozen=True):
     conditions: tuple[Condition, ...] | None = None
 
 
-class BudgetWire(Wire, frozen=True):
+class BudgetWire(ApiStruct, frozen=True):
     metadata: Meta = Meta()
     spec: BudgetSpec = BudgetSpec()
     status: BudgetStatus = BudgetStatus()
@@ -252,21 +252,21 @@ class WorkloadMeta(Meta, frozen=True):
     annotations: WorkloadAnnotations | None = None
 
 
-class PodCondition(Wire, frozen=True):
+class PodCondition(ApiStruct, frozen=True):
     type: str = ""
     status: str | None = None
 
 
-class FailureRule(Wire, frozen=True):
+class FailureRule(ApiStruct, frozen=True):
     action: str = ""
     on_pod_conditions: tuple[PodCondition, ...] | None = None
 
 
-class FailurePolicy(Wire, frozen=True):
+class FailurePolicy(ApiStruct, frozen=True):
     rules: tuple[FailureRule, ...] | None = None
 
 
-class WorkloadSpec(Wire, frozen=True):
+class WorkloadSpec(ApiStruct, frozen=True):
     selector: Selector | None = None
     replicas: int | None = None
     parallelism: int | None = None
@@ -278,7 +278,7 @@ class WorkloadSpec(Wire, frozen=True):
     pod_failure_policy: FailurePolicy | None = None
 
 
-class DaemonPodSpec(Wire, frozen=True):
+class DaemonPodSpec(ApiStruct, frozen=True):
     """Of a pod template: what it asks of a node."""
 
     node_name: str = ""
@@ -288,7 +288,7 @@ class DaemonPodSpec(Wire, frozen=True):
     host_network: bool = False
 
 
-class DaemonPod(Wire, frozen=True):
+class DaemonPod(ApiStruct, frozen=True):
     spec: DaemonPodSpec = DaemonPodSpec()
 
 
@@ -296,7 +296,7 @@ class DaemonSetSpec(WorkloadSpec, frozen=True):
     template: DaemonPod | None = None
 
 
-class WorkloadStatus(Wire, frozen=True):
+class WorkloadStatus(ApiStruct, frozen=True):
     ready_replicas: int = 0
     number_ready: int = 0
     """Of a DaemonSet."""
@@ -307,7 +307,7 @@ class WorkloadStatus(Wire, frozen=True):
     """Pods that have failed so far."""
 
 
-class WorkloadWire(Wire, frozen=True):
+class WorkloadWire(ApiStruct, frozen=True):
     metadata: WorkloadMeta = WorkloadMeta()
     spec: WorkloadSpec = WorkloadSpec()
     status: WorkloadStatus = WorkloadStatus()
@@ -317,63 +317,63 @@ class DaemonSetWire(WorkloadWire, frozen=True):
     spec: DaemonSetSpec = DaemonSetSpec()
 
 
-class AttachmentSource(Wire, frozen=True):
+class AttachmentSource(ApiStruct, frozen=True):
     persistent_volume_name: str | None = None
 
 
-class AttachmentSpec(Wire, frozen=True):
+class AttachmentSpec(ApiStruct, frozen=True):
     attacher: str = ""
     node_name: str = ""
     source: AttachmentSource = AttachmentSource()
 
 
-class VolumeError(Wire, frozen=True):
+class VolumeError(ApiStruct, frozen=True):
     message: str = ""
 
 
-class AttachmentStatus(Wire, frozen=True):
+class AttachmentStatus(ApiStruct, frozen=True):
     attached: bool = False
     detach_error: VolumeError | None = None
 
 
-class AttachmentWire(Wire, frozen=True):
+class AttachmentWire(ApiStruct, frozen=True):
     metadata: Meta = Meta()
     spec: AttachmentSpec = AttachmentSpec()
     status: AttachmentStatus = AttachmentStatus()
 
 
-class ReleaseWire(Wire, frozen=True):
+class ReleaseWire(ApiStruct, frozen=True):
     version: str = ""
     digest: str = ""
     kernel: str = ""
     reference_digest: str = ""
 
 
-class LogAskWire(Wire, frozen=True):
+class LogAskWire(ApiStruct, frozen=True):
     token: str = ""
     unit: str = ""
     lines: int = 0
 
 
-class LogToldWire(Wire, frozen=True):
+class LogToldWire(ApiStruct, frozen=True):
     token: str = ""
     text: str = ""
     error: str = ""
 
 
-class MachineSpec(Wire, frozen=True):
+class MachineSpec(ApiStruct, frozen=True):
     action: str = ""
     token: str = ""
     release: ReleaseWire | None = None
     log: LogAskWire | None = None
 
 
-class UnitsWire(Wire, frozen=True):
+class UnitsWire(ApiStruct, frozen=True):
     state: str = ""
     failed: tuple[str, ...] | None = None
 
 
-class WorkWire(Wire, frozen=True):
+class WorkWire(ApiStruct, frozen=True):
     token: str = ""
     state: str = ""
     message: str = ""
@@ -384,7 +384,7 @@ class WorkWire(Wire, frozen=True):
     log: str = ""
 
 
-class MachineStatus(Wire, frozen=True):
+class MachineStatus(ApiStruct, frozen=True):
     os: str = ""
     boot_id: str = field(name="bootID", default="")
     kernel: str = ""
@@ -398,13 +398,13 @@ class MachineStatus(Wire, frozen=True):
     log: LogToldWire | None = None
 
 
-class MachineWire(Wire, frozen=True):
+class MachineWire(ApiStruct, frozen=True):
     metadata: Meta = Meta()
     spec: MachineSpec | None = None
     status: MachineStatus | None = None
 
 
-class ListMeta(Wire, frozen=True):
+class ListMeta(ApiStruct, frozen=True):
     resource_version: str = ""
     continue_: str = field(name="continue", default="")
 
@@ -412,31 +412,31 @@ class ListMeta(Wire, frozen=True):
 W = TypeVar("W")
 
 
-class Listed(Struct, Generic[W], frozen=True):
+class ObjectList(Struct, Generic[W], frozen=True):
     """A list, or a page of one."""
 
     metadata: ListMeta = ListMeta()
     items: tuple[W, ...] | None = None
 
 
-class Told(Struct, frozen=True):
+class WatchLine(Struct, frozen=True):
     """A line of a watch."""
 
     type: str
     object: Raw
 
 
-class Cause(Wire, frozen=True):
+class Cause(ApiStruct, frozen=True):
     reason: str = ""
     message: str = ""
 
 
-class Details(Wire, frozen=True):
+class Details(ApiStruct, frozen=True):
     retry_after_seconds: int = 0
     causes: tuple[Cause, ...] | None = None
 
 
-class Status(Wire, frozen=True):
+class ApiStatus(ApiStruct, frozen=True):
     """What the API server says of a request that failed."""
 
     code: int = 0

@@ -14,7 +14,7 @@ from fleet.core.records.errors import FleetError, UnreachableError
 from fleet.core.text.untrusted import UNREADABLE
 from fleet.kube.client.clock import Clock
 from fleet.kube.client.transport import Transport
-from fleet.kube.objects.errors import Call, ExpiredError
+from fleet.kube.objects.errors import ApiRequest, ExpiredError
 from fleet.kube.objects.wire import ListMeta, Meta
 
 LOG = logging.getLogger(__name__)
@@ -149,9 +149,9 @@ class Watch(Generic[T]):
     def _found(self, item: msgspec.Raw) -> Found[T]:
         return Found(_OBJECT.decode(item).metadata.name, self._decode(item))
 
-    def _call(self, verb: str, query: dict[str, str]) -> Call:
+    def _call(self, verb: str, query: dict[str, str]) -> ApiRequest:
         if self._kind.selector:
             query = {**query, "fieldSelector": self._kind.selector}
-        return Call(
+        return ApiRequest(
             verb=verb, path=self._kind.path, group=self._kind.group, resource=self._kind.resource, query=query
         )

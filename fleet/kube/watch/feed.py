@@ -17,10 +17,10 @@ from fleet.core.records.errors import FleetError, ForbiddenError, UnreachableErr
 from fleet.core.rollout.event import Object
 from fleet.kube.client.clock import Clock
 from fleet.kube.client.transport import Transport
-from fleet.kube.objects.errors import Call, ExpiredError, NotFoundError
-from fleet.kube.objects.kinds import Change, Kind
+from fleet.kube.objects.api_resources import ApiResource, WatchEvent
+from fleet.kube.objects.errors import ApiRequest, ExpiredError, NotFoundError
+from fleet.kube.watch.etcd_check import newest
 from fleet.kube.watch.listing import read, refuse_more
-from fleet.kube.watch.truth import newest
 
 WATCH_SECONDS = 290
 """The server ends a watch after this; another goes on from there."""
@@ -41,7 +41,7 @@ class Feed:
     def __init__(
         self,
         transport: Transport,
-        kind: Kind,
+        kind: ApiResource,
         clock: Clock,
         tell: Callable[[Sequence[Object], Sequence[Object]], None],
         reached: Callable[[Feed], None],
@@ -159,7 +159,7 @@ class Feed:
                     self._take(self.kind.change(line))
                     self._hasty = 0
 
-    def _take(self, change: Change) -> None:
+    def _take(self, change: WatchEvent) -> None:
         if change.verb == "ERROR":
             raise ExpiredError(change.status.message if change.status is not None else "the watch was ended")
         if change.thing is not None:
@@ -213,9 +213,9 @@ class Feed:
             self.listed, self.absent = True, absent
             self._reached(self)
 
-    def _call(self, verb: str, query: dict[str, str]) -> Call:
+    def _call(self, verb: str, query: dict[str, str]) -> ApiRequest:
         kind = self.kind
-        return Call(verb=verb, path=kind.path, group=kind.group, resource=kind.resource, query=query)
+        return ApiRequest(verb=verb, path=kind.path, group=kind.group, resource=kind.resource, query=query)
 
 
 def _key(thing: Object) -> Key:

@@ -8,8 +8,8 @@ from typing import NamedTuple
 from fleet.core.records.errors import FleetError
 from fleet.core.rollout.event import Object
 from fleet.kube.client.transport import Transport
-from fleet.kube.objects.errors import Call, ExpiredError
-from fleet.kube.objects.kinds import Kind
+from fleet.kube.objects.api_resources import ApiResource
+from fleet.kube.objects.errors import ApiRequest, ExpiredError
 
 PAGE = 1000
 PAGES = 5000
@@ -26,7 +26,7 @@ class Listing(NamedTuple):
     """resourceVersion to watch from."""
 
 
-async def read(transport: Transport, kind: Kind, fields: str = "") -> Listing:
+async def read(transport: Transport, kind: ApiResource, fields: str = "") -> Listing:
     """As they are now; `fields`: a field selector. Raises FleetError."""
     for left in reversed(range(TRIES)):
         try:
@@ -37,13 +37,13 @@ async def read(transport: Transport, kind: Kind, fields: str = "") -> Listing:
     raise AssertionError("unreachable")
 
 
-async def _read(transport: Transport, kind: Kind, fields: str) -> Listing:
+async def _read(transport: Transport, kind: ApiResource, fields: str) -> Listing:
     things: list[Object] = []
     rest = ""
     for _ in range(PAGES):
         query = {"limit": str(PAGE)} | ({"continue": rest} if rest else {})
         query |= {"fieldSelector": fields} if fields else {}
-        call = Call(verb="list", path=kind.path, group=kind.group, resource=kind.resource, query=query)
+        call = ApiRequest(verb="list", path=kind.path, group=kind.group, resource=kind.resource, query=query)
         page = kind.page(await transport.call(call))
         things += page.things
         refuse_more(len(things), kind)
@@ -55,7 +55,7 @@ async def _read(transport: Transport, kind: Kind, fields: str) -> Listing:
     raise FleetError(f"the list of {kind.resource} has not ended after {PAGES} pages")
 
 
-def refuse_more(count: int, kind: Kind) -> None:
+def refuse_more(count: int, kind: ApiResource) -> None:
     """Raises FleetError: a server may tell of objects without end, and others are to be served too."""
     if count > OBJECTS:
         raise FleetError(f"the server tells of more than {OBJECTS} {kind.resource}")

@@ -23,22 +23,22 @@ from fleet.core.rollout.event import Object
 from fleet.core.text.untrusted import UNREADABLE
 from fleet.core.third_parties.maintenance import Maintenance
 from fleet.kube.client.transport import Transport
+from fleet.kube.objects.api_resources import KINDS, MACHINES, NODES, PODS, ApiResource, things_of
 from fleet.kube.objects.errors import NotFoundError
-from fleet.kube.objects.kinds import KINDS, MACHINES, NODES, PODS, Kind, things_of
-from fleet.kube.watch import truth
+from fleet.kube.watch import etcd_check
+from fleet.kube.watch.informers import server_version
 from fleet.kube.watch.listing import read as read_list
-from fleet.kube.watch.watching import server_version
 
 VERSION_SECONDS = 10.0
 
 
-class Reading(Struct, frozen=True):
+class ClusterReading(Struct, frozen=True):
     snapshot: Snapshot
     missing: dict[str, str]
     """Kinds (their resource) that the cluster has not, or does not let us see, and why."""
 
 
-async def read(transport: Transport, cluster: str, site: str, at: datetime) -> Reading:
+async def read(transport: Transport, cluster: str, site: str, at: datetime) -> ClusterReading:
     """Everything once, all kinds at a time. Raises FleetError."""
     version = await server_version(transport, VERSION_SECONDS)
     try:
@@ -58,20 +58,20 @@ async def read(transport: Transport, cluster: str, site: str, at: datetime) -> R
     snapshot = replace(_snapshot(found, cluster, site, at, version), missing=missing)
     await _compare(transport, NODES, snapshot.nodes)
     await _compare(transport, PODS, snapshot.pods)
-    return Reading(snapshot, missing)
+    return ClusterReading(snapshot, missing)
 
 
-async def _compare(transport: Transport, kind: Kind, things: Sequence[Object]) -> None:
+async def _compare(transport: Transport, kind: ApiResource, things: Sequence[Object]) -> None:
     """Raises FleetError where the server's lists tell another state than its etcd holds."""
-    newest = truth.newest(things)
+    newest = etcd_check.newest(things)
     if newest is None:
         return
     try:
-        found = await truth.look(transport, kind, newest)
+        found = await etcd_check.compare_with_etcd(transport, kind, newest)
     except ForbiddenError:
         return  # who may list and not get cannot tell
     if found.contradiction:
-        raise FleetError(found.contradiction, truth.REMEDY)
+        raise FleetError(found.contradiction, etcd_check.REMEDY)
 
 
 def of_dump(data: bytes, cluster: str, site: str, at: datetime) -> Snapshot:
@@ -126,7 +126,7 @@ class _Dump(Struct, frozen=True):
 _DUMP = msgspec.json.Decoder(_Dump)
 
 
-async def _things(transport: Transport, kind: Kind) -> list[Object] | FleetError:
+async def _things(transport: Transport, kind: ApiResource) -> list[Object] | FleetError:
     """What one can live without comes back as the reason."""
     try:
         return (await read_list(transport, kind)).things

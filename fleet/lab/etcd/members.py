@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from fleet.core.quorum.groups import Access
+from fleet.core.quorum.groups import EtcdAccess
 from fleet.lab.control_plane.certificates import KeyPair, issue_etcd
 from fleet.lab.errors import LabError
 from fleet.lab.etcd.namespaces import Namespaces, places
@@ -83,8 +83,8 @@ class Members:
         self.wan.stop()
 
     @property
-    def access(self) -> Access:
-        return Access(
+    def access(self) -> EtcdAccess:
+        return EtcdAccess(
             tuple(self.client_url(name) for name in self.sites),
             str(self._authority),
             str(self._client.certificate),

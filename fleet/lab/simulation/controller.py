@@ -4,26 +4,56 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import msgspec
 
 from fleet.core.engine.engine import Engine
 from fleet.core.records.errors import StaleEpochError, StoreError
-from fleet.core.records.journal import Entry, Record
+from fleet.core.records.journal import JournalEntry, JournalRecord
 from fleet.core.rollout.action import AnyAction, Outcome, Result
 from fleet.core.rollout.replay import rollouts_of, unfinished
 from fleet.core.rollout.rollout import Rollout, Start, intent, outcome
-from fleet.lab.simulation.wire import Wire
+from fleet.lab.simulation.coverage import Coverage
+from fleet.lab.simulation.journal import SimulatedJournal
+from fleet.lab.simulation.network import Network
+from fleet.lab.simulation.wire import WatchStream
 
-if TYPE_CHECKING:
-    from fleet.lab.simulation.world import World
+
+class Surroundings(Protocol):
+    """What a controller process finds around it, and what becomes of what it does. The simulated world is one."""
+
+    seed: int
+    at: float
+    """Seconds since the beginning of the history."""
+    journal: SimulatedJournal
+    networks: dict[str, Network]
+    """By cluster."""
+    sites: dict[str, str]
+    coverage: Coverage
+    kill_before: int | None
+    """Before which action the process is killed; -1: before its decision is in the journal."""
+
+    @property
+    def now(self) -> datetime: ...
+
+    def seconds(self, moment: datetime) -> float: ...
+
+    def log(self, words: str) -> None: ...
+
+    def send(self, controller: ControllerProcess, action: AnyAction) -> None: ...
+
+    def kill(self, controller: ControllerProcess, when: str) -> None: ...
+
+    def cut(self, controller: ControllerProcess, rest: list[AnyAction]) -> None: ...
+
+    def refused(self, controller: ControllerProcess, why: str) -> None: ...
 
 
-class Controller:
+class ControllerProcess:
     """It leads from its first breath on; `alive` is False once it has been killed or has seen that it is stale."""
 
-    def __init__(self, world: World, number: int, make: type[Engine]) -> None:
+    def __init__(self, world: Surroundings, number: int, make: type[Engine]) -> None:
         self.world = world
         self.name = f"fleet@{number}"
         self.alive = True
@@ -35,8 +65,8 @@ class Controller:
         self.wake: datetime | None = world.now
         self.epoch = world.journal.take_over()
         self.wires = {
-            name: Wire(name, weather, f"{world.seed} {number} {name}")
-            for name, weather in world.weather.items()
+            name: WatchStream(name, weather, f"{world.seed} {number} {name}")
+            for name, weather in world.networks.items()
         }
         self._seq = len(world.journal.entries)
         rollouts = [each for each in rollouts_of(world.journal.entries).values() if unfinished(each)]
@@ -64,10 +94,10 @@ class Controller:
             self._hear()
             decision = self.engine.decide(world.now)
             world.coverage.held(decision.held.values())
-            if world.doom == -1 and decision.actions:
+            if world.kill_before == -1 and decision.actions:
                 world.kill(self, "before its decision is in the journal")
                 return
-            self._append([item if isinstance(item, Record) else intent(item) for item in decision.log])
+            self._append([item if isinstance(item, JournalRecord) else intent(item) for item in decision.log])
             self.wake = decision.wake
             self._send(decision.actions)
         except StaleEpochError:
@@ -90,13 +120,13 @@ class Controller:
         for entry in commands:
             self._obey(entry)
 
-    def _commands(self) -> list[Entry]:
+    def _commands(self) -> list[JournalEntry]:
         entries = self.world.journal.entries
         if self.world.journal.closed:
             return []
         return [entries[at] for at in range(self._seq, len(entries)) if entries[at].record.form == "command"]
 
-    def _obey(self, entry: Entry) -> None:
+    def _obey(self, entry: JournalEntry) -> None:
         record = entry.record
         if record.kind == "start":
             start = msgspec.convert(record.detail, Start)
@@ -107,7 +137,7 @@ class Controller:
     def _send(self, actions: Sequence[AnyAction]) -> None:
         world = self.world
         for number, action in enumerate(actions):
-            if world.doom == number:
+            if world.kill_before == number:
                 world.cut(self, list(actions[number:]))
                 return
             if self.leads():
@@ -119,7 +149,7 @@ class Controller:
         """Asked right before each action is sent: the lease is still its own."""
         return self.epoch == self.world.journal.epoch
 
-    def _append(self, records: Sequence[Record]) -> None:
+    def _append(self, records: Sequence[JournalRecord]) -> None:
         """Raises StaleEpochError."""
         if records:
             self.world.journal.append(records, self.world.now, self.name, self.epoch)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from fleet.core.records.held import Held
-from fleet.core.records.journal import Entry
+from fleet.core.records.journal import JournalEntry
 from fleet.core.rollout.steps import Step, Turn
 
 
@@ -18,7 +18,7 @@ class Coverage:
         """Those that had something to act on."""
         self._steps: dict[tuple[str, str], Step] = {}
 
-    def journaled(self, entry: Entry) -> None:
+    def journaled(self, entry: JournalEntry) -> None:
         record = entry.record
         if record.form == "decision" and record.kind == "step":
             run = (record.rollout, record.node)

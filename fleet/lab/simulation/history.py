@@ -10,8 +10,8 @@ from fleet.core.rollout.rollout import Rollout
 from fleet.lab.simulation.builders import START
 from fleet.lab.simulation.checker.invariant import Broken
 from fleet.lab.simulation.faults.table import TROUBLES
-from fleet.lab.simulation.humans import look, mend
-from fleet.lab.simulation.scenario import draw_scene
+from fleet.lab.simulation.humans import fix_causes, release_and_resume
+from fleet.lab.simulation.scenario import draw_scenario
 from fleet.lab.simulation.schedule import Fault, schedule
 from fleet.lab.simulation.world import WHOLE, Parts, World
 
@@ -30,7 +30,7 @@ class History:
         """`faults`: other than those that the seed draws."""
         self.seed = seed
         self.faults = tuple(faults) if faults is not None else schedule(seed)
-        self.world = World(seed, draw_scene(seed), parts)
+        self.world = World(seed, draw_scenario(seed), parts)
         self.moments = 0
 
     @property
@@ -63,8 +63,8 @@ class History:
     def _calm(self) -> None:
         """Once before anybody mends anything, and then again and again."""
         self._ask_why()
-        mend(self.world)
-        look(self.world)
+        fix_causes(self.world)
+        release_and_resume(self.world)
         self.world.later(self.world.at + LOOK, self._calm)
 
     def _at_rest(self) -> bool:
@@ -85,10 +85,10 @@ class History:
         world = self.world
         self._ask_why()
         self._replay()
-        if world.scene.again and "r-2" not in world.checker.rollouts:
+        if world.scenario.again and "r-2" not in world.checker.rollouts:
             world.start("r-2")
             return False
-        if look(world):
+        if release_and_resume(world):
             return False
         world.checker.at_rest(world.at, [model.snapshot(START) for model in world.models.values()])
         return True
@@ -106,7 +106,7 @@ class History:
                 world.coverage.held([held])
                 mine = leader.engine.rollout_of(run.node) is rollout
                 if mine and not run.ended:
-                    said[str(run.node)] = [(each.reason.value, each.advice) for each in held]
+                    said[str(run.node)] = [(each.reason.value, each.remedy) for each in held]
                 if mine and run.step in ("pending", "staged") and rollout.active and not held:
                     world.checker.silent(world.at, f"{run.node} waits in {run.step}")
                 if run.ended and run.step != "done" and not run.why:
@@ -134,7 +134,7 @@ class History:
                 if run.step in ("done", "failed", "cancelled"):
                     continue
                 held = leader.engine.why(NodeRef.parse(name), world.now) if leader else ()
-                words += f"; {name} {run.step}: {', '.join(each.words for each in held)}"
+                words += f"; {name} {run.step}: {', '.join(each.message for each in held)}"
         world.checker.stuck(world.at, words)
 
 

@@ -15,18 +15,18 @@ from fleet.lab.simulation.faults.groups import member_up
 from fleet.lab.simulation.faults.nodes import runs
 from fleet.lab.simulation.scenario import ROLE_LABEL
 from fleet.lab.simulation.world import World
-from fleet.model.behaviour import Spread
+from fleet.model.behaviour import SpreadLength
 from fleet.model.model import Model
 
 STUCK = timedelta(minutes=15)
 """A pod that is still there so long after its grace period is looked at."""
 
 
-def mend(world: World) -> None:
+def fix_causes(world: World) -> None:
     """Nothing stands in the way of any rollout any more."""
     held = _held_apps(world)
     for model in world.models.values():
-        world.behave(model, pod_start=Spread(2, 30), stage=Spread(10, 90), failures={})
+        world.behave(model, pod_start=SpreadLength(2, 30), stage=SpreadLength(10, 90), failures={})
         busy = {run.node.name for run in runs(world) if run.touched and not run.ended}
         now = model.snapshot(START)
         for node in now.nodes:
@@ -111,15 +111,15 @@ def _mend_budget(model: Model, budget: Budget) -> None:
         model.stranger.put_budget(replace(budget, max_unavailable=1, min_available=None))
 
 
-def look(world: World) -> bool:
+def release_and_resume(world: World) -> bool:
     """At what waits for a person's word. True: something was said."""
     said = False
     for told in world.checker.rollouts.values():
         for name, run in told.runs.items():
             if run.step == "failed" and run.keeps:
-                world.say(told.id, "release", name)
+                world.command(told.id, "release", name)
                 said = True
         if not told.ended and told.state in ("paused", "halted"):
-            world.say(told.id, "resume")
+            world.command(told.id, "resume")
             said = True
     return said

@@ -9,12 +9,12 @@ from datetime import datetime
 import msgspec
 
 from fleet.core.records.errors import StaleEpochError, StoreError
-from fleet.core.records.journal import Entry, Record
+from fleet.core.records.journal import JournalEntry, JournalRecord
 
 
-class Journal:
-    def __init__(self, told: Callable[[Entry], None]) -> None:
-        self.entries: list[Entry] = []
+class SimulatedJournal:
+    def __init__(self, told: Callable[[JournalEntry], None]) -> None:
+        self.entries: list[JournalEntry] = []
         self.epoch = 0
         self.closed = ""
         """Why the database refuses; empty: it does not."""
@@ -29,15 +29,15 @@ class Journal:
         self.epoch += 1
         return self.epoch
 
-    def append(self, records: Sequence[Record], at: datetime, actor: str, epoch: int = 0) -> None:
+    def append(self, records: Sequence[JournalRecord], at: datetime, actor: str, epoch: int = 0) -> None:
         """Epoch 0: a person's. Raises StaleEpochError; StoreError where the database refuses, or seems to."""
         if self.closed:
             raise StoreError(self.closed)
         if epoch not in (0, self.epoch):
             raise StaleEpochError(f"epoch {epoch} is over, {self.epoch} leads")
         for record in records:
-            plain = msgspec.convert(msgspec.to_builtins(record), Record)
-            entry = Entry(len(self.entries) + 1, at, actor, epoch, plain, "", "")
+            plain = msgspec.convert(msgspec.to_builtins(record), JournalRecord)
+            entry = JournalEntry(len(self.entries) + 1, at, actor, epoch, plain, "", "")
             self.entries.append(entry)
             self._told(entry)
         if epoch and self.hushed:

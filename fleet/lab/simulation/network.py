@@ -37,7 +37,7 @@ FORBIDDEN = Fate(effect=False, instead=Result.FAILED, words="403: nodes is forbi
 CONFLICT = Fate(effect=False, instead=Result.STALE, words="409: the object has been modified")
 
 
-class Weather:
+class Network:
     def __init__(self, seed: int, cluster: str) -> None:
         self._name = f"{seed} {cluster}"
         self._until: dict[str, float] = {}

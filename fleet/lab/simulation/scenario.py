@@ -21,8 +21,8 @@ from fleet.core.objects.pod import Owner, Pod, PodRef
 from fleet.core.objects.selector import Requirement, Selector
 from fleet.core.objects.volumes import PersistentVolume
 from fleet.core.objects.workload import Workload
-from fleet.core.policy.drain_rule import Behaviour as Do
-from fleet.core.policy.drain_rule import PodRule, PodTerm
+from fleet.core.policy.drain_rule import DrainBehaviour as Do
+from fleet.core.policy.drain_rule import PodRule, PodRuleTerm
 from fleet.core.policy.policy import (
     Amount,
     DrainRule,
@@ -34,7 +34,7 @@ from fleet.core.policy.policy import (
     StageRule,
     Window,
 )
-from fleet.core.quorum.groups import Group
+from fleet.core.quorum.groups import QuorumGroup
 from fleet.core.quorum.quorum import Link, QuorumRule, SnapshotRule
 from fleet.core.releases.release import Release
 from fleet.core.rollout.rollout import Goal
@@ -50,7 +50,7 @@ from fleet.lab.simulation.builders import (
     a_pool,
     a_snapshot,
 )
-from fleet.model.behaviour import Behaviour, Failure, Spread
+from fleet.model.behaviour import ClusterBehaviour, Failure, SpreadLength
 from fleet.model.control_plane.controllers import ORDINAL_LABEL
 
 ARCHITECTURES = ("amd64", "arm64")
@@ -60,17 +60,17 @@ ROLE_LABEL = "role"
 """How long one run is said to take."""
 
 
-class Scene(Struct, frozen=True):
+class Scenario(Struct, frozen=True):
     snapshots: tuple[Snapshot, ...]
     policy: Policy
-    behaviour: Behaviour
+    behaviour: ClusterBehaviour
     goals: tuple[Goal, ...]
     again: bool
     """A second rollout of the same nodes follows the first."""
     release: Release = NEW
 
 
-def draw_scene(seed: int) -> Scene:
+def draw_scenario(seed: int) -> Scenario:
     rng = Random(f"scene {seed}")
     names = ["east", "west"][: rng.choice([1, 1, 2])]
     pools = ["workers", "edge"][: rng.choice([1, 1, 2])]
@@ -84,7 +84,7 @@ def draw_scene(seed: int) -> Scene:
     snapshots = tuple(_with_volumes(_with_group(seed, snapshot)) for snapshot in snapshots)
     policy = replace(policy, quorums=draw_groups(seed, snapshots))
     behaviour = dataclasses.replace(_behaviour(rng), failures=_failures(seed, snapshots))
-    return Scene(snapshots, policy, behaviour, goals, rng.random() < 0.5, release)
+    return Scenario(snapshots, policy, behaviour, goals, rng.random() < 0.5, release)
 
 
 def draw_policy(rng: Random, pools: Sequence[str]) -> Policy:
@@ -155,11 +155,11 @@ def _with_volumes(snapshot: Snapshot) -> Snapshot:
     )
 
 
-def draw_groups(seed: int, snapshots: Sequence[Snapshot]) -> tuple[Group, ...]:
+def draw_groups(seed: int, snapshots: Sequence[Snapshot]) -> tuple[QuorumGroup, ...]:
     """Every group of one or two voters may stand still: otherwise nobody could ever end the rollout."""
     rng = Random(f"group rules {seed}")
     return tuple(
-        Group(
+        QuorumGroup(
             group.name,
             snapshot.cluster,
             rule=QuorumRule(
@@ -233,7 +233,7 @@ def _rules(pool: str, limits: Limits) -> tuple[PodRule, ...]:
     if rng.random() >= 0.4:
         return ()
     do: Do = rng.choice(["wait", "ask", "ask", "ask", "ask", "skip", "hold", "evict"])
-    term = PodTerm(selector=Selector({"app": f"app-{rng.randint(0, 2)}"}))
+    term = PodRuleTerm(selector=Selector({"app": f"app-{rng.randint(0, 2)}"}))
     return (
         PodRule("drawn", do, (term,), order=rng.choice([-1, 0, 1]), timeout_seconds=rng.choice([None, 60])),
     )
@@ -264,14 +264,14 @@ def _fleet_limits(rng: Random) -> Limits:
     return Limits(max_unavailable=Amount(rng.randint(1, 4)) if rng.random() < 0.3 else None)
 
 
-def _behaviour(rng: Random) -> Behaviour:
-    return Behaviour(
-        pod_start=Spread(2, 30),
-        pod_stop=Spread(1, 20),
-        stage=Spread(10, 90),
+def _behaviour(rng: Random) -> ClusterBehaviour:
+    return ClusterBehaviour(
+        pod_start=SpreadLength(2, 30),
+        pod_stop=SpreadLength(1, 20),
+        stage=SpreadLength(10, 90),
         stage_reports=rng.choice([0, 0, 3]),
-        reboot=Spread(20, 200),
-        budget=Spread(0.05, rng.choice([0.3, 2.0])),
+        reboot=SpreadLength(20, 200),
+        budget=SpreadLength(0.05, rng.choice([0.3, 2.0])),
     )
 
 

@@ -7,13 +7,13 @@ from random import Random
 
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.rollout.event import Event, Gone, Lost, Seen, Synced, Thing
-from fleet.lab.simulation.network import Weather
+from fleet.lab.simulation.network import Network
 
-Key = tuple[str, str, str]
+ObjectKey = tuple[str, str, str]
 
 
-class Wire:
-    def __init__(self, cluster: str, weather: Weather, seed: str) -> None:
+class WatchStream:
+    def __init__(self, cluster: str, weather: Network, seed: str) -> None:
         self.cluster = cluster
         self.heard = False
         """Its watches are open, as far as the server goes."""
@@ -23,7 +23,7 @@ class Wire:
         self._made = 0
         self._latest: dict[str, float] = {}
         """When the last event of each kind arrives: none overtakes one of its own kind."""
-        self._known: dict[Key, Thing] = {}
+        self._known: dict[ObjectKey, Thing] = {}
         """What has been delivered and is not gone."""
 
     def tell(self, event: Event, at: float) -> None:
@@ -83,5 +83,5 @@ class Wire:
         heappush(self._queue, (due, self._made, event))
 
 
-def _key(thing: Thing) -> Key:
+def _key(thing: Thing) -> ObjectKey:
     return getattr(thing, "kind", type(thing).__name__), getattr(thing, "namespace", ""), thing.name

@@ -12,17 +12,17 @@ import msgspec
 
 from fleet.core.engine.engine import Engine
 from fleet.core.records.errors import StoreError
-from fleet.core.records.journal import Entry, Record
+from fleet.core.records.journal import JournalEntry, JournalRecord
 from fleet.core.rollout.action import AnyAction, Evict, Outcome, Result
 from fleet.core.rollout.event import Event, Seen, Thing
 from fleet.core.rollout.rollout import Start
 from fleet.lab.simulation.builders import START
 from fleet.lab.simulation.checker.checker import Checker
-from fleet.lab.simulation.controller import Controller
+from fleet.lab.simulation.controller import ControllerProcess
 from fleet.lab.simulation.coverage import Coverage
-from fleet.lab.simulation.journal import Journal
-from fleet.lab.simulation.network import TIMEOUT, Weather
-from fleet.lab.simulation.scenario import EXPECTED_SECONDS, Scene
+from fleet.lab.simulation.journal import SimulatedJournal
+from fleet.lab.simulation.network import TIMEOUT, Network
+from fleet.lab.simulation.scenario import EXPECTED_SECONDS, Scenario
 from fleet.model.model import Model
 
 Driver = Callable[[Model, AnyAction, float], Outcome]
@@ -40,7 +40,7 @@ class Parts:
     """What a history is made of; tests of the checker put a broken one in its place."""
 
     engine: type[Engine] = Engine
-    controller: type[Controller] = Controller
+    controller: type[ControllerProcess] = ControllerProcess
     driver: Driver = really
 
 
@@ -48,9 +48,9 @@ WHOLE = Parts()
 
 
 class World:
-    def __init__(self, seed: int, scene: Scene, parts: Parts) -> None:
+    def __init__(self, seed: int, scene: Scenario, parts: Parts) -> None:
         self.seed = seed
-        self.scene = scene
+        self.scenario = scene
         self.policy = scene.policy
         """What the file says now. A rollout goes by what it said at its start."""
         self.at = 0.0
@@ -60,8 +60,8 @@ class World:
         self.coverage = Coverage()
         self.sites = {each.cluster: each.site for each in scene.snapshots}
         self.checker = Checker(self.sites)
-        self.journal = Journal(self._journaled)
-        self.weather = {each.cluster: Weather(seed, each.cluster) for each in scene.snapshots}
+        self.journal = SimulatedJournal(self._journaled)
+        self.networks = {each.cluster: Network(seed, each.cluster) for each in scene.snapshots}
         self.models = {
             each.cluster: Model.from_snapshot(each, scene.behaviour, Random(f"{seed} {each.cluster}"))
             for each in scene.snapshots
@@ -70,7 +70,7 @@ class World:
         for each in scene.snapshots:
             for event in _told(each.cluster, self.models[each.cluster]):
                 self.checker.saw(-1000.0, event)
-        self.doom: int | None = None
+        self.kill_before: int | None = None
         """How many actions of the next decision go out before its controller is cut off; -1: not even its log."""
         self.doomed_to_stop = False
         self.ambush: tuple[str, Callable[[Model, str], None]] | None = None
@@ -81,7 +81,7 @@ class World:
         self._agenda: list[tuple[float, int, Callable[[], None]]] = []
         self._made = 0
         self._numbers = 0
-        self.controllers: list[Controller] = []
+        self.controllers: list[ControllerProcess] = []
         self.take_over()
 
     @property
@@ -96,7 +96,7 @@ class World:
         return max(self.at, (moment - START).total_seconds() - self.skew) + 1e-6
 
     @property
-    def leader(self) -> Controller | None:
+    def leader(self) -> ControllerProcess | None:
         return next((each for each in self.controllers if each.alive and each.leads()), None)
 
     def behave(self, model: Model, **changes: object) -> None:
@@ -134,17 +134,17 @@ class World:
         return True
 
     def start(self, ident: str) -> None:
-        start = Start("p-1", self.scene.release, self.policy, self.scene.goals, EXPECTED_SECONDS)
-        record = Record(form="command", kind="start", rollout=ident, detail=msgspec.to_builtins(start))
+        start = Start("p-1", self.scenario.release, self.policy, self.scenario.goals, EXPECTED_SECONDS)
+        record = JournalRecord(form="command", kind="start", rollout=ident, detail=msgspec.to_builtins(start))
         self.journal.append([record], self.now, PERSON)
 
-    def say(self, rollout: str, word: str, node: str = "") -> None:
+    def command(self, rollout: str, word: str, node: str = "") -> None:
         """A person's word."""
-        record = Record(form="command", kind=word, rollout=rollout, node=node)
+        record = JournalRecord(form="command", kind=word, rollout=rollout, node=node)
         self.journal.append([record], self.now, PERSON)
 
-    def send(self, controller: Controller, action: AnyAction) -> None:
-        fate = self.weather[action.node.cluster].fate(action, self.at)
+    def send(self, controller: ControllerProcess, action: AnyAction) -> None:
+        fate = self.networks[action.node.cluster].fate(action, self.at)
         led = controller.epoch == self.journal.epoch
         self.sent += 1
 
@@ -153,12 +153,12 @@ class World:
             answers = fate.answers
             if fate.effect:
                 answer = self._perform(action, led)
-                lost = self.weather[action.node.cluster].has("away", self.at)
+                lost = self.networks[action.node.cluster].has("away", self.at)
                 answers = TIMEOUT if lost else answers
                 outcome = outcome if fate.instead is not None or lost else answer
-            self.later(self.at + answers, lambda: hear(outcome))
+            self.later(self.at + answers, lambda: deliver(outcome))
 
-        def hear(outcome: Outcome) -> None:
+        def deliver(outcome: Outcome) -> None:
             self.sent -= 1
             self.log(f"{controller.name} hears of {action.kind} {action.node.name}: {outcome.result}")
             if controller.alive:
@@ -166,25 +166,25 @@ class World:
 
         self.later(self.at + fate.takes, arrive)
 
-    def kill(self, controller: Controller, when: str) -> None:
+    def kill(self, controller: ControllerProcess, when: str) -> None:
         """Another one starts a little later."""
         self.log(f"{controller.name} is killed {when}")
         controller.alive = False
-        self.doom = None
+        self.kill_before = None
         self.later(self.at + Random(f"{self.seed} {self._numbers}").choice([0.5, 5.0, 60.0]), self._replace)
 
-    def refused(self, controller: Controller, why: str) -> None:
+    def refused(self, controller: ControllerProcess, why: str) -> None:
         """By its database. What it has decided is thrown away with its engine; it tries again a little later."""
         self.log(f"{controller.name} begins anew: {why}")
         controller.alive = False
         self.later(self.at + PAUSE, self._replace)
 
-    def cut(self, controller: Controller, rest: list[AnyAction]) -> None:
+    def cut(self, controller: ControllerProcess, rest: list[AnyAction]) -> None:
         """Between two actions of a decision."""
         if not self.doomed_to_stop:
             self.kill(controller, f"before {rest[0].kind} of {rest[0].node.name}")
             return
-        self.doom, self.doomed_to_stop = None, False
+        self.kill_before, self.doomed_to_stop = None, False
         self.log(f"{controller.name} is stopped before {rest[0].kind} of {rest[0].node.name}")
         controller.stopped, controller.unsent = True, rest
         self.take_over()
@@ -210,24 +210,24 @@ class World:
         for name in self.models:
             self.later(self.at + rng.choice([0.1, 0.1, 5.0]), lambda name=name: self.list(controller, name))  # type: ignore[misc]
 
-    def list(self, controller: Controller, cluster: str) -> None:
+    def list(self, controller: ControllerProcess, cluster: str) -> None:
         """The controller lists the cluster, if it answers."""
         wire = controller.wires[cluster]
-        if self.weather[cluster].has("away", self.at):
+        if self.networks[cluster].has("away", self.at):
             wire.lose("connection refused", self.at)
         elif controller.alive and not wire.heard:
             wire.relist(self.models[cluster].snapshot(START), self.at)
 
     def lose(self, cluster: str, until: float) -> None:
         """The cluster does not answer until then."""
-        self.weather[cluster].begin("away", until)
+        self.networks[cluster].begin("away", until)
         self.checker.truth.reach(self.at, cluster, lost=True)
         for controller in self.controllers:
             controller.wires[cluster].lose("connection refused", self.at)
         self.later(until, lambda: self._find(cluster))
 
     def _find(self, cluster: str) -> None:
-        if self.weather[cluster].has("away", self.at):
+        if self.networks[cluster].has("away", self.at):
             return
         self.checker.truth.reach(self.at, cluster, lost=False)
         for controller in self.controllers:
@@ -255,7 +255,7 @@ class World:
                 for controller in self.controllers:
                     controller.wires[model.cluster].tell(event, moment)
 
-    def _journaled(self, entry: Entry) -> None:
+    def _journaled(self, entry: JournalEntry) -> None:
         self.checker.journaled(self.at, entry)
         self.coverage.journaled(entry)
         record = entry.record

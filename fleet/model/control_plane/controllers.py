@@ -18,12 +18,12 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fleet.core.objects.daemonset import Place
+from fleet.core.objects.daemonset import DaemonSetFit
 from fleet.core.objects.pod import Owner, Pod, PodRef
 from fleet.core.objects.workload import Workload
-from fleet.model.behaviour import Behaviour, draw
+from fleet.model.behaviour import ClusterBehaviour, draw
 from fleet.model.control_plane.scheduler import Scheduler
-from fleet.model.event_queue import Timeline
+from fleet.model.event_queue import EventQueue
 from fleet.model.objects import Objects, WorkloadKey, controller_of
 
 ORDINAL_LABEL = "statefulset.kubernetes.io/pod-name"
@@ -52,11 +52,11 @@ class Controllers:
         self,
         objects: Objects,
         scheduler: Scheduler,
-        timeline: Timeline,
+        timeline: EventQueue,
         rng: Random,
         saved: SavedControllers | None = None,
     ) -> None:
-        self.behaviour = Behaviour()
+        self.behaviour = ClusterBehaviour()
         self._objects = objects
         self._scheduler = scheduler
         self._timeline = timeline
@@ -224,7 +224,7 @@ class Controllers:
         """The DaemonSet starts a pod in the place of one that is gone."""
         node, workload = self._objects.nodes.get(name), self._objects.workloads.get(daemonset)
         asks = workload.daemon if workload is not None else None
-        return node is not None and (asks is None or asks.place(node) is Place.RUN)
+        return node is not None and (asks is None or asks.place(node) is DaemonSetFit.RUN)
 
     def _replicas(self, key: WorkloadKey) -> int:
         workload = self._objects.workloads.get(key)

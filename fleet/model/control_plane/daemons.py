@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fleet.core.objects.daemonset import Place
+from fleet.core.objects.daemonset import DaemonSetFit
 from fleet.core.objects.demand import STATE
 from fleet.core.objects.node import Node
 from fleet.core.objects.pod import Pod
@@ -46,9 +46,9 @@ class Daemons:
         if daemonset.daemon is None:
             return
         place, pods = daemonset.daemon.place(node), self._pods(daemonset, node)
-        if place is Place.RUN and not pods:
+        if place is DaemonSetFit.RUN and not pods:
             self._controllers.start_daemon(_key(daemonset), node.name)
-        elif place is Place.NONE:
+        elif place is DaemonSetFit.NONE:
             for pod in pods:
                 self._controllers.delete(pod)
 

@@ -22,7 +22,7 @@ SCALELESS = {
 }
 
 
-class Tally:
+class BudgetCounts:
     """What a budget's pods are now."""
 
     __slots__ = ("healthy", "owners", "total")
@@ -34,10 +34,10 @@ class Tally:
         self.owners: Counter[WorkloadKey] = Counter()
 
 
-class Disruption:
+class DisruptionController:
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
-        self._tallies: dict[PodRef, Tally] = {}
+        self._tallies: dict[PodRef, BudgetCounts] = {}
         self._covering: dict[PodRef, tuple[PodRef, ...]] = {}
         self._matches: dict[tuple[str, tuple[tuple[str, str], ...]], tuple[PodRef, ...]] = {}
         self._matched: dict[WorkloadKey, tuple[dict[str, str], tuple[PodRef, ...]]] = {}
@@ -48,7 +48,7 @@ class Disruption:
         self.dirty: dict[PodRef, None] = {}
         """Budgets whose status may be old, since somebody last emptied it."""
         for ref, budget in objects.budgets.items():
-            self._tallies[ref] = Tally()
+            self._tallies[ref] = BudgetCounts()
             self._list(ref, budget)
         for ref, pod in objects.pods.items():
             self._begin(ref, pod)
@@ -70,7 +70,7 @@ class Disruption:
         self._matched.clear()
         self._tallies.pop(ref, None)
         for each in refs:
-            self._tallies[each] = Tally()
+            self._tallies[each] = BudgetCounts()
         for pod_ref, pod in self._objects.pods.items():
             if pod.namespace == namespace:
                 self._begin(pod_ref, pod)
@@ -107,7 +107,7 @@ class Disruption:
         if new != budget:
             self._objects.put_budget(new)
 
-    def _expect(self, budget: Budget, tally: Tally) -> tuple[int, int, str]:
+    def _expect(self, budget: Budget, tally: BudgetCounts) -> tuple[int, int, str]:
         """Expected pods, healthy pods wanted, and why it cannot be told."""
         least, most = budget.min_available, budget.max_unavailable
         if isinstance(least, int):
@@ -127,7 +127,7 @@ class Disruption:
         assert most is not None
         return expected, max(0, expected - share(most, expected)), ""
 
-    def _scale(self, key: WorkloadKey, tally: Tally) -> int:
+    def _scale(self, key: WorkloadKey, tally: BudgetCounts) -> int:
         """Replicas that are wanted. A workload that is not known has those that are there."""
         workload = self._objects.workloads.get(key)
         return tally.owners[key] if workload is None else workload.replicas

@@ -5,9 +5,9 @@ from __future__ import annotations
 from fleet.core.objects.budget import Budget
 from fleet.core.objects.pod import Pod, PodRef
 from fleet.core.rollout.action import Evict, Result
-from fleet.model.control_plane.disruption import Disruption
+from fleet.model.control_plane.disruption import DisruptionController
 from fleet.model.objects import Objects
-from fleet.model.refusal import Refusal
+from fleet.model.refused_patch import RefusedPatch
 
 SEVERAL = "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."
 VIOLATES = "Cannot evict pod as it would violate the pod's disruption budget."
@@ -15,24 +15,24 @@ PROCESSING_SECONDS = 10.0
 """Retry-After where a budget's status is older than its spec."""
 
 
-def granted(objects: Objects, disruption: Disruption, action: Evict, looks: bool) -> Pod:
+def granted(objects: Objects, disruption: DisruptionController, action: Evict, looks: bool) -> Pod:
     """The pod that may go; its budget has been charged. Raises Refusal.
 
     The server charges the budget before it compares the uid. `looks`: who sends the request compares it first.
     """
     pod = objects.pods.get(action.pod)
     if pod is None:
-        raise Refusal(Result.GONE, f'pods "{action.pod.name}" not found')
+        raise RefusedPatch(Result.GONE, f'pods "{action.pod.name}" not found')
     if looks and pod.uid != action.pod_uid:
-        raise Refusal(Result.GONE, f"another pod now stands under the name {action.pod}")
+        raise RefusedPatch(Result.GONE, f"another pod now stands under the name {action.pod}")
     if pod.phase != "Pending" and not pod.finished and not pod.deleting:
         budgets = disruption.covering(action.pod)
         if len(budgets) > 1:
-            raise Refusal(Result.FAILED, SEVERAL)
+            raise RefusedPatch(Result.FAILED, SEVERAL)
         for ref in budgets:
             _ask(objects, ref, pod)
     if pod.uid != action.pod_uid:
-        raise Refusal(
+        raise RefusedPatch(
             Result.GONE,
             f"Precondition failed: UID in precondition: {action.pod_uid}, UID in object meta: {pod.uid}",
         )
@@ -44,13 +44,13 @@ def _ask(objects: Objects, ref: PodRef, pod: Pod) -> None:
     if not pod.ready and _lets_unhealthy_go(budget):
         return
     if not budget.observed:
-        raise Refusal(
+        raise RefusedPatch(
             Result.REFUSED,
             f"{VIOLATES} The disruption budget {budget.name} is still being processed by the server.",
             PROCESSING_SECONDS,
         )
     if budget.disruptions_allowed <= 0:
-        raise Refusal(Result.REFUSED, f"{VIOLATES} {_cause(budget)}")
+        raise RefusedPatch(Result.REFUSED, f"{VIOLATES} {_cause(budget)}")
     objects.put_budget(
         budget, disruptions_allowed=budget.disruptions_allowed - 1, disrupted=budget.disrupted | {pod.name}
     )

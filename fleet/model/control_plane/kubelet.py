@@ -12,15 +12,15 @@ from fleet.core.objects.node import Node
 from fleet.core.objects.pod import Pod, PodRef
 from fleet.core.planning.estimates import app_of
 from fleet.core.policy.evictable import stuck
-from fleet.model.behaviour import Behaviour, draw
+from fleet.model.behaviour import ClusterBehaviour, draw
 from fleet.model.control_plane.controllers import Controllers
-from fleet.model.event_queue import Timeline
+from fleet.model.event_queue import EventQueue
 from fleet.model.objects import Objects, WorkloadKey
 
 
 class Kubelets:
-    def __init__(self, objects: Objects, controllers: Controllers, timeline: Timeline, rng: Random) -> None:
-        self.behaviour = Behaviour()
+    def __init__(self, objects: Objects, controllers: Controllers, timeline: EventQueue, rng: Random) -> None:
+        self.behaviour = ClusterBehaviour()
         self._objects = objects
         self._controllers = controllers
         self._timeline = timeline

@@ -21,7 +21,7 @@ TRIES = 32
 """Nodes looked at, emptiest first, before all of them are."""
 
 
-class Room(Taken):
+class NodeRoom(Taken):
     """What of a node is taken, and how full that makes it."""
 
     __slots__ = ("level", "size")
@@ -43,7 +43,7 @@ class Room(Taken):
         )
 
 
-class Shelf:
+class NodeShelf:
     """The nodes that suit one demand, and the pods of it that wait for room."""
 
     def __init__(self, demand: Demand) -> None:
@@ -68,8 +68,8 @@ class Shelf:
 class Scheduler:
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
-        self._rooms: dict[str, Room] = {}
-        self._shelves: dict[Demand, Shelf] = {}
+        self._rooms: dict[str, NodeRoom] = {}
+        self._shelves: dict[Demand, NodeShelf] = {}
         self._spread: dict[tuple[str, WorkloadKey], int] = {}
         self._neighbours = Neighbours()
         self._placeholders: dict[str, dict[PodRef, Pod]] = {}
@@ -79,7 +79,7 @@ class Scheduler:
         self._queued = 0
         self._arrivals = 0
         for node in objects.nodes.values():
-            self._rooms[node.name] = Room(node.allocatable)
+            self._rooms[node.name] = NodeRoom(node.allocatable)
             self._neighbours.see_node(node)
         for pod in objects.pods.values():
             if _occupies(pod):
@@ -164,14 +164,14 @@ class Scheduler:
                 if shelf.picky or any(room.holds(asked, room.size) for room in here):
                     self._bind_waiting(shelf, asked)
 
-    def _only_placeholders(self, shelf: Shelf) -> bool:
+    def _only_placeholders(self, shelf: NodeShelf) -> bool:
         """They come after all others."""
         if not self._placeholders:
             return False
         waiting = (ref for refs in shelf.waiting.values() for ref in refs)
         return all(self._objects.pods[ref].placeholder for ref in waiting)
 
-    def _bind_waiting(self, shelf: Shelf, asked: Resources) -> None:
+    def _bind_waiting(self, shelf: NodeShelf, asked: Resources) -> None:
         for ref in list(shelf.waiting[asked]):
             pod = self._objects.pods[ref]
             node = self.choose(pod)
@@ -180,7 +180,7 @@ class Scheduler:
             elif not shelf.picky:
                 return
 
-    def _best(self, shelf: Shelf, pod: Pod, judge: Judge) -> str:
+    def _best(self, shelf: NodeShelf, pod: Pod, judge: Judge) -> str:
         """The emptiest that fits, rather one of the first few that has no pod of the same workload."""
         key = controller_of(pod)
         looked: list[tuple[int, float, str]] = []
@@ -211,7 +211,7 @@ class Scheduler:
             heappush(shelf.heap, entry)
         return chosen or first
 
-    def _any(self, shelf: Shelf, pod: Pod, judge: Judge) -> str:
+    def _any(self, shelf: NodeShelf, pod: Pod, judge: Judge) -> str:
         """The best of all nodes."""
         found = min(
             (
@@ -227,11 +227,11 @@ class Scheduler:
         room = self._rooms[name]
         return room.fits(pod, room.size) and (not judge.minds or judge.allows(self._objects.nodes[name]))
 
-    def _shelf(self, pod: Pod) -> Shelf:
+    def _shelf(self, pod: Pod) -> NodeShelf:
         demand = Demand.of(pod, self._objects.bound)
         shelf = self._shelves.get(demand)
         if shelf is None:
-            shelf = self._shelves[demand] = Shelf(demand)
+            shelf = self._shelves[demand] = NodeShelf(demand)
             for node in self._objects.nodes.values():
                 if demand.suits(node):
                     shelf.list(node.name, demand.dislikes(node), self._rooms[node.name].level)
@@ -279,8 +279,8 @@ class Scheduler:
         if old is not None and not old.node and (new is None or new.node or new.deleting):
             self._leave(ref, old)
 
-    def _measure(self, node: Node) -> Room:
-        room = self._rooms[node.name] = Room(node.allocatable)
+    def _measure(self, node: Node) -> NodeRoom:
+        room = self._rooms[node.name] = NodeRoom(node.allocatable)
         for ref in self._objects.pods_on(node.name):
             pod = self._objects.pods[ref]
             if _occupies(pod):

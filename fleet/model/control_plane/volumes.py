@@ -10,16 +10,16 @@ from random import Random
 from fleet.core.objects.attachment import Attachment
 from fleet.core.objects.pod import Pod, PodRef
 from fleet.core.objects.volumes import PersistentVolume
-from fleet.model.behaviour import Behaviour, draw
-from fleet.model.event_queue import Timeline
+from fleet.model.behaviour import ClusterBehaviour, draw
+from fleet.model.event_queue import EventQueue
 from fleet.model.objects import Objects, WorkloadKey
 
 ATTACHER = "csi.sim.internal"
 
 
-class Volumes:
-    def __init__(self, objects: Objects, timeline: Timeline, rng: Random) -> None:
-        self.behaviour = Behaviour()
+class AttachController:
+    def __init__(self, objects: Objects, timeline: EventQueue, rng: Random) -> None:
+        self.behaviour = ClusterBehaviour()
         self.claims: set[PodRef] = set()
         """Those whose volume is attached to nodes."""
         self.stuck: dict[str, str] = {}

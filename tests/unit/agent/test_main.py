@@ -41,7 +41,7 @@ def test_the_daemonset_tells_the_agent_its_node() -> None:
 def test_an_agent_in_a_pod_does_not_load_the_official_client() -> None:
     """It is two fifths of the memory that an agent may take."""
     words = (
-        "import sys, fleet.cli.commands, fleet.agent.main;"
+        "import sys, fleet.cli.registry, fleet.agent.main;"
         "print([each for each in ('kubernetes', 'pydantic') if each in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True)

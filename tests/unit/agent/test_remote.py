@@ -6,8 +6,8 @@ import asyncio
 
 from fleet.core.objects.machine import Ask, Machine
 from fleet.core.records.errors import UnreachableError
-from fleet.machines.os.family import Observation
-from fleet.machines.remote import RemoteAgent
+from fleet.machines.agent.remote import RemoteAgent
+from fleet.machines.families.family import Observation
 from tests.unit.agent.world import NEW, OLD, QUICK, ApiServer, Box
 
 

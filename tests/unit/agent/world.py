@@ -10,8 +10,10 @@ from msgspec.structs import replace
 from fleet.core.objects.machine import Ask, Machine, Request, Units
 from fleet.core.records.errors import UnreachableError
 from fleet.core.releases.release import Release
-from fleet.machines.agent import Agent, Pace
-from fleet.machines.os.family import MachineError, Observation, Progress
+from fleet.machines.agent.agent import Agent, Pace
+from fleet.machines.errors import MachineError
+from fleet.machines.families.family import Observation
+from fleet.machines.progress import ReportPercent
 
 OLD = Release("1.0", "sha256:01", "6.1")
 NEW = Release("2.0", "sha256:02", "6.2")
@@ -142,7 +144,7 @@ class Box:
             self.units,
         )
 
-    async def stage(self, release: Release, progress: Progress, token: str = "") -> None:
+    async def stage(self, release: Release, progress: ReportPercent, token: str = "") -> None:
         self.stagings += 1
         self.staging.set()
         progress(40)

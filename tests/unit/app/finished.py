@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from fleet.app.home import CLOCK, Home
-from fleet.app.plans import plan
-from fleet.app.rollouts import start
-from fleet.app.run import run
+from fleet.app.planning.plans import plan
+from fleet.app.rollouts.rollouts import start
+from fleet.app.rollouts.run import run
+from fleet.app.wiring.home import CLOCK, Home
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.lab.simulation.builders import NEW, START, a_deployment, a_node, a_snapshot
 from fleet.simulated.clock import SimulatedClock

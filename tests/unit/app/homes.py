@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fleet.app.home import CLOCK, Home
-from fleet.app.plans import plan
-from fleet.app.rollouts import start
+from fleet.app.planning.plans import plan
+from fleet.app.rollouts.rollouts import start
+from fleet.app.wiring.home import CLOCK, Home
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.planning.plan import Plan
 from fleet.lab.simulation.builders import NEW, OLD, START, a_budget, a_deployment, a_node, a_snapshot
-from fleet.model.behaviour import Behaviour
+from fleet.model.behaviour import ClusterBehaviour
 from fleet.simulated.clock import SimulatedClock
 from fleet.simulated.cluster import create
 from fleet.store import ClusterRow
@@ -48,7 +48,7 @@ def a_home(
     for snapshot in snapshots or (small_cluster(),):
         file = home.simulated / f"{snapshot.cluster}.json"
         why = "connection refused" if snapshot.cluster == unreachable else ""
-        create(file, snapshot, Behaviour(), 1, START, why)
+        create(file, snapshot, ClusterBehaviour(), 1, START, why)
         store.clusters.add(ClusterRow(name=snapshot.cluster, sites=(snapshot.site,), kind="simulated"))
     return home
 

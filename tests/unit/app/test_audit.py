@@ -15,20 +15,20 @@ from typing import Any
 import msgspec
 import pytest
 
-from fleet.app import audit
-from fleet.app.evidence import verify_file
-from fleet.app.home import Home
-from fleet.app.report import report, with_evidence
-from fleet.app.run import run as work
+from fleet.app.audit import audit
+from fleet.app.audit.export_verification import verify_file
+from fleet.app.reporting.report import report, with_evidence
+from fleet.app.rollouts.run import run as work
+from fleet.app.wiring.home import Home
 from fleet.cli.main import run
 from fleet.core.records.errors import TamperedError, UsageError
-from fleet.core.records.journal import GENESIS, Entry, Record
-from fleet.core.records.requests import Sort
+from fleet.core.records.journal import GENESIS, JournalEntry, JournalRecord
+from fleet.core.records.requests import RequestKind
 from fleet.core.reporting.report import Report
-from fleet.drivers.folding import keep
+from fleet.drivers.journal.checkpoints import keep
 from fleet.lab.simulation.builders import NEW, OLD
-from fleet.store import chain
-from fleet.store.signing import PrivateKey
+from fleet.store.journal import chain
+from fleet.store.journal.signing import PrivateKey
 from tests.store.raw import raw
 from tests.unit.app.finished import a_fast_home, carried_out
 from tests.unit.app.homes import a_home, a_started_rollout
@@ -208,7 +208,7 @@ def test_a_database_whose_end_and_checkpoints_were_cut_off_is_found_by_the_copy_
     home = a_home(tmp_path / "home")
     a_started_rollout(home)
     audit.keygen(home)
-    home.store.journal.append([Record("command", "pause", "r-1")], at=home.now(), actor="ada@desk")
+    home.store.journal.append([JournalRecord("command", "pause", "r-1")], at=home.now(), actor="ada@desk")
     kept = tmp_path / "kept.jsonl"
     kept.write_bytes(msgspec.json.encode(audit.checkpoint(home)) + b"\n")
     with raw(home.database) as database:
@@ -254,7 +254,7 @@ def test_an_older_copy_of_the_database_is_signed_once_a_person_has_put_the_later
     with raw(home.database) as database:
         for table in ("journal", "checkpoint", "signed_checkpoint"):
             database.execute(f"DELETE FROM {table}")
-    home.store.journal.append([Record("decision", "note", "r-0")], at=home.now(), actor="ada@desk")
+    home.store.journal.append([JournalRecord("decision", "note", "r-0")], at=home.now(), actor="ada@desk")
     with pytest.raises(TamperedError) as refused:
         audit.checkpoint(home)
     copies = audit.keys_of(home).copies
@@ -272,7 +272,7 @@ def test_what_no_fleet_has_written_into_the_journal_is_found_and_hides_nothing_e
     audit.keygen(home)
     a_started_rollout(home)
     for number in range(3):
-        note = Record("decision", "note", "r-1", detail={"number": number})
+        note = JournalRecord("decision", "note", "r-1", detail={"number": number})
         home.store.journal.append([note], at=home.now(), actor="ada@desk")
     audit.checkpoint(home)
     with raw(home.database) as database:
@@ -355,7 +355,9 @@ def test_an_export_moves_no_cursor_and_still_verifies(
 ) -> None:
     home = a_home(tmp_path / "home")
     keys, _, _ = audit.keygen(home)
-    odd = Record("outcome", "drain", "r-1", detail={"detail": "refused\u202e\x9b2J by \U000e0041a webhook"})
+    odd = JournalRecord(
+        "outcome", "drain", "r-1", detail={"detail": "refused\u202e\x9b2J by \U000e0041a webhook"}
+    )
     home.store.journal.append([odd], at=home.now(), actor="ada@desk")
     for words, file in ((["audit", "export"], "out"), (["audit", "export", "-o", "file"], "file")):
         assert (
@@ -378,7 +380,7 @@ def test_a_journal_that_ends_early_is_verified_as_of_that_time_whatever_its_file
     """A file that is cut back to an earlier checkpoint is a true journal of that moment, and no later one."""
     home = a_home(tmp_path / "home")
     keys, _, _ = audit.keygen(home)
-    home.store.journal.append([Record("decision", "note", "r-0")], at=home.now(), actor="ada@desk")
+    home.store.journal.append([JournalRecord("decision", "note", "r-0")], at=home.now(), actor="ada@desk")
     first = audit.checkpoint(home)
     told = msgspec.to_builtins(audit.export(home)) | {"at": "2036-01-01T00:00:00Z"}
     (tmp_path / "file").write_text(json.dumps(told))
@@ -414,9 +416,9 @@ def an_entry(told: Told, kind: str) -> Told:
 
 def forged_on(told: Told) -> None:
     """One entry more, chained as fleet does it."""
-    last = msgspec.convert(told["entries"][-1], Entry)
-    more = Entry(
-        last.seq + 1, last.at, last.actor, last.epoch, Record("command", "abort", "r-1"), last.hash, ""
+    last = msgspec.convert(told["entries"][-1], JournalEntry)
+    more = JournalEntry(
+        last.seq + 1, last.at, last.actor, last.epoch, JournalRecord("command", "abort", "r-1"), last.hash, ""
     )
     told["entries"].append(msgspec.to_builtins(msgspec.structs.replace(more, hash=chain.hash_of(more))))
 
@@ -426,14 +428,14 @@ def written_anew(told: Told) -> None:
     prev = told["entries"][0]["prev_hash"]
     for each in told["entries"]:
         each["actor"], each["prev_hash"] = "nobody@nowhere", prev
-        prev = each["hash"] = chain.hash_of(msgspec.convert(each, Entry))
+        prev = each["hash"] = chain.hash_of(msgspec.convert(each, JournalEntry))
 
 
 def signed_by_a_stranger(told: Told) -> None:
     written_anew(told)
     last = told["entries"][-1]
     key = PrivateKey.new()
-    signed = key.sign(last["seq"], last["hash"], last["seq"], msgspec.convert(last, Entry).at)
+    signed = key.sign(last["seq"], last["hash"], last["seq"], msgspec.convert(last, JournalEntry).at)
     told["checkpoints"] = [msgspec.to_builtins(signed)]
 
 
@@ -565,7 +567,7 @@ def test_a_report_of_a_cluster_that_was_asked_holds(tmp_path: Path) -> None:
     home = a_fast_home(tmp_path / "home")
     audit.keygen(home)
     carried_out(home)
-    home.store.requests.add("lab", {Sort("r-1", "patch", "nodes"): 7})
+    home.store.requests.add("lab", {RequestKind("r-1", "patch", "nodes"): 7})
     made = with_evidence(home, report(home, "r-1"))
     assert [(each.verb, each.count) for each in made.requests] == [("patch", 7)]
     assert found(tmp_path, home, msgspec.json.encode(made)) == []
@@ -585,9 +587,9 @@ def test_a_journal_that_does_not_hold_makes_a_report_that_nobody_signs(tmp_path:
 def test_a_report_among_other_rollouts_carries_the_entries_between(tmp_path: Path) -> None:
     home = a_fast_home(tmp_path / "home")
     audit.keygen(home)
-    home.store.journal.append([Record("decision", "note", "r-0")], at=home.now(), actor="ada@desk")
+    home.store.journal.append([JournalRecord("decision", "note", "r-0")], at=home.now(), actor="ada@desk")
     carried_out(home)
-    home.store.journal.append([Record("decision", "note", "r-9")], at=home.now(), actor="ada@desk")
+    home.store.journal.append([JournalRecord("decision", "note", "r-9")], at=home.now(), actor="ada@desk")
     audit.checkpoint(home)
     made = with_evidence(home, report(home, "r-1"))
     assert made.journal.first_seq == 2 and made.checkpoints

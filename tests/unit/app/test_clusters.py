@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from fleet.app.clusters import add, check, found_in, remove, rule
-from fleet.app.home import Home
-from fleet.app.look import look
-from fleet.app.status import all_clusters, fleet_status
-from fleet.app.sync import sync
-from fleet.cli.cluster_view import found
+from fleet.app.inventory.clusters import add, check, found_in, remove, rule
+from fleet.app.inventory.sync import sync
+from fleet.app.reporting.status import all_clusters, fleet_status
+from fleet.app.wiring.home import Home
+from fleet.app.wiring.refresh import look
+from fleet.cli.views.cluster import found
 from fleet.core.objects.pod import Owner, Pod
 from fleet.core.records.errors import HeldError, UnreachableError, UsageError
 from fleet.kube.objects.permissions import Permission

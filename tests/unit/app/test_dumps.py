@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from fleet.app.dumps import plan_of_dump
-from fleet.app.home import Home
-from fleet.app.lint import lint_dump
-from fleet.app.plan import Beyond
-from fleet.core.linting.lint import Finding, Lint
+from fleet.app.planning.dumps import plan_of_dump
+from fleet.app.planning.lint import lint_dump
+from fleet.app.planning.plan import Beyond
+from fleet.app.wiring.home import Home
+from fleet.core.linting.lint import LintFinding, LintResult
 from fleet.core.records.errors import UsageError
 from fleet.lab.simulation.builders import NEW, OLD
 from tests.unit.app.homes import POLICY, a_home
@@ -164,7 +164,7 @@ def a_set(quorum: str, replicas: int = 3) -> dict[str, Any]:
     }
 
 
-def of_groups(found: Lint) -> list[Finding]:
+def of_groups(found: LintResult) -> list[LintFinding]:
     return [each for each in found.findings if each.check.startswith(("annotation-", "budget-quorum"))]
 
 
@@ -192,9 +192,9 @@ def test_a_wrong_annotation_holds_its_nodes_and_says_where_it_is(tmp_path: Path)
     assert [run.node for run in plan.runs] == ["n-3"]
     words = "StatefulSet web/zk, annotation fleet.internal/quorum: margin: expected a whole number from 0 on, found 'much'"
     assert {hold.detail for hold in plan.held} == {f"quorum group shop/web/zk is declared wrongly: {words}"}
-    assert all(hold.advice.startswith("mend the annotation") for hold in plan.held)
+    assert all(hold.remedy.startswith("mend the annotation") for hold in plan.held)
     (finding,) = of_groups(lint_dump(home, "", dump))
-    assert (finding.check, finding.subject, finding.words) == ("annotation-wrong", "shop/web/zk", words)
+    assert (finding.check, finding.subject, finding.message) == ("annotation-wrong", "shop/web/zk", words)
 
 
 def test_a_group_of_the_policy_is_planned_from_a_dump_too_and_beats_an_annotation(tmp_path: Path) -> None:
@@ -209,7 +209,7 @@ quorums:
     assert plan.held == () and plan.bound_by == "quorum group zk"
     (finding,) = of_groups(lint_dump(home, "", dump))
     assert finding.check == "annotation-policy"
-    assert finding.words == "StatefulSet web/zk declares it, and so does the policy (zk): the policy holds"
+    assert finding.message == "StatefulSet web/zk declares it, and so does the policy (zk): the policy holds"
 
 
 def test_a_dump_is_judged_by_its_newest_kubelet_where_it_does_not_tell_its_api_server(tmp_path: Path) -> None:
@@ -233,8 +233,8 @@ def test_a_budget_is_compared_with_a_group_that_a_workload_declares(tmp_path: Pa
     pods = [a_pod(n, n) for n in range(3)]
     dump = a_dump(tmp_path / "shop.json", *(a_node(n) for n in range(4)), *pods, budget, a_set("zookeeper"))
     (finding,) = of_groups(lint_dump(a_home(tmp_path / "home"), "", dump))
-    assert (finding.check, finding.advice) == ("budget-quorum", "set maxUnavailable: 1")
-    assert "shop/web/zk can spare 1 of 3 voters" in finding.words
+    assert (finding.check, finding.remedy) == ("budget-quorum", "set maxUnavailable: 1")
+    assert "shop/web/zk can spare 1 of 3 voters" in finding.message
 
 
 def test_lint_of_a_dump_needs_neither_a_database_nor_a_policy(tmp_path: Path) -> None:
@@ -265,8 +265,8 @@ def test_a_pod_that_is_terminating_for_days_holds_its_node_and_the_rest_is_plann
     assert {run.node for run in plan.runs} == {"n-1", "n-2"}
     (hold,) = plan.held
     assert (hold.node, hold.reason) == ("n-0", "stuck-terminating")
-    assert "2026-10-24 09:00" in hold.detail and "example.com/hold" in hold.detail and hold.advice
-    assert not any("rollout resume" in each.advice for each in plan.held)
+    assert "2026-10-24 09:00" in hold.detail and "example.com/hold" in hold.detail and hold.remedy
+    assert not any("rollout resume" in each.remedy for each in plan.held)
     found = {finding.check for finding in lint_dump(home, "", dump).findings}
     assert "stuck-terminating" in found and "finalizers" not in found
 
@@ -284,10 +284,10 @@ def test_a_plan_that_would_halt_says_what_to_mend_and_names_no_rollout(tmp_path:
         policy=POLICY.replace("canaries: 0", "canaries: 1") + "    drain: {no_room: evict}\n",
     )
     plan = plan_of_dump(home, ["workers"], NEW.version, dump)
-    told = [f"{hold.detail} {hold.advice}" for hold in plan.held]
+    told = [f"{hold.detail} {hold.remedy}" for hold in plan.held]
     assert any("the rollout would halt before it" in words for words in told)
     (failed,) = [hold for hold in plan.held if hold.reason == "failed"]
-    assert failed.detail.startswith("its run would fail: ") and failed.advice
+    assert failed.detail.startswith("its run would fail: ") and failed.remedy
     assert not any("rollout resume" in words or "rollout plan" in words for words in told)
 
 
@@ -306,7 +306,7 @@ def test_finalizers_of_pods_that_nobody_deletes_hold_no_plan(tmp_path: Path) -> 
     plan = plan_of_dump(home, ["workers"], NEW.version, dump)
     assert {run.node for run in plan.runs} == {"n-0", "n-1", "n-2"} and not plan.held
     (warning,) = [each for each in plan.warnings if each.check == "finalizers"]
-    assert warning.subject == "web/api-2" and "kueue.x-k8s.io/managed" in warning.words
+    assert warning.subject == "web/api-2" and "kueue.x-k8s.io/managed" in warning.message
     assert [each.subject for each in lint_dump(home, "", dump).findings if each.check == "finalizers"] == [
         "web/api-2"
     ]
@@ -319,11 +319,11 @@ def test_a_pod_that_is_being_deleted_and_may_take_a_day_is_said_when_planning(tm
     home = a_home(tmp_path / "home")
     for found in (
         [
-            each.words
+            each.message
             for each in plan_of_dump(home, ["workers"], NEW.version, dump).warnings
             if each.check == "leaving"
         ],
-        [each.words for each in lint_dump(home, "", dump).findings if each.check == "leaving"],
+        [each.message for each in lint_dump(home, "", dump).findings if each.check == "leaving"],
     ):
         (words,) = found
         assert "2999-10-24 09:00 UTC" in words and "web/api-1" in words

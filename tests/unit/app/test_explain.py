@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from fleet.app.explain import explain
-from fleet.app.follow import Follower
-from fleet.app.status import fleet_status
-from fleet.app.sync import sync
-from fleet.app.why import why
-from fleet.cli.explain_view import whole
+from fleet.app.inventory.sync import sync
+from fleet.app.reporting.blockers import why
+from fleet.app.reporting.explain import explain
+from fleet.app.reporting.status import fleet_status
+from fleet.app.rollouts.follow import Follower
+from fleet.cli.views.explain import whole
 from fleet.core.objects.node import NodeRef
 from fleet.core.records.errors import UsageError
 from fleet.core.records.held import Held, Reason
@@ -51,7 +51,7 @@ def test_explain_leads_with_what_every_other_view_tells(tmp_path: Path) -> None:
     for name in ("n-1", "n-2"):
         told = explain(home, name, why)
         assert full in told.held
-        assert follower.held[NodeRef("east", name)] == (full,) and shown[name] == (full.words,)
+        assert follower.held[NodeRef("east", name)] == (full,) and shown[name] == (full.message,)
     assert explain(home, "n-1", why).held[0] == full
     assert explain(home, "n-2", why).held == (cordoned, full), "a person has to act on that first"
     assert mended not in explain(home, "n-4", why).held

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.app.files import write_whole
+from fleet.app.wiring.files import write_whole
 from fleet.core.records.errors import UsageError
 
 
@@ -61,7 +61,7 @@ def test_a_pipe_is_written_to_as_it_is(tmp_path: Path) -> None:
 
 def test_standard_output_by_its_name(tmp_path: Path) -> None:
     """Where it is a pipe, its name leads to one that no folder has."""
-    code = "from pathlib import Path; from fleet.app.files import write_whole; write_whole(Path('/dev/stdout'), b'x')"
+    code = "from pathlib import Path; from fleet.app.wiring.files import write_whole; write_whole(Path('/dev/stdout'), b'x')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("x", "")
 

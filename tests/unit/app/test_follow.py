@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fleet.app.follow import Follower
-from fleet.cli.live import told
+from fleet.app.rollouts.follow import Follower
+from fleet.cli.views.live import told
 from tests.unit.app.finished import a_fast_home, carried_out
 
 

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from fleet.app import audit
-from fleet.app.home import Home
-from fleet.app.plans import plan
-from fleet.app.report import report, with_evidence
-from fleet.app.rollouts import start
-from fleet.app.status import fleet_status
-from fleet.app.sync import sync
+from fleet.app.audit import audit
+from fleet.app.inventory.sync import sync
+from fleet.app.planning.plans import plan
+from fleet.app.reporting.report import report, with_evidence
+from fleet.app.reporting.status import fleet_status
+from fleet.app.rollouts.rollouts import start
+from fleet.app.wiring.home import Home
 from fleet.core.records.errors import NoRoomError
-from fleet.core.records.journal import Record
+from fleet.core.records.journal import JournalRecord
 from fleet.model.file_lease import FileLease
 from tests.store.disks import fill, small_disk
 from tests.unit.app.finished import a_fast_home, carried_out
@@ -72,7 +72,7 @@ def test_reports_and_proofs_are_given_and_what_is_not_signed_is_said(disk: Path,
     home = a_fast_home(tmp_path / "home", database=database)
     audit.keygen(home)
     rollout = carried_out(home)
-    home.store.journal.append([Record("decision", "note", "r-9")], at=home.now(), actor="ada@desk")
+    home.store.journal.append([JournalRecord("decision", "note", "r-9")], at=home.now(), actor="ada@desk")
     home.store.close()
     full = Full(tmp_path / "home", database, fill(disk))
     assert {run.step for run in report(full.home, rollout).runs} == {"done"}
@@ -90,7 +90,7 @@ def test_half_a_checkpoint_beside_the_key_is_not_taken_for_one_that_was_changed(
     home = a_home(tmp_path / "home")
     with small_disk(home.path / "audit", 64) as folder:
         audit.keygen(home)
-        home.store.journal.append([Record("decision", "note", "r-9")], at=home.now(), actor="ada@desk")
+        home.store.journal.append([JournalRecord("decision", "note", "r-9")], at=home.now(), actor="ada@desk")
         copies = audit.keys_of(home).copies
         copies.write_bytes(b"\n" * (PAGE - 6))
         ballast = fill(folder)
@@ -98,7 +98,7 @@ def test_half_a_checkpoint_beside_the_key_is_not_taken_for_one_that_was_changed(
             audit.checkpoint(home)
         assert copies.stat().st_size == PAGE - 6
         ballast.unlink()
-        home.store.journal.append([Record("decision", "note", "r-9")], at=home.now(), actor="ada@desk")
+        home.store.journal.append([JournalRecord("decision", "note", "r-9")], at=home.now(), actor="ada@desk")
         audit.checkpoint(home)
         assert audit.verify(home).findings == ()
     home.store.close()

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from fleet.app.home import Home
-from fleet.app.init import init
+from fleet.app.inventory.init import init
+from fleet.app.wiring.home import Home
 from fleet.core.records.errors import UsageError
 from tests.unit.app.homes import POLICY, a_home, small_cluster
 

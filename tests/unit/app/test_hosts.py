@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from fleet.app.clusters import add_hosts
-from fleet.app.dumps import save_dump
-from fleet.app.home import Home
-from fleet.app.installation import install
-from fleet.app.quorums import groups_of_hosts
+from fleet.app.inventory.clusters import add_hosts
+from fleet.app.inventory.installation import install
+from fleet.app.planning.dumps import save_dump
+from fleet.app.wiring.home import Home
+from fleet.app.wiring.quorums import groups_of_hosts
 from fleet.cli.main import run
 from fleet.config import loads
 from fleet.core.records.errors import ConfigError, UnreachableError, UsageError

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from fleet.app.dumps import plan_of_dump
-from fleet.app.explain import explain
-from fleet.app.lint import lint_dump
-from fleet.app.sync import sync
-from fleet.app.why import why
-from fleet.cli.plan_view import whole
+from fleet.app.inventory.sync import sync
+from fleet.app.planning.dumps import plan_of_dump
+from fleet.app.planning.lint import lint_dump
+from fleet.app.reporting.blockers import why
+from fleet.app.reporting.explain import explain
+from fleet.cli.views.plan import whole
 from fleet.core.objects.node import Taint
 from fleet.core.records.held import Reason
 from fleet.core.third_parties.maintenance import Maintenance
@@ -137,9 +137,9 @@ def test_a_dump_in_which_another_works_on_a_node_holds_that_node(name: str, tmp_
     assert sorted(run.node for run in plan.runs) == ["n-1", "n-2"]
     (held,) = plan.held
     assert (held.node, held.reason) == ("n-0", reason)
-    assert words in held.detail and held.advice
+    assert words in held.detail and held.remedy
     found = [each for each in lint_dump(home, "", dump).findings if each.check.startswith("others-")]
-    assert any("n-0" in each.words or each.subject == "n-0" for each in found), found
+    assert any("n-0" in each.message or each.subject == "n-0" for each in found), found
 
 
 def test_a_dump_in_which_a_node_may_be_deleted_is_planned_with_a_warning(tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def test_a_dump_in_which_a_node_may_be_deleted_is_planned_with_a_warning(tmp_pat
     plan = plan_of_dump(a_home(tmp_path / "home"), ["workers"], NEW.version, dump)
     assert sorted(run.node for run in plan.runs) == ["n-0", "n-1", "n-2"]
     (warning,) = (each for each in plan.warnings if each.check == "may-be-deleted")
-    assert warning.subject == "cluster-autoscaler" and "n-0" in warning.words
+    assert warning.subject == "cluster-autoscaler" and "n-0" in warning.message
 
 
 def test_a_cordon_beside_the_mark_is_told_with_who_set_it(tmp_path: Path) -> None:
@@ -156,8 +156,8 @@ def test_a_cordon_beside_the_mark_is_told_with_who_set_it(tmp_path: Path) -> Non
     node["spec"]["unschedulable"] = True
     dump = a_dump(tmp_path / "shop.json", node, a_node(1))
     (held,) = plan_of_dump(a_home(tmp_path / "home"), ["workers"], NEW.version, dump).held
-    assert held.reason == Reason.OTHERS and held.held is not None and not held.held.lasting
-    assert "the cluster autoscaler deletes it" in held.detail and "uncordon" not in held.advice
+    assert held.reason == Reason.OTHERS and held.held is not None and not held.held.needs_action
+    assert "the cluster autoscaler deletes it" in held.detail and "uncordon" not in held.remedy
 
 
 def test_the_inventory_keeps_what_others_say(tmp_path: Path) -> None:

@@ -4,28 +4,28 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fleet.app.clock import WallClock
-from fleet.app.quorums import groups_of
+from fleet.app.wiring.quorums import groups_of
 from fleet.core.objects.selector import Selector
 from fleet.core.policy.policy import Policy
-from fleet.core.quorum.groups import Access, Group, Members
+from fleet.core.quorum.groups import EtcdAccess, GroupMembers, QuorumGroup
 from fleet.core.quorum.presets import PRESETS
 from fleet.etcd.group import EtcdGroup
-from fleet.kube.client.credentials import Source
-from fleet.kube.cluster import Cluster
+from fleet.kube.client.credentials import CredentialSource
+from fleet.kube.cluster import KubeCluster
 from fleet.quorums import PodGroup
+from fleet.system.clock import WallClock
 
 
 def test_each_group_is_asked_as_its_kind_is(tmp_path: Path) -> None:
-    members = Members("data", Selector({"app": "zk"}), 3, PRESETS["zookeeper"])
+    members = GroupMembers("data", Selector({"app": "zk"}), 3, PRESETS["zookeeper"])
     policy = Policy(
         quorums=(
-            Group("main", "east"),
-            Group("zk", "east", "zookeeper", members=members),
-            Group("other", "west", "zookeeper", members=members),
+            QuorumGroup("main", "east"),
+            QuorumGroup("zk", "east", "zookeeper", members=members),
+            QuorumGroup("other", "west", "zookeeper", members=members),
         )
     )
-    cluster = Cluster("east", Source(tmp_path / "none"), WallClock())
+    cluster = KubeCluster("east", CredentialSource(tmp_path / "none"), WallClock())
     found = groups_of(cluster, "fra", policy)
     assert {group.name: type(group) for group in found} == {"main": EtcdGroup, "zk": PodGroup}
 
@@ -33,6 +33,6 @@ def test_each_group_is_asked_as_its_kind_is(tmp_path: Path) -> None:
 def test_an_etcd_with_endpoints_of_its_own_may_be_another_than_that_of_the_static_pods(
     tmp_path: Path,
 ) -> None:
-    policy = Policy(quorums=(Group("broker", "east", access=Access(("https://192.0.2.1:2379",))),))
-    cluster = Cluster("east", Source(tmp_path / "none"), WallClock())
+    policy = Policy(quorums=(QuorumGroup("broker", "east", access=EtcdAccess(("https://192.0.2.1:2379",))),))
+    cluster = KubeCluster("east", CredentialSource(tmp_path / "none"), WallClock())
     assert [group.name for group in groups_of(cluster, "fra", policy)] == ["broker", "east/etcd"]

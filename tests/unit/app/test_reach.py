@@ -10,21 +10,21 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from fleet.app.clock import WallClock
-from fleet.app.connection import connect
-from fleet.app.home import Home
-from fleet.app.reach import ByCommands, Remote, RemoteAgents, Say
+from fleet.app.wiring.connection import connect
+from fleet.app.wiring.home import Home
+from fleet.app.wiring.reach import ByCommands, Remote, RemoteAgents, Say
 from fleet.core.objects.node import Node
 from fleet.core.objects.pod import Pod
 from fleet.core.objects.selector import Selector
 from fleet.core.policy.policy import Policy, Pool
 from fleet.core.rollout.event import Event, Gone, Seen, Synced
 from fleet.drivers.agents import ClusterWithAgents
-from fleet.kube.actions.machine import PATH
-from fleet.kube.client.credentials import Source
+from fleet.kube.actions.machine_client import PATH
+from fleet.kube.client.credentials import CredentialSource
 from fleet.kube.client.transport import Transport
-from fleet.kube.cluster import Cluster
-from fleet.store.clusters import ClusterRow
+from fleet.kube.cluster import KubeCluster
+from fleet.store.inventory.clusters import ClusterRow
+from fleet.system.clock import WallClock
 from tests.kube_fake.server import ApiServer
 from tests.kube_fake.world import write_kubeconfig
 from tests.unit.hosts.boxes import NEW, QUICK, Box
@@ -66,7 +66,7 @@ class Bed:
     def __init__(self, server: ApiServer, kubeconfig: Path) -> None:
         self.server = server
         self.boxes = Boxes()
-        self.transport = Transport(Source(kubeconfig), WallClock())
+        self.transport = Transport(CredentialSource(kubeconfig), WallClock())
         self.agents = RemoteAgents("east", POLICY, self.transport, {"ssh": self.open}, retry=0.02)
 
     def open(self, node: str, pool: Pool, say: Say) -> Remote:
@@ -169,9 +169,9 @@ def test_a_machine_that_is_not_reached_or_is_none_fleet_knows_is_waited_for(tmp_
 def test_agents_work_while_their_controller_leads_and_no_longer(tmp_path: Path) -> None:
     async def tell(bed: Bed) -> None:
         bed.tell(Seen("east", BARE), Synced("east"))
-        kubeconfig = Source(tmp_path / "kubeconfig")
-        mine = ClusterWithAgents(Cluster("east", kubeconfig, WallClock()), bed.agents)
-        other = Cluster("east", kubeconfig, WallClock())
+        kubeconfig = CredentialSource(tmp_path / "kubeconfig")
+        mine = ClusterWithAgents(KubeCluster("east", kubeconfig, WallClock()), bed.agents)
+        other = KubeCluster("east", kubeconfig, WallClock())
         assert (await other.lead("other", 30, lambda holder: False)).held
         assert not (await mine.lead("me", 30, lambda holder: False)).held
         assert bed.boxes.open == []

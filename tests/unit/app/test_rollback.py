@@ -7,20 +7,20 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from fleet.app.home import Home
-from fleet.app.plans import plan
-from fleet.app.report import report
-from fleet.app.rollback import forward_again, rollback
-from fleet.app.rollouts import Rollouts, release, say, start
-from fleet.app.run import run
-from fleet.app.why import why
+from fleet.app.planning.plans import plan
+from fleet.app.reporting.blockers import why
+from fleet.app.reporting.report import report
+from fleet.app.rollouts.rollback import forward_again, rollback
+from fleet.app.rollouts.rollouts import Rollouts, release, say, start
+from fleet.app.rollouts.run import run
+from fleet.app.wiring.home import Home
 from fleet.core.objects.node import NodeRef
 from fleet.core.records.errors import HeldError, UsageError
-from fleet.core.records.journal import Record
+from fleet.core.records.journal import JournalRecord
 from fleet.core.releases.release import Release
 from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import NEW, OLD, START, a_machine, a_node, a_snapshot
-from fleet.model.behaviour import Behaviour, Failure
+from fleet.model.behaviour import ClusterBehaviour, Failure
 from fleet.simulated.cluster import create, snapshot_of
 from tests.unit.app.finished import a_fast_home, carried_out, workers
 from tests.unit.app.homes import POLICY
@@ -68,7 +68,7 @@ def test_nodes_that_the_rollout_did_not_upgrade_are_left_alone(tmp_path: Path) -
     file = home.simulated / "east.json"
     now = snapshot_of(file)
     nodes = tuple(replace(node, uid="another") if node.name == "n-4" else node for node in now.nodes)
-    create(file, replace(now, nodes=nodes), Behaviour(), 1, START)
+    create(file, replace(now, nodes=nodes), ClusterBehaviour(), 1, START)
     made = rollback(home, "r-1")
     assert sorted(each.node for each in made.runs) == ["n-1", "n-2"]
 
@@ -119,7 +119,7 @@ def failed(path: Path, failure: Failure) -> Home:
     """r-1 has failed on n-1 and is done on n-2; the trouble is over by now."""
     home = a_fast_home(path, policy=POLICY + "    failure_limit: 9\n    drain: {no_room: evict}\n")
     file = home.simulated / "east.json"
-    create(file, workers(), Behaviour(failures={"n-1": failure}), 1, START)
+    create(file, workers(), ClusterBehaviour(failures={"n-1": failure}), 1, START)
     carried_out(home)
     rollout = Rollouts.load(home.store).named("r-1")
     assert {ref.name: each.step for ref, each in rollout.runs.items()} == {
@@ -163,7 +163,7 @@ def test_a_rollback_is_stale_like_any_plan_and_says_how_to_make_it_anew(tmp_path
 def test_the_journal_of_a_rollout_without_a_reboot_has_nothing_to_undo(tmp_path: Path) -> None:
     home = a_fast_home(tmp_path / "home", a_snapshot([a_node("n-1")]))
     start(home, plan(home, ["workers"], NEW.version), lambda clusters: ())
-    finish = Record(form="decision", kind="finish", rollout="r-1")
+    finish = JournalRecord(form="decision", kind="finish", rollout="r-1")
     home.store.journal.append([finish], at=home.now(), actor="fleet@test")
     with pytest.raises(HeldError, match="no node runs"):
         rollback(home, "r-1")

@@ -7,16 +7,25 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from fleet.app.home import Home
-from fleet.app.plans import plan, stored
-from fleet.app.rollouts import Rollouts, changes, newcomers, release, say, start, summary_of, what_follows
+from fleet.app.planning.plans import plan, stored
+from fleet.app.rollouts.rollouts import (
+    Rollouts,
+    changes,
+    newcomers,
+    release,
+    say,
+    start,
+    summary_of,
+    what_follows,
+)
+from fleet.app.wiring.home import Home
 from fleet.core.cluster.snapshot import Snapshot
-from fleet.core.planning.estimates import Times
+from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.records.errors import HeldError, UsageError
-from fleet.core.records.journal import Record
+from fleet.core.records.journal import JournalRecord
 from fleet.core.rollout.rollout import State
 from fleet.lab.simulation.builders import NEW, OLD, START, a_machine, a_node, a_policy, a_snapshot
-from fleet.model.behaviour import Behaviour
+from fleet.model.behaviour import ClusterBehaviour
 from fleet.planner.planner import make_plan
 from tests.story import Story
 from tests.unit.app.homes import POLICY, a_home, a_started_rollout, small_cluster
@@ -96,7 +105,7 @@ def test_a_node_that_tells_no_version_is_known_by_its_digest() -> None:
     before = small_cluster()
     base, unversioned = replace(OLD, version="9.6"), replace(NEW, version=NEW.digest)
     told = replace(before, machines=tuple(a_machine(node, base) for node in before.nodes))
-    made = make_plan("p", [told], a_policy(), ["workers"], NEW, START, Times())
+    made = make_plan("p", [told], a_policy(), ["workers"], NEW, START, DurationEstimates())
     assert {run.from_version for run in made.runs} == {OLD.version}
     fresh = a_node("n-5")
     now = replace(
@@ -127,14 +136,14 @@ def test_commands_that_make_no_sense_are_refused_and_not_journaled(tmp_path: Pat
 def test_an_ended_rollout_takes_no_commands(tmp_path: Path) -> None:
     home = a_home(tmp_path / "home")
     a_started_rollout(home)
-    finish = Record(form="decision", kind="finish", rollout="r-1")
+    finish = JournalRecord(form="decision", kind="finish", rollout="r-1")
     home.store.journal.append([finish], at=home.now(), actor="fleet@test")
     with pytest.raises(UsageError, match="r-1 has ended: finished"):
         say(home, "pause", "r-1")
     assert Rollouts.load(home.store).last().id == "r-1"
 
 
-def failed_run(*, slot: bool) -> list[Record]:
+def failed_run(*, slot: bool) -> list[JournalRecord]:
     """A run of n-1 as far as a failed verify; or only as a failed stage."""
     turns = [
         ("begin", "stage"),
@@ -149,7 +158,9 @@ def failed_run(*, slot: bool) -> list[Record]:
         else [("begin", "stage"), ("failed", "failed")]
     )
     return [
-        Record(form="decision", kind="step", rollout="r-1", node="east/n-1", detail={"turn": turn, "to": to})
+        JournalRecord(
+            form="decision", kind="step", rollout="r-1", node="east/n-1", detail={"turn": turn, "to": to}
+        )
         for turn, to in ways
     ]
 
@@ -182,7 +193,7 @@ def test_a_misspelt_rollout_gets_the_nearest_name(tmp_path: Path) -> None:
 
 def a_halted_canary() -> Story:
     nodes = [a_node(f"n-{number}") for number in range(3)]
-    story = Story([a_snapshot(nodes)], a_policy(), Behaviour(failures={"n-0": "old-version"}))
+    story = Story([a_snapshot(nodes)], a_policy(), ClusterBehaviour(failures={"n-0": "old-version"}))
     story.start(canaries=["n-0"])
     story.run()
     assert story.rollout.state is State.HALTED

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from fleet.app.background import ensure_controller
-from fleet.app.run import run
+from fleet.app.rollouts.background import ensure_controller
+from fleet.app.rollouts.run import run
 from fleet.core.records.errors import UsageError
 from fleet.store import ClusterRow
 from tests.unit.app.homes import POLICY, a_home

@@ -8,23 +8,23 @@ from pathlib import Path
 
 import pytest
 
-from fleet.app.clock import WallClock
-from fleet.app.explain import explain
-from fleet.app.follow import Follower
-from fleet.app.home import Home
-from fleet.app.report import report
-from fleet.app.rollouts import Rollouts
-from fleet.app.standstill import standstill, standstill_of
-from fleet.app.status import fleet_status
-from fleet.cli.explain_view import headline as explained
-from fleet.cli.live import scene_of
-from fleet.cli.rollout_view import headline, picture
-from fleet.cli.status_view import attention, glance
+from fleet.app.reporting.explain import explain
+from fleet.app.reporting.report import report
+from fleet.app.reporting.status import fleet_status
+from fleet.app.rollouts.follow import Follower
+from fleet.app.rollouts.rollouts import Rollouts
+from fleet.app.rollouts.standstill import standstill, standstill_of
+from fleet.app.wiring.home import Home
+from fleet.cli.views.explain import headline as explained
+from fleet.cli.views.live import scene_of
+from fleet.cli.views.rollout import headline, picture
+from fleet.cli.views.status import attention, glance
 from fleet.core.reporting.standstill import MidAir, Standstill, sentence
 from fleet.core.rollout.replay import rollouts_of
 from fleet.core.rollout.steps import HAS_SLOT
 from fleet.drivers.identity import own_identity
 from fleet.lab.simulation.builders import a_deployment, a_node, a_policy, a_snapshot
+from fleet.system.clock import WallClock
 from tests.story import Story
 from tests.unit.app.homes import a_home, a_started_rollout, small_cluster
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from fleet.app.home import Home
-from fleet.app.status import fleet_status
-from fleet.app.sync import sync
+from fleet.app.inventory.sync import sync
+from fleet.app.reporting.status import fleet_status
+from fleet.app.wiring.home import Home
 from fleet.core.objects.node import SITE_LABEL
 from fleet.core.records.errors import UsageError
 from fleet.core.reporting.overview import Selection, select

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 from rich.text import Text
 
-from fleet.app.look import look
-from fleet.cli.canvas import Canvas, changes
+from fleet.app.wiring.refresh import look
+from fleet.cli.terminal.live_display import Canvas, changes
 from tests.unit.app.homes import a_home
 
 lines = st.lists(st.text("abc ", max_size=4), max_size=6)

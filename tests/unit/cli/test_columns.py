@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from fleet.cli.columns import columns, folded
+from fleet.cli.terminal.columns import columns, folded
 
 
 def test_columns_are_as_wide_as_their_widest_cell_and_end_without_blanks() -> None:

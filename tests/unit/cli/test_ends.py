@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet.cli.main import INTERRUPTED
+from fleet.cli.line import INTERRUPTED
 from fleet.store import ClusterRow
 from tests.unit.app.homes import a_home
 

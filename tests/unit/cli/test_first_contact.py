@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import pytest
 from typer.main import get_command
 
-from fleet.cli.commands import app
 from fleet.cli.main import run
+from fleet.cli.registry import app
 from tests.unit.app.homes import POLICY, a_home, small_cluster
 
 ELSEWHERE = {

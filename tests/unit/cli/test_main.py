@@ -14,9 +14,10 @@ from typing import NamedTuple
 
 import pytest
 
-from fleet.app.home import Home
-from fleet.app.rollouts import say
-from fleet.cli.main import lifted, run
+from fleet.app.rollouts.rollouts import say
+from fleet.app.wiring.home import Home
+from fleet.cli.line import lifted
+from fleet.cli.main import run
 from tests.unit.app.homes import a_home, a_started_rollout
 
 
@@ -219,7 +220,7 @@ def test_a_reader_that_leaves_early_is_no_error(tmp_path: Path) -> None:
 
 def test_help_does_not_load_what_only_commands_need() -> None:
     words = (
-        "import sys, fleet.cli.commands; print([m for m in sys.modules if m in "
+        "import sys, fleet.cli.registry; print([m for m in sys.modules if m in "
         + repr(
             [
                 "sqlmodel",

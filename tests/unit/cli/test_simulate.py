@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from typer.testing import CliRunner
 
-from fleet.cli.commands import app
+from fleet.cli.registry import app
 from fleet.core.records.errors import UsageError
 
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from fleet.app.home import Home
+from fleet.app.wiring.home import Home
 from fleet.cli.main import run
 from fleet.config import load
 from fleet.core.records.errors import ConfigError, UsageError
 from fleet.core.text.paths import expanded
 from fleet.machines.access import Access, Address
-from fleet.machines.openssh import asked
+from fleet.machines.ssh.openssh import asked
 
 NOBODY = "~nobody-has-this-name/x"
 

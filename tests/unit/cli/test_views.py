@@ -9,23 +9,27 @@ import msgspec
 from msgspec.structs import replace
 from rich.text import Text
 
-from fleet.app.explain import explanation
-from fleet.cli import explain_view, plan_view, quorum_view, rollout_view, status_view
-from fleet.cli.live import stuck
+from fleet.app.reporting.explain import explanation
+from fleet.cli.views import explain as explain_view
+from fleet.cli.views import plan as plan_view
+from fleet.cli.views import quorum as quorum_view
+from fleet.cli.views import rollout as rollout_view
+from fleet.cli.views import status as status_view
+from fleet.cli.views.live import stuck
 from fleet.core.objects.node import NodeRef
-from fleet.core.planning.estimates import ENOUGH_TO_SPREAD, Times
+from fleet.core.planning.estimates import ENOUGH_TO_SPREAD, DurationEstimates
 from fleet.core.planning.eta import seconds_left
 from fleet.core.planning.plan import Plan
-from fleet.core.planning.what_if import Change, WhatIf
+from fleet.core.planning.what_if import WhatIf, WhatIfChange
 from fleet.core.quorum.quorum import Link, Member, QuorumRule
 from fleet.core.records.held import Held, Reason
-from fleet.core.records.journal import Record
-from fleet.core.reporting.overview import Known, Selection, overview, parts_of, select
-from fleet.core.reporting.status import Status, StatusCluster
-from fleet.core.reporting.timeline import Chronicle
+from fleet.core.records.journal import JournalRecord
+from fleet.core.reporting.overview import KnownNode, Selection, overview, parts_of, select
+from fleet.core.reporting.status import FleetStatus, StatusCluster
+from fleet.core.reporting.timeline import Timeline
 from fleet.core.reporting.voters import status_of
 from fleet.core.rollout.steps import Turn
-from fleet.core.text.durations import words
+from fleet.core.text.durations import format_duration
 from fleet.lab.simulation.builders import NEW, START, a_group, a_node, a_policy, a_pool
 from fleet.planner.planner import make_plan
 from tests.story import Story
@@ -36,7 +40,7 @@ POLICY = a_policy(a_pool())
 
 
 def a_plan() -> Plan:
-    return make_plan("p-9c41", [small_cluster()], POLICY, ["workers"], NEW, START, Times())
+    return make_plan("p-9c41", [small_cluster()], POLICY, ["workers"], NEW, START, DurationEstimates())
 
 
 class Played:
@@ -46,10 +50,10 @@ class Played:
         self.plan = a_plan()
         self.story = Story([small_cluster()], POLICY)
         detail = msgspec.to_builtins(self.plan.begin())
-        self.story.command(Record(form="command", kind="start", rollout="r-1", detail=detail))
+        self.story.command(JournalRecord(form="command", kind="start", rollout="r-1", detail=detail))
         self.story.run(until=lambda: self.story.at >= seconds)
-        self.chronicle = Chronicle("r-1")
-        self.chronicle.tell(self.story.entries)
+        self.chronicle = Timeline("r-1")
+        self.chronicle.apply(self.story.entries)
         self.now = self.story.now
         self.held: dict[NodeRef, tuple[Held, ...]] = {
             ref: held for ref in self.story.rollout.runs if (held := self.story.engine.why(ref, self.now))
@@ -60,11 +64,11 @@ class Played:
         since = dict.fromkeys(self.held, self.now - timedelta(seconds=41))
         return rollout_view.Scene(self.chronicle, self.now, self.held, since, self.eta)
 
-    def status(self) -> Status:
+    def status(self) -> FleetStatus:
         snapshot = self.story.models["east"].snapshot(self.now)
         machines = {machine.name: machine for machine in snapshot.machines}
         known = [
-            Known("east", "fra", node.name, node, machines[node.name], 3, START, self.now)
+            KnownNode("east", "fra", node.name, node, machines[node.name], 3, START, self.now)
             for node in snapshot.nodes
         ]
         away = self.now - timedelta(minutes=14)
@@ -118,7 +122,7 @@ def test_a_plan_tells_its_p95_or_how_far_off_it_may_be() -> None:
 
     plan = a_plan()
     assert plan.assumed is not None and plan.assumed.slow_seconds is not None
-    quick, slow = words(plan.assumed.quick_seconds), words(plan.assumed.slow_seconds)
+    quick, slow = format_duration(plan.assumed.quick_seconds), format_duration(plan.assumed.slow_seconds)
     assert told(plan).startswith(
         f"unknown: it takes {quick} if all that was never measured is quick, {slow} if it is slow"
     )
@@ -131,8 +135,10 @@ def test_a_plan_tells_its_p95_or_how_far_off_it_may_be() -> None:
 def test_what_would_help_is_told_best_first() -> None:
     plan = a_plan()
     changes = (
-        Change("budget db/postgres", "raise maxUnavailable to 2", 60, plan.makespan_seconds - 60, 4, "x"),
-        Change("max_unavailable 2 of pool workers", "raise max_unavailable to 4", 9000, -10, 2, "x"),
+        WhatIfChange(
+            "budget db/postgres", "raise maxUnavailable to 2", 60, plan.makespan_seconds - 60, 4, "x"
+        ),
+        WhatIfChange("max_unavailable 2 of pool workers", "raise max_unavailable to 4", 9000, -10, 2, "x"),
     )
     lines = shown(
         plan_view.whole(msgspec.structs.replace(plan, what_if=WhatIf(2, changes)), START)
@@ -174,7 +180,7 @@ def test_a_plan_says_who_needs_an_operator_and_who_waits_for_time() -> None:
     assert "2 nodes need an operator" in shown(plan_view.whole(plan, START))
     (first, *_) = plan.held
     window = Held(Reason.WINDOW, "workers", {"opens": "Sat 22:00"})
-    timed = msgspec.structs.replace(first, reason="window", detail=window.words, advice="", held=window)
+    timed = msgspec.structs.replace(first, reason="window", detail=window.message, advice="", held=window)
     text = shown(plan_view.whole(msgspec.structs.replace(plan, held=(first, timed)), START))
     assert "1 node needs an operator, 1 node waits for what passes by itself" in text
     alone = shown(plan_view.whole(msgspec.structs.replace(plan, held=(timed,)), START))
@@ -334,8 +340,8 @@ def test_progress_counts_what_is_done_and_shows_failed_and_cancelled_beside_it()
         "n-2", Turn.DONE
     )
     told.turn("n-3", Turn.CANCELLED, why="its node was deleted")
-    chronicle = Chronicle("r-1")
-    chronicle.tell(told.entries)
+    chronicle = Timeline("r-1")
+    chronicle.apply(told.entries)
     assert "[########xxxxxxxx]  2/4" in rollout_view.headline(rollout_view.Scene(chronicle, START)).plain
 
 

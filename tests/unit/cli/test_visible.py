@@ -12,14 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.text import Text
 
-from fleet.app import logs
-from fleet.app.logs import Lines
-from fleet.cli.canvas import Canvas
-from fleet.cli.columns import columns
-from fleet.cli.output import console, note, show, show_csv, show_json
 from fleet.cli.report.page import page
-from fleet.cli.visible import Screen, visible_text
+from fleet.cli.terminal.columns import columns
+from fleet.cli.terminal.live_display import Canvas
+from fleet.cli.terminal.output import console, note, show, show_csv, show_json
+from fleet.cli.terminal.visible import Screen, visible_text
 from fleet.core.text.visible import visible, visible_json, visible_lines
+from fleet.system import logs
+from fleet.system.logs import Lines
 from tests.unit.report.scenes import a_scene
 
 ODD = {

@@ -9,9 +9,9 @@ import pytest
 from fleet.config import declared_by, loads
 from fleet.core.objects.selector import Selector
 from fleet.core.objects.workload import Workload
-from fleet.core.quorum.groups import Group, settled
+from fleet.core.quorum.groups import QuorumGroup, settled
 from fleet.core.quorum.presets import PRESETS, default_rule
-from fleet.core.quorum.probe import Http, Probe, Term
+from fleet.core.quorum.probe import HttpProbe, Probe, ProbeTerm
 from fleet.core.quorum.quorum import QuorumRule
 
 APP = Selector({"app": "zk"})
@@ -30,7 +30,7 @@ JSON = (
 
 def declared(
     written: str | None, kind: str = "StatefulSet", name: str = "zk", selector: Selector | None = APP
-) -> Group:
+) -> QuorumGroup:
     return declared_by(Workload(kind, "data", name, f"u-{name}", quorum=written, selector=selector), "east")
 
 
@@ -59,7 +59,7 @@ def test_a_mapping_means_what_it_means_in_the_policy(written: str) -> None:
     assert found.members.voters == meant.members.voters == 3
     assert found.members.probe == meant.members.probe
     assert found.members.probe == Probe(
-        Http(80, "/state"), leader=Term("role", ("leader",)), lag="lag", name=""
+        HttpProbe(80, "/state"), leader=ProbeTerm("role", ("leader",)), lag="lag", name=""
     )
     assert found.name == meant.full_name
 
@@ -157,4 +157,4 @@ def test_no_path_leads_out_of_the_pod(path: str) -> None:
 @pytest.mark.parametrize("path", ["/", "/v1/x?at=../y&z=%2F", "/a..b/...", "/.well-known/x"])
 def test_other_paths_are_as_written(path: str) -> None:
     found = declared(json.dumps({"kind": "pods", "probe": {"http": {"port": 80, "path": path}}})).members
-    assert found is not None and found.probe is not None and found.probe.ask == Http(80, path)
+    assert found is not None and found.probe is not None and found.probe.ask == HttpProbe(80, path)

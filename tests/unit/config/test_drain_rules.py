@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fleet.config import loads
 from fleet.core.objects.selector import Selector
-from fleet.core.policy.drain_rule import PodRule, PodTerm
+from fleet.core.policy.drain_rule import PodRule, PodRuleTerm
 from tests.unit.config.test_problems import problems
 
 HEAD = """\
@@ -43,11 +43,11 @@ def test_a_rule_says_which_pods_and_what_is_done_with_them() -> None:
             "games",
             "hold",
             (
-                PodTerm(("games", "more"), annotations={"example.com/busy": "true"}),
-                PodTerm(selector=Selector({"tier": "live"}), owners=("StatefulSet",)),
+                PodRuleTerm(("games", "more"), annotations={"example.com/busy": "true"}),
+                PodRuleTerm(selector=Selector({"tier": "live"}), owners=("StatefulSet",)),
             ),
         ),
-        PodRule("jobs", "wait", (PodTerm(owners=("Job",)),), -1, 14400),
+        PodRule("jobs", "wait", (PodRuleTerm(owners=("Job",)),), -1, 14400),
         PodRule("rest", "evict", (), 5),
     )
 

@@ -8,16 +8,16 @@ import pytest
 
 from fleet.config import load, loads
 from fleet.core.objects.selector import Selector
-from fleet.core.quorum.groups import Access, Group
+from fleet.core.quorum.groups import EtcdAccess, QuorumGroup
 from fleet.core.quorum.presets import PRESETS
-from fleet.core.quorum.probe import Exec, Http, Probe, Term
+from fleet.core.quorum.probe import ExecProbe, HttpProbe, Probe, ProbeTerm
 from fleet.core.quorum.quorum import Quorum, QuorumRule, SnapshotRule
 from fleet.core.records.errors import ConfigError
 
 PODS = "namespace: data, selector: {matchLabels: {app: own}}"
 
 
-def group(written: str) -> Group:
+def group(written: str) -> QuorumGroup:
     policy, cautions = loads(f"pools: [{{name: w}}]\nquorums:\n  - {{name: g, cluster: east, {written}}}\n")
     assert cautions == ()
     return policy.quorums[0]
@@ -36,7 +36,7 @@ def problems(written: str) -> list[str]:
 
 
 def test_a_group_needs_only_a_name_and_a_cluster() -> None:
-    assert group("kind: etcd") == Group("g", "east")
+    assert group("kind: etcd") == QuorumGroup("g", "east")
 
 
 def test_a_group_that_the_policy_does_not_name_goes_by_the_defaults() -> None:
@@ -67,7 +67,7 @@ quorums:
     snapshot: {directory: snapshots}
 """)
     found = load(path)[0].quorums[0]
-    assert found.access == Access(
+    assert found.access == EtcdAccess(
         ("https://10.0.0.1:2379",), f"{tmp_path}/pki/ca.crt", f"{tmp_path}/pki/me.crt", "/keys/me.key"
     )
     assert found.rule.snapshot == SnapshotRule(f"{tmp_path}/snapshots", 7)
@@ -85,7 +85,7 @@ def test_a_known_kind_has_its_probe_and_a_policy_says_otherwise_key_by_key() -> 
     assert probe("", "zookeeper") == known
     changed = probe("http: {port: 8081}, index: server_stats.zxid", "zookeeper")
     assert changed is not None
-    assert changed.ask == Http(8081, "/commands/server_stats")
+    assert changed.ask == HttpProbe(8081, "/commands/server_stats")
     assert (changed.index, changed.leader) == ("server_stats.zxid", known.leader)
 
 
@@ -98,10 +98,10 @@ def test_a_probe_of_its_own() -> None:
         "exec: [own, state], container: server, answer: lines, leader: role=leader|primary, healthy: ready"
     )
     assert probe(written) == Probe(
-        Exec(("own", "state"), "server"),
+        ExecProbe(("own", "state"), "server"),
         "lines",
-        leader=Term("role", ("leader", "primary")),
-        healthy=Term("ready", ("true",)),
+        leader=ProbeTerm("role", ("leader", "primary")),
+        healthy=ProbeTerm("ready", ("true",)),
     )
 
 

@@ -16,19 +16,19 @@ from fleet.core.rollout.replay import rollouts_of
 from fleet.core.rollout.rollout import State
 from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import NEW, a_deployment, a_machine, a_node, a_policy, a_pool, a_snapshot
-from fleet.model.behaviour import Behaviour
+from fleet.model.behaviour import ClusterBehaviour
 from tests.story import Story
 
 POOL = a_pool(limits=Limits(Amount(1)), failure_limit=1)
 FIRST = NodeRef("east", "n-0")
 
 
-def a_story(*steps: Step, units: Units | None = None, behaviour: Behaviour | None = None) -> Story:
+def a_story(*steps: Step, units: Units | None = None, behaviour: ClusterBehaviour | None = None) -> Story:
     """Three nodes; the first one is the canary, and has come to the step."""
     nodes = [a_node(f"n-{index}") for index in range(3)]
     machines = [replace(a_machine(node), units=units) for node in nodes]
     snapshot = a_snapshot(nodes, a_deployment("shop", 6, nodes), machines=machines)
-    story = Story([snapshot], a_policy(POOL), behaviour or Behaviour(reboot=90.0))
+    story = Story([snapshot], a_policy(POOL), behaviour or ClusterBehaviour(reboot=90.0))
     story.start(canaries=["n-0"])
     for step in steps:
         story.run(until=lambda step=step: story.steps()["n-0"] is step)  # type: ignore[misc]
@@ -56,7 +56,7 @@ def test_a_node_that_registers_anew_during_its_reboot_is_proven_as_the_machine_t
     story.models["east"].stranger.forget_node("n-0")
     story.turn()
     (held,) = story.engine.why(FIRST, story.now)
-    assert held.reason is Reason.NODE_ABSENT and not held.lasting
+    assert held.reason is Reason.NODE_ABSENT and not held.needs_action
     story.run()
     run = story.run_of("n-0")
     assert run.step is Step.DONE and run.proof["version"] == NEW.version
@@ -77,7 +77,7 @@ def test_what_had_failed_before_the_reboot_is_known_though_the_machine_object_ha
 
 
 def test_a_node_that_is_not_back_after_the_reboots_timeout_is_cancelled_and_halts_nobody() -> None:
-    story = a_story(Step.REBOOT, behaviour=Behaviour(reboot=1e6))
+    story = a_story(Step.REBOOT, behaviour=ClusterBehaviour(reboot=1e6))
     down(story)
     begun = story.at
     story.models["east"].stranger.delete_node("n-0")
@@ -117,7 +117,7 @@ def test_a_node_that_is_removed_after_its_reboot_is_cancelled_once_it_had_its_ti
 
 
 def test_the_same_machine_that_comes_back_under_another_name_is_told() -> None:
-    story = a_story(Step.REBOOT, behaviour=Behaviour(reboot=1e6))
+    story = a_story(Step.REBOOT, behaviour=ClusterBehaviour(reboot=1e6))
     down(story)
     story.models["east"].stranger.delete_node("n-0")
     story.models["east"].stranger.add_node(a_node("ip-10-0-0-7", pool="others", machine_id="machine-n-0"))
@@ -184,7 +184,7 @@ def test_a_controller_that_is_killed_while_the_node_is_away_goes_on_against_the_
 
 
 def test_a_failed_run_that_gives_its_node_back_stays_failed_when_the_node_is_removed() -> None:
-    story = a_story(Step.REBOOT, behaviour=Behaviour(failures={"n-0": "old-version"}))
+    story = a_story(Step.REBOOT, behaviour=ClusterBehaviour(failures={"n-0": "old-version"}))
     story.run(until=lambda: story.steps()["n-0"] is Step.FAILED)
     story.models["east"].stranger.delete_node("n-0")
     story.run(seconds=3600)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from fleet.core.agent import Act, Answer, Seen, next_duty, proves_boot, rolled_back
+from fleet.core.agent import MachineView, ReportWork, StartWork, decide_work, proves_boot, rolled_back
 from fleet.core.objects.machine import Ask, Machine, Request, Work
 from fleet.core.releases.release import Release
-from fleet.machines.os.family import Observation
+from fleet.machines.families.family import Observation
 from tests.releases import PAIRS, Pair
 
 OTHER = Release("0", "sha256:00")
 
 
-def seen(kind: type, booted: Release, staged: Release | None = None, rollback: Release | None = None) -> Seen:
+def seen(
+    kind: type, booted: Release, staged: Release | None = None, rollback: Release | None = None
+) -> MachineView:
     if kind is Machine:
         return Machine("n-1", booted=booted, staged=staged, rollback=rollback, boot_id="b-1")
     return Observation("bootc", booted, "b-1", "6.1", staged, rollback)
@@ -23,23 +25,23 @@ def seen(kind: type, booted: Release, staged: Release | None = None, rollback: R
 @pytest.mark.parametrize("kind", [Machine, Observation])
 def test_it_goes_by_what_is_one_release(kind: type, pair: Pair) -> None:
     stage, reboot, back = (Request(ask, "t", pair.wanted) for ask in (Ask.STAGE, Ask.REBOOT, Ask.ROLLBACK))
-    word = next_duty(stage, None, seen(kind, pair.found))
+    word = decide_work(stage, None, seen(kind, pair.found))
     if pair.same:
-        assert isinstance(word, Answer) and (word.work.state, word.work.message) == (
+        assert isinstance(word, ReportWork) and (word.work.state, word.work.message) == (
             "done",
             "was booted already",
         )
     else:
-        assert isinstance(word, Act)
+        assert isinstance(word, StartWork)
     for request, there in (
         (reboot, seen(kind, OTHER, staged=pair.found)),
         (back, seen(kind, OTHER, rollback=pair.found)),
     ):
-        word = next_duty(request, None, there)
+        word = decide_work(request, None, there)
         if pair.same:
-            assert isinstance(word, Act)
+            assert isinstance(word, StartWork)
         else:
-            assert isinstance(word, Answer) and word.work.state == "failed"
+            assert isinstance(word, ReportWork) and word.work.state == "failed"
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.why)

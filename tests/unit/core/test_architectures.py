@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.linting.lint import lint
 from fleet.core.objects.node import ARCHITECTURE_LABEL, ZONE_LABEL, Node, NodeRef
-from fleet.core.planning.estimates import Times
+from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.policy.policy import Amount, Limits, Policy
 from fleet.core.records.held import Reason
 from fleet.core.releases.release import Release, Stream, is_release
@@ -53,7 +53,7 @@ def asked_of(story: Story) -> dict[str, str]:
 )
 def test_a_pool_of_two_architectures_is_upgraded(release: Release, asked: dict[str, str]) -> None:
     policy, cluster = a_policy(release), a_cluster("amd64", "arm64")
-    plan = make_plan("", [cluster], policy, ["workers"], release, START, Times())
+    plan = make_plan("", [cluster], policy, ["workers"], release, START, DurationEstimates())
     assert ({run.node for run in plan.runs}, plan.held) == ({"n-0", "n-1"}, ())
     story = Story([cluster], policy)
     story.start(release)
@@ -65,7 +65,7 @@ def test_a_pool_of_two_architectures_is_upgraded(release: Release, asked: dict[s
         "n-0": AMD,
         "n-1": ARM,
     }
-    again = make_plan("", [after], policy, ["workers"], release, START, Times())
+    again = make_plan("", [after], policy, ["workers"], release, START, DurationEstimates())
     assert (again.runs, again.held) == ((), ())
 
 
@@ -74,11 +74,11 @@ def test_a_node_without_a_payload_is_held_in_the_plan_and_in_the_rollout(
     architecture: str, told: str
 ) -> None:
     policy, cluster = a_policy(OF_BOTH), a_cluster("amd64", architecture)
-    plan = make_plan("", [cluster], policy, ["workers"], OF_BOTH, START, Times())
+    plan = make_plan("", [cluster], policy, ["workers"], OF_BOTH, START, DurationEstimates())
     assert [run.node for run in plan.runs] == ["n-0"]
     (held,) = plan.held
     assert held.node == "n-1" and held.held is not None
-    assert held.held.reason is Reason.ARCHITECTURE and told in str(held.held.facts["architecture"])
+    assert held.held.reason is Reason.ARCHITECTURE and told in str(held.held.params["architecture"])
     assert {each.check for each in lint(policy, [cluster]).findings} >= {str(Reason.ARCHITECTURE)}
     story = Story([cluster], policy)
     story.start(OF_BOTH)
@@ -86,7 +86,7 @@ def test_a_node_without_a_payload_is_held_in_the_plan_and_in_the_rollout(
     assert story.steps() == {"n-0": Step.DONE, "n-1": Step.PENDING}
     assert "n-1" not in asked_of(story)
     (why,) = story.engine.why(NodeRef("east", "n-1"), story.now)
-    assert why.reason is Reason.ARCHITECTURE and why.lasting and why.advice
+    assert why.reason is Reason.ARCHITECTURE and why.needs_action and why.remedy
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_one_digest_for_several_architectures_is_warned_of(
     release: Release, architectures: tuple[str, ...], warned: bool
 ) -> None:
     policy, cluster = a_policy(release), a_cluster(*architectures)
-    plan = make_plan("", [cluster], policy, ["workers"], release, START, Times())
+    plan = make_plan("", [cluster], policy, ["workers"], release, START, DurationEstimates())
     assert ("one-digest" in {each.check for each in plan.warnings}) is warned
     assert ("one-digest" in {each.check for each in lint(policy, [cluster]).findings}) is warned
 
@@ -127,7 +127,7 @@ def test_a_kernel_that_nodes_of_another_architecture_cannot_run_is_warned_of(
     release = replace(NEW, digest="", kernel=kernel)
     policy = a_policy(release)
     cluster = a_snapshot([a_node(f"n-{index}", kernel=each) for index, each in enumerate(running)])
-    plan = make_plan("", [cluster], policy, ["workers"], release, START, Times())
+    plan = make_plan("", [cluster], policy, ["workers"], release, START, DurationEstimates())
     assert ("other-kernel" in {each.check for each in plan.warnings}) is warned
     assert ("other-kernel" in {each.check for each in lint(policy, [cluster]).findings}) is warned
 

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import NEW, a_machine, a_node, a_policy, a_snapshot
-from fleet.model.behaviour import Behaviour, Spread
+from fleet.model.behaviour import ClusterBehaviour, SpreadLength
 from tests.story import Story
 
 NODE = a_node("n-0")
@@ -14,7 +14,7 @@ NODE = a_node("n-0")
 
 def test_a_machine_that_is_upgraded_while_it_stages_is_done() -> None:
     """Its image will never be beside the booted one: it is the booted one."""
-    story = Story([a_snapshot([NODE])], a_policy(), Behaviour(stage=Spread(5000, 5000)))
+    story = Story([a_snapshot([NODE])], a_policy(), ClusterBehaviour(stage=SpreadLength(5000, 5000)))
     story.start()
     story.run(seconds=60)
     assert story.run_of("n-0").step is Step.STAGE

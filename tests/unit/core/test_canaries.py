@@ -18,11 +18,11 @@ from fleet.core.rollout.replay import rollouts_of
 from fleet.core.rollout.rollout import State
 from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import START, a_budget, a_deployment, a_node, a_policy, a_pool, a_snapshot
-from fleet.model.behaviour import Behaviour
+from fleet.model.behaviour import ClusterBehaviour
 from tests.story import Story
 
 
-def a_fleet(*nodes: Node, behaviour: Behaviour | None = None) -> Story:
+def a_fleet(*nodes: Node, behaviour: ClusterBehaviour | None = None) -> Story:
     pools = [
         a_pool(name, limits=Limits(Amount(9))) for name in dict.fromkeys(n.labels["pool"] for n in nodes)
     ]
@@ -60,7 +60,7 @@ def test_a_canary_whose_node_is_deleted_before_it_began_is_followed_by_the_next_
 
 
 def test_a_failed_canary_that_was_released_is_followed_by_the_next_best_once_the_rollout_goes_on() -> None:
-    story = a_fleet(*nodes(3), behaviour=Behaviour(failures={"n-0": "old-version"}))
+    story = a_fleet(*nodes(3), behaviour=ClusterBehaviour(failures={"n-0": "old-version"}))
     story.start(canaries=["n-0"])
     story.run()
     assert story.rollout.state is State.HALTED
@@ -69,7 +69,7 @@ def test_a_failed_canary_that_was_released_is_followed_by_the_next_best_once_the
     # Nobody has looked at the node yet: the reason says so, and what to do.
     assert story.steps()["n-1"] is Step.PENDING
     (held,) = story.engine.why(NodeRef("east", "n-1"), story.now)
-    assert held.reason is Reason.CANARY_FAILED and "fleet rollout release east/n-0" in held.advice
+    assert held.reason is Reason.CANARY_FAILED and "fleet rollout release east/n-0" in held.remedy
     story.say("release", "east/n-0")
     story.run()
     assert story.steps() == {"n-0": Step.FAILED, "n-1": Step.DONE, "n-2": Step.DONE}
@@ -77,7 +77,7 @@ def test_a_failed_canary_that_was_released_is_followed_by_the_next_best_once_the
 
 
 def test_every_canary_that_fails_halts_the_rollout_again() -> None:
-    behaviour = Behaviour(failures={"n-0": "old-version", "n-1": "old-version"})
+    behaviour = ClusterBehaviour(failures={"n-0": "old-version", "n-1": "old-version"})
     story = a_fleet(*nodes(3), behaviour=behaviour)
     story.start(canaries=["n-0"])
     for name in ("n-0", "n-1"):
@@ -128,7 +128,7 @@ def test_what_passes_by_itself_replaces_no_canary() -> None:
     # The pool's only place is taken by a node that is not Ready.
     assert canaries(story) == {"n-0"} and begun(story) == []
     (held,) = story.engine.why(NodeRef("east", "n-0"), story.now)
-    assert held.reason is Reason.POOL_LIMIT and held.advice
+    assert held.reason is Reason.POOL_LIMIT and held.remedy
 
 
 def test_where_no_node_can_be_the_next_canary_each_says_what_holds_it_and_one_that_is_mended_goes() -> None:
@@ -142,8 +142,8 @@ def test_where_no_node_can_be_the_next_canary_each_says_what_holds_it_and_one_th
     story.run(seconds=3600)
     found = story.engine.why(NodeRef("east", "n-1"), story.now)
     assert [held.reason for held in found] == [Reason.FOREIGN_CORDON, Reason.NO_CANARY]
-    assert all(held.lasting and held.advice for held in found)
-    assert "n-2: cordoned" in found[1].advice
+    assert all(held.needs_action and held.remedy for held in found)
+    assert "n-2: cordoned" in found[1].remedy
     model.stranger.uncordon("n-2")
     story.run(seconds=3600)
     assert story.steps()["n-2"] is Step.DONE and canaries(story) == {"n-0", "n-2"}
@@ -168,7 +168,9 @@ def test_a_pool_in_which_no_node_can_go_does_not_keep_the_others() -> None:
 
 
 def test_canaries_of_every_pool_are_proven_before_the_rest_of_any_pool_begins() -> None:
-    story = a_fleet(*nodes(2), *nodes(2, "edge", "e"), behaviour=Behaviour(failures={"e-0": "stage-fails"}))
+    story = a_fleet(
+        *nodes(2), *nodes(2, "edge", "e"), behaviour=ClusterBehaviour(failures={"e-0": "stage-fails"})
+    )
     story.start(canaries=["n-0", "e-0"])
     story.run()
     assert story.rollout.state is State.HALTED and story.steps()["n-1"] is Step.PENDING
@@ -233,9 +235,9 @@ def test_a_pod_that_is_terminating_for_days_holds_its_node_before_anything_is_co
     story.run(seconds=7200)
     assert begun(story) == ["n-1", "n-2"]
     (held,) = story.engine.why(NodeRef("east", "n-0"), story.now)
-    assert held.reason is Reason.STUCK_TERMINATING and held.lasting
-    assert "volumes.example/guard" in held.words and "2026-10-24" in held.words
-    assert "volumes.example/guard" in held.advice
+    assert held.reason is Reason.STUCK_TERMINATING and held.needs_action
+    assert "volumes.example/guard" in held.message and "2026-10-24" in held.message
+    assert "volumes.example/guard" in held.remedy
     story.models["east"].stranger.take_finalizers(PodRef("web", held.subject.partition("/")[2]))
     story.run()
     assert story.rollout.state is State.FINISHED
@@ -253,7 +255,7 @@ def test_a_pod_without_finalizers_that_its_kubelet_cannot_end_has_another_remedy
     story.start()
     story.run(seconds=3600)
     (held,) = story.engine.why(NodeRef("east", "n-0"), story.now)
-    assert held.reason is Reason.STUCK_TERMINATING and "kubectl delete pod" in held.advice
+    assert held.reason is Reason.STUCK_TERMINATING and "kubectl delete pod" in held.remedy
 
 
 def test_a_canary_for_whose_pods_there_is_no_room_is_replaced_by_one_that_has_it() -> None:

@@ -61,12 +61,12 @@ def test_a_full_cluster_is_not_begun_and_says_which_pod_and_what_lacks() -> None
     story.run(seconds=3600)
     assert set(story.steps().values()) == {Step.STAGED}
     [held] = story.engine.why(NodeRef("east", "n-0"), story.now)
-    assert held.reason is Reason.CAPACITY and held.lasting
-    assert held.words == (
+    assert held.reason is Reason.CAPACITY and held.needs_action
+    assert held.message == (
         "no room for pod web/api-1-0 elsewhere: it needs 600m cpu and 64 MiB memory; "
         "1 other open nodes suit it, with at most 400m cpu free beside pods on their way"
     )
-    assert "drain.no_room: evict" in held.advice
+    assert "drain.no_room: evict" in held.remedy
 
 
 def test_a_pod_that_no_other_node_suits_holds_its_node_unless_the_policy_lets_it_wait() -> None:
@@ -76,7 +76,7 @@ def test_a_pod_that_no_other_node_suits_holds_its_node_unless_the_policy_lets_it
     story.run(seconds=3600)
     assert story.steps() == {"n-0": Step.STAGED, "n-1": Step.DONE}
     [held] = story.engine.why(NodeRef("east", "n-0"), story.now)
-    assert (held.reason, held.subject, held.lasting) == (Reason.PINNED, "web/api-1-0", True)
+    assert (held.reason, held.subject, held.needs_action) == (Reason.PINNED, "web/api-1-0", True)
     lenient = a_story(2, 1, 10, DrainRule(no_room="evict"), node_selector={"disk": "here"})
     lenient.models["east"].stranger.label("n-0", "disk", "here")
     lenient.start()
@@ -159,7 +159,7 @@ def test_where_no_other_node_is_left_the_budget_says_whether_one_may_be_away() -
     assert set(story.steps().values()) == {Step.STAGED}
     [held] = story.engine.why(NodeRef("east", "n-0"), story.now)
     assert held.reason is Reason.CAPACITY
-    assert "its anti-affinity or topology spread leaves it no other node" in held.words
+    assert "its anti-affinity or topology spread leaves it no other node" in held.message
 
     made = [a_node(f"n-{index}", allocatable=SIZE) for index in range(3)]
     workloads, pods = a_deployment("api", 3, made)

@@ -8,7 +8,7 @@ from fleet.core.rollout.action import AnyAction, Outcome, Result
 from fleet.core.rollout.rollout import State
 from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import a_node, a_policy, a_pool, a_snapshot
-from fleet.model.behaviour import Behaviour
+from fleet.model.behaviour import ClusterBehaviour
 from tests.story import Story
 
 
@@ -66,7 +66,7 @@ def test_a_pause_stops_what_has_not_got_through_and_its_clock(kind: str) -> None
 
 def test_a_node_that_is_released_after_the_end_is_tidied_also_by_the_next_controller() -> None:
     nodes = [a_node("n-0"), a_node("n-1")]
-    failing = Behaviour(failures={"n-0": "old-version"})
+    failing = ClusterBehaviour(failures={"n-0": "old-version"})
     story = Story([a_snapshot(nodes)], a_policy(a_pool(failure_limit=2)), failing)
     story.start()
     story.run()

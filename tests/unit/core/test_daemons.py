@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from fleet.core.cluster.view import ClusterView
-from fleet.core.objects.daemonset import DaemonTemplate, Place
+from fleet.core.objects.daemonset import DaemonSetFit, DaemonTemplate
 from fleet.core.objects.node import Node, NodeRef, Taint, Toleration
 from fleet.core.objects.placement import NodeTerm
 from fleet.core.objects.pod import Owner, Pod
@@ -20,7 +20,7 @@ from fleet.core.rollout.rollout import Goal, Run
 from fleet.core.rollout.steps import Step
 from fleet.core.steps import daemons
 from fleet.lab.simulation.builders import NEW, OLD, START, a_node, a_policy, a_pool, a_snapshot
-from fleet.model.behaviour import Behaviour, Spread
+from fleet.model.behaviour import ClusterBehaviour, SpreadLength
 from tests.story import Story
 
 KERNEL = "feature.node.kubernetes.io/kernel-version.full"
@@ -154,34 +154,42 @@ NO_SCHEDULE, NO_EXECUTE = Taint("a", "NoSchedule"), Taint("a", "NoExecute")
 @pytest.mark.parametrize(
     ("template", "taints", "place"),
     [
-        (DaemonTemplate(), (), Place.RUN),
-        (DaemonTemplate(node_name="n-0"), (), Place.RUN),
-        (DaemonTemplate(node_name="n-1"), (), Place.NONE),
-        (DaemonTemplate(node_selector={GPU: "true"}), (), Place.RUN),
-        (DaemonTemplate(node_selector={GPU: "false"}), (), Place.NONE),
-        (DaemonTemplate(affinity=(NodeTerm((Requirement(GPU, "Exists"),)),)), (), Place.RUN),
-        (DaemonTemplate(affinity=(NodeTerm((Requirement(GPU, "DoesNotExist"),)),)), (), Place.NONE),
+        (DaemonTemplate(), (), DaemonSetFit.RUN),
+        (DaemonTemplate(node_name="n-0"), (), DaemonSetFit.RUN),
+        (DaemonTemplate(node_name="n-1"), (), DaemonSetFit.NONE),
+        (DaemonTemplate(node_selector={GPU: "true"}), (), DaemonSetFit.RUN),
+        (DaemonTemplate(node_selector={GPU: "false"}), (), DaemonSetFit.NONE),
+        (DaemonTemplate(affinity=(NodeTerm((Requirement(GPU, "Exists"),)),)), (), DaemonSetFit.RUN),
+        (DaemonTemplate(affinity=(NodeTerm((Requirement(GPU, "DoesNotExist"),)),)), (), DaemonSetFit.NONE),
         (
             DaemonTemplate(affinity=(NodeTerm((), (Requirement("metadata.name", "In", ("n-0",)),)),)),
             (),
-            Place.RUN,
+            DaemonSetFit.RUN,
         ),
-        (DaemonTemplate(), (NO_SCHEDULE,), Place.KEEP),
-        (DaemonTemplate(), (NO_SCHEDULE, NO_EXECUTE), Place.NONE),
-        (DaemonTemplate(), (Taint("a", "PreferNoSchedule"),), Place.RUN),
-        (DaemonTemplate(tolerations=(Toleration("a", "Exists"),)), (NO_SCHEDULE, NO_EXECUTE), Place.RUN),
-        (DaemonTemplate(), (Taint("node.kubernetes.io/unschedulable", "NoSchedule"),), Place.RUN),
-        (DaemonTemplate(), (Taint("node.kubernetes.io/not-ready", "NoExecute"),), Place.RUN),
-        (DaemonTemplate(), (Taint("node.kubernetes.io/network-unavailable", "NoSchedule"),), Place.KEEP),
+        (DaemonTemplate(), (NO_SCHEDULE,), DaemonSetFit.KEEP),
+        (DaemonTemplate(), (NO_SCHEDULE, NO_EXECUTE), DaemonSetFit.NONE),
+        (DaemonTemplate(), (Taint("a", "PreferNoSchedule"),), DaemonSetFit.RUN),
+        (
+            DaemonTemplate(tolerations=(Toleration("a", "Exists"),)),
+            (NO_SCHEDULE, NO_EXECUTE),
+            DaemonSetFit.RUN,
+        ),
+        (DaemonTemplate(), (Taint("node.kubernetes.io/unschedulable", "NoSchedule"),), DaemonSetFit.RUN),
+        (DaemonTemplate(), (Taint("node.kubernetes.io/not-ready", "NoExecute"),), DaemonSetFit.RUN),
+        (
+            DaemonTemplate(),
+            (Taint("node.kubernetes.io/network-unavailable", "NoSchedule"),),
+            DaemonSetFit.KEEP,
+        ),
         (
             DaemonTemplate(host_network=True),
             (Taint("node.kubernetes.io/network-unavailable", "NoSchedule"),),
-            Place.RUN,
+            DaemonSetFit.RUN,
         ),
     ],
 )
 def test_a_daemonset_wants_a_node_as_its_controller_decides(
-    template: DaemonTemplate, taints: tuple[Taint, ...], place: Place
+    template: DaemonTemplate, taints: tuple[Taint, ...], place: DaemonSetFit
 ) -> None:
     assert template.place(replace(gpu_node("n-0"), taints=taints)) is place
 
@@ -201,7 +209,9 @@ def drivers(
     pods = [a_pod(OLD_DRIVER, node.name) for node in nodes]
     snapshot = a_snapshot(nodes, (list(daemonsets), pods))
     pool = a_pool(failure_limit=1)
-    story = Story([snapshot], a_policy(pool), Behaviour(pod_start=Spread(8, 8, slow or {})), seed=1)
+    story = Story(
+        [snapshot], a_policy(pool), ClusterBehaviour(pod_start=SpreadLength(8, 8, slow or {})), seed=1
+    )
     story.start(canaries=["n-0"])
     return story
 

@@ -14,9 +14,9 @@ from fleet.core.objects.node import NodeRef, Toleration
 from fleet.core.objects.pod import Owner, Pod
 from fleet.core.objects.selector import Selector
 from fleet.core.objects.workload import Workload
-from fleet.core.planning.estimates import Times
+from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.planning.plan import Plan
-from fleet.core.policy.drain_rule import PodRule, PodTerm
+from fleet.core.policy.drain_rule import PodRule, PodRuleTerm
 from fleet.core.policy.policy import Amount, DrainRule, Limits
 from fleet.core.policy.treatment import Treatment, treatment
 from fleet.core.records.held import Reason
@@ -33,7 +33,7 @@ from fleet.lab.simulation.builders import (
     a_pool,
     a_snapshot,
 )
-from fleet.model.behaviour import Behaviour
+from fleet.model.behaviour import ClusterBehaviour
 from fleet.planner.planner import make_plan
 from tests.story import Story
 
@@ -105,8 +105,10 @@ def test_a_job_without_a_retry_is_waited_for_and_others_start_over() -> None:
 
 
 def test_within_a_term_all_must_hold_and_one_term_of_a_rule_is_enough() -> None:
-    games = PodTerm(("games",), Selector({"tier": "live"}), {"example.com/busy": "true"}, ("StatefulSet",))
-    jobs = PodTerm(owners=("CronJob",))
+    games = PodRuleTerm(
+        ("games",), Selector({"tier": "live"}), {"example.com/busy": "true"}, ("StatefulSet",)
+    )
+    jobs = PodRuleTerm(owners=("CronJob",))
     rule = PodRule("r", "hold", (games, jobs))
     busy = a_pod(namespace="games", labels={"tier": "live"}, annotations={"example.com/busy": "true"})
     assert do(busy, rule) == "hold"
@@ -123,11 +125,11 @@ def test_within_a_term_all_must_hold_and_one_term_of_a_rule_is_enough() -> None:
 
 def test_the_first_rule_that_matches_counts_and_beats_marks() -> None:
     first = PodRule("all", "evict")
-    second = PodRule("never", "hold", (PodTerm(owners=("StatefulSet",)),))
+    second = PodRule("never", "hold", (PodRuleTerm(owners=("StatefulSet",)),))
     marked = a_pod(labels={"cluster.x-k8s.io/drain": "skip"})
     assert do(marked, first, second) == "evict"
     assert do(marked, second, first) == "hold"
-    assert do(a_pod(owner=None), PodRule("bare", "skip", (PodTerm(owners=("none",)),))) == "skip"
+    assert do(a_pod(owner=None), PodRule("bare", "skip", (PodRuleTerm(owners=("none",)),))) == "skip"
 
 
 def test_a_pod_that_is_held_holds_its_node_before_anything_is_cordoned_and_names_who_says_so() -> None:
@@ -137,15 +139,17 @@ def test_a_pod_that_is_held_holds_its_node_before_anything_is_cordoned_and_names
     (held,) = story.engine.why(REF, story.now)
     assert (
         held.subject == "web/p-0"
-        and "karpenter.sh/do-not-disrupt" in held.words
-        and held.advice
-        and held.lasting
+        and "karpenter.sh/do-not-disrupt" in held.message
+        and held.remedy
+        and held.needs_action
     )
     assert story.steps() == {"n-0": Step.STAGED, "n-1": Step.DONE, "n-2": Step.DONE}
 
 
 def test_a_pod_that_comes_in_mid_drain_and_is_held_is_named_with_who_says_so_at_the_runs_end() -> None:
-    story = story_of(a_pod(name="slow", uid="slow", grace_seconds=500), behaviour=Behaviour(pod_stop=400.0))
+    story = story_of(
+        a_pod(name="slow", uid="slow", grace_seconds=500), behaviour=ClusterBehaviour(pod_stop=400.0)
+    )
     story.run(until=lambda: story.run_of("n-0").step is Step.DRAIN)
     late = a_pod(annotations={"karpenter.sh/do-not-disrupt": "true"})
     story.models["east"]._objects.put_pod(late)
@@ -159,7 +163,7 @@ def test_a_pod_whose_finalizer_keeps_it_long_after_its_eviction_comes_with_what_
     story = story_of(a_pod(finalizers=True, finalizer_names=("volumes.example/guard",)), timeout=3600)
     story.run(until=lambda: Reason.STUCK_TERMINATING in reasons(story))
     (held,) = story.engine.why(REF, story.now)
-    assert story.run_of("n-0").step is Step.DRAIN and "volumes.example/guard" in held.advice
+    assert story.run_of("n-0").step is Step.DRAIN and "volumes.example/guard" in held.remedy
 
 
 def test_a_node_goes_once_its_annotation_is_taken_away() -> None:
@@ -172,7 +176,7 @@ def test_a_node_goes_once_its_annotation_is_taken_away() -> None:
 
 
 def test_a_pod_that_is_skipped_stays_through_the_reboot() -> None:
-    rule = PodRule("agents", "skip", (PodTerm(selector=Selector({"app": "agent"})),))
+    rule = PodRule("agents", "skip", (PodRuleTerm(selector=Selector({"app": "agent"})),))
     stays, goes = (
         a_pod(labels={"app": "agent"}),
         a_pod(name="q-0", uid="u-1", owner=Owner("StatefulSet", "q", "s-2")),
@@ -201,7 +205,7 @@ def test_a_pod_that_is_waited_for_is_not_evicted_and_its_node_goes_once_it_has_e
 
 
 def test_the_wait_is_bounded_by_the_rules_own_time_and_the_node_given_back() -> None:
-    rule = PodRule("jobs", "wait", (PodTerm(owners=("StatefulSet",)),), timeout_seconds=90)
+    rule = PodRule("jobs", "wait", (PodRuleTerm(owners=("StatefulSet",)),), timeout_seconds=90)
     story = story_of(a_pod(), rules=(rule,))
     story.run()
     run = story.run_of("n-0")
@@ -211,8 +215,8 @@ def test_the_wait_is_bounded_by_the_rules_own_time_and_the_node_given_back() -> 
 
 
 def test_pods_of_a_lower_order_are_gone_before_those_of_a_higher_one_are_evicted() -> None:
-    last = PodRule("last", "evict", (PodTerm(selector=Selector({"tier": "db"})),), order=1)
-    first = PodRule("first", "evict", (PodTerm(selector=Selector({"tier": "web"})),), order=-1)
+    last = PodRule("last", "evict", (PodRuleTerm(selector=Selector({"tier": "db"})),), order=1)
+    first = PodRule("first", "evict", (PodRuleTerm(selector=Selector({"tier": "web"})),), order=-1)
     pods = [
         a_pod(name=f"{tier}-0", uid=tier, labels={"tier": tier}, owner=Owner("StatefulSet", tier, tier))
         for tier in ("db", "other", "web")
@@ -226,7 +230,7 @@ def test_pods_of_a_lower_order_are_gone_before_those_of_a_higher_one_are_evicted
 
 def test_the_time_of_the_other_pods_begins_once_those_that_are_waited_for_are_gone() -> None:
     """A Job of half an hour does not use up the ten minutes of the pod beside it."""
-    rule = PodRule("jobs", "wait", (PodTerm(owners=("Job",)),), timeout_seconds=3600)
+    rule = PodRule("jobs", "wait", (PodRuleTerm(owners=("Job",)),), timeout_seconds=3600)
     job, sick = a_pod(owner=Owner("Job", "j", "j")), a_pod(name="q-0", uid="u-1", finalizers=True)
     story = story_of(job, sick, rules=(rule,))
     story.run(seconds=1800)
@@ -239,7 +243,7 @@ def test_the_time_of_the_other_pods_begins_once_those_that_are_waited_for_are_go
 
 
 def test_the_time_of_volumes_begins_once_the_pods_that_are_waited_for_are_gone() -> None:
-    rule = PodRule("jobs", "wait", (PodTerm(owners=("Job",)),), timeout_seconds=3600)
+    rule = PodRule("jobs", "wait", (PodRuleTerm(owners=("Job",)),), timeout_seconds=3600)
     job = a_pod(owner=Owner("Job", "j", "j"))
     story = story_of(job, rules=(rule,))
     volume = Attachment("csi-a", "uid-a", "n-0", "pv-a", "ebs.csi.aws.com", attached=True)
@@ -253,7 +257,7 @@ def test_the_time_of_volumes_begins_once_the_pods_that_are_waited_for_are_gone()
 
 
 def test_events_of_a_long_wait_do_not_add_up_to_looks_without_end() -> None:
-    rule = PodRule("jobs", "wait", (PodTerm(owners=("Job",)),), timeout_seconds=36000)
+    rule = PodRule("jobs", "wait", (PodRuleTerm(owners=("Job",)),), timeout_seconds=36000)
     job = a_pod(owner=Owner("Job", "j", "j"))
     story = story_of(job, rules=(rule,))
     story.run(until=lambda: story.run_of("n-0").step is Step.DRAIN)
@@ -365,7 +369,7 @@ def test_a_primary_without_an_instance_elsewhere_is_not_tried(nodes: tuple[str, 
     story.run()
     assert story.steps() == {"n-0": Step.STAGED, "n-1": Step.DONE, "n-2": Step.DONE}
     (held,) = story.engine.why(REF, story.now)
-    assert held.reason is Reason.ROLE and held.lasting and "enablePDB" in held.advice
+    assert held.reason is Reason.ROLE and held.needs_action and "enablePDB" in held.remedy
     # A standby comes on another node: now it may be tried.
     story.engine.observe(Seen("east", a_database("n-0", "n-1")[0][1]), story.now)
     story.run(until=lambda: story.run_of("n-0").step is Step.DRAIN)
@@ -420,7 +424,7 @@ def test_a_budget_that_counts_no_pods_since_they_have_no_controller_says_what_he
     story = story_of(bare, budgets=[uncounted], rules=(PodRule("let-go", "evict"),))
     story.run()
     (held,) = story.engine.why(REF, story.now)
-    assert held.reason is Reason.BUDGET_UNCOUNTED and held.facts["pod"] == str(bare.ref) and held.advice
+    assert held.reason is Reason.BUDGET_UNCOUNTED and held.params["pod"] == str(bare.ref) and held.remedy
 
 
 def test_a_budget_that_cannot_be_computed_is_told_with_its_controllers_words() -> None:
@@ -428,7 +432,7 @@ def test_a_budget_that_cannot_be_computed_is_told_with_its_controllers_words() -
     story = story_of(pod, budgets=[a_budget("made", 1, 1)])
     story.run()
     (held,) = story.engine.why(REF, story.now)
-    assert held.reason is Reason.BUDGET_FAILED and "scale" in held.words and held.advice
+    assert held.reason is Reason.BUDGET_FAILED and "scale" in held.message and held.remedy
 
 
 def test_rooks_blocking_budget_is_waited_for_and_needs_nobody() -> None:
@@ -437,7 +441,7 @@ def test_rooks_blocking_budget_is_waited_for_and_needs_nobody() -> None:
     story.run(seconds=300)
     assert reasons(story) == [Reason.BUDGET]
     (held,) = story.engine.why(REF, story.now)
-    assert not held.lasting and "Rook" in held.words
+    assert not held.needs_action and "Rook" in held.message
 
 
 def test_which_node_is_asked_survives_a_kill() -> None:
@@ -466,7 +470,7 @@ def test_lint_names_pods_that_a_drain_would_lose_or_not_get_rid_of() -> None:
     job = a_pod(namespace="db", owner=Owner("Job", "backup", "job-1"))
     bare = a_pod(name="debug", uid="u-9", owner=None)
     pool = a_pool(
-        drain=DrainRule(unmanaged="evict", rules=(PodRule("jobs", "evict", (PodTerm(owners=("Job",)),)),))
+        drain=DrainRule(unmanaged="evict", rules=(PodRule("jobs", "evict", (PodRuleTerm(owners=("Job",)),)),))
     )
     snapshot = a_snapshot(NODES, ([*workloads, JOB], [tolerant, job, bare]))
     found = {(each.check, each.subject) for each in lint(a_policy(pool), [snapshot]).findings}
@@ -480,7 +484,7 @@ def test_lint_names_pods_that_a_drain_would_lose_or_not_get_rid_of() -> None:
 def planned(budgets: list[object], pods: list[Pod]) -> Plan:
     snapshot = a_snapshot(NODES, ([], pods), budgets)  # type: ignore[arg-type]
     policy = a_policy(a_pool(canaries=1, drain=DrainRule(no_room="evict", timeout_seconds=600)))
-    return make_plan("p-1", [snapshot], policy, ["workers"], NEW, START, Times())
+    return make_plan("p-1", [snapshot], policy, ["workers"], NEW, START, DurationEstimates())
 
 
 def test_a_plan_says_what_will_be_tried_and_promises_no_time_for_it() -> None:
@@ -489,7 +493,7 @@ def test_a_plan_says_what_will_be_tried_and_promises_no_time_for_it() -> None:
     assert [run.node for run in plan.runs] == ["n-1", "n-2"]
     (held,) = plan.held
     assert (held.node, held.reason) == ("n-0", Reason.LENGTH_UNKNOWN)
-    assert "Longhorn" in held.detail and "600 s" in held.advice
+    assert "Longhorn" in held.detail and "600 s" in held.remedy
     assert not next(goal for goal in plan.begin().goals if goal.node.name == "n-0").canary
 
 

@@ -24,7 +24,7 @@ from fleet.lab.simulation.builders import (
     a_pool,
     a_snapshot,
 )
-from fleet.model.behaviour import Behaviour
+from fleet.model.behaviour import ClusterBehaviour
 from tests.story import Story
 
 
@@ -121,10 +121,10 @@ def test_a_cordon_of_another_that_reboots_nodes_is_said_to_be_its(said: dict[str
     story.start()
     story.run(seconds=3600)
     held = story.engine.why(NodeRef("east", "n-1"), story.now)
-    assert [each.words.partition(" (")[0] for each in held] == [
+    assert [each.message.partition(" (")[0] for each in held] == [
         f"cordoned, not by fleet{words and f': {words}'}"
     ]
-    assert [each.lasting for each in held] == [not words]
+    assert [each.needs_action for each in held] == [not words]
     assert story.steps()["n-1"] is Step.PENDING
 
 
@@ -137,7 +137,7 @@ def test_a_budget_that_allows_nothing_holds_its_node_until_it_is_changed() -> No
     assert story.steps() == {"n-0": Step.STAGED, "n-1": Step.DONE}
     held = story.engine.why(NodeRef("east", "n-0"), story.now)
     assert [each.reason for each in held] == [Reason.BUDGET_NEVER]
-    assert "web/checkout" in held[0].words and "1 replica of web/checkout" in held[0].words
+    assert "web/checkout" in held[0].message and "1 replica of web/checkout" in held[0].message
     story.models["east"].stranger.put_budget(replace(budget, min_available=0))
     story.run()
     assert story.steps()["n-0"] is Step.DONE
@@ -201,7 +201,7 @@ def test_a_pod_of_two_budgets_holds_its_node() -> None:
 def test_a_node_that_fails_halts_the_rollout_and_keeps_its_slot(failure: str, words: str) -> None:
     nodes = [a_node(f"n-{index}") for index in range(3)]
     pool = a_pool(limits=Limits(max_unavailable=Amount(1)))
-    story = Story([a_snapshot(nodes)], a_policy(pool), Behaviour(failures={"n-0": failure}))  # type: ignore[dict-item]
+    story = Story([a_snapshot(nodes)], a_policy(pool), ClusterBehaviour(failures={"n-0": failure}))  # type: ignore[dict-item]
     story.start(canaries=["n-0"])
     story.run(seconds=20000)
     run = story.run_of("n-0")
@@ -214,7 +214,7 @@ def test_a_node_that_fails_halts_the_rollout_and_keeps_its_slot(failure: str, wo
 def test_after_a_release_and_a_resume_the_failed_node_is_given_back_and_the_rest_goes_on() -> None:
     nodes = [a_node(f"n-{index}") for index in range(3)]
     pool = a_pool(limits=Limits(max_unavailable=Amount(1)))
-    story = Story([a_snapshot(nodes)], a_policy(pool), Behaviour(failures={"n-0": "old-version"}))
+    story = Story([a_snapshot(nodes)], a_policy(pool), ClusterBehaviour(failures={"n-0": "old-version"}))
     story.start()
     story.run(until=lambda: story.rollout.state is State.HALTED)
     story.run(seconds=600)
@@ -323,7 +323,7 @@ def test_who_waits_for_its_turn_to_stage_is_told_how_many_are_before_it() -> Non
     story.run(until=lambda: Step.STAGE in story.steps().values())
     held = story.engine.why(NodeRef("east", "n-3"), story.now)
     assert [each.reason for each in held] == [Reason.TURN]
-    assert "3 nodes are before it" in held[0].words
+    assert "3 nodes are before it" in held[0].message
 
 
 def test_a_deleted_node_does_not_stop_the_others() -> None:

@@ -11,14 +11,14 @@ from fleet.core.objects.node import NodeRef
 from fleet.core.policy.policy import Amount
 from fleet.core.rollout.rollout import Run, State
 from fleet.lab.simulation.builders import a_node, a_policy, a_pool, a_snapshot
-from fleet.model.behaviour import Behaviour
+from fleet.model.behaviour import ClusterBehaviour
 from tests.story import Story
 
 
 @pytest.mark.parametrize(("limit", "failed"), [(2, 2), (Amount(20, True), 2), (Amount(1, True), 1)])
 def test_it_halts_at_the_limit(limit: int | Amount, failed: int) -> None:
     nodes = [a_node(f"n-{number:02}") for number in range(10)]
-    failures = Behaviour(failures={node.name: "never-back" for node in nodes})
+    failures = ClusterBehaviour(failures={node.name: "never-back" for node in nodes})
     pool = a_pool(limits=a_pool().limits, failure_limit=limit)
     story = Story([a_snapshot(nodes)], a_policy(pool), failures)
     story.start()
@@ -35,7 +35,7 @@ class NeverPassedOver(dict[NodeRef, Run]):
 def test_below_the_limit_a_failure_does_not_cost_a_pass_over_all_runs_in_every_decision() -> None:
     nodes = [a_node(f"n-{number:02}") for number in range(10)]
     pool = a_pool(limits=a_pool().limits, failure_limit=3)
-    story = Story([a_snapshot(nodes)], a_policy(pool), Behaviour(failures={"n-03": "never-back"}))
+    story = Story([a_snapshot(nodes)], a_policy(pool), ClusterBehaviour(failures={"n-03": "never-back"}))
     story.start(canaries=["n-00"])
     story.run(until=lambda: story.rollout.failures == 1)
     story.rollout.runs = NeverPassedOver(story.rollout.runs)

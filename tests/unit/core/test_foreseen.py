@@ -14,7 +14,7 @@ from fleet.core.objects.budget import Budget
 from fleet.core.objects.node import Node, NodeRef
 from fleet.core.objects.pod import Owner, Pod
 from fleet.core.objects.workload import Workload
-from fleet.core.planning.estimates import Known, Times
+from fleet.core.planning.estimates import DurationEstimates, Estimate
 from fleet.core.planning.plan import Plan, PlannedHold
 from fleet.core.policy.policy import DrainRule, Pool, RebootRule, Window
 from fleet.core.records.held import Reason
@@ -44,14 +44,14 @@ def a_shop(
 
 
 def the_plan(
-    snapshot: Snapshot, rule: DrainRule | None = None, times: Times | None = None, **pool: object
+    snapshot: Snapshot, rule: DrainRule | None = None, times: DurationEstimates | None = None, **pool: object
 ) -> Plan:
     own = a_pool(drain=rule or DrainRule(), **pool)  # type: ignore[arg-type]
-    return make_plan("p", [snapshot], a_policy(own), ["workers"], NEW, START, times or Times())
+    return make_plan("p", [snapshot], a_policy(own), ["workers"], NEW, START, times or DurationEstimates())
 
 
 def checks(plan: Plan) -> dict[str, str]:
-    return {each.check: f"{each.subject}: {each.words}" for each in plan.warnings}
+    return {each.check: f"{each.subject}: {each.message}" for each in plan.warnings}
 
 
 def test_how_many_volumes_a_node_can_attach_is_said_not_to_be_looked_at() -> None:
@@ -88,7 +88,7 @@ def test_a_pod_that_may_take_longer_to_stop_than_its_drain_lasts_is_held(
     hold = only(plan)
     assert (hold.node, hold.reason) == ("n-1", Reason.GRACE)
     assert hold.held is not None
-    assert hold.held.facts == {"grace": seconds, "timeout": 3600, "source": source}
+    assert hold.held.params == {"grace": seconds, "timeout": 3600, "source": source}
 
 
 @pytest.mark.parametrize("rule", [DrainRule(timeout_seconds=DAY + 1), DrainRule(grace_seconds=60)])
@@ -149,7 +149,7 @@ def test_pods_that_are_not_ready_are_named_with_what_helps(since: object) -> Non
     assert [run.node for run in plan.runs] == ["n-3"]
     assert {hold.reason for hold in plan.held} == {Reason.BUDGET_UNHEALTHY}
     assert all("web/shop-1-0, web/shop-1-1" in hold.detail for hold in plan.held)
-    assert all("AlwaysAllow" in hold.advice for hold in plan.held)
+    assert all("AlwaysAllow" in hold.remedy for hold in plan.held)
     canaries = the_plan(a_snapshot(NODES, pods, [ill()]), canaries=1)
     assert [run.node for run in canaries.runs] == ["n-3"] and canaries.runs[0].canary
 
@@ -187,7 +187,7 @@ def test_a_ready_pod_that_waits_for_ill_ones_elsewhere_is_not_told_of_always_all
     budget = replace(a_budget("shop", 3, 1), current_healthy=2, disruptions_allowed=0)
     plan = the_plan(a_snapshot(NODES, (workloads, sick), [budget]))
     by_node = {hold.node: hold for hold in plan.held}
-    assert by_node["n-2"].reason == Reason.BUDGET_UNHEALTHY and "AlwaysAllow" not in by_node["n-2"].advice
+    assert by_node["n-2"].reason == Reason.BUDGET_UNHEALTHY and "AlwaysAllow" not in by_node["n-2"].remedy
 
 
 @pytest.mark.parametrize("rule", [{"max_unavailable": 1}, {"max_unavailable": None, "min_available": "50%"}])
@@ -203,7 +203,7 @@ def test_bare_pods_under_a_rule_that_needs_a_controller_are_told_so(rule: dict[s
     budget = replace(a_budget("shop", 2, 1), **fields)
     plan = the_plan(a_snapshot(NODES, ([], pods), [budget]), DrainRule(unmanaged="evict"))
     assert {hold.reason for hold in plan.held} == {Reason.BUDGET_UNCOUNTED}
-    assert all("minAvailable" in hold.advice for hold in plan.held)
+    assert all("minAvailable" in hold.remedy for hold in plan.held)
 
 
 def test_all_that_holds_a_node_is_told_not_only_the_first() -> None:
@@ -269,9 +269,9 @@ def test_a_dump_of_one_namespace_alone_is_told() -> None:
 
 
 def test_a_time_limit_that_measured_runs_have_passed_is_told() -> None:
-    times = Times(
+    times = DurationEstimates(
         measured={
-            "reboot": {("workers", "simulated"): Known("reboot", 300, 1000, 40, "workers", "simulated")}
+            "reboot": {("workers", "simulated"): Estimate("reboot", 300, 1000, 40, "workers", "simulated")}
         }
     )
     told = checks(the_plan(a_snapshot(NODES), times=times, reboot=RebootRule(timeout_seconds=900)))

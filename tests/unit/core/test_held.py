@@ -22,7 +22,7 @@ def test_every_reason_has_words_and_either_advice_or_why_there_is_none(reason: R
 @pytest.mark.parametrize("reason", sorted(LASTING))
 def test_what_lasts_says_what_to_do(reason: Reason) -> None:
     assert reason in ADVICE
-    assert Held(reason, "x", {"remedy": "do this"}).advice
+    assert Held(reason, "x", {"remedy": "do this"}).remedy
 
 
 def test_what_time_mends_does_not_last() -> None:

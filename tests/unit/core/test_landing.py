@@ -16,9 +16,9 @@ from fleet.core.objects.placement import HOSTNAME_LABEL, Apart, HostPort, Near, 
 from fleet.core.objects.pod import Owner, Pod
 from fleet.core.objects.selector import Requirement
 from fleet.core.objects.volumes import PersistentVolume, PersistentVolumeClaim
-from fleet.core.planning.estimates import Times
+from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.planning.plan import Plan
-from fleet.core.records.doubt import About, Doubt
+from fleet.core.records.doubt import Doubt, DoubtKind
 from fleet.core.records.held import Held, Reason
 from fleet.lab.simulation.builders import NEW, START, a_node, a_policy, a_pool, a_snapshot
 from fleet.planner.planner import make_plan
@@ -68,7 +68,7 @@ def held(*pods: Pod) -> Held:
 
 def a_plan(*pods: Pod, **changes: Any) -> Plan:
     snapshot = replace(a_snapshot(nodes(), ([], list(pods))), **changes)
-    return make_plan("p", [snapshot], a_policy(a_pool()), ["workers"], NEW, START, Times())
+    return make_plan("p", [snapshot], a_policy(a_pool()), ["workers"], NEW, START, DurationEstimates())
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_what_no_other_node_has_is_named_with_its_numbers(
     asked: Resources, other: Resources, told: tuple[str, int, int]
 ) -> None:
     others = [a_pod(f"other-{index}", f"n-{index}", requests=other) for index in (1, 2)]
-    facts = held(a_pod("train", requests=asked), *others).facts
+    facts = held(a_pod("train", requests=asked), *others).params
     assert (facts["resource"], facts["asked"], facts["free"]) == told
     assert told[0] in str(facts["lacks"])
 
@@ -254,11 +254,11 @@ def test_a_spread_does_not_count_pods_that_are_being_deleted() -> None:
 @pytest.mark.parametrize(
     "doubt",
     [
-        Doubt(About.RESOURCE_CLAIM, "gpu"),
-        Doubt(About.SCHEDULER, "volcano"),
-        Doubt(About.GANG, "ring"),
-        Doubt(About.NAMESPACES, "team In a"),
-        Doubt(About.VOLUME_MADE, "scratch"),
+        Doubt(DoubtKind.RESOURCE_CLAIM, "gpu"),
+        Doubt(DoubtKind.SCHEDULER, "volcano"),
+        Doubt(DoubtKind.GANG, "ring"),
+        Doubt(DoubtKind.NAMESPACES, "team In a"),
+        Doubt(DoubtKind.VOLUME_MADE, "scratch"),
     ],
 )
 def test_what_cannot_be_known_is_said_in_the_plan_and_holds_nobody(doubt: Doubt) -> None:
@@ -271,7 +271,7 @@ def test_what_cannot_be_known_is_said_in_the_plan_and_holds_nobody(doubt: Doubt)
         doubt.about,
         doubt.subject,
     )
-    assert told.words.startswith("cannot be known: ")
+    assert told.message.startswith("cannot be known: ")
 
 
 def test_volumes_that_were_not_read_or_are_not_bound_are_a_doubt() -> None:
@@ -282,15 +282,15 @@ def test_volumes_that_were_not_read_or_are_not_bound_are_a_doubt() -> None:
     )
     plan = a_plan(mine, claims=claims, volumes=(PersistentVolume("pv-2", "v"),))
     assert [each.about for each in plan.doubts] == [
-        About.CLAIM_UNREAD,
-        About.CLAIM_UNBOUND,
-        About.VOLUME_UNREAD,
+        DoubtKind.CLAIM_UNREAD,
+        DoubtKind.CLAIM_UNBOUND,
+        DoubtKind.VOLUME_UNREAD,
     ]
 
 
 def test_lint_finds_pods_without_another_place_and_those_of_which_it_cannot_be_known() -> None:
     trains = [a_pod(f"train-{index}", f"n-{index}", requests=TWO_GPUS) for index in range(3)]
-    odd = a_pod("odd", doubts=(Doubt(About.SCHEDULER, "volcano"),))
+    odd = a_pod("odd", doubts=(Doubt(DoubtKind.SCHEDULER, "volcano"),))
     found = lint(a_policy(a_pool()), [a_snapshot(nodes(), ([], [*trains, odd]))]).findings
     checks = {(each.check, each.subject) for each in found}
     assert checks >= {("capacity", "shop/train-0"), ("landing-unknown", "shop/odd")}

@@ -81,8 +81,8 @@ def test_the_last_voter_waits_until_the_others_have_run_the_new_version_for_a_wh
     story.run(until=lambda: images.ended(2))
     story.run(seconds=60, until=images.look)
     [held] = story.engine.why(node(0), story.now)
-    assert (held.reason, held.facts["old"], held.facts["new"]) == (Reason.LAST_VOTER, "3.6", "3.7")
-    assert not held.lasting and len(rebooted(story)) == 2
+    assert (held.reason, held.params["old"], held.params["new"]) == (Reason.LAST_VOTER, "3.6", "3.7")
+    assert not held.needs_action and len(rebooted(story)) == 2
     story.run(until=images.look)
     assert set(story.steps().values()) == {Step.DONE}
     assert len(images.proved) == 3 and 600 <= images.rebooted_at("m-0") - images.proved[1] < 650
@@ -164,9 +164,9 @@ def test_a_release_whose_etcd_cannot_read_the_data_is_held_with_the_order_that_w
 
     ran = {"etcd": "3.6.8"}
     held = etcd.data_format(stored("3.7.0"), node(0), ran)
-    assert held is not None and held.reason is Reason.ETCD_DATA and held.lasting
-    assert (held.facts["old"], held.facts["data"]) == ("3.6", "3.7")
-    assert "etcdctl downgrade enable 3.6" in held.advice
+    assert held is not None and held.reason is Reason.ETCD_DATA and held.needs_action
+    assert (held.params["old"], held.params["data"]) == ("3.6", "3.7")
+    assert "etcdctl downgrade enable 3.6" in held.remedy
     # After the downgrade, and where it is not known what the release brings or what the data are, nobody is held.
     assert etcd.data_format(stored("3.6.0"), node(0), ran) is None
     assert etcd.data_format(stored("3.7.0"), node(0), {}) is None

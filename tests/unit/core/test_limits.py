@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from fleet.core.engine.engine import Engine
 from fleet.core.objects.node import NodeRef
-from fleet.core.planning.estimates import Times
+from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.policy.policy import Amount, DrainRule, Limits
 from fleet.core.records.held import Reason
 from fleet.core.rollout.event import Lost, Seen, Synced
@@ -14,7 +14,7 @@ from fleet.core.rollout.replay import rollouts_of
 from fleet.core.rollout.rollout import Rollout, Start
 from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import NEW, START, a_deployment, a_node, a_policy, a_pool, a_snapshot
-from fleet.model.behaviour import Behaviour
+from fleet.model.behaviour import ClusterBehaviour
 from fleet.planner.planner import make_plan
 from tests.story import Story
 
@@ -35,7 +35,7 @@ def some(count: int = 3) -> Story:
 def test_a_cluster_that_a_new_controller_has_not_seen_yet_counts_as_out() -> None:
     east = a_snapshot([a_node("e-0", unschedulable=True)])
     west = a_snapshot([a_node("w-0")], cluster="west")
-    story = Story([east, west], a_policy(ONE), Behaviour(reboot=800.0))
+    story = Story([east, west], a_policy(ONE), ClusterBehaviour(reboot=800.0))
     story.start()
     story.run(until=lambda: story.run_of("w-0", "west").step is Step.REBOOT)
     story.models["east"].stranger.uncordon("e-0")
@@ -115,7 +115,7 @@ def test_a_node_whose_run_failed_in_an_earlier_rollout_waits_for_its_release() -
 def test_a_node_whose_run_failed_and_that_is_deleted_keeps_its_place_in_later_rollouts_too() -> None:
     name = "n-0"
     nodes = [a_node(f"n-{index}") for index in range(3)]
-    story = Story([a_snapshot(nodes)], a_policy(ONE), Behaviour(failures={name: "old-version"}))
+    story = Story([a_snapshot(nodes)], a_policy(ONE), ClusterBehaviour(failures={name: "old-version"}))
     story.start()
     story.run(until=lambda: story.steps()[name] is Step.FAILED)
     story.models["east"].stranger.delete_node(name)
@@ -138,7 +138,7 @@ def test_a_limit_of_zero_is_to_be_raised_and_is_not_waited_for() -> None:
     """Nothing is out that could come back."""
     policy = a_policy(a_pool(limits=Limits(max_unavailable=Amount(0)), canaries=0))
     cluster = a_snapshot([a_node("n-0"), a_node("n-1")])
-    plan = make_plan("", [cluster], policy, ["workers"], NEW, START, Times())
+    plan = make_plan("", [cluster], policy, ["workers"], NEW, START, DurationEstimates())
     found = [each.held for each in plan.held if each.held is not None]
     assert {each.reason for each in found} == {Reason.POOL_LIMIT} and len(found) == 2
-    assert all("raise it" in each.advice and "uncordon" not in each.advice for each in found)
+    assert all("raise it" in each.remedy and "uncordon" not in each.remedy for each in found)

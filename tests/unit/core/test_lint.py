@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import pytest
 from msgspec.structs import replace
 
-from fleet.core.linting.lint import Finding, lint
+from fleet.core.linting.lint import LintFinding, lint
 from fleet.core.objects.budget import Budget
 from fleet.core.objects.node import NodeRef
 from fleet.core.objects.pod import Owner, Pod
 from fleet.core.objects.selector import Selector
 from fleet.core.policy.policy import Amount, Limits, Policy, Pool
-from fleet.core.quorum.groups import Access, Group, Members
+from fleet.core.quorum.groups import EtcdAccess, GroupMembers, QuorumGroup
 from fleet.core.quorum.quorum import Member, Quorum, QuorumRule
 from fleet.lab.simulation.builders import a_budget, a_node, a_snapshot
 
@@ -29,17 +29,17 @@ def pods(count: int, nodes: Sequence[int] = range(6), app: str = "zk") -> list[P
     ]
 
 
-def a_group(voters: int | None = None, rule: QuorumRule | None = None, cluster: str = "east") -> Group:
-    return Group("zk", cluster, "pods", rule or QuorumRule(), members=Members("web", APP, voters))
+def a_group(voters: int | None = None, rule: QuorumRule | None = None, cluster: str = "east") -> QuorumGroup:
+    return QuorumGroup("zk", cluster, "pods", rule or QuorumRule(), members=GroupMembers("web", APP, voters))
 
 
 def findings(
     own: list[Pod],
     *budgets: Budget,
-    group: Group | None = None,
+    group: QuorumGroup | None = None,
     pool: Pool | None = None,
     read: Quorum | None = None,
-) -> tuple[Finding, ...]:
+) -> tuple[LintFinding, ...]:
     policy = Policy(
         pools=(pool or Pool("workers", limits=Limits(Amount(1))),),
         quorums=(group,) if group is not None else (),
@@ -48,7 +48,7 @@ def findings(
     return lint(policy, [snapshot]).findings
 
 
-def checks(found: tuple[Finding, ...]) -> list[str]:
+def checks(found: tuple[LintFinding, ...]) -> list[str]:
     return [finding.check for finding in found]
 
 
@@ -60,16 +60,16 @@ def test_a_group_as_it_should_be_has_no_finding(count: int) -> None:
 def test_a_budget_that_lets_more_go_than_the_group_can_spare() -> None:
     (found,) = findings(pods(3), a_budget("zk", 3, 2), group=a_group(3))
     assert (found.cluster, found.check, found.subject) == ("east", "budget-quorum", "web/zk")
-    assert found.words == (
+    assert found.message == (
         "maxUnavailable 2 lets 2 of 3 pods go at once; zk can spare 1 of 3 voters. fleet goes by the group, which "
         "is stricter; others who evict go by the budget"
     )
-    assert found.advice == "set maxUnavailable: 1"
+    assert found.remedy == "set maxUnavailable: 1"
 
 
 def test_a_margin_makes_the_group_stricter_than_its_budget() -> None:
     (found,) = findings(pods(5), a_budget("zk", 5, 2), group=a_group(5, QuorumRule(margin=1)))
-    assert "zk can spare 1 of 5 voters, margin 1" in found.words
+    assert "zk can spare 1 of 5 voters, margin 1" in found.message
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_sizes_and_margins(voters: int, rule: QuorumRule, check: str, advice: st
     found = [
         each for each in findings(pods(voters), group=a_group(voters, rule)) if each.check != "members-zone"
     ]
-    assert [(each.check, each.advice) for each in found] == [(check, advice)]
+    assert [(each.check, each.remedy) for each in found] == [(check, advice)]
 
 
 def test_who_has_allowed_downtime_is_not_told_again() -> None:
@@ -123,7 +123,7 @@ def test_who_has_allowed_downtime_is_not_told_again() -> None:
 
 def test_fewer_pods_than_voters() -> None:
     (found,) = findings(pods(2), group=a_group(3))
-    assert (found.check, found.words) == ("voters-missing", "3 voters are declared and 2 pods are there")
+    assert (found.check, found.message) == ("voters-missing", "3 voters are declared and 2 pods are there")
 
 
 def test_a_selector_that_finds_nobody() -> None:
@@ -133,12 +133,12 @@ def test_a_selector_that_finds_nobody() -> None:
 def test_a_cluster_that_there_is_not() -> None:
     (found,) = findings([], group=a_group(3, cluster="est"))
     assert (found.cluster, found.check) == ("", "group-cluster")
-    assert found.words == "cluster est is none of those that were looked at: east"
+    assert found.message == "cluster est is none of those that were looked at: east"
 
 
 def test_members_on_one_node() -> None:
     (found,) = findings(pods(3, (0, 0, 1)), group=a_group(3))[:1]
-    assert (found.check, found.words) == (
+    assert (found.check, found.message) == (
         "members-node",
         "2 of 3 members are on node n-0, and go together",
     )
@@ -146,7 +146,7 @@ def test_members_on_one_node() -> None:
 
 def test_members_in_one_zone() -> None:
     (found,) = findings(pods(3, (0, 3, 1)), group=a_group(3))
-    assert (found.check, found.words) == (
+    assert (found.check, found.message) == (
         "members-zone",
         "2 of 3 members are in zone a: its loss stops the group",
     )
@@ -157,8 +157,8 @@ def test_an_etcd_is_known_by_its_static_pods_or_as_it_was_read() -> None:
         Pod("kube-system", f"etcd-n-{number}", str(number), f"n-{number}", {"component": "etcd"}, mirror=True)
         for number in range(4)
     ]
-    assert checks(findings(own, group=Group("zk", "east"))) == ["members-zone", "voters-even"]
-    outside = Group("zk", "east", access=Access(("https://10.0.0.1:2379",)))
+    assert checks(findings(own, group=QuorumGroup("zk", "east"))) == ["members-zone", "voters-even"]
+    outside = QuorumGroup("zk", "east", access=EtcdAccess(("https://10.0.0.1:2379",)))
     assert checks(findings(own, group=outside)) == ["group-empty"]
     members = tuple(Member(f"m-{number}", NodeRef("east", f"n-{number}")) for number in range(3))
     learner = Member("m-3", NodeRef("east", "n-3"), voter=False)
@@ -171,7 +171,7 @@ def test_two_budgets_on_one_pod() -> None:
     other = a_budget("zk-too", 3, 1, app="zk")
     (found,) = findings(pods(3), a_budget("zk", 3, 1), other)
     assert (found.check, found.subject) == ("budgets-several", "web/zk")
-    assert found.words == "3 pods are also under web/zk-too: the API server evicts none of them"
+    assert found.message == "3 pods are also under web/zk-too: the API server evicts none of them"
 
 
 def test_pods_that_are_not_drained_need_no_budget_that_lets_them_go() -> None:
@@ -182,7 +182,7 @@ def test_pods_that_are_not_drained_need_no_budget_that_lets_them_go() -> None:
 def test_a_limit_that_a_group_never_lets_a_pool_reach() -> None:
     whole = Pool("control", limits=Limits(Amount(50, True)))
     (found,) = findings(pods(5), group=a_group(5), pool=whole)
-    assert (found.check, found.subject, found.advice) == (
+    assert (found.check, found.subject, found.remedy) == (
         "limit-quorum",
         "pool control",
         "set limits.per_cluster: 2",
@@ -192,7 +192,7 @@ def test_a_limit_that_a_group_never_lets_a_pool_reach() -> None:
     assert findings(pods(5), group=a_group(5), pool=Pool("control", limits=each)) == ()
     loose = Limits(Amount(6), per_cluster=Amount(4))
     (found,) = findings(pods(5), group=a_group(5), pool=Pool("control", limits=loose))
-    assert "lets 4 of its" in found.words
+    assert "lets 4 of its" in found.message
     assert findings(pods(5), group=a_group(5), pool=Pool("control", limits=Limits(Amount(2)))) == ()
     assert findings(pods(3), group=a_group(3), pool=Pool("control", limits=Limits(Amount(4)))) == ()
 

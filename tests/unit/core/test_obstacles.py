@@ -69,7 +69,7 @@ def test_lint_tells_what_holds_and_whom() -> None:
     bare = Pod("ops", "debug", "p-debug", "n-1")
     (found,) = lint(a_policy(), [a_snapshot(NODES, ([], [bare]))]).findings
     assert (found.check, found.subject) == ("unmanaged", "ops/debug")
-    assert "holds n-1" in found.words and found.advice
+    assert "holds n-1" in found.message and found.remedy
 
 
 @pytest.mark.parametrize("changes", [{"ready": False}, {"ready": None}, {"uid": ""}])
@@ -90,7 +90,7 @@ def test_lint_says_that_the_nodes_of_an_operator_that_is_asked_are_tried() -> No
     own = [replace(pod, labels={**pod.labels, "longhorn.io/component": "instance-manager"}) for pod in pods]
     never = replace(a_budget("im", 1, 0), desired_healthy=1, disruptions_allowed=0)
     (found,) = lint(a_policy(), [a_snapshot(NODES, (workloads, own), [never])]).findings
-    assert found.check == "length-unknown" and "tries n-0" in found.words
+    assert found.check == "length-unknown" and "tries n-0" in found.message
     kept = a_policy(a_pool(drain=DrainRule(rules=(PodRule("as-others", "evict"),))))
     (found,) = lint(kept, [a_snapshot(NODES, (workloads, own), [never])]).findings
     assert found.check == "budget-never"

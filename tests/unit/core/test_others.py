@@ -12,7 +12,7 @@ from fleet.core.objects.budget import Budget
 from fleet.core.objects.node import KEEP_OFF_ANNOTATION, Node, NodeRef, Taint
 from fleet.core.objects.pod import Owner, Pod, PodRef
 from fleet.core.objects.workload import NodeLock, Workload
-from fleet.core.planning.estimates import Times
+from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.quorum.quorum import Quorum
 from fleet.core.records.held import Held, Reason
 from fleet.core.rollout.action import Evict, Outcome, Reboot, Result
@@ -75,10 +75,10 @@ def test_each_mark_holds_its_node_without_a_cordon_until_it_is_gone(party: Party
     assert story.steps() == {"n-0": Step.DONE, "n-1": Step.PENDING}
     (found,) = held(story, "n-1")
     assert found.reason is (Reason.OTHERS_STAY if sign.stays else Reason.OTHERS)
-    assert found.lasting is sign.stays and found.passed_over
-    assert (found.facts["party"], found.facts["does"]) == (party.name, sign.does)
-    assert found.facts["mark"] == f"{sign.place} {sign.key}"
-    assert found.advice and "{" not in found.advice + found.words and "?" not in found.words
+    assert found.needs_action is sign.stays and found.passed_over
+    assert (found.params["party"], found.params["does"]) == (party.name, sign.does)
+    assert found.params["mark"] == f"{sign.place} {sign.key}"
+    assert found.remedy and "{" not in found.remedy + found.message and "?" not in found.message
     model = story.models["east"]
     if sign.place == "taint":
         model.stranger.taint("n-1")
@@ -152,7 +152,7 @@ def test_what_a_cluster_says_is_shown_in_part_where_it_is_long() -> None:
     story.start()
     story.run(seconds=60)
     (found,) = held(story, "n-1")
-    assert len(found.words) < 400
+    assert len(found.message) < 400
 
 
 @pytest.mark.parametrize(
@@ -181,11 +181,11 @@ def test_an_object_holds_the_node_that_it_is_about_until_it_is_deleted(
         assert story.steps() == {"n-0": Step.DONE, "n-1": Step.DONE}
         return
     (found,) = held(story, "n-1")
-    assert found.reason is reason and "nm-1" in str(found.facts["mark"])
-    assert "nic.operator, gpu.operator" in found.words
+    assert found.reason is reason and "nm-1" in str(found.params["mark"])
+    assert "nic.operator, gpu.operator" in found.message
     if reason is Reason.OTHERS_STAY:
         where = f" -n {namespace}" if namespace else ""
-        assert f"kubectl delete {kind} nm-1{where}" in found.advice
+        assert f"kubectl delete {kind} nm-1{where}" in found.remedy
     story.models["east"].stranger.delete_maintenance(work)
     story.run()
     assert story.steps() == {"n-0": Step.DONE, "n-1": Step.DONE}
@@ -199,7 +199,7 @@ def test_kureds_lock_holds_its_node_until_it_is_released_or_has_expired() -> Non
     story.start()
     story.run(seconds=3600)
     assert story.steps() == {"n-0": Step.DONE, "n-1": Step.PENDING, "n-2": Step.PENDING}
-    assert [each.facts["mark"] for each in held(story, "n-1")] == ["lock on DaemonSet kube-system/reboots"]
+    assert [each.params["mark"] for each in held(story, "n-1")] == ["lock on DaemonSet kube-system/reboots"]
     story.run(until=lambda: story.steps()["n-1"] is Step.DONE)
     assert story.now > START + timedelta(hours=2) and story.steps()["n-2"] is Step.PENDING
     story.models["east"].stranger.put_workload(
@@ -222,7 +222,7 @@ def test_a_plan_of_the_system_upgrade_controller_holds_the_node_that_its_pod_is_
     story.start()
     story.run(seconds=3600)
     assert story.steps() == {"n-0": Step.DONE, "n-1": Step.PENDING}
-    assert [each.facts["party"] for each in held(story, "n-1")] == ["system-upgrade-controller"]
+    assert [each.params["party"] for each in held(story, "n-1")] == ["system-upgrade-controller"]
     story.models["east"].stranger.finish_pod(PodRef("cattle-system", "apply-os-on-n-1"))
     story.run()
     assert story.steps()["n-1"] is Step.DONE
@@ -233,19 +233,19 @@ def test_what_needs_an_operator_is_told_before_what_passes() -> None:
     story = started(node)
     story.run(seconds=60)
     (found,) = held(story, "n-0")
-    assert found.reason is Reason.OTHERS_STAY and DELETED.key in found.words
+    assert found.reason is Reason.OTHERS_STAY and DELETED.key in found.message
 
 
 def test_a_node_that_is_deleted_or_may_be_is_no_canary() -> None:
     soft = Taint("DeletionCandidateOfClusterAutoscaler", "PreferNoSchedule", "1793610000")
     nodes = [a_node("n-0", taints=(DELETED,)), a_node("n-1", taints=(soft,)), a_node("n-2")]
     policy = a_policy(a_pool(canaries=1))
-    plan = make_plan("p-1", [a_snapshot(nodes)], policy, ["workers"], NEW, START, Times())
+    plan = make_plan("p-1", [a_snapshot(nodes)], policy, ["workers"], NEW, START, DurationEstimates())
     assert [run.node for run in plan.runs if run.canary] == ["n-2"]
     assert [(each.node, each.reason) for each in plan.held] == [("n-0", "others")]
     # Where all of them may be deleted, one of them goes first all the same.
     nodes = [a_node("n-0", taints=(soft,)), a_node("n-1", taints=(soft,))]
-    plan = make_plan("p-1", [a_snapshot(nodes)], policy, ["workers"], NEW, START, Times())
+    plan = make_plan("p-1", [a_snapshot(nodes)], policy, ["workers"], NEW, START, DurationEstimates())
     assert sum(run.canary for run in plan.runs) == 1 and not plan.held
 
 
@@ -313,7 +313,7 @@ def test_a_mark_right_before_the_reboot_stops_it() -> None:
     story.run(seconds=600)
     assert len([action for _, action, _ in story.performed if isinstance(action, Reboot)]) == 1
     assert story.steps()["n-0"] is Step.DRAIN
-    assert [each.facts["party"] for each in held(story, "n-0")] == ["kured"]
+    assert [each.params["party"] for each in held(story, "n-0")] == ["kured"]
 
 
 def test_who_works_on_a_node_for_longer_than_a_drain_may_take_has_it_back() -> None:
@@ -397,10 +397,10 @@ def test_a_node_that_is_being_deleted_and_that_a_finalizer_keeps_is_left_alone()
     story.run(seconds=7200)
     assert story.steps() == {"n-0": Step.DONE, "n-1": Step.PENDING}
     (found,) = held(story, "n-1")
-    assert found.reason is Reason.OTHERS and not found.lasting
-    assert found.facts["mark"] == "metadata.deletionTimestamp" and "finalizers" in found.advice
+    assert found.reason is Reason.OTHERS and not found.needs_action
+    assert found.params["mark"] == "metadata.deletionTimestamp" and "finalizers" in found.remedy
     (finding,) = lint(a_policy(), [a_snapshot([a_node("n-0"), a_node("n-1", deleting=True)])]).findings
-    assert finding.check == "others-node" and "n-1" in finding.words
+    assert finding.check == "others-node" and "n-1" in finding.message
 
 
 def test_a_node_that_somebody_deletes_in_mid_drain_is_given_back_although_a_finalizer_keeps_it() -> None:
@@ -423,8 +423,8 @@ def test_the_cordon_of_a_party_that_will_be_done_needs_nobody(mark: Taint) -> No
     story = started(a_node("n-0", taints=(mark,), unschedulable=True))
     story.run(seconds=600)
     (found,) = held(story, "n-0")
-    assert found.reason is Reason.OTHERS and not found.lasting
-    assert mark.key in found.words and "cordoned" in found.words and "uncordon" not in found.advice
+    assert found.reason is Reason.OTHERS and not found.needs_action
+    assert mark.key in found.message and "cordoned" in found.message and "uncordon" not in found.remedy
     checks = [each.check for each in lint(a_policy(), [story.models["east"].snapshot(story.now)]).findings]
     assert checks == ["others-node"]
     # What the party leaves behind is somebody's to undo.
@@ -454,7 +454,7 @@ def test_pods_whose_only_other_node_is_in_work_are_not_bound_to_their_own(budget
         ["workers"],
         NEW,
         START,
-        Times(),
+        DurationEstimates(),
     )
     assert {each.node: each.reason for each in plan.held} == {"n-0": "pinned", "n-1": "others"}
 
@@ -467,7 +467,7 @@ def test_lint_names_the_nodes_and_what_helps() -> None:
         a_node("n-2", taints=(soft,)),
     ]
     findings = lint(a_policy(), [a_snapshot(nodes)]).findings
-    told = {each.check: (each.subject, each.words) for each in findings}
+    told = {each.check: (each.subject, each.message) for each in findings}
     assert {subject for subject, _ in told.values()} == {"cluster-autoscaler"}
     assert "n-0" in told["others-node"][1] and "n-1" in told["others-node"][1]
     assert "n-2" in told["may-be-deleted"][1] and "n-0" not in told["may-be-deleted"][1]
@@ -477,7 +477,13 @@ def test_lint_names_the_nodes_and_what_helps() -> None:
 def test_a_plan_says_first_that_another_party_deletes_the_nodes_and_not_that_room_is_lacking() -> None:
     nodes = [a_node(f"n-{number}", taints=(DELETED,)) for number in range(3)]
     plan = make_plan(
-        "p", [a_snapshot(nodes, a_deployment("api", 3, nodes))], a_policy(), ["workers"], NEW, START, Times()
+        "p",
+        [a_snapshot(nodes, a_deployment("api", 3, nodes))],
+        a_policy(),
+        ["workers"],
+        NEW,
+        START,
+        DurationEstimates(),
     )
     assert [each.reason for each in plan.held] == ["others"] * 3
     assert all([held.reason for held in each.others] == [Reason.CAPACITY] for each in plan.held)
@@ -500,7 +506,7 @@ def test_the_table_is_sound() -> None:
     assert len(BY_NAME) == len(PARTIES)
     assert sum(len(each) for each in SIGNS.values()) == len(EVERY)
     for party, sign in EVERY:
-        assert (sign.advice or party.advice).format(node="n", value="v", object="o"), party.name
+        assert (sign.remedy or party.remedy).format(node="n", value="v", object="o"), party.name
 
 
 def test_a_lock_that_has_expired_and_is_still_written_wakes_nobody() -> None:

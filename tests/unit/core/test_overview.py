@@ -10,8 +10,8 @@ from fleet.core.objects.machine import Units
 from fleet.core.objects.node import Node, NodeRef
 from fleet.core.records.held import Held, Reason
 from fleet.core.releases.release import Release
-from fleet.core.reporting.overview import Known, Selection, natural, overview, select
-from fleet.core.reporting.status import Status, StatusCluster
+from fleet.core.reporting.overview import KnownNode, Selection, natural, overview, select
+from fleet.core.reporting.status import FleetStatus, StatusCluster
 from fleet.core.rollout.rollout import Goal, Rollout, Run, Start
 from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import NEW, OLD, START, a_machine, a_node, a_policy
@@ -19,8 +19,8 @@ from fleet.lab.simulation.builders import NEW, OLD, START, a_machine, a_node, a_
 EAST = StatusCluster("east", ("fra",), True, START, nodes=1)
 
 
-def known(node: Node, booted: Release = OLD, cluster: str = "east") -> Known:
-    return Known(cluster, "fra", node.name, node, a_machine(node, booted), since=START, last_seen=START)
+def known(node: Node, booted: Release = OLD, cluster: str = "east") -> KnownNode:
+    return KnownNode(cluster, "fra", node.name, node, a_machine(node, booted), since=START, last_seen=START)
 
 
 def a_rollout(*runs: Run, ended: bool = False) -> Rollout:
@@ -37,7 +37,7 @@ def a_run(node: Node, step: Step, **facts: object) -> Run:
     return Run(goal, NEW, step, START, **facts)  # type: ignore[arg-type]
 
 
-def states(status: Status) -> dict[str, str]:
+def states(status: FleetStatus) -> dict[str, str]:
     return {node.name: node.state for node in status.nodes}
 
 
@@ -78,8 +78,8 @@ def test_nodes_of_an_unreachable_cluster_are_unknown_and_not_counted_as_patched(
 
 def test_a_node_without_an_agent_is_unknown_and_a_machine_without_a_node_an_orphan() -> None:
     node = a_node("silent")
-    silent = Known("east", "fra", "silent", node, None)
-    lost = Known("east", "fra", "lost", None, a_machine(a_node("lost")))
+    silent = KnownNode("east", "fra", "silent", node, None)
+    lost = KnownNode("east", "fra", "lost", None, a_machine(a_node("lost")))
     assert states(overview(START, [EAST], [silent, lost], a_policy())) == {
         "silent": "unknown",
         "lost": "orphan",

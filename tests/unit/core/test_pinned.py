@@ -14,8 +14,8 @@ from fleet.core.objects.node import NodeRef, Resources, Taint, Toleration
 from fleet.core.objects.placement import HOSTNAME_LABEL, Apart, NodeTerm
 from fleet.core.objects.pod import Owner, Pod
 from fleet.core.objects.selector import Requirement, Selector
-from fleet.core.objects.volumes import Volumes
-from fleet.core.planning.estimates import Times
+from fleet.core.objects.volumes import ClusterVolumes
+from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.policy.policy import Amount, DrainRule, Limits
 from fleet.core.records.held import Reason
 from fleet.core.rollout.action import Evict, Result
@@ -92,7 +92,7 @@ def test_more_than_their_budget_ever_lets_be_away_are_never_begun_until_it_lets_
     assert set(story.steps().values()) == {Step.STAGED} and not evicted(story)
     assert why(story, "n-1") == [(Reason.PINNED_TOGETHER, "web/osd")]
     [held] = story.engine.why(NodeRef("east", "n-1"), story.now)
-    assert (held.facts["count"], held.facts["room"], held.lasting) == (2, 1, True)
+    assert (held.params["count"], held.params["room"], held.needs_action) == (2, 1, True)
     story.models["east"].stranger.put_budget(a_budget("osd", 6, 2))
     story.run()
     assert set(story.steps().values()) == {Step.DONE}
@@ -236,16 +236,16 @@ def test_a_cluster_of_one_node_goes_where_its_budgets_let_it() -> None:
 def test_the_plan_says_the_same_and_its_bound_holds() -> None:
     pods = [an_osd(number, f"n-{number + 1}") for number in range(3)]
     snapshot = a_snapshot(NODES, ([], pods), [a_budget("osd", 3, 1)])
-    plan = make_plan("p", [snapshot], a_policy(MANY), ["workers"], NEW, START, Times())
+    plan = make_plan("p", [snapshot], a_policy(MANY), ["workers"], NEW, START, DurationEstimates())
     assert len(plan.runs) == 3 and not plan.held
     assert plan.lower_bound_seconds <= plan.makespan_seconds
     double = a_snapshot(NODES, ([], [*pods, an_osd(7, "n-1")]), [a_budget("osd", 4, 1)])
-    plan = make_plan("p", [double], a_policy(MANY), ["workers"], NEW, START, Times())
+    plan = make_plan("p", [double], a_policy(MANY), ["workers"], NEW, START, DurationEstimates())
     assert [(hold.node, hold.reason) for hold in plan.held] == [("n-1", Reason.PINNED_TOGETHER)]
 
 
 def test_a_node_that_comes_goes_or_is_labelled_changes_who_is_pinned() -> None:
-    takers, pod = Takers(Volumes()), an_osd(0, "n-1", node_selector={"disk": "nvme"})
+    takers, pod = Takers(ClusterVolumes()), an_osd(0, "n-1", node_selector={"disk": "nvme"})
     here, there = (replace(node, labels={**node.labels, "disk": "nvme"}) for node in NODES[:2])
     steps: list[tuple[Callable[[], None], bool]] = [
         (lambda: takers.see_node(here), True),

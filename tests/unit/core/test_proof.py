@@ -19,7 +19,7 @@ from fleet.core.rollout.steps import Step
 from fleet.core.steps import daemons, verification
 from fleet.lab.simulation.builders import NEW, OLD, a_machine, a_node, a_policy, a_pool, a_snapshot
 from fleet.model.agents import UNIT
-from fleet.model.behaviour import Behaviour, Failure
+from fleet.model.behaviour import ClusterBehaviour, Failure
 from tests.story import Story
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -142,7 +142,7 @@ def told(failures: Mapping[str, Failure], before: Units | None = None) -> Story:
     nodes = [a_node("n-0"), a_node("n-1"), a_node("n-2")]
     machines = [replace(a_machine(node), units=before) for node in nodes]
     snapshot = a_snapshot(nodes, machines=machines)
-    story = Story([snapshot], a_policy(a_pool(failure_limit=1)), Behaviour(failures=failures), seed=1)
+    story = Story([snapshot], a_policy(a_pool(failure_limit=1)), ClusterBehaviour(failures=failures), seed=1)
     story.start()
     story.run()
     return story

@@ -68,26 +68,26 @@ def test_who_does_not_count_as_healthy(changed: dict[str, Any], why: str) -> Non
     assert [(member.name, words) for member, words in ailing(found, RULE)] == [("m1", why)]
     # One is ill, three vote: neither of the others can go, the ill one can.
     held = quorum.held(found, RULE, node(2), ())
-    assert held is not None and held.reason is Reason.QUORUM and why in held.words
+    assert held is not None and held.reason is Reason.QUORUM and why in held.message
     assert quorum.held(found, RULE, node(1), ()) is None
 
 
 def test_an_alarm_comes_with_what_lifts_it() -> None:
     full = quorum.held(group(3, m1={"alarms": ("NOSPACE",)}), RULE, node(2), ())
-    assert full is not None and "defragment m1" in full.advice and "memberID 0" in full.advice
+    assert full is not None and "defragment m1" in full.remedy and "memberID 0" in full.remedy
     torn = quorum.held(group(3, m1={"alarms": ("CORRUPT",)}), RULE, node(2), ())
-    assert torn is not None and "replace m1" in torn.advice and "five seconds" in torn.advice
+    assert torn is not None and "replace m1" in torn.remedy and "five seconds" in torn.remedy
     down = quorum.held(group(3, m1=DOWN), RULE, node(2), ())
-    assert down is not None and down.advice == "bring the ailing members back first"
+    assert down is not None and down.remedy == "bring the ailing members back first"
 
 
 def test_what_is_advised_of_members_tells_when_etcd_takes_no_change() -> None:
     few = quorum.held(group(1), RULE, node(0), ())
-    assert few is not None and "add voters" in few.advice and "five seconds" in few.advice
+    assert few is not None and "add voters" in few.remedy and "five seconds" in few.remedy
     never = quorum.held(group(3), replace(RULE, margin=1), node(0), ())
-    assert never is not None and never.reason is Reason.QUORUM_NEVER and "five seconds" in never.advice
+    assert never is not None and never.reason is Reason.QUORUM_NEVER and "five seconds" in never.remedy
     other = quorum.held(replace(group(1), kind="zookeeper"), RULE, node(0), ())
-    assert other is not None and "five seconds" not in other.advice
+    assert other is not None and "five seconds" not in other.remedy
 
 
 def test_a_member_a_little_behind_is_in_step() -> None:
@@ -125,7 +125,7 @@ def test_a_majority_and_its_margin_must_remain(voters: int, down: int, margin: i
 def test_a_margin_that_can_never_be_met_says_so() -> None:
     held = quorum.held(group(3), replace(RULE, margin=1), node(0), ())
     assert held is not None and held.reason is Reason.QUORUM_NEVER
-    assert held.words == "3 voters of etcd must stay healthy and it has 3: m0 can never go"
+    assert held.message == "3 voters of etcd must stay healthy and it has 3: m0 can never go"
 
 
 def test_one_that_was_added_and_has_not_started_makes_the_majority_larger() -> None:
@@ -133,7 +133,7 @@ def test_one_that_was_added_and_has_not_started_makes_the_majority_larger() -> N
     found = group(4, m3={"started": False, "reachable": False})
     held = quorum.held(found, RULE, node(0), ())
     assert held is not None and held.reason is Reason.QUORUM
-    assert "m3 has not joined yet" in held.words
+    assert "m3 has not joined yet" in held.message
 
 
 def test_learners_do_not_vote() -> None:
@@ -151,14 +151,14 @@ def test_learners_do_not_vote() -> None:
 def test_one_at_a_time_though_two_could_be_spared() -> None:
     held = quorum.held(group(5), RULE, node(0), {node(4)})
     assert held is not None and held.reason is Reason.QUORUM_AWAY
-    assert held.words == "m4 of etcd is away or not yet itself again (n4): one at a time"
+    assert held.message == "m4 of etcd is away or not yet itself again (n4): one at a time"
 
 
 @pytest.mark.parametrize("voters", [1, 2])
 def test_one_and_two_voters_stand_still_and_want_a_word(voters: int) -> None:
     held = quorum.held(group(voters), RULE, node(0), ())
-    assert held is not None and held.reason is Reason.QUORUM_DOWNTIME and held.lasting
-    assert "stands still while m0 reboots" in held.words and "downtime: allow" in held.advice
+    assert held is not None and held.reason is Reason.QUORUM_DOWNTIME and held.needs_action
+    assert "stands still while m0 reboots" in held.message and "downtime: allow" in held.remedy
     allowed = replace(RULE, downtime="allow")
     assert quorum.held(group(voters), allowed, node(0), ()) is None
     if voters == 2:
@@ -178,8 +178,8 @@ def test_a_group_that_cannot_be_read_lets_nobody_go() -> None:
     held = quorum.held(found, RULE, node(0), ())
     assert held is not None and held.reason is Reason.QUORUM_UNREAD
     wrong = quorum.held(replace(found, unread="no kind x", wrong=True), RULE, node(0), ())
-    assert wrong is not None and wrong.reason is Reason.QUORUM_WRONG and "no kind x" in wrong.words
-    assert wrong.lasting and "annotation" in wrong.advice
+    assert wrong is not None and wrong.reason is Reason.QUORUM_WRONG and "no kind x" in wrong.message
+    assert wrong.needs_action and "annotation" in wrong.remedy
     # A declared one goes by the readiness of its pods.
     quiet = replace(group(3, m0={"index": None}, m1={"index": None}, m2={"index": None}), declared=True)
     assert quorum.held(replace(quiet, unread="no certificate"), RULE, node(0), ()) is None
@@ -233,7 +233,7 @@ def test_a_link_that_nobody_else_bridges_is_a_reason_to_wait() -> None:
     whole = group(6, "fffnns")
     assert quorum.held(whole, RULE, node(1), ()) is None
     held = quorum.held(replace(group(6, "fffnns", m5=DOWN), links=()), RULE, node(1), ())
-    assert held is not None and held.words == (
+    assert held is not None and held.message == (
         "rebooting m1 now would leave f+n as the only majority of etcd, which the loss of the link f-n breaks; "
         "waiting for m5 lets the group survive that"
     )
@@ -244,7 +244,7 @@ def test_no_majority_is_stretched_that_waiting_keeps_near() -> None:
     found = group(5, "fffnf", m4=DOWN)
     held = quorum.held(found, RULE, node(0), ())
     assert held is not None and held.reason is Reason.QUORUM_STRETCH
-    assert held.words == (
+    assert held.message == (
         "rebooting m0 now would leave f+n as the only majority of etcd, which the loss of n or the link f-n breaks; "
         "waiting for m4 keeps it inside f"
     )
@@ -258,20 +258,20 @@ def test_the_leader_goes_last_and_the_far_ones_first() -> None:
     everyone = [node(index) for index in range(5)]
     held = quorum.order(found, RULE, node(0), everyone)
     assert held is not None and held.reason is Reason.QUORUM_ORDER
-    assert held.words.endswith("goes before m0: it leads, and the leader goes last")
+    assert held.message.endswith("goes before m0: it leads, and the leader goes last")
     assert quorum.order(found, RULE, node(1), everyone) is None
     # Without sgp the loss of either of the others breaks the majority.
     far = quorum.order(found, RULE, node(4), everyone)
-    assert far is not None and far.words == (
+    assert far is not None and far.message == (
         "m1 of etcd goes before m4: without it the majority is f+n, which the loss of f or n or the link f-n breaks, "
         "without m1 the majority is f+n, which the loss of n breaks"
     )
     near = quorum.order(group(5, "ffffs"), RULE, node(1), [node(1), node(4)])
-    assert near is not None and near.words.endswith("the loss of f breaks, without m4 all are in f")
+    assert near is not None and near.message.endswith("the loss of f breaks, without m4 all are in f")
     # Where that is the same, the commit that takes less time decides.
     slow = quorum.order(group(3, "fns"), RULE, node(1), [node(1), node(2)])
     assert slow is not None
-    assert slow.words == (
+    assert slow.message == (
         "m2 of etcd goes before m1: a commit takes 160.0 ms without it, and 8.0 ms without m2"
     )
     # Nobody else waits any more.

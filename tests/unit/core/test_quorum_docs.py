@@ -73,4 +73,4 @@ def test_the_order_is_the_engines() -> None:
 def test_the_words_of_the_wait() -> None:
     found = held(group(ill="m4"), QuorumRule(), node("m2"), ())
     assert found is not None
-    assert f"    {found.words}\n" in DOCS
+    assert f"    {found.message}\n" in DOCS

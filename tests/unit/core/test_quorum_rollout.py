@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from fleet.core.objects.node import NodeRef
 from fleet.core.policy.policy import Amount, Limits, Policy
-from fleet.core.quorum.groups import Group
+from fleet.core.quorum.groups import QuorumGroup
 from fleet.core.quorum.quorum import Quorum, QuorumRule, SnapshotRule
 from fleet.core.records.held import Reason
 from fleet.core.rollout.action import Defragment, MoveLeader, Reboot, Result, SaveSnapshot
@@ -24,7 +24,7 @@ BIG = {"name": "etcd", "cluster": "east"}
 
 
 def with_rule(rule: QuorumRule) -> Policy:
-    return replace(a_policy(ALL), quorums=(Group("etcd", "east", rule=rule),))
+    return replace(a_policy(ALL), quorums=(QuorumGroup("etcd", "east", rule=rule),))
 
 
 def a_story(
@@ -105,7 +105,7 @@ def test_the_next_waits_until_the_last_is_in_step_and_soaked() -> None:
     first, since = rebooted(story)[0], story.at
     waiting = next(name for name in ("m-1", "m-2") if name != first)
     held = story.engine.why(NodeRef("east", waiting), story.now)[0]
-    assert held.reason is Reason.QUORUM_AWAY and first in held.words
+    assert held.reason is Reason.QUORUM_AWAY and first in held.message
     story.run(until=lambda: len(rebooted(story)) == 2)
     # Its reboot, two seconds until the member answers, three until it has caught up; then the soak.
     assert story.at - since > 60 + 2 + 3 + 100
@@ -128,7 +128,7 @@ def test_a_reading_from_before_the_reboot_ends_no_soak_and_asks_for_nothing() ->
     assert story.steps() == {"m-0": Step.STAGED, "m-1": Step.SOAK, "m-2": Step.STAGED}
     assert not asked(story, Defragment)
     [held] = story.engine.why(NodeRef("east", "m-1"), story.now)
-    assert "etcd has not been read since the node came back" in held.words
+    assert "etcd has not been read since the node came back" in held.message
     since = story.at
     read()
     story.run(until=lambda: bool(asked(story, Defragment)))
@@ -149,10 +149,10 @@ def test_a_member_that_is_down_holds_the_others_with_what_to_do() -> None:
     story.run(seconds=3600)
     assert rebooted(story) == ["w-0"]
     [held] = story.engine.why(NodeRef("east", "m-1"), story.now)
-    assert held.words == (
+    assert held.message == (
         "without m1 1 of 3 voters of etcd would be healthy, 2 are needed: m2 does not answer"
     )
-    assert held.advice == "bring the ailing members back first"
+    assert held.remedy == "bring the ailing members back first"
     # Its own node may reboot: it votes for nobody now; and it comes back by that.
     story.models["east"].stranger.uncordon("m-2")
     story.run()
@@ -296,7 +296,9 @@ def test_the_leader_stays_last_when_all_were_held_and_may_go_again_at_once() -> 
     story.start()
     story.run(seconds=600)
     assert rebooted(story) == []
-    assert all(story.engine.why(NodeRef("east", f"m-{index}"), story.now)[0].lasting for index in range(5))
+    assert all(
+        story.engine.why(NodeRef("east", f"m-{index}"), story.now)[0].needs_action for index in range(5)
+    )
     for name in ("m2", "m3"):
         story.models["east"].quorums.change("etcd", name, reachable=True)
     story.run(until=watched(story))

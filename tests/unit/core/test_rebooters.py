@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from fleet.core.cluster.snapshot import Snapshot
-from fleet.core.linting.lint import Finding, lint
+from fleet.core.linting.lint import LintFinding, lint
 from fleet.core.linting.rebooters import Rebooter, rebooters
 from fleet.core.objects.pod import Owner, Pod
 from fleet.core.objects.workload import Workload
@@ -51,8 +51,8 @@ def test_kured_is_told_by_the_name_of_its_daemon_set_or_its_labels(
 ) -> None:
     found = rebooters(seen(*pods("DaemonSet", owner, labels)))
     assert found == (Rebooter("kured", (f"DaemonSet kube-system/{owner}",), 3),)
-    assert found[0].words == f"reboots nodes by itself: DaemonSet kube-system/{owner}, on 3 nodes"
-    assert "nodeSelector" in found[0].advice
+    assert found[0].message == f"reboots nodes by itself: DaemonSet kube-system/{owner}, on 3 nodes"
+    assert "nodeSelector" in found[0].remedy
 
 
 def test_flatcars_agent_is_told_and_counted_where_it_runs() -> None:
@@ -62,7 +62,7 @@ def test_flatcars_agent_is_told_and_counted_where_it_runs() -> None:
     )
     found = rebooters(seen(*pods("DaemonSet", agent, {"app": agent}, 1, "reboot-coordinator"), *operator))
     assert found == (Rebooter("Flatcar's update operator", (f"DaemonSet reboot-coordinator/{agent}",), 1),)
-    assert found[0].words.endswith("on 1 node")
+    assert found[0].message.endswith("on 1 node")
 
 
 @pytest.mark.parametrize(
@@ -93,8 +93,8 @@ def test_the_system_upgrade_controller_is_named_and_no_finding_while_it_does_not
     snapshot = seen(*own, workloads=workloads)
     (found,) = rebooters(snapshot)
     assert (found.workloads, found.nodes) == (("Deployment system-upgrade/system-upgrade-controller",), 0)
-    assert found.words.startswith("may drain and reboot the nodes that its Plans select")
-    assert "plans.upgrade.cattle.io" in found.advice
+    assert found.message.startswith("may drain and reboot the nodes that its Plans select")
+    assert "plans.upgrade.cattle.io" in found.remedy
     assert lint(Policy(), [snapshot]).findings == ()
 
 
@@ -109,7 +109,7 @@ def test_jobs_of_its_plans_that_run_are_a_finding() -> None:
     assert [each.subject for each in marked] == ["system-upgrade-controller"] * 2
     (finding,) = (each for each in findings if each not in marked)
     assert (finding.check, finding.subject) == ("others-reboot", "system-upgrade-controller")
-    assert finding.words == (
+    assert finding.message == (
         "is at work on 2 nodes by its Plans: "
         "Deployment system-upgrade/system-upgrade-controller, Plan system-upgrade/agents"
     )
@@ -119,5 +119,5 @@ def test_a_daemon_that_reboots_nodes_is_a_finding_with_what_to_do() -> None:
     snapshot = seen(*pods("DaemonSet", "kured", {"name": "kured"}))
     (kured,) = rebooters(snapshot)
     assert lint(Policy(), [snapshot]).findings == (
-        Finding("east", "others-reboot", "kured", kured.words, kured.advice),
+        LintFinding("east", "others-reboot", "kured", kured.message, kured.remedy),
     )

@@ -11,7 +11,7 @@ from fleet.core.rollout.action import AnyAction, Outcome, Result
 from fleet.core.rollout.rollout import State
 from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import a_node, a_policy, a_pool, a_snapshot
-from fleet.model.behaviour import Behaviour
+from fleet.model.behaviour import ClusterBehaviour
 from tests.story import Story
 
 WORDS = 'admission webhook "guard.example" denied the request: ask the platform team'
@@ -55,7 +55,7 @@ def test_the_servers_words_hold_the_run_and_it_goes_on_once_they_are_heeded(
     refusing = Refusing(kind, result)
     refusing.run_until_held()
     (held,) = refusing.held()
-    assert held.facts["why"] == WORDS and held.subject == "n-0"
+    assert held.params["why"] == WORDS and held.subject == "n-0"
     refusing.refuses = False
     refusing.story.run()
     assert refusing.story.run_of("n-0").step is Step.DONE
@@ -87,7 +87,7 @@ def test_a_mark_that_is_refused_is_said_of_the_nodes_that_wait_and_keeps_none_of
     refusing = Refusing("mark", nodes=4)
     refusing.run_until_held()
     (held,) = refusing.held()
-    assert held.facts["why"] == WORDS and not held.lasting
+    assert held.params["why"] == WORDS and not held.needs_action
     refusing.story.run()
     assert set(refusing.story.steps().values()) == {Step.DONE}
     assert refusing.story.rollout.state is State.FINISHED
@@ -110,12 +110,12 @@ def test_what_cannot_be_taken_off_an_ended_runs_node_is_said_and_tried_more_and_
     refusing = Refusing(kind)
     story = refusing.story
     model = story.models["east"]
-    model.behave(Behaviour(stage=1e9))
+    model.behave(ClusterBehaviour(stage=1e9))
     story.run(until=lambda: model.snapshot(story.now).machines[0].request is not None)
     story.say("abort")
     refusing.run_until_held()
     (held,) = refusing.held()
-    assert held.facts["why"] == WORDS and story.rollout.active
+    assert held.params["why"] == WORDS and story.rollout.active
     story.run(seconds=86400 - story.at)
     assert len(refusing.times) < 120
     refusing.refuses = False

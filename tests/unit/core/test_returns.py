@@ -88,8 +88,12 @@ def test_while_it_waits_the_reason_names_the_workload_and_the_node() -> None:
 
     story.run(until=waits)
     held = next(each for each in story.engine.why(ref, story.now) if each.reason is Reason.COMES_BACK)
-    assert (held.subject, held.facts["node"], held.facts["times"]) == ("Deployment web/agent", "n-0", "once")
-    assert "node.kubernetes.io/unschedulable" in str(held.facts["why"]) and held.advice
+    assert (held.subject, held.params["node"], held.params["times"]) == (
+        "Deployment web/agent",
+        "n-0",
+        "once",
+    )
+    assert "node.kubernetes.io/unschedulable" in str(held.params["why"]) and held.remedy
 
 
 def test_pods_of_one_workload_that_are_all_there_at_first_are_no_returns() -> None:
@@ -305,8 +309,8 @@ def test_words_of_a_webhook_that_is_down_reach_the_held_reason_and_the_runs_end(
     story = Story([a_snapshot(nodes, ([], [pod]))], a_policy(pool), perform=refuse)
     story.start()
     ref = NodeRef("east", "n-0")
-    story.run(until=lambda: any(words in held.words for held in story.engine.why(ref, story.now)))
+    story.run(until=lambda: any(words in held.message for held in story.engine.why(ref, story.now)))
     (held,) = story.engine.why(ref, story.now)
-    assert held.reason is Reason.BACKOFF and held.facts["what"] == f"eviction of {PodRef('default', 'db-0')}"
+    assert held.reason is Reason.BACKOFF and held.params["what"] == f"eviction of {PodRef('default', 'db-0')}"
     story.run(until=lambda: story.run_of("n-0").ended)
     assert story.run_of("n-0").why == f"not drained within 60 s: default/db-0: {words}"

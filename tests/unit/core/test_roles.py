@@ -12,7 +12,7 @@ from fleet.core.objects.placement import HOSTNAME_LABEL, Apart
 from fleet.core.objects.pod import Owner, Pod
 from fleet.core.objects.selector import Requirement, Selector
 from fleet.core.objects.workload import Workload
-from fleet.core.planning.estimates import Times
+from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.planning.plan import Plan
 from fleet.core.records.held import Reason
 from fleet.core.rollout.steps import Step
@@ -58,7 +58,7 @@ def a_database(owner: Owner, *budgets: Budget) -> Snapshot:
 
 
 def the_plan(snapshot: Snapshot) -> Plan:
-    return make_plan("p-1", [snapshot], POLICY, ["workers"], NEW, START, Times())
+    return make_plan("p-1", [snapshot], POLICY, ["workers"], NEW, START, DurationEstimates())
 
 
 def test_a_label_that_differs_among_the_pods_of_one_owner_may_move() -> None:
@@ -122,9 +122,9 @@ def test_replicas_go_and_the_primary_is_held_until_it_is_another_pod(owner: Owne
     assert sorted(run.node for run in plan.runs) == ["n-2", "n-3"]
     [hold] = plan.held
     assert (hold.node, hold.reason) == ("n-1", Reason.ROLE)
-    assert hold.held is not None and hold.held.facts["label"] == "role=primary"
+    assert hold.held is not None and hold.held.params["label"] == "role=primary"
     [moves] = [each for each in plan.warnings if each.check == "role-moves"]
-    assert moves.subject == "db/pg" and "db/primary" in moves.words
+    assert moves.subject == "db/pg" and "db/primary" in moves.message
 
 
 def test_pods_of_a_custom_resource_are_said_to_be_its_operators() -> None:
@@ -151,7 +151,7 @@ def test_a_rule_that_counts_the_whole_workload_and_selects_a_part_of_it_never_op
     snapshot = replace(a_database(PATRONI, replace(PRIMARY, **fields)), workloads=(workload,))
     [hold] = the_plan(snapshot).held
     assert (hold.node, hold.reason) == ("n-1", Reason.ROLE)
-    assert "minAvailable" in hold.advice
+    assert "minAvailable" in hold.remedy
 
 
 def test_the_node_goes_once_the_operator_has_made_another_pod_the_primary() -> None:

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from fleet.core.objects.node import NodeRef
-from fleet.core.planning.estimates import Times
+from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.planning.plan import Plan
 from fleet.core.records.held import Reason
 from fleet.core.releases.release import Release
@@ -16,7 +16,7 @@ from fleet.core.rollout.replay import rollouts_of, unfinished
 from fleet.core.rollout.rollout import Rollout
 from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import NEW, OLD, START, a_machine, a_node, a_policy, a_pool, a_snapshot
-from fleet.model.behaviour import Behaviour, Failure
+from fleet.model.behaviour import ClusterBehaviour, Failure
 from fleet.planner.planner import make_plan
 from tests.story import Story
 
@@ -27,7 +27,7 @@ POOL = a_pool(failure_limit=9)
 
 def after_a_failure(failures: Mapping[str, Failure] = OLD_VERSION) -> Story:
     """n-0 failed in r-1, which has ended; n-1 was upgraded."""
-    behaviour = Behaviour(failures=failures)
+    behaviour = ClusterBehaviour(failures=failures)
     story = Story([a_snapshot([a_node("n-0"), a_node("n-1")])], a_policy(POOL), behaviour, seed=1)
     story.start()
     story.run()
@@ -40,7 +40,9 @@ def planned(story: Story, release: Release, kept: Sequence[Rollout] | None = Non
         [each for each in rollouts_of(story.entries).values() if unfinished(each)] if kept is None else kept
     )
     snapshot = story.models["east"].snapshot(story.now)
-    return make_plan("", [snapshot], story.policy, ["workers"], release, story.now, Times(), kept=found)
+    return make_plan(
+        "", [snapshot], story.policy, ["workers"], release, story.now, DurationEstimates(), kept=found
+    )
 
 
 def test_the_journal_records_what_it_booted_instead() -> None:
@@ -62,8 +64,8 @@ def test_a_plan_holds_it_back_from_the_release_that_it_rolled_back_from() -> Non
     assert held.detail == (
         f"it booted {OLD.version} instead of {NEW.version} in rollout r-1: rolled back, and nobody has released it"
     )
-    assert held.advice == "find out why; fleet rollout release n-0 lets it be tried there again"
-    assert held.held is not None and held.held.lasting
+    assert held.remedy == "find out why; fleet rollout release n-0 lets it be tried there again"
+    assert held.held is not None and held.held.needs_action
 
 
 def test_for_another_release_it_is_only_the_slot_that_is_kept() -> None:
@@ -109,6 +111,6 @@ def test_a_plan_for_some_nodes_leaves_the_others_alone() -> None:
     nodes = [a_node(f"n-{number}") for number in range(4)]
     snapshot = a_snapshot(nodes, machines=[a_machine(node) for node in nodes])
     only = [NodeRef("east", "n-1"), NodeRef("east", "n-3")]
-    plan = make_plan("", [snapshot], a_policy(), ["workers"], NEW, START, Times(), only=only)
+    plan = make_plan("", [snapshot], a_policy(), ["workers"], NEW, START, DurationEstimates(), only=only)
     assert sorted(run.node for run in plan.runs) == ["n-1", "n-3"]
     assert set(plan.fingerprint) == {"east/n-1", "east/n-3"}

@@ -13,7 +13,7 @@ from fleet.core.guards.version_skew import Minor, minor_of, skews
 from fleet.core.linting.lint import lint
 from fleet.core.objects.node import NodeRef
 from fleet.core.objects.pod import Pod
-from fleet.core.planning.estimates import Times
+from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.policy.policy import Amount, Limits, Policy
 from fleet.core.quorum.quorum import Member, Quorum
 from fleet.core.records.held import Reason
@@ -70,20 +70,20 @@ def test_a_kubelet_beside_its_api_servers(
     held = guard.held("east", replace(NEW, kubelet=kubelet), servers)
     assert (held.reason if held is not None else None) == reason
     if held is not None:
-        assert held.lasting and "?" not in held.words + held.advice, (held.words, held.advice)
+        assert held.needs_action and "?" not in held.message + held.remedy, (held.message, held.remedy)
 
 
 def test_the_words_say_what_to_upgrade_first() -> None:
     new = guard.held("east", replace(NEW, kubelet="v1.37.0"), ["v1.36.3"])
     assert new is not None
-    assert new.words == f"{NEW.version} brings kubelet v1.37.0, newer than API server v1.36.3 of east"
-    assert new.advice == "upgrade the API servers of east to 1.37 first"
+    assert new.message == f"{NEW.version} brings kubelet v1.37.0, newer than API server v1.36.3 of east"
+    assert new.remedy == "upgrade the API servers of east to 1.37 first"
     old = guard.held("east", replace(NEW, kubelet="v1.31.2"), ["v1.36.3", "v1.35.1"])
     assert old is not None
-    assert old.words == (
+    assert old.message == (
         f"{NEW.version} brings kubelet v1.31.2, 5 minor versions older than API server v1.36.3 of east; 3 are supported"
     )
-    assert old.advice == "take a release whose kubelet is 1.33 or newer"
+    assert old.remedy == "take a release whose kubelet is 1.33 or newer"
 
 
 def an_etcd(*versions: str) -> Quorum:
@@ -126,7 +126,7 @@ def test_lint_tells_of_it_with_what_to_do() -> None:
         quorums=(an_etcd("3.4.20", "3.6.1", "3.6.1"),),
     )
     found = lint(Policy(), [snapshot]).findings
-    assert [(each.check, each.advice) for each in found if each.check.startswith("skew")] == [
+    assert [(each.check, each.remedy) for each in found if each.check.startswith("skew")] == [
         ("skew-etcd", "upgrade the older members, one minor version at a time"),
         ("skew-kubelet", "upgrade the kubelet there to 1.33 or newer"),
         ("skew-kubelet", "upgrade the API servers to 1.36 first"),
@@ -199,6 +199,8 @@ def test_an_api_server_that_goes_back_lets_no_more_nodes_reboot() -> None:
     ("kubelet", "reason"), [("v1.37.1", "skew"), ("v1.32.0", "skew-old"), ("v1.36.3", None), ("", None)]
 )
 def test_a_plan_says_it_before_anything_is_started(kubelet: str, reason: str | None) -> None:
-    plan = make_plan("p-1", [a_cluster()], ALL, ["workers"], replace(NEW, kubelet=kubelet), START, Times())
+    plan = make_plan(
+        "p-1", [a_cluster()], ALL, ["workers"], replace(NEW, kubelet=kubelet), START, DurationEstimates()
+    )
     assert [hold.reason for hold in plan.held] == ([reason] * 3 if reason else [])
     assert len(plan.runs) == (0 if reason else 3)

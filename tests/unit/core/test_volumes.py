@@ -18,7 +18,7 @@ from fleet.core.rollout.action import AnyAction, Outcome, Result
 from fleet.core.rollout.event import Gone, Seen
 from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import a_node, a_policy, a_pool, a_snapshot
-from fleet.model.behaviour import Behaviour
+from fleet.model.behaviour import ClusterBehaviour
 from tests.story import Story
 
 WAIT = DrainRule()
@@ -82,10 +82,10 @@ def test_the_words_name_the_volume_its_driver_and_what_the_driver_says() -> None
     view.see(attached("a", error="rpc error: timeout", deleting=True))
     view.see(attached("b"))
     found = volumes.held("n-0", view, WAIT)
-    assert found is not None and found.facts["count"] == 2
+    assert found is not None and found.params["count"] == 2
     for told in ("pv-a", DRIVER, "and 1 more", "rpc error: timeout"):
-        assert told in found.words
-    assert "csi-a" in found.advice and not found.lasting
+        assert told in found.message
+    assert "csi-a" in found.remedy and not found.needs_action
 
 
 def databases(timeout: int = 600, rule: str = "wait") -> Story:
@@ -106,7 +106,7 @@ def databases(timeout: int = 600, rule: str = "wait") -> Story:
         drain=DrainRule(timeout_seconds=timeout, volumes=rule),  # type: ignore[arg-type]
         failure_limit=1,
     )
-    story = Story([snapshot], a_policy(pool), Behaviour(detach=20.0), seed=1)
+    story = Story([snapshot], a_policy(pool), ClusterBehaviour(detach=20.0), seed=1)
     story.start(canaries=["n-0"])
     return story
 
@@ -121,7 +121,7 @@ def test_the_reboot_waits_until_the_volume_of_the_pod_that_left_is_detached() ->
         until=lambda: bool(story.engine.why(NodeRef("east", "n-0"), story.now)) and _gone(story, "db-0")
     )
     (why,) = story.engine.why(NodeRef("east", "n-0"), story.now)
-    assert (why.reason, why.subject, why.facts["attacher"]) == (Reason.VOLUMES_ATTACHED, "pv-data-0", DRIVER)
+    assert (why.reason, why.subject, why.params["attacher"]) == (Reason.VOLUMES_ATTACHED, "pv-data-0", DRIVER)
     story.run(until=lambda: bool(reboots(story)))
     assert "n-0" not in {each.node for each in story.models["east"].snapshot(story.now).attachments}
     story.run()

@@ -15,12 +15,11 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from fleet.app import logs
 from fleet.core.objects.machine import Machine
 from fleet.core.objects.node import NodeRef
 from fleet.core.records.errors import StaleEpochError, StoreError
 from fleet.core.records.held import Reason
-from fleet.core.records.journal import Entry, Record
+from fleet.core.records.journal import JournalEntry, JournalRecord
 from fleet.core.records.retention import Retention
 from fleet.core.rollout.action import AnyAction, Outcome
 from fleet.core.rollout.event import Event, Noted, Seen
@@ -29,15 +28,16 @@ from fleet.core.rollout.rollout import Goal, Rollout, Start
 from fleet.core.rollout.steps import Step
 from fleet.drivers.agents import ClusterWithAgents
 from fleet.drivers.controller import Controller
-from fleet.drivers.journal_log import LOG
+from fleet.drivers.journal.log import LOG
 from fleet.drivers.ports import Cluster
 from fleet.lab.simulation.builders import NEW, START, a_budget, a_deployment, a_node, a_policy, a_snapshot
-from fleet.model.behaviour import Behaviour
+from fleet.model.behaviour import ClusterBehaviour
 from fleet.simulated.clock import SimulatedClock
 from fleet.simulated.cluster import SimulatedCluster, create, snapshot_of
 from fleet.store import ClusterRow, Store
-from fleet.store.inventory import FORGOTTEN_AT_ONCE
-from fleet.store.journal import Journal
+from fleet.store.inventory.inventory import FORGOTTEN_AT_ONCE
+from fleet.store.journal.journal import Journal
+from fleet.system import logs
 from tests.store.disks import fill, small_disk
 
 SPEED = 300.0
@@ -52,7 +52,7 @@ class Home:
         nodes = [a_node(f"n-{index}", zone="abc"[index % 3]) for index in range(4)]
         snapshot = a_snapshot(nodes, a_deployment("shop", 6, nodes), [a_budget("shop", 6, 1)])
         self.path = folder / "east.json"
-        create(self.path, snapshot, Behaviour(stage=20, reboot=30), 1, START)
+        create(self.path, snapshot, ClusterBehaviour(stage=20, reboot=30), 1, START)
         self.store = Store.open(database or folder / "fleet.db")
         self.store.clusters.add(ClusterRow(name="east", sites=("fra",), kind="simulated"))
         self.clock = SimulatedClock(START, SPEED)
@@ -84,7 +84,7 @@ class Home:
         policy = a_policy()
         goals = tuple(Goal(NodeRef("east", node.name), node.uid, "workers") for node in self.snapshot.nodes)
         detail = msgspec.to_builtins(Start("p-1", NEW, policy, goals))
-        record = Record(form="command", kind="start", rollout="r-1", detail=detail)
+        record = JournalRecord(form="command", kind="start", rollout="r-1", detail=detail)
         self.store.journal.append([record], at=self.clock.now(), actor="ada@desk")
 
     @property
@@ -208,7 +208,7 @@ def test_a_controller_whose_lease_was_taken_writes_nothing_more(tmp_path: Path) 
     mine = home.store.lease.acquire("one", at=at, seconds=15, abandoned=lambda _: False)
     theirs = home.store.lease.acquire("two", at=at, seconds=15, abandoned=lambda holder: holder == "one")
     assert theirs.held and theirs.epoch == mine.epoch + 1
-    record = Record(form="decision", kind="finish", rollout="r-1")
+    record = JournalRecord(form="decision", kind="finish", rollout="r-1")
     with pytest.raises(StaleEpochError):
         home.store.journal.append([record], at=at, actor="one", epoch=mine.epoch)
     assert home.rollout.active
@@ -228,7 +228,7 @@ def test_where_another_controller_leads_the_cluster_that_is_the_reason_and_not_t
         while not told and not work.done():
             await asyncio.sleep(0)
             board = home.store.held.of("r-1").values()
-            told = {held.reason for row in board for held in row.held if other in held.words}
+            told = {held.reason for row in board for held in row.held if other in held.message}
         work.cancel()
         await asyncio.gather(work, return_exceptions=True)
         return told
@@ -243,7 +243,7 @@ def test_a_database_that_refuses_is_said_at_once_and_the_work_goes_on_after(tmp_
     epochs: list[int] = []
     append = home.store.journal.append
 
-    def refuse_once(*args: Any, **how: Any) -> list[Entry]:
+    def refuse_once(*args: Any, **how: Any) -> list[JournalEntry]:
         epochs.append(how["epoch"])
         if len(epochs) == 5:
             raise StoreError("the database is locked")
@@ -297,7 +297,7 @@ def test_a_full_disk_stops_it_for_as_long_as_it_is_full(tmp_path: Path) -> None:
         appended = 0
         append = home.store.journal.append
 
-        def filling(*args: Any, **how: Any) -> list[Entry]:
+        def filling(*args: Any, **how: Any) -> list[JournalEntry]:
             nonlocal appended
             appended += 1
             if appended == 5:
@@ -365,7 +365,9 @@ class Tellers:
         if isinstance(event, Seen) and isinstance(event.thing, Machine) and event.thing.request is not None:
             ref = f"east/{event.thing.name}"
             for rollout in (event.thing.request.token.partition("/")[0], "r-9"):
-                self.tell(Noted("east", Record("decision", "played", rollout, ref, {"why": "stage: done"})))
+                self.tell(
+                    Noted("east", JournalRecord("decision", "played", rollout, ref, {"why": "stage: done"}))
+                )
 
     async def run(self) -> None:
         await asyncio.Event().wait()

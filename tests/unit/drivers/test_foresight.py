@@ -11,7 +11,7 @@ from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.engine.engine import Engine
 from fleet.core.objects.node import CORDON_ANNOTATION, NodeRef
 from fleet.core.records.held import Held, Reason
-from fleet.core.records.journal import Record
+from fleet.core.records.journal import JournalRecord
 from fleet.core.rollout.event import Lost, Seen, Synced
 from fleet.core.rollout.rollout import Goal, Rollout, Start
 from fleet.core.rollout.steps import Step
@@ -86,7 +86,7 @@ def test_a_node_whose_run_has_ended_is_held_no_more() -> None:
     board = Board()
     board.sync()
     board.turn()
-    board.engine.command(Record(form="command", kind="abort", rollout="r-1"), board.now, "ada")
+    board.engine.command(JournalRecord(form="command", kind="abort", rollout="r-1"), board.now, "ada")
     board.turn()
     assert board.step("n-2") is Step.CANCELLED
     assert not any(board.held.values())
@@ -105,13 +105,13 @@ def test_a_cluster_that_another_controller_leads_is_not_called_unreachable() -> 
     board = Board()
     board.turn()
     (unread,) = board.held["n-1"]
-    assert unread.facts["why"], "it says that nobody has read it yet"
+    assert unread.params["why"], "it says that nobody has read it yet"
     board.sync()
     board.turn()
     board.engine.observe(Lost("east", "led by fleet@b", led_by_another=True), board.now)
     board.turn()
     (held,) = board.held["n-1"]
-    assert (held.reason, held.facts["why"]) == (Reason.LED_BY_ANOTHER, "led by fleet@b")
+    assert (held.reason, held.params["why"]) == (Reason.LED_BY_ANOTHER, "led by fleet@b")
     board.engine.observe(Lost("east", "connection refused"), board.now)
     board.turn()
     assert board.reasons("n-1") == [Reason.UNREACHABLE]
@@ -131,7 +131,7 @@ def test_the_cordon_of_a_rollout_that_is_not_known_is_no_failed_run_to_release()
     board.sync()
     board.turn()
     (held,) = board.held["n-4"]
-    assert (held.reason, held.facts["by"]) == (Reason.OTHER_CORDON, "r-9")
+    assert (held.reason, held.params["by"]) == (Reason.OTHER_CORDON, "r-9")
 
 
 def test_thousands_are_looked_at_a_few_at_a_time() -> None:

@@ -11,14 +11,14 @@ from msgspec.structs import replace
 
 from fleet.core.objects.node import NodeRef
 from fleet.core.objects.workload import Workload
-from fleet.core.quorum.groups import Group
+from fleet.core.quorum.groups import QuorumGroup
 from fleet.core.quorum.quorum import Quorum, QuorumRule, SnapshotRule
 from fleet.core.records.errors import FleetError
 from fleet.core.records.leadership import Leadership
-from fleet.core.records.requests import Sort
+from fleet.core.records.requests import RequestKind
 from fleet.core.rollout.action import AnyAction, MoveLeader, Outcome, Reboot, Result, SaveSnapshot
 from fleet.core.rollout.event import Event, Gone, Seen, Synced
-from fleet.drivers.groups import Groups
+from fleet.drivers.groups import QuorumClients
 from fleet.drivers.quorums import ClusterWithQuorums
 from fleet.lab.simulation.builders import NEW, START, a_group, a_node
 
@@ -58,7 +58,7 @@ class Plain:
         self.done: list[AnyAction] = []
 
     @property
-    def requests(self) -> Mapping[Sort, int]:
+    def requests(self) -> Mapping[RequestKind, int]:
         return {}
 
     async def events(self) -> AsyncIterator[Event]:
@@ -132,7 +132,7 @@ def reboot(index: int) -> Reboot:
 
 def a_bed() -> tuple[Plain, Etcd, Clock, ClusterWithQuorums]:
     plain, etcd, clock = Plain(), Etcd(), Clock()
-    return plain, etcd, clock, ClusterWithQuorums(plain, Groups({"etcd": etcd}), clock)
+    return plain, etcd, clock, ClusterWithQuorums(plain, QuorumClients({"etcd": etcd}), clock)
 
 
 def test_groups_are_told_before_the_cluster_is_synced_and_again_as_time_passes() -> None:
@@ -169,7 +169,7 @@ def test_a_reader_that_breaks_ends_the_events_with_its_error() -> None:
 
     async def story() -> None:
         plain, clock = Plain(), Clock()
-        events = ClusterWithQuorums(plain, Groups({"etcd": Bug()}), clock).events()
+        events = ClusterWithQuorums(plain, QuorumClients({"etcd": Bug()}), clock).events()
         plain.inbox.put_nowait(Synced("east"))
         await anext(events)
         await anext(events)
@@ -205,7 +205,7 @@ def test_a_reboot_is_sent_only_if_the_group_can_spare_the_node_in_that_moment() 
 
 def test_a_group_that_this_controller_does_not_know_lets_nothing_go() -> None:
     plain = Plain()
-    cluster = ClusterWithQuorums(plain, Groups({}), Clock())
+    cluster = ClusterWithQuorums(plain, QuorumClients({}), Clock())
     answer = asyncio.run(cluster.perform(reboot(1)))
     assert answer.result is Result.STALE and "etcd is not known" in answer.detail
     assert plain.done == []
@@ -243,17 +243,17 @@ def a_workload(name: str, quorum: str | None) -> Workload:
 class Told(Etcd):
     """A group of one workload; its readings show what declares it."""
 
-    def __init__(self, declared: Group) -> None:
+    def __init__(self, declared: QuorumGroup) -> None:
         super().__init__()
         self.name = declared.name
         self.state = replace(a_group(NODES, name=declared.name), read_at=START, unread=declared.wrong)
 
 
-def some_groups() -> Groups:
-    def declares(workloads: Collection[Workload]) -> list[Group]:
-        return [Group(each.name, "east", wrong=each.quorum or "") for each in workloads]
+def some_groups() -> QuorumClients:
+    def declares(workloads: Collection[Workload]) -> list[QuorumGroup]:
+        return [QuorumGroup(each.name, "east", wrong=each.quorum or "") for each in workloads]
 
-    return Groups({}, declares, Told)
+    return QuorumClients({}, declares, Told)
 
 
 def test_groups_come_change_and_go_with_their_workloads() -> None:

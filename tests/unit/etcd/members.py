@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from fleet.core.quorum.groups import Access, Group
+from fleet.core.quorum.groups import EtcdAccess, QuorumGroup
 from fleet.etcd.etcd import Etcd
 
 
@@ -84,7 +84,10 @@ def members(count: int, *endpoints: int, seconds: float = 10.0) -> Iterator[tupl
         thread.start()
     named = tuple(cluster.urls[ident] for ident in endpoints or cluster.urls)
     try:
-        yield cluster, Etcd(Group("etcd", "east", access=Access(named)), {}, transfer_seconds=seconds)
+        yield (
+            cluster,
+            Etcd(QuorumGroup("etcd", "east", access=EtcdAccess(named)), {}, transfer_seconds=seconds),
+        )
     finally:
         cluster.over.set()
         for server in servers:

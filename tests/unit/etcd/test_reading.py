@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fleet.core.objects.node import NodeRef
-from fleet.etcd.reading import Answer, Place, Trips, leader_of, links_of, placed, reading, trips
+from fleet.etcd.reading import MemberPlace, MemberResponse, Trips, leader_of, links_of, placed, reading, trips
 from fleet.lab.simulation.builders import START
 
 MEMBERS: tuple[dict[str, Any], ...] = (
@@ -30,7 +30,10 @@ MEMBERS: tuple[dict[str, Any], ...] = (
         "clientURLs": ["https://10.0.0.3:2379"],
     },
 )
-PLACES = {"cp-0": Place(NodeRef("east", "cp-0"), "fra"), "cp-1": Place(NodeRef("east", "cp-1"), "nyc")}
+PLACES = {
+    "cp-0": MemberPlace(NodeRef("east", "cp-0"), "fra"),
+    "cp-1": MemberPlace(NodeRef("east", "cp-1"), "nyc"),
+}
 
 
 def answer(
@@ -41,7 +44,7 @@ def answer(
     applied: int = 100,
     members: tuple[dict[str, Any], ...] = MEMBERS,
     **more: Any,
-) -> Answer:
+) -> MemberResponse:
     """In the shape of etcd 3.6; zero is left out, as its gateway does."""
     status = {
         "header": {"cluster_id": "9", "member_id": str(ident), "revision": "40", "raft_term": str(term)},
@@ -54,7 +57,7 @@ def answer(
         **({"leader": str(leader)} if leader else {}),
         **more,
     }
-    return Answer(status, members, 0.002)
+    return MemberResponse(status, members, 0.002)
 
 
 def test_a_member_that_did_not_answer_is_in_the_group_and_away() -> None:
@@ -74,8 +77,8 @@ def test_a_member_that_did_not_answer_is_in_the_group_and_away() -> None:
 
 def test_members_of_other_names_are_on_the_nodes_that_have_their_addresses() -> None:
     nodes = {
-        "infra-1": Place(NodeRef("east", "infra-1"), "fra"),
-        "infra-2": Place(NodeRef("east", "infra-2"), "nyc"),
+        "infra-1": MemberPlace(NodeRef("east", "infra-1"), "fra"),
+        "infra-2": MemberPlace(NodeRef("east", "infra-2"), "nyc"),
     }
     places = nodes | {"10.0.0.1": nodes["infra-1"], "10.0.0.9": nodes["infra-2"]}
     # As k3s names them; peers find the second one at an address of its own, and the third by the name of its host.
@@ -178,4 +181,4 @@ def test_who_has_measured_for_long_counts_more_than_who_has_just_begun() -> None
 )
 def test_what_no_etcd_answers_is_refused(status: dict[str, Any]) -> None:
     with pytest.raises((KeyError, TypeError, ValueError)):
-        Answer(status, (), 0.0).check()
+        MemberResponse(status, (), 0.0).check()

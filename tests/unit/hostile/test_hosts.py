@@ -19,16 +19,16 @@ import fleet.machines
 from fleet.core.objects.machine import MESSAGE_MOST
 from fleet.core.records.errors import FleetError, UnreachableError
 from fleet.core.releases.release import Release
-from fleet.hosts import claims, facts, hooks
-from fleet.hosts.inventory import Hook
+from fleet.hosts import facts, hooks, ownership
+from fleet.hosts.inventory.inventory import Hook
 from fleet.machines import job
-from fleet.machines.bootlog import BootLog
+from fleet.machines.agent.boot_log import BootLog
+from fleet.machines.ansible.play import Account, words_of
+from fleet.machines.ansible.playbook import log_in, observation
+from fleet.machines.competing_updaters import others
+from fleet.machines.families import detect
+from fleet.machines.families.family import Family
 from fleet.machines.host import Host, Ran
-from fleet.machines.os import detect
-from fleet.machines.os.family import Family
-from fleet.machines.play import Account, words_of
-from fleet.machines.playbook import log_in, observation
-from fleet.machines.updaters import others
 from tests.hostile import ANSWERS
 
 TEXTS = {name: content.decode("utf-8", "replace") for name, content in ANSWERS.items()}
@@ -63,7 +63,9 @@ PARSERS = dict(parsers())
 
 
 def test_the_parsers_of_all_families_are_among_them() -> None:
-    families = {name.rpartition(".")[0].rpartition(".")[2] for name in PARSERS if ".machines.os." in name}
+    families = {
+        name.rpartition(".")[0].rpartition(".")[2] for name in PARSERS if ".machines.families." in name
+    }
     assert {name.replace("-", "_").removesuffix("_update") for name in detect.FAMILIES} <= families
     assert len(PARSERS) > 25
 
@@ -120,7 +122,7 @@ def _every_answer(tell: Callable[[Host], list[Callable[[], Any]]]) -> None:
 
 @pytest.mark.parametrize("name", detect.FAMILIES)
 def test_a_family_goes_on_whatever_its_machine_answers(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    module = import_module(f"fleet.machines.os.{name.replace('-', '_').removesuffix('_update')}")
+    module = import_module(f"fleet.machines.families.{name.replace('-', '_').removesuffix('_update')}")
     for slow in (module, job):
         if hasattr(slow, "LOOK"):
             monkeypatch.setattr(slow, "LOOK", 0.0)
@@ -142,7 +144,7 @@ def test_what_is_looked_at_beside_its_release_goes_on_too() -> None:
     _every_answer(
         lambda host: [
             lambda: facts.look(host),
-            lambda: claims.take(host, claims.Claim("f", "here")),
+            lambda: ownership.take(host, ownership.Claim("f", "here")),
             lambda: detect.detect(host),
             lambda: others(host),
             lambda: job.finish(host, "t", ("true",), lambda _: None, look=0.0),

@@ -22,22 +22,22 @@ from fleet.core.objects.selector import Selector
 from fleet.core.objects.workload import Workload
 from fleet.core.policy import evictable
 from fleet.core.policy.policy import DrainRule
-from fleet.core.quorum.groups import Access, Group
+from fleet.core.quorum.groups import EtcdAccess, QuorumGroup
 from fleet.core.quorum.presets import PRESETS
 from fleet.core.quorum.quorum import Quorum
 from fleet.core.records.errors import AuthenticationError, FleetError
 from fleet.core.text.untrusted import UnreadableError
 from fleet.etcd import gateway
 from fleet.etcd.etcd import Etcd
-from fleet.etcd.reading import Answer, trips
+from fleet.etcd.reading import MemberResponse, trips
 from fleet.kube.client import plugin
 from fleet.kube.client.oidc import id_token
-from fleet.kube.kubeconfig.kubeconfig import Exec
-from fleet.kube.objects.errors import Call, error_of, status_of
-from fleet.kube.objects.kinds import KINDS
+from fleet.kube.kubeconfig.kubeconfig import ExecPlugin
+from fleet.kube.objects.api_resources import KINDS
+from fleet.kube.objects.errors import ApiRequest, error_of, status_of
 from fleet.kube.objects.maintenance import locks
-from fleet.kube.watch.truth import number
-from fleet.kube.watch.watching import by_age
+from fleet.kube.watch.etcd_check import number
+from fleet.kube.watch.informers import by_age
 from fleet.lab.simulation.builders import START
 from tests.hostile import ANSWERS, LONG, MANY_DIGITS
 from tests.unit.quorums.test_presets import group, pod, reading
@@ -68,7 +68,7 @@ def test_numbers_of_members_that_are_far_apart_end_no_reading() -> None:
 
 def test_the_answer_of_a_member_is_an_etcds_or_refused() -> None:
     good = {"header": {"member_id": "1"}, "leader": "1", "raftTerm": "2"}
-    Answer(good, (), 0.0).check()
+    MemberResponse(good, (), 0.0).check()
     odd: tuple[Any, ...] = (None, [], {}, "x", "-1", MANY_DIGITS, 1.5, [1], {"a": 1}, "9" * 21)
     for key in ("leader", "raftTerm", "raftAppliedIndex", "dbSize", "errors", "header", "version"):
         for value in odd:
@@ -77,12 +77,12 @@ def test_the_answer_of_a_member_is_an_etcds_or_refused() -> None:
             if key == "errors" and value == []:
                 continue
             with pytest.raises(UnreadableError):
-                Answer({**good, key: value}, (), 0.0).check()
+                MemberResponse({**good, key: value}, (), 0.0).check()
     for member in ({}, {"ID": "x"}, {"ID": "1", "clientURLs": "http://a"}, {"ID": "1", "name": 5}):
         with pytest.raises(UnreadableError):
-            Answer(good, (member,), 0.0).check()
+            MemberResponse(good, (member,), 0.0).check()
     with pytest.raises(UnreadableError):
-        Answer(good, ({"ID": "1"},) * 1000, 0.0).check()
+        MemberResponse(good, ({"ID": "1"},) * 1000, 0.0).check()
 
 
 def test_round_trips_that_no_clock_measures_are_passed_over() -> None:
@@ -126,7 +126,7 @@ def _handler(content: bytes) -> type[BaseHTTPRequestHandler]:
 
 def test_an_etcd_is_read_whatever_its_members_answer() -> None:
     with served(ANSWERS) as urls:
-        found = Etcd(Group("etcd", "east", access=Access(tuple(urls))), {}).read(START)
+        found = Etcd(QuorumGroup("etcd", "east", access=EtcdAccess(tuple(urls))), {}).read(START)
     assert "none of its members answers" in found.unread
 
 
@@ -162,7 +162,7 @@ def test_a_member_that_speaks_a_byte_at_a_time_has_its_time_and_no_more(
         dripping.start()
         url = f"{scheme}://127.0.0.1:{listener.getsockname()[1]}"
         try:
-            found = Etcd(Group("etcd", "east", access=Access((url,))), {}).read(START)
+            found = Etcd(QuorumGroup("etcd", "east", access=EtcdAccess((url,))), {}).read(START)
         finally:
             over.set()
             dripping.join()
@@ -173,7 +173,7 @@ def test_a_plugin_gives_a_credential_or_is_refused(tmp_path: Path) -> None:
     for index, content in enumerate(ANSWERS.values()):
         file = tmp_path / str(index)
         file.write_bytes(content)
-        told = Exec(command=sys.executable, api_version=V1, args=("-c", _CAT, str(file)))
+        told = ExecPlugin(command=sys.executable, api_version=V1, args=("-c", _CAT, str(file)))
         with pytest.raises(AuthenticationError) as refused:
             asyncio.run(plugin.run(told, None))
         assert len(refused.value.message) < 1000
@@ -192,7 +192,7 @@ def test_a_token_is_a_jwt_or_refused() -> None:
 
 
 def test_what_an_api_server_says_is_read_or_refused() -> None:
-    call = Call(verb="get", path="/api/v1/nodes", resource="nodes")
+    call = ApiRequest(verb="get", path="/api/v1/nodes", resource="nodes")
     for content in ANSWERS.values():
         assert len(status_of(500, content).message) <= 500
         for code in (401, 403, 404, 409, 410, 429, 500, 418):
@@ -226,5 +226,5 @@ def test_budgets_and_finalizers_without_number_are_told_in_a_few_words() -> None
     names = [f"b-{number:04d}" for number in range(2000)]
     one = Pod("web", "p-1", "u-1", "n-1", finalizers=True, finalizer_names=tuple(names))
     found = evictable.held(one, [PodRef("web", name) for name in names], DrainRule())
-    assert found is not None and found.facts["budgets"] == "web/b-0000, web/b-0001, web/b-0002 and 1997 more"
+    assert found is not None and found.params["budgets"] == "web/b-0000, web/b-0001, web/b-0002 and 1997 more"
     assert evictable.finalizers(one) == "b-0000, b-0001, b-0002 and 1997 more"

@@ -13,7 +13,7 @@ import pytest
 from fleet.core.records.errors import FleetError, UnreachableError
 from fleet.machines.access import Access, Address
 from fleet.machines.host import MOST, Ran
-from fleet.machines.ssh import Limit, Ssh
+from fleet.machines.ssh.host import Limit, Ssh
 from tests.hostile_ssh import KINDS, hosts
 from tests.unit.machines.fakehost import until
 

@@ -10,13 +10,13 @@ import yaml
 
 from fleet.core.records.errors import UnreachableError
 from fleet.core.releases.release import Release
-from fleet.hosts import claims
-from fleet.hosts.claims import Claim
+from fleet.hosts import ownership
 from fleet.hosts.cluster import HostsCluster, Rhythm
-from fleet.hosts.inventory import Entry, Inventory
-from fleet.hosts.steward import Looks
-from fleet.hosts.ways import Reach, Way
-from fleet.machines.agent import Pace
+from fleet.hosts.connections import Reach, Way
+from fleet.hosts.inventory.inventory import Entry, Inventory
+from fleet.hosts.ownership import Claim
+from fleet.hosts.supervisor import Looks
+from fleet.machines.agent.agent import Pace
 from fleet.machines.host import Ran
 from tests.unit.machines.fakehost import FakeHost
 
@@ -86,14 +86,14 @@ class Box(FakeHost):
                 boot_id = self.files["/proc/sys/kernel/random/boot_id"]
                 told = f"boot_id={boot_id}machine_id={self.machine_id}\nkernel=6.1.0\nstate={self.state}\n"
                 told += f"machine={self.machine}\n"
-                told += f"claim={self.files.get(claims.PATH, '')}\n"
+                told += f"claim={self.files.get(ownership.PATH, '')}\n"
                 return 0, f"{told}os-release\n{OS_RELEASE}", ""
             case ("sh", "-c", script, *_) if "ostree-booted" in script:
                 return 0, "has ostree\nostree-booted\nend\n", ""
-            case ("sh", "-c", script, "sh", new, how) if claims.PATH in script:
-                if how or claims.PATH not in self.files:
-                    self.files[claims.PATH] = new
-                return 0, f"{self.files[claims.PATH]}\n", ""
+            case ("sh", "-c", script, "sh", new, how) if ownership.PATH in script:
+                if how or ownership.PATH not in self.files:
+                    self.files[ownership.PATH] = new
+                return 0, f"{self.files[ownership.PATH]}\n", ""
             case ("timeout", _, *rest):
                 return self._run(tuple(rest))
         return super()._run(argv)

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import msgspec
 
-from fleet.app.quorums import guarded_hosts
+from fleet.app.wiring.quorums import guarded_hosts
 from fleet.core.objects.node import NodeRef
 from fleet.core.objects.selector import Selector
 from fleet.core.policy.policy import Amount, Limits, Policy, Pool
-from fleet.core.quorum.groups import Group
-from fleet.core.records.journal import Record
+from fleet.core.quorum.groups import QuorumGroup
+from fleet.core.records.journal import JournalRecord
 from fleet.core.releases.release import Release, Stream
 from fleet.core.rollout.replay import rollouts_of
 from fleet.core.rollout.rollout import Goal, Rollout, Start, State
@@ -48,7 +48,7 @@ class Home:
         self._pool = pool
         self._policy = Policy()
 
-    def start(self, *groups: Group, release: Release = NEW) -> None:
+    def start(self, *groups: QuorumGroup, release: Release = NEW) -> None:
         """The rollout of all hosts, by a policy with these quorum groups."""
         goals = tuple(
             Goal(NodeRef("shop", name), f"id-{name}", "shop", canary=index < self._pool.canaries)
@@ -56,7 +56,7 @@ class Home:
         )
         self._policy = Policy((self._pool,), (Stream("stable", (OLD, release)),), quorums=groups)
         detail = msgspec.to_builtins(Start("p-1", release, self._policy, goals))
-        record = Record(form="command", kind="start", rollout="r-1", detail=detail)
+        record = JournalRecord(form="command", kind="start", rollout="r-1", detail=detail)
         self.store.journal.append([record], at=self.clock.now(), actor="ada@desk")
 
     def run(self, seconds: float = 60, until: Callable[[], bool] = lambda: False) -> None:
@@ -96,4 +96,4 @@ class Home:
     def held(self) -> dict[str, list[str]]:
         """Why hosts wait, in words, by host."""
         board = self.store.held.of("r-1")
-        return {NodeRef.parse(node).name: [each.words for each in row.held] for node, row in board.items()}
+        return {NodeRef.parse(node).name: [each.message for each in row.held] for node, row in board.items()}

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from fleet.app.clusters import claim
-from fleet.app.home import Home
+from fleet.app.inventory.clusters import claim
+from fleet.app.wiring.home import Home
 from fleet.cli.main import run
 from fleet.core.guards import nodes
 from fleet.core.records.errors import UsageError
 from fleet.core.rollout.action import Cordon, Result, Stage
 from fleet.core.third_parties.notice import of_node
-from fleet.hosts import claims
-from fleet.hosts.claims import Claim
+from fleet.hosts import ownership
+from fleet.hosts.ownership import Claim
 from fleet.lab.simulation.builders import START
 from fleet.machines.local import Local
 from fleet.store import ClusterRow
@@ -45,7 +45,7 @@ def test_the_first_that_acts_has_the_host_and_the_other_is_told(tmp_path: Path) 
 
     async def tell() -> None:
         async with on_stage(ada) as first, on_stage(bob) as second:
-            assert claims.PATH not in ada.boxes["n-0"].files, "who only looks claims nothing"
+            assert ownership.PATH not in ada.boxes["n-0"].files, "who only looks claims nothing"
             assert (await staged(first, "r-1/n-0/stage/0"))[0] is Result.DONE
             result, words = await staged(second, "r-1/n-0/stage/1")
             assert result is Result.FAILED
@@ -54,8 +54,8 @@ def test_the_first_that_acts_has_the_host_and_the_other_is_told(tmp_path: Path) 
             await second.sight.until(lambda: second.sight.nodes["n-0"].foreign_cordon, "it is seen")
             node, machine = second.sight.nodes["n-0"], second.sight.machines["n-0"]
             held = nodes.held("n-0", node.uid, node, machine, "r-1", list(of_node(node)), START)
-            assert held is not None and ADA.words in held.words
-            assert held.advice == "stop it there, then: fleet cluster claim"
+            assert held is not None and ADA.words in held.message
+            assert held.remedy == "stop it there, then: fleet cluster claim"
             assert not first.sight.nodes["n-0"].foreign_cordon
 
             assert await second.cluster.claim() == {"n-0": f"taken over from {ADA.by}"}
@@ -69,7 +69,7 @@ def test_the_first_that_acts_has_the_host_and_the_other_is_told(tmp_path: Path) 
 
 def test_of_two_that_come_at_once_one_gets_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The very script, by a real shell."""
-    script = claims.TAKE.replace("/var/lib/fleet", str(tmp_path / "fleet"))
+    script = ownership.TAKE.replace("/var/lib/fleet", str(tmp_path / "fleet"))
 
     async def one(own: str) -> str:
         ran = await Local().run(("sh", "-c", script, "sh", own, ""))
@@ -87,9 +87,9 @@ def test_of_two_that_come_at_once_one_gets_it(tmp_path: Path, monkeypatch: pytes
 
 
 def test_what_fleet_did_not_write_is_somebody_s_too() -> None:
-    assert claims.parse("") is None
-    found = claims.parse("hands off\n")
-    assert found is not None and found.fleet == "" and claims.PATH in found.words
+    assert ownership.parse("") is None
+    found = ownership.parse("hands off\n")
+    assert found is not None and found.fleet == "" and ownership.PATH in found.words
 
 
 def test_a_fleet_is_its_database_and_a_cluster_is_not_claimed(

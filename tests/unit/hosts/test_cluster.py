@@ -29,8 +29,8 @@ from fleet.core.rollout.action import (
 )
 from fleet.core.rollout.event import Lost, Seen, Synced
 from fleet.core.third_parties.notice import of_node
-from fleet.hosts.claims import Claim
 from fleet.hosts.cluster import HostsCluster
+from fleet.hosts.ownership import Claim
 from fleet.lab.simulation.builders import START
 from tests.contract.sight import Sight
 from tests.unit.hosts.boxes import NEW, OLD, QUICK, Box, Site
@@ -167,9 +167,11 @@ def test_a_host_that_its_inventory_has_cordoned_says_so(tmp_path: Path) -> None:
         machine = stage.sight.machines["n-0"]
         held = nodes.held("n-0", node.uid, node, machine, "r-1", list(of_node(node)), START)
         assert held is not None
-        assert held.words == "cordoned, not by fleet: its inventory says so (taint fleet.internal/inventory)"
-        assert held.lasting
-        assert held.advice == "take `cordoned: true` out of the inventory when it may take part"
+        assert (
+            held.message == "cordoned, not by fleet: its inventory says so (taint fleet.internal/inventory)"
+        )
+        assert held.needs_action
+        assert held.remedy == "take `cordoned: true` out of the inventory when it may take part"
 
     story(site, tell)
 
@@ -289,7 +291,7 @@ def test_a_host_that_is_stuck_at_its_first_look_keeps_the_others_for_a_while_and
                 "the others are known",
             )
             assert sight.nodes["n-1"].ready is None
-            assert "the first look at it is not over" in nodes.not_ready(sight.nodes["n-1"]).words
+            assert "the first look at it is not over" in nodes.not_ready(sight.nodes["n-1"]).message
             site.boxes["n-1"].stuck.set()
             await sight.until(lambda: sight.nodes["n-1"].ready is True, "it is there")
 

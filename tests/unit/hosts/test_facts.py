@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fleet.hosts.facts import Facts, parse
-from fleet.machines.os.family import MachineError
+from fleet.machines.errors import MachineError
 
 WHOLE = """\
 boot_id=b-1

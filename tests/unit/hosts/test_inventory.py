@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from fleet.core.records.errors import ConfigError, UsageError
-from fleet.hosts.inventory import Entry, Hook, Inventory
-from fleet.hosts.source import load
+from fleet.hosts.inventory.inventory import Entry, Hook, Inventory
+from fleet.hosts.inventory.source import load
 
 WHOLE = """\
 ssh: {config: ssh/config, identity: key, parallel: 4}

@@ -13,7 +13,7 @@ from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
-from fleet.core.quorum.groups import Access, Group
+from fleet.core.quorum.groups import EtcdAccess, QuorumGroup
 from fleet.core.quorum.quorum import QuorumRule
 from tests.unit.hosts.boxes import Box
 
@@ -69,10 +69,10 @@ class Voters:
                 stack.callback(server.shutdown)
             yield
 
-    def group(self, rule: QuorumRule) -> Group:
+    def group(self, rule: QuorumRule) -> QuorumGroup:
         """As the policy declares it."""
         endpoints = tuple(map(self._url, self._boxes))
-        return Group("books", "shop", rule=rule, access=Access(endpoints=endpoints))
+        return QuorumGroup("books", "shop", rule=rule, access=EtcdAccess(endpoints=endpoints))
 
     def answer(self, name: str, path: str, body: Mapping[str, Any]) -> list[dict[str, Any]] | None:
         """What a member says, in pieces; None: nothing."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fleet.core.records.errors import FleetError, ForbiddenError, UnreachableError
-from fleet.kube.cluster import Cluster
+from fleet.kube.cluster import KubeCluster
 from tests.kube_fake.server import ApiServer, Fault, Json
 from tests.kube_fake.world import faked
 
@@ -20,7 +20,7 @@ def alive(_: str) -> bool:
     return False
 
 
-def tell(tmp_path: Path, story: Callable[[ApiServer, Cluster], Awaitable[None]]) -> None:
+def tell(tmp_path: Path, story: Callable[[ApiServer, KubeCluster], Awaitable[None]]) -> None:
     async def bounded() -> None:
         async with asyncio.timeout(30), faked(tmp_path) as (server, cluster):
             await story(server, cluster)
@@ -41,7 +41,7 @@ def held_by(
 
 
 def test_a_lease_is_made_renewed_and_given_back(tmp_path: Path) -> None:
-    async def story(server: ApiServer, cluster: Cluster) -> None:
+    async def story(server: ApiServer, cluster: KubeCluster) -> None:
         assert (await cluster.lead(ONE, 15, alive)).epoch == 1
         assert (await cluster.lead(ONE, 15, alive)).epoch == 1
         spec = server.objects[LEASES][KEY]["spec"]
@@ -58,7 +58,7 @@ def test_a_lease_is_made_renewed_and_given_back(tmp_path: Path) -> None:
 
 
 def test_the_holders_clock_does_not_matter(tmp_path: Path) -> None:
-    async def story(server: ApiServer, cluster: Cluster) -> None:
+    async def story(server: ApiServer, cluster: KubeCluster) -> None:
         for renewed in ("1999-01-01T00:00:00.000000Z", "2099-01-01T00:00:00.000000Z"):
             await server.put(LEASES, held_by(TWO, renewed=renewed))
             found = await cluster.lead(ONE, 15, alive)
@@ -68,7 +68,7 @@ def test_the_holders_clock_does_not_matter(tmp_path: Path) -> None:
 
 
 def test_a_renewal_that_is_seen_starts_the_wait_anew(tmp_path: Path) -> None:
-    async def story(server: ApiServer, cluster: Cluster) -> None:
+    async def story(server: ApiServer, cluster: KubeCluster) -> None:
         loop = asyncio.get_running_loop()
         began = loop.time()
         for second in range(4):
@@ -89,7 +89,7 @@ def test_a_renewal_that_is_seen_starts_the_wait_anew(tmp_path: Path) -> None:
 
 
 def test_who_is_overtaken_does_not_lead(tmp_path: Path) -> None:
-    async def story(server: ApiServer, cluster: Cluster) -> None:
+    async def story(server: ApiServer, cluster: KubeCluster) -> None:
         async def taken() -> None:
             await server.put(LEASES, held_by(TWO))
 
@@ -103,7 +103,7 @@ def test_who_is_overtaken_does_not_lead(tmp_path: Path) -> None:
 
 
 def test_two_who_make_it_at_once_have_one_holder(tmp_path: Path) -> None:
-    async def story(server: ApiServer, cluster: Cluster) -> None:
+    async def story(server: ApiServer, cluster: KubeCluster) -> None:
         found = await asyncio.gather(*(cluster.lead(f"fleet@h/{n}/1", 60, alive) for n in range(8)))
         assert sum(each.held for each in found) == 1
         assert len({each.holder for each in found}) == 1
@@ -112,7 +112,7 @@ def test_two_who_make_it_at_once_have_one_holder(tmp_path: Path) -> None:
 
 
 def test_a_lease_that_cannot_be_had_says_why(tmp_path: Path) -> None:
-    async def story(server: ApiServer, cluster: Cluster) -> None:
+    async def story(server: ApiServer, cluster: KubeCluster) -> None:
         absent = {"code": 404, "reason": "NotFound", "message": 'namespaces "fleet-system" not found'}
         server.faults.append(Fault("POST", "/leases", 404, absent))
         with pytest.raises(FleetError, match="no namespace fleet-system") as caught:

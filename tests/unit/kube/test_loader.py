@@ -25,16 +25,16 @@ from fleet.core.records.errors import (
     UsageError,
 )
 from fleet.kube.client import credentials, loader
-from fleet.kube.client.credentials import Source
+from fleet.kube.client.credentials import CredentialSource
 from fleet.kube.client.transport import Transport
-from fleet.kube.cluster import Cluster
-from fleet.kube.objects.errors import Call
+from fleet.kube.cluster import KubeCluster
+from fleet.kube.objects.errors import ApiRequest
 from tests.kube_fake.server import ApiServer, Fault
 from tests.kube_fake.tls import self_signed
 from tests.kube_fake.world import NOW, QuickClock, faked, write_kubeconfig
 
 TOKEN = "s3cret-t0ken"
-NODES = Call(verb="list", path="/api/v1/nodes", resource="nodes", seconds=5.0)
+NODES = ApiRequest(verb="list", path="/api/v1/nodes", resource="nodes", seconds=5.0)
 TRUSTED = {"certificate-authority": "certificate.pem"}
 AS: dict[str, Any] = {"as": "jane", "as-groups": ["dev", "ops"], "as-user-extra": {"acme/x": ["1", "2"]}}
 HEADERS = [
@@ -54,7 +54,7 @@ def run(story: Callable[[], Awaitable[None]]) -> None:
     asyncio.run(bounded())
 
 
-async def refused(cluster: Cluster) -> FleetError:
+async def refused(cluster: KubeCluster) -> FleetError:
     with pytest.raises(FleetError) as caught:
         await cluster.transport.call(NODES)
     assert "s3cret" not in caught.value.message + caught.value.hint
@@ -67,8 +67,8 @@ def test_lists_writes_and_watches_are_made_as_the_one_to_be(tmp_path: Path) -> N
             await cluster.transport.call(NODES)
             body = {"spec": {"nonResourceAttributes": {"path": "/", "verb": "get"}}}
             path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
-            await cluster.transport.call(Call(verb="create", path=path, body=body))
-            watch = Call(
+            await cluster.transport.call(ApiRequest(verb="create", path=path, body=body))
+            watch = ApiRequest(
                 verb="watch",
                 path="/api/v1/nodes",
                 query={"watch": "1", "resourceVersion": "1"},
@@ -115,9 +115,9 @@ def test_commands_in_pods_are_run_as_the_one_to_be(tmp_path: Path) -> None:
         await site.start()
         url = f"https://127.0.0.1:{runner.addresses[0][1]}"
         path = write_kubeconfig(tmp_path / "kc", url, {"token": TOKEN, **AS}, TRUSTED)
-        transport = Transport(Source(path), QuickClock())
+        transport = Transport(CredentialSource(path), QuickClock())
         try:
-            frames = transport.frames(Call(verb="get", path="/exec"), "v5.channel.k8s.io")
+            frames = transport.frames(ApiRequest(verb="get", path="/exec"), "v5.channel.k8s.io")
             assert [each async for each in frames] == []
             assert [pair for pair in heard if pair[0].startswith("Impersonate-")] == HEADERS
         finally:
@@ -161,7 +161,7 @@ def test_a_common_name_is_no_name(tmp_path: Path) -> None:
         async with ApiServer(tls=self_signed(tmp_path, alternative=False)) as server:
             url = server.url.replace("127.0.0.1", "localhost")
             path = write_kubeconfig(tmp_path / "kc", url, {"token": TOKEN}, TRUSTED)
-            cluster = Cluster("east", Source(path), QuickClock())
+            cluster = KubeCluster("east", CredentialSource(path), QuickClock())
             error = await refused(cluster)
             assert isinstance(error, UnreachableError) and "is not trusted" in error.message
             assert not server.asked
@@ -239,7 +239,7 @@ def test_files_are_read_again(tmp_path: Path, user: dict[str, Any], seconds: flo
     path = write_kubeconfig(tmp_path / "kc", "https://127.0.0.1:1", user)
 
     async def story() -> None:
-        session = await credentials.load(Source(path), NOW)
+        session = await credentials.load(CredentialSource(path), NOW)
         await session.connections.close()
         assert session.stale_after == seconds
 
@@ -277,7 +277,7 @@ def test_an_id_token_that_is_not_valid_is_refused_with_the_way_on(
 
     async def story() -> None:
         with pytest.raises(UsageError) as caught:
-            await credentials.load(Source(path), NOW)
+            await credentials.load(CredentialSource(path), NOW)
         assert words in caught.value.message and "oidc" in caught.value.message
         assert "kubectl" in caught.value.hint
         assert "s3cret" not in caught.value.message + caught.value.hint
@@ -305,7 +305,7 @@ def test_what_cannot_be_sent_is_refused_with_the_files_name(
 
     async def story() -> None:
         with pytest.raises(UsageError) as caught:
-            await credentials.load(Source(path), NOW)
+            await credentials.load(CredentialSource(path), NOW)
         assert str(path) in caught.value.message and words in caught.value.message
         assert "s3cret" not in caught.value.message + caught.value.hint
 
@@ -330,7 +330,7 @@ def test_names_that_are_none_are_told_in_words(tmp_path: Path, host: str, scheme
     path = write_kubeconfig(tmp_path / "kc", f"https://{host}:1", {"token": TOKEN}, cluster)
 
     async def story() -> None:
-        found = Cluster("east", Source(path), QuickClock())
+        found = KubeCluster("east", CredentialSource(path), QuickClock())
         try:
             assert isinstance(await refused(found), UsageError | UnreachableError)
         finally:
@@ -347,9 +347,9 @@ def test_a_server_whose_name_the_proxy_cannot_be_told(tmp_path: Path) -> None:
                 path = write_kubeconfig(
                     tmp_path / "kc", f"https://{host}:1", {"token": TOKEN}, {"proxy-url": proxy}
                 )
-                found = Cluster("east", Source(path), QuickClock())
+                found = KubeCluster("east", CredentialSource(path), QuickClock())
                 with pytest.raises((UsageError, UnreachableError)):
-                    await found.transport.call(Call(verb="get", path="/version", seconds=0.3))
+                    await found.transport.call(ApiRequest(verb="get", path="/version", seconds=0.3))
                 await found.close()
 
     run(story)

@@ -12,9 +12,9 @@ from fleet.core.objects.placement import Apart, HostPort, Near
 from fleet.core.objects.pod import Pod
 from fleet.core.objects.selector import Requirement
 from fleet.core.objects.volumes import PersistentVolume, PersistentVolumeClaim
-from fleet.core.records.doubt import About, Doubt
+from fleet.core.records.doubt import Doubt, DoubtKind
 from fleet.kube.objects import decode, wire
-from fleet.kube.objects.kinds import CLAIMS, VOLUMES
+from fleet.kube.objects.api_resources import CLAIMS, VOLUMES
 from fleet.kube.objects.requests import resources
 from fleet.lab.simulation.builders import a_node
 
@@ -120,11 +120,11 @@ def test_what_cannot_be_judged_is_a_doubt() -> None:
     }
     found = a_pod(spec, {"extendedResourceClaimStatus": {"resourceClaimName": "made"}})
     assert [(each.about, each.subject) for each in found.doubts] == [
-        (About.SCHEDULER, "volcano"),
-        (About.RESOURCE_CLAIM, "gpu"),
-        (About.RESOURCE_CLAIM, "of an extended resource"),
-        (About.GANG, "ring"),
-        (About.VOLUME_MADE, "scratch"),
+        (DoubtKind.SCHEDULER, "volcano"),
+        (DoubtKind.RESOURCE_CLAIM, "gpu"),
+        (DoubtKind.RESOURCE_CLAIM, "of an extended resource"),
+        (DoubtKind.GANG, "ring"),
+        (DoubtKind.VOLUME_MADE, "scratch"),
     ]
     assert found.claims == ("data-web-1",)
     assert a_pod({"schedulerName": "default-scheduler"}).doubts == ()
@@ -151,7 +151,7 @@ def test_namespaces_by_name_are_understood_and_by_other_labels_are_a_doubt() -> 
     found = a_pod(affinity("podAntiAffinity", namespaceSelector=by_name, namespaces=["shop"]))
     assert (found.apart, found.doubts) == ((Apart(ZONE, IS_WEB, ("shop", "data")),), ())
     by_team = a_pod(affinity("podAntiAffinity", namespaceSelector={"matchLabels": {"team": "a"}}))
-    assert (by_team.apart, by_team.doubts) == ((), (Doubt(About.NAMESPACES, "team In a"),))
+    assert (by_team.apart, by_team.doubts) == ((), (Doubt(DoubtKind.NAMESPACES, "team In a"),))
 
 
 def test_the_policies_of_a_spread() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from fleet.core.records.errors import AuthenticationError
 from fleet.kube.client import plugin
-from fleet.kube.kubeconfig.kubeconfig import Exec, Variable
+from fleet.kube.kubeconfig.kubeconfig import ExecPlugin, Variable
 
 V1 = "client.authentication.k8s.io/v1"
 
@@ -26,7 +26,7 @@ def written(folder: Path, source: str) -> str:
 
 
 def given(command: str, **more: object) -> plugin.Given:
-    told = Exec(command=command, api_version=V1, **more)  # type: ignore[arg-type]
+    told = ExecPlugin(command=command, api_version=V1, **more)  # type: ignore[arg-type]
     return asyncio.run(plugin.run(told, None))
 
 

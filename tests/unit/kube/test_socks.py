@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from fleet.core.records.errors import UnreachableError
-from fleet.kube.client.credentials import Source
-from fleet.kube.cluster import Cluster
-from fleet.kube.objects.errors import Call
+from fleet.kube.client.credentials import CredentialSource
+from fleet.kube.cluster import KubeCluster
+from fleet.kube.objects.errors import ApiRequest
 from tests.kube_fake.world import QuickClock, write_kubeconfig
 
 Proxy = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-CALL = Call(verb="get", path="/version", seconds=5.0)
+CALL = ApiRequest(verb="get", path="/version", seconds=5.0)
 
 
 def refusal(tmp_path: Path, *answers: bytes, user: str = "") -> str:
@@ -35,7 +35,7 @@ def refusal(tmp_path: Path, *answers: bytes, user: str = "") -> str:
             path = write_kubeconfig(
                 tmp_path / "kc", "https://far.invalid", {"token": "t"}, {"proxy-url": proxy}
             )
-            cluster = Cluster("east", Source(path), QuickClock())
+            cluster = KubeCluster("east", CredentialSource(path), QuickClock())
             with pytest.raises(UnreachableError) as caught:
                 await cluster.transport.call(CALL)
             await cluster.close()
@@ -68,7 +68,7 @@ def test_a_proxy_that_is_not_there(tmp_path: Path, place: str) -> None:
     async def story() -> None:
         cluster_of = {"proxy-url": f"socks5://{place}"}
         path = write_kubeconfig(tmp_path / "kc", "https://far.invalid", {"token": "t"}, cluster_of)
-        cluster = Cluster("east", Source(path), QuickClock())
+        cluster = KubeCluster("east", CredentialSource(path), QuickClock())
         with pytest.raises(UnreachableError, match="SOCKS proxy cannot be reached"):
             await cluster.transport.call(CALL)
         await cluster.close()

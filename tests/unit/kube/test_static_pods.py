@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from fleet.core.guards import quorum
 from fleet.core.objects.node import ZONE_LABEL, Node, NodeRef
 from fleet.core.objects.pod import Pod
-from fleet.core.quorum.groups import Access, Group
+from fleet.core.quorum.groups import EtcdAccess, QuorumGroup
 from fleet.core.quorum.quorum import QuorumRule
 from fleet.core.records.held import Reason
 from fleet.core.rollout.event import Seen
@@ -114,9 +114,9 @@ class Servers:
         return self.words
 
 
-def a_group(servers: Servers, access: Access, *ready: bool) -> EtcdGroup:
+def a_group(servers: Servers, access: EtcdAccess, *ready: bool) -> EtcdGroup:
     """Told of the nodes and pods of its cluster."""
-    return told(EtcdGroup(Group("etcd", "east", access=access), "fra", servers), *ready)
+    return told(EtcdGroup(QuorumGroup("etcd", "east", access=access), "fra", servers), *ready)
 
 
 def told(group: EtcdGroup, *ready: bool) -> EtcdGroup:
@@ -128,8 +128,8 @@ def told(group: EtcdGroup, *ready: bool) -> EtcdGroup:
 
 
 def test_an_etcd_that_cannot_be_asked_goes_by_its_pods_and_says_why() -> None:
-    gone = Access(("https://127.0.0.1:1",))
-    for access, why in ((Access(), "neither endpoints nor a certificate"), (gone, "refused")):
+    gone = EtcdAccess(("https://127.0.0.1:1",))
+    for access, why in ((EtcdAccess(), "neither endpoints nor a certificate"), (gone, "refused")):
         servers = Servers()
         found = asyncio.run(a_group(servers, access, True, True, True).read(START))
         assert found is not None and found.declared and why in found.unread
@@ -137,13 +137,13 @@ def test_an_etcd_that_cannot_be_asked_goes_by_its_pods_and_says_why() -> None:
         assert servers.asked == 1
 
 
-NOWHERE = Access(("http://192.0.2.1:1", "http://never.invalid:1"))
+NOWHERE = EtcdAccess(("http://192.0.2.1:1", "http://never.invalid:1"))
 """Of no node of the cluster."""
 
 
 def test_an_etcd_elsewhere_does_not_go_by_the_static_pods_of_another() -> None:
     servers = Servers()
-    elsewhere = Group("broker", "east", access=replace(NOWHERE, endpoints=NOWHERE.endpoints[1:]))
+    elsewhere = QuorumGroup("broker", "east", access=replace(NOWHERE, endpoints=NOWHERE.endpoints[1:]))
     group = told(EtcdGroup(elsewhere, "fra", servers), True, True, True)
     found = asyncio.run(group.read(START))
     assert found is not None and not found.declared and servers.asked == 0
@@ -155,10 +155,12 @@ def test_an_etcd_elsewhere_does_not_go_by_the_static_pods_of_another() -> None:
 
 def test_the_etcd_in_the_static_pods_is_there_beside_one_that_is_elsewhere() -> None:
     servers = Servers()
-    elsewhere = EtcdGroup(Group("broker", "east", access=NOWHERE), "fra", servers)
-    named = EtcdGroup(Group("main", "east", access=Access(("https://10.0.0.1:2379",))), "fra", servers)
+    elsewhere = EtcdGroup(QuorumGroup("broker", "east", access=NOWHERE), "fra", servers)
+    named = EtcdGroup(
+        QuorumGroup("main", "east", access=EtcdAccess(("https://10.0.0.1:2379",))), "fra", servers
+    )
     for beside, there in (([elsewhere], True), ([elsewhere, named], False)):
-        own = EtcdGroup(Group("east/etcd", "east"), "fra", servers, beside=beside)
+        own = EtcdGroup(QuorumGroup("east/etcd", "east"), "fra", servers, beside=beside)
         for group in (*beside, own):
             told(group, True, True, True)
         found = asyncio.run(own.read(START))
@@ -168,10 +170,10 @@ def test_the_etcd_in_the_static_pods_is_there_beside_one_that_is_elsewhere() -> 
 
 def test_pods_alone_are_not_believed_where_the_api_server_cannot_count_on_its_etcd() -> None:
     words = "/readyz/etcd of the API server: internal server error: etcd failed"
-    found = asyncio.run(a_group(Servers(words), Access(), True, True, True).read(START))
+    found = asyncio.run(a_group(Servers(words), EtcdAccess(), True, True, True).read(START))
     assert found is not None and not found.declared
     held = quorum.held(found, QuorumRule(), NodeRef("east", "cp-0"), ())
-    assert held is not None and held.reason is Reason.QUORUM_UNREAD and words in held.words
+    assert held is not None and held.reason is Reason.QUORUM_UNREAD and words in held.message
     assert words in quorum.back(found, QuorumRule(), NodeRef("east", "cp-0"))
 
 
@@ -179,5 +181,5 @@ def test_a_cluster_without_such_pods_has_no_group_and_nobody_is_asked() -> None:
     snapshot = of_dump(dump(True), "east", "fra", START)
     servers = Servers()
     assert group_in(replace(snapshot, pods=())) is None
-    assert asyncio.run(a_group(servers, Access()).read(START)) is None
+    assert asyncio.run(a_group(servers, EtcdAccess()).read(START)) is None
     assert servers.asked == 0

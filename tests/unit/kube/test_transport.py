@@ -19,11 +19,11 @@ from fleet.core.records.errors import (
     UnreachableError,
     UsageError,
 )
-from fleet.core.records.requests import Sort
-from fleet.kube.client.credentials import Source
+from fleet.core.records.requests import RequestKind
+from fleet.kube.client.credentials import CredentialSource
 from fleet.kube.client.readiness import Readiness
-from fleet.kube.cluster import Cluster
-from fleet.kube.objects.errors import Call
+from fleet.kube.cluster import KubeCluster
+from fleet.kube.objects.errors import ApiRequest
 from fleet.kube.objects.permissions import PERMISSIONS
 from fleet.kube.watch import listing
 from fleet.kube.watch.snapshot import of_dump
@@ -31,12 +31,12 @@ from tests.kube_fake.server import ApiServer, Fault
 from tests.kube_fake.tls import self_signed
 from tests.kube_fake.world import NOW, QuickClock, faked, node, write_kubeconfig
 
-NODES = Call(verb="list", path="/api/v1/nodes", resource="nodes", seconds=5.0)
+NODES = ApiRequest(verb="list", path="/api/v1/nodes", resource="nodes", seconds=5.0)
 TOKEN = "s3cret-t0ken"
 V1 = "client.authentication.k8s.io/v1"
 
 
-async def refused(cluster: Cluster, call: Call = NODES) -> FleetError:
+async def refused(cluster: KubeCluster, call: ApiRequest = NODES) -> FleetError:
     with pytest.raises(FleetError) as caught:
         await cluster.transport.call(call)
     assert TOKEN not in caught.value.message + caught.value.hint
@@ -61,7 +61,7 @@ def free_port() -> int:
 def test_nothing_listens(tmp_path: Path) -> None:
     async def story() -> None:
         path = write_kubeconfig(tmp_path / "kc", f"https://127.0.0.1:{free_port()}", {"token": TOKEN})
-        cluster = Cluster("east", Source(path), QuickClock())
+        cluster = KubeCluster("east", CredentialSource(path), QuickClock())
         error = await refused(cluster)
         assert isinstance(error, UnreachableError)
         assert "refused the connection" in error.message
@@ -73,7 +73,7 @@ def test_nothing_listens(tmp_path: Path) -> None:
 def test_a_name_that_is_not_found(tmp_path: Path) -> None:
     async def story() -> None:
         path = write_kubeconfig(tmp_path / "kc", f"https://me:{TOKEN}@nobody.invalid:6443", {"token": TOKEN})
-        cluster = Cluster("east", Source(path), QuickClock())
+        cluster = KubeCluster("east", CredentialSource(path), QuickClock())
         error = await refused(cluster)
         assert isinstance(error, UnreachableError)
         assert "the name in https://nobody.invalid:6443 is not found" in error.message
@@ -86,7 +86,7 @@ def test_a_server_that_does_not_answer_in_time(tmp_path: Path) -> None:
     async def story() -> None:
         async with faked(tmp_path) as (server, cluster):
             server.silent = True
-            slow = Call(verb="list", path="/api/v1/nodes", resource="nodes", seconds=0.2)
+            slow = ApiRequest(verb="list", path="/api/v1/nodes", resource="nodes", seconds=0.2)
             error = await refused(cluster, slow)
             assert isinstance(error, UnreachableError)
             assert "did not answer within" in error.message
@@ -97,8 +97,10 @@ def test_a_server_that_does_not_answer_in_time(tmp_path: Path) -> None:
 def test_a_certificate_that_is_not_trusted(tmp_path: Path) -> None:
     async def story() -> None:
         async with ApiServer(tls=self_signed(tmp_path)) as server:
-            cluster = Cluster(
-                "east", Source(write_kubeconfig(tmp_path / "kc", server.url, {"token": TOKEN})), QuickClock()
+            cluster = KubeCluster(
+                "east",
+                CredentialSource(write_kubeconfig(tmp_path / "kc", server.url, {"token": TOKEN})),
+                QuickClock(),
             )
             error = await refused(cluster)
             assert isinstance(error, UnreachableError)
@@ -115,7 +117,7 @@ def test_a_certificate_of_the_kubeconfigs_authority_is_trusted(tmp_path: Path) -
             path = write_kubeconfig(
                 tmp_path / "kc", server.url, {"token": TOKEN}, {"certificate-authority": "certificate.pem"}
             )
-            cluster = Cluster("east", Source(path), QuickClock())
+            cluster = KubeCluster("east", CredentialSource(path), QuickClock())
             assert b"items" in await cluster.transport.call(NODES)
             await cluster.close()
 
@@ -127,7 +129,7 @@ def test_an_authority_that_is_no_certificate_is_a_wrong_configuration(tmp_path: 
         path = write_kubeconfig(
             tmp_path / "kc", "https://127.0.0.1:1", {"token": TOKEN}, {"certificate-authority-data": "AAAA"}
         )
-        cluster = Cluster("east", Source(path), QuickClock())
+        cluster = KubeCluster("east", CredentialSource(path), QuickClock())
         error = await refused(cluster)
         assert isinstance(error, UsageError)
         assert str(path) in error.message
@@ -224,7 +226,7 @@ def test_a_forbidden_verb_names_the_missing_rule(tmp_path: Path) -> None:
     async def story() -> None:
         async with faked(tmp_path) as (server, cluster):
             server.forbidden.add(("list", "poddisruptionbudgets"))
-            call = Call(
+            call = ApiRequest(
                 verb="list",
                 path="/apis/policy/v1/poddisruptionbudgets",
                 group="policy",
@@ -268,7 +270,7 @@ def test_a_server_is_not_given_time_without_end(tmp_path: Path, header: dict[str
     async def story() -> None:
         async with faked(tmp_path) as (server, cluster):
             server.faults.append(Fault("GET", "/nodes", 429, body, header))
-            answer = await cluster.transport.request(NODES, obey_overload=False)
+            answer = await cluster.transport.request(NODES, retry_on_429=False)
             assert answer.status == 429
             assert answer.retry_after in (None, 600.0)
 
@@ -336,7 +338,7 @@ def test_what_was_asked_is_counted(tmp_path: Path) -> None:
         async with faked(tmp_path) as (_, cluster):
             for _ in range(3):
                 await cluster.transport.call(NODES)
-            assert cluster.requests == {Sort("", "list", "nodes"): 3}
+            assert cluster.requests == {RequestKind("", "list", "nodes"): 3}
 
     run(story)
 
@@ -350,7 +352,7 @@ def test_a_snapshot_is_read_in_pages_and_says_what_is_missing(tmp_path: Path) ->
             server.forbidden.add(("list", "jobs"))
             reading = await cluster.read("fra", NOW)
             assert len({each.name for each in reading.snapshot.nodes}) == 2500
-            assert cluster.requests[Sort("", "list", "nodes")] == 3
+            assert cluster.requests[RequestKind("", "list", "nodes")] == 3
             assert set(reading.missing) == {"machines", "jobs"}
             assert reading.snapshot.server_version == "v1.36.3"
             server.forbidden.add(("list", "pods"))

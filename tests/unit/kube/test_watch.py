@@ -12,10 +12,10 @@ from urllib.parse import parse_qs
 import pytest
 
 from fleet.core.rollout.event import Event, Gone, Lost, Seen, Synced
-from fleet.kube.cluster import Cluster
-from fleet.kube.objects.kinds import KINDS
+from fleet.kube.cluster import KubeCluster
+from fleet.kube.objects.api_resources import KINDS
 from fleet.kube.watch import listing
-from fleet.kube.watch.watching import HEARD
+from fleet.kube.watch.informers import HEARD
 from tests.kube_fake.server import ApiServer, Fault
 from tests.kube_fake.world import faked, node, pod
 
@@ -27,7 +27,7 @@ MACHINES = "/apis/fleet.internal/v1/machines"
 class Ear:
     """Everything the cluster tells."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: KubeCluster) -> None:
         self.log: list[Event] = []
         self._cluster = cluster
         self._news = asyncio.Condition()
@@ -67,7 +67,7 @@ def _words(event: Event) -> str:
 
 
 @asynccontextmanager
-async def watched(tmp_path: Path) -> AsyncIterator[tuple[ApiServer, Cluster, Ear]]:
+async def watched(tmp_path: Path) -> AsyncIterator[tuple[ApiServer, KubeCluster, Ear]]:
     """With nodes n-0001 and n-0002, and one pod."""
     async with faked(tmp_path) as (server, cluster):
         for name in ("n-0001", "n-0002"):

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from fleet.core.releases.release import Release, is_release
-from fleet.machines.os import bootc, detect
-from fleet.machines.os.bootc import Bootc
-from fleet.machines.os.family import MachineError
+from fleet.machines.errors import MachineError
+from fleet.machines.families import bootc, detect
+from fleet.machines.families.bootc import Bootc
 from tests.unit.machines import recorded
 from tests.unit.machines.fakehost import FakeHost
 from tests.unit.machines.statuses import INDEX, A, B, C, Entry

@@ -8,8 +8,8 @@ import pytest
 
 from fleet.cli.main import run
 from fleet.core.objects.machine import LOG_MOST
-from fleet.machines.bootlog import BootLog, parse_boots
-from fleet.machines.os.family import MachineError
+from fleet.machines.agent.boot_log import BootLog, parse_boots
+from fleet.machines.errors import MachineError
 from tests.unit.machines.fakehost import FakeHost
 
 BOOTS = ("a" * 32, "b" * 32, "c" * 32)

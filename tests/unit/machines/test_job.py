@@ -8,9 +8,9 @@ import signal
 import pytest
 
 from fleet.machines import job
+from fleet.machines.errors import MachineError
 from fleet.machines.host import LostError
 from fleet.machines.job import finish, unit_of
-from fleet.machines.os.family import MachineError
 from tests.unit.machines.fakehost import FakeHost, until
 
 TOKEN = "r-1/n-1/stage/0"

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from fleet.core.records.errors import UsageError
+from fleet.machines.errors import MachineError
 from fleet.machines.host import ABSENT, MOST, checked, read, read_line
 from fleet.machines.local import NAMESPACES, Local, prefix_of
-from fleet.machines.os.family import MachineError
-from fleet.machines.sshlogin import proxied
+from fleet.machines.ssh.login import proxied
 
 
 def test_exit_code_and_both_outputs_are_answered() -> None:

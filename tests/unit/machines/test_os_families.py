@@ -11,17 +11,18 @@ from pathlib import Path
 import pytest
 
 from fleet.core.releases.release import Release
+from fleet.machines.errors import MachineError
+from fleet.machines.families import bottlerocket, flatcar
+from fleet.machines.families.bottlerocket import Bottlerocket
+from fleet.machines.families.detect import Signs, detect, family, family_of, parse_signs
+from fleet.machines.families.family import Family
+from fleet.machines.families.flatcar import Flatcar
+from fleet.machines.families.ostree import Ostree
+from fleet.machines.families.rauc import Rauc
+from fleet.machines.families.rpm_ostree import RpmOstree
+from fleet.machines.families.talos import Talos
 from fleet.machines.host import Ran
 from fleet.machines.local import Local
-from fleet.machines.os import bottlerocket, flatcar
-from fleet.machines.os.bottlerocket import Bottlerocket
-from fleet.machines.os.detect import Signs, detect, family, family_of, parse_signs
-from fleet.machines.os.family import Family, MachineError
-from fleet.machines.os.flatcar import Flatcar
-from fleet.machines.os.ostree import Ostree
-from fleet.machines.os.rauc import Rauc
-from fleet.machines.os.rpm_ostree import RpmOstree
-from fleet.machines.os.talos import Talos
 from tests.unit.machines import recorded
 from tests.unit.machines.fakehost import FakeHost
 

@@ -7,7 +7,8 @@ import json
 import pytest
 
 from fleet.core.releases.release import Release
-from fleet.machines.os import (
+from fleet.machines.errors import MachineError
+from fleet.machines.families import (
     bootc,
     bottlerocket,
     flatcar,
@@ -18,7 +19,6 @@ from fleet.machines.os import (
     talos,
     transactional,
 )
-from fleet.machines.os.family import MachineError
 from tests.unit.machines import recorded
 
 

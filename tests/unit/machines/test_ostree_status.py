@@ -7,9 +7,9 @@ import asyncio
 import pytest
 
 from fleet.core.releases.release import Release
-from fleet.machines.os import ostree
-from fleet.machines.os.family import MachineError
-from fleet.machines.os.ostree import Ostree
+from fleet.machines.errors import MachineError
+from fleet.machines.families import ostree
+from fleet.machines.families.ostree import Ostree
 from tests.unit.machines import recorded
 from tests.unit.machines.fakehost import FakeHost
 

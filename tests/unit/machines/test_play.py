@@ -16,9 +16,9 @@ import pytest
 
 from fleet.core.objects.machine import Units
 from fleet.core.releases.release import Release
-from fleet.machines.os.family import MachineError
-from fleet.machines.play import Account, Happened, Played, play
-from fleet.machines.playbook import observation, shipped
+from fleet.machines.ansible.play import Account, Happened, Played, play
+from fleet.machines.ansible.playbook import observation, shipped
+from fleet.machines.errors import MachineError
 
 NOW = {
     "os": "ostree",
@@ -264,7 +264,7 @@ def test_no_module_of_fleet_imports_ansible_or_what_it_brings() -> None:
         "print(*sys.modules)"
     )
     # The one that is run by itself, and two that do their work as they are imported.
-    left = ("fleet.machines.ansiblerun", "fleet.cli.__main__", "fleet.store.migrations.env")
+    left = ("fleet.machines.ansible.run", "fleet.cli.__main__", "fleet.store.db.migrations.env")
     done = subprocess.run([sys.executable, "-c", source, *left], capture_output=True, text=True, check=False)
     loaded = {name.split(".")[0] for name in done.stdout.split()}
     assert "fleet" in loaded, done.stderr

@@ -14,8 +14,8 @@ from msgspec import to_builtins
 
 from fleet.core.releases import kernel, release
 from fleet.core.releases.release import Release
-from fleet.machines.os.family import MachineError
-from fleet.machines.playbook import observation
+from fleet.machines.ansible.playbook import observation
+from fleet.machines.errors import MachineError
 from tests.property.test_kernel import REAL
 from tests.property.test_release import ANY
 from tests.releases import AMD, INDEX, PAIRS, Pair

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from fleet.core.releases.release import Release
-from fleet.machines.os import imageref, rpm_ostree
-from fleet.machines.os.family import MachineError
-from fleet.machines.os.rpm_ostree import RpmOstree
+from fleet.machines.errors import MachineError
+from fleet.machines.families import imageref, rpm_ostree
+from fleet.machines.families.rpm_ostree import RpmOstree
 from tests.unit.machines.fakehost import FakeHost
 from tests.unit.machines.statuses import INDEX, MANIFEST, Entry, image_entry
 from tests.unit.machines.statuses import layered_entry as layered

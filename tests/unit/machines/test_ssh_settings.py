@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from fleet.core.records.errors import ConfigError, UsageError
-from fleet.machines import openssh, plainconfig
 from fleet.machines.access import Access, Address, address_of
-from fleet.machines.openssh import asked
-from fleet.machines.settings import CONNECT_SECONDS, Here, Printed, Settings, printed, settings, unknown
+from fleet.machines.ssh import openssh, plain_config
+from fleet.machines.ssh.openssh import asked
+from fleet.machines.ssh.settings import CONNECT_SECONDS, Here, Printed, Settings, printed, settings, unknown
 
 HERE = Here("/home/jo", "jo", 1000, "desk.example", {"RACK": "r2"})
 BASE = "host n-1\nhostname n-1.example\nuser core\nport 22\n"
@@ -238,7 +238,7 @@ def test_an_include_is_followed_and_the_system_s_file_too(
     (home / ".ssh/config").write_text(f"Include {home}/.ssh/conf.d/*\nHost *\n  ServerAliveInterval 30\n")
     system.write_text("Host *\n  HostKeyAlias rack\n  User other\n")
     monkeypatch.setenv("HOME", str(home))
-    monkeypatch.setattr(plainconfig, "SYSTEM", system)
+    monkeypatch.setattr(plain_config, "SYSTEM", system)
     found = asked(Address("n-1"), Access())
     assert (found.host, found.user, found.port, found.alias) == ("10.0.7.1", "core", 2222, "rack")
     assert found.alive_seconds == 30

@@ -12,12 +12,12 @@ import pytest
 from msgspec import structs
 
 from fleet.core.records.errors import UsageError
-from fleet.machines import plainconfig
 from fleet.machines.access import Access, Address
-from fleet.machines.openssh import asked
-from fleet.machines.settings import Settings
-from fleet.machines.ssh import Limit
-from fleet.machines.sshconfig import Login, Way
+from fleet.machines.ssh import plain_config
+from fleet.machines.ssh.config import Login, Way
+from fleet.machines.ssh.host import Limit
+from fleet.machines.ssh.openssh import asked
+from fleet.machines.ssh.settings import Settings
 
 pytestmark = pytest.mark.skipif(
     shutil.which("ssh") is None and not os.environ.get("CI"), reason="openssh-client is not installed"
@@ -98,6 +98,6 @@ def test_a_relative_include_of_the_system_s_file_is_refused(
 ) -> None:
     system = tmp_path / "ssh_config"
     system.write_text("Host *\n  Include more/*\n")
-    monkeypatch.setattr(plainconfig, "SYSTEM", system)
+    monkeypatch.setattr(plain_config, "SYSTEM", system)
     with pytest.raises(UsageError, match=rf"{system}:2: Include more"):
         variables(Access(), tmp_path)

@@ -7,9 +7,9 @@ import asyncio
 import pytest
 
 from fleet.core.objects.machine import Units
-from fleet.machines import secrets
-from fleet.machines.os import shell
-from fleet.machines.os.family import MachineError
+from fleet.machines import redaction
+from fleet.machines.errors import MachineError
+from fleet.machines.families import shell
 from tests.unit.machines.fakehost import FakeHost
 
 # Of a Debian 12 host (systemd 252), `systemctl list-units --state=failed --all --plain --no-legend --no-pager --full`.
@@ -114,4 +114,4 @@ def test_what_is_optional_is_empty_where_it_is_not_there_and_what_is_proof_is_no
     ],
 )
 def test_secrets_are_recognized_by_their_usual_spellings(text: str, left: str) -> None:
-    assert secrets.hidden(text) == left
+    assert redaction.hidden(text) == left

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from fleet.machines import updaters
-from fleet.machines.os.family import MachineError
-from fleet.machines.updaters import Other
+from fleet.machines import competing_updaters
+from fleet.machines.competing_updaters import Other
+from fleet.machines.errors import MachineError
 
 SYSTEMCTL = """#!/bin/sh
 cd {folder} || exit 1
@@ -46,7 +46,7 @@ class Machine:
 
     def look(self) -> tuple[Other, ...]:
         ran = subprocess.run(
-            ("sh", "-c", updaters.script(), "others.sh", str(self.root)),
+            ("sh", "-c", competing_updaters.script(), "others.sh", str(self.root)),
             env={"PATH": f"{self.bin}:/usr/bin:/bin"},
             capture_output=True,
             text=True,
@@ -55,7 +55,7 @@ class Machine:
         if ran.returncode != 0:
             raise MachineError(ran.stderr)
         assert ran.stderr == ""
-        return updaters.parse(ran.stdout)
+        return competing_updaters.parse(ran.stdout)
 
     @property
     def words(self) -> str:
@@ -268,7 +268,7 @@ def test_a_scheduled_reboot_is_told_with_its_time_and_whose_it_is(
     machine.write("etc/passwd", "root:x:0:0::/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\n")
     machine.write("run/systemd/shutdown/scheduled", text)
     (found,) = machine.look()
-    assert found.kind == updaters.SCHEDULED
+    assert found.kind == competing_updaters.SCHEDULED
     assert found.words.startswith(words)
     assert found.words.endswith("shutdown -c")
 
@@ -297,4 +297,4 @@ def test_a_machine_that_names_no_process_is_not_taken_for_one_without_pods(machi
 @pytest.mark.parametrize("text", ["", "unit\tx\n", "end\nmore\n", "odd\tx\nend\n", "unit\nend\n"])
 def test_an_answer_that_is_not_whole_is_no_answer(text: str) -> None:
     with pytest.raises(MachineError, match="broke off"):
-        updaters.parse(text)
+        competing_updaters.parse(text)

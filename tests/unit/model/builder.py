@@ -18,14 +18,16 @@ from fleet.core.objects.workload import Workload
 from fleet.core.releases.release import Release
 from fleet.core.rollout.action import Action, AnyAction, Cordon, Evict, Outcome, Reboot, Stage
 from fleet.core.rollout.event import Event
-from fleet.model.behaviour import Behaviour
+from fleet.model.behaviour import ClusterBehaviour
 from fleet.model.model import Model
 
 START = datetime(2026, 11, 2, 1, 0, tzinfo=UTC)
 OLD = Release("1.0", "sha256:01", "6.1.0")
 NEW = Release("2.0", "sha256:02", "6.2.0")
 SIZE = Resources(8000, 32 << 30, 20)
-QUICK = Behaviour(pod_start=8.0, pod_stop=5.0, stage=60.0, reboot=40.0, agent=1.0, budget=0.2, workload=1.0)
+QUICK = ClusterBehaviour(
+    pod_start=8.0, pod_stop=5.0, stage=60.0, reboot=40.0, agent=1.0, budget=0.2, workload=1.0
+)
 
 
 class Builder:
@@ -91,7 +93,7 @@ class Builder:
             tuple(self.machines),
         )
 
-    def model(self, behaviour: Behaviour = QUICK, seed: int = 1, settled: bool = True) -> Model:
+    def model(self, behaviour: ClusterBehaviour = QUICK, seed: int = 1, settled: bool = True) -> Model:
         """`settled`: budgets have been counted, and nobody has events to read."""
         model = Model.from_snapshot(self.snapshot(), behaviour, Random(seed))
         if settled:

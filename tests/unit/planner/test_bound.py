@@ -7,7 +7,7 @@ from datetime import time, timedelta
 from msgspec.structs import replace
 
 from fleet.core.cluster.snapshot import Snapshot
-from fleet.core.planning.estimates import Times
+from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.planning.plan import Plan
 from fleet.core.policy.policy import Amount, Freeze, Limits, Policy, StageRule, Window
 from fleet.lab.simulation.builders import (
@@ -29,7 +29,7 @@ DAILY = Window(tuple(range(7)), time(20), time(20, 30))
 
 
 def plan(snapshot: Snapshot, policy: Policy) -> Plan:
-    return make_plan("", [snapshot], policy, ["workers"], NEW, START, Times())
+    return make_plan("", [snapshot], policy, ["workers"], NEW, START, DurationEstimates())
 
 
 def nodes(count: int) -> Snapshot:
@@ -74,7 +74,7 @@ def test_a_limit_that_is_never_full_is_not_told_as_what_binds() -> None:
         pods += two
     budgets = [a_budget(f"pair-{number}", 2, 1) for number in range(len(pairs))]
     pool = a_pool(limits=Limits(Amount(4)), stage=StageRule(concurrency=99), soak_seconds=0)
-    times = replace(Times(), pod_start=40.0)
+    times = replace(DurationEstimates(), pod_start=40.0)
     shared = a_snapshot(every, (workloads, pods), budgets)
     made = make_plan("", [shared], a_policy(pool), ["workers"], NEW, START, times)
     limit = "limit of 4 for pool workers"
@@ -97,7 +97,7 @@ def test_where_nothing_else_tells_the_longest_drain_starts_first() -> None:
     patient = replace(slow, grace_seconds=600)
     snapshot = a_snapshot(every, (workload, [patient]))
     policy = a_policy(a_pool(limits=Limits(Amount(2)), stage=StageRule(concurrency=99)))
-    times = replace(Times(), pod_stop=600.0)
+    times = replace(DurationEstimates(), pod_stop=600.0)
     made = make_plan("", [snapshot], policy, ["workers"], NEW, START, times)
     begins = {run.node: next(s.start for s in run.steps if s.step == "cordon") for run in made.runs}
     assert begins["n-4"] == min(begins.values())

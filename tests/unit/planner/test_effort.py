@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.objects.node import NodeRef
-from fleet.core.planning.estimates import Times
+from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.planning.plan import Effort, Plan, PlannedHold
 from fleet.core.policy.policy import Amount, Limits, StageRule
 from fleet.lab.simulation.builders import (
@@ -22,10 +22,10 @@ from fleet.lab.simulation.builders import (
     a_pool,
     a_snapshot,
 )
-from fleet.planner.order_search import improve
+from fleet.planner.order_search import search_order
 from fleet.planner.planner import make_plan
 
-SLOW = replace(Times(), pod_start=120.0)
+SLOW = replace(DurationEstimates(), pod_start=120.0)
 POLICY = a_policy(a_pool(limits=Limits(Amount(3)), stage=StageRule(concurrency=30)))
 
 
@@ -53,7 +53,7 @@ def test_what_makes_an_order_bad_is_asked_first_in_the_next_ones() -> None:
     again = planner(tried)
     # A first order as bad as can be: what has the scarce budget comes last.
     worst = again({NodeRef("east", f"n-{number:02d}"): 1000.0 for number in range(7)})
-    best = improve(worst, again, rounds(6))
+    best = search_order(worst, again, rounds(6))
     assert best.effort is not None and best.effort.orders == len(tried) - 1
     assert best.effort.saved_seconds == pytest.approx(worst.makespan_seconds - best.makespan_seconds)
     assert best.effort.saved_seconds > 10
@@ -73,7 +73,7 @@ def test_it_is_never_worse_than_what_it_began_with_and_stops_when_told(most: int
     tried: list[Mapping[NodeRef, float]] = []
     again = planner(tried)
     first = again({})
-    best = improve(first, again, rounds(most))
+    best = search_order(first, again, rounds(most))
     assert best.makespan_seconds <= first.makespan_seconds
     assert best.effort is not None and best.effort.orders == len(tried) - 1 <= most
 
@@ -87,5 +87,5 @@ def test_more_held_nodes_are_no_gain() -> None:
         runs=first.runs[1:],
         held=(PlannedHold(first.runs[0].node, "TURN", "it waits for its turn"),),
     )
-    best = improve(first, lambda urgency: fewer, rounds(1))
+    best = search_order(first, lambda urgency: fewer, rounds(1))
     assert best.makespan_seconds == first.makespan_seconds and best.effort == Effort(1, 0.0)

@@ -7,12 +7,12 @@ from itertools import pairwise
 import pytest
 from msgspec.structs import replace
 
-from fleet.cli.plan_view import whole
+from fleet.cli.views.plan import whole
 from fleet.core.objects.node import Node, NodeRef
-from fleet.core.planning.estimates import Times
+from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.planning.plan import Plan
 from fleet.core.policy.policy import Amount, Limits
-from fleet.core.quorum.groups import Group
+from fleet.core.quorum.groups import QuorumGroup
 from fleet.core.quorum.quorum import Link, Quorum, QuorumRule, SnapshotRule
 from fleet.lab.simulation.builders import NEW, START, a_group, a_node, a_policy, a_pool, a_snapshot
 from fleet.planner.planner import make_plan
@@ -24,8 +24,10 @@ def a_plan(count: int, sites: str, rule: QuorumRule, soak: int = 30) -> Plan:
     nodes = [a_node(f"m-{index}") for index in range(count)]
     group = replace(a_group(nodes, sites=sites), links=LINKS)
     pool = a_pool(limits=Limits(max_unavailable=Amount(9)), soak_seconds=soak)
-    policy = replace(a_policy(pool), quorums=(Group("etcd", "east", rule=rule),))
-    return make_plan("p-1", [a_snapshot(nodes, quorums=(group,))], policy, ["workers"], NEW, START, Times())
+    policy = replace(a_policy(pool), quorums=(QuorumGroup("etcd", "east", rule=rule),))
+    return make_plan(
+        "p-1", [a_snapshot(nodes, quorums=(group,))], policy, ["workers"], NEW, START, DurationEstimates()
+    )
 
 
 def test_every_voter_is_in_the_plan_with_what_is_done_for_it() -> None:
@@ -74,10 +76,10 @@ def etcd_of(versions: str, storage: str = "3.6.0") -> tuple[Quorum, list[Node]]:
 
 def plan_of(group: Quorum, nodes: list[Node], brought: dict[tuple[NodeRef, str], dict[str, str]]) -> Plan:
     policy = replace(
-        a_policy(a_pool(limits=Limits(max_unavailable=Amount(9)))), quorums=(Group("etcd", "east"),)
+        a_policy(a_pool(limits=Limits(max_unavailable=Amount(9)))), quorums=(QuorumGroup("etcd", "east"),)
     )
     snapshot = a_snapshot(nodes, quorums=(group,))
-    return make_plan("p-1", [snapshot], policy, ["workers"], NEW, START, Times(), brought=brought)
+    return make_plan("p-1", [snapshot], policy, ["workers"], NEW, START, DurationEstimates(), brought=brought)
 
 
 def test_the_plan_waits_before_the_last_voter_and_says_that_there_is_no_way_back() -> None:
@@ -102,7 +104,7 @@ def test_voters_that_cannot_go_back_are_held_in_the_plan_and_the_rest_of_it_goes
     plan = plan_of(group, [*nodes, a_node("w-0")], brought)
     assert [run.node for run in plan.runs] == ["w-0"]
     assert {(each.node, each.reason) for each in plan.held} == {(each.name, "etcd-data") for each in nodes}
-    assert all("etcdctl downgrade enable 3.6" in each.advice for each in plan.held)
+    assert all("etcdctl downgrade enable 3.6" in each.remedy for each in plan.held)
     # Who starts the plan all the same has them held by the engine as well.
     assert [goal.etcd for goal in plan.begin().goals if goal.node.name != "w-0"] == [{"etcd": "3.6.8"}] * 3
     ready = plan_of(*etcd_of("nnn", "3.6.0"), brought)
@@ -114,4 +116,4 @@ def test_a_group_that_cannot_spare_anybody_is_held_with_what_to_do() -> None:
     plan = a_plan(1, "", QuorumRule())
     assert plan.runs == ()
     [held] = plan.held
-    assert held.reason == "quorum-downtime" and "downtime: allow" in held.advice
+    assert held.reason == "quorum-downtime" and "downtime: allow" in held.remedy

@@ -19,8 +19,8 @@ from fleet.core.planning.estimates import (
     POD_PARTS,
     QUICK,
     SLOW,
-    Known,
-    Times,
+    DurationEstimates,
+    Estimate,
 )
 from fleet.core.planning.plan import Plan
 from fleet.core.policy.policy import Amount, Freeze, Limits, Policy, StageRule, Window
@@ -37,12 +37,12 @@ from fleet.lab.simulation.builders import (
     a_pool,
     a_snapshot,
 )
-from fleet.model.behaviour import Behaviour, Length
+from fleet.model.behaviour import ClusterBehaviour, Length
 from fleet.model.model import Model
 from fleet.planner.planner import groups_of, make_plan
-from fleet.planner.recorder import Timetable
+from fleet.planner.recorder import PlanRecorder
 from fleet.planner.rehearsal import Lengths, rehearsal, rehearse
-from fleet.planner.simulate import play
+from fleet.planner.simulate import simulate
 
 HOUR = 3600.0
 EVENING = Window(tuple(range(7)), time(20), time(21))
@@ -53,12 +53,12 @@ UNEVEN = (0.7,) * 5 + (1.0,) * 10 + (1.5,) * 4 + (3.0,)
 """One reboot in twenty takes three times as long."""
 
 
-def measured(samples: int = ENOUGH_TO_SPREAD, **spreads: tuple[float, ...]) -> Times:
+def measured(samples: int = ENOUGH_TO_SPREAD, **spreads: tuple[float, ...]) -> DurationEstimates:
     """Everything was measured so often, and takes as long as usual. `spreads`: of parts, by what is usual."""
     group = {part: ("", "") if part in POD_PARTS else ("", "simulated") for part in PARTS}
-    known = {part: {group[part]: Known(part, USUAL[part], USUAL[part], samples)} for part in PARTS}
+    known = {part: {group[part]: Estimate(part, USUAL[part], USUAL[part], samples)} for part in PARTS}
     ratios = {part: {group[part]: spreads.get(part, EVEN)} for part in PARTS}
-    return Times(measured=known, spreads=ratios if samples >= ENOUGH_TO_SPREAD else {})
+    return DurationEstimates(measured=known, spreads=ratios if samples >= ENOUGH_TO_SPREAD else {})
 
 
 def a_fleet(count: int, replicas: int = 0) -> Snapshot:
@@ -75,7 +75,7 @@ def a_rule(places: int = 2, **changes: object) -> Policy:
     return a_policy(replace(pool, **changes))
 
 
-def the_plan(snapshot: Snapshot, policy: Policy, times: Times) -> Plan:
+def the_plan(snapshot: Snapshot, policy: Policy, times: DurationEstimates) -> Plan:
     return make_plan("", [snapshot], policy, ["workers"], NEW, START, times)
 
 
@@ -88,7 +88,7 @@ def rehearsed(plan: Plan, snapshot: Snapshot) -> float:
     return rehearse(found, Random(1))
 
 
-def executed(plan: Plan, snapshot: Snapshot, behaviour: Behaviour, seed: int = 0) -> float:
+def executed(plan: Plan, snapshot: Snapshot, behaviour: ClusterBehaviour, seed: int = 0) -> float:
     """Seconds that the engine takes for the plan in such a cluster."""
     engine = Engine({snapshot.cluster: snapshot.site})
     for thing in snapshot.things():
@@ -97,7 +97,7 @@ def executed(plan: Plan, snapshot: Snapshot, behaviour: Behaviour, seed: int = 0
     rollout = Rollout("r-1", plan.begin(), START, "somebody")
     engine.add(rollout)
     model = Model.from_snapshot(snapshot, behaviour, Random(seed))
-    play(engine, {snapshot.cluster: model}, Timetable([snapshot]), START)
+    simulate(engine, {snapshot.cluster: model}, PlanRecorder([snapshot]), START)
     assert rollout.ended_at is not None
     return (rollout.ended_at - START).total_seconds()
 
@@ -115,7 +115,7 @@ def executed(plan: Plan, snapshot: Snapshot, behaviour: Behaviour, seed: int = 0
 def test_with_the_planned_lengths_a_rehearsal_ends_when_the_plan_does(
     snapshot: Snapshot, policy: Policy
 ) -> None:
-    plan = the_plan(snapshot, policy, Times())
+    plan = the_plan(snapshot, policy, DurationEstimates())
     assert rehearsed(plan, snapshot) == pytest.approx(plan.makespan_seconds, abs=0.01)
     assert the_plan(snapshot, policy, measured()).p95_seconds == pytest.approx(
         the_plan(snapshot, policy, measured()).makespan_seconds, abs=0.01
@@ -146,7 +146,7 @@ def test_the_p95_is_what_the_engine_comes_to_with_such_lengths() -> None:
     def drawn(usual: float) -> Length:
         return lambda rng, _: usual * rng.choice(UNEVEN)
 
-    behaviour = Behaviour(pod_start=10.0, pod_stop=5.0, stage=drawn(60.0), reboot=drawn(90.0))
+    behaviour = ClusterBehaviour(pod_start=10.0, pod_stop=5.0, stage=drawn(60.0), reboot=drawn(90.0))
     ends = [executed(plan, snapshot, behaviour, seed) for seed in range(20)]
     assert plan.p95_seconds is not None
     assert median(ends) < plan.p95_seconds < 1.2 * max(ends)
@@ -165,7 +165,7 @@ def test_a_plan_of_which_nothing_was_measured_says_how_far_off_it_may_be(
     lengths: Mapping[str, float],
 ) -> None:
     snapshot = a_fleet(20, 20)
-    plan = the_plan(snapshot, a_rule(3, soak_seconds=5), Times())
+    plan = the_plan(snapshot, a_rule(3, soak_seconds=5), DurationEstimates())
     assert plan.p95_seconds is None
     assumed = plan.assumed
     assert assumed is not None and assumed.slow_seconds is not None
@@ -173,13 +173,13 @@ def test_a_plan_of_which_nothing_was_measured_says_how_far_off_it_may_be(
     assert set(assumed.parts) == set(PARTS)
     stage, reboot, pod_stop, pod_start = (lengths[part] for part in PARTS)
     took = executed(
-        plan, snapshot, Behaviour(stage=stage, reboot=reboot, pod_stop=pod_stop, pod_start=pod_start)
+        plan, snapshot, ClusterBehaviour(stage=stage, reboot=reboot, pod_stop=pod_stop, pod_start=pod_start)
     )
     assert assumed.quick_seconds * 0.85 < took < assumed.slow_seconds * 1.1
 
 
 def test_what_is_expected_to_take_no_time_is_no_error() -> None:
-    plan = the_plan(a_fleet(3, 6), a_rule(), Times(pod_stop=0.0))
+    plan = the_plan(a_fleet(3, 6), a_rule(), DurationEstimates(pod_stop=0.0))
     assert plan.assumed is not None and plan.assumed.quick_seconds < plan.makespan_seconds
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from fleet.core.cluster.snapshot import Snapshot
-from fleet.core.planning.estimates import Times
+from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.planning.plan import Plan
 from fleet.core.planning.what_if import BUDGETS, MOST, WhatIf
 from fleet.core.policy.policy import Amount, Limits, Policy, StageRule, Window
@@ -28,14 +28,14 @@ from fleet.planner.parallel import side_by_side
 from fleet.planner.planner import make_plan
 from fleet.planner.what_if import what_if
 
-SLOW = replace(Times(), apps={"web/db": 300.0})
+SLOW = replace(DurationEstimates(), apps={"web/db": 300.0})
 
 
 def policy(**changes: Any) -> Policy:
     return a_policy(a_pool(**changes))
 
 
-def asked(snapshot: Snapshot, policy: Policy, times: Times = SLOW) -> tuple[Plan, WhatIf]:
+def asked(snapshot: Snapshot, policy: Policy, times: DurationEstimates = SLOW) -> tuple[Plan, WhatIf]:
     def again(snapshots: Sequence[Snapshot], policy: Policy) -> Plan:
         return make_plan("", snapshots, policy, ["workers"], NEW, START, times)
 
@@ -84,7 +84,7 @@ def test_a_limit_that_binds_is_doubled() -> None:
 def test_staging_that_binds_is_widened() -> None:
     nodes = [a_node(f"n-{number:02d}") for number in range(16)]
     slow = policy(limits=Limits(Amount(16)), stage=StageRule(concurrency=2))
-    _, found = asked(a_snapshot(nodes), slow, Times(stage=300))
+    _, found = asked(a_snapshot(nodes), slow, DurationEstimates(stage=300))
     best = found.changes[0]
     assert (best.binds, best.change) == (
         "stage.concurrency 2 of pool workers",
@@ -117,7 +117,7 @@ def test_what_helps_together_is_one_more_plan_and_plans_are_few() -> None:
     apps = [a_deployment(f"app-{number}", 12, nodes) for number in range(10)]
     budgets = [a_budget(f"app-{number}", 12, 1) for number in range(10)]
     everything = ([one for app, _ in apps for one in app], [one for _, pods in apps for one in pods])
-    plan, found = asked(a_snapshot(nodes, everything, budgets), policy(), Times(pod_start=60))
+    plan, found = asked(a_snapshot(nodes, everything, budgets), policy(), DurationEstimates(pod_start=60))
     assert BUDGETS < found.plans <= MOST + 1
     assert sum(each.binds.startswith("budget") for each in found.changes) == BUDGETS
     together = [each for each in found.changes if not each.binds]

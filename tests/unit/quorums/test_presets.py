@@ -13,13 +13,13 @@ from fleet.core.guards import quorum as guard
 from fleet.core.objects.node import SITE_LABEL, ZONE_LABEL, Node, NodeRef
 from fleet.core.objects.pod import Owner, Pod, PodRef
 from fleet.core.objects.selector import Selector
-from fleet.core.quorum.groups import Group, Kind, Members
+from fleet.core.quorum.groups import GroupMembers, QuorumGroup, QuorumKind
 from fleet.core.quorum.presets import PRESETS, default_rule
-from fleet.core.quorum.probe import Exec, Http, Probe, Term
+from fleet.core.quorum.probe import ExecProbe, HttpProbe, Probe, ProbeTerm
 from fleet.core.quorum.quorum import Member, Quorum, ailing, healthy
 from fleet.core.records.errors import UnreachableError
 from fleet.quorums import read
-from fleet.quorums.group import Place
+from fleet.quorums.group import PodsPlace
 from tests.unit.quorums import recorded
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -33,7 +33,7 @@ class Pods:
         self._answers = answers
         self.asked: list[str] = []
 
-    async def ask(self, pod: PodRef, how: Http | Exec) -> bytes:
+    async def ask(self, pod: PodRef, how: HttpProbe | ExecProbe) -> bytes:
         self.asked.append(pod.name)
         if pod.name not in self._answers:
             raise UnreachableError(f"{pod} does not answer")
@@ -44,22 +44,22 @@ def pod(name: str, *, ready: bool = True) -> Pod:
     return Pod("data", name, f"uid-{name}", node=f"node-{name}", labels={"app": "db"}, ready=ready)
 
 
-def group(kind: Kind, voters: int | None = None, probe: Probe | None = None) -> Group:
-    members = Members("data", Selector({"app": "db"}), voters, probe or PRESETS.get(kind))
-    return Group("g", "east", kind, default_rule(kind), members=members)
+def group(kind: QuorumKind, voters: int | None = None, probe: Probe | None = None) -> QuorumGroup:
+    members = GroupMembers("data", Selector({"app": "db"}), voters, probe or PRESETS.get(kind))
+    return QuorumGroup("g", "east", kind, default_rule(kind), members=members)
 
 
-def reading(of: Group, pods: list[Pod], answers: Mapping[str, bytes]) -> tuple[Quorum, list[str]]:
+def reading(of: QuorumGroup, pods: list[Pod], answers: Mapping[str, bytes]) -> tuple[Quorum, list[str]]:
     nodes = {each.node: Node(each.node, f"uid-{each.node}") for each in pods}
     asks = Pods(answers)
-    return asyncio.run(read(of, Place(nodes, "fra"), pods, asks, NOW)), asks.asked
+    return asyncio.run(read(of, PodsPlace(nodes, "fra"), pods, asks, NOW)), asks.asked
 
 
 def names(members: tuple[Member, ...]) -> list[str]:
     return [member.name for member in members]
 
 
-def ill(of: Group, quorum: Quorum) -> dict[str, str]:
+def ill(of: QuorumGroup, quorum: Quorum) -> dict[str, str]:
     return {member.name: why for member, why in ailing(quorum, of.rule)}
 
 
@@ -269,12 +269,12 @@ def test_a_group_of_too_many_pods_is_not_asked_and_one_that_is_slow_keeps_nobody
     assert asked == [] and "it has 101 pods, and no more than 100 are asked" in quorum.unread
 
     class Slow:
-        async def ask(self, pod: PodRef, how: Http | Exec) -> bytes:
+        async def ask(self, pod: PodRef, how: HttpProbe | ExecProbe) -> bytes:
             await asyncio.Event().wait()
             return b""
 
     pods = zookeepers()
-    quorum = asyncio.run(read(of, Place({}, "fra"), pods, Slow(), NOW, seconds=0.01))
+    quorum = asyncio.run(read(of, PodsPlace({}, "fra"), pods, Slow(), NOW, seconds=0.01))
     assert "have not all answered" in quorum.unread and not healthy(quorum, of.rule)
 
 
@@ -377,7 +377,7 @@ def test_a_member_that_a_real_patroni_tells_no_more_is_away() -> None:
     quorum, _ = reading(of, patronis("pg-2"), answers)
     assert names(healthy(quorum, of.rule)) == ["pg-1", "pg-3"]
     held = guard.held(quorum, of.rule, NodeRef("east", "node-pg-1"), {})
-    assert held is not None and "1 of 3 voters" in held.words
+    assert held is not None and "1 of 3 voters" in held.message
 
 
 def test_a_declared_group_is_as_ready_as_its_pods() -> None:
@@ -390,10 +390,10 @@ def test_a_declared_group_is_as_ready_as_its_pods() -> None:
 
 def test_a_probe_of_lines_and_terms() -> None:
     probe = Probe(
-        Exec(("own", "state")),
+        ExecProbe(("own", "state")),
         "lines",
-        leader=Term("role", ("primary",)),
-        healthy=Term("state.ready", ("true",)),
+        leader=ProbeTerm("role", ("primary",)),
+        healthy=ProbeTerm("state.ready", ("true",)),
         lag="behind",
     )
     of = group("pods", probe=probe)
@@ -421,7 +421,7 @@ def test_a_members_site_is_its_nodes_own_or_that_of_the_cluster() -> None:
     of = group("pods")
     pods = [pod("a"), pod("b")]
     nodes = {"node-a": Node("node-a", "1", labels={SITE_LABEL: "nyc"}), "node-b": Node("node-b", "2")}
-    quorum = asyncio.run(read(of, Place(nodes, "fra"), pods, Pods({}), NOW))
+    quorum = asyncio.run(read(of, PodsPlace(nodes, "fra"), pods, Pods({}), NOW))
     assert [member.site for member in quorum.members] == ["nyc", "fra"]
 
 
@@ -433,5 +433,5 @@ def test_where_zones_are_what_may_be_lost_a_members_place_is_its_nodes_zone() ->
         "node-c": Node("node-c", "3"),
     }
     pods = [pod("a"), pod("b"), pod("c")]
-    quorum = asyncio.run(read(of, Place(nodes, "fra"), pods, Pods({}), NOW))
+    quorum = asyncio.run(read(of, PodsPlace(nodes, "fra"), pods, Pods({}), NOW))
     assert [member.site for member in quorum.members] == ["nyc-1", "fra-1", "fra"]

@@ -10,14 +10,14 @@ import msgspec
 from msgspec.structs import replace
 
 from fleet.core.objects.selector import Selector
-from fleet.core.planning.estimates import Times
+from fleet.core.planning.estimates import DurationEstimates
 from fleet.core.policy.policy import Amount, Limits, Policy, Pool, Window
-from fleet.core.records.journal import GENESIS, Entry, Record
+from fleet.core.records.journal import GENESIS, JournalEntry, JournalRecord
 from fleet.core.releases.release import Stream
 from fleet.core.reporting.report import Report, Verdict
 from fleet.core.reporting.reporter import make_report
 from fleet.lab.simulation.builders import NEW, OLD, START
-from fleet.model.behaviour import Behaviour, Failure, Spread
+from fleet.model.behaviour import ClusterBehaviour, Failure, SpreadLength
 from fleet.planner.planner import make_plan
 from fleet.simulated.fleets import POOL_LABEL, PoolShape, Shape, make_cluster
 from tests.story import Story
@@ -40,13 +40,18 @@ def a_scene(
     )
     snapshot = make_cluster("east", "fra", shape, [OLD], 7, START)
     policy = a_mixed_policy(limit, windows)
-    plan = make_plan("p-9c41", [snapshot], policy, ["workers", "storage"], NEW, START, Times(reboot=60))
-    behaviour = Behaviour(
-        stage=Spread(40, 80), reboot=Spread(45, 90), pod_start=Spread(4, 16), failures=failures
+    plan = make_plan(
+        "p-9c41", [snapshot], policy, ["workers", "storage"], NEW, START, DurationEstimates(reboot=60)
+    )
+    behaviour = ClusterBehaviour(
+        stage=SpreadLength(40, 80),
+        reboot=SpreadLength(45, 90),
+        pod_start=SpreadLength(4, 16),
+        failures=failures,
     )
     story = Story([snapshot], policy, behaviour, seed=3)
     detail = msgspec.to_builtins(plan.begin())
-    story.command(Record(form="command", kind="start", rollout="r-1", detail=detail))
+    story.command(JournalRecord(form="command", kind="start", rollout="r-1", detail=detail))
     story.run(stop_after or 14 * 86400)
     held = {ref: story.engine.why(ref, story.now) for ref in story.rollout.runs}
     entries = chained(story.entries)
@@ -70,7 +75,7 @@ def nightly() -> tuple[Window, ...]:
     return (Window((0, 1, 2, 3, 4, 5, 6), time(1), time(3)),)
 
 
-def chained(entries: list[Entry]) -> list[Entry]:
+def chained(entries: list[JournalEntry]) -> list[JournalEntry]:
     """With hashes as if there were a chain."""
     rng, before, found = Random(1), GENESIS, []
     for entry in entries:

@@ -10,7 +10,7 @@ import msgspec
 from fleet.core.objects.node import NodeRef
 from fleet.core.objects.pod import PodRef
 from fleet.core.policy.policy import Policy
-from fleet.core.records.journal import GENESIS, Entry, Form, Record
+from fleet.core.records.journal import GENESIS, JournalEntry, JournalRecord, RecordForm
 from fleet.core.rollout.action import Evict, Result
 from fleet.core.rollout.rollout import Goal, Rollout, Start, intent, outcome
 from fleet.core.rollout.steps import Step, Turn, after
@@ -28,7 +28,7 @@ class Telling:
     """Of rollout r-1; `ago` seconds have passed since its start."""
 
     def __init__(self, *goals: Goal, policy: Policy | None = None, controller: str = CONTROLLER) -> None:
-        self.entries: list[Entry] = []
+        self.entries: list[JournalEntry] = []
         self.ago = 0.0
         self.controller = controller
         self.epoch = 1
@@ -46,7 +46,7 @@ class Telling:
     ) -> Telling:
         """A person's word."""
         ref = f"east/{node}" if node else ""
-        return self._add(Record("command", kind, "r-1", ref, detail or {}), by, 0)
+        return self._add(JournalRecord("command", kind, "r-1", ref, detail or {}), by, 0)
 
     def turn(self, node: str, turn: Turn, **detail: object) -> Telling:
         """A step of the run ends so."""
@@ -100,16 +100,16 @@ class Telling:
     def step(self, node: str) -> Step:
         return self.rollout.runs[NodeRef("east", node)].step
 
-    def _engine(self, form: Form, kind: str, node: str, detail: dict[str, object]) -> Telling:
+    def _engine(self, form: RecordForm, kind: str, node: str, detail: dict[str, object]) -> Telling:
         ref = f"east/{node}" if node else ""
-        return self._add(Record(form, kind, "r-1", ref, detail), self.controller, self.epoch)
+        return self._add(JournalRecord(form, kind, "r-1", ref, detail), self.controller, self.epoch)
 
-    def _add(self, record: Record, by: str, epoch: int) -> Telling:
+    def _add(self, record: JournalRecord, by: str, epoch: int) -> Telling:
         at = START + timedelta(seconds=self.ago)
-        record = msgspec.json.decode(msgspec.json.encode(record), type=Record)
+        record = msgspec.json.decode(msgspec.json.encode(record), type=JournalRecord)
         if self.entries:
             self.rollout.apply(record, at, by)
         before = self.entries[-1].hash if self.entries else GENESIS
         told = sha256(f"{before}{len(self.entries)}".encode()).hexdigest()
-        self.entries.append(Entry(len(self.entries) + 1, at, by, epoch, record, before, told))
+        self.entries.append(JournalEntry(len(self.entries) + 1, at, by, epoch, record, before, told))
         return self

@@ -12,16 +12,16 @@ from msgspec.structs import replace
 
 from fleet.cli.report import answer
 from fleet.core.objects.node import NodeRef
-from fleet.core.planning.estimates import Known
+from fleet.core.planning.estimates import Estimate
 from fleet.core.planning.plan import Plan, PlannedHold, PlannedRun
 from fleet.core.policy.policy import Window
 from fleet.core.records.held import Held, Reason
-from fleet.core.records.journal import Record
-from fleet.core.reporting.report import Proof, Report, ReportRun, Span, Verdict
+from fleet.core.records.journal import JournalRecord
+from fleet.core.reporting.report import PlannedSpan, Report, ReportRun, Verdict, VerificationProof
 from fleet.core.reporting.reporter import make_report, nearest
 from fleet.core.rollout.action import Result
 from fleet.core.rollout.steps import Turn
-from fleet.core.text.durations import words
+from fleet.core.text.durations import format_duration
 from fleet.lab.simulation.builders import NEW, OLD, START, a_policy, a_pool
 from tests.unit.report.telling import ADA, CONTROLLER, Telling, a_goal
 
@@ -83,7 +83,9 @@ def test_steps_follow_each_other_without_a_gap_and_the_run_takes_from_cordon_to_
 
 def test_every_done_node_has_its_proof() -> None:
     run = run_of(report_of(Telling(a_goal("n-1")).upgrade("n-1")), "n-1")
-    assert run.proof == Proof("boot-n-1", "boot-n-1-2", NEW.version, NEW.digest, NEW.kernel, "True")
+    assert run.proof == VerificationProof(
+        "boot-n-1", "boot-n-1-2", NEW.version, NEW.digest, NEW.kernel, "True"
+    )
 
 
 def test_a_node_that_ran_the_release_already_is_done_but_not_proven() -> None:
@@ -196,7 +198,7 @@ def test_the_plan_is_held_against_what_came_of_it() -> None:
     assert against.planned_end == START + timedelta(seconds=200)
     assert (against.planned_evictions, against.evictions, against.planned_peak, against.peak) == (2, 0, 1, 1)
     run = run_of(report_of(telling, plan=a_plan(planned)), "n-1")
-    assert run.planned == Span(START + timedelta(seconds=60), START + timedelta(seconds=200))
+    assert run.planned == PlannedSpan(START + timedelta(seconds=60), START + timedelta(seconds=200))
 
 
 def test_the_eta_moves_with_the_pace_and_is_the_end_once_there_is_one() -> None:
@@ -235,14 +237,14 @@ def test_a_rollout_that_was_aborted_has_no_time_to_compare_with_the_plan() -> No
 def test_the_bound_stands_for_the_times_that_it_assumed(expected: float) -> None:
     planned = PlannedRun("n-1", "workers", NEW.version, 60.0, 200.0, cluster="east")
     durations = (
-        Known("reboot", expected, expected * 2, 0, "workers"),
-        Known("verify", 1.0, 2.0, 0, "workers"),
+        Estimate("reboot", expected, expected * 2, 0, "workers"),
+        Estimate("verify", 1.0, 2.0, 0, "workers"),
     )
     plan = a_plan(planned, durations=durations, lower_bound_seconds=expected * 2)
     against = report_of(Telling(a_goal("n-1")).upgrade("n-1"), plan=plan).against
     assert against is not None and against.durations == durations and against.seconds == 198
     told = answer.bound(against)
-    assert f"reboot {words(expected)}" in told and "verify" not in told
+    assert f"reboot {format_duration(expected)}" in told and "verify" not in told
     assert ("it took less" in told) == (expected * 2 > 198)
 
 
@@ -255,7 +257,7 @@ def test_a_held_node_says_what_the_plan_found_until_more_is_known() -> None:
     telling = Telling(a_goal("n-1"), a_goal("n-2"))
     hold = PlannedHold("n-1", "unmanaged", "pod ops/debug has no controller", "east", "delete it")
     report = report_of(telling, plan=a_plan(held=(hold,)))
-    assert [(each.node, each.words) for each in report.held] == [("n-1", "pod ops/debug has no controller")]
+    assert [(each.node, each.message) for each in report.held] == [("n-1", "pod ops/debug has no controller")]
     now = {NodeRef("east", "n-1"): (Held(Reason.FOREIGN_CORDON, "n-1"),)}
     report = report_of(telling, plan=a_plan(held=(hold,)), held=now)
     assert [(each.node, each.reason) for each in report.held] == [("n-1", "foreign-cordon")]
@@ -268,14 +270,14 @@ def test_windows_are_told_where_runs_could_not_always_start() -> None:
     window = Window((0,), time(8, 0), time(9, 30))
     telling = Telling(a_goal("n-1"), policy=a_policy(a_pool(windows=(window,)))).wait(3600)
     pool = report_of(telling).pools[0]
-    assert pool.windows == (Span(START, START + timedelta(minutes=30)),) and not pool.always_open
+    assert pool.windows == (PlannedSpan(START, START + timedelta(minutes=30)),) and not pool.always_open
     always = report_of(Telling(a_goal("n-1")).wait(3600)).pools[0]
     assert (always.windows, always.always_open, always.limit) == ((), True, "2")
 
 
 def test_the_journals_span_and_the_verdict_on_it_are_told() -> None:
     telling = Telling(a_goal("n-1")).upgrade("n-1").decide("finish")
-    other = replace(telling.entries[-1], record=Record("decision", "finish", "r-2"), seq=99)
+    other = replace(telling.entries[-1], record=JournalRecord("decision", "finish", "r-2"), seq=99)
     report = make_report("r-1", [other, *telling.entries, other], START, GOOD)
     first, last = telling.entries[0], telling.entries[-1]
     assert (report.journal.first_seq, report.journal.first_hash) == (1, first.hash)

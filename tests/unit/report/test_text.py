@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from fleet.cli.report.answer import took
 from fleet.cli.report.page import page
 from fleet.cli.report.text import text
-from fleet.core.records.journal import Record
+from fleet.core.records.journal import JournalRecord
 from fleet.core.reporting.report import Verdict
 from fleet.core.reporting.reporter import make_report
 from fleet.core.rollout.action import Result
@@ -102,7 +102,9 @@ def test_what_a_machine_says_begins_no_line_of_its_own() -> None:
     runs = (replace(run, proof=replace(run.proof, kernel=forged)), *scene.runs[1:])
     entry = replace(
         scene.entries[1],
-        record=Record("outcome", "drain", "r-1", "east/n-1", {"id": "1", "result": "done", "detail": forged}),
+        record=JournalRecord(
+            "outcome", "drain", "r-1", "east/n-1", {"id": "1", "result": "done", "detail": forged}
+        ),
     )
     odd = replace(scene, runs=runs, entries=(entry,))
     # In a page line feeds count in what is preformatted.

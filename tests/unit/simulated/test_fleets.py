@@ -8,7 +8,7 @@ import pytest
 from fleet.core.objects.node import Resources
 from fleet.core.objects.pod import PodRef
 from fleet.core.policy.policy import Policy
-from fleet.model.behaviour import Behaviour
+from fleet.model.behaviour import ClusterBehaviour
 from fleet.model.model import Model
 from fleet.simulated.demo import (
     CHECKOUT,
@@ -37,7 +37,7 @@ def test_the_same_seed_makes_the_same_cluster_and_another_seed_another() -> None
 
 def test_a_made_up_cluster_is_at_rest() -> None:
     snapshot = make_cluster("east", "fra", SHAPE, [RELEASE], 3, START)
-    model = Model.from_snapshot(snapshot, Behaviour(), Random(1))
+    model = Model.from_snapshot(snapshot, ClusterBehaviour(), Random(1))
 
     assert model.advance(3600) == []
 

@@ -13,14 +13,14 @@ from fleet.core.objects.machine import Machine
 from fleet.core.objects.node import CORDON_ANNOTATION, ZONE_LABEL
 from fleet.core.objects.pod import Pod
 from fleet.core.policy.policy import Amount, Limits, Policy
-from fleet.core.records.journal import Entry
+from fleet.core.records.journal import JournalEntry
 from fleet.core.rollout.action import AnyAction, Cordon, Evict, Reboot, Result
 from fleet.core.rollout.event import Event
-from fleet.lab.simulation.checker.ground_truth import Name, Truth
+from fleet.lab.simulation.checker.ground_truth import GroundTruth, NodeName
 from fleet.lab.simulation.checker.invariant import Broken, Invariant
-from fleet.lab.simulation.checker.journal_view import BEGUN, ENDED, WELL, Told, ToldRun
-from fleet.lab.simulation.checker.returns import Returns
-from fleet.lab.simulation.checker.strangers import Strangers
+from fleet.lab.simulation.checker.journal_view import BEGUN, ENDED, WELL, JournalView, RunView
+from fleet.lab.simulation.checker.returns import EvictionCounts
+from fleet.lab.simulation.checker.strangers import ExternalMarks
 from fleet.lab.simulation.checker.voting import lost, unsaved
 
 WHEN = {
@@ -55,25 +55,25 @@ MINDS_OTHERS = ("cordon", "evict", "reboot")
 class Checker:
     def __init__(self, sites: dict[str, str]) -> None:
         self.broken: list[Broken] = []
-        self.rollouts: dict[str, Told] = {}
-        self.truth = Truth()
-        self.strangers = Strangers(self.truth)
+        self.rollouts: dict[str, JournalView] = {}
+        self.truth = GroundTruth()
+        self.strangers = ExternalMarks(self.truth)
         self._sites = sites
         self._intended: dict[str, float] = {}
         """Ids of actions, and when each was intended by the controller's clock, in seconds."""
-        self._returns = Returns()
-        self._foreign: set[Name] = set()
+        self._returns = EvictionCounts()
+        self._foreign: set[NodeName] = set()
         self._saved: set[tuple[str, str]] = set()
         """Rollout and node: a snapshot was taken before the node's reboot."""
-        self._lied: set[Name] = set()
+        self._lied: set[NodeName] = set()
         self._at = 0.0
 
-    def journaled(self, at: float, entry: Entry) -> None:
+    def journaled(self, at: float, entry: JournalEntry) -> None:
         """A new entry; the moment is the true one, `entry.at` what the controller's clock showed."""
         self._at = at
         record = entry.record
         if record.form == "command" and record.kind == "start":
-            self.rollouts[record.rollout] = Told(entry)
+            self.rollouts[record.rollout] = JournalView(entry)
             return
         told = self.rollouts[record.rollout]
         if record.form == "intent":
@@ -171,7 +171,7 @@ class Checker:
         self._at = at
         self._break(Invariant.LIVENESS, words)
 
-    def _intend(self, told: Told, entry: Entry) -> None:
+    def _intend(self, told: JournalView, entry: JournalEntry) -> None:
         record = entry.record
         self._intended[record.detail["id"]] = entry.at.timestamp()
         run = told.runs[record.node]
@@ -184,13 +184,13 @@ class Checker:
         if record.kind in ENDED_BY_ABORT and told.state == "aborted":
             self._break(Invariant.ASLEEP, f"{record.kind} of {run.name} after the abort")
 
-    def _before_change(self, told: Told, entry: Entry) -> None:
+    def _before_change(self, told: JournalView, entry: JournalEntry) -> None:
         run = told.runs[entry.record.node]
         becomes = entry.record.kind == "canary"
         if run.step not in ("pending", "staged") or (becomes and not told.may_appoint(run)):
             self._break(Invariant.CANARY, f"{entry.record.kind} {run.name} in {run.step}")
 
-    def _before_step(self, told: Told, entry: Entry) -> None:
+    def _before_step(self, told: JournalView, entry: JournalEntry) -> None:
         record = entry.record
         run, step = told.runs[record.node], record.detail["to"]
         if step in WELL and run.reboots and not self._has_lied(run.cluster, run.name):
@@ -214,7 +214,7 @@ class Checker:
                 self._break(Invariant.FREEZE, f"{run.name} at {entry.at:%H:%M:%S}")
             self._count(told, run)
 
-    def _count(self, told: Told, run: ToldRun) -> None:
+    def _count(self, told: JournalView, run: RunView) -> None:
         """Whether one more may go out in each of its scopes."""
         name = (run.cluster, run.name)
         if self.truth.unsettled(self._at) or self.truth.known_out(self._at, name):
@@ -233,7 +233,9 @@ class Checker:
                         Invariant.LIMIT, f"{run.name} begins, out are {there}; {limit} of {owner} {words}"
                     )
 
-    def _scopes(self, limits: Limits, name: Name) -> Iterator[tuple[str, Amount, Callable[[Name], bool]]]:
+    def _scopes(
+        self, limits: Limits, name: NodeName
+    ) -> Iterator[tuple[str, Amount, Callable[[NodeName], bool]]]:
         """Each limit that there is, and who belongs to the place that it is about."""
         site, zone = self._sites[name[0]], (name[0], self._zone(name))
         for words, amount, place in (
@@ -245,27 +247,27 @@ class Checker:
             if amount is not None:
                 yield words, amount, place
 
-    def _out(self) -> set[Name]:
+    def _out(self) -> set[NodeName]:
         """Nodes of pools that hold a place by the journal, or are known to be out of service."""
         runs = [run for told in self.rollouts.values() for run in told.runs.values()]
         kept = {(run.cluster, run.name) for run in runs if run.keeps}
         named = {(run.cluster, run.name) for run in runs} | set(self.truth.nodes)
         return kept | {name for name in named if self.truth.known_out(self._at, name)}
 
-    def _runs(self, name: Name) -> list[ToldRun]:
+    def _runs(self, name: NodeName) -> list[RunView]:
         key = f"{name[0]}/{name[1]}"
         return [told.runs[key] for told in self.rollouts.values() if key in told.runs]
 
-    def _pools(self, name: Name) -> set[str]:
+    def _pools(self, name: NodeName) -> set[str]:
         node = self.truth.nodes.get(name)
         now = {node.labels.get("pool", "")} if node is not None else set()
         return now | {run.pool for run in self._runs(name) if run.keeps or node is None}
 
-    def _shares(self, name: Name) -> set[str]:
+    def _shares(self, name: NodeName) -> set[str]:
         """Pools of which it is one of the nodes that a percentage is of: also that which its open run is meant for."""
         return self._pools(name) | {run.pool for run in self._runs(name) if run.step not in ENDED}
 
-    def _zone(self, name: Name) -> str:
+    def _zone(self, name: NodeName) -> str:
         node = self.truth.nodes.get(name)
         if node is not None:
             return node.labels.get(ZONE_LABEL, "")

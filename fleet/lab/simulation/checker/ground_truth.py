@@ -11,15 +11,15 @@ from fleet.lab.simulation.network import LATEST
 LAG = LATEST + 4.0
 """Seconds after which a controller that hears of a cluster knows what has changed there."""
 
-Name = tuple[str, str]
+NodeName = tuple[str, str]
 """Cluster and node."""
 
 
-class Truth:
+class GroundTruth:
     def __init__(self) -> None:
-        self.nodes: dict[Name, Node] = {}
-        self.machines: dict[Name, Machine] = {}
-        self._out_since: dict[Name, float] = {}
+        self.nodes: dict[NodeName, Node] = {}
+        self.machines: dict[NodeName, Machine] = {}
+        self._out_since: dict[NodeName, float] = {}
         self._lost_since: dict[str, float] = {}
         self._attachments: dict[tuple[str, str], tuple[float, Attachment]] = {}
         """By cluster and name: since when it is there."""
@@ -48,7 +48,7 @@ class Truth:
         else:
             self._lost_since.pop(cluster, None)
 
-    def known_out(self, at: float, name: Name) -> bool:
+    def known_out(self, at: float, name: NodeName) -> bool:
         """Out for so long that a controller must have heard of it, or in a cluster that nobody can see."""
         lost = self._lost_since.get(name[0])
         if lost is not None and at - lost > LAG:
@@ -56,7 +56,7 @@ class Truth:
         since = self._out_since.get(name)
         return since is not None and at - since > LAG
 
-    def attached(self, at: float, name: Name) -> list[Attachment]:
+    def attached(self, at: float, name: NodeName) -> list[Attachment]:
         """Volumes at the node, for so long that a controller must have heard of them."""
         found = [
             (since, each) for (cluster, _), (since, each) in self._attachments.items() if cluster == name[0]
@@ -67,7 +67,7 @@ class Truth:
         """Who belongs to which limit may not be known yet."""
         return at - self._moved < LAG
 
-    def _see(self, at: float, name: Name, node: Node) -> None:
+    def _see(self, at: float, name: NodeName, node: Node) -> None:
         before = self.nodes.get(name)
         if before is not None and before.labels != node.labels:
             self._moved = at

@@ -8,14 +8,14 @@ from typing import Any
 import msgspec
 
 from fleet.core.policy.policy import Policy
-from fleet.core.records.journal import Entry
+from fleet.core.records.journal import JournalEntry
 
 BEGUN = ("cordon", "drain", "reboot", "verify", "uncordon", "soak", "return")
 WELL = ("done",)
 ENDED = ("done", "failed", "cancelled")
 
 
-class ToldRun:
+class RunView:
     def __init__(self, goal: dict[str, Any]) -> None:
         self.cluster, self.name = goal["node"][0], goal["node"][1]
         self.uid: str = goal["uid"]
@@ -38,15 +38,15 @@ class ToldRun:
         self.step = step
 
 
-class Told:
+class JournalView:
     """One rollout."""
 
-    def __init__(self, entry: Entry) -> None:
+    def __init__(self, entry: JournalEntry) -> None:
         detail = entry.record.detail
         self.id = entry.record.rollout
         self.policy = msgspec.convert(detail["policy"], Policy)
         self.release: dict[str, Any] = detail["release"]
-        self.runs = {f"{goal['node'][0]}/{goal['node'][1]}": ToldRun(goal) for goal in detail["goals"]}
+        self.runs = {f"{goal['node'][0]}/{goal['node'][1]}": RunView(goal) for goal in detail["goals"]}
         self.asked: dict[str, int] = {}
         """How many canaries each pool was started with."""
         for run in self.runs.values():
@@ -54,7 +54,7 @@ class Told:
         self.state = "running"
         self.ended = False
 
-    def hear(self, entry: Entry) -> None:
+    def hear(self, entry: JournalEntry) -> None:
         record = entry.record
         if record.form == "command":
             self._obey(record.kind, record.node)
@@ -88,7 +88,7 @@ class Told:
     def proven(self, pool: str) -> int:
         return sum(run.pool == pool and run.canary and run.step in WELL for run in self.runs.values())
 
-    def may_appoint(self, run: ToldRun) -> bool:
+    def may_appoint(self, run: RunView) -> bool:
         """One more canary of its pool is not more than were asked for."""
         same = [each for each in self.runs.values() if each.canary and each.pool == run.pool]
         others = sum(each.step in WELL or each.step not in ENDED for each in same)

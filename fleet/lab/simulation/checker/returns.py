@@ -6,7 +6,7 @@ from collections import Counter
 
 from fleet.core.cluster.snapshot import Snapshot
 from fleet.core.objects.pod import Pod
-from fleet.lab.simulation.checker.ground_truth import Name
+from fleet.lab.simulation.checker.ground_truth import NodeName
 
 MOST = 3
 """Evictions of pods that came back."""
@@ -16,19 +16,19 @@ PAUSE = 4.0
 """Seconds at least between two of these, from the third on."""
 
 
-class Returns:
+class EvictionCounts:
     def __init__(self) -> None:
-        self._there: dict[Name, Counter[str]] = {}
+        self._there: dict[NodeName, Counter[str]] = {}
         """By node, since its cordon: pods of each workload."""
-        self._evicted: dict[tuple[Name, str], dict[str, tuple[float, float]]] = {}
+        self._evicted: dict[tuple[NodeName, str], dict[str, tuple[float, float]]] = {}
         """By node and workload: when each pod's eviction was granted, in true time and by the controller's clock."""
 
-    def cordoned(self, name: Name, now: Snapshot) -> None:
+    def cordoned(self, name: NodeName, now: Snapshot) -> None:
         self._there[name] = Counter(_workload(pod, now) for pod in now.pods if pod.node == name[1])
         for key in [key for key in self._evicted if key[0] == name]:
             del self._evicted[key]
 
-    def granted(self, name: Name, pod: Pod, was: Snapshot, times: tuple[float, float]) -> str:
+    def granted(self, name: NodeName, pod: Pod, was: Snapshot, times: tuple[float, float]) -> str:
         """Returns what is wrong with it; empty: nothing."""
         workload = _workload(pod, was)
         known = self._evicted.setdefault((name, workload), {})

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from fleet.core.objects.node import Node
-from fleet.lab.simulation.checker.ground_truth import LAG, Name, Truth
+from fleet.lab.simulation.checker.ground_truth import LAG, GroundTruth, NodeName
 
 
-class Strangers:
-    def __init__(self, truth: Truth) -> None:
+class ExternalMarks:
+    def __init__(self, truth: GroundTruth) -> None:
         self._truth = truth
-        self._taken: dict[Name, tuple[float, str]] = {}
+        self._taken: dict[NodeName, tuple[float, str]] = {}
         """Nodes that another party deletes or works on: since when, and the node's uid."""
-        self._marks: dict[Name, set[str]] = {}
+        self._marks: dict[NodeName, set[str]] = {}
         """Keys of their taints and annotations."""
-        self._kept: dict[Name, dict[str, str]] = {}
+        self._kept: dict[NodeName, dict[str, str]] = {}
         """Annotations of persons by key, each with the uid of its node."""
 
     def mark(self, cluster: str, node: str, key: str) -> None:

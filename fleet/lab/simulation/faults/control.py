@@ -15,24 +15,24 @@ from fleet.lab.simulation.world import World
 
 def weather(kind: str, low: float, high: float) -> Callable[[World, Random], str]:
     def begin(world: World, rng: Random) -> str:
-        cluster, length = rng.choice(list(world.weather)), rng.uniform(low, high)
-        world.weather[cluster].begin(kind, world.at + length)
+        cluster, length = rng.choice(list(world.networks)), rng.uniform(low, high)
+        world.networks[cluster].begin(kind, world.at + length)
         return f"{cluster} for {length:.0f} s"
 
     return begin
 
 
 def late(world: World, rng: Random) -> str:
-    cluster, length = rng.choice(list(world.weather)), rng.uniform(10, 300)
+    cluster, length = rng.choice(list(world.networks)), rng.uniform(10, 300)
     kinds = rng.sample(["Node", "Pod", "Budget", "Workload", "Machine"], rng.randint(1, 3))
     delay = rng.choice([1.0, LATEST])
-    world.weather[cluster].late = dict.fromkeys(kinds, delay)
-    world.weather[cluster].begin("late events", world.at + length)
+    world.networks[cluster].late = dict.fromkeys(kinds, delay)
+    world.networks[cluster].begin("late events", world.at + length)
     return f"{cluster}: {', '.join(kinds)} by up to {delay:.0f} s, for {length:.0f} s"
 
 
 def forget(world: World, rng: Random) -> str:
-    cluster = rng.choice(list(world.weather))
+    cluster = rng.choice(list(world.networks))
     wires = [each.wires[cluster] for each in world.controllers if each.wires[cluster].heard]
     for wire in wires:
         wire.forget(world.models[cluster].snapshot(START), world.at)
@@ -40,7 +40,7 @@ def forget(world: World, rng: Random) -> str:
 
 
 def away(world: World, rng: Random) -> str:
-    cluster, length = rng.choice(list(world.weather)), rng.uniform(5, 400)
+    cluster, length = rng.choice(list(world.networks)), rng.uniform(5, 400)
     world.lose(cluster, world.at + length)
     return f"{cluster} for {length:.0f} s"
 
@@ -54,18 +54,18 @@ def kill(world: World, rng: Random) -> str:
 
 
 def doom(world: World, rng: Random) -> str:
-    world.doom = rng.choice([0, 0, 1, 1, 2, 3])
-    return f"after {world.doom} actions"
+    world.kill_before = rng.choice([0, 0, 1, 1, 2, 3])
+    return f"after {world.kill_before} actions"
 
 
 def doom_before(world: World, rng: Random) -> str:
-    world.doom = -1
+    world.kill_before = -1
     return "at the next decision"
 
 
 def stop(world: World, rng: Random) -> str:
-    world.doom, world.doomed_to_stop = rng.choice([0, 1, 2]), True
-    return f"after {world.doom} actions"
+    world.kill_before, world.doomed_to_stop = rng.choice([0, 1, 2]), True
+    return f"after {world.kill_before} actions"
 
 
 def second(world: World, rng: Random) -> str:
@@ -96,7 +96,7 @@ def say(word: str) -> Callable[[World, Random], str]:
         active = [each.id for each in world.checker.rollouts.values() if not each.ended]
         if not active or world.journal.closed:
             return ""
-        world.say(active[-1], word)
+        world.command(active[-1], word)
         return active[-1]
 
     return tell
@@ -115,7 +115,7 @@ def release(world: World, rng: Random) -> str:
     if not told or world.journal.closed:
         return ""
     node = rng.choice(list(told[-1].runs))
-    world.say(told[-1].id, "release", node)
+    world.command(told[-1].id, "release", node)
     return node
 
 

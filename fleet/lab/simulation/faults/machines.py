@@ -12,7 +12,7 @@ from fleet.core.rollout.steps import Step
 from fleet.lab.simulation.builders import START
 from fleet.lab.simulation.faults.nodes import runs
 from fleet.lab.simulation.world import World
-from fleet.model.behaviour import Failure, Spread
+from fleet.model.behaviour import Failure, SpreadLength
 from fleet.model.model import Model
 
 NEVER = 1e8
@@ -27,7 +27,7 @@ def boot(world: World, model: Model, node: Node, rng: Random) -> str:
         return ""
     machine = rng.choice(machines)
     under = next((each for each in model.snapshot(START).nodes if each.name == machine.name), None)
-    release = built_for(world.scene.release, under.architecture if under is not None else "")
+    release = built_for(world.scenario.release, under.architecture if under is not None else "")
     if release is None:
         return ""
     model.stranger.put_machine(replace(machine, booted=release, staged=None))
@@ -48,7 +48,7 @@ def unstage(world: World, model: Model, node: Node, rng: Random) -> str:
 def agent_dies(world: World, model: Model, node: Node, rng: Random) -> str:
     """Whoever stages on that node next never ends, or takes very long."""
     length = rng.choice([NEVER, 350.0])
-    world.behave(model, stage=Spread(10, 90, {node.name: length}))
+    world.behave(model, stage=SpreadLength(10, 90, {node.name: length}))
     return f"{node.name}: staging takes {length:.0f} s"
 
 

@@ -33,7 +33,7 @@ def _abort_in_step(world: World, rng: Random) -> str:
         for told in world.checker.rollouts.values():
             if not told.ended and not world.journal.closed:
                 world.log(f"* abort while {name} is in {step}")
-                world.say(told.id, "abort")
+                world.command(told.id, "abort")
 
     world.ambush = step, befall
     return f"when the next one comes to {step}"

@@ -13,7 +13,7 @@ from fleet.lab.simulation.builders import START
 from fleet.lab.simulation.faults.machines import NEVER
 from fleet.lab.simulation.scenario import ROLE_LABEL
 from fleet.lab.simulation.world import World
-from fleet.model.behaviour import Spread
+from fleet.model.behaviour import SpreadLength
 from fleet.model.model import Model
 
 
@@ -81,7 +81,7 @@ def crash(world: World, rng: Random) -> str:
     if not found:
         return ""
     name = f"{found[0].namespace}/{rng.choice(found).name}"
-    world.behave(model, pod_start=Spread(2, 30, {name: NEVER}))
+    world.behave(model, pod_start=SpreadLength(2, 30, {name: NEVER}))
     return f"{model.cluster} {name} never starts again"
 
 

@@ -1,0 +1,1 @@
+"""Use cases of auditors: export the journal, and verify an export without the database."""

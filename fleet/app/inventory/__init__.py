@@ -1,0 +1,1 @@
+"""Use cases of clusters: add, import, accept, install the agent, synchronise."""

@@ -1,0 +1,29 @@
+"""A person's word that a cluster may go on with a journal that has not come as far as the cluster has seen."""
+
+from __future__ import annotations
+
+import asyncio
+
+from fleet.app.wiring.connection import connect
+from fleet.app.wiring.home import Home, person
+from fleet.core.records.errors import HeldError
+from fleet.core.records.journal import JournalRecord
+
+
+def accept(home: Home, name: str, reason: str) -> str:
+    """The place that was accepted, now in the journal. Raises HeldError where there is nothing to accept."""
+    row, journal = home.store.clusters.get(name), home.store.journal
+
+    async def look() -> str:
+        cluster = await connect(home, row)
+        try:
+            return await cluster.place()
+        finally:
+            await cluster.close()
+
+    place = asyncio.run(look())
+    if not place or journal.knows(place, name):
+        raise HeldError(f"{name} has seen nothing that is not in this journal", "there is nothing to accept")
+    detail = {"cluster": name, "place": place} | ({"reason": reason} if reason else {})
+    journal.append([JournalRecord("command", "accept", detail=detail)], at=home.now(), actor=person())
+    return place

@@ -1,0 +1,39 @@
+"""A home to begin with: a commented policy and an empty database."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from msgspec import Struct
+
+from fleet.app.wiring.home import Home
+from fleet.core.records.errors import UsageError
+
+
+class Begun(Struct, frozen=True):
+    policy: Path
+    database: str
+    """Its path or address, as it may be shown."""
+    wrote: bool
+    """The policy was written; otherwise one was there and is as it was."""
+
+
+def init(home: Home) -> Begun:
+    """Makes what is missing; what is there is kept.
+
+    Raises UsageError where the policy and the database are both there already.
+    """
+    from fleet.config import default_policy_text
+
+    there = home.has_policy
+    if there and home.exists:
+        raise UsageError(
+            f"{home.policy_file} and its database are there already, and stay as they are",
+            "edit the policy; fleet init --home FOLDER writes a fresh one elsewhere",
+        )
+    if not there:
+        home.path.mkdir(parents=True, exist_ok=True)
+        # One that somebody else writes in this moment is not written over.
+        with home.policy_file.open("x", encoding="utf-8") as file:
+            file.write(default_policy_text())
+    return Begun(home.policy_file, home.make().shown, not there)

@@ -1,0 +1,1 @@
+"""Use cases of plans: plan, plan from a dump, list, lint."""

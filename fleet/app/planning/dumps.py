@@ -1,0 +1,129 @@
+"""A plan from a dump of a cluster, with no cluster in reach."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from fleet.app.planning.plan import GREEDY, Beyond, Tell, Urgency, find_release, planned, the_pool
+from fleet.app.wiring.connection import opened
+from fleet.app.wiring.files import write_whole
+from fleet.app.wiring.home import Home
+from fleet.app.wiring.quorums import by_pods
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.guards.version_skew import minor_of
+from fleet.core.objects.machine import Machine
+from fleet.core.objects.node import Node, NodeRef
+from fleet.core.planning.estimates import TELL, DurationEstimates, measured
+from fleet.core.planning.plan import Plan
+from fleet.core.policy.policy import Policy
+from fleet.core.records.errors import UsageError
+from fleet.core.releases.osimage import release_in
+from fleet.core.releases.release import Release
+
+if TYPE_CHECKING:
+    from fleet.store import ClusterRow
+
+HOW = "kubectl get nodes,pods,poddisruptionbudgets,deployments,replicasets,statefulsets,daemonsets -A -o json > FILE"
+
+
+def plan_of_dump(
+    home: Home, pools: Sequence[str], version: str, path: Path, beyond: Beyond = GREEDY, cluster: str = ""
+) -> Plan:
+    """By the home's policy, which calls it `cluster`; empty: as the file. The plan is not kept: it cannot be started.
+
+    A node of which the dump has no Machine is taken to run what its osImage names, and to have an agent. Raises
+    UsageError for what is no dump, and for names that the policy does not know.
+    """
+    from fleet.planner.planner import make_plan
+
+    policy = home.policy()
+    pools = pools or the_pool(policy)
+    release = find_release(policy, pools, version)
+    snapshot = dump_of(home, path, policy, cluster)
+    times = _times(home)
+    now, whole = home.now(), [with_machines(snapshot, policy)]
+
+    def again(snapshots: Sequence[Snapshot], policy: Policy, urgency: Urgency, tell: Tell) -> Plan:
+        return make_plan("", snapshots, policy, pools, release, now, times, urgency=urgency, tell=tell)
+
+    return planned(whole, policy, {}, times, again, beyond)
+
+
+def _times(home: Home) -> DurationEstimates:
+    """From the home's journal; without a database the defaults, and none is made."""
+    store = home.store_if_any
+    if store is None:
+        return DurationEstimates()
+    known = store.inventory.nodes()
+    systems = {NodeRef(each.cluster, each.name): each.machine.os for each in known if each.machine}
+    return measured(store.journal.entries(kinds=TELL), systems)
+
+
+def dump_of(home: Home, path: Path, policy: Policy, cluster: str = "") -> Snapshot:
+    """With its quorum groups as its pods show them. `cluster`: its name; empty: as the file. Raises UsageError for what is
+    no dump, or has no nodes."""
+    from fleet.kube.watch.snapshot import of_dump
+
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}", f"make one with: {HOW}") from None
+    snapshot = of_dump(data, cluster or path.stem, "", home.now())
+    if not snapshot.nodes:
+        raise UsageError(f"{path} has no nodes in it", f"make one with: {HOW}")
+    return by_pods(replace(snapshot, server_version=_least_version(snapshot)), policy)
+
+
+def _least_version(snapshot: Snapshot) -> str:
+    """A dump does not tell the version of its API server, but for those that are pods: no other is older than the newest
+    of its kubelets may be."""
+    if any(pod.api_server for pod in snapshot.pods):
+        return ""
+    known = {minor: node.kubelet for node in snapshot.nodes if (minor := minor_of(node.kubelet)) is not None}
+    return known[max(known)] if known else ""
+
+
+def save_dump(home: Home, name: str, path: Path) -> int:
+    """Writes what a plan needs of a live cluster, with no secrets in it; answers how many bytes.
+
+    `name` may be empty where there is one cluster alone. Raises UsageError, and FleetError where it does not answer.
+    """
+    data = _dumped(home.cluster(name))
+    try:
+        write_whole(path, data)
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}") from None
+    return len(data)
+
+
+def _dumped(row: ClusterRow) -> bytes:
+    """The live cluster as a dump. Raises UsageError for a simulated one, FleetError where it does not answer."""
+    from fleet.kube.watch.dump import dump
+
+    if row.kind != "kubeconfig":
+        why = "is simulated" if row.kind == "simulated" else "has hosts alone"
+        raise UsageError(f"{row.name} {why}: there is no API server to dump", "--cluster NAME")
+
+    async def work() -> bytes:
+        async with opened(row) as cluster:
+            return await dump(cluster.transport)
+
+    return asyncio.run(work())
+
+
+def with_machines(snapshot: Snapshot, policy: Policy) -> Snapshot:
+    """Every node with a Machine that has reported."""
+    known = {machine.name: machine for machine in snapshot.machines}
+    made = (known.get(node.name) or _machine(node, policy) for node in snapshot.nodes)
+    return replace(snapshot, machines=tuple(replace(machine, reported=True) for machine in made))
+
+
+def _machine(node: Node, policy: Policy) -> Machine:
+    releases = (release for stream in policy.streams for release in stream.releases)
+    booted = release_in(node.os_image, releases) or Release(node.os_image or "unknown")
+    return Machine(node.name, booted=booted, boot_id=node.boot_id, kernel=node.kernel)

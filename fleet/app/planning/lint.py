@@ -1,0 +1,76 @@
+"""Contradictions between the policy, budgets and quorum groups, in the inventory or in a dump."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence, Set
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from fleet.app.planning.dumps import dump_of
+from fleet.app.wiring.home import Home
+from fleet.app.wiring.quorums import annotated
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.linting.lint import LintFinding, LintResult, lint
+from fleet.core.policy.policy import Policy, Pool
+from fleet.core.quorum.groups import QuorumGroup
+from fleet.core.records.errors import UsageError
+
+if TYPE_CHECKING:
+    from fleet.config import Caution
+
+MEANT = "change it, or take it away: it is allowed, but hardly meant"
+EVERY_NODE = Policy(pools=(Pool("nodes"),))
+"""Stands in for a policy file that is not there: all nodes, under the rules that a pool has by default."""
+
+
+def lint_fleet(home: Home, clusters: Sequence[str] = ()) -> LintResult:
+    """As of the last sync; without a database, or without a cluster in it, the policy alone. No database is made.
+
+    Raises ConfigError for a policy with mistakes, and UsageError for a named cluster that is unknown or was never read.
+    """
+    policy, cautions = home.read_policy()
+    store = home.store_if_any
+    if store is None and clusters:
+        raise UsageError(
+            f"no cluster {clusters[0]}: there is no database", "fleet cluster add; or leave out --cluster"
+        )
+    rows = home.clusters(clusters) if store is not None else []
+    unread = [row.name for row in rows if row.last_seen is None]
+    if clusters and len(unread) == len(rows):
+        raise UsageError(f"{', '.join(unread)}: never read", "fleet sync")
+    known = [store.inventory.snapshot(row.name) for row in rows if row.last_seen is not None] if store else []
+    everyone = {row.name for row in store.clusters.list()} if store else set()
+    own = _groups_of(policy, {row.name for row in rows}, everyone)
+    return _with(cautions, lint(own, known, unread, _annotated(known)))
+
+
+def lint_dump(home: Home, cluster: str, path: Path) -> LintResult:
+    """Judges a dump by the home's policy, or by `EVERY_NODE` where it has none. No database is needed.
+
+    `cluster`: what the policy calls it; empty: as the file. Groups of other clusters are left out. Raises ConfigError
+    for a policy with mistakes, and UsageError for what is no dump.
+    """
+    policy, cautions = home.read_policy() if home.has_policy else (EVERY_NODE, ())
+    snapshot = dump_of(home, path, policy, cluster)
+    own = tuple(group for group in policy.quorums if group.cluster == snapshot.cluster)
+    found = lint(replace(policy, quorums=own), [snapshot], annotated=_annotated([snapshot]))
+    return _with(cautions, found)
+
+
+def _groups_of(policy: Policy, chosen: Set[str], everyone: Set[str]) -> Policy:
+    """Groups of the chosen clusters, and of such as the fleet has not: a mistake, unless it has none yet."""
+    own = (group for group in policy.quorums if group.cluster in chosen or group.cluster not in everyone)
+    return replace(policy, quorums=tuple(own) if chosen else ())
+
+
+def _with(cautions: Iterable[Caution], found: LintResult) -> LintResult:
+    """And what the policy says that is hardly meant."""
+    mine = (LintFinding("", "policy", str(each.place), each.words, MEANT) for each in cautions)
+    return replace(found, findings=tuple(sorted({*mine, *found.findings})))
+
+
+def _annotated(snapshots: Iterable[Snapshot]) -> dict[str, tuple[QuorumGroup, ...]]:
+    """What the workloads of each cluster declare, by its name."""
+    return {each.cluster: annotated(each.workloads, each.cluster) for each in snapshots}

@@ -1,0 +1,168 @@
+"""A plan for some pools: what to do, in which order, how long it takes, and what stands in the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import deepcopy
+from time import monotonic
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from fleet.app.wiring.home import Home, person
+from fleet.app.wiring.names import pool_named, there_is
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.guards.recovery import brought
+from fleet.core.objects.node import NodeRef
+from fleet.core.planning.estimates import TELL, DurationEstimates, measured
+from fleet.core.planning.plan import Plan
+from fleet.core.planning.what_if import WhatIfChange
+from fleet.core.policy.policy import Policy
+from fleet.core.records.errors import UnwritableError, UsageError
+from fleet.core.releases.release import Release
+from fleet.core.rollout.replay import unfinished
+from fleet.store.plans import named
+
+Tell = Callable[[int, int], None]
+"""Hears how many runs of a plan have ended, of how many."""
+Urgency = Mapping[NodeRef, float]
+
+
+class Undoing(Struct, frozen=True):
+    """What a rollback is about."""
+
+    rollout: str
+    nodes: frozenset[NodeRef]
+
+
+class Beyond(Struct, frozen=True):
+    """What is wanted beyond one plan."""
+
+    loosen: bool = False
+    """Plans again with what binds loosened (`Plan.what_if`)."""
+    effort: float = 0.0
+    """Seconds to search for a better order; a plan that would not be done within them is not begun."""
+    progress: Callable[[str], None] = lambda words: None
+    """Hears what is being done, a few words at a time."""
+
+
+GREEDY = Beyond()
+
+
+def make(
+    home: Home,
+    pools: Sequence[str],
+    version: str,
+    snapshots: Sequence[Snapshot],
+    lost: Mapping[str, str],
+    undoing: Undoing | None = None,
+    beyond: Beyond = GREEDY,
+    keep: bool = False,
+) -> Plan:
+    """Plans, and stores the plan in place of the one that this person looked at last; nothing is written to any cluster.
+    `undoing`: only those nodes. `keep`: the plan stays, whatever else is looked at.
+
+    `snapshots` are fresh, or the last known of clusters that do not answer, which `lost` names with the reason.
+    Without `version` each plan goes to what the pools' stream has as its newest. Raises UsageError for names that
+    the policy does not know.
+    """
+    from fleet.drivers.journal.checkpoints import standing
+    from fleet.planner.planner import make_plan
+
+    policy = home.policy()
+    release = find_release(policy, pools, version)
+    now = home.now()
+    times = measured(home.store.journal.entries(kinds=TELL), systems_of(snapshots))
+    rollouts = standing(home.store.journal, home.store.folds).rollouts.values()
+    etcd = brought(rollouts, release.version)
+    kept = [each for each in rollouts if not each.active and unfinished(each)]
+    only = undoing.nodes if undoing is not None else None
+
+    def again(snapshots: Sequence[Snapshot], policy: Policy, urgency: Urgency, tell: Tell) -> Plan:
+        mine = deepcopy(kept)
+        return make_plan(
+            "", snapshots, policy, pools, release, now, times, lost, mine, only, urgency, tell, etcd
+        )
+
+    plan = planned(snapshots, policy, lost, times, again, beyond)
+    plan = replace(plan, rolls_back=undoing.rollout if undoing is not None else "")
+    try:
+        return home.store.plans.save(plan, "" if keep else person())
+    except UnwritableError as error:
+        if keep:
+            raise
+        home.warn(f"the plan is not stored, and cannot be started: {error.message}")
+        return named(plan)
+
+
+def planned(
+    snapshots: Sequence[Snapshot],
+    policy: Policy,
+    lost: Mapping[str, str],
+    times: DurationEstimates,
+    make: Callable[[Sequence[Snapshot], Policy, Urgency, Tell], Plan],
+    beyond: Beyond,
+) -> Plan:
+    """The plan that `make` makes, and what is wanted beyond it. What-if compares first orders with first orders."""
+    from fleet.planner.order_search import search_order
+    from fleet.planner.parallel import at_once, side_by_side
+    from fleet.planner.simulate import silent
+    from fleet.planner.what_if import Trial, what_if
+
+    def telling(what: str) -> Tell:
+        return lambda ended, runs: beyond.progress(f"{what}: {ended:,} of {runs:,} nodes")
+
+    def other(snapshots: Sequence[Snapshot], policy: Policy) -> Plan:
+        return make(snapshots, policy, {}, silent)
+
+    def others(pieces: Sequence[Trial]) -> Sequence[WhatIfChange]:
+        def tell(count: int) -> None:
+            beyond.progress(f"planning again with what binds loosened: {count} of {len(pieces)} plans")
+
+        tell(0)
+        return side_by_side(pieces, at_once(), tell)
+
+    def ordered(urgency: Urgency) -> Plan:
+        return make(snapshots, policy, urgency, telling("searching for a better order"))
+
+    began = monotonic()
+    first = plan = make(snapshots, policy, {}, telling("planning"))
+    took = monotonic() - began
+    if beyond.effort:
+        until = monotonic() + beyond.effort
+        plan = search_order(first, ordered, lambda best: monotonic() + took < until)
+    if beyond.loosen:
+        plan = replace(plan, what_if=what_if(first, snapshots, lost, times, other, others))
+    return plan
+
+
+def systems_of(snapshots: Iterable[Snapshot]) -> dict[NodeRef, str]:
+    """The operating system of every node whose machine tells it."""
+    return {
+        NodeRef(snapshot.cluster, machine.name): machine.os
+        for snapshot in snapshots
+        for machine in snapshot.machines
+    }
+
+
+def the_pool(policy: Policy) -> tuple[str, ...]:
+    """The only one, which nobody has to name. Raises UsageError where there are more."""
+    names = tuple(pool.name for pool in policy.pools)
+    if len(names) > 1:
+        raise UsageError(f"which pool? The policy has {', '.join(names)}", "fleet plan --pool POOL")
+    return names
+
+
+def find_release(policy: Policy, pools: Sequence[str], version: str) -> Release:
+    """Raises UsageError, naming what there is, for a pool or a version that the policy does not have."""
+    chosen = [pool_named(policy, name) for name in pools]
+    if version:
+        release = policy.find_release(version)
+        if release is None:
+            known = [release.version for stream in policy.streams for release in stream.releases]
+            raise UsageError(f"no stream of the policy has version {version}", there_is(known, version))
+        return release
+    targets = {target for pool in chosen if (target := policy.target(pool)) is not None}
+    if len(targets) != 1:
+        raise UsageError("the pools have no one release in common", "--to VERSION names it")
+    return targets.pop()

@@ -1,0 +1,46 @@
+"""Plans: made on a fresh look at the clusters, found again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from fleet.app.planning.plan import GREEDY, Beyond, make, the_pool
+from fleet.app.wiring.home import Home
+from fleet.app.wiring.refresh import look
+from fleet.core.planning.plan import Plan
+from fleet.core.records.errors import HeldError, UsageError
+
+if TYPE_CHECKING:
+    from fleet.store.plans import PlanRow
+
+
+def plan(home: Home, pools: Sequence[str], version: str, beyond: Beyond = GREEDY, keep: bool = False) -> Plan:
+    """Reads all clusters, plans and stores the plan (see `make`). Nothing is written to any cluster. Without `pools` it
+    is for the only one that the policy has.
+
+    Raises UsageError without a cluster, HeldError where none answers.
+    """
+    if not home.store.clusters.list():
+        raise UsageError("there is no cluster yet", "fleet cluster add NAME --kubeconfig FILE --site SITE")
+    pools = pools or the_pool(home.policy())
+    beyond.progress("reading the clusters")
+    seen = look(home)
+    if not seen.fresh:
+        name, why = next(iter(seen.lost.items()))
+        raise HeldError(f"no cluster answers: {name}: {why}", f"fleet cluster check {name}")
+    return make(home, pools, version, (*seen.fresh, *seen.old), seen.lost, beyond=beyond, keep=keep)
+
+
+def stored(home: Home, name: str) -> Plan:
+    """By its id or a prefix; without a name the newest. Raises UsageError where there is none."""
+    if not name:
+        rows = newest_first(home)
+        if not rows:
+            raise UsageError("there is no plan yet", "fleet plan --pool POOL --to VERSION")
+        name = rows[0].plan_id
+    return home.store.plans.get(name)
+
+
+def newest_first(home: Home) -> list[PlanRow]:
+    return home.store.plans.list()

@@ -1,0 +1,52 @@
+"""What stands in a node's way, asked of the same guards that decide: the engine, on what the inventory knows."""
+
+from __future__ import annotations
+
+from fleet.app.rollouts.rollouts import Rollouts
+from fleet.app.wiring.home import Home
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.engine.engine import Engine
+from fleet.core.objects.node import NodeRef
+from fleet.core.policy.policy import site_of
+from fleet.core.records.held import Held, Reason
+from fleet.core.rollout.event import Lost, Seen, Synced
+from fleet.core.rollout.replay import unfinished
+from fleet.core.rollout.rollout import Goal, Rollout, Start
+
+
+def why(home: Home, ref: NodeRef) -> tuple[Held, ...]:
+    """For a node in an active rollout, or in one of its own that would begin now. Nothing is begun or written."""
+    now = home.now()
+    rows = home.clusters()
+    engine = Engine({row.name: row.site for row in rows})
+    rollouts = Rollouts.load(home.store).all
+    active = [each for each in rollouts if each.active]
+    kept = [each for each in rollouts if not each.active and unfinished(each)]
+    wanted = any(ref in rollout.runs for rollout in active)
+    for row in rows:
+        snapshot = home.store.inventory.snapshot(row.name)
+        for thing in snapshot.things():
+            engine.observe(Seen(row.name, thing), now)
+        if row.last_error:
+            engine.observe(Lost(row.name, row.last_error), now)
+        else:
+            engine.observe(Synced(row.name, row.server_version), now)
+        if row.name == ref.cluster and not wanted:
+            active += _alone(home, ref, snapshot)
+    for rollout in (*kept, *active):
+        engine.add(rollout)
+    found = engine.why(ref, now)
+    # One that is alone has no turn to wait for.
+    return tuple(held for held in found if wanted or held.reason is not Reason.TURN)
+
+
+def _alone(home: Home, ref: NodeRef, snapshot: Snapshot) -> list[Rollout]:
+    """A rollout of this node alone; none where nobody has said what it should run."""
+    policy = home.policy_if_any()
+    node = next((each for each in snapshot.nodes if each.name == ref.name), None)
+    pool = policy.pool_of(ref.cluster, node) if node is not None else None
+    release = policy.target(pool) if pool is not None else None
+    if node is None or pool is None or release is None:
+        return []
+    goal = Goal(ref, node.uid, pool.name, site_of(node, snapshot.site), node.zone, canary=True)
+    return [Rollout("a rollout", Start("", release, policy, (goal,)), home.now(), "")]

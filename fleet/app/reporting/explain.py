@@ -1,0 +1,249 @@
+"""Why a node waits, what must happen first, what was done to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from difflib import get_close_matches
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from fleet.app.reporting.status import fleet_status
+from fleet.app.rollouts.rollouts import Rollouts
+from fleet.app.wiring.home import Home
+from fleet.core.objects.node import NodeRef
+from fleet.core.records.errors import UsageError
+from fleet.core.records.held import Held
+from fleet.core.reporting.overview import RolloutPart, lasting_first, parts_of
+from fleet.core.reporting.standstill import Standstill
+from fleet.core.reporting.status import StatusNode
+from fleet.core.reporting.timeline import Eviction, OperatorCommand, StepTaken, Timeline
+from fleet.core.rollout.rollout import Run
+from fleet.core.rollout.steps import Step
+from fleet.core.text.durations import format_duration
+from fleet.core.third_parties.notice import of_node
+
+Why = Callable[[Home, NodeRef], tuple[Held, ...]]
+"""All that stands between a node and its next step, or its first one in a rollout that would begin now."""
+
+
+class Happening(Struct, frozen=True):
+    at: datetime
+    rollout: str
+    what: str
+    """A step, `evict`, `retry`, a person's command, or how the run ended."""
+    words: str = ""
+
+
+class Explanation(Struct, frozen=True):
+    status: StatusNode
+    now: datetime
+    held: tuple[Held, ...] = ()
+    """What a person must act on first. For a node that no rollout wants: what would hold one now."""
+    held_since: dict[str, datetime] = {}
+    """By reason, where that is known."""
+    since: datetime | None = None
+    """When the step began, or the node came into its state."""
+    slot: bool = False
+    """Its failed run keeps its slot until a person releases it."""
+    unknown: str = ""
+    """Why nothing certain is known of it."""
+    may_be_deleted: tuple[str, ...] = ()
+    """Other parties that may delete the node and do not do so yet: it is a canary only where no other node can be."""
+    history: tuple[Happening, ...] = ()
+    """Oldest first, over all rollouts."""
+    gone: str = ""
+    """What became of its last run, where no cluster has the node any more; empty: one has."""
+    standstill: Standstill | None = None
+    """No controller carries out its rollout: what was seen and held is of the time when one did."""
+
+
+def explain(home: Home, name: str, why: Why) -> Explanation:
+    """Raises UsageError where no node, or more than one, has that name."""
+    fleet = fleet_status(home)
+    rollouts = Rollouts.load(home.store)
+    if (left := _gone(home, rollouts, fleet.nodes, name)) is not None:
+        return left
+    status = find(fleet.nodes, name)
+    ref = NodeRef(status.cluster, status.name)
+    store = home.store
+    waiting = store.held.of_node(str(ref))
+    board = {each.rollout: each for each in waiting}
+    chronicles = [_chronicle(home, rollout.id) for rollout in rollouts.all if ref in rollout.runs]
+    part = parts_of(rollouts.all, {}).get(ref)
+    now_held = board.get(status.rollout)
+    wanted = status.state not in ("patched", "orphan", "unknown", "failed")
+    said = now_held.held if now_held is not None else ()
+    held = _together(said, why(home, ref)) if wanted else said
+    cluster = next(row for row in home.clusters() if row.name == ref.cluster)
+    told = explanation(
+        status,
+        home.now(),
+        part,
+        held,
+        {now_held.held[0].reason: now_held.since} if now_held is not None else {},
+        chronicles,
+        f"{cluster.name} is unreachable: {cluster.last_error}" if cluster.last_error else "",
+        _may_be_deleted(home, ref),
+    )
+    stands = fleet.standstill
+    mine = stands is not None and status.rollout in stands.rollouts
+    return replace(told, standstill=stands) if mine else told
+
+
+def _together(said: Sequence[Held], found: Sequence[Held]) -> tuple[Held, ...]:
+    """What the controller says of the node first, as every other view tells it, and then what was found beside it. What an
+    operator had to mend and is no longer found is mended."""
+    if not found:
+        return tuple(said)
+    known = {(held.reason, held.subject) for held in said}
+    mended = {(held.reason, held.subject) for held in said if held.needs_action} - {
+        (held.reason, held.subject) for held in found
+    }
+    return (
+        *(held for held in said if (held.reason, held.subject) not in mended),
+        *(held for held in found if (held.reason, held.subject) not in known),
+    )
+
+
+def _gone(home: Home, rollouts: Rollouts, nodes: Sequence[StatusNode], name: str) -> Explanation | None:
+    """A node that rollouts knew and that no cluster has any more: what they did to it. None for any other name."""
+    if any(name in (node.name, f"{node.cluster}/{node.name}") for node in nodes):
+        return None
+    runs = [run for rollout in rollouts.all for run in rollout.runs.values()]
+    last = {run.node: run for run in runs if name in (run.node.name, str(run.node))}
+    if len(last) != 1:
+        return None
+    ((ref, run),) = last.items()
+    status = StatusNode(
+        cluster=ref.cluster,
+        site=run.goal.site,
+        zone=run.goal.zone,
+        pool=run.goal.pool,
+        name=ref.name,
+        os="",
+        version="",
+        kernel="",
+        booted="",
+        staged="",
+        target="",
+        state="unknown",
+    )
+    known = [rollout.id for rollout in rollouts.all if ref in rollout.runs]
+    found = explanation(status, home.now(), None, chronicles=[_chronicle(home, each) for each in known])
+    ended = f"{run.step}{f': {run.why}' if run.why else ''}"
+    return replace(found, gone=f"its run in {known[-1]} is {ended}")
+
+
+def _may_be_deleted(home: Home, ref: NodeRef) -> tuple[str, ...]:
+    rows = (row.node for row in home.store.inventory.nodes(cluster=ref.cluster) if row.name == ref.name)
+    return tuple(each.told for node in rows if node is not None for each in of_node(node) if not each.holds)
+
+
+def find(nodes: Sequence[StatusNode], name: str) -> StatusNode:
+    """By NODE where that is unique, or CLUSTER/NODE. Raises UsageError."""
+    found = [node for node in nodes if name in (node.name, f"{node.cluster}/{node.name}")]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        names = ", ".join(f"{node.cluster}/{node.name}" for node in found)
+        raise UsageError(f"{name} is ambiguous: {names}", "name the cluster too: CLUSTER/NODE")
+    near = get_close_matches(name.rpartition("/")[2], {node.name for node in nodes}, 1)
+    raise UsageError(
+        f"the inventory has no node {name}",
+        f"did you mean {near[0]}?" if near else "fleet sync reads the clusters",
+    )
+
+
+def explanation(
+    status: StatusNode,
+    now: datetime,
+    part: RolloutPart | None,
+    held: Sequence[Held] = (),
+    held_since: Mapping[str, datetime] | None = None,
+    chronicles: Iterable[Timeline] = (),
+    unknown: str = "",
+    may_be_deleted: tuple[str, ...] = (),
+) -> Explanation:
+    """`held`: all that the guards say, or what the controller wrote down; `chronicles`: of the node's rollouts."""
+    ref = NodeRef(status.cluster, status.name)
+    run = part.run if part is not None and status.rollout else None
+    history = [happening for chronicle in chronicles for happening in happenings(chronicle, ref)]
+    return Explanation(
+        status=status,
+        now=now,
+        held=lasting_first(held),
+        held_since=dict(held_since or {}),
+        since=run.since if run is not None else status.since,
+        slot=run is not None and run.step is Step.FAILED and run.slot,
+        unknown=unknown,
+        may_be_deleted=may_be_deleted,
+        history=tuple(sorted(history, key=lambda each: each.at)),
+    )
+
+
+def _chronicle(home: Home, ident: str) -> Timeline:
+    chronicle = Timeline(ident)
+    chronicle.apply(home.store.journal.entries(rollout=ident))
+    return chronicle
+
+
+def happenings(chronicle: Timeline, ref: NodeRef) -> Iterator[Happening]:
+    """What one rollout did to the node."""
+    rollout = chronicle.rollout
+    if rollout is None or ref not in rollout.runs:
+        return
+    start = rollout.start
+    yield Happening(
+        rollout.started_at,
+        rollout.id,
+        "start",
+        f"by {rollout.by}: plan {start.plan} to {start.release.version}",
+    )
+    for step in chronicle.steps.get(ref, ()):
+        if step.step != Step.PENDING:
+            yield Happening(step.start, rollout.id, step.step, _step(step))
+    for eviction in chronicle.evictions.get(ref, {}).values():
+        yield Happening(eviction.asked_at, rollout.id, "evict", _eviction(eviction))
+    for retry in chronicle.retries.get(ref, ()):
+        yield Happening(retry.at, rollout.id, "retry", retry.why)
+    for change in chronicle.changes.get(ref, ()):
+        yield Happening(change.at, rollout.id, change.kind, change.why)
+    for command in chronicle.commands:
+        if command.node == str(ref):
+            yield Happening(command.at, rollout.id, command.kind, _command(command))
+    run = rollout.runs[ref]
+    if run.ended and run.since is not None:
+        yield Happening(run.since, rollout.id, str(run.step), _ending(run))
+
+
+def _command(command: OperatorCommand) -> str:
+    return f"by {command.by}" + (f": {command.reason}" if command.reason else "")
+
+
+def _step(step: StepTaken) -> str:
+    if step.seconds is None:
+        return "now"
+    ended = "" if step.turn in ("done", "begin") else f", {step.turn}"
+    return f"{format_duration(step.seconds)}{ended}"
+
+
+def _eviction(eviction: Eviction) -> str:
+    told = f"{eviction.pod}: {eviction.result or 'no answer yet'}"
+    if (
+        eviction.answered_at is not None
+        and (seconds := (eviction.answered_at - eviction.asked_at).total_seconds()) >= 1
+    ):
+        told += f" after {format_duration(seconds)}"
+    if eviction.refusals:
+        told += f", refused {eviction.refusals} time{'s' if eviction.refusals > 1 else ''}"
+    return f"{told} ({eviction.detail})" if eviction.detail and eviction.result != "done" else told
+
+
+def _ending(run: Run) -> str:
+    if run.step is Step.DONE and run.proof:
+        told = f"proven: {run.proof.get('version', '?')}, kernel {run.proof.get('kernel', '?')}"
+        before, after = (run.proof.get(f"boot_id_{when}", "?")[:13] for when in ("before", "after"))
+        return f"{told}, boot id {before} -> {after}"
+    return run.why

@@ -1,0 +1,97 @@
+"""The log of a machine's last boot: told by its agent in the cluster, or read over ssh."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from fleet.app.reporting.explain import find
+from fleet.app.reporting.status import fleet_status
+from fleet.app.wiring.connection import file_of, hosts_of, opened
+from fleet.app.wiring.home import Home, person
+from fleet.core.objects.machine import LogAsk
+from fleet.core.records.errors import UsageError
+from fleet.core.records.journal import JournalRecord
+from fleet.machines.agent.boot_log import BootLog, checked_unit
+from fleet.machines.errors import MachineError
+from fleet.machines.local import Local, prefix_of
+
+if TYPE_CHECKING:
+    from fleet.store import ClusterRow
+
+SECONDS = 90.0
+"""For an agent's answer: `journalctl` alone has a minute."""
+
+
+def of_node(home: Home, name: str, unit: str = "", lines: int = 100, seconds: float = SECONDS) -> str:
+    """Of a node of the fleet, in the way in which fleet reaches it. That it was asked for is journaled.
+
+    Raises UsageError for a node that the fleet has not and for what is no unit's name, UnreachableError where there is no
+    answer, FleetError where the machine has no such log.
+    """
+    _refuse_odd(unit)
+    if not home.begun:
+        raise UsageError(
+            f"there is no fleet in {home.path}",
+            f"over ssh: fleet node logs {name} --last-boot --host ssh:{name}",
+        )
+    node = find(fleet_status(home).nodes, name)
+    asked = {"lines": lines} | ({"unit": unit} if unit else {})
+    record = JournalRecord("command", "log", node=f"{node.cluster}/{node.name}", detail=asked)
+    (entry,) = home.store.journal.append([record], at=home.now(), actor=person())
+    row = home.store.clusters.get(node.cluster)
+    return _last_log(home, row, node.name, LogAsk(f"log/{entry.place}", unit, lines), seconds)
+
+
+def _last_log(home: Home, row: ClusterRow, node: str, ask: LogAsk, seconds: float) -> str:
+    """Of the boot before this one, by the node's agent, over ssh or from the model. `seconds`: for the agent.
+
+    Raises UnreachableError where there is no answer, FleetError where the machine has no such log.
+    """
+
+    async def of_agent() -> str:
+        async with opened(row) as cluster:
+            return await cluster.log(node, ask, seconds)
+
+    match row.kind:
+        case "simulated":
+            from fleet.simulated.cluster import log_of
+
+            return log_of(file_of(home, row), node)
+        case "hosts":
+            return asyncio.run(hosts_of(home, row).log(node, ask))
+        case _:
+            return asyncio.run(of_agent())
+
+
+def over(way: str, unit: str = "", lines: int = 100) -> str:
+    """`way`: `ssh:USER@NAME:PORT`, or as `machines.local.prefix_of` has it. Its last characters, as BootLog bounds them.
+
+    Raises UsageError for what is no way and for what is no unit's name, MachineError where the machine keeps no such log,
+    UnreachableError.
+    """
+    _refuse_odd(unit)
+    return asyncio.run(_over(way, unit, lines))
+
+
+def _refuse_odd(unit: str) -> None:
+    """Before the question is journaled, or goes to any machine."""
+    try:
+        checked_unit(unit)
+    except MachineError as error:
+        raise UsageError(error.message, "--unit such as kubelet.service") from None
+
+
+async def _over(way: str, unit: str, lines: int) -> str:
+    if not way.startswith("ssh:"):
+        return await BootLog(Local(prefix_of(way))).last_boot(unit, lines)
+    from fleet.machines.access import Access, address_of
+    from fleet.machines.ssh.host import Limit, Ssh
+
+    if not way.removeprefix("ssh:"):
+        raise UsageError("ssh: names no machine", "--host ssh:USER@NAME")
+    ssh = Ssh(address_of(way.removeprefix("ssh:")), Access(), Limit())
+    try:
+        return await BootLog(ssh).last_boot(unit, lines)
+    finally:
+        await ssh.close()

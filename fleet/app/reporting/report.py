@@ -1,0 +1,55 @@
+"""The report of a rollout, with the verdict on the journal that it is made of."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from fleet.app.audit import audit
+from fleet.app.rollouts.rollouts import Rollouts
+from fleet.app.rollouts.standstill import standstill
+from fleet.app.wiring.home import Home
+from fleet.core.objects.node import NodeRef
+from fleet.core.records.errors import StoreError
+from fleet.core.records.requests import counts_of_rollout
+from fleet.core.reporting.report import Report, Verdict
+from fleet.core.reporting.reporter import make_report
+from fleet.store.db.database import TAMPERED
+
+
+def report(home: Home, ident: str = "") -> Report:
+    """Of the named rollout; without a name of the active one, else of the newest. Raises UsageError, and StoreError for
+    entries that no fleet has written."""
+    store = home.store
+    rollout = Rollouts.load(store).last(ident)
+    findings = audit.wrong(home)
+    verdict = Verdict(not findings, store.journal.count(), "; ".join(each.words for each in findings[:3]))
+    plan = store.plans.find(rollout.start.plan)
+    entries = store.journal.entries(rollout=rollout.id)
+    try:
+        held = {NodeRef.parse(node): waiting.held for node, waiting in store.held.of(rollout.id).items()}
+        made = make_report(rollout.id, entries, home.now(), verdict, plan, held)
+    except (LookupError, ValueError, TypeError) as error:
+        raise StoreError(f"the entries of {rollout.id} tell no rollout: {error}", TAMPERED) from error
+    sent = counts_of_rollout(rollout.id, store.requests.of(rollout.id), len(rollout.acted))
+    against = made.against
+    if against is not None and standstill(home, [rollout]) is not None:
+        # Nobody works for it.
+        against = replace(against, eta=None)
+    return replace(made, requests=sent, against=against)
+
+
+def with_evidence(home: Home, made: Report) -> Report:
+    """With all that it takes to verify the report elsewhere (`fleet audit verify --file`): the checkpoints that are at
+    its entries or behind them, the other entries up to the first one that vouches for all of it, and, where the home
+    has a signing key and the journal is whole, the signature over the report. Raises TamperedError."""
+    key = audit.sign_end(home) if made.journal.verdict.verified else None
+    signed = home.store.checkpoints.all()
+    first, last = made.journal.first_seq, made.journal.last_seq
+    cover = next((each.seq for each in signed if each.seq >= last), last)
+    between = home.store.journal.entries(after=first, limit=cover - first)
+    proven = replace(
+        made,
+        others=tuple(entry for entry in between if entry.record.rollout != made.rollout),
+        checkpoints=tuple(each for each in signed if first <= each.seq <= cover),
+    )
+    return key.sign_report(proven) if key is not None else proven

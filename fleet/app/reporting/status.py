@@ -1,0 +1,164 @@
+"""The status of the fleet, from the inventory, the policy and the rollouts. Reads the database only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from fleet.app.rollouts.rollouts import Rollouts
+from fleet.app.rollouts.standstill import standstill
+from fleet.app.wiring.home import Home
+from fleet.app.wiring.names import pool_named, there_is
+from fleet.core.guards.version_skew import skews
+from fleet.core.objects.node import NodeRef
+from fleet.core.planning.eta import seconds_left
+from fleet.core.policy.policy import Policy
+from fleet.core.quorum.quorum import Quorum, unknown
+from fleet.core.records.errors import UsageError
+from fleet.core.reporting.overview import KnownNode, Selection, overview, rows_of
+from fleet.core.reporting.status import FleetStatus, StatusCluster, StatusQuorum
+from fleet.core.reporting.voters import status_of
+from fleet.core.rollout.rollout import Rollout
+
+if TYPE_CHECKING:
+    from fleet.store import ClusterRow
+    from fleet.store.inventory.held import Waiting
+
+EVERYTHING = Selection()
+
+
+def fleet_status(home: Home, selection: Selection = EVERYTHING) -> FleetStatus:
+    """Of everything, or at least of what is selected. Raises UsageError for a cluster, a site or a pool that there is
+    not: to show nothing of it would look like nothing to do."""
+    chosen = home.clusters(selection.clusters)
+    rollouts = Rollouts.load(home.store)
+    known = known_in(home, chosen)
+    policy = home.policy_if_any()
+    stands = standstill(home, rollouts.active)
+    waiting = waiting_in(home, rollouts.active)
+    found = overview(
+        home.now(),
+        clusters_of(chosen, known, groups_in(home)),
+        known,
+        policy,
+        rollouts.all,
+        {ref: each.held for ref, each in waiting.items()},
+        etas(home, rollouts.active) if stands is None else {},
+        {ref: each.since for ref, each in waiting.items()},
+    )
+    _refuse_unknown(selection, found, policy)
+    return replace(found, quorums=quorums_of(home, chosen, policy), standstill=stands)
+
+
+def _refuse_unknown(selection: Selection, found: FleetStatus, policy: Policy) -> None:
+    sites = {node.site for node in found.nodes}.union(*(cluster.sites for cluster in found.clusters))
+    for name in selection.sites:
+        if name not in sites:
+            raise UsageError(f"there is no site {name}", there_is(sorted(sites), name))
+    for name in selection.pools:
+        pool_named(policy, name)
+    asked = {"cluster": selection.clusters, "site": selection.sites, "pool": selection.pools}
+    named = [f"{kind} {' or '.join(names)}" for kind, names in asked.items() if names]
+    if named and found.clusters and not rows_of(found, selection):
+        there = replace(selection, pools=()) if len(named) > 1 else EVERYTHING
+        rows = rows_of(found, there)
+        places = dict.fromkeys(f"{row.pool or 'no pool'} in {row.cluster} at {row.site}" for row in rows)
+        raise UsageError(f"no node is in {' and '.join(named)}", f"there is: {', '.join(places) or 'none'}")
+
+
+def quorums_of(home: Home, rows: Sequence[ClusterRow], policy: Policy) -> tuple[StatusQuorum, ...]:
+    """Of a cluster that is not reached nobody knows how they are now."""
+    errors = {row.name: row.last_error for row in rows}
+    return tuple(
+        status_of(
+            unknown(group, f"cluster {cluster} is unreachable") if errors[cluster] else group,
+            cluster,
+            policy.quorum_rule(group),
+        )
+        for cluster, group in home.store.inventory.quorums()
+        if cluster in errors
+    )
+
+
+def all_clusters(home: Home) -> list[StatusCluster]:
+    rows = home.clusters()
+    return clusters_of(rows, known_in(home, rows), groups_in(home))
+
+
+def groups_in(home: Home) -> dict[str, list[Quorum]]:
+    """The quorum groups that the inventory has, by cluster."""
+    found: dict[str, list[Quorum]] = {}
+    for cluster, group in home.store.inventory.quorums():
+        found.setdefault(cluster, []).append(group)
+    return found
+
+
+def known_in(home: Home, rows: Sequence[ClusterRow]) -> list[KnownNode]:
+    """Every node that the inventory has of these clusters, and machines without a node."""
+    seen = {row.name: row.last_seen for row in rows}
+    one = rows[0].name if len(rows) == 1 else None
+    return [
+        KnownNode(
+            each.cluster,
+            each.site,
+            each.name,
+            each.node,
+            each.machine,
+            each.pods,
+            each.since,
+            seen[each.cluster],
+        )
+        for each in home.store.inventory.nodes(cluster=one)
+        if each.cluster in seen
+    ]
+
+
+def clusters_of(
+    rows: Sequence[ClusterRow], known: Iterable[KnownNode], groups: Mapping[str, Iterable[Quorum]]
+) -> list[StatusCluster]:
+    """Their sites are those that were named, and those that their nodes are in."""
+    kubelets: dict[str, dict[str, list[str]]] = {}
+    sites: dict[str, dict[str, None]] = {}
+    for each in known:
+        sites.setdefault(each.cluster, {})[each.site] = None
+        if each.node is not None:
+            kubelets.setdefault(each.cluster, {}).setdefault(each.node.kubelet, []).append(each.name)
+    return [
+        StatusCluster(
+            name=row.name,
+            sites=tuple(dict.fromkeys((*row.sites, *sites.get(row.name, ())))),
+            reachable=not row.last_error,
+            last_seen=row.last_seen,
+            error=row.last_error,
+            version=row.server_version,
+            nodes=sum(map(len, kubelets.get(row.name, {}).values())),
+            simulated=row.kind == "simulated",
+            skew=tuple(
+                each.words
+                for each in skews([row.server_version], kubelets.get(row.name, {}), groups.get(row.name, ()))
+            ),
+        )
+        for row in rows
+    ]
+
+
+def waiting_in(home: Home, rollouts: Iterable[Rollout]) -> dict[NodeRef, Waiting]:
+    """What holds each node in these rollouts, and since when."""
+    return {
+        NodeRef.parse(node): waiting
+        for rollout in rollouts
+        for node, waiting in home.store.held.of(rollout.id).items()
+    }
+
+
+def etas(home: Home, rollouts: Iterable[Rollout]) -> Mapping[str, int | None]:
+    """Seconds until the end, by rollout; None where nobody can tell."""
+    found: dict[str, int | None] = {}
+    for rollout in rollouts:
+        plan = home.store.plans.find(rollout.start.plan)
+        if plan is None:
+            continue
+        found[rollout.id] = seconds_left(rollout, plan, home.now())
+    return found

@@ -1,0 +1,1 @@
+"""Use cases of rollouts: start, follow, command, roll back, run the controller."""

@@ -1,0 +1,53 @@
+"""A home with a simulated fleet in it: made anew, to be watched and asked."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from fleet.app.audit.audit import COPIES, FOLDER
+from fleet.app.wiring.home import CLOCK, DATABASE, Home
+from fleet.core.records.errors import UsageError
+from fleet.simulated.clock import SimulatedClock
+from fleet.simulated.cluster import create
+from fleet.simulated.demo import BEGAN, POLICY, SEED, SPEED, demo_fleet
+from fleet.store import ClusterRow
+
+OURS = ("fleet.yaml", DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", "controller.log", "report.html")
+"""What a demo leaves in its folder, beside `simulated`."""
+
+
+def prepare(folder: Path, speed: float = SPEED) -> Home:
+    """Raises UsageError for a folder that holds anything but an earlier demo, or one whose policy somebody has changed."""
+    home = Home(folder.absolute())
+    if folder.exists() and any(folder.iterdir()):
+        if not (home.simulated / CLOCK).is_file():
+            raise UsageError(
+                f"{folder} is not empty and holds no demo", "fleet demo FOLDER names another one"
+            )
+        if home.policy_file.exists() and home.policy_file.read_bytes() != POLICY.encode():
+            raise UsageError(
+                f"{home.policy_file} is not as the demo left it",
+                "fleet demo FOLDER names another folder; or move that file away",
+            )
+        _take_away(home)
+    home.simulated.mkdir(parents=True)
+    home.policy_file.write_text(POLICY, encoding="utf-8")
+    SimulatedClock(BEGAN, speed, home.simulated / CLOCK).save()
+    store = home.make()
+    for number, each in enumerate(demo_fleet()):
+        path = home.simulated / f"{each.name}.json"
+        create(path, each.snapshot, each.behaviour, SEED + number, BEGAN, each.unreachable)
+        store.clusters.add(ClusterRow(name=each.name, sites=(each.site,), kind="simulated"))
+        if each.unreachable:
+            store.inventory.sync(each.snapshot, at=BEGAN, source="demo")
+    return home
+
+
+def _take_away(home: Home) -> None:
+    """The earlier demo, and nothing else that may lie in the folder."""
+    shutil.rmtree(home.simulated)
+    for name in OURS:
+        (home.path / name).unlink(missing_ok=True)
+    # Of the journal that goes; the key stays.
+    (home.path / FOLDER / COPIES).unlink(missing_ok=True)

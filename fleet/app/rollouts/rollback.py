@@ -1,0 +1,111 @@
+"""A way back: a plan that brings the nodes which a rollout has upgraded to the release that they ran before it.
+
+It is a plan like any other, to an older release: started as any other, through the same guards, canaries first. One
+plan goes to one release, so nodes that came from several go back in as many rollouts, one after the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from fleet.app.planning.plan import Undoing, make
+from fleet.app.rollouts.rollouts import Rollouts
+from fleet.app.wiring.home import Home
+from fleet.app.wiring.refresh import look
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.objects.node import NodeRef
+from fleet.core.planning.plan import Plan
+from fleet.core.policy.policy import Policy
+from fleet.core.records.errors import HeldError, UsageError
+from fleet.core.releases.release import is_release
+from fleet.core.rollout.rollout import Rollout, State
+
+
+def rollback(home: Home, ident: str, version: str = "") -> Plan:
+    """`version`: only the nodes that came from it; needed where they came from several.
+
+    Raises HeldError while the rollout still goes on, or where none of its nodes is left to bring back; UsageError where
+    the version is none that they came from, or no stream of the policy has it.
+    """
+    rollout = Rollouts.load(home.store).named(ident)
+    refuse_active(rollout)
+    policy = home.policy()
+    known = [row.name for row in home.store.clusters.list()]
+    names = [name for name in dict.fromkeys(ref.cluster for ref in rollout.runs) if name in known]
+    if not names:
+        raise HeldError(f"no cluster of rollout {ident} is in the fleet any more", "fleet cluster list")
+    seen = look(home, names)
+    snapshots = (*seen.fresh, *seen.old)
+    came_from: dict[str, set[NodeRef]] = {}
+    for ref in upgraded(rollout, snapshots):
+        came_from.setdefault(rollout.runs[ref].goal.from_version, set()).add(ref)
+    before = choose(rollout, came_from, version)
+    if policy.find_release(before) is None:
+        raise UsageError(
+            f"no stream of the policy has {before}, which the nodes of {ident} ran before",
+            "add the release (version, digest, kernel) to a stream of fleet.yaml",
+        )
+    nodes = frozenset(came_from[before])
+    pools = pools_of(policy, snapshots, nodes)
+    if not pools:
+        raise HeldError(f"the nodes of {ident} are in no pool any more", "add a pool for them to fleet.yaml")
+    return make(home, pools, before, snapshots, seen.lost, Undoing(ident, nodes))
+
+
+def refuse_active(rollout: Rollout) -> None:
+    """Raises HeldError. What goes forward and what goes back would be on the same nodes."""
+    if not rollout.active:
+        return
+    aborted = rollout.state is State.ABORTED
+    raise HeldError(
+        f"rollout {rollout.id} is {rollout.state}: what it has begun has not ended",
+        f"fleet rollout status {rollout.id} --watch" if aborted else f"fleet rollout abort {rollout.id}",
+    )
+
+
+def upgraded(rollout: Rollout, snapshots: Sequence[Snapshot]) -> Iterator[NodeRef]:
+    """Nodes that the rollout has rebooted, and that run its release now; so failed runs too."""
+    for snapshot in snapshots:
+        machines = {machine.name: machine for machine in snapshot.machines}
+        for node in snapshot.nodes:
+            ref = NodeRef(snapshot.cluster, node.name)
+            run, machine = rollout.runs.get(ref), machines.get(node.name)
+            if run is None or machine is None or not run.boot_id or node.uid != run.goal.uid:
+                continue
+            if is_release(machine.booted, rollout.release):
+                yield ref
+
+
+def choose(rollout: Rollout, came_from: Mapping[str, set[NodeRef]], version: str) -> str:
+    """The version to go back to. Raises HeldError where there is none, UsageError where it has to be named."""
+    known = {each: refs for each, refs in came_from.items() if each}
+    if not known:
+        raise HeldError(
+            f"no node runs {rollout.release.version} because of rollout {rollout.id}", "fleet status"
+        )
+    words = ", ".join(f"{each} ({len(refs)})" for each, refs in sorted(known.items()))
+    if version and version not in known:
+        raise UsageError(f"no node of {rollout.id} came from {version}", f"they came from: {words}")
+    if not version and len(known) > 1:
+        first = min(known, key=lambda each: (-len(known[each]), each))
+        raise UsageError(
+            f"the nodes of {rollout.id} came from several versions: {words}",
+            f"one after the other: fleet rollout rollback {rollout.id} --to {first}",
+        )
+    return version or next(iter(known))
+
+
+def pools_of(policy: Policy, snapshots: Sequence[Snapshot], nodes: frozenset[NodeRef]) -> list[str]:
+    found = (
+        policy.pool_of(snapshot.cluster, node)
+        for snapshot in snapshots
+        for node in snapshot.nodes
+        if NodeRef(snapshot.cluster, node.name) in nodes
+    )
+    return list(dict.fromkeys(pool.name for pool in found if pool is not None))
+
+
+def forward_again(plan: Plan) -> list[str]:
+    """Pools that the policy still wants on another release: their next plan would undo this one."""
+    wanted = ((pool.name, plan.policy.target(pool)) for pool in plan.policy.pools if pool.name in plan.pools)
+    return [name for name, target in wanted if target is not None and not is_release(target, plan.target)]

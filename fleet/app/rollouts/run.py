@@ -1,0 +1,84 @@
+"""The controller process (`fleet run`)."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from fleet.app.audit.audit import notary_of
+from fleet.app.wiring.connection import connect
+from fleet.app.wiring.home import Home
+from fleet.core.records.retention import Retention
+from fleet.machines.ansible.play import refuse_without
+from fleet.simulated.clock import SAVE_SECONDS, SimulatedClock
+from fleet.system.clock import WallClock
+
+if TYPE_CHECKING:
+    from fleet.drivers.ports import Cluster
+
+KEEP = Retention()
+
+
+def run(
+    home: Home, say: Callable[[str], None], until_idle: bool = False, retention: Retention = KEEP
+) -> None:
+    """Works until SIGTERM or Ctrl-C; with `until_idle` until there is nothing left to do. `retention`: of what was seen in
+    clusters, and is no more.
+
+    What has been sent when the signal comes is awaited; the leases are given back. Raises UsageError, and leads
+    nothing, where the policy is wrong or wants what is not on this machine.
+    """
+    if "playbook" in home.policy_if_any().ways and any(
+        row.kind == "kubeconfig" for row in home.store.clusters.list()
+    ):
+        refuse_without()
+    asyncio.run(_run(home, say, until_idle, retention))
+
+
+async def _run(home: Home, say: Callable[[str], None], until_idle: bool, retention: Retention) -> None:
+    from fleet.drivers.controller import Controller
+
+    store = home.store
+    wall = WallClock()
+    notary = notary_of(home)
+
+    def sites() -> Mapping[str, str]:
+        return {row.name: row.site for row in store.clusters.list()}
+
+    async def open_all() -> Mapping[str, Cluster]:
+        return {row.name: await connect(home, row) for row in store.clusters.list()}
+
+    controller = Controller(store, open_all, sites, home.clock, wall.now, say, notary, retention)
+    work = asyncio.create_task(controller.run(until_idle))
+    stopped = False
+
+    def stop() -> None:
+        nonlocal stopped
+        stopped = True
+        work.cancel()
+
+    clock = home.clock if isinstance(home.clock, SimulatedClock) else None
+    time = asyncio.create_task(_let_pass(clock)) if clock is not None else None
+    loop = asyncio.get_running_loop()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(each, stop)
+    try:
+        await work
+    except asyncio.CancelledError:
+        if not stopped:
+            raise
+        say("stopped; what has begun goes on with the next controller")
+    finally:
+        if clock is not None and time is not None:
+            time.cancel()
+            clock.stop()
+
+
+async def _let_pass(clock: SimulatedClock) -> None:
+    """Simulated time runs, and other processes see it."""
+    clock.run()
+    while True:
+        clock.save()
+        await asyncio.sleep(SAVE_SECONDS)

@@ -1,0 +1,39 @@
+"""Whether the fleet stands still for want of a controller."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from fleet.app.rollouts.background import controller_of
+from fleet.app.wiring.home import Home
+from fleet.core.reporting.overview import natural
+from fleet.core.reporting.standstill import MidAir, Standstill
+from fleet.core.rollout.rollout import Rollout
+from fleet.core.rollout.steps import HAS_SLOT
+from fleet.system.clock import WallClock
+
+
+def standstill(home: Home, rollouts: Iterable[Rollout]) -> Standstill | None:
+    """None while a controller is at work, or where nothing is left to do. Controllers lead by the wall's clock, also in a
+    simulated home."""
+    if controller_of(home):
+        return None
+    now = WallClock().now()
+    until = home.store.lease.ended()
+    return standstill_of(rollouts, min(until, now) if until is not None else None, now)
+
+
+def standstill_of(rollouts: Iterable[Rollout], since: datetime | None, now: datetime) -> Standstill | None:
+    """None where nothing is left to do. To be asked where no controller is at work."""
+    active = [rollout for rollout in rollouts if rollout.active]
+    if not active:
+        return None
+    mid_air = [
+        MidAir(run.node.cluster, run.node.name, str(run.step), rollout.id)
+        for rollout in active
+        for run in rollout.runs.values()
+        if run.step in HAS_SLOT
+    ]
+    mid_air.sort(key=lambda each: (each.cluster, natural(each.node)))
+    return Standstill(now, since, tuple(rollout.id for rollout in active), tuple(mid_air))

@@ -1,0 +1,1 @@
+"""What use cases are made of: where a fleet lives on disk, its clock, its connections, its logs."""

@@ -1,0 +1,302 @@
+"""The folder that a command works on: its policy, its database, its simulated clusters, the controller's log."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shlex
+import socket
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fleet.core.records.errors import UnwritableError, UsageError
+from fleet.core.text.paths import expanded
+
+if TYPE_CHECKING:
+    from fleet.config import Caution
+    from fleet.core.policy.policy import Policy
+    from fleet.drivers.ports import Clock
+    from fleet.hosts.ownership import Claim
+    from fleet.simulated.clock import SimulatedClock
+    from fleet.store import ClusterRow, Store
+
+POLICY = "fleet.yaml"
+MISNAMED = "fleet.yml"
+"""What many programs take for the same; fleet knows one name, so that there is one policy."""
+DATABASE = "fleet.db"
+CLOCK = "clock.json"
+"""The clock of a simulated home, beside its clusters."""
+NO_LOGIN = 2**32 - 1
+"""The login uid of a process that no login has begun: a service, a container."""
+BEGIN = "fleet cluster add NAME --kubeconfig FILE --site SITE begins one; --home FOLDER names another; or try fleet demo"
+
+Tell = Callable[[str], None]
+"""Hears what a person should know whatever the command's result is."""
+
+
+class Home:
+    def __init__(self, path: Path, database: str = "", tell: Tell = lambda words: None) -> None:
+        """`database`: URL of a PostgreSQL, or a path; empty: `fleet.db` in the folder.
+
+        `tell` hears, each once, the warnings of the policy, and that a database was made.
+        """
+        self.path = path
+        self.database = database or str(path / DATABASE)
+        self._tell = tell
+        self._told: set[str] = set()
+
+    @classmethod
+    def find(
+        cls,
+        path: Path | None,
+        database: str,
+        environ: Mapping[str, str],
+        here: Path,
+        tell: Tell = lambda words: None,
+    ) -> Home:
+        """What the call names; else FLEET_HOME; else `here` if it holds a fleet; else the user's own.
+
+        `tell` hears of a policy there by another name. Raises UsageError for what is a file, and for a fleet of somebody
+        else in `here` that nobody has named.
+        """
+        database = database or environ.get("FLEET_DATABASE", "")
+        if path is None and (named := environ.get("FLEET_HOME", "")):
+            path = Path(named)
+        looked = path or here
+        if path is None and any(os.path.lexists(here / name) for name in (POLICY, DATABASE)):
+            _refuse_anothers(here)
+            path = here
+        if path is None:
+            data = environ.get("XDG_DATA_HOME", "")
+            path = (Path(data) if data else Path.home() / ".local" / "share") / "fleet"
+        path = expanded(path).absolute()
+        for folder in dict.fromkeys((expanded(looked).absolute(), path)):
+            if os.path.lexists(folder / MISNAMED) and not os.path.lexists(folder / POLICY):
+                tell(
+                    f"warning: {folder / MISNAMED} is not read: a policy is called {POLICY}, so rename the file"
+                )
+        if path.exists() and not path.is_dir():
+            raise UsageError(f"{path} is not a folder", "--home names the folder that has fleet.yaml in it")
+        return cls(path, database, tell)
+
+    @property
+    def policy_file(self) -> Path:
+        return self.path / POLICY
+
+    @property
+    def has_policy(self) -> bool:
+        """A link that points nowhere is one, and a mistake."""
+        return os.path.lexists(self.policy_file)
+
+    @property
+    def simulated(self) -> Path:
+        """Where simulated clusters and their clock are kept."""
+        return self.path / "simulated"
+
+    @property
+    def hosts(self) -> Path:
+        """Where records of hosts without a cluster are kept, a folder a cluster of them."""
+        return self.path / "hosts"
+
+    @property
+    def played(self) -> Path:
+        """What runs of playbooks leave, a folder a cluster and node."""
+        return self.path / "played"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "controller.log"
+
+    @property
+    def exists(self) -> bool:
+        """A database is there, or is a server's, which will say itself."""
+        if "://" not in self.database:
+            return Path(self.database).exists()
+        from fleet.store.db.address import Address
+
+        address = Address.parse(self.database)
+        return address.kind != "sqlite" or address.path.exists()
+
+    @property
+    def begun(self) -> bool:
+        """A database is there, or can be made beside the policy."""
+        return self.exists or self.has_policy
+
+    @property
+    def store(self) -> Store:
+        """The database. It is made, and said so, where the folder has a policy and none yet: a policy is often kept in
+        Git, and a database never.
+
+        Raises UsageError where there is neither: an empty folder is rather a wrong one than a fleet without clusters.
+        ConfigError where it would be made beside a policy with mistakes, which may be another program's: Rancher's Fleet
+        has a fleet.yaml too. StoreError where it refuses.
+        """
+        if not self.begun:
+            database = DATABASE if self.database == str(self.path / DATABASE) else self.database
+            raise UsageError(f"there is no fleet in {self.path}: neither {POLICY} nor {database}", BEGIN)
+        if not self.exists:
+            self.read_policy()
+        return self._opened
+
+    @property
+    def store_if_any(self) -> Store | None:
+        """For those who can do without: nothing is made."""
+        return self.store if self.exists else None
+
+    def claim(self) -> Claim:
+        """By which a host without a cluster is of this fleet: of all homes that share its database."""
+        from uuid import uuid4
+
+        from fleet.hosts.ownership import Claim
+
+        self.store.settings.keep("fleet", str(uuid4()))
+        return Claim(self.store.settings.get("fleet") or "", f"{person()} (home {self.path})")
+
+    def make(self) -> Store:
+        """The store, made if it was not there."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        return self._opened
+
+    @cached_property
+    def _opened(self) -> Store:
+        from fleet.store import Store
+
+        there = self.exists
+        store = Store.open(self.database)
+        if not there:
+            self._say(f"Made the database {store.shown}: there was none.")
+        return store
+
+    def _say(self, words: str) -> None:
+        if words not in self._told:
+            self._told.add(words)
+            self._tell(words)
+
+    @contextmanager
+    def by_the_way(self) -> Iterator[None]:
+        """What somebody who only asks makes fleet write down. Where the database cannot be written this is told, and the
+        answer goes on."""
+        try:
+            yield
+        except UnwritableError as error:
+            self.warn(f"what was seen is not written down: {error.full_message}")
+
+    def warn(self, words: str) -> None:
+        """Tells it, once."""
+        self._say(f"warning: {words}")
+
+    def clusters(self, names: Sequence[str] = ()) -> list[ClusterRow]:
+        """The named clusters, or all. Raises UsageError for a name that the fleet has not."""
+        return [self.store.clusters.get(name) for name in names] if names else self.store.clusters.list()
+
+    def cluster(self, name: str = "") -> ClusterRow:
+        """The named cluster; without a name the only one. Raises UsageError where there is no such, or more than one."""
+        rows = self.clusters([name] if name else [])
+        if not rows:
+            raise UsageError(
+                "there is no cluster yet", "fleet cluster add NAME --kubeconfig FILE --site SITE"
+            )
+        if len(rows) > 1:
+            raise UsageError(
+                f"which cluster? There are {', '.join(row.name for row in rows)}", "name one of them"
+            )
+        return rows[0]
+
+    def read_policy(self) -> tuple[Policy, tuple[Caution, ...]]:
+        """With its warnings, for those who show them themselves. Raises UsageError where there is none, ConfigError with
+        all its mistakes."""
+        from fleet.config import load
+
+        if not self.has_policy:
+            raise UsageError(f"there is no policy: {self.policy_file} does not exist", self.write_policy)
+        if not self.policy_file.exists():
+            to = self.policy_file.readlink()
+            raise UsageError(f"{self.policy_file} is a link to {to}, which does not exist", "mend the link")
+        return load(self.policy_file)
+
+    def policy(self) -> Policy:
+        """Its warnings are told. Raises as `read_policy`."""
+        policy, cautions = self.read_policy()
+        for caution in cautions:
+            self._say(f"warning: {caution}")
+        return policy
+
+    def policy_if_any(self) -> Policy:
+        """For those who only look: without a file there are no pools. Raises ConfigError."""
+        from fleet.core.policy.policy import Policy
+
+        return self.policy() if self.has_policy else Policy()
+
+    @property
+    def write_policy(self) -> str:
+        """How this home gets a policy. One in the current folder would begin another home there, without its clusters."""
+        command = self.command("init") if self.path.exists() else "fleet init"
+        return f"{command} writes a commented one"
+
+    def command(self, words: str) -> str:
+        """A command of fleet as one types it in the current folder to reach this home."""
+        home = "" if self.path == Path.cwd() else f" --home {shlex.quote(str(self.path))}"
+        return f"fleet{home} {words}"
+
+    @cached_property
+    def clock(self) -> Clock:
+        """The wall's; in a simulated home the simulated one, which stands still until a controller runs it."""
+        from fleet.system.clock import WallClock
+
+        return self._saved_clock() or WallClock()
+
+    def now(self) -> datetime:
+        """Also while another process runs the simulated clock."""
+        return (self._saved_clock() or self.clock).now()
+
+    def _saved_clock(self) -> SimulatedClock | None:
+        saved = self.simulated / CLOCK
+        if not saved.exists():
+            return None
+        from fleet.simulated.clock import SimulatedClock
+
+        return SimulatedClock.load(saved)
+
+
+def _refuse_anothers(folder: Path) -> None:
+    """What stands in a policy and a database is run: hooks, playbooks, plugins of kubeconfigs. Somebody may have put them
+    into a folder, such as /tmp, for whoever comes by. Raises UsageError."""
+    there = (each for each in (folder, folder / POLICY, folder / DATABASE) if os.path.lexists(each))
+    others = {each.lstat().st_uid for each in there} - {0, os.geteuid()}
+    if others:
+        raise UsageError(
+            f"the fleet in {folder} belongs to {', '.join(map(_user_name, sorted(others)))}, and what is in it is run",
+            f"if you trust them: --home {shlex.quote(str(folder))}, or FLEET_HOME",
+        )
+
+
+def person() -> str:
+    """Who gives a command, for the journal: `user@host`, as the system and not the environment says, and behind it who
+    has logged in, where that is somebody else (sudo, su)."""
+    return actor_of(os.getuid(), _login_uid(), socket.gethostname(), _user_name)
+
+
+def actor_of(uid: int, login: int | None, host: str, name: Callable[[int], str]) -> str:
+    """`ada@desk`, or `root@desk (login ada)`. `login`: the uid of the login session; None: there is none."""
+    by = "" if login in (None, uid) else f" (login {name(login)})"
+    return f"{name(uid)}@{host}{by}"
+
+
+def _user_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid-{uid}"
+
+
+def _login_uid() -> int | None:
+    """The kernel sets it once, at login, and keeps it over su and sudo. Source: pam_loginuid(8), proc_pid_loginuid(5)."""
+    try:
+        uid = int(Path("/proc/self/loginuid").read_text())
+    except (OSError, ValueError):
+        return None
+    return None if uid == NO_LOGIN else uid

@@ -1,0 +1,142 @@
+"""The quorum groups of a cluster: those that the policy declares, those that its workloads do by annotation, and its own
+etcd where it can be seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from fleet.config import declared_by
+from fleet.core.cluster.snapshot import Snapshot
+from fleet.core.objects.workload import Workload
+from fleet.core.policy.policy import Policy
+from fleet.core.quorum.groups import QuorumGroup as Declared
+from fleet.core.quorum.groups import settled
+from fleet.core.quorum.quorum import Quorum
+from fleet.core.records.errors import UsageError
+from fleet.core.rollout.event import Seen, Thing
+
+if TYPE_CHECKING:
+    from fleet.drivers.groups import QuorumClient, QuorumClients
+    from fleet.drivers.ports import Clock, Cluster
+    from fleet.hosts.cluster import HostsCluster
+    from fleet.kube.cluster import KubeCluster
+
+OF_DUMP = "only its pods were read"
+
+
+def annotated(workloads: Iterable[Workload], cluster: str) -> tuple[Declared, ...]:
+    """What the workloads of a cluster declare, each for itself."""
+    return tuple(declared_by(each, cluster) for each in workloads if each.quorum is not None)
+
+
+def groups_of(cluster: KubeCluster, site: str, policy: Policy) -> QuorumClients:
+    """An etcd in static pods that no policy names goes by these: one member at a time, each Ready again."""
+    from fleet.drivers.groups import QuorumClients
+    from fleet.etcd.group import EtcdGroup
+    from fleet.etcd.static import own_name
+    from fleet.kube.client.pod_client import PodClient
+    from fleet.kube.client.readiness import Readiness
+    from fleet.quorums.pods import PodGroup
+
+    named = [group for group in policy.quorums if group.cluster == cluster.name]
+
+    def declares(workloads: Iterable[Workload]) -> tuple[Declared, ...]:
+        return settled(annotated(workloads, cluster.name), named)
+
+    def opened(group: Declared) -> QuorumClient:
+        return PodGroup(group, site, PodClient(cluster.transport))
+
+    servers = Readiness(cluster.transport)
+    etcds = [EtcdGroup(group, site, servers) for group in named if group.kind == "etcd"]
+    standing: dict[str, QuorumClient] = {group.name: opened(group) for group in named if group.kind != "etcd"}
+    standing |= {group.name: group for group in etcds}
+    if all(group.access.endpoints for group in named if group.kind == "etcd"):
+        own = Declared(own_name(cluster.name), cluster.name)
+        standing[own.name] = EtcdGroup(own, site, servers, beside=etcds)
+    return QuorumClients(standing, declares, opened)
+
+
+def guarded(cluster: KubeCluster, site: str, policy: Policy, played: Path) -> Cluster:
+    """The cluster with its groups and the agents that run here, as a driver sees it. `played`: as `with_agents`."""
+    from fleet.app.wiring.reach import with_agents
+    from fleet.drivers.quorums import ClusterWithQuorums
+    from fleet.system.clock import WallClock
+
+    served = with_agents(cluster, policy, played) if policy.remote else cluster
+    return ClusterWithQuorums(served, groups_of(cluster, site, policy), WallClock())
+
+
+class NoServers:
+    """There is no API server that keeps its objects in the etcd of hosts without a cluster."""
+
+    async def etcd(self) -> str:
+        return "and no API server counts on it"
+
+
+def groups_of_hosts(name: str, site: str, policy: Policy) -> QuorumClients:
+    """Those that the policy names, each read at its endpoints; a member is on the host of its name.
+
+    Raises UsageError for one that would be asked in pods: not to know it would be to forget it.
+    """
+    from fleet.drivers.groups import QuorumClients
+    from fleet.etcd.group import EtcdGroup
+
+    named = [group for group in policy.quorums if group.cluster == name]
+    for group in named:
+        if group.kind != "etcd" or not group.access.endpoints:
+            raise UsageError(
+                f"quorum group {group.name} cannot be read: {name} has no pods, only hosts",
+                "of hosts without a cluster only etcd with its endpoints can be a group",
+            )
+    return QuorumClients({group.name: EtcdGroup(group, site, NoServers()) for group in named})
+
+
+def guarded_hosts(hosts: HostsCluster, site: str, policy: Policy, clock: Clock) -> Cluster:
+    """The hosts with their groups, as a driver sees them. `clock`: the controller's. Raises UsageError."""
+    from fleet.drivers.quorums import ClusterWithQuorums
+
+    return ClusterWithQuorums(hosts, groups_of_hosts(hosts.name, site, policy), clock)
+
+
+async def with_quorums(snapshot: Snapshot, cluster: KubeCluster, policy: Policy) -> Snapshot:
+    """The same with its groups read now."""
+    return await read_into(snapshot, groups_of(cluster, snapshot.site, policy))
+
+
+async def read_into(snapshot: Snapshot, groups: QuorumClients) -> Snapshot:
+    """The same with these groups read now."""
+    things: tuple[Thing, ...] = (*snapshot.nodes, *snapshot.pods, *snapshot.workloads)
+    for thing in things:
+        groups.see(Seen(snapshot.cluster, thing))
+    found = [told for group in groups if (told := await group.read(snapshot.at)) is not None]
+    return replace(snapshot, quorums=tuple(found))
+
+
+def by_pods(snapshot: Snapshot, policy: Policy) -> Snapshot:
+    """The same with its groups as its pods show them, of a cluster that cannot be asked."""
+    from fleet.etcd.static import are_at, group_in
+    from fleet.etcd.static import pods_of as static_pods
+    from fleet.quorums import PodsPlace, pods_of, quorum_of
+
+    named = [group for group in policy.quorums if group.cluster == snapshot.cluster]
+    place = PodsPlace({node.name: node for node in snapshot.nodes}, snapshot.site)
+    static = static_pods(snapshot.pods)
+    etcds = [
+        group
+        for group in named
+        if group.kind == "etcd"
+        and (not group.access.endpoints or are_at(group.access.endpoints, static, place.nodes))
+    ]
+    own = group_in(snapshot, etcds[0].spread if etcds else "site")
+    found: list[Quorum] = [replace(own, name=etcds[0].name if etcds else own.name)] if own is not None else []
+    for group in (*named, *settled(annotated(snapshot.workloads, snapshot.cluster), named)):
+        if group.members is None:
+            continue
+        silent = replace(group, members=replace(group.members, probe=None))
+        told = quorum_of(silent, place, pods_of(group.members, snapshot.pods), {}, snapshot.at)
+        found.append(told if told.unread else replace(told, unread=OF_DUMP))
+    return replace(snapshot, quorums=tuple(found))

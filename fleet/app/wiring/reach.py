@@ -1,0 +1,268 @@
+"""Nodes of a cluster that are worked on from here, over ssh or by playbooks: their agents run here, each on the Machine
+that an agent's pod would work on."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Protocol
+
+from fleet.core.objects.machine import Machine
+from fleet.core.objects.node import Node, NodeRef
+from fleet.core.objects.pod import Pod
+from fleet.core.policy.policy import MachineReach, Policy, Pool
+from fleet.core.records.errors import FleetError
+from fleet.core.records.journal import JournalRecord
+from fleet.core.rollout.event import Event, Gone, Noted, Seen, Synced
+from fleet.drivers.agents import ClusterWithAgents
+from fleet.drivers.ports import Cluster
+from fleet.kube.actions.machine_client import MachineInformer
+from fleet.kube.client.transport import Transport
+from fleet.kube.cluster import KubeCluster
+from fleet.kube.install.installation import AGENT_LABELS, NAMESPACE
+from fleet.machines.agent.agent import Pace
+from fleet.machines.agent.boot_log import BootLog, Log
+from fleet.machines.agent.contained import contained
+from fleet.machines.agent.remote import RemoteAgent
+from fleet.machines.ansible.play import Happened, refuse_without
+from fleet.machines.families.detect import detect, family
+from fleet.machines.families.family import Family
+from fleet.machines.host import Host
+from fleet.system.clock import WallClock
+
+LOG = logging.getLogger(__name__)
+PARALLEL = 32
+"""Connections that are made, commands that run, and playbooks, at once in one cluster."""
+RETRY_SECONDS = 15.0
+PLAYED = Pace(looks=(10.0, 60.0))
+"""A look by playbook takes seconds of a processor."""
+PLAYED_LOOK = 3600.0
+"""The node's kubelet tells of a boot."""
+
+Say = Callable[[str, str, Happened], None]
+"""Is told the node, the step and the task."""
+
+
+class Remote(Protocol):
+    """A machine that is worked on from here. Nothing is connected before it is asked for."""
+
+    pace: Pace
+    look: float
+    """Seconds between two looks whether it has booted."""
+    news: asyncio.Event
+    """It is worth a look before that."""
+
+    @property
+    def log(self) -> Log: ...
+
+    async def system(self) -> Family:
+        """Raises FleetError where it is not reached, or is none fleet knows."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+Open = Callable[[str, Pool, Say], Remote]
+"""To a node by its name, which the user's own ssh configuration may explain."""
+
+
+class Way(Host, Protocol):
+    async def close(self) -> None: ...
+
+
+class ByCommands:
+    def __init__(self, node: str, source: str, way: Way, pace: Pace | None = None, look: float = 5.0) -> None:
+        self.log = BootLog(way)
+        self.pace = pace or Pace()
+        self.look = look
+        self.news = asyncio.Event()
+        self._node, self._source, self._way = node, source, way
+
+    async def system(self) -> Family:
+        return family(await detect(self._way), self._way, self._source, self._node)
+
+    async def close(self) -> None:
+        await self._way.close()
+
+
+def over_ssh() -> Open:
+    from fleet.machines.access import Access, Address
+    from fleet.machines.ssh.host import Limit, Ssh
+
+    access, limit = Access(), Limit(PARALLEL)
+    return lambda node, pool, say: ByCommands(node, pool.source, Ssh(Address(node), access, limit))
+
+
+def by_playbooks(folder: Path) -> Open:
+    """`folder`: where runs are kept, a folder a node. Raises UsageError where what runs them is not installed."""
+    refuse_without()
+    from fleet.machines.access import Access, Address
+    from fleet.machines.ansible.playbook import Playbooks, Rules
+    from fleet.machines.ssh.config import Login
+    from fleet.machines.ssh.host import Limit
+
+    access, limit = Access(), Limit(PARALLEL)
+
+    class ByPlaybooks(Playbooks):
+        pace, look = PLAYED, PLAYED_LOOK
+
+        @property
+        def log(self) -> Log:
+            return self
+
+        async def system(self) -> Family:
+            return self
+
+    def opened(node: str, pool: Pool, say: Say) -> Remote:
+        rules = Rules(
+            {step: Path(path) for step, path in pool.playbooks.items()},
+            pool.stage.timeout_seconds,
+            pool.reboot.timeout_seconds,
+            source=pool.source,
+        )
+        login = Login(Address(node), access, limit)
+        return ByPlaybooks(node, login, folder / node, rules, lambda step, task: say(node, step, task))
+
+    return opened
+
+
+class RemoteAgents:
+    """Of the nodes whose pool is not reached by agents on them, but for those on which one's pod runs all the same: two
+    would both act."""
+
+    def __init__(
+        self,
+        cluster: str,
+        policy: Policy,
+        transport: Transport,
+        ways: Mapping[MachineReach, Open],
+        retry: float = RETRY_SECONDS,
+    ) -> None:
+        """`retry`: seconds between two looks at a machine that is not reached, or that is none fleet knows."""
+        self.tell: Callable[[Event], None] = lambda _: None
+        self._cluster = cluster
+        self._policy = policy
+        self._machines = MachineInformer(transport, WallClock())
+        self._ways = ways
+        self._retry = retry
+        self._nodes: dict[str, Pool] = {}
+        self._pods: dict[str, str] = {}
+        """Nodes of agents' pods, by the pods' uid."""
+        self._tokens: dict[str, str] = {}
+        """What is asked of machines now."""
+        self._boots: dict[str, str] = {}
+        self._served: dict[str, Remote] = {}
+        self._complete = False
+        """All pods are known: before, there could be agents' among them."""
+        self._changed = asyncio.Event()
+
+    @property
+    def wanted(self) -> dict[str, Pool]:
+        """The nodes that are served from here, with their pools."""
+        if not self._complete:
+            return {}
+        own = set(self._pods.values())
+        return {name: pool for name, pool in self._nodes.items() if name not in own}
+
+    def see(self, event: Event) -> None:
+        changed = False
+        match event:
+            case Seen(_, Node() as node):
+                pool = self._policy.pool_of(self._cluster, node)
+                changed = self._note(
+                    node.name, pool if pool is not None and pool.reach in self._ways else None
+                )
+                self._booted(node)
+            case Gone(_, Node() as node):
+                changed = self._note(node.name, None)
+            case Seen(_, Pod() as pod) if pod.node and not pod.finished and _is_agents(pod):
+                changed = pod.uid not in self._pods
+                self._pods[pod.uid] = pod.node
+            case Seen(_, Pod() as pod) | Gone(_, Pod() as pod):
+                changed = self._pods.pop(pod.uid, None) is not None
+            case Seen(_, Machine() as machine) if machine.name in self._nodes:
+                self._tokens[machine.name] = machine.request.token if machine.request is not None else ""
+            case Synced():
+                changed = self._complete = True
+        if changed:
+            self._changed.set()
+
+    def _note(self, node: str, pool: Pool | None) -> bool:
+        """True: it is served otherwise than before."""
+        before = self._nodes.pop(node, None)
+        if pool is not None:
+            self._nodes[node] = pool
+        return before != pool
+
+    def _booted(self, node: Node) -> None:
+        """Its kubelet is sooner to say that it has booted than the next look."""
+        before, self._boots[node.name] = self._boots.get(node.name), node.boot_id
+        remote = self._served.get(node.name)
+        if remote is not None and before != node.boot_id:
+            remote.news.set()
+
+    def _say(self, node: str, step: str, task: Happened) -> None:
+        """Into the journal of the rollout that asks for it."""
+        rollout = self._tokens.get(node, "").partition("/")[0]
+        ref = str(NodeRef(self._cluster, node))
+        words = {"why": f"{step}: {task}", "playbook": step, "task": task.task, "result": task.result}
+        self.tell(Noted(self._cluster, JournalRecord("decision", "played", rollout, ref, words)))
+
+    async def run(self) -> None:
+        served: dict[str, tuple[Pool, asyncio.Task[None]]] = {}
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._machines.run())
+            self._changed.set()
+            while True:
+                await self._changed.wait()
+                self._changed.clear()
+                wanted = self.wanted
+                for name in [name for name, (pool, _) in served.items() if wanted.get(name) != pool]:
+                    _, task = served.pop(name)
+                    task.cancel()
+                    # Its connection is closed before another is made.
+                    await asyncio.wait({task})
+                for name in wanted.keys() - served.keys():
+                    served[name] = wanted[name], tasks.create_task(self._serve(name, wanted[name]))
+
+    async def _serve(self, node: str, pool: Pool) -> None:
+        remote = self._served[node] = self._ways[pool.reach](node, pool, self._say)
+        try:
+            system = await self._system(node, remote)
+            own = self._machines.client(node)
+            agent = RemoteAgent(own, system, remote.pace, remote.look, remote.log, remote.news)
+            await agent.run()
+        finally:
+            del self._served[node]
+            await remote.close()
+
+    async def _system(self, node: str, remote: Remote) -> Family:
+        """Waits for a machine that is not reached, and for one that somebody has to mend."""
+        said = ""
+        while True:
+            try:
+                with contained(node):
+                    return await remote.system()
+            except FleetError as error:
+                if error.message != said:
+                    LOG.warning("node %s: %s", node, error)
+                said = error.message
+            await asyncio.sleep(self._retry)
+
+
+def with_agents(cluster: KubeCluster, policy: Policy, folder: Path) -> Cluster:
+    """With the agents of its pools that are not reached by agents on their nodes. `folder`: what playbooks leave.
+
+    Raises UsageError where a pool wants playbooks, and what runs them is not installed.
+    """
+    ways: dict[MachineReach, Open] = {"ssh": over_ssh()}
+    if "playbook" in policy.ways:
+        ways["playbook"] = by_playbooks(folder / cluster.name)
+    agents = RemoteAgents(cluster.name, policy, cluster.transport, ways)
+    return ClusterWithAgents(cluster, agents)
+
+
+def _is_agents(pod: Pod) -> bool:
+    return pod.namespace == NAMESPACE and AGENT_LABELS.items() <= pod.labels.items()

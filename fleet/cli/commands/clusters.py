@@ -1,0 +1,221 @@
+"""Clusters: add, list, remove, check, install, uninstall."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fleet.cli.context import Format, home_of
+from fleet.cli.help_format import Menu
+
+app = typer.Typer(cls=Menu, no_args_is_help=True, help="Clusters of the fleet.")
+
+Name = Annotated[str, typer.Argument(help="The cluster's name in the fleet.")]
+NameOrOnly = Annotated[
+    str, typer.Argument(help="The cluster's name in the fleet; may be left out where there is one.")
+]
+
+
+@app.command()
+def add(
+    context: typer.Context,
+    name: Name,
+    site: Annotated[
+        list[str], typer.Option(help="Where it is; may be given more than once, its nodes' own first.")
+    ],
+    kubeconfig: Annotated[
+        Path | None,
+        typer.Option(help="How to reach it. Default: what kubectl reads, KUBECONFIG or ~/.kube/config."),
+    ] = None,
+    hosts: Annotated[
+        Path | None,
+        typer.Option(help="Instead: an inventory of hosts that are in no cluster (docs/hosts.md)."),
+    ] = None,
+    kube_context: Annotated[
+        str, typer.Option("--context", help="Of the kubeconfig; empty: its current one, which is kept.")
+    ] = "",
+) -> None:
+    """Add a cluster: read it once, say what was found and what fleet may not do there.
+
+    Nothing is written to the cluster, and nothing is added if it does not answer. Hosts without a cluster are added as
+    one, and driven over ssh.
+    """
+    from fleet.app.inventory.clusters import add as join
+    from fleet.app.inventory.clusters import add_hosts
+    from fleet.cli.terminal.output import show
+    from fleet.cli.views.cluster import found
+    from fleet.core.records.errors import UsageError
+
+    home = home_of(context)
+    if hosts is None:
+        show(found(join(home, name, kubeconfig, kube_context, tuple(site))))
+    elif kubeconfig is None and not kube_context:
+        show(found(add_hosts(home, name, hosts, tuple(site))))
+    else:
+        raise UsageError(
+            f"how is {name} reached?", "either --kubeconfig FILE (and --context), or --hosts FILE"
+        )
+
+
+@app.command("list")
+def list_(context: typer.Context, output: Format = "text") -> None:
+    """All clusters: where they are, when they were last seen."""
+    from fleet.app.reporting.status import all_clusters
+    from fleet.cli.terminal.output import show, show_json
+
+    home = home_of(context)
+    clusters = all_clusters(home)
+    if output == "json":
+        show_json(clusters)
+        return
+    from fleet.cli.views.status import cluster_list
+
+    show(cluster_list(clusters, home.now()))
+
+
+@app.command()
+def remove(context: typer.Context, name: Name) -> None:
+    """Take a cluster out of the fleet. Nothing is done to the cluster; its history stays in the journal."""
+    from fleet.app.inventory.clusters import remove as leave
+    from fleet.cli.terminal.output import note
+
+    leave(home_of(context), name)
+    note(f"Removed {name} from the fleet. What fleet installed there stays until fleet cluster uninstall.")
+
+
+@app.command()
+def check(context: typer.Context, name: NameOrOnly = "") -> None:
+    """Reach a cluster, and say what fleet may not do there (exit 4 if a permission is missing, or a host not reached)."""
+    from fleet.app.inventory.clusters import check as look
+    from fleet.cli.terminal.output import show
+    from fleet.cli.views.cluster import found
+
+    home = home_of(context)
+    result = look(home, home.cluster(name).name)
+    show(found(result))
+    if result.missing or result.unreached:
+        raise typer.Exit(4)
+
+
+@app.command()
+def claim(
+    context: typer.Context,
+    name: Name,
+    reason: Annotated[str, typer.Option(help="Kept in the journal.")] = "",
+) -> None:
+    """Make hosts without a cluster this fleet's that another one has claimed. Stop that one's controller first."""
+    from fleet.app.inventory.clusters import claim as take
+    from fleet.cli.terminal.output import show
+
+    said = take(home_of(context), name, reason)
+    for host, words in said.items():
+        show(f"{host}: {words}")
+    if any(words.startswith("not claimed") for words in said.values()):
+        raise typer.Exit(1)
+
+
+@app.command()
+def install(
+    context: typer.Context,
+    name: NameOrOnly = "",
+    image: Annotated[
+        str,
+        typer.Option(
+            help="The agent's container image, best by its digest: NAME@sha256:... Default: fleet:VERSION, made by "
+            "deploy/Dockerfile."
+        ),
+    ] = "",
+    no_agent: Annotated[
+        bool, typer.Option("--no-agent", help="Without agents: somebody else runs them.")
+    ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Print the YAML on stdout; change nothing. The cluster need not be in the fleet yet.",
+        ),
+    ] = False,
+) -> None:
+    """Put what fleet needs into a cluster: CRDs, roles, agents (server-side apply; again is harmless)."""
+    from importlib.metadata import version
+
+    from fleet.app.inventory.installation import install as put
+    from fleet.app.inventory.installation import manifests
+
+    agent = None if no_agent else image or f"fleet:{version('fleet')}"
+    home = home_of(context)
+    if dry_run:
+        typer.echo(manifests(home, name, agent), nl=False)
+        _warn_of_tag(agent)
+        return
+    only = home.cluster(name).name
+    from fleet.cli.terminal.output import note, show
+    from fleet.cli.views.cluster import installed
+
+    done = put(home, only, agent)
+    if not name:
+        note(f"Into {only}, the only cluster:")
+    show(installed(done))
+    if agent is not None:
+        note(f"  -> the agents' pods need the image {agent} on their nodes (deploy/Dockerfile makes it)")
+        _warn_of_tag(agent)
+
+
+def _warn_of_tag(image: str | None) -> None:
+    """The agents run as root on every node."""
+    from fleet.cli.terminal.output import warn
+    from fleet.kube.install.installation import by_digest
+
+    if image is not None and not by_digest(image):
+        warn(
+            f"{image} is named by a tag, which may be another image tomorrow\n"
+            "  -> --image NAME@sha256:..., the digest that docker push prints"
+        )
+
+
+@app.command()
+def uninstall(
+    context: typer.Context,
+    name: Name,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Take everything that fleet installed out of a cluster again. Refused while a rollout works there."""
+    from fleet.app.inventory.installation import uninstall as take
+    from fleet.cli.terminal.output import show
+    from fleet.cli.views.cluster import installed
+
+    if not yes:
+        _ask(f"Take CRDs, roles and agents of fleet out of {name}, with all Machines?")
+    show(installed(take(home_of(context), name)))
+
+
+@app.command()
+def accept(
+    context: typer.Context,
+    name: Name,
+    reason: Annotated[str, typer.Option(help="Why the database is an older one; kept in the journal.")] = "",
+) -> None:
+    """Let fleet go on in a cluster that has seen a later journal than this database has.
+
+    So it is after a restore from a backup. What was done since the copy is not in the journal; nodes that were in work
+    then are looked at and taken on from where they are. Your word is journaled.
+    """
+    from fleet.app.inventory.accept import accept as go_on
+    from fleet.cli.terminal.output import note
+
+    place = go_on(home_of(context), name, reason)
+    note(
+        f"{name} goes on from here: entry {place.partition(':')[0]}, which it has seen, is not in this journal."
+    )
+
+
+def _ask(question: str) -> None:
+    """Raises UsageError where nobody can answer, Abort where the answer is no."""
+    if not sys.stdin.isatty():
+        from fleet.core.records.errors import UsageError
+
+        raise UsageError(f"{question} Nobody is there to ask", "--yes")
+    typer.confirm(question, abort=True, err=True)

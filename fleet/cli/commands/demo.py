@@ -1,0 +1,85 @@
+"""The demo: the whole job on a simulated fleet, by the commands that one would type."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+POOL = "workers"
+REPORT = "report.html"
+
+
+def demo(
+    context: typer.Context,
+    folder: Annotated[
+        Path, typer.Argument(help="Its home, made anew. It stays, so that you can go on and ask.")
+    ] = Path("demo-fleet"),
+    speed: Annotated[float, typer.Option(min=1, max=1000, help="Simulated seconds in one of yours.")] = 60.0,
+) -> None:
+    """The whole job on a simulated fleet: five sites, five clusters, a rollout, its report. Under a minute.
+
+    It has what real fleets have: a cluster that does not answer, a node that fails, a budget that holds, a cordon of
+    somebody else's.
+    """
+    from fleet.app.planning.plans import stored
+    from fleet.app.rollouts.demo import prepare
+    from fleet.cli.terminal.output import show
+    from fleet.core.planning.plan import short_id
+
+    home = prepare(folder, speed)
+    run = partial(_run, context.find_root().command.main, folder)
+    show(f"A simulated fleet in {folder}: a minute of its time is {60 / speed:.2g} s of yours.")
+    run("sync", fine=(0, 1))
+    run("status")
+    run("plan", "--pool", POOL)
+    run("rollout", "start", short_id(stored(home, "").plan_id), "--watch", fine=(0, 1, 3))
+    run("status", "--attention")
+    run("explain", _held_node(folder))
+    run("rollout", "abort", fine=(0, 2))
+    run("rollout", "status", "--watch", fine=(0, 1))
+    run("status")
+    show(f"\n{_against_plan(folder)}")
+    run("report", "-o", "html", "--file", str(folder / REPORT))
+    show(f"\nGo on and ask it: cd {folder}, then fleet status, fleet report, fleet audit verify ...")
+    show(f"The report, with its timeline, is for your browser: {folder / REPORT}")
+
+
+def _against_plan(folder: Path) -> str:
+    """The plan against what happened."""
+    from fleet.app.reporting.report import report
+    from fleet.app.wiring.home import Home
+    from fleet.cli.report.answer import bound, sentence, took
+    from fleet.core.text.durations import format_duration
+
+    found = report(Home(folder.absolute()))
+    if found.against is None:
+        return f"It took {took(found)}."
+    planned = format_duration(found.against.planned_seconds)
+    return f"Planned: {planned}. It took: {took(found)}. {sentence(bound(found.against))}"
+
+
+def _run(command: Callable[..., object], folder: Path, *words: str, fine: tuple[int, ...] = (0,)) -> None:
+    """Runs one command, shown as it would be typed. Raises Exit where it fails in a way that a demo does not mean."""
+    from fleet.cli.line import run_line
+    from fleet.cli.terminal.output import show
+
+    show(f"\n$ fleet {' '.join(words)}")
+    code = run_line(
+        ["--home", str(folder), *words], lambda line: command(line, "fleet", standalone_mode=False)
+    )
+    if code not in fine:
+        raise typer.Exit(code)
+
+
+def _held_node(folder: Path) -> str:
+    """One that waits for a person."""
+    from fleet.app.reporting.status import fleet_status
+    from fleet.app.wiring.home import Home
+
+    nodes = fleet_status(Home(folder.absolute())).nodes
+    held = next((node for node in nodes if node.state == "held"), nodes[0])
+    return f"{held.cluster}/{held.name}"

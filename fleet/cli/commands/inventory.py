@@ -1,0 +1,202 @@
+"""What is known of the fleet: init, sync, status, explain."""
+
+from __future__ import annotations
+
+import gc
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from fleet.cli.context import Format, home_of, repeat
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from fleet.app.wiring.home import Home
+    from fleet.core.reporting.overview import Selection
+    from fleet.core.reporting.status import FleetStatus
+
+Names = list[str] | None
+ClusterOption = Annotated[
+    Names, typer.Option("--cluster", help="Only this cluster; may be given more than once.")
+]
+Table = Literal["table", "wide", "json", "csv"]
+
+
+def init(context: typer.Context) -> None:
+    """Write a commented policy, fleet.yaml, and make the database: here, unless --home names another folder.
+
+    What is there already is kept as it is.
+    """
+    from fleet.app.inventory.init import init as begin
+    from fleet.cli.terminal.output import note
+
+    home = home_of(context, otherwise=Path.cwd())
+    before = home_of(context, quiet=True)
+    begun = begin(home)
+    if begun.wrote:
+        note(f"Wrote {begun.policy}: read it, and name your pools.")
+    else:
+        note(f"{begun.policy} is as it was.")
+    if before.path != home.path and before.exists:
+        note(f"This is a home of its own. Clusters that were added before are in {before.path}.")
+        note(f"  -> fleet init --home {before.path} writes a policy for them")
+    note("  -> fleet cluster add NAME --kubeconfig FILE --site SITE")
+
+
+def sync(context: typer.Context, cluster: ClusterOption = None, output: Format = "text") -> None:
+    """Read clusters into the inventory database.
+
+    Exits 1 if a cluster does not answer; what is known of it stays, with its age.
+    """
+    from fleet.app.inventory.sync import sync as read
+    from fleet.cli.terminal.output import show, show_json
+    from fleet.cli.views.cluster import synced
+
+    results = read(home_of(context), cluster or ())
+    if output == "json":
+        show_json(results)
+    else:
+        show(synced(results))
+    if any(result.error for result in results):
+        raise typer.Exit(1)
+
+
+def lint(
+    context: typer.Context,
+    cluster: ClusterOption = None,
+    from_dump: Annotated[
+        Path | None,
+        typer.Option(
+            help="Look at what kubectl get nodes,pods,... -A -o json printed, as the cluster that --cluster names."
+        ),
+    ] = None,
+    output: Format = "text",
+    as_json: Annotated[bool, typer.Option("--json", help="As -o json.")] = False,
+) -> None:
+    """Finds what contradicts itself, can never be, or would hold a node until an operator acts.
+
+    Looks at the policy, and at budgets, pods, nodes and quorum groups as of the last sync. Without a database, as where a
+    policy is checked before it is merged, the policy alone; with --from-dump neither is needed. Exits 0 if nothing is
+    found, 4 with findings, 2 for a policy with mistakes.
+    """
+    from fleet.app.planning.lint import lint_dump, lint_fleet
+    from fleet.cli.terminal.output import note, show, show_json
+    from fleet.cli.views.lint import findings
+    from fleet.core.records.errors import UsageError
+
+    home, names = home_of(context), cluster or []
+    if from_dump is not None and len(names) > 1:
+        raise UsageError("a dump is of one cluster", "--cluster NAME once")
+    if from_dump is not None and not home.has_policy:
+        note(f"There is no {home.policy_file}: all nodes are judged by the default rules.")
+    found = lint_fleet(home, names) if from_dump is None else lint_dump(home, "".join(names), from_dump)
+    if as_json or output == "json":
+        show_json(found)
+    else:
+        show(findings(found))
+    if found.findings:
+        raise typer.Exit(4)
+
+
+def status(
+    context: typer.Context,
+    output: Annotated[
+        Table, typer.Option("--output", "-o", help="wide and csv have a row for each node.")
+    ] = "table",
+    cluster: ClusterOption = None,
+    site: Annotated[Names, typer.Option("--site", help="Only this site.")] = None,
+    pool: Annotated[Names, typer.Option("--pool", help="Only this pool.")] = None,
+    outdated: Annotated[
+        bool, typer.Option("--outdated", help="Nodes that do not run what their pool wants.")
+    ] = False,
+    attention: Annotated[bool, typer.Option("--attention", help="What waits for a person, and why.")] = False,
+    quorums: Annotated[
+        bool, typer.Option("--quorums", help="The members of quorum groups, as last read.")
+    ] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Exit 4 if anything is outdated or waits for a person.")
+    ] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", "-w", help="Draw it again every 2 s until Ctrl-C.")
+    ] = False,
+) -> None:
+    """The fleet at a glance: what runs where, and what needs a person."""
+    from fleet.core.reporting.overview import Selection
+
+    home = home_of(context)
+    chosen = Selection(tuple(cluster or ()), tuple(site or ()), tuple(pool or ()), outdated, attention)
+    if watch and output in ("table", "wide"):
+        # What it warns of is told before the picture, not into it.
+        home.policy_if_any()
+        repeat(lambda: _table(_status(home, chosen), chosen, output, quorums), 2.0)
+        return
+    # All that is read lives until the end: to look through it for garbage again and again takes a tenth of the time.
+    gc.disable()
+    try:
+        found = _status(home, chosen)
+        _print_status(found, chosen, output, quorums)
+    finally:
+        gc.enable()
+    if check and _findings(found):
+        raise typer.Exit(4)
+
+
+def _status(home: Home, chosen: Selection) -> FleetStatus:
+    from fleet.app.reporting.status import fleet_status
+    from fleet.core.reporting.overview import select
+
+    return select(fleet_status(home, chosen), chosen)
+
+
+def _table(found: FleetStatus, chosen: Selection, output: Table, quorums: bool) -> Text:
+    from fleet.cli.views import quorum as quorum_view
+    from fleet.cli.views import status as status_view
+
+    if quorums:
+        return quorum_view.members(found)
+    if output == "wide":
+        return status_view.wide(found)
+    if chosen.attention:
+        return status_view.attention(found)
+    return status_view.outdated(found) if chosen.outdated else status_view.glance(found)
+
+
+def _print_status(found: FleetStatus, chosen: Selection, output: Table, quorums: bool) -> None:
+    from fleet.cli.terminal.output import show, show_csv, show_json
+
+    if output == "json":
+        show_json(found)
+    elif output == "csv":
+        from fleet.cli.views.status import cells
+
+        show_csv(*cells(found))
+    else:
+        show(_table(found, chosen, output, quorums))
+
+
+def _findings(found: FleetStatus) -> bool:
+    fine = ("patched", "running")
+    return any(node.state not in fine for node in found.nodes) or any(
+        not each.reachable for each in found.clusters
+    )
+
+
+def explain(
+    context: typer.Context,
+    node: Annotated[str, typer.Argument(help="NODE, or CLUSTER/NODE where the name is in several clusters.")],
+    output: Format = "text",
+) -> None:
+    """Why a node waits, what must happen first, what was done to it."""
+    from fleet.app.reporting.blockers import why
+    from fleet.app.reporting.explain import explain as tell
+    from fleet.cli.terminal.output import show, show_json
+
+    told = tell(home_of(context), node, why)
+    if output == "json":
+        show_json(told)
+        return
+    from fleet.cli.views.explain import whole
+
+    show(whole(told))

@@ -1,0 +1,206 @@
+"""Places to try fleet in: a real control plane with fake nodes on this machine, and simulated histories of faults."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fleet.cli.help_format import Menu
+from fleet.core.records.errors import UsageError
+
+if TYPE_CHECKING:
+    from fleet.lab.machines import Machines
+
+app = typer.Typer(
+    cls=Menu,
+    no_args_is_help=True,
+    help="A real Kubernetes control plane with fake nodes on this machine; simulated faults.",
+)
+
+Directory = Annotated[
+    Path | None,
+    typer.Option(
+        "--directory", help="Where it is kept. Default: ~/.local/state/fleet/lab.", show_default=False
+    ),
+]
+
+
+@app.command()
+def up(
+    nodes: Annotated[int, typer.Option(min=1, max=5000, help="Fake nodes.")] = 60,
+    machines: Annotated[
+        int,
+        typer.Option(min=0, max=9, help="Real hosts with real kubelets instead of fake nodes (needs root)."),
+    ] = 0,
+    control_planes: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=5,
+            help="Hosts of the control plane: each has an etcd member and an API server; "
+            "with --machines they are real hosts too.",
+        ),
+    ] = 1,
+    kubernetes: Annotated[
+        str, typer.Option(metavar="VERSION", help="Its minor version: 1.36 or 1.37 (with etcd 3.6 or 3.7).")
+    ] = "1.36",
+    directory: Directory = None,
+) -> None:
+    """Start it: seconds once built, minutes the first time (needs Go)."""
+    from fleet.cli.terminal.output import note
+    from fleet.lab import Lab, build
+    from fleet.lab.nodes import CONTROL_POOL
+
+    where = directory or Lab.default_directory()
+    if machines and kubernetes != build.DEFAULT:
+        raise UsageError(f"real hosts run Kubernetes {build.DEFAULT}", "leave out --machines or --kubernetes")
+    if machines and control_planes > 1:
+        _up_on_machines(where, machines, control_planes)
+        return
+    if machines:
+        _up_with_machines(where, machines)
+        return
+    lab = Lab.up(where, tied=False, progress=note, control_planes=control_planes, kubernetes=kubernetes)
+    if control_planes > 1:
+        lab.add_nodes(control_planes, pools={CONTROL_POOL: 1})
+    lab.add_nodes(nodes)
+    note(f"{nodes} nodes are Ready at {lab.server}.")
+    note(f"  -> fleet cluster add lab --kubeconfig {lab.kubeconfig} --site here")
+    note("  -> fleet cluster install lab --no-agent; fleet lab agents &")
+
+
+def _up_with_machines(where: Path, count: int) -> None:
+    from fleet.cli.terminal.output import note
+    from fleet.lab.machines import Machines, beside, cluster
+
+    names = [f"w{number}" for number in range(1, count + 1)]
+    hosts = Machines.up(beside(where), names, tied=False, progress=note)
+    try:
+        lab = cluster.up(where, hosts, tied=False, progress=note)
+    except BaseException:
+        hosts.down()
+        raise
+    note(f"{', '.join(names)} join {lab.server} and are Ready in a moment.")
+    _tell(lab.kubeconfig, hosts)
+
+
+def _up_on_machines(where: Path, workers: int, control_planes: int) -> None:
+    from fleet.cli.terminal.output import note
+    from fleet.lab.machines import Machines, beside
+    from fleet.lab.machines.stacked import Stacked
+
+    members = [f"cp{number}" for number in range(1, control_planes + 1)]
+    names = [*members, *(f"w{number}" for number in range(1, workers + 1))]
+    hosts = Machines.up(beside(where), names, tied=False, progress=note)
+    try:
+        found = Stacked.up(where, hosts, members, tied=False, progress=note)
+    except BaseException:
+        hosts.down()
+        raise
+    note(f"{', '.join(names)} are nodes at {found.server}; etcd and API servers are on {', '.join(members)}.")
+    _tell(found.kubeconfig, hosts)
+
+
+def _tell(kubeconfig: Path, hosts: Machines) -> None:
+    from fleet.cli.terminal.output import note
+    from fleet.lab.machines import agent
+
+    note(f"  -> kubectl --kubeconfig {kubeconfig} get nodes -o wide")
+    note(f"  -> fleet cluster add lab --kubeconfig {kubeconfig} --site here")
+    note(f"  -> fleet cluster install lab --image {agent.IMAGE}")
+    note(f"  -> ssh -F {hosts.ssh_config} w1 ostree admin status")
+
+
+@app.command()
+def agents(directory: Directory = None) -> None:
+    """Play the machines under the fake nodes, and their agents, until Ctrl-C. Needs fleet cluster install before."""
+    import asyncio
+    import signal
+
+    from fleet.cli.terminal.output import note
+    from fleet.lab import Lab
+    from fleet.lab.fake_nodes.agents import LabSettings, run_lab_agents
+
+    lab = Lab.load(directory or Lab.default_directory())
+
+    async def play() -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        await run_lab_agents(lab.kubeconfig, settings=LabSettings(), stop=stop)
+
+    note(f"Playing the machines of {lab.server}; Ctrl-C ends it.")
+    asyncio.run(play())
+
+
+@app.command()
+def down(directory: Directory = None) -> None:
+    """Stop it and remove its files."""
+    from fleet.cli.terminal.output import note
+    from fleet.lab import Lab
+    from fleet.lab.machines import Machines, beside
+    from fleet.lab.machines.stacked import Stacked
+
+    where = directory or Lab.default_directory()
+    if Machines.exist(beside(where)):
+        Machines.load(beside(where)).down()
+    (Stacked if Stacked.exists(where) else Lab).load(where).down()
+    note(f"Stopped the lab in {where}; nothing of it is left.")
+
+
+@app.command()
+def status(directory: Directory = None) -> None:
+    """What of it runs, and how to reach it. Exits 1 if it does not answer."""
+    from fleet.cli.terminal.output import show
+    from fleet.cli.views.cluster import lab
+    from fleet.lab import Lab
+    from fleet.lab.machines.stacked import Stacked
+
+    where = directory or Lab.default_directory()
+    found = (Stacked if Stacked.exists(where) else Lab).load(where).status()
+    show(lab(found))
+    if not found.running:
+        raise typer.Exit(1)
+
+
+@app.command()
+def simulate(
+    seed: Annotated[int, typer.Option(min=0, help="Draws the fleet, the policy and the faults.")] = 0,
+    histories: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="So many seeds, from this one on; prints a summary."),
+    ] = None,
+    only: Annotated[
+        str, typer.Option(metavar="NUMBERS", help="Of the seed's faults these alone: 1,4 or none.")
+    ] = "",
+) -> None:
+    """Run the engine through a made-up history of faults, and tell what happened when.
+
+    The same seed is the same history, on every machine. A checker judges it.
+
+    One that breaks an invariant is shrunk to the faults that it takes; exit code 1.
+    """
+    from fleet.cli.terminal.output import note
+    from fleet.lab.simulation.shrink import tell, tell_only
+    from fleet.lab.simulation.soak import soak
+
+    if histories is not None and only:
+        raise UsageError("--only is of one seed's faults: leave --histories out")
+    if histories is not None:
+        words, whole = soak(seed, histories, note)
+    elif only:
+        words, whole = tell_only(seed, _numbers(only))
+    else:
+        words, whole = tell(seed)
+    typer.echo(words)
+    if not whole:
+        raise typer.Exit(1)
+
+
+def _numbers(only: str) -> list[int]:
+    try:
+        return [] if only == "none" else [int(each) for each in only.split(",")]
+    except ValueError:
+        raise UsageError(f"--only: expected numbers such as 1,4 or none, found {only!r}") from None

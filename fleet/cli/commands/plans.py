@@ -1,0 +1,148 @@
+"""Plans: make, show, list. Nothing here writes to a cluster."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fleet.cli.context import Format, home_of
+from fleet.cli.help_format import Menu
+
+if TYPE_CHECKING:
+    from fleet.app.wiring.home import Home
+    from fleet.core.planning.plan import Plan
+
+HELP = """Find the fastest safe order for an upgrade, and say what holds it. Writes nothing to any cluster.
+
+    fleet plan --pool workers --to 44.20261101.3.0
+
+Exits 3 if nodes are outdated and every one of them is held."""
+
+app = typer.Typer(cls=Menu, help=HELP, invoke_without_command=True)
+
+Timeline = Annotated[bool, typer.Option("--timeline", help="A row for each node, with times.")]
+AllHeld = Annotated[bool, typer.Option("--held", help="Every held node, not the first few reasons.")]
+
+
+@app.callback()
+def plan(
+    context: typer.Context,
+    pool: Annotated[
+        list[str] | None,
+        typer.Option(help="Pool to upgrade; may be given more than once. Default: the policy's only one."),
+    ] = None,
+    to: Annotated[str, typer.Option(help="Version; empty: what the pool's stream wants.")] = "",
+    from_dump: Annotated[
+        Path | None,
+        typer.Option(
+            help="Plan for what kubectl get nodes,pods,... -A -o json printed; no cluster is asked."
+        ),
+    ] = None,
+    save_dump: Annotated[
+        Path | None,
+        typer.Option(help="Write what a plan needs of a live cluster for --from-dump elsewhere; no secrets."),
+    ] = None,
+    what_if: Annotated[
+        bool,
+        typer.Option(
+            "--what-if",
+            help="Plan again, up to seven times, with what binds loosened: what each change would save.",
+        ),
+    ] = False,
+    effort: Annotated[
+        float,
+        typer.Option(
+            help="Seconds to search for an order that takes less; no guard is loosened.",
+            min=0,
+            metavar="SECONDS",
+        ),
+    ] = 0.0,
+    cluster: Annotated[
+        str,
+        typer.Option(
+            help="Of --save-dump, where there are several; what the policy calls that of --from-dump. Default: the "
+            "file's name.",
+            show_default=False,
+        ),
+    ] = "",
+    keep: Annotated[
+        bool,
+        typer.Option(
+            "--keep",
+            help="Keep the plan, to be started or approved later. Otherwise your next look takes its place; a plan "
+            "that was started stays.",
+        ),
+    ] = False,
+    output: Format = "text",
+    timeline: Timeline = False,
+    held: AllHeld = False,
+) -> None:
+    if context.invoked_subcommand is not None:
+        return
+    if save_dump is not None:
+        _save(home_of(context), cluster, save_dump)
+        return
+    home, pools = home_of(context), pool or []
+    from fleet.app.planning.plan import Beyond
+    from fleet.cli.terminal.output import waiting
+
+    with waiting() as progress:
+        beyond = Beyond(what_if, effort, progress)
+        if from_dump is not None:
+            from fleet.app.planning.dumps import plan_of_dump
+
+            made = plan_of_dump(home, pools, to, from_dump, beyond, cluster)
+        else:
+            from fleet.app.planning.plans import plan as make
+
+            made = make(home, pools, to, beyond, keep)
+    _print(home, made, output, timeline, held)
+    if made.held and not made.runs and not any(each.reason == "length-unknown" for each in made.held):
+        raise typer.Exit(3)
+
+
+def _save(home: Home, cluster: str, path: Path) -> None:
+    from fleet.app.planning.dumps import save_dump
+    from fleet.cli.terminal.output import note
+
+    size = save_dump(home, cluster, path)
+    note(f"{path}: {size} bytes.\n  -> fleet plan --pool POOL --to VERSION --from-dump {path}")
+
+
+@app.command()
+def show(
+    context: typer.Context,
+    plan: Annotated[str, typer.Argument(help="Id, such as p-9c41; empty: the newest.")] = "",
+    output: Format = "text",
+    timeline: Timeline = False,
+    held: AllHeld = False,
+) -> None:
+    """Show a plan again."""
+    from fleet.app.planning.plans import stored
+
+    home = home_of(context)
+    _print(home, stored(home, plan), output, timeline, held)
+
+
+@app.command("list")
+def list_(context: typer.Context) -> None:
+    """All plans, newest first."""
+    from fleet.app.planning.plans import newest_first
+    from fleet.cli.terminal.output import show as display
+    from fleet.cli.views.plan import listing
+
+    home = home_of(context)
+    display(listing(newest_first(home), home.now()))
+
+
+def _print(home: Home, made: Plan, output: str, timeline: bool, held: bool) -> None:
+    from fleet.cli.terminal import output as out
+
+    if output == "json":
+        out.show_json(made)
+        return
+    from fleet.cli.views import plan as plan_view
+
+    out.show(plan_view.timeline(made) if timeline else plan_view.whole(made, home.now(), all_held=held))

@@ -1,0 +1,231 @@
+"""Rollouts: start, list, status, pause, resume, abort, release."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fleet.cli.context import Format, home_of
+from fleet.cli.help_format import Menu
+
+if TYPE_CHECKING:
+    from fleet.app.wiring.home import Home
+
+app = typer.Typer(cls=Menu, no_args_is_help=True, help="Rollouts: start, watch, pause, resume, abort.")
+
+Rollout = Annotated[str, typer.Argument(help="Such as r-17; may be left out where one rollout is active.")]
+Watch = Annotated[
+    bool, typer.Option("--watch", "-w", help="Follow it until it ends; Ctrl-C leaves it running (exit 130).")
+]
+
+
+@app.command()
+def start(
+    context: typer.Context,
+    plan: Annotated[str, typer.Argument(help="Id of a plan, or the beginning of it, such as p-9c41.")],
+    watch: Watch = False,
+    foreground: Annotated[
+        bool, typer.Option("--foreground", help="Be the controller, in this process.")
+    ] = False,
+) -> None:
+    """Start a rollout of a plan.
+
+    The command is committed to the journal; the controller (fleet run) carries it out. Where none runs, one is
+    started in the background, and ends when nothing is left to do. Refused (exit 3) where the pool has a rollout
+    already or the clusters are no longer as the plan presumes. With --watch: exit 0 all done, 1 some failed, 3 the
+    rest waits for a person.
+    """
+    from fleet.app.planning.plans import stored
+    from fleet.app.rollouts.rollouts import start as begin
+    from fleet.app.wiring.refresh import look
+    from fleet.cli.terminal.output import note, show, warn
+
+    home = home_of(context)
+    found = stored(home, plan)
+    started = begin(home, found, lambda clusters: look(home, clusters).fresh)
+    for words in started.notes:
+        warn(words)
+    show(f"Started rollout {started.rollout} of plan {found.plan_id}.")
+    if foreground:
+        raise typer.Exit(_in_foreground(home, started.rollout))
+    _see_to_it(home)
+    if watch:
+        raise typer.Exit(_watch(home, started.rollout, past=True))
+    note(f"  -> fleet rollout status {started.rollout} --watch")
+
+
+@app.command("list")
+def list_(context: typer.Context, output: Format = "text") -> None:
+    """All rollouts, newest first."""
+    from fleet.app.reporting.status import etas
+    from fleet.app.rollouts.rollouts import Rollouts, summary_of
+    from fleet.app.rollouts.standstill import standstill
+    from fleet.cli.terminal.output import show, show_json
+
+    home = home_of(context)
+    rollouts = Rollouts.load(home.store)
+    stands = standstill(home, rollouts.active)
+    left = etas(home, rollouts.active) if stands is None else {}
+    rows = [summary_of(each, left.get(each.id)) for each in reversed(rollouts.all)]
+    if output == "json":
+        show_json(rows)
+        return
+    from fleet.cli.views.rollout import listing
+
+    show(listing(rows, home.now(), stands))
+
+
+@app.command()
+def status(
+    context: typer.Context, rollout: Rollout = "", watch: Watch = False, output: Format = "text"
+) -> None:
+    """How far a rollout is, who is in work, what each waits for and for how long."""
+    from fleet.app.rollouts.rollouts import Rollouts
+
+    home = home_of(context)
+    chosen = Rollouts.load(home.store).last(rollout)
+    if output == "json":
+        from fleet.app.reporting.report import report
+        from fleet.cli.terminal.output import show_json
+
+        show_json(report(home, chosen.id))
+    elif watch:
+        raise typer.Exit(_watch(home, chosen.id))
+    else:
+        from fleet.app.rollouts.follow import Follower
+        from fleet.cli.terminal.output import show
+        from fleet.cli.views.live import scene_of
+        from fleet.cli.views.rollout import picture
+
+        show(picture(scene_of(Follower(home, chosen.id))))
+
+
+@app.command()
+def pause(context: typer.Context, rollout: Rollout = "") -> None:
+    """Stop between steps: what reboots comes back, nothing else is begun until resume."""
+    _say(context, "pause", rollout, "Paused {}: what reboots comes back, nothing else begins.")
+
+
+@app.command()
+def resume(context: typer.Context, rollout: Rollout = "") -> None:
+    """Go on after a pause, or after a halt whose failures somebody has looked at.
+
+    A canary that failed is followed by the next best node once it is released: until then the rest waits.
+    """
+    _say(context, "resume", rollout, "Resumed {}.")
+
+
+@app.command()
+def abort(context: typer.Context, rollout: Rollout = "") -> None:
+    """Finish what has begun, start nothing new, take the marks off the rest. Cannot be taken back."""
+    _say(context, "abort", rollout, "Aborted {}: what has begun ends, nothing new starts.")
+
+
+@app.command()
+def release(
+    context: typer.Context,
+    node: Annotated[str, typer.Argument(help="NODE, or CLUSTER/NODE where the name is in several clusters.")],
+    reason: Annotated[str, typer.Option(help="What you found and did; kept in the journal.")] = "",
+) -> None:
+    """Free the slot of a failed run: somebody has looked at the node. Its cordon, if fleet's own, is taken away.
+
+    A release that the node rolled back from may be tried there again from then on.
+    """
+    from fleet.app.rollouts.rollouts import release as let_go
+    from fleet.cli.terminal.output import show
+
+    home = home_of(context)
+    rollout, ref = let_go(home, node, reason)
+    show(f"Released {ref} from {rollout.id}.")
+    _see_to_it(home)
+    _tell_what_follows(home, rollout.id)
+
+
+@app.command()
+def rollback(
+    context: typer.Context,
+    rollout: Annotated[str, typer.Argument(help="Such as r-17; it must have ended.")],
+    to: Annotated[str, typer.Option(help="Only the nodes that came from this version.")] = "",
+    start: Annotated[bool, typer.Option("--start", help="Start it at once.")] = False,
+    output: Format = "text",
+) -> None:
+    """Plan the way back: the nodes that a rollout has upgraded, to what they ran before, through the same guards.
+
+    A downgrade is a plan to an older release, which a stream of the policy must have. Nodes that came from several
+    versions go back in one rollout for each: --to names it. A rollout that still goes on is aborted first.
+    """
+    from fleet.app.rollouts.rollback import forward_again
+    from fleet.app.rollouts.rollback import rollback as undo
+    from fleet.cli.terminal.output import note, show, show_json, warn
+    from fleet.cli.views.plan import whole
+
+    home = home_of(context)
+    made = undo(home, rollout, to)
+    if output == "json":
+        show_json(made)
+    else:
+        show(whole(made, home.now()))
+    for pool in forward_again(made):
+        note(
+            f"The policy wants pool {pool} on another release: its next plan upgrades these nodes again.\n"
+            f"  -> version: {made.target.version} under pool {pool} in fleet.yaml pins it"
+        )
+    if made.held and not made.runs:
+        raise typer.Exit(3)
+    if start:
+        from fleet.app.rollouts.rollouts import start as begin
+        from fleet.app.wiring.refresh import look
+
+        begun = begin(home, made, lambda clusters: look(home, clusters).fresh)
+        for words in begun.notes:
+            warn(words)
+        note(f"Started rollout {begun.rollout} of plan {made.plan_id}.")
+        _see_to_it(home)
+
+
+def _say(context: typer.Context, kind: str, ident: str, words: str) -> None:
+    from fleet.app.rollouts.rollouts import say
+    from fleet.cli.terminal.output import show
+
+    home = home_of(context)
+    rollout = say(home, kind, ident)
+    show(words.format(rollout.id))
+    _see_to_it(home)
+    if kind == "resume":
+        _tell_what_follows(home, rollout.id)
+
+
+def _tell_what_follows(home: Home, ident: str) -> None:
+    from fleet.app.rollouts.rollouts import Rollouts, what_follows
+    from fleet.cli.terminal.output import note
+
+    for words in what_follows(Rollouts.load(home.store).named(ident)):
+        note(words)
+
+
+def _see_to_it(home: Home) -> None:
+    """Somebody has to carry out what was said."""
+    from fleet.app.rollouts.background import ensure_controller
+    from fleet.cli.terminal.output import note
+
+    if words := ensure_controller(home):
+        note(words)
+
+
+def _watch(home: Home, ident: str, *, past: bool = False) -> int:
+    from fleet.app.rollouts.follow import Follower
+    from fleet.cli.views.live import watch
+
+    return watch(Follower(home, ident), past=past)
+
+
+def _in_foreground(home: Home, ident: str) -> int:
+    """This process is the controller until nothing is left to do."""
+    from fleet.app.rollouts.rollouts import Rollouts
+    from fleet.app.rollouts.run import run
+    from fleet.cli.terminal.output import note
+    from fleet.core.rollout.steps import Step
+
+    run(home, until_idle=True, say=note)
+    return 1 if Rollouts.load(home.store).named(ident).counts[Step.FAILED] else 0

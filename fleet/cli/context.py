@@ -1,0 +1,62 @@
+"""What every command starts with: the home that the call is about, and names that people type."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from fleet.app.wiring.home import Home
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+
+Format = Annotated[
+    Literal["text", "json"],
+    typer.Option("--output", "-o", help="text for people, json for programs (docs/schemas)."),
+]
+
+
+def home_of(context: typer.Context, otherwise: Path | None = None, *, quiet: bool = False) -> Home:
+    """The home that the global options, the environment or the current folder name; else `otherwise`, else the
+    user's own. `quiet`: it tells nothing beside."""
+    path, database = context.obj or (None, "")
+    if path is None and not os.environ.get("FLEET_HOME"):
+        path = otherwise
+    return Home.find(path, database, os.environ, Path.cwd(), (lambda words: None) if quiet else tell)
+
+
+def tell(words: str) -> None:
+    """On stderr: what a home says beside the command's result."""
+    from fleet.cli.terminal.output import note
+
+    note(words, "yellow")
+
+
+def repeat(draw: Callable[[], Text], seconds: float) -> None:
+    """Draws again and again until Ctrl-C: on a terminal what has changed, in a pipe the lines that are new."""
+    from threading import Event
+
+    from fleet.cli.terminal.columns import folded
+    from fleet.cli.terminal.live_display import Canvas
+    from fleet.cli.terminal.output import console, people_watch
+
+    screen, never = console(), Event()
+    if people_watch():
+        with Canvas(screen) as canvas:
+            while True:
+                canvas.draw(folded(draw(), screen.width))
+                never.wait(seconds)
+    told: set[str] = set()
+    while True:
+        lines = draw().plain.splitlines()
+        for line in lines:
+            if line not in told:
+                screen.print(line)
+        screen.file.flush()
+        told = set(lines)
+        never.wait(seconds)

@@ -1,0 +1,98 @@
+"""All commands, as `fleet --help` lists them. Importing this must stay cheap: commands import what they use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from fleet.cli.commands import audit, clusters, controllers, inventory, labs, nodes, plans, rollouts
+from fleet.cli.commands.demo import demo
+from fleet.cli.help_format import Menu
+
+FLEET, ROLLOUTS, CLUSTERS, LAB = "Fleet", "Rollouts", "Clusters", "Try it"
+
+HELP = """Keeps the nodes of a fleet of Kubernetes clusters known, patched and quick to patch."""
+EPILOG = """Begin with fleet demo, or: fleet init; fleet cluster add NAME --kubeconfig FILE --site SITE;
+fleet sync; fleet status; fleet plan --pool POOL --to VERSION; fleet rollout start PLAN --watch
+
+Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 held (nothing started), 4 findings, 130 interrupted.
+"""
+
+app = typer.Typer(
+    cls=Menu,
+    name="fleet",
+    help=HELP,
+    epilog=EPILOG,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"fleet {version('fleet')}")
+        raise typer.Exit
+
+
+LONG_RUNNING = ("run", "agent")
+"""Commands that nobody sits before: their log is what there is to see."""
+
+
+@app.callback()
+def root(
+    context: typer.Context,
+    home: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of the fleet: fleet.yaml, fleet.db. Default: $FLEET_HOME, the current folder if it holds "
+            "one, else ~/.local/share/fleet.",
+            show_default=False,
+        ),
+    ] = None,
+    database: Annotated[
+        str,
+        typer.Option(
+            help="PostgreSQL URL or SQLite file. Default: $FLEET_DATABASE, else HOME/fleet.db.",
+            show_default=False,
+        ),
+    ] = "",
+    log_format: Annotated[
+        Literal["text", "json"], typer.Option(help="Of the log, on stderr: lines for people, or JSON lines.")
+    ] = "text",
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"] | None,
+        typer.Option(
+            help="Of the log. Default: info for fleet run and fleet agent, else warning.", show_default=False
+        ),
+    ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", help="Say which version this is.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    from fleet.system import logs
+
+    context.obj = (home, database)
+    logs.begin(log_format, log_level or ("info" if context.invoked_subcommand in LONG_RUNNING else "warning"))
+
+
+app.command(rich_help_panel=FLEET)(inventory.init)
+app.command(rich_help_panel=FLEET)(inventory.sync)
+app.command(rich_help_panel=FLEET)(inventory.status)
+app.command(rich_help_panel=FLEET)(inventory.explain)
+app.command(rich_help_panel=FLEET)(inventory.lint)
+app.add_typer(plans.app, name="plan", rich_help_panel=ROLLOUTS)
+app.add_typer(rollouts.app, name="rollout", rich_help_panel=ROLLOUTS)
+app.command(rich_help_panel=ROLLOUTS)(audit.report)
+app.add_typer(audit.audit, name="audit", rich_help_panel=ROLLOUTS)
+app.command(rich_help_panel=ROLLOUTS)(controllers.run)
+app.add_typer(clusters.app, name="cluster", rich_help_panel=CLUSTERS)
+app.command(rich_help_panel=CLUSTERS)(controllers.agent)
+app.add_typer(nodes.app, name="node", rich_help_panel=CLUSTERS)
+app.command(rich_help_panel=LAB)(demo)
+app.add_typer(labs.app, name="lab", rich_help_panel=LAB)

@@ -1,0 +1,1 @@
+"""How anything is printed: columns, times, what is safe to show, live displays."""

@@ -1,0 +1,101 @@
+"""Where words go: results to stdout, progress and warnings to stderr. JSON and CSV stand alone on stdout."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from fleet.core.text.visible import visible, visible_json
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+
+FORMULA = "=+-@"
+SELDOM = 10.0
+"""Seconds between two lines of progress in a pipe."""
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Without colour in a pipe and under NO_COLOR. Lines are never cut or folded: a terminal folds them itself."""
+    from fleet.cli.terminal.visible import Screen
+
+    return Screen(stderr=stderr, soft_wrap=True, highlight=False, emoji=False, markup=False)
+
+
+def show(result: Text | str) -> None:
+    """On a terminal folded between words; in a pipe line by line as it is."""
+    from rich.text import Text
+
+    from fleet.cli.terminal.columns import folded
+    from fleet.cli.terminal.visible import visible_text
+
+    screen = console()
+    # Before it is folded: what is written out takes more room.
+    text = visible_text(result if isinstance(result, Text) else Text(result))
+    screen.print(folded(text, screen.width) if screen.is_terminal else text)
+
+
+def note(words: str, style: str = "") -> None:
+    """Progress, a warning, what to do next: for people, on stderr. Folded between words on a terminal."""
+    screen = console(stderr=True)
+    screen.print(words, style=style or None, soft_wrap=not screen.is_terminal)
+
+
+def warn(words: str) -> None:
+    note(f"warning: {words}", "yellow")
+
+
+@contextmanager
+def waiting() -> Iterator[Callable[[str], None]]:
+    """Answers what tells people, on stderr, how far something is that takes a while: on a terminal in one line that goes
+    away at the end, in a pipe a line now and then."""
+    screen = console(stderr=True)
+    if screen.is_terminal and not screen.is_dumb_terminal:
+        from rich.text import Text
+
+        with screen.status("") as status:
+            yield lambda words: status.update(Text(visible(words)))
+        return
+    told = monotonic()
+
+    def tell(words: str) -> None:
+        nonlocal told
+        if monotonic() - told >= SELDOM:
+            note(f"{words} ...")
+            told = monotonic()
+
+    yield tell
+
+
+def show_json(result: Any) -> None:
+    """One JSON document, indented. `result` is a struct, or what msgspec can encode."""
+    import msgspec
+
+    text = msgspec.json.format(msgspec.json.encode(result), indent=2)
+    sys.stdout.write(visible_json(text.decode()) + "\n")
+
+
+def show_csv(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Quoted as in RFC 4180, with a header; lines end as lines do here. A text that a spreadsheet would take for a formula
+    gets an apostrophe in front (OWASP, CSV injection)."""
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(head)
+    writer.writerows([_csv_cell(value) for value in row] for row in rows)
+
+
+def _csv_cell(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    text = visible(value)
+    return f"'{text}" if len(text) > 1 and text[0] in FORMULA else text
+
+
+def people_watch() -> bool:
+    """stdout is a terminal that can be drawn on."""
+    return console().is_terminal and not console().is_dumb_terminal

@@ -1,0 +1,95 @@
+"""What was found in clusters, installed there, read from them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from fleet.app.inventory.clusters import Found
+from fleet.app.inventory.sync import Synced
+from fleet.cli.terminal.columns import columns
+
+if TYPE_CHECKING:
+    from fleet.lab import LabStatus
+
+
+def found(result: Found) -> Text:
+    if result.hosts:
+        return _hosts(result)
+    lines = [
+        Text(f"{result.name} ({', '.join(result.sites)}): Kubernetes {result.version}", "bold"),
+        Text(
+            f"  {result.nodes:,} nodes, {result.pods:,} pods, {result.budgets:,} budgets, "
+            f"{result.machines:,} with an agent"
+        ),
+    ]
+    lines += _pools(result)
+    for each in result.rebooters:
+        lines.append(Text(f"  {each.name} {each.message}", "yellow"))
+        lines.append(Text(f"  -> {each.remedy}"))
+    if result.missing:
+        lines.append(Text(f"  missing {len(result.missing)} RBAC rules:", "yellow"))
+        lines += [Text(f"    {rule}", "yellow") for rule in result.missing]
+        lines.append(Text(f"  -> fleet cluster install {result.name} makes a role that has them"))
+    elif result.machines < result.nodes:
+        lines.append(Text(f"  -> fleet cluster install {result.name} puts an agent on each node"))
+    else:
+        lines.append(Text("  fleet may do there all that it needs.", "green"))
+    return Text("\n").join(lines)
+
+
+def _pools(result: Found) -> list[Text]:
+    lines = []
+    if result.pools:
+        pools = ", ".join(f"{name} {count:,}" for name, count in result.pools.items())
+        lines.append(Text(f"  pools: {pools}"))
+    if result.poolless:
+        lines.append(Text(f"  {result.poolless:,} nodes are in no pool of the policy", "yellow"))
+    return lines
+
+
+def _hosts(result: Found) -> Text:
+    lines = [
+        Text(f"{result.name} ({', '.join(result.sites)}): hosts without a cluster", "bold"),
+        Text(f"  {result.nodes:,} hosts, {result.nodes - len(result.unreached):,} reached over ssh"),
+        *_pools(result),
+    ]
+    lines += [Text(f"  {name}: {why}", "yellow") for name, why in result.unreached.items()]
+    if result.unreached:
+        lines.append(Text(f"  -> mend that, then: fleet cluster check {result.name}"))
+    else:
+        lines.append(Text("  fleet may do there all that it needs.", "green"))
+    return Text("\n").join(lines)
+
+
+def synced(results: Sequence[Synced]) -> Text:
+    rows = [
+        (
+            result.cluster,
+            Text(f"not read: {result.error}", "red")
+            if result.error
+            else f"{result.nodes:,} nodes, {result.pods:,} pods, {result.budgets:,} budgets; {result.changes:,} changes",
+        )
+        for result in results
+    ]
+    return (
+        columns((), rows)
+        if rows
+        else Text("No clusters yet.\n  -> fleet cluster add NAME --kubeconfig FILE --site SITE")
+    )
+
+
+def installed(done: Sequence[str]) -> Text:
+    return Text("\n").join(Text(line) for line in done) if done else Text("Nothing had to be done.")
+
+
+def lab(status: LabStatus) -> Text:
+    nodes = f"{status.nodes.ready} of {status.nodes.total} nodes Ready" if status.nodes else "does not answer"
+    head = Text(f"Lab in {status.directory}: Kubernetes {status.kubernetes}, {nodes}", "bold")
+    rows = [
+        (f"  {each.name}", f"pid {each.pid}" if each.alive else Text("ended", "red"), str(each.log))
+        for each in status.programs
+    ]
+    return Text("\n").join([head, columns((), rows), Text(f"  kubeconfig {status.kubeconfig}")])

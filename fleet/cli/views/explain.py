@@ -1,0 +1,121 @@
+"""One node in words: why it waits, what must happen first, what it runs, what was done to it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.text import Text
+
+from fleet.app.reporting.explain import Explanation, Happening
+from fleet.cli.terminal.columns import columns
+from fleet.cli.terminal.time_format import ago, stamp
+from fleet.cli.views.standstill import standing_still
+from fleet.core.records.held import Held
+
+MOST = 25
+"""Happenings that are shown, the newest last."""
+
+
+def whole(told: Explanation, most: int = MOST) -> Text:
+    lines = [Text(headline(told), "bold")]
+    if told.gone:
+        return Text("\n").join([*lines, *_history(told, most)])
+    if told.standstill is not None:
+        lines.append(standing_still(told.standstill))
+    lines += _reasons(told)
+    lines += [Text(f"  {line}") for line in _facts(told)]
+    lines += _history(told, most)
+    return Text("\n").join(lines)
+
+
+def headline(told: Explanation) -> str:
+    node = told.status
+    zone = f", zone {node.zone}" if node.zone else ""
+    place = f"{node.name} ({node.cluster}{zone}, {f'pool {node.pool}' if node.pool else 'in no pool'})"
+    since = f" for {ago(told.since, told.now)}" if told.since is not None else ""
+    if told.gone:
+        return f"{place} is gone: the cluster has no such node any more; {told.gone}"
+    if node.step == "done":
+        return f"{place} is done in rollout {node.rollout}{since}: it runs {node.version}"
+    if node.state == "failed":
+        when = f" {ago(told.since, told.now)} ago" if told.since is not None else ""
+        return f"{place} failed in rollout {node.rollout}{when}"
+    if node.rollout:
+        verb = "is at work" if node.state == "running" else "waits"
+        if told.standstill is not None:
+            verb = "was left" if node.state == "running" else "waited"
+        return f"{place} {verb}: step {node.step} in rollout {node.rollout}{since}"
+    match node.state:
+        case "patched":
+            return f"{place} is patched{since}: it runs {node.version}"
+        case "outdated":
+            return f"{place} is outdated: it runs {node.version}, its pool wants {node.target}; no rollout wants it yet"
+        case "drifted":
+            return f"{place} has drifted: {node.version} is no release of its stream"
+        case "orphan":
+            return f"{place} is an orphan: its machine is known, its node is not in the cluster"
+        case _:
+            return f"{place} is unknown: {told.unknown or 'nobody has told its OS'}"
+
+
+def _reasons(told: Explanation) -> Iterator[Text]:
+    """Numbered: what must come first first. What a person must do stands below each."""
+    if told.held and not told.status.rollout:
+        yield Text("  A rollout now would wait:")
+    for number, held in enumerate(told.held, 1):
+        then = "then: " if number > 1 else ""
+        yield Text(f"  {number}. {then}{held.message}{_waited(told, held)}", "yellow")
+        if held.remedy:
+            yield Text(f"     -> {held.remedy}")
+    for each in told.may_be_deleted:
+        yield Text(f"  {each}: it is no canary where another node can be")
+    if told.status.state == "failed":
+        for why in told.status.held:
+            yield Text(f"  {why}", "red")
+        if told.slot:
+            yield Text(
+                f"  -> look at the node, then: fleet rollout release {told.status.cluster}/{told.status.name}"
+            )
+
+
+def _waited(told: Explanation, held: Held) -> str:
+    since = told.held_since.get(held.reason)
+    return f" (for {ago(since, told.now)})" if since is not None else ""
+
+
+def _facts(told: Explanation) -> Iterator[str]:
+    node = told.status
+    booted = f"booted {node.version}" if node.version else "booted: not known"
+    kernel = f" (kernel {node.kernel})" if node.kernel else ""
+    staged = f", staged {node.staged}" if node.staged and node.staged != node.version else ""
+    seen = "never seen" if node.last_seen is None else f"last seen {ago(node.last_seen, told.now)} ago"
+    yield f"{booted}{kernel}{staged}, {seen}"
+    flags = [
+        "not Ready" if node.ready is False else "Ready unknown" if node.ready is None else "Ready",
+        "open for pods" if node.schedulable else "cordoned",
+        f"{node.pods} pods",
+    ]
+    if node.kubelet:
+        flags.append(f"kubelet {node.kubelet}")
+    yield ", ".join(flags)
+    if node.systemd:
+        failed = f"; failed: {', '.join(node.failed_units)}" if node.failed_units else ""
+        yield f"systemd {node.systemd}{failed}"
+    if node.layered:
+        yield f"layered on the release: {', '.join(node.layered)}"
+    if node.kernel_arguments:
+        yield f"kernel arguments: {node.kernel_arguments}"
+
+
+def _history(told: Explanation, most: int) -> Iterator[Text]:
+    if not told.history:
+        return
+    shown = told.history[-most:]
+    left = len(told.history) - len(shown)
+    yield Text(f"History (UTC){f', the last {most} of {len(told.history)}' if left else ''}:", "bold")
+    yield columns((), [_line(each) for each in shown])
+
+
+def _line(each: Happening) -> tuple[str | Text, ...]:
+    style = {"failed": "red", "done": "green", "refused": "yellow"}.get(each.what, "")
+    return f"  {stamp(each.at)}", each.rollout or "-", Text(each.what, style), Text(each.words)

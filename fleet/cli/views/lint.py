@@ -1,0 +1,24 @@
+"""Findings, each with what to do. Pure: findings in, words out."""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+from rich.text import Text
+
+from fleet.core.linting.lint import LintResult
+
+
+def findings(lint: LintResult) -> Text:
+    where = ", ".join(lint.checked) or "the policy; no cluster was looked at"
+    where += f" (never read: {', '.join(lint.unread)})" if lint.unread else ""
+    if not lint.findings:
+        return Text(f"Nothing contradicts itself in {where}.")
+    text = Text()
+    for cluster, found in groupby(lint.findings, key=lambda finding: finding.cluster):
+        text.append(f"{cluster or 'the policy'}\n", "bold")
+        for finding in found:
+            text.append(f"  {finding.subject}", "yellow").append(f": {finding.message} ")
+            text.append(f"({finding.check})\n", "dim").append(f"    -> {finding.remedy}\n")
+    count = len(lint.findings)
+    return text.append(f"{count} finding{'' if count == 1 else 's'} in {where}.")

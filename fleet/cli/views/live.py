@@ -1,0 +1,198 @@
+"""A rollout while it goes on: drawn again and again on a terminal, a line for each event in a pipe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from threading import Event
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from fleet.app.rollouts.follow import Follower
+from fleet.cli.terminal.columns import folded
+from fleet.cli.terminal.live_display import Canvas
+from fleet.cli.terminal.output import console, note, people_watch
+from fleet.cli.terminal.time_format import stamp
+from fleet.cli.views.rollout import WAITS, Scene, ending, headline, name, picture
+from fleet.cli.views.standstill import standing_still
+from fleet.core.objects.node import NodeRef
+from fleet.core.records.held import Held, Reason
+from fleet.core.records.journal import JournalEntry, JournalRecord
+from fleet.core.rollout.rollout import State
+from fleet.core.rollout.steps import ENDED, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rich.console import Console
+
+    from fleet.core.rollout.rollout import Rollout
+
+FOLLOWED = {
+    "evict": "eviction",
+    "move-leader": "handing over leadership",
+    "snapshot": "snapshot",
+    "defragment": "defragmentation",
+}
+LOOK_SECONDS = 0.4
+LOOKS = 8
+"""In a row, at which nothing moved, before a view ends."""
+STANDING = frozenset(
+    {
+        *(Reason.UNREACHABLE, Reason.LED_BY_ANOTHER, Reason.POOL_LIMIT, Reason.ZONE_LIMIT),
+        *(Reason.SITE_LIMIT, Reason.CLUSTER_LIMIT),
+    }
+)
+FRAME = 8
+"""Lines of a picture that are not nodes in work."""
+
+
+def watch(follower: Follower, *, past: bool = False) -> int:
+    """Until the rollout ends or waits for people alone. 0: all done. 1: some failed. 3: the rest is held.
+
+    Ctrl-C leaves it running and raises KeyboardInterrupt.
+
+    `past`: in a pipe, tell what has happened so far too.
+    """
+    try:
+        if people_watch():
+            _draw(follower)
+        else:
+            _lines(follower, past)
+    except KeyboardInterrupt:
+        ident = follower.rollout.id
+        goes_on = (
+            "goes on without this view" if follower.standstill is None else "stands still (no controller)"
+        )
+        note(
+            f"\n{ident} {goes_on}. fleet rollout status {ident} --watch comes back to it; "
+            f"fleet rollout pause {ident} stops it between steps."
+        )
+        raise
+    return _code(follower)
+
+
+def _code(follower: Follower) -> int:
+    rollout = follower.rollout
+    if rollout.active and rollout.state is not State.HALTED:
+        note(
+            f"What is left of {rollout.id} waits for people: fleet status --attention says why. It goes on as soon as "
+            f"nothing holds it; fleet rollout abort {rollout.id} leaves it at that."
+        )
+    if rollout.counts[Step.FAILED]:
+        return 1
+    return 3 if rollout.active else 0
+
+
+class Patience:
+    """Ends a view of a rollout in which nothing will move by itself."""
+
+    def __init__(self, follower: Follower) -> None:
+        self._follower = follower
+        self._looks = 0
+
+    @property
+    def over(self) -> bool:
+        """Ended; or nothing has been at work for some looks, and people hold all that is left."""
+        rollout = self._follower.rollout
+        self._looks = self._looks + 1 if stuck(rollout, self._follower.held) else 0
+        return not rollout.active or self._looks >= LOOKS
+
+
+def stuck(rollout: Rollout, held: Mapping[NodeRef, tuple[Held, ...]]) -> bool:
+    """Nothing is at work, and each node that waits does so for a person, for a cluster that does not answer, or for
+    a limit that is used up by nodes on which nobody works."""
+    if rollout.working or not rollout.remaining or rollout.state not in (State.RUNNING, State.HALTED):
+        return False
+    if rollout.state is State.HALTED:
+        return True
+    return all(_in_the_way(held.get(run.node, ())) for run in rollout.runs.values() if not run.ended)
+
+
+def _in_the_way(held: tuple[Held, ...]) -> bool:
+    return any(each.needs_action or each.reason in STANDING for each in held)
+
+
+def scene_of(follower: Follower) -> Scene:
+    return Scene(
+        chronicle=follower.chronicle,
+        now=follower.now,
+        held=follower.held,
+        held_since=follower.held_since,
+        eta=follower.eta,
+        pods=follower.pods,
+        requests=follower.requests,
+        standstill=follower.standstill,
+    )
+
+
+def _draw(follower: Follower) -> None:
+    screen = console()
+    pause = Event()
+    with Canvas(screen) as canvas:
+        canvas.draw(_picture(follower, screen))
+        patience = Patience(follower)
+        while not patience.over:
+            pause.wait(LOOK_SECONDS)
+            follower.look()
+            canvas.draw(_picture(follower, screen))
+
+
+def _picture(follower: Follower, screen: Console) -> Text:
+    shown = picture(scene_of(follower), in_work=max(3, screen.height - FRAME - WAITS * 2))
+    rollout = follower.rollout
+    if not rollout.active:
+        return folded(shown, screen.width)
+    foot = f"\nCtrl-C leaves it running; fleet rollout pause {rollout.id} stops it between steps."
+    return folded(shown + Text(foot, "dim"), screen.width)
+
+
+def _lines(follower: Follower, past: bool) -> None:
+    screen = console()
+    pause = Event()
+    screen.print(headline(scene_of(follower)))
+    entries = list(follower.chronicle.entries) if past else []
+    patience = Patience(follower)
+    stood = False
+    while True:
+        for entry in entries:
+            for line in told(follower, entry):
+                screen.print(line)
+        if patience.over:
+            break
+        stands = follower.standstill
+        if stands is not None and not stood:
+            screen.print(standing_still(stands, ""))
+        stood = stands is not None
+        pause.wait(LOOK_SECONDS)
+        entries = list(follower.look())
+    screen.print(headline(scene_of(follower)))
+
+
+def told(follower: Follower, entry: JournalEntry) -> Iterator[str]:
+    """The line about one entry; none for what nobody follows."""
+    record, rollout = entry.record, follower.rollout
+    at = stamp(entry.at)
+    if record.form == "command":
+        yield f"{at} {record.kind} {record.node or rollout.id} by {entry.actor}"
+    elif record.form == "decision" and record.kind == "step":
+        ref = NodeRef.parse(record.node)
+        step = Step(record.detail["to"])
+        run = rollout.runs[ref]
+        ended = step in ENDED and run.step is step
+        yield f"{at} {ending(follower.chronicle, run) if ended else f'{name(rollout, ref)} {step}'}"
+    elif record.form == "decision" and record.kind != "timed":
+        why = record.detail.get("why", "")
+        yield f"{at} {record.kind} {record.node or rollout.id}{f': {why}' if why else ''}"
+    elif record.form == "outcome":
+        yield from _outcome(record, at)
+
+
+def _outcome(record: JournalRecord, at: str) -> Iterator[str]:
+    """What was done for a quorum group, and what could not be done."""
+    what, result = FOLLOWED.get(record.kind), record.detail["result"]
+    if what is not None and result == "failed":
+        yield f"{at} {record.node} {what} failed: {record.detail.get('detail', '')}"
+    elif what is not None and result == "done" and record.kind != "evict":
+        detail = record.detail.get("detail", "")
+        yield f"{at} {record.node} {what}{f': {detail}' if detail else ''}"

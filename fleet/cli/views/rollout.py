@@ -1,0 +1,263 @@
+"""A rollout as it is now: how far, who is in work, what each waits for and for how long. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from msgspec import Struct
+from rich.text import Text
+
+from fleet.app.rollouts.rollouts import RolloutSummary
+from fleet.cli.terminal.columns import Cell, columns
+from fleet.cli.terminal.time_format import ago, clock
+from fleet.cli.views.standstill import standing_still
+from fleet.core.objects.node import NodeRef
+from fleet.core.records import requests
+from fleet.core.records.held import Held
+from fleet.core.records.requests import RequestCount
+from fleet.core.reporting.overview import lasting_first, natural
+from fleet.core.reporting.standstill import Standstill
+from fleet.core.reporting.timeline import Timeline
+from fleet.core.rollout.rollout import Rollout, Run, State
+from fleet.core.rollout.steps import HAS_SLOT, Step
+from fleet.core.text.durations import format_age, format_duration
+
+BAR = 16
+"""Letters: `#` for nodes that are done, `x` for those that failed or were cancelled."""
+IN_WORK = 10
+"""Nodes in work that are named before the rest is counted."""
+WAITS = 5
+"""Reasons to wait that are named."""
+
+
+class Scene(Struct, frozen=True):
+    """All that a picture of one rollout needs."""
+
+    chronicle: Timeline
+    """Of a rollout that has started."""
+    now: datetime
+    held: Mapping[NodeRef, tuple[Held, ...]] = {}
+    held_since: Mapping[NodeRef, datetime] = {}
+    eta: int | None = None
+    pods: Mapping[NodeRef, int] = {}
+    """Pods that the plan wants to move, by node."""
+    requests: tuple[RequestCount, ...] = ()
+    """Sent to API servers for it so far."""
+    standstill: Standstill | None = None
+
+    @property
+    def rollout(self) -> Rollout:
+        assert self.chronicle.rollout is not None
+        return self.chronicle.rollout
+
+
+def picture(scene: Scene, in_work: int = IN_WORK) -> Text:
+    """The whole picture, for a live view and for `rollout status` alike."""
+    rollout = scene.rollout
+    lines = [headline(scene), _counts(scene)]
+    if rollout.state in (State.HALTED, State.PAUSED, State.ABORTED):
+        lines.append(_standing(rollout, scene.now))
+    if scene.standstill is not None:
+        lines.append(standing_still(scene.standstill))
+    lines += _working(scene, in_work)
+    lines += _failed(scene)
+    lines += _waiting(scene)
+    lines += _last(scene)
+    if sent := requests.format_requests(scene.requests):
+        lines.append(Text(f"  {sent}", "dim"))
+    return Text("\n").join(lines)
+
+
+def headline(scene: Scene) -> Text:
+    rollout = scene.rollout
+    pools = ", ".join(dict.fromkeys(run.goal.pool for run in rollout.runs.values()))
+    total, done = len(rollout.runs), rollout.counts[Step.DONE]
+    ended = total - rollout.remaining
+    full, gone = (BAR * count // total if total else BAR for count in (done, ended))
+    line = Text(f"{rollout.id}  {pools} -> {rollout.release.version}", "bold")
+    line += Text("  [") + Text("#" * full, "green") + Text("x" * (gone - full), "red")
+    line += Text("-" * (BAR - gone) + f"]  {done:,}/{total:,}")
+    return line + Text(f"  {_when(scene)}", _state_style(rollout))
+
+
+def _when(scene: Scene) -> str:
+    rollout = scene.rollout
+    if rollout.ended_at is not None:
+        took = format_duration((rollout.ended_at - rollout.started_at).total_seconds())
+        return f"{rollout.state} after {took}"
+    if rollout.state is State.RUNNING and scene.standstill is not None:
+        return "stands still"
+    if rollout.state is State.RUNNING:
+        if scene.eta is None:
+            return "running"
+        return (
+            f"ETA {format_duration(scene.eta)} ({clock(scene.now + timedelta(seconds=scene.eta), scene.now)})"
+        )
+    return str(rollout.state)
+
+
+def _state_style(rollout: Rollout) -> str:
+    if rollout.counts[Step.FAILED] or rollout.state is State.HALTED:
+        return "bold red"
+    return "yellow" if rollout.state in (State.PAUSED, State.ABORTED) else "green"
+
+
+def _counts(scene: Scene) -> Text:
+    counts = scene.rollout.counts
+    lasting = Counter(run.step for run in scene.rollout.runs.values() if run.waiting and _lasting(scene, run))
+    held = lasting.total()
+    waiting = counts[Step.PENDING] + counts[Step.STAGED] - lasting[Step.PENDING] - lasting[Step.STAGED]
+    told = [
+        ("wait", waiting, ""),
+        ("stage", counts[Step.STAGE] - lasting[Step.STAGE], ""),
+        ("drain", counts[Step.CORDON] + counts[Step.DRAIN], ""),
+        ("reboot", counts[Step.REBOOT], ""),
+        ("verify", counts[Step.VERIFY], ""),
+        ("soak", counts[Step.UNCORDON] + counts[Step.SOAK], ""),
+        ("done", counts[Step.DONE], "green"),
+        ("failed", counts[Step.FAILED] + counts[Step.RETURN], "bold red"),
+        ("held", held, "yellow"),
+    ]
+    if counts[Step.CANCELLED]:
+        told.append(("cancelled", counts[Step.CANCELLED], ""))
+    always = ("done", "failed", "held")
+    parts = [
+        Text(f"{name} {count:,}", style if count else "dim")
+        for name, count, style in told
+        if count or name in always
+    ]
+    return Text("  ") + Text("   ").join(parts)
+
+
+def _lasting(scene: Scene, run: Run) -> bool:
+    return any(held.needs_action for held in scene.held.get(run.node, ()))
+
+
+def _standing(rollout: Rollout, now: datetime) -> Text:
+    """Why it does not go on, and what to do."""
+    by, since = rollout.state_by, clock(rollout.state_at, now)
+    match rollout.state:
+        case State.HALTED:
+            told = f"halted {since}: {rollout.why}"
+            advice = f"look at the failed nodes, then: fleet rollout release NODE; fleet rollout resume {rollout.id}"
+        case State.PAUSED:
+            told, advice = f"paused {since} by {by}", f"fleet rollout resume {rollout.id}"
+        case _ if rollout.ended_at is not None:
+            left = rollout.counts[Step.CANCELLED]
+            told = f"aborted {since} by {by}, ended {clock(rollout.ended_at, now)}: {left:,} not upgraded"
+            advice = ""
+        case _:
+            told, advice = f"aborted {since} by {by}: what has begun ends, nothing new starts", ""
+    return Text(f"  {told}", "yellow") + Text(f"\n  -> {advice}" if advice and rollout.active else "")
+
+
+def _working(scene: Scene, most: int) -> Iterator[Text]:
+    """Nodes that are out, those that have been longest in their step first."""
+    runs = [run for run in scene.rollout.runs.values() if run.step in HAS_SLOT]
+    runs.sort(key=lambda run: (run.since or scene.now, natural(run.node.name)))
+    if runs:
+        yield columns((), [_at_work(scene, run) for run in runs[:most]])
+    if len(runs) > most:
+        yield Text(f"  and {len(runs) - most} more in work", "dim")
+
+
+def _at_work(scene: Scene, run: Run) -> tuple[Cell, ...]:
+    taken = format_age(scene.now - run.since) if run.since is not None else ""
+    told = "; ".join(held.message for held in scene.held.get(run.node, ())[:2])
+    pods = ""
+    if run.step is Step.DRAIN:
+        gone = _granted(scene.chronicle, run.node)
+        planned = scene.pods.get(run.node, 0)
+        pods = f"{gone}/{max(planned, gone)} pods" if planned else f"{gone} pods"
+    return f"  {name(scene.rollout, run.node)}", Text(str(run.step), "cyan"), f"{taken:>3}", pods, told
+
+
+def _granted(chronicle: Timeline, ref: NodeRef) -> int:
+    return sum(each.result in ("done", "gone") for each in chronicle.evictions.get(ref, {}).values())
+
+
+def _failed(scene: Scene) -> Iterator[Text]:
+    for run in scene.rollout.runs.values():
+        if run.step is Step.FAILED:
+            kept = "" if run.slot else " (released)" if run.begun is not None else ""
+            yield Text(f"  {name(scene.rollout, run.node)}  failed: {run.why}{kept}", "red")
+        elif run.step is Step.CANCELLED and run.begun is not None:
+            yield Text(f"  {name(scene.rollout, run.node)}  cancelled: {run.why}", "yellow")
+
+
+def _waiting(scene: Scene) -> Iterator[Text]:
+    """What holds those that wait: the reason that holds most nodes first, one node of each named."""
+    groups: dict[str, list[Run]] = {}
+    for run in scene.rollout.runs.values():
+        reasons = scene.held.get(run.node, ())
+        if run.waiting and (run.step is not Step.STAGE or _lasting(scene, run)) and reasons:
+            groups.setdefault(lasting_first(reasons)[0].message, []).append(run)
+    ordered = sorted(groups.items(), key=lambda item: -len(item[1]))
+    for told, runs in ordered[:WAITS]:
+        first = name(scene.rollout, runs[0].node)
+        others = f" and {len(runs) - 1} more" if len(runs) > 1 else ""
+        since = min((moment for run in runs if (moment := scene.held_since.get(run.node))), default=None)
+        waited = f" {format_age(scene.now - since)}" if since is not None else ""
+        yield Text(f"  {first}{others} wait{'' if others else 's'}{waited}: {told}", "yellow")
+    if len(ordered) > WAITS:
+        yield Text(f"  other reasons: {len(ordered) - WAITS} (fleet status --attention)", "dim")
+
+
+def _last(scene: Scene) -> Iterator[Text]:
+    done = [run for run in scene.rollout.runs.values() if run.step is Step.DONE and run.since is not None]
+    if not done:
+        return
+    last = max(done, key=lambda run: (run.since or scene.now, run.node))
+    yield Text(f"  last: {ending(scene.chronicle, last)}", "dim")
+
+
+def ending(chronicle: Timeline, run: Run) -> str:
+    """`n-0098 done in 3m 12s (drain 48s, reboot 64s, soak 60s), kernel 6.12.9`, or why it failed."""
+    assert chronicle.rollout is not None
+    told = f"{name(chronicle.rollout, run.node)} {run.step}"
+    if run.begun is not None and run.since is not None:
+        told += f" in {format_duration((run.since - run.begun).total_seconds())}"
+        steps = [
+            f"{step} {format_duration(seconds)}" for step, seconds in lasted(chronicle, run.node).items()
+        ]
+        told += f" ({', '.join(steps)})" if steps else ""
+    if kernel := run.proof.get("kernel"):
+        told += f", kernel {kernel}"
+    return f"{told}: {run.why}" if run.why else told
+
+
+def lasted(chronicle: Timeline, ref: NodeRef) -> dict[str, float]:
+    """Seconds of drain, reboot and soak, of those that took any."""
+    lengths: dict[str, float] = {}
+    for taken in chronicle.steps.get(ref, ()):
+        seconds = taken.seconds or 0.0
+        if taken.step in ("drain", "reboot", "soak") and seconds >= 1:
+            lengths[taken.step] = lengths.get(taken.step, 0.0) + seconds
+    return lengths
+
+
+def name(rollout: Rollout, ref: NodeRef) -> str:
+    """Short where the rollout is in one cluster."""
+    clusters = {run.node.cluster for run in rollout.runs.values()}
+    return ref.name if len(clusters) == 1 else str(ref)
+
+
+def listing(rows: Sequence[RolloutSummary], now: datetime, standstill: Standstill | None = None) -> Text:
+    if not rows:
+        return Text("No rollouts yet.\n  -> fleet plan --pool POOL --to VERSION")
+    head = ("ROLLOUT", "POOL", "TO", "STATE", "DONE", "FAILED", "STARTED", "BY", "ETA")
+    table = columns(head, [_row(row, now) for row in rows], right=(4, 5))
+    return table if standstill is None else Text("\n").join([table, standing_still(standstill)])
+
+
+def _row(row: RolloutSummary, now: datetime) -> tuple[Cell, ...]:
+    ending = row.state == "aborted" and row.ended_at is None
+    bad = row.failed or row.state == "halted"
+    style = "bold red" if bad else "yellow" if row.state in ("paused", "aborted") else "green"
+    eta = format_duration(row.eta_seconds) if row.eta_seconds is not None else "-"
+    return (
+        *(row.rollout, ", ".join(row.pools), row.version, Text("aborting" if ending else row.state, style)),
+        *(f"{row.done:,}/{row.nodes:,}", str(row.failed), f"{ago(row.started_at, now)} ago", row.by, eta),
+    )

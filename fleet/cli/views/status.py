@@ -1,0 +1,237 @@
+"""The fleet at a glance. Pure: a status in, words out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from msgspec.structs import asdict, fields
+from rich.text import Text
+
+from fleet.cli.terminal.columns import Cell, columns
+from fleet.cli.terminal.time_format import ago, clock
+from fleet.cli.views.standstill import standing_still
+from fleet.core.reporting.overview import ATTENTION
+from fleet.core.reporting.status import FleetStatus, StatusCluster, StatusNode, StatusPool, StatusQuorum
+from fleet.core.text.durations import format_duration
+
+STYLES: Mapping[str, str] = {
+    "patched": "green",
+    "running": "cyan",
+    "held": "yellow",
+    "failed": "bold red",
+    "drifted": "magenta",
+    "orphan": "magenta",
+    "unknown": "dim",
+}
+OLD = timedelta(minutes=15)
+"""What was seen before this is said to be old."""
+KERNELS = 4
+UNITS = 3
+
+NO_CLUSTERS = "No clusters yet.\n  -> fleet cluster add NAME --kubeconfig FILE --site SITE"
+
+
+def glance(status: FleetStatus) -> Text:
+    """A row for each pool in each cluster, and below what a person should know of first."""
+    if not status.clusters:
+        return Text(NO_CLUSTERS)
+    head = ("SITE", "CLUSTER", "POOL", "NODES", "PATCHED", "TARGET", "ROLLOUT", "ETA")
+    table = columns(head, list(_rows(status)), right=(3, 4))
+    return Text("\n").join([table, *_below(status)])
+
+
+def _rows(status: FleetStatus) -> Iterator[tuple[Cell, ...]]:
+    clusters = {cluster.name: cluster for cluster in status.clusters}
+    site = name = ""
+    for row in status.summary.pools:
+        places = (row.site if row.site != site else "", row.cluster if row.cluster != name else "")
+        site, name = row.site, row.cluster
+        cluster = clusters.get(row.cluster)
+        if cluster is not None and not cluster.reachable:
+            yield (*places, "-", str(row.nodes) if row.nodes else "?", "?", _away(cluster, status.at))
+        elif not row.nodes:
+            yield (*places, "-", "0", "-", Text(row.note, "dim"))
+        else:
+            yield (*places, *_pool(row))
+
+
+def _pool(row: StatusPool) -> tuple[Cell, ...]:
+    percent = row.patched * 100 // row.nodes
+    whole = row.patched == row.nodes
+    rollout = Text(f"{row.rollout} {row.rollout_state}" if row.rollout else "-")
+    if row.rollout_state in ("halted", "paused"):
+        rollout.stylize("yellow")
+    return (
+        row.pool or Text("none", "dim"),
+        f"{row.nodes:,}",
+        Text(f"{row.patched:,} {percent:3}%" if row.target else "-", "green" if whole else ""),
+        row.target or "-",
+        rollout,
+        row.note or (format_duration(row.eta_seconds) if row.eta_seconds is not None else ""),
+    )
+
+
+def _away(cluster: StatusCluster, now: datetime, *, whole: bool = False) -> Text:
+    if cluster.last_seen is None:
+        return Text(f"unreachable: {cluster.error or 'never seen'}", "red")
+    told = f"unreachable {ago(cluster.last_seen, now)}: {cluster.error or 'no answer'}"
+    return Text(f"{told} (last seen {clock(cluster.last_seen, now)})" if whole else told, "red")
+
+
+def _below(status: FleetStatus) -> Iterator[Text]:
+    if status.summary.kernels:
+        kernels = list(status.summary.kernels.items())
+        told = [f"{count:,} on {kernel}" for kernel, count in kernels[:KERNELS]]
+        others = sum(count for _, count in kernels[KERNELS:])
+        yield Text("Kernel: " + ", ".join(told) + (f", {others:,} on others" if others else ""))
+    ill = [node.failed_units for node in status.nodes if node.failed_units]
+    if ill:
+        units = Counter(unit for failed in ill for unit in failed).most_common()
+        told = [f"{unit} on {count:,}" for unit, count in units[:UNITS]]
+        more = f", {len(units) - UNITS} others" if len(units) > UNITS else ""
+        nodes = f"{len(ill):,} node{'s' if len(ill) > 1 else ''}"
+        yield Text(f"Units:  failed on {nodes}: {', '.join(told)}{more} (fleet status -o json)", "yellow")
+    seen = [each.last_seen for each in status.clusters if each.reachable and each.last_seen is not None]
+    if seen and status.at - min(seen) > OLD:
+        yield Text(f"Seen:   {ago(min(seen), status.at)} ago (fleet sync)", "yellow")
+    for group in status.quorums:
+        yield _quorum(group)
+    for cluster in status.clusters:
+        for apart in cluster.skew:
+            yield Text(f"Skew:   {cluster.name}: {apart} (fleet lint)", "yellow")
+    if status.standstill is not None:
+        yield standing_still(status.standstill, "Control: ")
+    attention = needs(status)
+    if attention:
+        yield Text(f"Attention: {', '.join(attention)} (fleet status --attention)", "yellow")
+
+
+def _quorum(group: StatusQuorum) -> Text:
+    """Its voters, and who ails; known only by its pods, it does not tell who leads."""
+    told = f"Quorum: {group.name}, {group.healthy} of {group.voters} voters well, {group.needed} needed"
+    if group.leader:
+        on = f" ({group.leader_node})" if group.leader_node not in ("", group.leader) else ""
+        told += f", {group.leader}{on} leads"
+    if group.declared:
+        told += ", by its pods alone"
+    elif group.unread:
+        told += f"; not read: {group.unread}"
+    if group.ailing and not group.unread:
+        told += f"; {'; '.join(group.ailing)}"
+    lost = group.healthy < group.needed
+    return Text(told, "bold red" if lost else "yellow" if group.healthy < group.voters else "")
+
+
+def needs(status: FleetStatus) -> list[str]:
+    """What waits for a person: `2 nodes failed`, `1 cluster unreachable`."""
+    found: list[str] = []
+    for state in ATTENTION:
+        if count := status.summary.states.get(state, 0):
+            noun = f" node{'s' if count > 1 else ''}" if not found else ""
+            found.append(f"{count:,}{noun} {state}")
+    away = sum(not cluster.reachable for cluster in status.clusters)
+    if away:
+        found.append(f"{away} cluster{'s' if away > 1 else ''} unreachable")
+    return found
+
+
+def wide(status: FleetStatus) -> Text:
+    """A row for each node."""
+    head = (
+        *("NODE", "CLUSTER", "SITE", "ZONE", "POOL", "STATE", "STEP", "VERSION", "STAGED", "TARGET"),
+        *("KERNEL", "PODS", "SINCE", "SEEN", "HELD"),
+    )
+    rows: list[tuple[Cell, ...]] = [
+        (
+            node.name,
+            *(value or "-" for value in (node.cluster, node.site, node.zone, node.pool)),
+            _state(node),
+            *(value or "-" for value in (node.step, node.version, node.staged, node.target, node.kernel)),
+            str(node.pods),
+            ago(node.since, status.at) if node.since is not None else "-",
+            ago(node.last_seen, status.at),
+            "; ".join(node.held),
+        )
+        for node in status.nodes
+    ]
+    return columns(head, rows, right=(11,))
+
+
+def outdated(status: FleetStatus) -> Text:
+    """Nodes that do not run what their pool wants."""
+    head = ("NODE", "CLUSTER", "POOL", "STATE", "SINCE", "VERSION", "TARGET")
+    rows = [
+        (
+            *(node.name, node.cluster, node.pool or "-", _state(node), _since(node, status.at)),
+            *(node.version or "-", node.target or "-"),
+        )
+        for node in status.nodes
+    ]
+    return columns(head, rows) if rows else Text("Every node runs what its pool wants.")
+
+
+def attention(status: FleetStatus) -> Text:
+    """What waits for a person, and why."""
+    lines: list[Text] = [] if status.standstill is None else [standing_still(status.standstill, "Control: ")]
+    away = [cluster for cluster in status.clusters if not cluster.reachable]
+    if away:
+        lines.append(columns((), [(cluster.name, _away(cluster, status.at, whole=True)) for cluster in away]))
+        lines.append(Text(f"  -> fleet cluster check {away[0].name}"))
+    if status.nodes:
+        head = ("NODE", "CLUSTER", "POOL", "STATE", "SINCE", "WHY")
+        rows = [
+            (node.name, node.cluster, node.pool or "-", _state(node), _since(node, status.at), _why(node))
+            for node in status.nodes
+        ]
+        lines.append(columns(head, rows))
+        lines.append(Text(f"  -> fleet explain {status.nodes[0].name} says what to do"))
+    return Text("\n").join(lines) if lines else Text("Nothing waits for a person.")
+
+
+def _why(node: StatusNode) -> str:
+    # What a rollout waits for there is not why these two need a person.
+    if node.state == "drifted":
+        return f"{node.version} is no release of its stream"
+    if node.state == "orphan":
+        return "its machine is known, its node is not in the cluster"
+    return node.held[0] if node.held else ""
+
+
+def _state(node: StatusNode) -> Text:
+    return Text(node.state, STYLES.get(node.state, ""))
+
+
+def _since(node: StatusNode, now: datetime) -> str:
+    return ago(node.since, now) if node.since is not None else "-"
+
+
+def cells(status: FleetStatus) -> tuple[Sequence[str], Iterable[Sequence[object]]]:
+    """Head and rows for CSV: the nodes, in the fields of the published JSON."""
+    head = [field.name for field in fields(StatusNode)]
+    return head, ([_cell(value) for value in asdict(node).values()] for node in status.nodes)
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, tuple):
+        return "; ".join(value)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else value
+
+
+def cluster_list(clusters: Sequence[StatusCluster], now: datetime) -> Text:
+    if not clusters:
+        return Text(NO_CLUSTERS)
+    head = ("CLUSTER", "SITE", "VERSION", "NODES", "SEEN", "STATE")
+    rows = [
+        (
+            *(each.name, ", ".join(each.sites) or "-", each.version or "-", f"{each.nodes:,}"),
+            ago(each.last_seen, now),
+            Text("reachable" if each.reachable else f"unreachable: {each.error or 'no answer'}")
+            + Text(", simulated" if each.simulated else ""),
+        )
+        for each in clusters
+    ]
+    return columns(head, rows, right=(3,))

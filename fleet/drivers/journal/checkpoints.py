@@ -1,0 +1,96 @@
+"""All rollouts from the journal, without reading again what was kept of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import takewhile
+from typing import NamedTuple
+
+from fleet.core.records.errors import TamperedError
+from fleet.core.records.journal import JournalEntry
+from fleet.core.rollout.checkpoint import fold, unfold
+from fleet.core.rollout.replay import rollouts_of
+from fleet.core.rollout.rollout import Rollout
+from fleet.drivers.ports import CheckpointStore, Journal
+
+ENOUGH = 2000
+"""Entries that are worth keeping rollouts anew."""
+
+
+class Standing(NamedTuple):
+    """All rollouts after one entry of the journal."""
+
+    seq: int
+    """0: the journal is empty."""
+    rollouts: dict[str, Rollout]
+    """By id, oldest first."""
+    place: int
+    """The entry up to which they had been kept."""
+    changed: frozenset[str]
+    """Rollouts that were told of after that."""
+
+
+def standing(journal: Journal, folds: CheckpointStore) -> Standing:
+    """At the journal's end. Raises TamperedError for an entry that no fleet can have written."""
+    place, known = _kept(folds)
+    try:
+        return _after(journal, place, known)
+    except TamperedError:
+        if not place:
+            raise
+        # What was kept may be what makes no sense: the journal decides.
+        return _after(journal, 0, {})
+
+
+def _after(journal: Journal, place: int, known: dict[str, Rollout]) -> Standing:
+    changed: set[str] = set()
+    seq = place
+
+    def entries() -> Iterator[JournalEntry]:
+        nonlocal seq
+        for entry in journal.entries(after=place):
+            seq = entry.seq
+            changed.add(entry.record.rollout)
+            yield entry
+
+    rollouts = rollouts_of(entries(), known)
+    return Standing(seq, rollouts, place, frozenset(changed))
+
+
+def keep(
+    journal: Journal, folds: CheckpointStore, at: datetime, actor: str, epoch: int = 0, enough: int = ENOUGH
+) -> None:
+    """Writes down how the rollouts stand, where so many entries have come since the last time. Raises StaleEpochError
+    as an append to the journal does."""
+    now = standing(journal, folds)
+    if now.seq - now.place < enough:
+        return
+    changed = {
+        ident: (order, fold(rollout))
+        for order, (ident, rollout) in enumerate(now.rollouts.items())
+        if ident in now.changed
+    }
+    folds.keep(now.place, now.seq, changed, at=at, actor=actor, epoch=epoch)
+
+
+def differing(journal: Journal, folds: CheckpointStore) -> tuple[int, list[str]]:
+    """The entry up to which rollouts are kept, and those that the journal tells otherwise. Reads all of the journal up
+    to there. Raises TamperedError for an entry that no fleet can have written."""
+    place, known = _kept(folds)
+    truth = rollouts_of(takewhile(lambda entry: entry.seq <= place, journal.entries()))
+    idents = dict.fromkeys([*truth, *known])
+    return place, [
+        ident
+        for ident in idents
+        if ident not in truth or ident not in known or fold(truth[ident]) != fold(known[ident])
+    ]
+
+
+def _kept(folds: CheckpointStore) -> tuple[int, dict[str, Rollout]]:
+    """What makes no sense is as if it had not been kept: the journal tells it again."""
+    place, kept = folds.load()
+    try:
+        return place, {each.id: unfold(each) for each in kept}
+    except (LookupError, ValueError, TypeError, AttributeError):
+        return 0, {}

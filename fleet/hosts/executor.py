@@ -1,0 +1,237 @@
+"""Performs each action on the record of a host: checks what it presumes, and runs the user's hooks around a cordon."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol
+
+from msgspec.structs import replace
+
+from fleet.core.objects.machine import Ask, Request
+from fleet.core.objects.node import Node
+from fleet.core.records.errors import FleetError, UnreachableError
+from fleet.core.releases.release import Release
+from fleet.core.rollout.action import (
+    Action,
+    AnyAction,
+    Clear,
+    Cordon,
+    Evict,
+    Mark,
+    Outcome,
+    Reboot,
+    Result,
+    Stage,
+    Uncordon,
+    Unmark,
+)
+from fleet.hosts import facts, hooks, observation, ownership
+from fleet.hosts.hooks import HookError
+from fleet.hosts.inventory.inventory import Entry, Hook
+from fleet.hosts.ownership import Claim
+from fleet.hosts.record import Record, Records
+from fleet.machines.agent.contained import not_understood
+from fleet.machines.host import Host
+from fleet.model import node_patches
+from fleet.model.refused_patch import RefusedPatch
+
+SECONDS = 60.0
+"""For one action, beside its hooks."""
+
+HostActionResult = tuple[Result, str]
+
+
+class HostLookup(Protocol):
+    """The hosts as they are to be reached now. Raises FleetError where the inventory cannot be read."""
+
+    async def __call__(self, name: str) -> tuple[Entry, Host] | None: ...
+
+
+class HostActionExecutor:
+    def __init__(self, records: Records, known: HostLookup, own: Claim | None = None) -> None:
+        """`own`: the claim to be on a host before anything is done to it; None: it is not asked."""
+        self._own = own
+        self._records = records
+        self._known = known
+        self._verbs: Mapping[type, Callable[[Any, Entry, Host], Awaitable[HostActionResult]]] = {
+            Mark: self._mark,
+            Unmark: self._unmark,
+            Cordon: self._cordon,
+            Uncordon: self._uncordon,
+            Stage: self._stage,
+            Reboot: self._reboot,
+            Clear: self._clear,
+        }
+
+    async def perform(self, action: AnyAction) -> Outcome:
+        """Never raises, except when cancelled."""
+        try:
+            result, words = await self._perform(action)
+        except RefusedPatch as refusal:
+            result, words = refusal.result, refusal.words
+        except UnreachableError as error:
+            result, words = Result.UNKNOWN, error.message
+        except TimeoutError:
+            result, words = Result.UNKNOWN, f"no answer within {SECONDS:.0f} s"
+        except FleetError as error:
+            result, words = Result.FAILED, error.message
+        except Exception as error:
+            result, words = Result.FAILED, not_understood(error, action.node.name).message
+        return Outcome(action, result, words)
+
+    async def _perform(self, action: AnyAction) -> HostActionResult:
+        found = await self._known(action.node.name)
+        if found is None:
+            return Result.GONE, f"{action.node.name} is not in the inventory any more"
+        self._mine(action)
+        if isinstance(action, Evict):
+            return Result.GONE, "a host without a cluster has no pods"
+        verb = self._verbs.get(type(action))
+        if verb is None:
+            return Result.FAILED, f"a host cannot {action.kind}"
+        return await verb(action, *found)
+
+    def _mine(self, action: Action) -> Record:
+        """The record of the machine that is meant. Raises Refusal where another stands under its name."""
+        record = self._records.read(action.node.name)
+        if record.node.uid != action.uid:
+            raise RefusedPatch(Result.GONE, f"another machine now stands under the name {action.node.name}")
+        return record
+
+    def _change(self, action: Action, how: Callable[[Record], Record]) -> Record:
+        def mine(record: Record) -> Record:
+            if record.node.uid != action.uid:
+                raise RefusedPatch(
+                    Result.GONE, f"another machine now stands under the name {action.node.name}"
+                )
+            return how(record)
+
+        return self._records.change(action.node.name, mine)
+
+    async def _mark(self, action: Mark, host: Entry, way: Host) -> HostActionResult:
+        self._change(
+            action, lambda record: _with(record, node_patches.add_pending_taint(record.node, action.rollout))
+        )
+        return Result.DONE, ""
+
+    async def _unmark(self, action: Unmark, host: Entry, way: Host) -> HostActionResult:
+        await self._after(action, host, way)
+        self._change(
+            action,
+            lambda record: _with(record, node_patches.remove_pending_taint(record.node, action.rollout)),
+        )
+        return Result.DONE, ""
+
+    async def _claimed(self, action: Action, way: Host) -> None:
+        """Raises Refusal where another fleet has the host."""
+        if self._own is None:
+            return
+        found = await ownership.take(way, self._own)
+        if found.fleet != self._own.fleet:
+            raise RefusedPatch(
+                Result.FAILED,
+                f"{found.words}: stop the other one first, then fleet cluster claim {action.node.cluster}",
+            )
+
+    async def _cordon(self, action: Cordon, host: Entry, way: Host) -> HostActionResult:
+        """The hook `before` comes first: the host is out of service once the cordon is there."""
+        await self._claimed(action, way)
+        if _cordoned(self._mine(action), host, action.rollout) is None:
+            return Result.DONE, ""
+        if host.before is not None:
+            # The mark, so that whoever gives the node back knows of the hook.
+            self._change(
+                action,
+                lambda record: replace(
+                    _with(record, node_patches.add_pending_taint(record.node, action.rollout)),
+                    hooked=action.rollout,
+                ),
+            )
+            await self._hook("before", host.before, action, way)
+        now = await self._known(action.node.name)
+        host = now[0] if now is not None else host
+
+        def cordon(record: Record) -> Record:
+            if _cordoned(record, host, action.rollout) is None:
+                return record
+            return _with(record, node_patches.cordon(record.node, action.rollout))
+
+        self._change(action, cordon)
+        return Result.DONE, ""
+
+    async def _uncordon(self, action: Uncordon, host: Entry, way: Host) -> HostActionResult:
+        """The hook `after` comes first: a host that cannot be put back into service stays out."""
+        await self._after(action, host, way)
+        self._change(action, lambda record: _with(record, node_patches.uncordon(record.node, action.rollout)))
+        return Result.DONE, ""
+
+    async def _stage(self, action: Stage, host: Entry, way: Host) -> HostActionResult:
+        await self._claimed(action, way)
+        return self._ask(action, Ask.STAGE, action.token, action.release)
+
+    async def _reboot(self, action: Reboot, host: Entry, way: Host) -> HostActionResult:
+        record = self._mine(action)
+        name, request = action.node.name, record.machine.request
+        if request is not None and request.token == action.token:
+            return Result.DONE, ""
+        if not record.node.unschedulable or record.node.cordoned_by != action.rollout:
+            return Result.STALE, f"{name} is not cordoned by {action.rollout}"
+        async with asyncio.timeout(SECONDS):
+            found = await facts.look(way)
+        if found.machine_id != action.uid:
+            return Result.GONE, f"another machine now stands under the name {name}"
+        if found.boot_id != action.boot_id:
+            return Result.STALE, f"{name} has booted since: {found.boot_id}"
+        await self._claimed(action, way)
+        return self._ask(action, Ask.REBOOT, action.token, action.release)
+
+    async def _clear(self, action: Clear, host: Entry, way: Host) -> HostActionResult:
+        def clear(record: Record) -> Record:
+            request = record.machine.request
+            if request is None or not request.token.startswith(f"{action.rollout}/"):
+                return record
+            return replace(record, machine=replace(record.machine, request=None))
+
+        self._change(action, clear)
+        return Result.DONE, ""
+
+    def _ask(self, action: Action, ask: Ask, token: str, release: Release) -> HostActionResult:
+        def asked(record: Record) -> Record:
+            if record.machine.request is not None and record.machine.request.token == token:
+                return record
+            request = Request(ask, token, release)
+            return replace(record, machine=replace(record.machine, request=request))
+
+        self._change(action, asked)
+        return Result.DONE, ""
+
+    async def _after(self, action: Action, host: Entry, way: Host) -> None:
+        """Where the hook `before` has begun for this rollout."""
+        if self._mine(action).hooked != action.rollout:
+            return
+        await self._claimed(action, way)
+        if host.after is not None:
+            await self._hook("after", host.after, action, way)
+        self._change(action, lambda record: replace(record, hooked=""))
+
+    async def _hook(self, name: str, hook: Hook, action: Action, way: Host) -> None:
+        told = told_of(action.node.cluster, action.node.name) | {"FLEET_ROLLOUT": action.rollout}
+        try:
+            await hooks.run(name, hook, way, f"{action.rollout}/{action.node.name}/{name}", told)
+        except HookError as error:
+            raise RefusedPatch(Result.FAILED, error.message) from None
+
+
+def told_of(cluster: str, node: str) -> dict[str, str]:
+    """The environment of a hook."""
+    return {"FLEET_CLUSTER": cluster, "FLEET_NODE": node}
+
+
+def _cordoned(record: Record, host: Entry, rollout: str) -> Node | None:
+    """Raises Refusal where somebody else has cordoned it."""
+    return node_patches.cordon(observation.node_of(record, host, None), rollout)
+
+
+def _with(record: Record, node: Node | None) -> Record:
+    return record if node is None else replace(record, node=node)

@@ -1,0 +1,1 @@
+"""Inventory files of hosts, fleet's own and Ansible's."""

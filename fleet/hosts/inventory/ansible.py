@@ -1,0 +1,202 @@
+"""Ansible's inventories (INI, YAML, scripts, folders) as fleet's: Ansible itself reads them, with groups and templates.
+
+Which variables count is in docs/hosts.md. Source of their meaning: ansible.builtin.ssh of ansible-core 2.19.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from fleet.config import forms
+from fleet.config.findings import Findings, Place
+from fleet.config.fragment import Block, Fragment, Items, Scalar, is_nothing
+from fleet.config.fragment import Entry as Pair
+from fleet.config.reader import Reader
+from fleet.hosts.inventory.ansible_run import Told, folder_of
+from fleet.hosts.inventory.inventory import (
+    ADDRESS,
+    SCRIPT,
+    USER,
+    WHERE,
+    Entry,
+    Hook,
+    Inventory,
+    Where,
+    all_told,
+    doubled,
+)
+from fleet.machines.host import shown
+from fleet.machines.ssh.keywords import LEFT_ALONE
+
+T = TypeVar("T")
+
+GROUP = "group.fleet.internal/"
+"""A host has a label of this prefix and the group's name for each of its groups; its value is `true`."""
+
+_SSH = ("ansible_ssh_common_args", "ansible_ssh_extra_args", "ansible_ssh_args")
+PASSWORDS = (
+    *("ansible_password", "ansible_ssh_pass", "ansible_ssh_password", "ansible_ssh_private_key_passphrase"),
+    *("ansible_become_password", "ansible_become_pass"),
+)
+_ONLY: Mapping[str, frozenset[str]] = {
+    "ansible_connection": frozenset(("ssh", "ansible.builtin.ssh", "smart", "paramiko", "paramiko_ssh")),
+    "ansible_become_method": frozenset(("sudo", "ansible.builtin.sudo")),
+    "ansible_become_user": frozenset(("root",)),
+    "ansible_shell_type": frozenset(("sh", "ansible.builtin.sh")),
+}
+"""What would reach a host in another way than fleet does."""
+_LIKE_FLEET = LEFT_ALONE | {"connecttimeout", "serveraliveinterval"}
+"""Options of ssh that change neither whom one talks to nor how that is proven."""
+_QUIET = frozenset(("-C", "-q", "-v", "-T"))
+"""Arguments of ssh that change nothing for fleet."""
+NAMES = (
+    *(
+        "ansible_host",
+        "ansible_ssh_host",
+        "ansible_port",
+        "ansible_ssh_port",
+        "ansible_user",
+        "ansible_ssh_user",
+    ),
+    *("ansible_ssh_private_key_file", "ansible_private_key_file", *_SSH, *_ONLY),
+    *("fleet_zone", "fleet_site", "fleet_labels", "fleet_source", "fleet_cordoned"),
+    *(f"fleet_{hook}{part}" for hook in ("before", "after", "ready") for part in ("", "_on", "_timeout")),
+    "group_names",
+)
+"""The variables that Ansible is asked for. Of the passwords only whether they are there."""
+
+
+def is_groups(document: Block) -> bool:
+    """Whether a YAML document is Ansible's: groups, each a mapping, or the settings of an inventory plugin. fleet's own has
+    a list of hosts."""
+    if "plugin" in document.entries:
+        return True
+    return not {"hosts", "ssh", "defaults"} & document.entries.keys() and all(
+        isinstance(each.value, Block) or is_nothing(each.value) for each in document.entries.values()
+    )
+
+
+def inventory(path: Path, told: Told) -> Inventory:
+    """Raises ConfigError with all mistakes, each with host and variable."""
+    findings = Findings()
+    with all_told(path, findings):
+        found = _hosts(path, told, findings)
+    return Inventory(hosts=found)
+
+
+def _hosts(path: Path, told: Told, findings: Findings) -> tuple[Entry, ...]:
+    folder = str(folder_of(path.absolute()))
+    found = []
+    for name, given in told.hosts.items():
+        block = Block(0, {key: Pair(0, _fragment(value)) for key, value in given.items()})
+        reader = Reader(block, str(path), findings, f"hosts.{name}")
+        for variable in told.unfilled.get(name, ()):
+            reader.problem("expected a value, found a template with something that is not defined", variable)
+        found.append(_entry(name, reader, folder))
+    for name, other in doubled(found):
+        findings.problem(
+            Place(str(path), 0, f"hosts.{name}"), f"expected an address of its own, found that of {other}"
+        )
+    if not found:
+        findings.problem(Place(str(path), 0), "expected an inventory with at least one host, found none")
+    return tuple(found)
+
+
+def _entry(name: str, reader: Reader, folder: str) -> Entry:
+    _refuse_other_ways(reader)
+    try:
+        forms.NAME.read(name)
+    except ValueError:
+        reader.problem(f"expected {forms.NAME_WORDS} as the host's name")
+    return Entry(
+        name=name,
+        address=_either(reader, ("ansible_host", "ansible_ssh_host"), ADDRESS, ""),
+        user=_either(reader, ("ansible_user", "ansible_ssh_user"), USER, ""),
+        port=_either(reader, ("ansible_port", "ansible_ssh_port"), forms.PORT, 0),
+        identity=_either(
+            reader, ("ansible_ssh_private_key_file", "ansible_private_key_file"), forms.TEXT, ""
+        ),
+        zone=reader.value("fleet_zone", forms.LABEL_TEXT, ""),
+        site=reader.value("fleet_site", forms.LABEL_TEXT, ""),
+        labels=_groups(reader) | reader.pairs("fleet_labels", forms.LABEL_KEY, forms.LABEL_TEXT),
+        source=reader.value("fleet_source", forms.SOURCE, ""),
+        cordoned=reader.flag("fleet_cordoned", False),
+        before=_hook(reader, "before", folder),
+        after=_hook(reader, "after", folder),
+        ready=_hook(reader, "ready", folder),
+    )
+
+
+def _either(reader: Reader, keys: tuple[str, str], form: forms.Form[T], default: T) -> T:
+    """Of a variable with two names, of which the first counts."""
+    return reader.value(next((key for key in keys if reader.has(key)), keys[0]), form, default)
+
+
+def _groups(reader: Reader) -> dict[str, str]:
+    """A label for each group whose name can be a label's: `ungrouped` is none."""
+    names = reader.values("group_names", forms.TEXT)
+    return {
+        GROUP + name: "true" for name in names if name != "ungrouped" and forms.LABEL.fullmatch(GROUP + name)
+    }
+
+
+def _hook(reader: Reader, name: str, folder: str) -> Hook | None:
+    run = reader.value(f"fleet_{name}", SCRIPT, "")
+    on: Where = reader.value(f"fleet_{name}_on", forms.choice(WHERE), WHERE["host"])
+    timeout = reader.value(f"fleet_{name}_timeout", forms.seconds(1), 30 if name == "ready" else 300)
+    return Hook(run, on, timeout, folder if on == "controller" else "") if run else None
+
+
+def _refuse_other_ways(reader: Reader) -> None:
+    """Ansible would reach the host in another way than fleet, or as another user: better nothing is done."""
+    for key, known in _ONLY.items():
+        found = reader.value(key, forms.TEXT, "") if reader.has(key) else ""
+        if found and found not in known:
+            reader.problem(
+                f"expected {min(known)}: fleet reaches hosts by ssh and sudo, found {shown(found)!r}", key
+            )
+    for key in PASSWORDS:
+        if reader.has(key):
+            reader.problem("expected no password: fleet logs in by key, and needs sudo without one", key)
+    for key in _SSH:
+        for option in _others(reader.value(key, forms.TEXT, "")) if reader.has(key) else ():
+            reader.problem(
+                f"expected {shown(option)} in the ssh configuration, where ssh, Ansible and fleet find it",
+                key,
+            )
+
+
+def _others(arguments: str) -> Iterator[str]:
+    """Those of ssh's arguments that change whom one talks to, as whom, or how that is proven."""
+    try:
+        words = shlex.split(arguments)
+    except ValueError:
+        yield arguments
+        return
+    while words:
+        word = words.pop(0)
+        if word in _QUIET:
+            continue
+        if len(word) == 2 and words and not words[0].startswith("-"):
+            word += f" {words.pop(0)}"
+        keyword = word.removeprefix("-o").strip().replace("=", " ").split(" ")[0]
+        if not word.startswith("-o") or keyword.lower() not in _LIKE_FLEET:
+            yield word
+
+
+def _fragment(value: object) -> Fragment:
+    match value:
+        case dict():
+            return Block(0, {str(key): Pair(0, _fragment(each)) for key, each in value.items()})
+        case list():
+            return Items(0, tuple(_fragment(each) for each in value))
+        case None:
+            return Scalar(0, "", "nothing")
+        case bool():
+            return Scalar(0, str(value).lower(), "boolean")
+        case int() | float():
+            return Scalar(0, str(value), "number")
+    return Scalar(0, str(value))

@@ -1,0 +1,77 @@
+"""What a look at a host makes of its record, and what a driver sees of the record. Pure."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from fleet.core.objects.node import (
+    ARCHITECTURE_LABEL,
+    CLAIMED_TAINT,
+    INVENTORY_TAINT,
+    NOT_READY_ANNOTATION,
+    SITE_LABEL,
+    ZONE_LABEL,
+    Node,
+    Taint,
+)
+from fleet.hosts.facts import Facts
+from fleet.hosts.inventory.inventory import Entry
+from fleet.hosts.ownership import Claim
+from fleet.hosts.record import Record
+
+
+def reached(record: Record, facts: Facts, unready: str) -> Record:
+    """`unready`: why it does not work; empty: it does. Another machine under the name begins anew."""
+    if record.node.uid and record.node.uid != facts.machine_id:
+        record = Record.empty(record.node.name)
+    node = replace(
+        record.node,
+        uid=facts.machine_id,
+        ready=not unready,
+        annotations=_told(record.node, unready),
+        boot_id=facts.boot_id,
+        machine_id=facts.machine_id,
+        os_image=facts.os_image,
+        kernel=facts.kernel,
+        labels={ARCHITECTURE_LABEL: facts.architecture} if facts.architecture else {},
+    )
+    machine = record.machine
+    if machine.uid != facts.machine_id:
+        machine = replace(machine, uid=facts.machine_id)
+    return replace(record, node=node, machine=machine, claim=facts.claim)
+
+
+def away(record: Record, why: str) -> Record:
+    """It was not reached: what is known of it is old."""
+    return replace(record, node=replace(record.node, ready=None, annotations=_told(record.node, why)))
+
+
+def node_of(record: Record, host: Entry, own: Claim | None) -> Node:
+    """With what the inventory says of it. `own`: the claim by which it would be this fleet's; another's is a cordon."""
+    labels = record.node.labels | host.labels
+    if host.zone:
+        labels[ZONE_LABEL] = host.zone
+    if host.site:
+        labels[SITE_LABEL] = host.site
+    addresses = (host.address,) if host.address else ()
+    taints = record.node.taints
+    if own is not None and record.claim is not None and record.claim.fleet != own.fleet:
+        taints = (*taints, Taint(CLAIMED_TAINT, "NoSchedule", record.claim.words))
+    if host.cordoned:
+        taints = (*taints, Taint(INVENTORY_TAINT, "NoSchedule"))
+    if taints == record.node.taints:
+        return replace(record.node, labels=labels, addresses=addresses)
+    return replace(record.node, labels=labels, addresses=addresses, taints=taints, unschedulable=True)
+
+
+def busy(record: Record) -> bool:
+    """Something is under way there: it is worth a closer look."""
+    request = record.machine.request
+    answer = record.machine.answer(request.token) if request is not None else None
+    asked = request is not None and (answer is None or answer.state == "working")
+    return asked or bool(record.node.cordoned_by) or bool(record.hooked)
+
+
+def _told(node: Node, why: str) -> dict[str, str]:
+    rest = {key: value for key, value in node.annotations.items() if key != NOT_READY_ANNOTATION}
+    return rest | ({NOT_READY_ANNOTATION: why} if why else {})

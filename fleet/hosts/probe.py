@@ -1,0 +1,25 @@
+"""One host looked at once, with its operating system; nothing is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec.structs import replace
+
+from fleet.hosts import facts, hooks, observation
+from fleet.hosts.inventory.inventory import Entry
+from fleet.hosts.record import Record
+from fleet.machines.agent.agent import described, identified
+from fleet.machines.families.detect import detect, family
+from fleet.machines.host import Host
+
+
+async def survey(record: Record, host: Entry, way: Host, told: Mapping[str, str]) -> Record:
+    """What the record would be now. Raises FleetError where the host is not reached or its system is not known."""
+    found = await facts.look(way)
+    unready = found.unready
+    if not unready and host.ready is not None:
+        unready = await hooks.ready(host.ready, way, told)
+    now = observation.reached(record, found, unready)
+    system = family(await detect(way), way, host.source, host.name)
+    return replace(now, machine=described(now.machine, identified(await system.observe()), now.machine.work))

@@ -1,0 +1,136 @@
+"""Looks after one host: sees it come and go, and runs its agent from here, one for each of its boots."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from msgspec import Struct
+
+from fleet.core.records.errors import FleetError
+from fleet.hosts import facts, hooks, observation
+from fleet.hosts.connections import Way
+from fleet.hosts.facts import Facts
+from fleet.hosts.inventory.inventory import Entry
+from fleet.hosts.record import Records
+from fleet.machines.agent.agent import Agent, Pace
+from fleet.machines.agent.boot_log import BootLog
+from fleet.machines.agent.contained import contained
+from fleet.machines.families.detect import detect, family
+from fleet.machines.families.family import Family
+
+LOG = logging.getLogger(__name__)
+
+
+class Looks(Struct, frozen=True):
+    """Seconds between two looks at a host."""
+
+    idle: float = 15.0
+    """Nothing is under way there."""
+    busy: float = 2.0
+    observed: int = 40
+    """Looks after which its operating system is observed again: somebody may have staged a release by hand."""
+
+
+class Steward:
+    def __init__(
+        self, host: Entry, way: Way, records: Records, told: dict[str, str], pace: Pace, looks: Looks
+    ) -> None:
+        """`told`: what its hooks are told. `way` is this object's alone from now on."""
+        self.host = host
+        self.way = way
+        self.looked = asyncio.Event()
+        """Whether it is reached is known."""
+        self.why = ""
+        """It was not reached at the last look; empty: it was."""
+        self._records = records
+        self._told = told
+        self._pace = pace
+        self._boot = ""
+        self._family: Family | None = None
+        self._agent: Agent | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._looks = looks
+        self._count = 0
+
+    async def run(self) -> None:
+        """Until it is cancelled. A host that is not reached is waited for. Raises what an agent died of: a bug."""
+        try:
+            with self._records.waiting(self.host.name) as changed:
+                while True:
+                    await self._turn()
+                    self.looked.set()
+                    await self._rest(changed)
+        finally:
+            await self._stop()
+            await self.way.close()
+
+    async def look(self) -> Facts:
+        """Now, and into the record. Raises FleetError where it is not reached."""
+        name = self.host.name
+        found = await facts.look(self.way)
+        unready = await self._unready(found)
+        self._records.change(name, lambda record: observation.reached(record, found, unready))
+        return found
+
+    async def _turn(self) -> None:
+        name = self.host.name
+        try:
+            with contained(name):
+                found = await self.look()
+                self.why = ""
+                if found.boot_id != self._boot:
+                    await self._begin(found.boot_id)
+        except FleetError as error:
+            why = error.message
+            if why != self.why:
+                LOG.warning("%s: %s", name, why)
+            self.why = why
+            self._records.change(name, lambda record: observation.away(record, why))
+        self._count += 1
+        if self._agent is not None and self._count % self._looks.observed == 0:
+            self._agent.look_again()
+
+    async def _begin(self, boot: str) -> None:
+        """The agent of a boot ends with it, and that of the next one says what became of a reboot."""
+        await self._stop()
+        if self._family is None:
+            kind = await detect(self.way)
+            self._family = family(kind, self.way, self.host.source, self.host.name)
+        self._agent = Agent(self._records.own(self.host.name), self._family, self._pace, BootLog(self.way))
+        self._task = asyncio.create_task(self._agent.run())
+        self._boot = boot
+
+    async def _unready(self, found: Facts) -> str:
+        if found.unready or self.host.ready is None:
+            return found.unready
+        return await hooks.ready(self.host.ready, self.way, self._told)
+
+    async def _rest(self, changed: asyncio.Event) -> None:
+        """Until the next look, or until more is known of the agent's end."""
+        changed.clear()
+        busy = observation.busy(self._records.read(self.host.name))
+        end = asyncio.get_running_loop().time() + (self._looks.busy if busy else self._looks.idle)
+        while (left := end - asyncio.get_running_loop().time()) > 0:
+            ways: list[asyncio.Task[object]] = [asyncio.create_task(changed.wait())]
+            watched = [*ways, *([self._task] if self._task is not None else [])]
+            try:
+                await asyncio.wait(watched, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for way in ways:
+                    way.cancel()
+            if self._task is not None and self._task.done():
+                self._task.result()
+            if not changed.is_set():
+                return
+            changed.clear()
+            # What was just asked is worth the closer look at once.
+            if not busy and observation.busy(self._records.read(self.host.name)):
+                return
+
+    async def _stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+        self._task = self._agent = None
+        self._boot = ""

@@ -1,0 +1,315 @@
+"""Performs each action: checks what it presumes, sends one request that the server refuses if that is no longer so.
+
+A patch carries the resourceVersion that it was made for. Where somebody was faster, the object is read again and the
+presumption checked anew, a few times.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from fleet.core.objects.machine import GROUP, VERSION, Ask
+from fleet.core.objects.pod import Pod
+from fleet.core.records.errors import AuthenticationError, FleetError, UnreachableError
+from fleet.core.releases.release import Release
+from fleet.core.rollout.action import (
+    Action,
+    AnyAction,
+    Clear,
+    Cordon,
+    Evict,
+    Mark,
+    Outcome,
+    Reboot,
+    Result,
+    Stage,
+    Uncordon,
+    Unmark,
+)
+from fleet.core.text.untrusted import UNREADABLE
+from fleet.kube.client.transport import WORKS_FOR, ApiResponse, Transport
+from fleet.kube.objects import marks
+from fleet.kube.objects.api_resources import MACHINES, NODES, PODS, ApiResource
+from fleet.kube.objects.errors import ApiRequest, ConflictError, NotFoundError, error_of, one_line, status_of
+from fleet.kube.objects.marks import CordonedByOther, MarkedNode, NodePatch
+from fleet.kube.objects.wire import MachineWire, ObjectWire
+from fleet.kube.watch import listing
+
+AT_ONCE = 64
+"""Actions in flight."""
+CONFLICTS = 5
+"""So often somebody may be faster before an action is given up as STALE."""
+SECONDS = 30.0
+"""For one action, all its requests together. Webhooks may take long to allow an eviction."""
+
+WEBHOOK = re.compile(r'(Internal error occurred: )?(failed calling webhook|admission webhook ")')
+"""Begins the words of an eviction that a webhook denied, or that no webhook could be asked about."""
+BUDGET_CAUSE = "DisruptionBudget"
+"""Of a 429 that is about a budget; others are of overload, or of whoever answers in the server's place."""
+
+T = TypeVar("T")
+ActionResult = tuple[Result, str]
+
+_NODE = msgspec.json.Decoder(MarkedNode)
+_META = msgspec.json.Decoder(ObjectWire)
+_MACHINE = msgspec.json.Decoder(MachineWire)
+
+
+class _Refusal(Exception):
+    """Ends an action with this outcome."""
+
+    def __init__(self, result: Result, words: str) -> None:
+        super().__init__(words)
+        self.result = result
+        self.words = words
+
+
+class ActionExecutor:
+    def __init__(self, transport: Transport, at_once: int = AT_ONCE, seconds: float = SECONDS) -> None:
+        self._transport = transport
+        self._seconds = seconds
+        self._slots = asyncio.Semaphore(at_once)
+        self._verbs: Mapping[type, Callable[[Any], Awaitable[ActionResult]]] = {
+            Mark: lambda action: self._mark(action, marks.mark),
+            Unmark: lambda action: self._mark(action, marks.unmark),
+            Cordon: lambda action: self._mark(action, marks.cordon),
+            Uncordon: self._uncordon,
+            Stage: self._stage,
+            Reboot: self._reboot,
+            Clear: self._clear,
+        }
+
+    async def perform(self, action: AnyAction) -> Outcome:
+        """Never raises, except when cancelled."""
+        async with self._slots:
+            WORKS_FOR.set(action.rollout)
+            try:
+                async with asyncio.timeout(self._seconds):
+                    if isinstance(action, Evict):
+                        return await self._evict(action)
+                    result, words = await self._verbs[type(action)](action)
+            except _Refusal as refusal:
+                result, words = refusal.result, refusal.words
+            except TimeoutError:
+                result, words = Result.UNKNOWN, f"no answer within {self._seconds:.0f} s"
+            except NotFoundError as error:
+                result, words = Result.GONE, error.message
+            except ConflictError as error:
+                result, words = Result.STALE, error.message
+            except (UnreachableError, AuthenticationError) as error:
+                result, words = Result.UNKNOWN, error.message
+            except FleetError as error:
+                result, words = Result.FAILED, error.full_message
+            return Outcome(action, result, words)
+
+    async def _mark(
+        self, action: Action, change: Callable[[MarkedNode, str], NodePatch | CordonedByOther | None]
+    ) -> ActionResult:
+        for _ in range(CONFLICTS):
+            node = await self._node(action)
+            patch = change(node, action.rollout)
+            if isinstance(patch, CordonedByOther):
+                return Result.STALE, f"cordoned by {patch.by}"
+            if patch is None:
+                return Result.DONE, ""
+            meta = {"uid": node.metadata.uid, "resourceVersion": node.metadata.resource_version}
+            patch["metadata"] |= meta
+            try:
+                await self._transport.call(_call(NODES, "patch", action.node.name, patch))
+            except ConflictError:
+                continue
+            return Result.DONE, ""
+        return _conflicts()
+
+    async def _uncordon(self, action: Uncordon) -> ActionResult:
+        foreign = False
+
+        def change(node: MarkedNode, rollout: str) -> NodePatch | None:
+            nonlocal foreign
+            foreign = node.spec.unschedulable and node.cordoned_by != rollout
+            return marks.uncordon(node, rollout)
+
+        result, words = await self._mark(action, change)
+        if result is Result.DONE and foreign:
+            words = "the cordon is not this rollout's: it stays"
+        return result, words
+
+    async def _evict(self, action: Evict) -> Outcome:
+        """Looks the pod up first: the server charges the budget before it compares the uid, so an eviction of a pod
+        that has been replaced would keep the others of its budget from going for two minutes."""
+        found = _decoded(_META, await self._transport.call(_of_pod(action)))
+        if found.metadata.uid != action.pod_uid:
+            return Outcome(action, Result.GONE, f"another pod now stands under the name {action.pod}")
+        options: dict[str, Any] = {"preconditions": {"uid": action.pod_uid}}
+        if action.grace_seconds is not None:
+            options["gracePeriodSeconds"] = action.grace_seconds
+        pod = action.pod
+        call = ApiRequest(
+            verb="create",
+            path=f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}/eviction",
+            resource="pods/eviction",
+            body={
+                "apiVersion": "policy/v1",
+                "kind": "Eviction",
+                "metadata": {"name": pod.name, "namespace": pod.namespace},
+                "deleteOptions": options,
+            },
+            seconds=SECONDS,
+        )
+        answer = await self._transport.request(call, retry_on_429=False)
+        if answer.good:
+            return Outcome(action, Result.DONE)
+        return self._not_evicted(action, call, answer)
+
+    def _not_evicted(self, action: Evict, call: ApiRequest, answer: ApiResponse) -> Outcome:
+        status = status_of(answer.status, answer.body)
+        words = status.message
+        if WEBHOOK.match(words):
+            # Whatever the status: nothing was begun, and it is not about a budget.
+            return Outcome(action, Result.FAILED, words, answer.retry_after)
+        match answer.status:
+            case 429:
+                causes = status.details.causes if status.details is not None else None
+                told = [cause.message for cause in causes or () if cause.reason == BUDGET_CAUSE]
+                kind = "" if told else "not by a budget: "
+                return Outcome(
+                    action, Result.REFUSED, one_line(" ".join([kind + words, *told])), answer.retry_after
+                )
+            case 409 if "UID in" in words:
+                return Outcome(action, Result.GONE, words)
+            case 500 if "more than one PodDisruptionBudget" in words:
+                return Outcome(action, Result.FAILED, words)
+            case 500:
+                return Outcome(action, Result.UNKNOWN, words)
+        raise error_of(self._transport.host, call, answer.status, answer.body)
+
+    async def _stage(self, action: Stage) -> ActionResult:
+        await self._node(action)
+        return await self._ask(action, Ask.STAGE, action.token, action.release)
+
+    async def _reboot(self, action: Reboot) -> ActionResult:
+        node = await self._node(action)
+        machine = await self._machine(action.node.name)
+        if machine is None:
+            return Result.GONE, f"there is no Machine {action.node.name}"
+        if machine.spec is not None and machine.spec.token == action.token:
+            return Result.DONE, ""
+        if not node.spec.unschedulable or node.cordoned_by != action.rollout:
+            return Result.STALE, f"{action.node.name} is not cordoned by {action.rollout}"
+        if node.status.node_info.boot_id != action.boot_id:
+            return Result.STALE, f"{action.node.name} has booted since: {node.status.node_info.boot_id}"
+        if left := await self._undrained(action):
+            return Result.STALE, f"{action.node.name} is not drained: {left} came late"
+        return await self._ask(action, Ask.REBOOT, action.token, action.release)
+
+    async def _clear(self, action: Clear) -> ActionResult:
+        name = action.node.name
+        for _ in range(CONFLICTS):
+            machine = await self._machine(name)
+            if machine is None or machine.spec is None:
+                return Result.DONE, ""
+            if not machine.spec.token.startswith(f"{action.rollout}/"):
+                return Result.DONE, ""
+            try:
+                spec = {"action": None, "token": None, "release": None}
+                await self._patch_machine(name, machine, spec)
+            except ConflictError:
+                continue
+            return Result.DONE, ""
+        return _conflicts()
+
+    async def _ask(self, action: Stage | Reboot, ask: Ask, token: str, release: Release) -> ActionResult:
+        name = action.node.name
+        for _ in range(CONFLICTS):
+            machine = await self._machine(name)
+            try:
+                if machine is None:
+                    await self._create_machine(action, _request(ask, token, release))
+                elif machine.spec is None or machine.spec.token != token:
+                    await self._patch_machine(name, machine, _request(ask, token, release))
+            except ConflictError:
+                continue
+            return Result.DONE, ""
+        return _conflicts()
+
+    async def _node(self, action: Action) -> MarkedNode:
+        """The Node that is meant; ends the action where another machine stands under its name."""
+        body = await self._transport.call(_call(NODES, "get", action.node.name))
+        node = _decoded(_NODE, body)
+        if node.metadata.uid != action.uid:
+            raise _Refusal(Result.GONE, f"another machine now stands under the name {action.node.name}")
+        return node
+
+    async def _undrained(self, action: Reboot) -> str:
+        """A pod that would go down with the node; empty: there is none. What the watch of pods tells may be late."""
+        node = action.node.name
+        found = await listing.read(self._transport, PODS, f"spec.nodeName={node}")
+        pods = [thing for thing in found.things if isinstance(thing, Pod) and thing.node == node]
+        left = (pod for pod in pods if not pod.stays and not pod.finished and pod.uid not in action.staying)
+        return next((str(pod.ref) for pod in left), "")
+
+    async def _machine(self, name: str) -> MachineWire | None:
+        try:
+            return _decoded(_MACHINE, await self._transport.call(_call(MACHINES, "get", name)))
+        except NotFoundError:
+            return None
+
+    async def _patch_machine(self, name: str, machine: MachineWire, spec: NodePatch) -> None:
+        meta = {"uid": machine.metadata.uid, "resourceVersion": machine.metadata.resource_version}
+        await self._transport.call(_call(MACHINES, "patch", name, {"metadata": meta, "spec": spec}))
+
+    async def _create_machine(self, action: Stage | Reboot, spec: NodePatch) -> None:
+        """It goes when its Node goes."""
+        name = action.node.name
+        owner = {"apiVersion": "v1", "kind": "Node", "name": name, "uid": action.uid}
+        body = {
+            "apiVersion": f"{GROUP}/{VERSION}",
+            "kind": "Machine",
+            "metadata": {"name": name, "ownerReferences": [owner]},
+            "spec": {**spec, "release": {k: v for k, v in spec["release"].items() if v is not None}},
+        }
+        try:
+            await self._transport.call(_call(MACHINES, "create", "", body))
+        except NotFoundError:
+            words = "the cluster knows no Machines"
+            raise FleetError(words, f"fleet cluster install {action.node.cluster}") from None
+
+
+def _request(ask: Ask, token: str, release: Release) -> NodePatch:
+    """`spec` of a Machine, for a merge patch: null takes away what an earlier request said."""
+    told = {
+        "version": release.version,
+        "digest": release.digest or None,
+        "referenceDigest": release.reference_digest or None,
+        "kernel": release.kernel or None,
+    }
+    return {"action": str(ask), "token": token, "release": told}
+
+
+def _call(kind: ApiResource, verb: str, name: str, body: object = None) -> ApiRequest:
+    path = f"{kind.path}/{name}" if name else kind.path
+    return ApiRequest(
+        verb=verb, path=path, group=kind.group, resource=kind.resource, body=body, seconds=SECONDS
+    )
+
+
+def _of_pod(action: Evict) -> ApiRequest:
+    pod = action.pod
+    path = f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}"
+    return ApiRequest(verb="get", path=path, resource="pods", seconds=SECONDS)
+
+
+def _decoded(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
+    try:
+        return decoder.decode(body)
+    except UNREADABLE as error:
+        raise FleetError(f"the server's answer cannot be read: {error}") from None
+
+
+def _conflicts() -> ActionResult:
+    return Result.STALE, f"others changed it {CONFLICTS} times in a row"

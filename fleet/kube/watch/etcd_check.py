@@ -1,0 +1,129 @@
+"""Whether what an API server lists and watches is what its etcd holds.
+
+A GET without a resourceVersion is answered by etcd, a list by the API server's cache. After an etcd was restored under a
+running API server the cache goes on telling the state of before, its watches stay silent, and readyz says ok; GETs and
+writes tell the truth (seen on 1.36 and 1.37). So one object is read in both ways. resourceVersions of one resource are
+numbers that grow (KEP-5504).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from fleet.core.rollout.event import Object
+from fleet.kube.client.transport import Transport
+from fleet.kube.objects.api_resources import ApiResource
+from fleet.kube.objects.errors import ApiRequest, NotFoundError
+from fleet.kube.watch.listing import read
+
+SECONDS = 5.0
+"""For one request."""
+JUMP = 1_000_000
+"""No cluster writes so much between two looks: revisions were bumped, which makes API servers list anew."""
+REMEDY = (
+    "its etcd was restored under running API servers: restart all of them (or restore with bumped revisions), then "
+    "fleet's controller if this is still said"
+)
+
+
+_NUMBER = re.compile(r"[0-9]{1,20}")
+"""etcd's revisions have 64 bits."""
+
+
+class EtcdComparison(NamedTuple):
+    contradiction: str = ""
+    """What the list tells and etcd does not hold, in words; empty: nothing."""
+    behind: bool = False
+    """The server tells the truth, and what was known before is another state: list again."""
+
+
+async def compare_with_etcd(transport: Transport, kind: ApiResource, known: Object) -> EtcdComparison:
+    """Reads one object that is known from a list or a watch from etcd, and where it differs from the cache as well.
+
+    Raises FleetError for what gives no answer. A list that is begun after a GET must be as new as what that told.
+    """
+    stored = await _stored(transport, kind, known)
+    if stored is not None and stored.uid == known.uid and stored.resource_version == known.resource_version:
+        return EtcdComparison()
+    listed = await _listed(transport, kind, known)
+    again = await _stored(transport, kind, known)
+    name = f"{kind.kind} {known.name}"
+    if stored is None and listed is not None and listed.uid == known.uid:
+        return EtcdComparison(f"{name} is in its lists and not in its etcd")
+    if stored is not None and listed is not None and older(listed, stored):
+        return EtcdComparison(f"its lists tell {name} at {_revisions(listed, stored)}")
+    if again is not None and listed is not None and older(again, listed):
+        return EtcdComparison(f"its lists tell {name} at {_revisions(listed, again)}")
+    return EtcdComparison(behind=True)
+
+
+async def listed_at(transport: Transport, kind: ApiResource) -> int:
+    """Returns the resourceVersion of the server's lists, 0 where it is no number. Raises FleetError."""
+    query = {"limit": "1"}
+    call = ApiRequest(verb="list", path=kind.path, group=kind.group, resource=kind.resource, query=query)
+    return number(kind.page(await transport.call(call)).version) or 0
+
+
+async def has_recovered(transport: Transport, kind: ApiResource, wrong: Object, before: int) -> bool:
+    """The server has read its etcd anew since its lists, then at resourceVersion `before`, told `wrong`. Raises FleetError.
+
+    Where they are older than that now, or far newer. Or where they tell that object as etcd holds it, at a revision that
+    its cache had passed: it cannot have come there by a watch. Once etcd itself has passed `before`, whatever is
+    changed after that comes to the cache again, and proves nothing.
+    """
+    now = await listed_at(transport, kind)
+    if now and not before <= now <= before + JUMP:
+        return True
+    stored = await _stored(transport, kind, wrong)
+    listed = await _listed(transport, kind, wrong)
+    if stored is None or listed is None:
+        return stored is None and listed is None
+    version = number(listed.resource_version)
+    same = (listed.uid, listed.resource_version) == (stored.uid, stored.resource_version)
+    return same and version is not None and version <= before
+
+
+def newest(things: Iterable[Object]) -> Object | None:
+    """The object that was changed last; None: there is none whose resourceVersion is a number."""
+    numbered = (thing for thing in things if number(thing.resource_version) is not None)
+    return max(numbered, key=lambda thing: number(thing.resource_version) or 0, default=None)
+
+
+def number(version: str) -> int | None:
+    return int(version) if _NUMBER.fullmatch(version) else None
+
+
+def older(one: Object, other: Object) -> bool:
+    """Also where these are different objects of one name: within a resource numbers only grow."""
+    left, right = number(one.resource_version), number(other.resource_version)
+    return left is not None and right is not None and left < right
+
+
+async def _stored(transport: Transport, kind: ApiResource, known: Object) -> Object | None:
+    call = ApiRequest(
+        verb="get",
+        path=kind.path_of(getattr(known, "namespace", ""), known.name),
+        group=kind.group,
+        resource=kind.resource,
+        seconds=SECONDS,
+    )
+    try:
+        return kind.thing(await transport.call(call))
+    except NotFoundError:
+        return None
+
+
+async def _listed(transport: Transport, kind: ApiResource, known: Object) -> Object | None:
+    namespace = getattr(known, "namespace", "")
+    fields = f"metadata.name={known.name}" + (f",metadata.namespace={namespace}" if namespace else "")
+    things = (await read(transport, kind, fields)).things
+    own = (
+        thing for thing in things if (getattr(thing, "namespace", ""), thing.name) == (namespace, known.name)
+    )
+    return next(own, None)
+
+
+def _revisions(listed: Object, stored: Object) -> str:
+    return f"resourceVersion {listed.resource_version}, its etcd holds it at {stored.resource_version}"

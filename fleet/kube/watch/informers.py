@@ -1,0 +1,185 @@
+"""Every kind of one cluster, watched together: what changed, when all is known, and when the cluster is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import deque
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import suppress
+
+from msgspec import Struct
+
+from fleet.core.records.errors import FleetError, UnreachableError
+from fleet.core.rollout.event import Event, Gone, Lost, Object, Seen, Synced
+from fleet.core.text.untrusted import UnreadableError, decode
+from fleet.kube.client.clock import Clock
+from fleet.kube.client.transport import Transport
+from fleet.kube.objects.api_resources import KINDS, NODES, PODS, ApiResource
+from fleet.kube.objects.errors import ApiRequest
+from fleet.kube.watch import etcd_check
+from fleet.kube.watch.feed import Feed
+
+COMPARED = (NODES, PODS)
+"""Kinds of which one object is compared with what etcd holds."""
+VERSION_MOST = 100
+"""Characters of a version that are kept."""
+HEARD = 6
+"""Answers among which the oldest version counts."""
+
+
+class _Version(Struct, frozen=True, rename="camel"):
+    git_version: str
+
+
+class HealthCheck(Struct, frozen=True):
+    """How to find out that a server has gone without a word: a dead network ends no watch. Seconds."""
+
+    every: float = 10.0
+    answer: float = 5.0
+    """How long an answer may take."""
+    misses: int = 2
+    """So many in a row without an answer: the cluster is lost."""
+
+
+class Informers:
+    """For one reader."""
+
+    def __init__(self, cluster: str, transport: Transport, clock: Clock, pulse: HealthCheck) -> None:
+        self._cluster = cluster
+        self._transport = transport
+        self._clock = clock
+        self._pulse = pulse
+        self._inbox: deque[Event] = deque()
+        self._news = asyncio.Event()
+        self._closed = False
+        self._feeds = [Feed(transport, kind, clock, self._tell, self._reached) for kind in KINDS]
+        self._wrong = ""
+        """Why nothing that the server's lists tell is to be believed; empty: it is."""
+        self._stale: tuple[ApiResource, Object, int] | None = None
+        """By which object that was found, and the resourceVersion of the server's lists then."""
+        self._behind: dict[str, Object] = {}
+        """By resource: an object that is another in etcd, and as new in the server's lists. Its watch may tell it yet."""
+        self._told: Synced | Lost | None = None
+        """The last word about the reach of the cluster."""
+        self._heard: deque[str] = deque(maxlen=HEARD)
+        """The versions that the last answers told; of several API servers each may have given one."""
+
+    @property
+    def missing(self) -> dict[str, str]:
+        """Kinds (their resource) that the cluster has not, or does not let us see, and why."""
+        return {feed.kind.named: feed.absent for feed in self._feeds if feed.absent}
+
+    async def events(self) -> AsyncGenerator[Event, None]:
+        tasks = [asyncio.create_task(feed.run()) for feed in self._feeds]
+        tasks.append(asyncio.create_task(self._feel_pulse()))
+        for task in tasks:
+            task.add_done_callback(lambda _: self._news.set())
+        try:
+            while not self._closed:
+                self._news.clear()
+                while self._inbox:
+                    yield self._inbox.popleft()
+                for task in tasks:
+                    if task.done():
+                        task.result()
+                if not self._inbox:
+                    await self._news.wait()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def close(self) -> None:
+        """Ends `events`."""
+        self._closed = True
+        self._news.set()
+
+    def _tell(self, there: Sequence[Object], gone: Sequence[Object]) -> None:
+        self._inbox.extend(Gone(self._cluster, thing) for thing in gone)
+        self._inbox.extend(Seen(self._cluster, thing) for thing in there)
+        self._news.set()
+
+    def _reached(self, _: Feed | None = None) -> None:
+        error = next((feed.error for feed in self._feeds if feed.error is not None), None)
+        word: Synced | Lost
+        if self._wrong:
+            word = Lost(self._cluster, self._wrong)
+        elif error is not None:
+            word = Lost(self._cluster, error.full_message)
+        elif self._heard and all(feed.listed for feed in self._feeds):
+            word = Synced(self._cluster, min(filter(None, self._heard), key=by_age, default=""))
+        else:
+            return
+        # Servers of one control plane may be of different versions: the oldest counts, until it is heard of no more.
+        if word != self._told:
+            self._told = word
+            self._inbox.append(word)
+            self._news.set()
+
+    async def _compare(self) -> None:
+        """Reads one object of a kind from etcd: is it as the server's lists and watches have told?"""
+        if self._stale is not None:
+            if await etcd_check.has_recovered(self._transport, *self._stale):
+                self._stale, self._wrong = None, ""
+                self._list_again("its API server has read its etcd anew")
+            return
+        for feed in self._feeds:
+            if feed.kind not in COMPARED or not feed.listed:
+                continue
+            doubted = self._behind.pop(feed.kind.resource, None)
+            known = doubted if doubted is not None and feed.knows(doubted) else feed.example()
+            if known is None:
+                continue
+            found = await etcd_check.compare_with_etcd(self._transport, feed.kind, known)
+            if found.contradiction:
+                self._stale = (feed.kind, known, await etcd_check.listed_at(self._transport, feed.kind))
+                self._wrong = f"{found.contradiction}: {etcd_check.REMEDY}"
+                return
+            if found.behind and feed.knows(known):
+                if known is doubted:
+                    # A watch that goes on from a revision which the server's etcd has not reached is silent.
+                    self._list_again(f"the watch of {feed.kind.resource} has not told what there is")
+                    return
+                self._behind[feed.kind.resource] = known
+
+    def _list_again(self, why: str) -> None:
+        self._behind.clear()
+        for feed in self._feeds:
+            feed.list_again(why)
+
+    async def _feel_pulse(self) -> None:
+        silent = 0
+        while True:
+            try:
+                self._heard.append(await server_version(self._transport, self._pulse.answer))
+            except UnreachableError as error:
+                silent += 1
+                if silent == self._pulse.misses:
+                    for feed in self._feeds:
+                        feed.interrupt(error)
+            except FleetError:
+                # It answers; whether it lets us in is what the feeds find out.
+                self._heard = self._heard or deque([""], maxlen=HEARD)
+                silent = 0
+            else:
+                silent = 0
+                # What does not answer here is found out by the feeds.
+                with suppress(FleetError):
+                    await self._compare()
+            self._reached()
+            await self._clock.sleep(self._pulse.every)
+
+
+def by_age(version: str) -> tuple[int, ...]:
+    """Of `v1.36.3`: a key by which older ones come first."""
+    return tuple(int(part) for part in re.findall(r"\d+", version))
+
+
+async def server_version(transport: Transport, seconds: float) -> str:
+    """Such as `v1.36.3`. Raises FleetError."""
+    body = await transport.call(ApiRequest(verb="get", path="/version", resource="version", seconds=seconds))
+    try:
+        return decode(body, _Version).git_version[:VERSION_MOST]
+    except UnreadableError:
+        raise FleetError("the server tells no version: is it a Kubernetes API server?") from None

@@ -1,0 +1,159 @@
+"""The lab's agents: those of all fake nodes in one process, over one watch of Machines and one of Nodes.
+
+    python -m fleet.lab.fake_nodes.agents KUBECONFIG
+
+may be killed and started at any time. Besides the agents it plays the machines themselves, so it needs more than
+an agent may: get, list and watch nodes, and patch nodes/status.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from fleet.core.records.errors import FleetError
+from fleet.core.text.untrusted import UNREADABLE
+from fleet.core.text.visible import visible_lines
+from fleet.kube.actions.machine_client import MachineInformer
+from fleet.kube.client.clock import Clock
+from fleet.kube.client.credentials import CredentialSource
+from fleet.kube.client.transport import Transport
+from fleet.kube.objects.errors import ApiRequest, ConflictError
+from fleet.kube.watch.changes import Found, Kind, Lost, Watch
+from fleet.lab.fake_nodes.host import Host
+from fleet.lab.fake_nodes.machine import Settings
+from fleet.lab.fake_nodes.node import FakeNode, Patch
+from fleet.machines.agent.agent import Pace
+from fleet.system import logs
+from fleet.system.clock import WallClock
+
+LOG = logging.getLogger(__name__)
+NODES = "/api/v1/nodes"
+FAKE = "kwok.x-k8s.io/node"
+"""The annotation of nodes without a machine. No other node is ever touched."""
+
+_NODE = msgspec.json.Decoder(FakeNode)
+
+
+class LabSettings(Struct, frozen=True):
+    """`nodes` limits it to nodes of these names; empty means all fake ones."""
+
+    machines: Settings = Settings()
+    # No looks after a boot: a fake machine's units are on its Node, which is watched.
+    pace: Pace = Pace(progress=0.5, retry=0.2, retry_most=5.0, looks=())
+    nodes: frozenset[str] = frozenset()
+
+
+class ApiNode:
+    """The NodeObject of one fake node."""
+
+    def __init__(self, transport: Transport, name: str) -> None:
+        self._transport = transport
+        self._path = f"{NODES}/{name}"
+
+    async def read(self) -> FakeNode:
+        call = ApiRequest(verb="get", path=self._path, resource="nodes")
+        try:
+            return _NODE.decode(await self._transport.call(call))
+        except UNREADABLE as error:
+            raise FleetError(f"the Node cannot be read: {error}") from None
+
+    async def patch(self, patch: Patch) -> bool:
+        media = "application/strategic-merge-patch+json"
+        path = f"{self._path}/status"
+        call = ApiRequest(verb="patch", path=path, resource="nodes/status", body=dict(patch), media=media)
+        try:
+            await self._transport.call(call)
+        except ConflictError:
+            return False
+        return True
+
+
+class Bundle:
+    """The hosts of a cluster's fake nodes."""
+
+    def __init__(self, transport: Transport, clock: Clock, settings: LabSettings) -> None:
+        self._transport = transport
+        self._clock = clock
+        self._settings = settings
+        self._machines = MachineInformer(transport, clock)
+        self._hosts: dict[str, tuple[Host, asyncio.Task[None]]] = {}
+
+    async def run(self) -> None:
+        """Until it is cancelled. Raises what a host died of: a bug."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._machines.run())
+            watch = Watch(self._transport, self._clock, Kind(NODES, "", "nodes"), _NODE.decode)
+            async for change in watch.changes():
+                if isinstance(change, Found) and self._plays(change.thing):
+                    self._host(change.name, group.create_task).seen(change.thing)
+                elif isinstance(change, Found | Lost) and change.name in self._hosts:
+                    self._hosts.pop(change.name)[1].cancel()
+
+    def _plays(self, node: FakeNode) -> bool:
+        chosen = self._settings.nodes
+        return FAKE in node.annotations and (not chosen or node.name in chosen)
+
+    def _host(self, name: str, start: Callable[..., asyncio.Task[None]]) -> Host:
+        if name not in self._hosts:
+            own, node = self._machines.client(name), ApiNode(self._transport, name)
+            host = Host(own, node, self._settings.machines, self._settings.pace, self._clock.now)
+            self._hosts[name] = host, start(host.run())
+        return self._hosts[name][0]
+
+
+async def run_lab_agents(kubeconfig: Path, *, settings: LabSettings, stop: asyncio.Event) -> None:
+    """Plays the machines of all fake nodes, those to come too, and runs their agents, until `stop` is set.
+
+    Raises FleetError where the kubeconfig cannot be used. An API server that is away is waited for.
+    """
+    clock = WallClock()
+    transport = Transport(CredentialSource(kubeconfig), clock)
+    playing = asyncio.create_task(Bundle(transport, clock, settings).run())
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({playing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if playing.done():
+            playing.result()
+    finally:
+        playing.cancel()
+        stopping.cancel()
+        await asyncio.wait({playing, stopping})
+        await transport.close()
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m fleet.lab.fake_nodes.agents", description="The lab's agents."
+    )
+    parser.add_argument("kubeconfig", type=Path)
+    return parser.parse_args()
+
+
+async def _main(kubeconfig: Path) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await run_lab_agents(kubeconfig, settings=LabSettings(), stop=stop)
+
+
+def main() -> int:
+    logs.begin("text", "info")
+    try:
+        asyncio.run(_main(_arguments().kubeconfig))
+    except FleetError as error:
+        sys.stderr.write(visible_lines(f"error: {error.message}\n{error.hint}\n"))
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,134 @@
+"""The operating system of the lab's fake nodes: a reboot changes on the Node object what a real one changes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Protocol
+from uuid import uuid4
+
+from msgspec import Struct
+
+from fleet.core.releases.release import Release
+from fleet.lab.fake_nodes import node as fake
+from fleet.lab.fake_nodes.node import REBOOT_MS, STAGE_MS, Boot, Disk, FakeNode, Fault, Patch
+from fleet.machines.agent.boot_log import LINES
+from fleet.machines.errors import MachineError
+from fleet.machines.families.family import Observation
+from fleet.machines.progress import ReportPercent
+
+OS = "simulated"
+_PROGRESS_STEPS = 10
+_CONFLICTS = 20
+"""Other writers of a Node are few and quick: a change that meets more conflicts than this one after another is a bug."""
+
+
+class Settings(Struct, frozen=True):
+    """How long a simulated machine takes, in seconds, where its node's annotations say nothing else."""
+
+    stage: float = 1.0
+    reboot: float = 3.0
+
+
+class NodeObject(Protocol):
+    """One fake node's Node in an API server."""
+
+    async def read(self) -> FakeNode:
+        """As it is now. Raises FleetError."""
+        ...
+
+    async def patch(self, patch: Patch) -> bool:
+        """False if its resourceVersion is not the newest any more (409). Raises FleetError."""
+        ...
+
+
+class Simulated:
+    """The Family of one fake node; and its power button."""
+
+    def __init__(self, node: NodeObject, settings: Settings, now: Callable[[], datetime]) -> None:
+        self._node = node
+        self._settings = settings
+        self._now = now
+
+    async def observe(self) -> Observation:
+        node = await self._node.read()
+        disk, info = node.disk, node.status.node_info
+        return Observation(
+            OS, disk.booted, info.boot_id, info.kernel, disk.staged, disk.rollback, units=node.units
+        )
+
+    async def last_boot(self, unit: str = "", lines: int = LINES, known: str = "") -> str:
+        """As bootlog.Log: a simulated machine is its own."""
+        text = (await self._node.read()).annotations.get(fake.LOG)
+        if text is None:
+            raise MachineError("the machine's journal has no earlier boot (simulated)")
+        return "".join([line for line in text.splitlines(keepends=True) if unit in line][-lines:])
+
+    async def stage(self, release: Release, progress: ReportPercent, token: str = "") -> None:
+        node = await self._node.read()
+        seconds = node.seconds(STAGE_MS, self._settings.stage)
+        for step in range(_PROGRESS_STEPS):
+            progress(step * 100 // _PROGRESS_STEPS)
+            await asyncio.sleep(seconds / _PROGRESS_STEPS)
+            if node.fault is Fault.STAGE_FAILS and step == _PROGRESS_STEPS // 2:
+                await self._change(fake.fault_spent)
+                raise MachineError(f"error: pulling {release.version}: No space left on device (simulated)")
+        await self._change(lambda now: _with_staged(now, release))
+        progress(100)
+
+    async def roll_back(self) -> None:
+        await self._change(_with_rollback_staged)
+
+    async def mark_good(self) -> None:
+        """A simulated machine has no boot loader that counts."""
+
+    async def reboot(self) -> None:
+        await self._change(self._switched_off)
+
+    async def come_up(self) -> bool:
+        """Waits until the reboot under way is over, and ends it. False if the machine is up, or stays down."""
+        node = await self._node.read()
+        if node.boot is None:
+            return False
+        await asyncio.sleep(max(0.0, (node.boot.due - self._now()).total_seconds()))
+        return await self._change(self._switched_on)
+
+    async def mend(self) -> bool:
+        """Makes a machine Ready that booted without, if its fault has been taken away. False if there was nothing."""
+        return await self._change(fake.mended)
+
+    def _switched_off(self, node: FakeNode) -> Patch | None:
+        if node.boot is not None:
+            return None
+        away = node.seconds(REBOOT_MS, self._settings.reboot)
+        now = self._now()
+        return fake.switched_off(node, Boot(str(uuid4()), now + timedelta(seconds=away)), now)
+
+    def _switched_on(self, node: FakeNode) -> Patch | None:
+        if node.boot is None or node.fault is Fault.NEVER_BACK:
+            return None
+        return fake.booted(node, node.boot, self._now())
+
+    async def _change(self, change: Callable[[FakeNode], Patch | None]) -> bool:
+        """What `change` makes of the newest state; again if another writer came first. False if it wants nothing."""
+        for _ in range(_CONFLICTS):
+            patch = change(await self._node.read())
+            if patch is None:
+                return False
+            if await self._node.patch(patch):
+                return True
+        raise MachineError(f"a simulated machine met {_CONFLICTS} conflicts one after another on its Node")
+
+
+def _with_staged(node: FakeNode, release: Release) -> Patch:
+    return fake.written(node, Disk(node.disk.booted, release, node.disk.rollback))
+
+
+def _with_rollback_staged(node: FakeNode) -> Patch | None:
+    disk = node.disk
+    if disk.rollback is None:
+        raise MachineError("error: no rollback deployment found (simulated)")
+    if disk.staged == disk.rollback:
+        return None
+    return fake.written(node, Disk(disk.booted, disk.rollback, disk.rollback))

@@ -1,0 +1,247 @@
+"""A fake node of the lab: what a real machine has in its hardware and on its disk is on its Node object here.
+
+The deployments are an annotation (`lab.fleet.internal/disk`), so that they outlive the process that plays the
+machine. While `lab.fleet.internal/boot` is there the machine is down: it holds the boot id of the boot to come, so
+that whoever ends that boot, and how often, the boot id changes once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from fleet.core.objects.machine import Units
+from fleet.core.releases.release import Release
+from fleet.machines.errors import MachineError
+
+Patch = Mapping[str, object]
+"""A strategic merge patch of a Node's `status` and annotations, both through `nodes/status`."""
+Content = TypeVar("Content")
+
+OS_IMAGE = "Simulated OS "
+"""Before the version in `nodeInfo.osImage`."""
+
+PREFIX = "lab.fleet.internal/"
+DISK = PREFIX + "disk"
+BOOT = PREFIX + "boot"
+REBOOTING = PREFIX + "rebooting"
+"""While present, the lab's heartbeats leave the Ready condition alone."""
+FAIL = PREFIX + "fail"
+"""How the machine fails: a Fault, each time, or once with `:once` (not for those that last)."""
+FAILED_UNITS = PREFIX + "failed-units"
+"""Names of the units of systemd that have failed, with commas between; there to be changed by anybody."""
+LOG = PREFIX + "log"
+"""Of the boot before this one."""
+STAGE_MS = PREFIX + "stage-ms"
+REBOOT_MS = PREFIX + "reboot-ms"
+
+
+class Fault(StrEnum):
+    STAGE_FAILS = "stage-fails"
+    OLD_VERSION = "old-version"
+    """It boots, but the old deployment."""
+    NEVER_BACK = "never-back"
+    """Lasts until the annotation is taken away; then the machine boots."""
+    NOT_READY = "not-ready"
+    """It boots the new one, but its kubelet is not Ready; lasts until the annotation is taken away."""
+    UNIT_FAILS = "unit-fails"
+    """It boots the new one, and UNIT does not come up."""
+
+
+UNIT = "app-gateway.service"
+
+
+class Disk(Struct, frozen=True, omit_defaults=True):
+    """The deployments of a machine."""
+
+    booted: Release
+    staged: Release | None = None
+    rollback: Release | None = None
+
+    def after_boot(self, *, old_version: bool = False) -> Disk:
+        """What is on disk after a boot; with `old_version` the staged one did not come up."""
+        if self.staged is None:
+            return self
+        if old_version:
+            return Disk(self.booted, rollback=self.staged)
+        return Disk(self.staged, rollback=self.booted)
+
+
+class Boot(Struct, frozen=True):
+    """A reboot under way: the boot id that it will have, and when it is over."""
+
+    boot_id: str
+    due: datetime
+
+
+class _Metadata(Struct, frozen=True, rename="camel"):
+    name: str
+    resource_version: str = ""
+    annotations: dict[str, str] = {}
+
+
+class _NodeInfo(Struct, frozen=True):
+    boot_id: str = msgspec.field(name="bootID", default="")
+    os_image: str = msgspec.field(name="osImage", default="")
+    kernel: str = msgspec.field(name="kernelVersion", default="")
+
+
+class _Status(Struct, frozen=True, rename="camel"):
+    node_info: _NodeInfo = _NodeInfo()
+
+
+class FakeNode(Struct, frozen=True):
+    """The part of a Node object that a simulated machine lives in. Decode it from the object's JSON."""
+
+    metadata: _Metadata
+    status: _Status = _Status()
+
+    @property
+    def name(self) -> str:
+        return self.metadata.name
+
+    @property
+    def annotations(self) -> Mapping[str, str]:
+        return self.metadata.annotations
+
+    @property
+    def boot(self) -> Boot | None:
+        """The reboot under way; None while the machine is up."""
+        text = self.annotations.get(BOOT)
+        return None if text is None else _decoded(text, Boot, self.name)
+
+    @property
+    def disk(self) -> Disk:
+        """A machine on which nothing was ever staged has the release that its Node object tells."""
+        text = self.annotations.get(DISK)
+        if text is not None:
+            return _decoded(text, Disk, self.name)
+        info = self.status.node_info
+        return Disk(Release(info.os_image.removeprefix(OS_IMAGE), kernel=info.kernel))
+
+    @property
+    def units(self) -> Units:
+        names = self.annotations.get(FAILED_UNITS, "").split(",")
+        failed = tuple(sorted(name.strip() for name in names if name.strip()))
+        return Units("degraded" if failed else "running", failed)
+
+    @property
+    def fault(self) -> Fault | None:
+        """Raises MachineError for a word that is none of Fault."""
+        word = self.annotations.get(FAIL, "").partition(":")[0]
+        try:
+            return Fault(word) if word else None
+        except ValueError:
+            known = ", ".join(Fault)
+            raise MachineError(f"{FAIL} of node {self.name} is {word!r}; known are {known}") from None
+
+    def fault_spent(self) -> dict[str, None]:
+        """The change of annotations by which a fault that was to happen once is over."""
+        return {FAIL: None} if self.annotations.get(FAIL, "").endswith(":once") else {}
+
+    def seconds(self, annotation: str, otherwise: float) -> float:
+        """Of an annotation in milliseconds. Raises MachineError where it is no number."""
+        text = self.annotations.get(annotation)
+        if text is None:
+            return otherwise
+        if not text.isdigit():
+            raise MachineError(f"{annotation} of node {self.name} is {text!r}, not milliseconds")
+        return int(text) / 1000
+
+
+def switched_off(node: FakeNode, boot: Boot, at: datetime) -> Patch:
+    """The machine goes down: the kubelet is not heard of any more."""
+    annotations = {BOOT: _encoded(boot), REBOOTING: boot.boot_id}
+    gone = {
+        "type": "Ready",
+        "status": "Unknown",
+        "reason": "NodeStatusUnknown",
+        "message": "Kubelet stopped posting node status.",
+        "lastTransitionTime": _text(at),
+    }
+    return _patch(node, annotations, {"conditions": [gone]})
+
+
+def booted(node: FakeNode, boot: Boot, at: datetime) -> Patch:
+    """The machine is up again, with what its disk and its fault make of it."""
+    old_version = node.fault is Fault.OLD_VERSION
+    disk = node.disk.after_boot(old_version=old_version)
+    not_ready, unit_fails = node.fault is Fault.NOT_READY, node.fault is Fault.UNIT_FAILS
+    failed = sorted({*node.units.failed, UNIT}) if unit_fails else node.units.failed
+    annotations = {
+        DISK: _encoded(disk),
+        BOOT: None,
+        LOG: _log(node, old_version=old_version),
+        FAILED_UNITS: ",".join(failed) or None,
+        REBOOTING: str(Fault.NOT_READY) if not_ready else None,
+        **(node.fault_spent() if old_version or unit_fails else {}),
+    }
+    ready = {
+        "type": "Ready",
+        "status": "False" if not_ready else "True",
+        "reason": "KubeletNotReady" if not_ready else "KubeletReady",
+        "message": "container runtime network not ready" if not_ready else "kubelet is posting ready status",
+        "lastHeartbeatTime": _text(at),
+        "lastTransitionTime": _text(at),
+    }
+    info = {
+        "bootID": boot.boot_id,
+        "osImage": OS_IMAGE + disk.booted.version,
+        "kernelVersion": disk.booted.kernel or node.status.node_info.kernel,
+    }
+    return _patch(node, annotations, {"conditions": [ready], "nodeInfo": info})
+
+
+def _log(node: FakeNode, *, old_version: bool) -> str:
+    """Of the boot that has ended: the one that failed, where the old deployment boots again."""
+    if old_version and node.disk.staged is not None:
+        return (
+            f"(simulated) systemd[1]: {node.disk.staged.version} boots\n"
+            f"(simulated) systemd[1]: Failed to start {UNIT}\n"
+        )
+    return f"(simulated) systemd[1]: {node.disk.booted.version} shuts down\n"
+
+
+def mended(node: FakeNode) -> Patch | None:
+    """Lets the heartbeats make a node Ready that booted without, once its fault has been taken away."""
+    if node.annotations.get(REBOOTING) != Fault.NOT_READY or node.fault is Fault.NOT_READY:
+        return None
+    return _patch(node, {REBOOTING: None}, {})
+
+
+def written(node: FakeNode, disk: Disk) -> Patch:
+    """The machine has written deployments."""
+    return _patch(node, {DISK: _encoded(disk)}, {})
+
+
+def fault_spent(node: FakeNode) -> Patch | None:
+    """A fault that was to happen once has happened; None where it happens each time."""
+    spent = node.fault_spent()
+    return _patch(node, spent, {}) if spent else None
+
+
+def _patch(node: FakeNode, annotations: Mapping[str, str | None], status: Mapping[str, object]) -> Patch:
+    metadata = {"resourceVersion": node.metadata.resource_version, "annotations": annotations}
+    return {"metadata": metadata, "status": status}
+
+
+def _text(at: datetime) -> str:
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _encoded(content: Struct) -> str:
+    return msgspec.json.encode(content).decode()
+
+
+def _decoded(text: str, kind: type[Content], node: str) -> Content:
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except msgspec.MsgspecError as error:
+        raise MachineError(
+            f"node {node} has an annotation that no simulated machine wrote: {error}"
+        ) from error

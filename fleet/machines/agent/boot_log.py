@@ -1,0 +1,96 @@
+"""The log of a machine's boot before this one, as its journal has it: what is asked after a rollback.
+
+Source: journalctl(1). Bounded, and without the secrets that `secrets.hidden` recognizes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Protocol
+
+from fleet.core.objects.machine import LOG_MOST
+from fleet.machines import redaction
+from fleet.machines.errors import MachineError
+from fleet.machines.host import Host, checked
+
+LINES = 100
+LOOKED_AT = 16 * LOG_MOST
+"""Characters of a log that are looked at: more than are told, so that what is cut off ends no secret early."""
+_BOOT = re.compile(r"^\s*-?\d+ (?P<id>[0-9a-f]{32})\s")
+_HEAD = re.compile(r"^\s*IDX\s+BOOT ID\s")
+_UNIT = re.compile(r"^[\w@.:\\-]+$", re.ASCII)
+
+
+class Log(Protocol):
+    async def last_boot(self, unit: str = "", lines: int = LINES, known: str = "") -> str:
+        """The end of the log of the boot before this one, at most LOG_MOST characters; of one unit, or of all.
+
+        `known`: id of a boot that is not meant. Where it is the last that the journal has, the log says so first.
+        Raises MachineError where the journal has no earlier boot.
+        """
+        ...
+
+
+class BootLog:
+    """Of a machine whose commands are run by this way."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+
+    async def last_boot(self, unit: str = "", lines: int = LINES, known: str = "") -> str:
+        """As Log."""
+        checked_unit(unit)
+        boots = parse_boots(
+            await checked(self._host, ("journalctl", "--list-boots", "--no-pager", "--quiet"))
+        )
+        if len(boots) < 2:
+            raise MachineError(
+                "the machine's journal has no earlier boot: it is not kept across boots; "
+                "mkdir /var/log/journal on it, and the next one is"
+            )
+        last = boots[-2]
+        argv = [
+            "journalctl",
+            f"--boot={last}",
+            f"--lines={lines}",
+            "--no-pager",
+            "--quiet",
+            "--output=short-iso",
+        ]
+        text = await checked(self._host, [*argv, f"--unit={unit}"] if unit else argv)
+        head = (
+            "(the boot that failed has left no log; this is the end of the one before it)\n"
+            if known and last == known.replace("-", "")
+            else ""
+        )
+        return bounded(head, redaction.hidden(text[-LOOKED_AT:]))
+
+
+def checked_unit(unit: str) -> str:
+    """Raises MachineError for what is no unit's name; empty is all of them."""
+    if unit and (not _UNIT.match(unit) or unit.startswith("-")):
+        raise MachineError(f"{unit!r} is no unit's name")
+    return unit
+
+
+def parse_boots(text: str) -> Sequence[str]:
+    """Boot ids, oldest first. Raises MachineError with the line that it does not understand."""
+    found: list[str] = []
+    for line in text.splitlines():
+        if not line.strip() or _HEAD.match(line):
+            continue
+        boot = _BOOT.match(line)
+        if boot is None:
+            raise MachineError(f"journalctl --list-boots has a line that is not understood: {line[:300]!r}")
+        found.append(boot["id"])
+    return found
+
+
+def bounded(head: str, text: str) -> str:
+    """The last whole lines for which there is room behind `head`."""
+    room = LOG_MOST - len(head)
+    if len(text) <= room:
+        return head + text
+    kept = text[-room:]
+    return head + (kept.partition("\n")[2] or kept)

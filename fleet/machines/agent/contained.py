@@ -1,0 +1,36 @@
+"""What one machine answers ends nobody else's work: an error that nobody foresaw is that machine's failure, and told."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from fleet.core.records.errors import FleetError
+from fleet.machines.errors import MachineError
+
+LOG = logging.getLogger(__name__)
+SHOWN = 200
+"""Letters of such an error that are told."""
+
+
+@contextmanager
+def contained(node: str = "") -> Iterator[None]:
+    """Raises MachineError in place of anything but a FleetError; where in fleet it happened is logged."""
+    try:
+        yield
+    except FleetError:
+        raise
+    except Exception as error:
+        raise not_understood(error, node) from error
+
+
+def not_understood(error: Exception, node: str = "") -> MachineError:
+    """The error that stands for one that nobody foresaw, which is logged."""
+    LOG.error("%s: an answer that fleet does not understand", node or "this machine", exc_info=error)
+    words = " ".join(str(error).split())[:SHOWN]
+    return MachineError(
+        f"{f'{node}: ' if node else ''}fleet does not understand what this machine answers "
+        f"({type(error).__name__}: {words})",
+        "the log of whoever works on it (fleet run, or the node's agent) says where; please report that",
+    )

@@ -1,0 +1,77 @@
+"""An agent that does not run on its machine but reaches it: it sees the machine go down and come back."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+
+from fleet.core.records.errors import FleetError
+from fleet.machines.agent.agent import Agent, Pace
+from fleet.machines.agent.boot_log import Log
+from fleet.machines.agent.contained import contained
+from fleet.machines.agent.own_machine import OwnMachine
+from fleet.machines.families.family import Family
+
+LOG = logging.getLogger(__name__)
+RETRY_SECONDS = 30.0
+"""Most between two looks at a machine that is not reached."""
+
+
+class RemoteAgent:
+    """An agent on the machine ends with each boot, and the next boot's says what became of the reboot. So here too:
+    one Agent a boot."""
+
+    def __init__(
+        self,
+        own: OwnMachine,
+        family: Family,
+        pace: Pace,
+        look: float = 5.0,
+        log: Log | None = None,
+        news: asyncio.Event | None = None,
+    ) -> None:
+        """`look`: seconds between two looks at the machine, whether it has booted since; `news`: it is worth one now."""
+        self._own = own
+        self._news = news or asyncio.Event()
+        self._log = log
+        self._family = family
+        self._pace = pace
+        self._look = look
+
+    async def run(self) -> None:
+        """Runs until it is cancelled. A machine that cannot be reached is waited for."""
+        while True:
+            boot = await self._booted(after="")
+            agent = asyncio.create_task(Agent(self._own, self._family, self._pace, self._log).run())
+            next_boot = asyncio.create_task(self._booted(after=boot))
+            try:
+                await asyncio.wait({agent, next_boot}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in (agent, next_boot):
+                    task.cancel()
+                await asyncio.wait({agent, next_boot})
+            if not agent.cancelled():
+                agent.result()
+            if not next_boot.cancelled():
+                next_boot.result()
+
+    async def _booted(self, after: str) -> str:
+        """Waits until the machine is reached in another boot than this one: its boot id."""
+        said = ""
+        while True:
+            rest = self._look
+            try:
+                with contained():
+                    boot = (await self._family.observe()).boot_id
+                if boot != after:
+                    return boot
+                said = ""
+            except FleetError as error:
+                if error.message != said:
+                    LOG.warning("the machine is not reached: %s", error)
+                said, rest = error.message, min(rest, RETRY_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(rest):
+                    await self._news.wait()
+            self._news.clear()

@@ -1,0 +1,1 @@
+"""Machines that are upgraded by playbooks, run by ansible-runner."""

@@ -1,0 +1,366 @@
+"""One playbook on one machine, by ansible-runner in a process of its own, and what came of it by its events.
+
+Nothing of ansible is imported here: it runs in a process of its own (`ansiblerun`), which a signal ends with all that it has
+begun, and whose events come as JSON, one a line. Source: ansible-runner 2.4, display_callback/awx_display.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from fleet.core.records.errors import UsageError
+from fleet.core.text.environment import for_others
+from fleet.core.text.untrusted import UnreadableError, decode
+from fleet.machines.errors import MachineError
+from fleet.machines.host import shown
+from fleet.system.programs import end_group
+
+KEPT = 3
+"""Runs of one playbook on one machine whose artifacts stay."""
+GRACE = 10.0
+"""Seconds that a run has to end after it was told to."""
+LINE_MOST = 8 * 1024 * 1024
+RESULT_MOST = 200_000
+"""Characters of a task's result beyond which ansible leaves it out of the event."""
+_PERCENT = re.compile(r"^fleet_percent=(\d{1,3})\s*$", re.MULTILINE)
+_MARK = "AWX_ISOLATED_DATA_DIR"
+"""Each process of a run has it in its environment, with the folder of the run."""
+_QUIET = 20
+"""Lines that are no events, of which the last so many are kept."""
+
+
+class Happened(Struct, frozen=True):
+    """A task that changed something, or failed: what a person would be told."""
+
+    task: str
+    result: str
+    """changed, failed, unreachable."""
+    words: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.task}: {self.result}{f': {self.words}' if self.words else ''}"
+
+
+class Played(Struct, frozen=True):
+    """What came of a playbook."""
+
+    code: int
+    told: dict[str, Any] = {}
+    """By its `set_stats`."""
+    answered: bool = False
+    """The machine ran at least one command."""
+    unreached: bool = False
+    """Its end was that the machine could not be reached."""
+    words: str = ""
+    """The task that ended it and what it said, or why nothing was done; empty where all went well."""
+
+    @property
+    def good(self) -> bool:
+        return not self.words
+
+
+class Data(Struct):
+    play: str | None = ""
+    """Its name, or what it has as `hosts`."""
+    task: str = ""
+    host: str = ""
+    res: dict[str, Any] = {}
+    ignore_errors: bool | None = False
+    failures: dict[str, int] = {}
+    """In the statistics at the end: the hosts that ended with a failed task."""
+    dark: dict[str, int] = {}
+    """Those that ended unreachable."""
+    artifact_data: dict[str, Any] = {}
+
+
+class Event(Struct):
+    """What is needed of one."""
+
+    event: str
+    event_data: Data = msgspec.field(default_factory=Data)
+    stdout: str = ""
+
+
+class Account:
+    """Folds the events of one run on the machine `name`.
+
+    The exit code alone proves nothing: ansible ends with 0 where a play matches no host, with 4 where a playbook does not
+    parse, and with 4 alone where one host failed and another was unreachable (ansible-core 2.19,
+    executor/playbook_executor.py). What counts is what the events tell of this machine.
+    """
+
+    def __init__(self, name: str, tell: Callable[[Happened], None], percent: Callable[[int], None]) -> None:
+        self._name = name
+        self._tell = tell
+        self._percent = percent
+        self._touched = self._answered = False
+        self._unmatched: list[str] = []
+        self._failed: dict[str, Happened] = {}
+        self._stats: Data | None = None
+        self._item = ""
+        self._printed: list[str] = []
+
+    def see(self, line: bytes) -> None:
+        try:
+            event = decode(line, Event)
+        except UnreadableError:
+            self._print(line.decode("utf-8", "replace"))
+            return
+        data = event.event_data
+        mine = data.host == self._name
+        self._touched = self._touched or mine
+        self._answered = self._answered or (mine and "rc" in data.res and "unreachable" not in data.res)
+        match event.event:
+            case "runner_retry" | "runner_on_ok":
+                self._progress(data)
+                if event.event == "runner_on_ok" and data.res.get("changed"):
+                    self._tell(Happened(data.task, "changed"))
+            case "runner_item_on_failed":
+                self._item = words_of(data.res)
+            case "runner_on_failed":
+                words, self._item = self._item or words_of(data.res), ""
+                if not data.ignore_errors:
+                    self._tell(self._fail(data, "failed", words))
+            case "runner_on_unreachable":
+                self._fail(data, "unreachable", words_of(data.res))
+            case "playbook_on_stats":
+                self._stats = data
+            case "playbook_on_no_hosts_matched":
+                self._unmatched.append(data.play or "without a name")
+            case "verbose" | "error":
+                self._print(event.stdout)
+
+    def end(self, code: int) -> Played:
+        stats = self._stats or Data()
+        unreached = self._name in stats.dark
+        failed = self._end_of(stats)
+        if unreached and failed is not None:
+            self._tell(failed)
+        words = self._nothing() if code == 0 else str(failed or self._said() or f"exit {code}")
+        return Played(code, stats.artifact_data, self._answered, unreached, words)
+
+    def _fail(self, data: Data, result: str, words: str) -> Happened:
+        failed = Happened(data.task, result, words)
+        # The last one of each host, and the hosts in the order of these.
+        self._failed.pop(data.host, None)
+        self._failed[data.host] = failed
+        return failed
+
+    def _end_of(self, stats: Data) -> Happened | None:
+        """What the run failed by: on the machine itself, else on another host. A failure that was rescued, or ignored,
+        did not end anything."""
+        ended = [host for host in self._failed if host in stats.failures or host in stats.dark]
+        last = self._name if self._name in ended else next(reversed(ended or list(self._failed)), "")
+        return self._failed.get(last)
+
+    def _nothing(self) -> str:
+        """Why a run that calls itself good is none; empty where it is one."""
+        if self._stats is None:
+            return self._said() or "it ended and has not told what it did"
+        if self._unmatched and not self._touched:
+            plays = ", ".join(dict.fromkeys(self._unmatched))
+            return (
+                f"nothing was done: no play is for {self._name}, the one host there is "
+                f"(no host matched: {plays}); hosts: all is for it"
+            )
+        return ""
+
+    def _said(self) -> str:
+        return shown("\n".join(self._printed).strip())
+
+    def _progress(self, data: Data) -> None:
+        found = _PERCENT.search(str(data.res.get("stdout", "")))
+        if found is not None:
+            self._percent(min(100, int(found[1])))
+
+    def _print(self, text: str) -> None:
+        self._printed = [*self._printed, *(each for each in text.splitlines() if each.strip())][-_QUIET:]
+
+
+def words_of(result: Mapping[str, Any]) -> str:
+    """What a failed task said, in one line, without secrets; nothing of a task with `no_log`."""
+    if "censored" in result:
+        return "it says nothing (no_log)"
+    message = str(result.get("msg") or result.get("reason") or "").strip()
+    printed = str(result.get("stderr") or result.get("stdout") or "").strip() if "rc" in result else ""
+    if printed:
+        message = f"exit {result['rc']}: {printed}"
+    return shown(" ".join(message.split())) or "it said nothing"
+
+
+def refuse_without() -> None:
+    """Raises UsageError where what runs playbooks is not installed. Imports nothing of it."""
+    if find_spec("ansible_runner") is None or find_spec("ansible") is None:
+        raise UsageError(
+            "a pool says reach: playbook, and ansible-runner is not installed",
+            "pip install 'fleet[playbooks]'",
+        )
+    if shutil.which("ssh") is None:
+        raise UsageError(
+            "a pool says reach: playbook, and there is no ssh", "install the package openssh-client"
+        )
+
+
+async def play(
+    folder: Path,
+    playbook: Path,
+    host: Mapping[str, Any],
+    variables: Mapping[str, Any],
+    seconds: float,
+    account: Account,
+    kept: int = KEPT,
+) -> Played:
+    """`folder`: ansible-runner's private_data_dir, of this machine and playbook alone; one run at a time there. `host`:
+    an inventory of this one host, by its name.
+
+    Raises MachineError where it has not ended after `seconds`. Cancelled or too late, nothing of it is left running.
+    """
+    try:
+        await reap(folder)
+    except TimeoutError:
+        raise MachineError(f"an earlier run in {folder} does not end, not even killed") from None
+    _forget_environment(folder)
+    _prepare(folder, host, variables)
+    process = await asyncio.create_subprocess_exec(
+        # -P: no module is taken from the folder that fleet happens to be in.
+        *(sys.executable, "-P", "-m", "fleet.machines.ansible.run"),
+        *(str(folder), str(playbook), str(kept)),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        limit=LINE_MOST,
+        env=_environment(folder),
+        start_new_session=True,
+    )
+    try:
+        async with asyncio.timeout(seconds):
+            await _listen(process, account)
+            code = await process.wait()
+    except TimeoutError:
+        raise MachineError(f"{playbook.name} has not ended after {seconds:.0f} s") from None
+    finally:
+        if process.returncode is None:
+            await _end(process)
+        with contextlib.suppress(TimeoutError):
+            await reap(folder)
+        _forget_environment(folder)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GRACE):
+                await process.wait()
+    return account.end(code)
+
+
+def _prepare(folder: Path, host: Mapping[str, Any], variables: Mapping[str, Any]) -> None:
+    settings = {"pexpect_timeout": 1, "fact_cache_type": "memory"}
+    files = {
+        "inventory/hosts.json": {"all": {"hosts": _plain(host)}},
+        "env/extravars": _plain(variables),
+        "env/settings": settings,
+    }
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for name, content in files.items():
+        file = folder / name
+        file.parent.mkdir(mode=0o700, exist_ok=True)
+        file.touch(0o600)
+        file.write_bytes(msgspec.json.encode(content))
+
+
+def _plain(value: Any) -> Any:
+    """The same, with each text as text alone. Ansible carries out, here and not on the machine, what stands in {{ }} in a
+    variable or an inventory, and versions and boot ids are what a machine says. Source: ansible-core 2.19,
+    _internal/_json/_profiles/_legacy.py."""
+    match value:
+        case str():
+            return {"__ansible_unsafe": value}
+        case Mapping():
+            return {key: _plain(each) for key, each in value.items()}
+        case list() | tuple():
+            return [_plain(each) for each in value]
+        case _:
+            return value
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """The controller's own, as far as it is for others. Host keys are checked: ansible-runner turns that off unless it is
+    said."""
+    own = for_others(os.environ)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{own.get('PATH', os.defpath)}"
+    fixed = {
+        "PATH": path,
+        "LC_ALL": "C.UTF-8",
+        "ANSIBLE_HOST_KEY_CHECKING": "True",
+        "ANSIBLE_NOCOLOR": "1",
+        # Which tasks run is the playbook's to say, not that of an ansible.cfg or a variable for others.
+        "ANSIBLE_RUN_TAGS": "all",
+        "ANSIBLE_SKIP_TAGS": "",
+        "ANSIBLE_LOCAL_TEMP": str(folder / "tmp"),
+        "MAX_EVENT_RES": str(RESULT_MOST),
+    }
+    return own | fixed
+
+
+async def _listen(process: asyncio.subprocess.Process, account: Account) -> None:
+    assert process.stdout is not None
+    while True:
+        try:
+            line = await process.stdout.readuntil(b"\n")
+        except asyncio.IncompleteReadError as last:
+            if last.partial:
+                account.see(last.partial)
+            return
+        except asyncio.LimitOverrunError as error:
+            await process.stdout.readexactly(error.consumed)
+            continue
+        account.see(line)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """ansible-runner kills what it has begun when it is told to end; one that does not end is killed."""
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        async with asyncio.timeout(GRACE):
+            await process.wait()
+    except TimeoutError:
+        end_group(process.pid)
+
+
+async def reap(folder: Path) -> None:
+    """Ends what a run in this folder has left, and returns when it is gone: ansible's workers and their ssh are in
+    sessions of their own, and a controller that was killed has ended none of it. Raises TimeoutError."""
+    async with asyncio.timeout(GRACE):
+        # Between two looks.
+        while await asyncio.to_thread(_kill, f"{_MARK}={folder}/".encode()):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+
+def _kill(mark: bytes) -> int:
+    """How many there were that have this in their environment."""
+    found = 0
+    for each in Path("/proc").iterdir():
+        if not each.name.isdigit():
+            continue
+        with contextlib.suppress(OSError):
+            if any(word.startswith(mark) for word in (each / "environ").read_bytes().split(b"\0")):
+                found += 1
+                os.kill(int(each.name), signal.SIGKILL)
+    return found
+
+
+def _forget_environment(folder: Path) -> None:
+    """Takes away the files in which ansible-runner keeps the whole environment of a run. A killed controller left one."""
+    for each in folder.glob("artifacts/*/command"):
+        each.unlink(missing_ok=True)

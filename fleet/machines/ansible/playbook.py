@@ -1,0 +1,321 @@
+"""A machine that is worked on by playbooks: fleet's own (`playbooks/`), or a user's in the place of some.
+
+It is the Family and the Log of the agent that runs here. Each step is a playbook. What the machine is like is told by
+`facts`, in what that one hands to `set_stats` as `fleet_now`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from fleet.core.objects.machine import Units
+from fleet.core.records.errors import UnreachableError
+from fleet.core.releases.release import Release, is_release, told_from
+from fleet.core.text.untrusted import UnreadableError, convert
+from fleet.machines import redaction
+from fleet.machines.agent.boot_log import LINES, LOOKED_AT, bounded, checked_unit, parse_boots
+from fleet.machines.ansible.play import KEPT, Account, Happened, Played, play
+from fleet.machines.errors import MachineError
+from fleet.machines.families.family import Observation
+from fleet.machines.families.shell import STATE
+from fleet.machines.host import LostError
+from fleet.machines.progress import ReportPercent
+from fleet.machines.ssh.config import Login, Way
+
+LOOK_SECONDS = 5.0
+"""Between two looks at a machine that reboots; the playbooks have the same."""
+GOING_DOWN_LOOKS = 6
+"""So often a machine may be seen in its old boot after the connection was cut, before that counts as another's fault."""
+FRESH_SECONDS = 2.0
+"""So long a look at a machine is as good as another one."""
+SHORT_SECONDS = 300.0
+"""For a playbook that only looks."""
+SPARE_SECONDS = 120.0
+"""What a playbook may take beside what it waits for."""
+
+Note = Callable[[str, Happened], None]
+"""Is told what happens in a step that changes the machine: the step, and the task."""
+
+
+class Rules(Struct, frozen=True):
+    """What a pool says of the playbooks of its machines."""
+
+    own: Mapping[str, Path] = {}
+    """By step: what stands in the place of fleet's."""
+    stage_seconds: int = 1800
+    boot_seconds: int = 900
+    look_seconds: float = LOOK_SECONDS
+    source: str = ""
+    """Where releases are, for operating systems that need it."""
+
+
+class _Release(Struct, frozen=True):
+    version: str = ""
+    digest: str = ""
+    reference_digest: str = ""
+
+    @property
+    def known(self) -> Release | None:
+        version, digest = self.version.strip(), self.digest.strip()
+        if not (version or digest):
+            return None
+        return Release(version, digest, reference_digest=self.reference_digest.strip())
+
+
+class _Now(Struct, frozen=True):
+    """`fleet_now`, as `facts` tells it."""
+
+    os: str
+    boot_id: str
+    kernel: str
+    booted: _Release
+    staged: _Release | None = None
+    rollback: _Release | None = None
+    kernel_arguments: str = ""
+    layered: tuple[str, ...] = ()
+    state: str = ""
+    """As `systemctl is-system-running` has it; empty: it was not asked."""
+    failed: tuple[str, ...] = ()
+
+
+def shipped(step: str) -> Path:
+    """fleet's own playbook of this step."""
+    return Path(str(files("fleet.machines").joinpath("playbooks"))) / f"{step}.yaml"
+
+
+def observation(told: Mapping[str, Any]) -> Observation:
+    """Reads what `facts` has told. Raises MachineError where it told nothing, or what is not understood. White space around
+    a text, as a command's output has it, counts for nothing."""
+    if "fleet_now" not in told:
+        raise MachineError(
+            "the playbook facts has told no fleet_now by set_stats with per_host: false (docs/os-support.md)"
+        )
+    try:
+        now = convert(told["fleet_now"], _Now)
+    except UnreadableError as error:
+        raise MachineError(f"what the playbook facts tells is not understood: {error}") from None
+    needed = {"os": now.os, "boot_id": now.boot_id, "kernel": now.kernel}
+    if empty := [key for key, text in needed.items() if not text.strip()]:
+        raise MachineError(f"the playbook facts tells an empty {', '.join(empty)}")
+    booted = now.booted.known
+    if booted is None:
+        raise MachineError("the playbook facts tells neither version nor digest of what is booted")
+    state = now.state.strip()
+    if state and not STATE.fullmatch(state):
+        raise MachineError(f"the playbook facts tells of systemd's state {state!r}")
+    return Observation(
+        now.os.strip(),
+        booted,
+        now.boot_id.strip(),
+        now.kernel.strip(),
+        now.staged.known if now.staged else None,
+        now.rollback.known if now.rollback else None,
+        now.kernel_arguments.strip(),
+        now.layered,
+        Units(state, tuple(sorted(set(now.failed)))) if state else None,
+    )
+
+
+class Playbooks:
+    """One machine. `folder` is kept for what its playbooks leave, a folder a step. Close it."""
+
+    def __init__(self, name: str, login: Login, folder: Path, rules: Rules, note: Note) -> None:
+        self.news = asyncio.Event()
+        """The machine may have booted: it is worth a look."""
+        self._name = name
+        self._rules = rules
+        self._note = note
+        self._folder = folder.absolute()
+        # The names of sockets must be short.
+        self._sockets = Path(tempfile.mkdtemp(prefix="fleet-"))
+        self._way = Way(login, self._folder, self._sockets)
+        self._limit = login.limit
+        self._doubtful = False
+        """It was not reached, or did not end, the last time."""
+        self._turns: dict[str, asyncio.Lock] = {}
+        self._look = asyncio.Lock()
+        self._seen: Observation | None = None
+        self._seen_at = 0.0
+        self._fresh = False
+        """No other playbook has worked on it since that look was begun."""
+
+    async def close(self) -> None:
+        await self._way.close()
+        await asyncio.to_thread(shutil.rmtree, self._sockets, ignore_errors=True)
+
+    async def observe(self) -> Observation:
+        """What somebody else has just been told is told again: a look takes seconds of a processor."""
+        now = asyncio.get_running_loop().time
+        async with self._look:
+            if self._seen is None or not self._fresh or now() - self._seen_at > FRESH_SECONDS:
+                self._fresh = True
+                played = await self._play("facts", SHORT_SECONDS, kept=1)
+                self._seen = observation(checked(self._name, played).told)
+                self._seen_at = now()
+            return self._seen
+
+    async def stage(self, release: Release, progress: ReportPercent, token: str = "") -> None:
+        """Its job on the machine goes on where this is broken off, and is found again by its token. A playbook that ends
+        well and has staged nothing is an error: its author's `when` or `end_play` was wrong."""
+        wanted = self._wanted(release) | {"fleet_token": token or f"stage/{release.version}"}
+        look = {**wanted, "fleet_allow_failed": True}
+        checked(self._name, await self._play("preflight", SHORT_SECONDS, look, note=True))
+        seconds = self._rules.stage_seconds + SPARE_SECONDS
+        checked(self._name, await self._play("stage", seconds, wanted, progress, note=True))
+        seen = await self.observe()
+        if not any(is_release(each, release) for each in (seen.staged, seen.booted)):
+            staged = told_from(seen.staged, release) if seen.staged else "nothing"
+            other = told_from(release, seen.staged)
+            raise MachineError(f"the playbook stage ended well, and {staged} is staged, not {other}")
+        progress(100)
+
+    async def reboot(self) -> None:
+        """Returns when the machine has booted again, whatever it booted: that is for others to compare."""
+        seen = self._seen or await self.observe()
+        variables = self._wanted(seen.boots_next()) | {"fleet_boot_id": seen.boot_id}
+        seconds = self._rules.boot_seconds + SPARE_SECONDS
+        try:
+            played = await self._play("reboot", seconds, variables, note=True)
+            await self._booted(seen.boot_id, played)
+        finally:
+            self.news.set()
+
+    async def _booted(self, before: str, played: Played) -> None:
+        """Waits for another boot; not where the playbook ended with an error while the one of before goes on. A
+        connection that was cut may have been cut by the reboot: that is known when the machine has had its time."""
+        looks = 0
+        gave_up = 1 if not played.good and not played.unreached else GOING_DOWN_LOOKS
+        try:
+            async with asyncio.timeout(self._rules.boot_seconds):
+                while True:
+                    try:
+                        if (await self.observe()).boot_id != before:
+                            return
+                        looks += 1
+                    except UnreachableError:
+                        looks = 0
+                    if looks >= gave_up:
+                        checked(self._name, played)
+                    await asyncio.sleep(self._rules.look_seconds)
+        except TimeoutError:
+            ended = f"; its playbook had ended with: {played.words}" if played.words else ""
+            raise MachineError(
+                f"it has not booted again within {self._rules.boot_seconds} s: boot id {before} is the one of "
+                f"before{ended}"
+            ) from None
+
+    async def roll_back(self) -> None:
+        seen = self._seen or await self.observe()
+        if seen.rollback is None:
+            if seen.staged is None:
+                raise MachineError("there is no deployment behind the booted one to roll back to")
+            return
+        variables = self._wanted(seen.rollback) | {"fleet_then_reboot": False}
+        checked(self._name, await self._play("rollback", SHORT_SECONDS, variables, note=True))
+        await self.observe()
+
+    async def mark_good(self) -> None:
+        """By the user's `verify`, where there is one. fleet's own is not asked: the engine proves a boot itself."""
+        if "verify" in self._rules.own:
+            seen = self._seen or await self.observe()
+            checked(
+                self._name, await self._play("verify", SHORT_SECONDS, self._wanted(seen.booted), note=True)
+            )
+
+    async def last_boot(self, unit: str = "", lines: int = LINES, known: str = "") -> str:
+        """As Log."""
+        folder = self._folder / "logs"
+        variables = {
+            "fleet_log_unit": checked_unit(unit),
+            "fleet_log_lines": lines,
+            "fleet_log_folder": str(folder),
+        }
+        try:
+            checked(self._name, await self._play("collect-logs", SHORT_SECONDS, variables, kept=1))
+            return await asyncio.to_thread(log_in, folder / self._name, known)
+        finally:
+            # What a machine logs stays nowhere but there.
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+    def _wanted(self, release: Release) -> dict[str, Any]:
+        return {
+            "fleet_version": release.version,
+            "fleet_digest": release.pin,
+            "fleet_digests": sorted(release.known_by),
+            "fleet_stage_seconds": self._rules.stage_seconds,
+            "fleet_boot_seconds": self._rules.boot_seconds,
+            "fleet_look_seconds": self._rules.look_seconds,
+            "fleet_source": self._rules.source,
+        }
+
+    async def _play(
+        self,
+        step: str,
+        seconds: float,
+        variables: Mapping[str, Any] | None = None,
+        progress: ReportPercent = lambda _: None,
+        *,
+        note: bool = False,
+        kept: int = KEPT,
+    ) -> Played:
+        """One run of a step at a time, and no more of all machines than the limit has."""
+
+        def tell(happened: Happened) -> None:
+            if note:
+                self._note(step, happened)
+
+        async with self._turns.setdefault(step, asyncio.Lock()), self._limit.place(self._doubtful):
+            host = {self._name: await self._way.host()}
+            playbook = self._rules.own.get(step) or shipped(step)
+            account = Account(self._name, tell, progress)
+            try:
+                played = await play(
+                    self._folder / step, playbook, host, variables or {}, seconds, account, kept=kept
+                )
+                self._doubtful = played.unreached
+                return played
+            except MachineError:
+                # It has not ended.
+                self._doubtful = True
+                raise
+            finally:
+                self._fresh = self._fresh and step == "facts"
+
+
+def checked(name: str, played: Played) -> Played:
+    """Raises UnreachableError, LostError where it was lost in the midst, and MachineError with the task that failed."""
+    if played.good:
+        return played
+    if played.unreached:
+        error = LostError if played.answered else UnreachableError
+        raise error(f"{name}: {played.words}")
+    raise MachineError(played.words)
+
+
+def log_in(folder: Path, known: str) -> str:
+    """What `collect-logs` has left, as BootLog tells it. Raises MachineError where the journal has no earlier boot."""
+    boots, text = folder / "boots", folder / "boot-1.log"
+    found = parse_boots(_end_of(boots)) if boots.exists() else ()
+    if not text.exists() or (boots.exists() and len(found) < 2):
+        raise MachineError(
+            "the machine's journal has no earlier boot: it is not kept across boots; "
+            "mkdir /var/log/journal on it, and the next one is"
+        )
+    other = known and found and found[-2] == known.replace("-", "")
+    head = "(the boot that failed has left no log; this is the end of the one before it)\n" if other else ""
+    return bounded(head, redaction.hidden(_end_of(text)))
+
+
+def _end_of(file: Path) -> str:
+    """What is looked at of a file that the machine has filled."""
+    with file.open("rb") as opened:
+        opened.seek(max(0, file.stat().st_size - LOOKED_AT))
+        return opened.read(LOOKED_AT).decode("utf-8", "replace")

@@ -1,0 +1,36 @@
+"""A process that plays one playbook by ansible-runner's library, and prints its events as JSON, one a line.
+
+    python -P -m fleet.machines.ansible.run FOLDER PLAYBOOK KEPT
+
+`ansible-runner run` would do the same, but that command imports python-daemon, and with it `lockfile`, which nobody
+maintains any more, for other commands of its own. The library does not. Source: ansible-runner 2.4, `__main__.py`, `run`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from ansible_runner import AnsibleRunnerException
+from ansible_runner import run as run_playbook
+
+
+def main(words: Sequence[str]) -> int:
+    """Answers ansible's exit code. SIGTERM ends ansible with all that it has begun."""
+    folder, playbook, kept = words
+    try:
+        done = run_playbook(
+            private_data_dir=folder,
+            playbook=playbook,
+            json_mode=True,
+            ignore_logging=False,
+            rotate_artifacts=int(kept),
+        )
+    except (AnsibleRunnerException, OSError) as error:
+        print(f"ansible-runner: {error}")
+        return 1
+    return int(done.rc)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,176 @@
+"""Flatcar: update_engine writes the other /usr partition. Source: flatcar.org/docs; github.com/flatcar/init,
+bin/flatcar-update; github.com/flatcar/update_engine, src/update_engine/update_attempter.cc.
+
+`flatcar-update` fetches one version and stays until it is written. update_engine often tells 0.0.0 as the version that
+waits, so fleet leaves a note of what it asked for in /run, which goes with the boot as the update's waiting does.
+
+Many mask update-engine so that it does not upgrade by itself. Then nobody is asked for a status, and what waits is told by
+update_engine's own mark. flatcar-update unmasks it, and so it must stay until it has marked the next boot as good, or the
+boot after that one falls back: so such a machine gets SERVER=disabled, as Flatcar's documentation has it instead of masking.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+
+from msgspec import Struct
+
+from fleet.core.releases.release import Release
+from fleet.machines.competing_updaters import refuse_others
+from fleet.machines.errors import MachineError
+from fleet.machines.families import osrelease, shell
+from fleet.machines.families.family import Observation
+from fleet.machines.host import Host, checked, read
+from fleet.machines.progress import ReportPercent
+
+OS = "flatcar"
+NOTE = "/run/fleet-staged-version"
+STATUS = ("update_engine_client", "-status")
+SERVICE = "update-engine.service"
+COMPLETED = "/run/update_engine_autoupdate_completed"
+"""update_engine's mark of an update that waits for the reboot (kUpdateCompletedMarker): it is read when it starts."""
+SETTINGS = "/etc/flatcar/update.conf"
+UNTOLD = re.compile(r"[0.]*")
+OTHER = """
+booted=$(rootdev -s /usr) && found=$(cgpt find -t flatcar-usr) || exit 3
+other=$(printf '%s\\n' "$found" | grep -vxF "$booted")
+test "$(printf '%s\\n' "$other" | wc -l)" -eq 1 && test -n "$other" || exit 3
+cgpt show "$other" | grep -q 'successful=1' || exit 3
+folder=$(mktemp -d) && trap 'rm -rf "$folder"' EXIT
+btrfs restore --path-regex '^/(|share(|/(flatcar|coreos)(|/release)))$' "$other" "$folder" >/dev/null 2>&1
+for name in flatcar coreos; do
+  cat "$folder/share/$name/release" 2>/dev/null || debugfs -R "cat /share/$name/release" "$other" 2>/dev/null
+done
+"""
+"""Prints what the other /usr partition says of itself, if it has once been booted well. It is read without mounting, since
+two btrfs of one image are one file system to the kernel; older releases have ext4 there. Documented for a rollback by hand:
+cgpt and rootdev, flatcar.org/docs/latest/setup/debug/manual-rollbacks."""
+_VERSION = re.compile(r"^FLATCAR_RELEASE_VERSION=[\"']?([^\"'\s]+)", re.MULTILINE)
+_PROGRESS = re.compile(r"^PROGRESS=([01]\.?[0-9]{0,9})\s*$", re.MULTILINE)
+_SERVER = re.compile(r"^SERVER=[\"']?([^\"'\s]+)", re.MULTILINE)
+
+
+class Operation(StrEnum):
+    IDLE = "UPDATE_STATUS_IDLE"
+    CHECKING = "UPDATE_STATUS_CHECKING_FOR_UPDATE"
+    AVAILABLE = "UPDATE_STATUS_UPDATE_AVAILABLE"
+    DOWNLOADING = "UPDATE_STATUS_DOWNLOADING"
+    VERIFYING = "UPDATE_STATUS_VERIFYING"
+    FINALIZING = "UPDATE_STATUS_FINALIZING"
+    NEED_REBOOT = "UPDATE_STATUS_UPDATED_NEED_REBOOT"
+    REPORTING_ERROR = "UPDATE_STATUS_REPORTING_ERROR_EVENT"
+
+
+class Status(Struct, frozen=True):
+    operation: Operation
+    new_version: str
+    """Empty where update_engine does not tell it."""
+
+
+def parse(text: str) -> Status:
+    """The last status in the output of update_engine_client. Raises MachineError with the text."""
+    fields = dict(
+        line.strip().split("=", 1) for line in text.splitlines() if "=" in line and line[:1].isupper()
+    )
+    try:
+        operation = Operation(fields["CURRENT_OP"])
+    except (KeyError, ValueError) as error:
+        raise MachineError(f"update_engine's status is not understood ({error}): {text[:300]!r}") from error
+    version = fields.get("NEW_VERSION", "")
+    return Status(operation, "" if UNTOLD.fullmatch(version) else version)
+
+
+class Flatcar:
+    def __init__(self, host: Host) -> None:
+        self._host = host
+
+    async def observe(self) -> Observation:
+        fields = osrelease.parse(await read(self._host, "/etc/os-release") or "")
+        try:
+            staged, idle = await self._waiting()
+        except MachineError:
+            # What is booted is known all the same; a reboot into what is not known is refused by these words.
+            staged, idle = Release("unknown: update-engine does not tell what waits"), False
+        return Observation(
+            OS,
+            Release(osrelease.version(fields)),
+            await shell.boot_id(self._host),
+            await shell.kernel(self._host),
+            staged,
+            await self._rollback() if idle else None,
+            kernel_arguments=await shell.kernel_arguments(self._host),
+            units=await shell.units(self._host),
+        )
+
+    async def _rollback(self) -> Release | None:
+        """The other partition, while nobody writes it. None where it does not tell, or has not booted well."""
+        ran = await self._host.run(("sh", "-c", OTHER))
+        found = _VERSION.search(ran.stdout)
+        return Release(found[1]) if found else None
+
+    async def stage(self, release: Release, progress: ReportPercent, token: str = "") -> None:
+        staged, _ = await self._waiting()
+        if staged is not None and staged.version == release.version:
+            return
+        options = await self._options()
+        if staged is not None:
+            await refuse_others(self._host)
+            wake = f"systemctl unmask {SERVICE} && systemctl start {SERVICE} && "
+            await checked(self._host, ("sh", "-c", f"{wake}update_engine_client -reset_status"))
+        script = (
+            f'version=$1; shift; flatcar-update --to-version "$version" "$@" && printf %s "$version" >{NOTE}'
+        )
+        argv = ("sh", "-c", script, "sh", release.version, *options)
+        await shell.long(self._host, token or f"stage/{release.version}", argv, progress, percent)
+        progress(100)
+
+    async def _options(self) -> tuple[str, ...]:
+        """Returns the options by which flatcar-update leaves a machine that does not upgrade by itself as it is. Raises
+        MachineError where none does."""
+        ran = await self._host.run(("systemctl", "is-enabled", SERVICE))
+        if not ran.stdout.strip().startswith("masked"):
+            return ()
+        servers = _SERVER.findall(await read(self._host, SETTINGS) or "")
+        if servers and servers[-1] != "disabled":
+            raise MachineError(
+                f"{SERVICE} is masked, and flatcar-update unmasks it: it would then upgrade by itself from SERVER="
+                f"{servers[-1]} of {SETTINGS}. Have SERVER=disabled there first, or no SERVER"
+            )
+        return ("--disable-afterwards",)
+
+    async def reboot(self) -> None:
+        await shell.reboot(self._host)
+
+    async def roll_back(self) -> None:
+        """Makes the other partition the next one, as flatcar.org/docs says for a rollback by hand."""
+        script = 'cgpt prioritize "$(cgpt find -t flatcar-usr | grep --invert-match "$(rootdev -s /usr)")"'
+        await checked(self._host, ("sh", "-c", script))
+
+    async def mark_good(self) -> None:
+        """Nothing: update_engine marks the booted partition good by itself, some minutes after the boot. Staging has
+        seen to it that it runs."""
+
+    async def _waiting(self) -> tuple[Release | None, bool]:
+        """What waits for the reboot; and whether update_engine leaves the other partition alone, as it was booted last.
+
+        Raises MachineError where update_engine runs and does not tell. One that does not run, masked or stopped, is not
+        asked: its client would look for it for half a minute.
+        """
+        active = await self._host.run(("systemctl", "is-active", SERVICE))
+        version = ""
+        if active.stdout.strip() == "active":
+            status = parse(await checked(self._host, STATUS))
+            if status.operation is not Operation.NEED_REBOOT:
+                return None, status.operation is Operation.IDLE
+            version = status.new_version
+        elif await read(self._host, COMPLETED) is None:
+            return None, True
+        note = (await read(self._host, NOTE) or "").strip()
+        return Release(version or note or "unknown: not staged by fleet"), False
+
+
+def percent(text: str) -> int | None:
+    """flatcar-update passes on what update_engine_client prints while it waits."""
+    found = _PROGRESS.findall(text)
+    return int(float(found[-1]) * 100) if found else None

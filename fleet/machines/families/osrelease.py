@@ -1,0 +1,37 @@
+"""The file os-release: what an operating system says of itself (os-release(5))."""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+from fleet.machines.errors import MachineError
+
+MOST = 16 * 1024
+"""Characters that are read. The longest of any distribution has some thousand."""
+_ASSIGNMENT = re.compile(r"\s*([A-Za-z_]\w*)=(.*)", re.ASCII)
+
+
+def parse(text: str) -> dict[str, str]:
+    """A line that is no assignment is passed over, as systemd does. Raises MachineError where none is one."""
+    matched = filter(None, map(_ASSIGNMENT.fullmatch, text[:MOST].splitlines()))
+    found = {each[1]: _unquoted(each[2].strip()) for each in matched}
+    if not found:
+        raise MachineError(f"os-release has no assignment: {text[:300]!r}")
+    return found
+
+
+def _unquoted(value: str) -> str:
+    """As a shell has it. A value that no shell would take, as with a quote that is not closed, is kept as it is."""
+    try:
+        return " ".join(shlex.split(value))
+    except ValueError:
+        return value
+
+
+def version(fields: dict[str, str]) -> str:
+    """The most precise version that it tells. Raises MachineError where it tells none."""
+    for name in ("OSTREE_VERSION", "IMAGE_VERSION", "VERSION_ID"):
+        if fields.get(name):
+            return fields[name]
+    raise MachineError(f"os-release tells no version, only {', '.join(sorted(fields)) or 'nothing'}")

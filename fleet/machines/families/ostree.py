@@ -1,0 +1,204 @@
+"""Plain OSTree, without rpm-ostree or bootc: Torizon, Endless, hand-made trees. Source: `ostree-admin(1)`, its code.
+
+`ostree admin status` prints JSON from 2025.3 on, which is taken where it is there; before it prints text
+(src/ostree/ot-admin-builtin-status.c).
+"""
+
+from __future__ import annotations
+
+import re
+
+from msgspec import Struct
+
+from fleet.core.releases.release import Release, is_release
+from fleet.core.text.untrusted import UnreadableError, decode
+from fleet.machines.errors import MachineError
+from fleet.machines.families import shell
+from fleet.machines.families.family import Observation
+from fleet.machines.families.softreboot import FULL_REBOOT
+from fleet.machines.host import Host
+from fleet.machines.progress import ReportPercent
+
+OS = "ostree"
+STATUS = ("ostree", "admin", "status")
+UNLOCK = ("ostree", "admin", "lock-finalization", "--unlock")
+LOCKED = "finalization locked"
+NOTES = frozenset({"staged", "pending", "rollback", LOCKED, "soft-reboot"})
+_HEAD = re.compile(
+    r"(?P<mark>[* ]) {1,2}(?P<os>\S+) (?P<sum>[0-9a-f]{64})\.(?P<serial>\d{1,9})(?P<notes>(?: \([^)]+\))*)\s*"
+)
+_DEPLOYMENT = re.compile(r"^\S?.*\b[0-9a-f]{64}\.\d+")
+_FIELD = re.compile(r" {4}(?P<key>Version|origin refspec): (?P<value>.*)")
+_PERCENT = re.compile(r"(\d{1,3})% ")
+
+
+class Deployment(Struct, frozen=True, rename={"os": "stateroot", "locked": "finalization-locked"}):
+    """In the order in which the boot loader lists them; a staged one comes first."""
+
+    os: str
+    checksum: str
+    serial: int
+    booted: bool = False
+    locked: bool = False
+    """A staged deployment is on the disk, and a reboot does not boot it but drops it."""
+    version: str = ""
+    refspec: str = ""
+    """The branch that it follows; empty where the status does not tell it, as in JSON."""
+
+    @property
+    def release(self) -> Release:
+        return Release(self.version or self.checksum[:12], f"sha256:{self.checksum}")
+
+    @property
+    def origin_file(self) -> str:
+        return f"/sysroot/ostree/deploy/{self.os}/deploy/{self.checksum}.{self.serial}.origin"
+
+
+class Status(Struct, frozen=True):
+    deployments: tuple[Deployment, ...]
+
+    @property
+    def place(self) -> int:
+        return next(index for index, each in enumerate(self.deployments) if each.booted)
+
+    @property
+    def booted(self) -> Deployment:
+        return self.deployments[self.place]
+
+    @property
+    def locked(self) -> Deployment | None:
+        """Is staged, and has to be unlocked before it boots."""
+        return next((each for each in self.deployments[: self.place] if each.locked), None)
+
+    @property
+    def staged(self) -> Deployment | None:
+        """What stands before the booted one boots next. After a boot loader fell back, the one that failed does."""
+        return next((each for each in self.deployments[: self.place] if not each.locked), None)
+
+    @property
+    def rollback(self) -> Deployment | None:
+        behind = self.deployments[self.place + 1 :]
+        return next((each for each in behind if each.os == self.booted.os), None)
+
+
+def parse_deployments(text: str) -> tuple[Deployment, ...]:
+    """Reads `ostree admin status`, with or without `--json`.
+
+    Raises MachineError with the line where a deployment, or what it is noted as, is not understood. Other lines, such as
+    those of signatures, tell nothing that is needed here.
+    """
+    if text.lstrip().startswith("{"):
+        try:
+            return decode(text, Status).deployments
+        except UnreadableError as error:
+            raise MachineError(f"ostree admin status is not understood ({error}): {text[:300]!r}") from error
+    found: list[dict[str, str | int | bool]] = []
+    for line in text.splitlines():
+        if _DEPLOYMENT.match(line) and not line.startswith("    "):
+            found.append(_head(line))
+        elif (field := _FIELD.fullmatch(line)) is not None and found:
+            found[-1]["version" if field["key"] == "Version" else "refspec"] = field["value"]
+    return tuple(Deployment(**fields) for fields in found)  # type: ignore[arg-type]
+
+
+def _head(line: str) -> dict[str, str | int | bool]:
+    head = _HEAD.fullmatch(line)
+    notes = set(re.findall(r"\(([^)]+)\)", head["notes"])) if head is not None else set()
+    if head is None or notes - NOTES:
+        raise MachineError(f"ostree admin status has a line that is not understood: {line[:300]!r}")
+    return {
+        "os": head["os"],
+        "checksum": head["sum"],
+        "serial": int(head["serial"]),
+        "booted": head["mark"] == "*",
+        "locked": LOCKED in notes,
+    }
+
+
+def parse(text: str) -> Status:
+    """Reads as `parse_deployments`, and raises MachineError too where not exactly one of them is booted."""
+    deployments = parse_deployments(text)
+    if sum(each.booted for each in deployments) != 1:
+        raise MachineError(f"ostree admin status has not one booted deployment: {text[:300]!r}")
+    return Status(deployments)
+
+
+def percent(text: str) -> int | None:
+    """`Receiving objects; 45% (...)`; the last one that it printed."""
+    found = _PERCENT.findall(text)
+    return int(found[-1]) if found else None
+
+
+async def look(host: Host) -> Status:
+    """Versions that know no --json refuse it, and are asked for the text."""
+    ran = await host.run((*STATUS, "--json"))
+    return parse(ran.stdout if ran.good else await shell.output(host, *STATUS))
+
+
+class Ostree:
+    def __init__(self, host: Host) -> None:
+        self._host = host
+
+    async def observe(self) -> Observation:
+        status = await look(self._host)
+        staged, rollback = status.staged, status.rollback
+        return Observation(
+            OS,
+            status.booted.release,
+            await shell.boot_id(self._host),
+            await shell.kernel(self._host),
+            staged.release if staged else None,
+            rollback.release if rollback else None,
+            await shell.kernel_arguments(self._host),
+            units=await shell.units(self._host),
+        )
+
+    async def stage(self, release: Release, progress: ReportPercent, token: str = "") -> None:
+        """By commit, and with the origin's refspec kept, so that a later upgrade still follows its branch.
+
+        What is staged with its finalization locked is unlocked, where it is the release.
+        """
+        if not release.digest:
+            raise MachineError(
+                f"{release.version} has no digest in its stream: ostree needs the commit there"
+            )
+        commit = release.digest.removeprefix("sha256:")
+        argv: tuple[str, ...] = (
+            "ostree",
+            "admin",
+            "upgrade",
+            f"--override-commit={commit}",
+            "--allow-downgrade",
+        )
+        locked = (await look(self._host)).locked
+        if locked is not None and is_release(locked.release, release):
+            argv = UNLOCK
+        await shell.long(self._host, token or f"stage/{release.version}", argv, progress, percent)
+        progress(100)
+
+    async def reboot(self) -> None:
+        await shell.reboot(self._host, FULL_REBOOT)
+
+    async def roll_back(self) -> None:
+        """Deploys what stands behind the booted one anew, from the disk, with its own origin."""
+        status = await look(self._host)
+        back = status.rollback
+        if back is None:
+            if status.staged is None:
+                raise MachineError("there is no deployment behind the booted one to roll back to")
+            return
+        await shell.output(
+            self._host,
+            *(
+                "ostree",
+                "admin",
+                "deploy",
+                f"--os={back.os}",
+                "--retain",
+                f"--origin-file={back.origin_file}",
+            ),
+            back.checksum,
+        )
+
+    async def mark_good(self) -> None:
+        """Nothing: plain OSTree does not count boots; what counts them for it is the machine's own."""

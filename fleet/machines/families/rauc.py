@@ -1,0 +1,201 @@
+"""RAUC: slots A and B, written from signed bundles. Source: rauc.readthedocs.io, `rauc(1)` 1.5 to 1.15."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from fleet.core.releases.release import Release, is_release, told_from
+from fleet.core.text.untrusted import UnreadableError, convert, decode
+from fleet.machines.competing_updaters import refuse_others
+from fleet.machines.errors import MachineError
+from fleet.machines.families import osrelease, shell
+from fleet.machines.families.family import Observation
+from fleet.machines.host import Host, checked, read, shown
+from fleet.machines.job import finish
+from fleet.machines.progress import ReportPercent
+
+OS = "rauc"
+STATUS = ("rauc", "status", "--detailed", "--output-format=json")
+STATES = frozenset({"booted", "active", "inactive"})
+"""States of a slot; `active` is a child of the booted one."""
+_PERCENT = re.compile(r"[0-9]{1,3}")
+EXTERNAL = frozenset({"_external_", "/dev/nfs"})
+"""What `booted` says where no slot was booted; older versions have `/dev/nfs` for a root over NFS."""
+
+
+class Bundle(Struct, frozen=True):
+    version: str | None = None
+
+
+class Checksum(Struct, frozen=True):
+    sha256: str | None = None
+
+
+class SlotStatus(Struct, frozen=True):
+    bundle: Bundle | None = None
+    checksum: Checksum | None = None
+
+
+class Slot(Struct, frozen=True, rename={"kind": "class"}):
+    """Only those with a boot name are booted; the others are children of one, or hold data."""
+
+    name: str
+    state: str
+    kind: str = ""
+    """Its class: rootfs, rescue, appfs, ..."""
+    bootname: str | None = None
+    boot_status: str | None = None
+    slot_status: SlotStatus | None = None
+
+    @property
+    def release(self) -> Release | None:
+        """What a bundle wrote there; None where RAUC did not write it. The digest is the written image's."""
+        status = self.slot_status
+        if status is None or status.bundle is None or not status.bundle.version:
+            return None
+        sha = status.checksum.sha256 if status.checksum else None
+        return Release(status.bundle.version, f"sha256:{sha}" if sha else "")
+
+
+class Status(Struct, frozen=True):
+    slots: tuple[Slot, ...]
+    """Those that can be booted."""
+    booted: Slot | None
+    """None: the machine was booted from another medium (`rauc.external` on the kernel's command line)."""
+    next: Slot | None
+    """Boots next; None where the boot loader does not tell that."""
+
+    @property
+    def staged(self) -> Release | None:
+        """What boots next, if that is another slot than the booted one."""
+        if self.next is None:
+            return Release("unknown: RAUC does not tell which slot boots next")
+        if self.next is self.booted:
+            return None
+        return self.next.release or Release(f"slot {self.next.name}")
+
+    @property
+    def rollback(self) -> Slot | None:
+        """The other slot of the booted one's class; a rescue slot is of another. None while another slot waits."""
+        if self.booted is None or self.next is not self.booted:
+            return None
+        others = (each for each in self.slots if each.kind == self.booted.kind and each is not self.booted)
+        return next((each for each in others if each.boot_status == "good"), None)
+
+
+class _Wire(Struct, frozen=True):
+    slots: list[dict[str, dict[str, Any]]]
+    booted: str | None = None
+    boot_primary: str | None = None
+
+
+def parse(text: str) -> Status:
+    """Raises MachineError with the text. `booted` there may be a device or a boot name: slots tell their state."""
+    try:
+        wire = decode(text, _Wire)
+        named = [pair for entry in wire.slots for pair in entry.items()]
+        slots = tuple(convert({"name": name, **fields}, Slot) for name, fields in named)
+    except UnreadableError as error:
+        raise MachineError(f"rauc status is not understood ({error}): {text[:300]!r}") from error
+    bootable = tuple(slot for slot in slots if slot.bootname)
+    odd = [f"{slot.name} {slot.state!r}" for slot in bootable if slot.state not in STATES]
+    if odd:
+        raise MachineError(f"rauc status has slots in a state that is not known: {', '.join(odd)}")
+    booted = [slot for slot in bootable if slot.state == "booted"]
+    if len(booted) != (wire.booted not in EXTERNAL):
+        states = ", ".join(f"{slot.name} {slot.state}" for slot in slots) or "none"
+        raise MachineError(f"rauc status has not one booted slot: {states}")
+    waiting = next((slot for slot in bootable if slot.name == wire.boot_primary), None)
+    return Status(bootable, booted[0] if booted else None, waiting)
+
+
+def bundle_of(source: str, release: Release) -> str:
+    """The bundle's file or address. Raises MachineError where the policy names none."""
+    if "{version}" not in source:
+        raise MachineError(f"RAUC needs the address of its bundles, with {{version}} in it; found {source!r}")
+    return source.replace("{version}", release.version)
+
+
+def percent(text: str) -> int | None:
+    """`rauc install` prints ` 40% Checking slot ...` lines."""
+    found = [line.strip().partition("%")[0] for line in text.splitlines() if "%" in line]
+    return int(found[-1]) if found and _PERCENT.fullmatch(found[-1]) else None
+
+
+def last_error(text: str) -> str:
+    """Why `rauc install` failed: it prints that among its progress, and to stderr no more than that it did."""
+    found = [line for line in text.splitlines() if line.startswith("LastError: ")]
+    return f"{found[-1].removeprefix('LastError: ')}; " if found else ""
+
+
+class Rauc:
+    def __init__(self, host: Host, source: str = "") -> None:
+        """`source`: where bundles are, such as `https://updates.example/{version}.raucb`."""
+        self._host = host
+        self._source = source
+
+    async def observe(self) -> Observation:
+        status = await self._status()
+        booted = status.booted.release if status.booted else None
+        back = status.rollback
+        return Observation(
+            OS,
+            booted or await self._told_by_itself(),
+            await shell.boot_id(self._host),
+            await shell.kernel(self._host),
+            status.staged,
+            back.release if back else None,
+            await shell.kernel_arguments(self._host),
+            units=await shell.units(self._host),
+        )
+
+    async def stage(self, release: Release, progress: ReportPercent, token: str = "") -> None:
+        """`install` writes the other slot and makes it the next to boot."""
+        argv = ("rauc", "install", bundle_of(self._source, release))
+        await refuse_others(self._host)
+        if (await self._status()).booted is None:
+            raise MachineError(
+                "it was booted from another medium and not from a slot: install by hand, and boot a slot"
+            )
+        ran = await finish(self._host, token or f"stage/{release.version}", argv, progress, percent)
+        if not ran.good:
+            raise MachineError(
+                f"{' '.join(argv)}: exit {ran.code}: {last_error(ran.stdout)}{shown(ran.stderr)}"
+            )
+        staged = (await self._status()).staged
+        if not is_release(staged, release):
+            await checked(self._host, ("rauc", "status", "mark-active", "booted"))
+            found = told_from(staged, release) if staged else "nothing"
+            raise MachineError(
+                f"the bundle wrote {found}, not {told_from(release, staged)}; the booted slot stays the next"
+            )
+        progress(100)
+
+    async def reboot(self) -> None:
+        await shell.reboot(self._host)
+
+    async def roll_back(self) -> None:
+        """Nothing where another slot than the booted one boots next already: this may be asked for twice."""
+        status = await self._status()
+        if status.booted is None:
+            raise MachineError("it was booted from another medium: no slot is the other one")
+        if status.next not in (status.booted, None):
+            return
+        back = replace(status, next=status.booted).rollback
+        if back is None:
+            raise MachineError(f"no other slot of class {status.booted.kind or '?'} is marked good")
+        await checked(self._host, ("rauc", "status", "mark-active", back.name))
+
+    async def mark_good(self) -> None:
+        await checked(self._host, ("rauc", "status", "mark-good"))
+
+    async def _told_by_itself(self) -> Release:
+        """A slot that was flashed in the factory: the booted system's own word."""
+        return Release(osrelease.version(osrelease.parse(await read(self._host, "/etc/os-release") or "")))
+
+    async def _status(self) -> Status:
+        return parse(await checked(self._host, STATUS))

@@ -1,0 +1,224 @@
+"""rpm-ostree: Fedora CoreOS, IoT, Silverblue. A deployment is an ostree commit or a container image.
+
+Staged with its finalization locked, so that no other reboot boots it (Zincati's way): `finalize-deployment` unlocks
+it and reboots. Sources: `rpm-ostree(1)`; of the status rpm-ostree's src/daemon/rpmostreed-deployment-utils.cxx and
+rust/src/deployment_utils.rs; github.com/coreos/zincati, src/rpm_ostree.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from fleet.core.releases.release import Release
+from fleet.core.text.untrusted import UnreadableError, decode
+from fleet.machines.errors import MachineError
+from fleet.machines.families import imageref, ostree, shell
+from fleet.machines.families.family import Observation
+from fleet.machines.families.softreboot import FULL_REBOOT, refuse_prepared
+from fleet.machines.host import Host
+from fleet.machines.progress import ReportPercent
+
+OS = "rpm-ostree"
+LOCKED = ("--bypass-driver", "--lock-finalization")
+_PERCENT = re.compile(r"(\d{1,3})%")
+_REFSPEC = re.compile(r"\w[\w.-]*:\w[\w./+-]*", re.ASCII)
+_MANIFEST = "ostree.manifest-digest"
+
+
+class Deployment(Struct, frozen=True, rename="kebab"):
+    """One entry of `rpm-ostree status --json`, in the order in which the boot loader lists them.
+
+    `checksum` is of what boots: where packages are layered, or anything else was changed on the machine, of a commit that
+    was made on it. The other `base_…` are then of the release beneath; without changes they are not told.
+    """
+
+    checksum: str
+    osname: str = ""
+    version: str | None = None
+    base_checksum: str | None = None
+    base_version: str | None = None
+    base_commit_meta: Any = None
+    booted: bool = False
+    staged: bool = False
+    pinned: bool = False
+    finalization_locked: bool = False
+    origin: str | None = None
+    """The branch that a commit came from, `REMOTE:BRANCH`."""
+    container_image_reference: str | None = None
+    container_image_reference_digest: str | None = None
+    requested_packages: Any = None
+    requested_local_packages: Any = None
+    requested_local_fileoverride_packages: Any = None
+    requested_base_local_replacements: Any = None
+
+    @property
+    def base(self) -> str:
+        """The commit that a stream names, and that `finalize-deployment` is asked for."""
+        return self.base_checksum or self.checksum
+
+    @property
+    def release(self) -> Release:
+        """The image's digests, or the commit; of the base, where something was put on top of it."""
+        version = self.base_version or self.version or self.base[:12]
+        if self.container_image_reference is None:
+            return Release(version, f"sha256:{self.base}")
+        image = imageref.parse(self.container_image_reference)
+        pin = image.digest if image is not None else ""
+        meta = self.base_commit_meta if isinstance(self.base_commit_meta, dict) else {}
+        digest = self.container_image_reference_digest or str(meta.get(_MANIFEST) or pin)
+        return Release(version, digest, reference_digest=pin if pin != digest else "")
+
+    @property
+    def layered(self) -> tuple[str, ...]:
+        """Packages on top of the base, from repositories or files, and those that replace one of the base's."""
+        listed = (
+            self.requested_packages,
+            self.requested_local_packages,
+            self.requested_local_fileoverride_packages,
+            self.requested_base_local_replacements,
+        )
+        return tuple(
+            name for names in listed if isinstance(names, list) for name in names if isinstance(name, str)
+        )
+
+
+class Status(Struct, frozen=True):
+    deployments: tuple[Deployment, ...]
+    transaction: Any = None
+
+    @property
+    def place(self) -> int:
+        """Where the booted one stands in the list."""
+        return next(index for index, each in enumerate(self.deployments) if each.booted)
+
+    @property
+    def booted(self) -> Deployment:
+        return self.deployments[self.place]
+
+    @property
+    def staged(self) -> Deployment | None:
+        """What boots next, if that is another one than the booted."""
+        return self.deployments[0] if self.place else None
+
+    @property
+    def rollback(self) -> Deployment | None:
+        """rpm-ostree's own notion: what stands behind the booted one, of the same operating system."""
+        behind = self.deployments[self.place + 1 :]
+        return next((each for each in behind if each.osname == self.booted.osname), None)
+
+
+def parse(text: str) -> Status:
+    """Raises MachineError with the text where it is not a status of one booted deployment."""
+    try:
+        status = decode(text, Status)
+    except UnreadableError as error:
+        raise MachineError(f"rpm-ostree status is not understood ({error}): {text[:300]!r}") from error
+    if sum(each.booted for each in status.deployments) != 1:
+        ids = ", ".join(each.checksum[:12] for each in status.deployments) or "none"
+        raise MachineError(f"rpm-ostree status has not one booted deployment, but of these: {ids}")
+    return status
+
+
+def stage_command(booted: Deployment, release: Release, source: str = "") -> Sequence[str]:
+    """What stages the release. `source`: the image's repository or the branch that it is of; empty: the booted one's.
+
+    The way in which the booted image's signatures are checked is kept: it is a part of its reference. Raises MachineError
+    where a digest is needed that is not known, for a source that is neither, and for an image from no registry.
+    """
+    place = source or booted.container_image_reference or ""
+    image = imageref.parse(place)
+    if source and image is None and not _REFSPEC.fullmatch(source):
+        raise MachineError(
+            f"the source {source!r} is neither an image, such as ostree-image-signed:docker://quay.io/x/y, "
+            "nor a branch, such as fedora:fedora/x86_64/coreos/stable"
+        )
+    # A rebase to the branch that is booted already is refused: "Old and new refs are equal".
+    if not place or (source and source == booted.origin and booted.container_image_reference is None):
+        revision = release.digest.removeprefix("sha256:")
+        wanted = f"revision={revision}" if revision else f"version={release.version}"
+        return ("rpm-ostree", "deploy", *LOCKED, "--skip-branch-check", wanted)
+    if not release.pin:
+        raise MachineError(f"{release.version} has no digest in its stream, and {place} needs one")
+    if image is not None and image.transport == "registry":
+        return ("rpm-ostree", "rebase", *LOCKED, image.pinned(release.pin))
+    if image is not None or not source:
+        kind = (
+            f"by {image.transport}"
+            if image is not None
+            else "in a way that this version of fleet does not know"
+        )
+        raise MachineError(
+            f"the image {place} comes {kind}, and fleet stages only from registries: name one as the pool's source, such as "
+            "ostree-image-signed:docker://quay.io/x/y"
+        )
+    return ("rpm-ostree", "rebase", *LOCKED, place, release.digest.removeprefix("sha256:"))
+
+
+def percent(text: str) -> int | None:
+    """The last percentage that it printed."""
+    found = _PERCENT.findall(text)
+    return int(found[-1]) if found else None
+
+
+class RpmOstree:
+    def __init__(self, host: Host, source: str = "") -> None:
+        """`source`: an image's repository or a branch to rebase to; empty: releases are of what is booted."""
+        self._host = host
+        self._source = source
+
+    async def observe(self) -> Observation:
+        status = await self._status()
+        staged, rollback = status.staged, status.rollback
+        return Observation(
+            OS,
+            status.booted.release,
+            await shell.boot_id(self._host),
+            await shell.kernel(self._host),
+            staged.release if staged else None,
+            rollback.release if rollback else None,
+            await shell.kernel_arguments(self._host),
+            status.booted.layered,
+            await shell.units(self._host),
+        )
+
+    async def stage(self, release: Release, progress: ReportPercent, token: str = "") -> None:
+        argv = stage_command((await self._status()).booted, release, self._source)
+        await shell.long(self._host, token or f"stage/{release.version}", argv, progress, percent)
+        progress(100)
+
+    async def reboot(self) -> None:
+        staged = (await self._status()).staged
+        if staged is not None and staged.finalization_locked:
+            await refuse_prepared(self._host)
+            await shell.reboot(self._host, ("rpm-ostree", "finalize-deployment", staged.base))
+            return
+        if staged is not None and staged.staged:
+            await self._unlock(staged)
+        await shell.reboot(self._host, FULL_REBOOT)
+
+    async def roll_back(self) -> None:
+        """`rollback` exchanges the two newest, so what is staged goes first."""
+        status = await self._status()
+        if status.staged is not None and not status.staged.staged:
+            return
+        if status.rollback is None:
+            raise MachineError("there is no deployment behind the booted one to roll back to")
+        if status.staged is not None:
+            await shell.output(self._host, "rpm-ostree", "cleanup", "--pending")
+        await shell.output(self._host, "rpm-ostree", "rollback")
+
+    async def mark_good(self) -> None:
+        """Nothing: greenboot, where it is there, judges by itself."""
+
+    async def _unlock(self, staged: Deployment) -> None:
+        """bootc and `ostree admin` lock a staged deployment in a way that rpm-ostree neither tells nor undoes."""
+        locked = (await ostree.look(self._host)).locked
+        if locked is not None and locked.checksum == staged.checksum:
+            await shell.output(self._host, *ostree.UNLOCK)
+
+    async def _status(self) -> Status:
+        return parse(await shell.output(self._host, "rpm-ostree", "status", "--json"))

@@ -1,0 +1,140 @@
+"""Talos: no shell and no ssh; its API is spoken to with `talosctl`, on the machine that fleet runs on.
+
+Source: talos.dev, `talosctl` reference, and cmd/talosctl of github.com/siderolabs/talos, 1.5 to 1.13. Which upgrade is
+staged is in the machine's META partition, key 0x07 (StagedUpgradeImageRef in pkg/machinery/meta/constants.go).
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from fleet.core.releases.release import Release
+from fleet.core.text.untrusted import UnreadableError, decode_each
+from fleet.machines.errors import MachineError
+from fleet.machines.families import osrelease
+from fleet.machines.families.family import Observation
+from fleet.machines.host import Host, LostError, checked
+from fleet.machines.progress import ReportPercent
+
+OS = "talos"
+STAGED_IMAGE = frozenset({7, "0x07"})
+"""The key's name is 0x07, unquoted in the YAML that talosctl makes its JSON of: there it is a number."""
+LEGACY = "--legacy"
+"""Of `talosctl upgrade` since 1.13, whose own way has no --stage: it would pass over that flag, drain and reboot at once."""
+
+
+class _Spec(Struct, frozen=True):
+    value: str = ""
+
+
+class _Metadata(Struct, frozen=True):
+    id: int | str
+
+
+class _MetaKey(Struct, frozen=True):
+    metadata: _Metadata
+    spec: _Spec
+
+
+def parse_meta(text: str) -> str:
+    """The staged image by `talosctl get metakeys -o json`, empty where none is: a document for each key that there is.
+
+    Raises MachineError with the text.
+    """
+    try:
+        keys = decode_each(text, _MetaKey)
+    except UnreadableError as error:
+        raise MachineError(f"talosctl get metakeys is not understood ({error}): {text[:300]!r}") from error
+    staged = [key.spec.value for key in keys if key.metadata.id in STAGED_IMAGE]
+    return staged[-1] if staged else ""
+
+
+def release_of(image: str) -> Release:
+    """`factory.talos.dev/installer/SCHEMATIC:v1.8.0` is release v1.8.0, with its digest if it has one.
+
+    An image without a tag tells its digest alone, and one with neither no release that anybody wants.
+    """
+    name, _, digest = image.partition("@")
+    _, colon, version = name.rpartition(":")
+    if not colon or "/" in version:
+        return Release(digest or "unknown: the staged image has no tag", digest)
+    return Release(version, digest)
+
+
+def parse_os_release(text: str) -> Release:
+    """Raises MachineError for another operating system's."""
+    fields = osrelease.parse(text)
+    if fields.get("ID") != "talos":
+        raise MachineError(f"os-release is of {fields.get('ID', 'nobody')!r}, not of talos")
+    return Release(osrelease.version(fields))
+
+
+class Talos:
+    def __init__(self, here: Host, node: str, source: str = "") -> None:
+        """`here` has talosctl and its configuration; `source` is the installer's repository, without a tag."""
+        self._here = here
+        self._node = node
+        self._source = source
+
+    async def observe(self) -> Observation:
+        """Its API tells no rollback: `talosctl rollback` goes to whatever was there before."""
+        return Observation(
+            OS,
+            await self._booted(),
+            (await self._read("/proc/sys/kernel/random/boot_id")).strip(),
+            (await self._read("/proc/sys/kernel/osrelease")).strip(),
+            await self._staged(),
+            kernel_arguments=await self._arguments(),
+        )
+
+    async def stage(self, release: Release, progress: ReportPercent, token: str = "") -> None:
+        if not self._source:
+            raise MachineError(
+                "Talos needs the repository of its installer image (source), such as ghcr.io/siderolabs/installer"
+            )
+        now = (await self._booted()).version
+        if now.startswith("v") != release.version.startswith("v"):
+            raise MachineError(
+                f"this machine tells its versions as {now}, so {release.version} would never be seen as booted: "
+                "write it in the stream as the machine would tell it"
+            )
+        words = ("--stage", "--wait=false", "--image", f"{self._source}:{release.version}")
+        ran = await self._here.run(self._talosctl("upgrade", LEGACY, *words), 1800)
+        if f"unknown flag: {LEGACY}" in ran.stderr:
+            # Before 1.13: nothing was done, and there is no other way than that.
+            ran = await self._here.run(self._talosctl("upgrade", *words), 1800)
+        if not ran.good:
+            raise MachineError(ran.words)
+        progress(100)
+
+    async def reboot(self) -> None:
+        try:
+            await checked(self._here, self._talosctl("reboot", "--wait=false"))
+        except LostError:
+            return
+
+    async def roll_back(self) -> None:
+        raise MachineError(
+            f"talosctl rollback reboots at once, so a person does it: talosctl -n {self._node} rollback"
+        )
+
+    async def mark_good(self) -> None:
+        """Nothing: machined does, once it is up."""
+
+    async def _booted(self) -> Release:
+        return parse_os_release(await self._read("/etc/os-release"))
+
+    async def _staged(self) -> Release | None:
+        image = parse_meta(await checked(self._here, self._talosctl("get", "metakeys", "-o", "json")))
+        return release_of(image) if image else None
+
+    async def _arguments(self) -> str:
+        """Empty where the machine does not tell them."""
+        ran = await self._here.run(self._talosctl("read", "/proc/cmdline"))
+        return ran.stdout.strip() if ran.good else ""
+
+    async def _read(self, path: str) -> str:
+        return await checked(self._here, self._talosctl("read", path))
+
+    def _talosctl(self, *argv: str) -> tuple[str, ...]:
+        return ("talosctl", "--nodes", self._node, *argv)

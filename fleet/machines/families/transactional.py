@@ -1,0 +1,215 @@
+"""transactional-update: openSUSE MicroOS, Leap Micro, SUSE Linux Micro. A deployment is a snapshot of the root file system.
+
+There is no `status` command: snapper tells which snapshot is mounted (active) and which boots next (default). Which
+release a snapshot is, tells what fleet has noted at it when it wrote it, else its own os-release: its image's version, or
+its VERSION_ID where that is a date, as MicroOS and Tumbleweed have it. Products (6.1, 16.0) keep their VERSION_ID over all
+their updates, so there it tells no release. Sources: `transactional-update(8)` 2 to 5, `snapper(8)`; of SUSE Linux Micro
+github.com/longhorn/cli/issues/462.
+"""
+
+from __future__ import annotations
+
+import re
+
+from msgspec import Struct
+
+from fleet.core.releases.release import Release
+from fleet.core.text.untrusted import UnreadableError, decode
+from fleet.machines.errors import MachineError
+from fleet.machines.families import osrelease, shell
+from fleet.machines.families.family import Observation
+from fleet.machines.host import Host, Ran, checked, read
+from fleet.machines.progress import ReportPercent
+
+OS = "transactional-update"
+LIST = ("--jsonout", "list", "--columns", "number,default,active,userdata")
+STATE = "/var/lib/misc/transactional-update.state"
+VERSION, DIGEST, REFERENCE = "fleet-version", "fleet-digest", "fleet-reference-digest"
+"""Keys of a snapshot's userdata. A snapshot that is made from another one does not inherit them."""
+IN_PROGRESS = "transactional-update-in-progress"
+_WORKING = re.compile(r"^LAST_WORKING_SNAPSHOTS=['\"]?([0-9 ]*)['\"]?$", re.MULTILINE)
+_NUMBER = re.compile(r"[0-9]{1,9}")
+_WRITTEN = re.compile(r"New default snapshot is #([0-9]{1,9})\b")
+_DATE = re.compile(r"20\d{6}")
+_PLAIN = re.compile(r"[\w.+:~-]+", re.ASCII)
+"""What snapper's userdata can have: a comma or an equals sign would be another key."""
+
+
+class Snapshot(Struct, frozen=True):
+    number: int
+    default: bool = False
+    """Boots next."""
+    active: bool = False
+    """Is mounted as /."""
+    userdata: dict[str, str] | None = None
+
+    @property
+    def noted(self) -> Release | None:
+        """What fleet wrote there."""
+        data = self.userdata or {}
+        if not data.get(VERSION):
+            return None
+        return Release(data[VERSION], data.get(DIGEST, ""), reference_digest=data.get(REFERENCE, ""))
+
+    @property
+    def written(self) -> bool:
+        """Not one that is yet being written, or whose writing broke off."""
+        return (self.userdata or {}).get(IN_PROGRESS, "no") != "yes"
+
+
+class Snapshots(Struct, frozen=True):
+    active: Snapshot
+    default: Snapshot
+    all: tuple[Snapshot, ...]
+
+    def find(self, number: int) -> Snapshot | None:
+        return next((each for each in self.all if each.number == number), None)
+
+
+def parse(text: str) -> Snapshots:
+    """Raises MachineError with the text. Snapshot 0 is no deployment."""
+    try:
+        configs = decode(text, dict[str, tuple[Snapshot, ...]])
+    except UnreadableError as error:
+        raise MachineError(f"snapper's list is not understood ({error}): {text[:300]!r}") from error
+    found = tuple(each for listed in configs.values() for each in listed if each.number != 0)
+    active = [each for each in found if each.active]
+    default = [each for each in found if each.default]
+    if len(configs) != 1 or len(active) != 1 or len(default) != 1:
+        raise MachineError(f"snapper has not one active and one default snapshot: {text[:300]!r}")
+    return Snapshots(active[0], default[0], found)
+
+
+def last_working(state: str, snapshots: Snapshots) -> Snapshot | None:
+    """The snapshot to roll back to, of what transactional-update has noted; None where it has noted none."""
+    noted = _WORKING.search(state)
+    words = noted[1].split() if noted else []
+    numbers = sorted({int(word) for word in words if _NUMBER.fullmatch(word)}, reverse=True)
+    known = (snapshots.find(number) for number in numbers)
+    return next((each for each in known if each and each.written and not each.active), None)
+
+
+def own_version(fields: dict[str, str]) -> str:
+    """The release by a snapshot's own os-release; empty where VERSION_ID is the product's."""
+    version = fields.get("VERSION_ID", "")
+    return fields.get("IMAGE_VERSION") or (version if _DATE.fullmatch(version) else "")
+
+
+def written_by(ran: Ran) -> int | None:
+    """The snapshot that transactional-update says it has made the default; None: it has written none. Also told by a job
+    that was found again, when the default has changed already. Source: tukit's lib/Transaction.cpp, versions 3 to 5."""
+    found = _WRITTEN.findall(f"{ran.stdout}\n{ran.stderr}")
+    return int(found[-1]) if found else None
+
+
+def _refuse_other(command: str, release: Release, written: int | None, default: int) -> None:
+    """Raises MachineError where the default snapshot is not one that the command has just written: somebody else's, of
+    before or meanwhile, is no release of fleet's."""
+    if written is None:
+        raise MachineError(f"{command} wrote no snapshot: {release.version} is not what it finds")
+    if written != default:
+        raise MachineError(
+            f"{command} wrote snapshot {written}, and the default is {default} now: somebody else has changed it",
+            f"look at both (snapper list); transactional-update rollback {written} makes that one the default",
+        )
+
+
+class TransactionalUpdate:
+    def __init__(self, host: Host, source: str = "") -> None:
+        """`source`: a repository of OCI images to apply by digest; empty: `dup` to what the repositories have."""
+        self._host = host
+        self._source = source
+
+    async def observe(self) -> Observation:
+        snapshots = await self._snapshots()
+        waits = snapshots.default is not snapshots.active
+        back = last_working(await read(self._host, STATE) or "", snapshots)
+        return Observation(
+            OS,
+            await self._release(snapshots.active),
+            await shell.boot_id(self._host),
+            await shell.kernel(self._host),
+            await self._release(snapshots.default) if waits else None,
+            await self._release(back) if back is not None else None,
+            await shell.kernel_arguments(self._host),
+            units=await shell.units(self._host),
+        )
+
+    async def stage(self, release: Release, progress: ReportPercent, token: str = "") -> None:
+        before = (await self._snapshots()).active
+        how = await self._how(before, release)
+        argv = ("transactional-update", "--non-interactive", "--no-selfupdate", *how)
+        ran = await shell.long(self._host, token or f"stage/{release.version}", argv, progress)
+        written = (await self._snapshots()).default
+        _refuse_other(how[0], release, written_by(ran), written.number)
+        if self._source:
+            # An image is the wanted one by its digest: its os-release may be that of the image it was built on.
+            noted = {VERSION: release.version, DIGEST: release.digest, REFERENCE: release.reference_digest}
+            told = ",".join(f"{key}={value}" for key, value in noted.items() if value)
+            await self._snapper("modify", "--userdata", told, str(written.number))
+        else:
+            await self._keep(release, written.number, before.number)
+        progress(100)
+
+    async def _keep(self, release: Release, written: int, before: int) -> None:
+        """Of what `dup` has written, if it is the release: else makes the booted snapshot the next again, and raises."""
+        told = own_version(await self._os_release(written))
+        if told != release.version:
+            await checked(self._host, ("transactional-update", "rollback", str(before)))
+            raise MachineError(f"dup wrote {told or 'no version'}, not {release.version}: nothing is staged")
+
+    async def _how(self, booted: Snapshot, release: Release) -> tuple[str, ...]:
+        """Raises MachineError where what would be written could not be told from what is booted."""
+        if self._source:
+            if not release.pin:
+                raise MachineError(
+                    f"{release.version} has no digest in its stream, and {self._source} needs one"
+                )
+            if not _PLAIN.fullmatch(release.version):
+                raise MachineError(f"snapper's userdata cannot have the version {release.version!r}")
+            return ("apply-oci", "--image", f"{self._source}@{release.pin}")
+        fields = await self._os_release(booted.number)
+        if not own_version(fields):
+            raise MachineError(
+                f"VERSION_ID={fields.get('VERSION_ID', '')} of {fields.get('ID', '?')} is the product's and stays over its "
+                "updates, so what dup writes cannot be told: give the pool a repository of OCI images as its source"
+            )
+        return ("dup",)
+
+    async def reboot(self) -> None:
+        await shell.reboot(self._host)
+
+    async def roll_back(self) -> None:
+        snapshots = await self._snapshots()
+        back = last_working(await read(self._host, STATE) or "", snapshots)
+        if back is None:
+            raise MachineError(f"{STATE} knows no other working snapshot")
+        if snapshots.default is not back:
+            await checked(self._host, ("transactional-update", "rollback", str(back.number)), 300)
+
+    async def mark_good(self) -> None:
+        """Nothing: health-checker, where it is there, judges by itself."""
+
+    async def _snapshots(self) -> Snapshots:
+        return parse((await self._snapper(*LIST)).stdout)
+
+    async def _snapper(self, *argv: str) -> Ran:
+        """As transactional-update itself: without its service on the bus where that does not answer."""
+        ran = await self._host.run(("snapper", *argv))
+        if not ran.good:
+            ran = await self._host.run(("snapper", "--no-dbus", *argv))
+        if not ran.good:
+            raise MachineError(ran.words)
+        return ran
+
+    async def _release(self, snapshot: Snapshot) -> Release:
+        if snapshot.noted is not None:
+            return snapshot.noted
+        fields = await self._os_release(snapshot.number)
+        product = fields.get("VERSION_ID") or "unknown"
+        return Release(own_version(fields) or f"{product}+snapshot.{snapshot.number}")
+
+    async def _os_release(self, snapshot: int) -> dict[str, str]:
+        """Empty where the snapshot has none: then it tells no release, and is none that anybody wants."""
+        text = await read(self._host, f"/.snapshots/{snapshot}/snapshot/usr/lib/os-release")
+        return osrelease.parse(text) if text and text.strip() else {}

@@ -1,0 +1,292 @@
+"""Commands on a machine over ssh: reached as OpenSSH would reach it (`openssh`, `settings`), by paramiko's connection.
+
+Host keys are judged as OpenSSH judges them (`hostkeys`), and never added. One connection a machine, kept alive, and made
+anew when it broke.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shlex
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import paramiko
+
+from fleet.core.objects.machine import MESSAGE_MOST
+from fleet.core.records.errors import AuthenticationError, UnreachableError
+from fleet.machines import redaction
+from fleet.machines.access import Access, Address, address_of
+from fleet.machines.errors import MachineError
+from fleet.machines.host import MOST, SHOWN, LostError, Ran
+from fleet.machines.ssh.host_keys import UnknownKeyError
+from fleet.machines.ssh.login import Line, LoginError, Transport, dial, log_in, proxied
+from fleet.machines.ssh.metered import COMMAND_MOST, GREETING_MOST
+from fleet.machines.ssh.openssh import asked
+from fleet.machines.ssh.settings import Settings
+
+OPEN_SECONDS = 20.0
+"""For a channel on a connection."""
+ANSWER_SECONDS = 5.0
+BEHIND_MOST = 16 * 1024 * 1024
+"""Bytes of a command that came and were not read yet. Its window has two MiB (RFC 4254, section 5.2)."""
+JUMPS = 8
+"""A jump host behind so many others is a circle."""
+
+T = TypeVar("T")
+
+
+class Limit:
+    """On how many machines something is done at once: `parallel`. Those that did not answer the last time share half of
+    these places, so that a healthy one waits behind no more of them than that."""
+
+    def __init__(self, parallel: int = 32) -> None:
+        self._places = asyncio.Semaphore(parallel)
+        self._doubtful = asyncio.Semaphore(max(1, parallel // 2))
+        # asyncio's own threads are few where processors are, and others need them.
+        self._threads = ThreadPoolExecutor(parallel, "ssh")
+
+    @contextlib.asynccontextmanager
+    async def place(self, doubtful: bool) -> AsyncIterator[None]:
+        """`doubtful`: the machine did not answer the last time."""
+        async with contextlib.AsyncExitStack() as stack:
+            if doubtful:
+                await stack.enter_async_context(self._doubtful)
+            await stack.enter_async_context(self._places)
+            yield
+
+    async def run(self, doubtful: bool, call: Callable[[], T]) -> T:
+        """Calls what blocks, in a thread, while it has a place."""
+        async with self.place(doubtful):
+            return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+
+
+class Ssh:
+    """The Host of one machine. Close it."""
+
+    def __init__(self, address: Address, access: Access, limit: Limit) -> None:
+        self._address = address
+        self._access = access
+        self._limit = limit
+        self._transport: Transport | None = None
+        self._under: list[Transport | Line] = []
+        """What it goes through: transports of jump hosts, connections."""
+        self._user = ""
+        self._lock = threading.Lock()
+        self._turn = asyncio.Lock()
+        """One command at a time: those that wait for it take no place."""
+        self._doubtful = False
+        """The last command came to nothing: the machine was not reached, or did not end it in time."""
+
+    async def run(self, argv: Sequence[str], seconds: float = 60.0) -> Ran:
+        """As Host. Raises AuthenticationError where no key is accepted, or the machine's own is not the known one, and
+        UsageError where the configuration wants what fleet does not do."""
+        async with self._turn:
+            try:
+                ran = await self._limit.run(self._doubtful, lambda: self._run(tuple(argv), seconds))
+            except (UnreachableError, MachineError):
+                self._doubtful = True
+                raise
+            self._doubtful = False
+            return ran
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._close)
+
+    def _run(self, argv: tuple[str, ...], seconds: float) -> Ran:
+        with self._lock:
+            transport = self._connected()
+            command = line(argv, as_root=self._access.sudo and self._user != "root")
+            try:
+                code, out, err = _exec(transport, command, seconds)
+            except _TooLong:
+                if not _answers(transport):
+                    self._close()
+                    raise LostError(f"{self._address} does not answer on its connection any more") from None
+                raise MachineError(
+                    f"{redaction.hidden(command)[:200]}: has not ended after {seconds:.0f} s"
+                ) from None
+            except _TooMuch:
+                self._close()
+                raise MachineError(f"{self._address}: it sends more at once than it was allowed to") from None
+            except (paramiko.SSHException, OSError, EOFError) as error:
+                self._close()
+                raise LostError(f"{self._address}: the connection broke: {_brief(error)}") from None
+            except Exception:
+                # Of fleet, or of the library: nobody knows what state the connection is in.
+                self._close()
+                raise
+        if code == -1:
+            why = transport.get_exception()
+            self._drop()
+            told = f": {_brief(why)}" if why is not None else ""
+            raise LostError(f"{self._address}: the connection ended before the command did{told}")
+        if err.startswith("sudo: a password is required"):
+            raise MachineError(
+                f"{self._address}: sudo wants a password of {self._user}; give it NOPASSWD, or log in as root"
+            )
+        return Ran(argv, code, out, err)
+
+    def _connected(self) -> Transport:
+        if self._transport is not None and self._transport.is_active():
+            return self._transport
+        self._close()
+        settings = asked(self._address, self._access)
+        self._user = settings.user
+        try:
+            self._transport = self._connect(self._address, settings, 0)
+        except BaseException:
+            self._close()
+            raise
+        return self._transport
+
+    def _connect(self, address: Address, settings: Settings, depth: int) -> Transport:
+        if depth > JUMPS:
+            raise UnreachableError(f"{address}: more than {JUMPS} jump hosts, one behind the other")
+        line = self._through(settings, depth)
+        with _told(address, settings):
+            if line is None:
+                line = dial(settings)
+            self._under.append(line)
+            transport = log_in(line, settings)
+        self._under.append(transport)
+        transport.set_keepalive(settings.alive_seconds)
+        return transport
+
+    def _through(self, settings: Settings, depth: int) -> Line | None:
+        """By the configured command, or the nearest jump host, which may be behind others; None: directly."""
+        if settings.command:
+            with _told(self._address, settings):
+                return proxied(settings.command)
+        if not settings.jumps:
+            return None
+        *further, nearest = settings.jumps
+        jump = address_of(nearest)
+        via = self._connect(jump, asked(jump, self._access, further), depth + 1)
+        with _told(self._address, settings):
+            channel = via.open_channel(
+                "direct-tcpip",
+                (settings.host, settings.port),
+                ("127.0.0.1", 0),
+                timeout=settings.connect_seconds,
+            )
+        return Line(channel)
+
+    def _drop(self) -> None:
+        with self._lock:
+            self._close()
+
+    def _close(self) -> None:
+        for each in reversed(self._under):
+            each.close()
+        self._transport = None
+        self._under = []
+
+
+class _TooLong(Exception):
+    """A command has not ended in its time."""
+
+
+class _TooMuch(Exception):
+    """More came than the window of the channel has room for."""
+
+
+def line(argv: Sequence[str], as_root: bool) -> str:
+    """For the shell of the login: each argument is quoted."""
+    return f"{'sudo -n -- ' if as_root else ''}{shlex.join(argv)}"
+
+
+def _exec(transport: Transport, command: str, seconds: float) -> tuple[int, str, str]:
+    """Exit code (-1: there was none), standard output and error."""
+    transport.allow(COMMAND_MOST)
+    channel = transport.open_session(timeout=OPEN_SECONDS)
+    late = threading.Event()
+
+    def end() -> None:
+        late.set()
+        channel.close()
+
+    # Of the word that the command has begun the library has no limit of its own.
+    clock = threading.Timer(seconds, end)
+    clock.daemon = True
+    clock.start()
+    try:
+        channel.exec_command(command)
+        channel.shutdown_write()
+        out, err = _read(transport, channel)
+        if late.is_set():
+            raise _TooLong
+        return channel.exit_status if channel.exit_status_ready() else -1, _text(out), _text(err)
+    except (paramiko.SSHException, OSError):
+        if late.is_set():
+            raise _TooLong from None
+        raise
+    finally:
+        clock.cancel()
+        channel.close()
+        transport.allow(GREETING_MOST)
+
+
+def _read(transport: Transport, channel: paramiko.Channel) -> tuple[bytearray, bytearray]:
+    """Both outputs as they come, so that neither stops the command, until it has ended or the connection has."""
+    out, err = bytearray(), bytearray()
+    changed = threading.Event()
+    channel.in_buffer.set_event(changed)
+    channel.in_stderr_buffer.set_event(changed)
+    while True:
+        while channel.recv_ready():
+            out += channel.recv(65536)
+            del out[:-MOST]
+        while channel.recv_stderr_ready():
+            err += channel.recv_stderr(65536)
+            del err[:-MOST]
+        over = channel.exit_status_ready() and channel.eof_received
+        if over and not channel.recv_ready() and not channel.recv_stderr_ready():
+            break
+        if channel.closed or not transport.is_active():
+            break
+        if len(channel.in_buffer) + len(channel.in_stderr_buffer) > BEHIND_MOST:
+            raise _TooMuch
+        if not changed.wait(0.05):
+            continue
+        if not (channel.recv_ready() or channel.recv_stderr_ready()):
+            # Both buffers have ended: only the exit status is missing.
+            channel.status_event.wait(0.05)
+    return out, err
+
+
+def _answers(transport: paramiko.Transport) -> bool:
+    """The machine is there. A network that is cut ends no connection: only that nothing comes back any more tells."""
+    try:
+        transport.open_session(timeout=ANSWER_SECONDS).close()
+    except paramiko.ChannelException:
+        return True
+    except (paramiko.SSHException, OSError, EOFError):
+        return False
+    return True
+
+
+def _text(data: bytearray) -> str:
+    return data.decode("utf-8", "replace")
+
+
+def _brief(error: Exception, most: int = SHOWN) -> str:
+    """The library quotes what the other side has sent."""
+    return str(error)[:most] or type(error).__name__
+
+
+@contextlib.contextmanager
+def _told(address: Address, settings: Settings) -> Iterator[None]:
+    """The library's errors, as ours, with what to do."""
+    where = f"{address} ({settings.user}@{settings.host}:{settings.port})"
+    try:
+        yield
+    except (UnknownKeyError, LoginError) as error:
+        raise AuthenticationError(f"{where}: {_brief(error, MESSAGE_MOST)}", error.hint) from None
+    except TimeoutError:
+        raise UnreachableError(f"{where}: no answer within {settings.connect_seconds:.0f} s") from None
+    except (paramiko.SSHException, OSError, EOFError, ValueError) as error:
+        raise UnreachableError(f"{where}: {_brief(error)}") from None

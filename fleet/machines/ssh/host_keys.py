@@ -1,0 +1,253 @@
+"""Which host keys are trusted: known_hosts files as OpenSSH reads them (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT"), judged as
+it judges them (check_host_key() in sshconnect.c, hostfile.c). What is not known is refused; nothing is ever added. Pure.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal
+
+from msgspec import Struct
+
+from fleet.machines.ssh import host_certificate
+from fleet.machines.ssh.host_certificate import CERTIFICATE, CertificateError, kind_of
+from fleet.machines.ssh.patterns import listed
+
+SSH_PORT = 22
+_RSA = ("rsa-sha2-512", "rsa-sha2-256")
+_KRL = b"SSHKRL\n"
+
+
+Marker = Literal["", "@cert-authority", "@revoked"]
+Found = Literal["known", "new", "changed", "revoked"]
+
+
+class UnknownKeyError(Exception):
+    """The key that a machine showed is not one to trust."""
+
+    def __init__(self, message: str, hint: str, found: Found) -> None:
+        super().__init__(message)
+        self.hint = hint
+        self.found = found
+
+
+class Entry(Struct, frozen=True):
+    """One line of known_hosts."""
+
+    patterns: str
+    kind: str
+    key: bytes
+    marker: Marker = ""
+
+    def names(self, place: str) -> bool:
+        """Whether the line is about this place: `name`, or `[name]:port` where the port is not 22."""
+        if self.patterns.startswith("|"):
+            return _hashed(self.patterns, place)
+        return listed(self.patterns.lower().split(","), place)
+
+
+class Known(Struct, frozen=True):
+    """What is known of one host before it shows a key."""
+
+    entries: tuple[Entry, ...]
+    """Of all its files."""
+    name: str
+    """In lower case: where it is, or its HostKeyAlias, for which no port counts."""
+    port: int = SSH_PORT
+    """22 where `name` is an alias."""
+    ip: str = ""
+    """With CheckHostIP, the address behind the name; empty: it is not looked at."""
+    rsa_bits: int = 1024
+    ca_algorithms: tuple[str, ...] = ()
+    revoked: tuple[bytes, ...] = ()
+    """Keys of RevokedHostKeys."""
+    notes: tuple[str, ...] = ()
+    """Settings that would have ssh trust more, and that are not followed."""
+
+    def about(self, place: str) -> tuple[Entry, ...]:
+        return tuple(each for each in self.entries if each.names(place))
+
+
+def parse(text: str) -> tuple[Entry, ...]:
+    """Lines that are no entries are passed over, as OpenSSH does."""
+    return tuple(entry for line in text.split("\n") if (entry := _entry(line.strip(" \t\r"))) is not None)
+
+
+def _entry(line: str) -> Entry | None:
+    marker: Marker = ""
+    if line.startswith("@"):
+        # OpenSSH ends a marker at the line's first blank, wherever it stands; at a tab only where there is no blank.
+        word, blank, rest = line.partition(" ") if " " in line else line.partition("\t")
+        if not blank or word not in ("@cert-authority", "@revoked"):
+            return None
+        marker, line = word, rest.lstrip(" \t")  # type: ignore[assignment]
+    words = re.split("[ \t]+", line, maxsplit=3)
+    if len(words) < 3 or line.startswith(("#", "@")):
+        return None
+    try:
+        key = base64.b64decode(words[2], validate=True)
+        if kind_of(key) != words[1]:
+            return None
+    except (ValueError, binascii.Error):
+        return None
+    return Entry(words[0], words[1], key, marker)
+
+
+def place(host: str, port: int) -> str:
+    """As known_hosts names it."""
+    return host if port == SSH_PORT else f"[{host}]:{port}"
+
+
+def revoked_keys(content: bytes) -> tuple[bytes, ...]:
+    """Reads a file of RevokedHostKeys: one public key a line. Raises ValueError for a binary list, which is not read."""
+    if content.startswith(_KRL):
+        raise ValueError(
+            "it is a binary list (KRL), which fleet does not read: list the public keys, one a line"
+        )
+    found: list[bytes] = []
+    for line in content.decode("utf-8", "replace").split("\n"):
+        words = line.split()
+        if words and not words[0].startswith("#"):
+            found.append(base64.b64decode(words[1] if len(words) > 1 else "-", validate=True))
+    return tuple(found)
+
+
+def algorithms(known: Known, wanted: Sequence[str]) -> tuple[str, ...]:
+    """In which order a host is asked for its keys, as order_hostkeyalgs() in sshconnect2.c: first those that are known."""
+    about = known.about(place(known.name, known.port))
+    revoked = {entry.key for entry in about if entry.marker == "@revoked"}
+    firsts = {entry.kind: entry.key for entry in reversed(about) if not entry.marker}
+    kinds = {each for kind, key in firsts.items() if key not in revoked for each in _algorithms(kind)}
+    if wanted and _plain(wanted[0]) in kinds:
+        return tuple(wanted)
+    authority = any(entry.marker == "@cert-authority" for entry in about)
+    first = [each for each in wanted if (authority and each.endswith(CERTIFICATE)) or _plain(each) in kinds]
+    return (*first, *(each for each in wanted if each not in first))
+
+
+def judge(known: Known, shown: bytes, now: datetime) -> None:
+    """Raises UnknownKeyError unless the key or certificate that the host showed (as on the wire) is to be trusted."""
+    bits = host_certificate.rsa_bits(shown)
+    if bits is not None and bits < known.rsa_bits:
+        raise UnknownKeyError(
+            f"its RSA host key has {bits} bits, fewer than RequiredRSASize {known.rsa_bits}",
+            "make the machine a longer one",
+            "revoked",
+        )
+    parts = (shown, host_certificate.bare(shown), host_certificate.authority(shown))
+    if any(each in known.revoked for each in parts if each):
+        raise UnknownKeyError(
+            "its host key is among the RevokedHostKeys", "the machine needs a new one", "revoked"
+        )
+    reasons: list[str] = []
+    found = _judged(known, known.port, shown, now, reasons)
+    if found == "known" and known.ip and not shown_as_certificate(shown):
+        if _found(known.about(place(known.ip, known.port)), host_certificate.bare(shown), shown) in (
+            "changed",
+            "revoked",
+        ):
+            raise UnknownKeyError(
+                f"its host key is not the one that is known of its address {known.ip} (CheckHostIP)",
+                _look(known, "changed"),
+                "changed",
+            )
+        return
+    if found != "known":
+        raise _refusal(known, shown, found, reasons)
+
+
+def shown_as_certificate(shown: bytes) -> bool:
+    return kind_of(shown).endswith(CERTIFICATE)
+
+
+def _judged(known: Known, port: int, shown: bytes, now: datetime, reasons: list[str]) -> Found:
+    """A host that is new on its port may be known without one; a certificate that is not trusted still shows a key."""
+    about = known.about(place(known.name, port))
+    bare = host_certificate.bare(shown)
+    elsewhere: Found = "new"
+    for what in (shown, bare) if shown_as_certificate(shown) else (bare,):
+        found = _found(about, bare, what)
+        if found == "known" and what != bare:
+            try:
+                host_certificate.check(what, known.name, now, known.ca_algorithms)
+            except CertificateError as error:
+                reasons.append(str(error))
+                continue
+        if found == "new" and port != SSH_PORT:
+            elsewhere = _judged(known, SSH_PORT, what, now, reasons)
+            if elsewhere == "known":
+                return "known"
+        if found in ("known", "revoked") or what == bare:
+            return "revoked" if found == "new" and elsewhere == "revoked" else found
+    return "new"
+
+
+def _found(about: Sequence[Entry], bare: bytes, what: bytes) -> Found:
+    """`what`: the certificate, whose authority must be known, or the bare key. Another authority says nothing of it."""
+    authority = host_certificate.authority(what)
+    if any(entry.key in (bare, authority) for entry in about if entry.marker == "@revoked"):
+        return "revoked"
+    marker = "@cert-authority" if authority else ""
+    keys = [entry.key for entry in about if entry.marker == marker]
+    if (authority or bare) in keys:
+        return "known"
+    return "changed" if keys and not authority else "new"
+
+
+def _refusal(known: Known, shown: bytes, found: Found, reasons: Sequence[str]) -> UnknownKeyError:
+    bare = host_certificate.bare(shown)
+    seen = f"{kind_of(bare)} {fingerprint(bare)}"
+    why = f"; {'; '.join(dict.fromkeys(reasons))}" if reasons else ""
+    if known.notes:
+        why += f"; {', '.join(known.notes)} is not followed: fleet trusts no key that it does not know"
+    if found == "revoked":
+        return UnknownKeyError(
+            f"its host key is revoked in known_hosts: {seen}", "the machine needs a new one", found
+        )
+    what = "is not the known one" if found == "changed" else "is not in known_hosts"
+    return UnknownKeyError(f"its host key {what}: it shows {seen}{why}", _look(known, found), found)
+
+
+def _look(known: Known, found: Found) -> str:
+    """Never what would trust whoever answers."""
+    name = place(known.name, known.port)
+    compare = (
+        "compare the fingerprint with what the machine itself says, on its console or where it was installed "
+        "(ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub)"
+    )
+    if found == "changed":
+        return (
+            f"somebody else may answer there, or it was installed anew: {compare}; only where they are the same, take "
+            f"the old line away (ssh-keygen -R '{name}') and write the new one"
+        )
+    return f"{compare}; only where they are the same, write the line `{name} KEY` into known_hosts"
+
+
+def _algorithms(kind: str) -> tuple[str, ...]:
+    return _RSA if kind == "ssh-rsa" else (kind,)
+
+
+def _plain(algorithm: str) -> str:
+    return algorithm.removesuffix(CERTIFICATE)
+
+
+def _hashed(pattern: str, name: str) -> bool:
+    try:
+        _, one, salt, digest = pattern.split("|")
+        wanted = base64.b64decode(digest)
+        # The format wants SHA-1, of a name that anybody may know.
+        made = hmac.new(base64.b64decode(salt), name.encode(), hashlib.sha1).digest()
+    except (ValueError, binascii.Error):
+        return False
+    return one == "1" and hmac.compare_digest(made, wanted)
+
+
+def fingerprint(blob: bytes) -> str:
+    """As `ssh-keygen -l` prints it."""
+    return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")

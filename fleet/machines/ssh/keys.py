@@ -1,0 +1,189 @@
+"""With which keys a user logs in: those that ssh would offer, in its order: certificates that are named, keys of the agent
+that the configuration names, its others, and the rest of the files (pubkey_prepare() in sshconnect2.c of OpenSSH 9.2).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import os
+import socket
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import paramiko
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+    load_ssh_private_key,
+)
+from paramiko.agent import AgentKey, AgentSSH
+from paramiko.pkey import PublicBlob
+
+from fleet.machines.ssh import host_certificate
+from fleet.machines.ssh.host_certificate import CERTIFICATE
+from fleet.machines.ssh.settings import Settings
+
+AGENT_SECONDS = 20.0
+
+
+class KeyFileError(Exception):
+    """A file that holds no key to log in with, and why."""
+
+
+class Agent(AgentSSH):
+    """The one at this socket; the library's own goes by the environment alone. Close it."""
+
+    def __init__(self, path: str) -> None:
+        """Raises OSError or paramiko.SSHException where nobody answers there."""
+        super().__init__()
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket.settimeout(AGENT_SECONDS)
+        try:
+            self._socket.connect(path)
+            self._connect(self._socket)  # type: ignore[attr-defined]
+        except (OSError, paramiko.SSHException):
+            self._socket.close()
+            raise
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+class _Signer(AgentKey):
+    """A key of the agent, shown to the machine as `shown`: a certificate, or itself."""
+
+    def __init__(self, key: AgentKey, shown: bytes) -> None:
+        super().__init__(key.agent, key.blob, key.comment)
+        # Without this the library asks the agent to sign with the key inside a certificate, which it need not have.
+        self.inner_key = None
+        self.public_blob = PublicBlob(host_certificate.kind_of(shown), shown)  # type: ignore[assignment]
+
+
+class Offers:
+    """The keys for one login. What is passed over is in `passed`, with the reason."""
+
+    def __init__(self, settings: Settings, agent: Sequence[AgentKey]) -> None:
+        self.passed: list[str] = []
+        self.tried: list[str] = []
+        self._settings = settings
+        self._agent = {key.blob: key for key in agent}
+
+    def __iter__(self) -> Iterator[paramiko.PKey]:
+        """Each is read when its turn has come."""
+        files = self._files()
+        offered: set[bytes] = set()
+        named = [(path, blob) for path in self._settings.certificates if (blob := self._public(Path(path)))]
+        ours = [(path, blob) for path, blob in files if blob in self._agent]
+        others = [(f"{key.comment or 'a key'} of the agent", blob) for blob, key in self._agent.items()]
+        known = {blob for _, blob in files}
+        rest = [] if self._settings.only_identities else [each for each in others if each[1] not in known]
+        for label, blob in (*named, *ours, *rest, *files):
+            if blob in offered or not self._accepted(label, blob):
+                continue
+            offered.add(blob)
+            try:
+                key = self._key(label, blob, files)
+            except KeyFileError as error:
+                self.passed.append(f"{label} ({error})")
+                continue
+            self.tried.append(label)
+            yield key
+
+    def _files(self) -> list[tuple[str, bytes]]:
+        """Each file's public key, and behind it the certificate that lies beside it where none is named."""
+        found: list[tuple[str, bytes]] = []
+        for name in self._settings.identities:
+            path = Path(name)
+            if not path.is_file() and not path.with_name(f"{path.name}.pub").is_file():
+                continue
+            try:
+                blob = self._public(path.with_name(f"{path.name}.pub")) or self._public(path)
+                found.append((name, blob or private_key(path).asbytes()))
+            except KeyFileError as error:
+                self.passed.append(f"{name} ({error})")
+                continue
+            beside = path.with_name(f"{path.name}-cert.pub")
+            if not self._settings.certificates and (certificate := self._public(beside)):
+                found.append((str(beside), certificate))
+        return found
+
+    def _public(self, path: Path) -> bytes:
+        """Empty: there is none."""
+        try:
+            words = path.read_text("utf-8", "replace").split(None, 2)
+            blob = base64.b64decode(words[1], validate=True)
+            return blob if host_certificate.kind_of(blob) == words[0] else b""
+        except (OSError, ValueError, IndexError, binascii.Error):
+            return b""
+
+    def _accepted(self, label: str, blob: bytes) -> bool:
+        kind = host_certificate.kind_of(blob)
+        end = CERTIFICATE if kind.endswith(CERTIFICATE) else ""
+        plain = kind.removesuffix(CERTIFICATE)
+        names = [
+            f"{each}{end}" for each in (("rsa-sha2-512", "rsa-sha2-256") if plain == "ssh-rsa" else (plain,))
+        ]
+        if not any(name in self._settings.key_algorithms for name in names):
+            self.passed.append(f"{label} (PubkeyAcceptedAlgorithms has not {kind})")
+            return False
+        try:
+            bits = host_certificate.rsa_bits(blob)
+        except ValueError:
+            return True
+        if bits is not None and bits < self._settings.rsa_bits:
+            self.passed.append(f"{label} (has {bits} bits; RequiredRSASize is {self._settings.rsa_bits})")
+            return False
+        return True
+
+    def _key(self, label: str, blob: bytes, files: Sequence[tuple[str, bytes]]) -> paramiko.PKey:
+        """What signs as this public key or certificate. Raises KeyFileError."""
+        bare = host_certificate.bare(blob)
+        signer = self._agent.get(blob) or self._agent.get(bare)
+        if signer is not None:
+            return _Signer(signer, blob)
+        path = next((path for path, each in files if each == bare), label)
+        key = private_key(Path(path))
+        if key.asbytes() != bare:
+            raise KeyFileError("its private key is not there")
+        key.public_blob = PublicBlob(host_certificate.kind_of(blob), blob) if blob != bare else None
+        return key
+
+
+def private_key(path: Path) -> paramiko.PKey:
+    """Raises KeyFileError where ssh would not take it either, or this library cannot."""
+    try:
+        about = path.stat()
+        if about.st_uid == os.getuid() and stat.S_IMODE(about.st_mode) & 0o077:
+            raise KeyFileError("others may read it: chmod 600")
+        content = path.read_bytes()
+    except OSError as error:
+        raise KeyFileError(error.strerror or type(error).__name__) from None
+    try:
+        try:
+            loaded = load_ssh_private_key(content, None)
+        except ValueError:
+            loaded = load_pem_private_key(content, None)  # type: ignore[assignment]
+        for kind, made in _CLASSES:
+            if isinstance(loaded, kind):
+                # In one format, whatever it was written in: the library does not read all of them.
+                plain = loaded.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+                return made.from_private_key(io.StringIO(plain.decode()))
+    except (TypeError, paramiko.PasswordRequiredException):
+        raise KeyFileError("it has a passphrase: add it to the agent") from None
+    except (ValueError, UnsupportedAlgorithm, paramiko.SSHException) as error:
+        raise KeyFileError(f"it cannot be read: {error}") from None
+    raise KeyFileError("keys of this kind work by the agent alone")
+
+
+_CLASSES: tuple[tuple[type, type[paramiko.PKey]], ...] = (
+    (rsa.RSAPrivateKey, paramiko.RSAKey),
+    (ed25519.Ed25519PrivateKey, paramiko.Ed25519Key),
+    (ec.EllipticCurvePrivateKey, paramiko.ECDSAKey),
+)

@@ -1,0 +1,1 @@
+"""One database behind SQLite and PostgreSQL: addresses, opening, schema, migration."""

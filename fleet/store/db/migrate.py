@@ -1,0 +1,81 @@
+"""Brings a database to the newest schema with Alembic. Slow to import, so only where there is something to do."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.util.exc import CommandError
+from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
+
+from fleet.core.records.errors import SchemaError, StoreError
+from fleet.store.db import opening, sqlite
+from fleet.store.db.address import Address
+
+HERE = Path(__file__).parent / "migrations"
+
+
+def migrate(address: Address) -> None:
+    """All of it or nothing, under a lock: of two processes the second finds it done.
+
+    Raises SchemaError where the database is of a version that no migration knows, StoreError as any writer does.
+    """
+    engine = engine_of(address)
+    try:
+        with engine.connect() as connection:
+            _lock(address, connection)
+            command.upgrade(config(connection), "head")
+            connection.commit()
+    except CommandError as error:
+        raise SchemaError(f"{address.shown} cannot be brought up to date: {error}") from error
+    except DBAPIError as error:
+        raise _refusal(address, error) from None
+    finally:
+        engine.dispose()
+
+
+def engine_of(address: Address) -> Engine:
+    if address.kind == "sqlite":
+        return create_engine(
+            "sqlite://", creator=lambda: opening.connect(address, create=True), poolclass=NullPool
+        )
+    from fleet.store.db import postgres
+
+    return create_engine(
+        "postgresql+psycopg://",
+        creator=lambda: postgres.connect(address, autocommit=False),
+        poolclass=NullPool,
+    )
+
+
+def config(connection: Connection) -> Config:
+    """What `migrations/env.py` is given."""
+    found = Config(attributes={"connection": connection})
+    found.set_main_option("script_location", str(HERE).replace("%", "%%"))
+    return found
+
+
+def _lock(address: Address, connection: Connection) -> None:
+    if address.kind == "sqlite":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    else:
+        from fleet.store.db.postgres import lock_key
+
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({lock_key('schema')})")
+
+
+def _refusal(address: Address, error: DBAPIError) -> StoreError:
+    cause = error.orig
+    if isinstance(cause, sqlite3.Error):
+        return sqlite.refusal(address, cause)
+    from psycopg import Error
+
+    from fleet.store.db import postgres
+
+    if isinstance(cause, Error):
+        return postgres.refusal(address, cause)
+    return StoreError(address.without_password(str(error)))

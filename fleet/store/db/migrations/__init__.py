@@ -1,0 +1,1 @@
+"""Alembic's migrations of the store; they count upwards, and `fleet.store.db.schema.NEWEST` names the last."""

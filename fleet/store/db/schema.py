@@ -1,0 +1,42 @@
+"""Is the database ours, and is it of this program's version? Answered by one query, without Alembic."""
+
+from __future__ import annotations
+
+from fleet.core.records.errors import SchemaError
+from fleet.store.db.database import Database
+
+NEWEST = "0007"
+"""The newest migration in `migrations/versions`; a test compares them. Migrations count upwards."""
+VERSION_TABLE = "fleet_schema"
+"""Where Alembic keeps the version; under a name of ours, so that another program's database is not taken for one."""
+
+
+def version(database: Database) -> str:
+    """Of the schema; empty where the database is. Raises SchemaError where it is newer, or not ours."""
+    tables = database.tables()
+    if not tables:
+        return ""
+    found = _stored(database) if VERSION_TABLE in tables else None
+    if found is None:
+        raise SchemaError(
+            f"{database.address.shown} is not a database of fleet: it has other tables",
+            "name another one with --database",
+        )
+    if not (found.isascii() and found.isdigit()):
+        # Others are words of Alembic's: -1 is a step back.
+        raise SchemaError(
+            f"{database.address.shown} is of a version that no fleet has: {found}",
+            "restore it from a backup: somebody else has written into it",
+        )
+    if found > NEWEST:
+        raise SchemaError(
+            f"{database.address.shown} is of a newer fleet: its schema is {found}, this program knows {NEWEST}",
+            "install the newer fleet, or name another database with --database",
+        )
+    return found
+
+
+def _stored(database: Database) -> str | None:
+    with database.read() as transaction:
+        row = transaction.one(f"SELECT version_num FROM {VERSION_TABLE}")  # noqa: S608
+    return None if row is None else str(row[0])

@@ -1,0 +1,220 @@
+"""SQLite: one file in WAL mode, so that readers never wait.
+
+`synchronous=FULL`: in WAL mode NORMAL may lose the last commits when the power fails, and an intent that was
+committed before its effect must be there afterwards. It costs one fsync for each commit.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from threading import RLock
+from typing import Any
+
+from fleet.core.records.errors import NoRoomError, ReadOnlyError, SchemaError, StoreError
+from fleet.store.db import disk
+from fleet.store.db.address import Address, missing
+from fleet.store.db.database import BUSY_SECONDS, Row, in_utc
+from fleet.store.db.opening import NO_ROOM, Opened, connect, log_of, opened, size, version
+
+_BUSY_LOOK = 0.02
+"""Seconds between two looks at whether another still writes."""
+
+
+def _told(row: Row) -> Row:
+    """No column of fleet's holds bytes, and SQLite keeps them in one of text: where somebody has written some, they are a
+    text that fleet has never written."""
+    if bytes not in map(type, row):
+        return row
+    return tuple(repr(each) if isinstance(each, bytes) else each for each in row)
+
+
+class SqliteTransaction:
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def all(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
+        return [_told(row) for row in self._connection.execute(sql, values).fetchall()]
+
+    def one(self, sql: str, values: Sequence[Any] = ()) -> Row | None:
+        found: Row | None = self._connection.execute(sql, values).fetchone()
+        return None if found is None else _told(found)
+
+    def run(self, sql: str, values: Sequence[Any] = ()) -> int:
+        return self._connection.execute(sql, values).rowcount
+
+    def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        self._connection.executemany(sql, rows)
+
+
+class SqliteDatabase:
+    def __init__(self, address: Address, *, create: bool, wait: float = BUSY_SECONDS) -> None:
+        """`wait`: seconds for another writer.
+
+        Raises StoreError where there is no such file (`create` False), no such folder, or no right to it.
+        """
+        self.address = address
+        path = address.path
+        if not path.parent.is_dir():
+            raise StoreError(
+                f"no folder {path.parent} for the database {path.name}", "create the folder first"
+            )
+        if not create and not path.exists():
+            raise missing(address)
+        self._lock = RLock()
+        self._wait = wait
+        with self._errors():
+            self._opened: Opened | None = opened(address, create, wait)
+
+    @property
+    def _connection(self) -> sqlite3.Connection:
+        assert self._opened is not None
+        return self._opened.connection
+
+    @contextmanager
+    def read(self) -> Iterator[SqliteTransaction]:
+        """Raises StoreError where somebody has written meanwhile to a file that nobody wrote when it was opened."""
+        with self._lock:
+            self._open_to_read()
+            try:
+                with self._transaction("BEGIN") as transaction:
+                    yield transaction
+            except StoreError:
+                self._refuse_written()
+                raise
+            finally:
+                self._let_others_in()
+            self._refuse_written()
+
+    @contextmanager
+    def write(self, lock: str) -> Iterator[SqliteTransaction]:
+        with self._lock:
+            self._open_to_write()
+            with self._transaction("BEGIN IMMEDIATE") as transaction:
+                yield transaction
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[SqliteTransaction]:
+        with self._lock, self._errors():
+            self._connection.execute(begin)
+            try:
+                yield SqliteTransaction(self._connection)
+                self._connection.execute("COMMIT")
+            finally:
+                # Some errors (a full disk) have rolled back already.
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+
+    def _open_to_read(self) -> None:
+        """Anew where another fleet has begun to work on a frozen file: its commits are in the files that readers share."""
+        path, now = self.address.path, self._opened
+        if now is not None and (
+            now.frozen is None or (size(log_of(path)) == 0 and version(path) == now.frozen)
+        ):
+            return
+        with self._errors():
+            self._open(opened(self.address, False, self._wait))
+
+    def _open_to_write(self) -> None:
+        """Anew where there was no room before. Raises StoreError where there is still none."""
+        if self._opened is None or self._opened.full:
+            with self._errors():
+                self._open(Opened(connect(self.address, create=False, wait=self._wait)))
+
+    def _let_others_in(self) -> None:
+        """A connection without the files that are shared keeps everybody else out: it is opened for each read."""
+        if self._opened is not None and self._opened.alone:
+            self._open(None)
+
+    def _open(self, new: Opened | None) -> None:
+        if self._opened is not None:
+            self._opened.connection.close()
+        self._opened = new
+
+    def _refuse_written(self) -> None:
+        """What was read of a frozen file that has changed is of no one state: SQLite may even take it for damaged."""
+        path, frozen = self.address.path, self._opened.frozen if self._opened is not None else None
+        if frozen is not None and version(path) != frozen:
+            raise StoreError(f"another fleet has begun to write {path} while it was read", "ask again")
+
+    def bind(self, at: datetime) -> str:
+        """Text of one length, so that its order is that of time; SQLite's own date functions read it."""
+        return in_utc(at).isoformat(timespec="microseconds")
+
+    def tables(self) -> set[str]:
+        with self.read() as transaction:
+            return {
+                name for (name,) in transaction.all("SELECT name FROM sqlite_master WHERE type = 'table'")
+            }
+
+    def settle(self) -> None:
+        """SQLite waits for another writer, but not where this changes the mode: it is asked again.
+
+        Where the disk is full nothing can be set, and nothing has to be: it was when the file was made.
+        """
+        if self._opened is None or self._opened.full:
+            return
+        deadline = time.monotonic() + self._wait
+        with self._lock, self._errors():
+            while True:
+                try:
+                    self._connection.execute("PRAGMA journal_mode = WAL")
+                except sqlite3.OperationalError as error:
+                    if not error.sqlite_errorname.startswith("SQLITE_BUSY") or time.monotonic() > deadline:
+                        raise
+                    time.sleep(_BUSY_LOOK)  # noqa: TID251 - between two looks at the condition
+                else:
+                    return
+
+    def close(self) -> None:
+        with self._lock:
+            self._open(None)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise refusal(self.address, error) from error
+
+
+def refusal(address: Address, error: sqlite3.Error) -> StoreError:
+    """Source of the names: sqlite.org/rescode.html. Extended codes begin with the name of their primary one."""
+    name = str(getattr(error, "sqlite_errorname", ""))
+    path = address.path
+    if name.startswith("SQLITE_NOTADB"):
+        return SchemaError(f"{path} is not a database of fleet", "name another file with --database")
+    if name.startswith(NO_ROOM):
+        hint = f"free some space: {disk.to_free(path)}. Keep every file whose name begins with {path.name}. {SAFE}"
+        return NoRoomError(f"no room left for the database: {path}", hint)
+    for code, words, hint in REFUSALS:
+        if name.startswith(code):
+            kind = ReadOnlyError if code is READ_ONLY else StoreError
+            return kind(f"{words}: {path}", hint.format(folder=path.parent))
+    return StoreError(f"the database {path} refused: {error} ({name or type(error).__name__})")
+
+
+SAFE = "Nothing was written, and what was committed is safe"
+READ_ONLY = ("SQLITE_READONLY", "SQLITE_PERM", "SQLITE_AUTH")
+REFUSALS = (
+    (
+        ("SQLITE_BUSY", "SQLITE_LOCKED"),
+        "the database is locked",
+        "another fleet process (or an sqlite3 shell with an open transaction) is writing; `fuser` names it",
+    ),
+    (
+        READ_ONLY,
+        "the database may not be written",
+        "see who owns it, and {folder}",
+    ),
+    (("SQLITE_CANTOPEN",), "the database cannot be opened", "see who owns it, and {folder}"),
+    (
+        ("SQLITE_CORRUPT",),
+        "the database is damaged",
+        "restore it from a backup; `sqlite3 FILE .recover` saves what can be read",
+    ),
+    (("SQLITE_IOERR",), "the disk under the database fails", "see the system's log (dmesg)"),
+)

@@ -1,0 +1,1 @@
+"""What is known of clusters and nodes, and since when."""

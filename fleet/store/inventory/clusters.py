@@ -1,0 +1,175 @@
+"""The clusters of the fleet: how each is reached, at which sites it is, and when it was seen last."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from msgspec import Struct
+
+from fleet.core.records.errors import UsageError
+from fleet.store.db.database import Database, Row, Transaction, moment_or_none
+from fleet.store.inventory.kinds import KINDS
+
+LOCK = "cluster"
+COLUMNS = "name, kind, kubeconfig, context, uid, server_version, last_seen, last_error, error_since"
+
+
+class ClusterRow(Struct, frozen=True, kw_only=True):
+    name: str
+    sites: tuple[str, ...] = ()
+    """The first is the site of nodes that do not name theirs."""
+    kind: Literal["kubeconfig", "simulated", "hosts"] = "kubeconfig"
+    kubeconfig: str = ""
+    """Path, or several of them, one a line, merged as those of KUBECONFIG; of hosts without a cluster their inventory's."""
+    context: str = ""
+    """Of the kubeconfig; empty: its current one."""
+    uid: str = ""
+    """Of the namespace kube-system: the identity of the cluster, whatever it is called."""
+    server_version: str = ""
+    last_seen: datetime | None = None
+    last_error: str = ""
+    """Why it does not answer; empty while it does."""
+    error_since: datetime | None = None
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Its kubeconfigs."""
+        return tuple(Path(each) for each in self.kubeconfig.split("\n"))
+
+    @property
+    def site(self) -> str:
+        """Of nodes that do not name theirs; empty: none is known."""
+        return self.sites[0] if self.sites else ""
+
+
+class Clusters:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, row: ClusterRow) -> None:
+        """Raises UsageError where the fleet has one of that name, or the very same one under another name.
+
+        One that was removed under this name is taken back, with its history.
+        """
+        with self._database.write(LOCK) as transaction:
+            same = transaction.one(
+                "SELECT name FROM cluster WHERE removed_at IS NULL AND (name = ? OR (uid = ? AND uid <> ''))",
+                [row.name, row.uid],
+            )
+            if same is not None and same[0] == row.name:
+                raise UsageError(f"cluster {row.name} is in the fleet already", "fleet cluster list")
+            if same is not None:
+                raise UsageError(
+                    f"this cluster is in the fleet already, as {same[0]}", f"fleet cluster remove {same[0]}"
+                )
+            self._write(transaction, row)
+
+    def update(self, row: ClusterRow) -> None:
+        """Replaces all that is known of the cluster of that name. Raises UsageError where there is none."""
+        with self._database.write(LOCK) as transaction:
+            _known(transaction, row.name)
+            self._write(transaction, row)
+
+    def get(self, name: str) -> ClusterRow:
+        """Raises UsageError where the fleet has none of that name."""
+        found = {row.name: row for row in self.list()}
+        if name not in found:
+            raise UsageError(
+                f"no cluster {name}",
+                f"known: {', '.join(found)}"
+                if found
+                else "fleet cluster add NAME --kubeconfig FILE --site SITE",
+            )
+        return found[name]
+
+    def list(self) -> list[ClusterRow]:
+        """By name."""
+        with self._database.read() as transaction:
+            return listed(transaction)
+
+    def remove(self, name: str, *, at: datetime) -> None:
+        """It is no longer in the fleet, nor is what was in it; the history up to `at` stays.
+
+        Raises UsageError where the fleet has none of that name.
+        """
+        bound = self._database.bind(at)
+        with self._database.write(LOCK) as transaction:
+            _known(transaction, name)
+            for kind in KINDS:
+                transaction.run(
+                    f"UPDATE {kind.table} SET valid_to = ? WHERE cluster = ? AND valid_to IS NULL",  # noqa: S608
+                    [bound, name],
+                )
+            transaction.run("UPDATE cluster SET removed_at = ? WHERE name = ?", [bound, name])
+
+    def touch(self, name: str, *, at: datetime, error: str = "", version: str = "") -> None:
+        """It answered at `at`, or did not: `error` says why. An empty `version` leaves what is known of it.
+
+        Raises UsageError where the fleet has none of that name.
+        """
+        bound = self._database.bind(at)
+        with self._database.write(LOCK) as transaction:
+            _known(transaction, name)
+            if error:
+                transaction.run(
+                    "UPDATE cluster SET last_error = ?, error_since = coalesce(error_since, ?) WHERE name = ?",
+                    [error, bound, name],
+                )
+            else:
+                transaction.run(
+                    "UPDATE cluster SET last_seen = ?, last_error = '', error_since = NULL, "
+                    "server_version = CASE WHEN ? = '' THEN server_version ELSE ? END WHERE name = ?",
+                    [bound, version, version, name],
+                )
+
+    def _write(self, transaction: Transaction, row: ClusterRow) -> None:
+        seen, since = (
+            None if at is None else self._database.bind(at) for at in (row.last_seen, row.error_since)
+        )
+        told = (row.name, row.kind, row.kubeconfig, row.context, row.uid, row.server_version)
+        transaction.run(
+            f"INSERT INTO cluster ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) "  # noqa: S608
+            "ON CONFLICT (name) DO UPDATE SET kind = excluded.kind, kubeconfig = excluded.kubeconfig, "
+            "context = excluded.context, uid = excluded.uid, server_version = excluded.server_version, "
+            "last_seen = excluded.last_seen, last_error = excluded.last_error, "
+            "error_since = excluded.error_since, removed_at = NULL",
+            [*told, seen, row.last_error, since],
+        )
+        transaction.run("DELETE FROM cluster_site WHERE cluster = ?", [row.name])
+        for position, site in enumerate(dict.fromkeys(row.sites)):
+            transaction.run("INSERT INTO site (name) VALUES (?) ON CONFLICT DO NOTHING", [site])
+            transaction.run(
+                "INSERT INTO cluster_site (cluster, site, position) VALUES (?, ?, ?)",
+                [row.name, site, position],
+            )
+
+
+def listed(transaction: Transaction) -> list[ClusterRow]:
+    sites: dict[str, list[str]] = {}
+    for cluster, site in transaction.all("SELECT cluster, site FROM cluster_site ORDER BY cluster, position"):
+        sites.setdefault(cluster, []).append(site)
+    rows = transaction.all(f"SELECT {COLUMNS} FROM cluster WHERE removed_at IS NULL ORDER BY name")  # noqa: S608
+    return [_cluster(row, tuple(sites.get(row[0], ()))) for row in rows]
+
+
+def _cluster(row: Row, sites: tuple[str, ...]) -> ClusterRow:
+    name, kind, kubeconfig, context, uid, version, seen, error, since = row
+    return ClusterRow(
+        name=name,
+        sites=sites,
+        kind=kind,
+        kubeconfig=kubeconfig,
+        context=context,
+        uid=uid,
+        server_version=version,
+        last_seen=moment_or_none(seen),
+        last_error=error,
+        error_since=moment_or_none(since),
+    )
+
+
+def _known(transaction: Transaction, name: str) -> None:
+    if transaction.one("SELECT 1 FROM cluster WHERE name = ? AND removed_at IS NULL", [name]) is None:
+        raise UsageError(f"no cluster {name}", "fleet cluster list")

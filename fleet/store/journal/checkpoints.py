@@ -1,0 +1,115 @@
+"""Signed checkpoints of the journal: made, and kept for ever."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from fleet.core.records.audit import SignedCheckpoint
+from fleet.core.records.errors import StoreError, TamperedError
+from fleet.store.db.database import Database, Row, Transaction, in_utc, is_row, moment
+from fleet.store.journal import chain
+from fleet.store.journal.journal import as_found, stored_checkpoint
+from fleet.store.journal.tampering import BEGINNING, Checkpoint, Origin
+
+if TYPE_CHECKING:
+    from fleet.store.journal.signing import PrivateKey
+
+COLUMNS = "seq, key, hash, count, at, signature"
+
+
+class Checkpoints:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def all(self) -> list[SignedCheckpoint]:
+        """In the order of the entries that they are at."""
+        with self._database.read() as transaction:
+            rows = transaction.all(f"SELECT {COLUMNS} FROM signed_checkpoint ORDER BY seq, key")  # noqa: S608
+        return [_checkpoint(row) for row in rows]
+
+    def newest(self, key: str = "") -> SignedCheckpoint | None:
+        """Of that key; of any where none is named."""
+        with self._database.read() as transaction:
+            return _newest(transaction, key)
+
+    def ended_since(self, seq: int) -> bool:
+        """A rollout has ended behind that entry."""
+        with self._database.read() as transaction:
+            row = transaction.one(
+                "SELECT 1 FROM journal WHERE seq > ? AND form = 'decision' AND kind = 'finish' LIMIT 1", [seq]
+            )
+        return row is not None
+
+    def agrees(self, signed: SignedCheckpoint) -> bool:
+        """The journal still has the entry that this checkpoint is at."""
+        with self._database.read() as transaction:
+            return _has(transaction, signed)
+
+    def sign(self, key: PrivateKey, at: datetime) -> SignedCheckpoint | None:
+        """Signs where the chain ends now; answers what is there already where nothing is new, None for an empty journal.
+
+        What has been written since this key's last checkpoint is checked first, the whole journal for its first one.
+        Raises TamperedError where that does not hold, or where the key has never signed what stands there as its last
+        checkpoint: nobody signs a journal that was tampered with.
+        """
+        with self._database.read() as transaction:
+            end = stored_checkpoint(transaction)
+            last = _newest(transaction, key.public.id)
+            if end is None and last is None:
+                return None
+            whole = (last is None or key.public.signed(last)) and _follows(transaction, last, end)
+        if not whole or end is None:
+            raise TamperedError(
+                "the journal was tampered with: it is not signed", "fleet audit verify says where"
+            )
+        if last is not None and last.seq == end.seq:
+            return last
+        signed = key.sign(end.seq, end.hash, end.count, in_utc(at))
+        with self._database.write("checkpoint") as transaction:
+            transaction.run(
+                f"INSERT INTO signed_checkpoint ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",  # noqa: S608
+                [
+                    signed.seq,
+                    signed.key,
+                    signed.hash,
+                    signed.count,
+                    self._database.bind(signed.at),
+                    signed.signature,
+                ],
+            )
+        return signed
+
+
+def _follows(transaction: Transaction, last: SignedCheckpoint | None, end: Checkpoint | None) -> bool:
+    """From the last checkpoint the chain goes on, unbroken, to its end."""
+    origin = Origin(last.seq, last.hash) if last is not None else BEGINNING
+    if last is not None and not _has(transaction, last):
+        return False
+    return chain.sound(as_found(transaction, origin.seq), end, origin)
+
+
+def _has(transaction: Transaction, signed: SignedCheckpoint) -> bool:
+    row = transaction.one("SELECT hash FROM journal WHERE seq = ?", [signed.seq])
+    return row is not None and row[0] == signed.hash
+
+
+def _newest(transaction: Transaction, key: str = "") -> SignedCheckpoint | None:
+    where = "WHERE key = ? " if key else ""
+    row = transaction.one(
+        f"SELECT {COLUMNS} FROM signed_checkpoint {where}ORDER BY seq DESC LIMIT 1",  # noqa: S608
+        [key] if key else [],
+    )
+    return None if row is None else _checkpoint(row)
+
+
+def _checkpoint(row: Row) -> SignedCheckpoint:
+    """What somebody made unreadable comes as one that no key has signed."""
+    seq, key, hashed, count, at, signature = row
+    try:
+        if is_row(row, (int, str, str, int, (str, datetime), str)):
+            return SignedCheckpoint(seq, hashed, count, moment(at), key, signature)
+    except StoreError:
+        pass  # Its time is none.
+    place = seq if isinstance(seq, int) else 0
+    return SignedCheckpoint(place, str(hashed), 0, datetime.min.replace(tzinfo=UTC), str(key), "")

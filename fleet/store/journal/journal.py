@@ -1,0 +1,246 @@
+"""The journal's table: appended to, read, verified; never changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from fleet.core.objects.node import NodeRef
+from fleet.core.records.audit import SignedCheckpoint
+from fleet.core.records.errors import JournalMovedError, StaleEpochError, StoreError
+from fleet.core.records.journal import GENESIS, JournalEntry, JournalRecord
+from fleet.store.db.database import TAMPERED, Database, Row, Transaction, in_utc, is_row, moment
+from fleet.store.journal import chain, lease
+from fleet.store.journal.proof import Marks, broken
+from fleet.store.journal.tampering import Checkpoint, Finding
+
+COLUMNS = "seq, at, actor, epoch, form, kind, rollout, node, detail, prev_hash, hash"
+TYPES = (int, (str, datetime), str, int, str, str, str, str, str, str, str)
+"""Of the COLUMNS."""
+PAGE = 1000
+
+
+class Journal:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def append(
+        self,
+        records: Sequence[JournalRecord],
+        *,
+        at: datetime,
+        actor: str,
+        epoch: int = 0,
+        last: int | None = None,
+    ) -> list[JournalEntry]:
+        """All of them, in one transaction, or none. On return they are on the disk.
+
+        `last`: the seq of the newest entry that the writer has seen. Raises JournalMovedError where there is a newer
+        one, StaleEpochError where `epoch` is not 0 and the lease is at another one, StoreError as any writer does,
+        ValueError for a detail that JSON cannot say.
+        """
+        if not records:
+            return []
+        with self._database.write(lease.LOCK) as transaction:
+            fence(transaction, epoch)
+            if last is not None and (seq := _end(transaction).seq) != last:
+                raise JournalMovedError(f"the journal is at entry {seq}, not at {last}")
+            return append_in(transaction, self._database.bind, records, in_utc(at), actor, epoch)
+
+    def entries(
+        self,
+        *,
+        rollout: str | None = None,
+        node: str | None = None,
+        kinds: Collection[str] = (),
+        after: int = 0,
+        limit: int | None = None,
+    ) -> Iterator[JournalEntry]:
+        """In the order in which they were written; `node` is `cluster/name`; `after` is a `seq`; no `kinds`: of all.
+
+        Read in pages, so entries that are appended meanwhile come as well.
+        """
+        terms = [("rollout = ?", rollout), ("node = ?", node)]
+        asked = [(term, value) for term, value in terms if value is not None]
+        chosen = [f"kind IN ({', '.join('?' * len(kinds))})"] if kinds else []
+        where = " AND ".join(["seq > ?", *(term for term, _ in asked), *chosen])
+        sql = f"SELECT {COLUMNS} FROM journal WHERE {where} ORDER BY seq LIMIT ?"  # noqa: S608
+        left = limit
+        while left is None or left > 0:
+            size = PAGE if left is None else min(PAGE, left)
+            with self._database.read() as transaction:
+                rows = transaction.all(sql, [after, *(value for _, value in asked), *kinds, size])
+            for row in rows:
+                yield entry_of(row)
+            if len(rows) < size:
+                return
+            after = rows[-1][0]
+            left = None if left is None else left - len(rows)
+
+    def found(self) -> Iterator[JournalEntry]:
+        """All that stands there at one moment, also what no fleet has written: that has a hash that is wrong."""
+        with self._database.read() as transaction:
+            yield from as_found(transaction)
+
+    def last(self) -> JournalEntry | None:
+        with self._database.read() as transaction:
+            row = transaction.one(f"SELECT {COLUMNS} FROM journal ORDER BY seq DESC LIMIT 1")  # noqa: S608
+        return None if row is None else entry_of(row)
+
+    def place(self) -> str:
+        """Of the newest entry (`JournalEntry.place`); empty before the first."""
+        last = self.last()
+        return "" if last is None else last.place
+
+    def knows(self, place: str, cluster: str) -> bool:
+        """It has that entry, or a person has accepted for that cluster that it has not (command `accept`)."""
+        seq, _, begun = place.partition(":")
+        with self._database.read() as transaction:
+            row = transaction.one(
+                "SELECT hash FROM journal WHERE seq = ?", [int(seq) if seq.isdigit() else 0]
+            )
+            if row is not None and begun and str(row[0]).startswith(begun):
+                return True
+            accepted = transaction.all(
+                "SELECT detail FROM journal WHERE form = 'command' AND kind = 'accept'"
+            )
+        words = [msgspec.json.decode(detail) for (detail,) in accepted]
+        return (cluster, place) in [(each.get("cluster"), each.get("place")) for each in words]
+
+    def count(self) -> int:
+        with self._database.read() as transaction:
+            row = transaction.one("SELECT count(*) FROM journal")
+        return 0 if row is None else int(row[0])
+
+    def checkpoint(self) -> Checkpoint | None:
+        """Where the chain ended when it was last appended to; None before the first entry."""
+        with self._database.read() as transaction:
+            return stored_checkpoint(transaction)
+
+    def verify(self, signed: Collection[SignedCheckpoint] = ()) -> list[Finding]:
+        """What is wrong with the chain; empty: nothing is. Reads the whole journal, at one moment.
+
+        `signed`: genuine checkpoints, that it must still agree with.
+        """
+        marks = Marks(signed)
+        with self._database.read() as transaction:
+            checkpoint = stored_checkpoint(transaction)
+            whole = chain.sound(marks.follow(as_found(transaction)), checkpoint)
+            if whole and (checkpoint or not marks.last):
+                return broken(signed, marks)
+            marks = Marks(signed)
+            findings = chain.verify(marks.follow(as_found(transaction)), checkpoint)
+            if checkpoint is None:
+                findings.append(Finding(0, "removed", "the journal's checkpoint is missing"))
+            told = {(each.seq, each.what) for each in findings}
+            return findings + [each for each in broken(signed, marks) if (each.seq, each.what) not in told]
+
+
+def append_in(
+    transaction: Transaction,
+    bind: Callable[[datetime], Any],
+    records: Sequence[JournalRecord],
+    at: datetime,
+    actor: str,
+    epoch: int,
+) -> list[JournalEntry]:
+    """Appends them within a transaction that was begun under the lease's lock and has been fenced. `bind`: how the
+    database stores a moment."""
+    end = _end(transaction)
+    entries: list[JournalEntry] = []
+    for number, record in enumerate(records, start=1):
+        prev = entries[-1].hash if entries else end.hash
+        entry = JournalEntry(end.seq + number, at, actor, epoch, record, prev, "")
+        entries.append(replace(entry, hash=chain.hash_of(entry)))
+    bound = bind(at)
+    transaction.many(
+        f"INSERT INTO journal ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+        [_row(entry, bound) for entry in entries],
+    )
+    _checkpoint(transaction, entries[-1], end.count + len(entries))
+    return entries
+
+
+def fence(transaction: Transaction, epoch: int) -> None:
+    """Raises StaleEpochError where `epoch` is not 0 and the lease is at another one."""
+    current = lease.epoch(transaction)
+    if epoch not in (0, current):
+        raise StaleEpochError(
+            f"this controller no longer leads: its epoch is {epoch}, the lease is at {current}",
+            "another controller has taken over; this one stops",
+        )
+
+
+def _end(transaction: Transaction) -> Checkpoint:
+    """Where to go on. After the checkpoint even if rows were cut off there: the gap then stays visible."""
+    stored = stored_checkpoint(transaction)
+    row = transaction.one("SELECT seq, hash FROM journal ORDER BY seq DESC LIMIT 1")
+    seq, last = (0, GENESIS) if row is None else row
+    if not isinstance(seq, int) or not isinstance(last, str):
+        raise StoreError(f"entry {seq!r} of the journal cannot be read: no fleet writes such a row", TAMPERED)
+    if stored is None:
+        return Checkpoint(seq, last, seq)
+    return Checkpoint(max(seq, stored.seq), stored.hash, stored.count)
+
+
+def stored_checkpoint(transaction: Transaction) -> Checkpoint | None:
+    row = transaction.one("SELECT seq, hash, count FROM checkpoint WHERE id = 1")
+    if row is not None and not is_row(row, (int, str, int)):
+        raise StoreError(f"the journal's checkpoint cannot be read: {row!r}", TAMPERED)
+    return None if row is None else Checkpoint(*row)
+
+
+def _checkpoint(transaction: Transaction, last: JournalEntry, count: int) -> None:
+    transaction.run(
+        "INSERT INTO checkpoint (id, seq, hash, count) VALUES (1, ?, ?, ?) "
+        "ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, hash = excluded.hash, count = excluded.count",
+        [last.seq, last.hash, count],
+    )
+
+
+def as_found(transaction: Transaction, after: int = -(2**63)) -> Iterator[JournalEntry]:
+    """Entries behind that `seq`; what somebody made unreadable comes as an entry whose hash is wrong."""
+    sql = f"SELECT {COLUMNS} FROM journal WHERE seq > ? ORDER BY seq LIMIT {PAGE}"  # noqa: S608
+    while True:
+        rows = transaction.all(sql, [after])
+        for row in rows:
+            try:
+                yield entry_of(row)
+            except StoreError:
+                yield _unreadable(row)
+        if len(rows) < PAGE:
+            return
+        after = rows[-1][0]
+
+
+def _row(entry: JournalEntry, at: Any) -> Row:
+    record = entry.record
+    detail = chain.canonical(record.detail).decode()
+    told = (record.form, record.kind, record.rollout, record.node, detail)
+    return (entry.seq, at, entry.actor, entry.epoch, *told, entry.prev_hash, entry.hash)
+
+
+def entry_of(row: Row) -> JournalEntry:
+    """`row`: its COLUMNS. Raises StoreError for what no fleet has written."""
+    seq, at, actor, epoch, form, kind, rollout, node, detail, prev_hash, hashed = row
+    if not is_row(row, TYPES):
+        raise StoreError(f"entry {seq!r} of the journal cannot be read: no fleet writes such a row", TAMPERED)
+    try:
+        if node:
+            NodeRef.parse(node)
+        record = JournalRecord(form, kind, rollout, node, msgspec.json.decode(detail, type=dict[str, Any]))
+        return JournalEntry(seq, moment(at), actor, epoch, record, prev_hash, hashed)
+    except (ValueError, TypeError) as error:
+        raise StoreError(
+            f"entry {seq} of the journal cannot be read: {error}", "fleet audit verify"
+        ) from error
+
+
+def _unreadable(row: Row) -> JournalEntry:
+    record = JournalRecord("decision", "unreadable", detail={"row": [str(value) for value in row]})
+    seq = row[0] if isinstance(row[0], int) else 0
+    return JournalEntry(seq, datetime.min.replace(tzinfo=UTC), "", 0, record, str(row[9]), str(row[10]))

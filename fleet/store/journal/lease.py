@@ -1,0 +1,71 @@
+"""The database's lease: who controls the fleet. Its epoch fences the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from msgspec import Struct
+
+from fleet.core.records.leadership import Leadership
+from fleet.store.db.database import Database, Transaction, moment_or_none
+
+LOCK = "journal"
+"""Shared with appends to the journal: an epoch does not change while somebody appends under it."""
+
+
+class Stored(Struct, frozen=True):
+    holder: str = ""
+    epoch: int = 0
+    expires_at: datetime | None = None
+
+    def free(self, at: datetime) -> bool:
+        return not self.holder or self.expires_at is None or self.expires_at <= at
+
+
+class Lease:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def acquire(
+        self, identity: str, *, at: datetime, seconds: int, abandoned: Callable[[str], bool]
+    ) -> Leadership:
+        """Takes it, or renews it, until `seconds` after `at`, if it is free, expired, abandoned or `identity`'s own."""
+        with self._database.write(LOCK) as transaction:
+            stored = _stored(transaction)
+            if stored.holder != identity and not stored.free(at) and not abandoned(stored.holder):
+                return Leadership(False, stored.holder, stored.epoch)
+            epoch = stored.epoch if stored.holder == identity else stored.epoch + 1
+            transaction.run(
+                "INSERT INTO lease (id, holder, epoch, expires_at) VALUES (1, ?, ?, ?) ON CONFLICT (id) DO UPDATE "
+                "SET holder = excluded.holder, epoch = excluded.epoch, expires_at = excluded.expires_at",
+                [identity, epoch, self._database.bind(at + timedelta(seconds=seconds))],
+            )
+            return Leadership(True, identity, epoch)
+
+    def release(self, identity: str) -> None:
+        """Gives it back, if it is `identity`'s. The epoch stays, and the next holder's is higher; so does the moment up to
+        which it was held, which tells since when nobody works."""
+        with self._database.write(LOCK) as transaction:
+            transaction.run("UPDATE lease SET holder = '' WHERE id = 1 AND holder = ?", [identity])
+
+    def ended(self) -> datetime | None:
+        """Up to when the last holder had it, at the latest. None: there was none yet."""
+        with self._database.read() as transaction:
+            return _stored(transaction).expires_at
+
+    def current(self, at: datetime) -> str | None:
+        """Identity of who holds it; None where nobody does, or its time has run out."""
+        with self._database.read() as transaction:
+            stored = _stored(transaction)
+        return None if stored.free(at) else stored.holder
+
+
+def epoch(transaction: Transaction) -> int:
+    """Of the last holder; 0 before the first."""
+    return _stored(transaction).epoch
+
+
+def _stored(transaction: Transaction) -> Stored:
+    row = transaction.one("SELECT holder, epoch, expires_at FROM lease WHERE id = 1")
+    return Stored() if row is None else Stored(row[0], row[1], moment_or_none(row[2]))

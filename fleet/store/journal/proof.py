@@ -1,0 +1,105 @@
+"""Signed checkpoints against a chain: do they hold, and what was done to what they have seen. Pure.
+
+A hash chain alone shows what was changed inside it. That its end was cut off, or that all of it was written anew, shows
+only to somebody who has kept where it once ended: the checkpoints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from fleet.core.records.audit import SignedCheckpoint
+from fleet.core.records.journal import JournalEntry
+from fleet.store.journal.tampering import Finding, missing
+
+if TYPE_CHECKING:
+    from fleet.store.journal.signing import PublicKey
+
+
+EMPTY = Finding(0, "unsigned", "the journal is empty: there is nothing that the key has signed")
+
+
+class Marks:
+    """Remembers, while a chain is read, what its checkpoints need to know of it."""
+
+    def __init__(self, signed: Iterable[SignedCheckpoint]) -> None:
+        self._wanted = {checkpoint.seq for checkpoint in signed}
+        self.hashes: dict[int, str] = {}
+        """By seq."""
+        self.first = 0
+        self.last = 0
+        """The highest seq; 0: there is no entry."""
+
+    def follow(self, entries: Iterable[JournalEntry]) -> Iterator[JournalEntry]:
+        for entry in entries:
+            if entry.seq in self._wanted:
+                self.hashes.setdefault(entry.seq, entry.hash)
+            self.first = min(self.first or entry.seq, entry.seq)
+            self.last = max(self.last, entry.seq)
+            yield entry
+
+
+def forged(signed: Iterable[SignedCheckpoint], keys: Collection[PublicKey]) -> Iterator[Finding]:
+    """Checkpoints that none of these keys has signed."""
+    for each in signed:
+        if not any(key.id == each.key for key in keys):
+            yield Finding(
+                each.seq,
+                "forged",
+                f"the checkpoint at entry {each.seq} is signed with another key: {each.key}",
+            )
+        elif not genuine(each, keys):
+            yield Finding(
+                each.seq,
+                "forged",
+                f"the checkpoint at entry {each.seq} was changed: its signature does not hold",
+            )
+
+
+def genuine(checkpoint: SignedCheckpoint, keys: Collection[PublicKey]) -> bool:
+    return any(key.id == checkpoint.key and key.signed(checkpoint) for key in keys)
+
+
+def broken(signed: Iterable[SignedCheckpoint], marks: Marks) -> list[Finding]:
+    """What was done to the chain after these checkpoints, which are known to be genuine, were signed."""
+    before = marks.first - 1 if marks.first else 0
+    seen = sorted((each for each in signed if each.seq > before), key=lambda each: each.seq)
+    inside = [each for each in seen if each.seq in marks.hashes]
+    findings: list[Finding] = []
+    other = next((each for each in inside if marks.hashes[each.seq] != each.hash), None)
+    if other is not None:
+        proven = [each.seq for each in inside if each.seq < other.seq]
+        findings.append(_rewritten(max(proven, default=before) + 1, other))
+    if seen and seen[-1].seq > marks.last:
+        findings.append(missing("truncated", marks.last + 1, seen[-1].seq))
+    return findings
+
+
+def _rewritten(first: int, signed: SignedCheckpoint) -> Finding:
+    names = f"entry {first} was" if first == signed.seq else f"of entries {first} to {signed.seq} some were"
+    when = f"{signed.at:%Y-%m-%d %H:%M:%SZ}"
+    return Finding(
+        first, "rewritten", f"{names} written anew: the checkpoint signed at {when} has another hash"
+    )
+
+
+def reach(signed: Iterable[SignedCheckpoint], marks: Marks) -> int:
+    """The last entry that a checkpoint vouches for; 0: none does. The checkpoints are known to be genuine."""
+    return max((each.seq for each in signed if marks.hashes.get(each.seq) == each.hash), default=0)
+
+
+def lost(kept: Sequence[SignedCheckpoint], stored: Collection[SignedCheckpoint]) -> Iterator[Finding]:
+    """Checkpoints that were kept elsewhere and are no longer in the database."""
+    for each in kept:
+        if each not in stored:
+            yield Finding(
+                each.seq, "removed", f"the checkpoint at entry {each.seq} is no longer in the database"
+            )
+
+
+def unsigned(first: int, last: int) -> Finding:
+    names = f"entry {first}: no signed checkpoint vouches for it"
+    if first != last:
+        names = f"entries {first} to {last}: no signed checkpoint vouches for them"
+    return Finding(first, "unsigned", names)

@@ -1,0 +1,206 @@
+"""What was done to a hash chain that does not hold any more: which entries, and how. Pure.
+
+The chain is followed back from its end, since each entry names its predecessor's hash. Entries that are not reached
+were inserted; where a predecessor is missing the chain falls into pieces, and its place in the count tells what is
+gone. Best effort at the words: that something is wrong is for `fleet.store.journal.chain.sound` to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from fleet.core.records.journal import GENESIS, JournalEntry
+
+What = Literal[
+    "changed",
+    "removed",
+    "inserted",
+    "swapped",
+    "truncated",
+    "rewritten",
+    "forged",
+    "unsigned",
+    "unlike",
+]
+"""rewritten: other than when it was signed. forged: a checkpoint that the key has not signed. unsigned: nothing vouches
+for it. unlike: a report says something else than its entries."""
+HashOf = Callable[[JournalEntry], str]
+
+
+class Checkpoint(Struct, frozen=True):
+    """Where the chain ended when it was written last, kept apart from it."""
+
+    seq: int
+    hash: str
+    count: int
+    """Entries that were written in all."""
+
+
+class Finding(Struct, frozen=True):
+    """One thing that is wrong: `seq` names the entry, `words` say it to a person."""
+
+    seq: int
+    what: What
+    words: str
+
+
+class Origin(Struct, frozen=True):
+    """What is before the first entry. A part of a journal begins behind an entry that it does not have."""
+
+    seq: int = 0
+    hash: str = GENESIS
+
+
+BEGINNING = Origin()
+
+
+class Piece(Struct, frozen=True):
+    """Entries each of which names the one before it; in the order in which they were written."""
+
+    entries: tuple[JournalEntry, ...]
+    places: tuple[int, ...]
+    """The `seq` with which each was written, which need not be the one that it has now."""
+
+
+def broken(
+    entries: Sequence[JournalEntry], checkpoint: Checkpoint | None, hash_of: HashOf, origin: Origin
+) -> Iterator[Finding]:
+    """`entries` in the order of `seq`; they are known not to be sound."""
+    pieces, reached = _pieces(entries, checkpoint, hash_of, origin)
+    for index, entry in enumerate(entries):
+        if index not in reached:
+            yield Finding(entry.seq, "inserted", f"entry {entry.seq} was inserted: nothing follows from it")
+    yield from _out_of_order(entries)
+    for number, piece in enumerate(pieces):
+        yield from _before(pieces[number - 1] if number else None, piece, origin)
+        yield from _changed(piece, hash_of)
+        yield from _swapped(piece)
+    if checkpoint is not None:
+        yield from _end(pieces[-1] if pieces else None, checkpoint)
+
+
+def _pieces(
+    entries: Sequence[JournalEntry], checkpoint: Checkpoint | None, hash_of: HashOf, origin: Origin
+) -> tuple[list[Piece], set[int]]:
+    """First to last; and the indexes of all that is in them."""
+    by_hash = {entry.hash: index for index, entry in reversed(list(enumerate(entries)))}
+    tip = by_hash.get(checkpoint.hash) if checkpoint is not None else None
+    if tip is None:
+        tip = _deepest(entries, by_hash)
+    reached: set[int] = set()
+    pieces: list[Piece] = []
+    while tip is not None:
+        walk: list[int] = []
+        index: int | None = tip
+        while index is not None and index not in reached:
+            reached.add(index)
+            walk.append(index)
+            index = by_hash.get(entries[index].prev_hash)
+        found = tuple(entries[each] for each in reversed(walk))
+        end = checkpoint.seq if checkpoint is not None and found[-1].hash == checkpoint.hash else None
+        pieces.append(Piece(found, _places(found, end, hash_of, origin)))
+        whole = found[0].prev_hash == origin.hash
+        tip = None if whole else max((each for each in range(min(walk)) if each not in reached), default=None)
+    return pieces[::-1], reached
+
+
+def _deepest(entries: Sequence[JournalEntry], by_hash: Mapping[str, int]) -> int | None:
+    """The entry that has most before it; of equals the last."""
+    depth: dict[int, int] = {}
+    for start in range(len(entries)):
+        walk: list[int] = []
+        index: int | None = start
+        while index is not None and index not in depth:
+            depth[index] = 0
+            walk.append(index)
+            index = by_hash.get(entries[index].prev_hash)
+        below = depth[index] if index is not None else 0
+        for above, each in enumerate(reversed(walk), start=1):
+            depth[each] = below + above
+    return max(depth, key=lambda each: (depth[each], each), default=None)
+
+
+def _places(
+    entries: Sequence[JournalEntry], end: int | None, hash_of: HashOf, origin: Origin
+) -> tuple[int, ...]:
+    """Counted from an entry whose hash proves its `seq`; without one from an end that is known."""
+    first = next((entry.seq - at for at, entry in enumerate(entries) if hash_of(entry) == entry.hash), None)
+    if first is None and end is not None:
+        first = end - len(entries) + 1
+    if first is None:
+        first = origin.seq + 1 if entries[0].prev_hash == origin.hash else entries[0].seq
+    return tuple(range(first, first + len(entries)))
+
+
+def _out_of_order(entries: Sequence[JournalEntry]) -> Iterator[Finding]:
+    """Possible in an exported report; a table has its own order."""
+    for before, entry in pairwise(entries):
+        if entry.seq < before.seq:
+            yield Finding(entry.seq, "swapped", f"entry {entry.seq} stands behind entry {before.seq}")
+
+
+def _before(piece: Piece | None, after: Piece, origin: Origin) -> Iterator[Finding]:
+    """What is wrong between two pieces, or before the first one."""
+    last = piece.places[-1] if piece is not None else origin.seq
+    first = after.places[0]
+    if first > last + 1:
+        yield missing("removed", last + 1, first - 1)
+    elif piece is not None:
+        seq = piece.entries[-1].seq
+        yield Finding(
+            seq, "changed", f"entry {seq} was changed and hashed anew: entry {first} names another hash"
+        )
+    elif after.entries[0].prev_hash != origin.hash:
+        seq = after.entries[0].seq
+        yield Finding(seq, "changed", f"entry {seq} was changed: it is the first, and names one before it")
+
+
+def _changed(piece: Piece, hash_of: HashOf) -> Iterator[Finding]:
+    for entry, place in zip(piece.entries, piece.places, strict=True):
+        if hash_of(replace(entry, seq=place)) != entry.hash:
+            yield Finding(entry.seq, "changed", f"entry {entry.seq} was changed: its hash is another")
+
+
+def _swapped(piece: Piece) -> Iterator[Finding]:
+    """Entries whose order now is not that in which they were written. (One that is missing moves all after it.)"""
+    now = {place: entry.seq for entry, place in zip(piece.entries, piece.places, strict=True)}
+    highest = 0
+    for place, seq in now.items():
+        if seq != place and now.get(seq) == place:
+            if seq > place:
+                yield Finding(place, "swapped", f"entries {place} and {seq} have changed places")
+        elif seq < highest:
+            yield Finding(seq, "swapped", f"entry {seq} was moved: it was written as entry {place}")
+        else:
+            highest = seq
+
+
+def _end(piece: Piece | None, checkpoint: Checkpoint) -> Iterator[Finding]:
+    last = piece.places[-1] if piece is not None else 0
+    if piece is not None and piece.entries[-1].hash == checkpoint.hash:
+        if (checkpoint.seq, checkpoint.count) != (last, last):
+            yield Finding(
+                last, "changed", f"the checkpoint was changed: it counts {checkpoint.count} entries of {last}"
+            )
+    elif last < checkpoint.seq:
+        yield missing("truncated", last + 1, checkpoint.seq)
+    elif last == checkpoint.seq:
+        yield Finding(
+            last, "changed", f"entry {last} was changed and hashed anew: the checkpoint has another hash"
+        )
+    else:
+        yield Finding(
+            last, "inserted", f"entries after {checkpoint.seq} were inserted: the checkpoint ends there"
+        )
+
+
+def missing(what: What, first: int, last: int) -> Finding:
+    """The words for entries that are not there."""
+    names = f"entry {first} is" if first == last else f"entries {first} to {last} are"
+    end = ": the end of the journal was cut off" if what == "truncated" else ""
+    return Finding(first, what, f"{names} missing{end}")

@@ -1,1 +1,0 @@
-"""Alembic's migrations of the store; they count upwards, and `fleet.store.schema.NEWEST` names the last."""

@@ -1,0 +1,94 @@
+"""How every process of fleet logs: to stderr, a line a record, as text for people or as JSON for a collector."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Literal
+
+from fleet.core.text.visible import visible, visible_lines
+
+Form = Literal["text", "json"]
+Level = Literal["debug", "info", "warning", "error"]
+Raised = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
+CLUSTER: ContextVar[str] = ContextVar("cluster", default="")
+"""The cluster that the running task works for."""
+PLACE = ("cluster", "rollout", "node")
+"""What a record may be about: given to a logger's method as `extra`. A cluster's own tasks have it in their context."""
+
+
+def begin(form: Form, level: Level) -> None:
+    """Of fleet's own loggers from `level` on. What libraries say is for its developers: from warnings on, and with debug
+    from info on."""
+    handler = Stderr()
+    handler.setFormatter(Json() if form == "json" else Lines())
+    root = logging.getLogger()
+    for each in [each for each in root.handlers if isinstance(each, Stderr)]:
+        root.removeHandler(each)
+    root.addHandler(handler)
+    root.setLevel(logging.INFO if level == "debug" else logging.WARNING)
+    logging.getLogger("fleet").setLevel(level.upper())
+
+
+class Stderr(logging.Handler):
+    """Writes to what sys.stderr is at the moment of each record."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            print(self.format(record), file=sys.stderr, flush=True)
+        except Exception:
+            self.handleError(record)
+
+
+class Lines(logging.Formatter):
+    """The text of each record is one line; a traceback follows, with its lines."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(message)s")
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
+        return _time(record)
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        cluster, rollout, node = (place_of(record).get(each, "") for each in PLACE)
+        place = " ".join(
+            part for part in (rollout, "/".join(part for part in (cluster, node) if part)) if part
+        )
+        record.message = visible(f"{place}: {record.message}" if place else record.message)
+        return super().formatMessage(record)
+
+    def formatException(self, ei: Raised) -> str:
+        return visible_lines(super().formatException(ei))
+
+
+class Json(logging.Formatter):
+    """An object a line: time, level, logger, message, and where they are known cluster, rollout and node; error is a
+    traceback."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        told = {
+            "time": _time(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **place_of(record),
+        }
+        if record.exc_info:
+            told["error"] = self.formatException(record.exc_info)
+        return json.dumps(told)
+
+
+def place_of(record: logging.LogRecord) -> dict[str, str]:
+    """What the record is about, by PLACE; what is not known is left out."""
+    found = {each: str(getattr(record, each, "")) for each in PLACE}
+    found["cluster"] = found["cluster"] or CLUSTER.get()
+    return {each: value for each, value in found.items() if value}
+
+
+def _time(record: logging.LogRecord) -> str:
+    at = datetime.fromtimestamp(record.created, UTC)
+    return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03}Z"

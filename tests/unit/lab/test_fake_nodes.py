@@ -1,0 +1,252 @@
+"""The simulated operating system on a Node object that holds state."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import pytest
+
+from fleet.core.releases.release import Release
+from fleet.lab.fake_nodes import node as fake
+from fleet.lab.fake_nodes.machine import Settings, Simulated
+from fleet.lab.fake_nodes.node import FakeNode
+from fleet.machines.errors import MachineError
+
+OLD, NEW = Release("1.0", kernel="6.1"), Release("2.0", "sha256:02", "6.2")
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+class NodeInMemory:
+    """Patches as the API server does where a simulated machine can see it: null deletes, conditions merge by type."""
+
+    def __init__(self, annotations: Mapping[str, str] | None = None) -> None:
+        self.object: dict[str, Any] = {
+            "metadata": {"name": "n-1", "resourceVersion": "1", "annotations": dict(annotations or {})},
+            "status": {
+                "nodeInfo": {"bootID": "b1", "osImage": "Simulated OS 1.0", "kernelVersion": "6.1"},
+                "conditions": [{"type": "Ready", "status": "True"}],
+            },
+        }
+        self.others_write = 0
+        """How often somebody else's write comes between a read and the patch that follows it."""
+        self.boots = 0
+
+    async def read(self) -> FakeNode:
+        return msgspec.json.decode(json.dumps(self.object), type=FakeNode)
+
+    async def patch(self, patch: Mapping[str, object]) -> bool:
+        change: Any = json.loads(json.dumps(patch))
+        if self.others_write:
+            self.others_write -= 1
+            self._written()
+        if change["metadata"]["resourceVersion"] != self.object["metadata"]["resourceVersion"]:
+            return False
+        self._written()
+        for key, value in change["metadata"]["annotations"].items():
+            self.annotate(key, value)
+        info = change["status"].get("nodeInfo", {})
+        self.boots += info.get("bootID", self.boot_id) != self.boot_id
+        self.object["status"]["nodeInfo"].update(info)
+        if "conditions" in change["status"]:
+            self.object["status"]["conditions"] = change["status"]["conditions"]
+        return True
+
+    def annotate(self, key: str, value: str | None) -> None:
+        annotations = self.object["metadata"]["annotations"]
+        if value is None:
+            annotations.pop(key, None)
+        else:
+            annotations[key] = value
+
+    def _written(self) -> None:
+        self.object["metadata"]["resourceVersion"] += "1"
+
+    @property
+    def annotations(self) -> dict[str, str]:
+        found: dict[str, str] = self.object["metadata"]["annotations"]
+        return found
+
+    @property
+    def boot_id(self) -> str:
+        return str(self.object["status"]["nodeInfo"]["bootID"])
+
+    @property
+    def image(self) -> str:
+        return str(self.object["status"]["nodeInfo"]["osImage"])
+
+    @property
+    def ready(self) -> str:
+        return str(self.object["status"]["conditions"][0]["status"])
+
+
+Tell = Callable[[NodeInMemory, Simulated], Awaitable[None]]
+
+
+def story(tell: Tell, **annotations: str) -> None:
+    node = NodeInMemory({fake.PREFIX + key.replace("_", "-"): value for key, value in annotations.items()})
+    asyncio.run(asyncio.wait_for(_told(tell, node), 10))
+
+
+async def _told(tell: Tell, node: NodeInMemory) -> None:
+    await tell(node, Simulated(node, Settings(stage=0.01, reboot=0.0), lambda: NOW))
+
+
+async def stage(machine: Simulated) -> list[int]:
+    percents: list[int] = []
+    await machine.stage(NEW, percents.append)
+    return percents
+
+
+def test_a_new_machine_has_what_its_node_tells() -> None:
+    async def tell(node: NodeInMemory, machine: Simulated) -> None:
+        seen = await machine.observe()
+        assert (seen.booted, seen.staged, seen.boot_id, seen.kernel) == (OLD, None, "b1", "6.1")
+
+    story(tell)
+
+
+def test_stage_and_reboot_change_what_a_real_machine_changes() -> None:
+    async def tell(node: NodeInMemory, machine: Simulated) -> None:
+        percents = await stage(machine)
+        assert percents == sorted(percents) and (percents[0], percents[-1]) == (0, 100)
+        assert (node.image, node.boot_id) == ("Simulated OS 1.0", "b1")
+        await machine.reboot()
+        assert (node.ready, node.boot_id) == ("Unknown", "b1")
+        assert fake.REBOOTING in node.annotations
+        assert await machine.come_up()
+        assert (node.image, node.ready, node.boots) == ("Simulated OS 2.0", "True", 1)
+        assert not {fake.REBOOTING, fake.BOOT} & set(node.annotations)
+        seen = await machine.observe()
+        assert (seen.booted, seen.staged, seen.rollback, seen.kernel) == (NEW, None, OLD, "6.2")
+
+    story(tell)
+
+
+def test_a_machine_that_is_told_twice_to_reboot_reboots_once() -> None:
+    async def tell(node: NodeInMemory, machine: Simulated) -> None:
+        await machine.reboot()
+        to_come = (await node.read()).boot
+        await machine.reboot()
+        assert (await node.read()).boot == to_come
+        assert [await machine.come_up(), await machine.come_up()] == [True, False]
+        assert node.boots == 1
+
+    story(tell)
+
+
+def test_whoever_brings_the_machine_up_gives_it_the_same_boot_id() -> None:
+    async def tell(node: NodeInMemory, machine: Simulated) -> None:
+        await machine.reboot()
+        other = Simulated(node, Settings(), lambda: NOW)
+        await asyncio.gather(machine.come_up(), other.come_up())
+        assert node.boots == 1
+
+    story(tell)
+
+
+def test_a_reboot_takes_its_time_even_if_its_process_starts_anew() -> None:
+    async def tell(node: NodeInMemory, machine: Simulated) -> None:
+        await machine.reboot()
+        boot = (await node.read()).boot
+        assert boot is not None and (boot.due - NOW).total_seconds() == 90
+
+    story(tell, reboot_ms="90000")
+
+
+def test_writes_of_others_in_between_lose_nothing() -> None:
+    async def tell(node: NodeInMemory, machine: Simulated) -> None:
+        node.others_write = 5
+        await stage(machine)
+        assert (await machine.observe()).staged == NEW
+
+    story(tell)
+
+
+def test_a_rollback_boots_the_previous_deployment() -> None:
+    async def tell(node: NodeInMemory, machine: Simulated) -> None:
+        with pytest.raises(MachineError, match="no rollback deployment"):
+            await machine.roll_back()
+        await stage(machine)
+        await machine.reboot()
+        await machine.come_up()
+        await machine.roll_back()
+        await machine.roll_back()
+        await machine.reboot()
+        await machine.come_up()
+        seen = await machine.observe()
+        assert (seen.booted, seen.rollback, node.image) == (OLD, NEW, "Simulated OS 1.0")
+
+    story(tell)
+
+
+@pytest.mark.parametrize(("fail", "times"), [("stage-fails", 3), ("stage-fails:once", 1)])
+def test_staging_can_fail(fail: str, times: int) -> None:
+    async def tell(node: NodeInMemory, machine: Simulated) -> None:
+        for _ in range(times):
+            with pytest.raises(MachineError, match="No space left on device"):
+                await stage(machine)
+        assert (await machine.observe()).staged is None
+        if fail.endswith(":once"):
+            await stage(machine)
+            assert (await machine.observe()).staged == NEW
+
+    story(tell, fail=fail)
+
+
+def test_the_old_version_can_boot_once() -> None:
+    async def tell(node: NodeInMemory, machine: Simulated) -> None:
+        await stage(machine)
+        await machine.reboot()
+        await machine.come_up()
+        seen = await machine.observe()
+        assert (seen.booted, seen.rollback, seen.staged, node.boots) == (OLD, NEW, None, 1)
+        await stage(machine)
+        await machine.reboot()
+        await machine.come_up()
+        assert node.image == "Simulated OS 2.0"
+
+    story(tell, fail="old-version:once")
+
+
+def test_a_machine_that_never_comes_back_does_once_the_fault_is_gone() -> None:
+    async def tell(node: NodeInMemory, machine: Simulated) -> None:
+        await machine.reboot()
+        assert not await machine.come_up()
+        assert (node.boot_id, node.ready) == ("b1", "Unknown")
+        node.annotate(fake.FAIL, None)
+        assert await machine.come_up()
+        assert (node.boots, node.ready) == (1, "True")
+
+    story(tell, fail="never-back")
+
+
+def test_a_kubelet_that_is_not_ready_is_once_the_fault_is_gone() -> None:
+    async def tell(node: NodeInMemory, machine: Simulated) -> None:
+        await stage(machine)
+        await machine.reboot()
+        await machine.come_up()
+        assert (node.image, node.ready, node.boots) == ("Simulated OS 2.0", "False", 1)
+        assert fake.REBOOTING in node.annotations
+        assert not await machine.mend()
+        node.annotate(fake.FAIL, None)
+        assert await machine.mend()
+        assert fake.REBOOTING not in node.annotations
+
+    story(tell, fail="not-ready")
+
+
+@pytest.mark.parametrize(
+    ("annotations", "word"),
+    [({"fail": "explode"}, "known are stage-fails"), ({"stage_ms": "soon"}, "not milliseconds")],
+)
+def test_an_annotation_that_means_nothing_is_told(annotations: dict[str, str], word: str) -> None:
+    async def tell(node: NodeInMemory, machine: Simulated) -> None:
+        with pytest.raises(MachineError, match=word):
+            await stage(machine)
+
+    story(tell, **annotations)

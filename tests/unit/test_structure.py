@@ -1,0 +1,56 @@
+"""The rules of the tree that import-linter's contracts in pyproject.toml do not tell: docs/architecture.md has them."""
+
+from __future__ import annotations
+
+import graphlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import grimp
+
+ROOT = Path(__file__).parents[2]
+MOST_FILES = 13
+"""More files than a newcomer takes in at a glance make a second folder."""
+FAMILIES = "fleet/machines/families"
+"""One file for each family of operating systems: as many as there are."""
+
+
+def test_no_circle_of_imports_runs_through_any_files() -> None:
+    graph = grimp.build_graph("fleet", cache_dir=None)
+    order = graphlib.TopologicalSorter(
+        {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+    )
+    assert order.prepare() is None  # type: ignore[func-returns-value]  # raises CycleError, which names the files
+
+
+def test_a_folder_has_no_more_files_than_one_takes_in_at_a_glance() -> None:
+    counts = {
+        folder: sum(1 for each in folder.glob("*.py") if each.stem != "__init__") for folder in _folders()
+    }
+    crowded = {str(folder): count for folder, count in counts.items() if count > MOST_FILES}
+    assert set(crowded) <= {FAMILIES}
+
+
+def test_no_module_is_named_as_one_of_the_standard_library() -> None:
+    assert [str(path) for path in _files() if path.stem in sys.stdlib_module_names] == []
+
+
+def test_every_package_says_what_it_is_for() -> None:
+    silent = [
+        str(folder)
+        for folder in _folders()
+        if not (folder / "__init__.py").read_text(encoding="utf-8").startswith('"""')
+    ]
+    assert silent == []
+
+
+def _files() -> Iterator[Path]:
+    """Modules of the package, without the playbooks that it links to and the programs that the lab builds."""
+    for path in sorted(Path("fleet").rglob("*.py")):
+        if "playbooks" not in path.parts and path.stem != "__init__":
+            yield path
+
+
+def _folders() -> list[Path]:
+    return sorted({path.parent for path in _files()})
