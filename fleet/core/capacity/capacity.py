@@ -145,6 +145,16 @@ class Room:
             self._note(name, found)
         return found
 
+    def later(self, pod: Pod, name: str) -> bool:
+        """The node would have room for the pod once it is drained and back in service; neighbours are not asked."""
+        node, demand = self._nodes.get(name), Demand.of(pod, self.volumes)
+        if node is None or not demand.admits(node):
+            return False
+        taken = (self._taken.get(name) or NOTHING).copied()
+        for each in self._leaving.get(name, {}).values():
+            taken.take(each, -1)
+        return taken.fits(pod, node.allocatable)
+
     def eased(self, shortage: Shortage) -> bool:
         """A node could have room by now for what `shortage` told of."""
         return self._shortages.eased(shortage)

@@ -139,7 +139,8 @@ class Hindrances:
                 yield ("budget", ref.cluster, budget_ref), found
         if rule.no_room == "evict":
             return
-        if lacking := capacity.held(ref.name, load.moving, view.room):
+        in_work = self._books.in_work(ref.cluster)
+        if lacking := capacity.held(ref.name, load.moving, view.room, in_work):
             yield self._books.room_key(ref, lacking), lacking
 
     def _of_time(self, rollout: Rollout, run: Run) -> Iterator[Hindrance]:

@@ -14,10 +14,13 @@ NAMED = 5
 """Pods that are named; there may be a hundred on a node."""
 
 
-def held(node: str, pods: Sequence[tuple[Pod, Sequence[PodRef]]], room: Room) -> Held | None:
+def held(
+    node: str, pods: Sequence[tuple[Pod, Sequence[PodRef]]], room: Room, in_work: Collection[str] = ()
+) -> Held | None:
     """`pods`: to drain, each with its budgets. A pod with a budget may wait for the node itself to come back where no
     other could ever take it: its owner has said how many may be away, and until it is Ready again the budget lets no
-    other go. Of one without a budget nobody has said that it may be away."""
+    other go. Of one without a budget nobody has said that it may be away. `in_work`: nodes that come back by themselves,
+    where all goes well."""
     patient = {pod.uid for pod, budgets in pods if budgets}
     lonely = room.pinned(node, [pod for pod, budgets in pods if not budgets])
     if lonely:
@@ -31,15 +34,18 @@ def held(node: str, pods: Sequence[tuple[Pod, Sequence[PodRef]]], room: Room) ->
         "memory": _mebibytes(asked.memory),
         "lacks": _lacks(lack),
     }
+    if short := _short(lack):
+        name, wanted, free = short[0]
+        facts |= {"resource": name, "asked": wanted, "free": free}
+    back = [name for name in in_work if name != node and room.later(lack.pod, name)]
+    if back:
+        return Held(Reason.ROOM, str(lack.pod.ref), {**facts, "back": _are(back)})
     if lack.volumes:
         facts["advice"] = "move its data, or set drain.no_room: evict if it may wait for its own node"
     elif lack.ports:
         facts["advice"] = (
             "free the port on another node, or set drain.no_room: evict if it may wait for its own node"
         )
-    if short := _short(lack):
-        name, wanted, free = short[0]
-        facts |= {"resource": name, "asked": wanted, "free": free}
     return Held(Reason.CAPACITY, str(lack.pod.ref), facts)
 
 
@@ -73,6 +79,10 @@ def last(node: str, view: ClusterView, left: Sequence[Pod]) -> Collection[str]:
             if len(bound) < len(pods):
                 later |= bound
     return later
+
+
+def _are(names: Sequence[str]) -> str:
+    return f"{names[0]} is" if len(names) == 1 else f"{', '.join(names[:NAMED])} are"
 
 
 def _lacks(lack: Lack) -> str:

@@ -51,6 +51,7 @@ class Reason(StrEnum):
     SITE_LIMIT = "site-limit"
     CLUSTER_LIMIT = "cluster-limit"
     CAPACITY = "capacity"
+    ROOM = "room"
     QUORUM = "quorum"
     QUORUM_NEVER = "quorum-never"
     QUORUM_UNREAD = "quorum-unread"
@@ -182,6 +183,8 @@ WORDS: Mapping[Reason, str] = {
     Reason.SITE_LIMIT: "site {subject} has {out} of {limit} nodes out{which}",
     Reason.CLUSTER_LIMIT: "cluster {subject} has {out} of {limit} nodes out{which}",
     Reason.CAPACITY: "no room for pod {subject} elsewhere: it needs {cpu}m cpu and {memory} memory; {lacks}",
+    Reason.ROOM: "no room for pod {subject} elsewhere while {back} in work: it needs {cpu}m cpu and {memory} memory; "
+    "{lacks}",
     Reason.QUORUM: "without {member} {remaining} of {voters} voters of {subject} would be healthy, "
     "{needed} are needed{ill}",
     Reason.QUORUM_NEVER: "{needed} voters of {subject} must stay healthy and it has {voters}: "
@@ -295,6 +298,7 @@ WITHOUT_ADVICE: Mapping[Reason, str] = {
     Reason.OTHERS: "the other party ends by itself, or removes the node, which cancels its run; what helps is told for each",
     Reason.STAGING: "the image is written by itself, within stage.timeout",
     Reason.BUDGET: "the budget opens by itself once enough of its pods are Ready",
+    Reason.ROOM: "the nodes in work come back, or their runs fail after a bounded wait",
     Reason.QUORUM_AWAY: "the other member comes back, or its run fails after a bounded wait",
     Reason.QUORUM_ORDER: "the other member goes first, or is held by a reason of its own that has advice",
     Reason.LAST_VOTER: "the wait ends by itself, at the time that is named; while another voter is not well, that voter is "

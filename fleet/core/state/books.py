@@ -7,7 +7,7 @@ claimed for; and when something changes, they say whose waiting that may end (qu
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 
 from fleet.core.capacity.shortages import Shortage
@@ -25,7 +25,7 @@ from fleet.core.releases.release import is_release
 from fleet.core.rollout.action import Evict, Outcome, Result
 from fleet.core.rollout.event import Event, Gone, Lost, Seen, Synced, Thing
 from fleet.core.rollout.rollout import Rollout, Run
-from fleet.core.rollout.steps import DRAINED, Step
+from fleet.core.rollout.steps import DRAINED, HAS_SLOT, Step
 from fleet.core.state.agenda import Agenda
 from fleet.core.state.asked import Asked
 from fleet.core.state.limits import Occupancy, Scope, scopes
@@ -64,6 +64,10 @@ class Books:
         """By cluster: what waits for room there."""
         self._scarce: dict[str, dict[Shortage, dict[Key, None]]] = {}
         """The same, of what no open node has room for."""
+        self._in_work: dict[str, dict[str, None]] = {}
+        """By cluster: nodes that a run has a slot for, and has not failed on."""
+        self._until_back: dict[str, dict[Key, None]] = {}
+        """By cluster: what waits for room that comes back with the nodes in work."""
 
     def add(self, rollout: Rollout) -> None:
         """An active rollout takes precedence over an ended one that still has something on the same node."""
@@ -74,6 +78,7 @@ class Books:
                 self._order[ref] = order
                 self.agenda.view(ref.cluster).govern(ref.name, rollout.pool(rollout.runs[ref]).drain.rules)
                 self.asked.note(rollout.runs[ref])
+                self._note_work(rollout.runs[ref])
                 self.agenda.touch(ref)
         for view in self.agenda.views.values():
             for name in view.nodes:
@@ -159,6 +164,7 @@ class Books:
             self.agenda.drained(ref)
         for group in self.asked.note(run):
             self.queue.open(("asked", ref.cluster, group))
+        self._note_work(run)
         if run.ended:
             self.queue.drop(ref)
             self._place(ref)
@@ -178,6 +184,22 @@ class Books:
         for ref in self.agenda.quorums.nodes(name):
             self.queue.open(("quorum", name, ref))
 
+    def in_work(self, cluster: str) -> Collection[str]:
+        """Names of the cluster's nodes that a run has a slot for, and has not failed on."""
+        return self._in_work.get(cluster, {}).keys()
+
+    def _note_work(self, run: Run) -> None:
+        """Where no node, or one node less, is in work, room that was expected of it may not come."""
+        cluster, name = run.node
+        names = self._in_work.setdefault(cluster, {})
+        if run.step in HAS_SLOT:
+            names[name] = None
+        elif name in names:
+            del names[name]
+            if not names or run.step is not Step.DONE:
+                for key in self._until_back.pop(cluster, ()):
+                    self.queue.open(key)
+
     def free(self, ref: PodRef, view: ClusterView) -> int:
         """Evictions that the budget grants and nobody has reserved."""
         return max(0, view.allowance(ref) - self.claims.reserved((view.name, ref)))
@@ -186,7 +208,9 @@ class Books:
         """Opens when there may be more room for the pod that has just been found to have no place."""
         key = ("room", ref.cluster, lacking.subject)
         room = self.agenda.view(ref.cluster).room
-        shortage = room.shortage(ref.name) if lacking.reason is Reason.CAPACITY else None
+        shortage = room.shortage(ref.name) if lacking.reason in (Reason.CAPACITY, Reason.ROOM) else None
+        if lacking.reason is Reason.ROOM:
+            self._until_back.setdefault(ref.cluster, {})[key] = None
         if shortage is None:
             return self._with_room(ref.cluster, key)
         self._scarce.setdefault(ref.cluster, {}).setdefault(shortage, {})[key] = None
